@@ -1,0 +1,39 @@
+"""Everything that crosses a boundary: frozen pydantic models and named constants, nothing else."""
+
+from latentry.contracts.events import Event, EventType
+from latentry.contracts.images import Image, OutputFormat, StoredImage
+from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
+from latentry.contracts.models import Defaults, Limits, Model, ModelCard, ModelList
+from latentry.contracts.problems import FieldError, Problem
+from latentry.contracts.requests import (
+    Determinism,
+    GenerationRequest,
+    ResolvedRequest,
+    Sampler,
+)
+
+__all__ = [
+    "Defaults",
+    "Determinism",
+    "Event",
+    "EventType",
+    "FieldError",
+    "GenerationRequest",
+    "Image",
+    "Job",
+    "JobError",
+    "JobList",
+    "JobStatus",
+    "JobUrls",
+    "JobWarning",
+    "Limits",
+    "Model",
+    "ModelCard",
+    "ModelList",
+    "OutputFormat",
+    "Problem",
+    "Progress",
+    "ResolvedRequest",
+    "Sampler",
+    "StoredImage",
+]

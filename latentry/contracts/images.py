@@ -1,0 +1,48 @@
+"""A finished picture: as the ledger keeps it, and as a client sees it."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from latentry.contracts.wire import Told
+
+
+class OutputFormat(StrEnum):
+    """How a picture is encoded."""
+
+    PNG = "png"
+    JPEG = "jpeg"
+    WEBP = "webp"
+
+    @property
+    def content_type(self) -> str:
+        """The media type, such as `image/png`."""
+        return f"image/{self.value}"
+
+    @property
+    def suffix(self) -> str:
+        """The file name's ending, such as `.png`."""
+        return ".jpg" if self is OutputFormat.JPEG else f".{self.value}"
+
+
+class _Picture(Told):
+    index: int = Field(ge=0, description="Which of the request's n images this is.")
+    seed: int
+    width: int
+    height: int
+    content_type: str
+    pixel_sha256: str = Field(
+        description="SHA-256 of the RGB bytes, row by row: equal pixels, equal hash."
+    )
+
+
+class StoredImage(_Picture):
+    """A picture under its storage key; no URL, because URLs are signed when they are read."""
+
+    key: str
+
+
+class Image(_Picture):
+    """A picture under a URL that works now and expires later."""
+
+    url: str

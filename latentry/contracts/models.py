@@ -1,0 +1,52 @@
+"""What a model can do: its card in the catalogue, and the list clients read."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from latentry.contracts.requests import ModelId, Sampler
+from latentry.contracts.wire import Told
+
+
+class Limits(Told):
+    """What a request to this model may ask for. Sizes in pixels."""
+
+    min_side: int = 64
+    max_side: int
+    size_step: int = 8
+    max_steps: int = 150
+
+
+class Defaults(Told):
+    """What a request gets where it says nothing. Sizes in pixels."""
+
+    width: int
+    height: int
+    num_inference_steps: int
+    guidance_scale: float
+    sampler: Sampler
+
+
+class ModelCard(Told):
+    """A catalogued model. The catalogue outlives the workers that wrote it."""
+
+    id: ModelId
+    limits: Limits
+    defaults: Defaults
+    samplers: list[Sampler]
+    created: int = Field(description="Unix seconds.")
+
+
+class Model(ModelCard):
+    """A card with what is live, in a shape that OpenAI's clients read too."""
+
+    object: Literal["model"] = "model"
+    owned_by: str = "latentry"
+    workers: int = Field(description="Live workers that hold this model.")
+
+
+class ModelList(Told):
+    """`GET /v1/models`."""
+
+    object: Literal["list"] = "list"
+    data: list[Model]

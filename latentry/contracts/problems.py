@@ -1,0 +1,27 @@
+"""Errors on the wire: RFC 9457 problem details with a stable code."""
+
+from pydantic import Field
+
+from latentry.contracts.wire import Told
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class FieldError(Told):
+    """One thing wrong with a body, a query or a header."""
+
+    pointer: str = Field(description="JSON pointer into the body, or the parameter's name.")
+    detail: str
+
+
+class Problem(Told):
+    """`code` is for programs and never changes; `detail` is for people and may."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    instance: str | None = None
+    request_id: str | None = None
+    errors: list[FieldError] = Field(default_factory=list)

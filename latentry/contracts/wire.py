@@ -1,0 +1,15 @@
+"""The two base classes of everything on a wire."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Asked(BaseModel):
+    """What a client says to us: unknown fields and non-finite numbers are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Told(BaseModel):
+    """What we say: readers ignore fields they do not know, so that we may add some."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)

@@ -1,0 +1,139 @@
+"""Typed settings from LATENTRY_* variables. A misspelt one stops the process with a sentence."""
+
+import secrets
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from latentry.errors import ConfigurationError
+
+PREFIX = "LATENTRY_"
+
+
+class Settings(BaseModel):
+    """Every knob of the gateway and the worker. Field `redis_url` is variable LATENTRY_REDIS_URL.
+
+    Names end in their unit: `_s` seconds, `_bytes` bytes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # Where things are
+    data_dir: Path = Field(Path(".latentry"), description="All local state lies under here.")
+    redis_url: SecretStr = Field(
+        SecretStr("redis://127.0.0.1:6379/0"), description="Valkey or Redis ≥ 7.0."
+    )
+    redis_prefix: str = Field(
+        "latentry",
+        pattern=r"^[a-z0-9-]{1,32}$",
+        description="Keeps deployments in one Redis apart.",
+    )
+    storage_url: str = Field(
+        "", description="`s3://bucket[/prefix]`, `file:///dir` or `memory://`; data_dir if empty."
+    )
+    s3_endpoint: str = Field("", description="For S3-compatible servers other than AWS.")
+    s3_public_endpoint: str = Field("", description="The same server as clients reach it.")
+    s3_region: str = "us-east-1"
+    s3_access_key: SecretStr = SecretStr("")
+    s3_secret_key: SecretStr = SecretStr("")
+
+    # The gateway
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    public_url: str = Field("", description="How clients reach us; http://host:port if empty.")
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(9100, ge=0, le=65535, description="The gateway's; 0 is off.")
+    default_model: str = Field("", description="For requests that name none; else the first.")
+    max_queued: int = Field(1_000, ge=1, description="Jobs waiting per model before 503.")
+    max_body_bytes: int = Field(64 * 1024, ge=1024)
+    max_wait_s: int = Field(60, ge=0, description="The longest `Prefer: wait`.")
+    url_ttl_s: int = Field(900, ge=1, description="Life of a signed picture URL.")
+    signing_key: SecretStr = Field(
+        SecretStr(""), description="Signs local file URLs; kept in data_dir if empty."
+    )
+
+    # The ledger
+    result_ttl_s: int = Field(86_400, ge=1, description="Life of records, events and pictures.")
+    queue_ttl_s: int = Field(3_600, ge=1, description="A job still waiting after this expires.")
+    lease_s: float = Field(8.0, gt=0, description="A worker silent this long has lost its jobs.")
+    heartbeat_s: float = Field(2.0, gt=0)
+
+    # The worker
+    models: str = Field("shapes=models/shapes", description="`id=path` pairs, separated by commas.")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    dtype: str = Field("auto", pattern=r"^(auto|float32|float16|bfloat16)$")
+    threads: int = Field(0, ge=0, description="Compute threads on a CPU; 0 lets torch choose.")
+    max_rows: int = Field(16, ge=2, description="UNet rows in one call at most.")
+    strict_rows: int = Field(8, ge=2, description="UNet rows in every call of strict mode.")
+    linger_s: float = Field(60.0, ge=0, description="How long an idle worker listens by itself.")
+    worker_metrics_port: int = Field(9101, ge=0, le=65535, description="The worker's; 0 is off.")
+
+    # Both
+    log_level: str = Field("info", pattern=r"^(debug|info|warning|error)$")
+    log_format: str = Field("text", pattern=r"^(text|json)$")
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """Read every LATENTRY_* variable. Raises ConfigurationError with what to change."""
+        given = {
+            name.removeprefix(PREFIX).lower(): value
+            for name, value in env.items()
+            if name.startswith(PREFIX)
+        }
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            raise ConfigurationError(_sentence(error)) from None
+
+    def to_env(self) -> dict[str, str]:
+        """The variables that differ from the defaults, for a child process."""
+        changed = self.model_dump(exclude_defaults=True)
+        return {
+            PREFIX + name.upper(): value.get_secret_value()
+            if isinstance(value, SecretStr)
+            else str(value)
+            for name, value in changed.items()
+        }
+
+    @property
+    def base_url(self) -> str:
+        """The address that answers are full of, without a slash at the end."""
+        return self.public_url.rstrip("/") or f"http://{_dialable(self.host)}:{self.port}"
+
+    @property
+    def model_paths(self) -> dict[str, Path]:
+        """Model ids and where their files lie."""
+        pairs = (item.partition("=") for item in self.models.split(",") if item.strip())
+        return {name.strip(): Path(path.strip()) for name, _, path in pairs}
+
+    def signing_secret(self) -> bytes:
+        """The key of local file URLs: from the variable, or made once and kept in data_dir."""
+        if self.signing_key.get_secret_value():
+            return self.signing_key.get_secret_value().encode()
+        path = self.data_dir / "signing.key"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with path.open("x") as file:
+                path.chmod(0o600)
+                file.write(secrets.token_hex(32))
+        except FileExistsError:
+            pass  # made by an earlier start or by another process: the same key serves all
+        return path.read_text().strip().encode()
+
+
+def _dialable(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    variable = PREFIX + name.upper()
+    if first["type"] == "extra_forbidden":
+        near = get_close_matches(name, Settings.model_fields, n=1)
+        hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
+        return f"There is no setting {variable}{hint}"
+    return f"{variable} is not usable: {first['msg']}."

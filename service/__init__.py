@@ -1,0 +1,1 @@
+"""The gateway: HTTP to jobs and back. Never imports torch."""

@@ -1,0 +1,1 @@
+"""The GPU worker: claims jobs, steps everybody's denoising loop, publishes pictures."""
