@@ -1,0 +1,32 @@
+"""Every key the ledger writes. One rule builds them, here and in `lua/prelude.lua`.
+
+    {root}:job:<ref>         hash    the record of one job; ref is `tenant:id`
+    {root}:events:<ref>      stream  its state changes and images, bounded
+    {root}:line:<model>      zset    jobs waiting, by turn
+    {root}:bell:<model>      string  a Celery message for this line is on its way
+    {root}:leases            zset    running jobs, by the millisecond their lease ends
+    {root}:deadlines         zset    waiting jobs, by the millisecond they expire
+    {root}:retention         zset    all jobs, by the millisecond they may be forgotten
+    {root}:jobs:<tenant>     zset    a tenant's jobs, by turn
+    {root}:idem:<tenant>:<k> string  an idempotency key's job id and body hash
+    {root}:models            hash    the catalogue: model id to card
+    {root}:workers           zset    live workers, by the millisecond they count as dead
+    {root}:worker:<id>       string  the models one of them holds
+    {root}:turn              string  counter that orders everything
+    {root}:swept             string  when a sweeper last ran
+    {root}:news              channel events and steps as they happen
+    {root}:wake              channel the name of a line that got longer
+    {root}:stop              channel the ref of a job to stop
+
+`{root}` keeps its braces: one hash slot, so that scripts stay atomic on a cluster.
+"""
+
+
+def root(prefix: str) -> str:
+    """The common beginning of all keys of one deployment."""
+    return "{" + prefix + "}"
+
+
+def key(root: str, *parts: str) -> str:
+    """One key or channel, as `key(...)` in the prelude builds it."""
+    return ":".join((root, *parts))

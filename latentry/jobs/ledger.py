@@ -1,0 +1,123 @@
+"""Runs commands against Redis: `Ledger` in a thread, `AsyncLedger` in an event loop."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any, Generic, Self, TypeVar
+
+import redis
+import redis.asyncio
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import NoScriptError, RedisError
+from redis.retry import Retry
+
+from latentry.errors import LedgerUnavailable
+from latentry.jobs import keys
+from latentry.settings import Settings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Generic[T]):
+    """One atomic script call: its name, its arguments, and how to read its answer.
+
+    Every command may be run twice (a reply can be lost) without harm.
+    """
+
+    script: str
+    args: tuple[str | int, ...]
+    read: Callable[[Any], T]
+
+
+@cache
+def source(script: str) -> str:
+    """The text of a script: the shared prelude, then its own lines."""
+    folder = files("latentry.jobs") / "lua"
+    return (folder / "prelude.lua").read_text() + (folder / f"{script}.lua").read_text()
+
+
+@cache
+def _digest(script: str) -> str:
+    return sha1(source(script).encode(), usedforsecurity=False).hexdigest()
+
+
+# Bounded everywhere: a silently dropped connection must not hang anybody (the default is for ever).
+_CONNECTION: dict[str, Any] = {
+    "decode_responses": True,
+    "socket_timeout": 5.0,
+    "socket_connect_timeout": 2.0,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+}
+_RETRIES = 2
+
+
+class Ledger:
+    """The ledger for threads. Raises LedgerUnavailable when Redis does not answer."""
+
+    def __init__(self, client: "redis.Redis", root: str) -> None:
+        self.client = client
+        self.root = root
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Connect lazily, as the settings say."""
+        retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), _RETRIES)
+        url = settings.redis_url.get_secret_value()
+        client = redis.Redis.from_url(url, retry=retry, **_CONNECTION)
+        return cls(client, keys.root(settings.redis_prefix))
+
+    def run(self, command: Command[T]) -> T:
+        """Carry out one command."""
+        try:
+            return command.read(self._evaluate(command))
+        except RedisError as error:
+            raise LedgerUnavailable from error
+
+    def _evaluate(self, command: Command[T]) -> Any:
+        try:
+            return self.client.evalsha(_digest(command.script), 1, self.root, *command.args)
+        except NoScriptError:  # a fresh server, or one that was restarted
+            return self.client.eval(source(command.script), 1, self.root, *command.args)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.client.close()
+
+
+class AsyncLedger:
+    """The ledger for an event loop. Raises LedgerUnavailable when Redis does not answer."""
+
+    def __init__(self, client: "redis.asyncio.Redis", root: str) -> None:
+        self.client = client
+        self.root = root
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Connect lazily, as the settings say."""
+        retry = redis.asyncio.retry.Retry(
+            ExponentialWithJitterBackoff(base=0.05, cap=0.5), _RETRIES
+        )
+        url = settings.redis_url.get_secret_value()
+        client = redis.asyncio.Redis.from_url(url, retry=retry, **_CONNECTION)
+        return cls(client, keys.root(settings.redis_prefix))
+
+    async def run(self, command: Command[T]) -> T:
+        """Carry out one command."""
+        try:
+            return command.read(await self._evaluate(command))
+        except RedisError as error:
+            raise LedgerUnavailable from error
+
+    async def _evaluate(self, command: Command[T]) -> Any:
+        try:
+            return await self.client.evalsha(_digest(command.script), 1, self.root, *command.args)
+        except NoScriptError:  # a fresh server, or one that was restarted
+            return await self.client.eval(source(command.script), 1, self.root, *command.args)
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self.client.aclose()

@@ -1,0 +1,36 @@
+-- ARGV: worker, lease_ms, how many, then the models it serves. Answers {ref, fence, record} each:
+-- the longest waiting first, across the lines.
+local worker, lease, room = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local at, claims = now_ms(), {}
+
+local function next_in_line()
+  local first, first_turn
+  for i = 4, #ARGV do
+    local head = redis.call('ZRANGE', key('line', ARGV[i]), 0, 0, 'WITHSCORES')
+    if head[1] and (not first_turn or tonumber(head[2]) < first_turn) then
+      first, first_turn = head[1], tonumber(head[2])
+    end
+  end
+  return first
+end
+
+while #claims < room do
+  local ref = next_in_line()
+  if not ref then
+    break
+  end
+  if tonumber(field(ref, 'deadline_ms')) <= at then
+    finish(ref, 'expired', 'expired', 'The job waited longer than it may.')
+  else
+    leave_line(ref)
+    move(ref, 'running')
+    local job = key('job', ref)
+    local fence = redis.call('HINCRBY', job, 'fence', 1)
+    redis.call('HSET', job, 'worker', worker)
+    redis.call('HSETNX', job, 'started_ms', at)
+    redis.call('ZADD', key('leases'), at + lease, ref)
+    tell(ref, 'running', '{}')
+    claims[#claims + 1] = { ref, tostring(fence), redis.call('HGETALL', job) }
+  end
+end
+return claims

@@ -1,0 +1,35 @@
+-- ARGV: ref, tenant, model, max_queued, queue_ttl_ms, ttl_ms, idem key or '', body hash, then the
+-- record's own fields and values. Answers {'created'|'existing', ref, position} or a refusal.
+local ref, tenant, model = ARGV[1], ARGV[2], ARGV[3]
+local queue_ttl, ttl = tonumber(ARGV[5]), tonumber(ARGV[6])
+local idem, hash = ARGV[7], ARGV[8]
+local line = key('line', model)
+
+if redis.call('EXISTS', key('job', ref)) == 1 then -- our own call again: its reply was lost
+  return { 'created', ref, redis.call('ZRANK', line, ref) or 0 }
+end
+if idem ~= '' then
+  local held = redis.call('HMGET', key('idem', tenant, idem), 'ref', 'hash')
+  if held[1] and redis.call('EXISTS', key('job', held[1])) == 1 then
+    if held[2] ~= hash then
+      return { 'conflict' }
+    end
+    return { 'existing', held[1], redis.call('ZRANK', line, held[1]) or 0 }
+  end
+end
+local waiting = redis.call('ZCARD', line)
+if waiting >= tonumber(ARGV[4]) then
+  return { 'full', waiting }
+end
+
+local at, turn = now_ms(), redis.call('INCR', key('turn'))
+local job = key('job', ref)
+redis.call('HSET', job, 'v', 1, 'state', 'queued', 'model', model, 'turn', turn, 'created_ms', at,
+  'deadline_ms', at + queue_ttl, 'ttl_ms', ttl, 'fence', 0, 'crashes', 0, unpack(ARGV, 9))
+redis.call('ZADD', key('jobs', tenant), turn, ref)
+redis.call('ZADD', key('retention'), at + queue_ttl + ttl, ref)
+if idem ~= '' then
+  redis.call('HSET', key('idem', tenant, idem), 'ref', ref, 'hash', hash)
+  redis.call('PEXPIRE', key('idem', tenant, idem), queue_ttl + ttl)
+end
+return { 'created', ref, enter_line(ref) }

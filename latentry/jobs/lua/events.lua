@@ -1,0 +1,3 @@
+-- ARGV: ref, id to start after ('' for all). Answers stream entries.
+local after = ARGV[2] == '' and '-' or '(' .. ARGV[2]
+return redis.call('XRANGE', key('events', ARGV[1]), after, '+')

@@ -1,0 +1,17 @@
+-- Answers {card JSON, live workers, waiting jobs, age of the oldest in ms} for every model.
+local at, live = now_ms(), {}
+for _, worker in ipairs(redis.call('ZRANGEBYSCORE', key('workers'), at, '+inf')) do
+  for model in string.gmatch(redis.call('GET', key('worker', worker)) or '', '%S+') do
+    live[model] = (live[model] or 0) + 1
+  end
+end
+local cards, answers = redis.call('HGETALL', key('models')), {}
+for i = 1, #cards, 2 do
+  local line, age = key('line', cards[i]), 0
+  local head = redis.call('ZRANGE', line, 0, 0)[1]
+  if head then
+    age = at - tonumber(field(head, 'created_ms'))
+  end
+  answers[#answers + 1] = { cards[i + 1], live[cards[i]] or 0, redis.call('ZCARD', line), age }
+end
+return answers

@@ -1,0 +1,12 @@
+-- ARGV: ref, fence, terminal state, error code, message. Answers 1 if it stands, 0 if the lease is
+-- lost. Asking again after a lost reply answers 1 again.
+local ref, fence, to = ARGV[1], ARGV[2], ARGV[3]
+local known = redis.call('HMGET', key('job', ref), 'state', 'fence')
+if known[1] == to and known[2] == fence then
+  return 1
+end
+if not holds(ref, fence) then
+  return 0
+end
+finish(ref, to, ARGV[4], ARGV[5])
+return 1

@@ -1,0 +1,58 @@
+-- ARGV: lease_ms, longest gap between sweeps in ms, crashes that make poison, batch size.
+-- Ends what is overdue and answers {models whose line waits without a bell, refs to forget}.
+local lease, gap = tonumber(ARGV[1]), tonumber(ARGV[2])
+local poison, batch = tonumber(ARGV[3]), tonumber(ARGV[4])
+local at = now_ms()
+local last = tonumber(redis.call('GET', key('swept')) or at)
+redis.call('SET', key('swept'), at)
+
+if at - last > gap then
+  -- Nobody could renew while we were away (Redis was down, or everything was): leases start afresh,
+  -- and no job is charged with a crash for it.
+  for _, ref in ipairs(redis.call('ZRANGE', key('leases'), 0, -1)) do
+    redis.call('ZADD', key('leases'), at + lease, ref)
+  end
+end
+
+local function overdue(set)
+  return redis.call('ZRANGEBYSCORE', key(set), '-inf', at, 'LIMIT', 0, batch)
+end
+
+for _, ref in ipairs(overdue('leases')) do
+  local crashes = tonumber(field(ref, 'crashes'))
+  if field(ref, 'step') then -- it was being stepped when its worker went silent
+    crashes = redis.call('HINCRBY', key('job', ref), 'crashes', 1)
+  end
+  if field(ref, 'stop') then
+    finish(ref, 'canceled')
+  elseif crashes >= poison then
+    finish(ref, 'failed', 'poison', 'Workers died ' .. crashes .. ' times while they ran this job.')
+  else
+    requeue(ref)
+  end
+end
+
+for _, ref in ipairs(overdue('deadlines')) do
+  finish(ref, 'expired', 'expired', 'The job waited longer than it may.')
+end
+
+redis.call('ZREMRANGEBYSCORE', key('workers'), '-inf', at)
+
+local bells = {}
+for _, model in ipairs(redis.call('HKEYS', key('models'))) do
+  if redis.call('ZCARD', key('line', model)) > 0
+    and redis.call('EXISTS', key('bell', model)) == 0 then
+    bells[#bells + 1] = model
+  end
+end
+
+local done = {}
+for _, ref in ipairs(overdue('retention')) do
+  local state = field(ref, 'state')
+  if not state or is_terminal(state) then
+    done[#done + 1] = ref
+  else -- still at work: what it makes must be kept a while
+    redis.call('ZADD', key('retention'), at + field(ref, 'ttl_ms'), ref)
+  end
+end
+return { bells, done }

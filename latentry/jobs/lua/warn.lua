@@ -1,0 +1,6 @@
+-- ARGV: ref, fence, warnings JSON. Answers 1 if noted, 0 if the lease is lost.
+if not holds(ARGV[1], ARGV[2]) then
+  return 0
+end
+redis.call('HSET', key('job', ARGV[1]), 'warnings', ARGV[3])
+return 1

@@ -1,0 +1,144 @@
+"""What the ledger remembers: frozen records and how they come out of Redis."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from latentry.contracts import (
+    EventType,
+    JobError,
+    JobStatus,
+    JobWarning,
+    Progress,
+    ResolvedRequest,
+    StoredImage,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class JobRef:
+    """A job's full name. The tenant is part of it, so that no key exists without one."""
+
+    tenant: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.tenant}:{self.id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The inverse of `str`. Tenants have no colon in their names."""
+        tenant, _, id = text.partition(":")
+        return cls(tenant, id)
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job about to enter the ledger. Times to live in milliseconds."""
+
+    ref: JobRef
+    request: ResolvedRequest
+    queue_ttl_ms: int
+    ttl_ms: int
+    idempotency_key: str = ""
+    body_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """One job as it stands. Times are Unix milliseconds by the ledger's clock."""
+
+    ref: JobRef
+    state: JobStatus
+    request: ResolvedRequest
+    turn: int
+    created_ms: int
+    fence: int = 0
+    crashes: int = 0
+    started_ms: int | None = None
+    finished_ms: int | None = None
+    images: tuple[StoredImage, ...] = ()
+    error: JobError | None = None
+    warnings: tuple[JobWarning, ...] = ()
+    progress: Progress | None = None
+    position: int | None = None
+    stopping: bool = False
+
+    @classmethod
+    def read(cls, ref: str, flat: Sequence[str], position: int = -1) -> Self | None:
+        """A record from HGETALL's answer, or None if that is empty."""
+        if not flat:
+            return None
+        row = dict(zip(flat[::2], flat[1::2], strict=True))
+        images = [StoredImage.model_validate_json(row[k]) for k in row if k.startswith("image:")]
+        failed = row.get("error_code")
+        return cls(
+            ref=JobRef.parse(ref),
+            state=JobStatus(row["state"]),
+            request=ResolvedRequest.model_validate_json(row["request"]),
+            turn=int(row["turn"]),
+            created_ms=int(row["created_ms"]),
+            fence=int(row["fence"]),
+            crashes=int(row["crashes"]),
+            started_ms=_int(row.get("started_ms")),
+            finished_ms=_int(row.get("finished_ms")),
+            images=tuple(sorted(images, key=lambda image: image.index)),
+            error=JobError(code=failed, message=row["error_message"]) if failed else None,
+            warnings=tuple(JobWarning(**w) for w in json.loads(row.get("warnings", "[]"))),
+            progress=Progress(step=int(row["step"]), steps=int(row["steps"]))
+            if "step" in row
+            else None,
+            position=position if position >= 0 else None,
+            stopping="stop" in row,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One worker's claim on one job. The fence number makes any earlier claim worthless."""
+
+    ref: JobRef
+    fence: int
+    record: JobRecord = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEvent:
+    """One entry of a job's durable stream; `data` is as the script wrote it."""
+
+    ref: JobRef
+    id: str
+    type: EventType
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A model's card, who serves it, and what waits for it."""
+
+    card: str
+    workers: int
+    waiting: int
+    oldest_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The ledger's answer to a new job: where it stands, or where an equal one stands already."""
+
+    ref: JobRef
+    position: int
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep leaves to do: bells to ring, and jobs whose pictures and records may go."""
+
+    silent_lines: tuple[str, ...]
+    forgettable: tuple[JobRef, ...]
+
+
+def _int(text: str | None) -> int | None:
+    return None if text is None else int(text)

@@ -1,0 +1,62 @@
+"""Fixtures every room uses: a real Valkey, and settings with a prefix and a folder of their own."""
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from latentry.jobs import AsyncLedger, Ledger
+from latentry.settings import Settings
+from tests.valkey import Valkey
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """One server for the whole session; tests keep apart by prefix."""
+    server = Valkey(tmp_path_factory.mktemp("valkey"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's own LATENTRY_* variables have no say in a test."""
+    import os
+
+    for name in [name for name in os.environ if name.startswith("LATENTRY_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def settings(valkey: Valkey, tmp_path: Path) -> Settings:
+    """Settings of a service of its own: fresh prefix, fresh folder, no fixed ports."""
+    return Settings.from_env(
+        {
+            "LATENTRY_REDIS_URL": valkey.url,
+            "LATENTRY_REDIS_PREFIX": f"test-{next(_numbers)}",
+            "LATENTRY_DATA_DIR": str(tmp_path),
+            "LATENTRY_PORT": "0",
+            "LATENTRY_METRICS_PORT": "0",
+            "LATENTRY_WORKER_METRICS_PORT": "0",
+        }
+    )
+
+
+@pytest.fixture
+def ledger(settings: Settings) -> Iterator[Ledger]:
+    """The ledger of this test."""
+    opened = Ledger.open(settings)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+async def async_ledger(settings: Settings) -> AsyncIterator[AsyncLedger]:
+    """The same ledger, for an event loop."""
+    opened = AsyncLedger.open(settings)
+    yield opened
+    await opened.close()

@@ -1,0 +1,56 @@
+"""Jobs for tests."""
+
+import itertools
+
+from latentry.contracts import ModelCard, ResolvedRequest, StoredImage
+from latentry.contracts.models import Defaults, Limits
+from latentry.contracts.requests import Sampler
+from latentry.jobs import JobRef, NewJob
+
+_numbers = itertools.count()
+
+
+def request(**fields: object) -> ResolvedRequest:
+    blank = {
+        "model": "shapes",
+        "prompt": "a red circle",
+        "width": 128,
+        "height": 128,
+        "num_inference_steps": 4,
+        "guidance_scale": 3.0,
+        "sampler": "ddim",
+        "seed": 7,
+    }
+    return ResolvedRequest.model_validate(blank | fields)
+
+
+def new_job(
+    id: str | None = None, *, tenant: str = "default", key: str = "", hash: str = "", **ttl: int
+) -> NewJob:
+    ref = JobRef(tenant, id or f"gen_{next(_numbers)}")
+    times = {"queue_ttl_ms": 60_000, "ttl_ms": 60_000} | ttl
+    return NewJob(ref, request(), idempotency_key=key, body_hash=hash, **times)
+
+
+def image(index: int = 0, *, key: str = "k.png") -> StoredImage:
+    return StoredImage(
+        index=index,
+        seed=7 + index,
+        width=128,
+        height=128,
+        content_type="image/png",
+        pixel_sha256="0" * 64,
+        key=key,
+    )
+
+
+def card(model: str = "shapes") -> ModelCard:
+    return ModelCard(
+        id=model,
+        limits=Limits(min_side=96, max_side=192, size_step=32, max_steps=100),
+        defaults=Defaults(
+            width=128, height=128, num_inference_steps=25, guidance_scale=3.0, sampler=Sampler.DDIM
+        ),
+        samplers=[Sampler.DDIM, Sampler.EULER],
+        created=1_790_000_000,
+    )
