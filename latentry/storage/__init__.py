@@ -1,0 +1,16 @@
+"""Bytes under a key, a key to a URL."""
+
+from latentry.storage.backends import open_storage
+from latentry.storage.keys import content_type_of, key_of, prefix_of
+from latentry.storage.links import sign, verify
+from latentry.storage.store import Storage
+
+__all__ = [
+    "Storage",
+    "content_type_of",
+    "key_of",
+    "open_storage",
+    "prefix_of",
+    "sign",
+    "verify",
+]

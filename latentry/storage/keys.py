@@ -1,0 +1,47 @@
+"""Where a picture lies: `{tenant}/{job id}/{fence}-{index}{suffix}`, never a client's words."""
+
+import re
+from typing import Final
+
+from latentry.contracts.images import OutputFormat
+
+_CONTENT_TYPES: Final = {form.suffix: form.content_type for form in OutputFormat}
+_SUFFIXES: Final = "|".join(map(re.escape, _CONTENT_TYPES))
+# A key has one dot, its suffix's, so that none can climb out of its folder.
+_WORD: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+_PREFIX: Final = re.compile(f"{_WORD}/{_WORD}")
+_KEY: Final = re.compile(f"{_WORD}/{_WORD}/[0-9]{{1,19}}-[0-9]{{1,4}}(?:{_SUFFIXES})")
+
+
+def key_of(tenant: str, job_id: str, *, fence: int, index: int, suffix: str) -> str:
+    """The key of one image of a job. Raises ValueError for parts that are not ours.
+
+    The fence keeps a worker that lost its lease from overwriting its successor's picture.
+    """
+    key = f"{prefix_of(tenant, job_id)}/{fence}-{index}{suffix}"
+    if not is_key(key):
+        raise ValueError("not a storage key")
+    return key
+
+
+def prefix_of(tenant: str, job_id: str) -> str:
+    """What all keys of a job begin with. Raises ValueError for parts that are not ours."""
+    prefix = f"{tenant}/{job_id}"
+    if not is_prefix(prefix):
+        raise ValueError("not a storage prefix")
+    return prefix
+
+
+def is_key(text: str) -> bool:
+    """Whether `key_of` can have made this; whatever else arrives here is forged."""
+    return _KEY.fullmatch(text) is not None
+
+
+def is_prefix(text: str) -> bool:
+    """Whether `prefix_of` can have made this."""
+    return _PREFIX.fullmatch(text) is not None
+
+
+def content_type_of(key: str) -> str:
+    """The media type that a key's suffix stands for."""
+    return _CONTENT_TYPES[key[key.rindex(".") :]]

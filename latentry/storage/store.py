@@ -1,0 +1,124 @@
+"""The pictures' home: an S3 bucket, a local directory, or memory, behind one small class.
+
+Every method may wait for a disk or a network; from asyncio, call it in a thread.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import ObjectStore
+
+from latentry.errors import FileNotFound, StorageUnavailable
+from latentry.storage.keys import content_type_of, is_key, is_prefix
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Bytes under keys. Every method raises StorageUnavailable when the store does not answer."""
+
+    store: ObjectStore
+    link: Callable[[str, int], str]
+    root: Path | None = None
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keep `data` under `key`, whole or not at all; when this returns it is readable.
+
+        Raises ValueError for a key that `key_of` cannot have made.
+        """
+        if not self._is_ours(key):
+            raise ValueError("not a storage key")
+        with _translated():
+            if self.root is None:
+                obstore.put(self.store, key, data, attributes=_attributes(key))
+            else:
+                obstore.put(self.store, key, data)  # LocalStore stages the file and renames it
+                _flush(self.root / key, self.root)
+
+    def get(self, key: str) -> bytes:
+        """The bytes under `key`. Raises FileNotFound."""
+        if not self._is_ours(key):
+            raise FileNotFound
+        with _translated():
+            try:
+                return bytes(obstore.get(self.store, key).bytes())
+            except FileNotFoundError as error:
+                raise FileNotFound from error
+
+    def url(self, key: str, expires_s: int) -> str:
+        """A URL that reads `key` for `expires_s` seconds, whether or not the file exists."""
+        if not is_key(key):
+            raise FileNotFound
+        with _translated():
+            return self.link(key, expires_s)
+
+    def delete_prefix(self, prefix: str) -> None:
+        """Delete every picture of a job. Nothing there is fine."""
+        if not is_prefix(prefix):
+            raise ValueError("not a storage prefix")
+        with _translated():
+            for file in self._files(prefix):
+                self._delete(file["path"])
+
+    def delete_older(self, than: datetime) -> int:
+        """Delete every picture last written before `than`; how many. For a sweep now and then."""
+        deleted = 0
+        with _translated():
+            for file in self._files():
+                if file["last_modified"] < than:
+                    self._delete(file["path"])
+                    deleted += 1
+        return deleted
+
+    def _is_ours(self, key: str) -> bool:
+        # The second half is for a link that somebody planted in the directory.
+        return is_key(key) and (
+            self.root is None or (self.root / key).resolve().is_relative_to(self.root)
+        )
+
+    def _files(self, prefix: str | None = None) -> "Iterator[ObjectMeta]":
+        # A bucket may hold other people's files; those are none of our business.
+        for batch in obstore.list(self.store, prefix):
+            yield from (file for file in batch if is_key(file["path"]))
+
+    def _delete(self, path: str) -> None:
+        with suppress(FileNotFoundError):  # another sweep was here first
+            obstore.delete(self.store, path)
+
+
+def _attributes(key: str) -> dict[str, str]:
+    # Fixed with the object, because a presigned URL of obstore cannot fix them: the prompt is
+    # readable text inside the file, and no browser may ever take that for a page.
+    name = key.replace("/", "-")
+    return {
+        "Content-Type": content_type_of(key),
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Cache-Control": "private, max-age=31536000, immutable",
+    }
+
+
+def _flush(path: Path, root: Path) -> None:
+    # The ledger says `succeeded` right after; a power cut must not leave it an empty file.
+    for at in (path, *(folder for folder in path.parents if folder.is_relative_to(root))):
+        descriptor = os.open(at, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        raise StorageUnavailable from error
