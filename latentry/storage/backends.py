@@ -27,7 +27,7 @@ def open_storage(settings: Settings) -> Storage:
     url = urlsplit(settings.storage_url)
     try:
         match url.scheme:
-            case "":
+            case "" if not settings.storage_url:
                 return _local(settings.data_dir / "images", settings)
             case "file" if not url.netloc and url.path:
                 return _local(Path(unquote(url.path)), settings)
@@ -69,7 +69,7 @@ def _s3(bucket: str, prefix: str, settings: Settings) -> Storage:
                 "timeout": _TRY,
             },
             retry_config={
-                "max_retries": 10,
+                "max_retries": 20,
                 "retry_timeout": _RETRY,
                 "backoff": {"init_backoff": _BACKOFF[0], "max_backoff": _BACKOFF[1], "base": 2},
             },
