@@ -30,14 +30,12 @@ LatentryError
 └── ConfigurationError          the process cannot start like this
 """
 
-from typing import ClassVar
-
 
 class LatentryError(Exception):
     """Something went wrong in latentry."""
 
-    code: ClassVar[str] = "internal"
-    retryable: ClassVar[bool] = False
+    code: str = "internal"
+    retryable: bool = False
 
     def __init__(self, message: str | None = None) -> None:
         self.message = message or (self.__doc__ or self.code).strip().splitlines()[0]

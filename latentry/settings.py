@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from latentry.errors import ConfigurationError
 
 PREFIX = "LATENTRY_"
+# The command line's own: where the service is, and the key to it. No settings of the service.
+CLIENT_VARIABLES = frozenset({"LATENTRY_URL", "LATENTRY_API_KEY"})
 
 
 class Settings(BaseModel):
@@ -81,7 +83,7 @@ class Settings(BaseModel):
         given = {
             name.removeprefix(PREFIX).lower(): value
             for name, value in env.items()
-            if name.startswith(PREFIX)
+            if name.startswith(PREFIX) and name not in CLIENT_VARIABLES
         }
         try:
             return cls.model_validate(given)

@@ -1,0 +1,50 @@
+"""Where the service is, and how to greet it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from latentry import __version__
+from latentry.client.calls import Call
+from latentry.errors import ConfigurationError
+
+CONNECT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A base URL, the key that goes there and nowhere else, and the patience per answer."""
+
+    base_url: str
+    api_key: str | None
+    timeout_s: float
+
+    def __post_init__(self) -> None:
+        try:
+            url = httpx.URL(self.base_url)
+        except httpx.InvalidURL as error:
+            raise ConfigurationError(f"{self.base_url} is not an address: {error}.") from error
+        if url.scheme not in ("http", "https") or not url.host:
+            raise ConfigurationError(
+                f"{self.base_url} is not an address such as http://127.0.0.1:8000."
+            )
+
+    def request(self, http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
+        """The call as a request of this client."""
+        request = http.build_request(
+            call.method,
+            call.url,
+            params=call.params or None,
+            headers={"User-Agent": f"latentry/{__version__}", **call.headers},
+            content=call.content,
+            timeout=httpx.Timeout(self.timeout_s + call.hold_s, connect=CONNECT_S),
+        )
+        # Pictures may lie with somebody else, who must never see the key.
+        if self.api_key and _origin(request.url) == _origin(httpx.URL(self.base_url)):
+            request.headers["Authorization"] = f"Bearer {self.api_key}"
+        return request
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port

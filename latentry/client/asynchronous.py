@@ -1,0 +1,145 @@
+"""The client for asyncio."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Self, TypeVar, Unpack
+
+import httpx
+
+from latentry.client import calls, flows
+from latentry.client.address import Address
+from latentry.client.fields import Fields, request_of
+from latentry.client.flows import Flow, Pause
+from latentry.client.following import Following, cut_short
+from latentry.client.retries import Outcome, Retries
+from latentry.contracts import Event, Image, Job, JobList, ModelList
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """A latentry service for asyncio. Client, its twin, says what the calls do."""
+
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:8000",
+        *,
+        api_key: str | None = None,
+        timeout_s: float = 30.0,
+        retries: Retries | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._address = Address(base_url, api_key, timeout_s)
+        self._retries = retries or Retries()
+        self._http = httpx.AsyncClient(base_url=base_url, transport=transport)
+
+    async def generate(
+        self,
+        prompt: str,
+        *,
+        timeout_s: float | None = None,
+        idempotency_key: str | None = None,
+        **fields: Unpack[Fields],
+    ) -> Job:
+        """Order pictures and wait for them. Raises JobDidNotSucceed, StillRunning, ApiError."""
+        key = idempotency_key or uuid.uuid4().hex
+        request = request_of(prompt, fields)
+        return await self._run(flows.generated(request, key, timeout_s, self._retries))
+
+    async def submit(
+        self, prompt: str, *, idempotency_key: str | None = None, **fields: Unpack[Fields]
+    ) -> Job:
+        """Order pictures; the job comes back at once. The key makes a repeat harmless."""
+        key = idempotency_key or uuid.uuid4().hex
+        return await self._call(calls.submit(request_of(prompt, fields), key))
+
+    async def get(self, job_id: str) -> Job:
+        """The job as it is now."""
+        return await self._call(calls.get(job_id))
+
+    async def list(self, *, limit: int | None = None, cursor: str | None = None) -> JobList:
+        """One page of jobs, newest first."""
+        return await self._call(calls.listing(limit, cursor))
+
+    async def wait(self, job_id: str, *, timeout_s: float | None = None) -> Job:
+        """The job once it has ended, well or not. Raises StillRunning."""
+        return await self._run(flows.ended(job_id, timeout_s, self._retries))
+
+    async def cancel(self, job_id: str) -> Job:
+        """Stop the job, if it has not ended yet."""
+        return await self._call(calls.cancel(job_id))
+
+    async def delete(self, job_id: str) -> None:
+        """Remove the job and its pictures."""
+        await self._call(calls.delete(job_id))
+
+    async def models(self) -> ModelList:
+        """What the service can draw with."""
+        return await self._call(calls.models())
+
+    async def download(self, image: Image | str) -> bytes:
+        """The encoded bytes of a picture, or of what lies at its URL."""
+        return await self._call(calls.download(image if isinstance(image, str) else image.url))
+
+    async def events(
+        self, job_id: str, *, last_event_id: str | None = None
+    ) -> AsyncIterator[Event]:
+        """What happens to the job, to its end, across dropped connections."""
+        following = Following(job_id, self._retries, last_event_id)
+        while not following.ended:
+            await asyncio.sleep(following.pause_s)
+            try:
+                async with aclosing(self._listen(following)) as heard:
+                    async for event in heard:
+                        yield event
+            except httpx.TransportError as error:
+                following.broke(error)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def _listen(self, following: Following) -> AsyncGenerator[Event]:
+        request = self._address.request(self._http, following.call)
+        async with aclosing(await self._http.send(request, stream=True)) as response:
+            if response.is_error:
+                await response.aread()
+                following.broke(response)
+                return
+            async for chunk in response.aiter_bytes():
+                for event in following.feed(chunk):
+                    yield event
+                if following.ended:
+                    return
+        raise cut_short(request)
+
+    async def _call(self, call: calls.Call[T]) -> T:
+        return await self._run(flows.answered(call, self._retries))
+
+    async def _run(self, flow: Flow[T]) -> T:
+        outcome: Outcome | None = None
+        while True:
+            try:
+                step = flow.send(outcome)
+            except StopIteration as done:
+                answer: T = done.value
+                return answer
+            if isinstance(step, Pause):
+                await asyncio.sleep(step.seconds)
+                outcome = None
+            else:
+                outcome = await self._send(step)
+
+    async def _send(self, call: calls.Call[T]) -> Outcome:
+        try:
+            return await self._http.send(self._address.request(self._http, call))
+        except httpx.TransportError as error:
+            return error

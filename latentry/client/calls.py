@@ -1,0 +1,94 @@
+"""The API as values: every call is a method, a path, a body and how to read the answer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel
+
+from latentry.contracts import GenerationRequest, Job, JobList, ModelList
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One exchange: what to send, and how to read the answer. `url` is a path or absolute."""
+
+    method: str
+    url: str
+    read: Callable[[httpx.Response], T]
+    params: Mapping[str, str | int] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: GenerationRequest | None = None
+    hold_s: int = 0
+    """How long the service may sit on the answer by our own wish."""
+
+    @property
+    def content(self) -> str | None:
+        """The body as JSON, saying only what the caller said."""
+        if self.body is None:
+            return None
+        return self.body.model_dump_json(exclude_unset=True, exclude_none=True)
+
+
+def submit(request: GenerationRequest, idempotency_key: str, hold_s: int = 0) -> Call[Job]:
+    """Order pictures; with `hold_s`, the answer may wait that long for them."""
+    headers = {"Idempotency-Key": idempotency_key, "Content-Type": "application/json"}
+    if hold_s:
+        headers["Prefer"] = f"wait={hold_s}"
+    return Call(
+        "POST", "/v1/generations", _reader(Job), headers=headers, body=request, hold_s=hold_s
+    )
+
+
+def get(job_id: str, hold_s: int = 0) -> Call[Job]:
+    """Read a job; with `hold_s`, the answer may wait that long for its end."""
+    params = {"wait": hold_s} if hold_s else {}
+    return Call("GET", _path(job_id), _reader(Job), params=params, hold_s=hold_s)
+
+
+def listing(limit: int | None, cursor: str | None) -> Call[JobList]:
+    """Read one page of jobs, newest first."""
+    given = {"limit": limit, "cursor": cursor}
+    params = {name: value for name, value in given.items() if value is not None}
+    return Call("GET", "/v1/generations", _reader(JobList), params=params)
+
+
+def cancel(job_id: str) -> Call[Job]:
+    """Stop a job."""
+    return Call("POST", _path(job_id, "/cancel"), _reader(Job))
+
+
+def delete(job_id: str) -> Call[None]:
+    """Remove a job and its pictures."""
+    return Call("DELETE", _path(job_id), lambda _: None)
+
+
+def models() -> Call[ModelList]:
+    """Read the catalogue."""
+    return Call("GET", "/v1/models", _reader(ModelList))
+
+
+def download(url: str) -> Call[bytes]:
+    """Fetch a picture."""
+    return Call("GET", url, lambda response: response.content)
+
+
+def events(job_id: str, last_event_id: str | None, silence_s: int) -> Call[None]:
+    """Open the event stream after the given event; it may be silent that long."""
+    headers = {"Accept": "text/event-stream"}
+    if last_event_id is not None:
+        headers["Last-Event-ID"] = last_event_id
+    return Call("GET", _path(job_id, "/events"), lambda _: None, headers=headers, hold_s=silence_s)
+
+
+def _path(job_id: str, rest: str = "") -> str:
+    return f"/v1/generations/{quote(job_id, safe='')}{rest}"
+
+
+def _reader(model: type[M]) -> Callable[[httpx.Response], M]:
+    return lambda response: model.model_validate_json(response.content)

@@ -1,0 +1,35 @@
+"""The optional fields of a request as keyword arguments."""
+
+from typing import TypedDict
+
+from pydantic import ValidationError
+
+from latentry.contracts import Determinism, GenerationRequest, OutputFormat, Sampler
+from latentry.errors import InvalidRequest
+
+
+class Fields(TypedDict, total=False):
+    """What `generate` and `submit` take beside the prompt: GenerationRequest, field by field."""
+
+    model: str | None
+    negative_prompt: str
+    width: int | None
+    height: int | None
+    num_inference_steps: int | None
+    guidance_scale: float | None
+    sampler: Sampler | str | None
+    seed: int | None
+    n: int
+    output_format: OutputFormat | str
+    determinism: Determinism | str
+    metadata: dict[str, str]
+
+
+def request_of(prompt: str, fields: Fields) -> GenerationRequest:
+    """The request; raises InvalidRequest with a sentence when it cannot be one."""
+    try:
+        return GenerationRequest.model_validate({"prompt": prompt, **fields})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise InvalidRequest(f"{name}: {first['msg']}.") from error

@@ -1,0 +1,87 @@
+"""What the clients do, without I/O: a flow yields calls and pauses, and is sent their outcomes.
+
+Two runners, one blocking and one not, drive the same flows, as httpx does with its auth flows.
+"""
+
+import math
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, cast
+
+import httpx
+from pydantic import ValidationError
+
+from latentry.client import calls
+from latentry.client.calls import Call
+from latentry.client.errors import ApiError, JobDidNotSucceed, StillRunning
+from latentry.client.retries import Outcome, Retries, error_of
+from latentry.contracts import GenerationRequest, Job, JobStatus
+
+T = TypeVar("T")
+
+# How long one answer is held: long enough to save calls, short enough for any proxy.
+HOLD_S: Final = 30
+# Between two looks at a job when the service did not hold its answer.
+LOOK_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Do nothing for a while."""
+
+    seconds: float
+
+
+Flow = Generator[Call[Any] | Pause, Outcome | None, T]
+
+
+def answered(call: Call[T], retries: Retries) -> Flow[T]:
+    """The answer to a call, after as many attempts as it takes or is allowed."""
+    attempt = 0
+    while True:
+        attempt += 1
+        outcome = cast(Outcome, (yield call))
+        if isinstance(outcome, httpx.Response) and outcome.is_success:
+            try:
+                return call.read(outcome)
+            except ValidationError as error:
+                raise ApiError.of(outcome) from error
+        pause_s = retries.pause_s(attempt, outcome)
+        if pause_s is None:
+            raise error_of(outcome)
+        yield Pause(pause_s)
+
+
+def ended(
+    job_id: str,
+    timeout_s: float | None,
+    retries: Retries,
+    clock: Callable[[], float] = time.monotonic,
+) -> Flow[Job]:
+    """The job once it has ended; raises StillRunning after `timeout_s` seconds."""
+    deadline = clock() + (math.inf if timeout_s is None else timeout_s)
+    while True:
+        asked = clock()
+        hold_s = math.ceil(min(HOLD_S, max(0.0, deadline - asked)))
+        job = yield from answered(calls.get(job_id, hold_s), retries)
+        if job.status.is_terminal:
+            return job
+        now = clock()
+        if now >= deadline:
+            raise StillRunning(job)
+        if now - asked < min(LOOK_S, hold_s):
+            yield Pause(min(LOOK_S, deadline - now))
+
+
+def generated(
+    request: GenerationRequest, idempotency_key: str, timeout_s: float | None, retries: Retries
+) -> Flow[Job]:
+    """The job with its pictures; raises JobDidNotSucceed if it ended without them."""
+    hold_s = HOLD_S if timeout_s is None else min(HOLD_S, math.ceil(timeout_s))
+    job = yield from answered(calls.submit(request, idempotency_key, hold_s), retries)
+    if not job.status.is_terminal:
+        job = yield from ended(job.id, timeout_s, retries)
+    if job.status is not JobStatus.SUCCEEDED:
+        raise JobDidNotSucceed(job)
+    return job

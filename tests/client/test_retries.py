@@ -1,0 +1,41 @@
+import httpx
+import pytest
+
+from latentry.client.retries import Retries
+
+REQUEST = httpx.Request("GET", "http://latentry.test/")
+
+
+def answer(status, **headers):
+    return httpx.Response(status, headers=headers, request=REQUEST)
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_passing_refusal_is_tried_again_within_the_backoff(status):
+    retries = Retries(first_s=1.0, longest_s=3.0)
+    for attempt, ceiling_s in ((1, 1.0), (2, 2.0), (3, 3.0), (4, 3.0)):
+        assert 0 <= retries.pause_s(attempt, answer(status)) <= ceiling_s
+
+
+def test_retry_after_is_a_floor():
+    pause_s = Retries(first_s=0.5).pause_s(1, answer(503, **{"Retry-After": "7"}))
+    assert 7 <= pause_s <= 7.5
+
+
+def test_a_service_that_asks_for_too_long_is_not_waited_for():
+    assert Retries().pause_s(1, answer(429, **{"Retry-After": "3600"})) is None
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 409, 413, 422, 500])
+def test_a_final_refusal_is_final(status):
+    assert Retries().pause_s(1, answer(status)) is None
+
+
+def test_attempts_are_bounded():
+    error = httpx.ConnectError("refused", request=REQUEST)
+    assert Retries(attempts=3).pause_s(2, error) is not None
+    assert Retries(attempts=3).pause_s(3, error) is None
+
+
+def test_a_url_that_no_transport_speaks_is_not_tried_again():
+    assert Retries().pause_s(1, httpx.UnsupportedProtocol("ftp", request=REQUEST)) is None
