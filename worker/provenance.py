@@ -1,0 +1,49 @@
+"""What a picture says about its making: what repeats it, and never a time, an id or a host."""
+
+from typing import Final
+
+from PIL import Image
+
+from latentry import __version__
+from latentry.contracts import ResolvedRequest, Sampler
+from latentry.contracts.requests import SAMPLER_ALIASES
+
+# What AUTOMATIC1111, and so every reader of its convention, calls the samplers.
+_A1111: Final[dict[Sampler, str]] = {
+    sampler: name for name, sampler in SAMPLER_ALIASES.items() if not name.endswith("Scheduler")
+}
+_EXIF_IFD: Final = 0x8769
+_USER_COMMENT: Final = 0x9286
+
+
+def infotext(request: ResolvedRequest, seed: int) -> str:
+    """The `parameters` text of AUTOMATIC1111: prompt, negative prompt, one line of settings."""
+    settings = {
+        "Steps": request.num_inference_steps,
+        "Sampler": _A1111.get(request.sampler, request.sampler),
+        "CFG scale": f"{request.guidance_scale:g}",
+        "Seed": seed,
+        "Size": f"{request.width}x{request.height}",
+        "Model": request.model,
+        "Version": f"latentry {__version__}",
+    }
+    negative = [f"Negative prompt: {request.negative_prompt}"] if request.negative_prompt else []
+    line = ", ".join(f"{name}: {value}" for name, value in settings.items())
+    return "\n".join([request.prompt, *negative, line])
+
+
+def recipe(request: ResolvedRequest, seed: int) -> str:
+    """The JSON body that asks for this one image again.
+
+    The caller's labels stay out: they do not change the picture, and pictures travel.
+    """
+    alone = request.model_copy(update={"seed": seed, "n": 1})
+    return alone.model_dump_json(exclude={"metadata"})
+
+
+def exif(text: str) -> Image.Exif:
+    """EXIF with `text` as its UserComment, byte order and charset as AUTOMATIC1111 writes them."""
+    tags = Image.Exif()
+    tags.endian = ">"
+    tags.get_ifd(_EXIF_IFD)[_USER_COMMENT] = b"UNICODE\0" + text.encode("utf-16-be")
+    return tags
