@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import BaseError
@@ -17,9 +16,6 @@ from obstore.store import ObjectStore
 
 from latentry.errors import FileNotFound, StorageUnavailable
 from latentry.storage.keys import content_type_of, is_key, is_prefix
-
-if TYPE_CHECKING:
-    from obstore import ObjectMeta
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +57,26 @@ class Storage:
         with _translated():
             return self.link(key, expires_s)
 
+    def delete(self, key: str) -> None:
+        """Delete one picture. That there is none is fine."""
+        if not self._is_ours(key):
+            raise ValueError("not a storage key")
+        with _translated(), suppress(FileNotFoundError):
+            obstore.delete(self.store, key)
+
     def delete_prefix(self, prefix: str) -> None:
         """Delete every picture of a job. Nothing there is fine."""
         if not is_prefix(prefix):
             raise ValueError("not a storage prefix")
-        with _translated():
-            for file in self._files(prefix):
-                self._delete(file["path"])
+        for key in self._pictures(prefix=prefix):
+            self.delete(key)
 
     def delete_older(self, than: datetime) -> int:
         """Delete every picture last written before `than`; how many. For a sweep now and then."""
-        deleted = 0
-        with _translated():
-            for file in self._files():
-                if file["last_modified"] < than:
-                    self._delete(file["path"])
-                    deleted += 1
-        return deleted
+        old = self._pictures(before=than)
+        for key in old:
+            self.delete(key)
+        return len(old)
 
     def _is_ours(self, key: str) -> bool:
         # The second half is for a link that somebody planted in the directory.
@@ -85,14 +84,15 @@ class Storage:
             self.root is None or (self.root / key).resolve().is_relative_to(self.root)
         )
 
-    def _files(self, prefix: str | None = None) -> "Iterator[ObjectMeta]":
-        # A bucket may hold other people's files; those are none of our business.
-        for batch in obstore.list(self.store, prefix):
-            yield from (file for file in batch if is_key(file["path"]))
-
-    def _delete(self, path: str) -> None:
-        with suppress(FileNotFoundError):  # another sweep was here first
-            obstore.delete(self.store, path)
+    def _pictures(self, *, prefix: str | None = None, before: datetime | None = None) -> list[str]:
+        with _translated():
+            return [
+                file["path"]
+                for batch in obstore.list(self.store, prefix)
+                for file in batch
+                # A bucket may hold other people's files; those are none of our business.
+                if is_key(file["path"]) and (before is None or file["last_modified"] < before)
+            ]
 
 
 def _attributes(key: str) -> dict[str, str]:

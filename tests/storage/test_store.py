@@ -46,6 +46,18 @@ def test_a_key_that_is_not_ours_is_no_file_and_takes_none(storage: Storage, key:
         storage.url(key, expires_s=60)
     with pytest.raises(ValueError, match="not a storage key"):
         storage.put(key, b"evil")
+    with pytest.raises(ValueError, match="not a storage key"):
+        storage.delete(key)
+
+
+def test_one_picture_can_be_deleted_twice(storage: Storage, job: str) -> None:
+    for index in (0, 1):
+        storage.put(_key(job, index), b"picture")
+    storage.delete(_key(job))
+    storage.delete(_key(job))
+    with pytest.raises(FileNotFound):
+        storage.get(_key(job))
+    assert storage.get(_key(job, 1)) == b"picture"
 
 
 def test_deleting_a_job_leaves_its_neighbours(storage: Storage, job: str) -> None:
