@@ -1,0 +1,54 @@
+"""What gateway and worker must agree on to hear each other's bell. Celery itself stays outside.
+
+A message says "look" to a model's workers and nothing else: the ledger is the truth, so a bell that
+is lost or rung twice does no harm.
+"""
+
+from typing import Any, Final
+
+from latentry.settings import Settings
+
+TASK: Final = "denoise"
+
+
+def queue(settings: Settings, model: str) -> str:
+    """The Celery queue of a model's workers."""
+    return f"{settings.redis_prefix}.{model}"
+
+
+def broker_config(settings: Settings) -> dict[str, Any]:
+    """Celery's configuration on both sides."""
+    return {
+        "broker_url": settings.redis_url.get_secret_value(),
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_retry": True,
+        "broker_connection_max_retries": None,  # the default gives up after 100
+        "broker_channel_error_retry": True,
+        "broker_pool_limit": 10,
+        "broker_transport_options": {
+            "global_keyprefix": f"{settings.redis_prefix}:celery:",
+            # Longer than the 1 s that a BRPOP waits; the default waits for ever on a dead peer.
+            "socket_timeout": 15,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            "retry_on_timeout": True,
+        },
+        # JSON and nothing else, even if somebody writes into Redis himself.
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "accept_content": ["json"],
+        "result_backend": None,
+        "task_ignore_result": True,
+        "task_acks_late": False,
+        "task_reject_on_worker_lost": False,
+        "worker_prefetch_multiplier": 1,
+        "worker_disable_prefetch": True,  # a busy worker must not hold bells
+        "worker_enable_prefetch_count_reduction": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_enable_remote_control": False,  # its reply lists have no time to live
+        "worker_send_task_events": False,
+        "worker_eta_task_limit": 1,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+    }
