@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from latentry.contracts import EventType, JobStatus, JobWarning, ModelCard, StoredImage
-from latentry.errors import IdempotencyConflict, JobFailed, LeaseLost, QueueFull
+from latentry.errors import IdempotencyConflict, LatentryError, LeaseLost, QueueFull
 from latentry.jobs.ledger import Command
 from latentry.jobs.records import (
     Accepted,
@@ -153,7 +153,7 @@ def warn(lease: Lease, warnings: Sequence[JobWarning]) -> Command[None]:
     return Command("warn", (str(lease.ref), lease.fence, text), _standing)
 
 
-def settle(lease: Lease, status: JobStatus, error: JobFailed | None = None) -> Command[None]:
+def settle(lease: Lease, status: JobStatus, error: LatentryError | None = None) -> Command[None]:
     """End a job. Raises LeaseLost."""
     fault = (error.code, error.message) if error else ("", "")
     return Command("settle", (str(lease.ref), lease.fence, status.value, *fault), _standing)

@@ -1,0 +1,56 @@
+"""An engine that draws in no time and fails when told to."""
+
+from collections import deque
+
+import numpy as np
+
+from latentry.contracts import JobWarning
+from latentry.errors import EngineError
+from worker.engine import Canceled, Done, Event, Failed, Order, Step
+
+
+class FakeEngine:
+    """One row an image, one colour a seed. A prompt of `fail N` fails the N-th image."""
+
+    max_rows = 4
+
+    def __init__(self) -> None:
+        self._held: deque[tuple[Order, int]] = deque()
+        self._untold: list[Event] = []
+        self.admitted: list[Order] = []
+
+    @property
+    def rows(self) -> int:
+        return 2 * len(self._held)
+
+    @property
+    def idle(self) -> bool:
+        return not self._held and not self._untold
+
+    def admit(self, order: Order) -> list[JobWarning]:
+        if order.request.prompt == "refuse":
+            raise EngineError("refused")
+        self._held.append((order, 0))
+        self.admitted.append(order)
+        return [JobWarning(code="fake", message="not a real picture")]
+
+    def drop(self, job: str) -> None:
+        self._untold += [Canceled(job, o.index) for o, _ in self._held if o.job == job]
+        self._held = deque((o, step) for o, step in self._held if o.job != job)
+
+    def step(self) -> list[Event]:
+        events, self._untold = self._untold, []
+        if not self._held:
+            return events
+        order, step = self._held.popleft()
+        steps = order.request.num_inference_steps
+        if order.request.prompt == f"fail {order.index}":
+            return [*events, Failed(order.job, order.index, EngineError("told to"))]
+        if step == steps:
+            shape = (order.request.height, order.request.width, 3)
+            pixels = np.full(shape, order.seed % 256, dtype=np.uint8)
+            return [*events, Done(order.job, order.index, pixels)]
+        if order.request.prompt != "for ever" or step < steps - 1:
+            step += 1
+        self._held.append((order, step))
+        return [*events, Step(order.job, order.index, step, steps)]

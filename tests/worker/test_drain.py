@@ -1,0 +1,189 @@
+"""The loop between ledger, engine and storage: a real Valkey, real threads, a fake engine."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from pydantic import SecretStr
+
+from latentry.contracts import JobStatus
+from latentry.jobs import JobRecord, JobRef, Ledger, NewJob, commands
+from latentry.settings import Settings
+from latentry.storage import Storage, open_storage
+from tests.jobs.factory import card, image, request
+from tests.worker.fakes import FakeEngine
+from worker.drain import Drain
+from worker.feeder import Feeder
+from worker.metrics import Metrics
+from worker.outbox import Outbox
+from worker.pulse import NoPulse
+
+_ids = iter(range(1_000_000))
+
+
+class Worker:
+    """A drain on a thread of its own."""
+
+    def __init__(self, ledger: Ledger, storage: Storage, name: str = "w1") -> None:
+        self.engine = FakeEngine()
+        self.outbox = Outbox(ledger, name, [card()], lease_s=2, heartbeat_s=0.2)
+        self.drain = Drain(
+            engine=self.engine,
+            ledger=ledger,
+            feeder=Feeder(ledger, name, ["shapes"], lease_s=2),
+            outbox=self.outbox,
+            storage=storage,
+            metrics=Metrics(),
+            pulse=NoPulse(),
+        )
+        self.thread = threading.Thread(target=self.drain.run)
+
+    def start(self) -> None:
+        self.outbox.start()
+        self.thread.start()
+
+    def stop(self) -> None:
+        self.drain.stop()
+        self.thread.join(10)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def storage(settings: Settings) -> Storage:
+    return open_storage(
+        settings.model_copy(update={"storage_url": "memory://", "signing_key": SecretStr("k")})
+    )
+
+
+@pytest.fixture
+def worker(ledger: Ledger, storage: Storage) -> Iterator[Worker]:
+    worker = Worker(ledger, storage)
+    worker.start()
+    yield worker
+    worker.stop()
+
+
+def submit(ledger: Ledger, **fields: object) -> JobRef:
+    ref = JobRef("default", f"gen_{next(_ids)}")
+    job = NewJob(ref, request(**fields), queue_ttl_ms=60_000, ttl_ms=60_000)
+    ledger.run(commands.create(job, max_queued=1000))
+    return ref
+
+
+def read(ledger: Ledger, ref: JobRef) -> JobRecord:
+    record = ledger.run(commands.get(ref))
+    assert record is not None
+    return record
+
+
+def ended(ledger: Ledger, ref: JobRef, timeout_s: float = 15) -> JobRecord:
+    """The job's record once it is terminal."""
+    return when(ledger, ref, lambda record: record.state.is_terminal, timeout_s)
+
+
+def when(ledger: Ledger, ref: JobRef, holds, timeout_s: float = 15) -> JobRecord:
+    deadline = time.monotonic() + timeout_s
+    while not holds(record := read(ledger, ref)):
+        assert time.monotonic() < deadline, record
+    return record
+
+
+def test_a_job_becomes_pictures_in_storage(ledger: Ledger, storage: Storage, worker) -> None:
+    record = ended(ledger, submit(ledger, n=3, seed=5))
+    assert record.state is JobStatus.SUCCEEDED
+    assert [image.seed for image in record.images] == [5, 6, 7]
+    assert all(storage.get(image.key).startswith(b"\x89PNG") for image in record.images)
+    assert [warning.code for warning in record.warnings] == ["fake"]
+
+
+def test_more_jobs_than_rows_all_end(ledger: Ledger, worker) -> None:
+    refs = [submit(ledger, seed=seed) for seed in range(12)]
+    assert {ended(ledger, ref).state for ref in refs} == {JobStatus.SUCCEEDED}
+
+
+def test_one_failed_image_fails_the_job_and_keeps_those_that_were_done(
+    ledger: Ledger, worker
+) -> None:
+    record = ended(ledger, submit(ledger, n=3, prompt="fail 2"))
+    assert record.state is JobStatus.FAILED
+    assert record.error is not None
+    assert record.error.code == "engine_error"
+    assert [image.index for image in record.images] == [0, 1]
+
+
+def test_an_order_the_engine_refuses_fails_with_its_code(ledger: Ledger, worker) -> None:
+    record = ended(ledger, submit(ledger, n=2, prompt="refuse"))
+    assert record.error is not None
+    assert record.error.code == "engine_error"
+
+
+def test_a_running_job_stops_when_it_is_canceled(ledger: Ledger, worker) -> None:
+    ref = submit(ledger, prompt="for ever", n=4)
+    when(ledger, ref, lambda record: record.progress is not None)
+    ledger.run(commands.cancel(ref))
+    assert ended(ledger, ref).state is JobStatus.CANCELED
+
+
+def test_a_running_job_that_is_forgotten_leaves_the_engine(ledger: Ledger, worker) -> None:
+    ref = submit(ledger, prompt="for ever")
+    when(ledger, ref, lambda record: record.progress is not None)
+    ledger.run(commands.forget(ref))
+    assert ended(ledger, submit(ledger)).state is JobStatus.SUCCEEDED
+    deadline = time.monotonic() + 10
+    while not worker.engine.idle:
+        assert time.monotonic() < deadline
+
+
+def test_a_stopped_worker_hands_its_jobs_back_and_another_finishes_them(
+    ledger: Ledger, storage: Storage
+) -> None:
+    first = Worker(ledger, storage)
+    first.start()
+    refs = [submit(ledger, prompt="for ever") for _ in range(3)]
+    when(ledger, refs[0], lambda record: record.progress is not None)
+    first.stop()
+    assert {read(ledger, ref).state for ref in refs} == {JobStatus.QUEUED}
+    assert {read(ledger, ref).crashes for ref in refs} == {0}
+    assert ledger.run(commands.lines())[0].workers == 0
+
+
+def test_pictures_a_dead_worker_had_finished_are_not_drawn_again(
+    ledger: Ledger, storage: Storage
+) -> None:
+    ref = submit(ledger, n=2)
+    [lease] = ledger.run(commands.claim("dead", ["shapes"], room=1, lease_s=0))
+    ledger.run(commands.add_image(lease, image(0)))
+    ledger.run(commands.sweep(lease_s=2))
+    second = Worker(ledger, storage)
+    second.start()
+    record = ended(ledger, ref)
+    second.stop()
+    assert record.state is JobStatus.SUCCEEDED
+    assert [order.index for order in second.engine.admitted] == [1]
+
+
+def test_a_job_whose_pictures_are_all_there_only_needs_its_end(
+    ledger: Ledger, storage: Storage
+) -> None:
+    ref = submit(ledger)
+    [lease] = ledger.run(commands.claim("dead", ["shapes"], room=1, lease_s=0))
+    ledger.run(commands.add_image(lease, image(0)))
+    ledger.run(commands.sweep(lease_s=2))
+    second = Worker(ledger, storage)
+    second.start()
+    assert ended(ledger, ref).state is JobStatus.SUCCEEDED
+    second.stop()
+    assert second.engine.admitted == []
+
+
+def test_a_worker_that_lost_its_lease_publishes_nothing(ledger: Ledger, storage: Storage) -> None:
+    worker = Worker(ledger, storage)
+    worker.start()
+    ref = submit(ledger, prompt="for ever")
+    when(ledger, ref, lambda record: record.progress is not None)
+    ledger.client.zadd(f"{ledger.root}:leases", {str(ref): 0})  # as if it had been frozen
+    ledger.run(commands.sweep(lease_s=60))
+    when(ledger, ref, lambda record: record.fence == 2)  # it takes it up again, as a new claim
+    worker.stop()
+    assert read(ledger, ref).images == ()

@@ -1,0 +1,126 @@
+"""The parent process, with real children and real signals."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+CHILD = """
+import os, pathlib, signal, sys
+from worker.pulse import SocketPulse
+pulse = SocketPulse(int(sys.argv[1]))
+log = pathlib.Path({log!r})
+with log.open("a") as file: file.write(f"{{os.getpid()}}\\n")
+pulse.promise(0)
+{then}
+"""
+PARENT = """
+import sys
+from worker.watchdog import Watchdog
+sys.exit(Watchdog([sys.executable, "-c", {child!r}], stop_s=2).run())
+"""
+
+
+def until(holds: Callable[[], bool], timeout_s: float = 15) -> None:
+    """Wait for something another process does."""
+    waiting = threading.Event()
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline, "it never happened"
+        waiting.wait(0.02)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text().split(") ")[1][:1]
+
+
+class Family:
+    """A watchdog with a child that behaves as told."""
+
+    def __init__(self, folder: Path, then: str) -> None:
+        self.log = folder / "born"
+        self.log.touch()
+        child = CHILD.format(log=str(self.log), then=textwrap.dedent(then))
+        self.parent = subprocess.Popen([sys.executable, "-c", PARENT.format(child=child)])
+
+    @property
+    def born(self) -> list[int]:
+        return [int(line) for line in self.log.read_text().split()]
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> Iterator[Callable[[str], Family]]:
+    families: list[Family] = []
+
+    def start(then: str) -> Family:
+        families.append(Family(tmp_path, then))
+        return families[-1]
+
+    yield start
+    for one in families:
+        one.parent.kill()
+        one.parent.wait()
+
+
+def test_a_worker_that_dies_is_started_again(family) -> None:
+    mortal = family("sys.exit(3)")
+    until(lambda: len(mortal.born) >= 2)
+
+
+def test_a_worker_that_breaks_its_promise_is_killed_and_replaced(family) -> None:
+    hung = family("pulse.promise(0.2); signal.pause()")
+    until(lambda: len(hung.born) >= 2)
+    assert not is_running(hung.born[0])
+
+
+def test_a_worker_that_hangs_in_c_is_killed_too(family) -> None:
+    stuck = family(
+        "import ctypes; pulse.promise(0.2); ctypes.PyDLL(None).sleep(600)"  # holds the GIL
+    )
+    until(lambda: len(stuck.born) >= 2)
+
+
+def test_an_idle_worker_may_be_silent_for_as_long_as_it_likes(family) -> None:
+    idle = family("pulse.promise(0.2); pulse.promise(0); log.write_text('1\\n'); signal.pause()")
+    until(lambda: idle.born == [1])
+    with pytest.raises(subprocess.TimeoutExpired):
+        idle.parent.wait(1)
+    assert idle.born == [1]
+
+
+def test_sigterm_reaches_the_worker_and_ends_both(family) -> None:
+    calm = family("signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); signal.pause()")
+    until(lambda: len(calm.born) == 1)
+    calm.parent.send_signal(signal.SIGTERM)
+    assert calm.parent.wait(10) == 0
+    assert not is_running(calm.born[0])
+
+
+def test_a_worker_that_ignores_sigterm_is_killed_after_the_bound(family) -> None:
+    deaf = family(
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN); pulse.promise(0);"
+        "log.open('a').write('2\\n'); signal.pause()"
+    )
+    until(lambda: deaf.born[1:] == [2])
+    deaf.parent.send_signal(signal.SIGTERM)
+    assert deaf.parent.wait(10) == 1
+    assert not is_running(deaf.born[0])
+
+
+def test_a_worker_whose_parent_was_killed_ends_itself(family) -> None:
+    orphan = family("time.sleep(600)")
+    until(lambda: len(orphan.born) == 1)
+    orphan.parent.kill()
+    orphan.parent.wait()
+    until(lambda: not is_running(orphan.born[0]))

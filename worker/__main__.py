@@ -1,0 +1,33 @@
+"""`python -m worker`: a small parent that keeps one worker process alive."""
+
+import os
+import sys
+
+from latentry.errors import ConfigurationError
+from latentry.logs import configure_logs
+from latentry.settings import Settings
+from worker.watchdog import Watchdog
+
+CHILD = "child"
+
+
+def main(arguments: list[str]) -> int:
+    """The parent without arguments; `child FD` is the worker it starts."""
+    try:
+        settings = Settings.from_env(os.environ)
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error.message}\n")
+        return 2
+    configure_logs(settings)
+    if arguments[:1] == [CHILD]:
+        # Imported here so that the parent stays small.
+        from worker.app import run
+        from worker.pulse import SocketPulse
+
+        run(settings, SocketPulse(int(arguments[1])))
+        return 0
+    return Watchdog([sys.executable, "-m", "worker", CHILD]).run()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

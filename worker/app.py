@@ -1,0 +1,82 @@
+"""The Celery side of the worker, and the one place where the worker is wired."""
+
+import os
+import socket
+from secrets import token_hex
+from typing import Any
+
+import structlog
+from celery import Celery, signals
+
+from latentry.doorbell import broker_config, queue
+from latentry.errors import LatentryError
+from latentry.jobs import Ledger
+from latentry.settings import Settings
+from latentry.storage import open_storage
+from worker import tasks
+from worker.drain import Drain
+from worker.engine import Engine
+from worker.feeder import Feeder
+from worker.metrics import Metrics
+from worker.outbox import Outbox
+from worker.pulse import Pulse
+
+log = structlog.get_logger()
+
+EXIT_UNUSABLE = 2
+
+
+def run(settings: Settings, pulse: Pulse) -> None:
+    """Load the models, prove them, and serve until SIGTERM."""
+    drain, outbox = _wire(settings, pulse)
+    app = Celery("latentry", set_as_current=False)
+    app.conf.update(broker_config(settings))
+    tasks.register(app, drain)
+
+    @signals.worker_ready.connect(weak=False)
+    def begin(**_: Any) -> None:
+        outbox.start()
+        log.info("worker.ready", models=sorted(settings.model_paths))
+
+    @signals.worker_shutting_down.connect(weak=False)
+    def end(**_: Any) -> None:
+        drain.stop()
+
+    queues = ",".join(queue(settings, model) for model in settings.model_paths)
+    # Two threads: one drains, the other hears the bells that ring meanwhile.
+    flags = "--pool=threads --concurrency=2 --without-gossip --without-mingle --without-heartbeat"
+    app.worker_main(["worker", f"--queues={queues}", "--loglevel=WARNING", *flags.split()])
+    outbox.stop()
+
+
+def _wire(settings: Settings, pulse: Pulse) -> tuple[Drain, Outbox]:
+    engine = Engine(
+        device=settings.device,
+        dtype=settings.dtype,
+        threads=settings.threads,
+        max_rows=settings.max_rows,
+        strict_rows=settings.strict_rows,
+    )
+    try:
+        cards = [engine.load(model, path) for model, path in settings.model_paths.items()]
+        for card in cards:
+            engine.self_test(card.id)
+    except LatentryError as error:
+        log.error("worker.unusable", code=error.code, why=error.message)
+        raise SystemExit(EXIT_UNUSABLE) from error
+    name = f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}"
+    ledger = Ledger.open(settings)
+    metrics = Metrics()
+    metrics.serve(settings.metrics_host, settings.worker_metrics_port)
+    lease_s = settings.lease_s
+    outbox = Outbox(ledger, name, cards, lease_s=lease_s, heartbeat_s=settings.heartbeat_s)
+    drain = Drain(
+        engine=engine,
+        ledger=ledger,
+        feeder=Feeder(ledger, name, [card.id for card in cards], lease_s),
+        outbox=outbox,
+        storage=open_storage(settings),
+        metrics=metrics,
+        pulse=pulse,
+    )
+    return drain, outbox

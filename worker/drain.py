@@ -1,0 +1,167 @@
+"""The one loop of a worker: claimed jobs in, everybody's next step, finished pictures out."""
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Iterator
+from typing import TypeVar
+
+import structlog
+
+from latentry.contracts import JobStatus
+from latentry.errors import LatentryError, LedgerUnavailable
+from latentry.jobs import Lease, Ledger, commands
+from latentry.storage import Storage
+from worker.engine import Canceled, Done, Engine, Event, Failed, Order, Step
+from worker.feeder import Feeder
+from worker.held import HeldJob, Verdict
+from worker.metrics import Metrics
+from worker.outbox import Outbox
+from worker.publisher import Publisher
+from worker.pulse import Pulse
+
+log = structlog.get_logger()
+
+IDLE_S = 1.0
+HUNG_S = 20.0  # no step takes this long on any supported device
+CANCELED = Verdict(JobStatus.CANCELED)
+
+T = TypeVar("T")
+
+
+class Drain:
+    """Steps until it is told to stop, then hands back what is unfinished.
+
+    All calls into the engine come from the thread that runs `run`.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        ledger: Ledger,
+        feeder: Feeder,
+        outbox: Outbox,
+        storage: Storage,
+        metrics: Metrics,
+        pulse: Pulse,
+    ) -> None:
+        self._engine = engine
+        self._ledger = ledger
+        self._feeder = feeder
+        self._outbox = outbox
+        self._publisher = Publisher(ledger, storage, metrics, on_end=self._forget)
+        self._metrics = metrics
+        self._pulse = pulse
+        self._jobs: dict[str, HeldJob] = {}
+        self._orders: deque[Order] = deque()
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        """Hand everything back at the next step boundary. From any thread."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Until stopped: take in, step, pass on."""
+        self._feeder.start()
+        while not self._stop.is_set():
+            self._take_in()
+            if self._engine.idle:
+                self._pulse.promise(0)
+                self._feeder.wait(IDLE_S)
+                continue
+            self._pulse.promise(HUNG_S)
+            with self._metrics.stage("step"):
+                events = self._engine.step()
+            for event in events:
+                self._pass_on(event)
+        self._hand_back()
+
+    def _take_in(self) -> None:
+        for lease in _all_of(self._feeder.inbox):
+            self._begin(lease)
+        for ref in _all_of(self._feeder.stops):
+            for job in list(self._jobs.values()):
+                if job.lease.ref == ref:
+                    self._end_early(job, CANCELED)
+        for job, notice in _all_of(self._outbox.notices):
+            if notice == "lost":
+                self._outbox.let_go(job)
+            self._end_early(job, CANCELED)
+        self._admit()
+        free = (self._engine.max_rows - self._engine.rows) // 2
+        self._feeder.offer(free - len(self._orders))
+
+    def _begin(self, lease: Lease) -> None:
+        job = HeldJob(lease)
+        log.info("job.claimed", job=lease.ref.id, fence=lease.fence)
+        self._outbox.hold(job)
+        self._jobs[job.id] = job
+        self._orders.extend(job.orders)
+        if job.is_over:  # its last worker died between the last picture and the end
+            self._publisher.close(job, 0)
+
+    def _admit(self) -> None:
+        while self._orders and self._engine.rows + 2 <= self._engine.max_rows:
+            order = self._orders.popleft()
+            job = self._jobs[order.job]
+            try:
+                with self._metrics.stage("encode"):
+                    warnings = self._engine.admit(order)
+            except LatentryError as error:
+                self._fail(job, order.index, error)
+                continue
+            job.warnings.update({warning.code: warning for warning in warnings})
+
+    def _pass_on(self, event: Event) -> None:
+        job = self._jobs.get(event.job)
+        if job is None:  # lost or forgotten since
+            return
+        match event:
+            case Step(index=index, step=step, steps=steps):
+                self._outbox.tell(job, job.step(index, step), steps)
+            case Done(index=index, pixels=pixels):
+                self._publisher.submit(job, index, pixels)
+            case Failed(index=index, error=error):
+                self._fail(job, index, error)
+            case Canceled(index=index):
+                self._publisher.close(job, index)
+
+    def _fail(self, job: HeldJob, index: int, error: LatentryError) -> None:
+        """One failed image fails the job; those already finished stay listed."""
+        self._end_early(job, Verdict(JobStatus.FAILED, error))
+        self._publisher.close(job, index)
+
+    def _end_early(self, job: HeldJob, verdict: Verdict) -> None:
+        job.decide(verdict)
+        for order in [order for order in self._orders if order.job == job.id]:
+            self._orders.remove(order)
+            self._publisher.close(job, order.index)
+        self._engine.drop(job.id)  # Canceled events follow
+
+    def _forget(self, job: HeldJob) -> None:
+        self._outbox.let_go(job)
+        self._jobs.pop(job.id, None)
+
+    def _hand_back(self) -> None:
+        """What is drawn gets published; what is not goes back to its place in line."""
+        self._pulse.promise(HUNG_S)
+        self._feeder.stop()
+        self._publisher.stop()
+        unfinished = [job.lease for job in list(self._jobs.values())]
+        for lease in [*unfinished, *_all_of(self._feeder.inbox)]:
+            try:
+                self._ledger.run(commands.release(lease))
+            except LedgerUnavailable:
+                log.warning("ledger.unavailable", doing="release", job=lease.ref.id)
+        self._outbox.stop()
+        log.info("drain.ended", handed_back=len(unfinished))
+
+
+def _all_of(inbox: "queue.SimpleQueue[T]") -> Iterator[T]:
+    """Everything in a queue right now."""
+    while True:
+        try:
+            yield inbox.get_nowait()
+        except queue.Empty:
+            return

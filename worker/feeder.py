@@ -1,0 +1,94 @@
+"""Keeps an inbox of claimed jobs, so that the step loop never waits for the ledger."""
+
+import queue
+import threading
+from collections.abc import Sequence
+
+import structlog
+
+from latentry.errors import LedgerUnavailable
+from latentry.jobs import JobRef, Lease, Ledger, commands
+from latentry.jobs.calls import Calls, Stop
+
+log = structlog.get_logger()
+
+LOOK_S = 1.0  # pub/sub forgets, so look at the lines this often anyway
+
+
+class Feeder:
+    """Two threads: one listens for calls, one claims while there is room."""
+
+    def __init__(self, ledger: Ledger, worker: str, models: Sequence[str], lease_s: float) -> None:
+        self.inbox: queue.SimpleQueue[Lease] = queue.SimpleQueue()
+        self.stops: queue.SimpleQueue[JobRef] = queue.SimpleQueue()
+        self._ledger = ledger
+        self._worker = worker
+        self._models = models
+        self._lease_s = lease_s
+        self._room = 0
+        self._look = threading.Event()
+        self._arrived = threading.Event()
+        self._ending = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._listen, name="listener", daemon=True),
+            threading.Thread(target=self._claim, name="feeder", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Begin to listen and to claim."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Claim nothing more; what is in the inbox by then stays there."""
+        self._ending.set()
+        self._look.set()
+        self._arrived.set()
+        for thread in self._threads:
+            thread.join()
+
+    def offer(self, room: int) -> None:
+        """The step loop has room for this many jobs, those in the inbox included."""
+        self._room = room - self.inbox.qsize()
+        if self._room > 0:
+            self._look.set()
+
+    def wait(self, timeout_s: float) -> None:
+        """Until something arrives for the step loop, or the time is over."""
+        self._arrived.wait(timeout_s)
+        self._arrived.clear()
+
+    def _listen(self) -> None:
+        calls = Calls(self._ledger)
+        while not self._ending.is_set():
+            try:
+                call = calls.wait(LOOK_S)
+            except LedgerUnavailable:
+                self._ending.wait(LOOK_S)
+                continue
+            if isinstance(call, Stop):
+                self.stops.put(call.ref)
+                self._arrived.set()
+            elif call is not None:
+                self._look.set()
+        calls.close()
+
+    def _claim(self) -> None:
+        while not self._ending.is_set():
+            self._look.wait(LOOK_S)
+            self._look.clear()
+            room = self._room
+            if room <= 0 or self._ending.is_set():
+                continue
+            claim = commands.claim(self._worker, self._models, room=room, lease_s=self._lease_s)
+            try:
+                leases = self._ledger.run(claim)
+            except LedgerUnavailable as error:
+                log.warning("ledger.unavailable", doing="claim", why=str(error))
+                self._ending.wait(LOOK_S)
+                continue
+            for lease in leases:
+                self.inbox.put(lease)
+            self._room -= len(leases)
+            if leases:
+                self._arrived.set()

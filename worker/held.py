@@ -1,0 +1,67 @@
+"""A claimed job on its way through the engine, and when all of its images have ended."""
+
+import threading
+from dataclasses import dataclass
+
+from latentry.contracts import JobStatus, JobWarning
+from latentry.errors import LatentryError
+from latentry.jobs import Lease
+from worker.engine import Order
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a job ends."""
+
+    status: JobStatus
+    error: LatentryError | None = None
+
+
+class HeldJob:
+    """One lease and its images. The step loop and the publishing threads both close images."""
+
+    def __init__(self, lease: Lease) -> None:
+        self.lease = lease
+        # A worker that died half-way may have published some: those are not drawn again.
+        listed = {image.index for image in lease.record.images}
+        self._open = set(range(lease.record.request.n)) - listed
+        self._steps = dict.fromkeys(self._open, 0)
+        self.warnings: dict[str, JobWarning] = {}
+        self._verdict = Verdict(JobStatus.SUCCEEDED)
+        self._lock = threading.Lock()
+
+    @property
+    def id(self) -> str:
+        """What the engine calls this job: its name and fence, so that an old claim is another."""
+        return f"{self.lease.ref}#{self.lease.fence}"
+
+    @property
+    def orders(self) -> list[Order]:
+        """The images still to be drawn."""
+        request = self.lease.record.request
+        return [
+            Order(job=self.id, index=index, request=request, seed=request.seed + index)
+            for index in sorted(self._open)
+        ]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every image has ended."""
+        return not self._open
+
+    def step(self, index: int, step: int) -> int:
+        """Note an image's step; the step of the image that is furthest behind."""
+        self._steps[index] = step
+        return min(self._steps.values())
+
+    def decide(self, verdict: Verdict) -> None:
+        """The job will not succeed. The first such verdict counts."""
+        with self._lock:
+            if self._verdict.status is JobStatus.SUCCEEDED:
+                self._verdict = verdict
+
+    def close(self, index: int) -> Verdict | None:
+        """One image ended, with a picture or without; the job's verdict if it was the last."""
+        with self._lock:
+            self._open.discard(index)
+            return None if self._open else self._verdict

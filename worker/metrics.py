@@ -1,0 +1,58 @@
+"""What an operator of workers wants to see, for Prometheus."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+
+from worker.held import Verdict
+
+_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+
+
+class Metrics:
+    """One worker's counters. Stages: claim to done is encode, step, decode and publish."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._rows = Histogram(
+            "latentry_rows_per_step",
+            "UNet rows in one call.",
+            buckets=(1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64),
+            registry=self.registry,
+        )
+        self._stages = Histogram(
+            "latentry_stage_seconds",
+            "Time of one piece of work.",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._jobs = Counter(
+            "latentry_worker_jobs",
+            "Jobs this worker ended.",
+            ["status", "code"],
+            registry=self.registry,
+        )
+
+    def serve(self, host: str, port: int) -> None:
+        """Answer scrapes on a port of its own; 0 is off."""
+        if port:
+            start_http_server(port, host, self.registry)
+
+    def stepped(self, rows: int) -> None:
+        """One UNet call was made."""
+        self._rows.observe(rows)
+
+    def ended(self, verdict: Verdict) -> None:
+        """One job was settled."""
+        code = verdict.error.code if verdict.error else ""
+        self._jobs.labels(verdict.status.value, code).inc()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a piece of work."""
+        begin = perf_counter()
+        yield
+        self._stages.labels(name).observe(perf_counter() - begin)

@@ -1,0 +1,113 @@
+"""Says to the ledger what cannot wait for nobody: alive, still held, this far."""
+
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+import structlog
+
+from latentry.contracts import ModelCard
+from latentry.errors import LedgerUnavailable
+from latentry.jobs import Lease, Ledger, commands
+from worker.held import HeldJob
+
+log = structlog.get_logger()
+
+PROGRESS_S = 0.2  # five a second is what an eye can follow
+BEATS_PER_LIFE = 4  # a worker counts as dead after this many heartbeats were missed
+
+Notice = tuple[HeldJob, Literal["stop", "lost"]]
+
+
+class Outbox:
+    """One thread that renews leases, beats the heart and pipelines progress."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        worker: str,
+        cards: Sequence[ModelCard],
+        *,
+        lease_s: float,
+        heartbeat_s: float,
+    ) -> None:
+        self.notices: queue.SimpleQueue[Notice] = queue.SimpleQueue()
+        self._ledger = ledger
+        self._worker = worker
+        self._cards = cards
+        self._lease_s = lease_s
+        self._heartbeat_s = heartbeat_s
+        self._held: dict[str, HeldJob] = {}
+        self._progress: dict[str, tuple[Lease, int, int]] = {}
+        self._lock = threading.Lock()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+
+    def start(self) -> None:
+        """Begin to beat: from here on the worker counts as live."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop beating and say goodbye."""
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        try:
+            self._ledger.run(commands.heartbeat(self._worker, [], ttl_s=1))
+        except LedgerUnavailable:
+            log.warning("ledger.unavailable", doing="goodbye")  # the heartbeat runs out by itself
+
+    def hold(self, job: HeldJob) -> None:
+        """Renew this job's lease from now on."""
+        with self._lock:
+            self._held[job.id] = job
+
+    def let_go(self, job: HeldJob) -> None:
+        """It has ended, or somebody else has it."""
+        with self._lock:
+            self._held.pop(job.id, None)
+            self._progress.pop(job.id, None)
+
+    def tell(self, job: HeldJob, step: int, steps: int) -> None:
+        """The job's latest step; only the last one before the next message is sent."""
+        with self._lock:
+            if job.id in self._held:
+                self._progress[job.id] = (job.lease, step, steps)
+
+    def _run(self) -> None:
+        next_beat = 0.0
+        while not self._ending.wait(PROGRESS_S):
+            try:
+                self._say_progress()
+                if time.monotonic() >= next_beat:
+                    self._beat()
+                    next_beat = time.monotonic() + self._heartbeat_s
+            except LedgerUnavailable as error:
+                log.warning("ledger.unavailable", doing="heartbeat", why=str(error))
+
+    def _say_progress(self) -> None:
+        with self._lock:
+            latest, self._progress = self._progress, {}
+        if latest:
+            self._ledger.run(commands.progress(latest.values()))
+
+    def _beat(self) -> None:
+        for card in self._cards:  # again and again: the ledger may have been emptied
+            self._ledger.run(commands.catalogue(card))
+        models = [card.id for card in self._cards]
+        life = self._heartbeat_s * BEATS_PER_LIFE
+        self._ledger.run(commands.heartbeat(self._worker, models, ttl_s=life))
+        with self._lock:
+            held = list(self._held.values())
+        if not held:
+            return
+        answers = self._ledger.run(
+            commands.renew([job.lease for job in held], lease_s=self._lease_s)
+        )
+        for job, answer in zip(held, answers, strict=True):
+            if answer == "lost":
+                self.notices.put((job, "lost"))
+            elif answer == "stop":
+                self.notices.put((job, "stop"))
