@@ -1,0 +1,31 @@
+"""The tiny models, made once, and an engine that holds them."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.engine import tiny
+from worker.engine import Engine
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("models")
+    return {name: tiny.make(root / name, config) for name, config in tiny.SCHEDULERS.items()}
+
+
+@pytest.fixture(scope="session")
+def loaded(folders: dict[str, Path]) -> Engine:
+    # One thread: several would spin for each other on tensors this small.
+    engine = Engine(device="cpu", threads=1)
+    for name, folder in folders.items():
+        engine.load(name, folder)
+    return engine
+
+
+@pytest.fixture
+def engine(loaded: Engine) -> Engine:
+    """An idle engine with its own loop; the weights are shared."""
+    fresh = Engine(device="cpu")
+    fresh._stacks = dict(loaded._stacks)
+    return fresh

@@ -1,0 +1,106 @@
+"""A Stable Diffusion with random weights, small enough to make in a second."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTokenizer
+from transformers.models.clip.modeling_clip import CLIPTextModel
+
+from latentry.contracts import ResolvedRequest, Sampler
+from worker.engine import Order
+
+EPSILON = {
+    "_class_name": "PNDMScheduler",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "set_alpha_to_one": False,
+    "clip_sample": False,
+    "skip_prk_steps": True,
+    "steps_offset": 1,
+    "prediction_type": "epsilon",
+}
+V_ZERO_SNR = {
+    "_class_name": "DDIMScheduler",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "set_alpha_to_one": True,
+    "clip_sample": False,
+    "steps_offset": 1,
+    "prediction_type": "v_prediction",
+    "rescale_betas_zero_snr": True,
+    "timestep_spacing": "trailing",
+}
+SCHEDULERS = {"epsilon": EPSILON, "v_zero_snr": V_ZERO_SNR}
+START, END = "<|startoftext|>", "<|endoftext|>"
+
+
+def _tokenizer(folder: Path) -> None:
+    """CLIP's byte-level tokenizer without a single merge: a token a letter."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    letters = [chr(byte) for byte in plain] + [chr(256 + k) for k in range(256 - len(plain))]
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), START, END]
+    folder.mkdir(parents=True)
+    (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    CLIPTokenizer.from_pretrained(folder, model_max_length=77, pad_token=END).save_pretrained(
+        folder
+    )
+
+
+def make(folder: Path, scheduler: dict[str, Any], *, seed: int = 0) -> Path:
+    """Write a whole model folder in diffusers layout."""
+    torch.manual_seed(seed)
+    _tokenizer(folder / "tokenizer")
+    text = CLIPTextConfig(
+        vocab_size=514, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=4, max_position_embeddings=77, bos_token_id=512, eos_token_id=513,
+        pad_token_id=513, projection_dim=32,
+    )  # fmt: skip
+    CLIPTextModel(text).save_pretrained(folder / "text_encoder")
+    UNet2DConditionModel(
+        sample_size=8, in_channels=4, out_channels=4, block_out_channels=(32, 64),
+        layers_per_block=1, cross_attention_dim=32, attention_head_dim=8,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"), norm_num_groups=8,
+    ).save_pretrained(folder / "unet")  # fmt: skip
+    AutoencoderKL(
+        block_out_channels=(16, 16, 16, 16), latent_channels=4, norm_num_groups=4,
+        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+    ).save_pretrained(folder / "vae")  # fmt: skip
+    (folder / "scheduler").mkdir()
+    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(scheduler))
+    index = {
+        "_class_name": "StableDiffusionPipeline",
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+        "scheduler": ["diffusers", scheduler["_class_name"]],
+        "safety_checker": [None, None],
+        "feature_extractor": [None, None],
+    }
+    (folder / "model_index.json").write_text(json.dumps(index))
+    return folder
+
+
+def request(model: str = "epsilon", **changes: Any) -> ResolvedRequest:
+    """A small request; say what matters."""
+    asked = {
+        "model": model, "prompt": "a red circle", "negative_prompt": "", "width": 64, "height": 64,
+        "num_inference_steps": 4, "guidance_scale": 5.0, "sampler": Sampler.DDIM, "seed": 0,
+    }  # fmt: skip
+    return ResolvedRequest(**(asked | changes))
+
+
+def order(job: str = "job", index: int = 0, **changes: Any) -> Order:
+    """The order for one image of such a request."""
+    asked = request(**changes)
+    return Order(job, index, asked, asked.seed + index)

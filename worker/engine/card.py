@@ -1,0 +1,84 @@
+"""What a model's folder says it can do."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from latentry.contracts import Defaults, Limits, ModelCard, ResolvedRequest, Sampler
+from latentry.contracts.requests import MAX_SIDE_PX, SAMPLER_ALIASES
+from latentry.errors import (
+    ConfigurationError,
+    TooManySteps,
+    UnsupportedSampler,
+    UnsupportedSize,
+)
+from worker.engine.samplers import SAMPLERS
+
+NOTES: Final = "latentry.json"
+
+
+class _Notes(BaseModel):
+    """The optional `latentry.json` of a model folder: what its makers know better than we."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str | None = None  # what its makers call it; whoever loads it decides its id here
+    native_width: int | None = None
+    native_height: int | None = None
+    default_steps: int = 30
+    default_guidance_scale: float = 7.5
+    default_sampler: Sampler | None = None
+    min_side: int = 64
+    max_side: int | None = None
+    size_step: int = 8
+    max_steps: int = 150
+
+
+def read_card(
+    model: str, path: Path, *, native_side: int, scheduler: Mapping[str, Any]
+) -> ModelCard:
+    """The card of the model in `path`, from its notes, else from its configs. Sizes in pixels."""
+    file = path / NOTES
+    try:
+        notes = _Notes.model_validate(json.loads(file.read_text()) if file.exists() else {})
+    except (ValueError, ValidationError) as error:
+        raise ConfigurationError(f"{file} is not usable: {error}") from error
+    width, height = notes.native_width or native_side, notes.native_height or native_side
+    trained_with = SAMPLER_ALIASES.get(scheduler.get("_class_name", ""), Sampler.DDIM)
+    sampler = notes.default_sampler or trained_with
+    return ModelCard(
+        id=model,
+        limits=Limits(
+            min_side=notes.min_side,
+            max_side=notes.max_side or min(2 * max(width, height), MAX_SIDE_PX),
+            size_step=notes.size_step,
+            max_steps=notes.max_steps,
+        ),
+        defaults=Defaults(
+            width=width,
+            height=height,
+            num_inference_steps=notes.default_steps,
+            guidance_scale=notes.default_guidance_scale,
+            sampler=sampler if sampler in SAMPLERS else Sampler.DDIM,
+        ),
+        samplers=list(SAMPLERS),
+        created=int((path / "model_index.json").stat().st_mtime),
+    )
+
+
+def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
+    """Raise the InvalidRequest that says what this model cannot do of what is asked."""
+    limits = card.limits
+    for side in (request.width, request.height):
+        if not limits.min_side <= side <= limits.max_side or side % limits.size_step:
+            raise UnsupportedSize(
+                f"{card.id} draws sides of {limits.min_side} to {limits.max_side} pixels "
+                f"in steps of {limits.size_step}, not {side}."
+            )
+    if request.sampler not in card.samplers:
+        raise UnsupportedSampler(f"{card.id} does not offer the sampler {request.sampler}.")
+    if request.num_inference_steps > limits.max_steps:
+        raise TooManySteps(f"{card.id} takes at most {limits.max_steps} steps.")

@@ -1,0 +1,71 @@
+"""One UNet call for many trajectories: the only hot code. The letters are the papers'."""
+
+from collections.abc import Sequence
+
+import torch
+
+from worker.engine.stack import Stack
+from worker.engine.trajectory import Trajectory
+
+
+@torch.inference_mode()
+def denoise(stack: Stack, members: Sequence[Trajectory], rows: int) -> None:
+    """Advance every member by one call, with exactly `rows` UNet rows; all or none advance.
+
+    Each row has its own timestep, prompt, guidance and sampler coefficients. Nothing is read back
+    from the device here.
+    """
+    s = torch.stack([member.state for member in members])
+    t, scale, guidance = torch.stack([m.inputs[m.calls] for m in members]).unbind(1)
+    m = _predict(stack, members, rows, x=s[:, 0] * _per_image(scale), t=t, guidance=guidance)
+    update = torch.stack([member.updates[member.calls] for member in members])
+    forms = [*s.unbind(1), m]
+    if (noise := _noise(members, like=m)) is not None:
+        forms.append(noise)
+    # Products and sums of their own, each rounded as IEEE says: a matmul or a fused multiply-add
+    # would choose its order by the batch's shape, and neighbours would change a row's last bits.
+    new = update[:, :, 0, None, None, None] * forms[0][:, None]
+    for j, form in enumerate(forms[1:], start=1):
+        new += update[:, :, j, None, None, None] * form[:, None]
+    for member, state in zip(members, new.unbind(0), strict=True):
+        member.advance(state)
+
+
+def _predict(
+    stack: Stack,
+    members: Sequence[Trajectory],
+    rows: int,
+    *,
+    x: torch.Tensor,
+    t: torch.Tensor,
+    guidance: torch.Tensor,
+) -> torch.Tensor:
+    """The model's guided output [images, C, h, w] in fp32; Ho & Salimans 2022, arXiv:2207.12598."""
+    owner = [i for i, member in enumerate(members) for _ in member.embeddings]
+    embeddings = [embedding for member in members for embedding in member.embeddings]
+    last = [row for row, i in enumerate(owner) if row + 1 == len(owner) or owner[row + 1] != i]
+    first = [row + 1 - member.rows for row, member in zip(last, members, strict=True)]
+    padding = rows - len(owner)
+    owner += owner[-1:] * padding
+    embeddings += embeddings[-1:] * padding
+    of_row = torch.tensor(owner, device=x.device)
+    output: torch.Tensor = stack.unet(
+        x[of_row].to(stack.at.dtype, memory_format=stack.at.memory_format),
+        t[of_row],
+        encoder_hidden_states=torch.stack(embeddings),
+        return_dict=False,
+    )[0].float()
+    # An image without guidance is its own unconditional row: u + g·0.
+    u, c = output[first], output[last]
+    return u + _per_image(guidance) * (c - u)
+
+
+def _noise(members: Sequence[Trajectory], *, like: torch.Tensor) -> torch.Tensor | None:
+    drawn = [member.noise() for member in members]
+    if all(noise is None for noise in drawn):
+        return None
+    return torch.stack([torch.zeros_like(like[0]) if n is None else n for n in drawn])
+
+
+def _per_image(value: torch.Tensor) -> torch.Tensor:
+    return value[:, None, None, None]

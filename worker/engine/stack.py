@@ -1,0 +1,56 @@
+"""A resident model: CLIP, UNet and VAE in memory, with what is known about them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from latentry.contracts import ModelCard
+from latentry.errors import NonFiniteOutput
+from worker.engine.device import Device
+from worker.engine.messages import Pixels
+from worker.engine.schedule import NoiseSchedule
+from worker.engine.text import TextEncoder
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stack:
+    """The parts of a Stable Diffusion model, on their device."""
+
+    card: ModelCard
+    schedule: NoiseSchedule
+    text: TextEncoder
+    unet: Any
+    vae: Any
+    at: Device
+
+    @property
+    def vae_factor(self) -> int:
+        """Pixels per side of a latent's cell."""
+        return int(2 ** (len(self.vae.config.block_out_channels) - 1))
+
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
+        """Channels, height and width of the latent of a picture of this size."""
+        factor = self.vae_factor
+        return self.unet.config.in_channels, height // factor, width // factor
+
+    def noise(self, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+        """Unit noise in fp32, drawn as diffusers' randn_tensor does for a lone picture.
+
+        That is on the CPU, so that it does not depend on the device, and in the models' precision.
+        """
+        drawn = torch.randn(shape, generator=generator, dtype=self.at.dtype)
+        return drawn.to(self.at.device, torch.float32)
+
+    @torch.inference_mode()
+    def decode(self, latent: torch.Tensor) -> Pixels:
+        """A latent [C, h, w] to RGB bytes [H, W, 3]. Raises NonFiniteOutput."""
+        if not latent.isfinite().all():
+            raise NonFiniteOutput
+        scaled = (latent / self.vae.config.scaling_factor).to(self.at.dtype)
+        image = self.vae.decode(scaled[None], return_dict=False)[0][0].float()
+        if not image.isfinite().all():
+            raise NonFiniteOutput
+        levels = ((image / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+        pixels: Pixels = levels.permute(1, 2, 0).contiguous().cpu().numpy()
+        return pixels
