@@ -9,6 +9,9 @@ from typing import Any, Final
 from latentry.settings import Settings
 
 TASK: Final = "denoise"
+# No second bell for a line within this time: awake workers look by themselves, and the others are
+# reached soon enough.
+BELL_S: Final = 2.0
 
 
 def queue(settings: Settings, model: str) -> str:

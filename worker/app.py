@@ -2,11 +2,13 @@
 
 import os
 import socket
+import warnings
 from secrets import token_hex
 from typing import Any
 
 import structlog
 from celery import Celery, signals
+from celery.exceptions import SecurityWarning
 
 from latentry.doorbell import broker_config, queue
 from latentry.errors import LatentryError
@@ -33,6 +35,10 @@ def run(settings: Settings, pulse: Pulse) -> None:
     app.conf.update(broker_config(settings))
     tasks.register(app, drain)
 
+    @signals.setup_logging.connect(weak=False)
+    def leave_logging_alone(**_: Any) -> None:
+        """Celery configures the root logger unless somebody listens here."""
+
     @signals.worker_ready.connect(weak=False)
     def begin(**_: Any) -> None:
         outbox.start()
@@ -45,7 +51,10 @@ def run(settings: Settings, pulse: Pulse) -> None:
     queues = ",".join(queue(settings, model) for model in settings.model_paths)
     # Two threads: one drains, the other hears the bells that ring meanwhile.
     flags = "--pool=threads --concurrency=2 --without-gossip --without-mingle --without-heartbeat"
-    app.worker_main(["worker", f"--queues={queues}", "--loglevel=WARNING", *flags.split()])
+    with warnings.catch_warnings():
+        # The image runs it as nobody; a laptop may run it as root, with JSON messages only.
+        warnings.filterwarnings("ignore", category=SecurityWarning)
+        app.worker_main(["--quiet", "worker", f"--queues={queues}", *flags.split()])
     outbox.stop()
 
 
