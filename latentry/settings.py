@@ -1,7 +1,9 @@
 """Typed settings from LATENTRY_* variables. A misspelt one stops the process with a sentence."""
 
+import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Self
@@ -70,7 +72,6 @@ class Settings(BaseModel):
     threads: int = Field(0, ge=0, description="Compute threads on a CPU; 0 lets torch choose.")
     max_rows: int = Field(16, ge=2, description="UNet rows in one call at most.")
     strict_rows: int = Field(8, ge=2, description="UNet rows in every call of strict mode.")
-    linger_s: float = Field(60.0, ge=0, description="How long an idle worker listens by itself.")
     worker_metrics_port: int = Field(9101, ge=0, le=65535, description="The worker's; 0 is off.")
 
     # Both
@@ -116,14 +117,15 @@ class Settings(BaseModel):
         if self.signing_key.get_secret_value():
             return self.signing_key.get_secret_value().encode()
         path = self.data_dir / "signing.key"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with path.open("x") as file:
-                path.chmod(0o600)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.with_name(f"signing.key.{os.getpid()}")
+            with open(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
                 file.write(secrets.token_hex(32))
-        except FileExistsError:
-            pass  # made by an earlier start or by another process: the same key serves all
-        return path.read_text().strip().encode()
+            with suppress(FileExistsError):  # another process was first: its key serves all
+                os.link(draft, path)
+            draft.unlink()
+        return path.read_bytes().strip()
 
 
 def _dialable(host: str) -> str:
