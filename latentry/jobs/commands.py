@@ -1,6 +1,7 @@
 """Everything one can ask of the ledger, as values: each function returns one atomic command."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from latentry.jobs.records import (
 
 POISON_CRASHES = 3
 SWEEP_BATCH = 100
+_EVENT_ID = re.compile("[0-9]{1,19}-[0-9]{1,19}")
 
 
 # What the gateway asks
@@ -79,12 +81,13 @@ def forget(ref: JobRef) -> Command[bool]:
 
 
 def events(ref: JobRef, *, after: str = "") -> Command[list[LedgerEvent]]:
-    """A job's durable events after an event id; all of them by default."""
+    """A job's durable events after an event id; all of them after one that cannot be ours."""
+    known = after if _EVENT_ID.fullmatch(after) else ""
 
     def read(answer: Iterable[Any]) -> list[LedgerEvent]:
         return [_event(ref, id, dict(zip(row[::2], row[1::2], strict=True))) for id, row in answer]
 
-    return Command("events", (str(ref), after), read)
+    return Command("events", (str(ref), known), read)
 
 
 def lines() -> Command[list[Line]]:
@@ -155,6 +158,7 @@ def warn(lease: Lease, warnings: Sequence[JobWarning]) -> Command[None]:
 
 def settle(lease: Lease, status: JobStatus, error: LatentryError | None = None) -> Command[None]:
     """End a job. Raises LeaseLost."""
+    assert status.is_terminal, "a job ends in a terminal state"
     fault = (error.code, error.message) if error else ("", "")
     return Command("settle", (str(lease.ref), lease.fence, status.value, *fault), _standing)
 

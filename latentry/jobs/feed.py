@@ -1,8 +1,9 @@
 """What the ledger says as it happens: one subscription per process."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from redis.exceptions import RedisError
 
@@ -11,6 +12,8 @@ from latentry.errors import LedgerUnavailable
 from latentry.jobs import keys
 from latentry.jobs.ledger import AsyncLedger
 from latentry.jobs.records import JobRef, LedgerEvent
+
+QUIET_S = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +31,34 @@ class Feed:
         self._ledger = ledger
 
     async def listen(self) -> AsyncIterator[LedgerEvent | StepNews | None]:
-        """News as they come; None once the subscription stands. Raises LedgerUnavailable."""
+        """News as they come; None whenever the subscription stands (again, after a break).
+
+        Raises LedgerUnavailable, also when the connection is silent for 2 * QUIET_S.
+        """
         try:
             async with self._ledger.client.pubsub() as channel:
                 await channel.subscribe(keys.key(self._ledger.root, "news"))
-                yield None
+                asked = False
                 while True:
-                    message = await channel.get_message(ignore_subscribe_messages=True, timeout=2.0)
-                    for news in _read(message["data"]) if message else ():
+                    message = await channel.get_message(timeout=QUIET_S)
+                    if message is None:  # nothing happens, or the connection is dead: ask
+                        if asked:
+                            raise LedgerUnavailable
+                        await channel.ping()
+                    asked = message is None
+                    for news in _news(message) if message else ():
                         yield news
         except RedisError as error:
             raise LedgerUnavailable from error
+
+
+def _news(message: dict[str, Any]) -> Sequence[LedgerEvent | StepNews | None]:
+    match message["type"]:
+        case "subscribe":  # redis-py reconnects by itself; this is how we learn of it
+            return [None]
+        case "message":
+            return _read(message["data"])
+    return ()
 
 
 def _read(text: str) -> list[LedgerEvent | StepNews]:

@@ -53,6 +53,8 @@ _CONNECTION: dict[str, Any] = {
     "health_check_interval": 10,
 }
 _RETRIES = 2
+# Callers of an event loop queue for these; by default the 101st at once would be refused.
+_POOL: dict[str, Any] = {"max_connections": 32, "timeout": 5.0}
 
 
 class Ledger:
@@ -102,8 +104,10 @@ class AsyncLedger:
             ExponentialWithJitterBackoff(base=0.05, cap=0.5), _RETRIES
         )
         url = settings.redis_url.get_secret_value()
-        client = redis.asyncio.Redis.from_url(url, retry=retry, **_CONNECTION)
-        return cls(client, keys.root(settings.redis_prefix))
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            url, retry=retry, **_POOL, **_CONNECTION
+        )
+        return cls(redis.asyncio.Redis.from_pool(pool), keys.root(settings.redis_prefix))
 
     async def run(self, command: Command[T]) -> T:
         """Carry out one command."""

@@ -1,5 +1,7 @@
 """What the ledger promises, one command at a time, on a real Valkey."""
 
+import asyncio
+
 import pytest
 
 from latentry.contracts import EventType, JobStatus
@@ -180,6 +182,15 @@ def test_a_gap_in_which_nobody_could_renew_costs_nobody_a_lease(ledger: Ledger) 
     assert read(ledger, ref).crashes == 0
 
 
+def test_a_clock_that_was_set_back_does_not_prolong_a_lease(ledger: Ledger) -> None:
+    ref = create(ledger)
+    claim(ledger, lease_s=3600)  # by the old clock
+    seconds, _ = ledger.client.time()
+    ledger.client.set(f"{ledger.root}:swept", (seconds + 3600) * 1000)
+    ledger.run(commands.sweep(lease_s=5))
+    assert ledger.client.zscore(f"{ledger.root}:leases", str(ref)) < (seconds + 60) * 1000
+
+
 def test_a_released_job_is_first_in_line_again_and_charged_nothing(ledger: Ledger) -> None:
     first, _second = create(ledger), create(ledger)
     [lease] = claim(ledger)
@@ -264,6 +275,42 @@ def test_forgetting_a_running_job_takes_the_lease_from_its_worker(ledger: Ledger
     assert ledger.run(commands.sweep(lease_s=5)).forgettable == ()
 
 
+def test_whoever_follows_a_job_hears_of_its_end_when_it_is_forgotten(ledger: Ledger) -> None:
+    running = create(ledger)
+    claim(ledger)
+    waiting = create(ledger)
+    with ledger.client.pubsub(ignore_subscribe_messages=True) as channel:
+        channel.subscribe(f"{ledger.root}:news")
+        channel.get_message(timeout=5)
+        for ref in (waiting, running):
+            ledger.run(commands.forget(ref))
+            message = channel.get_message(timeout=5)
+            assert '"type":"canceled"' in message["data"]
+            assert ref.id in message["data"]
+
+
+def test_a_job_to_forget_is_given_to_one_sweeper_at_a_time(ledger: Ledger) -> None:
+    ref = create(ledger, ttl_ms=0)
+    ledger.run(commands.cancel(ref))
+    assert ledger.run(commands.sweep(lease_s=5)).forgettable == (ref,)
+    assert ledger.run(commands.sweep(lease_s=5)).forgettable == ()
+
+
+def test_a_record_that_vanished_blocks_nobody(ledger: Ledger) -> None:
+    ledger.run(commands.catalogue(card()))
+    running, waiting, overdue, last = (
+        create(ledger, queue_ttl_ms=ms) for ms in (60_000, 60_000, 0, 60_000)
+    )
+    claim(ledger, lease_s=0)
+    for ref in (running, waiting, overdue):  # as an eviction would
+        ledger.client.delete(f"{ledger.root}:job:{ref}")
+    assert [line.waiting for line in ledger.run(commands.lines())] == [3]
+    ledger.run(commands.sweep(lease_s=5))
+    assert [lease.ref for lease in claim(ledger, room=5)] == [last]
+    assert ledger.client.zcard(f"{ledger.root}:line:shapes") == 0
+    assert ledger.client.zcard(f"{ledger.root}:leases") == 1
+
+
 def test_a_page_is_newest_first_and_only_this_tenants(ledger: Ledger) -> None:
     mine = [create(ledger, tenant="one") for _ in range(3)]
     create(ledger, tenant="two")
@@ -308,12 +355,26 @@ def test_events_can_be_read_again_from_any_of_them(ledger: Ledger) -> None:
     assert ledger.run(commands.events(ref, after=all_of_them[0].id)) == all_of_them[1:]
 
 
+@pytest.mark.parametrize("id", ["banana", "5", "-", "9" * 20 + "-0", "٣-٣", "1-1)", "1-1\n"])
+def test_events_after_an_id_that_is_not_ours_are_all_of_them(ledger: Ledger, id: str) -> None:
+    ref = create(ledger)
+    assert len(ledger.run(commands.events(ref, after=id))) == 1
+
+
 async def test_both_ledgers_speak_of_the_same_jobs(
     ledger: Ledger, async_ledger: AsyncLedger
 ) -> None:
     ref = create(ledger)
     record = await async_ledger.run(commands.get(ref))
     assert record == read(ledger, ref)
+
+
+async def test_more_callers_than_connections_wait_for_their_turn(
+    ledger: Ledger, async_ledger: AsyncLedger
+) -> None:
+    ref = create(ledger)
+    records = await asyncio.gather(*(async_ledger.run(commands.get(ref)) for _ in range(300)))
+    assert {record.ref for record in records if record} == {ref}
 
 
 def test_a_ledger_that_does_not_answer_says_so(settings: Settings) -> None:

@@ -4,22 +4,26 @@ local worker, lease, room = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local at, claims = now_ms(), {}
 
 local function next_in_line()
-  local first, first_turn
+  local first, first_line, first_turn
   for i = 4, #ARGV do
-    local head = redis.call('ZRANGE', key('line', ARGV[i]), 0, 0, 'WITHSCORES')
+    local line = key('line', ARGV[i])
+    local head = redis.call('ZRANGE', line, 0, 0, 'WITHSCORES')
     if head[1] and (not first_turn or tonumber(head[2]) < first_turn) then
-      first, first_turn = head[1], tonumber(head[2])
+      first, first_line, first_turn = head[1], line, tonumber(head[2])
     end
   end
-  return first
+  return first, first_line
 end
 
 while #claims < room do
-  local ref = next_in_line()
+  local ref, line = next_in_line()
   if not ref then
     break
   end
-  if tonumber(field(ref, 'deadline_ms')) <= at then
+  local deadline = field(ref, 'deadline_ms')
+  if not deadline then -- its record is gone (evicted, or removed by hand)
+    redis.call('ZREM', line, ref)
+  elseif tonumber(deadline) <= at then
     finish(ref, 'expired', 'expired', 'The job waited longer than it may.')
   else
     leave_line(ref)

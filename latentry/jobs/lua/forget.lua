@@ -1,13 +1,11 @@
--- ARGV: ref, tenant. Removes every trace of a job. A worker that still runs it finds its lease lost.
+-- ARGV: ref, tenant. Removes every trace of a job; one that has not ended is canceled first, so that
+-- whoever follows it hears the end. A worker that still runs it finds its lease lost.
 -- Answers 1 if there was something to forget.
 local ref = ARGV[1]
 local state = field(ref, 'state')
-if state then
-  leave_line(ref)
-  redis.call('ZREM', key('leases'), ref)
-  if not is_terminal(state) then
-    redis.call('PUBLISH', key('stop'), ref)
-  end
+if state and not is_terminal(state) then
+  finish(ref, 'canceled')
+  redis.call('PUBLISH', key('stop'), ref)
 end
 redis.call('ZREM', key('retention'), ref)
 redis.call('ZREM', key('jobs', ARGV[2]), ref)

@@ -9,8 +9,9 @@ local cards, answers = redis.call('HGETALL', key('models')), {}
 for i = 1, #cards, 2 do
   local line, age = key('line', cards[i]), 0
   local head = redis.call('ZRANGE', line, 0, 0)[1]
-  if head then
-    age = at - tonumber(field(head, 'created_ms'))
+  local created = head and field(head, 'created_ms')
+  if created then
+    age = at - created
   end
   answers[#answers + 1] = { cards[i + 1], live[cards[i]] or 0, redis.call('ZCARD', line), age }
 end

@@ -6,16 +6,29 @@ local at = now_ms()
 local last = tonumber(redis.call('GET', key('swept')) or at)
 redis.call('SET', key('swept'), at)
 
-if at - last > gap then
-  -- Nobody could renew while we were away (Redis was down, or everything was): leases start afresh,
-  -- and no job is charged with a crash for it.
+if math.abs(at - last) > gap then
+  -- Nobody could renew while we were away (Redis was down, or everything was), or the clock was set:
+  -- leases start afresh, and no job is charged with a crash for it.
   for _, ref in ipairs(redis.call('ZRANGE', key('leases'), 0, -1)) do
     redis.call('ZADD', key('leases'), at + lease, ref)
   end
 end
 
-local function overdue(set)
+local function due(set)
   return redis.call('ZRANGEBYSCORE', key(set), '-inf', at, 'LIMIT', 0, batch)
+end
+
+-- The same, without those whose record is gone (evicted, or removed by hand).
+local function overdue(set)
+  local refs = {}
+  for _, ref in ipairs(due(set)) do
+    if redis.call('EXISTS', key('job', ref)) == 1 then
+      refs[#refs + 1] = ref
+    else
+      redis.call('ZREM', key(set), ref)
+    end
+  end
+  return refs
 end
 
 for _, ref in ipairs(overdue('leases')) do
@@ -47,10 +60,11 @@ for _, model in ipairs(redis.call('HKEYS', key('models'))) do
 end
 
 local done = {}
-for _, ref in ipairs(overdue('retention')) do
+for _, ref in ipairs(due('retention')) do
   local state = field(ref, 'state')
-  if not state or is_terminal(state) then
+  if not state or is_terminal(state) then -- for one sweeper; should it fail, for another in a minute
     done[#done + 1] = ref
+    redis.call('ZADD', key('retention'), at + 60000, ref)
   else -- still at work: what it makes must be kept a while
     redis.call('ZADD', key('retention'), at + field(ref, 'ttl_ms'), ref)
   end
