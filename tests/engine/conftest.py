@@ -1,11 +1,19 @@
 """The tiny models, made once, and an engine that holds them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.engine import tiny
 from worker.engine import Engine
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with structlog.testing.capture_logs():
+        yield
 
 
 @pytest.fixture(scope="session")

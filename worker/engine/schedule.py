@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ import torch
 from latentry.errors import ConfigurationError
 
 Array: TypeAlias = npt.NDArray[np.float64]
+Choice = TypeVar("Choice", bound=StrEnum)
 
 # Options that change the mathematics in ways our samplers do not carry, and the value they do.
 _REQUIRED: Final[dict[str, Any]] = {
@@ -67,20 +68,19 @@ class NoiseSchedule:
                     f"The model's scheduler has {option}={config[option]!r}; only {needed!r} works."
                 )
         alphas_cumprod = _alphas_cumprod(config)
-        prediction = Prediction(config.get("prediction_type", Prediction.EPSILON))
+        prediction = _choice(Prediction, config, "prediction_type") or Prediction.EPSILON
         if prediction is Prediction.EPSILON and alphas_cumprod[-1] == 0:
             raise ConfigurationError(
                 "The model's scheduler joins epsilon prediction with zero terminal SNR, "
                 "where the noise says nothing about the picture; use v_prediction."
             )
-        spacing = config.get("timestep_spacing")
         return cls(
             alphas_cumprod=alphas_cumprod,
             final_alpha_cumprod=(
                 1.0 if config.get("set_alpha_to_one", True) else float(alphas_cumprod[0])
             ),
             prediction=prediction,
-            spacing=Spacing(spacing) if spacing else None,
+            spacing=_choice(Spacing, config, "timestep_spacing"),
             steps_offset=int(config.get("steps_offset", 0)),
         )
 
@@ -121,6 +121,19 @@ class NoiseSchedule:
         """x₀ that the model's output m predicts at x = x₀ + σ ε, whose model input is scaled."""
         scale = math.sqrt(sigma**2 + 1)
         return self.denoised(x / scale, m, 1 / scale**2)
+
+
+def _choice(kind: type[Choice], config: Mapping[str, Any], option: str) -> Choice | None:
+    value = config.get(option)
+    if value is None:
+        return None
+    try:
+        return kind(value)
+    except ValueError:
+        known = ", ".join(kind)
+        raise ConfigurationError(
+            f"The model's scheduler has {option}={value!r}; known are {known}."
+        ) from None
 
 
 def _alphas_cumprod(config: Mapping[str, Any]) -> Array:
