@@ -62,7 +62,7 @@ class Settings(BaseModel):
     # The ledger
     result_ttl_s: int = Field(86_400, ge=1, description="Life of records, events and pictures.")
     queue_ttl_s: int = Field(3_600, ge=1, description="A job still waiting after this expires.")
-    lease_s: float = Field(8.0, gt=0, description="A worker silent this long has lost its jobs.")
+    lease_s: float = Field(6.0, gt=0, description="A worker silent this long has lost its jobs.")
     heartbeat_s: float = Field(2.0, gt=0)
 
     # The worker

@@ -16,7 +16,7 @@ from worker.held import HeldJob
 log = structlog.get_logger()
 
 PROGRESS_S = 0.2  # five a second is what an eye can follow
-BEATS_PER_LIFE = 4  # a worker counts as dead after this many heartbeats were missed
+BEATS_PER_LIFE = 3  # a worker counts as dead after this many heartbeats were missed
 
 Notice = tuple[HeldJob, Literal["stop", "lost"]]
 

@@ -1,0 +1,1 @@
+"""Real processes, the bundled model, real clients."""

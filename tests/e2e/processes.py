@@ -1,0 +1,112 @@
+"""Gateway and workers as processes, the way production starts them."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from latentry.settings import Settings
+
+
+def until(holds: Callable[[], object], timeout_s: float = 60, what: str = "it") -> None:
+    """Wait for something another process does."""
+    pause = threading.Event()
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline, f"{what} did not happen in {timeout_s} s"
+        pause.wait(0.02)
+
+
+class Process:
+    """One `python -m …` with its log beside it, in a session of its own."""
+
+    def __init__(self, module: str, settings: Settings, log: Path) -> None:
+        env = {name: value for name, value in os.environ.items() if "LATENTRY" not in name}
+        self.log = log
+        with log.open("ab") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module],
+                env=env | settings.to_env(),
+                stderr=file,
+                stdout=file,
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+
+    def kill(self) -> None:
+        """SIGKILL to it and to what it started, as a machine that loses power would."""
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stopped in its tracks for a while."""
+        self._signal(signal.SIGSTOP)
+        yield
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for pid in [self.pid, *_children(self.pid)]:  # the parent first: it must not interfere
+            os.kill(pid, number)
+
+    def stop(self, timeout_s: float = 40) -> int:
+        if self._process.poll() is None:
+            self._process.terminate()
+        return self._process.wait(timeout_s)
+
+
+class Stack:
+    """One gateway and any number of workers over one ledger."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.logs = settings.data_dir
+        self._processes: list[Process] = []
+        self.gateway = self._start("service")
+        until(self.is_ready, what="the gateway being ready")
+
+    @property
+    def url(self) -> str:
+        return self.settings.base_url
+
+    def _start(self, module: str) -> Process:
+        number = len(self._processes)
+        process = Process(module, self.settings, self.logs / f"{module}-{number}.log")
+        self._processes.append(process)
+        return process
+
+    def start_worker(self) -> Process:
+        """One more worker; it counts once it is ready."""
+        before = self.workers()
+        worker = self._start("worker")
+        until(lambda: self.workers() > before, what="the worker being ready")
+        return worker
+
+    def is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def workers(self) -> int:
+        models = httpx.get(f"{self.url}/v1/models").json()["data"]
+        return sum(model["workers"] for model in models)
+
+    def stop(self) -> None:
+        for process in reversed(self._processes):
+            process.stop()
+
+    def text_of_logs(self) -> str:
+        return "".join(file.read_text() for file in self.logs.glob("*.log"))
+
+
+def _children(pid: int) -> list[int]:
+    listing = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True)
+    return [int(line) for line in listing.stdout.split()]

@@ -1,0 +1,58 @@
+"""What a dying process costs: nothing but time."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from latentry.client import Client
+from latentry.contracts import EventType, JobStatus
+from tests.e2e.conftest import settings_for
+from tests.e2e.processes import Stack
+from tests.valkey import Valkey
+
+
+@pytest.fixture
+def stack(valkey: Valkey, tmp_path: Path) -> Iterator[Stack]:
+    """A gateway of the test's own, without workers."""
+    running = Stack(settings_for(valkey, tmp_path, f"faults-{tmp_path.parent.name[-8:]}"))
+    yield running
+    running.stop()
+
+
+def test_a_killed_workers_job_finishes_elsewhere_within_ten_seconds(stack: Stack) -> None:
+    doomed, heir = stack.start_worker(), stack.start_worker()
+    with Client(stack.url) as client:
+        with heir.frozen():  # so that the other one takes the job
+            job = client.submit("a red circle", num_inference_steps=60, seed=1)
+            next(event for event in client.events(job.id) if event.type is EventType.STEP)
+        doomed.kill()
+        killed = time.monotonic()
+        done = client.wait(job.id, timeout_s=30)
+        assert done.status is JobStatus.SUCCEEDED
+        assert time.monotonic() - killed < 10
+        # The heir's pixels are those an undisturbed run gives.
+        again = client.generate("a red circle", num_inference_steps=60, seed=1)
+        assert again.images[0].pixel_sha256 == done.images[0].pixel_sha256
+
+
+def test_a_worker_told_to_stop_hands_its_job_back(stack: Stack) -> None:
+    leaving = stack.start_worker()
+    with Client(stack.url) as client:
+        job = client.submit("a red circle", num_inference_steps=100, n=8)
+        next(event for event in client.events(job.id) if event.type is EventType.STEP)
+        assert leaving.stop() == 0
+        assert client.get(job.id).status is JobStatus.QUEUED
+        stack.start_worker()
+        assert client.wait(job.id, timeout_s=60).status is JobStatus.SUCCEEDED
+
+
+def test_jobs_wait_for_the_first_worker(stack: Stack) -> None:
+    heir = stack.start_worker()
+    heir.stop()
+    with Client(stack.url) as client:
+        job = client.submit("a red circle")  # the catalogue outlives the workers
+        assert job.status is JobStatus.QUEUED
+        stack.start_worker()
+        assert client.wait(job.id, timeout_s=30).status is JobStatus.SUCCEEDED

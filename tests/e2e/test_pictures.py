@@ -1,0 +1,122 @@
+"""A prompt goes in, a picture of it comes out."""
+
+import hashlib
+import io
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from latentry.client import Client
+from latentry.contracts import Job, JobStatus
+from tests.e2e.processes import Stack
+
+RED, BLUE, GREEN, YELLOW = (220, 40, 40), (50, 80, 220), (40, 170, 70), (240, 210, 50)
+
+
+def picture(client: Client, job: Job, index: int = 0) -> Image.Image:
+    return Image.open(io.BytesIO(client.download(job.images[index])))
+
+
+def is_about(pixels: np.ndarray, colour: tuple[int, int, int]) -> bool:
+    return bool(np.abs(pixels.reshape(-1, 3).mean(0) - colour).max() < 40)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "centre", "corner"),
+    [
+        ("a red circle on a blue background", RED, BLUE),
+        ("green square, yellow background", GREEN, YELLOW),
+    ],
+)
+def test_the_picture_shows_what_the_prompt_says(client: Client, prompt, centre, corner) -> None:
+    pixels = np.asarray(picture(client, client.generate(prompt, seed=7)))
+    assert pixels.shape == (128, 128, 3)
+    assert is_about(pixels[56:72, 56:72], centre)
+    assert is_about(pixels[:12, :12], corner)
+
+
+def test_the_job_tells_its_whole_story(client: Client, stack: Stack) -> None:
+    job = client.generate("a frog", seed=3, n=2, metadata={"order": "66"})
+    assert job.status is JobStatus.SUCCEEDED
+    assert [image.seed for image in job.images] == [3, 4]
+    assert job.request.num_inference_steps == 25
+    assert job.request.metadata == {"order": "66"}
+    assert job.queue_ms is not None
+    assert job.run_ms is not None
+    assert job.urls.self == f"{stack.url}/v1/generations/{job.id}"
+    again = client.get(job.id)
+    assert [image.pixel_sha256 for image in again.images] == [
+        image.pixel_sha256 for image in job.images
+    ]
+
+
+def test_the_hash_is_the_hash_of_the_pixels(client: Client) -> None:
+    job = client.generate("a purple heart on a white background", seed=1)
+    pixels = picture(client, job).tobytes()
+    assert hashlib.sha256(pixels).hexdigest() == job.images[0].pixel_sha256
+
+
+def test_a_png_says_how_to_make_it_again(client: Client) -> None:
+    job = client.generate("a star ★ on a black background", seed=11)
+    text = picture(client, job).text
+    assert "Seed: 11" in text["parameters"]
+    recipe = json.loads(text["latentry"])
+    fields = {name: recipe[name] for name in ("num_inference_steps", "guidance_scale", "sampler")}
+    again = client.generate(recipe["prompt"], seed=recipe["seed"], **fields)
+    assert again.images[0].pixel_sha256 == job.images[0].pixel_sha256
+
+
+@pytest.mark.parametrize("form", ["jpeg", "webp"])
+def test_other_formats_show_the_same_picture(client: Client, form: str) -> None:
+    job = client.generate("a red circle on a blue background", seed=7, output_format=form)
+    image = picture(client, job)
+    assert job.images[0].content_type == f"image/{form}"
+    assert image.format == form.upper()
+    assert is_about(np.asarray(image)[56:72, 56:72], RED)
+
+
+def test_the_same_request_and_seed_give_the_same_pixels_again(client: Client) -> None:
+    jobs = [client.generate("a blue ring on a yellow background", seed=5) for _ in range(2)]
+    assert jobs[0].id != jobs[1].id
+    assert len({job.images[0].pixel_sha256 for job in jobs}) == 1
+
+
+def test_in_strict_mode_neighbours_do_not_change_a_pixel(client: Client) -> None:
+    strict = {"seed": 21, "determinism": "strict", "sampler": "euler"}
+    alone = client.generate("an orange cross on a green background", **strict)
+    crowd = [
+        {"seed": k, "num_inference_steps": 5 + 3 * k, "guidance_scale": [1.0, 3.0, 7.5][k % 3]}
+        for k in range(9)
+    ]
+    with ThreadPoolExecutor(10) as pool:
+        others = [pool.submit(client.generate, "a white square", **fields) for fields in crowd]
+        again = pool.submit(client.generate, "an orange cross on a green background", **strict)
+        assert again.result().images[0].pixel_sha256 == alone.images[0].pixel_sha256
+        assert all(other.result().status is JobStatus.SUCCEEDED for other in others)
+
+
+def test_everybody_gets_his_own_size_steps_guidance_and_sampler_at_once(client: Client) -> None:
+    wishes = [
+        {
+            "width": [96, 128, 160, 192][k % 4],
+            "height": [128, 96][k % 2],
+            "num_inference_steps": 4 + k,
+            "guidance_scale": 0.5 + k,
+            "sampler": ["ddim", "euler"][k % 2],
+            "seed": k,
+        }
+        for k in range(12)
+    ]
+    with ThreadPoolExecutor(12) as pool:
+        jobs = list(pool.map(lambda wish: client.generate("a rabbit", **wish), wishes))
+    for wish, job in zip(wishes, jobs, strict=True):
+        assert picture(client, job).size == (wish["width"], wish["height"])
+
+
+def test_prompts_stay_out_of_the_logs(client: Client, stack: Stack) -> None:
+    client.generate("a secret yellow triangle", negative_prompt="hush hush")
+    assert "secret" not in stack.text_of_logs()
+    assert "hush" not in stack.text_of_logs()
