@@ -1,0 +1,5 @@
+"""`python -m latentry`: the command line."""
+
+from latentry.cli import main
+
+main()

@@ -1,0 +1,29 @@
+"""The command line over the SDK. Its own needs are the `cli` extra."""
+
+import sys
+
+from latentry.errors import InvalidRequest, LatentryError
+
+EXTRA = {"typer", "rich"}
+FAILED, MISUSED = 1, 2
+
+
+def main() -> None:
+    """Run the command line; errors are one sentence on standard error."""
+    try:
+        from latentry.cli.app import app
+    except ModuleNotFoundError as missing:
+        if missing.name not in EXTRA:
+            raise
+        sys.exit("The command line needs its extra: pip install 'latentry[cli]'")
+    try:
+        app()
+    except InvalidRequest as error:
+        _leave(str(error), MISUSED)
+    except (LatentryError, OSError) as error:
+        _leave(str(error), FAILED)
+
+
+def _leave(sentence: str, code: int) -> None:
+    sys.stderr.write(f"latentry: {sentence}\n")
+    sys.exit(code)

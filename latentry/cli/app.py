@@ -1,0 +1,89 @@
+"""The commands."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from latentry import __version__
+from latentry.cli import generate, serve
+from latentry.cli.connect import HERE, ApiKey, Url, connect
+from latentry.contracts import Job, Model
+
+app = typer.Typer(
+    help="Pictures from prompts, by a latentry service.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("generate")(generate.generate)
+app.command("serve")(serve.serve)
+app.command("demo")(serve.demo)
+
+JobId = Annotated[str, typer.Argument(metavar="ID", help="The job.")]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Pictures from prompts, by a latentry service."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def models(url: Url = HERE, api_key: ApiKey = None) -> None:
+    """List what the service can draw with."""
+    with connect(url, api_key) as client:
+        found = client.models().data
+    table = Table("model", "size", "steps", "guidance", "samplers", "workers", box=None)
+    for model in found:
+        table.add_row(*_row(model))
+    Console().print(table)
+
+
+@app.command()
+def status(
+    job_id: JobId,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole job as JSON.")] = False,
+    url: Url = HERE,
+    api_key: ApiKey = None,
+) -> None:
+    """Tell how a job stands."""
+    with connect(url, api_key) as client:
+        job = client.get(job_id)
+    typer.echo(job.model_dump_json(indent=2) if as_json else "\n".join(_lines(job)))
+
+
+@app.command()
+def cancel(job_id: JobId, url: Url = HERE, api_key: ApiKey = None) -> None:
+    """Stop a job."""
+    with connect(url, api_key) as client:
+        job = client.cancel(job_id)
+    typer.echo(f"Job {job.id} is {job.status}.")
+
+
+def _row(model: Model) -> tuple[str, ...]:
+    defaults = model.defaults
+    return (
+        model.id,
+        f"{defaults.width}×{defaults.height}",
+        str(defaults.num_inference_steps),
+        f"{defaults.guidance_scale:g}",
+        ", ".join(model.samplers),
+        str(model.workers),
+    )
+
+
+def _lines(job: Job) -> list[str]:
+    progress = f", step {job.progress.step} of {job.progress.steps}" if job.progress else ""
+    position = "" if job.queue_position is None else f", {job.queue_position} before it"
+    return [
+        f"Job {job.id} is {job.status}{progress}{position}.",
+        *(f"{warning.message} ({warning.code})" for warning in job.warnings),
+        *([f"{job.error.message} ({job.error.code})"] if job.error else []),
+        *(f"seed {image.seed}  {image.url}" for image in job.images),
+    ]

@@ -1,0 +1,57 @@
+"""`latentry serve` and `latentry demo`."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from latentry.serve import demo as sheet
+from latentry.serve import signals
+from latentry.serve.ready import invitation, ready
+from latentry.serve.stack import standing
+from latentry.settings import Settings
+
+INTERRUPTED = 130
+
+
+def serve() -> None:
+    """Run the whole service on this machine until Ctrl-C: Valkey, worker and gateway.
+
+    Settings come from LATENTRY_* variables, as for the single processes.
+    """
+    signals.run(_serve(Settings.from_env(os.environ)))
+
+
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--output", help="The sheet.")] = Path("demo.png"),
+) -> None:
+    """Start the service on free ports, draw a sheet of six pictures, and stop."""
+    env = sheet.beside(os.environ)
+    finished = signals.run(_demo(Settings.from_env(env), output))
+    if not finished:
+        raise typer.Exit(INTERRUPTED)
+
+
+async def _serve(settings: Settings) -> None:
+    async with standing(settings, os.environ, output=sys.stdout, say=_say) as stack:
+        await ready(stack)
+        for line in invitation(stack):
+            typer.echo(line)
+        await asyncio.Event().wait()
+
+
+async def _demo(settings: Settings, output: Path) -> None:
+    async with standing(settings, os.environ, output=sys.stderr, say=_say) as stack:
+        await ready(stack)
+        pictures = await sheet.draw(stack.local_url)
+    for picture in pictures:
+        typer.echo(f"{picture.image.url}  {picture.prompt}")
+    sheet.save(pictures, output)
+    typer.echo(f"The sheet is in {output}.")
+
+
+def _say(sentence: str) -> None:
+    typer.echo(f"{'latentry':<8}| {sentence}", err=True)

@@ -1,0 +1,33 @@
+"""A process that belongs to the stack."""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TextIO
+
+from latentry.serve import tether
+
+TETHER: Final = str(Path(tether.__file__).resolve())
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """How to start a process, and how long it may take to stop."""
+
+    name: str
+    command: tuple[str, ...]
+    env: Mapping[str, str]
+    grace_s: float
+
+    async def start(self, output: TextIO) -> asyncio.subprocess.Process:
+        """Start it on a tether; closing the tether's standard input stops it."""
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", TETHER, self.name, str(self.grace_s), *self.command),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            env=dict(self.env),
+            start_new_session=True,
+        )

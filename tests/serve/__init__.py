@@ -1,0 +1,1 @@
+"""Process supervision, with real processes and real signals."""
