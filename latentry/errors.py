@@ -30,6 +30,8 @@ LatentryError
 └── ConfigurationError          the process cannot start like this
 """
 
+from collections.abc import Mapping
+
 
 class LatentryError(Exception):
     """Something went wrong in latentry."""
@@ -46,6 +48,12 @@ class InvalidRequest(LatentryError):
     """The request cannot be carried out as it stands."""
 
     code = "invalid_request"
+
+    def __init__(
+        self, message: str | None = None, *, fields: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.fields = dict(fields or {})  # what is wrong where: JSON pointer to sentence
 
 
 class MalformedBody(InvalidRequest):

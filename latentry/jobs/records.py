@@ -65,6 +65,18 @@ class JobRecord:
     position: int | None = None
     stopping: bool = False
 
+    @property
+    def queue_ms(self) -> int | None:
+        """From accepted to first claimed."""
+        return None if self.started_ms is None else self.started_ms - self.created_ms
+
+    @property
+    def run_ms(self) -> int | None:
+        """From first claimed to its end."""
+        if self.started_ms is None or self.finished_ms is None:
+            return None
+        return self.finished_ms - self.started_ms
+
     @classmethod
     def read(cls, ref: str, flat: Sequence[str], position: int = -1) -> Self | None:
         """A record from HGETALL's answer, or None if that is empty."""

@@ -1,0 +1,101 @@
+"""Everything a route may use, and what runs beside the routes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Self
+
+from fastapi import Depends, Request
+
+from latentry.errors import JobNotFound
+from latentry.jobs import AsyncLedger, JobRecord, JobRef, commands
+from latentry.settings import Settings
+from latentry.storage import Storage, open_storage
+from service.catalogue import Catalogue
+from service.dispatch import Bell
+from service.endings import Endings
+from service.events import Newsroom
+from service.ledger import PromptLedger
+from service.metrics import Metrics
+from service.sweeper import Sweeper
+from service.views import Views
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The gateway's parts, wired. Nothing connects before it is needed."""
+
+    settings: Settings
+    ledger: AsyncLedger
+    storage: Storage
+    catalogue: Catalogue
+    bell: Bell
+    metrics: Metrics
+    endings: Endings
+    newsroom: Newsroom
+    sweeper: Sweeper
+    views: Views
+    stopping: asyncio.Event
+    link_secret: bytes | None  # None where the bucket signs its own links
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Wire the parts. Raises ConfigurationError."""
+        is_bucket = settings.storage_url.startswith("s3:")
+        ledger = PromptLedger.open(settings)
+        storage = open_storage(settings)
+        catalogue = Catalogue(ledger)
+        bell = Bell(settings, ledger)
+        metrics = Metrics()
+        endings = Endings(ledger, metrics)
+        return cls(
+            settings=settings,
+            ledger=ledger,
+            storage=storage,
+            catalogue=catalogue,
+            bell=bell,
+            metrics=metrics,
+            endings=endings,
+            newsroom=Newsroom(ledger, endings.note),
+            sweeper=Sweeper(settings, ledger, storage, bell, catalogue, metrics),
+            views=Views(settings, storage),
+            stopping=asyncio.Event(),
+            link_secret=None if is_bucket else settings.signing_secret(),
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Listen, note and sweep while the routes serve."""
+        beside = [
+            asyncio.create_task(part.run()) for part in (self.newsroom, self.endings, self.sweeper)
+        ]
+        try:
+            yield
+        finally:
+            self.stop()
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+            await self.bell.close()
+            await self.ledger.close()
+
+    def stop(self) -> None:
+        """Begin to leave: not ready any more, and every held request ends."""
+        self.stopping.set()
+        self.newsroom.close()
+
+    async def record(self, ref: JobRef) -> JobRecord:
+        """A job as it stands. Raises JobNotFound."""
+        record = await self.ledger.run(commands.get(ref))
+        if record is None:
+            raise JobNotFound
+        return record
+
+
+async def _gateway(request: Request) -> Gateway:
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+Here = Annotated[Gateway, Depends(_gateway)]

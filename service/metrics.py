@@ -1,0 +1,83 @@
+"""What an operator of gateways wants to see, for Prometheus."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from latentry.contracts import ResolvedRequest
+from latentry.jobs import JobRecord
+from service.catalogue import Entry
+
+_HTTP_S: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+_JOB_S: Final = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 900, 3600)
+
+
+class Metrics:
+    """One gateway's figures, in a registry of their own."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        route = ["method", "route"]
+        self._requests = Counter(
+            "latentry_http_requests", "Answers.", [*route, "status"], registry=registry
+        )
+        self._latency = Histogram(
+            "latentry_http_seconds", "Request to last byte.", route, buckets=_HTTP_S,
+            registry=registry,
+        )  # fmt: skip
+        self._accepted = Counter(
+            "latentry_jobs_accepted", "Jobs entered here.", ["model"], registry=registry
+        )
+        # Every gateway hears every end, so take one gateway's figure, not the sum.
+        self._ended = Counter(
+            "latentry_jobs_ended", "Jobs that ended anywhere.", ["model", "status", "code"],
+            registry=registry,
+        )  # fmt: skip
+        self._waited = Histogram(
+            "latentry_job_queue_seconds", "Accepted to claimed.", ["model"], buckets=_JOB_S,
+            registry=registry,
+        )  # fmt: skip
+        self._ran = Histogram(
+            "latentry_job_run_seconds", "Claimed to ended.", ["model"], buckets=_JOB_S,
+            registry=registry,
+        )  # fmt: skip
+        self._waiting = Gauge("latentry_queue_jobs", "Jobs waiting.", ["model"], registry=registry)
+        self._oldest = Gauge(
+            "latentry_queue_oldest_seconds", "Age of the longest waiting.", ["model"],
+            registry=registry,
+        )  # fmt: skip
+        self._workers = Gauge(
+            "latentry_workers", "Live workers that hold the model.", ["model"], registry=registry
+        )
+
+    def serve(self, host: str, port: int) -> None:
+        """Answer scrapes on a port of its own; 0 is off. Raises OSError if it is taken."""
+        if port:
+            start_http_server(port, host, self.registry)
+
+    def answered(self, method: str, route: str, status: int, took_s: float) -> None:
+        """One exchange is over; status 0 is one that the client left."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._latency.labels(method, route).observe(took_s)
+
+    def accepted(self, request: ResolvedRequest) -> None:
+        """A job entered the ledger."""
+        self._accepted.labels(request.model).inc()
+
+    def ended(self, record: JobRecord) -> None:
+        """A job ended."""
+        model = record.request.model
+        code = record.error.code if record.error else ""
+        self._ended.labels(model, record.state.value, code).inc()
+        if record.queue_ms is not None:
+            self._waited.labels(model).observe(record.queue_ms / 1000)
+        if record.run_ms is not None:
+            self._ran.labels(model).observe(record.run_ms / 1000)
+
+    def stand(self, entries: Iterable[Entry]) -> None:
+        """How the lines are now."""
+        for entry in entries:
+            self._waiting.labels(entry.card.id).set(entry.waiting)
+            self._oldest.labels(entry.card.id).set(entry.oldest_ms / 1000)
+            self._workers.labels(entry.card.id).set(entry.workers)

@@ -1,0 +1,142 @@
+"""Every error's one HTTP answer. The only place that knows statuses."""
+
+import http
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Scope
+
+from latentry import errors
+from latentry.contracts import FieldError, Problem
+from latentry.contracts.problems import PROBLEM_JSON
+from latentry.errors import InvalidRequest, LatentryError
+
+log = structlog.get_logger()
+
+STATUS: Final[dict[type[LatentryError], int]] = {
+    errors.LatentryError: 500,
+    errors.InvalidRequest: 422,
+    errors.MalformedBody: 400,
+    errors.BodyTooLarge: 413,
+    errors.UnsupportedMediaType: 415,
+    errors.UnsupportedSize: 422,
+    errors.UnsupportedSampler: 422,
+    errors.TooManySteps: 422,
+    errors.InvalidIdempotencyKey: 400,
+    errors.IdempotencyConflict: 422,
+    errors.NotFound: 404,
+    errors.UnknownModel: 404,
+    errors.JobNotFound: 404,
+    errors.FileNotFound: 404,
+    errors.LinkRefused: 403,
+    errors.Unavailable: 503,
+    errors.QueueFull: 503,
+    errors.LedgerUnavailable: 503,
+    errors.StorageUnavailable: 503,
+    errors.NoModel: 503,
+    errors.ShuttingDown: 503,
+    # For doors that wait for the pictures themselves: the worker behind us did not deliver.
+    errors.JobFailed: 502,
+    errors.NonFiniteOutput: 502,
+    errors.OutOfMemory: 502,
+    errors.EngineError: 502,
+    errors.Poison: 502,
+    # A worker's own and a start's own: no route raises them.
+    errors.LeaseLost: 500,
+    errors.ConfigurationError: 500,
+}
+# How long to stay away: a restart is quick, a full line takes a while.
+_RETRY_AFTER_S: Final[dict[type[LatentryError], int]] = {errors.QueueFull: 10, errors.NoModel: 5}
+_USUAL_RETRY_AFTER_S: Final = 2
+_FRAMEWORKS: Final = {
+    404: ("not_found", "There is nothing at this address."),
+    405: ("method_not_allowed", "This address does not take this method; see Allow."),
+    406: ("not_acceptable", "We cannot answer in the form that was asked for."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong, before a door puts it into its own words."""
+
+    status: int
+    code: str
+    detail: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+INTERNAL: Final = Failure(500, "internal", "Something went wrong on our side.")
+
+# A compatible door's own way to write an error; the app keeps them by path prefix.
+Dialect = Callable[[Failure], Response]
+
+
+def failure(error: LatentryError) -> Failure:
+    """What one of our own errors amounts to."""
+    kind = next(kind for kind in type(error).__mro__ if kind in STATUS)
+    status = STATUS[kind]
+    if status == 500:
+        return INTERNAL
+    retry_after_s = _RETRY_AFTER_S.get(kind, _USUAL_RETRY_AFTER_S)
+    headers = {"Retry-After": str(retry_after_s)} if status == 503 else {}
+    fields = error.fields if isinstance(error, InvalidRequest) else {}
+    return Failure(status, error.code, error.message, fields, headers)
+
+
+def answer(scope: Scope, what: Failure) -> Response:
+    """The response in the words of the door that was knocked at."""
+    dialects: dict[str, Dialect] = scope["app"].state.dialects
+    spoken = (dialect for prefix, dialect in dialects.items() if scope["path"].startswith(prefix))
+    dialect = next(spoken, None)
+    response = dialect(what) if dialect else _problem(scope, what)
+    status, method = response.status_code, scope["method"]
+    log.info("http.refused", method=method, status=status, code=what.code)
+    return response
+
+
+def _problem(scope: Scope, what: Failure) -> Response:
+    problem = Problem(
+        type="about:blank",
+        title=http.HTTPStatus(what.status).phrase,
+        status=what.status,
+        detail=what.detail,
+        code=what.code,
+        instance=scope["path"],
+        request_id=scope["state"]["request_id"],
+        errors=[FieldError(pointer=where, detail=why) for where, why in what.fields.items()],
+    )
+    return Response(
+        problem.model_dump_json(), what.status, dict(what.headers), media_type=PROBLEM_JSON
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error that leaves a route. What is left over, `Exchange` answers."""
+
+    @app.exception_handler(LatentryError)
+    async def ours(request: Request, error: LatentryError) -> Response:
+        if (what := failure(error)) is INTERNAL:
+            log.error("http.broke", exc_info=error)
+        return answer(request.scope, what)
+
+    @app.exception_handler(RequestValidationError)
+    async def parameters(request: Request, error: RequestValidationError) -> Response:
+        fields = {str(wrong["loc"][-1]): wrong["msg"] for wrong in error.errors()}
+        return answer(
+            request.scope,
+            Failure(422, InvalidRequest.code, "A parameter is not as it must be.", fields),
+        )
+
+    @app.exception_handler(HTTPException)
+    async def frameworks(request: Request, error: HTTPException) -> Response:
+        status = error.status_code
+        unusual = (f"http_{status}", f"{http.HTTPStatus(status).phrase}.")
+        code, detail = _FRAMEWORKS.get(status, unusual)
+        return answer(request.scope, Failure(status, code, detail, headers=error.headers or {}))

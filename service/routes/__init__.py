@@ -1,0 +1,1 @@
+"""HTTP to contracts and back, one file per front door. No policy."""

@@ -1,0 +1,120 @@
+"""The native front door: `/v1/generations`."""
+
+import asyncio
+import base64
+import binascii
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Query, Request
+from starlette.responses import Response
+
+from latentry.contracts import GenerationRequest, Job, JobList
+from latentry.errors import InvalidRequest, JobNotFound
+from latentry.jobs import JobRef, commands
+from latentry.storage import prefix_of
+from service import bodies, orders, prefer
+from service.auth import Asker
+from service.gateway import Gateway, Here
+from service.routes.answers import PROBLEMS, asks, told
+
+router = APIRouter(prefix="/v1/generations", tags=["generations"], responses=PROBLEMS)
+
+# How long a running job's worker gets to stop before its record is removed under its hands.
+_STOPPING_S: Final = 5.0
+
+_DONE: Final[dict[int | str, dict[str, Any]]] = {200: {"model": Job, "description": "It is done."}}
+Wait = Annotated[int, Query(ge=0, le=60, description="Hold for the job's end, in seconds.")]
+Limit = Annotated[int, Query(ge=1, le=100)]
+Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.")]
+IdempotencyKey = Annotated[str | None, Header(description="1 to 255 printable ASCII characters.")]
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=Job,
+    responses=_DONE,
+    openapi_extra=asks(GenerationRequest),
+)
+async def create_generation(
+    gateway: Here,
+    caller: Asker,
+    request: Request,
+    idempotency_key: IdempotencyKey = None,
+    prefer_: Annotated[list[str] | None, Header(alias="Prefer")] = None,
+) -> Response:
+    """Order pictures. Answers 202 at once, or with `Prefer: wait=N` 200 when they are done.
+
+    The same `Idempotency-Key` with the same body leads to the same job.
+    """
+    wait_s = prefer.wait_s(prefer_ or (), longest_s=gateway.settings.max_wait_s)
+    order = await bodies.parse(request, GenerationRequest)
+    ref = await orders.place(gateway, caller, order, idempotency_key)
+    applied = {} if wait_s is None else {"Preference-Applied": f"wait={wait_s}"}
+    job = await _after(gateway, ref, wait_s or 0)
+    status = 200 if job.status.is_terminal else 202
+    return told(job, status, {"Location": gateway.views.url(ref.id)} | applied)
+
+
+@router.get("", response_model=JobList)
+async def list_generations(
+    gateway: Here, caller: Asker, limit: Limit = 20, cursor: Cursor = None
+) -> Response:
+    """Jobs, newest first."""
+    page = commands.page(caller.tenant, below=_turn(cursor), limit=limit + 1)
+    records = await gateway.ledger.run(page)
+    more = _cursor(records[limit - 1].turn) if len(records) > limit else None
+    jobs = await gateway.views.jobs(records[:limit])
+    return told(JobList(data=jobs, next_cursor=more))
+
+
+@router.get("/{job_id}", response_model=Job)
+async def get_generation(gateway: Here, caller: Asker, job_id: str, wait: Wait = 0) -> Response:
+    """One job; with `wait`, as soon as it has ended."""
+    ref = orders.ref_of(caller, job_id)
+    await gateway.record(ref)
+    return told(await _after(gateway, ref, min(wait, gateway.settings.max_wait_s)))
+
+
+@router.post("/{job_id}/cancel", response_model=Job)
+async def cancel_generation(gateway: Here, caller: Asker, job_id: str) -> Response:
+    """Stop a job: at once while it waits, at its next step while it runs. Again changes nothing."""
+    ref = orders.ref_of(caller, job_id)
+    if not await gateway.ledger.run(commands.cancel(ref)):
+        raise JobNotFound
+    return told(await gateway.views.job(await gateway.record(ref)))
+
+
+@router.delete("/{job_id}", status_code=204)
+async def delete_generation(gateway: Here, caller: Asker, job_id: str) -> Response:
+    """Remove a job and its pictures. A running one is cancelled first."""
+    ref = orders.ref_of(caller, job_id)
+    if not (await gateway.record(ref)).state.is_terminal:
+        await gateway.ledger.run(commands.cancel(ref))
+        await gateway.newsroom.ended(ref, within_s=_STOPPING_S)
+    # The pictures first: a caller who is told of a failure here can still ask again.
+    await asyncio.to_thread(gateway.storage.delete_prefix, prefix_of(ref.tenant, ref.id))
+    await gateway.ledger.run(commands.forget(ref))
+    return Response(status_code=204)
+
+
+async def _after(gateway: Gateway, ref: JobRef, wait_s: int) -> Job:
+    if wait_s:
+        await gateway.newsroom.ended(ref, within_s=wait_s)
+    return await gateway.views.job(await gateway.record(ref))
+
+
+def _cursor(turn: int) -> str:
+    return base64.urlsafe_b64encode(f"turn {turn}".encode()).decode().rstrip("=")
+
+
+def _turn(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    try:
+        word, _, turn = base64.b64decode(cursor + "==", b"-_", validate=True).partition(b" ")
+        if word == b"turn" and len(turn) < 20:
+            return int(turn)
+    except (ValueError, binascii.Error):
+        pass  # said below
+    raise InvalidRequest("This is not a cursor of ours.", fields={"cursor": "Not a cursor."})
