@@ -1,25 +1,18 @@
 """Event streams over real connections that break."""
 
 import asyncio
-import socket
-import threading
 
 import pytest
-import uvicorn
 
 from latentry.client import ApiError, AsyncClient, Client, Unreachable
 from latentry.contracts import Event, EventType, JobStatus, Progress
 from tests.client.conftest import AT_ONCE, job, problem
+from tests.client.stub import answer, serving, sse
 
 QUEUED = Event(type=EventType.QUEUED, id="1-0", position=0)
 RUNNING = Event(type=EventType.RUNNING, id="2-0")
 STEP = Event(type=EventType.STEP, progress=Progress(step=3, steps=25))
 DONE = Event(type=EventType.SUCCEEDED, id="3-0", job=job())
-
-
-def sse(event):
-    head = f"event: {event.type}\n" + (f"id: {event.id}\n" if event.id else "")
-    return f"{head}data: {event.model_dump_json()}\n\n".encode()
 
 
 class BreaksOff(Exception):
@@ -39,9 +32,9 @@ class Stub:
         self.last_event_ids.append(headers.get(b"last-event-id", b"").decode())
         script = self.scripts.pop(0)
         if not isinstance(script, list):
-            await _start(send, script.status_code, script.headers["Content-Type"])
-            return await send({"type": "http.response.body", "body": script.content})
-        await _start(send, 200, "text/event-stream")
+            kind = script.headers["Content-Type"]
+            return await answer(send, script.status_code, kind, script.content)
+        await answer(send, 200, "text/event-stream", more=True)
         for part in script:
             if part is BreaksOff:
                 raise BreaksOff
@@ -49,48 +42,21 @@ class Stub:
         return await send({"type": "http.response.body"})
 
 
-async def _start(send, status, content_type):
-    headers = [(b"content-type", content_type.encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-
-
-@pytest.fixture
-def serve():
-    """Serves a stub on a loopback port; gives its base URL."""
-    started = []
-
-    def start(stub):
-        listener = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(stub, lifespan="off", log_level="critical")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        started.append((server, thread, listener))
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-    yield start
-    for server, thread, listener in started:
-        server.should_exit = True
-        thread.join()
-        listener.close()
-
-
 @pytest.fixture(params=[Client, AsyncClient])
-def follow(request, serve):
+def follow(request):
     """Follows a job's events on a stub that plays the scripts; gives the events and the stub."""
 
     def run(*scripts, **options):
         stub = Stub(*scripts)
-        url = serve(stub)
+        with serving(stub) as url:
+            if request.param is AsyncClient:
+                return asyncio.run(collect(url, options)), stub
+            with Client(url, retries=AT_ONCE) as client:
+                return list(client.events("job-1", **options)), stub
 
-        async def collect():
-            async with AsyncClient(url, retries=AT_ONCE) as client:
-                return [event async for event in client.events("job-1", **options)]
-
-        if request.param is AsyncClient:
-            return asyncio.run(collect()), stub
-        with Client(url, retries=AT_ONCE) as client:
-            return list(client.events("job-1", **options)), stub
+    async def collect(url, options):
+        async with AsyncClient(url, retries=AT_ONCE) as client:
+            return [event async for event in client.events("job-1", **options)]
 
     return run
 

