@@ -1,0 +1,90 @@
+"""What an image's code imports is what its extras install."""
+
+import ast
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.deploy.files import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+OWN = {"latentry", "service", "worker"}
+
+
+def _imported(pattern: str) -> set[str]:
+    """Every module outside this repository and the standard library, by its first word."""
+    names: set[str] = set()
+    for file in ROOT.glob(pattern):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module.partition(".")[0])
+    return names - OWN - sys.stdlib_module_names
+
+
+def _installed(extras: list[str]) -> set[str]:
+    """The distributions that `pip install '.[extras]'` brings, with all that they need."""
+    asked = [*PROJECT["dependencies"]]
+    for extra in extras:
+        asked += PROJECT["optional-dependencies"][extra]
+    found: set[str] = set()
+    waiting = [Requirement(text) for text in asked]
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        key = f"{name}[{','.join(sorted(requirement.extras))}]"
+        if key in found:
+            continue
+        found |= {name, key}
+        waiting += _needed(requirement)
+    return found
+
+
+def _needed(requirement: Requirement) -> Iterator[Requirement]:
+    try:
+        texts = requires(requirement.name) or []
+    except PackageNotFoundError:
+        return
+    for needed in map(Requirement, texts):
+        if needed.marker is None or any(
+            needed.marker.evaluate({"extra": extra}) for extra in ("", *requirement.extras)
+        ):
+            yield needed
+
+
+# latentry's client, cli and serve are for people's own machines; the rest is in both images.
+SHARED = [
+    "latentry/*.py",
+    *(f"latentry/{room}/**/*.py" for room in ("contracts", "jobs", "storage")),
+]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "extras"),
+    [
+        (["service/**/*.py", *SHARED], ["server"]),
+        (["worker/**/*.py", *SHARED], ["server", "worker"]),
+    ],
+    ids=["gateway", "worker"],
+)
+def test_every_import_is_installed(patterns: list[str], extras: list[str]) -> None:
+    installed, owners = _installed(extras), packages_distributions()
+    assert "obstore" in installed
+    missing = {
+        module
+        for pattern in patterns
+        for module in _imported(pattern)
+        if not any(canonicalize_name(name) in installed for name in owners.get(module, []))
+    }
+    assert not missing
+
+
+def test_the_gateway_gets_no_torch_by_any_way_round() -> None:
+    assert "torch" not in _installed(["server"])
+    assert "torch" in _installed(["server", "worker"])
