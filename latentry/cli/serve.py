@@ -47,10 +47,10 @@ async def _demo(settings: Settings, output: Path) -> None:
     async with standing(settings, os.environ, output=sys.stderr, say=_say) as stack:
         await ready(stack)
         pictures = await sheet.draw(stack.local_url)
-    for picture in pictures:
-        typer.echo(f"{picture.image.url}  {picture.prompt}")
-    sheet.save(pictures, output)
-    typer.echo(f"The sheet is in {output}.")
+        sheet.save(pictures, output)
+        for picture in pictures:
+            typer.echo(f"{picture.image.url}  {picture.prompt}")
+        typer.echo(f"The sheet is in {output}.")
 
 
 def _say(sentence: str) -> None:

@@ -75,13 +75,19 @@ def ended(
 
 
 def generated(
-    request: GenerationRequest, idempotency_key: str, timeout_s: float | None, retries: Retries
+    request: GenerationRequest,
+    idempotency_key: str,
+    timeout_s: float | None,
+    retries: Retries,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Flow[Job]:
     """The job with its pictures; raises JobDidNotSucceed if it ended without them."""
-    hold_s = HOLD_S if timeout_s is None else min(HOLD_S, math.ceil(timeout_s))
+    patience_s = math.inf if timeout_s is None else timeout_s
+    started = clock()
+    hold_s = math.ceil(min(HOLD_S, patience_s))
     job = yield from answered(calls.submit(request, idempotency_key, hold_s), retries)
     if not job.status.is_terminal:
-        job = yield from ended(job.id, timeout_s, retries)
+        job = yield from ended(job.id, patience_s - (clock() - started), retries, clock)
     if job.status is not JobStatus.SUCCEEDED:
         raise JobDidNotSucceed(job)
     return job
