@@ -46,7 +46,7 @@ async def _serve(settings: Settings) -> None:
 async def _demo(settings: Settings, output: Path) -> None:
     async with standing(settings, os.environ, output=sys.stderr, say=_say) as stack:
         await ready(stack)
-        pictures = await sheet.draw(stack.local_url)
+        pictures = await sheet.draw(stack)
         sheet.save(pictures, output)
         for picture in pictures:
             typer.echo(f"{picture.image.url}  {picture.prompt}")

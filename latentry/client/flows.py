@@ -42,7 +42,9 @@ def answered(call: Call[T], retries: Retries) -> Flow[T]:
     while True:
         attempt += 1
         outcome = cast(Outcome, (yield call))
-        if isinstance(outcome, httpx.Response) and outcome.is_success:
+        if isinstance(outcome, httpx.Response) and (
+            outcome.is_success or _gone_already(call, attempt, outcome)
+        ):
             try:
                 return call.read(outcome)
             except ValidationError as error:
@@ -91,3 +93,8 @@ def generated(
     if job.status is not JobStatus.SUCCEEDED:
         raise JobDidNotSucceed(job)
     return job
+
+
+def _gone_already(call: Call[Any], attempt: int, outcome: httpx.Response) -> bool:
+    """Whether an earlier attempt, whose answer was lost, did delete it."""
+    return call.method == "DELETE" and attempt > 1 and outcome.status_code == 404

@@ -10,6 +10,8 @@ from typing import Final
 from latentry.client import AsyncClient
 from latentry.contracts import Image
 from latentry.errors import ConfigurationError
+from latentry.serve.ready import local_client
+from latentry.serve.stack import Stack
 
 PROMPTS: Final = (
     "a red circle on a blue background",
@@ -44,9 +46,9 @@ def beside(env: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-async def draw(url: str) -> list[Picture]:
+async def draw(stack: Stack) -> list[Picture]:
     """All six at once; they share the steps of one worker."""
-    async with AsyncClient(url) as client:
+    async with local_client(stack) as client:
         return list(await asyncio.gather(*(_drawn(client, prompt) for prompt in PROMPTS)))
 
 

@@ -21,12 +21,17 @@ LOOK_S: Final = 0.2
 async def ready(stack: Stack) -> None:
     """Return once the gateway takes work and a worker holds a model. Raises StartFailed."""
     async with (
-        httpx.AsyncClient(base_url=stack.local_url) as http,
-        AsyncClient(stack.local_url, retries=Retries(attempts=1)) as client,
+        httpx.AsyncClient(base_url=stack.local_url, trust_env=False) as http,
+        local_client(stack, Retries(attempts=1)) as client,
     ):
         while not (await _accepts(http) and await _draws(client)):
             stack.check()
             await asyncio.sleep(LOOK_S)
+
+
+def local_client(stack: Stack, retries: Retries | None = None) -> AsyncClient:
+    """A client of this machine's service, past any proxy that the environment names."""
+    return AsyncClient(stack.local_url, retries=retries, transport=httpx.AsyncHTTPTransport())
 
 
 def invitation(stack: Stack) -> list[str]:

@@ -93,6 +93,12 @@ async def test_every_other_call_finds_its_route(caller):
     ]
 
 
+async def test_a_delete_whose_answer_was_lost_is_done(caller):
+    assert await caller(REFUSED, problem(404, "job_not_found"))("delete", "job-1") is None
+    with pytest.raises(ApiError):
+        await caller(problem(404, "job_not_found"))("delete", "job-1")
+
+
 async def test_a_refusal_carries_the_problem(caller):
     call = caller(problem(404, "job_not_found"))
     with pytest.raises(ApiError) as caught:
