@@ -163,7 +163,7 @@ def test_an_order_that_breaks_the_unet_fails_alone_and_changes_nobodys_picture(
 ) -> None:
     names = ["fine-0", "fine-1", "fine-2"]
     for name in names:
-        engine.admit(tiny.order(name, determinism="strict"))
+        engine.admit(tiny.order(name, determinism="strict", sampler="euler_a"))
     before = {e.job: e.pixels for e in drain(engine) if isinstance(e, Done)}
     bad = poison(engine)
 
@@ -175,7 +175,8 @@ def test_an_order_that_breaks_the_unet_fails_alone_and_changes_nobodys_picture(
     replace_unet(engine, call)
     for name in [*names[:2], "culprit", names[2]]:
         prompt = "poison" if name == "culprit" else "a red circle"
-        engine.admit(tiny.order(name, determinism="strict", prompt=prompt))
+        asked = {"determinism": "strict", "sampler": "euler_a", "prompt": prompt}
+        engine.admit(tiny.order(name, **asked))
     events = drain(engine)
     after = {e.job: e.pixels for e in events if isinstance(e, Done)}
     assert after.keys() == before.keys()
@@ -197,6 +198,15 @@ def limit_memory(engine: Engine, most: int) -> list[int]:
 
     replace_unet(engine, call)
     return sizes
+
+
+def test_a_two_call_sampler_tells_whole_steps_only(engine: Engine) -> None:
+    engine.admit(tiny.order(num_inference_steps=3, sampler="heun"))
+    calls, steps = 0, []
+    while not engine.idle:
+        calls += 1
+        steps += [event.step for event in engine.step() if isinstance(event, Step)]
+    assert (calls, steps) == (5, [1, 2, 3])
 
 
 def test_out_of_memory_halves_the_batch_and_the_cap_is_remembered(engine: Engine) -> None:
@@ -234,6 +244,7 @@ def test_strict_fails_with_a_code_rather_than_change_its_batch(engine: Engine) -
         ({"width": 1024}, UnsupportedSize),
         ({"height": 68}, UnsupportedSize),
         ({"num_inference_steps": 151}, TooManySteps),
+        ({"num_inference_steps": 51, "sampler": "lcm"}, TooManySteps),
     ],
 )
 def test_an_order_that_the_model_cannot_draw_is_refused(

@@ -7,10 +7,12 @@ import pytest
 
 from tests.engine import tiny
 from worker.engine import Done, Engine, Order
+from worker.engine.samplers import SAMPLERS
 
 WATCHED = {
     "guided": {"guidance_scale": 5.0, "num_inference_steps": 4, "sampler": "ddim"},
     "unguided": {"guidance_scale": 1.0, "num_inference_steps": 3, "sampler": "euler"},
+    "stochastic": {"guidance_scale": 3.0, "num_inference_steps": 3, "sampler": "dpmpp_2m_sde"},
 }
 
 
@@ -40,7 +42,7 @@ def neighbour(chance: random.Random, number: int) -> Order:
         prompt=chance.choice(["a green star", "night", ""]),
         num_inference_steps=chance.randint(1, 6),
         guidance_scale=chance.choice([1.0, 4.0]),
-        sampler=chance.choice(["ddim", "euler"]),
+        sampler=chance.choice(list(SAMPLERS)),
         seed=chance.randrange(100),
         determinism=chance.choice(["fast", "strict"]),
         width=chance.choice([64, 64, 64, 96]),

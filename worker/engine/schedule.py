@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -25,6 +25,9 @@ _REQUIRED: Final[dict[str, Any]] = {
     "interpolation_type": "linear",
     "timestep_type": "discrete",
     "final_sigmas_type": "zero",
+    "variance_type": "fixed_small",
+    "original_inference_steps": 50,
+    "timestep_scaling": 10.0,
 }
 # What diffusers puts where zero terminal SNR would make the first sigma infinite.
 _ALMOST_ZERO: Final = 2.0**-24
@@ -50,11 +53,13 @@ class Spacing(StrEnum):
 class NoiseSchedule:
     """ᾱ_t of every training timestep, and how the model and its folder want them used.
 
-    `spacing` is None where the config leaves it to the sampler.
+    `unscaled` is ᾱ_t before it was rescaled to zero terminal SNR, if it was.
+    `spacing` and `final_is_one` are None where the config leaves them to the sampler.
     """
 
     alphas_cumprod: Array
-    final_alpha_cumprod: float
+    unscaled: Array
+    final_is_one: bool | None
     prediction: Prediction
     spacing: Spacing | None
     steps_offset: int
@@ -67,7 +72,10 @@ class NoiseSchedule:
                 raise ConfigurationError(
                     f"The model's scheduler has {option}={config[option]!r}; only {needed!r} works."
                 )
-        alphas_cumprod = _alphas_cumprod(config)
+        betas = _betas(config)
+        unscaled = alphas_cumprod = _alphas_cumprod(betas)
+        if config.get("rescale_betas_zero_snr"):
+            alphas_cumprod = _alphas_cumprod(_with_zero_terminal_snr(betas))
         prediction = _choice(Prediction, config, "prediction_type") or Prediction.EPSILON
         if prediction is Prediction.EPSILON and alphas_cumprod[-1] == 0:
             raise ConfigurationError(
@@ -76,13 +84,20 @@ class NoiseSchedule:
             )
         return cls(
             alphas_cumprod=alphas_cumprod,
-            final_alpha_cumprod=(
-                1.0 if config.get("set_alpha_to_one", True) else float(alphas_cumprod[0])
-            ),
+            unscaled=unscaled,
+            final_is_one=config.get("set_alpha_to_one"),
             prediction=prediction,
             spacing=_choice(Spacing, config, "timestep_spacing"),
             steps_offset=int(config.get("steps_offset", 0)),
         )
+
+    def with_terminal_signal(self) -> "NoiseSchedule":
+        """The schedule as it was before a rescale to zero terminal SNR.
+
+        For methods that diffusers does not rescale: from σ = 4096 a step by the mean of two slopes
+        would miss by thousands.
+        """
+        return replace(self, alphas_cumprod=self.unscaled)
 
     @property
     def length(self) -> int:
@@ -94,6 +109,13 @@ class NoiseSchedule:
         """Noise to signal √((1 − ᾱ)/ᾱ) of every training timestep; the last one kept finite."""
         alphas = np.where(self.alphas_cumprod > 0, self.alphas_cumprod, _ALMOST_ZERO)
         return np.sqrt((1 - alphas) / alphas)
+
+    def alpha_cumprod(self, t: int, *, ends_at_one: bool) -> float:
+        """ᾱ_t; below timestep 0 it is 1 or stays ᾱ₀, as the config or else the sampler says."""
+        if t >= 0:
+            return float(self.alphas_cumprod[t])
+        is_one = ends_at_one if self.final_is_one is None else self.final_is_one
+        return 1.0 if is_one else float(self.alphas_cumprod[0])
 
     def denoised(self, x: Array, m: Array, alpha_cumprod: float) -> Array:
         """x₀ that the model's output m predicts at x = √ᾱ x₀ + √(1 − ᾱ) ε."""
@@ -136,26 +158,26 @@ def _choice(kind: type[Choice], config: Mapping[str, Any], option: str) -> Choic
         ) from None
 
 
-def _alphas_cumprod(config: Mapping[str, Any]) -> Array:
-    """ᾱ_t in float32 steps, as diffusers does, so that both start from the same bits."""
+def _alphas_cumprod(betas: torch.Tensor) -> Array:
+    alphas_cumprod: Array = torch.cumprod(1.0 - betas, dim=0).double().numpy()
+    return alphas_cumprod
+
+
+def _betas(config: Mapping[str, Any]) -> torch.Tensor:
+    """β_t in float32, as in diffusers, so that both start from the same bits."""
     start, end = config.get("beta_start", 1e-4), config.get("beta_end", 0.02)
     count = int(config.get("num_train_timesteps", 1000))
     if trained := config.get("trained_betas"):
-        betas = torch.tensor(trained, dtype=torch.float32)
-    else:
-        match config.get("beta_schedule", "linear"):
-            case "linear":
-                betas = torch.linspace(start, end, count, dtype=torch.float32)
-            case "scaled_linear":
-                betas = torch.linspace(start**0.5, end**0.5, count, dtype=torch.float32) ** 2
-            case "squaredcos_cap_v2":
-                betas = _cosine_betas(count)
-            case other:
-                raise ConfigurationError(f"The model's scheduler has unknown betas, {other!r}.")
-    if config.get("rescale_betas_zero_snr"):
-        betas = _with_zero_terminal_snr(betas)
-    alphas_cumprod: Array = torch.cumprod(1.0 - betas, dim=0).double().numpy()
-    return alphas_cumprod
+        return torch.tensor(trained, dtype=torch.float32)
+    match config.get("beta_schedule", "linear"):
+        case "linear":
+            return torch.linspace(start, end, count, dtype=torch.float32)
+        case "scaled_linear":
+            return torch.linspace(start**0.5, end**0.5, count, dtype=torch.float32) ** 2
+        case "squaredcos_cap_v2":
+            return _cosine_betas(count)
+        case other:
+            raise ConfigurationError(f"The model's scheduler has unknown betas, {other!r}.")
 
 
 def _cosine_betas(count: int) -> torch.Tensor:

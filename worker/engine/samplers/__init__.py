@@ -5,15 +5,31 @@ from typing import Final, TypeAlias
 
 from latentry.contracts import Sampler
 from worker.engine.samplers.ddim import ddim
-from worker.engine.samplers.euler import euler
+from worker.engine.samplers.ddpm import ddpm
+from worker.engine.samplers.dpmpp import dpmpp_2m, dpmpp_2m_sde, dpmpp_sde
+from worker.engine.samplers.euler import euler, euler_ancestral
+from worker.engine.samplers.lcm import lcm
+from worker.engine.samplers.pndm import pndm
+from worker.engine.samplers.second_order import dpm2, heun
 from worker.engine.samplers.table import STATE_ROWS, Table
+from worker.engine.samplers.unipc import unipc
 from worker.engine.schedule import NoiseSchedule
 
 MakeTable: TypeAlias = Callable[[NoiseSchedule, int], Table]
 
 SAMPLERS: Final[dict[Sampler, MakeTable]] = {
     Sampler.DDIM: ddim,
+    Sampler.DDPM: ddpm,
+    Sampler.PNDM: pndm,
     Sampler.EULER: euler,
+    Sampler.EULER_A: euler_ancestral,
+    Sampler.HEUN: heun,
+    Sampler.DPMPP_2M: dpmpp_2m,
+    Sampler.DPMPP_2M_SDE: dpmpp_2m_sde,
+    Sampler.DPMPP_SDE: dpmpp_sde,
+    Sampler.DPM2: dpm2,
+    Sampler.UNIPC: unipc,
+    Sampler.LCM: lcm,
 }
 
 __all__ = ["SAMPLERS", "STATE_ROWS", "MakeTable", "Table"]

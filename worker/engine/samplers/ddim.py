@@ -6,17 +6,21 @@ import numpy as np
 
 from worker.engine.samplers.spacing import spaced
 from worker.engine.samplers.table import Call, M, Table, X
-from worker.engine.schedule import NoiseSchedule, Spacing
+from worker.engine.schedule import Array, NoiseSchedule, Spacing
 
 
 def ddim(schedule: NoiseSchedule, steps: int) -> Table:
     """Song et al. 2021 (arXiv:2010.02502), equation 12 with σ = 0; diffusers' DDIMScheduler."""
-    alphas = schedule.alphas_cumprod
     stride = schedule.length // steps
     calls = []
     for t in np.round(spaced(schedule, steps, Spacing.LEADING)).astype(int):
-        a = alphas[t]
-        a_prev = alphas[t - stride] if t >= stride else schedule.final_alpha_cumprod
-        x0, eps = schedule.denoised(X, M, a), schedule.noise(X, M, a)
-        calls.append(Call(float(t), math.sqrt(a_prev) * x0 + math.sqrt(1 - a_prev) * eps))
+        a = schedule.alpha_cumprod(t, ends_at_one=True)
+        a_prev = schedule.alpha_cumprod(t - stride, ends_at_one=True)
+        calls.append(Call(float(t), ddim_step(schedule, X, M, a, a_prev)))
     return Table.of(calls)
+
+
+def ddim_step(schedule: NoiseSchedule, x: Array, m: Array, a: float, a_prev: float) -> Array:
+    """x at ᾱ_prev from x and the model's output m at ᾱ."""
+    x0, eps = schedule.denoised(x, m, a), schedule.noise(x, m, a)
+    return math.sqrt(a_prev) * x0 + math.sqrt(1 - a_prev) * eps

@@ -1,37 +1,32 @@
-"""Euler's method on the probability-flow ODE, over noise levels σ."""
+"""Euler's method on the probability-flow ODE over noise levels σ, plain and ancestral."""
 
 import math
+from itertools import pairwise
 
-import numpy as np
-
-from worker.engine.samplers.spacing import spaced
-from worker.engine.samplers.table import Call, M, Table, X
-from worker.engine.schedule import Array, NoiseSchedule, Spacing
+from worker.engine.samplers.spacing import initial_sigma, input_scale, noise_levels, spaced
+from worker.engine.samplers.table import NOISE, Call, M, Table, X
+from worker.engine.schedule import NoiseSchedule, Spacing
 
 
 def euler(schedule: NoiseSchedule, steps: int) -> Table:
     """Karras et al. 2022 (arXiv:2206.00364), algorithm 2; diffusers' EulerDiscreteScheduler."""
-    timesteps, sigmas = noise_levels(schedule, steps)
+    timesteps = spaced(schedule, steps, Spacing.LINSPACE)
+    sigmas = noise_levels(schedule, timesteps)
     calls = []
-    for t, sigma, sigma_next in zip(timesteps, sigmas, sigmas[1:], strict=False):
+    for t, (sigma, sigma_next) in zip(timesteps, pairwise(sigmas), strict=True):
         d = (X - schedule.denoised_at(X, M, sigma)) / sigma
         calls.append(Call(t, X + d * (sigma_next - sigma), scale=input_scale(sigma)))
     return Table.of(calls, initial_sigma=initial_sigma(schedule, sigmas))
 
 
-def noise_levels(schedule: NoiseSchedule, steps: int) -> tuple[Array, Array]:
-    """Timesteps, and their σ with a 0 at the end."""
+def euler_ancestral(schedule: NoiseSchedule, steps: int) -> Table:
+    """Crowson's k-diffusion, sample_euler_ancestral; diffusers' EulerAncestralDiscreteScheduler."""
     timesteps = spaced(schedule, steps, Spacing.LINSPACE)
-    sigmas = np.interp(timesteps, np.arange(schedule.length), schedule.sigmas)
-    return timesteps, np.append(sigmas, 0.0)
-
-
-def input_scale(sigma: float) -> float:
-    """The UNet knows latents of unit variance: 1/√(σ² + 1)."""
-    return 1 / math.sqrt(sigma**2 + 1)
-
-
-def initial_sigma(schedule: NoiseSchedule, sigmas: Array) -> float:
-    """Deviation of the first latent; leading spacing starts below the highest level."""
-    highest = float(sigmas.max())
-    return math.hypot(highest, 1) if schedule.spacing is Spacing.LEADING else highest
+    sigmas = noise_levels(schedule, timesteps)
+    calls = []
+    for t, (sigma, sigma_next) in zip(timesteps, pairwise(sigmas), strict=True):
+        up = math.sqrt(sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2)
+        down = math.sqrt(sigma_next**2 - up**2)
+        d = (X - schedule.denoised_at(X, M, sigma)) / sigma
+        calls.append(Call(t, X + d * (down - sigma) + up * NOISE, scale=input_scale(sigma)))
+    return Table.of(calls, initial_sigma=initial_sigma(schedule, sigmas))

@@ -1,0 +1,25 @@
+"""Denoising Diffusion Probabilistic Models."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+
+from worker.engine.samplers.spacing import spaced
+from worker.engine.samplers.table import NOISE, Call, M, Table, X
+from worker.engine.schedule import NoiseSchedule, Spacing
+
+
+def ddpm(schedule: NoiseSchedule, steps: int) -> Table:
+    """Ho et al. 2020 (arXiv:2006.11239), equation 7; diffusers' DDPMScheduler, fixed_small."""
+    timesteps = np.round(spaced(schedule, steps, Spacing.LEADING)).astype(int)
+    calls = []
+    for t, t_prev in pairwise([*timesteps, -1]):
+        a = schedule.alphas_cumprod[t]
+        a_prev = schedule.alphas_cumprod[t_prev] if t_prev >= 0 else 1.0
+        beta = 1 - a / a_prev
+        x0 = schedule.denoised(X, M, a)
+        mean = (math.sqrt(a_prev) * beta * x0 + math.sqrt(a / a_prev) * (1 - a_prev) * X) / (1 - a)
+        variance = (1 - a_prev) / (1 - a) * beta
+        calls.append(Call(float(t), mean + math.sqrt(variance) * NOISE))
+    return Table.of(calls)

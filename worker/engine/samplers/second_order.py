@@ -1,0 +1,56 @@
+"""Two UNet calls a step: Heun's and the midpoint method on the probability-flow ODE."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+
+from worker.engine.samplers.spacing import initial_sigma, input_scale, noise_levels, spaced
+from worker.engine.samplers.table import H1, H2, Call, M, Table, X
+from worker.engine.schedule import Array, NoiseSchedule, Spacing
+
+
+def heun(schedule: NoiseSchedule, steps: int) -> Table:
+    """Karras et al. 2022 (arXiv:2206.00364), algorithm 1 with γ = 0; diffusers' HeunDiscrete."""
+    schedule = schedule.with_terminal_signal()
+    timesteps = spaced(schedule, steps, Spacing.LINSPACE)
+    sigmas = noise_levels(schedule, timesteps)
+    calls = []
+    for i, (t, (sigma, sigma_next)) in enumerate(zip(timesteps, pairwise(sigmas), strict=True)):
+        d = _slope(schedule, sigma)
+        dt = sigma_next - sigma
+        is_last = i + 1 == steps
+        guess = Call(t, X + d * dt, (d, X), scale=input_scale(sigma), completes_step=is_last)
+        calls.append(guess)
+        if not is_last:
+            d_next = _slope(schedule, sigma_next)
+            x = H2 + (H1 + d_next) / 2 * dt
+            calls.append(Call(timesteps[i + 1], x, scale=input_scale(sigma_next)))
+    return Table.of(calls, initial_sigma=initial_sigma(schedule, sigmas))
+
+
+def dpm2(schedule: NoiseSchedule, steps: int) -> Table:
+    """Lu et al. 2022 (arXiv:2206.00927), DPM-Solver-2 as in k-diffusion; diffusers' KDPM2Discrete.
+
+    The middle is halfway in log σ; the last step, down to σ = 0, is one call.
+    """
+    schedule = schedule.with_terminal_signal()
+    timesteps = spaced(schedule, steps, Spacing.LINSPACE)
+    sigmas = noise_levels(schedule, timesteps)
+    log_sigmas = np.log(schedule.sigmas)
+    calls = []
+    for i, (t, (sigma, sigma_next)) in enumerate(zip(timesteps, pairwise(sigmas), strict=True)):
+        middle = math.sqrt(sigma * sigma_next)
+        d, is_last = _slope(schedule, sigma), i + 1 == steps
+        x = X + d * (middle - sigma)
+        calls.append(Call(t, x, (X,), scale=input_scale(sigma), completes_step=is_last))
+        if not is_last:
+            t_middle = np.interp(math.log(middle), log_sigmas, np.arange(schedule.length))
+            x = H1 + _slope(schedule, middle) * (sigma_next - sigma)
+            calls.append(Call(float(t_middle), x, scale=input_scale(middle)))
+    return Table.of(calls, initial_sigma=initial_sigma(schedule, sigmas))
+
+
+def _slope(schedule: NoiseSchedule, sigma: float) -> Array:
+    """dx/dσ at x."""
+    return (X - schedule.denoised_at(X, M, sigma)) / sigma

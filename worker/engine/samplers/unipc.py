@@ -1,0 +1,52 @@
+"""UniPC: a predictor and, for free, a corrector that reuses the next call's output."""
+
+import math
+
+import numpy as np
+
+from worker.engine.samplers.dpmpp import denoised, integrate
+from worker.engine.samplers.spacing import input_scale, noise_levels, spaced
+from worker.engine.samplers.table import H1, H2, H3, Call, Table, X
+from worker.engine.schedule import Array, NoiseSchedule, Spacing
+
+
+def unipc(schedule: NoiseSchedule, steps: int) -> Table:
+    """Zhao et al. 2023 (arXiv:2302.04867), UniPC-2 with B₂(h) = eʰ − 1; diffusers' UniPCMultistep.
+
+    Remembered: the corrected latent, and the denoised latents of the last two calls.
+    """
+    timesteps = np.round(spaced(schedule, steps, Spacing.LINSPACE, above_lowest=True))
+    sigmas = noise_levels(schedule, timesteps)
+    calls = []
+    for i, t in enumerate(timesteps):
+        d = denoised(schedule, sigmas[i])
+        x = _corrected(d, sigmas[: i + 1]) if i else X
+        slope = d
+        if 0 < i < steps - 1:
+            slope = d + (d - H2) / (2 * _ratio(sigmas[i - 1 : i + 2]))
+        calls.append(Call(t, integrate(x, slope, sigmas[i], sigmas[i + 1]), h=(x, d, H2)))
+    return Table.of(calls)
+
+
+def _corrected(d: Array, sigmas: Array) -> Array:
+    """x at the last of `sigmas` again, now that the denoised latent d there is known."""
+    sigma, sigma_next = (float(level) for level in sigmas[-2:])
+    h = math.log(sigma / sigma_next)
+    gain = input_scale(sigma_next) * (1 - sigma_next / sigma)
+    plain = integrate(H1, H2, sigma, sigma_next)
+    if len(sigmas) == 2:
+        return plain + gain * (d - H2) / 2
+    r = -_ratio(sigmas[-3:])
+    phi_1 = math.expm1(-h)
+    phi_2 = phi_1 / -h - 1
+    phi_3 = phi_2 / -h - 1 / 2
+    b_1, b_2 = phi_2 / phi_1, 2 * phi_3 / phi_1
+    # The solution of w₁ + w₂ = b₁, r w₁ + w₂ = b₂.
+    w_1 = (b_2 - b_1) / (r - 1)
+    return plain + gain * (w_1 * (H3 - H2) / r + (b_1 - w_1) * (d - H2))
+
+
+def _ratio(sigmas: Array) -> float:
+    """Length of the step before, in steps of λ."""
+    before, sigma, after = (float(level) for level in sigmas)
+    return math.log(before / sigma) / math.log(sigma / after)
