@@ -87,8 +87,8 @@ async def parse(request: Request, model: type[M]) -> M:
         parsed = model.model_validate_json(raw)
     except ValidationError as error:
         raise invalid(error, model) from None
-    # Two readers of `{"n": 1, "n": 8}` may disagree. Pydantic's has bounded its depth by now; numbers
-    # stay text, because Python refuses to make an integer of very many digits.
+    # Two readers of `{"n": 1, "n": 8}` may disagree. Its depth is bounded, by pydantic's reader;
+    # numbers stay text, because Python refuses to make an integer of very many digits.
     json.loads(raw, object_pairs_hook=_once_each, parse_int=str, parse_float=str)
     return parsed
 

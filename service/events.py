@@ -98,11 +98,11 @@ class Newsroom:
             mailbox.close()
 
     async def story(
-        self, ref: JobRef, *, after: str = ""
+        self, ref: JobRef, *, after: str = "", within_s: float | None = None
     ) -> AsyncGenerator[LedgerEvent | StepNews]:
-        """A job's news from an event id on, until its end, its removal, or `close`."""
+        """A job's news from an event id on, until it ends or is removed, time is up, or `close`."""
         last = after
-        with self._subscription(ref) as mailbox:
+        with self._subscription(ref, within_s) as mailbox:
             while not mailbox.is_closed:
                 has_gap, events, step = await mailbox.take()
                 missed = await self._missed(ref, last, mailbox) if has_gap else events
@@ -119,12 +119,9 @@ class Newsroom:
 
     async def ended(self, ref: JobRef, *, within_s: float) -> None:
         """Return when a job has ended, when the time is up, or at `close`."""
-        try:
-            async with asyncio.timeout(within_s), aclosing(self.story(ref)) as story:
-                async for _ in story:
-                    pass
-        except TimeoutError:
-            return
+        async with aclosing(self.story(ref, within_s=within_s)) as story:
+            async for _ in story:
+                pass
 
     async def _missed(self, ref: JobRef, last: str, mailbox: Mailbox) -> list[LedgerEvent] | None:
         # None: there is nothing more to come.
@@ -142,14 +139,18 @@ class Newsroom:
             return []
 
     @contextmanager
-    def _subscription(self, ref: JobRef) -> Iterator[Mailbox]:
+    def _subscription(self, ref: JobRef, within_s: float | None) -> Iterator[Mailbox]:
         mailbox = Mailbox()
         if self._is_closed:
             mailbox.close()
         self._mailboxes.setdefault(ref, set()).add(mailbox)
+        # A timer rather than a cancellation, which redis-py may swallow (see `Gateway.running`).
+        timer = within_s and asyncio.get_running_loop().call_later(within_s, mailbox.close)
         try:
             yield mailbox
         finally:
+            if timer:
+                timer.cancel()
             self._mailboxes[ref].discard(mailbox)
             if not self._mailboxes[ref]:
                 del self._mailboxes[ref]

@@ -75,8 +75,7 @@ class Gateway:
         finally:
             self.stop()
             for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+                await _ended(task)
             await self.bell.close()
             await self.ledger.close()
 
@@ -91,6 +90,14 @@ class Gateway:
         if record is None:
             raise JobNotFound
         return record
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    # In Python 3.11 `wait_for`, which redis-py sends through, now and then swallows a cancellation
+    # (python/cpython#86296). So we ask until it is heard.
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.1)
 
 
 async def _gateway(request: Request) -> Gateway:

@@ -1,0 +1,72 @@
+"""A worker without an engine: it moves jobs through the ledger exactly as a real one does."""
+
+import threading
+from typing import Self
+
+from latentry.contracts import JobStatus, StoredImage
+from latentry.errors import LatentryError
+from latentry.jobs import Lease, Ledger, commands
+from latentry.storage import Storage, key_of
+
+PICTURE = b"\x89PNG\r\n\x1a\n not really"
+
+
+class FakeWorker:
+    """Step by step for tests that look in between, or `with` a thread that works by itself."""
+
+    def __init__(self, ledger: Ledger, storage: Storage) -> None:
+        self.ledger = ledger
+        self.storage = storage
+        self.fails_with: LatentryError | None = None
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._work)
+
+    def claim(self) -> Lease:
+        [lease] = self.ledger.run(commands.claim("fake", ["shapes"], room=1, lease_s=30))
+        return lease
+
+    def step(self, lease: Lease, step: int) -> None:
+        steps = lease.record.request.num_inference_steps
+        self.ledger.run(commands.progress([(lease, step, steps)]))
+
+    def draw(self, lease: Lease, index: int = 0) -> StoredImage:
+        ref, request = lease.ref, lease.record.request
+        suffix = request.output_format.suffix
+        key = key_of(ref.tenant, ref.id, fence=lease.fence, index=index, suffix=suffix)
+        self.storage.put(key, PICTURE)
+        image = StoredImage(
+            index=index,
+            seed=request.seed + index,
+            width=request.width,
+            height=request.height,
+            content_type=request.output_format.content_type,
+            pixel_sha256="0" * 64,
+            key=key,
+        )
+        self.ledger.run(commands.add_image(lease, image))
+        return image
+
+    def settle(self, lease: Lease, status: JobStatus = JobStatus.SUCCEEDED) -> None:
+        self.ledger.run(commands.settle(lease, status, self.fails_with))
+
+    def finish(self, lease: Lease) -> None:
+        if self.fails_with:
+            self.settle(lease, JobStatus.FAILED)
+            return
+        for index in range(lease.record.request.n):
+            self.draw(lease, index)
+        self.settle(lease)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while not self._done.wait(0.01):
+            for lease in self.ledger.run(commands.claim("fake", ["shapes"], room=8, lease_s=30)):
+                self.step(lease, 1)
+                self.finish(lease)
