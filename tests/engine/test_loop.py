@@ -227,6 +227,13 @@ def test_a_picture_too_large_for_the_memory_even_alone_fails_with_a_code(engine:
     assert isinstance(failed.error, OutOfMemory)
 
 
+def test_two_rows_that_do_not_fit_together_are_run_apart(engine: Engine) -> None:
+    limit_memory(engine, 1)
+    for number in range(2):
+        engine.admit(tiny.order(f"job-{number}", guidance_scale=1.0))
+    assert told(drain(engine), Done) == {"job-0", "job-1"}
+
+
 def test_strict_fails_with_a_code_rather_than_change_its_batch(engine: Engine) -> None:
     limit_memory(engine, 4)
     engine.admit(tiny.order("strict", determinism="strict"))

@@ -38,15 +38,23 @@ class _Notes(BaseModel):
 
 
 def read_card(
-    model: str, path: Path, *, native_side: int, scheduler: Mapping[str, Any]
+    model: str,
+    path: Path,
+    *,
+    native: tuple[int, int],
+    trained_steps: int,
+    scheduler: Mapping[str, Any],
 ) -> ModelCard:
-    """The card of the model in `path`, from its notes, else from its configs. Sizes in pixels."""
+    """The card of the model in `path`, from its notes, else from its configs.
+
+    `native` is its width and height in pixels.
+    """
     file = path / NOTES
     try:
         notes = _Notes.model_validate(json.loads(file.read_text()) if file.exists() else {})
     except (ValueError, ValidationError) as error:
         raise ConfigurationError(f"{file} is not usable: {error}") from error
-    width, height = notes.native_width or native_side, notes.native_height or native_side
+    width, height = notes.native_width or native[0], notes.native_height or native[1]
     trained_with = SAMPLER_ALIASES.get(scheduler.get("_class_name", ""), Sampler.DDIM)
     sampler = notes.default_sampler or trained_with
     return ModelCard(
@@ -55,7 +63,7 @@ def read_card(
             min_side=notes.min_side,
             max_side=notes.max_side or min(2 * max(width, height), MAX_SIDE_PX),
             size_step=notes.size_step,
-            max_steps=notes.max_steps,
+            max_steps=min(notes.max_steps, trained_steps - 1),
         ),
         defaults=Defaults(
             width=width,

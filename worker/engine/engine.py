@@ -131,9 +131,9 @@ class Engine:
         try:
             return self._advance(batch.members, batch.rows)
         except torch.OutOfMemoryError:
-            if len(batch.members) > 1 and not batch.key.is_strict:
-                self._caps[batch.key] = cap = max(2, batch.rows // 2)
-                log.warning("engine.out_of_memory", rows=batch.rows, cap=cap)
+            log.warning("engine.out_of_memory", rows=batch.rows, members=len(batch.members))
+            if batch.rows > 2 and not batch.key.is_strict:
+                self._caps[batch.key] = max(2, batch.rows // 2)
                 return []
         except Exception:
             log.exception("engine.call_failed", rows=batch.rows, members=len(batch.members))

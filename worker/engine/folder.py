@@ -14,7 +14,7 @@ from latentry.errors import ConfigurationError
 from worker.engine.card import read_card
 from worker.engine.device import Device
 from worker.engine.schedule import NoiseSchedule
-from worker.engine.stack import Stack
+from worker.engine.stack import Stack, vae_factor
 from worker.engine.text import TextEncoder
 
 # What a folder may name. A class is never looked up by a name that a file gave us.
@@ -70,10 +70,13 @@ def load_folder(model: str, path: Path, at: Device) -> Stack:
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigurationError(f"The model in {path} does not load: {error}") from error
     _refuse_other_families(path, unet, vae)
-    factor = 2 ** (len(vae.config.block_out_channels) - 1)
     return Stack(
         card=read_card(
-            model, path, native_side=unet.config.sample_size * factor, scheduler=scheduler
+            model,
+            path,
+            native=_native_size(unet, vae),
+            trained_steps=schedule.length,
+            scheduler=scheduler,
         ),
         schedule=schedule,
         text=TextEncoder(tokenizer, encoder),
@@ -100,6 +103,13 @@ def _weights(kind: Any, path: Path, at: Device, **options: Any) -> Any:
         path, dtype=at.dtype, use_safetensors=True, local_files_only=True, **options
     )
     return loaded.to(at.device).eval().requires_grad_(False)
+
+
+def _native_size(unet: Any, vae: Any) -> tuple[int, int]:
+    """Width and height in pixels; a UNet's config has one side, or height and width."""
+    size, factor = unet.config.sample_size, vae_factor(vae)
+    height, width = (size, size) if isinstance(size, int) else size
+    return width * factor, height * factor
 
 
 def _refuse_other_families(path: Path, unet: Any, vae: Any) -> None:

@@ -13,6 +13,11 @@ from worker.engine.schedule import NoiseSchedule
 from worker.engine.text import TextEncoder
 
 
+def vae_factor(vae: Any) -> int:
+    """Pixels per side of a latent's cell."""
+    return int(2 ** (len(vae.config.block_out_channels) - 1))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Stack:
     """The parts of a Stable Diffusion model, on their device."""
@@ -24,14 +29,9 @@ class Stack:
     vae: Any
     at: Device
 
-    @property
-    def vae_factor(self) -> int:
-        """Pixels per side of a latent's cell."""
-        return int(2 ** (len(self.vae.config.block_out_channels) - 1))
-
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """Channels, height and width of the latent of a picture of this size."""
-        factor = self.vae_factor
+        factor = vae_factor(self.vae)
         return self.unet.config.in_channels, height // factor, width // factor
 
     def noise(self, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:

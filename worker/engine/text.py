@@ -27,6 +27,8 @@ class TextEncoder:
     def __init__(self, tokenizer: Any, model: Any) -> None:
         self._tokenizer = tokenizer
         self._model = model
+        # A tokenizer whose config does not say claims to take any length.
+        self._length = min(tokenizer.model_max_length, model.config.max_position_embeddings)
         self._memory: OrderedDict[str, Encoded] = OrderedDict()
 
     def encode(self, prompt: str) -> Encoded:
@@ -41,31 +43,30 @@ class TextEncoder:
 
     @torch.inference_mode()
     def _encode(self, prompt: str) -> Encoded:
-        length: int = self._tokenizer.model_max_length
         tokens = self._tokenizer(
-            prompt, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
-        )
-        mask = (
-            tokens.attention_mask
-            if self._model.config.to_dict().get("use_attention_mask")
-            else None
+            prompt,
+            padding="max_length",
+            max_length=self._length,
+            truncation=True,
+            return_tensors="pt",
         )
         device = self._model.device
+        masked = getattr(self._model.config, "use_attention_mask", False)
         hidden = self._model(
             tokens.input_ids.to(device),
-            attention_mask=None if mask is None else mask.to(device),
+            attention_mask=tokens.attention_mask.to(device) if masked else None,
         )
-        return Encoded(hidden.last_hidden_state[0], self._warning(prompt, length))
+        return Encoded(hidden.last_hidden_state[0], self._warning(prompt))
 
-    def _warning(self, prompt: str, length: int) -> JobWarning | None:
+    def _warning(self, prompt: str) -> JobWarning | None:
         tokens = self._tokenizer(prompt, verbose=False).input_ids
-        dropped = tokens[length - 1 : -1]
+        dropped = tokens[self._length - 1 : -1]
         if not dropped:
             return None
         words = self._tokenizer.decode(dropped).split()
         shown = " ".join(words[:_WORDS_SHOWN]) + (" …" if len(words) > _WORDS_SHOWN else "")
         return JobWarning(
             code="prompt_truncated",
-            message=f"The prompt is longer than {length - 2} tokens; the last {len(dropped)} "
+            message=f"The prompt is longer than {self._length - 2} tokens; the last {len(dropped)} "
             f"were left out, from here on: {shown}",
         )

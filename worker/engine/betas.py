@@ -1,0 +1,48 @@
+"""How much noise each training step added, β_t: the named schedules of diffusers' configs."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from latentry.errors import ConfigurationError
+
+
+def betas_of(config: Mapping[str, Any]) -> torch.Tensor:
+    """β_t in float32, as in diffusers, so that both start from the same bits."""
+    start, end = config.get("beta_start", 1e-4), config.get("beta_end", 0.02)
+    count = int(config.get("num_train_timesteps", 1000))
+    if trained := config.get("trained_betas"):
+        return torch.tensor(trained, dtype=torch.float32)
+    match config.get("beta_schedule", "linear"):
+        case "linear":
+            return torch.linspace(start, end, count, dtype=torch.float32)
+        case "scaled_linear":
+            return torch.linspace(start**0.5, end**0.5, count, dtype=torch.float32) ** 2
+        case "squaredcos_cap_v2":
+            return _cosine_betas(count)
+        case other:
+            raise ConfigurationError(f"The model's scheduler has unknown betas, {other!r}.")
+
+
+def _cosine_betas(count: int) -> torch.Tensor:
+    """Nichol & Dhariwal 2021 (arXiv:2102.09672), equation 17."""
+
+    def alpha_bar(t: float) -> float:
+        return math.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
+
+    betas = [
+        min(1 - alpha_bar((i + 1) / count) / alpha_bar(i / count), 0.999) for i in range(count)
+    ]
+    return torch.tensor(betas, dtype=torch.float32)
+
+
+def with_zero_terminal_snr(betas: torch.Tensor) -> torch.Tensor:
+    """Lin et al. 2023 (arXiv:2305.08891), algorithm 1."""
+    signal = torch.cumprod(1.0 - betas, dim=0).sqrt()
+    first, last = signal[0].clone(), signal[-1].clone()
+    signal -= last
+    signal *= first / (first - last)
+    alphas_cumprod = signal**2
+    return 1 - torch.cat([alphas_cumprod[:1], alphas_cumprod[1:] / alphas_cumprod[:-1]])
