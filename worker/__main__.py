@@ -1,5 +1,6 @@
 """`python -m worker`: a small parent that keeps one worker process alive."""
 
+import logging
 import os
 import sys
 
@@ -25,7 +26,9 @@ def main(arguments: list[str]) -> int:
         from worker.pulse import SocketPulse
 
         run(settings, SocketPulse(int(arguments[1])))
-        return 0
+        # All is said and stored; taking torch apart would only cost seconds of a deploy.
+        logging.shutdown()
+        os._exit(0)
     return Watchdog([sys.executable, "-m", "worker", CHILD]).run()
 
 

@@ -60,6 +60,7 @@ class Drain:
     def stop(self) -> None:
         """Hand everything back at the next step boundary. From any thread."""
         self._stop.set()
+        self._feeder.wake()
 
     def run(self) -> None:
         """Until stopped: take in, step, pass on."""

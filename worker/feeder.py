@@ -12,6 +12,7 @@ from latentry.jobs.calls import Calls, Stop
 
 log = structlog.get_logger()
 
+LISTEN_S = 0.25  # a stop waits for it
 LOOK_S = 1.0  # pub/sub forgets, so look at the lines this often anyway
 
 
@@ -29,23 +30,24 @@ class Feeder:
         self._look = threading.Event()
         self._arrived = threading.Event()
         self._ending = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._listen, name="listener", daemon=True),
-            threading.Thread(target=self._claim, name="feeder", daemon=True),
-        ]
+        self._listener = threading.Thread(target=self._listen, name="listener", daemon=True)
+        self._claimer = threading.Thread(target=self._claim, name="feeder", daemon=True)
 
     def start(self) -> None:
         """Begin to listen and to claim."""
-        for thread in self._threads:
-            thread.start()
+        self._listener.start()
+        self._claimer.start()
 
     def stop(self) -> None:
         """Claim nothing more; what is in the inbox by then stays there."""
         self._ending.set()
         self._look.set()
+        self._claimer.join()
+        self._listener.join()
+
+    def wake(self) -> None:
+        """End the step loop's wait."""
         self._arrived.set()
-        for thread in self._threads:
-            thread.join()
 
     def offer(self, room: int) -> None:
         """The step loop has room for this many jobs, those in the inbox included."""
@@ -62,7 +64,7 @@ class Feeder:
         calls = Calls(self._ledger)
         while not self._ending.is_set():
             try:
-                call = calls.wait(LOOK_S)
+                call = calls.wait(LISTEN_S)
             except LedgerUnavailable:
                 self._ending.wait(LOOK_S)
                 continue
