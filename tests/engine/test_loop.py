@@ -209,6 +209,15 @@ def test_a_two_call_sampler_tells_whole_steps_only(engine: Engine) -> None:
     assert (calls, steps) == (5, [1, 2, 3])
 
 
+def test_pictures_that_finish_together_are_decoded_within_a_few_steps(engine: Engine) -> None:
+    for number in range(16):
+        engine.admit(tiny.order(f"job-{number}", num_inference_steps=1, guidance_scale=1.0))
+    decoded = []
+    while not engine.idle:
+        decoded.append(len(told(engine.step(), Done)))
+    assert decoded == [4, 3, 3, 2, 1, 1, 1, 1]
+
+
 def test_out_of_memory_halves_the_batch_and_the_cap_is_remembered(engine: Engine) -> None:
     sizes = limit_memory(engine, 4)
     for number in range(8):

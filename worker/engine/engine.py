@@ -1,5 +1,6 @@
 """The engine: the resident models, and one step of everybody's denoising loop at a time."""
 
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -95,7 +96,7 @@ class Engine:
             self._leave(trajectory)
 
     def step(self) -> list[Event]:
-        """One UNet call for those who waited longest, then one picture decoded, if one is ready."""
+        """One UNet call for those who waited longest, then finished pictures, if any, one by one."""
         events, self._untold = self._untold, []
         self._ticks += 1
         batch = next_batch(self._stepping, cap=self._cap, strict_rows=self._strict_rows)
@@ -163,9 +164,13 @@ class Engine:
         return events
 
     def _decode(self) -> list[Event]:
-        """Decode one finished latent; more only while so many wait that memory would grow."""
+        """Decode one finished latent, or a quarter of many.
+
+        So a lone picture stalls the loop by one decode, a burst is told within a few steps, and
+        what waits stays bounded however many finish in each step.
+        """
         events: list[Event] = []
-        while self._finished:
+        for _ in range(math.ceil(len(self._finished) / 4)):
             trajectory = self._finished.popleft()
             order = trajectory.order
             try:
@@ -174,8 +179,6 @@ class Engine:
                 events.append(Done(order.job, order.index, pixels))
             except JobFailed as error:
                 events.append(Failed(order.job, order.index, error))
-            if len(self._finished) <= self.max_rows:
-                break
         return events
 
     def _leave(self, trajectory: Trajectory) -> None:
