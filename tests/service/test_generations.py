@@ -127,7 +127,7 @@ async def test_a_long_poll_of_a_finished_job_returns_at_once(client, worker: Fak
 async def test_waiting_clients_are_released_when_the_gateway_leaves(app: FastAPI, client, worker):
     job = await order(client)
     poll = asyncio.create_task(client.get(f"/v1/generations/{job.id}?wait=30"))
-    await client.get("/livez")
+    await client.get("/readyz")
     app.state.gateway.stop()
     answer = await asyncio.wait_for(poll, 5)
     assert answer.json()["status"] == "queued"

@@ -1,0 +1,59 @@
+"""What may enter, and as what: values in, values out."""
+
+import pytest
+
+from latentry.contracts import GenerationRequest
+from latentry.errors import NoModel, UnknownModel
+from service import prefer
+from service.admission import DRAWN_SEEDS, choose, resolve
+from tests.jobs.factory import card
+
+CARDS = [card("alpha"), card("beta")]
+
+
+def test_a_named_model_is_taken_and_else_the_first() -> None:
+    assert choose("beta", CARDS).id == "beta"
+    assert choose("", CARDS).id == "alpha"
+
+
+def test_a_model_that_is_not_there_is_unknown_and_no_model_at_all_is_our_fault() -> None:
+    with pytest.raises(UnknownModel):
+        choose("gamma", CARDS)
+    with pytest.raises(NoModel):
+        choose("gamma", [])
+
+
+def test_what_was_said_stands_and_what_was_not_comes_from_the_card() -> None:
+    said = GenerationRequest(prompt="a", width=160, seed=0, sampler="Euler", guidance_scale=0.0)
+    resolved = resolve(said, card())
+    assert (resolved.width, resolved.height) == (160, 128)
+    assert (resolved.seed, resolved.sampler, resolved.guidance_scale) == (0, "euler", 0.0)
+    assert resolved.num_inference_steps == 25
+
+
+def test_a_drawn_seed_is_fresh_and_small_enough_for_everybody() -> None:
+    seeds = {resolve(GenerationRequest(prompt="a"), card()).seed for _ in range(50)}
+    assert len(seeds) > 45
+    assert all(0 <= seed < DRAWN_SEEDS for seed in seeds)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ([], None),
+        (["respond-async"], None),
+        (["wait=10"], 10),
+        (['respond-async, WAIT="7"; x=y'], 7),
+        (["return=minimal", "wait = 3"], 3),
+        (["wait"], 60),
+        (["wait=61"], 60),
+        (["wait=" + "9" * 5_000], 60),
+        (["wait=0"], 0),
+        (["wait=-1", "wait=2"], 2),
+        (["wait=1.5"], None),
+        (["wait=٣"], None),
+        ([",,=,;=;"], None),
+    ],
+)
+def test_a_preference_is_read_as_rfc_7240_has_it(headers, seconds) -> None:
+    assert prefer.wait_s(headers, longest_s=60) == seconds

@@ -1,0 +1,157 @@
+"""What runs beside the routes: the sweeper, the bell, the notes on endings, the figures."""
+
+import asyncio
+import json
+
+import httpx
+import pytest
+from prometheus_client import generate_latest
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+
+from latentry.contracts import JobStatus
+from latentry.doorbell import TASK, queue
+from latentry.errors import EngineError
+from latentry.jobs import Ledger, commands
+from latentry.settings import Settings
+from latentry.storage import open_storage
+from service.dispatch import Bell
+from service.gateway import Gateway
+from service.ledger import PromptLedger
+from tests.jobs.factory import new_job
+from tests.service.fake import FakeWorker
+from tests.valkey import free_port
+
+ORDER = {"prompt": "a red circle"}
+
+
+def bells(ledger: Ledger, settings: Settings) -> list[dict]:
+    name = f"{settings.redis_prefix}:celery:{queue(settings, 'shapes')}"
+    return [json.loads(text) for text in ledger.client.lrange(name, 0, -1)]
+
+
+@pytest.fixture
+async def gateway(settings: Settings):
+    """The parts alone; nothing runs by itself."""
+    opened = Gateway.open(settings)
+    yield opened
+    await opened.bell.close()
+    await opened.ledger.close()
+
+
+async def test_many_orders_ring_one_bell_that_says_nothing_but_the_model(
+    client, worker, ledger: Ledger, settings: Settings
+) -> None:
+    await asyncio.gather(*(client.post("/v1/generations", json=ORDER) for _ in range(5)))
+    while not (rung := bells(ledger, settings)):
+        await client.get("/readyz")
+    [bell] = rung
+    assert bell["headers"]["task"] == TASK
+    assert "red circle" not in json.dumps(bell)
+
+
+async def test_an_order_is_accepted_although_its_bell_cannot_be_rung(settings, worker) -> None:
+    gateway = Gateway.open(settings)
+    nowhere = SecretStr(f"redis://127.0.0.1:{free_port()}/0")
+    deaf = Bell(settings.model_copy(update={"redis_url": nowhere}), gateway.ledger)
+    with capture_logs() as logs:
+        await deaf.ring("shapes")
+    assert [line["event"] for line in logs] == ["bell.failed"]
+    # The right to ring was given back, so that the next one need not wait for it to run out.
+    assert await gateway.ledger.run(commands.ring("shapes", ttl_s=1))
+    await deaf.close()
+    await gateway.bell.close()
+    await gateway.ledger.close()
+
+
+async def test_a_bell_without_a_ledger_harms_nobody(settings) -> None:
+    nowhere = settings.model_copy(
+        update={"redis_url": SecretStr(f"redis://127.0.0.1:{free_port()}/0")}
+    )
+    ledger = PromptLedger.open(nowhere)
+    bell = Bell(nowhere, ledger)
+    bell.ring_soon("shapes")
+    await bell.close()
+    await ledger.close()
+
+
+async def test_a_sweep_rings_for_a_line_that_waits_in_silence(gateway, worker, settings) -> None:
+    worker.ledger.run(commands.create(new_job(), max_queued=10))
+    await gateway.sweeper.sweep()
+    await gateway.bell.close()
+    assert len(bells(worker.ledger, settings)) == 1
+
+
+async def test_a_sweep_forgets_what_is_due_with_its_pictures(gateway, worker, settings) -> None:
+    job = new_job(ttl_ms=0)
+    worker.ledger.run(commands.create(job, max_queued=10))
+    lease = worker.claim()
+    image = worker.draw(lease)
+    worker.settle(lease)
+    await gateway.sweeper.sweep()
+    assert worker.ledger.run(commands.get(job.ref)) is None
+    assert not (settings.data_dir / "images" / image.key).exists()
+
+
+async def test_the_sweeper_survives_an_outage(settings) -> None:
+    nowhere = SecretStr(f"redis://127.0.0.1:{free_port()}/0")
+    gateway = Gateway.open(settings.model_copy(update={"redis_url": nowhere}))
+    with capture_logs() as logs:
+        async with gateway.running():
+            await gateway.newsroom.ended(new_job().ref, within_s=0.5)  # a waiter survives it too
+    assert {"sweep.failed", "news.interrupted"} <= {line["event"] for line in logs}
+
+
+async def test_every_end_is_noted_without_its_prompt(app, client, worker) -> None:
+    worker.fails_with = EngineError()
+    ids = []
+    with capture_logs() as logs:
+        # The first may end before the subscription stands; nobody waits for those notes.
+        while not (ends := [line for line in logs if line["event"] == "job.ended"]):
+            ids.append((await client.post("/v1/generations", json=ORDER)).json()["id"])
+            worker.settle(worker.claim(), JobStatus.FAILED)
+            await client.get("/readyz")
+    assert ends[0]["job"] in ids
+    assert (ends[0]["status"], ends[0]["code"]) == ("failed", "engine_error")
+    assert "red circle" not in json.dumps(logs, default=str)
+    figures = generate_latest(app.state.gateway.metrics.registry).decode()
+    assert 'latentry_jobs_ended_total{code="engine_error",model="shapes"' in figures
+
+
+async def test_the_figures_name_routes_and_lines(app, client, worker: FakeWorker) -> None:
+    job = (await client.post("/v1/generations", json=ORDER)).json()
+    await client.get(f"/v1/generations/{job['id']}")
+    await client.get("/v1/generations/gen_" + "0" * 32)
+    await client.get("/secret/path")
+    await app.state.gateway.sweeper.sweep()
+    figures = generate_latest(app.state.gateway.metrics.registry).decode()
+    total, one = "latentry_http_requests_total", "/v1/generations/{job_id}"
+    for line in (
+        f'{total}{{method="POST",route="/v1/generations",status="202"}} 1.0',
+        f'{total}{{method="GET",route="{one}",status="200"}} 1.0',
+        f'{total}{{method="GET",route="{one}",status="404"}} 1.0',
+        f'{total}{{method="GET",route="unmatched",status="404"}} 1.0',
+        'latentry_jobs_accepted_total{model="shapes"} 1.0',
+        'latentry_queue_jobs{model="shapes"} 1.0',
+        'latentry_workers{model="shapes"} 1.0',
+    ):
+        assert line in figures
+    assert job["id"] not in figures
+
+
+async def test_metrics_are_on_a_port_of_their_own(settings, client) -> None:
+    gateway = Gateway.open(settings)
+    port = free_port()
+    gateway.metrics.serve("127.0.0.1", port)
+    async with httpx.AsyncClient() as scraper:
+        assert "latentry_http_requests" in (await scraper.get(f"http://127.0.0.1:{port}")).text
+    assert (await client.get("/metrics")).status_code == 404
+    await gateway.ledger.close()
+
+
+async def test_orphans_are_cleared_from_storage_now_and_then(settings, gateway, worker) -> None:
+    storage = open_storage(settings)
+    storage.put("default/gen_1/1-0.png", b"young")
+    gateway.sweeper._orphans_due = 0
+    await gateway.sweeper.sweep()
+    assert storage.get("default/gen_1/1-0.png") == b"young"

@@ -1,0 +1,54 @@
+"""The API's description: complete, and readable without internet."""
+
+import re
+
+import pytest
+
+from tests.service.fake import FakeWorker
+
+
+async def test_the_page_loads_nothing_from_elsewhere(client) -> None:
+    page = (await client.get("/docs")).text
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert loaded
+    for path in loaded:
+        assert path.startswith("/docs/")
+        assert (await client.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["../core.py", "redoc.standalone.js", "%2e%2e%2fcore.py"])
+async def test_only_the_pages_own_files_are_served(client, name: str) -> None:
+    assert (await client.get(f"/docs/{name}")).status_code == 404
+
+
+async def test_every_reference_in_the_document_leads_somewhere(client) -> None:
+    answer = await client.get("/openapi.json")
+    schemas = answer.json()["components"]["schemas"]
+    references = set(re.findall(r'"#/components/schemas/(\w+)"', answer.text))
+    assert references <= set(schemas)
+    assert {"GenerationRequest", "ImagesRequest", "Job", "Problem", "Event"} <= set(schemas)
+
+
+async def test_every_operation_has_a_name_a_sentence_and_its_errors(client) -> None:
+    document = (await client.get("/openapi.json")).json()
+    operations = [
+        (path, operation)
+        for path, methods in document["paths"].items()
+        for operation in methods.values()
+    ]
+    names = [operation["operationId"] for _, operation in operations]
+    assert len(set(names)) == len(names)
+    for path, operation in operations:
+        assert operation["description"].endswith(".")
+        if path.startswith("/v1/") and not path.startswith("/v1/images"):
+            assert "application/problem+json" in operation["responses"]["4XX"]["content"]
+
+
+async def test_an_order_as_the_document_describes_it_is_accepted(client, worker: FakeWorker):
+    document = (await client.get("/openapi.json")).json()
+    operation = document["paths"]["/v1/generations"]["post"]
+    reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    schema = document["components"]["schemas"][reference.rpartition("/")[2]]
+    assert schema["required"] == ["prompt"]
+    assert schema["additionalProperties"] is False
+    assert set(operation["responses"]) >= {"200", "202", "4XX", "5XX"}

@@ -1,0 +1,88 @@
+"""`python -m service` as a process: what it refuses, what it never loads, how it leaves."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from latentry.jobs import commands
+from latentry.settings import Settings
+from tests.jobs.factory import new_job
+from tests.valkey import free_port
+
+
+def start(settings: Settings, **changes: str) -> subprocess.Popen[str]:
+    env = {k: v for k, v in os.environ.items() if not k.startswith("LATENTRY_")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "service"],
+        env=env | settings.to_env() | changes,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"LATENTRY_PROT": "1"}, "did you mean LATENTRY_PORT?"),
+        ({"LATENTRY_PORT": "x"}, "LATENTRY_PORT is not usable"),
+        ({"LATENTRY_STORAGE_URL": "ftp://x"}, "LATENTRY_STORAGE_URL"),
+    ],
+)
+def test_settings_that_make_no_gateway_end_it_with_a_sentence(settings, changes, sentence) -> None:
+    process = start(settings, **changes)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert sentence in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("variable", ["LATENTRY_PORT", "LATENTRY_METRICS_PORT"])
+def test_a_port_that_is_taken_is_named_in_a_sentence(settings, valkey, variable: str) -> None:
+    process = start(settings, **{variable: str(valkey.port)})
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert variable in said
+    assert "Traceback" not in said
+
+
+def test_the_gateway_never_loads_torch() -> None:
+    code = (
+        "import sys, service.app, service.__main__;"
+        "print({'torch', 'diffusers', 'transformers', 'numpy'} & set(sys.modules))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "set()"
+
+
+def test_a_gateway_that_is_told_to_leave_ends_its_streams_and_goes(settings, worker, port) -> None:
+    job = new_job("gen_" + "a" * 32)
+    worker.ledger.run(commands.create(job, max_queued=10))
+    process = start(settings, LATENTRY_PORT=str(port), LATENTRY_LOG_FORMAT="json")
+    url = f"http://127.0.0.1:{port}"
+    transport = httpx.HTTPTransport(retries=20)
+    with httpx.Client(base_url=url, transport=transport, timeout=30) as client:
+        assert client.get("/livez").headers.get("server") is None
+        with client.stream("GET", f"/v1/generations/{job.ref.id}/events") as stream:
+            chunks = stream.iter_text()
+            assert "queued" in next(chunks)
+            process.send_signal(signal.SIGTERM)
+            assert "".join(chunks) == ""
+    _, said = process.communicate(timeout=10)
+    assert process.returncode in (0, -signal.SIGTERM)
+    assert "Traceback" not in said
+
+
+def test_the_names_of_tests_do_not_hide_the_gateway() -> None:
+    import service
+
+    assert "tests" not in service.__file__
