@@ -96,7 +96,7 @@ class Engine:
             self._leave(trajectory)
 
     def step(self) -> list[Event]:
-        """One UNet call for those who waited longest, then finished pictures, if any, one by one."""
+        """One UNet call for those who waited longest; then some finished pictures are decoded."""
         events, self._untold = self._untold, []
         self._ticks += 1
         batch = next_batch(self._stepping, cap=self._cap, strict_rows=self._strict_rows)
