@@ -1,0 +1,73 @@
+"""Trains the bundled model from nothing to `models/shapes`; stopped, it goes on where it was.
+
+`python -m tools.train` runs all stages; `--stages unet export` only these.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+
+import torch
+from diffusers import AutoencoderKL
+
+from tools import bank, checkpoints, export, text, tokenizer, unet, vae
+from tools.scenes import sample_scene
+
+STAGES = ("vae", "text", "bank", "unet", "export")
+
+
+def folded_vae() -> AutoencoderKL:
+    """The trained autoencoder, its latents folded to mean 0 and deviation 1."""
+    model = vae.trained()
+    scenes = [sample_scene(random.Random(f"fold {number}")) for number in range(256)]
+    latents = bank.encode(model, scenes).float()
+    export.fold(model, latents.mean((0, 2, 3)), latents.std((0, 2, 3)))
+    return model
+
+
+def train_unet(rank: int, workers: int, steps: int) -> None:
+    """One of the UNet's training processes, each on a thread of its own.
+
+    On a machine that does other things too, threads of one process wait for each other at every
+    operation, and processes only once a step: that was four times as fast.
+    """
+    torch.set_num_threads(1)
+    meeting = checkpoints.RUNS / "meeting"
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{meeting.resolve()}", rank=rank, world_size=workers
+    )
+    words = tokenizer.load(checkpoints.RUNS / "tokenizer")
+    unet.train(unet.Sampler(bank.load(), text.trained(words), words), steps)
+    torch.distributed.destroy_process_group()
+
+
+def run(stages: list[str], steps: int, workers: int) -> None:
+    """Run the named stages in their order."""
+    words = tokenizer.write(checkpoints.RUNS / "tokenizer")
+    if "vae" in stages:
+        vae.train()
+    if "text" in stages:
+        text.train(words)
+    if "bank" in stages:
+        bank.build(folded_vae())
+    if "unet" in stages:
+        (checkpoints.RUNS / "meeting").unlink(missing_ok=True)
+        torch.multiprocessing.spawn(train_unet, (workers, steps), nprocs=workers)
+    if "export" in stages:
+        export.export(vae=folded_vae(), encoder=text.trained(words), unet=unet.trained())
+
+
+def main() -> None:
+    """Read the command line and train."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
+    parser.add_argument("--steps", type=int, default=unet.STEPS, help="of the UNet, in all")
+    parser.add_argument("--workers", type=int, default=2, help="threads, or UNet processes")
+    options = parser.parse_args()
+    torch.set_num_threads(options.workers)
+    run(options.stages, options.steps, options.workers)
+
+
+if __name__ == "__main__":
+    main()
