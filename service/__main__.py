@@ -1,8 +1,10 @@
 """`python -m service`: the gateway as a process."""
 
 import os
+import signal
 import socket
 import sys
+from types import FrameType
 from typing import Final
 
 import uvicorn
@@ -78,8 +80,15 @@ def main() -> int:
     except ConfigurationError as error:
         sys.stderr.write(f"{error.message}\n")
         return EXIT_UNUSABLE
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
     gateway.run([listening])
     return 0
+
+
+def _leave(_: int, __: FrameType | None) -> None:
+    # uvicorn, once it has left in good order, raises the signal again for whoever was here before.
+    raise SystemExit(0)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from latentry.settings import Settings
 
 log = structlog.get_logger()
 
+_LAST_BELLS_S = 2.0
 _PUBLISH = {"max_retries": 3, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5}
 
 
@@ -46,7 +47,8 @@ class Bell:
 
     async def close(self) -> None:
         """Let the last bells ring, and hang up."""
-        await asyncio.gather(*self._ringing)
+        if self._ringing:
+            await asyncio.wait(self._ringing, timeout=_LAST_BELLS_S)
         await asyncio.to_thread(self._app.close)
 
     def _send(self, model: str) -> None:

@@ -91,6 +91,12 @@ class Gateway:
             raise JobNotFound
         return record
 
+    async def after(self, ref: JobRef, wait_s: float) -> JobRecord:
+        """A job as it stands at its end, or when the time is up. Raises JobNotFound."""
+        if wait_s:
+            await self.newsroom.ended(ref, within_s=wait_s)
+        return await self.record(ref)
+
 
 async def _ended(task: asyncio.Task[None]) -> None:
     # In Python 3.11 `wait_for`, which redis-py sends through, now and then swallows a cancellation

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import Scope
 
 from latentry import errors
@@ -128,15 +129,23 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def parameters(request: Request, error: RequestValidationError) -> Response:
-        fields = {str(wrong["loc"][-1]): wrong["msg"] for wrong in error.errors()}
-        return answer(
-            request.scope,
-            Failure(422, InvalidRequest.code, "A parameter is not as it must be.", fields),
-        )
+        fields = {str(wrong["loc"][-1]): str(wrong["msg"]) for wrong in error.errors()}
+        detail = "; ".join(f"{where}: {why}" for where, why in fields.items())
+        return answer(request.scope, Failure(422, InvalidRequest.code, detail, fields))
 
     @app.exception_handler(HTTPException)
     async def frameworks(request: Request, error: HTTPException) -> Response:
         status = error.status_code
         unusual = (f"http_{status}", f"{http.HTTPStatus(status).phrase}.")
         code, detail = _FRAMEWORKS.get(status, unusual)
-        return answer(request.scope, Failure(status, code, detail, headers=error.headers or {}))
+        headers = {"Allow": _allowed(request)} if status == 405 else error.headers or {}
+        return answer(request.scope, Failure(status, code, detail, headers=headers))
+
+
+def _allowed(request: Request) -> str:
+    # The framework names the methods of one route only; an address may have several.
+    def takes(method: str) -> bool:
+        scope = dict(request.scope) | {"method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
+
+    return ", ".join(method for method in ("GET", "HEAD", "POST", "DELETE") if takes(method))

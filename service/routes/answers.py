@@ -22,7 +22,8 @@ def told(body: BaseModel, status: int = 200, headers: Mapping[str, str] | None =
 def asks(model: type[BaseModel]) -> dict[str, Any]:
     """For the API's description: a body that the route parses by itself."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    content = {"application/json": {"schema": schema}}
+    example = {"prompt": "a red circle on a blue background"}
+    content = {"application/json": {"schema": schema, "example": example}}
     return {"requestBody": {"required": True, "content": content}}
 
 

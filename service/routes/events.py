@@ -5,10 +5,12 @@ from collections.abc import AsyncIterable
 from contextlib import aclosing
 from typing import Annotated, Final
 
+import structlog
 from fastapi import APIRouter, Depends, Header
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from latentry.contracts import Event
+from latentry.errors import Unavailable
 from latentry.jobs import JobRef, LedgerEvent, StepNews, commands
 from service import orders
 from service.auth import Asker
@@ -16,6 +18,8 @@ from service.gateway import Gateway, Here
 from service.routes.answers import PROBLEMS
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"], responses=PROBLEMS)
+
+log = structlog.get_logger()
 
 _EVENT_ID: Final = re.compile(r"[0-9]{1,18}-[0-9]{1,18}")
 
@@ -41,7 +45,12 @@ async def watch_generation(
     after = after if _EVENT_ID.fullmatch(after) else ""
     async with aclosing(gateway.newsroom.story(ref, after=after)) as story:
         async for news in story:
-            event = await _event(gateway, news)
+            try:
+                event = await _event(gateway, news)
+            except Unavailable as error:
+                # Too late for a status. The client comes back and goes on after what it has seen.
+                log.warning("events.interrupted", job=ref.id, code=error.code)
+                return
             yield ServerSentEvent(
                 event=event.type, id=event.id, raw_data=event.model_dump_json(exclude_none=True)
             )

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from latentry.contracts import OutputFormat
 from latentry.errors import FileNotFound, LinkRefused
 from latentry.storage import content_type_of, verify
 from service.gateway import Here
@@ -14,9 +15,14 @@ from service.routes.answers import PROBLEMS
 
 router = APIRouter(prefix="/v1/files", tags=["files"], responses=PROBLEMS)
 
+_BYTES: Final = {"schema": {"type": "string", "format": "binary"}}
+_PICTURE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {form.content_type: _BYTES for form in OutputFormat}}
+}
+
 
 @router.head("/{key:path}", include_in_schema=False)
-@router.get("/{key:path}", response_class=Response)
+@router.get("/{key:path}", response_class=Response, responses=_PICTURE)
 async def get_file(
     gateway: Here,
     key: str,

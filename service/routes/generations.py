@@ -10,11 +10,11 @@ from starlette.responses import Response
 
 from latentry.contracts import GenerationRequest, Job, JobList
 from latentry.errors import InvalidRequest, JobNotFound
-from latentry.jobs import JobRef, commands
+from latentry.jobs import commands
 from latentry.storage import prefix_of
 from service import bodies, orders, prefer
 from service.auth import Asker
-from service.gateway import Gateway, Here
+from service.gateway import Here
 from service.routes.answers import PROBLEMS, asks, told
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"], responses=PROBLEMS)
@@ -26,13 +26,21 @@ _DONE: Final[dict[int | str, dict[str, Any]]] = {200: {"model": Job, "descriptio
 Wait = Annotated[int, Query(ge=0, le=60, description="Hold for the job's end, in seconds.")]
 Limit = Annotated[int, Query(ge=1, le=100)]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.")]
-IdempotencyKey = Annotated[str | None, Header(description="1 to 255 printable ASCII characters.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", description="1 to 255 printable ASCII characters."),
+]
+Prefer = Annotated[
+    list[str] | None,
+    Header(alias="Prefer", description="`wait=N` holds for up to N seconds (RFC 7240)."),
+]
 
 
 @router.post(
     "",
     status_code=202,
     response_model=Job,
+    response_description="It is accepted.",
     responses=_DONE,
     openapi_extra=asks(GenerationRequest),
 )
@@ -41,17 +49,17 @@ async def create_generation(
     caller: Asker,
     request: Request,
     idempotency_key: IdempotencyKey = None,
-    prefer_: Annotated[list[str] | None, Header(alias="Prefer")] = None,
+    preferences: Prefer = None,
 ) -> Response:
     """Order pictures. Answers 202 at once, or with `Prefer: wait=N` 200 when they are done.
 
     The same `Idempotency-Key` with the same body leads to the same job.
     """
-    wait_s = prefer.wait_s(prefer_ or (), longest_s=gateway.settings.max_wait_s)
+    wait_s = prefer.wait_s(preferences or (), longest_s=gateway.settings.max_wait_s)
     order = await bodies.parse(request, GenerationRequest)
     ref = await orders.place(gateway, caller, order, idempotency_key)
     applied = {} if wait_s is None else {"Preference-Applied": f"wait={wait_s}"}
-    job = await _after(gateway, ref, wait_s or 0)
+    job = await gateway.views.job(await gateway.after(ref, wait_s or 0))
     status = 200 if job.status.is_terminal else 202
     return told(job, status, {"Location": gateway.views.url(ref.id)} | applied)
 
@@ -72,8 +80,10 @@ async def list_generations(
 async def get_generation(gateway: Here, caller: Asker, job_id: str, wait: Wait = 0) -> Response:
     """One job; with `wait`, as soon as it has ended."""
     ref = orders.ref_of(caller, job_id)
-    await gateway.record(ref)
-    return told(await _after(gateway, ref, min(wait, gateway.settings.max_wait_s)))
+    record = await gateway.record(ref)
+    if wait and not record.state.is_terminal:
+        record = await gateway.after(ref, min(wait, gateway.settings.max_wait_s))
+    return told(await gateway.views.job(record))
 
 
 @router.post("/{job_id}/cancel", response_model=Job)
@@ -98,12 +108,6 @@ async def delete_generation(gateway: Here, caller: Asker, job_id: str) -> Respon
     return Response(status_code=204)
 
 
-async def _after(gateway: Gateway, ref: JobRef, wait_s: int) -> Job:
-    if wait_s:
-        await gateway.newsroom.ended(ref, within_s=wait_s)
-    return await gateway.views.job(await gateway.record(ref))
-
-
 def _cursor(turn: int) -> str:
     return base64.urlsafe_b64encode(f"turn {turn}".encode()).decode().rstrip("=")
 
@@ -113,7 +117,7 @@ def _turn(cursor: str | None) -> int | None:
         return None
     try:
         word, _, turn = base64.b64decode(cursor + "==", b"-_", validate=True).partition(b" ")
-        if word == b"turn" and len(turn) < 20:
+        if word == b"turn" and turn.isdigit() and len(turn) < 17:
             return int(turn)
     except (ValueError, binascii.Error):
         pass  # said below

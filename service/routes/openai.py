@@ -18,7 +18,7 @@ from latentry.contracts import (
     OutputFormat,
 )
 from latentry.contracts.requests import Count, Guidance, Prompt, SamplerId, Seed, Steps
-from latentry.errors import InvalidRequest, JobFailed, Unavailable
+from latentry.errors import InvalidRequest, JobFailed, ShuttingDown, Unavailable
 from latentry.jobs import JobRecord, JobRef, commands
 from service import bodies, orders
 from service.auth import Asker
@@ -143,6 +143,8 @@ async def _held(gateway: Gateway, request: Request, ref: JobRef) -> JobRecord:
     if not record.state.is_terminal:
         # Its name is known to nobody else, so nobody will come for it.
         await gateway.ledger.run(commands.cancel(ref))
+        if gateway.stopping.is_set():
+            raise ShuttingDown
         raise Unavailable("The pictures were not ready in time; the job was canceled.")
     return record
 

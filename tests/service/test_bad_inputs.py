@@ -244,6 +244,20 @@ async def test_the_frameworks_own_errors_are_problems_too(client, method, path, 
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/generations", "GET, POST"),
+        ("/v1/generations/gen_1", "GET, DELETE"),
+        ("/v1/files/a/b/c", "GET, HEAD"),
+        ("/v1/images/generations", "POST"),
+    ],
+)
+async def test_a_refused_method_is_told_all_that_are_allowed(client, path, allowed) -> None:
+    answer = await client.patch(path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
 async def test_a_sane_request_id_is_echoed_and_another_replaced(client) -> None:
     kept = await client.get("/livez", headers={"X-Request-ID": "abc-123"})
     replaced = await client.get("/livez", headers={"X-Request-ID": "a b\t"})

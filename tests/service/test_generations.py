@@ -215,7 +215,9 @@ async def test_pages_run_from_the_newest_to_the_oldest_without_gaps(client, work
     assert seen == ids[::-1]
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "cursor=zzz", "cursor=%00"])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=101", "limit=x", "cursor=zzz", "cursor=%00", "cursor=dHVybiAtNQ"]
+)
 async def test_a_page_out_of_range_is_refused(client, worker, query: str) -> None:
     answer = await client.get(f"/v1/generations?{query}")
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
