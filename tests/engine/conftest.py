@@ -34,6 +34,10 @@ def loaded(folders: dict[str, Path]) -> Engine:
 @pytest.fixture
 def engine(loaded: Engine) -> Engine:
     """An idle engine with its own loop; the weights are shared."""
+    return sharing(loaded)
+
+
+def sharing(loaded: Engine) -> Engine:
     fresh = Engine(device="cpu")
     fresh._stacks = dict(loaded._stacks)
     return fresh
