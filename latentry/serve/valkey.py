@@ -6,6 +6,7 @@ redis-py spell socket URLs differently and their paths may not exceed 104 charac
 """
 
 import asyncio
+import contextlib
 import platform
 import re
 import secrets
@@ -109,6 +110,8 @@ class Valkey:
             return b""
         finally:
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
 
 def binary() -> str:

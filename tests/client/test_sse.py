@@ -1,6 +1,6 @@
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latentry.client.sse import ServerSentEvent, SseParser
@@ -21,6 +21,8 @@ EVENTS = [
 ]
 
 
+# However slow the machine: what is drawn is small.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12))
 def test_events_are_the_same_however_the_bytes_arrive(cuts):
     edges = [0, *sorted(cuts), len(STREAM)]

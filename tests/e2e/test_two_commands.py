@@ -7,6 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,17 +21,22 @@ from tests.valkey import free_port
 ROOT = Path(__file__).parents[2]
 
 
-def command(*arguments: str, folder: Path, **variables: str) -> subprocess.Popen[str]:
-    """The command line in the checkout, its data in the folder."""
+@contextmanager
+def command(*arguments: str, folder: Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """The command line in the checkout, its data in the folder; ended if the test did not."""
     ports = dict.fromkeys(("LATENTRY_METRICS_PORT", "LATENTRY_WORKER_METRICS_PORT"), "0")
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "latentry", *arguments],
         cwd=ROOT,
         env=os.environ | ports | {"LATENTRY_DATA_DIR": str(folder)} | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
@@ -47,7 +54,7 @@ def test_the_lines_that_serve_prints_work_as_printed(tmp_path: Path) -> None:
             assert red > green + blue
         serving.send_signal(signal.SIGINT)
         serving.stdout.read()
-    assert serving.returncode == 0
+        assert serving.wait() == 0
 
 
 def test_demo_draws_a_sheet_and_stops(tmp_path: Path) -> None:
@@ -55,7 +62,7 @@ def test_demo_draws_a_sheet_and_stops(tmp_path: Path) -> None:
     with command("demo", "-o", str(sheet), folder=tmp_path / "data") as drawing:
         assert drawing.stdout
         said = drawing.stdout.read()
-    assert drawing.returncode == 0, said
+        assert drawing.wait() == 0, said
     assert all(f"  {prompt}\n" in said for prompt in PROMPTS)
     with Image.open(sheet) as picture:
         assert picture.size == (3 * 128, 2 * 128)
