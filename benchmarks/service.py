@@ -114,23 +114,21 @@ def service() -> Iterator[Stack]:
     with tempfile.TemporaryDirectory() as folder:
         valkey = Valkey(Path(folder), durable=True)
         valkey.start()
-        stack = Stack(
-            Settings.from_env(
-                {
-                    "LATENTRY_REDIS_URL": valkey.url,
-                    "LATENTRY_DATA_DIR": folder,
-                    "LATENTRY_PORT": str(free_port()),
-                    "LATENTRY_METRICS_PORT": "0",
-                    "LATENTRY_WORKER_METRICS_PORT": "0",
-                    "LATENTRY_MODELS": f"shapes={SHAPES}",
-                }
-            )
+        settings = Settings.from_env(
+            {
+                "LATENTRY_REDIS_URL": valkey.url,
+                "LATENTRY_DATA_DIR": folder,
+                "LATENTRY_PORT": str(free_port()),
+                "LATENTRY_METRICS_PORT": "0",
+                "LATENTRY_WORKER_METRICS_PORT": "0",
+                "LATENTRY_MODELS": f"shapes={SHAPES}",
+            }
         )
-        stack.start_worker()
         try:
-            yield stack
+            with Stack(settings) as stack:
+                stack.start_worker()
+                yield stack
         finally:
-            stack.stop()
             valkey.stop()
 
 

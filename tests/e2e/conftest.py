@@ -30,10 +30,9 @@ def settings_for(valkey: Valkey, folder: Path, prefix: str, **more: str) -> Sett
 @pytest.fixture(scope="session")
 def stack(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A gateway and one worker."""
-    running = Stack(settings_for(valkey, tmp_path_factory.mktemp("e2e"), "e2e"))
-    running.start_worker()
-    yield running
-    running.stop()
+    with Stack(settings_for(valkey, tmp_path_factory.mktemp("e2e"), "e2e")) as running:
+        running.start_worker()
+        yield running
 
 
 @pytest.fixture

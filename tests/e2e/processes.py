@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import httpx
 
 from latentry.settings import Settings
 
 
-def until(holds: Callable[[], object], timeout_s: float = 60, what: str = "it") -> None:
+def until(holds: Callable[[], object], timeout_s: float = 110, what: str = "it") -> None:
     """Wait for something another process does."""
     pause = threading.Event()
     deadline = time.monotonic() + timeout_s
@@ -69,8 +70,18 @@ class Stack:
         self.settings = settings
         self.logs = settings.data_dir
         self._processes: list[Process] = []
-        self.gateway = self._start("service")
-        until(self.is_ready, what="the gateway being ready")
+
+    def __enter__(self) -> Self:
+        self._start("service")
+        try:
+            until(self.is_ready, what="the gateway being ready")
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     @property
     def url(self) -> str:

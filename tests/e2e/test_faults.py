@@ -1,5 +1,6 @@
 """What a dying process costs: nothing but time."""
 
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +13,14 @@ from tests.e2e.conftest import settings_for
 from tests.e2e.processes import Stack
 from tests.valkey import Valkey
 
+_numbers = itertools.count()
+
 
 @pytest.fixture
 def stack(valkey: Valkey, tmp_path: Path) -> Iterator[Stack]:
     """A gateway of the test's own, without workers."""
-    running = Stack(settings_for(valkey, tmp_path, f"faults-{tmp_path.parent.name[-8:]}"))
-    yield running
-    running.stop()
+    with Stack(settings_for(valkey, tmp_path, f"faults-{next(_numbers)}")) as running:
+        yield running
 
 
 def test_a_killed_workers_job_finishes_elsewhere_within_ten_seconds(stack: Stack) -> None:
