@@ -28,7 +28,11 @@ Limit = Annotated[int, Query(ge=1, le=100)]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.")]
 IdempotencyKey = Annotated[
     str | None,
-    Header(alias="Idempotency-Key", description="1 to 255 printable ASCII characters."),
+    Header(
+        alias="Idempotency-Key",
+        description="1 to 255 printable ASCII characters.",
+        json_schema_extra={"pattern": r"^[\x20-\x7e]{1,255}$"},  # told here, checked in orders
+    ),
 ]
 Prefer = Annotated[
     list[str] | None,

@@ -2,76 +2,39 @@
 
 import asyncio
 import base64
-import json
 import re
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from starlette.responses import Response
 
 from latentry.contracts import (
-    Determinism,
     GenerationRequest,
     Job,
     JobStatus,
-    OutputFormat,
 )
-from latentry.contracts.requests import Count, Guidance, Prompt, SamplerId, Seed, Steps
-from latentry.errors import InvalidRequest, JobFailed, ShuttingDown, Unavailable
+from latentry.errors import InvalidRequest, JobFailed, LatentryError, ShuttingDown, Unavailable
 from latentry.jobs import JobRecord, JobRef, commands
 from service import bodies, orders
 from service.auth import Asker
 from service.gateway import Gateway, Here
 from service.problems import Failure
-from service.routes.answers import asks, told
+from service.routes.answers import asks
+from service.routes.openai_bodies import Envelope, Fault, Images, ImagesRequest, Picture
 
 PREFIX: Final = "/v1/images"
-router = APIRouter(prefix=PREFIX, tags=["openai"])
+_REFUSED: Final[dict[int | str, dict[str, Any]]] = {
+    "4XX": {"model": Envelope, "description": "What was asked cannot be."},
+    "5XX": {"model": Envelope, "description": "Our fault."},
+}
+router = APIRouter(prefix=PREFIX, tags=["openai"], responses=_REFUSED)
 
 # As long as OpenAI's own clients wait by default.
 PATIENCE_S: Final = 600.0
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 # Names that clients insist on; here they all mean the default model.
 _ALIASES: Final = re.compile(r"dall-e-[23]|(chat)?gpt-image-.*")
-
-
-class ImagesRequest(BaseModel):
-    """OpenAI's fields, and ours beside them. What is not named here is ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
-
-    prompt: Prompt
-    model: str | None = None
-    n: Count | None = None
-    size: str | None = Field(None, description="`auto` or `WIDTHxHEIGHT`.")
-    response_format: Literal["url", "b64_json"] | None = None
-    output_format: OutputFormat | None = None
-    stream: bool | None = None
-    user: str | None = Field(None, max_length=512)
-    negative_prompt: Prompt | None = None
-    num_inference_steps: Steps | None = None
-    guidance_scale: Guidance | None = None
-    seed: Seed | None = None
-    sampler: SamplerId | None = None
-    determinism: Determinism | None = None
-
-
-class Picture(BaseModel):
-    """One picture, by URL or by value, and the seed that repeats it."""
-
-    url: str | None = None
-    b64_json: str | None = None
-    seed: int
-
-
-class Images(BaseModel):
-    """What OpenAI's clients read."""
-
-    created: int
-    data: list[Picture]
-    output_format: str
-    size: str
 
 
 @router.post("/generations", response_model=Images, openapi_extra=asks(ImagesRequest))
@@ -92,19 +55,19 @@ async def create_images(gateway: Here, caller: Asker, request: Request) -> Respo
 
 def envelope(failure: Failure) -> Response:
     """A failure in OpenAI's words."""
-    pointer = next(iter(failure.fields), "")
-    param = pointer.removeprefix("/") or None
-    error = {
-        "message": failure.detail,
-        "type": "invalid_request_error" if failure.status < 500 else "server_error",
-        "param": "size" if param in ("width", "height") else param,
-        "code": failure.code,
-    }
+    param = next(iter(failure.fields), "").removeprefix("/") or None
+    fault = Fault(
+        message=failure.detail,
+        type="invalid_request_error" if failure.status < 500 else "server_error",
+        param="size" if param in ("width", "height") else param,
+        code=failure.code,
+    )
     headers = dict(failure.headers)
     if failure.status == 502:  # OpenAI's clients repeat every 5xx; a failed job would fail again
         headers["x-should-retry"] = "false"
     status = 400 if failure.status == 422 else failure.status
-    return Response(json.dumps({"error": error}), status, headers, media_type="application/json")
+    body = Envelope(error=fault).model_dump_json()
+    return Response(body, status, headers, media_type="application/json")
 
 
 def _order(asked: ImagesRequest) -> GenerationRequest:
@@ -154,8 +117,10 @@ async def _gone(request: Request) -> None:
         pass
 
 
-def _failed(record: JobRecord) -> JobFailed:
-    error = JobFailed(record.error.message if record.error else f"The job was {record.state}.")
+def _failed(record: JobRecord) -> LatentryError:
+    message = record.error.message if record.error else f"The job was {record.state}."
+    is_late = record.state is JobStatus.EXPIRED  # another try may find a shorter line
+    error = Unavailable(message) if is_late else JobFailed(message)
     error.code = record.error.code if record.error else record.state.value
     return error
 
@@ -174,4 +139,5 @@ def _told(job: Job, pictures: list[Picture]) -> Response:
         output_format=job.request.output_format,
         size=f"{job.request.width}x{job.request.height}",
     )
-    return told(body)
+    # A client that finds a `url` key takes it, even a null one.
+    return Response(body.model_dump_json(exclude_none=True), media_type="application/json")

@@ -1,5 +1,6 @@
 """OpenAI's door, knocked at by OpenAI's own client."""
 
+import asyncio
 import base64
 
 import httpx
@@ -123,6 +124,22 @@ def test_a_failed_job_is_an_error_that_the_client_does_not_repeat(url: str, work
         sdk.images.generate(prompt="a")
     assert failure.value.code == "out_of_memory"
     assert len(worker.ledger.run(commands.page("default", below=None, limit=10))) == 1
+
+
+async def test_a_picture_by_value_has_no_url_key_at_all(client, worker: FakeWorker) -> None:
+    with worker:
+        answer = await client.post(PATH, json={"prompt": "a", "response_format": "b64_json"})
+    assert set(answer.json()["data"][0]) == {"b64_json", "seed"}
+
+
+async def test_a_job_that_expired_in_line_may_be_tried_again(client, worker, ledger) -> None:
+    posted = asyncio.create_task(client.post(PATH, json={"prompt": "a"}))
+    while not (waiting := ledger.run(commands.page("default", below=None, limit=1))):
+        await client.get("/readyz")
+    ledger.client.zadd(f"{ledger.root}:deadlines", {str(waiting[0].ref): 0})
+    answer = await asyncio.wait_for(posted, 10)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "expired")
+    assert int(answer.headers["retry-after"]) > 0
 
 
 def test_a_client_that_hangs_up_cancels_its_job(url: str, worker: FakeWorker) -> None:

@@ -1,0 +1,61 @@
+"""OpenAI's shapes of an order, its pictures and its refusal."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from latentry.contracts import Determinism, OutputFormat
+from latentry.contracts.requests import Count, Guidance, Prompt, SamplerId, Seed, Steps
+
+
+class ImagesRequest(BaseModel):
+    """OpenAI's fields, and ours beside them. What is not named here is ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    prompt: Prompt
+    model: str | None = None
+    n: Count | None = None
+    size: str | None = Field(None, description="`auto` or `WIDTHxHEIGHT`.")
+    response_format: Literal["url", "b64_json"] | None = None
+    output_format: OutputFormat | None = None
+    stream: bool | None = None
+    user: str | None = Field(None, max_length=512)
+    negative_prompt: Prompt | None = None
+    num_inference_steps: Steps | None = None
+    guidance_scale: Guidance | None = None
+    seed: Seed | None = None
+    sampler: SamplerId | None = None
+    determinism: Determinism | None = None
+
+
+class Picture(BaseModel):
+    """One picture, by URL or by value, and the seed that repeats it."""
+
+    url: str | None = None
+    b64_json: str | None = None
+    seed: int
+
+
+class Images(BaseModel):
+    """What OpenAI's clients read."""
+
+    created: int
+    data: list[Picture]
+    output_format: str
+    size: str
+
+
+class Fault(BaseModel):
+    """All four keys are always there; OpenAI's clients read them."""
+
+    message: str
+    type: Literal["invalid_request_error", "server_error"]
+    param: str | None
+    code: str
+
+
+class Envelope(BaseModel):
+    """An error as OpenAI wraps it."""
+
+    error: Fault
