@@ -74,6 +74,7 @@ class Drain:
             self._pulse.promise(HUNG_S)
             with self._metrics.stage("step"):
                 events = self._engine.step()
+            self._metrics.stepped(self._engine.last_rows)
             for event in events:
                 self._pass_on(event)
         self._hand_back()
@@ -112,7 +113,7 @@ class Drain:
             except LatentryError as error:
                 self._fail(job, order.index, error)
                 continue
-            job.warnings.update({warning.code: warning for warning in warnings})
+            job.warn(warnings)
 
     def _pass_on(self, event: Event) -> None:
         job = self._jobs.get(event.job)

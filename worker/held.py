@@ -1,6 +1,7 @@
 """A claimed job on its way through the engine, and when all of its images have ended."""
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from latentry.contracts import JobStatus, JobWarning
@@ -26,7 +27,7 @@ class HeldJob:
         listed = {image.index for image in lease.record.images}
         self._open = set(range(lease.record.request.n)) - listed
         self._steps = dict.fromkeys(self._open, 0)
-        self.warnings: dict[str, JobWarning] = {}
+        self.warnings: list[JobWarning] = []
         self._verdict = Verdict(JobStatus.SUCCEEDED)
         self._lock = threading.Lock()
 
@@ -48,6 +49,10 @@ class HeldJob:
     def is_over(self) -> bool:
         """Whether every image has ended."""
         return not self._open
+
+    def warn(self, warnings: Iterable[JobWarning]) -> None:
+        """Note what the caller should know, once each: every image of a job says the same."""
+        self.warnings += [warning for warning in warnings if warning not in self.warnings]
 
     def step(self, index: int, step: int) -> int:
         """Note an image's step; the step of the image that is furthest behind."""

@@ -42,8 +42,9 @@ class Metrics:
             start_http_server(port, host, self.registry)
 
     def stepped(self, rows: int) -> None:
-        """One UNet call was made."""
-        self._rows.observe(rows)
+        """A step of the loop made a UNet call of so many rows, or none."""
+        if rows:
+            self._rows.observe(rows)
 
     def ended(self, verdict: Verdict) -> None:
         """One job was settled."""

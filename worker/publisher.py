@@ -93,7 +93,7 @@ class Publisher:
         if ended is None:
             return
         if job.warnings:
-            self._insist(commands.warn(job.lease, list(job.warnings.values())))
+            self._insist(commands.warn(job.lease, job.warnings))
         self._insist(commands.settle(job.lease, ended.status, ended.error))
         self._on_end(job)
         self._metrics.ended(ended)

@@ -13,6 +13,7 @@ class FakeEngine:
     """One row an image, one colour a seed. A prompt of `fail N` fails the N-th image."""
 
     max_rows = 4
+    last_rows = 2
 
     def __init__(self) -> None:
         self._held: deque[tuple[Order, int]] = deque()

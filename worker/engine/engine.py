@@ -42,6 +42,7 @@ class Engine:
         if threads:
             torch.set_num_threads(threads)
         self.max_rows = max_rows
+        self.last_rows = 0  # of the last step's UNet call, padding included
         self._strict_rows = strict_rows
         self._at = Device.choose(device, dtype)
         self._stacks: dict[str, Stack] = {}
@@ -100,6 +101,7 @@ class Engine:
         events, self._untold = self._untold, []
         self._ticks += 1
         batch = next_batch(self._stepping, cap=self._cap, strict_rows=self._strict_rows)
+        self.last_rows = batch.rows if batch else 0
         if batch is not None:
             events += self._denoise(batch)
         return events + self._decode()
