@@ -19,6 +19,8 @@ from tests.serve.processes import read_until
 from tests.valkey import free_port
 
 ROOT = Path(__file__).parents[2]
+# Each boots the whole service, which takes long on a machine that does much else.
+pytestmark = pytest.mark.timeout(300)
 
 
 @contextmanager
