@@ -15,6 +15,8 @@ from latentry.errors import ConfigurationError
 PREFIX = "LATENTRY_"
 # The command line's own: where the service is, and the key to it. No settings of the service.
 CLIENT_VARIABLES = frozenset({"LATENTRY_URL", "LATENTRY_API_KEY"})
+# Ten years. Redis refuses times to live near 2^63 ms, halfway through whatever asks for them.
+MAX_TTL_S = 315_360_000
 
 
 class Settings(BaseModel):
@@ -60,8 +62,12 @@ class Settings(BaseModel):
     )
 
     # The ledger
-    result_ttl_s: int = Field(86_400, ge=1, description="Life of records, events and pictures.")
-    queue_ttl_s: int = Field(3_600, ge=1, description="A job still waiting after this expires.")
+    result_ttl_s: int = Field(
+        86_400, ge=1, le=MAX_TTL_S, description="Life of records, events and pictures."
+    )
+    queue_ttl_s: int = Field(
+        3_600, ge=1, le=MAX_TTL_S, description="A job still waiting after this expires."
+    )
     lease_s: float = Field(6.0, gt=0, description="A worker silent this long has lost its jobs.")
     heartbeat_s: float = Field(2.0, gt=0)
 

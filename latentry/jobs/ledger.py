@@ -32,11 +32,18 @@ class Command(Generic[T]):
     read: Callable[[Any], T]
 
 
+# A full Redis takes no new jobs and says that it is not ready; what it has must be able to end and
+# to be cleared away, or it would stay full for ever.
+_REFUSED_WHEN_FULL = frozenset({"create", "probe"})
+
+
 @cache
 def source(script: str) -> str:
     """The text of a script: the shared prelude, then its own lines."""
     folder = files("latentry.jobs") / "lua"
-    return (folder / "prelude.lua").read_text() + (folder / f"{script}.lua").read_text()
+    flags = "#!lua" if script in _REFUSED_WHEN_FULL else "#!lua flags=allow-oom"
+    parts = (folder / f"{name}.lua" for name in ("prelude", script))
+    return "\n".join((flags, *(part.read_text() for part in parts)))
 
 
 @cache

@@ -1,6 +1,7 @@
 """What the ledger promises, one command at a time, on a real Valkey."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -13,8 +14,8 @@ from latentry.errors import (
     QueueFull,
 )
 from latentry.jobs import AsyncLedger, JobRecord, JobRef, Lease, Ledger, commands
-from latentry.settings import Settings
-from tests.jobs.factory import card, image, new_job
+from latentry.settings import MAX_TTL_S, Settings
+from tests.jobs.factory import card, image, new_job, request
 from tests.valkey import Valkey, free_port
 
 
@@ -41,6 +42,19 @@ def test_a_new_job_waits_at_the_end_of_its_line(ledger: Ledger) -> None:
     assert (read(ledger, first).position, read(ledger, second).position) == (0, 1)
     assert read(ledger, first).state is JobStatus.QUEUED
     assert kinds(ledger, first) == [EventType.QUEUED]
+
+
+def test_any_prompt_and_the_longest_life_are_kept_as_they_are(ledger: Ledger) -> None:
+    prompt = "".join(map(chr, (0x1F438, 0x2028, 0x22, 0x5C, 0x7F, 0xFFFF, 0x25, 0x0A))) * 1_000
+    ms = MAX_TTL_S * 1000
+    job = replace(new_job(queue_ttl_ms=ms, ttl_ms=ms), request=request(prompt=prompt))
+    ledger.run(commands.create(job, max_queued=1))
+    [lease] = claim(ledger)
+    ledger.run(commands.settle(lease, JobStatus.FAILED, EngineError(prompt)))
+    record = read(ledger, job.ref)
+    assert record.request.prompt == prompt
+    assert record.error is not None
+    assert record.error.message == prompt
 
 
 def test_creating_the_same_job_again_changes_nothing(ledger: Ledger) -> None:
@@ -383,6 +397,29 @@ def test_a_ledger_that_does_not_answer_says_so(settings: Settings) -> None:
     )
     with pytest.raises(LedgerUnavailable):
         Ledger.open(nobody).run(commands.probe())
+
+
+def test_a_full_server_takes_no_job_but_lets_those_it_has_end(tmp_path, settings: Settings) -> None:
+    server = Valkey(tmp_path)
+    server.start()
+    url = type(settings.redis_url)(server.url)
+    ledger = Ledger.open(settings.model_copy(update={"redis_url": url}))
+    first, second, waiting, late = (create(ledger, queue_ttl_ms=ms) for ms in (9999, 9999, 9999, 0))
+    done, lost = claim(ledger, room=2, lease_s=0)
+    ledger.client.config_set("maxmemory", 1)
+    for refused in (commands.create(new_job(), max_queued=9), commands.probe()):
+        with pytest.raises(LedgerUnavailable):
+            ledger.run(refused)
+    ledger.run(commands.progress([(done, 1, 4)]))
+    ledger.run(commands.add_image(done, image()))
+    ledger.run(commands.settle(done, JobStatus.SUCCEEDED))
+    ledger.run(commands.sweep(lease_s=5))
+    ledger.run(commands.cancel(waiting))
+    states = [read(ledger, ref).state for ref in (first, second, waiting, late)]
+    assert states == ["succeeded", "queued", "canceled", "expired"]
+    assert all(ledger.run(commands.forget(ref)) for ref in (first, lost.ref, waiting, late))
+    ledger.close()
+    server.stop()
 
 
 def test_a_restarted_server_still_has_every_job(tmp_path, settings: Settings) -> None:
