@@ -5,12 +5,22 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as search
 
 from latentry.jobs import AsyncLedger, Ledger
 from latentry.settings import Settings
 from tests.valkey import Valkey
 
 _numbers = itertools.count()
+
+# Other searches are asked for with --hypothesis-profile.
+search.register_profile(
+    "short", max_examples=60, stateful_step_count=40, deadline=None, print_blob=True
+)
+search.register_profile(
+    "long", search.get_profile("short"), max_examples=5_000, stateful_step_count=100
+)
+search.load_profile("short")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,106 @@
+"""What must be true of the ledger's keys whatever happened, read without the ledger's own code."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from latentry.contracts import EventType, JobStatus
+from latentry.jobs import JobRef, Ledger
+from latentry.jobs.commands import POISON_CRASHES
+
+NUMBERS = {"turn", "fence", "crashes", "step", "steps", "v"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One job as its keys show it."""
+
+    state: JobStatus
+    fields: dict[str, str]
+    story: list[EventType]
+    ids: list[str]
+
+    @property
+    def images(self) -> set[int]:
+        return {int(name[6:]) for name in self.fields if name.startswith("image:")}
+
+
+def audit(ledger: Ledger) -> dict[JobRef, Entry]:
+    """Every job there is, after each invariant was checked. The ledger must be at rest."""
+    found = _read(ledger)
+    refs = [name.removeprefix("job:") for name in found if name.startswith("job:")]
+    entries = {ref: _entry(found, ref) for ref in refs}
+    queued = {ref for ref, entry in entries.items() if entry.state is JobStatus.QUEUED}
+    running = {ref for ref, entry in entries.items() if entry.state is JobStatus.RUNNING}
+    ended = entries.keys() - queued - running
+
+    lines = {name: rows for name, rows in found.items() if name.startswith("line:")}
+    places = Counter(ref for rows in lines.values() for ref in rows)
+    assert places.keys() == queued
+    for name, rows in lines.items():
+        for ref, turn in rows.items():
+            fields = entries[ref].fields
+            assert (f"line:{fields['model']}", int(fields["turn"])) == (name, turn)
+    leases = found.get("leases", {})
+    assert leases.keys() == running
+    places.update([*leases, *ended])
+    assert places == dict.fromkeys(entries, 1), "a job waits, runs or has ended: one of them (I5)"
+
+    assert found.get("deadlines", {}).keys() == queued, "what waits has a deadline"
+    assert found.get("retention", {}).keys() == entries.keys(), "what there is, somebody clears"
+    shelved = [ref for name, rows in found.items() if name.startswith("jobs:") for ref in rows]
+    assert sorted(shelved) == sorted(entries), "each tenant sees its jobs"
+    return {JobRef.parse(ref): entry for ref, entry in entries.items()}
+
+
+def _entry(found: dict[str, Any], ref: str) -> Entry:
+    fields, ttl_ms = found[f"job:{ref}"]
+    rows, story_ttl_ms = found[f"events:{ref}"]
+    entry = Entry(
+        state=JobStatus(fields["state"]),
+        fields=fields,
+        story=[EventType(row["type"]) for _, row in rows],
+        ids=[id for id, _ in rows],
+    )
+    for name, value in fields.items():
+        if name.endswith("_ms") or name in NUMBERS:
+            assert value.isdecimal(), f"{name} is an integer, not {value}"
+    assert int(fields["crashes"]) <= POISON_CRASHES, "crashes are capped (I6)"
+    ends = [kind for kind in entry.story if kind.is_terminal]
+    assert ends == ([entry.state.value] if entry.state.is_terminal else []), "one end at most (I2)"
+    assert not any(kind.is_terminal for kind in entry.story[:-1]), "and nothing after it (I4)"
+    assert entry.story.count(EventType.IMAGE) == len(entry.images)
+    assert (ttl_ms > 0) == entry.state.is_terminal, "what has ended does not stay for ever"
+    assert story_ttl_ms > 0, "nor does a story"
+    return entry
+
+
+def _read(ledger: Ledger) -> dict[str, Any]:
+    """Every key but counters: sorted sets as they are, records and streams with their time left."""
+    root = f"{ledger.root}:"
+    names = [name.removeprefix(root) for name in ledger.client.keys(f"{root}*")]
+    with ledger.client.pipeline(transaction=False) as pipe:
+        kept = [name for name in names if _ask(pipe, root, name)]
+        answers = iter(pipe.execute())
+    found: dict[str, Any] = {}
+    for name in kept:
+        if name.startswith(("job:", "events:")):
+            found[name] = (next(answers), next(answers))
+        else:
+            rows = dict(next(answers))
+            assert all(score == int(score) for score in rows.values()), "scores are integers"
+            found[name] = rows
+    return found
+
+
+def _ask(pipe: Any, root: str, name: str) -> bool:
+    kind = name.partition(":")[0]
+    if kind in {"line", "jobs", "leases", "deadlines", "retention"}:
+        pipe.zrange(root + name, 0, -1, withscores=True)
+    elif kind == "job":
+        pipe.hgetall(root + name).pttl(root + name)
+    elif kind == "events":
+        pipe.xrange(root + name).pttl(root + name)
+    else:
+        return False
+    return True
