@@ -162,6 +162,16 @@ def test_a_worker_that_lost_its_lease_can_change_nothing(ledger: Ledger) -> None
     assert read(ledger, ref).state is JobStatus.RUNNING
 
 
+def test_a_late_worker_hears_that_another_ended_its_job(ledger: Ledger) -> None:
+    create(ledger)
+    [stale] = claim(ledger, lease_s=0)
+    ledger.run(commands.sweep(lease_s=5))
+    [fresh] = claim(ledger, worker="w2")
+    ledger.run(commands.settle(fresh, JobStatus.SUCCEEDED))
+    with pytest.raises(LeaseLost):
+        ledger.run(commands.settle(stale, JobStatus.SUCCEEDED))
+
+
 def test_a_job_whose_workers_keep_dying_mid_step_fails_as_poison(ledger: Ledger) -> None:
     ref = create(ledger)
     for _ in range(commands.POISON_CRASHES):
