@@ -22,8 +22,8 @@ from tools.bank import Bank
 from tools.captions import caption
 from tools.muon import Both
 
-STEPS = 10_000
-DECAY_STEPS = 2500
+STEPS = 3700
+DECAY_STEPS = 1500
 BATCH = 24  # in each process
 NATIVE_SHARE = 0.7
 PEAK_RATE = 1e-3

@@ -17,7 +17,7 @@ from tools.scenes import sample_scene
 def test_drawn_scenes_are_recognised(pairs, width, height, blur):
     rng = random.Random(f"{pairs} {width} {height}")
     marks = Counter()
-    for _ in range(50):
+    for _ in range(34):
         scene = sample_scene(rng, width, height, pairs=pairs)
         picture = Image.fromarray(draw(scene)).filter(ImageFilter.GaussianBlur(blur))
         marks += judge(scene, look(np.asarray(picture)))
