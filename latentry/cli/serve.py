@@ -1,6 +1,7 @@
 """`latentry serve` and `latentry demo`."""
 
 import asyncio
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -39,7 +40,7 @@ async def _serve(settings: Settings) -> None:
     async with standing(settings, os.environ, output=sys.stdout, say=_say) as stack:
         await ready(stack)
         for line in invitation(stack):
-            typer.echo(line)
+            _tell(line)
         await asyncio.Event().wait()
 
 
@@ -54,4 +55,10 @@ async def _demo(settings: Settings, output: Path) -> None:
 
 
 def _say(sentence: str) -> None:
-    typer.echo(f"{'latentry':<8}| {sentence}", err=True)
+    _tell(f"{'latentry':<8}| {sentence}", err=True)
+
+
+def _tell(line: str, *, err: bool = False) -> None:
+    # Nobody may be listening any more; the service goes on all the same.
+    with contextlib.suppress(OSError):
+        typer.echo(line, err=err)

@@ -58,6 +58,24 @@ def test_a_killed_worker_is_started_again(serve):
     assert ends(again)
 
 
+def test_it_goes_on_when_nobody_listens_any_more(serve, checkout):
+    """As under a terminal or a log reader that died: the worker is still started again."""
+    born = checkout / "worker.born"
+    os.mkfifo(born)
+    room = (checkout / "worker" / "__main__.py").read_text()
+    (checkout / "worker" / "__main__.py").write_text(
+        f"import os; open({str(born)!r}, 'w').write(str(os.getpid()))\n{room}"
+    )
+    serving = serve()
+    first = int(born.read_text())
+    read_until(serving.lines, r"worker  \| pid")
+    serving.lines.close()
+    os.kill(first, signal.SIGKILL)
+    assert int(born.read_text()) != first
+    serving.process.send_signal(signal.SIGTERM)
+    assert serving.process.wait() == 0
+
+
 def test_a_killed_supervisor_leaves_no_orphan_and_no_data_behind_a_lock(serve, checkout):
     serving = serve()
     _, before = read_until(serving.lines, "Ready")
