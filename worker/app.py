@@ -1,5 +1,6 @@
 """The Celery side of the worker, and the one place where the worker is wired."""
 
+import logging
 import os
 import socket
 import warnings
@@ -38,6 +39,7 @@ def run(settings: Settings, pulse: Pulse) -> None:
     @signals.setup_logging.connect(weak=False)
     def leave_logging_alone(**_: Any) -> None:
         """Celery configures the root logger unless somebody listens here."""
+        logging.getLogger("celery").setLevel(logging.WARNING)  # bells are not news
 
     @signals.worker_ready.connect(weak=False)
     def begin(**_: Any) -> None:

@@ -96,6 +96,14 @@ def test_a_claim_takes_the_longest_waiting_first_and_each_job_once(ledger: Ledge
     assert claim(ledger) == []
 
 
+def test_a_claim_takes_no_more_than_its_share_while_others_are_live(ledger: Ledger) -> None:
+    for worker in ("w1", "w2"):
+        ledger.run(commands.heartbeat(worker, ["shapes"], ttl_s=5))
+    refs = [create(ledger) for _ in range(5)]
+    assert [lease.ref for lease in claim(ledger, room=4)] == refs[:3]
+    assert [lease.ref for lease in claim(ledger, room=4, worker="w2")] == refs[3:4]
+
+
 def test_a_job_runs_to_success_and_tells_its_story(ledger: Ledger) -> None:
     ref = create(ledger)
     [lease] = claim(ledger)
@@ -106,6 +114,7 @@ def test_a_job_runs_to_success_and_tells_its_story(ledger: Ledger) -> None:
     record = read(ledger, ref)
     assert record.state is JobStatus.SUCCEEDED
     assert record.images == (image(),)
+    assert record.progress is None
     assert record.created_ms <= (record.started_ms or 0) <= (record.finished_ms or 0)
     assert kinds(ledger, ref) == ["queued", "running", "image", "succeeded"]
 

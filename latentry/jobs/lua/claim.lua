@@ -1,5 +1,6 @@
 -- ARGV: worker, lease_ms, how many, then the models it serves. Answers {ref, fence, record} each:
--- the longest waiting first, across the lines.
+-- the longest waiting first, across the lines, and no more than this worker's share of what waits,
+-- so that one does not hoard while another idles.
 local worker, lease, room = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local at, claims = now_ms(), {}
 
@@ -14,6 +15,13 @@ local function next_in_line()
   end
   return first, first_line
 end
+
+local waiting = 0
+for i = 4, #ARGV do
+  waiting = waiting + redis.call('ZCARD', key('line', ARGV[i]))
+end
+local workers = math.max(1, redis.call('ZCOUNT', key('workers'), at, '+inf'))
+room = math.min(room, math.ceil(waiting / workers))
 
 while #claims < room do
   local ref, line = next_in_line()

@@ -81,6 +81,7 @@ local function finish(ref, to, code, message)
   redis.call('ZREM', key('leases'), ref)
   local job, at = key('job', ref), now_ms()
   redis.call('HSET', job, 'finished_ms', at)
+  redis.call('HDEL', job, 'step', 'steps')
   if code and code ~= '' then
     redis.call('HSET', job, 'error_code', code, 'error_message', message)
   end
