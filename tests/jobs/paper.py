@@ -48,7 +48,7 @@ class PaperLedger:
     def __init__(self) -> None:
         self.jobs: dict[JobRef, PaperJob] = {}
         self.keys: dict[tuple[str, str], tuple[JobRef, str]] = {}
-        self.models: dict[str, None] = {}
+        self.models: set[str] = set()
         self.bells: set[str] = set()
         self.nobody_swept = False
         self._turn = 0
@@ -165,7 +165,7 @@ class PaperLedger:
 
     def catalogue(self, model: str) -> int:
         is_new = model not in self.models
-        self.models[model] = None
+        self.models.add(model)
         return int(is_new)
 
     def sweep(self) -> Swept:
@@ -180,7 +180,7 @@ class PaperLedger:
         for job in self.line(*{job.model for job in self.jobs.values()}):
             if job.wait_is_over:
                 job.move(JobStatus.EXPIRED)
-        silent = tuple(m for m in self.models if self.line(m) and m not in self.bells)
+        silent = tuple(m for m in sorted(self.models - self.bells) if self.line(m))
         stale = sorted(
             (job for job in self.jobs.values() if job.stay_is_over), key=lambda j: str(j.ref)
         )
