@@ -54,14 +54,14 @@ async def test_after_a_break_the_feed_says_that_it_begins_anew(
 async def test_a_quiet_connection_is_kept_and_a_dead_one_is_given_up(
     valkey: Valkey, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "QUIET_S", 0.05)
+    monkeypatch.setattr(feed, "QUIET_S", 0.5)
     async with proxy(valkey.port) as between:
         url = SecretStr(f"redis://127.0.0.1:{between.port}/0")
         ledger = AsyncLedger.open(settings.model_copy(update={"redis_url": url}))
         news = Feed(ledger).listen()
         assert await following(news) is None
         waiting = asyncio.create_task(following(news))
-        assert await asyncio.wait([waiting], timeout=0.5) == (set(), {waiting})
+        assert await asyncio.wait([waiting], timeout=1.5) == (set(), {waiting})
         between.silent = True
         with pytest.raises(LedgerUnavailable):
             await waiting
