@@ -5,13 +5,15 @@ import os
 import socket
 import warnings
 from secrets import token_hex
+from time import perf_counter
 from typing import Any
 
 import structlog
 from celery import Celery, signals
 from celery.exceptions import SecurityWarning
 
-from latentry.doorbell import broker_config, queue
+from latentry.contracts import ModelCard
+from latentry.doorbell import TASK, broker_config, queue
 from latentry.errors import LatentryError
 from latentry.jobs import Ledger
 from latentry.settings import Settings
@@ -23,10 +25,9 @@ from worker.feeder import Feeder
 from worker.metrics import Metrics
 from worker.outbox import Outbox
 from worker.pulse import Pulse
+from worker.watchdog import EXIT_UNUSABLE
 
 log = structlog.get_logger()
-
-EXIT_UNUSABLE = 2
 
 
 def run(settings: Settings, pulse: Pulse) -> None:
@@ -35,6 +36,7 @@ def run(settings: Settings, pulse: Pulse) -> None:
     app = Celery("latentry", set_as_current=False)
     app.conf.update(broker_config(settings))
     tasks.register(app, drain)
+    queues = [queue(settings, model) for model in settings.model_paths]
 
     @signals.setup_logging.connect(weak=False)
     def leave_logging_alone(**_: Any) -> None:
@@ -44,23 +46,52 @@ def run(settings: Settings, pulse: Pulse) -> None:
     @signals.worker_ready.connect(weak=False)
     def begin(**_: Any) -> None:
         outbox.start()
+        pulse.promise(0)
+        # The first bell is our own: what waits already needs nobody else to ring.
+        app.send_task(TASK, args=[next(iter(settings.model_paths))], queue=queues[0])
         log.info("worker.ready", models=sorted(settings.model_paths))
 
     @signals.worker_shutting_down.connect(weak=False)
     def end(**_: Any) -> None:
         drain.stop()
 
-    queues = ",".join(queue(settings, model) for model in settings.model_paths)
     # Two threads: one drains, the other hears the bells that ring meanwhile.
     flags = "--pool=threads --concurrency=2 --without-gossip --without-mingle --without-heartbeat"
     with warnings.catch_warnings():
         # The image runs it as nobody; a laptop may run it as root, with JSON messages only.
         warnings.filterwarnings("ignore", category=SecurityWarning)
-        app.worker_main(["--quiet", "worker", f"--queues={queues}", *flags.split()])
+        app.worker_main(["--quiet", "worker", f"--queues={','.join(queues)}", *flags.split()])
     outbox.stop()
 
 
 def _wire(settings: Settings, pulse: Pulse) -> tuple[Drain, Outbox]:
+    metrics = Metrics()
+    try:
+        engine, cards, step_s = _load(settings)
+        storage = open_storage(settings)
+        metrics.serve(settings.metrics_host, settings.worker_metrics_port)
+    except LatentryError as error:
+        log.error("worker.unusable", code=error.code, why=error.message)
+        raise SystemExit(EXIT_UNUSABLE) from error
+    name = f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}"
+    ledger = Ledger.open(settings)
+    lease_s = settings.lease_s
+    outbox = Outbox(ledger, name, cards, lease_s=lease_s, heartbeat_s=settings.heartbeat_s)
+    drain = Drain(
+        engine=engine,
+        ledger=ledger,
+        feeder=Feeder(ledger, name, [card.id for card in cards], outbox, lease_s=lease_s),
+        outbox=outbox,
+        storage=storage,
+        metrics=metrics,
+        pulse=pulse,
+        step_s=step_s,
+    )
+    return drain, outbox
+
+
+def _load(settings: Settings) -> tuple[Engine, list[ModelCard], float]:
+    """The engine with every model proved by a step; the longest of these in seconds."""
     engine = Engine(
         device=settings.device,
         dtype=settings.dtype,
@@ -68,26 +99,10 @@ def _wire(settings: Settings, pulse: Pulse) -> tuple[Drain, Outbox]:
         max_rows=settings.max_rows,
         strict_rows=settings.strict_rows,
     )
-    try:
-        cards = [engine.load(model, path) for model, path in settings.model_paths.items()]
-        for card in cards:
-            engine.self_test(card.id)
-    except LatentryError as error:
-        log.error("worker.unusable", code=error.code, why=error.message)
-        raise SystemExit(EXIT_UNUSABLE) from error
-    name = f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}"
-    ledger = Ledger.open(settings)
-    metrics = Metrics()
-    metrics.serve(settings.metrics_host, settings.worker_metrics_port)
-    lease_s = settings.lease_s
-    outbox = Outbox(ledger, name, cards, lease_s=lease_s, heartbeat_s=settings.heartbeat_s)
-    drain = Drain(
-        engine=engine,
-        ledger=ledger,
-        feeder=Feeder(ledger, name, [card.id for card in cards], lease_s),
-        outbox=outbox,
-        storage=open_storage(settings),
-        metrics=metrics,
-        pulse=pulse,
-    )
-    return drain, outbox
+    cards = [engine.load(model, path) for model, path in settings.model_paths.items()]
+    longest_s = 0.0
+    for card in cards:
+        begin = perf_counter()
+        engine.self_test(card.id)
+        longest_s = max(longest_s, perf_counter() - begin)
+    return engine, cards, longest_s

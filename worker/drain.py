@@ -10,7 +10,7 @@ import structlog
 
 from latentry.contracts import JobStatus
 from latentry.errors import LatentryError, LedgerUnavailable
-from latentry.jobs import Lease, Ledger, commands
+from latentry.jobs import Ledger, commands
 from latentry.storage import Storage
 from worker.engine import Canceled, Done, Engine, Event, Failed, Order, Step
 from worker.feeder import Feeder
@@ -23,7 +23,8 @@ from worker.pulse import Pulse
 log = structlog.get_logger()
 
 IDLE_S = 1.0
-HUNG_S = 20.0  # no step takes this long on any supported device
+HUNG_S = 20.0  # a step this long is suspicious, unless it is usual here
+PATIENCE = 10  # times the longest step so far
 CANCELED = Verdict(JobStatus.CANCELED)
 
 T = TypeVar("T")
@@ -45,14 +46,17 @@ class Drain:
         storage: Storage,
         metrics: Metrics,
         pulse: Pulse,
+        step_s: float,
     ) -> None:
         self._engine = engine
         self._ledger = ledger
         self._feeder = feeder
         self._outbox = outbox
-        self._publisher = Publisher(ledger, storage, metrics, on_end=self._forget)
+        self._ended: queue.SimpleQueue[HeldJob] = queue.SimpleQueue()
+        self._publisher = Publisher(ledger, storage, metrics, on_end=self._ended.put)
         self._metrics = metrics
         self._pulse = pulse
+        self._longest_s = step_s
         self._jobs: dict[str, HeldJob] = {}
         self._orders: deque[Order] = deque()
         self._stop = threading.Event()
@@ -71,33 +75,34 @@ class Drain:
                 self._pulse.promise(0)
                 self._feeder.wait(IDLE_S)
                 continue
-            self._pulse.promise(HUNG_S)
-            with self._metrics.stage("step"):
-                events = self._engine.step()
-            self._metrics.stepped(self._engine.last_rows)
+            self._pulse.promise(max(HUNG_S, PATIENCE * self._longest_s))
+            events = self._engine.step()
+            pace = self._engine.pace
+            self._longest_s = max(self._longest_s, pace.call_s + pace.decode_s)
+            self._metrics.stepped(pace)
             for event in events:
                 self._pass_on(event)
         self._hand_back()
 
     def _take_in(self) -> None:
-        for lease in _all_of(self._feeder.inbox):
-            self._begin(lease)
+        for job in _all_of(self._feeder.inbox):
+            self._begin(job)
         for ref in _all_of(self._feeder.stops):
-            for job in list(self._jobs.values()):
-                if job.lease.ref == ref:
-                    self._end_early(job, CANCELED)
+            for job in [job for job in self._jobs.values() if job.lease.ref == ref]:
+                self._end_early(job, CANCELED)
         for job, notice in _all_of(self._outbox.notices):
             if notice == "lost":
-                self._outbox.let_go(job)
-            self._end_early(job, CANCELED)
+                self._let_go(job)
+            else:
+                self._end_early(job, CANCELED)
+        for job in _all_of(self._ended):
+            self._let_go(job)
         self._admit()
         free = (self._engine.max_rows - self._engine.rows) // 2
-        self._feeder.offer(free - len(self._orders))
+        # Pictures that storage has not taken yet count too: else a slow bucket fills the memory.
+        self._feeder.offer(free - len(self._orders) - self._publisher.pending)
 
-    def _begin(self, lease: Lease) -> None:
-        job = HeldJob(lease)
-        log.info("job.claimed", job=lease.ref.id, fence=lease.fence)
-        self._outbox.hold(job)
+    def _begin(self, job: HeldJob) -> None:
         self._jobs[job.id] = job
         self._orders.extend(job.orders)
         if job.is_over:  # its last worker died between the last picture and the end
@@ -117,8 +122,10 @@ class Drain:
 
     def _pass_on(self, event: Event) -> None:
         job = self._jobs.get(event.job)
-        if job is None:  # lost or forgotten since
+        if job is None:  # let go since
             return
+        if not isinstance(event, Step):
+            job.leave_engine(event.index)
         match event:
             case Step(index=index, step=step, steps=steps):
                 self._outbox.tell(job, job.step(index, step), steps)
@@ -141,21 +148,25 @@ class Drain:
             self._publisher.close(job, order.index)
         self._engine.drop(job.id)  # Canceled events follow
 
-    def _forget(self, job: HeldJob) -> None:
+    def _let_go(self, job: HeldJob) -> None:
+        """It has ended, or it is somebody else's now: no trace of it stays."""
         self._outbox.let_go(job)
         self._jobs.pop(job.id, None)
+        self._orders = deque(order for order in self._orders if order.job != job.id)
+        self._engine.drop(job.id)
 
     def _hand_back(self) -> None:
-        """What is drawn gets published; what is not goes back to its place in line."""
-        self._pulse.promise(HUNG_S)
+        """What is not drawn goes back to its place in line; what is, gets published."""
+        self._pulse.promise(0)  # from here on the parent's own bound holds
         self._feeder.stop()
-        self._publisher.stop()
-        unfinished = [job.lease for job in list(self._jobs.values())]
-        for lease in [*unfinished, *_all_of(self._feeder.inbox)]:
+        unfinished = [job for job in self._jobs.values() if not job.is_drawn]
+        for job in [*unfinished, *_all_of(self._feeder.inbox)]:
+            self._outbox.let_go(job)
             try:
-                self._ledger.run(commands.release(lease))
+                self._ledger.run(commands.release(job.lease))
             except LedgerUnavailable:
-                log.warning("ledger.unavailable", doing="release", job=lease.ref.id)
+                log.warning("ledger.unavailable", doing="release", job=job.lease.ref.id)
+        self._publisher.stop()
         self._outbox.stop()
         log.info("drain.ended", handed_back=len(unfinished))
 

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 import structlog
 
 from latentry.errors import LedgerUnavailable
-from latentry.jobs import JobRef, Lease, Ledger, commands
+from latentry.jobs import JobRef, Ledger, commands
 from latentry.jobs.calls import Calls, Stop
+from worker.held import HeldJob
+from worker.outbox import Outbox
+from worker.vital import vital_thread
 
 log = structlog.get_logger()
 
@@ -19,19 +22,22 @@ LOOK_S = 1.0  # pub/sub forgets, so look at the lines this often anyway
 class Feeder:
     """Two threads: one listens for calls, one claims while there is room."""
 
-    def __init__(self, ledger: Ledger, worker: str, models: Sequence[str], lease_s: float) -> None:
-        self.inbox: queue.SimpleQueue[Lease] = queue.SimpleQueue()
+    def __init__(
+        self, ledger: Ledger, worker: str, models: Sequence[str], outbox: Outbox, *, lease_s: float
+    ) -> None:
+        self.inbox: queue.SimpleQueue[HeldJob] = queue.SimpleQueue()
         self.stops: queue.SimpleQueue[JobRef] = queue.SimpleQueue()
         self._ledger = ledger
         self._worker = worker
         self._models = models
+        self._outbox = outbox
         self._lease_s = lease_s
         self._room = 0
         self._look = threading.Event()
         self._arrived = threading.Event()
         self._ending = threading.Event()
-        self._listener = threading.Thread(target=self._listen, name="listener", daemon=True)
-        self._claimer = threading.Thread(target=self._claim, name="feeder", daemon=True)
+        self._listener = vital_thread("listener", self._listen)
+        self._claimer = vital_thread("feeder", self._claim)
 
     def start(self) -> None:
         """Begin to listen and to claim."""
@@ -90,7 +96,10 @@ class Feeder:
                 self._ending.wait(LOOK_S)
                 continue
             for lease in leases:
-                self.inbox.put(lease)
+                log.info("job.claimed", job=lease.ref.id, fence=lease.fence)
+                job = HeldJob(lease)
+                self._outbox.hold(job)  # renewed from now on, however long a step takes
+                self.inbox.put(job)
             self._room -= len(leases)
             if leases:
                 self._arrived.set()

@@ -27,6 +27,7 @@ class HeldJob:
         listed = {image.index for image in lease.record.images}
         self._open = set(range(lease.record.request.n)) - listed
         self._steps = dict.fromkeys(self._open, 0)
+        self._undrawn = set(self._open)
         self.warnings: list[JobWarning] = []
         self._verdict = Verdict(JobStatus.SUCCEEDED)
         self._lock = threading.Lock()
@@ -46,9 +47,18 @@ class HeldJob:
         ]
 
     @property
+    def is_drawn(self) -> bool:
+        """Whether the engine has nothing to do for it any more."""
+        return not self._undrawn
+
+    @property
     def is_over(self) -> bool:
         """Whether every image has ended."""
         return not self._open
+
+    def leave_engine(self, index: int) -> None:
+        """The engine is done with an image, one way or another."""
+        self._undrawn.discard(index)
 
     def warn(self, warnings: Iterable[JobWarning]) -> None:
         """Note what the caller should know, once each: every image of a job says the same."""

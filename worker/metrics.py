@@ -6,6 +6,8 @@ from time import perf_counter
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
 
+from latentry.errors import ConfigurationError
+from worker.engine import Pace
 from worker.held import Verdict
 
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
@@ -37,14 +39,24 @@ class Metrics:
         )
 
     def serve(self, host: str, port: int) -> None:
-        """Answer scrapes on a port of its own; 0 is off."""
-        if port:
+        """Answer scrapes on a port of its own; 0 is off. Raises ConfigurationError."""
+        if not port:
+            return
+        try:
             start_http_server(port, host, self.registry)
+        except OSError as error:
+            raise ConfigurationError(
+                f"Port {port} on {host} is not to be had ({error.strerror}); "
+                "set LATENTRY_WORKER_METRICS_PORT to another one, or to 0."
+            ) from error
 
-    def stepped(self, rows: int) -> None:
-        """A step of the loop made a UNet call of so many rows, or none."""
-        if rows:
-            self._rows.observe(rows)
+    def stepped(self, pace: Pace) -> None:
+        """The loop made a step: a UNet call, some decoding, or both."""
+        if pace.rows:
+            self._rows.observe(pace.rows)
+            self._stages.labels("step").observe(pace.call_s)
+        if pace.decode_s:
+            self._stages.labels("decode").observe(pace.decode_s)
 
     def ended(self, verdict: Verdict) -> None:
         """One job was settled."""
@@ -55,5 +67,7 @@ class Metrics:
     def stage(self, name: str) -> Iterator[None]:
         """Time a piece of work."""
         begin = perf_counter()
-        yield
-        self._stages.labels(name).observe(perf_counter() - begin)
+        try:
+            yield
+        finally:
+            self._stages.labels(name).observe(perf_counter() - begin)

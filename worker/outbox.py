@@ -12,6 +12,7 @@ from latentry.contracts import ModelCard
 from latentry.errors import LedgerUnavailable
 from latentry.jobs import Lease, Ledger, commands
 from worker.held import HeldJob
+from worker.vital import vital_thread
 
 log = structlog.get_logger()
 
@@ -43,7 +44,7 @@ class Outbox:
         self._progress: dict[str, tuple[Lease, int, int]] = {}
         self._lock = threading.Lock()
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+        self._thread = vital_thread("outbox", self._run)
 
     def start(self) -> None:
         """Begin to beat: from here on the worker counts as live."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event
+from threading import Event, Lock
 
 import structlog
 
@@ -37,10 +37,19 @@ class Publisher:
         self._on_end = on_end
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="publisher")
         self._ending = Event()
+        self._pending = 0
+        self._lock = Lock()
+
+    @property
+    def pending(self) -> int:
+        """Pictures that wait for storage. Their pixels are held in memory."""
+        return self._pending
 
     def submit(self, job: HeldJob, index: int, pixels: Pixels) -> None:
         """Publish one picture; the job ends with its last."""
-        self._pool.submit(self._guarded, self._publish, job, index, pixels)
+        self._count(1)
+        done = self._pool.submit(self._guarded, self._publish, job, index, pixels)
+        done.add_done_callback(lambda _: self._count(-1))
 
     def close(self, job: HeldJob, index: int) -> None:
         """One image of the job ended without a picture."""
@@ -50,6 +59,10 @@ class Publisher:
         """Finish what was submitted; give up only on a ledger that does not answer."""
         self._ending.set()
         self._pool.shutdown(wait=True)
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self._pending += change
 
     def _guarded(self, step: Callable[..., None], job: HeldJob, *args: object) -> None:
         try:

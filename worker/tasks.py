@@ -1,17 +1,12 @@
 """The one Celery task: a bell that says "look"."""
 
-import os
 import threading
 
-import structlog
 from celery import Celery
 
 from latentry.doorbell import TASK
 from worker.drain import Drain
-
-log = structlog.get_logger()
-
-EXIT_BROKEN = 70  # EX_SOFTWARE: whatever happened to the device or to us, start afresh
+from worker.vital import vital
 
 
 def register(app: Celery, drain: Drain) -> None:
@@ -19,14 +14,8 @@ def register(app: Celery, drain: Drain) -> None:
     running = threading.Lock()
 
     @app.task(name=TASK)
-    def denoise(model: str) -> None:
+    def denoise(_model: str) -> None:
         if not running.acquire(blocking=False):
             return
-        try:
-            drain.run()
-        except BaseException:
-            # Celery would log this and go on, with nobody stepping and leases still renewed.
-            log.exception("drain.broke", rung_by=model)
-            os._exit(EXIT_BROKEN)
-        finally:
-            running.release()
+        # Celery would log an exception and go on, with nobody stepping and leases still renewed.
+        vital(drain.run)()

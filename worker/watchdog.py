@@ -15,8 +15,9 @@ import structlog
 
 log = structlog.get_logger()
 
+EXIT_UNUSABLE = 2
 BOOT_S = 300.0  # importing torch and loading a large model from a slow disk
-STOP_S = 30.0  # one step, the uploads in flight, and Celery's own goodbye
+STOP_S = 15.0  # one step, the uploads in flight, and Celery's own goodbye
 RESTART_MIN_S, RESTART_MAX_S = 0.5, 30.0
 HEALTHY_S = 60.0  # a worker that lived this long did not die of its configuration
 
@@ -49,6 +50,8 @@ class Watchdog:
             status = self._watch(child)
             if self._stopping:
                 return 0 if status == 0 else 1
+            if status == EXIT_UNUSABLE:
+                return status  # it has said why; another try would say the same
             pause = RESTART_MIN_S if time.monotonic() - child.born > HEALTHY_S else pause
             log.warning("worker.died", status=status, restart_in_s=pause)
             if self._wait(pause):

@@ -6,14 +6,14 @@ import numpy as np
 
 from latentry.contracts import JobWarning
 from latentry.errors import EngineError
-from worker.engine import Canceled, Done, Event, Failed, Order, Step
+from worker.engine import Canceled, Done, Event, Failed, Order, Pace, Step
 
 
 class FakeEngine:
     """One row an image, one colour a seed. A prompt of `fail N` fails the N-th image."""
 
     max_rows = 4
-    last_rows = 2
+    pace = Pace(rows=2)
 
     def __init__(self) -> None:
         self._held: deque[tuple[Order, int]] = deque()

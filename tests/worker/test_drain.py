@@ -31,11 +31,12 @@ class Worker:
         self.drain = Drain(
             engine=self.engine,
             ledger=ledger,
-            feeder=Feeder(ledger, name, ["shapes"], lease_s=2),
+            feeder=Feeder(ledger, name, ["shapes"], self.outbox, lease_s=2),
             outbox=self.outbox,
             storage=storage,
             metrics=Metrics(),
             pulse=NoPulse(),
+            step_s=0,
         )
         self.thread = threading.Thread(target=self.drain.run, daemon=True)
 

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 
 import structlog
 import torch
@@ -16,7 +17,7 @@ from worker.engine.card import refuse_unsupported
 from worker.engine.denoise import denoise
 from worker.engine.device import Device
 from worker.engine.folder import load_folder
-from worker.engine.messages import Canceled, Done, Event, Failed, Order, Step
+from worker.engine.messages import Canceled, Done, Event, Failed, Order, Pace, Step
 from worker.engine.samplers import SAMPLERS
 from worker.engine.stack import Stack
 from worker.engine.trajectory import Trajectory
@@ -42,7 +43,7 @@ class Engine:
         if threads:
             torch.set_num_threads(threads)
         self.max_rows = max_rows
-        self.last_rows = 0  # of the last step's UNet call, padding included
+        self.pace = Pace()
         self._strict_rows = strict_rows
         self._at = Device.choose(device, dtype)
         self._stacks: dict[str, Stack] = {}
@@ -101,10 +102,14 @@ class Engine:
         events, self._untold = self._untold, []
         self._ticks += 1
         batch = next_batch(self._stepping, cap=self._cap, strict_rows=self._strict_rows)
-        self.last_rows = batch.rows if batch else 0
+        begin = perf_counter()
         if batch is not None:
             events += self._denoise(batch)
-        return events + self._decode()
+        called = perf_counter()
+        events += self._decode()
+        rows, decode_s = batch.rows if batch else 0, perf_counter() - called
+        self.pace = Pace(rows, called - begin, decode_s)
+        return events
 
     def _begin(self, order: Order) -> tuple[Trajectory, list[JobWarning]]:
         request = order.request

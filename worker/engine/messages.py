@@ -58,5 +58,17 @@ class Canceled:
     index: int
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What one step of the loop took: rows of its UNet call, padding included, and seconds.
+
+    On a GPU the seconds of a call are those until it was queued; they add up over many steps.
+    """
+
+    rows: int = 0
+    call_s: float = 0.0
+    decode_s: float = 0.0
+
+
 # Every admitted order ends in exactly one Done, Failed or Canceled.
 Event: TypeAlias = Step | Done | Failed | Canceled
