@@ -23,7 +23,7 @@ router = APIRouter(prefix="/v1/generations", tags=["generations"], responses=PRO
 _STOPPING_S: Final = 5.0
 
 _DONE: Final[dict[int | str, dict[str, Any]]] = {200: {"model": Job, "description": "It is done."}}
-Wait = Annotated[int, Query(ge=0, le=60, description="Hold for the job's end, in seconds.")]
+Wait = Annotated[int, Query(ge=0, description="Hold for the job's end, in seconds.")]
 Limit = Annotated[int, Query(ge=1, le=100)]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.")]
 IdempotencyKey = Annotated[
@@ -119,8 +119,9 @@ def _cursor(turn: int) -> str:
 def _turn(cursor: str | None) -> int | None:
     if cursor is None:
         return None
+    padded = cursor + "=" * (-len(cursor) % 4)
     try:
-        word, _, turn = base64.b64decode(cursor + "==", b"-_", validate=True).partition(b" ")
+        word, _, turn = base64.b64decode(padded, b"-_", validate=True).partition(b" ")
         if word == b"turn" and turn.isdigit() and len(turn) < 17:
             return int(turn)
     except (ValueError, binascii.Error):

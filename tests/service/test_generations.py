@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from latentry.contracts import Job, JobStatus
 from latentry.errors import EngineError
 from latentry.jobs import Ledger, commands
 from latentry.settings import Settings
+from service.routes import generations
 from tests.service.fake import PICTURE, FakeWorker
 
 ORDER = {"prompt": "a red circle"}
@@ -117,6 +119,21 @@ async def test_a_long_poll_returns_as_soon_as_the_job_ends(client, worker: FakeW
     assert answer.json()["status"] == "succeeded"
 
 
+async def test_a_long_poll_is_capped_by_the_settings(app: FastAPI, client, worker) -> None:
+    job = await order(client)
+    settings = app.state.gateway.settings.model_copy(update={"max_wait_s": 1})
+    app.state.gateway = replace(app.state.gateway, settings=settings)
+    poll = client.get(f"/v1/generations/{job.id}?wait=" + "9" * 30)
+    assert (await asyncio.wait_for(poll, 10)).json()["status"] == "queued"
+
+
+@pytest.mark.parametrize("wait", ["-1", "1.5", "soon", ""])
+async def test_a_wait_that_is_no_time_is_refused(client, worker, wait: str) -> None:
+    job = await order(client)
+    answer = await client.get(f"/v1/generations/{job.id}?wait={wait}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
 async def test_a_long_poll_of_a_finished_job_returns_at_once(client, worker: FakeWorker) -> None:
     job = await order(client)
     worker.finish(worker.claim())
@@ -213,6 +230,11 @@ async def test_pages_run_from_the_newest_to_the_oldest_without_gaps(client, work
         if not (cursor := page["next_cursor"]):
             break
     assert seen == ids[::-1]
+
+
+@pytest.mark.parametrize("turn", [10**digits - 1 for digits in range(1, 17)])
+def test_a_cursor_of_ours_leads_back_to_its_turn(turn: int) -> None:
+    assert generations._turn(generations._cursor(turn)) == turn
 
 
 @pytest.mark.parametrize(
