@@ -16,7 +16,7 @@ from service.catalogue import Catalogue
 from service.dispatch import Bell
 from service.endings import Endings
 from service.events import Newsroom
-from service.ledger import PromptLedger
+from service.ledger import ImpatientLedger
 from service.metrics import Metrics
 from service.sweeper import Sweeper
 from service.views import Views
@@ -43,7 +43,7 @@ class Gateway:
     def open(cls, settings: Settings) -> Self:
         """Wire the parts. Raises ConfigurationError."""
         is_bucket = settings.storage_url.startswith("s3:")
-        ledger = PromptLedger.open(settings)
+        ledger = ImpatientLedger.open(settings)
         storage = open_storage(settings)
         catalogue = Catalogue(ledger)
         bell = Bell(settings, ledger)

@@ -11,7 +11,7 @@ T = TypeVar("T")
 PATIENCE_S: Final = 2.5
 
 
-class PromptLedger(AsyncLedger):
+class ImpatientLedger(AsyncLedger):
     """Raises LedgerUnavailable where a patient ledger would try again for a quarter of a minute."""
 
     async def run(self, command: Command[T]) -> T:

@@ -17,7 +17,7 @@ from latentry.settings import Settings
 from latentry.storage import open_storage
 from service.dispatch import Bell
 from service.gateway import Gateway
-from service.ledger import PromptLedger
+from service.ledger import ImpatientLedger
 from tests.jobs.factory import new_job
 from tests.service.fake import FakeWorker
 from tests.valkey import free_port
@@ -68,7 +68,7 @@ async def test_a_bell_without_a_ledger_harms_nobody(settings) -> None:
     nowhere = settings.model_copy(
         update={"redis_url": SecretStr(f"redis://127.0.0.1:{free_port()}/0")}
     )
-    ledger = PromptLedger.open(nowhere)
+    ledger = ImpatientLedger.open(nowhere)
     bell = Bell(nowhere, ledger)
     bell.ring_soon("shapes")
     await bell.close()
