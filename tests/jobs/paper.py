@@ -39,6 +39,8 @@ class PaperJob:
 
     def requeue(self) -> None:
         self.move(JobStatus.QUEUED)
+        if self.step is not None:
+            self.wait_is_over = False
         self.step = None
 
 

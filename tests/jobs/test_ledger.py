@@ -279,6 +279,20 @@ def test_a_job_that_waited_too_long_expires_without_being_run(ledger: Ledger) ->
     assert read(ledger, claimed).state is JobStatus.EXPIRED
 
 
+def test_a_job_that_had_begun_waits_afresh_when_it_is_handed_back(ledger: Ledger) -> None:
+    begun, untouched = create(ledger), create(ledger)
+    leases = claim(ledger, room=2)
+    ledger.run(commands.progress([(leases[0], 1, 4)]))
+    for ref in (begun, untouched):
+        its_wait_is_over = {"deadline_ms": read(ledger, ref).created_ms}
+        ledger.client.hset(f"{ledger.root}:job:{ref}", mapping=its_wait_is_over)
+    for lease in leases:
+        ledger.run(commands.release(lease))
+    ledger.run(commands.sweep(lease_s=5))
+    assert read(ledger, begun).state is JobStatus.QUEUED
+    assert read(ledger, untouched).state is JobStatus.EXPIRED
+
+
 def test_a_finished_job_may_be_forgotten_after_its_time(ledger: Ledger) -> None:
     ref = create(ledger, ttl_ms=0)
     [lease] = claim(ledger)

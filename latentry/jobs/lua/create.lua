@@ -25,7 +25,8 @@ end
 local at, turn = now_ms(), redis.call('INCR', key('turn'))
 local job = key('job', ref)
 redis.call('HSET', job, 'v', 1, 'state', 'queued', 'model', model, 'turn', turn, 'created_ms', at,
-  'deadline_ms', at + queue_ttl, 'ttl_ms', ttl, 'fence', 0, 'crashes', 0, unpack(ARGV, 9))
+  'deadline_ms', at + queue_ttl, 'queue_ttl_ms', queue_ttl, 'ttl_ms', ttl, 'fence', 0, 'crashes', 0,
+  unpack(ARGV, 9))
 redis.call('ZADD', key('jobs', tenant), turn, ref)
 redis.call('ZADD', key('retention'), at + queue_ttl + ttl, ref)
 if idem ~= '' then

@@ -66,9 +66,13 @@ local function leave_line(ref)
   redis.call('ZREM', key('deadlines'), ref)
 end
 
--- Back to its old place in the line, whatever it was doing.
+-- Back to its old place in the line, whatever it was doing. If it had begun, its wait starts afresh:
+-- what it did wait for before was answered.
 local function requeue(ref)
   move(ref, 'queued')
+  if field(ref, 'step') then
+    redis.call('HSET', key('job', ref), 'deadline_ms', now_ms() + field(ref, 'queue_ttl_ms'))
+  end
   redis.call('ZREM', key('leases'), ref)
   redis.call('HDEL', key('job', ref), 'worker', 'step', 'steps')
   enter_line(ref)
