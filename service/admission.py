@@ -6,14 +6,8 @@ from typing import Final
 
 from latentry.contracts import GenerationRequest, ModelCard, ResolvedRequest
 from latentry.contracts.requests import MAX_SEED
-from latentry.errors import (
-    InvalidRequest,
-    NoModel,
-    TooManySteps,
-    UnknownModel,
-    UnsupportedSampler,
-    UnsupportedSize,
-)
+from latentry.errors import InvalidRequest, NoModel, UnknownModel
+from latentry.limits import refuse_unsupported
 
 DRAWN_SEEDS: Final = 2**32
 
@@ -36,33 +30,8 @@ def resolve(request: GenerationRequest, card: ModelCard) -> ResolvedRequest:
     blanks = card.defaults.model_dump() | {"seed": secrets.randbelow(DRAWN_SEEDS)}
     said = request.model_dump(exclude_none=True)
     resolved = ResolvedRequest.model_validate(blanks | said | {"model": card.id})
-    _check_size(resolved, card)
-    _check_steps(resolved, card)
-    if resolved.sampler not in card.samplers:
-        why = f"{card.id} offers {', '.join(card.samplers)}."
-        raise UnsupportedSampler(why, fields={"/sampler": why})
+    refuse_unsupported(card, resolved)
     if resolved.seed + resolved.n - 1 > MAX_SEED:
         why = f"The last image's seed, seed + n - 1, must be at most {MAX_SEED}."
         raise InvalidRequest(why, fields={"/seed": why})
     return resolved
-
-
-def _check_size(request: ResolvedRequest, card: ModelCard) -> None:
-    limits = card.limits
-    why = (
-        f"{card.id} draws sides of {limits.min_side} to {limits.max_side} pixels"
-        f" in steps of {limits.size_step}."
-    )
-    wrong = {
-        pointer: why
-        for pointer, side in (("/width", request.width), ("/height", request.height))
-        if not limits.min_side <= side <= limits.max_side or side % limits.size_step
-    }
-    if wrong:
-        raise UnsupportedSize(why, fields=wrong)
-
-
-def _check_steps(request: ResolvedRequest, card: ModelCard) -> None:
-    if request.num_inference_steps > card.limits.max_steps:
-        why = f"{card.id} takes at most {card.limits.max_steps} steps."
-        raise TooManySteps(why, fields={"/num_inference_steps": why})

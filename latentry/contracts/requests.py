@@ -35,6 +35,9 @@ class Sampler(StrEnum):
     LCM = "lcm"
 
 
+# The most steps of those that cannot take any number: LCM models are distilled from 50.
+SAMPLER_STEPS: Final[dict[Sampler, int]] = {Sampler.LCM: 50}
+
 # What diffusers and AUTOMATIC1111 call them.
 SAMPLER_ALIASES: Final[dict[str, Sampler]] = {
     "DDIMScheduler": Sampler.DDIM,

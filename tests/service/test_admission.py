@@ -2,8 +2,8 @@
 
 import pytest
 
-from latentry.contracts import GenerationRequest
-from latentry.errors import NoModel, UnknownModel
+from latentry.contracts import GenerationRequest, Sampler
+from latentry.errors import NoModel, TooManySteps, UnknownModel
 from service import prefer
 from service.admission import DRAWN_SEEDS, choose, resolve
 from tests.jobs.factory import card
@@ -57,3 +57,12 @@ def test_a_drawn_seed_is_fresh_and_small_enough_for_everybody() -> None:
 )
 def test_a_preference_is_read_as_rfc_7240_has_it(headers, seconds) -> None:
     assert prefer.wait_s(headers, longest_s=60) == seconds
+
+
+def test_a_sampler_that_takes_few_steps_is_not_sent_to_fail_in_the_engine() -> None:
+    distilled = card().model_copy(update={"samplers": [Sampler.LCM]})
+    asked = {"prompt": "a", "sampler": "lcm"}
+    assert resolve(GenerationRequest(**asked, num_inference_steps=50), distilled)
+    with pytest.raises(TooManySteps, match="sampler lcm takes at most 50") as caught:
+        resolve(GenerationRequest(**asked, num_inference_steps=51), distilled)
+    assert list(caught.value.fields) == ["/num_inference_steps"]

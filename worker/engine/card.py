@@ -7,14 +7,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from latentry.contracts import Defaults, Limits, ModelCard, ResolvedRequest, Sampler
+from latentry.contracts import Defaults, Limits, ModelCard, Sampler
 from latentry.contracts.requests import MAX_SIDE_PX, SAMPLER_ALIASES
-from latentry.errors import (
-    ConfigurationError,
-    TooManySteps,
-    UnsupportedSampler,
-    UnsupportedSize,
-)
+from latentry.errors import ConfigurationError
 from worker.engine.samplers import SAMPLERS
 
 NOTES: Final = "latentry.json"
@@ -75,18 +70,3 @@ def read_card(
         samplers=list(SAMPLERS),
         created=int((path / "model_index.json").stat().st_mtime),
     )
-
-
-def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
-    """Raise the InvalidRequest that says what this model cannot do of what is asked."""
-    limits = card.limits
-    for side in (request.width, request.height):
-        if not limits.min_side <= side <= limits.max_side or side % limits.size_step:
-            raise UnsupportedSize(
-                f"{card.id} draws sides of {limits.min_side} to {limits.max_side} pixels "
-                f"in steps of {limits.size_step}, not {side}."
-            )
-    if request.sampler not in card.samplers:
-        raise UnsupportedSampler(f"{card.id} does not offer the sampler {request.sampler}.")
-    if request.num_inference_steps > limits.max_steps:
-        raise TooManySteps(f"{card.id} takes at most {limits.max_steps} steps.")

@@ -12,8 +12,8 @@ import torch
 
 from latentry.contracts import JobWarning, ModelCard, ResolvedRequest
 from latentry.errors import EngineError, JobFailed, LatentryError, OutOfMemory, UnknownModel
+from latentry.limits import refuse_unsupported
 from worker.batching import Batch, BatchKey, next_batch
-from worker.engine.card import refuse_unsupported
 from worker.engine.denoise import denoise
 from worker.engine.device import Device
 from worker.engine.folder import load_folder
