@@ -69,7 +69,8 @@ def _border(values: npt.NDArray[np.intp], depth: int = 3) -> npt.NDArray[np.intp
 
 
 def _commonest(values: npt.NDArray[np.intp]) -> int:
-    return Counter(values.tolist()).most_common(1)[0][0]
+    counts: Counter[int] = Counter(values.tolist())
+    return counts.most_common(1)[0][0]
 
 
 def _patches(mask: Mask) -> list[Mask]:

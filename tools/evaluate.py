@@ -72,7 +72,7 @@ def judge(scene: Scene, sight: Sight) -> Counter[str]:
 
 def _match(colour: str, objects: tuple[Found, ...]) -> Found | None:
     of_colour = [found for found in objects if found.colour == colour]
-    return (of_colour or list(objects) or [None])[0]
+    return next(iter((*of_colour, *objects)), None)
 
 
 def shares(marks: Iterable[Counter[str]]) -> dict[str, float]:
@@ -149,10 +149,10 @@ def main() -> None:
         "single": [(128, 128, 0.0, best)],
         "pairs": [(128, 128, 1.0, best)],
         "sizes": [(width, height, 0.0, best) for width, height in OTHER_SIZES],
-        "guidance": [(128, 128, 0.0, scale) for scale in (1.0, 2.0, 3.0, 5.0, 7.0)],
+        "guidance": [(128, 128, 0.0, scale) for scale in (1.0, 1.5, 3.0, 5.0, 7.0)],
     }
     for name, rows in tables.items():
-        count = options.count if name in ("single", "pairs") else options.count // 4
+        count = options.count if name in ("single", "pairs") else options.count // 5
         for width, height, pairs, guidance in rows if options.only in (None, name) else []:
             row = measure(pipeline, count, width, height, pairs=pairs, guidance=guidance)
             setting = {"table": name, "size": f"{width}x{height}", "guidance": guidance}

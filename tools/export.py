@@ -19,7 +19,7 @@ SERVING: dict[str, Any] = {
     "native_width": 128,
     "native_height": 128,
     "default_steps": 25,
-    "default_guidance_scale": 3.0,
+    "default_guidance_scale": 2.0,
     "default_sampler": "ddim",
     "min_side": 96,
     "max_side": 192,

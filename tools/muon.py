@@ -6,7 +6,7 @@ scaled to AdamW's as in "Muon is scalable for LLM training" (Moonshot, 2025).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -26,14 +26,17 @@ def orthogonalise(update: torch.Tensor) -> torch.Tensor:
     for _ in range(ITERATIONS):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    result = (x if wide else x.T).float() * 0.2 * max(matrix.shape) ** 0.5
+    scale: float = 0.2 * max(matrix.shape) ** 0.5
+    result: torch.Tensor = scale * (x if wide else x.T).float()
     return result.reshape(update.shape)
 
 
 class Muon(torch.optim.Optimizer):
     """Momentum whose every step is orthogonalised."""
 
-    def __init__(self, weights: list[torch.Tensor], rate: float, *, momentum: float = 0.95) -> None:
+    def __init__(
+        self, weights: Sequence[torch.Tensor], rate: float, *, momentum: float = 0.95
+    ) -> None:
         """Optimise weights of two or more dimensions."""
         super().__init__(weights, {"lr": rate, "momentum": momentum, "weight_decay": 0.01})
 
@@ -44,7 +47,7 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             weights = group["params"]
             updates = torch.zeros(sum(weight.numel() for weight in weights))
-            parts = updates.split([weight.numel() for weight in weights])
+            parts = torch.split(updates, [weight.numel() for weight in weights])
             for number, (weight, part) in enumerate(zip(weights, parts, strict=True)):
                 ahead = self._ahead(weight, group["momentum"])
                 if number % world == rank:

@@ -16,7 +16,8 @@ Field = npt.NDArray[np.float32]
 
 def disc(x: Field, y: Field, *, at: tuple[float, float] = (0.0, 0.0), radius: float = 1.0) -> Field:
     """Distance to a filled circle."""
-    return np.hypot(x - at[0], y - at[1]) - np.float32(radius)
+    distance: Field = np.hypot(x - at[0], y - at[1]) - np.float32(radius)
+    return distance
 
 
 def box(x: Field, y: Field, half_width: float, half_height: float) -> Field:
@@ -31,7 +32,8 @@ def ellipse(x: Field, y: Field, *, at: tuple[float, float], radii: tuple[float, 
     ux, uy = (x - at[0]) / radii[0], (y - at[1]) / radii[1]
     length = np.hypot(ux, uy)
     slope = np.hypot(ux / radii[0], uy / radii[1])
-    return length * (length - 1) / np.maximum(slope, 1e-4)
+    distance: Field = length * (length - 1) / np.maximum(slope, 1e-4)
+    return distance
 
 
 def polygon(x: Field, y: Field, corners: list[tuple[float, float]]) -> Field:
@@ -76,7 +78,7 @@ def star(x: Field, y: Field) -> Field:
 
 def ring(x: Field, y: Field) -> Field:
     """A circle with a round hole."""
-    return np.abs(np.hypot(x, y) - 0.72) - 0.25
+    return np.abs(disc(x, y, radius=0.72)) - np.float32(0.25)
 
 
 def cross(x: Field, y: Field) -> Field:
@@ -93,7 +95,8 @@ def heart(x: Field, y: Field) -> Field:
     near_notch = px**2 + (py - 1) ** 2
     near_side = (px - diagonal) ** 2 + (py - diagonal) ** 2
     point = np.sqrt(np.minimum(near_notch, near_side)) * np.sign(px - py)
-    return scale * np.where(px + py > 1, lobe, point)
+    distance: Field = scale * np.where(px + py > 1, lobe, point).astype(np.float32)
+    return distance
 
 
 def frog(x: Field, y: Field) -> Field:

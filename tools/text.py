@@ -126,7 +126,7 @@ def train(tokenizer: CLIPTokenizer) -> None:
         torch.manual_seed(step)
         loss = _loss(encoder, reader, tokenizer, step)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(both.parameters(), 1.0)
         optimiser.step()
         step += 1

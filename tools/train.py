@@ -10,6 +10,7 @@ import random
 
 import torch
 from diffusers import AutoencoderKL
+from torch.multiprocessing.spawn import spawn
 
 from tools import bank, checkpoints, export, text, tokenizer, unet, vae
 from tools.scenes import sample_scene
@@ -53,7 +54,7 @@ def run(stages: list[str], steps: int, workers: int) -> None:
         bank.build(folded_vae())
     if "unet" in stages:
         (checkpoints.RUNS / "meeting").unlink(missing_ok=True)
-        torch.multiprocessing.spawn(train_unet, (workers, steps), nprocs=workers)
+        spawn(train_unet, (workers, steps), nprocs=workers)  # type: ignore[no-untyped-call]
     if "export" in stages:
         export.export(vae=folded_vae(), encoder=text.trained(words), unet=unet.trained())
 

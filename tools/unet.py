@@ -28,7 +28,7 @@ BATCH = 24  # in each process
 NATIVE_SHARE = 0.7
 PEAK_RATE = 1e-3
 MATRIX_RATE = 2e-3
-AVERAGE_DECAY = 0.999
+AVERAGE_DECAY = 0.996
 
 
 def build() -> UNet2DConditionModel:
@@ -141,7 +141,7 @@ def train(batches: Sampler, total: int = STEPS) -> None:
         torch.manual_seed(step * world + rank)
         with torch.autocast("cpu", torch.bfloat16):
             loss = loss_of(unet, noising, batches.draw(step * world + rank))
-        loss.backward()
+        torch.autograd.backward(loss)
         _share_gradients(unet, world)
         torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
         optimiser.step()
@@ -164,7 +164,7 @@ def _share_gradients(unet: UNet2DConditionModel, world: int) -> None:
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     torch.distributed.all_reduce(flat)
     flat /= world
-    parts = flat.split([gradient.numel() for gradient in gradients])
+    parts = torch.split(flat, [gradient.numel() for gradient in gradients])
     for gradient, part in zip(gradients, parts, strict=True):
         gradient.copy_(part.view_as(gradient))
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from torch.nn.functional import avg_pool2d
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tools import checkpoints
 from tools.drawing import draw
@@ -107,9 +108,8 @@ def train() -> None:
     """Train from the last checkpoint to the end, keeping an average of the weights."""
     torch.manual_seed(1)
     vae = build().to(memory_format=torch.channels_last)
-    average = torch.optim.swa_utils.AveragedModel(
-        vae, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.99)
-    )
+    following = get_ema_multi_avg_fn(0.99)  # type: ignore[no-untyped-call]
+    average = AveragedModel(vae, multi_avg_fn=following)
     optimiser = torch.optim.AdamW(vae.parameters(), JOINT_RATE, betas=(0.9, 0.99), weight_decay=0)
     total, step, began = JOINT_STEPS + DECODER_STEPS, 0, time.monotonic()
     if state := checkpoints.load("vae"):
@@ -126,7 +126,7 @@ def train() -> None:
         torch.manual_seed(step)
         loss, error = loss_of(vae, training_batch(random.Random(step), step))
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         optimiser.step()
         average.update_parameters(vae)
@@ -148,7 +148,7 @@ def train() -> None:
 
 def trained() -> AutoencoderKL:
     """The averaged weights of the last checkpoint."""
-    average = torch.optim.swa_utils.AveragedModel(build())
+    average = AveragedModel(build())
     average.load_state_dict(checkpoints.require("vae")["average"])
     model: AutoencoderKL = average.module
     return model.eval().requires_grad_(False).to(memory_format=torch.channels_last)

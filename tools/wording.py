@@ -55,8 +55,19 @@ POSITION_PHRASES = {
         "bottom right",
     ),
 }
-OPENINGS = ("a picture of", "a drawing of", "an image of", "a photo of", "draw", "please draw")
-OPENINGS += ("there is", "illustration of", "show me", "i want", "a simple picture of")
+OPENINGS = (
+    "a picture of",
+    "a drawing of",
+    "an image of",
+    "a photo of",
+    "draw",
+    "please draw",
+    "there is",
+    "illustration of",
+    "show me",
+    "i want",
+    "a simple picture of",
+)
 CLOSINGS = ("flat colours", "clean", "simple", "high quality", "vector art", "minimal", "cute")
 ANY_THING = ("shape", "thing", "figure", "object")
 BACKGROUND_WORDS = ("background", "background", "background", "backdrop", "canvas", "ground")
