@@ -52,7 +52,7 @@ class Settings(BaseModel):
     public_url: str = Field("", description="How clients reach us; http://host:port if empty.")
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(9100, ge=0, le=65535, description="The gateway's; 0 is off.")
-    default_model: str = Field("", description="For requests that name none; else the first.")
+    default_model: str = Field("", description="For requests that name none; else the first live.")
     max_queued: int = Field(1_000, ge=1, description="Jobs waiting per model before 503.")
     max_body_bytes: int = Field(64 * 1024, ge=1024)
     max_wait_s: int = Field(60, ge=0, description="The longest `Prefer: wait`.")

@@ -8,17 +8,23 @@ from latentry.contracts import GenerationRequest, ModelCard, ResolvedRequest
 from latentry.contracts.requests import MAX_SEED
 from latentry.errors import InvalidRequest, NoModel, UnknownModel
 from latentry.limits import refuse_unsupported
+from service.catalogue import Entry
 
 DRAWN_SEEDS: Final = 2**32
 
 
-def choose(asked: str, cards: Sequence[ModelCard]) -> ModelCard:
-    """The card that was asked for; the first if none was. Raises NoModel or UnknownModel."""
-    if not cards:
+def choose(asked: str, entries: Sequence[Entry]) -> Entry:
+    """The model that was asked for; if none was, the first that is live, or else the first.
+
+    Raises NoModel or UnknownModel.
+    """
+    if not entries:
         raise NoModel
-    for card in cards:
-        if asked in ("", card.id):
-            return card
+    if not asked:  # the catalogue never forgets: its first may have been retired long ago
+        return next((entry for entry in entries if entry.workers), entries[0])
+    for entry in entries:
+        if entry.card.id == asked:
+            return entry
     raise UnknownModel
 
 

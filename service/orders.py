@@ -30,8 +30,8 @@ async def place(
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise InvalidIdempotencyKey
     asked = request.model or gateway.settings.default_model
-    cards = [entry.card for entry in await gateway.catalogue.entries(knowing=asked)]
-    card = admission.choose(asked, cards)
+    entry = admission.choose(asked, await gateway.catalogue.entries(knowing=asked))
+    card = entry.card
     job = NewJob(
         ref=JobRef(caller.tenant, f"gen_{secrets.token_hex(16)}"),
         request=admission.resolve(request, card),

@@ -6,19 +6,26 @@ from latentry.contracts import GenerationRequest, Sampler
 from latentry.errors import NoModel, TooManySteps, UnknownModel
 from service import prefer
 from service.admission import DRAWN_SEEDS, choose, resolve
+from service.catalogue import Entry
 from tests.jobs.factory import card
 
-CARDS = [card("alpha"), card("beta")]
+
+def entry(model: str, workers: int = 0) -> Entry:
+    return Entry(card(model), workers, waiting=0, oldest_ms=0)
 
 
-def test_a_named_model_is_taken_and_else_the_first() -> None:
-    assert choose("beta", CARDS).id == "beta"
-    assert choose("", CARDS).id == "alpha"
+RETIRED, LIVE = entry("alpha"), entry("beta", workers=1)
+
+
+def test_a_named_model_is_taken_and_else_the_first_that_is_live() -> None:
+    assert choose("alpha", [RETIRED, LIVE]) is RETIRED
+    assert choose("", [RETIRED, LIVE]) is LIVE
+    assert choose("", [RETIRED, entry("beta")]) is RETIRED
 
 
 def test_a_model_that_is_not_there_is_unknown_and_no_model_at_all_is_our_fault() -> None:
     with pytest.raises(UnknownModel):
-        choose("gamma", CARDS)
+        choose("gamma", [RETIRED, LIVE])
     with pytest.raises(NoModel):
         choose("gamma", [])
 
