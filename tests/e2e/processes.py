@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -28,12 +29,21 @@ def until(holds: Callable[[], object], timeout_s: float = 110, what: str = "it")
 class Process:
     """One `python -m …` with its log beside it, in a session of its own."""
 
-    def __init__(self, module: str, settings: Settings, log: Path) -> None:
+    def __init__(
+        self,
+        module: str,
+        settings: Settings,
+        log: Path,
+        *arguments: str,
+        inherit: socket.socket | None = None,
+    ) -> None:
         env = {name: value for name, value in os.environ.items() if "LATENTRY" not in name}
         self.log = log
+        fds = [inherit.fileno()] if inherit else []
         with log.open("ab") as file:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", module],
+                [sys.executable, "-m", module, *arguments, *map(str, fds)],
+                pass_fds=fds,
                 env=env | settings.to_env(),
                 stderr=file,
                 stdout=file,

@@ -1,6 +1,7 @@
 """What a dying process costs: nothing but time."""
 
 import itertools
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from latentry.client import Client
 from latentry.contracts import EventType, JobStatus
 from tests.e2e.conftest import settings_for
-from tests.e2e.processes import Stack
+from tests.e2e.processes import Process, Stack
 from tests.valkey import Valkey
 
 _numbers = itertools.count()
@@ -48,6 +49,14 @@ def test_a_worker_told_to_stop_hands_its_job_back(stack: Stack) -> None:
         assert client.get(job.id).status is JobStatus.QUEUED
         stack.start_worker()
         assert client.wait(job.id, timeout_s=60).status is JobStatus.SUCCEEDED
+
+
+def test_a_worker_is_free_to_idle_once_it_is_ready(stack: Stack) -> None:
+    ours, theirs = socket.socketpair()
+    ours.settimeout(100)
+    worker = Process("worker", stack.settings, stack.logs / "alone.log", "child", inherit=theirs)
+    assert ours.recv(100).endswith(b"0.000\n")
+    assert worker.stop() == 0
 
 
 def test_jobs_wait_for_the_first_worker(stack: Stack) -> None:

@@ -78,6 +78,12 @@ def test_a_worker_that_dies_is_started_again(family) -> None:
     until(lambda: len(mortal.born) >= 2)
 
 
+def test_a_worker_that_can_never_work_is_not_tried_again(family) -> None:
+    useless = family("sys.exit(2)")
+    assert useless.parent.wait(10) == 2
+    assert len(useless.born) == 1
+
+
 def test_a_worker_that_breaks_its_promise_is_killed_and_replaced(family) -> None:
     hung = family("pulse.promise(0.2); signal.pause()")
     until(lambda: len(hung.born) >= 2)
