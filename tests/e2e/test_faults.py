@@ -53,10 +53,12 @@ def test_a_worker_told_to_stop_hands_its_job_back(stack: Stack) -> None:
 
 def test_a_worker_is_free_to_idle_once_it_is_ready(stack: Stack) -> None:
     ours, theirs = socket.socketpair()
-    ours.settimeout(100)
-    worker = Process("worker", stack.settings, stack.logs / "alone.log", "child", inherit=theirs)
-    assert ours.recv(100).endswith(b"0.000\n")
-    assert worker.stop() == 0
+    with ours, theirs:
+        ours.settimeout(100)
+        log = stack.logs / "alone.log"
+        worker = Process("worker", stack.settings, log, "child", inherit=theirs)
+        assert ours.recv(100).endswith(b"0.000\n")
+        assert worker.stop() == 0
 
 
 def test_jobs_wait_for_the_first_worker(stack: Stack) -> None:
