@@ -112,6 +112,24 @@ def test_pods_run_as_the_user_of_the_image_and_may_write_its_data(name: str) -> 
     assert mounts == {"/tmp", dockerfile()["base"].env["LATENTRY_DATA_DIR"]}
 
 
+def test_the_storage_variant_is_the_server_of_compose_with_keys_from_the_secret() -> None:
+    folder = BASE.parent / "storage"
+    variant = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    assert variant["resources"] == ["../base", "storage.yaml"]
+    (merged,) = variant["configMapGenerator"]
+    variables = dict(pair.split("=", 1) for pair in merged["literals"])
+    bucket = Settings.from_env(variables).storage_url.removeprefix("s3://")
+    service, server = yaml.safe_load_all((folder / "storage.yaml").read_text())
+    (container,), (bucket_maker,) = pod(server)["containers"], pod(server)["initContainers"]
+    theirs = compose()["services"]["storage"]
+    assert container["image"] == bucket_maker["image"] == theirs["image"]
+    assert container["args"][:4] == theirs["command"][:4]
+    assert f"/data/{bucket}" in bucket_maker["args"]
+    assert variables["LATENTRY_S3_ENDPOINT"] == f"http://{service['metadata']['name']}:9000"
+    keys = {entry["valueFrom"]["secretKeyRef"]["key"] for entry in container["env"][:2]}
+    assert keys <= ALL["Secret", "latentry"]["stringData"].keys()
+
+
 def test_the_gpu_variant_asks_for_one() -> None:
     variant = yaml.safe_load((BASE.parent / "gpu/kustomization.yaml").read_text())
     (patch,) = (yaml.safe_load(entry["patch"]) for entry in variant["patches"])
