@@ -14,6 +14,8 @@ from latentry.settings import Settings
 log = structlog.get_logger()
 
 _LAST_BELLS_S = 2.0
+# Nobody needs an old bell, and a queue that nobody reads must not fill up with them.
+_EXPIRES_S = 60.0
 _PUBLISH = {"max_retries": 3, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5}
 
 
@@ -56,6 +58,7 @@ class Bell:
             TASK,
             args=[model],
             queue=queue(self._settings, model),
+            expires=_EXPIRES_S,
             ignore_result=True,
             retry=True,
             retry_policy=_PUBLISH,

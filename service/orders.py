@@ -45,7 +45,8 @@ async def place(
         commands.create(job, max_queued=gateway.settings.max_queued)
     )
     if accepted.is_new:
-        gateway.bell.ring_soon(card.id)
+        if entry.workers:  # one that starts later looks by itself
+            gateway.bell.ring_soon(card.id)
         gateway.metrics.accepted(job.request)
         log.info(
             "job.accepted",

@@ -100,6 +100,11 @@ def ring(model: str, *, ttl_s: float) -> Command[bool]:
     return Command("ring", (model, int(ttl_s * 1000)), bool)
 
 
+def answer(models: Iterable[str]) -> Command[int]:
+    """Give back the right to ring for these models: the bell was not sent."""
+    return Command("answer", tuple(models), int)
+
+
 def probe() -> Command[bool]:
     """Write something: the ledger is only ready if it can be written."""
     return Command("probe", (), bool)
@@ -116,11 +121,6 @@ def catalogue(card: ModelCard) -> Command[int]:
 def heartbeat(worker: str, models: Iterable[str], *, ttl_s: float) -> Command[int]:
     """This worker is alive and holds these models; with none of them, it is leaving."""
     return Command("heartbeat", (worker, int(ttl_s * 1000), " ".join(models)), int)
-
-
-def answer(models: Iterable[str]) -> Command[int]:
-    """The bells of these models were heard. To be said before the first claim."""
-    return Command("answer", tuple(models), int)
 
 
 def claim(worker: str, models: Iterable[str], *, room: int, lease_s: float) -> Command[list[Lease]]:
