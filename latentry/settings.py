@@ -38,7 +38,9 @@ class Settings(BaseModel):
         description="Keeps deployments in one Redis apart.",
     )
     storage_url: str = Field(
-        "", description="`s3://bucket[/prefix]`, `file:///dir` or `memory://`; data_dir if empty."
+        "",
+        description="`s3://bucket[/prefix]`, `file:///dir` or `memory://`; data_dir if empty."
+        " Of this deployment alone: pictures whose job its ledger does not know are removed.",
     )
     s3_endpoint: str = Field("", description="For S3-compatible servers other than AWS.")
     s3_public_endpoint: str = Field("", description="The same server as clients reach it.")

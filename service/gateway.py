@@ -18,6 +18,7 @@ from service.endings import Endings
 from service.events import Newsroom
 from service.ledger import ImpatientLedger
 from service.metrics import Metrics
+from service.retention import Retention
 from service.sweeper import Sweeper
 from service.views import Views
 
@@ -34,6 +35,7 @@ class Gateway:
     metrics: Metrics
     endings: Endings
     newsroom: Newsroom
+    retention: Retention
     sweeper: Sweeper
     views: Views
     stopping: asyncio.Event
@@ -49,6 +51,7 @@ class Gateway:
         bell = Bell(settings, ledger)
         metrics = Metrics()
         endings = Endings(ledger, metrics)
+        retention = Retention(settings, ledger, storage)
         return cls(
             settings=settings,
             ledger=ledger,
@@ -58,7 +61,8 @@ class Gateway:
             metrics=metrics,
             endings=endings,
             newsroom=Newsroom(ledger, endings.note),
-            sweeper=Sweeper(settings, ledger, storage, bell, catalogue, metrics),
+            retention=retention,
+            sweeper=Sweeper(ledger, settings.lease_s, bell, catalogue, retention, metrics),
             views=Views(settings, storage),
             stopping=asyncio.Event(),
             link_secret=None if is_bucket else settings.signing_secret(),
@@ -66,10 +70,9 @@ class Gateway:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Listen, note and sweep while the routes serve."""
-        beside = [
-            asyncio.create_task(part.run()) for part in (self.newsroom, self.endings, self.sweeper)
-        ]
+        """Listen, note, sweep and clear away while the routes serve."""
+        parts = (self.newsroom, self.endings, self.sweeper, self.retention)
+        beside = [asyncio.create_task(part.run()) for part in parts]
         try:
             yield
         finally:

@@ -1,7 +1,7 @@
 """Bytes under a key, a key to a URL."""
 
 from latentry.storage.backends import open_storage
-from latentry.storage.keys import content_type_of, key_of, prefix_of
+from latentry.storage.keys import content_type_of, key_of, owner_of, prefix_of
 from latentry.storage.links import sign, verify
 from latentry.storage.store import Storage
 
@@ -10,6 +10,7 @@ __all__ = [
     "content_type_of",
     "key_of",
     "open_storage",
+    "owner_of",
     "prefix_of",
     "sign",
     "verify",

@@ -32,6 +32,12 @@ def prefix_of(tenant: str, job_id: str) -> str:
     return prefix
 
 
+def owner_of(key: str) -> tuple[str, str]:
+    """The tenant and the job id in a key."""
+    tenant, job_id, _ = key.split("/")
+    return tenant, job_id
+
+
 def is_key(text: str) -> bool:
     """Whether `key_of` can have made this; whatever else arrives here is forged."""
     return _KEY.fullmatch(text) is not None

@@ -71,12 +71,9 @@ class Storage:
         for key in self._pictures(prefix=prefix):
             self.delete(key)
 
-    def delete_older(self, than: datetime) -> int:
-        """Delete every picture last written before `than`; how many. For a sweep now and then."""
-        old = self._pictures(before=than)
-        for key in old:
-            self.delete(key)
-        return len(old)
+    def older(self, than: datetime) -> list[str]:
+        """The keys of all pictures last written before `than`. For a look now and then."""
+        return self._pictures(before=than)
 
     def _is_ours(self, key: str) -> bool:
         # The second half is for a link that somebody planted in the directory.

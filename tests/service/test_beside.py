@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 
 import httpx
 import pytest
@@ -9,12 +10,12 @@ from prometheus_client import generate_latest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from latentry.contracts import JobStatus
+from latentry.contracts import JobStatus, StoredImage
 from latentry.doorbell import TASK, queue
-from latentry.errors import EngineError
-from latentry.jobs import Ledger, commands
+from latentry.errors import EngineError, FileNotFound, StorageUnavailable
+from latentry.jobs import JobRef, Ledger, commands
 from latentry.settings import Settings
-from latentry.storage import open_storage
+from latentry.storage import Storage, open_storage, owner_of
 from service.dispatch import Bell
 from service.gateway import Gateway
 from service.ledger import ImpatientLedger
@@ -47,6 +48,7 @@ async def test_many_orders_ring_one_bell_that_says_nothing_but_the_model(
         await client.get("/readyz")
     [bell] = rung
     assert bell["headers"]["task"] == TASK
+    assert bell["headers"]["expires"]
     assert "red circle" not in json.dumps(bell)
 
 
@@ -82,15 +84,52 @@ async def test_a_sweep_rings_for_a_line_that_waits_in_silence(gateway, worker, s
     assert len(bells(worker.ledger, settings)) == 1
 
 
-async def test_a_sweep_forgets_what_is_due_with_its_pictures(gateway, worker, settings) -> None:
-    job = new_job(ttl_ms=0)
-    worker.ledger.run(commands.create(job, max_queued=10))
+async def test_nobody_rings_where_nobody_hears(gateway, app, client, worker, settings) -> None:
+    worker.ledger.run(commands.heartbeat("fake", [], ttl_s=1))  # it has left
+    assert (await client.post("/v1/generations", json=ORDER)).status_code == 202
+    await gateway.sweeper.sweep()
+    await gateway.bell.close()
+    await app.state.gateway.bell.close()
+    assert bells(worker.ledger, settings) == []
+
+
+def finished(worker: FakeWorker, **fields: int) -> StoredImage:
+    """The picture of a job that has ended."""
+    worker.ledger.run(commands.create(new_job(**fields), max_queued=10))
     lease = worker.claim()
     image = worker.draw(lease)
     worker.settle(lease)
+    return image
+
+
+async def test_what_is_due_is_forgotten_with_its_pictures(gateway, worker, settings) -> None:
+    image = finished(worker, ttl_ms=0)
     await gateway.sweeper.sweep()
-    assert worker.ledger.run(commands.get(job.ref)) is None
+    assert (settings.data_dir / "images" / image.key).exists()  # a sweep waits for no storage
+    await gateway.retention.forget_due()
+    assert worker.ledger.run(commands.get(JobRef(*owner_of(image.key)))) is None
     assert not (settings.data_dir / "images" / image.key).exists()
+
+
+async def test_a_picture_that_cannot_be_removed_keeps_neither_sweeps_nor_others_waiting(
+    gateway, worker, settings
+) -> None:
+    stuck, free = finished(worker, ttl_ms=0), finished(worker, ttl_ms=0)
+
+    class Moody(Storage):
+        def delete_prefix(self, prefix: str) -> None:
+            if stuck.key.startswith(prefix):
+                raise StorageUnavailable
+            super().delete_prefix(prefix)
+
+    opened = open_storage(settings)
+    gateway.retention._storage = Moody(opened.store, opened.link, opened.root)
+    await gateway.sweeper.sweep()
+    with capture_logs() as logs:
+        await gateway.retention.forget_due()
+    assert [line["event"] for line in logs] == ["job.not_forgotten", "job.forgotten"]
+    assert worker.ledger.run(commands.get(JobRef(*owner_of(stuck.key))))
+    assert worker.ledger.run(commands.get(JobRef(*owner_of(free.key)))) is None
 
 
 async def test_the_sweeper_survives_an_outage(settings) -> None:
@@ -149,9 +188,15 @@ async def test_metrics_are_on_a_port_of_their_own(settings, client) -> None:
     await gateway.ledger.close()
 
 
-async def test_orphans_are_cleared_from_storage_now_and_then(settings, gateway, worker) -> None:
+async def test_old_pictures_go_once_their_job_is_gone(settings, gateway, worker) -> None:
+    kept = finished(worker)
     storage = open_storage(settings)
-    storage.put("default/gen_1/1-0.png", b"young")
-    gateway.sweeper._orphans_due = 0
-    await gateway.sweeper.sweep()
-    assert storage.get("default/gen_1/1-0.png") == b"young"
+    storage.put("default/gen_x1/1-0.png", b"young orphan")
+    storage.put("default/gen_x2/1-0.png", b"old orphan")
+    for key in (kept.key, "default/gen_x2/1-0.png"):
+        os.utime(settings.data_dir / "images" / key, (0, 0))
+    await gateway.retention.clear_orphans()
+    assert storage.get(kept.key)
+    assert storage.get("default/gen_x1/1-0.png")
+    with pytest.raises(FileNotFound):
+        storage.get("default/gen_x2/1-0.png")
