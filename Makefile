@@ -2,7 +2,7 @@
 PYTHON_BIN := .venv/bin
 READY := $(PYTHON_BIN)/.ready
 
-.PHONY: help setup run demo test check model clean
+.PHONY: help setup run demo test check bench model clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 8
@@ -23,6 +23,9 @@ check: $(READY) ## Lint, formatting, types, import rules
 	$(PYTHON_BIN)/ruff format --check
 	$(PYTHON_BIN)/mypy
 	$(PYTHON_BIN)/lint-imports
+
+bench: $(READY) ## Measure the whole service beside the stock pipeline
+	@$(PYTHON_BIN)/python -m benchmarks.service --out benchmarks/results/service.json
 
 model: $(READY) ## Train models/shapes again; goes on where it was stopped
 	@$(PYTHON_BIN)/python -m tools.train
