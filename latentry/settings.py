@@ -1,15 +1,26 @@
 """Typed settings from LATENTRY_* variables. A misspelt one stops the process with a sentence."""
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
+from latentry.contracts.requests import MODEL_ID
 from latentry.errors import ConfigurationError
 
 PREFIX = "LATENTRY_"
@@ -25,7 +36,7 @@ class Settings(BaseModel):
     Names end in their unit: `_s` seconds, `_bytes` bytes.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     # Where things are
     data_dir: Path = Field(Path(".latentry"), description="All local state lies under here.")
@@ -70,8 +81,9 @@ class Settings(BaseModel):
     queue_ttl_s: int = Field(
         3_600, ge=1, le=MAX_TTL_S, description="A job still waiting after this expires."
     )
-    lease_s: float = Field(6.0, gt=0, description="A worker silent this long has lost its jobs.")
-    heartbeat_s: float = Field(2.0, gt=0)
+    # Sweepers take half of it without a sweep for an outage, and they sweep every second.
+    lease_s: float = Field(6.0, ge=3, description="A worker silent this long has lost its jobs.")
+    heartbeat_s: float = Field(2.0, gt=0, validate_default=True)
 
     # The worker
     models: str = Field("shapes=models/shapes", description="`id=path` pairs, separated by commas.")
@@ -99,6 +111,38 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise ConfigurationError(_sentence(error)) from None
 
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr) -> SecretStr:
+        # Our own words: those of the parser would quote a password.
+        if not _is_redis_url(value.get_secret_value()):
+            raise ValueError("it must be redis://[[user]:password@]host[:port][/db], or rediss://")
+        return value
+
+    @field_validator("heartbeat_s")
+    @classmethod
+    def _beats_twice_per_lease(cls, value: float, info: ValidationInfo) -> float:
+        lease_s = info.data.get("lease_s", value * 2)  # absent where it was refused itself
+        if value * 2 > lease_s:
+            raise ValueError(f"it must be at most half of {PREFIX}LEASE_S, which is {lease_s:g}")
+        return value
+
+    @field_validator("models")
+    @classmethod
+    def _are_pairs(cls, value: str) -> str:
+        pairs = _pairs(value)
+        if not pairs:
+            raise ValueError("it must name a model, as id=path")
+        for name, path in pairs:
+            if not (re.fullmatch(MODEL_ID, name) and path):
+                raise ValueError(
+                    f"{name!r} does not begin an id=path pair; ids are 1 to 64 characters, "
+                    "a-z, 0-9, dots, dashes and underscores"
+                )
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("one id stands for two models")
+        return value
+
     def to_env(self) -> dict[str, str]:
         """The variables that differ from the defaults, for a child process."""
         changed = self.model_dump(exclude_defaults=True)
@@ -117,8 +161,7 @@ class Settings(BaseModel):
     @property
     def model_paths(self) -> dict[str, Path]:
         """Model ids and where their files lie."""
-        pairs = (item.partition("=") for item in self.models.split(",") if item.strip())
-        return {name.strip(): Path(path.strip()) for name, _, path in pairs}
+        return {name: Path(path) for name, path in _pairs(self.models)}
 
     def signing_secret(self) -> bytes:
         """The key of local file URLs: from the variable, or made once and kept in data_dir."""
@@ -136,8 +179,23 @@ class Settings(BaseModel):
         return path.read_bytes().strip()
 
 
+def _pairs(models: str) -> list[tuple[str, str]]:
+    cut = (item.partition("=") for item in models.split(",") if item.strip())
+    return [(name.strip(), path.strip()) for name, _, path in cut]
+
+
+def _is_redis_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        is_server = url.scheme in ("redis", "rediss") and bool(url.hostname) and url.port != 0
+    except ValueError:  # a port that is no number
+        return False
+    return is_server and re.fullmatch("/?[0-9]*", url.path) is not None
+
+
 def _dialable(host: str) -> str:
-    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"[{host}]" if ":" in host else host
 
 
 def _sentence(error: ValidationError) -> str:
@@ -148,4 +206,4 @@ def _sentence(error: ValidationError) -> str:
         near = get_close_matches(name, Settings.model_fields, n=1)
         hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
         return f"There is no setting {variable}{hint}"
-    return f"{variable} is not usable: {first['msg']}."
+    return f"{variable} is not usable: {first['msg'].removeprefix('Value error, ')}."

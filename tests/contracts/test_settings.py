@@ -36,6 +36,46 @@ def test_settings_survive_the_way_to_a_child_process() -> None:
     assert Settings.from_env(settings.to_env()) == settings
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("MODELS", "models/shapes", "'models/shapes' does not begin an id=path pair"),
+        ("MODELS", "a=x,b", "'b' does not begin"),
+        ("MODELS", "Shapes=x", "'Shapes' does not begin"),
+        ("MODELS", "shapes=", "'shapes' does not begin"),
+        ("MODELS", "a:b=x", "'a:b' does not begin"),
+        ("MODELS", " ,", "it must name a model"),
+        ("MODELS", "a=x,a=y", "one id stands for two models"),
+        ("REDIS_URL", "127.0.0.1:6379", "it must be redis://"),
+        ("REDIS_URL", "http://db", "it must be redis://"),
+        ("REDIS_URL", "redis://:hunter2#@db", "it must be redis://"),
+        ("REDIS_URL", "redis://db/main", "it must be redis://"),
+        ("REDIS_URL", "", "it must be redis://"),
+        ("LEASE_S", "2", "greater than or equal to 3"),
+        ("LEASE_S", "inf", "finite"),
+        ("LEASE_S", "3", "HEARTBEAT_S is not usable: it must be at most half of LATENTRY_LEASE_S"),
+        ("HEARTBEAT_S", "3.5", "it must be at most half of LATENTRY_LEASE_S, which is 6"),
+    ],
+)
+def test_what_would_break_later_is_refused_with_a_sentence(name, value, why) -> None:
+    with pytest.raises(ConfigurationError, match="is not usable") as caught:
+        Settings.from_env({f"LATENTRY_{name}": value})
+    assert why in caught.value.message
+    assert "hunter2" not in caught.value.message
+
+
+def test_models_may_be_several_and_their_paths_anything() -> None:
+    settings = Settings.from_env({"LATENTRY_MODELS": "a = x y, b.1_-=C:/p=q,"})
+    assert settings.model_paths == {"a": Path("x y"), "b.1_-": Path("C:/p=q")}
+
+
+@pytest.mark.parametrize(
+    ("host", "url"), [("::1", "http://[::1]:8000"), ("::", "http://[::1]:8000")]
+)
+def test_an_ipv6_address_stands_in_brackets(host: str, url: str) -> None:
+    assert Settings.from_env({"LATENTRY_HOST": host}).base_url == url
+
+
 def test_an_address_that_means_every_interface_is_not_told_to_clients() -> None:
     settings = Settings.from_env({"LATENTRY_HOST": "0.0.0.0"})
     assert settings.base_url == "http://127.0.0.1:8000"
