@@ -1,7 +1,6 @@
 """Everything one can ask of the ledger, as values: each function returns one atomic command."""
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,11 +16,11 @@ from latentry.jobs.records import (
     Line,
     NewJob,
     Swept,
+    event_order,
 )
 
 POISON_CRASHES = 3
 SWEEP_BATCH = 100
-_EVENT_ID = re.compile("[0-9]{1,19}-[0-9]{1,19}")
 
 
 # What the gateway asks
@@ -61,7 +60,7 @@ def create(job: NewJob, *, max_queued: int) -> Command[Accepted]:
 
 def get(ref: JobRef) -> Command[JobRecord | None]:
     """One job as it stands, or None."""
-    return Command("get", (str(ref),), lambda answer: JobRecord.read(*answer[0]))
+    return Command("get", (str(ref),), lambda answer: JobRecord.read(*answer))
 
 
 def page(tenant: str, *, below: int | None, limit: int) -> Command[list[JobRecord]]:
@@ -82,7 +81,7 @@ def forget(ref: JobRef) -> Command[bool]:
 
 def events(ref: JobRef, *, after: str = "") -> Command[list[LedgerEvent]]:
     """A job's durable events after an event id; all of them after one that cannot be ours."""
-    known = after if _EVENT_ID.fullmatch(after) else ""
+    known = after if event_order(after) > (0, 0) else ""
 
     def read(answer: Iterable[Any]) -> list[LedgerEvent]:
         return [_event(ref, id, dict(zip(row[::2], row[1::2], strict=True))) for id, row in answer]

@@ -1,6 +1,7 @@
 """What the ledger remembers: frozen records and how they come out of Redis."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -14,6 +15,8 @@ from latentry.contracts import (
     ResolvedRequest,
     StoredImage,
 )
+
+_EVENT_ID = re.compile("([0-9]{1,19})-([0-9]{1,19})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,12 @@ class LedgerEvent:
     id: str
     type: EventType
     data: dict[str, Any]
+
+
+def event_order(id: str) -> tuple[int, int]:
+    """Where an event id, `milliseconds-sequence`, stands; what is no event id stands before all."""
+    found = _EVENT_ID.fullmatch(id)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,3 +99,12 @@ local function holds(ref, fence)
   local held = redis.call('HMGET', key('job', ref), 'state', 'fence')
   return held[1] == 'running' and held[2] == fence
 end
+
+-- A job as readers get it: {ref, record, position in line or -1}; an empty record if there is none.
+local function as_it_stands(ref)
+  local record, position = redis.call('HGETALL', key('job', ref)), -1
+  if #record > 0 and field(ref, 'state') == 'queued' then
+    position = redis.call('ZRANK', key('line', field(ref, 'model')), ref) or -1
+  end
+  return { ref, record, position }
+end
