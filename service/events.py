@@ -15,6 +15,7 @@ import structlog
 
 from latentry.errors import LedgerUnavailable
 from latentry.jobs import AsyncLedger, Feed, JobRef, LedgerEvent, StepNews, commands
+from latentry.jobs.records import event_order
 
 log = structlog.get_logger()
 
@@ -109,7 +110,7 @@ class Newsroom:
                 if missed is None:
                     return
                 for event in missed:
-                    if _order(event.id) > _order(last):
+                    if event_order(event.id) > event_order(last):
                         last = event.id
                         yield event
                         if event.type.is_terminal:
@@ -167,9 +168,3 @@ class Newsroom:
 
     def _all(self) -> Iterator[Mailbox]:
         return (mailbox for group in self._mailboxes.values() for mailbox in group)
-
-
-def _order(id: str) -> tuple[int, int]:
-    # Stream ids are `milliseconds-sequence`.
-    milliseconds, _, sequence = id.partition("-")
-    return int(milliseconds or 0), int(sequence or 0)

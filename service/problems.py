@@ -136,6 +136,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def frameworks(request: Request, error: HTTPException) -> Response:
         status = error.status_code
+        if status < 400:  # no failure: a route's dependency knew the whole answer
+            return Response(None, status, error.headers)
         unusual = (f"http_{status}", f"{http.HTTPStatus(status).phrase}.")
         code, detail = _FRAMEWORKS.get(status, unusual)
         headers = {"Allow": _allowed(request)} if status == 405 else error.headers or {}

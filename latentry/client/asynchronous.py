@@ -114,12 +114,14 @@ class AsyncClient:
                 await response.aread()
                 following.broke(response)
                 return
+            following.opened(response)
             async for chunk in response.aiter_bytes():
                 for event in following.feed(chunk):
                     yield event
                 if following.ended:
                     return
-        raise cut_short(request)
+        if not following.ended:
+            raise cut_short(request)
 
     async def _call(self, call: calls.Call[T]) -> T:
         return await self._run(flows.answered(call, self._retries))

@@ -34,6 +34,10 @@ class Following:
         """The stream from where the last one broke off."""
         return calls.events(self.job_id, self.last_event_id, SILENCE_S)
 
+    def opened(self, response: httpx.Response) -> None:
+        """The service answers: with a stream, or that nothing follows what was seen already."""
+        self.ended = response.status_code == httpx.codes.NO_CONTENT
+
     def broke(self, outcome: Outcome) -> None:
         """The stream did not open, or did not last: pause, or raise if that was once too often."""
         self._parser = SseParser()

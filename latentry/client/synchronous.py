@@ -110,11 +110,13 @@ class Client:
                 response.read()
                 following.broke(response)
                 return
+            following.opened(response)
             for chunk in response.iter_bytes():
                 yield from following.feed(chunk)
                 if following.ended:
                     return
-        raise cut_short(request)
+        if not following.ended:
+            raise cut_short(request)
 
     def _call(self, call: calls.Call[T]) -> T:
         return self._run(flows.answered(call, self._retries))

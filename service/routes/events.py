@@ -1,17 +1,18 @@
 """A job's story as server-sent events."""
 
-import re
 from collections.abc import AsyncIterable
 from contextlib import aclosing
-from typing import Annotated, Final
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
 
 import structlog
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends, Header, HTTPException
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from latentry.contracts import Event
 from latentry.errors import Unavailable
 from latentry.jobs import JobRef, LedgerEvent, StepNews, commands
+from latentry.jobs.records import event_order
 from service import orders
 from service.auth import Asker
 from service.gateway import Gateway, Here
@@ -21,35 +22,52 @@ router = APIRouter(prefix="/v1/generations", tags=["generations"], responses=PRO
 
 log = structlog.get_logger()
 
-_EVENT_ID: Final = re.compile(r"[0-9]{1,18}-[0-9]{1,18}")
+_OVER: Final[dict[int | str, dict[str, Any]]] = {
+    204: {"description": "The job has ended, and nothing follows `Last-Event-ID`."}
+}
 
 
-async def _known(gateway: Here, caller: Asker, job_id: str) -> JobRef:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in whose story a client stands; at its beginning with an id that is not of it."""
+
+    ref: JobRef
+    after: str
+
+
+async def _place(
+    gateway: Here,
+    caller: Asker,
+    job_id: str,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> Place:
     # A dependency, because the answer is 200 already when the generator below begins.
     ref = orders.ref_of(caller, job_id)
-    await gateway.record(ref)
-    return ref
+    record = await gateway.record(ref)
+    story = await gateway.ledger.run(commands.events(ref))
+    last = story[-1].id if story else ""
+    seen = last_event_id or ""
+    after = seen if event_order(seen) <= event_order(last) else ""
+    if record.state.is_terminal and event_order(after) == event_order(last):
+        raise HTTPException(204)  # at an empty stream, browsers would come back for ever
+    return Place(ref, after)
 
 
-@router.get("/{job_id}/events", response_class=EventSourceResponse)
+@router.get("/{job_id}/events", response_class=EventSourceResponse, responses=_OVER)
 async def watch_generation(
-    gateway: Here,
-    ref: Annotated[JobRef, Depends(_known)],
-    last_event_id: Annotated[str | None, Header()] = None,
+    gateway: Here, place: Annotated[Place, Depends(_place)]
 ) -> AsyncIterable[ServerSentEvent]:
     """`queued`, `running`, `step` and `image` as they happen; the terminal event ends the stream.
 
     Durable events have an `id`; with `Last-Event-ID` the stream goes on after that one.
     """
-    after = last_event_id or ""
-    after = after if _EVENT_ID.fullmatch(after) else ""
-    async with aclosing(gateway.newsroom.story(ref, after=after)) as story:
+    async with aclosing(gateway.newsroom.story(place.ref, after=place.after)) as story:
         async for news in story:
             try:
                 event = await _event(gateway, news)
             except Unavailable as error:
                 # Too late for a status. The client comes back and goes on after what it has seen.
-                log.warning("events.interrupted", job=ref.id, code=error.code)
+                log.warning("events.interrupted", job=place.ref.id, code=error.code)
                 return
             yield ServerSentEvent(
                 event=event.type, id=event.id, raw_data=event.model_dump_json(exclude_none=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import httpx
 import pytest
 
 from latentry.client import ApiError, AsyncClient, Client, Unreachable
@@ -32,7 +33,7 @@ class Stub:
         self.last_event_ids.append(headers.get(b"last-event-id", b"").decode())
         script = self.scripts.pop(0)
         if not isinstance(script, list):
-            kind = script.headers["Content-Type"]
+            kind = script.headers.get("Content-Type", "")
             return await answer(send, script.status_code, kind, script.content)
         await answer(send, 200, "text/event-stream", more=True)
         for part in script:
@@ -82,6 +83,12 @@ def test_a_caller_may_resume_where_another_left_off(follow):
 def test_nothing_after_the_terminal_event_is_waited_for(follow):
     events, _ = follow([sse(DONE), sse(STEP), BreaksOff])
     assert events == [DONE]
+
+
+def test_a_service_that_has_nothing_more_to_tell_is_believed(follow):
+    events, stub = follow([sse(QUEUED)], httpx.Response(204))
+    assert events == [QUEUED]
+    assert stub.last_event_ids == ["", "1-0"]
 
 
 def test_kinds_of_events_of_a_newer_service_are_passed_over(follow):

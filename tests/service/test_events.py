@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from latentry.client import Client
 from latentry.client.sse import ServerSentEvent, SseParser
 from latentry.contracts import Event, EventType, Job, JobStatus, Progress
 from latentry.jobs import JobRef, Ledger, LedgerEvent, StepNews
@@ -82,11 +83,33 @@ def test_a_stream_goes_on_after_the_last_event_a_client_saw(http, worker: FakeWo
     path = f"/v1/generations/{job.id}/events"
     with http.stream("GET", path) as response:
         events = Watch(response).rest()
-    for seen in range(1, 5):
+    for seen in range(1, 4):
         headers = {"Last-Event-ID": events[seen - 1].id or ""}
         with http.stream("GET", path, headers=headers) as response:
             again = [event.id for event in Watch(response).rest()]
         assert again == [event.id for event in events[seen:]]
+
+
+def test_whoever_has_seen_the_end_is_told_not_to_come_back(http, worker: FakeWorker) -> None:
+    job = order(http)
+    worker.finish(worker.claim())
+    path = f"/v1/generations/{job.id}/events"
+    with http.stream("GET", path) as response:
+        end = Watch(response).rest()[-1]
+    answer = http.get(path, headers={"Last-Event-ID": end.id or ""})
+    assert (answer.status_code, answer.content) == (204, b"")
+    with Client(str(http.base_url)) as client:
+        assert list(client.events(job.id, last_event_id=end.id)) == []
+
+
+def test_an_event_id_from_the_future_does_not_hide_what_comes(http, worker: FakeWorker) -> None:
+    job = order(http)
+    future = {"Last-Event-ID": f"{10**18}-0"}
+    with http.stream("GET", f"/v1/generations/{job.id}/events", headers=future) as response:
+        watch = Watch(response)
+        assert watch.next()[1].type is EventType.QUEUED
+        worker.finish(worker.claim())
+        assert [event.type for event in watch.rest()] == ["running", "image", "succeeded"]
 
 
 @pytest.mark.parametrize("id", ["garbage", "9" * 40, "-", "1-1; DROP", "0-0"])
