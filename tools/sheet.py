@@ -42,7 +42,7 @@ PROMPTS = (
     "a black circle in the top left corner and a white heart at the bottom right, green background",
 )
 COLUMNS = 6
-CAPTION_PX = 34
+CAPTION_PX = 38
 
 
 def compose(pictures: list[Image.Image], prompts: tuple[str, ...]) -> Image.Image:
@@ -61,7 +61,7 @@ def compose(pictures: list[Image.Image], prompts: tuple[str, ...]) -> Image.Imag
     return sheet
 
 
-def wrap(text: str, width: int = 34) -> str:
+def wrap(text: str, width: int = 32) -> str:
     """Break a prompt into lines that fit below its picture."""
     lines = [""]
     for word in text.split():

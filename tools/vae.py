@@ -17,10 +17,12 @@ from tools.drawing import draw
 from tools.scenes import COLOURS, SHAPES, SIZES, Scene, Thing, sample_scene
 
 JOINT_STEPS = 3200  # encoder and decoder; afterwards the decoder alone, so the latents stay
-DECODER_STEPS = 1600
-FULL_STEPS = 150  # the last ones, on whole pictures of every size
+DECODER_STEPS = 1900
+FULL_STEPS = 100  # the last ones, on whole pictures of every size
 KL_WEIGHT = 3e-4
-LATENT_NOISE = 0.06  # of the latents' deviation: the decoder must forgive an imprecise UNet
+# Noise on the latents, as a share of their deviation: the decoder must forgive an imprecise UNet.
+JOINT_NOISE = 0.06
+DECODER_NOISE = 0.15
 JOINT_RATE = 2.5e-3
 DECODER_RATE = 1.5e-3
 
@@ -82,7 +84,8 @@ def loss_of(vae: AutoencoderKL, pictures: torch.Tensor) -> tuple[torch.Tensor, t
     with torch.set_grad_enabled(vae.quant_conv.weight.requires_grad):
         posterior = vae.encode(pictures).latent_dist
     latents = posterior.sample()
-    noise = torch.randn_like(latents) * (LATENT_NOISE * latents.detach().std())
+    share = JOINT_NOISE if latents.requires_grad else DECODER_NOISE
+    noise = torch.randn_like(latents) * (share * latents.detach().std())
     decoded = vae.decode(latents + noise).sample
     error = decoded - pictures
     flat = avg_pool2d(error, 8)
