@@ -43,7 +43,7 @@ def test_a_killed_workers_job_finishes_elsewhere_within_ten_seconds(stack: Stack
 def test_a_worker_told_to_stop_hands_its_job_back(stack: Stack) -> None:
     leaving = stack.start_worker()
     with Client(stack.url) as client:
-        job = client.submit("a red circle", num_inference_steps=100, n=8)
+        job = client.submit("a red circle", num_inference_steps=100, n=4)
         next(event for event in client.events(job.id) if event.type is EventType.STEP)
         assert leaving.stop() == 0
         assert client.get(job.id).status is JobStatus.QUEUED
