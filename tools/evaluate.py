@@ -155,7 +155,7 @@ def main() -> None:
         count = options.count if name in ("single", "pairs") else options.count // 5
         for width, height, pairs, guidance in rows if options.only in (None, name) else []:
             row = measure(pipeline, count, width, height, pairs=pairs, guidance=guidance)
-            setting = {"table": name, "size": f"{width}x{height}", "guidance": guidance}
+            setting = {"table": name, "format": f"{width}x{height}", "guidance": guidance}
             print(json.dumps({**setting, "n": count, **row}), flush=True)
     if options.only in (None, "negative"):
         for negative in ("", "red"):
