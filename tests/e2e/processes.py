@@ -104,10 +104,10 @@ class Stack:
         return process
 
     def start_worker(self) -> Process:
-        """One more worker; it counts once it is ready."""
-        before = self.workers()
+        """One more worker, ready and counted."""
         worker = self._start("worker")
-        until(lambda: self.workers() > before, what="the worker being ready")
+        until(lambda: "worker.ready" in worker.log.read_text(), what="the worker being ready")
+        until(self.workers, what="the worker being counted")
         return worker
 
     def is_ready(self) -> bool:
