@@ -1,15 +1,15 @@
 """The one Celery task: a bell that says "look"."""
 
 import threading
+from collections.abc import Callable
 
 from celery import Celery
 
 from latentry.doorbell import TASK
-from worker.drain import Drain
 from worker.vital import vital
 
 
-def register(app: Celery, drain: Drain) -> None:
+def register(app: Celery, drain: Callable[[], None]) -> None:
     """Give the app its task. There is one drain per process; later bells find it awake."""
     running = threading.Lock()
 
@@ -18,4 +18,4 @@ def register(app: Celery, drain: Drain) -> None:
         if not running.acquire(blocking=False):
             return
         # Celery would log an exception and go on, with nobody stepping and leases still renewed.
-        vital(drain.run)()
+        vital(drain)()
