@@ -36,6 +36,9 @@ class Endings:
                 await self._write(ref)
             except LedgerUnavailable:
                 log.warning("job.ended", job=ref.id)
+            except Exception:
+                # A record this version cannot read costs its own note, not all that follow.
+                log.exception("endings.broke", job=ref.id)
 
     async def _write(self, ref: JobRef) -> None:
         record = await self._ledger.run(commands.get(ref))
