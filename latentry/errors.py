@@ -8,6 +8,9 @@ LatentryError
 │   ├── UnsupportedSize
 │   ├── UnsupportedSampler
 │   ├── TooManySteps
+│   ├── InvalidPrompt
+│   ├── ClipSkipTooLarge
+│   ├── UnsupportedField
 │   ├── InvalidIdempotencyKey
 │   └── IdempotencyConflict
 ├── NotFound                    no such thing (for this caller)
@@ -90,6 +93,24 @@ class TooManySteps(InvalidRequest):
     """The model does not take this many steps."""
 
     code = "too_many_steps"
+
+
+class InvalidPrompt(InvalidRequest):
+    """The prompt gives some words a weight that makes no sense."""
+
+    code = "invalid_prompt"
+
+
+class ClipSkipTooLarge(InvalidRequest):
+    """The model's text encoder has not that many layers to skip."""
+
+    code = "clip_skip_too_large"
+
+
+class UnsupportedField(InvalidRequest):
+    """The model has no use for this field."""
+
+    code = "unsupported_field"
 
 
 class InvalidIdempotencyKey(InvalidRequest):

@@ -31,7 +31,7 @@ def choose(asked: str, entries: Sequence[Entry]) -> Entry:
 def resolve(request: GenerationRequest, card: ModelCard) -> ResolvedRequest:
     """The request with every blank filled, the seed included: a job run twice draws the same.
 
-    Raises UnsupportedSize, UnsupportedSampler, TooManySteps or InvalidRequest.
+    Raises InvalidRequest, or the one of its kinds that says what the model cannot do.
     """
     blanks = card.defaults.model_dump() | {"seed": secrets.randbelow(DRAWN_SEEDS)}
     said = request.model_dump(exclude_none=True)

@@ -23,6 +23,7 @@ def infotext(request: ResolvedRequest, seed: int) -> str:
         "Sampler": _A1111.get(request.sampler, request.sampler),
         "CFG scale": f"{request.guidance_scale:g}",
         "Seed": seed,
+        **({"Clip skip": request.clip_skip + 1} if request.clip_skip else {}),
         "Size": f"{request.width}x{request.height}",
         "Model": request.model,
         "Version": f"latentry {__version__}",

@@ -10,7 +10,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from latentry.cli.connect import HERE, ApiKey, Url, connect
 from latentry.client import Client, JobDidNotSucceed
 from latentry.client.fields import Fields
-from latentry.contracts import Determinism, Event, EventType, Job, JobStatus, OutputFormat
+from latentry.contracts import (
+    Determinism,
+    Event,
+    EventType,
+    Job,
+    JobStatus,
+    OutputFormat,
+    PromptSyntax,
+)
 
 FORMATS: Final = {
     ".png": OutputFormat.PNG,
@@ -28,6 +36,12 @@ def generate(
     ] = None,
     model: Annotated[str | None, typer.Option(help="One of `latentry models`.")] = None,
     negative_prompt: Annotated[str | None, typer.Option(help="What it should not show.")] = None,
+    prompt_syntax: Annotated[
+        PromptSyntax | None, typer.Option(help="plain: brackets and colons mean themselves.")
+    ] = None,
+    clip_skip: Annotated[
+        int | None, typer.Option(help="Text encoder layers to skip; 1 is A1111's Clip skip 2.")
+    ] = None,
     width: Annotated[int | None, typer.Option(help="Pixels.")] = None,
     height: Annotated[int | None, typer.Option(help="Pixels.")] = None,
     num_inference_steps: Annotated[
@@ -37,6 +51,15 @@ def generate(
         float | None, typer.Option("--guidance", "--guidance-scale", help="1 or less is off.")
     ] = None,
     sampler: Annotated[str | None, typer.Option(help="The noise-stepping method.")] = None,
+    original_size: Annotated[
+        tuple[int, int] | None, typer.Option(metavar="HEIGHT WIDTH", help="SDXL: as if scaled.")
+    ] = None,
+    crops_coords_top_left: Annotated[
+        tuple[int, int] | None, typer.Option(metavar="TOP LEFT", help="SDXL: as if cropped.")
+    ] = None,
+    target_size: Annotated[
+        tuple[int, int] | None, typer.Option(metavar="HEIGHT WIDTH", help="SDXL: as if for it.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Repeats a picture; else drawn.")] = None,
     n: Annotated[int | None, typer.Option("-n", "--n", help="How many pictures.")] = None,
     output_format: Annotated[
@@ -55,11 +78,16 @@ def generate(
     given = {
         "model": model,
         "negative_prompt": negative_prompt,
+        "prompt_syntax": prompt_syntax,
+        "clip_skip": clip_skip,
         "width": width,
         "height": height,
         "num_inference_steps": num_inference_steps,
         "guidance_scale": guidance_scale,
         "sampler": sampler,
+        "original_size": original_size,
+        "crops_coords_top_left": crops_coords_top_left,
+        "target_size": target_size,
         "seed": seed,
         "n": n,
         "output_format": output_format or _format_of(output),

@@ -4,7 +4,7 @@ from typing import TypedDict
 
 from pydantic import ValidationError
 
-from latentry.contracts import Determinism, GenerationRequest, OutputFormat, Sampler
+from latentry.contracts import Determinism, GenerationRequest, OutputFormat, PromptSyntax, Sampler
 from latentry.errors import InvalidRequest
 
 
@@ -13,11 +13,16 @@ class Fields(TypedDict, total=False):
 
     model: str | None
     negative_prompt: str
+    prompt_syntax: PromptSyntax | str
+    clip_skip: int | None
     width: int | None
     height: int | None
     num_inference_steps: int | None
     guidance_scale: float | None
     sampler: Sampler | str | None
+    original_size: tuple[int, int] | None
+    crops_coords_top_left: tuple[int, int] | None
+    target_size: tuple[int, int] | None
     seed: int | None
     n: int
     output_format: OutputFormat | str

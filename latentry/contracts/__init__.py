@@ -8,6 +8,7 @@ from latentry.contracts.problems import FieldError, Problem
 from latentry.contracts.requests import (
     Determinism,
     GenerationRequest,
+    PromptSyntax,
     ResolvedRequest,
     Sampler,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "OutputFormat",
     "Problem",
     "Progress",
+    "PromptSyntax",
     "ResolvedRequest",
     "Sampler",
     "StoredImage",

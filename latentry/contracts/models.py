@@ -15,6 +15,11 @@ class Limits(Told):
     max_side: int
     size_step: int = 8
     max_steps: int = 150
+    max_clip_skip: int = 0
+    size_conditioning: bool = Field(
+        False,
+        description="Takes original_size, crops_coords_top_left, target_size, as SDXL does.",
+    )
 
 
 class Defaults(Told):

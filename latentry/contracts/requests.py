@@ -13,6 +13,10 @@ MAX_IMAGES: Final = 8
 MAX_SIDE_PX: Final = 4_096
 MAX_STEPS: Final = 1_000
 MAX_GUIDANCE: Final = 50.0
+# CLIP ViT-L, the smallest text encoder of the published models, has this many layers.
+MAX_CLIP_SKIP: Final = 12
+# Of a picture that a model was trained on, and so may be told of.
+MAX_EXTENT_PX: Final = 16_384
 # The largest integer that survives every JSON reader (JavaScript's are doubles).
 MAX_SEED: Final = 2**53 - 1
 MODEL_ID: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -73,6 +77,13 @@ class Determinism(StrEnum):
     STRICT = "strict"
 
 
+class PromptSyntax(StrEnum):
+    """`weighted`: AUTOMATIC1111's `(word:1.3)`, `[word]` and `BREAK`. `plain`: as it stands."""
+
+    WEIGHTED = "weighted"
+    PLAIN = "plain"
+
+
 def _by_alias(value: Any) -> Any:
     return SAMPLER_ALIASES.get(value, value) if isinstance(value, str) else value
 
@@ -85,6 +96,11 @@ Steps = Annotated[int, Field(strict=True, ge=1, le=MAX_STEPS)]
 Guidance = Annotated[float, Field(strict=True, ge=0, le=MAX_GUIDANCE)]
 Seed = Annotated[int, Field(strict=True, ge=0, le=MAX_SEED)]
 Count = Annotated[int, Field(strict=True, ge=1, le=MAX_IMAGES)]
+ClipSkip = Annotated[int, Field(strict=True, ge=1, le=MAX_CLIP_SKIP)]
+_Extent = Annotated[int, Field(strict=True, ge=1, le=MAX_EXTENT_PX)]
+_Offset = Annotated[int, Field(strict=True, ge=0, le=MAX_EXTENT_PX)]
+HeightWidth = tuple[_Extent, _Extent]
+TopLeft = tuple[_Offset, _Offset]
 SamplerId = Annotated[Sampler, BeforeValidator(_by_alias)]
 Metadata = Annotated[
     dict[
@@ -101,6 +117,16 @@ class GenerationRequest(Asked):
     model: ModelId | None = Field(None, description="Model id; the service's default if left out.")
     prompt: Prompt = Field(description="What the picture should show.")
     negative_prompt: Prompt = Field("", description="What it should not show.")
+    prompt_syntax: PromptSyntax = Field(
+        PromptSyntax.WEIGHTED,
+        description="`weighted` reads both prompts as AUTOMATIC1111 does: (word:1.3), [word], "
+        "BREAK; `plain` takes every character as it stands.",
+    )
+    clip_skip: ClipSkip | None = Field(
+        None,
+        description="Text encoder layers to skip at the end, as in diffusers: 1 is the layer "
+        'before the last, which AUTOMATIC1111 calls "Clip skip 2".',
+    )
     width: Side | None = Field(None, description="Pixels; the model's native width if left out.")
     height: Side | None = Field(None, description="Pixels; the model's native height if left out.")
     num_inference_steps: Steps | None = Field(None, description="Denoising steps.")
@@ -108,6 +134,16 @@ class GenerationRequest(Asked):
         None, description="Classifier-free guidance; 1 or less switches it off."
     )
     sampler: SamplerId | None = Field(None, description="The noise-stepping method.")
+    original_size: HeightWidth | None = Field(
+        None,
+        description="SDXL: [height, width] to draw as if scaled from; the picture's if left out.",
+    )
+    crops_coords_top_left: TopLeft | None = Field(
+        None, description="SDXL: [top, left] to draw as if cropped at; [0, 0] if left out."
+    )
+    target_size: HeightWidth | None = Field(
+        None, description="SDXL: [height, width] to draw as if for; the picture's if left out."
+    )
     seed: Seed | None = Field(None, description="Seed of the first image; drawn if left out.")
     n: Count = Field(1, description="Images; they get the seeds seed, seed + 1, …")
     output_format: OutputFormat = OutputFormat.PNG
@@ -123,11 +159,16 @@ class ResolvedRequest(Told):
     model: ModelId
     prompt: str
     negative_prompt: str = ""
+    prompt_syntax: PromptSyntax = PromptSyntax.WEIGHTED
+    clip_skip: int | None = None
     width: int
     height: int
     num_inference_steps: int
     guidance_scale: float
     sampler: Sampler
+    original_size: tuple[int, int] | None = None
+    crops_coords_top_left: tuple[int, int] | None = None
+    target_size: tuple[int, int] | None = None
     seed: int
     n: int = 1
     output_format: OutputFormat = OutputFormat.PNG

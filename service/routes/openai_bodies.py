@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from latentry.contracts import Determinism, OutputFormat
-from latentry.contracts.requests import Count, Guidance, Prompt, SamplerId, Seed, Steps
+from latentry.contracts import Determinism, OutputFormat, PromptSyntax
+from latentry.contracts.requests import ClipSkip, Count, Guidance, Prompt, SamplerId, Seed, Steps
 
 
 class ImagesRequest(BaseModel):
@@ -22,6 +22,9 @@ class ImagesRequest(BaseModel):
     stream: bool | None = None
     user: str | None = Field(None, max_length=512)
     negative_prompt: Prompt | None = None
+    # OpenAI's users do not expect that brackets mean more than brackets.
+    prompt_syntax: PromptSyntax = PromptSyntax.PLAIN
+    clip_skip: ClipSkip | None = None
     num_inference_steps: Steps | None = None
     guidance_scale: Guidance | None = None
     seed: Seed | None = None

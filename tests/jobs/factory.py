@@ -47,7 +47,7 @@ def image(index: int = 0, *, key: str = "k.png") -> StoredImage:
 def card(model: str = "shapes") -> ModelCard:
     return ModelCard(
         id=model,
-        limits=Limits(min_side=96, max_side=192, size_step=32, max_steps=100),
+        limits=Limits(min_side=96, max_side=192, size_step=32, max_steps=100, max_clip_skip=2),
         defaults=Defaults(
             width=128, height=128, num_inference_steps=25, guidance_scale=3.0, sampler=Sampler.DDIM
         ),

@@ -131,6 +131,10 @@ async def test_a_prompt_is_never_in_an_answer_that_refuses_it(client, worker) ->
         ({"height": 104}, "unsupported_size", "steps of 32"),
         ({"sampler": "lcm"}, "unsupported_sampler", "ddim, euler"),
         ({"num_inference_steps": 101}, "too_many_steps", "100"),
+        ({"prompt": "(a frog:11)"}, "invalid_prompt", "prompt_syntax"),
+        ({"negative_prompt": "(" * 25 + "blur"}, "invalid_prompt", "beyond 10"),
+        ({"clip_skip": 3}, "clip_skip_too_large", "at most 2"),
+        ({"original_size": [512, 512]}, "unsupported_field", "SDXL"),
         ({"seed": 2**53 - 1, "n": 2}, "invalid_request", "at most"),
     ],
 )
