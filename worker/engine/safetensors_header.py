@@ -1,0 +1,120 @@
+"""The header of a safetensors file, vetted by our own limits before anything trusts it.
+
+The format: eight bytes with the header's length, the header as JSON, then the tensors' bytes one
+after another. https://github.com/huggingface/safetensors, "Format".
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+from typing import Any, BinaryIO, Final
+
+# SDXL in one file has a header of 0.4 MB.
+MAX_HEADER_BYTES: Final = 8 * 1024**2
+MAX_RANK: Final = 8
+_LENGTH_BYTES: Final = 8
+
+DTYPE_BYTES: Final = {
+    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1,
+    "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One tensor: its type, its shape, and its bytes from `begin` to `end` of the whole file."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+    @property
+    def count(self) -> int:
+        """How many numbers it has."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file holds: tensors by name, and words about them."""
+
+    tensors: dict[str, Entry]
+    metadata: dict[str, str]
+
+
+def read_header(file: BinaryIO, *, max_bytes: int = MAX_HEADER_BYTES) -> Header:
+    """Read and vet a header. Raises ValueError with a sentence.
+
+    What it returns describes the file completely: every byte after the header belongs to exactly
+    one tensor, and every tensor has exactly the bytes that its shape and type need.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+    begin = _LENGTH_BYTES + length
+    if size < _LENGTH_BYTES or begin > size:
+        raise ValueError("It is no safetensors file, or it was cut short in its header.")
+    if length > max_bytes:
+        raise ValueError(f"Its header has {length} bytes; {max_bytes} are allowed.")
+    header = _parse(file.read(length))
+    metadata = header.pop("__metadata__", {})
+    if not _is_object_of_strings(metadata):
+        raise ValueError("Its metadata are not words by name.")
+    tensors = {name: _entry(name, told, begin) for name, told in header.items()}
+    _check_places(tensors.values(), begin, size)
+    return Header(tensors, metadata)
+
+
+def _parse(raw: bytes) -> dict[str, Any]:
+    try:
+        header = json.loads(raw.decode(), object_pairs_hook=_unique)
+    except (UnicodeDecodeError, RecursionError, json.JSONDecodeError) as error:
+        raise ValueError(f"Its header is not JSON ({type(error).__name__}).") from error
+    if not isinstance(header, dict):
+        raise ValueError("Its header is not a JSON object.")
+    return header
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("Its header has a name twice.")
+    return found
+
+
+def _entry(name: str, told: Any, data_begin: int) -> Entry:
+    if not (isinstance(told, dict) and told.keys() == {"dtype", "shape", "data_offsets"}):
+        raise ValueError(f"Its tensor {name!r} is not told by type, shape and place.")
+    dtype, shape, offsets = told["dtype"], told["shape"], told["data_offsets"]
+    if not (isinstance(dtype, str) and dtype in DTYPE_BYTES):
+        raise ValueError(f"Its tensor {name!r} has an unknown type.")
+    if not (_are_counts(shape) and len(shape) <= MAX_RANK):
+        raise ValueError(f"Its tensor {name!r} has no shape.")
+    if not (_are_counts(offsets) and len(offsets) == 2):
+        raise ValueError(f"Its tensor {name!r} has no place.")
+    begin, end = offsets
+    if end - begin != prod(shape) * DTYPE_BYTES[dtype]:
+        raise ValueError(f"Its tensor {name!r} has other bytes than its shape needs.")
+    return Entry(dtype, tuple(shape), data_begin + begin, data_begin + end)
+
+
+def _check_places(entries: Iterable[Entry], begin: int, size: int) -> None:
+    places = sorted((entry.begin, entry.end) for entry in entries)
+    edges = [(begin, begin), *places, (size, size)]
+    for (_, end), (next_begin, _) in pairwise(edges):
+        if next_begin < end:
+            raise ValueError("Its tensors overlap, or the file was cut short.")
+        if next_begin > end:
+            raise ValueError("It holds bytes that belong to no tensor.")
+
+
+def _are_counts(value: Any) -> bool:
+    return isinstance(value, list) and all(type(n) is int and n >= 0 for n in value)
+
+
+def _is_object_of_strings(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(word, str) for word in value.values())
