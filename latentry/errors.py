@@ -7,6 +7,7 @@ LatentryError
 │   ├── UnsupportedMediaType
 │   ├── UnsupportedSize
 │   ├── UnsupportedSampler
+│   ├── UnsupportedSpacing
 │   ├── TooManySteps
 │   ├── InvalidPrompt
 │   ├── ClipSkipTooLarge
@@ -87,6 +88,12 @@ class UnsupportedSampler(InvalidRequest):
     """The model does not offer this sampler."""
 
     code = "unsupported_sampler"
+
+
+class UnsupportedSpacing(InvalidRequest):
+    """The sampler cannot space its noise levels this way."""
+
+    code = "unsupported_spacing"
 
 
 class TooManySteps(InvalidRequest):

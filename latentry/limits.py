@@ -3,7 +3,7 @@
 from typing import Final
 
 from latentry.contracts import ModelCard, ResolvedRequest
-from latentry.contracts.requests import SAMPLER_STEPS
+from latentry.contracts.samplers import SAMPLER_SPACINGS, SAMPLER_STEPS
 from latentry.errors import (
     ClipSkipTooLarge,
     InvalidPrompt,
@@ -11,6 +11,7 @@ from latentry.errors import (
     UnsupportedField,
     UnsupportedSampler,
     UnsupportedSize,
+    UnsupportedSpacing,
 )
 from latentry.prompts import MAX_WEIGHT, is_bounded
 
@@ -26,6 +27,9 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
     if request.sampler not in card.samplers:
         why = f"{card.id} offers {', '.join(card.samplers)}."
         raise UnsupportedSampler(why, fields={"/sampler": why})
+    if request.spacing not in (spacings := SAMPLER_SPACINGS[request.sampler]):
+        why = f"The sampler {request.sampler} has the spacings {', '.join(spacings)}."
+        raise UnsupportedSpacing(why, fields={"/spacing": why})
     _check_steps(card, request)
     _check_prompts(request)
     _check_conditions(card, request)

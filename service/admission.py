@@ -4,8 +4,9 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
-from latentry.contracts import GenerationRequest, ModelCard, ResolvedRequest
+from latentry.contracts import GenerationRequest, ModelCard, ResolvedRequest, Spacing
 from latentry.contracts.requests import MAX_SEED
+from latentry.contracts.samplers import SAMPLER_SPACINGS
 from latentry.errors import InvalidRequest, NoModel, UnknownModel
 from latentry.limits import refuse_unsupported
 from service.catalogue import Entry
@@ -35,6 +36,8 @@ def resolve(request: GenerationRequest, card: ModelCard) -> ResolvedRequest:
     """
     blanks = card.defaults.model_dump() | {"seed": secrets.randbelow(DRAWN_SEEDS)}
     said = request.model_dump(exclude_none=True)
+    if blanks["spacing"] not in SAMPLER_SPACINGS[request.sampler or card.defaults.sampler]:
+        blanks["spacing"] = Spacing.DEFAULT
     resolved = ResolvedRequest.model_validate(blanks | said | {"model": card.id})
     refuse_unsupported(card, resolved)
     if resolved.seed + resolved.n - 1 > MAX_SEED:

@@ -28,6 +28,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.UnsupportedMediaType: 415,
     errors.UnsupportedSize: 422,
     errors.UnsupportedSampler: 422,
+    errors.UnsupportedSpacing: 422,
     errors.TooManySteps: 422,
     errors.InvalidPrompt: 422,
     errors.ClipSkipTooLarge: 422,

@@ -5,12 +5,15 @@ from typing import Final
 from PIL import Image
 
 from latentry import __version__
-from latentry.contracts import ResolvedRequest, Sampler
-from latentry.contracts.requests import SAMPLER_ALIASES
+from latentry.contracts import ResolvedRequest, Sampler, Spacing
+from latentry.contracts.samplers import SAMPLER_ALIASES, SPACING_ALIASES
 
 # What AUTOMATIC1111, and so every reader of its convention, calls the samplers.
 _A1111: Final[dict[Sampler, str]] = {
     sampler: name for name, sampler in SAMPLER_ALIASES.items() if not name.endswith("Scheduler")
+}
+_SCHEDULE_TYPES: Final[dict[Spacing, str]] = {
+    spacing: label for label, spacing in SPACING_ALIASES.items()
 }
 _EXIF_IFD: Final = 0x8769
 _USER_COMMENT: Final = 0x9286
@@ -21,15 +24,17 @@ def infotext(request: ResolvedRequest, seed: int) -> str:
     settings = {
         "Steps": request.num_inference_steps,
         "Sampler": _A1111.get(request.sampler, request.sampler),
+        "Schedule type": _SCHEDULE_TYPES.get(request.spacing),
         "CFG scale": f"{request.guidance_scale:g}",
+        "CFG rescale": f"{rescale:g}" if (rescale := request.guidance_rescale) else None,
         "Seed": seed,
-        **({"Clip skip": request.clip_skip + 1} if request.clip_skip else {}),
+        "Clip skip": request.clip_skip + 1 if request.clip_skip else None,
         "Size": f"{request.width}x{request.height}",
         "Model": request.model,
         "Version": f"latentry {__version__}",
     }
     negative = [f"Negative prompt: {request.negative_prompt}"] if request.negative_prompt else []
-    line = ", ".join(f"{name}: {value}" for name, value in settings.items())
+    line = ", ".join(f"{name}: {value}" for name, value in settings.items() if value is not None)
     return "\n".join([request.prompt, *negative, line])
 
 

@@ -50,7 +50,13 @@ def generate(
     guidance_scale: Annotated[
         float | None, typer.Option("--guidance", "--guidance-scale", help="1 or less is off.")
     ] = None,
+    guidance_rescale: Annotated[
+        float | None, typer.Option(help="0 to 1: how far to take back guidance's contrast.")
+    ] = None,
     sampler: Annotated[str | None, typer.Option(help="The noise-stepping method.")] = None,
+    spacing: Annotated[
+        str | None, typer.Option(help="Of its noise levels: karras, exponential, …")
+    ] = None,
     original_size: Annotated[
         tuple[int, int] | None, typer.Option(metavar="HEIGHT WIDTH", help="SDXL: as if scaled.")
     ] = None,
@@ -84,7 +90,9 @@ def generate(
         "height": height,
         "num_inference_steps": num_inference_steps,
         "guidance_scale": guidance_scale,
+        "guidance_rescale": guidance_rescale,
         "sampler": sampler,
+        "spacing": spacing,
         "original_size": original_size,
         "crops_coords_top_left": crops_coords_top_left,
         "target_size": target_size,

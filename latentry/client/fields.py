@@ -4,7 +4,14 @@ from typing import TypedDict
 
 from pydantic import ValidationError
 
-from latentry.contracts import Determinism, GenerationRequest, OutputFormat, PromptSyntax, Sampler
+from latentry.contracts import (
+    Determinism,
+    GenerationRequest,
+    OutputFormat,
+    PromptSyntax,
+    Sampler,
+    Spacing,
+)
 from latentry.errors import InvalidRequest
 
 
@@ -19,7 +26,9 @@ class Fields(TypedDict, total=False):
     height: int | None
     num_inference_steps: int | None
     guidance_scale: float | None
+    guidance_rescale: float
     sampler: Sampler | str | None
+    spacing: Spacing | str | None
     original_size: tuple[int, int] | None
     crops_coords_top_left: tuple[int, int] | None
     target_size: tuple[int, int] | None

@@ -10,8 +10,8 @@ from latentry.contracts.requests import (
     GenerationRequest,
     PromptSyntax,
     ResolvedRequest,
-    Sampler,
 )
+from latentry.contracts.samplers import Sampler, Spacing
 
 __all__ = [
     "Defaults",
@@ -37,5 +37,6 @@ __all__ = [
     "PromptSyntax",
     "ResolvedRequest",
     "Sampler",
+    "Spacing",
     "StoredImage",
 ]

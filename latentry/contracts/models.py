@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from latentry.contracts.requests import ModelId, Sampler
+from latentry.contracts.requests import ModelId
+from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.wire import Told
 
 
@@ -30,6 +31,9 @@ class Defaults(Told):
     num_inference_steps: int
     guidance_scale: float
     sampler: Sampler
+    spacing: Spacing = Field(
+        Spacing.DEFAULT, description="Where the sampler has it; else it is `default`."
+    )
 
 
 class ModelCard(Told):

@@ -1,11 +1,20 @@
 """What a client asks for, and the same with every blank filled in."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from latentry.contracts.images import OutputFormat
+from latentry.contracts.samplers import (
+    JOINED_ALIASES,
+    SAMPLER_ALIASES,
+    SPACING_ALIASES,
+    Sampler,
+    Spacing,
+)
 from latentry.contracts.wire import Asked, Told
 
 MAX_PROMPT_CHARS: Final = 8_000
@@ -22,54 +31,6 @@ MAX_SEED: Final = 2**53 - 1
 MODEL_ID: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
 
-class Sampler(StrEnum):
-    """The noise-stepping methods (diffusers calls them schedulers)."""
-
-    DDIM = "ddim"
-    DDPM = "ddpm"
-    PNDM = "pndm"
-    EULER = "euler"
-    EULER_A = "euler_a"
-    HEUN = "heun"
-    DPMPP_2M = "dpmpp_2m"
-    DPMPP_2M_SDE = "dpmpp_2m_sde"
-    DPMPP_SDE = "dpmpp_sde"
-    DPM2 = "dpm2"
-    UNIPC = "unipc"
-    LCM = "lcm"
-
-
-# The most steps of those that cannot take any number: LCM models are distilled from 50.
-SAMPLER_STEPS: Final[dict[Sampler, int]] = {Sampler.LCM: 50}
-
-# What diffusers and AUTOMATIC1111 call them.
-SAMPLER_ALIASES: Final[dict[str, Sampler]] = {
-    "DDIMScheduler": Sampler.DDIM,
-    "DDIM": Sampler.DDIM,
-    "DDPMScheduler": Sampler.DDPM,
-    "DDPM": Sampler.DDPM,
-    "PNDMScheduler": Sampler.PNDM,
-    "PLMS": Sampler.PNDM,
-    "EulerDiscreteScheduler": Sampler.EULER,
-    "Euler": Sampler.EULER,
-    "EulerAncestralDiscreteScheduler": Sampler.EULER_A,
-    "Euler a": Sampler.EULER_A,
-    "HeunDiscreteScheduler": Sampler.HEUN,
-    "Heun": Sampler.HEUN,
-    "DPMSolverMultistepScheduler": Sampler.DPMPP_2M,
-    "DPM++ 2M": Sampler.DPMPP_2M,
-    "DPM++ 2M SDE": Sampler.DPMPP_2M_SDE,
-    "DPMSolverSinglestepScheduler": Sampler.DPMPP_SDE,
-    "DPM++ SDE": Sampler.DPMPP_SDE,
-    "KDPM2DiscreteScheduler": Sampler.DPM2,
-    "DPM2": Sampler.DPM2,
-    "UniPCMultistepScheduler": Sampler.UNIPC,
-    "UniPC": Sampler.UNIPC,
-    "LCMScheduler": Sampler.LCM,
-    "LCM": Sampler.LCM,
-}
-
-
 class Determinism(StrEnum):
     """`strict`: identical pixels whatever else is in the batch. `fast`: any batch shape will do."""
 
@@ -84,8 +45,8 @@ class PromptSyntax(StrEnum):
     PLAIN = "plain"
 
 
-def _by_alias(value: Any) -> Any:
-    return SAMPLER_ALIASES.get(value, value) if isinstance(value, str) else value
+def _by_alias(aliases: Mapping[str, StrEnum]) -> BeforeValidator:
+    return BeforeValidator(lambda said: aliases.get(said, said) if isinstance(said, str) else said)
 
 
 # A NUL would end the PNG text chunk that carries the prompt.
@@ -101,7 +62,9 @@ _Extent = Annotated[int, Field(strict=True, ge=1, le=MAX_EXTENT_PX)]
 _Offset = Annotated[int, Field(strict=True, ge=0, le=MAX_EXTENT_PX)]
 HeightWidth = tuple[_Extent, _Extent]
 TopLeft = tuple[_Offset, _Offset]
-SamplerId = Annotated[Sampler, BeforeValidator(_by_alias)]
+Rescale = Annotated[float, Field(strict=True, ge=0, le=1)]
+SamplerId = Annotated[Sampler, _by_alias(SAMPLER_ALIASES)]
+SpacingId = Annotated[Spacing, _by_alias(SPACING_ALIASES)]
 Metadata = Annotated[
     dict[
         Annotated[str, StringConstraints(min_length=1, max_length=64)],
@@ -133,7 +96,16 @@ class GenerationRequest(Asked):
     guidance_scale: Guidance | None = Field(
         None, description="Classifier-free guidance; 1 or less switches it off."
     )
+    guidance_rescale: Rescale = Field(
+        0.0,
+        description="How far guidance is scaled back to the contrast it had: 0 is not, 1 is all.",
+    )
     sampler: SamplerId | None = Field(None, description="The noise-stepping method.")
+    spacing: SpacingId | None = Field(
+        None,
+        description="How the sampler's noise levels are spaced; the model's default, where the "
+        "sampler has it, if left out.",
+    )
     original_size: HeightWidth | None = Field(
         None,
         description="SDXL: [height, width] to draw as if scaled from; the picture's if left out.",
@@ -152,6 +124,20 @@ class GenerationRequest(Asked):
         default_factory=dict, description="Your own labels, returned as given."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _two_in_one(cls, said: Any) -> Any:
+        """A name for sampler and spacing at once, such as `DPM++ 2M Karras`, as the two."""
+        name = said.get("sampler") if isinstance(said, dict) else None
+        if not isinstance(name, str) or name not in JOINED_ALIASES:
+            return said
+        sampler, spacing = JOINED_ALIASES[name]
+        if said.get("spacing") not in (None, spacing):
+            raise PydanticCustomError(
+                "contradiction", "The sampler's name says one spacing, and spacing another."
+            )
+        return said | {"sampler": sampler, "spacing": spacing}
+
 
 class ResolvedRequest(Told):
     """A request with every blank filled: what a worker runs, and what repeats the pictures."""
@@ -165,7 +151,9 @@ class ResolvedRequest(Told):
     height: int
     num_inference_steps: int
     guidance_scale: float
+    guidance_rescale: float = 0.0
     sampler: Sampler
+    spacing: Spacing = Spacing.DEFAULT
     original_size: tuple[int, int] | None = None
     crops_coords_top_left: tuple[int, int] | None = None
     target_size: tuple[int, int] | None = None

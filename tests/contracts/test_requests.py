@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from latentry.contracts import GenerationRequest, Sampler
-from latentry.contracts.requests import MAX_PROMPT_CHARS, MAX_SEED, SAMPLER_ALIASES
+from latentry.contracts.requests import MAX_PROMPT_CHARS, MAX_SEED
+from latentry.contracts.samplers import JOINED_ALIASES, SAMPLER_ALIASES, Spacing
 from latentry.contracts.wire import Asked
 
 
@@ -21,6 +22,24 @@ def test_a_prompt_is_all_it_takes() -> None:
 @pytest.mark.parametrize(("alias", "sampler"), SAMPLER_ALIASES.items())
 def test_the_names_other_programs_use_mean_our_samplers(alias: str, sampler: Sampler) -> None:
     assert parse(sampler=alias).sampler is sampler
+
+
+@pytest.mark.parametrize(("alias", "both"), JOINED_ALIASES.items())
+def test_a_name_for_sampler_and_spacing_at_once_means_both(alias: str, both: tuple) -> None:
+    asked = parse(sampler=alias)
+    assert (asked.sampler, asked.spacing) == both
+    assert parse(sampler=alias, spacing=both[1]) == asked
+
+
+def test_the_joined_names_that_everybody_uses_are_known() -> None:
+    assert JOINED_ALIASES["DPM++ 2M Karras"] == (Sampler.DPMPP_2M, Spacing.KARRAS)
+    assert JOINED_ALIASES["DPM++ 2M SDE Exponential"] == (Sampler.DPMPP_2M_SDE, "exponential")
+    assert parse(sampler="UniPC", spacing="SGM Uniform").spacing is Spacing.SGM_UNIFORM
+
+
+def test_a_joined_name_that_contradicts_the_spacing_is_refused() -> None:
+    with pytest.raises(ValidationError, match="says one spacing, and spacing another"):
+        parse(sampler="DPM++ 2M Karras", spacing="beta")
 
 
 @pytest.mark.parametrize(
@@ -46,6 +65,12 @@ def test_the_names_other_programs_use_mean_our_samplers(alias: str, sampler: Sam
         {"n": 9},
         {"sampler": "Euler Z"},
         {"sampler": 3},
+        {"sampler": "LCM Karras"},
+        {"spacing": "polyexponential"},
+        {"spacing": 3},
+        {"guidance_rescale": 1.01},
+        {"guidance_rescale": -0.1},
+        {"guidance_rescale": None},
         {"output_format": "gif"},
         {"determinism": "maybe"},
         {"prompt_syntax": "natural"},

@@ -4,7 +4,7 @@ import itertools
 
 from latentry.contracts import ModelCard, ResolvedRequest, StoredImage
 from latentry.contracts.models import Defaults, Limits
-from latentry.contracts.requests import Sampler
+from latentry.contracts.samplers import Sampler
 from latentry.jobs import JobRef, NewJob
 
 _numbers = itertools.count()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latentry import __version__
-from latentry.contracts import GenerationRequest, OutputFormat, ResolvedRequest, Sampler
+from latentry.contracts import GenerationRequest, OutputFormat, ResolvedRequest, Sampler, Spacing
 from latentry.contracts.requests import MAX_PROMPT_CHARS
 from latentry.errors import StorageUnavailable
 from latentry.settings import Settings
@@ -47,6 +47,13 @@ def test_a_png_carries_the_parameters_as_a1111_writes_them(
         "Steps: 25, Sampler: DDIM, CFG scale: 7.5, Seed: 9, Size: 96x64, Model: shapes, "
         f"Version: latentry {__version__}"
     )
+
+
+def test_what_is_not_as_usual_is_said_too(pixels: Pixels, request_made: ResolvedRequest) -> None:
+    unusual = {"sampler": Sampler.DPMPP_2M, "spacing": Spacing.KARRAS, "guidance_rescale": 0.7}
+    made = request_made.model_copy(update=unusual)
+    text = _read(encode(pixels, made, seed=9)).info["parameters"]
+    assert "Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, CFG rescale: 0.7" in text
 
 
 def test_without_a_negative_prompt_there_is_no_such_line(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from latentry.contracts import GenerationRequest, Sampler
-from latentry.errors import NoModel, TooManySteps, UnknownModel
+from latentry.contracts import GenerationRequest, Sampler, Spacing
+from latentry.errors import NoModel, TooManySteps, UnknownModel, UnsupportedSpacing
 from service import prefer
 from service.admission import DRAWN_SEEDS, choose, resolve
 from service.catalogue import Entry
@@ -36,6 +36,21 @@ def test_what_was_said_stands_and_what_was_not_comes_from_the_card() -> None:
     assert (resolved.width, resolved.height) == (160, 128)
     assert (resolved.seed, resolved.sampler, resolved.guidance_scale) == (0, "euler", 0.0)
     assert resolved.num_inference_steps == 25
+
+
+def test_the_models_spacing_holds_for_every_sampler_that_has_it() -> None:
+    plain = card()
+    spaced = plain.defaults.model_copy(update={"spacing": Spacing.KARRAS})
+    karras = plain.model_copy(update={"defaults": spaced})
+
+    def spacing(**said: str) -> Spacing:
+        return resolve(GenerationRequest(prompt="a", **said), karras).spacing
+
+    assert spacing(sampler="euler") is Spacing.KARRAS
+    assert spacing(sampler="euler", spacing="default") is Spacing.DEFAULT
+    assert spacing() is spacing(sampler="ddim") is Spacing.DEFAULT
+    with pytest.raises(UnsupportedSpacing):
+        spacing(sampler="ddim", spacing="karras")
 
 
 def test_a_drawn_seed_is_fresh_and_small_enough_for_everybody() -> None:

@@ -130,6 +130,7 @@ async def test_a_prompt_is_never_in_an_answer_that_refuses_it(client, worker) ->
         ({"width": 512}, "unsupported_size", "96 to 192"),
         ({"height": 104}, "unsupported_size", "steps of 32"),
         ({"sampler": "lcm"}, "unsupported_sampler", "ddim, euler"),
+        ({"sampler": "ddim", "spacing": "karras"}, "unsupported_spacing", "default, sgm_uniform"),
         ({"num_inference_steps": 101}, "too_many_steps", "100"),
         ({"prompt": "(a frog:11)"}, "invalid_prompt", "prompt_syntax"),
         ({"negative_prompt": "(" * 25 + "blur"}, "invalid_prompt", "beyond 10"),

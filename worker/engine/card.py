@@ -8,7 +8,8 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from latentry.contracts import Defaults, Limits, ModelCard, Sampler
-from latentry.contracts.requests import MAX_SIDE_PX, SAMPLER_ALIASES
+from latentry.contracts.requests import MAX_SIDE_PX
+from latentry.contracts.samplers import SAMPLER_ALIASES
 from latentry.errors import ConfigurationError
 from worker.engine.samplers import SAMPLERS
 
