@@ -1,28 +1,32 @@
-"""A model folder in diffusers layout to a resident stack: safetensors and known classes only."""
+"""A model folder in diffusers layout to a blueprint: safetensors and known classes only."""
 
 import json
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-from transformers.models.clip.modeling_clip import CLIPTextModel
+import torch
 from transformers.models.clip.tokenization_clip import CLIPTokenizer
-from transformers.utils import logging as transformers_logging
 
 from latentry.errors import ConfigurationError
+from worker.engine.blueprint import Blueprint, Part
 from worker.engine.card import read_card
 from worker.engine.device import Device
+from worker.engine.loading import load
+from worker.engine.networks import network
 from worker.engine.schedule import NoiseSchedule
-from worker.engine.stack import Stack, vae_factor
-from worker.engine.text import TextEncoder
+from worker.engine.stack import Stack
+from worker.engine.weights import weights_in
 
 # What a folder may name. A class is never looked up by a name that a file gave us.
-_ALLOWED: Final[dict[str, frozenset[str]]] = {
-    "tokenizer": frozenset({"CLIPTokenizer", "CLIPTokenizerFast"}),
+_NETWORKS: Final[dict[str, frozenset[str]]] = {
     "text_encoder": frozenset({"CLIPTextModel"}),
     "unet": frozenset({"UNet2DConditionModel"}),
     "vae": frozenset({"AutoencoderKL"}),
+}
+_TOKENIZERS: Final = {"tokenizer": frozenset({"CLIPTokenizer", "CLIPTokenizerFast"})}
+_SCHEDULERS: Final = {
     "scheduler": frozenset(
         {
             "DDIMScheduler",
@@ -38,7 +42,7 @@ _ALLOWED: Final[dict[str, frozenset[str]]] = {
             "PNDMScheduler",
             "UniPCMultistepScheduler",
         }
-    ),
+    )
 }
 # UNets that want more than latents, timesteps and one prompt embedding.
 _UNET_EXTRAS: Final = (
@@ -48,42 +52,87 @@ _UNET_EXTRAS: Final = (
     "num_class_embeds",
     "time_cond_proj_dim",
 )
+# The libraries' own names for a network's weights.
+_STEMS: Final = {
+    "text_encoder": "model",
+    "unet": "diffusion_pytorch_model",
+    "vae": "diffusion_pytorch_model",
+}
 
 
-def load_folder(model: str, path: Path, at: Device) -> Stack:
-    """Load a Stable Diffusion 1.x or 2.x folder. Raises ConfigurationError with a sentence."""
+def draft_folder(model: str, path: Path, *, half: bool) -> Blueprint:
+    """Read all but the weights of a Stable Diffusion folder; of these, the headers.
+
+    `half` prefers weights that were stored in half precision. Raises ConfigurationError with a
+    sentence.
+    """
     index = _read(path / "model_index.json")
-    for part, allowed in _ALLOWED.items():
-        name = (index.get(part) or [None, None])[1]
-        if name not in allowed:
+    for part, allowed in (_NETWORKS | _TOKENIZERS | _SCHEDULERS).items():
+        if _class_of(index, part) not in allowed:
             raise ConfigurationError(
-                f"{path} has {name} as its {part}; this engine knows {', '.join(sorted(allowed))}."
+                f"{path} has {_class_of(index, part)} as its {part}; "
+                f"this engine knows {', '.join(sorted(allowed))}."
             )
+    configs = {part: _read(path / part / "config.json") for part in _NETWORKS}
     scheduler = _read(path / "scheduler" / "scheduler_config.json")
+    refuse_other_families(str(path), configs["unet"], configs["vae"])
     schedule = NoiseSchedule.from_config(scheduler)
-    transformers_logging.disable_progress_bar()
-    try:
-        tokenizer = CLIPTokenizer.from_pretrained(path / "tokenizer", local_files_only=True)
-        encoder = _weights(CLIPTextModel, path / "text_encoder", at)
-        unet = _weights(UNet2DConditionModel, path / "unet", at, low_cpu_mem_usage=False)
-        vae = _weights(AutoencoderKL, path / "vae", at, low_cpu_mem_usage=False)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ConfigurationError(f"The model in {path} does not load: {error}") from error
-    _refuse_other_families(path, unet, vae)
-    return Stack(
+    return Blueprint(
         card=read_card(
             model,
             path,
-            native=_native_size(unet, vae),
+            native=native_size(configs["unet"], configs["vae"]),
             trained_steps=schedule.length,
             scheduler=scheduler,
         ),
         schedule=schedule,
-        text=TextEncoder(tokenizer, encoder),
-        unet=unet.to(memory_format=at.memory_format),
-        vae=vae.to(memory_format=at.memory_format),
-        at=at,
+        parts={
+            part: Part(
+                part,
+                network(_class_of(index, part), config),
+                weights_in(path / part, _STEMS[part], half=half),
+            )
+            for part, config in configs.items()
+        },
+        tokenizers={part: _tokenizer(path / part) for part in _TOKENIZERS},
     )
+
+
+def load_folder(model: str, path: Path, at: Device) -> Stack:
+    """Load a Stable Diffusion folder. Raises ConfigurationError with a sentence."""
+    return load(draft_folder(model, path, half=at.dtype is torch.float16), at)
+
+
+def native_size(unet: Mapping[str, Any], vae: Mapping[str, Any]) -> tuple[int, int]:
+    """Width and height in pixels; a UNet's config has one side, or height and width."""
+    size = unet.get("sample_size") or 64
+    factor = 2 ** (len(vae.get("block_out_channels", [64])) - 1)
+    height, width = (size, size) if isinstance(size, int) else size
+    return width * factor, height * factor
+
+
+def refuse_other_families(where: str, unet: Mapping[str, Any], vae: Mapping[str, Any]) -> None:
+    """Raises ConfigurationError for a UNet that wants what this engine does not give it."""
+    wants = [extra for extra in _UNET_EXTRAS if unet.get(extra) is not None]
+    if wants:
+        raise ConfigurationError(f"The UNet in {where} needs {', '.join(wants)}; not supported.")
+    takes, makes = unet.get("in_channels", 4), vae.get("latent_channels", 4)
+    if takes != makes:
+        raise ConfigurationError(
+            f"The UNet in {where} takes {takes} channels and its VAE makes {makes}; "
+            "only text-to-image models are supported."
+        )
+
+
+def _class_of(index: Mapping[str, Any], part: str) -> str:
+    named = index.get(part)
+    return str(named[1]) if isinstance(named, list) and len(named) == 2 else "nothing"
+
+
+def _tokenizer(path: Path) -> Callable[[], Any]:
+    if not (path / "tokenizer.json").exists() and not (path / "vocab.json").exists():
+        raise ConfigurationError(f"{path} has neither tokenizer.json nor vocab.json.")
+    return partial(CLIPTokenizer.from_pretrained, path, local_files_only=True)
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -94,30 +143,3 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ConfigurationError(f"{file} is not a JSON object.")
     return found
-
-
-def _weights(kind: Any, path: Path, at: Device, **options: Any) -> Any:
-    if not any(path.glob("*.safetensors")):
-        raise ConfigurationError(f"{path} has no .safetensors weights; pickles are not loaded.")
-    loaded = kind.from_pretrained(
-        path, dtype=at.dtype, use_safetensors=True, local_files_only=True, **options
-    )
-    return loaded.to(at.device).eval().requires_grad_(False)
-
-
-def _native_size(unet: Any, vae: Any) -> tuple[int, int]:
-    """Width and height in pixels; a UNet's config has one side, or height and width."""
-    size, factor = unet.config.sample_size, vae_factor(vae)
-    height, width = (size, size) if isinstance(size, int) else size
-    return width * factor, height * factor
-
-
-def _refuse_other_families(path: Path, unet: Any, vae: Any) -> None:
-    wants = [extra for extra in _UNET_EXTRAS if getattr(unet.config, extra, None) is not None]
-    if wants:
-        raise ConfigurationError(f"The UNet in {path} needs {', '.join(wants)}; not supported.")
-    if unet.config.in_channels != vae.config.latent_channels:
-        raise ConfigurationError(
-            f"The UNet in {path} takes {unet.config.in_channels} channels and its VAE makes "
-            f"{vae.config.latent_channels}; only text-to-image models are supported."
-        )

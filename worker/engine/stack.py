@@ -1,12 +1,15 @@
 """A resident model: CLIP, UNet and VAE in memory, with what is known about them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from latentry.contracts import ModelCard
 from latentry.errors import NonFiniteOutput
+from worker.engine.blueprint import Blueprint
 from worker.engine.device import Device
 from worker.engine.messages import Pixels
 from worker.engine.schedule import NoiseSchedule
@@ -28,6 +31,21 @@ class Stack:
     unet: Any
     vae: Any
     at: Device
+
+    @classmethod
+    def assemble(
+        cls, blueprint: Blueprint, networks: Mapping[str, nn.Module], at: Device
+    ) -> "Stack":
+        """Join the parts of a blueprint, whose weights are where they belong by now."""
+        tokenizers = {name: make() for name, make in blueprint.tokenizers.items()}
+        return cls(
+            card=blueprint.card,
+            schedule=blueprint.schedule,
+            text=TextEncoder(tokenizers["tokenizer"], networks["text_encoder"]),
+            unet=networks["unet"],
+            vae=networks["vae"],
+            at=at,
+        )
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """Channels, height and width of the latent of a picture of this size."""
