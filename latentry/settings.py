@@ -90,7 +90,10 @@ class Settings(BaseModel):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     dtype: str = Field("auto", pattern=r"^(auto|float32|float16|bfloat16)$")
     threads: int = Field(0, ge=0, description="Compute threads on a CPU; 0 lets torch choose.")
-    max_rows: int = Field(16, ge=2, description="UNet rows in one call at most.")
+    max_rows: int = Field(32, ge=2, description="UNet rows in one call at most.")
+    max_slowdown: float = Field(
+        4.0, ge=1, description="The longest call that batching may make, in calls of a lone image."
+    )
     strict_rows: int = Field(8, ge=2, description="UNet rows in every call of strict mode.")
     worker_metrics_port: int = Field(9101, ge=0, le=65535, description="The worker's; 0 is off.")
 

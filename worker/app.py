@@ -6,7 +6,6 @@ import socket
 import warnings
 from concurrent.futures import Executor, ThreadPoolExecutor
 from secrets import token_hex
-from time import perf_counter
 from typing import Any
 
 import structlog
@@ -20,8 +19,10 @@ from latentry.jobs import Ledger
 from latentry.settings import Settings
 from latentry.storage import open_storage
 from worker import tasks
+from worker.batching import Costs
 from worker.drain import Drain
 from worker.engine import Engine
+from worker.engine.diffusion import Diffusion
 from worker.feeder import Feeder
 from worker.metrics import Metrics
 from worker.outbox import Outbox
@@ -94,19 +95,15 @@ def _wire(settings: Settings, pulse: Pulse, compute: Executor) -> tuple[Drain, O
     return drain, outbox
 
 
-def _load(settings: Settings) -> tuple[Engine, list[ModelCard], float]:
+def _load(settings: Settings) -> tuple[Engine[Any], list[ModelCard], float]:
     """The engine with every model proved by a step; the longest of these in seconds."""
-    engine = Engine(
+    backend = Diffusion(
         device=settings.device,
         dtype=settings.dtype,
         threads=settings.threads,
-        max_rows=settings.max_rows,
         strict_rows=settings.strict_rows,
     )
-    cards = [engine.load(model, path) for model, path in settings.model_paths.items()]
-    longest_s = 0.0
-    for card in cards:
-        begin = perf_counter()
-        engine.self_test(card.id)
-        longest_s = max(longest_s, perf_counter() - begin)
-    return engine, cards, longest_s
+    cards = [backend.load(model, path) for model, path in settings.model_paths.items()]
+    longest_s = max(backend.self_test(card.id) for card in cards)
+    costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)
+    return Engine(backend, costs), cards, longest_s

@@ -2,9 +2,8 @@
 
 import queue
 import threading
-from collections import deque
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -12,7 +11,7 @@ from latentry.contracts import JobStatus
 from latentry.errors import LatentryError, LedgerUnavailable
 from latentry.jobs import Ledger, commands
 from latentry.storage import Storage
-from worker.engine import Canceled, Done, Engine, Event, Failed, Order, Step
+from worker.engine import Canceled, Done, Engine, Event, Failed, Joined, Step
 from worker.feeder import Feeder
 from worker.held import HeldJob, Verdict
 from worker.metrics import Metrics
@@ -39,7 +38,7 @@ class Drain:
     def __init__(
         self,
         *,
-        engine: Engine,
+        engine: Engine[Any],
         ledger: Ledger,
         feeder: Feeder,
         outbox: Outbox,
@@ -58,7 +57,6 @@ class Drain:
         self._pulse = pulse
         self._longest_s = step_s
         self._jobs: dict[str, HeldJob] = {}
-        self._orders: deque[Order] = deque()
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -72,17 +70,23 @@ class Drain:
         while not self._stop.is_set():
             self._take_in()
             if self._engine.idle:
-                self._pulse.promise(0)
-                self._feeder.wait(IDLE_S)
+                self._rest()
                 continue
             self._pulse.promise(max(HUNG_S, PATIENCE * self._longest_s))
             events = self._engine.step()
             pace = self._engine.pace
-            self._longest_s = max(self._longest_s, pace.call_s + pace.decode_s)
+            self._longest_s = max(self._longest_s, pace.total_s)
             self._metrics.stepped(pace)
             for event in events:
                 self._pass_on(event)
         self._hand_back()
+
+    def _rest(self) -> None:
+        """Learn what calls cost while there is nothing to do, else wait for something."""
+        self._pulse.promise(max(HUNG_S, PATIENCE * self._longest_s))
+        if not self._engine.study():
+            self._pulse.promise(0)
+            self._feeder.wait(IDLE_S)
 
     def _take_in(self) -> None:
         for job in _all_of(self._feeder.inbox):
@@ -97,36 +101,25 @@ class Drain:
                 self._end_early(job, CANCELED)
         for job in _all_of(self._ended):
             self._let_go(job)
-        self._admit()
-        free = (self._engine.max_rows - self._engine.rows) // 2
         # Pictures that storage has not taken yet count too: else a slow bucket fills the memory.
-        self._feeder.offer(free - len(self._orders) - self._publisher.pending)
+        self._feeder.offer(self._engine.room - self._publisher.pending)
 
     def _begin(self, job: HeldJob) -> None:
         self._jobs[job.id] = job
-        self._orders.extend(job.orders)
+        for order in job.orders:
+            self._engine.submit(order)
         if job.is_over:  # its last worker died between the last picture and the end
             self._publisher.close(job, 0)
-
-    def _admit(self) -> None:
-        while self._orders and self._engine.rows + 2 <= self._engine.max_rows:
-            order = self._orders.popleft()
-            job = self._jobs[order.job]
-            try:
-                with self._metrics.stage("encode"):
-                    warnings = self._engine.admit(order)
-            except LatentryError as error:
-                self._fail(job, order.index, error)
-                continue
-            job.warn(warnings)
 
     def _pass_on(self, event: Event) -> None:
         job = self._jobs.get(event.job)
         if job is None:  # let go since
             return
-        if not isinstance(event, Step):
+        if not isinstance(event, Joined | Step):
             job.leave_engine(event.index)
         match event:
+            case Joined(warnings=warnings):
+                job.warn(warnings)
             case Step(index=index, step=step, steps=steps):
                 self._outbox.tell(job, job.step(index, step), steps)
             case Done(index=index, pixels=pixels):
@@ -143,16 +136,12 @@ class Drain:
 
     def _end_early(self, job: HeldJob, verdict: Verdict) -> None:
         job.decide(verdict)
-        for order in [order for order in self._orders if order.job == job.id]:
-            self._orders.remove(order)
-            self._publisher.close(job, order.index)
         self._engine.drop(job.id)  # Canceled events follow
 
     def _let_go(self, job: HeldJob) -> None:
         """It has ended, or it is somebody else's now: no trace of it stays."""
         self._outbox.let_go(job)
         self._jobs.pop(job.id, None)
-        self._orders = deque(order for order in self._orders if order.job != job.id)
         self._engine.drop(job.id)
 
     def _hand_back(self) -> None:

@@ -51,7 +51,9 @@ class Metrics:
             ) from error
 
     def stepped(self, pace: Pace) -> None:
-        """The loop made a step: a UNet call, some decoding, or both."""
+        """The loop made a step: newcomers, a UNet call, some decoding, or all of these."""
+        if pace.join_s:
+            self._stages.labels("encode").observe(pace.join_s)
         if pace.rows:
             self._rows.observe(pace.rows)
             self._stages.labels("step").observe(pace.call_s)

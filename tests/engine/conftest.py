@@ -8,6 +8,7 @@ import structlog
 
 from tests.engine import tiny
 from worker.engine import Engine
+from worker.engine.diffusion import Diffusion
 
 
 @pytest.fixture(autouse=True)
@@ -23,21 +24,27 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
-def loaded(folders: dict[str, Path]) -> Engine:
+def loaded(folders: dict[str, Path]) -> Diffusion:
     # One thread: several would spin for each other on tensors this small.
-    engine = Engine(device="cpu", threads=1)
+    backend = Diffusion(device="cpu", threads=1)
     for name, folder in folders.items():
-        engine.load(name, folder)
-    return engine
+        backend.load(name, folder)
+    return backend
 
 
 @pytest.fixture
-def engine(loaded: Engine) -> Engine:
-    """An idle engine with its own loop; the weights are shared."""
+def backend(loaded: Diffusion) -> Diffusion:
+    """A backend of one's own; the weights are shared."""
     return sharing(loaded)
 
 
-def sharing(loaded: Engine) -> Engine:
-    fresh = Engine(device="cpu")
+@pytest.fixture
+def engine(backend: Diffusion) -> Engine:
+    """An idle engine that knows no costs yet."""
+    return Engine(backend)
+
+
+def sharing(loaded: Diffusion) -> Diffusion:
+    fresh = Diffusion(device="cpu")
     fresh._stacks = dict(loaded._stacks)
     return fresh

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import structlog
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,9 @@ from latentry.errors import (
     UnsupportedSize,
 )
 from tests.engine import tiny
-from worker.engine import Canceled, Done, Engine, Event, Failed, Step
+from worker.batching import Costs
+from worker.engine import Canceled, Done, Engine, Event, Failed, Joined, Step
+from worker.engine.diffusion import Diffusion
 
 Unet = Callable[..., tuple[torch.Tensor]]
 
@@ -34,7 +37,7 @@ def drain(engine: Engine) -> list[Event]:
 
 def replace_unet(engine: Engine, call: Callable[[Unet, torch.Tensor, Any], Any]) -> None:
     """Put `call(unet, x, timesteps, **options)` in the place of the model's UNet."""
-    stack = engine._stacks["epsilon"]
+    stack = engine._backend._stacks["epsilon"]
 
     class Unet:
         config = stack.unet.config
@@ -42,7 +45,7 @@ def replace_unet(engine: Engine, call: Callable[[Unet, torch.Tensor, Any], Any])
         def __call__(self, x: torch.Tensor, *args: Any, **options: Any) -> Any:
             return call(stack.unet, x, *args, **options)
 
-    engine._stacks["epsilon"] = dataclasses.replace(stack, unet=Unet())
+    engine._backend._stacks["epsilon"] = dataclasses.replace(stack, unet=Unet())
 
 
 def told(events: list[Event], kind: type) -> set[str]:
@@ -50,12 +53,13 @@ def told(events: list[Event], kind: type) -> set[str]:
 
 
 def poison(engine: Engine) -> torch.Tensor:
-    return engine._stacks["epsilon"].text.encode("poison").embedding
+    return engine._backend._stacks["epsilon"].text.encode("poison").embedding
 
 
 def test_a_picture_tells_its_steps_and_then_itself(engine: Engine) -> None:
-    engine.admit(tiny.order("job", 2, num_inference_steps=3, width=96))
-    *steps, done = drain(engine)
+    engine.submit(tiny.order("job", 2, num_inference_steps=3, width=96))
+    joined, *steps, done = drain(engine)
+    assert joined == Joined("job", 2, ())
     assert steps == [Step("job", 2, step, 3) for step in (1, 2, 3)]
     assert isinstance(done, Done)
     assert done.pixels.shape == (64, 96, 3)
@@ -70,21 +74,22 @@ def test_an_idle_engine_tells_nothing(engine: Engine) -> None:
 
 def test_guidance_of_one_or_less_costs_one_row(engine: Engine) -> None:
     for number, guidance in enumerate([0.0, 1.0, 1.5]):
-        engine.admit(tiny.order(f"job-{number}", guidance_scale=guidance))
+        engine.submit(tiny.order(f"job-{number}", guidance_scale=guidance))
+    engine.step()
     assert engine.rows == 1 + 1 + 2
 
 
 def test_images_of_a_job_have_their_own_seeds_and_pixels(engine: Engine) -> None:
     for index in range(2):
-        engine.admit(tiny.order("job", index, n=2))
+        engine.submit(tiny.order("job", index, n=2))
     first, second = (event.pixels for event in drain(engine) if isinstance(event, Done))
     assert not np.array_equal(first, second)
 
 
 def test_a_dropped_job_leaves_at_the_next_boundary_and_is_told_once(engine: Engine) -> None:
     for index in range(2):
-        engine.admit(tiny.order("gone", index, n=2))
-    engine.admit(tiny.order("stays"))
+        engine.submit(tiny.order("gone", index, n=2))
+    engine.submit(tiny.order("stays"))
     engine.step()
     engine.drop("gone")
     engine.drop("gone")
@@ -122,7 +127,7 @@ def test_every_order_ends_exactly_once_and_is_silent_after(
     for verb, number, guidance in script:
         if verb == "admit":
             asked = {"num_inference_steps": number + 1, "guidance_scale": guidance}
-            engine.admit(tiny.order(f"job-{number}", admitted, **asked))
+            engine.submit(tiny.order(f"job-{number}", admitted, **asked))
             admitted += 1
         elif verb == "drop":
             engine.drop(f"job-{number}")
@@ -132,7 +137,7 @@ def test_every_order_ends_exactly_once_and_is_silent_after(
     ended: set[int] = set()
     for event in events:
         assert event.index not in ended
-        if not isinstance(event, Step):
+        if not isinstance(event, Joined | Step):
             ended.add(event.index)
     assert ended == set(range(admitted))
     assert not any(isinstance(event, Failed) for event in events)
@@ -150,7 +155,7 @@ def test_a_latent_that_is_not_finite_fails_its_own_picture_alone(engine: Engine)
 
     replace_unet(engine, call)
     for number in range(4):
-        engine.admit(tiny.order(f"job-{number}", prompt="poison" if number == 2 else "fine"))
+        engine.submit(tiny.order(f"job-{number}", prompt="poison" if number == 2 else "fine"))
     events = drain(engine)
     assert told(events, Done) == {"job-0", "job-1", "job-3"}
     (failed,) = (event for event in events if isinstance(event, Failed))
@@ -163,7 +168,7 @@ def test_an_order_that_breaks_the_unet_fails_alone_and_changes_nobodys_picture(
 ) -> None:
     names = ["fine-0", "fine-1", "fine-2"]
     for name in names:
-        engine.admit(tiny.order(name, determinism="strict", sampler="euler_a"))
+        engine.submit(tiny.order(name, determinism="strict", sampler="euler_a"))
     before = {e.job: e.pixels for e in drain(engine) if isinstance(e, Done)}
     bad = poison(engine)
 
@@ -176,7 +181,7 @@ def test_an_order_that_breaks_the_unet_fails_alone_and_changes_nobodys_picture(
     for name in [*names[:2], "culprit", names[2]]:
         prompt = "poison" if name == "culprit" else "a red circle"
         asked = {"determinism": "strict", "sampler": "euler_a", "prompt": prompt}
-        engine.admit(tiny.order(name, **asked))
+        engine.submit(tiny.order(name, **asked))
     events = drain(engine)
     after = {e.job: e.pixels for e in events if isinstance(e, Done)}
     assert after.keys() == before.keys()
@@ -201,7 +206,7 @@ def limit_memory(engine: Engine, most: int) -> list[int]:
 
 
 def test_a_two_call_sampler_tells_whole_steps_only(engine: Engine) -> None:
-    engine.admit(tiny.order(num_inference_steps=3, sampler="heun"))
+    engine.submit(tiny.order(num_inference_steps=3, sampler="heun"))
     calls, steps = 0, []
     while not engine.idle:
         calls += 1
@@ -209,9 +214,12 @@ def test_a_two_call_sampler_tells_whole_steps_only(engine: Engine) -> None:
     assert (calls, steps) == (5, [1, 2, 3])
 
 
-def test_pictures_that_finish_together_are_decoded_within_a_few_steps(engine: Engine) -> None:
+def test_pictures_that_finish_together_are_decoded_within_a_few_steps(
+    backend: Diffusion,
+) -> None:
+    engine = Engine(backend, Costs(max_slowdown=100))
     for number in range(16):
-        engine.admit(tiny.order(f"job-{number}", num_inference_steps=1, guidance_scale=1.0))
+        engine.submit(tiny.order(f"job-{number}", num_inference_steps=1, guidance_scale=1.0))
     decoded = []
     while not engine.idle:
         decoded.append(len(told(engine.step(), Done)))
@@ -219,17 +227,19 @@ def test_pictures_that_finish_together_are_decoded_within_a_few_steps(engine: En
 
 
 def test_out_of_memory_halves_the_batch_and_the_cap_is_remembered(engine: Engine) -> None:
-    sizes = limit_memory(engine, 4)
+    sizes = limit_memory(engine, 6)
     for number in range(8):
-        engine.admit(tiny.order(f"job-{number}"))
-    assert len(told(drain(engine), Done)) == 8
-    assert max(Counter(sizes)) == 4
+        engine.submit(tiny.order(f"job-{number}"))
+    with structlog.testing.capture_logs() as logs:
+        assert len(told(drain(engine), Done)) == 8
+    assert [log["rows"] for log in logs if log["event"] == "engine.out_of_memory"] == [14]
+    assert max(Counter(sizes)) == 6
 
 
 def test_a_picture_too_large_for_the_memory_even_alone_fails_with_a_code(engine: Engine) -> None:
     limit_memory(engine, 1)
-    engine.admit(tiny.order("large"))
-    engine.admit(tiny.order("small", guidance_scale=1.0))
+    engine.submit(tiny.order("large"))
+    engine.submit(tiny.order("small", guidance_scale=1.0))
     events = drain(engine)
     assert told(events, Done) == {"small"}
     (failed,) = (event for event in events if isinstance(event, Failed))
@@ -239,14 +249,14 @@ def test_a_picture_too_large_for_the_memory_even_alone_fails_with_a_code(engine:
 def test_two_rows_that_do_not_fit_together_are_run_apart(engine: Engine) -> None:
     limit_memory(engine, 1)
     for number in range(2):
-        engine.admit(tiny.order(f"job-{number}", guidance_scale=1.0))
+        engine.submit(tiny.order(f"job-{number}", guidance_scale=1.0))
     assert told(drain(engine), Done) == {"job-0", "job-1"}
 
 
 def test_strict_fails_with_a_code_rather_than_change_its_batch(engine: Engine) -> None:
     limit_memory(engine, 4)
-    engine.admit(tiny.order("strict", determinism="strict"))
-    engine.admit(tiny.order("fast"))
+    engine.submit(tiny.order("strict", determinism="strict"))
+    engine.submit(tiny.order("fast"))
     events = drain(engine)
     assert told(events, Done) == {"fast"}
     (failed,) = (event for event in events if isinstance(event, Failed))
@@ -266,6 +276,7 @@ def test_strict_fails_with_a_code_rather_than_change_its_batch(engine: Engine) -
 def test_an_order_that_the_model_cannot_draw_is_refused(
     engine: Engine, asked: dict[str, Any], error: type[Exception]
 ) -> None:
-    with pytest.raises(error):
-        engine.admit(tiny.order(**asked))
-    assert engine.idle
+    engine.submit(tiny.order(**asked))
+    (failed,) = drain(engine)
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.error, error)

@@ -123,13 +123,13 @@ def assert_same(engine_latent: torch.Tensor, stock_latent: torch.Tensor) -> None
 def finals(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
     """The latents that the engine is going to decode, by job, as they come."""
     latents: dict[str, torch.Tensor] = {}
-    decode = engine._decode
+    decode = engine._backend.decode
 
-    def spy() -> list[Any]:
-        latents.update({t.order.job: t.latent.clone() for t in engine._finished})
-        return decode()
+    def spy(members: list[Any]) -> Any:
+        latents.update({one.order.job: one.latent.clone() for one in members})
+        return decode(members)
 
-    monkeypatch.setattr(engine, "_decode", spy)
+    monkeypatch.setattr(engine._backend, "decode", spy)
     return latents
 
 
@@ -150,7 +150,7 @@ def test_a_lone_picture_equals_the_stock_pipelines(
         model, sampler=sampler, num_inference_steps=steps, guidance_scale=guidance, seed=11,
         negative_prompt="blur",
     )  # fmt: skip
-    engine.admit(Order("job", 0, request, 11))
+    engine.submit(Order("job", 0, request, 11))
     events = [event for _ in range(2 * steps) for event in engine.step()]
     latent, pixels = stock(request.model_dump_json(), 11)
     assert_same(latents["job"], latent)
@@ -164,7 +164,7 @@ def test_euler_from_zero_terminal_snr_equals_even_the_stock_floats_at_25_steps(
 ) -> None:
     latents = finals(engine, monkeypatch)
     order = tiny.order(model="v_zero_snr", sampler="euler", num_inference_steps=25)
-    engine.admit(order)
+    engine.submit(order)
     while not engine.idle:
         engine.step()
     assert_same(latents["job"], stock(order.request.model_dump_json(), 0, doubles=False)[0])
@@ -180,7 +180,7 @@ def test_a_picture_in_a_churning_mixed_batch_equals_the_stock_pipelines(
     waiting, dropped = list(orders), set()
     while waiting or not engine.idle:
         while waiting and (engine.idle or chance.random() < 0.5):
-            engine.admit(waiting.pop())
+            engine.submit(waiting.pop())
         if chance.random() < 0.1:
             dropped.add(victim := chance.choice(orders).job)
             engine.drop(victim)

@@ -6,13 +6,12 @@ import numpy as np
 
 from latentry.contracts import JobWarning
 from latentry.errors import EngineError
-from worker.engine import Canceled, Done, Event, Failed, Order, Pace, Step
+from worker.engine import Canceled, Done, Event, Failed, Joined, Order, Pace, Step
 
 
 class FakeEngine:
     """One row an image, one colour a seed. A prompt of `fail N` fails the N-th image."""
 
-    max_rows = 4
     pace = Pace(rows=2)
 
     def __init__(self) -> None:
@@ -21,19 +20,24 @@ class FakeEngine:
         self.admitted: list[Order] = []
 
     @property
-    def rows(self) -> int:
-        return 2 * len(self._held)
+    def room(self) -> int:
+        return 2 - len(self._held)
 
     @property
     def idle(self) -> bool:
         return not self._held and not self._untold
 
-    def admit(self, order: Order) -> list[JobWarning]:
+    def submit(self, order: Order) -> None:
         if order.request.prompt == "refuse":
-            raise EngineError("refused")
+            self._untold.append(Failed(order.job, order.index, EngineError("refused")))
+            return
         self._held.append((order, 0))
         self.admitted.append(order)
-        return [JobWarning(code="fake", message="not a real picture")]
+        warning = JobWarning(code="fake", message="not a real picture")
+        self._untold.append(Joined(order.job, order.index, (warning,)))
+
+    def study(self) -> bool:
+        return False
 
     def drop(self, job: str) -> None:
         self._untold += [Canceled(job, o.index) for o, _ in self._held if o.job == job]
@@ -51,7 +55,9 @@ class FakeEngine:
             shape = (order.request.height, order.request.width, 3)
             pixels = np.full(shape, order.seed % 256, dtype=np.uint8)
             return [*events, Done(order.job, order.index, pixels)]
-        if order.request.prompt != "for ever" or step < steps - 1:
-            step += 1
+        if order.request.prompt != "for ever":
+            self._held.appendleft((order, step + 1))  # one after the other
+            return [*events, Step(order.job, order.index, step + 1, steps)]
+        step = min(step + 1, steps - 1)
         self._held.append((order, step))
         return [*events, Step(order.job, order.index, step, steps)]

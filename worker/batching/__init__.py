@@ -1,5 +1,16 @@
-"""Who shares the next UNet call: values in, values out, no tensors and no clock of its own."""
+"""Pure policy: who joins, and who shares the next UNet call. Time and costs are passed in."""
 
-from worker.batching.policy import Batch, BatchKey, Candidate, next_batch
+from worker.batching.costs import LONE_ROWS, Costs
+from worker.batching.key import BatchKey
+from worker.batching.policy import Batch, Candidate, next_batch, next_to_join, room
 
-__all__ = ["Batch", "BatchKey", "Candidate", "next_batch"]
+__all__ = [
+    "LONE_ROWS",
+    "Batch",
+    "BatchKey",
+    "Candidate",
+    "Costs",
+    "next_batch",
+    "next_to_join",
+    "room",
+]

@@ -1,30 +1,19 @@
-"""The choice of the next batch: what waited longest goes next, and takes along what fits."""
+"""Who joins, and who shares the next UNet call. Values in, values out; time is one of them."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeVar
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, Protocol, TypeVar
 
-from latentry.contracts import Determinism
+from worker.batching.costs import LONE_ROWS, Costs
+from worker.batching.key import BatchKey
 
-
-@dataclass(frozen=True, slots=True)
-class BatchKey:
-    """What must be equal for rows to share a UNet call. Height and width are the latent's."""
-
-    model: str
-    height: int
-    width: int
-    chunks: int
-    mode: Determinism
-
-    @property
-    def is_strict(self) -> bool:
-        """Whether the call must have the one shape that strict mode promises."""
-        return self.mode is Determinism.STRICT
+# The sizes at hand take turns; a round may last this many times the longest acceptable call.
+_ROUND: Final = 2.0
 
 
 class Candidate(Protocol):
-    """A trajectory as the policy sees it."""
+    """A trajectory, or an order that waits to become one, as the policy sees it."""
 
     @property
     def key(self) -> BatchKey:
@@ -36,7 +25,7 @@ class Candidate(Protocol):
 
     @property
     def since(self) -> float:
-        """When it last stepped, or joined."""
+        """Seconds on the engine's clock when it last stepped, or arrived."""
 
 
 C = TypeVar("C", bound=Candidate)
@@ -51,29 +40,72 @@ class Batch(Generic[C]):
     rows: int
 
 
-def next_batch(
-    candidates: Sequence[C], *, cap: Callable[[BatchKey], int], strict_rows: int
-) -> Batch[C] | None:
-    """Form the next batch, or None when nobody waits. `cap` is the most rows a fast call may have.
+def next_batch(candidates: Sequence[C], *, costs: Costs) -> Batch[C] | None:
+    """Form the next batch, or None when nobody waits.
 
-    The candidate that waited longest is always in it, so of n candidates each steps at least once
-    in n calls, whatever its size. Both limits must be at least 2, the rows of one trajectory.
+    Sizes take turns, earliest deadline first (Liu & Layland 1973): a step is due one lone call of
+    its own size after the last. So a small picture steps more often than a large one beside it,
+    in the measure of their costs, and nobody starves. Whoever is due first takes along what fits.
 
-    A strict call has always `strict_rows` rows, because a row's bits depend on the shape of its
-    call and on nothing else in it; fast candidates may fill its empty rows, never change them.
+    A strict call has always its bucket's rows; fast candidates of the same size may fill those
+    that are empty, never change them.
     """
     if not candidates:
         return None
-    queue = sorted(candidates, key=lambda candidate: candidate.since)
-    key = queue[0].key
-    fitting = [candidate for candidate in queue if candidate.key == key]
+    calls = {key: costs.seconds(key, LONE_ROWS) for key in {one.key for one in candidates}}
+    first = min(candidates, key=lambda one: one.since + calls[one.key])
+    key = first.key
+    queue = sorted(candidates, key=lambda one: one.since)
+    fitting = [one for one in queue if one.key == key and one is not first]
     if key.is_strict:
-        fast = replace(key, mode=Determinism.FAST)
-        fitting += [candidate for candidate in queue if candidate.key == fast]
-    limit = strict_rows if key.is_strict else cap(key)
-    members, taken = [], 0
-    for candidate in fitting:
-        if taken + candidate.rows <= limit:
-            members.append(candidate)
-            taken += candidate.rows
-    return Batch(key, tuple(members), strict_rows if key.is_strict else taken)
+        fitting += [one for one in queue if one.key == key.loose]
+    limit = costs.cap(key)
+    members, taken = [first], first.rows
+    for one in fitting:
+        if taken + one.rows <= limit:
+            members.append(one)
+            taken += one.rows
+    return Batch(key, tuple(members), key.bucket or taken)
+
+
+def next_to_join(
+    waiting: Sequence[C], stepping: Sequence[Candidate], *, costs: Costs, now: float
+) -> C | None:
+    """Who of those waiting, in the order of their arrival, starts now.
+
+    One whose size has free rows in its call does. One of a new size does while the round stays
+    bounded; if it has waited longer than a whole round, nobody else may pass it.
+    """
+    taken = _rows(stepping)
+    round_s = sum(costs.seconds(key, rows) for key, rows in taken.items())
+    for one in waiting:
+        if one.key in taken:
+            if taken[one.key] + one.rows <= costs.cap(one.key):
+                return one
+            continue  # rows of its size come free by themselves
+        own_s = costs.seconds(one.key, one.rows)
+        shortest = min([own_s, *(costs.seconds(key, LONE_ROWS) for key in taken)])
+        longest_round = _ROUND * costs.max_slowdown * shortest
+        if not taken or round_s + own_s <= longest_round:
+            return one
+        if now - one.since > longest_round:
+            return None
+    return None
+
+
+def room(waiting: Sequence[Candidate], stepping: Sequence[Candidate], *, costs: Costs) -> int:
+    """How many more images to ask for, not knowing their size.
+
+    As many as would find a row if they were of a size at hand; and always one that waits at the
+    door, so that a row that comes free is taken at once, and another size gets its turn.
+    """
+    taken = _rows([*waiting, *stepping])
+    free = [(costs.cap(key) - rows) // 2 for key, rows in taken.items()]
+    return max([*free, 1 - len(waiting), 0] if taken else [costs.max_rows // 2])
+
+
+def _rows(members: Sequence[Candidate]) -> Counter[BatchKey]:
+    taken: Counter[BatchKey] = Counter()
+    for one in members:
+        taken[one.key] += one.rows
+    return taken

@@ -1,207 +1,253 @@
-"""The engine: the resident models, and one step of everybody's denoising loop at a time."""
+"""The engine: one step of everybody's denoising loop at a time."""
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from time import perf_counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic
 
 import structlog
-import torch
 
-from latentry.contracts import JobWarning, ModelCard, ResolvedRequest
-from latentry.errors import EngineError, JobFailed, LatentryError, OutOfMemory, UnknownModel
-from latentry.limits import refuse_unsupported
-from worker.batching import Batch, BatchKey, next_batch
-from worker.engine.denoise import denoise
-from worker.engine.device import Device
-from worker.engine.folder import load_folder
-from worker.engine.messages import Canceled, Done, Event, Failed, Order, Pace, Step
-from worker.engine.samplers import SAMPLERS
-from worker.engine.stack import Stack
-from worker.engine.trajectory import Trajectory
+from latentry.errors import JobFailed, LatentryError, OutOfMemory
+from worker.batching import LONE_ROWS, Batch, BatchKey, Costs, next_batch, next_to_join, room
+from worker.engine.backend import Backend, Pictures, Plan, T
+from worker.engine.messages import (
+    Canceled,
+    Done,
+    Event,
+    Failed,
+    Joined,
+    Order,
+    Pace,
+    Saved,
+    Step,
+)
 
 log = structlog.get_logger()
 
 
-class Engine:
-    """Draws every admitted order, many per UNet call. All its work happens in the caller's thread.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Arrived:
+    """An order whose model may not be ready."""
 
-    Every admitted order ends in exactly one Done, Failed or Canceled.
-    """
+    order: Order
+    since: float
 
-    def __init__(
-        self,
-        *,
-        device: str = "auto",
-        dtype: str = "auto",
-        threads: int = 0,
-        max_rows: int = 16,
-        strict_rows: int = 8,
-    ) -> None:
-        if threads:
-            torch.set_num_threads(threads)
-        self.max_rows = max_rows
-        self.pace = Pace()
-        self._strict_rows = strict_rows
-        self._at = Device.choose(device, dtype)
-        self._stacks: dict[str, Stack] = {}
-        self._stepping: list[Trajectory] = []
-        self._finished: deque[Trajectory] = deque()
-        self._untold: list[Event] = []
-        self._caps: dict[BatchKey, int] = {}
-        self._ticks = 0
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """An order that could begin."""
+
+    order: Order
+    since: float
+    plan: Plan
+
+    @property
+    def key(self) -> BatchKey:
+        return self.plan.key
 
     @property
     def rows(self) -> int:
-        """UNet rows of the orders that are still denoising."""
+        return self.plan.rows
+
+
+class Engine(Generic[T]):
+    """Draws every submitted order, many per UNet call. All its work is done in the caller's thread.
+
+    Every submitted order ends in exactly one Done, Failed or Canceled.
+    """
+
+    def __init__(self, backend: Backend[T], costs: Costs | None = None) -> None:
+        self.costs = costs or Costs()
+        self.pace = Pace()
+        self._backend = backend
+        self._arrived: list[_Arrived] = []
+        self._waiting: list[_Waiting] = []
+        self._stepping: list[T] = []
+        self._finished: list[T] = []
+        self._leaving: deque[tuple[list[T], Pictures]] = deque()
+        self._untold: list[Event] = []
+
+    @property
+    def rows(self) -> int:
+        """UNet rows of the orders that are being denoised."""
         return sum(trajectory.rows for trajectory in self._stepping)
+
+    @property
+    def room(self) -> int:
+        """How many more orders it could use; those that are about to leave do not count."""
+        staying = [trajectory for trajectory in self._stepping if trajectory.calls_left > 1]
+        return room(self._waiting, staying, costs=self.costs) - len(self._arrived)
 
     @property
     def idle(self) -> bool:
         """Whether a step would do nothing and tell nothing."""
-        return not (self._stepping or self._finished or self._untold)
-
-    def load(self, model: str, path: Path) -> ModelCard:
-        """Make a model resident and serve it. Raises ConfigurationError with a sentence."""
-        self._stacks[model] = stack = load_folder(model, path, self._at)
-        log.info(
-            "engine.loaded", model=model, device=str(self._at.device), dtype=str(self._at.dtype)
+        return not (
+            self._arrived
+            or self._waiting
+            or self._stepping
+            or self._finished
+            or self._leaving
+            or self._untold
         )
-        return stack.card
 
-    def self_test(self, model: str) -> None:
-        """Draw one real step and decode it. Raises EngineError, OutOfMemory or NonFiniteOutput."""
-        stack = self._stacks[model]
-        defaults = stack.card.defaults.model_copy(update={"num_inference_steps": 1})
-        request = ResolvedRequest(model=model, prompt="a test", seed=0, **defaults.model_dump())
-        with _told_as_job_failed():
-            trajectory, _ = self._begin(Order("self-test", 0, request, seed=0))
-            while not trajectory.is_finished:
-                denoise(stack, [trajectory], trajectory.rows)
-            stack.decode(trajectory.latent)
-
-    def admit(self, order: Order) -> list[JobWarning]:
-        """Take an order; it joins at the next step. Raises InvalidRequest or JobFailed."""
-        with _told_as_job_failed():
-            trajectory, warnings = self._begin(order)
-        self._stepping.append(trajectory)
-        return warnings
+    def submit(self, order: Order) -> None:
+        """Take an order; it joins the loop at a step boundary, as the policy decides."""
+        self._arrived.append(_Arrived(order, self._backend.now()))
 
     def drop(self, job: str) -> None:
-        """Take a job's images out of the loop; the next step tells that they are canceled."""
-        held = [*self._stepping, *self._finished]
-        dropped = [trajectory for trajectory in held if trajectory.order.job == job]
-        self._untold += [Canceled(job, trajectory.order.index) for trajectory in dropped]
-        for trajectory in dropped:
-            self._leave(trajectory)
+        """Take a job's images out; the next step tells that they are canceled."""
+        places: list[list[Any]] = [
+            self._arrived, self._waiting, self._stepping, self._finished
+        ]  # fmt: skip
+        for place in places:
+            for one in [one for one in place if one.order.job == job]:
+                place.remove(one)
+                self._untold.append(Canceled(job, one.order.index))
+
+    def save(self, job: str) -> list[Saved]:
+        """Where the job's images stand that are being denoised."""
+        return [
+            Saved(job, one.order.index, one.step, self._backend.save(one))
+            for one in self._stepping
+            if one.order.job == job
+        ]
 
     def step(self) -> list[Event]:
-        """One UNet call for those who waited longest; then some finished pictures are decoded."""
+        """Newcomers join; one UNet call; some finished latents are decoded; pictures leave."""
         events, self._untold = self._untold, []
-        self._ticks += 1
-        batch = next_batch(self._stepping, cap=self._cap, strict_rows=self._strict_rows)
-        begin = perf_counter()
+        began = self._backend.now()
+        newcomers = self._join()
+        joined = self._backend.now()
+        batch = next_batch(self._stepping, costs=self.costs)
+        events += newcomers
         if batch is not None:
             events += self._denoise(batch)
-        called = perf_counter()
-        events += self._decode()
-        rows, decode_s = batch.rows if batch else 0, perf_counter() - called
-        self.pace = Pace(rows, called - begin, decode_s)
+        self._learn()
+        called = self._backend.now()
+        self._decode()
+        events += self._leave()
+        ended = self._backend.now()
+        rows = batch.rows if batch else 0
+        used = sum(member.rows for member in batch.members) if batch else 0
+        join_s = joined - began if newcomers else 0.0
+        self.pace = Pace(rows, used, join_s, called - joined, ended - called)
         return events
 
-    def _begin(self, order: Order) -> tuple[Trajectory, list[JobWarning]]:
-        request = order.request
-        stack = self._stacks.get(request.model)
-        if stack is None:
-            raise UnknownModel(f"This engine holds no model {request.model}.")
-        refuse_unsupported(stack.card, request)
-        guided = request.guidance_scale > 1
-        prompts = [request.negative_prompt, request.prompt] if guided else [request.prompt]
-        encoded = [stack.text.encode(prompt) for prompt in prompts]
-        _, height, width = stack.latent_shape(request.width, request.height)
-        trajectory = Trajectory.begin(
-            order,
-            stack,
-            SAMPLERS[request.sampler](stack.schedule, request.num_inference_steps),
-            key=BatchKey(request.model, height, width, 1, request.determinism),
-            since=self._ticks,
-            embeddings=tuple(one.embedding for one in encoded),
-        )
-        return trajectory, [one.warning for one in encoded if one.warning]
+    def study(self) -> bool:
+        """Measure one call that nobody asked for; False when nothing is left to learn.
 
-    def _cap(self, key: BatchKey) -> int:
-        return self._caps.get(key, self.max_rows)
+        For an idle engine: whoever comes just then waits for one call.
+        """
+        self._learn()
+        for order in self._backend.examples():
+            plan = self._backend.plan(order)
+            rows = self.costs.unmeasured(plan.key)
+            if rows is not None:
+                trajectory, _ = self._backend.begin(order, plan)
+                try:
+                    self._backend.advance([trajectory], rows)
+                except OutOfMemory:
+                    self.costs.forbid(plan.key, rows)
+                return True
+        return False
 
-    def _denoise(self, batch: Batch[Trajectory]) -> list[Event]:
+    def _learn(self) -> None:
+        for call in self._backend.calls():
+            self.costs.observe(call.key, call.rows, call.seconds)
+
+    def _join(self) -> list[Event]:
+        events = self._plan()
+        now = self._backend.now()
+        while one := next_to_join(self._waiting, self._stepping, costs=self.costs, now=now):
+            self._waiting.remove(one)
+            try:
+                trajectory, warnings = self._backend.begin(one.order, one.plan)
+            except LatentryError as error:
+                events.append(_failed(one.order, error))
+                continue
+            trajectory.since = one.since
+            self._stepping.append(trajectory)
+            events.append(Joined(one.order.job, one.order.index, tuple(warnings)))
+        return events
+
+    def _plan(self) -> list[Event]:
+        """Those whose model is ready by now can wait for a row."""
+        events: list[Event] = []
+        for one in list(self._arrived):
+            try:
+                if not self._backend.ready(one.order.request.model):
+                    continue
+                plan = self._backend.plan(one.order)
+            except LatentryError as error:
+                events.append(_failed(one.order, error))
+            else:
+                self._waiting.append(_Waiting(one.order, one.since, plan))
+            self._arrived.remove(one)
+        return events
+
+    def _denoise(self, batch: Batch[T]) -> list[Event]:
         """Advance the batch. If that fails, run its members apart, so that only a culprit fails."""
         try:
             return self._advance(batch.members, batch.rows)
-        except torch.OutOfMemoryError:
+        except OutOfMemory:
             log.warning("engine.out_of_memory", rows=batch.rows, members=len(batch.members))
-            if batch.rows > 2 and not batch.key.is_strict:
-                self._caps[batch.key] = max(2, batch.rows // 2)
+            if batch.rows > LONE_ROWS and not batch.key.is_strict:
+                self.costs.forbid(batch.key, batch.rows)
                 return []
-        except Exception:
-            log.exception("engine.call_failed", rows=batch.rows, members=len(batch.members))
+        except JobFailed as error:
+            log.warning("engine.call_failed", rows=batch.rows, why=error.message)
         events: list[Event] = []
         for member in batch.members:
             try:
-                with _told_as_job_failed():
-                    rows = self._strict_rows if member.key.is_strict else member.rows
-                    events += self._advance([member], rows)
+                events += self._advance([member], member.key.bucket or member.rows)
             except JobFailed as error:
-                self._leave(member)
-                events.append(Failed(member.order.job, member.order.index, error))
+                self._stepping.remove(member)
+                events.append(_failed(member.order, error))
         return events
 
-    def _advance(self, members: Sequence[Trajectory], rows: int) -> list[Event]:
-        before = [member.step for member in members]
-        denoise(members[0].stack, members, rows)
+    def _advance(self, members: Sequence[T], rows: int) -> list[Event]:
+        steps_before = [member.step for member in members]
+        self._backend.advance(members, rows)
+        now = self._backend.now()
         events: list[Event] = []
-        for member, step in zip(members, before, strict=True):
-            order, member.since = member.order, self._ticks
-            if member.step > step:
+        for member, before in zip(members, steps_before, strict=True):
+            order, member.since = member.order, now
+            if member.step > before:
                 steps = order.request.num_inference_steps
                 events.append(Step(order.job, order.index, member.step, steps))
-            if member.is_finished:
+            if member.calls_left == 0:
                 self._stepping.remove(member)
                 self._finished.append(member)
         return events
 
-    def _decode(self) -> list[Event]:
-        """Decode one finished latent, or a quarter of many.
+    def _decode(self) -> None:
+        """Send off the oldest finished latent, and a quarter of many with it, if of its size.
 
         So a lone picture stalls the loop by one decode, a burst is told within a few steps, and
         what waits stays bounded however many finish in each step.
         """
+        if not self._finished:
+            return
+        key = self._finished[0].key
+        most = 1 if key.is_strict else math.ceil(len(self._finished) / 4)
+        members = [one for one in self._finished if one.key == key][:most]
+        for one in members:
+            self._finished.remove(one)
+        self._leaving.append((members, self._backend.decode(members)))
+
+    def _leave(self) -> list[Event]:
+        """Tell what has arrived from the device; wait for it only if there is nothing else."""
         events: list[Event] = []
-        for _ in range(math.ceil(len(self._finished) / 4)):
-            trajectory = self._finished.popleft()
-            order = trajectory.order
-            try:
-                with _told_as_job_failed():
-                    pixels = trajectory.stack.decode(trajectory.latent)
-                events.append(Done(order.job, order.index, pixels))
-            except JobFailed as error:
-                events.append(Failed(order.job, order.index, error))
+        while self._leaving and (self._leaving[0][1].ready or not self._stepping):
+            members, pictures = self._leaving.popleft()
+            for one, picture in zip(members, pictures.take(), strict=True):
+                if isinstance(picture, JobFailed):
+                    events.append(_failed(one.order, picture))
+                else:
+                    events.append(Done(one.order.job, one.order.index, picture))
         return events
 
-    def _leave(self, trajectory: Trajectory) -> None:
-        place = self._finished if trajectory.is_finished else self._stepping
-        place.remove(trajectory)
 
-
-@contextmanager
-def _told_as_job_failed() -> Iterator[None]:
-    """Whatever torch raises, as one of our errors."""
-    try:
-        yield
-    except LatentryError:
-        raise
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemory from error
-    except Exception as error:
-        kind = type(error).__name__
-        raise EngineError(f"The engine failed on this picture ({kind}).") from error
+def _failed(order: Order, error: LatentryError) -> Failed:
+    return Failed(order.job, order.index, error)

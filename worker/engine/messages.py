@@ -6,20 +6,30 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from latentry.contracts import ResolvedRequest
-from latentry.errors import JobFailed
+from latentry.contracts import JobWarning, ResolvedRequest
+from latentry.errors import LatentryError
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One image to draw: the `index`-th of a job, from its own seed."""
+    """One image to draw: the `index`-th of a job, from its own seed or from where it was saved."""
 
     job: str
     index: int
     request: ResolvedRequest
     seed: int
+    checkpoint: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The image is being drawn from here on, and what its caller should know."""
+
+    job: str
+    index: int
+    warnings: tuple[JobWarning, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +57,7 @@ class Failed:
 
     job: str
     index: int
-    error: JobFailed
+    error: LatentryError
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +69,34 @@ class Canceled:
 
 
 @dataclass(frozen=True, slots=True)
+class Saved:
+    """Where an unfinished image stands: enough to go on from there elsewhere."""
+
+    job: str
+    index: int
+    step: int
+    checkpoint: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Pace:
     """What one step of the loop took: rows of its UNet call, padding included, and seconds.
 
-    On a GPU the seconds of a call are those until it was queued; they add up over many steps.
+    `used` counts the rows that were somebody's. On a GPU the seconds of a call are those until it
+    was queued behind the one before; they add up over many steps.
     """
 
     rows: int = 0
+    used: int = 0
+    join_s: float = 0.0
     call_s: float = 0.0
     decode_s: float = 0.0
 
+    @property
+    def total_s(self) -> float:
+        """The whole step."""
+        return self.join_s + self.call_s + self.decode_s
 
-# Every admitted order ends in exactly one Done, Failed or Canceled.
-Event: TypeAlias = Step | Done | Failed | Canceled
+
+# Every submitted order ends in exactly one Done, Failed or Canceled.
+Event: TypeAlias = Joined | Step | Done | Failed | Canceled

@@ -28,7 +28,7 @@ class Trajectory:
     updates: torch.Tensor
     draws: tuple[bool, ...]
     steps_done: tuple[int, ...]
-    since: float
+    since: float = 0.0
     calls: int = 0
     drawn: torch.Tensor | None = None
 
@@ -40,7 +40,6 @@ class Trajectory:
         table: Table,
         *,
         key: BatchKey,
-        since: float,
         embeddings: tuple[torch.Tensor, ...],
     ) -> "Trajectory":
         """Draw the first noise and move the table to the device."""
@@ -62,7 +61,6 @@ class Trajectory:
             updates=torch.tensor(table.updates, dtype=torch.float32, device=device),
             draws=table.draws,
             steps_done=table.steps_done,
-            since=since,
         )
 
     @property
@@ -76,9 +74,9 @@ class Trajectory:
         return self.steps_done[self.calls]
 
     @property
-    def is_finished(self) -> bool:
-        """Whether only the VAE is left."""
-        return self.calls == len(self.draws)
+    def calls_left(self) -> int:
+        """UNet calls until only the VAE is left."""
+        return len(self.draws) - self.calls
 
     @property
     def latent(self) -> torch.Tensor:

@@ -1,0 +1,130 @@
+"""What calls cost, and how large they should be."""
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.batching import BatchKey, Costs
+
+KEY = BatchKey("model", 8, 8, 1)
+seconds = st.floats(1e-4, 10, allow_nan=False)
+
+
+def measured(curve: dict[int, float], **limits: float) -> Costs:
+    costs = Costs(**{"max_rows": 32, "max_slowdown": 100, **limits})
+    for rows, s in curve.items():
+        for _ in range(2):
+            costs.observe(KEY, rows, s)
+    return costs
+
+
+def line(own_s: float, row_s: float) -> dict[int, float]:
+    return {rows: own_s + row_s * rows for rows in (2, 4, 8, 12, 16, 24, 32)}
+
+
+def test_between_measurements_it_is_a_line() -> None:
+    costs = measured({2: 1.0, 4: 3.0})
+    assert [costs.seconds(KEY, rows) for rows in (1, 2, 3, 4)] == [1.0, 1.0, 2.0, 3.0]
+
+
+def test_the_first_call_of_a_shape_does_not_count() -> None:
+    costs = Costs()
+    costs.observe(KEY, 2, 60.0)  # it was compiled
+    costs.observe(KEY, 2, 0.02)
+    assert costs.seconds(KEY, 2) == pytest.approx(0.02)
+
+
+def test_one_hiccup_moves_a_curve_little() -> None:
+    costs = measured({2: 1.0})
+    costs.observe(KEY, 2, 2.0)
+    assert costs.seconds(KEY, 2) == pytest.approx(1.2)
+
+
+def test_where_rows_cost_nothing_a_call_grows_as_far_as_it_may() -> None:
+    assert measured(line(1.0, 0.0)).cap(KEY) == 32
+    assert measured(line(1.0, 0.0), max_rows=12).cap(KEY) == 12
+
+
+def test_where_rows_cost_everything_an_image_goes_alone() -> None:
+    assert measured(line(0.0, 1.0)).cap(KEY) == 2
+
+
+def test_a_call_is_never_longer_than_the_latency_target_allows() -> None:
+    costs = measured(line(1.0, 0.5), max_slowdown=3)
+    assert costs.seconds(KEY, costs.cap(KEY)) <= 3 * costs.seconds(KEY, 2)
+    assert costs.cap(KEY) == 10
+
+
+def test_little_gain_is_not_worth_a_long_call() -> None:
+    """SDXL at 1024² on an H100, compiled: a row costs 19.2 ms, the call 7.9 (performance.md)."""
+    assert measured(line(0.0079, 0.0192)).cap(KEY) <= 4
+    assert measured(line(0.0106, 0.00228)).cap(KEY) == 32  # SD 1.5 at 512²
+
+
+@given(seconds, seconds, st.floats(1, 10))
+def test_the_cap_never_serves_fewer_images_a_second_than_one_at_a_time(
+    own_s: float, row_s: float, slowdown: float
+) -> None:
+    costs = measured(line(own_s, row_s), max_slowdown=slowdown)
+    cap = costs.cap(KEY)
+    rate, alone = cap / costs.seconds(KEY, cap), 2 / costs.seconds(KEY, 2)
+    assert rate >= alone * (1 - 1e-9)
+
+
+def test_a_size_never_measured_is_judged_by_the_nearest() -> None:
+    costs = measured(line(1.0, 0.5))
+    large = BatchKey("model", 16, 16, 1)
+    assert costs.seconds(large, 2) == pytest.approx(1.0 + 0.5 * 8)
+    assert costs.cap(large) < costs.cap(KEY)
+
+
+def test_a_model_never_measured_has_a_cap_all_the_same() -> None:
+    assert 2 <= Costs().cap(BatchKey("new", 64, 64, 1)) <= 32
+
+
+def test_larger_calls_than_were_measured_get_tried() -> None:
+    assert measured({2: 1.0, 4: 1.1}).cap(KEY) > 4
+
+
+def test_memory_that_ran_out_is_remembered() -> None:
+    costs = measured(line(1.0, 0.0))
+    costs.forbid(KEY, 16)
+    assert costs.cap(KEY) == 8
+    assert costs.unmeasured(KEY) is None
+
+
+def test_a_bucket_is_what_it_is() -> None:
+    strict = BatchKey("model", 8, 8, 1, bucket=12)
+    costs = measured(line(1.0, 1.0))
+    assert costs.cap(strict) == 12
+    assert costs.seconds(strict, 2) == pytest.approx(13.0)
+
+
+def test_study_goes_from_small_to_large() -> None:
+    costs, seen = Costs(max_rows=12), []
+    while (rows := costs.unmeasured(KEY)) is not None:
+        seen.append(rows)
+        costs.observe(KEY, rows, 1.0)
+    assert seen == [2, 2, 4, 4, 8, 8, 12, 12]
+
+
+def test_curves_survive_as_json() -> None:
+    before = measured({2: 1.0, 4: 3.0})
+    after = Costs()
+    after.from_json(json.loads(json.dumps(before.to_json())))
+    assert after.seconds(KEY, 3) == before.seconds(KEY, 3) == 2.0
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [{}, {"seconds": 3}, {"model": "m", "height": 8, "width": 8, "chunks": 1, "seconds": {}},
+     {"model": "m", "height": 8, "width": 8, "chunks": 1, "seconds": {"2": math.nan}},
+     {"model": "m", "height": 8, "width": 8, "chunks": 1, "seconds": {"two": 1}},
+     {"model": "m", "other": 8, "seconds": {"2": 1}}],
+)  # fmt: skip
+def test_a_spoilt_curve_is_refused(curve: dict[str, object]) -> None:
+    with pytest.raises(ValueError):
+        Costs().from_json([curve])

@@ -1,0 +1,157 @@
+"""The engine's arithmetic in torch: resident Stable Diffusion models on one device."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import structlog
+import torch
+
+from latentry.contracts import Determinism, JobWarning, ModelCard, ResolvedRequest
+from latentry.errors import EngineError, JobFailed, LatentryError, OutOfMemory, UnknownModel
+from latentry.limits import refuse_unsupported
+from worker.batching import BatchKey
+from worker.engine.backend import Call, Plan
+from worker.engine.denoise import denoise
+from worker.engine.device import Device
+from worker.engine.folder import load_folder
+from worker.engine.messages import Order, Pixels
+from worker.engine.samplers import SAMPLERS
+from worker.engine.stack import Stack
+from worker.engine.trajectory import Trajectory
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Pictures that are here already."""
+
+    pictures: list[Pixels | JobFailed]
+    ready: bool = True
+
+    def take(self) -> list[Pixels | JobFailed]:
+        """One answer for each latent."""
+        return self.pictures
+
+
+class Diffusion:
+    """A `Backend`. All its methods must be called from one thread: see docs/decisions/0004."""
+
+    def __init__(
+        self, *, device: str = "auto", dtype: str = "auto", threads: int = 0, strict_rows: int = 8
+    ) -> None:
+        if threads:
+            torch.set_num_threads(threads)
+        self.at = Device.choose(device, dtype)
+        self._strict_rows = strict_rows
+        self._stacks: dict[str, Stack] = {}
+        self._calls: list[Call] = []
+
+    def load(self, model: str, path: Path) -> ModelCard:
+        """Make a model resident and serve it. Raises ConfigurationError with a sentence."""
+        self._stacks[model] = stack = load_folder(model, path, self.at)
+        log.info("engine.loaded", model=model, device=str(self.at.device), dtype=str(self.at.dtype))
+        return stack.card
+
+    def self_test(self, model: str) -> float:
+        """Draw one real step and decode it; its seconds. Raises a JobFailed."""
+        began = self.now()
+        order = _example(self._stacks[model].card, steps=1)
+        trajectory, _ = self.begin(order, self.plan(order))
+        while trajectory.calls_left:
+            self.advance([trajectory], trajectory.rows)
+        for picture in self.decode([trajectory]).take():
+            if isinstance(picture, JobFailed):
+                raise picture
+        return self.now() - began
+
+    def now(self) -> float:
+        """Seconds of this process's clock."""
+        return perf_counter()
+
+    def ready(self, model: str) -> bool:
+        """Whether the model is resident."""
+        if model not in self._stacks:
+            raise UnknownModel(f"This engine holds no model {model}.")
+        return True
+
+    def examples(self) -> list[Order]:
+        """One order of each resident model, of its native size with guidance."""
+        return [_example(stack.card, steps=4) for stack in self._stacks.values()]
+
+    def plan(self, order: Order) -> Plan:
+        """Check an order, and say whom it can share a call with."""
+        request = order.request
+        stack = self._stacks[request.model]
+        refuse_unsupported(stack.card, request)
+        _, height, width = stack.latent_shape(request.width, request.height)
+        bucket = self._strict_rows if request.determinism is Determinism.STRICT else 0
+        key = BatchKey(request.model, height, width, 1, bucket)
+        return Plan(key, rows=2 if request.guidance_scale > 1 else 1)
+
+    def begin(self, order: Order, plan: Plan) -> tuple[Trajectory, list[JobWarning]]:
+        """Encode its prompts and draw its first noise."""
+        request = order.request
+        stack = self._stacks[request.model]
+        prompts = [request.negative_prompt, request.prompt][-plan.rows :]
+        with _as_job_failed():
+            encoded = [stack.text.encode(prompt) for prompt in prompts]
+            trajectory = Trajectory.begin(
+                order,
+                stack,
+                SAMPLERS[request.sampler](stack.schedule, request.num_inference_steps),
+                key=plan.key,
+                embeddings=tuple(one.embedding for one in encoded),
+            )
+        return trajectory, [one.warning for one in encoded if one.warning]
+
+    def advance(self, members: Sequence[Trajectory], rows: int) -> None:
+        """One UNet call; all members advance or none. Raises OutOfMemory or EngineError."""
+        began = self.now()
+        with _as_job_failed():
+            denoise(members[0].stack, members, rows)
+        self._calls.append(Call(members[0].key, rows, self.now() - began))
+
+    def calls(self) -> list[Call]:
+        """The calls that ended since this was asked last."""
+        ended, self._calls = self._calls, []
+        return ended
+
+    def decode(self, members: Sequence[Trajectory]) -> Decoded:
+        """Put finished latents through the VAE, one by one: its bits depend on its batch too."""
+        pictures: list[Pixels | JobFailed] = []
+        for one in members:
+            try:
+                with _as_job_failed():
+                    pictures.append(one.stack.decode(one.latent))
+            except JobFailed as error:
+                pictures.append(error)
+        return Decoded(pictures)
+
+    def save(self, member: Trajectory) -> bytes:
+        """A checkpoint of an unfinished trajectory."""
+        raise NotImplementedError
+
+
+def _example(card: ModelCard, *, steps: int) -> Order:
+    native = card.defaults.model_dump() | {"num_inference_steps": steps, "guidance_scale": 2.0}
+    request = ResolvedRequest(model=card.id, prompt="a test", seed=0, **native)
+    return Order("example", 0, request, seed=0)
+
+
+@contextmanager
+def _as_job_failed() -> Iterator[None]:
+    """Whatever torch raises as one of our errors, except what leaves the device unusable."""
+    try:
+        yield
+    except (LatentryError, torch.AcceleratorError):
+        # After any other CUDA error every later call fails too: the process ends with code 70.
+        raise
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemory from error
+    except Exception as error:
+        log.exception("engine.call_failed")
+        raise EngineError(f"The engine failed on this picture ({type(error).__name__}).") from error
