@@ -1,0 +1,85 @@
+"""One CLIP text encoder: a chunk of tokens to the hidden states that a UNet attends to."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from worker.engine.conditioning.tokens import Chunk, Tokenizer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """A chunk's hidden states [tokens, width]; what it says as a whole [width], if projected."""
+
+    hidden: torch.Tensor
+    pooled: torch.Tensor | None
+
+    def zeros(self) -> "Encoded":
+        """Nothing said, in the same shape."""
+        pooled = None if self.pooled is None else torch.zeros_like(self.pooled)
+        return Encoded(torch.zeros_like(self.hidden), pooled)
+
+    @property
+    def size_bytes(self) -> int:
+        """Device memory that it holds."""
+        return self.hidden.nbytes + (0 if self.pooled is None else self.pooled.nbytes)
+
+
+class Clip:
+    """A text encoder with its tokenizer, read as Stable Diffusion 1.x and 2.x or as SDXL do."""
+
+    def __init__(self, tokenizer: Any, model: Any, *, is_xl: bool = False) -> None:
+        # A tokenizer whose config does not say claims to take any length.
+        length = min(tokenizer.model_max_length, model.config.max_position_embeddings)
+        self.tokenizer = Tokenizer(tokenizer, length)
+        self._model = model
+        self._is_xl = is_xl
+        # transformers 5.6 took away the layer of modules around the encoder.
+        self._final_layer_norm = getattr(model, "text_model", model).final_layer_norm
+        self._is_masked = not is_xl and getattr(model.config, "use_attention_mask", False)
+
+    @property
+    def max_clip_skip(self) -> int:
+        """Skipping so many layers leaves the token embeddings alone."""
+        layers: int = self._model.config.num_hidden_layers
+        return layers - 1 if self._is_xl else layers
+
+    @torch.inference_mode()
+    def encode(self, chunk: Chunk, clip_skip: int | None) -> Encoded:
+        """Encode one chunk. Never several at once: an embedding's bits depend on its call.
+
+        Layers as in diffusers' encode_prompt: SD 1.x and 2.x normalise the last but `clip_skip`;
+        SDXL takes the last but one and `clip_skip`, as it is. Weights do not touch `pooled`.
+        """
+        device = self._model.device
+        is_said = [position < chunk.said for position in range(len(chunk.ids))]
+        output = self._model(
+            torch.tensor([chunk.ids], device=device),
+            attention_mask=torch.tensor([is_said], device=device).long()
+            if self._is_masked
+            else None,
+            output_hidden_states=True,
+        )
+        if self._is_xl:
+            hidden = output.hidden_states[-2 - (clip_skip or 0)]
+        elif clip_skip:
+            hidden = self._final_layer_norm(output.hidden_states[-1 - clip_skip])
+        else:
+            hidden = output.last_hidden_state
+        pooled = getattr(output, "text_embeds", None)
+        return Encoded(
+            _emphasized(hidden[0], chunk) if chunk.is_weighted else hidden[0],
+            None if pooled is None else pooled[0],
+        )
+
+
+def _emphasized(hidden: torch.Tensor, chunk: Chunk) -> torch.Tensor:
+    """Each token times its weight, then all of them so that their mean is what it was.
+
+    As EmphasisOriginal in AUTOMATIC1111's modules/sd_emphasis.py; a mean of zero stays lost.
+    """
+    weights = torch.tensor(chunk.weights, device=hidden.device)
+    weighted = hidden.float() * weights[:, None]
+    restored = hidden.float().mean() / weighted.mean()
+    return (weighted * torch.where(restored.isfinite(), restored, 1.0)).to(hidden.dtype)
