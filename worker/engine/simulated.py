@@ -1,0 +1,195 @@
+"""The engine's arithmetic without any: a clock that charges for it, by a table of costs."""
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from latentry.contracts import Determinism, JobWarning, Sampler
+from latentry.errors import EngineError, JobFailed, UnknownModel
+from worker.batching import BatchKey
+from worker.engine.backend import Call, Plan
+from worker.engine.messages import Order, Pixels
+
+VAE_FACTOR = 8
+_TWO_CALLS = {Sampler.HEUN, Sampler.DPM2}
+
+
+class Clock(Protocol):
+    """Something to spend time on."""
+
+    def now(self) -> float:
+        """Seconds."""
+
+    def spend(self, seconds: float) -> None:
+        """Let so much time pass."""
+
+
+@dataclass(slots=True)
+class VirtualClock:
+    """Time passes when it is spent, and costs none."""
+
+    seconds: float = 0.0
+
+    def now(self) -> float:
+        """Seconds since the beginning."""
+        return self.seconds
+
+    def spend(self, seconds: float) -> None:
+        """Be so much later."""
+        self.seconds += seconds
+
+
+class WallClock:
+    """Time as everybody has it."""
+
+    def now(self) -> float:
+        """Seconds of this process's clock."""
+        return time.perf_counter()
+
+    def spend(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a model's work takes on some device: `call_s` + `row_s` · rows at `area` latent cells.
+
+    Rows and pictures of another size cost in proportion to their area. Seconds; `picture_s` is one
+    VAE decode.
+    """
+
+    call_s: float
+    row_s: float
+    area: int
+    picture_s: float = 0.0
+    strict_rows: int = 8
+
+    def call(self, key: BatchKey, rows: int) -> float:
+        """One UNet call."""
+        return self.call_s + self.row_s * rows * key.area / self.area
+
+    def picture(self, key: BatchKey) -> float:
+        """One picture through the VAE."""
+        return self.picture_s * key.area / self.area
+
+
+@dataclass(slots=True, eq=False)
+class SimulatedTrajectory:
+    """Calls to go, and a digest of those that were made, so that a resume can be checked."""
+
+    order: Order
+    key: BatchKey
+    rows: int
+    calls: int
+    digest: bytes
+    calls_done: int = 0
+    since: float = 0.0
+
+    @property
+    def calls_left(self) -> int:
+        """UNet calls until only the VAE is left."""
+        return self.calls - self.calls_done
+
+    @property
+    def step(self) -> int:
+        """How many of its steps are done."""
+        return self.order.request.num_inference_steps * self.calls_done // self.calls
+
+    def advance(self) -> None:
+        """Make one call."""
+        self.calls_done += 1
+        self.digest = hashlib.sha256(self.digest).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedPictures:
+    """Pictures that are here already."""
+
+    pictures: list[Pixels | JobFailed]
+    ready: bool = True
+
+    def take(self) -> list[Pixels | JobFailed]:
+        """One answer for each latent."""
+        return self.pictures
+
+
+@dataclass(slots=True)
+class Simulated:
+    """A `Backend` without torch. Equal orders make equal pixels, of one colour."""
+
+    models: Mapping[str, Charge]
+    clock: Clock = field(default_factory=VirtualClock)
+    _calls: list[Call] = field(default_factory=list)
+
+    def now(self) -> float:
+        """Seconds on its clock."""
+        return self.clock.now()
+
+    def ready(self, model: str) -> bool:
+        """Whether there is such a model."""
+        if model not in self.models:
+            raise UnknownModel(f"This engine holds no model {model}.")
+        return True
+
+    def examples(self) -> list[Order]:
+        """None: what things cost is known, or learnt from real orders."""
+        return []
+
+    def plan(self, order: Order) -> Plan:
+        """Whom it can share a call with."""
+        request = order.request
+        strict = request.determinism is Determinism.STRICT
+        key = BatchKey(
+            request.model,
+            request.height // VAE_FACTOR,
+            request.width // VAE_FACTOR,
+            1,
+            self.models[request.model].strict_rows if strict else 0,
+        )
+        return Plan(key, rows=2 if request.guidance_scale > 1 else 1)
+
+    def begin(self, order: Order, plan: Plan) -> tuple[SimulatedTrajectory, list[JobWarning]]:
+        """Prompts cost nothing; a checkpoint says where to go on."""
+        steps = order.request.num_inference_steps
+        calls = 2 * steps - 1 if order.request.sampler in _TWO_CALLS else steps
+        asked = f"{order.request.model_dump_json()}{order.seed}".encode()
+        begun = SimulatedTrajectory(
+            order, plan.key, plan.rows, calls, hashlib.sha256(asked).digest()
+        )
+        if order.checkpoint is not None:
+            begun.calls_done = int.from_bytes(order.checkpoint[:4], "big")
+            begun.digest = order.checkpoint[4:]
+        return begun, []
+
+    def advance(self, members: Sequence[SimulatedTrajectory], rows: int) -> None:
+        """One UNet call."""
+        if rows < sum(member.rows for member in members):
+            raise EngineError("More members than rows.")
+        seconds = self.models[members[0].key.model].call(members[0].key, rows)
+        self.clock.spend(seconds)
+        for member in members:
+            member.advance()
+        self._calls.append(Call(members[0].key, rows, seconds))
+
+    def calls(self) -> list[Call]:
+        """The calls that ended since this was asked last."""
+        ended, self._calls = self._calls, []
+        return ended
+
+    def decode(self, members: Sequence[SimulatedTrajectory]) -> SimulatedPictures:
+        """Pictures in the colour of their digest."""
+        pictures: list[Pixels | JobFailed] = []
+        for one in members:
+            self.clock.spend(self.models[one.key.model].picture(one.key))
+            shape = (one.order.request.height, one.order.request.width, 3)
+            pictures.append(np.full(shape, list(one.digest[:3]), dtype=np.uint8))
+        return SimulatedPictures(pictures)
+
+    def save(self, member: SimulatedTrajectory) -> bytes:
+        """A checkpoint of an unfinished trajectory."""
+        return member.calls_done.to_bytes(4, "big") + member.digest
