@@ -20,6 +20,7 @@ from latentry.settings import Settings
 from latentry.storage import open_storage
 from worker import tasks
 from worker.batching import Costs
+from worker.costs import CostFile
 from worker.drain import Drain
 from worker.engine import Engine
 from worker.engine.diffusion import Diffusion
@@ -37,7 +38,7 @@ def run(settings: Settings, pulse: Pulse) -> None:
     # Every call into torch comes from this one thread: each thread that computes gets a pool of
     # OpenMP threads, and two pools on the same cores made a step take 2.3 times as long.
     compute = ThreadPoolExecutor(1, thread_name_prefix="compute")
-    drain, outbox = _wire(settings, pulse, compute)
+    drain, outbox, costs = _wire(settings, pulse, compute)
     app = Celery("latentry", set_as_current=False)
     app.conf.update(broker_config(settings))
     tasks.register(app, lambda: compute.submit(drain.run).result())
@@ -67,12 +68,13 @@ def run(settings: Settings, pulse: Pulse) -> None:
         warnings.filterwarnings("ignore", category=SecurityWarning)
         app.worker_main(["--quiet", "worker", f"--queues={','.join(queues)}", *flags.split()])
     outbox.stop()
+    costs.keep()
 
 
-def _wire(settings: Settings, pulse: Pulse, compute: Executor) -> tuple[Drain, Outbox]:
+def _wire(settings: Settings, pulse: Pulse, compute: Executor) -> tuple[Drain, Outbox, CostFile]:
     metrics = Metrics()
     try:
-        engine, cards, step_s = compute.submit(_load, settings).result()
+        engine, cards, step_s, kept = compute.submit(_load, settings).result()
         storage = open_storage(settings)
         metrics.serve(settings.metrics_host, settings.worker_metrics_port)
     except LatentryError as error:
@@ -92,10 +94,10 @@ def _wire(settings: Settings, pulse: Pulse, compute: Executor) -> tuple[Drain, O
         pulse=pulse,
         step_s=step_s,
     )
-    return drain, outbox
+    return drain, outbox, kept
 
 
-def _load(settings: Settings) -> tuple[Engine[Any], list[ModelCard], float]:
+def _load(settings: Settings) -> tuple[Engine[Any], list[ModelCard], float, CostFile]:
     """The engine with every model proved by a step; the longest of these in seconds."""
     backend = Diffusion(
         device=settings.device,
@@ -106,4 +108,6 @@ def _load(settings: Settings) -> tuple[Engine[Any], list[ModelCard], float]:
     cards = [backend.load(model, path) for model, path in settings.model_paths.items()]
     longest_s = max(backend.self_test(card.id) for card in cards)
     costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)
-    return Engine(backend, costs), cards, longest_s
+    kept = CostFile(costs, settings.data_dir / "costs", backend.identity)
+    kept.recall()
+    return Engine(backend, costs), cards, longest_s, kept

@@ -1,5 +1,6 @@
 """The engine's arithmetic in torch: resident Stable Diffusion models on one device."""
 
+import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,6 +51,16 @@ class Diffusion:
         self._stacks: dict[str, Stack] = {}
         self._calls: list[Call] = []
 
+    @property
+    def identity(self) -> str:
+        """All that the time of a call depends on besides the model and its own shape."""
+        name, threads = platform.processor() or platform.machine(), torch.get_num_threads()
+        if self.at.device.type == "cuda":
+            name, threads = torch.cuda.get_device_name(self.at.device), 1
+        return (
+            f"{name} x{threads} {self.at.dtype} {self.at.memory_format} torch {torch.__version__}"
+        )
+
     def load(self, model: str, path: Path) -> ModelCard:
         """Make a model resident and serve it. Raises ConfigurationError with a sentence."""
         self._stacks[model] = stack = load_folder(model, path, self.at)
@@ -89,24 +100,25 @@ class Diffusion:
         refuse_unsupported(stack.card, request)
         _, height, width = stack.latent_shape(request.width, request.height)
         bucket = self._strict_rows if request.determinism is Determinism.STRICT else 0
-        key = BatchKey(request.model, height, width, 1, bucket)
+        key = BatchKey(request.model, height, width, stack.conditioner.chunks(request), bucket)
         return Plan(key, rows=2 if request.guidance_scale > 1 else 1)
 
     def begin(self, order: Order, plan: Plan) -> tuple[Trajectory, list[JobWarning]]:
         """Encode its prompts and draw its first noise."""
         request = order.request
         stack = self._stacks[request.model]
-        prompts = [request.negative_prompt, request.prompt][-plan.rows :]
         with _as_job_failed():
-            encoded = [stack.text.encode(prompt) for prompt in prompts]
+            conditioning = stack.conditioner.condition(request)
             trajectory = Trajectory.begin(
                 order,
                 stack,
-                SAMPLERS[request.sampler](stack.schedule, request.num_inference_steps),
+                SAMPLERS[request.sampler](
+                    stack.schedule.spaced(request.spacing), request.num_inference_steps
+                ),
                 key=plan.key,
-                embeddings=tuple(one.embedding for one in encoded),
+                conditioning=conditioning,
             )
-        return trajectory, [one.warning for one in encoded if one.warning]
+        return trajectory, list(conditioning.warnings)
 
     def advance(self, members: Sequence[Trajectory], rows: int) -> None:
         """One UNet call; all members advance or none. Raises OutOfMemory or EngineError."""
