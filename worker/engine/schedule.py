@@ -10,25 +10,38 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from latentry.contracts import Spacing
 from latentry.errors import ConfigurationError
 from worker.engine.betas import betas_of, with_zero_terminal_snr
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Choice = TypeVar("Choice", bound=StrEnum)
 
-# Options that change the mathematics in ways our samplers do not carry, and the value they do.
-_REQUIRED: Final[dict[str, Any]] = {
-    "clip_sample": False,
-    "thresholding": False,
-    "use_karras_sigmas": False,
-    "use_exponential_sigmas": False,
-    "use_beta_sigmas": False,
-    "interpolation_type": "linear",
-    "timestep_type": "discrete",
-    "final_sigmas_type": "zero",
-    "variance_type": "fixed_small",
-    "original_inference_steps": 50,
-    "timestep_scaling": 10.0,
+# Options that change the mathematics in ways our samplers do not carry, and the values they do.
+# Not here, because with a last σ of zero they change nothing: lower_order_final, euler_at_final.
+_REQUIRED: Final[dict[str, tuple[Any, ...]]] = {
+    "clip_sample": (False,),
+    "thresholding": (False,),
+    "use_lu_lambdas": (False,),
+    "use_flow_sigmas": (False,),
+    "interpolation_type": ("linear",),
+    "timestep_type": ("discrete",),
+    "final_sigmas_type": ("zero",),
+    "lambda_min_clipped": (-math.inf, "-inf", "-Infinity"),
+    "sigma_min": (),
+    "sigma_max": (),
+    "solver_order": (2,),
+    "solver_type": ("midpoint", "bh2"),
+    "predict_x0": (True,),
+    "disable_corrector": ([],),
+    "variance_type": ("fixed_small",),
+    "original_inference_steps": (50,),
+    "timestep_scaling": (10.0,),
+}
+_SPACINGS: Final = {
+    "use_karras_sigmas": Spacing.KARRAS,
+    "use_exponential_sigmas": Spacing.EXPONENTIAL,
+    "use_beta_sigmas": Spacing.BETA,
 }
 # What diffusers puts where zero terminal SNR would make the first sigma infinite.
 _ALMOST_ZERO: Final = 2.0**-24
@@ -42,7 +55,7 @@ class Prediction(StrEnum):
     SAMPLE = "sample"
 
 
-class Spacing(StrEnum):
+class TimestepSpacing(StrEnum):
     """Which of the training timesteps are visited (arXiv:2305.08891, table 2)."""
 
     LINSPACE = "linspace"
@@ -50,29 +63,35 @@ class Spacing(StrEnum):
     TRAILING = "trailing"
 
 
+# What AUTOMATIC1111's schedule types are by diffusers' documentation (Schedulers, overview). Karras
+# keeps the model's timestep spacing, where some samplers take their highest level from.
+_TIMESTEPS: Final = {
+    Spacing.EXPONENTIAL: TimestepSpacing.LINSPACE,
+    Spacing.BETA: TimestepSpacing.LINSPACE,
+    Spacing.SGM_UNIFORM: TimestepSpacing.TRAILING,
+}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class NoiseSchedule:
-    """ᾱ_t of every training timestep, and how the model and its folder want them used.
+    """ᾱ_t of every training timestep, and how the model, or else a request, wants them used.
 
     `unscaled` is ᾱ_t before it was rescaled to zero terminal SNR, if it was.
-    `spacing` and `final_is_one` are None where the config leaves them to the sampler.
+    `timestep_spacing` and `final_is_one` are None where the config leaves them to the sampler.
     """
 
     alphas_cumprod: Array
     unscaled: Array
     final_is_one: bool | None
     prediction: Prediction
-    spacing: Spacing | None
+    timestep_spacing: TimestepSpacing | None
     steps_offset: int
+    spacing: Spacing = Spacing.DEFAULT
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "NoiseSchedule":
         """Read a diffusers scheduler config. Raises ConfigurationError on what is not supported."""
-        for option, needed in _REQUIRED.items():
-            if (config.get(option) or needed) != needed:
-                raise ConfigurationError(
-                    f"The model's scheduler has {option}={config[option]!r}; only {needed!r} works."
-                )
+        _refuse_other_mathematics(config)
         betas = betas_of(config)
         unscaled = alphas_cumprod = _alphas_cumprod(betas)
         if config.get("rescale_betas_zero_snr"):
@@ -88,9 +107,15 @@ class NoiseSchedule:
             unscaled=unscaled,
             final_is_one=config.get("set_alpha_to_one"),
             prediction=prediction,
-            spacing=_choice(Spacing, config, "timestep_spacing"),
+            timestep_spacing=_choice(TimestepSpacing, config, "timestep_spacing"),
             steps_offset=int(config.get("steps_offset", 0)),
+            spacing=_spacing(config),
         )
+
+    def spaced(self, spacing: Spacing) -> "NoiseSchedule":
+        """The schedule for a request that wants this spacing."""
+        timesteps = _TIMESTEPS.get(spacing, self.timestep_spacing)
+        return replace(self, spacing=spacing, timestep_spacing=timesteps)
 
     def with_terminal_signal(self) -> "NoiseSchedule":
         """The schedule as it was before a rescale to zero terminal SNR.
@@ -106,9 +131,13 @@ class NoiseSchedule:
         return len(self.alphas_cumprod)
 
     @property
-    def sigmas(self) -> Array:
-        """Noise to signal √((1 − ᾱ)/ᾱ) of every training timestep; the last one kept finite."""
+    def sigmas(self) -> npt.NDArray[np.float32]:
+        """Noise to signal √((1 − ᾱ)/ᾱ) of every training timestep; the last one kept finite.
+
+        In float32, as diffusers has them: a σ's place among them decides a timestep.
+        """
         alphas = np.where(self.alphas_cumprod > 0, self.alphas_cumprod, _ALMOST_ZERO)
+        alphas = alphas.astype(np.float32)
         return np.sqrt((1 - alphas) / alphas)
 
     def alpha_cumprod(self, t: int, *, ends_at_one: bool) -> float:
@@ -144,6 +173,33 @@ class NoiseSchedule:
         """x₀ that the model's output m predicts at x = x₀ + σ ε, whose model input is scaled."""
         scale = math.sqrt(sigma**2 + 1)
         return self.denoised(x / scale, m, 1 / scale**2)
+
+
+def _refuse_other_mathematics(config: Mapping[str, Any]) -> None:
+    for option, known in _REQUIRED.items():
+        value = config.get(option)
+        if value is not None and value not in known:
+            works = " or ".join(repr(one) for one in known) or "leaving it out"
+            raise ConfigurationError(
+                f"The model's scheduler has {option}={value!r}; only {works} works."
+            )
+
+
+def _spacing(config: Mapping[str, Any]) -> Spacing:
+    """The spacing that the config itself asks for."""
+    asked = [option for option in _SPACINGS if config.get(option)]
+    if len(asked) > 1:
+        raise ConfigurationError(f"The model's scheduler has {' and '.join(asked)}; one at most.")
+    if not asked:
+        return Spacing.DEFAULT
+    spacing = _SPACINGS[asked[0]]
+    timesteps = config.get("timestep_spacing")
+    if timesteps is not None and timesteps != _TIMESTEPS.get(spacing, timesteps):
+        raise ConfigurationError(
+            f"The model's scheduler has {asked[0]} with timestep_spacing={timesteps!r}; "
+            f"only {_TIMESTEPS[spacing].value!r} works with it."
+        )
+    return spacing
 
 
 def _choice(kind: type[Choice], config: Mapping[str, Any], option: str) -> Choice | None:

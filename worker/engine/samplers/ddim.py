@@ -6,14 +6,14 @@ import numpy as np
 
 from worker.engine.samplers.spacing import spaced
 from worker.engine.samplers.table import Call, M, Table, X
-from worker.engine.schedule import Array, NoiseSchedule, Spacing
+from worker.engine.schedule import Array, NoiseSchedule, TimestepSpacing
 
 
 def ddim(schedule: NoiseSchedule, steps: int) -> Table:
     """Song et al. 2021 (arXiv:2010.02502), equation 12 with σ = 0; diffusers' DDIMScheduler."""
     stride = schedule.length // steps
     calls = []
-    for t in np.round(spaced(schedule, steps, Spacing.LEADING)).astype(int):
+    for t in np.round(spaced(schedule, steps, TimestepSpacing.LEADING)).astype(int):
         a = schedule.alpha_cumprod(t, ends_at_one=True)
         a_prev = schedule.alpha_cumprod(t - stride, ends_at_one=True)
         calls.append(Call(float(t), ddim_step(schedule, X, M, a, a_prev)))

@@ -7,12 +7,12 @@ import numpy as np
 
 from worker.engine.samplers.spacing import spaced
 from worker.engine.samplers.table import NOISE, Call, M, Table, X
-from worker.engine.schedule import NoiseSchedule, Spacing
+from worker.engine.schedule import NoiseSchedule, TimestepSpacing
 
 
 def ddpm(schedule: NoiseSchedule, steps: int) -> Table:
     """Ho et al. 2020 (arXiv:2006.11239), equation 7; diffusers' DDPMScheduler, fixed_small."""
-    timesteps = np.round(spaced(schedule, steps, Spacing.LEADING)).astype(int)
+    timesteps = np.round(spaced(schedule, steps, TimestepSpacing.LEADING)).astype(int)
     calls = []
     for t, t_prev in pairwise([*timesteps, -1]):
         a = schedule.alphas_cumprod[t]

@@ -1,13 +1,12 @@
 """DPM-Solver++: exponential integrators over λ = −log σ, with the denoised latent as the model."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
-import numpy as np
-
-from worker.engine.samplers.spacing import input_scale, noise_levels, spaced
+from worker.engine.samplers.spacing import input_scale, whole_walk
 from worker.engine.samplers.table import H1, H2, NOISE, Call, M, Table, X
-from worker.engine.schedule import Array, NoiseSchedule, Spacing
+from worker.engine.schedule import Array, NoiseSchedule, TimestepSpacing
 
 
 def dpmpp_2m(schedule: NoiseSchedule, steps: int) -> Table:
@@ -26,9 +25,8 @@ def dpmpp_sde(schedule: NoiseSchedule, steps: int) -> Table:
     Calls come in pairs, the second of which starts again where the first did; diffusers counts
     each as a step, and spaces them evenly whatever the model wants.
     """
-    schedule = schedule.with_terminal_signal()
-    timesteps = np.round(np.linspace(schedule.length - 1, 0, steps + 1)[:steps])
-    sigmas = noise_levels(schedule, timesteps)
+    schedule = replace(schedule.with_terminal_signal(), timestep_spacing=TimestepSpacing.LINSPACE)
+    timesteps, sigmas = whole_walk(schedule, steps)
     calls = []
     for i, (t, (sigma, sigma_next)) in enumerate(zip(timesteps, pairwise(sigmas), strict=True)):
         d = denoised(schedule, sigma)
@@ -43,8 +41,7 @@ def dpmpp_sde(schedule: NoiseSchedule, steps: int) -> Table:
 
 
 def _multistep(schedule: NoiseSchedule, steps: int, *, stochastic: bool) -> Table:
-    timesteps = np.round(spaced(schedule, steps, Spacing.LINSPACE, above_lowest=True))
-    sigmas = noise_levels(schedule, timesteps)
+    timesteps, sigmas = whole_walk(schedule, steps)
     calls = []
     for i, (t, (sigma, sigma_next)) in enumerate(zip(timesteps, pairwise(sigmas), strict=True)):
         d = slope = denoised(schedule, sigma)

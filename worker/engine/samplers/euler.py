@@ -3,15 +3,14 @@
 import math
 from itertools import pairwise
 
-from worker.engine.samplers.spacing import initial_sigma, input_scale, noise_levels, spaced
+from worker.engine.samplers.spacing import fractional_walk, initial_sigma, input_scale
 from worker.engine.samplers.table import NOISE, Call, M, Table, X
-from worker.engine.schedule import NoiseSchedule, Spacing
+from worker.engine.schedule import NoiseSchedule
 
 
 def euler(schedule: NoiseSchedule, steps: int) -> Table:
     """Karras et al. 2022 (arXiv:2206.00364), algorithm 2; diffusers' EulerDiscreteScheduler."""
-    timesteps = spaced(schedule, steps, Spacing.LINSPACE)
-    sigmas = noise_levels(schedule, timesteps)
+    timesteps, sigmas = fractional_walk(schedule, steps)
     calls = []
     for t, (sigma, sigma_next) in zip(timesteps, pairwise(sigmas), strict=True):
         d = (X - schedule.denoised_at(X, M, sigma)) / sigma
@@ -21,8 +20,7 @@ def euler(schedule: NoiseSchedule, steps: int) -> Table:
 
 def euler_ancestral(schedule: NoiseSchedule, steps: int) -> Table:
     """Crowson's k-diffusion, sample_euler_ancestral; diffusers' EulerAncestralDiscreteScheduler."""
-    timesteps = spaced(schedule, steps, Spacing.LINSPACE)
-    sigmas = noise_levels(schedule, timesteps)
+    timesteps, sigmas = fractional_walk(schedule, steps)
     calls = []
     for t, (sigma, sigma_next) in zip(timesteps, pairwise(sigmas), strict=True):
         up = math.sqrt(sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2)

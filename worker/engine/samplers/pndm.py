@@ -5,7 +5,7 @@ import numpy as np
 from worker.engine.samplers.ddim import ddim_step
 from worker.engine.samplers.spacing import spaced
 from worker.engine.samplers.table import H1, H2, H3, Call, M, Table, X
-from worker.engine.schedule import NoiseSchedule, Spacing
+from worker.engine.schedule import NoiseSchedule, TimestepSpacing
 
 # Adams–Bashforth weights over the newest outputs, times their denominators.
 _OUTPUTS = {
@@ -22,7 +22,7 @@ def pndm(schedule: NoiseSchedule, steps: int) -> Table:
     """
     schedule = schedule.with_terminal_signal()
     stride = schedule.length // steps
-    timesteps = np.round(spaced(schedule, steps, Spacing.LEADING)).astype(int)
+    timesteps = np.round(spaced(schedule, steps, TimestepSpacing.LEADING)).astype(int)
 
     def step(x: np.ndarray, m: np.ndarray, t: int) -> np.ndarray:
         a, a_prev = (schedule.alpha_cumprod(u, ends_at_one=False) for u in (t, t - stride))

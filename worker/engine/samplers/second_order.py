@@ -5,16 +5,21 @@ from itertools import pairwise
 
 import numpy as np
 
-from worker.engine.samplers.spacing import initial_sigma, input_scale, noise_levels, spaced
+from latentry.contracts import Spacing
+from worker.engine.samplers.spacing import (
+    fractional_walk,
+    initial_sigma,
+    input_scale,
+    timesteps_at,
+)
 from worker.engine.samplers.table import H1, H2, Call, M, Table, X
-from worker.engine.schedule import Array, NoiseSchedule, Spacing
+from worker.engine.schedule import Array, NoiseSchedule
 
 
 def heun(schedule: NoiseSchedule, steps: int) -> Table:
     """Karras et al. 2022 (arXiv:2206.00364), algorithm 1 with γ = 0; diffusers' HeunDiscrete."""
     schedule = schedule.with_terminal_signal()
-    timesteps = spaced(schedule, steps, Spacing.LINSPACE)
-    sigmas = noise_levels(schedule, timesteps)
+    timesteps, sigmas = fractional_walk(schedule, steps)
     calls = []
     for i, (t, (sigma, sigma_next)) in enumerate(zip(timesteps, pairwise(sigmas), strict=True)):
         d = _slope(schedule, sigma)
@@ -35,9 +40,9 @@ def dpm2(schedule: NoiseSchedule, steps: int) -> Table:
     The middle is halfway in log σ; the last step, down to σ = 0, is one call.
     """
     schedule = schedule.with_terminal_signal()
-    timesteps = spaced(schedule, steps, Spacing.LINSPACE)
-    sigmas = noise_levels(schedule, timesteps)
-    log_sigmas = np.log(schedule.sigmas)
+    timesteps, sigmas = fractional_walk(schedule, steps)
+    if schedule.spacing is Spacing.KARRAS:
+        timesteps = np.round(timesteps)
     calls = []
     for i, (t, (sigma, sigma_next)) in enumerate(zip(timesteps, pairwise(sigmas), strict=True)):
         middle = math.sqrt(sigma * sigma_next)
@@ -45,7 +50,7 @@ def dpm2(schedule: NoiseSchedule, steps: int) -> Table:
         x = X + d * (middle - sigma)
         calls.append(Call(t, x, (X,), scale=input_scale(sigma), completes_step=is_last))
         if not is_last:
-            t_middle = np.interp(math.log(middle), log_sigmas, np.arange(schedule.length))
+            t_middle = timesteps_at(schedule, np.array([middle], dtype=np.float32))[0]
             x = H1 + _slope(schedule, middle) * (sigma_next - sigma)
             calls.append(Call(float(t_middle), x, scale=input_scale(middle)))
     return Table.of(calls, initial_sigma=initial_sigma(schedule, sigmas))

@@ -1,38 +1,78 @@
-"""Which training timesteps a trajectory visits, highest first, and how much noise is in each."""
+"""Which noise levels a trajectory visits, highest first, and at what timestep of the model.
+
+Levels are rounded to float32, as diffusers' are, so that both walk down the same ones.
+"""
 
 import math
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from worker.engine.schedule import Array, NoiseSchedule, Spacing
+from latentry.contracts import Spacing
+from worker.engine.samplers.quantile import symmetric_beta_quantile
+from worker.engine.schedule import Array, NoiseSchedule, TimestepSpacing
+
+# `steps` levels from the highest to the lowest.
+Spread: TypeAlias = Callable[[float, float, int], Array]
 
 
 def spaced(
-    schedule: NoiseSchedule, steps: int, default: Spacing, *, above_lowest: bool = False
+    schedule: NoiseSchedule, steps: int, default: TimestepSpacing, *, above_lowest: bool = False
 ) -> Array:
     """`steps` timesteps, the way the model wants them or else the sampler's default way.
 
     `above_lowest` is the DPM-Solver family's habit: one point more, and the lowest left out.
     """
     points = steps + 1 if above_lowest else steps
-    match schedule.spacing or default:
-        case Spacing.LINSPACE:
-            # In float32, because a UNet sees the fraction.
-            return _down(np.linspace(0, schedule.length - 1, points, dtype=np.float32))[:steps]
-        case Spacing.LEADING:
+    match schedule.timestep_spacing or default:
+        case TimestepSpacing.LINSPACE:
+            return _down(np.linspace(0, schedule.length - 1, points))[:steps]
+        case TimestepSpacing.LEADING:
             up = np.arange(points) * (schedule.length // points)
             return _down(up + schedule.steps_offset)[:steps]
-        case Spacing.TRAILING:
+        case TimestepSpacing.TRAILING:
             down = np.arange(schedule.length, 0, -schedule.length / steps)
             # arange can run one past the end by rounding, at 61 steps for one; diffusers then
             # asks its model about timestep −1.
             return np.round(down[:steps]) - 1
 
 
-def noise_levels(schedule: NoiseSchedule, timesteps: Array) -> Array:
-    """σ at each timestep, with a 0 at the end."""
-    return np.append(np.interp(timesteps, np.arange(schedule.length), schedule.sigmas), 0.0)
+def fractional_walk(schedule: NoiseSchedule, steps: int) -> tuple[Array, Array]:
+    """Timesteps with their fractions, and σ at each with a 0 at the end, as k-diffusion's family.
+
+    A spacing of σ fills the range between the first timestep's and the last one's.
+    """
+    timesteps = _as_float32(spaced(schedule, steps, TimestepSpacing.LINSPACE))
+    sigmas = np.interp(timesteps, np.arange(schedule.length), schedule.sigmas)
+    if spread := _SPREADS.get(schedule.spacing):
+        sigmas = spread(float(sigmas[0]), float(sigmas[-1]), steps)
+        timesteps = _as_float32(timesteps_at(schedule, sigmas))
+    return timesteps, _as_float32(np.append(sigmas, 0.0))
+
+
+def whole_walk(schedule: NoiseSchedule, steps: int) -> tuple[Array, Array]:
+    """Whole timesteps, and σ at each with a 0 at the end, as the DPM-Solver family wants them.
+
+    A spacing of σ fills the whole schedule.
+    """
+    timesteps = np.round(spaced(schedule, steps, TimestepSpacing.LINSPACE, above_lowest=True))
+    sigmas = np.interp(timesteps, np.arange(schedule.length), schedule.sigmas)
+    if spread := _SPREADS.get(schedule.spacing):
+        sigmas = spread(float(schedule.sigmas[-1]), float(schedule.sigmas[0]), steps)
+        # diffusers rounds for Karras only, and otherwise cuts the fraction off.
+        whole = np.round if schedule.spacing is Spacing.KARRAS else np.floor
+        timesteps = whole(timesteps_at(schedule, sigmas))
+    return timesteps, _as_float32(np.append(sigmas, 0.0))
+
+
+def timesteps_at(schedule: NoiseSchedule, sigmas: npt.NDArray[np.floating[Any]]) -> Array:
+    """The timesteps of noise levels, by interpolation between the training levels' logarithms."""
+    known, wanted = np.log(schedule.sigmas), np.log(sigmas)
+    low = np.clip(np.searchsorted(known, wanted, side="right") - 1, 0, len(known) - 2)
+    w = np.clip((known[low] - wanted) / (known[low] - known[low + 1]), 0, 1)
+    return np.asarray((1 - w) * low + w * (low + 1), dtype=np.float64)
 
 
 def input_scale(sigma: float) -> float:
@@ -43,8 +83,39 @@ def input_scale(sigma: float) -> float:
 def initial_sigma(schedule: NoiseSchedule, sigmas: Array) -> float:
     """Deviation of the first latent; leading spacing starts below the highest level."""
     highest = float(sigmas.max())
-    return math.hypot(highest, 1) if schedule.spacing is Spacing.LEADING else highest
+    is_leading = schedule.timestep_spacing is TimestepSpacing.LEADING
+    return math.hypot(highest, 1) if is_leading else highest
+
+
+def _karras(highest: float, lowest: float, steps: int) -> Array:
+    """Karras et al. 2022 (arXiv:2206.00364), equation 5 with ρ = 7."""
+    high, low = math.pow(highest, 1 / 7), math.pow(lowest, 1 / 7)
+    return (high + np.linspace(0, 1, steps) * (low - high)) ** 7
+
+
+def _exponential(highest: float, lowest: float, steps: int) -> Array:
+    """Even in log σ; k-diffusion's get_sigmas_exponential."""
+    return np.exp(np.linspace(math.log(highest), math.log(lowest), steps))
+
+
+def _beta(highest: float, lowest: float, steps: int) -> Array:
+    """Lee et al. 2024 (arXiv:2407.12173): quantiles of Beta(0.6, 0.6), dense at both ends."""
+    masses = 1 - np.linspace(0, 1, steps)
+    quantiles = np.array([symmetric_beta_quantile(p, 0.6) for p in masses], dtype=np.float64)
+    levels: Array = lowest + quantiles * (highest - lowest)
+    return levels
+
+
+_SPREADS: Final[dict[Spacing, Spread]] = {
+    Spacing.KARRAS: _karras,
+    Spacing.EXPONENTIAL: _exponential,
+    Spacing.BETA: _beta,
+}
 
 
 def _down(timesteps: npt.NDArray[np.generic]) -> Array:
     return timesteps[::-1].astype(np.float64)
+
+
+def _as_float32(values: Array) -> Array:
+    return values.astype(np.float32).astype(np.float64)

@@ -2,12 +2,10 @@
 
 import math
 
-import numpy as np
-
 from worker.engine.samplers.dpmpp import denoised, integrate
-from worker.engine.samplers.spacing import input_scale, noise_levels, spaced
+from worker.engine.samplers.spacing import input_scale, whole_walk
 from worker.engine.samplers.table import H1, H2, H3, Call, Table, X
-from worker.engine.schedule import Array, NoiseSchedule, Spacing
+from worker.engine.schedule import Array, NoiseSchedule
 
 
 def unipc(schedule: NoiseSchedule, steps: int) -> Table:
@@ -15,8 +13,7 @@ def unipc(schedule: NoiseSchedule, steps: int) -> Table:
 
     Remembered: the corrected latent, and the denoised latents of the last two calls.
     """
-    timesteps = np.round(spaced(schedule, steps, Spacing.LINSPACE, above_lowest=True))
-    sigmas = noise_levels(schedule, timesteps)
+    timesteps, sigmas = whole_walk(schedule, steps)
     calls = []
     for i, t in enumerate(timesteps):
         d = denoised(schedule, sigmas[i])
