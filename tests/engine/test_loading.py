@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from latentry.contracts import JobWarning, Sampler
+from latentry.contracts import Sampler
 from latentry.errors import ConfigurationError, EngineError, NonFiniteOutput
 from tests.engine import tiny
-from worker.engine import Order
 from worker.engine.device import Device
 from worker.engine.diffusion import Diffusion
 from worker.engine.samplers import SAMPLERS
@@ -49,10 +48,11 @@ def test_a_models_own_notes_win(backend: Diffusion, folder: Path) -> None:
     card = backend.load("shapes", folder)
     assert card.defaults.model_dump() == {
         "width": 128, "height": 96, "num_inference_steps": 25, "guidance_scale": 5.0,
-        "sampler": Sampler.EULER,
+        "sampler": Sampler.EULER, "spacing": "default",
     }  # fmt: skip
     assert card.limits.model_dump() == {
         "min_side": 96, "max_side": 192, "size_step": 32, "max_steps": 100,
+        "max_clip_skip": 2, "size_conditioning": False,
     }  # fmt: skip
 
 
@@ -139,18 +139,3 @@ def test_weights_are_fp32_on_a_cpu_and_half_where_asked(folder: Path) -> None:
     backend = Diffusion(device="cpu", dtype="bfloat16")
     backend.load("half", folder)
     backend.self_test("half")
-
-
-def test_a_prompt_that_is_too_long_is_cut_with_a_warning_that_says_where(
-    backend: Diffusion,
-) -> None:
-    def warnings(order: Order) -> list[JobWarning]:
-        return backend.begin(order, backend.plan(order))[1]
-
-    order = tiny.order(prompt="x" * 75 + " the rest is lost")
-    (warning,) = warnings(order)
-    assert warning.code == "prompt_truncated"
-    assert "the last 13 were left out" in warning.message
-    assert "t h e" in warning.message or "the" in warning.message
-    assert warnings(tiny.order(prompt="x" * 75)) == []
-    assert warnings(order) == [warning]

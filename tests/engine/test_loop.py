@@ -53,7 +53,8 @@ def told(events: list[Event], kind: type) -> set[str]:
 
 
 def poison(engine: Engine) -> torch.Tensor:
-    return engine._backend._stacks["epsilon"].text.encode("poison").embedding
+    conditioner = engine._backend._stacks["epsilon"].conditioner
+    return conditioner.condition(tiny.request(prompt="poison")).hidden[-1]
 
 
 def test_a_picture_tells_its_steps_and_then_itself(engine: Engine) -> None:

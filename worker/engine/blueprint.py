@@ -19,15 +19,24 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One network of a model: how to make it without weights, and where those lie."""
+    """One network of a model: how to make it without weights, and where those lie.
+
+    One that `overflows` makes numbers beyond fp16's largest, and stays in fp32 there.
+    """
 
     name: str
     make: Callable[[], nn.Module]
     weights: Mapping[str, Stored]
+    overflows: bool = False
+
+    def precision(self, dtype: torch.dtype) -> torch.dtype:
+        """What it is kept in, in a model of this precision."""
+        return torch.float32 if self.overflows and dtype is torch.float16 else dtype
 
     def size_bytes(self, dtype: torch.dtype) -> int:
-        """What it takes in memory in this precision."""
-        return sum(stored.entry.count for stored in self.weights.values()) * dtype.itemsize
+        """What it takes in memory in a model of this precision."""
+        count = sum(stored.entry.count for stored in self.weights.values())
+        return count * self.precision(dtype).itemsize
 
     def read(self) -> nn.Module:
         """The network with its weights as the file has them. Raises ConfigurationError.
@@ -53,12 +62,21 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """Everything about a model but its weights."""
+    """Everything about a model but its weights.
+
+    `zeros_for_empty`: SDXL's force_zeros_for_empty_prompt, for an empty negative prompt.
+    """
 
     card: ModelCard
     schedule: NoiseSchedule
     parts: Mapping[str, Part]
     tokenizers: Mapping[str, Callable[[], Any]]
+    zeros_for_empty: bool = True
+
+    @property
+    def is_xl(self) -> bool:
+        """Whether it is an SDXL, with two text encoders and size conditioning."""
+        return "text_encoder_2" in self.parts
 
     def size_bytes(self, dtype: torch.dtype) -> int:
         """What the weights take in memory in this precision."""

@@ -41,23 +41,30 @@ def _predict(
     guidance: torch.Tensor,
 ) -> torch.Tensor:
     """The model's guided output [images, C, h, w] in fp32; Ho & Salimans 2022, arXiv:2207.12598."""
-    owner = [i for i, member in enumerate(members) for _ in member.embeddings]
-    embeddings = [embedding for member in members for embedding in member.embeddings]
+    owner = [i for i, member in enumerate(members) for _ in range(member.rows)]
     last = [row for row, i in enumerate(owner) if row + 1 == len(owner) or owner[row + 1] != i]
     first = [row + 1 - member.rows for row, member in zip(last, members, strict=True)]
     padding = rows - len(owner)
     owner += owner[-1:] * padding
-    embeddings += embeddings[-1:] * padding
+    told = [member.conditioning for member in members]
     of_row = torch.tensor(owner, device=x.device)
     output: torch.Tensor = stack.unet(
         x[of_row].to(stack.at.dtype, memory_format=stack.at.memory_format),
         t[of_row],
-        encoder_hidden_states=torch.stack(embeddings),
+        encoder_hidden_states=_joined([one.hidden for one in told], padding),
+        added_cond_kwargs={
+            name: _joined([one.added[name] for one in told], padding) for name in told[0].added
+        },
         return_dict=False,
     )[0].float()
     # An image without guidance is its own unconditional row: u + g·0.
     u, c = output[first], output[last]
     return u + _per_image(guidance) * (c - u)
+
+
+def _joined(parts: list[torch.Tensor], padding: int) -> torch.Tensor:
+    """All rows, and the last one again for those that only fill up the call."""
+    return torch.cat(parts + [parts[-1][-1:]] * padding)
 
 
 def _noise(members: Sequence[Trajectory], *, like: torch.Tensor) -> torch.Tensor | None:

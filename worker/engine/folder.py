@@ -26,6 +26,9 @@ _NETWORKS: Final[dict[str, frozenset[str]]] = {
     "vae": frozenset({"AutoencoderKL"}),
 }
 _TOKENIZERS: Final = {"tokenizer": frozenset({"CLIPTokenizer", "CLIPTokenizerFast"})}
+# And what one may that has a second text encoder, as SDXL has.
+_XL_NETWORKS: Final = _NETWORKS | {"text_encoder_2": frozenset({"CLIPTextModelWithProjection"})}
+_XL_TOKENIZERS: Final = _TOKENIZERS | {"tokenizer_2": _TOKENIZERS["tokenizer"]}
 _SCHEDULERS: Final = {
     "scheduler": frozenset(
         {
@@ -44,9 +47,8 @@ _SCHEDULERS: Final = {
         }
     )
 }
-# UNets that want more than latents, timesteps and one prompt embedding.
+# UNets that want more than latents, timesteps and prompts, and SDXL's sizes.
 _UNET_EXTRAS: Final = (
-    "addition_embed_type",
     "class_embed_type",
     "encoder_hid_dim_type",
     "num_class_embeds",
@@ -55,6 +57,7 @@ _UNET_EXTRAS: Final = (
 # The libraries' own names for a network's weights.
 _STEMS: Final = {
     "text_encoder": "model",
+    "text_encoder_2": "model",
     "unet": "diffusion_pytorch_model",
     "vae": "diffusion_pytorch_model",
 }
@@ -67,21 +70,25 @@ def draft_folder(model: str, path: Path, *, half: bool) -> Blueprint:
     sentence.
     """
     index = _read(path / "model_index.json")
-    for part, allowed in (_NETWORKS | _TOKENIZERS | _SCHEDULERS).items():
+    is_xl = _class_of(index, "text_encoder_2") not in ("nothing", "None")
+    networks = _XL_NETWORKS if is_xl else _NETWORKS
+    tokenizers = _XL_TOKENIZERS if is_xl else _TOKENIZERS
+    for part, allowed in (networks | tokenizers | _SCHEDULERS).items():
         if _class_of(index, part) not in allowed:
             raise ConfigurationError(
                 f"{path} has {_class_of(index, part)} as its {part}; "
                 f"this engine knows {', '.join(sorted(allowed))}."
             )
-    configs = {part: _read(path / part / "config.json") for part in _NETWORKS}
+    configs = {part: _read(path / part / "config.json") for part in networks}
     scheduler = _read(path / "scheduler" / "scheduler_config.json")
-    refuse_other_families(str(path), configs["unet"], configs["vae"])
+    refuse_other_families(str(path), configs)
     schedule = NoiseSchedule.from_config(scheduler)
     return Blueprint(
         card=read_card(
             model,
             path,
             native=native_size(configs["unet"], configs["vae"]),
+            text_encoders=[configs[part] for part in configs if part.startswith("text_encoder")],
             trained_steps=schedule.length,
             scheduler=scheduler,
         ),
@@ -91,10 +98,12 @@ def draft_folder(model: str, path: Path, *, half: bool) -> Blueprint:
                 part,
                 network(_class_of(index, part), config),
                 weights_in(path / part, _STEMS[part], half=half),
+                overflows=is_xl and part == "vae" and config.get("force_upcast", True),
             )
             for part, config in configs.items()
         },
-        tokenizers={part: _tokenizer(path / part) for part in _TOKENIZERS},
+        tokenizers={part: _tokenizer(path / part) for part in tokenizers},
+        zeros_for_empty=bool(index.get("force_zeros_for_empty_prompt", True)),
     )
 
 
@@ -111,9 +120,12 @@ def native_size(unet: Mapping[str, Any], vae: Mapping[str, Any]) -> tuple[int, i
     return width * factor, height * factor
 
 
-def refuse_other_families(where: str, unet: Mapping[str, Any], vae: Mapping[str, Any]) -> None:
+def refuse_other_families(where: str, configs: Mapping[str, Mapping[str, Any]]) -> None:
     """Raises ConfigurationError for a UNet that wants what this engine does not give it."""
+    unet, vae = configs["unet"], configs["vae"]
     wants = [extra for extra in _UNET_EXTRAS if unet.get(extra) is not None]
+    if unet.get("addition_embed_type") != ("text_time" if "text_encoder_2" in configs else None):
+        wants.append("addition_embed_type")
     if wants:
         raise ConfigurationError(f"The UNet in {where} needs {', '.join(wants)}; not supported.")
     takes, makes = unet.get("in_channels", 4), vae.get("latent_channels", 4)
@@ -121,6 +133,19 @@ def refuse_other_families(where: str, unet: Mapping[str, Any], vae: Mapping[str,
         raise ConfigurationError(
             f"The UNet in {where} takes {takes} channels and its VAE makes {makes}; "
             "only text-to-image models are supported."
+        )
+    if "text_encoder_2" in configs:
+        _refuse_other_conditions(where, unet, configs["text_encoder_2"])
+
+
+def _refuse_other_conditions(where: str, unet: Mapping[str, Any], text: Mapping[str, Any]) -> None:
+    """SDXL's refiner, for one, is told an aesthetic score instead of a target size."""
+    takes = unet.get("projection_class_embeddings_input_dim")
+    told = 6 * unet.get("addition_time_embed_dim", 0) + text.get("projection_dim", 512)
+    if takes != told:
+        raise ConfigurationError(
+            f"The UNet in {where} is told {takes} numbers beside its prompt; pooled prompt, two "
+            f"sizes and a crop make {told}."
         )
 
 

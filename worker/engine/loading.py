@@ -1,6 +1,7 @@
 """A model on its way from its blueprint into memory."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -39,8 +40,9 @@ class Loading:
         yield from self._settle()
 
     def _settle(self) -> Iterator[None]:
-        for network in self._networks.values():
-            yield from settle(network, self._at)
+        for name, network in self._networks.items():
+            precision = self._blueprint.parts[name].precision(self._at.dtype)
+            yield from settle(network, replace(self._at, dtype=precision))
 
     def stack(self) -> Stack:
         """The model, ready to draw."""

@@ -10,10 +10,10 @@ from torch import nn
 from latentry.contracts import ModelCard
 from latentry.errors import NonFiniteOutput
 from worker.engine.blueprint import Blueprint
+from worker.engine.conditioning import Clip, Conditioner
 from worker.engine.device import Device
 from worker.engine.messages import Pixels
 from worker.engine.schedule import NoiseSchedule
-from worker.engine.text import TextEncoder
 
 
 def vae_factor(vae: Any) -> int:
@@ -27,7 +27,7 @@ class Stack:
 
     card: ModelCard
     schedule: NoiseSchedule
-    text: TextEncoder
+    conditioner: Conditioner
     unet: Any
     vae: Any
     at: Device
@@ -37,11 +37,20 @@ class Stack:
         cls, blueprint: Blueprint, networks: Mapping[str, nn.Module], at: Device
     ) -> "Stack":
         """Join the parts of a blueprint, whose weights are where they belong by now."""
-        tokenizers = {name: make() for name, make in blueprint.tokenizers.items()}
+        encoders = [
+            Clip(
+                tokenizer(),
+                networks[name.replace("tokenizer", "text_encoder")],
+                is_xl=blueprint.is_xl,
+            )
+            for name, tokenizer in blueprint.tokenizers.items()
+        ]
         return cls(
             card=blueprint.card,
             schedule=blueprint.schedule,
-            text=TextEncoder(tokenizers["tokenizer"], networks["text_encoder"]),
+            conditioner=Conditioner(
+                encoders, zeros_for_empty=blueprint.is_xl and blueprint.zeros_for_empty
+            ),
             unet=networks["unet"],
             vae=networks["vae"],
             at=at,
@@ -65,7 +74,7 @@ class Stack:
         """A latent [C, h, w] to RGB bytes [H, W, 3]. Raises NonFiniteOutput."""
         if not latent.isfinite().all():
             raise NonFiniteOutput
-        scaled = (latent / self.vae.config.scaling_factor).to(self.at.dtype)
+        scaled = (latent / self.vae.config.scaling_factor).to(self.vae.dtype)
         image = self.vae.decode(scaled[None], return_dict=False)[0][0].float()
         if not image.isfinite().all():
             raise NonFiniteOutput

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from worker.batching import BatchKey
+from worker.engine.conditioning import Conditioning
 from worker.engine.messages import Order
 from worker.engine.samplers import STATE_ROWS, Table
 from worker.engine.stack import Stack
@@ -14,14 +15,14 @@ from worker.engine.stack import Stack
 class Trajectory:
     """An image on its way. It costs one UNet row, or two with guidance.
 
-    state [5, C, h, w]: x and what its sampler remembers, in fp32. embeddings: the prompt's, or the
-    negative prompt's and the prompt's. inputs [calls, 3]: timestep, scale, guidance of each call.
+    state [5, C, h, w]: x and what its sampler remembers, in fp32. inputs [calls, 3]: timestep,
+    scale, guidance of each call.
     """
 
     order: Order
     key: BatchKey
     stack: Stack
-    embeddings: tuple[torch.Tensor, ...]
+    conditioning: Conditioning
     state: torch.Tensor
     generator: torch.Generator
     inputs: torch.Tensor
@@ -40,7 +41,7 @@ class Trajectory:
         table: Table,
         *,
         key: BatchKey,
-        embeddings: tuple[torch.Tensor, ...],
+        conditioning: Conditioning,
     ) -> "Trajectory":
         """Draw the first noise and move the table to the device."""
         request, device = order.request, stack.at.device
@@ -54,7 +55,7 @@ class Trajectory:
             order=order,
             key=key,
             stack=stack,
-            embeddings=embeddings,
+            conditioning=conditioning,
             state=state,
             generator=generator,
             inputs=torch.cat([inputs, guidance], dim=1).to(device),
@@ -66,7 +67,7 @@ class Trajectory:
     @property
     def rows(self) -> int:
         """How many rows of a UNet call it takes."""
-        return len(self.embeddings)
+        return self.conditioning.rows
 
     @property
     def step(self) -> int:

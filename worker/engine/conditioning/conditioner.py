@@ -28,6 +28,11 @@ class Conditioning:
     added: Mapping[str, torch.Tensor]
     warnings: tuple[JobWarning, ...] = ()
 
+    @property
+    def rows(self) -> int:
+        """How many rows of a UNet call are told."""
+        return len(self.hidden)
+
 
 class Conditioner:
     """The text encoders of a model, with a memory of what they were asked last.
