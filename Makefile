@@ -2,7 +2,7 @@
 PYTHON_BIN := .venv/bin
 READY := $(PYTHON_BIN)/.ready
 
-.PHONY: help setup run demo test check bench model clean
+.PHONY: help setup run demo test oracle check bench model clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 8
@@ -17,6 +17,9 @@ demo: $(READY) ## Start it, draw six pictures into demo.png, stop
 
 test: $(READY) ## Run the tests
 	@$(PYTHON_BIN)/python -m pytest
+
+oracle: $(READY) ## Compare every sampler with diffusers, on every kind of model; 10 minutes
+	@$(PYTHON_BIN)/python -m pytest -m oracle -q -s tests/engine
 
 check: $(READY) ## Lint, formatting, types, import rules
 	$(PYTHON_BIN)/ruff check
