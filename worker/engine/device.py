@@ -36,5 +36,6 @@ class Device:
             dtype=_DTYPES["float16" if on_cuda else "float32"]
             if dtype == "auto"
             else _DTYPES[dtype],
-            memory_format=torch.channels_last if on_cuda else torch.contiguous_format,
+            # On a CPU too: with 6 to 8 rows oneDNN is a third faster so, with others no slower.
+            memory_format=torch.channels_last,
         )
