@@ -98,7 +98,6 @@ def test_clip_skip_leaves_out_the_last_layers_and_keeps_the_norm(
     """Stock has no working clip_skip with transformers 5; an encoder without them does the same."""
     pipeline = pipelines[family]
     layers = pipeline.text_encoder.config.num_hidden_layers
-    assert conditioner(pipeline).max_clip_skip == layers
     for skip in range(1, layers + 1):
         shorter = CLIPTextModel(pipeline.text_encoder.config)
         shorter.load_state_dict(pipeline.text_encoder.state_dict())

@@ -39,12 +39,6 @@ class Clip:
         self._final_layer_norm = getattr(model, "text_model", model).final_layer_norm
         self._is_masked = not is_xl and getattr(model.config, "use_attention_mask", False)
 
-    @property
-    def max_clip_skip(self) -> int:
-        """Skipping so many layers leaves the token embeddings alone."""
-        layers: int = self._model.config.num_hidden_layers
-        return layers - 1 if self._is_xl else layers
-
     @torch.inference_mode()
     def encode(self, chunk: Chunk, clip_skip: int | None) -> Encoded:
         """Encode one chunk. Never several at once: an embedding's bits depend on its call.

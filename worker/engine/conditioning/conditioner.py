@@ -57,11 +57,6 @@ class Conditioner:
         """Whether sizes and crops are told too."""
         return len(self._encoders) > 1
 
-    @property
-    def max_clip_skip(self) -> int:
-        """The most that every encoder can skip."""
-        return min(encoder.max_clip_skip for encoder in self._encoders)
-
     def chunks(self, request: ResolvedRequest) -> int:
         """How many chunks its prompts are read in; the shorter one is padded to the longer."""
         return max(
