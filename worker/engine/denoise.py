@@ -59,7 +59,20 @@ def _predict(
     )[0].float()
     # An image without guidance is its own unconditional row: u + g·0.
     u, c = output[first], output[last]
-    return u + _per_image(guidance) * (c - u)
+    guided = u + _per_image(guidance) * (c - u)
+    for i, member in enumerate(members):
+        if member.rescale:
+            guided[i] = _rescaled(guided[i], c[i], member.rescale)
+    return guided
+
+
+def _rescaled(guided: torch.Tensor, c: torch.Tensor, phi: float) -> torch.Tensor:
+    """Lin et al. 2023 (arXiv:2305.08891), equations 15 and 16, for one image's [C, h, w].
+
+    Flat and alone, so that the order of its sums depends on nothing but the image's size.
+    """
+    contrast = c.flatten().std() / guided.flatten().std()
+    return phi * (guided * contrast) + (1 - phi) * guided
 
 
 def _joined(parts: list[torch.Tensor], padding: int) -> torch.Tensor:

@@ -70,6 +70,11 @@ class Trajectory:
         return self.conditioning.rows
 
     @property
+    def rescale(self) -> float:
+        """How far its guided output is scaled back; without guidance there is nothing to."""
+        return self.order.request.guidance_rescale if self.rows == 2 else 0.0
+
+    @property
     def step(self) -> int:
         """How many of its steps are done."""
         return self.steps_done[self.calls]
