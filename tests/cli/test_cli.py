@@ -128,7 +128,9 @@ def test_several_pictures_are_numbered(latentry, gateway, tmp_path):
 def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
     given = (
         "--model shapes --negative-prompt blue --width 96 --height 128 --steps 5 --guidance 3.5 "
-        "--sampler euler --seed 9 -n 1 --format webp --determinism strict --metadata a=b=c"
+        "--sampler euler --seed 9 -n 1 --format webp --determinism strict --metadata a=b=c "
+        "--prompt-syntax plain --clip-skip 1 --original-size 512 768 --crops-coords-top-left 0 8 "
+        "--target-size 96 128"
     )
     code, _, _ = latentry("generate", "a red circle", *given.split())
     assert code == 0
@@ -136,11 +138,16 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "model": "shapes",
         "prompt": "a red circle",
         "negative_prompt": "blue",
+        "prompt_syntax": "plain",
+        "clip_skip": 1,
         "width": 96,
         "height": 128,
         "num_inference_steps": 5,
         "guidance_scale": 3.5,
         "sampler": "euler",
+        "original_size": [512, 768],
+        "crops_coords_top_left": [0, 8],
+        "target_size": [96, 128],
         "seed": 9,
         "n": 1,
         "output_format": "webp",

@@ -51,9 +51,11 @@ def test_a_png_carries_the_parameters_as_a1111_writes_them(
 
 def test_what_is_not_as_usual_is_said_too(pixels: Pixels, request_made: ResolvedRequest) -> None:
     unusual = {"sampler": Sampler.DPMPP_2M, "spacing": Spacing.KARRAS, "guidance_rescale": 0.7}
+    unusual |= {"clip_skip": 1}  # AUTOMATIC1111 counts the last layer as one
     made = request_made.model_copy(update=unusual)
     text = _read(encode(pixels, made, seed=9)).info["parameters"]
     assert "Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, CFG rescale: 0.7" in text
+    assert "Seed: 9, Clip skip: 2, Size: 96x64" in text
 
 
 def test_without_a_negative_prompt_there_is_no_such_line(

@@ -36,6 +36,14 @@ def test_a_picture_comes_by_value_when_asked(sdk: openai.OpenAI, worker: FakeWor
     assert all(picture.url is None for picture in answer.data)
 
 
+def test_brackets_mean_brackets_unless_asked_otherwise(sdk: openai.OpenAI, worker) -> None:
+    with worker:
+        sdk.images.generate(prompt="(a frog:99)")
+        sdk.images.generate(prompt="(a frog:1.3)", extra_body={"prompt_syntax": "weighted"})
+    records = worker.ledger.run(commands.page("default", below=None, limit=2))
+    assert {record.request.prompt_syntax for record in records} == {"plain", "weighted"}
+
+
 def test_our_own_fields_pass_at_the_top_level(sdk: openai.OpenAI, worker: FakeWorker) -> None:
     extra = {
         "seed": 11,
@@ -43,6 +51,7 @@ def test_our_own_fields_pass_at_the_top_level(sdk: openai.OpenAI, worker: FakeWo
         "guidance_scale": 2,
         "negative_prompt": "blue",
         "sampler": "Euler",
+        "clip_skip": 1,
         "determinism": "strict",
         "unheard_of": {"nested": [1]},
     }
@@ -68,6 +77,7 @@ def test_our_own_fields_pass_at_the_top_level(sdk: openai.OpenAI, worker: FakeWo
         "blue",
     )
     assert (request.output_format, request.metadata) == ("webp", {"user": "u1"})
+    assert request.clip_skip == 1
     assert answer.size == "160x96"
 
 
