@@ -17,6 +17,7 @@ from worker.engine import Done, Engine, Event, Joined, Order
 from worker.engine.device import Device
 from worker.engine.diffusion import Diffusion
 from worker.engine.folder import load_folder
+from worker.engine.pictures import decode
 
 SIZES = [
     {},
@@ -160,7 +161,9 @@ def test_an_sdxl_vae_that_overflows_in_half_precision_is_kept_in_single(
     stack = load_folder("model", folder, Device.choose("cpu", dtype))
     assert {parameter.dtype for parameter in stack.vae.parameters()} == {kept}
     assert {parameter.dtype for parameter in stack.unet.parameters()} == {stack.at.dtype}
-    assert stack.decode(torch.zeros(4, 8, 8)).shape == (64, 64, 3)
+    (picture,) = decode(stack, [torch.zeros(4, 8, 8)]).take()
+    assert isinstance(picture, np.ndarray)
+    assert picture.shape == (64, 64, 3)
 
 
 def test_an_sd2_vae_stays_in_the_models_precision(families: dict[Family, Path]) -> None:

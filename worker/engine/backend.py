@@ -67,6 +67,18 @@ class Pictures(Protocol):
         """One answer for each latent, in their order."""
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Answers that are here already."""
+
+    answers: list[Pixels | JobFailed]
+    ready: bool = True
+
+    def take(self) -> list[Pixels | JobFailed]:
+        """One for each latent."""
+        return self.answers
+
+
 class Backend(Protocol[T]):
     """All methods are called from one thread. What they raise is a LatentryError.
 

@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
@@ -14,28 +13,17 @@ from latentry.contracts import Determinism, JobWarning, ModelCard, ResolvedReque
 from latentry.errors import EngineError, JobFailed, LatentryError, OutOfMemory, UnknownModel
 from latentry.limits import refuse_unsupported
 from worker.batching import BatchKey
-from worker.engine.backend import Call, Plan
+from worker.engine.backend import Call, Pictures, Plan, Taken
 from worker.engine.denoise import denoise
 from worker.engine.device import Device
 from worker.engine.folder import load_folder
-from worker.engine.messages import Order, Pixels
+from worker.engine.messages import Order
+from worker.engine.pictures import decode
 from worker.engine.samplers import SAMPLERS
 from worker.engine.stack import Stack
 from worker.engine.trajectory import Trajectory
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """Pictures that are here already."""
-
-    pictures: list[Pixels | JobFailed]
-    ready: bool = True
-
-    def take(self) -> list[Pixels | JobFailed]:
-        """One answer for each latent."""
-        return self.pictures
 
 
 class Diffusion:
@@ -132,16 +120,17 @@ class Diffusion:
         ended, self._calls = self._calls, []
         return ended
 
-    def decode(self, members: Sequence[Trajectory]) -> Decoded:
-        """Put finished latents through the VAE, one by one: its bits depend on its batch too."""
-        pictures: list[Pixels | JobFailed] = []
-        for one in members:
-            try:
-                with _as_job_failed():
-                    pictures.append(one.stack.decode(one.latent))
-            except JobFailed as error:
-                pictures.append(error)
-        return Decoded(pictures)
+    def decode(self, members: Sequence[Trajectory]) -> Pictures:
+        """Put finished latents through the VAE; one by one where memory does not hold them."""
+        latents = [one.latent for one in members]
+        try:
+            with _as_job_failed():
+                return decode(members[0].stack, latents)
+        except JobFailed as error:
+            if len(members) == 1:
+                return Taken([error])
+        apart = [self.decode([one]) for one in members]
+        return Taken([answer for pictures in apart for answer in pictures.take()])
 
     def save(self, member: Trajectory) -> bytes:
         """A checkpoint of an unfinished trajectory."""

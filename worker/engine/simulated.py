@@ -11,7 +11,7 @@ import numpy as np
 from latentry.contracts import Determinism, JobWarning, Sampler
 from latentry.errors import EngineError, JobFailed, UnknownModel
 from worker.batching import BatchKey
-from worker.engine.backend import Call, Plan
+from worker.engine.backend import Call, Plan, Taken
 from worker.engine.messages import Order, Pixels
 
 VAE_FACTOR = 8
@@ -106,18 +106,6 @@ class SimulatedTrajectory:
         self.digest = hashlib.sha256(self.digest).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class SimulatedPictures:
-    """Pictures that are here already."""
-
-    pictures: list[Pixels | JobFailed]
-    ready: bool = True
-
-    def take(self) -> list[Pixels | JobFailed]:
-        """One answer for each latent."""
-        return self.pictures
-
-
 @dataclass(slots=True)
 class Simulated:
     """A `Backend` without torch. Equal orders make equal pixels, of one colour."""
@@ -181,14 +169,14 @@ class Simulated:
         ended, self._calls = self._calls, []
         return ended
 
-    def decode(self, members: Sequence[SimulatedTrajectory]) -> SimulatedPictures:
+    def decode(self, members: Sequence[SimulatedTrajectory]) -> Taken:
         """Pictures in the colour of their digest."""
         pictures: list[Pixels | JobFailed] = []
         for one in members:
             self.clock.spend(self.models[one.key.model].picture(one.key))
             shape = (one.order.request.height, one.order.request.width, 3)
             pictures.append(np.full(shape, list(one.digest[:3]), dtype=np.uint8))
-        return SimulatedPictures(pictures)
+        return Taken(pictures)
 
     def save(self, member: SimulatedTrajectory) -> bytes:
         """A checkpoint of an unfinished trajectory."""

@@ -8,11 +8,9 @@ import torch
 from torch import nn
 
 from latentry.contracts import ModelCard
-from latentry.errors import NonFiniteOutput
 from worker.engine.blueprint import Blueprint
 from worker.engine.conditioning import Clip, Conditioner
 from worker.engine.device import Device
-from worker.engine.messages import Pixels
 from worker.engine.schedule import NoiseSchedule
 
 
@@ -68,16 +66,3 @@ class Stack:
         """
         drawn = torch.randn(shape, generator=generator, dtype=self.at.dtype)
         return drawn.to(self.at.device, torch.float32)
-
-    @torch.inference_mode()
-    def decode(self, latent: torch.Tensor) -> Pixels:
-        """A latent [C, h, w] to RGB bytes [H, W, 3]. Raises NonFiniteOutput."""
-        if not latent.isfinite().all():
-            raise NonFiniteOutput
-        scaled = (latent / self.vae.config.scaling_factor).to(self.vae.dtype)
-        image = self.vae.decode(scaled[None], return_dict=False)[0][0].float()
-        if not image.isfinite().all():
-            raise NonFiniteOutput
-        levels = ((image / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
-        pixels: Pixels = levels.permute(1, 2, 0).contiguous().cpu().numpy()
-        return pixels
