@@ -27,8 +27,8 @@ check: $(READY) ## Lint, formatting, types, import rules
 	$(PYTHON_BIN)/mypy
 	$(PYTHON_BIN)/lint-imports
 
-bench: $(READY) ## Measure the whole service beside the stock pipeline
-	@$(PYTHON_BIN)/python -m benchmarks.service --out benchmarks/results/service.json
+bench: $(READY) ## Measure engine and service beside the stock pipeline; ten minutes
+	@$(PYTHON_BIN)/python -m benchmarks
 
 model: $(READY) ## Train models/shapes again; goes on where it was stopped
 	@$(PYTHON_BIN)/python -m tools.train

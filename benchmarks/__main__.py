@@ -1,0 +1,90 @@
+"""Measure latentry beside the stock pipeline and beside request-level dynamic batching.
+
+    make bench          (or: python -m benchmarks [--quick] [--peers] [--out RESULT.json])
+
+All in one run on the bundled model, contenders in turn. Under ten minutes on two cores.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from benchmarks.contender import child
+from benchmarks.peers import PEERS, peer
+from benchmarks.report import report
+from benchmarks.run import CALLERS, PATIENCE, QUICK, Bench, Plan, Result
+from benchmarks.service import service
+
+
+async def measure(plan: Plan, peers: Sequence[str]) -> Result:
+    """Start everyone, measure everything."""
+    begin = time.monotonic()
+    async with AsyncExitStack() as exits:
+        stock = await exits.enter_async_context(child("stock", "stock"))
+        dynamic = await exits.enter_async_context(child("dynamic", "stock"))
+        engine = await exits.enter_async_context(child("engine", "engine"))
+        whole = await exits.enter_async_context(service())
+        bench = Bench(stock, dynamic, engine, whole, plan)
+        unet_s = await bench.unet()
+        cap = await bench.choose_cap(unet_s["stock"])
+        lone_s = await bench.lone()
+        closed = await bench.closed(print)
+        for name in peers:  # one after the other: even an idle LitServe keeps looking
+            async with peer(name) as contender:
+                await bench.beside(closed, contender, print)
+        capacity = closed["steps"]["engine"]["images_per_s"]
+        goodput = await bench.goodput(capacity, lone_s["stock"], print)
+    return {
+        "kind": "bench",
+        **_where(),
+        "took_s": time.monotonic() - begin,
+        "callers": CALLERS,
+        "patience": PATIENCE,
+        "cap": cap,
+        "capacity": capacity,
+        "unet_s": unet_s,
+        "lone_s": lone_s,
+        "closed": closed,
+        "goodput": goodput,
+    }
+
+
+def _where() -> Result:
+    import torch
+
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return {
+        "at": time.strftime("%Y-%m-%d", time.gmtime()),
+        "machine": f"{platform.machine()} with {os.cpu_count()} CPUs",
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "commit": commit.stdout.strip() or "unknown",
+    }
+
+
+def main() -> None:
+    """Print the tables, and write the JSON they come from."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="two minutes, for developing")
+    parser.add_argument("--peers", action="store_true", help="other servers too; minutes more")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/bench.json"))
+    options = parser.parse_args()
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    run = asyncio.run(measure(QUICK if options.quick else Plan(), PEERS if options.peers else ()))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(run, indent=1))
+    print("\n".join(["", *report(run)]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,11 @@
+"""Request-level dynamic batching at its best: equal requests anywhere in the queue, no window."""
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def next_group(waiting: Sequence[T], likeness: Callable[[T], Hashable], cap: int) -> list[T]:
+    """The oldest request, and the oldest of its like, `cap` at most."""
+    return [one for one in waiting if likeness(one) == likeness(waiting[0])][:cap]

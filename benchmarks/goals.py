@@ -1,0 +1,95 @@
+"""The goals of the engine on two CPU cores, and whether a run met them. Every bound is a ratio."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Run = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A figure of a run beside its bound. Better is more, unless `at_most`."""
+
+    text: str
+    value: float
+    bound: float
+    at_most: bool = False
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the figure is on the right side; NaN never is."""
+        return self.value <= self.bound if self.at_most else self.value >= self.bound
+
+
+def row_cost_limit(run: Run) -> float:
+    """How much faster than the stock pipeline's two rows a row gets in the engine's best call."""
+    stock, engine = run["unet_s"]["stock"], run["unet_s"]["engine"]
+    best_s = min(float(seconds) / int(rows) for rows, seconds in engine.items())
+    return float(stock["2"]) / 2 / best_s
+
+
+def goals(run: Run) -> Iterator[Goal]:
+    """Every goal of section C, computed from this run and nothing else."""
+    closed, goodput = run["closed"], run["goodput"]
+    steps = {who: cell["image_steps_per_s"] for who, cell in closed["steps"].items()}
+    rows = {trace: cell["engine"]["row_steps_per_s"] for trace, cell in closed.items()}
+    calm = goodput["engine"]["tried"][0]
+    yield Goal(
+        "share of the row-cost limit that the engine reaches over stock, trace steps",
+        steps["engine"] / steps["stock"] / row_cost_limit(run),
+        0.85,
+    )
+    yield Goal("engine over dynamic batching, trace steps", steps["engine"] / steps["dynamic"], 1.1)
+    yield Goal(
+        "goodput of the engine over dynamic batching's, trace steps",
+        _over(goodput["engine"]["images_per_s"], goodput["dynamic"]["images_per_s"]),
+        1.6,
+    )
+    yield Goal("service over engine, trace steps", steps["service"] / steps["engine"], 0.9)
+    yield Goal(
+        "row-steps of the engine, full at one size over uniform",
+        rows["full, one size"] / rows["uniform"],
+        0.85,
+    )
+    waits = [closed["steps"]["engine"], calm]
+    for text, cell in zip(("closed loop", "0.2 of capacity"), waits, strict=True):
+        if cell["requests_with_room"]:
+            yield Goal(
+                f"p99 wait to first step while a row is free, in steps, {text}",
+                cell["wait_p99_steps_with_room"],
+                1.5,
+                at_most=True,
+            )
+    yield Goal(
+        "strict over fast at saturation, engine, trace steps",
+        rows["steps, strict"] / rows["steps"],
+        0.9,
+    )
+    yield from _ahead(closed)
+
+
+def _ahead(closed: Run) -> Iterator[Goal]:
+    """The service beside every other server: more images, and sooner, on every trace."""
+    for trace, cells in closed.items():
+        ours = cells.get("service")
+        for name, theirs in cells.items():
+            if ours is None or name in ("service", "engine"):
+                continue
+            yield Goal(
+                f"service over {name}, {trace}, images/s",
+                ours["images_per_s"] / theirs["images_per_s"],
+                1.0,
+            )
+            for q in ("p50_s", "p99_s"):
+                yield Goal(
+                    f"latency of the service over {name}'s, {trace}, {q[:3]}",
+                    ours[q] / theirs[q],
+                    1.0,
+                    at_most=True,
+                )
+
+
+def _over(ours: float, theirs: float) -> float:
+    """The ratio; infinite where the other kept no rate at all and we did."""
+    return ours / theirs if theirs else (float("inf") if ours else float("nan"))

@@ -1,0 +1,222 @@
+"""One run: every contender on every trace in turn, then arrivals at rising rates."""
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from benchmarks import load, samples
+from benchmarks.contender import Child, Contender
+from benchmarks.traces import MIXES, STEPS, Mix, Wish, arrivals
+from latentry.contracts import Determinism
+
+CALLERS: Final = 16
+ROWS: Final = (1, 2, 4, 6, 8, 12, 16, 24, 32)
+GROUPS: Final = (1, 2, 4, 8, 16)
+PATIENCE: Final = 5.0  # times the stock pipeline's time for the same picture alone
+LONE: Final = tuple(Mix((steps,)).first(1)[0] for steps in (STEPS[0], 25, STEPS[-1]))
+
+Result = dict[str, Any]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long everything is measured."""
+
+    rounds: int = 3  # of trace `steps`, which most goals are about; the others have one
+    warm_s: float = 2.5
+    window_s: float = 8.5
+    arrivals_s: float = 16.0
+    ratio: float = 1.12  # between neighbouring rates of arrivals
+    unet_rounds: int = 7
+
+
+QUICK: Final = Plan(rounds=1, warm_s=1.5, window_s=4, arrivals_s=6, ratio=1.4, unet_rounds=3)
+
+
+class Bench:
+    """The contenders side by side. Only one works at a time."""
+
+    def __init__(
+        self, stock: Child, dynamic: Child, engine: Child, service: Contender, plan: Plan
+    ) -> None:
+        self._stock, self._dynamic, self._engine = stock, dynamic, engine
+        self._all: list[Contender] = [stock, dynamic, engine, service]
+        self._plan = plan
+
+    async def lone(self) -> Result:
+        """Seconds for a picture with nobody else about, by contender and step count."""
+        took: dict[str, dict[str, list[float]]] = {}
+        for _ in range(self._plan.rounds + 1):
+            for contender in self._all:
+                for wish in LONE:
+                    begin = time.monotonic()
+                    await contender.draw(wish)
+                    times = took.setdefault(contender.name, {})
+                    steps = str(wish.num_inference_steps)
+                    times.setdefault(steps, []).append(time.monotonic() - begin)
+        return {  # the first round warmed up
+            name: {steps: statistics.median(each[1:]) for steps, each in times.items()}
+            for name, times in took.items()
+        }
+
+    async def unet(self) -> Result:
+        """Seconds of a UNet call by rows, the stock pipeline's and the engine's in turn."""
+        measured: dict[str, list[Mapping[str, float]]] = {"stock": [], "engine": []}
+        asked = {"rows": ROWS, "side": 128, "rounds": self._plan.unet_rounds}
+        for _ in range(2):
+            for child in (self._stock, self._engine):
+                measured[child.name].append((await child.ask("costs", **asked))["unet_s"])
+        return {
+            name: {rows: min(each[rows] for each in tables) for rows in tables[0]}
+            for name, tables in measured.items()
+        }
+
+    async def choose_cap(self, unet_s: Mapping[str, float]) -> int:
+        """The most equal requests per call of dynamic batching: where a row costs least."""
+        cap = min(GROUPS, key=lambda images: unet_s[str(2 * images)] / images)
+        await self._dynamic.ask("cap", images=cap)
+        return cap
+
+    async def closed(self, say: Say) -> Result:
+        """The closed loop of 16 on every trace; contenders take turns within a round."""
+        strict = replace(MIXES["steps"], determinism=Determinism.STRICT)
+        cells = {name: await self._turns(name, mix, self._all, say) for name, mix in MIXES.items()}
+        cells["steps, strict"] = await self._turns("steps, strict", strict, [self._engine], say)
+        return cells
+
+    async def beside(self, cells: Result, contender: Contender, say: Say) -> None:
+        """The same for one contender more."""
+        for name, mix in MIXES.items():
+            cells[name] |= await self._turns(name, mix, [contender], say)
+
+    async def _turns(
+        self, name: str, mix: Mix, contenders: Sequence[Contender], say: Say
+    ) -> Result:
+        rounds = self._plan.rounds if mix.steps == STEPS and len(mix.guidance) == 1 else 1
+        for_s = self._plan.warm_s + self._plan.window_s
+        trials: dict[str, list[load.Trial]] = {}
+        for number in range(rounds):
+            for contender in contenders:
+                wishes = mix.wishes(seed=number)
+                trial = await load.closed(contender, wishes, callers=CALLERS, for_s=for_s)
+                trials.setdefault(contender.name, []).append(trial)
+        cells = {who: self._cell(each) for who, each in trials.items()}
+        for who, cell in cells.items():
+            say(f"{name:15} {who:10} {cell['images_per_s']:6.2f} images/s")
+        return cells
+
+    def _cell(self, trials: Sequence[load.Trial]) -> Result:
+        warm_s = self._plan.warm_s
+        rates = [samples.rate(t.samples, t.begin_s + warm_s, t.end_s) for t in trials]
+        return {
+            "images_per_s": statistics.median(rate.images for rate in rates),
+            "image_steps_per_s": statistics.median(rate.steps for rate in rates),
+            "row_steps_per_s": statistics.median(rate.row_steps for rate in rates),
+            "each_image_steps_per_s": [rate.steps for rate in rates],
+            **_latencies(trials),
+            **_waits(trials),
+            **_rows(trials),
+        }
+
+    async def goodput(self, capacity: float, solo_s: Mapping[str, float], say: Say) -> Result:
+        """The highest rate of arrivals on trace `steps` with 99 % in time, for each contender.
+
+        Rates run from 0.2 to 1.2 of `capacity`, the engine's images/s in the closed loop; the
+        search halves them. Everybody is always tried at 0.2.
+        """
+        rates = samples.ladder(0.2 * capacity, 1.2 * capacity, self._plan.ratio)
+        found: Result = {}
+        for contender in self._all:
+            tried: dict[int, Result] = {}
+            good, bad = -1, len(rates)
+            while bad - good > 1:
+                rung = (good + bad) // 2 if tried else 0
+                tried[rung] = await self._arrive(contender, rates[rung], solo_s)
+                good, bad = (rung, bad) if tried[rung]["is_good"] else (good, rung)
+            found[contender.name] = {
+                "images_per_s": rates[good] if good >= 0 else 0.0,
+                "is_bound": bad == len(rates),
+                "tried": [tried[rung] for rung in sorted(tried)],
+            }
+            say(f"goodput         {contender.name:10} {found[contender.name]['images_per_s']:6.2f}")
+        return found
+
+    async def _arrive(
+        self, contender: Contender, rate_per_s: float, solo_s: Mapping[str, float]
+    ) -> Result:
+        count = math.ceil(rate_per_s * self._plan.arrivals_s)
+
+        def patience_s(wish: Wish) -> float:
+            return PATIENCE * between(solo_s, wish.num_inference_steps)
+
+        outcome = await load.open_loop(
+            contender, MIXES["steps"].first(count), arrivals(rate_per_s, count), patience_s
+        )
+        trials = [outcome.trial]
+        return {
+            "rate_per_s": rate_per_s,
+            "requests": count,
+            "late": outcome.late,
+            "is_good": outcome.is_good,
+            **_latencies(trials),
+            **_waits(trials),
+        }
+
+
+def between(solo_s: Mapping[str, float], steps: int) -> float:
+    """Seconds for a lone picture of so many steps, on the line through the measured ends."""
+    low, high = int(min(solo_s, key=int)), int(max(solo_s, key=int))
+    share = (steps - low) / (high - low)
+    return solo_s[str(low)] + share * (solo_s[str(high)] - solo_s[str(low)])
+
+
+def _latencies(trials: Sequence[load.Trial]) -> Result:
+    """Percentiles over all trials, those cut off at the end included."""
+    told = {}
+    for name, q in (("p50_s", 0.5), ("p99_s", 0.99)):
+        # Trials end at different times: ages count, so shift each to end at zero.
+        shifted = [
+            _ending_at_zero(sample, trial.end_s) for trial in trials for sample in trial.samples
+        ]
+        percentile = samples.latency(shifted, 0.0, q)
+        told[name] = percentile.value
+        told[f"{name}_at_least"] = percentile.at_least
+    return told
+
+
+def _ending_at_zero(sample: samples.Sample, end_s: float) -> samples.Sample:
+    """The same sample with the end of its trial at zero."""
+    ended_s = None if sample.ended_s is None else sample.ended_s - end_s
+    return replace(sample, asked_s=sample.asked_s - end_s, ended_s=ended_s)
+
+
+def _waits(trials: Sequence[load.Trial]) -> Result:
+    every = [s for trial in trials for s in trial.samples if s.wait_steps is not None]
+    roomy = [s.wait_steps for s in every if s.had_room and s.wait_steps is not None]
+    if not every:
+        return {}
+    return {
+        "wait_p50_steps": samples.percentile([s.wait_steps or 0.0 for s in every], 0.5),
+        "wait_p99_steps": samples.percentile([s.wait_steps or 0.0 for s in every], 0.99),
+        "wait_p99_steps_with_room": samples.percentile(roomy, 0.99),
+        "requests_with_room": len(roomy),
+    }
+
+
+def _rows(trials: Sequence[load.Trial]) -> Result:
+    counted = [trial.counted for trial in trials if trial.counted.get("calls")]
+    if not counted:
+        return {}
+    calls, rows, useful = (
+        sum(each[name] for each in counted) for name in ("calls", "rows", "useful_rows")
+    )
+    busy = sum(each["call_s"] for each in counted) / sum(each["step_s"] for each in counted)
+    return {
+        "rows_per_step": useful / calls,
+        "padding_share": 1 - useful / rows,
+        "unet_share_of_loop": busy,
+    }

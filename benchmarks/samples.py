@@ -1,0 +1,109 @@
+"""What a trial saw of each request, and the figures that follow from it. Pure."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from benchmarks.traces import Wish
+
+# Pictures of one batch are told within this; step-by-step ones are further apart.
+TOGETHER_S = 0.03
+
+
+@dataclass(slots=True)
+class Sample:
+    """One request: when it was asked for, and when the picture was there, if it ever was.
+
+    wait_steps is the wait for its first UNet call, in durations of that call's step, and had_room
+    whether rows were free when it came; both where the contender can tell.
+    """
+
+    wish: Wish
+    asked_s: float
+    ended_s: float | None = None
+    wait_steps: float | None = None
+    had_room: bool | None = None
+
+    @property
+    def latency_s(self) -> float:
+        """Seconds from asked to there; infinite if it never was."""
+        return math.inf if self.ended_s is None else self.ended_s - self.asked_s
+
+
+@dataclass(frozen=True, slots=True)
+class Percentile:
+    """A percentile in seconds. `at_least`: so many were unfinished at the end that it is more."""
+
+    value: float
+    at_least: bool = False
+
+    def __str__(self) -> str:
+        return f"{'>' if self.at_least else ''}{self.value:.2f}"
+
+
+def percentile(values: Iterable[float], q: float) -> float:
+    """The smallest value that a share q of all do not exceed; NaN of nothing."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(q * len(ordered)) - 1)] if ordered else math.nan
+
+
+def latency(samples: Sequence[Sample], end_s: float, q: float) -> Percentile:
+    """Percentile of latency when the trial ended at `end_s` with requests still under way.
+
+    Leaving those out would flatter the slow. Kaplan and Meier (JASA 53, 1958): of those that were
+    still waiting at each age, the share that then finished.
+    """
+    ages = sorted(
+        (s.latency_s, 0) if s.ended_s is not None else (end_s - s.asked_s, 1) for s in samples
+    )
+    waiting = 1.0
+    for rank, (age, is_cut_off) in enumerate(ages):
+        if not is_cut_off:
+            waiting *= 1 - 1 / (len(ages) - rank)
+            if waiting <= 1 - q + 1e-9:
+                return Percentile(age)
+    return Percentile(ages[-1][0] if ages else math.nan, at_least=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Work per second while a trial ran steadily."""
+
+    images: float
+    steps: float
+    row_steps: float
+
+
+def rate(samples: Sequence[Sample], since_s: float, until_s: float) -> Rate:
+    """What was finished between two ends of bursts, the first after `since_s`.
+
+    A batch is told at once, so a window that cuts anywhere else counts work it did not see done.
+    """
+    ended = sorted((s for s in samples if s.ended_s is not None), key=lambda s: s.ended_s or 0)
+    times = [s.ended_s or 0.0 for s in ended]
+    edges = [
+        time
+        for time, later in pairwise([*times, math.inf])
+        if later - time > TOGETHER_S and since_s <= time <= until_s
+    ]
+    if len(edges) < 2:
+        return Rate(math.nan, math.nan, math.nan)
+    done = [s.wish for s in ended if edges[0] < (s.ended_s or 0) <= edges[-1]]
+    took_s = edges[-1] - edges[0]
+    return Rate(
+        images=len(done) / took_s,
+        steps=sum(w.num_inference_steps for w in done) / took_s,
+        row_steps=sum(w.num_inference_steps * w.rows for w in done) / took_s,
+    )
+
+
+def misses_allowed(count: int, share: float = 0.99) -> int:
+    """How many of `count` may be late when a share must be in time."""
+    return count - math.ceil(share * count)
+
+
+def ladder(lowest: float, highest: float, ratio: float) -> list[float]:
+    """Rates from lowest to highest, each `ratio` times the one before at most."""
+    rungs = math.ceil(math.log(highest / lowest) / math.log(ratio))
+    return [lowest * (highest / lowest) ** (rung / rungs) for rung in range(rungs + 1)]

@@ -1,0 +1,102 @@
+"""What the contenders are asked for: seeded requests, every value in equal shares."""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+from latentry.contracts import Determinism, Sampler
+
+PROMPTS: Final = (
+    "a red circle on a blue background",
+    "a small yellow star at the top left of a purple background",
+    "a green ring, white background",
+    "an orange heart on a black background",
+    "a large blue cross on a yellow background",
+)
+STEPS: Final = (10, 15, 20, 25, 30, 40, 50)
+GUIDANCE: Final = (1.0, 2.0, 3.0, 5.0, 7.5)
+SAMPLERS: Final = (Sampler.DDIM, Sampler.EULER, Sampler.EULER_A, Sampler.DPMPP_2M)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One request of a trace, in the words of the API. `side` is width and height in pixels."""
+
+    prompt: str
+    seed: int
+    num_inference_steps: int
+    guidance_scale: float
+    sampler: Sampler
+    side: int
+    determinism: Determinism = Determinism.FAST
+
+    @property
+    def rows(self) -> int:
+        """UNet rows per step."""
+        return 2 if self.guidance_scale > 1 else 1
+
+    @property
+    def likeness(self) -> tuple[object, ...]:
+        """What must be equal for requests to share a call of the stock pipeline."""
+        return self.num_inference_steps, self.guidance_scale, self.sampler, self.side
+
+
+def wish_of(fields: Mapping[str, Any]) -> Wish:
+    """A wish from plain values, as they cross a process border."""
+    named = {
+        "sampler": Sampler(fields["sampler"]),
+        "determinism": Determinism(fields["determinism"]),
+    }
+    return Wish(**{**fields, **named})
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """The values that the requests of a trace take, each as often as the others."""
+
+    steps: Sequence[int] = (25,)
+    guidance: Sequence[float] = (2.0,)
+    samplers: Sequence[Sampler] = (Sampler.DDIM,)
+    sides: Sequence[int] = (128,)
+    determinism: Determinism = Determinism.FAST
+
+    def wishes(self, seed: int = 0) -> Iterator[Wish]:
+        """Requests without end; the same for the same seed."""
+        # One stream of chance per field, so that traces differ only in what they vary.
+        chances = iter(random.Random(f"{seed}/{field}") for field in range(5))
+        fields = (PROMPTS, self.steps, self.guidance, self.samplers, self.sides)
+        streams = [_in_equal_shares(values, next(chances)) for values in fields]
+        for number, values in enumerate(zip(*streams, strict=True)):
+            prompt, steps, guidance, sampler, side = values
+            yield Wish(prompt, number, steps, guidance, sampler, side, self.determinism)
+
+    def first(self, count: int, seed: int = 0) -> list[Wish]:
+        """The first `count` of them."""
+        return list(islice(self.wishes(seed), count))
+
+
+MIXES: Final = {
+    "uniform": Mix(),
+    "steps": Mix(STEPS),
+    "full": Mix(STEPS, GUIDANCE, SAMPLERS, (96, 128, 160)),
+    "full, one size": Mix(STEPS, GUIDANCE, SAMPLERS),
+}
+
+
+def arrivals(rate_per_s: float, count: int, seed: int = 0) -> list[float]:
+    """Seconds at which a Poisson process has its events; other rates stretch the same pattern."""
+    chance, now, times = random.Random(seed), 0.0, []
+    for _ in range(count):
+        now += chance.expovariate(1.0)
+        times.append(now / rate_per_s)
+    return times
+
+
+def _in_equal_shares(values: Sequence[T], chance: random.Random) -> Iterator[T]:
+    """Every value once, in a chance order; then all of them again in another."""
+    while True:
+        yield from chance.sample(values, len(values))

@@ -1,0 +1,82 @@
+import math
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.samples import Sample, ladder, latency, misses_allowed, percentile, rate
+from benchmarks.traces import Mix
+
+WISH = Mix((10,)).first(1)[0]
+
+
+def sample(asked_s: float, ended_s: float | None) -> Sample:
+    return Sample(WISH, asked_s, ended_s)
+
+
+@given(st.lists(st.floats(0, 1e3), min_size=1), st.sampled_from([0.5, 0.9, 0.99]))
+def test_a_percentile_is_the_least_value_that_its_share_does_not_exceed(
+    values: list[float], q: float
+) -> None:
+    found = percentile(values, q)
+    assert found in values
+    assert sum(value <= found for value in values) >= q * len(values) - 1e-6
+    assert sum(value < found for value in values) < q * len(values)
+
+
+@given(st.lists(st.floats(0.1, 1e3), min_size=1, max_size=200), st.sampled_from([0.5, 0.99]))
+def test_when_all_have_finished_latency_is_the_plain_percentile(
+    values: list[float], q: float
+) -> None:
+    found = latency([sample(0.0, value) for value in values], 1e4, q)
+    assert not found.at_least
+    assert found.value == percentile(values, q)
+
+
+def test_requests_still_under_way_count_as_at_least_their_age() -> None:
+    # Nine were served in a second; eleven have been waiting for eight when the trial ends.
+    served = [sample(0.0, 1.0)] * 9
+    stuck = [sample(2.0, None)] * 11
+    assert latency(served + stuck, 10.0, 0.5).value == 8.0
+    assert latency(served + stuck, 10.0, 0.5).at_least
+    assert str(latency(served + stuck, 10.0, 0.5)) == ">8.00"
+
+
+def test_requests_that_have_only_just_come_say_nothing_about_latency() -> None:
+    served = [sample(0.0, float(second)) for second in range(1, 11)]
+    fresh = [sample(99.9, None)] * 50
+    assert latency(served + fresh, 100.0, 0.5) == latency(served, 100.0, 0.5)
+
+
+def test_the_latency_of_nobody_is_unknown() -> None:
+    assert math.isnan(latency([], 1.0, 0.5).value)
+
+
+def test_a_rate_runs_from_the_end_of_one_burst_to_the_end_of_another() -> None:
+    # Four pictures together every two seconds: two a second, wherever the window is cut.
+    bursts = [sample(0.0, 2.0 * burst + 0.001 * one) for burst in range(1, 6) for one in range(4)]
+    for since in (0.0, 1.0, 2.5, 3.9):
+        found = rate(bursts, since, 10.5)
+        assert found.images == pytest.approx(2.0, rel=1e-3)
+        assert found.steps == pytest.approx(20.0, rel=1e-3)
+        assert found.row_steps == pytest.approx(40.0, rel=1e-3)
+
+
+def test_one_burst_is_no_rate() -> None:
+    assert math.isnan(rate([sample(0.0, 1.0)] * 4, 0.0, 10.0).images)
+
+
+@pytest.mark.parametrize(("count", "allowed"), [(1, 0), (99, 0), (100, 1), (199, 1), (200, 2)])
+def test_one_in_a_hundred_may_be_late(count: int, allowed: int) -> None:
+    assert misses_allowed(count) == allowed
+
+
+@given(st.floats(0.1, 10), st.floats(1.01, 20), st.floats(1.05, 2))
+def test_a_ladder_reaches_from_end_to_end_in_even_rungs(
+    low: float, span: float, ratio: float
+) -> None:
+    rungs = ladder(low, low * span, ratio)
+    assert rungs[0] == pytest.approx(low)
+    assert rungs[-1] == pytest.approx(low * span)
+    assert all(1 < later / rung <= ratio + 1e-9 for rung, later in pairwise(rungs))
