@@ -97,7 +97,6 @@ def scheduler(**changes: Any) -> Callable[[Path], None]:
         (break_json, "model_index.json cannot be read"),
         (shutil.rmtree, "model_index.json cannot be read"),
         (scheduler(clip_sample=True), "clip_sample=True"),
-        (scheduler(use_karras_sigmas=True), "use_karras_sigmas=True"),
         (scheduler(rescale_betas_zero_snr=True), "zero terminal SNR"),
         (scheduler(beta_schedule="mine"), "unknown betas"),
         (scheduler(prediction_type="flow_prediction"), "prediction_type"),

@@ -71,6 +71,7 @@ class Blueprint:
     schedule: NoiseSchedule
     parts: Mapping[str, Part]
     tokenizers: Mapping[str, Callable[[], Any]]
+    strict_rows: int = 8
     zeros_for_empty: bool = True
 
     @property

@@ -1,11 +1,11 @@
-"""What a model's folder says it can do."""
+"""What a model can do, as its makers say or as its configs do."""
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from latentry.contracts import Defaults, Limits, ModelCard, Sampler
 from latentry.contracts.requests import MAX_CLIP_SKIP, MAX_SIDE_PX
@@ -16,8 +16,11 @@ from worker.engine.samplers import SAMPLERS
 NOTES: Final = "latentry.json"
 
 
-class _Notes(BaseModel):
-    """The optional `latentry.json` of a model folder: what its makers know better than we."""
+class Notes(BaseModel):
+    """The optional `latentry.json` of a model: what its makers know better than we.
+
+    `strict_rows` is how many rows each call of strict mode has; other pixels come of another.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,26 +34,39 @@ class _Notes(BaseModel):
     max_side: int | None = None
     size_step: int = 8
     max_steps: int = 150
+    strict_rows: int = Field(8, ge=2)
+    prediction_type: str | None = None
+    rescale_betas_zero_snr: bool | None = None
+
+    @property
+    def scheduler(self) -> dict[str, Any]:
+        """What they say about the noise schedule, in the words of diffusers' configs."""
+        said = {"prediction_type", "rescale_betas_zero_snr"}
+        return self.model_dump(include=said, exclude_none=True)
 
 
-def read_card(
+def read_notes(file: Path) -> Notes:
+    """The notes in a file, or none. Raises ConfigurationError with a sentence."""
+    try:
+        return Notes.model_validate(json.loads(file.read_text()) if file.exists() else {})
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{file} is not usable: {error}") from error
+
+
+def make_card(
     model: str,
-    path: Path,
+    notes: Notes,
     *,
     native: tuple[int, int],
     text_encoders: Sequence[Mapping[str, Any]],
     trained_steps: int,
     scheduler: Mapping[str, Any],
+    created: int,
 ) -> ModelCard:
-    """The card of the model in `path`, from its notes, else from its configs.
+    """A model's card from its notes, else from its configs.
 
     `native` is its width and height in pixels. Two text encoders make it an SDXL.
     """
-    file = path / NOTES
-    try:
-        notes = _Notes.model_validate(json.loads(file.read_text()) if file.exists() else {})
-    except (ValueError, ValidationError) as error:
-        raise ConfigurationError(f"{file} is not usable: {error}") from error
     width, height = notes.native_width or native[0], notes.native_height or native[1]
     trained_with = SAMPLER_ALIASES.get(scheduler.get("_class_name", ""), Sampler.DDIM)
     sampler = notes.default_sampler or trained_with
@@ -76,11 +92,11 @@ def read_card(
             sampler=sampler if sampler in SAMPLERS else Sampler.DDIM,
         ),
         samplers=list(SAMPLERS),
-        created=int((path / "model_index.json").stat().st_mtime),
+        created=created,
     )
 
 
 def _max_clip_skip(text_encoders: Sequence[Mapping[str, Any]]) -> int:
     """SDXL never reads the last layer, so there is one less to skip."""
-    fewest = min(config.get("num_hidden_layers", 12) for config in text_encoders)
+    fewest: int = min(config.get("num_hidden_layers", 12) for config in text_encoders)
     return min(fewest - (len(text_encoders) > 1), MAX_CLIP_SKIP)

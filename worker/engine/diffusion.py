@@ -16,10 +16,11 @@ from worker.batching import BatchKey
 from worker.engine.backend import Call, Pictures, Plan, Taken
 from worker.engine.denoise import denoise
 from worker.engine.device import Device
-from worker.engine.folder import load_folder
+from worker.engine.loading import load
 from worker.engine.messages import Order
 from worker.engine.pictures import decode
 from worker.engine.samplers import SAMPLERS
+from worker.engine.sources import draft_source
 from worker.engine.stack import Stack
 from worker.engine.trajectory import Trajectory
 
@@ -51,7 +52,8 @@ class Diffusion:
 
     def load(self, model: str, path: Path) -> ModelCard:
         """Make a model resident and serve it. Raises ConfigurationError with a sentence."""
-        self._stacks[model] = stack = load_folder(model, path, self.at)
+        blueprint = draft_source(model, path, half=self.at.dtype is torch.float16)
+        self._stacks[model] = stack = load(blueprint, self.at)
         log.info("engine.loaded", model=model, device=str(self.at.device), dtype=str(self.at.dtype))
         return stack.card
 

@@ -1,0 +1,75 @@
+"""A pinned model from a hub, out of the local cache or into it."""
+
+from pathlib import Path
+from typing import Final
+
+import structlog
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+from latentry.errors import ConfigurationError
+from latentry.sources import HubPin
+from worker.engine.blueprint import Blueprint
+from worker.engine.card import NOTES
+from worker.engine.folder import STEMS, TOKENIZERS, draft_folder
+from worker.engine.weights import choose
+
+log = structlog.get_logger()
+
+_CONFIGS: Final = (
+    "model_index.json",
+    NOTES,
+    "scheduler/scheduler_config.json",
+    *(f"{part}/config.json" for part in STEMS),
+    *(
+        f"{part}/{name}"
+        for part in TOKENIZERS
+        for name in ("merges.txt", "tokenizer.json", "tokenizer_config.json", "vocab.json")
+    ),
+)
+
+
+def draft_pin(
+    model: str, pin: HubPin, *, half: bool, endpoint: str | None = None, cache: Path | None = None
+) -> Blueprint:
+    """Draft a model of the hub; what the cache lacks is fetched. Raises ConfigurationError.
+
+    The cache, its place and the token for private repositories are huggingface_hub's own: HF_HOME,
+    HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE.
+    """
+    try:
+        held = snapshot_download(
+            pin.repo, revision=pin.commit, cache_dir=cache, local_files_only=True
+        )
+        return draft_folder(model, Path(held), half=half)
+    except (LocalEntryNotFoundError, ConfigurationError) as error:
+        # Not there, or not all of it: a fetch that broke off leaves what it had.
+        log.info("hub.fetching", model=model, source=str(pin), why=type(error).__name__)
+    return draft_folder(model, _fetch(pin, half, endpoint, cache), half=half)
+
+
+def _fetch(pin: HubPin, half: bool, endpoint: str | None, cache: Path | None) -> Path:
+    try:
+        files = HfApi(endpoint).list_repo_files(pin.repo, revision=pin.commit)
+        fetched = snapshot_download(
+            pin.repo,
+            revision=pin.commit,
+            allow_patterns=_wanted(files, half),
+            cache_dir=cache,
+            endpoint=endpoint,
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise ConfigurationError(
+            f"{pin} is not in the cache and cannot be fetched ({type(error).__name__}). "
+            "Fetch it where there is a network, with the same HF_HOME, or point at a folder."
+        ) from error
+    return Path(fetched)
+
+
+def _wanted(files: list[str], half: bool) -> list[str]:
+    """Configs, vocabularies and one set of weights: by name, so nothing else can come along."""
+    wanted = [name for name in files if name in _CONFIGS]
+    for part, stem in STEMS.items():
+        names = [name.removeprefix(f"{part}/") for name in files if name.startswith(f"{part}/")]
+        wanted += [f"{part}/{name}" for name in choose(names, stem, half=half)]
+    return wanted

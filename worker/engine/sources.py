@@ -1,0 +1,19 @@
+"""Any source of a model to its blueprint."""
+
+from latentry.sources import HubPin, Source
+from worker.engine.blueprint import Blueprint
+from worker.engine.folder import draft_folder
+from worker.engine.hub import draft_pin
+from worker.engine.single_file import draft_file
+
+
+def draft_source(model: str, source: Source, *, half: bool) -> Blueprint:
+    """Everything but the weights. Raises ConfigurationError with a sentence.
+
+    `half` prefers weights that are stored in half precision where there are both.
+    """
+    if isinstance(source, HubPin):
+        return draft_pin(model, source, half=half)
+    if source.is_file():
+        return draft_file(model, source)
+    return draft_folder(model, source, half=half)
