@@ -128,7 +128,7 @@ def test_a_model_that_makes_nan_fails_its_self_test(backend: Diffusion) -> None:
     backend._stacks["epsilon"] = dataclasses.replace(stack, unet=Unet())
     with pytest.raises(NonFiniteOutput):
         backend.self_test("epsilon")
-    backend._stacks["epsilon"] = dataclasses.replace(stack, unet=None)
+    backend._stacks["epsilon"] = dataclasses.replace(stack, conditioner=None)
     with pytest.raises(EngineError):
         backend.self_test("epsilon")
 
