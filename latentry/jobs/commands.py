@@ -149,6 +149,21 @@ def add_image(lease: Lease, image: StoredImage) -> Command[None]:
     return Command("image", args, _standing)
 
 
+def checkpoint(lease: Lease, index: int, saved: bytes, *, budget_bytes: int) -> Command[bool]:
+    """Keep where an unfinished image stands. False: the lease is lost, or the budget is spent."""
+    args = (str(lease.ref), lease.fence, index, budget_bytes, saved)
+    return Command("checkpoint", args, bool)
+
+
+def checkpoints(lease: Lease) -> Command[dict[int, bytes]]:
+    """Where its images stood when they were saved last, by index."""
+
+    def read(answer: Sequence[bytes]) -> dict[int, bytes]:
+        return dict(zip(map(int, answer[::2]), answer[1::2], strict=True))
+
+    return Command("checkpoints", (str(lease.ref), lease.fence), read, is_binary=True)
+
+
 def warn(lease: Lease, warnings: Sequence[JobWarning]) -> Command[None]:
     """Note what the caller should know. Raises LeaseLost."""
     text = json.dumps([warning.model_dump() for warning in warnings])

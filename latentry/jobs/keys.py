@@ -4,6 +4,8 @@
     {root}:events:<ref>      stream  its state changes and images, bounded
     {root}:line:<model>      zset    jobs waiting, by turn
     {root}:bell:<model>      string  a Celery message for this line is on its way
+    {root}:checkpoint:<ref>  hash    where its unfinished images stand: index to bytes
+    {root}:checkpoints       hash    bytes held so by each ref, and by all of them as `total`
     {root}:leases            zset    running jobs, by the millisecond their lease ends
     {root}:deadlines         zset    waiting jobs, by the millisecond they expire
     {root}:retention         zset    all jobs, by the millisecond they may be forgotten

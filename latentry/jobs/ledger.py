@@ -1,6 +1,6 @@
 """Runs commands against Redis: `Ledger` in a thread, `AsyncLedger` in an event loop."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha1
@@ -10,6 +10,7 @@ from typing import Any, Generic, Self, TypeVar
 import redis
 import redis.asyncio
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.client import NEVER_DECODE
 from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
@@ -24,17 +25,19 @@ T = TypeVar("T")
 class Command(Generic[T]):
     """One atomic script call: its name, its arguments, and how to read its answer.
 
-    Every command may be run twice (a reply can be lost) without harm.
+    Every command may be run twice (a reply can be lost) without harm. A binary one is answered in
+    bytes, where others are in text.
     """
 
     script: str
-    args: tuple[str | int, ...]
+    args: tuple[str | int | bytes, ...]
     read: Callable[[Any], T]
+    is_binary: bool = False
 
 
 # A full Redis takes no new jobs and says that it is not ready; what it has must be able to end and
-# to be cleared away, or it would stay full for ever.
-_REFUSED_WHEN_FULL = frozenset({"create", "probe"})
+# to be cleared away, or it would stay full for ever. Checkpoints only save time.
+_REFUSED_WHEN_FULL = frozenset({"create", "probe", "checkpoint"})
 
 
 @cache
@@ -49,6 +52,10 @@ def source(script: str) -> str:
 @cache
 def _digest(script: str) -> str:
     return sha1(source(script).encode(), usedforsecurity=False).hexdigest()
+
+
+def _options(command: Command[T]) -> dict[str, Any]:
+    return {NEVER_DECODE: []} if command.is_binary else {}
 
 
 # Bounded everywhere: a silently dropped connection must not hang anybody (the default is for ever).
@@ -70,6 +77,7 @@ class Ledger:
     def __init__(self, client: "redis.Redis", root: str) -> None:
         self.client = client
         self.root = root
+        self._execute: Callable[..., Any] = client.execute_command
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -87,10 +95,11 @@ class Ledger:
             raise LedgerUnavailable from error
 
     def _evaluate(self, command: Command[T]) -> Any:
+        args, options = (1, self.root, *command.args), _options(command)
         try:
-            return self.client.evalsha(_digest(command.script), 1, self.root, *command.args)
+            return self._execute("EVALSHA", _digest(command.script), *args, **options)
         except NoScriptError:  # a fresh server, or one that was restarted
-            return self.client.eval(source(command.script), 1, self.root, *command.args)
+            return self._execute("EVAL", source(command.script), *args, **options)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -103,6 +112,7 @@ class AsyncLedger:
     def __init__(self, client: "redis.asyncio.Redis", root: str) -> None:
         self.client = client
         self.root = root
+        self._execute: Callable[..., Awaitable[Any]] = client.execute_command
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -124,10 +134,11 @@ class AsyncLedger:
             raise LedgerUnavailable from error
 
     async def _evaluate(self, command: Command[T]) -> Any:
+        args, options = (1, self.root, *command.args), _options(command)
         try:
-            return await self.client.evalsha(_digest(command.script), 1, self.root, *command.args)
+            return await self._execute("EVALSHA", _digest(command.script), *args, **options)
         except NoScriptError:  # a fresh server, or one that was restarted
-            return await self.client.eval(source(command.script), 1, self.root, *command.args)
+            return await self._execute("EVAL", source(command.script), *args, **options)
 
     async def close(self) -> None:
         """Give the connections back."""

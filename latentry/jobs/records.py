@@ -50,7 +50,10 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """One job as it stands. Times are Unix milliseconds by the ledger's clock."""
+    """One job as it stands. Times are Unix milliseconds by the ledger's clock.
+
+    `reached` is the last step that was told of before the job came back to its line.
+    """
 
     ref: JobRef
     state: JobStatus
@@ -65,6 +68,7 @@ class JobRecord:
     error: JobError | None = None
     warnings: tuple[JobWarning, ...] = ()
     progress: Progress | None = None
+    reached: int = 0
     position: int | None = None
     stopping: bool = False
 
@@ -104,6 +108,7 @@ class JobRecord:
             progress=Progress(step=int(row["step"]), steps=int(row["steps"]))
             if "step" in row
             else None,
+            reached=int(row.get("reached", 0)),
             position=position if position >= 0 else None,
             stopping="stop" in row,
         )

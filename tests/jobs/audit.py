@@ -8,7 +8,7 @@ from latentry.contracts import EventType, JobStatus
 from latentry.jobs import JobRef, Ledger
 from latentry.jobs.commands import POISON_CRASHES
 
-NUMBERS = {"turn", "fence", "crashes", "step", "steps", "v"}
+NUMBERS = {"turn", "fence", "crashes", "step", "steps", "reached", "v"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,8 @@ class Entry:
     fields: dict[str, str]
     story: list[EventType]
     ids: list[str]
+    checkpoints: int
+    held_bytes: int
 
     @property
     def images(self) -> set[int]:
@@ -48,6 +50,9 @@ def audit(ledger: Ledger) -> dict[JobRef, Entry]:
 
     assert found.get("deadlines", {}).keys() == queued, "what waits has a deadline"
     assert found.get("retention", {}).keys() == entries.keys(), "what there is, somebody clears"
+    accounts = dict(found.get("checkpoints", {}))
+    assert sum(accounts.values()) == 2 * accounts.get("total", 0), "each byte is charged for once"
+    assert accounts.keys() - {"total"} <= entries.keys() - ended, "an end needs no checkpoint"
     shelved = [ref for name, rows in found.items() if name.startswith("jobs:") for ref in rows]
     assert sorted(shelved) == sorted(entries), "each tenant sees its jobs"
     return {JobRef.parse(ref): entry for ref, entry in entries.items()}
@@ -56,12 +61,16 @@ def audit(ledger: Ledger) -> dict[JobRef, Entry]:
 def _entry(found: dict[str, Any], ref: str) -> Entry:
     fields, ttl_ms = found[f"job:{ref}"]
     rows, story_ttl_ms = found[f"events:{ref}"]
+    sizes = found.get(f"checkpoint:{ref}", [])
     entry = Entry(
         state=JobStatus(fields["state"]),
         fields=fields,
         story=[EventType(row["type"]) for _, row in rows],
         ids=[id for id, _ in rows],
+        checkpoints=len(sizes),
+        held_bytes=found.get("checkpoints", {}).get(ref, 0),
     )
+    assert not sizes or entry.held_bytes == sum(sizes), "it takes what it is charged for"
     for name, value in fields.items():
         if name.endswith("_ms") or name in NUMBERS:
             assert value.isdecimal(), f"{name} is an integer, not {value}"
@@ -86,6 +95,11 @@ def _read(ledger: Ledger) -> dict[str, Any]:
     for name in kept:
         if name.startswith(("job:", "events:")):
             found[name] = (next(answers), next(answers))
+        elif name.startswith("checkpoint:"):
+            found[name] = [size for size in (next(answers), next(answers)) if size]
+            assert next(answers) > 0, "checkpoints go by themselves"
+        elif name == "checkpoints":
+            found[name] = {ref: int(size) for ref, size in next(answers).items()}
         else:
             rows = dict(next(answers))
             assert all(score == int(score) for score in rows.values()), "scores are integers"
@@ -101,6 +115,10 @@ def _ask(pipe: Any, root: str, name: str) -> bool:
         pipe.hgetall(root + name).pttl(root + name)
     elif kind == "events":
         pipe.xrange(root + name).pttl(root + name)
+    elif kind == "checkpoint":  # of the images 0 and 1
+        pipe.hstrlen(root + name, "0").hstrlen(root + name, "1").pttl(root + name)
+    elif kind == "checkpoints":
+        pipe.hgetall(root + name)
     else:
         return False
     return True

@@ -22,6 +22,9 @@ class PaperJob:
     crashes: int = 0
     step: int | None = None
     is_stopping: bool = False
+    reached: int | None = None
+    checkpoints: dict[int, bytes] = field(default_factory=dict)
+    held_bytes: int = 0
     images: set[int] = field(default_factory=set)
     story: list[EventType] = field(default_factory=lambda: [EventType.QUEUED])
     lease_is_over: bool = False
@@ -36,11 +39,16 @@ class PaperJob:
         self.story.append(EventType(state.value))
         if state.is_terminal:
             self.stay_is_over = False
+            self.drop_checkpoints()
+
+    def drop_checkpoints(self) -> None:
+        self.checkpoints, self.held_bytes = {}, 0
 
     def requeue(self) -> None:
         self.move(JobStatus.QUEUED)
         if self.step is not None:
             self.wait_is_over = False
+            self.reached = self.step
         self.step = None
 
 
@@ -124,6 +132,27 @@ class PaperLedger:
         if index not in job.images:
             job.images.add(index)
             job.story.append(EventType.IMAGE)
+
+    def checkpoint(self, lease: Lease, index: int, saved: bytes, budget: int) -> bool:
+        job = self.held(lease)
+        if not job:
+            return False
+        if not job.checkpoints:
+            job.drop_checkpoints()  # what had its time is not charged for any more
+        more = len(saved) - len(job.checkpoints.get(index, b""))
+        if self.held_bytes + more > budget:
+            return False
+        job.checkpoints[index] = saved
+        job.held_bytes += more
+        return True
+
+    def checkpoints(self, lease: Lease) -> dict[int, bytes]:
+        job = self.held(lease)
+        return job.checkpoints if job else {}
+
+    @property
+    def held_bytes(self) -> int:
+        return sum(job.held_bytes for job in self.jobs.values())
 
     def warn(self, lease: Lease) -> None:
         if not self.held(lease):

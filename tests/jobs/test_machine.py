@@ -36,6 +36,7 @@ from tests.jobs.paper import PaperJob, PaperLedger
 
 MODELS = ["shapes", "photos"]
 LEASE_S = 600.0
+BUDGET = 16  # bytes of checkpoints
 _prefixes = itertools.count()
 
 
@@ -184,6 +185,26 @@ class LedgerMachine(RuleBasedStateMachine):
         command = commands.add_image(lease, image(index))
         self.call(command, lambda: self.paper.add_image(lease, index), draw(mishaps))
 
+    def checkpoint(self, draw: Draw) -> None:
+        lease, index, saved = (
+            self.a_lease(draw),
+            draw(st.integers(0, 1)),
+            draw(st.binary(min_size=1, max_size=9)),
+        )
+        command = commands.checkpoint(lease, index, saved, budget_bytes=BUDGET)
+        paper = lambda: self.paper.checkpoint(lease, index, saved, BUDGET)  # noqa: E731
+        self.call(command, paper, draw(mishaps))
+
+    def checkpoints(self, draw: Draw) -> None:
+        lease = self.a_lease(draw)
+        command = commands.checkpoints(lease)
+        self.call(command, lambda: self.paper.checkpoints(lease), draw(mishaps))
+
+    def checkpoints_run_out(self, draw: Draw) -> None:
+        for job in self.some_jobs(draw):
+            self.ledger.client.delete(f"{self.ledger.root}:checkpoint:{job.ref}")
+            job.checkpoints = {}
+
     def warn(self, draw: Draw) -> None:
         lease = self.a_lease(draw)
         command = commands.warn(lease, [JobWarning(code="c", message="é")])
@@ -292,6 +313,10 @@ class LedgerMachine(RuleBasedStateMachine):
             assert (entry.state, entry.story) == (job.state, job.story)
             assert (int(entry.fields["fence"]), entry.images) == (job.fence, job.images)
             assert int(entry.fields["crashes"]) == job.crashes
+            assert (entry.held_bytes, entry.checkpoints) == (job.held_bytes, len(job.checkpoints))
+            assert entry.fields.get("reached") == (
+                None if job.reached is None else str(job.reached)
+            )
             assert ("stop" in entry.fields) == job.is_stopping
             if not job.state.is_terminal:
                 assert (None if step is None else int(step)) == job.step
@@ -332,7 +357,9 @@ class LedgerMachine(RuleBasedStateMachine):
         for name in self.ledger.client.keys(f"{self.ledger.root}:*"):
             word = name.removeprefix(f"{self.ledger.root}:").partition(":")[0]
             has_end = self.ledger.client.pttl(name) > 0
-            assert has_end or word in {"turn", "swept", "models"}, f"{name} stays for ever"
+            is_bounded = word in {"turn", "swept", "models", "checkpoints"}
+            assert has_end or is_bounded, f"{name} stays for ever"
+        assert self.ledger.client.hlen(f"{self.ledger.root}:checkpoints") <= 1, "only the total"
 
 
 M = LedgerMachine
@@ -341,6 +368,7 @@ WORKERS = [M.claim, M.claim, M.claim, M.claim, M.claim_and_die, M.claim_and_die]
 LEASED = [
     *(M.renew, M.progress, M.progress, M.progress, M.add_image, M.add_image, M.warn),
     *(M.settle, M.settle, M.release, M.sweep, M.leases_run_out, M.leases_run_out),
+    *(M.checkpoint, M.checkpoint, M.checkpoint, M.checkpoints, M.checkpoints_run_out),
 ]
 OTHERS = [
     *(M.sweep, M.waits_get_too_long, M.stays_get_too_long, M.nobody_sweeps_for_long),

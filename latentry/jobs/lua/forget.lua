@@ -7,6 +7,7 @@ if state and not is_terminal(state) then
   finish(ref, 'canceled')
   redis.call('PUBLISH', key('stop'), ref)
 end
+drop_checkpoints(ref)
 redis.call('ZREM', key('retention'), ref)
 redis.call('ZREM', key('jobs', ARGV[2]), ref)
 return redis.call('DEL', key('job', ref), key('events', ref)) > 0 and 1 or 0

@@ -66,12 +66,24 @@ local function leave_line(ref)
   redis.call('ZREM', key('deadlines'), ref)
 end
 
+-- Nobody needs to go on from where this job's images stood.
+local function drop_checkpoints(ref)
+  local held = redis.call('HGET', key('checkpoints'), ref)
+  if held then
+    redis.call('HDEL', key('checkpoints'), ref)
+    redis.call('HINCRBY', key('checkpoints'), 'total', -held)
+    redis.call('DEL', key('checkpoint', ref))
+  end
+end
+
 -- Back to its old place in the line, whatever it was doing. If it had begun, its wait starts afresh:
 -- what it did wait for before was answered.
 local function requeue(ref)
   move(ref, 'queued')
-  if field(ref, 'step') then
-    redis.call('HSET', key('job', ref), 'deadline_ms', now_ms() + field(ref, 'queue_ttl_ms'))
+  local step = field(ref, 'step')
+  if step then
+    redis.call('HSET', key('job', ref), 'reached', step,
+      'deadline_ms', now_ms() + field(ref, 'queue_ttl_ms'))
   end
   redis.call('ZREM', key('leases'), ref)
   redis.call('HDEL', key('job', ref), 'worker', 'step', 'steps')
@@ -82,6 +94,7 @@ end
 local function finish(ref, to, code, message)
   move(ref, to)
   leave_line(ref)
+  drop_checkpoints(ref)
   redis.call('ZREM', key('leases'), ref)
   local job, at = key('job', ref), now_ms()
   redis.call('HSET', job, 'finished_ms', at)
