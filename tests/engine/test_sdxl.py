@@ -14,10 +14,9 @@ from latentry.errors import ClipSkipTooLarge, ConfigurationError, InvalidPrompt,
 from tests.engine import tiny
 from tests.engine.tiny import Family
 from worker.engine import Done, Engine, Event, Joined, Order
-from worker.engine.device import Device
 from worker.engine.diffusion import Diffusion
-from worker.engine.folder import load_folder
 from worker.engine.pictures import decode
+from worker.engine.stack import Stack
 
 SIZES = [
     {},
@@ -42,6 +41,13 @@ def backend(families: dict[Family, Path]) -> Diffusion:
     for family, folder in families.items():
         backend.load(family, folder)
     return backend
+
+
+def loaded(folder: Path, dtype: str) -> Stack:
+    """The model, after it drew and decoded a picture."""
+    backend = Diffusion(device="cpu", dtype=dtype)
+    backend.load("model", folder)
+    return backend._stacks["model"]
 
 
 def order(job: str, family: Family = Family.SDXL, **changes: Any) -> Order:
@@ -158,7 +164,7 @@ def test_an_sdxl_vae_that_overflows_in_half_precision_is_kept_in_single(
 ) -> None:
     folder = tiny.make(tmp_path / "model", tiny.EPSILON, family=Family.SDXL)
     edit(folder / "vae" / "config.json", **config)
-    stack = load_folder("model", folder, Device.choose("cpu", dtype))
+    stack = loaded(folder, dtype)
     assert {parameter.dtype for parameter in stack.vae.parameters()} == {kept}
     assert {parameter.dtype for parameter in stack.unet.parameters()} == {stack.at.dtype}
     (picture,) = decode(stack, [torch.zeros(4, 8, 8)]).take()
@@ -167,7 +173,7 @@ def test_an_sdxl_vae_that_overflows_in_half_precision_is_kept_in_single(
 
 
 def test_an_sd2_vae_stays_in_the_models_precision(families: dict[Family, Path]) -> None:
-    stack = load_folder("model", families[Family.SD2], Device.choose("cpu", "float16"))
+    stack = loaded(families[Family.SD2], "float16")
     assert {parameter.dtype for parameter in stack.vae.parameters()} == {torch.float16}
 
 
@@ -201,4 +207,4 @@ def test_relatives_of_sdxl_are_refused_with_a_sentence(
     folder = tiny.make(tmp_path / "model", tiny.EPSILON, family=Family.SDXL)
     spoil(folder)
     with pytest.raises(ConfigurationError, match=sentence):
-        load_folder("model", folder, Device.choose("cpu", "auto"))
+        loaded(folder, "auto")
