@@ -30,6 +30,9 @@ check: $(READY) ## Lint, formatting, types, import rules
 bench: $(READY) ## Measure engine and service beside the stock pipeline; ten minutes
 	@$(PYTHON_BIN)/python -m benchmarks
 
+simulate: $(READY) ## Replay the benchmark's traces on a virtual clock, by tables of costs
+	@$(PYTHON_BIN)/python -m benchmarks.simulate
+
 model: $(READY) ## Train models/shapes again; goes on where it was stopped
 	@$(PYTHON_BIN)/python -m tools.train
 

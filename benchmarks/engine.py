@@ -45,7 +45,7 @@ class Loop:
 
     def __init__(self) -> None:
         settings = Settings()
-        self._backend = Diffusion(strict_rows=settings.strict_rows)
+        self._backend = Diffusion()
         self._backend.load(MODEL, SHAPES)
         self._backend.self_test(MODEL)
         costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)

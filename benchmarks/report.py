@@ -48,6 +48,27 @@ def report(run: Run) -> list[str]:
     ]
 
 
+def simulation(run: Run) -> list[str]:
+    """What `make simulate` found, in lines."""
+    rows = [
+        [
+            f"{model}, {trace}",
+            *(
+                f"{found[policy]['throughput']:.2f} / {found[policy]['goodput']:.2f}"
+                for policy in ("serial", "dynamic", "step-level")
+            ),
+        ]
+        for model, traces in run["models"].items()
+        for trace, found in traces.items()
+    ]
+    return [
+        f"Closed loop of {run['callers']} / goodput with 99 % within {run['patience']:g} times "
+        f"solo, over serial at full load; {run['requests']} requests, costs of {run['costs']}:",
+        "",
+        *table(["model, trace", "serial", "dynamic, best cap", "step-level"], rows),
+    ]
+
+
 def _closed(run: Run) -> Iterable[str]:
     yield f"Closed loop of {run['callers']} callers:"
     yield ""
@@ -166,7 +187,10 @@ def write_into(page: Path, name: str, lines: Sequence[str]) -> None:
     page.write_text("\n".join([f"{before}{begin}", "", *lines, f"{end}{rest.split(end)[1]}"]))
 
 
-_REPORTS: Final[dict[str, Callable[[Run], list[str]]]] = {"bench": report}
+_REPORTS: Final[dict[str, Callable[[Run], list[str]]]] = {
+    "bench": report,
+    "simulation": simulation,
+}
 
 
 def main() -> None:

@@ -102,7 +102,9 @@ class Bench:
         for number in range(rounds):
             for contender in contenders:
                 wishes = mix.wishes(seed=number)
-                trial = await load.closed(contender, wishes, callers=CALLERS, for_s=for_s)
+                trial = await load.closed(
+                    contender, wishes, callers=CALLERS, for_s=for_s, at_least=2 * CALLERS
+                )
                 trials.setdefault(contender.name, []).append(trial)
         cells = {who: self._cell(each) for who, each in trials.items()}
         for who, cell in cells.items():
