@@ -22,6 +22,7 @@ from pydantic import (
 
 from latentry.contracts.requests import MODEL_ID
 from latentry.errors import ConfigurationError
+from latentry.sources import Source, parse_source
 
 PREFIX = "LATENTRY_"
 # The command line's own: where the service is, and the key to it. No settings of the service.
@@ -84,9 +85,24 @@ class Settings(BaseModel):
     # Sweepers take half of it without a sweep for an outage, and they sweep every second.
     lease_s: float = Field(6.0, ge=3, description="A worker silent this long has lost its jobs.")
     heartbeat_s: float = Field(2.0, gt=0, validate_default=True)
+    checkpoint_s: float = Field(
+        2.0, ge=0, description="Work on a picture that the loss of its worker may cost."
+    )
+    checkpoint_bytes: int = Field(
+        256 * 1024 * 1024,
+        ge=0,
+        description="What unfinished pictures may take in the ledger; past it they are not saved.",
+    )
 
     # The worker
-    models: str = Field("shapes=models/shapes", description="`id=path` pairs, separated by commas.")
+    models: str = Field(
+        "shapes=models/shapes",
+        description="`id=source` pairs, separated by commas. A source is a folder in diffusers"
+        " layout, a `.safetensors` file, or `owner/name@commit` on a hub.",
+    )
+    model_memory_bytes: int = Field(
+        0, ge=0, description="What the weights of loaded models may take; 0 sets no bound."
+    )
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     dtype: str = Field("auto", pattern=r"^(auto|float32|float16|bfloat16)$")
     threads: int = Field(0, ge=0, description="Compute threads on a CPU; 0 lets torch choose.")
@@ -94,7 +110,6 @@ class Settings(BaseModel):
     max_slowdown: float = Field(
         4.0, ge=1, description="The longest call that batching may make, in calls of a lone image."
     )
-    strict_rows: int = Field(8, ge=2, description="UNet rows in every call of strict mode.")
     worker_metrics_port: int = Field(9101, ge=0, le=65535, description="The worker's; 0 is off.")
 
     # Both
@@ -135,13 +150,14 @@ class Settings(BaseModel):
     def _are_pairs(cls, value: str) -> str:
         pairs = _pairs(value)
         if not pairs:
-            raise ValueError("it must name a model, as id=path")
+            raise ValueError("it must name a model, as id=source")
         for name, path in pairs:
             if not (re.fullmatch(MODEL_ID, name) and path):
                 raise ValueError(
-                    f"{name!r} does not begin an id=path pair; ids are 1 to 64 characters, "
+                    f"{name!r} does not begin an id=source pair; ids are 1 to 64 characters, "
                     "a-z, 0-9, dots, dashes and underscores"
                 )
+            parse_source(path)
         if len(dict(pairs)) < len(pairs):
             raise ValueError("one id stands for two models")
         return value
@@ -162,9 +178,9 @@ class Settings(BaseModel):
         return self.public_url.rstrip("/") or f"http://{_dialable(self.host)}:{self.port}"
 
     @property
-    def model_paths(self) -> dict[str, Path]:
-        """Model ids and where their files lie."""
-        return {name: Path(path) for name, path in _pairs(self.models)}
+    def model_sources(self) -> dict[str, Source]:
+        """Model ids and where their files are."""
+        return {name: parse_source(source) for name, source in _pairs(self.models)}
 
     def signing_secret(self) -> bytes:
         """The key of local file URLs: from the variable, or made once and kept in data_dir."""

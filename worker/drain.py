@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Iterator
+from time import monotonic
 from typing import Any, TypeVar
 
 import structlog
@@ -46,6 +47,7 @@ class Drain:
         metrics: Metrics,
         pulse: Pulse,
         step_s: float,
+        checkpoint_s: float = 2.0,
     ) -> None:
         self._engine = engine
         self._ledger = ledger
@@ -56,6 +58,7 @@ class Drain:
         self._metrics = metrics
         self._pulse = pulse
         self._longest_s = step_s
+        self._checkpoint_s = checkpoint_s
         self._jobs: dict[str, HeldJob] = {}
         self._stop = threading.Event()
 
@@ -79,6 +82,7 @@ class Drain:
             self._metrics.stepped(pace)
             for event in events:
                 self._pass_on(event)
+            self._save()
         self._hand_back()
 
     def _rest(self) -> None:
@@ -118,12 +122,15 @@ class Drain:
         if not isinstance(event, Joined | Step):
             job.leave_engine(event.index)
         match event:
-            case Joined(warnings=warnings):
+            case Joined(index=index, warnings=warnings, step=step):
                 job.warn(warnings)
+                job.step(index, step)
+                self._metrics.joined(step, job.lease.record.reached)
             case Step(index=index, step=step, steps=steps):
                 self._outbox.tell(job, job.step(index, step), steps)
-            case Done(index=index, pixels=pixels):
-                self._publisher.submit(job, index, pixels)
+                job.unsaved_since = job.unsaved_since or monotonic()
+            case Done(index=index, pixels=pixels, profile=profile):
+                self._publisher.submit(job, index, pixels, profile)
             case Failed(index=index, error=error):
                 self._fail(job, index, error)
             case Canceled(index=index):
@@ -144,11 +151,22 @@ class Drain:
         self._jobs.pop(job.id, None)
         self._engine.drop(job.id)
 
+    def _save(self) -> None:
+        """Save those whose loss would cost too much by now."""
+        due = monotonic() - self._checkpoint_s
+        for job in self._jobs.values():
+            if job.unsaved_since is not None and job.unsaved_since <= due:
+                self._outbox.save(job, self._engine.save(job.id))
+                job.unsaved_since = None
+
     def _hand_back(self) -> None:
         """What is not drawn goes back to its place in line; what is, gets published."""
         self._pulse.promise(0)  # from here on the parent's own bound holds
         self._feeder.stop()
         unfinished = [job for job in self._jobs.values() if not job.is_drawn]
+        for job in unfinished:
+            self._outbox.save(job, self._engine.save(job.id))
+        self._outbox.flush()
         for job in [*unfinished, *_all_of(self._feeder.inbox)]:
             self._outbox.let_go(job)
             try:

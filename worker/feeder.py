@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import structlog
 
 from latentry.errors import LedgerUnavailable
-from latentry.jobs import JobRef, Ledger, commands
+from latentry.jobs import JobRef, Lease, Ledger, commands
 from latentry.jobs.calls import Calls, Stop
 from worker.held import HeldJob
 from worker.outbox import Outbox
@@ -99,7 +99,17 @@ class Feeder:
                 log.info("job.claimed", job=lease.ref.id, fence=lease.fence)
                 job = HeldJob(lease)
                 self._outbox.hold(job)  # renewed from now on, however long a step takes
+                job.checkpoints = self._checkpoints(lease)
                 self.inbox.put(job)
             self._room -= len(leases)
             if leases:
                 self._arrived.set()
+
+    def _checkpoints(self, lease: Lease) -> dict[int, bytes]:
+        if lease.fence == 1:  # nobody had it before
+            return {}
+        try:
+            return self._ledger.run(commands.checkpoints(lease))
+        except LedgerUnavailable:
+            log.warning("ledger.unavailable", doing="resume", job=lease.ref.id)
+            return {}

@@ -19,7 +19,11 @@ class Verdict:
 
 
 class HeldJob:
-    """One lease and its images. The step loop and the publishing threads both close images."""
+    """One lease and its images. The step loop and the publishing threads both close images.
+
+    `checkpoints`: where its images stood when its last worker saved them. `unsaved_since`: when the
+    first step was made that no checkpoint knows of.
+    """
 
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
@@ -27,6 +31,8 @@ class HeldJob:
         listed = {image.index for image in lease.record.images}
         self._open = set(range(lease.record.request.n)) - listed
         self._steps = dict.fromkeys(self._open, 0)
+        self.checkpoints: dict[int, bytes] = {}
+        self.unsaved_since: float | None = None
         self._undrawn = set(self._open)
         self.warnings: list[JobWarning] = []
         self._verdict = Verdict(JobStatus.SUCCEEDED)
@@ -42,7 +48,7 @@ class HeldJob:
         """The images still to be drawn."""
         request = self.lease.record.request
         return [
-            Order(job=self.id, index=index, request=request, seed=request.seed + index)
+            Order(self.id, index, request, request.seed + index, self.checkpoints.get(index))
             for index in sorted(self._open)
         ]
 

@@ -38,6 +38,17 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._resumed = Counter(
+            "latentry_steps_resumed",
+            "Steps that checkpoints spared this worker.",
+            registry=self.registry,
+        )
+        self._redone = Counter(
+            "latentry_steps_redone",
+            "Steps made again, of jobs that an earlier worker had brought further.",
+            registry=self.registry,
+        )
+
     def serve(self, host: str, port: int) -> None:
         """Answer scrapes on a port of its own; 0 is off. Raises ConfigurationError."""
         if not port:
@@ -59,6 +70,11 @@ class Metrics:
             self._stages.labels("step").observe(pace.call_s)
         if pace.decode_s:
             self._stages.labels("decode").observe(pace.decode_s)
+
+    def joined(self, step: int, reached: int) -> None:
+        """An image goes on from `step`; its job's last worker had `reached` a step."""
+        self._resumed.inc(step)
+        self._redone.inc(max(0, reached - step))
 
     def ended(self, verdict: Verdict) -> None:
         """One job was settled."""

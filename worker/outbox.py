@@ -3,14 +3,15 @@
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import structlog
 
 from latentry.contracts import ModelCard
-from latentry.errors import LedgerUnavailable
+from latentry.errors import LeaseLost, LedgerUnavailable
 from latentry.jobs import Lease, Ledger, commands
+from worker.engine import Saved
 from worker.held import HeldJob
 from worker.vital import vital_thread
 
@@ -23,7 +24,7 @@ Notice = tuple[HeldJob, Literal["stop", "lost"]]
 
 
 class Outbox:
-    """One thread that renews leases, beats the heart and pipelines progress."""
+    """One thread that renews leases, beats the heart, tells progress and keeps checkpoints."""
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class Outbox:
         *,
         lease_s: float,
         heartbeat_s: float,
+        checkpoint_bytes: int = 0,
     ) -> None:
         self.notices: queue.SimpleQueue[Notice] = queue.SimpleQueue()
         self._ledger = ledger
@@ -42,7 +44,11 @@ class Outbox:
         self._heartbeat_s = heartbeat_s
         self._held: dict[str, HeldJob] = {}
         self._progress: dict[str, tuple[Lease, int, int]] = {}
+        self._checkpoint_bytes = checkpoint_bytes
+        self._saved: dict[tuple[str, int], tuple[HeldJob, Saved]] = {}
+        self._is_full = False
         self._lock = threading.Lock()
+        self._keeping = threading.Lock()
         self._ending = threading.Event()
         self._thread = vital_thread("outbox", self._run)
 
@@ -70,6 +76,8 @@ class Outbox:
         with self._lock:
             self._held.pop(job.id, None)
             self._progress.pop(job.id, None)
+            for name in [name for name in self._saved if name[0] == job.id]:
+                del self._saved[name]
 
     def tell(self, job: HeldJob, step: int, steps: int) -> None:
         """The job's latest step; only the last one before the next message is sent."""
@@ -77,11 +85,40 @@ class Outbox:
             if job.id in self._held:
                 self._progress[job.id] = (job.lease, step, steps)
 
+    def save(self, job: HeldJob, images: Iterable[Saved]) -> None:
+        """Where the job's images stand; only the last of each before the next message is sent."""
+        with self._lock:
+            if job.id in self._held:
+                self._saved.update({(job.id, one.index): (job, one) for one in images})
+
+    def flush(self) -> None:
+        """Send what was saved, now and from this thread; later the leases may be gone."""
+        with self._keeping:  # one after the other, so that an older one never comes last
+            with self._lock:
+                latest, self._saved = self._saved, {}
+            for job, one in latest.values():
+                try:
+                    self._keep(job, one)
+                except LeaseLost:
+                    pass  # the next renewal tells
+                except LedgerUnavailable as error:  # away, or full
+                    log.warning("ledger.unavailable", doing="checkpoint", why=str(error))
+                    return
+
+    def _keep(self, job: HeldJob, one: Saved) -> None:
+        command = commands.checkpoint(
+            job.lease, one.index, one.checkpoint, budget_bytes=self._checkpoint_bytes
+        )
+        was_full, self._is_full = self._is_full, not self._ledger.run(command)
+        if self._is_full and not was_full:
+            log.warning("checkpoint.budget_spent", budget_bytes=self._checkpoint_bytes)
+
     def _run(self) -> None:
         next_beat = 0.0
         while not self._ending.wait(PROGRESS_S):
             try:
                 self._say_progress()
+                self.flush()
                 if time.monotonic() >= next_beat:
                     self._beat()
                     next_beat = time.monotonic() + self._heartbeat_s

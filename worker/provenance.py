@@ -19,8 +19,11 @@ _EXIF_IFD: Final = 0x8769
 _USER_COMMENT: Final = 0x9286
 
 
-def infotext(request: ResolvedRequest, seed: int) -> str:
-    """The `parameters` text of AUTOMATIC1111: prompt, negative prompt, one line of settings."""
+def infotext(request: ResolvedRequest, seed: int, profile: str | None = None) -> str:
+    """The `parameters` text of AUTOMATIC1111: prompt, negative prompt, one line of settings.
+
+    A strict picture names its profile: with the same request, seed and profile it can be repeated.
+    """
     settings = {
         "Steps": request.num_inference_steps,
         "Sampler": _A1111.get(request.sampler, request.sampler),
@@ -31,6 +34,7 @@ def infotext(request: ResolvedRequest, seed: int) -> str:
         "Clip skip": request.clip_skip + 1 if request.clip_skip else None,
         "Size": f"{request.width}x{request.height}",
         "Model": request.model,
+        **({"Profile": profile} if profile else {}),
         "Version": f"latentry {__version__}",
     }
     negative = [f"Negative prompt: {request.negative_prompt}"] if request.negative_prompt else []

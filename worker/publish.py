@@ -23,6 +23,7 @@ def publish(
     fence: int,
     index: int,
     seed: int,
+    profile: str | None = None,
 ) -> StoredImage:
     """Encode (height, width, 3) pixels and store them under the job's key.
 
@@ -31,7 +32,7 @@ def publish(
     """
     form = request.output_format
     key = key_of(tenant, job_id, fence=fence, index=index, suffix=form.suffix)
-    storage.put(key, encode(pixels, request, seed))
+    storage.put(key, encode(pixels, request, seed, profile))
     height, width, _ = pixels.shape
     return StoredImage(
         key=key,
@@ -41,12 +42,15 @@ def publish(
         height=height,
         content_type=form.content_type,
         pixel_sha256=pixel_sha256(pixels),
+        profile=profile,
     )
 
 
-def encode(pixels: NDArray[np.uint8], request: ResolvedRequest, seed: int) -> bytes:
-    """The file of (height, width, 3) pixels: equal pixels, request and seed give equal bytes."""
-    text = infotext(request, seed)
+def encode(
+    pixels: NDArray[np.uint8], request: ResolvedRequest, seed: int, profile: str | None = None
+) -> bytes:
+    """The file of (height, width, 3) pixels: equal arguments give equal bytes."""
+    text = infotext(request, seed, profile)
     if request.output_format is OutputFormat.PNG:
         return png.encode(pixels, {"parameters": text, "latentry": recipe(request, seed)})
     picture, file = Image.fromarray(pixels), io.BytesIO()

@@ -45,10 +45,12 @@ class Publisher:
         """Pictures that wait for storage. Their pixels are held in memory."""
         return self._pending
 
-    def submit(self, job: HeldJob, index: int, pixels: Pixels) -> None:
+    def submit(
+        self, job: HeldJob, index: int, pixels: Pixels, profile: str | None = None
+    ) -> None:
         """Publish one picture; the job ends with its last."""
         self._count(1)
-        done = self._pool.submit(self._guarded, self._publish, job, index, pixels)
+        done = self._pool.submit(self._guarded, self._publish, job, index, pixels, profile)
         done.add_done_callback(lambda _: self._count(-1))
 
     def close(self, job: HeldJob, index: int) -> None:
@@ -75,7 +77,7 @@ class Publisher:
             log.exception("publish.failed", job=job.lease.ref.id)
             self._on_end(job)
 
-    def _publish(self, job: HeldJob, index: int, pixels: Pixels) -> None:
+    def _publish(self, job: HeldJob, index: int, pixels: Pixels, profile: str | None) -> None:
         lease = job.lease
         request = lease.record.request
         try:
@@ -89,6 +91,7 @@ class Publisher:
                     fence=lease.fence,
                     index=index,
                     seed=request.seed + index,
+                    profile=profile,
                 )
         except LatentryError as error:
             job.decide(Verdict(JobStatus.FAILED, error))

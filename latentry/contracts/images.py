@@ -34,6 +34,10 @@ class _Picture(Told):
     pixel_sha256: str = Field(
         description="SHA-256 of the RGB bytes, row by row: equal pixels, equal hash."
     )
+    profile: str | None = Field(
+        None,
+        description="Strict mode: equal request, seed and profile give equal files. Else null.",
+    )
 
 
 class StoredImage(_Picture):

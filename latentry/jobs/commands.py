@@ -150,9 +150,15 @@ def add_image(lease: Lease, image: StoredImage) -> Command[None]:
 
 
 def checkpoint(lease: Lease, index: int, saved: bytes, *, budget_bytes: int) -> Command[bool]:
-    """Keep where an unfinished image stands. False: the lease is lost, or the budget is spent."""
+    """Keep where an unfinished image stands. False: the budget is spent. Raises LeaseLost."""
+
+    def read(answer: str) -> bool:
+        if answer == "lost":
+            raise LeaseLost
+        return answer == "kept"
+
     args = (str(lease.ref), lease.fence, index, budget_bytes, saved)
-    return Command("checkpoint", args, bool)
+    return Command("checkpoint", args, read)
 
 
 def checkpoints(lease: Lease) -> Command[dict[int, bytes]]:

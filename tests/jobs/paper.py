@@ -136,7 +136,7 @@ class PaperLedger:
     def checkpoint(self, lease: Lease, index: int, saved: bytes, budget: int) -> bool:
         job = self.held(lease)
         if not job:
-            return False
+            raise LeaseLost
         if not job.checkpoints:
             job.drop_checkpoints()  # what had its time is not charged for any more
         more = len(saved) - len(job.checkpoints.get(index, b""))

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from latentry.contracts import JobStatus
-from latentry.errors import LedgerUnavailable
+from latentry.errors import LeaseLost, LedgerUnavailable
 from latentry.jobs import AsyncLedger, Lease, Ledger, commands
 from latentry.settings import Settings
 from tests.jobs.factory import new_job
@@ -57,7 +57,8 @@ def test_a_worker_that_lost_its_lease_neither_writes_nor_reads(ledger: Ledger) -
     save(ledger, old, b"old")
     ledger.run(commands.release(old))
     new = reclaim(ledger)
-    assert not save(ledger, old, b"from the dead")
+    with pytest.raises(LeaseLost):
+        save(ledger, old, b"from the dead")
     assert read(ledger, old) == {}
     assert read(ledger, new) == {0: b"old"}
 

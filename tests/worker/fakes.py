@@ -6,7 +6,7 @@ import numpy as np
 
 from latentry.contracts import JobWarning
 from latentry.errors import EngineError
-from worker.engine import Canceled, Done, Event, Failed, Joined, Order, Pace, Step
+from worker.engine import Canceled, Done, Event, Failed, Joined, Order, Pace, Saved, Step
 
 
 class FakeEngine:
@@ -31,10 +31,14 @@ class FakeEngine:
         if order.request.prompt == "refuse":
             self._untold.append(Failed(order.job, order.index, EngineError("refused")))
             return
-        self._held.append((order, 0))
+        step = int(order.checkpoint or 0)
+        self._held.append((order, step))
         self.admitted.append(order)
         warning = JobWarning(code="fake", message="not a real picture")
-        self._untold.append(Joined(order.job, order.index, (warning,)))
+        self._untold.append(Joined(order.job, order.index, (warning,), step))
+
+    def save(self, job: str) -> list[Saved]:
+        return [Saved(job, o.index, k, b"%d" % k) for o, k in self._held if o.job == job]
 
     def study(self) -> bool:
         return False

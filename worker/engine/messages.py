@@ -25,11 +25,15 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The image is being drawn from here on, and what its caller should know."""
+    """The image is being drawn from here on, and what its caller should know.
+
+    `step`: how many of its steps were done already, by its checkpoint.
+    """
 
     job: str
     index: int
     warnings: tuple[JobWarning, ...]
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +48,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Done:
-    """The picture: RGB bytes, height × width × 3."""
+    """The picture: RGB bytes, height × width × 3; in strict mode the id of its profile."""
 
     job: str
     index: int
     pixels: Pixels
+    profile: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

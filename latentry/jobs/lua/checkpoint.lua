@@ -1,9 +1,9 @@
 -- ARGV: ref, fence, image index, bytes that all checkpoints may take, the checkpoint. It replaces the
 -- one before and lives as long as the job may wait to be taken up again.
--- Answers 1 if it is kept, 0 if the lease is lost or the budget is spent; then the one before stays.
+-- Answers 'kept', 'lost' if the lease is, or 'full' if the budget is spent: the one before stays.
 local ref, index, budget, blob = ARGV[1], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 if not holds(ref, ARGV[2]) then
-  return 0
+  return 'lost'
 end
 local all, own = key('checkpoints'), key('checkpoint', ref)
 if redis.call('EXISTS', own) == 0 then -- never saved, or it has had its time
@@ -11,10 +11,10 @@ if redis.call('EXISTS', own) == 0 then -- never saved, or it has had its time
 end
 local more = #blob - redis.call('HSTRLEN', own, index)
 if (redis.call('HGET', all, 'total') or 0) + more > budget then
-  return 0
+  return 'full'
 end
 redis.call('HSET', own, index, blob)
 redis.call('PEXPIRE', own, field(ref, 'queue_ttl_ms'))
 redis.call('HINCRBY', all, ref, more)
 redis.call('HINCRBY', all, 'total', more)
-return 1
+return 'kept'

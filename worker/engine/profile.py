@@ -1,0 +1,85 @@
+"""What strict mode's bits depend on besides the request and its seed."""
+
+import hashlib
+import json
+import platform
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final, Self
+
+import diffusers
+import numpy
+import torch
+import transformers
+
+from latentry import __version__
+from worker.engine.device import Device
+
+_ID_LETTERS: Final = 16  # 64 bits: profiles are few
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """From the configuration, the software and the kind of device; nothing measured, no clock.
+
+    Under equal profiles the same request and seed give the same pixels. Under others they may:
+    no such promise is made.
+    """
+
+    model: str
+    rows: int
+    dtype: str
+    memory_format: str
+    threads: int
+    device: str
+    torch: str
+    diffusers: str
+    transformers: str
+    numpy: str
+    latentry: str
+    execution: str = "eager"
+    pictures_per_decode: int = 1
+    prompts_per_encode: int = 1
+
+    @classmethod
+    def of(cls, model: str, at: Device, *, rows: int) -> Self:
+        """The profile of a model, by its fingerprint, on a device with calls of so many rows."""
+        on_cpu = at.device.type == "cpu"
+        return cls(
+            model=model,
+            rows=rows,
+            dtype=str(at.dtype),
+            memory_format=str(at.memory_format),
+            threads=torch.get_num_threads() if on_cpu else 1,
+            device=_processor() if on_cpu else _accelerator(at.device),
+            torch=torch.__version__,
+            diffusers=diffusers.__version__,
+            transformers=transformers.__version__,
+            numpy=numpy.__version__,
+            latentry=__version__,
+        )
+
+    @property
+    def id(self) -> str:
+        """Short and stable: equal for equal profiles, in every process."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:_ID_LETTERS]
+
+
+@cache
+def _processor() -> str:
+    """Kernels are chosen by maker, model and vector instructions."""
+    wanted = ("vendor_id", "cpu family", "model")
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text().split("\n\n")[0].splitlines() if told.exists() else []
+    facts = (line.partition(":") for line in lines)
+    found = [value.strip() for name, _, value in facts if name.strip() in wanted]
+    return " ".join([platform.machine(), *found, torch.backends.cpu.get_cpu_capability()])
+
+
+@cache
+def _accelerator(device: torch.device) -> str:
+    name = torch.cuda.get_device_name(device)
+    cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+    return f"{name} CUDA {torch.version.cuda} cuDNN {cudnn}"
