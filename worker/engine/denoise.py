@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
+from worker.engine import unet
 from worker.engine.stack import Stack
 from worker.engine.trajectory import Trajectory
 
@@ -48,15 +49,14 @@ def _predict(
     owner += owner[-1:] * padding
     told = [member.conditioning for member in members]
     of_row = torch.tensor(owner, device=x.device)
-    output: torch.Tensor = stack.unet(
+    output = unet.call(
+        stack,
         x[of_row].to(stack.at.dtype, memory_format=stack.at.memory_format),
         t[of_row],
-        encoder_hidden_states=_joined([one.hidden for one in told], padding),
-        added_cond_kwargs={
-            name: _joined([one.added[name] for one in told], padding) for name in told[0].added
-        },
-        return_dict=False,
-    )[0].float()
+        _joined([one.hidden for one in told], padding),
+        {name: _joined([one.added[name] for one in told], padding) for name in told[0].added},
+        exact=members[0].key.is_strict,
+    ).float()
     # An image without guidance is its own unconditional row: u + g·0.
     u, c = output[first], output[last]
     guided = u + _per_image(guidance) * (c - u)

@@ -1,7 +1,7 @@
 """A resident model: CLIP, UNet and VAE in memory, with what is known about them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from latentry.contracts import ModelCard
 from worker.engine.blueprint import Blueprint
 from worker.engine.conditioning import Clip, Conditioner
 from worker.engine.device import Device
+from worker.engine.packages import Packages
 from worker.engine.schedule import NoiseSchedule
 
 
@@ -21,7 +22,11 @@ def vae_factor(vae: Any) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stack:
-    """The parts of a Stable Diffusion model, on their device."""
+    """The parts of a Stable Diffusion model, on their device.
+
+    `fingerprint`: which model this is, by its content. `compiled`: the UNet's packages by latent
+    height, width and tokens, as they get ready.
+    """
 
     card: ModelCard
     schedule: NoiseSchedule
@@ -29,10 +34,14 @@ class Stack:
     unet: Any
     vae: Any
     at: Device
+    strict_rows: int
+    fingerprint: str
+    packages: Packages | None = None
+    compiled: dict[tuple[int, int, int], Any] = field(default_factory=dict)
 
     @classmethod
     def assemble(
-        cls, blueprint: Blueprint, networks: Mapping[str, nn.Module], at: Device
+        cls, blueprint: Blueprint, networks: Mapping[str, nn.Module], at: Device, fingerprint: str
     ) -> "Stack":
         """Join the parts of a blueprint, whose weights are where they belong by now."""
         encoders = [
@@ -52,6 +61,8 @@ class Stack:
             unet=networks["unet"],
             vae=networks["vae"],
             at=at,
+            strict_rows=blueprint.strict_rows,
+            fingerprint=fingerprint,
         )
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:

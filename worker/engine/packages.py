@@ -1,0 +1,97 @@
+"""Compiled UNets: made beside the step loop, kept on disk, taken up when they are ready."""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import structlog
+import torch
+from torch import nn
+
+from worker.engine.compile import Bare, Shape
+
+log = structlog.get_logger()
+
+
+class Packages:
+    """One compiler at a time, in a process of its own with the lowest priority.
+
+    Until a package is there its calls run eagerly. A package that does not come out is not tried
+    again before the next start.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._wanted: list[Shape] = []
+        self._failed: set[str] = set()
+        self._compiler: tuple[Shape, subprocess.Popen[bytes]] | None = None
+
+    def find(self, shape: Shape, unet: nn.Module) -> Any | None:
+        """The compiled call with this UNet's weights, or None so far. Ask again at any time."""
+        package = self._folder / f"{shape.id}.pt2"
+        if package.exists() and shape.id not in self._failed:
+            return self._load(shape, package, unet)
+        if shape not in self._wanted and shape.id not in self._failed:
+            self._wanted.append(shape)
+        self._go_on()
+        return None
+
+    def close(self) -> None:
+        """Stop compiling."""
+        if self._compiler is not None:
+            self._compiler[1].kill()
+            self._compiler[1].wait()
+
+    def _go_on(self) -> None:
+        if self._compiler is not None:
+            shape, process = self._compiler
+            if process.poll() is None:
+                return
+            self._compiler = None
+            self._wanted.remove(shape)
+            self._keep(shape, process)
+        if self._wanted:
+            self._compiler = (self._wanted[0], self._start(self._wanted[0]))
+
+    def _start(self, shape: Shape) -> "subprocess.Popen[bytes]":
+        self._folder.mkdir(parents=True, exist_ok=True)
+        ordered = self._folder / f"{shape.id}.json"
+        ordered.write_text(json.dumps(asdict(shape)))
+        command = [
+            *("nice", "-n", "19", sys.executable, "-m", "worker.engine.compile"),
+            *(str(ordered), str(self._draft(shape))),
+        ]
+        log.info("compile.started", package=shape.id, height=shape.height, width=shape.width)
+        quiet = subprocess.DEVNULL
+        return subprocess.Popen(command, stdout=quiet, stderr=quiet)  # noqa: S603 - our own words
+
+    def _keep(self, shape: Shape, process: "subprocess.Popen[bytes]") -> None:
+        draft = self._draft(shape)
+        if process.returncode == 0 and draft.exists():
+            draft.replace(self._folder / f"{shape.id}.pt2")
+            log.info("compile.done", package=shape.id)
+        else:
+            self._failed.add(shape.id)
+            log.warning("compile.failed", package=shape.id, exit=process.returncode)
+
+    def _draft(self, shape: Shape) -> Path:
+        return self._folder / f"{shape.id}.draft.pt2"
+
+    def _load(self, shape: Shape, package: Path, unet: nn.Module) -> Any | None:
+        try:
+            compiled = torch._inductor.aoti_load_package(str(package))
+        except (OSError, RuntimeError) as error:
+            log.warning("compile.unusable", package=shape.id, why=type(error).__name__)
+            self._failed.add(shape.id)
+            package.unlink(missing_ok=True)
+            return None
+        bare = Bare(unet)
+        tensors = dict(bare.named_parameters()) | dict(bare.named_buffers())
+        names = compiled.get_constant_fqns()
+        compiled.load_constants(
+            {name: tensors[name] for name in names}, check_full_update=True, user_managed=True
+        )
+        return compiled
