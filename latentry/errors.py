@@ -29,6 +29,7 @@ LatentryError
 │   ├── NonFiniteOutput
 │   ├── OutOfMemory
 │   ├── EngineError
+│   ├── ModelNotLoaded
 │   └── Poison
 ├── LeaseLost                   another worker holds the job now
 └── ConfigurationError          the process cannot start like this
@@ -221,6 +222,13 @@ class EngineError(JobFailed):
     """The engine failed on this picture."""
 
     code = "engine_error"
+
+
+class ModelNotLoaded(JobFailed):
+    """The worker could not load the model; another one may, or this one in a minute."""
+
+    code = "model_not_loaded"
+    retryable = True
 
 
 class Poison(JobFailed):

@@ -51,6 +51,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.NonFiniteOutput: 502,
     errors.OutOfMemory: 502,
     errors.EngineError: 502,
+    errors.ModelNotLoaded: 503,
     errors.Poison: 502,
     # A worker's own and a start's own: no route raises them.
     errors.LeaseLost: 500,

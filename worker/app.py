@@ -42,7 +42,7 @@ def run(settings: Settings, pulse: Pulse) -> None:
     app = Celery("latentry", set_as_current=False)
     app.conf.update(broker_config(settings))
     tasks.register(app, lambda: compute.submit(drain.run).result())
-    queues = [queue(settings, model) for model in settings.model_paths]
+    queues = [queue(settings, model) for model in settings.model_sources]
 
     @signals.setup_logging.connect(weak=False)
     def leave_logging_alone(**_: Any) -> None:
@@ -54,8 +54,8 @@ def run(settings: Settings, pulse: Pulse) -> None:
         outbox.start()
         pulse.promise(0)
         # The first bell is our own: what waits already needs nobody else to ring.
-        app.send_task(TASK, args=[next(iter(settings.model_paths))], queue=queues[0])
-        log.info("worker.ready", models=sorted(settings.model_paths))
+        app.send_task(TASK, args=[next(iter(settings.model_sources))], queue=queues[0])
+        log.info("worker.ready", models=sorted(settings.model_sources))
 
     @signals.worker_shutting_down.connect(weak=False)
     def end(**_: Any) -> None:
@@ -103,11 +103,10 @@ def _load(settings: Settings) -> tuple[Engine[Any], list[ModelCard], float, Cost
         device=settings.device,
         dtype=settings.dtype,
         threads=settings.threads,
-        strict_rows=settings.strict_rows,
+        model_memory_bytes=settings.model_memory_bytes,
     )
-    cards = [backend.load(model, path) for model, path in settings.model_paths.items()]
-    longest_s = max(backend.self_test(card.id) for card in cards)
+    cards = backend.open(settings.model_sources)
     costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)
     kept = CostFile(costs, settings.data_dir / "costs", backend.identity)
     kept.recall()
-    return Engine(backend, costs), cards, longest_s, kept
+    return Engine(backend, costs), cards, backend.longest_test_s, kept

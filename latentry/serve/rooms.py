@@ -25,9 +25,9 @@ def check_rooms(settings: Settings) -> None:
             "The service and the worker are not here: `latentry serve` runs from a checkout of "
             "the repository or from its container image. The pip package is the client alone."
         )
-    for model, folder in settings.model_paths.items():
-        if not folder.exists():
+    for model, source in settings.model_sources.items():
+        if isinstance(source, Path) and not source.exists():
             raise ConfigurationError(
-                f"The model {model} should lie in {folder}, and nothing is there. "
-                "Run from the checkout, or set LATENTRY_MODELS to id=path."
+                f"The model {model} should lie in {source}, and nothing is there. "
+                "Run from the checkout, or set LATENTRY_MODELS to id=source."
             )

@@ -7,13 +7,14 @@ import pytest
 
 from latentry.errors import ConfigurationError
 from latentry.settings import Settings
+from latentry.sources import HubPin
 
 
 def test_nothing_set_makes_a_service_for_one_laptop() -> None:
     settings = Settings.from_env({"PATH": "/bin"})
     assert settings.host == "127.0.0.1"
     assert settings.base_url == "http://127.0.0.1:8000"
-    assert list(settings.model_paths) == ["shapes"]
+    assert list(settings.model_sources) == ["shapes"]
 
 
 def test_a_misspelt_variable_is_named_with_the_right_spelling() -> None:
@@ -39,7 +40,8 @@ def test_settings_survive_the_way_to_a_child_process() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "why"),
     [
-        ("MODELS", "models/shapes", "'models/shapes' does not begin an id=path pair"),
+        ("MODELS", "a=owner/name@main", "must end in the 40 hexadecimal digits of a commit"),
+        ("MODELS", "models/shapes", "'models/shapes' does not begin an id=source pair"),
         ("MODELS", "a=x,b", "'b' does not begin"),
         ("MODELS", "Shapes=x", "'Shapes' does not begin"),
         ("MODELS", "shapes=", "'shapes' does not begin"),
@@ -66,7 +68,17 @@ def test_what_would_break_later_is_refused_with_a_sentence(name, value, why) -> 
 
 def test_models_may_be_several_and_their_paths_anything() -> None:
     settings = Settings.from_env({"LATENTRY_MODELS": "a = x y, b.1_-=C:/p=q,"})
-    assert settings.model_paths == {"a": Path("x y"), "b.1_-": Path("C:/p=q")}
+    assert settings.model_sources == {"a": Path("x y"), "b.1_-": Path("C:/p=q")}
+
+
+def test_a_model_may_lie_on_a_hub_at_one_commit() -> None:
+    commit = "0123456789abcdef" * 2 + "01234567"
+    text = f"a=owner/some-name.v1@{commit},b=./owner/name@{commit},c=/x/owner/name@main"
+    assert Settings(models=text).model_sources == {
+        "a": HubPin("owner/some-name.v1", commit),
+        "b": Path(f"owner/name@{commit}"),
+        "c": Path("/x/owner/name@main"),
+    }
 
 
 @pytest.mark.parametrize(

@@ -46,5 +46,5 @@ def engine(backend: Diffusion) -> Engine:
 
 def sharing(loaded: Diffusion) -> Diffusion:
     fresh = Diffusion(device="cpu")
-    fresh._stacks = dict(loaded._stacks)
+    fresh._stacks.update(loaded._stacks)
     return fresh

@@ -116,7 +116,9 @@ def test_a_sound_model_passes_its_self_test(backend: Diffusion, model: str) -> N
     assert backend.self_test(model) > 0
 
 
-def test_a_model_that_makes_nan_fails_its_self_test(backend: Diffusion) -> None:
+def test_a_model_that_makes_nan_fails_its_self_test(
+    backend: Diffusion, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stack = backend._stacks["epsilon"]
 
     class Unet:
@@ -128,7 +130,7 @@ def test_a_model_that_makes_nan_fails_its_self_test(backend: Diffusion) -> None:
     backend._stacks["epsilon"] = dataclasses.replace(stack, unet=Unet())
     with pytest.raises(NonFiniteOutput):
         backend.self_test("epsilon")
-    backend._stacks["epsilon"] = dataclasses.replace(stack, conditioner=None)
+    monkeypatch.setattr(Unet, "__call__", lambda *_, **__: 1 / 0)
     with pytest.raises(EngineError):
         backend.self_test("epsilon")
 

@@ -91,6 +91,9 @@ class Backend(Protocol[T]):
     def ready(self, model: str) -> bool:
         """Whether the model is resident; if not, see to it. Raises UnknownModel or JobFailed."""
 
+    def tend(self, *, idle: bool) -> None:
+        """Go on with models being loaded. An idle loop has nothing else to do, and waits a bit."""
+
     def examples(self) -> list[Order]:
         """One order of each resident model, of its native size with guidance."""
 

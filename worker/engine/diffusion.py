@@ -1,27 +1,26 @@
 """The engine's arithmetic in torch: resident Stable Diffusion models on one device."""
 
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from time import perf_counter
 
 import structlog
 import torch
 
 from latentry.contracts import Determinism, JobWarning, ModelCard, ResolvedRequest
-from latentry.errors import EngineError, JobFailed, LatentryError, OutOfMemory, UnknownModel
+from latentry.errors import EngineError, JobFailed, LatentryError, OutOfMemory
 from latentry.limits import refuse_unsupported
+from latentry.sources import Source
 from worker.batching import BatchKey
 from worker.engine.backend import Call, Pictures, Plan, Taken
 from worker.engine.denoise import denoise
 from worker.engine.device import Device
-from worker.engine.loading import load
 from worker.engine.messages import Order
 from worker.engine.pictures import decode
+from worker.engine.residents import Residents
 from worker.engine.samplers import SAMPLERS
 from worker.engine.sources import draft_source
-from worker.engine.stack import Stack
 from worker.engine.trajectory import Trajectory
 
 log = structlog.get_logger()
@@ -31,13 +30,19 @@ class Diffusion:
     """A `Backend`. All its methods must be called from one thread: see docs/decisions/0004."""
 
     def __init__(
-        self, *, device: str = "auto", dtype: str = "auto", threads: int = 0, strict_rows: int = 8
+        self,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        threads: int = 0,
+        model_memory_bytes: int = 0,
     ) -> None:
         if threads:
             torch.set_num_threads(threads)
         self.at = Device.choose(device, dtype)
-        self._strict_rows = strict_rows
-        self._stacks: dict[str, Stack] = {}
+        self.longest_test_s = 0.0
+        self._residents = Residents(self.at, prove=self.self_test, budget_bytes=model_memory_bytes)
+        self._stacks = self._residents.stacks
         self._calls: list[Call] = []
 
     @property
@@ -50,12 +55,37 @@ class Diffusion:
             f"{name} x{threads} {self.at.dtype} {self.at.memory_format} torch {torch.__version__}"
         )
 
-    def load(self, model: str, path: Path) -> ModelCard:
-        """Make a model resident and serve it. Raises ConfigurationError with a sentence."""
-        blueprint = draft_source(model, path, half=self.at.dtype is torch.float16)
-        self._stacks[model] = stack = load(blueprint, self.at)
-        log.info("engine.loaded", model=model, device=str(self.at.device), dtype=str(self.at.dtype))
-        return stack.card
+    def open(self, sources: Mapping[str, Source]) -> list[ModelCard]:
+        """Serve these models. Those that fit are loaded now, the others when they are asked for.
+
+        One that cannot be used is left out. Raises the first LatentryError if none is left.
+        """
+        cards, failures = [], []
+        for model, source in sources.items():
+            try:
+                card = self._add(model, source)
+                if self._residents.fits(model):
+                    self._residents.load(model)
+            except LatentryError as error:
+                log.error("model.unusable", model=model, code=error.code, why=error.message)
+                self._residents.forget(model)
+                failures.append(error)
+            else:
+                cards.append(card)
+        if not cards:
+            raise failures[0]
+        return cards
+
+    def load(self, model: str, source: Source) -> ModelCard:
+        """Make a model resident, prove and serve it. Raises ConfigurationError or a JobFailed."""
+        card = self._add(model, source)
+        self._residents.load(model)
+        return card
+
+    def _add(self, model: str, source: Source) -> ModelCard:
+        blueprint = draft_source(model, source, half=self.at.dtype is torch.float16)
+        self._residents.add(blueprint)
+        return blueprint.card
 
     def self_test(self, model: str) -> float:
         """Draw one real step and decode it; its seconds. Raises a JobFailed."""
@@ -67,17 +97,21 @@ class Diffusion:
         for picture in self.decode([trajectory]).take():
             if isinstance(picture, JobFailed):
                 raise picture
-        return self.now() - began
+        seconds = self.now() - began
+        self.longest_test_s = max(self.longest_test_s, seconds)
+        return seconds
 
     def now(self) -> float:
         """Seconds of this process's clock."""
         return perf_counter()
 
     def ready(self, model: str) -> bool:
-        """Whether the model is resident."""
-        if model not in self._stacks:
-            raise UnknownModel(f"This engine holds no model {model}.")
-        return True
+        """Whether the model is resident. Raises UnknownModel or ModelNotLoaded."""
+        return self._residents.ready(model)
+
+    def tend(self, *, idle: bool) -> None:
+        """Go on with what is being loaded; if nothing can be drawn, wait a little for it."""
+        self._residents.tend(idle=idle)
 
     def examples(self) -> list[Order]:
         """One order of each resident model, of its native size with guidance."""
@@ -89,7 +123,7 @@ class Diffusion:
         stack = self._stacks[request.model]
         refuse_unsupported(stack.card, request)
         _, height, width = stack.latent_shape(request.width, request.height)
-        bucket = self._strict_rows if request.determinism is Determinism.STRICT else 0
+        bucket = stack.strict_rows if request.determinism is Determinism.STRICT else 0
         key = BatchKey(request.model, height, width, stack.conditioner.chunks(request), bucket)
         return Plan(key, rows=2 if request.guidance_scale > 1 else 1)
 
@@ -108,6 +142,7 @@ class Diffusion:
                 key=plan.key,
                 conditioning=conditioning,
             )
+        self._residents.use(request.model, trajectory)
         return trajectory, list(conditioning.warnings)
 
     def advance(self, members: Sequence[Trajectory], rows: int) -> None:

@@ -117,6 +117,7 @@ class Engine(Generic[T]):
         """Newcomers join; one UNet call; some finished latents are decoded; pictures leave."""
         events, self._untold = self._untold, []
         began = self._backend.now()
+        self._backend.tend(idle=not (self._stepping or self._finished or self._leaving))
         newcomers = self._join()
         joined = self._backend.now()
         batch = next_batch(self._stepping, costs=self.costs)
@@ -172,8 +173,11 @@ class Engine(Generic[T]):
         return events
 
     def _plan(self) -> list[Event]:
-        """Those whose model is ready by now can wait for a row."""
+        """Those whose model is ready by now can wait for a row; those who lost it wait for it."""
         events: list[Event] = []
+        for held in [held for held in self._waiting if not self._is_ready(held.key.model)]:
+            self._waiting.remove(held)
+            self._arrived.append(_Arrived(held.order, held.since))
         for one in list(self._arrived):
             try:
                 if not self._backend.ready(one.order.request.model):
@@ -185,6 +189,12 @@ class Engine(Generic[T]):
                 self._waiting.append(_Waiting(one.order, one.since, plan))
             self._arrived.remove(one)
         return events
+
+    def _is_ready(self, model: str) -> bool:
+        try:
+            return self._backend.ready(model)
+        except LatentryError:
+            return False
 
     def _denoise(self, batch: Batch[T]) -> list[Event]:
         """Advance the batch. If that fails, run its members apart, so that only a culprit fails."""

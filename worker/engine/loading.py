@@ -1,15 +1,20 @@
 """A model on its way from its blueprint into memory."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import structlog
 import torch
 from torch import nn
 
+from latentry.errors import ConfigurationError, LatentryError
 from worker.engine.blueprint import Blueprint, settle
 from worker.engine.device import Device
 from worker.engine.stack import Stack
+
+log = structlog.get_logger()
 
 
 class Loading:
@@ -23,6 +28,31 @@ class Loading:
         self._blueprint = blueprint
         self._at = at
         self._networks: dict[str, nn.Module] = {}
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._read, name="loading", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read in a thread of its own."""
+        self._thread.start()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether reading has ended, by then."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def check(self) -> None:
+        """Raises what reading ended with, if it did not succeed."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _read(self) -> None:
+        try:
+            self.read()
+        except (LatentryError, torch.OutOfMemoryError, torch.AcceleratorError) as error:
+            self._failure = error
+        except Exception as error:
+            log.exception("model.read_failed", model=self._blueprint.card.id)
+            self._failure = ConfigurationError(f"reading it failed ({type(error).__name__}).")
 
     def read(self) -> None:
         """All files into memory, and on CUDA on to the device. Raises ConfigurationError."""
@@ -47,12 +77,3 @@ class Loading:
     def stack(self) -> Stack:
         """The model, ready to draw."""
         return Stack.assemble(self._blueprint, self._networks, self._at)
-
-
-def load(blueprint: Blueprint, at: Device) -> Stack:
-    """Read and settle at once. Raises ConfigurationError."""
-    loading = Loading(blueprint, at)
-    loading.read()
-    for _ in loading.finish():
-        pass
-    return loading.stack()

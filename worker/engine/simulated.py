@@ -124,6 +124,9 @@ class Simulated:
             raise UnknownModel(f"This engine holds no model {model}.")
         return True
 
+    def tend(self, *, idle: bool) -> None:
+        """All models are always there."""
+
     def examples(self) -> list[Order]:
         """None: what things cost is known, or learnt from real orders."""
         return []

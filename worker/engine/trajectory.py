@@ -11,7 +11,7 @@ from worker.engine.samplers import STATE_ROWS, Table
 from worker.engine.stack import Stack
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Trajectory:
     """An image on its way. It costs one UNet row, or two with guidance.
 

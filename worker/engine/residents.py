@@ -1,0 +1,224 @@
+"""Which models are in memory, and how another gets there while those draw on."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Final
+from weakref import WeakSet
+
+import structlog
+import torch
+
+from latentry.errors import (
+    ConfigurationError,
+    LatentryError,
+    ModelNotLoaded,
+    OutOfMemory,
+    UnknownModel,
+)
+from worker.engine.blueprint import Blueprint
+from worker.engine.device import Device
+from worker.engine.loading import Loading
+from worker.engine.stack import Stack
+
+log = structlog.get_logger()
+
+RETRY_S: Final = 60.0  # a model that did not load is left alone for so long
+# Others may have a model's memory when it has drawn this many times as long as it took to load.
+TURN: Final = 4
+TURN_S: Final = 10.0
+_SLICE_S: Final = 0.005
+_WAIT_S: Final = 0.02
+
+
+@dataclass(slots=True)
+class _Model:
+    """What is known of a model, in memory or not. `users` are the trajectories that need it."""
+
+    blueprint: Blueprint
+    size_bytes: int
+    asked_at: float = 0.0
+    since: float = 0.0
+    load_s: float = 0.0
+    users: WeakSet[Any] = field(default_factory=WeakSet)
+    failed_at: float | None = None
+    why: str = ""
+
+
+class Residents:
+    """The models within a memory budget; the one that nobody asked for longest goes first.
+
+    All methods belong to the thread that computes. Reading happens in a thread beside it.
+    """
+
+    def __init__(
+        self,
+        at: Device,
+        *,
+        prove: Callable[[str], object],
+        budget_bytes: int = 0,
+        now: Callable[[], float] = perf_counter,
+    ) -> None:
+        self.stacks: dict[str, Stack] = {}
+        self._at = at
+        self._prove = prove
+        self._budget = budget_bytes
+        self._now = now
+        self._models: dict[str, _Model] = {}
+        self._wanted: list[str] = []
+        self._yielding: set[str] = set()
+        self._loading: tuple[str, Loading, Iterator[None], float] | None = None
+        self._tended_at = 0.0
+
+    def add(self, blueprint: Blueprint) -> None:
+        """A model that may be asked for. Raises ConfigurationError if it can never fit."""
+        model, size = blueprint.card.id, blueprint.size_bytes(self._at.dtype)
+        if self._budget and size > self._budget:
+            raise ConfigurationError(
+                f"The weights of {model} take {size} bytes; LATENTRY_MODEL_MEMORY_BYTES allows "
+                f"{self._budget}."
+            )
+        self._models[model] = _Model(blueprint, size)
+
+    def forget(self, model: str) -> None:
+        """It is served no more, if it ever was."""
+        self._models.pop(model, None)
+
+    def load(self, model: str) -> None:
+        """Load one now. Raises ConfigurationError or a JobFailed of its proof."""
+        began = self._now()
+        loading = Loading(self._models[model].blueprint, self._at)
+        loading.read()
+        for _ in loading.finish():
+            pass
+        self._enter(model, loading.stack(), began)
+
+    def fits(self, model: str) -> bool:
+        """Whether it could be loaded beside all that are resident."""
+        return not self._budget or self._used + self._models[model].size_bytes <= self._budget
+
+    def ready(self, model: str) -> bool:
+        """Whether an order for it could begin; if not, it is loaded as soon as there is room.
+
+        Raises UnknownModel, or ModelNotLoaded for a while after that failed.
+        """
+        if model in self.stacks and model not in self._models:
+            return True
+        if model not in self._models:
+            raise UnknownModel(f"This engine holds no model {model}.")
+        one = self._models[model]
+        one.asked_at = self._now()
+        if model in self.stacks:
+            return model not in self._yielding
+        if one.failed_at is not None and self._now() - one.failed_at < RETRY_S:
+            raise ModelNotLoaded(one.why)
+        if model not in self._wanted and not (self._loading and self._loading[0] == model):
+            self._wanted.append(model)
+        return False
+
+    def use(self, model: str, user: object) -> None:
+        """As long as `user` is alive, the model stays."""
+        if model in self._models:
+            self._models[model].users.add(user)
+
+    def tend(self, *, idle: bool) -> None:
+        """Go on with what is being loaded; call it at each step boundary.
+
+        An `idle` loop has nothing else to do: it waits a little.
+        """
+        if self._loading is None:
+            self._begin()
+        if self._loading is not None and self._loading[1].wait(_WAIT_S if idle else 0.0):
+            self._go_on(*self._loading, idle=idle)
+        self._tended_at = self._now()
+
+    @property
+    def _used(self) -> int:
+        return sum(self._models[model].size_bytes for model in self.stacks)
+
+    def _begin(self) -> None:
+        if not self._wanted:
+            self._yielding.clear()
+            return
+        model = self._wanted[0]
+        if not self.fits(model) and not self._make_room(model):
+            return
+        self._wanted.pop(0)
+        loading = Loading(self._models[model].blueprint, self._at)
+        self._loading = (model, loading, loading.finish(), self._now())
+        loading.start()
+
+    def _go_on(
+        self, model: str, loading: Loading, slices: Iterator[None], began: float, *, idle: bool
+    ) -> None:
+        """Once it is read: convert for a moment at a time, then prove it."""
+        until = self._now() + _SLICE_S
+        try:
+            loading.check()
+            for _ in slices:
+                if not idle and self._now() >= until:
+                    return
+            self._loading = None
+            self._enter(model, loading.stack(), began)
+        except (torch.OutOfMemoryError, OutOfMemory):
+            self._loading = None
+            self._bound(model)
+        except LatentryError as error:
+            self._loading = None
+            self._fail(model, error.message)
+
+    def _enter(self, model: str, stack: Stack, began: float) -> None:
+        self.stacks[model] = stack
+        one = self._models[model]
+        try:
+            self._prove(model)
+        except BaseException:
+            self._leave(model)
+            raise
+        one.since = one.asked_at = self._now()
+        one.load_s, one.failed_at = one.since - began, None
+        log.info("model.loaded", model=model, seconds=round(one.load_s, 3), bytes=one.size_bytes)
+
+    def _leave(self, model: str) -> None:
+        del self.stacks[model]
+        self._yielding.discard(model)
+        if self._at.device.type == "cuda":
+            # Its memory belongs to the stream it was loaded on, and kernels may still read it.
+            torch.cuda.synchronize(self._at.device)
+            torch.cuda.empty_cache()
+
+    def _make_room(self, wanted: str) -> bool:
+        """Let go of whom nobody needs; those whose turn is over take no new orders."""
+        by_use = sorted(self.stacks, key=lambda model: self._models[model].asked_at)
+        for model in by_use:
+            if self._is_free(model):
+                self._leave(model)
+                log.info("model.evicted", model=model, wanted=wanted)
+                if self.fits(wanted):
+                    return True
+        by_turn = sorted(self.stacks, key=lambda model: self._models[model].since)
+        for model in by_turn[: 0 if self._yielding else 1]:
+            one = self._models[model]
+            if self._now() - one.since >= max(TURN_S, TURN * one.load_s):
+                self._yielding.add(model)
+        return False
+
+    def _is_free(self, model: str) -> bool:
+        """Whether nothing is drawn with it, and no order waits for it or none may begin."""
+        one = self._models[model]
+        is_asked_for = one.asked_at >= self._tended_at and model not in self._yielding
+        return not one.users and not is_asked_for
+
+    def _bound(self, model: str) -> None:
+        """The device is full: from now on what is there is the budget."""
+        if not self.stacks:
+            self._fail(model, "The device has not enough memory for this model.")
+            return
+        self._budget = max(self._used, self._models[model].size_bytes)
+        self._wanted.insert(0, model)
+        log.warning("model.out_of_memory", model=model, budget_bytes=self._budget)
+
+    def _fail(self, model: str, why: str) -> None:
+        one = self._models[model]
+        one.failed_at, one.why = self._now(), f"The model {model} did not load: {why}"
+        log.error("model.not_loaded", model=model, why=why)
