@@ -69,8 +69,9 @@ def parse(prompt: str, syntax: PromptSyntax) -> tuple[Segment, ...]:
 
 def is_bounded(prompt: str, syntax: PromptSyntax) -> bool:
     """Whether every weight is a number of at most MAX_WEIGHT, above or below zero."""
-    segments = parse(prompt, syntax)
-    return all(abs(phrase.weight) <= MAX_WEIGHT for segment in segments for phrase in segment)
+    if syntax is PromptSyntax.PLAIN:
+        return True
+    return all(abs(weight) <= MAX_WEIGHT for text, weight in _weighted(prompt) if text)
 
 
 def _merged(segment: list[Phrase]) -> Segment:
