@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tests.engine import tiny
+from tests.engine import oracle, tiny
+from tests.engine.stock import Stock
 from worker.engine import Engine
 from worker.engine.diffusion import Diffusion
 
@@ -42,6 +43,26 @@ def backend(loaded: Diffusion) -> Diffusion:
 def engine(backend: Diffusion) -> Engine:
     """An idle engine that knows no costs yet."""
     return Engine(backend)
+
+
+@pytest.fixture(scope="session")
+def every_folder(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return oracle.make_folders(tmp_path_factory.mktemp("every_model"))
+
+
+@pytest.fixture(scope="session")
+def every_model(every_folder: dict[str, Path]) -> Diffusion:
+    """A backend with a model of every family and prediction."""
+    backend = Diffusion(device="cpu", threads=1)
+    for name, folder in every_folder.items():
+        backend.load(name, folder)
+    return backend
+
+
+@pytest.fixture(scope="session")
+def reference(every_folder: dict[str, Path]) -> Stock:
+    """The stock pipelines of the same models."""
+    return Stock(every_folder, {name: model.config for name, model in oracle.MODELS.items()})
 
 
 def sharing(loaded: Diffusion) -> Diffusion:

@@ -1,12 +1,19 @@
-"""diffusers' own schedulers as our sampler ids mean them: what the engine has to equal."""
+"""diffusers' own schedulers and pipelines, one picture at a time: what the engine has to equal."""
 
+import functools
 import importlib
-from collections.abc import Mapping
+import types
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
+import diffusers
 import pytest
+import torch
+from diffusers.utils.torch_utils import randn_tensor
 
-from latentry.contracts import Sampler, Spacing
+from latentry.contracts import ResolvedRequest, Sampler, Spacing
 from latentry.contracts.samplers import SAMPLER_SPACINGS
 
 _KINDS: dict[Sampler, tuple[str, dict[str, Any]]] = {
@@ -43,15 +50,135 @@ WARNINGS = [
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't:DeprecationWarning"),
 ]
 WALKS = [(sampler, spacing) for sampler, has in SAMPLER_SPACINGS.items() for spacing in has]
+# They are not written for a model that predicts the sample.
+NOT_OF_SAMPLES = {Sampler.PNDM, Sampler.EULER_A, Sampler.DPM2}
+TOLERANCE = 1e-5
 
 
 def scheduler(config: Mapping[str, Any], sampler: Sampler, spacing: Spacing) -> Any:
     """The stock scheduler for a model with this scheduler config."""
     name, options = _KINDS[sampler]
-    module, kind = name.split(".")
-    made = getattr(_module(module), f"{kind}Scheduler")
-    return made.from_config(config, **(options | _SPACINGS[spacing]))
+    kind = getattr(_module(sampler), f"{name.split('.')[1]}Scheduler")
+    with pytest.MonkeyPatch.context() as patch:
+        if kind.order == 2:  # their makers set a thousand timesteps first, in a second of Python
+            patch.setattr(kind, "set_timesteps", _set_none)
+        return kind.from_config(config, **(options | _SPACINGS[spacing]))
 
 
-def _module(name: str) -> Any:
+class Stock:
+    """The stock pipelines of some model folders."""
+
+    def __init__(self, folders: Mapping[str, Path], configs: Mapping[str, Any]) -> None:
+        self._configs = configs
+        self._pipelines = {model: _pipeline(folder) for model, folder in folders.items()}
+        self.draw = functools.cache(self._draw)
+
+    def _draw(self, request: str, seed: int, *, doubles: bool = False) -> torch.Tensor:
+        """The final latent [C, h, w] that the pipeline makes of a request (its JSON) alone.
+
+        `doubles`: with all arithmetic in float64, but from the same noise and weights.
+        """
+        asked = ResolvedRequest.model_validate_json(request)
+        pipeline = self._pipelines[asked.model]
+        pipeline.scheduler = scheduler(self._configs[asked.model], asked.sampler, asked.spacing)
+        with (
+            _in_doubles(pipeline, asked.sampler) if doubles else nullcontext(),
+            _at_the_first(pipeline.scheduler),
+        ):
+            drawn = pipeline(
+                prompt=asked.prompt,
+                negative_prompt=asked.negative_prompt or None,
+                width=asked.width,
+                height=asked.height,
+                num_inference_steps=asked.num_inference_steps,
+                guidance_scale=asked.guidance_scale,
+                guidance_rescale=asked.guidance_rescale,
+                generator=torch.Generator().manual_seed(seed),
+                output_type="latent",
+            )
+        latent: torch.Tensor = drawn.images[0]
+        return latent
+
+    def pixels(self, model: str, latent: torch.Tensor) -> Any:
+        """A latent [C, h, w] as the picture the pipeline makes of it: RGB bytes [H, W, 3]."""
+        pipeline = self._pipelines[model]
+        with torch.inference_mode():
+            image = pipeline.vae.decode(latent[None] / pipeline.vae.config.scaling_factor).sample
+        picture = pipeline.image_processor.postprocess(image, output_type="np")[0]
+        return (picture * 255).round().astype("uint8")
+
+
+def error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
+    """The largest difference, in tolerances."""
+    scale = max(1.0, theirs.abs().max().item())
+    return (ours.double() - theirs.double()).abs().max().item() / (TOLERANCE * scale)
+
+
+def _pipeline(folder: Path) -> Any:
+    pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, low_cpu_mem_usage=False)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.unet.to(memory_format=torch.channels_last)  # as ours: one convolution less to differ
+    return pipeline
+
+
+def _set_none(scheduler: Any, *_: Any) -> None:
+    scheduler.sigmas = torch.empty(0)
+
+
+def _module(sampler: Sampler) -> Any:
+    name = _KINDS[sampler][0].split(".")[0]
     return importlib.import_module(f"diffusers.schedulers.scheduling_{name}")
+
+
+@contextmanager
+def _at_the_first(scheduler: Any) -> Iterator[None]:
+    """Begin at the first step.
+
+    Stock schedulers look their place up by timestep, begin at the second of two equal ones, and
+    then run past the end: beta spacing from zero terminal SNR visits timestep 998 many times.
+    """
+    set_timesteps = scheduler.set_timesteps
+
+    @functools.wraps(set_timesteps)
+    def set_and_begin(*args: Any, **options: Any) -> None:
+        set_timesteps(*args, **options)
+        if hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scheduler, "set_timesteps", set_and_begin)
+        yield
+
+
+@contextmanager
+def _in_doubles(pipeline: Any, sampler: Sampler) -> Iterator[None]:
+    """Weights and arithmetic in float64; noise drawn as ever; the scheduler's floats doubled."""
+    scheduler, module = pipeline.scheduler, _module(sampler)
+    set_timesteps = scheduler.set_timesteps
+
+    @functools.wraps(set_timesteps)
+    def set_in_doubles(*args: Any, **options: Any) -> None:
+        set_timesteps(*args, **options)
+        for name in ("sigmas", "sigmas_interpol", "alphas_cumprod", "final_alpha_cumprod", "one"):
+            if isinstance(value := getattr(scheduler, name, None), torch.Tensor):
+                setattr(scheduler, name, value.double())
+
+    def drawn(*args: Any, dtype: torch.dtype, **options: Any) -> torch.Tensor:
+        return randn_tensor(*args, dtype=torch.float32, **options).double()
+
+    parts = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
+    with pytest.MonkeyPatch.context() as patch:
+        names = {**vars(torch), "float32": torch.float64}
+        patch.setattr(module, "torch", types.SimpleNamespace(**names))
+        patch.setattr(scheduler, "set_timesteps", set_in_doubles)
+        for drawer in (module, importlib.import_module(type(pipeline).__module__)):
+            patch.setattr(drawer, "randn_tensor", drawn, raising=False)
+        for part in parts:
+            part.double()
+        torch.set_default_dtype(torch.float64)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(torch.float32)
+            for part in parts:
+                part.float()

@@ -1,208 +1,119 @@
-"""The engine against the stock diffusers pipeline with the same seed."""
+"""The engine against the stock diffusers pipelines with the same seeds: the short matrix.
 
-import functools
-import importlib
+The whole one is in test_whole_oracle.py.
+"""
+
 import random
-import types
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from pathlib import Path
-from typing import Any
 
-import diffusers
 import numpy as np
 import pytest
-import torch
 
-from latentry.contracts import ResolvedRequest, Sampler
-from tests.engine import tiny
-from worker.engine import Done, Engine, Order
+from latentry.contracts import Sampler, Spacing
+from tests.engine import oracle, stock
+from tests.engine.oracle import MODELS
+from tests.engine.stock import WALKS, Stock
+from worker.engine import Done, Engine
+from worker.engine.diffusion import Diffusion
 
-# Stock diffusers 0.42 hands tensors to numpy 2.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't:DeprecationWarning"),
-]
+pytestmark = stock.WARNINGS
 
-STOCK: dict[Sampler, tuple[str, str, dict[str, Any]]] = {
-    Sampler.DDIM: ("scheduling_ddim", "DDIMScheduler", {"clip_sample": False}),
-    Sampler.DDPM: ("scheduling_ddpm", "DDPMScheduler", {"clip_sample": False}),
-    Sampler.PNDM: ("scheduling_pndm", "PNDMScheduler", {"skip_prk_steps": True}),
-    Sampler.EULER: ("scheduling_euler_discrete", "EulerDiscreteScheduler", {}),
-    Sampler.EULER_A: (
-        "scheduling_euler_ancestral_discrete",
-        "EulerAncestralDiscreteScheduler",
-        {},
-    ),
-    Sampler.HEUN: ("scheduling_heun_discrete", "HeunDiscreteScheduler", {}),
-    Sampler.DPMPP_2M: ("scheduling_dpmsolver_multistep", "DPMSolverMultistepScheduler", {}),
-    Sampler.DPMPP_2M_SDE: (
-        "scheduling_dpmsolver_multistep",
-        "DPMSolverMultistepScheduler",
-        {"algorithm_type": "sde-dpmsolver++"},
-    ),
-    Sampler.DPMPP_SDE: (
-        "scheduling_dpmsolver_singlestep",
-        "DPMSolverSinglestepScheduler",
-        {"algorithm_type": "sde-dpmsolver++"},
-    ),
-    Sampler.DPM2: ("scheduling_k_dpm_2_discrete", "KDPM2DiscreteScheduler", {}),
-    Sampler.UNIPC: ("scheduling_unipc_multistep", "UniPCMultistepScheduler", {}),
-    Sampler.LCM: ("scheduling_lcm", "LCMScheduler", {}),
-}
-# With zero terminal SNR these start at σ = 4096, where the stock step's `x + (x − x₀)/σ · Δσ` in
-# fp32 leaves x on a grid of 0.0005: at few steps that alone is 40 times the tolerance (measured
-# against itself in doubles). There the oracle is the stock code with its floats made doubles.
-LOSES_DIGITS = {Sampler.EULER, Sampler.EULER_A}
-Draw = Callable[..., tuple[torch.Tensor, np.ndarray]]
+# Guidance g grows the UNet's own rounding 2g − 1 times; at 2 what is left tells of the sampler.
+GUIDANCE = 2.0
+STEPS = (4, 7)
 
 
-@contextmanager
-def floats_as_doubles(module: Any, scheduler: Any) -> Iterator[None]:
-    """Let a stock scheduler keep its σ in float64, and its `.to(torch.float32)` mean float64."""
-    set_timesteps = scheduler.set_timesteps
-
-    @functools.wraps(set_timesteps)
-    def set_in_doubles(*args: Any, **options: Any) -> None:
-        set_timesteps(*args, **options)
-        scheduler.sigmas = scheduler.sigmas.double()
-
-    with pytest.MonkeyPatch.context() as patch:
-        names = {**vars(torch), "float32": torch.float64}
-        patch.setattr(module, "torch", types.SimpleNamespace(**names))
-        patch.setattr(scheduler, "set_timesteps", set_in_doubles)
-        yield
+@pytest.fixture
+def engine(every_model: Diffusion) -> Engine:
+    return Engine(every_model)
 
 
-@pytest.fixture(scope="module")
-def stock(folders: dict[str, Path]) -> Draw:
-    pipelines = {
-        name: diffusers.StableDiffusionPipeline.from_pretrained(
-            folder, safety_checker=None, low_cpu_mem_usage=False
-        )
-        for name, folder in folders.items()
-    }
-
-    @functools.cache
-    def draw(
-        request: str, seed: int, doubles: bool | None = None
-    ) -> tuple[torch.Tensor, np.ndarray]:
-        """Final latent [C, h, w] and pixels, as the stock pipeline makes them alone."""
-        asked = ResolvedRequest.model_validate_json(request)
-        pipeline, config = pipelines[asked.model], tiny.SCHEDULERS[asked.model]
-        name, kind, options = STOCK[asked.sampler]
-        module = importlib.import_module(f"diffusers.schedulers.{name}")
-        if doubles is None:
-            doubles = asked.model == "v_zero_snr" and asked.sampler in LOSES_DIGITS
-        scheduler = pipeline.scheduler = getattr(module, kind).from_config(config, **options)
-        pipeline.set_progress_bar_config(disable=True)
-        with floats_as_doubles(module, scheduler) if doubles else nullcontext():
-            latent = pipeline(
-                prompt=asked.prompt,
-                negative_prompt=asked.negative_prompt,
-                width=asked.width,
-                height=asked.height,
-                num_inference_steps=asked.num_inference_steps,
-                guidance_scale=asked.guidance_scale,
-                generator=torch.Generator().manual_seed(seed),
-                output_type="latent",
-            ).images
-        with torch.inference_mode():
-            image = pipeline.vae.decode(latent / pipeline.vae.config.scaling_factor).sample
-        image = pipeline.image_processor.postprocess(image, output_type="pil")[0]
-        return latent[0], np.asarray(image)
-
-    return draw
-
-
-def assert_same(engine_latent: torch.Tensor, stock_latent: torch.Tensor) -> None:
-    error = (engine_latent - stock_latent).abs().max().item()
-    assert error <= 1e-5 * max(1.0, stock_latent.abs().max().item())
-
-
-def finals(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
-    """The latents that the engine is going to decode, by job, as they come."""
-    latents: dict[str, torch.Tensor] = {}
-    decode = engine._backend.decode
-
-    def spy(members: list[Any]) -> Any:
-        latents.update({one.order.job: one.latent.clone() for one in members})
-        return decode(members)
-
-    monkeypatch.setattr(engine._backend, "decode", spy)
-    return latents
-
-
-@pytest.mark.parametrize(("steps", "guidance"), [(1, 6.0), (4, 1.0), (7, 6.0)])
-@pytest.mark.parametrize("model", tiny.SCHEDULERS)
-@pytest.mark.parametrize("sampler", STOCK)
+@pytest.mark.parametrize(("sampler", "spacing"), WALKS)
 def test_a_lone_picture_equals_the_stock_pipelines(
-    engine: Engine,
-    stock: Draw,
-    monkeypatch: pytest.MonkeyPatch,
-    sampler: Sampler,
-    model: str,
-    steps: int,
-    guidance: float,
+    engine: Engine, reference: Stock, sampler: Sampler, spacing: Spacing
 ) -> None:
-    latents = finals(engine, monkeypatch)
-    request = tiny.request(
-        model, sampler=sampler, num_inference_steps=steps, guidance_scale=guidance, seed=11,
-        negative_prompt="blur",
-    )  # fmt: skip
-    engine.submit(Order("job", 0, request, 11))
-    events = [event for _ in range(2 * steps) for event in engine.step()]
-    latent, pixels = stock(request.model_dump_json(), 11)
-    assert_same(latents["job"], latent)
-    done = events[-1]
-    assert isinstance(done, Done)
-    assert np.abs(done.pixels.astype(int) - pixels.astype(int)).max() <= 1
+    """Two models for each walk; nine walks on, all nine have had their turn."""
+    names = [name for name in MODELS if not name.endswith("sample")]
+    turn = WALKS.index((sampler, spacing))
+    verdicts = {}
+    for number, steps in enumerate(STEPS):
+        model = names[(turn + 4 * number) % len(names)]
+        order = oracle.order(
+            "job", model, sampler, spacing, num_inference_steps=steps, guidance_scale=GUIDANCE
+        )
+        verdicts[model, steps] = oracle.judge(oracle.alone(engine, order), order, reference)
+    assert not oracle.missed(verdicts)
 
 
-def test_euler_from_zero_terminal_snr_equals_even_the_stock_floats_at_25_steps(
-    engine: Engine, stock: Draw, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("sampler", Sampler)
+def test_the_shortest_walks_equal_the_stock_pipelines(
+    engine: Engine, reference: Stock, sampler: Sampler, steps: int
 ) -> None:
-    latents = finals(engine, monkeypatch)
-    order = tiny.order(model="v_zero_snr", sampler="euler", num_inference_steps=25)
-    engine.submit(order)
-    while not engine.idle:
-        engine.step()
-    assert_same(latents["job"], stock(order.request.model_dump_json(), 0, doubles=False)[0])
+    order = oracle.order(
+        "job", "sd1-epsilon", sampler, Spacing.DEFAULT, num_inference_steps=steps, guidance_scale=1
+    )
+    verdict = oracle.judge(oracle.alone(engine, order), order, reference)
+    assert not oracle.missed({"the picture": verdict})
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_picture_in_a_churning_mixed_batch_equals_the_stock_pipelines(
-    engine: Engine, stock: Draw, monkeypatch: pytest.MonkeyPatch, seed: int
+def test_pictures_in_a_mixed_churning_batch_equal_the_stock_pipelines(
+    engine: Engine, reference: Stock, seed: int
 ) -> None:
     chance = random.Random(seed)
-    latents = finals(engine, monkeypatch)
-    orders = [mixed_order(chance, number) for number in range(14)]
-    waiting, dropped = list(orders), set()
-    while waiting or not engine.idle:
-        while waiting and (engine.idle or chance.random() < 0.5):
-            engine.submit(waiting.pop())
-        if chance.random() < 0.1:
-            dropped.add(victim := chance.choice(orders).job)
-            engine.drop(victim)
-        engine.step()
-    assert len(latents) >= len(orders) - len(dropped)
-    for order in orders:
-        if order.job in latents:
-            assert_same(latents[order.job], stock(order.request.model_dump_json(), order.seed)[0])
-
-
-def mixed_order(chance: random.Random, number: int) -> Order:
-    width, height = chance.choice([(64, 64), (96, 64), (64, 64), (64, 96)])
-    return tiny.order(
-        f"job-{number}",
-        model=chance.choice(list(tiny.SCHEDULERS)),
-        prompt=chance.choice(["a red circle", "a blue square on white", ""]),
-        negative_prompt=chance.choice(["", "blurred"]),
-        num_inference_steps=chance.choice([3, 4, 5, 8]),
-        guidance_scale=chance.choice([0.0, 1.0, 3.0, 7.5]),
-        sampler=chance.choice(list(STOCK)),
-        width=width,
-        height=height,
-        seed=chance.randrange(5),
-        determinism=chance.choice(["fast", "fast", "strict"]),
+    orders = [oracle.any_order(f"job-{number}", chance) for number in range(18)]
+    latents = oracle.in_a_crowd(engine, orders, chance)
+    assert len(latents) > len(orders) // 2
+    by_job = {order.job: order for order in orders}
+    assert not oracle.missed(
+        {job: oracle.judge(latent, by_job[job], reference) for job, latent in latents.items()}
     )
+
+
+@pytest.mark.parametrize("rescale", [0.3, 1.0])
+@pytest.mark.parametrize("model", ["sd1-v_zero_snr", "sdxl-epsilon"])
+def test_rescaled_guidance_equals_the_stock_pipelines(
+    engine: Engine, reference: Stock, model: str, rescale: float
+) -> None:
+    order = oracle.order(
+        "job", model, Sampler.DDIM, Spacing.DEFAULT, guidance_scale=3.0, guidance_rescale=rescale
+    )
+    assert oracle.judge(oracle.alone(engine, order), order, reference).is_equal
+
+
+def test_rescaling_changes_nothing_where_there_is_no_guidance(engine: Engine) -> None:
+    plain, rescaled = (
+        oracle.alone(
+            engine,
+            oracle.order(
+                "job", "sd1-v", Sampler.DDIM, Spacing.DEFAULT,
+                guidance_scale=1.0, guidance_rescale=rescale,
+            ),
+        )
+        for rescale in (0.0, 0.7)
+    )  # fmt: skip
+    assert plain.equal(rescaled)
+
+
+def test_euler_from_zero_terminal_snr_equals_even_the_stock_floats_at_25_steps(
+    engine: Engine, reference: Stock
+) -> None:
+    order = oracle.order(
+        "job", "sd1-v_zero_snr", Sampler.EULER, Spacing.DEFAULT, num_inference_steps=25
+    )
+    assert oracle.judge(oracle.alone(engine, order), order, reference).is_equal
+
+
+@pytest.mark.parametrize("model", ["sd1-epsilon", "sd2-v", "sdxl-v_zero_snr"])
+def test_pixels_are_the_stock_pipelines_to_a_level(
+    engine: Engine, reference: Stock, model: str
+) -> None:
+    order = oracle.order("job", model, Sampler.DDIM, Spacing.DEFAULT)
+    engine.submit(order)
+    events = []
+    while not engine.idle:
+        events += engine.step()
+    done = events[-1]
+    assert isinstance(done, Done)
+    theirs = reference.pixels(model, reference.draw(order.request.model_dump_json(), order.seed))
+    assert np.abs(done.pixels.astype(int) - theirs.astype(int)).max() <= 1

@@ -24,7 +24,7 @@ CONFIGS = tiny.SCHEDULERS | {
 def test_the_timesteps_are_diffusers_own(sampler: Sampler, spacing: Spacing, model: str) -> None:
     schedule = NoiseSchedule.from_config(CONFIGS[model]).spaced(spacing)
     theirs = stock.scheduler(CONFIGS[model], sampler, spacing)
-    for steps in (1, 2, 5, 8, 25, 31):
+    for steps in (1, 2, 5, 8, 25):
         table = SAMPLERS[sampler](schedule, steps)
         theirs.set_timesteps(steps)
         ours = table.inputs[:, 0].astype(np.float32)

@@ -65,9 +65,7 @@ def test_every_picture_in_a_mixed_churning_batch_equals_the_stock_pipelines(
     chance = random.Random(f"whole {seed}")
     orders = {f"job-{n}": oracle.any_order(f"job-{n}", chance) for n in range(CROWD)}
     latents = oracle.in_a_crowd(Engine(every_model), list(orders.values()), chance)
-    verdicts = {
-        job: oracle.judge(latent, orders[job], reference) for job, latent in latents.items()
-    }
+    verdicts = {job: oracle.judge(made, orders[job], reference) for job, made in latents.items()}
     for job, verdict in verdicts.items():
         asked = orders[job].request
         row = found.setdefault((MODELS[asked.model].family, asked.sampler, "crowd"), {})
@@ -76,12 +74,12 @@ def test_every_picture_in_a_mixed_churning_batch_equals_the_stock_pipelines(
 
 
 def _table(found: Found) -> str:
-    """Per sampler and family: the worst equal picture, and how many were beyond stock's rounding."""
+    """Per sampler and family: the worst of the equal pictures, and those that rounding excuses."""
     columns = [(family, how) for family in Family for how in ("alone", "crowd")]
     lines = [
-        "Largest |ours - stock| / (1e-5 · max(1, max|stock|)), pictures. In brackets, where stock's "
-        "own rounding takes up the tolerance: how many, and how far ours and stock's are from the "
-        "same pipeline in float64.",
+        "Largest |ours - stock| / (1e-5 · max(1, max|stock|)) of how many pictures.",
+        "[Where stock's own rounding takes up the tolerance: how many, and how far ours and",
+        "stock's are at most from the same pipeline in float64.]",
         "sampler      " + "".join(f"{f'{family} {how}':<34}" for family, how in columns),
     ]
     for sampler in Sampler:
