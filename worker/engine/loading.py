@@ -12,6 +12,7 @@ from torch import nn
 from latentry.errors import ConfigurationError, LatentryError
 from worker.engine.blueprint import Blueprint, settle
 from worker.engine.device import Device
+from worker.engine.fingerprint import fingerprint
 from worker.engine.stack import Stack
 
 log = structlog.get_logger()
@@ -28,6 +29,7 @@ class Loading:
         self._blueprint = blueprint
         self._at = at
         self._networks: dict[str, nn.Module] = {}
+        self._fingerprint = ""
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._read, name="loading", daemon=True)
 
@@ -57,6 +59,7 @@ class Loading:
     def read(self) -> None:
         """All files into memory, and on CUDA on to the device. Raises ConfigurationError."""
         self._networks = {name: part.read() for name, part in self._blueprint.parts.items()}
+        self._fingerprint = fingerprint(self._blueprint, self._networks)
         if self._at.device.type == "cuda":
             # A stream of its own: copies beside the step loop's kernels, not between them.
             stream: Any = torch.cuda.Stream(self._at.device)  # type: ignore[no-untyped-call]
@@ -76,4 +79,4 @@ class Loading:
 
     def stack(self) -> Stack:
         """The model, ready to draw."""
-        return Stack.assemble(self._blueprint, self._networks, self._at)
+        return Stack.assemble(self._blueprint, self._networks, self._at, self._fingerprint)
