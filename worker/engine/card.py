@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from latentry.contracts import Defaults, Limits, ModelCard, Sampler
+from latentry.contracts import Defaults, Limits, ModelCard, Sampler, Spacing
 from latentry.contracts.requests import MAX_CLIP_SKIP, MAX_SIDE_PX
-from latentry.contracts.samplers import SAMPLER_ALIASES
+from latentry.contracts.samplers import SAMPLER_ALIASES, SAMPLER_SPACINGS
 from latentry.errors import ConfigurationError
 from worker.engine.samplers import SAMPLERS
 
@@ -30,6 +30,7 @@ class Notes(BaseModel):
     default_steps: int = 30
     default_guidance_scale: float | None = None
     default_sampler: Sampler | None = None
+    default_spacing: Spacing | None = None
     min_side: int = 64
     max_side: int | None = None
     size_step: int = 8
@@ -60,16 +61,18 @@ def make_card(
     native: tuple[int, int],
     text_encoders: Sequence[Mapping[str, Any]],
     trained_steps: int,
+    spacing: Spacing,
     scheduler: Mapping[str, Any],
     created: int,
 ) -> ModelCard:
     """A model's card from its notes, else from its configs.
 
-    `native` is its width and height in pixels. Two text encoders make it an SDXL.
+    `native` is its width and height in pixels, `spacing` what its scheduler asks for. Two text
+    encoders make it an SDXL.
     """
     width, height = notes.native_width or native[0], notes.native_height or native[1]
-    trained_with = SAMPLER_ALIASES.get(scheduler.get("_class_name", ""), Sampler.DDIM)
-    sampler = notes.default_sampler or trained_with
+    sampler = notes.default_sampler or _usual_sampler(scheduler)
+    spacing = _usual_spacing(sampler, notes.default_spacing, spacing)
     is_xl = len(text_encoders) > 1
     usual_guidance = 5.0 if is_xl else 7.5  # the stock pipelines' defaults
     return ModelCard(
@@ -89,11 +92,26 @@ def make_card(
             guidance_scale=usual_guidance
             if notes.default_guidance_scale is None
             else notes.default_guidance_scale,
-            sampler=sampler if sampler in SAMPLERS else Sampler.DDIM,
+            sampler=sampler,
+            spacing=spacing,
         ),
         samplers=list(SAMPLERS),
         created=created,
     )
+
+
+def _usual_sampler(scheduler: Mapping[str, Any]) -> Sampler:
+    sampler = SAMPLER_ALIASES.get(scheduler.get("_class_name", ""), Sampler.DDIM)
+    is_sde = scheduler.get("algorithm_type") == "sde-dpmsolver++"
+    return Sampler.DPMPP_2M_SDE if is_sde and sampler is Sampler.DPMPP_2M else sampler
+
+
+def _usual_spacing(sampler: Sampler, noted: Spacing | None, configured: Spacing) -> Spacing:
+    """As its makers say; a config's, as in diffusers, counts where the sampler has it."""
+    has = SAMPLER_SPACINGS[sampler]
+    if noted is not None and noted not in has:
+        raise ConfigurationError(f"The default sampler {sampler} has no {noted} spacing.")
+    return noted or (configured if configured in has else Spacing.DEFAULT)
 
 
 def _max_clip_skip(text_encoders: Sequence[Mapping[str, Any]]) -> int:

@@ -46,6 +46,7 @@ def draft(
         native=_native_size(configs["unet"], configs["vae"]),
         text_encoders=[configs[part] for part in configs if part.startswith("text_encoder")],
         trained_steps=schedule.length,
+        spacing=schedule.spacing,
         scheduler=scheduler,
         created=created,
     )
