@@ -3,9 +3,10 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import structlog
 import torch
@@ -15,16 +16,20 @@ from worker.engine.compile import Bare, Shape
 
 log = structlog.get_logger()
 
+# With the lowest priority: whoever is being served comes first.
+_COMPILER: Final = ("nice", "-n", "19", sys.executable, "-m", "worker.engine.compile")
+
 
 class Packages:
-    """One compiler at a time, in a process of its own with the lowest priority.
+    """One compiler at a time, in a process of its own.
 
     Until a package is there its calls run eagerly. A package that does not come out is not tried
     again before the next start.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, compiler: Sequence[str] = _COMPILER) -> None:
         self._folder = folder
+        self._command = compiler
         self._wanted: list[Shape] = []
         self._failed: set[str] = set()
         self._compiler: tuple[Shape, subprocess.Popen[bytes]] | None = None
@@ -60,10 +65,7 @@ class Packages:
         self._folder.mkdir(parents=True, exist_ok=True)
         ordered = self._folder / f"{shape.id}.json"
         ordered.write_text(json.dumps(asdict(shape)))
-        command = [
-            *("nice", "-n", "19", sys.executable, "-m", "worker.engine.compile"),
-            *(str(ordered), str(self._draft(shape))),
-        ]
+        command = [*self._command, str(ordered), str(self._draft(shape))]
         log.info("compile.started", package=shape.id, height=shape.height, width=shape.width)
         quiet = subprocess.DEVNULL
         return subprocess.Popen(command, stdout=quiet, stderr=quiet)  # noqa: S603 - our own words
