@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub import HfApi, snapshot_download, try_to_load_from_cache
+from huggingface_hub.utils import disable_progress_bars
 
 from latentry.errors import ConfigurationError
 from latentry.sources import HubPin
@@ -37,18 +37,19 @@ def draft_pin(
     The cache, its place and the token for private repositories are huggingface_hub's own: HF_HOME,
     HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE.
     """
-    try:
-        held = snapshot_download(
-            pin.repo, revision=pin.commit, cache_dir=cache, local_files_only=True
-        )
-        return draft_folder(model, Path(held), half=half)
-    except (LocalEntryNotFoundError, ConfigurationError) as error:
-        # Not there, or not all of it: a fetch that broke off leaves what it had.
-        log.info("hub.fetching", model=model, source=str(pin), why=type(error).__name__)
+    index = try_to_load_from_cache(pin.repo, "model_index.json", cache, pin.commit)
+    if isinstance(index, str):
+        try:
+            return draft_folder(model, Path(index).parent, half=half)
+        except ConfigurationError as error:
+            # Not all of it: a fetch that broke off leaves what it had.
+            log.info("hub.incomplete", model=model, source=str(pin), why=error.message)
     return draft_folder(model, _fetch(pin, half, endpoint, cache), half=half)
 
 
 def _fetch(pin: HubPin, half: bool, endpoint: str | None, cache: Path | None) -> Path:
+    log.info("hub.fetching", source=str(pin))
+    disable_progress_bars()
     try:
         files = HfApi(endpoint).list_repo_files(pin.repo, revision=pin.commit)
         fetched = snapshot_download(
@@ -58,7 +59,7 @@ def _fetch(pin: HubPin, half: bool, endpoint: str | None, cache: Path | None) ->
             cache_dir=cache,
             endpoint=endpoint,
         )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except Exception as error:  # every release of the client has its own for "no network"
         raise ConfigurationError(
             f"{pin} is not in the cache and cannot be fetched ({type(error).__name__}). "
             "Fetch it where there is a network, with the same HF_HOME, or point at a folder."
