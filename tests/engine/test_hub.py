@@ -142,7 +142,9 @@ def test_without_a_hub_the_cache_is_enough_and_an_empty_one_says_what_to_do(
     hub: Hub, tmp_path: Path
 ) -> None:
     draft_pin("dream", PIN, half=False, endpoint=hub.url, cache=tmp_path / "full")
-    nowhere = "http://127.0.0.1:9"
-    draft_pin("dream", PIN, half=False, endpoint=nowhere, cache=tmp_path / "full")
+    hub.asked.clear()
+    draft_pin("dream", PIN, half=False, endpoint="http://127.0.0.1:9", cache=tmp_path / "full")
+    assert hub.asked == []
+    other = HubPin("owner/other", COMMIT)  # the client tries a dead address for twenty seconds
     with pytest.raises(ConfigurationError, match="with the same HF_HOME, or point at a folder"):
-        draft_pin("dream", PIN, half=False, endpoint=nowhere, cache=tmp_path / "empty")
+        draft_pin("dream", other, half=False, endpoint=hub.url, cache=tmp_path / "empty")
