@@ -83,7 +83,14 @@ def _wire(settings: Settings, pulse: Pulse, compute: Executor) -> tuple[Drain, O
     name = f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}"
     ledger = Ledger.open(settings)
     lease_s = settings.lease_s
-    outbox = Outbox(ledger, name, cards, lease_s=lease_s, heartbeat_s=settings.heartbeat_s)
+    outbox = Outbox(
+        ledger,
+        name,
+        cards,
+        lease_s=lease_s,
+        heartbeat_s=settings.heartbeat_s,
+        checkpoint_bytes=settings.checkpoint_bytes,
+    )
     drain = Drain(
         engine=engine,
         ledger=ledger,
@@ -93,6 +100,7 @@ def _wire(settings: Settings, pulse: Pulse, compute: Executor) -> tuple[Drain, O
         metrics=metrics,
         pulse=pulse,
         step_s=step_s,
+        checkpoint_s=settings.checkpoint_s,
     )
     return drain, outbox, kept
 

@@ -45,9 +45,7 @@ class Publisher:
         """Pictures that wait for storage. Their pixels are held in memory."""
         return self._pending
 
-    def submit(
-        self, job: HeldJob, index: int, pixels: Pixels, profile: str | None = None
-    ) -> None:
+    def submit(self, job: HeldJob, index: int, pixels: Pixels, profile: str | None = None) -> None:
         """Publish one picture; the job ends with its last."""
         self._count(1)
         done = self._pool.submit(self._guarded, self._publish, job, index, pixels, profile)

@@ -1,49 +1,39 @@
-"""Strict mode: the same order gives the same pixels, whatever else is in the batch."""
+"""Strict mode: the same order gives the same bits, whatever else happens around it."""
 
 import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.engine import tiny
 from tests.engine.conftest import sharing
-from worker.engine import Done, Engine, Order
+from worker.engine import Done, Engine, Event, Order
 from worker.engine.diffusion import Diffusion
 from worker.engine.samplers import SAMPLERS
 
-WATCHED = {
+WATCHED: dict[str, dict[str, Any]] = {
     "guided": {"guidance_scale": 5.0, "num_inference_steps": 4, "sampler": "ddim"},
     "unguided": {"guidance_scale": 1.0, "num_inference_steps": 3, "sampler": "euler"},
     "stochastic": {"guidance_scale": 3.0, "num_inference_steps": 3, "sampler": "dpmpp_2m_sde"},
+    "ancestral": {"guidance_scale": 1.0, "num_inference_steps": 4, "sampler": "euler_a"},
+    "two calls": {"guidance_scale": 3.0, "num_inference_steps": 3, "sampler": "heun"},
+    "with memory": {"num_inference_steps": 4, "sampler": "unipc", "guidance_rescale": 0.7},
+    "wide": {"width": 96, "num_inference_steps": 3, "sampler": "dpmpp_sde"},
 }
+SCHEDULES = 200
 
 
 def watched(name: str) -> Order:
     return tiny.order(name, seed=7, determinism="strict", **WATCHED[name])
 
 
-def pictures(engine: Engine) -> dict[str, np.ndarray]:
-    done = {}
-    while not engine.idle:
-        done |= {e.job: e.pixels for e in engine.step() if isinstance(e, Done)}
-    return done
-
-
-@pytest.fixture(scope="module")
-def alone(loaded: Diffusion) -> dict[str, np.ndarray]:
-    engine, found = Engine(sharing(loaded)), {}
-    for name in WATCHED:
-        engine.submit(watched(name))
-        found |= pictures(engine)
-    return found
-
-
 def neighbour(chance: random.Random, number: int) -> Order:
     return tiny.order(
         f"neighbour-{number}",
         prompt=chance.choice(["a green star", "night", ""]),
-        num_inference_steps=chance.randint(1, 6),
+        num_inference_steps=chance.randint(1, 3),
         guidance_scale=chance.choice([1.0, 4.0]),
         sampler=chance.choice(list(SAMPLERS)),
         seed=chance.randrange(100),
@@ -52,47 +42,91 @@ def neighbour(chance: random.Random, number: int) -> Order:
     )
 
 
-@pytest.mark.parametrize("seed", range(50))
-def test_pixels_do_not_depend_on_neighbours_slot_or_arrival(
-    engine: Engine, alone: dict[str, np.ndarray], seed: int
+@dataclass(slots=True)
+class Life:
+    """Workers on their way through orders: crowds come and go, workers die, others go on."""
+
+    backend: Diffusion
+    chance: random.Random
+    orders: list[Order]
+    latents: dict[str, bytes] = field(default_factory=dict)
+    pixels: dict[str, bytes] = field(default_factory=dict)
+    checkpoints: dict[str, bytes] = field(default_factory=dict)
+    deaths: int = 0
+    resumes: int = 0
+
+    def live(self) -> None:
+        """Until every watched order is drawn."""
+        while self.orders:
+            crowd = [neighbour(self.chance, k) for k in range(self.chance.randint(0, 3))]
+            for _ in self.one_worker(crowd):
+                if self.chance.random() < 0.15:
+                    self.deaths += 1
+                    break
+
+    def one_worker(self, crowd: list[Order]) -> Iterator[None]:
+        """Its step boundaries; at each it may be gone."""
+        engine = Engine(self.spied())
+        waiting = [*crowd, *(self.resumed(order) for order in self.orders)]
+        self.chance.shuffle(waiting)
+        while self.orders:
+            for _ in range(self.chance.randint(0, 4)):
+                if waiting:
+                    engine.submit(waiting.pop())
+            if self.chance.random() < 0.1:
+                engine.drop(f"neighbour-{self.chance.randrange(5)}")
+            self.take(engine.step())
+            if self.chance.random() < 0.3:
+                for order in self.orders:
+                    self.checkpoints |= {one.job: one.checkpoint for one in engine.save(order.job)}
+            yield
+
+    def take(self, events: list[Event]) -> None:
+        self.pixels |= {e.job: e.pixels.tobytes() for e in events if isinstance(e, Done)}
+        self.orders = [order for order in self.orders if order.job not in self.pixels]
+
+    def resumed(self, order: Order) -> Order:
+        self.resumes += order.job in self.checkpoints
+        return replace(order, checkpoint=self.checkpoints.get(order.job))
+
+    def spied(self) -> Diffusion:
+        """Pixels are rounded and could hide a difference."""
+        backend = sharing(self.backend)
+        decode = backend.decode
+
+        def spy(members: Any) -> Any:
+            self.latents |= {one.order.job: one.latent.numpy().tobytes() for one in members}
+            return decode(members)
+
+        backend.decode = spy  # type: ignore[method-assign]
+        return backend
+
+
+@pytest.fixture(scope="module")
+def alone(loaded: Diffusion) -> dict[str, tuple[bytes, bytes]]:
+    found = {}
+    for name in WATCHED:
+        life = Life(loaded, random.Random(0), [watched(name)])
+        engine = Engine(life.spied())
+        engine.submit(watched(name))
+        while not engine.idle:
+            for event in engine.step():
+                if isinstance(event, Done):
+                    found[name] = (life.latents[name], event.pixels.tobytes())
+    return found
+
+
+def test_bits_do_not_depend_on_neighbours_slot_arrival_worker_or_a_resume(
+    loaded: Diffusion, alone: dict[str, tuple[bytes, bytes]]
 ) -> None:
-    chance = random.Random(seed)
-    orders = [neighbour(chance, number) for number in range(chance.randint(1, 9))]
-    orders += [watched(name) for name in WATCHED]
-    chance.shuffle(orders)
-    done: dict[str, np.ndarray] = {}
-    while orders or not engine.idle:
-        for _ in range(chance.randint(0, 4)):
-            if orders:
-                engine.submit(orders.pop())
-        if chance.random() < 0.1:
-            engine.drop(f"neighbour-{chance.randrange(9)}")
-        done |= {e.job: e.pixels for e in engine.step() if isinstance(e, Done)}
-    for name, pixels in alone.items():
-        assert np.array_equal(done[name], pixels)
-
-
-def test_latents_are_equal_to_the_last_bit_not_only_pixels(
-    backend: Diffusion, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Pixels are rounded and could hide a difference."""
-    engine, decode, found = Engine(backend), backend.decode, {}
-
-    def spy(members: list) -> Any:
-        found.update({one.order.job: one.latent.numpy() for one in members})
-        return decode(members)
-
-    monkeypatch.setattr(backend, "decode", spy)
-
-    def latent(*neighbours: Order) -> np.ndarray:
-        for order in neighbours:
-            engine.submit(order)
-        engine.submit(watched("guided"))
-        pictures(engine)
-        return found.pop("guided")
-
-    chance = random.Random(1)
-    alone = latent()
-    for _ in range(12):
-        crowd = [neighbour(chance, number) for number in range(chance.randint(0, 6))]
-        assert np.array_equal(latent(*crowd), alone)
+    deaths = resumes = 0
+    for seed in range(SCHEDULES):
+        chance = random.Random(seed)
+        names = chance.sample(list(WATCHED), 2)
+        life = Life(loaded, chance, [watched(name) for name in names])
+        life.live()
+        for name in names:
+            assert (life.latents[name], life.pixels[name]) == alone[name], f"{name}, seed {seed}"
+        deaths, resumes = deaths + life.deaths, resumes + life.resumes
+    assert deaths > SCHEDULES / 2, "workers died"
+    assert resumes > SCHEDULES / 2, "and others went on"

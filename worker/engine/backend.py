@@ -116,4 +116,7 @@ class Backend(Protocol[T]):
         """Put finished latents of one key through the VAE."""
 
     def save(self, member: T) -> bytes:
-        """A checkpoint of an unfinished trajectory."""
+        """A checkpoint: all that `begin` needs to go on from here, in any process."""
+
+    def profile(self, member: T) -> str | None:
+        """The id of all that a strict picture's bits depend on besides its order."""

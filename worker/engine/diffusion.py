@@ -13,11 +13,13 @@ from latentry.errors import EngineError, JobFailed, LatentryError, OutOfMemory
 from latentry.limits import refuse_unsupported
 from latentry.sources import Source
 from worker.batching import BatchKey
+from worker.engine import checkpoint
 from worker.engine.backend import Call, Pictures, Plan, Taken
 from worker.engine.denoise import denoise
 from worker.engine.device import Device
 from worker.engine.messages import Order
 from worker.engine.pictures import decode
+from worker.engine.profile import Profile
 from worker.engine.residents import Residents
 from worker.engine.samplers import SAMPLERS
 from worker.engine.sources import draft_source
@@ -128,7 +130,7 @@ class Diffusion:
         return Plan(key, rows=2 if request.guidance_scale > 1 else 1)
 
     def begin(self, order: Order, plan: Plan) -> tuple[Trajectory, list[JobWarning]]:
-        """Encode its prompts and draw its first noise."""
+        """Encode its prompts, draw its first noise, or go on from its checkpoint."""
         request = order.request
         stack = self._stacks[request.model]
         with _as_job_failed():
@@ -142,6 +144,8 @@ class Diffusion:
                 key=plan.key,
                 conditioning=conditioning,
             )
+            if order.checkpoint is not None:
+                checkpoint.resume(trajectory, order.checkpoint, self.profile(trajectory) or "")
         self._residents.use(request.model, trajectory)
         return trajectory, list(conditioning.warnings)
 
@@ -170,8 +174,14 @@ class Diffusion:
         return Taken([answer for pictures in apart for answer in pictures.take()])
 
     def save(self, member: Trajectory) -> bytes:
-        """A checkpoint of an unfinished trajectory."""
-        raise NotImplementedError
+        """A checkpoint, from which any process may go on. Waits for the device."""
+        return checkpoint.save(member, self.profile(member) or "")
+
+    def profile(self, member: Trajectory) -> str | None:
+        """The id of all that a strict picture's bits depend on besides its order."""
+        if not member.key.is_strict:
+            return None
+        return Profile.of(member.stack.fingerprint, self.at, rows=member.key.bucket).id
 
 
 def _example(card: ModelCard, *, steps: int) -> Order:

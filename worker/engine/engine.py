@@ -106,10 +106,11 @@ class Engine(Generic[T]):
                 self._untold.append(Canceled(job, one.order.index))
 
     def save(self, job: str) -> list[Saved]:
-        """Where the job's images stand that are being denoised."""
+        """Where the job's images stand that were begun and are not drawn."""
+        leaving = [one for members, _ in self._leaving for one in members]
         return [
             Saved(job, one.order.index, one.step, self._backend.save(one))
-            for one in self._stepping
+            for one in (*self._stepping, *self._finished, *leaving)
             if one.order.job == job
         ]
 
@@ -168,8 +169,10 @@ class Engine(Generic[T]):
                 events.append(_failed(one.order, error))
                 continue
             trajectory.since = one.since
-            self._stepping.append(trajectory)
-            events.append(Joined(one.order.job, one.order.index, tuple(warnings)))
+            place = self._stepping if trajectory.calls_left else self._finished
+            place.append(trajectory)
+            order, step = one.order, trajectory.step
+            events.append(Joined(order.job, order.index, tuple(warnings), step))
         return events
 
     def _plan(self) -> list[Event]:
@@ -255,7 +258,8 @@ class Engine(Generic[T]):
                 if isinstance(picture, JobFailed):
                     events.append(_failed(one.order, picture))
                 else:
-                    events.append(Done(one.order.job, one.order.index, picture))
+                    profile = self._backend.profile(one)
+                    events.append(Done(one.order.job, one.order.index, picture, profile))
         return events
 
 
