@@ -25,18 +25,35 @@ _ids = iter(range(1_000_000))
 class Worker:
     """A drain on a thread of its own."""
 
-    def __init__(self, ledger: Ledger, storage: Storage, name: str = "w1") -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        storage: Storage,
+        name: str = "w1",
+        *,
+        checkpoint_s: float = 60,
+        checkpoint_bytes: int = 1000,
+    ) -> None:
         self.engine = FakeEngine()
-        self.outbox = Outbox(ledger, name, [card()], lease_s=2, heartbeat_s=0.2)
+        self.metrics = Metrics()
+        self.outbox = Outbox(
+            ledger,
+            name,
+            [card()],
+            lease_s=2,
+            heartbeat_s=0.2,
+            checkpoint_bytes=checkpoint_bytes,
+        )
         self.drain = Drain(
             engine=self.engine,
             ledger=ledger,
             feeder=Feeder(ledger, name, ["shapes"], self.outbox, lease_s=2),
             outbox=self.outbox,
             storage=storage,
-            metrics=Metrics(),
+            metrics=self.metrics,
             pulse=NoPulse(),
             step_s=0,
+            checkpoint_s=checkpoint_s,
         )
         self.thread = threading.Thread(target=self.drain.run, daemon=True)
 
@@ -188,3 +205,69 @@ def test_a_worker_that_lost_its_lease_publishes_nothing(ledger: Ledger, storage:
     when(ledger, ref, lambda record: record.fence == 2)  # it takes it up again, as a new claim
     worker.stop()
     assert read(ledger, ref).images == ()
+
+
+def test_what_a_stopped_worker_saved_the_next_one_does_not_draw_again(
+    ledger: Ledger, storage: Storage
+) -> None:
+    first = Worker(ledger, storage)
+    first.start()
+    ref = submit(ledger, prompt="for ever", num_inference_steps=1_000_000)
+    when(ledger, ref, lambda record: record.progress is not None)
+    first.stop()
+    assert read(ledger, ref).reached > 0
+    [lease] = ledger.run(commands.claim("w2", ["shapes"], room=1, lease_s=5))
+    saved = ledger.run(commands.checkpoints(lease))
+    assert int(saved[0]) >= lease.record.reached
+    ledger.run(commands.release(lease))
+    second = Worker(ledger, storage)
+    second.start()
+    when(ledger, ref, lambda record: record.progress is not None)
+    second.stop()
+    assert [order.checkpoint for order in second.engine.admitted] == [saved[0]]
+    assert steps(second, "resumed") == int(saved[0])
+    assert steps(second, "redone") == 0
+
+
+def steps(worker: Worker, kind: str) -> float | None:
+    return worker.metrics.registry.get_sample_value(f"latentry_steps_{kind}_total")
+
+
+def test_what_a_dead_worker_had_not_saved_is_counted_as_drawn_again(
+    ledger: Ledger, storage: Storage
+) -> None:
+    ref = submit(ledger)
+    [lease] = ledger.run(commands.claim("dead", ["shapes"], room=1, lease_s=0))
+    ledger.run(commands.checkpoint(lease, 0, b"1", budget_bytes=9))
+    ledger.run(commands.progress([(lease, 3, 4)]))
+    ledger.run(commands.sweep(lease_s=2))
+    heir = Worker(ledger, storage)
+    heir.start()
+    assert ended(ledger, ref).state is JobStatus.SUCCEEDED
+    heir.stop()
+    assert (steps(heir, "resumed"), steps(heir, "redone")) == (1, 2)
+
+
+def test_a_running_job_is_saved_again_and_again(ledger: Ledger, storage: Storage) -> None:
+    worker = Worker(ledger, storage, checkpoint_s=0)
+    worker.start()
+    ref = submit(ledger, prompt="for ever", num_inference_steps=1_000_000, n=2)
+    when(ledger, ref, lambda record: record.progress is not None)
+    lease = Lease(ref, 1, read(ledger, ref))
+    seen: set[int] = set()
+    deadline = time.monotonic() + 15
+    while len(seen) < 3:
+        assert time.monotonic() < deadline
+        seen |= {int(saved) for saved in ledger.run(commands.checkpoints(lease)).values()}
+    worker.stop()
+
+
+def test_a_spent_budget_costs_checkpoints_and_nothing_else(
+    ledger: Ledger, storage: Storage
+) -> None:
+    worker = Worker(ledger, storage, checkpoint_s=0, checkpoint_bytes=0)
+    worker.start()
+    refs = [submit(ledger, num_inference_steps=50) for _ in range(3)]
+    assert {ended(ledger, ref).state for ref in refs} == {JobStatus.SUCCEEDED}
+    worker.stop()
+    assert ledger.client.exists(f"{ledger.root}:checkpoints") == 0
