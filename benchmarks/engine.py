@@ -9,11 +9,9 @@ import torch
 
 from benchmarks.child import Asked, Inbox, Tell
 from benchmarks.stock import SHAPES, medians
-from benchmarks.traces import Wish
-from latentry.contracts import ResolvedRequest
 from latentry.settings import Settings
 from worker.batching import Costs
-from worker.engine import Done, Engine, Event, Failed, Joined, Order, Step
+from worker.engine import Done, Engine, Event, Failed, Joined, Order, Step, unet
 from worker.engine.diffusion import Diffusion
 
 MODEL: Final = "shapes"
@@ -63,7 +61,7 @@ class Loop:
     def draw(self, asked: Asked) -> None:
         """Order the picture; it joins when the policy says so."""
         job, wish = str(asked.number), asked.wish
-        order = Order(job, 0, _request(wish), wish.seed)
+        order = Order(job, 0, wish.request(MODEL), wish.seed)
         plan = self._backend.plan(order)
         is_waited_for = any(not flying.has_joined for flying in self._flying.values())
         free = self._engine.costs.cap(plan.key) - self._engine.rows
@@ -111,18 +109,13 @@ class Loop:
         """Median seconds of a call of the engine's own UNet, for each count of rows."""
         stack = self._backend._stacks[MODEL]
         shape = stack.latent_shape(side, side)
-        request = ResolvedRequest(
-            model=MODEL, prompt="a measured prompt", seed=0, **stack.card.defaults.model_dump()
-        )
-        prompt = stack.conditioner.condition(request).hidden[-1]
+        prompt = torch.randn(77, stack.unet.config.cross_attention_dim)
 
         @torch.inference_mode()
         def call(count: int) -> None:
-            stack.unet(
-                torch.randn(count, *shape),
-                torch.full((count,), 500.0),
-                encoder_hidden_states=prompt.expand(count, *prompt.shape),
-            )
+            x = torch.randn(count, *shape).to(memory_format=stack.at.memory_format)
+            hidden = prompt.expand(count, *prompt.shape)
+            unet.call(stack, x, torch.full((count,), 500.0), hidden, {}, exact=False)
 
         return medians(call, rows, rounds)
 
@@ -142,17 +135,3 @@ def run(inbox: Inbox, tell: Tell) -> None:
                     tell(asked, {"unet_s": loop.unet_s(**asked.arguments)})
         if not loop.idle:
             loop.step(tell)
-
-
-def _request(wish: Wish) -> ResolvedRequest:
-    return ResolvedRequest(
-        model=MODEL,
-        prompt=wish.prompt,
-        width=wish.side,
-        height=wish.side,
-        num_inference_steps=wish.num_inference_steps,
-        guidance_scale=wish.guidance_scale,
-        sampler=wish.sampler,
-        seed=wish.seed,
-        determinism=wish.determinism,
-    )

@@ -11,27 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.goals import goals, row_cost_limit
+from benchmarks.gpu_report import gpu
+from benchmarks.tables import number, share, table
 
 Run = Mapping[str, Any]
 BEGIN: Final = "<!-- {name}: written by benchmarks.report -->"
 END: Final = "<!-- end of {name} -->"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A Markdown table with aligned columns; all but the first to the right."""
-    cells = [list(head), *map(list, rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "| "
-        + " | ".join(
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        + " |"
-        for row in cells
-    ]
-    rule = "|".join("-" * (width + 1) + ("-" if n == 0 else ":") for n, width in enumerate(widths))
-    return [lines[0], f"|{rule}|", *lines[1:], ""]
 
 
 def report(run: Run) -> list[str]:
@@ -81,14 +66,14 @@ def _closed(run: Run) -> Iterable[str]:
             rows.append(
                 [
                     f"{trace}: {name}",
-                    _number(cell["images_per_s"]),
-                    _number(1e3 / cell["image_steps_per_s"], 1),
-                    _number(cell["image_steps_per_s"] / stock),
+                    number(cell["images_per_s"]),
+                    number(1e3 / cell["image_steps_per_s"], 1),
+                    number(cell["image_steps_per_s"] / stock),
                     _latency(cell, "p50_s"),
                     _latency(cell, "p99_s"),
                     _wait(cell),
-                    _number(cell.get("rows_per_step", math.nan), 1),
-                    _share(cell.get("padding_share", math.nan)),
+                    number(cell.get("rows_per_step", math.nan), 1),
+                    share(cell.get("padding_share", math.nan)),
                 ]
             )
     yield from table(head, rows)
@@ -107,7 +92,7 @@ def _goodput(run: Run) -> Iterable[str]:
             rows.append(
                 [
                     f"{name} at {tried['rate_per_s'] / run['capacity']:.2f}",
-                    _number(tried["rate_per_s"]),
+                    number(tried["rate_per_s"]),
                     f"{tried['late']} of {tried['requests']}",
                     _latency(tried, "p50_s"),
                     _latency(tried, "p99_s"),
@@ -126,7 +111,7 @@ def _lone(run: Run) -> Iterable[str]:
     yield "A lone request, seconds:"
     yield ""
     steps = list(next(iter(run["lone_s"].values())))
-    rows = [[name, *(_number(took[n], 3) for n in steps)] for name, took in run["lone_s"].items()]
+    rows = [[name, *(number(took[n], 3) for n in steps)] for name, took in run["lone_s"].items()]
     yield from table(["", *(f"{n} steps" for n in steps)], rows)
 
 
@@ -139,7 +124,7 @@ def _unet(run: Run) -> Iterable[str]:
     yield ""
     sizes = list(run["unet_s"]["stock"])
     rows = [
-        [name, *(_number(1e3 * took[n] / int(n), 1) for n in sizes)]
+        [name, *(number(1e3 * took[n] / int(n), 1) for n in sizes)]
         for name, took in run["unet_s"].items()
     ]
     yield from table(["rows", *sizes], rows)
@@ -152,20 +137,12 @@ def _goals(run: Run) -> Iterable[str]:
         [
             goal.text,
             f"{'≤' if goal.at_most else '≥'} {goal.bound:g}",
-            _number(goal.value),
+            number(goal.value),
             "met" if goal.is_met else "**not met**",
         ]
         for goal in goals(run)
     ]
     yield from table(["goal", "bound", "here", ""], rows)
-
-
-def _number(value: float, digits: int = 2) -> str:
-    return "" if math.isnan(value) else f"{value:.{digits}f}"
-
-
-def _share(value: float) -> str:
-    return "" if math.isnan(value) else f"{100 * value:.0f} %"
 
 
 def _latency(cell: Run, q: str) -> str:
@@ -190,6 +167,7 @@ def write_into(page: Path, name: str, lines: Sequence[str]) -> None:
 _REPORTS: Final[dict[str, Callable[[Run], list[str]]]] = {
     "bench": report,
     "simulation": simulation,
+    "gpu": gpu,
 }
 
 

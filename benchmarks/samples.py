@@ -75,7 +75,9 @@ class Rate:
     row_steps: float
 
 
-def rate(samples: Sequence[Sample], since_s: float, until_s: float) -> Rate:
+def rate(
+    samples: Sequence[Sample], since_s: float, until_s: float, together_s: float = TOGETHER_S
+) -> Rate:
     """What was finished between two ends of bursts, the first after `since_s`.
 
     A batch is told at once, so a window that cuts anywhere else counts work it did not see done.
@@ -85,7 +87,7 @@ def rate(samples: Sequence[Sample], since_s: float, until_s: float) -> Rate:
     edges = [
         time
         for time, later in pairwise([*times, math.inf])
-        if later - time > TOGETHER_S and since_s <= time <= until_s
+        if later - time > together_s and since_s <= time <= until_s
     ]
     if len(edges) < 2:
         return Rate(math.nan, math.nan, math.nan)

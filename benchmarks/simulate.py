@@ -18,7 +18,6 @@ from benchmarks import samples
 from benchmarks.dynamic import next_group
 from benchmarks.report import simulation
 from benchmarks.traces import GUIDANCE, SAMPLERS, Mix, Wish, arrivals
-from latentry.contracts import ResolvedRequest
 from worker.batching import BatchKey, Costs
 from worker.engine import Done, Engine, Order
 from worker.engine.simulated import VAE_FACTOR, Charge, Simulated, VirtualClock
@@ -81,7 +80,7 @@ class StepLevel:
 
     def submit(self, number: int, wish: Wish) -> None:
         """See Server."""
-        self._engine.submit(Order(str(number), 0, _request(wish), wish.seed))
+        self._engine.submit(Order(str(number), 0, wish.request(MODEL), wish.seed))
 
     def turn(self) -> list[int]:
         """See Server."""
@@ -195,20 +194,6 @@ def read_costs(file: Path) -> dict[str, tuple[int, Charge]]:
 
 def _key(side: int) -> BatchKey:
     return BatchKey(MODEL, side // VAE_FACTOR, side // VAE_FACTOR, 1)
-
-
-def _request(wish: Wish) -> ResolvedRequest:
-    return ResolvedRequest(
-        model=MODEL,
-        prompt=wish.prompt,
-        width=wish.side,
-        height=wish.side,
-        num_inference_steps=wish.num_inference_steps,
-        guidance_scale=wish.guidance_scale,
-        sampler=wish.sampler,
-        seed=wish.seed,
-        determinism=wish.determinism,
-    )
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ from benchmarks.traces import Wish
 from latentry.contracts import Sampler
 
 SHAPES: Final = Path(__file__).parents[1] / "models" / "shapes"
-_SAMPLERS: Final = {
+SCHEDULERS: Final[dict[Sampler, Any]] = {
     Sampler.DDIM: DDIMScheduler,
     Sampler.EULER: EulerDiscreteScheduler,
     Sampler.EULER_A: EulerAncestralDiscreteScheduler,
@@ -40,16 +40,13 @@ class Interrupted(Exception):
 
 
 class Stock:
-    """The stock pipeline on the bundled model."""
+    """A stock pipeline; by default with the bundled model."""
 
-    def __init__(self) -> None:
-        logging.disable_progress_bar()
-        transformers_logging.disable_progress_bar()
-        self._pipeline = StableDiffusionPipeline.from_pretrained(str(SHAPES))
-        self._pipeline.to(torch.float32)  # its parts are stored in fp16
+    def __init__(self, pipeline: Any = None) -> None:
+        self._pipeline = pipeline or _shapes()
         self._pipeline.set_progress_bar_config(disable=True)
         config = self._pipeline.scheduler.config
-        self._samplers = {name: kind.from_config(config) for name, kind in _SAMPLERS.items()}
+        self._samplers = {name: kind.from_config(config) for name, kind in SCHEDULERS.items()}
 
     def draw(self, wishes: Sequence[Wish], interrupted: threading.Event | None = None) -> list[Any]:
         """The pictures of equal wishes, in one call. Raises Interrupted between two steps."""
@@ -84,6 +81,13 @@ class Stock:
                 unet(latents, torch.full((count,), 500), encoder_hidden_states=prompts)
 
         return medians(call, rows, rounds)
+
+
+def _shapes() -> Any:
+    logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
+    # Its parts are stored in fp16.
+    return StableDiffusionPipeline.from_pretrained(str(SHAPES)).to(torch.float32)
 
 
 def medians(call: Callable[[int], object], sizes: Sequence[int], rounds: int) -> dict[int, float]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from latentry.contracts import Determinism, Sampler
+from latentry.contracts import Determinism, ResolvedRequest, Sampler
 
 PROMPTS: Final = (
     "a red circle on a blue background",
@@ -43,6 +43,20 @@ class Wish:
     def likeness(self) -> tuple[object, ...]:
         """What must be equal for requests to share a call of the stock pipeline."""
         return self.num_inference_steps, self.guidance_scale, self.sampler, self.side
+
+    def request(self, model: str) -> ResolvedRequest:
+        """As the engine gets it."""
+        return ResolvedRequest(
+            model=model,
+            prompt=self.prompt,
+            width=self.side,
+            height=self.side,
+            num_inference_steps=self.num_inference_steps,
+            guidance_scale=self.guidance_scale,
+            sampler=self.sampler,
+            seed=self.seed,
+            determinism=self.determinism,
+        )
 
 
 def wish_of(fields: Mapping[str, Any]) -> Wish:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from benchmarks.goals import goals, row_cost_limit
-from benchmarks.report import BEGIN, END, report, table, write_into
+from benchmarks.report import BEGIN, END, report, write_into
+from benchmarks.tables import table
 
 MIXES = ("uniform", "steps", "full", "full, one size")
 

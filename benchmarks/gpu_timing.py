@@ -1,0 +1,200 @@
+"""How long a UNet call and a VAE decode take, by their size and by how they are run."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from worker.engine import pictures
+from worker.engine.blueprint import Blueprint
+from worker.engine.compile import MOST_ROWS, Bare, Shape, compile_unet
+from worker.engine.stack import Stack
+
+REPEATS: Final = 9
+TOKENS: Final = 77
+IMAGES: Final = (1, 2, 4, 8)
+COMPILED_ROWS: Final = (2, 8, 16, 32)  # each is compiled anew, for minutes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bench:
+    """A model to measure, with about so many seconds for each part and these counts of rows."""
+
+    plan: Blueprint
+    stack: Stack
+    networks: Mapping[str, nn.Module]
+    box_s: float
+    rows: Sequence[int]
+
+    def inputs(self, rows: int) -> tuple[Any, ...]:
+        """Arguments of a UNet call: latents, timesteps, embeddings, SDXL's conditions."""
+        stack, side = self.stack, self.stack.card.defaults.width
+        at = stack.at
+        x = torch.randn(rows, *stack.latent_shape(side, side))
+        hidden = torch.randn(rows, TOKENS, stack.unet.config.cross_attention_dim)
+        return (
+            x.to(at.device, at.dtype).contiguous(memory_format=at.memory_format),
+            torch.full((rows,), 500.0, device=at.device),
+            hidden.to(at.device, at.dtype),
+            {
+                name: torch.rand(rows, width).to(at.device, at.dtype)
+                for name, width in self.added.items()
+            },
+        )
+
+    @property
+    def added(self) -> dict[str, int]:
+        """The widths of SDXL's conditions; nothing for the others."""
+        width = getattr(self.stack.unet.config, "projection_class_embeddings_input_dim", None)
+        if width is None:
+            return {}
+        ids_width = 6 * self.stack.unet.config.addition_time_embed_dim
+        return {"text_embeds": width - ids_width, "time_ids": 6}
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether there is a GPU to wait for."""
+        return self.stack.at.device.type == "cuda"
+
+    def seconds(self, call: Callable[[], object]) -> float:
+        """Median seconds of a call, the device's work included; two calls warm up."""
+        took = []
+        for number in range(2 + REPEATS):
+            begin = time.perf_counter()
+            call()
+            if self.is_cuda:
+                torch.cuda.synchronize()
+            if number >= 2:
+                took.append(time.perf_counter() - begin)
+        return statistics.median(took)
+
+    def in_time(self, sizes: Iterable[int], measure: Callable[[int], float]) -> dict[str, float]:
+        """What is measured at each size, until the time for this part is over or memory is."""
+        begin, found = time.perf_counter(), {}
+        for size in sizes:
+            if time.perf_counter() - begin > self.box_s:
+                break
+            try:
+                found[str(size)] = measure(size)
+            except torch.OutOfMemoryError:
+                break
+        return found
+
+
+def matmul_tflops(*, dry: bool) -> float:
+    """The most that the device does here: a large half-precision matmul of random numbers."""
+    size, device = (256, "cpu") if dry else (8192, "cuda")
+    a, b = (torch.randn(size, size, device=device).to(torch.bfloat16) for _ in range(2))
+    took = []
+    for _ in range(20):
+        begin = time.perf_counter()
+        a @ b
+        if not dry:
+            torch.cuda.synchronize()
+        took.append(time.perf_counter() - begin)
+    return 2 * size**3 / statistics.median(took[5:]) / 1e12
+
+
+@torch.inference_mode()
+def unet_tflop(bench: Bench) -> float:
+    """TFLOP of a call with one row, by torch's own count."""
+    with FlopCounterMode(display=False) as counter:
+        Bare(bench.stack.unet)(*bench.inputs(1))
+    return float(counter.get_total_flops()) / 1e12
+
+
+@torch.inference_mode()
+def unets(bench: Bench, how: str) -> dict[str, float]:
+    """Seconds of a UNet call by rows: `eager`, in CUDA `graphs`, `compiled`, or our `package`."""
+    if how == "package":
+        call = _package(bench)
+        rows = [rows for rows in bench.rows if rows <= MOST_ROWS]
+        return bench.in_time(rows, lambda n: _timed(bench, call, n))
+    bare = Bare(bench.stack.unet)
+    if how == "compiled":
+        mode = "max-autotune-no-cudagraphs" if bench.is_cuda else None
+        compiled = torch.compile(bare, mode=mode)
+        rows = [rows for rows in bench.rows if rows in COMPILED_ROWS]
+        return bench.in_time(rows, lambda n: _timed(bench, compiled, n))
+    if how == "graphs":
+        replayable = bench.rows if bench.is_cuda else ()
+        return bench.in_time(replayable, lambda n: _replayed(bench, bare, n))
+    return bench.in_time(bench.rows, lambda n: _timed(bench, bare, n))
+
+
+def _timed(bench: Bench, call: Callable[..., object], rows: int) -> float:
+    inputs = bench.inputs(rows)
+    return bench.seconds(lambda: call(*inputs))
+
+
+def _replayed(bench: Bench, call: Callable[..., object], rows: int) -> float:
+    inputs = bench.inputs(rows)
+    aside: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    with torch.cuda.stream(aside):  # as torch wants it: warm up beside, then capture
+        for _ in range(3):
+            call(*inputs)
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        call(*inputs)
+    return bench.seconds(graph.replay)
+
+
+def _package(bench: Bench) -> Callable[..., object]:
+    """What the worker compiles beside its loop; rows are free in it."""
+    stack = bench.stack
+    side = stack.card.defaults.width
+    _, height, width = stack.latent_shape(side, side)
+    shape = Shape(
+        config=dict(stack.unet.config),
+        height=height,
+        width=width,
+        tokens=TOKENS,
+        added=bench.added,
+        device=str(stack.at.device),
+        dtype=str(stack.at.dtype).removeprefix("torch."),
+        torch=torch.__version__,
+    )
+    with tempfile.TemporaryDirectory() as folder, torch.inference_mode(False):
+        out = Path(folder) / "unet.pt2"
+        compile_unet(shape, out)
+        call = torch._inductor.aoti_load_package(str(out))
+    tensors = dict(Bare(stack.unet).named_parameters()) | dict(Bare(stack.unet).named_buffers())
+    call.load_constants(
+        {name: tensors[name] for name in call.get_constant_fqns()},
+        check_full_update=True,
+        user_managed=True,
+    )
+    return call
+
+
+def decodes(bench: Bench, *, upcast: bool = False) -> dict[str, float]:
+    """Seconds of a VAE decode by pictures, bytes on the host included; in fp32 with `upcast`."""
+    vae, side = bench.stack.vae, bench.stack.card.defaults.width
+    shape, kept_in = bench.stack.latent_shape(side, side), vae.dtype
+
+    def measure(images: int) -> float:
+        latents = list(torch.randn(images, *shape, device=bench.stack.at.device))
+        return bench.seconds(lambda: pictures.decode(bench.stack, latents).take())
+
+    vae.to(torch.float32 if upcast else kept_in)
+    try:
+        return bench.in_time(IMAGES, measure)
+    finally:
+        vae.to(kept_in)
+
+
+def fit(seconds: Mapping[int, float]) -> tuple[float, float]:
+    """Least squares for seconds = call_s + row_s · rows; neither is below zero."""
+    mean_n = statistics.mean(seconds)
+    mean_s = statistics.mean(seconds.values())
+    spread = sum((n - mean_n) ** 2 for n in seconds)
+    row_s = max(0.0, sum((n - mean_n) * (s - mean_s) for n, s in seconds.items()) / spread)
+    return max(0.0, mean_s - row_s * mean_n), row_s
