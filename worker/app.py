@@ -17,6 +17,7 @@ from latentry.doorbell import TASK, broker_config, queue
 from latentry.errors import LatentryError
 from latentry.jobs import Ledger
 from latentry.settings import Settings
+from latentry.sources import HubPin
 from latentry.storage import open_storage
 from worker import tasks
 from worker.batching import Costs
@@ -25,12 +26,15 @@ from worker.drain import Drain
 from worker.engine import Engine
 from worker.engine.diffusion import Diffusion
 from worker.feeder import Feeder
+from worker.lines import Lines
 from worker.metrics import Metrics
 from worker.outbox import Outbox
 from worker.pulse import Pulse
 from worker.watchdog import EXIT_UNUSABLE
 
 log = structlog.get_logger()
+
+FETCH_S = 3600.0  # a model from a hub, over a slow line
 
 
 def run(settings: Settings, pulse: Pulse) -> None:
@@ -42,7 +46,7 @@ def run(settings: Settings, pulse: Pulse) -> None:
     app = Celery("latentry", set_as_current=False)
     app.conf.update(broker_config(settings))
     tasks.register(app, lambda: compute.submit(drain.run).result())
-    queues = [queue(settings, model) for model in settings.model_sources]
+    queues = [queue(settings, model) for model in outbox.models]
 
     @signals.setup_logging.connect(weak=False)
     def leave_logging_alone(**_: Any) -> None:
@@ -54,8 +58,8 @@ def run(settings: Settings, pulse: Pulse) -> None:
         outbox.start()
         pulse.promise(0)
         # The first bell is our own: what waits already needs nobody else to ring.
-        app.send_task(TASK, args=[next(iter(settings.model_sources))], queue=queues[0])
-        log.info("worker.ready", models=sorted(settings.model_sources))
+        app.send_task(TASK, args=[outbox.models[0]], queue=queues[0])
+        log.info("worker.ready", models=outbox.models)
 
     @signals.worker_shutting_down.connect(weak=False)
     def end(**_: Any) -> None:
@@ -74,7 +78,12 @@ def run(settings: Settings, pulse: Pulse) -> None:
 def _wire(settings: Settings, pulse: Pulse, compute: Executor) -> tuple[Drain, Outbox, CostFile]:
     metrics = Metrics()
     try:
-        engine, cards, step_s, kept = compute.submit(_load, settings).result()
+        if any(isinstance(source, HubPin) for source in settings.model_sources.values()):
+            pulse.promise(FETCH_S)
+        backend, cards = compute.submit(_load, settings).result()
+        costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)
+        kept = CostFile(costs, settings.data_dir / "costs", backend.identity)
+        kept.recall()
         storage = open_storage(settings)
         metrics.serve(settings.metrics_host, settings.worker_metrics_port)
     except LatentryError as error:
@@ -91,30 +100,27 @@ def _wire(settings: Settings, pulse: Pulse, compute: Executor) -> tuple[Drain, O
         heartbeat_s=settings.heartbeat_s,
         checkpoint_bytes=settings.checkpoint_bytes,
     )
+    lines = Lines(outbox.models, lambda: backend.resident)
     drain = Drain(
-        engine=engine,
+        engine=Engine(backend, costs),
         ledger=ledger,
-        feeder=Feeder(ledger, name, [card.id for card in cards], outbox, lease_s=lease_s),
+        feeder=Feeder(ledger, name, lines, outbox, lease_s=lease_s),
         outbox=outbox,
         storage=storage,
         metrics=metrics,
         pulse=pulse,
-        step_s=step_s,
+        step_s=backend.longest_test_s,
         checkpoint_s=settings.checkpoint_s,
     )
     return drain, outbox, kept
 
 
-def _load(settings: Settings) -> tuple[Engine[Any], list[ModelCard], float, CostFile]:
-    """The engine with every model proved by a step; the longest of these in seconds."""
+def _load(settings: Settings) -> tuple[Diffusion, list[ModelCard]]:
+    """The backend, with every model that fits loaded and proved, and what it serves."""
     backend = Diffusion(
         device=settings.device,
         dtype=settings.dtype,
         threads=settings.threads,
         model_memory_bytes=settings.model_memory_bytes,
     )
-    cards = backend.open(settings.model_sources)
-    costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)
-    kept = CostFile(costs, settings.data_dir / "costs", backend.identity)
-    kept.recall()
-    return Engine(backend, costs), cards, backend.longest_test_s, kept
+    return backend, backend.open(settings.model_sources)

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Sequence
+import time
 
 import structlog
 
@@ -10,6 +10,7 @@ from latentry.errors import LedgerUnavailable
 from latentry.jobs import JobRef, Lease, Ledger, commands
 from latentry.jobs.calls import Calls, Stop
 from worker.held import HeldJob
+from worker.lines import Lines
 from worker.outbox import Outbox
 from worker.vital import vital_thread
 
@@ -23,13 +24,13 @@ class Feeder:
     """Two threads: one listens for calls, one claims while there is room."""
 
     def __init__(
-        self, ledger: Ledger, worker: str, models: Sequence[str], outbox: Outbox, *, lease_s: float
+        self, ledger: Ledger, worker: str, lines: Lines, outbox: Outbox, *, lease_s: float
     ) -> None:
         self.inbox: queue.SimpleQueue[HeldJob] = queue.SimpleQueue()
         self.stops: queue.SimpleQueue[JobRef] = queue.SimpleQueue()
         self._ledger = ledger
         self._worker = worker
-        self._models = models
+        self._lines = lines
         self._outbox = outbox
         self._lease_s = lease_s
         self._room = 0
@@ -88,7 +89,8 @@ class Feeder:
             room = self._room
             if room <= 0 or self._ending.is_set():
                 continue
-            claim = commands.claim(self._worker, self._models, room=room, lease_s=self._lease_s)
+            lines = self._lines.choose(time.monotonic())
+            claim = commands.claim(self._worker, lines, room=room, lease_s=self._lease_s)
             try:
                 leases = self._ledger.run(claim)
             except LedgerUnavailable as error:
@@ -104,6 +106,8 @@ class Feeder:
             self._room -= len(leases)
             if leases:
                 self._arrived.set()
+            elif self._lines.were_empty(lines):
+                self._look.set()
 
     def _checkpoints(self, lease: Lease) -> dict[int, bytes]:
         if lease.fence == 1:  # nobody had it before

@@ -52,6 +52,11 @@ class Outbox:
         self._ending = threading.Event()
         self._thread = vital_thread("outbox", self._run)
 
+    @property
+    def models(self) -> list[str]:
+        """What this worker serves."""
+        return [card.id for card in self._cards]
+
     def start(self) -> None:
         """Begin to beat: from here on the worker counts as live."""
         self._thread.start()
@@ -134,9 +139,8 @@ class Outbox:
     def _beat(self) -> None:
         for card in self._cards:  # again and again: the ledger may have been emptied
             self._ledger.run(commands.catalogue(card))
-        models = [card.id for card in self._cards]
         life = self._heartbeat_s * BEATS_PER_LIFE
-        self._ledger.run(commands.heartbeat(self._worker, models, ttl_s=life))
+        self._ledger.run(commands.heartbeat(self._worker, self.models, ttl_s=life))
         with self._lock:
             held = list(self._held.values())
         if not held:

@@ -15,6 +15,7 @@ from tests.jobs.factory import card, image, request
 from tests.worker.fakes import FakeEngine
 from worker.drain import Drain
 from worker.feeder import Feeder
+from worker.lines import Lines
 from worker.metrics import Metrics
 from worker.outbox import Outbox
 from worker.pulse import NoPulse
@@ -47,7 +48,7 @@ class Worker:
         self.drain = Drain(
             engine=self.engine,
             ledger=ledger,
-            feeder=Feeder(ledger, name, ["shapes"], self.outbox, lease_s=2),
+            feeder=Feeder(ledger, name, Lines(["shapes"], tuple), self.outbox, lease_s=2),
             outbox=self.outbox,
             storage=storage,
             metrics=self.metrics,

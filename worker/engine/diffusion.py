@@ -78,6 +78,11 @@ class Diffusion:
             raise failures[0]
         return cards
 
+    @property
+    def resident(self) -> tuple[str, ...]:
+        """The models in memory. May be asked from any thread."""
+        return tuple(self._stacks)
+
     def load(self, model: str, source: Source) -> ModelCard:
         """Make a model resident, prove and serve it. Raises ConfigurationError or a JobFailed."""
         card = self._add(model, source)

@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 from huggingface_hub import HfApi, snapshot_download, try_to_load_from_cache
-from huggingface_hub.utils import disable_progress_bars
+from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from latentry.errors import ConfigurationError
 from latentry.sources import HubPin
