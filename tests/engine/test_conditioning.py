@@ -12,9 +12,9 @@ from latentry.contracts import ResolvedRequest
 from tests.engine import tiny
 from tests.engine.tiny import Family
 from worker.engine.conditioning import Clip, Conditioner
-from worker.engine.conditioning.clip import Encoded
+from worker.engine.conditioning.clip import Encoded, emphasized
 from worker.engine.conditioning.memory import Memory
-from worker.engine.conditioning.tokens import MAX_CHUNKS
+from worker.engine.conditioning.tokens import MAX_CHUNKS, Chunk
 
 PROMPTS = ["", "a red circle", "A Blue  Square, 100%!", "é漢字🐸", "x" * 75]
 LONG = "one, two, three, " * 20
@@ -149,6 +149,12 @@ def test_weights_that_cancel_the_mean_leave_finite_numbers(pipelines: dict[Famil
             assert found.hidden.isfinite().all()
 
 
+def test_a_mean_that_weights_make_zero_is_not_restored() -> None:
+    chunk = Chunk(ids=(1, 2), weights=(3.0, -1.0), said=2)
+    hidden = torch.tensor([[1.0], [3.0]])
+    assert emphasized(hidden, chunk).tolist() == [[3.0], [-3.0]]
+
+
 def test_the_pooled_embedding_of_sdxl_is_the_first_chunks_and_knows_no_weights(
     pipelines: dict[Family, Any],
 ) -> None:
@@ -180,13 +186,12 @@ def test_a_phrase_that_the_end_of_a_chunk_would_tear_moves_to_the_next(
     torn = conditioner(pipeline).condition(ask("x" * 70 + ", a red frog", guidance_scale=1.0))
     apart = conditioner(pipeline).condition(ask("x" * 70 + ", BREAK a red frog", guidance_scale=1))
     assert torch.equal(torn.hidden, apart.hidden)
-    # A comma too far back, or one at the very border, moves nothing.
-    for prompt in ["x" * 50 + ", " + "y" * 40, "x" * 75 + ", a red frog"]:
-        moved = conditioner(pipeline).condition(ask(prompt, guidance_scale=1.0))
-        cut = prompt.replace(" ", "")[:75]
-        first = conditioner(pipeline).condition(ask(cut, guidance_scale=1.0))
-        assert torch.equal(moved.hidden[:, :77], first.hidden) or "y" in prompt
-        assert moved.hidden.shape[1] == 2 * 77
+    # A comma too far back moves nothing, nor does one that would begin the next chunk itself.
+    for first, rest in [("x" * 50 + "," + "y" * 24, " z"), ("x" * 70 + ",yyyy", ", z")]:
+        whole = conditioner(pipeline).condition(ask(first + rest, guidance_scale=1.0))
+        begins = conditioner(pipeline).condition(ask(first, guidance_scale=1.0))
+        assert torch.equal(whole.hidden[:, :77], begins.hidden)
+        assert whole.hidden.shape[1] == 2 * 77
 
 
 @pytest.mark.parametrize("family", Family)

@@ -63,12 +63,12 @@ class Clip:
             hidden = output.last_hidden_state
         pooled = getattr(output, "text_embeds", None)
         return Encoded(
-            _emphasized(hidden[0], chunk) if chunk.is_weighted else hidden[0],
+            emphasized(hidden[0], chunk) if chunk.is_weighted else hidden[0],
             None if pooled is None else pooled[0],
         )
 
 
-def _emphasized(hidden: torch.Tensor, chunk: Chunk) -> torch.Tensor:
+def emphasized(hidden: torch.Tensor, chunk: Chunk) -> torch.Tensor:
     """Each token times its weight, then all of them so that their mean is what it was.
 
     As EmphasisOriginal in AUTOMATIC1111's modules/sd_emphasis.py; a mean of zero stays lost.
