@@ -11,6 +11,7 @@ from typing import Any
 import diffusers
 import pytest
 import torch
+import transformers
 from diffusers.utils.torch_utils import randn_tensor
 
 from latentry.contracts import ResolvedRequest, Sampler, Spacing
@@ -69,6 +70,9 @@ class Stock:
     """The stock pipelines of some model folders."""
 
     def __init__(self, folders: Mapping[str, Path], configs: Mapping[str, Any]) -> None:
+        diffusers.logging.set_verbosity_error()
+        diffusers.logging.disable_progress_bar()
+        transformers.logging.disable_progress_bar()
         self._configs = configs
         self._pipelines = {model: _pipeline(folder) for model, folder in folders.items()}
         self.draw = functools.cache(self._draw)

@@ -7,6 +7,7 @@ import random
 
 import numpy as np
 import pytest
+import torch
 
 from latentry.contracts import Sampler, Spacing
 from tests.engine import oracle, stock
@@ -93,6 +94,30 @@ def test_rescaling_changes_nothing_where_there_is_no_guidance(engine: Engine) ->
         for rescale in (0.0, 0.7)
     )  # fmt: skip
     assert plain.equal(rescaled)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_in_strict_mode_neighbours_change_no_bit_of_rescaled_guidance(
+    engine: Engine, seed: int
+) -> None:
+    """Contrast is a sum over the whole latent, and sums have an order."""
+    watched = oracle.order(
+        "watched", "sd1-v", Sampler.DDIM, Spacing.DEFAULT,
+        guidance_rescale=0.7, determinism="strict",
+    )  # fmt: skip
+    chance = random.Random(seed)
+    crowd = [
+        oracle.order(
+            f"job-{number}", "sd1-v", Sampler.EULER, Spacing.KARRAS, determinism="strict",
+            seed=number, guidance_scale=chance.choice([1.0, 4.0]),
+        )
+        for number in range(5)
+    ]  # fmt: skip
+    crowd.insert(chance.randrange(6), watched)
+    latents: dict[str, torch.Tensor] = {}
+    while "watched" not in latents:  # it may have been canceled
+        latents = oracle.in_a_crowd(engine, crowd, chance)
+    assert latents["watched"].equal(oracle.alone(engine, watched))
 
 
 def test_euler_from_zero_terminal_snr_equals_even_the_stock_floats_at_25_steps(
