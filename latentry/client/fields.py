@@ -27,6 +27,8 @@ class Fields(TypedDict, total=False):
     num_inference_steps: int | None
     guidance_scale: float | None
     guidance_rescale: float
+    guidance_stop: float
+    cache_interval: int
     sampler: Sampler | str | None
     spacing: Spacing | str | None
     original_size: tuple[int, int] | None

@@ -24,6 +24,7 @@ MAX_STEPS: Final = 1_000
 MAX_GUIDANCE: Final = 50.0
 # CLIP ViT-L, the smallest text encoder of the published models, has this many layers.
 MAX_CLIP_SKIP: Final = 12
+MAX_CACHE_INTERVAL: Final = 10
 # Of a picture that a model was trained on, and so may be told of.
 MAX_EXTENT_PX: Final = 16_384
 # The largest integer that survives every JSON reader (JavaScript's are doubles).
@@ -62,6 +63,8 @@ _Extent = Annotated[int, Field(strict=True, ge=1, le=MAX_EXTENT_PX)]
 _Offset = Annotated[int, Field(strict=True, ge=0, le=MAX_EXTENT_PX)]
 HeightWidth = tuple[_Extent, _Extent]
 TopLeft = tuple[_Offset, _Offset]
+Fraction = Annotated[float, Field(strict=True, gt=0, le=1)]
+CacheInterval = Annotated[int, Field(strict=True, ge=1, le=MAX_CACHE_INTERVAL)]
 Rescale = Annotated[float, Field(strict=True, ge=0, le=1)]
 SamplerId = Annotated[Sampler, _by_alias(SAMPLER_ALIASES)]
 SpacingId = Annotated[Spacing, _by_alias(SPACING_ALIASES)]
@@ -99,6 +102,16 @@ class GenerationRequest(Asked):
     guidance_rescale: Rescale = Field(
         0.0,
         description="How far guidance is scaled back to the contrast it had: 0 is not, 1 is all.",
+    )
+    guidance_stop: Fraction = Field(
+        1.0,
+        description="Fraction of the UNet calls after which guidance stops, as in diffusers' "
+        "guiders: what follows costs half. Changes the picture a little.",
+    )
+    cache_interval: CacheInterval = Field(
+        1,
+        description="DeepCache: one in so many UNet calls is whole, the others reuse its deep "
+        "features. 1 is off; 2 or 3 save much and change the picture a little.",
     )
     sampler: SamplerId | None = Field(None, description="The noise-stepping method.")
     spacing: SpacingId | None = Field(
@@ -152,6 +165,8 @@ class ResolvedRequest(Told):
     num_inference_steps: int
     guidance_scale: float
     guidance_rescale: float = 0.0
+    guidance_stop: float = 1.0
+    cache_interval: int = 1
     sampler: Sampler
     spacing: Spacing = Spacing.DEFAULT
     original_size: tuple[int, int] | None = None

@@ -62,15 +62,15 @@ class Costs:
 
     def observe(self, key: BatchKey, rows: int, seconds: float) -> None:
         """Take in one call. The first of a shape counts not: it pays for its preparation."""
-        if (key.loose, rows) not in self._prepared:
-            self._prepared.add((key.loose, rows))
+        if (key.priced, rows) not in self._prepared:
+            self._prepared.add((key.priced, rows))
             return
-        self._curves.setdefault(key.loose, Curve()).observe(rows, seconds)
+        self._curves.setdefault(key.priced, Curve()).observe(rows, seconds)
         self._caps.clear()
 
     def forbid(self, key: BatchKey, rows: int) -> None:
         """A call of so many rows does not fit into the memory: from now on half of it."""
-        self._memory[key.loose] = max(LONE_ROWS, rows // 2)
+        self._memory[key.priced] = max(LONE_ROWS, rows // 2)
         self._caps.clear()
 
     def seconds(self, key: BatchKey, rows: int) -> float:
@@ -79,7 +79,9 @@ class Costs:
         known = [one for one in self._curves if one.model == key.model]
         if not known:
             return _NOMINAL_S * (1 + rows / LONE_ROWS) / 2
-        near = min(known, key=lambda one: abs(math.log(one.area / key.area)))
+        near = min(
+            known, key=lambda one: (one.shallow != key.shallow, abs(math.log(one.area / key.area)))
+        )
         # Work is linear in rows and nearly so in area.
         return self._curves[near].seconds(rows * key.area / near.area)
 
@@ -103,9 +105,9 @@ class Costs:
 
     def unmeasured(self, key: BatchKey) -> int | None:
         """The smallest useful number of rows that this size was never measured at."""
-        curve = self._curves.get(key.loose)
+        curve = self._curves.get(key.priced)
         measured = curve.measured if curve else {}
-        most = min(self.max_rows, self._memory.get(key.loose, self.max_rows))
+        most = min(self.max_rows, self._memory.get(key.priced, self.max_rows))
         wanted = [rows for rows in (2, 4, 8, 12, 16, 24, 32, 48, 64) if rows <= most]
         return next((rows for rows in wanted if rows not in measured), None)
 

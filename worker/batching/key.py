@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class BatchKey:
-    """Model, latent height and width, prompt chunks, and in strict mode the call's exact rows.
+    """Model, latent height and width, prompt chunks, how features are reused, the call's rows.
 
     A row's bits depend on the shape of its call and on nothing else in it. So a strict row's
     `bucket` is the one number of rows its calls have; 0 means that any number will do.
+
+    `interval`: every so many calls one is full; those between are `shallow` and reuse its features.
     """
 
     model: str
@@ -16,6 +18,8 @@ class BatchKey:
     width: int
     chunks: int
     bucket: int = 0
+    interval: int = 1
+    shallow: bool = False
 
     @property
     def is_strict(self) -> bool:
@@ -26,6 +30,16 @@ class BatchKey:
     def loose(self) -> "BatchKey":
         """The same without a bucket."""
         return replace(self, bucket=0)
+
+    @property
+    def full(self) -> "BatchKey":
+        """The same in a full call: where its trajectories begin."""
+        return replace(self, shallow=False)
+
+    @property
+    def priced(self) -> "BatchKey":
+        """What the time of a call depends on, besides its rows."""
+        return replace(self, bucket=0, interval=1)
 
     @property
     def area(self) -> int:

@@ -79,6 +79,8 @@ def next_to_join(
     taken = _rows(stepping)
     round_s = sum(costs.seconds(key, rows) for key, rows in taken.items())
     for one in waiting:
+        if any(key.shallow and key.full == one.key for key in taken):
+            continue  # it joins them at their next full call, so that all go on in one phase
         if one.key in taken:
             if taken[one.key] + one.rows <= costs.cap(one.key):
                 return one

@@ -39,16 +39,17 @@ def save(trajectory: Trajectory, profile: str) -> bytes:
 
     Memory that the sampler does not use is zero, and zeros are left out.
     """
-    state = trajectory.state.cpu().numpy()
+    here = trajectory.standing()
+    state = here.state.cpu().numpy()
     tensors: Tensors = {f"state.{j}": row for j, row in enumerate(state) if j == 0 or row.any()}
-    tensors["generator"] = trajectory.generator.get_state().numpy()
-    if trajectory.drawn is not None:  # its call has failed so far
-        tensors["drawn"] = trajectory.drawn.cpu().numpy()
+    tensors["generator"] = here.generator.numpy()
+    if here.drawn is not None:  # its call has failed so far
+        tensors["drawn"] = here.drawn.cpu().numpy()
     facts = {
         "format": _FORMAT,
         "picture": _picture(trajectory),
         "profile": profile,
-        "calls": str(trajectory.calls),
+        "calls": str(here.calls),
     }
     saved: bytes = save_tensors(tensors, facts | {"digest": _digest(facts, tensors)})
     return saved

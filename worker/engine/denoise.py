@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from worker.engine import unet
+from worker.engine.deepcache import kept_features, shallow_call
 from worker.engine.stack import Stack
 from worker.engine.trajectory import Trajectory
 
@@ -18,7 +19,8 @@ def denoise(stack: Stack, members: Sequence[Trajectory], rows: int) -> None:
     """
     s = torch.stack([member.state for member in members])
     t, scale, guidance = torch.stack([m.inputs[m.calls] for m in members]).unbind(1)
-    m = _predict(stack, members, rows, x=s[:, 0] * _per_image(scale), t=t, guidance=guidance)
+    x = s[:, 0] * _per_image(scale)
+    m, features = _predict(stack, members, rows, x=x, t=t, guidance=guidance)
     update = torch.stack([member.updates[member.calls] for member in members])
     forms = [*s.unbind(1), m]
     if (noise := _noise(members, like=m)) is not None:
@@ -28,8 +30,8 @@ def denoise(stack: Stack, members: Sequence[Trajectory], rows: int) -> None:
     new = update[:, :, 0, None, None, None] * forms[0][:, None]
     for j, form in enumerate(forms[1:], start=1):
         new += update[:, :, j, None, None, None] * form[:, None]
-    for member, state in zip(members, new.unbind(0), strict=True):
-        member.advance(state)
+    for member, state, reusable in zip(members, new.unbind(0), features, strict=True):
+        member.advance(state, reusable)
 
 
 def _predict(
@@ -40,30 +42,45 @@ def _predict(
     x: torch.Tensor,
     t: torch.Tensor,
     guidance: torch.Tensor,
-) -> torch.Tensor:
-    """The model's guided output [images, C, h, w] in fp32; Ho & Salimans 2022, arXiv:2207.12598."""
+) -> tuple[torch.Tensor, list[torch.Tensor | None]]:
+    """The model's guided output [images, C, h, w] in fp32; Ho & Salimans 2022, arXiv:2207.12598.
+
+    With it the features that each image's next calls reuse, if they do.
+    """
     owner = [i for i, member in enumerate(members) for _ in range(member.rows)]
     last = [row for row, i in enumerate(owner) if row + 1 == len(owner) or owner[row + 1] != i]
     first = [row + 1 - member.rows for row, member in zip(last, members, strict=True)]
     padding = rows - len(owner)
     owner += owner[-1:] * padding
-    told = [member.conditioning for member in members]
+    told = [member.told for member in members]
     of_row = torch.tensor(owner, device=x.device)
-    output = unet.call(
-        stack,
+    inputs = (
         x[of_row].to(stack.at.dtype, memory_format=stack.at.memory_format),
         t[of_row],
         _joined([one.hidden for one in told], padding),
         {name: _joined([one.added[name] for one in told], padding) for name in told[0].added},
-        exact=members[0].key.is_strict,
-    ).float()
+    )
+    features: list[torch.Tensor | None] = [None] * len(members)
+    key = members[0].key
+    if key.shallow:
+        kept = [one.features[-one.rows :] for one in members if one.features is not None]
+        output = shallow_call(stack.unet, *inputs, features=_joined(kept, padding))
+    elif key.interval > 1:
+        for member in members:
+            member.anchor = member.standing()
+        with kept_features(stack.unet) as below:
+            output = unet.call(stack, *inputs, exact=True)
+        features = [below[0][i : j + 1].clone() for i, j in zip(first, last, strict=True)]
+    else:
+        output = unet.call(stack, *inputs, exact=key.is_strict)
+    output = output.float()
     # An image without guidance is its own unconditional row: u + g·0.
     u, c = output[first], output[last]
     guided = u + _per_image(guidance) * (c - u)
     for i, member in enumerate(members):
         if member.rescale:
             guided[i] = _rescaled(guided[i], c[i], member.rescale)
-    return guided
+    return guided, features
 
 
 def _rescaled(guided: torch.Tensor, c: torch.Tensor, phi: float) -> torch.Tensor:

@@ -23,6 +23,7 @@ from worker.engine.profile import Profile
 from worker.engine.residents import Residents
 from worker.engine.samplers import SAMPLERS
 from worker.engine.sources import draft_source
+from worker.engine.timing import Timing
 from worker.engine.trajectory import Trajectory
 
 log = structlog.get_logger()
@@ -45,7 +46,7 @@ class Diffusion:
         self.longest_test_s = 0.0
         self._residents = Residents(self.at, prove=self.self_test, budget_bytes=model_memory_bytes)
         self._stacks = self._residents.stacks
-        self._calls: list[Call] = []
+        self._timing = Timing(self.at.device)
 
     @property
     def identity(self) -> str:
@@ -131,7 +132,10 @@ class Diffusion:
         refuse_unsupported(stack.card, request)
         _, height, width = stack.latent_shape(request.width, request.height)
         bucket = stack.strict_rows if request.determinism is Determinism.STRICT else 0
-        key = BatchKey(request.model, height, width, stack.conditioner.chunks(request), bucket)
+        chunks = stack.conditioner.chunks(request)
+        key = BatchKey(
+            request.model, height, width, chunks, bucket, interval=request.cache_interval
+        )
         return Plan(key, rows=2 if request.guidance_scale > 1 else 1)
 
     def begin(self, order: Order, plan: Plan) -> tuple[Trajectory, list[JobWarning]]:
@@ -156,15 +160,12 @@ class Diffusion:
 
     def advance(self, members: Sequence[Trajectory], rows: int) -> None:
         """One UNet call; all members advance or none. Raises OutOfMemory or EngineError."""
-        began = self.now()
-        with _as_job_failed():
+        with _as_job_failed(), self._timing.call(members[0].key, rows):
             denoise(members[0].stack, members, rows)
-        self._calls.append(Call(members[0].key, rows, self.now() - began))
 
     def calls(self) -> list[Call]:
         """The calls that ended since this was asked last."""
-        ended, self._calls = self._calls, []
-        return ended
+        return self._timing.ended()
 
     def decode(self, members: Sequence[Trajectory]) -> Pictures:
         """Put finished latents through the VAE; one by one where memory does not hold them."""

@@ -1,6 +1,6 @@
 """One image's denoising: its state, its place in its table, and what its rows are told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -11,16 +11,26 @@ from worker.engine.samplers import STATE_ROWS, Table
 from worker.engine.stack import Stack
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Anchor:
+    """What the calls from here on depend on. `drawn`: noise of a call that was tried in vain."""
+
+    calls: int
+    state: torch.Tensor
+    generator: torch.Tensor
+    drawn: torch.Tensor | None
+
+
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class Trajectory:
     """An image on its way. It costs one UNet row, or two with guidance.
 
     state [5, C, h, w]: x and what its sampler remembers, in fp32. inputs [calls, 3]: timestep,
-    scale, guidance of each call.
+    scale, guidance of each call. features [rows, C', h', w']: what a shallow call reuses.
     """
 
     order: Order
-    key: BatchKey
+    home: BatchKey
     stack: Stack
     conditioning: Conditioning
     state: torch.Tensor
@@ -32,6 +42,8 @@ class Trajectory:
     since: float = 0.0
     calls: int = 0
     drawn: torch.Tensor | None = None
+    features: torch.Tensor | None = None
+    anchor: "Anchor | None" = None
 
     @classmethod
     def begin(
@@ -53,7 +65,7 @@ class Trajectory:
         guidance = torch.full((len(inputs), 1), request.guidance_scale)
         return cls(
             order=order,
-            key=key,
+            home=key,
             stack=stack,
             conditioning=conditioning,
             state=state,
@@ -65,9 +77,21 @@ class Trajectory:
         )
 
     @property
+    def key(self) -> BatchKey:
+        """With whom it can share its next call."""
+        shallow = self.calls % self.home.interval > 0
+        return replace(self.home, shallow=True) if shallow else self.home
+
+    @property
+    def told(self) -> Conditioning:
+        """What its rows are told in the next call: both prompts, or the one when guidance ended."""
+        is_over = self.calls >= len(self.draws) * self.order.request.guidance_stop
+        return self.conditioning.unguided if is_over else self.conditioning
+
+    @property
     def rows(self) -> int:
         """How many rows of a UNet call it takes."""
-        return self.conditioning.rows
+        return self.told.rows
 
     @property
     def rescale(self) -> float:
@@ -95,8 +119,19 @@ class Trajectory:
             self.drawn = self.stack.noise(tuple(self.latent.shape), self.generator)
         return self.drawn
 
-    def advance(self, state: torch.Tensor) -> None:
-        """Take the state after the next call."""
+    def standing(self) -> "Anchor":
+        """Where it can be taken up again: here, or at its last full call, whose features are gone.
+
+        Kept features would make a checkpoint ten times as large, for a call or two.
+        """
+        if self.key.shallow and self.anchor is not None:
+            return self.anchor
+        return Anchor(self.calls, self.state, self.generator.get_state(), self.drawn)
+
+    def advance(self, state: torch.Tensor, features: torch.Tensor | None = None) -> None:
+        """Take the state after the next call, and from a full one what shallow ones reuse."""
+        if features is not None:
+            self.features = features
         self.state = state
         self.calls += 1
         self.drawn = None

@@ -33,6 +33,13 @@ class Conditioning:
         """How many rows of a UNet call are told."""
         return len(self.hidden)
 
+    @property
+    def unguided(self) -> "Conditioning":
+        """The prompt's row alone."""
+        return Conditioning(
+            self.hidden[-1:], {name: rows[-1:] for name, rows in self.added.items()}
+        )
+
 
 class Conditioner:
     """The text encoders of a model, with a memory of what they were asked last.

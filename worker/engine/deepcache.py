@@ -1,0 +1,62 @@
+"""DeepCache (Ma et al. 2023, arXiv:2312.00858): the UNet's deep features change slowly.
+
+A full call keeps what comes up from below the outermost blocks; the calls after it compute only
+those blocks, and use what was kept.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+
+@contextmanager
+def kept_features(unet: Any) -> Iterator[list[torch.Tensor]]:
+    """Around a full call: what its last up block was given, [rows, C, h, w]."""
+    kept: list[torch.Tensor] = []
+
+    def keep(_: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+        kept.append(options["hidden_states"])
+
+    hook = unet.up_blocks[-1].register_forward_pre_hook(keep, with_kwargs=True)
+    try:
+        yield kept
+    finally:
+        hook.remove()
+
+
+def shallow_call(
+    unet: Any,
+    x: torch.Tensor,
+    t: torch.Tensor,
+    hidden: torch.Tensor,
+    added: dict[str, torch.Tensor],
+    *,
+    features: torch.Tensor,
+) -> torch.Tensor:
+    """The outermost blocks alone, on kept features; as diffusers' UNet2DConditionModel.forward."""
+    temb = unet.time_embedding(unet.get_time_embed(sample=x, timestep=t))
+    extra = unet.get_aug_embed(emb=temb, encoder_hidden_states=hidden, added_cond_kwargs=added)
+    if extra is not None:
+        temb = temb + extra
+    begun = unet.conv_in(x)
+    _, residuals = _block(unet.down_blocks[0], hidden, hidden_states=begun, temb=temb)
+    last = unet.up_blocks[-1]
+    sample = _block(
+        last,
+        hidden,
+        hidden_states=features,
+        temb=temb,
+        res_hidden_states_tuple=(begun, *residuals)[: len(last.resnets)],
+    )
+    if unet.conv_norm_out is not None:
+        sample = unet.conv_act(unet.conv_norm_out(sample))
+    output: torch.Tensor = unet.conv_out(sample)
+    return output
+
+
+def _block(block: Any, hidden: torch.Tensor, **inputs: Any) -> Any:
+    if getattr(block, "has_cross_attention", False):
+        inputs["encoder_hidden_states"] = hidden
+    return block(**inputs)
