@@ -15,6 +15,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from benchmarks.contender import child
@@ -22,6 +23,8 @@ from benchmarks.peers import PEERS, peer
 from benchmarks.report import report
 from benchmarks.run import CALLERS, PATIENCE, QUICK, Bench, Plan, Result
 from benchmarks.service import service
+
+say = partial(print, flush=True)  # into files too
 
 
 async def measure(plan: Plan, peers: Sequence[str]) -> Result:
@@ -33,15 +36,16 @@ async def measure(plan: Plan, peers: Sequence[str]) -> Result:
         engine = await exits.enter_async_context(child("engine", "engine"))
         whole = await exits.enter_async_context(service())
         bench = Bench(stock, dynamic, engine, whole, plan)
+        say("Everybody is ready.")
         unet_s = await bench.unet()
         cap = await bench.choose_cap(unet_s["stock"])
         lone_s = await bench.lone()
-        closed = await bench.closed(print)
+        closed = await bench.closed(say)
         for name in peers:  # one after the other: even an idle LitServe keeps looking
             async with peer(name) as contender:
-                await bench.beside(closed, contender, print)
+                await bench.beside(closed, contender, say)
         capacity = closed["steps"]["engine"]["images_per_s"]
-        goodput = await bench.goodput(capacity, lone_s["stock"], print)
+        goodput = await bench.goodput(capacity, lone_s["stock"], say)
     return {
         "kind": "bench",
         **_where(),

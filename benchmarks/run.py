@@ -28,13 +28,13 @@ class Plan:
 
     rounds: int = 3  # of trace `steps`, which most goals are about; the others have one
     warm_s: float = 2.5
-    window_s: float = 8.5
-    arrivals_s: float = 16.0
-    ratio: float = 1.12  # between neighbouring rates of arrivals
+    window_s: float = 7.5
+    arrivals_s: float = 14.0
+    ratio: float = 1.15  # between neighbouring rates of arrivals
     unet_rounds: int = 7
 
 
-QUICK: Final = Plan(rounds=1, warm_s=1.5, window_s=4, arrivals_s=6, ratio=1.4, unet_rounds=3)
+QUICK: Final = Plan(rounds=1, warm_s=1, window_s=3, arrivals_s=5, ratio=1.6, unet_rounds=2)
 
 
 class Bench:
@@ -50,7 +50,7 @@ class Bench:
     async def lone(self) -> Result:
         """Seconds for a picture with nobody else about, by contender and step count."""
         took: dict[str, dict[str, list[float]]] = {}
-        for _ in range(self._plan.rounds + 1):
+        for _ in range(max(2, self._plan.rounds)):
             for contender in self._all:
                 for wish in LONE:
                     begin = time.monotonic()
@@ -103,7 +103,7 @@ class Bench:
             for contender in contenders:
                 wishes = mix.wishes(seed=number)
                 trial = await load.closed(
-                    contender, wishes, callers=CALLERS, for_s=for_s, at_least=2 * CALLERS
+                    contender, wishes, callers=CALLERS, for_s=for_s, at_least=CALLERS // 2
                 )
                 trials.setdefault(contender.name, []).append(trial)
         cells = {who: self._cell(each) for who, each in trials.items()}
