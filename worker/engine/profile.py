@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+import zlib
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Final, Self
 
 import diffusers
 import numpy
+import PIL
 import torch
 import transformers
 
@@ -37,6 +39,8 @@ class Profile:
     diffusers: str
     transformers: str
     numpy: str
+    libc: str
+    files: str
     latentry: str
     execution: str = "eager"
     pictures_per_decode: int = 1
@@ -57,6 +61,8 @@ class Profile:
             diffusers=diffusers.__version__,
             transformers=transformers.__version__,
             numpy=numpy.__version__,
+            libc=_libc(),
+            files=f"zlib {zlib.ZLIB_RUNTIME_VERSION} Pillow {PIL.__version__}",
             latentry=__version__,
         )
 
@@ -65,6 +71,12 @@ class Profile:
         """Short and stable: equal for equal profiles, in every process."""
         text = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:_ID_LETTERS]
+
+
+@cache
+def _libc() -> str:
+    """The sampler tables are made of its logarithms and powers."""
+    return " ".join(platform.libc_ver())
 
 
 @cache
