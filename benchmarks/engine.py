@@ -115,7 +115,7 @@ class Loop:
         def call(count: int) -> None:
             x = torch.randn(count, *shape).to(memory_format=stack.at.memory_format)
             hidden = prompt.expand(count, *prompt.shape)
-            unet.call(stack, x, torch.full((count,), 500.0), hidden, {}, exact=False)
+            unet.call(stack, None, x, torch.full((count,), 500.0), hidden, {})
 
         return medians(call, rows, rounds)
 

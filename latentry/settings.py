@@ -106,6 +106,11 @@ class Settings(BaseModel):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     dtype: str = Field("auto", pattern=r"^(auto|float32|float16|bfloat16)$")
     threads: int = Field(0, ge=0, description="Compute threads on a CPU; 0 lets torch choose.")
+    compile: str = Field(
+        "auto",
+        pattern=r"^(auto|on|off)$",
+        description="Compile UNets beside the service; auto is on CUDA. Strict mode never does.",
+    )
     max_rows: int = Field(32, ge=2, description="UNet rows in one call at most.")
     max_slowdown: float = Field(
         4.0, ge=1, description="The longest call that batching may make, in calls of a lone image."

@@ -24,7 +24,9 @@ from worker.batching import Costs
 from worker.costs import CostFile
 from worker.drain import Drain
 from worker.engine import Engine
+from worker.engine.device import Device
 from worker.engine.diffusion import Diffusion
+from worker.engine.packages import Packages
 from worker.feeder import Feeder
 from worker.lines import Lines
 from worker.metrics import Metrics
@@ -117,10 +119,13 @@ def _wire(settings: Settings, pulse: Pulse, compute: Executor) -> tuple[Drain, O
 
 def _load(settings: Settings) -> tuple[Diffusion, list[ModelCard]]:
     """The backend, with every model that fits loaded and proved, and what it serves."""
+    is_cuda = Device.choose(settings.device, settings.dtype).device.type == "cuda"
+    compiles = settings.compile == "on" or (settings.compile == "auto" and is_cuda)
     backend = Diffusion(
         device=settings.device,
         dtype=settings.dtype,
         threads=settings.threads,
         model_memory_bytes=settings.model_memory_bytes,
+        packages=Packages(settings.data_dir / "compiled") if compiles else None,
     )
     return backend, backend.open(settings.model_sources)

@@ -19,8 +19,8 @@ needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="needs a
 
 
 def use(backend: Diffusion, packages: Packages) -> None:
-    stack = backend._stacks["epsilon"]
-    backend._stacks["epsilon"] = dataclasses.replace(stack, packages=packages, compiled={})
+    backend._packages = packages
+    backend._stacks["epsilon"] = dataclasses.replace(backend._stacks["epsilon"], compiled={})
 
 
 def draw(backend: Diffusion, **asked: object) -> np.ndarray:

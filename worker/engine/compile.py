@@ -6,7 +6,9 @@ fine-tune of an architecture. See torch's AOTInductor.
 """
 
 import json
+import os
 import sys
+import threading
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -95,6 +97,12 @@ def compile_unet(shape: Shape, out: Path) -> None:
     )
 
 
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()  # the worker never writes: this returns when it is gone
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     wanted, target = sys.argv[1:]
     compile_unet(Shape(**json.loads(Path(wanted).read_text())), Path(target))

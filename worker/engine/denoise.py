@@ -6,21 +6,24 @@ import torch
 
 from worker.engine import unet
 from worker.engine.deepcache import kept_features, shallow_call
+from worker.engine.packages import Packages
 from worker.engine.stack import Stack
 from worker.engine.trajectory import Trajectory
 
 
 @torch.inference_mode()
-def denoise(stack: Stack, members: Sequence[Trajectory], rows: int) -> None:
+def denoise(
+    stack: Stack, members: Sequence[Trajectory], rows: int, packages: Packages | None = None
+) -> None:
     """Advance every member by one call, with exactly `rows` UNet rows; all or none advance.
 
     Each row has its own timestep, prompt, guidance and sampler coefficients. Nothing is read back
-    from the device here.
+    from the device here. Rows that need not be exact take compiled calls from `packages`.
     """
     s = torch.stack([member.state for member in members])
     t, scale, guidance = torch.stack([m.inputs[m.calls] for m in members]).unbind(1)
     x = s[:, 0] * _per_image(scale)
-    m, features = _predict(stack, members, rows, x=x, t=t, guidance=guidance)
+    m, features = _predict(stack, members, rows, packages, x=x, t=t, guidance=guidance)
     update = torch.stack([member.updates[member.calls] for member in members])
     forms = [*s.unbind(1), m]
     if (noise := _noise(members, like=m)) is not None:
@@ -38,6 +41,7 @@ def _predict(
     stack: Stack,
     members: Sequence[Trajectory],
     rows: int,
+    packages: Packages | None,
     *,
     x: torch.Tensor,
     t: torch.Tensor,
@@ -69,10 +73,10 @@ def _predict(
         for member in members:
             member.anchor = member.standing()
         with kept_features(stack.unet) as below:
-            output = unet.call(stack, *inputs, exact=True)
+            output = unet.call(stack, None, *inputs)
         features = [below[0][i : j + 1].clone() for i, j in zip(first, last, strict=True)]
     else:
-        output = unet.call(stack, *inputs, exact=key.is_strict)
+        output = unet.call(stack, None if key.is_strict else packages, *inputs)
     output = output.float()
     # An image without guidance is its own unconditional row: u + g·0.
     u, c = output[first], output[last]

@@ -18,6 +18,7 @@ from worker.engine.backend import Call, Pictures, Plan, Taken
 from worker.engine.denoise import denoise
 from worker.engine.device import Device
 from worker.engine.messages import Order
+from worker.engine.packages import Packages
 from worker.engine.pictures import decode
 from worker.engine.profile import Profile
 from worker.engine.residents import Residents
@@ -39,6 +40,7 @@ class Diffusion:
         dtype: str = "auto",
         threads: int = 0,
         model_memory_bytes: int = 0,
+        packages: Packages | None = None,
     ) -> None:
         if threads:
             torch.set_num_threads(threads)
@@ -46,6 +48,7 @@ class Diffusion:
         self.longest_test_s = 0.0
         self._residents = Residents(self.at, prove=self.self_test, budget_bytes=model_memory_bytes)
         self._stacks = self._residents.stacks
+        self._packages = packages
         self._timing = Timing(self.at.device)
 
     @property
@@ -161,7 +164,7 @@ class Diffusion:
     def advance(self, members: Sequence[Trajectory], rows: int) -> None:
         """One UNet call; all members advance or none. Raises OutOfMemory or EngineError."""
         with _as_job_failed(), self._timing.call(members[0].key, rows):
-            denoise(members[0].stack, members, rows)
+            denoise(members[0].stack, members, rows, self._packages)
 
     def calls(self) -> list[Call]:
         """The calls that ended since this was asked last."""

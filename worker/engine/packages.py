@@ -48,7 +48,7 @@ class Packages:
         """Stop compiling."""
         if self._compiler is not None:
             self._compiler[1].kill()
-            self._compiler[1].wait()
+            self._compiler[1].communicate()
 
     def _go_on(self) -> None:
         if self._compiler is not None:
@@ -67,10 +67,15 @@ class Packages:
         ordered.write_text(json.dumps(asdict(shape)))
         command = [*self._command, str(ordered), str(self._draft(shape))]
         log.info("compile.started", package=shape.id, height=shape.height, width=shape.width)
-        quiet = subprocess.DEVNULL
-        return subprocess.Popen(command, stdout=quiet, stderr=quiet)  # noqa: S603 - our own words
+        return subprocess.Popen(  # noqa: S603 - our own words
+            command,
+            stdin=subprocess.PIPE,  # held open as long as we live
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     def _keep(self, shape: Shape, process: "subprocess.Popen[bytes]") -> None:
+        process.communicate()
         draft = self._draft(shape)
         if process.returncode == 0 and draft.exists():
             draft.replace(self._folder / f"{shape.id}.pt2")

@@ -11,7 +11,6 @@ from latentry.contracts import ModelCard
 from worker.engine.blueprint import Blueprint
 from worker.engine.conditioning import Clip, Conditioner
 from worker.engine.device import Device
-from worker.engine.packages import Packages
 from worker.engine.schedule import NoiseSchedule
 
 
@@ -36,7 +35,6 @@ class Stack:
     at: Device
     strict_rows: int
     fingerprint: str
-    packages: Packages | None = None
     compiled: dict[tuple[int, int, int], Any] = field(default_factory=dict)
 
     @classmethod

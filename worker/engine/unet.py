@@ -5,24 +5,24 @@ from typing import Any
 import torch
 
 from worker.engine.compile import MOST_ROWS, Shape
+from worker.engine.packages import Packages
 from worker.engine.stack import Stack
 
 
 def call(
     stack: Stack,
+    packages: Packages | None,
     x: torch.Tensor,
     t: torch.Tensor,
     hidden: torch.Tensor,
     added: dict[str, torch.Tensor],
-    *,
-    exact: bool,
 ) -> torch.Tensor:
     """[rows, C, h, w] from latents, timesteps [rows], embeddings [rows, tokens, width].
 
-    `exact` calls are always eager: when a package gets ready is a matter of time, and its last
-    bits are others.
+    Without `packages` it is eager, as strict mode wants it: when a package gets ready is a matter
+    of time, and its last bits are others.
     """
-    compiled = None if exact else _compiled(stack, x, hidden, added)
+    compiled = _compiled(stack, packages, x, hidden, added)
     if compiled is not None:
         output: torch.Tensor = compiled(x, t, hidden, added)
     else:
@@ -33,9 +33,13 @@ def call(
 
 
 def _compiled(
-    stack: Stack, x: torch.Tensor, hidden: torch.Tensor, added: dict[str, torch.Tensor]
+    stack: Stack,
+    packages: Packages | None,
+    x: torch.Tensor,
+    hidden: torch.Tensor,
+    added: dict[str, torch.Tensor],
 ) -> Any | None:
-    if stack.packages is None or len(x) > MOST_ROWS:
+    if packages is None or len(x) > MOST_ROWS:
         return None
     size = (x.shape[2], x.shape[3], hidden.shape[1])
     if size not in stack.compiled:
@@ -50,7 +54,7 @@ def _compiled(
             dtype=str(stack.at.dtype).removeprefix("torch."),
             torch=torch.__version__,
         )
-        found = stack.packages.find(shape, stack.unet)
+        found = packages.find(shape, stack.unet)
         if found is None:
             return None
         stack.compiled[size] = found
