@@ -113,13 +113,12 @@ class Conditioner:
     def _warnings(self, request: ResolvedRequest) -> Iterator[JobWarning]:
         tokenizer = self._encoders[0].tokenizer
         for which, prompt in _prompts(request).items():
-            read = tokenizer.read(prompt, request.prompt_syntax)
-            if read.dropped_tokens:
+            dropped = tokenizer.read(prompt, request.prompt_syntax).dropped
+            if dropped:
                 yield JobWarning(
                     code="prompt_truncated",
                     message=f"The {which} takes more than {MAX_CHUNKS} chunks of {tokenizer.room} "
-                    f"tokens; the last {read.dropped_tokens} tokens were left out, from here on: "
-                    f"{read.dropped_words}",
+                    f"tokens; all was left out from here on: {dropped}",
                 )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from latentry.contracts import PromptSyntax
@@ -34,11 +35,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A prompt's chunks, at least one; and the beginning of what did not fit into them."""
+    """A prompt's chunks, at least one; and the first words of what did not fit into them."""
 
     chunks: tuple[Chunk, ...]
-    dropped_tokens: int = 0
-    dropped_words: str = ""
+    dropped: str
 
 
 class Tokenizer:
@@ -62,31 +62,32 @@ class Tokenizer:
 
     def _read(self, prompt: str, syntax: PromptSyntax) -> Reading:
         chunks = self._divide(parse(prompt, syntax))
-        dropped = [token for chunk in chunks[MAX_CHUNKS:] for token, _ in chunk]
+        kept = [self._chunk(chunk) for chunk in islice(chunks, MAX_CHUNKS)]
+        # What comes later is not even tokenised: this runs between two steps of everybody's.
+        dropped = [token for token, _ in next(filter(None, chunks), [])]
         words = self._tokenizer.decode(dropped).split() if dropped else []
-        return Reading(
-            chunks=tuple(self._chunk(chunk) for chunk in chunks[:MAX_CHUNKS]),
-            dropped_tokens=len(dropped),
-            dropped_words=" ".join(words[:_WORDS_SHOWN]) + " …" * (len(words) > _WORDS_SHOWN),
-        )
+        ellipsis = ["…"] if len(words) > _WORDS_SHOWN else []
+        return Reading(tuple(kept), " ".join(words[:_WORDS_SHOWN] + ellipsis))
 
-    def _divide(self, segments: Sequence[Segment]) -> list[list[_Token]]:
+    def _divide(self, segments: Sequence[Segment]) -> Iterator[list[_Token]]:
         """As AUTOMATIC1111's modules/sd_hijack_clip.py: BREAK, like a full chunk, begins one."""
-        chunks: list[list[_Token]] = []
-        for segment in segments:
-            chunks.append([])
+        for number, segment in enumerate(segments, start=1):
+            chunk: list[_Token] = []
             for token in self._tokens(segment):
-                if len(chunks[-1]) == self.room:
-                    is_comma = token[0] == self._comma
-                    chunks.append([] if is_comma else self._take_torn_phrase(chunks[-1]))
-                chunks[-1].append(token)
-        ends_with_break = len(chunks) > 1 and not chunks[-1]
-        return chunks[:-1] if ends_with_break else chunks
+                if len(chunk) == self.room:
+                    torn = [] if token[0] == self._comma else self._take_torn_phrase(chunk)
+                    yield chunk
+                    chunk = torn
+                chunk.append(token)
+            ends_with_break = 1 < number == len(segments) and not chunk
+            if not ends_with_break:
+                yield chunk
 
     def _tokens(self, segment: Segment) -> Iterator[_Token]:
         for phrase in segment:
-            ids = self._tokenizer(phrase.text, add_special_tokens=False, verbose=False).input_ids
-            yield from ((token, phrase.weight) for token in ids)
+            if not phrase.text.isspace():
+                ids = self._tokenizer(phrase.text, add_special_tokens=False, verbose=False)
+                yield from ((token, phrase.weight) for token in ids.input_ids)
 
     def _take_torn_phrase(self, chunk: list[_Token]) -> list[_Token]:
         """Take what stands after the chunk's last comma, if that is near its end."""
