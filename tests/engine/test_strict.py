@@ -20,6 +20,7 @@ WATCHED: dict[str, dict[str, Any]] = {
     "ancestral": {"guidance_scale": 1.0, "num_inference_steps": 4, "sampler": "euler_a"},
     "two calls": {"guidance_scale": 3.0, "num_inference_steps": 3, "sampler": "heun"},
     "with memory": {"num_inference_steps": 4, "sampler": "unipc", "guidance_rescale": 0.7},
+    "sparing": {"num_inference_steps": 4, "cache_interval": 2, "guidance_stop": 0.5},
     "wide": {"width": 96, "num_inference_steps": 3, "sampler": "dpmpp_sde"},
 }
 SCHEDULES = 200

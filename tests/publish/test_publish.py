@@ -104,6 +104,20 @@ def test_the_same_input_gives_the_same_bytes(
     assert encode(pixels, request, seed=9) != encode(pixels, request, seed=10)
 
 
+@pytest.mark.parametrize("form", OutputFormat)
+def test_a_strict_picture_names_its_profile_and_a_fast_one_has_none(
+    pixels: Pixels, request_made: ResolvedRequest, form: OutputFormat
+) -> None:
+    request = _in(form, request_made)
+    texts = []
+    for profile in ("7059ca438c7b08e5", None):
+        picture = _read(encode(pixels, request, 9, profile))
+        is_png = form is OutputFormat.PNG
+        texts.append(picture.info["parameters"] if is_png else _user_comment(picture))
+    assert ", Model: shapes, Profile: 7059ca438c7b08e5, Version: " in texts[0]
+    assert "Profile" not in texts[1]
+
+
 @pytest.mark.parametrize(("form", "mean"), [("png", 0.0), ("jpeg", 1.5), ("webp", 4.0)])
 def test_the_file_shows_the_pixels(
     pixels: Pixels, request_made: ResolvedRequest, form: str, mean: float
@@ -122,11 +136,20 @@ def test_a_published_picture_lies_under_its_key_with_its_facts(
     storage = open_storage(Settings(data_dir=tmp_path))
     request = _in(form, request_made)
     stored = publish(
-        storage, pixels, request, tenant="default", job_id="job-1", fence=3, index=2, seed=9
+        storage,
+        pixels,
+        request,
+        tenant="default",
+        job_id="job-1",
+        fence=3,
+        index=2,
+        seed=9,
+        profile="p",
     )
     assert stored.key == f"default/job-1/3-2{form.suffix}"
-    assert storage.get(stored.key) == encode(pixels, request, seed=9)
+    assert storage.get(stored.key) == encode(pixels, request, 9, "p")
     assert (stored.width, stored.height, stored.index, stored.seed) == (96, 64, 2, 9)
+    assert stored.profile == "p"
     assert stored.content_type == form.content_type == content_type_of(stored.key)
     assert stored.pixel_sha256 == hashlib.sha256(pixels.tobytes()).hexdigest()
 
