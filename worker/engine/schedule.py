@@ -18,7 +18,8 @@ Array: TypeAlias = npt.NDArray[np.float64]
 Choice = TypeVar("Choice", bound=StrEnum)
 
 # Options that change the mathematics in ways our samplers do not carry, and the values they do.
-# Not here, because with a last σ of zero they change nothing: lower_order_final, euler_at_final.
+# Not here are lower_order_final and euler_at_final: with a last σ of zero the last step is of first
+# order anyway, or could not be.
 _REQUIRED: Final[dict[str, tuple[Any, ...]]] = {
     "clip_sample": (False,),
     "thresholding": (False,),

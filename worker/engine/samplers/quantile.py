@@ -4,7 +4,7 @@ import math
 from typing import Final
 
 _TERMS: Final = 64  # at x ≤ 1/2, the series' 64th term is below 2⁻⁶⁴ of its first
-_ITERATIONS: Final = 12  # quadratic from the right; measured, 6 are enough for every p
+_ITERATIONS: Final = 6  # quadratic; at a = 0.6 four reach the last digits for every p
 
 
 def symmetric_beta_quantile(p: float, a: float) -> float:
