@@ -31,10 +31,11 @@ async def measure(plan: Plan, peers: Sequence[str]) -> Result:
     """Start everyone, measure everything."""
     begin = time.monotonic()
     async with AsyncExitStack() as exits:
-        stock = await exits.enter_async_context(child("stock", "stock"))
-        dynamic = await exits.enter_async_context(child("dynamic", "stock"))
-        engine = await exits.enter_async_context(child("engine", "engine"))
         whole = await exits.enter_async_context(service())
+        kinds = {"stock": "stock", "dynamic": "stock", "engine": "engine"}
+        stock, dynamic, engine = await asyncio.gather(
+            *(exits.enter_async_context(child(name, kind)) for name, kind in kinds.items())
+        )
         bench = Bench(stock, dynamic, engine, whole, plan)
         say("Everybody is ready.")
         unet_s = await bench.unet()

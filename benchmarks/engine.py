@@ -1,5 +1,6 @@
 """latentry's engine in a process of its own: the worker's step loop without a service around it."""
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,9 +11,9 @@ import torch
 from benchmarks.child import Asked, Inbox, Tell
 from benchmarks.stock import SHAPES, medians
 from latentry.settings import Settings
+from worker.app import _load  # so that it is what the service runs
 from worker.batching import Costs
 from worker.engine import Done, Engine, Event, Failed, Joined, Order, Step, unet
-from worker.engine.diffusion import Diffusion
 
 MODEL: Final = "shapes"
 
@@ -42,10 +43,8 @@ class Loop:
     """Feeds the engine and notes when each request made its first step."""
 
     def __init__(self) -> None:
-        settings = Settings()
-        self._backend = Diffusion()
-        self._backend.load(MODEL, SHAPES)
-        self._backend.self_test(MODEL)
+        settings = Settings.from_env(os.environ | {"LATENTRY_MODELS": f"{MODEL}={SHAPES}"})
+        self._backend, _ = _load(settings)
         costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)
         self._engine = Engine(self._backend, costs)
         while self._engine.study():  # a worker does so while it has nothing else to do

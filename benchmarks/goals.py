@@ -1,5 +1,6 @@
 """The goals of the engine on two CPU cores, and whether a run met them. Every bound is a ratio."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -82,14 +83,12 @@ def _ahead(closed: Run) -> Iterator[Goal]:
                 1.0,
             )
             for q in ("p50_s", "p99_s"):
-                yield Goal(
-                    f"latency of the service over {name}'s, {trace}, {q[:3]}",
-                    ours[q] / theirs[q],
-                    1.0,
-                    at_most=True,
-                )
+                # Theirs may be more than was seen, which is in their favour here; ours may not.
+                value = math.nan if ours[f"{q}_at_least"] else ours[q] / theirs[q]
+                text = f"latency of the service over {name}'s, {trace}, {q[:3]}"
+                yield Goal(text, value, 1.0, at_most=True)
 
 
 def _over(ours: float, theirs: float) -> float:
     """The ratio; infinite where the other kept no rate at all and we did."""
-    return ours / theirs if theirs else (float("inf") if ours else float("nan"))
+    return ours / theirs if theirs else (math.inf if ours else math.nan)

@@ -28,9 +28,10 @@ class Plan:
 
     rounds: int = 3  # of trace `steps`, which most goals are about; the others have one
     warm_s: float = 2.5
-    window_s: float = 7.5
-    arrivals_s: float = 14.0
-    ratio: float = 1.15  # between neighbouring rates of arrivals
+    window_s: float = 10.5  # longer than the engine's slowest pictures, or p99 is unknown
+
+    arrivals_s: float = 12.0
+    ratio: float = 1.2  # between neighbouring rates of arrivals
     unet_rounds: int = 7
 
 

@@ -103,6 +103,16 @@ def test_each_goal_is_computed_from_the_run(
     assert "**not met**" in "\n".join(report(run))
 
 
+def test_our_own_unfinished_requests_prove_nothing(run: dict[str, Any]) -> None:
+    run["closed"]["steps"]["dynamic"]["p99_s_at_least"] = True
+    assert unmet(run) == []
+    run["closed"]["steps"]["service"]["p99_s_at_least"] = True
+    assert unmet(run) == [
+        "latency of the service over stock's, steps, p99",
+        "latency of the service over dynamic's, steps, p99",
+    ]
+
+
 def test_a_figure_that_could_not_be_measured_is_no_success(run: dict[str, Any]) -> None:
     run["closed"]["steps"]["engine"]["image_steps_per_s"] = float("nan")
     assert "engine over dynamic batching, trace steps" in unmet(run)
