@@ -19,7 +19,7 @@ FROM base AS requirements
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=/app/constraints.txt
 RUN python -m venv /venv
 COPY pyproject.toml constraints.txt README.md LICENSE ./
-COPY latentry/__init__.py latentry/__init__.py
+COPY latentry/__init__.py latentry/version.py latentry/
 
 FROM requirements AS gateway-venv
 RUN pip install '.[server]'

@@ -43,7 +43,7 @@ def watched() -> list[Order]:
 
 def draw(backend: Diffusion, orders: list[Order]) -> dict[str, Pixels]:
     """The pictures of these orders, drawn together."""
-    engine, done = Engine(backend), {}
+    engine, done = Engine(backend), dict[str, Pixels]()
     for one in orders:
         engine.submit(one)
     while not engine.idle:

@@ -3,15 +3,16 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from latentry.version import __version__
+
 if TYPE_CHECKING:
     from latentry.client import AsyncClient, Client
 
-__version__ = "0.1.0"
-__all__ = ["AsyncClient", "Client"]
+__all__ = ["AsyncClient", "Client", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
     # Imported when first asked for: the worker reads latentry.contracts and needs no HTTP client.
-    if name in __all__:
+    if name in ("AsyncClient", "Client"):
         return getattr(import_module("latentry.client"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

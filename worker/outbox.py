@@ -104,8 +104,8 @@ class Outbox:
             for job, one in latest.values():
                 try:
                     self._keep(job, one)
-                except LeaseLost:
-                    pass  # the next renewal tells
+                except LeaseLost:  # the next renewal tells the loop
+                    log.info("checkpoint.lease_lost", job=job.lease.ref.id)
                 except LedgerUnavailable as error:  # away, or full
                     log.warning("ledger.unavailable", doing="checkpoint", why=str(error))
                     return

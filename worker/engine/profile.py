@@ -15,7 +15,7 @@ import PIL
 import torch
 import transformers
 
-from latentry import __version__
+from latentry.version import __version__
 from worker.engine.device import Device
 
 _ID_LETTERS: Final = 16  # 64 bits: profiles are few
