@@ -27,6 +27,8 @@ RETRY_S: Final = 60.0  # a model that did not load is left alone for so long
 # Others may have a model's memory when it has drawn this many times as long as it took to load.
 TURN: Final = 4
 TURN_S: Final = 10.0
+# How long a step of the others may wait for a conversion: so much of a step, and at least this.
+_SHARE: Final = 0.2
 _SLICE_S: Final = 0.005
 _WAIT_S: Final = 0.02
 
@@ -152,7 +154,7 @@ class Residents:
         self, model: str, loading: Loading, slices: Iterator[None], began: float, *, idle: bool
     ) -> None:
         """Once it is read: convert for a moment at a time, then prove it."""
-        until = self._now() + _SLICE_S
+        until = self._now() + max(_SLICE_S, _SHARE * (self._now() - self._tended_at))
         try:
             loading.check()
             for _ in slices:
