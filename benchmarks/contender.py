@@ -55,6 +55,8 @@ class Child:
         number = next(self._numbers)
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._open[number] = answer
+        if self._listening.done():
+            raise self._ended()
         assert self._process.stdin is not None
         line = json.dumps({"do": verb, "id": number, **arguments})
         self._process.stdin.write(line.encode() + b"\n")
@@ -78,7 +80,11 @@ class Child:
             if waiting is not None and not waiting.done():
                 waiting.set_result(answer)
         for waiting in self._open.values():
-            waiting.set_exception(RuntimeError(f"The contender {self.name} has ended."))
+            if not waiting.done():
+                waiting.set_exception(self._ended())
+
+    def _ended(self) -> RuntimeError:
+        return RuntimeError(f"The contender {self.name} has ended.")
 
 
 @asynccontextmanager

@@ -200,7 +200,7 @@ def main() -> None:
     """Print the table, and write the JSON it comes from."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--costs", type=Path, default=Path(__file__).with_name("costs.json"))
-    parser.add_argument("--requests", type=int, default=400)
+    parser.add_argument("--requests", type=int, default=300)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/simulate.json"))
     options = parser.parse_args()
     models: dict[str, Mapping[str, Any]] = {}

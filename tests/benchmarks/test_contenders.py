@@ -1,9 +1,10 @@
 import asyncio
+import sys
 from dataclasses import replace
 
 import pytest
 
-from benchmarks.contender import child
+from benchmarks.contender import Child, child
 from benchmarks.traces import Mix
 from latentry.contracts import Determinism
 
@@ -55,3 +56,14 @@ async def test_a_contender_that_ends_leaves_nobody_waiting() -> None:
     with pytest.raises(RuntimeError, match="has ended"):
         async with child("nobody", "nobody"):
             pass
+
+
+async def test_nor_does_one_that_has_ended() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", "", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    gone = Child("gone", process)
+    await process.wait()
+    await asyncio.wait_for(gone.stop(), 30)
+    with pytest.raises(RuntimeError, match="gone has ended"):
+        await gone.clear()
