@@ -33,6 +33,9 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
     _check_steps(card, request)
     _check_prompts(request)
     _check_conditions(card, request)
+    if request.preview_interval and not card.limits.previews:
+        why = f"{card.id} has no decoder that makes previews."
+        raise UnsupportedField(why, fields={"/preview_interval": why})
 
 
 def _check_size(card: ModelCard, request: ResolvedRequest) -> None:

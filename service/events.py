@@ -2,7 +2,8 @@
 
 A waiter never misses a durable event: it subscribes first, then reads the job's stream, then takes
 what came meanwhile, each event once by its id. Whenever news may have been lost (the connection
-broke, the mailbox was full) it reads the stream again. Steps are latest-only.
+broke, the mailbox was full) it reads the stream again. Steps and previews are
+latest-only.
 """
 
 import asyncio
@@ -14,7 +15,16 @@ from typing import Final
 import structlog
 
 from latentry.errors import LedgerUnavailable
-from latentry.jobs import AsyncLedger, Feed, JobRef, LedgerEvent, StepNews, commands
+from latentry.jobs import (
+    AsyncLedger,
+    Feed,
+    JobRef,
+    LedgerEvent,
+    News,
+    PassingNews,
+    StepNews,
+    commands,
+)
 from latentry.jobs.records import event_order
 
 log = structlog.get_logger()
@@ -27,20 +37,20 @@ _REREAD_S: Final = 1.0
 class Mailbox:
     """What one reader has yet to read. Its size does not depend on the reader's pace."""
 
-    __slots__ = ("_arrived", "_events", "_step", "has_gap", "is_closed")
+    __slots__ = ("_arrived", "_events", "_passing", "has_gap", "is_closed")
 
     def __init__(self) -> None:
         self._events: deque[LedgerEvent] = deque()
-        self._step: StepNews | None = None
+        self._passing: dict[int | None, PassingNews] = {}
         self._arrived = asyncio.Event()
         self.has_gap = False
         self.is_closed = False
         self.lose()
 
-    def put(self, news: LedgerEvent | StepNews) -> None:
+    def put(self, news: News) -> None:
         """Something happened."""
-        if isinstance(news, StepNews):
-            self._step = news
+        if not isinstance(news, LedgerEvent):  # the latest step, and preview of each image
+            self._passing[None if isinstance(news, StepNews) else news.preview.index] = news
         elif len(self._events) < ROOM:
             self._events.append(news)
         else:
@@ -58,13 +68,14 @@ class Mailbox:
         self.is_closed = True
         self._arrived.set()
 
-    async def take(self) -> tuple[bool, list[LedgerEvent], StepNews | None]:
-        """Wait for news, and empty the box: (gap?, events, latest step)."""
+    async def take(self) -> tuple[bool, list[LedgerEvent], list[PassingNews]]:
+        """Wait for news, and empty the box: (gap?, events, latest step and previews)."""
         await self._arrived.wait()
         self._arrived.clear()
-        taken = self.has_gap, list(self._events), self._step
-        self.has_gap, self._step = False, None
+        taken = self.has_gap, list(self._events), list(self._passing.values())
+        self.has_gap = False
         self._events.clear()
+        self._passing.clear()
         return taken
 
 
@@ -100,12 +111,12 @@ class Newsroom:
 
     async def story(
         self, ref: JobRef, *, after: str = "", within_s: float | None = None
-    ) -> AsyncGenerator[LedgerEvent | StepNews]:
+    ) -> AsyncGenerator[News]:
         """A job's news from an event id on, until it ends or is removed, time is up, or `close`."""
         last = after
         with self._subscription(ref, within_s) as mailbox:
             while not mailbox.is_closed:
-                has_gap, events, step = await mailbox.take()
+                has_gap, events, passing = await mailbox.take()
                 missed = await self._missed(ref, last, mailbox) if has_gap else events
                 if missed is None:
                     return
@@ -115,8 +126,8 @@ class Newsroom:
                         yield event
                         if event.type.is_terminal:
                             return
-                if step:
-                    yield step
+                for news in passing:
+                    yield news
 
     async def ended(self, ref: JobRef, *, within_s: float) -> None:
         """Return when a job has ended, when the time is up, or at `close`."""
@@ -156,7 +167,7 @@ class Newsroom:
             if not self._mailboxes[ref]:
                 del self._mailboxes[ref]
 
-    def _spread(self, news: LedgerEvent | StepNews | None) -> None:
+    def _spread(self, news: News | None) -> None:
         if news is None:  # a new subscription: nobody knows what was said before it
             for mailbox in self._all():
                 mailbox.lose()

@@ -149,7 +149,8 @@ def _followed(client: Client, job: Job) -> Job:
 def _words(event: Event) -> str:
     if event.type is EventType.QUEUED and event.position:
         return f"queued behind {event.position}"
-    return "drawing" if event.type in (EventType.STEP, EventType.IMAGE) else event.type.value
+    is_drawn = event.type in (EventType.STEP, EventType.PREVIEW, EventType.IMAGE)
+    return "drawing" if is_drawn else event.type.value
 
 
 def _path(output: Path | None, job: Job, index: int) -> Path:

@@ -38,6 +38,7 @@ class Fields(TypedDict, total=False):
     n: int
     output_format: OutputFormat | str
     determinism: Determinism | str
+    preview_interval: int
     metadata: dict[str, str]
 
 

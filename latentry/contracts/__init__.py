@@ -1,6 +1,6 @@
 """Everything that crosses a boundary: frozen pydantic models and named constants, nothing else."""
 
-from latentry.contracts.events import Event, EventType
+from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.images import Image, OutputFormat, StoredImage
 from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.models import Defaults, Limits, Model, ModelCard, ModelList
@@ -32,6 +32,7 @@ __all__ = [
     "ModelCard",
     "ModelList",
     "OutputFormat",
+    "Preview",
     "Problem",
     "Progress",
     "PromptSyntax",

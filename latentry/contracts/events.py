@@ -1,6 +1,9 @@
 """What happens to a job, in order: the payloads of the event stream."""
 
 from enum import StrEnum
+from typing import Final
+
+from pydantic import Field
 
 from latentry.contracts.images import Image
 from latentry.contracts.jobs import Job, Progress
@@ -13,6 +16,7 @@ class EventType(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     STEP = "step"
+    PREVIEW = "preview"
     IMAGE = "image"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -22,18 +26,33 @@ class EventType(StrEnum):
     @property
     def is_terminal(self) -> bool:
         """Whether the stream ends here."""
-        return self not in (EventType.QUEUED, EventType.RUNNING, EventType.STEP, EventType.IMAGE)
+        return self in _ENDS
+
+
+_ENDS: Final = frozenset(
+    {EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELED, EventType.EXPIRED}
+)
+
+
+class Preview(Told):
+    """What an image looks like after a step: a JPEG of at most 128 pixels a side."""
+
+    index: int
+    step: int
+    url: str = Field(description="The picture itself, as a `data:image/jpeg;base64,` URI.")
 
 
 class Event(Told):
     """One event. Only the field that belongs to its type is set.
 
-    `id` is what `Last-Event-ID` resumes from; steps have none, because a missed step is of no use.
+    `id` is what `Last-Event-ID` resumes from; steps and previews have none: missed, they are of no
+    use.
     """
 
     type: EventType
     id: str | None = None
     position: int | None = None
     progress: Progress | None = None
+    preview: Preview | None = None
     image: Image | None = None
     job: Job | None = None

@@ -21,6 +21,7 @@ class Limits(Told):
         False,
         description="Takes original_size, crops_coords_top_left, target_size, as SDXL does.",
     )
+    previews: bool = Field(False, description="Takes preview_interval.")
 
 
 class Defaults(Told):

@@ -65,6 +65,7 @@ HeightWidth = tuple[_Extent, _Extent]
 TopLeft = tuple[_Offset, _Offset]
 Fraction = Annotated[float, Field(strict=True, gt=0, le=1)]
 CacheInterval = Annotated[int, Field(strict=True, ge=1, le=MAX_CACHE_INTERVAL)]
+PreviewInterval = Annotated[int, Field(strict=True, ge=0, le=MAX_STEPS)]
 Rescale = Annotated[float, Field(strict=True, ge=0, le=1)]
 SamplerId = Annotated[Sampler, _by_alias(SAMPLER_ALIASES)]
 SpacingId = Annotated[Spacing, _by_alias(SPACING_ALIASES)]
@@ -133,6 +134,11 @@ class GenerationRequest(Asked):
     n: Count = Field(1, description="Images; they get the seeds seed, seed + 1, …")
     output_format: OutputFormat = OutputFormat.PNG
     determinism: Determinism = Determinism.FAST
+    preview_interval: PreviewInterval = Field(
+        0,
+        description="Every so many steps the event stream shows a small picture of how far each "
+        "image is; 0 is never. No image is changed by it. See the model's `limits.previews`.",
+    )
     metadata: Metadata = Field(
         default_factory=dict, description="Your own labels, returned as given."
     )
@@ -176,4 +182,5 @@ class ResolvedRequest(Told):
     n: int = 1
     output_format: OutputFormat = OutputFormat.PNG
     determinism: Determinism = Determinism.FAST
+    preview_interval: int = 0
     metadata: dict[str, str] = Field(default_factory=dict)

@@ -4,7 +4,7 @@ A command is a value (`latentry.jobs.commands`), one atomic script each; `Ledger
 thread and `AsyncLedger` from an event loop.
 """
 
-from latentry.jobs.feed import Feed, StepNews
+from latentry.jobs.feed import Feed, News, PassingNews, PreviewNews, StepNews
 from latentry.jobs.ledger import AsyncLedger, Command, Ledger
 from latentry.jobs.records import JobRecord, JobRef, Lease, LedgerEvent, NewJob
 
@@ -18,5 +18,8 @@ __all__ = [
     "Ledger",
     "LedgerEvent",
     "NewJob",
+    "News",
+    "PassingNews",
+    "PreviewNews",
     "StepNews",
 ]

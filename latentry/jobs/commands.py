@@ -1,5 +1,6 @@
 """Everything one can ask of the ledger, as values: each function returns one atomic command."""
 
+import base64
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -141,6 +142,12 @@ def progress(steps: Iterable[tuple[Lease, int, int]]) -> Command[int]:
     """Tell the latest (lease, step, of how many) of several jobs in one message."""
     rows = [part for lease, step, of in steps for part in (str(lease.ref), lease.fence, step, of)]
     return Command("progress", tuple(rows), int)
+
+
+def preview(lease: Lease, index: int, step: int, jpeg: bytes) -> Command[bool]:
+    """Show how far an image is. Nothing of it is kept. False: the lease is lost."""
+    text = base64.b64encode(jpeg).decode()
+    return Command("preview", (str(lease.ref), lease.fence, index, step, text), bool)
 
 
 def add_image(lease: Lease, image: StoredImage) -> Command[None]:

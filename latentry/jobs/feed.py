@@ -3,11 +3,11 @@
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from redis.exceptions import RedisError
 
-from latentry.contracts import EventType, Progress
+from latentry.contracts import EventType, Preview, Progress
 from latentry.errors import LedgerUnavailable
 from latentry.jobs import keys
 from latentry.jobs.ledger import AsyncLedger
@@ -24,13 +24,26 @@ class StepNews:
     progress: Progress
 
 
+@dataclass(frozen=True, slots=True)
+class PreviewNews:
+    """How far one of a job's images is, to look at. Not durable either."""
+
+    ref: JobRef
+    preview: Preview
+
+
+# What happens to a job: for good, or on the way.
+PassingNews: TypeAlias = StepNews | PreviewNews
+News: TypeAlias = LedgerEvent | PassingNews
+
+
 class Feed:
     """All news of one ledger. Pub/sub forgets: after a break, read the streams again."""
 
     def __init__(self, ledger: AsyncLedger) -> None:
         self._ledger = ledger
 
-    async def listen(self) -> AsyncIterator[LedgerEvent | StepNews | None]:
+    async def listen(self) -> AsyncIterator[News | None]:
         """News as they come; None whenever the subscription stands (again, after a break).
 
         Raises LedgerUnavailable, also when the connection is silent for 2 * QUIET_S.
@@ -52,7 +65,7 @@ class Feed:
             raise LedgerUnavailable from error
 
 
-def _news(message: dict[str, Any]) -> Sequence[LedgerEvent | StepNews | None]:
+def _news(message: dict[str, Any]) -> Sequence[News | None]:
     match message["type"]:
         case "subscribe":  # redis-py reconnects by itself; this is how we learn of it
             return [None]
@@ -61,12 +74,16 @@ def _news(message: dict[str, Any]) -> Sequence[LedgerEvent | StepNews | None]:
     return ()
 
 
-def _read(text: str) -> list[LedgerEvent | StepNews]:
+def _read(text: str) -> Sequence[News]:
     said = json.loads(text)
     if "steps" in said:
         return [
             StepNews(JobRef.parse(ref), Progress(step=step, steps=steps))
             for ref, step, steps in said["steps"]
         ]
+    if "preview" in said:
+        ref, index, step, jpeg = said["preview"]
+        shown = Preview(index=index, step=step, url=f"data:image/jpeg;base64,{jpeg}")
+        return [PreviewNews(JobRef.parse(ref), shown)]
     ref = JobRef.parse(said["ref"])
     return [LedgerEvent(ref, said["id"], EventType(said["type"]), said["data"])]

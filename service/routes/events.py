@@ -11,7 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from latentry.contracts import Event
 from latentry.errors import Unavailable
-from latentry.jobs import JobRef, LedgerEvent, StepNews, commands
+from latentry.jobs import JobRef, LedgerEvent, News, commands
 from latentry.jobs.records import event_order
 from service import orders
 from service.auth import Asker
@@ -57,7 +57,7 @@ async def _place(
 async def watch_generation(
     gateway: Here, place: Annotated[Place, Depends(_place)]
 ) -> AsyncIterable[ServerSentEvent]:
-    """`queued`, `running`, `step` and `image` as they happen; the terminal event ends the stream.
+    """`queued`, `running`, `step`, `preview` and `image` as they happen; then how it ended.
 
     Durable events have an `id`; with `Last-Event-ID` the stream goes on after that one.
     """
@@ -74,7 +74,7 @@ async def watch_generation(
             )
 
 
-async def _event(gateway: Gateway, news: LedgerEvent | StepNews) -> Event:
+async def _event(gateway: Gateway, news: News) -> Event:
     is_end = isinstance(news, LedgerEvent) and news.type.is_terminal
     record = await gateway.ledger.run(commands.get(news.ref)) if is_end else None
     return await gateway.views.event(news, record)
