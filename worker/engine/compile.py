@@ -19,6 +19,7 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import nn
 
 from worker.engine.device import Device
+from worker.engine.fuse import fuse_projections
 
 MOST_ROWS = 63  # torch asks to keep a dynamic dimension below 2^6 here
 
@@ -72,6 +73,8 @@ def compile_unet(shape: Shape, out: Path) -> None:
     at = Device.choose(shape.device, shape.dtype)
     with torch.device(at.device):
         unet = UNet2DConditionModel.from_config(shape.config)
+    if at.device.type == "cuda":
+        fuse_projections(unet)
     unet = unet.to(at.dtype, memory_format=at.memory_format).eval().requires_grad_(False)
     rows = torch.export.Dim("rows", min=1, max=MOST_ROWS)
     x = torch.zeros(4, unet.config.in_channels, shape.height, shape.width)
