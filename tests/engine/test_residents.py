@@ -273,6 +273,22 @@ def test_no_memory_on_the_device_evicts_instead_of_failing(
     assert len(backend._stacks) == 2
 
 
+def test_a_full_device_at_the_start_leaves_the_rest_for_later(
+    sources: dict[str, Path],
+) -> None:
+    backend = Diffusion(device="cpu", threads=1)
+    residents, prove = backend._residents, backend._residents._prove
+
+    def full(model: str) -> object:
+        if len(backend._stacks) > 2:
+            raise torch.OutOfMemoryError
+        return prove(model)
+
+    residents._prove = full
+    assert [card.id for card in backend.open(sources)] == ALL
+    assert list(backend._stacks) == ["a", "b"]
+
+
 def test_a_model_larger_than_the_memory_is_refused(sources: dict[str, Path], size: int) -> None:
     backend = Diffusion(device="cpu", model_memory_bytes=size - 1)
     with pytest.raises(ConfigurationError, match="LATENTRY_MODEL_MEMORY_BYTES allows"):

@@ -87,13 +87,18 @@ class Residents:
         self._models.pop(model, None)
 
     def load(self, model: str) -> None:
-        """Load one now. Raises ConfigurationError or a JobFailed of its proof."""
+        """Load one now, unless the device is full. Raises ConfigurationError or a JobFailed."""
         began = self._now()
         loading = Loading(self._models[model].blueprint, self._at)
-        loading.read()
-        for _ in loading.finish():
-            pass
-        self._enter(model, loading.stack(), began)
+        try:
+            loading.read()
+            for _ in loading.finish():
+                pass
+            self._enter(model, loading.stack(), began)
+        except (torch.OutOfMemoryError, OutOfMemory) as error:
+            if not self.stacks:
+                raise OutOfMemory(f"The device has not enough memory for {model}.") from error
+            self._bound(model)
 
     def fits(self, model: str) -> bool:
         """Whether it could be loaded beside all that are resident."""
@@ -164,7 +169,11 @@ class Residents:
             self._enter(model, loading.stack(), began)
         except (torch.OutOfMemoryError, OutOfMemory):
             self._loading = None
-            self._bound(model)
+            if self.stacks:
+                self._bound(model)
+                self._wanted.insert(0, model)
+            else:
+                self._fail(model, "The device has not enough memory for it.")
         except LatentryError as error:
             self._loading = None
             self._fail(model, error.message)
@@ -213,11 +222,7 @@ class Residents:
 
     def _bound(self, model: str) -> None:
         """The device is full: from now on what is there is the budget."""
-        if not self.stacks:
-            self._fail(model, "The device has not enough memory for this model.")
-            return
         self._budget = max(self._used, self._models[model].size_bytes)
-        self._wanted.insert(0, model)
         log.warning("model.out_of_memory", model=model, budget_bytes=self._budget)
 
     def _fail(self, model: str, why: str) -> None:
