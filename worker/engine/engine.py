@@ -123,6 +123,8 @@ class Engine(Generic[T]):
         joined = self._backend.now()
         batch = next_batch(self._stepping, costs=self.costs)
         events += newcomers
+        # Before the call: one that finishes, or drops its guidance, takes fewer rows after it.
+        used = sum(member.rows for member in batch.members) if batch else 0
         if batch is not None:
             events += self._denoise(batch)
         self._learn()
@@ -131,7 +133,6 @@ class Engine(Generic[T]):
         events += self._leave()
         ended = self._backend.now()
         rows = batch.rows if batch else 0
-        used = sum(member.rows for member in batch.members) if batch else 0
         join_s = joined - began if newcomers else 0.0
         self.pace = Pace(rows, used, join_s, called - joined, ended - called)
         return events
