@@ -15,6 +15,7 @@ from worker.engine.messages import (
     Order,
     Pace,
     Pixels,
+    Preview,
     Saved,
     Step,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "Order",
     "Pace",
     "Pixels",
+    "Preview",
     "Saved",
     "Step",
 ]

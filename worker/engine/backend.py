@@ -115,6 +115,9 @@ class Backend(Protocol[T]):
     def decode(self, members: Sequence[T]) -> Pictures:
         """Put finished latents of one key through the VAE."""
 
+    def preview(self, members: Sequence[T]) -> Pictures:
+        """How unfinished images of one key look, small. What it depends on is only read."""
+
     def save(self, member: T) -> bytes:
         """A checkpoint: all that `begin` needs to go on from here, in any process."""
 

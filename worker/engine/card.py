@@ -63,6 +63,7 @@ def make_card(
     trained_steps: int,
     spacing: Spacing,
     scheduler: Mapping[str, Any],
+    previews: bool,
     created: int,
 ) -> ModelCard:
     """A model's card from its notes, else from its configs.
@@ -84,6 +85,7 @@ def make_card(
             max_steps=min(notes.max_steps, trained_steps - 1),
             max_clip_skip=_max_clip_skip(text_encoders),
             size_conditioning=is_xl,
+            previews=previews,
         ),
         defaults=Defaults(
             width=width,

@@ -27,7 +27,7 @@ Facts: TypeAlias = dict[str, str]
 
 _FORMAT: Final = "latentry checkpoint 1"
 # What of a request does not change the pixels; a picture's own seed stands beside the request.
-_NOT_DRAWN: Final = {"metadata", "n", "output_format", "seed"}
+_NOT_DRAWN: Final = {"metadata", "n", "output_format", "preview_interval", "seed"}
 
 
 class _Unusable(ValueError):

@@ -33,6 +33,10 @@ def denoise(
     new = update[:, :, 0, None, None, None] * forms[0][:, None]
     for j, form in enumerate(forms[1:], start=1):
         new += update[:, :, j, None, None, None] * form[:, None]
+    for i, member in enumerate(members):
+        if member.shows:
+            a, b = member.sights[member.calls]
+            member.sight = a * x[i] + b * m[i]
     for member, state, reusable in zip(members, new.unbind(0), features, strict=True):
         member.advance(state, reusable)
 

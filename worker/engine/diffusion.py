@@ -23,6 +23,7 @@ from worker.engine.pictures import decode
 from worker.engine.profile import Profile
 from worker.engine.residents import Residents
 from worker.engine.samplers import SAMPLERS
+from worker.engine.sight import preview
 from worker.engine.sources import draft_source
 from worker.engine.timing import Timing
 from worker.engine.trajectory import Trajectory
@@ -181,6 +182,15 @@ class Diffusion:
                 return Taken([error])
         apart = [self.decode([one]) for one in members]
         return Taken([answer for pictures in apart for answer in pictures.take()])
+
+    def preview(self, members: Sequence[Trajectory]) -> Pictures:
+        """What the models guess of unfinished images, through the tiny autoencoder."""
+        latents = [one.latent if one.sight is None else one.sight for one in members]
+        try:
+            with _as_job_failed():
+                return preview(members[0].stack, latents)
+        except JobFailed as error:
+            return Taken([error] * len(members))
 
     def save(self, member: Trajectory) -> bytes:
         """A checkpoint, from which any process may go on. Waits for the device."""

@@ -48,6 +48,7 @@ def draft(
         trained_steps=schedule.length,
         spacing=schedule.spacing,
         scheduler=scheduler,
+        previews="taesd" in configs,
         created=created,
     )
     is_xl = "text_encoder_2" in configs
@@ -92,6 +93,13 @@ def _refuse_other_families(where: str, configs: Mapping[str, Mapping[str, Any]])
             f"The UNet in {where} takes {takes} channels and its VAE makes {makes}; "
             "only text-to-image models are supported."
         )
+    if (tiny := configs.get("taesd")) is not None:
+        shown = tiny.get("latent_channels", 4), tiny.get("out_channels", 3)
+        if shown != (makes, 3):
+            raise ConfigurationError(
+                f"The tiny autoencoder in {where} makes {shown[1]} colours of {shown[0]} channels, "
+                f"not 3 of {makes}."
+            )
     if "text_encoder_2" in configs:
         _refuse_other_conditions(where, unet, configs["text_encoder_2"])
 

@@ -22,6 +22,7 @@ from worker.engine.messages import (
     Saved,
     Step,
 )
+from worker.engine.previews import Previews
 
 log = structlog.get_logger()
 
@@ -66,6 +67,7 @@ class Engine(Generic[T]):
         self._stepping: list[T] = []
         self._finished: list[T] = []
         self._leaving: deque[tuple[list[T], Pictures]] = deque()
+        self._previews = Previews(backend)
         self._untold: list[Event] = []
 
     @property
@@ -115,7 +117,7 @@ class Engine(Generic[T]):
         ]
 
     def step(self) -> list[Event]:
-        """Newcomers join; one UNet call; some finished latents are decoded; pictures leave."""
+        """Newcomers join; one UNet call; some latents are decoded, or shown; pictures leave."""
         events, self._untold = self._untold, []
         began = self._backend.now()
         self._backend.tend(idle=not (self._stepping or self._finished or self._leaving))
@@ -131,6 +133,7 @@ class Engine(Generic[T]):
         called = self._backend.now()
         self._decode()
         events += self._leave()
+        events += self._previews.step(self._stepping)
         ended = self._backend.now()
         rows = batch.rows if batch else 0
         join_s = joined - began if newcomers else 0.0
@@ -230,6 +233,7 @@ class Engine(Generic[T]):
             if member.step > before:
                 steps = order.request.num_inference_steps
                 events.append(Step(order.job, order.index, member.step, steps))
+                self._previews.note(member)
             if member.calls_left == 0:
                 self._stepping.remove(member)
                 self._finished.append(member)

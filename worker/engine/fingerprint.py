@@ -15,6 +15,8 @@ from worker.engine.blueprint import Blueprint
 
 # numpy knows no bfloat16; bits are bits.
 _BITS: Final = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+# No picture depends on what only shows how far it is.
+_NOT_DRAWN: Final = {"taesd"}
 # Where a model was loaded from and by which release do not change what it draws.
 _HEARSAY: Final = ("_", "transformers_version")
 
@@ -33,6 +35,8 @@ def fingerprint(blueprint: Blueprint, networks: Mapping[str, nn.Module]) -> str:
         words = json.loads(tokenizer().backend_tokenizer.to_str())["model"]
         found.update(json.dumps(words).encode())
     for part, network in sorted(networks.items()):
+        if part in _NOT_DRAWN:
+            continue
         overflows = blueprint.parts[part].overflows
         found.update(f"{part} {overflows} {_text(network.config)}".encode())
         weights = sorted(network.state_dict().items())

@@ -21,6 +21,9 @@ _NETWORKS: Final[dict[str, frozenset[str]]] = {
     "vae": frozenset({"AutoencoderKL"}),
 }
 _TOKENIZERS: Final = {"tokenizer": frozenset({"CLIPTokenizer", "CLIPTokenizerFast"})}
+# The tiny autoencoder of previews, which no index names: stock pipelines know nothing of it.
+PREVIEWER: Final = "taesd"
+_PREVIEWER: Final = "AutoencoderTiny"
 # And what one may that has a second text encoder, as SDXL has.
 _XL_NETWORKS: Final = _NETWORKS | {"text_encoder_2": frozenset({"CLIPTextModelWithProjection"})}
 TOKENIZERS: Final = _TOKENIZERS | {"tokenizer_2": _TOKENIZERS["tokenizer"]}
@@ -44,6 +47,7 @@ _SCHEDULERS: Final = {
 }
 # The libraries' own names for a network's weights.
 STEMS: Final = {
+    PREVIEWER: "diffusion_pytorch_model",
     "text_encoder": "model",
     "text_encoder_2": "model",
     "unet": "diffusion_pytorch_model",
@@ -67,15 +71,19 @@ def draft_folder(model: str, path: Path, *, half: bool) -> Blueprint:
                 f"{path} has {_class_of(index, part)} as its {part}; "
                 f"this engine knows {', '.join(sorted(allowed))}."
             )
+    classes = {part: _class_of(index, part) for part in networks}
     configs = {part: _read(path / part / "config.json") for part in networks}
+    if (path / PREVIEWER).is_dir():
+        configs[PREVIEWER] = _read(path / PREVIEWER / "config.json")
+        classes[PREVIEWER] = _previewer(path, configs[PREVIEWER])
     notes = read_notes(path / NOTES)
     return draft(
         str(path),
         model,
         notes,
-        classes={part: _class_of(index, part) for part in networks},
+        classes=classes,
         configs=configs,
-        weights={part: weights_in(path / part, STEMS[part], half=half) for part in networks},
+        weights={part: weights_in(path / part, STEMS[part], half=half) for part in configs},
         tokenizers={part: _tokenizer(path / part) for part in tokenizers},
         scheduler=_read(path / "scheduler" / "scheduler_config.json") | notes.scheduler,
         created=int((path / "model_index.json").stat().st_mtime),
@@ -86,6 +94,15 @@ def draft_folder(model: str, path: Path, *, half: bool) -> Blueprint:
 def _class_of(index: Mapping[str, Any], part: str) -> str:
     named = index.get(part)
     return str(named[1]) if isinstance(named, list) and len(named) == 2 else "nothing"
+
+
+def _previewer(path: Path, config: Mapping[str, Any]) -> str:
+    said = str(config.get("_class_name"))
+    if said != _PREVIEWER:
+        raise ConfigurationError(
+            f"{path} has {said} as its {PREVIEWER}; this engine knows {_PREVIEWER}."
+        )
+    return said
 
 
 def _tokenizer(path: Path) -> Callable[[], Any]:

@@ -47,6 +47,16 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Preview:
+    """How far the image is after `step`: RGB bytes of a small picture."""
+
+    job: str
+    index: int
+    step: int
+    pixels: Pixels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Done:
     """The picture: RGB bytes, height × width × 3; in strict mode the id of its profile."""
 
@@ -104,4 +114,4 @@ class Pace:
 
 
 # Every submitted order ends in exactly one Done, Failed or Canceled.
-Event: TypeAlias = Joined | Step | Done | Failed | Canceled
+Event: TypeAlias = Joined | Step | Preview | Done | Failed | Canceled

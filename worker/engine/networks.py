@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, Final
 
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextConfig
@@ -14,6 +15,7 @@ from latentry.errors import ConfigurationError
 
 _CLASSES: Final[Mapping[str, Any]] = {
     "AutoencoderKL": AutoencoderKL,
+    "AutoencoderTiny": AutoencoderTiny,
     "CLIPTextModel": CLIPTextModel,
     "CLIPTextModelWithProjection": CLIPTextModelWithProjection,
     "UNet2DConditionModel": UNet2DConditionModel,

@@ -36,17 +36,24 @@ class Decoded:
 
 
 @torch.inference_mode()
-def decode(stack: Stack, latents: Sequence[torch.Tensor]) -> Decoded:
+def decode(
+    stack: Stack, latents: Sequence[torch.Tensor], *, vae: Any = None, max_side: int = 0
+) -> Decoded:
     """Latents [C, h, w] of one size, in one VAE call. Nothing is waited for here.
+
+    With another `vae` than the stack's, and scaled down to `max_side` pixels, if told so.
 
     Each picture tells for itself whether it is finite: a black one is never told as a success.
     """
-    vae = stack.vae
+    vae = vae or stack.vae
     latent = torch.stack(list(latents))
     scaled = (latent / vae.config.scaling_factor).to(
         vae.dtype, memory_format=stack.at.memory_format
     )
     image = vae.decode(scaled, return_dict=False)[0].float()
+    if 0 < max_side < (side := max(image.shape[2:])):
+        height, width = (max(1, round(n * max_side / side)) for n in image.shape[2:])
+        image = torch.nn.functional.adaptive_avg_pool2d(image, (height, width))
     finite = latent.isfinite().flatten(1).all(1) & image.isfinite().flatten(1).all(1)
     levels = ((image / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
     levels = levels.permute(0, 2, 3, 1).contiguous()

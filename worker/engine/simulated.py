@@ -60,13 +60,14 @@ class Charge:
     """What a model's work takes on some device: `call_s` + `row_s` · rows at `area` latent cells.
 
     Rows and pictures of another size cost in proportion to their area. Seconds; `picture_s` is one
-    VAE decode.
+    VAE decode, `preview_s` one by the tiny decoder.
     """
 
     call_s: float
     row_s: float
     area: int
     picture_s: float = 0.0
+    preview_s: float = 0.0
     strict_rows: int = 8
 
     def call(self, key: BatchKey, rows: int) -> float:
@@ -76,6 +77,10 @@ class Charge:
     def picture(self, key: BatchKey) -> float:
         """One picture through the VAE."""
         return self.picture_s * key.area / self.area
+
+    def preview(self, key: BatchKey) -> float:
+        """One through the tiny decoder."""
+        return self.preview_s * key.area / self.area
 
 
 @dataclass(slots=True, eq=False)
@@ -148,7 +153,8 @@ class Simulated:
         """Prompts cost nothing; a checkpoint says where to go on."""
         steps = order.request.num_inference_steps
         calls = 2 * steps - 1 if order.request.sampler in _TWO_CALLS else steps
-        asked = f"{order.request.model_dump_json()}{order.seed}".encode()
+        drawn = order.request.model_dump_json(exclude={"preview_interval"})
+        asked = f"{drawn}{order.seed}".encode()
         begun = SimulatedTrajectory(
             order, plan.key, plan.rows, calls, hashlib.sha256(asked).digest()
         )
@@ -180,6 +186,14 @@ class Simulated:
             shape = (one.order.request.height, one.order.request.width, 3)
             pictures.append(np.full(shape, list(one.digest[:3]), dtype=np.uint8))
         return Taken(pictures)
+
+    def preview(self, members: Sequence[SimulatedTrajectory]) -> Taken:
+        """Small ones in the colour that their digest has by now."""
+        shown: list[Pixels | JobFailed] = []
+        for one in members:
+            self.clock.spend(self.models[one.key.model].preview(one.key))
+            shown.append(np.full((8, 8, 3), list(one.digest[:3]), dtype=np.uint8))
+        return Taken(shown)
 
     def save(self, member: SimulatedTrajectory) -> bytes:
         """How far it is."""

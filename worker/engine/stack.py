@@ -11,6 +11,7 @@ from latentry.contracts import ModelCard
 from worker.engine.blueprint import Blueprint
 from worker.engine.conditioning import Clip, Conditioner
 from worker.engine.device import Device
+from worker.engine.fuse import fuse_projections
 from worker.engine.schedule import NoiseSchedule
 
 
@@ -23,8 +24,9 @@ def vae_factor(vae: Any) -> int:
 class Stack:
     """The parts of a Stable Diffusion model, on their device.
 
-    `fingerprint`: which model this is, by its content. `compiled`: the UNet's packages by latent
-    height, width and tokens, as they get ready.
+    `fingerprint`: which model this is, by its content. `taesd`: the tiny autoencoder of previews,
+    if it has one. `compiled`: the UNet's packages by latent height, width and tokens, as they get
+    ready.
     """
 
     card: ModelCard
@@ -35,6 +37,7 @@ class Stack:
     at: Device
     strict_rows: int
     fingerprint: str
+    taesd: Any = None
     compiled: dict[tuple[int, int, int], Any] = field(default_factory=dict)
 
     @classmethod
@@ -50,6 +53,8 @@ class Stack:
             )
             for name, tokenizer in blueprint.tokenizers.items()
         ]
+        if at.device.type == "cuda":
+            fuse_projections(networks["unet"])
         return cls(
             card=blueprint.card,
             schedule=blueprint.schedule,
@@ -61,6 +66,7 @@ class Stack:
             at=at,
             strict_rows=blueprint.strict_rows,
             fingerprint=fingerprint,
+            taesd=networks.get("taesd"),
         )
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:

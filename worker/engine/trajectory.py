@@ -8,6 +8,7 @@ from worker.batching import BatchKey
 from worker.engine.conditioning import Conditioning
 from worker.engine.messages import Order
 from worker.engine.samplers import STATE_ROWS, Table
+from worker.engine.sight import Sight, sights
 from worker.engine.stack import Stack
 
 
@@ -26,7 +27,8 @@ class Trajectory:
     """An image on its way. It costs one UNet row, or two with guidance.
 
     state [5, C, h, w]: x and what its sampler remembers, in fp32. inputs [calls, 3]: timestep,
-    scale, guidance of each call. features [rows, C', h', w']: what a shallow call reuses.
+    scale, guidance of each call. features [rows, C', h', w']: what a shallow call reuses. sights:
+    how to guess x₀ at each call, if anybody wants to see it; sight [C, h, w]: the latest guess.
     """
 
     order: Order
@@ -44,6 +46,8 @@ class Trajectory:
     drawn: torch.Tensor | None = None
     features: torch.Tensor | None = None
     anchor: "Anchor | None" = None
+    sights: tuple[Sight, ...] = ()
+    sight: torch.Tensor | None = None
 
     @classmethod
     def begin(
@@ -74,6 +78,7 @@ class Trajectory:
             updates=torch.tensor(table.updates, dtype=torch.float32, device=device),
             draws=table.draws,
             steps_done=table.steps_done,
+            sights=sights(stack.schedule, table) if request.preview_interval else (),
         )
 
     @property
@@ -112,6 +117,13 @@ class Trajectory:
     def latent(self) -> torch.Tensor:
         """x, [C, h, w]."""
         return self.state[0]
+
+    @property
+    def shows(self) -> bool:
+        """Whether its next call ends a step after which a preview is due."""
+        interval = self.order.request.preview_interval
+        done = self.steps_done[self.calls + 1]
+        return bool(interval) and done > self.step and done % interval == 0
 
     def noise(self) -> torch.Tensor | None:
         """Fresh noise for the next call, if it needs any; the same until that call has happened."""
