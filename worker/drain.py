@@ -12,7 +12,7 @@ from latentry.contracts import JobStatus
 from latentry.errors import LatentryError, LedgerUnavailable
 from latentry.jobs import Ledger, commands
 from latentry.storage import Storage
-from worker.engine import Canceled, Done, Engine, Event, Failed, Joined, Step
+from worker.engine import Canceled, Done, Engine, Event, Failed, Joined, Preview, Step
 from worker.feeder import Feeder
 from worker.held import HeldJob, Verdict
 from worker.metrics import Metrics
@@ -119,8 +119,6 @@ class Drain:
         job = self._jobs.get(event.job)
         if job is None:  # let go since
             return
-        if not isinstance(event, Joined | Step):
-            job.leave_engine(event.index)
         match event:
             case Joined(index=index, warnings=warnings, step=step):
                 job.warn(warnings)
@@ -129,6 +127,15 @@ class Drain:
             case Step(index=index, step=step, steps=steps):
                 self._outbox.tell(job, job.step(index, step), steps)
                 job.unsaved_since = job.unsaved_since or monotonic()
+            case Preview():
+                self._outbox.show(job, event)
+            case _:
+                self._leave(job, event)
+
+    def _leave(self, job: HeldJob, event: Done | Failed | Canceled) -> None:
+        """The engine is done with an image."""
+        job.leave_engine(event.index)
+        match event:
             case Done(index=index, pixels=pixels, profile=profile):
                 self._publisher.submit(job, index, pixels, profile)
             case Failed(index=index, error=error):

@@ -11,8 +11,9 @@ import structlog
 from latentry.contracts import ModelCard
 from latentry.errors import LeaseLost, LedgerUnavailable
 from latentry.jobs import Lease, Ledger, commands
-from worker.engine import Saved
+from worker.engine import Preview, Saved
 from worker.held import HeldJob
+from worker.thumbnail import thumbnail
 from worker.vital import vital_thread
 
 log = structlog.get_logger()
@@ -44,6 +45,7 @@ class Outbox:
         self._heartbeat_s = heartbeat_s
         self._held: dict[str, HeldJob] = {}
         self._progress: dict[str, tuple[Lease, int, int]] = {}
+        self._previews: dict[tuple[str, int], tuple[Lease, Preview]] = {}
         self._checkpoint_bytes = checkpoint_bytes
         self._saved: dict[tuple[str, int], tuple[HeldJob, Saved]] = {}
         self._is_full = False
@@ -81,14 +83,20 @@ class Outbox:
         with self._lock:
             self._held.pop(job.id, None)
             self._progress.pop(job.id, None)
-            for name in [name for name in self._saved if name[0] == job.id]:
-                del self._saved[name]
+            self._saved = {k: v for k, v in self._saved.items() if k[0] != job.id}
+            self._previews = {k: v for k, v in self._previews.items() if k[0] != job.id}
 
     def tell(self, job: HeldJob, step: int, steps: int) -> None:
         """The job's latest step; only the last one before the next message is sent."""
         with self._lock:
             if job.id in self._held:
                 self._progress[job.id] = (job.lease, step, steps)
+
+    def show(self, job: HeldJob, preview: Preview) -> None:
+        """How far an image of the job is; only the last one before the next message is sent."""
+        with self._lock:
+            if job.id in self._held:
+                self._previews[job.id, preview.index] = (job.lease, preview)
 
     def save(self, job: HeldJob, images: Iterable[Saved]) -> None:
         """Where the job's images stand; only the last of each before the next message is sent."""
@@ -123,6 +131,7 @@ class Outbox:
         while not self._ending.wait(PROGRESS_S):
             try:
                 self._say_progress()
+                self._show_previews()
                 self.flush()
                 if time.monotonic() >= next_beat:
                     self._beat()
@@ -135,6 +144,13 @@ class Outbox:
             latest, self._progress = self._progress, {}
         if latest:
             self._ledger.run(commands.progress(latest.values()))
+
+    def _show_previews(self) -> None:
+        with self._lock:
+            latest, self._previews = self._previews, {}
+        for lease, one in latest.values():
+            jpeg = thumbnail(one.pixels)
+            self._ledger.run(commands.preview(lease, one.index, one.step, jpeg))
 
     def _beat(self) -> None:
         for card in self._cards:  # again and again: the ledger may have been emptied

@@ -45,10 +45,10 @@ def infotext(request: ResolvedRequest, seed: int, profile: str | None = None) ->
 def recipe(request: ResolvedRequest, seed: int) -> str:
     """The JSON body that asks for this one image again.
 
-    The caller's labels stay out: they do not change the picture, and pictures travel.
+    The caller's labels and previews stay out: they do not change the picture, and pictures travel.
     """
     alone = request.model_copy(update={"seed": seed, "n": 1})
-    return alone.model_dump_json(exclude={"metadata"})
+    return alone.model_dump_json(exclude={"metadata", "preview_interval"})
 
 
 def exif(text: str) -> Image.Exif:

@@ -6,7 +6,7 @@ import numpy as np
 
 from latentry.contracts import JobWarning
 from latentry.errors import EngineError
-from worker.engine import Canceled, Done, Event, Failed, Joined, Order, Pace, Saved, Step
+from worker.engine import Canceled, Done, Event, Failed, Joined, Order, Pace, Preview, Saved, Step
 
 
 class FakeEngine:
@@ -61,7 +61,14 @@ class FakeEngine:
             return [*events, Done(order.job, order.index, pixels)]
         if order.request.prompt != "for ever":
             self._held.appendleft((order, step + 1))  # one after the other
-            return [*events, Step(order.job, order.index, step + 1, steps)]
+            return [*events, *self._stepped(order, step + 1)]
         step = min(step + 1, steps - 1)
         self._held.append((order, step))
-        return [*events, Step(order.job, order.index, step, steps)]
+        return [*events, *self._stepped(order, step)]
+
+    def _stepped(self, order: Order, step: int) -> list[Event]:
+        stepped = Step(order.job, order.index, step, order.request.num_inference_steps)
+        if not order.request.preview_interval:
+            return [stepped]
+        pixels = np.full((96, 128, 3), order.seed % 256, dtype=np.uint8)
+        return [stepped, Preview(order.job, order.index, step, pixels)]
