@@ -5,6 +5,7 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import numpy as np
 import openai
 import pytest
 from PIL import Image
@@ -27,6 +28,26 @@ def test_events_follow_the_steps_to_the_end(client: Client) -> None:
     assert steps == sorted(steps)
     assert events[-1].job is not None
     assert events[-1].job.images[0].url.startswith("http")
+
+
+def test_previews_show_the_picture_coming_and_change_none_of_its_pixels(client: Client) -> None:
+    asked = {"seed": 4, "n": 2, "num_inference_steps": 60, "determinism": "strict"}
+    unseen = client.generate("a red circle on a blue background", **asked)
+    job = client.submit("a red circle on a blue background", preview_interval=1, **asked)
+    events = list(client.events(job.id))
+    shown = [event.preview for event in events if event.preview]
+    assert {preview.index for preview in shown} == {0, 1}
+    assert shown == sorted(shown, key=lambda preview: preview.step)
+    end = events[-1].job
+    assert end is not None
+    hashes = [image.pixel_sha256 for image in unseen.images]
+    assert [image.pixel_sha256 for image in end.images] == hashes
+    last = shown[-1]
+    small = Image.open(io.BytesIO(base64.b64decode(last.url.partition(",")[2])))
+    picture = Image.open(io.BytesIO(client.download(end.images[last.index])))
+    assert small.size == picture.size
+    error = np.asarray(small, dtype=float) - np.asarray(picture)
+    assert np.abs(error).mean() < 25
 
 
 def test_a_stream_resumes_after_the_event_the_client_saw_last(client: Client) -> None:

@@ -29,6 +29,9 @@ class FakeWorker:
         steps = lease.record.request.num_inference_steps
         self.ledger.run(commands.progress([(lease, step, steps)]))
 
+    def show(self, lease: Lease, step: int, index: int = 0) -> None:
+        self.ledger.run(commands.preview(lease, index, step, PICTURE))
+
     def draw(self, lease: Lease, index: int = 0) -> StoredImage:
         ref, request = lease.ref, lease.record.request
         suffix = request.output_format.suffix

@@ -136,6 +136,7 @@ async def test_a_prompt_is_never_in_an_answer_that_refuses_it(client, worker) ->
         ({"negative_prompt": "(" * 25 + "blur"}, "invalid_prompt", "beyond 10"),
         ({"clip_skip": 3}, "clip_skip_too_large", "at most 2"),
         ({"original_size": [512, 512]}, "unsupported_field", "SDXL"),
+        ({"preview_interval": 5}, "unsupported_field", "previews"),
         ({"seed": 2**53 - 1, "n": 2}, "invalid_request", "at most"),
     ],
 )

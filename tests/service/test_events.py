@@ -1,5 +1,6 @@
 """A job's story over server-sent events, on a real socket."""
 
+import base64
 import threading
 from collections.abc import Iterator
 
@@ -8,10 +9,10 @@ import pytest
 
 from latentry.client import Client
 from latentry.client.sse import ServerSentEvent, SseParser
-from latentry.contracts import Event, EventType, Job, JobStatus, Progress
-from latentry.jobs import JobRef, Ledger, LedgerEvent, StepNews
+from latentry.contracts import Event, EventType, Job, JobStatus, Preview, Progress
+from latentry.jobs import JobRef, Ledger, LedgerEvent, PreviewNews, StepNews
 from service.events import ROOM, Mailbox
-from tests.service.fake import FakeWorker
+from tests.service.fake import PICTURE, FakeWorker
 
 
 class Watch:
@@ -67,6 +68,34 @@ def test_a_stream_tells_the_story_in_order_and_ends_with_the_job(http, worker: F
         assert (end.type, end.job.status) == (EventType.SUCCEEDED, JobStatus.SUCCEEDED)
         assert len(end.job.images) == 1
         assert watch.rest() == []
+
+
+def test_a_preview_is_told_to_those_who_watch_its_job_and_to_nobody_else(
+    http, url: str, worker: FakeWorker
+) -> None:
+    jobs = [order(http) for _ in range(2)]
+    with (
+        Client(url) as client,
+        http.stream("GET", f"/v1/generations/{jobs[1].id}/events") as other,
+    ):
+        watch = Watch(other)
+        watch.next()
+        seen = []
+        for event in client.events(jobs[0].id):
+            seen.append(event.type)
+            if event.type is EventType.QUEUED:
+                lease = worker.claim()
+                worker.show(lease, 5, index=1)
+            if event.type is EventType.PREVIEW:
+                assert (event.id, event.progress) == (None, None)
+                kind, _, picture = event.preview.url.partition(",")
+                assert (event.preview.index, event.preview.step) == (1, 5)
+                assert kind == "data:image/jpeg;base64"
+                assert base64.b64decode(picture) == PICTURE
+                worker.finish(lease)
+        worker.finish(worker.claim())
+        assert [event.type for event in watch.rest()] == ["running", "image", "succeeded"]
+    assert seen == ["queued", "running", "preview", "image", "succeeded"]
 
 
 def test_a_finished_job_is_replayed_whole(http, worker: FakeWorker) -> None:
@@ -174,10 +203,14 @@ def test_a_broken_subscription_loses_no_durable_event(http, worker, ledger: Ledg
 async def test_a_mailbox_does_not_grow_with_a_slow_reader() -> None:
     mailbox, ref = Mailbox(), JobRef("default", "gen_1")
     await mailbox.take()
+    seen = [PreviewNews(ref, Preview(index=k % 2, step=k, url="data:")) for k in range(10 * ROOM)]
     for number in range(10 * ROOM):
+        mailbox.put(seen[number])
         mailbox.put(StepNews(ref, Progress(step=number, steps=10_000)))
         mailbox.put(LedgerEvent(ref, f"{number}-0", EventType.IMAGE, {}))
     has_gap, events, passing = await mailbox.take()
     assert has_gap
     assert len(events) <= ROOM
-    assert passing == [StepNews(ref, Progress(step=10 * ROOM - 1, steps=10_000))]
+    last_step = StepNews(ref, Progress(step=10 * ROOM - 1, steps=10_000))
+    assert len(passing) == 3
+    assert set(passing) == {last_step, *seen[-2:]}
