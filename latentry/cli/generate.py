@@ -53,6 +53,12 @@ def generate(
     guidance_rescale: Annotated[
         float | None, typer.Option(help="0 to 1: how far to take back guidance's contrast.")
     ] = None,
+    guidance_stop: Annotated[
+        float | None, typer.Option(help="Fraction of the calls after which guidance stops.")
+    ] = None,
+    cache_interval: Annotated[
+        int | None, typer.Option(help="Only one in so many calls is whole; 1 is off.")
+    ] = None,
     sampler: Annotated[str | None, typer.Option(help="The noise-stepping method.")] = None,
     spacing: Annotated[
         str | None, typer.Option(help="Of its noise levels: karras, exponential, …")
@@ -91,6 +97,8 @@ def generate(
         "num_inference_steps": num_inference_steps,
         "guidance_scale": guidance_scale,
         "guidance_rescale": guidance_rescale,
+        "guidance_stop": guidance_stop,
+        "cache_interval": cache_interval,
         "sampler": sampler,
         "spacing": spacing,
         "original_size": original_size,
