@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,50 @@ def test_nobody_is_shown_an_image_that_has_ended(engine: Engine) -> None:
     engine.step()
     engine.drop("job")
     assert previews(drain(engine)) == []
+
+
+@dataclass(slots=True)
+class Late:
+    """Pictures that stay on the device until they are let go, as CUDA's do."""
+
+    answers: list[Any]
+    ready: bool = False
+
+    def take(self) -> list[Any]:
+        assert self.ready
+        return self.answers
+
+
+def test_previews_are_not_waited_for_and_those_of_ended_images_are_never_told() -> None:
+    on_the_way: list[Late] = []
+
+    class Slow(Simulated):
+        def preview(self, members: Any) -> Any:
+            on_the_way.append(Late(Simulated.preview(self, members).answers))
+            return on_the_way[-1]
+
+    engine = Engine(Slow({"epsilon": Charge(0.01, 0.001, 64)}))
+    engine.submit(tiny.order("short", num_inference_steps=3, preview_interval=2))
+    engine.submit(tiny.order("long", num_inference_steps=9, preview_interval=2))
+    events = [event for _ in range(5) for event in engine.step()]
+    assert picture(events, "short").size
+    assert not any(isinstance(event, Preview) for event in events)
+    for late in on_the_way:
+        late.ready = True
+    told = [(event.job, event.step) for event in engine.step() if isinstance(event, Preview)]
+    assert told == [("long", 2), ("long", 4)]
+
+
+@pytest.mark.parametrize("sampler", [Sampler.DDIM, Sampler.HEUN, Sampler.PNDM])
+def test_nothing_is_guessed_that_nobody_will_see(shown: Diffusion, sampler: Sampler) -> None:
+    order = tiny.order("job", num_inference_steps=8, preview_interval=3, sampler=sampler)
+    trajectory, _ = shown.begin(order, shown.plan(order))
+    guessed = []
+    for calls in range(trajectory.calls_left):
+        trajectory.calls = calls
+        if trajectory.shows:
+            guessed.append(trajectory.steps_done[calls + 1])
+    assert guessed == [3, 6]
 
 
 def test_a_tiny_autoencoder_that_fails_costs_its_previews_alone(

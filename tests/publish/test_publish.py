@@ -76,6 +76,14 @@ def test_a_png_carries_the_request_that_makes_this_image_alone(
     assert "private-4711" not in text, "labels are the caller's own"
 
 
+@pytest.mark.parametrize("form", OutputFormat)
+def test_a_file_does_not_tell_whether_its_picture_was_shown_before(
+    pixels: Pixels, request_made: ResolvedRequest, form: OutputFormat
+) -> None:
+    unseen, shown = (_in(form, request_made, preview_interval=k) for k in (0, 3))
+    assert encode(pixels, shown, seed=9) == encode(pixels, unseen, seed=9)
+
+
 @pytest.mark.parametrize("prompt", WIDE_PROMPTS)
 @pytest.mark.parametrize("form", OutputFormat)
 def test_prompts_of_every_script_come_back(
