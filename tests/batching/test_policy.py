@@ -177,9 +177,17 @@ def test_somebody_always_joins_an_empty_engine(
         assert rows + joined.rows <= costs.cap(joined.key)
 
 
-@pytest.mark.parametrize(("stepping", "waiting", "wanted"), [(0, 0, 8), (3, 0, 5), (8, 0, 1), (8, 1, 0), (3, 2, 3)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("stepping", "waiting", "wanted"),
+    [(0, 0, 8), (0, 3, 5), (3, 0, 5), (8, 0, 1), (8, 1, 0), (3, 2, 3)],
+)
 def test_it_asks_for_as_many_as_fit_and_one_at_the_door(
     stepping: int, waiting: int, wanted: int
 ) -> None:
     many = [[Member(key(), 2) for _ in range(count)] for count in (waiting, stepping)]
     assert room(*many, costs=costs(16)) == wanted
+
+
+def test_whoever_waits_for_another_size_counts_as_held_all_the_same() -> None:
+    small, large = Member(key(8), 2), [Member(key(16), 2) for _ in range(7)]
+    assert room(large, [small], costs=costs(16)) == 0

@@ -2,19 +2,23 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from worker.batching.key import BatchKey
 
-# The newest of many measurements counts a fifth, so one hiccup does not change the batch.
-_WEIGHT: Final = 0.2
+# Neighbours on the machine make calls slower, never faster: what is faster is believed at once.
+_FASTER, _SLOWER = 0.5, 0.1
 # A call ten percent longer must bring one percent more images a second.
 _GAIN: Final = 0.1
 # Where nothing was measured yet.
 _NOMINAL_S: Final = 0.05
 LONE_ROWS: Final = 2  # an image with guidance
+_SIZES: Final = (2, 4, 8, 12, 16, 24, 32, 48, 64)
+_ENOUGH: Final = 3  # measurements of one kind of call
+_MOST_CURVES: Final = 64
 
 
 @dataclass(slots=True)
@@ -26,11 +30,14 @@ class Curve:
     """
 
     measured: dict[int, float] = field(default_factory=dict)
+    times: Counter[int] = field(default_factory=Counter)
 
     def observe(self, rows: int, seconds: float) -> None:
         """Take in one call."""
         known = self.measured.get(rows, seconds)
-        self.measured[rows] = known + _WEIGHT * (seconds - known)
+        weight = _FASTER if seconds < known else _SLOWER
+        self.measured[rows] = known + weight * (seconds - known)
+        self.times[rows] += 1
 
     def seconds(self, rows: float) -> float:
         """What a call of so many rows takes."""
@@ -55,7 +62,7 @@ class Costs:
     def __init__(self, *, max_rows: int = 32, max_slowdown: float = 4.0) -> None:
         self.max_rows = max_rows
         self.max_slowdown = max_slowdown
-        self._curves: dict[BatchKey, Curve] = {}
+        self._curves: OrderedDict[BatchKey, Curve] = OrderedDict()
         self._prepared: set[tuple[BatchKey, int]] = set()
         self._memory: dict[BatchKey, int] = {}
         self._caps: dict[BatchKey, int] = {}
@@ -66,24 +73,20 @@ class Costs:
             self._prepared.add((key.priced, rows))
             return
         self._curves.setdefault(key.priced, Curve()).observe(rows, seconds)
+        self._curves.move_to_end(key.priced)
+        if len(self._curves) > _MOST_CURVES:  # callers choose the sizes
+            forgotten, _ = self._curves.popitem(last=False)
+            self._prepared = {one for one in self._prepared if one[0] != forgotten}
         self._caps.clear()
 
     def forbid(self, key: BatchKey, rows: int) -> None:
-        """A call of so many rows does not fit into the memory: from now on half of it."""
-        self._memory[key.priced] = max(LONE_ROWS, rows // 2)
+        """A call of so many rows does not fit into the memory: from now on half of it at most."""
+        self._memory[key.priced] = rows // 2
         self._caps.clear()
 
     def seconds(self, key: BatchKey, rows: int) -> float:
         """What a call of so many rows takes, by this size's curve or the nearest size's."""
-        rows = key.bucket or rows
-        known = [one for one in self._curves if one.model == key.model]
-        if not known:
-            return _NOMINAL_S * (1 + rows / LONE_ROWS) / 2
-        near = min(
-            known, key=lambda one: (one.shallow != key.shallow, abs(math.log(one.area / key.area)))
-        )
-        # Work is linear in rows and nearly so in area.
-        return self._curves[near].seconds(rows * key.area / near.area)
+        return self._line(key)(key.bucket or rows)
 
     def cap(self, key: BatchKey) -> int:
         """The rows of a call that serves best: most images a second, for its length.
@@ -96,20 +99,47 @@ class Costs:
             self._caps[key] = self._best(key)
         return self._caps[key]
 
-    def _best(self, key: BatchKey) -> int:
-        most = min(self.max_rows, self._memory.get(key, self.max_rows))
+    def unmeasured(self, key: BatchKey) -> int | None:
+        """The fewest rows that a call may have and that were not measured often enough."""
+        curve = self._curves.get(key.priced, Curve())
         longest = self.max_slowdown * self.seconds(key, LONE_ROWS)
-        choices = {rows: self.seconds(key, rows) for rows in range(LONE_ROWS, most + 1)}
+        for rows in _SIZES:
+            if rows > self._most(key) or (rows > LONE_ROWS and self.seconds(key, rows) > longest):
+                return None
+            if curve.times[rows] < _ENOUGH:
+                return rows
+        return None
+
+    def probe(self, key: BatchKey) -> int | None:
+        """The next size of call above the best, to see whether it is still as bad as we think."""
+        larger = [rows for rows in _SIZES if self.cap(key) < rows <= self._most(key)]
+        return larger[0] if larger and not key.is_strict else None
+
+    def _most(self, key: BatchKey) -> int:
+        return min(self.max_rows, self._memory.get(key.priced, self.max_rows))
+
+    def _best(self, key: BatchKey) -> int:
+        line = self._line(key)
+        longest = self.max_slowdown * line(LONE_ROWS)
+        choices = {
+            rows: line(rows) for rows in range(LONE_ROWS, max(LONE_ROWS, self._most(key)) + 1)
+        }
         fitting = {rows: s for rows, s in choices.items() if s <= longest or rows == LONE_ROWS}
         return max(fitting, key=lambda rows: rows / fitting[rows] ** (1 + _GAIN))
 
-    def unmeasured(self, key: BatchKey) -> int | None:
-        """The smallest useful number of rows that this size was never measured at."""
-        curve = self._curves.get(key.priced)
-        measured = curve.measured if curve else {}
-        most = min(self.max_rows, self._memory.get(key.priced, self.max_rows))
-        wanted = [rows for rows in (2, 4, 8, 12, 16, 24, 32, 48, 64) if rows <= most]
-        return next((rows for rows in wanted if rows not in measured), None)
+    def _line(self, key: BatchKey) -> Callable[[int], float]:
+        """Seconds by rows. Work is linear in rows, and nearly so in area."""
+        known = [one for one in self._curves if one.model == key.model]
+        if not known:
+            return lambda rows: _NOMINAL_S * (1 + rows / LONE_ROWS) / 2
+
+        def distance(one: BatchKey) -> tuple[bool, bool, float]:
+            unlike = one.shallow != key.shallow, one.is_strict != key.is_strict
+            return *unlike, abs(math.log(one.area / key.area))
+
+        near = min(known, key=distance)
+        curve, ratio = self._curves[near], key.area / near.area
+        return lambda rows: curve.seconds(rows * ratio)
 
     def to_json(self) -> list[dict[str, Any]]:
         """The curves as plain data."""
@@ -121,7 +151,7 @@ class Costs:
     def from_json(self, curves: Iterable[Mapping[str, Any]]) -> None:
         """Take over curves measured earlier. Raises ValueError."""
         try:
-            self._curves |= dict(map(_curve, curves))
+            self._curves.update(map(_curve, curves))
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError("not a list of curves") from error
 
@@ -129,6 +159,8 @@ class Costs:
 def _curve(data: Mapping[str, Any]) -> tuple[BatchKey, Curve]:
     fields = dict(data)
     measured = {int(rows): float(s) for rows, s in fields.pop("seconds").items()}
-    if not measured or not all(math.isfinite(s) and s > 0 for s in measured.values()):
-        raise ValueError("seconds must be positive")
-    return BatchKey(**fields), Curve(measured)
+    key = BatchKey(**fields)
+    numbers = [key.height, key.width, *measured, *measured.values()]
+    if not measured or not all(math.isfinite(number) and number > 0 for number in numbers):
+        raise ValueError("sizes, rows and seconds must be positive")
+    return key, Curve(measured, Counter(dict.fromkeys(measured, _ENOUGH)))

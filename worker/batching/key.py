@@ -38,8 +38,8 @@ class BatchKey:
 
     @property
     def priced(self) -> "BatchKey":
-        """What the time of a call depends on, besides its rows."""
-        return replace(self, bucket=0, interval=1)
+        """What the time of a call depends on, besides its rows. Strict ones are never compiled."""
+        return replace(self, interval=1)
 
     @property
     def area(self) -> int:

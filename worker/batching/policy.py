@@ -55,10 +55,10 @@ def next_batch(candidates: Sequence[C], *, costs: Costs) -> Batch[C] | None:
     calls = {key: costs.seconds(key, LONE_ROWS) for key in {one.key for one in candidates}}
     first = min(candidates, key=lambda one: one.since + calls[one.key])
     key = first.key
-    queue = sorted(candidates, key=lambda one: one.since)
-    fitting = [one for one in queue if one.key == key and one is not first]
+    by_wait = sorted(candidates, key=lambda one: one.since)
+    fitting = [one for one in by_wait if one.key == key and one is not first]
     if key.is_strict:
-        fitting += [one for one in queue if one.key == key.loose]
+        fitting += [one for one in by_wait if one.key == key.loose]
     limit = costs.cap(key)
     members, taken = [first], first.rows
     for one in fitting:
@@ -98,12 +98,13 @@ def next_to_join(
 def room(waiting: Sequence[Candidate], stepping: Sequence[Candidate], *, costs: Costs) -> int:
     """How many more images to ask for, not knowing their size.
 
-    As many as would find a row if they were of a size at hand; and always one that waits at the
-    door, so that a row that comes free is taken at once, and another size gets its turn.
+    As many as would find a row if they were of a size at hand, less those that wait already; and
+    always one that waits at the door, so that a row that comes free is taken at once, and another
+    size gets its turn. Never more: what is held here nobody else can draw.
     """
-    taken = _rows([*waiting, *stepping])
-    free = [(costs.cap(key) - rows) // 2 for key, rows in taken.items()]
-    return max([*free, 1 - len(waiting), 0] if taken else [costs.max_rows // 2])
+    free = [(costs.cap(key) - rows) // 2 for key, rows in _rows(stepping).items()]
+    most = max(free) if free else costs.max_rows // 2
+    return max(0, max(1, most) - len(waiting))
 
 
 def _rows(members: Sequence[Candidate]) -> Counter[BatchKey]:

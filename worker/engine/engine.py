@@ -3,20 +3,20 @@
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Generic
+from dataclasses import replace
+from typing import Final, Generic
 
 import structlog
 
 from latentry.errors import JobFailed, LatentryError, OutOfMemory
-from worker.batching import LONE_ROWS, Batch, BatchKey, Costs, next_batch, next_to_join, room
-from worker.engine.backend import Backend, Pictures, Plan, T
+from worker.batching import LONE_ROWS, Batch, Costs, next_batch
+from worker.engine.backend import Backend, Pictures, T
+from worker.engine.entrance import Entrance
 from worker.engine.messages import (
     Canceled,
     Done,
     Event,
     Failed,
-    Joined,
     Order,
     Pace,
     Saved,
@@ -26,30 +26,7 @@ from worker.engine.previews import Previews
 
 log = structlog.get_logger()
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Arrived:
-    """An order whose model may not be ready."""
-
-    order: Order
-    since: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
-    """An order that could begin."""
-
-    order: Order
-    since: float
-    plan: Plan
-
-    @property
-    def key(self) -> BatchKey:
-        return self.plan.key
-
-    @property
-    def rows(self) -> int:
-        return self.plan.rows
+_PROBE_EVERY: Final = 256  # calls: a probe costs half a percent at most
 
 
 class Engine(Generic[T]):
@@ -62,13 +39,13 @@ class Engine(Generic[T]):
         self.costs = costs or Costs()
         self.pace = Pace()
         self._backend = backend
-        self._arrived: list[_Arrived] = []
-        self._waiting: list[_Waiting] = []
+        self._entrance = Entrance(backend, self.costs)
         self._stepping: list[T] = []
         self._finished: list[T] = []
         self._leaving: deque[tuple[list[T], Pictures]] = deque()
         self._previews = Previews(backend)
         self._untold: list[Event] = []
+        self._calls = 0
 
     @property
     def rows(self) -> int:
@@ -79,33 +56,26 @@ class Engine(Generic[T]):
     def room(self) -> int:
         """How many more orders it could use; those that are about to leave do not count."""
         staying = [trajectory for trajectory in self._stepping if trajectory.calls_left > 1]
-        return room(self._waiting, staying, costs=self.costs) - len(self._arrived)
+        return self._entrance.room(staying)
 
     @property
     def idle(self) -> bool:
         """Whether a step would do nothing and tell nothing."""
-        return not (
-            self._arrived
-            or self._waiting
-            or self._stepping
-            or self._finished
-            or self._leaving
-            or self._untold
-        )
+        held = self._stepping or self._finished or self._leaving or self._untold
+        return self._entrance.is_empty and not held
 
     def submit(self, order: Order) -> None:
         """Take an order; it joins the loop at a step boundary, as the policy decides."""
-        self._arrived.append(_Arrived(order, self._backend.now()))
+        self._entrance.submit(order)
 
     def drop(self, job: str) -> None:
         """Take a job's images out; the next step tells that they are canceled."""
-        places: list[list[Any]] = [
-            self._arrived, self._waiting, self._stepping, self._finished
-        ]  # fmt: skip
-        for place in places:
+        gone = self._entrance.drop(job)
+        for place in (self._stepping, self._finished):
             for one in [one for one in place if one.order.job == job]:
                 place.remove(one)
-                self._untold.append(Canceled(job, one.order.index))
+                gone.append(one.order)
+        self._untold += [Canceled(job, order.index) for order in gone]
 
     def save(self, job: str) -> list[Saved]:
         """Where the job's images stand that were begun and are not drawn."""
@@ -121,13 +91,16 @@ class Engine(Generic[T]):
         events, self._untold = self._untold, []
         began = self._backend.now()
         self._backend.tend(idle=not (self._stepping or self._finished or self._leaving))
-        newcomers = self._join()
+        newcomers, told = self._entrance.join(self._stepping)
+        for one in newcomers:  # one saved when only its picture was missing goes there at once
+            (self._stepping if one.calls_left else self._finished).append(one)
+        events += told
         joined = self._backend.now()
         batch = next_batch(self._stepping, costs=self.costs)
-        events += newcomers
         # Before the call: one that finishes, or drops its guidance, takes fewer rows after it.
         used = sum(member.rows for member in batch.members) if batch else 0
         if batch is not None:
+            batch = self._stretched(batch)
             events += self._denoise(batch)
         self._learn()
         called = self._backend.now()
@@ -150,10 +123,11 @@ class Engine(Generic[T]):
             plan = self._backend.plan(order)
             rows = self.costs.unmeasured(plan.key)
             if rows is not None:
-                trajectory, _ = self._backend.begin(order, plan)
                 try:
+                    trajectory, _ = self._backend.begin(order, plan)
                     self._backend.advance([trajectory], rows)
-                except OutOfMemory:
+                except JobFailed as error:
+                    log.warning("engine.study_failed", rows=rows, why=error.message)
                     self.costs.forbid(plan.key, rows)
                 return True
         return False
@@ -162,46 +136,14 @@ class Engine(Generic[T]):
         for call in self._backend.calls():
             self.costs.observe(call.key, call.rows, call.seconds)
 
-    def _join(self) -> list[Event]:
-        events = self._plan()
-        now = self._backend.now()
-        while one := next_to_join(self._waiting, self._stepping, costs=self.costs, now=now):
-            self._waiting.remove(one)
-            try:
-                trajectory, warnings = self._backend.begin(one.order, one.plan)
-            except LatentryError as error:
-                events.append(_failed(one.order, error))
-                continue
-            trajectory.since = one.since
-            place = self._stepping if trajectory.calls_left else self._finished
-            place.append(trajectory)
-            order, step = one.order, trajectory.step
-            events.append(Joined(order.job, order.index, tuple(warnings), step))
-        return events
+    def _stretched(self, batch: Batch[T]) -> Batch[T]:
+        """Now and then with more rows than are needed, so that the costs of such a call are known.
 
-    def _plan(self) -> list[Event]:
-        """Those whose model is ready by now can wait for a row; those who lost it wait for it."""
-        events: list[Event] = []
-        for held in [held for held in self._waiting if not self._is_ready(held.key.model)]:
-            self._waiting.remove(held)
-            self._arrived.append(_Arrived(held.order, held.since))
-        for one in list(self._arrived):
-            try:
-                if not self._backend.ready(one.order.request.model):
-                    continue
-                plan = self._backend.plan(one.order)
-            except LatentryError as error:
-                events.append(_failed(one.order, error))
-            else:
-                self._waiting.append(_Waiting(one.order, one.since, plan))
-            self._arrived.remove(one)
-        return events
-
-    def _is_ready(self, model: str) -> bool:
-        try:
-            return self._backend.ready(model)
-        except LatentryError:
-            return False
+        One measured badly, beside a noisy neighbour, would otherwise be believed for ever.
+        """
+        self._calls += 1
+        rows = None if self._calls % _PROBE_EVERY else self.costs.probe(batch.key)
+        return replace(batch, rows=max(rows, batch.rows)) if rows else batch
 
     def _denoise(self, batch: Batch[T]) -> list[Event]:
         """Advance the batch. If that fails, run its members apart, so that only a culprit fails."""
