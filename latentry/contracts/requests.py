@@ -46,8 +46,12 @@ class PromptSyntax(StrEnum):
     PLAIN = "plain"
 
 
+def _meant(said: Any, aliases: Mapping[str, StrEnum]) -> Any:
+    return aliases.get(said, said) if isinstance(said, str) else said
+
+
 def _by_alias(aliases: Mapping[str, StrEnum]) -> BeforeValidator:
-    return BeforeValidator(lambda said: aliases.get(said, said) if isinstance(said, str) else said)
+    return BeforeValidator(lambda said: _meant(said, aliases))
 
 
 # A NUL would end the PNG text chunk that carries the prompt.
@@ -151,7 +155,7 @@ class GenerationRequest(Asked):
         if not isinstance(name, str) or name not in JOINED_ALIASES:
             return said
         sampler, spacing = JOINED_ALIASES[name]
-        if said.get("spacing") not in (None, spacing):
+        if _meant(said.get("spacing"), SPACING_ALIASES) not in (None, spacing):
             raise PydanticCustomError(
                 "contradiction", "The sampler's name says one spacing, and spacing another."
             )

@@ -37,9 +37,15 @@ def test_the_joined_names_that_everybody_uses_are_known() -> None:
     assert parse(sampler="UniPC", spacing="SGM Uniform").spacing is Spacing.SGM_UNIFORM
 
 
-def test_a_joined_name_that_contradicts_the_spacing_is_refused() -> None:
+def test_a_joined_name_may_say_again_what_the_spacing_says_under_any_of_its_names() -> None:
+    for same in ("karras", "Karras"):
+        assert parse(sampler="DPM++ 2M Karras", spacing=same).spacing is Spacing.KARRAS
+
+
+@pytest.mark.parametrize("other", ["beta", "Beta", "default", ["karras"]])
+def test_a_joined_name_that_contradicts_the_spacing_is_refused(other: object) -> None:
     with pytest.raises(ValidationError, match="says one spacing, and spacing another"):
-        parse(sampler="DPM++ 2M Karras", spacing="beta")
+        parse(sampler="DPM++ 2M Karras", spacing=other)
 
 
 @pytest.mark.parametrize(
