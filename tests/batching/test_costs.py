@@ -176,5 +176,5 @@ def test_curves_survive_as_json() -> None:
      {"model": "m", "other": 8, "seconds": {"2": 1}}],
 )  # fmt: skip
 def test_a_spoilt_curve_is_refused(curve: dict[str, object]) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"positive|not a list of curves|invalid literal"):
         Costs().from_json([curve])
