@@ -5,7 +5,18 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from latentry.contracts import Determinism, OutputFormat, PromptSyntax
-from latentry.contracts.requests import ClipSkip, Count, Guidance, Prompt, SamplerId, Seed, Steps
+from latentry.contracts.requests import (
+    CacheInterval,
+    ClipSkip,
+    Count,
+    Fraction,
+    Guidance,
+    Prompt,
+    Rescale,
+    Seed,
+    SpacingId,
+    Steps,
+)
 
 
 class ImagesRequest(BaseModel):
@@ -27,8 +38,12 @@ class ImagesRequest(BaseModel):
     clip_skip: ClipSkip | None = None
     num_inference_steps: Steps | None = None
     guidance_scale: Guidance | None = None
+    guidance_rescale: Rescale | None = None
+    guidance_stop: Fraction | None = None
+    cache_interval: CacheInterval | None = None
     seed: Seed | None = None
-    sampler: SamplerId | None = None
+    sampler: str | None = Field(None, description="As in our own orders; they check it.")
+    spacing: SpacingId | None = None
     determinism: Determinism | None = None
 
 

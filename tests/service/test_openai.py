@@ -51,6 +51,10 @@ def test_our_own_fields_pass_at_the_top_level(sdk: openai.OpenAI, worker: FakeWo
         "guidance_scale": 2,
         "negative_prompt": "blue",
         "sampler": "Euler",
+        "spacing": "SGM Uniform",
+        "guidance_rescale": 0.7,
+        "guidance_stop": 0.5,
+        "cache_interval": 2,
         "clip_skip": 1,
         "determinism": "strict",
         "unheard_of": {"nested": [1]},
@@ -77,8 +81,16 @@ def test_our_own_fields_pass_at_the_top_level(sdk: openai.OpenAI, worker: FakeWo
         "blue",
     )
     assert (request.output_format, request.metadata) == ("webp", {"user": "u1"})
-    assert request.clip_skip == 1
+    assert (request.spacing, request.clip_skip, request.cache_interval) == ("sgm_uniform", 1, 2)
+    assert (request.guidance_rescale, request.guidance_stop) == (0.7, 0.5)
     assert answer.size == "160x96"
+
+
+def test_a_name_for_sampler_and_spacing_at_once_means_both(sdk: openai.OpenAI, worker) -> None:
+    with worker:
+        sdk.images.generate(prompt="a", extra_body={"sampler": "Euler Karras"})
+    [record] = worker.ledger.run(commands.page("default", below=None, limit=1))
+    assert (record.request.sampler, record.request.spacing) == ("euler", "karras")
 
 
 async def test_the_asynchronous_client_works_as_well(url: str, worker: FakeWorker) -> None:
@@ -107,6 +119,9 @@ def test_the_models_are_listed_for_openais_client(sdk: openai.OpenAI, worker) ->
         ({"stream": True}, "stream"),
         ({"extra_body": {"seed": -1}}, "seed"),
         ({"extra_body": {"sampler": "lcm"}}, "sampler"),
+        ({"extra_body": {"sampler": "Euler Z"}}, "sampler"),
+        ({"extra_body": {"spacing": "wide"}}, "spacing"),
+        ({"extra_body": {"guidance_stop": 0}}, "guidance_stop"),
     ],
 )
 def test_what_cannot_be_is_refused_in_openais_envelope(sdk, worker, fields, param: str) -> None:
