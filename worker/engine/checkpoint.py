@@ -43,8 +43,8 @@ def save(trajectory: Trajectory, profile: str) -> bytes:
     state = here.state.cpu().numpy()
     tensors: Tensors = {f"state.{j}": row for j, row in enumerate(state) if j == 0 or row.any()}
     tensors["generator"] = here.generator.numpy()
-    if here.drawn is not None:  # its call has failed so far
-        tensors["drawn"] = here.drawn.cpu().numpy()
+    if here.drawn is not None:  # its call has not succeeded so far
+        tensors["drawn"] = here.drawn.numpy()
     facts = {
         "format": _FORMAT,
         "picture": _picture(trajectory),
@@ -101,7 +101,7 @@ def _take(trajectory: Trajectory, calls: int, tensors: Tensors) -> None:
     drawn = tensors.get("drawn")
     trajectory.generator.set_state(torch.from_numpy(tensors["generator"]))
     trajectory.state = state.to(blank.device)
-    trajectory.drawn = None if drawn is None else torch.from_numpy(drawn).to(blank.device)
+    trajectory.drawn = None if drawn is None else torch.from_numpy(drawn)
     trajectory.calls = calls
 
 

@@ -23,10 +23,11 @@ def denoise(
     s = torch.stack([member.state for member in members])
     t, scale, guidance = torch.stack([m.inputs[m.calls] for m in members]).unbind(1)
     x = s[:, 0] * _per_image(scale)
+    noise = _noise(members, stack.at.device)  # on its way before the UNet keeps the device busy
     m, features = _predict(stack, members, rows, packages, x=x, t=t, guidance=guidance)
     update = torch.stack([member.updates[member.calls] for member in members])
     forms = [*s.unbind(1), m]
-    if (noise := _noise(members, like=m)) is not None:
+    if noise is not None:
         forms.append(noise)
     # Products and sums of their own, each rounded as IEEE says: a matmul or a fused multiply-add
     # would choose its order by the batch's shape, and neighbours would change a row's last bits.
@@ -61,10 +62,11 @@ def _predict(
     padding = rows - len(owner)
     owner += owner[-1:] * padding
     told = [member.told for member in members]
-    of_row = torch.tensor(owner, device=x.device)
+    places = _sent(torch.tensor([*owner, *first, *last]), x.device)
+    of_row, firsts, lasts = torch.split(places, [rows, len(members), len(members)])
     inputs = (
-        x[of_row].to(stack.at.dtype, memory_format=stack.at.memory_format),
-        t[of_row],
+        x.index_select(0, of_row).to(stack.at.dtype, memory_format=stack.at.memory_format),
+        t.index_select(0, of_row),
         _joined([one.hidden for one in told], padding),
         {name: _joined([one.added[name] for one in told], padding) for name in told[0].added},
     )
@@ -83,7 +85,7 @@ def _predict(
         output = unet.call(stack, None if key.is_strict else packages, *inputs)
     output = output.float()
     # An image without guidance is its own unconditional row: u + g·0.
-    u, c = output[first], output[last]
+    u, c = output.index_select(0, firsts), output.index_select(0, lasts)
     guided = u + _per_image(guidance) * (c - u)
     for i, member in enumerate(members):
         if member.rescale:
@@ -105,11 +107,17 @@ def _joined(parts: list[torch.Tensor], padding: int) -> torch.Tensor:
     return torch.cat(parts + [parts[-1][-1:]] * padding)
 
 
-def _noise(members: Sequence[Trajectory], *, like: torch.Tensor) -> torch.Tensor | None:
+def _noise(members: Sequence[Trajectory], device: torch.device) -> torch.Tensor | None:
     drawn = [member.noise() for member in members]
     if all(noise is None for noise in drawn):
         return None
-    return torch.stack([torch.zeros_like(like[0]) if n is None else n for n in drawn])
+    none = torch.zeros(members[0].latent.shape)
+    return _sent(torch.stack([none if n is None else n for n in drawn]), device)
+
+
+def _sent(here: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The same on the device, without waiting: only a copy from pinned memory runs beside us."""
+    return (here.pin_memory() if device.type == "cuda" else here).to(device, non_blocking=True)
 
 
 def _per_image(value: torch.Tensor) -> torch.Tensor:

@@ -25,8 +25,8 @@ class Stack:
     """The parts of a Stable Diffusion model, on their device.
 
     `fingerprint`: which model this is, by its content. `taesd`: the tiny autoencoder of previews,
-    if it has one. `compiled`: the UNet's packages by latent height, width and tokens, as they get
-    ready.
+    if it has one. `compiled`: the UNet's calls at each latent height, width and tokens, which are
+    compiled in time.
     """
 
     card: ModelCard
@@ -75,9 +75,8 @@ class Stack:
         return self.unet.config.in_channels, height // factor, width // factor
 
     def noise(self, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
-        """Unit noise in fp32, drawn as diffusers' randn_tensor does for a lone picture.
+        """Unit noise in fp32 on the CPU, drawn as diffusers' randn_tensor does for a lone picture.
 
-        That is on the CPU, so that it does not depend on the device, and in the models' precision.
+        There it does not depend on the device. It is drawn in the models' precision.
         """
-        drawn = torch.randn(shape, generator=generator, dtype=self.at.dtype)
-        return drawn.to(self.at.device, torch.float32)
+        return torch.randn(shape, generator=generator, dtype=self.at.dtype).float()

@@ -14,7 +14,7 @@ from worker.engine.stack import Stack
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Anchor:
-    """What the calls from here on depend on. `drawn`: noise of a call that was tried in vain."""
+    """What the calls from here on depend on. `drawn`: noise for the next one, if it is drawn."""
 
     calls: int
     state: torch.Tensor
@@ -64,7 +64,7 @@ class Trajectory:
         generator = torch.Generator().manual_seed(order.seed)
         shape = stack.latent_shape(request.width, request.height)
         state = torch.zeros(STATE_ROWS, *shape, device=device)
-        state[0] = stack.noise(shape, generator) * table.initial_sigma
+        state[0] = stack.noise(shape, generator).to(device) * table.initial_sigma
         inputs = torch.tensor(table.inputs, dtype=torch.float32)
         guidance = torch.full((len(inputs), 1), request.guidance_scale)
         return cls(
@@ -90,13 +90,16 @@ class Trajectory:
     @property
     def told(self) -> Conditioning:
         """What its rows are told in the next call: both prompts, or the one when guidance ended."""
-        is_over = self.calls >= len(self.draws) * self.order.request.guidance_stop
-        return self.conditioning.unguided if is_over else self.conditioning
+        return self.conditioning.unguided if self._guidance_is_over else self.conditioning
+
+    @property
+    def _guidance_is_over(self) -> bool:
+        return self.calls >= len(self.draws) * self.order.request.guidance_stop
 
     @property
     def rows(self) -> int:
         """How many rows of a UNet call it takes."""
-        return self.told.rows
+        return 1 if self._guidance_is_over else self.conditioning.rows
 
     @property
     def rescale(self) -> float:
@@ -126,7 +129,10 @@ class Trajectory:
         return bool(interval) and done > self.step and done % interval == 0
 
     def noise(self) -> torch.Tensor | None:
-        """Fresh noise for the next call, if it needs any; the same until that call has happened."""
+        """Fresh noise for the next call, if it needs any; the same until that call has happened.
+
+        On the CPU: a call moves that of all its images at once.
+        """
         if self.drawn is None and self.draws[self.calls]:
             self.drawn = self.stack.noise(tuple(self.latent.shape), self.generator)
         return self.drawn
