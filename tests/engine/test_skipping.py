@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler, StableDiffusionPipeline
+from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 
 from tests.engine import tiny
 from worker.engine import Done, Engine, Order
+from worker.engine.deepcache import kept_features, shallow_call
 from worker.engine.diffusion import Diffusion
 
 
@@ -158,3 +159,18 @@ def test_a_saved_picture_goes_on_from_its_last_whole_call_bit_for_bit(
     (saved,) = first.save("job")
     second.submit(Order("job", 0, order.request, order.seed, saved.checkpoint))
     assert np.array_equal(drain(second)["job"], drain(whole)["job"])
+
+
+def test_a_shallow_call_on_fresh_features_is_the_whole_call() -> None:
+    torch.manual_seed(0)
+    config = tiny._unet(tiny.Family.SD1).config | {
+        "center_input_sample": True,
+        "time_embedding_act_fn": "silu",
+    }
+    unet = UNet2DConditionModel.from_config(config).eval()
+    inputs = torch.randn(2, 4, 8, 8), torch.tensor([3.0, 900.0]), torch.randn(2, 77, 32), {}
+    x, t, hidden, added = inputs
+    with torch.inference_mode():
+        with kept_features(unet) as kept:
+            whole = unet(x, t, hidden, added_cond_kwargs=added).sample
+        assert torch.equal(shallow_call(unet, *inputs, features=kept[0]), whole)

@@ -36,10 +36,14 @@ def shallow_call(
     features: torch.Tensor,
 ) -> torch.Tensor:
     """The outermost blocks alone, on kept features; as diffusers' UNet2DConditionModel.forward."""
+    if unet.config.center_input_sample:
+        x = 2 * x - 1.0
     temb = unet.time_embedding(unet.get_time_embed(sample=x, timestep=t))
     extra = unet.get_aug_embed(emb=temb, encoder_hidden_states=hidden, added_cond_kwargs=added)
     if extra is not None:
         temb = temb + extra
+    if unet.time_embed_act is not None:
+        temb = unet.time_embed_act(temb)
     begun = unet.conv_in(x)
     _, residuals = _block(unet.down_blocks[0], hidden, hidden_states=begun, temb=temb)
     last = unet.up_blocks[-1]
