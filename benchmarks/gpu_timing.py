@@ -152,15 +152,8 @@ def _package(bench: Bench) -> Callable[..., object]:
     stack = bench.stack
     side = stack.card.defaults.width
     _, height, width = stack.latent_shape(side, side)
-    shape = Shape(
-        config=dict(stack.unet.config),
-        height=height,
-        width=width,
-        tokens=TOKENS,
-        added=bench.added,
-        device=str(stack.at.device),
-        dtype=str(stack.at.dtype).removeprefix("torch."),
-        torch=torch.__version__,
+    shape = Shape.of(
+        stack.unet, stack.at, height=height, width=width, tokens=TOKENS, added=bench.added
     )
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode(False):
         out = Path(folder) / "unet.pt2"

@@ -151,7 +151,7 @@ def test_strict_goes_on_only_under_the_profile_it_began_with(
 ) -> None:
     strict, fast = tiny.order(determinism="strict"), tiny.order()
     saved = [backend.save(advance(backend, begin(backend, one), 2)) for one in (strict, fast)]
-    monkeypatch.setattr("worker.engine.profile._processor", lambda: "another processor")
+    monkeypatch.setattr("worker.engine.profile.processor", lambda: "another processor")
     assert is_ignored(backend, strict, saved[0])
     assert not is_ignored(backend, fast, saved[1])
 

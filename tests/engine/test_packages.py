@@ -1,21 +1,34 @@
 """Compiled UNets: taken up when they are ready, and never waited for."""
 
 import dataclasses
+import os
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from structlog.testing import capture_logs
 
+from latentry.errors import OutOfMemory
 from tests.engine import tiny
 from worker.engine import Done, Engine
+from worker.engine.compile import Shape
 from worker.engine.diffusion import Diffusion
 from worker.engine.packages import Packages
 
+FAILS = (sys.executable, "-c", "raise SystemExit(3)")
+WRITES = (sys.executable, "-c", "import sys; open(sys.argv[2], 'w').write('not a package')")
+
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+
+
+def hasty(folder: Path, compiler: Any = FAILS, **changed: Any) -> Packages:
+    """One that compiles at the first call, and looks at every call."""
+    return Packages(folder, compiler=compiler, **({"worth_calls": 1, "poll_s": 0.0} | changed))
 
 
 def use(backend: Diffusion, packages: Packages) -> None:
@@ -36,14 +49,20 @@ def draw(backend: Diffusion, **asked: object) -> np.ndarray:
 def compiled(packages: Packages) -> None:
     """Wait for the compiler, whatever comes of it."""
     if packages._compiler is not None:
-        packages._compiler[1].wait()
+        packages._compiler.wait()
 
 
 @pytest.fixture
 def failing(tmp_path: Path) -> Iterator[Packages]:
-    packages = Packages(tmp_path, compiler=[sys.executable, "-c", "raise SystemExit(3)"])
+    packages = hasty(tmp_path)
     yield packages
     packages.close()
+
+
+def shape_of(backend: Diffusion, **changed: Any) -> Shape:
+    stack = backend._stacks["epsilon"]
+    size = {"height": 8, "width": 8, "tokens": 77, "added": {}} | changed
+    return Shape.of(stack.unet, stack.at, **size)
 
 
 def test_a_compiler_that_fails_is_not_tried_again_and_pictures_are_drawn_all_the_same(
@@ -59,26 +78,157 @@ def test_a_compiler_that_fails_is_not_tried_again_and_pictures_are_drawn_all_the
     assert (told.count("compile.started"), told.count("compile.failed")) == (1, 1)
 
 
-def test_a_package_that_does_not_load_is_removed(
-    backend: Diffusion, failing: Packages, tmp_path: Path
+@pytest.mark.parametrize("what", ["no folder", "no compiler"])
+def test_a_compiler_that_cannot_be_started_is_told_of_once_and_pictures_are_drawn_all_the_same(
+    backend: Diffusion, tmp_path: Path, what: str
 ) -> None:
     eager = draw(backend)
-    use(backend, failing)
-    draw(backend)
-    (order,) = tmp_path.glob("*.json")
-    package = order.with_suffix(".pt2")
-    package.write_bytes(b"not a package")
-    use(backend, Packages(tmp_path, compiler=["false"]))
-    assert np.array_equal(draw(backend), eager)
-    assert not package.exists()
+    (tmp_path / "file").touch()
+    packages = {
+        "no folder": hasty(tmp_path / "file" / "compiled"),
+        "no compiler": hasty(tmp_path, ["no-such-program"]),
+    }[what]
+    use(backend, packages)
+    with capture_logs() as logs:
+        for _ in range(2):
+            assert np.array_equal(draw(backend), eager)
+        backend.self_test("epsilon")
+    assert [log["event"] for log in logs].count("compile.unusable") == 1
 
 
-def test_strict_calls_ask_for_no_package(
-    backend: Diffusion, failing: Packages, tmp_path: Path
-) -> None:
-    use(backend, failing)
-    draw(backend, determinism="strict")
+def test_a_package_that_does_not_load_is_removed(backend: Diffusion, tmp_path: Path) -> None:
+    eager = draw(backend)
+    packages = hasty(tmp_path, WRITES)
+    use(backend, packages)
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert np.array_equal(draw(backend), eager)
+            compiled(packages)
+    told = [log["event"] for log in logs]
+    assert [told.count(f"compile.{e}") for e in ("started", "done", "unusable")] == [1, 1, 1]
     assert list(tmp_path.iterdir()) == []
+
+
+class Loaded:
+    """A package as torch hands it out, which lacks a constant or whose calls fail."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names, self.calls = names, 0
+
+    def get_constant_fqns(self) -> list[str]:
+        return self.names
+
+    def load_constants(self, *_: Any, **__: Any) -> None:
+        """All are welcome."""
+
+    def __call__(self, *_: Any) -> None:
+        self.calls += 1
+        raise RuntimeError("run_func_(...) API call failed")
+
+
+@pytest.fixture
+def on_disk(backend: Diffusion, tmp_path: Path) -> Path:
+    package = tmp_path / f"{shape_of(backend).id}.pt2"
+    package.touch()
+    return package
+
+
+@pytest.mark.parametrize("names", [["of.no.weight"], []], ids=["weights", "call"])
+def test_a_package_without_our_weights_or_whose_call_fails_is_removed_and_that_call_is_eager(
+    backend: Diffusion, on_disk: Path, monkeypatch: pytest.MonkeyPatch, names: list[str]
+) -> None:
+    eager = draw(backend)
+    loaded = Loaded(names)
+    monkeypatch.setattr(torch._inductor, "aoti_load_package", lambda _: loaded)
+    use(backend, hasty(on_disk.parent))
+    with capture_logs() as logs:
+        for _ in range(2):
+            assert np.array_equal(draw(backend), eager)
+    assert [log["event"] for log in logs] == ["compile.unusable"]
+    assert loaded.calls == (0 if names else 1)
+    assert not on_disk.exists()
+
+
+def test_a_package_is_not_blamed_for_what_the_eager_call_cannot_do_either(
+    backend: Diffusion, on_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = Loaded([])
+    monkeypatch.setattr(torch._inductor, "aoti_load_package", lambda _: loaded)
+    use(backend, hasty(on_disk.parent))
+
+    def unet(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    unet_of = backend._stacks["epsilon"].unet
+    monkeypatch.setattr(unet_of, "forward", unet)
+    order = tiny.order()
+    member, _ = backend.begin(order, backend.plan(order))
+    with pytest.raises(OutOfMemory):
+        backend.advance([member], 2)
+    assert loaded.calls == 1
+    assert on_disk.exists()
+
+
+def test_a_size_is_compiled_when_it_was_called_often_enough_and_only_so_many_are(
+    backend: Diffusion, tmp_path: Path
+) -> None:
+    packages = hasty(tmp_path, worth_calls=12, most=2)
+    use(backend, packages)
+    told = []
+    for width in (64, 64, 72, 72, 80, 80):  # of 10 calls each
+        with capture_logs() as logs:
+            draw(backend, width=width, num_inference_steps=10)
+            compiled(packages)
+        told.append([log["width"] for log in logs if log["event"] == "compile.started"])
+    assert told == [[], [8], [], [9], [], []]
+
+
+def test_a_package_is_looked_for_once_in_a_while_only(
+    backend: Diffusion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+    packages = hasty(tmp_path, poll_s=3600.0)
+    monkeypatch.setattr(packages, "_look", lambda demand, _: looks.append(demand.calls))
+    use(backend, packages)
+    draw(backend)
+    draw(backend)
+    assert looks == [1]
+
+
+def test_two_workers_do_not_write_the_same_draft(
+    backend: Diffusion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = hasty(tmp_path)._draft(shape_of(backend))
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    assert hasty(tmp_path)._draft(shape_of(backend)) != ours
+
+
+def test_a_package_is_for_its_machine_its_libraries_and_its_architecture_alone(
+    backend: Diffusion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def renamed(**changed: Any) -> str:
+        unet = backend._stacks["epsilon"].unet
+        named = type("Unet", (), {"config": dict(unet.config) | changed})
+        stack = backend._stacks["epsilon"]
+        return Shape.of(named, stack.at, height=8, width=8, tokens=77, added={}).id
+
+    known = shape_of(backend).id
+    assert known == renamed(_name_or_path="elsewhere", _use_default_values=["dropout"])
+    others = {renamed(norm_eps=1e-6), shape_of(backend, width=16).id}
+    with monkeypatch.context() as patch:
+        patch.setattr("diffusers.__version__", "0")
+        others.add(shape_of(backend).id)
+    with monkeypatch.context() as patch:
+        patch.setattr("worker.engine.compile.processor", lambda: "another processor")
+        others.add(shape_of(backend).id)
+    assert len(others - {known}) == 4
+
+
+def test_strict_calls_ask_for_no_package(backend: Diffusion, failing: Packages) -> None:
+    use(backend, failing)
+    with capture_logs() as logs:
+        draw(backend, determinism="strict")
+    assert logs == []
 
 
 @pytest.mark.oracle  # the compiler takes half a minute
@@ -87,11 +237,11 @@ def test_a_compiled_call_draws_what_an_eager_one_does_and_serves_the_next_start(
     backend: Diffusion, tmp_path: Path
 ) -> None:
     eager = draw(backend).astype(int)
-    first = Packages(tmp_path)
+    first = Packages(tmp_path, worth_calls=1, poll_s=0.0)
     use(backend, first)
     draw(backend)
     compiled(first)
-    for packages in (first, Packages(tmp_path)):
+    for packages in (first, Packages(tmp_path)):  # which is there before it was worth it
         use(backend, packages)
         difference = np.abs(draw(backend).astype(int) - eager)
         assert difference.max() <= 4  # of a model whose random weights magnify the last bits

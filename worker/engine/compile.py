@@ -1,4 +1,4 @@
-"""`python -m worker.engine.compile SHAPE.json OUT.pt2`: a UNet compiled for one latent size.
+"""`python -m worker.engine.compile SHAPE OUT.pt2`: a UNet compiled for one latent size.
 
 Ahead of time and in a process of its own: in the worker's, tracing would hold the interpreter for
 half a minute of everybody's steps. Rows stay free, weights are left out: one package serves every
@@ -12,14 +12,16 @@ import threading
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import diffusers
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import nn
 
 from worker.engine.device import Device
 from worker.engine.fuse import fuse_projections
+from worker.engine.profile import accelerator, processor
 
 MOST_ROWS = 63  # torch asks to keep a dynamic dimension below 2^6 here
 
@@ -49,7 +51,7 @@ class Bare(nn.Module):
 class Shape:
     """All that a package depends on. `config` is the UNet's; sizes are the latent's.
 
-    `added`: the widths of SDXL's conditions.
+    `added`: the widths of SDXL's conditions. `machine`: a package is code for this processor.
     """
 
     config: dict[str, Any]
@@ -59,7 +61,32 @@ class Shape:
     added: dict[str, int]
     device: str
     dtype: str
+    machine: str
     torch: str
+    diffusers: str
+
+    @classmethod
+    def of(
+        cls, unet: Any, at: Device, *, height: int, width: int, tokens: int, added: dict[str, int]
+    ) -> Self:
+        """What is compiled for calls of this UNet at this size, here."""
+        machine = processor()
+        if at.device.type == "cuda":
+            machine += f" {accelerator(at.device)} {torch.cuda.get_device_capability(at.device)}"
+        return cls(
+            # Names that begin so tell where the config came from, in an order that is never twice
+            # the same.
+            config={name: v for name, v in unet.config.items() if not name.startswith("_")},
+            height=height,
+            width=width,
+            tokens=tokens,
+            added=added,
+            device=str(at.device),
+            dtype=str(at.dtype).removeprefix("torch."),
+            machine=machine,
+            torch=torch.__version__,
+            diffusers=diffusers.__version__,
+        )
 
     @property
     def id(self) -> str:
@@ -71,11 +98,12 @@ class Shape:
 def compile_unet(shape: Shape, out: Path) -> None:
     """Write the package. The weights are arbitrary: they are no part of it."""
     at = Device.choose(shape.device, shape.dtype)
-    with torch.device(at.device):
+    with torch.device("meta"):  # so that it takes no more memory than the one that is served
         unet = UNet2DConditionModel.from_config(shape.config)
     if at.device.type == "cuda":
         fuse_projections(unet)
-    unet = unet.to(at.dtype, memory_format=at.memory_format).eval().requires_grad_(False)
+    unet = unet.to(at.dtype, memory_format=at.memory_format).to_empty(device=at.device)
+    unet = unet.eval().requires_grad_(False)
     rows = torch.export.Dim("rows", min=1, max=MOST_ROWS)
     x = torch.zeros(4, unet.config.in_channels, shape.height, shape.width)
     inputs = (
@@ -101,11 +129,11 @@ def compile_unet(shape: Shape, out: Path) -> None:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()  # the worker never writes: this returns when it is gone
+    os.read(0, 1)  # the worker never writes: this returns when it is gone
     os._exit(1)
 
 
 if __name__ == "__main__":
     threading.Thread(target=_end_with_parent, daemon=True).start()
     wanted, target = sys.argv[1:]
-    compile_unet(Shape(**json.loads(Path(wanted).read_text())), Path(target))
+    compile_unet(Shape(**json.loads(wanted)), Path(target))

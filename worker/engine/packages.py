@@ -1,16 +1,18 @@
 """Compiled UNets: made beside the step loop, kept on disk, taken up when they are ready."""
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final
 
 import structlog
 import torch
-from torch import nn
 
 from worker.engine.compile import Bare, Shape
 
@@ -20,52 +22,102 @@ log = structlog.get_logger()
 _COMPILER: Final = ("nice", "-n", "19", sys.executable, "-m", "worker.engine.compile")
 
 
+@dataclass(slots=True)
+class Demand:
+    """How often a UNet was called at one size, and the compiled call once it is there."""
+
+    shape: Shape
+    calls: int = 0
+    ask_at_s: float = 0.0
+    compiled: Any = None
+
+
 class Packages:
     """One compiler at a time, in a process of its own.
 
-    Until a package is there its calls run eagerly. A package that does not come out is not tried
-    again before the next start.
+    A size is compiled after `worth_calls` calls, and at most `most` sizes before the next start:
+    requests choose the sizes. Until a package is there calls run eagerly. Whatever goes wrong with
+    one, it is not tried again before the next start.
     """
 
-    def __init__(self, folder: Path, *, compiler: Sequence[str] = _COMPILER) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        compiler: Sequence[str] = _COMPILER,
+        worth_calls: int = 200,
+        most: int = 16,
+        poll_s: float = 1.0,
+    ) -> None:
         self._folder = folder
         self._command = compiler
-        self._wanted: list[Shape] = []
+        self._worth_calls = worth_calls
+        self._left = most
+        self._poll_s = poll_s
+        self._wanted: list[Shape] = []  # the first of them is being compiled
         self._failed: set[str] = set()
-        self._compiler: tuple[Shape, subprocess.Popen[bytes]] | None = None
+        self._compiler: subprocess.Popen[bytes] | None = None
 
-    def find(self, shape: Shape, unet: nn.Module) -> Any | None:
-        """The compiled call with this UNet's weights, or None so far. Ask again at any time."""
-        package = self._folder / f"{shape.id}.pt2"
-        if package.exists() and shape.id not in self._failed:
-            return self._load(shape, package, unet)
-        if shape not in self._wanted and shape.id not in self._failed:
-            self._wanted.append(shape)
-        self._go_on()
-        return None
+    def find(self, demand: Demand, unet: Any) -> Any | None:
+        """The compiled call with this UNet's weights, or None so far. Asked before each call."""
+        demand.calls += 1
+        if demand.compiled is None and monotonic() >= demand.ask_at_s:
+            demand.ask_at_s = monotonic() + self._poll_s
+            with self._blaming(demand.shape):
+                demand.compiled = self._look(demand, unet)
+            self._go_on()
+        return demand.compiled
+
+    def give_up(self, shape: Shape, error: Exception) -> None:
+        """Neither use nor make such a package again before the next start."""
+        log.warning("compile.unusable", package=shape.id, why=repr(error))
+        self._failed.add(shape.id)
+        try:
+            self._package(shape).unlink(missing_ok=True)
+        except OSError as kept:
+            log.warning("compile.kept", package=shape.id, why=repr(kept))
 
     def close(self) -> None:
         """Stop compiling."""
         if self._compiler is not None:
-            self._compiler[1].kill()
-            self._compiler[1].communicate()
+            self._compiler.kill()
+            self._compiler.communicate()
+
+    @contextmanager
+    def _blaming(self, shape: Shape) -> Iterator[None]:
+        try:
+            yield
+        except torch.AcceleratorError:
+            raise
+        except Exception as error:  # a loader raises anything; the calls can do without it
+            self.give_up(shape, error)
+
+    def _look(self, demand: Demand, unet: Any) -> Any | None:
+        shape = demand.shape
+        if shape.id in self._failed:
+            return None
+        if self._package(shape).exists():
+            return _load(self._package(shape), unet)
+        if demand.calls >= self._worth_calls and self._left and shape not in self._wanted:
+            self._left -= 1
+            self._wanted.append(shape)
+        return None
 
     def _go_on(self) -> None:
-        if self._compiler is not None:
-            shape, process = self._compiler
-            if process.poll() is None:
-                return
-            self._compiler = None
-            self._wanted.remove(shape)
-            self._keep(shape, process)
-        if self._wanted:
-            self._compiler = (self._wanted[0], self._start(self._wanted[0]))
+        if self._compiler is not None and self._compiler.poll() is not None:
+            process, self._compiler = self._compiler, None
+            shape = self._wanted.pop(0)
+            with self._blaming(shape):
+                self._keep(shape, process)
+        while self._wanted and self._compiler is None:
+            with self._blaming(self._wanted[0]):
+                self._compiler = self._start(self._wanted[0])
+            if self._compiler is None:
+                self._wanted.pop(0)
 
     def _start(self, shape: Shape) -> "subprocess.Popen[bytes]":
         self._folder.mkdir(parents=True, exist_ok=True)
-        ordered = self._folder / f"{shape.id}.json"
-        ordered.write_text(json.dumps(asdict(shape)))
-        command = [*self._command, str(ordered), str(self._draft(shape))]
+        command = [*self._command, json.dumps(asdict(shape)), str(self._draft(shape))]
         log.info("compile.started", package=shape.id, height=shape.height, width=shape.width)
         return subprocess.Popen(  # noqa: S603 - our own words
             command,
@@ -78,27 +130,27 @@ class Packages:
         process.communicate()
         draft = self._draft(shape)
         if process.returncode == 0 and draft.exists():
-            draft.replace(self._folder / f"{shape.id}.pt2")
+            draft.replace(self._package(shape))
             log.info("compile.done", package=shape.id)
         else:
+            draft.unlink(missing_ok=True)
             self._failed.add(shape.id)
             log.warning("compile.failed", package=shape.id, exit=process.returncode)
 
-    def _draft(self, shape: Shape) -> Path:
-        return self._folder / f"{shape.id}.draft.pt2"
+    def _package(self, shape: Shape) -> Path:
+        return self._folder / f"{shape.id}.pt2"
 
-    def _load(self, shape: Shape, package: Path, unet: nn.Module) -> Any | None:
-        try:
-            compiled = torch._inductor.aoti_load_package(str(package))
-        except (OSError, RuntimeError) as error:
-            log.warning("compile.unusable", package=shape.id, why=type(error).__name__)
-            self._failed.add(shape.id)
-            package.unlink(missing_ok=True)
-            return None
-        bare = Bare(unet)
-        tensors = dict(bare.named_parameters()) | dict(bare.named_buffers())
-        names = compiled.get_constant_fqns()
-        compiled.load_constants(
-            {name: tensors[name] for name in names}, check_full_update=True, user_managed=True
-        )
-        return compiled
+    def _draft(self, shape: Shape) -> Path:
+        """One's own: several workers may share the folder."""
+        return self._folder / f"{shape.id}.{os.getpid()}.draft.pt2"
+
+
+def _load(package: Path, unet: Any) -> Any:
+    compiled = torch._inductor.aoti_load_package(str(package))
+    bare = Bare(unet)
+    tensors = dict(bare.named_parameters()) | dict(bare.named_buffers())
+    names = compiled.get_constant_fqns()
+    compiled.load_constants(
+        {name: tensors[name] for name in names}, check_full_update=True, user_managed=True
+    )
+    return compiled

@@ -56,7 +56,7 @@ class Profile:
             dtype=str(at.dtype),
             memory_format=str(at.memory_format),
             threads=torch.get_num_threads() if on_cpu else 1,
-            device=_processor() if on_cpu else _accelerator(at.device),
+            device=processor() if on_cpu else accelerator(at.device),
             torch=torch.__version__,
             diffusers=diffusers.__version__,
             transformers=transformers.__version__,
@@ -80,7 +80,7 @@ def _libc() -> str:
 
 
 @cache
-def _processor() -> str:
+def processor() -> str:
     """Kernels are chosen by maker, model and vector instructions."""
     wanted = ("vendor_id", "cpu family", "model")
     told = Path("/proc/cpuinfo")
@@ -91,7 +91,8 @@ def _processor() -> str:
 
 
 @cache
-def _accelerator(device: torch.device) -> str:
+def accelerator(device: torch.device) -> str:
+    """A GPU and the libraries that drive it."""
     name = torch.cuda.get_device_name(device)
     cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
     return f"{name} CUDA {torch.version.cuda} cuDNN {cudnn}"
