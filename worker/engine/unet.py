@@ -31,9 +31,8 @@ def call(
     except torch.AcceleratorError:
         raise
     except Exception as error:  # whatever it is, a package calls it RuntimeError
-        output = _eager(
-            stack, x, t, hidden, added
-        )  # if this fails too, the package is not to blame
+        # If this fails too, for want of memory or by its input, the package is not to blame.
+        output = _eager(stack, x, t, hidden, added)
         demand.compiled = None
         packages.give_up(demand.shape, error)
     return output
