@@ -111,7 +111,7 @@ def _wire(settings: Settings, pulse: Pulse, compute: Executor) -> tuple[Drain, O
         storage=storage,
         metrics=metrics,
         pulse=pulse,
-        step_s=backend.longest_test_s,
+        test_s=lambda: backend.longest_test_s,
         checkpoint_s=settings.checkpoint_s,
     )
     return drain, outbox, kept

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ log = structlog.get_logger()
 
 IDLE_S = 1.0
 HUNG_S = 20.0  # a step this long is suspicious, unless it is usual here
+LOADING_S = 300.0  # a model is converted and proved between two steps
 PATIENCE = 10  # times the longest step so far
 CANCELED = Verdict(JobStatus.CANCELED)
 
@@ -46,7 +47,7 @@ class Drain:
         storage: Storage,
         metrics: Metrics,
         pulse: Pulse,
-        step_s: float,
+        test_s: Callable[[], float],
         checkpoint_s: float = 2.0,
     ) -> None:
         self._engine = engine
@@ -57,7 +58,8 @@ class Drain:
         self._publisher = Publisher(ledger, storage, metrics, on_end=self._ended.put)
         self._metrics = metrics
         self._pulse = pulse
-        self._longest_s = step_s
+        self._test_s = test_s  # the longest self-test so far: models come while we run
+        self._longest_s = 0.0
         self._checkpoint_s = checkpoint_s
         self._jobs: dict[str, HeldJob] = {}
         self._stop = threading.Event()
@@ -75,7 +77,7 @@ class Drain:
             if self._engine.idle:
                 self._rest()
                 continue
-            self._pulse.promise(max(HUNG_S, PATIENCE * self._longest_s))
+            self._promise()
             events = self._engine.step()
             pace = self._engine.pace
             self._longest_s = max(self._longest_s, pace.total_s)
@@ -87,10 +89,14 @@ class Drain:
 
     def _rest(self) -> None:
         """Learn what calls cost while there is nothing to do, else wait for something."""
-        self._pulse.promise(max(HUNG_S, PATIENCE * self._longest_s))
+        self._promise()
         if not self._engine.study():
             self._pulse.promise(0)
             self._feeder.wait(IDLE_S)
+
+    def _promise(self) -> None:
+        usual_s = PATIENCE * max(self._longest_s, self._test_s())
+        self._pulse.promise(max(LOADING_S if self._engine.is_loading else HUNG_S, usual_s))
 
     def _take_in(self) -> None:
         for job in _all_of(self._feeder.inbox):

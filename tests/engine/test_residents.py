@@ -100,6 +100,32 @@ def test_a_model_that_was_not_loaded_draws_what_it_always_draws(
     assert list(backend._stacks) == ["c"]
 
 
+def test_a_model_is_proved_only_in_a_step_that_says_so_and_counts_as_no_step(
+    serving: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watchdog waits longer for such a step, and must not learn from it how long steps take."""
+    engine, backend = serving(1)
+    residents = backend._residents
+    prove, proved = residents._prove, []
+    clock = backend.now
+    late = 0.0
+
+    def slowly(model: str) -> object:
+        nonlocal late
+        late += 1000
+        proved.append(engine_said)
+        return prove(model)
+
+    monkeypatch.setattr(residents, "_prove", slowly)
+    monkeypatch.setattr(backend, "now", lambda: clock() + late)
+    engine.submit(tiny.order("c", model="c"))
+    while not engine.idle:
+        engine_said = engine.is_loading
+        engine.step()
+        assert engine.pace.total_s < 1000
+    assert proved == [True]
+
+
 def test_the_one_that_nobody_asked_for_longest_makes_room(serving: Callable) -> None:
     engine, backend = serving(2)
     for model in ("b", "a"):

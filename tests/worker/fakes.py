@@ -13,6 +13,7 @@ class FakeEngine:
     """One row an image, one colour a seed. A prompt of `fail N` fails the N-th image."""
 
     pace = Pace(rows=2)
+    is_loading = False
 
     def __init__(self) -> None:
         self._held: deque[tuple[Order, int]] = deque()

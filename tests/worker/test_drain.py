@@ -13,12 +13,12 @@ from latentry.settings import Settings
 from latentry.storage import Storage, open_storage
 from tests.jobs.factory import card, image, request
 from tests.worker.fakes import FakeEngine
-from worker.drain import Drain
+from worker.drain import HUNG_S, LOADING_S, PATIENCE, Drain
 from worker.feeder import Feeder
 from worker.lines import Lines
 from worker.metrics import Metrics
 from worker.outbox import Outbox
-from worker.pulse import NoPulse
+from worker.pulse import NoPulse, Pulse
 
 _ids = iter(range(1_000_000))
 
@@ -34,6 +34,8 @@ class Worker:
         *,
         checkpoint_s: float = 60,
         checkpoint_bytes: int = 1000,
+        pulse: Pulse | None = None,
+        test_s: float = 0,
     ) -> None:
         self.engine = FakeEngine()
         self.metrics = Metrics()
@@ -52,8 +54,8 @@ class Worker:
             outbox=self.outbox,
             storage=storage,
             metrics=self.metrics,
-            pulse=NoPulse(),
-            step_s=0,
+            pulse=pulse or NoPulse(),
+            test_s=lambda: test_s,
             checkpoint_s=checkpoint_s,
         )
         self.thread = threading.Thread(target=self.drain.run, daemon=True)
@@ -272,3 +274,29 @@ def test_a_spent_budget_costs_checkpoints_and_nothing_else(
     assert {ended(ledger, ref).state for ref in refs} == {JobStatus.SUCCEEDED}
     worker.stop()
     assert ledger.client.exists(f"{ledger.root}:checkpoints") == 0
+
+
+class Promises:
+    """A pulse that remembers."""
+
+    def __init__(self) -> None:
+        self.kept: set[float] = set()
+
+    def promise(self, seconds: float) -> None:
+        self.kept.add(seconds)
+
+
+@pytest.mark.parametrize(
+    ("is_loading", "test_s", "promised"),
+    [(False, 0, HUNG_S), (True, 0, LOADING_S), (False, HUNG_S, PATIENCE * HUNG_S)],
+)
+def test_a_step_is_believed_for_long_while_a_model_is_loaded_or_where_steps_are_slow(
+    ledger: Ledger, storage: Storage, is_loading: bool, test_s: float, promised: float
+) -> None:
+    pulse = Promises()
+    worker = Worker(ledger, storage, pulse=pulse, test_s=test_s)
+    worker.engine.is_loading = is_loading
+    worker.start()
+    assert ended(ledger, submit(ledger)).state is JobStatus.SUCCEEDED
+    worker.stop()
+    assert pulse.kept - {0} == {promised}

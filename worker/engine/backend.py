@@ -91,6 +91,10 @@ class Backend(Protocol[T]):
     def ready(self, model: str) -> bool:
         """Whether the model is resident; if not, see to it. Raises UnknownModel or JobFailed."""
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether the next `tend` may convert or prove a model."""
+
     def tend(self, *, idle: bool) -> None:
         """Go on with models being loaded. An idle loop has nothing else to do, and waits a bit."""
 

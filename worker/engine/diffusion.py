@@ -121,6 +121,11 @@ class Diffusion:
         """Whether the model is resident. Raises UnknownModel or ModelNotLoaded."""
         return self._residents.ready(model)
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether the next `tend` may convert or prove a model."""
+        return self._residents.is_loading
+
     def tend(self, *, idle: bool) -> None:
         """Go on with what is being loaded; if nothing can be drawn, wait a little for it."""
         self._residents.tend(idle=idle)

@@ -64,6 +64,11 @@ class Engine(Generic[T]):
         held = self._stepping or self._finished or self._leaving or self._untold
         return self._entrance.is_empty and not held
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether the next step may have to convert or prove a model, however long that takes."""
+        return self._backend.is_loading
+
     def submit(self, order: Order) -> None:
         """Take an order; it joins the loop at a step boundary, as the policy decides."""
         self._entrance.submit(order)
@@ -89,8 +94,8 @@ class Engine(Generic[T]):
     def step(self) -> list[Event]:
         """Newcomers join; one UNet call; some latents are decoded, or shown; pictures leave."""
         events, self._untold = self._untold, []
-        began = self._backend.now()
         self._backend.tend(idle=not (self._stepping or self._finished or self._leaving))
+        began = self._backend.now()  # a load is no step, and says nothing of how long one takes
         newcomers, told = self._entrance.join(self._stepping)
         for one in newcomers:  # one saved when only its picture was missing goes there at once
             (self._stepping if one.calls_left else self._finished).append(one)

@@ -128,6 +128,11 @@ class Residents:
         if model in self._models:
             self._models[model].users.add(user)
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether the next `tend` may convert or prove a model, for however long that takes."""
+        return self._loading is not None
+
     def tend(self, *, idle: bool) -> None:
         """Go on with what is being loaded; call it at each step boundary.
 
@@ -135,7 +140,7 @@ class Residents:
         """
         if self._loading is None:
             self._begin()
-        if self._loading is not None and self._loading[1].wait(_WAIT_S if idle else 0.0):
+        elif self._loading[1].wait(_WAIT_S if idle else 0.0):
             self._go_on(*self._loading, idle=idle)
         self._tended_at = self._now()
 

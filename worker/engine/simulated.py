@@ -129,6 +129,11 @@ class Simulated:
             raise UnknownModel(f"This engine holds no model {model}.")
         return True
 
+    @property
+    def is_loading(self) -> bool:
+        """Never."""
+        return False
+
     def tend(self, *, idle: bool) -> None:
         """All models are always there."""
 
