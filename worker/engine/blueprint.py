@@ -87,14 +87,17 @@ class Blueprint:
 def settle(module: nn.Module, at: Device) -> Iterator[None]:
     """Move a network to its device, precision and memory format, one tensor at each `next`.
 
-    Converting is computing: on a CPU it belongs to the compute thread.
+    Whole numbers, as CLIP's positions, stay whole. Converting is computing: on a CPU it belongs to
+    the compute thread.
     """
-    for parameter in module.parameters():
+    for tensor in (*module.parameters(), *module.buffers()):
         # The device first: converting on the way there would compute on the CPU.
-        moved = parameter.data.to(at.device).to(at.dtype)
+        moved = tensor.data.to(at.device)
+        if moved.is_floating_point():
+            moved = moved.to(at.dtype)
         if moved.ndim == 4:
             moved = moved.contiguous(memory_format=at.memory_format)
-        parameter.data = moved
+        tensor.data = moved
         yield
 
 

@@ -28,9 +28,18 @@ class Device:
         where = torch.device(
             ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         )
-        if where.type == "cuda" and not torch.cuda.is_available():
-            raise ConfigurationError(f"There is no usable CUDA device, but {device} is asked for.")
         on_cuda = where.type == "cuda"
+        if on_cuda:
+            if not torch.cuda.is_available():
+                raise ConfigurationError(
+                    f"There is no usable CUDA device, but {device} is asked for."
+                )
+            # With its number: it is made the current one, on which events are recorded.
+            where = torch.device("cuda", where.index or 0)
+            if where.index >= (count := torch.cuda.device_count()):
+                raise ConfigurationError(
+                    f"{device} is asked for, but there are only {count} CUDA devices, from cuda:0."
+                )
         return cls(
             device=where,
             dtype=_DTYPES["float16" if on_cuda else "float32"]
