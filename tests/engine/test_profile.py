@@ -77,6 +77,8 @@ def option(part: str, name: str, value: object) -> Callable[[Path], None]:
         option("unet", "norm_eps", 1e-4),
         option("vae", "scaling_factor", 0.2),
         option("text_encoder", "hidden_act", "gelu"),
+        option("tokenizer", "pad_token", "!"),
+        option("tokenizer", "model_max_length", 70),
         option("scheduler", "beta_end", 0.013),
         option("scheduler", "prediction_type", "v_prediction"),
     ],

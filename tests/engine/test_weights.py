@@ -61,7 +61,7 @@ def test_shards_are_as_good_as_a_whole(folder: Path) -> None:
         save_file({name: weights[name] for name in part}, file)
     assert equal(read(draft_folder("shards", folder, half=False), "unet"), expected)
     file.unlink()
-    with pytest.raises(ConfigurationError, match="lack"):
+    with pytest.raises(ConfigurationError, match="1 of its 2 shards"):
         read(draft_folder("shards", folder, half=False), "unet")
 
 
@@ -95,14 +95,17 @@ def test_bits_arrive_as_they_are_stored(tmp_path: Path, dtype: torch.dtype) -> N
     assert torch.equal(stored.reshaped(24).read(), tensor.reshape(24))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    "dtype",
+    [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn],
+)
 def test_a_transposed_tensor_is_read_transposed(tmp_path: Path, dtype: torch.dtype) -> None:
     tensor = torch.randn(5, 3).to(dtype)
     save_file({"x": tensor}, tmp_path / "x.safetensors")
     from_file = stored_in(tmp_path / "x.safetensors")[0]["x"]
     turned = type(from_file)(from_file.file, from_file.entry, transposed=True)
     assert turned.shape == (3, 5)
-    assert torch.equal(turned.read(), tensor.T)
+    assert torch.equal(turned.read().double(), tensor.T.double())
     assert turned.read().is_contiguous()
 
 

@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from worker.engine.blueprint import Blueprint
+from worker.engine.weights import BITS
 
-# numpy knows no bfloat16; bits are bits.
-_BITS: Final = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 # No picture depends on what only shows how far it is.
 _NOT_DRAWN: Final = {"taesd"}
+_TOKENIZING: Final = ("added_tokens", "model", "normalizer", "pre_tokenizer")
 # Where a model was loaded from and by which release do not change what it draws.
 _HEARSAY: Final = ("_", "transformers_version")
 
@@ -32,8 +32,7 @@ def fingerprint(blueprint: Blueprint, networks: Mapping[str, nn.Module]) -> str:
         value = getattr(blueprint.schedule, field.name)
         found.update(value.tobytes() if isinstance(value, np.ndarray) else str(value).encode())
     for tokenizer in blueprint.tokenizers.values():
-        words = json.loads(tokenizer().backend_tokenizer.to_str())["model"]
-        found.update(json.dumps(words).encode())
+        found.update(_words(tokenizer()).encode())
     for part, network in sorted(networks.items()):
         if part in _NOT_DRAWN:
             continue
@@ -49,8 +48,20 @@ def fingerprint(blueprint: Blueprint, networks: Mapping[str, nn.Module]) -> str:
 
 def _digest(weight: torch.Tensor) -> str:
     # No arithmetic of torch here: each thread that computes would start a pool of OpenMP threads.
-    bits = weight.detach().cpu().view(_BITS[weight.element_size()]).numpy()
+    bits = weight.detach().cpu().view(BITS[weight.element_size()]).numpy()
     return hashlib.sha256(np.ascontiguousarray(bits).data).hexdigest()
+
+
+def _words(tokenizer: Any) -> str:
+    """All that decides which numbers a prompt becomes; truncation and padding are asked for."""
+    told = json.loads(tokenizer.backend_tokenizer.to_str())
+    special = (
+        tokenizer.bos_token_id,
+        tokenizer.eos_token_id,
+        tokenizer.pad_token_id,
+        tokenizer.model_max_length,
+    )
+    return json.dumps([*(told[part] for part in _TOKENIZING), *special])
 
 
 def _text(config: Any) -> str:

@@ -106,8 +106,11 @@ def _previewer(path: Path, config: Mapping[str, Any]) -> str:
 
 
 def _tokenizer(path: Path) -> Callable[[], Any]:
-    if not (path / "tokenizer.json").exists() and not (path / "vocab.json").exists():
-        raise ConfigurationError(f"{path} has neither tokenizer.json nor vocab.json.")
+    has_words = all((path / name).exists() for name in ("vocab.json", "merges.txt"))
+    if not has_words and not (path / "tokenizer.json").exists():
+        raise ConfigurationError(
+            f"{path} has neither tokenizer.json nor vocab.json and merges.txt."
+        )
     return partial(CLIPTokenizer.from_pretrained, path, local_files_only=True)
 
 

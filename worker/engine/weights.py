@@ -21,6 +21,8 @@ _DTYPES: Final = {
     "F8_E4M3": torch.float8_e4m3fn,
     "F8_E5M2": torch.float8_e5m2,
 }
+# numpy knows neither bfloat16 nor eight bits; bits are bits.
+BITS: Final = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,9 @@ def weights_in(folder: Path, stem: str, *, half: bool) -> dict[str, Stored]:
     names = choose([path.name for path in folder.glob("*")], stem, half=half)
     if not names:
         raise ConfigurationError(_missing(folder))
+    shards = re.search(r"-of-(\d+)", names[0])
+    if shards and len(names) != int(shards[1]):
+        raise ConfigurationError(f"{folder} has {len(names)} of its {int(shards[1])} shards.")
     found: dict[str, Stored] = {}
     for name in names:
         found |= stored_in(folder / name)[0]
@@ -138,5 +143,5 @@ def _fill(buffer: memoryview, file: Path, begin: int) -> None:
 
 def _transposed(tensor: torch.Tensor) -> torch.Tensor:
     """In numpy, which copies in this thread alone."""
-    bits = tensor.view({2: torch.int16, 4: torch.int32}[tensor.element_size()]).numpy()
+    bits = tensor.view(BITS[tensor.element_size()]).numpy()
     return torch.from_numpy(np.ascontiguousarray(bits.T)).view(tensor.dtype)
