@@ -14,15 +14,15 @@ from celery.exceptions import SecurityWarning
 
 from latentry.contracts import ModelCard
 from latentry.doorbell import TASK, broker_config, queue
-from latentry.errors import LatentryError
+from latentry.errors import LatentryError, Unavailable
 from latentry.jobs import Ledger
 from latentry.settings import Settings
-from latentry.sources import HubPin
+from latentry.sources import HubPin, Source
 from latentry.storage import open_storage
 from worker import tasks
 from worker.batching import Costs
 from worker.costs import CostFile
-from worker.drain import Drain
+from worker.drain import LOADING_S, Drain
 from worker.engine import Engine
 from worker.engine.device import Device
 from worker.engine.diffusion import Diffusion
@@ -36,6 +36,7 @@ from worker.watchdog import EXIT_UNUSABLE
 
 log = structlog.get_logger()
 
+EXIT_NOT_READY = 75  # EX_TEMPFAIL: its parent tries again
 FETCH_S = 3600.0  # a model from a hub, over a slow line
 
 
@@ -80,14 +81,15 @@ def run(settings: Settings, pulse: Pulse) -> None:
 def _wire(settings: Settings, pulse: Pulse, compute: Executor) -> tuple[Drain, Outbox, CostFile]:
     metrics = Metrics()
     try:
-        if any(isinstance(source, HubPin) for source in settings.model_sources.values()):
-            pulse.promise(FETCH_S)
-        backend, cards = compute.submit(_load, settings).result()
+        backend, cards = compute.submit(_load, settings, pulse).result()
         costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)
         kept = CostFile(costs, settings.data_dir / "costs", backend.identity)
         kept.recall()
         storage = open_storage(settings)
         metrics.serve(settings.metrics_host, settings.worker_metrics_port)
+    except Unavailable as error:
+        log.error("worker.not_ready", code=error.code, why=error.message)
+        raise SystemExit(EXIT_NOT_READY) from error
     except LatentryError as error:
         log.error("worker.unusable", code=error.code, why=error.message)
         raise SystemExit(EXIT_UNUSABLE) from error
@@ -117,8 +119,12 @@ def _wire(settings: Settings, pulse: Pulse, compute: Executor) -> tuple[Drain, O
     return drain, outbox, kept
 
 
-def _load(settings: Settings) -> tuple[Diffusion, list[ModelCard]]:
+def _load(settings: Settings, pulse: Pulse) -> tuple[Diffusion, list[ModelCard]]:
     """The backend, with every model that fits loaded and proved, and what it serves."""
+
+    def promise(source: Source) -> None:
+        pulse.promise(FETCH_S if isinstance(source, HubPin) else LOADING_S)
+
     is_cuda = Device.choose(settings.device, settings.dtype).device.type == "cuda"
     compiles = settings.compile == "on" or (settings.compile == "auto" and is_cuda)
     backend = Diffusion(
@@ -128,4 +134,4 @@ def _load(settings: Settings) -> tuple[Diffusion, list[ModelCard]]:
         model_memory_bytes=settings.model_memory_bytes,
         packages=Packages(settings.data_dir / "compiled") if compiles else None,
     )
-    return backend, backend.open(settings.model_sources)
+    return backend, backend.open(settings.model_sources, before=promise)

@@ -1,5 +1,6 @@
 """Models come and go within their memory, and those that draw are not disturbed."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from latentry.errors import ConfigurationError, ModelNotLoaded, UnknownModel
+from latentry.sources import HubPin, Source
 from tests.engine import tiny
 from worker.engine import Done, Engine, Failed
 from worker.engine.diffusion import Diffusion
@@ -321,12 +324,95 @@ def test_a_model_larger_than_the_memory_is_refused(sources: dict[str, Path], siz
         backend.open(sources)
 
 
-def test_one_unusable_model_does_not_cost_the_others(sources: dict[str, Path]) -> None:
-    backend = Diffusion(device="cpu")
-    cards = backend.open({"gone": Path("nowhere"), "a": sources["a"]})
+def _edit(file: str, **changes: object) -> Callable[[Path], Path]:
+    def spoil(folder: Path) -> Path:
+        path = folder / file
+        told = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps(told | changes))
+        return folder
+
+    return spoil
+
+
+def _damage_words(folder: Path) -> Path:
+    (folder / "tokenizer" / "tokenizer.json").write_text("{")
+    return folder
+
+
+def _file(name: str) -> Callable[[Path], Path]:
+    def spoil(folder: Path) -> Path:
+        weights = {
+            f"model.diffusion_model.{name}": torch.zeros(4, 4),
+            "cond_stage_model.transformer.text_model.final_layer_norm.bias": torch.zeros(4),
+        }
+        save_file(weights, folder / "whole.safetensors")
+        return folder / "whole.safetensors"
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda folder: folder / "nowhere",
+        _damage_words,
+        _edit("unet/config.json", sample_size="large"),
+        _edit("vae/config.json", block_out_channels=None),
+        _edit("latentry.json", default_steps=0),
+        _file("input_blocks.1.weight"),
+        _file("input_blocks.0.0.op.weight"),
+        lambda _: HubPin("my--org/m", "0" * 40),
+    ],
+)
+def test_one_unusable_model_does_not_cost_the_others(
+    sources: dict[str, Path], tmp_path: Path, spoil: Callable[[Path], Source]
+) -> None:
+    bad = spoil(Path(shutil.copytree(sources["b"], tmp_path / "b")))
+    backend, told = Diffusion(device="cpu"), []
+    cards = backend.open({"bad": bad, "a": sources["a"]}, before=told.append)
     assert [card.id for card in cards] == ["a"]
+    assert told == [bad, sources["a"]]
     with pytest.raises(UnknownModel):
-        backend.ready("gone")
+        backend.ready("bad")
+    with pytest.raises(ConfigurationError):
+        backend.open({"bad": bad})
+
+
+def test_nobody_is_let_go_in_vain_and_who_fits_need_not_wait_for_who_does_not(
+    serving: Callable,
+) -> None:
+    engine, backend = serving(3)
+    residents, models = backend._residents, backend._residents._models
+    residents._leave("b")
+    residents._leave("c")
+    residents._budget = 2 * models["a"].size_bytes
+    models["b"].size_bytes *= 2
+    engine.submit(tiny.order("a", model="a", num_inference_steps=30))
+    engine.step()
+    for model in ("b", "c"):
+        engine.submit(tiny.order(model, model=model))
+    ended: list[str] = []
+    for _ in range(3):
+        ended += [event.job for event in engine.step() if isinstance(event, Done)]
+    assert residents._wanted == ["b"], "c is being read while a draws"
+    assert not ended
+    assert set(pictures(engine)) == {"a", "b", "c"}
+
+
+def test_the_free_stay_where_letting_them_go_is_not_enough(serving: Callable) -> None:
+    engine, backend = serving(0)
+    residents, models = backend._residents, backend._residents._models
+    residents._leave("c")
+    residents._budget = 2 * models["a"].size_bytes
+    models["c"].size_bytes *= 2
+    engine.submit(tiny.order("a", model="a", num_inference_steps=30))
+    engine.step()
+    engine.submit(tiny.order("c", model="c"))
+    ended: list[str] = []
+    while not engine.idle:
+        ended += [event.job for event in engine.step() if isinstance(event, Done)]
+        assert ended or set(backend._stacks) == {"a", "b"}
+    assert ended == ["a", "c"]
 
 
 def test_strict_calls_have_the_rows_that_the_models_notes_say(

@@ -27,7 +27,7 @@ class Notes(BaseModel):
     id: str | None = None  # what its makers call it; whoever loads it decides its id here
     native_width: int | None = None
     native_height: int | None = None
-    default_steps: int = 30
+    default_steps: int = Field(30, ge=1)
     default_guidance_scale: float | None = None
     default_sampler: Sampler | None = None
     default_spacing: Spacing | None = None

@@ -1,7 +1,7 @@
 """The engine's arithmetic in torch: resident Stable Diffusion models on one device."""
 
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 
@@ -9,7 +9,7 @@ import structlog
 import torch
 
 from latentry.contracts import Determinism, JobWarning, ModelCard, ResolvedRequest
-from latentry.errors import EngineError, JobFailed, LatentryError, OutOfMemory
+from latentry.errors import EngineError, JobFailed, LatentryError, OutOfMemory, Unavailable
 from latentry.limits import refuse_unsupported
 from latentry.sources import Source
 from worker.batching import BatchKey
@@ -17,6 +17,7 @@ from worker.engine import checkpoint
 from worker.engine.backend import Call, Pictures, Plan, Taken
 from worker.engine.denoise import denoise
 from worker.engine.device import Device
+from worker.engine.loading import as_unusable
 from worker.engine.messages import Order
 from worker.engine.packages import Packages
 from worker.engine.pictures import decode
@@ -46,6 +47,8 @@ class Diffusion:
         if threads:
             torch.set_num_threads(threads)
         self.at = Device.choose(device, dtype)
+        if self.at.device.type == "cuda":
+            torch.cuda.set_device(self.at.device)
         self.longest_test_s = 0.0
         self._residents = Residents(self.at, prove=self.self_test, budget_bytes=model_memory_bytes)
         self._stacks = self._residents.stacks
@@ -62,17 +65,25 @@ class Diffusion:
             f"{name} x{threads} {self.at.dtype} {self.at.memory_format} torch {torch.__version__}"
         )
 
-    def open(self, sources: Mapping[str, Source]) -> list[ModelCard]:
+    def open(
+        self, sources: Mapping[str, Source], *, before: Callable[[Source], None] | None = None
+    ) -> list[ModelCard]:
         """Serve these models. Those that fit are loaded now, the others when they are asked for.
 
-        One that cannot be used is left out. Raises the first LatentryError if none is left.
+        `before` is called with each. One that cannot be used is left out. Raises the first error
+        if none is left, and Unavailable where another try may succeed.
         """
         cards, failures = [], []
         for model, source in sources.items():
+            if before is not None:
+                before(source)
             try:
-                card = self._add(model, source)
-                if self._residents.fits(model):
-                    self._residents.load(model)
+                with as_unusable(model):
+                    card = self._add(model, source)
+                    if self._residents.fits(model):
+                        self._residents.load(model)
+            except Unavailable:
+                raise
             except LatentryError as error:
                 log.error("model.unusable", model=model, code=error.code, why=error.message)
                 self._residents.forget(model)

@@ -5,9 +5,15 @@ from typing import Final
 
 import structlog
 from huggingface_hub import HfApi, snapshot_download, try_to_load_from_cache
+from huggingface_hub.errors import (
+    HFValidationError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
-from latentry.errors import ConfigurationError
+from latentry.errors import ConfigurationError, Unavailable
 from latentry.sources import HubPin
 from worker.engine.blueprint import Blueprint
 from worker.engine.card import NOTES
@@ -24,15 +30,33 @@ _CONFIGS: Final = (
     *(
         f"{part}/{name}"
         for part in TOKENIZERS
-        for name in ("merges.txt", "tokenizer.json", "tokenizer_config.json", "vocab.json")
+        for name in (
+            "added_tokens.json",
+            "merges.txt",
+            "special_tokens_map.json",
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "vocab.json",
+        )
     ),
+)
+
+
+# What another try would only meet again.
+_FINAL: Final = (
+    HFValidationError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
 )
 
 
 def draft_pin(
     model: str, pin: HubPin, *, half: bool, endpoint: str | None = None, cache: Path | None = None
 ) -> Blueprint:
-    """Draft a model of the hub; what the cache lacks is fetched. Raises ConfigurationError.
+    """Draft a model of the hub; what the cache lacks is fetched.
+
+    Raises ConfigurationError, and Unavailable where another try may succeed.
 
     The cache, its place and the token for private repositories are huggingface_hub's own: HF_HOME,
     HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE.
@@ -60,7 +84,8 @@ def _fetch(pin: HubPin, half: bool, endpoint: str | None, cache: Path | None) ->
             endpoint=endpoint,
         )
     except Exception as error:  # every release of the client has its own for "no network"
-        raise ConfigurationError(
+        failure = ConfigurationError if isinstance(error, _FINAL) else Unavailable
+        raise failure(
             f"{pin} is not in the cache and cannot be fetched ({type(error).__name__}). "
             "Fetch it where there is a network, with the same HF_HOME, or point at a folder."
         ) from error

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,23 @@ from worker.engine.fingerprint import fingerprint
 from worker.engine.stack import Stack
 
 log = structlog.get_logger()
+
+
+@contextmanager
+def as_unusable(model: str) -> Iterator[None]:
+    """Whatever a model's files make a library raise as a ConfigurationError.
+
+    The device's own errors stay as they are: no file is to blame for them.
+    """
+    try:
+        yield
+    except (LatentryError, torch.OutOfMemoryError, torch.AcceleratorError):
+        raise
+    except Exception as error:
+        log.exception("model.not_readable", model=model)
+        raise ConfigurationError(
+            f"The files of {model} are not usable ({type(error).__name__}: {error})."
+        ) from error
 
 
 class Loading:
@@ -49,12 +67,10 @@ class Loading:
 
     def _read(self) -> None:
         try:
-            self.read()
+            with as_unusable(self._blueprint.card.id):
+                self.read()
         except (LatentryError, torch.OutOfMemoryError, torch.AcceleratorError) as error:
             self._failure = error
-        except Exception as error:
-            log.exception("model.read_failed", model=self._blueprint.card.id)
-            self._failure = ConfigurationError(f"reading it failed ({type(error).__name__}).")
 
     def read(self) -> None:
         """All files into memory, and on CUDA on to the device. Raises ConfigurationError."""

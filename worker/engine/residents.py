@@ -1,6 +1,6 @@
 """Which models are in memory, and how another gets there while those draw on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Final
@@ -18,7 +18,7 @@ from latentry.errors import (
 )
 from worker.engine.blueprint import Blueprint
 from worker.engine.device import Device
-from worker.engine.loading import Loading
+from worker.engine.loading import Loading, as_unusable
 from worker.engine.stack import Stack
 
 log = structlog.get_logger()
@@ -152,10 +152,14 @@ class Residents:
         if not self._wanted:
             self._yielding.clear()
             return
-        model = self._wanted[0]
-        if not self.fits(model) and not self._make_room(model):
+        first = self._wanted[0]
+        if not self.fits(first):
+            self._make_room(first)
+        # Nobody makes room for the others: the first would wait for ever.
+        model = next((one for one in self._wanted if self.fits(one)), None)
+        if model is None:
             return
-        self._wanted.pop(0)
+        self._wanted.remove(model)
         loading = Loading(self._models[model].blueprint, self._at)
         self._loading = (model, loading, loading.finish(), self._now())
         loading.start()
@@ -166,12 +170,13 @@ class Residents:
         """Once it is read: convert for a moment at a time, then prove it."""
         until = self._now() + max(_SLICE_S, _SHARE * (self._now() - self._tended_at))
         try:
-            loading.check()
-            for _ in slices:
-                if not idle and self._now() >= until:
-                    return
-            self._loading = None
-            self._enter(model, loading.stack(), began)
+            with as_unusable(model):
+                loading.check()
+                for _ in slices:
+                    if not idle and self._now() >= until:
+                        return
+                self._loading = None
+                self._enter(model, loading.stack(), began)
         except (torch.OutOfMemoryError, OutOfMemory):
             self._loading = None
             if self.stacks:
@@ -203,21 +208,30 @@ class Residents:
             torch.cuda.synchronize(self._at.device)
             torch.cuda.empty_cache()
 
-    def _make_room(self, wanted: str) -> bool:
-        """Let go of whom nobody needs; those whose turn is over take no new orders."""
+    def _make_room(self, wanted: str) -> None:
+        """Let go of whom nobody needs, if that is enough; else a turn may be over.
+
+        Those whose turn is over take no new orders.
+        """
         by_use = sorted(self.stacks, key=lambda model: self._models[model].asked_at)
-        for model in by_use:
-            if self._is_free(model):
-                self._leave(model)
-                log.info("model.evicted", model=model, wanted=wanted)
-                if self.fits(wanted):
-                    return True
-        by_turn = sorted(self.stacks, key=lambda model: self._models[model].since)
-        for model in by_turn[: 0 if self._yielding else 1]:
-            one = self._models[model]
+        free = [model for model in by_use if self._is_free(model)]
+        if self._would_fit(wanted, without=free):
+            for model in free:
+                if not self.fits(wanted):
+                    self._leave(model)
+                    log.info("model.evicted", model=model, wanted=wanted)
+            return
+        going = self._yielding.union(free)
+        if self._would_fit(wanted, without=going):
+            return
+        staying = [self._models[model] for model in self.stacks if model not in going]
+        for one in sorted(staying, key=lambda one: one.since)[:1]:
             if self._now() - one.since >= max(TURN_S, TURN * one.load_s):
-                self._yielding.add(model)
-        return False
+                self._yielding.add(one.blueprint.card.id)
+
+    def _would_fit(self, wanted: str, *, without: Collection[str]) -> bool:
+        freed = sum(self._models[model].size_bytes for model in without)
+        return self._used - freed + self._models[wanted].size_bytes <= self._budget
 
     def _is_free(self, model: str) -> bool:
         """Whether nothing is drawn with it, and no order waits for it or none may begin."""
