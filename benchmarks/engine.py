@@ -14,6 +14,7 @@ from latentry.settings import Settings
 from worker.app import _load  # so that it is what the service runs
 from worker.batching import Costs
 from worker.engine import Done, Engine, Event, Failed, Joined, Order, Step, unet
+from worker.pulse import NoPulse
 
 MODEL: Final = "shapes"
 
@@ -44,7 +45,7 @@ class Loop:
 
     def __init__(self) -> None:
         settings = Settings.from_env(os.environ | {"LATENTRY_MODELS": f"{MODEL}={SHAPES}"})
-        self._backend, _ = _load(settings)
+        self._backend, _ = _load(settings, NoPulse())
         costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)
         self._engine = Engine(self._backend, costs)
         while self._engine.study():  # a worker does so while it has nothing else to do

@@ -160,14 +160,15 @@ def test_a_name_that_no_hub_has_is_refused_for_good(repo: str, tmp_path: Path) -
         backend.open({"m": HubPin(repo, COMMIT)})
 
 
-def test_an_unreachable_hub_is_worth_another_try(
-    monkeypatch: pytest.MonkeyPatch, published: Path
+def test_a_hub_that_cannot_be_reached_is_tried_again_unless_there_is_something_else_to_draw(
+    published: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Left out for good, the model would be missed until somebody restarts the worker."""
-
     def fetch(*_: object, **__: object) -> None:
         raise ConnectionError
 
     monkeypatch.setattr("worker.engine.hub.HfApi.list_repo_files", fetch)
+    pinned = HubPin("owner/other", COMMIT)
     with pytest.raises(Unavailable):
-        Diffusion(device="cpu").open({"here": published, "there": HubPin("owner/other", COMMIT)})
+        Diffusion(device="cpu").open({"there": pinned})
+    cards = Diffusion(device="cpu").open({"there": pinned, "here": published})
+    assert [card.id for card in cards] == ["here"]

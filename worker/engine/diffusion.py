@@ -70,8 +70,8 @@ class Diffusion:
     ) -> list[ModelCard]:
         """Serve these models. Those that fit are loaded now, the others when they are asked for.
 
-        `before` is called with each. One that cannot be used is left out. Raises the first error
-        if none is left, and Unavailable where another try may succeed.
+        `before` is called with each. One that cannot be used is left out. If none is left, raises
+        an error; Unavailable if another try may mend one.
         """
         cards, failures = [], []
         for model, source in sources.items():
@@ -82,8 +82,6 @@ class Diffusion:
                     card = self._add(model, source)
                     if self._residents.fits(model):
                         self._residents.load(model)
-            except Unavailable:
-                raise
             except LatentryError as error:
                 log.error("model.unusable", model=model, code=error.code, why=error.message)
                 self._residents.forget(model)
@@ -91,7 +89,7 @@ class Diffusion:
             else:
                 cards.append(card)
         if not cards:
-            raise failures[0]
+            raise next((one for one in failures if isinstance(one, Unavailable)), failures[0])
         return cards
 
     @property
