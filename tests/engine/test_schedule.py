@@ -27,6 +27,7 @@ def card(notes: dict[str, Any] | None = None, **changes: Any) -> ModelCard:
         spacing=NoiseSchedule.from_config(config).spacing,
         scheduler=config,
         created=0,
+        previews=False,
     )
 
 
