@@ -2,10 +2,10 @@
 PYTHON_BIN := .venv/bin
 READY := $(PYTHON_BIN)/.ready
 
-.PHONY: help setup run demo test oracle check bench model clean
+.PHONY: help setup run demo test oracle check bench simulate model clean
 
 help: ## Say what can be made
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 8
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
 
 setup: $(READY) ## Make .venv with everything in it
 

@@ -104,7 +104,7 @@ def _wire(settings: Settings, pulse: Pulse, compute: Executor) -> tuple[Drain, O
         heartbeat_s=settings.heartbeat_s,
         checkpoint_bytes=settings.checkpoint_bytes,
     )
-    lines = Lines(outbox.models, lambda: backend.resident)
+    lines = Lines(outbox.models, lambda: backend.resident, lambda: backend.failed)
     drain = Drain(
         engine=Engine(backend, costs),
         ledger=ledger,
@@ -115,6 +115,7 @@ def _wire(settings: Settings, pulse: Pulse, compute: Executor) -> tuple[Drain, O
         pulse=pulse,
         test_s=lambda: backend.longest_test_s,
         checkpoint_s=settings.checkpoint_s,
+        on_studied=kept.keep,  # a worker may be killed
     )
     return drain, outbox, kept
 

@@ -3,13 +3,14 @@
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from time import monotonic
 from typing import Any, TypeVar
 
 import structlog
 
 from latentry.contracts import JobStatus
-from latentry.errors import LatentryError, LedgerUnavailable
+from latentry.errors import LatentryError, LedgerUnavailable, ModelNotLoaded
 from latentry.jobs import Ledger, commands
 from latentry.storage import Storage
 from worker.engine import Canceled, Done, Engine, Event, Failed, Joined, Preview, Step
@@ -25,6 +26,7 @@ log = structlog.get_logger()
 IDLE_S = 1.0
 HUNG_S = 20.0  # a step this long is suspicious, unless it is usual here
 LOADING_S = 300.0  # a model is converted and proved between two steps
+MOST_SAVED = 4  # images at one step: each of them waits for the device
 PATIENCE = 10  # times the longest step so far
 CANCELED = Verdict(JobStatus.CANCELED)
 
@@ -49,6 +51,7 @@ class Drain:
         pulse: Pulse,
         test_s: Callable[[], float],
         checkpoint_s: float = 2.0,
+        on_studied: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._ledger = ledger
@@ -61,6 +64,8 @@ class Drain:
         self._test_s = test_s  # the longest self-test so far: models come while we run
         self._longest_s = 0.0
         self._checkpoint_s = checkpoint_s
+        self._on_studied = on_studied
+        self._has_studied = False
         self._jobs: dict[str, HeldJob] = {}
         self._stop = threading.Event()
 
@@ -90,9 +95,14 @@ class Drain:
     def _rest(self) -> None:
         """Learn what calls cost while there is nothing to do, else wait for something."""
         self._promise()
-        if not self._engine.study():
-            self._pulse.promise(0)
-            self._feeder.wait(IDLE_S)
+        if self._engine.study():
+            self._has_studied = True
+            return
+        if self._has_studied:
+            self._has_studied = False
+            self._on_studied()
+        self._pulse.promise(0)
+        self._feeder.wait(IDLE_S)
 
     def _promise(self) -> None:
         usual_s = PATIENCE * max(self._longest_s, self._test_s())
@@ -115,6 +125,8 @@ class Drain:
         self._feeder.offer(self._engine.room - self._publisher.pending)
 
     def _begin(self, job: HeldJob) -> None:
+        if not self._outbox.holds(job):  # lost before it came here
+            return
         self._jobs[job.id] = job
         for order in job.orders:
             self._engine.submit(order)
@@ -144,6 +156,9 @@ class Drain:
         match event:
             case Done(index=index, pixels=pixels, profile=profile):
                 self._publisher.submit(job, index, pixels, profile)
+            case Failed(error=ModelNotLoaded()):  # another worker may have it
+                self._let_go(job)
+                self._release(job)
             case Failed(index=index, error=error):
                 self._fail(job, index, error)
             case Canceled(index=index):
@@ -165,30 +180,41 @@ class Drain:
         self._engine.drop(job.id)
 
     def _save(self) -> None:
-        """Save those whose loss would cost too much by now."""
-        due = monotonic() - self._checkpoint_s
-        for job in self._jobs.values():
-            if job.unsaved_since is not None and job.unsaved_since <= due:
-                self._outbox.save(job, self._engine.save(job.id))
-                job.unsaved_since = None
+        """Save a few of those whose loss would cost too much by now, the oldest first."""
+        if not self._outbox.keeps_checkpoints:
+            return
+        due, images = monotonic() - self._checkpoint_s, 0
+        unsaved = [(job.unsaved_since, job) for job in self._jobs.values() if job.unsaved_since]
+        for since, job in sorted(unsaved, key=itemgetter(0)):
+            if since > due or images >= MOST_SAVED:
+                break
+            saved = self._engine.save(job.id)
+            self._outbox.save(job, saved)
+            job.unsaved_since = None
+            images += len(saved)
 
     def _hand_back(self) -> None:
         """What is not drawn goes back to its place in line; what is, gets published."""
         self._pulse.promise(0)  # from here on the parent's own bound holds
         self._feeder.stop()
         unfinished = [job for job in self._jobs.values() if not job.is_drawn]
-        for job in unfinished:
-            self._outbox.save(job, self._engine.save(job.id))
-        self._outbox.flush()
+        if self._outbox.keeps_checkpoints:
+            for job in unfinished:
+                self._outbox.save(job, self._engine.save(job.id))
+            self._outbox.flush()
         for job in [*unfinished, *_all_of(self._feeder.inbox)]:
             self._outbox.let_go(job)
-            try:
-                self._ledger.run(commands.release(job.lease))
-            except LedgerUnavailable:
-                log.warning("ledger.unavailable", doing="release", job=job.lease.ref.id)
+            self._release(job)
         self._publisher.stop()
         self._outbox.stop()
         log.info("drain.ended", handed_back=len(unfinished))
+
+    def _release(self, job: HeldJob) -> None:
+        """Back to its place in line; if that is not heard, its lease runs out."""
+        try:
+            self._ledger.run(commands.release(job.lease))
+        except LedgerUnavailable:
+            log.warning("ledger.unavailable", doing="release", job=job.lease.ref.id)
 
 
 def _all_of(inbox: "queue.SimpleQueue[T]") -> Iterator[T]:

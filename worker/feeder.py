@@ -3,6 +3,7 @@
 import queue
 import threading
 import time
+from collections.abc import Sequence
 
 import structlog
 
@@ -90,6 +91,8 @@ class Feeder:
             if room <= 0 or self._ending.is_set():
                 continue
             lines = self._lines.choose(time.monotonic())
+            if not lines:  # no model of ours loads for now
+                continue
             claim = commands.claim(self._worker, lines, room=room, lease_s=self._lease_s)
             try:
                 leases = self._ledger.run(claim)
@@ -97,17 +100,21 @@ class Feeder:
                 log.warning("ledger.unavailable", doing="claim", why=str(error))
                 self._ending.wait(LOOK_S)
                 continue
-            for lease in leases:
-                log.info("job.claimed", job=lease.ref.id, fence=lease.fence)
-                job = HeldJob(lease)
-                self._outbox.hold(job)  # renewed from now on, however long a step takes
-                job.checkpoints = self._checkpoints(lease)
-                self.inbox.put(job)
+            self._take(leases)
             self._room -= len(leases)
             if leases:
                 self._arrived.set()
-            elif self._lines.were_empty(lines):
+            elif self._lines.were_empty():
                 self._look.set()
+
+    def _take(self, leases: Sequence[Lease]) -> None:
+        jobs = [HeldJob(lease) for lease in leases]
+        for job in jobs:
+            log.info("job.claimed", job=job.lease.ref.id, fence=job.lease.fence)
+            self._outbox.hold(job)  # renewed from now on, however slowly checkpoints come
+        for job in jobs:
+            job.checkpoints = self._checkpoints(job.lease)
+            self.inbox.put(job)
 
     def _checkpoints(self, lease: Lease) -> dict[int, bytes]:
         if lease.fence == 1:  # nobody had it before

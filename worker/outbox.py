@@ -52,7 +52,18 @@ class Outbox:
         self._lock = threading.Lock()
         self._keeping = threading.Lock()
         self._ending = threading.Event()
+        self._next_beat = 0.0
         self._thread = vital_thread("outbox", self._run)
+
+    @property
+    def keeps_checkpoints(self) -> bool:
+        """Whether there is a budget for them at all."""
+        return self._checkpoint_bytes > 0
+
+    def holds(self, job: HeldJob) -> bool:
+        """Whether its lease is renewed, as far as we know."""
+        with self._lock:
+            return job.id in self._held
 
     @property
     def models(self) -> list[str]:
@@ -111,6 +122,7 @@ class Outbox:
                 latest, self._saved = self._saved, {}
             for job, one in latest.values():
                 try:
+                    self._beat_if_due()  # many of them on a slow line take longer than a lease
                     self._keep(job, one)
                 except LeaseLost:  # the next renewal tells the loop
                     log.info("checkpoint.lease_lost", job=job.lease.ref.id)
@@ -126,18 +138,24 @@ class Outbox:
         if self._is_full and not was_full:
             log.warning("checkpoint.budget_spent", budget_bytes=self._checkpoint_bytes)
 
+    def say(self) -> None:
+        """Everything that is to be said by now."""
+        try:
+            self._say_progress()
+            self._show_previews()
+            self.flush()
+            self._beat_if_due()
+        except LedgerUnavailable as error:
+            log.warning("ledger.unavailable", doing="heartbeat", why=str(error))
+
     def _run(self) -> None:
-        next_beat = 0.0
         while not self._ending.wait(PROGRESS_S):
-            try:
-                self._say_progress()
-                self._show_previews()
-                self.flush()
-                if time.monotonic() >= next_beat:
-                    self._beat()
-                    next_beat = time.monotonic() + self._heartbeat_s
-            except LedgerUnavailable as error:
-                log.warning("ledger.unavailable", doing="heartbeat", why=str(error))
+            self.say()
+
+    def _beat_if_due(self) -> None:
+        if time.monotonic() >= self._next_beat:
+            self._beat()
+            self._next_beat = time.monotonic() + self._heartbeat_s
 
     def _say_progress(self) -> None:
         with self._lock:

@@ -5,7 +5,7 @@ from typing import Final
 from PIL import Image
 
 from latentry import __version__
-from latentry.contracts import ResolvedRequest, Sampler, Spacing
+from latentry.contracts import PromptSyntax, ResolvedRequest, Sampler, Spacing
 from latentry.contracts.samplers import SAMPLER_ALIASES, SPACING_ALIASES
 
 # What AUTOMATIC1111, and so every reader of its convention, calls the samplers.
@@ -15,6 +15,7 @@ _A1111: Final[dict[Sampler, str]] = {
 _SCHEDULE_TYPES: Final[dict[Spacing, str]] = {
     spacing: label for label, spacing in SPACING_ALIASES.items()
 }
+_USUAL: Final = PromptSyntax.WEIGHTED
 _EXIF_IFD: Final = 0x8769
 _USER_COMMENT: Final = 0x9286
 
@@ -28,11 +29,17 @@ def infotext(request: ResolvedRequest, seed: int, profile: str | None = None) ->
         "Steps": request.num_inference_steps,
         "Sampler": _A1111.get(request.sampler, request.sampler),
         "Schedule type": _SCHEDULE_TYPES.get(request.spacing),
-        "CFG scale": f"{request.guidance_scale:g}",
-        "CFG rescale": f"{rescale:g}" if (rescale := request.guidance_rescale) else None,
+        "CFG scale": _exact(request.guidance_scale),
+        "CFG rescale": _exact(rescale) if (rescale := request.guidance_rescale) else None,
+        "CFG stop": _exact(stop) if (stop := request.guidance_stop) < 1 else None,
+        "Cache interval": every if (every := request.cache_interval) > 1 else None,
         "Seed": seed,
         "Clip skip": request.clip_skip + 1 if request.clip_skip else None,
+        "Prompt syntax": None if (syntax := request.prompt_syntax) is _USUAL else syntax.value,
         "Size": f"{request.width}x{request.height}",
+        "Original size": _size(request.original_size),
+        "Crop left top": _size(request.crops_coords_top_left),
+        "Target size": _size(request.target_size),
         "Model": request.model,
         **({"Profile": profile} if profile else {}),
         "Version": f"latentry {__version__}",
@@ -40,6 +47,15 @@ def infotext(request: ResolvedRequest, seed: int, profile: str | None = None) ->
     negative = [f"Negative prompt: {request.negative_prompt}"] if request.negative_prompt else []
     line = ", ".join(f"{name}: {value}" for name, value in settings.items() if value is not None)
     return "\n".join([request.prompt, *negative, line])
+
+
+def _exact(number: float) -> str:
+    """The shortest text that reads as this very number, without a bare `.0`."""
+    return repr(number).removesuffix(".0")
+
+
+def _size(height_width: tuple[int, int] | None) -> str | None:
+    return "x".join(map(str, reversed(height_width))) if height_width else None
 
 
 def recipe(request: ResolvedRequest, seed: int) -> str:

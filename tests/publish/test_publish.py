@@ -58,6 +58,17 @@ def test_what_is_not_as_usual_is_said_too(pixels: Pixels, request_made: Resolved
     assert "Seed: 9, Clip skip: 2, Size: 96x64" in text
 
 
+def test_all_that_changes_the_pixels_is_said(pixels: Pixels, request_made: ResolvedRequest) -> None:
+    unusual = {"guidance_stop": 0.61234567, "cache_interval": 3, "prompt_syntax": "plain"}
+    unusual |= {"original_size": (512, 768), "crops_coords_top_left": (0, 64)}
+    unusual |= {"target_size": (1024, 1536)}
+    made = ResolvedRequest.model_validate(request_made.model_dump() | unusual)
+    text = _read(encode(pixels, made, seed=9)).info["parameters"]
+    assert "CFG scale: 7.5, CFG stop: 0.61234567, Cache interval: 3, Seed: 9" in text
+    assert "Prompt syntax: plain, Size: 96x64, Original size: 768x512" in text
+    assert "Crop left top: 64x0, Target size: 1536x1024, Model: shapes" in text
+
+
 def test_without_a_negative_prompt_there_is_no_such_line(
     pixels: Pixels, request_made: ResolvedRequest
 ) -> None:

@@ -5,7 +5,7 @@ from collections import deque
 import numpy as np
 
 from latentry.contracts import JobWarning
-from latentry.errors import EngineError
+from latentry.errors import EngineError, ModelNotLoaded
 from worker.engine import Canceled, Done, Event, Failed, Joined, Order, Pace, Preview, Saved, Step
 
 
@@ -19,6 +19,8 @@ class FakeEngine:
         self._held: deque[tuple[Order, int]] = deque()
         self._untold: list[Event] = []
         self.admitted: list[Order] = []
+        self.to_study = 0
+        self.saves: list[str] = []
 
     @property
     def room(self) -> int:
@@ -32,6 +34,10 @@ class FakeEngine:
         if order.request.prompt == "refuse":
             self._untold.append(Failed(order.job, order.index, EngineError("refused")))
             return
+        if order.request.prompt == "absent":
+            error = ModelNotLoaded("cut short")
+            self._untold.append(Failed(order.job, order.index, error))
+            return
         step = int(order.checkpoint or 0)
         self._held.append((order, step))
         self.admitted.append(order)
@@ -39,10 +45,12 @@ class FakeEngine:
         self._untold.append(Joined(order.job, order.index, (warning,), step))
 
     def save(self, job: str) -> list[Saved]:
+        self.saves.append(job)
         return [Saved(job, o.index, k, b"%d" % k) for o, k in self._held if o.job == job]
 
     def study(self) -> bool:
-        return False
+        self.to_study -= 1
+        return self.to_study >= 0
 
     def drop(self, job: str) -> None:
         self._untold += [Canceled(job, o.index) for o, _ in self._held if o.job == job]

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import pytest
 from pydantic import SecretStr
@@ -14,6 +14,7 @@ from latentry.storage import Storage, open_storage
 from tests.jobs.factory import card, image, request
 from tests.worker.fakes import FakeEngine
 from worker.drain import HUNG_S, LOADING_S, PATIENCE, Drain
+from worker.engine import Order
 from worker.feeder import Feeder
 from worker.lines import Lines
 from worker.metrics import Metrics
@@ -36,6 +37,8 @@ class Worker:
         checkpoint_bytes: int = 1000,
         pulse: Pulse | None = None,
         test_s: float = 0,
+        failed: Collection[str] = (),
+        on_studied: Callable[[], None] = lambda: None,
     ) -> None:
         self.engine = FakeEngine()
         self.metrics = Metrics()
@@ -47,16 +50,18 @@ class Worker:
             heartbeat_s=0.2,
             checkpoint_bytes=checkpoint_bytes,
         )
+        lines = Lines(["shapes"], tuple, lambda: failed)
         self.drain = Drain(
             engine=self.engine,
             ledger=ledger,
-            feeder=Feeder(ledger, name, Lines(["shapes"], tuple), self.outbox, lease_s=2),
+            feeder=Feeder(ledger, name, lines, self.outbox, lease_s=2),
             outbox=self.outbox,
             storage=storage,
             metrics=self.metrics,
             pulse=pulse or NoPulse(),
             test_s=lambda: test_s,
             checkpoint_s=checkpoint_s,
+            on_studied=on_studied,
         )
         self.thread = threading.Thread(target=self.drain.run, daemon=True)
 
@@ -268,12 +273,56 @@ def test_a_running_job_is_saved_again_and_again(ledger: Ledger, storage: Storage
 def test_a_spent_budget_costs_checkpoints_and_nothing_else(
     ledger: Ledger, storage: Storage
 ) -> None:
-    worker = Worker(ledger, storage, checkpoint_s=0, checkpoint_bytes=0)
+    worker = Worker(ledger, storage, checkpoint_s=0, checkpoint_bytes=1)
     worker.start()
     refs = [submit(ledger, num_inference_steps=50) for _ in range(3)]
     assert {ended(ledger, ref).state for ref in refs} == {JobStatus.SUCCEEDED}
     worker.stop()
     assert ledger.client.exists(f"{ledger.root}:checkpoints") == 0
+
+
+def test_without_a_budget_nothing_is_ever_saved(ledger: Ledger, storage: Storage) -> None:
+    worker = Worker(ledger, storage, checkpoint_s=0, checkpoint_bytes=0)
+    worker.start()
+    assert ended(ledger, submit(ledger, num_inference_steps=50)).state is JobStatus.SUCCEEDED
+    ref = submit(ledger, prompt="for ever")
+    when(ledger, ref, lambda record: record.progress is not None)
+    worker.stop()
+    assert worker.engine.saves == []
+
+
+def test_a_job_whose_model_did_not_load_goes_back_for_others(
+    ledger: Ledger, storage: Storage
+) -> None:
+    ref = submit(ledger, prompt="absent", n=2)
+    left_alone: set[str] = set()
+    worker = Worker(ledger, storage, failed=left_alone)
+    submit_to_engine = worker.engine.submit
+
+    def submitted(order: Order) -> None:
+        left_alone.add("shapes")
+        submit_to_engine(order)
+
+    worker.engine.submit = submitted  # type: ignore[method-assign]
+    worker.start()
+    record = when(ledger, ref, lambda one: one.fence > 0 and one.state is JobStatus.QUEUED)
+    worker.stop()
+    assert record.error is None
+    [lease] = ledger.run(commands.claim("w2", ["shapes"], room=1, lease_s=5))
+    assert (lease.ref, lease.fence) == (ref, 2), "claimed once, by the other"
+
+
+def test_what_calls_cost_is_kept_when_an_idle_study_has_ended(
+    ledger: Ledger, storage: Storage
+) -> None:
+    kept = threading.Semaphore(0)
+    worker = Worker(ledger, storage, on_studied=kept.release)
+    worker.engine.to_study = 3
+    worker.start()
+    assert kept.acquire(timeout=10)
+    assert worker.engine.to_study < 0
+    worker.stop()
+    assert not kept.acquire(blocking=False), "once"
 
 
 class Promises:

@@ -97,6 +97,11 @@ class Diffusion:
         """The models in memory. May be asked from any thread."""
         return tuple(self._stacks)
 
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The models that did not load and are left alone. May be asked from any thread."""
+        return self._residents.failed
+
     def load(self, model: str, source: Source) -> ModelCard:
         """Make a model resident, prove and serve it. Raises ConfigurationError or a JobFailed."""
         card = self._add(model, source)

@@ -117,11 +117,16 @@ class Residents:
         one.asked_at = self._now()
         if model in self.stacks:
             return model not in self._yielding
-        if one.failed_at is not None and self._now() - one.failed_at < RETRY_S:
+        if self._is_left_alone(one):
             raise ModelNotLoaded(one.why)
         if model not in self._wanted and not (self._loading and self._loading[0] == model):
             self._wanted.append(model)
         return False
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Those that did not load and are left alone for a while. May be asked from any thread."""
+        return tuple(model for model, one in self._models.items() if self._is_left_alone(one))
 
     def use(self, model: str, user: object) -> None:
         """As long as `user` is alive, the model stays."""
@@ -147,6 +152,9 @@ class Residents:
     @property
     def _used(self) -> int:
         return sum(self._models[model].size_bytes for model in self.stacks)
+
+    def _is_left_alone(self, one: _Model) -> bool:
+        return one.failed_at is not None and self._now() - one.failed_at < RETRY_S
 
     def _begin(self) -> None:
         if not self._wanted:
