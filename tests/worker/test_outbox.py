@@ -1,11 +1,7 @@
 """What the outbox says, and in which order."""
 
 import itertools
-from itertools import count
-from types import SimpleNamespace
 from typing import TypeVar
-
-import pytest
 
 import pytest
 
