@@ -31,11 +31,12 @@ async def measure(plan: Plan, peers: Sequence[str]) -> Result:
     """Start everyone, measure everything."""
     begin = time.monotonic()
     async with AsyncExitStack() as exits:
-        whole = await exits.enter_async_context(service())
         kinds = {"stock": "stock", "dynamic": "stock", "engine": "engine"}
         stock, dynamic, engine = await asyncio.gather(
             *(exits.enter_async_context(child(name, kind)) for name, kind in kinds.items())
         )
+        # Last, because its worker measures costs as soon as it is idle.
+        whole = await exits.enter_async_context(service())
         bench = Bench(stock, dynamic, engine, whole, plan)
         say("Everybody is ready.")
         unet_s = await bench.unet()
