@@ -18,7 +18,6 @@ _NOMINAL_S: Final = 0.05
 LONE_ROWS: Final = 2  # an image with guidance
 _SIZES: Final = (2, 4, 8, 12, 16, 24, 32, 48, 64)
 _ENOUGH: Final = 3  # measurements of one kind of call
-_SURE, _SELDOM = 10, 16  # so often measured, a kind of call is probed that much more seldom
 _MOST_CURVES: Final = 64
 
 
@@ -67,7 +66,6 @@ class Costs:
         self._prepared: set[tuple[BatchKey, int]] = set()
         self._memory: dict[BatchKey, int] = {}
         self._caps: dict[BatchKey, int] = {}
-        self._probes = 0
 
     def observe(self, key: BatchKey, rows: int, seconds: float) -> None:
         """Take in one call. The first of a shape counts not: it pays for its preparation."""
@@ -115,11 +113,7 @@ class Costs:
     def probe(self, key: BatchKey) -> int | None:
         """The next size of call above the best, to see whether it is still as bad as we think."""
         larger = [rows for rows in _SIZES if self.cap(key) < rows <= self._most(key)]
-        if key.is_strict or not larger:
-            return None
-        self._probes += 1
-        is_sure = self._curves.get(key.priced, Curve()).times[larger[0]] >= _SURE
-        return None if is_sure and self._probes % _SELDOM else larger[0]
+        return larger[0] if larger and not key.is_strict else None
 
     def _most(self, key: BatchKey) -> int:
         return min(self.max_rows, self._memory.get(key.priced, self.max_rows))
