@@ -19,7 +19,7 @@ from tests.engine import tiny
 from worker.engine import Done, Engine, Failed
 from worker.engine.diffusion import Diffusion
 from worker.engine.folder import draft_folder
-from worker.engine.residents import RETRY_S, TURN_S
+from worker.engine.servable import RETRY_S, TURN_S
 
 ALL = ["a", "b", "c"]
 

@@ -26,6 +26,20 @@ from worker.engine.profile import accelerator, processor
 MOST_ROWS = 63  # torch asks to keep a dynamic dimension below 2^6 here
 
 
+def eager(
+    unet: Any,
+    x: torch.Tensor,
+    t: torch.Tensor,
+    hidden: torch.Tensor,
+    added: dict[str, torch.Tensor],
+) -> torch.Tensor:
+    """[rows, C, h, w] from latents, timesteps [rows], embeddings and SDXL's conditions."""
+    output: torch.Tensor = unet(
+        x, t, encoder_hidden_states=hidden, added_cond_kwargs=added, return_dict=False
+    )[0]
+    return output
+
+
 class Bare(nn.Module):
     """A UNet with tensors in and a tensor out, as a package has it."""
 
@@ -40,11 +54,8 @@ class Bare(nn.Module):
         hidden: torch.Tensor,
         added: dict[str, torch.Tensor],
     ) -> torch.Tensor:
-        """[rows, C, h, w] from latents, timesteps [rows], embeddings and SDXL's conditions."""
-        output: torch.Tensor = self.unet(
-            x, t, encoder_hidden_states=hidden, added_cond_kwargs=added, return_dict=False
-        )[0]
-        return output
+        """One call."""
+        return eager(self.unet, x, t, hidden, added)
 
 
 @dataclass(frozen=True, slots=True)

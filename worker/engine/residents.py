@@ -1,10 +1,8 @@
 """Which models are in memory, and how another gets there while those draw on."""
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Final
-from weakref import WeakSet
+from typing import Final
 
 import structlog
 import torch
@@ -19,32 +17,15 @@ from latentry.errors import (
 from worker.engine.blueprint import Blueprint
 from worker.engine.device import Device
 from worker.engine.loading import Loading, as_unusable
+from worker.engine.servable import Servable
 from worker.engine.stack import Stack
 
 log = structlog.get_logger()
 
-RETRY_S: Final = 60.0  # a model that did not load is left alone for so long
-# Others may have a model's memory when it has drawn this many times as long as it took to load.
-TURN: Final = 4
-TURN_S: Final = 10.0
 # How long a step of the others may wait for a conversion: so much of a step, and at least this.
 _SHARE: Final = 0.2
 _SLICE_S: Final = 0.005
 _WAIT_S: Final = 0.02
-
-
-@dataclass(slots=True)
-class _Model:
-    """What is known of a model, in memory or not. `users` are the trajectories that need it."""
-
-    blueprint: Blueprint
-    size_bytes: int
-    asked_at: float = 0.0
-    since: float = 0.0
-    load_s: float = 0.0
-    users: WeakSet[Any] = field(default_factory=WeakSet)
-    failed_at: float | None = None
-    why: str = ""
 
 
 class Residents:
@@ -66,7 +47,7 @@ class Residents:
         self._prove = prove
         self._budget = budget_bytes
         self._now = now
-        self._models: dict[str, _Model] = {}
+        self._models: dict[str, Servable] = {}
         self._wanted: list[str] = []
         self._yielding: set[str] = set()
         self._loading: tuple[str, Loading, Iterator[None], float] | None = None
@@ -80,7 +61,7 @@ class Residents:
                 f"The weights of {model} take {size} bytes; LATENTRY_MODEL_MEMORY_BYTES allows "
                 f"{self._budget}."
             )
-        self._models[model] = _Model(blueprint, size)
+        self._models[model] = Servable(blueprint, size)
 
     def forget(self, model: str) -> None:
         """It is served no more, if it ever was."""
@@ -117,7 +98,7 @@ class Residents:
         one.asked_at = self._now()
         if model in self.stacks:
             return model not in self._yielding
-        if self._is_left_alone(one):
+        if one.is_left_alone(self._now()):
             raise ModelNotLoaded(one.why)
         if model not in self._wanted and not (self._loading and self._loading[0] == model):
             self._wanted.append(model)
@@ -126,7 +107,8 @@ class Residents:
     @property
     def failed(self) -> tuple[str, ...]:
         """Those that did not load and are left alone for a while. May be asked from any thread."""
-        return tuple(model for model, one in self._models.items() if self._is_left_alone(one))
+        now = self._now()
+        return tuple(model for model, one in self._models.items() if one.is_left_alone(now))
 
     def use(self, model: str, user: object) -> None:
         """As long as `user` is alive, the model stays."""
@@ -152,9 +134,6 @@ class Residents:
     @property
     def _used(self) -> int:
         return sum(self._models[model].size_bytes for model in self.stacks)
-
-    def _is_left_alone(self, one: _Model) -> bool:
-        return one.failed_at is not None and self._now() - one.failed_at < RETRY_S
 
     def _begin(self) -> None:
         if not self._wanted:
@@ -204,8 +183,7 @@ class Residents:
         except BaseException:
             self._leave(model)
             raise
-        one.since = one.asked_at = self._now()
-        one.load_s, one.failed_at = one.since - began, None
+        one.entered(self._now(), began=began)
         log.info("model.loaded", model=model, seconds=round(one.load_s, 3), bytes=one.size_bytes)
 
     def _leave(self, model: str) -> None:
@@ -234,7 +212,7 @@ class Residents:
             return
         staying = [self._models[model] for model in self.stacks if model not in going]
         for one in sorted(staying, key=lambda one: one.since)[:1]:
-            if self._now() - one.since >= max(TURN_S, TURN * one.load_s):
+            if one.has_had_its_turn(self._now()):
                 self._yielding.add(one.blueprint.card.id)
 
     def _would_fit(self, wanted: str, *, without: Collection[str]) -> bool:
@@ -253,6 +231,5 @@ class Residents:
         log.warning("model.out_of_memory", model=model, budget_bytes=self._budget)
 
     def _fail(self, model: str, why: str) -> None:
-        one = self._models[model]
-        one.failed_at, one.why = self._now(), f"The model {model} did not load: {why}"
+        self._models[model].fail(self._now(), why)
         log.error("model.not_loaded", model=model, why=why)

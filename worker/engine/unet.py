@@ -2,7 +2,7 @@
 
 import torch
 
-from worker.engine.compile import MOST_ROWS, Shape
+from worker.engine.compile import MOST_ROWS, Shape, eager
 from worker.engine.packages import Demand, Packages
 from worker.engine.stack import Stack
 
@@ -21,33 +21,20 @@ def call(
     of time, and its last bits are others.
     """
     if packages is None or len(x) > MOST_ROWS:
-        return _eager(stack, x, t, hidden, added)
+        return eager(stack.unet, x, t, hidden, added)
     demand = _demand(stack, x, hidden, added)
     compiled = packages.find(demand, stack.unet)
     if compiled is None:
-        return _eager(stack, x, t, hidden, added)
+        return eager(stack.unet, x, t, hidden, added)
     try:
         output: torch.Tensor = compiled(x, t, hidden, added)
     except torch.AcceleratorError:
         raise
     except Exception as error:  # whatever it is, a package calls it RuntimeError
         # If this fails too, for want of memory or by its input, the package is not to blame.
-        output = _eager(stack, x, t, hidden, added)
+        output = eager(stack.unet, x, t, hidden, added)
         demand.compiled = None
         packages.give_up(demand.shape, error)
-    return output
-
-
-def _eager(
-    stack: Stack,
-    x: torch.Tensor,
-    t: torch.Tensor,
-    hidden: torch.Tensor,
-    added: dict[str, torch.Tensor],
-) -> torch.Tensor:
-    output: torch.Tensor = stack.unet(
-        x, t, encoder_hidden_states=hidden, added_cond_kwargs=added, return_dict=False
-    )[0]
     return output
 
 
