@@ -1,4 +1,4 @@
-"""Every key the ledger writes. One rule builds them, here and in `lua/prelude.lua`.
+"""Every key the ledger writes. One rule builds them, here and in `lua/prelude/keys.lua`.
 
     {root}:job:<ref>         hash    the record of one job; ref is `tenant:id`
     {root}:events:<ref>      stream  its state changes and images, bounded

@@ -40,13 +40,17 @@ class Command(Generic[T]):
 _REFUSED_WHEN_FULL = frozenset({"create", "probe", "checkpoint"})
 
 
+# What every script begins with, in this order: each part may use those before it.
+_PRELUDE = ("keys", "news", "line", "job")
+
+
 @cache
 def source(script: str) -> str:
     """The text of a script: the shared prelude, then its own lines."""
     folder = files("latentry.jobs") / "lua"
     flags = "#!lua" if script in _REFUSED_WHEN_FULL else "#!lua flags=allow-oom"
-    parts = (folder / f"{name}.lua" for name in ("prelude", script))
-    return "\n".join((flags, *(part.read_text() for part in parts)))
+    shared = (folder / "prelude" / f"{part}.lua" for part in _PRELUDE)
+    return "\n".join((flags, *(part.read_text() for part in (*shared, folder / f"{script}.lua"))))
 
 
 @cache

@@ -57,7 +57,8 @@ def test_a_worker_is_free_to_idle_once_it_is_ready(stack: Stack) -> None:
         ours.settimeout(100)
         log = stack.logs / "alone.log"
         worker = Process("worker", stack.settings, log, "child", inherit=theirs)
-        assert ours.recv(100).endswith(b"0.000\n")
+        promises = ours.makefile()
+        assert any(float(promise) == 0 for promise in promises)  # loading promises other figures
         assert worker.stop() == 0
 
 

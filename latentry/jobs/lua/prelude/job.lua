@@ -1,16 +1,4 @@
--- Shared by every script: keys, the clock, and the one place where a job changes its state.
--- KEYS[1] is the root; every other key follows from it, in the same hash slot.
-
-local ROOT = KEYS[1]
-
-local function key(...)
-  return table.concat({ ROOT, ... }, ':')
-end
-
-local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
+-- The one place where a job changes its state.
 
 local NEXT = {
   queued = { running = true, canceled = true, expired = true, failed = true },
@@ -21,26 +9,6 @@ local function is_terminal(state)
   return NEXT[state] == nil
 end
 
-local function field(ref, name)
-  return redis.call('HGET', key('job', ref), name)
-end
-
--- How long a job's traces may stay from now on, in ms: its wait, its result, and an hour for whoever
--- clears the pictures away and must still find the record.
-local function lifetime(ref)
-  local times = redis.call('HMGET', key('job', ref), 'created_ms', 'deadline_ms', 'ttl_ms')
-  return times[2] - times[1] + times[3] + 3600000
-end
-
--- Append to the job's durable stream and tell everybody who listens. `data` is a JSON object.
-local function tell(ref, kind, data)
-  local stream = key('events', ref)
-  local id = redis.call('XADD', stream, 'MAXLEN', '~', 256, '*', 'type', kind, 'data', data)
-  redis.call('PEXPIRE', stream, lifetime(ref))
-  redis.call('PUBLISH', key('news'),
-    string.format('{"ref":%s,"id":"%s","type":"%s","data":%s}', cjson.encode(ref), id, kind, data))
-end
-
 -- The guard: illegal moves are errors in our code, never a job's fate.
 local function move(ref, to)
   local job = key('job', ref)
@@ -49,21 +17,6 @@ local function move(ref, to)
     error('illegal transition of ' .. ref .. ': ' .. tostring(from) .. ' to ' .. to)
   end
   redis.call('HSET', job, 'state', to)
-end
-
-local function enter_line(ref)
-  local model = field(ref, 'model')
-  redis.call('ZADD', key('line', model), field(ref, 'turn'), ref)
-  redis.call('ZADD', key('deadlines'), field(ref, 'deadline_ms'), ref)
-  local position = redis.call('ZRANK', key('line', model), ref)
-  tell(ref, 'queued', string.format('{"position":%d}', position))
-  redis.call('PUBLISH', key('wake'), model)
-  return position
-end
-
-local function leave_line(ref)
-  redis.call('ZREM', key('line', field(ref, 'model')), ref)
-  redis.call('ZREM', key('deadlines'), ref)
 end
 
 -- Nobody needs to go on from where this job's images stood.

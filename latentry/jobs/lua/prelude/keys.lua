@@ -1,0 +1,17 @@
+-- Keys and the clock. Every script begins with the files of this folder.
+-- KEYS[1] is the root; every other key follows from it, in the same hash slot.
+
+local ROOT = KEYS[1]
+
+local function key(...)
+  return table.concat({ ROOT, ... }, ':')
+end
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function field(ref, name)
+  return redis.call('HGET', key('job', ref), name)
+end

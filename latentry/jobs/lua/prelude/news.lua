@@ -1,0 +1,17 @@
+-- What others hear of a job.
+
+-- How long a job's traces may stay from now on, in ms: its wait, its result, and an hour for whoever
+-- clears the pictures away and must still find the record.
+local function lifetime(ref)
+  local times = redis.call('HMGET', key('job', ref), 'created_ms', 'deadline_ms', 'ttl_ms')
+  return times[2] - times[1] + times[3] + 3600000
+end
+
+-- Append to the job's durable stream and tell everybody who listens. `data` is a JSON object.
+local function tell(ref, kind, data)
+  local stream = key('events', ref)
+  local id = redis.call('XADD', stream, 'MAXLEN', '~', 256, '*', 'type', kind, 'data', data)
+  redis.call('PEXPIRE', stream, lifetime(ref))
+  redis.call('PUBLISH', key('news'),
+    string.format('{"ref":%s,"id":"%s","type":"%s","data":%s}', cjson.encode(ref), id, kind, data))
+end
