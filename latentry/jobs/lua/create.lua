@@ -1,8 +1,9 @@
--- ARGV: ref, tenant, model, max_queued, queue_ttl_ms, ttl_ms, idem key or '', body hash, then the
--- record's own fields and values. Answers {'created'|'existing', ref, position} or a refusal.
-local ref, tenant, model = ARGV[1], ARGV[2], ARGV[3]
-local queue_ttl, ttl = tonumber(ARGV[5]), tonumber(ARGV[6])
-local idem, hash = ARGV[7], ARGV[8]
+-- ARGV: options as a JSON object, the request as JSON. Answers {created or existing, ref, position}, or a
+-- refusal.
+local ask = cjson.decode(ARGV[1])
+local ref, tenant, model = ask.ref, ask.tenant, ask.model
+local queue_ttl, ttl = ask.queue_ttl_ms, ask.ttl_ms
+local idem, hash = ask.idempotency_key, ask.body_hash
 local line = key('line', model)
 
 if redis.call('EXISTS', key('job', ref)) == 1 then -- our own call again: its reply was lost
@@ -18,7 +19,7 @@ if idem ~= '' then
   end
 end
 local waiting = redis.call('ZCARD', line)
-if waiting >= tonumber(ARGV[4]) then
+if waiting >= ask.max_queued then
   return { 'full', waiting }
 end
 
@@ -26,7 +27,7 @@ local at, turn = now_ms(), redis.call('INCR', key('turn'))
 local job = key('job', ref)
 redis.call('HSET', job, 'v', 1, 'state', 'queued', 'model', model, 'turn', turn, 'created_ms', at,
   'deadline_ms', at + queue_ttl, 'queue_ttl_ms', queue_ttl, 'ttl_ms', ttl, 'fence', 0, 'crashes', 0,
-  unpack(ARGV, 9))
+  'request', ARGV[2])
 redis.call('ZADD', key('jobs', tenant), turn, ref)
 redis.call('ZADD', key('retention'), at + queue_ttl + ttl, ref)
 if idem ~= '' then

@@ -1,0 +1,57 @@
+"""Everything one can ask of the ledger, as values: each function returns one atomic command."""
+
+from latentry.jobs.commands.gateway import (
+    answer,
+    cancel,
+    create,
+    events,
+    forget,
+    get,
+    lines,
+    page,
+    probe,
+    ring,
+)
+from latentry.jobs.commands.sweeper import POISON_CRASHES, SWEEP_BATCH, sweep
+from latentry.jobs.commands.worker import (
+    add_image,
+    catalogue,
+    checkpoint,
+    checkpoints,
+    claim,
+    heartbeat,
+    preview,
+    progress,
+    release,
+    renew,
+    settle,
+    warn,
+)
+
+__all__ = [
+    "POISON_CRASHES",
+    "SWEEP_BATCH",
+    "add_image",
+    "answer",
+    "cancel",
+    "catalogue",
+    "checkpoint",
+    "checkpoints",
+    "claim",
+    "create",
+    "events",
+    "forget",
+    "get",
+    "heartbeat",
+    "lines",
+    "page",
+    "preview",
+    "probe",
+    "progress",
+    "release",
+    "renew",
+    "ring",
+    "settle",
+    "sweep",
+    "warn",
+]

@@ -1,0 +1,106 @@
+"""What the gateway asks of the ledger."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from latentry.contracts import EventType
+from latentry.errors import IdempotencyConflict, QueueFull
+from latentry.jobs.ledger import Command
+from latentry.jobs.records import (
+    Accepted,
+    JobRecord,
+    JobRef,
+    LedgerEvent,
+    Line,
+    NewJob,
+    event_order,
+)
+
+
+def create(job: NewJob, *, max_queued: int) -> Command[Accepted]:
+    """Enter a job `queued`, with its place in line and its idempotency key, or find its equal.
+
+    Raises QueueFull, or IdempotencyConflict if the key stands for another body.
+    """
+
+    def read(answer: Sequence[Any]) -> Accepted:
+        match answer[0]:
+            case "conflict":
+                raise IdempotencyConflict
+            case "full":
+                raise QueueFull(f"{answer[1]} jobs are waiting already; try again later.")
+        return Accepted(JobRef.parse(answer[1]), int(answer[2]), is_new=answer[0] == "created")
+
+    options = {
+        "ref": str(job.ref),
+        "tenant": job.ref.tenant,
+        "model": job.request.model,
+        "max_queued": max_queued,
+        "queue_ttl_ms": job.queue_ttl_ms,
+        "ttl_ms": job.ttl_ms,
+        "idempotency_key": job.idempotency_key,
+        "body_hash": job.body_hash,
+    }
+    # The request by itself: it is kept as it stands, and nobody's numbers go through Lua.
+    return Command("create", (json.dumps(options), job.request.model_dump_json()), read)
+
+
+def get(ref: JobRef) -> Command[JobRecord | None]:
+    """One job as it stands, or None."""
+    return Command("get", (str(ref),), lambda answer: JobRecord.read(*answer))
+
+
+def page(tenant: str, *, below: int | None, limit: int) -> Command[list[JobRecord]]:
+    """A tenant's jobs, newest first, from below a turn number."""
+    start = "+inf" if below is None else f"({below}"
+    return Command("page", (tenant, start, limit), _records)
+
+
+def cancel(ref: JobRef) -> Command[bool]:
+    """End a waiting job, or ask the worker of a running one to stop. False: no such job."""
+    return Command("cancel", (str(ref),), bool)
+
+
+def forget(ref: JobRef) -> Command[bool]:
+    """Remove every trace of a job from the ledger. False: there was none."""
+    return Command("forget", (str(ref), ref.tenant), bool)
+
+
+def events(ref: JobRef, *, after: str = "") -> Command[list[LedgerEvent]]:
+    """A job's durable events after an event id; all of them after one that cannot be ours."""
+    known = after if event_order(after) > (0, 0) else ""
+
+    def read(answer: Iterable[Any]) -> list[LedgerEvent]:
+        return [_event(ref, id, dict(zip(row[::2], row[1::2], strict=True))) for id, row in answer]
+
+    return Command("events", (str(ref), known), read)
+
+
+def lines() -> Command[list[Line]]:
+    """The catalogue with what is live and what waits."""
+    return Command("models", (), lambda answer: [Line(*row) for row in answer])
+
+
+def ring(model: str, *, ttl_s: float) -> Command[bool]:
+    """Take the right to ring a model's bell. False: one is on its way already."""
+    return Command("ring", (model, int(ttl_s * 1000)), bool)
+
+
+def answer(models: Iterable[str]) -> Command[int]:
+    """Give back the right to ring for these models: the bell was not sent."""
+    return Command("answer", tuple(models), int)
+
+
+def probe() -> Command[bool]:
+    """Write something: the ledger is only ready if it can be written."""
+    return Command("probe", (), bool)
+
+
+def _records(answer: Iterable[Any]) -> list[JobRecord]:
+    found = (JobRecord.read(*row) for row in answer)
+    return [record for record in found if record is not None]
+
+
+def _event(ref: JobRef, id: str, row: dict[str, str]) -> LedgerEvent:
+    return LedgerEvent(ref, id, EventType(row["type"]), json.loads(row["data"]))
