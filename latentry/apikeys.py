@@ -1,0 +1,85 @@
+"""API keys as text: `ltk_<id>_<secret>_<checksum>`, and what a key may be for.
+
+The prefix and the checksum let scanners find a key that leaked into a file, and let us refuse a
+mistyped one without asking anybody.
+"""
+
+import hashlib
+import re
+import secrets
+import string
+import zlib
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, Self
+
+_ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_ID_LENGTH: Final = 12
+_SECRET_BYTES: Final = 32
+_SECRET_LENGTH: Final = 43  # 62 ** 43 > 2 ** 256
+_CHECKSUM_LENGTH: Final = 6  # 62 ** 6 > 2 ** 32
+_WORD: Final = "[0-9A-Za-z]"
+_KEY: Final = re.compile(
+    f"ltk_({_WORD}{{{_ID_LENGTH}}})_({_WORD}{{{_SECRET_LENGTH}}})_({_WORD}{{{_CHECKSUM_LENGTH}}})"
+)
+KEY_ID: Final = re.compile(f"{_WORD}{{{_ID_LENGTH}}}")
+# It is part of Redis keys and storage keys, so it has neither colons nor slashes.
+TENANT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+DEFAULT_TENANT: Final = "default"
+
+
+class Scope(StrEnum):
+    """What a key may do."""
+
+    WRITE = "generations:write"
+    READ = "generations:read"
+    FILES = "files"
+    WEBHOOKS = "webhooks"
+    USAGE = "usage:read"
+    USAGE_OF_ALL = "usage:tenant"
+
+
+ALL_SCOPES: Final = frozenset(Scope)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One key. The ledger knows its id and the digest of its secret, never the secret."""
+
+    id: str
+    secret: str = field(repr=False)
+
+    @classmethod
+    def new(cls, id: str | None = None) -> Self:
+        """A fresh secret, for a new id unless one is given."""
+        fresh = "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
+        number = int.from_bytes(secrets.token_bytes(_SECRET_BYTES))
+        return cls(id or fresh, _base62(number, _SECRET_LENGTH))
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """The key that a text is; None if it cannot be one."""
+        found = _KEY.fullmatch(text)
+        if found is None:
+            return None
+        key = cls(found[1], found[2])
+        return key if key.text == text else None
+
+    @property
+    def text(self) -> str:
+        """The key as its owner keeps it."""
+        body = f"ltk_{self.id}_{self.secret}"
+        return f"{body}_{_base62(zlib.crc32(body.encode()), _CHECKSUM_LENGTH)}"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the secret, hex. A fast hash is right: there are 256 bits to guess."""
+        return hashlib.sha256(self.secret.encode()).hexdigest()
+
+
+def _base62(number: int, length: int) -> str:
+    digits = []
+    for _ in range(length):
+        number, digit = divmod(number, len(_ALPHABET))
+        digits.append(_ALPHABET[digit])
+    return "".join(reversed(digits))
