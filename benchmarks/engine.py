@@ -11,9 +11,10 @@ import torch
 from benchmarks.child import Asked, Inbox, Tell
 from benchmarks.stock import SHAPES, medians
 from latentry.settings import Settings
-from worker.app import _load  # so that it is what the service runs
+from worker.backends import open_backend  # so that it is what the service runs
 from worker.batching import Costs
 from worker.engine import Done, Engine, Event, Failed, Joined, Order, Step, unet
+from worker.engine.diffusion import Diffusion
 from worker.pulse import NoPulse
 
 MODEL: Final = "shapes"
@@ -45,7 +46,9 @@ class Loop:
 
     def __init__(self) -> None:
         settings = Settings.from_env(os.environ | {"LATENTRY_MODELS": f"{MODEL}={SHAPES}"})
-        self._backend, _ = _load(settings, NoPulse())
+        backend, _ = open_backend(settings, NoPulse())
+        assert isinstance(backend, Diffusion), "there is something to measure"
+        self._backend = backend
         costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)
         self._engine = Engine(self._backend, costs)
         while self._engine.study():  # a worker does so while it has nothing else to do

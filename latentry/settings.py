@@ -22,7 +22,7 @@ from pydantic import (
 
 from latentry.contracts.requests import MODEL_ID
 from latentry.errors import ConfigurationError
-from latentry.sources import Source, parse_source
+from latentry.sources import Simulation, Source, parse_source
 
 PREFIX = "LATENTRY_"
 # The command line's own: where the service is, and the key to it. No settings of the service.
@@ -98,7 +98,8 @@ class Settings(BaseModel):
     models: str = Field(
         "shapes=models/shapes",
         description="`id=source` pairs, separated by commas. A source is a folder in diffusers"
-        " layout, a `.safetensors` file, or `owner/name@commit` on a hub.",
+        " layout, a `.safetensors` file, `owner/name@commit` on a hub, or, to try a deployment"
+        " without a GPU, `simulated:`.",
     )
     model_memory_bytes: int = Field(
         0, ge=0, description="What the weights of loaded models may take; 0 sets no bound."
@@ -162,7 +163,9 @@ class Settings(BaseModel):
                     f"{name!r} does not begin an id=source pair; ids are 1 to 64 characters, "
                     "a-z, 0-9, dots, dashes and underscores"
                 )
-            parse_source(path)
+        sources = [parse_source(path) for _, path in pairs]
+        if 0 < sum(isinstance(source, Simulation) for source in sources) < len(sources):
+            raise ValueError("simulated models cannot be served beside real ones")
         if len(dict(pairs)) < len(pairs):
             raise ValueError("one id stands for two models")
         return value

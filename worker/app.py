@@ -4,9 +4,10 @@ import logging
 import os
 import socket
 import warnings
+from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from secrets import token_hex
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 from celery import Celery, signals
@@ -17,16 +18,13 @@ from latentry.doorbell import TASK, broker_config, queue
 from latentry.errors import LatentryError, Unavailable
 from latentry.jobs import Ledger
 from latentry.settings import Settings
-from latentry.sources import HubPin, Source
 from latentry.storage import open_storage
 from worker import tasks
+from worker.backends import Served, open_backend
 from worker.batching import Costs
 from worker.costs import CostFile
-from worker.drain import LOADING_S, Drain
+from worker.drain import Drain
 from worker.engine import Engine
-from worker.engine.device import Device
-from worker.engine.diffusion import Diffusion
-from worker.engine.packages import Packages
 from worker.feeder import Feeder
 from worker.lines import Lines
 from worker.metrics import Metrics
@@ -37,15 +35,15 @@ from worker.watchdog import EXIT_UNUSABLE
 log = structlog.get_logger()
 
 EXIT_NOT_READY = 75  # EX_TEMPFAIL: its parent tries again
-FETCH_S = 3600.0  # a model from a hub, over a slow line
+OpenBackend: TypeAlias = Callable[[Settings, Pulse], tuple[Served, list[ModelCard]]]
 
 
-def run(settings: Settings, pulse: Pulse) -> None:
+def run(settings: Settings, pulse: Pulse, open_backend: OpenBackend = open_backend) -> None:
     """Load the models, prove them, and serve until SIGTERM."""
     # Every call into torch comes from this one thread: each thread that computes gets a pool of
     # OpenMP threads, and two pools on the same cores made a step take 2.3 times as long.
     compute = ThreadPoolExecutor(1, thread_name_prefix="compute")
-    drain, outbox, costs = _wire(settings, pulse, compute)
+    drain, outbox, costs = _wire(settings, pulse, compute, open_backend)
     app = Celery("latentry", set_as_current=False)
     app.conf.update(broker_config(settings))
     tasks.register(app, lambda: compute.submit(drain.run).result())
@@ -78,10 +76,12 @@ def run(settings: Settings, pulse: Pulse) -> None:
     costs.keep()
 
 
-def _wire(settings: Settings, pulse: Pulse, compute: Executor) -> tuple[Drain, Outbox, CostFile]:
+def _wire(
+    settings: Settings, pulse: Pulse, compute: Executor, open_backend: OpenBackend
+) -> tuple[Drain, Outbox, CostFile]:
     metrics = Metrics()
     try:
-        backend, cards = compute.submit(_load, settings, pulse).result()
+        backend, cards = compute.submit(open_backend, settings, pulse).result()
         costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)
         kept = CostFile(costs, settings.data_dir / "costs", backend.identity)
         kept.recall()
@@ -118,21 +118,3 @@ def _wire(settings: Settings, pulse: Pulse, compute: Executor) -> tuple[Drain, O
         on_studied=kept.keep,  # a worker may be killed
     )
     return drain, outbox, kept
-
-
-def _load(settings: Settings, pulse: Pulse) -> tuple[Diffusion, list[ModelCard]]:
-    """The backend, with every model that fits loaded and proved, and what it serves."""
-
-    def promise(source: Source) -> None:
-        pulse.promise(FETCH_S if isinstance(source, HubPin) else LOADING_S)
-
-    is_cuda = Device.choose(settings.device, settings.dtype).device.type == "cuda"
-    compiles = settings.compile == "on" or (settings.compile == "auto" and is_cuda)
-    backend = Diffusion(
-        device=settings.device,
-        dtype=settings.dtype,
-        threads=settings.threads,
-        model_memory_bytes=settings.model_memory_bytes,
-        packages=Packages(settings.data_dir / "compiled") if compiles else None,
-    )
-    return backend, backend.open(settings.model_sources, before=promise)

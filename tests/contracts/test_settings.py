@@ -7,7 +7,7 @@ import pytest
 
 from latentry.errors import ConfigurationError
 from latentry.settings import Settings
-from latentry.sources import HubPin
+from latentry.sources import HubPin, Simulation
 
 
 def test_nothing_set_makes_a_service_for_one_laptop() -> None:
@@ -104,3 +104,20 @@ def test_processes_that_start_together_share_one_signing_key(tmp_path: Path) -> 
     assert len(keys.pop()) == 64
     assert [file.name for file in tmp_path.iterdir()] == ["signing.key"]
     assert (tmp_path / "signing.key").stat().st_mode & 0o077 == 0
+
+
+def test_a_simulation_says_what_its_calls_take() -> None:
+    source = Settings(models="a=simulated:call_ms=2:row_ms=0.5").model_sources["a"]
+    assert source == Simulation(call_ms=2, row_ms=0.5)
+    assert Settings(models="a=simulated:").model_sources["a"] == Simulation()
+
+
+@pytest.mark.parametrize("said", ["call_ms", "call_ms=0", "row_ms=-1", "call_ms=nan", "calls=1"])
+def test_a_simulation_that_says_nonsense_is_refused_with_what_it_may_say(said: str) -> None:
+    with pytest.raises(ConfigurationError, match="number"):
+        Settings.from_env({"LATENTRY_MODELS": f"a=simulated:{said}"})
+
+
+def test_a_simulation_is_never_served_beside_a_real_model() -> None:
+    with pytest.raises(ConfigurationError, match="beside"):
+        Settings.from_env({"LATENTRY_MODELS": "a=simulated:,b=models/shapes"})

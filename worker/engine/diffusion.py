@@ -11,7 +11,7 @@ import torch
 from latentry.contracts import Determinism, JobWarning, ModelCard, ResolvedRequest
 from latentry.errors import EngineError, JobFailed, LatentryError, OutOfMemory, Unavailable
 from latentry.limits import refuse_unsupported
-from latentry.sources import Source
+from latentry.sources import Stored
 from worker.batching import BatchKey
 from worker.engine import checkpoint
 from worker.engine.backend import Call, Pictures, Plan, Taken
@@ -66,7 +66,7 @@ class Diffusion:
         )
 
     def open(
-        self, sources: Mapping[str, Source], *, before: Callable[[Source], None] | None = None
+        self, sources: Mapping[str, Stored], *, before: Callable[[Stored], None] | None = None
     ) -> list[ModelCard]:
         """Serve these models. Those that fit are loaded now, the others when they are asked for.
 
@@ -102,13 +102,13 @@ class Diffusion:
         """The models that did not load and are left alone. May be asked from any thread."""
         return self._residents.failed
 
-    def load(self, model: str, source: Source) -> ModelCard:
+    def load(self, model: str, source: Stored) -> ModelCard:
         """Make a model resident, prove and serve it. Raises ConfigurationError or a JobFailed."""
         card = self._add(model, source)
         self._residents.load(model)
         return card
 
-    def _add(self, model: str, source: Source) -> ModelCard:
+    def _add(self, model: str, source: Stored) -> ModelCard:
         blueprint = draft_source(model, source, half=self.at.dtype is torch.float16)
         self._residents.add(blueprint)
         return blueprint.card

@@ -108,7 +108,7 @@ class SimulatedTrajectory:
     def advance(self) -> None:
         """Make one call."""
         self.calls_done += 1
-        self.digest = hashlib.sha256(self.digest).digest()
+        self.digest = _chained(self.digest, 1)
 
 
 @dataclass(slots=True)
@@ -117,7 +117,19 @@ class Simulated:
 
     models: Mapping[str, Charge]
     clock: Clock = field(default_factory=VirtualClock)
+    longest_test_s: float = 0.0
+    failed: tuple[str, ...] = ()
     _calls: list[Call] = field(default_factory=list)
+
+    @property
+    def identity(self) -> str:
+        """What it charges."""
+        return f"simulated {dict(self.models)}"
+
+    @property
+    def resident(self) -> tuple[str, ...]:
+        """All its models, always."""
+        return tuple(self.models)
 
     def now(self) -> float:
         """Seconds on its clock."""
@@ -159,13 +171,12 @@ class Simulated:
         steps = order.request.num_inference_steps
         calls = 2 * steps - 1 if order.request.sampler in _TWO_CALLS else steps
         drawn = order.request.model_dump_json(exclude={"preview_interval"})
-        asked = f"{drawn}{order.seed}".encode()
-        begun = SimulatedTrajectory(
-            order, plan.key, plan.rows, calls, hashlib.sha256(asked).digest()
-        )
-        if order.checkpoint is not None:
-            begun.calls_done = int.from_bytes(order.checkpoint[:4], "big")
-            begun.digest = order.checkpoint[4:]
+        asked = hashlib.sha256(f"{drawn}{order.seed}".encode()).digest()
+        begun = SimulatedTrajectory(order, plan.key, plan.rows, calls, asked)
+        saved = order.checkpoint or b""
+        made = int.from_bytes(saved[:4], "big")
+        if made <= calls and saved[4:] == _chained(asked, made):  # else it is spoilt, or another's
+            begun.calls_done, begun.digest = made, saved[4:]
         return begun, []
 
     def advance(self, members: Sequence[SimulatedTrajectory], rows: int) -> None:
@@ -205,5 +216,11 @@ class Simulated:
         return member.calls_done.to_bytes(4, "big") + member.digest
 
     def profile(self, member: SimulatedTrajectory) -> str | None:
-        """Its pictures depend on nothing but their order."""
-        return "simulated" if member.key.is_strict else None
+        """Its pictures depend on nothing but their order, and say what they are."""
+        return "simulated"
+
+
+def _chained(digest: bytes, calls: int) -> bytes:
+    for _ in range(calls):
+        digest = hashlib.sha256(digest).digest()
+    return digest

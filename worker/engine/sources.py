@@ -1,13 +1,13 @@
 """Any source of a model to its blueprint."""
 
-from latentry.sources import HubPin, Source
+from latentry.sources import HubPin, Stored
 from worker.engine.blueprint import Blueprint
 from worker.engine.folder import draft_folder
 from worker.engine.hub import draft_pin
 from worker.engine.single_file import draft_file
 
 
-def draft_source(model: str, source: Source, *, half: bool) -> Blueprint:
+def draft_source(model: str, source: Stored, *, half: bool) -> Blueprint:
     """Everything but the weights. Raises ConfigurationError with a sentence.
 
     `half` prefers weights that are stored in half precision where there are both.

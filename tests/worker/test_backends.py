@@ -1,0 +1,70 @@
+"""Which backend draws, and that a simulation needs nothing that draws."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+
+from latentry.settings import Settings
+from tests.engine import tiny
+from worker.backends import open_backend
+from worker.engine import Done, Engine, Order
+from worker.pulse import NoPulse
+
+FAST = Settings(models="a=simulated:call_ms=0.1:row_ms=0.1:picture_ms=0.1")
+HEAVY = {"torch", "diffusers", "transformers"}
+
+
+def drain(engine: Engine, *orders: Order) -> list[Done]:
+    for order in orders:
+        engine.submit(order)
+    events = []
+    while not engine.idle:
+        events += engine.step()
+    return [event for event in events if isinstance(event, Done)]
+
+
+def test_a_simulations_whole_worker_is_wired_without_torch() -> None:
+    code = f"""
+import json, sys
+from latentry.settings import Settings
+from worker import app
+from worker.backends import open_backend
+from worker.pulse import NoPulse
+open_backend(Settings(models={FAST.models!r}), NoPulse())
+print(json.dumps(sorted(sys.modules)))
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert not HEAVY & set(json.loads(ran.stdout))
+
+
+def test_every_picture_of_a_simulation_says_what_it_is() -> None:
+    backend, [card] = open_backend(FAST, NoPulse())
+    assert (card.id, backend.resident, backend.failed) == ("a", ("a",), ())
+    orders = [tiny.order(how, model="a", determinism=how) for how in ("fast", "strict")]
+    assert [done.profile for done in drain(Engine(backend), *orders)] == ["simulated"] * 2
+
+
+def test_a_checkpoint_that_is_spoilt_or_of_another_picture_is_not_gone_on_from() -> None:
+    def engine() -> Engine:
+        return Engine(open_backend(FAST, NoPulse())[0])
+
+    asked = tiny.order(model="a", num_inference_steps=6)
+    [whole] = drain(engine(), asked)
+    half = engine()
+    half.submit(asked)
+    half.step()
+    [saved] = half.save("job")
+    assert saved.step
+    others = tiny.order(model="a", num_inference_steps=6, seed=99)
+    for one, checkpoint in [
+        (asked, saved.checkpoint),
+        (asked, saved.checkpoint[:-1] + b"?"),
+        (asked, b"\xff\xff\xff\xff" + saved.checkpoint[4:]),
+        (asked, b"?"),
+        (others, saved.checkpoint),
+    ]:
+        again = Order("job", 0, one.request, one.seed, checkpoint)
+        [done] = drain(engine(), again)
+        assert np.array_equal(done.pixels, whole.pixels) == (one is asked)

@@ -1,0 +1,95 @@
+"""Which backend draws: torch, or a clock that only charges, as the models' sources say."""
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+from latentry.contracts import Defaults, Limits, ModelCard, Sampler
+from latentry.settings import Settings
+from latentry.sources import HubPin, Simulation, Stored
+from worker.drain import LOADING_S
+from worker.engine import Backend
+from worker.engine.simulated import VAE_FACTOR, Charge, Simulated, WallClock
+from worker.pulse import Pulse
+
+FETCH_S: Final = 3600.0  # a model from a hub, over a slow line
+_SIDE: Final = 512  # of the pictures that a simulation's costs are told for
+
+
+class Served(Backend[Any], Protocol):
+    """A backend with what the worker around the engine asks it."""
+
+    @property
+    def identity(self) -> str:
+        """All that the time of a call depends on besides the model and its own shape."""
+
+    @property
+    def resident(self) -> tuple[str, ...]:
+        """The models in memory. May be asked from any thread."""
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The models that did not load and are left alone. May be asked from any thread."""
+
+    @property
+    def longest_test_s(self) -> float:
+        """The longest self-test so far."""
+
+
+def open_backend(settings: Settings, pulse: Pulse) -> tuple[Served, list[ModelCard]]:
+    """The backend, with every model that fits loaded and proved, and what it serves."""
+    simulations: dict[str, Simulation] = {}
+    stored: dict[str, Stored] = {}
+    for model, source in settings.model_sources.items():
+        if isinstance(source, Simulation):
+            simulations[model] = source
+        else:
+            stored[model] = source
+    return _diffusion(settings, stored, pulse) if stored else _simulated(simulations)
+
+
+def _simulated(models: Mapping[str, Simulation]) -> tuple[Served, list[ModelCard]]:
+    area = (_SIDE // VAE_FACTOR) ** 2
+    charges = {
+        id: Charge(one.call_ms / 1e3, one.row_ms / 1e3, area, one.picture_ms / 1e3)
+        for id, one in models.items()
+    }
+    return Simulated(charges, WallClock()), [_card(id) for id in models]
+
+
+def _card(model: str) -> ModelCard:
+    return ModelCard(
+        id=model,
+        limits=Limits(max_side=2 * _SIDE, max_clip_skip=1, previews=True),
+        defaults=Defaults(
+            width=_SIDE,
+            height=_SIDE,
+            num_inference_steps=25,
+            guidance_scale=7.5,
+            sampler=Sampler.DDIM,
+        ),
+        samplers=list(Sampler),
+        created=0,  # it never was
+    )
+
+
+def _diffusion(
+    settings: Settings, sources: Mapping[str, Stored], pulse: Pulse
+) -> tuple[Served, list[ModelCard]]:
+    # Imported here: a simulation is there in a second, and needs no torch on its machine.
+    from worker.engine.device import Device
+    from worker.engine.diffusion import Diffusion
+    from worker.engine.packages import Packages
+
+    def promise(source: Stored) -> None:
+        pulse.promise(FETCH_S if isinstance(source, HubPin) else LOADING_S)
+
+    is_cuda = Device.choose(settings.device, settings.dtype).device.type == "cuda"
+    compiles = settings.compile == "on" or (settings.compile == "auto" and is_cuda)
+    backend = Diffusion(
+        device=settings.device,
+        dtype=settings.dtype,
+        threads=settings.threads,
+        model_memory_bytes=settings.model_memory_bytes,
+        packages=Packages(settings.data_dir / "compiled") if compiles else None,
+    )
+    return backend, backend.open(sources, before=promise)
