@@ -37,6 +37,18 @@ class Defaults(Told):
     )
 
 
+class Pace(Told):
+    """What pictures of a model cost one worker, as measured at their native size with guidance."""
+
+    step_megapixel_s: float = Field(
+        gt=0, description="One UNet call for an image of a megapixel, in calls of the best size."
+    )
+    images_at_once: int = Field(ge=1, description="So many images share such a call.")
+    image_megapixel_s: float = Field(
+        0.0, ge=0, description="All that is not UNet: prompts in, an image of a megapixel out."
+    )
+
+
 class ModelCard(Told):
     """A catalogued model. The catalogue outlives the workers that wrote it."""
 
@@ -45,6 +57,7 @@ class ModelCard(Told):
     defaults: Defaults
     samplers: list[Sampler]
     created: int = Field(description="Unix seconds.")
+    pace: Pace | None = Field(None, description="Absent until a worker has measured it.")
 
 
 class Model(ModelCard):
