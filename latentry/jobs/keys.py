@@ -11,6 +11,11 @@
     {root}:retention         zset    all jobs, by the millisecond they may be forgotten
     {root}:jobs:<tenant>     zset    a tenant's jobs, by turn
     {root}:idem:<tenant>:<k> string  an idempotency key's job id and body hash
+    {root}:apikeys           zset    ids of all API keys there ever were, by the time they were made
+    {root}:apikey:<id>       hash    one of them: whose, for what, its bounds, its secret's digest
+    {root}:rate:<id>         string  the millisecond its bucket of requests is full again
+    {root}:active:<tenant>:<id>  set jobs of a key that have not ended, if they are bounded
+    {root}:usage:<tenant>:<day>  hash what a tenant's keys used: `<id>:<what>` to how much
     {root}:models            hash    the catalogue: model id to card
     {root}:workers           zset    live workers, by the millisecond they count as dead
     {root}:worker:<id>       string  the models one of them holds

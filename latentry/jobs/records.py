@@ -15,6 +15,7 @@ from latentry.contracts import (
     ResolvedRequest,
     StoredImage,
 )
+from latentry.jobs.accounts import Account
 
 _EVENT_ID = re.compile("([0-9]{1,19})-([0-9]{1,19})")
 
@@ -46,6 +47,7 @@ class NewJob:
     ttl_ms: int
     idempotency_key: str = ""
     body_hash: str = ""
+    account: Account = field(default_factory=Account)
 
 
 @dataclass(frozen=True, slots=True)

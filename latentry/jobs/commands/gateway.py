@@ -6,6 +6,7 @@ from typing import Any
 
 from latentry.contracts import EventType
 from latentry.errors import IdempotencyConflict, QueueFull
+from latentry.jobs.accounts import refusal
 from latentry.jobs.ledger import Command
 from latentry.jobs.records import (
     Accepted,
@@ -21,7 +22,8 @@ from latentry.jobs.records import (
 def create(job: NewJob, *, max_queued: int) -> Command[Accepted]:
     """Enter a job `queued`, with its place in line and its idempotency key, or find its equal.
 
-    Raises QueueFull, or IdempotencyConflict if the key stands for another body.
+    Raises QueueFull, TooManyJobs, QuotaExceeded, or IdempotencyConflict if the key stands for
+    another body.
     """
 
     def read(answer: Sequence[Any]) -> Accepted:
@@ -30,6 +32,8 @@ def create(job: NewJob, *, max_queued: int) -> Command[Accepted]:
                 raise IdempotencyConflict
             case "full":
                 raise QueueFull(f"{answer[1]} jobs are waiting already; try again later.")
+            case "too_many_jobs" | "quota_exceeded":
+                raise refusal(*answer)
         return Accepted(JobRef.parse(answer[1]), int(answer[2]), is_new=answer[0] == "created")
 
     options = {
@@ -41,6 +45,7 @@ def create(job: NewJob, *, max_queued: int) -> Command[Accepted]:
         "ttl_ms": job.ttl_ms,
         "idempotency_key": job.idempotency_key,
         "body_hash": job.body_hash,
+        "account": job.account.charge(job.request),
     }
     # The request by itself: it is kept as it stands, and nobody's numbers go through Lua.
     return Command("create", (json.dumps(options), job.request.model_dump_json()), read)

@@ -18,6 +18,10 @@ if idem ~= '' then
     return { 'existing', held[1], redis.call('ZRANK', line, held[1]) or 0 }
   end
 end
+local refusal = over_limit(tenant, ask.account)
+if refusal then
+  return refusal
+end
 local waiting = redis.call('ZCARD', line)
 if waiting >= ask.max_queued then
   return { 'full', waiting }
@@ -28,6 +32,7 @@ local job = key('job', ref)
 redis.call('HSET', job, 'v', 1, 'state', 'queued', 'model', model, 'turn', turn, 'created_ms', at,
   'deadline_ms', at + queue_ttl, 'queue_ttl_ms', queue_ttl, 'ttl_ms', ttl, 'fence', 0, 'crashes', 0,
   'request', ARGV[2])
+open_account(ref, tenant, ask.account)
 redis.call('ZADD', key('jobs', tenant), turn, ref)
 redis.call('ZADD', key('retention'), at + queue_ttl + ttl, ref)
 if idem ~= '' then

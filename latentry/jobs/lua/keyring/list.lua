@@ -1,0 +1,6 @@
+-- ARGV: none. Answers the time and {id, record} of every key, the oldest first.
+local rows = {}
+for i, id in ipairs(redis.call('ZRANGE', key('apikeys'), 0, -1)) do
+  rows[i] = { id, redis.call('HGETALL', key('apikey', id)) }
+end
+return { now_ms(), rows }

@@ -1,0 +1,70 @@
+-- What each key has used and may use, by days (UTC) since 1970. A payer is a key's id, or '-' where
+-- there are no keys; a job's record says who pays for it, and what an image of it costs.
+
+local DAY_MS = 86400000
+
+local function book(tenant, payer, day, what, amount, ttl)
+  local page = key('usage', tenant, day)
+  redis.call('HINCRBY', page, payer .. ':' .. what, amount)
+  redis.call('PEXPIRE', page, ttl)
+end
+
+-- Why this account may have no further job now: {refusal, what is left, ms to wait}; nil if it may.
+local function over_limit(tenant, account)
+  local active = key('active', tenant, account.payer)
+  if account.max_jobs > 0 and redis.call('SCARD', active) >= account.max_jobs then
+    for _, ref in ipairs(redis.call('SMEMBERS', active)) do
+      if redis.call('EXISTS', key('job', ref)) == 0 then -- its record was evicted, or removed by hand
+        redis.call('SREM', active, ref)
+      end
+    end
+    if redis.call('SCARD', active) >= account.max_jobs then
+      return { 'too_many_jobs', 0, 0 }
+    end
+  end
+  if account.max_step_pixels > 0 then
+    local at = now_ms()
+    local day = math.floor(at / DAY_MS)
+    local spent = redis.call('HGET', key('usage', tenant, day), account.payer .. ':charged') or 0
+    if spent + account.step_pixels > account.max_step_pixels then
+      return { 'quota_exceeded', account.max_step_pixels - spent, (day + 1) * DAY_MS - at }
+    end
+  end
+end
+
+-- A job enters: it counts against its payer's limits from here on.
+local function open_account(ref, tenant, account)
+  local day = math.floor(now_ms() / DAY_MS)
+  redis.call('HSET', key('job', ref), 'payer', account.payer, 'charged', account.step_pixels,
+    'charged_day', day, 'image_step_pixels', account.image_step_pixels,
+    'usage_ttl_ms', account.usage_ttl_ms)
+  book(tenant, account.payer, day, 'charged', account.step_pixels, account.usage_ttl_ms)
+  if account.max_jobs > 0 then
+    redis.call('SADD', key('active', tenant, account.payer), ref)
+  end
+end
+
+-- A job has ended: what it made is written down for good. What it was charged and did not make is
+-- given back, unless it was canceled at work: else the device's time would be free.
+local function close_account(ref, to)
+  local job = key('job', ref)
+  local payer, charged, charged_day, each, ttl, started = unpack(redis.call('HMGET', job, 'payer',
+    'charged', 'charged_day', 'image_step_pixels', 'usage_ttl_ms', 'started_ms'))
+  if not payer then -- entered by a version that kept no books
+    return
+  end
+  local tenant, images = string.match(ref, '^[^:]+'), 0
+  for _, name in ipairs(redis.call('HKEYS', job)) do
+    if string.sub(name, 1, 6) == 'image:' then
+      images = images + 1
+    end
+  end
+  local made, day = images * each, math.floor(now_ms() / DAY_MS)
+  book(tenant, payer, day, to, 1, ttl)
+  book(tenant, payer, day, 'images', images, ttl)
+  book(tenant, payer, day, 'step_pixels', made, ttl)
+  if made < tonumber(charged) and not (to == 'canceled' and started) then
+    book(tenant, payer, charged_day, 'charged', made - charged, ttl)
+  end
+  redis.call('SREM', key('active', tenant, payer), ref)
+end
