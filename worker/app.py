@@ -103,10 +103,13 @@ def _wire(
         lease_s=lease_s,
         heartbeat_s=settings.heartbeat_s,
         checkpoint_bytes=settings.checkpoint_bytes,
+        failed=lambda: backend.failed,
     )
+    engine = Engine(backend, costs)
+    outbox.price(compute.submit(engine.paces).result())
     lines = Lines(outbox.models, lambda: backend.resident, lambda: backend.failed)
     drain = Drain(
-        engine=Engine(backend, costs),
+        engine=engine,
         ledger=ledger,
         feeder=Feeder(ledger, name, lines, outbox, lease_s=lease_s),
         outbox=outbox,

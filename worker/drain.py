@@ -27,6 +27,7 @@ IDLE_S = 1.0
 HUNG_S = 20.0  # a step this long is suspicious, unless it is usual here
 LOADING_S = 300.0  # a model is converted and proved between two steps
 MOST_SAVED = 4  # images at one step: each of them waits for the device
+PRICE_S = 5.0  # what pictures cost is told so often
 PATIENCE = 10  # times the longest step so far
 CANCELED = Verdict(JobStatus.CANCELED)
 
@@ -66,6 +67,7 @@ class Drain:
         self._checkpoint_s = checkpoint_s
         self._on_studied = on_studied
         self._has_studied = False
+        self._price_at = 0.0
         self._jobs: dict[str, HeldJob] = {}
         self._stop = threading.Event()
 
@@ -79,6 +81,7 @@ class Drain:
         self._feeder.start()
         while not self._stop.is_set():
             self._take_in()
+            self._price()
             if self._engine.idle:
                 self._rest()
                 continue
@@ -107,6 +110,12 @@ class Drain:
     def _promise(self) -> None:
         usual_s = PATIENCE * max(self._longest_s, self._test_s())
         self._pulse.promise(max(LOADING_S if self._engine.is_loading else HUNG_S, usual_s))
+
+    def _price(self) -> None:
+        """Tell what pictures cost here: whoever admits orders counts on it."""
+        if monotonic() >= self._price_at:
+            self._price_at = monotonic() + PRICE_S
+            self._outbox.price(self._engine.paces())
 
     def _take_in(self) -> None:
         for job in _all_of(self._feeder.inbox):

@@ -3,12 +3,13 @@
 import queue
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
 import structlog
 
 from latentry.contracts import ModelCard
+from latentry.contracts.models import Pace
 from latentry.errors import LeaseLost, LedgerUnavailable
 from latentry.jobs import Lease, Ledger, commands
 from worker.engine import Preview, Saved
@@ -36,11 +37,13 @@ class Outbox:
         lease_s: float,
         heartbeat_s: float,
         checkpoint_bytes: int = 0,
+        failed: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self.notices: queue.SimpleQueue[Notice] = queue.SimpleQueue()
         self._ledger = ledger
         self._worker = worker
-        self._cards = cards
+        self._cards = {card.id: card for card in cards}
+        self._failed = failed  # models that do not load here: for them others count, not we
         self._lease_s = lease_s
         self._heartbeat_s = heartbeat_s
         self._held: dict[str, HeldJob] = {}
@@ -68,7 +71,7 @@ class Outbox:
     @property
     def models(self) -> list[str]:
         """What this worker serves."""
-        return [card.id for card in self._cards]
+        return list(self._cards)
 
     def start(self) -> None:
         """Begin to beat: from here on the worker counts as live."""
@@ -96,6 +99,11 @@ class Outbox:
             self._progress.pop(job.id, None)
             self._saved = {k: v for k, v in self._saved.items() if k[0] != job.id}
             self._previews = {k: v for k, v in self._previews.items() if k[0] != job.id}
+
+    def price(self, paces: Mapping[str, Pace]) -> None:
+        """What pictures of these models cost here; their cards say so from now on."""
+        for model, pace in paces.items():
+            self._cards[model] = self._cards[model].model_copy(update={"pace": pace})
 
     def tell(self, job: HeldJob, step: int, steps: int) -> None:
         """The job's latest step; only the last one before the next message is sent."""
@@ -171,10 +179,12 @@ class Outbox:
             self._ledger.run(commands.preview(lease, one.index, one.step, jpeg))
 
     def _beat(self) -> None:
-        for card in self._cards:  # again and again: the ledger may have been emptied
+        for card in list(self._cards.values()):  # again and again: the ledger may have been emptied
             self._ledger.run(commands.catalogue(card))
         life = self._heartbeat_s * BEATS_PER_LIFE
-        self._ledger.run(commands.heartbeat(self._worker, self.models, ttl_s=life))
+        failed = self._failed()
+        able = [model for model in self.models if model not in failed]
+        self._ledger.run(commands.heartbeat(self._worker, able, ttl_s=life))
         with self._lock:
             held = list(self._held.values())
         if not held:

@@ -5,6 +5,7 @@ from collections import deque
 import numpy as np
 
 from latentry.contracts import JobWarning
+from latentry.contracts.models import Pace as ModelPace
 from latentry.errors import EngineError, ModelNotLoaded
 from worker.engine import Canceled, Done, Event, Failed, Joined, Order, Pace, Preview, Saved, Step
 
@@ -47,6 +48,9 @@ class FakeEngine:
     def save(self, job: str) -> list[Saved]:
         self.saves.append(job)
         return [Saved(job, o.index, k, b"%d" % k) for o, k in self._held if o.job == job]
+
+    def paces(self) -> dict[str, ModelPace]:
+        return {"shapes": ModelPace(step_megapixel_s=2.0, images_at_once=1)}
 
     def study(self) -> bool:
         self.to_study -= 1

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 import pytest
 from pydantic import SecretStr
 
-from latentry.contracts import JobStatus
+from latentry.contracts import JobStatus, ModelCard
 from latentry.jobs import JobRecord, JobRef, Lease, Ledger, NewJob, commands
 from latentry.settings import Settings
 from latentry.storage import Storage, open_storage
@@ -349,3 +349,26 @@ def test_a_step_is_believed_for_long_while_a_model_is_loaded_or_where_steps_are_
     assert ended(ledger, submit(ledger)).state is JobStatus.SUCCEEDED
     worker.stop()
     assert pulse.kept - {0} == {promised}
+
+
+def test_the_catalogue_says_what_pictures_cost_here(ledger: Ledger, worker) -> None:
+    deadline = time.monotonic() + 10
+    cards: list[ModelCard] = []
+    while not any(card.pace for card in cards):
+        assert time.monotonic() < deadline, cards
+        lines = ledger.run(commands.lines())
+        cards = [ModelCard.model_validate_json(line.card) for line in lines]
+
+
+def test_a_worker_does_not_count_for_a_model_that_it_cannot_load(
+    ledger: Ledger, storage: Storage
+) -> None:
+    failed: set[str] = set()
+    worker = Worker(ledger, storage, failed=failed)
+    worker.outbox.say()
+    assert ledger.run(commands.lines())[0].workers == 1
+    failed.add("shapes")
+    deadline = time.monotonic() + 10
+    while ledger.run(commands.lines())[0].workers:
+        assert time.monotonic() < deadline
+        worker.outbox.say()

@@ -1,15 +1,19 @@
 """Pure policy: who joins, and who shares the next UNet call. Time and costs are passed in."""
 
+from worker.batching.besides import Besides
 from worker.batching.costs import LONE_ROWS, Costs
 from worker.batching.key import BatchKey
 from worker.batching.policy import Batch, Candidate, next_batch, next_to_join, room
+from worker.batching.probes import Probes
 
 __all__ = [
     "LONE_ROWS",
     "Batch",
     "BatchKey",
+    "Besides",
     "Candidate",
     "Costs",
+    "Probes",
     "next_batch",
     "next_to_join",
     "room",

@@ -99,6 +99,15 @@ class Costs:
             self._caps[key] = self._best(key)
         return self._caps[key]
 
+    def cheapest(self, key: BatchKey) -> tuple[int, float] | None:
+        """Rows and seconds of the call that was seen to draw most a second, or None.
+
+        Of those that the policy forms: larger ones may be cheaper still, and make all wait.
+        """
+        curve, cap = self._curves.get(key.priced, Curve()), self.cap(key)
+        seen = [(rows, s) for rows, s in curve.measured.items() if rows <= cap]
+        return min(seen, key=lambda one: one[1] / one[0]) if seen else None
+
     def unmeasured(self, key: BatchKey) -> int | None:
         """The fewest rows that a call may have and that were not measured often enough."""
         curve = self._curves.get(key.priced, Curve())

@@ -4,12 +4,13 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final, Generic
+from typing import Generic
 
 import structlog
 
+from latentry.contracts.models import Pace as ModelPace
 from latentry.errors import JobFailed, LatentryError, OutOfMemory
-from worker.batching import LONE_ROWS, Batch, Costs, next_batch
+from worker.batching import LONE_ROWS, Batch, Besides, Costs, Probes, next_batch
 from worker.engine.backend import Backend, Pictures, T
 from worker.engine.entrance import Entrance
 from worker.engine.messages import (
@@ -26,8 +27,6 @@ from worker.engine.previews import Previews
 
 log = structlog.get_logger()
 
-_PROBE_EVERY: Final = 256  # calls: all probes together cost half a percent at most
-
 
 class Engine(Generic[T]):
     """Draws every submitted order, many per UNet call. All its work is done in the caller's thread.
@@ -39,13 +38,14 @@ class Engine(Generic[T]):
         self.costs = costs or Costs()
         self.pace = Pace()
         self._backend = backend
+        self._besides = Besides()
         self._entrance = Entrance(backend, self.costs)
         self._stepping: list[T] = []
         self._finished: list[T] = []
         self._leaving: deque[tuple[list[T], Pictures]] = deque()
         self._previews = Previews(backend)
         self._untold: list[Event] = []
-        self._calls = 0
+        self._probes = Probes(self.costs)
 
     @property
     def rows(self) -> int:
@@ -107,12 +107,13 @@ class Engine(Generic[T]):
         if batch is not None:
             batch = self._stretched(batch)
             events += self._denoise(batch)
-        self._learn()
+        calls_s = self._learn()
         called = self._backend.now()
         self._decode()
         events += self._leave()
         events += self._previews.step(self._stepping)
         ended = self._backend.now()
+        self._besides.spend(step_s=ended - began, calls_s=calls_s)
         rows = batch.rows if batch else 0
         join_s = joined - began if newcomers else 0.0
         self.pace = Pace(rows, used, join_s, called - joined, ended - called)
@@ -134,20 +135,35 @@ class Engine(Generic[T]):
                 except JobFailed as error:
                     log.warning("engine.study_failed", rows=rows, why=error.message)
                     self.costs.forbid(plan.key, rows)
+                self._learn()
                 return True
         return False
 
-    def _learn(self) -> None:
-        for call in self._backend.calls():
+    def paces(self) -> dict[str, ModelPace]:
+        """What pictures of each resident model cost here, of those that were measured."""
+        found = {}
+        for order in self._backend.examples():
+            key = self._backend.plan(order).key
+            cheapest = self.costs.cheapest(key)
+            if cheapest is not None:
+                rows, seconds = cheapest
+                found[order.request.model] = ModelPace(
+                    step_megapixel_s=seconds * LONE_ROWS / rows / order.megapixels,
+                    images_at_once=max(1, self.costs.cap(key) // LONE_ROWS),
+                    image_megapixel_s=self._besides.image_megapixel_s,
+                )
+        return found
+
+    def _learn(self) -> float:
+        """Take in the calls that ended; their seconds."""
+        calls = self._backend.calls()
+        for call in calls:
             self.costs.observe(call.key, call.rows, call.seconds)
+        return sum(call.seconds for call in calls)
 
     def _stretched(self, batch: Batch[T]) -> Batch[T]:
-        """Now and then with more rows than are needed, so that the costs of such a call are known.
-
-        One measured badly, beside a noisy neighbour, would otherwise be believed for ever.
-        """
-        self._calls += 1
-        rows = None if self._calls % _PROBE_EVERY else self.costs.probe(batch.key)
+        """Now and then with more rows than are needed, so that the cost of such a call is known."""
+        rows = self._probes.next(batch.key)
         return replace(batch, rows=max(rows, batch.rows)) if rows else batch
 
     def _denoise(self, batch: Batch[T]) -> list[Event]:
@@ -210,6 +226,7 @@ class Engine(Generic[T]):
                 if isinstance(picture, JobFailed):
                     events.append(_failed(one.order, picture))
                 else:
+                    self._besides.drew(one.order.megapixels)
                     profile = self._backend.profile(one)
                     events.append(Done(one.order.job, one.order.index, picture, profile))
         return events

@@ -22,6 +22,11 @@ class Order:
     seed: int
     checkpoint: bytes | None = None
 
+    @property
+    def megapixels(self) -> float:
+        """Its size."""
+        return self.request.width * self.request.height / 1e6
+
 
 @dataclass(frozen=True, slots=True)
 class Joined:

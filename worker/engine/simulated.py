@@ -1,6 +1,7 @@
 """The engine's arithmetic without any: a clock that charges for it, by a table of costs."""
 
 import hashlib
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from latentry.contracts import Determinism, JobWarning, Sampler
+from latentry.contracts import Determinism, JobWarning, ResolvedRequest, Sampler
 from latentry.errors import EngineError, JobFailed, UnknownModel
 from worker.batching import BatchKey
 from worker.engine.backend import Call, Plan, Taken
@@ -150,8 +151,8 @@ class Simulated:
         """All models are always there."""
 
     def examples(self) -> list[Order]:
-        """None: what things cost is known, or learnt from real orders."""
-        return []
+        """One order of each model, of the size that its charge is for, with guidance."""
+        return [_example(id, charge.area) for id, charge in self.models.items()]
 
     def plan(self, order: Order) -> Plan:
         """Whom it can share a call with."""
@@ -218,6 +219,21 @@ class Simulated:
     def profile(self, member: SimulatedTrajectory) -> str | None:
         """Its pictures depend on nothing but their order, and say what they are."""
         return "simulated"
+
+
+def _example(model: str, area: int) -> Order:
+    side = VAE_FACTOR * math.isqrt(area)
+    request = ResolvedRequest(
+        model=model,
+        prompt="a test",
+        width=side,
+        height=side,
+        num_inference_steps=4,
+        guidance_scale=2.0,
+        sampler=Sampler.DDIM,
+        seed=0,
+    )
+    return Order("example", 0, request, seed=0)
 
 
 def _chained(digest: bytes, calls: int) -> bytes:
