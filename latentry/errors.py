@@ -12,18 +12,21 @@ LatentryError
 │   ├── InvalidPrompt
 │   ├── ClipSkipTooLarge
 │   ├── UnsupportedField
+│   ├── UrlNotAllowed
 │   ├── InvalidIdempotencyKey
 │   └── IdempotencyConflict
 ├── NotFound                    no such thing (for this caller)
 │   ├── UnknownModel
 │   ├── JobNotFound
-│   └── FileNotFound
+│   ├── FileNotFound
+│   └── DeliveryNotFound
 ├── LinkRefused                 a file URL is forged or has expired
 ├── Unavailable                 our fault, for now: try again
 │   ├── QueueFull
 │   ├── LedgerUnavailable
 │   ├── StorageUnavailable
 │   ├── NoModel
+│   ├── NoAnswer
 │   └── ShuttingDown
 ├── JobFailed                   a job ended without its pictures
 │   ├── NonFiniteOutput
@@ -121,6 +124,12 @@ class UnsupportedField(InvalidRequest):
     code = "unsupported_field"
 
 
+class UrlNotAllowed(InvalidRequest):
+    """The URL must be https://, a public host's full name, and nothing unusual."""
+
+    code = "url_not_allowed"
+
+
 class InvalidIdempotencyKey(InvalidRequest):
     """An Idempotency-Key is 1 to 255 printable ASCII characters."""
 
@@ -155,6 +164,12 @@ class FileNotFound(NotFound):
     """There is no such file, or it has expired."""
 
     code = "file_not_found"
+
+
+class DeliveryNotFound(NotFound):
+    """The job has no such delivery."""
+
+    code = "delivery_not_found"
 
 
 class LinkRefused(LatentryError):
@@ -192,6 +207,12 @@ class NoModel(Unavailable):
     """No model has been loaded yet."""
 
     code = "no_model"
+
+
+class NoAnswer(Unavailable):
+    """The other side does not answer."""
+
+    code = "no_answer"
 
 
 class ShuttingDown(Unavailable):

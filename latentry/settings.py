@@ -71,6 +71,19 @@ class Settings(BaseModel):
     max_body_bytes: int = Field(64 * 1024, ge=1024)
     max_wait_s: int = Field(60, ge=0, description="The longest `Prefer: wait`.")
     url_ttl_s: int = Field(900, ge=1, description="Life of a signed picture URL.")
+    webhook_ports: str = Field("443", description="Ports that webhook URLs may name.")
+    webhook_allow: str = Field(
+        "",
+        description="Webhook receivers that are not public: `host:port` pairs, also over http, and"
+        " networks such as `10.0.0.0/8`, separated by commas.",
+    )
+    auth: str = Field(
+        "auto",
+        pattern=r"^(auto|on|off)$",
+        description="API keys; auto asks for them where there are any or others can dial us.",
+    )
+    bootstrap_key: SecretStr = Field(SecretStr(""), description="A key that stands from the start.")
+    bootstrap_key_file: str = Field("", description="The same, in a file.")
     signing_key: SecretStr = Field(
         SecretStr(""), description="Signs local file URLs; kept in data_dir if empty."
     )

@@ -40,12 +40,14 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.JobNotFound: 404,
     errors.FileNotFound: 404,
     errors.LinkRefused: 403,
+    errors.UrlNotAllowed: 422,
     errors.Unavailable: 503,
     errors.QueueFull: 503,
     errors.LedgerUnavailable: 503,
     errors.StorageUnavailable: 503,
     errors.NoModel: 503,
     errors.ShuttingDown: 503,
+    errors.DeliveryNotFound: 404,
     # For doors that wait for the pictures themselves: the worker behind us did not deliver.
     errors.JobFailed: 502,
     errors.NonFiniteOutput: 502,
@@ -59,6 +61,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
 }
 # How long to stay away: a restart is quick, a full line takes a while.
 _RETRY_AFTER_S: Final[dict[type[LatentryError], int]] = {errors.QueueFull: 10, errors.NoModel: 5}
+    errors.NoAnswer: 503,
 _USUAL_RETRY_AFTER_S: Final = 2
 _FRAMEWORKS: Final = {
     404: ("not_found", "There is nothing at this address."),

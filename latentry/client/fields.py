@@ -1,6 +1,6 @@
 """The optional fields of a request as keyword arguments."""
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from pydantic import ValidationError
 
@@ -8,9 +8,11 @@ from latentry.contracts import (
     Determinism,
     GenerationRequest,
     OutputFormat,
+    Priority,
     PromptSyntax,
     Sampler,
     Spacing,
+    Webhook,
 )
 from latentry.errors import InvalidRequest
 
@@ -39,7 +41,11 @@ class Fields(TypedDict, total=False):
     output_format: OutputFormat | str
     determinism: Determinism | str
     preview_interval: int
+    priority: Priority | str
+    start_within: int | None
+    finish_within: int | None
     metadata: dict[str, str]
+    webhook: Webhook | dict[str, Any] | None
 
 
 def request_of(prompt: str, fields: Fields) -> GenerationRequest:

@@ -1,21 +1,38 @@
 """Everything that crosses a boundary: frozen pydantic models and named constants, nothing else."""
 
+from latentry.contracts.costs import Cost, Estimate
+from latentry.contracts.deliveries import (
+    Attempt,
+    Delivery,
+    DeliveryList,
+    DeliveryStatus,
+    Notice,
+)
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.images import Image, OutputFormat, StoredImage
 from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
-from latentry.contracts.models import Defaults, Limits, Model, ModelCard, ModelList
+from latentry.contracts.models import Defaults, Limits, Model, ModelCard, ModelList, Pace
 from latentry.contracts.problems import FieldError, Problem
 from latentry.contracts.requests import (
     Determinism,
     GenerationRequest,
+    Priority,
     PromptSyntax,
     ResolvedRequest,
 )
 from latentry.contracts.samplers import Sampler, Spacing
+from latentry.contracts.usage import Usage, UsageList
+from latentry.contracts.webhooks import Webhook, WebhookEvent
 
 __all__ = [
+    "Attempt",
+    "Cost",
     "Defaults",
+    "Delivery",
+    "DeliveryList",
+    "DeliveryStatus",
     "Determinism",
+    "Estimate",
     "Event",
     "EventType",
     "FieldError",
@@ -31,8 +48,11 @@ __all__ = [
     "Model",
     "ModelCard",
     "ModelList",
+    "Notice",
     "OutputFormat",
+    "Pace",
     "Preview",
+    "Priority",
     "Problem",
     "Progress",
     "PromptSyntax",
@@ -40,4 +60,8 @@ __all__ = [
     "Sampler",
     "Spacing",
     "StoredImage",
+    "Usage",
+    "UsageList",
+    "Webhook",
+    "WebhookEvent",
 ]

@@ -15,6 +15,7 @@ from latentry.contracts.samplers import (
     Sampler,
     Spacing,
 )
+from latentry.contracts.webhooks import Webhook
 from latentry.contracts.wire import Asked, Told
 
 MAX_PROMPT_CHARS: Final = 8_000
@@ -29,6 +30,7 @@ MAX_CACHE_INTERVAL: Final = 10
 MAX_EXTENT_PX: Final = 16_384
 # The largest integer that survives every JSON reader (JavaScript's are doubles).
 MAX_SEED: Final = 2**53 - 1
+MAX_WITHIN_S: Final = 86_400
 MODEL_ID: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
 
@@ -44,6 +46,14 @@ class PromptSyntax(StrEnum):
 
     WEIGHTED = "weighted"
     PLAIN = "plain"
+
+
+class Priority(StrEnum):
+    """Which of its tenant's own jobs go first. No other tenant's job ever waits for it."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
 
 
 def _meant(said: Any, aliases: Mapping[str, StrEnum]) -> Any:
@@ -71,6 +81,7 @@ Fraction = Annotated[float, Field(strict=True, gt=0, le=1)]
 CacheInterval = Annotated[int, Field(strict=True, ge=1, le=MAX_CACHE_INTERVAL)]
 PreviewInterval = Annotated[int, Field(strict=True, ge=0, le=MAX_STEPS)]
 Rescale = Annotated[float, Field(strict=True, ge=0, le=1)]
+Within = Annotated[int, Field(strict=True, ge=1, le=MAX_WITHIN_S)]
 SamplerId = Annotated[Sampler, _by_alias(SAMPLER_ALIASES)]
 SpacingId = Annotated[Spacing, _by_alias(SPACING_ALIASES)]
 Metadata = Annotated[
@@ -143,8 +154,27 @@ class GenerationRequest(Asked):
         description="Every so many steps the event stream shows a small picture of how far each "
         "image is; 0 is never. No image is changed by it. See the model's `limits.previews`.",
     )
+    priority: Priority = Field(
+        Priority.NORMAL,
+        description="Among your own jobs: `high` goes before what came up to 10 minutes earlier,"
+        " `low` after what comes up to 10 minutes later.",
+    )
+    start_within: Within | None = Field(
+        None, description="Seconds that it may wait; then it is `expired`, without any work."
+    )
+    finish_within: Within | None = Field(
+        None, description="Seconds until its end; then it is `expired`, waiting or running."
+    )
+    dry_run: bool = Field(
+        False,
+        strict=True,
+        description="Answers 200 with cost and estimated start, or the problem; enters nothing.",
+    )
     metadata: Metadata = Field(
         default_factory=dict, description="Your own labels, returned as given."
+    )
+    webhook: Webhook | None = Field(
+        None, description="Whom to tell how the job ends. No part of the picture's recipe."
     )
 
     @model_validator(mode="before")

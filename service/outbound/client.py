@@ -1,0 +1,109 @@
+"""One guarded exchange: no redirects, no proxies, no cookies, no decoding, a bound on everything.
+
+httpcore alone does none of these by itself; httpx, on top of it, would have to be told.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Final
+
+import httpcore
+import httpx
+
+from latentry.errors import NoAnswer
+from service.outbound.network import CONNECT_S, GuardedNetwork, Resolve
+from service.outbound.rules import Rules, Target
+
+WHOLE_S: Final = 15.0
+READ_BYTES: Final = 64 * 1024
+_TIMEOUTS: Final = {"connect": CONNECT_S, "read": WHOLE_S, "write": WHOLE_S, "pool": WHOLE_S}
+# Whatever else happens between a socket and an answer.
+_BROKEN: Final = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.TimeoutException,
+    OSError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back: the status. The body was read no further than politeness asks."""
+
+    status: int
+    took_s: float
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the other side took it."""
+        return 200 <= self.status < 300
+
+
+class Outbound:
+    """Speaks to addresses that callers name, a connection for each exchange."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        resolve: Resolve,
+        *,
+        wire: httpcore.AsyncNetworkBackend | None = None,
+        tls: ssl.SSLContext | None = None,
+        whole_s: float = WHOLE_S,
+    ) -> None:
+        self._rules = rules
+        self._resolve = resolve
+        self._wire = wire or httpcore.AnyIOBackend()
+        self._tls = tls or httpx.create_ssl_context(trust_env=False)
+        self._whole_s = whole_s
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Post a body. Raises UrlNotAllowed before anything is dialled, and NoAnswer."""
+        target = self._rules.read(url)
+        began = perf_counter()
+        try:
+            async with asyncio.timeout(self._whole_s):
+                status = await self._exchange(target, body, headers)
+        except _BROKEN:  # nobody is told where in between: that would be a map of our network
+            raise NoAnswer from None
+        return Reply(status, perf_counter() - began)
+
+    async def _exchange(self, target: Target, body: bytes, headers: Mapping[str, str]) -> int:
+        network = GuardedNetwork(target, self._rules, self._resolve, self._wire)
+        origin = httpcore.Origin(target.scheme.encode(), target.host.encode(), target.port)
+        sent = {
+            "Host": target.authority,
+            "Content-Length": str(len(body)),
+            "Accept-Encoding": "identity",
+            "Connection": "close",
+        } | dict(headers)
+        async with httpcore.AsyncHTTPConnection(
+            origin, ssl_context=self._tls, network_backend=network
+        ) as connection:
+            request = httpcore.Request(
+                "POST",
+                httpcore.URL(
+                    scheme=origin.scheme, host=origin.host, port=origin.port, target=target.path
+                ),
+                headers=list(sent.items()),
+                content=body,
+                extensions={"timeout": _TIMEOUTS},
+            )
+            response = await connection.handle_async_request(request)
+            # The status is the answer. A body that drips or breaks off takes nothing back.
+            with suppress(TimeoutError, *_BROKEN):
+                await _drain(response)
+            return response.status
+
+
+async def _drain(response: httpcore.Response) -> None:
+    read = 0
+    async with asyncio.timeout(1):
+        async for part in response.aiter_stream():
+            read += len(part)
+            if read > READ_BYTES:
+                return

@@ -1,0 +1,156 @@
+"""Which URLs may be named at all, as far as one can see from their letters. Pure.
+
+One parser, ours, and a narrow one: what it does not know it refuses. What it answers is dialled as
+it stands, so no second parser can read a URL in another way.
+"""
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from typing import Final, Self
+
+import idna
+
+from latentry.contracts.webhooks import MAX_URL_CHARS
+from latentry.errors import ConfigurationError, UrlNotAllowed
+from latentry.settings import Settings
+from service.outbound.addresses import Address, Network, is_public
+
+_PORTS: Final = {"http": 80, "https": 443}
+# RFC 3986 without user information and fragment; nothing that only some readers understand.
+_URL: Final = re.compile(
+    r"(?P<scheme>https?)://"
+    r"(?P<host>\[[0-9a-fA-F:.]{2,45}\]|[^/?#@:\\\[\]\x00-\x20\x7f]{1,255})"
+    r"(?::(?P<port>[1-9][0-9]{0,4}))?"
+    r"(?P<path>(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?)"
+    r"(?P<query>(?:\?(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?)",
+    re.IGNORECASE,
+)
+_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+# The last label has letters: a name of digits, or of 0x and digits, is an address to many readers.
+_TOP_LABEL: Final = re.compile(r"[a-z]{2,63}|xn--[a-z0-9-]{1,59}")
+# Names that stand for this machine or this network (RFC 6761, 6762, 8375, 9476, and ICANN's).
+_AT_HOME: Final = ("localhost", "local", "internal", "home.arpa", "invalid", "onion", "alt")
+_ALLOWED: Final = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+):(?P<port>[1-9][0-9]{0,4})")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A URL that was read and found harmless; its host is canonical ASCII without brackets."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    is_trusted: bool  # the operator named this very host and port: any address will do
+
+    @property
+    def authority(self) -> str:
+        """Host and port as one writes them: the port where it is not the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is open: https to public hosts on these ports, and what the operator named."""
+
+    ports: frozenset[int] = frozenset({443})
+    hosts: frozenset[tuple[str, int]] = frozenset()
+    networks: tuple[Network, ...] = ()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """As LATENTRY_WEBHOOK_PORTS and LATENTRY_WEBHOOK_ALLOW say. Raises ConfigurationError."""
+        ports = {_port(entry) for entry in _entries(settings.webhook_ports)}
+        hosts, networks = set[tuple[str, int]](), list[Network]()
+        for entry in _entries(settings.webhook_allow):
+            if named := _ALLOWED.fullmatch(entry):
+                hosts.add((named["host"].strip("[]"), int(named["port"])))
+            else:
+                networks.append(_network(entry))
+        return cls(frozenset(ports), frozenset(hosts), tuple(networks))
+
+    def read(self, url: str) -> Target:
+        """The URL in its parts. Raises UrlNotAllowed with what to change."""
+        parts = _URL.fullmatch(url) if len(url) <= MAX_URL_CHARS else None
+        if parts is None:
+            raise UrlNotAllowed
+        scheme, host = parts["scheme"].lower(), _canonical(parts["host"])
+        port = int(parts["port"] or _PORTS[scheme])
+        path = (parts["path"] or "/") + parts["query"]
+        if (host, port) in self.hosts:
+            return Target(scheme, host, port, path, is_trusted=True)
+        if scheme != "https":
+            raise UrlNotAllowed("The URL must begin with https://.")
+        if port not in self.ports:
+            raise UrlNotAllowed("The URL must not name this port; 443 is open.")
+        if not (self._is_open(host) if _is_literal(host) else _is_public_name(host)):
+            raise UrlNotAllowed("The URL must name a public host, by its full name.")
+        return Target(scheme, host, port, path, is_trusted=False)
+
+    def lets_through(self, target: Target, address: Address) -> bool:
+        """Whether this address may be dialled for this target."""
+        return target.is_trusted or is_public(address) or self._within(address)
+
+    def _is_open(self, literal: str) -> bool:
+        return self._within(ip_address(literal))
+
+    def _within(self, address: Address) -> bool:
+        return any(address in network for network in self.networks)
+
+
+def _canonical(host: str) -> str:
+    if host.startswith("["):
+        try:
+            return ip_address(host[1:-1]).compressed
+        except ValueError:
+            raise UrlNotAllowed from None
+    if not host.isascii() and host.replace(".", "").isnumeric():  # an address, in other digits
+        raise UrlNotAllowed
+    try:
+        return ".".join(map(_ascii, host.split(".")))
+    except idna.IDNAError:
+        raise UrlNotAllowed from None
+
+
+def _ascii(label: str) -> str:
+    # IDNA 2008 without a mapping: round digits, wide dots and other look-alikes of ASCII fail.
+    lower = label.lower() if label.isascii() else label
+    is_plain = lower.isascii() and not lower.startswith("xn--")
+    return lower if is_plain else idna.alabel(lower).decode()
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_public_name(host: str) -> bool:
+    labels = host.split(".")
+    is_name = len(host) <= 253 and all(map(_LABEL.fullmatch, labels))
+    is_full = len(labels) > 1 and _TOP_LABEL.fullmatch(labels[-1]) is not None
+    return is_name and is_full and not f".{host}".endswith(tuple(f".{name}" for name in _AT_HOME))
+
+
+def _entries(text: str) -> list[str]:
+    return [entry.strip().lower() for entry in text.split(",") if entry.strip()]
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", text):
+        raise ConfigurationError(f"LATENTRY_WEBHOOK_PORTS is not usable: {text!r} is no port.")
+    return int(text)
+
+
+def _network(text: str) -> Network:
+    try:
+        return ip_network(text)
+    except ValueError:
+        raise ConfigurationError(
+            f"LATENTRY_WEBHOOK_ALLOW is not usable: {text!r} is neither host:port nor a network "
+            "such as 10.0.0.0/8."
+        ) from None
