@@ -95,6 +95,7 @@ class Settings(BaseModel):
     queue_ttl_s: int = Field(
         3_600, ge=1, le=MAX_TTL_S, description="A job still waiting after this expires."
     )
+    usage_ttl_days: int = Field(400, ge=1, le=3_650, description="Life of what GET /v1/usage says.")
     # Sweepers take half of it without a sweep for an outage, and they sweep every second.
     lease_s: float = Field(6.0, ge=3, description="A worker silent this long has lost its jobs.")
     heartbeat_s: float = Field(2.0, gt=0, validate_default=True)

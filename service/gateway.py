@@ -12,6 +12,7 @@ from latentry.errors import JobNotFound
 from latentry.jobs import AsyncLedger, JobRecord, JobRef, commands
 from latentry.settings import Settings
 from latentry.storage import Storage, open_storage
+from service.auth import Gatekeeper
 from service.catalogue import Catalogue
 from service.dispatch import Bell
 from service.endings import Endings
@@ -30,6 +31,7 @@ class Gateway:
     settings: Settings
     ledger: AsyncLedger
     storage: Storage
+    gatekeeper: Gatekeeper
     catalogue: Catalogue
     bell: Bell
     metrics: Metrics
@@ -56,6 +58,7 @@ class Gateway:
             settings=settings,
             ledger=ledger,
             storage=storage,
+            gatekeeper=Gatekeeper(settings, ledger),
             catalogue=catalogue,
             bell=bell,
             metrics=metrics,
@@ -71,6 +74,7 @@ class Gateway:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Listen, note, sweep and clear away while the routes serve."""
+        await self.gatekeeper.open()
         parts = (self.newsroom, self.endings, self.sweeper, self.retention)
         beside = [asyncio.create_task(part.run()) for part in parts]
         try:

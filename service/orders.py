@@ -40,6 +40,7 @@ async def place(
         idempotency_key=key or "",
         # Of what was asked, before blanks were filled: a drawn seed is not the caller's word.
         body_hash=hashlib.sha256(request.model_dump_json().encode()).hexdigest(),
+        account=caller.account,
     )
     accepted = await gateway.ledger.run(
         commands.create(job, max_queued=gateway.settings.max_queued)

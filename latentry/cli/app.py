@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from latentry import __version__
-from latentry.cli import generate, serve
+from latentry.cli import generate, keys, serve
 from latentry.cli.connect import HERE, ApiKey, Url, connect
 from latentry.contracts import Job, Model
 
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command("generate")(generate.generate)
 app.command("serve")(serve.serve)
 app.command("demo")(serve.demo)
+app.command("keys", context_settings=keys.SETTINGS)(keys.keys)
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job.")]
 

@@ -12,6 +12,7 @@ from latentry.refusals import Exhausted, QuotaExceeded, TooManyJobs
 # Who pays where there are no keys.
 NOBODY: Final = "-"
 DAY_MS: Final = 86_400_000
+USAGE_TTL_MS: Final = 400 * DAY_MS
 _EPOCH: Final = date(1970, 1, 1)
 _STAY_AWAY_S: Final = 5
 
@@ -26,7 +27,7 @@ class Account:
     payer: str = NOBODY
     max_jobs: int = 0
     max_step_pixels: int = 0
-    usage_ttl_ms: int = 400 * DAY_MS
+    usage_ttl_ms: int = USAGE_TTL_MS
 
     def charge(self, request: ResolvedRequest) -> dict[str, str | int]:
         """The account as the ledger's scripts read it, with what this job costs."""

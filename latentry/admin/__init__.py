@@ -1,0 +1,5 @@
+"""What an operator does straight at the ledger, without a gateway: API keys.
+
+The command line proper speaks contracts only and never imports the ledger; `latentry keys` starts
+this room by its name, as `latentry serve` starts the others. It needs the `server` extra.
+"""

@@ -1,0 +1,30 @@
+"""`python -m latentry.admin`, which is `latentry keys`."""
+
+import sys
+
+from latentry.errors import LatentryError
+
+_EXTRAS = {"typer": "cli", "rich": "cli", "redis": "server"}
+FAILED = 1
+
+
+def main() -> None:
+    """Run the command line; errors are one sentence on standard error."""
+    try:
+        from latentry.admin.keys import app
+    except ModuleNotFoundError as missing:
+        extra = _EXTRAS.get(missing.name or "")
+        if extra is None:
+            raise
+        sys.exit(
+            f"Keys are made at the ledger, which needs its extra: pip install 'latentry[{extra}]'"
+        )
+    try:
+        app(prog_name="latentry keys")
+    except LatentryError as error:
+        sys.stderr.write(f"latentry: {error}\n")
+        sys.exit(FAILED)
+
+
+if __name__ == "__main__":
+    main()

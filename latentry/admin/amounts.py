@@ -1,0 +1,44 @@
+"""Spans, rates and lists as people type them."""
+
+import re
+from typing import Final
+
+import typer
+
+from latentry.apikeys import TENANT, Scope
+
+_UNITS_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_SPAN: Final = re.compile(r"([0-9]{1,5})([smhd])")
+_RATE: Final = re.compile(r"([0-9]{1,6})/(min|s)")
+
+
+def span_ms(text: str) -> int:
+    """Milliseconds in `90d`, `12h`, `30m` or `45s`."""
+    found = _SPAN.fullmatch(text)
+    if found is None:
+        raise typer.BadParameter("it is a number and s, m, h or d, such as 90d.")
+    return int(found[1]) * _UNITS_MS[found[2]]
+
+
+def per_minute(text: str) -> int:
+    """Requests a minute in `60/min` or `2/s`."""
+    found = _RATE.fullmatch(text)
+    if found is None or not int(found[1]):
+        raise typer.BadParameter("it is a number of requests, /min or /s, such as 60/min.")
+    return int(found[1]) * (60 if found[2] == "s" else 1)
+
+
+def scopes(text: str) -> frozenset[Scope]:
+    """The scopes in `generations:read,files`."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    unknown = [word for word in words if word not in set(Scope)]
+    if unknown or not words:
+        raise typer.BadParameter(f"scopes are {', '.join(Scope)}; commas between them.")
+    return frozenset(map(Scope, words))
+
+
+def tenant(text: str) -> str:
+    """A tenant's name."""
+    if not TENANT.fullmatch(text):
+        raise typer.BadParameter("a tenant is 1 to 32 of a-z, 0-9 and dashes, no dash first.")
+    return text

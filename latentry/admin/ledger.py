@@ -1,0 +1,29 @@
+"""Where the ledger is that an operator means."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+
+from pydantic import SecretStr
+
+from latentry.errors import LedgerUnavailable
+from latentry.jobs import Ledger
+from latentry.serve.valkey import Valkey
+from latentry.settings import Settings
+
+
+@contextmanager
+def opened(env: Mapping[str, str]) -> Iterator[Ledger]:
+    """The one that LATENTRY_REDIS_URL names, or else that of the `latentry serve` running here."""
+    settings = Settings.from_env(env)
+    if "redis_url" not in settings.model_fields_set:
+        valkey = Valkey.last(settings.data_dir / "valkey")
+        if valkey:
+            settings = settings.model_copy(update={"redis_url": SecretStr(valkey.url)})
+    with closing(Ledger.open(settings)) as ledger:
+        try:
+            yield ledger
+        except LedgerUnavailable as error:
+            raise LedgerUnavailable(
+                "The ledger does not answer. Start a service here with `latentry serve`, or say"
+                " where its Redis is with LATENTRY_REDIS_URL."
+            ) from error
