@@ -49,6 +49,7 @@ class Worker:
             lease_s=2,
             heartbeat_s=0.2,
             checkpoint_bytes=checkpoint_bytes,
+            failed=lambda: failed,
         )
         lines = Lines(["shapes"], tuple, lambda: failed)
         self.drain = Drain(
