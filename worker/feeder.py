@@ -87,8 +87,8 @@ class Feeder:
         while not self._ending.is_set():
             self._look.wait(LOOK_S)
             self._look.clear()
-            room = self._room
-            if room <= 0 or self._ending.is_set():
+            room, held = self._room, self._outbox.held
+            if room <= 0 or self._ending.is_set() or any(job.must_be_alone for job in held):
                 continue
             lines = self._lines.choose(time.monotonic())
             if not lines:  # no model of ours loads for now

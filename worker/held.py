@@ -3,11 +3,14 @@
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from latentry.contracts import JobStatus, JobWarning
 from latentry.errors import LatentryError
 from latentry.jobs import Lease
 from worker.engine import Order
+
+ALONE_CRASHES: Final = 2  # one more is poison, and must cost no neighbour anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,18 @@ class HeldJob:
     def is_over(self) -> bool:
         """Whether every image has ended."""
         return not self._open
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether a worker died while it ran this job, which has made no progress since."""
+        record = self.lease.record
+        has_passed = min(self._steps.values(), default=0) > record.reached
+        return record.crashes > 0 and not has_passed and not self.is_drawn
+
+    @property
+    def must_be_alone(self) -> bool:
+        """Whether nothing may run beside it: if the worker dies again, we know of whom."""
+        return self.is_suspect and self.lease.record.crashes >= ALONE_CRASHES
 
     def leave_engine(self, index: int) -> None:
         """The engine is done with an image, one way or another."""

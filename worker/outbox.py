@@ -69,6 +69,12 @@ class Outbox:
             return job.id in self._held
 
     @property
+    def held(self) -> list[HeldJob]:
+        """The jobs whose leases are renewed: those in the engine, before it, and behind it."""
+        with self._lock:
+            return list(self._held.values())
+
+    @property
     def models(self) -> list[str]:
         """What this worker serves."""
         return list(self._cards)
@@ -185,8 +191,7 @@ class Outbox:
         failed = self._failed()
         able = [model for model in self.models if model not in failed]
         self._ledger.run(commands.heartbeat(self._worker, able, ttl_s=life))
-        with self._lock:
-            held = list(self._held.values())
+        held = self.held
         if not held:
             return
         answers = self._ledger.run(

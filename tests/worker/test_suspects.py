@@ -1,0 +1,42 @@
+"""Jobs under suspicion: claimed with care, and run alone when it comes to that."""
+
+import pytest
+
+from latentry.contracts import JobStatus
+from latentry.jobs import JobRecord, JobRef, Lease
+from tests.jobs.factory import request
+from worker.held import HeldJob
+
+
+def held(*, crashes: int, reached: int = 0, n: int = 1) -> HeldJob:
+    ref = JobRef("default", "gen_1")
+    record = JobRecord(ref, JobStatus.RUNNING, request(n=n), 1, 1, crashes=crashes, reached=reached)
+    return HeldJob(Lease(ref, 1, record))
+
+
+@pytest.mark.parametrize(
+    ("crashes", "is_suspect", "must_be_alone"),
+    [(0, False, False), (1, True, False), (2, True, True)],
+)
+def test_a_job_whose_workers_died_is_suspect_and_after_the_second_one_runs_alone(
+    crashes: int, is_suspect: bool, must_be_alone: bool
+) -> None:
+    job = held(crashes=crashes)
+    assert (job.is_suspect, job.must_be_alone) == (is_suspect, must_be_alone)
+
+
+def test_it_is_cleared_by_a_step_that_no_worker_told_of_before() -> None:
+    job = held(crashes=2, reached=3, n=2)
+    for index in (0, 1):
+        job.step(index, 3)
+    assert job.must_be_alone, "that far it came before"
+    job.step(0, 4)
+    assert job.must_be_alone, "its other image is where it was"
+    job.step(1, 4)
+    assert not job.is_suspect
+
+
+def test_one_that_is_drawn_can_do_no_more_harm() -> None:
+    job = held(crashes=2, reached=4)
+    job.leave_engine(0)
+    assert not job.is_suspect
