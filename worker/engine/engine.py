@@ -105,7 +105,7 @@ class Engine(Generic[T]):
         # Before the call: one that finishes, or drops its guidance, takes fewer rows after it.
         used = sum(member.rows for member in batch.members) if batch else 0
         if batch is not None:
-            batch = self._stretched(batch)
+            batch = replace(batch, rows=self._probes.next(batch.key, batch.rows))
             events += self._denoise(batch)
         calls_s = self._learn()
         called = self._backend.now()
@@ -160,11 +160,6 @@ class Engine(Generic[T]):
         for call in calls:
             self.costs.observe(call.key, call.rows, call.seconds)
         return sum(call.seconds for call in calls)
-
-    def _stretched(self, batch: Batch[T]) -> Batch[T]:
-        """Now and then with more rows than are needed, so that the cost of such a call is known."""
-        rows = self._probes.next(batch.key)
-        return replace(batch, rows=max(rows, batch.rows)) if rows else batch
 
     def _denoise(self, batch: Batch[T]) -> list[Event]:
         """Advance the batch. If that fails, run its members apart, so that only a culprit fails."""
