@@ -16,6 +16,16 @@
     {root}:rate:<id>         string  the millisecond its bucket of requests is full again
     {root}:active:<tenant>:<id>  set jobs of a key that have not ended, if they are bounded
     {root}:usage:<tenant>:<day>  hash what a tenant's keys used: `<id>:<what>` to how much
+    {root}:file:<ref>        hash    one picture that a caller keeps here
+    {root}:files:<tenant>    zset    a tenant's files, by the millisecond they expire
+    {root}:filebytes:<tenant>  string  bytes of all of them
+    {root}:fileends          zset    all files, by the millisecond they may be removed
+    {root}:delivery:<ref>:<event>  hash  one notice to a receiver: where to, of what, how it went
+    {root}:deliveries        zset    all that wait, by the millisecond they were entered
+    {root}:deliveries:<r>    zset    those of one receiver, `tenant@host:port`, by when they are due
+    {root}:receivers         zset    receivers, by when their first delivery is due
+    {root}:gone:<tenant>:<u> string  the URL with this SHA-1 answered 410
+    {root}:secrets:<tenant>  zset    what signs a tenant's notices, by when it stops to
     {root}:models            hash    the catalogue: model id to card
     {root}:workers           zset    live workers, by the millisecond they count as dead
     {root}:worker:<id>       string  the models one of them holds

@@ -41,7 +41,7 @@ _REFUSED_WHEN_FULL = frozenset({"create", "probe", "checkpoint"})
 
 
 # What every script begins with, in this order: each part may use those before it.
-_PRELUDE = ("keys", "news", "line", "usage", "job")
+_PRELUDE = ("keys", "news", "line", "usage", "webhooks", "job")
 
 
 @cache

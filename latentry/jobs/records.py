@@ -14,6 +14,7 @@ from latentry.contracts import (
     Progress,
     ResolvedRequest,
     StoredImage,
+    Webhook,
 )
 from latentry.jobs.accounts import Account
 
@@ -48,6 +49,15 @@ class NewJob:
     idempotency_key: str = ""
     body_hash: str = ""
     account: Account = field(default_factory=Account)
+    webhook: Webhook | None = None
+    receiver: str = ""  # tenant@host:port of the webhook
+
+    @property
+    def notifies(self) -> dict[str, Any]:
+        """Whom to tell, as the ledger keeps it; nothing if nobody is to be told."""
+        if self.webhook is None:
+            return {}
+        return {"webhook": json.dumps(self.webhook.model_dump() | {"receiver": self.receiver})}
 
 
 @dataclass(frozen=True, slots=True)

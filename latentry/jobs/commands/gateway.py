@@ -46,7 +46,7 @@ def create(job: NewJob, *, max_queued: int) -> Command[Accepted]:
         "idempotency_key": job.idempotency_key,
         "body_hash": job.body_hash,
         "account": job.account.charge(job.request),
-    }
+    } | job.notifies
     # The request by itself: it is kept as it stands, and nobody's numbers go through Lua.
     return Command("create", (json.dumps(options), job.request.model_dump_json()), read)
 
@@ -67,9 +67,12 @@ def cancel(ref: JobRef) -> Command[bool]:
     return Command("cancel", (str(ref),), bool)
 
 
-def forget(ref: JobRef) -> Command[bool]:
-    """Remove every trace of a job from the ledger. False: there was none."""
-    return Command("forget", (str(ref), ref.tenant), bool)
+def forget(ref: JobRef, *, silently: bool = False) -> Command[bool]:
+    """Remove every trace of a job from the ledger. False: there was none.
+
+    What its receiver was not told yet it still hears, unless `silently`.
+    """
+    return Command("forget", (str(ref), ref.tenant, int(silently)), bool)
 
 
 def events(ref: JobRef, *, after: str = "") -> Command[list[LedgerEvent]]:

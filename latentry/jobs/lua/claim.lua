@@ -41,6 +41,7 @@ while #claims < room do
     redis.call('HSET', job, 'worker', worker)
     redis.call('HSETNX', job, 'started_ms', at)
     redis.call('ZADD', key('leases'), at + lease, ref)
+    notify(ref, 'running')
     tell(ref, 'running', '{}')
     claims[#claims + 1] = { ref, tostring(fence), redis.call('HGETALL', job) }
   end

@@ -32,6 +32,9 @@ local job = key('job', ref)
 redis.call('HSET', job, 'v', 1, 'state', 'queued', 'model', model, 'turn', turn, 'created_ms', at,
   'deadline_ms', at + queue_ttl, 'queue_ttl_ms', queue_ttl, 'ttl_ms', ttl, 'fence', 0, 'crashes', 0,
   'request', ARGV[2])
+if ask.webhook then
+  redis.call('HSET', job, 'webhook', ask.webhook)
+end
 open_account(ref, tenant, ask.account)
 redis.call('ZADD', key('jobs', tenant), turn, ref)
 redis.call('ZADD', key('retention'), at + queue_ttl + ttl, ref)

@@ -1,5 +1,6 @@
--- ARGV: ref, tenant. Removes every trace of a job; one that has not ended is canceled first, so that
--- whoever follows it hears the end. A worker that still runs it finds its lease lost.
+-- ARGV: ref, tenant, 1 to drop its deliveries too. Removes every trace of a job; one that has not
+-- ended is canceled first, so that whoever follows it hears the end. A worker that still runs it
+-- finds its lease lost.
 -- Answers 1 if there was something to forget.
 local ref = ARGV[1]
 local state = field(ref, 'state')
@@ -8,6 +9,9 @@ if state and not is_terminal(state) then
   redis.call('PUBLISH', key('stop'), ref)
 end
 drop_checkpoints(ref)
+if ARGV[3] == '1' then
+  drop_deliveries(ref)
+end
 redis.call('ZREM', key('retention'), ref)
 redis.call('ZREM', key('jobs', ARGV[2]), ref)
 return redis.call('DEL', key('job', ref), key('events', ref)) > 0 and 1 or 0

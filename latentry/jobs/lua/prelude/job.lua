@@ -58,6 +58,7 @@ local function finish(ref, to, code, message)
   end
   redis.call('ZADD', key('retention'), at + field(ref, 'ttl_ms'), ref)
   redis.call('PEXPIRE', job, lifetime(ref))
+  notify(ref, to)
   tell(ref, to, '{}')
 end
 

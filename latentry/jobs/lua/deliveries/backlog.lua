@@ -1,0 +1,3 @@
+-- ARGV: none. Answers how many deliveries wait, and the age of the oldest in ms.
+local first = redis.call('ZRANGE', key('deliveries'), 0, 0, 'WITHSCORES')
+return { redis.call('ZCARD', key('deliveries')), first[2] and now_ms() - first[2] or 0 }

@@ -1,0 +1,27 @@
+-- ARGV: name, attempt, what became of it, ms until the next attempt, the attempt as JSON.
+-- 'waiting' is another attempt. Answers 1, or 0 if nobody waits for this any more.
+local name, attempt, to = ARGV[1], ARGV[2], ARGV[3]
+local LOGGED = 20
+local delivery, ref = key('delivery', name), string.match(name, '^(.*):')
+local known = redis.call('HMGET', delivery, 'state', 'attempts', 'receiver', 'url')
+if not known[1] then
+  return 0
+end
+redis.call('HSETNX', delivery, 'attempt:' .. attempt, now_ms() .. ' ' .. ARGV[5])
+redis.call('HDEL', delivery, 'attempt:' .. (attempt - LOGGED))
+if known[1] ~= 'waiting' then
+  return 0
+end
+-- Somebody else took it up meanwhile: only that it arrived is news then.
+local is_latest = known[2] == attempt
+if to == 'waiting' then
+  if is_latest then
+    put_off(name, known[3], now_ms() + tonumber(ARGV[4]))
+  end
+elseif is_latest or to == 'delivered' then
+  if to == 'disabled' then
+    redis.call('SET', gone(known[3], known[4]), 1, 'PX', NOTICE_MS)
+  end
+  end_delivery(ref, name, known[3], to)
+end
+return 1

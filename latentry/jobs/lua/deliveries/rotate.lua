@@ -1,0 +1,8 @@
+-- ARGV: tenant, new secret, ms for which the older ones go on signing. Answers how many sign now.
+local secrets, until_ms = key('secrets', ARGV[1]), now_ms() + tonumber(ARGV[3])
+for _, secret in ipairs(redis.call('ZRANGEBYSCORE', secrets, until_ms, '+inf')) do
+  redis.call('ZADD', secrets, until_ms, secret)
+end
+redis.call('ZADD', secrets, '+inf', ARGV[2])
+redis.call('ZREMRANGEBYSCORE', secrets, '-inf', now_ms())
+return redis.call('ZCARD', secrets)

@@ -1,0 +1,7 @@
+-- ARGV: tenant, a secret for a tenant that has none. Answers those that sign, the newest first.
+local secrets = key('secrets', ARGV[1])
+redis.call('ZREMRANGEBYSCORE', secrets, '-inf', now_ms())
+if redis.call('EXISTS', secrets) == 0 then
+  redis.call('ZADD', secrets, '+inf', ARGV[2])
+end
+return redis.call('ZREVRANGE', secrets, 0, -1)
