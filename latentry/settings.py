@@ -71,6 +71,11 @@ class Settings(BaseModel):
     max_body_bytes: int = Field(64 * 1024, ge=1024)
     max_wait_s: int = Field(60, ge=0, description="The longest `Prefer: wait`.")
     url_ttl_s: int = Field(900, ge=1, description="Life of a signed picture URL.")
+    max_image_bytes: int = Field(10 * 1024**2, ge=1024, description="One picture sent to us.")
+    max_image_pixels: int = Field(4096**2, ge=1, le=8192**2, description="Its area, decoded.")
+    max_files: int = Field(1_000, ge=0, description="Pictures that one tenant may keep here.")
+    max_files_bytes: int = Field(1024**3, ge=0, description="All of them together.")
+    file_ttl_s: int = Field(86_400, ge=1, le=MAX_TTL_S, description="Life of such a picture.")
     webhook_ports: str = Field("443", description="Ports that webhook URLs may name.")
     webhook_allow: str = Field(
         "",
@@ -129,6 +134,12 @@ class Settings(BaseModel):
     max_rows: int = Field(32, ge=2, description="UNet rows in one call at most.")
     max_slowdown: float = Field(
         4.0, ge=1, description="The longest call that batching may make, in calls of a lone image."
+    )
+    worker_max_rss_bytes: int = Field(
+        0,
+        ge=0,
+        description="A worker that takes more memory hands its jobs back and starts afresh;"
+        " well above what its models take, or 0 for no bound.",
     )
     worker_metrics_port: int = Field(9101, ge=0, le=65535, description="The worker's; 0 is off.")
 

@@ -29,7 +29,8 @@ def main(arguments: list[str]) -> int:
         # All is said and stored; taking torch apart would only cost seconds of a deploy.
         logging.shutdown()
         os._exit(0)
-    return Watchdog([sys.executable, "-m", "worker", CHILD]).run()
+    command = [sys.executable, "-m", "worker", CHILD]
+    return Watchdog(command, max_rss_bytes=settings.worker_max_rss_bytes).run()
 
 
 if __name__ == "__main__":

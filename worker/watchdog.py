@@ -3,12 +3,15 @@
 It imports nothing heavy, so it is there at once and cannot be taken down by what it watches.
 """
 
+import os
+import select
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 import structlog
@@ -17,6 +20,7 @@ log = structlog.get_logger()
 
 EXIT_UNUSABLE = 2
 BOOT_S = 300.0  # importing torch and loading a large model from a slow disk
+LISTEN_S = 0.5
 STOP_S = 15.0  # one step, the uploads in flight, and Celery's own goodbye
 RESTART_MIN_S, RESTART_MAX_S = 0.5, 30.0
 HEALTHY_S = 60.0  # a worker that lived this long did not die of its configuration
@@ -33,9 +37,12 @@ class _Child:
 class Watchdog:
     """Runs `command + [fd]` over and over until told to stop."""
 
-    def __init__(self, command: Sequence[str], *, stop_s: float = STOP_S) -> None:
+    def __init__(
+        self, command: Sequence[str], *, stop_s: float = STOP_S, max_rss_bytes: int = 0
+    ) -> None:
         self._command = list(command)
         self._stop_s = stop_s
+        self._max_rss_bytes = max_rss_bytes
         self._wake, self._waker = socket.socketpair()
         self._wake.setblocking(False)
         self._stopping = False
@@ -49,7 +56,8 @@ class Watchdog:
             child = self._start()
             status = self._watch(child)
             if self._stopping:
-                return 0 if status == 0 else 1
+                # Before it serves, it has nothing to hand back, and the signal just ends it.
+                return 0 if status in (0, -signal.SIGTERM) else 1
             if status == EXIT_UNUSABLE:
                 return status  # it has said why; another try would say the same
             pause = RESTART_MIN_S if time.monotonic() - child.born > HEALTHY_S else pause
@@ -73,7 +81,6 @@ class Watchdog:
 
     def _start(self) -> _Child:
         ours, theirs = socket.socketpair()
-        ours.settimeout(0.5)
         fd = theirs.fileno()
         # Its own session: Ctrl-C in a terminal reaches us, and we stop it in good order.
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
@@ -88,7 +95,7 @@ class Watchdog:
         while child.process.poll() is None:
             self._listen(child)
             now = time.monotonic()
-            if self._stopping and stop_by is None:
+            if stop_by is None and (self._stopping or self._has_grown(child)):
                 stop_by = now + self._stop_s
                 child.process.terminate()
             if child.deadline is not None and now > child.deadline:
@@ -100,13 +107,31 @@ class Watchdog:
         child.line.close()
         return child.process.wait()
 
+    def _has_grown(self, child: _Child) -> bool:
+        """Whether it takes more memory than it may: it hands its jobs back and starts afresh."""
+        held = rss_bytes(child.process.pid) if self._max_rss_bytes else 0
+        if held <= self._max_rss_bytes:
+            return False
+        log.warning("worker.too_large", rss_bytes=held, max_rss_bytes=self._max_rss_bytes)
+        return True
+
     def _listen(self, child: _Child) -> None:
-        try:
-            heard = child.line.recv(4096)
-        except TimeoutError:
+        lines = [child.line] if self._stopping else [child.line, self._wake]
+        ready, _, _ = select.select(lines, [], [], LISTEN_S)
+        if child.line not in ready:
             return
+        heard = child.line.recv(4096)
         if not heard:  # it closed its end; poll() will tell the rest
             self._wait(0.05)
             return
         promised = float(heard.split(b"\n")[-2] if heard.endswith(b"\n") else b"0")
         child.deadline = time.monotonic() + promised if promised else None
+
+
+def rss_bytes(pid: int) -> int:
+    """The memory that a process takes; 0 where nobody can tell, or it is gone."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    except (OSError, IndexError):
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")

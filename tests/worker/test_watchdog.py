@@ -24,7 +24,8 @@ pulse.promise(0)
 PARENT = """
 import sys
 from worker.watchdog import Watchdog
-sys.exit(Watchdog([sys.executable, "-c", {child!r}], stop_s=2).run())
+command = [sys.executable, "-c", {child!r}]
+sys.exit(Watchdog(command, stop_s=2, max_rss_bytes={max_rss_bytes}).run())
 """
 
 
@@ -48,11 +49,12 @@ def is_running(pid: int) -> bool:
 class Family:
     """A watchdog with a child that behaves as told."""
 
-    def __init__(self, folder: Path, then: str) -> None:
+    def __init__(self, folder: Path, then: str, max_rss_bytes: int) -> None:
         self.log = folder / "born"
         self.log.touch()
         child = CHILD.format(log=str(self.log), then=textwrap.dedent(then))
-        self.parent = subprocess.Popen([sys.executable, "-c", PARENT.format(child=child)])
+        parent = PARENT.format(child=child, max_rss_bytes=max_rss_bytes)
+        self.parent = subprocess.Popen([sys.executable, "-c", parent])
 
     @property
     def born(self) -> list[int]:
@@ -63,8 +65,8 @@ class Family:
 def family(tmp_path: Path) -> Iterator[Callable[[str], Family]]:
     families: list[Family] = []
 
-    def start(then: str) -> Family:
-        families.append(Family(tmp_path, then))
+    def start(then: str, max_rss_bytes: int = 0) -> Family:
+        families.append(Family(tmp_path, then, max_rss_bytes))
         return families[-1]
 
     yield start
@@ -111,6 +113,32 @@ def test_sigterm_reaches_the_worker_and_ends_both(family) -> None:
     calm.parent.send_signal(signal.SIGTERM)
     assert calm.parent.wait(10) == 0
     assert not is_running(calm.born[0])
+
+
+def test_sigterm_while_it_starts_is_a_clean_end(family) -> None:
+    starting = family("signal.pause()")
+    until(lambda: len(starting.born) == 1)
+    starting.parent.send_signal(signal.SIGTERM)
+    assert starting.parent.wait(10) == 0
+    assert not is_running(starting.born[0])
+
+
+def test_a_worker_that_grows_too_large_is_ended_in_good_order_and_started_again(
+    family, tmp_path: Path
+) -> None:
+    good_bye = tmp_path / "good-bye"
+    large = family(
+        f"end = lambda *_: sys.exit(pathlib.Path({str(good_bye)!r}).touch())\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "held = bytearray(b'x') * 200_000_000 if log.read_text().count(chr(10)) == 1 else b''\n"
+        "signal.pause()",
+        max_rss_bytes=150_000_000,
+    )
+    until(lambda: len(large.born) == 2)
+    assert good_bye.exists()
+    with pytest.raises(subprocess.TimeoutExpired):
+        large.parent.wait(2)
+    assert len(large.born) == 2, "the second one is small"
 
 
 def test_a_worker_that_ignores_sigterm_is_killed_after_the_bound(family) -> None:
