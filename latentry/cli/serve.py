@@ -11,11 +11,11 @@ import typer
 
 from latentry.serve import demo as sheet
 from latentry.serve import signals
-from latentry.serve.ready import invitation, ready
-from latentry.serve.stack import standing
+from latentry.serve.ready import asks_for_keys, invitation, ready
+from latentry.serve.stack import StartRefused, standing
 from latentry.settings import Settings
 
-INTERRUPTED = 130
+REFUSED, INTERRUPTED = 2, 130
 
 
 def serve() -> None:
@@ -23,7 +23,11 @@ def serve() -> None:
 
     Settings come from LATENTRY_* variables, as for the single processes.
     """
-    signals.run(_serve(Settings.from_env(os.environ)))
+    try:
+        signals.run(_serve(Settings.from_env(os.environ)))
+    except StartRefused as refused:
+        _tell(f"latentry: {refused}", err=True)
+        raise typer.Exit(REFUSED) from refused
 
 
 def demo(
@@ -39,7 +43,7 @@ def demo(
 async def _serve(settings: Settings) -> None:
     async with standing(settings, os.environ, output=sys.stdout, say=_say) as stack:
         await ready(stack)
-        for line in invitation(stack):
+        for line in invitation(stack, with_key=await asks_for_keys(stack)):
             _tell(line)
         await asyncio.Event().wait()
 

@@ -37,7 +37,9 @@ class Picture:
 def beside(env: Mapping[str, str]) -> dict[str, str]:
     """An environment for a stack of its own, which another one on this machine does not disturb."""
     data_dir = Path(env.get("LATENTRY_DATA_DIR", ".latentry")) / "demo"
-    theirs = {"LATENTRY_REDIS_URL", "LATENTRY_STORAGE_URL", "LATENTRY_PUBLIC_URL"}
+    places = {"LATENTRY_REDIS_URL", "LATENTRY_STORAGE_URL", "LATENTRY_PUBLIC_URL", "LATENTRY_HOST"}
+    keys = {"LATENTRY_AUTH", "LATENTRY_BOOTSTRAP_KEY", "LATENTRY_BOOTSTRAP_KEY_FILE"}
+    theirs = places | keys
     return {name: value for name, value in env.items() if name not in theirs} | {
         "LATENTRY_DATA_DIR": str(data_dir),
         "LATENTRY_PORT": "0",

@@ -10,6 +10,8 @@ from latentry.serve.child import Child
 
 # A child that lived this long was well; its next death counts from one again.
 SETTLED_S: Final = 30.0
+# What both rooms end with when their settings make no gateway and no worker.
+UNUSABLE: Final = 2
 
 
 @dataclass(slots=True)
@@ -22,6 +24,7 @@ class Keeper:
     first_pause_s: float = 0.5
     longest_pause_s: float = 30.0
     quick_deaths: int = 0
+    is_refused: bool = False
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _keeping: asyncio.Task[None] | None = None
 
@@ -41,6 +44,7 @@ class Keeper:
             code = await self._end_of(await self.child.start(self.output))
             if self._stopping.is_set():
                 return
+            self.is_refused = code == UNUSABLE
             settled = time.monotonic() - started >= SETTLED_S
             self.quick_deaths = 1 if settled else self.quick_deaths + 1
             pause_s = min(self.longest_pause_s, self.first_pause_s * 2.0 ** (self.quick_deaths - 1))

@@ -11,7 +11,6 @@ from typing import Final
 import httpx
 
 from latentry.client import AsyncClient, Retries
-from latentry.errors import LatentryError
 from latentry.serve.stack import Stack
 
 PROMPT: Final = "a red circle on a blue background"
@@ -20,13 +19,17 @@ LOOK_S: Final = 0.2
 
 async def ready(stack: Stack) -> None:
     """Return once the gateway takes work and a worker holds a model. Raises StartFailed."""
-    async with (
-        httpx.AsyncClient(base_url=stack.local_url, trust_env=False) as http,
-        local_client(stack, Retries(attempts=1)) as client,
-    ):
-        while not (await _accepts(http) and await _draws(client)):
+    async with _here(stack) as http:
+        while not await _draws(http):
             stack.check()
             await asyncio.sleep(LOOK_S)
+
+
+async def asks_for_keys(stack: Stack) -> bool:
+    """Whether whoever comes without a key is turned away."""
+    async with _here(stack) as http:
+        answer = await _got(http, "/v1/models")
+        return answer is not None and answer.status_code == httpx.codes.UNAUTHORIZED
 
 
 def local_client(stack: Stack, retries: Retries | None = None) -> AsyncClient:
@@ -34,31 +37,35 @@ def local_client(stack: Stack, retries: Retries | None = None) -> AsyncClient:
     return AsyncClient(stack.local_url, retries=retries, transport=httpx.AsyncHTTPTransport())
 
 
-def invitation(stack: Stack) -> list[str]:
+def invitation(stack: Stack, *, with_key: bool = False) -> list[str]:
     """Lines for the terminal: where the service is, and two commands that work as printed."""
     url = stack.settings.base_url
     body = shlex.quote(json.dumps({"prompt": PROMPT}))
     to = "" if url == "http://127.0.0.1:8000" else f" --url {url}"
+    first = "Export LATENTRY_API_KEY=<a key> and try:" if with_key else "Try:"
+    key = '-H "Authorization: Bearer $LATENTRY_API_KEY" ' if with_key else ""
     return [
-        f"Ready on {url}; the API is described on {url}/docs. Ctrl-C stops everything. Try:",
-        f"curl -s {url}/v1/generations -H 'Prefer: wait=60' "
+        f"Ready on {url}; the API is described on {url}/docs. Ctrl-C stops everything. {first}",
+        f"curl -s {url}/v1/generations {key}-H 'Prefer: wait=60' "
         f"-H 'Content-Type: application/json' -d {body}",
         f'{_latentry()} generate "{PROMPT}" -o out.png{to}',
     ]
 
 
-async def _accepts(http: httpx.AsyncClient) -> bool:
+def _here(stack: Stack) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=stack.local_url, trust_env=False)
+
+
+async def _draws(http: httpx.AsyncClient) -> bool:
+    answer = await _got(http, "/readyz")  # health is told without a key
+    return answer is not None and answer.is_success and bool(answer.json().get("can_draw"))
+
+
+async def _got(http: httpx.AsyncClient, path: str) -> httpx.Response | None:
     try:
-        return (await http.get("/readyz")).is_success
+        return await http.get(path)
     except httpx.TransportError:
-        return False
-
-
-async def _draws(client: AsyncClient) -> bool:
-    try:
-        return any(model.workers for model in (await client.models()).data)
-    except LatentryError:
-        return False
+        return None
 
 
 def _latentry() -> str:

@@ -34,6 +34,12 @@ class StartFailed(LatentryError):
     code = "start_failed"
 
 
+class StartRefused(StartFailed):
+    """The settings make no service."""
+
+    code = "start_refused"
+
+
 @dataclass(frozen=True, slots=True)
 class Stack:
     """What runs, and the settings it runs under."""
@@ -47,8 +53,12 @@ class Stack:
         return self.settings.model_copy(update={"public_url": ""}).base_url
 
     def check(self) -> None:
-        """Raises StartFailed when a child has died too often to go on hoping."""
+        """Raises StartFailed when a child has died too often, or for a reason that stays."""
         for keeper in self.keepers:
+            if keeper.is_refused:
+                raise StartRefused(
+                    f"The {keeper.child.name} refuses these settings; its own lines above say why."
+                )
             if keeper.quick_deaths >= HOPELESS:
                 raise StartFailed(
                     f"The {keeper.child.name} ended {HOPELESS} times before it was ready; "

@@ -14,7 +14,7 @@ from latentry.errors import Unavailable
 from latentry.jobs import JobRef, LedgerEvent, News, commands
 from latentry.jobs.records import event_order
 from service import orders
-from service.auth import Asker
+from service.auth import MayRead
 from service.gateway import Gateway, Here
 from service.routes.answers import PROBLEMS
 
@@ -37,7 +37,7 @@ class Place:
 
 async def _place(
     gateway: Here,
-    caller: Asker,
+    caller: MayRead,
     job_id: str,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Place:

@@ -22,13 +22,14 @@ async def livez() -> dict[str, str]:
 
 
 @router.get("/readyz", responses=PROBLEMS)
-async def readyz(gateway: Here) -> dict[str, str]:
-    """The ledger can be written, soon, and we are not leaving."""
+async def readyz(gateway: Here) -> dict[str, str | bool]:
+    """The ledger can be written, soon, and we are not leaving. Does a worker hold a model, too?"""
     if gateway.stopping.is_set():
         raise ShuttingDown
     try:
         async with asyncio.timeout(_READY_WITHIN_S):
             await gateway.ledger.run(commands.probe())
+            entries = await gateway.catalogue.entries()
     except TimeoutError as error:
         raise LedgerUnavailable from error
-    return {"status": "ready"}
+    return {"status": "ready", "can_draw": any(entry.workers for entry in entries)}

@@ -17,7 +17,7 @@ from latentry.contracts import (
 from latentry.errors import InvalidRequest, JobFailed, LatentryError, ShuttingDown, Unavailable
 from latentry.jobs import JobRecord, JobRef, commands
 from service import bodies, orders
-from service.auth import Asker
+from service.auth import MayWrite
 from service.gateway import Gateway, Here
 from service.problems import Failure
 from service.routes.answers import asks
@@ -38,7 +38,7 @@ _ALIASES: Final = re.compile(r"dall-e-[23]|(chat)?gpt-image-.*")
 
 
 @router.post("/generations", response_model=Images, openapi_extra=asks(ImagesRequest))
-async def create_images(gateway: Here, caller: Asker, request: Request) -> Response:
+async def create_images(gateway: Here, caller: MayWrite, request: Request) -> Response:
     """Order pictures as OpenAI's clients do, and wait for them."""
     asked = await bodies.parse(request, ImagesRequest)
     ref = await orders.place(gateway, caller, _order(asked))

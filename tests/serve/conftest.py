@@ -21,6 +21,7 @@ WORKER = ROOM + "signal.pause()\n"
 SERVICE = (
     ROOM
     + """
+import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from latentry.contracts import Defaults, Limits, Model, ModelList, Sampler
 MODEL = Model(
@@ -32,6 +33,8 @@ MODEL = Model(
 class Answers(BaseHTTPRequestHandler):
     def do_GET(self):
         body = ModelList(data=[MODEL]).model_dump_json().encode()
+        if self.path == "/readyz":
+            body = json.dumps({"can_draw": MODEL.workers > 0}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
