@@ -1,20 +1,33 @@
 """Request bodies: bounded before anybody reads them, and parsed by pydantic's own JSON reader."""
 
+import asyncio
 import json
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from latentry.errors import BodyTooLarge, InvalidRequest, MalformedBody, UnsupportedMediaType
+from latentry.errors import (
+    BodyTooLarge,
+    InvalidRequest,
+    LatentryError,
+    MalformedBody,
+    UnsupportedMediaType,
+)
+from latentry.rejections import Busy, TooSlow
 from service import problems
 
 M = TypeVar("M", bound=BaseModel)
 
 # A client that is still sending cannot read our 413; past this much we hang up on it all the same.
 DRAINED_BYTES: Final = 2 * 1024 * 1024
+# A body gets this long, and longer the larger it may be: a phone on a slow line can send a picture.
+BODY_WITHIN_S: Final = 10.0
+SLOWEST_BYTES_PER_S: Final = 128 * 1024
+LARGE_AT_ONCE: Final = 16
 _REPORTED_ERRORS: Final = 16
 # What other services call these fields.
 _ELSEWHERE: Final = {
@@ -29,46 +42,84 @@ _ELSEWHERE: Final = {
 }
 
 
-class BodyLimit:
-    """ASGI middleware: the app sees whole bodies of at most `limit` bytes, chunked or not."""
+class _Refused(Exception):
+    """A body that is not read to its end; some clients must be hung up on."""
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, error: LatentryError, *, hang_up: bool) -> None:
+        super().__init__()
+        self.error = error
+        self.hang_up = hang_up
+
+
+class BodyLimit:
+    """ASGI middleware: the app sees whole bodies, bounded in size and time, chunked or not.
+
+    `larger` holds what single addresses take beyond `limit`; few of those are read at once.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int, larger: Mapping[str, int]) -> None:
         self._app = app
         self._limit = limit
+        self._larger = larger
+        self._reading_larger = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body, then let the app see it; or refuse it after draining."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
-        told = headers.get(b"content-length", b"")
-        size = int(told) if told.isdigit() else 0
-        waits_for_us = headers.get(b"expect", b"").lower() == b"100-continue"
-        if size > self._limit and (size > DRAINED_BYTES or waits_for_us):
-            await self._refuse(scope, receive, send, hang_up=True)
+        larger = self._larger.get(scope["path"]) if scope["method"] == "POST" else None
+        if larger and self._reading_larger >= LARGE_AT_ONCE:
+            busy = Busy("Too many pictures are on their way here; try again later.")
+            await self._refuse(busy, scope, receive, send, hang_up=True)
             return
-        body, seen, more = bytearray(), 0, True
-        while more and seen <= DRAINED_BYTES:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            seen += len(message.get("body", b""))
-            if seen <= self._limit:
-                body += message.get("body", b"")
-            more = message.get("more_body", False)
-        if seen > self._limit:
-            await self._refuse(scope, receive, send, hang_up=more)
+        self._reading_larger += bool(larger)
+        try:
+            body = await self._read(larger or self._limit, scope, receive)
+        except _Refused as refused:
+            await self._refuse(refused.error, scope, receive, send, hang_up=refused.hang_up)
             return
-        whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+        except ClientDisconnect:
+            return
+        finally:
+            self._reading_larger -= bool(larger)
+        whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
             return whole.pop() if whole else await receive()
 
         await self._app(scope, replay, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send, *, hang_up: bool) -> None:
-        error = BodyTooLarge(f"The body is larger than {self._limit} bytes.")
+    async def _read(self, limit: int, scope: Scope, receive: Receive) -> bytes:
+        headers = dict(scope["headers"])
+        told = headers.get(b"content-length", b"")
+        size = int(told) if told.isdigit() else 0
+        waits_for_us = headers.get(b"expect", b"").lower() == b"100-continue"
+        drained = max(limit, DRAINED_BYTES)
+        too_large = BodyTooLarge(f"The body is larger than {limit} bytes.")
+        if size > limit and (size > drained or waits_for_us):
+            raise _Refused(too_large, hang_up=True)
+        body, seen, more = bytearray(), 0, True
+        try:
+            async with asyncio.timeout(BODY_WITHIN_S + limit / SLOWEST_BYTES_PER_S):
+                while more and seen <= drained:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientDisconnect
+                    seen += len(message.get("body", b""))
+                    if seen <= limit:
+                        body += message.get("body", b"")
+                    more = message.get("more_body", False)
+        except TimeoutError:
+            raise _Refused(TooSlow(), hang_up=True) from None
+        if seen > limit:
+            raise _Refused(too_large, hang_up=more)
+        return bytes(body)
+
+    @staticmethod
+    async def _refuse(
+        error: LatentryError, scope: Scope, receive: Receive, send: Send, *, hang_up: bool
+    ) -> None:
         response = problems.answer(scope, problems.failure(error))
         if hang_up:
             response.headers["connection"] = "close"

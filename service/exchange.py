@@ -14,6 +14,13 @@ from service.metrics import Metrics
 
 log = structlog.get_logger()
 
+# On every answer. A picture may be embedded anywhere; nothing of ours is ever a page or in a frame.
+HEADERS: Final = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+}
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -28,9 +35,15 @@ class Exchange:
         """Pass the request on; stamp the answer."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
+        else:
+            await self._exchange(scope, receive, send)
+
+    async def _exchange(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = _request_id(scope)
+        method = scope["method"]
         scope.setdefault("state", {})["request_id"] = request_id
+        if is_head := method == "HEAD":
+            scope = dict(scope) | {"method": "GET"}
         began = perf_counter()
         status = 0
 
@@ -38,23 +51,31 @@ class Exchange:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = request_id
-                headers["x-content-type-options"] = "nosniff"
-            await send(message)
+                _stamp(MutableHeaders(scope=message), request_id)
+            if not is_head:
+                await send(message)
+            elif message["type"] == "http.response.start":
+                await send(message)  # and that is all; to a stream behind it, the client is gone
+                await send({"type": "http.response.body", "body": b""})
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, stamped)
             except Exception:
-                log.exception("http.broke", method=scope["method"])
+                log.exception("http.broke", method=method)
                 if status:
                     raise  # too late for another answer: the server hangs up
                 await problems.answer(scope, problems.INTERNAL)(scope, receive, stamped)
             finally:
                 route = getattr(scope.get("route"), "path", "unmatched")
                 took_s = perf_counter() - began
-                self._metrics.answered(scope["method"], route, status, took_s)
+                self._metrics.answered(method, route, status, took_s)
+
+
+def _stamp(headers: MutableHeaders, request_id: str) -> None:
+    headers["x-request-id"] = request_id
+    for name, value in HEADERS.items():
+        headers.setdefault(name, value)
 
 
 def _request_id(scope: Scope) -> str:

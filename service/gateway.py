@@ -17,6 +17,7 @@ from service.catalogue import Catalogue
 from service.dispatch import Bell
 from service.endings import Endings
 from service.events import Newsroom
+from service.intake.decode import Intake
 from service.ledger import ImpatientLedger
 from service.metrics import Metrics
 from service.retention import Retention
@@ -40,6 +41,7 @@ class Gateway:
     retention: Retention
     sweeper: Sweeper
     views: Views
+    intake: Intake
     stopping: asyncio.Event
     link_secret: bytes | None  # None where the bucket signs its own links
 
@@ -67,6 +69,7 @@ class Gateway:
             retention=retention,
             sweeper=Sweeper(ledger, settings.lease_s, bell, catalogue, retention, metrics),
             views=Views(settings, storage),
+            intake=Intake(settings.max_image_pixels),
             stopping=asyncio.Event(),
             link_secret=None if is_bucket else settings.signing_secret(),
         )
@@ -83,6 +86,7 @@ class Gateway:
             self.stop()
             for task in beside:
                 await _ended(task)
+            self.intake.close()
             await self.bell.close()
             await self.ledger.close()
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Scope
 
-from latentry import errors
+from latentry import errors, refusals, rejections
 from latentry.contracts import FieldError, Problem
 from latentry.contracts.problems import PROBLEM_JSON
 from latentry.errors import InvalidRequest, LatentryError
@@ -26,6 +26,13 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.MalformedBody: 400,
     errors.BodyTooLarge: 413,
     errors.UnsupportedMediaType: 415,
+    rejections.MalformedHead: 400,
+    rejections.HeadTooLarge: 431,
+    rejections.TooSlow: 408,
+    rejections.NotAcceptable: 406,
+    rejections.UnsupportedImage: 422,
+    rejections.ImageTooLarge: 422,
+    rejections.BrokenImage: 422,
     errors.UnsupportedSize: 422,
     errors.UnsupportedSampler: 422,
     errors.UnsupportedSpacing: 422,
@@ -33,21 +40,31 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.InvalidPrompt: 422,
     errors.ClipSkipTooLarge: 422,
     errors.UnsupportedField: 422,
+    errors.UrlNotAllowed: 422,
     errors.InvalidIdempotencyKey: 400,
     errors.IdempotencyConflict: 422,
     errors.NotFound: 404,
     errors.UnknownModel: 404,
     errors.JobNotFound: 404,
     errors.FileNotFound: 404,
+    errors.DeliveryNotFound: 404,
     errors.LinkRefused: 403,
-    errors.UrlNotAllowed: 422,
+    refusals.Unauthenticated: 401,
+    refusals.InsufficientScope: 403,
+    refusals.HostRefused: 421,
+    refusals.Exhausted: 429,
+    refusals.RateLimited: 429,
+    refusals.TooManyJobs: 429,
+    refusals.QuotaExceeded: 429,
+    rejections.FileQuotaExceeded: 429,
     errors.Unavailable: 503,
     errors.QueueFull: 503,
     errors.LedgerUnavailable: 503,
     errors.StorageUnavailable: 503,
     errors.NoModel: 503,
+    errors.NoAnswer: 503,
     errors.ShuttingDown: 503,
-    errors.DeliveryNotFound: 404,
+    rejections.Busy: 503,
     # For doors that wait for the pictures themselves: the worker behind us did not deliver.
     errors.JobFailed: 502,
     errors.NonFiniteOutput: 502,
@@ -61,7 +78,6 @@ STATUS: Final[dict[type[LatentryError], int]] = {
 }
 # How long to stay away: a restart is quick, a full line takes a while.
 _RETRY_AFTER_S: Final[dict[type[LatentryError], int]] = {errors.QueueFull: 10, errors.NoModel: 5}
-    errors.NoAnswer: 503,
 _USUAL_RETRY_AFTER_S: Final = 2
 _FRAMEWORKS: Final = {
     404: ("not_found", "There is nothing at this address."),
@@ -93,10 +109,18 @@ def failure(error: LatentryError) -> Failure:
     status = STATUS[kind]
     if status == 500:
         return INTERNAL
-    retry_after_s = _RETRY_AFTER_S.get(kind, _USUAL_RETRY_AFTER_S)
-    headers = {"Retry-After": str(retry_after_s)} if status == 503 else {}
+    headers = _headers(status, error, kind)
     fields = error.fields if isinstance(error, InvalidRequest) else {}
     return Failure(status, error.code, error.message, fields, headers)
+
+
+def _headers(status: int, error: LatentryError, kind: type[LatentryError]) -> dict[str, str]:
+    if status == 401:
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, refusals.Exhausted):
+        return {"Retry-After": str(error.retry_after_s)}
+    usual_s = _RETRY_AFTER_S.get(kind, _USUAL_RETRY_AFTER_S)
+    return {"Retry-After": str(usual_s)} if status == 503 else {}
 
 
 def answer(scope: Scope, what: Failure) -> Response:
@@ -110,19 +134,24 @@ def answer(scope: Scope, what: Failure) -> Response:
     return response
 
 
-def _problem(scope: Scope, what: Failure) -> Response:
-    problem = Problem(
+def problem(what: Failure, *, request_id: str, instance: str | None = None) -> Problem:
+    """A failure in our own words."""
+    return Problem(
         type="about:blank",
         title=http.HTTPStatus(what.status).phrase,
         status=what.status,
         detail=what.detail,
         code=what.code,
-        instance=scope["path"],
-        request_id=scope["state"]["request_id"],
+        instance=instance,
+        request_id=request_id,
         errors=[FieldError(pointer=where, detail=why) for where, why in what.fields.items()],
     )
+
+
+def _problem(scope: Scope, what: Failure) -> Response:
+    body = problem(what, request_id=scope["state"]["request_id"], instance=scope["path"])
     return Response(
-        problem.model_dump_json(), what.status, dict(what.headers), media_type=PROBLEM_JSON
+        body.model_dump_json(), what.status, dict(what.headers), media_type=PROBLEM_JSON
     )
 
 
@@ -155,7 +184,8 @@ def install(app: FastAPI) -> None:
 def _allowed(request: Request) -> str:
     # The framework names the methods of one route only; an address may have several.
     def takes(method: str) -> bool:
-        scope = dict(request.scope) | {"method": method}
+        # What can be read can be asked for without its body: see `Exchange`.
+        scope = dict(request.scope) | {"method": "GET" if method == "HEAD" else method}
         return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
 
     return ", ".join(method for method in ("GET", "HEAD", "POST", "DELETE") if takes(method))

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from latentry.errors import LatentryError
-from latentry.jobs import AsyncLedger, JobRef, commands
+from latentry.jobs import AsyncLedger, JobRef, commands, files
 from latentry.settings import Settings
 from latentry.storage import Storage, owner_of, prefix_of
 
@@ -18,17 +18,20 @@ log = structlog.get_logger()
 # Past this many the storage is behind or away. A later sweep names again what we cannot note now.
 ROOM: Final = 1_000
 EVERY_S: Final = 1.0
+_FILES_AT_ONCE: Final = 100
 _ORPHANS_EVERY_S: Final = 3_600.0
 
 
 class Retention:
-    """Due jobs with their pictures, and the pictures whose job is gone already."""
+    """Due jobs with their pictures, due files, and the pictures whose owner is gone already."""
 
     def __init__(self, settings: Settings, ledger: AsyncLedger, storage: Storage) -> None:
         self._ledger = ledger
         self._storage = storage
         # Longer than any job, so that what is older was left behind rather than not yet listed.
-        self._life = timedelta(seconds=settings.queue_ttl_s + settings.result_ttl_s, hours=1)
+        self._life = timedelta(
+            seconds=max(settings.queue_ttl_s + settings.result_ttl_s, settings.file_ttl_s), hours=1
+        )
         self._due: dict[JobRef, None] = {}  # a set in the order of arrival
         self._orphans_due = monotonic() + _ORPHANS_EVERY_S
 
@@ -42,6 +45,7 @@ class Retention:
         """Remove until cancelled, through every outage."""
         while True:
             await self.forget_due()
+            await self.forget_files()
             if monotonic() >= self._orphans_due:
                 self._orphans_due = monotonic() + _ORPHANS_EVERY_S
                 await self.clear_orphans()
@@ -59,6 +63,17 @@ class Retention:
                 log.exception("retention.broke", job=ref.id)
             del self._due[ref]
 
+    async def forget_files(self) -> None:
+        """Forget the files that have had their time."""
+        try:
+            for ref in await self._ledger.run(files.due(_FILES_AT_ONCE)):
+                await asyncio.to_thread(self._storage.delete_prefix, prefix_of(ref.tenant, ref.id))
+                await self._ledger.run(files.forget(ref))
+        except LatentryError as error:
+            log.warning("files.not_forgotten", code=error.code)
+        except Exception:
+            log.exception("retention.broke")
+
     async def clear_orphans(self) -> None:
         """Delete what a worker uploaded for a job that was deleted under its hands."""
         try:
@@ -66,7 +81,7 @@ class Retention:
             deleted = 0
             for ref in {JobRef(*owner_of(key)) for key in old}:
                 # The settings may have changed: a job may be kept for longer than one gets today.
-                if await self._ledger.run(commands.get(ref)) is None:
+                if not await self._is_known(ref):
                     await asyncio.to_thread(
                         self._storage.delete_prefix, prefix_of(ref.tenant, ref.id)
                     )
@@ -76,6 +91,12 @@ class Retention:
             log.warning("storage.not_swept", code=error.code)
         except Exception:
             log.exception("retention.broke")
+
+    async def _is_known(self, ref: JobRef) -> bool:
+        file = files.FileRef.of(ref)
+        if file:
+            return await self._ledger.run(files.get(file)) is not None
+        return await self._ledger.run(commands.get(ref)) is not None
 
     async def _forget(self, ref: JobRef) -> None:
         # The pictures first: while the record stands, somebody comes back for them.

@@ -9,6 +9,7 @@ from latentry.contracts.deliveries import (
     Notice,
 )
 from latentry.contracts.events import Event, EventType, Preview
+from latentry.contracts.files import File
 from latentry.contracts.images import Image, OutputFormat, StoredImage
 from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.models import Defaults, Limits, Model, ModelCard, ModelList, Pace
@@ -36,6 +37,7 @@ __all__ = [
     "Event",
     "EventType",
     "FieldError",
+    "File",
     "GenerationRequest",
     "Image",
     "Job",

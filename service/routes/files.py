@@ -21,7 +21,6 @@ _PICTURE: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-@router.head("/{key:path}", include_in_schema=False)
 @router.get("/{key:path}", response_class=Response, responses=_PICTURE)
 async def get_file(
     gateway: Here,

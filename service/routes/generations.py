@@ -13,11 +13,17 @@ from latentry.errors import InvalidRequest, JobNotFound
 from latentry.jobs import commands
 from latentry.storage import prefix_of
 from service import bodies, orders, prefer
-from service.auth import Asker
+from service.accept import AnswersJson
+from service.auth import MayRead, MayWrite
 from service.gateway import Here
 from service.routes.answers import PROBLEMS, asks, told
 
-router = APIRouter(prefix="/v1/generations", tags=["generations"], responses=PROBLEMS)
+router = APIRouter(
+    prefix="/v1/generations",
+    tags=["generations"],
+    responses=PROBLEMS,
+    dependencies=[AnswersJson],
+)
 
 # How long a running job's worker gets to stop before its record is removed under its hands.
 _STOPPING_S: Final = 5.0
@@ -50,7 +56,7 @@ Prefer = Annotated[
 )
 async def create_generation(
     gateway: Here,
-    caller: Asker,
+    caller: MayWrite,
     request: Request,
     idempotency_key: IdempotencyKey = None,
     preferences: Prefer = None,
@@ -70,7 +76,7 @@ async def create_generation(
 
 @router.get("", response_model=JobList)
 async def list_generations(
-    gateway: Here, caller: Asker, limit: Limit = 20, cursor: Cursor = None
+    gateway: Here, caller: MayRead, limit: Limit = 20, cursor: Cursor = None
 ) -> Response:
     """Jobs, newest first."""
     page = commands.page(caller.tenant, below=_turn(cursor), limit=limit + 1)
@@ -81,7 +87,7 @@ async def list_generations(
 
 
 @router.get("/{job_id}", response_model=Job)
-async def get_generation(gateway: Here, caller: Asker, job_id: str, wait: Wait = 0) -> Response:
+async def get_generation(gateway: Here, caller: MayRead, job_id: str, wait: Wait = 0) -> Response:
     """One job; with `wait`, as soon as it has ended."""
     ref = orders.ref_of(caller, job_id)
     record = await gateway.record(ref)
@@ -91,7 +97,7 @@ async def get_generation(gateway: Here, caller: Asker, job_id: str, wait: Wait =
 
 
 @router.post("/{job_id}/cancel", response_model=Job)
-async def cancel_generation(gateway: Here, caller: Asker, job_id: str) -> Response:
+async def cancel_generation(gateway: Here, caller: MayWrite, job_id: str) -> Response:
     """Stop a job: at once while it waits, at its next step while it runs. Again changes nothing."""
     ref = orders.ref_of(caller, job_id)
     if not await gateway.ledger.run(commands.cancel(ref)):
@@ -100,7 +106,7 @@ async def cancel_generation(gateway: Here, caller: Asker, job_id: str) -> Respon
 
 
 @router.delete("/{job_id}", status_code=204)
-async def delete_generation(gateway: Here, caller: Asker, job_id: str) -> Response:
+async def delete_generation(gateway: Here, caller: MayWrite, job_id: str) -> Response:
     """Remove a job and its pictures. A running one is cancelled first."""
     ref = orders.ref_of(caller, job_id)
     if not (await gateway.record(ref)).state.is_terminal:

@@ -5,21 +5,25 @@ from starlette.responses import Response
 
 from latentry.contracts import Model, ModelList
 from latentry.errors import UnknownModel
+from service.accept import AnswersJson
+from service.auth import MayRead
 from service.gateway import Here
 from service.routes.answers import PROBLEMS, told
 
-router = APIRouter(prefix="/v1/models", tags=["models"], responses=PROBLEMS)
+router = APIRouter(
+    prefix="/v1/models", tags=["models"], responses=PROBLEMS, dependencies=[AnswersJson]
+)
 
 
 @router.get("", response_model=ModelList)
-async def list_models(gateway: Here) -> Response:
+async def list_models(gateway: Here, _: MayRead) -> Response:
     """The catalogue: limits, defaults, samplers, live workers."""
     entries = await gateway.catalogue.entries()
     return told(ModelList(data=[entry.model for entry in entries]))
 
 
 @router.get("/{model_id}", response_model=Model)
-async def get_model(gateway: Here, model_id: str) -> Response:
+async def get_model(gateway: Here, _: MayRead, model_id: str) -> Response:
     """One model."""
     for entry in await gateway.catalogue.entries(knowing=model_id):
         if entry.card.id == model_id:

@@ -253,8 +253,8 @@ async def test_the_frameworks_own_errors_are_problems_too(client, method, path, 
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("/v1/generations", "GET, POST"),
-        ("/v1/generations/gen_1", "GET, DELETE"),
+        ("/v1/generations", "GET, HEAD, POST"),
+        ("/v1/generations/gen_1", "GET, HEAD, DELETE"),
         ("/v1/files/a/b/c", "GET, HEAD"),
         ("/v1/images/generations", "POST"),
     ],

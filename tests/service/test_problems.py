@@ -1,17 +1,22 @@
 """Nothing expected ever becomes a 500, and nothing unexpected tells what it was."""
 
-import inspect
+from collections.abc import Iterator
 
 import pytest
 
 from latentry import errors
 from service.problems import STATUS, failure
 
-KINDS = [
-    kind
-    for _, kind in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(kind, errors.LatentryError)
-]
+
+def kinds(root: type[errors.LatentryError]) -> Iterator[type[errors.LatentryError]]:
+    yield root
+    for kind in root.__subclasses__():
+        if kind.__module__.startswith("latentry."):
+            yield from kinds(kind)
+
+
+# `service.problems` imports every module of the tree. The client's own errors never cross HTTP.
+KINDS = [kind for kind in kinds(errors.LatentryError) if "client" not in kind.__module__]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -19,8 +24,8 @@ def test_every_error_has_its_status(kind: type[errors.LatentryError]) -> None:
     assert kind in STATUS
     answer = failure(kind())
     assert answer.status == STATUS[kind]
-    assert (answer.status == 503) == ("Retry-After" in answer.headers)
-    assert kind.retryable == (answer.status == 503)
+    assert (answer.status in (429, 503)) == ("Retry-After" in answer.headers)
+    assert kind.retryable == (answer.status in (408, 429, 503))
 
 
 def test_codes_are_unique() -> None:
