@@ -206,15 +206,17 @@ class Drain:
         """What is not drawn goes back to its place in line; what is, gets published."""
         self._pulse.promise(0)  # from here on the parent's own bound holds
         self._feeder.stop()
-        unfinished = [job for job in self._jobs.values() if not job.is_drawn]
         if self._outbox.keeps_checkpoints:
-            for job in unfinished:
+            for job in self._jobs.values():
                 self._outbox.save(job, self._engine.save(job.id))
             self._outbox.flush()
-        for job in [*unfinished, *_all_of(self._feeder.inbox)]:
+        self._publisher.stop()
+        for job in _all_of(self._ended):
+            self._let_go(job)
+        unfinished = [*self._jobs.values(), *_all_of(self._feeder.inbox)]
+        for job in unfinished:
             self._outbox.let_go(job)
             self._release(job)
-        self._publisher.stop()
         self._outbox.stop()
         log.info("drain.ended", handed_back=len(unfinished))
 

@@ -1,13 +1,15 @@
 """The last stretch of a job: pictures to storage, then the ledger, on threads of their own."""
 
+import random
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Event, Lock
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import Event
+from time import monotonic
 
 import structlog
 
-from latentry.contracts import JobStatus
-from latentry.errors import LatentryError, LeaseLost, LedgerUnavailable
+from latentry.contracts import JobStatus, StoredImage
+from latentry.errors import LatentryError, LeaseLost, LedgerUnavailable, StorageUnavailable
 from latentry.jobs import Command, Ledger, commands
 from latentry.storage import Storage
 from worker.engine import Pixels
@@ -19,6 +21,9 @@ log = structlog.get_logger()
 
 THREADS = 2
 RETRY_S = 0.5
+# A storage that takes nothing for so long fails jobs; until then their pictures wait in memory.
+PATIENCE_S = 60.0
+STOP_S = 2.0  # what uploads get when the worker stops
 
 
 class Publisher:
@@ -37,32 +42,38 @@ class Publisher:
         self._on_end = on_end
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="publisher")
         self._ending = Event()
-        self._pending = 0
-        self._lock = Lock()
+        self._pictures: set[Future[None]] = set()
+        self._ends: set[Future[None]] = set()
 
     @property
     def pending(self) -> int:
         """Pictures that wait for storage. Their pixels are held in memory."""
-        return self._pending
+        return len(self._pictures)
 
     def submit(self, job: HeldJob, index: int, pixels: Pixels, profile: str | None = None) -> None:
         """Publish one picture; the job ends with its last."""
-        self._count(1)
-        done = self._pool.submit(self._guarded, self._publish, job, index, pixels, profile)
-        done.add_done_callback(lambda _: self._count(-1))
+        give_up_at = monotonic() + PATIENCE_S
+        self._begin(self._pictures, self._publish, job, index, pixels, profile, give_up_at)
 
     def close(self, job: HeldJob, index: int) -> None:
         """One image of the job ended without a picture."""
-        self._pool.submit(self._guarded, self._close, job, index)
+        self._begin(self._ends, self._close, job, index)
 
     def stop(self) -> None:
-        """Finish what was submitted; give up only on a ledger that does not answer."""
-        self._ending.set()
-        self._pool.shutdown(wait=True)
+        """Finish what was submitted, unless ledger or storage take too long.
 
-    def _count(self, change: int) -> None:
-        with self._lock:
-            self._pending += change
+        What has not ended by then never will: its lease is to be given back.
+        """
+        self._ending.set()
+        wait([*self._pictures, *self._ends], STOP_S)
+        self._pool.shutdown(wait=False)
+
+    def _begin(
+        self, place: set[Future[None]], step: Callable[..., None], job: HeldJob, *args: object
+    ) -> None:
+        future = self._pool.submit(self._guarded, step, job, *args)
+        place.add(future)
+        future.add_done_callback(place.discard)
 
     def _guarded(self, step: Callable[..., None], job: HeldJob, *args: object) -> None:
         try:
@@ -75,32 +86,50 @@ class Publisher:
             log.exception("publish.failed", job=job.lease.ref.id)
             self._on_end(job)
 
-    def _publish(self, job: HeldJob, index: int, pixels: Pixels, profile: str | None) -> None:
-        lease = job.lease
-        request = lease.record.request
+    def _publish(
+        self, job: HeldJob, index: int, pixels: Pixels, profile: str | None, give_up_at: float
+    ) -> None:
         try:
-            with self._metrics.stage("publish"):
-                image = publish(
-                    self._storage,
-                    pixels,
-                    request,
-                    tenant=lease.ref.tenant,
-                    job_id=lease.ref.id,
-                    fence=lease.fence,
-                    index=index,
-                    seed=request.seed + index,
-                    profile=profile,
-                )
+            image = self._store(job, index, pixels, profile, give_up_at)
         except LatentryError as error:
             job.decide(Verdict(JobStatus.FAILED, error))
             self._close(job, index)
             return
+        if image is None:  # whoever takes the job up again draws it
+            return
         try:
-            self._insist(commands.add_image(lease, image))
+            self._insist(commands.add_image(job.lease, image))
         except LeaseLost:
             self._storage.delete(image.key)  # nobody will ever be shown it
             raise
         self._close(job, index)
+
+    def _store(
+        self, job: HeldJob, index: int, pixels: Pixels, profile: str | None, give_up_at: float
+    ) -> StoredImage | None:
+        """Try until storage takes it; None if we stop first. Raises StorageUnavailable."""
+        ref, request = job.lease.ref, job.lease.record.request
+        while True:
+            try:
+                with self._metrics.stage("publish"):
+                    return publish(
+                        self._storage,
+                        pixels,
+                        request,
+                        tenant=ref.tenant,
+                        job_id=ref.id,
+                        fence=job.lease.fence,
+                        index=index,
+                        seed=request.seed + index,
+                        profile=profile,
+                    )
+            except StorageUnavailable:
+                log.warning("storage.unavailable", job=ref.id, index=index)
+                if monotonic() >= give_up_at:
+                    raise
+                # Not all at once: a store that comes back must not be knocked over again.
+                if self._ending.wait(RETRY_S * random.uniform(0.5, 2)):  # noqa: S311
+                    return None
 
     def _close(self, job: HeldJob, index: int) -> None:
         ended = job.close(index)
