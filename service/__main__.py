@@ -12,8 +12,10 @@ import uvicorn
 from latentry.errors import ConfigurationError
 from latentry.logs import configure_logs
 from latentry.settings import Settings
+from service import opening
 from service.app import create_app
 from service.gateway import Gateway
+from service.protocol import Connection
 
 EXIT_UNUSABLE: Final = 2
 # Streams and held requests end by themselves when we leave; this is for slow readers.
@@ -46,6 +48,7 @@ def server(settings: Settings) -> Server:
         ) from error
     config = uvicorn.Config(
         app,
+        http=Connection,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -74,6 +77,7 @@ def main() -> int:
     try:
         settings = Settings.from_env(os.environ)
         configure_logs(settings)
+        opening.check(settings)
         listening = bind(settings.host, settings.port)
         # Port 0 is the system's choice, and every URL we hand out names it.
         gateway = server(settings.model_copy(update={"port": listening.getsockname()[1]}))

@@ -11,7 +11,7 @@ from service import description, problems
 from service.bodies import BodyLimit
 from service.exchange import Exchange
 from service.gateway import Gateway
-from service.routes import docs, events, files, generations, health, models, openai
+from service.routes import docs, events, files, generations, health, models, openai, uploads, usage
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -36,10 +36,11 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.gateway = gateway
     app.state.dialects = {openai.PREFIX: openai.envelope}
-    for door in (generations, events, models, files, openai, health, docs):
+    for door in (generations, events, models, usage, uploads, files, openai, health, docs):
         app.include_router(door.router)
     problems.install(app)
     description.install(app)
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    larger = {uploads.PATH: settings.max_image_bytes + uploads.AROUND_IMAGE_BYTES}
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, larger=larger)
     app.add_middleware(Exchange, metrics=gateway.metrics)
     return app

@@ -133,7 +133,6 @@ MayWrite = Annotated[Caller, Depends(Allowed(Scope.WRITE))]
 MayRead = Annotated[Caller, Depends(Allowed(Scope.READ))]
 MayUpload = Annotated[Caller, Depends(Allowed(Scope.FILES))]
 MaySeeWebhooks = Annotated[Caller, Depends(Allowed(Scope.WEBHOOKS))]
-Asker = MayRead
 MaySeeUsage = Annotated[Caller, Depends(Allowed(Scope.USAGE))]
 
 
