@@ -7,6 +7,7 @@ from typing import Any
 from latentry.contracts import EventType, JobStatus
 from latentry.jobs import JobRef, Ledger
 from latentry.jobs.commands import POISON_CRASHES
+from tests.jobs.factory import BOUNDED
 
 NUMBERS = {"turn", "fence", "crashes", "step", "steps", "reached", "v"}
 
@@ -53,9 +54,24 @@ def audit(ledger: Ledger) -> dict[JobRef, Entry]:
     accounts = dict(found.get("checkpoints", {}))
     assert sum(accounts.values()) == 2 * accounts.get("total", 0), "each byte is charged for once"
     assert accounts.keys() - {"total"} <= entries.keys() - ended, "an end needs no checkpoint"
+    _audit_books(found, entries)
     shelved = [ref for name, rows in found.items() if name.startswith("jobs:") for ref in rows]
     assert sorted(shelved) == sorted(entries), "each tenant sees its jobs"
     return {JobRef.parse(ref): entry for ref, entry in entries.items()}
+
+
+def _audit_books(found: dict[str, Any], entries: dict[str, Entry]) -> None:
+    """Every job that ever entered has not ended, or was written down as ended: once."""
+    live = {ref: entry for ref, entry in entries.items() if not entry.state.is_terminal}
+    pages = [rows for name, rows in found.items() if name.startswith("usage:")]
+    ends = {status.value for status in JobStatus if status.is_terminal}
+    ended = sum(
+        count for rows in pages for what, count in rows.items() if what.split(":")[1] in ends
+    )
+    assert ended + len(live) == found.get("turn", 0), "no end is counted twice, and none is missed"
+    assert all(count >= 0 for rows in pages for count in rows.values())
+    bounded = {ref for name, refs in found.items() if name.startswith("active:") for ref in refs}
+    assert bounded == {ref for ref in live if live[ref].fields["payer"] == BOUNDED}
 
 
 def _entry(found: dict[str, Any], ref: str) -> Entry:
@@ -98,6 +114,13 @@ def _read(ledger: Ledger) -> dict[str, Any]:
         elif name.startswith("checkpoint:"):
             found[name] = [size for size in (next(answers), next(answers)) if size]
             assert next(answers) > 0, "checkpoints go by themselves"
+        elif name.startswith("active:"):
+            found[name] = next(answers)
+        elif name.startswith("usage:"):
+            found[name] = {what: int(count) for what, count in next(answers).items()}
+            assert next(answers) > 0, "books are not kept for ever"
+        elif name == "turn":
+            found[name] = int(next(answers))
         elif name == "checkpoints":
             found[name] = {ref: int(size) for ref, size in next(answers).items()}
         else:
@@ -108,17 +131,22 @@ def _read(ledger: Ledger) -> dict[str, Any]:
 
 
 def _ask(pipe: Any, root: str, name: str) -> bool:
-    kind = name.partition(":")[0]
-    if kind in {"line", "jobs", "leases", "deadlines", "retention"}:
-        pipe.zrange(root + name, 0, -1, withscores=True)
-    elif kind == "job":
-        pipe.hgetall(root + name).pttl(root + name)
-    elif kind == "events":
-        pipe.xrange(root + name).pttl(root + name)
-    elif kind == "checkpoint":  # of the images 0 and 1
-        pipe.hstrlen(root + name, "0").hstrlen(root + name, "1").pttl(root + name)
-    elif kind == "checkpoints":
-        pipe.hgetall(root + name)
-    else:
-        return False
+    kind, key = name.partition(":")[0], root + name
+    match kind:
+        case "line" | "jobs" | "leases" | "deadlines" | "retention":
+            pipe.zrange(key, 0, -1, withscores=True)
+        case "job" | "usage":
+            pipe.hgetall(key).pttl(key)
+        case "events":
+            pipe.xrange(key).pttl(key)
+        case "checkpoint":  # of the images 0 and 1
+            pipe.hstrlen(key, "0").hstrlen(key, "1").pttl(key)
+        case "active":
+            pipe.smembers(key)
+        case "checkpoints":
+            pipe.hgetall(key)
+        case "turn":
+            pipe.get(key)
+        case _:
+            return False
     return True

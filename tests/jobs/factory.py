@@ -6,8 +6,11 @@ from latentry.contracts import ModelCard, ResolvedRequest, StoredImage
 from latentry.contracts.models import Defaults, Limits
 from latentry.contracts.samplers import Sampler
 from latentry.jobs import JobRef, NewJob
+from latentry.jobs.accounts import Account
 
 _numbers = itertools.count()
+# The key that jobs of tests are charged to; it may have more of them than any test makes.
+BOUNDED = "bounded"
 
 
 def request(**fields: object) -> ResolvedRequest:
@@ -29,7 +32,8 @@ def new_job(
 ) -> NewJob:
     ref = JobRef(tenant, id or f"gen_{next(_numbers)}")
     times = {"queue_ttl_ms": 60_000, "ttl_ms": 60_000} | ttl
-    return NewJob(ref, request(), idempotency_key=key, body_hash=hash, **times)
+    account = Account(payer=BOUNDED, max_jobs=1_000_000)
+    return NewJob(ref, request(), idempotency_key=key, body_hash=hash, account=account, **times)
 
 
 def image(index: int = 0, *, key: str = "k.png") -> StoredImage:
