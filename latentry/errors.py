@@ -184,6 +184,10 @@ class Unavailable(LatentryError):
     code = "unavailable"
     retryable = True
 
+    def __init__(self, message: str | None = None, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s  # None: nobody knows
+
 
 class QueueFull(Unavailable):
     """Too many jobs are waiting."""

@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from latentry.contracts import GenerationRequest
+from latentry.costs import price
 from latentry.errors import InvalidIdempotencyKey, JobNotFound
 from latentry.jobs import JobRef, NewJob, commands
 from service import admission
@@ -32,15 +33,21 @@ async def place(
     asked = request.model or gateway.settings.default_model
     entry = admission.choose(asked, await gateway.catalogue.entries(knowing=asked))
     card = entry.card
+    resolved = admission.resolve(request, card)
     job = NewJob(
         ref=JobRef(caller.tenant, f"gen_{secrets.token_hex(16)}"),
-        request=admission.resolve(request, card),
+        request=resolved,
         queue_ttl_ms=gateway.settings.queue_ttl_s * 1000,
         ttl_ms=gateway.settings.result_ttl_s * 1000,
         idempotency_key=key or "",
         # Of what was asked, before blanks were filled: a drawn seed is not the caller's word.
         body_hash=hashlib.sha256(request.model_dump_json().encode()).hexdigest(),
         account=caller.account,
+        price=price(resolved, card),
+        weight=caller.weight,
+        priority=request.priority,
+        start_within_ms=(request.start_within or 0) * 1000,
+        finish_within_ms=(request.finish_within or 0) * 1000,
     )
     accepted = await gateway.ledger.run(
         commands.create(job, max_queued=gateway.settings.max_queued)
@@ -53,7 +60,6 @@ async def place(
             "job.accepted",
             job=accepted.ref.id,
             model=card.id,
-            position=accepted.position,
             images=job.request.n,
             steps=job.request.num_inference_steps,
             width=job.request.width,

@@ -117,7 +117,7 @@ class Feeder:
             self.inbox.put(job)
 
     def _checkpoints(self, lease: Lease) -> dict[int, bytes]:
-        if lease.fence == 1:  # nobody had it before
+        if lease.record.claims == 1:  # nobody had it before
             return {}
         try:
             return self._ledger.run(commands.checkpoints(lease))

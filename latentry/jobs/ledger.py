@@ -37,11 +37,11 @@ class Command(Generic[T]):
 
 # A full Redis takes no new jobs and says that it is not ready; what it has must be able to end and
 # to be cleared away, or it would stay full for ever. Checkpoints only save time.
-_REFUSED_WHEN_FULL = frozenset({"create", "probe", "checkpoint"})
+_REFUSED_WHEN_FULL = frozenset({"create", "probe", "checkpoint", "files/keep"})
 
 
 # What every script begins with, in this order: each part may use those before it.
-_PRELUDE = ("keys", "news", "line", "usage", "webhooks", "job")
+_PRELUDE = ("keys", "news", "fair", "line", "lease", "estimate", "usage", "webhooks", "job")
 
 
 @cache

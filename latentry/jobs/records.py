@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -11,11 +11,13 @@ from latentry.contracts import (
     JobError,
     JobStatus,
     JobWarning,
+    Priority,
     Progress,
     ResolvedRequest,
     StoredImage,
     Webhook,
 )
+from latentry.costs import Price
 from latentry.jobs.accounts import Account
 
 _EVENT_ID = re.compile("([0-9]{1,19})-([0-9]{1,19})")
@@ -40,7 +42,10 @@ class JobRef:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job about to enter the ledger. Times to live in milliseconds."""
+    """A job about to enter the ledger. Times to live in milliseconds; 0 within sets no bound.
+
+    `weight`: its tenant's part of the workers, in relation to others'.
+    """
 
     ref: JobRef
     request: ResolvedRequest
@@ -48,6 +53,11 @@ class NewJob:
     ttl_ms: int
     idempotency_key: str = ""
     body_hash: str = ""
+    price: Price = field(default_factory=Price)
+    weight: int = 1
+    priority: Priority = Priority.NORMAL
+    start_within_ms: int = 0
+    finish_within_ms: int = 0
     account: Account = field(default_factory=Account)
     webhook: Webhook | None = None
     receiver: str = ""  # tenant@host:port of the webhook
@@ -64,7 +74,9 @@ class NewJob:
 class JobRecord:
     """One job as it stands. Times are Unix milliseconds by the ledger's clock.
 
-    `reached` is the last step that was told of before the job came back to its line.
+    `claims`: how often a worker took it. `reached`: the furthest step told of before it came
+    back to its line. `crashes`: workers that died at it since. `position`: among its tenant's own.
+    `start_ms`: when it may start, by what waits and runs now.
     """
 
     ref: JobRef
@@ -73,7 +85,11 @@ class JobRecord:
     turn: int
     created_ms: int
     fence: int = 0
+    claims: int = 0
     crashes: int = 0
+    priority: Priority = Priority.NORMAL
+    price: Price = field(default_factory=Price)
+    finish_by_ms: int | None = None
     started_ms: int | None = None
     finished_ms: int | None = None
     images: tuple[StoredImage, ...] = ()
@@ -82,6 +98,7 @@ class JobRecord:
     progress: Progress | None = None
     reached: int = 0
     position: int | None = None
+    start_ms: int | None = None
     stopping: bool = False
 
     @property
@@ -97,7 +114,9 @@ class JobRecord:
         return self.finished_ms - self.started_ms
 
     @classmethod
-    def read(cls, ref: str, flat: Sequence[str], position: int = -1) -> Self | None:
+    def read(
+        cls, ref: str, flat: Sequence[str], position: int = -1, start_ms: int = -1
+    ) -> Self | None:
         """A record from HGETALL's answer, or None if that is empty."""
         if not flat:
             return None
@@ -111,7 +130,11 @@ class JobRecord:
             turn=int(row["turn"]),
             created_ms=int(row["created_ms"]),
             fence=int(row["fence"]),
+            claims=int(row["claims"]),
             crashes=int(row["crashes"]),
+            priority=Priority(row["priority"]),
+            price=_price(row),
+            finish_by_ms=_int(row.get("finish_by_ms")),
             started_ms=_int(row.get("started_ms")),
             finished_ms=_int(row.get("finished_ms")),
             images=tuple(sorted(images, key=lambda image: image.index)),
@@ -122,6 +145,7 @@ class JobRecord:
             else None,
             reached=int(row.get("reached", 0)),
             position=position if position >= 0 else None,
+            start_ms=start_ms if start_ms >= 0 else None,
             stopping="stop" in row,
         )
 
@@ -163,11 +187,18 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The ledger's answer to a new job: where it stands, or where an equal one stands already."""
+    """The ledger's answer to a new job: its name, or that of an equal one."""
 
     ref: JobRef
-    position: int
     is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Possible:
+    """The ledger's answer to a job that was only asked about. `wait_ms` is None if nobody knows."""
+
+    now_ms: int
+    wait_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +207,15 @@ class Swept:
 
     silent_lines: tuple[str, ...]
     forgettable: tuple[JobRef, ...]
+
+
+def _price(row: Mapping[str, str]) -> Price:
+    return Price(
+        step_megapixels=float(row["step_megapixels"]),
+        cost_ms=int(row["cost_ms"]),
+        seats=int(row["seats"]),
+        images=int(row["n"]),
+    )
 
 
 def _int(text: str | None) -> int | None:

@@ -211,7 +211,7 @@ def test_a_worker_that_lost_its_lease_publishes_nothing(ledger: Ledger, storage:
     when(ledger, ref, lambda record: record.progress is not None)
     record = read(ledger, ref)
     ledger.run(commands.release(Lease(ref, record.fence, record)))  # behind its back
-    when(ledger, ref, lambda record: record.fence == 2)  # it takes it up again, as a new claim
+    when(ledger, ref, lambda record: record.claims == 2)  # it takes it up again, as a new claim
     worker.stop()
     assert read(ledger, ref).images == ()
 
@@ -310,7 +310,7 @@ def test_a_job_whose_model_did_not_load_goes_back_for_others(
     worker.stop()
     assert record.error is None
     [lease] = ledger.run(commands.claim("w2", ["shapes"], room=1, lease_s=5))
-    assert (lease.ref, lease.fence) == (ref, 2), "claimed once, by the other"
+    assert (lease.ref, lease.record.claims) == (ref, 2), "claimed once, by the other"
 
 
 def test_what_calls_cost_is_kept_when_an_idle_study_has_ended(

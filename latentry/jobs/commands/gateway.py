@@ -1,8 +1,9 @@
 """What the gateway asks of the ledger."""
 
 import json
+import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from latentry.contracts import EventType
 from latentry.errors import IdempotencyConflict, QueueFull
@@ -15,40 +16,37 @@ from latentry.jobs.records import (
     LedgerEvent,
     Line,
     NewJob,
+    Possible,
     event_order,
 )
+from latentry.overload import DeadlineUnreachable
+
+_FOR_EVER_MS: Final = 2**53
 
 
-def create(job: NewJob, *, max_queued: int) -> Command[Accepted]:
+def create(job: NewJob, *, max_queued: int, max_wait_s: float = math.inf) -> Command[Accepted]:
     """Enter a job `queued`, with its place in line and its idempotency key, or find its equal.
 
-    Raises QueueFull, TooManyJobs, QuotaExceeded, or IdempotencyConflict if the key stands for
-    another body.
+    Raises QueueFull, DeadlineUnreachable, TooManyJobs, QuotaExceeded, or IdempotencyConflict if the
+    key stands for another body.
     """
 
     def read(answer: Sequence[Any]) -> Accepted:
-        match answer[0]:
-            case "conflict":
-                raise IdempotencyConflict
-            case "full":
-                raise QueueFull(f"{answer[1]} jobs are waiting already; try again later.")
-            case "too_many_jobs" | "quota_exceeded":
-                raise refusal(*answer)
-        return Accepted(JobRef.parse(answer[1]), int(answer[2]), is_new=answer[0] == "created")
+        _refuse(answer)
+        return Accepted(JobRef.parse(answer[1]), is_new=answer[0] == "created")
 
-    options = {
-        "ref": str(job.ref),
-        "tenant": job.ref.tenant,
-        "model": job.request.model,
-        "max_queued": max_queued,
-        "queue_ttl_ms": job.queue_ttl_ms,
-        "ttl_ms": job.ttl_ms,
-        "idempotency_key": job.idempotency_key,
-        "body_hash": job.body_hash,
-        "account": job.account.charge(job.request),
-    } | job.notifies
-    # The request by itself: it is kept as it stands, and nobody's numbers go through Lua.
-    return Command("create", (json.dumps(options), job.request.model_dump_json()), read)
+    return Command("create", _asked(job, max_queued, max_wait_s), read)
+
+
+def try_out(job: NewJob, *, max_queued: int, max_wait_s: float = math.inf) -> Command[Possible]:
+    """Whether `create` would enter this job now. Raises what it would."""
+
+    def read(answer: Sequence[Any]) -> Possible:
+        _refuse(answer)
+        wait_ms, now_ms = answer[1:]
+        return Possible(now_ms, wait_ms if wait_ms >= 0 else None)
+
+    return Command("create", _asked(job, max_queued, max_wait_s, dry_run=True), read)
 
 
 def get(ref: JobRef) -> Command[JobRecord | None]:
@@ -103,6 +101,57 @@ def answer(models: Iterable[str]) -> Command[int]:
 def probe() -> Command[bool]:
     """Write something: the ledger is only ready if it can be written."""
     return Command("probe", (), bool)
+
+
+def _asked(
+    job: NewJob, max_queued: int, max_wait_s: float, *, dry_run: bool = False
+) -> tuple[str, str]:
+    price = job.price
+    waits = [min(max_wait_s * 1000, _FOR_EVER_MS)]
+    waits += [job.start_within_ms] if job.start_within_ms else []
+    waits += [job.finish_within_ms - price.takes_ms] if job.finish_within_ms else []
+    options = {
+        "ref": str(job.ref),
+        "tenant": job.ref.tenant,
+        "model": job.request.model,
+        "max_queued": max_queued,
+        "queue_ttl_ms": job.queue_ttl_ms,
+        "ttl_ms": job.ttl_ms,
+        "idempotency_key": "" if dry_run else job.idempotency_key,
+        "body_hash": job.body_hash,
+        "account": job.account.charge(job.request),
+        "priority": job.priority,
+        "weight": job.weight,
+        "cost_ms": price.cost_ms,
+        "step_megapixels": str(price.step_megapixels),
+        "seats": price.seats,
+        "images": price.images,
+        "max_wait_ms": int(min(waits)),
+        "wait_ttl_ms": min(job.queue_ttl_ms, job.start_within_ms or job.queue_ttl_ms),
+        "finish_within_ms": job.finish_within_ms,
+        "dry_run": dry_run,
+    } | job.notifies
+    # The request by itself: it is kept as it stands, and nobody's numbers go through Lua.
+    return json.dumps(options), job.request.model_dump_json()
+
+
+def _refuse(answer: Sequence[Any]) -> None:
+    match answer:
+        case ["conflict"]:
+            raise IdempotencyConflict
+        case ["full", waiting, one_ms]:
+            raise QueueFull(
+                f"{waiting} jobs are waiting already; try again later.",
+                retry_after_s=one_ms / 1000 if one_ms >= 0 else None,
+            )
+        case ["late", wait_ms, most_ms]:
+            raise DeadlineUnreachable(
+                f"It would start in about {wait_ms / 1000:.1f} s, and that is"
+                f" {(wait_ms - most_ms) / 1000:.1f} s too late; allow more time, or ask for less.",
+                retry_after_s=(wait_ms - most_ms) / 1000,
+            )
+        case ["too_many_jobs" | "quota_exceeded", *_]:
+            raise refusal(*answer)
 
 
 def _records(answer: Iterable[Any]) -> list[JobRecord]:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -21,13 +22,34 @@ def heartbeat(worker: str, models: Iterable[str], *, ttl_s: float) -> Command[in
     return Command("heartbeat", (worker, int(ttl_s * 1000), " ".join(models)), int)
 
 
-def claim(worker: str, models: Iterable[str], *, room: int, lease_s: float) -> Command[list[Lease]]:
-    """Take up to `room` jobs, the longest waiting first."""
+def claim(
+    worker: str,
+    models: Iterable[str],
+    *,
+    room: int,
+    lease_s: float,
+    held: int = 0,
+    suspects: int = 0,
+) -> Command[list[Lease]]:
+    """Take up to `room` jobs, beside the `held` ones, of which so many are `suspects`.
+
+    A job whose workers died is taken by a worker that holds no other suspect; after a second death,
+    alone by one that holds nothing. This very command, run again, answers the same leases.
+    """
 
     def read(claims: Iterable[Any]) -> list[Lease]:
         return [_lease(ref, int(fence), flat) for ref, fence, flat in claims]
 
-    return Command("claim", (worker, int(lease_s * 1000), room, *models), read)
+    options = {
+        "worker": worker,
+        "token": secrets.token_hex(8),
+        "models": list(models),
+        "room": room,
+        "lease_ms": int(lease_s * 1000),
+        "held": held,
+        "suspects": suspects,
+    }
+    return Command("claim", (json.dumps(options),), read)
 
 
 def renew(leases: Sequence[Lease], *, lease_s: float) -> Command[list[str]]:

@@ -1,13 +1,11 @@
--- ARGV: options as a JSON object, the request as JSON. Answers {created or existing, ref, position}, or a
--- refusal.
+-- ARGV: options as a JSON object, the request as JSON. Answers {'created', ref, turn} or {'existing',
+-- ref}; {'possible', wait or -1} if only that was asked; or a refusal.
 local ask = cjson.decode(ARGV[1])
-local ref, tenant, model = ask.ref, ask.tenant, ask.model
-local queue_ttl, ttl = ask.queue_ttl_ms, ask.ttl_ms
+local ref, tenant, model, line = ask.ref, ask.tenant, ask.model, key('line', ask.model)
 local idem, hash = ask.idempotency_key, ask.body_hash
-local line = key('line', model)
 
 if redis.call('EXISTS', key('job', ref)) == 1 then -- our own call again: its reply was lost
-  return { 'created', ref, redis.call('ZRANK', line, ref) or 0 }
+  return { 'created', ref }
 end
 if idem ~= '' then
   local held = redis.call('HMGET', key('idem', tenant, idem), 'ref', 'hash')
@@ -15,23 +13,43 @@ if idem ~= '' then
     if held[2] ~= hash then
       return { 'conflict' }
     end
-    return { 'existing', held[1], redis.call('ZRANK', line, held[1]) or 0 }
+    return { 'existing', held[1] }
   end
 end
 local refusal = over_limit(tenant, ask.account)
 if refusal then
   return refusal
 end
+-- High goes before what came up to ten minutes earlier, low after what comes up to ten minutes later:
+-- so both age, and neither starves. In microseconds, so that hardly two come at once.
+local EARLIER_US = { high = 600000000, normal = 0, low = -600000000 }
+local at, place = now_ms(), string.format('%.0f', now_us() - EARLIER_US[ask.priority])
+
 local waiting = redis.call('ZCARD', line)
+local workers = served_with(model)
 if waiting >= ask.max_queued then
-  return { 'full', waiting }
+  local one = (redis.call('HGET', key('load', model), 'waiting_ms') or 0) / waiting
+  return { 'full', waiting, ask.seats > 0 and workers > 0 and math.ceil(one / workers) or -1 }
+end
+local wait = wait_ms({ model = model, tenant = tenant, place = place, weight = ask.weight,
+  seats = ask.seats, image_ms = ask.cost_ms / ask.images })
+if wait and wait > ask.max_wait_ms then
+  return { 'late', wait, ask.max_wait_ms }
+end
+if ask.dry_run then
+  return { 'possible', wait or -1, at }
 end
 
-local at, turn = now_ms(), redis.call('INCR', key('turn'))
-local job = key('job', ref)
+local turn, job, queue_ttl, ttl = redis.call('INCR', key('turn')), key('job', ref), ask.queue_ttl_ms,
+  ask.ttl_ms
 redis.call('HSET', job, 'v', 1, 'state', 'queued', 'model', model, 'turn', turn, 'created_ms', at,
-  'deadline_ms', at + queue_ttl, 'queue_ttl_ms', queue_ttl, 'ttl_ms', ttl, 'fence', 0, 'crashes', 0,
-  'request', ARGV[2])
+  'deadline_ms', at + ask.wait_ttl_ms, 'queue_ttl_ms', queue_ttl, 'ttl_ms', ttl, 'fence', 0,
+  'crashes', 0, 'claims', 0, 'place', place, 'priority', ask.priority, 'weight', ask.weight,
+  'cost_ms', ask.cost_ms, 'step_megapixels', ask.step_megapixels, 'seats', ask.seats,
+  'n', ask.images, 'request', ARGV[2])
+if ask.finish_within_ms > 0 then
+  redis.call('HSET', job, 'finish_by_ms', at + ask.finish_within_ms)
+end
 if ask.webhook then
   redis.call('HSET', job, 'webhook', ask.webhook)
 end
@@ -42,4 +60,5 @@ if idem ~= '' then
   redis.call('HSET', key('idem', tenant, idem), 'ref', ref, 'hash', hash)
   redis.call('PEXPIRE', key('idem', tenant, idem), queue_ttl + ttl)
 end
-return { 'created', ref, enter_line(ref) }
+enter_line(ref)
+return { 'created', ref }

@@ -8,5 +8,10 @@ end
 if not holds(ref, fence) then
   return 0
 end
+local finish_by = field(ref, 'finish_by_ms')
+if finish_by and now_ms() >= tonumber(finish_by) then -- no sweeper came by yet
+  expire(ref)
+  return 0
+end
 finish(ref, to, ARGV[4], ARGV[5])
 return 1

@@ -46,7 +46,7 @@ for _, ref in ipairs(overdue('leases')) do
 end
 
 for _, ref in ipairs(overdue('deadlines')) do
-  finish(ref, 'expired', 'expired', 'The job waited longer than it may.')
+  expire(ref)
 end
 
 redis.call('ZREMRANGEBYSCORE', key('workers'), '-inf', at)

@@ -30,16 +30,17 @@ local function drop_checkpoints(ref)
 end
 
 -- Back to its old place in the line, whatever it was doing. If it had begun, its wait starts afresh:
--- what it did wait for before was answered.
+-- what it did wait for before was answered. Its end stays due when it was.
 local function requeue(ref)
   move(ref, 'queued')
-  local step = field(ref, 'step')
+  local step, reached, queue_ttl = fields(ref, 'step', 'reached', 'queue_ttl_ms')
   if step then
-    redis.call('HSET', key('job', ref), 'reached', step,
-      'deadline_ms', now_ms() + field(ref, 'queue_ttl_ms'))
+    redis.call('HSET', key('job', ref), 'reached', math.max(step, reached or 0),
+      'deadline_ms', now_ms() + queue_ttl)
   end
-  redis.call('ZREM', key('leases'), ref)
+  end_lease(ref)
   redis.call('HDEL', key('job', ref), 'worker', 'step', 'steps')
+  refund(ref)
   enter_line(ref)
 end
 
@@ -49,7 +50,7 @@ local function finish(ref, to, code, message)
   leave_line(ref)
   drop_checkpoints(ref)
   close_account(ref, to)
-  redis.call('ZREM', key('leases'), ref)
+  end_lease(ref)
   local job, at = key('job', ref), now_ms()
   redis.call('HSET', job, 'finished_ms', at)
   redis.call('HDEL', job, 'step', 'steps')
@@ -62,17 +63,28 @@ local function finish(ref, to, code, message)
   tell(ref, to, '{}')
 end
 
--- Whether this worker's claim still stands.
-local function holds(ref, fence)
-  local held = redis.call('HMGET', key('job', ref), 'state', 'fence')
-  return held[1] == 'running' and held[2] == fence
+-- It had its time, waiting or running. A worker that still has it is told to stop.
+local function expire(ref)
+  local state, waited_until, finish_by = fields(ref, 'state', 'deadline_ms', 'finish_by_ms')
+  if finish_by and now_ms() >= tonumber(finish_by) then
+    finish(ref, 'expired', 'expired', 'The job was not finished within its time.')
+  else
+    finish(ref, 'expired', 'expired', 'The job waited longer than it may.')
+  end
+  if state == 'running' then
+    redis.call('PUBLISH', key('stop'), ref)
+  end
 end
 
--- A job as readers get it: {ref, record, position in line or -1}; an empty record if there is none.
+-- A job as readers get it: {ref, record, place in its tenant's own line or -1, when it may start in
+-- Unix ms or -1}; an empty record if there is none.
 local function as_it_stands(ref)
-  local record, position = redis.call('HGETALL', key('job', ref)), -1
+  local record, position, start = redis.call('HGETALL', key('job', ref)), -1, -1
   if #record > 0 and field(ref, 'state') == 'queued' then
-    position = redis.call('ZRANK', key('line', field(ref, 'model')), ref) or -1
+    local model, crashes = fields(ref, 'model', 'crashes')
+    position = redis.call('ZRANK', own_line(model, tenant_of(ref), tonumber(crashes)), ref) or -1
+    local wait = wait_ms(errand_of(ref))
+    start = wait and now_ms() + wait or -1
   end
-  return { ref, record, position }
+  return { ref, record, position, start }
 end

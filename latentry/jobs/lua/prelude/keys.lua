@@ -7,11 +7,23 @@ local function key(...)
   return table.concat({ ROOT, ... }, ':')
 end
 
-local function now_ms()
+local function now_us()
   local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+  return time[1] * 1000000 + time[2]
+end
+
+local function now_ms()
+  return math.floor(now_us() / 1000)
 end
 
 local function field(ref, name)
   return redis.call('HGET', key('job', ref), name)
+end
+
+local function fields(ref, ...)
+  return unpack(redis.call('HMGET', key('job', ref), ...))
+end
+
+local function tenant_of(ref)
+  return string.match(ref, '^[^:]+')
 end

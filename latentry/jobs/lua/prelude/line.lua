@@ -1,16 +1,71 @@
--- The waiting lines.
+-- The waiting lines, and what is in them. `line` has all jobs of a model by turn. Each tenant's own
+-- `part` of it has them by place, but for those that were running when a worker died: suspects have
+-- lines of their own, `suspects` after one death and `loners` after more, and go before all others.
+
+local function add_load(model, what, amount)
+  if redis.call('HINCRBY', key('load', model), what, amount) == 0 then
+    redis.call('HDEL', key('load', model), what)
+  end
+end
+
+local function own_line(model, tenant, crashes)
+  if crashes == 0 then
+    return key('part', model, tenant)
+  end
+  return key(crashes == 1 and 'suspects' or 'loners', model)
+end
 
 local function enter_line(ref)
-  local model = field(ref, 'model')
-  redis.call('ZADD', key('line', model), field(ref, 'turn'), ref)
-  redis.call('ZADD', key('deadlines'), field(ref, 'deadline_ms'), ref)
-  local position = redis.call('ZRANK', key('line', model), ref)
-  tell(ref, 'queued', string.format('{"position":%d}', position))
+  local model, turn, place, cost, weight, crashes, deadline, finish_by = fields(ref, 'model', 'turn',
+    'place', 'cost_ms', 'weight', 'crashes', 'deadline_ms', 'finish_by_ms')
+  local tenant = tenant_of(ref)
+  redis.call('ZADD', key('line', model), turn, ref)
+  redis.call('ZADD', key('deadlines'), math.min(deadline, finish_by or deadline), ref)
+  add_load(model, 'waiting_ms', cost)
+  local own = own_line(model, tenant, tonumber(crashes))
+  redis.call('ZADD', own, crashes == '0' and place or now_us(), ref)
+  if crashes == '0' then
+    redis.call('HINCRBY', key('wants', tenant), model, cost)
+    redis.call('HSET', key('weights', model), tenant, weight)
+    redis.call('ZADD', key('turns', model), 'NX', tag_of(tenant), tenant)
+  end
+  tell(ref, 'queued', string.format('{"position":%d}', redis.call('ZRANK', own, ref)))
   redis.call('PUBLISH', key('wake'), model)
-  return position
+end
+
+-- The tenant has nothing more in this line.
+local function leave_turns(model, tenant)
+  if redis.call('EXISTS', key('part', model, tenant)) == 0 then
+    redis.call('ZREM', key('turns', model), tenant)
+    redis.call('HDEL', key('weights', model), tenant)
+    redis.call('HDEL', key('wants', tenant), model)
+  end
 end
 
 local function leave_line(ref)
-  redis.call('ZREM', key('line', field(ref, 'model')), ref)
+  local model, cost, crashes = fields(ref, 'model', 'cost_ms', 'crashes')
+  if redis.call('ZREM', key('line', model), ref) == 0 then
+    return
+  end
+  local tenant = tenant_of(ref)
   redis.call('ZREM', key('deadlines'), ref)
+  redis.call('ZREM', own_line(model, tenant, tonumber(crashes)), ref)
+  add_load(model, 'waiting_ms', -cost)
+  if crashes == '0' then
+    redis.call('HINCRBY', key('wants', tenant), model, -cost)
+    leave_turns(model, tenant)
+  end
+end
+
+-- A record is gone (evicted, or removed by hand): nothing says any more what else there was of it.
+local function strike(ref, model)
+  local tenant = tenant_of(ref)
+  for _, line in ipairs({ key('line', model), key('part', model, tenant), key('suspects', model),
+    key('loners', model), key('deadlines') }) do
+    redis.call('ZREM', line, ref)
+  end
+  leave_turns(model, tenant)
+  if redis.call('EXISTS', key('line', model)) == 0 then
+    redis.call('HDEL', key('load', model), 'waiting_ms')
+  end
 end

@@ -1,0 +1,65 @@
+"""What a request costs: one rule, for admission, for fair lines and for the caller."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from latentry.contracts import Cost, ModelCard, ResolvedRequest, Sampler
+
+# Until a worker was measured, costs only compare requests with each other.
+_NOMINAL_STEP_MEGAPIXEL_S: Final = 1.0
+_TWO_CALLS_A_STEP: Final = frozenset({Sampler.HEUN, Sampler.DPM2})
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A request's cost as the ledger counts it.
+
+    `seats`: images that one worker of its model steps side by side, 0 if none was measured.
+    """
+
+    step_megapixels: float = 1.0
+    cost_ms: int = 1_000
+    seats: int = 0
+    images: int = 1
+
+    @property
+    def takes_ms(self) -> int:
+        """From its first step to its end where the worker is full; 0 if nobody knows."""
+        rounds = math.ceil(self.images / self.seats) if self.seats else 0
+        return math.ceil(self.cost_ms / self.images * self.seats * rounds)
+
+    @property
+    def cost(self) -> Cost:
+        """The same for clients."""
+        seconds = self.cost_ms / 1000 if self.seats else None
+        return Cost(step_megapixels=self.step_megapixels, worker_seconds=seconds)
+
+
+def price(request: ResolvedRequest, card: ModelCard) -> Price:
+    """What this request costs the workers of this model."""
+    megapixels = request.width * request.height * request.n / 1e6
+    work = megapixels * unet_calls(request.sampler, request.num_inference_steps)
+    work *= (1 + _guided(request)) / 2
+    if card.pace:
+        seconds = work * card.pace.step_megapixel_s + megapixels * card.pace.image_megapixel_s
+    else:
+        seconds = work * _NOMINAL_STEP_MEGAPIXEL_S
+    return Price(
+        step_megapixels=round(work, 6),
+        cost_ms=max(1, round(seconds * 1000)),
+        seats=card.pace.images_at_once if card.pace else 0,
+        images=request.n,
+    )
+
+
+def unet_calls(sampler: Sampler, steps: int) -> int:
+    """How often a trajectory of so many steps goes through the UNet."""
+    if sampler in _TWO_CALLS_A_STEP:  # but for the last step, which is of first order
+        return 2 * steps - 1
+    return steps + 1 if sampler is Sampler.PNDM and steps > 1 else steps
+
+
+def _guided(request: ResolvedRequest) -> float:
+    """The part of the calls that takes two rows."""
+    return request.guidance_stop if request.guidance_scale > 1 else 0.0

@@ -1,0 +1,59 @@
+-- Whose turn it is: start-time fair queueing (Goyal, Vin & Cheng 1996) over the tenants that wait.
+-- A tenant's tag rises by cost / weight with each of its jobs that is claimed; the least tag is next.
+-- The virtual time, `clock`, is the greatest tag that was served: one for all lines, so that work in
+-- one delays nobody in another. No tag counts for less, so nobody saves up what he did not ask for.
+-- `tags` has those above the clock alone; a tenant that waits has its tag in the `turns` of its lines.
+
+local function clock()
+  return tonumber(redis.call('GET', key('clock')) or 0)
+end
+
+local function tag_of(tenant)
+  return tonumber(redis.call('ZSCORE', key('tags'), tenant) or clock())
+end
+
+local function set_tag(tenant, tag)
+  redis.call('ZADD', key('tags'), tag, tenant)
+  for _, model in ipairs(redis.call('HKEYS', key('wants', tenant))) do
+    redis.call('ZADD', key('turns', model), 'XX', tag, tenant)
+  end
+end
+
+-- How far a job moves its tenant's tag.
+local function stride(ref)
+  local cost, weight = fields(ref, 'cost_ms', 'weight')
+  return math.max(1, math.ceil(cost / weight))
+end
+
+-- A job is claimed, at its tenant's tag; a suspect comes before its tenant's turn.
+local function charge(ref, tag, is_turn)
+  local from = math.max(clock(), tag)
+  if is_turn then
+    redis.call('SET', key('clock'), from)
+    redis.call('ZREMRANGEBYSCORE', key('tags'), '-inf', from)
+  end
+  set_tag(tenant_of(ref), from + stride(ref))
+end
+
+-- A job comes back unfinished: it is paid for when it is claimed again, and no drain, no dead worker
+-- puts its tenant behind others.
+local function refund(ref)
+  local tenant = tenant_of(ref)
+  set_tag(tenant, tag_of(tenant) - stride(ref))
+end
+
+-- The next job of these lines: of the tenant with the least tag, the one with the first place.
+local function next_in_turn(models)
+  local best
+  for _, model in ipairs(models) do
+    local head = redis.call('ZRANGE', key('turns', model), 0, 0, 'WITHSCORES')
+    if head[1] then
+      local first = redis.call('ZRANGE', key('part', model, head[1]), 0, 0, 'WITHSCORES')
+      local turn = { ref = first[1], model = model, tag = tonumber(head[2]), place = tonumber(first[2]) }
+      if not best or turn.tag < best.tag or turn.tag == best.tag and turn.place < best.place then
+        best = turn
+      end
+    end
+  end
+  return best
+end

@@ -1,0 +1,33 @@
+-- Who runs what.
+
+local function take_lease(ref, worker, lease_ms)
+  local at, job = now_ms(), key('job', ref)
+  local model, cost, images, fence, finish_by = fields(ref, 'model', 'cost_ms', 'n', 'fence',
+    'finish_by_ms')
+  -- Also greater than any that was handed out after the last write that survived a power failure.
+  fence = math.max(fence + 1, at)
+  redis.call('HSET', job, 'fence', fence, 'worker', worker)
+  redis.call('HINCRBY', job, 'claims', 1)
+  redis.call('HSETNX', job, 'started_ms', at)
+  redis.call('ZADD', key('leases'), at + lease_ms, ref)
+  if finish_by then
+    redis.call('ZADD', key('deadlines'), finish_by, ref)
+  end
+  add_load(model, 'leased_ms', cost)
+  add_load(model, 'leased_images', images)
+end
+
+local function end_lease(ref)
+  if redis.call('ZREM', key('leases'), ref) == 1 then
+    local model, cost, images = fields(ref, 'model', 'cost_ms', 'n')
+    add_load(model, 'leased_ms', -cost)
+    add_load(model, 'leased_images', -images)
+    redis.call('ZREM', key('deadlines'), ref)
+  end
+end
+
+-- Whether this worker's claim still stands.
+local function holds(ref, fence)
+  local state, held = fields(ref, 'state', 'fence')
+  return state == 'running' and held == fence
+end
