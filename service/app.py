@@ -11,7 +11,18 @@ from service import description, problems
 from service.bodies import BodyLimit
 from service.exchange import Exchange
 from service.gateway import Gateway
-from service.routes import docs, events, files, generations, health, models, openai, uploads, usage
+from service.routes import (
+    deliveries,
+    docs,
+    events,
+    files,
+    generations,
+    health,
+    models,
+    openai,
+    uploads,
+    usage,
+)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -36,7 +47,18 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.gateway = gateway
     app.state.dialects = {openai.PREFIX: openai.envelope}
-    for door in (generations, events, models, usage, uploads, files, openai, health, docs):
+    for door in (
+        generations,
+        deliveries,
+        events,
+        models,
+        usage,
+        uploads,
+        files,
+        openai,
+        health,
+        docs,
+    ):
         app.include_router(door.router)
     problems.install(app)
     description.install(app)

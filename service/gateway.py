@@ -20,9 +20,11 @@ from service.events import Newsroom
 from service.intake.decode import Intake
 from service.ledger import ImpatientLedger
 from service.metrics import Metrics
+from service.outbound import Outbound
 from service.retention import Retention
 from service.sweeper import Sweeper
 from service.views import Views
+from service.webhooks import Courier
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Gateway:
     retention: Retention
     sweeper: Sweeper
     views: Views
+    outbound: Outbound
+    courier: Courier
     intake: Intake
     stopping: asyncio.Event
     link_secret: bytes | None  # None where the bucket signs its own links
@@ -56,6 +60,8 @@ class Gateway:
         metrics = Metrics()
         endings = Endings(ledger, metrics)
         retention = Retention(settings, ledger, storage)
+        views = Views(settings, storage)
+        outbound = Outbound.open(settings)
         return cls(
             settings=settings,
             ledger=ledger,
@@ -68,7 +74,9 @@ class Gateway:
             newsroom=Newsroom(ledger, endings.note),
             retention=retention,
             sweeper=Sweeper(ledger, settings.lease_s, bell, catalogue, retention, metrics),
-            views=Views(settings, storage),
+            views=views,
+            outbound=outbound,
+            courier=Courier(ledger, views, outbound, metrics),
             intake=Intake(settings.max_image_pixels),
             stopping=asyncio.Event(),
             link_secret=None if is_bucket else settings.signing_secret(),
@@ -78,7 +86,7 @@ class Gateway:
     async def running(self) -> AsyncIterator[None]:
         """Listen, note, sweep and clear away while the routes serve."""
         await self.gatekeeper.open()
-        parts = (self.newsroom, self.endings, self.sweeper, self.retention)
+        parts = (self.newsroom, self.endings, self.sweeper, self.retention, self.courier)
         beside = [asyncio.create_task(part.run()) for part in parts]
         try:
             yield

@@ -5,7 +5,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
-from latentry.contracts import ResolvedRequest
+from latentry.contracts import DeliveryStatus, ResolvedRequest
 from latentry.jobs import JobRecord
 from service.catalogue import Entry
 
@@ -51,6 +51,22 @@ class Metrics:
             "latentry_workers", "Live workers that hold the model.", ["model"], registry=registry
         )
 
+        self._attempts = Counter(
+            "latentry_webhook_attempts", "Notices sent, by what came back.", ["answer"],
+            registry=registry,
+        )  # fmt: skip
+        self._deliveries = Counter(
+            "latentry_webhook_deliveries", "Notices that are done with.", ["status"],
+            registry=registry,
+        )  # fmt: skip
+        # Of all gateways together, as the ledger has it.
+        self._undelivered = Gauge(
+            "latentry_webhook_waiting", "Notices to be sent.", registry=registry
+        )
+        self._longest_undelivered = Gauge(
+            "latentry_webhook_oldest_seconds", "Age of the oldest of them.", registry=registry
+        )
+
     def serve(self, host: str, port: int) -> None:
         """Answer scrapes on a port of its own; 0 is off. Raises OSError if it is taken."""
         if port:
@@ -74,6 +90,17 @@ class Metrics:
             self._waited.labels(model).observe(record.queue_ms / 1000)
         if record.run_ms is not None:
             self._ran.labels(model).observe(record.run_ms / 1000)
+
+    def told(self, to: DeliveryStatus, status: int | None, error: str | None) -> None:
+        """A notice was sent, or could not be."""
+        self._attempts.labels(f"{status // 100}xx" if status else error).inc()
+        if to is not DeliveryStatus.WAITING:
+            self._deliveries.labels(to.value).inc()
+
+    def undelivered(self, waiting: int, oldest_ms: int) -> None:
+        """How many notices wait in the ledger."""
+        self._undelivered.set(waiting)
+        self._longest_undelivered.set(oldest_ms / 1000)
 
     def stand(self, entries: Iterable[Entry]) -> None:
         """How the lines are now."""

@@ -3,17 +3,20 @@
 import hashlib
 import re
 import secrets
-from typing import Final
+from typing import Final, TypedDict
 
 import structlog
 
-from latentry.contracts import GenerationRequest
+from latentry.contracts import GenerationRequest, Webhook
 from latentry.costs import price
-from latentry.errors import InvalidIdempotencyKey, JobNotFound
+from latentry.errors import InvalidIdempotencyKey, JobNotFound, UrlNotAllowed
 from latentry.jobs import JobRef, NewJob, commands
+from latentry.settings import Settings
 from service import admission
 from service.auth import Caller
+from service.catalogue import Entry
 from service.gateway import Gateway
+from service.views import time_of
 
 log = structlog.get_logger()
 
@@ -26,46 +29,41 @@ async def place(
 ) -> JobRef:
     """Enter a job and answer its name; under a known idempotency key, the name of the first one.
 
-    Raises whatever forbids it: InvalidRequest, UnknownModel, Unavailable.
+    Raises whatever forbids it: InvalidRequest, UnknownModel, Unavailable, Exhausted.
     """
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise InvalidIdempotencyKey
-    asked = request.model or gateway.settings.default_model
-    entry = admission.choose(asked, await gateway.catalogue.entries(knowing=asked))
-    card = entry.card
-    resolved = admission.resolve(request, card)
-    job = NewJob(
-        ref=JobRef(caller.tenant, f"gen_{secrets.token_hex(16)}"),
-        request=resolved,
-        queue_ttl_ms=gateway.settings.queue_ttl_s * 1000,
-        ttl_ms=gateway.settings.result_ttl_s * 1000,
-        idempotency_key=key or "",
-        # Of what was asked, before blanks were filled: a drawn seed is not the caller's word.
-        body_hash=hashlib.sha256(request.model_dump_json().encode()).hexdigest(),
-        account=caller.account,
-        price=price(resolved, card),
-        weight=caller.weight,
-        priority=request.priority,
-        start_within_ms=(request.start_within or 0) * 1000,
-        finish_within_ms=(request.finish_within or 0) * 1000,
-    )
-    accepted = await gateway.ledger.run(
-        commands.create(job, max_queued=gateway.settings.max_queued)
-    )
+    entry = await _entry(gateway, request)
+    job = _job(gateway, caller, request, entry.card, key or "")
+    accepted = await gateway.ledger.run(commands.create(job, **_bounds(gateway.settings)))
     if accepted.is_new:
         if entry.workers:  # one that starts later looks by itself
-            gateway.bell.ring_soon(card.id)
+            gateway.bell.ring_soon(entry.card.id)
         gateway.metrics.accepted(job.request)
         log.info(
             "job.accepted",
             job=accepted.ref.id,
-            model=card.id,
+            model=entry.card.id,
             images=job.request.n,
             steps=job.request.num_inference_steps,
             width=job.request.width,
             height=job.request.height,
+            cost_ms=job.price.cost_ms,
         )
     return accepted.ref
+
+
+async def try_out(gateway: Gateway, caller: Caller, request: GenerationRequest) -> Estimate:
+    """What `place` would do now: its cost and wait. Enters nothing; raises what `place` would."""
+    entry = await _entry(gateway, request)
+    job = _job(gateway, caller, request, entry.card)
+    possible = await gateway.ledger.run(commands.try_out(job, **_bounds(gateway.settings)))
+    wait_ms = possible.wait_ms
+    return Estimate(
+        cost=job.price.cost,
+        estimated_wait_s=None if wait_ms is None else wait_ms / 1000,
+        estimated_start_at=None if wait_ms is None else time_of(possible.now_ms + wait_ms),
+    )
 
 
 def ref_of(caller: Caller, job_id: str) -> JobRef:
@@ -73,3 +71,40 @@ def ref_of(caller: Caller, job_id: str) -> JobRef:
     if not _JOB_ID.fullmatch(job_id):
         raise JobNotFound
     return JobRef(caller.tenant, job_id)
+
+
+async def _entry(gateway: Gateway, request: GenerationRequest) -> Entry:
+    asked = request.model or gateway.settings.default_model
+    return admission.choose(asked, await gateway.catalogue.entries(knowing=asked))
+
+
+def _job(
+    gateway: Gateway, caller: Caller, request: GenerationRequest, card: ModelCard, key: str = ""
+) -> NewJob:
+    resolved = admission.resolve(request, card)
+    cost = price(resolved, card)
+    admission.refuse_expensive(cost.cost, gateway.settings.max_cost_step_megapixels)
+    return NewJob(
+        ref=JobRef(caller.tenant, f"gen_{secrets.token_hex(16)}"),
+        request=resolved,
+        queue_ttl_ms=gateway.settings.queue_ttl_s * 1000,
+        ttl_ms=gateway.settings.result_ttl_s * 1000,
+        idempotency_key=key,
+        # Of what was asked, before blanks were filled: a drawn seed is not the caller's word.
+        body_hash=hashlib.sha256(request.model_dump_json().encode()).hexdigest(),
+        account=caller.account,
+        price=cost,
+        weight=caller.weight,
+        priority=request.priority,
+        start_within_ms=(request.start_within or 0) * 1000,
+        finish_within_ms=(request.finish_within or 0) * 1000,
+    )
+
+
+class _Bounds(TypedDict):
+    max_queued: int
+    max_wait_s: float
+
+
+def _bounds(settings: Settings) -> _Bounds:
+    return {"max_queued": settings.max_queued, "max_wait_s": settings.max_queue_wait_s}

@@ -3,9 +3,11 @@
 Entered by the script that moves the job (`lua/prelude/webhooks.lua`), so none can be forgotten.
 """
 
+import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from secrets import token_bytes
 from typing import Any, Self
 
 from latentry.contracts import DeliveryStatus, WebhookEvent
@@ -154,6 +156,11 @@ def redeliver(ref: JobRef, event: WebhookEvent) -> Command[bool]:
 def backlog() -> Command[tuple[int, int]]:
     """How many wait, and the age of the oldest in ms."""
     return Command("deliveries/backlog", (), lambda answer: (int(answer[0]), int(answer[1])))
+
+
+def new_secret() -> str:
+    """What signs notices: 256 bits, written as Standard Webhooks does."""
+    return "whsec_" + base64.b64encode(token_bytes(32)).decode()
 
 
 def secrets(tenant: str, *, fresh: str) -> Command[list[str]]:

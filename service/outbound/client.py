@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Final
+from typing import Final, Self
 
 import httpcore
 import httpx
 
 from latentry.errors import NoAnswer
-from service.outbound.network import CONNECT_S, GuardedNetwork, Resolve
+from latentry.settings import Settings
+from service.outbound.network import CONNECT_S, GuardedNetwork, Resolve, SystemResolver
 from service.outbound.rules import Rules, Target
 
 WHOLE_S: Final = 15.0
@@ -60,6 +61,15 @@ class Outbound:
         self._wire = wire or httpcore.AnyIOBackend()
         self._tls = tls or httpx.create_ssl_context(trust_env=False)
         self._whole_s = whole_s
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """As the settings say. Raises ConfigurationError."""
+        return cls(Rules.of(settings), SystemResolver())
+
+    def read(self, url: str) -> Target:
+        """What a URL names, if it may be named. Raises UrlNotAllowed with what to change."""
+        return self._rules.read(url)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Post a body. Raises UrlNotAllowed before anything is dialled, and NoAnswer."""

@@ -3,8 +3,9 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from ipaddress import ip_address
+from threading import Thread
 from typing import Any, Final, TypeAlias
 
 import httpcore
@@ -16,24 +17,43 @@ from service.outbound.rules import Rules, Target
 Resolve: TypeAlias = Callable[[str, int], Awaitable[list[Address]]]
 
 CONNECT_S: Final = 5.0
+_LOOKED_UP_AT_ONCE: Final = 512
 _DIALLED: Final = 2  # of the addresses of one name; nobody shall make us try hundreds
 
 
 class SystemResolver:
-    """The system's resolver, in threads of its own: names that take for ever block nothing else."""
+    """The system's resolver. A name that takes for ever holds up neither others nor our end."""
 
-    def __init__(self, threads: int) -> None:
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="resolve")
+    def __init__(self) -> None:
+        self._looking = 0
 
     async def __call__(self, host: str, port: int) -> list[Address]:
         """All addresses of a host. Raises OSError if it has none."""
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._threads, _look_up, host, port)
-        return [ip_address(text) for text in dict.fromkeys(found)]
+        if self._looking >= _LOOKED_UP_AT_ONCE:
+            raise OSError("too many names are being looked up")
+        found: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+        self._looking += 1
+        # A thread each: a pool would be full of names that somebody made slow, and waited for.
+        Thread(target=self._look_up, args=(host, port, found), daemon=True).start()
+        return [ip_address(text) for text in dict.fromkeys(await found)]
 
-    def close(self) -> None:
-        """Wait for nothing."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    def _look_up(self, host: str, port: int, found: "asyncio.Future[list[str]]") -> None:
+        try:
+            rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            rows = []
+        addresses = [str(address[0]) for *_, address in rows]
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            found.get_loop().call_soon_threadsafe(self._tell, found, addresses)
+
+    def _tell(self, found: "asyncio.Future[list[str]]", addresses: list[str]) -> None:
+        self._looking -= 1
+        if found.done():  # nobody waits any more
+            return
+        if addresses:
+            found.set_result(addresses)
+        else:
+            found.set_exception(OSError("no such name"))
 
 
 class GuardedNetwork(httpcore.AsyncNetworkBackend):
@@ -84,8 +104,3 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
             return True
         await stream.aclose()
         return False
-
-
-def _look_up(host: str, port: int) -> list[str]:
-    rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in rows]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
-from latentry.contracts import GenerationRequest, Job, JobList
+from latentry.contracts import Estimate, GenerationRequest, Job, JobList
 from latentry.errors import InvalidRequest, JobNotFound
 from latentry.jobs import commands
 from latentry.storage import prefix_of
@@ -28,7 +28,9 @@ router = APIRouter(
 # How long a running job's worker gets to stop before its record is removed under its hands.
 _STOPPING_S: Final = 5.0
 
-_DONE: Final[dict[int | str, dict[str, Any]]] = {200: {"model": Job, "description": "It is done."}}
+_DONE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"model": Job | Estimate, "description": "It is done; or what it would cost (`dry_run`)."}
+}
 Wait = Annotated[int, Query(ge=0, description="Hold for the job's end, in seconds.")]
 Limit = Annotated[int, Query(ge=1, le=100)]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.")]
@@ -63,10 +65,15 @@ async def create_generation(
 ) -> Response:
     """Order pictures. Answers 202 at once, or with `Prefer: wait=N` 200 when they are done.
 
-    The same `Idempotency-Key` with the same body leads to the same job.
+    The same `Idempotency-Key` with the same body leads to the same job. An accepted order says its
+    `cost` and its `estimated_start_at`; one that would start too late for its `start_within` or
+    `finish_within`, or for the service, is refused with 503 `deadline_unreachable` and the time to
+    stay away in `Retry-After`. `dry_run: true` answers cost and estimate alone.
     """
     wait_s = prefer.wait_s(preferences or (), longest_s=gateway.settings.max_wait_s)
     order = await bodies.parse(request, GenerationRequest)
+    if order.dry_run:
+        return told(await orders.try_out(gateway, caller, order))
     ref = await orders.place(gateway, caller, order, idempotency_key)
     applied = {} if wait_s is None else {"Preference-Applied": f"wait={wait_s}"}
     job = await gateway.views.job(await gateway.after(ref, wait_s or 0))
@@ -114,7 +121,7 @@ async def delete_generation(gateway: Here, caller: MayWrite, job_id: str) -> Res
         await gateway.newsroom.ended(ref, within_s=_STOPPING_S)
     # The pictures first: a caller who is told of a failure here can still ask again.
     await asyncio.to_thread(gateway.storage.delete_prefix, prefix_of(ref.tenant, ref.id))
-    await gateway.ledger.run(commands.forget(ref))
+    await gateway.ledger.run(commands.forget(ref, silently=True))
     return Response(status_code=204)
 
 

@@ -1,0 +1,5 @@
+"""Tells receivers what became of their jobs, until they have it or are given up."""
+
+from service.webhooks.courier import Courier
+
+__all__ = ["Courier"]
