@@ -51,7 +51,9 @@ class Exchange:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _stamp(MutableHeaders(scope=message), request_id)
+                headers = MutableHeaders(scope=message)
+                headers.update(scope["state"].get("headers", {}))  # what its route had to add
+                _stamp(headers, request_id)
             if not is_head:
                 await send(message)
             elif message["type"] == "http.response.start":
