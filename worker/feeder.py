@@ -93,7 +93,14 @@ class Feeder:
             lines = self._lines.choose(time.monotonic())
             if not lines:  # no model of ours loads for now
                 continue
-            claim = commands.claim(self._worker, lines, room=room, lease_s=self._lease_s)
+            claim = commands.claim(
+                self._worker,
+                lines,
+                room=room,
+                lease_s=self._lease_s,
+                held=len(held),
+                suspects=sum(job.is_suspect for job in held),
+            )
             try:
                 leases = self._ledger.run(claim)
             except LedgerUnavailable as error:

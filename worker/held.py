@@ -36,6 +36,8 @@ class HeldJob:
         self._steps = dict.fromkeys(self._open, 0)
         self.checkpoints: dict[int, bytes] = {}
         self.unsaved_since: float | None = None
+        self.goes_first = False  # a row was freed for it
+        self._is_begun = False
         self._undrawn = set(self._open)
         self.warnings: list[JobWarning] = []
         self._verdict = Verdict(JobStatus.SUCCEEDED)
@@ -77,6 +79,16 @@ class HeldJob:
         """Whether nothing may run beside it: if the worker dies again, we know of whom."""
         return self.is_suspect and self.lease.record.crashes >= ALONE_CRASHES
 
+    @property
+    def may_yield(self) -> bool:
+        """Whether handing it back would free a row, and cost no picture that is drawn already."""
+        return self._is_begun and not self.is_drawn and self._undrawn == self._open
+
+    @property
+    def steps_left(self) -> int:
+        """Steps until its last image is drawn, over all of them."""
+        return sum(self.lease.record.request.num_inference_steps - k for k in self._steps.values())
+
     def leave_engine(self, index: int) -> None:
         """The engine is done with an image, one way or another."""
         self._undrawn.discard(index)
@@ -87,6 +99,7 @@ class HeldJob:
 
     def step(self, index: int, step: int) -> int:
         """Note an image's step; the step of the image that is furthest behind."""
+        self._is_begun = True
         self._steps[index] = step
         return min(self._steps.values())
 

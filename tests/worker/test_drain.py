@@ -262,7 +262,8 @@ def test_a_running_job_is_saved_again_and_again(ledger: Ledger, storage: Storage
     worker.start()
     ref = submit(ledger, prompt="for ever", num_inference_steps=1_000_000, n=2)
     when(ledger, ref, lambda record: record.progress is not None)
-    lease = Lease(ref, 1, read(ledger, ref))
+    record = read(ledger, ref)
+    lease = Lease(ref, record.fence, record)
     seen: set[int] = set()
     deadline = time.monotonic() + 15
     while len(seen) < 3:

@@ -1,11 +1,17 @@
 """Jobs under suspicion: claimed with care, and run alone when it comes to that."""
 
+import time
+
 import pytest
 
 from latentry.contracts import JobStatus
-from latentry.jobs import JobRecord, JobRef, Lease
+from latentry.jobs import JobRecord, JobRef, Lease, Ledger, commands
+from latentry.storage import Storage
 from tests.jobs.factory import request
+from tests.worker.test_drain import Worker, ended, read, storage, submit, when
 from worker.held import HeldJob
+
+__all__ = ["storage"]
 
 
 def held(*, crashes: int, reached: int = 0, n: int = 1) -> HeldJob:
@@ -40,3 +46,30 @@ def test_one_that_is_drawn_can_do_no_more_harm() -> None:
     job = held(crashes=2, reached=4)
     job.leave_engine(0)
     assert not job.is_suspect
+
+
+def died(ledger: Ledger, ref: JobRef, *, times: int, reached: int = 4) -> None:
+    """Workers die while they run this job, always at the same step."""
+    for number in range(times):
+        claim = commands.claim(f"dead-{number}", ["shapes"], room=1, lease_s=0)
+        [lease] = ledger.run(claim)
+        assert lease.ref == ref
+        ledger.run(commands.progress([(lease, reached, 4)]))
+        ledger.run(commands.sweep(lease_s=2))
+
+
+def test_a_twice_crashed_job_runs_alone_and_the_others_run_after_it(
+    ledger: Ledger, storage: Storage
+) -> None:
+    suspect = submit(ledger, prompt="for ever")  # it never comes further than it was
+    died(ledger, suspect, times=2)
+    other = submit(ledger)
+    worker = Worker(ledger, storage)
+    worker.start()
+    when(ledger, suspect, lambda record: record.progress is not None)
+    until = time.monotonic() + 1.5  # it looks once a second, whatever it hears
+    while time.monotonic() < until:
+        assert read(ledger, other).state is JobStatus.QUEUED
+    ledger.run(commands.cancel(suspect))
+    assert ended(ledger, other).state is JobStatus.SUCCEEDED
+    worker.stop()

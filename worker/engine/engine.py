@@ -69,9 +69,18 @@ class Engine(Generic[T]):
         """Whether the next step may have to convert or prove a model, however long that takes."""
         return self._backend.is_loading
 
-    def submit(self, order: Order) -> None:
-        """Take an order; it joins the loop at a step boundary, as the policy decides."""
-        self._entrance.submit(order)
+    @property
+    def relief_s(self) -> float:
+        """When a row comes free by itself, if steps go on as the last one did."""
+        calls = min((one.calls_left for one in self._stepping), default=0)
+        return calls * len({one.key for one in self._stepping}) * self.pace.total_s
+
+    def submit(self, order: Order, *, goes_first: bool = False) -> None:
+        """Take an order; it joins the loop at a step boundary, as the policy decides.
+
+        One that goes first is for a row that was freed for it.
+        """
+        self._entrance.submit(order, goes_first=goes_first)
 
     def drop(self, job: str) -> None:
         """Take a job's images out; the next step tells that they are canceled."""

@@ -16,6 +16,7 @@ class _Arrived:
 
     order: Order
     since: float
+    goes_first: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,9 +54,9 @@ class Entrance(Generic[T]):
         """How many more orders could be used beside these."""
         return room(self._waiting, stepping, costs=self._costs) - len(self._arrived)
 
-    def submit(self, order: Order) -> None:
-        """Take an order."""
-        self._arrived.append(_Arrived(order, self._backend.now()))
+    def submit(self, order: Order, *, goes_first: bool = False) -> None:
+        """Take an order; one that goes first has a row before all others that wait."""
+        self._arrived.append(_Arrived(order, self._backend.now(), goes_first))
 
     def drop(self, job: str) -> list[Order]:
         """Let a job's orders go."""
@@ -106,7 +107,8 @@ class Entrance(Generic[T]):
             except LatentryError as error:
                 events.append(Failed(one.order.job, one.order.index, error))
             else:
-                self._waiting.append(_Waiting(one.order, one.since, plan))
+                place = 0 if one.goes_first else len(self._waiting)
+                self._waiting.insert(place, _Waiting(one.order, one.since, plan))
             self._arrived.remove(one)
         return events
 
