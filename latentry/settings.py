@@ -68,6 +68,12 @@ class Settings(BaseModel):
     metrics_port: int = Field(9100, ge=0, le=65535, description="The gateway's; 0 is off.")
     default_model: str = Field("", description="For requests that name none; else the first live.")
     max_queued: int = Field(1_000, ge=1, description="Jobs waiting per model before 503.")
+    max_queue_wait_s: float = Field(
+        900, gt=0, description="A job that would wait longer is refused, where a worker is live."
+    )
+    max_cost_step_megapixels: float = Field(
+        5_000, gt=0, description="The most work of one request: megapixels × UNet calls × images."
+    )
     max_body_bytes: int = Field(64 * 1024, ge=1024)
     max_wait_s: int = Field(60, ge=0, description="The longest `Prefer: wait`.")
     url_ttl_s: int = Field(900, ge=1, description="Life of a signed picture URL.")

@@ -4,11 +4,12 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
-from latentry.contracts import GenerationRequest, ModelCard, ResolvedRequest, Spacing
+from latentry.contracts import Cost, GenerationRequest, ModelCard, ResolvedRequest, Spacing
 from latentry.contracts.requests import MAX_SEED
 from latentry.contracts.samplers import SAMPLER_SPACINGS
 from latentry.errors import InvalidRequest, NoModel, UnknownModel
 from latentry.limits import refuse_unsupported
+from latentry.overload import RequestTooExpensive
 from service.catalogue import Entry
 
 DRAWN_SEEDS: Final = 2**32
@@ -44,3 +45,14 @@ def resolve(request: GenerationRequest, card: ModelCard) -> ResolvedRequest:
         why = f"The last image's seed, seed + n - 1, must be at most {MAX_SEED}."
         raise InvalidRequest(why, fields={"/seed": why})
     return resolved
+
+
+def refuse_expensive(cost: Cost, most: float) -> None:
+    """Raises RequestTooExpensive for more work, in step-megapixels, than one request may be."""
+    if cost.step_megapixels > most:
+        why = (
+            f"The request costs {cost.step_megapixels:,.1f} step-megapixels, and {most:,.1f} are"
+            " the most; ask for fewer images, fewer steps or a smaller size."
+        )
+        at = ("/n", "/num_inference_steps", "/width", "/height")
+        raise RequestTooExpensive(why, fields=dict.fromkeys(at, why))

@@ -7,9 +7,9 @@ from typing import Final, TypedDict
 
 import structlog
 
-from latentry.contracts import GenerationRequest, Webhook
+from latentry.contracts import Estimate, GenerationRequest, ModelCard
 from latentry.costs import price
-from latentry.errors import InvalidIdempotencyKey, JobNotFound, UrlNotAllowed
+from latentry.errors import InvalidIdempotencyKey, JobNotFound
 from latentry.jobs import JobRef, NewJob, commands
 from latentry.settings import Settings
 from service import admission

@@ -1,6 +1,8 @@
 """Every error's one HTTP answer. The only place that knows statuses."""
 
 import http
+import math
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Scope
 
-from latentry import errors, refusals, rejections
+from latentry import errors, overload, refusals, rejections
 from latentry.contracts import FieldError, Problem
 from latentry.contracts.problems import PROBLEM_JSON
 from latentry.errors import InvalidRequest, LatentryError
@@ -41,6 +43,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.ClipSkipTooLarge: 422,
     errors.UnsupportedField: 422,
     errors.UrlNotAllowed: 422,
+    overload.RequestTooExpensive: 422,
     errors.InvalidIdempotencyKey: 400,
     errors.IdempotencyConflict: 422,
     errors.NotFound: 404,
@@ -59,6 +62,8 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     rejections.FileQuotaExceeded: 429,
     errors.Unavailable: 503,
     errors.QueueFull: 503,
+    overload.DeadlineUnreachable: 503,
+    overload.LedgerFull: 503,
     errors.LedgerUnavailable: 503,
     errors.StorageUnavailable: 503,
     errors.NoModel: 503,
@@ -79,6 +84,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
 # How long to stay away: a restart is quick, a full line takes a while.
 _RETRY_AFTER_S: Final[dict[type[LatentryError], int]] = {errors.QueueFull: 10, errors.NoModel: 5}
 _USUAL_RETRY_AFTER_S: Final = 2
+_SPREAD: Final = 1.5
 _FRAMEWORKS: Final = {
     404: ("not_found", "There is nothing at this address."),
     405: ("method_not_allowed", "This address does not take this method; see Allow."),
@@ -119,8 +125,14 @@ def _headers(status: int, error: LatentryError, kind: type[LatentryError]) -> di
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, refusals.Exhausted):
         return {"Retry-After": str(error.retry_after_s)}
-    usual_s = _RETRY_AFTER_S.get(kind, _USUAL_RETRY_AFTER_S)
-    return {"Retry-After": str(usual_s)} if status == 503 else {}
+    if status != 503:
+        return {}
+    stay_s = error.retry_after_s if isinstance(error, errors.Unavailable) else None
+    if stay_s is None:
+        stay_s = _RETRY_AFTER_S.get(kind, _USUAL_RETRY_AFTER_S)
+    else:  # not all that were refused at once come back at once
+        stay_s *= random.uniform(1, _SPREAD)  # noqa: S311 - no secret
+    return {"Retry-After": str(max(1, math.ceil(stay_s)))}
 
 
 def answer(scope: Scope, what: Failure) -> Response:

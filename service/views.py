@@ -55,18 +55,27 @@ class Views:
             error=record.error,
             warnings=list(record.warnings),
             progress=record.progress,
+            priority=record.priority,
+            cost=record.price.cost,
             queue_position=record.position,
+            estimated_start_at=time_of(record.start_ms),
+            finish_by=time_of(record.finish_by_ms),
             queue_ms=record.queue_ms,
             run_ms=record.run_ms,
             created_at=_time(record.created_ms),
-            started_at=_time(record.started_ms) if record.started_ms else None,
-            finished_at=_time(record.finished_ms) if record.finished_ms else None,
+            started_at=time_of(record.started_ms),
+            finished_at=time_of(record.finished_ms),
             urls=JobUrls(self=url, events=f"{url}/events", cancel=f"{url}/cancel"),
         )
 
     def _image(self, stored: StoredImage) -> Image:
         url = self.storage.url(stored.key, self.settings.url_ttl_s)
         return Image(**stored.model_dump(exclude={"key"}), url=url)
+
+
+def time_of(unix_ms: int | None) -> datetime | None:
+    """A time of the ledger's clock for clients, if there is one."""
+    return None if unix_ms is None else _time(unix_ms)
 
 
 def _time(unix_ms: int) -> datetime:

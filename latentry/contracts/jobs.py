@@ -5,8 +5,9 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from latentry.contracts.costs import Cost
 from latentry.contracts.images import Image
-from latentry.contracts.requests import ResolvedRequest
+from latentry.contracts.requests import Priority, ResolvedRequest
 from latentry.contracts.wire import Told
 
 
@@ -65,7 +66,17 @@ class Job(Told):
     error: JobError | None = None
     warnings: list[JobWarning] = Field(default_factory=list)
     progress: Progress | None = None
-    queue_position: int | None = Field(None, description="0 is next; null once it left the line.")
+    priority: Priority = Priority.NORMAL
+    cost: Cost | None = None
+    queue_position: int | None = Field(
+        None, description="Among your own jobs for this model: 0 is your next. Null once it left."
+    )
+    estimated_start_at: datetime | None = Field(
+        None,
+        description="By what waits and runs now. Null once it left the line, and while no worker of"
+        " the model is live or measured.",
+    )
+    finish_by: datetime | None = Field(None, description="When it expires, waiting or running.")
     queue_ms: int | None = Field(None, description="From accepted to first claimed by a worker.")
     run_ms: int | None = Field(None, description="From first claimed to the terminal state.")
     created_at: datetime

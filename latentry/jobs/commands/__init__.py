@@ -11,6 +11,7 @@ from latentry.jobs.commands.gateway import (
     page,
     probe,
     ring,
+    try_out,
 )
 from latentry.jobs.commands.sweeper import POISON_CRASHES, SWEEP_BATCH, sweep
 from latentry.jobs.commands.worker import (
@@ -53,5 +54,6 @@ __all__ = [
     "ring",
     "settle",
     "sweep",
+    "try_out",
     "warn",
 ]
