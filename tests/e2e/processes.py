@@ -36,6 +36,7 @@ class Process:
         log: Path,
         *arguments: str,
         inherit: socket.socket | None = None,
+        **variables: str,
     ) -> None:
         env = {name: value for name, value in os.environ.items() if "LATENTRY" not in name}
         self.log = log
@@ -44,22 +45,30 @@ class Process:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments, *map(str, fds)],
                 pass_fds=fds,
-                env=env | settings.to_env(),
+                env=env | settings.to_env() | variables,
                 stderr=file,
                 stdout=file,
                 start_new_session=True,
             )
         self.pid = self._process.pid
 
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
     def kill(self) -> None:
         """SIGKILL to it and to what it started, as a machine that loses power would."""
         self._signal(signal.SIGKILL)
         self._process.wait()
 
+    def freeze(self) -> None:
+        """Stop it in its tracks, and what it started."""
+        self._signal(signal.SIGSTOP)
+
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Stopped in its tracks for a while."""
-        self._signal(signal.SIGSTOP)
+        self.freeze()
         yield
         self._signal(signal.SIGCONT)
 

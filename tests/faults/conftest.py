@@ -1,0 +1,47 @@
+"""Options and figures of the fault tests."""
+
+import re
+
+import pytest
+
+from tests.faults.figures import Figure, Figures
+
+STORM_JOBS = 2_000
+FIGURES = pytest.StashKey[Figures]()
+
+
+# Heard only where tests/faults is asked for by name, as `make faults` does.
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--figures", help="A JSON file to write the figures of the fault tests to.")
+    parser.addoption("--storm-jobs", type=int, default=STORM_JOBS, help="Jobs of the kill storm.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FIGURES] = Figures()
+
+
+@pytest.fixture
+def storm_jobs(request: pytest.FixtureRequest) -> int:
+    """How large the storms are."""
+    return int(request.config.getoption("--storm-jobs", STORM_JOBS))
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Figure:
+    """Note a figure for the report, and hold it to its goal."""
+    figures = request.config.stash[FIGURES]
+    return Figure(figures, request.node.name)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def]
+    report = (yield).get_result()
+    rows = re.findall(r"\bT\d+\b", getattr(item, "function", item).__doc__ or "")
+    if report.when == "call" or report.skipped:
+        item.config.stash[FIGURES].tell(rows, item.nodeid, report.outcome)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    file = session.config.getoption("--figures", None)
+    if file:
+        session.config.stash[FIGURES].write(file)

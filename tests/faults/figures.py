@@ -1,0 +1,107 @@
+"""What the fault tests measured, and the table made of it: `python -m tests.faults.figures`."""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from tests.faults.matrix import ELSEWHERE, MATRIX
+
+PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
+KEPT = PAGE.with_suffix(".json")
+
+
+@dataclass(slots=True)
+class Figures:
+    """The outcomes of tests, each under its rows of the matrix, and what they measured."""
+
+    outcomes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    measured: list[dict[str, Any]] = field(default_factory=list)
+
+    def tell(self, rows: Iterable[str], test: str, outcome: str) -> None:
+        """How a test ended."""
+        self.outcomes[test] = {"rows": list(rows), "outcome": outcome}
+
+    def write(self, file: str) -> None:
+        """Add to what the file holds; what was run again replaces what it said before."""
+        path = Path(file)
+        kept = json.loads(path.read_text()) if path.exists() else {"outcomes": {}, "measured": []}
+        ran = {one["test"] for one in self.measured}
+        old = [one for one in kept["measured"] if one["test"] not in ran]
+        told = {
+            "when": date.today().isoformat(),
+            "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}",
+            "outcomes": kept["outcomes"] | self.outcomes,
+            "measured": old + self.measured,
+        }
+        path.write_text(json.dumps(told, indent=1) + "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Notes the figures of one test."""
+
+    figures: Figures
+    test: str
+
+    def __call__(
+        self,
+        name: str,
+        value: float,
+        unit: str = "",
+        *,
+        at_most: float | None = None,
+        at_least: float | None = None,
+    ) -> None:
+        """Write it down first, then hold it to its goal."""
+        goal = f"≤ {at_most:g}" if at_most is not None else ""
+        goal = f"≥ {at_least:g}" if at_least is not None else goal
+        row = {"test": self.test, "name": name, "value": value, "unit": unit, "goal": goal}
+        self.figures.measured.append(row)
+        print(f"{name}: {value:g} {unit} {goal and f'({goal})'}")
+        assert at_most is None or value <= at_most, f"{name}: {value:g} is too much"
+        assert at_least is None or value >= at_least, f"{name}: {value:g} is too little"
+
+
+def main(file: Path = KEPT) -> None:
+    """Write the page between its two marks; the prose around them is by hand."""
+    told = json.loads(file.read_text())
+    before, _, rest = PAGE.read_text().partition("<!-- figures -->\n")
+    after = rest.partition("<!-- end -->")[2]
+    PAGE.write_text(f"{before}<!-- figures -->\n{_table(told)}\n<!-- end -->{after}")
+
+
+def _table(told: dict[str, Any]) -> str:
+    lines = [
+        f"{told['when']}, {told['machine']}.",
+        "",
+        "| measured | value | goal |",
+        "|---|---|---|",
+    ]
+    for one in told["measured"]:
+        lines.append(f"| {one['name']} | {_number(one['value'])} {one['unit']} | {one['goal']} |")
+    lines += ["", "| | fault | what must happen | tests |", "|---|---|---|---|"]
+    for row, (fault, expected) in MATRIX.items():
+        lines.append(f"| {row} | {fault} | {expected} | {_tests(row, told)} |")
+    return "\n".join(lines)
+
+
+def _tests(row: str, told: dict[str, Any]) -> str:
+    ran = [one["outcome"] for one in told["outcomes"].values() if row in one["rows"]]
+    counts = [f"{ran.count(outcome)} {outcome}" for outcome in sorted(set(ran))]
+    return "; ".join(
+        [", ".join(counts)] * bool(counts) + [f"`{one}`" for one in ELSEWHERE.get(row, [])]
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:.3g}"
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

@@ -1,0 +1,144 @@
+"""What goes wrong in a worker on purpose: in its calls by marks on requests, around them by name.
+
+A request's metadata may hold `{"hazard": "exit@3"}`: its process dies in the third call of that
+image. `exit@3#1` does so only for whoever claimed the job first.
+"""
+
+import ctypes
+import mmap
+import os
+import re
+import signal
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, Self
+
+from latentry.errors import EngineError, OutOfMemory
+from worker.engine.backend import Taken
+
+_MARK = re.compile(r"(\w+)@(\d+)(?:#(\d+))?")
+
+
+def die() -> NoReturn:
+    """As by `kill -9`: nothing is said, nothing is tidied up."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("SIGKILL returns to nobody")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What is to happen, at which number (a step, or of rows), and to which claim alone."""
+
+    kind: str
+    number: int
+    fence: int | None
+
+    @classmethod
+    def of(cls, member: Any) -> Self | None:
+        """The mark on a trajectory's request, if it is for this claim."""
+        found = _MARK.fullmatch(member.order.request.metadata.get("hazard", ""))
+        if found is None:
+            return None
+        kind, number, fence = found.groups()
+        if fence and not member.order.job.endswith(f"#{fence}"):
+            return None
+        return cls(kind, int(number), int(fence) if fence else None)
+
+
+class Tally:
+    """A counter in a file, which says after a SIGKILL what it said before."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        file = folder / f"{os.getpid()}.{os.urandom(3).hex()}"
+        file.write_bytes(bytes(8))
+        with file.open("r+b") as opened:
+            self._page = mmap.mmap(opened.fileno(), 8)
+
+    def add(self, number: int) -> None:
+        """Count so many more."""
+        self._page[:] = (int.from_bytes(self._page[:]) + number).to_bytes(8)
+
+    @staticmethod
+    def total(folder: Path) -> int:
+        """What all that ever counted there say together."""
+        return sum(int.from_bytes(file.read_bytes()) for file in folder.glob("*"))
+
+
+class Hazardous:
+    """A backend that is itself, but for marked requests; and it counts the calls of each image."""
+
+    def __init__(self, backend: Any, tally: Tally) -> None:
+        self._backend = backend
+        self._tally = tally
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def advance(self, members: Sequence[Any], rows: int) -> None:
+        for member in members:
+            mark = Mark.of(member)
+            if mark is not None:
+                _happen(mark, member, rows)
+        self._backend.advance(members, rows)
+        self._tally.add(len(members))
+
+    def decode(self, members: Sequence[Any]) -> Any:
+        marks = [Mark.of(member) for member in members]
+        if any(mark and mark.kind == "nan" for mark in marks):
+            answers = self._backend.decode(members).take()
+            why = "The picture has values that are no numbers."
+            return Taken(
+                [
+                    EngineError(why) if mark and mark.kind == "nan" else answer
+                    for mark, answer in zip(marks, answers, strict=True)
+                ]
+            )
+        return self._backend.decode(members)
+
+
+def _happen(mark: Mark, member: Any, rows: int) -> None:
+    if mark.kind == "oom" and rows > mark.number:
+        raise OutOfMemory
+    if member.step + 1 != mark.number:
+        return
+    match mark.kind:
+        case "exit":
+            die()
+        case "hang":
+            threading.Event().wait()
+        case "hang_in_c":  # PyDLL keeps the interpreter's lock: no thread of ours runs meanwhile
+            ctypes.PyDLL(None).sleep(1_000_000)
+        case "device":
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        case "fail":
+            raise EngineError("told to fail")
+
+
+@dataclass(slots=True)
+class Point:
+    """Where in its dealings with the ledger or the storage a process dies, once in its house.
+
+    Written `before:settle:2` or `after:put:1`: the second command of that name, the first upload.
+    """
+
+    is_after: bool
+    name: str
+    number: int
+    flag: Path
+
+    @classmethod
+    def parse(cls, text: str, folder: Path) -> Self:
+        when, name, number = text.split(":")
+        return cls(when == "after", name, int(number), folder / f"died.{text.replace(':', '-')}")
+
+    def pass_by(self, name: str, *, is_after: bool) -> None:
+        """One such call begins, or is over."""
+        if (name, is_after) != (self.name, self.is_after):
+            return
+        self.number -= 1
+        if self.number == 0 and not self.flag.exists():
+            self.flag.touch()
+            die()

@@ -1,0 +1,115 @@
+"""What clients saw and what is left behind, checked against the eight invariants, as Jepsen does.
+
+I1 what was acknowledged ends once; I2 one commit each; I3 fences only rise; I4 an end is an end;
+I5 a job is in one place; I6 attempts are capped; I7 what is named exists; I8 deadlines hold.
+"""
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from hashlib import sha256
+from threading import Lock
+
+from latentry.client import ApiError, Unreachable
+from latentry.contracts import EventType, Job, JobStatus, StoredImage
+from latentry.jobs import JobRef
+from tests.faults.house import House
+from tests.jobs.audit import Entry, audit
+
+_CLAIM = re.compile(r"job\.claimed .*fence=(\d+) job=(\S+)")
+
+
+@dataclass(slots=True)
+class History:
+    """Every call of a test's clients with its outcome. An unknown one may have had its effect."""
+
+    house: House
+    accepted: set[str] = field(default_factory=set)
+    refused: list[str] = field(default_factory=list)
+    unknown: int = 0
+    seen: dict[str, list[JobStatus]] = field(default_factory=lambda: defaultdict(list))
+    fetched: int = 0
+    _lock: Lock = field(default_factory=Lock)
+
+    def submit(self, steps: int = 10, **fields: object) -> Job | None:
+        """Order a picture; None if it was refused, or if nobody knows."""
+        try:
+            job = self.house.order(steps, **fields)
+        except ApiError as error:
+            with self._lock:
+                self.refused.append(error.code)
+            return None
+        except Unreachable:
+            with self._lock:
+                self.unknown += 1
+            return None
+        with self._lock:
+            self.accepted.add(job.id)
+            self.seen[job.id].append(job.status)
+        return job
+
+    def end_of(self, id: str, timeout_s: float = 120) -> Job:
+        """Wait for a job's end; its pictures must be there to fetch by then."""
+        job = self.house.client.wait(id, timeout_s=timeout_s)
+        with self._lock:
+            self.seen[id].append(job.status)
+            self.fetched += len(job.images)
+        for image in job.images:
+            assert self.house.client.download(image), "the picture of an end is there (I7)"
+        return job
+
+    def check(self) -> dict[JobRef, Entry]:
+        """Each invariant, over what was seen and over what is left. Everything must be at rest."""
+        entries = audit(self.house.ledger)  # I2, I4, I5, I6 as the ledger's own keys show them
+        ids = {ref.id: entry for ref, entry in entries.items()}
+        lost = self.accepted - ids.keys()
+        assert not lost, f"{len(lost)} acknowledged jobs are gone (I1): {sorted(lost)[:3]}"
+        running = [id for id, entry in ids.items() if not entry.state.is_terminal]
+        assert not running, f"{len(running)} jobs never ended (I1): {running[:3]}"
+        assert len(ids) <= len(self.accepted) + self.unknown, "what nobody asked for"
+        for id, statuses in self.seen.items():
+            self._check_sight(statuses, ids[id].state)
+        for ref, entry in entries.items():
+            self._check_pictures(ref, entry)
+            _check_deadline(entry)
+        self._check_fences(ids)
+        return entries
+
+    def _check_sight(self, statuses: list[JobStatus], at_last: JobStatus) -> None:
+        ends = {status for status in statuses if status.is_terminal}
+        assert ends <= {at_last}, f"an end that changed (I4): {ends} and then {at_last}"
+
+    def _check_pictures(self, ref: JobRef, entry: Entry) -> None:
+        rows = [text for name, text in entry.fields.items() if name.startswith("image:")]
+        images = [StoredImage.model_validate_json(text) for text in rows]
+        if entry.state is JobStatus.SUCCEEDED:
+            assert len(images) == 1, "one picture each, once (I2)"
+        for image in images:
+            assert self.house.storage.get(image.key), "it exists (I7)"
+            assert image.key.startswith(f"{ref.tenant}/{ref.id}/"), "and is its own"
+
+    def _check_fences(self, ids: dict[str, Entry]) -> None:
+        claims = defaultdict(list)
+        for fence, id in _CLAIM.findall(self.house.text_of_logs()):
+            claims[id].append(int(fence))
+        for id, fences in claims.items():
+            assert len(set(fences)) == len(fences), f"a fence was given twice (I3): {id} {fences}"
+            if id in ids:
+                assert max(fences) <= int(ids[id].fields["fence"]), "fences only rise (I3)"
+
+
+def _check_deadline(entry: Entry) -> None:
+    if entry.state is not JobStatus.EXPIRED:
+        return
+    deadline = int(entry.fields["deadline_ms"])
+    began = [
+        int(id.partition("-")[0])
+        for kind, id in zip(entry.story, entry.ids, strict=True)
+        if kind is EventType.RUNNING
+    ]
+    assert all(at <= deadline for at in began), "nothing begins past its deadline (I8)"
+
+
+def digest(house: House, job: Job) -> str:
+    """The files of a job's pictures as one hash."""
+    return sha256(b"".join(house.client.download(image) for image in job.images)).hexdigest()

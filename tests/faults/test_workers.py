@@ -1,0 +1,170 @@
+"""Workers that die, freeze, hang, run out of memory and are told to stop."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from latentry.contracts import EventType, Job, JobStatus
+from tests.e2e.processes import until
+from tests.faults.figures import Figure
+from tests.faults.history import History, digest
+from tests.faults.house import FAST, SLOW, House, house, took
+
+POINTS = ["after:claim:1", "before:image:1", "after:put:1", "before:settle:2", "after:settle:1"]
+
+
+@pytest.fixture
+def fast(tmp_path: Path) -> Iterator[House]:
+    """Quick steps, and workers that are missed soon."""
+    with house(tmp_path, models=FAST, lease_s="3", heartbeat_s="1") as made:
+        yield made
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[House]:
+    """Steps that one can see."""
+    with house(tmp_path, models=SLOW, lease_s="3", heartbeat_s="1", checkpoint_s="0.2") as made:
+        yield made
+
+
+def stepping(house: House, job: Job) -> None:
+    """Wait for its first step."""
+    assert any(event.type is EventType.STEP for event in house.client.events(job.id))
+
+
+def test_a_worker_may_die_at_any_point_of_a_jobs_life(fast: House) -> None:
+    """T1"""
+    history = History(fast)
+    for point in POINTS:
+        fast.add("tests.faults.worker", f"die={point}")
+    until(lambda: fast.workers() == len(POINTS), 60, "the workers being counted")
+    jobs = [history.submit(20, seed=number) for number in range(4 * len(POINTS))]
+    ends = [history.end_of(job.id) for job in jobs if job]
+    until(lambda: len(list(fast.logs.glob("died.*"))) == len(POINTS), 30, "each point's death")
+    assert {job.status for job in ends} == {JobStatus.SUCCEEDED}
+    history.check()
+
+
+def test_a_frozen_worker_that_thaws_changes_nothing(slow: House) -> None:
+    """T3"""
+    history = History(slow)
+    worker = slow.worker()
+    jobs = [history.submit(25, seed=seed, determinism="strict") for seed in (1, 2)]
+    frozen = [job for job in jobs if job]
+    stepping(slow, frozen[0])
+    with worker.frozen():
+        heir = slow.worker()
+        ends = [history.end_of(job.id) for job in frozen]
+    again = slow.end_of(slow.order(25, seed=1, determinism="strict"))
+    assert digest(slow, again) == digest(slow, ends[0])
+    history.accepted.add(again.id)
+    assert {entry.state for entry in history.check().values()} == {JobStatus.SUCCEEDED}
+    assert heir.stop() == 0
+
+
+@pytest.mark.parametrize("offset_s", [7200, -7200])
+def test_a_worker_whose_clock_jumps_by_hours_works_like_any_other(
+    fast: House, offset_s: int
+) -> None:
+    """T15"""
+    history = History(fast)
+    fast.worker(f"clock={offset_s}")
+    jobs = [history.submit(steps) for steps in (150, 150, *[20] * 20)]
+    ends = [history.end_of(job.id) for job in jobs if job]
+    assert {job.status for job in ends} == {JobStatus.SUCCEEDED}
+    for job in ends:
+        assert job.finished_at
+        assert abs(job.finished_at.timestamp() - time.time()) < 60, "one clock tells all times"
+    assert {entry.fields["fence"] for entry in history.check().values()} == {"1"}, "claimed once"
+
+
+def test_out_of_memory_splits_the_batch_and_fails_only_who_does_not_fit_alone(fast: House) -> None:
+    """T16"""
+    fast.worker()
+    # Its calls fit up to two rows: beside others it must be split off.
+    guest = fast.marked("oom@2", steps=30)
+    mates = [fast.order(30, seed=seed) for seed in range(8)]
+    greedy = fast.marked("oom@0", steps=30)
+    assert fast.end_of(guest).status is JobStatus.SUCCEEDED
+    assert {fast.end_of(mate).status for mate in mates} == {JobStatus.SUCCEEDED}
+    end = fast.end_of(greedy)
+    assert end.error
+    assert end.error.code == "out_of_memory"
+    assert end.status is JobStatus.FAILED
+
+
+def test_a_device_error_ends_the_process_and_the_job_runs_again(fast: House) -> None:
+    """T18"""
+    fast.worker()
+    job = fast.marked("device@5#1", steps=10)
+    assert fast.end_of(job).status is JobStatus.SUCCEEDED
+    assert fast.says("worker.broke") == 1
+    assert fast.says("status=70") == 1
+    assert fast.claims(job) == 2
+
+
+@pytest.mark.parametrize("kind", ["hang", "hang_in_c"])
+def test_a_step_that_hangs_is_freed_by_the_parent(fast: House, kind: str) -> None:
+    """T19"""
+    fast.worker("hung_s=2")
+    stuck = fast.marked(f"{kind}@3#1", steps=10)
+    mate = fast.order(100)
+    assert fast.end_of(stuck).status is JobStatus.SUCCEEDED
+    assert fast.end_of(mate).status is JobStatus.SUCCEEDED
+    assert fast.says("worker.hung") == 1
+
+
+@pytest.mark.faults
+def test_a_step_that_hangs_is_freed_within_thirty_seconds(fast: House, figure: Figure) -> None:
+    """T19"""
+    fast.worker()
+    began = time.monotonic()
+    assert fast.end_of(fast.marked("hang_in_c@3#1")).status is JobStatus.SUCCEEDED
+    figure("a hung step's job done elsewhere", took(began), "s", at_most=40)
+
+
+def test_a_picture_of_no_numbers_is_never_a_success(fast: House) -> None:
+    """T20"""
+    fast.worker()
+    spoilt, mate = fast.marked("nan@0"), fast.order()
+    end = fast.end_of(spoilt)
+    assert (end.status, end.images) == (JobStatus.FAILED, [])
+    assert fast.end_of(mate).status is JobStatus.SUCCEEDED
+
+
+def test_a_worker_told_to_stop_hands_over_and_the_next_goes_on(slow: House) -> None:
+    """T21"""
+    history = History(slow)
+    first = slow.worker()
+    jobs = [job for seed in range(3) if (job := history.submit(50, seed=seed))]
+    stepping(slow, jobs[-1])
+    began = time.monotonic()
+    assert first.stop() == 0
+    assert took(began) < 5
+    assert {slow.client.get(job.id).status for job in jobs} == {JobStatus.QUEUED}
+    slow.worker()
+    ends = [history.end_of(job.id) for job in jobs]
+    assert {job.status for job in ends} == {JobStatus.SUCCEEDED}
+    assert slow.steps_made <= 3 * (50 + 1), "a step each at most is made twice"
+    history.check()
+
+
+def test_a_reclaimed_machine_costs_the_steps_since_the_last_checkpoint(slow: House) -> None:
+    """T22"""
+    history = History(slow)
+    first = slow.worker()
+    job = history.submit(100)
+    assert job
+    stepping(slow, job)
+    until(lambda: slow.steps_made > 30, 30, "some steps")
+    os.kill(first.pid, signal.SIGTERM)  # and no time to hear it out
+    first.kill()
+    made = slow.steps_made
+    slow.worker()
+    assert history.end_of(job.id).status is JobStatus.SUCCEEDED
+    assert slow.steps_made - 100 < made, "it did not start afresh"
+    history.check()

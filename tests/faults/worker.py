@@ -1,0 +1,60 @@
+"""`python -m tests.faults.worker [die=POINT] [hung_s=N] [clock=N]`: a worker made to fail."""
+
+import tests.faults.clock  # noqa: F401, I001 - before anybody has looked at a clock
+import logging
+import os
+import sys
+from typing import Any
+
+from latentry.jobs import Command, Ledger
+from latentry.logs import configure_logs
+from latentry.settings import Settings
+from latentry.storage import Storage
+from tests.faults.hazards import Hazardous, Point, Tally
+from worker import app, backends, drain
+from worker.pulse import Pulse, SocketPulse
+from worker.watchdog import Watchdog
+
+
+def main(arguments: list[str]) -> int:
+    """The parent; with a number at the end, its child."""
+    settings = Settings.from_env(os.environ)
+    configure_logs(settings)
+    if not arguments or not arguments[-1].isdecimal():
+        return Watchdog([sys.executable, "-m", "tests.faults.worker", *arguments]).run()
+    said = dict(argument.split("=") for argument in arguments[:-1])
+    if "hung_s" in said:
+        drain.HUNG_S = float(said["hung_s"])
+    if "die" in said:
+        _die_at(Point.parse(said["die"], settings.data_dir))
+
+    def open_backend(settings: Settings, pulse: Pulse) -> Any:
+        backend, cards = backends.open_backend(settings, pulse)
+        return Hazardous(backend, Tally(settings.data_dir / "tally")), cards
+
+    app.run(settings, SocketPulse(int(arguments[-1])), open_backend)
+    logging.shutdown()
+    os._exit(0)
+
+
+def _die_at(point: Point) -> None:
+    run, put = Ledger.run, Storage.put
+
+    def run_and_die(ledger: Ledger, command: Command[Any]) -> Any:
+        point.pass_by(command.script, is_after=False)
+        answer = run(ledger, command)
+        if answer != []:  # an empty claim is none
+            point.pass_by(command.script, is_after=True)
+        return answer
+
+    def put_and_die(storage: Storage, key: str, data: bytes) -> None:
+        point.pass_by("put", is_after=False)
+        put(storage, key, data)
+        point.pass_by("put", is_after=True)
+
+    Ledger.run = run_and_die  # type: ignore[method-assign]
+    Storage.put = put_and_die  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
