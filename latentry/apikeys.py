@@ -34,7 +34,6 @@ class Scope(StrEnum):
     WRITE = "generations:write"
     READ = "generations:read"
     FILES = "files"
-    WEBHOOKS = "webhooks"
     USAGE = "usage:read"
     USAGE_OF_ALL = "usage:tenant"
 

@@ -132,7 +132,6 @@ class Allowed(SecurityBase):
 MayWrite = Annotated[Caller, Depends(Allowed(Scope.WRITE))]
 MayRead = Annotated[Caller, Depends(Allowed(Scope.READ))]
 MayUpload = Annotated[Caller, Depends(Allowed(Scope.FILES))]
-MaySeeWebhooks = Annotated[Caller, Depends(Allowed(Scope.WEBHOOKS))]
 MaySeeUsage = Annotated[Caller, Depends(Allowed(Scope.USAGE))]
 
 

@@ -92,7 +92,7 @@ async def test_nothing_but_the_open_routes_is_answered_to_strangers(app, client,
     issue(ledger)
     for route in routes(app):
         for method in route.methods:
-            path = route.path.replace("{key:path}", "a").replace("{job_id}", "gen_" + "0" * 32)
+            path = route.path.replace("{key:path}", "a/b/1-0.png").replace("{job_id}", "gen_" + "0" * 32)
             answer = await client.request(method, path)
             assert (answer.status_code == 401) == (route.path not in OPEN), path
 
