@@ -43,6 +43,8 @@ async def place(
         log.info(
             "job.accepted",
             job=accepted.ref.id,
+            tenant=caller.tenant,
+            key=caller.key_id,
             model=entry.card.id,
             images=job.request.n,
             steps=job.request.num_inference_steps,

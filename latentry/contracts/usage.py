@@ -15,7 +15,7 @@ class Usage(Told):
     jobs: dict[str, int] = Field(description="How many ended in which state.")
     images: int = Field(description="Pictures made.")
     step_megapixels: float = Field(
-        description="Width × height × steps of every picture made, in millions."
+        description="What the pictures that were made cost, as `dry_run` tells it."
     )
 
 

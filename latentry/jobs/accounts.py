@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
 
-from latentry.contracts import ResolvedRequest
+from latentry.costs import Price
 from latentry.jobs.ledger import Command
 from latentry.refusals import Exhausted, QuotaExceeded, TooManyJobs
 
@@ -21,7 +21,7 @@ _STAY_AWAY_S: Final = 5
 class Account:
     """Who is charged for a job, and the bounds of that; 0 sets none.
 
-    What is counted are step-pixels: width × height × steps of every image.
+    What is counted is a job's cost in step-pixels, a millionth of step-megapixels.
     """
 
     payer: str = NOBODY
@@ -29,16 +29,16 @@ class Account:
     max_step_pixels: int = 0
     usage_ttl_ms: int = USAGE_TTL_MS
 
-    def charge(self, request: ResolvedRequest) -> dict[str, str | int]:
-        """The account as the ledger's scripts read it, with what this job costs."""
-        each = request.width * request.height * request.num_inference_steps
+    def charge(self, price: Price) -> dict[str, str | int]:
+        """The account as the ledger's scripts read it, with what a job of this price costs."""
+        each = round(price.step_megapixels * 1e6 / price.images)
         return {
             "payer": self.payer,
             "max_jobs": self.max_jobs,
             "max_step_pixels": self.max_step_pixels,
             "usage_ttl_ms": self.usage_ttl_ms,
             "image_step_pixels": each,
-            "step_pixels": each * request.n,
+            "step_pixels": each * price.images,
         }
 
 

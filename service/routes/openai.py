@@ -16,6 +16,7 @@ from latentry.contracts import (
 )
 from latentry.errors import InvalidRequest, JobFailed, LatentryError, ShuttingDown, Unavailable
 from latentry.jobs import JobRecord, JobRef, commands
+from latentry.refusals import QuotaExceeded
 from service import bodies, orders
 from service.auth import MayWrite
 from service.gateway import Gateway, Here
@@ -63,7 +64,8 @@ def envelope(failure: Failure) -> Response:
         code=failure.code,
     )
     headers = dict(failure.headers)
-    if failure.status == 502:  # OpenAI's clients repeat every 5xx; a failed job would fail again
+    # OpenAI's clients repeat every 5xx and 429; a failed job would fail again, a day's quota lasts.
+    if failure.status == 502 or failure.code == QuotaExceeded.code:
         headers["x-should-retry"] = "false"
     status = 400 if failure.status == 422 else failure.status
     body = Envelope(error=fault).model_dump_json()

@@ -92,7 +92,9 @@ async def test_nothing_but_the_open_routes_is_answered_to_strangers(app, client,
     issue(ledger)
     for route in routes(app):
         for method in route.methods:
-            path = route.path.replace("{key:path}", "a/b/1-0.png").replace("{job_id}", "gen_" + "0" * 32)
+            path = route.path.replace("{key:path}", "a/b/1-0.png").replace(
+                "{job_id}", "gen_" + "0" * 32
+            )
             answer = await client.request(method, path)
             assert (answer.status_code == 401) == (route.path not in OPEN), path
 
@@ -253,6 +255,14 @@ def test_openais_own_client_comes_in_with_a_key_and_hears_why_not(url, worker) -
             draw(key.text)
     assert limited.value.code == "rate_limited"
     assert int(limited.value.response.headers["retry-after"]) <= 60
+
+
+def test_openais_own_client_does_not_knock_again_on_the_same_day(url, worker) -> None:
+    key = issue(worker.ledger, allowance=Allowance(per_minute=60, burst=2, step_megapixels=1))
+    sdk = openai.OpenAI(base_url=f"{url}/v1", api_key=key.text, max_retries=5)
+    with sdk, pytest.raises(openai.RateLimitError) as refused:
+        sdk.images.generate(prompt="a", n=8)
+    assert refused.value.code == "quota_exceeded"  # a third request would be too many
 
 
 def test_our_own_client_comes_in_with_a_key_and_hears_why_not(url, worker) -> None:

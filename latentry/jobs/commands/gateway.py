@@ -119,7 +119,7 @@ def _asked(
         "ttl_ms": job.ttl_ms,
         "idempotency_key": "" if dry_run else job.idempotency_key,
         "body_hash": job.body_hash,
-        "account": job.account.charge(job.request),
+        "account": job.account.charge(job.price),
         "priority": job.priority,
         "weight": job.weight,
         "cost_ms": price.cost_ms,
