@@ -22,7 +22,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY latentry/__init__.py latentry/version.py latentry/
 
 FROM requirements AS gateway-venv
-RUN pip install '.[server]'
+RUN pip install '.[cli,server]'
 COPY latentry latentry
 RUN pip install --no-deps --force-reinstall .
 

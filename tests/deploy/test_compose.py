@@ -4,7 +4,8 @@ import pytest
 
 from latentry import __version__
 from latentry.settings import PREFIX, Settings
-from tests.deploy.files import compose, dockerfile
+from service.opening import is_loopback
+from tests.deploy.files import compose, dockerfile, lineage
 
 SERVICES = compose()["services"]
 OURS = ["gateway", "worker"]
@@ -88,3 +89,13 @@ def test_the_gpu_variant_changes_only_the_worker() -> None:
     assert device["capabilities"] == ["gpu"]
     assert all(name.startswith(PREFIX) for name in variant["worker"]["environment"])
     assert _settings(variant["worker"]).device == "cuda"
+
+
+def test_the_gateway_takes_its_first_key_from_whoever_starts_it_and_has_none_of_its_own() -> None:
+    env = SERVICES["gateway"]["environment"]
+    assert env["LATENTRY_BOOTSTRAP_KEY"] in ("", None)
+    assert "LATENTRY_BOOTSTRAP_KEY" not in SERVICES["worker"]["environment"]
+    image = {k: v for stage in lineage(dockerfile()["gateway"]) for k, v in stage.env.items()}
+    settings = Settings.from_env(image | {"LATENTRY_BOOTSTRAP_KEY": ""})
+    assert settings.auth == "auto"
+    assert not is_loopback(settings.host), "so it asks for keys, and does not start without one"

@@ -62,7 +62,7 @@ def test_the_start_command_is_a_module_of_the_image(name: str) -> None:
 def test_only_the_worker_gets_torch_and_a_model() -> None:
     gateway = [line for stage in lineage(STAGES["gateway-venv"]) for line in stage.all("RUN")]
     worker = [line for stage in lineage(STAGES["worker-venv"]) for line in stage.all("RUN")]
-    assert any("'.[server]'" in line for line in gateway)
+    assert any("'.[cli,server]'" in line for line in gateway)
     assert not any("torch" in line or "worker" in line for line in gateway)
     assert any("'.[server,worker]'" in line for line in worker)
     assert STAGES["gateway"].all("COPY") == ["--from=gateway-venv /venv /venv", "service service"]

@@ -58,17 +58,20 @@ def _needed(requirement: Requirement) -> Iterator[Requirement]:
             yield needed
 
 
-# latentry's client, cli and serve are for people's own machines; the rest is in both images.
+# latentry's client, cli and serve are for people's own machines; the rest is in both images. The
+# gateway's has the command line too, to make keys where the ledger is.
 SHARED = [
     "latentry/*.py",
     *(f"latentry/{room}/**/*.py" for room in ("contracts", "jobs", "storage")),
 ]
 
+COMMANDS = [f"latentry/{room}/**/*.py" for room in ("admin", "cli", "client")]
+
 
 @pytest.mark.parametrize(
     ("patterns", "extras"),
     [
-        (["service/**/*.py", *SHARED], ["server"]),
+        (["service/**/*.py", *COMMANDS, *SHARED], ["cli", "server"]),
         (["worker/**/*.py", *SHARED], ["server", "worker"]),
     ],
     ids=["gateway", "worker"],
@@ -86,5 +89,5 @@ def test_every_import_is_installed(patterns: list[str], extras: list[str]) -> No
 
 
 def test_the_gateway_gets_no_torch_by_any_way_round() -> None:
-    assert "torch" not in _installed(["server"])
+    assert "torch" not in _installed(["cli", "server"])
     assert "torch" in _installed(["server", "worker"])
