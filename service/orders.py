@@ -7,9 +7,9 @@ from typing import Final, TypedDict
 
 import structlog
 
-from latentry.contracts import Estimate, GenerationRequest, ModelCard
+from latentry.contracts import Estimate, GenerationRequest, ModelCard, Webhook
 from latentry.costs import price
-from latentry.errors import InvalidIdempotencyKey, JobNotFound
+from latentry.errors import InvalidIdempotencyKey, JobNotFound, UrlNotAllowed
 from latentry.jobs import JobRef, NewJob, commands
 from latentry.settings import Settings
 from service import admission
@@ -100,7 +100,19 @@ def _job(
         priority=request.priority,
         start_within_ms=(request.start_within or 0) * 1000,
         finish_within_ms=(request.finish_within or 0) * 1000,
+        webhook=request.webhook,
+        receiver=_receiver(gateway, caller, request.webhook),
     )
+
+
+def _receiver(gateway: Gateway, caller: Caller, webhook: Webhook | None) -> str:
+    if webhook is None:
+        return ""
+    try:
+        target = gateway.outbound.read(webhook.url)
+    except UrlNotAllowed as error:
+        raise UrlNotAllowed(error.message, fields={"/webhook/url": error.message}) from None
+    return f"{caller.tenant}@{target.host}:{target.port}"
 
 
 class _Bounds(TypedDict):
