@@ -81,7 +81,7 @@ def list_keys(as_json: AsJson = False) -> None:
         return
     table = Table("id", "tenant", "name", "state", "expires", "last used", "scopes", box=None)
     for record in records:
-        dates = (_day(record.expires_ms), _day(record.used_ms))
+        dates = (_day(record.expires_ms)[:10], _day(record.used_ms)[:10])
         scopes = " ".join(sorted(record.scopes))
         table.add_row(record.id, record.tenant, record.name, record.state(at_ms), *dates, scopes)
     Console().print(table)
