@@ -7,6 +7,7 @@ import pytest
 from latentry.contracts import DeliveryStatus, JobStatus, Webhook, WebhookEvent
 from latentry.jobs import JobRef, Ledger, NewJob, commands, deliveries
 from latentry.jobs.deliveries import DueDelivery, Room
+from tests.jobs.due import make_due
 from tests.jobs.factory import card, new_job
 
 LEASE_S = 30
@@ -39,15 +40,6 @@ def end(ledger: Ledger, ref: JobRef, status: JobStatus = JobStatus.SUCCEEDED) ->
 
 def take(ledger: Ledger, room: Room = ROOM, **busy: int) -> list[DueDelivery]:
     return ledger.run(deliveries.take(room, busy=busy, lease_s=LEASE_S))
-
-
-def make_due(ledger: Ledger) -> None:
-    """As if all pauses were over and all leases had ended."""
-    for key in ledger.client.keys(f"{ledger.root}:deliveries:*"):
-        for name in ledger.client.zrange(key, 0, -1):
-            ledger.client.zadd(key, {name: 1})
-    for receiver in ledger.client.zrange(f"{ledger.root}:receivers", 0, -1):
-        ledger.client.zadd(f"{ledger.root}:receivers", {receiver: 1})
 
 
 def report(ledger: Ledger, due: DueDelivery, to: DeliveryStatus, **more: float) -> bool:
