@@ -1,6 +1,7 @@
 """`python -m service`: the gateway as a process."""
 
 import os
+import resource
 import signal
 import socket
 import sys
@@ -72,6 +73,12 @@ def bind(host: str, port: int) -> socket.socket:
         ) from error
 
 
+def allow_connections() -> None:
+    """Let as many be open as the system lets us; a shell's usual 1,024 is less than ours."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def main() -> int:
     """Serve until SIGTERM or SIGINT. Answers the exit status."""
     try:
@@ -84,6 +91,7 @@ def main() -> int:
     except ConfigurationError as error:
         sys.stderr.write(f"{error.message}\n")
         return EXIT_UNUSABLE
+    allow_connections()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     gateway.run([listening])

@@ -1,0 +1,144 @@
+"""Clients that are slow, silent, or speak no HTTP, at a gateway behind a real socket."""
+
+import statistics
+import time
+
+import httpx
+import pytest
+
+from service import bodies, protocol
+from service.__main__ import allow_connections
+from tests.hostile.sockets import Wire, problem
+
+ASK = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits are short here."""
+    monkeypatch.setattr(protocol, "HEAD_WITHIN_S", 0.5)
+    monkeypatch.setattr(bodies, "BODY_WITHIN_S", 0.2)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"NONSENSE / HTTP/1.1\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nNo colon here\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: a\r\nX: a\x00b\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"POST /v1/generations HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"CONNECT localhost:22 HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_answered_by_a_problem_and_hung_up_on(url: str, said: bytes) -> None:
+    with Wire(url).say(said) as wire:
+        status, body, head = problem(wire.hear())
+    assert (status, body["code"]) == (400, "malformed_head")
+    assert "content-type: application/problem+json" in head
+    assert "x-content-type-options: nosniff" in head
+    assert body["request_id"] in head
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"GET /" + b"a" * 200_000,
+        ASK + b"X-Long: " + b"a" * 200_000,
+        ASK + b"".join(b"X-%d: 1\r\n" % i for i in range(20_000)),
+    ],
+    ids=["address", "header", "headers"],
+)
+def test_a_head_without_end_is_cut_off(url: str, said: bytes) -> None:
+    with Wire(url) as wire:
+        try:
+            wire.say(said)
+        except ConnectionError:
+            return  # hung up on while we were still talking
+        heard = wire.hear()
+    if heard:  # else the reset overtook it
+        status, body, _ = problem(heard)
+        assert (status, body["code"]) == (431, "head_too_large")
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("first", [b"", ASK + b"\r\n"], ids=["new", "used"])
+def test_a_head_that_does_not_end_is_not_waited_for(url: str, first: bytes) -> None:
+    with Wire(url).say(first) as wire:
+        if first:
+            assert b"200 OK" in wire.socket.recv(65_536)
+        wire.say(b"GET /livez HTTP/1.1\r\nX: ")
+        began = time.monotonic()
+        status, body, _ = problem(wire.hear())
+        assert (status, body["code"]) == (408, "too_slow")
+        assert time.monotonic() - began < 5
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("said", [b"", b"\r\n"])
+def test_a_connection_that_says_nothing_is_closed(url: str, said: bytes) -> None:
+    with Wire(url).say(said) as wire:
+        assert wire.hear() == b""
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("length", [b"Content-Length: 100", b"Transfer-Encoding: chunked"])
+def test_a_body_that_does_not_end_is_not_waited_for(url: str, length: bytes) -> None:
+    head = b"POST /v1/generations HTTP/1.1\r\nHost: localhost\r\n"
+    with Wire(url).say(head + length + b"\r\n\r\n1\r\n{") as wire:
+        status, body, head = problem(wire.hear())
+    assert (status, body["code"]) == (408, "too_slow")
+    assert "connection: close" in head
+
+
+@pytest.mark.usefixtures("impatient")
+def test_who_is_served_is_not_cut_off_by_a_deadline_for_heads(url: str, worker) -> None:
+    with httpx.Client(base_url=url) as client:
+        job = client.post("/v1/generations", json={"prompt": "a"}).json()
+        held = client.get(f"/v1/generations/{job['id']}", params={"wait": 2})
+        assert (held.status_code, held.json()["status"]) == (200, "queued")
+
+
+def test_one_connection_too_many_is_told_to_come_back(url: str, monkeypatch) -> None:
+    monkeypatch.setattr(protocol, "MAX_CONNECTIONS", 0)
+    with Wire(url) as wire:
+        status, body, head = problem(wire.hear())
+    assert (status, body["code"]) == (503, "busy")
+    assert "retry-after: " in head
+
+
+def test_a_thousand_idle_connections_slow_nobody_down(url: str) -> None:
+    def p99_s() -> float:
+        took = []
+        with httpx.Client(base_url=url) as client:
+            for _ in range(300):
+                began = time.perf_counter()
+                assert client.get("/livez").status_code == 200
+                took.append(time.perf_counter() - began)
+        return statistics.quantiles(took, n=100)[98]
+
+    allow_connections()
+    alone = p99_s()
+    idle = [Wire(url).say(ASK if i % 2 else b"") for i in range(1_000)]
+    beside = p99_s()
+    for wire in idle:
+        wire.socket.close()
+    # A machine that is busy with other tests makes either figure larger by a few milliseconds.
+    assert beside < max(2 * alone, alone + 0.05), f"{alone * 1000:.1f} ms, {beside * 1000:.1f} ms"
+
+
+def test_a_head_is_what_a_get_would_tell_without_its_body(url: str, worker) -> None:
+    with httpx.Client(base_url=url) as client:
+        job = client.post("/v1/generations", json={"prompt": "a"}).json()
+        for path in ("/livez", "/v1/models", "/openapi.json", job["urls"]["self"]):
+            head, whole = client.head(path), client.get(path)
+            assert (head.status_code, head.content) == (200, b"")
+            assert head.headers["content-length"] == whole.headers["content-length"]
+        stream = client.head(job["urls"]["events"])
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        assert client.head("/v1/nothing").status_code == 404
