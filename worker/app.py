@@ -47,6 +47,7 @@ def run(settings: Settings, pulse: Pulse, open_backend: OpenBackend = open_backe
     app = Celery("latentry", set_as_current=False)
     app.conf.update(broker_config(settings))
     tasks.register(app, lambda: compute.submit(drain.run).result())
+    tasks.before_leaving(app, drain.stop)
     queues = [queue(settings, model) for model in outbox.models]
 
     @signals.setup_logging.connect(weak=False)

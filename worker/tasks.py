@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from celery import Celery
+from celery import Celery, bootsteps
 
 from latentry.doorbell import TASK
 from worker.vital import vital
@@ -19,3 +19,21 @@ def register(app: Celery, drain: Callable[[], None]) -> None:
             return
         # Celery would log an exception and go on, with nobody stepping and leases still renewed.
         vital(drain)()
+
+
+def before_leaving(app: Celery, stop: Callable[[], None]) -> None:
+    """Have `stop` called before Celery waits for the task, whatever it leaves for.
+
+    It does so by itself over a message that is none (kombu's own envelope cannot be read): without
+    this the drain would go on for ever, in a process that hears no bell.
+    """
+
+    class Farewell(bootsteps.StartStopStep):
+        """Steps stop in the reverse order of their start, so this one before the pool."""
+
+        requires = ("celery.worker.components:Pool",)
+
+        def stop(self, _worker: object) -> None:
+            stop()
+
+    app.steps["worker"].add(Farewell)
