@@ -56,6 +56,11 @@ class Process:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def pids(self) -> list[int]:
+        """Its own and those of what it started."""
+        return [self.pid, *_children(self.pid)]
+
     def kill(self) -> None:
         """SIGKILL to it and to what it started, as a machine that loses power would."""
         self._signal(signal.SIGKILL)
@@ -73,7 +78,7 @@ class Process:
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
-        for pid in [self.pid, *_children(self.pid)]:  # the parent first: it must not interfere
+        for pid in self.pids:  # the parent first: it must not interfere
             os.kill(pid, number)
 
     def stop(self, timeout_s: float = 40) -> int:

@@ -1,7 +1,7 @@
 """What goes wrong in a worker on purpose: in its calls by marks on requests, around them by name.
 
 A request's metadata may hold `{"hazard": "exit@3"}`: its process dies in the third call of that
-image. `exit@3#1` does so only for whoever claimed the job first.
+image. `exit@3!` does so only the first time.
 """
 
 import ctypes
@@ -18,7 +18,7 @@ from typing import Any, NoReturn, Self
 from latentry.errors import EngineError, OutOfMemory
 from worker.engine.backend import Taken
 
-_MARK = re.compile(r"(\w+)@(\d+)(?:#(\d+))?")
+_MARK = re.compile(r"(\w+)@(\d+)(!?)")
 
 
 def die() -> NoReturn:
@@ -29,22 +29,29 @@ def die() -> NoReturn:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What is to happen, at which number (a step, or of rows), and to which claim alone."""
+    """What is to happen, and at which number (a step, or of rows)."""
 
     kind: str
     number: int
-    fence: int | None
+    is_once: bool
 
     @classmethod
     def of(cls, member: Any) -> Self | None:
-        """The mark on a trajectory's request, if it is for this claim."""
+        """The mark on a trajectory's request."""
         found = _MARK.fullmatch(member.order.request.metadata.get("hazard", ""))
         if found is None:
             return None
-        kind, number, fence = found.groups()
-        if fence and not member.order.job.endswith(f"#{fence}"):
-            return None
-        return cls(kind, int(number), int(fence) if fence else None)
+        kind, number, once = found.groups()
+        return cls(kind, int(number), bool(once))
+
+    def is_due(self, member: Any, rows: int, flags: Path) -> bool:
+        """Whether it is to happen now; one that happens once leaves a flag."""
+        reached = rows > self.number if self.kind == "oom" else member.step + 1 == self.number
+        flag = flags / f"happened.{member.order.job.partition('#')[0]}"
+        if not reached or (self.is_once and flag.exists()):
+            return False
+        flag.touch()
+        return True
 
 
 class Tally:
@@ -70,9 +77,10 @@ class Tally:
 class Hazardous:
     """A backend that is itself, but for marked requests; and it counts the calls of each image."""
 
-    def __init__(self, backend: Any, tally: Tally) -> None:
+    def __init__(self, backend: Any, folder: Path) -> None:
         self._backend = backend
-        self._tally = tally
+        self._folder = folder
+        self._tally = Tally(folder / "tally")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
@@ -80,10 +88,11 @@ class Hazardous:
     def advance(self, members: Sequence[Any], rows: int) -> None:
         for member in members:
             mark = Mark.of(member)
-            if mark is not None:
-                _happen(mark, member, rows)
+            if mark and mark.is_due(member, rows, self._folder):
+                _happen(mark.kind)
         self._backend.advance(members, rows)
-        self._tally.add(len(members))
+        # An idle engine tries calls out with an example, which is nobody's.
+        self._tally.add(sum(member.order.job != "example" for member in members))
 
     def decode(self, members: Sequence[Any]) -> Any:
         marks = [Mark.of(member) for member in members]
@@ -99,12 +108,10 @@ class Hazardous:
         return self._backend.decode(members)
 
 
-def _happen(mark: Mark, member: Any, rows: int) -> None:
-    if mark.kind == "oom" and rows > mark.number:
-        raise OutOfMemory
-    if member.step + 1 != mark.number:
-        return
-    match mark.kind:
+def _happen(kind: str) -> None:
+    match kind:
+        case "oom":
+            raise OutOfMemory
         case "exit":
             die()
         case "hang":

@@ -110,6 +110,11 @@ def _check_deadline(entry: Entry) -> None:
     assert all(at <= deadline for at in began), "nothing begins past its deadline (I8)"
 
 
+def claims_of(entry: Entry) -> int:
+    """How many times it began to run."""
+    return entry.story.count(EventType.RUNNING)
+
+
 def digest(house: House, job: Job) -> str:
     """The files of a job's pictures as one hash."""
     return sha256(b"".join(house.client.download(image) for image in job.images)).hexdigest()

@@ -40,6 +40,11 @@ class House(Stack):
             if process.is_alive:
                 process.kill()
 
+    @property
+    def gateway(self) -> Process:
+        """The first one."""
+        return self._processes[0]
+
     def add(self, module: str, *arguments: str, **variables: str) -> Process:
         """One more process, started and not waited for."""
         log = self.logs / f"{module}-{len(self._processes)}.log"

@@ -19,7 +19,7 @@ from latentry.jobs import Ledger
 from tests.e2e.conftest import settings_for
 from tests.e2e.processes import until
 from tests.faults.figures import Figure
-from tests.faults.history import History
+from tests.faults.history import History, claims_of
 from tests.faults.house import FAST, SLOW, House, house, took
 from tests.jobs.proxy import Proxy, proxy
 from tests.valkey import Valkey
@@ -142,7 +142,7 @@ def test_a_pause_of_the_ledger_ends_no_lease(tmp_path: Path) -> None:
         refused = httpx.post(f"{slow.url}/v1/generations", json=BODY, timeout=20)
         assert refused.status_code == 503
         assert {history.end_of(job.id).status for job in jobs} == {JobStatus.SUCCEEDED}
-        assert {entry.fields["fence"] for entry in history.check().values()} == {"1"}
+        assert {claims_of(entry) for entry in history.check().values()} == {1}
 
 
 def test_a_full_ledger_takes_no_jobs_and_ends_those_it_has(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from latentry.contracts import EventType, Job, JobStatus
 from tests.e2e.processes import until
 from tests.faults.figures import Figure
-from tests.faults.history import History, digest
+from tests.faults.history import History, claims_of, digest
 from tests.faults.house import FAST, SLOW, House, house, took
 
 POINTS = ["after:claim:1", "before:image:1", "after:put:1", "before:settle:2", "after:settle:1"]
@@ -79,7 +79,7 @@ def test_a_worker_whose_clock_jumps_by_hours_works_like_any_other(
     for job in ends:
         assert job.finished_at
         assert abs(job.finished_at.timestamp() - time.time()) < 60, "one clock tells all times"
-    assert {entry.fields["fence"] for entry in history.check().values()} == {"1"}, "claimed once"
+    assert {claims_of(entry) for entry in history.check().values()} == {1}, "claimed once"
 
 
 def test_out_of_memory_splits_the_batch_and_fails_only_who_does_not_fit_alone(fast: House) -> None:
@@ -100,7 +100,7 @@ def test_out_of_memory_splits_the_batch_and_fails_only_who_does_not_fit_alone(fa
 def test_a_device_error_ends_the_process_and_the_job_runs_again(fast: House) -> None:
     """T18"""
     fast.worker()
-    job = fast.marked("device@5#1", steps=10)
+    job = fast.marked("device@5!", steps=10)
     assert fast.end_of(job).status is JobStatus.SUCCEEDED
     assert fast.says("worker.broke") == 1
     assert fast.says("status=70") == 1
@@ -111,11 +111,11 @@ def test_a_device_error_ends_the_process_and_the_job_runs_again(fast: House) -> 
 def test_a_step_that_hangs_is_freed_by_the_parent(fast: House, kind: str) -> None:
     """T19"""
     fast.worker("hung_s=2")
-    stuck = fast.marked(f"{kind}@3#1", steps=10)
+    stuck = fast.marked(f"{kind}@3!", steps=10)
     mate = fast.order(100)
     assert fast.end_of(stuck).status is JobStatus.SUCCEEDED
     assert fast.end_of(mate).status is JobStatus.SUCCEEDED
-    assert fast.says("worker.hung") == 1
+    assert fast.says("worker.hung")
 
 
 @pytest.mark.faults
@@ -123,7 +123,7 @@ def test_a_step_that_hangs_is_freed_within_thirty_seconds(fast: House, figure: F
     """T19"""
     fast.worker()
     began = time.monotonic()
-    assert fast.end_of(fast.marked("hang_in_c@3#1")).status is JobStatus.SUCCEEDED
+    assert fast.end_of(fast.marked("hang_in_c@3!")).status is JobStatus.SUCCEEDED
     figure("a hung step's job done elsewhere", took(began), "s", at_most=40)
 
 

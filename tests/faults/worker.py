@@ -10,7 +10,7 @@ from latentry.jobs import Command, Ledger
 from latentry.logs import configure_logs
 from latentry.settings import Settings
 from latentry.storage import Storage
-from tests.faults.hazards import Hazardous, Point, Tally
+from tests.faults.hazards import Hazardous, Point
 from worker import app, backends, drain
 from worker.pulse import Pulse, SocketPulse
 from worker.watchdog import Watchdog
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
 
     def open_backend(settings: Settings, pulse: Pulse) -> Any:
         backend, cards = backends.open_backend(settings, pulse)
-        return Hazardous(backend, Tally(settings.data_dir / "tally")), cards
+        return Hazardous(backend, settings.data_dir), cards
 
     app.run(settings, SocketPulse(int(arguments[-1])), open_backend)
     logging.shutdown()

@@ -65,5 +65,9 @@ async def proxy(*targets: int) -> AsyncIterator[Proxy]:
     made.port = server.sockets[0].getsockname()[1]
     yield made
     server.close()
-    for task in list(made._tasks):
+    made.reset()
+    tasks = list(made._tasks)
+    for task in tasks:
         task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(0)  # a transport closes a turn of the loop later
