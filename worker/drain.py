@@ -2,16 +2,16 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from operator import itemgetter
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 
 from latentry.contracts import JobStatus
 from latentry.errors import LatentryError, LedgerUnavailable, ModelNotLoaded
-from latentry.jobs import Ledger, commands
+from latentry.jobs import JobRef, Ledger, commands
 from latentry.storage import Storage
 from worker.engine import Canceled, Done, Engine, Event, Failed, Joined, Preview, Step
 from worker.feeder import Feeder
@@ -20,18 +20,18 @@ from worker.metrics import Metrics
 from worker.outbox import Outbox
 from worker.publisher import Publisher
 from worker.pulse import Pulse
+from worker.queues import all_of
 
 log = structlog.get_logger()
 
 IDLE_S = 1.0
+HELD_S = 0.02
 HUNG_S = 20.0  # a step this long is suspicious, unless it is usual here
 LOADING_S = 300.0  # a model is converted and proved between two steps
 MOST_SAVED = 4  # images at one step: each of them waits for the device
 PRICE_S = 5.0  # what pictures cost is told so often
 PATIENCE = 10  # times the longest step so far
 CANCELED = Verdict(JobStatus.CANCELED)
-
-T = TypeVar("T")
 
 
 class Drain:
@@ -93,6 +93,8 @@ class Drain:
             for event in events:
                 self._pass_on(event)
             self._save()
+            if not (events or pace.rows):  # all rows are held for somebody who is on his way
+                self._feeder.wait(HELD_S)
         self._hand_back()
 
     def _rest(self) -> None:
@@ -118,27 +120,45 @@ class Drain:
             self._outbox.price(self._engine.paces())
 
     def _take_in(self) -> None:
-        for job in _all_of(self._feeder.inbox):
+        for job in all_of(self._feeder.preemption.exchanged):
+            self._let_go(job)
+        for job in all_of(self._feeder.inbox):
             self._begin(job)
-        for ref in _all_of(self._feeder.stops):
+        self._hear_of_ends()
+        for job, pressing in all_of(self._feeder.preemption.wanted):
+            self._give_up(job, pressing)
+        # Pictures that storage has not taken yet count too: else a slow bucket fills the memory.
+        room = self._engine.room - self._publisher.pending
+        self._feeder.offer(room, relief_s=self._engine.relief_s)
+
+    def _hear_of_ends(self) -> None:
+        for ref in all_of(self._feeder.stops):
             for job in [job for job in self._jobs.values() if job.lease.ref == ref]:
                 self._end_early(job, CANCELED)
-        for job, notice in _all_of(self._outbox.notices):
+        for job, notice in all_of(self._outbox.notices):
             if notice == "lost":
                 self._let_go(job)
             else:
                 self._end_early(job, CANCELED)
-        for job in _all_of(self._ended):
+        for job in all_of(self._ended):
             self._let_go(job)
-        # Pictures that storage has not taken yet count too: else a slow bucket fills the memory.
-        self._feeder.offer(self._engine.room - self._publisher.pending)
+
+    def _give_up(self, job: HeldJob, pressing: JobRef) -> None:
+        """Save this job, and hold its rows for a pressing one of its tenant."""
+        if self._jobs.get(job.id) is not job or not job.may_yield:
+            return
+        if self._outbox.keeps_checkpoints:
+            self._outbox.save(job, self._engine.save(job.id))
+        job.is_yielding = True
+        self._engine.hold(job.id)
+        self._feeder.give_up(job, pressing)
 
     def _begin(self, job: HeldJob) -> None:
         if not self._outbox.holds(job):  # lost before it came here
             return
         self._jobs[job.id] = job
         for order in job.orders:
-            self._engine.submit(order)
+            self._engine.submit(order, goes_first=job.goes_first)
         if job.is_over:  # its last worker died between the last picture and the end
             self._publisher.close(job, 0)
 
@@ -211,9 +231,9 @@ class Drain:
                 self._outbox.save(job, self._engine.save(job.id))
             self._outbox.flush()
         self._publisher.stop()
-        for job in _all_of(self._ended):
+        for job in all_of(self._ended):
             self._let_go(job)
-        unfinished = [*self._jobs.values(), *_all_of(self._feeder.inbox)]
+        unfinished = [*self._jobs.values(), *all_of(self._feeder.inbox)]
         for job in unfinished:
             self._outbox.let_go(job)
             self._release(job)
@@ -226,12 +246,3 @@ class Drain:
             self._ledger.run(commands.release(job.lease))
         except LedgerUnavailable:
             log.warning("ledger.unavailable", doing="release", job=job.lease.ref.id)
-
-
-def _all_of(inbox: "queue.SimpleQueue[T]") -> Iterator[T]:
-    """Everything in a queue right now."""
-    while True:
-        try:
-            yield inbox.get_nowait()
-        except queue.Empty:
-            return

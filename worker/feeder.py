@@ -13,6 +13,7 @@ from latentry.jobs.calls import Calls, Stop
 from worker.held import HeldJob
 from worker.lines import Lines
 from worker.outbox import Outbox
+from worker.preemption import Preemption
 from worker.vital import vital_thread
 
 log = structlog.get_logger()
@@ -29,12 +30,14 @@ class Feeder:
     ) -> None:
         self.inbox: queue.SimpleQueue[HeldJob] = queue.SimpleQueue()
         self.stops: queue.SimpleQueue[JobRef] = queue.SimpleQueue()
+        self.preemption = Preemption(ledger, worker, outbox, lease_s=lease_s)
         self._ledger = ledger
         self._worker = worker
         self._lines = lines
         self._outbox = outbox
         self._lease_s = lease_s
         self._room = 0
+        self._relief_s = 0.0
         self._look = threading.Event()
         self._arrived = threading.Event()
         self._ending = threading.Event()
@@ -57,11 +60,20 @@ class Feeder:
         """End the step loop's wait."""
         self._arrived.set()
 
-    def offer(self, room: int) -> None:
-        """The step loop has room for this many jobs, those in the inbox included."""
+    def offer(self, room: int, *, relief_s: float = 0.0) -> None:
+        """The step loop has room for this many jobs, those in the inbox included.
+
+        Without any, the next row comes free by itself in `relief_s`.
+        """
+        self._relief_s = relief_s
         self._room = room - self.inbox.qsize()
         if self._room > 0:
             self._look.set()
+
+    def give_up(self, job: HeldJob, pressing: JobRef) -> None:
+        """The step loop has saved this job and holds its rows for a pressing one."""
+        self.preemption.given_up.put((job, pressing))
+        self._look.set()
 
     def wait(self, timeout_s: float) -> None:
         """Until something arrives for the step loop, or the time is over."""
@@ -87,41 +99,53 @@ class Feeder:
         while not self._ending.is_set():
             self._look.wait(LOOK_S)
             self._look.clear()
-            room, held = self._room, self._outbox.held
-            if room <= 0 or self._ending.is_set() or any(job.must_be_alone for job in held):
-                continue
-            lines = self._lines.choose(time.monotonic())
-            if not lines:  # no model of ours loads for now
-                continue
-            claim = commands.claim(
-                self._worker,
-                lines,
-                room=room,
-                lease_s=self._lease_s,
-                held=len(held),
-                suspects=sum(job.is_suspect for job in held),
-            )
-            try:
-                leases = self._ledger.run(claim)
-            except LedgerUnavailable as error:
-                log.warning("ledger.unavailable", doing="claim", why=str(error))
-                self._ending.wait(LOOK_S)
-                continue
-            self._take(leases)
-            self._room -= len(leases)
-            if leases:
-                self._arrived.set()
-            elif self._lines.were_empty():
-                self._look.set()
+            if not self._ending.is_set():
+                self._exchange()
+                self._look_around()
 
-    def _take(self, leases: Sequence[Lease]) -> None:
-        jobs = [HeldJob(lease) for lease in leases]
+    def _exchange(self) -> None:
+        for leases in self.preemption.exchange():
+            self._take(leases, goes_first=True)
+
+    def _look_around(self) -> None:
+        room, held = self._room, self._outbox.held
+        if any(job.must_be_alone for job in held):
+            return
+        if room <= 0:
+            self.preemption.ask(held, self._lines.here, relief_s=self._relief_s)
+            return
+        lines = self._lines.choose(time.monotonic())
+        if not lines:  # no model of ours loads for now
+            return
+        claim = commands.claim(
+            self._worker,
+            lines,
+            room=room,
+            lease_s=self._lease_s,
+            held=len(held),
+            suspects=sum(job.is_suspect for job in held),
+        )
+        try:
+            leases = self._ledger.run(claim)
+        except LedgerUnavailable as error:
+            log.warning("ledger.unavailable", doing="claim", why=str(error))
+            self._ending.wait(LOOK_S)
+            return
+        if leases:
+            self._take(leases)
+        elif self._lines.were_empty():
+            self._look.set()
+
+    def _take(self, leases: Sequence[Lease], *, goes_first: bool = False) -> None:
+        jobs = [HeldJob(lease, goes_first=goes_first) for lease in leases]
         for job in jobs:
             log.info("job.claimed", job=job.lease.ref.id, fence=job.lease.fence)
             self._outbox.hold(job)  # renewed from now on, however slowly checkpoints come
         for job in jobs:
             job.checkpoints = self._checkpoints(job.lease)
             self.inbox.put(job)
+        self._room -= len(jobs)
+        self._arrived.set()
 
     def _checkpoints(self, lease: Lease) -> dict[int, bytes]:
         if lease.record.claims == 1:  # nobody had it before

@@ -28,15 +28,16 @@ class HeldJob:
     first step was made that no checkpoint knows of.
     """
 
-    def __init__(self, lease: Lease) -> None:
+    def __init__(self, lease: Lease, *, goes_first: bool = False) -> None:
         self.lease = lease
+        self.goes_first = goes_first  # a row was freed for it
         # A worker that died half-way may have published some: those are not drawn again.
         listed = {image.index for image in lease.record.images}
         self._open = set(range(lease.record.request.n)) - listed
         self._steps = dict.fromkeys(self._open, 0)
         self.checkpoints: dict[int, bytes] = {}
         self.unsaved_since: float | None = None
-        self.goes_first = False  # a row was freed for it
+        self.is_yielding = False
         self._is_begun = False
         self._undrawn = set(self._open)
         self.warnings: list[JobWarning] = []
@@ -82,7 +83,8 @@ class HeldJob:
     @property
     def may_yield(self) -> bool:
         """Whether handing it back would free a row, and cost no picture that is drawn already."""
-        return self._is_begun and not self.is_drawn and self._undrawn == self._open
+        is_whole = not self.is_drawn and self._undrawn == self._open
+        return self._is_begun and is_whole and not self.is_yielding
 
     @property
     def steps_left(self) -> int:

@@ -38,6 +38,12 @@ class Lines:
         self._left_some = len(lines) < len(able)
         return lines
 
+    @property
+    def here(self) -> Sequence[str]:
+        """The lines of models in memory."""
+        held = self._resident()
+        return [model for model in self._models if model in held]
+
     def were_empty(self) -> bool:
         """The lines chosen last gave nothing; whether others are left to be tried at once."""
         if self._left_some:

@@ -3,11 +3,22 @@
     {root}:job:<ref>         hash    the record of one job; ref is `tenant:id`
     {root}:events:<ref>      stream  its state changes and images, bounded
     {root}:line:<model>      zset    jobs waiting, by turn
+    {root}:part:<model>:<tenant>  zset  a tenant's own of them by place: µs, priority counted in
+    {root}:suspects:<model>  zset    those whose worker died once, by the microsecond they came back
+    {root}:loners:<model>    zset    those whose workers died more than once, likewise
+    {root}:kept:<ref>        string  the worker that is to run this loner
+    {root}:turns:<model>     zset    the tenants that wait in this line, by tag
+    {root}:tags              zset    tenants' tags, where greater than the clock
+    {root}:clock             string  the virtual time: the greatest tag that was served
+    {root}:wants:<tenant>    hash    the cost of what it has waiting, by model, in worker ms
+    {root}:weights:<model>   hash    the weights of the tenants that wait in this line
+    {root}:load:<model>      hash    waiting_ms, leased_ms, leased_images: what waits and runs
+    {root}:claimed:<worker>  hash    its last claims and their token
     {root}:bell:<model>      string  a Celery message for this line is on its way
     {root}:checkpoint:<ref>  hash    where its unfinished images stand: index to bytes
     {root}:checkpoints       hash    bytes held so by each ref, and by all of them as `total`
     {root}:leases            zset    running jobs, by the millisecond their lease ends
-    {root}:deadlines         zset    waiting jobs, by the millisecond they expire
+    {root}:deadlines         zset    jobs that must start or end in time, by the ms they expire
     {root}:retention         zset    all jobs, by the millisecond they may be forgotten
     {root}:jobs:<tenant>     zset    a tenant's jobs, by turn
     {root}:idem:<tenant>:<k> string  an idempotency key's job id and body hash
@@ -26,6 +37,7 @@
     {root}:receivers         zset    receivers, by when their first delivery is due
     {root}:gone:<tenant>:<u> string  the URL with this SHA-1 answered 410
     {root}:secrets:<tenant>  zset    what signs a tenant's notices, by when it stops to
+    {root}:pressing:<ref>    string  the worker that makes room for this job
     {root}:models            hash    the catalogue: model id to card
     {root}:workers           zset    live workers, by the millisecond they count as dead
     {root}:worker:<id>       string  the models one of them holds

@@ -15,6 +15,7 @@ class FakeEngine:
 
     pace = Pace(rows=2)
     is_loading = False
+    relief_s = 60.0
 
     def __init__(self) -> None:
         self._held: deque[tuple[Order, int]] = deque()
@@ -31,7 +32,7 @@ class FakeEngine:
     def idle(self) -> bool:
         return not self._held and not self._untold
 
-    def submit(self, order: Order) -> None:
+    def submit(self, order: Order, *, goes_first: bool = False) -> None:
         if order.request.prompt == "refuse":
             self._untold.append(Failed(order.job, order.index, EngineError("refused")))
             return

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -39,8 +40,9 @@ class Worker:
         test_s: float = 0,
         failed: Collection[str] = (),
         on_studied: Callable[[], None] = lambda: None,
+        engine: Any = None,
     ) -> None:
-        self.engine = FakeEngine()
+        self.engine = engine or FakeEngine()
         self.metrics = Metrics()
         self.outbox = Outbox(
             ledger,
@@ -51,7 +53,7 @@ class Worker:
             checkpoint_bytes=checkpoint_bytes,
             failed=lambda: failed,
         )
-        lines = Lines(["shapes"], tuple, lambda: failed)
+        lines = Lines(["shapes"], lambda: ["shapes"], lambda: failed)
         self.drain = Drain(
             engine=self.engine,
             ledger=ledger,
@@ -301,9 +303,9 @@ def test_a_job_whose_model_did_not_load_goes_back_for_others(
     worker = Worker(ledger, storage, failed=left_alone)
     submit_to_engine = worker.engine.submit
 
-    def submitted(order: Order) -> None:
+    def submitted(order: Order, *, goes_first: bool) -> None:
         left_alone.add("shapes")
-        submit_to_engine(order)
+        submit_to_engine(order, goes_first=goes_first)
 
     worker.engine.submit = submitted  # type: ignore[method-assign]
     worker.start()

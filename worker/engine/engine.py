@@ -45,6 +45,7 @@ class Engine(Generic[T]):
         self._leaving: deque[tuple[list[T], Pictures]] = deque()
         self._previews = Previews(backend)
         self._untold: list[Event] = []
+        self._held: set[str] = set()
         self._probes = Probes(self.costs)
 
     @property
@@ -82,8 +83,13 @@ class Engine(Generic[T]):
         """
         self._entrance.submit(order, goes_first=goes_first)
 
+    def hold(self, job: str) -> None:
+        """Make no more steps of a job's images. They keep their rows until it is dropped."""
+        self._held.add(job)
+
     def drop(self, job: str) -> None:
         """Take a job's images out; the next step tells that they are canceled."""
+        self._held.discard(job)
         gone = self._entrance.drop(job)
         for place in (self._stepping, self._finished):
             for one in [one for one in place if one.order.job == job]:
@@ -110,7 +116,8 @@ class Engine(Generic[T]):
             (self._stepping if one.calls_left else self._finished).append(one)
         events += told
         joined = self._backend.now()
-        batch = next_batch(self._stepping, costs=self.costs)
+        moving = [one for one in self._stepping if one.order.job not in self._held]
+        batch = next_batch(moving, costs=self.costs)
         # Before the call: one that finishes, or drops its guidance, takes fewer rows after it.
         used = sum(member.rows for member in batch.members) if batch else 0
         if batch is not None:

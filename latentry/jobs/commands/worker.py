@@ -9,7 +9,7 @@ from typing import Any
 from latentry.contracts import JobStatus, JobWarning, ModelCard, StoredImage
 from latentry.errors import LatentryError, LeaseLost
 from latentry.jobs.ledger import Command
-from latentry.jobs.records import JobRecord, Lease
+from latentry.jobs.records import JobRecord, JobRef, Lease
 
 
 def catalogue(card: ModelCard) -> Command[int]:
@@ -37,9 +37,6 @@ def claim(
     alone by one that holds nothing. This very command, run again, answers the same leases.
     """
 
-    def read(claims: Iterable[Any]) -> list[Lease]:
-        return [_lease(ref, int(fence), flat) for ref, fence, flat in claims]
-
     options = {
         "worker": worker,
         "token": secrets.token_hex(8),
@@ -49,7 +46,42 @@ def claim(
         "held": held,
         "suspects": suspects,
     }
-    return Command("claim", (json.dumps(options),), read)
+    return Command("claim", (json.dumps(options),), _leases)
+
+
+def pressing(
+    worker: str, models: Iterable[str], *, within_s: float, held: Iterable[Lease]
+) -> Command[dict[JobRef, JobRef]]:
+    """Which of the `held` jobs to exchange for which waiting ones of high priority.
+
+    Those are of the same tenant, and must start `within_s`. What is held is given with the most
+    dispensable first.
+    """
+    options = {
+        "worker": worker,
+        "models": list(models),
+        "within_ms": int(within_s * 1000),
+        "held": [str(lease.ref) for lease in held],
+    }
+
+    def read(answer: Iterable[Any]) -> dict[JobRef, JobRef]:
+        return {JobRef.parse(held): JobRef.parse(waiting) for held, waiting in answer}
+
+    return Command("pressing", (json.dumps(options),), read)
+
+
+def exchange(
+    lease: Lease, pressing: JobRef, *, worker: str, lease_s: float
+) -> Command[list[Lease]]:
+    """Hand an unfinished job back for a pressing one; nothing if that is gone by now."""
+    options = {
+        "worker": worker,
+        "lease_ms": int(lease_s * 1000),
+        "ref": str(lease.ref),
+        "fence": str(lease.fence),
+        "pressing": str(pressing),
+    }
+    return Command("exchange", (json.dumps(options),), _leases)
 
 
 def renew(leases: Sequence[Lease], *, lease_s: float) -> Command[list[str]]:
@@ -113,6 +145,10 @@ def settle(lease: Lease, status: JobStatus, error: LatentryError | None = None) 
 def release(lease: Lease) -> Command[bool]:
     """Hand an unfinished job back to its old place in line. False: it was lost already."""
     return Command("release", (str(lease.ref), lease.fence), bool)
+
+
+def _leases(claims: Iterable[Any]) -> list[Lease]:
+    return [_lease(ref, int(fence), flat) for ref, fence, flat in claims]
 
 
 def _lease(ref: str, fence: int, flat: Sequence[str]) -> Lease:

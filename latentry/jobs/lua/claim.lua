@@ -10,11 +10,7 @@ local function add(ref)
 end
 
 local function take(ref)
-  leave_line(ref)
-  move(ref, 'running')
-  take_lease(ref, ask.worker, ask.lease_ms)
-  tell(ref, 'running', '{}')
-  notify(ref, 'running')
+  begin(ref, ask.worker, ask.lease_ms)
   add(ref)
 end
 

@@ -4,9 +4,5 @@ local ref = ARGV[1]
 if not holds(ref, ARGV[2]) then
   return 0
 end
-if field(ref, 'stop') then
-  finish(ref, 'canceled')
-else
-  requeue(ref)
-end
+hand_back(ref)
 return 1

@@ -44,6 +44,15 @@ local function requeue(ref)
   enter_line(ref)
 end
 
+-- Out of its line, into a worker's hands.
+local function begin(ref, worker, lease_ms)
+  leave_line(ref)
+  move(ref, 'running')
+  take_lease(ref, worker, lease_ms)
+  tell(ref, 'running', '{}')
+  notify(ref, 'running')
+end
+
 -- The last move of a job. From here on only retention touches it.
 local function finish(ref, to, code, message)
   move(ref, to)
@@ -61,6 +70,15 @@ local function finish(ref, to, code, message)
   redis.call('PEXPIRE', job, lifetime(ref))
   notify(ref, to)
   tell(ref, to, '{}')
+end
+
+-- Its worker gives it up unfinished, which counts for nothing.
+local function hand_back(ref)
+  if field(ref, 'stop') then
+    finish(ref, 'canceled')
+  else
+    requeue(ref)
+  end
 end
 
 -- It had its time, waiting or running. A worker that still has it is told to stop.

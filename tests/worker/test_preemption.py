@@ -1,0 +1,67 @@
+"""A high job in a hurry, beside long low ones of the same tenant: a real loop on a real clock."""
+
+import hashlib
+
+import numpy as np
+
+from latentry.contracts import JobStatus, Priority
+from latentry.jobs import JobRef, Ledger, NewJob, commands
+from latentry.storage import Storage
+from tests.jobs.factory import request
+from tests.worker.test_drain import Worker, ended, steps, storage, when
+from worker.batching import Costs
+from worker.engine import Done, Engine, Order
+from worker.engine.simulated import Charge, Simulated, WallClock
+
+__all__ = ["storage"]
+
+CHARGE = Charge(call_s=0.02, row_s=0.001, area=256)
+_ids = iter(range(1_000_000))
+
+
+def engine() -> Engine:
+    return Engine(Simulated({"shapes": CHARGE}, WallClock()), Costs(max_rows=4))
+
+
+def enter(ledger: Ledger, priority: Priority, *, steps: int, start_within_ms: int = 0) -> JobRef:
+    number = next(_ids)
+    ref = JobRef("ann", f"gen_{number}")
+    asked = request(num_inference_steps=steps, seed=number, determinism="strict")
+    job = NewJob(ref, asked, 60_000, 60_000, priority=priority, start_within_ms=start_within_ms)
+    ledger.run(commands.create(job, max_queued=99))
+    return ref
+
+
+def undisturbed(ref: JobRef, ledger: Ledger) -> str:
+    """What its pixels hash to when nothing ever happens."""
+    record = ledger.run(commands.get(ref))
+    assert record is not None
+    alone = Engine(Simulated({"shapes": CHARGE}), Costs())
+    alone.submit(Order("alone", 0, record.request, record.request.seed))
+    pixels = [np.empty(0)]
+    while not alone.idle:
+        pixels += [event.pixels for event in alone.step() if isinstance(event, Done)]
+    return hashlib.sha256(pixels[-1].tobytes()).hexdigest()
+
+
+def test_it_starts_in_time_and_those_that_gave_way_lose_nothing(
+    ledger: Ledger, storage: Storage
+) -> None:
+    worker = Worker(ledger, storage, engine=engine(), checkpoint_bytes=100_000)
+    worker.start()
+    lows = [enter(ledger, Priority.LOW, steps=150) for _ in range(6)]
+    when(ledger, lows[0], lambda record: record.progress is not None)
+    high = enter(ledger, Priority.HIGH, steps=4, start_within_ms=2_000)
+    record = ended(ledger, high)
+    assert record.state is JobStatus.SUCCEEDED
+    assert record.queue_ms is not None
+    assert record.queue_ms < 2_000
+    assert record.run_ms is not None
+    assert record.run_ms < 1_500, "claimed is not enough: it has a row, too"
+    records = [ended(ledger, ref, 60) for ref in lows]
+    worker.stop()
+    assert {one.state for one in records} == {JobStatus.SUCCEEDED}
+    assert sum(one.claims for one in records) > len(lows), "one gave way"
+    for one in records:
+        assert one.images[0].pixel_sha256 == undisturbed(one.ref, ledger)
+    assert steps(worker, "redone") <= 1
