@@ -2,7 +2,7 @@
 PYTHON_BIN := .venv/bin
 READY := $(PYTHON_BIN)/.ready
 
-.PHONY: help setup run demo test oracle check bench simulate model clean
+.PHONY: help setup run demo test oracle faults check bench simulate model clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
@@ -20,6 +20,10 @@ test: $(READY) ## Run the tests
 
 oracle: $(READY) ## Compare every sampler with diffusers, on every kind of model; 10 minutes
 	@$(PYTHON_BIN)/python -m pytest -m oracle -q -s tests/engine
+
+faults: $(READY) ## Kill, freeze, fill and flood the service; writes docs/faults.md; 45 minutes
+	@$(PYTHON_BIN)/python -m pytest -m 'faults or not faults' -s --figures docs/faults.json tests/faults; \
+	status=$$?; $(PYTHON_BIN)/python -m tests.faults.figures; exit $$status
 
 check: $(READY) ## Lint, formatting, types, import rules
 	$(PYTHON_BIN)/ruff check

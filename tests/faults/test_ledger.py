@@ -15,12 +15,13 @@ from pydantic import SecretStr
 
 from latentry.client import Client
 from latentry.contracts import JobStatus
-from latentry.jobs import Ledger
+from latentry.jobs import Ledger, commands
 from tests.e2e.conftest import settings_for
 from tests.e2e.processes import until
 from tests.faults.figures import Figure
 from tests.faults.history import History, claims_of
 from tests.faults.house import FAST, SLOW, House, house, took
+from tests.jobs.factory import new_job
 from tests.jobs.proxy import Proxy, proxy
 from tests.valkey import Valkey
 
@@ -159,6 +160,27 @@ def test_a_full_ledger_takes_no_jobs_and_ends_those_it_has(tmp_path: Path) -> No
         assert {history.end_of(job.id).status for job in jobs} == {JobStatus.SUCCEEDED}
         slow.ledger.client.config_set("maxmemory", 0)
         assert history.end_of(slow.order(2).id).status is JobStatus.SUCCEEDED
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("how", ["everysec", "always"])
+def test_how_many_jobs_a_second_the_ledger_takes(tmp_path: Path, how: str, figure: Figure) -> None:
+    """What the durable kind costs: one client after the other, and eight at once."""
+    valkey = Valkey(tmp_path, durable=True)
+    valkey.start()
+    ledger = Ledger.open(settings_for(valkey, tmp_path, "faults", models=FAST))
+    ledger.client.config_set("appendfsync", how)
+
+    def enter(_: int) -> None:
+        ledger.run(commands.create(new_job(), max_queued=1_000_000))
+
+    for clients in (1, 8):
+        began = time.monotonic()
+        with ThreadPoolExecutor(clients) as pool:
+            list(pool.map(enter, range(2_000)))
+        figure(f"appendfsync {how}: jobs entered a second, {clients} at once", 2_000 / took(began))
+    ledger.close()
+    valkey.stop()
 
 
 @pytest.mark.parametrize("cut", [1, 100, 1_000])
