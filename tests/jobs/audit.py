@@ -7,9 +7,10 @@ from typing import Any
 from latentry.contracts import EventType, JobStatus
 from latentry.jobs import JobRef, Ledger
 from latentry.jobs.commands import POISON_CRASHES
+from tests.jobs.audit_lines import audit_leases, audit_lines
 from tests.jobs.factory import BOUNDED
 
-NUMBERS = {"turn", "fence", "crashes", "step", "steps", "reached", "v"}
+NUMBERS = {"turn", "fence", "crashes", "claims", "place", "step", "steps", "reached", "v"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +38,13 @@ def audit(ledger: Ledger) -> dict[JobRef, Entry]:
     running = {ref for ref, entry in entries.items() if entry.state is JobStatus.RUNNING}
     ended = entries.keys() - queued - running
 
-    lines = {name: rows for name, rows in found.items() if name.startswith("line:")}
-    places = Counter(ref for rows in lines.values() for ref in rows)
-    assert places.keys() == queued
-    for name, rows in lines.items():
-        for ref, turn in rows.items():
-            fields = entries[ref].fields
-            assert (f"line:{fields['model']}", int(fields["turn"])) == (name, turn)
-    leases = found.get("leases", {})
-    assert leases.keys() == running
-    places.update([*leases, *ended])
+    audit_lines(found, {ref: entries[ref].fields for ref in queued})
+    audit_leases(found, {ref: entries[ref].fields for ref in running})
+    places = Counter([*queued, *found.get("leases", {}), *ended])
     assert places == dict.fromkeys(entries, 1), "a job waits, runs or has ended: one of them (I5)"
 
-    assert found.get("deadlines", {}).keys() == queued, "what waits has a deadline"
+    dues = {ref for ref in running if "finish_by_ms" in entries[ref].fields}
+    assert found.get("deadlines", {}).keys() == queued | dues, "what has an end, is ended by then"
     assert found.get("retention", {}).keys() == entries.keys(), "what there is, somebody clears"
     accounts = dict(found.get("checkpoints", {}))
     assert sum(accounts.values()) == 2 * accounts.get("total", 0), "each byte is charged for once"
@@ -91,6 +86,9 @@ def _entry(found: dict[str, Any], ref: str) -> Entry:
         if name.endswith("_ms") or name in NUMBERS:
             assert value.isdecimal(), f"{name} is an integer, not {value}"
     assert int(fields["crashes"]) <= POISON_CRASHES, "crashes are capped (I6)"
+    if entry.state is JobStatus.SUCCEEDED:
+        by_ms = int(fields.get("finish_by_ms", fields["finished_ms"]))
+        assert int(fields["finished_ms"]) <= by_ms, "nothing succeeds after its deadline (I8)"
     ends = [kind for kind in entry.story if kind.is_terminal]
     assert ends == ([entry.state.value] if entry.state.is_terminal else []), "one end at most (I2)"
     assert not any(kind.is_terminal for kind in entry.story[:-1]), "and nothing after it (I4)"
@@ -121,8 +119,8 @@ def _read(ledger: Ledger) -> dict[str, Any]:
             assert next(answers) > 0, "books are not kept for ever"
         elif name == "turn":
             found[name] = int(next(answers))
-        elif name == "checkpoints":
-            found[name] = {ref: int(size) for ref, size in next(answers).items()}
+        elif name.partition(":")[0] in {"checkpoints", "wants", "weights", "load"}:
+            found[name] = {what: int(size) for what, size in next(answers).items()}
         else:
             rows = dict(next(answers))
             assert all(score == int(score) for score in rows.values()), "scores are integers"
@@ -132,9 +130,10 @@ def _read(ledger: Ledger) -> dict[str, Any]:
 
 def _ask(pipe: Any, root: str, name: str) -> bool:
     kind, key = name.partition(":")[0], root + name
+    if kind in _ZSETS:
+        pipe.zrange(key, 0, -1, withscores=True)
+        return True
     match kind:
-        case "line" | "jobs" | "leases" | "deadlines" | "retention":
-            pipe.zrange(key, 0, -1, withscores=True)
         case "job" | "usage":
             pipe.hgetall(key).pttl(key)
         case "events":
@@ -143,10 +142,26 @@ def _ask(pipe: Any, root: str, name: str) -> bool:
             pipe.hstrlen(key, "0").hstrlen(key, "1").pttl(key)
         case "active":
             pipe.smembers(key)
-        case "checkpoints":
+        case "checkpoints" | "wants" | "weights" | "load":
             pipe.hgetall(key)
         case "turn":
             pipe.get(key)
         case _:
             return False
     return True
+
+
+_ZSETS = set(
+    [
+        "line",
+        "part",
+        "suspects",
+        "loners",
+        "turns",
+        "tags",
+        "jobs",
+        "leases",
+        "deadlines",
+        "retention",
+    ]
+)

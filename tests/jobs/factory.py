@@ -1,10 +1,12 @@
 """Jobs for tests."""
 
 import itertools
+from typing import Any
 
 from latentry.contracts import ModelCard, ResolvedRequest, StoredImage
 from latentry.contracts.models import Defaults, Limits
 from latentry.contracts.samplers import Sampler
+from latentry.costs import Price
 from latentry.jobs import JobRef, NewJob
 from latentry.jobs.accounts import Account
 
@@ -28,12 +30,16 @@ def request(**fields: object) -> ResolvedRequest:
 
 
 def new_job(
-    id: str | None = None, *, tenant: str = "default", key: str = "", hash: str = "", **ttl: int
+    id: str | None = None, *, tenant: str = "default", key: str = "", hash: str = "", **fields: Any
 ) -> NewJob:
+    """A job of its own. Takes `model`, and the fields of its price, beside those of NewJob."""
     ref = JobRef(tenant, id or f"gen_{next(_numbers)}")
-    times = {"queue_ttl_ms": 60_000, "ttl_ms": 60_000} | ttl
-    account = Account(payer=BOUNDED, max_jobs=1_000_000)
-    return NewJob(ref, request(), idempotency_key=key, body_hash=hash, account=account, **times)
+    times = {"queue_ttl_ms": 60_000, "ttl_ms": 60_000}
+    price = {name: fields.pop(name) for name in ("cost_ms", "seats", "images") if name in fields}
+    asked = request(model=fields.pop("model", "shapes"), n=price.get("images", 1))
+    kept = {"idempotency_key": key, "body_hash": hash, "price": Price(**price)}
+    kept["account"] = Account(payer=BOUNDED, max_jobs=1_000_000)
+    return NewJob(ref, asked, **(times | kept | fields))
 
 
 def image(index: int = 0, *, key: str = "k.png") -> StoredImage:

@@ -1,13 +1,28 @@
 """The ledger as it should be, on paper: a dict, no Redis, and time passes only when told to."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from latentry.contracts import EventType, JobStatus
+from latentry.contracts import EventType, JobStatus, Priority
 from latentry.errors import IdempotencyConflict, LeaseLost, QueueFull
 from latentry.jobs import JobRef, Lease, NewJob
 from latentry.jobs.commands import POISON_CRASHES
 from latentry.jobs.records import Accepted, Swept
+from tests.jobs.order import PaperOrder, part
+
+
+@dataclass(frozen=True, slots=True)
+class PaperClaim:
+    """What a worker asks for. `fences` are those that Redis gave: only that they rise is known."""
+
+    worker: str
+    models: Sequence[str]
+    room: int
+    held: int
+    suspects: int
+    token: object
+    fences: Iterator[int]
+    is_over_at_once: bool
 
 
 @dataclass(slots=True)
@@ -17,9 +32,16 @@ class PaperJob:
     ref: JobRef
     model: str
     turn: int
+    cost_ms: int
+    images_asked: int
+    weight: int
+    priority: Priority
+    must_finish: bool
     state: JobStatus = JobStatus.QUEUED
     fence: int = 0
+    claims: int = 0
     crashes: int = 0
+    since: float = 0  # when it came back as a suspect
     step: int | None = None
     is_stopping: bool = False
     reached: int | None = None
@@ -29,7 +51,22 @@ class PaperJob:
     story: list[EventType] = field(default_factory=lambda: [EventType.QUEUED])
     lease_is_over: bool = False
     wait_is_over: bool = False
+    time_is_over: bool = False
     stay_is_over: bool = False
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """A test is shorter than the ten minutes between the classes."""
+        return list(Priority).index(self.priority), self.turn
+
+    @property
+    def stride(self) -> int:
+        return -(-self.cost_ms // self.weight)
+
+    @property
+    def is_overdue(self) -> bool:
+        is_waiting = self.state is JobStatus.QUEUED
+        return self.time_is_over or (is_waiting and self.wait_is_over)
 
     def holds(self, lease: Lease) -> bool:
         return self.state is JobStatus.RUNNING and self.fence == lease.fence
@@ -48,7 +85,7 @@ class PaperJob:
         self.move(JobStatus.QUEUED)
         if self.step is not None:
             self.wait_is_over = False
-            self.reached = self.step
+            self.reached = max(self.step, self.reached or 0)
         self.step = None
 
 
@@ -61,50 +98,125 @@ class PaperLedger:
         self.models: set[str] = set()
         self.bells: set[str] = set()
         self.nobody_swept = False
+        self.order = PaperOrder()
+        self.claimed: dict[str, tuple[object, list[Lease]]] = {}
+        self.kept: dict[JobRef, str] = {}
         self._turn = 0
 
     def line(self, *models: str) -> list[PaperJob]:
         waiting = (job for job in self.jobs.values() if job.state is JobStatus.QUEUED)
         return sorted((job for job in waiting if job.model in models), key=lambda job: job.turn)
 
+    def own_line(self, job: PaperJob) -> list[PaperJob]:
+        """Those it waits with: its tenant's in this line, or the suspects like it."""
+        if job.crashes:
+            return self.suspects(job.model, is_loner=job.crashes > 1)
+        return part(self.line(job.model), job.ref.tenant)
+
+    def suspects(self, model: str, *, is_loner: bool) -> list[PaperJob]:
+        alike = [j for j in self.line(model) if j.crashes and (j.crashes > 1) == is_loner]
+        return sorted(alike, key=lambda job: (job.since, str(job.ref)))
+
     def position(self, ref: JobRef) -> int | None:
         job = self.jobs[ref]
-        return self.line(job.model).index(job) if job.state is JobStatus.QUEUED else None
+        return self.own_line(job).index(job) if job.state is JobStatus.QUEUED else None
 
     def create(self, order: NewJob, max_queued: int) -> Accepted:
         if order.ref in self.jobs:
-            return Accepted(order.ref, self.position(order.ref) or 0, is_new=True)
+            return Accepted(order.ref, is_new=True)
         name = (order.ref.tenant, order.idempotency_key)
         if order.idempotency_key:
             ref, body_hash = self.keys.get(name, (None, ""))
             if ref in self.jobs:
                 if body_hash != order.body_hash:
                     raise IdempotencyConflict
-                same_line = self.jobs[ref].model == order.request.model
-                return Accepted(ref, (same_line and self.position(ref)) or 0, is_new=False)
+                return Accepted(ref, is_new=False)
         if len(self.line(order.request.model)) >= max_queued:
             raise QueueFull
         self._turn += 1
-        self.jobs[order.ref] = PaperJob(order.ref, order.request.model, self._turn)
+        job = PaperJob(
+            order.ref,
+            order.request.model,
+            self._turn,
+            order.price.cost_ms,
+            order.price.images,
+            order.weight,
+            order.priority,
+            order.finish_within_ms > 0,
+        )
+        self.jobs[order.ref] = job
         if order.idempotency_key:
             self.keys[name] = (order.ref, order.body_hash)
-        position = self.position(order.ref)
-        assert position is not None
-        return Accepted(order.ref, position, is_new=True)
+        self.order.enter(job)
+        return Accepted(order.ref, is_new=True)
 
-    def claim(self, models: Iterable[str], room: int, *, is_over_at_once: bool) -> list[Lease]:
-        leases: list[Lease] = []
-        for job in self.line(*models):
-            if len(leases) == room:
-                break
-            if job.wait_is_over:
-                job.move(JobStatus.EXPIRED)
-                continue
-            job.move(JobStatus.RUNNING)
-            job.fence += 1
-            job.lease_is_over = is_over_at_once
-            leases.append(Lease(job.ref, job.fence, None))  # type: ignore[arg-type]
+    def claim(self, ask: PaperClaim) -> list[Lease]:
+        token, leases = self.claimed.get(ask.worker, (None, []))
+        if token == ask.token:
+            return [lease for lease in leases if self.held(lease)]
+        taken = self._take(ask)
+        leases = [self._begin(job, next(ask.fences), ask) for job in taken]
+        if leases:
+            self.claimed[ask.worker] = (ask.token, leases)
         return leases
+
+    def _take(self, ask: PaperClaim) -> list[PaperJob]:
+        room, taken = min(ask.room, len(self.line(*ask.models))), []
+        if room > 0:
+            if ask.held == 0 and (loner := self._suspect(ask, is_loner=True)):
+                return [loner]
+            if ask.held > 0 and self._is_kept_for_a_loner(ask):
+                return []
+            if ask.suspects == 0 and (suspect := self._suspect(ask, is_loner=False)):
+                taken.append(suspect)
+        while len(taken) < room and (turn := self.order.next(self.line(*ask.models), ask.models)):
+            tag, job = turn
+            if job.is_overdue:
+                self.end(job, JobStatus.EXPIRED)
+                continue
+            self.order.charge(job, tag, is_turn=True)
+            self._leave(job, JobStatus.RUNNING)
+            taken.append(job)
+        return taken
+
+    def _suspect(self, ask: PaperClaim, *, is_loner: bool) -> PaperJob | None:
+        while job := self._first(ask, is_loner=is_loner):
+            if not job.is_overdue:
+                self.order.charge(job, self.order.tag_of(job.ref.tenant), is_turn=False)
+                self._leave(job, JobStatus.RUNNING)
+                return job
+            self.end(job, JobStatus.EXPIRED)
+        return None
+
+    def _first(self, ask: PaperClaim, *, is_loner: bool) -> PaperJob | None:
+        heads = [line[0] for m in ask.models if (line := self.suspects(m, is_loner=is_loner))]
+        return min(heads, key=lambda job: job.since, default=None)
+
+    def _is_kept_for_a_loner(self, ask: PaperClaim) -> bool:
+        job = self._first(ask, is_loner=True)
+        if not job or job.since > 0:  # it has not been passed over for long
+            return False
+        return self.kept.setdefault(job.ref, ask.worker) == ask.worker
+
+    def _begin(self, job: PaperJob, fence: int, ask: PaperClaim) -> Lease:
+        assert fence > job.fence, "fences rise (I3)"
+        job.fence = fence
+        job.claims += 1
+        job.lease_is_over = ask.is_over_at_once
+        return Lease(job.ref, fence, None)  # type: ignore[arg-type]
+
+    def _leave(self, job: PaperJob, state: JobStatus) -> None:
+        """Out of its line, if it is in one."""
+        job.move(state)
+        self.order.leave(job, self.line(job.model))
+
+    def end(self, job: PaperJob, state: JobStatus) -> None:
+        self._leave(job, state)
+
+    def back(self, job: PaperJob) -> None:
+        job.requeue()
+        self.order.refund(job)
+        self.order.enter(job)
 
     def held(self, lease: Lease) -> PaperJob | None:
         job = self.jobs.get(lease.ref)
@@ -123,6 +235,8 @@ class PaperLedger:
         counted = [(job, step) for lease, step, _ in steps if (job := self.held(lease))]
         for job, step in counted:
             job.step = step
+            if step > (job.reached or 0):
+                job.crashes = 0
         return len(counted)
 
     def add_image(self, lease: Lease, index: int) -> None:
@@ -164,26 +278,32 @@ class PaperLedger:
             return
         if not job or not job.holds(lease):
             raise LeaseLost
-        job.move(status)
+        if job.time_is_over:
+            self.end(job, JobStatus.EXPIRED)
+            raise LeaseLost
+        self.end(job, status)
 
     def release(self, lease: Lease) -> bool:
         job = self.held(lease)
         if job and job.is_stopping:
-            job.move(JobStatus.CANCELED)
+            self.end(job, JobStatus.CANCELED)
         elif job:
-            job.requeue()
+            self.back(job)
         return job is not None
 
     def cancel(self, ref: JobRef) -> bool:
         job = self.jobs.get(ref)
         if job and job.state is JobStatus.QUEUED:
-            job.move(JobStatus.CANCELED)
+            self.end(job, JobStatus.CANCELED)
         elif job and job.state is JobStatus.RUNNING:
             job.is_stopping = True
         return job is not None
 
     def forget(self, ref: JobRef) -> bool:
-        return self.jobs.pop(ref, None) is not None
+        job = self.jobs.pop(ref, None)
+        if job and job.state is JobStatus.QUEUED:
+            self.end(job, JobStatus.CANCELED)
+        return job is not None
 
     def ring(self, model: str) -> bool:
         is_first = model not in self.bells
@@ -208,9 +328,9 @@ class PaperLedger:
         for job in running:
             if job.lease_is_over:
                 self._lose(job)
-        for job in self.line(*{job.model for job in self.jobs.values()}):
-            if job.wait_is_over:
-                job.move(JobStatus.EXPIRED)
+        for job in self.jobs.values():
+            if job.is_overdue and not job.state.is_terminal:
+                self.end(job, JobStatus.EXPIRED)
         silent = tuple(m for m in sorted(self.models - self.bells) if self.line(m))
         stale = sorted(
             (job for job in self.jobs.values() if job.stay_is_over), key=lambda j: str(j.ref)
@@ -223,8 +343,8 @@ class PaperLedger:
         if job.step is not None:
             job.crashes += 1
         if job.is_stopping:
-            job.move(JobStatus.CANCELED)
+            self.end(job, JobStatus.CANCELED)
         elif job.crashes >= POISON_CRASHES:
-            job.move(JobStatus.FAILED)
+            self.end(job, JobStatus.FAILED)
         else:
-            job.requeue()
+            self.back(job)

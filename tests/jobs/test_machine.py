@@ -20,7 +20,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from latentry.contracts import JobStatus, JobWarning, ModelCard
+from latentry.contracts import JobStatus, JobWarning, ModelCard, Priority
+from latentry.costs import Price
 from latentry.errors import (
     EngineError,
     IdempotencyConflict,
@@ -29,12 +30,14 @@ from latentry.errors import (
     QueueFull,
 )
 from latentry.jobs import Command, JobRef, Lease, Ledger, NewJob, commands, keys
+from latentry.jobs.accounts import Account
 from latentry.jobs.records import Swept
 from tests.jobs.audit import Entry, audit
-from tests.jobs.factory import card, image, request
-from tests.jobs.paper import PaperJob, PaperLedger
+from tests.jobs.factory import BOUNDED, card, image, request
+from tests.jobs.paper import PaperClaim, PaperJob, PaperLedger
 
 MODELS = ["shapes", "photos"]
+WORKERS_IDS = ["w1", "w2"]
 LEASE_S = 600.0
 BUDGET = 16  # bytes of checkpoints
 _prefixes = itertools.count()
@@ -55,6 +58,7 @@ RUNS = {Mishap.NONE: 1, Mishap.TWICE: 2, Mishap.UNSENT: 0, Mishap.UNHEARD: 1}
 mishaps = st.sampled_from([Mishap.NONE, Mishap.NONE, Mishap.NONE, *Mishap])
 models = st.sampled_from(MODELS)
 some_models = st.sampled_from([MODELS, MODELS, MODELS[::-1], *([model] for model in MODELS)])
+counts = st.integers(1, 2)
 prompts = st.text(st.characters(exclude_categories=["Cs"]), max_size=9)
 
 
@@ -76,7 +80,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.orders: list[NewJob] = []
         self.leases: list[Lease] = []
         self.seen: dict[JobRef, Entry] = {}
-        self.claimed: set[tuple[JobRef, int]] = set()
+        self.claimed: dict[tuple[JobRef, int], Command[Any]] = {}
+        self.heard: Any = None
         self.forgotten: set[JobRef] = set()
         self.told: dict[str, list[str]] = {}
         self.news = self.ledger.client.pubsub()
@@ -95,17 +100,25 @@ class LedgerMachine(RuleBasedStateMachine):
         """Run it on Redis and on paper, as often as the mishap says; what the caller hears."""
         heard: Any = LedgerUnavailable
         for _ in range(RUNS[mishap]):
-            heard = outcome(lambda: self.ledger.run(command))
+            heard = self.heard = outcome(lambda: self.ledger.run(command))
             assert heard == outcome(paper)
             if command.script == "claim":
-                self.note(heard)
+                self.note(heard, command)
+            self.adopt_times()
         return LedgerUnavailable if mishap in (Mishap.UNSENT, Mishap.UNHEARD) else heard
 
-    def note(self, leases: Sequence[Lease]) -> None:
+    def note(self, leases: Sequence[Lease], asked: Command[Any]) -> None:
         for lease in leases:
-            name = (lease.ref, lease.fence)
-            assert name not in self.claimed, "two holders at one fence"
-            self.claimed.add(name)
+            first = self.claimed.setdefault((lease.ref, lease.fence), asked)
+            assert first is asked, "two holders at one fence"
+
+    def adopt_times(self) -> None:
+        """When suspects came back: only Redis knows, and only the order counts."""
+        for job in self.paper.jobs.values():
+            if job.state is JobStatus.QUEUED and job.crashes:
+                kind = "suspects" if job.crashes == 1 else "loners"
+                line = f"{self.ledger.root}:{kind}:{job.model}"
+                job.since = self.ledger.client.zscore(line, str(job.ref))
 
     # Clients
 
@@ -113,7 +126,19 @@ class LedgerMachine(RuleBasedStateMachine):
         ref = JobRef(draw(st.sampled_from(["one", "two"])), f"gen_{len(self.orders)}")
         asked = request(model=draw(models), prompt=draw(prompts))
         key, body = draw(st.sampled_from(["", "k", "k:é {x}"])), draw(st.sampled_from("aab"))
-        order = NewJob(ref, asked, 3_600_000, 3_600_000, key, body)
+        order = NewJob(
+            ref,
+            asked,
+            queue_ttl_ms=3_600_000,
+            ttl_ms=3_600_000,
+            idempotency_key=key,
+            body_hash=body,
+            account=Account(payer=BOUNDED, max_jobs=1_000_000),
+            price=Price(cost_ms=draw(st.sampled_from([1_000, 2_500])), images=draw(counts)),
+            weight=draw(st.sampled_from([1, 3])),
+            priority=draw(st.sampled_from(Priority)),
+            finish_within_ms=draw(st.sampled_from([0, 3_600_000])),
+        )
         self.orders.append(order)
         self.order(order, draw(mishaps))
 
@@ -152,17 +177,53 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def claim(self, draw: Draw) -> None:
         served, room = draw(some_models), draw(st.sampled_from([3, 2, 1, 0]))
-        self.take(served, room, draw(st.sampled_from([LEASE_S, LEASE_S, 0.0])), draw(mishaps))
+        held = draw(st.sampled_from([0, 1, 2]))
+        beside = {"held": held, "suspects": draw(st.integers(0, min(held, 1)))}
+        worker, lease_s = draw(st.sampled_from(WORKERS_IDS)), draw(st.sampled_from([LEASE_S, 0.0]))
+        self.take(served, room, lease_s, draw(mishaps), worker, **beside)
 
-    def take(self, served: list[str], room: int, lease_s: float, mishap: Mishap) -> list[Lease]:
-        heard = self.call(
-            commands.claim("w1", served, room=room, lease_s=lease_s),
-            lambda: self.paper.claim(served, room, is_over_at_once=lease_s == 0),
-            mishap,
+    def take(
+        self,
+        served: list[str],
+        room: int,
+        lease_s: float,
+        mishap: Mishap,
+        worker: str = "w1",
+        *,
+        held: int = 0,
+        suspects: int = 0,
+    ) -> list[Lease]:
+        command = commands.claim(
+            worker, served, room=room, lease_s=lease_s, held=held, suspects=suspects
         )
+
+        def paper() -> list[Lease]:
+            fences = iter([lease.fence for lease in self.heard])
+            is_over = lease_s == 0
+            asked = (worker, served, room, held, suspects, command, fences, is_over)
+            return self.paper.claim(PaperClaim(*asked))
+
+        heard = self.call(command, paper, mishap)
         taken = [] if heard is LedgerUnavailable else heard
         self.leases += taken
         return taken
+
+    def claim_again(self, draw: Draw) -> None:
+        """A worker that did not hear the answer asks the same once more."""
+        served, room = draw(some_models), draw(st.integers(1, 3))
+        command = commands.claim("w1", served, room=room, lease_s=LEASE_S)
+
+        def paper() -> list[Lease]:
+            fences = iter([lease.fence for lease in self.heard])
+            asked = ("w1", served, room, 0, 0, command, fences, False)
+            return self.paper.claim(PaperClaim(*asked))
+
+        lost = self.call(command, paper, Mishap.NONE)
+        mishap = draw(st.sampled_from([self.sweep, self.cancel, self.leases_run_out]))
+        mishap(draw)
+        again = self.call(command, paper, Mishap.NONE)
+        assert again == [lease for lease in lost if self.paper.held(lease)] or not lost
+        self.leases += again
 
     def a_lease(self, draw: Draw) -> Lease:
         """Most often one that still holds, if there is any."""
@@ -255,8 +316,24 @@ class LedgerMachine(RuleBasedStateMachine):
             record = f"{self.ledger.root}:job:{job.ref}"
             created_ms = self.ledger.client.hget(record, "created_ms")
             self.ledger.client.hset(record, "deadline_ms", created_ms)
-            self.age("deadlines", job.ref)
+            if job.state is JobStatus.QUEUED:
+                self.age("deadlines", job.ref)
             job.wait_is_over = True
+
+    def suspects_wait_long(self, draw: Draw) -> None:
+        for job in self.some_jobs(draw):
+            for kind in ("suspects", "loners"):
+                self.age(f"{kind}:{job.model}", job.ref)
+        self.adopt_times()
+
+    def ends_get_overdue(self, draw: Draw) -> None:
+        for job in self.some_jobs(draw):
+            record = f"{self.ledger.root}:job:{job.ref}"
+            if job.must_finish and not job.state.is_terminal:
+                created_ms = self.ledger.client.hget(record, "created_ms")
+                self.ledger.client.hset(record, "finish_by_ms", created_ms)
+                self.age("deadlines", job.ref)
+                job.time_is_over = True
 
     def stays_get_too_long(self, draw: Draw) -> None:
         for job in self.some_jobs(draw):
@@ -312,6 +389,7 @@ class LedgerMachine(RuleBasedStateMachine):
             job, step = self.paper.jobs[ref], entry.fields.get("step")
             assert (entry.state, entry.story) == (job.state, job.story)
             assert (int(entry.fields["fence"]), entry.images) == (job.fence, job.images)
+            assert int(entry.fields["claims"]) == job.claims
             assert int(entry.fields["crashes"]) == job.crashes
             assert (entry.held_bytes, entry.checkpoints) == (job.held_bytes, len(job.checkpoints))
             assert entry.fields.get("reached") == (
@@ -342,8 +420,9 @@ class LedgerMachine(RuleBasedStateMachine):
         for job in self.paper.jobs.values():
             job.lease_is_over = self.age("leases", job.ref)
         self.sweep_with(Mishap.NONE)
-        for lease in self.take(MODELS, 1000, LEASE_S, Mishap.NONE):
-            self.end(lease, JobStatus.SUCCEEDED, Mishap.NONE)
+        while self.paper.line(*MODELS):
+            for lease in self.take(MODELS, 1000, LEASE_S, Mishap.NONE):
+                self.end(lease, JobStatus.SUCCEEDED, Mishap.NONE)
         self.redis_says_what_paper_says()
         self.look(None)
         assert all(entry.state.is_terminal for entry in self.seen.values()), "all end (I1)"
@@ -357,14 +436,14 @@ class LedgerMachine(RuleBasedStateMachine):
         for name in self.ledger.client.keys(f"{self.ledger.root}:*"):
             word = name.removeprefix(f"{self.ledger.root}:").partition(":")[0]
             has_end = self.ledger.client.pttl(name) > 0
-            is_bounded = word in {"turn", "swept", "models", "checkpoints"}
+            is_bounded = word in {"turn", "swept", "models", "checkpoints", "clock", "tags"}
             assert has_end or is_bounded, f"{name} stays for ever"
         assert self.ledger.client.hlen(f"{self.ledger.root}:checkpoints") <= 1, "only the total"
 
 
 M = LedgerMachine
 CLIENTS = [M.create, M.create, M.create_again, M.cancel, M.forget]
-WORKERS = [M.claim, M.claim, M.claim, M.claim, M.claim_and_die, M.claim_and_die]
+WORKERS = [M.claim, M.claim, M.claim, M.claim_again, M.claim_and_die, M.claim_and_die]
 LEASED = [
     *(M.renew, M.progress, M.progress, M.progress, M.add_image, M.add_image, M.warn),
     *(M.settle, M.settle, M.release, M.sweep, M.leases_run_out, M.leases_run_out),
@@ -372,6 +451,7 @@ LEASED = [
 ]
 OTHERS = [
     *(M.sweep, M.waits_get_too_long, M.stays_get_too_long, M.nobody_sweeps_for_long),
+    *(M.ends_get_overdue, M.suspects_wait_long),
     *(M.bells, M.look),
 ]
 
