@@ -1,4 +1,4 @@
-"""`python -m latentry.admin`, which is `latentry keys`."""
+"""`python -m latentry.admin keys …` and `webhooks …`: what `latentry` passes on."""
 
 import sys
 
@@ -11,16 +11,16 @@ FAILED = 1
 def main() -> None:
     """Run the command line; errors are one sentence on standard error."""
     try:
-        from latentry.admin.keys import app
+        from latentry.admin.app import app
     except ModuleNotFoundError as missing:
         extra = _EXTRAS.get(missing.name or "")
         if extra is None:
             raise
         sys.exit(
-            f"Keys are made at the ledger, which needs its extra: pip install 'latentry[{extra}]'"
+            f"This is done at the ledger, which needs its extra: pip install 'latentry[{extra}]'"
         )
     try:
-        app(prog_name="latentry keys")
+        app(prog_name="latentry")
     except LatentryError as error:
         sys.stderr.write(f"latentry: {error}\n")
         sys.exit(FAILED)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from latentry import __version__
-from latentry.cli import generate, keys, serve
+from latentry.cli import admin, generate, serve
 from latentry.cli.connect import HERE, ApiKey, Url, connect
 from latentry.contracts import Job, Model
 
@@ -20,7 +20,8 @@ app = typer.Typer(
 app.command("generate")(generate.generate)
 app.command("serve")(serve.serve)
 app.command("demo")(serve.demo)
-app.command("keys", context_settings=keys.SETTINGS)(keys.keys)
+app.command("keys", context_settings=admin.SETTINGS)(admin.keys)
+app.command("webhooks", context_settings=admin.SETTINGS)(admin.webhooks)
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job.")]
 

@@ -123,7 +123,7 @@ def test_the_valkey_that_runs_beside_it_is_found(keys, settings, valkey, ledger)
         env = settings.to_env()
         env.pop("LATENTRY_REDIS_URL")
         made = subprocess.run(
-            [sys.executable, "-m", "latentry.admin", "create"],
+            [sys.executable, "-m", "latentry.admin", "keys", "create"],
             env=os.environ | env,
             capture_output=True,
             text=True,

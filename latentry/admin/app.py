@@ -1,0 +1,9 @@
+"""All that an operator asks of the ledger, by the words of the command line."""
+
+import typer
+
+from latentry.admin import keys, webhooks
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(keys.app, name="keys")
+app.add_typer(webhooks.app, name="webhooks")
