@@ -95,7 +95,7 @@ def test_a_bucket_that_stays_broken_fails_jobs_by_name_and_never_claims_success(
 ) -> None:
     """T10"""
     with bucket("errors") as (kind, where), house(tmp_path, **where) as one:
-        one.worker()
+        one.worker("storage_s=3")
         history = History(one)
         job = history.submit()
         assert job
@@ -118,7 +118,7 @@ def test_a_full_disk_fails_jobs_by_name_and_leaves_no_half_file(tmp_path: Path) 
         pytest.skip("only root may mount a small disk")
     try:
         with house(tmp_path, storage_url=f"file://{disk}/pictures") as one:
-            one.worker()
+            one.worker("storage_s=3")
             history = History(one)
             first = history.submit()
             assert first

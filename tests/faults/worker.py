@@ -1,4 +1,4 @@
-"""`python -m tests.faults.worker [die=POINT] [hung_s=N] [clock=N]`: a worker made to fail."""
+"""`python -m tests.faults.worker [die=POINT] [hung_s=N] [storage_s=N] [clock=N]`: made to fail."""
 
 import tests.faults.clock  # noqa: F401, I001 - before anybody has looked at a clock
 import logging
@@ -11,7 +11,7 @@ from latentry.logs import configure_logs
 from latentry.settings import Settings
 from latentry.storage import Storage
 from tests.faults.hazards import Hazardous, Point
-from worker import app, backends, drain
+from worker import app, backends, drain, publisher
 from worker.pulse import Pulse, SocketPulse
 from worker.watchdog import Watchdog
 
@@ -25,6 +25,8 @@ def main(arguments: list[str]) -> int:
     said = dict(argument.split("=") for argument in arguments[:-1])
     if "hung_s" in said:
         drain.HUNG_S = float(said["hung_s"])
+    if "storage_s" in said:
+        publisher.PATIENCE_S = float(said["storage_s"])
     if "die" in said:
         _die_at(Point.parse(said["die"], settings.data_dir))
 
