@@ -18,7 +18,6 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[list[Address]]]
 
 CONNECT_S: Final = 5.0
 _LOOKED_UP_AT_ONCE: Final = 512
-_DIALLED: Final = 2  # of the addresses of one name; nobody shall make us try hundreds
 
 
 class SystemResolver:
@@ -77,8 +76,7 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Resolve once, vet every answer, dial what was vetted."""
         assert (host, port) == (self._target.host, self._target.port), "one target, one network"
-        addresses = await self._vetted()
-        for address in addresses[:_DIALLED]:
+        for address in _one_of_each_kind(await self._vetted()):
             try:
                 stream = await self._wire.connect_tcp(address.compressed, port, timeout)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
@@ -104,3 +102,11 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
             return True
         await stream.aclose()
         return False
+
+
+def _one_of_each_kind(addresses: list[Address]) -> list[Address]:
+    # In the resolver's order. Nobody shall make us dial hundreds; one kind may lead nowhere here.
+    firsts: dict[int, Address] = {}
+    for address in addresses:
+        firsts.setdefault(address.version, address)
+    return list(firsts.values())
