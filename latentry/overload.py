@@ -5,10 +5,11 @@ LatentryError
 │   └── RequestTooExpensive     at any time
 └── Unavailable                 for now: `retry_after_s` says how long
     ├── DeadlineUnreachable
-    └── LedgerFull
+    └── LedgerUnavailable
+        └── LedgerFull
 """
 
-from latentry.errors import InvalidRequest, Unavailable
+from latentry.errors import InvalidRequest, LedgerUnavailable, Unavailable
 
 
 class RequestTooExpensive(InvalidRequest):
@@ -23,7 +24,7 @@ class DeadlineUnreachable(Unavailable):
     code = "deadline_unreachable"
 
 
-class LedgerFull(Unavailable):
+class LedgerFull(LedgerUnavailable):
     """The ledger has no memory left for another job; those that end make room."""
 
     code = "queue_storage_full"

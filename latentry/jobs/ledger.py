@@ -11,11 +11,19 @@ import redis
 import redis.asyncio
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.client import NEVER_DECODE
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import (
+    ClusterError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 from redis.retry import Retry
 
 from latentry.errors import LedgerUnavailable
 from latentry.jobs import keys
+from latentry.overload import LedgerFull
 from latentry.settings import Settings
 
 T = TypeVar("T")
@@ -62,6 +70,19 @@ def _options(command: Command[T]) -> dict[str, Any]:
     return {NEVER_DECODE: []} if command.is_binary else {}
 
 
+# Answers of a server that cannot for now. Any other is about what we asked, so it is our own bug.
+_CANNOT = ("LOADING", "BUSY", "MISCONF", "NOREPLICAS")
+
+
+def _trouble(error: RedisError) -> LedgerUnavailable | None:
+    """What the caller should hear of it; None if it is a bug."""
+    if isinstance(error, OutOfMemoryError):
+        return LedgerFull()
+    is_answer = isinstance(error, ResponseError)
+    cannot = isinstance(error, (ReadOnlyError, ClusterError)) or str(error).startswith(_CANNOT)
+    return None if is_answer and not cannot else LedgerUnavailable()
+
+
 # Bounded everywhere: a silently dropped connection must not hang anybody (the default is for ever).
 _CONNECTION: dict[str, Any] = {
     "decode_responses": True,
@@ -76,7 +97,7 @@ _POOL: dict[str, Any] = {"max_connections": 32, "timeout": 5.0}
 
 
 class Ledger:
-    """The ledger for threads. Raises LedgerUnavailable when Redis does not answer."""
+    """The ledger for threads. Raises LedgerUnavailable when Redis does not answer or cannot."""
 
     def __init__(self, client: "redis.Redis", root: str) -> None:
         self.client = client
@@ -96,7 +117,9 @@ class Ledger:
         try:
             return command.read(self._evaluate(command))
         except RedisError as error:
-            raise LedgerUnavailable from error
+            if (trouble := _trouble(error)) is None:
+                raise
+            raise trouble from error
 
     def _evaluate(self, command: Command[T]) -> Any:
         args, options = (1, self.root, *command.args), _options(command)
@@ -111,7 +134,7 @@ class Ledger:
 
 
 class AsyncLedger:
-    """The ledger for an event loop. Raises LedgerUnavailable when Redis does not answer."""
+    """The ledger for an event loop. Raises LedgerUnavailable as `Ledger` does."""
 
     def __init__(self, client: "redis.asyncio.Redis", root: str) -> None:
         self.client = client
@@ -135,7 +158,9 @@ class AsyncLedger:
         try:
             return command.read(await self._evaluate(command))
         except RedisError as error:
-            raise LedgerUnavailable from error
+            if (trouble := _trouble(error)) is None:
+                raise
+            raise trouble from error
 
     async def _evaluate(self, command: Command[T]) -> Any:
         args, options = (1, self.root, *command.args), _options(command)

@@ -151,17 +151,7 @@ def _ask(pipe: Any, root: str, name: str) -> bool:
     return True
 
 
-_ZSETS = set(
-    [
-        "line",
-        "part",
-        "suspects",
-        "loners",
-        "turns",
-        "tags",
-        "jobs",
-        "leases",
-        "deadlines",
-        "retention",
-    ]
-)
+_ZSETS = {
+    *("line", "part", "suspects", "loners", "turns", "tags"),
+    *("jobs", "leases", "deadlines", "retention"),
+}

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from redis.exceptions import ResponseError
 
 from latentry.contracts import EventType, JobStatus
 from latentry.errors import (
@@ -13,7 +14,8 @@ from latentry.errors import (
     LedgerUnavailable,
     QueueFull,
 )
-from latentry.jobs import AsyncLedger, JobRecord, JobRef, Lease, Ledger, commands
+from latentry.jobs import AsyncLedger, Command, JobRecord, JobRef, Lease, Ledger, commands
+from latentry.overload import LedgerFull
 from latentry.settings import MAX_TTL_S, Settings
 from tests.jobs.factory import card, image, new_job, request
 from tests.valkey import Valkey, free_port
@@ -441,7 +443,7 @@ def test_a_full_server_takes_no_job_but_lets_those_it_has_end(tmp_path, settings
     done, lost = claim(ledger, room=2, lease_s=0)
     ledger.client.config_set("maxmemory", 1)
     for refused in (commands.create(new_job(), max_queued=9), commands.probe()):
-        with pytest.raises(LedgerUnavailable):
+        with pytest.raises(LedgerFull):
             ledger.run(refused)
     ledger.run(commands.progress([(done, 1, 4)]))
     ledger.run(commands.add_image(done, image()))
@@ -466,3 +468,8 @@ def test_a_restarted_server_still_has_every_job(tmp_path, settings: Settings) ->
     assert read(ledger, ref).state is JobStatus.QUEUED
     ledger.close()
     server.stop()
+
+
+def test_what_redis_says_of_a_bug_of_ours_is_no_outage(ledger: Ledger) -> None:
+    with pytest.raises(ResponseError):
+        ledger.run(Command("create", ("no JSON", ""), bool))
