@@ -38,9 +38,7 @@ async def test_every_answer_of_every_route_carries_them(app, client, worker: Fak
         ("GET", "/openapi.json"),
     ]:
         filled = path.replace("{job_id}", "gen_" + "0" * 32).replace("{name}", "swagger-ui.css")
-        answer = await client.request(
-            method, filled, json={} if method == "POST" else None
-        )
+        answer = await client.request(method, filled, json={} if method == "POST" else None)
         for name, value in ALWAYS.items():
             assert answer.headers.get(name) == value, (method, path, name)
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]

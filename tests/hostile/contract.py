@@ -1,0 +1,44 @@
+"""Schemathesis against a gateway: every route as its document tells of it, and stories of several."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+    "tells_nothing_of_its_insides",
+)
+_ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a run ended."""
+
+    is_clean: bool
+    cases: int
+    said: str
+
+
+def run(url: str, *, examples: int, within_s: int, only: str = "") -> Report:
+    """Try every operation that the gateway's own document tells of."""
+    command = [
+        str(Path(sys.executable).with_name("schemathesis")), "run", f"{url}/openapi.json",
+        "--checks", ",".join(CHECKS), "--max-examples", str(examples), "--continue-on-failure",
+        "--no-color", "--warnings", "off", "--request-timeout", "20",
+        "--suppress-health-check", "all", "--generation-database", "none",
+    ]  # fmt: skip
+    command += ["--include-path", only] if only else []
+    env = os.environ | {"SCHEMATHESIS_HOOKS": "tests.hostile.checks"}
+    ended = subprocess.run(
+        command, env=env, cwd=_ROOT, capture_output=True, text=True, timeout=within_s
+    )
+    counted = re.search(r"([\d,]+) generated", ended.stdout)
+    cases = int(counted[1].replace(",", "")) if counted else 0
+    return Report(ended.returncode == 0, cases, ended.stdout + ended.stderr)
