@@ -11,6 +11,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from latentry.settings import Settings
 
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^/\s]*@")
+_API_KEY: Final = re.compile(r"(ltk_[0-9A-Za-z]+_)[0-9A-Za-z_]+")
 
 
 def configure_logs(settings: Settings) -> None:
@@ -46,11 +47,14 @@ def configure_logs(settings: Settings) -> None:
 
 
 def strike_out_credentials(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Replace `user:password@` in every URL by `***@`, wherever a library may have put it."""
+    """Replace `user:password@` in URLs and the secrets of API keys, whoever wrote them there."""
     return {
-        key: _CREDENTIALS.sub("***@", value) if isinstance(value, str) else value
-        for key, value in event.items()
+        key: _struck_out(value) if isinstance(value, str) else value for key, value in event.items()
     }
+
+
+def _struck_out(text: str) -> str:
+    return _API_KEY.sub(r"\1***", _CREDENTIALS.sub("***@", text))
 
 
 def _renderer(settings: Settings) -> Processor:

@@ -1,14 +1,10 @@
 """Typed settings from LATENTRY_* variables. A misspelt one stops the process with a sentence."""
 
-import os
 import re
-import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -20,8 +16,10 @@ from pydantic import (
     field_validator,
 )
 
+from latentry.addresses import dialable, is_redis_url
 from latentry.contracts.requests import MODEL_ID
 from latentry.errors import ConfigurationError
+from latentry.secretfile import kept_secret
 from latentry.sources import Simulation, Source, parse_source
 
 PREFIX = "LATENTRY_"
@@ -170,7 +168,7 @@ class Settings(BaseModel):
     @classmethod
     def _is_redis(cls, value: SecretStr) -> SecretStr:
         # Our own words: those of the parser would quote a password.
-        if not _is_redis_url(value.get_secret_value()):
+        if not is_redis_url(value.get_secret_value()):
             raise ValueError("it must be redis://[[user]:password@]host[:port][/db], or rediss://")
         return value
 
@@ -214,7 +212,7 @@ class Settings(BaseModel):
     @property
     def base_url(self) -> str:
         """The address that answers are full of, without a slash at the end."""
-        return self.public_url.rstrip("/") or f"http://{_dialable(self.host)}:{self.port}"
+        return self.public_url.rstrip("/") or f"http://{dialable(self.host)}:{self.port}"
 
     @property
     def model_sources(self) -> dict[str, Source]:
@@ -225,35 +223,12 @@ class Settings(BaseModel):
         """The key of local file URLs: from the variable, or made once and kept in data_dir."""
         if self.signing_key.get_secret_value():
             return self.signing_key.get_secret_value().encode()
-        path = self.data_dir / "signing.key"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name(f"signing.key.{os.getpid()}")
-            with open(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
-                file.write(secrets.token_hex(32))
-            with suppress(FileExistsError):  # another process was first: its key serves all
-                os.link(draft, path)
-            draft.unlink()
-        return path.read_bytes().strip()
+        return kept_secret(self.data_dir / "signing.key")
 
 
 def _pairs(models: str) -> list[tuple[str, str]]:
     cut = (item.partition("=") for item in models.split(",") if item.strip())
     return [(name.strip(), path.strip()) for name, _, path in cut]
-
-
-def _is_redis_url(text: str) -> bool:
-    try:
-        url = urlsplit(text)
-        is_server = url.scheme in ("redis", "rediss") and bool(url.hostname) and url.port != 0
-    except ValueError:  # a port that is no number
-        return False
-    return is_server and re.fullmatch("/?[0-9]*", url.path) is not None
-
-
-def _dialable(host: str) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-    return f"[{host}]" if ":" in host else host
 
 
 def _sentence(error: ValidationError) -> str:

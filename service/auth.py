@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 
+from latentry.addresses import is_loopback
 from latentry.apikeys import ALL_SCOPES, DEFAULT_TENANT, ApiKey, Scope
 from latentry.errors import LedgerUnavailable
 from latentry.jobs import AsyncLedger, keyring
@@ -16,7 +17,7 @@ from latentry.jobs.accounts import DAY_MS, NOBODY, USAGE_TTL_MS, Account
 from latentry.jobs.keyring import Admission, Allowance
 from latentry.refusals import HostRefused, InsufficientScope, RateLimited, Unauthenticated
 from latentry.settings import Settings
-from service.opening import bootstrap_key, is_loopback
+from service.opening import bootstrap_key
 
 log = structlog.get_logger()
 

@@ -1,9 +1,9 @@
 """Whether the gateway may open at all: nobody serves strangers without keys by accident."""
 
 from contextlib import closing
-from ipaddress import ip_address
 from pathlib import Path
 
+from latentry.addresses import is_loopback
 from latentry.apikeys import ApiKey
 from latentry.errors import ConfigurationError, LedgerUnavailable
 from latentry.jobs import Ledger, keyring
@@ -43,14 +43,6 @@ def bootstrap_key(settings: Settings) -> ApiKey | None:
     if key is None:
         raise ConfigurationError(f"{source} is no API key; `latentry keys new` prints one.")
     return key
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can dial an address."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:  # a name, which may lead anywhere
-        return False
 
 
 def _has_keys(settings: Settings) -> bool:

@@ -23,7 +23,7 @@ async def livez() -> dict[str, str]:
 
 @router.get("/readyz", responses=PROBLEMS)
 async def readyz(gateway: Here) -> dict[str, str | bool]:
-    """The ledger can be written, soon, and we are not leaving. Does a worker hold a model, too?"""
+    """The ledger can be written, soon, and we are not leaving; also, if a worker has a model."""
     if gateway.stopping.is_set():
         raise ShuttingDown
     try:

@@ -3,8 +3,8 @@
 import pytest
 
 from latentry import __version__
+from latentry.addresses import is_loopback
 from latentry.settings import PREFIX, Settings
-from service.opening import is_loopback
 from tests.deploy.files import compose, dockerfile, lineage
 
 SERVICES = compose()["services"]

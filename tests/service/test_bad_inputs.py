@@ -191,7 +191,7 @@ async def test_a_full_line_is_our_fault_and_says_when_to_return(settings, worker
     app = create_app(settings.model_copy(update={"max_queued": 1}))
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://g") as client,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client,
     ):
         await client.post("/v1/generations", json=OK)
         answer = await client.post("/v1/generations", json=OK)

@@ -6,6 +6,7 @@ import logging
 import pytest
 import structlog
 
+from latentry.apikeys import ApiKey
 from latentry.logs import configure_logs, strike_out_credentials
 from latentry.settings import Settings
 
@@ -33,6 +34,16 @@ def test_no_password_of_a_url_reaches_a_log(capfd, form: str) -> None:
     said = capfd.readouterr().err
     assert "hunter2" not in said
     assert said.count("***@host") >= 3
+
+
+@pytest.mark.usefixtures("_logging_as_it_was")
+def test_no_secret_of_an_api_key_reaches_a_log(capfd) -> None:
+    configure_logs(Settings())
+    key = ApiKey.new()
+    logging.getLogger("any").warning("Header Authorization: Bearer %s is odd", key.text)
+    said = capfd.readouterr().err
+    assert f"ltk_{key.id}_***" in said
+    assert key.secret not in said
 
 
 @pytest.mark.usefixtures("_logging_as_it_was")
