@@ -136,15 +136,15 @@ async def test_a_name_that_changes_its_mind_is_dialled_where_it_was_vetted(
     assert canary.visits == 0
 
 
-async def test_a_connection_that_ends_elsewhere_is_hung_up(canary: Canary, rules: Rules) -> None:
+async def test_a_connection_that_ends_elsewhere_is_hung_up(canary: Canary) -> None:
     class Diverted(httpcore.AnyIOBackend):
         async def connect_tcp(self, host: str, port: int, *_: Any) -> httpcore.AsyncNetworkStream:
             return await super().connect_tcp("127.0.0.1", port)
 
     names = Names(**{"example.com": [[str(PUBLIC)]]})
-    outbound = Outbound(rules, names, wire=Diverted())
+    outbound = Outbound(allowing(f"example.com:{canary.port}"), names, wire=Diverted(), tls=TLS)
     with pytest.raises(NoAnswer):
-        await outbound.post(f"https://example.com:{canary.port}/", b"{}", {})
+        await outbound.post(f"http://example.com:{canary.port}/", b"{}", {})
 
 
 @pytest.mark.parametrize("url", OPEN)

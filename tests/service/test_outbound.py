@@ -1,13 +1,12 @@
 """The guarded exchange itself: what is sent, over which connection, and for how long at most."""
 
 import asyncio
-import gzip
 import socket
 import ssl
 import subprocess
 import time
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -37,17 +36,6 @@ async def test_an_exchange_ends_in_time_whoever_drips(
         with pytest.raises(NoAnswer):
             await outbound(receiver, whole_s=0.3).post(receiver.url, b"{}", {})
         assert time.monotonic() - began < 5
-
-
-async def test_nothing_is_decoded(receiver: Receiver) -> None:
-    async def bomb(writer: asyncio.StreamWriter) -> None:
-        body = gzip.compress(b"0" * 50_000_000)
-        head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
-        writer.write(head.encode() + body)
-        await writer.drain()
-
-    receiver.answer = bomb
-    assert (await outbound(receiver).post(receiver.url, b"{}", {})).is_success
 
 
 async def test_no_proxy_of_the_environment_is_asked(
@@ -96,9 +84,7 @@ async def test_tls_is_spoken_with_the_name_and_not_the_address(tmp_path: Path) -
 
     listening = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=server)
     port = listening.sockets[0].getsockname()[1]
-    rules = Rules(
-        frozenset({port}), networks=Rules.of(Settings(webhook_allow="127.0.0.0/8")).networks
-    )
+    rules = Rules(frozenset({port}), networks=(ip_network("127.0.0.0/8"),))
     client = Outbound(rules, at_home, tls=ours)
     try:
         assert (await client.post(f"https://Shop.example:{port}/a?b", b"{}", {})).status == 204
@@ -131,11 +117,10 @@ async def test_the_systems_names_are_looked_up_beside_the_loop(
 def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """For a server of this name, and for who trusts it."""
     key, cert = folder / "key.pem", folder / "cert.pem"
-    made = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2".split()
-    made += ["-keyout", str(key), "-out", str(cert), "-subj", f"/CN={name}"]
-    subprocess.run(
-        [*made, "-addext", f"subjectAltName=DNS:{name}"], check=True, capture_output=True
-    )
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    made += ["-nodes", "-days", "2", "-keyout", str(key), "-out", str(cert)]
+    made += ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"]
+    subprocess.run(made, check=True, capture_output=True)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(cert, key)
     return server, ssl.create_default_context(cafile=str(cert))
