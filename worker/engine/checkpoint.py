@@ -107,6 +107,12 @@ def _take(trajectory: Trajectory, calls: int, tensors: Tensors) -> None:
 
 def _picture(trajectory: Trajectory) -> str:
     """What is being drawn, and by which numbers: request, seed, coefficients and weights."""
+    if not trajectory.picture:
+        trajectory.picture = _hash(trajectory)
+    return trajectory.picture
+
+
+def _hash(trajectory: Trajectory) -> str:
     order, found = trajectory.order, hashlib.sha256()
     asked = order.request.model_dump(mode="json", exclude=_NOT_DRAWN)
     for fact in (asked, order.seed, trajectory.stack.fingerprint):

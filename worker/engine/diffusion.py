@@ -18,6 +18,7 @@ from worker.engine.backend import Call, Pictures, Plan, Taken
 from worker.engine.denoise import denoise
 from worker.engine.device import Device
 from worker.engine.loading import as_unusable
+from worker.engine.mending import Mended
 from worker.engine.messages import Order
 from worker.engine.packages import Packages
 from worker.engine.pictures import decode
@@ -195,7 +196,7 @@ class Diffusion:
         latents = [one.latent for one in members]
         try:
             with _as_job_failed():
-                return decode(members[0].stack, latents)
+                return Mended(members[0].stack, latents, decode(members[0].stack, latents))
         except JobFailed as error:
             if len(members) == 1:
                 return Taken([error])

@@ -13,13 +13,13 @@ from worker.engine.stack import Stack
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """Pictures on their way: levels [B, H, W, 3] and whether each is finite [B], on the host.
+    """Pictures on their way: levels [B, H, W, 3] and whether each is sound [B], on the host.
 
     On CUDA both are filled by copies that go on beside the step loop until `arrived`.
     """
 
     levels: torch.Tensor
-    finite: torch.Tensor
+    sound: torch.Tensor
     arrived: Any = None  # a torch.cuda.Event, whose methods are not typed
 
     @property
@@ -31,8 +31,8 @@ class Decoded:
         """RGB bytes [H, W, 3], or NonFiniteOutput, for each latent."""
         if self.arrived is not None:
             self.arrived.synchronize()
-        pairs = zip(self.levels.numpy(), self.finite.tolist(), strict=True)
-        return [picture if finite else NonFiniteOutput() for picture, finite in pairs]
+        pairs = zip(self.levels.numpy(), self.sound.tolist(), strict=True)
+        return [picture if sound else NonFiniteOutput() for picture, sound in pairs]
 
 
 @torch.inference_mode()
@@ -43,7 +43,8 @@ def decode(
 
     With another `vae` than the stack's, and scaled down to `max_side` pixels, if told so.
 
-    Each picture tells for itself whether it is finite: a black one is never told as a success.
+    Each picture tells for itself whether it is sound: finite, and not of one level throughout, as
+    overflowed ones are. A black one is never told as a success.
     """
     vae = vae or stack.vae
     latent = torch.stack(list(latents))
@@ -54,13 +55,15 @@ def decode(
     if 0 < max_side < (side := max(image.shape[2:])):
         height, width = (max(1, round(n * max_side / side)) for n in image.shape[2:])
         image = torch.nn.functional.adaptive_avg_pool2d(image, (height, width))
-    finite = latent.isfinite().flatten(1).all(1) & image.isfinite().flatten(1).all(1)
+    sound = latent.isfinite().flatten(1).all(1) & image.isfinite().flatten(1).all(1)
     levels = ((image / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+    flat = levels.flatten(1)
+    sound &= flat.amin(1) != flat.amax(1)
     levels = levels.permute(0, 2, 3, 1).contiguous()
     if stack.at.device.type != "cuda":
-        return Decoded(levels, finite)
+        return Decoded(levels, sound)
     arrived: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
-    here = Decoded(_pinned(levels), _pinned(finite), arrived)
+    here = Decoded(_pinned(levels), _pinned(sound), arrived)
     arrived.record()
     return here
 

@@ -48,6 +48,7 @@ class Trajectory:
     anchor: "Anchor | None" = None
     sights: tuple[Sight, ...] = ()
     sight: torch.Tensor | None = None
+    picture: str = ""  # what its checkpoints call it, once it was worked out
 
     @classmethod
     def begin(
