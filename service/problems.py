@@ -19,6 +19,7 @@ from latentry import errors, overload, refusals, rejections
 from latentry.contracts import FieldError, Problem
 from latentry.contracts.problems import PROBLEM_JSON
 from latentry.errors import InvalidRequest, LatentryError
+from latentry.jobs.records import UnreadableRecord
 
 log = structlog.get_logger()
 
@@ -79,6 +80,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.Poison: 502,
     # A worker's own and a start's own: no route raises them.
     errors.LeaseLost: 500,
+    UnreadableRecord: 500,
     errors.ConfigurationError: 500,
 }
 # How long to stay away: a restart is quick, a full line takes a while.

@@ -10,6 +10,7 @@ import structlog
 from latentry.errors import LedgerUnavailable
 from latentry.jobs import JobRef, Lease, Ledger, commands
 from latentry.jobs.calls import Calls, Stop
+from latentry.jobs.claiming import claimed
 from worker.held import HeldJob
 from worker.lines import Lines
 from worker.outbox import Outbox
@@ -126,7 +127,7 @@ class Feeder:
             suspects=sum(job.is_suspect for job in held),
         )
         try:
-            leases = self._ledger.run(claim)
+            leases = claimed(self._ledger, claim)
         except LedgerUnavailable as error:
             log.warning("ledger.unavailable", doing="claim", why=str(error))
             self._ending.wait(LOOK_S)

@@ -18,6 +18,7 @@ from latentry.contracts import (
     Webhook,
 )
 from latentry.costs import Price
+from latentry.errors import LatentryError
 from latentry.jobs.accounts import Account
 
 _EVENT_ID = re.compile("([0-9]{1,19})-([0-9]{1,19})")
@@ -148,6 +149,17 @@ class JobRecord:
             start_ms=start_ms if start_ms >= 0 else None,
             stopping="stop" in row,
         )
+
+
+class UnreadableRecord(LatentryError):
+    """The ledger's record of this job makes no sense to this version."""
+
+    code = "unreadable_record"
+
+    def __init__(self, ref: JobRef, fence: int) -> None:
+        super().__init__()
+        self.ref = ref
+        self.fence = fence
 
 
 @dataclass(frozen=True, slots=True)

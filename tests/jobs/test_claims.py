@@ -1,11 +1,13 @@
 """A claim whose answer was lost is asked again; a fence is never handed out twice."""
 
-from latentry.jobs import Ledger, commands
+from latentry.contracts import JobStatus
+from latentry.jobs import JobRef, Ledger, commands
+from latentry.jobs.claiming import claimed
 from tests.jobs.factory import new_job
 
 
-def create(ledger: Ledger) -> None:
-    ledger.run(commands.create(new_job(), max_queued=100))
+def create(ledger: Ledger) -> JobRef:
+    return ledger.run(commands.create(new_job(), max_queued=100)).ref
 
 
 def test_a_claim_asked_again_answers_the_same_leases(ledger: Ledger) -> None:
@@ -38,3 +40,17 @@ def test_a_fence_rises_even_where_redis_forgot_the_last_one(ledger: Ledger) -> N
         seconds, micros = ledger.client.time()
     [second] = ledger.run(commands.claim("w", ["shapes"], room=1, lease_s=60))
     assert second.fence > first.fence
+
+
+def test_a_record_that_makes_no_sense_ends_and_hides_no_other(ledger: Ledger) -> None:
+    first, broken, last = (create(ledger) for _ in range(3))
+    ledger.client.hset(f"{ledger.root}:job:{broken}", "request", '{"from": "another version"}')
+    page = ledger.run(commands.page("default", below=None, limit=10))
+    assert [record.ref for record in page] == [last, first]
+    leases = claimed(ledger, commands.claim("w", ["shapes"], room=3, lease_s=60))
+    assert [lease.ref for lease in leases] == [first, last]
+    record = f"{ledger.root}:job:{broken}"
+    assert ledger.client.hmget(record, "state", "error_code") == [
+        JobStatus.FAILED,
+        "unreadable_record",
+    ]

@@ -5,6 +5,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+import structlog
+
 from latentry.contracts import EventType
 from latentry.errors import IdempotencyConflict, QueueFull
 from latentry.jobs.accounts import refusal
@@ -20,6 +22,8 @@ from latentry.jobs.records import (
     event_order,
 )
 from latentry.overload import DeadlineUnreachable
+
+log = structlog.get_logger()
 
 _FOR_EVER_MS: Final = 2**53
 
@@ -154,9 +158,17 @@ def _refuse(answer: Sequence[Any]) -> None:
             raise refusal(*answer)
 
 
-def _records(answer: Iterable[Any]) -> list[JobRecord]:
-    found = (JobRecord.read(*row) for row in answer)
+def _records(answer: Iterable[Sequence[Any]]) -> list[JobRecord]:
+    found = (_readable(*row) for row in answer)
     return [record for record in found if record is not None]
+
+
+def _readable(ref: str, *stands: Any) -> JobRecord | None:
+    try:
+        return JobRecord.read(ref, *stands)
+    except (KeyError, ValueError):  # one such must not hide all others
+        log.error("record.unreadable", job=JobRef.parse(ref).id)
+        return None
 
 
 def _event(ref: JobRef, id: str, row: dict[str, str]) -> LedgerEvent:

@@ -9,7 +9,7 @@ from typing import Any
 from latentry.contracts import JobStatus, JobWarning, ModelCard, StoredImage
 from latentry.errors import LatentryError, LeaseLost
 from latentry.jobs.ledger import Command
-from latentry.jobs.records import JobRecord, JobRef, Lease
+from latentry.jobs.records import JobRecord, JobRef, Lease, UnreadableRecord
 
 
 def catalogue(card: ModelCard) -> Command[int]:
@@ -35,6 +35,7 @@ def claim(
 
     A job whose workers died is taken by a worker that holds no other suspect; after a second death,
     alone by one that holds nothing. This very command, run again, answers the same leases.
+    Raises UnreadableRecord; see `claiming`.
     """
 
     options = {
@@ -152,7 +153,10 @@ def _leases(claims: Iterable[Any]) -> list[Lease]:
 
 
 def _lease(ref: str, fence: int, flat: Sequence[str]) -> Lease:
-    record = JobRecord.read(ref, flat)
+    try:
+        record = JobRecord.read(ref, flat)
+    except (KeyError, ValueError) as error:
+        raise UnreadableRecord(JobRef.parse(ref), fence) from error
     assert record is not None, "a claim always carries its record"
     return Lease(record.ref, fence, record)
 
