@@ -2,7 +2,7 @@
 PYTHON_BIN := .venv/bin
 READY := $(PYTHON_BIN)/.ready
 
-.PHONY: help setup run demo test oracle faults check bench simulate model clean
+.PHONY: help setup run demo test oracle faults fuzz check bench simulate model clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
@@ -22,14 +22,19 @@ oracle: $(READY) ## Compare every sampler with diffusers, on every kind of model
 	@$(PYTHON_BIN)/python -m pytest -m oracle -q -s tests/engine
 
 faults: $(READY) ## Kill, freeze, fill and flood the service; writes docs/faults.md; 45 minutes
+	@$(PYTHON_BIN)/python -m pytest -m faults -s tests/hostile
 	@$(PYTHON_BIN)/python -m pytest -m 'faults or not faults' -s --figures docs/faults.json tests/faults; \
 	status=$$?; $(PYTHON_BIN)/python -m tests.faults.figures; exit $$status
+
+fuzz: $(READY) ## Send hostile input by the ten thousand, and search for more by coverage; 40 minutes
+	@$(PYTHON_BIN)/python -m pytest -m fuzz -q -s tests/hostile
 
 check: $(READY) ## Lint, formatting, types, import rules
 	$(PYTHON_BIN)/ruff check
 	$(PYTHON_BIN)/ruff format --check
 	$(PYTHON_BIN)/mypy
 	$(PYTHON_BIN)/lint-imports
+	$(PYTHON_BIN)/python -m tools.rules
 
 bench: $(READY) ## Measure engine and service beside the stock pipeline; ten minutes
 	@$(PYTHON_BIN)/python -m benchmarks

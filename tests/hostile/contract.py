@@ -1,4 +1,4 @@
-"""Schemathesis against a gateway: every route as its document tells of it, and stories of several."""
+"""Schemathesis against a gateway: every route as its document tells, and stories of several."""
 
 import os
 import re

@@ -1,0 +1,172 @@
+"""`python -m tools.rules`: what made the CVEs of other services like this, forbidden by its look.
+
+Five causes made nearly all of them: pickles, URLs that the server fetches, clients' words in paths,
+errors that tell too much, and shells. Each rule looks at syntax alone, and so can be told around;
+it is there for those who forget, not for those who hide.
+"""
+
+import ast
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOMS: Final = ("latentry", "service", "worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line that should not be."""
+
+    file: str
+    line: int
+    rule: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.rule}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is forbidden, from which folders on, and the files that are the place for it."""
+
+    name: str
+    forbids: Callable[[ast.AST], Iterator[tuple[ast.AST, str]]]
+    rooms: tuple[str, ...] = ROOMS
+    but: tuple[str, ...] = ()
+
+    def concerns(self, file: str) -> bool:
+        """Whether this file has to obey."""
+        return file.startswith(self.rooms) and not file.startswith(self.but or ("\0",))
+
+
+def _uses(node: ast.AST, forbidden: frozenset[str]) -> Iterator[tuple[ast.AST, str]]:
+    """Imports and mentions of these dotted names, or of what lies below them."""
+    match node:
+        case ast.Import(names=names):
+            told = [alias.name for alias in names]
+        case ast.ImportFrom(module=str(module), names=names):
+            told = [f"{module}.{alias.name}" for alias in names]
+        case ast.Call(func=func):
+            told = [_dotted(func)]
+        case _:
+            return
+    for name in told:
+        if any(name == bad or name.startswith(bad + ".") for bad in forbidden):
+            yield node, name
+
+
+def _dotted(node: ast.AST) -> str:
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=value, attr=name):
+            return f"{_dotted(value)}.{name}"
+    return ""
+
+
+def _naming(names: str) -> Callable[[ast.AST], Iterator[tuple[ast.AST, str]]]:
+    return lambda node: _uses(node, frozenset(names.split()))
+
+
+def _allowing(*names: str) -> Callable[[ast.AST], Iterator[tuple[ast.AST, str]]]:
+    """Calls that say yes by one of these keywords."""
+
+    def found(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
+        for keyword in node.keywords if isinstance(node, ast.Call) else ():
+            is_yes = isinstance(keyword.value, ast.Constant) and bool(keyword.value.value)
+            if keyword.arg in names and is_yes:
+                yield node, f"{keyword.arg}=True"
+
+    return found
+
+
+def _exception_text(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
+    """An error in a string, by whatever way; only our own have a `message`, made to be read."""
+    if not (isinstance(node, ast.ExceptHandler) and node.name):
+        return
+    for part in (inner for line in node.body for inner in ast.walk(line)):
+        match part:
+            case (
+                ast.FormattedValue(value=ast.Name(id=name))
+                | ast.Attribute(value=ast.Name(id=name), attr="args" | "strerror" | "reason")
+                | ast.Call(func=ast.Name(id="str" | "repr"), args=[ast.Name(id=name)])
+                | ast.Call(func=ast.Attribute(attr="format"), args=[ast.Name(id=name)])
+            ) if name == node.name:
+                yield part, f"the text of `{name}`"
+
+
+def _archives(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
+    if isinstance(node, ast.Attribute) and node.attr in ("extractall", "unpack_archive"):
+        yield node, node.attr
+
+
+_RUNS_WHAT_IT_READS: Final = (
+    "pickle cPickle _pickle marshal shelve dill joblib cloudpickle torch.load yaml.load"
+    " yaml.unsafe_load yaml.full_load eval exec"
+)
+_DIALS: Final = (
+    "httpx httpcore requests aiohttp urllib3 urllib.request http.client ftplib"
+    " socket.create_connection asyncio.open_connection"
+)
+_OPENS_BY_NAME: Final = (
+    "open os.open io.open os.path pathlib shutil glob tempfile starlette.responses.FileResponse"
+    " fastapi.responses.FileResponse starlette.staticfiles fastapi.staticfiles"
+)
+
+RULES: Final = (
+    Rule("no reader that can run what it reads", _naming(_RUNS_WHAT_IT_READS)),
+    Rule("nobody's code but ours", _allowing("trust_remote_code", "allow_pickle")),
+    Rule(
+        "only the guarded client dials",
+        _naming(_DIALS),
+        but=("latentry/client/", "latentry/cli/", "latentry/serve/", "service/outbound/"),
+    ),
+    Rule(
+        "the gateway opens no file by name",
+        _naming(_OPENS_BY_NAME),
+        rooms=("service",),
+        # Its own page's three files; the decoder's two, which have no name; a key in a file.
+        but=("service/routes/docs.py", "service/intake/decode.py", "service/opening.py"),
+    ),
+    Rule(
+        "no answer holds an exception's text",
+        _exception_text,
+        rooms=("service",),
+        but=("service/__main__.py",),  # says it to who started it
+    ),
+    Rule("no shell", _allowing("shell")),
+    Rule("no shell by another name", _naming("os.system os.popen pty")),
+    Rule("no archive is unpacked", _archives),
+)
+
+
+def findings(source: str, file: str) -> list[Finding]:
+    """What the rules have against a file."""
+    tree = ast.parse(source)
+    return [
+        Finding(file, getattr(at, "lineno", 0), rule.name, what)
+        for rule in RULES
+        if rule.concerns(file)
+        for node in ast.walk(tree)
+        for at, what in rule.forbids(node)
+    ]
+
+
+def main(root: Path = Path(__file__).parents[1]) -> int:
+    """Look at every file. Answers the exit status."""
+    found = [
+        finding
+        for room in ROOMS
+        for path in sorted((root / room).rglob("*.py"))
+        for finding in findings(path.read_text(), path.relative_to(root).as_posix())
+    ]
+    for finding in found:
+        print(finding)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
