@@ -4,7 +4,7 @@ import structlog
 
 from latentry.contracts import JobStatus
 from latentry.jobs.ledger import Command, Ledger
-from latentry.jobs.records import Lease, UnreadableRecord
+from latentry.jobs.records import JobRef, Lease, UnreadableRecord
 
 log = structlog.get_logger()
 
@@ -18,6 +18,6 @@ def claimed(ledger: Ledger, claim: Command[list[Lease]]) -> list[Lease]:
         try:
             return ledger.run(claim)
         except UnreadableRecord as error:  # asked again, the claim answers what is left of it
-            log.error("record.unreadable", job=error.ref.id)
-            failed = (str(error.ref), error.fence, JobStatus.FAILED, error.code, error.message)
+            log.error("record.unreadable", job=JobRef.parse(error.ref).id)
+            failed = (error.ref, error.fence, JobStatus.FAILED, error.code, error.message)
             ledger.run(Command("settle", failed, bool))

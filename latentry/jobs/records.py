@@ -156,9 +156,9 @@ class UnreadableRecord(LatentryError):
 
     code = "unreadable_record"
 
-    def __init__(self, ref: JobRef, fence: int) -> None:
+    def __init__(self, ref: str = "", fence: int = 0) -> None:
         super().__init__()
-        self.ref = ref
+        self.ref = ref  # as text: nothing else of it is sure
         self.fence = fence
 
 

@@ -156,7 +156,7 @@ def _lease(ref: str, fence: int, flat: Sequence[str]) -> Lease:
     try:
         record = JobRecord.read(ref, flat)
     except (KeyError, ValueError) as error:
-        raise UnreadableRecord(JobRef.parse(ref), fence) from error
+        raise UnreadableRecord(ref, fence) from error
     assert record is not None, "a claim always carries its record"
     return Lease(record.ref, fence, record)
 
