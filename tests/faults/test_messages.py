@@ -55,9 +55,10 @@ FORGED = {
     "a body that is no JSON": bell(body="}{"),
     "arguments of another shape": bell(body=json.dumps([{"a": 1}, [], None])),
     "fifty megabytes": bell(body=json.dumps([["x" * 50_000_000], {}, {}])),
+    "no fields": "{}",
 }
 # Celery's consumer ends over these.
-NO_ENVELOPES = {"no JSON": "}{", "nothing": "", "a list": "[]", "no fields": "{}"}
+NO_ENVELOPES = {"no JSON": "}{", "nothing": "", "a list": "[]"}
 
 
 def test_a_bell_that_dies_with_its_worker_is_rung_again(fast: House) -> None:

@@ -59,6 +59,8 @@ def bucket(mode: str) -> Iterator[tuple[type[Bucket], dict[str, str]]]:
     """The server, and the settings of who uses it."""
     kind = type("OwnBucket", (Bucket,), {"files": {}, "mode": mode, "asked": 0})
     server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
+    server.daemon_threads = True  # who keeps a connection open must not keep us
+    server.block_on_close = False
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield (
