@@ -3,13 +3,14 @@
 import asyncio
 import base64
 import binascii
+from contextlib import suppress
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
-from latentry.contracts import Estimate, GenerationRequest, Job, JobList
-from latentry.errors import InvalidRequest, JobNotFound
+from latentry.contracts import Estimate, GenerationRequest, Job, JobList, JobStatus
+from latentry.errors import InvalidRequest, JobNotFound, StorageUnavailable
 from latentry.jobs import commands
 from latentry.storage import prefix_of
 from service import bodies, orders, prefer
@@ -24,9 +25,6 @@ router = APIRouter(
     responses=PROBLEMS,
     dependencies=[AnswersJson],
 )
-
-# How long a running job's worker gets to stop before its record is removed under its hands.
-_STOPPING_S: Final = 5.0
 
 _DONE: Final[dict[int | str, dict[str, Any]]] = {
     200: {"model": Job | Estimate, "description": "It is done; or what it would cost (`dry_run`)."}
@@ -114,14 +112,17 @@ async def cancel_generation(gateway: Here, caller: MayWrite, job_id: str) -> Res
 
 @router.delete("/{job_id}", status_code=204)
 async def delete_generation(gateway: Here, caller: MayWrite, job_id: str) -> Response:
-    """Remove a job and its pictures. A running one is cancelled first."""
+    """Remove a job and its pictures. A running one is cancelled; nobody waits for its worker."""
     ref = orders.ref_of(caller, job_id)
-    if not (await gateway.record(ref)).state.is_terminal:
-        await gateway.ledger.run(commands.cancel(ref))
-        await gateway.newsroom.ended(ref, within_s=_STOPPING_S)
+    prefix = prefix_of(ref.tenant, ref.id)
+    was_running = (await gateway.record(ref)).state is JobStatus.RUNNING
     # The pictures first: a caller who is told of a failure here can still ask again.
-    await asyncio.to_thread(gateway.storage.delete_prefix, prefix_of(ref.tenant, ref.id))
+    await asyncio.to_thread(gateway.storage.delete_prefix, prefix)
     await gateway.ledger.run(commands.forget(ref, silently=True))
+    if was_running:
+        # Those it stored in between. A later one finds its lease gone, and its worker removes it.
+        with suppress(StorageUnavailable):  # then retention finds them
+            await asyncio.to_thread(gateway.storage.delete_prefix, prefix)
     return Response(status_code=204)
 
 

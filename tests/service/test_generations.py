@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from latentry.contracts import Job, JobStatus
-from latentry.errors import EngineError
+from latentry.errors import EngineError, LeaseLost
 from latentry.jobs import Ledger, commands
 from latentry.settings import Settings
 from service.routes import generations
@@ -206,18 +206,19 @@ async def test_a_deleted_job_leaves_nothing_behind(client, worker, settings: Set
     assert [path for path in (settings.data_dir / "images").rglob("*") if path.is_file()] == []
 
 
-async def test_deleting_a_running_job_waits_for_its_worker_to_stop(client, worker) -> None:
-    job = await order(client)
+async def test_deleting_a_running_job_waits_for_nobody_and_leaves_nothing_behind(
+    client, worker, settings: Settings
+) -> None:
+    job = await order(client, n=2)
     lease = worker.claim()
     worker.draw(lease)
-    deletion = asyncio.create_task(client.delete(f"/v1/generations/{job.id}"))
-    while await asyncio.to_thread(worker.ledger.run, commands.renew([lease], lease_s=5)) != [
-        "stop"
-    ]:
-        pass
-    await asyncio.to_thread(worker.settle, lease, JobStatus.CANCELED)
-    assert (await deletion).status_code == 204
+    assert (await client.delete(f"/v1/generations/{job.id}")).status_code == 204
     assert (await client.get(f"/v1/generations/{job.id}")).status_code == 404
+    assert worker.ledger.run(commands.renew([lease], lease_s=5)) == ["lost"]
+    with pytest.raises(LeaseLost):  # a real worker removes the picture then
+        worker.draw(lease, 1)
+    left = [path for path in (settings.data_dir / "images").rglob("*") if path.is_file()]
+    assert len(left) == 1
 
 
 async def test_pages_run_from_the_newest_to_the_oldest_without_gaps(client, worker) -> None:
