@@ -20,6 +20,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = Figures()
 
 
+def also(*values: object) -> list[object]:
+    """Parameters that only `make faults` tries."""
+    return [pytest.param(value, marks=pytest.mark.faults) for value in values]
+
+
 @pytest.fixture
 def storm_jobs(request: pytest.FixtureRequest) -> int:
     """How large the storms are."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from latentry.contracts import JobStatus
+from tests.faults.conftest import also
 from tests.faults.history import History, claims_of
 from tests.faults.house import house
 
@@ -77,7 +78,7 @@ def bucket(mode: str) -> Iterator[tuple[type[Bucket], dict[str, str]]]:
     server.server_close()
 
 
-@pytest.mark.parametrize("mode", ["halves", "slow", "flaky"])
+@pytest.mark.parametrize("mode", ["halves", *also("slow", "flaky")])
 def test_a_bucket_that_mends_costs_time_and_no_picture(tmp_path: Path, mode: str) -> None:
     """T10"""
     with (

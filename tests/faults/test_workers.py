@@ -10,6 +10,7 @@ import pytest
 
 from latentry.contracts import EventType, Job, JobStatus
 from tests.e2e.processes import until
+from tests.faults.conftest import also
 from tests.faults.figures import Figure
 from tests.faults.history import History, claims_of, digest
 from tests.faults.house import FAST, SLOW, House, house, took
@@ -66,7 +67,7 @@ def test_a_frozen_worker_that_thaws_changes_nothing(slow: House) -> None:
     assert heir.stop() == 0
 
 
-@pytest.mark.parametrize("offset_s", [7200, -7200])
+@pytest.mark.parametrize("offset_s", [7200, *also(-7200)])
 def test_a_worker_whose_clock_jumps_by_hours_works_like_any_other(
     fast: House, offset_s: int
 ) -> None:
@@ -125,7 +126,7 @@ def test_a_device_error_ends_the_process_and_the_job_runs_again(fast: House) -> 
     assert fast.claims(job) == 2
 
 
-@pytest.mark.parametrize("kind", ["hang", "hang_in_c"])
+@pytest.mark.parametrize("kind", ["hang_in_c", *also("hang")])
 def test_a_step_that_hangs_is_freed_by_the_parent(fast: House, kind: str) -> None:
     """T19"""
     fast.worker("hung_s=2")
