@@ -87,12 +87,11 @@ def gateways(settings: Settings) -> Iterator[Gateways]:
     started.stop()
 
 
-async def order(gateways: Gateways, receiver: Receiver) -> str:
+async def order(gateways: Gateways, receiver: Receiver, count: int = 1) -> list[str]:
     body = {"prompt": "a red circle", "webhook": {"url": receiver.url}}
     async with httpx.AsyncClient(base_url=gateways.url) as client:
-        answer = await client.post("/v1/generations", json=body)
-    assert answer.status_code == 202, answer.text
-    return answer.json()["id"]
+        answers = [await client.post("/v1/generations", json=body) for _ in range(count)]
+    return [answer.json()["id"] for answer in answers]
 
 
 def end_all(ledger: Ledger, count: int) -> None:
@@ -128,7 +127,7 @@ async def test_a_notice_outlives_a_killed_ledger(
 ) -> None:
     receiver.answer = in_turn(status(500), status(500), status(200))
     await gateways.start()
-    id = await order(gateways, receiver)
+    [id] = await order(gateways, receiver)
     end_all(ledger, 1)
     for count in (1, 2):
         await receiver.arrived(count)
@@ -153,13 +152,44 @@ async def test_of_two_gateways_one_sends_each_notice(
     jobs = 60
     for _ in range(2):
         await gateways.start()
-    ids = [await order(gateways, receiver) for _ in range(jobs)]
+    ids = await order(gateways, receiver, jobs)
     end_all(ledger, jobs)
     await receiver.arrived(jobs, timeout_s=60)
     await asyncio.to_thread(until, lambda: nothing_waits(ledger), 20)
     told = Counter(received.notice["data"]["id"] for received in receiver.got)
     assert told == dict.fromkeys(ids, 1)
     assert len(set(receiver.ids)) == jobs
+
+
+async def test_in_a_storm_every_job_is_told_of_under_one_id(
+    gateways: Gateways, ledger: Ledger, receiver: Receiver
+) -> None:
+    """Gateways are killed, workers vanish, replies are lost, and every third answer is a 500."""
+    jobs, kills = 60, 3
+    receiver.answer = in_turn(*[status(code) for code in (200, 500, 200) * 200])
+    processes = [await gateways.start() for _ in range(2)]
+    ids = await order(gateways, receiver, jobs)
+    left, rounds = set(ids), 0
+    while left or not nothing_waits(ledger):
+        leases = ledger.run(commands.claim("w", ["shapes"], room=8, lease_s=0.2))
+        for number, lease in enumerate(leases):
+            if (number + rounds) % 3:  # the others were claimed by a worker that is no more
+                for _ in range(2):  # as if the first reply had been lost
+                    ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))
+                left.discard(lease.ref.id)
+        if rounds % 5 == 0 and rounds < kills * 5:
+            processes.pop(0).kill()
+            processes.append(await gateways.start())
+        make_due(ledger)  # pauses, and leases of gateways that were killed
+        await asyncio.sleep(0.1)
+        rounds += 1
+        assert rounds < 300
+    told: dict[str, set[str]] = {}
+    for received in receiver.got:
+        told.setdefault(received.notice["data"]["id"], set()).add(received.id)
+    assert told.keys() == set(ids)
+    assert all(len(events) == 1 for events in told.values())
+    assert len(set(receiver.ids)) == jobs < len(receiver.ids)
 
 
 async def test_a_gateway_that_is_told_to_leave_does_not_wait_for_a_silent_receiver(
