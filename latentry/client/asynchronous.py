@@ -14,7 +14,7 @@ from latentry.client.fields import Fields, request_of
 from latentry.client.flows import Flow, Pause
 from latentry.client.following import Following, cut_short
 from latentry.client.retries import Outcome, Retries
-from latentry.contracts import Event, Image, Job, JobList, ModelList
+from latentry.contracts import Event, File, Image, Job, JobList, ModelList
 
 T = TypeVar("T")
 
@@ -78,6 +78,14 @@ class AsyncClient:
     async def models(self) -> ModelList:
         """What the service can draw with."""
         return await self._call(calls.models())
+
+    async def upload(self, picture: bytes) -> File:
+        """Keep a PNG, JPEG or WebP picture there for a while. Raises ApiError."""
+        return await self._call(calls.upload(picture))
+
+    async def delete_file(self, file_id: str) -> None:
+        """Remove a picture that was kept there."""
+        await self._call(calls.delete_file(file_id))
 
     async def download(self, image: Image | str) -> bytes:
         """The encoded bytes of a picture, or of what lies at its URL."""

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel
 
-from latentry.contracts import GenerationRequest, Job, JobList, ModelList
+from latentry.contracts import File, GenerationRequest, Job, JobList, ModelList
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -23,15 +23,15 @@ class Call(Generic[T]):
     read: Callable[[httpx.Response], T]
     params: Mapping[str, str | int] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: GenerationRequest | None = None
+    body: GenerationRequest | bytes | None = None
     hold_s: int = 0
     """How long the service may sit on the answer by our own wish."""
 
     @property
-    def content(self) -> str | None:
-        """The body as JSON, saying only what the caller said."""
-        if self.body is None:
-            return None
+    def content(self) -> str | bytes | None:
+        """The body: a picture as it is, or JSON that says only what the caller said."""
+        if self.body is None or isinstance(self.body, bytes):
+            return self.body
         return self.body.model_dump_json(exclude_unset=True, exclude_none=True)
 
 
@@ -71,6 +71,17 @@ def delete(job_id: str) -> Call[None]:
 def models() -> Call[ModelList]:
     """Read the catalogue."""
     return Call("GET", "/v1/models", _reader(ModelList))
+
+
+def upload(picture: bytes) -> Call[File]:
+    """Keep a picture there for a while. The service knows its kind by its bytes."""
+    headers = {"Content-Type": "application/octet-stream"}
+    return Call("POST", "/v1/files", _reader(File), headers=headers, body=picture)
+
+
+def delete_file(file_id: str) -> Call[None]:
+    """Remove a picture that was kept there."""
+    return Call("DELETE", f"/v1/files/{quote(file_id, safe='')}", lambda _: None)
 
 
 def download(url: str) -> Call[bytes]:

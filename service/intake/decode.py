@@ -16,8 +16,8 @@ from service.intake.header import Header, PictureFormat, read_header
 _DECODER: Final = Path(__file__).with_name("decoder.py")
 # A process for each picture: one starts in 60 ms, and nothing a picture did outlives it.
 _AT_ONCE: Final = 2
-_WAITING: Final = 16
-_WITHIN_S: Final = 15.0
+_WAITING: Final = 8
+_WITHIN_S: Final = 30.0
 _MAX_SIDE: Final = 16_384
 
 

@@ -35,11 +35,11 @@ _FORM: Final = {
         "required": ["file"],
     }
 }
-_PICTURES: Final = [form.content_type for form in OutputFormat]
+_TYPES: Final = (*(form.content_type for form in OutputFormat), "application/octet-stream")
 _ASKS: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
-        "content": {"multipart/form-data": _FORM} | dict.fromkeys(_PICTURES, _BYTES),
+        "content": {"multipart/form-data": _FORM} | dict.fromkeys(_TYPES, _BYTES),
     }
 }
 _TAKES: Final = (
@@ -115,7 +115,7 @@ async def _sent(request: Request) -> bytes:
     body = await request.body()
     if kind == "multipart/form-data":
         return multipart.field(body, content_type, "file")
-    if kind not in (*_PICTURES, "application/octet-stream"):
+    if kind not in _TYPES:
         raise UnsupportedMediaType(_TAKES)
     return body
 

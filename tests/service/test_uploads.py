@@ -6,6 +6,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from latentry.client import ApiError, Client
 from latentry.contracts import File
 from latentry.errors import FileNotFound
 from latentry.jobs import files
@@ -161,3 +162,13 @@ async def test_files_survive_the_search_for_orphans(app, client) -> None:
     retention._life = -retention._life  # all that there is, is old
     await retention.clear_orphans()
     assert (await client.get(f"/v1/files/{file.id}/content")).status_code == 200
+
+
+def test_the_sdk_sends_and_removes_a_picture(url: str) -> None:
+    with Client(url) as client:
+        file = client.upload(PICTURE)
+        assert (file.width, file.height) == (40, 24)
+        client.delete_file(file.id)
+        with pytest.raises(ApiError) as refused:
+            client.delete_file(file.id)
+        assert refused.value.code == "file_not_found"
