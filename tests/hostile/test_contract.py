@@ -25,13 +25,13 @@ def test_every_route_keeps_its_word(url: str, worker: FakeWorker) -> None:
 @pytest.mark.faults
 @pytest.mark.timeout(900)
 def test_every_route_keeps_its_word_three_thousand_times(url: str, worker: FakeWorker) -> None:
-    tried(url, worker, examples=150, least=3_000, within_s=880)
+    tried(url, worker, examples=220, least=3_000, within_s=880)
 
 
 @pytest.mark.fuzz
 @pytest.mark.timeout(3_600)
 def test_every_route_keeps_its_word_twenty_thousand_times(url: str, worker: FakeWorker) -> None:
-    tried(url, worker, examples=1_000, least=20_000, within_s=3_500)
+    tried(url, worker, examples=1_600, least=20_000, within_s=3_500)
 
 
 @pytest.mark.parametrize(
