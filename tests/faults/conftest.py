@@ -42,7 +42,7 @@ def figure(request: pytest.FixtureRequest) -> Figure:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def]
     report = (yield).get_result()
     rows = re.findall(r"\bT\d+\b", getattr(item, "function", item).__doc__ or "")
-    if report.when == "call" or report.skipped:
+    if report.when == "call" or not report.passed:
         item.config.stash[FIGURES].tell(rows, item.nodeid, report.outcome)
 
 
