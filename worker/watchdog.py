@@ -101,6 +101,7 @@ class Watchdog:
             if child.deadline is not None and now > child.deadline:
                 log.error("worker.hung", silent_s=round(now - child.deadline, 1))
                 child.process.kill()
+                child.deadline = None  # said once; it takes a moment to be gone
             elif stop_by is not None and now > stop_by:
                 log.error("worker.would_not_stop", waited_s=self._stop_s)
                 child.process.kill()
