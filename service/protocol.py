@@ -28,7 +28,7 @@ class Connection(HttpToolsProtocol):
     """One client's connection."""
 
     _begun = False  # a head has begun and has not ended
-    _head_bytes = 0
+    _loose_bytes = 0  # sent since the last head ended, less what a body may need around it
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -48,15 +48,14 @@ class Connection(HttpToolsProtocol):
         """Parse on, within bounds."""
         if self.transport.is_closing():
             return
-        self._head_bytes += len(data)
+        self._loose_bytes += len(data)
         super().data_received(data)
-        is_idle = self.cycle is None or self.cycle.response_complete
-        if self.transport.is_closing() or not (self._begun or is_idle):
-            self._head_bytes = 0
+        if self.transport.is_closing():
             return
-        if self._head_bytes > MAX_HEAD_BYTES:
+        is_idle = self.cycle is None or self.cycle.response_complete
+        if self._loose_bytes > MAX_HEAD_BYTES:
             self._refuse(HeadTooLarge())
-        elif self._timer is None:
+        elif self._timer is None and (self._begun or is_idle):
             self._start_timer()
 
     def on_message_begin(self) -> None:
@@ -64,11 +63,26 @@ class Connection(HttpToolsProtocol):
         self._begun = True
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; what comes after a body is none, and nobody asked for it."""
+        if self._begun:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """A head ended in time."""
-        self._begun, self._head_bytes = False, 0
+        self._begun, self._loose_bytes = False, 0
         self._stop_timer()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body; even in chunks of one byte, what is around it is less than nine times it."""
+        self._loose_bytes -= 9 * len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """A body ended."""
+        self._loose_bytes = 0
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Say that this is no HTTP, in our own form."""

@@ -11,6 +11,7 @@ from service.__main__ import allow_connections
 from tests.hostile.sockets import Wire, problem
 
 ASK = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.fixture
@@ -51,8 +52,12 @@ def test_what_is_no_http_is_answered_by_a_problem_and_hung_up_on(url: str, said:
         b"GET /" + b"a" * 200_000,
         ASK + b"X-Long: " + b"a" * 200_000,
         ASK + b"".join(b"X-%d: 1\r\n" % i for i in range(20_000)),
+        b"\r\n" * 100_000,
+        CHUNKED + b"1;" + b"a" * 200_000,
+        CHUNKED + b"0\r\n" + b"X: 1\r\n" * 50_000,
+        CHUNKED + b"0\r\nX: " + b"a" * 200_000,
     ],
-    ids=["address", "header", "headers"],
+    ids=["address", "header", "headers", "lines", "extension", "trailers", "trailer"],
 )
 def test_a_head_without_end_is_cut_off(url: str, said: bytes) -> None:
     with Wire(url) as wire:
@@ -61,9 +66,40 @@ def test_a_head_without_end_is_cut_off(url: str, said: bytes) -> None:
         except ConnectionError:
             return  # hung up on while we were still talking
         heard = wire.hear()
-    if heard:  # else the reset overtook it
+    if heard:  # else the reset overtook it, or there is an answer under way that it would run into
         status, body, _ = problem(heard)
         assert (status, body["code"]) == (431, "head_too_large")
+
+
+def test_what_follows_a_body_is_no_header_of_it(url: str) -> None:
+    head = (
+        b"POST /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"
+    )
+    with Wire(url).say(head + b"\r\n1\r\n{\r\n0\r\nX-Request-ID: trailer\r\n\r\n") as wire:
+        status, body, _ = problem(wire.hear())
+    assert status == 404
+    assert body["request_id"] != "trailer"
+
+
+def test_a_body_in_chunks_of_one_byte_is_read(url: str, worker) -> None:
+    body = b'{"prompt": "' + b"a" * 5_000 + b'"}'
+    with httpx.Client(base_url=url) as client:
+        sent = (bytes([byte]) for byte in body)
+        headers = {"Content-Type": "application/json"}
+        assert client.post("/v1/generations", content=sent, headers=headers).status_code == 202
+
+
+@pytest.mark.parametrize("to", [b"websocket", b"h2c"])
+def test_an_upgrade_is_not_made(url: str, to: bytes) -> None:
+    asks = ASK + b"Connection: Upgrade\r\nUpgrade: " + to + b"\r\n\r\n"
+    with Wire(url).say(asks) as wire:
+        assert b"200 OK" in wire.socket.recv(65_536)
+
+
+def test_requests_that_come_at_once_are_answered_in_turn(url: str) -> None:
+    last = ASK + b"Connection: close\r\n\r\n"
+    with Wire(url).say((ASK + b"\r\n") * 20 + last) as wire:
+        assert wire.hear().count(b"200 OK") == 21
 
 
 @pytest.mark.usefixtures("impatient")
