@@ -75,7 +75,7 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """A part of a body; even in chunks of one byte, what is around it is less than nine times it."""
+        """A part of a body; what is around it is less than nine times it, byte by byte too."""
         self._loose_bytes -= 9 * len(body)
         super().on_body(body)
 
