@@ -98,11 +98,11 @@ class Gatekeeper:
         return Caller(key.tenant, key.id, key.scopes, key.allowance, self._usage_ttl_ms)
 
     async def _enter_bootstrap_key(self) -> None:
-        if self._bootstrap is None:
+        key = self._bootstrap
+        if key is None:
             return
-        command = keyring.enter(self._bootstrap, DEFAULT_TENANT, name="bootstrap")
-        if not await self._ledger.run(command):
-            log.warning("bootstrap_key.rotated", key=self._bootstrap.id)
+        if not await self._ledger.run(keyring.enter(key, DEFAULT_TENANT, name="bootstrap")):
+            log.warning("bootstrap_key.rotated", key=key.id)
         self._bootstrap = None
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Generic, TypeVar
 from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel
 
-from latentry.contracts import File, GenerationRequest, Job, JobList, ModelList
+from latentry.contracts import File, GenerationRequest, Job, JobList, ModelList, UsageList
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -71,6 +72,13 @@ def delete(job_id: str) -> Call[None]:
 def models() -> Call[ModelList]:
     """Read the catalogue."""
     return Call("GET", "/v1/models", _reader(ModelList))
+
+
+def usage(first: date | None, last: date | None) -> Call[UsageList]:
+    """Read what the key has used."""
+    days = {"from": first, "to": last}
+    params = {name: day.isoformat() for name, day in days.items() if day is not None}
+    return Call("GET", "/v1/usage", _reader(UsageList), params=params)
 
 
 def upload(picture: bytes) -> Call[File]:

@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import date
 from typing import Self, TypeVar, Unpack
 
 import httpx
@@ -14,7 +15,7 @@ from latentry.client.fields import Fields, request_of
 from latentry.client.flows import Flow, Pause
 from latentry.client.following import Following, cut_short
 from latentry.client.retries import Outcome, Retries
-from latentry.contracts import Event, File, Image, Job, JobList, ModelList
+from latentry.contracts import Event, File, Image, Job, JobList, ModelList, UsageList
 
 T = TypeVar("T")
 
@@ -78,6 +79,10 @@ class Client:
     def models(self) -> ModelList:
         """What the service can draw with."""
         return self._call(calls.models())
+
+    def usage(self, first: date | None = None, last: date | None = None) -> UsageList:
+        """What the key has used, by days (UTC); the last 30 unless said otherwise."""
+        return self._call(calls.usage(first, last))
 
     def upload(self, picture: bytes) -> File:
         """Keep a PNG, JPEG or WebP picture there for a while. Raises ApiError."""

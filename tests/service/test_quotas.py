@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from latentry.apikeys import ALL_SCOPES, Scope
+from latentry.client import Client
 from latentry.contracts import JobStatus
 from latentry.errors import OutOfMemory
 from latentry.jobs import JobRef, commands
@@ -150,6 +151,16 @@ async def test_the_books_say_what_was_made_by_day_and_key(client, worker, key, l
     assert len(await books(client, all_of_tenant)) == 2
     stranger = bearer(issue(ledger, "other", scopes=frozenset(Scope)))
     assert await books(client, stranger) == []
+
+
+def test_our_own_client_reads_the_books(url, worker, key) -> None:
+    text = key()["Authorization"].removeprefix("Bearer ")
+    today = datetime.now(UTC).date()
+    with worker, Client(url, api_key=text) as client:
+        client.generate("a red circle")
+        assert client.usage(last=today - timedelta(1)).data == []
+        [row] = client.usage(first=today).data
+    assert (row.jobs, row.images, row.step_megapixels) == ({"succeeded": 1}, 1, EACH)
 
 
 async def test_without_keys_the_books_are_kept_all_the_same(client, worker) -> None:
