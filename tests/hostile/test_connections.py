@@ -152,6 +152,7 @@ def test_a_thousand_idle_connections_slow_nobody_down(url: str) -> None:
     def p99_s() -> float:
         took = []
         with httpx.Client(base_url=url) as client:
+            client.get("/livez")  # the first request makes what all others use
             for _ in range(300):
                 began = time.perf_counter()
                 assert client.get("/livez").status_code == 200
@@ -164,6 +165,7 @@ def test_a_thousand_idle_connections_slow_nobody_down(url: str) -> None:
     beside = p99_s()
     for wire in idle:
         wire.socket.close()
+    print(f"p99 {alone * 1000:.1f} ms alone, {beside * 1000:.1f} ms beside 1,000 idle connections")
     # A machine that is busy with other tests makes either figure larger by a few milliseconds.
     assert beside < max(2 * alone, alone + 0.05), f"{alone * 1000:.1f} ms, {beside * 1000:.1f} ms"
 

@@ -11,6 +11,7 @@ from latentry.contracts import File
 from latentry.errors import FileNotFound
 from latentry.jobs import files
 from latentry.storage import key_of, open_storage
+from service import bodies
 from service.auth import Caller
 from service.retention import Retention
 from service.routes import uploads
@@ -76,6 +77,14 @@ async def test_what_is_no_picture_is_refused(client, content_type, body, status,
 async def test_a_picture_whose_type_lies_is_known_by_its_bytes(client) -> None:
     answer = await client.post("/v1/files", content=PICTURE, headers={"Content-Type": "image/webp"})
     assert (answer.status_code, answer.json()["width"]) == (201, 40)
+
+
+async def test_only_so_many_pictures_are_received_at_once(client, monkeypatch) -> None:
+    monkeypatch.setattr(bodies, "LARGE_AT_ONCE", 0)
+    answer = await client.post("/v1/files", content=PICTURE, headers=PNG)
+    assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+    assert int(answer.headers["retry-after"]) > 0
+    assert (await client.get("/v1/models")).status_code == 200
 
 
 async def test_a_compressed_body_is_not_read(client) -> None:
