@@ -7,6 +7,7 @@ from typing import Any
 from latentry.contracts import EventType, JobStatus
 from latentry.jobs import JobRef, Ledger
 from latentry.jobs.commands import POISON_CRASHES
+from tests.jobs.audit_deliveries import audit_deliveries
 from tests.jobs.audit_lines import audit_leases, audit_lines
 from tests.jobs.factory import BOUNDED
 
@@ -50,6 +51,8 @@ def audit(ledger: Ledger) -> dict[JobRef, Entry]:
     assert sum(accounts.values()) == 2 * accounts.get("total", 0), "each byte is charged for once"
     assert accounts.keys() - {"total"} <= entries.keys() - ended, "an end needs no checkpoint"
     _audit_books(found, entries)
+    stories = {ref: (entry.fields, entry.story) for ref, entry in entries.items()}
+    audit_deliveries(ledger, stories)
     shelved = [ref for name, rows in found.items() if name.startswith("jobs:") for ref in rows]
     assert sorted(shelved) == sorted(entries), "each tenant sees its jobs"
     return {JobRef.parse(ref): entry for ref, entry in entries.items()}

@@ -33,6 +33,7 @@ from latentry.jobs import Command, JobRef, Lease, Ledger, NewJob, commands, keys
 from latentry.jobs.accounts import Account
 from latentry.jobs.records import Swept
 from tests.jobs.audit import Entry, audit
+from tests.jobs.audit_deliveries import HOOK, RECEIVER
 from tests.jobs.factory import BOUNDED, card, image, request
 from tests.jobs.paper import PaperClaim, PaperJob, PaperLedger
 
@@ -138,6 +139,8 @@ class LedgerMachine(RuleBasedStateMachine):
             weight=draw(st.sampled_from([1, 3])),
             priority=draw(st.sampled_from(Priority)),
             finish_within_ms=draw(st.sampled_from([0, 3_600_000])),
+            webhook=HOOK,
+            receiver=RECEIVER,
         )
         self.orders.append(order)
         self.order(order, draw(mishaps))
@@ -158,7 +161,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def forget(self, draw: Draw) -> None:
         order = draw(st.sampled_from(self.orders))
-        command = commands.forget(order.ref)
+        command = commands.forget(order.ref, silently=True)
         self.call(command, lambda: self.paper.forget(order.ref), draw(mishaps))
         self.forgotten.add(order.ref)
 
@@ -432,7 +435,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for ref in self.paper.jobs:
             self.age("retention", ref)
         for ref in self.ledger.run(commands.sweep(lease_s=LEASE_S)).forgettable:
-            self.ledger.run(commands.forget(ref))
+            self.ledger.run(commands.forget(ref, silently=True))
         for name in self.ledger.client.keys(f"{self.ledger.root}:*"):
             word = name.removeprefix(f"{self.ledger.root}:").partition(":")[0]
             has_end = self.ledger.client.pttl(name) > 0
