@@ -133,9 +133,24 @@ class Feeder:
             self._ending.wait(LOOK_S)
             return
         if leases:
+            if room > 1 or not held:  # with less room they may wait at the door, and do no harm
+                self._mark(leases)
             self._take(leases)
         elif self._lines.were_empty():
             self._look.set()
+
+    def _mark(self, leases: Sequence[Lease]) -> None:
+        """These begin at once: should a worker die of the first step, it is known what it stepped.
+
+        Of a step nobody is told before it is over, and then with a delay.
+        """
+        begun = [
+            (one, one.record.reached, one.record.request.num_inference_steps) for one in leases
+        ]
+        try:
+            self._ledger.run(commands.progress(begun))
+        except LedgerUnavailable:
+            log.warning("ledger.unavailable", doing="mark")
 
     def _take(self, leases: Sequence[Lease], *, goes_first: bool = False) -> None:
         jobs = [HeldJob(lease, goes_first=goes_first) for lease in leases]

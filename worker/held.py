@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from time import monotonic
 from typing import Final
 
 from latentry.contracts import JobStatus, JobWarning
@@ -11,6 +12,9 @@ from latentry.jobs import Lease
 from worker.engine import Order
 
 ALONE_CRASHES: Final = 2  # one more is poison, and must cost no neighbour anything
+# Steps are told with a delay, so a worker that died came further than is known. A suspect is
+# cleared when it has lived for longer than that beyond what is known.
+PROOF_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class HeldJob:
         self.unsaved_since: float | None = None
         self.is_yielding = False
         self._is_begun = False
+        self._passed_at: float | None = None
         self._undrawn = set(self._open)
         self.warnings: list[JobWarning] = []
         self._verdict = Verdict(JobStatus.SUCCEEDED)
@@ -71,9 +76,8 @@ class HeldJob:
     @property
     def is_suspect(self) -> bool:
         """Whether a worker died while it ran this job, which has made no progress since."""
-        record = self.lease.record
-        has_passed = min(self._steps.values(), default=0) > record.reached
-        return record.crashes > 0 and not has_passed and not self.is_drawn
+        is_proved = self._passed_at is not None and monotonic() - self._passed_at >= PROOF_S
+        return self.lease.record.crashes > 0 and not is_proved and not self.is_drawn
 
     @property
     def must_be_alone(self) -> bool:
@@ -100,10 +104,16 @@ class HeldJob:
         self.warnings += [warning for warning in warnings if warning not in self.warnings]
 
     def step(self, index: int, step: int) -> int:
-        """Note an image's step; the step of the image that is furthest behind."""
+        """Note an image's step; what to tell: the step of the image that is furthest behind.
+
+        Of a suspect nothing is told that is not known, or it would be cleared.
+        """
         self._is_begun = True
         self._steps[index] = step
-        return min(self._steps.values())
+        behind, reached = min(self._steps.values()), self.lease.record.reached
+        if behind > reached and self._passed_at is None:
+            self._passed_at = monotonic()
+        return min(behind, reached) if self.is_suspect else behind
 
     def decide(self, verdict: Verdict) -> None:
         """The job will not succeed. The first such verdict counts."""

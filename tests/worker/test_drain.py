@@ -149,14 +149,14 @@ def test_an_order_the_engine_refuses_fails_with_its_code(ledger: Ledger, worker)
 
 def test_a_running_job_stops_when_it_is_canceled(ledger: Ledger, worker) -> None:
     ref = submit(ledger, prompt="for ever", n=4)
-    when(ledger, ref, lambda record: record.progress is not None)
+    when(ledger, ref, lambda record: record.progress and record.progress.step)
     ledger.run(commands.cancel(ref))
     assert ended(ledger, ref).state is JobStatus.CANCELED
 
 
 def test_a_running_job_that_is_forgotten_leaves_the_engine(ledger: Ledger, worker) -> None:
     ref = submit(ledger, prompt="for ever")
-    when(ledger, ref, lambda record: record.progress is not None)
+    when(ledger, ref, lambda record: record.progress and record.progress.step)
     ledger.run(commands.forget(ref))
     assert ended(ledger, submit(ledger)).state is JobStatus.SUCCEEDED
     deadline = time.monotonic() + 10
@@ -170,7 +170,7 @@ def test_a_stopped_worker_hands_its_jobs_back_and_another_finishes_them(
     first = Worker(ledger, storage)
     first.start()
     refs = [submit(ledger, prompt="for ever") for _ in range(3)]
-    when(ledger, refs[0], lambda record: record.progress is not None)
+    when(ledger, refs[0], lambda record: record.progress and record.progress.step)
     first.stop()
     assert {read(ledger, ref).state for ref in refs} == {JobStatus.QUEUED}
     assert {read(ledger, ref).crashes for ref in refs} == {0}
@@ -210,7 +210,7 @@ def test_a_worker_that_lost_its_lease_publishes_nothing(ledger: Ledger, storage:
     worker = Worker(ledger, storage)
     worker.start()
     ref = submit(ledger, prompt="for ever")
-    when(ledger, ref, lambda record: record.progress is not None)
+    when(ledger, ref, lambda record: record.progress and record.progress.step)
     record = read(ledger, ref)
     ledger.run(commands.release(Lease(ref, record.fence, record)))  # behind its back
     when(ledger, ref, lambda record: record.claims == 2)  # it takes it up again, as a new claim
@@ -224,7 +224,7 @@ def test_what_a_stopped_worker_saved_the_next_one_does_not_draw_again(
     first = Worker(ledger, storage)
     first.start()
     ref = submit(ledger, prompt="for ever", num_inference_steps=1_000_000)
-    when(ledger, ref, lambda record: record.progress is not None)
+    when(ledger, ref, lambda record: record.progress and record.progress.step)
     first.stop()
     assert read(ledger, ref).reached > 0
     [lease] = ledger.run(commands.claim("w2", ["shapes"], room=1, lease_s=5))
@@ -233,7 +233,7 @@ def test_what_a_stopped_worker_saved_the_next_one_does_not_draw_again(
     ledger.run(commands.release(lease))
     second = Worker(ledger, storage)
     second.start()
-    when(ledger, ref, lambda record: record.progress is not None)
+    when(ledger, ref, lambda record: record.progress and record.progress.step)
     second.stop()
     assert [order.checkpoint for order in second.engine.admitted] == [saved[0]]
     assert steps(second, "resumed") == int(saved[0])
@@ -263,7 +263,7 @@ def test_a_running_job_is_saved_again_and_again(ledger: Ledger, storage: Storage
     worker = Worker(ledger, storage, checkpoint_s=0)
     worker.start()
     ref = submit(ledger, prompt="for ever", num_inference_steps=1_000_000, n=2)
-    when(ledger, ref, lambda record: record.progress is not None)
+    when(ledger, ref, lambda record: record.progress and record.progress.step)
     record = read(ledger, ref)
     lease = Lease(ref, record.fence, record)
     seen: set[int] = set()
@@ -290,7 +290,7 @@ def test_without_a_budget_nothing_is_ever_saved(ledger: Ledger, storage: Storage
     worker.start()
     assert ended(ledger, submit(ledger, num_inference_steps=50)).state is JobStatus.SUCCEEDED
     ref = submit(ledger, prompt="for ever")
-    when(ledger, ref, lambda record: record.progress is not None)
+    when(ledger, ref, lambda record: record.progress and record.progress.step)
     worker.stop()
     assert worker.engine.saves == []
 

@@ -50,7 +50,7 @@ def test_it_starts_in_time_and_those_that_gave_way_lose_nothing(
     worker = Worker(ledger, storage, engine=engine(), checkpoint_bytes=100_000)
     worker.start()
     lows = [enter(ledger, Priority.LOW, steps=150) for _ in range(6)]
-    when(ledger, lows[0], lambda record: record.progress is not None)
+    when(ledger, lows[0], lambda record: record.progress and record.progress.step)
     high = enter(ledger, Priority.HIGH, steps=4, start_within_ms=2_000)
     record = ended(ledger, high)
     assert record.state is JobStatus.SUCCEEDED

@@ -9,7 +9,7 @@ from latentry.jobs import JobRecord, JobRef, Lease, Ledger, commands
 from latentry.storage import Storage
 from tests.jobs.factory import request
 from tests.worker.test_drain import Worker, ended, read, storage, submit, when
-from worker.held import HeldJob
+from worker.held import PROOF_S, HeldJob
 
 __all__ = ["storage"]
 
@@ -31,15 +31,20 @@ def test_a_job_whose_workers_died_is_suspect_and_after_the_second_one_runs_alone
     assert (job.is_suspect, job.must_be_alone) == (is_suspect, must_be_alone)
 
 
-def test_it_is_cleared_by_a_step_that_no_worker_told_of_before() -> None:
+def test_it_is_cleared_when_it_lives_on_beyond_what_was_told_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     job = held(crashes=2, reached=3, n=2)
     for index in (0, 1):
         job.step(index, 3)
     assert job.must_be_alone, "that far it came before"
     job.step(0, 4)
     assert job.must_be_alone, "its other image is where it was"
-    job.step(1, 4)
+    assert job.step(1, 4) == 3, "nothing is told that would clear it"
+    assert job.must_be_alone, "its worker may have come further than it told"
+    monkeypatch.setattr("worker.held.monotonic", lambda: time.monotonic() + PROOF_S)
     assert not job.is_suspect
+    assert job.step(0, 5) == 4
 
 
 def test_one_that_is_drawn_can_do_no_more_harm() -> None:
@@ -66,7 +71,7 @@ def test_a_twice_crashed_job_runs_alone_and_the_others_run_after_it(
     other = submit(ledger)
     worker = Worker(ledger, storage)
     worker.start()
-    when(ledger, suspect, lambda record: record.progress is not None)
+    when(ledger, suspect, lambda record: record.progress and record.progress.step)
     until = time.monotonic() + 1.5  # it looks once a second, whatever it hears
     while time.monotonic() < until:
         assert read(ledger, other).state is JobStatus.QUEUED
