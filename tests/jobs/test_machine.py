@@ -222,8 +222,9 @@ class LedgerMachine(RuleBasedStateMachine):
             return self.paper.claim(PaperClaim(*asked))
 
         lost = self.call(command, paper, Mishap.NONE)
-        mishap = draw(st.sampled_from([self.sweep, self.cancel, self.leases_run_out]))
-        mishap(draw)
+        if draw(st.booleans()):
+            self.leases_run_out(draw)
+            self.sweep(draw)
         again = self.call(command, paper, Mishap.NONE)
         assert again == [lease for lease in lost if self.paper.held(lease)] or not lost
         self.leases += again
@@ -405,6 +406,17 @@ class LedgerMachine(RuleBasedStateMachine):
             assert int(before.fields["fence"]) <= int(entry.fields["fence"]), "fences rise (I3)"
             assert not before.state.is_terminal or before.state is entry.state, "an end (I4)"
         self.seen = found
+        self.tags_are_those_on_paper()
+
+    def tags_are_those_on_paper(self) -> None:
+        client, root, order = self.ledger.client, self.ledger.root, self.paper.order
+        assert int(client.get(f"{root}:clock") or 0) == order.clock
+        assert dict(client.zrange(f"{root}:tags", 0, -1, withscores=True)) == order.tags
+        for model in MODELS:
+            turns = dict(client.zrange(f"{root}:turns:{model}", 0, -1, withscores=True))
+            assert turns == {
+                who: tag for (where, who), tag in order.turns.items() if where == model
+            }
 
     # At the end
 
