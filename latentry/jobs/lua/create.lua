@@ -1,5 +1,6 @@
--- ARGV: options as a JSON object, the request as JSON. Answers {'created', ref, turn} or {'existing',
--- ref}; {'possible', wait or -1} if only that was asked; or a refusal.
+-- ARGV: options as a JSON object, the request as JSON. Answers {'created' or 'existing', ref}; {'possible',
+-- wait in ms or -1, now} where only that was asked; or a refusal: {'conflict'}, {'full', how many wait, ms
+-- until one starts or -1}, {'late', wait, the most that it may be}, or what `over_limit` says.
 local ask = cjson.decode(ARGV[1])
 local ref, tenant, model, line = ask.ref, ask.tenant, ask.model, key('line', ask.model)
 local idem, hash = ask.idempotency_key, ask.body_hash
