@@ -216,7 +216,7 @@ def test_every_key_of_an_ended_delivery_ends_with_its_job(ledger: Ledger) -> Non
     assert ledger.client.pttl(key) > 6 * 24 * 3_600_000, "longer than all attempts take"
     report(ledger, due, DeliveryStatus.DELIVERED)
     left_ms = ledger.client.pttl(f"{ledger.root}:job:{ref}")  # read first: time passes
-        assert 0 < ledger.client.pttl(key) <= left_ms
+    assert 0 < ledger.client.pttl(key) <= left_ms
     assert "record" not in ledger.client.hgetall(key)
 
 
