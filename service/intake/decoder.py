@@ -20,16 +20,17 @@ from PIL import (  # every module it may need, while it may still open files
 )
 
 BROKEN = 3
-MEMORY_BYTES = 1024**3
-CPU_S = 10
+MEMORY_BYTES = 400 * 1024**2  # and for each pixel
+BYTES_PER_PIXEL = 40
+CPU_S = 20
 
 _PLUGINS = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin)
 
 
-def confine(written_bytes: int) -> None:
+def confine(pixels: int, written_bytes: int) -> None:
     """Give up whatever decoding does not need."""
     limits = {
-        resource.RLIMIT_AS: MEMORY_BYTES,
+        resource.RLIMIT_AS: MEMORY_BYTES + BYTES_PER_PIXEL * pixels,
         resource.RLIMIT_CPU: CPU_S,
         resource.RLIMIT_FSIZE: written_bytes,
         resource.RLIMIT_NOFILE: 3,  # stdin, stdout, stderr, and nothing more
@@ -77,7 +78,7 @@ def main() -> int:
     form, pixels, written = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     data = sys.stdin.buffer.read()
     Image.preinit()  # looks for more modules, which `formats` keeps away from the picture
-    confine(written)
+    confine(pixels, written)
     Image.MAX_IMAGE_PIXELS = pixels
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     try:

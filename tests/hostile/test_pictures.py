@@ -218,7 +218,7 @@ async def test_one_too_many_at_once_is_told_to_come_back(monkeypatch) -> None:
     ],
 )
 def test_the_decoder_can_neither_open_nor_dial_nor_grow(tmp_path, deed: str, says: str) -> None:
-    code = "import runpy, socket, sys; d = runpy.run_path(sys.argv[1]); d['confine'](1_000_000);"
+    code = "import runpy, socket, sys; d = runpy.run_path(sys.argv[1]); d['confine'](1, 1_000_000);"
     with open(tmp_path / "out", "wb") as out:
         ended = subprocess.run(
             [sys.executable, "-I", "-c", code + deed, str(DECODER)],
@@ -236,7 +236,7 @@ def test_the_decoder_can_neither_open_nor_dial_nor_grow(tmp_path, deed: str, say
 def test_the_decoder_is_killed_when_it_spins(tmp_path, monkeypatch) -> None:
     spinning = tmp_path / "decoder.py"
     program, _, _ = DECODER.read_text().partition('if __name__ == "__main__":')
-    spinning.write_text(f"{program}\nCPU_S = 1\nconfine(1)\nwhile True: pass\n")
+    spinning.write_text(f"{program}\nCPU_S = 1\nconfine(1, 1)\nwhile True: pass\n")
     monkeypatch.setattr(decode, "_DECODER", spinning)
     with pytest.raises(BrokenImage):
         decode._decode(encoded("PNG"), read_header(encoded("PNG")))
