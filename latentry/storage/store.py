@@ -105,12 +105,14 @@ def _attributes(key: str) -> dict[str, str]:
 
 def _flush(path: Path, root: Path) -> None:
     # The ledger says `succeeded` right after; a power cut must not leave it an empty file.
-    for at in (path, *(folder for folder in path.parents if folder.is_relative_to(root))):
-        descriptor = os.open(at, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    # What somebody deleted in the meantime needs no flushing.
+    with suppress(FileNotFoundError):
+        for at in (path, *(folder for folder in path.parents if folder.is_relative_to(root))):
+            descriptor = os.open(at, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 @contextmanager

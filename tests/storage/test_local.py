@@ -106,3 +106,20 @@ def test_a_directory_that_cannot_be_made_stops_the_process(tmp_path: Path) -> No
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ConfigurationError, match="LATENTRY_STORAGE_URL"):
         open_storage(Settings(storage_url=f"file://{tmp_path}/file/dir", signing_key="k"))
+
+
+def test_what_is_deleted_while_it_is_written_is_simply_gone(
+    local_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import obstore
+
+    storage, put = open_storage(local_settings), obstore.put
+
+    def put_and_lose(*args: object) -> None:
+        put(*args)
+        storage.delete_prefix("default/job-1")
+
+    monkeypatch.setattr(obstore, "put", put_and_lose)
+    storage.put(KEY, b"picture")
+    with pytest.raises(FileNotFound):
+        storage.get(KEY)
