@@ -157,11 +157,23 @@ class Feeder:
         for job in jobs:
             log.info("job.claimed", job=job.lease.ref.id, fence=job.lease.fence)
             self._outbox.hold(job)  # renewed from now on, however slowly checkpoints come
+        self._say_begun(leases)
         for job in jobs:
             job.checkpoints = self._checkpoints(job.lease)
             self.inbox.put(job)
         self._room -= len(jobs)
         self._arrived.set()
+
+    def _say_begun(self, leases: Sequence[Lease]) -> None:
+        """Before the loop has them: a job that kills its worker at once is charged with it too."""
+        begun = [
+            (lease, lease.record.reached, lease.record.request.num_inference_steps)
+            for lease in leases
+        ]
+        try:
+            self._ledger.run(commands.progress(begun))
+        except LedgerUnavailable:
+            log.warning("ledger.unavailable", doing="begin", jobs=len(begun))
 
     def _checkpoints(self, lease: Lease) -> dict[int, bytes]:
         if lease.record.claims == 1:  # nobody had it before
