@@ -110,10 +110,7 @@ class Feeder:
 
     def _look_around(self) -> None:
         room, held = self._room, self._outbox.held
-        if any(job.must_be_alone for job in held):
-            return
-        if room <= 0:
-            self.preemption.ask(held, self._lines.here, relief_s=self._relief_s)
+        if any(job.must_be_alone for job in held) or self._is_pressing(room, held) or room < 1:
             return
         lines = self._lines.choose(time.monotonic())
         if not lines:  # no model of ours loads for now
@@ -138,6 +135,15 @@ class Feeder:
             self._take(leases)
         elif self._lines.were_empty():
             self._look.set()
+
+    def _is_pressing(self, room: int, held: Sequence[HeldJob]) -> bool:
+        """Whether a row comes free for somebody in a hurry, who must not wait at the door now.
+
+        The last place is there. Without any, once a second is enough.
+        """
+        if room > 1 or (room < 1 and not self.preemption.is_due()):
+            return False
+        return self.preemption.ask(held, self._lines.here, relief_s=self._relief_s)
 
     def _mark(self, leases: Sequence[Lease]) -> None:
         """These begin at once: should a worker die of the first step, it is known what it stepped.

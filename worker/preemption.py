@@ -38,11 +38,15 @@ class Preemption:
         self._lease_s = lease_s
         self._ask_at = 0.0
 
-    def ask(self, held: Sequence[HeldJob], models: Sequence[str], *, relief_s: float) -> None:
-        """Once a second at most; the next row comes free by itself in `relief_s`."""
+    def is_due(self) -> bool:
+        """Whether a second has gone by since it was asked last."""
+        return time.monotonic() >= self._ask_at
+
+    def ask(self, held: Sequence[HeldJob], models: Sequence[str], *, relief_s: float) -> bool:
+        """Whether somebody is to yield; the next row comes free by itself in `relief_s`."""
         may_yield = [job for job in held if job.may_yield]
-        if not may_yield or time.monotonic() < self._ask_at:
-            return
+        if not may_yield:
+            return False
         self._ask_at = time.monotonic() + ASK_S
         may_yield.sort(key=lambda job: job.steps_left, reverse=True)
         within_s = relief_s + AHEAD_S
@@ -52,10 +56,11 @@ class Preemption:
             pressing = self._ledger.run(ask)
         except LedgerUnavailable as error:
             log.warning("ledger.unavailable", doing="pressing", why=str(error))
-            return
+            return False
         for job in may_yield:
             if job.lease.ref in pressing:
                 self.wanted.put((job, pressing[job.lease.ref]))
+        return bool(pressing)
 
     def exchange(self) -> Iterator[list[Lease]]:
         """Hand back what the step loop gave up, all of it being saved, for what is pressing."""

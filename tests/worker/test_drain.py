@@ -234,7 +234,6 @@ def test_what_a_stopped_worker_saved_the_next_one_does_not_draw_again(
     ledger.run(commands.release(lease))
     second = Worker(ledger, storage)
     second.start()
-    begun = lease.record.reached
     when(ledger, ref, lambda record: record.progress and record.progress.step > reached)
     second.stop()
     assert [order.checkpoint for order in second.engine.admitted] == [saved[0]]

@@ -51,13 +51,13 @@ def test_it_starts_in_time_and_those_that_gave_way_lose_nothing(
     worker.start()
     lows = [enter(ledger, Priority.LOW, steps=150) for _ in range(6)]
     when(ledger, lows[0], lambda record: record.progress and record.progress.step)
-    high = enter(ledger, Priority.HIGH, steps=4, start_within_ms=2_000)
-    record = ended(ledger, high)
-    assert record.state is JobStatus.SUCCEEDED
-    assert record.queue_ms is not None
-    assert record.queue_ms < 2_000
-    assert record.run_ms is not None
-    assert record.run_ms < 1_500, "claimed is not enough: it has a row, too"
+    for _ in range(3):
+        record = ended(ledger, enter(ledger, Priority.HIGH, steps=4, start_within_ms=2_000))
+        assert record.state is JobStatus.SUCCEEDED
+        assert record.queue_ms is not None
+        assert record.queue_ms < 2_000
+        assert record.run_ms is not None
+        assert record.run_ms < 1_500, "claimed is not enough: it has a row, too"
     records = [ended(ledger, ref, 60) for ref in lows]
     worker.stop()
     assert {one.state for one in records} == {JobStatus.SUCCEEDED}
