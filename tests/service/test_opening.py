@@ -20,7 +20,10 @@ OPEN_HOST = "0.0.0.0"
 
 def refusal(settings: Settings, **changes: str) -> str:
     process = start(settings, **changes)
-    _, said = process.communicate(timeout=60)
+    try:
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()  # it did open, if it lives
     assert process.returncode == 2, said
     assert "Traceback" not in said
     return said.strip()
