@@ -62,6 +62,7 @@ def test_a_frozen_worker_that_thaws_changes_nothing(slow: House) -> None:
         until(lambda: all(slow.claims(job) == 2 for job in frozen), 30, "the heir having both")
     # It wakes up in the middle of the heir's work, with steps to tell of and leases to renew.
     ends = [history.end_of(job.id) for job in frozen]
+    assert slow.steps_made < 2 * 150 * 1.5, "it is told that they are lost, and leaves them alone"
     again = slow.end_of(slow.order(150, seed=1, determinism="strict"))
     assert digest(slow, again) == digest(slow, ends[0])
     history.accepted.add(again.id)
