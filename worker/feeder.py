@@ -130,9 +130,8 @@ class Feeder:
             self._ending.wait(LOOK_S)
             return
         if leases:
-            if room > 1 or not held:  # with less room they may wait at the door, and do no harm
-                self._mark(leases)
-            self._take(leases)
+            # With less room they may wait at the door, where they do no harm.
+            self._take(leases, begins=room > 1 or not held)
         elif self._lines.were_empty():
             self._look.set()
 
@@ -145,25 +144,15 @@ class Feeder:
             return False
         return self.preemption.ask(held, self._lines.here, relief_s=self._relief_s)
 
-    def _mark(self, leases: Sequence[Lease]) -> None:
-        """These begin at once: should a worker die of the first step, it is known what it stepped.
-
-        Of a step nobody is told before it is over, and then with a delay.
-        """
-        begun = [
-            (one, one.record.reached, one.record.request.num_inference_steps) for one in leases
-        ]
-        try:
-            self._ledger.run(commands.progress(begun))
-        except LedgerUnavailable:
-            log.warning("ledger.unavailable", doing="mark")
-
-    def _take(self, leases: Sequence[Lease], *, goes_first: bool = False) -> None:
+    def _take(
+        self, leases: Sequence[Lease], *, begins: bool = True, goes_first: bool = False
+    ) -> None:
         jobs = [HeldJob(lease, goes_first=goes_first) for lease in leases]
         for job in jobs:
             log.info("job.claimed", job=job.lease.ref.id, fence=job.lease.fence)
             self._outbox.hold(job)  # renewed from now on, however slowly checkpoints come
-        self._say_begun(leases)
+        if begins:
+            self._say_begun(leases)
         for job in jobs:
             job.checkpoints = self._checkpoints(job.lease)
             self.inbox.put(job)
