@@ -15,6 +15,7 @@ _CLOSED: Final[tuple[Network, ...]] = tuple(
             "10.0.0.0/8",
             "100.64.0.0/10",  # carriers' NAT, and many clouds' own services
             "127.0.0.0/8",
+            "168.63.129.16/32",  # Azure's own services, at an address that looks like anybody's
             "169.254.0.0/16",  # link-local: clouds' metadata
             "172.16.0.0/12",
             "192.0.0.0/24",

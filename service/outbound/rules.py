@@ -24,7 +24,7 @@ _URL: Final = re.compile(
     r"(?::(?P<port>[1-9][0-9]{0,4}))?"
     r"(?P<path>(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?)"
     r"(?P<query>(?:\?(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?)",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,  # else other alphabets' letters are ours, once case is left out
 )
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # The last label has letters: a name of digits, or of 0x and digits, is an address to many readers.
