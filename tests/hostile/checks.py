@@ -5,7 +5,7 @@ import re
 import schemathesis
 
 INSIDES = re.compile(
-    r"Traceback|object at 0x|<class '|/home/|/usr/|/root/|/work/|/tmp/|site-packages|\.py\b"
+    r"Traceback|object at 0x|<class '|/home/|/usr/|/root/|/app/|/tmp/|site-packages|\.py\b"
     r"|rediss?://|WRONGTYPE|user_script|pydantic"
 )
 
