@@ -13,7 +13,7 @@ from worker.engine import Order
 
 ALONE_CRASHES: Final = 2  # one more is poison, and must cost no neighbour anything
 # Steps are told with a delay, so a worker that died came further than is known. A suspect is
-# cleared when it has lived for longer than that beyond what is known.
+# cleared by a step that it makes so long after it passed what is known: a hung one makes none.
 PROOF_S: Final = 1.0
 
 
@@ -44,6 +44,7 @@ class HeldJob:
         self.is_yielding = False
         self._is_begun = False
         self._passed_at: float | None = None
+        self._is_proved = False
         self._undrawn = set(self._open)
         self.warnings: list[JobWarning] = []
         self._verdict = Verdict(JobStatus.SUCCEEDED)
@@ -76,8 +77,7 @@ class HeldJob:
     @property
     def is_suspect(self) -> bool:
         """Whether a worker died while it ran this job, which has made no progress since."""
-        is_proved = self._passed_at is not None and monotonic() - self._passed_at >= PROOF_S
-        return self.lease.record.crashes > 0 and not is_proved and not self.is_drawn
+        return self.lease.record.crashes > 0 and not self._is_proved and not self.is_drawn
 
     @property
     def must_be_alone(self) -> bool:
@@ -111,8 +111,9 @@ class HeldJob:
         self._is_begun = True
         self._steps[index] = step
         behind, reached = min(self._steps.values()), self.lease.record.reached
-        if behind > reached and self._passed_at is None:
-            self._passed_at = monotonic()
+        if behind > reached:
+            self._passed_at = self._passed_at or monotonic()
+            self._is_proved = monotonic() - self._passed_at >= PROOF_S
         return min(behind, reached) if self.is_suspect else behind
 
     def decide(self, verdict: Verdict) -> None:
