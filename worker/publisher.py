@@ -81,6 +81,8 @@ class Publisher:
         except LeaseLost:
             log.info("job.lost", job=job.lease.ref.id, fence=job.lease.fence)
             self._on_end(job)
+        except LedgerUnavailable:  # and we stop: the lease is to be given back
+            log.warning("ledger.unavailable", doing="publish", job=job.lease.ref.id)
         except Exception:
             # Not settled: the lease runs out and another attempt is made.
             log.exception("publish.failed", job=job.lease.ref.id)

@@ -1,12 +1,13 @@
 """A storage that does not take pictures costs time, and in the end the job; never a lost one."""
 
 import threading
+from typing import Any
 
 import pytest
 
 from latentry.contracts import JobStatus
-from latentry.errors import StorageUnavailable
-from latentry.jobs import Ledger
+from latentry.errors import LedgerUnavailable, StorageUnavailable
+from latentry.jobs import Command, Ledger
 from latentry.storage import Storage
 from tests.worker.test_drain import Worker, ended, read, storage, submit, when
 
@@ -72,6 +73,27 @@ def test_a_worker_that_stops_meanwhile_hands_the_job_back_uncharged(
     second.start()
     assert ended(ledger, ref).state is JobStatus.SUCCEEDED
     second.stop()
+
+
+def test_a_worker_that_stops_while_no_picture_can_be_listed_hands_the_job_back_uncharged(
+    ledger: Ledger, storage: Storage
+) -> None:
+    class Deaf(Ledger):
+        tries = 0
+
+        def run(self, command: Command[Any]) -> Any:
+            if command.script == "image":
+                self.tries += 1
+                raise LedgerUnavailable
+            return super().run(command)
+
+    worker = Worker(deaf := Deaf(ledger.client, ledger.root), storage)
+    worker.start()
+    ref = submit(ledger)
+    when(ledger, ref, lambda _: deaf.tries > 1)
+    worker.stop()
+    record = read(ledger, ref)
+    assert (record.state, record.crashes) == (JobStatus.QUEUED, 0)
 
 
 def test_a_put_that_hangs_does_not_hold_up_the_end(
