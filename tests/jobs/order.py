@@ -22,6 +22,7 @@ class PaperOrder:
         self.clock = 0
         self.tags: dict[str, int] = {}
         self.turns: dict[tuple[str, str], int] = {}
+        self.weights: dict[tuple[str, str], int] = {}
 
     def tag_of(self, tenant: str) -> int:
         return self.tags.get(tenant, self.clock)
@@ -29,10 +30,17 @@ class PaperOrder:
     def enter(self, job: PaperJob) -> None:
         if not job.crashes:
             self.turns.setdefault((job.model, job.ref.tenant), self.tag_of(job.ref.tenant))
+            self.weights[job.model, job.ref.tenant] = job.weight
 
     def leave(self, job: PaperJob, line: list[PaperJob]) -> None:
         if not part(line, job.ref.tenant):
             self.turns.pop((job.model, job.ref.tenant), None)
+            self.weights.pop((job.model, job.ref.tenant), None)
+
+    def part_of(self, model: str, tenant: str, weight: int, places: int) -> int:
+        """How many of so many places are a tenant's, beside those who wait."""
+        waiting = {who: w for (where, who), w in self.weights.items() if where == model}
+        return places * weight // sum((waiting | {tenant: weight}).values())
 
     def next(self, line: list[PaperJob], models: Sequence[str]) -> tuple[int, PaperJob] | None:
         """The tag and the job that is next."""

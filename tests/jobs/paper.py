@@ -131,12 +131,15 @@ class PaperLedger:
                 if body_hash != order.body_hash:
                     raise IdempotencyConflict
                 return Accepted(ref, is_new=False)
-        if len(self.line(order.request.model)) >= max_queued:
+        model, tenant = order.request.model, order.ref.tenant
+        line = self.line(model)
+        its_part = self.order.part_of(model, tenant, order.weight, max_queued)
+        if len(line) >= max_queued and len(part(line, tenant)) >= its_part:
             raise QueueFull
         self._turn += 1
         job = PaperJob(
             order.ref,
-            order.request.model,
+            model,
             self._turn,
             order.price.cost_ms,
             order.price.images,

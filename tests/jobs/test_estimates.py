@@ -3,9 +3,8 @@
 import pytest
 
 from latentry.contracts import Priority
-from latentry.errors import QueueFull
+from latentry.errors import DeadlineUnreachable, QueueFull
 from latentry.jobs import JobRef, Ledger, commands
-from latentry.overload import DeadlineUnreachable
 from tests.jobs.factory import new_job
 
 SECOND = {"cost_ms": 1_000, "seats": 2}  # a worker makes one a second, two at a time
@@ -134,7 +133,7 @@ def test_a_full_line_says_when_a_place_is_free(live: Ledger) -> None:
     run_two(live)
     fill(live, 4)
     with pytest.raises(QueueFull) as refused:
-        live.run(commands.create(new_job(**SECOND), max_queued=4))
+        live.run(commands.create(new_job(tenant="one", **SECOND), max_queued=4))
     assert refused.value.retry_after_s == 1
 
 

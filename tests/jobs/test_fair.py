@@ -3,6 +3,7 @@
 from collections import Counter
 
 from latentry.contracts import Priority
+from latentry.errors import QueueFull
 from latentry.jobs import JobRef, Lease, Ledger, commands
 from tests.jobs.factory import new_job
 
@@ -38,6 +39,22 @@ def test_a_newcomer_waits_for_one_batch_of_a_crowd_at_most(ledger: Ledger) -> No
         claim(ledger, room=8)
     enter(ledger, "new")
     assert "new" in tenants(claim(ledger, room=8))
+
+
+def test_a_crowd_fills_the_line_for_itself_and_keeps_nobody_else_out(ledger: Ledger) -> None:
+    def taken(tenant: str, *, weight: int = 1) -> int:
+        jobs = 0
+        while True:
+            try:
+                job = new_job(tenant=tenant, weight=weight)
+                ledger.run(commands.create(job, max_queued=12))
+            except QueueFull:
+                return jobs
+            jobs += 1
+
+    assert [taken("crowd"), taken("guest"), taken("crowd")] == [12, 6, 0]
+    assert taken("heavy", weight=2) == 6
+    assert [taken(f"late{number}") for number in range(20)] == [2, 2] + 6 * [1] + 12 * [0]
 
 
 def test_what_is_shared_is_cost_not_jobs(ledger: Ledger) -> None:

@@ -26,9 +26,18 @@ end
 local EARLIER_US = { high = 600000000, normal = 0, low = -600000000 }
 local at, place = now_ms(), string.format('%.0f', now_us() - EARLIER_US[ask.priority])
 
+-- A full line is full for those who have their part of it: one tenant's crowd keeps nobody else out.
+local function has_its_part()
+  local sum = ask.weight - (redis.call('HGET', key('weights', model), tenant) or 0)
+  for _, weight in ipairs(redis.call('HVALS', key('weights', model))) do
+    sum = sum + weight
+  end
+  return redis.call('ZCARD', key('part', model, tenant)) >= math.floor(ask.max_queued * ask.weight / sum)
+end
+
 local waiting = redis.call('ZCARD', line)
 local workers = served_with(model)
-if waiting >= ask.max_queued then
+if waiting >= ask.max_queued and has_its_part() then
   local one = (redis.call('HGET', key('load', model), 'waiting_ms') or 0) / waiting
   return { 'full', waiting, ask.seats > 0 and workers > 0 and math.ceil(one / workers) or -1 }
 end
