@@ -20,7 +20,6 @@ from service.outbound.network import CONNECT_S, GuardedNetwork, Resolve, SystemR
 from service.outbound.rules import Rules, Target
 
 WHOLE_S: Final = 15.0
-READ_BYTES: Final = 64 * 1024
 _TIMEOUTS: Final = {"connect": CONNECT_S, "read": WHOLE_S, "write": WHOLE_S, "pool": WHOLE_S}
 # Whatever else happens between a socket and an answer.
 _BROKEN: Final = (
@@ -76,8 +75,7 @@ class Outbound:
         target = self._rules.read(url)
         began = perf_counter()
         try:
-            async with asyncio.timeout(self._whole_s):
-                status = await self._exchange(target, body, headers)
+            status = await self._exchange(target, body, headers)
         except _BROKEN:  # nobody is told where in between: that would be a map of our network
             raise NoAnswer from None
         return Reply(status, perf_counter() - began)
@@ -103,17 +101,15 @@ class Outbound:
                 content=body,
                 extensions={"timeout": _TIMEOUTS},
             )
-            response = await connection.handle_async_request(request)
+            async with asyncio.timeout(self._whole_s):
+                response = await connection.handle_async_request(request)
             # The status is the answer. A body that drips or breaks off takes nothing back.
-            with suppress(TimeoutError, *_BROKEN):
+            with suppress(*_BROKEN):
                 await _drain(response)
             return response.status
 
 
 async def _drain(response: httpcore.Response) -> None:
-    read = 0
     async with asyncio.timeout(1):
-        async for part in response.aiter_stream():
-            read += len(part)
-            if read > READ_BYTES:
-                return
+        async for _ in response.aiter_stream():
+            pass

@@ -1,7 +1,11 @@
-"""Names to addresses, all of them vetted, and a connection to one of exactly those."""
+"""Names to addresses, all of them vetted, and a connection to one of exactly those.
+
+From which no more is read than any answer takes.
+"""
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from ipaddress import ip_address
@@ -17,6 +21,7 @@ from service.outbound.rules import Rules, Target
 Resolve: TypeAlias = Callable[[str, int], Awaitable[list[Address]]]
 
 CONNECT_S: Final = 5.0
+READ_BYTES: Final = 64 * 1024
 _LOOKED_UP_AT_ONCE: Final = 512
 
 
@@ -82,7 +87,7 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 continue
             if await self._is(stream, address):
-                return stream
+                return _Sip(stream)
         raise httpcore.ConnectError
 
     async def _vetted(self) -> list[Address]:
@@ -102,6 +107,38 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
             return True
         await stream.aclose()
         return False
+
+
+class _Sip(httpcore.AsyncNetworkStream):
+    """A stream that ends with an error past its first bytes: interim answers know no bound."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._left = READ_BYTES
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        if self._left <= 0:
+            raise httpcore.ReadError
+        data = await self._stream.read(min(max_bytes, self._left), timeout)
+        self._left -= len(data)
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> httpcore.AsyncNetworkStream:
+        return _Sip(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
 
 
 def _one_of_each_kind(addresses: list[Address]) -> list[Address]:

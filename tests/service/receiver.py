@@ -144,16 +144,18 @@ async def drip_head(writer: asyncio.StreamWriter) -> None:
 class Huge:
     """Answers with as much as anybody will take."""
 
-    def __init__(self) -> None:
+    HEAD = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+    PART = b"%x\r\n%s\r\n" % (16 * 1024, b"." * 16 * 1024)
+
+    def __init__(self, head: bytes = HEAD, part: bytes = PART) -> None:
         self.sent = 0
+        self._head = head
+        self._part = part
 
     async def __call__(self, writer: asyncio.StreamWriter) -> None:
         writer.transport.set_write_buffer_limits(0)
-        writer.write(
-            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
-        )
-        chunk = b"%x\r\n%s\r\n" % (16 * 1024, b"." * 16 * 1024)
+        writer.write(self._head)
         while self.sent < 1 << 30:
-            writer.write(chunk)
+            writer.write(self._part)
             await writer.drain()
-            self.sent += len(chunk)
+            self.sent += len(self._part)

@@ -16,7 +16,7 @@ from latentry.settings import Settings
 from service.outbound import Outbound, Rules
 from service.outbound.addresses import Address
 from service.outbound.network import SystemResolver
-from tests.service.receiver import Receiver, drip_head, hang_up, silence, status
+from tests.service.receiver import Huge, Receiver, drip, drip_head, hang_up, silence, status
 
 
 async def at_home(host: str, port: int) -> list[Address]:
@@ -36,6 +36,30 @@ async def test_an_exchange_ends_in_time_whoever_drips(
         with pytest.raises(NoAnswer):
             await outbound(receiver, whole_s=0.3).post(receiver.url, b"{}", {})
         assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("head", "part"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000),
+        (b"HTTP/1.1 200 OK\r\n", b"X-More: and more\r\n" * 1_000),
+    ],
+    ids=["interim", "headers"],
+)
+async def test_an_answer_that_never_comes_is_read_no_further_than_a_long_one(
+    head: bytes, part: bytes
+) -> None:
+    endless = Huge(head, part)
+    async with Receiver(endless) as receiver:
+        with pytest.raises(NoAnswer):
+            await outbound(receiver, whole_s=3).post(receiver.url, b"{}", {})
+    assert endless.sent < 8 * 1024 * 1024, "what we read, and what two sockets hold"
+
+
+async def test_a_status_that_came_late_is_an_answer_all_the_same() -> None:
+    async with Receiver(drip) as receiver:
+        reply = await outbound(receiver, whole_s=0.5).post(receiver.url, b"{}", {})
+    assert reply.status == 200
 
 
 async def test_no_proxy_of_the_environment_is_asked(
