@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from latentry.rejections import BrokenImage, UnsupportedImage
+from latentry.errors import BrokenImage, UnsupportedImage
 
 # More chunks or segments than any picture has before its pixels.
 _MOST_PARTS: Final = 4_096
@@ -90,9 +90,10 @@ def _jpeg(data: bytes) -> tuple[int, int]:
     for _ in range(_MOST_PARTS):
         if data[at] != 0xFF:
             raise BrokenImage("The JPEG's segments are damaged.")
-        while data[at] == 0xFF:  # a marker may be padded
-            at += 1
+        at += 1
         marker = data[at]
+        if marker == 0xFF:  # padding, which is a part too: megabytes of it would hold up everybody
+            continue
         [length] = struct.unpack_from(">H", data, at + 1)
         if marker in _JPEG_FRAMES:
             return _jpeg_size(data, at + 3)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageCms
 
-from latentry.rejections import BrokenImage, Busy, ImageTooLarge, UnsupportedImage
+from latentry.errors import BrokenImage, Busy, ImageTooLarge, UnsupportedImage
 from service.intake import decode, decoder
 from service.intake.decode import Intake
 from service.intake.header import read_header
@@ -180,6 +180,7 @@ BROKEN = {
     "jpeg claiming more": jpeg_claiming(4_000, 4_000).replace(b"\xff\xda", b"\xff\xd9"),
     "jpeg of markers": b"\xff\xd8" + b"\xff\xe0\0\2" * 5_000,
     "jpeg of padding": b"\xff\xd8" + b"\xff" * 100_000,
+    "jpeg behind padding": b"\xff\xd8" + b"\xff" * 100_000 + encoded("JPEG")[2:],
     "webp without frames": b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0" + bytes(10),
     "only a signature": b"\x89PNG\r\n\x1a\n",
     "text bomb": bomb(b"zTXt", b"a\0\0"),
