@@ -248,6 +248,7 @@ class PaperLedger:
             raise LeaseLost
         if index not in job.images:
             job.images.add(index)
+            job.crashes = 0
             job.story.append(EventType.IMAGE)
 
     def checkpoint(self, lease: Lease, index: int, saved: bytes, budget: int) -> bool:

@@ -2,7 +2,7 @@
 
 from latentry.contracts import JobStatus
 from latentry.jobs import JobRef, Lease, Ledger, commands
-from tests.jobs.factory import new_job
+from tests.jobs.factory import image, new_job
 
 
 def create(ledger: Ledger) -> JobRef:
@@ -99,6 +99,19 @@ def test_who_gets_further_than_its_dead_worker_is_no_suspect_any_more(ledger: Le
     record = ledger.run(commands.get(ref))
     assert record is not None
     assert record.crashes == 0
+
+
+def test_a_picture_more_is_further_than_its_dead_worker_came(ledger: Ledger) -> None:
+    """Steps are told of the image that is furthest behind: of four in turn, none for long."""
+    ref = ledger.run(commands.create(new_job(images=4), max_queued=100)).ref
+    for index in range(4):
+        leases = claim(ledger)
+        assert refs(leases) == [ref]
+        ledger.run(commands.add_image(leases[0], image(index)))
+        die(ledger, leases, step=0)
+        record = ledger.run(commands.get(ref))
+        assert record is not None
+        assert (record.state, record.crashes) == (JobStatus.QUEUED, 1)
 
 
 def test_a_poisonous_job_costs_each_neighbour_one_attempt(ledger: Ledger) -> None:
