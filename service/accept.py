@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Header
 
-from latentry.rejections import NotAcceptable
+from latentry.errors import NotAcceptable
 
 _JSON: Final = ("*/*", "application/*", "application/json", "application/problem+json")
 

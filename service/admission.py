@@ -7,9 +7,8 @@ from typing import Final
 from latentry.contracts import Cost, GenerationRequest, ModelCard, ResolvedRequest, Spacing
 from latentry.contracts.requests import MAX_SEED
 from latentry.contracts.samplers import SAMPLER_SPACINGS
-from latentry.errors import InvalidRequest, NoModel, UnknownModel
+from latentry.errors import InvalidRequest, NoModel, RequestTooExpensive, UnknownModel
 from latentry.limits import refuse_unsupported
-from latentry.overload import RequestTooExpensive
 from service.catalogue import Entry
 
 DRAWN_SEEDS: Final = 2**32

@@ -11,11 +11,16 @@ from fastapi.security.base import SecurityBase
 
 from latentry.addresses import is_loopback
 from latentry.apikeys import ALL_SCOPES, DEFAULT_TENANT, ApiKey, Scope
-from latentry.errors import LedgerUnavailable
+from latentry.errors import (
+    HostRefused,
+    InsufficientScope,
+    LedgerUnavailable,
+    RateLimited,
+    Unauthenticated,
+)
 from latentry.jobs import AsyncLedger, keyring
 from latentry.jobs.accounts import DAY_MS, NOBODY, USAGE_TTL_MS, Account
 from latentry.jobs.keyring import Admission, Allowance
-from latentry.refusals import HostRefused, InsufficientScope, RateLimited, Unauthenticated
 from latentry.settings import Settings
 from service.opening import bootstrap_key
 

@@ -12,12 +12,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from latentry.errors import (
     BodyTooLarge,
+    Busy,
     InvalidRequest,
     LatentryError,
     MalformedBody,
+    TooSlow,
     UnsupportedMediaType,
 )
-from latentry.rejections import Busy, TooSlow
 from service import problems
 
 M = TypeVar("M", bound=BaseModel)

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Scope
 
-from latentry import errors, overload, refusals, rejections
+from latentry import errors
 from latentry.contracts import FieldError, Problem
 from latentry.contracts.problems import PROBLEM_JSON
 from latentry.errors import InvalidRequest, LatentryError
@@ -29,13 +29,13 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.MalformedBody: 400,
     errors.BodyTooLarge: 413,
     errors.UnsupportedMediaType: 415,
-    rejections.MalformedHead: 400,
-    rejections.HeadTooLarge: 431,
-    rejections.TooSlow: 408,
-    rejections.NotAcceptable: 406,
-    rejections.UnsupportedImage: 422,
-    rejections.ImageTooLarge: 422,
-    rejections.BrokenImage: 422,
+    errors.MalformedHead: 400,
+    errors.HeadTooLarge: 431,
+    errors.TooSlow: 408,
+    errors.NotAcceptable: 406,
+    errors.UnsupportedImage: 422,
+    errors.ImageTooLarge: 422,
+    errors.BrokenImage: 422,
     errors.UnsupportedSize: 422,
     errors.UnsupportedSampler: 422,
     errors.UnsupportedSpacing: 422,
@@ -44,7 +44,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.ClipSkipTooLarge: 422,
     errors.UnsupportedField: 422,
     errors.UrlNotAllowed: 422,
-    overload.RequestTooExpensive: 422,
+    errors.RequestTooExpensive: 422,
     errors.InvalidIdempotencyKey: 400,
     errors.IdempotencyConflict: 422,
     errors.NotFound: 404,
@@ -53,24 +53,24 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.FileNotFound: 404,
     errors.DeliveryNotFound: 404,
     errors.LinkRefused: 403,
-    refusals.Unauthenticated: 401,
-    refusals.InsufficientScope: 403,
-    refusals.HostRefused: 421,
-    refusals.Exhausted: 429,
-    refusals.RateLimited: 429,
-    refusals.TooManyJobs: 429,
-    refusals.QuotaExceeded: 429,
-    rejections.FileQuotaExceeded: 429,
+    errors.Unauthenticated: 401,
+    errors.InsufficientScope: 403,
+    errors.HostRefused: 421,
+    errors.Exhausted: 429,
+    errors.RateLimited: 429,
+    errors.TooManyJobs: 429,
+    errors.QuotaExceeded: 429,
+    errors.FileQuotaExceeded: 429,
     errors.Unavailable: 503,
     errors.QueueFull: 503,
-    overload.DeadlineUnreachable: 503,
-    overload.LedgerFull: 503,
+    errors.DeadlineUnreachable: 503,
+    errors.LedgerFull: 503,
     errors.LedgerUnavailable: 503,
     errors.StorageUnavailable: 503,
     errors.NoModel: 503,
     errors.NoAnswer: 503,
     errors.ShuttingDown: 503,
-    rejections.Busy: 503,
+    errors.Busy: 503,
     # For doors that wait for the pictures themselves: the worker behind us did not deliver.
     errors.JobFailed: 502,
     errors.NonFiniteOutput: 502,
@@ -125,7 +125,7 @@ def failure(error: LatentryError) -> Failure:
 def _headers(status: int, error: LatentryError, kind: type[LatentryError]) -> dict[str, str]:
     if status == 401:
         return {"WWW-Authenticate": "Bearer"}
-    if isinstance(error, refusals.Exhausted):
+    if isinstance(error, errors.Exhausted):
         return {"Retry-After": str(error.retry_after_s)}
     if status != 503:
         return {}

@@ -11,8 +11,7 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from latentry.contracts.problems import PROBLEM_JSON
-from latentry.errors import LatentryError
-from latentry.rejections import Busy, HeadTooLarge, MalformedHead, TooSlow
+from latentry.errors import Busy, HeadTooLarge, LatentryError, MalformedHead, TooSlow
 from service import problems
 from service.exchange import HEADERS
 

@@ -6,8 +6,8 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from latentry.costs import Price
+from latentry.errors import Exhausted, QuotaExceeded, TooManyJobs
 from latentry.jobs.ledger import Command
-from latentry.refusals import Exhausted, QuotaExceeded, TooManyJobs
 
 # Who pays where there are no keys.
 NOBODY: Final = "-"

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, Final, Self
 
+from latentry.errors import FileQuotaExceeded
 from latentry.jobs.ledger import Command
 from latentry.jobs.records import JobRef
-from latentry.rejections import FileQuotaExceeded
 
 PREFIX: Final = "file_"
 

@@ -21,9 +21,8 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
-from latentry.errors import LedgerUnavailable
+from latentry.errors import LedgerFull, LedgerUnavailable
 from latentry.jobs import keys
-from latentry.overload import LedgerFull
 from latentry.settings import Settings
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from latentry.rejections import BrokenImage, Busy, ImageTooLarge
+from latentry.errors import BrokenImage, Busy, ImageTooLarge
 from service.intake.header import Header, PictureFormat, read_header
 
 _DECODER: Final = Path(__file__).with_name("decoder.py")

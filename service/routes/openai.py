@@ -14,9 +14,15 @@ from latentry.contracts import (
     Job,
     JobStatus,
 )
-from latentry.errors import InvalidRequest, JobFailed, LatentryError, ShuttingDown, Unavailable
+from latentry.errors import (
+    InvalidRequest,
+    JobFailed,
+    LatentryError,
+    QuotaExceeded,
+    ShuttingDown,
+    Unavailable,
+)
 from latentry.jobs import JobRecord, JobRef, commands
-from latentry.refusals import QuotaExceeded
 from service import bodies, orders
 from service.auth import MayWrite
 from service.gateway import Gateway, Here

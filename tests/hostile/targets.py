@@ -10,9 +10,8 @@ from PIL import Image
 from safetensors import SafetensorError, deserialize
 
 from latentry.contracts import PromptSyntax
-from latentry.errors import MalformedBody
+from latentry.errors import BrokenImage, MalformedBody, UnsupportedImage
 from latentry.prompts import is_bounded, parse
-from latentry.rejections import BrokenImage, UnsupportedImage
 from service.intake.header import read_header as read_picture
 from service.intake.multipart import field
 from tests.hostile.pictures import FORMATS, encoded

@@ -11,11 +11,11 @@ from latentry.errors import (
     EngineError,
     IdempotencyConflict,
     LeaseLost,
+    LedgerFull,
     LedgerUnavailable,
     QueueFull,
 )
 from latentry.jobs import AsyncLedger, Command, JobRecord, JobRef, Lease, Ledger, commands
-from latentry.overload import LedgerFull
 from latentry.settings import MAX_TTL_S, Settings
 from tests.jobs.factory import card, image, new_job, request
 from tests.valkey import Valkey, free_port

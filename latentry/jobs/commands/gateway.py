@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 
 from latentry.contracts import EventType
-from latentry.errors import IdempotencyConflict, QueueFull
+from latentry.errors import DeadlineUnreachable, IdempotencyConflict, QueueFull
 from latentry.jobs.accounts import refusal
 from latentry.jobs.ledger import Command
 from latentry.jobs.records import (
@@ -21,7 +21,6 @@ from latentry.jobs.records import (
     Possible,
     event_order,
 )
-from latentry.overload import DeadlineUnreachable
 
 log = structlog.get_logger()
 

@@ -1,16 +1,12 @@
-"""Who may not come in, and who has had enough for now. Part of the tree in `latentry.errors`.
+"""Who may not come in, and who has had enough for now."""
 
-LatentryError
-├── Unauthenticated
-├── InsufficientScope
-├── HostRefused
-└── Exhausted                   the caller's own limit; `retry_after_s` says how long it lasts
-    ├── RateLimited
-    ├── TooManyJobs
-    └── QuotaExceeded
-"""
+from latentry.errors.tree import Exhausted, LatentryError
 
-from latentry.errors import LatentryError
+
+class LinkRefused(LatentryError):
+    """This link is not valid or has expired; read the job again for a fresh one."""
+
+    code = "link_refused"
 
 
 class Unauthenticated(LatentryError):
@@ -31,17 +27,6 @@ class HostRefused(LatentryError):
     code = "host_refused"
 
 
-class Exhausted(LatentryError):
-    """A limit of the API key is reached."""
-
-    code = "exhausted"
-    retryable = True
-
-    def __init__(self, message: str | None = None, *, retry_after_s: int = 1) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
-
-
 class RateLimited(Exhausted):
     """The API key has made too many requests; wait as long as Retry-After says."""
 
@@ -58,3 +43,9 @@ class QuotaExceeded(Exhausted):
     """The API key's quota of this day (UTC) does not cover this; ask for less, or tomorrow."""
 
     code = "quota_exceeded"
+
+
+class FileQuotaExceeded(Exhausted):
+    """No more files can be kept; delete some, or wait for the oldest to expire."""
+
+    code = "file_quota_exceeded"
