@@ -28,6 +28,7 @@ IDLE_S = 1.0
 HELD_S = 0.02
 HUNG_S = 20.0  # a step this long is suspicious, unless it is usual here
 LOADING_S = 300.0  # a model is converted and proved between two steps
+LEAVE_S = 30.0  # to hand back and be gone; a parent that asked for it waits for less
 MOST_SAVED = 4  # images at one step: each of them waits for the device
 PRICE_S = 5.0  # what pictures cost is told so often
 PATIENCE = 10  # times the longest step so far
@@ -224,7 +225,7 @@ class Drain:
 
     def _hand_back(self) -> None:
         """What is not drawn goes back to its place in line; what is, gets published."""
-        self._pulse.promise(0)  # from here on the parent's own bound holds
+        self._pulse.promise(LEAVE_S)  # Celery may leave by itself, and must not get stuck unseen
         self._feeder.stop()
         if self._outbox.keeps_checkpoints:
             for job in self._jobs.values():

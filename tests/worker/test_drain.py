@@ -14,7 +14,7 @@ from latentry.settings import Settings
 from latentry.storage import Storage, open_storage
 from tests.jobs.factory import card, image, request
 from tests.worker.fakes import FakeEngine
-from worker.drain import HUNG_S, LOADING_S, PATIENCE, Drain
+from worker.drain import HUNG_S, LEAVE_S, LOADING_S, PATIENCE, Drain
 from worker.engine import Order
 from worker.feeder import Feeder
 from worker.lines import Lines
@@ -334,10 +334,10 @@ class Promises:
     """A pulse that remembers."""
 
     def __init__(self) -> None:
-        self.kept: set[float] = set()
+        self.made: list[float] = []
 
     def promise(self, seconds: float) -> None:
-        self.kept.add(seconds)
+        self.made.append(seconds)
 
 
 @pytest.mark.parametrize(
@@ -353,7 +353,9 @@ def test_a_step_is_believed_for_long_while_a_model_is_loaded_or_where_steps_are_
     worker.start()
     assert ended(ledger, submit(ledger)).state is JobStatus.SUCCEEDED
     worker.stop()
-    assert pulse.kept - {0} == {promised}
+    *serving, leaving = pulse.made
+    assert set(serving) - {0} == {promised}
+    assert leaving == LEAVE_S, "whoever leaves by himself is watched, too"
 
 
 def test_the_catalogue_says_what_pictures_cost_here(ledger: Ledger, worker) -> None:
