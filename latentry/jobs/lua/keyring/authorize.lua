@@ -29,6 +29,9 @@ local left, wait, full = 0, 0, 0
 if per_minute > 0 then
   local gap, bucket = 60000 / per_minute, key('rate', id)
   full = math.max(tonumber(redis.call('GET', bucket) or 0) - at, 0)
+  if full > gap * burst + 1 then -- no bucket is so empty: the clock was set back
+    full = 0
+  end
   wait = full - gap * (burst - 1)
   if wait > 0.001 then
     left = -1
