@@ -59,7 +59,7 @@ def test_the_clock_of_buckets_is_the_ledgers_and_may_be_set_back(ledger: Ledger)
     enter(ledger, key, allowance=Allowance(per_minute=60, burst=1))
     ledger.run(keyring.authorize(key))
     bucket, later = f"{ledger.root}:rate:{key.id}", ledger.client.time()[0] * 1000 + 3_600_000
-    # Redis' own ends are times of that clock too: nothing goes by itself before it is that late again.
+    # Redis' own times to live end by that clock too, so nothing goes by itself before then.
     ledger.client.set(bucket, later, pxat=later)
     assert ledger.run(keyring.authorize(key)).left == 0
     refused = ledger.run(keyring.authorize(key))
