@@ -1,8 +1,11 @@
 """Who must give way to whom, as the ledger sees it."""
 
+from typing import Any
+
 import pytest
 
 from latentry.contracts import JobStatus, Priority
+from latentry.costs import Price
 from latentry.jobs import JobRef, Lease, Ledger, NewJob, commands
 from tests.jobs.factory import request
 
@@ -14,16 +17,16 @@ def enter(
     tenant: str = "ann",
     *,
     priority: Priority = Priority.LOW,
-    start_within_ms: int = 0,
+    **job: Any,
 ) -> JobRef:
     ref = JobRef(tenant, f"gen_{next(_ids)}")
-    job = NewJob(ref, request(), 60_000, 60_000, priority=priority, start_within_ms=start_within_ms)
-    ledger.run(commands.create(job, max_queued=99))
+    new = NewJob(ref, request(), 60_000, 60_000, priority=priority, **job)
+    ledger.run(commands.create(new, max_queued=99))
     return ref
 
 
-def running(ledger: Ledger, **job: object) -> Lease:
-    ref = enter(ledger, **job)  # type: ignore[arg-type]
+def running(ledger: Ledger, **job: Any) -> Lease:
+    ref = enter(ledger, **job)
     [lease] = ledger.run(commands.claim("w1", ["shapes"], room=1, lease_s=60))
     assert lease.ref == ref
     return lease
@@ -62,6 +65,14 @@ def test_each_high_job_gets_one_held_job_of_its_own(ledger: Ledger) -> None:
     found = pressing(ledger, first, second)
     assert set(found) == {first.ref, second.ref}
     assert len(set(found.values()) & highs) == 2
+
+
+def test_who_would_end_too_late_presses_like_who_would_start_too_late(ledger: Ledger) -> None:
+    held = running(ledger)
+    takes_4_s = Price(cost_ms=4_000, seats=2, images=4)
+    high = enter(ledger, priority=Priority.HIGH, finish_within_ms=20_000, price=takes_4_s)
+    assert pressing(ledger, held, within_s=15) == {}
+    assert pressing(ledger, held, within_s=17) == {held.ref: high}
 
 
 @pytest.mark.parametrize("priority", [Priority.NORMAL, Priority.LOW])
@@ -115,6 +126,14 @@ def test_an_exchange_for_one_that_is_gone_only_hands_back(ledger: Ledger) -> Non
     ledger.run(commands.cancel(high))
     assert exchange(ledger, low, high) == []
     assert state(ledger, low.ref) is JobStatus.QUEUED
+
+
+def test_an_exchange_starts_nothing_whose_time_is_over(ledger: Ledger) -> None:
+    low = running(ledger)
+    high = enter(ledger, priority=Priority.HIGH, finish_within_ms=60_000)
+    ledger.client.hset(f"{ledger.root}:job:{high}", "finish_by_ms", 1)
+    assert exchange(ledger, low, high) == []
+    assert state(ledger, high) is JobStatus.QUEUED
 
 
 def test_an_exchange_never_takes_what_another_worker_runs(ledger: Ledger) -> None:

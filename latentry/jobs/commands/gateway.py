@@ -128,6 +128,7 @@ def _asked(
         "priority": job.priority,
         "weight": job.weight,
         "cost_ms": price.cost_ms,
+        "takes_ms": price.takes_ms,
         "step_megapixels": str(price.step_megapixels),
         "seats": price.seats,
         "images": price.images,

@@ -58,7 +58,7 @@ redis.call('HSET', job, 'v', 1, 'state', 'queued', 'model', model, 'turn', turn,
   'cost_ms', ask.cost_ms, 'step_megapixels', ask.step_megapixels, 'seats', ask.seats,
   'n', ask.images, 'request', ARGV[2])
 if ask.finish_within_ms > 0 then
-  redis.call('HSET', job, 'finish_by_ms', at + ask.finish_within_ms)
+  redis.call('HSET', job, 'finish_by_ms', at + ask.finish_within_ms, 'takes_ms', ask.takes_ms)
 end
 if ask.webhook then
   redis.call('HSET', job, 'webhook', ask.webhook)

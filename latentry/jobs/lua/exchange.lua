@@ -5,8 +5,9 @@ local ask = cjson.decode(ARGV[1])
 if holds(ask.ref, ask.fence) then
   hand_back(ask.ref)
 end
-local state, worker, deadline = fields(ask.pressing, 'state', 'worker', 'deadline_ms')
-if state == 'queued' and tonumber(deadline) > now_ms() then
+local state, worker, deadline, finish_by = fields(ask.pressing, 'state', 'worker', 'deadline_ms',
+  'finish_by_ms')
+if state == 'queued' and math.min(deadline, finish_by or deadline) > now_ms() then
   charge(ask.pressing, tag_of(tenant_of(ask.pressing)), false)
   begin(ask.pressing, ask.worker, ask.lease_ms)
 elseif state ~= 'running' or worker ~= ask.worker then

@@ -10,9 +10,10 @@ local function late_of(tenant)
   local found = {}
   for _, model in ipairs(ask.models) do
     for _, ref in ipairs(redis.call('ZRANGE', key('part', model, tenant), 0, 7)) do
-      local priority, deadline = fields(ref, 'priority', 'deadline_ms')
-      local left = (deadline or at) - at
-      if priority == 'high' and left > 0 and left <= ask.within_ms then
+      local priority, deadline, finish_by, takes = fields(ref, 'priority', 'deadline_ms',
+        'finish_by_ms', 'takes_ms')
+      local latest = math.min(deadline or at, finish_by and finish_by - takes or deadline or at)
+      if priority == 'high' and latest > at and latest - at <= ask.within_ms then
         redis.call('SET', key('pressing', ref), ask.worker, 'NX', 'PX', 3000)
         if redis.call('GET', key('pressing', ref)) == ask.worker then
           found[#found + 1] = ref
