@@ -1,6 +1,7 @@
 """Options and figures of the fault tests."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -32,10 +33,11 @@ def storm_jobs(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture
-def figure(request: pytest.FixtureRequest) -> Figure:
+def figure(request: pytest.FixtureRequest) -> Iterator[Figure]:
     """Note a figure for the report, and hold it to its goal."""
-    figures = request.config.stash[FIGURES]
-    return Figure(figures, request.node.name)
+    made = Figure(request.config.stash[FIGURES], request.node.name)
+    yield made
+    assert not made.missed
 
 
 @pytest.hookimpl(hookwrapper=True)
