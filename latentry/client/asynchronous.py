@@ -15,7 +15,7 @@ from latentry.client.fields import Fields, request_of
 from latentry.client.flows import Flow, Pause
 from latentry.client.following import Following, cut_short
 from latentry.client.retries import Outcome, Retries
-from latentry.contracts import Event, File, Image, Job, JobList, ModelList, UsageList
+from latentry.contracts import Estimate, Event, File, Image, Job, JobList, ModelList, UsageList
 
 T = TypeVar("T")
 
@@ -55,6 +55,10 @@ class AsyncClient:
         """Order pictures; the job comes back at once. The key makes a repeat harmless."""
         key = idempotency_key or uuid.uuid4().hex
         return await self._call(calls.submit(request_of(prompt, fields), key))
+
+    async def estimate(self, prompt: str, **fields: Unpack[Fields]) -> Estimate:
+        """What the order would cost and when it would start; raises what would refuse it."""
+        return await self._call(calls.estimate(request_of(prompt, fields)))
 
     async def get(self, job_id: str) -> Job:
         """The job as it is now."""

@@ -9,7 +9,15 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel
 
-from latentry.contracts import File, GenerationRequest, Job, JobList, ModelList, UsageList
+from latentry.contracts import (
+    Estimate,
+    File,
+    GenerationRequest,
+    Job,
+    JobList,
+    ModelList,
+    UsageList,
+)
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -44,6 +52,13 @@ def submit(request: GenerationRequest, idempotency_key: str, hold_s: int = 0) ->
     return Call(
         "POST", "/v1/generations", _reader(Job), headers=headers, body=request, hold_s=hold_s
     )
+
+
+def estimate(request: GenerationRequest) -> Call[Estimate]:
+    """Ask what an order would cost, and when it would start."""
+    tried = request.model_copy(update={"dry_run": True})
+    headers = {"Content-Type": "application/json"}
+    return Call("POST", "/v1/generations", _reader(Estimate), headers=headers, body=tried)
 
 
 def get(job_id: str, hold_s: int = 0) -> Call[Job]:

@@ -30,6 +30,17 @@ def test_events_follow_the_steps_to_the_end(client: Client) -> None:
     assert events[-1].job.images[0].url.startswith("http")
 
 
+def test_an_estimate_names_the_price_that_is_charged(client: Client) -> None:
+    asked = {"num_inference_steps": 12, "n": 2}
+    estimate = client.estimate("a red star", **asked)
+    job = client.generate("a red star", **asked)
+    assert job.cost is not None
+    assert estimate.cost.step_megapixels == job.cost.step_megapixels > 0
+    with pytest.raises(ApiError, match="at most 3 layers") as refusal:
+        client.estimate("a red star", clip_skip=12)
+    assert refusal.value.status == 422
+
+
 def test_previews_show_the_picture_coming_and_change_none_of_its_pixels(client: Client) -> None:
     asked = {"seed": 4, "n": 2, "num_inference_steps": 60, "determinism": "strict"}
     unseen = client.generate("a red circle on a blue background", **asked)
