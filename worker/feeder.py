@@ -147,12 +147,14 @@ class Feeder:
     def _take(
         self, leases: Sequence[Lease], *, begins: bool = True, goes_first: bool = False
     ) -> None:
-        jobs = [HeldJob(lease, goes_first=goes_first) for lease in leases]
+        found = [HeldJob(lease, goes_first=goes_first) for lease in leases]
+        # What is exchanged for may have been claimed meanwhile, and is answered once more.
+        jobs = [job for job in found if not self._outbox.holds(job)]
         for job in jobs:
             log.info("job.claimed", job=job.lease.ref.id, fence=job.lease.fence)
             self._outbox.hold(job)  # renewed from now on, however slowly checkpoints come
-        if begins:
-            self._say_begun(leases)
+        if begins and jobs:
+            self._say_begun([job.lease for job in jobs])
         for job in jobs:
             job.checkpoints = self._checkpoints(job.lease)
             self.inbox.put(job)

@@ -1,17 +1,23 @@
 """A high job in a hurry, beside long low ones of the same tenant: a real loop on a real clock."""
 
 import hashlib
+from typing import Any
 
 import numpy as np
 
 from latentry.contracts import JobStatus, Priority
-from latentry.jobs import JobRef, Ledger, NewJob, commands
+from latentry.errors import LedgerUnavailable
+from latentry.jobs import Command, JobRef, Ledger, NewJob, commands
 from latentry.storage import Storage
-from tests.jobs.factory import request
+from tests.jobs.factory import card, request
 from tests.worker.test_drain import Worker, ended, steps, storage, when
 from worker.batching import Costs
 from worker.engine import Done, Engine, Order
 from worker.engine.simulated import Charge, Simulated, WallClock
+from worker.feeder import Feeder
+from worker.lines import Lines
+from worker.outbox import Outbox
+from worker.queues import all_of
 
 __all__ = ["storage"]
 
@@ -42,6 +48,36 @@ def undisturbed(ref: JobRef, ledger: Ledger) -> str:
     while not alone.idle:
         pixels += [event.pixels for event in alone.step() if isinstance(event, Done)]
     return hashlib.sha256(pixels[-1].tobytes()).hexdigest()
+
+
+class Stammering(Ledger):
+    """It does not answer the first time that an exchange is asked for."""
+
+    asked = 0
+
+    def run(self, command: Command[Any]) -> Any:
+        if command.script == "exchange":
+            self.asked += 1
+            if self.asked == 1:
+                raise LedgerUnavailable
+        return super().run(command)
+
+
+def test_a_job_that_is_claimed_while_others_make_room_for_it_is_drawn_once(ledger: Ledger) -> None:
+    low, stammering = enter(ledger, Priority.LOW, steps=9), Stammering(ledger.client, ledger.root)
+    outbox = Outbox(stammering, "w1", [card()], lease_s=60, heartbeat_s=5)
+    feeder = Feeder(stammering, "w1", Lines(["shapes"], tuple), outbox, lease_s=60)
+    feeder.offer(1)
+    feeder._look_around()
+    held = feeder.inbox.get_nowait()
+    assert held.lease.ref == low
+    high = enter(ledger, Priority.HIGH, steps=9, start_within_ms=2_000)
+    feeder.give_up(held, high)
+    feeder.offer(1)
+    for _ in range(2):
+        feeder._exchange()
+        feeder._look_around()
+    assert [job.lease.ref for job in all_of(feeder.inbox)] == [high]
 
 
 def test_it_starts_in_time_and_those_that_gave_way_lose_nothing(
