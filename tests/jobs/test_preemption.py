@@ -136,6 +136,14 @@ def test_an_exchange_starts_nothing_whose_time_is_over(ledger: Ledger) -> None:
     assert state(ledger, high) is JobStatus.QUEUED
 
 
+def test_an_exchange_never_begins_what_should_have_ended(ledger: Ledger) -> None:
+    low = running(ledger)
+    high = hurried(ledger)
+    ledger.client.hset(f"{ledger.root}:job:{high}", "finish_by_ms", 1)  # no sweeper came by yet
+    assert exchange(ledger, low, high) == []
+    assert state(ledger, high) is JobStatus.QUEUED
+
+
 def test_an_exchange_never_takes_what_another_worker_runs(ledger: Ledger) -> None:
     low = running(ledger)
     high = hurried(ledger)
