@@ -126,6 +126,30 @@ async def test_what_was_not_drawn_is_given_back_unless_it_was_canceled_at_work(
     assert (await fits(2), await fits(1)) == (False, True)
 
 
+async def test_time_that_a_deadline_cut_short_is_charged_and_a_wait_is_not(
+    client, worker, key, ledger
+) -> None:
+    one = key(step_megapixels=1)
+
+    def time_is_over() -> None:
+        [(ref, _)] = ledger.client.zrange(f"{ledger.root}:deadlines", 0, -1, withscores=True)
+        ledger.client.hset(f"{ledger.root}:job:{ref}", "finish_by_ms", 1)
+        ledger.client.zadd(f"{ledger.root}:deadlines", {ref: 1})
+        ledger.run(commands.sweep(lease_s=60))
+
+    for _ in range(3):  # in line: free
+        assert (await order(client, one, n=2, finish_within=60)).status_code == 202
+        time_is_over()
+    await order(client, one, n=1)
+    ledger.run(commands.release(worker.claim()))
+    [job] = (await client.get("/v1/generations?limit=1", headers=one)).json()["data"]
+    await client.post(f"/v1/generations/{job['id']}/cancel", headers=one)  # handed back: free
+    assert (await order(client, one, n=2, finish_within=60)).status_code == 202
+    worker.claim()
+    time_is_over()
+    assert (await order(client, one, n=1)).status_code == 429
+
+
 async def test_the_books_say_what_was_made_by_day_and_key(client, worker, key, ledger) -> None:
     mine, theirs = key(), key()
     await order(client, mine, n=2)

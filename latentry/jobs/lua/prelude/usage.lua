@@ -13,7 +13,7 @@ end
 local function over_limit(tenant, account)
   local active = key('active', tenant, account.payer)
   if account.max_jobs > 0 and redis.call('SCARD', active) >= account.max_jobs then
-    for _, ref in ipairs(redis.call('SMEMBERS', active)) do
+    for _, ref in ipairs(redis.call('SRANDMEMBER', active, 10)) do -- a few: each refusal looks at some
       if redis.call('EXISTS', key('job', ref)) == 0 then -- its record was evicted, or removed by hand
         redis.call('SREM', active, ref)
       end
@@ -45,11 +45,12 @@ local function open_account(ref, tenant, account)
 end
 
 -- A job has ended: what it made is written down for good. What it was charged and did not make is
--- given back, unless it was canceled at work: else the device's time would be free.
+-- given back, unless its caller ended it at work, by word or by deadline: else the device's time would
+-- be free.
 local function close_account(ref, to)
   local job = key('job', ref)
-  local payer, charged, charged_day, each, ttl, started = unpack(redis.call('HMGET', job, 'payer',
-    'charged', 'charged_day', 'image_step_pixels', 'usage_ttl_ms', 'started_ms'))
+  local payer, charged, charged_day, each, ttl = unpack(redis.call('HMGET', job, 'payer',
+    'charged', 'charged_day', 'image_step_pixels', 'usage_ttl_ms'))
   if not payer then -- entered by a version that kept no books
     return
   end
@@ -63,7 +64,8 @@ local function close_account(ref, to)
   book(tenant, payer, day, to, 1, ttl)
   book(tenant, payer, day, 'images', images, ttl)
   book(tenant, payer, day, 'step_pixels', made, ttl)
-  if made < tonumber(charged) and not (to == 'canceled' and started) then
+  local is_at_work = redis.call('ZSCORE', key('leases'), ref)
+  if made < tonumber(charged) and not (is_at_work and (to == 'canceled' or to == 'expired')) then
     book(tenant, payer, charged_day, 'charged', made - charged, ttl)
   end
   redis.call('SREM', key('active', tenant, payer), ref)
