@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from latentry import __version__
+from latentry.apikeys import Scope
 from latentry.settings import Settings
 from service import description, problems
-from service.bodies import BodyLimit
+from service.auth import Allowed
+from service.bodies import BodyLimit, Larger
 from service.exchange import Exchange
 from service.gateway import Gateway
 from service.routes import (
@@ -62,7 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(door.router)
     problems.install(app)
     description.install(app)
-    larger = {uploads.PATH: settings.max_image_bytes + uploads.AROUND_IMAGE_BYTES}
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, larger=larger)
+    picture = Larger(settings.max_image_bytes + uploads.AROUND_IMAGE_BYTES, Allowed(Scope.FILES))
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, larger={uploads.PATH: picture})
     app.add_middleware(Exchange, metrics=gateway.metrics)
     return app

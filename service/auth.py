@@ -122,11 +122,13 @@ class Allowed(SecurityBase):
     async def __call__(self, request: Request) -> Caller:
         """Raises Unauthenticated, HostRefused, RateLimited or InsufficientScope."""
         gatekeeper: Gatekeeper = request.app.state.gateway.gatekeeper
-        headers = request.headers
-        admission = await gatekeeper.admit(
-            headers.get("authorization", ""), headers.get("host", "")
-        )
-        request.state.headers = _rate_fields(admission)
+        headers, state = request.headers, request.state
+        if not hasattr(state, "admission"):  # once for each: it takes one of the key's requests
+            state.admission = await gatekeeper.admit(
+                headers.get("authorization", ""), headers.get("host", "")
+            )
+        admission: Admission = state.admission
+        state.headers = _rate_fields(admission)
         if admission.too_many:
             raise RateLimited(retry_after_s=_seconds(admission.wait_ms))
         caller = gatekeeper.caller(admission)

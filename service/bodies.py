@@ -2,7 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 
@@ -20,6 +22,7 @@ from latentry.errors import (
     UnsupportedMediaType,
 )
 from service import problems
+from service.auth import Caller
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -29,6 +32,7 @@ DRAINED_BYTES: Final = 2 * 1024 * 1024
 BODY_WITHIN_S: Final = 10.0
 SLOWEST_BYTES_PER_S: Final = 128 * 1024
 LARGE_AT_ONCE: Final = 16
+LARGE_OF_ONE: Final = 8  # a tenant's; whoever is slow leaves room for the others
 _REPORTED_ERRORS: Final = 16
 # What other services call these fields.
 _ELSEWHERE: Final = {
@@ -52,17 +56,26 @@ class _Refused(Exception):
         self.hang_up = hang_up
 
 
+@dataclass(frozen=True, slots=True)
+class Larger:
+    """What one address takes beyond the usual, and from whom."""
+
+    limit: int
+    allowed: Callable[[Request], Awaitable[Caller]]
+
+
 class BodyLimit:
     """ASGI middleware: the app sees whole bodies, bounded in size and time, chunked or not.
 
-    `larger` holds what single addresses take beyond `limit`; few of those are read at once.
+    `larger` holds the addresses that take more than `limit`. They ask who it is before they read,
+    and few are served at once: strangers take no room, and a tenant not all of it.
     """
 
-    def __init__(self, app: ASGIApp, limit: int, larger: Mapping[str, int]) -> None:
+    def __init__(self, app: ASGIApp, limit: int, larger: Mapping[str, Larger]) -> None:
         self._app = app
         self._limit = limit
         self._larger = larger
-        self._reading_larger = 0
+        self._inside: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body, then let the app see it; or refuse it after draining."""
@@ -70,20 +83,41 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         larger = self._larger.get(scope["path"]) if scope["method"] == "POST" else None
-        if larger and self._reading_larger >= LARGE_AT_ONCE:
-            busy = Busy("Too many pictures are on their way here; try again later.")
-            await self._refuse(busy, scope, receive, send, hang_up=True)
+        if larger is None:
+            await self._pass_on(self._limit, None, scope, receive, send)
             return
-        self._reading_larger += bool(larger)
         try:
-            body = await self._read(larger or self._limit, scope, receive)
+            tenant = (await larger.allowed(Request(scope))).tenant
+            self._refuse_crowd(tenant)
+        except LatentryError as refusal:
+            await self._pass_on(0, refusal, scope, receive, send)
+            return
+        self._inside[tenant] += 1
+        try:
+            await self._pass_on(larger.limit, None, scope, receive, send)
+        finally:
+            self._inside[tenant] -= 1
+            self._inside += Counter()  # forgets who is not inside
+
+    def _refuse_crowd(self, tenant: str) -> None:
+        if self._inside.total() >= LARGE_AT_ONCE or self._inside[tenant] >= LARGE_OF_ONE:
+            raise Busy("Too many pictures are on their way here; try again later.")
+
+    async def _pass_on(
+        self,
+        limit: int,
+        refusal: LatentryError | None,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        try:
+            body = await self._read(limit, refusal, scope, receive)
         except _Refused as refused:
             await self._refuse(refused.error, scope, receive, send, hang_up=refused.hang_up)
             return
         except ClientDisconnect:
             return
-        finally:
-            self._reading_larger -= bool(larger)
         whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
@@ -91,15 +125,17 @@ class BodyLimit:
 
         await self._app(scope, replay, send)
 
-    async def _read(self, limit: int, scope: Scope, receive: Receive) -> bytes:
+    async def _read(
+        self, limit: int, refusal: LatentryError | None, scope: Scope, receive: Receive
+    ) -> bytes:
         headers = dict(scope["headers"])
         told = headers.get(b"content-length", b"")
         size = int(told) if told.isdigit() else 0
         waits_for_us = headers.get(b"expect", b"").lower() == b"100-continue"
         drained = max(limit, DRAINED_BYTES)
-        too_large = BodyTooLarge(f"The body is larger than {limit} bytes.")
+        error = refusal or BodyTooLarge(f"The body is larger than {limit} bytes.")
         if size > limit and (size > drained or waits_for_us):
-            raise _Refused(too_large, hang_up=True)
+            raise _Refused(error, hang_up=True)
         body, seen, more = bytearray(), 0, True
         try:
             async with asyncio.timeout(BODY_WITHIN_S + limit / SLOWEST_BYTES_PER_S):
@@ -112,9 +148,9 @@ class BodyLimit:
                         body += message.get("body", b"")
                     more = message.get("more_body", False)
         except TimeoutError:
-            raise _Refused(TooSlow(), hang_up=True) from None
-        if seen > limit:
-            raise _Refused(too_large, hang_up=more)
+            raise _Refused(refusal or TooSlow(), hang_up=True) from None
+        if refusal or seen > limit:
+            raise _Refused(error, hang_up=more)
         return bytes(body)
 
     @staticmethod

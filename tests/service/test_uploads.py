@@ -10,12 +10,15 @@ from latentry.client import ApiError, Client
 from latentry.contracts import File
 from latentry.errors import FileNotFound
 from latentry.jobs import files
+from latentry.jobs.keyring import Allowance
 from latentry.storage import key_of, open_storage
 from service import bodies
 from service.auth import Caller
 from service.retention import Retention
 from service.routes import uploads
 from tests.hostile.pictures import encoded
+from tests.hostile.sockets import Wire
+from tests.service.keys import bearer, issue
 
 PNG = {"Content-Type": "image/png"}
 PICTURE = encoded("JPEG")
@@ -85,6 +88,34 @@ async def test_only_so_many_pictures_are_received_at_once(client, monkeypatch) -
     assert (answer.status_code, answer.json()["code"]) == (503, "busy")
     assert int(answer.headers["retry-after"]) > 0
     assert (await client.get("/v1/models")).status_code == 200
+
+
+@pytest.mark.parametrize("stranger", ["", "Authorization: Bearer {key}\r\n"])
+def test_who_is_slow_keeps_nobody_else_from_sending(url, ledger, monkeypatch, stranger) -> None:
+    monkeypatch.setattr(bodies, "LARGE_AT_ONCE", 2)
+    monkeypatch.setattr(bodies, "LARGE_OF_ONE", 1)
+    slow, other = issue(ledger, "slow"), issue(ledger, "other")
+    head = "POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n"
+    head += stranger.format(key=slow.text) + "\r\n\x89"
+    with Wire(url).say(head.encode()), Wire(url).say(head.encode()):
+        httpx.get(f"{url}/livez")
+        answer = httpx.post(f"{url}/v1/files", content=PICTURE, headers=PNG | bearer(other))
+        assert answer.status_code == 201, answer.text
+
+
+async def test_a_stranger_is_told_so_however_much_they_sent(client, ledger) -> None:
+    issue(ledger)
+    for sent in (b"", b"\x89PNG" * 100_000):
+        answer = await client.post("/v1/files", content=sent, headers=PNG)
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+
+
+async def test_an_upload_is_one_of_a_keys_requests(client, ledger) -> None:
+    key = issue(ledger, allowance=Allowance(per_minute=60, burst=2))
+    for status in (201, 201, 429):
+        answer = await client.post("/v1/files", content=PICTURE, headers=PNG | bearer(key))
+        assert answer.status_code == status, answer.text
+    assert answer.headers["ratelimit"].startswith('"requests";r=0')
 
 
 async def test_a_compressed_body_is_not_read(client) -> None:
