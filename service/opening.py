@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from latentry.addresses import is_loopback
 from latentry.apikeys import ApiKey
@@ -13,16 +14,17 @@ from latentry.settings import Settings
 def check(settings: Settings) -> None:
     """Raises ConfigurationError where others could come in and no key keeps them out."""
     has_key = bootstrap_key(settings) is not None
-    if is_loopback(settings.host):
-        return
     if settings.auth == "off":
+        if is_loopback(settings.host):
+            return
         raise ConfigurationError(
             f"LATENTRY_HOST={settings.host} is not for this machine alone, and LATENTRY_AUTH=off"
             " lets everybody in; set LATENTRY_HOST to 127.0.0.1, or LATENTRY_AUTH to on."
         )
-    if not (has_key or _has_keys(settings)):
+    door = _door_to_others(settings)
+    if door and not (has_key or _has_keys(settings)):
         raise ConfigurationError(
-            f"LATENTRY_HOST={settings.host} is not for this machine alone, and there is no API key"
+            f"{door} is not for this machine alone, and there is no API key"
             " yet; make one with `latentry keys create`, or set LATENTRY_BOOTSTRAP_KEY to one that"
             " `latentry keys new` prints."
         )
@@ -43,6 +45,14 @@ def bootstrap_key(settings: Settings) -> ApiKey | None:
     if key is None:
         raise ConfigurationError(f"{source} is no API key; `latentry keys new` prints one.")
     return key
+
+
+def _door_to_others(settings: Settings) -> str:
+    if not is_loopback(settings.host):
+        return f"LATENTRY_HOST={settings.host}"
+    # A proxy on this machine lets them in.
+    is_ours_alone = is_loopback(urlsplit(settings.base_url).hostname or "")
+    return "" if is_ours_alone else "LATENTRY_PUBLIC_URL"
 
 
 def _has_keys(settings: Settings) -> bool:

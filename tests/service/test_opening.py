@@ -37,6 +37,19 @@ def test_an_open_address_without_a_key_is_refused_with_what_to_do(settings) -> N
     assert "LATENTRY_BOOTSTRAP_KEY" in said
 
 
+def test_a_public_url_without_a_key_is_refused_for_a_proxy_lets_strangers_in(settings) -> None:
+    said = refusal(settings, LATENTRY_PUBLIC_URL="https://pictures.example")
+    assert "LATENTRY_PUBLIC_URL is not for this machine alone" in said
+    assert "latentry keys create" in said
+
+
+def test_a_public_url_opens_with_a_key_or_where_a_proxy_is_said_to_ask(settings, ledger) -> None:
+    public = settings.model_copy(update={"public_url": "https://pictures.example"})
+    opening.check(public.model_copy(update={"auth": "off"}))
+    issue(ledger)
+    opening.check(public)
+
+
 def test_an_open_address_with_keys_turned_off_is_refused_whatever_keys_there_are(
     settings, ledger
 ) -> None:

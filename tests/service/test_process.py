@@ -18,7 +18,7 @@ def start(settings: Settings, **changes: str) -> subprocess.Popen[str]:
     env = {k: v for k, v in os.environ.items() if not k.startswith("LATENTRY_")}
     return subprocess.Popen(
         [sys.executable, "-m", "service"],
-        env=env | settings.to_env() | changes,
+        env=env | settings.to_env() | {"LATENTRY_PUBLIC_URL": ""} | changes,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
