@@ -100,6 +100,23 @@ def test_a_waiting_job_knows_when_it_may_start(live: Ledger) -> None:
     assert record.position == 3
 
 
+def test_a_page_reads_the_lines_once_however_many_of_its_jobs_wait(live: Ledger) -> None:
+    for number in range(20):
+        create(live, f"other{number}")
+    fill(live, 10)
+
+    def hashes_read() -> int:
+        return live.client.info("commandstats")["cmdstat_hgetall"]["calls"]
+
+    before = hashes_read()
+    page = live.run(commands.page("one", below=None, limit=10))
+    assert hashes_read() - before == len(page) + 1, "each record, and who waits"
+    for record in page:
+        alone = live.run(commands.get(record.ref))
+        assert alone is not None
+        assert alone.start_ms == pytest.approx(record.start_ms, abs=1_000)
+
+
 @pytest.mark.parametrize(
     ("fields", "is_taken"),
     [

@@ -44,46 +44,58 @@ local function own_cost(model, errand)
   return all * redis.call('ZCOUNT', part, '-inf', '(' .. errand.place) / jobs, all
 end
 
--- The work in these lines: before the errand, running, in how many images, and the weights of those who
--- wait.
-local function work_in(models, errand)
-  local total, own, before, running, images = 0, 0, 0, 0, 0
-  local weights = { [errand.tenant] = tonumber(errand.weight) }
-  for model in pairs(models) do
-    local waiting, leased, seated = unpack(redis.call('HMGET', key('load', model), 'waiting_ms',
+-- What a model's workers have to do, in all the lines that they serve. Read once in a script.
+local works = {}
+
+local function work_of(model)
+  if works[model] then
+    return works[model]
+  end
+  local work = { waiting = 0, running = 0, images = 0, weights = {}, sum = 0 }
+  work.workers, work.models = served_with(model)
+  for other in pairs(work.models) do
+    local waiting, leased, seated = unpack(redis.call('HMGET', key('load', other), 'waiting_ms',
       'leased_ms', 'leased_images'))
-    local ahead, mine = own_cost(model, errand)
-    total, running, images = total + (waiting or 0), running + (leased or 0), images + (seated or 0)
-    own, before = own + mine, before + ahead
-    local held = redis.call('HGETALL', key('weights', model))
+    work.waiting, work.running = work.waiting + (waiting or 0), work.running + (leased or 0)
+    work.images = work.images + (seated or 0)
+    local held = redis.call('HGETALL', key('weights', other))
     for i = 1, #held, 2 do
-      weights[held[i]] = tonumber(held[i + 1])
+      work.weights[held[i]] = tonumber(held[i + 1])
     end
   end
-  local sum = 0
-  for _, weight in pairs(weights) do
-    sum = sum + weight
+  for _, weight in pairs(work.weights) do
+    work.sum = work.sum + weight
   end
-  -- First come all others' jobs, or of these no more than their fair part while ours are served.
-  local ahead = math.min(total - own + before, before * sum / errand.weight)
-  return ahead, running, images
+  works[model] = work
+  return work
+end
+
+-- The cost of what comes before the errand: all others' jobs, or of these no more than their fair part
+-- while ours are served.
+local function cost_ahead(errand, work)
+  local own, before = 0, 0
+  for model in pairs(work.models) do
+    local ahead, mine = own_cost(model, errand)
+    own, before = own + mine, before + ahead
+  end
+  local sum = work.sum - (work.weights[errand.tenant] or 0) + errand.weight
+  return math.min(work.waiting - own + before, before * sum / errand.weight)
 end
 
 -- While a seat is free the first of the line sit down at once; else what runs is half done, on average.
 -- nil if nobody serves the model, or nobody knows its pace.
 local function wait_ms(errand)
-  local workers, models = served_with(errand.model)
-  if workers == 0 or errand.seats == 0 then
+  local work = work_of(errand.model)
+  if work.workers == 0 or errand.seats == 0 then
     return nil
   end
-  local ahead, running, images = work_in(models, errand)
-  local free = workers * errand.seats - images
+  local ahead, free = cost_ahead(errand, work), work.workers * errand.seats - work.images
   if free > 0 then
     ahead = ahead - (free - 1) * errand.image_ms
   else
-    ahead = ahead + running / 2
+    ahead = ahead + work.running / 2
   end
-  return math.ceil(math.max(0, ahead) / workers)
+  return math.ceil(math.max(0, ahead) / work.workers)
 end
 
 local function errand_of(ref)
