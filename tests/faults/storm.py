@@ -2,8 +2,10 @@
 
 import json
 import random
+import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -89,7 +91,11 @@ class Killer:
         client, root = self.house.ledger.client, self.house.ledger.root
         refs = client.zrange(f"{root}:leases", 0, -1)
         names = [client.hget(f"{root}:job:{ref}", "worker") or "" for ref in refs]
-        return [ref for ref, name in zip(refs, names, strict=True) if name.split("-")[-2] in pids]
+        return [
+            ref
+            for ref, name in zip(refs, names, strict=True)
+            if pids.intersection(name.split("-")[-2:-1])
+        ]
 
     def recoveries(self, entries: dict[str, Entry]) -> list[float]:
         """Seconds from each death to when each of its jobs ran elsewhere."""
@@ -103,6 +109,16 @@ class Killer:
             ]
             found += [min(later) for later in [[s for s in times if s > 0]] if later]
         return found
+
+
+def doubled(history: History) -> list[str]:
+    """Jobs of which more than one worker says that it ended them."""
+    logs = history.house.logs.glob("*worker-*.log")  # gateways say so of every end, too
+    ends = Counter(
+        id for log in logs for id in re.findall(r"job\.ended .*job=(\S+)", log.read_text())
+    )
+    assert ends, "the logs say it so"
+    return [id for id, times in ends.items() if times > 1]
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -47,7 +47,7 @@ def audit_lines(found: Mapping[str, Any], queued: Mapping[str, Fields]) -> None:
 
 def audit_leases(found: Mapping[str, Any], running: Mapping[str, Fields]) -> None:
     """Each running job has its lease, and is counted there."""
-    assert found.get("leases", {}).keys() == running.keys()
+    assert found.get("leases", {}).keys() == running.keys(), "what runs is leased (I5)"
     costs, images = Counter[str](), Counter[str]()
     for fields in running.values():
         costs[fields["model"]] += int(fields["cost_ms"])
