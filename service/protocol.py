@@ -21,6 +21,11 @@ log = structlog.get_logger()
 HEAD_WITHIN_S: Final = 10.0
 MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_CONNECTIONS: Final = 4_096
+MAX_AHEAD: Final = 32  # requests that a client sent before it had earlier ones' answers
+
+
+class _TooFarAhead(Exception):
+    """Stops the parser: what it makes of a short request is a hundred times as large."""
 
 
 class Connection(HttpToolsProtocol):
@@ -72,6 +77,8 @@ class Connection(HttpToolsProtocol):
         self._begun, self._loose_bytes = False, 0
         self._stop_timer()
         super().on_headers_complete()
+        if len(self.pipeline) > MAX_AHEAD:
+            raise _TooFarAhead
 
     def on_body(self, body: bytes) -> None:
         """A part of a body; what is around it is less than nine times it, byte by byte too."""

@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -100,6 +101,14 @@ def test_requests_that_come_at_once_are_answered_in_turn(url: str) -> None:
     last = ASK + b"Connection: close\r\n\r\n"
     with Wire(url).say((ASK + b"\r\n") * 20 + last) as wire:
         assert wire.hear().count(b"200 OK") == 21
+
+
+def test_who_sends_requests_by_the_thousand_at_once_is_hung_up_on(url: str) -> None:
+    with Wire(url) as wire:
+        with suppress(ConnectionError):  # while we are still talking
+            wire.say((ASK + b"\r\n") * 3_000)
+        assert wire.hear().count(b"200 OK") < 1_000
+    assert httpx.get(f"{url}/livez").status_code == 200
 
 
 @pytest.mark.usefixtures("impatient")
