@@ -22,9 +22,11 @@ oracle: $(READY) ## Compare every sampler with diffusers, on every kind of model
 	@$(PYTHON_BIN)/python -m pytest -m oracle -q -s tests/engine
 
 faults: $(READY) ## Kill, freeze, fill and flood the service; writes docs/faults.md; 45 minutes
-	@$(PYTHON_BIN)/python -m pytest -m faults -s tests/hostile
-	@$(PYTHON_BIN)/python -m pytest -m 'faults or not faults' -s --figures docs/faults.json tests/faults; \
-	status=$$?; $(PYTHON_BIN)/python -m tests.faults.figures; exit $$status
+	@status=0; \
+	$(PYTHON_BIN)/python -m pytest -m 'faults or not faults' -s --figures docs/faults.json tests/faults || status=$$?; \
+	$(PYTHON_BIN)/python -m tests.faults.figures; \
+	$(PYTHON_BIN)/python -m pytest -m faults -s tests/hostile || status=$$?; \
+	exit $$status
 
 fuzz: $(READY) ## Send hostile input by the ten thousand, and search for more by coverage; 40 minutes
 	@$(PYTHON_BIN)/python -m pytest -m fuzz -q -s tests/hostile

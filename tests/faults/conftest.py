@@ -46,9 +46,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  
     rows = re.findall(r"\bT\d+\b", getattr(item, "function", item).__doc__ or "")
     if report.when == "call" or not report.passed:
         item.config.stash[FIGURES].tell(rows, item.nodeid, report.outcome)
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    file = session.config.getoption("--figures", None)
-    if file:
-        session.config.stash[FIGURES].write(file)
+    file = item.config.getoption("--figures", None)
+    if file and report.when == "teardown":  # a run may be broken off
+        item.config.stash[FIGURES].write(file)
