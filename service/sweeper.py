@@ -55,6 +55,8 @@ class Sweeper:
         """One round."""
         swept = await self._ledger.run(commands.sweep(lease_s=self._lease_s))
         self._retention.note(swept.forgettable)
+        for ref in swept.unreadable:
+            log.error("record.unreadable", job=ref.id)
         entries = await self._catalogue.read()
         self._metrics.stand(entries)
         for entry in entries:

@@ -43,6 +43,7 @@
     {root}:worker:<id>       string  the models one of them holds
     {root}:turn              string  counter that orders everything
     {root}:swept             string  when a sweeper last ran
+    {root}:probe             string  that the ledger can be written, for a second
     {root}:news              channel events, steps and previews as they happen
     {root}:wake              channel the name of a line that got longer
     {root}:stop              channel the ref of a job to stop

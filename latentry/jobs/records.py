@@ -215,10 +215,14 @@ class Possible:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep leaves to do: bells to ring, and jobs whose pictures and records may go."""
+    """What a sweep leaves to do: bells to ring, and jobs whose pictures and records may go.
+
+    `unreadable`: jobs that it could only end as failed.
+    """
 
     silent_lines: tuple[str, ...]
     forgettable: tuple[JobRef, ...]
+    unreadable: tuple[JobRef, ...] = ()
 
 
 def _price(row: Mapping[str, str]) -> Price:

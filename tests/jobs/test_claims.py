@@ -42,6 +42,25 @@ def test_a_fence_rises_even_where_redis_forgot_the_last_one(ledger: Ledger) -> N
     assert second.fence > first.fence
 
 
+def test_a_record_that_cannot_be_moved_ends_and_keeps_no_other_from_being_swept(
+    ledger: Ledger,
+) -> None:
+    running, waiting, other = (create(ledger) for _ in range(3))
+    ledger.run(commands.claim("w", ["shapes"], room=1, lease_s=0))
+    for ref in (running, waiting):  # as of a version that counted no costs
+        ledger.client.hdel(f"{ledger.root}:job:{ref}", "cost_ms", "place", "weight")
+    ledger.client.zadd(f"{ledger.root}:deadlines", {str(waiting): 0, str(other): 1})
+    assert set(ledger.run(commands.sweep(lease_s=60)).unreadable) == {running, waiting}
+    states = [ledger.client.hget(f"{ledger.root}:job:{r}", "state") for r in (running, waiting)]
+    assert states == [JobStatus.FAILED, JobStatus.FAILED]
+    record = ledger.run(commands.get(other))
+    assert record is not None
+    assert record.state is JobStatus.EXPIRED
+    swept = ledger.run(commands.sweep(lease_s=60))
+    assert swept.unreadable == ()
+    assert ledger.run(commands.claim("w", ["shapes"], room=3, lease_s=60)) == []
+
+
 def test_a_record_that_makes_no_sense_ends_and_hides_no_other(ledger: Ledger) -> None:
     first, broken, last = (create(ledger) for _ in range(3))
     ledger.client.hset(f"{ledger.root}:job:{broken}", "request", '{"from": "another version"}')

@@ -14,7 +14,8 @@ def sweep(*, lease_s: float) -> Command[Swept]:
     """End what is overdue: leases, deadlines, dead workers. To be asked about once a second."""
 
     def read(answer: Sequence[Any]) -> Swept:
-        return Swept(tuple(answer[0]), tuple(JobRef.parse(ref) for ref in answer[1]))
+        bells, *jobs = answer
+        return Swept(tuple(bells), *(tuple(map(JobRef.parse, refs)) for refs in jobs))
 
     lease_ms = int(lease_s * 1000)
     return Command("sweep", (lease_ms, lease_ms // 2, POISON_CRASHES, SWEEP_BATCH), read)

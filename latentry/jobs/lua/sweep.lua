@@ -1,5 +1,6 @@
 -- ARGV: lease_ms, longest gap between sweeps in ms, crashes that make poison, batch size.
--- Ends what is overdue and answers {models whose line waits without a bell, refs to forget}.
+-- Ends what is overdue and answers {models whose line waits without a bell, refs to forget, refs of jobs
+-- that failed because their records make no sense}.
 local lease, gap = tonumber(ARGV[1]), tonumber(ARGV[2])
 local poison, batch = tonumber(ARGV[3]), tonumber(ARGV[4])
 local at = now_ms()
@@ -31,7 +32,28 @@ local function overdue(set)
   return refs
 end
 
-for _, ref in ipairs(overdue('leases')) do
+-- One that cannot be moved (another version's record, or one changed by hand) must not keep all others
+-- from being swept: it ends, as far as it can be ended.
+local broken = {}
+
+local function each(set, act)
+  for _, ref in ipairs(overdue(set)) do
+    local has_ended = is_terminal(field(ref, 'state'))
+    if not pcall(act, ref) then
+      if not has_ended then
+        redis.call('HSET', key('job', ref), 'state', 'failed', 'finished_ms', at, 'error_code',
+          'unreadable_record', 'error_message',
+          "The ledger's record of this job makes no sense to this version.")
+      end
+      strike(ref, field(ref, 'model') or '')
+      redis.call('ZREM', key('leases'), ref)
+      redis.call('ZADD', key('retention'), at + (field(ref, 'ttl_ms') or 3600000), ref)
+      broken[#broken + 1] = ref
+    end
+  end
+end
+
+each('leases', function(ref)
   local crashes = tonumber(field(ref, 'crashes'))
   if field(ref, 'step') then -- it was being stepped when its worker went silent
     crashes = redis.call('HINCRBY', key('job', ref), 'crashes', 1)
@@ -43,11 +65,9 @@ for _, ref in ipairs(overdue('leases')) do
   else
     requeue(ref)
   end
-end
+end)
 
-for _, ref in ipairs(overdue('deadlines')) do
-  expire(ref)
-end
+each('deadlines', expire)
 
 redis.call('ZREMRANGEBYSCORE', key('workers'), '-inf', at)
 
@@ -69,4 +89,4 @@ for _, ref in ipairs(due('retention')) do
     redis.call('ZADD', key('retention'), at + field(ref, 'ttl_ms'), ref)
   end
 end
-return { bells, done }
+return { bells, done, broken }
