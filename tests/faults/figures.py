@@ -83,13 +83,15 @@ def _table(told: dict[str, Any]) -> str:
     lines = [
         f"{told['when']}, {told['machine']}. Load: the machine's average as each test began.",
         "",
-        "| measured | value | goal | load |",
-        "|---|---|---|---|",
+        "| | measured | value | goal | load |",
+        "|---|---|---|---|---|",
     ]
+    rows_of = {test.partition("::")[2]: one["rows"] for test, one in told["outcomes"].items()}
     for one in told["measured"]:
+        rows = " ".join(rows_of.get(one["test"], []))
         value = f"{_number(one['value'])} {one['unit']}"
         goal = one["goal"] if one["reached"] else f"{one['goal']}, **missed**"
-        lines.append(f"| {one['name']} | {value} | {goal} | {one['load']} |")
+        lines.append(f"| {rows} | {one['name']} | {value} | {goal} | {one['load']} |")
     lines += ["", "| | fault | what must happen | tests |", "|---|---|---|---|"]
     for row, (fault, expected) in MATRIX.items():
         lines.append(f"| {row} | {fault} | {expected} | {_tests(row, told)} |")

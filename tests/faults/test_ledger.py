@@ -86,7 +86,9 @@ def test_no_acknowledged_job_is_lost_when_valkey_is_killed_over_and_over(tmp_pat
         assert {entry.fields["crashes"] for entry in history.check().values()} == {"0"}
 
 
-def test_a_silent_ledger_is_noticed_and_work_goes_on_when_it_speaks_again(tmp_path: Path) -> None:
+def test_a_silent_ledger_is_noticed_and_work_goes_on_when_it_speaks_again(
+    tmp_path: Path, figure: Figure
+) -> None:
     """T5"""
     with behind_a_proxy(tmp_path) as (fast, line):
         fast.worker()
@@ -97,12 +99,12 @@ def test_a_silent_ledger_is_noticed_and_work_goes_on_when_it_speaks_again(tmp_pa
         began = time.monotonic()
         refused = httpx.post(f"{fast.url}/v1/generations", json=BODY, timeout=20)
         assert refused.status_code == 503
-        assert took(began) < 6
+        figure("silent ledger: refused after", took(began), "s", at_most=4)
         threading.Event().wait(1)
         line.silent = False  # for connections to come; those that were are dead
         spoke = time.monotonic()
         assert history.end_of(job.id).status is JobStatus.SUCCEEDED
-        assert took(spoke) < 30
+        figure("silent ledger: work is done after it speaks again", took(spoke), "s", at_most=30)
 
 
 @pytest.mark.faults

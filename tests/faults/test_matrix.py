@@ -23,7 +23,7 @@ def test_figures_of_later_runs_replace_those_of_earlier_ones(tmp_path: Path, mon
     monkeypatch.setattr(figures, "PAGE", page)
     for value in (9, 2):
         run = Figures()
-        run.tell(["T1"], "test_a", "passed")
+        run.tell(["T1"], "tests/faults/test_x.py::test_a", "passed")
         figure = Figure(run, "test_a")
         figure("a wait", value, "s", at_most=10)
         figure("a long wait", value + 9, "s", at_most=10)
@@ -31,7 +31,7 @@ def test_figures_of_later_runs_replace_those_of_earlier_ones(tmp_path: Path, mon
         run.write(str(kept))
     figures.main(kept)
     text = page.read_text()
-    assert "| a wait | 2 s | ≤ 10 |" in text
+    assert "| T1 | a wait | 2 s | ≤ 10 |" in text
     assert "| a wait | 9" not in text
     assert "| a long wait | 11 s | ≤ 10, **missed** |" in text
     assert "1 passed" in text
