@@ -20,6 +20,14 @@ def span_ms(text: str) -> int:
     return int(found[1]) * _UNITS_MS[found[2]]
 
 
+def life_ms(text: str) -> int:
+    """The same, and some time at all: 0d would be for ever."""
+    span = span_ms(text)
+    if not span:
+        raise typer.BadParameter("it is 1s at least; without it a key never expires.")
+    return span
+
+
 def per_minute(text: str) -> int:
     """Requests a minute in `60/min` or `2/s`."""
     found = _RATE.fullmatch(text)

@@ -45,8 +45,8 @@ def create(
         Any, typer.Option(help="What it may do.", parser=amounts.scopes)
     ] = USUAL_SCOPES,
     expires: Annotated[
-        Any, typer.Option(metavar="SPAN", help="Such as 90d; else never.", parser=amounts.span_ms)
-    ] = "0s",
+        Any, typer.Option(metavar="SPAN", help="Such as 90d; else never.", parser=amounts.life_ms)
+    ] = None,
     rate: Annotated[
         Any, typer.Option(help="Requests: 60/min, 2/s; else any.", parser=amounts.per_minute)
     ] = None,
@@ -65,7 +65,7 @@ def create(
     allowance = Allowance(rate or 0, burst or rate or 0, concurrency, quota, weight)
     with opened(os.environ) as ledger:
         entry = keyring.enter(
-            key, tenant, name=name, scopes=scopes, allowance=allowance, ttl_ms=expires
+            key, tenant, name=name, scopes=scopes, allowance=allowance, ttl_ms=expires or 0
         )
         ledger.run(entry)
     _show(key, f"Key {key.id} of tenant {tenant}. Keep it now: it is not shown again.", as_json)

@@ -88,6 +88,7 @@ def test_a_key_is_rotated_and_revoked_by_its_id(keys, ledger) -> None:
         ("--tenant", "a:b"),
         ("--scopes", "everything"),
         ("--expires", "soon"),
+        ("--expires", "0d"),
         ("--rate", "0/min"),
         ("--rate", "60"),
         ("--weight", "0"),
