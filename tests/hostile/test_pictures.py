@@ -4,7 +4,9 @@ import io
 import os
 import subprocess
 import sys
+import threading
 import zlib
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -202,6 +204,20 @@ async def test_a_profile_that_grows_without_end_costs_nobody_anything(intake) ->
     assert kept.size == (1, 1)
 
 
+async def test_a_large_picture_is_hashed_beside_the_loop(intake, monkeypatch) -> None:
+    threads = []
+
+    def hashed(data: bytes) -> object:
+        threads.append(threading.current_thread())
+        return sha256(data)
+
+    monkeypatch.setattr(decode, "sha256", hashed)
+    picture = await intake.take(encoded("PNG"))
+    assert picture.sha256 == sha256(picture.png).hexdigest()
+    assert threads
+    assert threading.main_thread() not in threads
+
+
 async def test_one_too_many_at_once_is_told_to_come_back(monkeypatch) -> None:
     monkeypatch.setattr(decode, "_WAITING", -decode._AT_ONCE)
     with pytest.raises(Busy):
@@ -257,7 +273,7 @@ def test_the_decoder_knows_nothing_of_us(tmp_path, monkeypatch) -> None:
     telling.write_text("import os, sys; sys.stdout.write(f'{dict(os.environ)} {os.listdir()}')")
     monkeypatch.setenv("LATENTRY_REDIS_URL", "redis://user:secret@host")
     monkeypatch.setattr(decode, "_DECODER", telling)
-    said = decode._decode(encoded("PNG"), read_header(encoded("PNG")))
+    said, _ = decode._decode(encoded("PNG"), read_header(encoded("PNG")))
     assert b"LATENTRY" not in said
     assert b"service" not in said
 
