@@ -232,8 +232,8 @@ def test_nobody_sends_more_than_its_share(ledger: Ledger) -> None:
 
 
 def test_receivers_that_are_full_make_way_for_those_behind_them(ledger: Ledger) -> None:
-    for number in range(105):
-        end(ledger, enter(ledger, host=f"h{number}.example"))
+    for number in range(1_005):
+        ledger.run(commands.cancel(enter(ledger, host=f"h{number}.example")))
     end(ledger, enter(ledger, tenant="other"))
     room = Room(all=64, receiver=4, tenant=16)
     busy = {f"default@h{number}.example:443": 1 for number in range(16)}

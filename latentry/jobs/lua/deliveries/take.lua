@@ -5,7 +5,7 @@ local lease, room = tonumber(ARGV[1]), tonumber(ARGV[2])
 local per_receiver, per_tenant = tonumber(ARGV[3]), tonumber(ARGV[4])
 local busy, of_tenant = cjson.decode(ARGV[5]), {}
 local at, taken = now_ms(), {}
-local LOOK = 100
+local LOOK = 1000
 
 local function tenant_of(receiver)
   return string.match(receiver, '^[^@]*')
