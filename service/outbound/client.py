@@ -7,8 +7,6 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from time import perf_counter
 from typing import Final, Self
 
 import httpcore
@@ -28,19 +26,6 @@ _BROKEN: Final = (
     httpcore.TimeoutException,
     OSError,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came back: the status. The body was read no further than politeness asks."""
-
-    status: int
-    took_s: float
-
-    @property
-    def is_success(self) -> bool:
-        """Whether the other side took it."""
-        return 200 <= self.status < 300
 
 
 class Outbound:
@@ -70,15 +55,16 @@ class Outbound:
         """What a URL names, if it may be named. Raises UrlNotAllowed with what to change."""
         return self._rules.read(url)
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Post a body. Raises UrlNotAllowed before anything is dialled, and NoAnswer."""
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Post a body. Answers the status, which is all that is read of the other side's words.
+
+        Raises UrlNotAllowed before anything is dialled, and NoAnswer.
+        """
         target = self._rules.read(url)
-        began = perf_counter()
         try:
-            status = await self._exchange(target, body, headers)
+            return await self._exchange(target, body, headers)
         except _BROKEN:  # nobody is told where in between: that would be a map of our network
             raise NoAnswer from None
-        return Reply(status, perf_counter() - began)
 
     async def _exchange(self, target: Target, body: bytes, headers: Mapping[str, str]) -> int:
         network = GuardedNetwork(target, self._rules, self._resolve, self._wire)

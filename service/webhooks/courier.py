@@ -124,7 +124,7 @@ class Courier:
             fresh = deliveries.new_secret()
             secrets = await self._ledger.run(deliveries.secrets(due.ref.tenant, fresh=fresh))
             sent = await letter.write(due, self._views, secrets)
-            reply = await self._outbound.post(due.url, sent.body, sent.headers)
+            status = await self._outbound.post(due.url, sent.body, sent.headers)
         except UrlNotAllowed as refused:
             return None, refused.code, DeliveryStatus.BLOCKED
         except LatentryError as error:
@@ -133,4 +133,4 @@ class Courier:
             # A record this version cannot read must end as any other notice that nobody takes.
             log.exception("webhook.broke", delivery=due.id)
             return None, LatentryError.code, verdict(None, due.tries)
-        return reply.status, None, verdict(reply.status, due.tries)
+        return status, None, verdict(status, due.tries)
