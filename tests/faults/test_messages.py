@@ -114,7 +114,7 @@ def test_what_is_no_message_at_all_costs_a_restart_and_no_job_an_attempt(
     fast.ledger.client.lpush(queue_of(fast), NO_ENVELOPES[kind])
     until(lambda: fast.says("worker.ready") == 2, 30, "the next worker")
     assert {history.end_of(job.id).status for job in jobs} == {JobStatus.SUCCEEDED}
-    assert {entry.fields["crashes"] for entry in history.check().values()} == {"0"}
+    assert {entry.deaths for entry in history.check().values()} == {0}
 
 
 @pytest.fixture(scope="module")

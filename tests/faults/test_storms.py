@@ -161,7 +161,7 @@ def test_poison_in_the_mix_fails_by_name_and_takes_nobody_along(
             assert job.error
             assert job.error.code == "poison"
     failed = [job for job in ends if job.id not in poison and job.error]
-    crashes = [int(entry.fields["crashes"]) for id, entry in entries.items() if id not in poison]
+    deaths = [entry.deaths for id, entry in entries.items() if id not in poison]
     figure("poison: jobs that kill their process", len(poison))
     figure("poison: innocent jobs failed", len(failed), at_most=0)
-    figure("poison: attempts an innocent job lost, at most", max(crashes), at_most=1)
+    figure("poison: attempts an innocent job lost, at most", max(deaths), at_most=1)

@@ -11,7 +11,7 @@ from tests.jobs.audit_deliveries import audit_deliveries
 from tests.jobs.audit_lines import audit_leases, audit_lines
 from tests.jobs.factory import BOUNDED
 
-NUMBERS = {"turn", "fence", "crashes", "claims", "place", "step", "steps", "reached", "v"}
+NUMBERS = {"turn", "fence", "crashes", "deaths", "claims", "place", "step", "steps", "reached", "v"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,11 @@ class Entry:
     ids: list[str]
     checkpoints: int
     held_bytes: int
+
+    @property
+    def deaths(self) -> int:
+        """Workers that died at it, whatever came of it since."""
+        return int(self.fields.get("deaths", 0))
 
     @property
     def images(self) -> set[int]:

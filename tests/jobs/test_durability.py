@@ -85,7 +85,7 @@ def test_no_acknowledged_job_is_lost_with_the_server_and_none_is_charged(
         assert created <= entries.keys()
         assert {entries[ref].state for ref in life.ended} <= {JobStatus.SUCCEEDED}
         ledger.run(commands.sweep(lease_s=LEASE_S))
-        assert {entry.fields["crashes"] for entry in audit(ledger).values()} == {"0"}
+        assert {entry.deaths for entry in audit(ledger).values()} == {0}
         held = ledger.run(commands.renew(life.running, lease_s=60))
         assert held == ["held"] * len(life.running)
     ledger.close()

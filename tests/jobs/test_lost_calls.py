@@ -42,7 +42,7 @@ def test_no_lost_call_loses_a_job_or_ends_it_twice(
     ref = live(line)
     [entry] = audit(ledger).values()
     assert entry.state is JobStatus.SUCCEEDED
-    assert (entry.images, entry.fields["crashes"]) == ({0}, "0")
+    assert (entry.images, entry.deaths) == ({0}, 0)
     assert next(line.calls) > CALLS
     assert ledger.run(commands.get(ref)) is not None
 

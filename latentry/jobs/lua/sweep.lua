@@ -57,6 +57,7 @@ each('leases', function(ref)
   local crashes = tonumber(field(ref, 'crashes'))
   if field(ref, 'step') then -- it was being stepped when its worker went silent
     crashes = redis.call('HINCRBY', key('job', ref), 'crashes', 1)
+    redis.call('HINCRBY', key('job', ref), 'deaths', 1) -- ever: for whoever looks into it later
   end
   if field(ref, 'stop') then
     finish(ref, 'canceled')
