@@ -153,8 +153,10 @@ class Feeder:
         for job in jobs:
             log.info("job.claimed", job=job.lease.ref.id, fence=job.lease.fence)
             self._outbox.hold(job)  # renewed from now on, however slowly checkpoints come
-        if begins and jobs:
-            self._say_begun([job.lease for job in jobs])
+        # Who came back may have killed its worker in its first step: next time it is known.
+        begun = [job.lease for job in jobs if begins or job.lease.record.claims > 1]
+        if begun:
+            self._say_begun(begun)
         for job in jobs:
             job.checkpoints = self._checkpoints(job.lease)
             self.inbox.put(job)

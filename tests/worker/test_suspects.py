@@ -7,9 +7,13 @@ import pytest
 from latentry.contracts import JobStatus
 from latentry.jobs import JobRecord, JobRef, Lease, Ledger, commands
 from latentry.storage import Storage
-from tests.jobs.factory import request
+from tests.jobs.factory import card, request
 from tests.worker.test_drain import Worker, ended, read, storage, submit, when
+from worker.feeder import Feeder
 from worker.held import PROOF_S, HeldJob
+from worker.lines import Lines
+from worker.outbox import Outbox
+from worker.queues import all_of
 
 __all__ = ["storage"]
 
@@ -62,6 +66,29 @@ def died(ledger: Ledger, ref: JobRef, *, times: int, reached: int = 4) -> None:
         assert lease.ref == ref
         ledger.run(commands.progress([(lease, reached, 4)]))
         ledger.run(commands.sweep(lease_s=2))
+
+
+def test_one_that_kills_in_its_first_step_is_charged_where_it_waits_for_a_row(
+    ledger: Ledger,
+) -> None:
+    """Beside busy rows nothing is told of it before it kills; it comes back to a busy worker."""
+    outbox = Outbox(ledger, "w1", [card()], lease_s=60, heartbeat_s=5)
+    feeder = Feeder(ledger, "w1", Lines(["shapes"], tuple), outbox, lease_s=60)
+    submit(ledger)
+    feeder.offer(1)
+    feeder._look_around()
+    assert len(list(all_of(feeder.inbox))) == 1, "it steps something else"
+    killer = submit(ledger)
+    deaths = 0
+    while read(ledger, killer).crashes == 0:
+        assert deaths < 3, "it kills one worker after the other, and nobody knows"
+        feeder.offer(1)
+        feeder._look_around()
+        [job] = [job for job in all_of(feeder.inbox) if job.lease.ref == killer]
+        outbox.let_go(job)
+        ledger.client.zadd(f"{ledger.root}:leases", {str(killer): 0})
+        ledger.run(commands.sweep(lease_s=60))
+        deaths += 1
 
 
 def test_a_twice_crashed_job_runs_alone_and_the_others_run_after_it(
