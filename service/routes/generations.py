@@ -85,10 +85,10 @@ async def list_generations(
 ) -> Response:
     """Jobs, newest first."""
     page = commands.page(caller.tenant, below=_turn(cursor), limit=limit + 1)
-    records = await gateway.ledger.run(page)
-    more = _cursor(records[limit - 1].turn) if len(records) > limit else None
-    jobs = await gateway.views.jobs(records[:limit])
-    return told(JobList(data=jobs, next_cursor=more))
+    found = await gateway.ledger.run(page)
+    records = [record for record in found[:limit] if record]
+    more = _cursor(records[-1].turn) if records and len(found) > limit else None
+    return told(JobList(data=await gateway.views.jobs(records), next_cursor=more))
 
 
 @router.get("/{job_id}", response_model=Job)

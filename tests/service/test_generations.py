@@ -221,6 +221,18 @@ async def test_deleting_a_running_job_waits_for_nobody_and_leaves_nothing_behind
     assert len(left) == 1
 
 
+async def test_a_record_that_makes_no_sense_does_not_end_the_list(client, worker) -> None:
+    oldest, broken, newest = [(await order(client)).id for _ in range(3)]
+    record = f"{worker.ledger.root}:job:default:{broken}"
+    worker.ledger.client.hset(record, "request", '{"from": "another version"}')
+    page = (await client.get("/v1/generations?limit=2")).json()
+    assert [job["id"] for job in page["data"]] == [newest]
+    query = {"limit": 2, "cursor": page["next_cursor"]}
+    rest = (await client.get("/v1/generations", params=query)).json()
+    assert [job["id"] for job in rest["data"]] == [oldest]
+    assert rest["next_cursor"] is None
+
+
 async def test_pages_run_from_the_newest_to_the_oldest_without_gaps(client, worker) -> None:
     ids = [(await order(client)).id for _ in range(5)]
     seen, cursor = [], None

@@ -59,8 +59,8 @@ def get(ref: JobRef) -> Command[JobRecord | None]:
     return Command("get", (str(ref),), lambda answer: JobRecord.read(*answer))
 
 
-def page(tenant: str, *, below: int | None, limit: int) -> Command[list[JobRecord]]:
-    """A tenant's jobs, newest first, from below a turn number."""
+def page(tenant: str, *, below: int | None, limit: int) -> Command[list[JobRecord | None]]:
+    """A tenant's jobs, newest first, from below a turn number; None for an unreadable record."""
     start = "+inf" if below is None else f"({below}"
     return Command("page", (tenant, start, limit), _records)
 
@@ -160,9 +160,8 @@ def _refuse(answer: Sequence[Any]) -> None:
             raise refusal(*answer)
 
 
-def _records(answer: Iterable[Sequence[Any]]) -> list[JobRecord]:
-    found = (_readable(*row) for row in answer)
-    return [record for record in found if record is not None]
+def _records(answer: Iterable[Sequence[Any]]) -> list[JobRecord | None]:
+    return [_readable(*row) for row in answer]
 
 
 def _readable(ref: str, *stands: Any) -> JobRecord | None:
