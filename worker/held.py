@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from latentry.contracts import JobStatus, JobWarning
+from latentry.contracts import JobStatus, JobWarning, StoredImage
 from latentry.errors import LatentryError
 from latentry.jobs import Lease
 from worker.engine import Order
@@ -28,16 +28,16 @@ class Verdict:
 class HeldJob:
     """One lease and its images. The step loop and the publishing threads both close images.
 
-    `checkpoints`: where its images stood when its last worker saved them. `unsaved_since`: when the
-    first step was made that no checkpoint knows of.
+    `pictures`: those in storage. `checkpoints`: where its images stood when its last worker saved
+    them. `unsaved_since`: when the first step was made that no checkpoint knows of.
     """
 
     def __init__(self, lease: Lease, *, goes_first: bool = False) -> None:
         self.lease = lease
         self.goes_first = goes_first  # a row was freed for it
         # A worker that died half-way may have published some: those are not drawn again.
-        listed = {image.index for image in lease.record.images}
-        self._open = set(range(lease.record.request.n)) - listed
+        self.pictures = {image.index: image for image in lease.record.images}
+        self._open = set(range(lease.record.request.n)) - self.pictures.keys()
         self._steps = dict.fromkeys(self._open, 0)
         self.checkpoints: dict[int, bytes] = {}
         self.unsaved_since: float | None = None
@@ -122,8 +122,10 @@ class HeldJob:
             if self._verdict.status is JobStatus.SUCCEEDED:
                 self._verdict = verdict
 
-    def close(self, index: int) -> Verdict | None:
+    def close(self, index: int, picture: StoredImage | None = None) -> Verdict | None:
         """One image ended, with a picture or without; the job's verdict if it was the last."""
         with self._lock:
             self._open.discard(index)
+            if picture is not None:
+                self.pictures[index] = picture
             return None if self._open else self._verdict

@@ -104,7 +104,7 @@ class Publisher:
         except LeaseLost:
             self._storage.delete(image.key)  # nobody will ever be shown it
             raise
-        self._close(job, index)
+        self._close(job, index, image)
 
     def _store(
         self, job: HeldJob, index: int, pixels: Pixels, profile: str | None, give_up_at: float
@@ -133,13 +133,14 @@ class Publisher:
                 if self._ending.wait(RETRY_S * random.uniform(0.5, 2)):  # noqa: S311
                     return None
 
-    def _close(self, job: HeldJob, index: int) -> None:
-        ended = job.close(index)
+    def _close(self, job: HeldJob, index: int, picture: StoredImage | None = None) -> None:
+        ended = job.close(index, picture)
         if ended is None:
             return
         if job.warnings:
             self._insist(commands.warn(job.lease, job.warnings))
-        self._insist(commands.settle(job.lease, ended.status, ended.error))
+        pictures = job.pictures.values()
+        self._insist(commands.settle(job.lease, ended.status, ended.error, pictures))
         self._on_end(job)
         self._metrics.ended(ended)
         log.info(

@@ -132,6 +132,16 @@ def test_a_failure_keeps_its_code_and_the_images_made_before_it(ledger: Ledger) 
     assert len(record.images) == 1
 
 
+def test_a_picture_that_the_ledger_forgot_is_listed_at_the_end(ledger: Ledger) -> None:
+    ref = create(ledger)
+    [lease] = claim(ledger)
+    ledger.run(commands.add_image(lease, image(0)))
+    pictures = [image(0), image(1)]  # the second was listed too, before Valkey was killed
+    ledger.run(commands.settle(lease, JobStatus.SUCCEEDED, images=pictures))
+    assert read(ledger, ref).images == tuple(pictures)
+    assert kinds(ledger, ref) == ["queued", "running", "image", "image", "succeeded"]
+
+
 def test_settling_twice_is_settling_once(ledger: Ledger) -> None:
     ref = create(ledger)
     [lease] = claim(ledger)

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from latentry.contracts import JobStatus, ModelCard
-from latentry.jobs import JobRecord, JobRef, Lease, Ledger, NewJob, commands
+from latentry.jobs import Command, JobRecord, JobRef, Lease, Ledger, NewJob, commands
 from latentry.settings import Settings
 from latentry.storage import Storage, open_storage
 from tests.jobs.factory import card, image, request
@@ -124,6 +124,24 @@ def test_a_job_becomes_pictures_in_storage(ledger: Ledger, storage: Storage, wor
     assert [image.seed for image in record.images] == [5, 6, 7]
     assert all(storage.get(image.key).startswith(b"\x89PNG") for image in record.images)
     assert [warning.code for warning in record.warnings] == ["fake"]
+
+
+class Forgetful(Ledger):
+    """Answers that a picture is listed, and is killed before it is written down."""
+
+    def run(self, command: Command[Any]) -> Any:
+        return None if command.script == "image" else super().run(command)
+
+
+def test_no_job_succeeds_without_the_pictures_that_a_killed_ledger_forgot(
+    ledger: Ledger, storage: Storage
+) -> None:
+    worker = Worker(Forgetful(ledger.client, ledger.root), storage)
+    worker.start()
+    record = ended(ledger, submit(ledger, n=3))
+    worker.stop()
+    assert record.state is JobStatus.SUCCEEDED
+    assert [image.index for image in record.images] == [0, 1, 2]
 
 
 def test_more_jobs_than_rows_all_end(ledger: Ledger, worker) -> None:

@@ -136,11 +136,19 @@ def warn(lease: Lease, warnings: Sequence[JobWarning]) -> Command[None]:
     return Command("warn", (str(lease.ref), lease.fence, text), _standing)
 
 
-def settle(lease: Lease, status: JobStatus, error: LatentryError | None = None) -> Command[None]:
-    """End a job. Raises LeaseLost."""
+def settle(
+    lease: Lease,
+    status: JobStatus,
+    error: LatentryError | None = None,
+    images: Iterable[StoredImage] = (),
+) -> Command[None]:
+    """End a job, and list those of its pictures that the ledger has forgotten. Raises LeaseLost."""
     assert status.is_terminal, "a job ends in a terminal state"
     fault = (error.code, error.message) if error else ("", "")
-    return Command("settle", (str(lease.ref), lease.fence, status.value, *fault), _standing)
+    listed = [part for image in images for part in (image.index, image.model_dump_json())]
+    return Command(
+        "settle", (str(lease.ref), lease.fence, status.value, *fault, *listed), _standing
+    )
 
 
 def release(lease: Lease) -> Command[bool]:

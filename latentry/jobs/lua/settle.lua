@@ -1,5 +1,6 @@
--- ARGV: ref, fence, terminal state, error code, message. Answers 1 if it stands, 0 if the lease is
--- lost. Asking again after a lost reply answers 1 again.
+-- ARGV: ref, fence, terminal state, error code, message, then index and JSON of each of its pictures.
+-- They were listed before; but a ledger that was killed may have forgotten its last moments.
+-- Answers 1 if it stands, 0 if the lease is lost. Asking again after a lost reply answers 1 again.
 local ref, fence, to = ARGV[1], ARGV[2], ARGV[3]
 local known = redis.call('HMGET', key('job', ref), 'state', 'fence')
 if known[1] == to and known[2] == fence then
@@ -12,6 +13,9 @@ local finish_by = field(ref, 'finish_by_ms')
 if finish_by and now_ms() >= tonumber(finish_by) then -- no sweeper came by yet
   expire(ref)
   return 0
+end
+for i = 6, #ARGV, 2 do
+  list_image(ref, ARGV[i], ARGV[i + 1])
 end
 finish(ref, to, ARGV[4], ARGV[5])
 return 1

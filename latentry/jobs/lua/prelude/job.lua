@@ -53,6 +53,14 @@ local function begin(ref, worker, lease_ms)
   notify(ref, 'running')
 end
 
+-- A finished picture, whose bytes are in storage. One that is listed already stays as it is.
+local function list_image(ref, index, image)
+  if redis.call('HSETNX', key('job', ref), 'image:' .. index, image) == 1 then
+    redis.call('HSET', key('job', ref), 'crashes', 0) -- it came further than its last worker
+    tell(ref, 'image', image)
+  end
+end
+
 -- The last move of a job. From here on only retention touches it.
 local function finish(ref, to, code, message)
   move(ref, to)
