@@ -22,7 +22,7 @@ oracle: $(READY) ## Compare every sampler with diffusers, on every kind of model
 	@$(PYTHON_BIN)/python -m pytest -m oracle -q -s tests/engine
 
 faults: $(READY) ## Kill, freeze, fill and flood the service; writes docs/faults.md; 45 minutes
-	@status=0; \
+	@rm -f docs/faults.json; status=0; \
 	$(PYTHON_BIN)/python -m pytest -m 'faults or not faults' -s --figures docs/faults.json tests/faults || status=$$?; \
 	$(PYTHON_BIN)/python -m tests.faults.figures; \
 	$(PYTHON_BIN)/python -m pytest -m faults -s tests/hostile || status=$$?; \
