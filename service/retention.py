@@ -1,7 +1,7 @@
 """Removes what has had its time, at the pace of the storage and apart from everything else."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Final
@@ -55,24 +55,18 @@ class Retention:
         """Forget every job that was noted; one that cannot go now is named again later."""
         while self._due:
             ref = next(iter(self._due))
-            try:
-                await self._forget(ref)
-            except LatentryError as error:
-                log.warning("job.not_forgotten", job=ref.id, code=error.code)
-            except Exception:
-                log.exception("retention.broke", job=ref.id)
+            await self._tried("job", ref.id, self._forget(ref))
             del self._due[ref]
 
     async def forget_files(self) -> None:
-        """Forget the files that have had their time."""
+        """Forget the files that have had their time; one that cannot go holds up no other."""
         try:
-            for ref in await self._ledger.run(files.due(_FILES_AT_ONCE)):
-                await asyncio.to_thread(self._storage.delete_prefix, prefix_of(ref.tenant, ref.id))
-                await self._ledger.run(files.forget(ref))
+            due = await self._ledger.run(files.due(_FILES_AT_ONCE))
         except LatentryError as error:
             log.warning("files.not_forgotten", code=error.code)
-        except Exception:
-            log.exception("retention.broke")
+            return
+        for ref in due:
+            await self._tried("file", ref.id, self._forget_file(ref))
 
     async def clear_orphans(self) -> None:
         """Delete what a worker uploaded for a job that was deleted under its hands."""
@@ -97,6 +91,19 @@ class Retention:
         if file:
             return await self._ledger.run(files.get(file)) is not None
         return await self._ledger.run(commands.get(ref)) is not None
+
+    async def _tried(self, what: str, id: str, forgetting: Awaitable[None]) -> None:
+        try:
+            await forgetting
+        except LatentryError as error:
+            log.warning(f"{what}.not_forgotten", **{what: id}, code=error.code)
+        except Exception:
+            log.exception("retention.broke", **{what: id})
+
+    async def _forget_file(self, ref: files.FileRef) -> None:
+        await asyncio.to_thread(self._storage.delete_prefix, prefix_of(ref.tenant, ref.id))
+        await self._ledger.run(files.forget(ref))
+        log.info("file.forgotten", file=ref.id)
 
     async def _forget(self, ref: JobRef) -> None:
         # The pictures first: while the record stands, somebody comes back for them.

@@ -8,10 +8,10 @@ from PIL import Image
 
 from latentry.client import ApiError, Client
 from latentry.contracts import File
-from latentry.errors import FileNotFound
+from latentry.errors import FileNotFound, StorageUnavailable
 from latentry.jobs import files
 from latentry.jobs.keyring import Allowance
-from latentry.storage import key_of, open_storage
+from latentry.storage import Storage, key_of, open_storage
 from service import bodies
 from service.auth import Caller
 from service.retention import Retention
@@ -194,6 +194,25 @@ async def test_a_file_that_has_had_its_time_is_removed(settings, ledger, async_l
     assert not ledger.client.keys(f"{ledger.root}:file*")
     with pytest.raises(FileNotFound):
         storage.get(key)
+
+
+async def test_a_file_that_cannot_be_removed_holds_up_no_other(
+    settings, ledger, async_ledger
+) -> None:
+    stuck, other = (files.FileRef("t", "file_" + digit * 32) for digit in "12")
+    for ref in (stuck, other):
+        new = files.NewFile(ref, 1, "0" * 64, 1, 1)
+        ledger.run(files.keep(new, ttl_ms=0, max_files=9, max_bytes=9))
+
+    class Moody(Storage):
+        def delete_prefix(self, prefix: str) -> None:
+            if stuck.id in prefix:
+                raise StorageUnavailable
+
+    opened = open_storage(settings)
+    storage = Moody(opened.store, opened.link, opened.root)
+    await Retention(settings, async_ledger, storage).forget_files()
+    assert ledger.client.zrange(f"{ledger.root}:fileends", 0, -1) == [str(stuck)]
 
 
 async def test_files_survive_the_search_for_orphans(app, client) -> None:
