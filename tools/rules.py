@@ -104,12 +104,12 @@ def _archives(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
 
 
 _RUNS_WHAT_IT_READS: Final = (
-    "pickle cPickle _pickle marshal shelve dill joblib cloudpickle torch.load yaml.load"
-    " yaml.unsafe_load yaml.full_load eval exec"
+    "pickle cPickle _pickle marshal shelve dill joblib cloudpickle torch.load"
+    " torch.hub torch.jit.load yaml.load yaml.unsafe_load yaml.full_load eval exec"
 )
 _DIALS: Final = (
-    "httpx httpcore requests aiohttp urllib3 urllib.request http.client ftplib"
-    " socket.create_connection asyncio.open_connection"
+    "httpx httpcore requests aiohttp urllib3 urllib.request http.client ftplib smtplib"
+    " socket.create_connection asyncio.open_connection asyncio.open_unix_connection"
 )
 _OPENS_BY_NAME: Final = (
     "open os.open io.open os.path pathlib shutil glob tempfile starlette.responses.FileResponse"

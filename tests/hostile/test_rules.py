@@ -12,6 +12,8 @@ SAMPLES = {
         "from shelve import open as o",
         "torch.load('a.pt')",
         "from torch import load",
+        "torch.hub.load(repo, name)",
+        "torch.jit.load(path)",
         "yaml.load(text)",
         "eval(text)",
         "joblib.load(path)",
@@ -29,6 +31,7 @@ SAMPLES = {
         "from http.client import HTTPSConnection",
         "asyncio.open_connection(host, 80)",
         "socket.create_connection((host, 80))",
+        "from smtplib import SMTP",
     ],
     "the gateway opens no file by name": [
         "open(name)",
