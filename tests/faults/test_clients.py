@@ -86,6 +86,7 @@ def test_races_between_cancel_and_the_last_step_have_one_winner(tmp_path: Path) 
         history.check()
 
 
+@pytest.mark.faults
 def test_a_deadline_that_passes_in_line_costs_no_step(tmp_path: Path) -> None:
     """T24"""
     with house(tmp_path, models=FAST, queue_ttl_s="2") as fast:

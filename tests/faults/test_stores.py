@@ -93,6 +93,7 @@ def test_a_bucket_that_mends_costs_time_and_no_picture(tmp_path: Path, mode: str
         assert {claims_of(entry) for entry in history.check().values()} == {1}
 
 
+@pytest.mark.faults
 def test_a_bucket_that_stays_broken_fails_jobs_by_name_and_never_claims_success(
     tmp_path: Path,
 ) -> None:

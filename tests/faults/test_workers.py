@@ -177,6 +177,7 @@ def test_a_worker_told_to_stop_hands_over_and_the_next_goes_on(slow: House) -> N
     history.check()
 
 
+@pytest.mark.faults
 def test_a_reclaimed_machine_costs_the_steps_since_the_last_checkpoint(slow: House) -> None:
     """T22"""
     history = History(slow)
