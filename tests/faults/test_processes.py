@@ -21,6 +21,7 @@ from tests.jobs.proxy import Proxy, proxy
 from tests.valkey import free_port
 
 
+@pytest.mark.faults
 def test_a_corrupt_model_is_said_so_and_hammers_nobody(tmp_path: Path) -> None:
     """T29"""
     model = tmp_path / "model.safetensors"

@@ -54,7 +54,7 @@ def test_a_frozen_worker_that_thaws_changes_nothing(slow: House) -> None:
     """T3"""
     history = History(slow)
     worker = slow.worker()
-    jobs = [history.submit(150, seed=seed, determinism="strict") for seed in (1, 2)]
+    jobs = [history.submit(100, seed=seed, determinism="strict") for seed in (1, 2)]
     frozen = [job for job in jobs if job]
     stepping(slow, frozen[0])
     with worker.frozen():
@@ -62,8 +62,8 @@ def test_a_frozen_worker_that_thaws_changes_nothing(slow: House) -> None:
         until(lambda: all(slow.claims(job) == 2 for job in frozen), 30, "the heir having both")
     # It wakes up in the middle of the heir's work, with steps to tell of and leases to renew.
     ends = [history.end_of(job.id) for job in frozen]
-    assert slow.steps_made < 2 * 150 * 1.5, "it is told that they are lost, and leaves them alone"
-    again = slow.end_of(slow.order(150, seed=1, determinism="strict"))
+    assert slow.steps_made < 2 * 100 * 1.5, "it is told that they are lost, and leaves them alone"
+    again = slow.end_of(slow.order(100, seed=1, determinism="strict"))
     assert digest(slow, again) == digest(slow, ends[0])
     history.accepted.add(again.id)
     assert {entry.state for entry in history.check().values()} == {JobStatus.SUCCEEDED}
