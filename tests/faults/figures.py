@@ -107,7 +107,7 @@ def _tests(row: str, told: dict[str, Any]) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) else f"{value:.3g}"
+    return f"{value:,.0f}" if value == int(value) or value >= 1_000 else f"{value:.3g}"
 
 
 if __name__ == "__main__":
