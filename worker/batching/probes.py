@@ -4,10 +4,10 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from worker.batching.costs import Costs
+from worker.batching.costs import LONE_ROWS, Costs
 from worker.batching.key import BatchKey
 
-_SOON: Final = 16  # calls
+_SOON: Final = 8  # calls
 _SELDOM: Final = 256
 _SHARE: Final = 0.01  # of the time in calls, which all probes together may add
 _MOST_SIZES: Final = 64
@@ -15,17 +15,21 @@ _MOST_SIZES: Final = 64
 
 @dataclass(slots=True)
 class _Size:
-    """The calls of one size: how many until the next probe, and the best one at the last."""
+    """The calls of one size: how many until the next probe, and the best one so far."""
 
     left: int = _SOON
     gap: int = _SOON
     cap: int = 0
+    trying: tuple[int, float] | None = None  # rows, and the seconds of the call without it
 
 
 class Probes:
-    """Soon at first, then half as often each time that nothing came of it.
+    """Soon whenever the best call is another one, then half as often each time nothing came of it.
 
     One measured badly, when everything on the machine was starting, would be believed for ever.
+    So what a probe adds is counted by the clock once it is over, never by what we believe: a size
+    believed to be terrible is tried too, and if it is, the next probe waits until that is paid.
+    One that finds a better call is paid by it.
     """
 
     def __init__(self, costs: Costs) -> None:
@@ -35,22 +39,35 @@ class Probes:
         self._added_s = 0.0
 
     def next(self, key: BatchKey, rows: int) -> int:
-        """The rows that a call which needs so many should have: seldom more."""
+        """The rows that a call which needs so many should have: seldom more.
+
+        Only one as large as is best by now: where fewer come, nobody would gain by a larger one.
+        """
         size = self._sizes.setdefault(key, _Size())
         self._sizes.move_to_end(key)
         if len(self._sizes) > _MOST_SIZES:  # callers choose the sizes
             self._sizes.popitem(last=False)
-        call_s = self._costs.seconds(key, rows)
-        self._calls_s += call_s
+        cap = self._costs.cap(key)
+        if cap != size.cap:
+            size.cap, size.gap, size.left = cap, _SOON, min(size.left, _SOON)
+        if rows <= cap - LONE_ROWS:
+            return rows
         size.left -= 1
-        probe = self._costs.probe(key) if size.left <= 0 else None
+        if size.left > 0 or self._added_s > _SHARE * self._calls_s:
+            return rows
+        probe = self._costs.probe(key)
         if probe is None or probe <= rows:
             return rows
-        added_s = self._costs.seconds(key, probe) - call_s
-        if self._added_s + added_s > _SHARE * self._calls_s:
-            return rows
-        self._added_s += added_s
-        cap = self._costs.cap(key)
-        size.gap = _SOON if cap > size.cap else min(2 * size.gap, _SELDOM)
-        size.left, size.cap = size.gap, cap
+        size.left, size.gap = size.gap, min(2 * size.gap, _SELDOM)
+        size.trying = probe, self._costs.seconds(key, rows)
         return probe
+
+    def ended(self, key: BatchKey, rows: int, seconds: float) -> None:
+        """A call is over, and the costs know how long it took."""
+        self._calls_s += seconds
+        size = self._sizes.get(key)
+        if size is None or size.trying is None or size.trying[0] != rows:
+            return
+        if self._costs.cap(key) <= size.cap:
+            self._added_s += max(0.0, seconds - size.trying[1])
+        size.trying = None

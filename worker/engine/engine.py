@@ -175,6 +175,7 @@ class Engine(Generic[T]):
         calls = self._backend.calls()
         for call in calls:
             self.costs.observe(call.key, call.rows, call.seconds)
+            self._probes.ended(call.key, call.rows, call.seconds)
         return sum(call.seconds for call in calls)
 
     def _denoise(self, batch: Batch[T]) -> list[Event]:
