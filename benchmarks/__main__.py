@@ -31,11 +31,11 @@ async def measure(plan: Plan, peers: Sequence[str]) -> Result:
     """Start everyone, measure everything."""
     begin = time.monotonic()
     async with AsyncExitStack() as exits:
+        # One after the other: the last two measure what calls cost before they are ready.
         kinds = {"stock": "stock", "dynamic": "stock", "engine": "engine"}
-        stock, dynamic, engine = await asyncio.gather(
-            *(exits.enter_async_context(child(name, kind)) for name, kind in kinds.items())
-        )
-        # Last, because its worker measures costs as soon as it is idle.
+        stock, dynamic, engine = [
+            await exits.enter_async_context(child(name, kind)) for name, kind in kinds.items()
+        ]
         whole = await exits.enter_async_context(service())
         bench = Bench(stock, dynamic, engine, whole, plan)
         say("Everybody is ready.")

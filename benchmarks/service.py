@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 from benchmarks.contender import Answer
 from benchmarks.traces import Wish
@@ -14,6 +15,8 @@ from latentry.serve.demo import beside
 from latentry.serve.ready import local_client, ready
 from latentry.serve.stack import standing
 from latentry.settings import Settings
+
+LOOK_S: Final = 0.2
 
 
 class Service:
@@ -51,13 +54,20 @@ class Service:
 
 @asynccontextmanager
 async def service(**settings: str) -> AsyncIterator[Service]:
-    """Start everything in a folder that goes away; ready when a worker can draw."""
+    """Start everything in a folder that goes away; ready when a worker knows what calls cost.
+
+    It measures them as soon as it is idle: beside others' work both would be measured badly.
+    """
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w") as log:
         data = {"LATENTRY_DATA_DIR": folder}
         env = beside(dict(os.environ) | data | settings)
+        known = Settings.from_env(env)
         async with (
-            standing(Settings.from_env(env), env, output=log, say=lambda _: None) as stack,
+            standing(known, env, output=log, say=lambda _: None) as stack,
             local_client(stack) as client,
         ):
             await ready(stack)
+            while not list((known.data_dir / "costs").glob("*.json")):
+                stack.check()
+                await asyncio.sleep(LOOK_S)
             yield Service(client)
