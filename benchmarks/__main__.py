@@ -23,6 +23,7 @@ from benchmarks.peers import PEERS, peer
 from benchmarks.report import report
 from benchmarks.run import CALLERS, PATIENCE, QUICK, Bench, Plan, Result
 from benchmarks.service import service
+from worker.runtime import environment
 
 say = partial(print, flush=True)  # into files too
 
@@ -32,10 +33,10 @@ async def measure(plan: Plan, peers: Sequence[str]) -> Result:
     begin = time.monotonic()
     async with AsyncExitStack() as exits:
         # One after the other: the last two measure what calls cost before they are ready.
-        kinds = {"stock": "stock", "dynamic": "stock", "engine": "engine"}
-        stock, dynamic, engine = [
-            await exits.enter_async_context(child(name, kind)) for name, kind in kinds.items()
-        ]
+        stock = await exits.enter_async_context(child("stock", "stock"))
+        dynamic = await exits.enter_async_context(child("dynamic", "stock"))
+        env = environment(os.environ)  # a worker's process has it too
+        engine = await exits.enter_async_context(child("engine", "engine", env=env))
         whole = await exits.enter_async_context(service())
         bench = Bench(stock, dynamic, engine, whole, plan)
         say("Everybody is ready.")

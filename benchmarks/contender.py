@@ -88,11 +88,13 @@ class Child:
 
 
 @asynccontextmanager
-async def child(name: str, *arguments: str) -> AsyncIterator[Child]:
+async def child(
+    name: str, *arguments: str, env: Mapping[str, str] = os.environ
+) -> AsyncIterator[Child]:
     """Start `python -m benchmarks.child …` and wait until it is ready to draw."""
     quiet = {"TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error"}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.child", *arguments, env=os.environ | quiet,
+        sys.executable, "-m", "benchmarks.child", *arguments, env={**env, **quiet},
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     contender = Child(name, process)

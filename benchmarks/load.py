@@ -48,11 +48,16 @@ class Trial:
 
 
 async def closed(
-    contender: Contender, wishes: Iterator[Wish], *, callers: int, for_s: float, at_least: int = 0
+    contender: Contender,
+    wishes: Iterator[Wish],
+    *,
+    callers: int,
+    for_s: float,
+    is_enough: Callable[[Trial], bool] = lambda _: True,
 ) -> Trial:
     """Callers who ask for the next picture as soon as they have one, until the time is over.
 
-    On a slow machine it goes on until `at_least` pictures are there.
+    Where too little came of it, it goes on until it `is_enough`.
     """
     trial = Trial()
 
@@ -62,7 +67,7 @@ async def closed(
 
     tasks = [asyncio.create_task(caller()) for _ in range(callers)]
     broken: set[asyncio.Task[None]] = set()
-    while not broken and (time.monotonic() < trial.begin_s + for_s or trial.drawn < at_least):
+    while not broken and (time.monotonic() < trial.begin_s + for_s or not is_enough(trial)):
         left_s = max(LOOK_S, trial.begin_s + for_s - time.monotonic())
         broken, _ = await asyncio.wait(tasks, timeout=left_s, return_when=asyncio.FIRST_EXCEPTION)
     await trial.end(contender, tasks)

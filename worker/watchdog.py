@@ -16,6 +16,8 @@ from types import FrameType
 
 import structlog
 
+from worker.runtime import environment
+
 log = structlog.get_logger()
 
 EXIT_UNUSABLE = 2
@@ -84,7 +86,10 @@ class Watchdog:
         fd = theirs.fileno()
         # Its own session: Ctrl-C in a terminal reaches us, and we stop it in good order.
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [*self._command, str(fd)], pass_fds=[fd], start_new_session=True
+            [*self._command, str(fd)],
+            pass_fds=[fd],
+            start_new_session=True,
+            env=environment(os.environ),
         )
         theirs.close()
         now = time.monotonic()

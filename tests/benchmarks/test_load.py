@@ -52,7 +52,9 @@ async def test_a_closed_loop_keeps_as_many_requests_under_way_as_it_has_callers(
 
 
 async def test_a_closed_loop_goes_on_until_there_is_something_to_measure() -> None:
-    trial = await closed(Instant(), repeat(WISHES[0]), callers=4, for_s=0, at_least=50)
+    trial = await closed(
+        Instant(), repeat(WISHES[0]), callers=4, for_s=0, is_enough=lambda trial: trial.drawn >= 50
+    )
     assert trial.drawn >= 50
 
 

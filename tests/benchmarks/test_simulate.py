@@ -57,7 +57,7 @@ def test_the_policy_never_falls_behind_one_at_a_time(
     assert serial_s(charge, wishes) / took_s >= 0.97
 
 
-@given(row_s=rates, power=st.floats(1.2, 3), mix=traces, callers=st.integers(2, 24))
+@given(row_s=rates, power=st.floats(1.2, 2), mix=traces, callers=st.integers(2, 24))
 @settings(max_examples=15)
 def test_images_with_guidance_run_apart_where_sharing_a_call_does_not_pay(
     row_s: float, power: float, mix: Mix, callers: int

@@ -107,6 +107,20 @@ def test_an_idle_worker_may_be_silent_for_as_long_as_it_likes(family) -> None:
     assert idle.born == [1]
 
 
+def test_a_worker_finds_the_libraries_tuned_unless_its_operator_tuned_them(
+    family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    told = tmp_path / "told"
+    family(
+        "told = [os.environ[n] for n in ('GOMP_SPINCOUNT', 'MALLOC_TRIM_THRESHOLD_')]\n"
+        f"pathlib.Path({str(told)!r}).write_text(' '.join(told)); signal.pause()"
+    )
+    until(lambda: told.exists() and bool(told.read_text()))
+    assert told.read_text() == f"7 {512 * 2**20}"
+
+
 def test_sigterm_reaches_the_worker_and_ends_both(family) -> None:
     calm = family("signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); signal.pause()")
     until(lambda: len(calm.born) == 1)

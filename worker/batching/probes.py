@@ -27,9 +27,10 @@ class Probes:
     """Soon whenever the best call is another one, then half as often each time nothing came of it.
 
     One measured badly, when everything on the machine was starting, would be believed for ever.
-    So what a probe adds is counted by the clock once it is over, never by what we believe: a size
-    believed to be terrible is tried too, and if it is, the next probe waits until that is paid.
-    One that finds a better call is paid by it.
+    So a call of twice the rows is never taken to last more than twice as long, whatever we
+    believe: it is tried once that much may be spent. What it really added is counted by the clock,
+    and if it was more, the next probe waits until that is paid. One that finds a better call is
+    paid by it.
     """
 
     def __init__(self, costs: Costs) -> None:
@@ -53,13 +54,15 @@ class Probes:
         if rows <= cap - LONE_ROWS:
             return rows
         size.left -= 1
-        if size.left > 0 or self._added_s > _SHARE * self._calls_s:
-            return rows
-        probe = self._costs.probe(key)
+        probe = self._costs.probe(key) if size.left <= 0 else None
         if probe is None or probe <= rows:
             return rows
+        call_s = self._costs.seconds(key, rows)
+        longest_s = min(self._costs.seconds(key, probe), call_s * probe / rows)
+        if self._added_s + longest_s - call_s > _SHARE * self._calls_s:
+            return rows
         size.left, size.gap = size.gap, min(2 * size.gap, _SELDOM)
-        size.trying = probe, self._costs.seconds(key, rows)
+        size.trying = probe, call_s
         return probe
 
     def ended(self, key: BatchKey, rows: int, seconds: float) -> None:
