@@ -25,6 +25,7 @@ SERVING: dict[str, Any] = {
     "max_side": 192,
     "size_step": 32,
     "max_steps": 100,
+    "strict_rows": 20,
 }
 
 

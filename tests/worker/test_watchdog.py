@@ -110,11 +110,11 @@ def test_an_idle_worker_may_be_silent_for_as_long_as_it_likes(family) -> None:
 def test_a_worker_finds_the_libraries_tuned_unless_its_operator_tuned_them(
     family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "7")
     monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
     told = tmp_path / "told"
     family(
-        "told = [os.environ[n] for n in ('GOMP_SPINCOUNT', 'MALLOC_TRIM_THRESHOLD_')]\n"
+        "told = [os.environ[n] for n in ('MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_')]\n"
         f"pathlib.Path({str(told)!r}).write_text(' '.join(told)); signal.pause()"
     )
     until(lambda: told.exists() and bool(told.read_text()))
