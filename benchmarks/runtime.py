@@ -8,6 +8,7 @@ The closed loop of 16 on trace `steps`, in turn, medians: a table of these alone
 import argparse
 import asyncio
 import logging
+import math
 import os
 import statistics
 from collections.abc import Mapping
@@ -43,6 +44,8 @@ async def measure(rounds: int) -> Mapping[str, list[float]]:
                     for_s=plan.warm_s + plan.window_s,
                 )
                 rate = samples.rate(trial.samples, trial.begin_s + plan.warm_s, trial.end_s)
+                if math.isnan(rate.steps):
+                    raise RuntimeError(f"Too few pictures came from {name} to tell a rate.")
                 took.setdefault(name, []).append(1 / rate.steps)
     return took
 

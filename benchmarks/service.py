@@ -17,6 +17,7 @@ from latentry.serve.stack import standing
 from latentry.settings import Settings
 
 LOOK_S: Final = 0.2
+STUDY_S: Final = 120.0
 
 
 class Service:
@@ -67,7 +68,8 @@ async def service(**settings: str) -> AsyncIterator[Service]:
             local_client(stack) as client,
         ):
             await ready(stack)
-            while not list((known.data_dir / "costs").glob("*.json")):
-                stack.check()
-                await asyncio.sleep(LOOK_S)
+            async with asyncio.timeout(STUDY_S):
+                while not list((known.data_dir / "costs").glob("*.json")):
+                    stack.check()
+                    await asyncio.sleep(LOOK_S)
             yield Service(client)

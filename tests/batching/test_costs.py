@@ -71,7 +71,7 @@ def test_sizes_that_callers_choose_do_not_fill_the_memory() -> None:
 def test_memory_that_ran_out_for_reused_features_is_remembered_too() -> None:
     costs = measured(line(1.0, 0.0))
     reusing = BatchKey("model", 8, 8, 1, interval=3)
-    costs.forbid(reusing, 16)
+    costs.bound(reusing, 8)
     assert costs.cap(reusing) == 8
 
 
@@ -86,7 +86,7 @@ def test_study_asks_for_no_call_longer_than_may_ever_be_made() -> None:
 
 def test_a_device_without_memory_for_one_image_is_studied_no_further() -> None:
     costs = Costs()
-    costs.forbid(KEY, 2)
+    costs.bound(KEY, 1)
     assert costs.unmeasured(KEY) is None
     assert costs.cap(KEY) == 2
 
@@ -139,7 +139,7 @@ def test_larger_calls_than_were_measured_get_tried() -> None:
 
 def test_memory_that_ran_out_is_remembered() -> None:
     costs = measured(line(1.0, 0.0))
-    costs.forbid(KEY, 16)
+    costs.bound(KEY, 8)
     assert costs.cap(KEY) == 8
     assert costs.unmeasured(KEY) is None
 

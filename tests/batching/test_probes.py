@@ -19,11 +19,11 @@ def costs_capped_at(rows: int, *, else_s: float) -> Costs:
     return costs
 
 
-def drawn(costs: Costs, true_s: Callable[[int], float], *, calls: int) -> list[int]:
-    """The rows of so many calls that need as many as are best, and take as long as they do."""
+def drawn(costs: Costs, true_s: Callable[[int], float], *, calls: int, needs: int = 0) -> list[int]:
+    """The rows of so many calls that need what is best, or `needs`, and take as long as they do."""
     probes, made = Probes(costs), []
     for _ in range(calls):
-        rows = probes.next(KEY, costs.cap(KEY))
+        rows = probes.next(KEY, needs or costs.cap(KEY))
         costs.observe(KEY, rows, true_s(rows))
         probes.ended(KEY, rows, true_s(rows))
         made.append(rows)
@@ -78,10 +78,10 @@ def test_all_probes_together_cost_little(else_s: float) -> None:
 
 
 def test_nothing_is_tried_where_the_largest_call_is_the_best() -> None:
-    probes = Probes(costs_capped_at(32, else_s=1.0))
-    assert {probes.next(KEY, 32) for _ in range(1_000)} == {32}
+    made = drawn(costs_capped_at(32, else_s=1.0), lambda _: 1.0, calls=1_000)
+    assert set(made) == {32}
 
 
 def test_nothing_is_tried_while_calls_are_smaller_than_they_might_be() -> None:
-    probes = Probes(costs_capped_at(8, else_s=1.0))
-    assert {probes.next(KEY, 6) for _ in range(1_000)} == {6}
+    costs = costs_capped_at(8, else_s=1.0)
+    assert set(drawn(costs, lambda _: 1.0, calls=1_000, needs=6)) == {6}

@@ -237,6 +237,22 @@ def test_out_of_memory_halves_the_batch_and_the_cap_is_remembered(engine: Engine
     assert max(Counter(sizes)) == 6
 
 
+def test_a_probe_that_does_not_fit_costs_no_row_of_those_that_do(backend: Diffusion) -> None:
+    costs = Costs(max_rows=16, max_slowdown=100)
+    key = backend.plan(tiny.order()).key
+    for rows in (2, 4, 8, 12, 16):
+        for _ in range(2):
+            costs.observe(key, rows, 1.0 if rows <= 8 else 100.0)
+    engine = Engine(backend, costs)
+    limit_memory(engine, 8)
+    for number in range(24):
+        engine.submit(tiny.order(f"job-{number}", num_inference_steps=60))
+    with structlog.testing.capture_logs() as logs:
+        assert len(told(drain(engine), Done)) == 24
+    assert [log["rows"] for log in logs if log["event"] == "engine.out_of_memory"] == [12]
+    assert costs.cap(key) == 8
+
+
 def test_a_picture_too_large_for_the_memory_even_alone_fails_with_a_code(engine: Engine) -> None:
     limit_memory(engine, 1)
     engine.submit(tiny.order("large"))

@@ -49,6 +49,24 @@ def test_company_costs_a_little_and_is_drawn_together() -> None:
     assert engine._backend.now() < 2 * (25 * 0.012 + 0.005)
 
 
+def test_the_loop_unlearns_calls_that_were_slow_only_once() -> None:
+    engine = simulated()
+    while engine.study():
+        pass
+    known = engine.costs.to_json()
+    for curve in known:
+        spoilt = {n: s if int(n) <= 2 else 50 * s for n, s in curve["seconds"].items()}
+        curve["seconds"] = spoilt
+    engine.costs.from_json(known)
+    key = engine._backend.plan(tiny.order()).key
+    engine.costs._caps.clear()
+    assert engine.costs.cap(key) < 8
+    for number in range(48):
+        engine.submit(tiny.order(f"job-{number}", num_inference_steps=25, seed=number))
+    drain(engine)
+    assert engine.costs.cap(key) >= 24
+
+
 def test_the_same_order_makes_the_same_pixels_whoever_is_beside_it() -> None:
     alone, crowded = simulated(), simulated()
     alone.submit(tiny.order("job", seed=1))

@@ -67,21 +67,25 @@ class Costs:
         self._memory: dict[BatchKey, int] = {}
         self._caps: dict[BatchKey, int] = {}
 
-    def observe(self, key: BatchKey, rows: int, seconds: float) -> None:
-        """Take in one call. The first of a shape counts not: it pays for its preparation."""
+    def observe(self, key: BatchKey, rows: int, seconds: float) -> bool:
+        """Take in one call. The first of a shape counts not: it pays for its preparation.
+
+        Answers whether it counted.
+        """
         if (key.priced, rows) not in self._prepared:
             self._prepared.add((key.priced, rows))
-            return
+            return False
         self._curves.setdefault(key.priced, Curve()).observe(rows, seconds)
         self._curves.move_to_end(key.priced)
         if len(self._curves) > _MOST_CURVES:  # callers choose the sizes
             forgotten, _ = self._curves.popitem(last=False)
             self._prepared = {one for one in self._prepared if one[0] != forgotten}
         self._caps.clear()
+        return True
 
-    def forbid(self, key: BatchKey, rows: int) -> None:
-        """A call of so many rows does not fit into the memory: from now on half of it at most."""
-        self._memory[key.priced] = rows // 2
+    def bound(self, key: BatchKey, rows: int) -> None:
+        """Calls of more rows do not fit into the memory, or fail: from now on so many at most."""
+        self._memory[key.priced] = rows
         self._caps.clear()
 
     def seconds(self, key: BatchKey, rows: int) -> float:

@@ -9,13 +9,13 @@ from worker.batching.key import BatchKey
 
 _SOON: Final = 8  # calls
 _SELDOM: Final = 256
-_SHARE: Final = 0.01  # of the time in calls, which all probes together may add
+_SHARE: Final = 0.01  # of the time in calls; where probes have added more, the next one waits
 _MOST_SIZES: Final = 64
 
 
 @dataclass(slots=True)
 class _Size:
-    """The calls of one size: how many until the next probe, and the best one so far."""
+    """The calls of one size: how many until the next probe, and the best one at the last."""
 
     left: int = _SOON
     gap: int = _SOON
@@ -66,11 +66,11 @@ class Probes:
         return probe
 
     def ended(self, key: BatchKey, rows: int, seconds: float) -> None:
-        """A call is over, and the costs know how long it took."""
+        """A call is over that the costs took in."""
         self._calls_s += seconds
         size = self._sizes.get(key)
         if size is None or size.trying is None or size.trying[0] != rows:
             return
-        if self._costs.cap(key) <= size.cap:
+        if self._costs.cap(key) < rows:
             self._added_s += max(0.0, seconds - size.trying[1])
         size.trying = None

@@ -13,16 +13,7 @@ from latentry.errors import JobFailed, LatentryError, OutOfMemory
 from worker.batching import LONE_ROWS, Batch, Besides, Costs, Probes, next_batch
 from worker.engine.backend import Backend, Pictures, T
 from worker.engine.entrance import Entrance
-from worker.engine.messages import (
-    Canceled,
-    Done,
-    Event,
-    Failed,
-    Order,
-    Pace,
-    Saved,
-    Step,
-)
+from worker.engine.messages import Canceled, Done, Event, Failed, Order, Pace, Saved, Step
 from worker.engine.previews import Previews
 
 log = structlog.get_logger()
@@ -122,7 +113,7 @@ class Engine(Generic[T]):
         used = sum(member.rows for member in batch.members) if batch else 0
         if batch is not None:
             batch = replace(batch, rows=self._probes.next(batch.key, batch.rows))
-            events += self._denoise(batch)
+            events += self._denoise(batch, used)
         calls_s = self._learn()
         called = self._backend.now()
         self._decode()
@@ -150,7 +141,7 @@ class Engine(Generic[T]):
                     self._backend.advance([trajectory], rows)
                 except JobFailed as error:
                     log.warning("engine.study_failed", rows=rows, why=error.message)
-                    self.costs.forbid(plan.key, rows)
+                    self.costs.bound(plan.key, rows // 2)
                 self._learn()
                 return True
         return False
@@ -174,21 +165,24 @@ class Engine(Generic[T]):
         """Take in the calls that ended; their seconds."""
         calls = self._backend.calls()
         for call in calls:
-            self.costs.observe(call.key, call.rows, call.seconds)
-            self._probes.ended(call.key, call.rows, call.seconds)
+            if self.costs.observe(call.key, call.rows, call.seconds):
+                self._probes.ended(call.key, call.rows, call.seconds)
         return sum(call.seconds for call in calls)
 
-    def _denoise(self, batch: Batch[T]) -> list[Event]:
+    def _denoise(self, batch: Batch[T], used: int) -> list[Event]:
         """Advance the batch. If that fails, run its members apart, so that only a culprit fails."""
+        is_probe = batch.rows > used and not batch.key.is_strict
         try:
             return self._advance(batch.members, batch.rows)
         except OutOfMemory:
             log.warning("engine.out_of_memory", rows=batch.rows, members=len(batch.members))
             if batch.rows > LONE_ROWS and not batch.key.is_strict:
-                self.costs.forbid(batch.key, batch.rows)
+                self.costs.bound(batch.key, used if is_probe else batch.rows // 2)
                 return []
         except JobFailed as error:
             log.warning("engine.call_failed", rows=batch.rows, why=error.message)
+            if is_probe:  # the next call goes without what nobody needed
+                return []
         events: list[Event] = []
         for member in batch.members:
             try:
