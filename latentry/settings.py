@@ -137,7 +137,7 @@ class Settings(BaseModel):
     )
     max_rows: int = Field(32, ge=2, description="UNet rows in one call at most.")
     max_slowdown: float = Field(
-        4.0, ge=1, description="The longest call that batching may make, in calls of a lone image."
+        6.0, ge=1, description="The longest call that batching may make, in calls of a lone image."
     )
     worker_max_rss_bytes: int = Field(
         0,

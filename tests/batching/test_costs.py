@@ -107,9 +107,12 @@ def test_a_call_is_never_longer_than_the_latency_target_allows() -> None:
 
 
 def test_little_gain_is_not_worth_a_long_call() -> None:
-    """SDXL at 1024² on an H100, compiled: a row costs 19.2 ms, the call 7.9 (performance.md)."""
-    assert measured(line(0.0079, 0.0192)).cap(KEY) <= 4
-    assert measured(line(0.0106, 0.00228)).cap(KEY) == 32  # SD 1.5 at 512²
+    """Seconds of a call and of each row, on an H100 by performance.md."""
+    sdxl, sd15 = line(0.0079, 0.0192), line(0.0106, 0.00228)  # at 1024² compiled, at 512²
+    assert measured(sdxl, max_slowdown=6).cap(KEY) == 14
+    assert measured(sdxl).cap(KEY) < 24
+    assert measured(line(0.001, 0.0192)).cap(KEY) <= 4
+    assert measured(sd15).cap(KEY) == 32
 
 
 @given(seconds, seconds, st.floats(1, 10))

@@ -228,13 +228,13 @@ def test_pictures_that_finish_together_are_decoded_within_a_few_steps(
 
 
 def test_out_of_memory_halves_the_batch_and_the_cap_is_remembered(engine: Engine) -> None:
-    sizes = limit_memory(engine, 6)
+    sizes = limit_memory(engine, 8)
     for number in range(8):
         engine.submit(tiny.order(f"job-{number}"))
     with structlog.testing.capture_logs() as logs:
         assert len(told(drain(engine), Done)) == 8
-    assert [log["rows"] for log in logs if log["event"] == "engine.out_of_memory"] == [14]
-    assert max(Counter(sizes)) == 6
+    assert [log["rows"] for log in logs if log["event"] == "engine.out_of_memory"] == [16]
+    assert max(Counter(sizes)) == 8
 
 
 def test_a_probe_that_does_not_fit_costs_no_row_of_those_that_do(backend: Diffusion) -> None:

@@ -11,8 +11,8 @@ from worker.batching.key import BatchKey
 
 # Neighbours on the machine make calls slower, never faster: what is faster is believed at once.
 _FASTER, _SLOWER = 1.0, 0.1
-# A call ten percent longer must bring one percent more images a second.
-_GAIN: Final = 0.1
+# A call half again as long must bring one percent more images a second.
+_GAIN: Final = 0.02
 # Where nothing was measured yet.
 _NOMINAL_S: Final = 0.05
 LONE_ROWS: Final = 2  # an image with guidance
@@ -59,7 +59,7 @@ class Curve:
 class Costs:
     """The curves of every (model, latent size, chunks), and the best number of rows by them."""
 
-    def __init__(self, *, max_rows: int = 32, max_slowdown: float = 4.0) -> None:
+    def __init__(self, *, max_rows: int = 32, max_slowdown: float = 6.0) -> None:
         self.max_rows = max_rows
         self.max_slowdown = max_slowdown
         self._curves: OrderedDict[BatchKey, Curve] = OrderedDict()
