@@ -1,6 +1,7 @@
 """Rings a model's Celery queue. The gateway's only import of Celery."""
 
 import asyncio
+from time import monotonic
 
 import structlog
 from celery import Celery
@@ -28,9 +29,13 @@ class Bell:
         self._app = Celery("latentry", set_as_current=False)
         self._app.conf.update(broker_config(settings))
         self._ringing: set[asyncio.Task[None]] = set()
+        self._rung_until: dict[str, float] = {}
 
     def ring_soon(self, model: str) -> None:
-        """Ring without making anybody wait."""
+        """Ring without making anybody wait, unless it rings already by what we know."""
+        if monotonic() < self._rung_until.get(model, 0.0):
+            return
+        self._rung_until[model] = monotonic() + BELL_S
         task = asyncio.create_task(self.ring(model))
         self._ringing.add(task)
         task.add_done_callback(self._ringing.discard)
@@ -43,6 +48,7 @@ class Bell:
             await asyncio.to_thread(self._send, model)
         except LedgerUnavailable:
             log.warning("bell.failed", model=model)
+            self._rung_until.pop(model, None)
         except (KombuError, OSError) as error:
             log.warning("bell.failed", model=model, why=type(error).__name__)
             await self._take_back(model)
@@ -65,6 +71,7 @@ class Bell:
         )
 
     async def _take_back(self, model: str) -> None:
+        self._rung_until.pop(model, None)
         try:
             await self._ledger.run(commands.answer([model]))
         except LedgerUnavailable:

@@ -37,9 +37,10 @@ _REREAD_S: Final = 1.0
 class Mailbox:
     """What one reader has yet to read. Its size does not depend on the reader's pace."""
 
-    __slots__ = ("_arrived", "_events", "_passing", "has_gap", "is_closed")
+    __slots__ = ("_arrived", "_events", "_hears_steps", "_passing", "has_gap", "is_closed")
 
-    def __init__(self) -> None:
+    def __init__(self, *, hears_steps: bool = True) -> None:
+        self._hears_steps = hears_steps
         self._events: deque[LedgerEvent] = deque()
         self._passing: dict[int | None, PassingNews] = {}
         self._arrived = asyncio.Event()
@@ -50,6 +51,8 @@ class Mailbox:
     def put(self, news: News) -> None:
         """Something happened."""
         if not isinstance(news, LedgerEvent):  # the latest step, and preview of each image
+            if not self._hears_steps:
+                return
             self._passing[None if isinstance(news, StepNews) else news.preview.index] = news
         elif len(self._events) < ROOM:
             self._events.append(news)
@@ -82,7 +85,7 @@ class Mailbox:
 class Newsroom:
     """Hears everything once and tells each waiter what concerns it."""
 
-    def __init__(self, ledger: AsyncLedger, on_end: Callable[[JobRef], None]) -> None:
+    def __init__(self, ledger: AsyncLedger, on_end: Callable[[LedgerEvent], None]) -> None:
         self._ledger = ledger
         self._on_end = on_end
         self._mailboxes: dict[JobRef, set[Mailbox]] = {}
@@ -110,11 +113,16 @@ class Newsroom:
             mailbox.close()
 
     async def story(
-        self, ref: JobRef, *, after: str = "", within_s: float | None = None
+        self,
+        ref: JobRef,
+        *,
+        after: str = "",
+        within_s: float | None = None,
+        hears_steps: bool = True,
     ) -> AsyncGenerator[News]:
         """A job's news from an event id on, until it ends or is removed, time is up, or `close`."""
         last = after
-        with self._subscription(ref, within_s) as mailbox:
+        with self._subscription(ref, within_s, Mailbox(hears_steps=hears_steps)) as mailbox:
             while not mailbox.is_closed:
                 has_gap, events, passing = await mailbox.take()
                 missed = await self._missed(ref, last, mailbox) if has_gap else events
@@ -131,7 +139,7 @@ class Newsroom:
 
     async def ended(self, ref: JobRef, *, within_s: float) -> None:
         """Return when a job has ended, when the time is up, or at `close`."""
-        async with aclosing(self.story(ref, within_s=within_s)) as story:
+        async with aclosing(self.story(ref, within_s=within_s, hears_steps=False)) as story:
             async for _ in story:
                 pass
 
@@ -151,8 +159,9 @@ class Newsroom:
             return []
 
     @contextmanager
-    def _subscription(self, ref: JobRef, within_s: float | None) -> Iterator[Mailbox]:
-        mailbox = Mailbox()
+    def _subscription(
+        self, ref: JobRef, within_s: float | None, mailbox: Mailbox
+    ) -> Iterator[Mailbox]:
         if self._is_closed:
             mailbox.close()
         self._mailboxes.setdefault(ref, set()).add(mailbox)
@@ -175,7 +184,7 @@ class Newsroom:
         for mailbox in self._mailboxes.get(news.ref, ()):
             mailbox.put(news)
         if isinstance(news, LedgerEvent) and news.type.is_terminal:
-            self._on_end(news.ref)
+            self._on_end(news)
 
     def _all(self) -> Iterator[Mailbox]:
         return (mailbox for group in self._mailboxes.values() for mailbox in group)

@@ -38,7 +38,6 @@ class Gateway:
     catalogue: Catalogue
     bell: Bell
     metrics: Metrics
-    endings: Endings
     newsroom: Newsroom
     retention: Retention
     sweeper: Sweeper
@@ -58,7 +57,6 @@ class Gateway:
         catalogue = Catalogue(ledger)
         bell = Bell(settings, ledger)
         metrics = Metrics()
-        endings = Endings(ledger, metrics)
         retention = Retention(settings, ledger, storage)
         views = Views(settings, storage)
         outbound = Outbound.open(settings)
@@ -70,8 +68,7 @@ class Gateway:
             catalogue=catalogue,
             bell=bell,
             metrics=metrics,
-            endings=endings,
-            newsroom=Newsroom(ledger, endings.note),
+            newsroom=Newsroom(ledger, Endings(metrics).note),
             retention=retention,
             sweeper=Sweeper(ledger, settings.lease_s, bell, catalogue, retention, metrics),
             views=views,
@@ -84,9 +81,9 @@ class Gateway:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Listen, note, sweep and clear away while the routes serve."""
+        """Listen, sweep and clear away while the routes serve."""
         await self.gatekeeper.open()
-        parts = (self.newsroom, self.endings, self.sweeper, self.retention, self.courier)
+        parts = (self.newsroom, self.sweeper, self.retention, self.courier)
         beside = [asyncio.create_task(part.run()) for part in parts]
         try:
             yield

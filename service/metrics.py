@@ -6,7 +6,6 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from latentry.contracts import DeliveryStatus, ResolvedRequest
-from latentry.jobs import JobRecord
 from service.catalogue import Entry
 
 _HTTP_S: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
@@ -81,15 +80,15 @@ class Metrics:
         """A job entered the ledger."""
         self._accepted.labels(request.model).inc()
 
-    def ended(self, record: JobRecord) -> None:
-        """A job ended."""
-        model = record.request.model
-        code = record.error.code if record.error else ""
-        self._ended.labels(model, record.state.value, code).inc()
-        if record.queue_ms is not None:
-            self._waited.labels(model).observe(record.queue_ms / 1000)
-        if record.run_ms is not None:
-            self._ran.labels(model).observe(record.run_ms / 1000)
+    def ended(
+        self, model: str, status: str, code: str, queue_ms: int | None, run_ms: int | None
+    ) -> None:
+        """A job ended; times are there if it ran."""
+        self._ended.labels(model, status, code).inc()
+        if queue_ms is not None:
+            self._waited.labels(model).observe(queue_ms / 1000)
+        if run_ms is not None:
+            self._ran.labels(model).observe(run_ms / 1000)
 
     def told(self, to: DeliveryStatus, status: int | None, error: str | None) -> None:
         """A notice was sent, or could not be."""

@@ -99,12 +99,16 @@ class Publisher:
             return
         if image is None:  # whoever takes the job up again draws it
             return
+        is_listed = False
         try:
-            self._insist(commands.add_image(job.lease, image))
+            if job.lease.record.request.n > 1:  # the only one is listed with the job's end
+                self._insist(commands.add_image(job.lease, image))
+                is_listed = True
+            self._close(job, index, image)
         except LeaseLost:
-            self._storage.delete(image.key)  # nobody will ever be shown it
+            if not is_listed:
+                self._storage.delete(image.key)  # nobody will ever be shown it
             raise
-        self._close(job, index, image)
 
     def _store(
         self, job: HeldJob, index: int, pixels: Pixels, profile: str | None, give_up_at: float

@@ -66,6 +66,33 @@ async def test_an_order_is_accepted_although_its_bell_cannot_be_rung(settings, w
     await gateway.ledger.close()
 
 
+async def test_while_a_bell_is_on_its_way_the_ledger_is_not_asked_again(
+    gateway, worker, ledger: Ledger, settings: Settings
+) -> None:
+    gateway.bell.ring_soon("shapes")
+    while not bells(ledger, settings):
+        await gateway.ledger.run(commands.probe())
+    ledger.run(commands.answer(["shapes"]))  # had it been asked, it would allow another one
+    gateway.bell.ring_soon("shapes")
+    await gateway.bell.close()
+    assert len(bells(ledger, settings)) == 1
+
+
+async def test_a_bell_that_could_not_be_rung_is_rung_for_the_next_order(settings) -> None:
+    gateway = Gateway.open(settings)
+    nowhere = SecretStr(f"redis://127.0.0.1:{free_port()}/0")
+    deaf = Bell(settings.model_copy(update={"redis_url": nowhere}), gateway.ledger)
+    with capture_logs() as logs:
+        for tries in (1, 2):
+            deaf.ring_soon("shapes")
+            while len(logs) < tries:
+                await gateway.ledger.run(commands.probe())
+    assert [line["event"] for line in logs] == ["bell.failed", "bell.failed"]
+    await deaf.close()
+    await gateway.bell.close()
+    await gateway.ledger.close()
+
+
 async def test_a_bell_without_a_ledger_harms_nobody(settings) -> None:
     nowhere = settings.model_copy(
         update={"redis_url": SecretStr(f"redis://127.0.0.1:{free_port()}/0")}

@@ -1,31 +1,45 @@
 """Who writes down how jobs ended."""
 
-import asyncio
-from contextlib import suppress
+from prometheus_client import generate_latest
+from structlog.testing import capture_logs
 
-from latentry.jobs import AsyncLedger, JobRecord, Ledger, commands
+from latentry.contracts import JobStatus
+from latentry.errors import EngineError
+from latentry.jobs import JobRecord, JobRef, Ledger, LedgerEvent, commands
 from service.endings import Endings
+from service.metrics import Metrics
 from tests.jobs.factory import new_job
 
 
-class Figures(asyncio.Queue[JobRecord]):
-    """What would have been counted."""
+def end_of(ledger: Ledger, ref: JobRef) -> tuple[LedgerEvent, JobRecord]:
+    record = ledger.run(commands.get(ref))
+    assert record is not None
+    return ledger.run(commands.events(ref))[-1], record
 
-    def ended(self, record: JobRecord) -> None:
-        self.put_nowait(record)
+
+def test_an_end_is_noted_with_what_its_record_says(ledger: Ledger) -> None:
+    ref = ledger.run(commands.create(new_job(), max_queued=9)).ref
+    [lease] = ledger.run(commands.claim("w1", ["shapes"], room=1, lease_s=9))
+    ledger.run(commands.settle(lease, JobStatus.FAILED, EngineError()))
+    end, record = end_of(ledger, ref)
+    metrics = Metrics()
+    with capture_logs() as logs:
+        Endings(metrics).note(end)
+    [line] = logs
+    assert (line["job"], line["status"], line["code"]) == (ref.id, "failed", "engine_error")
+    assert (line["queue_ms"], line["run_ms"]) == (record.queue_ms, record.run_ms)
+    figures = generate_latest(metrics.registry).decode()
+    labels = 'code="engine_error",model="shapes",status="failed"'
+    assert f"latentry_jobs_ended_total{{{labels}}} 1.0" in figures
+    assert 'latentry_job_run_seconds_count{model="shapes"} 1.0' in figures
 
 
-async def test_a_record_that_cannot_be_read_costs_only_its_own_note(
-    ledger: Ledger, async_ledger: AsyncLedger
-) -> None:
-    odd, plain = (ledger.run(commands.create(new_job(), max_queued=9)).ref for _ in range(2))
-    ledger.client.hset(f"{ledger.root}:job:{odd}", "state", "from the future")
-    figures = Figures()
-    endings = Endings(async_ledger, figures)  # type: ignore[arg-type]
-    endings.note(odd)
-    endings.note(plain)
-    writing = asyncio.create_task(endings.run())
-    assert (await asyncio.wait_for(figures.get(), 20)).ref == plain
-    writing.cancel()
-    with suppress(asyncio.CancelledError):
-        await writing
+def test_a_job_that_never_ran_counts_for_no_time(ledger: Ledger) -> None:
+    ref = ledger.run(commands.create(new_job(), max_queued=9)).ref
+    ledger.run(commands.cancel(ref))
+    end, _ = end_of(ledger, ref)
+    metrics = Metrics()
+    Endings(metrics).note(end)
+    figures = generate_latest(metrics.registry).decode()
+    assert 'latentry_jobs_ended_total{code="",model="shapes",status="canceled"} 1.0' in figures
+    assert "latentry_job_queue_seconds_count" not in figures

@@ -1,5 +1,6 @@
 """A job's story over server-sent events, on a real socket."""
 
+import asyncio
 import base64
 import threading
 from collections.abc import Iterator
@@ -198,6 +199,18 @@ def test_a_broken_subscription_loses_no_durable_event(http, worker, ledger: Ledg
         ledger.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
         worker.finish(worker.claim())
         assert [event.type for event in watch.rest()] == ["running", "image", "succeeded"]
+
+
+async def test_who_waits_for_the_end_alone_is_not_woken_by_steps() -> None:
+    mailbox, ref = Mailbox(hears_steps=False), JobRef("default", "gen_1")
+    await mailbox.take()
+    end = LedgerEvent(ref, "1-0", EventType.SUCCEEDED, {})
+    waiting = asyncio.create_task(mailbox.take())
+    mailbox.put(StepNews(ref, Progress(step=1, steps=2)))
+    await asyncio.wait([waiting], timeout=0)
+    assert not waiting.done()
+    mailbox.put(end)
+    assert await waiting == (False, [end], [])
 
 
 async def test_a_mailbox_does_not_grow_with_a_slow_reader() -> None:

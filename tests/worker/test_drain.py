@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -142,6 +143,32 @@ def test_no_job_succeeds_without_the_pictures_that_a_killed_ledger_forgot(
     worker.stop()
     assert record.state is JobStatus.SUCCEEDED
     assert [image.index for image in record.images] == [0, 1, 2]
+
+
+class Robbed(Ledger):
+    """Somebody else has the job when this worker is about to settle it for the first time."""
+
+    is_robbed = False
+
+    def run(self, command: Command[Any]) -> Any:
+        if command.script == "settle" and not self.is_robbed:
+            self.is_robbed = True
+            ref, fence = command.args[:2]
+            super().run(Command("release", (ref, fence), bool))
+        return super().run(command)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_storage_holds_what_the_ledger_lists_and_nothing_else_when_a_lease_is_lost_at_the_end(
+    ledger: Ledger, storage: Storage, n: int
+) -> None:
+    worker = Worker(Robbed(ledger.client, ledger.root), storage)
+    worker.start()
+    record = ended(ledger, submit(ledger, n=n))
+    worker.stop()
+    assert (record.state, record.claims) == (JobStatus.SUCCEEDED, 2)
+    kept = storage.older(datetime.max.replace(tzinfo=UTC))
+    assert sorted(kept) == sorted(image.key for image in record.images)
 
 
 def test_more_jobs_than_rows_all_end(ledger: Ledger, worker) -> None:

@@ -75,21 +75,22 @@ def test_a_worker_that_stops_meanwhile_hands_the_job_back_uncharged(
     second.stop()
 
 
+@pytest.mark.parametrize(("n", "unheard"), [(1, "settle"), (2, "image")])
 def test_a_worker_that_stops_while_no_picture_can_be_listed_hands_the_job_back_uncharged(
-    ledger: Ledger, storage: Storage
+    ledger: Ledger, storage: Storage, n: int, unheard: str
 ) -> None:
     class Deaf(Ledger):
         tries = 0
 
         def run(self, command: Command[Any]) -> Any:
-            if command.script == "image":
+            if command.script == unheard:
                 self.tries += 1
                 raise LedgerUnavailable
             return super().run(command)
 
     worker = Worker(deaf := Deaf(ledger.client, ledger.root), storage)
     worker.start()
-    ref = submit(ledger)
+    ref = submit(ledger, n=n)
     when(ledger, ref, lambda _: deaf.tries > 1)
     worker.stop()
     record = read(ledger, ref)

@@ -61,6 +61,14 @@ local function list_image(ref, index, image)
   end
 end
 
+-- What is counted of a job that has ended. Only what ran has times.
+local function figures(ref)
+  local model, code, created, started, finished = fields(ref, 'model', 'error_code', 'created_ms',
+    'started_ms', 'finished_ms')
+  return cjson.encode({ model = model, code = code or '', queue_ms = started and started - created or nil,
+    run_ms = started and finished - started or nil })
+end
+
 -- The last move of a job. From here on only retention touches it.
 local function finish(ref, to, code, message)
   move(ref, to)
@@ -77,7 +85,7 @@ local function finish(ref, to, code, message)
   redis.call('ZADD', key('retention'), at + field(ref, 'ttl_ms'), ref)
   redis.call('PEXPIRE', job, lifetime(ref))
   notify(ref, to)
-  tell(ref, to, '{}')
+  tell(ref, to, figures(ref))
 end
 
 -- Its worker gives it up unfinished, which counts for nothing.
