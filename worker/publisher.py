@@ -27,7 +27,10 @@ STOP_S = 2.0  # what uploads get when the worker stops
 
 
 class Publisher:
-    """Upload first, list second, settle last: what the ledger names exists in storage."""
+    """Upload first, list second, settle last: what the ledger names exists in storage.
+
+    A job's only picture is listed as it is settled.
+    """
 
     def __init__(
         self,

@@ -2,9 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import cache
-from hashlib import sha1
-from importlib.resources import files
 from typing import Any, Generic, Self, TypeVar
 
 import redis
@@ -23,6 +20,7 @@ from redis.retry import Retry
 
 from latentry.errors import LedgerFull, LedgerUnavailable
 from latentry.jobs import keys
+from latentry.jobs.scripts import digest, source
 from latentry.settings import Settings
 
 T = TypeVar("T")
@@ -40,29 +38,6 @@ class Command(Generic[T]):
     args: tuple[str | int | bytes, ...]
     read: Callable[[Any], T]
     is_binary: bool = False
-
-
-# A full Redis takes no new jobs and says that it is not ready; what it has must be able to end and
-# to be cleared away, or it would stay full for ever. Checkpoints only save time.
-_REFUSED_WHEN_FULL = frozenset({"create", "probe", "checkpoint", "files/keep"})
-
-
-# What every script begins with, in this order: each part may use those before it.
-_PRELUDE = ("keys", "news", "fair", "line", "lease", "estimate", "usage", "webhooks", "job")
-
-
-@cache
-def source(script: str) -> str:
-    """The text of a script: the shared prelude, then its own lines."""
-    folder = files("latentry.jobs") / "lua"
-    flags = "#!lua" if script in _REFUSED_WHEN_FULL else "#!lua flags=allow-oom"
-    shared = (folder / "prelude" / f"{part}.lua" for part in _PRELUDE)
-    return "\n".join((flags, *(part.read_text() for part in (*shared, folder / f"{script}.lua"))))
-
-
-@cache
-def _digest(script: str) -> str:
-    return sha1(source(script).encode(), usedforsecurity=False).hexdigest()
 
 
 def _options(command: Command[T]) -> dict[str, Any]:
@@ -123,7 +98,7 @@ class Ledger:
     def _evaluate(self, command: Command[T]) -> Any:
         args, options = (1, self.root, *command.args), _options(command)
         try:
-            return self._execute("EVALSHA", _digest(command.script), *args, **options)
+            return self._execute("EVALSHA", digest(command.script), *args, **options)
         except NoScriptError:  # a fresh server, or one that was restarted
             return self._execute("EVAL", source(command.script), *args, **options)
 
@@ -164,7 +139,7 @@ class AsyncLedger:
     async def _evaluate(self, command: Command[T]) -> Any:
         args, options = (1, self.root, *command.args), _options(command)
         try:
-            return await self._execute("EVALSHA", _digest(command.script), *args, **options)
+            return await self._execute("EVALSHA", digest(command.script), *args, **options)
         except NoScriptError:  # a fresh server, or one that was restarted
             return await self._execute("EVAL", source(command.script), *args, **options)
 

@@ -84,7 +84,7 @@ class History:
         rows = [text for name, text in entry.fields.items() if name.startswith("image:")]
         images = [StoredImage.model_validate_json(text) for text in rows]
         if entry.state is JobStatus.SUCCEEDED:
-            assert len(images) == 1, "one picture each, once (I2)"
+            assert len(images) == int(entry.fields["n"]), "each picture, once (I2)"
         for image in images:
             assert self.is_stored(image.key), "it exists (I7)"
             assert image.key.startswith(f"{ref.tenant}/{ref.id}/"), "and is its own"
