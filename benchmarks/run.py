@@ -115,10 +115,14 @@ class Bench:
         return cells
 
     def _tells(self, trial: load.Trial) -> bool:
-        """Whether there is a rate: a slow server may answer all 16 at once, and late."""
-        since_s = trial.begin_s + self._plan.warm_s
-        seen = samples.rate(trial.samples, since_s, time.monotonic())
-        return trial.drawn >= CALLERS // 2 and math.isfinite(seen.images)
+        """Whether there is a rate, and a p99: a slow server may answer all 16 at once, and late.
+
+        There is no p99 while some have waited longer than anybody had to.
+        """
+        since_s, now = trial.begin_s + self._plan.warm_s, time.monotonic()
+        if trial.drawn < CALLERS // 2 or samples.latency(trial.samples, now, 0.99).at_least:
+            return False
+        return math.isfinite(samples.rate(trial.samples, since_s, now).images)
 
     def _cell(self, trials: Sequence[load.Trial]) -> Result:
         warm_s = self._plan.warm_s

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 from benchmarks.traces import Wish
 
-# Pictures of one batch are told within this; step-by-step ones are further apart.
-TOGETHER_S = 0.03
+# So long a pause ends a burst of pictures; or half of the longest one, where that is less.
+PAUSE_S = 0.5
 
 
 @dataclass(slots=True)
@@ -75,20 +75,21 @@ class Rate:
     row_steps: float
 
 
-def rate(
-    samples: Sequence[Sample], since_s: float, until_s: float, together_s: float = TOGETHER_S
-) -> Rate:
+def rate(samples: Sequence[Sample], since_s: float, until_s: float) -> Rate:
     """What was finished between two ends of bursts, the first after `since_s`.
 
-    A batch is told at once, so a window that cuts anywhere else counts work it did not see done.
+    A batch is told at once, or within a few steps, so a window that cuts anywhere else counts work
+    it did not see done.
     """
     ended = sorted((s for s in samples if s.ended_s is not None), key=lambda s: s.ended_s or 0)
     times = [s.ended_s or 0.0 for s in ended]
-    edges = [
-        time
-        for time, later in pairwise([*times, math.inf])
-        if later - time > together_s and since_s <= time <= until_s
-    ]
+    pauses = {
+        time: later - time
+        for time, later in pairwise([*times, until_s])
+        if since_s <= time <= until_s
+    }
+    long = min(PAUSE_S, max(pauses.values(), default=0.0) / 2)
+    edges = [time for time, pause in pauses.items() if pause >= long > 0]
     if len(edges) < 2:
         return Rate(math.nan, math.nan, math.nan)
     done = [s.wish for s in ended if edges[0] < (s.ended_s or 0) <= edges[-1]]

@@ -63,6 +63,15 @@ def test_a_rate_runs_from_the_end_of_one_burst_to_the_end_of_another() -> None:
         assert found.row_steps == pytest.approx(40.0, rel=1e-3)
 
 
+def test_a_burst_that_is_told_over_a_few_steps_is_cut_nowhere() -> None:
+    # Sixteen every four seconds, over the first second of them; the last burst is under way.
+    bursts = [sample(0.0, 4.0 * burst + one / 16) for burst in range(1, 5) for one in range(16)]
+    for since in (0.0, 4.5, 5.5):
+        for until in (16.1, 16.9, 17.3, 19.0):
+            seen = [one for one in bursts if (one.ended_s or 0) <= until]
+            assert rate(seen, since, until).images == pytest.approx(4.0)
+
+
 def test_one_burst_is_no_rate() -> None:
     assert math.isnan(rate([sample(0.0, 1.0)] * 4, 0.0, 10.0).images)
 
