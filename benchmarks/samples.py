@@ -7,8 +7,8 @@ from itertools import pairwise
 
 from benchmarks.traces import Wish
 
-# So long a pause ends a burst of pictures; or half of the longest one, where that is less.
-PAUSE_S = 0.5
+# Of the longest pause between two pictures: what is as long ends a burst.
+PAUSE = 0.1
 
 
 @dataclass(slots=True)
@@ -88,7 +88,7 @@ def rate(samples: Sequence[Sample], since_s: float, until_s: float) -> Rate:
         for time, later in pairwise([*times, until_s])
         if since_s <= time <= until_s
     }
-    long = min(PAUSE_S, max(pauses.values(), default=0.0) / 2)
+    long = PAUSE * max(pauses.values(), default=0.0)
     edges = [time for time, pause in pauses.items() if pause >= long > 0]
     if len(edges) < 2:
         return Rate(math.nan, math.nan, math.nan)
@@ -98,6 +98,34 @@ def rate(samples: Sequence[Sample], since_s: float, until_s: float) -> Rate:
         images=len(done) / took_s,
         steps=sum(w.num_inference_steps for w in done) / took_s,
         row_steps=sum(w.num_inference_steps * w.rows for w in done) / took_s,
+    )
+
+
+def pace(ours: Sequence[Sample], theirs: Sequence[Sample], warm_s: float) -> float:
+    """Image-steps a second over another's, where both were given the same wishes in the same order.
+
+    Between two pictures by their number, not two times: what is under way at either end is then
+    much alike, and most of the chance in one trial is in the other too. Both must be past `warm_s`.
+    """
+    both = [_ends(trial) for trial in (ours, theirs)]
+    first = max(sum(at < warm_s for at, _ in ends) for ends in both)
+    last = min(map(len, both)) - 1
+    if last <= first:
+        return math.nan
+    our_speed, their_speed = (
+        sum(steps for _, steps in ends[first + 1 : last + 1]) / (ends[last][0] - ends[first][0])
+        for ends in both
+    )
+    return our_speed / their_speed
+
+
+def _ends(trial: Sequence[Sample]) -> list[tuple[float, int]]:
+    """When each picture was there, from the beginning of the trial, and its steps."""
+    begin_s = min(sample.asked_s for sample in trial)
+    return sorted(
+        (sample.ended_s - begin_s, sample.wish.num_inference_steps)
+        for sample in trial
+        if sample.ended_s is not None
     )
 
 

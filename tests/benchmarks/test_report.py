@@ -45,7 +45,7 @@ def run() -> dict[str, Any]:
         "stock": cell(40),
         "dynamic": cell(70),
         "engine": cell(90, **waits),
-        "service": cell(85),
+        "service": cell(85, each_over_engine=[0.92, 0.94, 0.95]),
     }
     closed = {name: copy.deepcopy(contenders) for name in MIXES}
     closed["steps, strict"] = {"engine": cell(84, **waits)}
@@ -84,7 +84,7 @@ def test_a_run_that_meets_every_goal_says_so(run: dict[str, Any]) -> None:
         (("unet_s", "engine", "16"), 0.1, "share of the row-cost limit"),
         (("closed", "steps", "dynamic", "image_steps_per_s"), 83, "engine over dynamic"),
         (("goodput", "engine", "images_per_s"), 2.3, "goodput of the engine"),
-        (("closed", "steps", "service", "image_steps_per_s"), 80, "service over engine"),
+        (("closed", "steps", "service", "each_over_engine"), [0.95, 0.8, 0.7], "service over"),
         (("closed", "full, one size", "engine", "row_steps_per_s"), 150, "full at one size"),
         (("closed", "steps", "engine", "wait_p99_steps_with_room"), 1.6, "closed loop"),
         (("goodput", "engine", "tried", 0, "wait_p99_steps_with_room"), 1.6, "0.2 of capacity"),

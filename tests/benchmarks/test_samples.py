@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.samples import Sample, ladder, latency, misses_allowed, percentile, rate
+from benchmarks.samples import Sample, ladder, latency, misses_allowed, pace, percentile, rate
 from benchmarks.traces import Mix
 
 WISH = Mix((10,)).first(1)[0]
+LONG = Mix((20,)).first(1)[0]
 
 
 def sample(asked_s: float, ended_s: float | None) -> Sample:
@@ -74,6 +75,16 @@ def test_a_burst_that_is_told_over_a_few_steps_is_cut_nowhere() -> None:
 
 def test_one_burst_is_no_rate() -> None:
     assert math.isnan(rate([sample(0.0, 1.0)] * 4, 0.0, 10.0).images)
+
+
+def test_the_pace_beside_another_is_told_by_the_same_pictures() -> None:
+    ours = [sample(0.0, 0.5 * number) for number in range(1, 21)]
+    theirs = [sample(100.0, 100.0 + 0.8 * number) for number in range(1, 12)]
+    assert pace(ours, theirs, 1.0) == pytest.approx(1.6)
+    assert pace(theirs, ours, 1.0) == pytest.approx(1 / 1.6)
+    slower = [Sample(LONG, one.asked_s, one.ended_s) for one in theirs]  # twice the steps each
+    assert pace(ours, slower, 1.0) == pytest.approx(0.8)
+    assert math.isnan(pace(ours, theirs[:2], 1.0))
 
 
 @pytest.mark.parametrize(("count", "allowed"), [(1, 0), (99, 0), (100, 1), (199, 1), (200, 2)])
