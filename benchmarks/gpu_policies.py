@@ -124,7 +124,7 @@ def _images_per_s(server: Server, mix: Mix, for_s: float) -> float:
             drawn[number].ended_s = now
             ask(now)
         if now >= begin + for_s:
-            rate = samples.rate(drawn, begin, now).images
+            rate = samples.rate(drawn, begin, now, callers=CALLERS).images
             if not math.isnan(rate):  # a slow server goes on until there is one
                 return rate
 

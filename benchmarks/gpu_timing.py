@@ -114,7 +114,7 @@ def unet_tflop(bench: Bench) -> float:
 def unets(bench: Bench, how: str) -> dict[str, float]:
     """Seconds of a UNet call by rows: `eager`, in CUDA `graphs`, `compiled`, or our `package`."""
     if how == "package":
-        call = _package(bench)
+        call = package(bench.stack, bench.added)
         rows = [rows for rows in bench.rows if rows <= MOST_ROWS]
         return bench.in_time(rows, lambda n: _timed(bench, call, n))
     bare = Bare(bench.stack.unet)
@@ -147,14 +147,11 @@ def _replayed(bench: Bench, call: Callable[..., object], rows: int) -> float:
     return bench.seconds(graph.replay)
 
 
-def _package(bench: Bench) -> Callable[..., object]:
-    """What the worker compiles beside its loop; rows are free in it."""
-    stack = bench.stack
+def package(stack: Stack, added: dict[str, int]) -> Callable[..., object]:
+    """What the worker compiles beside its loop for a model's native size; rows are free in it."""
     side = stack.card.defaults.width
     _, height, width = stack.latent_shape(side, side)
-    shape = Shape.of(
-        stack.unet, stack.at, height=height, width=width, tokens=TOKENS, added=bench.added
-    )
+    shape = Shape.of(stack.unet, stack.at, height=height, width=width, tokens=TOKENS, added=added)
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode(False):
         out = Path(folder) / "unet.pt2"
         compile_unet(shape, out)

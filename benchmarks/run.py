@@ -15,6 +15,7 @@ from latentry.contracts import Determinism
 CALLERS: Final = 16
 ROWS: Final = (1, 2, 4, 6, 8, 12, 16, 24, 32)
 GROUPS: Final = (1, 2, 4, 8, 16)
+LONGEST: Final = 4.0  # windows that a trial may take until its figures are known
 PATIENCE: Final = 5.0  # times the stock pipeline's time for the same picture alone
 LONE: Final = tuple(Mix((steps,)).first(1)[0] for steps in (STEPS[0], 25, STEPS[-1]))
 
@@ -122,16 +123,18 @@ class Bench:
     def _tells(self, trial: load.Trial) -> bool:
         """Whether there is a rate, and a p99: a slow server may answer all 16 at once, and late.
 
-        There is no p99 while some have waited longer than anybody had to.
+        There is no p99 while some have waited longer than anybody had to. Nobody is given for ever.
         """
         since_s, now = trial.begin_s + self._plan.warm_s, time.monotonic()
+        if now > since_s + LONGEST * self._plan.window_s:
+            return True
         if trial.drawn < CALLERS // 2 or samples.latency(trial.samples, now, 0.99).at_least:
             return False
-        return math.isfinite(samples.rate(trial.samples, since_s, now).images)
+        return math.isfinite(_rate(trial, since_s, now).images)
 
     def _cell(self, trials: Sequence[load.Trial]) -> Result:
         warm_s = self._plan.warm_s
-        rates = [samples.rate(t.samples, t.begin_s + warm_s, t.end_s) for t in trials]
+        rates = [_rate(trial, trial.begin_s + warm_s, trial.end_s) for trial in trials]
         return {
             "images_per_s": statistics.median(rate.images for rate in rates),
             "image_steps_per_s": statistics.median(rate.steps for rate in rates),
@@ -192,6 +195,10 @@ def between(solo_s: Mapping[str, float], steps: int) -> float:
     low, high = int(min(solo_s, key=int)), int(max(solo_s, key=int))
     share = (steps - low) / (high - low)
     return solo_s[str(low)] + share * (solo_s[str(high)] - solo_s[str(low)])
+
+
+def _rate(trial: load.Trial, since_s: float, until_s: float) -> samples.Rate:
+    return samples.rate(trial.samples, since_s, until_s, callers=CALLERS)
 
 
 def _latencies(trials: Sequence[load.Trial]) -> Result:

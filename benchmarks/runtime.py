@@ -43,7 +43,9 @@ async def measure(rounds: int) -> Mapping[str, list[float]]:
                     callers=CALLERS,
                     for_s=plan.warm_s + plan.window_s,
                 )
-                rate = samples.rate(trial.samples, trial.begin_s + plan.warm_s, trial.end_s)
+                rate = samples.rate(
+                    trial.samples, trial.begin_s + plan.warm_s, trial.end_s, callers=CALLERS
+                )
                 if math.isnan(rate.steps):
                     raise RuntimeError(f"Too few pictures came from {name} to tell a rate.")
                 took.setdefault(name, []).append(1 / rate.steps)

@@ -3,12 +3,11 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from benchmarks.traces import Wish
 
-# Of the longest pause between two pictures: what is as long ends a burst.
-PAUSE = 0.1
+# Pictures of one batch are told within this; step-by-step ones are further apart.
+TOGETHER_S = 0.03
 
 
 @dataclass(slots=True)
@@ -75,25 +74,34 @@ class Rate:
     row_steps: float
 
 
-def rate(samples: Sequence[Sample], since_s: float, until_s: float) -> Rate:
-    """What was finished between two ends of bursts, the first after `since_s`.
+def rate(samples: Sequence[Sample], since_s: float, until_s: float, *, callers: int) -> Rate:
+    """What was finished between `since_s` and `until_s`, a second.
 
-    A batch is told at once, or within a few steps, so a window that cuts anywhere else counts work
-    it did not see done.
+    Batches are told together, and those who then ask again form the next: pictures come in waves,
+    and a window cut anywhere counts part of one for nothing. With as many pictures as there are
+    callers, or a multiple, every wave is counted whole; so the mean over all such windows. Where
+    there are fewer, from the end of one burst to the end of another.
     """
-    ended = sorted((s for s in samples if s.ended_s is not None), key=lambda s: s.ended_s or 0)
-    times = [s.ended_s or 0.0 for s in ended]
-    pauses = {
-        time: later - time
-        for time, later in pairwise([*times, until_s])
-        if since_s <= time <= until_s
-    }
-    long = PAUSE * max(pauses.values(), default=0.0)
-    edges = [time for time, pause in pauses.items() if pause >= long > 0]
-    if len(edges) < 2:
+    ended = sorted(
+        (
+            (s.ended_s, s.wish)
+            for s in samples
+            if s.ended_s is not None and since_s <= s.ended_s <= until_s
+        ),
+        key=lambda one: one[0],
+    )
+    times, wishes = [at for at, _ in ended], [wish for _, wish in ended]
+    if len(ended) > callers:
+        length = (len(ended) - 1) // callers * callers
+        windows = [(first, first + length) for first in range(len(ended) - length)]
+    else:
+        later = [*times[1:], math.inf]
+        ends = [n for n, at in enumerate(times) if later[n] - at > TOGETHER_S]
+        windows = [(ends[0], ends[-1])] if len(ends) > 1 else []
+    took_s = sum(times[last] - times[first] for first, last in windows)
+    if not took_s:
         return Rate(math.nan, math.nan, math.nan)
-    done = [s.wish for s in ended if edges[0] < (s.ended_s or 0) <= edges[-1]]
-    took_s = edges[-1] - edges[0]
+    done = [wish for first, last in windows for wish in wishes[first + 1 : last + 1]]
     return Rate(
         images=len(done) / took_s,
         steps=sum(w.num_inference_steps for w in done) / took_s,

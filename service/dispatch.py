@@ -71,8 +71,8 @@ class Bell:
         )
 
     async def _take_back(self, model: str) -> None:
-        self._rung_until.pop(model, None)
         try:
             await self._ledger.run(commands.answer([model]))
         except LedgerUnavailable:
             log.info("bell.not_taken_back", model=model)  # the flag ends by itself
+        self._rung_until.pop(model, None)

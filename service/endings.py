@@ -16,7 +16,10 @@ class Endings:
 
     def note(self, end: LedgerEvent) -> None:
         """A job ended."""
-        model, code = end.data["model"], end.data["code"]
+        model, code = end.data.get("model"), end.data.get("code", "")
+        if model is None:  # another version moved it, whose ends say nothing
+            log.warning("job.ended", job=end.ref.id, status=end.type.value)
+            return
         queue_ms, run_ms = end.data.get("queue_ms"), end.data.get("run_ms")
         self._metrics.ended(model, end.type.value, code, queue_ms, run_ms)
         log.info(

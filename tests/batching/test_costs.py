@@ -110,8 +110,8 @@ def test_little_gain_is_not_worth_a_long_call() -> None:
     """Seconds of a call and of each row, on an H100 by performance.md."""
     sdxl, sd15 = line(0.0079, 0.0192), line(0.0106, 0.00228)  # at 1024² compiled, at 512²
     assert measured(sdxl, max_slowdown=6).cap(KEY) == 14
-    assert measured(sdxl).cap(KEY) < 24
-    assert measured(line(0.001, 0.0192)).cap(KEY) <= 4
+    assert measured(sdxl).cap(KEY) in (20, 21), "50 times 7.9 / 19.2"
+    assert measured(line(0.001, 0.0192)).cap(KEY) in (2, 3)
     assert measured(sd15).cap(KEY) == 32
 
 

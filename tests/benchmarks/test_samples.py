@@ -58,23 +58,23 @@ def test_a_rate_runs_from_the_end_of_one_burst_to_the_end_of_another() -> None:
     # Four pictures together every two seconds: two a second, wherever the window is cut.
     bursts = [sample(0.0, 2.0 * burst + 0.001 * one) for burst in range(1, 6) for one in range(4)]
     for since in (0.0, 1.0, 2.5, 3.9):
-        found = rate(bursts, since, 10.5)
+        found = rate(bursts, since, 10.5, callers=16)
         assert found.images == pytest.approx(2.0, rel=1e-3)
         assert found.steps == pytest.approx(20.0, rel=1e-3)
         assert found.row_steps == pytest.approx(40.0, rel=1e-3)
 
 
-def test_a_burst_that_is_told_over_a_few_steps_is_cut_nowhere() -> None:
-    # Sixteen every four seconds, over the first second of them; the last burst is under way.
+def test_a_wave_that_is_told_over_a_few_steps_is_cut_nowhere() -> None:
+    # Sixteen every four seconds, over the first second of them; the last wave may be under way.
     bursts = [sample(0.0, 4.0 * burst + one / 16) for burst in range(1, 5) for one in range(16)]
     for since in (0.0, 4.5, 5.5):
         for until in (16.1, 16.9, 17.3, 19.0):
             seen = [one for one in bursts if (one.ended_s or 0) <= until]
-            assert rate(seen, since, until).images == pytest.approx(4.0)
+            assert rate(seen, since, until, callers=16).images == pytest.approx(4.0)
 
 
 def test_one_burst_is_no_rate() -> None:
-    assert math.isnan(rate([sample(0.0, 1.0)] * 4, 0.0, 10.0).images)
+    assert math.isnan(rate([sample(0.0, 1.0)] * 4, 0.0, 10.0, callers=16).images)
 
 
 def test_the_pace_beside_another_is_told_by_the_same_pictures() -> None:

@@ -15,7 +15,7 @@ CHARGE = Charge(call_s=0.020, row_s=0.005, area=64, picture_s=0.020)
 
 
 def studied() -> Engine:
-    engine = Engine(Simulated({"epsilon": CHARGE}), Costs())
+    engine = Engine(Simulated({"epsilon": CHARGE}), Costs(max_slowdown=4))
     while engine.study():
         pass
     return engine

@@ -243,13 +243,15 @@ class PaperLedger:
         return len(counted)
 
     def add_image(self, lease: Lease, index: int) -> None:
+        listed = self.jobs.get(lease.ref)
+        if listed and index in listed.images:
+            return
         job = self.held(lease)
         if not job:
             raise LeaseLost
-        if index not in job.images:
-            job.images.add(index)
-            job.crashes = 0
-            job.story.append(EventType.IMAGE)
+        job.images.add(index)
+        job.crashes = 0
+        job.story.append(EventType.IMAGE)
 
     def checkpoint(self, lease: Lease, index: int, saved: bytes, budget: int) -> bool:
         job = self.held(lease)

@@ -158,6 +158,16 @@ def test_listing_an_image_twice_lists_it_once(ledger: Ledger) -> None:
     assert kinds(ledger, ref).count(EventType.IMAGE) == 1
 
 
+def test_who_listed_an_image_is_told_so_again_although_the_lease_is_gone(ledger: Ledger) -> None:
+    create(ledger)
+    [stale] = claim(ledger, lease_s=0)
+    ledger.run(commands.add_image(stale, image(key="first.png")))  # and the reply is lost
+    ledger.run(commands.sweep(lease_s=5))
+    ledger.run(commands.add_image(stale, image(key="first.png")))
+    with pytest.raises(LeaseLost):
+        ledger.run(commands.add_image(stale, image(key="second.png")))
+
+
 def test_a_lease_that_ran_out_sends_the_job_back_to_its_old_place(ledger: Ledger) -> None:
     first, second = create(ledger), create(ledger)
     [stale] = claim(ledger, lease_s=0)

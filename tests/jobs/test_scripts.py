@@ -28,9 +28,16 @@ def test_a_script_carries_what_it_uses_and_what_that_uses() -> None:
     assert defined(source("progress")) == {"ROOT", "key", "field", "fields", "holds"}
 
 
+def test_the_prelude_defines_one_name_at_a_time_and_does_nothing() -> None:
+    begins = re.findall(r"^[^\s-].*", PRELUDE, re.MULTILINE)
+    assert {line for line in begins if not re.match(r"local (function )?\w+( =|\(|$)", line)} <= {
+        "end", "}",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_it_lacks_nothing(script: str, ledger: Ledger) -> None:
     text = source(script)
     used = {name for name in NAMES if re.search(rf"\b{name}\b", text)}
     assert used == defined(text)
-    ledger.client.script_load(text)  # or Valkey says what is wrong with it
+    ledger.client.script_load(text)  # it compiles

@@ -3,7 +3,7 @@
 from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
-from latentry.contracts import JobStatus
+from latentry.contracts import EventType, JobStatus
 from latentry.errors import EngineError
 from latentry.jobs import JobRecord, JobRef, Ledger, LedgerEvent, commands
 from service.endings import Endings
@@ -32,6 +32,14 @@ def test_an_end_is_noted_with_what_its_record_says(ledger: Ledger) -> None:
     labels = 'code="engine_error",model="shapes",status="failed"'
     assert f"latentry_jobs_ended_total{{{labels}}} 1.0" in figures
     assert 'latentry_job_run_seconds_count{model="shapes"} 1.0' in figures
+
+
+def test_an_end_that_another_version_told_costs_only_its_own_figures() -> None:
+    metrics = Metrics()
+    with capture_logs() as logs:
+        Endings(metrics).note(LedgerEvent(JobRef("t", "gen_1"), "1-0", EventType.SUCCEEDED, {}))
+    assert [(line["log_level"], line["job"]) for line in logs] == [("warning", "gen_1")]
+    assert "latentry_jobs_ended_total{" not in generate_latest(metrics.registry).decode()
 
 
 def test_a_job_that_never_ran_counts_for_no_time(ledger: Ledger) -> None:

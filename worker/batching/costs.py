@@ -11,7 +11,7 @@ from worker.batching.key import BatchKey
 
 # Neighbours on the machine make calls slower, never faster: what is faster is believed at once.
 _FASTER, _SLOWER = 1.0, 0.1
-# A call half again as long must bring one percent more images a second.
+# A call two thirds longer must bring one percent more images a second.
 _GAIN: Final = 0.02
 # Where nothing was measured yet.
 _NOMINAL_S: Final = 0.05

@@ -1,5 +1,6 @@
 -- ARGV: ref, fence, terminal state, error code, message, then index and JSON of each of its pictures.
--- They were listed before; but a ledger that was killed may have forgotten its last moments.
+-- A job's only picture is listed here. Several were listed before; but a ledger that was killed may have
+-- forgotten its last moments.
 -- Answers 1 if it stands, 0 if the lease is lost. Asking again after a lost reply answers 1 again.
 local ref, fence, to = ARGV[1], ARGV[2], ARGV[3]
 local known = redis.call('HMGET', key('job', ref), 'state', 'fence')

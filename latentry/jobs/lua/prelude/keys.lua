@@ -1,4 +1,4 @@
--- Keys and the clock. Every script begins with the files of this folder.
+-- Keys and the clock. Every script begins with what it uses of this folder.
 -- KEYS[1] is the root; every other key follows from it, in the same hash slot.
 
 local ROOT = KEYS[1]
