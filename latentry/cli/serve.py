@@ -1,7 +1,6 @@
 """`latentry serve` and `latentry demo`."""
 
 import asyncio
-import contextlib
 import os
 import sys
 from pathlib import Path
@@ -63,6 +62,10 @@ def _say(sentence: str) -> None:
 
 
 def _tell(line: str, *, err: bool = False) -> None:
-    # Nobody may be listening any more; the service goes on all the same.
-    with contextlib.suppress(OSError):
+    try:
         typer.echo(line, err=err)
+    except OSError:
+        # Nobody listens any more; the service goes on all the same. What is left in the buffer is
+        # tried again at the end, and must not make a failure of it (Python's note on SIGPIPE).
+        with open(os.devnull, "w") as nobody:
+            os.dup2(nobody.fileno(), (sys.stderr if err else sys.stdout).fileno())

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 
 import pytest
@@ -74,6 +75,20 @@ def test_it_goes_on_when_nobody_listens_any_more(serve, checkout):
     assert int(born.read_text()) != first
     serving.process.send_signal(signal.SIGTERM)
     assert serving.process.wait() == 0
+
+
+def test_what_nobody_listens_to_makes_no_failure_of_the_end():
+    deaf, ours = os.pipe()
+    os.close(deaf)
+    says = "from latentry.cli.serve import _tell; _tell('one'); _tell('two', err=True)"
+    env = os.environ | {"PYTHONUNBUFFERED": ""}  # or nothing is left for the end
+    try:
+        told = subprocess.run(
+            [sys.executable, "-c", says], stdout=ours, stderr=ours, env=env, check=False
+        )
+    finally:
+        os.close(ours)
+    assert told.returncode == 0
 
 
 def test_a_killed_supervisor_leaves_no_orphan_and_no_data_behind_a_lock(serve, checkout):
