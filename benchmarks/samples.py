@@ -77,10 +77,10 @@ class Rate:
 def rate(samples: Sequence[Sample], since_s: float, until_s: float, *, callers: int) -> Rate:
     """What was finished between `since_s` and `until_s`, a second.
 
-    Batches are told together, and those who then ask again form the next: pictures come in waves,
-    and a window cut anywhere counts part of one for nothing. With as many pictures as there are
-    callers, or a multiple, every wave is counted whole; so the mean over all such windows. Where
-    there are fewer, from the end of one burst to the end of another.
+    Batches are told together, so a window is from the end of one burst to the end of another. And
+    those who got theirs together ask again together: pictures come in waves, told over some steps.
+    With as many pictures as there are callers, or a multiple, a window has whole waves; so the
+    mean over the longest such windows. Where there are none, from the first end to the last.
     """
     ended = sorted(
         (
@@ -91,13 +91,13 @@ def rate(samples: Sequence[Sample], since_s: float, until_s: float, *, callers: 
         key=lambda one: one[0],
     )
     times, wishes = [at for at, _ in ended], [wish for _, wish in ended]
-    if len(ended) > callers:
-        length = (len(ended) - 1) // callers * callers
-        windows = [(first, first + length) for first in range(len(ended) - length)]
-    else:
-        later = [*times[1:], math.inf]
-        ends = [n for n, at in enumerate(times) if later[n] - at > TOGETHER_S]
-        windows = [(ends[0], ends[-1])] if len(ends) > 1 else []
+    later = [*times[1:], math.inf]
+    ends = [n for n, at in enumerate(times) if later[n] - at > TOGETHER_S]
+    windows = [(ends[0], ends[-1])] if len(ends) > 1 else []
+    for length in range(len(ended) // callers * callers, 0, -callers):
+        if whole := [(first, first + length) for first in ends if first + length in ends]:
+            windows = whole
+            break
     took_s = sum(times[last] - times[first] for first, last in windows)
     if not took_s:
         return Rate(math.nan, math.nan, math.nan)

@@ -73,6 +73,13 @@ def test_a_wave_that_is_told_over_a_few_steps_is_cut_nowhere() -> None:
             assert rate(seen, since, until, callers=16).images == pytest.approx(4.0)
 
 
+def test_a_first_burst_that_was_drawn_before_the_window_is_not_counted() -> None:
+    # As LitServe did: sixteen after a long time, then seven, then twelve.
+    times = [5.9] * 16 + [7.5] * 7 + [10.0] * 12
+    found = rate([sample(0.0, at) for at in times], 2.0, 12.0, callers=16)
+    assert found.images == pytest.approx(19 / 4.1)
+
+
 def test_one_burst_is_no_rate() -> None:
     assert math.isnan(rate([sample(0.0, 1.0)] * 4, 0.0, 10.0, callers=16).images)
 
