@@ -1,10 +1,12 @@
 """Compiled UNets: taken up when they are ready, and never waited for."""
 
 import dataclasses
+import math
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,11 @@ from structlog.testing import capture_logs
 from latentry.errors import OutOfMemory
 from tests.engine import tiny
 from worker.engine import Done, Engine
-from worker.engine.compile import Shape
+from worker.engine.compile import Bare, Shape
+from worker.engine.compile import eager as eager_call
 from worker.engine.diffusion import Diffusion
 from worker.engine.packages import Packages
+from worker.engine.unet import call
 
 FAILS = (sys.executable, "-c", "raise SystemExit(3)")
 WRITES = (sys.executable, "-c", "import sys; open(sys.argv[2], 'w').write('not a package')")
@@ -110,10 +114,10 @@ def test_a_package_that_does_not_load_is_removed(backend: Diffusion, tmp_path: P
 
 
 class Loaded:
-    """A package as torch hands it out, which lacks a constant or whose calls fail."""
+    """A package as torch hands it out, which answers with `call`."""
 
-    def __init__(self, names: list[str]) -> None:
-        self.names, self.calls = names, 0
+    def __init__(self, names: Iterable[str], call: Any) -> None:
+        self.names, self.call, self.calls = list(names), call, 0
 
     def get_constant_fqns(self) -> list[str]:
         return self.names
@@ -121,9 +125,17 @@ class Loaded:
     def load_constants(self, *_: Any, **__: Any) -> None:
         """All are welcome."""
 
-    def __call__(self, *_: Any) -> None:
+    def __call__(self, *inputs: Any) -> torch.Tensor:
         self.calls += 1
-        raise RuntimeError("run_func_(...) API call failed")
+        return self.call(*inputs)
+
+
+def failing_call(*_: Any) -> torch.Tensor:
+    raise RuntimeError("run_func_(...) API call failed")
+
+
+def weights(backend: Diffusion) -> set[str]:
+    return set(Bare(backend._stacks["epsilon"].unet).state_dict())
 
 
 @pytest.fixture
@@ -133,26 +145,56 @@ def on_disk(backend: Diffusion, tmp_path: Path) -> Path:
     return package
 
 
-@pytest.mark.parametrize("names", [["of.no.weight"], []], ids=["weights", "call"])
-def test_a_package_without_our_weights_or_whose_call_fails_is_removed_and_that_call_is_eager(
-    backend: Diffusion, on_disk: Path, monkeypatch: pytest.MonkeyPatch, names: list[str]
+@pytest.mark.parametrize("what", ["another weight", "a weight of its own", "fails", "is wrong"])
+def test_a_package_that_lacks_a_weight_or_fails_or_draws_something_else_is_removed(
+    backend: Diffusion, on_disk: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
+    def wrong(*inputs: Any) -> torch.Tensor:
+        return eager_call(backend._stacks["epsilon"].unet, *inputs) + 0.01
+
+    names = weights(backend)
+    loaded = {
+        "another weight": Loaded(names | {"of.no.weight"}, failing_call),
+        "a weight of its own": Loaded(names - {"unet.conv_out.bias"}, failing_call),
+        "fails": Loaded(names, failing_call),
+        "is wrong": Loaded(names, wrong),
+    }[what]
     eager = draw(backend)
-    loaded = Loaded(names)
     monkeypatch.setattr(torch._inductor, "aoti_load_package", lambda _: loaded)
     use(backend, hasty(on_disk.parent))
     with capture_logs() as logs:
         for _ in range(2):
             assert np.array_equal(draw(backend), eager)
     assert [log["event"] for log in logs] == ["compile.unusable"]
-    assert loaded.calls == (0 if names else 1)
+    assert loaded.calls == (0 if "weight" in what else 1)
     assert not on_disk.exists()
+
+
+def test_a_package_is_tried_on_another_call_where_the_eager_one_has_no_numbers_either(
+    backend: Diffusion, on_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unet = backend._stacks["epsilon"].unet
+    loaded = Loaded(weights(backend), partial(eager_call, unet))
+    monkeypatch.setattr(torch._inductor, "aoti_load_package", lambda _: loaded)
+    use(backend, hasty(on_disk.parent))
+    stack = backend._stacks["epsilon"]
+    rows = (
+        torch.zeros(2, 4, 8, 8),
+        torch.zeros(2),
+        torch.zeros(2, 77, unet.config.cross_attention_dim),
+    )
+    call(stack, backend._packages, rows[0] * math.nan, *rows[1:], {})
+    [demand] = stack.compiled.values()
+    assert (demand.is_proved, loaded.calls) == (False, 1)
+    for _ in range(2):
+        call(stack, backend._packages, *rows, {})
+    assert (demand.is_proved, loaded.calls) == (True, 3)
 
 
 def test_a_package_is_not_blamed_for_what_the_eager_call_cannot_do_either(
     backend: Diffusion, on_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loaded = Loaded([])
+    loaded = Loaded(weights(backend), failing_call)
     monkeypatch.setattr(torch._inductor, "aoti_load_package", lambda _: loaded)
     use(backend, hasty(on_disk.parent))
 
@@ -246,4 +288,6 @@ def test_a_compiled_call_draws_what_an_eager_one_does_and_serves_the_next_start(
         difference = np.abs(draw(backend).astype(int) - eager)
         assert difference.max() <= 4  # of a model whose random weights magnify the last bits
         assert difference.mean() < 0.05
-        assert list(backend._stacks["epsilon"].compiled) == [(8, 8, 77)]
+        [(size, demand)] = backend._stacks["epsilon"].compiled.items()
+        assert (size, demand.is_proved) == ((8, 8, 77), True)
+        assert demand.compiled is not None

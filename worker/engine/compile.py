@@ -135,7 +135,11 @@ def compile_unet(shape: Shape, out: Path) -> None:
     torch._inductor.aoti_compile_and_package(
         program,
         package_path=str(out),
-        inductor_configs={"aot_inductor.package_constants_in_so": False},
+        inductor_configs={
+            "aot_inductor.package_constants_in_so": False,
+            # Else it writes what has few numbers, the last convolution's bias, into the code.
+            "always_keep_tensor_constants": True,
+        },
     )
 
 

@@ -30,6 +30,7 @@ class Demand:
     calls: int = 0
     ask_at_s: float = 0.0
     compiled: Any = None
+    is_proved: bool = False
 
 
 class Packages:
@@ -149,7 +150,9 @@ def _load(package: Path, unet: Any) -> Any:
     compiled = torch._inductor.aoti_load_package(str(package))
     bare = Bare(unet)
     tensors = dict(bare.named_parameters()) | dict(bare.named_buffers())
-    names = compiled.get_constant_fqns()
+    names = set(compiled.get_constant_fqns())
+    if left_out := tensors.keys() - names:
+        raise ValueError(f"The package has weights of its own: {', '.join(sorted(left_out))}.")
     compiled.load_constants(
         {name: tensors[name] for name in names}, check_full_update=True, user_managed=True
     )

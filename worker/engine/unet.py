@@ -6,6 +6,12 @@ from worker.engine.compile import MOST_ROWS, Shape, eager
 from worker.engine.packages import Demand, Packages
 from worker.engine.stack import Stack
 
+ROUNDINGS = 64  # how far apart two right orders of summation may be, in the precision's steps
+
+
+class WrongPackage(Exception):
+    """It computes something else."""
+
 
 def call(
     stack: Stack,
@@ -28,6 +34,8 @@ def call(
         return eager(stack.unet, x, t, hidden, added)
     try:
         output: torch.Tensor = compiled(x, t, hidden, added)
+        if not demand.is_proved:
+            demand.is_proved = _agrees(output, eager(stack.unet, x, t, hidden, added))
     except torch.AcceleratorError:
         raise
     except Exception as error:  # whatever it is, a package calls it RuntimeError
@@ -36,6 +44,20 @@ def call(
         demand.compiled = None
         packages.give_up(demand.shape, error)
     return output
+
+
+def _agrees(output: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Whether a package's first output is the eager one but for rounding.
+
+    False if nothing can be told: rows that went wrong are not the package's fault. Raises
+    WrongPackage.
+    """
+    wrong, size = (output - expected).float().norm(), expected.float().norm()
+    if not size.isfinite():
+        return False
+    if not wrong <= ROUNDINGS * torch.finfo(expected.dtype).eps * size:
+        raise WrongPackage(f"It is off by {float(wrong / size):.1e} of the output.")
+    return True
 
 
 def _demand(
