@@ -22,7 +22,8 @@ from benchmarks.contender import child
 from benchmarks.peers import PEERS, peer
 from benchmarks.report import report
 from benchmarks.run import CALLERS, PATIENCE, QUICK, Bench, Plan, Result
-from benchmarks.service import service
+from benchmarks.service import compiled, service
+from benchmarks.traces import SIDES
 from worker.runtime import environment
 
 say = partial(print, flush=True)  # into files too
@@ -42,10 +43,14 @@ async def measure(plan: Plan, peers: Sequence[str]) -> Result:
         say("Everybody is ready.")
         unet_s = await bench.unet()
         cap = await bench.choose_cap(unet_s["stock"])
-        lone_s = await bench.lone()
+        lone_s = await bench.lone(bench.contenders)
         closed = await bench.closed(say)
         for name in peers:  # one after the other: even an idle LitServe keeps looking
             async with peer(name) as contender:
+                await bench.beside(closed, contender, say)
+        if peers:
+            async with compiled(SIDES) as contender:
+                lone_s |= await bench.lone([contender])
                 await bench.beside(closed, contender, say)
         capacity = closed["steps"]["engine"]["images_per_s"]
         goodput = await bench.goodput(capacity, lone_s["stock"], say)
@@ -83,7 +88,9 @@ def main() -> None:
     """Print the tables, and write the JSON they come from."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two minutes, for developing")
-    parser.add_argument("--peers", action="store_true", help="other servers too; minutes more")
+    parser.add_argument(
+        "--peers", action="store_true", help="other servers, and compiled UNets; minutes more"
+    )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/bench.json"))
     options = parser.parse_args()
     logging.getLogger("httpx").setLevel(logging.WARNING)

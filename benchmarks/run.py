@@ -46,21 +46,21 @@ class Bench:
         self, stock: Child, dynamic: Child, engine: Child, service: Contender, plan: Plan
     ) -> None:
         self._stock, self._dynamic, self._engine = stock, dynamic, engine
-        self._all: list[Contender] = [stock, dynamic, engine, service]
+        self.contenders: Sequence[Contender] = [stock, dynamic, engine, service]
         self._plan = plan
 
-    async def lone(self) -> Result:
+    async def lone(self, contenders: Sequence[Contender]) -> Result:
         """Seconds for a picture with nobody else about, by contender and step count."""
         took: dict[str, dict[str, list[float]]] = {}
         for _ in range(max(2, self._plan.rounds)):
-            for contender in self._all:
+            for contender in contenders:
                 for wish in LONE:
                     begin = time.monotonic()
                     await contender.draw(wish)
                     times = took.setdefault(contender.name, {})
                     steps = str(wish.num_inference_steps)
                     times.setdefault(steps, []).append(time.monotonic() - begin)
-        for contender in self._all:  # what it counted so far belongs to no trace
+        for contender in contenders:  # what it counted so far belongs to no trace
             await contender.clear()
         return {  # the first round warmed up
             name: {steps: statistics.median(each[1:]) for steps, each in times.items()}
@@ -88,20 +88,24 @@ class Bench:
     async def closed(self, say: Say) -> Result:
         """The closed loop of 16 on every trace; contenders take turns within a round."""
         strict = replace(MIXES["steps"], determinism=Determinism.STRICT)
-        cells = {name: await self._turns(name, mix, self._all, say) for name, mix in MIXES.items()}
-        cells["steps, strict"] = await self._turns("steps, strict", strict, [self._engine], say)
-        return cells
+        mixes = {name: (mix, self.contenders) for name, mix in MIXES.items()}
+        mixes["steps, strict"] = (strict, [self._engine])
+        return {
+            name: await self._turns(name, mix, contenders, self._plan, say)
+            for name, (mix, contenders) in mixes.items()
+        }
 
     async def beside(self, cells: Result, contender: Contender, say: Say) -> None:
-        """The same for one contender more."""
+        """The same for one contender more, in one long round."""
+        plan = replace(self._plan, rounds=1, window_s=2 * self._plan.window_s)
         for name, mix in MIXES.items():
-            cells[name] |= await self._turns(name, mix, [contender], say)
+            cells[name] |= await self._turns(name, mix, [contender], plan, say)
 
     async def _turns(
-        self, name: str, mix: Mix, contenders: Sequence[Contender], say: Say
+        self, name: str, mix: Mix, contenders: Sequence[Contender], plan: Plan, say: Say
     ) -> Result:
-        rounds = self._plan.rounds if mix.steps == STEPS and len(mix.guidance) == 1 else 1
-        for_s = self._plan.warm_s + self._plan.window_s
+        rounds = plan.rounds if mix.steps == STEPS and len(mix.guidance) == 1 else 1
+        for_s = plan.warm_s + plan.window_s
         trials: dict[str, list[load.Trial]] = {}
         for number in range(rounds):
             for contender in contenders:
@@ -153,7 +157,7 @@ class Bench:
         """
         rates = samples.ladder(0.2 * capacity, 1.2 * capacity, self._plan.ratio)
         found: Result = {}
-        for contender in self._all:
+        for contender in self.contenders:
             tried: dict[int, Result] = {}
             good, bad = -1, len(rates)
             while bad - good > 1:
@@ -174,7 +178,7 @@ class Bench:
         count = math.ceil(rate_per_s * self._plan.arrivals_s)
 
         def patience_s(wish: Wish) -> float:
-            return PATIENCE * between(solo_s, wish.num_inference_steps)
+            return PATIENCE * samples.between(solo_s, wish.num_inference_steps)
 
         outcome = await load.open_loop(
             contender, MIXES["steps"].first(count), arrivals(rate_per_s, count), patience_s
@@ -188,13 +192,6 @@ class Bench:
             **_latencies(trials),
             **_waits(trials),
         }
-
-
-def between(solo_s: Mapping[str, float], steps: int) -> float:
-    """Seconds for a lone picture of so many steps, on the line through the measured ends."""
-    low, high = int(min(solo_s, key=int)), int(max(solo_s, key=int))
-    share = (steps - low) / (high - low)
-    return solo_s[str(low)] + share * (solo_s[str(high)] - solo_s[str(low)])
 
 
 def _rate(trial: load.Trial, since_s: float, until_s: float) -> samples.Rate:

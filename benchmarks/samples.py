@@ -1,7 +1,7 @@
 """What a trial saw of each request, and the figures that follow from it. Pure."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.traces import Wish
@@ -135,6 +135,13 @@ def _ends(trial: Sequence[Sample]) -> list[tuple[float, int]]:
         for sample in trial
         if sample.ended_s is not None
     )
+
+
+def between(solo_s: Mapping[str, float], steps: int) -> float:
+    """Seconds for a lone picture of so many steps, on the line through the measured ends."""
+    low, high = int(min(solo_s, key=int)), int(max(solo_s, key=int))
+    share = (steps - low) / (high - low)
+    return solo_s[str(low)] + share * (solo_s[str(high)] - solo_s[str(low)])
 
 
 def misses_allowed(count: int, share: float = 0.99) -> int:

@@ -1,20 +1,26 @@
 """How far the fast mode's pixels move: the same orders alone and in random batches.
 
-python -m benchmarks.tolerance --batches 40
+python -m benchmarks.tolerance [--batches 40] [--compiled]
 """
 
 import argparse
 import json
 import random
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from latentry.contracts import ResolvedRequest, Sampler
 from worker.engine import Done, Engine, Order, Pixels
+from worker.engine.compile import Shape, compile_unet
 from worker.engine.diffusion import Diffusion
+from worker.engine.packages import Packages
 
 SHAPES = Path(__file__).parents[1] / "models" / "shapes"
+TOKENS = 77  # of one chunk
 PROMPTS = ("a red circle on a blue background", "a green star", "two yellow squares, white", "")
 
 
@@ -65,32 +71,54 @@ def crowd(chance: random.Random) -> list[Order]:
     ]
 
 
+@contextmanager
+def compiling(threads: int) -> Iterator[Diffusion]:
+    """A backend whose UNet is compiled at the model's own size, for prompts of one chunk."""
+    with tempfile.TemporaryDirectory() as folder:
+        backend = Diffusion(device="cpu", threads=threads, packages=Packages(Path(folder)))
+        backend.load("shapes", SHAPES)
+        stack = backend._stacks["shapes"]
+        side = stack.card.defaults.width
+        _, height, width = stack.latent_shape(side, side)
+        shape = Shape.of(stack.unet, stack.at, height=height, width=width, tokens=TOKENS, added={})
+        compile_unet(shape, Path(folder) / f"{shape.id}.pt2")
+        yield backend
+
+
+def differences(backend: Diffusion, batched: Diffusion, batches: int) -> dict[str, float]:
+    """Each watched order alone by `backend` beside the same in random company by `batched`."""
+    orders = watched()
+    alone = {one.job: draw(backend, [one])[one.job].astype(int) for one in orders}
+    levels = np.zeros(256, dtype=int)
+    for seed in range(batches):
+        chance = random.Random(seed)
+        some = chance.sample(orders, 3)
+        mixed = [*some, *crowd(chance)]
+        chance.shuffle(mixed)
+        pictures = draw(batched, mixed)
+        for one in some:
+            apart = np.abs(pictures[one.job].astype(int) - alone[one.job])
+            levels += np.bincount(apart.ravel(), minlength=256)
+    return {
+        "pictures": 3 * batches,
+        "largest_difference_in_levels_of_255": int(np.flatnonzero(levels).max()),
+        "share_of_values_that_differ": float(levels[1:].sum() / levels.sum()),
+    }
+
+
 def main() -> None:
     """Print the differences as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batches", type=int, default=40)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--compiled", action="store_true", help="compiled batches, eager alone")
     arguments = parser.parse_args()
-    backend = Diffusion(device="cpu", threads=arguments.threads)
-    backend.load("shapes", SHAPES)
-    orders = watched()
-    alone = {one.job: draw(backend, [one])[one.job].astype(int) for one in orders}
-    levels = np.zeros(256, dtype=int)
-    for seed in range(arguments.batches):
-        chance = random.Random(seed)
-        some = chance.sample(orders, 3)
-        mixed = [*some, *crowd(chance)]
-        chance.shuffle(mixed)
-        pictures = draw(backend, mixed)
-        for one in some:
-            apart = np.abs(pictures[one.job].astype(int) - alone[one.job])
-            levels += np.bincount(apart.ravel(), minlength=256)
-    report = {
-        "pictures": 3 * arguments.batches,
-        "largest_difference_in_levels_of_255": int(np.flatnonzero(levels).max()),
-        "share_of_values_that_differ": float(levels[1:].sum() / levels.sum()),
-    }
-    print(json.dumps(report, indent=2))
+    with ExitStack() as exits:
+        backend = batched = Diffusion(device="cpu", threads=arguments.threads)
+        backend.load("shapes", SHAPES)
+        if arguments.compiled:
+            batched = exits.enter_context(compiling(arguments.threads))
+        print(json.dumps(differences(backend, batched, arguments.batches), indent=2))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ PROMPTS: Final = (
 )
 STEPS: Final = (10, 15, 20, 25, 30, 40, 50)
 GUIDANCE: Final = (1.0, 2.0, 3.0, 5.0, 7.5)
+SIDES: Final = (96, 128, 160)
 SAMPLERS: Final = (Sampler.DDIM, Sampler.EULER, Sampler.EULER_A, Sampler.DPMPP_2M)
 
 T = TypeVar("T")
@@ -96,7 +97,7 @@ class Mix:
 MIXES: Final = {
     "uniform": Mix(),
     "steps": Mix(STEPS),
-    "full": Mix(STEPS, GUIDANCE, SAMPLERS, (96, 128, 160)),
+    "full": Mix(STEPS, GUIDANCE, SAMPLERS, SIDES),
     "full, one size": Mix(STEPS, GUIDANCE, SAMPLERS),
 }
 

@@ -113,6 +113,16 @@ def test_our_own_unfinished_requests_prove_nothing(run: dict[str, Any]) -> None:
     ]
 
 
+def test_compiled_is_measured_against_the_fastest_of_the_others(run: dict[str, Any]) -> None:
+    run["closed"]["uniform"]["lit"] = cell(80)
+    run["closed"]["uniform"]["compiled"] = cell(79)
+    assert unmet(run) == [
+        "compiled over lit, uniform, images/s",
+        "latency of compiled over lit's, uniform, p50",
+        "latency of compiled over lit's, uniform, p99",
+    ]
+
+
 def test_a_figure_that_could_not_be_measured_is_no_success(run: dict[str, Any]) -> None:
     run["closed"]["steps"]["engine"]["image_steps_per_s"] = float("nan")
     assert "engine over dynamic batching, trace steps" in unmet(run)
