@@ -266,6 +266,17 @@ def test_a_package_is_for_its_machine_its_libraries_and_its_architecture_alone(
     assert len(others - {known}) == 4
 
 
+def test_what_the_compiler_has_started_ends_with_it(backend: Diffusion, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    packages = hasty(tmp_path, ("sh", "-c", f"(echo there; sleep 600) > {tmp_path}/pipe; exit"))
+    use(backend, packages)
+    draw(backend)
+    with (tmp_path / "pipe").open("rb") as pipe:
+        assert pipe.readline() == b"there\n"
+        packages.close()
+        assert pipe.read() == b""  # or this never returns
+
+
 def test_strict_calls_ask_for_no_package(backend: Diffusion, failing: Packages) -> None:
     use(backend, failing)
     with capture_logs() as logs:

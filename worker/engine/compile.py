@@ -7,6 +7,7 @@ fine-tune of an architecture. See torch's AOTInductor.
 
 import json
 import os
+import signal
 import sys
 import threading
 from dataclasses import asdict, dataclass
@@ -145,6 +146,8 @@ def compile_unet(shape: Shape, out: Path) -> None:
 
 def _end_with_parent() -> None:
     os.read(0, 1)  # the worker never writes: this returns when it is gone
+    if os.getpgrp() == os.getpid():  # not if started by hand, among others
+        os.killpg(0, signal.SIGKILL)  # g++ with us
     os._exit(1)
 
 

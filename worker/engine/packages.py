@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -81,7 +82,7 @@ class Packages:
     def close(self) -> None:
         """Stop compiling."""
         if self._compiler is not None:
-            self._compiler.kill()
+            os.killpg(self._compiler.pid, signal.SIGKILL)  # g++ with it
             self._compiler.communicate()
 
     @contextmanager
@@ -125,6 +126,7 @@ class Packages:
             stdin=subprocess.PIPE,  # held open as long as we live
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            process_group=0,  # in a session of its own its low priority would count for nothing
         )
 
     def _keep(self, shape: Shape, process: "subprocess.Popen[bytes]") -> None:
