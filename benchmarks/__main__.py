@@ -48,12 +48,15 @@ async def measure(plan: Plan, peers: Sequence[str]) -> Result:
         for name in peers:  # one after the other: even an idle LitServe keeps looking
             async with peer(name) as contender:
                 await bench.beside(closed, contender, say)
-        if peers:
-            async with compiled(SIDES) as contender:
-                lone_s |= await bench.lone([contender])
-                await bench.beside(closed, contender, say)
         capacity = closed["steps"]["engine"]["images_per_s"]
         goodput = await bench.goodput(capacity, lone_s["stock"], say)
+        if peers:
+            try:
+                async with compiled(SIDES) as contender:
+                    lone_s |= await bench.lone([contender])
+                    await bench.beside(closed, contender, say)
+            except TimeoutError:
+                say("UNets were not compiled in time. Is a C++ compiler there?")
     return {
         "kind": "bench",
         **_where(),

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from worker.engine import pictures
 from worker.engine.blueprint import Blueprint
-from worker.engine.compile import MOST_ROWS, Bare, Shape, compile_unet
+from worker.engine.compile import MOST_ROWS, Bare, Shape, compile_unet, load
 from worker.engine.stack import Stack
 
 REPEATS: Final = 9
@@ -153,15 +153,8 @@ def package(stack: Stack, added: dict[str, int]) -> Callable[..., object]:
     _, height, width = stack.latent_shape(side, side)
     shape = Shape.of(stack.unet, stack.at, height=height, width=width, tokens=TOKENS, added=added)
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode(False):
-        out = Path(folder) / "unet.pt2"
-        compile_unet(shape, out)
-        call = torch._inductor.aoti_load_package(str(out))
-    tensors = dict(Bare(stack.unet).named_parameters()) | dict(Bare(stack.unet).named_buffers())
-    call.load_constants(
-        {name: tensors[name] for name in call.get_constant_fqns()},
-        check_full_update=True,
-        user_managed=True,
-    )
+        compile_unet(shape, Path(folder) / "package")
+        call: Callable[..., object] = load(Path(folder) / "package", stack.unet)
     return call
 
 

@@ -63,7 +63,7 @@ class Service:
 
     @property
     def _compiled(self) -> int:
-        return sum(".draft." not in path.name for path in self._packages.glob("*.pt2"))
+        return sum(".draft." not in path.name for path in self._packages.glob("*"))
 
     async def _running(self) -> list[str]:
         jobs = (await self._client.list(limit=100)).data
@@ -74,12 +74,11 @@ class Service:
 async def service(name: str = "service", **settings: str) -> AsyncIterator[Service]:
     """Start everything in a folder that goes away; ready when a worker knows what calls cost.
 
-    It measures them as soon as it is idle: beside others' work both would be measured badly. UNets
-    are eager, as everybody's are, unless the environment says otherwise.
+    It measures them as soon as it is idle: beside others' work both would be measured badly.
     """
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w") as log:
         data = {"LATENTRY_DATA_DIR": folder}
-        env = beside({"LATENTRY_COMPILE": "off"} | os.environ | data | settings)
+        env = beside(dict(os.environ) | data | settings)
         known = Settings.from_env(env)
         async with (
             standing(known, env, output=log, say=lambda _: None) as stack,
@@ -95,7 +94,7 @@ async def service(name: str = "service", **settings: str) -> AsyncIterator[Servi
 
 @asynccontextmanager
 async def compiled(sides: Iterable[int]) -> AsyncIterator[Service]:
-    """The service as it is once pictures of these sizes were drawn often: UNets compiled."""
+    """With `LATENTRY_COMPILE=on`, once pictures of these sizes were drawn often."""
     async with service("compiled", LATENTRY_COMPILE="on") as contender:
         for side in sides:
             await contender.compile(side)

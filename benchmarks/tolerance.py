@@ -81,8 +81,11 @@ def compiling(threads: int) -> Iterator[Diffusion]:
         side = stack.card.defaults.width
         _, height, width = stack.latent_shape(side, side)
         shape = Shape.of(stack.unet, stack.at, height=height, width=width, tokens=TOKENS, added={})
-        compile_unet(shape, Path(folder) / f"{shape.id}.pt2")
+        compile_unet(shape, Path(folder) / shape.id)
         yield backend
+        [demand] = stack.compiled.values()
+        if not demand.is_proved:
+            raise RuntimeError("The package was not used.")
 
 
 def differences(backend: Diffusion, batched: Diffusion, batches: int) -> dict[str, float]:

@@ -133,8 +133,7 @@ class Settings(BaseModel):
     compile: str = Field(
         "auto",
         pattern=r"^(auto|on|off)$",
-        description="Compile UNets beside the service; auto is on CUDA, and on a CPU under Linux"
-        " where a C++ compiler is found. Strict mode never does.",
+        description="Compile UNets beside the service; auto is on CUDA. Strict mode never does.",
     )
     max_rows: int = Field(32, ge=2, description="UNet rows in one call at most.")
     max_slowdown: float = Field(

@@ -52,7 +52,6 @@ def settings(valkey: Valkey, tmp_path: Path) -> Settings:
             "LATENTRY_PORT": "0",
             "LATENTRY_METRICS_PORT": "0",
             "LATENTRY_WORKER_METRICS_PORT": "0",
-            "LATENTRY_COMPILE": "off",  # it would take a core in the midst of the tests
         }
     )
 

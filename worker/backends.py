@@ -1,8 +1,5 @@
 """Which backend draws: torch, or a clock that only charges, as the models' sources say."""
 
-import os
-import shutil
-import sys
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
@@ -79,28 +76,20 @@ def _diffusion(
     settings: Settings, sources: Mapping[str, Stored], pulse: Pulse
 ) -> tuple[Served, list[ModelCard]]:
     # Imported here: a simulation is there in a second, and needs no torch on its machine.
+    from worker.engine.device import Device
     from worker.engine.diffusion import Diffusion
     from worker.engine.packages import Packages
 
     def promise(source: Stored) -> None:
         pulse.promise(FETCH_S if isinstance(source, HubPin) else LOADING_S)
 
+    is_cuda = Device.choose(settings.device, settings.dtype).device.type == "cuda"
+    compiles = settings.compile == "on" or (settings.compile == "auto" and is_cuda)
     backend = Diffusion(
         device=settings.device,
         dtype=settings.dtype,
         threads=settings.threads,
         model_memory_bytes=settings.model_memory_bytes,
-        packages=Packages(settings.data_dir / "compiled") if compiles_unets(settings) else None,
+        packages=Packages(settings.data_dir / "compiled") if compiles else None,
     )
     return backend, backend.open(sources, before=promise)
-
-
-def compiles_unets(settings: Settings) -> bool:
-    """Whether to compile; unasked on a CPU only where it was seen to pay, and can be done."""
-    from worker.engine.device import Device
-
-    if settings.compile != "auto":
-        return settings.compile == "on"
-    if Device.choose(settings.device, settings.dtype).device.type == "cuda":
-        return True
-    return sys.platform == "linux" and shutil.which(os.environ.get("CXX", "g++")) is not None

@@ -56,9 +56,9 @@ def test_the_latency_of_nobody_is_unknown() -> None:
 
 def test_a_rate_runs_from_the_end_of_one_burst_to_the_end_of_another() -> None:
     # Four pictures together every two seconds: two a second, wherever the window is cut.
-    bursts = [sample(0.0, 2.0 * burst + 0.001 * one) for burst in range(1, 6) for one in range(4)]
+    bursts = [sample(0.0, 2.0 * burst + 0.001 * one) for burst in range(1, 8) for one in range(4)]
     for since in (0.0, 1.0, 2.5, 3.9):
-        found = rate(bursts, since, 10.5, callers=16)
+        found = rate(bursts, since, 14.5, callers=16)
         assert found.images == pytest.approx(2.0, rel=1e-3)
         assert found.steps == pytest.approx(20.0, rel=1e-3)
         assert found.row_steps == pytest.approx(40.0, rel=1e-3)
@@ -78,6 +78,20 @@ def test_a_first_burst_that_was_drawn_before_the_window_is_not_counted() -> None
     times = [5.9] * 16 + [7.5] * 7 + [10.0] * 12
     found = rate([sample(0.0, at) for at in times], 2.0, 12.0, callers=16)
     assert found.images == pytest.approx(19 / 4.1)
+
+
+def test_a_part_of_a_wave_is_no_rate_however_fast_it_was_told() -> None:
+    wave = [sample(0.0, 10.0 + 0.3 * (one // 3)) for one in range(12)]
+    assert math.isnan(rate(wave, 2.0, 12.0, callers=16).images)
+
+
+def test_a_burst_that_may_go_on_after_the_window_is_not_counted() -> None:
+    times = [1.0] * 16 + [5.0] * 16 + [9.0] * 3
+    found = rate([sample(0.0, at) for at in times], 0.0, 9.01, callers=16)
+    assert found.images == pytest.approx(4.0)
+    times = [1.0] * 9 + [5.0] * 17 + [9.0] * 3
+    found = rate([sample(0.0, at) for at in times], 0.0, 9.01, callers=16)
+    assert found.images == pytest.approx(17 / 4)
 
 
 def test_one_burst_is_no_rate() -> None:

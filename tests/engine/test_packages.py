@@ -4,9 +4,9 @@ import dataclasses
 import math
 import os
 import shutil
+import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,10 @@ from worker.engine.compile import Bare, Shape
 from worker.engine.compile import eager as eager_call
 from worker.engine.diffusion import Diffusion
 from worker.engine.packages import Packages
-from worker.engine.unet import call
+from worker.engine.unet import WrongPackage, _agrees, call
 
-FAILS = (sys.executable, "-c", "raise SystemExit(3)")
-WRITES = (sys.executable, "-c", "import sys; open(sys.argv[2], 'w').write('not a package')")
+FAILS = (sys.executable, "-c", "raise SystemExit('no such header')")
+WRITES = (sys.executable, "-c", "import sys, os; os.mkdir(sys.argv[2] + '/package')")
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 
@@ -57,10 +57,8 @@ def compiled(packages: Packages) -> None:
 
 
 @pytest.fixture
-def failing(tmp_path: Path) -> Iterator[Packages]:
-    packages = hasty(tmp_path)
-    yield packages
-    packages.close()
+def failing(tmp_path: Path) -> Packages:
+    return hasty(tmp_path)
 
 
 def shape_of(backend: Diffusion, **changed: Any) -> Shape:
@@ -80,6 +78,8 @@ def test_a_compiler_that_fails_is_not_tried_again_and_pictures_are_drawn_all_the
             compiled(failing)
     told = [log["event"] for log in logs]
     assert (told.count("compile.started"), told.count("compile.failed")) == (1, 1)
+    assert [log["why"] for log in logs if "why" in log] == ["no such header"]
+    assert list(failing._folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("what", ["no folder", "no compiler"])
@@ -140,14 +140,25 @@ def weights(backend: Diffusion) -> set[str]:
 
 @pytest.fixture
 def on_disk(backend: Diffusion, tmp_path: Path) -> Path:
-    package = tmp_path / f"{shape_of(backend).id}.pt2"
-    package.touch()
+    package = tmp_path / shape_of(backend).id
+    package.mkdir()
     return package
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> Callable[[Loaded], None]:
+    """Whatever is on disk, torch finds this in it."""
+
+    def instead(loaded: Loaded) -> None:
+        monkeypatch.setattr("torch._C._aoti.AOTIModelPackageLoader", lambda *_: None)
+        monkeypatch.setattr("torch.export.pt2_archive._package.AOTICompiledModel", lambda _: loaded)
+
+    return instead
 
 
 @pytest.mark.parametrize("what", ["another weight", "a weight of its own", "fails", "is wrong"])
 def test_a_package_that_lacks_a_weight_or_fails_or_draws_something_else_is_removed(
-    backend: Diffusion, on_disk: Path, monkeypatch: pytest.MonkeyPatch, what: str
+    backend: Diffusion, on_disk: Path, loads: Callable[[Loaded], None], what: str
 ) -> None:
     def wrong(*inputs: Any) -> torch.Tensor:
         return eager_call(backend._stacks["epsilon"].unet, *inputs) + 0.01
@@ -160,7 +171,7 @@ def test_a_package_that_lacks_a_weight_or_fails_or_draws_something_else_is_remov
         "is wrong": Loaded(names, wrong),
     }[what]
     eager = draw(backend)
-    monkeypatch.setattr(torch._inductor, "aoti_load_package", lambda _: loaded)
+    loads(loaded)
     use(backend, hasty(on_disk.parent))
     with capture_logs() as logs:
         for _ in range(2):
@@ -170,32 +181,44 @@ def test_a_package_that_lacks_a_weight_or_fails_or_draws_something_else_is_remov
     assert not on_disk.exists()
 
 
-def test_a_package_is_tried_on_another_call_where_the_eager_one_has_no_numbers_either(
-    backend: Diffusion, on_disk: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_package_is_proved_by_the_rows_that_have_numbers_and_not_used_before(
+    backend: Diffusion, on_disk: Path, loads: Callable[[Loaded], None]
 ) -> None:
     unet = backend._stacks["epsilon"].unet
-    loaded = Loaded(weights(backend), partial(eager_call, unet))
-    monkeypatch.setattr(torch._inductor, "aoti_load_package", lambda _: loaded)
+    loaded = Loaded(weights(backend), lambda *inputs: eager_call(unet, *inputs) * 1.0001)
+    loads(loaded)
     use(backend, hasty(on_disk.parent))
     stack = backend._stacks["epsilon"]
-    rows = (
-        torch.zeros(2, 4, 8, 8),
-        torch.zeros(2),
-        torch.zeros(2, 77, unet.config.cross_attention_dim),
-    )
-    call(stack, backend._packages, rows[0] * math.nan, *rows[1:], {})
-    [demand] = stack.compiled.values()
-    assert (demand.is_proved, loaded.calls) == (False, 1)
-    for _ in range(2):
-        call(stack, backend._packages, *rows, {})
-    assert (demand.is_proved, loaded.calls) == (True, 3)
+    x, width = torch.randn(2, 4, 8, 8), unet.config.cross_attention_dim
+    others = torch.zeros(2), torch.zeros(2, 77, width), {}
+    right = eager_call(unet, x, *others)
+    gone, half = x * math.nan, x * torch.tensor([math.nan, 1.0])[:, None, None, None]
+    seen = []
+    for rows in (gone, half, x):
+        output = call(stack, backend._packages, rows, *others)
+        [demand] = stack.compiled.values()
+        seen.append((demand.is_proved, bool(output[1].equal(right[1]))))
+    assert seen == [(False, False), (True, True), (True, False)]
+    assert loaded.calls == 3
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_an_output_may_be_off_by_rounding_and_not_by_a_bias(dtype: torch.dtype) -> None:
+    expected = torch.randn(4, 4, 16, 16).to(dtype)
+    rounded = (expected.float() * (1 + torch.finfo(dtype).eps)).to(dtype)
+    assert _agrees(rounded, expected)
+    with pytest.raises(WrongPackage, match="off by"):
+        _agrees(expected + 0.05, expected)
 
 
 def test_a_package_is_not_blamed_for_what_the_eager_call_cannot_do_either(
-    backend: Diffusion, on_disk: Path, monkeypatch: pytest.MonkeyPatch
+    backend: Diffusion,
+    on_disk: Path,
+    loads: Callable[[Loaded], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     loaded = Loaded(weights(backend), failing_call)
-    monkeypatch.setattr(torch._inductor, "aoti_load_package", lambda _: loaded)
+    loads(loaded)
     use(backend, hasty(on_disk.parent))
 
     def unet(*_: Any, **__: Any) -> None:
@@ -237,14 +260,6 @@ def test_a_package_is_looked_for_once_in_a_while_only(
     assert looks == [1]
 
 
-def test_two_workers_do_not_write_the_same_draft(
-    backend: Diffusion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ours = hasty(tmp_path)._draft(shape_of(backend))
-    monkeypatch.setattr(os, "getpid", lambda: 1)
-    assert hasty(tmp_path)._draft(shape_of(backend)) != ours
-
-
 def test_a_package_is_for_its_machine_its_libraries_and_its_architecture_alone(
     backend: Diffusion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,15 +281,22 @@ def test_a_package_is_for_its_machine_its_libraries_and_its_architecture_alone(
     assert len(others - {known}) == 4
 
 
-def test_what_the_compiler_has_started_ends_with_it(backend: Diffusion, tmp_path: Path) -> None:
+def test_what_the_compiler_has_started_ends_with_the_worker(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    packages = hasty(tmp_path, ("sh", "-c", f"(echo there; sleep 600) > {tmp_path}/pipe; exit"))
-    use(backend, packages)
-    draw(backend)
+    (tmp_path / "draft").mkdir()
+    code = f"""
+import subprocess
+from pathlib import Path
+from worker.engine.compile import _end_with_parent
+subprocess.Popen("(echo there; sleep 600) > {tmp_path}/pipe", shell=True)
+_end_with_parent(Path("{tmp_path}/draft"))
+"""
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, process_group=0)
     with (tmp_path / "pipe").open("rb") as pipe:
         assert pipe.readline() == b"there\n"
-        packages.close()
+        child.communicate()
         assert pipe.read() == b""  # or this never returns
+    assert not (tmp_path / "draft").exists()
 
 
 def test_strict_calls_ask_for_no_package(backend: Diffusion, failing: Packages) -> None:

@@ -5,11 +5,10 @@ import subprocess
 import sys
 
 import numpy as np
-import pytest
 
 from latentry.settings import Settings
 from tests.engine import tiny
-from worker.backends import compiles_unets, open_backend
+from worker.backends import open_backend
 from worker.engine import Done, Engine, Order
 from worker.pulse import NoPulse
 
@@ -31,7 +30,7 @@ def test_a_simulations_whole_worker_is_wired_without_torch() -> None:
 import json, sys
 from latentry.settings import Settings
 from worker import app
-from worker.backends import compiles_unets, open_backend
+from worker.backends import open_backend
 from worker.pulse import NoPulse
 open_backend(Settings(models={FAST.models!r}), NoPulse())
 print(json.dumps(sorted(sys.modules)))
@@ -69,22 +68,3 @@ def test_a_checkpoint_that_is_spoilt_or_of_another_picture_is_not_gone_on_from()
         again = Order("job", 0, one.request, one.seed, checkpoint)
         [done] = drain(engine(), again)
         assert np.array_equal(done.pixels, whole.pixels) == (one is asked)
-
-
-@pytest.mark.parametrize(
-    ("asked", "compiler", "system", "compiles"),
-    [
-        ("auto", "g++", "linux", True),
-        ("auto", None, "linux", False),
-        ("auto", "g++", "darwin", False),
-        ("off", "g++", "linux", False),
-        ("on", None, "darwin", True),
-    ],
-)
-def test_unets_are_compiled_on_a_cpu_where_that_was_seen_to_work_or_where_it_is_asked_for(
-    monkeypatch: pytest.MonkeyPatch, asked: str, compiler: str | None, system: str, compiles: bool
-) -> None:
-    monkeypatch.setattr("worker.backends.shutil.which", lambda _: compiler)
-    monkeypatch.setattr("worker.backends.sys.platform", system)
-    settings = Settings(models="shapes=models/shapes", device="cpu", compile=asked)
-    assert compiles_unets(settings) is compiles

@@ -1,16 +1,21 @@
-"""`python -m worker.engine.compile SHAPE OUT.pt2`: a UNet compiled for one latent size.
+"""`python -m worker.engine.compile SHAPE DRAFT`: a UNet compiled for one latent size.
 
 Ahead of time and in a process of its own: in the worker's, tracing would hold the interpreter for
 half a minute of everybody's steps. Rows stay free, weights are left out: one package serves every
 fine-tune of an architecture. See torch's AOTInductor.
+
+The package is a folder, DRAFT/package: from a file each process would unpack a copy into /tmp.
 """
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
+import zipfile
 from dataclasses import asdict, dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
@@ -25,6 +30,8 @@ from worker.engine.fuse import fuse_projections
 from worker.engine.profile import accelerator, processor
 
 MOST_ROWS = 63  # torch asks to keep a dynamic dimension below 2^6 here
+MODEL = "data/aotinductor/model"  # where torch looks for it in a package
+RECIPE = 2  # of compile_unet: what it made by another one is another package
 
 
 def eager(
@@ -63,7 +70,8 @@ class Bare(nn.Module):
 class Shape:
     """All that a package depends on. `config` is the UNet's; sizes are the latent's.
 
-    `added`: the widths of SDXL's conditions. `machine`: a package is code for this processor.
+    `added`: the widths of SDXL's conditions. `machine`: a package is code for this processor, and
+    divides its work among so many `threads` (0 on a GPU).
     """
 
     config: dict[str, Any]
@@ -74,16 +82,19 @@ class Shape:
     device: str
     dtype: str
     machine: str
+    threads: int
     torch: str
     diffusers: str
+    recipe: int = RECIPE
 
     @classmethod
     def of(
         cls, unet: Any, at: Device, *, height: int, width: int, tokens: int, added: dict[str, int]
     ) -> Self:
         """What is compiled for calls of this UNet at this size, here."""
-        machine = processor()
+        machine, threads = f"{processor()} {_instructions()}", torch.get_num_threads()
         if at.device.type == "cuda":
+            threads = 0
             machine += f" {accelerator(at.device)} {torch.cuda.get_device_capability(at.device)}"
         return cls(
             # Names that begin so tell where the config came from, in an order that is never twice
@@ -96,6 +107,7 @@ class Shape:
             device=str(at.device),
             dtype=str(at.dtype).removeprefix("torch."),
             machine=machine,
+            threads=threads,
             torch=torch.__version__,
             diffusers=diffusers.__version__,
         )
@@ -107,8 +119,20 @@ class Shape:
         return sha256(text.encode()).hexdigest()[:20]
 
 
-def compile_unet(shape: Shape, out: Path) -> None:
-    """Write the package. The weights are arbitrary: they are no part of it."""
+@cache
+def _instructions() -> str:
+    """A digest of all that the processor can do: the compiler uses whatever is there."""
+    told = Path("/proc/cpuinfo")
+    flags = [
+        line for line in told.read_text().splitlines() if line.startswith(("flags", "Features"))
+    ]
+    return sha256("".join(flags[:1]).encode()).hexdigest()[:8] if told.exists() else ""
+
+
+def compile_unet(shape: Shape, package: Path) -> None:
+    """Write the package, and call it once. The weights are arbitrary: they are no part of it."""
+    if shape.threads:
+        torch.set_num_threads(shape.threads)
     at = Device.choose(shape.device, shape.dtype)
     with torch.device("meta"):  # so that it takes no more memory than the one that is served
         unet = UNet2DConditionModel.from_config(shape.config)
@@ -133,25 +157,54 @@ def compile_unet(shape: Shape, out: Path) -> None:
         dynamic_shapes=({0: rows}, {0: rows}, {0: rows}, {name: {0: rows} for name in shape.added}),
         strict=False,
     )
-    torch._inductor.aoti_compile_and_package(
+    packed = torch._inductor.aoti_compile_and_package(
         program,
-        package_path=str(out),
+        package_path=f"{package}.pt2",
         inductor_configs={
             "aot_inductor.package_constants_in_so": False,
             # Else it writes what has few numbers, the last convolution's bias, into the code.
             "always_keep_tensor_constants": True,
         },
     )
+    (package / MODEL).mkdir(parents=True)
+    with zipfile.ZipFile(packed) as archive:
+        for path in map(Path, archive.namelist()):
+            if path.parent.match(f"*/{MODEL}"):
+                (package / MODEL / path.name).write_bytes(archive.read(str(path)))
+    Path(packed).unlink()
+    load(package, unet)(*inputs)  # if this kills a process, let it be this one
 
 
-def _end_with_parent() -> None:
+def load(package: Path, unet: Any) -> Any:
+    """The call in a package, with this UNet's weights. Raises ValueError if it has its own."""
+    from torch.export.pt2_archive._package import (
+        AOTICompiledModel,
+    )  # a second, for those who compile
+
+    compiled = AOTICompiledModel(
+        # What torch._inductor.aoti_load_package does with a file; a folder it warns about.
+        torch._C._aoti.AOTIModelPackageLoader(str(package), "model", False, 1, -1)
+    )
+    bare = Bare(unet)
+    tensors = dict(bare.named_parameters()) | dict(bare.named_buffers())
+    names = set(compiled.get_constant_fqns())
+    if left_out := tensors.keys() - names:
+        raise ValueError(f"The package has weights of its own: {', '.join(sorted(left_out))}.")
+    compiled.load_constants(
+        {name: tensors[name] for name in names}, check_full_update=True, user_managed=True
+    )
+    return compiled
+
+
+def _end_with_parent(draft: Path) -> None:
     os.read(0, 1)  # the worker never writes: this returns when it is gone
+    shutil.rmtree(draft, ignore_errors=True)
     if os.getpgrp() == os.getpid():  # not if started by hand, among others
         os.killpg(0, signal.SIGKILL)  # g++ with us
     os._exit(1)
 
 
 if __name__ == "__main__":
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    wanted, target = sys.argv[1:]
-    compile_unet(Shape(**json.loads(wanted)), Path(target))
+    wanted, draft = json.loads(sys.argv[1]), Path(sys.argv[2])
+    threading.Thread(target=_end_with_parent, args=[draft], daemon=True).start()
+    compile_unet(Shape(**wanted), draft / "package")

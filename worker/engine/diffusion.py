@@ -62,9 +62,9 @@ class Diffusion:
         name, threads = platform.processor() or platform.machine(), torch.get_num_threads()
         if self.at.device.type == "cuda":
             name, threads = torch.cuda.get_device_name(self.at.device), 1
-        return (
-            f"{name} x{threads} {self.at.dtype} {self.at.memory_format} torch {torch.__version__}"
-        )
+        how = "eager" if self._packages is None else "compiled"
+        at = f"{self.at.dtype} {self.at.memory_format}"
+        return f"{name} x{threads} {at} torch {torch.__version__} {how}"
 
     def open(
         self, sources: Mapping[str, Stored], *, before: Callable[[Stored], None] | None = None

@@ -2,9 +2,10 @@
 
 import json
 import os
-import signal
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,11 +16,12 @@ from typing import Any, Final
 import structlog
 import torch
 
-from worker.engine.compile import Bare, Shape
+from worker.engine.compile import Shape, load
 
 log = structlog.get_logger()
 
 # With the lowest priority: whoever is being served comes first.
+_WHY: Final = 500  # characters of what a compiler that failed has said
 _COMPILER: Final = ("nice", "-n", "19", sys.executable, "-m", "worker.engine.compile")
 
 
@@ -59,6 +61,7 @@ class Packages:
         self._wanted: list[Shape] = []  # the first of them is being compiled
         self._failed: set[str] = set()
         self._compiler: subprocess.Popen[bytes] | None = None
+        self._draft = Path()  # where it works
 
     def find(self, demand: Demand, unet: Any) -> Any | None:
         """The compiled call with this UNet's weights, or None so far. Asked before each call."""
@@ -75,15 +78,11 @@ class Packages:
         log.warning("compile.unusable", package=shape.id, why=repr(error))
         self._failed.add(shape.id)
         try:
-            self._package(shape).unlink(missing_ok=True)
+            shutil.rmtree(self._package(shape))
+        except FileNotFoundError:
+            pass
         except OSError as kept:
             log.warning("compile.kept", package=shape.id, why=repr(kept))
-
-    def close(self) -> None:
-        """Stop compiling."""
-        if self._compiler is not None:
-            os.killpg(self._compiler.pid, signal.SIGKILL)  # g++ with it
-            self._compiler.communicate()
 
     @contextmanager
     def _blaming(self, shape: Shape) -> Iterator[None]:
@@ -99,7 +98,7 @@ class Packages:
         if shape.id in self._failed:
             return None
         if self._package(shape).exists():
-            return _load(self._package(shape), unet)
+            return load(self._package(shape), unet)
         if demand.calls >= self._worth_calls and self._left and shape not in self._wanted:
             self._left -= 1
             self._wanted.append(shape)
@@ -119,43 +118,32 @@ class Packages:
 
     def _start(self, shape: Shape) -> "subprocess.Popen[bytes]":
         self._folder.mkdir(parents=True, exist_ok=True)
-        command = [*self._command, json.dumps(asdict(shape)), str(self._draft(shape))]
+        self._draft = Path(tempfile.mkdtemp(prefix=f"{shape.id}.draft.", dir=self._folder))
+        command = [*self._command, json.dumps(asdict(shape)), str(self._draft)]
         log.info("compile.started", package=shape.id, height=shape.height, width=shape.width)
-        return subprocess.Popen(  # noqa: S603 - our own words
-            command,
-            stdin=subprocess.PIPE,  # held open as long as we live
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            process_group=0,  # in a session of its own its low priority would count for nothing
-        )
+        with (self._draft / "log").open("wb") as told:
+            return subprocess.Popen(  # noqa: S603 - our own words
+                command,
+                stdin=subprocess.PIPE,  # held open as long as we live
+                stdout=told,
+                stderr=told,
+                env=os.environ | {"TMPDIR": str(self._draft)},  # hundreds of megabytes
+                process_group=0,  # in a session of its own its low priority would count for nothing
+            )
 
     def _keep(self, shape: Shape, process: "subprocess.Popen[bytes]") -> None:
         process.communicate()
-        draft = self._draft(shape)
-        if process.returncode == 0 and draft.exists():
-            draft.replace(self._package(shape))
-            log.info("compile.done", package=shape.id)
-        else:
-            draft.unlink(missing_ok=True)
-            self._failed.add(shape.id)
-            log.warning("compile.failed", package=shape.id, exit=process.returncode)
+        try:
+            if process.returncode == 0:
+                if not self._package(shape).exists():  # by another worker
+                    (self._draft / "package").replace(self._package(shape))
+                log.info("compile.done", package=shape.id)
+            else:
+                self._failed.add(shape.id)
+                why = (self._draft / "log").read_text(errors="replace").strip()[-_WHY:]
+                log.warning("compile.failed", package=shape.id, exit=process.returncode, why=why)
+        finally:
+            shutil.rmtree(self._draft)
 
     def _package(self, shape: Shape) -> Path:
-        return self._folder / f"{shape.id}.pt2"
-
-    def _draft(self, shape: Shape) -> Path:
-        """One's own: several workers may share the folder."""
-        return self._folder / f"{shape.id}.{os.getpid()}.draft.pt2"
-
-
-def _load(package: Path, unet: Any) -> Any:
-    compiled = torch._inductor.aoti_load_package(str(package))
-    bare = Bare(unet)
-    tensors = dict(bare.named_parameters()) | dict(bare.named_buffers())
-    names = set(compiled.get_constant_fqns())
-    if left_out := tensors.keys() - names:
-        raise ValueError(f"The package has weights of its own: {', '.join(sorted(left_out))}.")
-    compiled.load_constants(
-        {name: tensors[name] for name in names}, check_full_update=True, user_managed=True
-    )
-    return compiled
+        return self._folder / shape.id

@@ -6,7 +6,9 @@ from worker.engine.compile import MOST_ROWS, Shape, eager
 from worker.engine.packages import Demand, Packages
 from worker.engine.stack import Stack
 
-ROUNDINGS = 64  # how far apart two right orders of summation may be, in the precision's steps
+# How far a package's output may be from the eager one, in its norm. Measured on a CPU with
+# models/shapes: 8e-7, 1e-3, 8e-3, and 4e-2 without the last bias. On CUDA fp32 may be TF32.
+_APART = {torch.float32: 2e-3, torch.float16: 1e-2, torch.bfloat16: 3e-2}
 
 
 class WrongPackage(Exception):
@@ -34,8 +36,10 @@ def call(
         return eager(stack.unet, x, t, hidden, added)
     try:
         output: torch.Tensor = compiled(x, t, hidden, added)
-        if not demand.is_proved:
-            demand.is_proved = _agrees(output, eager(stack.unet, x, t, hidden, added))
+        if demand.is_proved:
+            return output
+        demand.is_proved = _agrees(output, expected := eager(stack.unet, x, t, hidden, added))
+        return expected
     except torch.AcceleratorError:
         raise
     except Exception as error:  # whatever it is, a package calls it RuntimeError
@@ -43,20 +47,21 @@ def call(
         output = eager(stack.unet, x, t, hidden, added)
         demand.compiled = None
         packages.give_up(demand.shape, error)
-    return output
+        return output
 
 
 def _agrees(output: torch.Tensor, expected: torch.Tensor) -> bool:
-    """Whether a package's first output is the eager one but for rounding.
+    """Whether a package's output is the eager one but for rounding; raises WrongPackage if not.
 
-    False if nothing can be told: rows that went wrong are not the package's fault. Raises
-    WrongPackage.
+    Rows that have gone wrong are not its fault: with no others, False.
     """
-    wrong, size = (output - expected).float().norm(), expected.float().norm()
-    if not size.isfinite():
+    right = expected.isfinite().flatten(1).all(1)
+    if not right.any():
         return False
-    if not wrong <= ROUNDINGS * torch.finfo(expected.dtype).eps * size:
-        raise WrongPackage(f"It is off by {float(wrong / size):.1e} of the output.")
+    expected = expected[right].float()
+    apart = float((output[right].float() - expected).norm() / expected.norm())
+    if not apart <= _APART[output.dtype]:
+        raise WrongPackage(f"Its output is off by {apart:.1e}.")
     return True
 
 
