@@ -52,11 +52,12 @@ async def measure(plan: Plan, peers: Sequence[str]) -> Result:
         goodput = await bench.goodput(capacity, lone_s["stock"], say)
         if peers:
             try:
-                async with compiled(SIDES) as contender:
-                    lone_s |= await bench.lone([contender])
-                    await bench.beside(closed, contender, say)
+                whole = await exits.enter_async_context(compiled(SIDES))
             except TimeoutError:
                 say("UNets were not compiled in time. Is a C++ compiler there?")
+            else:
+                lone_s |= await bench.lone([whole])
+                await bench.beside(closed, whole, say)
     return {
         "kind": "bench",
         **_where(),

@@ -45,7 +45,8 @@ class Loop:
     """Feeds the engine and notes when each request made its first step."""
 
     def __init__(self) -> None:
-        settings = Settings.from_env(os.environ | {"LATENTRY_MODELS": f"{MODEL}={SHAPES}"})
+        chosen = {"LATENTRY_COMPILE": "off"} | os.environ | {"LATENTRY_MODELS": f"{MODEL}={SHAPES}"}
+        settings = Settings.from_env(chosen)
         backend, _ = open_backend(settings, NoPulse())
         assert isinstance(backend, Diffusion), "there is something to measure"
         self._backend = backend

@@ -1,5 +1,6 @@
 """How long a UNet call and a VAE decode take, by their size and by how they are run."""
 
+import atexit
 import statistics
 import tempfile
 import time
@@ -152,9 +153,11 @@ def package(stack: Stack, added: dict[str, int]) -> Callable[..., object]:
     side = stack.card.defaults.width
     _, height, width = stack.latent_shape(side, side)
     shape = Shape.of(stack.unet, stack.at, height=height, width=width, tokens=TOKENS, added=added)
-    with tempfile.TemporaryDirectory() as folder, torch.inference_mode(False):
-        compile_unet(shape, Path(folder) / "package")
-        call: Callable[..., object] = load(Path(folder) / "package", stack.unet)
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)  # on CUDA each kernel is loaded when it is called first
+    with torch.inference_mode(False):
+        compile_unet(shape, Path(folder.name) / "package")
+        call: Callable[..., object] = load(Path(folder.name) / "package", stack.unet)
     return call
 
 

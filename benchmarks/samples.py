@@ -80,8 +80,9 @@ def rate(samples: Sequence[Sample], since_s: float, until_s: float, *, callers: 
     Batches are told together, so a window is from the end of one burst to the end of another. And
     those who got theirs together ask again together: pictures come in waves, told over some steps.
     With as many pictures as there are callers, or a multiple, a window has whole waves; so the
-    mean over the longest such windows. Where there are none, from the first end to the last, if
-    that is a wave or more: within one wave it would be how fast it was told. NaN if neither is.
+    mean over the longest such windows. Where there are none, from the first end to the last, that
+    is followed by a long pause, as between waves, if that has as many pictures as callers: within
+    one wave it would be how fast it was told. NaN if neither is there.
     """
     ended = sorted(
         (
@@ -94,7 +95,9 @@ def rate(samples: Sequence[Sample], since_s: float, until_s: float, *, callers: 
     times, wishes = [at for at, _ in ended], [wish for _, wish in ended]
     later = [*times[1:], until_s]
     ends = [n for n, at in enumerate(times) if later[n] - at > TOGETHER_S]
-    windows = [(ends[0], ends[-1])] if ends and ends[-1] - ends[0] >= callers else []
+    pauses = {n: later[n] - times[n] for n in ends}
+    waves = [n for n in ends if pauses[n] >= max(pauses.values()) / 2]
+    windows = [(waves[0], waves[-1])] if waves and waves[-1] - waves[0] >= callers else []
     for length in range(len(ended) // callers * callers, 0, -callers):
         if whole := [(first, first + length) for first in ends if first + length in ends]:
             windows = whole

@@ -78,7 +78,7 @@ async def service(name: str = "service", **settings: str) -> AsyncIterator[Servi
     """
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w") as log:
         data = {"LATENTRY_DATA_DIR": folder}
-        env = beside(dict(os.environ) | data | settings)
+        env = beside({"LATENTRY_COMPILE": "off"} | os.environ | data | settings)
         known = Settings.from_env(env)
         async with (
             standing(known, env, output=log, say=lambda _: None) as stack,

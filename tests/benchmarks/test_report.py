@@ -113,13 +113,12 @@ def test_our_own_unfinished_requests_prove_nothing(run: dict[str, Any]) -> None:
     ]
 
 
-def test_compiled_is_measured_against_the_fastest_of_the_others(run: dict[str, Any]) -> None:
-    run["closed"]["uniform"]["lit"] = cell(80)
-    run["closed"]["uniform"]["compiled"] = cell(79)
+def test_compiled_is_measured_against_all_others(run: dict[str, Any]) -> None:
+    run["closed"]["uniform"] |= {"lit": cell(80), "compiled": cell(79)}
     assert unmet(run) == [
-        "compiled over lit, uniform, images/s",
-        "latency of compiled over lit's, uniform, p50",
-        "latency of compiled over lit's, uniform, p99",
+        "the service, compiled, over lit, uniform, images/s",
+        "latency of the service, compiled, over lit's, uniform, p50",
+        "latency of the service, compiled, over lit's, uniform, p99",
     ]
 
 

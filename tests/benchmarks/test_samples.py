@@ -85,6 +85,13 @@ def test_a_part_of_a_wave_is_no_rate_however_fast_it_was_told() -> None:
     assert math.isnan(rate(wave, 2.0, 12.0, callers=16).images)
 
 
+def test_waves_smaller_than_the_callers_are_cut_nowhere_either() -> None:
+    # Fifteen every eight seconds, three at a time; nowhere are sixteen between two ends.
+    times = [8.0 * wave + 0.3 * (one // 3) for wave in range(1, 4) for one in range(15)]
+    found = rate([sample(0.0, at) for at in times], 0.0, 36.0, callers=16)
+    assert found.images == pytest.approx(15 / 8)
+
+
 def test_a_burst_that_may_go_on_after_the_window_is_not_counted() -> None:
     times = [1.0] * 16 + [5.0] * 16 + [9.0] * 3
     found = rate([sample(0.0, at) for at in times], 0.0, 9.01, callers=16)

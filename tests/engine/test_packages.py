@@ -25,7 +25,7 @@ from worker.engine.packages import Packages
 from worker.engine.unet import WrongPackage, _agrees, call
 
 FAILS = (sys.executable, "-c", "raise SystemExit('no such header')")
-WRITES = (sys.executable, "-c", "import sys, os; os.mkdir(sys.argv[2] + '/package')")
+WRITES = (sys.executable, "-c", "import sys, os; os.mkdir(sys.argv[2])")
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 
@@ -78,8 +78,7 @@ def test_a_compiler_that_fails_is_not_tried_again_and_pictures_are_drawn_all_the
             compiled(failing)
     told = [log["event"] for log in logs]
     assert (told.count("compile.started"), told.count("compile.failed")) == (1, 1)
-    assert [log["why"] for log in logs if "why" in log] == ["no such header"]
-    assert list(failing._folder.iterdir()) == []
+    assert [log["why"] for log in logs if "why" in log] == ["It ended with 1. no such header"]
 
 
 @pytest.mark.parametrize("what", ["no folder", "no compiler"])
@@ -97,7 +96,7 @@ def test_a_compiler_that_cannot_be_started_is_told_of_once_and_pictures_are_draw
         for _ in range(2):
             assert np.array_equal(draw(backend), eager)
         backend.self_test("epsilon")
-    assert [log["event"] for log in logs].count("compile.unusable") == 1
+    assert [log["event"] for log in logs].count("compile.failed") == 1
 
 
 def test_a_package_that_does_not_load_is_removed(backend: Diffusion, tmp_path: Path) -> None:
@@ -202,13 +201,26 @@ def test_a_package_is_proved_by_the_rows_that_have_numbers_and_not_used_before(
     assert loaded.calls == 3
 
 
+def test_a_package_that_leaves_the_device_unusable_is_not_there_at_the_next_start(
+    backend: Diffusion, on_disk: Path, loads: Callable[[Loaded], None]
+) -> None:
+    def ends(*_: Any) -> torch.Tensor:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    loads(Loaded(weights(backend), ends))
+    use(backend, hasty(on_disk.parent))
+    with pytest.raises(torch.AcceleratorError):
+        draw(backend)
+    assert not on_disk.exists()
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_an_output_may_be_off_by_rounding_and_not_by_a_bias(dtype: torch.dtype) -> None:
     expected = torch.randn(4, 4, 16, 16).to(dtype)
     rounded = (expected.float() * (1 + torch.finfo(dtype).eps)).to(dtype)
     assert _agrees(rounded, expected)
     with pytest.raises(WrongPackage, match="off by"):
-        _agrees(expected + 0.05, expected)
+        _agrees(expected + 0.04, expected)
 
 
 def test_a_package_is_not_blamed_for_what_the_eager_call_cannot_do_either(
@@ -278,25 +290,67 @@ def test_a_package_is_for_its_machine_its_libraries_and_its_architecture_alone(
     with monkeypatch.context() as patch:
         patch.setattr("worker.engine.compile.processor", lambda: "another processor")
         others.add(shape_of(backend).id)
-    assert len(others - {known}) == 4
+    for name, told in {"_instructions": "others", "torch.get_num_threads": 1000}.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(f"worker.engine.compile.{name}", lambda told=told: told)
+            others.add(shape_of(backend).id)
+    others.add(dataclasses.replace(shape_of(backend), recipe=1).id)
+    assert len(others - {known}) == 7
 
 
 def test_what_the_compiler_has_started_ends_with_the_worker(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "draft").mkdir()
     code = f"""
 import subprocess
 from pathlib import Path
-from worker.engine.compile import _end_with_parent
-subprocess.Popen("(echo there; sleep 600) > {tmp_path}/pipe", shell=True)
-_end_with_parent(Path("{tmp_path}/draft"))
+from worker.engine import compile
+def compiler(*_):
+    subprocess.run("(echo there; sleep 600) > {tmp_path}/pipe", shell=True)
+compile.compile_unet = compiler
+compile._make(None, Path("{tmp_path}/package"))
 """
     child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, process_group=0)
     with (tmp_path / "pipe").open("rb") as pipe:
         assert pipe.readline() == b"there\n"
+        assert list(tmp_path.glob("*.draft"))
         child.communicate()
         assert pipe.read() == b""  # or this never returns
-    assert not (tmp_path / "draft").exists()
+    assert list(tmp_path.iterdir()) == [tmp_path / "pipe"]
+
+
+def test_a_package_is_put_where_it_belongs_and_abandoned_drafts_go(tmp_path: Path) -> None:
+    old, new = tmp_path / "a.draft", tmp_path / "b.draft"
+    old.mkdir()
+    new.mkdir()
+    os.utime(old, (0, 0))
+    code = f"""
+import os, tempfile
+from pathlib import Path
+from worker.engine import compile
+def compiler(_, package):
+    assert Path(os.environ["TMPDIR"]) == package.parent
+    package.mkdir()
+    (package / "it").touch()
+compile.compile_unet = compiler
+for _ in range(2):
+    compile._make(None, Path("{tmp_path}/package"))
+"""
+    subprocess.run([sys.executable, "-c", code], stdin=(pipe := os.pipe())[0], check=True)
+    for end in pipe:
+        os.close(end)
+    assert {path.name for path in tmp_path.iterdir()} == {"package", "b.draft"}
+    assert (tmp_path / "package" / "it").exists()
+
+
+def test_a_size_that_another_worker_has_compiled_by_now_is_not_compiled(
+    backend: Diffusion, failing: Packages
+) -> None:
+    use(backend, failing)
+    failing._wanted.append(shape_of(backend))
+    failing._package(shape_of(backend)).mkdir(parents=True)
+    with capture_logs() as logs:
+        failing._go_on()
+    assert (logs, failing._wanted) == ([], [])
 
 
 def test_strict_calls_ask_for_no_package(backend: Diffusion, failing: Packages) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from latentry.settings import Settings
 from tests.engine import tiny
@@ -68,3 +69,10 @@ def test_a_checkpoint_that_is_spoilt_or_of_another_picture_is_not_gone_on_from()
         again = Order("job", 0, one.request, one.seed, checkpoint)
         [done] = drain(engine(), again)
         assert np.array_equal(done.pixels, whole.pixels) == (one is asked)
+
+
+@pytest.mark.parametrize(("asked", "compiles"), [("auto", False), ("off", False), ("on", True)])
+def test_on_a_cpu_unets_are_compiled_if_that_is_asked_for(asked: str, compiles: bool) -> None:
+    settings = Settings(models="shapes=models/shapes", device="cpu", compile=asked)
+    backend, _ = open_backend(settings, NoPulse())
+    assert ("compiled" in backend.identity) is compiles

@@ -1,18 +1,22 @@
-"""`python -m worker.engine.compile SHAPE DRAFT`: a UNet compiled for one latent size.
+"""`python -m worker.engine.compile SHAPE PACKAGE`: a UNet compiled for one latent size.
 
 Ahead of time and in a process of its own: in the worker's, tracing would hold the interpreter for
 half a minute of everybody's steps. Rows stay free, weights are left out: one package serves every
 fine-tune of an architecture. See torch's AOTInductor.
 
-The package is a folder, DRAFT/package: from a file each process would unpack a copy into /tmp.
+A package is a folder: from a file each process would unpack a copy into /tmp. It is there whole or
+not at all, and is made in a draft beside it. Ends when its standard input does.
 """
 
 import json
 import os
+import platform
 import shutil
 import signal
 import sys
+import tempfile
 import threading
+import time
 import zipfile
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -31,6 +35,7 @@ from worker.engine.profile import accelerator, processor
 
 MOST_ROWS = 63  # torch asks to keep a dynamic dimension below 2^6 here
 MODEL = "data/aotinductor/model"  # where torch looks for it in a package
+ABANDONED_S = 6 * 3600.0
 RECIPE = 2  # of compile_unet: what it made by another one is another package
 
 
@@ -92,7 +97,8 @@ class Shape:
         cls, unet: Any, at: Device, *, height: int, width: int, tokens: int, added: dict[str, int]
     ) -> Self:
         """What is compiled for calls of this UNet at this size, here."""
-        machine, threads = f"{processor()} {_instructions()}", torch.get_num_threads()
+        machine = " ".join([processor(), _instructions(), *platform.libc_ver()])
+        threads = torch.get_num_threads()
         if at.device.type == "cuda":
             threads = 0
             machine += f" {accelerator(at.device)} {torch.cuda.get_device_capability(at.device)}"
@@ -123,17 +129,18 @@ class Shape:
 def _instructions() -> str:
     """A digest of all that the processor can do: the compiler uses whatever is there."""
     told = Path("/proc/cpuinfo")
-    flags = [
-        line for line in told.read_text().splitlines() if line.startswith(("flags", "Features"))
-    ]
-    return sha256("".join(flags[:1]).encode()).hexdigest()[:8] if told.exists() else ""
+    lines = told.read_text().splitlines() if told.exists() else []
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return sha256(flags.encode()).hexdigest()[:8]
 
 
 def compile_unet(shape: Shape, package: Path) -> None:
-    """Write the package, and call it once. The weights are arbitrary: they are no part of it."""
-    if shape.threads:
-        torch.set_num_threads(shape.threads)
+    """Write the package, and call it. The weights are arbitrary: they are no part of it."""
     at = Device.choose(shape.device, shape.dtype)
+    if at.device.type == "cuda":
+        torch.cuda.set_device(at.device)
+    else:
+        torch.set_num_threads(shape.threads)
     with torch.device("meta"):  # so that it takes no more memory than the one that is served
         unet = UNet2DConditionModel.from_config(shape.config)
     if at.device.type == "cuda":
@@ -172,7 +179,11 @@ def compile_unet(shape: Shape, package: Path) -> None:
             if path.parent.match(f"*/{MODEL}"):
                 (package / MODEL / path.name).write_bytes(archive.read(str(path)))
     Path(packed).unlink()
-    load(package, unet)(*inputs)  # if this kills a process, let it be this one
+    call = load(package, unet)  # if that or a call kills a process, let it be this one
+    for some in (1, 2):
+        call(*torch.utils._pytree.tree_map(lambda each, some=some: each[:some], inputs))
+    if at.device.type == "cuda":
+        torch.cuda.synchronize()
 
 
 def load(package: Path, unet: Any) -> Any:
@@ -196,6 +207,21 @@ def load(package: Path, unet: Any) -> Any:
     return compiled
 
 
+def _make(shape: Shape, package: Path) -> None:
+    for other in package.parent.glob("*.draft"):
+        if time.time() - other.stat().st_mtime > ABANDONED_S:
+            shutil.rmtree(other, ignore_errors=True)
+    with tempfile.TemporaryDirectory(
+        prefix=f"{package.name}.", suffix=".draft", dir=package.parent, ignore_cleanup_errors=True
+    ) as name:
+        draft = Path(name)
+        threading.Thread(target=_end_with_parent, args=[draft], daemon=True).start()
+        os.environ["TMPDIR"] = name  # Inductor's and g++'s: hundreds of megabytes
+        compile_unet(shape, draft / "package")
+        if not package.exists():  # by another worker
+            (draft / "package").replace(package)
+
+
 def _end_with_parent(draft: Path) -> None:
     os.read(0, 1)  # the worker never writes: this returns when it is gone
     shutil.rmtree(draft, ignore_errors=True)
@@ -205,6 +231,4 @@ def _end_with_parent(draft: Path) -> None:
 
 
 if __name__ == "__main__":
-    wanted, draft = json.loads(sys.argv[1]), Path(sys.argv[2])
-    threading.Thread(target=_end_with_parent, args=[draft], daemon=True).start()
-    compile_unet(Shape(**wanted), draft / "package")
+    _make(Shape(**json.loads(sys.argv[1])), Path(sys.argv[2]).absolute())

@@ -1,17 +1,16 @@
 """Compiled UNets: made beside the step loop, kept on disk, taken up when they are ready."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import structlog
 import torch
@@ -61,7 +60,7 @@ class Packages:
         self._wanted: list[Shape] = []  # the first of them is being compiled
         self._failed: set[str] = set()
         self._compiler: subprocess.Popen[bytes] | None = None
-        self._draft = Path()  # where it works
+        self._said: IO[bytes] | None = None  # by the compiler, for when it fails
 
     def find(self, demand: Demand, unet: Any) -> Any | None:
         """The compiled call with this UNet's weights, or None so far. Asked before each call."""
@@ -106,44 +105,47 @@ class Packages:
 
     def _go_on(self) -> None:
         if self._compiler is not None and self._compiler.poll() is not None:
-            process, self._compiler = self._compiler, None
-            shape = self._wanted.pop(0)
-            with self._blaming(shape):
-                self._keep(shape, process)
+            self._end(self._wanted.pop(0), self._compiler)
+            self._compiler = None
         while self._wanted and self._compiler is None:
-            with self._blaming(self._wanted[0]):
-                self._compiler = self._start(self._wanted[0])
-            if self._compiler is None:
+            if self._package(self._wanted[0]).exists():  # another worker's
                 self._wanted.pop(0)
+                continue
+            try:
+                self._compiler = self._start(self._wanted[0])
+            except OSError as error:
+                self._fail(self._wanted.pop(0), repr(error))
 
     def _start(self, shape: Shape) -> "subprocess.Popen[bytes]":
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._draft = Path(tempfile.mkdtemp(prefix=f"{shape.id}.draft.", dir=self._folder))
-        command = [*self._command, json.dumps(asdict(shape)), str(self._draft)]
         log.info("compile.started", package=shape.id, height=shape.height, width=shape.width)
-        with (self._draft / "log").open("wb") as told:
-            return subprocess.Popen(  # noqa: S603 - our own words
-                command,
+        with ExitStack() as unless_started:
+            said = unless_started.enter_context(tempfile.TemporaryFile())
+            process = subprocess.Popen(  # noqa: S603 - our own words
+                [*self._command, json.dumps(asdict(shape)), str(self._package(shape))],
                 stdin=subprocess.PIPE,  # held open as long as we live
-                stdout=told,
-                stderr=told,
-                env=os.environ | {"TMPDIR": str(self._draft)},  # hundreds of megabytes
+                stdout=said,
+                stderr=said,
                 process_group=0,  # in a session of its own its low priority would count for nothing
             )
+            unless_started.pop_all()
+        self._said = said
+        return process
 
-    def _keep(self, shape: Shape, process: "subprocess.Popen[bytes]") -> None:
+    def _end(self, shape: Shape, process: "subprocess.Popen[bytes]") -> None:
         process.communicate()
-        try:
-            if process.returncode == 0:
-                if not self._package(shape).exists():  # by another worker
-                    (self._draft / "package").replace(self._package(shape))
-                log.info("compile.done", package=shape.id)
-            else:
-                self._failed.add(shape.id)
-                why = (self._draft / "log").read_text(errors="replace").strip()[-_WHY:]
-                log.warning("compile.failed", package=shape.id, exit=process.returncode, why=why)
-        finally:
-            shutil.rmtree(self._draft)
+        assert self._said is not None, "it was started"
+        with self._said as said:
+            said.seek(0)
+            told = said.read().decode(errors="replace").strip()
+        if process.returncode == 0:
+            log.info("compile.done", package=shape.id)
+        else:
+            self._fail(shape, f"It ended with {process.returncode}. {told[-_WHY:]}")
+
+    def _fail(self, shape: Shape, why: str) -> None:
+        self._failed.add(shape.id)
+        log.warning("compile.failed", package=shape.id, why=why)
 
     def _package(self, shape: Shape) -> Path:
         return self._folder / shape.id
