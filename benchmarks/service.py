@@ -63,7 +63,7 @@ class Service:
 
     @property
     def _compiled(self) -> int:
-        return sum(".draft." not in path.name for path in self._packages.glob("*"))
+        return sum(path.suffix != ".draft" for path in self._packages.glob("*"))
 
     async def _running(self) -> list[str]:
         jobs = (await self._client.list(limit=100)).data
