@@ -96,7 +96,8 @@ def rate(samples: Sequence[Sample], since_s: float, until_s: float, *, callers: 
     later = [*times[1:], until_s]
     ends = [n for n, at in enumerate(times) if later[n] - at > TOGETHER_S]
     pauses = {n: later[n] - times[n] for n in ends}
-    waves = [n for n in ends if pauses[n] >= max(pauses.values()) / 2]
+    longest = max((pauses[n] for n in ends if n < len(times) - 1), default=math.inf)
+    waves = [n for n in ends if pauses[n] >= longest / 2]
     windows = [(waves[0], waves[-1])] if waves and waves[-1] - waves[0] >= callers else []
     for length in range(len(ended) // callers * callers, 0, -callers):
         if whole := [(first, first + length) for first in ends if first + length in ends]:

@@ -88,8 +88,9 @@ def test_a_part_of_a_wave_is_no_rate_however_fast_it_was_told() -> None:
 def test_waves_smaller_than_the_callers_are_cut_nowhere_either() -> None:
     # Fifteen every eight seconds, three at a time; nowhere are sixteen between two ends.
     times = [8.0 * wave + 0.3 * (one // 3) for wave in range(1, 4) for one in range(15)]
-    found = rate([sample(0.0, at) for at in times], 0.0, 36.0, callers=16)
-    assert found.images == pytest.approx(15 / 8)
+    for until in (36.0, 60.0):
+        found = rate([sample(0.0, at) for at in times], 0.0, until, callers=16)
+        assert found.images == pytest.approx(15 / 8)
 
 
 def test_a_burst_that_may_go_on_after_the_window_is_not_counted() -> None:

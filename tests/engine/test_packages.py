@@ -201,17 +201,56 @@ def test_a_package_is_proved_by_the_rows_that_have_numbers_and_not_used_before(
     assert loaded.calls == 3
 
 
+@pytest.mark.parametrize("told_by", ["the package", "the eager call after it"])
 def test_a_package_that_leaves_the_device_unusable_is_not_there_at_the_next_start(
-    backend: Diffusion, on_disk: Path, loads: Callable[[Loaded], None]
+    backend: Diffusion,
+    on_disk: Path,
+    loads: Callable[[Loaded], None],
+    monkeypatch: pytest.MonkeyPatch,
+    told_by: str,
 ) -> None:
-    def ends(*_: Any) -> torch.Tensor:
+    def ends(*_: Any, **__: Any) -> torch.Tensor:
         raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
-    loads(Loaded(weights(backend), ends))
+    loads(Loaded(weights(backend), ends if told_by == "the package" else failing_call))
     use(backend, hasty(on_disk.parent))
+    order = tiny.order()
+    member, _ = backend.begin(order, backend.plan(order))
+    monkeypatch.setattr(backend._stacks["epsilon"].unet, "forward", ends)
     with pytest.raises(torch.AcceleratorError):
-        draw(backend)
+        backend.advance([member], 2)
     assert not on_disk.exists()
+
+
+def test_a_proved_package_whose_call_fails_once_is_there_at_the_next_start(
+    backend: Diffusion, on_disk: Path, loads: Callable[[Loaded], None]
+) -> None:
+    unet = backend._stacks["epsilon"].unet
+    loaded = Loaded(weights(backend), lambda *inputs: eager_call(unet, *inputs))
+    loads(loaded)
+    use(backend, hasty(on_disk.parent))
+    eager = draw(backend)
+    loaded.call = failing_call
+    assert np.array_equal(draw(backend), eager)
+    calls = loaded.calls
+    assert np.array_equal(draw(backend), eager)
+    assert loaded.calls == calls
+    assert on_disk.exists()
+
+
+def test_a_folder_that_cannot_be_looked_into_costs_no_picture(
+    backend: Diffusion, failing: Packages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eager = draw(backend)
+    use(backend, failing)
+
+    def stale(_: Path) -> bool:
+        raise OSError(116, "Stale file handle")
+
+    monkeypatch.setattr(Path, "exists", stale)
+    failing._wanted.append(shape_of(backend, width=16))
+    assert np.array_equal(draw(backend), eager)
+    assert failing._wanted == []
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
@@ -328,7 +367,9 @@ import os, tempfile
 from pathlib import Path
 from worker.engine import compile
 def compiler(_, package):
-    assert Path(os.environ["TMPDIR"]) == package.parent
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+    assert Path(os.environ["TMPDIR"]) == package.parent == Path(cache_dir())
+    assert tempfile.gettempdir() == cache_dir()
     package.mkdir()
     (package / "it").touch()
 compile.compile_unet = compiler
@@ -346,8 +387,9 @@ def test_a_size_that_another_worker_has_compiled_by_now_is_not_compiled(
     backend: Diffusion, failing: Packages
 ) -> None:
     use(backend, failing)
-    failing._wanted.append(shape_of(backend))
+    failing._wanted += [shape_of(backend), shape_of(backend, width=16)]
     failing._package(shape_of(backend)).mkdir(parents=True)
+    failing._failed.add(shape_of(backend, width=16).id)  # nor is one that was given up
     with capture_logs() as logs:
         failing._go_on()
     assert (logs, failing._wanted) == ([], [])

@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 import zipfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from hashlib import sha256
@@ -209,17 +210,23 @@ def load(package: Path, unet: Any) -> Any:
 
 def _make(shape: Shape, package: Path) -> None:
     for other in package.parent.glob("*.draft"):
-        if time.time() - other.stat().st_mtime > ABANDONED_S:
-            shutil.rmtree(other, ignore_errors=True)
+        with suppress(OSError):  # its owner is removing it
+            if time.time() - other.stat().st_mtime > ABANDONED_S:
+                shutil.rmtree(other)
     with tempfile.TemporaryDirectory(
         prefix=f"{package.name}.", suffix=".draft", dir=package.parent, ignore_cleanup_errors=True
     ) as name:
         draft = Path(name)
         threading.Thread(target=_end_with_parent, args=[draft], daemon=True).start()
-        os.environ["TMPDIR"] = name  # Inductor's and g++'s: hundreds of megabytes
+        tempfile.tempdir = name
+        names = ("TMPDIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
+        os.environ.update(dict.fromkeys(names, name))  # Inductor's and g++'s: hundreds of megabytes
         compile_unet(shape, draft / "package")
-        if not package.exists():  # by another worker
+        try:
             (draft / "package").replace(package)
+        except OSError:
+            if not package.exists():  # or another worker was faster
+                raise
 
 
 def _end_with_parent(draft: Path) -> None:

@@ -5,8 +5,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic
@@ -67,30 +67,32 @@ class Packages:
         demand.calls += 1
         if demand.compiled is None and monotonic() >= demand.ask_at_s:
             demand.ask_at_s = monotonic() + self._poll_s
-            with self._blaming(demand.shape):
+            try:
                 demand.compiled = self._look(demand, unet)
+            except torch.AcceleratorError as error:
+                self.give_up(demand, error)
+                raise
+            except Exception as error:  # a loader raises anything; the calls can do without it
+                self.give_up(demand, error)
             self._go_on()
         return demand.compiled
 
-    def give_up(self, shape: Shape, error: Exception) -> None:
-        """Neither use nor make such a package again before the next start."""
+    def give_up(self, demand: Demand, error: Exception) -> None:
+        """Neither use nor make such a package again before the next start.
+
+        One that was proved here stays for the next: it may have wanted memory that was not there.
+        """
+        shape, demand.compiled = demand.shape, None
         log.warning("compile.unusable", package=shape.id, why=repr(error))
         self._failed.add(shape.id)
+        if demand.is_proved:
+            return
         try:
             shutil.rmtree(self._package(shape))
         except FileNotFoundError:
             pass
         except OSError as kept:
             log.warning("compile.kept", package=shape.id, why=repr(kept))
-
-    @contextmanager
-    def _blaming(self, shape: Shape) -> Iterator[None]:
-        try:
-            yield
-        except torch.AcceleratorError:
-            raise
-        except Exception as error:  # a loader raises anything; the calls can do without it
-            self.give_up(shape, error)
 
     def _look(self, demand: Demand, unet: Any) -> Any | None:
         shape = demand.shape
@@ -105,16 +107,17 @@ class Packages:
 
     def _go_on(self) -> None:
         if self._compiler is not None and self._compiler.poll() is not None:
-            self._end(self._wanted.pop(0), self._compiler)
-            self._compiler = None
+            process, self._compiler = self._compiler, None
+            self._end(self._wanted.pop(0), process)
         while self._wanted and self._compiler is None:
-            if self._package(self._wanted[0]).exists():  # another worker's
-                self._wanted.pop(0)
-                continue
+            shape = self._wanted[0]
             try:
-                self._compiler = self._start(self._wanted[0])
-            except OSError as error:
-                self._fail(self._wanted.pop(0), repr(error))
+                if shape.id not in self._failed and not self._package(shape).exists():
+                    self._compiler = self._start(shape)
+            except Exception as error:  # a folder's, mostly; the calls can do without it
+                self._fail(shape, repr(error))
+            if self._compiler is None:
+                self._wanted.pop(0)
 
     def _start(self, shape: Shape) -> "subprocess.Popen[bytes]":
         self._folder.mkdir(parents=True, exist_ok=True)

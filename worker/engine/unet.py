@@ -1,5 +1,7 @@
 """One call of a resident UNet: eager, or by a compiled package where one is ready."""
 
+from typing import Any
+
 import torch
 
 from worker.engine.compile import MOST_ROWS, Shape, eager
@@ -35,21 +37,27 @@ def call(
     if compiled is None:
         return eager(stack.unet, x, t, hidden, added)
     try:
-        output: torch.Tensor = compiled(x, t, hidden, added)
-        if demand.is_proved:
-            return output
-        demand.is_proved = _agrees(output, expected := eager(stack.unet, x, t, hidden, added))
-        return expected
-    except torch.AcceleratorError as error:  # the process ends: not at every start
-        if not demand.is_proved:
-            packages.give_up(demand.shape, error)
+        return _checked(demand, compiled(x, t, hidden, added), stack, x, t, hidden, added)
+    except torch.AcceleratorError as error:
+        packages.give_up(demand, error)
         raise
     except Exception as error:  # whatever it is, a package calls it RuntimeError
-        # If this fails too, for want of memory or by its input, the package is not to blame.
-        output = eager(stack.unet, x, t, hidden, added)
-        demand.compiled = None
-        packages.give_up(demand.shape, error)
+        try:
+            # If this fails too, for want of memory or by its input, the package is not to blame.
+            output = eager(stack.unet, x, t, hidden, added)
+        except torch.AcceleratorError:
+            packages.give_up(demand, error)
+            raise
+        packages.give_up(demand, error)
         return output
+
+
+def _checked(demand: Demand, output: torch.Tensor, stack: Stack, *inputs: Any) -> torch.Tensor:
+    if demand.is_proved:
+        return output
+    expected = eager(stack.unet, *inputs)
+    demand.is_proved = _agrees(output, expected)
+    return expected
 
 
 def _agrees(output: torch.Tensor, expected: torch.Tensor) -> bool:
