@@ -19,7 +19,7 @@ test: $(READY) ## Run the tests
 	@$(PYTHON_BIN)/python -m pytest
 
 oracle: $(READY) ## Compare every sampler with diffusers, on every kind of model; 10 minutes
-	@$(PYTHON_BIN)/python -m pytest -m oracle -q -s tests/engine
+	@$(PYTHON_BIN)/python -m pytest -m oracle -q -s tests/worker/engine
 
 faults: $(READY) ## Kill, freeze, fill and flood the service; writes docs/faults.md; 45 minutes
 	@rm -f docs/faults.json; status=0; \

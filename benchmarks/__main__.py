@@ -24,7 +24,7 @@ from benchmarks.report import report
 from benchmarks.run import CALLERS, PATIENCE, QUICK, Bench, Plan, Result
 from benchmarks.service import compiled, service
 from benchmarks.traces import SIDES
-from worker.runtime import environment
+from worker.process.runtime import environment
 
 say = partial(print, flush=True)  # into files too
 

@@ -13,11 +13,11 @@ import torch
 from torch import nn
 from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
-from worker.engine.blueprint import Blueprint
-from worker.engine.card import Notes
 from worker.engine.device import Device
-from worker.engine.drafting import draft
-from worker.engine.stack import Stack
+from worker.engine.models.assembling import draft
+from worker.engine.models.blueprint import Blueprint
+from worker.engine.models.card import Notes
+from worker.engine.models.loaded_model import Stack
 
 Config = dict[str, Any]
 

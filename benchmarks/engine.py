@@ -13,9 +13,10 @@ from benchmarks.stock import SHAPES, medians
 from latentry.settings import Settings
 from worker.backends import open_backend  # so that it is what the service runs
 from worker.batching import Costs
-from worker.engine import Done, Engine, Event, Failed, Joined, Order, Step, unet
-from worker.engine.diffusion import Diffusion
-from worker.pulse import NoPulse
+from worker.engine.diffusion.diffusion import Diffusion
+from worker.engine.loop import Done, Engine, Event, Failed, Joined, Order, Step
+from worker.engine.unet import call as unet
+from worker.process.keepalive import NoPulse
 
 MODEL: Final = "shapes"
 

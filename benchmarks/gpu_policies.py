@@ -16,9 +16,9 @@ from benchmarks.gpu_timing import Bench
 from benchmarks.stock import SCHEDULERS, Stock
 from benchmarks.traces import Mix, Wish
 from latentry.contracts import Determinism, Sampler
-from worker.engine import Done, Engine, Failed, Order, Pixels
-from worker.engine.compile import Bare
-from worker.engine.diffusion import Diffusion
+from worker.engine.diffusion.diffusion import Diffusion
+from worker.engine.loop import Done, Engine, Failed, Order, Pixels
+from worker.engine.unet.compile import Bare
 
 CALLERS: Final = 32
 CAPS: Final = (4, 8, 16)

@@ -13,10 +13,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from worker.engine import pictures
-from worker.engine.blueprint import Blueprint
-from worker.engine.compile import MOST_ROWS, Bare, Shape, compile_unet, load
-from worker.engine.stack import Stack
+from worker.engine.models.blueprint import Blueprint
+from worker.engine.models.loaded_model import Stack
+from worker.engine.unet.compile import MOST_ROWS, Bare, Shape, compile_unet, load
+from worker.engine.vae import decode as pictures
 
 REPEATS: Final = 9
 TOKENS: Final = 77

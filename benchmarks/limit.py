@@ -17,11 +17,11 @@ import torch
 from benchmarks.gpu_timing import TOKENS, package
 from benchmarks.stock import SHAPES
 from benchmarks.tables import number, table
-from worker.engine.compile import eager
-from worker.engine.diffusion import Diffusion
-from worker.engine.fuse import fuse_projections
-from worker.engine.stack import Stack
-from worker.runtime import environment
+from worker.engine.diffusion.diffusion import Diffusion
+from worker.engine.models.fuse import fuse_projections
+from worker.engine.models.loaded_model import Stack
+from worker.engine.unet.compile import eager
+from worker.process.runtime import environment
 
 MODEL: Final = "shapes"
 SIDE: Final = 128

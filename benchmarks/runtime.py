@@ -1,4 +1,4 @@
-"""What the worker's choices for malloc bring (see worker.runtime), and a service costs.
+"""What the worker's choices for malloc bring (see worker.process.runtime), and a service costs.
 
 python -m benchmarks.runtime [--rounds 5]
 
@@ -20,7 +20,7 @@ from benchmarks.run import CALLERS, Plan
 from benchmarks.service import service
 from benchmarks.tables import number, table
 from benchmarks.traces import MIXES
-from worker.runtime import environment
+from worker.process.runtime import environment
 
 
 async def measure(rounds: int) -> Mapping[str, list[float]]:

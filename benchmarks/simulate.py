@@ -19,7 +19,7 @@ from benchmarks.dynamic import next_group
 from benchmarks.report import simulation
 from benchmarks.traces import GUIDANCE, SAMPLERS, Mix, Wish, arrivals
 from worker.batching import BatchKey, Costs
-from worker.engine import Done, Engine, Order
+from worker.engine.loop import Done, Engine, Order
 from worker.engine.simulated import VAE_FACTOR, Charge, Simulated, VirtualClock
 
 MODEL: Final = "simulated"

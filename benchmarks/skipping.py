@@ -18,8 +18,8 @@ from benchmarks.tables import number, share, table
 from latentry.contracts import ResolvedRequest, Sampler
 from tools.checker import look
 from tools.evaluate import held_out, judge, shares
-from worker.engine import Done, Engine, Order, Pixels
-from worker.engine.diffusion import Diffusion
+from worker.engine.diffusion.diffusion import Diffusion
+from worker.engine.loop import Done, Engine, Order, Pixels
 
 SHAPES: Final = Path(__file__).parents[1] / "models" / "shapes"
 AT_ONCE: Final = 8

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from latentry.contracts import ResolvedRequest, Sampler
-from worker.engine import Done, Engine, Order, Pixels
-from worker.engine.compile import Shape, compile_unet
-from worker.engine.diffusion import Diffusion
-from worker.engine.packages import Packages
+from worker.engine.diffusion.diffusion import Diffusion
+from worker.engine.loop import Done, Engine, Order, Pixels
+from worker.engine.unet.compile import Shape, compile_unet
+from worker.engine.unet.compiled import Packages
 
 SHAPES = Path(__file__).parents[1] / "models" / "shapes"
 TOKENS = 77  # of one chunk

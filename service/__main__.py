@@ -13,10 +13,10 @@ import uvicorn
 from latentry.errors import ConfigurationError
 from latentry.logs import configure_logs
 from latentry.settings import Settings
-from service import opening
+from service.access import opening
 from service.app import create_app
 from service.gateway import Gateway
-from service.protocol import Connection
+from service.http.protocol import Connection
 
 EXIT_UNUSABLE: Final = 2
 # Streams and held requests end by themselves when we leave; this is for slow readers.

@@ -6,25 +6,18 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from latentry import __version__
-from latentry.apikeys import Scope
+from latentry.api_keys import Scope
 from latentry.settings import Settings
-from service import description, problems
-from service.auth import Allowed
-from service.bodies import BodyLimit, Larger
-from service.exchange import Exchange
+from service import description
+from service.access.auth import Allowed
+from service.doors.native import deliveries, docs, events, generations, health, models, usage
+from service.doors.native import files as uploads
+from service.doors.native import links as files
+from service.doors.openai import images as openai
 from service.gateway import Gateway
-from service.routes import (
-    deliveries,
-    docs,
-    events,
-    files,
-    generations,
-    health,
-    models,
-    openai,
-    uploads,
-    usage,
-)
+from service.http import problems
+from service.http.bodies import BodyLimit, Larger
+from service.http.request_context import Exchange
 
 
 def create_app(settings: Settings) -> FastAPI:

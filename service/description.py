@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from latentry.contracts import Event, GenerationRequest, Problem
-from service.routes.openai_bodies import ImagesRequest
+from service.doors.openai.dialect import ImagesRequest
 
 _REF = "#/components/schemas/{model}"
 

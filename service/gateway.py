@@ -9,21 +9,21 @@ from typing import Annotated, Self
 from fastapi import Depends, Request
 
 from latentry.errors import JobNotFound
-from latentry.jobs import AsyncLedger, JobRecord, JobRef, commands
+from latentry.ledger import AsyncLedger, JobRecord, JobRef, commands
 from latentry.settings import Settings
 from latentry.storage import Storage, open_storage
-from service.auth import Gatekeeper
-from service.catalogue import Catalogue
-from service.dispatch import Bell
-from service.endings import Endings
-from service.events import Newsroom
+from service.access.auth import Gatekeeper
 from service.intake.decode import Intake
-from service.ledger import ImpatientLedger
+from service.jobs.bell import Bell
+from service.jobs.catalogue import Catalogue
+from service.jobs.endings import Endings
+from service.jobs.events import Newsroom
+from service.jobs.ledger import ImpatientLedger
+from service.jobs.views import Views
 from service.metrics import Metrics
 from service.outbound import Outbound
-from service.retention import Retention
-from service.sweeper import Sweeper
-from service.views import Views
+from service.upkeep.retention import Retention
+from service.upkeep.sweeper import Sweeper
 from service.webhooks import Courier
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as search
 
-from latentry.jobs import AsyncLedger, Ledger
+from latentry.ledger import AsyncLedger, Ledger
 from latentry.settings import Settings
 from tests.valkey import Valkey
 

@@ -7,7 +7,7 @@ import sys
 from latentry.errors import ConfigurationError
 from latentry.logs import configure_logs
 from latentry.settings import Settings
-from worker.watchdog import Watchdog
+from worker.process.watchdog import Watchdog
 
 CHILD = "child"
 
@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == [CHILD]:
         # Imported here so that the parent stays small.
         from worker.app import run
-        from worker.pulse import SocketPulse
+        from worker.process.keepalive import SocketPulse
 
         run(settings, SocketPulse(int(arguments[1])))
         # All is said and stored; taking torch apart would only cost seconds of a deploy.

@@ -13,24 +13,24 @@ import structlog
 from celery import Celery, signals
 from celery.exceptions import SecurityWarning
 
+from latentry.broker import TASK, broker_config, queue
 from latentry.contracts import ModelCard
-from latentry.doorbell import TASK, broker_config, queue
 from latentry.errors import LatentryError, Unavailable
-from latentry.jobs import Ledger
+from latentry.ledger import Ledger
 from latentry.settings import Settings
 from latentry.storage import open_storage
 from worker import tasks
 from worker.backends import Served, open_backend
 from worker.batching import Costs
-from worker.costs import CostFile
-from worker.drain import Drain
-from worker.engine import Engine
-from worker.feeder import Feeder
-from worker.lines import Lines
+from worker.claims.claimer import Feeder
+from worker.claims.heartbeat import Outbox
+from worker.claims.queue_choice import Lines
+from worker.cost_file import CostFile
+from worker.engine.loop import Engine
+from worker.loop import Drain
 from worker.metrics import Metrics
-from worker.outbox import Outbox
-from worker.pulse import Pulse
-from worker.watchdog import EXIT_UNUSABLE
+from worker.process.keepalive import Pulse
+from worker.process.watchdog import EXIT_UNUSABLE
 
 log = structlog.get_logger()
 

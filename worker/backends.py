@@ -6,10 +6,10 @@ from typing import Any, Final, Protocol
 from latentry.contracts import Defaults, Limits, ModelCard, Sampler
 from latentry.settings import Settings
 from latentry.sources import HubPin, Simulation, Stored
-from worker.drain import LOADING_S
-from worker.engine import Backend
+from worker.engine.loop import Backend
 from worker.engine.simulated import VAE_FACTOR, Charge, Simulated, WallClock
-from worker.pulse import Pulse
+from worker.loop import LOADING_S
+from worker.process.keepalive import Pulse
 
 FETCH_S: Final = 3600.0  # a model from a hub, over a slow line
 _SIDE: Final = 512  # of the pictures that a simulation's costs are told for
@@ -77,8 +77,8 @@ def _diffusion(
 ) -> tuple[Served, list[ModelCard]]:
     # Imported here: a simulation is there in a second, and needs no torch on its machine.
     from worker.engine.device import Device
-    from worker.engine.diffusion import Diffusion
-    from worker.engine.packages import Packages
+    from worker.engine.diffusion.diffusion import Diffusion
+    from worker.engine.unet.compiled import Packages
 
     def promise(source: Stored) -> None:
         pulse.promise(FETCH_S if isinstance(source, HubPin) else LOADING_S)

@@ -7,8 +7,8 @@ from time import perf_counter
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
 
 from latentry.errors import ConfigurationError
-from worker.engine import Pace
-from worker.held import Verdict
+from worker.claims.claimed_job import Verdict
+from worker.engine.loop import Pace
 
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 

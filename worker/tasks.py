@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from celery import Celery, bootsteps
 
-from latentry.doorbell import TASK
-from worker.vital import vital
+from latentry.broker import TASK
+from worker.process.exit_on_failure import vital
 
 
 def register(app: Celery, drain: Callable[[], None]) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 
 import typer
 
-from latentry.apikeys import TENANT, Scope
+from latentry.api_keys import TENANT, Scope
 
 _UNITS_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SPAN: Final = re.compile(r"([0-9]{1,5})([smhd])")

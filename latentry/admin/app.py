@@ -2,7 +2,8 @@
 
 import typer
 
-from latentry.admin import keys, webhooks
+from latentry.admin import api_keys as keys
+from latentry.admin import webhooks
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(keys.app, name="keys")

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from pydantic import SecretStr
 
 from latentry.errors import LedgerUnavailable
-from latentry.jobs import Ledger
+from latentry.ledger import Ledger
 from latentry.serve.valkey import Valkey
 from latentry.settings import Settings
 

@@ -8,8 +8,8 @@ import typer
 
 from latentry.admin import amounts
 from latentry.admin.ledger import opened
-from latentry.apikeys import DEFAULT_TENANT
-from latentry.jobs import deliveries
+from latentry.api_keys import DEFAULT_TENANT
+from latentry.ledger import deliveries
 
 app = typer.Typer(help="Sign notices to receivers.", no_args_is_help=True)
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from latentry import __version__
-from latentry.client.calls import Call
+from latentry.client.api_calls import Call
 from latentry.errors import ConfigurationError
 
 CONNECT_S = 5.0

@@ -9,7 +9,7 @@ from typing import Self, TypeVar, Unpack
 
 import httpx
 
-from latentry.client import calls, flows
+from latentry.client import api_calls, flows
 from latentry.client.address import Address
 from latentry.client.fields import Fields, request_of
 from latentry.client.flows import Flow, Pause
@@ -54,19 +54,19 @@ class AsyncClient:
     ) -> Job:
         """Order pictures; the job comes back at once. The key makes a repeat harmless."""
         key = idempotency_key or uuid.uuid4().hex
-        return await self._call(calls.submit(request_of(prompt, fields), key))
+        return await self._call(api_calls.submit(request_of(prompt, fields), key))
 
     async def estimate(self, prompt: str, **fields: Unpack[Fields]) -> Estimate:
         """What the order would cost and when it would start; raises what would refuse it."""
-        return await self._call(calls.estimate(request_of(prompt, fields)))
+        return await self._call(api_calls.estimate(request_of(prompt, fields)))
 
     async def get(self, job_id: str) -> Job:
         """The job as it is now."""
-        return await self._call(calls.get(job_id))
+        return await self._call(api_calls.get(job_id))
 
     async def list(self, *, limit: int | None = None, cursor: str | None = None) -> JobList:
         """One page of jobs, newest first."""
-        return await self._call(calls.listing(limit, cursor))
+        return await self._call(api_calls.listing(limit, cursor))
 
     async def wait(self, job_id: str, *, timeout_s: float | None = None) -> Job:
         """The job once it has ended, well or not. Raises StillRunning."""
@@ -74,31 +74,31 @@ class AsyncClient:
 
     async def cancel(self, job_id: str) -> Job:
         """Stop the job, if it has not ended yet."""
-        return await self._call(calls.cancel(job_id))
+        return await self._call(api_calls.cancel(job_id))
 
     async def delete(self, job_id: str) -> None:
         """Remove the job and its pictures."""
-        await self._call(calls.delete(job_id))
+        await self._call(api_calls.delete(job_id))
 
     async def models(self) -> ModelList:
         """What the service can draw with."""
-        return await self._call(calls.models())
+        return await self._call(api_calls.models())
 
     async def usage(self, first: date | None = None, last: date | None = None) -> UsageList:
         """What the key has used, by days (UTC); the last 30 unless said otherwise."""
-        return await self._call(calls.usage(first, last))
+        return await self._call(api_calls.usage(first, last))
 
     async def upload(self, picture: bytes) -> File:
         """Keep a PNG, JPEG or WebP picture there for a while. Raises ApiError."""
-        return await self._call(calls.upload(picture))
+        return await self._call(api_calls.upload(picture))
 
     async def delete_file(self, file_id: str) -> None:
         """Remove a picture that was kept there."""
-        await self._call(calls.delete_file(file_id))
+        await self._call(api_calls.delete_file(file_id))
 
     async def download(self, image: Image | str) -> bytes:
         """The encoded bytes of a picture, or of what lies at its URL."""
-        return await self._call(calls.download(image if isinstance(image, str) else image.url))
+        return await self._call(api_calls.download(image if isinstance(image, str) else image.url))
 
     async def events(
         self, job_id: str, *, last_event_id: str | None = None
@@ -140,7 +140,7 @@ class AsyncClient:
         if not following.ended:
             raise cut_short(request)
 
-    async def _call(self, call: calls.Call[T]) -> T:
+    async def _call(self, call: api_calls.Call[T]) -> T:
         return await self._run(flows.answered(call, self._retries))
 
     async def _run(self, flow: Flow[T]) -> T:
@@ -157,7 +157,7 @@ class AsyncClient:
             else:
                 outcome = await self._send(step)
 
-    async def _send(self, call: calls.Call[T]) -> Outcome:
+    async def _send(self, call: api_calls.Call[T]) -> Outcome:
         try:
             return await self._http.send(self._address.request(self._http, call))
         except httpx.TransportError as error:

@@ -12,8 +12,8 @@ from typing import Any, Final, TypeVar, cast
 import httpx
 from pydantic import ValidationError
 
-from latentry.client import calls
-from latentry.client.calls import Call
+from latentry.client import api_calls
+from latentry.client.api_calls import Call
 from latentry.client.errors import ApiError, JobDidNotSucceed, StillRunning
 from latentry.client.retries import Outcome, Retries, error_of
 from latentry.contracts import GenerationRequest, Job, JobStatus
@@ -66,7 +66,7 @@ def ended(
     while True:
         asked = clock()
         hold_s = math.ceil(min(HOLD_S, max(0.0, deadline - asked)))
-        job = yield from answered(calls.get(job_id, hold_s), retries)
+        job = yield from answered(api_calls.get(job_id, hold_s), retries)
         if job.status.is_terminal:
             return job
         now = clock()
@@ -87,7 +87,7 @@ def generated(
     patience_s = math.inf if timeout_s is None else timeout_s
     started = clock()
     hold_s = math.ceil(min(HOLD_S, patience_s))
-    job = yield from answered(calls.submit(request, idempotency_key, hold_s), retries)
+    job = yield from answered(api_calls.submit(request, idempotency_key, hold_s), retries)
     if not job.status.is_terminal:
         job = yield from ended(job.id, patience_s - (clock() - started), retries, clock)
     if job.status is not JobStatus.SUCCEEDED:

@@ -7,8 +7,8 @@ from typing import Final
 import httpx
 from pydantic import ValidationError
 
-from latentry.client import calls
-from latentry.client.calls import Call
+from latentry.client import api_calls
+from latentry.client.api_calls import Call
 from latentry.client.retries import Outcome, Retries, error_of
 from latentry.client.sse import ServerSentEvent, SseParser
 from latentry.contracts import Event
@@ -32,7 +32,7 @@ class Following:
     @property
     def call(self) -> Call[None]:
         """The stream from where the last one broke off."""
-        return calls.events(self.job_id, self.last_event_id, SILENCE_S)
+        return api_calls.events(self.job_id, self.last_event_id, SILENCE_S)
 
     def opened(self, response: httpx.Response) -> None:
         """The service answers: with a stream, or that nothing follows what was seen already."""

@@ -9,7 +9,7 @@ from typing import Self, TypeVar, Unpack
 
 import httpx
 
-from latentry.client import calls, flows
+from latentry.client import api_calls, flows
 from latentry.client.address import Address
 from latentry.client.fields import Fields, request_of
 from latentry.client.flows import Flow, Pause
@@ -54,19 +54,19 @@ class Client:
     ) -> Job:
         """Order pictures; the job comes back at once. The key makes a repeat harmless."""
         key = idempotency_key or uuid.uuid4().hex
-        return self._call(calls.submit(request_of(prompt, fields), key))
+        return self._call(api_calls.submit(request_of(prompt, fields), key))
 
     def estimate(self, prompt: str, **fields: Unpack[Fields]) -> Estimate:
         """What the order would cost and when it would start; raises what would refuse it."""
-        return self._call(calls.estimate(request_of(prompt, fields)))
+        return self._call(api_calls.estimate(request_of(prompt, fields)))
 
     def get(self, job_id: str) -> Job:
         """The job as it is now."""
-        return self._call(calls.get(job_id))
+        return self._call(api_calls.get(job_id))
 
     def list(self, *, limit: int | None = None, cursor: str | None = None) -> JobList:
         """One page of jobs, newest first."""
-        return self._call(calls.listing(limit, cursor))
+        return self._call(api_calls.listing(limit, cursor))
 
     def wait(self, job_id: str, *, timeout_s: float | None = None) -> Job:
         """The job once it has ended, well or not. Raises StillRunning."""
@@ -74,31 +74,31 @@ class Client:
 
     def cancel(self, job_id: str) -> Job:
         """Stop the job, if it has not ended yet."""
-        return self._call(calls.cancel(job_id))
+        return self._call(api_calls.cancel(job_id))
 
     def delete(self, job_id: str) -> None:
         """Remove the job and its pictures."""
-        self._call(calls.delete(job_id))
+        self._call(api_calls.delete(job_id))
 
     def models(self) -> ModelList:
         """What the service can draw with."""
-        return self._call(calls.models())
+        return self._call(api_calls.models())
 
     def usage(self, first: date | None = None, last: date | None = None) -> UsageList:
         """What the key has used, by days (UTC); the last 30 unless said otherwise."""
-        return self._call(calls.usage(first, last))
+        return self._call(api_calls.usage(first, last))
 
     def upload(self, picture: bytes) -> File:
         """Keep a PNG, JPEG or WebP picture there for a while. Raises ApiError."""
-        return self._call(calls.upload(picture))
+        return self._call(api_calls.upload(picture))
 
     def delete_file(self, file_id: str) -> None:
         """Remove a picture that was kept there."""
-        self._call(calls.delete_file(file_id))
+        self._call(api_calls.delete_file(file_id))
 
     def download(self, image: Image | str) -> bytes:
         """The encoded bytes of a picture, or of what lies at its URL."""
-        return self._call(calls.download(image if isinstance(image, str) else image.url))
+        return self._call(api_calls.download(image if isinstance(image, str) else image.url))
 
     def events(self, job_id: str, *, last_event_id: str | None = None) -> Iterator[Event]:
         """What happens to the job, to its end, across dropped connections."""
@@ -135,7 +135,7 @@ class Client:
         if not following.ended:
             raise cut_short(request)
 
-    def _call(self, call: calls.Call[T]) -> T:
+    def _call(self, call: api_calls.Call[T]) -> T:
         return self._run(flows.answered(call, self._retries))
 
     def _run(self, flow: Flow[T]) -> T:
@@ -152,7 +152,7 @@ class Client:
             else:
                 outcome = self._send(step)
 
-    def _send(self, call: calls.Call[T]) -> Outcome:
+    def _send(self, call: api_calls.Call[T]) -> Outcome:
         try:
             return self._http.send(self._address.request(self._http, call))
         except httpx.TransportError as error:

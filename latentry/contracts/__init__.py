@@ -1,6 +1,5 @@
 """Everything that crosses a boundary: frozen pydantic models and named constants, nothing else."""
 
-from latentry.contracts.costs import Cost, Estimate
 from latentry.contracts.deliveries import (
     Attempt,
     Delivery,
@@ -13,6 +12,7 @@ from latentry.contracts.files import File
 from latentry.contracts.images import Image, OutputFormat, StoredImage
 from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.models import Defaults, Limits, Model, ModelCard, ModelList, Pace
+from latentry.contracts.pricing import Cost, Estimate
 from latentry.contracts.problems import FieldError, Problem
 from latentry.contracts.requests import (
     Determinism,

@@ -5,8 +5,8 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from latentry.contracts.costs import Cost
 from latentry.contracts.images import Image
+from latentry.contracts.pricing import Cost
 from latentry.contracts.requests import Priority, ResolvedRequest
 from latentry.contracts.wire import Told
 

@@ -11,10 +11,10 @@ from typing import Final, TextIO
 from pydantic import SecretStr
 
 from latentry.errors import ConfigurationError, LatentryError
+from latentry.serve.apps import check_rooms, command
 from latentry.serve.child import Child
-from latentry.serve.keeper import Keeper
 from latentry.serve.ports import check_ports, free_port
-from latentry.serve.rooms import check_rooms, command
+from latentry.serve.supervisor import Keeper
 from latentry.serve.valkey import Valkey
 from latentry.settings import PREFIX, Settings
 

@@ -1,8 +1,8 @@
 """Bytes under a key, a key to a URL."""
 
 from latentry.storage.backends import open_storage
-from latentry.storage.keys import content_type_of, key_of, owner_of, prefix_of
 from latentry.storage.links import sign, verify
+from latentry.storage.object_keys import content_type_of, key_of, owner_of, prefix_of
 from latentry.storage.store import Storage
 
 __all__ = [

@@ -15,7 +15,7 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
 from latentry.errors import FileNotFound, StorageUnavailable
-from latentry.storage.keys import content_type_of, is_key, is_prefix
+from latentry.storage.object_keys import content_type_of, is_key, is_prefix
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import torch
 
 from benchmarks.limit import ROWS, changes, measure
 from benchmarks.stock import SHAPES
-from worker.engine.diffusion import Diffusion
+from worker.engine.diffusion.diffusion import Diffusion
 
 
 def test_every_change_draws_the_same_call(monkeypatch) -> None:

@@ -11,7 +11,7 @@ import redis
 
 from latentry.client import Client
 from latentry.contracts import Job, JobStatus
-from latentry.jobs import JobRef, Ledger, commands
+from latentry.ledger import JobRef, Ledger, commands
 from tests.e2e.conftest import settings_for
 from tests.e2e.processes import Stack, until
 from tests.valkey import Valkey, free_port

@@ -5,7 +5,7 @@ from pathlib import Path
 from latentry.client import Client
 from tests.e2e.conftest import settings_for
 from tests.e2e.processes import Stack
-from tests.storage.conftest import S3Server
+from tests.latentry.storage.conftest import S3Server
 from tests.valkey import Valkey, free_port
 
 

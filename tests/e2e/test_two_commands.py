@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from latentry.serve.demo import PROMPTS
-from tests.serve.processes import read_until
+from tests.latentry.serve.processes import read_until
 from tests.valkey import free_port
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Self
 
 from latentry.errors import EngineError, OutOfMemory
-from worker.engine.backend import Taken
+from worker.engine.loop.backend import Taken
 
 _MARK = re.compile(r"(\w+)@(\d+)(!?)")
 

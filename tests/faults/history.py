@@ -13,9 +13,9 @@ from threading import Lock
 from latentry.client import ApiError, Unreachable
 from latentry.contracts import EventType, Job, JobStatus, StoredImage
 from latentry.errors import FileNotFound
-from latentry.jobs import JobRef
+from latentry.ledger import JobRef
 from tests.faults.house import House
-from tests.jobs.audit import Entry, audit
+from tests.latentry.ledger.audit import Entry, audit
 
 _CLAIM = re.compile(r"job\.claimed .*fence=(\d+) job=(\S+)")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from latentry.client import Client
 from latentry.contracts import Job
-from latentry.jobs import Ledger
+from latentry.ledger import Ledger
 from latentry.settings import Settings
 from latentry.storage import open_storage
 from tests.e2e.conftest import settings_for

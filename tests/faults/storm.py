@@ -17,7 +17,7 @@ from latentry.contracts import EventType, Job
 from tests.e2e.processes import Process
 from tests.faults.history import History
 from tests.faults.house import House
-from tests.jobs.audit import Entry
+from tests.latentry.ledger.audit import Entry
 
 
 @contextmanager

@@ -8,12 +8,12 @@ import pytest
 from pydantic import SecretStr
 
 from latentry.contracts import JobStatus
-from latentry.jobs import JobRef, Ledger, commands
+from latentry.ledger import JobRef, Ledger, commands
 from latentry.settings import Settings
 from latentry.storage import Storage, key_of, open_storage
 from tests.faults.history import History
 from tests.faults.house import House
-from tests.jobs.factory import image, new_job
+from tests.latentry.ledger.factory import image, new_job
 
 
 @dataclass(slots=True)

@@ -15,15 +15,15 @@ from pydantic import SecretStr
 
 from latentry.client import Client
 from latentry.contracts import JobStatus
-from latentry.jobs import Ledger, commands
+from latentry.ledger import Ledger, commands
 from tests.e2e.conftest import settings_for
 from tests.e2e.processes import until
 from tests.faults.conftest import also
 from tests.faults.figures import Figure
 from tests.faults.history import History, claims_of
 from tests.faults.house import FAST, SLOW, House, house, took
-from tests.jobs.factory import new_job
-from tests.jobs.proxy import Proxy, proxy
+from tests.latentry.ledger.factory import new_job
+from tests.latentry.ledger.proxy import Proxy, proxy
 from tests.valkey import Valkey
 
 BODY = {"prompt": "a plain colour", "width": 64, "height": 64}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from latentry.broker import TASK
 from latentry.contracts import JobStatus
-from latentry.doorbell import TASK
 from tests.e2e.processes import until
 from tests.faults.conftest import also
 from tests.faults.history import History, claims_of

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from latentry.contracts import JobStatus, ModelCard
-from latentry.costs import price
-from latentry.jobs import JobRef, NewJob, commands
+from latentry.ledger import JobRef, NewJob, commands
+from latentry.rules.pricing import price
 from tests.e2e.processes import until
 from tests.faults.figures import Figure
 from tests.faults.history import History

@@ -17,7 +17,7 @@ from tests.faults.figures import Figure
 from tests.faults.history import History
 from tests.faults.house import FAST, house
 from tests.faults.storm import ends_of, load
-from tests.jobs.proxy import Proxy, proxy
+from tests.latentry.ledger.proxy import Proxy, proxy
 from tests.valkey import free_port
 
 

@@ -6,14 +6,16 @@ import os
 import sys
 from typing import Any
 
-from latentry.jobs import Command, Ledger
+from latentry.ledger import Command, Ledger
 from latentry.logs import configure_logs
 from latentry.settings import Settings
 from latentry.storage import Storage
 from tests.faults.hazards import Hazardous, Point
-from worker import app, backends, drain, publisher
-from worker.pulse import Pulse, SocketPulse
-from worker.watchdog import Watchdog
+from worker import app, backends
+from worker import loop as drain
+from worker.publishing import publisher
+from worker.process.keepalive import Pulse, SocketPulse
+from worker.process.watchdog import Watchdog
 
 
 def main(arguments: list[str]) -> int:

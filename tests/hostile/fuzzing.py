@@ -9,7 +9,9 @@ from tempfile import NamedTemporaryFile, TemporaryDirectory
 
 import atheris
 
-with atheris.instrument_imports(include=["service.intake", "latentry.prompts", "worker.engine"]):
+with atheris.instrument_imports(
+    include=["service.intake", "latentry.rules.prompts", "worker.engine"]
+):
     from tests.hostile.targets import TARGETS, WORDS, seeds
 
 KNOWN = Path(__file__).parent / "corpus"

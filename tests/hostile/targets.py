@@ -11,11 +11,11 @@ from safetensors import SafetensorError, deserialize
 
 from latentry.contracts import PromptSyntax
 from latentry.errors import BrokenImage, MalformedBody, UnsupportedImage
-from latentry.prompts import is_bounded, parse
+from latentry.rules.prompts import is_bounded, parse
 from service.intake.header import read_header as read_picture
 from service.intake.multipart import field
 from tests.hostile.pictures import FORMATS, encoded
-from worker.engine.safetensors_header import read_header as read_weights
+from worker.engine.models.safetensors_header import read_header as read_weights
 
 BOUNDARY = "multipart/form-data; boundary=b"
 

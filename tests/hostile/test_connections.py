@@ -7,8 +7,8 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from service import bodies, protocol
 from service.__main__ import allow_connections
+from service.http import bodies, protocol
 from tests.hostile.sockets import Wire, problem
 
 ASK = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"

@@ -3,7 +3,7 @@
 import pytest
 from starlette.responses import Response
 
-from service.routes import models
+from service.doors.native import models
 from tests.hostile import contract
 from tests.service.fake import FakeWorker
 

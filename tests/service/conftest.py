@@ -7,12 +7,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from latentry.jobs import Ledger, commands
+from latentry.ledger import Ledger, commands
 from latentry.settings import Settings
 from latentry.storage import open_storage
 from service.__main__ import bind, server
 from service.app import create_app
-from tests.jobs.factory import card
+from tests.latentry.ledger.factory import card
 from tests.service.fake import FakeWorker
 
 

@@ -5,7 +5,7 @@ from typing import Self
 
 from latentry.contracts import JobStatus, StoredImage
 from latentry.errors import LatentryError
-from latentry.jobs import Lease, Ledger, commands
+from latentry.ledger import Lease, Ledger, commands
 from latentry.storage import Storage, key_of
 
 PICTURE = b"\x89PNG\r\n\x1a\n not really"

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from latentry.apikeys import ApiKey
-from latentry.jobs import Ledger, keyring
+from latentry.api_keys import ApiKey
+from latentry.ledger import Ledger, keyring
 
 
 def issue(ledger: Ledger, tenant: str = "acme", **what: Any) -> ApiKey:

@@ -6,7 +6,7 @@ import logging
 import pytest
 import structlog
 
-from latentry.apikeys import ApiKey
+from latentry.api_keys import ApiKey
 from latentry.logs import configure_logs, strike_out_credentials
 from latentry.settings import Settings
 

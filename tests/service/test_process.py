@@ -8,9 +8,9 @@ import sys
 import httpx
 import pytest
 
-from latentry.jobs import commands
+from latentry.ledger import commands
 from latentry.settings import Settings
-from tests.jobs.factory import new_job
+from tests.latentry.ledger.factory import new_job
 from tests.valkey import free_port
 
 

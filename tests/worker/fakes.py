@@ -7,7 +7,18 @@ import numpy as np
 from latentry.contracts import JobWarning
 from latentry.contracts.models import Pace as ModelPace
 from latentry.errors import EngineError, ModelNotLoaded
-from worker.engine import Canceled, Done, Event, Failed, Joined, Order, Pace, Preview, Saved, Step
+from worker.engine.loop import (
+    Canceled,
+    Done,
+    Event,
+    Failed,
+    Joined,
+    Order,
+    Pace,
+    Preview,
+    Saved,
+    Step,
+)
 
 
 class FakeEngine:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from latentry.settings import Settings
-from tests.engine import tiny
+from tests.worker.engine import tiny
 from worker.backends import open_backend
-from worker.engine import Done, Engine, Order
-from worker.pulse import NoPulse
+from worker.engine.loop import Done, Engine, Order
+from worker.process.keepalive import NoPulse
 
 FAST = Settings(models="a=simulated:call_ms=0.1:row_ms=0.1:picture_ms=0.1")
 HEAVY = {"torch", "diffusers", "transformers"}
@@ -32,7 +32,7 @@ import json, sys
 from latentry.settings import Settings
 from worker import app
 from worker.backends import open_backend
-from worker.pulse import NoPulse
+from worker.process.keepalive import NoPulse
 open_backend(Settings(models={FAST.models!r}), NoPulse())
 print(json.dumps(sorted(sys.modules)))
 """

@@ -1,8 +1,8 @@
 """Pure policy: who joins, and who shares the next UNet call. Time and costs are passed in."""
 
-from worker.batching.besides import Besides
-from worker.batching.costs import LONE_ROWS, Costs
+from worker.batching.call_costs import LONE_ROWS, Costs
 from worker.batching.key import BatchKey
+from worker.batching.overhead import Besides
 from worker.batching.policy import Batch, Candidate, next_batch, next_to_join, room
 from worker.batching.probes import Probes
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
-from worker.batching.costs import LONE_ROWS, Costs
+from worker.batching.call_costs import LONE_ROWS, Costs
 from worker.batching.key import BatchKey
 
 # The sizes at hand take turns; a round may last this many times the longest acceptable call.

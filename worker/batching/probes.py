@@ -4,7 +4,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from worker.batching.costs import LONE_ROWS, Costs
+from worker.batching.call_costs import LONE_ROWS, Costs
 from worker.batching.key import BatchKey
 
 _SOON: Final = 8  # calls

@@ -12,8 +12,8 @@ import numpy as np
 from latentry.contracts import Determinism, JobWarning, ResolvedRequest, Sampler
 from latentry.errors import EngineError, JobFailed, UnknownModel
 from worker.batching import BatchKey
-from worker.engine.backend import Call, Plan, Taken
-from worker.engine.messages import Order, Pixels
+from worker.engine.loop.backend import Call, Plan, Taken
+from worker.engine.loop.messages import Order, Pixels
 
 VAE_FACTOR = 8
 _TWO_CALLS = {Sampler.HEUN, Sampler.DPM2}

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from latentry.contracts import PromptSyntax
-from latentry.prompts import Segment, parse
+from latentry.rules.prompts import Segment, parse
 
 # 600 tokens of CLIP's usual 75 a chunk. Each one makes every step's cross-attention dearer.
 MAX_CHUNKS: Final = 8

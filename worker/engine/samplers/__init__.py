@@ -10,10 +10,10 @@ from worker.engine.samplers.dpmpp import dpmpp_2m, dpmpp_2m_sde, dpmpp_sde
 from worker.engine.samplers.euler import euler, euler_ancestral
 from worker.engine.samplers.lcm import lcm
 from worker.engine.samplers.pndm import pndm
+from worker.engine.samplers.schedule import NoiseSchedule
 from worker.engine.samplers.second_order import dpm2, heun
 from worker.engine.samplers.table import STATE_ROWS, Table
 from worker.engine.samplers.unipc import unipc
-from worker.engine.schedule import NoiseSchedule
 
 MakeTable: TypeAlias = Callable[[NoiseSchedule, int], Table]
 

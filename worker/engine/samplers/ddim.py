@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
+from worker.engine.samplers.schedule import Array, NoiseSchedule, TimestepSpacing
 from worker.engine.samplers.spacing import spaced
 from worker.engine.samplers.table import Call, M, Table, X
-from worker.engine.schedule import Array, NoiseSchedule, TimestepSpacing
 
 
 def ddim(schedule: NoiseSchedule, steps: int) -> Table:

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from worker.engine.samplers.schedule import NoiseSchedule, TimestepSpacing
 from worker.engine.samplers.spacing import spaced
 from worker.engine.samplers.table import NOISE, Call, M, Table, X
-from worker.engine.schedule import NoiseSchedule, TimestepSpacing
 
 
 def ddpm(schedule: NoiseSchedule, steps: int) -> Table:

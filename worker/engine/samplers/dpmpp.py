@@ -4,9 +4,9 @@ import math
 from dataclasses import replace
 from itertools import pairwise
 
+from worker.engine.samplers.schedule import Array, NoiseSchedule, TimestepSpacing
 from worker.engine.samplers.spacing import input_scale, whole_walk
 from worker.engine.samplers.table import H1, H2, NOISE, Call, M, Table, X
-from worker.engine.schedule import Array, NoiseSchedule, TimestepSpacing
 
 
 def dpmpp_2m(schedule: NoiseSchedule, steps: int) -> Table:

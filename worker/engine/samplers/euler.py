@@ -3,9 +3,9 @@
 import math
 from itertools import pairwise
 
+from worker.engine.samplers.schedule import NoiseSchedule
 from worker.engine.samplers.spacing import fractional_walk, initial_sigma, input_scale
 from worker.engine.samplers.table import NOISE, Call, M, Table, X
-from worker.engine.schedule import NoiseSchedule
 
 
 def euler(schedule: NoiseSchedule, steps: int) -> Table:

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 
 from latentry.errors import TooManySteps
+from worker.engine.samplers.schedule import NoiseSchedule
 from worker.engine.samplers.table import NOISE, Call, M, Table, X
-from worker.engine.schedule import NoiseSchedule
 
 # What the published models were distilled with.
 _DISTILLED_STEPS: Final = 50

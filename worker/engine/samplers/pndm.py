@@ -3,9 +3,9 @@
 import numpy as np
 
 from worker.engine.samplers.ddim import ddim_step
+from worker.engine.samplers.schedule import NoiseSchedule, TimestepSpacing
 from worker.engine.samplers.spacing import spaced
 from worker.engine.samplers.table import H1, H2, H3, Call, M, Table, X
-from worker.engine.schedule import NoiseSchedule, TimestepSpacing
 
 # Adams–Bashforth weights over the newest outputs, times their denominators.
 _OUTPUTS = {

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from latentry.contracts import Spacing
+from worker.engine.samplers.schedule import Array, NoiseSchedule
 from worker.engine.samplers.spacing import (
     fractional_walk,
     initial_sigma,
@@ -13,7 +14,6 @@ from worker.engine.samplers.spacing import (
     timesteps_at,
 )
 from worker.engine.samplers.table import H1, H2, Call, M, Table, X
-from worker.engine.schedule import Array, NoiseSchedule
 
 
 def heun(schedule: NoiseSchedule, steps: int) -> Table:

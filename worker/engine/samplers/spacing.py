@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from latentry.contracts import Spacing
 from worker.engine.samplers.quantile import symmetric_beta_quantile
-from worker.engine.schedule import Array, NoiseSchedule, TimestepSpacing
+from worker.engine.samplers.schedule import Array, NoiseSchedule, TimestepSpacing
 
 # `steps` levels from the highest to the lowest.
 Spread: TypeAlias = Callable[[float, float, int], Array]

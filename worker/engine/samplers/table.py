@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from worker.engine.schedule import Array
+from worker.engine.samplers.schedule import Array
 
 STATE_ROWS: Final = 5
 X, H1, H2, H3, H4, M, NOISE = np.eye(STATE_ROWS + 2)

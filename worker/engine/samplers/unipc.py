@@ -3,9 +3,9 @@
 import math
 
 from worker.engine.samplers.dpmpp import denoised, integrate
+from worker.engine.samplers.schedule import Array, NoiseSchedule
 from worker.engine.samplers.spacing import input_scale, whole_walk
 from worker.engine.samplers.table import H1, H2, H3, Call, Table, X
-from worker.engine.schedule import Array, NoiseSchedule
 
 
 def unipc(schedule: NoiseSchedule, steps: int) -> Table:

@@ -1,0 +1,25 @@
+"""The ledger in Redis: records, waiting lines, leases and events. The only code that moves a job.
+
+A command is a value (`latentry.ledger.commands`), one atomic script each; `Ledger` runs it from a
+thread and `AsyncLedger` from an event loop.
+"""
+
+from latentry.ledger.connection import AsyncLedger, Command, Ledger
+from latentry.ledger.feed import Feed, News, PassingNews, PreviewNews, StepNews
+from latentry.ledger.records import JobRecord, JobRef, Lease, LedgerEvent, NewJob
+
+__all__ = [
+    "AsyncLedger",
+    "Command",
+    "Feed",
+    "JobRecord",
+    "JobRef",
+    "Lease",
+    "Ledger",
+    "LedgerEvent",
+    "NewJob",
+    "News",
+    "PassingNews",
+    "PreviewNews",
+    "StepNews",
+]

@@ -1,0 +1,94 @@
+"""Who pays for jobs, what they may have at once and in a day, and what they have used."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Final
+
+from latentry.errors import Exhausted, QuotaExceeded, TooManyJobs
+from latentry.ledger.connection import Command
+from latentry.rules.pricing import Price
+
+# Who pays where there are no keys.
+NOBODY: Final = "-"
+DAY_MS: Final = 86_400_000
+USAGE_TTL_MS: Final = 400 * DAY_MS
+_EPOCH: Final = date(1970, 1, 1)
+_STAY_AWAY_S: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who is charged for a job, and the bounds of that; 0 sets none.
+
+    What is counted is a job's cost in step-pixels, a millionth of step-megapixels.
+    """
+
+    payer: str = NOBODY
+    max_jobs: int = 0
+    max_step_pixels: int = 0
+    usage_ttl_ms: int = USAGE_TTL_MS
+
+    def charge(self, price: Price) -> dict[str, str | int]:
+        """The account as the ledger's scripts read it, with what a job of this price costs."""
+        each = round(price.step_megapixels * 1e6 / price.images)
+        return {
+            "payer": self.payer,
+            "max_jobs": self.max_jobs,
+            "max_step_pixels": self.max_step_pixels,
+            "usage_ttl_ms": self.usage_ttl_ms,
+            "image_step_pixels": each,
+            "step_pixels": each * price.images,
+        }
+
+
+def refusal(why: str, left_step_pixels: int, wait_ms: int) -> Exhausted:
+    """What a script says to a job that its payer may not have."""
+    if why == TooManyJobs.code:
+        return TooManyJobs(retry_after_s=_STAY_AWAY_S)
+    left = max(left_step_pixels, 0) / 1e6
+    return QuotaExceeded(
+        f"The API key has {left:.2f} step-megapixels left today (UTC), fewer than this needs.",
+        retry_after_s=-(-wait_ms // 1000),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DayUsage:
+    """What one payer used on one day."""
+
+    day: date
+    payer: str
+    jobs: dict[str, int]
+    images: int
+    step_pixels: int
+
+
+def usage(tenant: str, first: date, last: date) -> Command[list[DayUsage]]:
+    """What a tenant's keys used, day by day, both ends included."""
+    days = [first + timedelta(number) for number in range((last - first).days + 1)]
+
+    def read(answer: Sequence[Any]) -> list[DayUsage]:
+        return [
+            used for day, flat in zip(days, answer, strict=True) for used in _day_usage(day, flat)
+        ]
+
+    return Command("keyring/usage", (tenant, *((day - _EPOCH).days for day in days)), read)
+
+
+def _day_usage(day: date, flat: Sequence[str]) -> list[DayUsage]:
+    payers: dict[str, dict[str, int]] = {}
+    for name, amount in zip(flat[::2], flat[1::2], strict=True):
+        payer, _, what = name.partition(":")
+        payers.setdefault(payer, {})[what] = int(amount)
+    return [
+        DayUsage(
+            day=day,
+            payer=payer,
+            images=row.pop("images", 0),
+            step_pixels=row.pop("step_pixels", 0),
+            jobs={what: count for what, count in sorted(row.items()) if what != "charged"},
+        )
+        for payer, row in sorted(payers.items())
+        if row.keys() != {"charged"}
+    ]

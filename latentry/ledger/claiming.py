@@ -1,0 +1,23 @@
+"""Takes jobs from the ledger, and ends those that nobody can run: one must not keep all others."""
+
+import structlog
+
+from latentry.contracts import JobStatus
+from latentry.ledger.connection import Command, Ledger
+from latentry.ledger.records import JobRef, Lease, UnreadableRecord
+
+log = structlog.get_logger()
+
+
+def claimed(ledger: Ledger, claim: Command[list[Lease]]) -> list[Lease]:
+    """The leases of a claim, without those whose record does not make sense.
+
+    Raises LedgerUnavailable.
+    """
+    while True:
+        try:
+            return ledger.run(claim)
+        except UnreadableRecord as error:  # asked again, the claim answers what is left of it
+            log.error("record.unreadable", job=JobRef.parse(error.ref).id)
+            failed = (error.ref, error.fence, JobStatus.FAILED, error.code, error.message)
+            ledger.run(Command("settle", failed, bool))

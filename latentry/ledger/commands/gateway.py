@@ -1,0 +1,176 @@
+"""What the gateway asks of the ledger."""
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import structlog
+
+from latentry.contracts import EventType
+from latentry.errors import DeadlineUnreachable, IdempotencyConflict, QueueFull
+from latentry.ledger.accounts import refusal
+from latentry.ledger.connection import Command
+from latentry.ledger.records import (
+    Accepted,
+    JobRecord,
+    JobRef,
+    LedgerEvent,
+    Line,
+    NewJob,
+    Possible,
+    event_order,
+)
+
+log = structlog.get_logger()
+
+_FOR_EVER_MS: Final = 2**53
+# Of a deadline: estimates err, and in a line that is filled to the brim whoever comes last is late.
+_TRUSTED: Final = 0.8
+
+
+def create(job: NewJob, *, max_queued: int, max_wait_s: float = math.inf) -> Command[Accepted]:
+    """Enter a job `queued`, with its place in line and its idempotency key, or find its equal.
+
+    Raises QueueFull, DeadlineUnreachable, TooManyJobs, QuotaExceeded, or IdempotencyConflict if the
+    key stands for another body.
+    """
+
+    def read(answer: Sequence[Any]) -> Accepted:
+        _refuse(answer)
+        return Accepted(JobRef.parse(answer[1]), is_new=answer[0] == "created")
+
+    return Command("create", _asked(job, max_queued, max_wait_s), read)
+
+
+def try_out(job: NewJob, *, max_queued: int, max_wait_s: float = math.inf) -> Command[Possible]:
+    """Whether `create` would enter this job now. Raises what it would."""
+
+    def read(answer: Sequence[Any]) -> Possible:
+        _refuse(answer)
+        wait_ms, now_ms = answer[1:]
+        return Possible(now_ms, wait_ms if wait_ms >= 0 else None)
+
+    return Command("create", _asked(job, max_queued, max_wait_s, dry_run=True), read)
+
+
+def get(ref: JobRef) -> Command[JobRecord | None]:
+    """One job as it stands, or None."""
+    return Command("get", (str(ref),), lambda answer: JobRecord.read(*answer))
+
+
+def page(tenant: str, *, below: int | None, limit: int) -> Command[list[JobRecord | None]]:
+    """A tenant's jobs, newest first, from below a turn number; None for an unreadable record."""
+    start = "+inf" if below is None else f"({below}"
+    return Command("page", (tenant, start, limit), _records)
+
+
+def cancel(ref: JobRef) -> Command[bool]:
+    """End a waiting job, or ask the worker of a running one to stop. False: no such job."""
+    return Command("cancel", (str(ref),), bool)
+
+
+def forget(ref: JobRef, *, silently: bool = False) -> Command[bool]:
+    """Remove every trace of a job from the ledger. False: there was none.
+
+    What its receiver was not told yet it still hears, unless `silently`.
+    """
+    return Command("forget", (str(ref), ref.tenant, int(silently)), bool)
+
+
+def events(ref: JobRef, *, after: str = "") -> Command[list[LedgerEvent]]:
+    """A job's durable events after an event id; all of them after one that cannot be ours."""
+    known = after if event_order(after) > (0, 0) else ""
+
+    def read(answer: Iterable[Any]) -> list[LedgerEvent]:
+        return [_event(ref, id, dict(zip(row[::2], row[1::2], strict=True))) for id, row in answer]
+
+    return Command("events", (str(ref), known), read)
+
+
+def lines() -> Command[list[Line]]:
+    """The catalogue with what is live and what waits."""
+    return Command("models", (), lambda answer: [Line(*row) for row in answer])
+
+
+def ring(model: str, *, ttl_s: float) -> Command[bool]:
+    """Take the right to ring a model's bell. False: one is on its way already."""
+    return Command("ring", (model, int(ttl_s * 1000)), bool)
+
+
+def answer(models: Iterable[str]) -> Command[int]:
+    """Give back the right to ring for these models: the bell was not sent."""
+    return Command("answer", tuple(models), int)
+
+
+def probe() -> Command[bool]:
+    """Write something: the ledger is only ready if it can be written."""
+    return Command("probe", (), bool)
+
+
+def _asked(
+    job: NewJob, max_queued: int, max_wait_s: float, *, dry_run: bool = False
+) -> tuple[str, str]:
+    price = job.price
+    waits = [min(max_wait_s * 1000, _FOR_EVER_MS)]
+    waits += [_TRUSTED * job.start_within_ms] if job.start_within_ms else []
+    waits += [_TRUSTED * job.finish_within_ms - price.takes_ms] if job.finish_within_ms else []
+    options = {
+        "ref": str(job.ref),
+        "tenant": job.ref.tenant,
+        "model": job.request.model,
+        "max_queued": max_queued,
+        "queue_ttl_ms": job.queue_ttl_ms,
+        "ttl_ms": job.ttl_ms,
+        "idempotency_key": "" if dry_run else job.idempotency_key,
+        "body_hash": job.body_hash,
+        "account": job.account.charge(job.price),
+        "priority": job.priority,
+        "weight": job.weight,
+        "cost_ms": price.cost_ms,
+        "takes_ms": price.takes_ms,
+        "step_megapixels": str(price.step_megapixels),
+        "seats": price.seats,
+        "images": price.images,
+        "max_wait_ms": int(min(waits)),
+        "wait_ttl_ms": min(job.queue_ttl_ms, job.start_within_ms or job.queue_ttl_ms),
+        "finish_within_ms": job.finish_within_ms,
+        "dry_run": dry_run,
+    } | job.notifies
+    # The request by itself: it is kept as it stands, and nobody's numbers go through Lua.
+    return json.dumps(options), job.request.model_dump_json()
+
+
+def _refuse(answer: Sequence[Any]) -> None:
+    match answer:
+        case ["conflict"]:
+            raise IdempotencyConflict
+        case ["full", waiting, one_ms]:
+            raise QueueFull(
+                f"{waiting} jobs are waiting already; try again later.",
+                retry_after_s=one_ms / 1000 if one_ms >= 0 else None,
+            )
+        case ["late", wait_ms, most_ms]:
+            raise DeadlineUnreachable(
+                f"It would start in about {wait_ms / 1000:.1f} s, and that is"
+                f" {(wait_ms - most_ms) / 1000:.1f} s too late; allow more time, or ask for less.",
+                retry_after_s=(wait_ms - most_ms) / 1000,
+            )
+        case ["too_many_jobs" | "quota_exceeded", *_]:
+            raise refusal(*answer)
+
+
+def _records(answer: Iterable[Sequence[Any]]) -> list[JobRecord | None]:
+    return [_readable(*row) for row in answer]
+
+
+def _readable(ref: str, *stands: Any) -> JobRecord | None:
+    try:
+        return JobRecord.read(ref, *stands)
+    except (KeyError, ValueError):  # one such must not hide all others
+        log.error("record.unreadable", job=JobRef.parse(ref).id)
+        return None
+
+
+def _event(ref: JobRef, id: str, row: dict[str, str]) -> LedgerEvent:
+    return LedgerEvent(ref, id, EventType(row["type"]), json.loads(row["data"]))

@@ -1,0 +1,174 @@
+"""What a worker asks of the ledger."""
+
+import base64
+import json
+import secrets
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from latentry.contracts import JobStatus, JobWarning, ModelCard, StoredImage
+from latentry.errors import LatentryError, LeaseLost
+from latentry.ledger.connection import Command
+from latentry.ledger.records import JobRecord, JobRef, Lease, UnreadableRecord
+
+
+def catalogue(card: ModelCard) -> Command[int]:
+    """Enter or refresh a model in the catalogue."""
+    return Command("catalogue", (card.id, card.model_dump_json()), int)
+
+
+def heartbeat(worker: str, models: Iterable[str], *, ttl_s: float) -> Command[int]:
+    """This worker is alive and holds these models; with none of them, it is leaving."""
+    return Command("heartbeat", (worker, int(ttl_s * 1000), " ".join(models)), int)
+
+
+def claim(
+    worker: str,
+    models: Iterable[str],
+    *,
+    room: int,
+    lease_s: float,
+    held: int = 0,
+    suspects: int = 0,
+) -> Command[list[Lease]]:
+    """Take up to `room` jobs, beside the `held` ones, of which so many are `suspects`.
+
+    A job whose workers died is taken by a worker that holds no other suspect; after a second death,
+    alone by one that holds nothing. This very command, run again, answers the same leases.
+    Raises UnreadableRecord; see `claiming`.
+    """
+
+    options = {
+        "worker": worker,
+        "token": secrets.token_hex(8),
+        "models": list(models),
+        "room": room,
+        "lease_ms": int(lease_s * 1000),
+        "held": held,
+        "suspects": suspects,
+    }
+    return Command("claim", (json.dumps(options),), _leases)
+
+
+def pressing(
+    worker: str, models: Iterable[str], *, within_s: float, held: Iterable[Lease]
+) -> Command[dict[JobRef, JobRef]]:
+    """Which of the `held` jobs to exchange for which waiting ones of high priority.
+
+    Those are of the same tenant, and must start `within_s`. What is held is given with the most
+    dispensable first.
+    """
+    options = {
+        "worker": worker,
+        "models": list(models),
+        "within_ms": int(within_s * 1000),
+        "held": [str(lease.ref) for lease in held],
+    }
+
+    def read(answer: Iterable[Any]) -> dict[JobRef, JobRef]:
+        return {JobRef.parse(held): JobRef.parse(waiting) for held, waiting in answer}
+
+    return Command("pressing", (json.dumps(options),), read)
+
+
+def exchange(
+    lease: Lease, pressing: JobRef, *, worker: str, lease_s: float
+) -> Command[list[Lease]]:
+    """Hand an unfinished job back for a pressing one; nothing if that is gone by now."""
+    options = {
+        "worker": worker,
+        "lease_ms": int(lease_s * 1000),
+        "ref": str(lease.ref),
+        "fence": str(lease.fence),
+        "pressing": str(pressing),
+    }
+    return Command("exchange", (json.dumps(options),), _leases)
+
+
+def renew(leases: Sequence[Lease], *, lease_s: float) -> Command[list[str]]:
+    """Hold on to jobs. Answers `held`, `stop` (its cancellation was asked for) or `lost` each."""
+    pairs = [part for lease in leases for part in (str(lease.ref), lease.fence)]
+    return Command("renew", (int(lease_s * 1000), *pairs), list)
+
+
+def progress(steps: Iterable[tuple[Lease, int, int]]) -> Command[int]:
+    """Tell the latest (lease, step, of how many) of several jobs in one message."""
+    rows = [part for lease, step, of in steps for part in (str(lease.ref), lease.fence, step, of)]
+    return Command("progress", tuple(rows), int)
+
+
+def preview(lease: Lease, index: int, step: int, jpeg: bytes) -> Command[bool]:
+    """Show how far an image is. Nothing of it is kept. False: the lease is lost."""
+    text = base64.b64encode(jpeg).decode()
+    return Command("preview", (str(lease.ref), lease.fence, index, step, text), bool)
+
+
+def add_image(lease: Lease, image: StoredImage) -> Command[None]:
+    """List a finished picture, whose bytes are in storage by now. Raises LeaseLost."""
+    args = (str(lease.ref), lease.fence, image.index, image.model_dump_json())
+    return Command("image", args, _standing)
+
+
+def checkpoint(lease: Lease, index: int, saved: bytes, *, budget_bytes: int) -> Command[bool]:
+    """Keep where an unfinished image stands. False: the budget is spent. Raises LeaseLost."""
+
+    def read(answer: str) -> bool:
+        if answer == "lost":
+            raise LeaseLost
+        return answer == "kept"
+
+    args = (str(lease.ref), lease.fence, index, budget_bytes, saved)
+    return Command("checkpoint", args, read)
+
+
+def checkpoints(lease: Lease) -> Command[dict[int, bytes]]:
+    """Where its images stood when they were saved last, by index."""
+
+    def read(answer: Sequence[bytes]) -> dict[int, bytes]:
+        return dict(zip(map(int, answer[::2]), answer[1::2], strict=True))
+
+    return Command("checkpoints", (str(lease.ref), lease.fence), read, is_binary=True)
+
+
+def warn(lease: Lease, warnings: Sequence[JobWarning]) -> Command[None]:
+    """Note what the caller should know. Raises LeaseLost."""
+    text = json.dumps([warning.model_dump() for warning in warnings])
+    return Command("warn", (str(lease.ref), lease.fence, text), _standing)
+
+
+def settle(
+    lease: Lease,
+    status: JobStatus,
+    error: LatentryError | None = None,
+    images: Iterable[StoredImage] = (),
+) -> Command[None]:
+    """End a job, and list those of its pictures that the ledger has forgotten. Raises LeaseLost."""
+    assert status.is_terminal, "a job ends in a terminal state"
+    fault = (error.code, error.message) if error else ("", "")
+    listed = [part for image in images for part in (image.index, image.model_dump_json())]
+    return Command(
+        "settle", (str(lease.ref), lease.fence, status.value, *fault, *listed), _standing
+    )
+
+
+def release(lease: Lease) -> Command[bool]:
+    """Hand an unfinished job back to its old place in line. False: it was lost already."""
+    return Command("release", (str(lease.ref), lease.fence), bool)
+
+
+def _leases(claims: Iterable[Any]) -> list[Lease]:
+    return [_lease(ref, int(fence), flat) for ref, fence, flat in claims]
+
+
+def _lease(ref: str, fence: int, flat: Sequence[str]) -> Lease:
+    try:
+        record = JobRecord.read(ref, flat)
+    except (KeyError, ValueError) as error:
+        raise UnreadableRecord(ref, fence) from error
+    assert record is not None, "a claim always carries its record"
+    return Lease(record.ref, fence, record)
+
+
+def _standing(answer: int) -> None:
+    if not answer:
+        raise LeaseLost

@@ -1,0 +1,148 @@
+"""Runs commands against Redis: `Ledger` in a thread, `AsyncLedger` in an event loop."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Self, TypeVar
+
+import redis
+import redis.asyncio
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.client import NEVER_DECODE
+from redis.exceptions import (
+    ClusterError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+from redis.retry import Retry
+
+from latentry.errors import LedgerFull, LedgerUnavailable
+from latentry.ledger import redis_keys
+from latentry.ledger.scripts import digest, source
+from latentry.settings import Settings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Generic[T]):
+    """One atomic script call: its name, its arguments, and how to read its answer.
+
+    Every command may be run twice (a reply can be lost) without harm. A binary one is answered in
+    bytes, where others are in text.
+    """
+
+    script: str
+    args: tuple[str | int | bytes, ...]
+    read: Callable[[Any], T]
+    is_binary: bool = False
+
+
+def _options(command: Command[T]) -> dict[str, Any]:
+    return {NEVER_DECODE: []} if command.is_binary else {}
+
+
+# Answers of a server that cannot for now. Any other is about what we asked, so it is our own bug.
+_CANNOT = ("LOADING", "BUSY", "MISCONF", "NOREPLICAS")
+
+
+def _trouble(error: RedisError) -> LedgerUnavailable | None:
+    """What the caller should hear of it; None if it is a bug."""
+    if isinstance(error, OutOfMemoryError):
+        return LedgerFull()
+    is_answer = isinstance(error, ResponseError)
+    cannot = isinstance(error, (ReadOnlyError, ClusterError)) or str(error).startswith(_CANNOT)
+    return None if is_answer and not cannot else LedgerUnavailable()
+
+
+# Bounded everywhere: a silently dropped connection must not hang anybody (the default is for ever).
+_CONNECTION: dict[str, Any] = {
+    "decode_responses": True,
+    "socket_timeout": 5.0,
+    "socket_connect_timeout": 2.0,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+}
+_RETRIES = 2
+# Callers of an event loop queue for these; by default the 101st at once would be refused.
+_POOL: dict[str, Any] = {"max_connections": 32, "timeout": 5.0}
+
+
+class Ledger:
+    """The ledger for threads. Raises LedgerUnavailable when Redis does not answer or cannot."""
+
+    def __init__(self, client: "redis.Redis", root: str) -> None:
+        self.client = client
+        self.root = root
+        self._execute: Callable[..., Any] = client.execute_command
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Connect lazily, as the settings say."""
+        retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), _RETRIES)
+        url = settings.redis_url.get_secret_value()
+        client = redis.Redis.from_url(url, retry=retry, **_CONNECTION)
+        return cls(client, redis_keys.root(settings.redis_prefix))
+
+    def run(self, command: Command[T]) -> T:
+        """Carry out one command."""
+        try:
+            return command.read(self._evaluate(command))
+        except RedisError as error:
+            if (trouble := _trouble(error)) is None:
+                raise
+            raise trouble from error
+
+    def _evaluate(self, command: Command[T]) -> Any:
+        args, options = (1, self.root, *command.args), _options(command)
+        try:
+            return self._execute("EVALSHA", digest(command.script), *args, **options)
+        except NoScriptError:  # a fresh server, or one that was restarted
+            return self._execute("EVAL", source(command.script), *args, **options)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.client.close()
+
+
+class AsyncLedger:
+    """The ledger for an event loop. Raises LedgerUnavailable as `Ledger` does."""
+
+    def __init__(self, client: "redis.asyncio.Redis", root: str) -> None:
+        self.client = client
+        self.root = root
+        self._execute: Callable[..., Awaitable[Any]] = client.execute_command
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Connect lazily, as the settings say."""
+        retry = redis.asyncio.retry.Retry(
+            ExponentialWithJitterBackoff(base=0.05, cap=0.5), _RETRIES
+        )
+        url = settings.redis_url.get_secret_value()
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            url, retry=retry, **_POOL, **_CONNECTION
+        )
+        return cls(redis.asyncio.Redis.from_pool(pool), redis_keys.root(settings.redis_prefix))
+
+    async def run(self, command: Command[T]) -> T:
+        """Carry out one command."""
+        try:
+            return command.read(await self._evaluate(command))
+        except RedisError as error:
+            if (trouble := _trouble(error)) is None:
+                raise
+            raise trouble from error
+
+    async def _evaluate(self, command: Command[T]) -> Any:
+        args, options = (1, self.root, *command.args), _options(command)
+        try:
+            return await self._execute("EVALSHA", digest(command.script), *args, **options)
+        except NoScriptError:  # a fresh server, or one that was restarted
+            return await self._execute("EVAL", source(command.script), *args, **options)
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self.client.aclose()

@@ -1,0 +1,89 @@
+"""What the ledger says as it happens: one subscription per process."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from redis.exceptions import RedisError
+
+from latentry.contracts import EventType, Preview, Progress
+from latentry.errors import LedgerUnavailable
+from latentry.ledger import redis_keys
+from latentry.ledger.connection import AsyncLedger
+from latentry.ledger.records import JobRef, LedgerEvent
+
+QUIET_S = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class StepNews:
+    """A job's latest step. Not durable: a missed one is of no use."""
+
+    ref: JobRef
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewNews:
+    """How far one of a job's images is, to look at. Not durable either."""
+
+    ref: JobRef
+    preview: Preview
+
+
+# What happens to a job: for good, or on the way.
+PassingNews: TypeAlias = StepNews | PreviewNews
+News: TypeAlias = LedgerEvent | PassingNews
+
+
+class Feed:
+    """All news of one ledger. Pub/sub forgets: after a break, read the streams again."""
+
+    def __init__(self, ledger: AsyncLedger) -> None:
+        self._ledger = ledger
+
+    async def listen(self) -> AsyncIterator[News | None]:
+        """News as they come; None whenever the subscription stands (again, after a break).
+
+        Raises LedgerUnavailable, also when the connection is silent for 2 * QUIET_S.
+        """
+        try:
+            async with self._ledger.client.pubsub() as channel:
+                await channel.subscribe(redis_keys.key(self._ledger.root, "news"))
+                asked = False
+                while True:
+                    message = await channel.get_message(timeout=QUIET_S)
+                    if message is None:  # nothing happens, or the connection is dead: ask
+                        if asked:
+                            raise LedgerUnavailable
+                        await channel.ping()
+                    asked = message is None
+                    for news in _news(message) if message else ():
+                        yield news
+        except RedisError as error:
+            raise LedgerUnavailable from error
+
+
+def _news(message: dict[str, Any]) -> Sequence[News | None]:
+    match message["type"]:
+        case "subscribe":  # redis-py reconnects by itself; this is how we learn of it
+            return [None]
+        case "message":
+            return _read(message["data"])
+    return ()
+
+
+def _read(text: str) -> Sequence[News]:
+    said = json.loads(text)
+    if "steps" in said:
+        return [
+            StepNews(JobRef.parse(ref), Progress(step=step, steps=steps))
+            for ref, step, steps in said["steps"]
+        ]
+    if "preview" in said:
+        ref, index, step, jpeg = said["preview"]
+        shown = Preview(index=index, step=step, url=f"data:image/jpeg;base64,{jpeg}")
+        return [PreviewNews(JobRef.parse(ref), shown)]
+    ref = JobRef.parse(said["ref"])
+    return [LedgerEvent(ref, said["id"], EventType(said["type"]), said["data"])]

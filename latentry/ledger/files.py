@@ -1,0 +1,95 @@
+"""Pictures that callers keep here for a while: their records and the tenant's quota."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, Final, Self
+
+from latentry.errors import FileQuotaExceeded
+from latentry.ledger.connection import Command
+from latentry.ledger.records import JobRef
+
+PREFIX: Final = "file_"
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """A file's full name. As for a job, the tenant is part of it."""
+
+    tenant: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.tenant}:{self.id}"
+
+    @classmethod
+    def of(cls, ref: JobRef) -> Self | None:
+        """The file of this name, or None if it is the name of a job."""
+        return cls(ref.tenant, ref.id) if ref.id.startswith(PREFIX) else None
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file about to be kept."""
+
+    ref: FileRef
+    bytes: int
+    sha256: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """One file as it stands. Times are Unix milliseconds by the ledger's clock."""
+
+    ref: FileRef
+    bytes: int
+    sha256: str
+    width: int
+    height: int
+    created_ms: int
+    expires_ms: int
+
+    @classmethod
+    def read(cls, ref: FileRef, flat: Sequence[str]) -> Self | None:
+        """A record from HGETALL's answer, or None if that is empty."""
+        if not flat:
+            return None
+        row = dict(zip(flat[::2], flat[1::2], strict=True))
+        numbers = ("bytes", "width", "height", "created_ms", "expires_ms")
+        return cls(ref=ref, sha256=row["sha256"], **{name: int(row[name]) for name in numbers})
+
+
+def keep(file: NewFile, *, ttl_ms: int, max_files: int, max_bytes: int) -> Command[FileRecord]:
+    """Enter a file within its tenant's quota. Raises FileQuotaExceeded."""
+
+    def read(answer: Sequence[Any]) -> FileRecord:
+        if answer[0] == "full":
+            raise FileQuotaExceeded(retry_after_s=max(1, ceil(int(answer[1]) / 1000)))
+        record = FileRecord.read(file.ref, answer[1])
+        assert record is not None, "what is kept has its record"
+        return record
+
+    facts = (file.sha256, file.width, file.height)
+    args = (str(file.ref), file.ref.tenant, file.bytes, ttl_ms, max_files, max_bytes, *facts)
+    return Command("files/keep", args, read)
+
+
+def get(ref: FileRef) -> Command[FileRecord | None]:
+    """One file, or None."""
+    return Command("files/get", (str(ref),), lambda answer: FileRecord.read(ref, answer))
+
+
+def forget(ref: FileRef) -> Command[bool]:
+    """Remove a file's record; its bytes go before. False: there was none."""
+    return Command("files/forget", (str(ref), ref.tenant), bool)
+
+
+def due(limit: int) -> Command[list[FileRef]]:
+    """Files that have had their time."""
+
+    def read(answer: Iterable[str]) -> list[FileRef]:
+        return [FileRef(*ref.split(":")) for ref in answer]
+
+    return Command("files/due", (limit,), read)

@@ -1,0 +1,150 @@
+"""API keys in the ledger: made, asked, rotated, revoked, and never forgotten."""
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+from latentry.api_keys import ALL_SCOPES, ApiKey, Scope
+from latentry.ledger.connection import Command
+
+# What a secret is compared with where there is no key: nobody has this digest.
+_NOBODYS: Final = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How much a key may have; 0 sets no bound."""
+
+    per_minute: int = 0
+    burst: int = 0
+    jobs: int = 0
+    step_megapixels: int = 0
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """One key as the ledger has it. Times are Unix milliseconds by the ledger's clock."""
+
+    id: str
+    tenant: str
+    name: str = ""
+    scopes: frozenset[Scope] = ALL_SCOPES
+    allowance: Allowance = field(default_factory=Allowance)
+    created_ms: int = 0
+    expires_ms: int | None = None
+    revoked_ms: int | None = None
+    used_ms: int | None = None
+
+    @classmethod
+    def read(cls, id: str, flat: Sequence[str]) -> Self:
+        """A record from HGETALL's answer."""
+        row = dict(zip(flat[::2], flat[1::2], strict=True))
+        numbers = ("per_minute", "burst", "jobs", "step_megapixels", "weight")
+        known = {scope.value for scope in Scope}
+        return cls(
+            id=id,
+            tenant=row["tenant"],
+            name=row["name"],
+            # One that this version does not know opens nothing here.
+            scopes=frozenset(Scope(word) for word in row["scopes"].split() if word in known),
+            allowance=Allowance(**{name: int(row[name]) for name in numbers}),
+            created_ms=int(row["created_ms"]),
+            expires_ms=_int(row.get("expires_ms")),
+            revoked_ms=_int(row.get("revoked_ms")),
+            used_ms=_int(row.get("used_ms")),
+        )
+
+    def state(self, at_ms: int) -> str:
+        """In a word for people."""
+        if self.revoked_ms is not None:
+            return "revoked"
+        return "expired" if self.expires_ms is not None and self.expires_ms <= at_ms else "active"
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What the ledger says to a key: whose it is, if it opens anything, and what is left of it."""
+
+    any_keys: bool
+    key: KeyRecord | None = None
+    left: int = 0
+    wait_ms: int = 0
+    full_ms: int = 0
+
+    @property
+    def too_many(self) -> bool:
+        """Whether this request is one more than the key may make."""
+        return self.left < 0
+
+
+def authorize(presented: ApiKey | None) -> Command[Admission]:
+    """Take one request of this key; of none, ask whether there are keys at all."""
+    id, digest = (presented.id, presented.digest) if presented else ("", "")
+
+    def read(answer: Sequence[Any]) -> Admission:
+        any_keys, *rest = answer
+        opens, flat, *rate = rest or ([_NOBODYS], [])
+        # All of them, whatever the first one says; the same work where there is no such key.
+        opened = [hmac.compare_digest(digest, known) for known in opens]
+        if not any(opened):
+            return Admission(bool(any_keys))
+        return Admission(bool(any_keys), KeyRecord.read(id, flat), *rate)
+
+    return Command("keyring/authorize", (id, digest), read)
+
+
+def enter(
+    key: ApiKey,
+    tenant: str,
+    *,
+    name: str = "",
+    scopes: frozenset[Scope] = ALL_SCOPES,
+    allowance: Allowance = Allowance(),
+    ttl_ms: int = 0,
+) -> Command[bool]:
+    """Let this key stand from now on; one that is there stays as it is.
+
+    False: the id is taken by a key with another secret.
+    """
+    limits = (
+        ("per_minute", allowance.per_minute),
+        ("burst", allowance.burst),
+        ("jobs", allowance.jobs),
+        ("step_megapixels", allowance.step_megapixels),
+        ("weight", allowance.weight),
+    )
+    words = (("tenant", tenant), ("name", name), ("scopes", " ".join(sorted(scopes))))
+    fields = [part for pair in (*words, *limits) for part in pair]
+    return Command("keyring/enter", (key.id, key.digest, ttl_ms, *fields), bool)
+
+
+def rotate(fresh: ApiKey, *, grace_ms: int) -> Command[KeyRecord | None]:
+    """Give the key of this id this secret; the one before opens it for a while yet.
+
+    None: there is no such key, or it is revoked.
+    """
+
+    def read(flat: Sequence[str]) -> KeyRecord | None:
+        return KeyRecord.read(fresh.id, flat) if flat else None
+
+    return Command("keyring/rotate", (fresh.id, fresh.digest, grace_ms), read)
+
+
+def revoke(id: str) -> Command[bool]:
+    """End a key for good. False: there is no such key."""
+    return Command("keyring/revoke", (id,), bool)
+
+
+def entries() -> Command[tuple[int, list[KeyRecord]]]:
+    """The time, and every key there ever was, the oldest first."""
+
+    def read(answer: Sequence[Any]) -> tuple[int, list[KeyRecord]]:
+        return int(answer[0]), [KeyRecord.read(id, flat) for id, flat in answer[1]]
+
+    return Command("keyring/list", (), read)
+
+
+def _int(text: str | None) -> int | None:
+    return None if text is None else int(text)

@@ -1,0 +1,238 @@
+"""What the ledger remembers: frozen records and how they come out of Redis."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from latentry.contracts import (
+    EventType,
+    JobError,
+    JobStatus,
+    JobWarning,
+    Priority,
+    Progress,
+    ResolvedRequest,
+    StoredImage,
+    Webhook,
+)
+from latentry.errors import LatentryError
+from latentry.ledger.accounts import Account
+from latentry.rules.pricing import Price
+
+_EVENT_ID = re.compile("([0-9]{1,19})-([0-9]{1,19})")
+
+
+@dataclass(frozen=True, slots=True)
+class JobRef:
+    """A job's full name. The tenant is part of it, so that no key exists without one."""
+
+    tenant: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.tenant}:{self.id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The inverse of `str`. Tenants have no colon in their names."""
+        tenant, _, id = text.partition(":")
+        return cls(tenant, id)
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job about to enter the ledger. Times to live in milliseconds; 0 within sets no bound.
+
+    `weight`: its tenant's part of the workers, in relation to others'.
+    """
+
+    ref: JobRef
+    request: ResolvedRequest
+    queue_ttl_ms: int
+    ttl_ms: int
+    idempotency_key: str = ""
+    body_hash: str = ""
+    price: Price = field(default_factory=Price)
+    weight: int = 1
+    priority: Priority = Priority.NORMAL
+    start_within_ms: int = 0
+    finish_within_ms: int = 0
+    account: Account = field(default_factory=Account)
+    webhook: Webhook | None = None
+    receiver: str = ""  # tenant@host:port of the webhook
+
+    @property
+    def notifies(self) -> dict[str, Any]:
+        """Whom to tell, as the ledger keeps it; nothing if nobody is to be told."""
+        if self.webhook is None:
+            return {}
+        return {"webhook": json.dumps(self.webhook.model_dump() | {"receiver": self.receiver})}
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """One job as it stands. Times are Unix milliseconds by the ledger's clock.
+
+    `claims`: how often a worker took it. `reached`: the furthest step told of before it came
+    back to its line. `crashes`: workers that died at it since. `position`: among its tenant's own.
+    `start_ms`: when it may start, by what waits and runs now.
+    """
+
+    ref: JobRef
+    state: JobStatus
+    request: ResolvedRequest
+    turn: int
+    created_ms: int
+    fence: int = 0
+    claims: int = 0
+    crashes: int = 0
+    priority: Priority = Priority.NORMAL
+    price: Price = field(default_factory=Price)
+    finish_by_ms: int | None = None
+    started_ms: int | None = None
+    finished_ms: int | None = None
+    images: tuple[StoredImage, ...] = ()
+    error: JobError | None = None
+    warnings: tuple[JobWarning, ...] = ()
+    progress: Progress | None = None
+    reached: int = 0
+    position: int | None = None
+    start_ms: int | None = None
+    stopping: bool = False
+
+    @property
+    def queue_ms(self) -> int | None:
+        """From accepted to first claimed."""
+        return None if self.started_ms is None else self.started_ms - self.created_ms
+
+    @property
+    def run_ms(self) -> int | None:
+        """From first claimed to its end."""
+        if self.started_ms is None or self.finished_ms is None:
+            return None
+        return self.finished_ms - self.started_ms
+
+    @classmethod
+    def read(
+        cls, ref: str, flat: Sequence[str], position: int = -1, start_ms: int = -1
+    ) -> Self | None:
+        """A record from HGETALL's answer, or None if that is empty."""
+        if not flat:
+            return None
+        row = dict(zip(flat[::2], flat[1::2], strict=True))
+        images = [StoredImage.model_validate_json(row[k]) for k in row if k.startswith("image:")]
+        failed = row.get("error_code")
+        return cls(
+            ref=JobRef.parse(ref),
+            state=JobStatus(row["state"]),
+            request=ResolvedRequest.model_validate_json(row["request"]),
+            turn=int(row["turn"]),
+            created_ms=int(row["created_ms"]),
+            fence=int(row["fence"]),
+            claims=int(row["claims"]),
+            crashes=int(row["crashes"]),
+            priority=Priority(row["priority"]),
+            price=_price(row),
+            finish_by_ms=_int(row.get("finish_by_ms")),
+            started_ms=_int(row.get("started_ms")),
+            finished_ms=_int(row.get("finished_ms")),
+            images=tuple(sorted(images, key=lambda image: image.index)),
+            error=JobError(code=failed, message=row["error_message"]) if failed else None,
+            warnings=tuple(JobWarning(**w) for w in json.loads(row.get("warnings", "[]"))),
+            progress=Progress(step=int(row["step"]), steps=int(row["steps"]))
+            if "step" in row
+            else None,
+            reached=int(row.get("reached", 0)),
+            position=position if position >= 0 else None,
+            start_ms=start_ms if start_ms >= 0 else None,
+            stopping="stop" in row,
+        )
+
+
+class UnreadableRecord(LatentryError):
+    """The ledger's record of this job makes no sense to this version."""
+
+    code = "unreadable_record"
+
+    def __init__(self, ref: str = "", fence: int = 0) -> None:
+        super().__init__()
+        self.ref = ref  # as text: nothing else of it is sure
+        self.fence = fence
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One worker's claim on one job. The fence number makes any earlier claim worthless."""
+
+    ref: JobRef
+    fence: int
+    record: JobRecord = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEvent:
+    """One entry of a job's durable stream; `data` is as the script wrote it."""
+
+    ref: JobRef
+    id: str
+    type: EventType
+    data: dict[str, Any]
+
+
+def event_order(id: str) -> tuple[int, int]:
+    """Where an event id, `milliseconds-sequence`, stands; what is no event id stands before all."""
+    found = _EVENT_ID.fullmatch(id)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A model's card, who serves it, and what waits for it."""
+
+    card: str
+    workers: int
+    waiting: int
+    oldest_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The ledger's answer to a new job: its name, or that of an equal one."""
+
+    ref: JobRef
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Possible:
+    """The ledger's answer to a job that was only asked about. `wait_ms` is None if nobody knows."""
+
+    now_ms: int
+    wait_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep leaves to do: bells to ring, and jobs whose pictures and records may go.
+
+    `unreadable`: jobs that it could only end as failed.
+    """
+
+    silent_lines: tuple[str, ...]
+    forgettable: tuple[JobRef, ...]
+    unreadable: tuple[JobRef, ...] = ()
+
+
+def _price(row: Mapping[str, str]) -> Price:
+    return Price(
+        step_megapixels=float(row["step_megapixels"]),
+        cost_ms=int(row["cost_ms"]),
+        seats=int(row["seats"]),
+        images=int(row["n"]),
+    )
+
+
+def _int(text: str | None) -> int | None:
+    return None if text is None else int(text)

@@ -1,0 +1,46 @@
+"""The texts of the ledger's scripts: each with what it uses of the shared prelude."""
+
+import re
+from functools import cache
+from hashlib import sha1
+from importlib.resources import files
+
+_LUA = files("latentry.ledger") / "lua"
+# A full Redis takes no new jobs and says that it is not ready; what it has must be able to end and
+# to be cleared away, or it would stay full for ever. Checkpoints only save time.
+_REFUSED_WHEN_FULL = frozenset({"create", "probe", "checkpoint", "files/keep"})
+# In this order: each part may use those before it.
+_PRELUDE = ("keys", "news", "fair", "line", "lease", "estimate", "usage", "webhooks", "job")
+_DEFINITION = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
+
+
+@cache
+def source(script: str) -> str:
+    """A script's own lines after the definitions that they need, whose closures each call makes."""
+    text = _code(script)
+    for name, definition in reversed(_definitions()):
+        if re.search(rf"\b{name}\b", text):
+            text = definition + text
+    flags = "#!lua" if script in _REFUSED_WHEN_FULL else "#!lua flags=allow-oom"
+    return f"{flags}\n{text}"
+
+
+@cache
+def digest(script: str) -> str:
+    """What Redis calls it."""
+    return sha1(source(script).encode(), usedforsecurity=False).hexdigest()
+
+
+@cache
+def _definitions() -> list[tuple[str, str]]:
+    """Every name of the prelude, with the lines from its definition to the next."""
+    text = "".join(_code(f"prelude/{part}") for part in _PRELUDE)
+    found = list(_DEFINITION.finditer(text))
+    ends = [one.start() for one in found[1:]] + [len(text)]
+    return [(one[1], text[one.start() : end]) for one, end in zip(found, ends, strict=True)]
+
+
+def _code(file: str) -> str:
+    """Without lines that are comments: names in those need nothing."""
+    lines = (_LUA / f"{file}.lua").read_text().splitlines(keepends=True)
+    return "".join(line for line in lines if not line.lstrip().startswith("--"))

@@ -1,0 +1,51 @@
+"""What the ledger calls out to workers: a line got longer, a job is to stop."""
+
+from dataclasses import dataclass
+
+from redis.exceptions import RedisError
+
+from latentry.errors import LedgerUnavailable
+from latentry.ledger import redis_keys
+from latentry.ledger.connection import Ledger
+from latentry.ledger.records import JobRef
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """A job entered this model's line."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Somebody asked for the end of this job."""
+
+    ref: JobRef
+
+
+class Calls:
+    """The wake and stop channels, for one thread. Pub/sub forgets: look by yourself as well."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._wake = redis_keys.key(ledger.root, "wake")
+        self._stop = redis_keys.key(ledger.root, "stop")
+        self._channel = ledger.client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+
+    def wait(self, timeout_s: float) -> Wake | Stop | None:
+        """The next call, or None if there was none in time. Raises LedgerUnavailable."""
+        try:
+            if not self._channel.subscribed:
+                self._channel.subscribe(self._wake, self._stop)
+            message = self._channel.get_message(timeout=timeout_s)
+        except RedisError as error:
+            raise LedgerUnavailable from error
+        if message is None:
+            return None
+        if message["channel"] == self._stop:
+            return Stop(JobRef.parse(message["data"]))
+        return Wake(message["data"])
+
+    def close(self) -> None:
+        """Leave the channels."""
+        self._channel.close()

@@ -1,0 +1,75 @@
+"""`/v1/generations/{id}/deliveries`: what became of a job's notices, and sending one again."""
+
+from datetime import UTC, datetime
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from latentry.contracts import Attempt, Delivery, DeliveryList
+from latentry.errors import DeliveryNotFound
+from latentry.ledger import JobRef, deliveries
+from latentry.ledger.deliveries import AttemptRecord, DeliveryRecord
+from service.access.auth import MayRead, MayWrite
+from service.doors import submit
+from service.doors.answers import PROBLEMS, told
+from service.gateway import Gateway, Here
+from service.http.accept import AnswersJson
+
+router = APIRouter(
+    prefix="/v1/generations/{job_id}/deliveries",
+    tags=["webhooks"],
+    responses=PROBLEMS,
+    dependencies=[AnswersJson],
+)
+
+
+@router.get("", response_model=DeliveryList)
+async def list_deliveries(gateway: Here, caller: MayRead, job_id: str) -> Response:
+    """What the job's webhook was to hear, and how each attempt went. While the job is known."""
+    ref = submit.ref_of(caller, job_id)
+    await gateway.record(ref)
+    known = await gateway.ledger.run(deliveries.of(ref))
+    return told(DeliveryList(data=[_view(delivery) for delivery in known]))
+
+
+@router.post("/{delivery_id}/redeliver", status_code=202, response_model=Delivery)
+async def redeliver(gateway: Here, caller: MayWrite, job_id: str, delivery_id: str) -> Response:
+    """Send a notice again, under its old id, and a receiver that was gone is asked again."""
+    ref = submit.ref_of(caller, job_id)
+    await gateway.record(ref)
+    event = (await _find(gateway, ref, delivery_id)).event
+    if not await gateway.ledger.run(deliveries.redeliver(ref, event)):
+        raise DeliveryNotFound
+    return told(_view(await _find(gateway, ref, delivery_id)), 202)
+
+
+async def _find(gateway: Gateway, ref: JobRef, delivery_id: str) -> DeliveryRecord:
+    for delivery in await gateway.ledger.run(deliveries.of(ref)):
+        if delivery.id == delivery_id:
+            return delivery
+    raise DeliveryNotFound
+
+
+def _view(delivery: DeliveryRecord) -> Delivery:
+    return Delivery(
+        id=delivery.id,
+        event=delivery.event,
+        status=delivery.state,
+        created_at=_time(delivery.made_ms),
+        next_attempt_at=_time(delivery.due_ms) if delivery.due_ms else None,
+        attempts=[_attempt(attempt) for attempt in delivery.attempts],
+    )
+
+
+def _attempt(attempt: AttemptRecord) -> Attempt:
+    return Attempt(
+        number=attempt.number,
+        at=_time(attempt.at_ms),
+        duration_ms=attempt.duration_ms,
+        status=attempt.status,
+        error=attempt.error,
+    )
+
+
+def _time(unix_ms: int) -> datetime:
+    return datetime.fromtimestamp(unix_ms / 1000, UTC)

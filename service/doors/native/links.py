@@ -1,0 +1,45 @@
+"""`/v1/files`: pictures from storage that cannot sign URLs itself, behind links that we signed."""
+
+import asyncio
+import time
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from latentry.contracts import OutputFormat
+from latentry.errors import FileNotFound, LinkRefused
+from latentry.storage import content_type_of, verify
+from service.doors.answers import PROBLEMS
+from service.gateway import Here
+
+router = APIRouter(prefix="/v1/files", tags=["files"], responses=PROBLEMS)
+
+_BYTES: Final = {"schema": {"type": "string", "format": "binary"}}
+_PICTURE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {form.content_type: _BYTES for form in OutputFormat}}
+}
+
+
+@router.get("/{key:path}", response_class=Response, responses=_PICTURE)
+async def get_file(
+    gateway: Here,
+    key: str,
+    exp: Annotated[str, Query(description="Unix seconds.")] = "",
+    sig: str = "",
+) -> Response:
+    """One picture. The link comes with a job and expires; read the job again for a fresh one."""
+    if gateway.link_secret is None:
+        raise FileNotFound
+    if not (exp.isascii() and exp.isdigit() and len(exp) < 16):
+        raise LinkRefused
+    verify(gateway.link_secret, key, int(exp), sig, time.time())
+    data = await asyncio.to_thread(gateway.storage.get, key)
+    name = key.replace("/", "-")
+    headers = {
+        # A browser must never take it for a page, whatever text the picture carries.
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Cache-Control": "private, max-age=31536000, immutable",
+        "Accept-Ranges": "none",
+    }
+    return Response(data, headers=headers, media_type=content_type_of(key))

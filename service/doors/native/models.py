@@ -1,0 +1,31 @@
+"""`/v1/models`: one body for OpenAI's clients and ours."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from latentry.contracts import Model, ModelList
+from latentry.errors import UnknownModel
+from service.access.auth import MayRead
+from service.doors.answers import PROBLEMS, told
+from service.gateway import Here
+from service.http.accept import AnswersJson
+
+router = APIRouter(
+    prefix="/v1/models", tags=["models"], responses=PROBLEMS, dependencies=[AnswersJson]
+)
+
+
+@router.get("", response_model=ModelList)
+async def list_models(gateway: Here, _: MayRead) -> Response:
+    """The catalogue: limits, defaults, samplers, live workers."""
+    entries = await gateway.catalogue.entries()
+    return told(ModelList(data=[entry.model for entry in entries]))
+
+
+@router.get("/{model_id}", response_model=Model)
+async def get_model(gateway: Here, _: MayRead, model_id: str) -> Response:
+    """One model."""
+    for entry in await gateway.catalogue.entries(knowing=model_id):
+        if entry.card.id == model_id:
+            return told(entry.model)
+    raise UnknownModel

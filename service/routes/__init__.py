@@ -1,1 +1,0 @@
-"""HTTP to contracts and back, one file per front door. No policy."""

@@ -1,0 +1,231 @@
+"""The commands against a stub of the gateway, over real connections."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from latentry import __version__
+from latentry.cli import main
+from latentry.contracts import (
+    Defaults,
+    Event,
+    EventType,
+    JobStatus,
+    Limits,
+    Model,
+    ModelList,
+    Progress,
+    Sampler,
+)
+from tests.latentry.client.conftest import image, job, problem
+from tests.latentry.client.stub import answer, serving, sse
+
+CARD = Model(
+    id="shapes",
+    limits=Limits(max_side=192),
+    defaults=Defaults(
+        width=128, height=128, num_inference_steps=25, guidance_scale=4.0, sampler=Sampler.DDIM
+    ),
+    samplers=[Sampler.DDIM, Sampler.EULER],
+    created=0,
+    workers=1,
+)
+
+
+class Gateway:
+    """Draws at once; remembers what was ordered. `ends_as` is the state its jobs end in.
+
+    A gateway that `hangs` never gets to the end of its event stream.
+    """
+
+    def __init__(self):
+        self.hangs = False
+        self.watched = threading.Event()
+        self.ordered = None
+        self.ends_as = JobStatus.SUCCEEDED
+        self.url = ""
+
+    async def __call__(self, scope, receive, send):
+        match scope["method"], scope["path"]:
+            case "POST", "/v1/generations":
+                self.ordered = json.loads((await receive())["body"])
+                await _tell(send, self.job(JobStatus.QUEUED), 202)
+            case "GET", "/v1/generations/job-1/events":
+                await answer(send, 200, "text/event-stream", self.events(), more=self.hangs)
+                self.watched.set()
+                while self.hangs and (await receive())["type"] != "http.disconnect":
+                    pass
+            case ("GET", "/v1/generations/job-1") | ("POST", "/v1/generations/job-1/cancel"):
+                await _tell(send, self.job(self.ends_as))
+            case "GET", "/v1/models":
+                await _tell(send, ModelList(data=[CARD]))
+            case "GET", "/a.png":
+                await answer(send, 200, "image/png", b"picture")
+            case _:
+                refusal = problem(404, "job_not_found")
+                await answer(send, 404, "application/problem+json", refusal.content)
+
+    def job(self, status):
+        n = (self.ordered or {}).get("n", 1)
+        images = [image(index, f"{self.url}/a.png") for index in range(n)]
+        made = job(status, images=images if status is JobStatus.SUCCEEDED else [])
+        return made.model_copy(update={"request": made.request.model_copy(update={"n": n})})
+
+    def events(self):
+        step = Event(type=EventType.STEP, progress=Progress(step=3, steps=25))
+        if self.hangs:
+            return sse(step)
+        end = Event(type=EventType(self.ends_as), id="3-0", job=self.job(self.ends_as))
+        return sse(Event(type=EventType.QUEUED, id="1-0", position=2)) + sse(step) + sse(end)
+
+
+async def _tell(send, model, status=200):
+    await answer(send, status, "application/json", model.model_dump_json().encode())
+
+
+@pytest.fixture
+def gateway(monkeypatch):
+    stub = Gateway()
+    with serving(stub) as stub.url:
+        monkeypatch.setenv("LATENTRY_URL", stub.url)
+        yield stub
+
+
+@pytest.fixture
+def latentry(monkeypatch, capsys, tmp_path):
+    """Runs the command line; gives its exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["latentry", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return ended.value.code, said.out, said.err
+
+    return run
+
+
+def test_generate_saves_the_picture_and_prints_where_it_came_from(latentry, gateway, tmp_path):
+    code, out, _ = latentry("generate", "a red circle", "--seed", "7", "-o", "out.png")
+    assert code == 0
+    assert out == f"out.png  seed 7  {gateway.url}/a.png\n"
+    assert (tmp_path / "out.png").read_bytes() == b"picture"
+    assert gateway.ordered == {"prompt": "a red circle", "seed": 7, "output_format": "png"}
+
+
+def test_several_pictures_are_numbered(latentry, gateway, tmp_path):
+    _, out, _ = latentry("generate", "a red circle", "-n", "2", "-o", "out.jpg")
+    assert [line.split()[0] for line in out.splitlines()] == ["out-1.jpg", "out-2.jpg"]
+    assert (tmp_path / "out-2.jpg").exists()
+    assert gateway.ordered["output_format"] == "jpeg"
+
+
+def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
+    given = (
+        "--model shapes --negative-prompt blue --width 96 --height 128 --steps 5 --guidance 3.5 "
+        "--sampler euler --seed 9 -n 1 --format webp --determinism strict --metadata a=b=c "
+        "--prompt-syntax plain --clip-skip 1 --original-size 512 768 --crops-coords-top-left 0 8 "
+        "--target-size 96 128"
+    )
+    code, _, _ = latentry("generate", "a red circle", *given.split())
+    assert code == 0
+    assert gateway.ordered == {
+        "model": "shapes",
+        "prompt": "a red circle",
+        "negative_prompt": "blue",
+        "prompt_syntax": "plain",
+        "clip_skip": 1,
+        "width": 96,
+        "height": 128,
+        "num_inference_steps": 5,
+        "guidance_scale": 3.5,
+        "sampler": "euler",
+        "original_size": [512, 768],
+        "crops_coords_top_left": [0, 8],
+        "target_size": [96, 128],
+        "seed": 9,
+        "n": 1,
+        "output_format": "webp",
+        "determinism": "strict",
+        "metadata": {"a": "b=c"},
+    }
+    assert (tmp_path / "job-1.png").exists()
+
+
+def test_a_job_that_fails_is_one_sentence_and_exit_code_1(latentry, gateway):
+    gateway.ends_as = JobStatus.FAILED
+    code, out, err = latentry("generate", "a red circle")
+    assert (code, out, err) == (1, "", "latentry: Job job-1 ended as failed.\n")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--width", "129"),
+        ("-o", "out.gif"),
+        ("--metadata", "novalue"),
+        ("--steps", "many"),
+        ("--sampler", "magic"),
+    ],
+)
+def test_misuse_is_exit_code_2_and_nothing_is_ordered(latentry, gateway, wrong):
+    code, _, err = latentry("generate", "a red circle", *wrong)
+    assert code == 2
+    assert err
+    assert gateway.ordered is None
+
+
+def test_models_are_listed(latentry, gateway):
+    code, out, _ = latentry("models")
+    assert code == 0
+    assert out.splitlines()[1].split() == ["shapes", "128×128", "25", "4", "ddim,", "euler", "1"]
+
+
+def test_a_job_is_told_for_people_and_for_programs(latentry, gateway):
+    _, out, _ = latentry("status", "job-1")
+    assert out == f"Job job-1 is succeeded.\nseed 7  {gateway.url}/a.png\n"
+    _, out, _ = latentry("status", "job-1", "--json")
+    assert json.loads(out)["id"] == "job-1"
+
+
+def test_a_job_is_canceled(latentry, gateway):
+    gateway.ends_as = JobStatus.CANCELED
+    assert latentry("cancel", "job-1")[:2] == (0, "Job job-1 is canceled.\n")
+
+
+def test_ctrl_c_cancels_the_job(gateway):
+    gateway.hangs = True
+    gateway.ends_as = JobStatus.CANCELED
+    command = [sys.executable, "-m", "latentry", "generate", "a red circle"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert gateway.watched.wait(30)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == "Job job-1 is canceled.\n"
+    assert process.returncode == 130
+
+
+def test_a_refusal_of_the_service_is_one_sentence(latentry, gateway):
+    assert latentry("status", "nobody") == (1, "", "latentry: Not now.\n")
+
+
+def test_a_service_that_is_not_there_is_said_with_how_to_start_one(latentry):
+    code, _, err = latentry("models", "--url", "http://127.0.0.1:9")
+    assert code == 1
+    assert "does not answer" in err
+    assert "latentry serve" in err
+
+
+def test_the_version_is_told(latentry):
+    assert latentry("--version")[1] == f"{__version__}\n"
+
+
+def test_without_its_extra_it_says_how_to_get_it():
+    code = "import sys\nsys.modules['typer'] = None\nfrom latentry.cli import main\nmain()\n"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr == "The command line needs its extra: pip install 'latentry[cli]'\n"

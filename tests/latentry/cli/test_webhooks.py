@@ -1,0 +1,47 @@
+"""`latentry webhooks` as an operator types it, against a real ledger."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from latentry.ledger import deliveries
+
+
+@pytest.fixture
+def webhooks(settings, tmp_path):
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "latentry", "webhooks", *words],
+            env=os.environ | settings.to_env(),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    return run
+
+
+def test_a_new_secret_is_shown_once_and_signs_beside_the_old_one(webhooks, ledger) -> None:
+    first = webhooks("secret", "--tenant", "acme")
+    assert first.returncode == 0, first.stderr
+    old = first.stdout.strip()
+    assert old.startswith("whsec_")
+    assert old not in first.stderr
+    told = json.loads(webhooks("secret", "--tenant", "acme", "--grace", "1h", "--json").stdout)
+    assert (told["tenant"], told["signing"]) == ("acme", 2)
+    signing = ledger.run(deliveries.secrets("acme", fresh="whsec_unused"))
+    assert signing == [told["secret"], old]
+
+
+def test_without_grace_the_old_one_signs_no_more(webhooks, ledger) -> None:
+    webhooks("secret")
+    last = webhooks("secret", "--grace", "0s").stdout.strip()
+    assert ledger.run(deliveries.secrets("default", fresh="whsec_unused")) == [last]
+
+
+def test_help_names_the_words_one_types(webhooks) -> None:
+    assert "latentry webhooks secret" in webhooks("secret", "--help").stdout

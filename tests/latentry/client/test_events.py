@@ -1,0 +1,113 @@
+"""Event streams over real connections that break."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from latentry.client import ApiError, AsyncClient, Client, Unreachable
+from latentry.contracts import Event, EventType, JobStatus, Progress
+from tests.latentry.client.conftest import AT_ONCE, job, problem
+from tests.latentry.client.stub import answer, serving, sse
+
+QUEUED = Event(type=EventType.QUEUED, id="1-0", position=0)
+RUNNING = Event(type=EventType.RUNNING, id="2-0")
+STEP = Event(type=EventType.STEP, progress=Progress(step=3, steps=25))
+DONE = Event(type=EventType.SUCCEEDED, id="3-0", job=job())
+
+
+class BreaksOff(Exception):
+    """The stub's connection goes down in the middle of an answer."""
+
+
+class Stub:
+    """A gateway whose streams are scripts: bytes to send, an exception to break off with, or a
+    whole response."""
+
+    def __init__(self, *scripts):
+        self.scripts = list(scripts)
+        self.last_event_ids = []
+
+    async def __call__(self, scope, receive, send):
+        headers = dict(scope["headers"])
+        self.last_event_ids.append(headers.get(b"last-event-id", b"").decode())
+        script = self.scripts.pop(0)
+        if not isinstance(script, list):
+            kind = script.headers.get("Content-Type", "")
+            return await answer(send, script.status_code, kind, script.content)
+        await answer(send, 200, "text/event-stream", more=True)
+        for part in script:
+            if part is BreaksOff:
+                raise BreaksOff
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        return await send({"type": "http.response.body"})
+
+
+@pytest.fixture(params=[Client, AsyncClient])
+def follow(request):
+    """Follows a job's events on a stub that plays the scripts; gives the events and the stub."""
+
+    def run(*scripts, **options):
+        stub = Stub(*scripts)
+        with serving(stub) as url:
+            if request.param is AsyncClient:
+                return asyncio.run(collect(url, options)), stub
+            with Client(url, retries=AT_ONCE) as client:
+                return list(client.events("job-1", **options)), stub
+
+    async def collect(url, options):
+        async with AsyncClient(url, retries=AT_ONCE) as client:
+            return [event async for event in client.events("job-1", **options)]
+
+    return run
+
+
+def test_events_arrive_in_order_and_end_with_the_job(follow):
+    events, _ = follow([sse(QUEUED) + sse(RUNNING), b": ping\n\n", sse(STEP), sse(DONE)])
+    assert events == [QUEUED, RUNNING, STEP, DONE]
+    assert events[-1].job.status is JobStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize("end", [[], [BreaksOff], [sse(STEP)[:10], BreaksOff]])
+def test_a_broken_stream_goes_on_after_the_last_durable_event(follow, end):
+    events, stub = follow([sse(QUEUED), sse(RUNNING), sse(STEP), *end], [sse(DONE)])
+    assert events == [QUEUED, RUNNING, STEP, DONE]
+    assert stub.last_event_ids == ["", "2-0"]
+
+
+def test_a_caller_may_resume_where_another_left_off(follow):
+    _, stub = follow([sse(DONE)], last_event_id="2-0")
+    assert stub.last_event_ids == ["2-0"]
+
+
+def test_nothing_after_the_terminal_event_is_waited_for(follow):
+    events, _ = follow([sse(DONE), sse(STEP), BreaksOff])
+    assert events == [DONE]
+
+
+def test_a_service_that_has_nothing_more_to_tell_is_believed(follow):
+    events, stub = follow([sse(QUEUED)], httpx.Response(204))
+    assert events == [QUEUED]
+    assert stub.last_event_ids == ["", "1-0"]
+
+
+def test_kinds_of_events_of_a_newer_service_are_passed_over(follow):
+    events, _ = follow([b'event: verdict\ndata: {"type": "verdict"}\n\n', sse(DONE)])
+    assert events == [DONE]
+
+
+def test_a_stream_that_is_refused_for_now_is_tried_again(follow):
+    events, stub = follow(problem(503, "shutting_down"), [sse(DONE)])
+    assert events == [DONE]
+    assert len(stub.last_event_ids) == 2
+
+
+def test_a_stream_of_a_job_that_is_not_there_is_an_api_error(follow):
+    with pytest.raises(ApiError) as caught:
+        follow(problem(404, "job_not_found"))
+    assert caught.value.code == "job_not_found"
+
+
+def test_a_stream_that_never_says_anything_is_given_up(follow):
+    with pytest.raises(Unreachable, match="ended before the job"):
+        follow([], [], [], [])

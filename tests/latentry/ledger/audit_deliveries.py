@@ -1,0 +1,37 @@
+"""What must be true of notices: one for each event of a job that asks for them, and all in line."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from latentry.contracts import EventType, Webhook, WebhookEvent
+from latentry.ledger import Ledger
+
+HOOK = Webhook(url="https://shop.example/", events=list(WebhookEvent))
+RECEIVER = "one@shop.example:443"
+
+
+def audit_deliveries(ledger: Ledger, stories: Mapping[str, tuple[dict, list[EventType]]]) -> None:
+    """Of each job, its fields and its story. Nobody sends anything meanwhile."""
+    client, root = ledger.client, f"{ledger.root}:"
+    found = {name.removeprefix(f"{root}delivery:") for name in client.keys(f"{root}delivery:*")}
+    asked = {
+        f"{ref}:{event}"
+        for ref, (fields, story) in stories.items()
+        if "webhook" in fields
+        for event in set(story) & set(json.loads(fields["webhook"])["events"])
+    }
+    known = {name for name in found if name.rpartition(":")[0] in stories}
+    assert known == asked, "each event that was asked for is told of, and no other"
+    ids = {client.hget(f"{root}delivery:{name}", "id") for name in found}
+    assert ids == {"evt_" + hashlib.sha1(name.encode()).hexdigest()[:32] for name in found}
+    waiting = set(client.zrange(f"{root}deliveries", 0, -1))
+    assert waiting == found, "what was not told yet waits"
+    lines = {name: client.zrange(name, 0, -1, withscores=True) for name in _lines(ledger)}
+    assert sorted(name for rows in lines.values() for name, _ in rows) == sorted(found)
+    firsts = {name.removeprefix(f"{root}deliveries:"): rows[0][1] for name, rows in lines.items()}
+    assert dict(client.zrange(f"{root}receivers", 0, -1, withscores=True)) == firsts
+
+
+def _lines(ledger: Ledger) -> list[str]:
+    return list(ledger.client.keys(f"{ledger.root}:deliveries:*"))

@@ -1,0 +1,356 @@
+"""The ledger as it should be, on paper: a dict, no Redis, and time passes only when told to."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from latentry.contracts import EventType, JobStatus, Priority
+from latentry.errors import IdempotencyConflict, LeaseLost, QueueFull
+from latentry.ledger import JobRef, Lease, NewJob
+from latentry.ledger.commands import POISON_CRASHES
+from latentry.ledger.records import Accepted, Swept
+from tests.latentry.ledger.order import PaperOrder, part
+
+
+@dataclass(frozen=True, slots=True)
+class PaperClaim:
+    """What a worker asks for. `fences` are those that Redis gave: only that they rise is known."""
+
+    worker: str
+    models: Sequence[str]
+    room: int
+    held: int
+    suspects: int
+    token: object
+    fences: Iterator[int]
+    is_over_at_once: bool
+
+
+@dataclass(slots=True)
+class PaperJob:
+    """One job, and which of its times are over."""
+
+    ref: JobRef
+    model: str
+    turn: int
+    cost_ms: int
+    images_asked: int
+    weight: int
+    priority: Priority
+    must_finish: bool
+    state: JobStatus = JobStatus.QUEUED
+    fence: int = 0
+    claims: int = 0
+    crashes: int = 0
+    since: float = 0  # when it came back as a suspect
+    step: int | None = None
+    is_stopping: bool = False
+    reached: int | None = None
+    checkpoints: dict[int, bytes] = field(default_factory=dict)
+    held_bytes: int = 0
+    images: set[int] = field(default_factory=set)
+    story: list[EventType] = field(default_factory=lambda: [EventType.QUEUED])
+    lease_is_over: bool = False
+    wait_is_over: bool = False
+    time_is_over: bool = False
+    stay_is_over: bool = False
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """A test is shorter than the ten minutes between the classes."""
+        return list(Priority).index(self.priority), self.turn
+
+    @property
+    def stride(self) -> int:
+        return -(-self.cost_ms // self.weight)
+
+    @property
+    def is_overdue(self) -> bool:
+        is_waiting = self.state is JobStatus.QUEUED
+        return self.time_is_over or (is_waiting and self.wait_is_over)
+
+    def holds(self, lease: Lease) -> bool:
+        return self.state is JobStatus.RUNNING and self.fence == lease.fence
+
+    def move(self, state: JobStatus) -> None:
+        self.state = state
+        self.story.append(EventType(state.value))
+        if state.is_terminal:
+            self.stay_is_over = False
+            self.drop_checkpoints()
+
+    def drop_checkpoints(self) -> None:
+        self.checkpoints, self.held_bytes = {}, 0
+
+    def requeue(self) -> None:
+        self.move(JobStatus.QUEUED)
+        if self.step is not None:
+            self.wait_is_over = False
+            self.reached = max(self.step, self.reached or 0)
+        self.step = None
+
+
+class PaperLedger:
+    """One method per command, with the answer the command must give."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[JobRef, PaperJob] = {}
+        self.keys: dict[tuple[str, str], tuple[JobRef, str]] = {}
+        self.models: set[str] = set()
+        self.bells: set[str] = set()
+        self.nobody_swept = False
+        self.order = PaperOrder()
+        self.claimed: dict[str, tuple[object, list[Lease]]] = {}
+        self.kept: dict[JobRef, str] = {}
+        self._turn = 0
+
+    def line(self, *models: str) -> list[PaperJob]:
+        waiting = (job for job in self.jobs.values() if job.state is JobStatus.QUEUED)
+        return sorted((job for job in waiting if job.model in models), key=lambda job: job.turn)
+
+    def own_line(self, job: PaperJob) -> list[PaperJob]:
+        """Those it waits with: its tenant's in this line, or the suspects like it."""
+        if job.crashes:
+            return self.suspects(job.model, is_loner=job.crashes > 1)
+        return part(self.line(job.model), job.ref.tenant)
+
+    def suspects(self, model: str, *, is_loner: bool) -> list[PaperJob]:
+        alike = [j for j in self.line(model) if j.crashes and (j.crashes > 1) == is_loner]
+        return sorted(alike, key=lambda job: (job.since, str(job.ref)))
+
+    def position(self, ref: JobRef) -> int | None:
+        job = self.jobs[ref]
+        return self.own_line(job).index(job) if job.state is JobStatus.QUEUED else None
+
+    def create(self, order: NewJob, max_queued: int) -> Accepted:
+        if order.ref in self.jobs:
+            return Accepted(order.ref, is_new=True)
+        name = (order.ref.tenant, order.idempotency_key)
+        if order.idempotency_key:
+            ref, body_hash = self.keys.get(name, (None, ""))
+            if ref in self.jobs:
+                if body_hash != order.body_hash:
+                    raise IdempotencyConflict
+                return Accepted(ref, is_new=False)
+        model, tenant = order.request.model, order.ref.tenant
+        line = self.line(model)
+        its_part = self.order.part_of(model, tenant, order.weight, max_queued)
+        if len(line) >= max_queued and len(part(line, tenant)) >= its_part:
+            raise QueueFull
+        self._turn += 1
+        job = PaperJob(
+            order.ref,
+            model,
+            self._turn,
+            order.price.cost_ms,
+            order.price.images,
+            order.weight,
+            order.priority,
+            order.finish_within_ms > 0,
+        )
+        self.jobs[order.ref] = job
+        if order.idempotency_key:
+            self.keys[name] = (order.ref, order.body_hash)
+        self.order.enter(job)
+        return Accepted(order.ref, is_new=True)
+
+    def claim(self, ask: PaperClaim) -> list[Lease]:
+        token, leases = self.claimed.get(ask.worker, (None, []))
+        if token == ask.token:
+            return [lease for lease in leases if self.held(lease)]
+        taken = self._take(ask)
+        leases = [self._begin(job, next(ask.fences), ask) for job in taken]
+        if leases:
+            self.claimed[ask.worker] = (ask.token, leases)
+        return leases
+
+    def _take(self, ask: PaperClaim) -> list[PaperJob]:
+        room, taken = min(ask.room, len(self.line(*ask.models))), []
+        if room > 0:
+            if ask.held == 0 and (loner := self._suspect(ask, is_loner=True)):
+                return [loner]
+            if ask.held > 0 and self._is_kept_for_a_loner(ask):
+                return []
+            if ask.suspects == 0 and (suspect := self._suspect(ask, is_loner=False)):
+                taken.append(suspect)
+        while len(taken) < room and (turn := self.order.next(self.line(*ask.models), ask.models)):
+            tag, job = turn
+            if job.is_overdue:
+                self.end(job, JobStatus.EXPIRED)
+                continue
+            self.order.charge(job, tag, is_turn=True)
+            self._leave(job, JobStatus.RUNNING)
+            taken.append(job)
+        return taken
+
+    def _suspect(self, ask: PaperClaim, *, is_loner: bool) -> PaperJob | None:
+        while job := self._first(ask, is_loner=is_loner):
+            if not job.is_overdue:
+                self.order.charge(job, self.order.tag_of(job.ref.tenant), is_turn=False)
+                self._leave(job, JobStatus.RUNNING)
+                return job
+            self.end(job, JobStatus.EXPIRED)
+        return None
+
+    def _first(self, ask: PaperClaim, *, is_loner: bool) -> PaperJob | None:
+        heads = [line[0] for m in ask.models if (line := self.suspects(m, is_loner=is_loner))]
+        return min(heads, key=lambda job: job.since, default=None)
+
+    def _is_kept_for_a_loner(self, ask: PaperClaim) -> bool:
+        job = self._first(ask, is_loner=True)
+        if not job or job.since > 0:  # it has not been passed over for long
+            return False
+        return self.kept.setdefault(job.ref, ask.worker) == ask.worker
+
+    def _begin(self, job: PaperJob, fence: int, ask: PaperClaim) -> Lease:
+        assert fence > job.fence, "fences rise (I3)"
+        job.fence = fence
+        job.claims += 1
+        job.lease_is_over = ask.is_over_at_once
+        return Lease(job.ref, fence, None)  # type: ignore[arg-type]
+
+    def _leave(self, job: PaperJob, state: JobStatus) -> None:
+        """Out of its line, if it is in one."""
+        job.move(state)
+        self.order.leave(job, self.line(job.model))
+
+    def end(self, job: PaperJob, state: JobStatus) -> None:
+        self._leave(job, state)
+
+    def back(self, job: PaperJob) -> None:
+        job.requeue()
+        self.order.refund(job)
+        self.order.enter(job)
+
+    def held(self, lease: Lease) -> PaperJob | None:
+        job = self.jobs.get(lease.ref)
+        return job if job and job.holds(lease) else None
+
+    def renew(self, leases: Sequence[Lease]) -> list[str]:
+        answers = []
+        for lease in leases:
+            job = self.held(lease)
+            if job:
+                job.lease_is_over = False
+            answers.append(("stop" if job.is_stopping else "held") if job else "lost")
+        return answers
+
+    def progress(self, steps: Iterable[tuple[Lease, int, int]]) -> int:
+        counted = [(job, step) for lease, step, _ in steps if (job := self.held(lease))]
+        for job, step in counted:
+            job.step = step
+            if step > (job.reached or 0):
+                job.crashes = 0
+        return len(counted)
+
+    def add_image(self, lease: Lease, index: int) -> None:
+        listed = self.jobs.get(lease.ref)
+        if listed and index in listed.images:
+            return
+        job = self.held(lease)
+        if not job:
+            raise LeaseLost
+        job.images.add(index)
+        job.crashes = 0
+        job.story.append(EventType.IMAGE)
+
+    def checkpoint(self, lease: Lease, index: int, saved: bytes, budget: int) -> bool:
+        job = self.held(lease)
+        if not job:
+            raise LeaseLost
+        if not job.checkpoints:
+            job.drop_checkpoints()  # what had its time is not charged for any more
+        more = len(saved) - len(job.checkpoints.get(index, b""))
+        if self.held_bytes + more > budget:
+            return False
+        job.checkpoints[index] = saved
+        job.held_bytes += more
+        return True
+
+    def checkpoints(self, lease: Lease) -> dict[int, bytes]:
+        job = self.held(lease)
+        return job.checkpoints if job else {}
+
+    @property
+    def held_bytes(self) -> int:
+        return sum(job.held_bytes for job in self.jobs.values())
+
+    def warn(self, lease: Lease) -> None:
+        if not self.held(lease):
+            raise LeaseLost
+
+    def settle(self, lease: Lease, status: JobStatus) -> None:
+        job = self.jobs.get(lease.ref)
+        if job and job.state is status and job.fence == lease.fence:
+            return
+        if not job or not job.holds(lease):
+            raise LeaseLost
+        if job.time_is_over:
+            self.end(job, JobStatus.EXPIRED)
+            raise LeaseLost
+        self.end(job, status)
+
+    def release(self, lease: Lease) -> bool:
+        job = self.held(lease)
+        if job and job.is_stopping:
+            self.end(job, JobStatus.CANCELED)
+        elif job:
+            self.back(job)
+        return job is not None
+
+    def cancel(self, ref: JobRef) -> bool:
+        job = self.jobs.get(ref)
+        if job and job.state is JobStatus.QUEUED:
+            self.end(job, JobStatus.CANCELED)
+        elif job and job.state is JobStatus.RUNNING:
+            job.is_stopping = True
+        return job is not None
+
+    def forget(self, ref: JobRef) -> bool:
+        job = self.jobs.pop(ref, None)
+        if job and job.state is JobStatus.QUEUED:
+            self.end(job, JobStatus.CANCELED)
+        return job is not None
+
+    def ring(self, model: str) -> bool:
+        is_first = model not in self.bells
+        self.bells.add(model)
+        return is_first
+
+    def answer(self, models: Iterable[str]) -> int:
+        self.bells.difference_update(models)
+        return 1
+
+    def catalogue(self, model: str) -> int:
+        is_new = model not in self.models
+        self.models.add(model)
+        return int(is_new)
+
+    def sweep(self) -> Swept:
+        running = [job for job in self.jobs.values() if job.state is JobStatus.RUNNING]
+        if self.nobody_swept:
+            for job in running:
+                job.lease_is_over = False
+        self.nobody_swept = False
+        for job in running:
+            if job.lease_is_over:
+                self._lose(job)
+        for job in self.jobs.values():
+            if job.is_overdue and not job.state.is_terminal:
+                self.end(job, JobStatus.EXPIRED)
+        silent = tuple(m for m in sorted(self.models - self.bells) if self.line(m))
+        stale = sorted(
+            (job for job in self.jobs.values() if job.stay_is_over), key=lambda j: str(j.ref)
+        )
+        for job in stale:
+            job.stay_is_over = False
+        return Swept(silent, tuple(job.ref for job in stale if job.state.is_terminal))
+
+    def _lose(self, job: PaperJob) -> None:
+        if job.step is not None:
+            job.crashes += 1
+        if job.is_stopping:
+            self.end(job, JobStatus.CANCELED)
+        elif job.crashes >= POISON_CRASHES:
+            self.end(job, JobStatus.FAILED)
+        else:
+            self.back(job)

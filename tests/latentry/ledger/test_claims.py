@@ -1,0 +1,75 @@
+"""A claim whose answer was lost is asked again; a fence is never handed out twice."""
+
+from latentry.contracts import JobStatus
+from latentry.ledger import JobRef, Ledger, commands
+from latentry.ledger.claiming import claimed
+from tests.latentry.ledger.factory import new_job
+
+
+def create(ledger: Ledger) -> JobRef:
+    return ledger.run(commands.create(new_job(), max_queued=100)).ref
+
+
+def test_a_claim_asked_again_answers_the_same_leases(ledger: Ledger) -> None:
+    for _ in range(4):
+        create(ledger)
+    asked = commands.claim("w", ["shapes"], room=2, lease_s=60)
+    first = ledger.run(asked)
+    assert len(first) == 2
+    assert ledger.run(asked) == first
+    others = ledger.run(commands.claim("w", ["shapes"], room=2, lease_s=60))
+    assert {lease.ref for lease in others}.isdisjoint({lease.ref for lease in first})
+
+
+def test_a_claim_asked_again_does_not_answer_what_was_lost_since(ledger: Ledger) -> None:
+    create(ledger)
+    create(ledger)
+    asked = commands.claim("w", ["shapes"], room=2, lease_s=60)
+    lost, kept = ledger.run(asked)
+    ledger.run(commands.release(lost))
+    assert ledger.run(asked) == [kept]
+
+
+def test_a_fence_rises_even_where_redis_forgot_the_last_one(ledger: Ledger) -> None:
+    create(ledger)
+    [first] = ledger.run(commands.claim("w", ["shapes"], room=1, lease_s=60))
+    ledger.run(commands.release(first))
+    ledger.client.hset(f"{ledger.root}:job:{first.ref}", "fence", 0)  # the tail of a log was lost
+    seconds, micros = ledger.client.time()
+    while seconds * 1000 + micros // 1000 <= first.fence:
+        seconds, micros = ledger.client.time()
+    [second] = ledger.run(commands.claim("w", ["shapes"], room=1, lease_s=60))
+    assert second.fence > first.fence
+
+
+def test_a_record_that_cannot_be_moved_ends_and_keeps_no_other_from_being_swept(
+    ledger: Ledger,
+) -> None:
+    running, waiting, other = (create(ledger) for _ in range(3))
+    ledger.run(commands.claim("w", ["shapes"], room=1, lease_s=0))
+    for ref in (running, waiting):  # as of a version that counted no costs
+        ledger.client.hdel(f"{ledger.root}:job:{ref}", "cost_ms", "place", "weight")
+    ledger.client.zadd(f"{ledger.root}:deadlines", {str(waiting): 0, str(other): 1})
+    assert set(ledger.run(commands.sweep(lease_s=60)).unreadable) == {running, waiting}
+    states = [ledger.client.hget(f"{ledger.root}:job:{r}", "state") for r in (running, waiting)]
+    assert states == [JobStatus.FAILED, JobStatus.FAILED]
+    record = ledger.run(commands.get(other))
+    assert record is not None
+    assert record.state is JobStatus.EXPIRED
+    swept = ledger.run(commands.sweep(lease_s=60))
+    assert swept.unreadable == ()
+    assert ledger.run(commands.claim("w", ["shapes"], room=3, lease_s=60)) == []
+
+
+def test_a_record_that_makes_no_sense_ends_and_hides_no_other(ledger: Ledger) -> None:
+    first, broken, last = (create(ledger) for _ in range(3))
+    ledger.client.hset(f"{ledger.root}:job:{broken}", "request", '{"from": "another version"}')
+    page = ledger.run(commands.page("default", below=None, limit=10))
+    assert [record and record.ref for record in page] == [last, None, first]
+    leases = claimed(ledger, commands.claim("w", ["shapes"], room=3, lease_s=60))
+    assert [lease.ref for lease in leases] == [first, last]
+    record = f"{ledger.root}:job:{broken}"
+    assert ledger.client.hmget(record, "state", "error_code") == [
+        JobStatus.FAILED,
+        "unreadable_record",
+    ]

@@ -1,0 +1,476 @@
+"""The ledger against its image on paper: any commands, in any order, with lost calls and replies.
+
+A failure prints a `@reproduce_failure` line; `--hypothesis-seed=N` repeats a whole run, and
+`--hypothesis-profile=long` searches for an hour or so.
+"""
+
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from latentry.contracts import JobStatus, JobWarning, ModelCard, Priority
+from latentry.errors import (
+    EngineError,
+    IdempotencyConflict,
+    LeaseLost,
+    LedgerUnavailable,
+    QueueFull,
+)
+from latentry.ledger import Command, JobRef, Lease, Ledger, NewJob, commands, redis_keys
+from latentry.ledger.accounts import Account
+from latentry.ledger.records import Swept
+from latentry.rules.pricing import Price
+from tests.latentry.ledger.audit import Entry, audit
+from tests.latentry.ledger.audit_deliveries import HOOK, RECEIVER
+from tests.latentry.ledger.factory import BOUNDED, card, image, request
+from tests.latentry.ledger.paper import PaperClaim, PaperJob, PaperLedger
+
+MODELS = ["shapes", "photos"]
+WORKERS_IDS = ["w1", "w2"]
+LEASE_S = 600.0
+BUDGET = 16  # bytes of checkpoints
+_prefixes = itertools.count()
+
+
+class Mishap(StrEnum):
+    """What can happen to one call."""
+
+    NONE = "none"
+    TWICE = "twice"  # the reply was lost and the client library asked again
+    UNSENT = "unsent"  # the caller hears an error, and nothing was done
+    UNHEARD = "unheard"  # the caller hears an error, and it was done
+
+
+Draw = Callable[..., Any]
+ENDINGS = [status for status in JobStatus if status.is_terminal]
+RUNS = {Mishap.NONE: 1, Mishap.TWICE: 2, Mishap.UNSENT: 0, Mishap.UNHEARD: 1}
+mishaps = st.sampled_from([Mishap.NONE, Mishap.NONE, Mishap.NONE, *Mishap])
+models = st.sampled_from(MODELS)
+some_models = st.sampled_from([MODELS, MODELS, MODELS[::-1], *([model] for model in MODELS)])
+counts = st.integers(1, 2)
+prompts = st.text(st.characters(exclude_categories=["Cs"]), max_size=9)
+
+
+def outcome(call: Callable[[], Any]) -> Any:
+    """What a call answers, or the type of its refusal."""
+    try:
+        return call()
+    except (IdempotencyConflict, QueueFull, LeaseLost) as refusal:
+        return type(refusal)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Clients, workers and sweepers of one ledger, with all the leases they ever heard of."""
+
+    def __init__(self, server: Ledger) -> None:
+        super().__init__()
+        self.ledger = Ledger(server.client, redis_keys.root(f"machine-{next(_prefixes)}"))
+        self.paper = PaperLedger()
+        self.orders: list[NewJob] = []
+        self.leases: list[Lease] = []
+        self.seen: dict[JobRef, Entry] = {}
+        self.claimed: dict[tuple[JobRef, int], Command[Any]] = {}
+        self.heard: Any = None
+        self.forgotten: set[JobRef] = set()
+        self.told: dict[str, list[str]] = {}
+        self.news = self.ledger.client.pubsub()
+        self.news.subscribe(f"{self.ledger.root}:news")
+        self.news.get_message(timeout=10)  # subscribed
+
+    @rule(data=st.data())
+    def something_happens(self, data: st.DataObject) -> None:
+        # One rule: Hypothesis switches whole rules off in most runs, and few would get anywhere.
+        turns = list(CLIENTS if self.orders else [M.create])
+        turns += WORKERS * bool(self.paper.line(*MODELS)) + LEASED * bool(self.leases)
+        turn = data.draw(st.sampled_from(turns + OTHERS), "turn")
+        turn(self, data.draw)
+
+    def call(self, command: Command[Any], paper: Callable[[], Any], mishap: Mishap) -> Any:
+        """Run it on Redis and on paper, as often as the mishap says; what the caller hears."""
+        heard: Any = LedgerUnavailable
+        for _ in range(RUNS[mishap]):
+            heard = self.heard = outcome(lambda: self.ledger.run(command))
+            assert heard == outcome(paper)
+            if command.script == "claim":
+                self.note(heard, command)
+            self.adopt_times()
+        return LedgerUnavailable if mishap in (Mishap.UNSENT, Mishap.UNHEARD) else heard
+
+    def note(self, leases: Sequence[Lease], asked: Command[Any]) -> None:
+        for lease in leases:
+            first = self.claimed.setdefault((lease.ref, lease.fence), asked)
+            assert first is asked, "two holders at one fence"
+
+    def adopt_times(self) -> None:
+        """When suspects came back: only Redis knows, and only the order counts."""
+        for job in self.paper.jobs.values():
+            if job.state is JobStatus.QUEUED and job.crashes:
+                kind = "suspects" if job.crashes == 1 else "loners"
+                line = f"{self.ledger.root}:{kind}:{job.model}"
+                job.since = self.ledger.client.zscore(line, str(job.ref))
+
+    # Clients
+
+    def create(self, draw: Draw) -> None:
+        ref = JobRef(draw(st.sampled_from(["one", "two"])), f"gen_{len(self.orders)}")
+        asked = request(model=draw(models), prompt=draw(prompts))
+        key, body = draw(st.sampled_from(["", "k", "k:é {x}"])), draw(st.sampled_from("aab"))
+        order = NewJob(
+            ref,
+            asked,
+            queue_ttl_ms=3_600_000,
+            ttl_ms=3_600_000,
+            idempotency_key=key,
+            body_hash=body,
+            account=Account(payer=BOUNDED, max_jobs=1_000_000),
+            price=Price(cost_ms=draw(st.sampled_from([1_000, 2_500])), images=draw(counts)),
+            weight=draw(st.sampled_from([1, 3])),
+            priority=draw(st.sampled_from(Priority)),
+            finish_within_ms=draw(st.sampled_from([0, 3_600_000])),
+            webhook=HOOK,
+            receiver=RECEIVER,
+        )
+        self.orders.append(order)
+        self.order(order, draw(mishaps))
+
+    def create_again(self, draw: Draw) -> None:
+        order = draw(st.sampled_from(self.orders))
+        if order.ref not in self.forgotten:
+            self.order(order, draw(mishaps))
+
+    def order(self, order: NewJob, mishap: Mishap) -> None:
+        command = commands.create(order, max_queued=4)
+        self.call(command, lambda: self.paper.create(order, 4), mishap)
+
+    def cancel(self, draw: Draw) -> None:
+        order = draw(st.sampled_from(self.orders))
+        command = commands.cancel(order.ref)
+        self.call(command, lambda: self.paper.cancel(order.ref), draw(mishaps))
+
+    def forget(self, draw: Draw) -> None:
+        order = draw(st.sampled_from(self.orders))
+        command = commands.forget(order.ref, silently=True)
+        self.call(command, lambda: self.paper.forget(order.ref), draw(mishaps))
+        self.forgotten.add(order.ref)
+
+    # Workers
+
+    def bells(self, draw: Draw) -> None:
+        model, mishap = draw(models), draw(mishaps)
+        match draw(st.sampled_from(["ring", "answer", "catalogue"])):
+            case "ring":
+                self.call(commands.ring(model, ttl_s=600), lambda: self.paper.ring(model), mishap)
+            case "answer":
+                self.call(commands.answer([model]), lambda: self.paper.answer([model]), mishap)
+            case "catalogue":
+                command = commands.catalogue(card(model))
+                self.call(command, lambda: self.paper.catalogue(model), mishap)
+
+    def claim(self, draw: Draw) -> None:
+        served, room = draw(some_models), draw(st.sampled_from([3, 2, 1, 0]))
+        held = draw(st.sampled_from([0, 1, 2]))
+        beside = {"held": held, "suspects": draw(st.integers(0, min(held, 1)))}
+        worker, lease_s = draw(st.sampled_from(WORKERS_IDS)), draw(st.sampled_from([LEASE_S, 0.0]))
+        self.take(served, room, lease_s, draw(mishaps), worker, **beside)
+
+    def take(
+        self,
+        served: list[str],
+        room: int,
+        lease_s: float,
+        mishap: Mishap,
+        worker: str = "w1",
+        *,
+        held: int = 0,
+        suspects: int = 0,
+    ) -> list[Lease]:
+        command = commands.claim(
+            worker, served, room=room, lease_s=lease_s, held=held, suspects=suspects
+        )
+
+        def paper() -> list[Lease]:
+            fences = iter([lease.fence for lease in self.heard])
+            is_over = lease_s == 0
+            asked = (worker, served, room, held, suspects, command, fences, is_over)
+            return self.paper.claim(PaperClaim(*asked))
+
+        heard = self.call(command, paper, mishap)
+        taken = [] if heard is LedgerUnavailable else heard
+        self.leases += taken
+        return taken
+
+    def claim_again(self, draw: Draw) -> None:
+        """A worker that did not hear the answer asks the same once more."""
+        served, room = draw(some_models), draw(st.integers(1, 3))
+        command = commands.claim("w1", served, room=room, lease_s=LEASE_S)
+
+        def paper() -> list[Lease]:
+            fences = iter([lease.fence for lease in self.heard])
+            asked = ("w1", served, room, 0, 0, command, fences, False)
+            return self.paper.claim(PaperClaim(*asked))
+
+        lost = self.call(command, paper, Mishap.NONE)
+        if draw(st.booleans()):
+            self.leases_run_out(draw)
+            self.sweep(draw)
+        again = self.call(command, paper, Mishap.NONE)
+        assert again == [lease for lease in lost if self.paper.held(lease)] or not lost
+        self.leases += again
+
+    def a_lease(self, draw: Draw) -> Lease:
+        """Most often one that still holds, if there is any."""
+        good = [lease for lease in self.leases if self.paper.held(lease)]
+        wants_any = draw(st.sampled_from([False, False, False, True]))
+        return draw(st.sampled_from(self.leases if wants_any or not good else good))
+
+    def renew(self, draw: Draw) -> None:
+        held = self.leases[-draw(st.integers(1, 4)) :]
+        command = commands.renew(held, lease_s=LEASE_S)
+        self.call(command, lambda: self.paper.renew(held), draw(mishaps))
+
+    def progress(self, draw: Draw) -> None:
+        held = [self.a_lease(draw) for _ in range(draw(st.integers(1, 3)))]
+        steps = [(lease, draw(st.integers(0, 4)), 4) for lease in held]
+        self.call(commands.progress(steps), lambda: self.paper.progress(steps), draw(mishaps))
+
+    def add_image(self, draw: Draw) -> None:
+        lease, index = self.a_lease(draw), draw(st.integers(0, 1))
+        command = commands.add_image(lease, image(index))
+        self.call(command, lambda: self.paper.add_image(lease, index), draw(mishaps))
+
+    def checkpoint(self, draw: Draw) -> None:
+        lease, index, saved = (
+            self.a_lease(draw),
+            draw(st.integers(0, 1)),
+            draw(st.binary(min_size=1, max_size=9)),
+        )
+        command = commands.checkpoint(lease, index, saved, budget_bytes=BUDGET)
+        paper = lambda: self.paper.checkpoint(lease, index, saved, BUDGET)  # noqa: E731
+        self.call(command, paper, draw(mishaps))
+
+    def checkpoints(self, draw: Draw) -> None:
+        lease = self.a_lease(draw)
+        command = commands.checkpoints(lease)
+        self.call(command, lambda: self.paper.checkpoints(lease), draw(mishaps))
+
+    def checkpoints_run_out(self, draw: Draw) -> None:
+        for job in self.some_jobs(draw):
+            self.ledger.client.delete(f"{self.ledger.root}:checkpoint:{job.ref}")
+            job.checkpoints = {}
+
+    def warn(self, draw: Draw) -> None:
+        lease = self.a_lease(draw)
+        command = commands.warn(lease, [JobWarning(code="c", message="é")])
+        self.call(command, lambda: self.paper.warn(lease), draw(mishaps))
+
+    def settle(self, draw: Draw) -> None:
+        self.end(self.a_lease(draw), draw(st.sampled_from(ENDINGS)), draw(mishaps))
+
+    def end(self, lease: Lease, status: JobStatus, mishap: Mishap) -> None:
+        error = EngineError("boom") if status is JobStatus.FAILED else None
+        command = commands.settle(lease, status, error)
+        self.call(command, lambda: self.paper.settle(lease, status), mishap)
+
+    def release(self, draw: Draw) -> None:
+        lease = self.a_lease(draw)
+        self.call(commands.release(lease), lambda: self.paper.release(lease), draw(mishaps))
+
+    def claim_and_die(self, draw: Draw) -> None:
+        taken = self.take(MODELS, 3, 0.0, Mishap.NONE)
+        steps = [(lease, 1, 4) for lease in taken]
+        self.call(commands.progress(steps), lambda: self.paper.progress(steps), Mishap.NONE)
+        self.sweep_with(draw(mishaps))
+
+    # Sweepers, and time: a clock cannot be set, so the times in Redis are
+
+    def sweep(self, draw: Draw) -> None:
+        self.sweep_with(draw(mishaps))
+
+    def sweep_with(self, mishap: Mishap) -> None:
+        command = commands.sweep(lease_s=LEASE_S)
+
+        def read(answer: Any) -> Swept:
+            swept = command.read(answer)
+            return replace(swept, silent_lines=tuple(sorted(swept.silent_lines)))  # in any order
+
+        self.call(replace(command, read=read), self.paper.sweep, mishap)
+
+    def nobody_sweeps_for_long(self, draw: Draw) -> None:
+        self.ledger.client.set(f"{self.ledger.root}:swept", 0)
+        self.paper.nobody_swept = True
+
+    def leases_run_out(self, draw: Draw) -> None:
+        for job in self.some_jobs(draw):
+            job.lease_is_over |= self.age("leases", job.ref)
+
+    def waits_get_too_long(self, draw: Draw) -> None:
+        for job in self.some_jobs(draw):
+            record = f"{self.ledger.root}:job:{job.ref}"
+            created_ms = self.ledger.client.hget(record, "created_ms")
+            self.ledger.client.hset(record, "deadline_ms", created_ms)
+            if job.state is JobStatus.QUEUED:
+                self.age("deadlines", job.ref)
+            job.wait_is_over = True
+
+    def suspects_wait_long(self, draw: Draw) -> None:
+        for job in self.some_jobs(draw):
+            for kind in ("suspects", "loners"):
+                self.age(f"{kind}:{job.model}", job.ref)
+        self.adopt_times()
+
+    def ends_get_overdue(self, draw: Draw) -> None:
+        for job in self.some_jobs(draw):
+            record = f"{self.ledger.root}:job:{job.ref}"
+            if job.must_finish and not job.state.is_terminal:
+                created_ms = self.ledger.client.hget(record, "created_ms")
+                self.ledger.client.hset(record, "finish_by_ms", created_ms)
+                self.age("deadlines", job.ref)
+                job.time_is_over = True
+
+    def stays_get_too_long(self, draw: Draw) -> None:
+        for job in self.some_jobs(draw):
+            job.stay_is_over = self.age("retention", job.ref)
+
+    def some_jobs(self, draw: Draw) -> list[PaperJob]:
+        return list(self.paper.jobs.values())[:: draw(st.integers(1, 3))]
+
+    def age(self, zset: str, ref: JobRef) -> bool:
+        name = f"{self.ledger.root}:{zset}"
+        is_there = self.ledger.client.zscore(name, str(ref)) is not None
+        self.ledger.client.zadd(name, {str(ref): 0}, xx=True)
+        return is_there
+
+    # What clients and followers see, looked at now and then: it costs many round trips
+
+    def look(self, draw: Draw | None) -> None:
+        asked = {order.ref: order.request for order in self.orders}
+        for tenant in ("one", "two"):
+            mine = [job for job in self.paper.jobs.values() if job.ref.tenant == tenant]
+            mine.sort(key=lambda job: -job.turn)
+            page = self.ledger.run(commands.page(tenant, below=None, limit=1000))
+            assert [record.ref for record in page] == [job.ref for job in mine]
+            for record in page:
+                assert record.position == self.paper.position(record.ref)
+                assert record.request == asked[record.ref]
+                assert record == self.ledger.run(commands.get(record.ref))
+        lines = self.ledger.run(commands.lines())
+        waiting = {ModelCard.model_validate_json(line.card).id: line.waiting for line in lines}
+        assert waiting == {model: len(self.paper.line(model)) for model in self.paper.models}
+        for model in MODELS:
+            rung = self.ledger.client.exists(f"{self.ledger.root}:bell:{model}")
+            assert bool(rung) == (model in self.paper.bells)
+        self.listen()
+
+    def listen(self) -> None:
+        """The news told what the streams hold, each event once and in order."""
+        self.news.ping()
+        while (message := self.news.get_message(timeout=10))["type"] == "message":
+            said = json.loads(message["data"])
+            if "steps" not in said:
+                self.told.setdefault(said["ref"], []).append(said["id"])
+        for ref, entry in self.seen.items():
+            assert self.told[str(ref)] == entry.ids
+
+    # What must hold after every step
+
+    @invariant()
+    def redis_says_what_paper_says(self) -> None:
+        found = audit(self.ledger)
+        assert found.keys() == self.paper.jobs.keys()
+        for ref, entry in found.items():
+            job, step = self.paper.jobs[ref], entry.fields.get("step")
+            assert (entry.state, entry.story) == (job.state, job.story)
+            assert (int(entry.fields["fence"]), entry.images) == (job.fence, job.images)
+            assert int(entry.fields["claims"]) == job.claims
+            assert int(entry.fields["crashes"]) == job.crashes
+            assert (entry.held_bytes, entry.checkpoints) == (job.held_bytes, len(job.checkpoints))
+            assert entry.fields.get("reached") == (
+                None if job.reached is None else str(job.reached)
+            )
+            assert ("stop" in entry.fields) == job.is_stopping
+            if not job.state.is_terminal:
+                assert (None if step is None else int(step)) == job.step
+            before = self.seen.get(ref, entry)
+            assert int(before.fields["fence"]) <= int(entry.fields["fence"]), "fences rise (I3)"
+            assert not before.state.is_terminal or before.state is entry.state, "an end (I4)"
+        self.seen = found
+        self.tags_are_those_on_paper()
+
+    def tags_are_those_on_paper(self) -> None:
+        client, root, order = self.ledger.client, self.ledger.root, self.paper.order
+        assert int(client.get(f"{root}:clock") or 0) == order.clock
+        assert dict(client.zrange(f"{root}:tags", 0, -1, withscores=True)) == order.tags
+        for model in MODELS:
+            turns = dict(client.zrange(f"{root}:turns:{model}", 0, -1, withscores=True))
+            assert turns == {
+                who: tag for (where, who), tag in order.turns.items() if where == model
+            }
+
+    # At the end
+
+    def teardown(self) -> None:
+        try:
+            self.drain()
+            self.clear()
+        finally:
+            self.news.close()
+            for name in self.ledger.client.keys(f"{self.ledger.root}:*"):
+                self.ledger.client.delete(name)
+
+    def drain(self) -> None:
+        """An honest worker finishes whatever the others left."""
+        self.sweep_with(Mishap.NONE)
+        for job in self.paper.jobs.values():
+            job.lease_is_over = self.age("leases", job.ref)
+        self.sweep_with(Mishap.NONE)
+        while self.paper.line(*MODELS):
+            for lease in self.take(MODELS, 1000, LEASE_S, Mishap.NONE):
+                self.end(lease, JobStatus.SUCCEEDED, Mishap.NONE)
+        self.redis_says_what_paper_says()
+        self.look(None)
+        assert all(entry.state.is_terminal for entry in self.seen.values()), "all end (I1)"
+
+    def clear(self) -> None:
+        """A sweeper clears everything away, and what stays goes by itself or is bounded."""
+        for ref in self.paper.jobs:
+            self.age("retention", ref)
+        for ref in self.ledger.run(commands.sweep(lease_s=LEASE_S)).forgettable:
+            self.ledger.run(commands.forget(ref, silently=True))
+        for name in self.ledger.client.keys(f"{self.ledger.root}:*"):
+            word = name.removeprefix(f"{self.ledger.root}:").partition(":")[0]
+            has_end = self.ledger.client.pttl(name) > 0
+            is_bounded = word in {"turn", "swept", "models", "checkpoints", "clock", "tags"}
+            assert has_end or is_bounded, f"{name} stays for ever"
+        assert self.ledger.client.hlen(f"{self.ledger.root}:checkpoints") <= 1, "only the total"
+
+
+M = LedgerMachine
+CLIENTS = [M.create, M.create, M.create_again, M.cancel, M.forget]
+WORKERS = [M.claim, M.claim, M.claim, M.claim_again, M.claim_and_die, M.claim_and_die]
+LEASED = [
+    *(M.renew, M.progress, M.progress, M.progress, M.add_image, M.add_image, M.warn),
+    *(M.settle, M.settle, M.release, M.sweep, M.leases_run_out, M.leases_run_out),
+    *(M.checkpoint, M.checkpoint, M.checkpoint, M.checkpoints, M.checkpoints_run_out),
+]
+OTHERS = [
+    *(M.sweep, M.waits_get_too_long, M.stays_get_too_long, M.nobody_sweeps_for_long),
+    *(M.ends_get_overdue, M.suspects_wait_long),
+    *(M.bells, M.look),
+]
+
+
+@pytest.mark.timeout(900)  # seconds on a quiet machine; thousands of round trips on a starved one
+def test_redis_says_what_paper_says_whatever_is_asked_and_lost(ledger: Ledger) -> None:
+    run_state_machine_as_test(lambda: LedgerMachine(ledger))

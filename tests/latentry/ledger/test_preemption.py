@@ -1,0 +1,160 @@
+"""Who must give way to whom, as the ledger sees it."""
+
+from typing import Any
+
+import pytest
+
+from latentry.contracts import JobStatus, Priority
+from latentry.ledger import JobRef, Lease, Ledger, NewJob, commands
+from latentry.rules.pricing import Price
+from tests.latentry.ledger.factory import request
+
+_ids = iter(range(1_000_000))
+
+
+def enter(
+    ledger: Ledger,
+    tenant: str = "ann",
+    *,
+    priority: Priority = Priority.LOW,
+    **job: Any,
+) -> JobRef:
+    ref = JobRef(tenant, f"gen_{next(_ids)}")
+    new = NewJob(ref, request(), 60_000, 60_000, priority=priority, **job)
+    ledger.run(commands.create(new, max_queued=99))
+    return ref
+
+
+def running(ledger: Ledger, **job: Any) -> Lease:
+    ref = enter(ledger, **job)
+    [lease] = ledger.run(commands.claim("w1", ["shapes"], room=1, lease_s=60))
+    assert lease.ref == ref
+    return lease
+
+
+def hurried(ledger: Ledger, tenant: str = "ann") -> JobRef:
+    return enter(ledger, tenant, priority=Priority.HIGH, start_within_ms=2_000)
+
+
+def pressing(
+    ledger: Ledger, *held: Lease, worker: str = "w1", within_s: float = 5
+) -> dict[JobRef, JobRef]:
+    return ledger.run(commands.pressing(worker, ["shapes"], within_s=within_s, held=held))
+
+
+def exchange(ledger: Ledger, lease: Lease, for_: JobRef) -> list[Lease]:
+    return ledger.run(commands.exchange(lease, for_, worker="w1", lease_s=60))
+
+
+def state(ledger: Ledger, ref: JobRef) -> JobStatus:
+    record = ledger.run(commands.get(ref))
+    assert record is not None
+    return record.state
+
+
+def test_the_first_held_job_yields_to_a_high_one_that_would_be_late(ledger: Ledger) -> None:
+    first, second = running(ledger), running(ledger)
+    high = hurried(ledger)
+    assert pressing(ledger, second, first) == {second.ref: high}
+    assert pressing(ledger, second, first) == {second.ref: high}, "and again, if asked again"
+
+
+def test_each_high_job_gets_one_held_job_of_its_own(ledger: Ledger) -> None:
+    first, second = running(ledger), running(ledger)
+    highs = {hurried(ledger), hurried(ledger), hurried(ledger)}
+    found = pressing(ledger, first, second)
+    assert set(found) == {first.ref, second.ref}
+    assert len(set(found.values()) & highs) == 2
+
+
+def test_who_would_end_too_late_presses_like_who_would_start_too_late(ledger: Ledger) -> None:
+    held = running(ledger)
+    takes_4_s = Price(cost_ms=4_000, seats=2, images=4)
+    high = enter(ledger, priority=Priority.HIGH, finish_within_ms=20_000, price=takes_4_s)
+    assert pressing(ledger, held, within_s=15) == {}
+    assert pressing(ledger, held, within_s=17) == {held.ref: high}
+
+
+@pytest.mark.parametrize("priority", [Priority.NORMAL, Priority.LOW])
+def test_only_high_jobs_press(ledger: Ledger, priority: Priority) -> None:
+    held = running(ledger)
+    enter(ledger, priority=priority, start_within_ms=2_000)
+    assert pressing(ledger, held) == {}
+
+
+def test_nobody_yields_to_another_tenants_job_whatever_its_priority(ledger: Ledger) -> None:
+    held = running(ledger)
+    hurried(ledger, "bob")
+    assert pressing(ledger, held) == {}
+
+
+def test_high_jobs_do_not_yield_to_each_other(ledger: Ledger) -> None:
+    held = running(ledger, priority=Priority.HIGH)
+    hurried(ledger)
+    assert pressing(ledger, held) == {}
+
+
+def test_who_has_time_until_a_row_comes_free_does_not_press(ledger: Ledger) -> None:
+    held = running(ledger)
+    hurried(ledger)
+    assert pressing(ledger, held, within_s=0.5) == {}
+
+
+def test_one_worker_makes_room_for_a_job_not_two(ledger: Ledger) -> None:
+    first, second = running(ledger), running(ledger)
+    high = hurried(ledger)
+    assert pressing(ledger, first, worker="w1") == {first.ref: high}
+    assert pressing(ledger, second, worker="w2") == {}
+
+
+def test_an_exchange_puts_the_one_back_in_line_and_starts_the_other(ledger: Ledger) -> None:
+    low = running(ledger)
+    high = hurried(ledger)
+    [lease] = exchange(ledger, low, high)
+    assert (lease.ref, state(ledger, high)) == (high, JobStatus.RUNNING)
+    assert state(ledger, low.ref) is JobStatus.QUEUED
+    [again] = exchange(ledger, low, high)
+    assert again == lease, "its reply may have been lost"
+    record = ledger.run(commands.get(low.ref))
+    assert record is not None
+    assert record.crashes == 0
+
+
+def test_an_exchange_for_one_that_is_gone_only_hands_back(ledger: Ledger) -> None:
+    low = running(ledger)
+    high = hurried(ledger)
+    ledger.run(commands.cancel(high))
+    assert exchange(ledger, low, high) == []
+    assert state(ledger, low.ref) is JobStatus.QUEUED
+
+
+def test_an_exchange_starts_nothing_whose_time_is_over(ledger: Ledger) -> None:
+    low = running(ledger)
+    high = enter(ledger, priority=Priority.HIGH, finish_within_ms=60_000)
+    ledger.client.hset(f"{ledger.root}:job:{high}", "finish_by_ms", 1)
+    assert exchange(ledger, low, high) == []
+    assert state(ledger, high) is JobStatus.QUEUED
+
+
+def test_an_exchange_never_begins_what_should_have_ended(ledger: Ledger) -> None:
+    low = running(ledger)
+    high = hurried(ledger)
+    ledger.client.hset(f"{ledger.root}:job:{high}", "finish_by_ms", 1)  # no sweeper came by yet
+    assert exchange(ledger, low, high) == []
+    assert state(ledger, high) is JobStatus.QUEUED
+
+
+def test_an_exchange_never_takes_what_another_worker_runs(ledger: Ledger) -> None:
+    low = running(ledger)
+    high = hurried(ledger)
+    ledger.run(commands.claim("w2", ["shapes"], room=1, lease_s=60))
+    assert state(ledger, high) is JobStatus.RUNNING
+    assert exchange(ledger, low, high) == []
+
+
+def test_who_was_told_to_stop_meanwhile_ends_instead(ledger: Ledger) -> None:
+    low = running(ledger)
+    high = hurried(ledger)
+    ledger.run(commands.cancel(low.ref))
+    assert len(exchange(ledger, low, high)) == 1
+    assert state(ledger, low.ref) is JobStatus.CANCELED

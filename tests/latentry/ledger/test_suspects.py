@@ -1,0 +1,135 @@
+"""A job that ran when a worker died runs apart, until it gets further than that one came."""
+
+from latentry.contracts import JobStatus
+from latentry.ledger import JobRef, Lease, Ledger, commands
+from tests.latentry.ledger.factory import image, new_job
+
+
+def create(ledger: Ledger) -> JobRef:
+    return ledger.run(commands.create(new_job(), max_queued=100)).ref
+
+
+def claim(
+    ledger: Ledger, worker: str = "w1", *, room: int = 8, held: int = 0, suspects: int = 0
+) -> list[Lease]:
+    beside = {"held": held, "suspects": suspects}
+    return ledger.run(commands.claim(worker, ["shapes"], room=room, lease_s=60, **beside))
+
+
+def refs(leases: list[Lease]) -> list[JobRef]:
+    return [lease.ref for lease in leases]
+
+
+def die(ledger: Ledger, leases: list[Lease], step: int = 1) -> None:
+    """The worker dies at this step of all that it holds."""
+    ledger.run(commands.progress([(lease, step, 9) for lease in leases]))
+    for lease in leases:
+        ledger.client.zadd(f"{ledger.root}:leases", {str(lease.ref): 0})
+    ledger.run(commands.sweep(lease_s=60))
+
+
+def kill_twice(ledger: Ledger) -> JobRef:
+    ref = create(ledger)
+    die(ledger, claim(ledger))
+    die(ledger, claim(ledger))
+    return ref
+
+
+def passed_over_for_long(ledger: Ledger, ref: JobRef) -> None:
+    ledger.client.zadd(f"{ledger.root}:loners:shapes", {str(ref): 0})
+
+
+def test_suspects_are_dealt_out_one_to_a_worker_beside_whatever_it_has(ledger: Ledger) -> None:
+    batch = [create(ledger) for _ in range(3)]
+    die(ledger, claim(ledger))
+    fresh = [create(ledger) for _ in range(4)]
+    assert refs(claim(ledger, room=3)) == [batch[0], *fresh[:2]]
+    assert refs(claim(ledger, room=1, held=3, suspects=1)) == [fresh[2]]
+    assert refs(claim(ledger, "w2", room=1)) == [batch[1]]
+
+
+def test_a_job_with_two_dead_workers_runs_alone_on_an_empty_one(ledger: Ledger) -> None:
+    loner = kill_twice(ledger)
+    others = [create(ledger) for _ in range(3)]
+    assert refs(claim(ledger, held=1)) == others
+    assert refs(claim(ledger, "w2")) == [loner]
+
+
+def test_a_loner_that_was_passed_over_for_long_has_the_next_worker_kept_for_it(
+    ledger: Ledger,
+) -> None:
+    loner = kill_twice(ledger)
+    passed_over_for_long(ledger, loner)
+    other = create(ledger)
+    assert claim(ledger, "w1", held=2) == []
+    assert refs(claim(ledger, "w2", held=2)) == [other], "one worker is enough"
+    assert claim(ledger, "w1", held=1) == []
+    assert refs(claim(ledger, "w1", held=0)) == [loner]
+
+
+def test_what_is_kept_for_a_loner_is_not_kept_for_ever(ledger: Ledger) -> None:
+    loner = kill_twice(ledger)
+    passed_over_for_long(ledger, loner)
+    claim(ledger, "w1", held=1)
+    assert ledger.client.pttl(f"{ledger.root}:kept:{loner}") > 0
+
+
+def test_the_third_death_ends_it_and_that_one_it_met_alone(ledger: Ledger) -> None:
+    loner = kill_twice(ledger)
+    create(ledger)
+    alone = claim(ledger)
+    assert refs(alone) == [loner]
+    die(ledger, alone)
+    record = ledger.run(commands.get(loner))
+    assert record is not None
+    assert record.state is JobStatus.FAILED
+    assert record.error is not None
+    assert record.error.code == "poison"
+
+
+def test_who_gets_further_than_its_dead_worker_is_no_suspect_any_more(ledger: Ledger) -> None:
+    ref = create(ledger)
+    die(ledger, claim(ledger), step=3)
+    leases = claim(ledger)
+    ledger.run(commands.progress([(leases[0], 3, 9)]))
+    record = ledger.run(commands.get(ref))
+    assert record is not None
+    assert record.crashes == 1
+    ledger.run(commands.progress([(leases[0], 4, 9)]))
+    record = ledger.run(commands.get(ref))
+    assert record is not None
+    assert record.crashes == 0
+
+
+def test_a_picture_more_is_further_than_its_dead_worker_came(ledger: Ledger) -> None:
+    """Steps are told of the image that is furthest behind: of four in turn, none for long."""
+    ref = ledger.run(commands.create(new_job(images=4), max_queued=100)).ref
+    for index in range(4):
+        leases = claim(ledger)
+        assert refs(leases) == [ref]
+        ledger.run(commands.add_image(leases[0], image(index)))
+        die(ledger, leases, step=0)
+        record = ledger.run(commands.get(ref))
+        assert record is not None
+        assert (record.state, record.crashes) == (JobStatus.QUEUED, 1)
+
+
+def test_a_poisonous_job_costs_each_neighbour_one_attempt(ledger: Ledger) -> None:
+    """The whole story, with a worker that dies whenever it steps the poison."""
+    poison = create(ledger)
+    innocent = [create(ledger) for _ in range(9)]
+    lost = dict.fromkeys(innocent, 0)
+    for _ in range(40):
+        leases = claim(ledger, room=4)
+        if poison in refs(leases):
+            for lease in leases:
+                lost[lease.ref] = lost.get(lease.ref, 0) + 1
+            die(ledger, leases)
+            continue
+        for lease in leases:
+            ledger.run(commands.progress([(lease, 9, 9)]))
+            ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))
+    records = {ref: ledger.run(commands.get(ref)) for ref in [poison, *innocent]}
+    states = {ref: record.state for ref, record in records.items() if record}
+    assert states == {poison: JobStatus.FAILED} | dict.fromkeys(innocent, JobStatus.SUCCEEDED)
+    assert max(lost[ref] for ref in innocent) <= 1

@@ -1,0 +1,47 @@
+"""What a request costs: megapixels times UNet calls times images, half without guidance."""
+
+import pytest
+
+from latentry.contracts.models import Pace
+from latentry.rules.pricing import price
+from tests.latentry.ledger.factory import card, request
+
+PACED = card().model_copy(
+    update={"pace": Pace(step_megapixel_s=2.0, images_at_once=4, image_megapixel_s=10.0)}
+)
+MEGAPIXELS = 128 * 128 / 1e6
+
+
+def work(**fields: object) -> float:
+    cost = price(request(num_inference_steps=10, **fields), card()).step_megapixels
+    return round(cost / MEGAPIXELS, 3)
+
+
+@pytest.mark.parametrize(
+    ("fields", "calls"),
+    [
+        ({}, 10),
+        ({"n": 3}, 30),
+        ({"width": 256}, 20),
+        ({"guidance_scale": 1.0}, 5),
+        ({"guidance_stop": 0.5}, 7.5),
+        ({"sampler": "heun"}, 19),
+        ({"sampler": "pndm"}, 11),
+    ],
+)
+def test_work_is_what_the_unet_has_to_do(fields, calls) -> None:
+    assert work(**fields) == pytest.approx(calls, abs=0.001)
+
+
+def test_a_measured_pace_makes_seconds_of_it() -> None:
+    cost = price(request(num_inference_steps=10, n=6), PACED)
+    assert cost.cost_ms == round(1000 * 6 * MEGAPIXELS * (10 * 2.0 + 10.0))
+    assert cost.cost.worker_seconds == cost.cost_ms / 1000
+    assert cost.takes_ms == pytest.approx(cost.cost_ms / 6 * 4 * 2, abs=1), "two rounds of four"
+
+
+def test_without_a_pace_costs_only_compare_requests() -> None:
+    small, large = (price(request(n=n), card()) for n in (1, 4))
+    assert small.cost.worker_seconds is None
+    assert large.cost_ms == pytest.approx(4 * small.cost_ms, rel=0.02)
+    assert (small.takes_ms, small.seats) == (0, 0)

@@ -1,0 +1,186 @@
+"""OpenAI's door, knocked at by OpenAI's own client."""
+
+import asyncio
+import base64
+
+import httpx
+import openai
+import pytest
+
+from latentry.errors import OutOfMemory
+from latentry.ledger import commands
+from tests.service.fake import PICTURE, FakeWorker
+
+PATH = "/v1/images/generations"
+
+
+@pytest.fixture
+def sdk(url: str):
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client:
+        yield client
+
+
+def test_a_picture_comes_as_a_url_by_default(sdk: openai.OpenAI, worker: FakeWorker) -> None:
+    with worker:
+        answer = sdk.images.generate(model="dall-e-3", prompt="a red circle", size="auto")
+    [picture] = answer.data
+    assert picture.b64_json is None
+    assert httpx.get(picture.url).content == PICTURE
+    assert answer.created > 0
+
+
+def test_a_picture_comes_by_value_when_asked(sdk: openai.OpenAI, worker: FakeWorker) -> None:
+    with worker:
+        answer = sdk.images.generate(prompt="a", n=3, response_format="b64_json")
+    assert [base64.b64decode(picture.b64_json) for picture in answer.data] == [PICTURE] * 3
+    assert all(picture.url is None for picture in answer.data)
+
+
+def test_brackets_mean_brackets_unless_asked_otherwise(sdk: openai.OpenAI, worker) -> None:
+    with worker:
+        sdk.images.generate(prompt="(a frog:99)")
+        sdk.images.generate(prompt="(a frog:1.3)", extra_body={"prompt_syntax": "weighted"})
+    records = worker.ledger.run(commands.page("default", below=None, limit=2))
+    assert {record.request.prompt_syntax for record in records} == {"plain", "weighted"}
+
+
+def test_our_own_fields_pass_at_the_top_level(sdk: openai.OpenAI, worker: FakeWorker) -> None:
+    extra = {
+        "seed": 11,
+        "num_inference_steps": 3,
+        "guidance_scale": 2,
+        "negative_prompt": "blue",
+        "sampler": "Euler",
+        "spacing": "SGM Uniform",
+        "guidance_rescale": 0.7,
+        "guidance_stop": 0.5,
+        "cache_interval": 2,
+        "clip_skip": 1,
+        "determinism": "strict",
+        "unheard_of": {"nested": [1]},
+    }
+    with worker:
+        answer = sdk.images.generate(
+            model="shapes",
+            prompt="a",
+            n=2,
+            size="160x96",
+            output_format="webp",
+            quality="hd",
+            style="vivid",
+            user="u1",
+            extra_body=extra,
+        )
+    assert [picture.seed for picture in answer.data] == [11, 12]
+    [record] = worker.ledger.run(commands.page("default", below=None, limit=1))
+    request = record.request
+    assert (request.width, request.height, request.num_inference_steps) == (160, 96, 3)
+    assert (request.sampler, request.determinism, request.negative_prompt) == (
+        "euler",
+        "strict",
+        "blue",
+    )
+    assert (request.output_format, request.metadata) == ("webp", {"user": "u1"})
+    assert (request.spacing, request.clip_skip, request.cache_interval) == ("sgm_uniform", 1, 2)
+    assert (request.guidance_rescale, request.guidance_stop) == (0.7, 0.5)
+    assert answer.size == "160x96"
+
+
+def test_a_name_for_sampler_and_spacing_at_once_means_both(sdk: openai.OpenAI, worker) -> None:
+    with worker:
+        sdk.images.generate(prompt="a", extra_body={"sampler": "Euler Karras"})
+    [record] = worker.ledger.run(commands.page("default", below=None, limit=1))
+    assert (record.request.sampler, record.request.spacing) == ("euler", "karras")
+
+
+async def test_the_asynchronous_client_works_as_well(url: str, worker: FakeWorker) -> None:
+    with worker:
+        async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="any") as client:
+            answer = await client.images.generate(prompt="a")
+    assert len(answer.data) == 1
+
+
+def test_the_models_are_listed_for_openais_client(sdk: openai.OpenAI, worker) -> None:
+    assert [model.id for model in sdk.models.list()] == ["shapes"]
+    assert sdk.models.retrieve("shapes").owned_by == "latentry"
+    with pytest.raises(openai.NotFoundError):
+        sdk.models.retrieve("dreams")
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"n": 9}, "n"),
+        ({"size": "big"}, "size"),
+        ({"size": "1024x1024"}, "size"),
+        ({"size": "100x100"}, "size"),
+        ({"response_format": "gif"}, "response_format"),
+        ({"prompt": "x" * 9_000}, "prompt"),
+        ({"stream": True}, "stream"),
+        ({"extra_body": {"seed": -1}}, "seed"),
+        ({"extra_body": {"sampler": "lcm"}}, "sampler"),
+        ({"extra_body": {"sampler": "Euler Z"}}, "sampler"),
+        ({"extra_body": {"spacing": "wide"}}, "spacing"),
+        ({"extra_body": {"guidance_stop": 0}}, "guidance_stop"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_openais_envelope(sdk, worker, fields, param: str) -> None:
+    with pytest.raises(openai.BadRequestError) as refusal:
+        sdk.images.generate(**{"prompt": "a"} | fields)
+    assert refusal.value.param == param
+    assert refusal.value.type == "invalid_request_error"
+    assert refusal.value.code
+    assert refusal.value.body["message"]
+
+
+def test_an_unknown_model_is_not_found(sdk: openai.OpenAI, worker: FakeWorker) -> None:
+    with pytest.raises(openai.NotFoundError) as refusal:
+        sdk.images.generate(prompt="a", model="dreams")
+    assert refusal.value.code == "unknown_model"
+
+
+def test_a_failed_job_is_an_error_that_the_client_does_not_repeat(url: str, worker) -> None:
+    worker.fails_with = OutOfMemory()
+    with (
+        worker,
+        openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=5) as sdk,
+        pytest.raises(openai.InternalServerError) as failure,
+    ):
+        sdk.images.generate(prompt="a")
+    assert failure.value.code == "out_of_memory"
+    assert len(worker.ledger.run(commands.page("default", below=None, limit=10))) == 1
+
+
+async def test_a_picture_by_value_has_no_url_key_at_all(client, worker: FakeWorker) -> None:
+    with worker:
+        answer = await client.post(PATH, json={"prompt": "a", "response_format": "b64_json"})
+    assert set(answer.json()["data"][0]) == {"b64_json", "seed"}
+
+
+async def test_a_job_that_expired_in_line_may_be_tried_again(client, worker, ledger) -> None:
+    posted = asyncio.create_task(client.post(PATH, json={"prompt": "a"}))
+    while not (waiting := ledger.run(commands.page("default", below=None, limit=1))):
+        await client.get("/readyz")
+    ledger.client.zadd(f"{ledger.root}:deadlines", {str(waiting[0].ref): 0})
+    answer = await asyncio.wait_for(posted, 10)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "expired")
+    assert int(answer.headers["retry-after"]) > 0
+
+
+def test_a_client_that_hangs_up_cancels_its_job(url: str, worker: FakeWorker) -> None:
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{url}{PATH}", json={"prompt": "a"}, timeout=1)
+    while worker.ledger.run(commands.page("default", below=None, limit=1))[0].state != "canceled":
+        pass
+
+
+@pytest.mark.parametrize(
+    ("method", "content", "status"),
+    [("POST", b"{", 400), ("POST", b"x" * 70_000, 413), ("GET", b"", 405)],
+)
+async def test_every_error_of_this_door_wears_its_envelope(client, method, content, status) -> None:
+    answer = await client.request(
+        method, PATH, content=content, headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == status
+    assert set(answer.json()["error"]) == {"message", "type", "param", "code"}

@@ -1,0 +1,90 @@
+"""What may enter, and as what: values in, values out."""
+
+import pytest
+
+from latentry.contracts import GenerationRequest, Sampler, Spacing
+from latentry.errors import NoModel, TooManySteps, UnknownModel, UnsupportedSpacing
+from service.http import prefer
+from service.jobs.admission import DRAWN_SEEDS, choose, resolve
+from service.jobs.catalogue import Entry
+from tests.latentry.ledger.factory import card
+
+
+def entry(model: str, workers: int = 0) -> Entry:
+    return Entry(card(model), workers, waiting=0, oldest_ms=0)
+
+
+RETIRED, LIVE = entry("alpha"), entry("beta", workers=1)
+
+
+def test_a_named_model_is_taken_and_else_the_first_that_is_live() -> None:
+    assert choose("alpha", [RETIRED, LIVE]) is RETIRED
+    assert choose("", [RETIRED, LIVE]) is LIVE
+    assert choose("", [RETIRED, entry("beta")]) is RETIRED
+
+
+def test_a_model_that_is_not_there_is_unknown_and_no_model_at_all_is_our_fault() -> None:
+    with pytest.raises(UnknownModel):
+        choose("gamma", [RETIRED, LIVE])
+    with pytest.raises(NoModel):
+        choose("gamma", [])
+
+
+def test_what_was_said_stands_and_what_was_not_comes_from_the_card() -> None:
+    said = GenerationRequest(prompt="a", width=160, seed=0, sampler="Euler", guidance_scale=0.0)
+    resolved = resolve(said, card())
+    assert (resolved.width, resolved.height) == (160, 128)
+    assert (resolved.seed, resolved.sampler, resolved.guidance_scale) == (0, "euler", 0.0)
+    assert resolved.num_inference_steps == 25
+
+
+def test_the_models_spacing_holds_for_every_sampler_that_has_it() -> None:
+    plain = card()
+    spaced = plain.defaults.model_copy(update={"spacing": Spacing.KARRAS})
+    karras = plain.model_copy(update={"defaults": spaced})
+
+    def spacing(**said: str) -> Spacing:
+        return resolve(GenerationRequest(prompt="a", **said), karras).spacing
+
+    assert spacing(sampler="euler") is Spacing.KARRAS
+    assert spacing(sampler="euler", spacing="default") is Spacing.DEFAULT
+    assert spacing() is spacing(sampler="ddim") is Spacing.DEFAULT
+    with pytest.raises(UnsupportedSpacing):
+        spacing(sampler="ddim", spacing="karras")
+
+
+def test_a_drawn_seed_is_fresh_and_small_enough_for_everybody() -> None:
+    seeds = {resolve(GenerationRequest(prompt="a"), card()).seed for _ in range(50)}
+    assert len(seeds) > 45
+    assert all(0 <= seed < DRAWN_SEEDS for seed in seeds)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ([], None),
+        (["respond-async"], None),
+        (["wait=10"], 10),
+        (['respond-async, WAIT="7"; x=y'], 7),
+        (["return=minimal", "wait = 3"], 3),
+        (["wait"], 60),
+        (["wait=61"], 60),
+        (["wait=" + "9" * 5_000], 60),
+        (["wait=0"], 0),
+        (["wait=-1", "wait=2"], 2),
+        (["wait=1.5"], None),
+        (["wait=٣"], None),
+        ([",,=,;=;"], None),
+    ],
+)
+def test_a_preference_is_read_as_rfc_7240_has_it(headers, seconds) -> None:
+    assert prefer.wait_s(headers, longest_s=60) == seconds
+
+
+def test_a_sampler_that_takes_few_steps_is_not_sent_to_fail_in_the_engine() -> None:
+    distilled = card().model_copy(update={"samplers": [Sampler.LCM]})
+    asked = {"prompt": "a", "sampler": "lcm"}
+    assert resolve(GenerationRequest(**asked, num_inference_steps=50), distilled)
+    with pytest.raises(TooManySteps, match="sampler lcm takes at most 50") as caught:
+        resolve(GenerationRequest(**asked, num_inference_steps=51), distilled)
+    assert list(caught.value.fields) == ["/num_inference_steps"]

@@ -1,0 +1,103 @@
+"""A high job in a hurry, beside long low ones of the same tenant: a real loop on a real clock."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from latentry.contracts import JobStatus, Priority
+from latentry.errors import LedgerUnavailable
+from latentry.ledger import Command, JobRef, Ledger, NewJob, commands
+from latentry.storage import Storage
+from tests.latentry.ledger.factory import card, request
+from tests.worker.test_loop import Worker, ended, steps, storage, when
+from worker.batching import Costs
+from worker.claims.claimer import Feeder
+from worker.claims.heartbeat import Outbox
+from worker.claims.queue_choice import Lines
+from worker.engine.loop import Done, Engine, Order
+from worker.engine.simulated import Charge, Simulated, WallClock
+from worker.inbox import all_of
+
+__all__ = ["storage"]
+
+CHARGE = Charge(call_s=0.02, row_s=0.001, area=256)
+_ids = iter(range(1_000_000))
+
+
+def engine() -> Engine:
+    return Engine(Simulated({"shapes": CHARGE}, WallClock()), Costs(max_rows=4))
+
+
+def enter(ledger: Ledger, priority: Priority, *, steps: int, start_within_ms: int = 0) -> JobRef:
+    number = next(_ids)
+    ref = JobRef("ann", f"gen_{number}")
+    asked = request(num_inference_steps=steps, seed=number, determinism="strict")
+    job = NewJob(ref, asked, 60_000, 60_000, priority=priority, start_within_ms=start_within_ms)
+    ledger.run(commands.create(job, max_queued=99))
+    return ref
+
+
+def undisturbed(ref: JobRef, ledger: Ledger) -> str:
+    """What its pixels hash to when nothing ever happens."""
+    record = ledger.run(commands.get(ref))
+    assert record is not None
+    alone = Engine(Simulated({"shapes": CHARGE}), Costs())
+    alone.submit(Order("alone", 0, record.request, record.request.seed))
+    pixels = [np.empty(0)]
+    while not alone.idle:
+        pixels += [event.pixels for event in alone.step() if isinstance(event, Done)]
+    return hashlib.sha256(pixels[-1].tobytes()).hexdigest()
+
+
+class Stammering(Ledger):
+    """It does not answer the first time that an exchange is asked for."""
+
+    asked = 0
+
+    def run(self, command: Command[Any]) -> Any:
+        if command.script == "exchange":
+            self.asked += 1
+            if self.asked == 1:
+                raise LedgerUnavailable
+        return super().run(command)
+
+
+def test_a_job_that_is_claimed_while_others_make_room_for_it_is_drawn_once(ledger: Ledger) -> None:
+    low, stammering = enter(ledger, Priority.LOW, steps=9), Stammering(ledger.client, ledger.root)
+    outbox = Outbox(stammering, "w1", [card()], lease_s=60, heartbeat_s=5)
+    feeder = Feeder(stammering, "w1", Lines(["shapes"], tuple), outbox, lease_s=60)
+    feeder.offer(1)
+    feeder._look_around()
+    held = feeder.inbox.get_nowait()
+    assert held.lease.ref == low
+    high = enter(ledger, Priority.HIGH, steps=9, start_within_ms=2_000)
+    feeder.give_up(held, high)
+    feeder.offer(1)
+    for _ in range(2):
+        feeder._exchange()
+        feeder._look_around()
+    assert [job.lease.ref for job in all_of(feeder.inbox)] == [high]
+
+
+def test_it_starts_in_time_and_those_that_gave_way_lose_nothing(
+    ledger: Ledger, storage: Storage
+) -> None:
+    worker = Worker(ledger, storage, engine=engine(), checkpoint_bytes=100_000)
+    worker.start()
+    lows = [enter(ledger, Priority.LOW, steps=150) for _ in range(6)]
+    when(ledger, lows[0], lambda record: record.progress and record.progress.step)
+    for _ in range(3):
+        record = ended(ledger, enter(ledger, Priority.HIGH, steps=4, start_within_ms=2_000))
+        assert record.state is JobStatus.SUCCEEDED
+        assert record.queue_ms is not None
+        assert record.queue_ms < 2_000
+        assert record.run_ms is not None
+        assert record.run_ms < 1_500, "claimed is not enough: it has a row, too"
+    records = [ended(ledger, ref, 60) for ref in lows]
+    worker.stop()
+    assert {one.state for one in records} == {JobStatus.SUCCEEDED}
+    assert sum(one.claims for one in records) > len(lows), "one gave way"
+    for one in records:
+        assert one.images[0].pixel_sha256 == undisturbed(one.ref, ledger)
+    assert steps(worker, "redone") <= 1

@@ -1,0 +1,120 @@
+"""Previews on their way from the loop to those who follow the job."""
+
+import base64
+import io
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from latentry.contracts import JobStatus
+from latentry.ledger import AsyncLedger, Feed, Ledger, LedgerEvent, PreviewNews, commands
+from tests.latentry.ledger.factory import card, new_job
+from tests.worker.test_loop import Worker, ended, storage, submit, worker
+from worker.claims.claimed_job import HeldJob
+from worker.claims.heartbeat import Outbox
+from worker.engine.loop import Preview
+from worker.publishing.thumbnail import thumbnail
+
+__all__ = ["storage", "worker"]
+
+
+async def until_it_ends(feed: AsyncIterator[object]) -> list[PreviewNews]:
+    shown: list[PreviewNews] = []
+    async for news in feed:
+        if isinstance(news, PreviewNews):
+            shown.append(news)
+        if isinstance(news, LedgerEvent) and news.type.is_terminal:
+            break
+    return shown
+
+
+def pixels_of(news: PreviewNews) -> np.ndarray:
+    kind, _, text = news.preview.url.partition(",")
+    assert kind == "data:image/jpeg;base64"
+    picture = Image.open(io.BytesIO(base64.b64decode(text)))
+    assert picture.format == "JPEG"
+    assert not picture.getexif()
+    return np.asarray(picture)
+
+
+async def test_who_asked_is_shown_his_own_images_and_nobody_elses(
+    ledger: Ledger, async_ledger: AsyncLedger, worker: Worker
+) -> None:
+    feed = Feed(async_ledger).listen()
+    assert await anext(feed) is None
+    other = submit(ledger, seed=250, prompt="for ever")
+    asked = submit(ledger, seed=40, prompt="for ever", n=2, preview_interval=1)
+    shown: dict[int, PreviewNews] = {}
+    async for news in feed:
+        if isinstance(news, PreviewNews):
+            assert news.ref == asked
+            shown[news.preview.index] = news
+        if len(shown) == 2:
+            break
+    for index, news in shown.items():
+        pixels = pixels_of(news)
+        assert pixels.shape == (96, 128, 3)
+        assert np.abs(pixels.astype(int) - (40 + index)).max() <= 2
+    for ref in (other, asked):
+        ledger.run(commands.cancel(ref))
+        assert ended(ledger, ref).state is JobStatus.CANCELED
+    await feed.aclose()
+
+
+async def test_of_previews_nothing_is_kept(
+    ledger: Ledger, async_ledger: AsyncLedger, worker: Worker
+) -> None:
+    feed = Feed(async_ledger).listen()
+    assert await anext(feed) is None
+    ref = submit(ledger, num_inference_steps=100, preview_interval=1)
+    shown = await until_it_ends(feed)
+    assert [news.preview.step for news in shown] == sorted({news.preview.step for news in shown})
+    assert {event.type for event in ledger.run(commands.events(ref))} == {
+        "queued", "running", "image", "succeeded"
+    }  # fmt: skip
+    assert not any(b"preview" in key.encode() for key in ledger.client.scan_iter())
+    await feed.aclose()
+
+
+async def test_of_many_previews_between_two_messages_only_the_last_is_sent(
+    ledger: Ledger, async_ledger: AsyncLedger
+) -> None:
+    ledger.run(commands.create(new_job(), max_queued=9))
+    [lease] = ledger.run(commands.claim("w1", ["shapes"], room=1, lease_s=5))
+    feed = Feed(async_ledger).listen()
+    assert await anext(feed) is None
+    outbox, job = Outbox(ledger, "w1", [card()], lease_s=5, heartbeat_s=5), HeldJob(lease)
+    outbox.hold(job)
+    for step in range(1, 100):
+        outbox.show(job, Preview(job.id, 0, step, np.zeros((8, 8, 3), dtype=np.uint8)))
+    outbox.say()
+    outbox.say()
+    ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))
+    assert [news.preview.step for news in await until_it_ends(feed)] == [99]
+    await feed.aclose()
+
+
+async def test_a_worker_that_lost_its_lease_shows_nothing(
+    ledger: Ledger, async_ledger: AsyncLedger
+) -> None:
+    ledger.run(commands.create(new_job(), max_queued=9))
+    [lease] = ledger.run(commands.claim("w1", ["shapes"], room=1, lease_s=5))
+    feed = Feed(async_ledger).listen()
+    assert await anext(feed) is None
+    assert ledger.run(commands.preview(lease, 0, 1, b"mine"))
+    ledger.run(commands.release(lease))
+    assert not ledger.run(commands.preview(lease, 0, 2, b"late"))
+    ledger.run(commands.cancel(lease.ref))
+    shown = await until_it_ends(feed)
+    assert [news.preview.step for news in shown] == [1]
+    await feed.aclose()
+
+
+@pytest.mark.parametrize("kind", ["plain", "noise"])
+def test_a_preview_is_small_whatever_it_shows(kind: str) -> None:
+    shape = (128, 128, 3)
+    noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    file = thumbnail(noise if kind == "noise" else np.full(shape, 7, dtype=np.uint8))
+    assert len(file) < 12_000

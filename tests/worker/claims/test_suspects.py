@@ -1,0 +1,108 @@
+"""Jobs under suspicion: claimed with care, and run alone when it comes to that."""
+
+import time
+
+import pytest
+
+from latentry.contracts import JobStatus
+from latentry.ledger import JobRecord, JobRef, Lease, Ledger, commands
+from latentry.storage import Storage
+from tests.latentry.ledger.factory import card, request
+from tests.worker.test_loop import Worker, ended, read, storage, submit, when
+from worker.claims.claimed_job import PROOF_S, HeldJob
+from worker.claims.claimer import Feeder
+from worker.claims.heartbeat import Outbox
+from worker.claims.queue_choice import Lines
+from worker.inbox import all_of
+
+__all__ = ["storage"]
+
+
+def held(*, crashes: int, reached: int = 0, n: int = 1) -> HeldJob:
+    ref = JobRef("default", "gen_1")
+    record = JobRecord(ref, JobStatus.RUNNING, request(n=n), 1, 1, crashes=crashes, reached=reached)
+    return HeldJob(Lease(ref, 1, record))
+
+
+@pytest.mark.parametrize(
+    ("crashes", "is_suspect", "must_be_alone"),
+    [(0, False, False), (1, True, False), (2, True, True)],
+)
+def test_a_job_whose_workers_died_is_suspect_and_after_the_second_one_runs_alone(
+    crashes: int, is_suspect: bool, must_be_alone: bool
+) -> None:
+    job = held(crashes=crashes)
+    assert (job.is_suspect, job.must_be_alone) == (is_suspect, must_be_alone)
+
+
+def test_it_is_cleared_when_it_lives_on_beyond_what_was_told_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = held(crashes=2, reached=3, n=2)
+    for index in (0, 1):
+        job.step(index, 3)
+    assert job.must_be_alone, "that far it came before"
+    job.step(0, 4)
+    assert job.must_be_alone, "its other image is where it was"
+    assert job.step(1, 4) == 3, "nothing is told that would clear it"
+    assert job.must_be_alone, "its worker may have come further than it told"
+    monkeypatch.setattr("worker.claims.claimed_job.monotonic", lambda: time.monotonic() + PROOF_S)
+    assert job.must_be_alone, "it may hang: only a step proves that it lives"
+    assert job.step(0, 5) == 4
+    assert not job.is_suspect
+
+
+def test_one_that_is_drawn_can_do_no_more_harm() -> None:
+    job = held(crashes=2, reached=4)
+    job.leave_engine(0)
+    assert not job.is_suspect
+
+
+def died(ledger: Ledger, ref: JobRef, *, times: int, reached: int = 4) -> None:
+    """Workers die while they run this job, always at the same step."""
+    for number in range(times):
+        claim = commands.claim(f"dead-{number}", ["shapes"], room=1, lease_s=0)
+        [lease] = ledger.run(claim)
+        assert lease.ref == ref
+        ledger.run(commands.progress([(lease, reached, 4)]))
+        ledger.run(commands.sweep(lease_s=2))
+
+
+def test_one_that_kills_in_its_first_step_is_charged_where_it_waits_for_a_row(
+    ledger: Ledger,
+) -> None:
+    """Beside busy rows nothing is told of it before it kills; it comes back to a busy worker."""
+    outbox = Outbox(ledger, "w1", [card()], lease_s=60, heartbeat_s=5)
+    feeder = Feeder(ledger, "w1", Lines(["shapes"], tuple), outbox, lease_s=60)
+    submit(ledger)
+    feeder.offer(1)
+    feeder._look_around()
+    assert len(list(all_of(feeder.inbox))) == 1, "it steps something else"
+    killer = submit(ledger)
+    deaths = 0
+    while read(ledger, killer).crashes == 0:
+        assert deaths < 3, "it kills one worker after the other, and nobody knows"
+        feeder.offer(1)
+        feeder._look_around()
+        [job] = [job for job in all_of(feeder.inbox) if job.lease.ref == killer]
+        outbox.let_go(job)
+        ledger.client.zadd(f"{ledger.root}:leases", {str(killer): 0})
+        ledger.run(commands.sweep(lease_s=60))
+        deaths += 1
+
+
+def test_a_twice_crashed_job_runs_alone_and_the_others_run_after_it(
+    ledger: Ledger, storage: Storage
+) -> None:
+    suspect = submit(ledger, prompt="for ever")  # it never comes further than it was
+    died(ledger, suspect, times=2)
+    other = submit(ledger)
+    worker = Worker(ledger, storage)
+    worker.start()
+    when(ledger, suspect, lambda record: record.progress and record.progress.step)
+    until = time.monotonic() + 1.5  # it looks once a second, whatever it hears
+    while time.monotonic() < until:
+        assert read(ledger, other).state is JobStatus.QUEUED
+    ledger.run(commands.cancel(suspect))
+    assert ended(ledger, other).state is JobStatus.SUCCEEDED
+    worker.stop()

@@ -1,0 +1,312 @@
+"""Prompts to embeddings: equal to stock diffusers' where it has any, else to a chunk by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import pytest
+import torch
+from transformers.models.clip.modeling_clip import CLIPTextModel
+
+from latentry.contracts import ResolvedRequest
+from tests.worker.engine import tiny
+from tests.worker.engine.tiny import Family
+from worker.engine.conditioning import Clip, Conditioner
+from worker.engine.conditioning.clip import Encoded, emphasized
+from worker.engine.conditioning.memory import Memory
+from worker.engine.conditioning.tokens import MAX_CHUNKS, Chunk
+
+PROMPTS = ["", "a red circle", "A Blue  Square, 100%!", "é漢字🐸", "x" * 75]
+LONG = "one, two, three, " * 20
+
+
+@pytest.fixture(scope="module")
+def pipelines(tmp_path_factory: pytest.TempPathFactory) -> dict[Family, Any]:
+    root = tmp_path_factory.mktemp("conditioning")
+    kinds = {
+        Family.SD1: diffusers.StableDiffusionPipeline,
+        Family.SD2: diffusers.StableDiffusionPipeline,
+        Family.SDXL: diffusers.StableDiffusionXLPipeline,
+    }
+    made = {
+        family: kind.from_pretrained(
+            tiny.make(root / family, tiny.EPSILON, family=family), low_cpu_mem_usage=False
+        )
+        for family, kind in kinds.items()
+    }
+    for pipeline in made.values():
+        # A norm that was never trained makes every token's mean zero, and there is none to restore.
+        torch.nn.init.normal_(pipeline.text_encoder.final_layer_norm.bias)
+    return made
+
+
+def conditioner(pipeline: Any, **options: Any) -> Conditioner:
+    is_xl = hasattr(pipeline, "text_encoder_2")
+    encoders = [Clip(pipeline.tokenizer, pipeline.text_encoder, is_xl=is_xl)]
+    if is_xl:
+        encoders.append(Clip(pipeline.tokenizer_2, pipeline.text_encoder_2, is_xl=True))
+    return Conditioner(encoders, zeros_for_empty=is_xl, **options)
+
+
+def ask(prompt: str, negative: str = "", **changes: Any) -> ResolvedRequest:
+    return tiny.request(prompt=prompt, negative_prompt=negative, **changes)
+
+
+@torch.inference_mode()
+def stock(pipeline: Any, prompt: str, negative: str, **options: Any) -> list[torch.Tensor]:
+    """Hidden states of the negative prompt and the prompt; then, for SDXL, what is pooled."""
+    given = {"prompt": prompt, "device": "cpu", "num_images_per_prompt": 1, **options}
+    found = pipeline.encode_prompt(
+        **given, do_classifier_free_guidance=True, negative_prompt=negative or None
+    )
+    hidden, unconditional, *pooled = found
+    both = [torch.cat([unconditional, hidden])]
+    return [*both, torch.cat(pooled[::-1])] if pooled else both
+
+
+@pytest.mark.parametrize("syntax", ["weighted", "plain"])
+@pytest.mark.parametrize("prompt", PROMPTS)
+@pytest.mark.parametrize("family", Family)
+def test_a_prompt_of_one_chunk_is_encoded_to_the_bit_as_by_the_stock_pipeline(
+    pipelines: dict[Family, Any], family: Family, prompt: str, syntax: str
+) -> None:
+    pipeline = pipelines[family]
+    for negative in ["", "blurred, ugly"]:
+        request = ask(prompt, negative, prompt_syntax=syntax)
+        found = conditioner(pipeline).condition(request)
+        hidden, *pooled = stock(pipeline, prompt, negative)
+        assert torch.equal(found.hidden, hidden)
+        assert not pooled or torch.equal(found.added["text_embeds"], pooled[0])
+        assert found.added.keys() == ({"text_embeds", "time_ids"} if pooled else set())
+        assert not found.warnings
+
+
+@pytest.mark.parametrize("skip", [1, 2])
+def test_sdxl_skips_the_layers_that_stock_skips(pipelines: dict[Family, Any], skip: int) -> None:
+    pipeline = pipelines[Family.SDXL]
+    found = conditioner(pipeline).condition(ask("a red circle", clip_skip=skip))
+    hidden, pooled = stock(pipeline, "a red circle", "", clip_skip=skip)
+    assert torch.equal(found.hidden, hidden)
+    assert torch.equal(found.added["text_embeds"], pooled)
+    assert not torch.equal(hidden, stock(pipeline, "a red circle", "")[0])
+
+
+@pytest.mark.parametrize("family", [Family.SD1, Family.SD2])
+def test_clip_skip_leaves_out_the_last_layers_and_keeps_the_norm(
+    pipelines: dict[Family, Any], family: Family
+) -> None:
+    """Stock has no working clip_skip with transformers 5; an encoder without them does the same."""
+    pipeline = pipelines[family]
+    layers = pipeline.text_encoder.config.num_hidden_layers
+    for skip in range(1, layers + 1):
+        shorter = CLIPTextModel(pipeline.text_encoder.config)
+        shorter.load_state_dict(pipeline.text_encoder.state_dict())
+        shorter.eval().encoder.layers = shorter.encoder.layers[: layers - skip]
+        ids = pipeline.tokenizer("a frog", padding="max_length", return_tensors="pt").input_ids
+        with torch.inference_mode():
+            expected = shorter(ids).last_hidden_state
+        found = conditioner(pipeline).condition(ask("a frog", "a frog", clip_skip=skip))
+        assert torch.equal(found.hidden, expected.repeat(2, 1, 1))
+
+
+@torch.inference_mode()
+def by_hand(pipeline: Any, texts: list[str], weights: dict[str, float]) -> torch.Tensor:
+    """Each text a chunk; the tokens of the words named weigh so much, and the mean is restored."""
+    chunks = []
+    for text in texts:
+        tokens = pipeline.tokenizer(text, padding="max_length", return_tensors="pt")
+        hidden = pipeline.text_encoder(tokens.input_ids).last_hidden_state[0]
+        scale = torch.ones(77, 1)
+        words, at = text.split(), 1
+        for word in words:
+            count = len(pipeline.tokenizer(word, add_special_tokens=False).input_ids)
+            scale[at : at + count] = weights.get(word, 1.0)
+            at += count
+        weighted = hidden * scale
+        chunks.append(weighted * (hidden.mean() / weighted.mean()) if weights else hidden)
+    return torch.cat(chunks)
+
+
+@pytest.mark.parametrize("family", [Family.SD1, Family.SD2])
+def test_weights_multiply_the_words_they_stand_at(
+    pipelines: dict[Family, Any], family: Family
+) -> None:
+    pipeline = pipelines[family]
+    found = conditioner(pipeline).condition(
+        ask("a (red:1.5) circle [on] ((white:0.5)) BREAK (night:-1)", guidance_scale=1.0)
+    )
+    weights = {"red": 1.5, "on": 1 / 1.1, "white": 0.55, "night": -1.0}
+    expected = by_hand(pipeline, ["a red circle on white", "night"], weights)
+    torch.testing.assert_close(found.hidden[0], expected)
+    plain = by_hand(pipeline, ["a red circle on white", "night"], {})
+    assert not torch.allclose(found.hidden[0], plain, atol=1e-2)
+
+
+def test_weights_that_cancel_the_mean_leave_finite_numbers(pipelines: dict[Family, Any]) -> None:
+    for prompt in ["(" + "x" * 75 + ":0)", "(a:-10) (b:10)", "(a:10)"]:
+        for family in Family:
+            found = conditioner(pipelines[family]).condition(ask(prompt))
+            assert found.hidden.isfinite().all()
+
+
+def test_a_mean_that_weights_make_zero_is_not_restored() -> None:
+    chunk = Chunk(ids=(1, 2), weights=(3.0, -1.0), said=2)
+    hidden = torch.tensor([[1.0], [3.0]])
+    assert emphasized(hidden, chunk).tolist() == [[3.0], [-3.0]]
+
+
+def test_the_pooled_embedding_of_sdxl_is_the_first_chunks_and_knows_no_weights(
+    pipelines: dict[Family, Any],
+) -> None:
+    pipeline = pipelines[Family.SDXL]
+    found = conditioner(pipeline).condition(ask("a (red:1.4) frog BREAK night", "fog BREAK rain"))
+    assert torch.equal(found.added["text_embeds"], stock(pipeline, "a red frog", "fog")[1])
+
+
+@pytest.mark.parametrize("family", [Family.SD1, Family.SD2])
+def test_a_long_prompt_is_encoded_chunk_by_chunk(
+    pipelines: dict[Family, Any], family: Family
+) -> None:
+    pipeline = pipelines[family]
+    found = conditioner(pipeline).condition(ask("x" * 100, guidance_scale=1.0))
+    words = pipeline.tokenizer("x" * 100, add_special_tokens=False).input_ids
+    begin, end = pipeline.tokenizer.bos_token_id, pipeline.tokenizer.eos_token_id
+    pad = pipeline.tokenizer.pad_token_id
+    with torch.inference_mode():
+        first = pipeline.text_encoder(torch.tensor([[begin, *words[:75], end]]))
+        rest = pipeline.text_encoder(torch.tensor([[begin, *words[75:], end, *[pad] * 50]]))
+    expected = torch.cat([first.last_hidden_state, rest.last_hidden_state], dim=1)
+    assert torch.equal(found.hidden, expected)
+
+
+def test_a_phrase_that_the_end_of_a_chunk_would_tear_moves_to_the_next(
+    pipelines: dict[Family, Any],
+) -> None:
+    pipeline = pipelines[Family.SD1]
+    torn = conditioner(pipeline).condition(ask("x" * 70 + ", a red frog", guidance_scale=1.0))
+    apart = conditioner(pipeline).condition(ask("x" * 70 + ", BREAK a red frog", guidance_scale=1))
+    assert torch.equal(torn.hidden, apart.hidden)
+    # A comma too far back moves nothing, nor does one that would begin the next chunk itself.
+    for first, rest in [("x" * 50 + "," + "y" * 24, " z"), ("x" * 70 + ",yyyy", ", z")]:
+        whole = conditioner(pipeline).condition(ask(first + rest, guidance_scale=1.0))
+        begins = conditioner(pipeline).condition(ask(first, guidance_scale=1.0))
+        assert torch.equal(whole.hidden[:, :77], begins.hidden)
+        assert whole.hidden.shape[1] == 2 * 77
+
+
+@pytest.mark.parametrize("family", Family)
+def test_the_shorter_prompt_is_padded_with_empty_chunks(
+    pipelines: dict[Family, Any], family: Family
+) -> None:
+    asked = conditioner(pipelines[family])
+    request = ask("a BREAK b BREAK c", "fog")
+    assert asked.chunks(request) == 3
+    found = asked.condition(request)
+    assert found.hidden.shape[:2] == (2, 3 * 77)
+    fog = asked.condition(ask("fog", "fog BREAK"))
+    assert torch.equal(found.hidden[0, :77], fog.hidden[0])
+    empty = asked.condition(ask("", guidance_scale=1.0)).hidden[0]
+    assert torch.equal(found.hidden[0, 77:], empty.repeat(2, 1))
+    for prompt, chunks in [("", 1), ("BREAK", 1), ("a BREAK", 1), ("BREAK a", 2), (LONG, 4)]:
+        assert asked.chunks(ask(prompt, guidance_scale=1.0)) == chunks
+
+
+def test_without_guidance_nobody_reads_the_negative_prompt(pipelines: dict[Family, Any]) -> None:
+    asked = conditioner(pipelines[Family.SD1])
+    request = ask("a frog", LONG * 20, guidance_scale=1.0)
+    assert asked.chunks(request) == 1
+    assert asked.condition(request).hidden.shape[0] == 1
+    assert not asked.condition(request).warnings
+
+
+def test_what_does_not_fit_is_left_out_with_a_warning_that_says_where(
+    pipelines: dict[Family, Any],
+) -> None:
+    room = 75 * MAX_CHUNKS
+    asked = conditioner(pipelines[Family.SD1])
+    found = asked.condition(ask("x" * room + " lost", "y" * room))
+    (warning,) = found.warnings
+    assert warning.code == "prompt_truncated"
+    assert warning.message.startswith("The prompt takes more than 8 chunks of 75 tokens;")
+    assert warning.message.split(": ")[1].replace(" ", "") == "lost"
+    assert found.hidden.shape == (2, 77 * MAX_CHUNKS, 32)
+    assert torch.equal(found.hidden, asked.condition(ask("x" * room, "y" * room)).hidden)
+    (negative,) = asked.condition(
+        ask("x", " BREAK ".join("abcdefgh") + " BREAK" * 3 + " k")
+    ).warnings
+    assert negative.message.startswith("The negative prompt")
+    assert negative.message.endswith(": k")
+    (long,) = asked.condition(ask("x, " * 400)).warnings
+    assert long.message.endswith(": x , x , x , x , …")
+
+
+def test_sizes_and_crop_are_told_in_diffusers_order(pipelines: dict[Family, Any]) -> None:
+    pipeline = pipelines[Family.SDXL]
+    asked = conditioner(pipeline)
+    plain = asked.condition(ask("a frog", width=96, height=64)).added["time_ids"]
+    assert plain.tolist() == [[64, 96, 0, 0, 64, 96]] * 2
+    told = ask(
+        "a frog", original_size=(512, 768), crops_coords_top_left=(16, 32), target_size=(100, 200)
+    )
+    expected = pipeline._get_add_time_ids(
+        (512, 768),
+        (16, 32),
+        (100, 200),
+        torch.float32,
+        pipeline.text_encoder_2.config.projection_dim,
+    )
+    assert torch.equal(asked.condition(told).added["time_ids"], expected.repeat(2, 1))
+
+
+def test_what_was_encoded_lately_is_not_encoded_again(
+    pipelines: dict[Family, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    encode = Clip.encode
+    monkeypatch.setattr(
+        Clip, "encode", lambda self, *asked: (calls.append(asked), encode(self, *asked))[1]
+    )
+    asked = conditioner(pipelines[Family.SDXL])
+    first = asked.condition(ask("a frog", "fog BREAK rain"))
+    assert len(calls) == 2 * 4
+    again = asked.condition(ask("a frog", "fog BREAK rain"))
+    assert len(calls) == 2 * 4
+    assert torch.equal(first.hidden, again.hidden)
+    asked.condition(ask("a frog", "fog BREAK rain", clip_skip=1))
+    assert len(calls) == 2 * 8
+
+
+def test_memory_keeps_to_its_bytes_and_forgets_what_was_asked_for_longest_ago() -> None:
+    made = []
+
+    def make(name: str) -> Encoded:
+        made.append(name)
+        return Encoded(torch.zeros(25), None)
+
+    memory = Memory(250)
+    for name in ["a", "b", "a", "c", "a", "b"]:
+        memory.recall(name, lambda name=name: make(name))
+        assert memory.size_bytes <= 250
+    assert made == ["a", "b", "c", "b"]
+    memory.recall("large", lambda: Encoded(torch.zeros(100), torch.zeros(1)))
+    assert memory.size_bytes == 0
+
+
+def test_memory_on_a_device_does_not_grow_with_prompts(pipelines: dict[Family, Any]) -> None:
+    asked = conditioner(pipelines[Family.SDXL], remembered_bytes=100_000)
+    for number in range(20):
+        asked.condition(ask(f"frog {number}"))
+    assert 0 < asked._memory.size_bytes <= 100_000
+
+
+def test_an_attention_mask_is_given_to_the_models_that_were_trained_with_one(
+    tmp_path: Path, pipelines: dict[Family, Any]
+) -> None:
+    pipeline = pipelines[Family.SD2]
+    pipeline.text_encoder.config.use_attention_mask = True
+    try:
+        found = conditioner(pipeline).condition(ask("a frog", "fog"))
+        assert torch.equal(found.hidden, stock(pipeline, "a frog", "fog")[0])
+    finally:
+        pipeline.text_encoder.config.use_attention_mask = False
+    assert not torch.equal(found.hidden, stock(pipeline, "a frog", "fog")[0])

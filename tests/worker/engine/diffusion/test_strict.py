@@ -1,0 +1,160 @@
+"""Strict mode: the same order gives the same bits, whatever else happens around it."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from tests.worker.engine import tiny
+from tests.worker.engine.conftest import sharing
+from worker.engine.diffusion.diffusion import Diffusion
+from worker.engine.loop import Done, Engine, Event, Order
+from worker.engine.samplers import SAMPLERS
+
+WATCHED: dict[str, dict[str, Any]] = {
+    "guided": {"guidance_scale": 5.0, "num_inference_steps": 4, "sampler": "ddim"},
+    "unguided": {"guidance_scale": 1.0, "num_inference_steps": 3, "sampler": "euler"},
+    "stochastic": {"guidance_scale": 3.0, "num_inference_steps": 3, "sampler": "dpmpp_2m_sde"},
+    "ancestral": {"guidance_scale": 1.0, "num_inference_steps": 4, "sampler": "euler_a"},
+    "two calls": {"guidance_scale": 3.0, "num_inference_steps": 3, "sampler": "heun"},
+    "with memory": {"num_inference_steps": 4, "sampler": "unipc", "guidance_rescale": 0.7},
+    "sparing": {"num_inference_steps": 4, "cache_interval": 2, "guidance_stop": 0.5},
+    "wide": {"width": 96, "num_inference_steps": 3, "sampler": "dpmpp_sde"},
+}
+SCHEDULES = 200
+
+
+def watched(name: str) -> Order:
+    return tiny.order(name, seed=7, determinism="strict", **WATCHED[name])
+
+
+def neighbour(chance: random.Random, number: int, **fixed: Any) -> Order:
+    asked = {
+        "prompt": chance.choice(["a green star", "night", ""]),
+        "num_inference_steps": chance.randint(1, 3),
+        "guidance_scale": chance.choice([1.0, 4.0]),
+        "guidance_stop": chance.choice([0.5, 1.0]),
+        "cache_interval": chance.choice([1, 1, 2, 3]),
+        "sampler": chance.choice(list(SAMPLERS)),
+        "seed": chance.randrange(100),
+        "determinism": chance.choice(["fast", "strict"]),
+        "width": chance.choice([64, 64, 64, 96]),
+    }
+    return tiny.order(f"neighbour-{number}", **(asked | fixed))
+
+
+@dataclass(slots=True)
+class Life:
+    """Workers on their way through orders: crowds come and go, workers die, others go on."""
+
+    backend: Diffusion
+    chance: random.Random
+    orders: list[Order]
+    company: dict[str, Any] = field(default_factory=dict)
+    latents: dict[str, bytes] = field(default_factory=dict)
+    pixels: dict[str, bytes] = field(default_factory=dict)
+    checkpoints: dict[str, bytes] = field(default_factory=dict)
+    deaths: int = 0
+    resumes: int = 0
+    fillers: int = 0
+
+    def live(self) -> None:
+        """Until every watched order is drawn."""
+        while self.orders:
+            size = self.chance.randint(0, 3)
+            crowd = [neighbour(self.chance, k, **self.company) for k in range(size)]
+            for _ in self.one_worker(crowd):
+                if self.chance.random() < 0.15:
+                    self.deaths += 1
+                    break
+
+    def one_worker(self, crowd: list[Order]) -> Iterator[None]:
+        """Its step boundaries; at each it may be gone."""
+        engine = Engine(self.spied())
+        waiting = [*crowd, *(self.resumed(order) for order in self.orders)]
+        self.chance.shuffle(waiting)
+        while self.orders:
+            for _ in range(self.chance.randint(0, 4)):
+                if waiting:
+                    engine.submit(waiting.pop())
+            if self.chance.random() < 0.1:
+                engine.drop(f"neighbour-{self.chance.randrange(5)}")
+            self.take(engine.step())
+            if self.chance.random() < 0.3:
+                for order in self.orders:
+                    self.checkpoints |= {one.job: one.checkpoint for one in engine.save(order.job)}
+            yield
+
+    def take(self, events: list[Event]) -> None:
+        self.pixels |= {e.job: e.pixels.tobytes() for e in events if isinstance(e, Done)}
+        self.orders = [order for order in self.orders if order.job not in self.pixels]
+
+    def resumed(self, order: Order) -> Order:
+        self.resumes += order.job in self.checkpoints
+        return replace(order, checkpoint=self.checkpoints.get(order.job))
+
+    def spied(self) -> Diffusion:
+        """Pixels are rounded and could hide a difference; no event tells who shared a call.
+
+        Its clock leaves it to chance who is due, and so who shares a call.
+        """
+        backend = sharing(self.backend)
+        advance, decode = backend.advance, backend.decode
+
+        def count(members: Any, rows: int) -> None:
+            if members[0].key.shallow and any(one.order.job in WATCHED for one in members):
+                self.fillers += sum(not one.key.is_strict for one in members)
+            advance(members, rows)
+
+        def spy(members: Any) -> Any:
+            self.latents |= {one.order.job: one.latent.numpy().tobytes() for one in members}
+            return decode(members)
+
+        backend.advance, backend.decode = count, spy  # type: ignore[method-assign]
+        backend.now = self.chance.random  # type: ignore[method-assign]
+        return backend
+
+
+@pytest.fixture(scope="module")
+def alone(loaded: Diffusion) -> dict[str, tuple[bytes, bytes]]:
+    found = {}
+    for name in WATCHED:
+        life = Life(loaded, random.Random(0), [watched(name)])
+        engine = Engine(life.spied())
+        engine.submit(watched(name))
+        while not engine.idle:
+            for event in engine.step():
+                if isinstance(event, Done):
+                    found[name] = (life.latents[name], event.pixels.tobytes())
+    return found
+
+
+def test_bits_do_not_depend_on_neighbours_slot_arrival_worker_or_a_resume(
+    loaded: Diffusion, alone: dict[str, tuple[bytes, bytes]]
+) -> None:
+    deaths = resumes = 0
+    for seed in range(SCHEDULES):
+        chance = random.Random(seed)
+        names = chance.sample(list(WATCHED), 2)
+        life = Life(loaded, chance, [watched(name) for name in names])
+        life.live()
+        for name in names:
+            assert (life.latents[name], life.pixels[name]) == alone[name], f"{name}, seed {seed}"
+        deaths, resumes = deaths + life.deaths, resumes + life.resumes
+    assert deaths > SCHEDULES / 2, "workers died"
+    assert resumes > SCHEDULES / 2, "and others went on"
+
+
+def test_fast_rows_that_fill_up_a_call_which_reuses_features_change_no_bit(
+    loaded: Diffusion, alone: dict[str, tuple[bytes, bytes]]
+) -> None:
+    fillers, name = 0, "sparing"
+    company = {"determinism": "fast", "cache_interval": 2, "width": 64, "num_inference_steps": 4}
+    for seed in range(SCHEDULES // 5):
+        life = Life(loaded, random.Random(seed), [watched(name)], company)
+        life.live()
+        assert (life.latents[name], life.pixels[name]) == alone[name], f"seed {seed}"
+        fillers += life.fillers
+    assert fillers, "there were such rows"

@@ -1,0 +1,87 @@
+"""What a model's card says that pictures cost, against what they did cost."""
+
+import random
+
+import pytest
+
+from tests.worker.engine import tiny
+from tests.worker.engine.test_simulated import drain
+from worker.batching import Costs
+from worker.batching.overhead import Besides
+from worker.engine.loop import Engine, Order
+from worker.engine.simulated import Charge, Simulated
+
+CHARGE = Charge(call_s=0.020, row_s=0.005, area=64, picture_s=0.020)
+
+
+def studied() -> Engine:
+    engine = Engine(Simulated({"epsilon": CHARGE}), Costs(max_slowdown=4))
+    while engine.study():
+        pass
+    return engine
+
+
+def spent_s(engine: Engine) -> float:
+    return engine._backend.now()
+
+
+def predicted_s(engine: Engine, orders: list[Order]) -> float:
+    """As admission counts: megapixels times calls, half as much without guidance."""
+    pace = engine.paces()["epsilon"]
+    return sum(
+        order.megapixels
+        * (
+            order.request.num_inference_steps
+            * (1 if order.request.guidance_scale > 1 else 0.5)
+            * pace.step_megapixel_s
+            + pace.image_megapixel_s
+        )
+        for order in orders
+    )
+
+
+def test_nothing_is_said_before_anything_was_measured() -> None:
+    assert Engine(Simulated({"epsilon": CHARGE}), Costs()).paces() == {}
+
+
+def test_an_idle_study_is_enough_to_say_what_calls_cost_and_how_many_share_one() -> None:
+    pace = studied().paces()["epsilon"]
+    assert pace.images_at_once in (9, 10), "20 rows take four times as long as two"
+    alone = (0.020 + 2 * 0.005) / 0.004096
+    assert pace.step_megapixel_s < alone / 2
+
+
+def test_what_a_full_worker_takes_is_what_its_card_says() -> None:
+    engine, dice = studied(), random.Random(7)
+    for number in range(20):  # so that it knows what pictures cost besides their calls
+        engine.submit(tiny.order(f"first-{number}", num_inference_steps=10))
+    drain(engine)
+    before = spent_s(engine)
+    orders = [
+        tiny.order(
+            f"job-{number}",
+            num_inference_steps=dice.randint(5, 40),
+            guidance_scale=dice.choice([1.0, 5.0, 5.0, 5.0]),
+        )
+        for number in range(200)
+    ]
+    for order in orders:
+        engine.submit(order)
+    predicted = predicted_s(engine, orders)
+    drain(engine)
+    assert predicted == pytest.approx(spent_s(engine) - before, rel=0.10)
+
+
+def test_older_images_count_less_and_less() -> None:
+    besides = Besides()
+    for seconds in (*[1.0] * 500, *[3.0] * 500):
+        besides.spend(step_s=seconds + 0.5, calls_s=0.5)
+        besides.drew(0.5)
+    assert besides.image_megapixel_s == pytest.approx(6.0, rel=0.05)
+
+
+def test_a_few_images_say_nothing_yet() -> None:
+    besides = Besides()
+    besides.spend(step_s=9.0, calls_s=0.0)
+    besides.drew(1.0)
+    assert besides.image_megapixel_s == 0.0

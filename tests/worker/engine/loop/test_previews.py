@@ -1,0 +1,296 @@
+"""Previews of unfinished images: told as asked, to whom asked, and never in a picture's way."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderTiny
+
+from latentry.contracts import Sampler
+from latentry.errors import ConfigurationError, UnsupportedField
+from tests.worker.engine import tiny
+from tests.worker.engine.conftest import sharing
+from worker.engine.diffusion import predicted_x0
+from worker.engine.diffusion.diffusion import Diffusion, predicted_x0
+from worker.engine.diffusion.predicted_x0 import sights
+from worker.engine.loop import Done, Engine, Event, Failed, Order, Preview, Step
+from worker.engine.loop.previews import MOST
+from worker.engine.samplers import SAMPLERS
+from worker.engine.simulated import Charge, Simulated
+
+
+def give_taesd(folder: Path, **changes: Any) -> Path:
+    torch.manual_seed(0)
+    asked = {
+        "encoder_block_out_channels": (4,) * 4,
+        "decoder_block_out_channels": (8,) * 4,
+        "num_encoder_blocks": (0,) * 4,
+        "num_decoder_blocks": (1, 0, 0, 0),
+    }
+    AutoencoderTiny(**(asked | changes)).save_pretrained(folder / "taesd")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shown(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Diffusion:
+    """Both tiny models with a tiny autoencoder each."""
+    backend = Diffusion(device="cpu", threads=1)
+    root = tmp_path_factory.mktemp("shown")
+    for name, folder in folders.items():
+        backend.load(name, give_taesd(Path(shutil.copytree(folder, root / name))))
+    return backend
+
+
+@pytest.fixture
+def engine(shown: Diffusion) -> Engine:
+    return Engine(sharing(shown))
+
+
+def drain(engine: Engine) -> list[Event]:
+    events: list[Event] = []
+    while not engine.idle:
+        events += engine.step()
+    return events
+
+
+def previews(events: list[Event], job: str = "job") -> list[Preview]:
+    return [event for event in events if isinstance(event, Preview) and event.job == job]
+
+
+def picture(events: list[Event], job: str = "job") -> np.ndarray:
+    (done,) = [event for event in events if isinstance(event, Done) and event.job == job]
+    return done.pixels
+
+
+@pytest.mark.parametrize(
+    ("interval", "steps"), [(0, []), (1, [1, 2, 3, 4, 5, 6]), (3, [3, 6]), (7, []), (99, [])]
+)
+@pytest.mark.parametrize("sampler", [Sampler.DDIM, Sampler.HEUN, Sampler.PNDM])
+def test_previews_come_at_the_steps_that_were_asked_for(
+    engine: Engine, interval: int, steps: list[int], sampler: Sampler
+) -> None:
+    asked = {"num_inference_steps": 7, "preview_interval": interval, "sampler": sampler}
+    engine.submit(tiny.order("job", **asked))
+    events = drain(engine)
+    assert [preview.step for preview in previews(events)] == steps
+    for preview in previews(events):
+        told = events.index(preview)
+        before = [event.step for event in events[:told] if isinstance(event, Step)]
+        assert before[-1] == preview.step
+
+
+def test_a_preview_is_small_and_keeps_the_shape_of_its_picture(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predicted_x0, "MAX_SIDE_PX", 96)
+    engine.submit(tiny.order("small", width=96, height=64, preview_interval=1))
+    engine.submit(tiny.order("large", width=128, height=64, preview_interval=1))
+    events = drain(engine)
+    assert {preview.pixels.shape for preview in previews(events, "small")} == {(64, 96, 3)}
+    assert {preview.pixels.shape for preview in previews(events, "large")} == {(48, 96, 3)}
+    assert all(preview.pixels.dtype == np.uint8 for preview in previews(events, "small"))
+
+
+def test_only_those_who_asked_are_shown(engine: Engine) -> None:
+    engine.submit(tiny.order("job", preview_interval=2))
+    engine.submit(tiny.order("other"))
+    events = drain(engine)
+    assert [preview.step for preview in previews(events)] == [2]
+    assert previews(events, "other") == []
+
+
+@pytest.mark.parametrize("mode", ["strict", "fast"])
+@pytest.mark.parametrize("sampler", [Sampler.EULER_A, Sampler.UNIPC])
+def test_no_picture_is_changed_by_a_preview(engine: Engine, mode: str, sampler: Sampler) -> None:
+    asked = {"determinism": mode, "sampler": sampler, "num_inference_steps": 6}
+    drawn = []
+    for interval in (0, 1):
+        engine.submit(tiny.order("job", preview_interval=interval, seed=1, **asked))
+        engine.submit(tiny.order("other", preview_interval=2 * interval, seed=2, **asked))
+        events = drain(engine)
+        drawn.append((picture(events).tobytes(), picture(events, "other").tobytes()))
+    assert drawn[0] == drawn[1]
+
+
+def test_a_picture_that_was_shown_goes_on_elsewhere_unseen(shown: Diffusion) -> None:
+    asked = {"determinism": "strict", "num_inference_steps": 6, "seed": 3}
+    whole, first, second = (Engine(sharing(shown)) for _ in range(3))
+    unseen = tiny.order("job", **asked)
+    whole.submit(unseen)
+    first.submit(tiny.order("job", preview_interval=1, **asked))
+    for _ in range(3):
+        first.step()
+    (saved,) = first.save("job")
+    second.submit(Order("job", 0, unseen.request, unseen.seed, saved.checkpoint))
+    events = drain(second)
+    assert [event.step for event in events if isinstance(event, Step)] == [4, 5, 6]
+    assert np.array_equal(picture(events), picture(drain(whole)))
+
+
+def test_a_model_is_the_same_one_with_and_without_previews(
+    loaded: Diffusion, shown: Diffusion
+) -> None:
+    for name, stack in loaded._stacks.items():
+        assert stack.fingerprint == shown._stacks[name].fingerprint
+
+
+def test_a_crowd_is_shown_a_few_at_a_time_and_everybody_in_his_turn(engine: Engine) -> None:
+    crowd = 2 * MOST + 1
+    for number in range(crowd):
+        engine.submit(tiny.order(f"job-{number}", num_inference_steps=20, preview_interval=1))
+    told = [[event for event in engine.step() if isinstance(event, Preview)] for _ in range(40)]
+    assert max(len(some) for some in told) == MOST
+    counts = [sum(one.job == f"job-{k}" for some in told for one in some) for k in range(crowd)]
+    assert min(counts) >= 4
+
+
+def test_nobody_is_shown_an_image_that_has_ended(engine: Engine) -> None:
+    engine.submit(tiny.order("job", num_inference_steps=9, preview_interval=1))
+    engine.step()
+    engine.drop("job")
+    assert previews(drain(engine)) == []
+
+
+@dataclass(slots=True)
+class Late:
+    """Pictures that stay on the device until they are let go, as CUDA's do."""
+
+    answers: list[Any]
+    ready: bool = False
+
+    def take(self) -> list[Any]:
+        assert self.ready
+        return self.answers
+
+
+def test_previews_are_not_waited_for_and_those_of_ended_images_are_never_told() -> None:
+    on_the_way: list[Late] = []
+
+    class Slow(Simulated):
+        def preview(self, members: Any) -> Any:
+            on_the_way.append(Late(Simulated.preview(self, members).answers))
+            return on_the_way[-1]
+
+    engine = Engine(Slow({"epsilon": Charge(0.01, 0.001, 64)}))
+    engine.submit(tiny.order("short", num_inference_steps=3, preview_interval=2))
+    engine.submit(tiny.order("long", num_inference_steps=9, preview_interval=2))
+    events = [event for _ in range(5) for event in engine.step()]
+    assert picture(events, "short").size
+    assert not any(isinstance(event, Preview) for event in events)
+    for late in on_the_way:
+        late.ready = True
+    told = [(event.job, event.step) for event in engine.step() if isinstance(event, Preview)]
+    assert told == [("long", 2), ("long", 4)]
+
+
+@pytest.mark.parametrize("sampler", [Sampler.DDIM, Sampler.HEUN, Sampler.PNDM])
+def test_nothing_is_guessed_that_nobody_will_see(shown: Diffusion, sampler: Sampler) -> None:
+    order = tiny.order("job", num_inference_steps=8, preview_interval=3, sampler=sampler)
+    trajectory, _ = shown.begin(order, shown.plan(order))
+    guessed = []
+    for calls in range(trajectory.calls_left):
+        trajectory.calls = calls
+        if trajectory.shows:
+            guessed.append(trajectory.steps_done[calls + 1])
+    assert guessed == [3, 6]
+
+
+def test_a_tiny_autoencoder_that_fails_costs_its_previews_alone(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("no kernel for this")
+
+    monkeypatch.setattr(engine._backend._stacks["epsilon"].taesd, "decode", broken)
+    engine.submit(tiny.order("job", preview_interval=1))
+    events = drain(engine)
+    assert previews(events) == []
+    assert picture(events).shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize("model", list(tiny.SCHEDULERS))
+@pytest.mark.parametrize("sampler", list(Sampler))
+def test_what_is_guessed_of_a_picture_is_that_picture_where_the_model_knows_it(
+    shown: Diffusion, sampler: Sampler, model: str
+) -> None:
+    """A model that predicts perfectly: every guess is x₀, whatever the sampler and the step."""
+    schedule = shown._stacks[model].schedule
+    table = SAMPLERS[sampler](schedule, 10)
+    x0, eps = 0.7, -1.3
+    for (a, b), (t, _) in zip(sights(schedule, table), table.inputs, strict=True):
+        at = np.interp(t, np.arange(schedule.length), schedule.alphas_cumprod)
+        signal, noise = np.sqrt(at), np.sqrt(1 - at)
+        said = eps if schedule.prediction == "epsilon" else signal * eps - noise * x0
+        assert a * (signal * x0 + noise * eps) + b * said == pytest.approx(x0, abs=1e-6)
+
+
+def test_the_last_guess_is_nearly_the_picture(engine: Engine) -> None:
+    guesses: list[torch.Tensor] = []
+    latents: list[torch.Tensor] = []
+    preview, decode = engine._backend.preview, engine._backend.decode
+
+    def shown(members: list[Any]) -> Any:
+        guesses.append(members[0].sight)
+        return preview(members)
+
+    def decoded(members: list[Any]) -> Any:
+        latents.append(members[0].latent)
+        return decode(members)
+
+    engine._backend.preview, engine._backend.decode = shown, decoded
+    engine.submit(tiny.order("job", num_inference_steps=50, preview_interval=1, sampler="euler"))
+    drain(engine)
+    first, last = ((guess - latents[0]).abs().mean() for guess in (guesses[0], guesses[-1]))
+    assert last < first / 5
+
+
+def test_a_model_without_a_tiny_autoencoder_offers_no_previews(loaded: Diffusion) -> None:
+    engine = Engine(sharing(loaded))
+    assert not loaded._stacks["epsilon"].card.limits.previews
+    engine.submit(tiny.order("job", preview_interval=1))
+    (failed,) = drain(engine)
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.error, UnsupportedField)
+    assert failed.error.fields.keys() == {"/preview_interval"}
+
+
+def test_a_model_with_one_says_so(shown: Diffusion) -> None:
+    assert shown._stacks["epsilon"].card.limits.previews
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"), [({"latent_channels": 16}, "16 channels"), ({"out_channels": 4}, "4 colo")]
+)
+def test_a_tiny_autoencoder_of_another_family_is_refused(
+    folders: dict[str, Path], tmp_path: Path, changes: dict[str, int], why: str
+) -> None:
+    folder = Path(shutil.copytree(folders["epsilon"], tmp_path / "model"))
+    give_taesd(folder, **changes)
+    with pytest.raises(ConfigurationError, match=why):
+        Diffusion(device="cpu").load("model", folder)
+
+
+def test_no_other_class_is_made_of_a_taesd_folder(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = give_taesd(Path(shutil.copytree(folders["epsilon"], tmp_path / "model")))
+    config = folder / "taesd" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"_class_name": "AsymmetricVae"}))
+    with pytest.raises(ConfigurationError, match="AsymmetricVae as its taesd"):
+        Diffusion(device="cpu").load("model", folder)
+
+
+def test_a_simulated_preview_costs_time_and_changes_no_pixel() -> None:
+    drawn, clocks = [], []
+    for interval in (0, 1):
+        engine = Engine(Simulated({"epsilon": Charge(0.01, 0.001, 64, preview_s=0.002)}))
+        engine.submit(tiny.order("job", num_inference_steps=5, preview_interval=interval))
+        events = drain(engine)
+        assert [one.step for one in previews(events)] == [1, 2, 3, 4][: 4 * interval]
+        drawn.append(picture(events).tobytes())
+        clocks.append(engine._backend.now())
+    assert drawn[0] == drawn[1]
+    assert clocks[1] - clocks[0] == pytest.approx(4 * 0.002)

@@ -1,0 +1,174 @@
+"""Pinned models of a hub: fetched once, only what is needed, then never asked for again."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from latentry.errors import ConfigurationError, Unavailable
+from latentry.sources import HubPin
+from tests.worker.engine import tiny
+from worker.engine.diffusion.diffusion import Diffusion
+from worker.engine.models.sources.hub import draft_pin
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+PIN = HubPin("owner/dream", COMMIT)
+
+
+class Hub:
+    """As much of a hub as its client asks for. `asked` is what it was asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.asked: list[str] = []
+        self.folder = folder
+        self.lost: set[str] = set()
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Answers, self))
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def find(self, path: str) -> bytes | None:
+        if path == f"/api/models/owner/dream/tree/{COMMIT}":
+            return json.dumps(self.listing()).encode()
+        name = path.removeprefix(f"/owner/dream/resolve/{COMMIT}/")
+        return None if name == path or name in self.lost else (self.folder / name).read_bytes()
+
+    def listing(self) -> list[dict[str, object]]:
+        files = [path for path in self.folder.rglob("*") if path.is_file()]
+        return [
+            {
+                "type": "file",
+                "path": str(path.relative_to(self.folder)),
+                "size": path.stat().st_size,
+                "oid": hashlib.sha1(path.read_bytes()).hexdigest(),
+            }
+            for path in files
+        ]
+
+    @property
+    def sent(self) -> set[str]:
+        resolve = f"GET /owner/dream/resolve/{COMMIT}/"
+        return {one.removeprefix(resolve) for one in self.asked if one.startswith(resolve)}
+
+
+class Answers(BaseHTTPRequestHandler):
+    def __init__(self, hub: Hub, *args: Any) -> None:
+        self.hub = hub
+        super().__init__(*args)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        self.hub.asked.append(f"{self.command} {path}")
+        body = self.hub.find(path)
+        if body is None:
+            self.send_error(403)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("ETag", f'"{hashlib.sha1(body).hexdigest()}"')
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository as they are: precisions side by side, a pickle, code, a whole checkpoint."""
+    folder = tiny.make(tmp_path_factory.mktemp("hub") / "dream", tiny.EPSILON)
+    for part, stem in {"unet": "diffusion_pytorch_model", "text_encoder": "model"}.items():
+        weights = load_file(folder / part / f"{stem}.safetensors")
+        half = {name: tensor.half() for name, tensor in weights.items()}
+        save_file(half, folder / part / f"{stem}.fp16.safetensors")
+    (folder / "unet" / "diffusion_pytorch_model.bin").write_bytes(b"a pickle")
+    (folder / "tokenizer" / "special_tokens_map.json").write_text('{"pad_token": "!"}')
+    (folder / "unet" / "model.py").write_text("raise SystemExit")
+    (folder / "dream-pruned.safetensors").write_bytes(b"gigabytes")
+    return folder
+
+
+@pytest.fixture
+def hub(published: Path) -> Iterator[Hub]:
+    hub = Hub(published)
+    yield hub
+    hub.server.shutdown()
+    hub.server.server_close()
+
+
+def test_only_what_is_needed_is_fetched_and_once(hub: Hub, tmp_path: Path) -> None:
+    blueprint = draft_pin("dream", PIN, half=False, endpoint=hub.url, cache=tmp_path)
+    assert blueprint.card.id == "dream"
+    assert "unet/diffusion_pytorch_model.safetensors" in hub.sent
+    assert "tokenizer/special_tokens_map.json" in hub.sent, "SD 2.x has its pad token there"
+    assert {name.rpartition(".")[2] for name in hub.sent} <= {"json", "txt", "safetensors"}
+    assert not any("fp16" in name or "pruned" in name for name in hub.sent)
+    hub.asked.clear()
+    again = draft_pin("dream", PIN, half=False, endpoint=hub.url, cache=tmp_path)
+    assert again.card == blueprint.card
+    assert hub.asked == []
+
+
+def test_half_precision_is_fetched_where_that_is_wanted(hub: Hub, tmp_path: Path) -> None:
+    blueprint = draft_pin("dream", PIN, half=True, endpoint=hub.url, cache=tmp_path)
+    assert "unet/diffusion_pytorch_model.fp16.safetensors" in hub.sent
+    assert "unet/diffusion_pytorch_model.safetensors" not in hub.sent
+    assert "vae/diffusion_pytorch_model.safetensors" in hub.sent, "there is no other"
+    stored = blueprint.parts["unet"].weights.values()
+    assert {one.entry.dtype for one in stored} == {"F16"}
+
+
+def test_a_fetch_that_broke_off_is_finished_by_the_next(hub: Hub, tmp_path: Path) -> None:
+    hub.lost = {"vae/diffusion_pytorch_model.safetensors"}
+    with pytest.raises(Unavailable, match="cannot be fetched"):
+        draft_pin("dream", PIN, half=False, endpoint=hub.url, cache=tmp_path)
+    hub.lost.clear()
+    hub.asked.clear()
+    blueprint = draft_pin("dream", PIN, half=False, endpoint=hub.url, cache=tmp_path)
+    assert blueprint.size_bytes(torch.float32) > 0
+    assert "vae/diffusion_pytorch_model.safetensors" in hub.sent
+
+
+def test_without_a_hub_the_cache_is_enough_and_an_empty_one_says_what_to_do(
+    hub: Hub, tmp_path: Path
+) -> None:
+    draft_pin("dream", PIN, half=False, endpoint=hub.url, cache=tmp_path / "full")
+    hub.asked.clear()
+    draft_pin("dream", PIN, half=False, endpoint="http://127.0.0.1:9", cache=tmp_path / "full")
+    assert hub.asked == []
+    other = HubPin("owner/other", COMMIT)  # the client tries a dead address for twenty seconds
+    with pytest.raises(Unavailable, match="with the same HF_HOME, or point at a folder"):
+        draft_pin("dream", other, half=False, endpoint=hub.url, cache=tmp_path / "empty")
+
+
+@pytest.mark.parametrize("repo", ["my--org/m", "a/b.git"])
+def test_a_name_that_no_hub_has_is_refused_for_good(repo: str, tmp_path: Path) -> None:
+    backend = Diffusion(device="cpu")
+    with pytest.raises(ConfigurationError, match="HFValidationError"):
+        backend.open({"m": HubPin(repo, COMMIT)})
+
+
+def test_a_hub_that_cannot_be_reached_is_tried_again_unless_there_is_something_else_to_draw(
+    published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(*_: object, **__: object) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr("worker.engine.models.sources.hub.HfApi.list_repo_files", fetch)
+    pinned = HubPin("owner/other", COMMIT)
+    with pytest.raises(Unavailable):
+        Diffusion(device="cpu").open({"there": pinned})
+    cards = Diffusion(device="cpu").open({"there": pinned, "here": published})
+    assert [card.id for card in cards] == ["here"]

@@ -1,0 +1,142 @@
+"""Model folders: what is read from them, and what is refused with a sentence."""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from latentry.contracts import Sampler
+from latentry.errors import ConfigurationError, EngineError, NonFiniteOutput
+from tests.worker.engine import tiny
+from worker.engine.device import Device
+from worker.engine.diffusion.diffusion import Diffusion
+from worker.engine.samplers import SAMPLERS
+
+
+@pytest.fixture
+def folder(folders: dict[str, Path], tmp_path: Path) -> Path:
+    """A copy of a tiny model that a test may spoil."""
+    return Path(shutil.copytree(folders["epsilon"], tmp_path / "model"))
+
+
+def edit(file: Path, **changes: Any) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_a_card_is_derived_from_the_configs(backend: Diffusion, folder: Path) -> None:
+    card = backend.load("plain", folder)
+    assert card.id == "plain"
+    assert (card.defaults.width, card.defaults.height) == (64, 64)
+    assert (card.defaults.num_inference_steps, card.defaults.guidance_scale) == (30, 7.5)
+    assert (card.limits.min_side, card.limits.max_side, card.limits.size_step) == (64, 128, 8)
+    assert set(card.samplers) == set(SAMPLERS)
+    assert card.defaults.sampler in SAMPLERS
+
+
+def test_a_models_own_notes_win(backend: Diffusion, folder: Path) -> None:
+    notes = {
+        "id": "shapes", "native_width": 128, "native_height": 96, "default_steps": 25,
+        "default_guidance_scale": 5.0, "default_sampler": "euler", "min_side": 96,
+        "max_side": 192, "size_step": 32, "max_steps": 100,
+    }  # fmt: skip
+    (folder / "latentry.json").write_text(json.dumps(notes))
+    card = backend.load("shapes", folder)
+    assert card.defaults.model_dump() == {
+        "width": 128, "height": 96, "num_inference_steps": 25, "guidance_scale": 5.0,
+        "sampler": Sampler.EULER, "spacing": "default",
+    }  # fmt: skip
+    assert card.limits.model_dump() == {
+        "min_side": 96, "max_side": 192, "size_step": 32, "max_steps": 100,
+        "max_clip_skip": 2, "size_conditioning": False, "previews": False,
+    }  # fmt: skip
+
+
+def test_a_misspelt_note_is_refused(backend: Diffusion, folder: Path) -> None:
+    (folder / "latentry.json").write_text('{"defualt_steps": 20}')
+    with pytest.raises(ConfigurationError, match="defualt_steps"):
+        backend.load("model", folder)
+
+
+def pickle_weights(folder: Path) -> None:
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    torch.save({}, folder / "unet" / "diffusion_pytorch_model.bin")
+
+
+def name_a_class(folder: Path) -> None:
+    edit(folder / "model_index.json", unet=["mine", "SomethingElse"])
+
+
+def want_more_than_text(folder: Path) -> None:
+    edit(folder / "unet" / "config.json", time_cond_proj_dim=16)
+
+
+def take_inpainting_channels(folder: Path) -> None:
+    edit(folder / "vae" / "config.json", latent_channels=9)
+
+
+def break_json(folder: Path) -> None:
+    (folder / "model_index.json").write_text("{")
+
+
+def scheduler(**changes: Any) -> Callable[[Path], None]:
+    return lambda folder: edit(folder / "scheduler" / "scheduler_config.json", **changes)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (pickle_weights, "pickles are not loaded"),
+        (name_a_class, "SomethingElse as its unet"),
+        (want_more_than_text, "time_cond_proj_dim"),
+        (take_inpainting_channels, "does not load|only text-to-image"),
+        (break_json, "model_index.json cannot be read"),
+        (shutil.rmtree, "model_index.json cannot be read"),
+        (scheduler(clip_sample=True), "clip_sample=True"),
+        (scheduler(rescale_betas_zero_snr=True), "zero terminal SNR"),
+        (scheduler(beta_schedule="mine"), "unknown betas"),
+        (scheduler(prediction_type="flow_prediction"), "prediction_type"),
+        (scheduler(timestep_spacing="random"), "timestep_spacing"),
+    ],
+)
+def test_a_folder_that_cannot_be_served_is_refused_with_a_sentence(
+    backend: Diffusion, folder: Path, spoil: Callable[[Path], None], sentence: str
+) -> None:
+    spoil(folder)
+    with pytest.raises(ConfigurationError, match=sentence):
+        backend.load("model", folder)
+
+
+@pytest.mark.parametrize("model", tiny.SCHEDULERS)
+def test_a_sound_model_passes_its_self_test(backend: Diffusion, model: str) -> None:
+    assert backend.self_test(model) > 0
+
+
+def test_a_model_that_makes_nan_fails_its_self_test(
+    backend: Diffusion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = backend._stacks["epsilon"]
+
+    class Unet:
+        config = stack.unet.config
+
+        def __call__(self, x: torch.Tensor, *args: Any, **options: Any) -> Any:
+            return (x * float("nan"),)
+
+    backend._stacks["epsilon"] = dataclasses.replace(stack, unet=Unet())
+    with pytest.raises(NonFiniteOutput):
+        backend.self_test("epsilon")
+    monkeypatch.setattr(Unet, "__call__", lambda *_, **__: 1 / 0)
+    with pytest.raises(EngineError):
+        backend.self_test("epsilon")
+
+
+def test_weights_are_fp32_on_a_cpu_and_half_where_asked(folder: Path) -> None:
+    assert Device.choose("cpu", "auto").dtype is torch.float32
+    backend = Diffusion(device="cpu", dtype="bfloat16")
+    backend.load("half", folder)
+    backend.self_test("half")

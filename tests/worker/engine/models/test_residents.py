@@ -1,0 +1,427 @@
+"""Models come and go within their memory, and those that draw are not disturbed."""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from latentry.errors import ConfigurationError, ModelNotLoaded, UnknownModel
+from latentry.sources import HubPin, Source
+from tests.worker.engine import tiny
+from worker.engine.diffusion.diffusion import Diffusion
+from worker.engine.loop import Done, Engine, Failed
+from worker.engine.models.servable import RETRY_S, TURN_S
+from worker.engine.models.sources.folder import draft_folder
+
+ALL = ["a", "b", "c"]
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("residents")
+    return {model: tiny.make(root / model, tiny.EPSILON, seed=ord(model)) for model in ALL}
+
+
+@pytest.fixture(scope="module")
+def size(sources: dict[str, Path]) -> int:
+    return draft_folder("a", sources["a"], half=False).size_bytes(torch.float32)
+
+
+class Clock:
+    """Time passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        self.seconds += 0.001
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def serving(
+    sources: dict[str, Path], size: int, clock: Clock
+) -> Callable[[float], tuple[Engine, Diffusion]]:
+    def make(models: float) -> tuple[Engine, Diffusion]:
+        backend = Diffusion(device="cpu", threads=1, model_memory_bytes=int(models * size))
+        backend._residents._now = clock
+        assert [card.id for card in backend.open(sources)] == ALL
+        return Engine(backend), backend
+
+    return make
+
+
+def pictures(engine: Engine) -> dict[str, np.ndarray]:
+    done = {}
+    while not engine.idle:
+        done |= {e.job: e.pixels for e in engine.step() if isinstance(e, Done)}
+    return done
+
+
+def test_the_weights_are_counted_to_the_byte(sources: dict[str, Path], size: int) -> None:
+    backend = Diffusion(device="cpu")
+    backend.load("a", sources["a"])
+    stack = backend._stacks["a"]
+    modules = [stack.unet, stack.vae, *(clip._model for clip in stack.conditioner._encoders)]
+    assert size == sum(p.nbytes for module in modules for p in module.parameters())
+
+
+def test_all_are_loaded_at_once_where_nothing_forbids_it(serving: Callable) -> None:
+    _, backend = serving(0)
+    assert list(backend._stacks) == ALL
+
+
+def test_models_are_loaded_in_order_until_the_memory_is_full_and_all_are_listed(
+    serving: Callable,
+) -> None:
+    _, backend = serving(2.5)
+    assert list(backend._stacks) == ["a", "b"]
+
+
+def test_a_model_that_was_not_loaded_draws_what_it_always_draws(
+    serving: Callable, sources: dict[str, Path]
+) -> None:
+    plenty, _ = serving(0)
+    plenty.submit(tiny.order("c", model="c"))
+    expected = pictures(plenty)["c"]
+    engine, backend = serving(1)
+    engine.submit(tiny.order("c", model="c"))
+    assert np.array_equal(pictures(engine)["c"], expected)
+    assert list(backend._stacks) == ["c"]
+
+
+def test_a_model_is_proved_only_in_a_step_that_says_so_and_counts_as_no_step(
+    serving: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watchdog waits longer for such a step, and must not learn from it how long steps take."""
+    engine, backend = serving(1)
+    residents = backend._residents
+    prove, proved = residents._prove, []
+    clock = backend.now
+    late = 0.0
+
+    def slowly(model: str) -> object:
+        nonlocal late
+        late += 1000
+        proved.append(engine_said)
+        return prove(model)
+
+    monkeypatch.setattr(residents, "_prove", slowly)
+    monkeypatch.setattr(backend, "now", lambda: clock() + late)
+    engine.submit(tiny.order("c", model="c"))
+    while not engine.idle:
+        engine_said = engine.is_loading
+        engine.step()
+        assert engine.pace.total_s < 1000
+    assert proved == [True]
+
+
+def test_the_one_that_nobody_asked_for_longest_makes_room(serving: Callable) -> None:
+    engine, backend = serving(2)
+    for model in ("b", "a"):
+        engine.submit(tiny.order(model=model))
+        pictures(engine)
+    engine.submit(tiny.order(model="c"))
+    pictures(engine)
+    assert set(backend._stacks) == {"a", "c"}
+
+
+def test_a_model_stays_while_it_draws(serving: Callable) -> None:
+    engine, backend = serving(1)
+    engine.submit(tiny.order("long", model="a", num_inference_steps=30))
+    engine.step()
+    engine.submit(tiny.order("b", model="b"))
+    ended = []
+    while not engine.idle:
+        ended += [event.job for event in engine.step() if isinstance(event, Done)]
+        assert ended or "a" in backend._stacks
+    assert ended == ["long", "b"]
+
+
+def test_a_model_in_constant_demand_gives_way_when_its_turn_is_over(
+    serving: Callable, clock: Clock
+) -> None:
+    engine, _ = serving(1)
+    engine.submit(tiny.order("b", model="b"))
+    ended: list[str] = []
+    for number in range(400):
+        if engine.room > 0:
+            engine.submit(tiny.order(f"a{number}", model="a"))
+        ended += [event.job for event in engine.step() if isinstance(event, Done)]
+        if number == 20:
+            assert "b" not in ended, "it was not even its turn"
+            clock.seconds += TURN_S
+        if "b" in ended:
+            break
+    assert "b" in ended
+    rest = set(pictures(engine))
+    assert rest, "the orders that gave way are drawn after all"
+
+
+def test_others_step_on_while_a_model_is_read(
+    serving: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However slow the disk is."""
+    disk = threading.Event()
+    engine, backend = serving(2)
+    model = backend._residents._models["c"]
+    part = model.blueprint.parts["unet"]
+    monkeypatch.setattr(type(part), "read", _slowly(type(part).read, disk))
+    engine.submit(tiny.order("a", model="a", num_inference_steps=20))
+    engine.submit(tiny.order("c", model="c"))
+    steps = 0
+    ended: list[str] = []
+    while "a" not in ended:
+        ended += [event.job for event in engine.step() if isinstance(event, Done)]
+        steps += 1
+    assert steps >= 20
+    assert "c" not in backend._stacks
+    disk.set()
+    assert set(pictures(engine)) == {"c"}
+
+
+def _slowly(read: Callable, disk: threading.Event) -> Callable:
+    def wait_and_read(part: object) -> object:
+        assert disk.wait(60)
+        return read(part)
+
+    return wait_and_read
+
+
+READING = """
+import os, sys, threading, time
+import torch
+from pathlib import Path
+from worker.engine.device import Device
+from worker.engine.models.sources.folder import draft_folder
+from worker.engine.models.loading import Loading
+
+torch.set_num_threads(4)
+threads = lambda: set(os.listdir("/proc/self/task"))
+
+def new_ones(work):
+    before = threads()
+    work()
+    deadline = time.monotonic() + 5  # a thread that ended may be seen a moment longer
+    while (new := threads() - before) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    found.append(len(new))
+
+found = []
+loading = Loading(draft_folder("a", Path(sys.argv[1]), half=False), Device.choose("cpu", "auto"))
+for work in (loading.read, lambda: torch.randn(1 << 20).half()):
+    thread = threading.Thread(target=new_ones, args=[work])
+    thread.start()
+    thread.join()
+print(*found)
+"""
+
+
+def test_reading_a_model_wakes_no_thread_that_computes(sources: dict[str, Path]) -> None:
+    """Each would stay for good, and slow the others down (docs/decisions/0004)."""
+    command = [sys.executable, "-c", READING, str(sources["a"])]
+    told = subprocess.run(command, check=True, capture_output=True, text=True)
+    reading, converting = map(int, told.stdout.split())
+    assert reading == 0
+    assert converting > 0, "or this test could not tell"
+
+
+@pytest.fixture
+def broken(sources: dict[str, Path], size: int, clock: Clock, tmp_path: Path) -> Diffusion:
+    """Holds a; b is cut short after its header was read."""
+    copy = Path(shutil.copytree(sources["b"], tmp_path / "b"))
+    backend = Diffusion(device="cpu", threads=1, model_memory_bytes=size)
+    backend._residents._now = clock
+    backend.open({"a": sources["a"], "b": copy})
+    weights = copy / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    return backend
+
+
+def test_a_model_that_does_not_load_fails_its_jobs_and_is_left_alone_for_a_while(
+    broken: Diffusion, clock: Clock, sources: dict[str, Path]
+) -> None:
+    engine = Engine(broken)
+
+    def ends(job: str, model: str) -> list[object]:
+        engine.submit(tiny.order(job, model=model))
+        events = []
+        while not engine.idle:
+            events += engine.step()
+        return [event for event in events if isinstance(event, Done | Failed)]
+
+    (first,) = ends("first", "b")
+    assert isinstance(first, Failed)
+    assert isinstance(first.error, ModelNotLoaded)
+    assert "cut short" in first.error.message
+    (second,) = ends("second", "b")
+    assert isinstance(second, Failed), "and no second attempt was made at once"
+    assert not broken._residents._wanted
+    (other,) = ends("other", "a")
+    assert isinstance(other, Done)
+    clock.seconds += RETRY_S
+    _mend(broken, sources)
+    (third,) = ends("third", "b")
+    assert isinstance(third, Done)
+
+
+def _mend(broken: Diffusion, sources: dict[str, Path]) -> None:
+    whole = draft_folder("b", sources["b"], half=False)
+    broken._residents._models["b"].blueprint = whole
+
+
+def test_no_memory_on_the_device_evicts_instead_of_failing(
+    serving: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, backend = serving(0)
+    residents = backend._residents
+    residents._leave("c")
+    prove = residents._prove
+
+    def full(model: str) -> object:
+        if len(backend._stacks) > 2:
+            raise torch.OutOfMemoryError
+        return prove(model)
+
+    residents._prove = full
+    engine.submit(tiny.order("c", model="c"))
+    assert set(pictures(engine)) == {"c"}
+    assert len(backend._stacks) == 2
+
+
+def test_a_full_device_at_the_start_leaves_the_rest_for_later(
+    sources: dict[str, Path],
+) -> None:
+    backend = Diffusion(device="cpu", threads=1)
+    residents, prove = backend._residents, backend._residents._prove
+
+    def full(model: str) -> object:
+        if len(backend._stacks) > 2:
+            raise torch.OutOfMemoryError
+        return prove(model)
+
+    residents._prove = full
+    assert [card.id for card in backend.open(sources)] == ALL
+    assert list(backend._stacks) == ["a", "b"]
+
+
+def test_a_model_larger_than_the_memory_is_refused(sources: dict[str, Path], size: int) -> None:
+    backend = Diffusion(device="cpu", model_memory_bytes=size - 1)
+    with pytest.raises(ConfigurationError, match="LATENTRY_MODEL_MEMORY_BYTES allows"):
+        backend.open(sources)
+
+
+def _edit(file: str, **changes: object) -> Callable[[Path], Path]:
+    def spoil(folder: Path) -> Path:
+        path = folder / file
+        told = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps(told | changes))
+        return folder
+
+    return spoil
+
+
+def _damage_words(folder: Path) -> Path:
+    (folder / "tokenizer" / "tokenizer.json").write_text("{")
+    return folder
+
+
+def _file(name: str) -> Callable[[Path], Path]:
+    def spoil(folder: Path) -> Path:
+        weights = {
+            f"model.diffusion_model.{name}": torch.zeros(4, 4),
+            "cond_stage_model.transformer.text_model.final_layer_norm.bias": torch.zeros(4),
+        }
+        save_file(weights, folder / "whole.safetensors")
+        return folder / "whole.safetensors"
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda folder: folder / "nowhere",
+        _damage_words,
+        _edit("unet/config.json", sample_size="large"),
+        _edit("vae/config.json", block_out_channels=None),
+        _edit("latentry.json", default_steps=0),
+        _file("input_blocks.1.weight"),
+        _file("input_blocks.0.0.op.weight"),
+        lambda _: HubPin("my--org/m", "0" * 40),
+    ],
+)
+def test_one_unusable_model_does_not_cost_the_others(
+    sources: dict[str, Path], tmp_path: Path, spoil: Callable[[Path], Source]
+) -> None:
+    bad = spoil(Path(shutil.copytree(sources["b"], tmp_path / "b")))
+    backend, told = Diffusion(device="cpu"), []
+    cards = backend.open({"bad": bad, "a": sources["a"]}, before=told.append)
+    assert [card.id for card in cards] == ["a"]
+    assert told == [bad, sources["a"]]
+    with pytest.raises(UnknownModel):
+        backend.ready("bad")
+    with pytest.raises(ConfigurationError):
+        backend.open({"bad": bad})
+
+
+def test_nobody_is_let_go_in_vain_and_who_fits_need_not_wait_for_who_does_not(
+    serving: Callable,
+) -> None:
+    engine, backend = serving(3)
+    residents, models = backend._residents, backend._residents._models
+    residents._leave("b")
+    residents._leave("c")
+    residents._budget = 2 * models["a"].size_bytes
+    models["b"].size_bytes *= 2
+    engine.submit(tiny.order("a", model="a", num_inference_steps=30))
+    engine.step()
+    for model in ("b", "c"):
+        engine.submit(tiny.order(model, model=model))
+    ended: list[str] = []
+    for _ in range(3):
+        ended += [event.job for event in engine.step() if isinstance(event, Done)]
+    assert residents._wanted == ["b"], "c is being read while a draws"
+    assert not ended
+    assert set(pictures(engine)) == {"a", "b", "c"}
+
+
+def test_the_free_stay_where_letting_them_go_is_not_enough(serving: Callable) -> None:
+    engine, backend = serving(0)
+    residents, models = backend._residents, backend._residents._models
+    residents._leave("c")
+    residents._budget = 2 * models["a"].size_bytes
+    models["c"].size_bytes *= 2
+    engine.submit(tiny.order("a", model="a", num_inference_steps=30))
+    engine.step()
+    engine.submit(tiny.order("c", model="c"))
+    ended: list[str] = []
+    while not engine.idle:
+        ended += [event.job for event in engine.step() if isinstance(event, Done)]
+        assert ended or set(backend._stacks) == {"a", "b"}
+    assert ended == ["a", "c"]
+
+
+def test_strict_calls_have_the_rows_that_the_models_notes_say(
+    sources: dict[str, Path], tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(sources["a"], tmp_path / "a"))
+    (copy / "latentry.json").write_text('{"strict_rows": 4}')
+    backend = Diffusion(device="cpu")
+    backend.load("four", copy)
+    backend.load("eight", sources["a"])
+    for model, rows in {"four": 4, "eight": 8}.items():
+        assert backend.plan(tiny.order(model=model, determinism="strict")).key.bucket == rows

@@ -1,0 +1,127 @@
+"""Which files are read, how, and what configs may not decide."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from latentry.errors import ConfigurationError
+from worker.engine.models.blueprint import Blueprint
+from worker.engine.models.networks import network
+from worker.engine.models.sources.folder import draft_folder
+from worker.engine.models.weights import choose, stored_in
+
+WHOLE, HALF = "model.safetensors", "model.fp16.safetensors"
+SHARDS = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+HALF_SHARDS = [name.replace("model-", "model.fp16-") for name in SHARDS]
+
+
+@pytest.mark.parametrize(
+    ("names", "half", "chosen"),
+    [
+        ([WHOLE, HALF], False, [WHOLE]),
+        ([WHOLE, HALF], True, [HALF]),
+        ([WHOLE], True, [WHOLE]),
+        ([HALF], False, [HALF]),
+        ([*SHARDS, "model.safetensors.index.json"], False, SHARDS),
+        ([*SHARDS, *HALF_SHARDS], True, HALF_SHARDS),
+        ([WHOLE, *SHARDS], False, [WHOLE]),
+        ([WHOLE, "model.non_ema.safetensors", "adapter.safetensors"], False, [WHOLE]),
+        (["model.bin", "config.json"], False, []),
+    ],
+)
+def test_one_set_of_weights_is_chosen_in_the_wanted_precision(names, half, chosen) -> None:
+    assert choose(names, "model", half=half) == chosen
+
+
+@pytest.fixture
+def folder(folders: dict[str, Path], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(folders["epsilon"], tmp_path / "model"))
+
+
+def read(blueprint: Blueprint, part: str) -> dict[str, torch.Tensor]:
+    return blueprint.parts[part].read().state_dict()
+
+
+def equal(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> bool:
+    return left.keys() == right.keys() and all(torch.equal(left[n], right[n]) for n in left)
+
+
+def test_shards_are_as_good_as_a_whole(folder: Path) -> None:
+    expected = read(draft_folder("whole", folder, half=False), "unet")
+    whole = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(whole)
+    whole.unlink()
+    names = sorted(weights)
+    for number, part in enumerate((names[::2], names[1::2]), start=1):
+        file = whole.with_name(f"diffusion_pytorch_model-0000{number}-of-00002.safetensors")
+        save_file({name: weights[name] for name in part}, file)
+    assert equal(read(draft_folder("shards", folder, half=False), "unet"), expected)
+    file.unlink()
+    with pytest.raises(ConfigurationError, match="1 of its 2 shards"):
+        read(draft_folder("shards", folder, half=False), "unet")
+
+
+def test_a_vae_may_have_the_names_of_older_days(folder: Path) -> None:
+    """As in the published folder of SD 1.5."""
+    expected = read(draft_folder("new", folder, half=False), "vae")
+    file = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    weights = load_file(file)
+    for new, name in old.items():
+        weights = {key.replace(f".{new}.", f".{name}."): t for key, t in weights.items()}
+    assert any(".proj_attn." in key for key in weights)
+    save_file(weights, file)
+    assert equal(read(draft_folder("old", folder, half=False), "vae"), expected)
+
+
+def test_weights_of_another_shape_than_the_config_says_are_refused(folder: Path) -> None:
+    file = folder / "unet" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"cross_attention_dim": 64}))
+    with pytest.raises(ConfigurationError, match=r"has shape .* its config makes it"):
+        read(draft_folder("other", folder, half=False), "unet")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+def test_bits_arrive_as_they_are_stored(tmp_path: Path, dtype: torch.dtype) -> None:
+    tensor = torch.randn(6, 4).to(dtype)
+    save_file({"odd": torch.zeros(3, dtype=torch.uint8), "x": tensor}, tmp_path / "x.safetensors")
+    stored = stored_in(tmp_path / "x.safetensors")[0]["x"]
+    assert torch.equal(stored.read(), tensor)
+    assert torch.equal(torch.cat([stored.third(k).read() for k in range(3)]), tensor)
+    assert torch.equal(stored.reshaped(24).read(), tensor.reshape(24))
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn],
+)
+def test_a_transposed_tensor_is_read_transposed(tmp_path: Path, dtype: torch.dtype) -> None:
+    tensor = torch.randn(5, 3).to(dtype)
+    save_file({"x": tensor}, tmp_path / "x.safetensors")
+    from_file = stored_in(tmp_path / "x.safetensors")[0]["x"]
+    turned = type(from_file)(from_file.file, from_file.entry, transposed=True)
+    assert turned.shape == (3, 5)
+    assert torch.equal(turned.read().double(), tensor.T.double())
+    assert turned.read().is_contiguous()
+
+
+def test_a_config_cannot_name_code(folder: Path) -> None:
+    """transformers would fetch an attention kernel from the hub that is named here, and run it."""
+    config = json.loads((folder / "text_encoder" / "config.json").read_text())
+    config |= {
+        "attn_implementation": "somebody/kernel", "_attn_implementation": "somebody/kernel",
+        "auto_map": {"AutoModel": "model.Evil"}, "trust_remote_code": True,
+    }  # fmt: skip
+    with torch.device("meta"):
+        module = network("CLIPTextModel", config)()
+    assert module.config._attn_implementation == "sdpa"
+    assert not hasattr(module.config, "auto_map")
+
+
+def test_a_config_that_makes_no_network_is_refused_with_a_sentence() -> None:
+    with pytest.raises(ConfigurationError, match="config of a UNet2DConditionModel"):
+        network("UNet2DConditionModel", {"block_out_channels": "many"})()

@@ -1,0 +1,62 @@
+"""Models get whole to the device that is asked for."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from latentry.errors import ConfigurationError
+from worker.engine.device import Device
+from worker.engine.models.blueprint import settle
+from worker.engine.models.loading import Loading
+from worker.engine.models.sources.folder import draft_folder
+
+
+def test_every_tensor_is_moved_and_whole_numbers_stay_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = nn.Linear(2, 2)
+    network.register_buffer("positions", torch.arange(3)[None])
+    network.register_buffer("scale", torch.ones(2))
+    moved = []
+    to = torch.Tensor.to
+
+    def spy(tensor: torch.Tensor, *target: object) -> torch.Tensor:
+        if isinstance(target[0], torch.device):
+            moved.append(tensor.data_ptr())
+        return to(tensor, *target)
+
+    tensors = [*network.parameters(), *network.buffers()]
+    wanted = [tensor.data_ptr() for tensor in tensors]
+    monkeypatch.setattr(torch.Tensor, "to", spy)
+    for _ in settle(network, replace(Device.choose("cpu", "auto"), dtype=torch.float16)):
+        pass
+    assert moved == wanted
+    half, whole = torch.float16, torch.int64
+    assert [tensor.dtype for tensor in tensors] == [half, half, whole, half]
+
+
+def test_a_device_that_is_not_there_is_refused_and_one_that_is_has_its_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ConfigurationError, match="only 2 CUDA devices"):
+        Device.choose("cuda:7", "auto")
+    assert Device.choose("cuda", "auto").device == torch.device("cuda:0")
+    assert Device.choose("cuda:1", "auto").device == torch.device("cuda:1")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_all_of_a_model_gets_to_a_gpu(folders: dict[str, Path]) -> None:
+    at = Device.choose("cuda", "auto")
+    loading = Loading(draft_folder("model", folders["epsilon"], half=True), at)
+    loading.read()
+    for _ in loading.finish():
+        pass
+    for network in loading._networks.values():
+        tensors = [*network.parameters(), *network.buffers()]
+        assert {tensor.device for tensor in tensors} == {at.device}

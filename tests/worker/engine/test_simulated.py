@@ -1,0 +1,110 @@
+"""The step loop on a clock: the same loop, with arithmetic that only costs time."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.worker.engine import tiny
+from worker.batching import Costs
+from worker.engine.loop import Done, Engine, Event, Order, Step
+from worker.engine.simulated import Charge, Simulated
+
+CHARGE = Charge(call_s=0.010, row_s=0.001, area=64, picture_s=0.005)
+
+
+def simulated(**limits: float) -> Engine:
+    return Engine(Simulated({"epsilon": CHARGE}), Costs(**limits))
+
+
+def drain(engine: Engine) -> list[Event]:
+    events: list[Event] = []
+    while not engine.idle:
+        events += engine.step()
+    return events
+
+
+def pixels(events: list[Event]) -> dict[str, np.ndarray]:
+    return {event.job: event.pixels for event in events if isinstance(event, Done)}
+
+
+def test_the_loop_needs_no_torch() -> None:
+    code = "import sys, worker.engine.simulated; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_lone_picture_costs_its_calls_and_its_decode() -> None:
+    engine = simulated()
+    engine.submit(tiny.order(num_inference_steps=25))
+    drain(engine)
+    assert engine._backend.now() == pytest.approx(25 * 0.012 + 0.005)
+
+
+def test_company_costs_a_little_and_is_drawn_together() -> None:
+    engine = simulated()
+    for number in range(4):
+        engine.submit(tiny.order(f"job-{number}", num_inference_steps=25, seed=number))
+    assert len(pixels(drain(engine))) == 4
+    assert engine._backend.now() < 2 * (25 * 0.012 + 0.005)
+
+
+def test_the_loop_unlearns_calls_that_were_slow_only_once() -> None:
+    engine = simulated()
+    while engine.study():
+        pass
+    known = engine.costs.to_json()
+    for curve in known:
+        spoilt = {n: s if int(n) <= 2 else 50 * s for n, s in curve["seconds"].items()}
+        curve["seconds"] = spoilt
+    engine.costs.from_json(known)
+    key = engine._backend.plan(tiny.order()).key
+    engine.costs._caps.clear()
+    assert engine.costs.cap(key) < 8
+    for number in range(48):
+        engine.submit(tiny.order(f"job-{number}", num_inference_steps=25, seed=number))
+    drain(engine)
+    assert engine.costs.cap(key) >= 24
+
+
+def test_the_same_order_makes_the_same_pixels_whoever_is_beside_it() -> None:
+    alone, crowded = simulated(), simulated()
+    alone.submit(tiny.order("job", seed=1))
+    for number in range(5):
+        crowded.submit(tiny.order(f"other-{number}", num_inference_steps=number + 1))
+    crowded.submit(tiny.order("job", seed=1))
+    assert np.array_equal(pixels(drain(alone))["job"], pixels(drain(crowded))["job"])
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "heun"])
+def test_a_resumed_picture_takes_up_where_it_was_saved(sampler: str) -> None:
+    whole, first, second = simulated(), simulated(), simulated()
+    asked = tiny.order(num_inference_steps=6, sampler=sampler)
+    whole.submit(asked)
+    first.submit(asked)
+    for _ in range(4):
+        first.step()
+    (saved,) = first.save("job")
+    assert 0 < saved.step < 6
+    second.submit(Order("job", 0, asked.request, asked.seed, saved.checkpoint))
+    events = drain(second)
+    steps = [event.step for event in events if isinstance(event, Step)]
+    assert steps == list(range(saved.step + 1, 7))
+    assert np.array_equal(pixels(events)["job"], pixels(drain(whole))["job"])
+
+
+def test_a_lone_newcomer_waits_for_the_running_call_at_most() -> None:
+    engine = simulated(max_rows=8)
+    engine.submit(tiny.order("first", num_inference_steps=20))
+    engine.step()
+    engine.submit(tiny.order("second", num_inference_steps=20))
+    stepped = {event.job for event in engine.step() if isinstance(event, Step)}
+    assert stepped == {"first", "second"}
+
+
+def test_a_row_that_comes_free_is_taken_at_the_same_boundary() -> None:
+    engine = simulated(max_rows=2)
+    for number in range(2):
+        engine.submit(tiny.order(f"job-{number}", num_inference_steps=3))
+    calls = [len([e for e in engine.step() if isinstance(e, Step)]) for _ in range(6)]
+    assert calls == [1] * 6

@@ -1,0 +1,422 @@
+"""Compiled UNets: taken up when they are ready, and never waited for."""
+
+import dataclasses
+import math
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from structlog.testing import capture_logs
+
+from latentry.errors import OutOfMemory
+from tests.worker.engine import tiny
+from worker.engine.diffusion.diffusion import Diffusion
+from worker.engine.loop import Done, Engine
+from worker.engine.unet.call import WrongPackage, _agrees, call
+from worker.engine.unet.compile import Bare, Shape
+from worker.engine.unet.compile import eager as eager_call
+from worker.engine.unet.compiled import Packages
+
+FAILS = (sys.executable, "-c", "raise SystemExit('no such header')")
+WRITES = (sys.executable, "-c", "import sys, os; os.mkdir(sys.argv[2])")
+
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+
+
+def hasty(folder: Path, compiler: Any = FAILS, **changed: Any) -> Packages:
+    """One that compiles at the first call, and looks at every call."""
+    return Packages(folder, compiler=compiler, **({"worth_calls": 1, "poll_s": 0.0} | changed))
+
+
+def use(backend: Diffusion, packages: Packages) -> None:
+    backend._packages = packages
+    backend._stacks["epsilon"] = dataclasses.replace(backend._stacks["epsilon"], compiled={})
+
+
+def draw(backend: Diffusion, **asked: object) -> np.ndarray:
+    engine = Engine(backend)
+    engine.submit(tiny.order(**asked))
+    while not engine.idle:
+        for event in engine.step():
+            if isinstance(event, Done):
+                return event.pixels
+    raise AssertionError("no picture")
+
+
+def compiled(packages: Packages) -> None:
+    """Wait for the compiler, whatever comes of it."""
+    if packages._compiler is not None:
+        packages._compiler.wait()
+
+
+@pytest.fixture
+def failing(tmp_path: Path) -> Packages:
+    return hasty(tmp_path)
+
+
+def shape_of(backend: Diffusion, **changed: Any) -> Shape:
+    stack = backend._stacks["epsilon"]
+    size = {"height": 8, "width": 8, "tokens": 77, "added": {}} | changed
+    return Shape.of(stack.unet, stack.at, **size)
+
+
+def test_a_compiler_that_fails_is_not_tried_again_and_pictures_are_drawn_all_the_same(
+    backend: Diffusion, failing: Packages
+) -> None:
+    eager = draw(backend)
+    use(backend, failing)
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert np.array_equal(draw(backend), eager)
+            compiled(failing)
+    told = [log["event"] for log in logs]
+    assert (told.count("compile.started"), told.count("compile.failed")) == (1, 1)
+    assert [log["why"] for log in logs if "why" in log] == ["It ended with 1. no such header"]
+
+
+@pytest.mark.parametrize("what", ["no folder", "no compiler"])
+def test_a_compiler_that_cannot_be_started_is_told_of_once_and_pictures_are_drawn_all_the_same(
+    backend: Diffusion, tmp_path: Path, what: str
+) -> None:
+    eager = draw(backend)
+    (tmp_path / "file").touch()
+    packages = {
+        "no folder": hasty(tmp_path / "file" / "compiled"),
+        "no compiler": hasty(tmp_path, ["no-such-program"]),
+    }[what]
+    use(backend, packages)
+    with capture_logs() as logs:
+        for _ in range(2):
+            assert np.array_equal(draw(backend), eager)
+        backend.self_test("epsilon")
+    assert [log["event"] for log in logs].count("compile.failed") == 1
+
+
+def test_a_package_that_does_not_load_is_removed(backend: Diffusion, tmp_path: Path) -> None:
+    eager = draw(backend)
+    packages = hasty(tmp_path, WRITES)
+    use(backend, packages)
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert np.array_equal(draw(backend), eager)
+            compiled(packages)
+    told = [log["event"] for log in logs]
+    assert [told.count(f"compile.{e}") for e in ("started", "done", "unusable")] == [1, 1, 1]
+    assert list(tmp_path.iterdir()) == []
+
+
+class Loaded:
+    """A package as torch hands it out, which answers with `call`."""
+
+    def __init__(self, names: Iterable[str], call: Any) -> None:
+        self.names, self.call, self.calls = list(names), call, 0
+
+    def get_constant_fqns(self) -> list[str]:
+        return self.names
+
+    def load_constants(self, *_: Any, **__: Any) -> None:
+        """All are welcome."""
+
+    def __call__(self, *inputs: Any) -> torch.Tensor:
+        self.calls += 1
+        return self.call(*inputs)
+
+
+def failing_call(*_: Any) -> torch.Tensor:
+    raise RuntimeError("run_func_(...) API call failed")
+
+
+def weights(backend: Diffusion) -> set[str]:
+    return set(Bare(backend._stacks["epsilon"].unet).state_dict())
+
+
+@pytest.fixture
+def on_disk(backend: Diffusion, tmp_path: Path) -> Path:
+    package = tmp_path / shape_of(backend).id
+    package.mkdir()
+    return package
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> Callable[[Loaded], None]:
+    """Whatever is on disk, torch finds this in it."""
+
+    def instead(loaded: Loaded) -> None:
+        monkeypatch.setattr("torch._C._aoti.AOTIModelPackageLoader", lambda *_: None)
+        monkeypatch.setattr("torch.export.pt2_archive._package.AOTICompiledModel", lambda _: loaded)
+
+    return instead
+
+
+@pytest.mark.parametrize("what", ["another weight", "a weight of its own", "fails", "is wrong"])
+def test_a_package_that_lacks_a_weight_or_fails_or_draws_something_else_is_removed(
+    backend: Diffusion, on_disk: Path, loads: Callable[[Loaded], None], what: str
+) -> None:
+    def wrong(*inputs: Any) -> torch.Tensor:
+        return eager_call(backend._stacks["epsilon"].unet, *inputs) + 0.01
+
+    names = weights(backend)
+    loaded = {
+        "another weight": Loaded(names | {"of.no.weight"}, failing_call),
+        "a weight of its own": Loaded(names - {"unet.conv_out.bias"}, failing_call),
+        "fails": Loaded(names, failing_call),
+        "is wrong": Loaded(names, wrong),
+    }[what]
+    eager = draw(backend)
+    loads(loaded)
+    use(backend, hasty(on_disk.parent))
+    with capture_logs() as logs:
+        for _ in range(2):
+            assert np.array_equal(draw(backend), eager)
+    assert [log["event"] for log in logs] == ["compile.unusable"]
+    assert loaded.calls == (0 if "weight" in what else 1)
+    assert not on_disk.exists()
+
+
+def test_a_package_is_proved_by_the_rows_that_have_numbers_and_not_used_before(
+    backend: Diffusion, on_disk: Path, loads: Callable[[Loaded], None]
+) -> None:
+    unet = backend._stacks["epsilon"].unet
+    loaded = Loaded(weights(backend), lambda *inputs: eager_call(unet, *inputs) * 1.0001)
+    loads(loaded)
+    use(backend, hasty(on_disk.parent))
+    stack = backend._stacks["epsilon"]
+    x, width = torch.randn(2, 4, 8, 8), unet.config.cross_attention_dim
+    others = torch.zeros(2), torch.zeros(2, 77, width), {}
+    right = eager_call(unet, x, *others)
+    gone, half = x * math.nan, x * torch.tensor([math.nan, 1.0])[:, None, None, None]
+    seen = []
+    for rows in (gone, half, x):
+        output = call(stack, backend._packages, rows, *others)
+        [demand] = stack.compiled.values()
+        seen.append((demand.is_proved, bool(output[1].equal(right[1]))))
+    assert seen == [(False, False), (True, True), (True, False)]
+    assert loaded.calls == 3
+
+
+@pytest.mark.parametrize("told_by", ["the package", "the eager call after it"])
+def test_a_package_that_leaves_the_device_unusable_is_not_there_at_the_next_start(
+    backend: Diffusion,
+    on_disk: Path,
+    loads: Callable[[Loaded], None],
+    monkeypatch: pytest.MonkeyPatch,
+    told_by: str,
+) -> None:
+    def ends(*_: Any, **__: Any) -> torch.Tensor:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    loads(Loaded(weights(backend), ends if told_by == "the package" else failing_call))
+    use(backend, hasty(on_disk.parent))
+    order = tiny.order()
+    member, _ = backend.begin(order, backend.plan(order))
+    monkeypatch.setattr(backend._stacks["epsilon"].unet, "forward", ends)
+    with pytest.raises(torch.AcceleratorError):
+        backend.advance([member], 2)
+    assert not on_disk.exists()
+
+
+def test_a_proved_package_whose_call_fails_once_is_there_at_the_next_start(
+    backend: Diffusion, on_disk: Path, loads: Callable[[Loaded], None]
+) -> None:
+    unet = backend._stacks["epsilon"].unet
+    loaded = Loaded(weights(backend), lambda *inputs: eager_call(unet, *inputs))
+    loads(loaded)
+    use(backend, hasty(on_disk.parent))
+    eager = draw(backend)
+    loaded.call = failing_call
+    assert np.array_equal(draw(backend), eager)
+    calls = loaded.calls
+    assert np.array_equal(draw(backend), eager)
+    assert loaded.calls == calls
+    assert on_disk.exists()
+
+
+def test_a_folder_that_cannot_be_looked_into_costs_no_picture(
+    backend: Diffusion, failing: Packages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eager = draw(backend)
+    use(backend, failing)
+
+    def stale(_: Path) -> bool:
+        raise OSError(116, "Stale file handle")
+
+    monkeypatch.setattr(Path, "exists", stale)
+    failing._wanted.append(shape_of(backend, width=16))
+    assert np.array_equal(draw(backend), eager)
+    assert failing._wanted == []
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_an_output_may_be_off_by_rounding_and_not_by_a_bias(dtype: torch.dtype) -> None:
+    expected = torch.randn(4, 4, 16, 16).to(dtype)
+    rounded = (expected.float() * (1 + torch.finfo(dtype).eps)).to(dtype)
+    assert _agrees(rounded, expected)
+    with pytest.raises(WrongPackage, match="off by"):
+        _agrees(expected + 0.04, expected)
+
+
+def test_a_package_is_not_blamed_for_what_the_eager_call_cannot_do_either(
+    backend: Diffusion,
+    on_disk: Path,
+    loads: Callable[[Loaded], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loaded = Loaded(weights(backend), failing_call)
+    loads(loaded)
+    use(backend, hasty(on_disk.parent))
+
+    def unet(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    unet_of = backend._stacks["epsilon"].unet
+    monkeypatch.setattr(unet_of, "forward", unet)
+    order = tiny.order()
+    member, _ = backend.begin(order, backend.plan(order))
+    with pytest.raises(OutOfMemory):
+        backend.advance([member], 2)
+    assert loaded.calls == 1
+    assert on_disk.exists()
+
+
+def test_a_size_is_compiled_when_it_was_called_often_enough_and_only_so_many_are(
+    backend: Diffusion, tmp_path: Path
+) -> None:
+    packages = hasty(tmp_path, worth_calls=12, most=2)
+    use(backend, packages)
+    told = []
+    for width in (64, 64, 72, 72, 80, 80):  # of 10 calls each
+        with capture_logs() as logs:
+            draw(backend, width=width, num_inference_steps=10)
+            compiled(packages)
+        told.append([log["width"] for log in logs if log["event"] == "compile.started"])
+    assert told == [[], [8], [], [9], [], []]
+
+
+def test_a_package_is_looked_for_once_in_a_while_only(
+    backend: Diffusion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+    packages = hasty(tmp_path, poll_s=3600.0)
+    monkeypatch.setattr(packages, "_look", lambda demand, _: looks.append(demand.calls))
+    use(backend, packages)
+    draw(backend)
+    draw(backend)
+    assert looks == [1]
+
+
+def test_a_package_is_for_its_machine_its_libraries_and_its_architecture_alone(
+    backend: Diffusion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def renamed(**changed: Any) -> str:
+        unet = backend._stacks["epsilon"].unet
+        named = type("Unet", (), {"config": dict(unet.config) | changed})
+        stack = backend._stacks["epsilon"]
+        return Shape.of(named, stack.at, height=8, width=8, tokens=77, added={}).id
+
+    known = shape_of(backend).id
+    assert known == renamed(_name_or_path="elsewhere", _use_default_values=["dropout"])
+    others = {renamed(norm_eps=1e-6), shape_of(backend, width=16).id}
+    with monkeypatch.context() as patch:
+        patch.setattr("diffusers.__version__", "0")
+        others.add(shape_of(backend).id)
+    with monkeypatch.context() as patch:
+        patch.setattr("worker.engine.unet.compile.processor", lambda: "another processor")
+        others.add(shape_of(backend).id)
+    for name, told in {"_instructions": "others", "torch.get_num_threads": 1000}.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(f"worker.engine.unet.compile.{name}", lambda told=told: told)
+            others.add(shape_of(backend).id)
+    others.add(dataclasses.replace(shape_of(backend), recipe=1).id)
+    assert len(others - {known}) == 7
+
+
+def test_what_the_compiler_has_started_ends_with_the_worker(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    code = f"""
+import subprocess
+from pathlib import Path
+from worker.engine.unet import compile
+def compiler(*_):
+    subprocess.run("(echo there; sleep 600) > {tmp_path}/pipe", shell=True)
+compile.compile_unet = compiler
+compile._make(None, Path("{tmp_path}/package"))
+"""
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, process_group=0)
+    with (tmp_path / "pipe").open("rb") as pipe:
+        assert pipe.readline() == b"there\n"
+        assert list(tmp_path.glob("*.draft"))
+        child.communicate()
+        assert pipe.read() == b""  # or this never returns
+    assert list(tmp_path.iterdir()) == [tmp_path / "pipe"]
+
+
+def test_a_package_is_put_where_it_belongs_and_abandoned_drafts_go(tmp_path: Path) -> None:
+    old, new = tmp_path / "a.draft", tmp_path / "b.draft"
+    old.mkdir()
+    new.mkdir()
+    os.utime(old, (0, 0))
+    code = f"""
+import os, tempfile
+from pathlib import Path
+from worker.engine.unet import compile
+def compiler(_, package):
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+    assert Path(os.environ["TMPDIR"]) == package.parent == Path(cache_dir())
+    assert tempfile.gettempdir() == cache_dir()
+    package.mkdir()
+    (package / "it").touch()
+compile.compile_unet = compiler
+for _ in range(2):
+    compile._make(None, Path("{tmp_path}/package"))
+"""
+    subprocess.run([sys.executable, "-c", code], stdin=(pipe := os.pipe())[0], check=True)
+    for end in pipe:
+        os.close(end)
+    assert {path.name for path in tmp_path.iterdir()} == {"package", "b.draft"}
+    assert (tmp_path / "package" / "it").exists()
+
+
+def test_a_size_that_another_worker_has_compiled_by_now_is_not_compiled(
+    backend: Diffusion, failing: Packages
+) -> None:
+    use(backend, failing)
+    failing._wanted += [shape_of(backend), shape_of(backend, width=16)]
+    failing._package(shape_of(backend)).mkdir(parents=True)
+    failing._failed.add(shape_of(backend, width=16).id)  # nor is one that was given up
+    with capture_logs() as logs:
+        failing._go_on()
+    assert (logs, failing._wanted) == ([], [])
+
+
+def test_strict_calls_ask_for_no_package(backend: Diffusion, failing: Packages) -> None:
+    use(backend, failing)
+    with capture_logs() as logs:
+        draw(backend, determinism="strict")
+    assert logs == []
+
+
+@pytest.mark.oracle  # the compiler takes half a minute
+@needs_compiler
+def test_a_compiled_call_draws_what_an_eager_one_does_and_serves_the_next_start(
+    backend: Diffusion, tmp_path: Path
+) -> None:
+    eager = draw(backend).astype(int)
+    first = Packages(tmp_path, worth_calls=1, poll_s=0.0)
+    use(backend, first)
+    draw(backend)
+    compiled(first)
+    for packages in (first, Packages(tmp_path)):  # which is there before it was worth it
+        use(backend, packages)
+        difference = np.abs(draw(backend).astype(int) - eager)
+        assert difference.max() <= 4  # of a model whose random weights magnify the last bits
+        assert difference.mean() < 0.05
+        [(size, demand)] = backend._stacks["epsilon"].compiled.items()
+        assert (size, demand.is_proved) == ((8, 8, 77), True)
+        assert demand.compiled is not None

@@ -1,0 +1,1 @@
+"""Claimed jobs and their leases: taken, renewed, saved, handed back."""

@@ -1,0 +1,131 @@
+"""A claimed job on its way through the engine, and when all of its images have ended."""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final
+
+from latentry.contracts import JobStatus, JobWarning, StoredImage
+from latentry.errors import LatentryError
+from latentry.ledger import Lease
+from worker.engine.loop import Order
+
+ALONE_CRASHES: Final = 2  # one more is poison, and must cost no neighbour anything
+# Steps are told with a delay, so a worker that died came further than is known. A suspect is
+# cleared by a step that it makes so long after it passed what is known: a hung one makes none.
+PROOF_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a job ends."""
+
+    status: JobStatus
+    error: LatentryError | None = None
+
+
+class HeldJob:
+    """One lease and its images. The step loop and the publishing threads both close images.
+
+    `pictures`: those in storage. `checkpoints`: where its images stood when its last worker saved
+    them. `unsaved_since`: when the first step was made that no checkpoint knows of.
+    """
+
+    def __init__(self, lease: Lease, *, goes_first: bool = False) -> None:
+        self.lease = lease
+        self.goes_first = goes_first  # a row was freed for it
+        # A worker that died half-way may have published some: those are not drawn again.
+        self.pictures = {image.index: image for image in lease.record.images}
+        self._open = set(range(lease.record.request.n)) - self.pictures.keys()
+        self._steps = dict.fromkeys(self._open, 0)
+        self.checkpoints: dict[int, bytes] = {}
+        self.unsaved_since: float | None = None
+        self.is_yielding = False
+        self._is_begun = False
+        self._passed_at: float | None = None
+        self._is_proved = False
+        self._undrawn = set(self._open)
+        self.warnings: list[JobWarning] = []
+        self._verdict = Verdict(JobStatus.SUCCEEDED)
+        self._lock = threading.Lock()
+
+    @property
+    def id(self) -> str:
+        """What the engine calls this job: its name and fence, so that an old claim is another."""
+        return f"{self.lease.ref}#{self.lease.fence}"
+
+    @property
+    def orders(self) -> list[Order]:
+        """The images still to be drawn."""
+        request = self.lease.record.request
+        return [
+            Order(self.id, index, request, request.seed + index, self.checkpoints.get(index))
+            for index in sorted(self._open)
+        ]
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the engine has nothing to do for it any more."""
+        return not self._undrawn
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every image has ended."""
+        return not self._open
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether a worker died while it ran this job, which has made no progress since."""
+        return self.lease.record.crashes > 0 and not self._is_proved and not self.is_drawn
+
+    @property
+    def must_be_alone(self) -> bool:
+        """Whether nothing may run beside it: if the worker dies again, we know of whom."""
+        return self.is_suspect and self.lease.record.crashes >= ALONE_CRASHES
+
+    @property
+    def may_yield(self) -> bool:
+        """Whether handing it back would free a row, and cost no picture that is drawn already."""
+        is_whole = not self.is_drawn and self._undrawn == self._open
+        return self._is_begun and is_whole and not self.is_yielding
+
+    @property
+    def steps_left(self) -> int:
+        """Steps until its last image is drawn, over all of them."""
+        return sum(self.lease.record.request.num_inference_steps - k for k in self._steps.values())
+
+    def leave_engine(self, index: int) -> None:
+        """The engine is done with an image, one way or another."""
+        self._undrawn.discard(index)
+
+    def warn(self, warnings: Iterable[JobWarning]) -> None:
+        """Note what the caller should know, once each: every image of a job says the same."""
+        self.warnings += [warning for warning in warnings if warning not in self.warnings]
+
+    def step(self, index: int, step: int) -> int:
+        """Note an image's step; what to tell: the step of the image that is furthest behind.
+
+        Of a suspect nothing is told that is not known, or it would be cleared.
+        """
+        self._is_begun = True
+        self._steps[index] = step
+        behind, reached = min(self._steps.values()), self.lease.record.reached
+        if behind > reached:
+            self._passed_at = self._passed_at or monotonic()
+            self._is_proved = monotonic() - self._passed_at >= PROOF_S
+        return min(behind, reached) if self.is_suspect else behind
+
+    def decide(self, verdict: Verdict) -> None:
+        """The job will not succeed. The first such verdict counts."""
+        with self._lock:
+            if self._verdict.status is JobStatus.SUCCEEDED:
+                self._verdict = verdict
+
+    def close(self, index: int, picture: StoredImage | None = None) -> Verdict | None:
+        """One image ended, with a picture or without; the job's verdict if it was the last."""
+        with self._lock:
+            self._open.discard(index)
+            if picture is not None:
+                self.pictures[index] = picture
+            return None if self._open else self._verdict

@@ -1,0 +1,1 @@
+"""Denoising in torch: trajectories, their steps, checkpoints and profiles. Implements `Backend`."""

@@ -1,0 +1,130 @@
+"""A trajectory as bytes and back: all that another worker needs to finish the picture.
+
+The bytes are a safetensors file. Reading one runs no code, and whatever is not exactly a checkpoint
+of this very picture is turned down: the picture then starts afresh, which is never wrong.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from worker.engine.diffusion.trajectory import Trajectory
+from worker.engine.samplers import STATE_ROWS
+
+log = structlog.get_logger()
+
+Tensors: TypeAlias = dict[str, npt.NDArray[Any]]
+Facts: TypeAlias = dict[str, str]
+
+_FORMAT: Final = "latentry checkpoint 1"
+# What of a request does not change the pixels; a picture's own seed stands beside the request.
+_NOT_DRAWN: Final = {"metadata", "n", "output_format", "preview_interval", "seed"}
+
+
+class _Unusable(ValueError):
+    """Why bytes are not a checkpoint of this trajectory."""
+
+
+def save(trajectory: Trajectory, profile: str) -> bytes:
+    """Everything the next call depends on. Waits for the device.
+
+    Memory that the sampler does not use is zero, and zeros are left out.
+    """
+    here = trajectory.standing()
+    state = here.state.cpu().numpy()
+    tensors: Tensors = {f"state.{j}": row for j, row in enumerate(state) if j == 0 or row.any()}
+    tensors["generator"] = here.generator.numpy()
+    if here.drawn is not None:  # its call has not succeeded so far
+        tensors["drawn"] = here.drawn.numpy()
+    facts = {
+        "format": _FORMAT,
+        "picture": _picture(trajectory),
+        "profile": profile,
+        "calls": str(here.calls),
+    }
+    saved: bytes = save_tensors(tensors, facts | {"digest": _digest(facts, tensors)})
+    return saved
+
+
+def resume(trajectory: Trajectory, checkpoint: bytes, profile: str) -> bool:
+    """Put a fresh trajectory where the checkpoint was taken; if False, it is as fresh as before.
+
+    In strict mode the profile must be the one it was taken under.
+    """
+    try:
+        facts, tensors = _read(checkpoint)
+        _compare(facts, trajectory, profile)
+        _take(trajectory, int(facts["calls"]), tensors)
+    except _Unusable as why:
+        order = trajectory.order
+        log.warning("checkpoint.ignored", job=order.job, index=order.index, why=str(why))
+        return False
+    return True
+
+
+def _read(checkpoint: bytes) -> tuple[Facts, Tensors]:
+    try:
+        tensors = load_tensors(checkpoint)
+        length = int.from_bytes(checkpoint[:8], "little")
+        facts: Facts = json.loads(checkpoint[8 : 8 + length])["__metadata__"]
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise _Unusable("not a safetensors file with metadata") from error
+    if facts.get("format") != _FORMAT:
+        raise _Unusable("another format")
+    if facts.pop("digest", None) != _digest(facts, tensors):
+        raise _Unusable("damaged")
+    return facts, tensors
+
+
+def _compare(facts: Mapping[str, str], trajectory: Trajectory, profile: str) -> None:
+    if facts["picture"] != _picture(trajectory):
+        raise _Unusable("another picture")
+    if trajectory.key.is_strict and facts["profile"] != profile:
+        raise _Unusable("another profile")
+
+
+def _take(trajectory: Trajectory, calls: int, tensors: Tensors) -> None:
+    blank = trajectory.state
+    state = torch.zeros(blank.shape)
+    for j in range(STATE_ROWS):
+        if (row := tensors.get(f"state.{j}")) is not None:
+            state[j] = torch.from_numpy(row)
+    drawn = tensors.get("drawn")
+    trajectory.generator.set_state(torch.from_numpy(tensors["generator"]))
+    trajectory.state = state.to(blank.device)
+    trajectory.drawn = None if drawn is None else torch.from_numpy(drawn)
+    trajectory.calls = calls
+
+
+def _picture(trajectory: Trajectory) -> str:
+    """What is being drawn, and by which numbers: request, seed, coefficients and weights."""
+    if not trajectory.picture:
+        trajectory.picture = _hash(trajectory)
+    return trajectory.picture
+
+
+def _hash(trajectory: Trajectory) -> str:
+    order, found = trajectory.order, hashlib.sha256()
+    asked = order.request.model_dump(mode="json", exclude=_NOT_DRAWN)
+    for fact in (asked, order.seed, trajectory.stack.fingerprint):
+        found.update(json.dumps(fact, sort_keys=True).encode())
+    for table in (trajectory.inputs, trajectory.updates):
+        found.update(table.cpu().numpy().tobytes())
+    return found.hexdigest()
+
+
+def _digest(facts: Facts, tensors: Tensors) -> str:
+    found = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {tensor.shape} ".encode())
+        found.update(np.ascontiguousarray(tensor).data)
+    return found.hexdigest()

@@ -1,0 +1,244 @@
+"""The engine's arithmetic in torch: resident Stable Diffusion models on one device."""
+
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from time import perf_counter
+
+import structlog
+import torch
+
+from latentry.contracts import Determinism, JobWarning, ModelCard, ResolvedRequest
+from latentry.errors import EngineError, JobFailed, LatentryError, OutOfMemory, Unavailable
+from latentry.rules.limits import refuse_unsupported
+from latentry.sources import Stored
+from worker.batching import BatchKey
+from worker.engine.device import Device
+from worker.engine.diffusion import checkpoint
+from worker.engine.diffusion.denoise import denoise
+from worker.engine.diffusion.predicted_x0 import preview
+from worker.engine.diffusion.profile import Profile
+from worker.engine.diffusion.timing import Timing
+from worker.engine.diffusion.trajectory import Trajectory
+from worker.engine.loop.backend import Call, Pictures, Plan, Taken
+from worker.engine.loop.messages import Order
+from worker.engine.models.loading import as_unusable
+from worker.engine.models.residents import Residents
+from worker.engine.models.sources.sources import draft_source
+from worker.engine.samplers import SAMPLERS
+from worker.engine.unet.compiled import Packages
+from worker.engine.vae.decode import decode
+from worker.engine.vae.fp32_retry import Mended
+
+log = structlog.get_logger()
+
+
+class Diffusion:
+    """A `Backend`. All its methods must be called from one thread: see docs/decisions/0004."""
+
+    def __init__(
+        self,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        threads: int = 0,
+        model_memory_bytes: int = 0,
+        packages: Packages | None = None,
+    ) -> None:
+        if threads:
+            torch.set_num_threads(threads)
+        self.at = Device.choose(device, dtype)
+        if self.at.device.type == "cuda":
+            torch.cuda.set_device(self.at.device)
+        self.longest_test_s = 0.0
+        self._residents = Residents(self.at, prove=self.self_test, budget_bytes=model_memory_bytes)
+        self._stacks = self._residents.stacks
+        self._packages = packages
+        self._timing = Timing(self.at.device)
+
+    @property
+    def identity(self) -> str:
+        """All that the time of a call depends on besides the model and its own shape."""
+        name, threads = platform.processor() or platform.machine(), torch.get_num_threads()
+        if self.at.device.type == "cuda":
+            name, threads = torch.cuda.get_device_name(self.at.device), 1
+        how = "eager" if self._packages is None else "compiled"
+        at = f"{self.at.dtype} {self.at.memory_format}"
+        return f"{name} x{threads} {at} torch {torch.__version__} {how}"
+
+    def open(
+        self, sources: Mapping[str, Stored], *, before: Callable[[Stored], None] | None = None
+    ) -> list[ModelCard]:
+        """Serve these models. Those that fit are loaded now, the others when they are asked for.
+
+        `before` is called with each. One that cannot be used is left out. If none is left, raises
+        an error; Unavailable if another try may mend one.
+        """
+        cards, failures = [], []
+        for model, source in sources.items():
+            if before is not None:
+                before(source)
+            try:
+                with as_unusable(model):
+                    card = self._add(model, source)
+                    if self._residents.fits(model):
+                        self._residents.load(model)
+            except LatentryError as error:
+                log.error("model.unusable", model=model, code=error.code, why=error.message)
+                self._residents.forget(model)
+                failures.append(error)
+            else:
+                cards.append(card)
+        if not cards:
+            raise next((one for one in failures if isinstance(one, Unavailable)), failures[0])
+        return cards
+
+    @property
+    def resident(self) -> tuple[str, ...]:
+        """The models in memory. May be asked from any thread."""
+        return tuple(self._stacks)
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The models that did not load and are left alone. May be asked from any thread."""
+        return self._residents.failed
+
+    def load(self, model: str, source: Stored) -> ModelCard:
+        """Make a model resident, prove and serve it. Raises ConfigurationError or a JobFailed."""
+        card = self._add(model, source)
+        self._residents.load(model)
+        return card
+
+    def _add(self, model: str, source: Stored) -> ModelCard:
+        blueprint = draft_source(model, source, half=self.at.dtype is torch.float16)
+        self._residents.add(blueprint)
+        return blueprint.card
+
+    def self_test(self, model: str) -> float:
+        """Draw one real step and decode it; its seconds. Raises a JobFailed."""
+        began = self.now()
+        order = _example(self._stacks[model].card, steps=1)
+        trajectory, _ = self.begin(order, self.plan(order))
+        while trajectory.calls_left:
+            self.advance([trajectory], trajectory.rows)
+        for picture in self.decode([trajectory]).take():
+            if isinstance(picture, JobFailed):
+                raise picture
+        seconds = self.now() - began
+        self.longest_test_s = max(self.longest_test_s, seconds)
+        return seconds
+
+    def now(self) -> float:
+        """Seconds of this process's clock."""
+        return perf_counter()
+
+    def ready(self, model: str) -> bool:
+        """Whether the model is resident. Raises UnknownModel or ModelNotLoaded."""
+        return self._residents.ready(model)
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether the next `tend` may convert or prove a model."""
+        return self._residents.is_loading
+
+    def tend(self, *, idle: bool) -> None:
+        """Go on with what is being loaded; if nothing can be drawn, wait a little for it."""
+        self._residents.tend(idle=idle)
+
+    def examples(self) -> list[Order]:
+        """One order of each resident model, of its native size with guidance."""
+        return [_example(stack.card, steps=4) for stack in self._stacks.values()]
+
+    def plan(self, order: Order) -> Plan:
+        """Check an order, and say whom it can share a call with."""
+        request = order.request
+        stack = self._stacks[request.model]
+        refuse_unsupported(stack.card, request)
+        _, height, width = stack.latent_shape(request.width, request.height)
+        bucket = stack.strict_rows if request.determinism is Determinism.STRICT else 0
+        chunks = stack.conditioner.chunks(request)
+        key = BatchKey(
+            request.model, height, width, chunks, bucket, interval=request.cache_interval
+        )
+        return Plan(key, rows=2 if request.guidance_scale > 1 else 1)
+
+    def begin(self, order: Order, plan: Plan) -> tuple[Trajectory, list[JobWarning]]:
+        """Encode its prompts, draw its first noise, or go on from its checkpoint."""
+        request = order.request
+        stack = self._stacks[request.model]
+        with _as_job_failed():
+            conditioning = stack.conditioner.condition(request)
+            trajectory = Trajectory.begin(
+                order,
+                stack,
+                SAMPLERS[request.sampler](
+                    stack.schedule.spaced(request.spacing), request.num_inference_steps
+                ),
+                key=plan.key,
+                conditioning=conditioning,
+            )
+            if order.checkpoint is not None:
+                checkpoint.resume(trajectory, order.checkpoint, self.profile(trajectory) or "")
+        self._residents.use(request.model, trajectory)
+        return trajectory, list(conditioning.warnings)
+
+    def advance(self, members: Sequence[Trajectory], rows: int) -> None:
+        """One UNet call; all members advance or none. Raises OutOfMemory or EngineError."""
+        with _as_job_failed(), self._timing.call(members[0].key, rows):
+            denoise(members[0].stack, members, rows, self._packages)
+
+    def calls(self) -> list[Call]:
+        """The calls that ended since this was asked last."""
+        return self._timing.ended()
+
+    def decode(self, members: Sequence[Trajectory]) -> Pictures:
+        """Put finished latents through the VAE; one by one where memory does not hold them."""
+        latents = [one.latent for one in members]
+        try:
+            with _as_job_failed():
+                return Mended(members[0].stack, latents, decode(members[0].stack, latents))
+        except JobFailed as error:
+            if len(members) == 1:
+                return Taken([error])
+        apart = [self.decode([one]) for one in members]
+        return Taken([answer for pictures in apart for answer in pictures.take()])
+
+    def preview(self, members: Sequence[Trajectory]) -> Pictures:
+        """What the models guess of unfinished images, through the tiny autoencoder."""
+        latents = [one.latent if one.sight is None else one.sight for one in members]
+        try:
+            with _as_job_failed():
+                return preview(members[0].stack, latents)
+        except JobFailed as error:
+            return Taken([error] * len(members))
+
+    def save(self, member: Trajectory) -> bytes:
+        """A checkpoint, from which any process may go on. Waits for the device."""
+        return checkpoint.save(member, self.profile(member) or "")
+
+    def profile(self, member: Trajectory) -> str | None:
+        """The id of all that a strict picture's bits depend on besides its order."""
+        if not member.key.is_strict:
+            return None
+        return Profile.of(member.stack.fingerprint, self.at, rows=member.key.bucket).id
+
+
+def _example(card: ModelCard, *, steps: int) -> Order:
+    native = card.defaults.model_dump() | {"num_inference_steps": steps, "guidance_scale": 2.0}
+    request = ResolvedRequest(model=card.id, prompt="a test", seed=0, **native)
+    return Order("example", 0, request, seed=0)
+
+
+@contextmanager
+def _as_job_failed() -> Iterator[None]:
+    """Whatever torch raises as one of our errors, except what leaves the device unusable."""
+    try:
+        yield
+    except (LatentryError, torch.AcceleratorError):
+        # After any other CUDA error every later call fails too: the process ends with code 70.
+        raise
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemory from error
+    except Exception as error:
+        log.exception("engine.call_failed")
+        raise EngineError(f"The engine failed on this picture ({type(error).__name__}).") from error

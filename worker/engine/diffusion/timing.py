@@ -1,0 +1,52 @@
+"""How long calls take on the device, and how far the loop may run ahead of it."""
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any, Final
+
+import torch
+
+from worker.batching import BatchKey
+from worker.engine.loop.backend import Call
+
+# One call runs, one is queued behind it: the device is never idle, newcomers never wait for more.
+_AHEAD: Final = 2
+
+
+class Timing:
+    """Times UNet calls: on a CPU by the clock, on CUDA by events on the stream."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._on_cuda = device.type == "cuda"
+        self._running: deque[tuple[BatchKey, int, Any, Any]] = deque()
+        self._ended: list[Call] = []
+
+    @contextmanager
+    def call(self, key: BatchKey, rows: int) -> Iterator[None]:
+        """Around one call; on CUDA it waits first while too many are under way."""
+        if not self._on_cuda:
+            began = perf_counter()
+            yield
+            self._ended.append(Call(key, rows, perf_counter() - began))
+            return
+        while len(self._running) >= _AHEAD:
+            self._retire()
+        begun, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        begun.record()
+        yield
+        ended.record()
+        self._running.append((key, rows, begun, ended))
+
+    def ended(self) -> list[Call]:
+        """The calls that ended since this was asked last."""
+        while self._running and self._running[0][3].query():
+            self._retire()
+        ended, self._ended = self._ended, []
+        return ended
+
+    def _retire(self) -> None:
+        key, rows, begun, ended = self._running.popleft()
+        ended.synchronize()
+        self._ended.append(Call(key, rows, begun.elapsed_time(ended) / 1000))

@@ -1,0 +1,33 @@
+"""The step loop over an abstract `Backend`, and its messages. No torch here."""
+
+from worker.engine.loop.backend import Backend
+from worker.engine.loop.engine import Engine
+from worker.engine.loop.messages import (
+    Canceled,
+    Done,
+    Event,
+    Failed,
+    Joined,
+    Order,
+    Pace,
+    Pixels,
+    Preview,
+    Saved,
+    Step,
+)
+
+__all__ = [
+    "Backend",
+    "Canceled",
+    "Done",
+    "Engine",
+    "Event",
+    "Failed",
+    "Joined",
+    "Order",
+    "Pace",
+    "Pixels",
+    "Preview",
+    "Saved",
+    "Step",
+]

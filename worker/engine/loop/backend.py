@@ -1,0 +1,129 @@
+"""What does the engine's arithmetic: torch, or a clock that only charges for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from latentry.contracts import JobWarning
+from latentry.errors import JobFailed
+from worker.batching import BatchKey
+from worker.engine.loop.messages import Order, Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is known of an order before it is begun."""
+
+    key: BatchKey
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A UNet call that is over, and how long the device took."""
+
+    key: BatchKey
+    rows: int
+    seconds: float
+
+
+class Trajectory(Protocol):
+    """One image's denoising state; the engine keeps its time, the backend the rest."""
+
+    since: float
+
+    @property
+    def order(self) -> Order:
+        """What is being drawn."""
+
+    @property
+    def key(self) -> BatchKey:
+        """With whom it can share a call."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows of a call it takes."""
+
+    @property
+    def step(self) -> int:
+        """How many of its steps are done."""
+
+    @property
+    def calls_left(self) -> int:
+        """UNet calls until only the VAE is left."""
+
+
+T = TypeVar("T", bound=Trajectory)
+
+
+class Pictures(Protocol):
+    """Decoded pictures on their way from the device."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether taking them would not wait."""
+
+    def take(self) -> list[Pixels | JobFailed]:
+        """One answer for each latent, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Answers that are here already."""
+
+    answers: list[Pixels | JobFailed]
+    ready: bool = True
+
+    def take(self) -> list[Pixels | JobFailed]:
+        """One for each latent."""
+        return self.answers
+
+
+class Backend(Protocol[T]):
+    """All methods are called from one thread. What they raise is a LatentryError.
+
+    A JobFailed is the order's misfortune; anything else that is raised ends the process.
+    """
+
+    def now(self) -> float:
+        """Seconds on the clock that the policy goes by."""
+
+    def ready(self, model: str) -> bool:
+        """Whether the model is resident; if not, see to it. Raises UnknownModel or JobFailed."""
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether the next `tend` may convert or prove a model."""
+
+    def tend(self, *, idle: bool) -> None:
+        """Go on with models being loaded. An idle loop has nothing else to do, and waits a bit."""
+
+    def examples(self) -> list[Order]:
+        """One order of each resident model, of its native size with guidance."""
+
+    def plan(self, order: Order) -> Plan:
+        """Check an order of a model that is ready. Raises InvalidRequest."""
+
+    def begin(self, order: Order, plan: Plan) -> tuple[T, list[JobWarning]]:
+        """Encode its prompts, and draw its first noise or read its checkpoint."""
+
+    def advance(self, members: Sequence[T], rows: int) -> None:
+        """One UNet call with exactly so many rows: every member advances, or none does.
+
+        Raises OutOfMemory where the call was too large.
+        """
+
+    def calls(self) -> list[Call]:
+        """The calls that ended since this was asked last."""
+
+    def decode(self, members: Sequence[T]) -> Pictures:
+        """Put finished latents of one key through the VAE."""
+
+    def preview(self, members: Sequence[T]) -> Pictures:
+        """How unfinished images of one key look, small. What it depends on is only read."""
+
+    def save(self, member: T) -> bytes:
+        """A checkpoint: all that `begin` needs to go on from here, in any process."""
+
+    def profile(self, member: T) -> str | None:
+        """The id of all that a strict picture's bits depend on besides its order."""

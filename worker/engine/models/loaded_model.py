@@ -1,0 +1,82 @@
+"""A resident model: CLIP, UNet and VAE in memory, with what is known about them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from latentry.contracts import ModelCard
+from worker.engine.conditioning import Clip, Conditioner
+from worker.engine.device import Device
+from worker.engine.models.blueprint import Blueprint
+from worker.engine.models.fuse import fuse_projections
+from worker.engine.samplers.schedule import NoiseSchedule
+
+
+def vae_factor(vae: Any) -> int:
+    """Pixels per side of a latent's cell."""
+    return int(2 ** (len(vae.config.block_out_channels) - 1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stack:
+    """The parts of a Stable Diffusion model, on their device.
+
+    `fingerprint`: which model this is, by its content. `taesd`: the tiny autoencoder of previews,
+    if it has one. `compiled`: the UNet's calls at each latent height, width and tokens, which are
+    compiled in time.
+    """
+
+    card: ModelCard
+    schedule: NoiseSchedule
+    conditioner: Conditioner
+    unet: Any
+    vae: Any
+    at: Device
+    strict_rows: int
+    fingerprint: str
+    taesd: Any = None
+    compiled: dict[tuple[int, int, int], Any] = field(default_factory=dict)
+
+    @classmethod
+    def assemble(
+        cls, blueprint: Blueprint, networks: Mapping[str, nn.Module], at: Device, fingerprint: str
+    ) -> "Stack":
+        """Join the parts of a blueprint, whose weights are where they belong by now."""
+        encoders = [
+            Clip(
+                tokenizer(),
+                networks[name.replace("tokenizer", "text_encoder")],
+                is_xl=blueprint.is_xl,
+            )
+            for name, tokenizer in blueprint.tokenizers.items()
+        ]
+        if at.device.type == "cuda":
+            fuse_projections(networks["unet"])
+        return cls(
+            card=blueprint.card,
+            schedule=blueprint.schedule,
+            conditioner=Conditioner(
+                encoders, zeros_for_empty=blueprint.is_xl and blueprint.zeros_for_empty
+            ),
+            unet=networks["unet"],
+            vae=networks["vae"],
+            at=at,
+            strict_rows=blueprint.strict_rows,
+            fingerprint=fingerprint,
+            taesd=networks.get("taesd"),
+        )
+
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
+        """Channels, height and width of the latent of a picture of this size."""
+        factor = vae_factor(self.vae)
+        return self.unet.config.in_channels, height // factor, width // factor
+
+    def noise(self, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+        """Unit noise in fp32 on the CPU, drawn as diffusers' randn_tensor does for a lone picture.
+
+        There it does not depend on the device. It is drawn in the models' precision.
+        """
+        return torch.randn(shape, generator=generator, dtype=self.at.dtype).float()

@@ -1,0 +1,1 @@
+"""Where models come from: a folder, a single file, a hub."""

@@ -1,0 +1,101 @@
+"""A pinned model from a hub, out of the local cache or into it."""
+
+from pathlib import Path
+from typing import Final
+
+import structlog
+from huggingface_hub import HfApi, snapshot_download, try_to_load_from_cache
+from huggingface_hub.errors import (
+    HFValidationError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.utils.tqdm import disable_progress_bars
+
+from latentry.errors import ConfigurationError, Unavailable
+from latentry.sources import HubPin
+from worker.engine.models.blueprint import Blueprint
+from worker.engine.models.card import NOTES
+from worker.engine.models.sources.folder import STEMS, TOKENIZERS, draft_folder
+from worker.engine.models.weights import choose
+
+log = structlog.get_logger()
+
+_CONFIGS: Final = (
+    "model_index.json",
+    NOTES,
+    "scheduler/scheduler_config.json",
+    *(f"{part}/config.json" for part in STEMS),
+    *(
+        f"{part}/{name}"
+        for part in TOKENIZERS
+        for name in (
+            "added_tokens.json",
+            "merges.txt",
+            "special_tokens_map.json",
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "vocab.json",
+        )
+    ),
+)
+
+
+# What another try would only meet again.
+_FINAL: Final = (
+    HFValidationError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+
+def draft_pin(
+    model: str, pin: HubPin, *, half: bool, endpoint: str | None = None, cache: Path | None = None
+) -> Blueprint:
+    """Draft a model of the hub; what the cache lacks is fetched.
+
+    Raises ConfigurationError, and Unavailable where another try may succeed.
+
+    The cache, its place and the token for private repositories are huggingface_hub's own: HF_HOME,
+    HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE.
+    """
+    index = try_to_load_from_cache(pin.repo, "model_index.json", cache, pin.commit)
+    if isinstance(index, str):
+        try:
+            return draft_folder(model, Path(index).parent, half=half)
+        except ConfigurationError as error:
+            # Not all of it: a fetch that broke off leaves what it had.
+            log.info("hub.incomplete", model=model, source=str(pin), why=error.message)
+    return draft_folder(model, _fetch(pin, half, endpoint, cache), half=half)
+
+
+def _fetch(pin: HubPin, half: bool, endpoint: str | None, cache: Path | None) -> Path:
+    log.info("hub.fetching", source=str(pin))
+    disable_progress_bars()
+    try:
+        files = HfApi(endpoint).list_repo_files(pin.repo, revision=pin.commit)
+        fetched = snapshot_download(
+            pin.repo,
+            revision=pin.commit,
+            allow_patterns=_wanted(files, half),
+            cache_dir=cache,
+            endpoint=endpoint,
+        )
+    except Exception as error:  # every release of the client has its own for "no network"
+        failure = ConfigurationError if isinstance(error, _FINAL) else Unavailable
+        raise failure(
+            f"{pin} is not in the cache and cannot be fetched ({type(error).__name__}). "
+            "Fetch it where there is a network, with the same HF_HOME, or point at a folder."
+        ) from error
+    return Path(fetched)
+
+
+def _wanted(files: list[str], half: bool) -> list[str]:
+    """Configs, vocabularies and one set of weights: by name, so nothing else can come along."""
+    wanted = [name for name in files if name in _CONFIGS]
+    for part, stem in STEMS.items():
+        names = [name.removeprefix(f"{part}/") for name in files if name.startswith(f"{part}/")]
+        wanted += [f"{part}/{name}" for name in choose(names, stem, half=half)]
+    return wanted

@@ -1,0 +1,149 @@
+"""The names that weights had when Stable Diffusion was published, as diffusers calls them now.
+
+CompVis (SD 1.x), Stability AI (2.x) and its generative-models repository (SDXL) all keep the UNet
+under `model.diffusion_model`, numbering its blocks through, and the VAE under `first_stage_model`.
+What diffusers' `loaders/single_file_utils.py` does with tensors is done with headers here: nothing
+is read, so a card can be had without loading, and nothing is computed.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+from worker.engine.models.weights import Stored
+
+Weights: TypeAlias = Mapping[str, Stored]
+
+_TIME: Final = {
+    "time_embed.0": "time_embedding.linear_1",
+    "time_embed.2": "time_embedding.linear_2",
+    "label_emb.0.0": "add_embedding.linear_1",
+    "label_emb.0.2": "add_embedding.linear_2",
+    "input_blocks.0.0": "conv_in",
+    "middle_block.0": "mid_block.resnets.0",
+    "middle_block.1": "mid_block.attentions.0",
+    "middle_block.2": "mid_block.resnets.1",
+    "out.0": "conv_norm_out",
+    "out.2": "conv_out",
+}
+_RESNET: Final = {
+    "in_layers.0": "norm1",
+    "in_layers.2": "conv1",
+    "emb_layers.1": "time_emb_proj",
+    "out_layers.0": "norm2",
+    "out_layers.3": "conv2",
+    "skip_connection": "conv_shortcut",
+    "nin_shortcut": "conv_shortcut",
+}
+_VAE: Final = {
+    "mid.block_1": "mid_block.resnets.0",
+    "mid.block_2": "mid_block.resnets.1",
+    "mid.attn_1.norm": "mid_block.attentions.0.group_norm",
+    "mid.attn_1.q": "mid_block.attentions.0.to_q",
+    "mid.attn_1.k": "mid_block.attentions.0.to_k",
+    "mid.attn_1.v": "mid_block.attentions.0.to_v",
+    "mid.attn_1.proj_out": "mid_block.attentions.0.to_out.0",
+    "norm_out": "conv_norm_out",
+}
+_OPEN_CLIP: Final = {
+    "transformer.resblocks": "text_model.encoder.layers",
+    "token_embedding": "text_model.embeddings.token_embedding",
+    "positional_embedding": "text_model.embeddings.position_embedding.weight",
+    "ln_final": "text_model.final_layer_norm",
+    "ln_1": "layer_norm1",
+    "ln_2": "layer_norm2",
+    "mlp.c_fc": "mlp.fc1",
+    "mlp.c_proj": "mlp.fc2",
+    "attn.out_proj": "self_attn.out_proj",
+}
+
+
+def under(weights: Weights, prefix: str) -> dict[str, Stored]:
+    """The weights whose names begin so, without that beginning."""
+    return {
+        name.removeprefix(prefix): stored
+        for name, stored in weights.items()
+        if name.startswith(prefix)
+    }
+
+
+def unet(weights: Weights) -> dict[str, Stored]:
+    """The UNet of an original checkpoint under diffusers' names."""
+    found = under(weights, "model.diffusion_model.")
+    downs = [re.fullmatch(r"input_blocks\.(\d+)\.0\.op\.weight", name) for name in found]
+    # Blocks are numbered through; a level has so many of them, then its downsampler.
+    level = min((int(match[1]) for match in downs if match), default=1)
+    return {_unet_name(name, level): stored for name, stored in found.items()}
+
+
+def _unet_name(name: str, level: int) -> str:
+    head, _, tail = name.partition(".")
+    if head in ("input_blocks", "output_blocks") and not name.startswith("input_blocks.0."):
+        number, place, rest = tail.split(".", 2)
+        block, layer = divmod(int(number) - (head == "input_blocks"), level)
+        side = "down_blocks" if head == "input_blocks" else "up_blocks"
+        if rest.startswith("op."):
+            inner = f"downsamplers.0.conv.{rest.removeprefix('op.')}"
+        elif rest.startswith("conv."):
+            inner = f"upsamplers.0.{rest}"
+        elif place == "0":
+            inner = f"resnets.{layer}.{rest}"
+        else:
+            inner = f"attentions.{layer}.{rest}"
+        name = f"{side}.{block}.{inner}"
+    return _renamed(_renamed(name, _TIME), _RESNET)
+
+
+def vae(weights: Weights) -> dict[str, Stored]:
+    """The VAE of an original checkpoint under diffusers' names."""
+    found = under(weights, "first_stage_model.")
+    ups = [re.match(r"decoder\.up\.(\d+)\.", name) for name in found]
+    last = max((int(match[1]) for match in ups if match), default=0)
+    renamed = {_vae_name(name, last): stored for name, stored in found.items()}
+    # Its attention was made of 1×1 convolutions.
+    return {
+        name: stored.reshaped(*stored.shape[:2])
+        if ".attentions." in name and len(stored.shape) > 2
+        else stored
+        for name, stored in renamed.items()
+    }
+
+
+def _vae_name(name: str, last: int) -> str:
+    name = re.sub(r"decoder\.up\.(\d+)\.", lambda m: f"decoder.up_blocks.{last - int(m[1])}.", name)
+    name = re.sub(r"encoder\.down\.(\d+)\.", r"encoder.down_blocks.\1.", name)
+    name = re.sub(r"\.block\.(\d+)\.", r".resnets.\1.", name)
+    name = re.sub(r"\.(down|up)sample\.conv\.", r".\1samplers.0.conv.", name)
+    return _renamed(_renamed(name, _VAE), _RESNET)
+
+
+def clip(weights: Weights, prefix: str) -> dict[str, Stored]:
+    """OpenAI's text encoder, which kept transformers' names; some trainers leave out a part."""
+    return {
+        name if name.startswith("text_model.") else f"text_model.{name}": stored
+        for name, stored in under(weights, prefix).items()
+        if not name.endswith("position_ids")
+    }
+
+
+def open_clip(weights: Weights, prefix: str) -> dict[str, Stored]:
+    """An OpenCLIP text encoder as transformers' CLIP: queries, keys and values apart."""
+    found: dict[str, Stored] = {}
+    for original, stored in under(weights, prefix).items():
+        name = _renamed(original, _OPEN_CLIP)
+        if name == "text_projection":
+            # OpenCLIP multiplies from the right.
+            found["text_projection.weight"] = Stored(stored.file, stored.entry, transposed=True)
+        elif match := re.fullmatch(r"(.+)\.attn\.in_proj_(weight|bias)", name):
+            for k, one in enumerate("qkv"):
+                found[f"{match[1]}.self_attn.{one}_proj.{match[2]}"] = stored.third(k)
+        else:
+            found[name] = stored
+    return found
+
+
+def _renamed(name: str, names: Mapping[str, str]) -> str:
+    """Each of the names replaced where it stands between dots, or at an end."""
+    for old, new in names.items():
+        name = re.sub(rf"(^|(?<=\.)){re.escape(old)}(?=\.|$)", new, name)
+    return name

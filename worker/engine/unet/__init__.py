@@ -1,0 +1,1 @@
+"""One call of a UNet: eager, with cached features (DeepCache), or compiled."""

@@ -1,0 +1,143 @@
+"""The parent process: starts the worker, restarts it when it dies, kills it when it hangs.
+
+It imports nothing heavy, so it is there at once and cannot be taken down by what it watches.
+"""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from worker.process.runtime import environment
+
+log = structlog.get_logger()
+
+EXIT_UNUSABLE = 2
+BOOT_S = 300.0  # importing torch and loading a large model from a slow disk
+LISTEN_S = 0.5
+STOP_S = 15.0  # one step, the uploads in flight, and Celery's own goodbye
+RESTART_MIN_S, RESTART_MAX_S = 0.5, 30.0
+HEALTHY_S = 60.0  # a worker that lived this long did not die of its configuration
+
+
+@dataclass(slots=True)
+class _Child:
+    process: "subprocess.Popen[bytes]"
+    line: socket.socket
+    born: float
+    deadline: float | None  # when the last promise runs out; None while it may stay silent
+
+
+class Watchdog:
+    """Runs `command + [fd]` over and over until told to stop."""
+
+    def __init__(
+        self, command: Sequence[str], *, stop_s: float = STOP_S, max_rss_bytes: int = 0
+    ) -> None:
+        self._command = list(command)
+        self._stop_s = stop_s
+        self._max_rss_bytes = max_rss_bytes
+        self._wake, self._waker = socket.socketpair()
+        self._wake.setblocking(False)
+        self._stopping = False
+
+    def run(self) -> int:
+        """Watch until SIGTERM or SIGINT; the exit status to end with."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask_to_stop)
+        pause = RESTART_MIN_S
+        while True:
+            child = self._start()
+            status = self._watch(child)
+            if self._stopping:
+                # Before it serves, it has nothing to hand back, and the signal just ends it.
+                return 0 if status in (0, -signal.SIGTERM) else 1
+            if status == EXIT_UNUSABLE:
+                return status  # it has said why; another try would say the same
+            pause = RESTART_MIN_S if time.monotonic() - child.born > HEALTHY_S else pause
+            log.warning("worker.died", status=status, restart_in_s=pause)
+            if self._wait(pause):
+                return 1
+            pause = min(pause * 2, RESTART_MAX_S)
+
+    def _ask_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+        self._waker.send(b".")
+
+    def _wait(self, seconds: float) -> bool:
+        """Sleep unless or until a stop is asked for; whether it was."""
+        self._wake.settimeout(seconds)
+        try:
+            self._wake.recv(1)
+        except TimeoutError:
+            return self._stopping
+        return True
+
+    def _start(self) -> _Child:
+        ours, theirs = socket.socketpair()
+        fd = theirs.fileno()
+        # Its own session: Ctrl-C in a terminal reaches us, and we stop it in good order.
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [*self._command, str(fd)],
+            pass_fds=[fd],
+            start_new_session=True,
+            env=environment(os.environ),
+        )
+        theirs.close()
+        now = time.monotonic()
+        return _Child(process, ours, now, now + BOOT_S)
+
+    def _watch(self, child: _Child) -> int:
+        stop_by: float | None = None
+        while child.process.poll() is None:
+            self._listen(child)
+            now = time.monotonic()
+            if stop_by is None and (self._stopping or self._has_grown(child)):
+                stop_by = now + self._stop_s
+                child.process.terminate()
+            if child.deadline is not None and now > child.deadline:
+                log.error("worker.hung", silent_s=round(now - child.deadline, 1))
+                child.process.kill()
+                child.deadline = None  # said once; it takes a moment to be gone
+            elif stop_by is not None and now > stop_by:
+                log.error("worker.would_not_stop", waited_s=self._stop_s)
+                child.process.kill()
+        child.line.close()
+        return child.process.wait()
+
+    def _has_grown(self, child: _Child) -> bool:
+        """Whether it takes more memory than it may: it hands its jobs back and starts afresh."""
+        held = rss_bytes(child.process.pid) if self._max_rss_bytes else 0
+        if held <= self._max_rss_bytes:
+            return False
+        log.warning("worker.too_large", rss_bytes=held, max_rss_bytes=self._max_rss_bytes)
+        return True
+
+    def _listen(self, child: _Child) -> None:
+        lines = [child.line] if self._stopping else [child.line, self._wake]
+        ready, _, _ = select.select(lines, [], [], LISTEN_S)
+        if child.line not in ready:
+            return
+        heard = child.line.recv(4096)
+        if not heard:  # it closed its end; poll() will tell the rest
+            self._wait(0.05)
+            return
+        promised = float(heard.split(b"\n")[-2] if heard.endswith(b"\n") else b"0")
+        child.deadline = time.monotonic() + promised if promised else None
+
+
+def rss_bytes(pid: int) -> int:
+    """The memory that a process takes; 0 where nobody can tell, or it is gone."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    except (OSError, IndexError):
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,1 @@
+"""Finished pictures: encoded, stored, listed."""
