@@ -1,12 +1,10 @@
 """What an operator of gateways wants to see, for Prometheus."""
 
-from collections.abc import Iterable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from latentry.contracts import DeliveryStatus, ResolvedRequest
-from service.jobs.catalogue import Entry
 
 _HTTP_S: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 _JOB_S: Final = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 900, 3600)
@@ -101,9 +99,8 @@ class Metrics:
         self._undelivered.set(waiting)
         self._longest_undelivered.set(oldest_ms / 1000)
 
-    def stand(self, entries: Iterable[Entry]) -> None:
-        """How the lines are now."""
-        for entry in entries:
-            self._waiting.labels(entry.card.id).set(entry.waiting)
-            self._oldest.labels(entry.card.id).set(entry.oldest_ms / 1000)
-            self._workers.labels(entry.card.id).set(entry.workers)
+    def stand(self, model: str, *, waiting: int, oldest_ms: int, workers: int) -> None:
+        """How a model's line is now."""
+        self._waiting.labels(model).set(waiting)
+        self._oldest.labels(model).set(oldest_ms / 1000)
+        self._workers.labels(model).set(workers)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
@@ -21,7 +21,6 @@ from latentry.errors import (
     TooSlow,
     UnsupportedMediaType,
 )
-from service.access.auth import Caller
 from service.http import problems
 
 M = TypeVar("M", bound=BaseModel)
@@ -56,12 +55,20 @@ class _Refused(Exception):
         self.hang_up = hang_up
 
 
+class Sender(Protocol):
+    """Who sends a body."""
+
+    @property
+    def tenant(self) -> str:
+        """Whose room it takes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Larger:
     """What one address takes beyond the usual, and from whom."""
 
     limit: int
-    allowed: Callable[[Request], Awaitable[Caller]]
+    allowed: Callable[[Request], Awaitable[Sender]]
 
 
 class BodyLimit:

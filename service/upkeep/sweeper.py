@@ -58,7 +58,12 @@ class Sweeper:
         for ref in swept.unreadable:
             log.error("record.unreadable", job=ref.id)
         entries = await self._catalogue.read()
-        self._metrics.stand(entries)
         for entry in entries:
+            self._metrics.stand(
+                entry.card.id,
+                waiting=entry.waiting,
+                oldest_ms=entry.oldest_ms,
+                workers=entry.workers,
+            )
             if entry.workers and entry.card.id in swept.silent_lines:
                 self._bell.ring_soon(entry.card.id)

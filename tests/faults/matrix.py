@@ -44,9 +44,8 @@ MATRIX: Final = {
 # Rows that other tests hold.
 ELSEWHERE: Final = {
     "T4": ["tests/latentry/ledger/test_durability.py"],
-    "T20": [
-        "tests/worker/engine/vae/test_fp32_retry.py"
-    ],  # numbers that are none; here it is the answer alone
+    # Numbers that are none; here it is the answer alone.
+    "T20": ["tests/worker/engine/vae/test_fp32_retry.py"],
     "T28": [
         "tests/service/webhooks/test_webhooks.py",
         "tests/service/webhooks/test_webhook_faults.py",

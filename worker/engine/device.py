@@ -1,6 +1,9 @@
 """Where the engine computes, and in which precision."""
 
+import platform
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Final
 
 import torch
@@ -48,3 +51,22 @@ class Device:
             # On a CPU too: with 6 to 8 rows oneDNN is a third faster so, with others no slower.
             memory_format=torch.channels_last,
         )
+
+
+@cache
+def processor() -> str:
+    """Kernels are chosen by maker, model and vector instructions."""
+    wanted = ("vendor_id", "cpu family", "model")
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text().split("\n\n")[0].splitlines() if told.exists() else []
+    facts = (line.partition(":") for line in lines)
+    found = [value.strip() for name, _, value in facts if name.strip() in wanted]
+    return " ".join([platform.machine(), *found, torch.backends.cpu.get_cpu_capability()])
+
+
+@cache
+def accelerator(device: torch.device) -> str:
+    """A GPU and the libraries that drive it."""
+    name = torch.cuda.get_device_name(device)
+    cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+    return f"{name} CUDA {torch.version.cuda} cuDNN {cudnn}"

@@ -6,7 +6,6 @@ import platform
 import zlib
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
 from typing import Final, Self
 
 import diffusers
@@ -16,7 +15,7 @@ import torch
 import transformers
 
 from latentry.version import __version__
-from worker.engine.device import Device
+from worker.engine.device import Device, accelerator, processor
 
 _ID_LETTERS: Final = 16  # 64 bits: profiles are few
 
@@ -77,22 +76,3 @@ class Profile:
 def _libc() -> str:
     """The sampler tables are made of its logarithms and powers."""
     return " ".join(platform.libc_ver())
-
-
-@cache
-def processor() -> str:
-    """Kernels are chosen by maker, model and vector instructions."""
-    wanted = ("vendor_id", "cpu family", "model")
-    told = Path("/proc/cpuinfo")
-    lines = told.read_text().split("\n\n")[0].splitlines() if told.exists() else []
-    facts = (line.partition(":") for line in lines)
-    found = [value.strip() for name, _, value in facts if name.strip() in wanted]
-    return " ".join([platform.machine(), *found, torch.backends.cpu.get_cpu_capability()])
-
-
-@cache
-def accelerator(device: torch.device) -> str:
-    """A GPU and the libraries that drive it."""
-    name = torch.cuda.get_device_name(device)
-    cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
-    return f"{name} CUDA {torch.version.cuda} cuDNN {cudnn}"

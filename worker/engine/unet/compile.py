@@ -30,8 +30,7 @@ import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import nn
 
-from worker.engine.device import Device
-from worker.engine.diffusion.profile import accelerator, processor
+from worker.engine.device import Device, accelerator, processor
 from worker.engine.models.fuse import fuse_projections
 
 MOST_ROWS = 63  # torch asks to keep a dynamic dimension below 2^6 here

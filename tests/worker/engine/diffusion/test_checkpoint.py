@@ -11,7 +11,8 @@ import torch
 
 from latentry.contracts import OutputFormat
 from tests.worker.engine import tiny
-from worker.engine.diffusion.diffusion import Diffusion, checkpoint
+from worker.engine.diffusion import checkpoint
+from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.diffusion.profile import Profile
 from worker.engine.diffusion.trajectory import Trajectory
 from worker.engine.loop import Done, Engine, Joined, Order, Step

@@ -16,7 +16,7 @@ from latentry.errors import ConfigurationError, UnsupportedField
 from tests.worker.engine import tiny
 from tests.worker.engine.conftest import sharing
 from worker.engine.diffusion import predicted_x0
-from worker.engine.diffusion.diffusion import Diffusion, predicted_x0
+from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.diffusion.predicted_x0 import sights
 from worker.engine.loop import Done, Engine, Event, Failed, Order, Preview, Step
 from worker.engine.loop.previews import MOST
