@@ -17,7 +17,7 @@ from worker.engine.device import Device
 from worker.engine.models.assembling import draft
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.card import Notes
-from worker.engine.models.loaded_model import Stack
+from worker.engine.models.loaded_model import LoadedModel
 
 Config = dict[str, Any]
 
@@ -159,7 +159,7 @@ def blueprint(model: str, configs: Mapping[str, Config]) -> Blueprint:
     )
 
 
-def build(plan: Blueprint, at: Device) -> tuple[Stack, dict[str, nn.Module]]:
+def build(plan: Blueprint, at: Device) -> tuple[LoadedModel, dict[str, nn.Module]]:
     """The model on its device, filled with noise; its networks by name."""
     networks: dict[str, nn.Module] = {}
     for name, part in plan.parts.items():
@@ -171,7 +171,7 @@ def build(plan: Blueprint, at: Device) -> tuple[Stack, dict[str, nn.Module]]:
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=at.memory_format)
         networks[name] = module.eval().requires_grad_(False)
-    return Stack.assemble(plan, networks, at, "random weights"), networks
+    return LoadedModel.assemble(plan, networks, at, "random weights"), networks
 
 
 @torch.no_grad()

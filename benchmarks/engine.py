@@ -16,7 +16,7 @@ from worker.batching import Costs
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine, Event, Failed, Joined, Order, Step
 from worker.engine.unet import call as unet
-from worker.process.keepalive import NoPulse
+from worker.process.keepalive import NoKeepalive
 
 MODEL: Final = "shapes"
 
@@ -48,7 +48,7 @@ class Loop:
     def __init__(self) -> None:
         chosen = {"LATENTRY_COMPILE": "off"} | os.environ | {"LATENTRY_MODELS": f"{MODEL}={SHAPES}"}
         settings = Settings.from_env(chosen)
-        backend, _ = open_backend(settings, NoPulse())
+        backend, _ = open_backend(settings, NoKeepalive())
         assert isinstance(backend, Diffusion), "there is something to measure"
         self._backend = backend
         costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)

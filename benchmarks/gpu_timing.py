@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from worker.engine.models.blueprint import Blueprint
-from worker.engine.models.loaded_model import Stack
+from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.unet.compile import MOST_ROWS, Bare, Shape, compile_unet, load
 from worker.engine.vae import decode as pictures
 
@@ -29,7 +29,7 @@ class Bench:
     """A model to measure, with about so many seconds for each part and these counts of rows."""
 
     plan: Blueprint
-    stack: Stack
+    stack: LoadedModel
     networks: Mapping[str, nn.Module]
     box_s: float
     rows: Sequence[int]
@@ -148,7 +148,7 @@ def _replayed(bench: Bench, call: Callable[..., object], rows: int) -> float:
     return bench.seconds(graph.replay)
 
 
-def package(stack: Stack, added: dict[str, int]) -> Callable[..., object]:
+def package(stack: LoadedModel, added: dict[str, int]) -> Callable[..., object]:
     """What the worker compiles beside its loop for a model's native size; rows are free in it."""
     side = stack.card.defaults.width
     _, height, width = stack.latent_shape(side, side)

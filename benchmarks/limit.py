@@ -19,7 +19,7 @@ from benchmarks.stock import SHAPES
 from benchmarks.tables import number, table
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.models.fuse import fuse_projections
-from worker.engine.models.loaded_model import Stack
+from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.unet.compile import eager
 from worker.process.runtime import environment
 
@@ -30,7 +30,7 @@ ROWS: Final = (2, 8, 16, 24, 32)
 Call = Callable[[int], object]
 
 
-def changes(stack: Stack) -> dict[str, Call]:
+def changes(stack: LoadedModel) -> dict[str, Call]:
     """Calls by rows: as diffusers has it, the engine's, and the engine's with one thing changed."""
     contiguous = copy.deepcopy(stack.unet).to(memory_format=torch.contiguous_format)
     fused = copy.deepcopy(stack.unet)
@@ -56,7 +56,7 @@ def changes(stack: Stack) -> dict[str, Call]:
 
 
 def _inputs(
-    stack: Stack, rows: int, dtype: torch.dtype, memory_format: torch.memory_format
+    stack: LoadedModel, rows: int, dtype: torch.dtype, memory_format: torch.memory_format
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
     x = torch.randn(rows, *stack.latent_shape(SIDE, SIDE), dtype=dtype)
     hidden = torch.randn(rows, TOKENS, stack.unet.config.cross_attention_dim, dtype=dtype)

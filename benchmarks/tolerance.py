@@ -17,7 +17,7 @@ from latentry.contracts import ResolvedRequest, Sampler
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine, Order, Pixels
 from worker.engine.unet.compile import Shape, compile_unet
-from worker.engine.unet.compiled import Packages
+from worker.engine.unet.compiled import CompiledUNets
 
 SHAPES = Path(__file__).parents[1] / "models" / "shapes"
 TOKENS = 77  # of one chunk
@@ -75,7 +75,7 @@ def crowd(chance: random.Random) -> list[Order]:
 def compiling(threads: int) -> Iterator[Diffusion]:
     """A backend whose UNet is compiled at the model's own size, for prompts of one chunk."""
     with tempfile.TemporaryDirectory() as folder:
-        backend = Diffusion(device="cpu", threads=threads, packages=Packages(Path(folder)))
+        backend = Diffusion(device="cpu", threads=threads, packages=CompiledUNets(Path(folder)))
         backend.load("shapes", SHAPES)
         stack = backend._stacks["shapes"]
         side = stack.card.defaults.width

@@ -17,7 +17,7 @@ from service.doors.openai import images as openai
 from service.gateway import Gateway
 from service.http import problems
 from service.http.bodies import BodyLimit, Larger
-from service.http.request_context import Exchange
+from service.http.request_context import RequestContext
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -59,5 +59,5 @@ def create_app(settings: Settings) -> FastAPI:
     description.install(app)
     picture = Larger(settings.max_image_bytes + uploads.AROUND_IMAGE_BYTES, Allowed(Scope.FILES))
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, larger={uploads.PATH: picture})
-    app.add_middleware(Exchange, metrics=gateway.metrics)
+    app.add_middleware(RequestContext, metrics=gateway.metrics)
     return app

@@ -17,14 +17,14 @@ from service.intake.decode import Intake
 from service.jobs.bell import Bell
 from service.jobs.catalogue import Catalogue
 from service.jobs.endings import Endings
-from service.jobs.events import Newsroom
+from service.jobs.events import EventHub
 from service.jobs.ledger import ImpatientLedger
 from service.jobs.views import Views
 from service.metrics import Metrics
 from service.outbound import Outbound
 from service.upkeep.retention import Retention
 from service.upkeep.sweeper import Sweeper
-from service.webhooks import Courier
+from service.webhooks import WebhookSender
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,12 @@ class Gateway:
     catalogue: Catalogue
     bell: Bell
     metrics: Metrics
-    newsroom: Newsroom
+    event_hub: EventHub
     retention: Retention
     sweeper: Sweeper
     views: Views
     outbound: Outbound
-    courier: Courier
+    webhook_sender: WebhookSender
     intake: Intake
     stopping: asyncio.Event
     link_secret: bytes | None  # None where the bucket signs its own links
@@ -68,12 +68,12 @@ class Gateway:
             catalogue=catalogue,
             bell=bell,
             metrics=metrics,
-            newsroom=Newsroom(ledger, Endings(metrics).note),
+            event_hub=EventHub(ledger, Endings(metrics).note),
             retention=retention,
             sweeper=Sweeper(ledger, settings.lease_s, bell, catalogue, retention, metrics),
             views=views,
             outbound=outbound,
-            courier=Courier(ledger, views, outbound, metrics),
+            webhook_sender=WebhookSender(ledger, views, outbound, metrics),
             intake=Intake(settings.max_image_pixels),
             stopping=asyncio.Event(),
             link_secret=None if is_bucket else settings.signing_secret(),
@@ -83,7 +83,7 @@ class Gateway:
     async def running(self) -> AsyncIterator[None]:
         """Listen, sweep and clear away while the routes serve."""
         await self.gatekeeper.open()
-        parts = (self.newsroom, self.sweeper, self.retention, self.courier)
+        parts = (self.event_hub, self.sweeper, self.retention, self.webhook_sender)
         beside = [asyncio.create_task(part.run()) for part in parts]
         try:
             yield
@@ -98,7 +98,7 @@ class Gateway:
     def stop(self) -> None:
         """Begin to leave: not ready any more, and every held request ends."""
         self.stopping.set()
-        self.newsroom.close()
+        self.event_hub.close()
 
     async def record(self, ref: JobRef) -> JobRecord:
         """A job as it stands. Raises JobNotFound."""
@@ -110,7 +110,7 @@ class Gateway:
     async def after(self, ref: JobRef, wait_s: float) -> JobRecord:
         """A job as it stands at its end, or when the time is up. Raises JobNotFound."""
         if wait_s:
-            await self.newsroom.ended(ref, within_s=wait_s)
+            await self.event_hub.ended(ref, within_s=wait_s)
         return await self.record(ref)
 
 

@@ -106,9 +106,13 @@ def measure(
         num_inference_steps=steps,
         guidance_scale=guidance,
     )
-    sights = [look(picture) for picture in pictures]
-    row = shares(judge(scene, sight) for (scene, _), sight in zip(cases, sights, strict=True))
-    row["off palette"] = round(100 * float(np.mean([sight.off_palette for sight in sights])), 2)
+    x0_coefficients = [look(picture) for picture in pictures]
+    row = shares(
+        judge(scene, sight) for (scene, _), sight in zip(cases, x0_coefficients, strict=True)
+    )
+    row["off palette"] = round(
+        100 * float(np.mean([sight.off_palette for sight in x0_coefficients])), 2
+    )
     return row
 
 

@@ -23,9 +23,9 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == [CHILD]:
         # Imported here so that the parent stays small.
         from worker.app import run
-        from worker.process.keepalive import SocketPulse
+        from worker.process.keepalive import SocketKeepalive
 
-        run(settings, SocketPulse(int(arguments[1])))
+        run(settings, SocketKeepalive(int(arguments[1])))
         # All is said and stored; taking torch apart would only cost seconds of a deploy.
         logging.shutdown()
         os._exit(0)

@@ -22,28 +22,28 @@ from latentry.storage import open_storage
 from worker import tasks
 from worker.backends import Served, open_backend
 from worker.batching import Costs
-from worker.claims.claimer import Feeder
+from worker.claims.claimer import Claimer
 from worker.claims.heartbeat import Outbox
-from worker.claims.queue_choice import Lines
+from worker.claims.queue_choice import QueueChoice
 from worker.cost_file import CostFile
 from worker.engine.loop import Engine
-from worker.loop import Drain
+from worker.loop import WorkerLoop
 from worker.metrics import Metrics
-from worker.process.keepalive import Pulse
+from worker.process.keepalive import Keepalive
 from worker.process.watchdog import EXIT_UNUSABLE
 
 log = structlog.get_logger()
 
 EXIT_NOT_READY = 75  # EX_TEMPFAIL: its parent tries again
-OpenBackend: TypeAlias = Callable[[Settings, Pulse], tuple[Served, list[ModelCard]]]
+OpenBackend: TypeAlias = Callable[[Settings, Keepalive], tuple[Served, list[ModelCard]]]
 
 
-def run(settings: Settings, pulse: Pulse, open_backend: OpenBackend = open_backend) -> None:
+def run(settings: Settings, keepalive: Keepalive, open_backend: OpenBackend = open_backend) -> None:
     """Load the models, prove them, and serve until SIGTERM."""
     # Every call into torch comes from this one thread: each thread that computes gets a pool of
     # OpenMP threads, and two pools on the same cores made a step take 2.3 times as long.
     compute = ThreadPoolExecutor(1, thread_name_prefix="compute")
-    drain, outbox, costs = _wire(settings, pulse, compute, open_backend)
+    drain, outbox, costs = _wire(settings, keepalive, compute, open_backend)
     app = Celery("latentry", set_as_current=False)
     app.conf.update(broker_config(settings))
     tasks.register(app, lambda: compute.submit(drain.run).result())
@@ -58,7 +58,7 @@ def run(settings: Settings, pulse: Pulse, open_backend: OpenBackend = open_backe
     @signals.worker_ready.connect(weak=False)
     def begin(**_: Any) -> None:
         outbox.start()
-        pulse.promise(0)
+        keepalive.extend(0)
         # The first bell is our own: what waits already needs nobody else to ring.
         app.send_task(TASK, args=[outbox.models[0]], queue=queues[0])
         log.info("worker.ready", models=outbox.models)
@@ -78,11 +78,11 @@ def run(settings: Settings, pulse: Pulse, open_backend: OpenBackend = open_backe
 
 
 def _wire(
-    settings: Settings, pulse: Pulse, compute: Executor, open_backend: OpenBackend
-) -> tuple[Drain, Outbox, CostFile]:
+    settings: Settings, keepalive: Keepalive, compute: Executor, open_backend: OpenBackend
+) -> tuple[WorkerLoop, Outbox, CostFile]:
     metrics = Metrics()
     try:
-        backend, cards = compute.submit(open_backend, settings, pulse).result()
+        backend, cards = compute.submit(open_backend, settings, keepalive).result()
         costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)
         kept = CostFile(costs, settings.data_dir / "costs", backend.identity)
         kept.recall()
@@ -108,15 +108,15 @@ def _wire(
     )
     engine = Engine(backend, costs)
     outbox.price(compute.submit(engine.paces).result())
-    lines = Lines(outbox.models, lambda: backend.resident, lambda: backend.failed)
-    drain = Drain(
+    lines = QueueChoice(outbox.models, lambda: backend.resident, lambda: backend.failed)
+    drain = WorkerLoop(
         engine=engine,
         ledger=ledger,
-        feeder=Feeder(ledger, name, lines, outbox, lease_s=lease_s),
+        feeder=Claimer(ledger, name, lines, outbox, lease_s=lease_s),
         outbox=outbox,
         storage=storage,
         metrics=metrics,
-        pulse=pulse,
+        keepalive=keepalive,
         test_s=lambda: backend.longest_test_s,
         checkpoint_s=settings.checkpoint_s,
         on_studied=kept.keep,  # a worker may be killed

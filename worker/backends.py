@@ -9,7 +9,7 @@ from latentry.sources import HubPin, Simulation, Stored
 from worker.engine.loop import Backend
 from worker.engine.simulated import VAE_FACTOR, Charge, Simulated, WallClock
 from worker.loop import LOADING_S
-from worker.process.keepalive import Pulse
+from worker.process.keepalive import Keepalive
 
 FETCH_S: Final = 3600.0  # a model from a hub, over a slow line
 _SIDE: Final = 512  # of the pictures that a simulation's costs are told for
@@ -35,7 +35,7 @@ class Served(Backend[Any], Protocol):
         """The longest self-test so far."""
 
 
-def open_backend(settings: Settings, pulse: Pulse) -> tuple[Served, list[ModelCard]]:
+def open_backend(settings: Settings, keepalive: Keepalive) -> tuple[Served, list[ModelCard]]:
     """The backend, with every model that fits loaded and proved, and what it serves."""
     simulations: dict[str, Simulation] = {}
     stored: dict[str, Stored] = {}
@@ -44,7 +44,7 @@ def open_backend(settings: Settings, pulse: Pulse) -> tuple[Served, list[ModelCa
             simulations[model] = source
         else:
             stored[model] = source
-    return _diffusion(settings, stored, pulse) if stored else _simulated(simulations)
+    return _diffusion(settings, stored, keepalive) if stored else _simulated(simulations)
 
 
 def _simulated(models: Mapping[str, Simulation]) -> tuple[Served, list[ModelCard]]:
@@ -73,15 +73,15 @@ def _card(model: str) -> ModelCard:
 
 
 def _diffusion(
-    settings: Settings, sources: Mapping[str, Stored], pulse: Pulse
+    settings: Settings, sources: Mapping[str, Stored], keepalive: Keepalive
 ) -> tuple[Served, list[ModelCard]]:
     # Imported here: a simulation is there in a second, and needs no torch on its machine.
     from worker.engine.device import Device
     from worker.engine.diffusion.diffusion import Diffusion
-    from worker.engine.unet.compiled import Packages
+    from worker.engine.unet.compiled import CompiledUNets
 
-    def promise(source: Stored) -> None:
-        pulse.promise(FETCH_S if isinstance(source, HubPin) else LOADING_S)
+    def extend(source: Stored) -> None:
+        keepalive.extend(FETCH_S if isinstance(source, HubPin) else LOADING_S)
 
     is_cuda = Device.choose(settings.device, settings.dtype).device.type == "cuda"
     compiles = settings.compile == "on" or (settings.compile == "auto" and is_cuda)
@@ -90,6 +90,6 @@ def _diffusion(
         dtype=settings.dtype,
         threads=settings.threads,
         model_memory_bytes=settings.model_memory_bytes,
-        packages=Packages(settings.data_dir / "compiled") if compiles else None,
+        packages=CompiledUNets(settings.data_dir / "compiled") if compiles else None,
     )
-    return backend, backend.open(sources, before=promise)
+    return backend, backend.open(sources, before=extend)

@@ -13,13 +13,13 @@ from latentry.contracts import JobStatus
 from latentry.errors import LatentryError, LedgerUnavailable, ModelNotLoaded
 from latentry.ledger import JobRef, Ledger, commands
 from latentry.storage import Storage
-from worker.claims.claimed_job import HeldJob, Verdict
-from worker.claims.claimer import Feeder
+from worker.claims.claimed_job import ClaimedJob, Verdict
+from worker.claims.claimer import Claimer
 from worker.claims.heartbeat import Outbox
 from worker.engine.loop import Canceled, Done, Engine, Event, Failed, Joined, Preview, Step
 from worker.inbox import all_of
 from worker.metrics import Metrics
-from worker.process.keepalive import Pulse
+from worker.process.keepalive import Keepalive
 from worker.publishing.publisher import Publisher
 
 log = structlog.get_logger()
@@ -35,7 +35,7 @@ PATIENCE = 10  # times the longest step so far
 CANCELED = Verdict(JobStatus.CANCELED)
 
 
-class Drain:
+class WorkerLoop:
     """Steps until it is told to stop, then hands back what is unfinished.
 
     All calls into the engine come from the thread that runs `run`.
@@ -46,11 +46,11 @@ class Drain:
         *,
         engine: Engine[Any],
         ledger: Ledger,
-        feeder: Feeder,
+        feeder: Claimer,
         outbox: Outbox,
         storage: Storage,
         metrics: Metrics,
-        pulse: Pulse,
+        keepalive: Keepalive,
         test_s: Callable[[], float],
         checkpoint_s: float = 2.0,
         on_studied: Callable[[], None] = lambda: None,
@@ -59,17 +59,17 @@ class Drain:
         self._ledger = ledger
         self._feeder = feeder
         self._outbox = outbox
-        self._ended: queue.SimpleQueue[HeldJob] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[ClaimedJob] = queue.SimpleQueue()
         self._publisher = Publisher(ledger, storage, metrics, on_end=self._ended.put)
         self._metrics = metrics
-        self._pulse = pulse
+        self._pulse = keepalive
         self._test_s = test_s  # the longest self-test so far: models come while we run
         self._longest_s = 0.0
         self._checkpoint_s = checkpoint_s
         self._on_studied = on_studied
         self._has_studied = False
         self._price_at = 0.0
-        self._jobs: dict[str, HeldJob] = {}
+        self._jobs: dict[str, ClaimedJob] = {}
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -107,12 +107,12 @@ class Drain:
         if self._has_studied:
             self._has_studied = False
             self._on_studied()
-        self._pulse.promise(0)
+        self._pulse.extend(0)
         self._feeder.wait(IDLE_S)
 
     def _promise(self) -> None:
         usual_s = PATIENCE * max(self._longest_s, self._test_s())
-        self._pulse.promise(max(LOADING_S if self._engine.is_loading else HUNG_S, usual_s))
+        self._pulse.extend(max(LOADING_S if self._engine.is_loading else HUNG_S, usual_s))
 
     def _price(self) -> None:
         """Tell what pictures cost here: whoever admits orders counts on it."""
@@ -130,7 +130,7 @@ class Drain:
             self._give_up(job, pressing)
         # Pictures that storage has not taken yet count too: else a slow bucket fills the memory.
         room = self._engine.room - self._publisher.pending
-        self._feeder.offer(room, relief_s=self._engine.relief_s)
+        self._feeder.offer(room, next_free_row_s=self._engine.next_free_row_s)
 
     def _hear_of_ends(self) -> None:
         for ref in all_of(self._feeder.stops):
@@ -144,7 +144,7 @@ class Drain:
         for job in all_of(self._ended):
             self._let_go(job)
 
-    def _give_up(self, job: HeldJob, pressing: JobRef) -> None:
+    def _give_up(self, job: ClaimedJob, pressing: JobRef) -> None:
         """Save this job, and hold its rows for a pressing one of its tenant."""
         if self._jobs.get(job.id) is not job or not job.may_yield:
             return
@@ -154,7 +154,7 @@ class Drain:
         self._engine.hold(job.id)
         self._feeder.give_up(job, pressing)
 
-    def _begin(self, job: HeldJob) -> None:
+    def _begin(self, job: ClaimedJob) -> None:
         if not self._outbox.holds(job):  # lost before it came here
             return
         self._jobs[job.id] = job
@@ -180,7 +180,7 @@ class Drain:
             case _:
                 self._leave(job, event)
 
-    def _leave(self, job: HeldJob, event: Done | Failed | Canceled) -> None:
+    def _leave(self, job: ClaimedJob, event: Done | Failed | Canceled) -> None:
         """The engine is done with an image."""
         job.leave_engine(event.index)
         match event:
@@ -194,16 +194,16 @@ class Drain:
             case Canceled(index=index):
                 self._publisher.close(job, index)
 
-    def _fail(self, job: HeldJob, index: int, error: LatentryError) -> None:
+    def _fail(self, job: ClaimedJob, index: int, error: LatentryError) -> None:
         """One failed image fails the job; those already finished stay listed."""
         self._end_early(job, Verdict(JobStatus.FAILED, error))
         self._publisher.close(job, index)
 
-    def _end_early(self, job: HeldJob, verdict: Verdict) -> None:
+    def _end_early(self, job: ClaimedJob, verdict: Verdict) -> None:
         job.decide(verdict)
         self._engine.drop(job.id)  # Canceled events follow
 
-    def _let_go(self, job: HeldJob) -> None:
+    def _let_go(self, job: ClaimedJob) -> None:
         """It has ended, or it is somebody else's now: no trace of it stays."""
         self._outbox.let_go(job)
         self._jobs.pop(job.id, None)
@@ -225,7 +225,7 @@ class Drain:
 
     def _hand_back(self) -> None:
         """What is not drawn goes back to its place in line; what is, gets published."""
-        self._pulse.promise(LEAVE_S)  # Celery may leave by itself, and must not get stuck unseen
+        self._pulse.extend(LEAVE_S)  # Celery may leave by itself, and must not get stuck unseen
         self._feeder.stop()
         if self._outbox.keeps_checkpoints:
             for job in self._jobs.values():
@@ -241,7 +241,7 @@ class Drain:
         self._outbox.stop()
         log.info("drain.ended", handed_back=len(unfinished))
 
-    def _release(self, job: HeldJob) -> None:
+    def _release(self, job: ClaimedJob) -> None:
         """Back to its place in line; if that is not heard, its lease runs out."""
         try:
             self._ledger.run(commands.release(job.lease))

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_
 
 from latentry.errors import ConfigurationError
 from worker.claims.claimed_job import Verdict
-from worker.engine.loop import Pace
+from worker.engine.loop import StepTiming
 
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
@@ -61,7 +61,7 @@ class Metrics:
                 "set LATENTRY_WORKER_METRICS_PORT to another one, or to 0."
             ) from error
 
-    def stepped(self, pace: Pace) -> None:
+    def stepped(self, pace: StepTiming) -> None:
         """The loop made a step: newcomers, a UNet call, some decoding, or all of these."""
         if pace.join_s:
             self._stages.labels("encode").observe(pace.join_s)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from celery import Celery, bootsteps
 
 from latentry.broker import TASK
-from worker.process.exit_on_failure import vital
+from worker.process.exit_on_failure import exit_on_failure
 
 
 def register(app: Celery, drain: Callable[[], None]) -> None:
@@ -18,7 +18,7 @@ def register(app: Celery, drain: Callable[[], None]) -> None:
         if not running.acquire(blocking=False):
             return
         # Celery would log an exception and go on, with nobody stepping and leases still renewed.
-        vital(drain)()
+        exit_on_failure(drain)()
 
 
 def before_leaving(app: Celery, stop: Callable[[], None]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from latentry import __version__
-from latentry.client.api_calls import Call
+from latentry.client.api_calls import ApiCall
 from latentry.errors import ConfigurationError
 
 CONNECT_S = 5.0
@@ -30,7 +30,7 @@ class Address:
                 f"{self.base_url} is not an address such as http://127.0.0.1:8000."
             )
 
-    def request(self, http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
+    def request(self, http: httpx.Client | httpx.AsyncClient, call: ApiCall[Any]) -> httpx.Request:
         """The call as a request of this client."""
         request = http.build_request(
             call.method,

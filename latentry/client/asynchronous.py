@@ -140,7 +140,7 @@ class AsyncClient:
         if not following.ended:
             raise cut_short(request)
 
-    async def _call(self, call: api_calls.Call[T]) -> T:
+    async def _call(self, call: api_calls.ApiCall[T]) -> T:
         return await self._run(flows.answered(call, self._retries))
 
     async def _run(self, flow: Flow[T]) -> T:
@@ -157,7 +157,7 @@ class AsyncClient:
             else:
                 outcome = await self._send(step)
 
-    async def _send(self, call: api_calls.Call[T]) -> Outcome:
+    async def _send(self, call: api_calls.ApiCall[T]) -> Outcome:
         try:
             return await self._http.send(self._address.request(self._http, call))
         except httpx.TransportError as error:

@@ -13,7 +13,7 @@ import httpx
 from pydantic import ValidationError
 
 from latentry.client import api_calls
-from latentry.client.api_calls import Call
+from latentry.client.api_calls import ApiCall
 from latentry.client.errors import ApiError, JobDidNotSucceed, StillRunning
 from latentry.client.retries import Outcome, Retries, error_of
 from latentry.contracts import GenerationRequest, Job, JobStatus
@@ -33,10 +33,10 @@ class Pause:
     seconds: float
 
 
-Flow = Generator[Call[Any] | Pause, Outcome | None, T]
+Flow = Generator[ApiCall[Any] | Pause, Outcome | None, T]
 
 
-def answered(call: Call[T], retries: Retries) -> Flow[T]:
+def answered(call: ApiCall[T], retries: Retries) -> Flow[T]:
     """The answer to a call, after as many attempts as it takes or is allowed."""
     attempt = 0
     while True:
@@ -95,6 +95,6 @@ def generated(
     return job
 
 
-def _gone_already(call: Call[Any], attempt: int, outcome: httpx.Response) -> bool:
+def _gone_already(call: ApiCall[Any], attempt: int, outcome: httpx.Response) -> bool:
     """Whether an earlier attempt, whose answer was lost, did delete it."""
     return call.method == "DELETE" and attempt > 1 and outcome.status_code == 404

@@ -8,7 +8,7 @@ import httpx
 from pydantic import ValidationError
 
 from latentry.client import api_calls
-from latentry.client.api_calls import Call
+from latentry.client.api_calls import ApiCall
 from latentry.client.retries import Outcome, Retries, error_of
 from latentry.client.sse import ServerSentEvent, SseParser
 from latentry.contracts import Event
@@ -30,7 +30,7 @@ class Following:
     _failures: int = 0
 
     @property
-    def call(self) -> Call[None]:
+    def call(self) -> ApiCall[None]:
         """The stream from where the last one broke off."""
         return api_calls.events(self.job_id, self.last_event_id, SILENCE_S)
 

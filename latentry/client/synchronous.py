@@ -135,7 +135,7 @@ class Client:
         if not following.ended:
             raise cut_short(request)
 
-    def _call(self, call: api_calls.Call[T]) -> T:
+    def _call(self, call: api_calls.ApiCall[T]) -> T:
         return self._run(flows.answered(call, self._retries))
 
     def _run(self, flow: Flow[T]) -> T:
@@ -152,7 +152,7 @@ class Client:
             else:
                 outcome = self._send(step)
 
-    def _send(self, call: api_calls.Call[T]) -> Outcome:
+    def _send(self, call: api_calls.ApiCall[T]) -> Outcome:
         try:
             return self._http.send(self._address.request(self._http, call))
         except httpx.TransportError as error:

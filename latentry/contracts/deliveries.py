@@ -7,10 +7,10 @@ from pydantic import Field
 
 from latentry.contracts.jobs import Job
 from latentry.contracts.webhooks import WebhookEvent
-from latentry.contracts.wire import Told
+from latentry.contracts.wire import ResponseModel
 
 
-class Notice(Told):
+class Notice(ResponseModel):
     """The body that a receiver gets. Its id, `webhook-id`, is the same on every retry."""
 
     type: str = Field(description="`generation.` and the event.")
@@ -28,7 +28,7 @@ class DeliveryStatus(StrEnum):
     BLOCKED = "blocked"
 
 
-class Attempt(Told):
+class Attempt(ResponseModel):
     """One try. Without a status the receiver did not answer; `error` says in what way."""
 
     number: int
@@ -38,7 +38,7 @@ class Attempt(Told):
     error: str | None = None
 
 
-class Delivery(Told):
+class Delivery(ResponseModel):
     """One notice on its way. Its id is the notice's `webhook-id`."""
 
     id: str
@@ -49,7 +49,7 @@ class Delivery(Told):
     attempts: list[Attempt] = Field(default_factory=list, description="The latest, oldest first.")
 
 
-class DeliveryList(Told):
+class DeliveryList(ResponseModel):
     """A job's deliveries, in the order in which their events happened."""
 
     data: list[Delivery]

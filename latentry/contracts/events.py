@@ -7,7 +7,7 @@ from pydantic import Field
 
 from latentry.contracts.images import Image
 from latentry.contracts.jobs import Job, Progress
-from latentry.contracts.wire import Told
+from latentry.contracts.wire import ResponseModel
 
 
 class EventType(StrEnum):
@@ -34,7 +34,7 @@ _ENDS: Final = frozenset(
 )
 
 
-class Preview(Told):
+class Preview(ResponseModel):
     """What an image looks like after a step: a JPEG of at most 128 pixels a side."""
 
     index: int
@@ -42,7 +42,7 @@ class Preview(Told):
     url: str = Field(description="The picture itself, as a `data:image/jpeg;base64,` URI.")
 
 
-class Event(Told):
+class Event(ResponseModel):
     """One event. Only the field that belongs to its type is set.
 
     `id` is what `Last-Event-ID` resumes from; steps and previews have none: missed, they are of no

@@ -4,10 +4,10 @@ from datetime import datetime
 
 from pydantic import Field
 
-from latentry.contracts.wire import Told
+from latentry.contracts.wire import ResponseModel
 
 
-class File(Told):
+class File(ResponseModel):
     """One picture as we keep it: decoded, turned upright, and encoded anew without its metadata."""
 
     id: str

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from latentry.contracts.wire import Told
+from latentry.contracts.wire import ResponseModel
 
 
 class OutputFormat(StrEnum):
@@ -25,7 +25,7 @@ class OutputFormat(StrEnum):
         return ".jpg" if self is OutputFormat.JPEG else f".{self.value}"
 
 
-class _Picture(Told):
+class _Picture(ResponseModel):
     index: int = Field(ge=0, description="Which of the request's n images this is.")
     seed: int
     width: int

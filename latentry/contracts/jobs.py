@@ -8,7 +8,7 @@ from pydantic import Field
 from latentry.contracts.images import Image
 from latentry.contracts.pricing import Cost
 from latentry.contracts.requests import Priority, ResolvedRequest
-from latentry.contracts.wire import Told
+from latentry.contracts.wire import ResponseModel
 
 
 class JobStatus(StrEnum):
@@ -27,28 +27,28 @@ class JobStatus(StrEnum):
         return self not in (JobStatus.QUEUED, JobStatus.RUNNING)
 
 
-class JobError(Told):
+class JobError(ResponseModel):
     """Why a job failed: a code for machines, a sentence for people."""
 
     code: str
     message: str
 
 
-class JobWarning(Told):
+class JobWarning(ResponseModel):
     """Something the caller should know about a job that went on all the same."""
 
     code: str
     message: str
 
 
-class Progress(Told):
+class Progress(ResponseModel):
     """The latest step of the image that is furthest behind."""
 
     step: int = Field(ge=0)
     steps: int = Field(ge=1)
 
 
-class JobUrls(Told):
+class JobUrls(ResponseModel):
     """Where to read, watch and cancel the job. Absolute."""
 
     self: str
@@ -56,7 +56,7 @@ class JobUrls(Told):
     cancel: str
 
 
-class Job(Told):
+class Job(ResponseModel):
     """The one answer about a job, whoever asks and however."""
 
     id: str
@@ -85,7 +85,7 @@ class Job(Told):
     urls: JobUrls
 
 
-class JobList(Told):
+class JobList(ResponseModel):
     """One page of jobs, newest first."""
 
     data: list[Job]

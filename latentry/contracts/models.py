@@ -6,10 +6,10 @@ from pydantic import Field
 
 from latentry.contracts.requests import ModelId
 from latentry.contracts.samplers import Sampler, Spacing
-from latentry.contracts.wire import Told
+from latentry.contracts.wire import ResponseModel
 
 
-class Limits(Told):
+class Limits(ResponseModel):
     """What a request to this model may ask for. Sizes in pixels."""
 
     min_side: int = 64
@@ -24,7 +24,7 @@ class Limits(Told):
     previews: bool = Field(False, description="Takes preview_interval.")
 
 
-class Defaults(Told):
+class Defaults(ResponseModel):
     """What a request gets where it says nothing. Sizes in pixels."""
 
     width: int
@@ -37,7 +37,7 @@ class Defaults(Told):
     )
 
 
-class Pace(Told):
+class Pace(ResponseModel):
     """What pictures of a model cost one worker, as measured at their native size with guidance."""
 
     step_megapixel_s: float = Field(
@@ -49,7 +49,7 @@ class Pace(Told):
     )
 
 
-class ModelCard(Told):
+class ModelCard(ResponseModel):
     """A catalogued model. The catalogue outlives the workers that wrote it."""
 
     id: ModelId
@@ -68,7 +68,7 @@ class Model(ModelCard):
     workers: int = Field(description="Live workers that hold this model.")
 
 
-class ModelList(Told):
+class ModelList(ResponseModel):
     """`GET /v1/models`."""
 
     object: Literal["list"] = "list"

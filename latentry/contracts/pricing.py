@@ -4,10 +4,10 @@ from datetime import datetime
 
 from pydantic import Field
 
-from latentry.contracts.wire import Told
+from latentry.contracts.wire import ResponseModel
 
 
-class Cost(Told):
+class Cost(ResponseModel):
     """What a request costs, in units of work and in a worker's time."""
 
     step_megapixels: float = Field(
@@ -18,7 +18,7 @@ class Cost(Told):
     )
 
 
-class Estimate(Told):
+class Estimate(ResponseModel):
     """The answer to a `dry_run`: it would be accepted. Nothing was entered."""
 
     cost: Cost

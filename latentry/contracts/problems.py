@@ -2,19 +2,19 @@
 
 from pydantic import Field
 
-from latentry.contracts.wire import Told
+from latentry.contracts.wire import ResponseModel
 
 PROBLEM_JSON = "application/problem+json"
 
 
-class FieldError(Told):
+class FieldError(ResponseModel):
     """One thing wrong with a body, a query or a header."""
 
     pointer: str = Field(description="JSON pointer into the body, or the parameter's name.")
     detail: str
 
 
-class Problem(Told):
+class Problem(ResponseModel):
     """`code` is for programs and never changes; `detail` is for people and may."""
 
     type: str

@@ -16,7 +16,7 @@ from latentry.contracts.samplers import (
     Spacing,
 )
 from latentry.contracts.webhooks import Webhook
-from latentry.contracts.wire import Asked, Told
+from latentry.contracts.wire import RequestModel, ResponseModel
 
 MAX_PROMPT_CHARS: Final = 8_000
 MAX_IMAGES: Final = 8
@@ -93,7 +93,7 @@ Metadata = Annotated[
 ]
 
 
-class GenerationRequest(Asked):
+class GenerationRequest(RequestModel):
     """One order for pictures. A field left out (or null) takes the model's default."""
 
     model: ModelId | None = Field(None, description="Model id; the service's default if left out.")
@@ -192,7 +192,7 @@ class GenerationRequest(Asked):
         return said | {"sampler": sampler, "spacing": spacing}
 
 
-class ResolvedRequest(Told):
+class ResolvedRequest(ResponseModel):
     """A request with every blank filled: what a worker runs, and what repeats the pictures."""
 
     model: ModelId

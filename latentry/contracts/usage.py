@@ -4,10 +4,10 @@ from datetime import date
 
 from pydantic import Field
 
-from latentry.contracts.wire import Told
+from latentry.contracts.wire import ResponseModel
 
 
-class Usage(Told):
+class Usage(ResponseModel):
     """One key on one day (UTC); a job counts on the day it ended."""
 
     day: date
@@ -19,7 +19,7 @@ class Usage(Told):
     )
 
 
-class UsageList(Told):
+class UsageList(ResponseModel):
     """Days on which something ended, the oldest first."""
 
     data: list[Usage]

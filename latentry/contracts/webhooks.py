@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
-from latentry.contracts.wire import Asked
+from latentry.contracts.wire import RequestModel
 
 MAX_URL_CHARS: Final = 2_048
 
@@ -26,7 +26,7 @@ class WebhookEvent(StrEnum):
 ENDS: Final = tuple(event for event in WebhookEvent if event is not WebhookEvent.RUNNING)
 
 
-class Webhook(Asked):
+class Webhook(RequestModel):
     """A receiver and what it wants to hear, signed as Standard Webhooks says."""
 
     url: WebhookUrl = Field(description="`https://`, a public host name, port 443.")

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 
-class Asked(BaseModel):
+class RequestModel(BaseModel):
     """What a client says to us: unknown fields and non-finite numbers are refused."""
 
     model_config = ConfigDict(
@@ -11,7 +11,7 @@ class Asked(BaseModel):
     )
 
 
-class Told(BaseModel):
+class ResponseModel(BaseModel):
     """What we say: readers ignore fields they do not know, so that we may add some."""
 
     model_config = ConfigDict(

@@ -5,7 +5,7 @@ thread and `AsyncLedger` from an event loop.
 """
 
 from latentry.ledger.connection import AsyncLedger, Command, Ledger
-from latentry.ledger.feed import Feed, News, PassingNews, PreviewNews, StepNews
+from latentry.ledger.feed import Feed, JobUpdate, PreviewUpdate, StepUpdate, TransientUpdate
 from latentry.ledger.records import JobRecord, JobRef, Lease, LedgerEvent, NewJob
 
 __all__ = [
@@ -14,12 +14,12 @@ __all__ = [
     "Feed",
     "JobRecord",
     "JobRef",
+    "JobUpdate",
     "Lease",
     "Ledger",
     "LedgerEvent",
     "NewJob",
-    "News",
-    "PassingNews",
-    "PreviewNews",
-    "StepNews",
+    "PreviewUpdate",
+    "StepUpdate",
+    "TransientUpdate",
 ]

@@ -17,7 +17,7 @@ QUIET_S = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class StepNews:
+class StepUpdate:
     """A job's latest step. Not durable: a missed one is of no use."""
 
     ref: JobRef
@@ -25,7 +25,7 @@ class StepNews:
 
 
 @dataclass(frozen=True, slots=True)
-class PreviewNews:
+class PreviewUpdate:
     """How far one of a job's images is, to look at. Not durable either."""
 
     ref: JobRef
@@ -33,8 +33,8 @@ class PreviewNews:
 
 
 # What happens to a job: for good, or on the way.
-PassingNews: TypeAlias = StepNews | PreviewNews
-News: TypeAlias = LedgerEvent | PassingNews
+TransientUpdate: TypeAlias = StepUpdate | PreviewUpdate
+JobUpdate: TypeAlias = LedgerEvent | TransientUpdate
 
 
 class Feed:
@@ -43,8 +43,8 @@ class Feed:
     def __init__(self, ledger: AsyncLedger) -> None:
         self._ledger = ledger
 
-    async def listen(self) -> AsyncIterator[News | None]:
-        """News as they come; None whenever the subscription stands (again, after a break).
+    async def listen(self) -> AsyncIterator[JobUpdate | None]:
+        """Updates as they come; None whenever the subscription stands (again, after a break).
 
         Raises LedgerUnavailable, also when the connection is silent for 2 * QUIET_S.
         """
@@ -65,7 +65,7 @@ class Feed:
             raise LedgerUnavailable from error
 
 
-def _news(message: dict[str, Any]) -> Sequence[News | None]:
+def _news(message: dict[str, Any]) -> Sequence[JobUpdate | None]:
     match message["type"]:
         case "subscribe":  # redis-py reconnects by itself; this is how we learn of it
             return [None]
@@ -74,16 +74,16 @@ def _news(message: dict[str, Any]) -> Sequence[News | None]:
     return ()
 
 
-def _read(text: str) -> Sequence[News]:
+def _read(text: str) -> Sequence[JobUpdate]:
     said = json.loads(text)
     if "steps" in said:
         return [
-            StepNews(JobRef.parse(ref), Progress(step=step, steps=steps))
+            StepUpdate(JobRef.parse(ref), Progress(step=step, steps=steps))
             for ref, step, steps in said["steps"]
         ]
     if "preview" in said:
         ref, index, step, jpeg = said["preview"]
         shown = Preview(index=index, step=step, url=f"data:image/jpeg;base64,{jpeg}")
-        return [PreviewNews(JobRef.parse(ref), shown)]
+        return [PreviewUpdate(JobRef.parse(ref), shown)]
     ref = JobRef.parse(said["ref"])
     return [LedgerEvent(ref, said["id"], EventType(said["type"]), said["data"])]

@@ -14,7 +14,7 @@ from latentry.errors import ConfigurationError, LatentryError
 from latentry.serve.apps import check_rooms, command
 from latentry.serve.child import Child
 from latentry.serve.ports import check_ports, free_port
-from latentry.serve.supervisor import Keeper
+from latentry.serve.supervisor import Supervisor
 from latentry.serve.valkey import Valkey
 from latentry.settings import PREFIX, Settings
 
@@ -45,7 +45,7 @@ class Stack:
     """What runs, and the settings it runs under."""
 
     settings: Settings
-    keepers: list[Keeper]
+    keepers: list[Supervisor]
 
     @property
     def local_url(self) -> str:
@@ -80,7 +80,7 @@ async def standing(
             stack = Stack(settings, [])
 
             def keep(child: Child) -> None:
-                keeper = Keeper(child, output, say)
+                keeper = Supervisor(child, output, say)
                 exits.push_async_callback(keeper.stop)
                 stack.keepers.append(keeper)
                 keeper.start()

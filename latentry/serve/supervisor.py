@@ -15,7 +15,7 @@ UNUSABLE: Final = 2
 
 
 @dataclass(slots=True)
-class Keeper:
+class Supervisor:
     """Starts a child, and starts it again when it dies, less and less eagerly."""
 
     child: Child

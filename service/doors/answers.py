@@ -9,7 +9,9 @@ from starlette.responses import Response
 from latentry.contracts.problems import PROBLEM_JSON
 
 
-def told(body: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def json_response(
+    body: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     """A contract as JSON. Not to be cached: it changes, and it is full of signed URLs."""
     return Response(
         body.model_dump_json(),
@@ -19,7 +21,7 @@ def told(body: BaseModel, status: int = 200, headers: Mapping[str, str] | None =
     )
 
 
-def asks(model: type[BaseModel]) -> dict[str, Any]:
+def body_schema(model: type[BaseModel]) -> dict[str, Any]:
     """For the API's description: a body that the route parses by itself."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     example = {"prompt": "a red circle on a blue background"}

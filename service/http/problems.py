@@ -170,7 +170,7 @@ def _problem(scope: Scope, what: Failure) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error that leaves a route. What is left over, `Exchange` answers."""
+    """Answer every error that leaves a route. What is left over, `RequestContext` answers."""
 
     @app.exception_handler(LatentryError)
     async def ours(request: Request, error: LatentryError) -> Response:
@@ -198,7 +198,7 @@ def install(app: FastAPI) -> None:
 def _allowed(request: Request) -> str:
     # The framework names the methods of one route only; an address may have several.
     def takes(method: str) -> bool:
-        # What can be read can be asked for without its body: see `Exchange`.
+        # What can be read can be asked for without its body: see `RequestContext`.
         scope = dict(request.scope) | {"method": "GET" if method == "HEAD" else method}
         return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
 

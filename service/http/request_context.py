@@ -24,7 +24,7 @@ HEADERS: Final = {
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-class Exchange:
+class RequestContext:
     """ASGI middleware around everything else."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:

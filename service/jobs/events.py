@@ -19,10 +19,10 @@ from latentry.ledger import (
     AsyncLedger,
     Feed,
     JobRef,
+    JobUpdate,
     LedgerEvent,
-    News,
-    PassingNews,
-    StepNews,
+    StepUpdate,
+    TransientUpdate,
     commands,
 )
 from latentry.ledger.records import event_order
@@ -42,18 +42,18 @@ class Mailbox:
     def __init__(self, *, hears_steps: bool = True) -> None:
         self._hears_steps = hears_steps
         self._events: deque[LedgerEvent] = deque()
-        self._passing: dict[int | None, PassingNews] = {}
+        self._passing: dict[int | None, TransientUpdate] = {}
         self._arrived = asyncio.Event()
         self.has_gap = False
         self.is_closed = False
         self.lose()
 
-    def put(self, news: News) -> None:
+    def put(self, news: JobUpdate) -> None:
         """Something happened."""
         if not isinstance(news, LedgerEvent):  # the latest step, and preview of each image
             if not self._hears_steps:
                 return
-            self._passing[None if isinstance(news, StepNews) else news.preview.index] = news
+            self._passing[None if isinstance(news, StepUpdate) else news.preview.index] = news
         elif len(self._events) < ROOM:
             self._events.append(news)
         else:
@@ -71,7 +71,7 @@ class Mailbox:
         self.is_closed = True
         self._arrived.set()
 
-    async def take(self) -> tuple[bool, list[LedgerEvent], list[PassingNews]]:
+    async def take(self) -> tuple[bool, list[LedgerEvent], list[TransientUpdate]]:
         """Wait for news, and empty the box: (gap?, events, latest step and previews)."""
         await self._arrived.wait()
         self._arrived.clear()
@@ -82,7 +82,7 @@ class Mailbox:
         return taken
 
 
-class Newsroom:
+class EventHub:
     """Hears everything once and tells each waiter what concerns it."""
 
     def __init__(self, ledger: AsyncLedger, on_end: Callable[[LedgerEvent], None]) -> None:
@@ -98,7 +98,7 @@ class Newsroom:
             try:
                 async for news in Feed(self._ledger).listen():
                     failures = 0
-                    self._spread(news)
+                    self._publish(news)
             except LedgerUnavailable:
                 log.warning("news.interrupted", failures=failures)
             except Exception:
@@ -107,19 +107,19 @@ class Newsroom:
             failures += 1
 
     def close(self) -> None:
-        """End every story: the process is leaving."""
+        """End every stream: the process is leaving."""
         self._is_closed = True
         for mailbox in self._all():
             mailbox.close()
 
-    async def story(
+    async def follow(
         self,
         ref: JobRef,
         *,
         after: str = "",
         within_s: float | None = None,
         hears_steps: bool = True,
-    ) -> AsyncGenerator[News]:
+    ) -> AsyncGenerator[JobUpdate]:
         """A job's news from an event id on, until it ends or is removed, time is up, or `close`."""
         last = after
         with self._subscription(ref, within_s, Mailbox(hears_steps=hears_steps)) as mailbox:
@@ -139,8 +139,8 @@ class Newsroom:
 
     async def ended(self, ref: JobRef, *, within_s: float) -> None:
         """Return when a job has ended, when the time is up, or at `close`."""
-        async with aclosing(self.story(ref, within_s=within_s, hears_steps=False)) as story:
-            async for _ in story:
+        async with aclosing(self.follow(ref, within_s=within_s, hears_steps=False)) as updates:
+            async for _ in updates:
                 pass
 
     async def _missed(self, ref: JobRef, last: str, mailbox: Mailbox) -> list[LedgerEvent] | None:
@@ -176,7 +176,7 @@ class Newsroom:
             if not self._mailboxes[ref]:
                 del self._mailboxes[ref]
 
-    def _spread(self, news: News | None) -> None:
+    def _publish(self, news: JobUpdate | None) -> None:
         if news is None:  # a new subscription: nobody knows what was said before it
             for mailbox in self._all():
                 mailbox.lose()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from latentry.contracts import Event, EventType, Image, Job, JobUrls, StoredImage
-from latentry.ledger import JobRecord, News, PreviewNews, StepNews
+from latentry.ledger import JobRecord, JobUpdate, PreviewUpdate, StepUpdate
 from latentry.settings import Settings
 from latentry.storage import Storage
 
@@ -32,11 +32,11 @@ class Views:
             return await asyncio.to_thread(lambda: [self._job(record) for record in records])
         return [self._job(record) for record in records]
 
-    async def event(self, news: News, record: JobRecord | None) -> Event:
+    async def event(self, news: JobUpdate, record: JobRecord | None) -> Event:
         """One event; the record is for the terminal ones, which carry the whole job."""
-        if isinstance(news, StepNews):
+        if isinstance(news, StepUpdate):
             return Event(type=EventType.STEP, progress=news.progress)
-        if isinstance(news, PreviewNews):
+        if isinstance(news, PreviewUpdate):
             return Event(type=EventType.PREVIEW, preview=news.preview)
         if news.type is EventType.IMAGE:
             stored = StoredImage.model_validate(news.data)

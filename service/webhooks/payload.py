@@ -19,14 +19,14 @@ _REMOVED: Final = JobWarning(
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class SignedPayload:
     """A body and what goes with it."""
 
     body: bytes
     headers: dict[str, str]
 
 
-async def write(due: DueDelivery, views: Views, secrets: Sequence[str]) -> Letter:
+async def write(due: DueDelivery, views: Views, secrets: Sequence[str]) -> SignedPayload:
     """The notice with its URLs signed now. Raises StorageUnavailable."""
     record = due.record if due.is_job_known else _without_pictures(due.record)
     notice = Notice(
@@ -44,7 +44,7 @@ async def write(due: DueDelivery, views: Views, secrets: Sequence[str]) -> Lette
         "webhook-timestamp": str(int(at.timestamp())),
         "webhook-signature": " ".join(Webhook(key).sign(due.id, at, text) for key in secrets),
     }
-    return Letter(text.encode(), headers)
+    return SignedPayload(text.encode(), headers)
 
 
 def _without_pictures(record: JobRecord) -> JobRecord:

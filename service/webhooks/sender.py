@@ -31,7 +31,7 @@ LEASE_S: Final = WHOLE_S + 10  # an exchange, and what the ledger may take befor
 _COUNTED_EVERY_S: Final = 5.0
 
 
-class Courier:
+class WebhookSender:
     """One gateway's share of all deliveries."""
 
     def __init__(

@@ -14,7 +14,7 @@ from tests.faults.hazards import Hazardous, Point
 from worker import app, backends
 from worker import loop as drain
 from worker.publishing import publisher
-from worker.process.keepalive import Pulse, SocketPulse
+from worker.process.keepalive import Keepalive, SocketKeepalive
 from worker.process.watchdog import Watchdog
 
 
@@ -32,11 +32,11 @@ def main(arguments: list[str]) -> int:
     if "die" in said:
         _die_at(Point.parse(said["die"], settings.data_dir))
 
-    def open_backend(settings: Settings, pulse: Pulse) -> Any:
-        backend, cards = backends.open_backend(settings, pulse)
+    def open_backend(settings: Settings, keepalive: Keepalive) -> Any:
+        backend, cards = backends.open_backend(settings, keepalive)
         return Hazardous(backend, settings.data_dir), cards
 
-    app.run(settings, SocketPulse(int(arguments[-1])), open_backend)
+    app.run(settings, SocketKeepalive(int(arguments[-1])), open_backend)
     logging.shutdown()
     os._exit(0)
 

@@ -5,7 +5,7 @@ from collections import deque
 import numpy as np
 
 from latentry.contracts import JobWarning
-from latentry.contracts.models import Pace as ModelPace
+from latentry.contracts.models import Pace
 from latentry.errors import EngineError, ModelNotLoaded
 from worker.engine.loop import (
     Canceled,
@@ -14,19 +14,19 @@ from worker.engine.loop import (
     Failed,
     Joined,
     Order,
-    Pace,
     Preview,
     Saved,
     Step,
+    StepTiming,
 )
 
 
 class FakeEngine:
     """One row an image, one colour a seed. A prompt of `fail N` fails the N-th image."""
 
-    pace = Pace(rows=2)
+    pace = StepTiming(rows=2)
     is_loading = False
-    relief_s = 60.0
+    next_free_row_s = 60.0
 
     def __init__(self) -> None:
         self._held: deque[tuple[Order, int]] = deque()
@@ -61,8 +61,8 @@ class FakeEngine:
         self.saves.append(job)
         return [Saved(job, o.index, k, b"%d" % k) for o, k in self._held if o.job == job]
 
-    def paces(self) -> dict[str, ModelPace]:
-        return {"shapes": ModelPace(step_megapixel_s=2.0, images_at_once=1)}
+    def paces(self) -> dict[str, Pace]:
+        return {"shapes": Pace(step_megapixel_s=2.0, images_at_once=1)}
 
     def study(self) -> bool:
         self.to_study -= 1

@@ -11,7 +11,7 @@ from latentry.settings import Settings
 from tests.worker.engine import tiny
 from worker.backends import open_backend
 from worker.engine.loop import Done, Engine, Order
-from worker.process.keepalive import NoPulse
+from worker.process.keepalive import NoKeepalive
 
 FAST = Settings(models="a=simulated:call_ms=0.1:row_ms=0.1:picture_ms=0.1")
 HEAVY = {"torch", "diffusers", "transformers"}
@@ -32,8 +32,8 @@ import json, sys
 from latentry.settings import Settings
 from worker import app
 from worker.backends import open_backend
-from worker.process.keepalive import NoPulse
-open_backend(Settings(models={FAST.models!r}), NoPulse())
+from worker.process.keepalive import NoKeepalive
+open_backend(Settings(models={FAST.models!r}), NoKeepalive())
 print(json.dumps(sorted(sys.modules)))
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
@@ -41,7 +41,7 @@ print(json.dumps(sorted(sys.modules)))
 
 
 def test_every_picture_of_a_simulation_says_what_it_is() -> None:
-    backend, [card] = open_backend(FAST, NoPulse())
+    backend, [card] = open_backend(FAST, NoKeepalive())
     assert (card.id, backend.resident, backend.failed) == ("a", ("a",), ())
     orders = [tiny.order(how, model="a", determinism=how) for how in ("fast", "strict")]
     assert [done.profile for done in drain(Engine(backend), *orders)] == ["simulated"] * 2
@@ -49,7 +49,7 @@ def test_every_picture_of_a_simulation_says_what_it_is() -> None:
 
 def test_a_checkpoint_that_is_spoilt_or_of_another_picture_is_not_gone_on_from() -> None:
     def engine() -> Engine:
-        return Engine(open_backend(FAST, NoPulse())[0])
+        return Engine(open_backend(FAST, NoKeepalive())[0])
 
     asked = tiny.order(model="a", num_inference_steps=6)
     [whole] = drain(engine(), asked)
@@ -74,5 +74,5 @@ def test_a_checkpoint_that_is_spoilt_or_of_another_picture_is_not_gone_on_from()
 @pytest.mark.parametrize(("asked", "compiles"), [("auto", False), ("off", False), ("on", True)])
 def test_on_a_cpu_unets_are_compiled_if_that_is_asked_for(asked: str, compiles: bool) -> None:
     settings = Settings(models="shapes=models/shapes", device="cpu", compile=asked)
-    backend, _ = open_backend(settings, NoPulse())
+    backend, _ = open_backend(settings, NoKeepalive())
     assert ("compiled" in backend.identity) is compiles

@@ -15,13 +15,13 @@ from latentry.settings import Settings
 from latentry.storage import Storage, open_storage
 from tests.latentry.ledger.factory import card, image, request
 from tests.worker.fakes import FakeEngine
-from worker.claims.claimer import Feeder
+from worker.claims.claimer import Claimer
 from worker.claims.heartbeat import Outbox
-from worker.claims.queue_choice import Lines
+from worker.claims.queue_choice import QueueChoice
 from worker.engine.loop import Order
-from worker.loop import HUNG_S, LEAVE_S, LOADING_S, PATIENCE, Drain
+from worker.loop import HUNG_S, LEAVE_S, LOADING_S, PATIENCE, WorkerLoop
 from worker.metrics import Metrics
-from worker.process.keepalive import NoPulse, Pulse
+from worker.process.keepalive import Keepalive, NoKeepalive
 
 _ids = iter(range(1_000_000))
 
@@ -37,7 +37,7 @@ class Worker:
         *,
         checkpoint_s: float = 60,
         checkpoint_bytes: int = 1000,
-        pulse: Pulse | None = None,
+        keepalive: Keepalive | None = None,
         test_s: float = 0,
         failed: Collection[str] = (),
         on_studied: Callable[[], None] = lambda: None,
@@ -54,15 +54,15 @@ class Worker:
             checkpoint_bytes=checkpoint_bytes,
             failed=lambda: failed,
         )
-        lines = Lines(["shapes"], lambda: ["shapes"], lambda: failed)
-        self.drain = Drain(
+        lines = QueueChoice(["shapes"], lambda: ["shapes"], lambda: failed)
+        self.drain = WorkerLoop(
             engine=self.engine,
             ledger=ledger,
-            feeder=Feeder(ledger, name, lines, self.outbox, lease_s=2),
+            feeder=Claimer(ledger, name, lines, self.outbox, lease_s=2),
             outbox=self.outbox,
             storage=storage,
             metrics=self.metrics,
-            pulse=pulse or NoPulse(),
+            keepalive=keepalive or NoKeepalive(),
             test_s=lambda: test_s,
             checkpoint_s=checkpoint_s,
             on_studied=on_studied,
@@ -376,12 +376,12 @@ def test_what_calls_cost_is_kept_when_an_idle_study_has_ended(
 
 
 class Promises:
-    """A pulse that remembers."""
+    """A keepalive that remembers."""
 
     def __init__(self) -> None:
         self.made: list[float] = []
 
-    def promise(self, seconds: float) -> None:
+    def extend(self, seconds: float) -> None:
         self.made.append(seconds)
 
 
@@ -392,13 +392,13 @@ class Promises:
 def test_a_step_is_believed_for_long_while_a_model_is_loaded_or_where_steps_are_slow(
     ledger: Ledger, storage: Storage, is_loading: bool, test_s: float, promised: float
 ) -> None:
-    pulse = Promises()
-    worker = Worker(ledger, storage, pulse=pulse, test_s=test_s)
+    keepalive = Promises()
+    worker = Worker(ledger, storage, keepalive=keepalive, test_s=test_s)
     worker.engine.is_loading = is_loading
     worker.start()
     assert ended(ledger, submit(ledger)).state is JobStatus.SUCCEEDED
     worker.stop()
-    *serving, leaving = pulse.made
+    *serving, leaving = keepalive.made
     assert set(serving) - {0} == {promised}
     assert leaving == LEAVE_S, "whoever leaves by himself is watched, too"
 

@@ -2,7 +2,7 @@
 
 from worker.batching.call_costs import LONE_ROWS, Costs
 from worker.batching.key import BatchKey
-from worker.batching.overhead import Besides
+from worker.batching.overhead import Overhead
 from worker.batching.policy import Batch, Candidate, next_batch, next_to_join, room
 from worker.batching.probes import Probes
 
@@ -10,9 +10,9 @@ __all__ = [
     "LONE_ROWS",
     "Batch",
     "BatchKey",
-    "Besides",
     "Candidate",
     "Costs",
+    "Overhead",
     "Probes",
     "next_batch",
     "next_to_join",

@@ -6,7 +6,7 @@ _ENOUGH: Final = 8  # images, before we say anything
 _MOST: Final = 128  # images that are remembered; older ones count half, and half again
 
 
-class Besides:
+class Overhead:
     """Seconds per megapixel drawn, over the last images of all models.
 
     Calls of a GPU end later than the steps that began them: only the sums mean something.

@@ -25,7 +25,7 @@ class Verdict:
     error: LatentryError | None = None
 
 
-class HeldJob:
+class ClaimedJob:
     """One lease and its images. The step loop and the publishing threads both close images.
 
     `pictures`: those in storage. `checkpoints`: where its images stood when its last worker saved

@@ -11,11 +11,11 @@ from latentry.errors import LedgerUnavailable
 from latentry.ledger import JobRef, Lease, Ledger, commands
 from latentry.ledger.claiming import claimed
 from latentry.ledger.signals import Calls, Stop
-from worker.claims.claimed_job import HeldJob
+from worker.claims.claimed_job import ClaimedJob
 from worker.claims.heartbeat import Outbox
 from worker.claims.preemption import Preemption
-from worker.claims.queue_choice import Lines
-from worker.process.exit_on_failure import vital_thread
+from worker.claims.queue_choice import QueueChoice
+from worker.process.exit_on_failure import critical_thread
 
 log = structlog.get_logger()
 
@@ -23,13 +23,13 @@ LISTEN_S = 0.25  # a stop waits for it
 LOOK_S = 1.0  # pub/sub forgets, so look at the lines this often anyway
 
 
-class Feeder:
+class Claimer:
     """Two threads: one listens for calls, one claims while there is room."""
 
     def __init__(
-        self, ledger: Ledger, worker: str, lines: Lines, outbox: Outbox, *, lease_s: float
+        self, ledger: Ledger, worker: str, lines: QueueChoice, outbox: Outbox, *, lease_s: float
     ) -> None:
-        self.inbox: queue.SimpleQueue[HeldJob] = queue.SimpleQueue()
+        self.inbox: queue.SimpleQueue[ClaimedJob] = queue.SimpleQueue()
         self.stops: queue.SimpleQueue[JobRef] = queue.SimpleQueue()
         self.preemption = Preemption(ledger, worker, outbox, lease_s=lease_s)
         self._ledger = ledger
@@ -42,8 +42,8 @@ class Feeder:
         self._look = threading.Event()
         self._arrived = threading.Event()
         self._ending = threading.Event()
-        self._listener = vital_thread("listener", self._listen)
-        self._claimer = vital_thread("feeder", self._claim)
+        self._listener = critical_thread("listener", self._listen)
+        self._claimer = critical_thread("feeder", self._claim)
 
     def start(self) -> None:
         """Begin to listen and to claim."""
@@ -61,17 +61,17 @@ class Feeder:
         """End the step loop's wait."""
         self._arrived.set()
 
-    def offer(self, room: int, *, relief_s: float = 0.0) -> None:
+    def offer(self, room: int, *, next_free_row_s: float = 0.0) -> None:
         """The step loop has room for this many jobs, those in the inbox included.
 
-        Without any, the next row comes free by itself in `relief_s`.
+        Without any, the next row comes free by itself in `next_free_row_s`.
         """
-        self._relief_s = relief_s
+        self._relief_s = next_free_row_s
         self._room = room - self.inbox.qsize()
         if self._room > 0:
             self._look.set()
 
-    def give_up(self, job: HeldJob, pressing: JobRef) -> None:
+    def give_up(self, job: ClaimedJob, pressing: JobRef) -> None:
         """The step loop has saved this job and holds its rows for a pressing one."""
         self.preemption.given_up.put((job, pressing))
         self._look.set()
@@ -135,19 +135,19 @@ class Feeder:
         elif self._lines.were_empty():
             self._look.set()
 
-    def _is_pressing(self, room: int, held: Sequence[HeldJob]) -> bool:
+    def _is_pressing(self, room: int, held: Sequence[ClaimedJob]) -> bool:
         """Whether a row comes free for somebody in a hurry, who must not wait at the door now.
 
         The last place is there. Without any, once a second is enough.
         """
         if room > 1 or (room < 1 and not self.preemption.is_due()):
             return False
-        return self.preemption.ask(held, self._lines.here, relief_s=self._relief_s)
+        return self.preemption.ask(held, self._lines.here, next_free_row_s=self._relief_s)
 
     def _take(
         self, leases: Sequence[Lease], *, begins: bool = True, goes_first: bool = False
     ) -> None:
-        found = [HeldJob(lease, goes_first=goes_first) for lease in leases]
+        found = [ClaimedJob(lease, goes_first=goes_first) for lease in leases]
         # What is exchanged for may have been claimed meanwhile, and is answered once more.
         jobs = [job for job in found if not self._outbox.holds(job)]
         for job in jobs:

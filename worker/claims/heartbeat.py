@@ -12,9 +12,9 @@ from latentry.contracts import ModelCard
 from latentry.contracts.models import Pace
 from latentry.errors import LeaseLost, LedgerUnavailable
 from latentry.ledger import Lease, Ledger, commands
-from worker.claims.claimed_job import HeldJob
+from worker.claims.claimed_job import ClaimedJob
 from worker.engine.loop import Preview, Saved
-from worker.process.exit_on_failure import vital_thread
+from worker.process.exit_on_failure import critical_thread
 from worker.publishing.thumbnail import thumbnail
 
 log = structlog.get_logger()
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 PROGRESS_S = 0.2  # five a second is what an eye can follow
 BEATS_PER_LIFE = 3  # a worker counts as dead after this many heartbeats were missed
 
-Notice = tuple[HeldJob, Literal["stop", "lost"]]
+Notice = tuple[ClaimedJob, Literal["stop", "lost"]]
 
 
 class Outbox:
@@ -46,30 +46,30 @@ class Outbox:
         self._failed = failed  # models that do not load here: for them others count, not we
         self._lease_s = lease_s
         self._heartbeat_s = heartbeat_s
-        self._held: dict[str, HeldJob] = {}
+        self._held: dict[str, ClaimedJob] = {}
         self._progress: dict[str, tuple[Lease, int, int]] = {}
         self._previews: dict[tuple[str, int], tuple[Lease, Preview]] = {}
         self._checkpoint_bytes = checkpoint_bytes
-        self._saved: dict[tuple[str, int], tuple[HeldJob, Saved]] = {}
+        self._saved: dict[tuple[str, int], tuple[ClaimedJob, Saved]] = {}
         self._is_full = False
         self._lock = threading.Lock()
         self._keeping = threading.Lock()
         self._ending = threading.Event()
         self._next_beat = 0.0
-        self._thread = vital_thread("outbox", self._run)
+        self._thread = critical_thread("outbox", self._run)
 
     @property
     def keeps_checkpoints(self) -> bool:
         """Whether there is a budget for them at all."""
         return self._checkpoint_bytes > 0
 
-    def holds(self, job: HeldJob) -> bool:
+    def holds(self, job: ClaimedJob) -> bool:
         """Whether its lease is renewed, as far as we know."""
         with self._lock:
             return job.id in self._held
 
     @property
-    def held(self) -> list[HeldJob]:
+    def held(self) -> list[ClaimedJob]:
         """The jobs whose leases are renewed: those in the engine, before it, and behind it."""
         with self._lock:
             return list(self._held.values())
@@ -93,12 +93,12 @@ class Outbox:
         except LedgerUnavailable:
             log.warning("ledger.unavailable", doing="goodbye")  # the heartbeat runs out by itself
 
-    def hold(self, job: HeldJob) -> None:
+    def hold(self, job: ClaimedJob) -> None:
         """Renew this job's lease from now on."""
         with self._lock:
             self._held[job.id] = job
 
-    def let_go(self, job: HeldJob) -> None:
+    def let_go(self, job: ClaimedJob) -> None:
         """It has ended, or somebody else has it."""
         with self._lock:
             self._held.pop(job.id, None)
@@ -111,19 +111,19 @@ class Outbox:
         for model, pace in paces.items():
             self._cards[model] = self._cards[model].model_copy(update={"pace": pace})
 
-    def tell(self, job: HeldJob, step: int, steps: int) -> None:
+    def tell(self, job: ClaimedJob, step: int, steps: int) -> None:
         """The job's latest step; only the last one before the next message is sent."""
         with self._lock:
             if job.id in self._held:
                 self._progress[job.id] = (job.lease, step, steps)
 
-    def show(self, job: HeldJob, preview: Preview) -> None:
+    def show(self, job: ClaimedJob, preview: Preview) -> None:
         """How far an image of the job is; only the last one before the next message is sent."""
         with self._lock:
             if job.id in self._held:
                 self._previews[job.id, preview.index] = (job.lease, preview)
 
-    def save(self, job: HeldJob, images: Iterable[Saved]) -> None:
+    def save(self, job: ClaimedJob, images: Iterable[Saved]) -> None:
         """Where the job's images stand; only the last of each before the next message is sent."""
         with self._lock:
             if job.id in self._held:
@@ -144,7 +144,7 @@ class Outbox:
                     log.warning("ledger.unavailable", doing="checkpoint", why=str(error))
                     return
 
-    def _keep(self, job: HeldJob, one: Saved) -> None:
+    def _keep(self, job: ClaimedJob, one: Saved) -> None:
         command = commands.checkpoint(
             job.lease, one.index, one.checkpoint, budget_bytes=self._checkpoint_bytes
         )

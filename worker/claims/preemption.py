@@ -9,7 +9,7 @@ import structlog
 
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import JobRef, Lease, Ledger, commands
-from worker.claims.claimed_job import HeldJob
+from worker.claims.claimed_job import ClaimedJob
 from worker.claims.heartbeat import Outbox
 
 log = structlog.get_logger()
@@ -18,7 +18,7 @@ ASK_S: Final = 1.0
 # So long before the last moment we act: we may ask too late by `ASK_S`, and saving takes a while.
 AHEAD_S: Final = ASK_S + 0.5
 
-Exchange = tuple[HeldJob, JobRef]  # the job that yields, and the pressing one
+Exchange = tuple[ClaimedJob, JobRef]  # the job that yields, and the pressing one
 
 
 class Preemption:
@@ -31,7 +31,7 @@ class Preemption:
     def __init__(self, ledger: Ledger, worker: str, outbox: Outbox, *, lease_s: float) -> None:
         self.wanted: queue.SimpleQueue[Exchange] = queue.SimpleQueue()
         self.given_up: queue.SimpleQueue[Exchange] = queue.SimpleQueue()
-        self.exchanged: queue.SimpleQueue[HeldJob] = queue.SimpleQueue()
+        self.exchanged: queue.SimpleQueue[ClaimedJob] = queue.SimpleQueue()
         self._ledger = ledger
         self._worker = worker
         self._outbox = outbox
@@ -42,14 +42,16 @@ class Preemption:
         """Whether a second has gone by since it was asked last."""
         return time.monotonic() >= self._ask_at
 
-    def ask(self, held: Sequence[HeldJob], models: Sequence[str], *, relief_s: float) -> bool:
-        """Whether somebody is to yield; the next row comes free by itself in `relief_s`."""
+    def ask(
+        self, held: Sequence[ClaimedJob], models: Sequence[str], *, next_free_row_s: float
+    ) -> bool:
+        """Whether somebody is to yield; the next row comes free by itself in `next_free_row_s`."""
         may_yield = [job for job in held if job.may_yield]
         if not may_yield:
             return False
         self._ask_at = time.monotonic() + ASK_S
         may_yield.sort(key=lambda job: job.steps_left, reverse=True)
-        within_s = relief_s + AHEAD_S
+        within_s = next_free_row_s + AHEAD_S
         leases = [job.lease for job in may_yield]
         ask = commands.pressing(self._worker, models, within_s=within_s, held=leases)
         try:

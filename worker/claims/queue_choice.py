@@ -7,12 +7,12 @@ from typing import Final
 ALL_S: Final = 10.0
 
 
-class Lines:
+class QueueChoice:
     """Those of models in memory first; every ten seconds, and when those are empty, all of them.
 
     A claim takes the job that waited longest across the lines it is given, so whichever line it
-    belongs to, no job waits for more than that. Lines of models that `failed` to load are left to
-    other workers. Both are asked from the claiming thread.
+    belongs to, no job waits for more than that. Queues of models that `failed` to load are left
+    to other workers. Both are asked from the claiming thread.
     """
 
     def __init__(

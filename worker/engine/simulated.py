@@ -12,7 +12,7 @@ import numpy as np
 from latentry.contracts import Determinism, JobWarning, ResolvedRequest, Sampler
 from latentry.errors import EngineError, JobFailed, UnknownModel
 from worker.batching import BatchKey
-from worker.engine.loop.backend import Call, Plan, Taken
+from worker.engine.loop.backend import Plan, Taken, TimedCall
 from worker.engine.loop.messages import Order, Pixels
 
 VAE_FACTOR = 8
@@ -120,7 +120,7 @@ class Simulated:
     clock: Clock = field(default_factory=VirtualClock)
     longest_test_s: float = 0.0
     failed: tuple[str, ...] = ()
-    _calls: list[Call] = field(default_factory=list)
+    _calls: list[TimedCall] = field(default_factory=list)
 
     @property
     def identity(self) -> str:
@@ -188,9 +188,9 @@ class Simulated:
         self.clock.spend(seconds)
         for member in members:
             member.advance()
-        self._calls.append(Call(members[0].key, rows, seconds))
+        self._calls.append(TimedCall(members[0].key, rows, seconds))
 
-    def calls(self) -> list[Call]:
+    def calls(self) -> list[TimedCall]:
         """The calls that ended since this was asked last."""
         ended, self._calls = self._calls, []
         return ended

@@ -11,7 +11,7 @@ log = structlog.get_logger()
 EXIT_BROKEN = 70  # EX_SOFTWARE: whatever happened to the device or to us, start afresh
 
 
-def vital(work: Callable[[], None]) -> Callable[[], None]:
+def exit_on_failure(work: Callable[[], None]) -> Callable[[], None]:
     """The same work, but if it breaks, the process ends with it: its parent starts another."""
 
     def run() -> None:
@@ -24,6 +24,6 @@ def vital(work: Callable[[], None]) -> Callable[[], None]:
     return run
 
 
-def vital_thread(name: str, work: Callable[[], None]) -> threading.Thread:
+def critical_thread(name: str, work: Callable[[], None]) -> threading.Thread:
     """A thread, not yet started, that takes the process along if it breaks."""
-    return threading.Thread(target=vital(work), name=name, daemon=True)
+    return threading.Thread(target=exit_on_failure(work), name=name, daemon=True)

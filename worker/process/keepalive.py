@@ -12,28 +12,28 @@ from typing import Protocol
 EXIT_ORPHANED = 71
 
 
-class Pulse(Protocol):
+class Keepalive(Protocol):
     """What the step loop needs: to say that it is alive, and until when to believe it."""
 
-    def promise(self, seconds: float) -> None:
-        """The next promise follows within `seconds`; 0 means whenever there is work."""
+    def extend(self, seconds: float) -> None:
+        """The next sign of life follows within `seconds`; 0 means whenever there is work."""
 
 
-class NoPulse:
+class NoKeepalive:
     """Nobody is watching."""
 
-    def promise(self, seconds: float) -> None:
+    def extend(self, seconds: float) -> None:
         """Say nothing."""
 
 
-class SocketPulse:
+class SocketKeepalive:
     """The worker's end. `fd` was inherited from the parent."""
 
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
         threading.Thread(target=self._end_with_parent, name="orphan-guard", daemon=True).start()
 
-    def promise(self, seconds: float) -> None:
+    def extend(self, seconds: float) -> None:
         """One short line; the parent reads faster than we step."""
         self._socket.sendall(f"{seconds:.3f}\n".encode())
 

@@ -12,7 +12,7 @@ from latentry.contracts import JobStatus, StoredImage
 from latentry.errors import LatentryError, LeaseLost, LedgerUnavailable, StorageUnavailable
 from latentry.ledger import Command, Ledger, commands
 from latentry.storage import Storage
-from worker.claims.claimed_job import HeldJob, Verdict
+from worker.claims.claimed_job import ClaimedJob, Verdict
 from worker.engine.loop import Pixels
 from worker.metrics import Metrics
 from worker.publishing.encoding import publish
@@ -37,7 +37,7 @@ class Publisher:
         ledger: Ledger,
         storage: Storage,
         metrics: Metrics,
-        on_end: Callable[[HeldJob], None],
+        on_end: Callable[[ClaimedJob], None],
     ) -> None:
         self._ledger = ledger
         self._storage = storage
@@ -53,12 +53,14 @@ class Publisher:
         """Pictures that wait for storage. Their pixels are held in memory."""
         return len(self._pictures)
 
-    def submit(self, job: HeldJob, index: int, pixels: Pixels, profile: str | None = None) -> None:
+    def submit(
+        self, job: ClaimedJob, index: int, pixels: Pixels, profile: str | None = None
+    ) -> None:
         """Publish one picture; the job ends with its last."""
         give_up_at = monotonic() + PATIENCE_S
         self._begin(self._pictures, self._publish, job, index, pixels, profile, give_up_at)
 
-    def close(self, job: HeldJob, index: int) -> None:
+    def close(self, job: ClaimedJob, index: int) -> None:
         """One image of the job ended without a picture."""
         self._begin(self._ends, self._close, job, index)
 
@@ -72,13 +74,13 @@ class Publisher:
         self._pool.shutdown(wait=False)
 
     def _begin(
-        self, place: set[Future[None]], step: Callable[..., None], job: HeldJob, *args: object
+        self, place: set[Future[None]], step: Callable[..., None], job: ClaimedJob, *args: object
     ) -> None:
         future = self._pool.submit(self._guarded, step, job, *args)
         place.add(future)
         future.add_done_callback(place.discard)
 
-    def _guarded(self, step: Callable[..., None], job: HeldJob, *args: object) -> None:
+    def _guarded(self, step: Callable[..., None], job: ClaimedJob, *args: object) -> None:
         try:
             step(job, *args)
         except LeaseLost:
@@ -92,7 +94,7 @@ class Publisher:
             self._on_end(job)
 
     def _publish(
-        self, job: HeldJob, index: int, pixels: Pixels, profile: str | None, give_up_at: float
+        self, job: ClaimedJob, index: int, pixels: Pixels, profile: str | None, give_up_at: float
     ) -> None:
         try:
             image = self._store(job, index, pixels, profile, give_up_at)
@@ -114,7 +116,7 @@ class Publisher:
             raise
 
     def _store(
-        self, job: HeldJob, index: int, pixels: Pixels, profile: str | None, give_up_at: float
+        self, job: ClaimedJob, index: int, pixels: Pixels, profile: str | None, give_up_at: float
     ) -> StoredImage | None:
         """Try until storage takes it; None if we stop first. Raises StorageUnavailable."""
         ref, request = job.lease.ref, job.lease.record.request
@@ -140,7 +142,7 @@ class Publisher:
                 if self._ending.wait(RETRY_S * random.uniform(0.5, 2)):  # noqa: S311
                     return None
 
-    def _close(self, job: HeldJob, index: int, picture: StoredImage | None = None) -> None:
+    def _close(self, job: ClaimedJob, index: int, picture: StoredImage | None = None) -> None:
         ended = job.close(index, picture)
         if ended is None:
             return

@@ -11,7 +11,7 @@ from latentry.ledger import JobRef, deliveries
 from latentry.ledger.deliveries import AttemptRecord, DeliveryRecord
 from service.access.auth import MayRead, MayWrite
 from service.doors import submit
-from service.doors.answers import PROBLEMS, told
+from service.doors.answers import PROBLEMS, json_response
 from service.gateway import Gateway, Here
 from service.http.accept import AnswersJson
 
@@ -29,7 +29,7 @@ async def list_deliveries(gateway: Here, caller: MayRead, job_id: str) -> Respon
     ref = submit.ref_of(caller, job_id)
     await gateway.record(ref)
     known = await gateway.ledger.run(deliveries.of(ref))
-    return told(DeliveryList(data=[_view(delivery) for delivery in known]))
+    return json_response(DeliveryList(data=[_view(delivery) for delivery in known]))
 
 
 @router.post("/{delivery_id}/redeliver", status_code=202, response_model=Delivery)
@@ -40,7 +40,7 @@ async def redeliver(gateway: Here, caller: MayWrite, job_id: str, delivery_id: s
     event = (await _find(gateway, ref, delivery_id)).event
     if not await gateway.ledger.run(deliveries.redeliver(ref, event)):
         raise DeliveryNotFound
-    return told(_view(await _find(gateway, ref, delivery_id)), 202)
+    return json_response(_view(await _find(gateway, ref, delivery_id)), 202)
 
 
 async def _find(gateway: Gateway, ref: JobRef, delivery_id: str) -> DeliveryRecord:

@@ -1,4 +1,4 @@
-"""A job's story as server-sent events."""
+"""A job's events, as server-sent events."""
 
 from collections.abc import AsyncIterable
 from contextlib import aclosing
@@ -11,7 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from latentry.contracts import Event
 from latentry.errors import Unavailable
-from latentry.ledger import JobRef, LedgerEvent, News, commands
+from latentry.ledger import JobRef, JobUpdate, LedgerEvent, commands
 from latentry.ledger.records import event_order
 from service.access.auth import MayRead
 from service.doors import submit
@@ -29,7 +29,7 @@ _OVER: Final[dict[int | str, dict[str, Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in whose story a client stands; at its beginning with an id that is not of it."""
+    """Where in whose events a client stands; at its beginning with an id that is not of it."""
 
     ref: JobRef
     after: str
@@ -44,8 +44,8 @@ async def _place(
     # A dependency, because the answer is 200 already when the generator below begins.
     ref = submit.ref_of(caller, job_id)
     record = await gateway.record(ref)
-    story = await gateway.ledger.run(commands.events(ref))
-    last = story[-1].id if story else ""
+    known = await gateway.ledger.run(commands.events(ref))
+    last = known[-1].id if known else ""
     seen = last_event_id or ""
     after = seen if event_order(seen) <= event_order(last) else ""
     if record.state.is_terminal and event_order(after) == event_order(last):
@@ -61,8 +61,8 @@ async def watch_generation(
 
     Durable events have an `id`; with `Last-Event-ID` the stream goes on after that one.
     """
-    async with aclosing(gateway.newsroom.story(place.ref, after=place.after)) as story:
-        async for news in story:
+    async with aclosing(gateway.event_hub.follow(place.ref, after=place.after)) as updates:
+        async for news in updates:
             try:
                 event = await _event(gateway, news)
             except Unavailable as error:
@@ -74,7 +74,7 @@ async def watch_generation(
             )
 
 
-async def _event(gateway: Gateway, news: News) -> Event:
+async def _event(gateway: Gateway, news: JobUpdate) -> Event:
     is_end = isinstance(news, LedgerEvent) and news.type.is_terminal
     record = await gateway.ledger.run(commands.get(news.ref)) if is_end else None
     return await gateway.views.event(news, record)

@@ -14,7 +14,7 @@ from latentry.errors import FileNotFound, LatentryError, UnsupportedMediaType
 from latentry.ledger import files
 from latentry.storage import key_of, prefix_of
 from service.access.auth import Caller, MayUpload
-from service.doors.answers import PROBLEMS, told
+from service.doors.answers import PROBLEMS, json_response
 from service.gateway import Gateway, Here
 from service.http.accept import AnswersJson
 from service.intake import multipart
@@ -77,13 +77,13 @@ async def create_file(gateway: Here, caller: MayUpload, request: Request) -> Res
     except LatentryError:
         await _remove(gateway, ref)
         raise
-    return told(_view(record), 201, {"Location": f"{settings.base_url}{PATH}/{ref.id}"})
+    return json_response(_view(record), 201, {"Location": f"{settings.base_url}{PATH}/{ref.id}"})
 
 
 @router.get("/{file_id}", response_model=File, dependencies=[AnswersJson])
 async def get_file_record(gateway: Here, caller: MayUpload, file_id: str) -> Response:
     """What is known of one file."""
-    return told(_view(await _record(gateway, caller, file_id)))
+    return json_response(_view(await _record(gateway, caller, file_id)))
 
 
 @router.get("/{file_id}/content", response_class=Response, responses=_CONTENT)

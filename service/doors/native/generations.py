@@ -15,7 +15,7 @@ from latentry.ledger import commands
 from latentry.storage import prefix_of
 from service.access.auth import MayRead, MayWrite
 from service.doors import submit
-from service.doors.answers import PROBLEMS, asks, told
+from service.doors.answers import PROBLEMS, body_schema, json_response
 from service.gateway import Here
 from service.http import bodies, prefer
 from service.http.accept import AnswersJson
@@ -38,7 +38,9 @@ IdempotencyKey = Annotated[
     Header(
         alias="Idempotency-Key",
         description="1 to 255 printable ASCII characters.",
-        json_schema_extra={"pattern": r"^[\x20-\x7e]{1,255}$"},  # told here, checked in orders
+        json_schema_extra={
+            "pattern": r"^[\x20-\x7e]{1,255}$"
+        },  # described here, checked by GenerationRequest
     ),
 ]
 Prefer = Annotated[
@@ -53,7 +55,7 @@ Prefer = Annotated[
     response_model=Job,
     response_description="It is accepted.",
     responses=_DONE,
-    openapi_extra=asks(GenerationRequest),
+    openapi_extra=body_schema(GenerationRequest),
 )
 async def create_generation(
     gateway: Here,
@@ -72,12 +74,12 @@ async def create_generation(
     wait_s = prefer.wait_s(preferences or (), longest_s=gateway.settings.max_wait_s)
     order = await bodies.parse(request, GenerationRequest)
     if order.dry_run:
-        return told(await submit.try_out(gateway, caller, order))
+        return json_response(await submit.try_out(gateway, caller, order))
     ref = await submit.place(gateway, caller, order, idempotency_key)
     applied = {} if wait_s is None else {"Preference-Applied": f"wait={wait_s}"}
     job = await gateway.views.job(await gateway.after(ref, wait_s or 0))
     status = 200 if job.status.is_terminal else 202
-    return told(job, status, {"Location": gateway.views.url(ref.id)} | applied)
+    return json_response(job, status, {"Location": gateway.views.url(ref.id)} | applied)
 
 
 @router.get("", response_model=JobList)
@@ -89,7 +91,7 @@ async def list_generations(
     found = await gateway.ledger.run(page)
     records = [record for record in found[:limit] if record]
     more = _cursor(records[-1].turn) if records and len(found) > limit else None
-    return told(JobList(data=await gateway.views.jobs(records), next_cursor=more))
+    return json_response(JobList(data=await gateway.views.jobs(records), next_cursor=more))
 
 
 @router.get("/{job_id}", response_model=Job)
@@ -99,7 +101,7 @@ async def get_generation(gateway: Here, caller: MayRead, job_id: str, wait: Wait
     record = await gateway.record(ref)
     if wait and not record.state.is_terminal:
         record = await gateway.after(ref, min(wait, gateway.settings.max_wait_s))
-    return told(await gateway.views.job(record))
+    return json_response(await gateway.views.job(record))
 
 
 @router.post("/{job_id}/cancel", response_model=Job)
@@ -108,7 +110,7 @@ async def cancel_generation(gateway: Here, caller: MayWrite, job_id: str) -> Res
     ref = submit.ref_of(caller, job_id)
     if not await gateway.ledger.run(commands.cancel(ref)):
         raise JobNotFound
-    return told(await gateway.views.job(await gateway.record(ref)))
+    return json_response(await gateway.views.job(await gateway.record(ref)))
 
 
 @router.delete("/{job_id}", status_code=204)

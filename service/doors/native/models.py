@@ -6,7 +6,7 @@ from starlette.responses import Response
 from latentry.contracts import Model, ModelList
 from latentry.errors import UnknownModel
 from service.access.auth import MayRead
-from service.doors.answers import PROBLEMS, told
+from service.doors.answers import PROBLEMS, json_response
 from service.gateway import Here
 from service.http.accept import AnswersJson
 
@@ -19,7 +19,7 @@ router = APIRouter(
 async def list_models(gateway: Here, _: MayRead) -> Response:
     """The catalogue: limits, defaults, samplers, live workers."""
     entries = await gateway.catalogue.entries()
-    return told(ModelList(data=[entry.model for entry in entries]))
+    return json_response(ModelList(data=[entry.model for entry in entries]))
 
 
 @router.get("/{model_id}", response_model=Model)
@@ -27,5 +27,5 @@ async def get_model(gateway: Here, _: MayRead, model_id: str) -> Response:
     """One model."""
     for entry in await gateway.catalogue.entries(knowing=model_id):
         if entry.card.id == model_id:
-            return told(entry.model)
+            return json_response(entry.model)
     raise UnknownModel

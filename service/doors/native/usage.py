@@ -11,7 +11,7 @@ from latentry.contracts import Usage, UsageList
 from latentry.errors import InvalidRequest
 from latentry.ledger import accounts
 from service.access.auth import MaySeeUsage
-from service.doors.answers import PROBLEMS, told
+from service.doors.answers import PROBLEMS, json_response
 from service.gateway import Here
 from service.http.accept import AnswersJson
 
@@ -51,4 +51,4 @@ async def get_usage(
         for row in used
         if sees_all or row.payer == caller.key_id
     ]
-    return told(UsageList(data=rows))
+    return json_response(UsageList(data=rows))

@@ -25,7 +25,7 @@ from latentry.errors import (
 from latentry.ledger import JobRecord, JobRef, commands
 from service.access.auth import MayWrite
 from service.doors import submit
-from service.doors.answers import asks
+from service.doors.answers import body_schema
 from service.doors.openai.dialect import Envelope, Fault, Images, ImagesRequest, Picture
 from service.gateway import Gateway, Here
 from service.http import bodies
@@ -45,7 +45,7 @@ _SIZE: Final = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 _ALIASES: Final = re.compile(r"dall-e-[23]|(chat)?gpt-image-.*")
 
 
-@router.post("/generations", response_model=Images, openapi_extra=asks(ImagesRequest))
+@router.post("/generations", response_model=Images, openapi_extra=body_schema(ImagesRequest))
 async def create_images(gateway: Here, caller: MayWrite, request: Request) -> Response:
     """Order pictures as OpenAI's clients do, and wait for them."""
     asked = await bodies.parse(request, ImagesRequest)
@@ -106,7 +106,7 @@ def _sides(size: str) -> dict[str, int]:
 
 
 async def _held(gateway: Gateway, request: Request, ref: JobRef) -> JobRecord:
-    ended = asyncio.create_task(gateway.newsroom.ended(ref, within_s=PATIENCE_S))
+    ended = asyncio.create_task(gateway.event_hub.ended(ref, within_s=PATIENCE_S))
     gone = asyncio.create_task(_gone(request))
     await asyncio.wait((ended, gone), return_when=asyncio.FIRST_COMPLETED)
     ended.cancel()

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from latentry.contracts import GenerationRequest, Sampler
 from latentry.contracts.requests import MAX_PROMPT_CHARS, MAX_SEED
 from latentry.contracts.samplers import JOINED_ALIASES, SAMPLER_ALIASES, Spacing
-from latentry.contracts.wire import Asked
+from latentry.contracts.wire import RequestModel
 
 
 def parse(**fields: object) -> GenerationRequest:
@@ -107,4 +107,4 @@ def test_nothing_on_the_wire_can_be_changed_after_it_was_checked() -> None:
     request = parse()
     with pytest.raises(ValidationError):
         request.prompt = "a rabbit"  # type: ignore[misc]
-    assert all(c.model_config["frozen"] for c in Asked.__subclasses__())
+    assert all(c.model_config["frozen"] for c in RequestModel.__subclasses__())

@@ -8,16 +8,16 @@ from pydantic import SecretStr
 
 from latentry.contracts import EventType, Progress
 from latentry.errors import LedgerUnavailable
-from latentry.ledger import AsyncLedger, Feed, Ledger, LedgerEvent, StepNews, commands, feed
+from latentry.ledger import AsyncLedger, Feed, Ledger, LedgerEvent, StepUpdate, commands, feed
 from latentry.settings import Settings
 from tests.latentry.ledger.factory import new_job
 from tests.latentry.ledger.proxy import proxy
 from tests.valkey import Valkey
 
-News = AsyncIterator[LedgerEvent | StepNews | None]
+JobUpdate = AsyncIterator[LedgerEvent | StepUpdate | None]
 
 
-async def following(news: News) -> LedgerEvent | StepNews | None:
+async def following(news: JobUpdate) -> LedgerEvent | StepUpdate | None:
     async with asyncio.timeout(10):
         return await anext(news)
 
@@ -33,7 +33,7 @@ async def test_the_feed_tells_what_the_stream_holds_and_steps_besides(
     ledger.run(commands.progress([(lease, 1, 4)]))
     heard = [await following(news) for _ in range(3)]
     assert heard[:2] == ledger.run(commands.events(job.ref))
-    assert heard[2] == StepNews(job.ref, Progress(step=1, steps=4))
+    assert heard[2] == StepUpdate(job.ref, Progress(step=1, steps=4))
     await news.aclose()
 
 

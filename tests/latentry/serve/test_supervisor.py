@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from latentry.serve.child import Child
-from latentry.serve.supervisor import Keeper
+from latentry.serve.supervisor import Supervisor
 from tests.latentry.serve.processes import ends, read_until
 
 PAUSES = "import os, signal; print('pid', os.getpid(), flush=True); signal.pause()"
@@ -24,7 +24,7 @@ def keep():
         opened.extend((output, lines))
         child = Child("child", (sys.executable, "-c", code), os.environ, grace_s=5.0)
         said = asyncio.Queue()
-        keeper = Keeper(child, output, said.put_nowait, **options)
+        keeper = Supervisor(child, output, said.put_nowait, **options)
         keeper.start()
         return keeper, said, lines
 

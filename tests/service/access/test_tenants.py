@@ -134,7 +134,7 @@ async def test_anothers_news_are_not_heard(client, worker, acme, other) -> None:
     id = await order(client, acme)
     lease = worker.claim()
     worker.finish(lease)
-    story = await client.get(f"/v1/generations/{id}/events", headers=acme)
-    assert "succeeded" in story.text
+    stream = await client.get(f"/v1/generations/{id}/events", headers=acme)
+    assert "succeeded" in stream.text
     assert (await client.get(f"/v1/generations/{id}/events", headers=other)).status_code == 404
-    assert id in story.text
+    assert id in stream.text

@@ -1,4 +1,4 @@
-"""A job's story over server-sent events, on a real socket."""
+"""A job's events over server-sent events, on a real socket."""
 
 import asyncio
 import base64
@@ -11,7 +11,7 @@ import pytest
 from latentry.client import Client
 from latentry.client.sse import ServerSentEvent, SseParser
 from latentry.contracts import Event, EventType, Job, JobStatus, Preview, Progress
-from latentry.ledger import JobRef, Ledger, LedgerEvent, PreviewNews, StepNews
+from latentry.ledger import JobRef, Ledger, LedgerEvent, PreviewUpdate, StepUpdate
 from service.jobs.events import ROOM, Mailbox
 from tests.service.fake import PICTURE, FakeWorker
 
@@ -206,7 +206,7 @@ async def test_who_waits_for_the_end_alone_is_not_woken_by_steps() -> None:
     await mailbox.take()
     end = LedgerEvent(ref, "1-0", EventType.SUCCEEDED, {})
     waiting = asyncio.create_task(mailbox.take())
-    mailbox.put(StepNews(ref, Progress(step=1, steps=2)))
+    mailbox.put(StepUpdate(ref, Progress(step=1, steps=2)))
     await asyncio.wait([waiting], timeout=0)
     assert not waiting.done()
     mailbox.put(end)
@@ -216,14 +216,14 @@ async def test_who_waits_for_the_end_alone_is_not_woken_by_steps() -> None:
 async def test_a_mailbox_does_not_grow_with_a_slow_reader() -> None:
     mailbox, ref = Mailbox(), JobRef("default", "gen_1")
     await mailbox.take()
-    seen = [PreviewNews(ref, Preview(index=k % 2, step=k, url="data:")) for k in range(10 * ROOM)]
+    seen = [PreviewUpdate(ref, Preview(index=k % 2, step=k, url="data:")) for k in range(10 * ROOM)]
     for number in range(10 * ROOM):
         mailbox.put(seen[number])
-        mailbox.put(StepNews(ref, Progress(step=number, steps=10_000)))
+        mailbox.put(StepUpdate(ref, Progress(step=number, steps=10_000)))
         mailbox.put(LedgerEvent(ref, f"{number}-0", EventType.IMAGE, {}))
     has_gap, events, passing = await mailbox.take()
     assert has_gap
     assert len(events) <= ROOM
-    last_step = StepNews(ref, Progress(step=10 * ROOM - 1, steps=10_000))
+    last_step = StepUpdate(ref, Progress(step=10 * ROOM - 1, steps=10_000))
     assert len(passing) == 3
     assert set(passing) == {last_step, *seen[-2:]}

@@ -163,7 +163,7 @@ async def test_the_sweeper_survives_an_outage(settings) -> None:
     gateway = Gateway.open(settings.model_copy(update={"redis_url": nowhere}))
     with capture_logs() as logs:
         async with gateway.running():
-            await gateway.newsroom.ended(new_job().ref, within_s=0.5)  # a waiter survives it too
+            await gateway.event_hub.ended(new_job().ref, within_s=0.5)  # a waiter survives it too
     assert {"sweep.failed", "news.interrupted"} <= {line["event"] for line in logs}
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from latentry.ledger import Command, Ledger, commands
 from tests.latentry.ledger.factory import card, new_job
-from worker.claims.claimed_job import HeldJob
-from worker.claims.claimer import Feeder
+from worker.claims.claimed_job import ClaimedJob
+from worker.claims.claimer import Claimer
 from worker.claims.heartbeat import Outbox
-from worker.claims.queue_choice import Lines
+from worker.claims.queue_choice import QueueChoice
 from worker.engine.loop import Saved
 
 T = TypeVar("T")
@@ -28,11 +28,11 @@ class Overheard:
         return self._ledger.run(command)
 
 
-def claimed(ledger: Ledger, new: int) -> list[HeldJob]:
+def claimed(ledger: Ledger, new: int) -> list[ClaimedJob]:
     for _ in range(new):
         ledger.run(commands.create(new_job(), max_queued=9))
     leases = ledger.run(commands.claim("w1", ["shapes"], room=9, lease_s=5))
-    return [HeldJob(lease) for lease in leases]
+    return [ClaimedJob(lease) for lease in leases]
 
 
 def test_leases_are_renewed_between_checkpoints(
@@ -69,8 +69,8 @@ def test_all_leases_of_a_claim_are_renewed_before_any_checkpoint_is_read(ledger:
             return super().run(command)
 
     outbox = Outbox(ledger, "w1", [card()], lease_s=5, heartbeat_s=5)
-    lines = Lines(["shapes"], tuple)
-    feeder = Feeder(Slow(ledger), "w1", lines, outbox, lease_s=5)  # type: ignore[arg-type]
+    lines = QueueChoice(["shapes"], tuple)
+    feeder = Claimer(Slow(ledger), "w1", lines, outbox, lease_s=5)  # type: ignore[arg-type]
     jobs = claimed(ledger, 0)
     feeder._take([job.lease for job in jobs])
     assert held == [2, 2]

@@ -12,9 +12,9 @@ from latentry.storage import Storage
 from tests.latentry.ledger.factory import card, request
 from tests.worker.test_loop import Worker, ended, steps, storage, when
 from worker.batching import Costs
-from worker.claims.claimer import Feeder
+from worker.claims.claimer import Claimer
 from worker.claims.heartbeat import Outbox
-from worker.claims.queue_choice import Lines
+from worker.claims.queue_choice import QueueChoice
 from worker.engine.loop import Done, Engine, Order
 from worker.engine.simulated import Charge, Simulated, WallClock
 from worker.inbox import all_of
@@ -66,7 +66,7 @@ class Stammering(Ledger):
 def test_a_job_that_is_claimed_while_others_make_room_for_it_is_drawn_once(ledger: Ledger) -> None:
     low, stammering = enter(ledger, Priority.LOW, steps=9), Stammering(ledger.client, ledger.root)
     outbox = Outbox(stammering, "w1", [card()], lease_s=60, heartbeat_s=5)
-    feeder = Feeder(stammering, "w1", Lines(["shapes"], tuple), outbox, lease_s=60)
+    feeder = Claimer(stammering, "w1", QueueChoice(["shapes"], tuple), outbox, lease_s=60)
     feeder.offer(1)
     feeder._look_around()
     held = feeder.inbox.get_nowait()

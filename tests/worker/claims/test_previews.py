@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from latentry.contracts import JobStatus
-from latentry.ledger import AsyncLedger, Feed, Ledger, LedgerEvent, PreviewNews, commands
+from latentry.ledger import AsyncLedger, Feed, Ledger, LedgerEvent, PreviewUpdate, commands
 from tests.latentry.ledger.factory import card, new_job
 from tests.worker.test_loop import Worker, ended, storage, submit, worker
-from worker.claims.claimed_job import HeldJob
+from worker.claims.claimed_job import ClaimedJob
 from worker.claims.heartbeat import Outbox
 from worker.engine.loop import Preview
 from worker.publishing.thumbnail import thumbnail
@@ -20,17 +20,17 @@ from worker.publishing.thumbnail import thumbnail
 __all__ = ["storage", "worker"]
 
 
-async def until_it_ends(feed: AsyncIterator[object]) -> list[PreviewNews]:
-    shown: list[PreviewNews] = []
+async def until_it_ends(feed: AsyncIterator[object]) -> list[PreviewUpdate]:
+    shown: list[PreviewUpdate] = []
     async for news in feed:
-        if isinstance(news, PreviewNews):
+        if isinstance(news, PreviewUpdate):
             shown.append(news)
         if isinstance(news, LedgerEvent) and news.type.is_terminal:
             break
     return shown
 
 
-def pixels_of(news: PreviewNews) -> np.ndarray:
+def pixels_of(news: PreviewUpdate) -> np.ndarray:
     kind, _, text = news.preview.url.partition(",")
     assert kind == "data:image/jpeg;base64"
     picture = Image.open(io.BytesIO(base64.b64decode(text)))
@@ -46,9 +46,9 @@ async def test_who_asked_is_shown_his_own_images_and_nobody_elses(
     assert await anext(feed) is None
     other = submit(ledger, seed=250, prompt="for ever")
     asked = submit(ledger, seed=40, prompt="for ever", n=2, preview_interval=1)
-    shown: dict[int, PreviewNews] = {}
+    shown: dict[int, PreviewUpdate] = {}
     async for news in feed:
-        if isinstance(news, PreviewNews):
+        if isinstance(news, PreviewUpdate):
             assert news.ref == asked
             shown[news.preview.index] = news
         if len(shown) == 2:
@@ -85,7 +85,7 @@ async def test_of_many_previews_between_two_messages_only_the_last_is_sent(
     [lease] = ledger.run(commands.claim("w1", ["shapes"], room=1, lease_s=5))
     feed = Feed(async_ledger).listen()
     assert await anext(feed) is None
-    outbox, job = Outbox(ledger, "w1", [card()], lease_s=5, heartbeat_s=5), HeldJob(lease)
+    outbox, job = Outbox(ledger, "w1", [card()], lease_s=5, heartbeat_s=5), ClaimedJob(lease)
     outbox.hold(job)
     for step in range(1, 100):
         outbox.show(job, Preview(job.id, 0, step, np.zeros((8, 8, 3), dtype=np.uint8)))

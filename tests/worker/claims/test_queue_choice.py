@@ -1,10 +1,10 @@
-"""Lines of models in memory come first, and none of the others is forgotten."""
+"""Queues of models in memory come first, and none of the others is forgotten."""
 
-from worker.claims.queue_choice import ALL_S, Lines
+from worker.claims.queue_choice import ALL_S, QueueChoice
 
 
 def test_models_in_memory_come_first_and_all_get_their_turn() -> None:
-    lines = Lines(["a", "b", "c"], lambda: {"b", "c"})
+    lines = QueueChoice(["a", "b", "c"], lambda: {"b", "c"})
     assert lines.choose(1.0) == ["a", "b", "c"]
     assert lines.choose(2.0) == ["b", "c"]
     assert lines.choose(1.0 + ALL_S) == ["a", "b", "c"]
@@ -12,7 +12,7 @@ def test_models_in_memory_come_first_and_all_get_their_turn() -> None:
 
 
 def test_when_those_are_empty_the_others_are_tried_at_once_but_only_once() -> None:
-    lines = Lines(["a", "b"], lambda: ["b"])
+    lines = QueueChoice(["a", "b"], lambda: ["b"])
     lines.choose(1.0)
     lines.choose(2.0)
     assert lines.were_empty()
@@ -22,13 +22,13 @@ def test_when_those_are_empty_the_others_are_tried_at_once_but_only_once() -> No
 
 
 def test_a_worker_with_nothing_in_memory_claims_from_all() -> None:
-    lines = Lines(["a", "b"], tuple)
+    lines = QueueChoice(["a", "b"], tuple)
     assert lines.choose(1.0) == lines.choose(2.0) == ["a", "b"]
 
 
 def test_lines_whose_model_did_not_load_are_left_to_others_for_as_long() -> None:
     failed = {"c"}
-    lines = Lines(["a", "b", "c"], lambda: ["b"], lambda: failed)
+    lines = QueueChoice(["a", "b", "c"], lambda: ["b"], lambda: failed)
     assert lines.choose(1.0) == ["a", "b"]
     assert not lines.were_empty(), "nothing is left to be tried"
     assert lines.choose(2.0) == ["b"]

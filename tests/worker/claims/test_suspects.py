@@ -9,19 +9,19 @@ from latentry.ledger import JobRecord, JobRef, Lease, Ledger, commands
 from latentry.storage import Storage
 from tests.latentry.ledger.factory import card, request
 from tests.worker.test_loop import Worker, ended, read, storage, submit, when
-from worker.claims.claimed_job import PROOF_S, HeldJob
-from worker.claims.claimer import Feeder
+from worker.claims.claimed_job import PROOF_S, ClaimedJob
+from worker.claims.claimer import Claimer
 from worker.claims.heartbeat import Outbox
-from worker.claims.queue_choice import Lines
+from worker.claims.queue_choice import QueueChoice
 from worker.inbox import all_of
 
 __all__ = ["storage"]
 
 
-def held(*, crashes: int, reached: int = 0, n: int = 1) -> HeldJob:
+def held(*, crashes: int, reached: int = 0, n: int = 1) -> ClaimedJob:
     ref = JobRef("default", "gen_1")
     record = JobRecord(ref, JobStatus.RUNNING, request(n=n), 1, 1, crashes=crashes, reached=reached)
-    return HeldJob(Lease(ref, 1, record))
+    return ClaimedJob(Lease(ref, 1, record))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_one_that_kills_in_its_first_step_is_charged_where_it_waits_for_a_row(
 ) -> None:
     """Beside busy rows nothing is told of it before it kills; it comes back to a busy worker."""
     outbox = Outbox(ledger, "w1", [card()], lease_s=60, heartbeat_s=5)
-    feeder = Feeder(ledger, "w1", Lines(["shapes"], tuple), outbox, lease_s=60)
+    feeder = Claimer(ledger, "w1", QueueChoice(["shapes"], tuple), outbox, lease_s=60)
     submit(ledger)
     feeder.offer(1)
     feeder._look_around()

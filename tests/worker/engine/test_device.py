@@ -11,7 +11,7 @@ from latentry.errors import ConfigurationError
 from worker.engine.device import Device
 from worker.engine.models.blueprint import settle
 from worker.engine.models.loading import Loading
-from worker.engine.models.sources.folder import draft_folder
+from worker.engine.models.sources.folder import blueprint_from_folder
 
 
 def test_every_tensor_is_moved_and_whole_numbers_stay_whole(
@@ -53,7 +53,7 @@ def test_a_device_that_is_not_there_is_refused_and_one_that_is_has_its_number(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_all_of_a_model_gets_to_a_gpu(folders: dict[str, Path]) -> None:
     at = Device.choose("cuda", "auto")
-    loading = Loading(draft_folder("model", folders["epsilon"], half=True), at)
+    loading = Loading(blueprint_from_folder("model", folders["epsilon"], half=True), at)
     loading.read()
     for _ in loading.finish():
         pass

@@ -14,11 +14,11 @@ import pytest
 
 CHILD = """
 import os, pathlib, signal, sys
-from worker.process.keepalive import SocketPulse
-pulse = SocketPulse(int(sys.argv[1]))
+from worker.process.keepalive import SocketKeepalive
+keepalive = SocketKeepalive(int(sys.argv[1]))
 log = pathlib.Path({log!r})
 with log.open("a") as file: file.write(f"{{os.getpid()}}\\n")
-pulse.promise(0)
+keepalive.extend(0)
 {then}
 """
 PARENT = """
@@ -87,20 +87,22 @@ def test_a_worker_that_can_never_work_is_not_tried_again(family) -> None:
 
 
 def test_a_worker_that_breaks_its_promise_is_killed_and_replaced(family) -> None:
-    hung = family("pulse.promise(0.2); signal.pause()")
+    hung = family("keepalive.extend(0.2); signal.pause()")
     until(lambda: len(hung.born) >= 2)
     assert not is_running(hung.born[0])
 
 
 def test_a_worker_that_hangs_in_c_is_killed_too(family) -> None:
     stuck = family(
-        "import ctypes; pulse.promise(0.2); ctypes.PyDLL(None).sleep(600)"  # holds the GIL
+        "import ctypes; keepalive.extend(0.2); ctypes.PyDLL(None).sleep(600)"  # holds the GIL
     )
     until(lambda: len(stuck.born) >= 2)
 
 
 def test_an_idle_worker_may_be_silent_for_as_long_as_it_likes(family) -> None:
-    idle = family("pulse.promise(0.2); pulse.promise(0); log.write_text('1\\n'); signal.pause()")
+    idle = family(
+        "keepalive.extend(0.2); keepalive.extend(0); log.write_text('1\\n'); signal.pause()"
+    )
     until(lambda: idle.born == [1])
     with pytest.raises(subprocess.TimeoutExpired):
         idle.parent.wait(1)
@@ -157,7 +159,7 @@ def test_a_worker_that_grows_too_large_is_ended_in_good_order_and_started_again(
 
 def test_a_worker_that_ignores_sigterm_is_killed_after_the_bound(family) -> None:
     deaf = family(
-        "signal.signal(signal.SIGTERM, signal.SIG_IGN); pulse.promise(0);"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN); keepalive.extend(0);"
         "log.open('a').write('2\\n'); signal.pause()"
     )
     until(lambda: deaf.born[1:] == [2])

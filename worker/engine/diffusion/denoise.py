@@ -5,15 +5,18 @@ from collections.abc import Sequence
 import torch
 
 from worker.engine.diffusion.trajectory import Trajectory
-from worker.engine.models.loaded_model import Stack
+from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.unet import call as unet
-from worker.engine.unet.compiled import Packages
+from worker.engine.unet.compiled import CompiledUNets
 from worker.engine.unet.deepcache import kept_features, shallow_call
 
 
 @torch.inference_mode()
 def denoise(
-    stack: Stack, members: Sequence[Trajectory], rows: int, packages: Packages | None = None
+    stack: LoadedModel,
+    members: Sequence[Trajectory],
+    rows: int,
+    packages: CompiledUNets | None = None,
 ) -> None:
     """Advance every member by one call, with exactly `rows` UNet rows; all or none advance.
 
@@ -36,17 +39,17 @@ def denoise(
         new += update[:, :, j, None, None, None] * form[:, None]
     for i, member in enumerate(members):
         if member.shows:
-            a, b = member.sights[member.calls]
+            a, b = member.x0_coefficients[member.calls]
             member.sight = a * x[i] + b * m[i]
     for member, state, reusable in zip(members, new.unbind(0), features, strict=True):
         member.advance(state, reusable)
 
 
 def _predict(
-    stack: Stack,
+    stack: LoadedModel,
     members: Sequence[Trajectory],
     rows: int,
-    packages: Packages | None,
+    packages: CompiledUNets | None,
     *,
     x: torch.Tensor,
     t: torch.Tensor,

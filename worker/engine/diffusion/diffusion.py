@@ -20,15 +20,15 @@ from worker.engine.diffusion.predicted_x0 import preview
 from worker.engine.diffusion.profile import Profile
 from worker.engine.diffusion.timing import Timing
 from worker.engine.diffusion.trajectory import Trajectory
-from worker.engine.loop.backend import Call, Pictures, Plan, Taken
+from worker.engine.loop.backend import Pictures, Plan, Taken, TimedCall
 from worker.engine.loop.messages import Order
 from worker.engine.models.loading import as_unusable
 from worker.engine.models.residents import Residents
-from worker.engine.models.sources.sources import draft_source
+from worker.engine.models.sources.sources import blueprint_from_source
 from worker.engine.samplers import SAMPLERS
-from worker.engine.unet.compiled import Packages
+from worker.engine.unet.compiled import CompiledUNets
 from worker.engine.vae.decode import decode
-from worker.engine.vae.fp32_retry import Mended
+from worker.engine.vae.fp32_retry import Fp32Retry
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ class Diffusion:
         dtype: str = "auto",
         threads: int = 0,
         model_memory_bytes: int = 0,
-        packages: Packages | None = None,
+        packages: CompiledUNets | None = None,
     ) -> None:
         if threads:
             torch.set_num_threads(threads)
@@ -110,7 +110,7 @@ class Diffusion:
         return card
 
     def _add(self, model: str, source: Stored) -> ModelCard:
-        blueprint = draft_source(model, source, half=self.at.dtype is torch.float16)
+        blueprint = blueprint_from_source(model, source, half=self.at.dtype is torch.float16)
         self._residents.add(blueprint)
         return blueprint.card
 
@@ -187,7 +187,7 @@ class Diffusion:
         with _as_job_failed(), self._timing.call(members[0].key, rows):
             denoise(members[0].stack, members, rows, self._packages)
 
-    def calls(self) -> list[Call]:
+    def calls(self) -> list[TimedCall]:
         """The calls that ended since this was asked last."""
         return self._timing.ended()
 
@@ -196,7 +196,7 @@ class Diffusion:
         latents = [one.latent for one in members]
         try:
             with _as_job_failed():
-                return Mended(members[0].stack, latents, decode(members[0].stack, latents))
+                return Fp32Retry(members[0].stack, latents, decode(members[0].stack, latents))
         except JobFailed as error:
             if len(members) == 1:
                 return Taken([error])

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import torch
 
-from worker.engine.models.loaded_model import Stack
+from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.samplers.schedule import NoiseSchedule
 from worker.engine.samplers.table import M, Table, X
 from worker.engine.vae.decode import Decoded, decode
@@ -14,10 +14,10 @@ from worker.engine.vae.decode import Decoded, decode
 MAX_SIDE_PX: Final = 128
 
 # x₀ = a · x + b · m, of what the model saw at one call and what it said.
-Sight: TypeAlias = tuple[float, float]
+X0Coefficients: TypeAlias = tuple[float, float]
 
 
-def sights(schedule: NoiseSchedule, table: Table) -> tuple[Sight, ...]:
+def x0_coefficients(schedule: NoiseSchedule, table: Table) -> tuple[X0Coefficients, ...]:
     """How to guess x₀ at each call.
 
     Whatever the sampler, the model sees √ᾱ x₀ + √(1 − ᾱ) ε. Between timesteps ᾱ is interpolated:
@@ -31,6 +31,6 @@ def sights(schedule: NoiseSchedule, table: Table) -> tuple[Sight, ...]:
     return tuple(found)
 
 
-def preview(stack: Stack, latents: Sequence[torch.Tensor]) -> Decoded:
+def preview(stack: LoadedModel, latents: Sequence[torch.Tensor]) -> Decoded:
     """Guessed latents [C, h, w] of one size as small pictures, in one call of the tiny decoder."""
     return decode(stack, latents, vae=stack.taesd, max_side=MAX_SIDE_PX)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import torch
 
 from worker.batching import BatchKey
-from worker.engine.loop.backend import Call
+from worker.engine.loop.backend import TimedCall
 
 # One call runs, one is queued behind it: the device is never idle, newcomers never wait for more.
 _AHEAD: Final = 2
@@ -21,7 +21,7 @@ class Timing:
     def __init__(self, device: torch.device) -> None:
         self._on_cuda = device.type == "cuda"
         self._running: deque[tuple[BatchKey, int, Any, Any]] = deque()
-        self._ended: list[Call] = []
+        self._ended: list[TimedCall] = []
 
     @contextmanager
     def call(self, key: BatchKey, rows: int) -> Iterator[None]:
@@ -29,7 +29,7 @@ class Timing:
         if not self._on_cuda:
             began = perf_counter()
             yield
-            self._ended.append(Call(key, rows, perf_counter() - began))
+            self._ended.append(TimedCall(key, rows, perf_counter() - began))
             return
         while len(self._running) >= _AHEAD:
             self._retire()
@@ -39,7 +39,7 @@ class Timing:
         ended.record()
         self._running.append((key, rows, begun, ended))
 
-    def ended(self) -> list[Call]:
+    def ended(self) -> list[TimedCall]:
         """The calls that ended since this was asked last."""
         while self._running and self._running[0][3].query():
             self._retire()
@@ -49,4 +49,4 @@ class Timing:
     def _retire(self) -> None:
         key, rows, begun, ended = self._running.popleft()
         ended.synchronize()
-        self._ended.append(Call(key, rows, begun.elapsed_time(ended) / 1000))
+        self._ended.append(TimedCall(key, rows, begun.elapsed_time(ended) / 1000))

@@ -6,9 +6,9 @@ import torch
 
 from worker.batching import BatchKey
 from worker.engine.conditioning import Conditioning
-from worker.engine.diffusion.predicted_x0 import Sight, sights
+from worker.engine.diffusion.predicted_x0 import X0Coefficients, x0_coefficients
 from worker.engine.loop.messages import Order
-from worker.engine.models.loaded_model import Stack
+from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.samplers import STATE_ROWS, Table
 
 
@@ -27,13 +27,14 @@ class Trajectory:
     """An image on its way. It costs one UNet row, or two with guidance.
 
     state [5, C, h, w]: x and what its sampler remembers, in fp32. inputs [calls, 3]: timestep,
-    scale, guidance of each call. features [rows, C', h', w']: what a shallow call reuses. sights:
-    how to guess x₀ at each call, if anybody wants to see it; sight [C, h, w]: the latest guess.
+    scale, guidance of each call. features [rows, C', h', w']: what a shallow call reuses.
+    x0_coefficients: how to guess x₀ at each call, if anybody wants to see it; sight [C, h, w]: the
+    latest guess.
     """
 
     order: Order
     home: BatchKey
-    stack: Stack
+    stack: LoadedModel
     conditioning: Conditioning
     state: torch.Tensor
     generator: torch.Generator
@@ -46,7 +47,7 @@ class Trajectory:
     drawn: torch.Tensor | None = None
     features: torch.Tensor | None = None
     anchor: "Anchor | None" = None
-    sights: tuple[Sight, ...] = ()
+    x0_coefficients: tuple[X0Coefficients, ...] = ()
     sight: torch.Tensor | None = None
     picture: str = ""  # what its checkpoints call it, once it was worked out
 
@@ -54,7 +55,7 @@ class Trajectory:
     def begin(
         cls,
         order: Order,
-        stack: Stack,
+        stack: LoadedModel,
         table: Table,
         *,
         key: BatchKey,
@@ -79,7 +80,9 @@ class Trajectory:
             updates=torch.tensor(table.updates, dtype=torch.float32, device=device),
             draws=table.draws,
             steps_done=table.steps_done,
-            sights=sights(stack.schedule, table) if request.preview_interval else (),
+            x0_coefficients=x0_coefficients(stack.schedule, table)
+            if request.preview_interval
+            else (),
         )
 
     @property

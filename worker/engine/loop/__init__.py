@@ -9,11 +9,11 @@ from worker.engine.loop.messages import (
     Failed,
     Joined,
     Order,
-    Pace,
     Pixels,
     Preview,
     Saved,
     Step,
+    StepTiming,
 )
 
 __all__ = [
@@ -25,9 +25,9 @@ __all__ = [
     "Failed",
     "Joined",
     "Order",
-    "Pace",
     "Pixels",
     "Preview",
     "Saved",
     "Step",
+    "StepTiming",
 ]

@@ -19,7 +19,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class TimedCall:
     """A UNet call that is over, and how long the device took."""
 
     key: BatchKey
@@ -113,7 +113,7 @@ class Backend(Protocol[T]):
         Raises OutOfMemory where the call was too large.
         """
 
-    def calls(self) -> list[Call]:
+    def calls(self) -> list[TimedCall]:
         """The calls that ended since this was asked last."""
 
     def decode(self, members: Sequence[T]) -> Pictures:

@@ -8,13 +8,22 @@ from typing import Generic
 
 import structlog
 
-from latentry.contracts.models import Pace as ModelPace
+from latentry.contracts.models import Pace
 from latentry.errors import JobFailed, LatentryError, OutOfMemory
-from worker.batching import LONE_ROWS, Batch, Besides, Costs, Probes, next_batch
+from worker.batching import LONE_ROWS, Batch, Costs, Overhead, Probes, next_batch
 from worker.engine.loop.backend import Backend, Pictures, T
-from worker.engine.loop.messages import Canceled, Done, Event, Failed, Order, Pace, Saved, Step
+from worker.engine.loop.messages import (
+    Canceled,
+    Done,
+    Event,
+    Failed,
+    Order,
+    Saved,
+    Step,
+    StepTiming,
+)
 from worker.engine.loop.previews import Previews
-from worker.engine.loop.waiting_orders import Entrance
+from worker.engine.loop.waiting_orders import WaitingOrders
 
 log = structlog.get_logger()
 
@@ -27,10 +36,10 @@ class Engine(Generic[T]):
 
     def __init__(self, backend: Backend[T], costs: Costs | None = None) -> None:
         self.costs = costs or Costs()
-        self.pace = Pace()
+        self.pace = StepTiming()
         self._backend = backend
-        self._besides = Besides()
-        self._entrance = Entrance(backend, self.costs)
+        self._besides = Overhead()
+        self._entrance = WaitingOrders(backend, self.costs)
         self._stepping: list[T] = []
         self._finished: list[T] = []
         self._leaving: deque[tuple[list[T], Pictures]] = deque()
@@ -62,7 +71,7 @@ class Engine(Generic[T]):
         return self._backend.is_loading
 
     @property
-    def relief_s(self) -> float:
+    def next_free_row_s(self) -> float:
         """When a row comes free by itself, if steps go on as the last one did."""
         calls = min((one.calls_left for one in self._stepping), default=0)
         return calls * len({one.key for one in self._stepping}) * self.pace.total_s
@@ -123,7 +132,7 @@ class Engine(Generic[T]):
         self._besides.spend(step_s=ended - began, calls_s=calls_s)
         rows = batch.rows if batch else 0
         join_s = joined - began if newcomers else 0.0
-        self.pace = Pace(rows, used, join_s, called - joined, ended - called)
+        self.pace = StepTiming(rows, used, join_s, called - joined, ended - called)
         return events
 
     def study(self) -> bool:
@@ -146,7 +155,7 @@ class Engine(Generic[T]):
                 return True
         return False
 
-    def paces(self) -> dict[str, ModelPace]:
+    def paces(self) -> dict[str, Pace]:
         """What pictures of each resident model cost here, of those that were measured."""
         found = {}
         for order in self._backend.examples():
@@ -154,7 +163,7 @@ class Engine(Generic[T]):
             cheapest = self.costs.cheapest(key)
             if cheapest is not None:
                 rows, seconds = cheapest
-                found[order.request.model] = ModelPace(
+                found[order.request.model] = Pace(
                     step_megapixel_s=seconds * LONE_ROWS / rows / order.megapixels,
                     images_at_once=max(1, self.costs.cap(key) // LONE_ROWS),
                     image_megapixel_s=self._besides.image_megapixel_s,

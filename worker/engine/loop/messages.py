@@ -99,7 +99,7 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class StepTiming:
     """What one step of the loop took: rows of its UNet call, padding included, and seconds.
 
     `used` counts the rows that were somebody's. On a GPU the seconds of a call are those until it

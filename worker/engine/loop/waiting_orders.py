@@ -36,7 +36,7 @@ class _Waiting:
         return self.plan.rows
 
 
-class Entrance(Generic[T]):
+class WaitingOrders(Generic[T]):
     """Every order that comes in goes on as a trajectory, fails, or is dropped."""
 
     def __init__(self, backend: Backend[T], costs: Costs) -> None:

@@ -7,7 +7,7 @@ from latentry.errors import ConfigurationError
 from worker.engine.models.blueprint import Blueprint, Part
 from worker.engine.models.card import Notes, make_card
 from worker.engine.models.networks import network
-from worker.engine.models.weights import Stored
+from worker.engine.models.weights import StoredTensor
 from worker.engine.samplers.schedule import NoiseSchedule
 
 Config: TypeAlias = Mapping[str, Any]
@@ -28,7 +28,7 @@ def draft(
     *,
     classes: Mapping[str, str],
     configs: Mapping[str, Config],
-    weights: Mapping[str, Mapping[str, Stored]],
+    weights: Mapping[str, Mapping[str, StoredTensor]],
     tokenizers: Mapping[str, Callable[[], Any]],
     scheduler: Config,
     created: int,

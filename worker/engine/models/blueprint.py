@@ -11,7 +11,7 @@ from torch import nn
 from latentry.contracts import ModelCard
 from latentry.errors import ConfigurationError
 from worker.engine.device import Device
-from worker.engine.models.weights import Stored
+from worker.engine.models.weights import StoredTensor
 from worker.engine.samplers.schedule import NoiseSchedule
 
 log = structlog.get_logger()
@@ -26,7 +26,7 @@ class Part:
 
     name: str
     make: Callable[[], nn.Module]
-    weights: Mapping[str, Stored]
+    weights: Mapping[str, StoredTensor]
     overflows: bool = False
 
     def precision(self, dtype: torch.dtype) -> torch.dtype:
@@ -101,9 +101,9 @@ def settle(module: nn.Module, at: Device) -> Iterator[None]:
         yield
 
 
-def _fitted(weights: Mapping[str, Stored], expected: Any) -> dict[str, Stored]:
+def _fitted(weights: Mapping[str, StoredTensor], expected: Any) -> dict[str, StoredTensor]:
     """The weights under the names that the module has for them, and no others."""
-    found: dict[str, Stored] = {}
+    found: dict[str, StoredTensor] = {}
     for name, stored in weights.items():
         for spelling in _spellings(name):
             if spelling in expected:
@@ -126,7 +126,7 @@ def _spellings(name: str) -> Iterator[str]:
         yield f"{block}.{_RENAMED[part]}.{kind}"
 
 
-def _check(part: str, fitted: Mapping[str, Stored], module: nn.Module) -> None:
+def _check(part: str, fitted: Mapping[str, StoredTensor], module: nn.Module) -> None:
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     if missing := sorted(wanted.keys() - fitted.keys()):
         raise ConfigurationError(

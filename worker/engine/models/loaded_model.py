@@ -21,7 +21,7 @@ def vae_factor(vae: Any) -> int:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stack:
+class LoadedModel:
     """The parts of a Stable Diffusion model, on their device.
 
     `fingerprint`: which model this is, by its content. `taesd`: the tiny autoencoder of previews,
@@ -43,7 +43,7 @@ class Stack:
     @classmethod
     def assemble(
         cls, blueprint: Blueprint, networks: Mapping[str, nn.Module], at: Device, fingerprint: str
-    ) -> "Stack":
+    ) -> "LoadedModel":
         """Join the parts of a blueprint, whose weights are where they belong by now."""
         encoders = [
             Clip(

@@ -14,7 +14,7 @@ from latentry.errors import ConfigurationError, LatentryError
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint, settle
 from worker.engine.models.fingerprint import fingerprint
-from worker.engine.models.loaded_model import Stack
+from worker.engine.models.loaded_model import LoadedModel
 
 log = structlog.get_logger()
 
@@ -93,6 +93,6 @@ class Loading:
             precision = self._blueprint.parts[name].precision(self._at.dtype)
             yield from settle(network, replace(self._at, dtype=precision))
 
-    def stack(self) -> Stack:
+    def stack(self) -> LoadedModel:
         """The model, ready to draw."""
-        return Stack.assemble(self._blueprint, self._networks, self._at, self._fingerprint)
+        return LoadedModel.assemble(self._blueprint, self._networks, self._at, self._fingerprint)

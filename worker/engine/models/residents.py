@@ -16,7 +16,7 @@ from latentry.errors import (
 )
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
-from worker.engine.models.loaded_model import Stack
+from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.models.loading import Loading, as_unusable
 from worker.engine.models.servable import Servable
 
@@ -42,7 +42,7 @@ class Residents:
         budget_bytes: int = 0,
         now: Callable[[], float] = perf_counter,
     ) -> None:
-        self.stacks: dict[str, Stack] = {}
+        self.stacks: dict[str, LoadedModel] = {}
         self._at = at
         self._prove = prove
         self._budget = budget_bytes
@@ -175,7 +175,7 @@ class Residents:
             self._loading = None
             self._fail(model, error.message)
 
-    def _enter(self, model: str, stack: Stack, began: float) -> None:
+    def _enter(self, model: str, stack: LoadedModel, began: float) -> None:
         self.stacks[model] = stack
         one = self._models[model]
         try:

@@ -26,7 +26,7 @@ BITS: Final = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredTensor:
     """One tensor in a file; `transposed` if the module wants it so."""
 
     file: Path
@@ -38,11 +38,11 @@ class Stored:
         """Its shape as the module gets it."""
         return self.entry.shape[::-1] if self.transposed else self.entry.shape
 
-    def reshaped(self, *shape: int) -> "Stored":
+    def reshaped(self, *shape: int) -> "StoredTensor":
         """The same bytes under another shape."""
         return replace(self, entry=replace(self.entry, shape=shape))
 
-    def third(self, k: int) -> "Stored":
+    def third(self, k: int) -> "StoredTensor":
         """The k-th third of its rows: queries, keys and values are often stored as one."""
         rows, *rest = self.entry.shape
         length = (self.entry.end - self.entry.begin) // 3
@@ -66,18 +66,18 @@ class Stored:
         return tensor
 
 
-def stored_in(file: Path) -> tuple[dict[str, Stored], dict[str, str]]:
+def stored_in(file: Path) -> tuple[dict[str, StoredTensor], dict[str, str]]:
     """The floating-point tensors of a vetted file, and its metadata. Raises ConfigurationError."""
     header = _header(file)
     tensors = {
-        name: Stored(file, entry)
+        name: StoredTensor(file, entry)
         for name, entry in header.tensors.items()
         if entry.dtype in _DTYPES  # position ids and step counts; nothing of ours needs them
     }
     return tensors, header.metadata
 
 
-def weights_in(folder: Path, stem: str, *, half: bool) -> dict[str, Stored]:
+def weights_in(folder: Path, stem: str, *, half: bool) -> dict[str, StoredTensor]:
     """All weights of one part of a model. Raises ConfigurationError with a sentence."""
     names = choose([path.name for path in folder.glob("*")], stem, half=half)
     if not names:
@@ -85,7 +85,7 @@ def weights_in(folder: Path, stem: str, *, half: bool) -> dict[str, Stored]:
     shards = re.search(r"-of-(\d+)", names[0])
     if shards and len(names) != int(shards[1]):
         raise ConfigurationError(f"{folder} has {len(names)} of its {int(shards[1])} shards.")
-    found: dict[str, Stored] = {}
+    found: dict[str, StoredTensor] = {}
     for name in names:
         found |= stored_in(folder / name)[0]
     return found

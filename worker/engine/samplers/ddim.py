@@ -6,7 +6,7 @@ import numpy as np
 
 from worker.engine.samplers.schedule import Array, NoiseSchedule, TimestepSpacing
 from worker.engine.samplers.spacing import spaced
-from worker.engine.samplers.table import Call, M, Table, X
+from worker.engine.samplers.table import M, SamplerCall, Table, X
 
 
 def ddim(schedule: NoiseSchedule, steps: int) -> Table:
@@ -16,7 +16,7 @@ def ddim(schedule: NoiseSchedule, steps: int) -> Table:
     for t in np.round(spaced(schedule, steps, TimestepSpacing.LEADING)).astype(int):
         a = schedule.alpha_cumprod(t, ends_at_one=True)
         a_prev = schedule.alpha_cumprod(t - stride, ends_at_one=True)
-        calls.append(Call(float(t), ddim_step(schedule, X, M, a, a_prev)))
+        calls.append(SamplerCall(float(t), ddim_step(schedule, X, M, a, a_prev)))
     return Table.of(calls)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from worker.engine.samplers.schedule import NoiseSchedule, TimestepSpacing
 from worker.engine.samplers.spacing import spaced
-from worker.engine.samplers.table import NOISE, Call, M, Table, X
+from worker.engine.samplers.table import NOISE, M, SamplerCall, Table, X
 
 
 def ddpm(schedule: NoiseSchedule, steps: int) -> Table:
@@ -21,5 +21,5 @@ def ddpm(schedule: NoiseSchedule, steps: int) -> Table:
         x0 = schedule.denoised(X, M, a)
         mean = (math.sqrt(a_prev) * beta * x0 + math.sqrt(a / a_prev) * (1 - a_prev) * X) / (1 - a)
         variance = (1 - a_prev) / (1 - a) * beta
-        calls.append(Call(float(t), mean + math.sqrt(variance) * NOISE))
+        calls.append(SamplerCall(float(t), mean + math.sqrt(variance) * NOISE))
     return Table.of(calls)

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from worker.engine.samplers.schedule import Array, NoiseSchedule, TimestepSpacing
 from worker.engine.samplers.spacing import input_scale, whole_walk
-from worker.engine.samplers.table import H1, H2, NOISE, Call, M, Table, X
+from worker.engine.samplers.table import H1, H2, NOISE, M, SamplerCall, Table, X
 
 
 def dpmpp_2m(schedule: NoiseSchedule, steps: int) -> Table:
@@ -31,12 +31,14 @@ def dpmpp_sde(schedule: NoiseSchedule, steps: int) -> Table:
     for i, (t, (sigma, sigma_next)) in enumerate(zip(timesteps, pairwise(sigmas), strict=True)):
         d = denoised(schedule, sigma)
         if i % 2 == 0 or i + 1 == steps:
-            calls.append(Call(t, integrate(X, d, sigma, sigma_next, stochastic=True), h=(X, d)))
+            calls.append(
+                SamplerCall(t, integrate(X, d, sigma, sigma_next, stochastic=True), h=(X, d))
+            )
         else:
             start = sigmas[i - 1]
             r = math.log(start / sigma) / math.log(start / sigma_next)
             d = H2 + (d - H2) / (2 * r)
-            calls.append(Call(t, integrate(H1, d, start, sigma_next, stochastic=True)))
+            calls.append(SamplerCall(t, integrate(H1, d, start, sigma_next, stochastic=True)))
     return Table.of(calls)
 
 
@@ -49,7 +51,7 @@ def _multistep(schedule: NoiseSchedule, steps: int, *, stochastic: bool) -> Tabl
             r = math.log(sigmas[i - 1] / sigma) / math.log(sigma / sigma_next)
             slope = d + (d - H1) / (2 * r)
         x = integrate(X, slope, sigma, sigma_next, stochastic=stochastic)
-        calls.append(Call(t, x, h=(d,)))
+        calls.append(SamplerCall(t, x, h=(d,)))
     return Table.of(calls)
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from worker.engine.samplers.schedule import NoiseSchedule
 from worker.engine.samplers.spacing import fractional_walk, initial_sigma, input_scale
-from worker.engine.samplers.table import NOISE, Call, M, Table, X
+from worker.engine.samplers.table import NOISE, M, SamplerCall, Table, X
 
 
 def euler(schedule: NoiseSchedule, steps: int) -> Table:
@@ -14,7 +14,7 @@ def euler(schedule: NoiseSchedule, steps: int) -> Table:
     calls = []
     for t, (sigma, sigma_next) in zip(timesteps, pairwise(sigmas), strict=True):
         d = (X - schedule.denoised_at(X, M, sigma)) / sigma
-        calls.append(Call(t, X + d * (sigma_next - sigma), scale=input_scale(sigma)))
+        calls.append(SamplerCall(t, X + d * (sigma_next - sigma), scale=input_scale(sigma)))
     return Table.of(calls, initial_sigma=initial_sigma(schedule, sigmas))
 
 
@@ -26,5 +26,5 @@ def euler_ancestral(schedule: NoiseSchedule, steps: int) -> Table:
         up = math.sqrt(sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2)
         down = math.sqrt(sigma_next**2 - up**2)
         d = (X - schedule.denoised_at(X, M, sigma)) / sigma
-        calls.append(Call(t, X + d * (down - sigma) + up * NOISE, scale=input_scale(sigma)))
+        calls.append(SamplerCall(t, X + d * (down - sigma) + up * NOISE, scale=input_scale(sigma)))
     return Table.of(calls, initial_sigma=initial_sigma(schedule, sigmas))

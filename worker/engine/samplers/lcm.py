@@ -8,7 +8,7 @@ import numpy as np
 
 from latentry.errors import TooManySteps
 from worker.engine.samplers.schedule import NoiseSchedule
-from worker.engine.samplers.table import NOISE, Call, M, Table, X
+from worker.engine.samplers.table import NOISE, M, SamplerCall, Table, X
 
 # What the published models were distilled with.
 _DISTILLED_STEPS: Final = 50
@@ -34,5 +34,5 @@ def lcm(schedule: NoiseSchedule, steps: int) -> Table:
         if t_next >= 0:
             a = schedule.alphas_cumprod[t_next]
             x = math.sqrt(a) * x + math.sqrt(1 - a) * NOISE
-        calls.append(Call(float(t), x))
+        calls.append(SamplerCall(float(t), x))
     return Table.of(calls)

@@ -5,7 +5,7 @@ import numpy as np
 from worker.engine.samplers.ddim import ddim_step
 from worker.engine.samplers.schedule import NoiseSchedule, TimestepSpacing
 from worker.engine.samplers.spacing import spaced
-from worker.engine.samplers.table import H1, H2, H3, Call, M, Table, X
+from worker.engine.samplers.table import H1, H2, H3, M, SamplerCall, Table, X
 
 # Adams–Bashforth weights over the newest outputs, times their denominators.
 _OUTPUTS = {
@@ -29,11 +29,11 @@ def pndm(schedule: NoiseSchedule, steps: int) -> Table:
         return ddim_step(schedule, x, m, a, a_prev)
 
     first, *rest = timesteps.tolist()
-    calls = [Call(first, step(X, M, first), h=(M, X), completes_step=not rest)]
+    calls = [SamplerCall(first, step(X, M, first), h=(M, X), completes_step=not rest)]
     if rest:
         second = rest[0]
-        calls.append(Call(second, step(H2, (M + H1) / 2, second + stride), h=(H1,)))
+        calls.append(SamplerCall(second, step(H2, (M + H1) / 2, second + stride), h=(H1,)))
     for number, t in enumerate(rest, start=1):
         x = step(X, _OUTPUTS[min(number, 3)], t)
-        calls.append(Call(t, x, h=(M, H1, H2)[: number + 1]))
+        calls.append(SamplerCall(t, x, h=(M, H1, H2)[: number + 1]))
     return Table.of(calls)

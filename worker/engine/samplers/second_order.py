@@ -13,7 +13,7 @@ from worker.engine.samplers.spacing import (
     input_scale,
     timesteps_at,
 )
-from worker.engine.samplers.table import H1, H2, Call, M, Table, X
+from worker.engine.samplers.table import H1, H2, M, SamplerCall, Table, X
 
 
 def heun(schedule: NoiseSchedule, steps: int) -> Table:
@@ -25,12 +25,12 @@ def heun(schedule: NoiseSchedule, steps: int) -> Table:
         d = _slope(schedule, sigma)
         dt = sigma_next - sigma
         is_last = i + 1 == steps
-        guess = Call(t, X + d * dt, (d, X), scale=input_scale(sigma), completes_step=is_last)
+        guess = SamplerCall(t, X + d * dt, (d, X), scale=input_scale(sigma), completes_step=is_last)
         calls.append(guess)
         if not is_last:
             d_next = _slope(schedule, sigma_next)
             x = H2 + (H1 + d_next) / 2 * dt
-            calls.append(Call(timesteps[i + 1], x, scale=input_scale(sigma_next)))
+            calls.append(SamplerCall(timesteps[i + 1], x, scale=input_scale(sigma_next)))
     return Table.of(calls, initial_sigma=initial_sigma(schedule, sigmas))
 
 
@@ -48,11 +48,11 @@ def dpm2(schedule: NoiseSchedule, steps: int) -> Table:
         middle = math.sqrt(sigma * sigma_next)
         d, is_last = _slope(schedule, sigma), i + 1 == steps
         x = X + d * (middle - sigma)
-        calls.append(Call(t, x, (X,), scale=input_scale(sigma), completes_step=is_last))
+        calls.append(SamplerCall(t, x, (X,), scale=input_scale(sigma), completes_step=is_last))
         if not is_last:
             t_middle = timesteps_at(schedule, np.array([middle], dtype=np.float32))[0]
             x = H1 + _slope(schedule, middle) * (sigma_next - sigma)
-            calls.append(Call(float(t_middle), x, scale=input_scale(middle)))
+            calls.append(SamplerCall(float(t_middle), x, scale=input_scale(middle)))
     return Table.of(calls, initial_sigma=initial_sigma(schedule, sigmas))
 
 

@@ -18,7 +18,7 @@ X, H1, H2, H3, H4, M, NOISE = np.eye(STATE_ROWS + 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Call:
+class SamplerCall:
     """One UNet call: the model sees scale · x at the timestep; then x and h become these forms."""
 
     timestep: float
@@ -42,7 +42,7 @@ class Table:
     initial_sigma: float
 
     @classmethod
-    def of(cls, calls: Iterable[Call], *, initial_sigma: float = 1.0) -> "Table":
+    def of(cls, calls: Iterable[SamplerCall], *, initial_sigma: float = 1.0) -> "Table":
         """Stack the calls; what a call does not mention is forgotten."""
         calls = list(calls)
         updates = np.zeros((len(calls), STATE_ROWS, STATE_ROWS + 2))

@@ -5,7 +5,7 @@ import math
 from worker.engine.samplers.dpmpp import denoised, integrate
 from worker.engine.samplers.schedule import Array, NoiseSchedule
 from worker.engine.samplers.spacing import input_scale, whole_walk
-from worker.engine.samplers.table import H1, H2, H3, Call, Table, X
+from worker.engine.samplers.table import H1, H2, H3, SamplerCall, Table, X
 
 
 def unipc(schedule: NoiseSchedule, steps: int) -> Table:
@@ -21,7 +21,7 @@ def unipc(schedule: NoiseSchedule, steps: int) -> Table:
         slope = d
         if 0 < i < steps - 1:
             slope = d + (d - H2) / (2 * _ratio(sigmas[i - 1 : i + 2]))
-        calls.append(Call(t, integrate(x, slope, sigmas[i], sigmas[i + 1]), h=(x, d, H2)))
+        calls.append(SamplerCall(t, integrate(x, slope, sigmas[i], sigmas[i + 1]), h=(x, d, H2)))
     return Table.of(calls)
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import torch
 
-from worker.engine.models.loaded_model import Stack
+from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.unet.compile import MOST_ROWS, Shape, eager
-from worker.engine.unet.compiled import Demand, Packages
+from worker.engine.unet.compiled import CompiledSlot, CompiledUNets
 
 # How far a package's output may be from the eager one, in its norm. Measured on a CPU with
 # models/shapes: 8e-7, 1e-3, 8e-3, and 4e-2 without the last bias. On CUDA fp32 may be TF32.
@@ -18,8 +18,8 @@ class WrongPackage(Exception):
 
 
 def call(
-    stack: Stack,
-    packages: Packages | None,
+    stack: LoadedModel,
+    packages: CompiledUNets | None,
     x: torch.Tensor,
     t: torch.Tensor,
     hidden: torch.Tensor,
@@ -52,7 +52,9 @@ def call(
         return output
 
 
-def _checked(demand: Demand, output: torch.Tensor, stack: Stack, *inputs: Any) -> torch.Tensor:
+def _checked(
+    demand: CompiledSlot, output: torch.Tensor, stack: LoadedModel, *inputs: Any
+) -> torch.Tensor:
     if demand.is_proved:
         return output
     expected = eager(stack.unet, *inputs)
@@ -76,14 +78,14 @@ def _agrees(output: torch.Tensor, expected: torch.Tensor) -> bool:
 
 
 def _demand(
-    stack: Stack, x: torch.Tensor, hidden: torch.Tensor, added: dict[str, torch.Tensor]
-) -> Demand:
+    stack: LoadedModel, x: torch.Tensor, hidden: torch.Tensor, added: dict[str, torch.Tensor]
+) -> CompiledSlot:
     height, width, tokens = size = (x.shape[2], x.shape[3], hidden.shape[1])
-    demand: Demand | None = stack.compiled.get(size)
+    demand: CompiledSlot | None = stack.compiled.get(size)
     if demand is None:
         widths = {name: value.shape[1] for name, value in added.items()}
         shape = Shape.of(
             stack.unet, stack.at, height=height, width=width, tokens=tokens, added=widths
         )
-        demand = stack.compiled[size] = Demand(shape)
+        demand = stack.compiled[size] = CompiledSlot(shape)
     return demand

@@ -25,7 +25,7 @@ _COMPILER: Final = ("nice", "-n", "19", sys.executable, "-m", "worker.engine.une
 
 
 @dataclass(slots=True)
-class Demand:
+class CompiledSlot:
     """How often a UNet was called at one size, and the compiled call once it is there."""
 
     shape: Shape
@@ -35,7 +35,7 @@ class Demand:
     is_proved: bool = False
 
 
-class Packages:
+class CompiledUNets:
     """One compiler at a time, in a process of its own.
 
     A size is compiled after `worth_calls` calls, and at most `most` sizes before the next start:
@@ -62,7 +62,7 @@ class Packages:
         self._compiler: subprocess.Popen[bytes] | None = None
         self._said: IO[bytes] | None = None  # by the compiler, for when it fails
 
-    def find(self, demand: Demand, unet: Any) -> Any | None:
+    def find(self, demand: CompiledSlot, unet: Any) -> Any | None:
         """The compiled call with this UNet's weights, or None so far. Asked before each call."""
         demand.calls += 1
         if demand.compiled is None and monotonic() >= demand.ask_at_s:
@@ -77,7 +77,7 @@ class Packages:
             self._go_on()
         return demand.compiled
 
-    def give_up(self, demand: Demand, error: Exception) -> None:
+    def give_up(self, demand: CompiledSlot, error: Exception) -> None:
         """Neither use nor make such a package again before the next start.
 
         One that was proved here stays for the next: it may have wanted memory that was not there.
@@ -94,7 +94,7 @@ class Packages:
         except OSError as kept:
             log.warning("compile.kept", package=shape.id, why=repr(kept))
 
-    def _look(self, demand: Demand, unet: Any) -> Any | None:
+    def _look(self, demand: CompiledSlot, unet: Any) -> Any | None:
         shape = demand.shape
         if shape.id in self._failed:
             return None

@@ -8,7 +8,7 @@ import torch
 
 from latentry.errors import JobFailed, NonFiniteOutput
 from worker.engine.loop.messages import Pixels
-from worker.engine.models.loaded_model import Stack
+from worker.engine.models.loaded_model import LoadedModel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +37,7 @@ class Decoded:
 
 @torch.inference_mode()
 def decode(
-    stack: Stack, latents: Sequence[torch.Tensor], *, vae: Any = None, max_side: int = 0
+    stack: LoadedModel, latents: Sequence[torch.Tensor], *, vae: Any = None, max_side: int = 0
 ) -> Decoded:
     """Latents [C, h, w] of one size, in one VAE call. Nothing is waited for here.
 

@@ -10,7 +10,7 @@ import torch
 
 from latentry.errors import JobFailed, NonFiniteOutput, OutOfMemory
 from worker.engine.loop.messages import Pixels
-from worker.engine.models.loaded_model import Stack
+from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.vae.decode import Decoded, decode
 
 log = structlog.get_logger()
@@ -19,14 +19,14 @@ _WHOLE: Final = torch.float32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Mended:
+class Fp32Retry:
     """Decoded pictures, each of which may be tried again.
 
     In fp16 some VAEs overflow where the latent is sound. It depends on the latent alone, so strict
     pictures stay what they are.
     """
 
-    stack: Stack
+    stack: LoadedModel
     latents: Sequence[torch.Tensor]
     decoded: Decoded
 

@@ -7,7 +7,7 @@ import pytest
 from tests.worker.engine import tiny
 from tests.worker.engine.test_simulated import drain
 from worker.batching import Costs
-from worker.batching.overhead import Besides
+from worker.batching.overhead import Overhead
 from worker.engine.loop import Engine, Order
 from worker.engine.simulated import Charge, Simulated
 
@@ -73,7 +73,7 @@ def test_what_a_full_worker_takes_is_what_its_card_says() -> None:
 
 
 def test_older_images_count_less_and_less() -> None:
-    besides = Besides()
+    besides = Overhead()
     for seconds in (*[1.0] * 500, *[3.0] * 500):
         besides.spend(step_s=seconds + 0.5, calls_s=0.5)
         besides.drew(0.5)
@@ -81,7 +81,7 @@ def test_older_images_count_less_and_less() -> None:
 
 
 def test_a_few_images_say_nothing_yet() -> None:
-    besides = Besides()
+    besides = Overhead()
     besides.spend(step_s=9.0, calls_s=0.0)
     besides.drew(1.0)
     assert besides.image_megapixel_s == 0.0

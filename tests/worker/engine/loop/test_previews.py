@@ -17,7 +17,7 @@ from tests.worker.engine import tiny
 from tests.worker.engine.conftest import sharing
 from worker.engine.diffusion import predicted_x0
 from worker.engine.diffusion.diffusion import Diffusion
-from worker.engine.diffusion.predicted_x0 import sights
+from worker.engine.diffusion.predicted_x0 import x0_coefficients
 from worker.engine.loop import Done, Engine, Event, Failed, Order, Preview, Step
 from worker.engine.loop.previews import MOST
 from worker.engine.samplers import SAMPLERS
@@ -222,7 +222,7 @@ def test_what_is_guessed_of_a_picture_is_that_picture_where_the_model_knows_it(
     schedule = shown._stacks[model].schedule
     table = SAMPLERS[sampler](schedule, 10)
     x0, eps = 0.7, -1.3
-    for (a, b), (t, _) in zip(sights(schedule, table), table.inputs, strict=True):
+    for (a, b), (t, _) in zip(x0_coefficients(schedule, table), table.inputs, strict=True):
         at = np.interp(t, np.arange(schedule.length), schedule.alphas_cumprod)
         signal, noise = np.sqrt(at), np.sqrt(1 - at)
         said = eps if schedule.prediction == "epsilon" else signal * eps - noise * x0

@@ -19,7 +19,7 @@ from tests.worker.engine import tiny
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine, Failed
 from worker.engine.models.servable import RETRY_S, TURN_S
-from worker.engine.models.sources.folder import draft_folder
+from worker.engine.models.sources.folder import blueprint_from_folder
 
 ALL = ["a", "b", "c"]
 
@@ -32,7 +32,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def size(sources: dict[str, Path]) -> int:
-    return draft_folder("a", sources["a"], half=False).size_bytes(torch.float32)
+    return blueprint_from_folder("a", sources["a"], half=False).size_bytes(torch.float32)
 
 
 class Clock:
@@ -206,7 +206,7 @@ import os, sys, threading, time
 import torch
 from pathlib import Path
 from worker.engine.device import Device
-from worker.engine.models.sources.folder import draft_folder
+from worker.engine.models.sources.folder import blueprint_from_folder
 from worker.engine.models.loading import Loading
 
 torch.set_num_threads(4)
@@ -221,7 +221,8 @@ def new_ones(work):
     found.append(len(new))
 
 found = []
-loading = Loading(draft_folder("a", Path(sys.argv[1]), half=False), Device.choose("cpu", "auto"))
+blueprint = blueprint_from_folder("a", Path(sys.argv[1]), half=False)
+loading = Loading(blueprint, Device.choose("cpu", "auto"))
 for work in (loading.read, lambda: torch.randn(1 << 20).half()):
     thread = threading.Thread(target=new_ones, args=[work])
     thread.start()
@@ -279,7 +280,7 @@ def test_a_model_that_does_not_load_fails_its_jobs_and_is_left_alone_for_a_while
 
 
 def _mend(broken: Diffusion, sources: dict[str, Path]) -> None:
-    whole = draft_folder("b", sources["b"], half=False)
+    whole = blueprint_from_folder("b", sources["b"], half=False)
     broken._residents._models["b"].blueprint = whole
 
 

@@ -15,7 +15,7 @@ from tests.worker.engine import tiny
 from tests.worker.engine.tiny import Family
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine, Event, Joined, Order
-from worker.engine.models.loaded_model import Stack
+from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.vae.decode import decode
 
 SIZES = [
@@ -43,7 +43,7 @@ def backend(families: dict[Family, Path]) -> Diffusion:
     return backend
 
 
-def loaded(folder: Path, dtype: str) -> Stack:
+def loaded(folder: Path, dtype: str) -> LoadedModel:
     """The model, after it drew and decoded a picture."""
     backend = Diffusion(device="cpu", dtype=dtype)
     backend.load("model", folder)

@@ -22,8 +22,8 @@ from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.models import clip
 from worker.engine.models.safetensors_header import Entry
 from worker.engine.models.sources import single_file_names
-from worker.engine.models.sources.single_file import draft_file, unet_config, vae_config
-from worker.engine.models.weights import Stored
+from worker.engine.models.sources.single_file import blueprint_from_file, unet_config, vae_config
+from worker.engine.models.weights import StoredTensor
 
 FAMILIES = ["sd1", "sd2", "sdxl"]
 
@@ -122,7 +122,7 @@ def test_a_file_draws_what_its_folder_draws(
     assert np.isfinite(found).all()
     assert np.abs(found).max() > 0.1
     assert np.array_equal(found, expected)
-    told = draft_file("file", files[family]).card
+    told = blueprint_from_file("file", files[family]).card
     assert told.limits.size_conditioning == card.limits.size_conditioning == (family == "sdxl")
     assert told.defaults.width == {"sd1": 512, "sd2": 768, "sdxl": 1024}[family]
 
@@ -162,10 +162,10 @@ REAL_UNETS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def stored(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, Stored]:
+def stored(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, StoredTensor]:
     nowhere = Path("nowhere")
     return {
-        f"{prefix}{name}": Stored(nowhere, Entry("F32", tuple(t.shape), 0, 4 * t.numel()))
+        f"{prefix}{name}": StoredTensor(nowhere, Entry("F32", tuple(t.shape), 0, 4 * t.numel()))
         for name, t in weights.items()
     }
 
@@ -230,7 +230,7 @@ def test_a_file_may_say_what_its_unet_predicts_and_its_notes_have_the_last_word(
     marks = {name: torch.zeros(0) for name in mark}
     save_file(load_file(files["sd1"]) | marks, file, metadata)
     (tmp_path / "dream.latentry.json").write_text(json.dumps(notes | {"strict_rows": 4}))
-    blueprint = draft_file("dream", file)
+    blueprint = blueprint_from_file("dream", file)
     assert blueprint.schedule.prediction == predicts
     assert (blueprint.schedule.alphas_cumprod[-1] == 0) == has_zero_snr
     assert blueprint.strict_rows == 4
@@ -261,11 +261,11 @@ def test_a_pickle_is_refused_whatever_it_is_called(tmp_path: Path) -> None:
     for name, sentence in {"a.ckpt": "pickles are not loaded", "a.safetensors": "JSON|cut"}.items():
         torch.save({"a": torch.zeros(3)}, tmp_path / name)
         with pytest.raises(ConfigurationError, match=sentence):
-            draft_file("a", tmp_path / name)
+            blueprint_from_file("a", tmp_path / name)
 
 
 def test_a_file_that_was_cut_short_is_refused(files: dict[str, Path], tmp_path: Path) -> None:
     whole = files["sd1"].read_bytes()
     (tmp_path / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ConfigurationError, match="cut short"):
-        draft_file("cut", tmp_path / "cut.safetensors")
+        blueprint_from_file("cut", tmp_path / "cut.safetensors")

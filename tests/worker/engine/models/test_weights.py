@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from latentry.errors import ConfigurationError
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.networks import network
-from worker.engine.models.sources.folder import draft_folder
+from worker.engine.models.sources.folder import blueprint_from_folder
 from worker.engine.models.weights import choose, stored_in
 
 WHOLE, HALF = "model.safetensors", "model.fp16.safetensors"
@@ -51,7 +51,7 @@ def equal(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> bool
 
 
 def test_shards_are_as_good_as_a_whole(folder: Path) -> None:
-    expected = read(draft_folder("whole", folder, half=False), "unet")
+    expected = read(blueprint_from_folder("whole", folder, half=False), "unet")
     whole = folder / "unet" / "diffusion_pytorch_model.safetensors"
     weights = load_file(whole)
     whole.unlink()
@@ -59,15 +59,15 @@ def test_shards_are_as_good_as_a_whole(folder: Path) -> None:
     for number, part in enumerate((names[::2], names[1::2]), start=1):
         file = whole.with_name(f"diffusion_pytorch_model-0000{number}-of-00002.safetensors")
         save_file({name: weights[name] for name in part}, file)
-    assert equal(read(draft_folder("shards", folder, half=False), "unet"), expected)
+    assert equal(read(blueprint_from_folder("shards", folder, half=False), "unet"), expected)
     file.unlink()
     with pytest.raises(ConfigurationError, match="1 of its 2 shards"):
-        read(draft_folder("shards", folder, half=False), "unet")
+        read(blueprint_from_folder("shards", folder, half=False), "unet")
 
 
 def test_a_vae_may_have_the_names_of_older_days(folder: Path) -> None:
     """As in the published folder of SD 1.5."""
-    expected = read(draft_folder("new", folder, half=False), "vae")
+    expected = read(blueprint_from_folder("new", folder, half=False), "vae")
     file = folder / "vae" / "diffusion_pytorch_model.safetensors"
     old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
     weights = load_file(file)
@@ -75,14 +75,14 @@ def test_a_vae_may_have_the_names_of_older_days(folder: Path) -> None:
         weights = {key.replace(f".{new}.", f".{name}."): t for key, t in weights.items()}
     assert any(".proj_attn." in key for key in weights)
     save_file(weights, file)
-    assert equal(read(draft_folder("old", folder, half=False), "vae"), expected)
+    assert equal(read(blueprint_from_folder("old", folder, half=False), "vae"), expected)
 
 
 def test_weights_of_another_shape_than_the_config_says_are_refused(folder: Path) -> None:
     file = folder / "unet" / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"cross_attention_dim": 64}))
     with pytest.raises(ConfigurationError, match=r"has shape .* its config makes it"):
-        read(draft_folder("other", folder, half=False), "unet")
+        read(blueprint_from_folder("other", folder, half=False), "unet")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])

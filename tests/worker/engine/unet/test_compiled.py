@@ -22,7 +22,7 @@ from worker.engine.loop import Done, Engine
 from worker.engine.unet.call import WrongPackage, _agrees, call
 from worker.engine.unet.compile import Bare, Shape
 from worker.engine.unet.compile import eager as eager_call
-from worker.engine.unet.compiled import Packages
+from worker.engine.unet.compiled import CompiledUNets
 
 FAILS = (sys.executable, "-c", "raise SystemExit('no such header')")
 WRITES = (sys.executable, "-c", "import sys, os; os.mkdir(sys.argv[2])")
@@ -30,12 +30,12 @@ WRITES = (sys.executable, "-c", "import sys, os; os.mkdir(sys.argv[2])")
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 
 
-def hasty(folder: Path, compiler: Any = FAILS, **changed: Any) -> Packages:
+def hasty(folder: Path, compiler: Any = FAILS, **changed: Any) -> CompiledUNets:
     """One that compiles at the first call, and looks at every call."""
-    return Packages(folder, compiler=compiler, **({"worth_calls": 1, "poll_s": 0.0} | changed))
+    return CompiledUNets(folder, compiler=compiler, **({"worth_calls": 1, "poll_s": 0.0} | changed))
 
 
-def use(backend: Diffusion, packages: Packages) -> None:
+def use(backend: Diffusion, packages: CompiledUNets) -> None:
     backend._packages = packages
     backend._stacks["epsilon"] = dataclasses.replace(backend._stacks["epsilon"], compiled={})
 
@@ -50,14 +50,14 @@ def draw(backend: Diffusion, **asked: object) -> np.ndarray:
     raise AssertionError("no picture")
 
 
-def compiled(packages: Packages) -> None:
+def compiled(packages: CompiledUNets) -> None:
     """Wait for the compiler, whatever comes of it."""
     if packages._compiler is not None:
         packages._compiler.wait()
 
 
 @pytest.fixture
-def failing(tmp_path: Path) -> Packages:
+def failing(tmp_path: Path) -> CompiledUNets:
     return hasty(tmp_path)
 
 
@@ -68,7 +68,7 @@ def shape_of(backend: Diffusion, **changed: Any) -> Shape:
 
 
 def test_a_compiler_that_fails_is_not_tried_again_and_pictures_are_drawn_all_the_same(
-    backend: Diffusion, failing: Packages
+    backend: Diffusion, failing: CompiledUNets
 ) -> None:
     eager = draw(backend)
     use(backend, failing)
@@ -239,7 +239,7 @@ def test_a_proved_package_whose_call_fails_once_is_there_at_the_next_start(
 
 
 def test_a_folder_that_cannot_be_looked_into_costs_no_picture(
-    backend: Diffusion, failing: Packages, monkeypatch: pytest.MonkeyPatch
+    backend: Diffusion, failing: CompiledUNets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     eager = draw(backend)
     use(backend, failing)
@@ -384,7 +384,7 @@ for _ in range(2):
 
 
 def test_a_size_that_another_worker_has_compiled_by_now_is_not_compiled(
-    backend: Diffusion, failing: Packages
+    backend: Diffusion, failing: CompiledUNets
 ) -> None:
     use(backend, failing)
     failing._wanted += [shape_of(backend), shape_of(backend, width=16)]
@@ -395,7 +395,7 @@ def test_a_size_that_another_worker_has_compiled_by_now_is_not_compiled(
     assert (logs, failing._wanted) == ([], [])
 
 
-def test_strict_calls_ask_for_no_package(backend: Diffusion, failing: Packages) -> None:
+def test_strict_calls_ask_for_no_package(backend: Diffusion, failing: CompiledUNets) -> None:
     use(backend, failing)
     with capture_logs() as logs:
         draw(backend, determinism="strict")
@@ -408,11 +408,11 @@ def test_a_compiled_call_draws_what_an_eager_one_does_and_serves_the_next_start(
     backend: Diffusion, tmp_path: Path
 ) -> None:
     eager = draw(backend).astype(int)
-    first = Packages(tmp_path, worth_calls=1, poll_s=0.0)
+    first = CompiledUNets(tmp_path, worth_calls=1, poll_s=0.0)
     use(backend, first)
     draw(backend)
     compiled(first)
-    for packages in (first, Packages(tmp_path)):  # which is there before it was worth it
+    for packages in (first, CompiledUNets(tmp_path)):  # which is there before it was worth it
         use(backend, packages)
         difference = np.abs(draw(backend).astype(int) - eager)
         assert difference.max() <= 4  # of a model whose random weights magnify the last bits

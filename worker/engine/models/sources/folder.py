@@ -55,7 +55,7 @@ STEMS: Final = {
 }
 
 
-def draft_folder(model: str, path: Path, *, half: bool) -> Blueprint:
+def blueprint_from_folder(model: str, path: Path, *, half: bool) -> Blueprint:
     """Read all but the weights of a Stable Diffusion folder; of these, the headers.
 
     `half` prefers weights that were stored in half precision. Raises ConfigurationError with a

@@ -17,7 +17,7 @@ from latentry.errors import ConfigurationError, Unavailable
 from latentry.sources import HubPin
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.card import NOTES
-from worker.engine.models.sources.folder import STEMS, TOKENIZERS, draft_folder
+from worker.engine.models.sources.folder import STEMS, TOKENIZERS, blueprint_from_folder
 from worker.engine.models.weights import choose
 
 log = structlog.get_logger()
@@ -51,7 +51,7 @@ _FINAL: Final = (
 )
 
 
-def draft_pin(
+def blueprint_from_pin(
     model: str, pin: HubPin, *, half: bool, endpoint: str | None = None, cache: Path | None = None
 ) -> Blueprint:
     """Draft a model of the hub; what the cache lacks is fetched.
@@ -64,11 +64,11 @@ def draft_pin(
     index = try_to_load_from_cache(pin.repo, "model_index.json", cache, pin.commit)
     if isinstance(index, str):
         try:
-            return draft_folder(model, Path(index).parent, half=half)
+            return blueprint_from_folder(model, Path(index).parent, half=half)
         except ConfigurationError as error:
             # Not all of it: a fetch that broke off leaves what it had.
             log.info("hub.incomplete", model=model, source=str(pin), why=error.message)
-    return draft_folder(model, _fetch(pin, half, endpoint, cache), half=half)
+    return blueprint_from_folder(model, _fetch(pin, half, endpoint, cache), half=half)
 
 
 def _fetch(pin: HubPin, half: bool, endpoint: str | None, cache: Path | None) -> Path:

@@ -16,7 +16,7 @@ from worker.engine.models.assembling import draft
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.card import read_notes
 from worker.engine.models.sources import single_file_names
-from worker.engine.models.weights import Stored, stored_in
+from worker.engine.models.weights import StoredTensor, stored_in
 
 # CLIP-L, OpenCLIP-H and bigG all have heads this wide, as have the UNets since SD 2.0.
 _HEAD: Final = 64
@@ -55,7 +55,7 @@ _FACTS: Final[dict[Family, tuple[int, float, dict[str, Any]]]] = {
 }
 
 
-def draft_file(model: str, file: Path) -> Blueprint:
+def blueprint_from_file(model: str, file: Path) -> Blueprint:
     """Read a checkpoint's header. Raises ConfigurationError with a sentence."""
     if file.suffix != ".safetensors":
         raise ConfigurationError(
@@ -92,7 +92,7 @@ def draft_file(model: str, file: Path) -> Blueprint:
     )
 
 
-def unet_config(unet: Mapping[str, Stored], sample_size: int, pooled: int) -> dict[str, Any]:
+def unet_config(unet: Mapping[str, StoredTensor], sample_size: int, pooled: int) -> dict[str, Any]:
     """A UNet's config from the shapes of its weights. Raises KeyError where one is missing.
 
     `pooled` is the width of SDXL's pooled prompt; six numbers follow it, embedded like a timestep.
@@ -133,7 +133,7 @@ def unet_config(unet: Mapping[str, Stored], sample_size: int, pooled: int) -> di
     return config
 
 
-def vae_config(vae: Mapping[str, Stored], scaling_factor: float) -> dict[str, Any]:
+def vae_config(vae: Mapping[str, StoredTensor], scaling_factor: float) -> dict[str, Any]:
     """A VAE's config from the shapes of its weights. Raises KeyError where one is missing."""
     blocks = _count(vae, "encoder.down_blocks.{}.resnets.0.conv1.weight")
     weights = [f"encoder.down_blocks.{b}.resnets.0.conv1.weight" for b in range(blocks)]
@@ -147,7 +147,7 @@ def vae_config(vae: Mapping[str, Stored], scaling_factor: float) -> dict[str, An
     }
 
 
-def clip_config(text: Mapping[str, Stored], *, is_open: bool) -> dict[str, Any]:
+def clip_config(text: Mapping[str, StoredTensor], *, is_open: bool) -> dict[str, Any]:
     """A text encoder's config from the shapes of its weights. Raises KeyError."""
     words, width = text["text_model.embeddings.token_embedding.weight"].shape
     config = {
@@ -167,7 +167,7 @@ def clip_config(text: Mapping[str, Stored], *, is_open: bool) -> dict[str, Any]:
     return config
 
 
-def _family(file: Path, weights: Mapping[str, Stored]) -> Family:
+def _family(file: Path, weights: Mapping[str, StoredTensor]) -> Family:
     for family in Family:
         if any(name.startswith(family) for name in weights):
             return family
@@ -177,7 +177,7 @@ def _family(file: Path, weights: Mapping[str, Stored]) -> Family:
     )
 
 
-def _told(weights: Mapping[str, Stored], metadata: Mapping[str, str]) -> dict[str, Any]:
+def _told(weights: Mapping[str, StoredTensor], metadata: Mapping[str, str]) -> dict[str, Any]:
     """What a file itself says about its noise schedule: trainers' marks, or modelspec's words."""
     told: dict[str, Any] = {}
     if predicts := metadata.get("modelspec.prediction_type"):
@@ -189,7 +189,9 @@ def _told(weights: Mapping[str, Stored], metadata: Mapping[str, str]) -> dict[st
     return told
 
 
-def _texts(family: Family, weights: Mapping[str, Stored]) -> dict[str, dict[str, Stored]]:
+def _texts(
+    family: Family, weights: Mapping[str, StoredTensor]
+) -> dict[str, dict[str, StoredTensor]]:
     match family:
         case Family.SD1:
             return {"text_encoder": single_file_names.clip(weights, family)}
@@ -226,7 +228,7 @@ def _tokenizers(family: Family) -> dict[str, Callable[[], Any]]:
             }
 
 
-def _count(weights: Mapping[str, Stored], name: str) -> int:
+def _count(weights: Mapping[str, StoredTensor], name: str) -> int:
     """How many weights there are of a numbered name, from 0 on."""
     count = 0
     while name.format(count) in weights:

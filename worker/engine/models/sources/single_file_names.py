@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
-from worker.engine.models.weights import Stored
+from worker.engine.models.weights import StoredTensor
 
-Weights: TypeAlias = Mapping[str, Stored]
+Weights: TypeAlias = Mapping[str, StoredTensor]
 
 _TIME: Final = {
     "time_embed.0": "time_embedding.linear_1",
@@ -58,7 +58,7 @@ _OPEN_CLIP: Final = {
 }
 
 
-def under(weights: Weights, prefix: str) -> dict[str, Stored]:
+def under(weights: Weights, prefix: str) -> dict[str, StoredTensor]:
     """The weights whose names begin so, without that beginning."""
     return {
         name.removeprefix(prefix): stored
@@ -67,7 +67,7 @@ def under(weights: Weights, prefix: str) -> dict[str, Stored]:
     }
 
 
-def unet(weights: Weights) -> dict[str, Stored]:
+def unet(weights: Weights) -> dict[str, StoredTensor]:
     """The UNet of an original checkpoint under diffusers' names."""
     found = under(weights, "model.diffusion_model.")
     downs = [re.fullmatch(r"input_blocks\.(\d+)\.0\.op\.weight", name) for name in found]
@@ -94,7 +94,7 @@ def _unet_name(name: str, level: int) -> str:
     return _renamed(_renamed(name, _TIME), _RESNET)
 
 
-def vae(weights: Weights) -> dict[str, Stored]:
+def vae(weights: Weights) -> dict[str, StoredTensor]:
     """The VAE of an original checkpoint under diffusers' names."""
     found = under(weights, "first_stage_model.")
     ups = [re.match(r"decoder\.up\.(\d+)\.", name) for name in found]
@@ -117,7 +117,7 @@ def _vae_name(name: str, last: int) -> str:
     return _renamed(_renamed(name, _VAE), _RESNET)
 
 
-def clip(weights: Weights, prefix: str) -> dict[str, Stored]:
+def clip(weights: Weights, prefix: str) -> dict[str, StoredTensor]:
     """OpenAI's text encoder, which kept transformers' names; some trainers leave out a part."""
     return {
         name if name.startswith("text_model.") else f"text_model.{name}": stored
@@ -126,14 +126,16 @@ def clip(weights: Weights, prefix: str) -> dict[str, Stored]:
     }
 
 
-def open_clip(weights: Weights, prefix: str) -> dict[str, Stored]:
+def open_clip(weights: Weights, prefix: str) -> dict[str, StoredTensor]:
     """An OpenCLIP text encoder as transformers' CLIP: queries, keys and values apart."""
-    found: dict[str, Stored] = {}
+    found: dict[str, StoredTensor] = {}
     for original, stored in under(weights, prefix).items():
         name = _renamed(original, _OPEN_CLIP)
         if name == "text_projection":
             # OpenCLIP multiplies from the right.
-            found["text_projection.weight"] = Stored(stored.file, stored.entry, transposed=True)
+            found["text_projection.weight"] = StoredTensor(
+                stored.file, stored.entry, transposed=True
+            )
         elif match := re.fullmatch(r"(.+)\.attn\.in_proj_(weight|bias)", name):
             for k, one in enumerate("qkv"):
                 found[f"{match[1]}.self_attn.{one}_proj.{match[2]}"] = stored.third(k)

@@ -2,18 +2,18 @@
 
 from latentry.sources import HubPin, Stored
 from worker.engine.models.blueprint import Blueprint
-from worker.engine.models.sources.folder import draft_folder
-from worker.engine.models.sources.hub import draft_pin
-from worker.engine.models.sources.single_file import draft_file
+from worker.engine.models.sources.folder import blueprint_from_folder
+from worker.engine.models.sources.hub import blueprint_from_pin
+from worker.engine.models.sources.single_file import blueprint_from_file
 
 
-def draft_source(model: str, source: Stored, *, half: bool) -> Blueprint:
+def blueprint_from_source(model: str, source: Stored, *, half: bool) -> Blueprint:
     """Everything but the weights. Raises ConfigurationError with a sentence.
 
     `half` prefers weights that are stored in half precision where there are both.
     """
     if isinstance(source, HubPin):
-        return draft_pin(model, source, half=half)
+        return blueprint_from_pin(model, source, half=half)
     if source.is_file():
-        return draft_file(model, source)
-    return draft_folder(model, source, half=half)
+        return blueprint_from_file(model, source)
+    return blueprint_from_folder(model, source, half=half)
