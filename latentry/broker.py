@@ -9,12 +9,12 @@ from typing import Any, Final
 from latentry.settings import Settings
 
 TASK: Final = "denoise"
-# No second bell for a line within this time: awake workers look by themselves, and the others are
+# No second bell for a model within this time: awake workers look by themselves, and the others are
 # reached soon enough.
 BELL_S: Final = 2.0
 
 
-def queue(settings: Settings, model: str) -> str:
+def broker_queue(settings: Settings, model: str) -> str:
     """The Celery queue of a model's workers."""
     return f"{settings.redis_prefix}.{model}"
 

@@ -13,7 +13,7 @@ import structlog
 from celery import Celery, signals
 from celery.exceptions import SecurityWarning
 
-from latentry.broker import TASK, broker_config, queue
+from latentry.broker import TASK, broker_config, broker_queue
 from latentry.contracts import ModelCard
 from latentry.errors import LatentryError, Unavailable
 from latentry.ledger import Ledger
@@ -48,7 +48,7 @@ def run(settings: Settings, keepalive: Keepalive, open_backend: OpenBackend = op
     app.conf.update(broker_config(settings))
     tasks.register(app, lambda: compute.submit(drain.run).result())
     tasks.before_leaving(app, drain.stop)
-    queues = [queue(settings, model) for model in outbox.models]
+    queues = [broker_queue(settings, model) for model in outbox.models]
 
     @signals.setup_logging.connect(weak=False)
     def leave_logging_alone(**_: Any) -> None:

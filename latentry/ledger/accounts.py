@@ -73,7 +73,7 @@ def usage(tenant: str, first: date, last: date) -> Command[list[DayUsage]]:
             used for day, flat in zip(days, answer, strict=True) for used in _day_usage(day, flat)
         ]
 
-    return Command("keyring/usage", (tenant, *((day - _EPOCH).days for day in days)), read)
+    return Command("keyring/read_usage", (tenant, *((day - _EPOCH).days for day in days)), read)
 
 
 def _day_usage(day: date, flat: Sequence[str]) -> list[DayUsage]:

@@ -155,7 +155,7 @@ def redeliver(ref: JobRef, event: WebhookEvent) -> Command[bool]:
 
 def backlog() -> Command[tuple[int, int]]:
     """How many wait, and the age of the oldest in ms."""
-    return Command("deliveries/backlog", (), lambda answer: (int(answer[0]), int(answer[1])))
+    return Command("deliveries/measure", (), lambda answer: (int(answer[0]), int(answer[1])))
 
 
 def new_secret() -> str:
@@ -165,12 +165,12 @@ def new_secret() -> str:
 
 def secrets(tenant: str, *, fresh: str) -> Command[list[str]]:
     """The secrets that sign a tenant's notices, the newest first; `fresh` if there was none."""
-    return Command("deliveries/secrets", (tenant, fresh), list)
+    return Command("deliveries/list_secrets", (tenant, fresh), list)
 
 
 def rotate(tenant: str, secret: str, *, keep_s: float) -> Command[int]:
     """Sign with this secret from now on, and with the older ones for a while."""
-    return Command("deliveries/rotate", (tenant, secret, int(keep_s * 1000)), int)
+    return Command("deliveries/rotate_secret", (tenant, secret, int(keep_s * 1000)), int)
 
 
 def _attempt(name: str, text: str) -> AttemptRecord:

@@ -38,7 +38,7 @@ JobUpdate: TypeAlias = LedgerEvent | TransientUpdate
 
 
 class Feed:
-    """All news of one ledger. Pub/sub forgets: after a break, read the streams again."""
+    """All updates of one ledger. Pub/sub forgets: after a break, read the streams again."""
 
     def __init__(self, ledger: AsyncLedger) -> None:
         self._ledger = ledger
@@ -50,7 +50,7 @@ class Feed:
         """
         try:
             async with self._ledger.client.pubsub() as channel:
-                await channel.subscribe(redis_keys.key(self._ledger.root, "news"))
+                await channel.subscribe(redis_keys.key(self._ledger.root, "updates"))
                 asked = False
                 while True:
                     message = await channel.get_message(timeout=QUIET_S)
@@ -59,13 +59,13 @@ class Feed:
                             raise LedgerUnavailable
                         await channel.ping()
                     asked = message is None
-                    for news in _news(message) if message else ():
-                        yield news
+                    for update in _updates(message) if message else ():
+                        yield update
         except RedisError as error:
             raise LedgerUnavailable from error
 
 
-def _news(message: dict[str, Any]) -> Sequence[JobUpdate | None]:
+def _updates(message: dict[str, Any]) -> Sequence[JobUpdate | None]:
     match message["type"]:
         case "subscribe":  # redis-py reconnects by itself; this is how we learn of it
             return [None]

@@ -78,7 +78,7 @@ def keep(file: NewFile, *, ttl_ms: int, max_files: int, max_bytes: int) -> Comma
 
 def get(ref: FileRef) -> Command[FileRecord | None]:
     """One file, or None."""
-    return Command("files/get", (str(ref),), lambda answer: FileRecord.read(ref, answer))
+    return Command("files/read", (str(ref),), lambda answer: FileRecord.read(ref, answer))
 
 
 def forget(ref: FileRef) -> Command[bool]:
@@ -92,4 +92,4 @@ def due(limit: int) -> Command[list[FileRef]]:
     def read(answer: Iterable[str]) -> list[FileRef]:
         return [FileRef(*ref.split(":")) for ref in answer]
 
-    return Command("files/due", (limit,), read)
+    return Command("files/take_due", (limit,), read)

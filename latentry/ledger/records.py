@@ -45,7 +45,7 @@ class JobRef:
 class NewJob:
     """A job about to enter the ledger. Times to live in milliseconds; 0 within sets no bound.
 
-    `weight`: its tenant's part of the workers, in relation to others'.
+    `weight`: its tenant's share of the workers, in relation to others'.
     """
 
     ref: JobRef
@@ -76,14 +76,14 @@ class JobRecord:
     """One job as it stands. Times are Unix milliseconds by the ledger's clock.
 
     `claims`: how often a worker took it. `reached`: the furthest step told of before it came
-    back to its line. `crashes`: workers that died at it since. `position`: among its tenant's own.
+    back to its queue. `crashes`: workers that died at it since. `position`: among its tenant's own.
     `start_ms`: when it may start, by what waits and runs now.
     """
 
     ref: JobRef
     state: JobStatus
     request: ResolvedRequest
-    turn: int
+    sequence: int
     created_ms: int
     fence: int = 0
     claims: int = 0
@@ -128,7 +128,7 @@ class JobRecord:
             ref=JobRef.parse(ref),
             state=JobStatus(row["state"]),
             request=ResolvedRequest.model_validate_json(row["request"]),
-            turn=int(row["turn"]),
+            sequence=int(row["sequence"]),
             created_ms=int(row["created_ms"]),
             fence=int(row["fence"]),
             claims=int(row["claims"]),
@@ -188,7 +188,7 @@ def event_order(id: str) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Queue:
     """A model's card, who serves it, and what waits for it."""
 
     card: str
@@ -206,7 +206,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Possible:
+class WaitEstimate:
     """The ledger's answer to a job that was only asked about. `wait_ms` is None if nobody knows."""
 
     now_ms: int
@@ -220,7 +220,7 @@ class Swept:
     `unreadable`: jobs that it could only end as failed.
     """
 
-    silent_lines: tuple[str, ...]
+    silent_queues: tuple[str, ...]
     forgettable: tuple[JobRef, ...]
     unreadable: tuple[JobRef, ...] = ()
 

@@ -5,8 +5,8 @@
     {root}:line:<model>      zset    jobs waiting, by turn
     {root}:part:<model>:<tenant>  zset  a tenant's own of them by place: µs, priority counted in
     {root}:suspects:<model>  zset    those whose worker died once, by the microsecond they came back
-    {root}:loners:<model>    zset    those whose workers died more than once, likewise
-    {root}:kept:<ref>        string  the worker that is to run this loner
+    {root}:quarantined:<model>    zset    those whose workers died more than once, likewise
+    {root}:kept:<ref>        string  the worker that is to run this quarantined
     {root}:turns:<model>     zset    the tenants that wait in this line, by tag
     {root}:tags              zset    tenants' tags, where greater than the clock
     {root}:clock             string  the virtual time: the greatest tag that was served

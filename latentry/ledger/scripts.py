@@ -8,9 +8,19 @@ from importlib.resources import files
 _LUA = files("latentry.ledger") / "lua"
 # A full Redis takes no new jobs and says that it is not ready; what it has must be able to end and
 # to be cleared away, or it would stay full for ever. Checkpoints only save time.
-_REFUSED_WHEN_FULL = frozenset({"create", "probe", "checkpoint", "files/keep"})
+_REFUSED_WHEN_FULL = frozenset({"create", "check_writable", "save_checkpoint", "files/keep"})
 # In this order: each part may use those before it.
-_PRELUDE = ("keys", "news", "fair", "line", "lease", "estimate", "usage", "webhooks", "job")
+_PRELUDE = (
+    "keys",
+    "updates",
+    "fairness",
+    "queue",
+    "lease",
+    "estimate",
+    "usage",
+    "deliveries",
+    "job",
+)
 _DEFINITION = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
 
 

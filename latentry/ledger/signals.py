@@ -1,4 +1,4 @@
-"""What the ledger calls out to workers: a line got longer, a job is to stop."""
+"""What the ledger calls out to workers: a queue got longer, a job is to stop."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from latentry.ledger.records import JobRef
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """A job entered this model's line."""
+    """A job entered this model's queue."""
 
     model: str
 
@@ -24,7 +24,7 @@ class Stop:
     ref: JobRef
 
 
-class Calls:
+class Signals:
     """The wake and stop channels, for one thread. Pub/sub forgets: look by yourself as well."""
 
     def __init__(self, ledger: Ledger) -> None:
@@ -33,7 +33,7 @@ class Calls:
         self._channel = ledger.client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
 
     def wait(self, timeout_s: float) -> Wake | Stop | None:
-        """The next call, or None if there was none in time. Raises LedgerUnavailable."""
+        """The next signal, or None if there was none in time. Raises LedgerUnavailable."""
         try:
             if not self._channel.subscribed:
                 self._channel.subscribe(self._wake, self._stop)

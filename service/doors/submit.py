@@ -59,7 +59,7 @@ async def try_out(gateway: Gateway, caller: Caller, request: GenerationRequest) 
     """What `place` would do now: its cost and wait. Enters nothing; raises what `place` would."""
     entry = await _entry(gateway, request)
     job = _job(gateway, caller, request, entry.card)
-    possible = await gateway.ledger.run(commands.try_out(job, **_bounds(gateway.settings)))
+    possible = await gateway.ledger.run(commands.estimate(job, **_bounds(gateway.settings)))
     wait_ms = possible.wait_ms
     return Estimate(
         cost=job.price.cost,

@@ -7,7 +7,7 @@ import structlog
 from celery import Celery
 from kombu.exceptions import KombuError
 
-from latentry.broker import BELL_S, TASK, broker_config, queue
+from latentry.broker import BELL_S, TASK, broker_config, broker_queue
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import AsyncLedger, commands
 from latentry.settings import Settings
@@ -43,7 +43,7 @@ class Bell:
     async def ring(self, model: str) -> None:
         """Wake a worker of this model, unless a bell is on its way already."""
         try:
-            if not await self._ledger.run(commands.ring(model, ttl_s=BELL_S)):
+            if not await self._ledger.run(commands.reserve_bell(model, ttl_s=BELL_S)):
                 return
             await asyncio.to_thread(self._send, model)
         except LedgerUnavailable:
@@ -63,7 +63,7 @@ class Bell:
         self._app.send_task(
             TASK,
             args=[model],
-            queue=queue(self._settings, model),
+            queue=broker_queue(self._settings, model),
             expires=_EXPIRES_S,
             ignore_result=True,
             retry=True,
@@ -72,7 +72,7 @@ class Bell:
 
     async def _take_back(self, model: str) -> None:
         try:
-            await self._ledger.run(commands.answer([model]))
+            await self._ledger.run(commands.release_bell([model]))
         except LedgerUnavailable:
             log.info("bell.not_taken_back", model=model)  # the flag ends by itself
         self._rung_until.pop(model, None)

@@ -6,7 +6,7 @@ from typing import Final
 
 from latentry.contracts import Model, ModelCard
 from latentry.ledger import AsyncLedger, commands
-from latentry.ledger.records import Line
+from latentry.ledger.records import Queue
 
 FRESH_S: Final = 1.0
 
@@ -46,12 +46,12 @@ class Catalogue:
 
     async def read(self) -> tuple[Entry, ...]:
         """All models by id, as they are now."""
-        lines = await self._ledger.run(commands.lines())
-        self._entries = tuple(sorted(map(_entry, lines), key=lambda entry: entry.card.id))
+        queues = await self._ledger.run(commands.queues())
+        self._entries = tuple(sorted(map(_entry, queues), key=lambda entry: entry.card.id))
         self._read_at = monotonic()
         return self._entries
 
 
-def _entry(line: Line) -> Entry:
-    card = ModelCard.model_validate_json(line.card)
-    return Entry(card, line.workers, line.waiting, line.oldest_ms)
+def _entry(queue: Queue) -> Entry:
+    card = ModelCard.model_validate_json(queue.card)
+    return Entry(card, queue.workers, queue.waiting, queue.oldest_ms)

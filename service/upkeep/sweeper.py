@@ -22,7 +22,7 @@ EVERY_S: Final = 1.0
 
 
 class Sweeper:
-    """Leases and deadlines; the bells of silent lines; the figures of all lines."""
+    """Leases and deadlines; the bells of silent queues; the figures of all queues."""
 
     def __init__(
         self,
@@ -65,5 +65,5 @@ class Sweeper:
                 oldest_ms=entry.oldest_ms,
                 workers=entry.workers,
             )
-            if entry.workers and entry.card.id in swept.silent_lines:
+            if entry.workers and entry.card.id in swept.silent_queues:
                 self._bell.ring_soon(entry.card.id)

@@ -15,7 +15,13 @@ from tests.faults.figures import Figure
 from tests.faults.history import History, claims_of, digest
 from tests.faults.house import FAST, SLOW, House, house, took
 
-POINTS = ["after:claim:1", "before:image:1", "after:put:1", "before:settle:2", "after:settle:1"]
+POINTS = [
+    "after:claim:1",
+    "before:add_output:1",
+    "after:put:1",
+    "before:settle:2",
+    "after:settle:1",
+]
 
 
 @pytest.fixture

@@ -131,7 +131,7 @@ class Forgetful(Ledger):
     """Answers that a picture is listed, and is killed before it is written down."""
 
     def run(self, command: Command[Any]) -> Any:
-        return None if command.script == "image" else super().run(command)
+        return None if command.script == "add_output" else super().run(command)
 
 
 def test_no_job_succeeds_without_the_pictures_that_a_killed_ledger_forgot(
@@ -219,7 +219,7 @@ def test_a_stopped_worker_hands_its_jobs_back_and_another_finishes_them(
     first.stop()
     assert {read(ledger, ref).state for ref in refs} == {JobStatus.QUEUED}
     assert {read(ledger, ref).crashes for ref in refs} == {0}
-    assert ledger.run(commands.lines())[0].workers == 0
+    assert ledger.run(commands.queues())[0].workers == 0
 
 
 def test_pictures_a_dead_worker_had_finished_are_not_drawn_again(
@@ -408,7 +408,7 @@ def test_the_catalogue_says_what_pictures_cost_here(ledger: Ledger, worker) -> N
     cards: list[ModelCard] = []
     while not any(card.pace for card in cards):
         assert time.monotonic() < deadline, cards
-        lines = ledger.run(commands.lines())
+        lines = ledger.run(commands.queues())
         cards = [ModelCard.model_validate_json(line.card) for line in lines]
 
 
@@ -418,9 +418,9 @@ def test_a_worker_does_not_count_for_a_model_that_it_cannot_load(
     failed: set[str] = set()
     worker = Worker(ledger, storage, failed=failed)
     worker.claims.heartbeat.say()
-    assert ledger.run(commands.lines())[0].workers == 1
+    assert ledger.run(commands.queues())[0].workers == 1
     failed.add("shapes")
     deadline = time.monotonic() + 10
-    while ledger.run(commands.lines())[0].workers:
+    while ledger.run(commands.queues())[0].workers:
         assert time.monotonic() < deadline
         worker.claims.heartbeat.say()

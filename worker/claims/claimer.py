@@ -10,7 +10,7 @@ import structlog
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import JobRef, Lease, Ledger, commands
 from latentry.ledger.claiming import claimed
-from latentry.ledger.signals import Calls, Stop
+from latentry.ledger.signals import Signals, Stop
 from worker.claims.claimed_job import ClaimedJob
 from worker.claims.heartbeat import Outbox
 from worker.claims.preemption import Preemption
@@ -82,7 +82,7 @@ class Claimer:
         self._arrived.clear()
 
     def _listen(self) -> None:
-        calls = Calls(self._ledger)
+        calls = Signals(self._ledger)
         while not self._ending.is_set():
             try:
                 call = calls.wait(LISTEN_S)

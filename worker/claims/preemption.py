@@ -53,7 +53,7 @@ class Preemption:
         may_yield.sort(key=lambda job: job.steps_left, reverse=True)
         within_s = next_free_row_s + AHEAD_S
         leases = [job.lease for job in may_yield]
-        ask = commands.pressing(self._worker, models, within_s=within_s, held=leases)
+        ask = commands.urgent(self._worker, models, within_s=within_s, held=leases)
         try:
             pressing = self._ledger.run(ask)
         except LedgerUnavailable as error:

@@ -16,21 +16,21 @@ from latentry.ledger.records import (
     JobRecord,
     JobRef,
     LedgerEvent,
-    Line,
     NewJob,
-    Possible,
+    Queue,
+    WaitEstimate,
     event_order,
 )
 
 log = structlog.get_logger()
 
 _FOR_EVER_MS: Final = 2**53
-# Of a deadline: estimates err, and in a line that is filled to the brim whoever comes last is late.
+# Of a deadline: estimates err, and in a queue filled to the brim whoever comes last is late.
 _TRUSTED: Final = 0.8
 
 
 def create(job: NewJob, *, max_queued: int, max_wait_s: float = math.inf) -> Command[Accepted]:
-    """Enter a job `queued`, with its place in line and its idempotency key, or find its equal.
+    """Enter a job `queued`, with its place in the queue and its idempotency key, or find its equal.
 
     Raises QueueFull, DeadlineUnreachable, TooManyJobs, QuotaExceeded, or IdempotencyConflict if the
     key stands for another body.
@@ -43,26 +43,28 @@ def create(job: NewJob, *, max_queued: int, max_wait_s: float = math.inf) -> Com
     return Command("create", _asked(job, max_queued, max_wait_s), read)
 
 
-def try_out(job: NewJob, *, max_queued: int, max_wait_s: float = math.inf) -> Command[Possible]:
+def estimate(
+    job: NewJob, *, max_queued: int, max_wait_s: float = math.inf
+) -> Command[WaitEstimate]:
     """Whether `create` would enter this job now. Raises what it would."""
 
-    def read(answer: Sequence[Any]) -> Possible:
+    def read(answer: Sequence[Any]) -> WaitEstimate:
         _refuse(answer)
         wait_ms, now_ms = answer[1:]
-        return Possible(now_ms, wait_ms if wait_ms >= 0 else None)
+        return WaitEstimate(now_ms, wait_ms if wait_ms >= 0 else None)
 
     return Command("create", _asked(job, max_queued, max_wait_s, dry_run=True), read)
 
 
 def get(ref: JobRef) -> Command[JobRecord | None]:
     """One job as it stands, or None."""
-    return Command("get", (str(ref),), lambda answer: JobRecord.read(*answer))
+    return Command("read", (str(ref),), lambda answer: JobRecord.read(*answer))
 
 
 def page(tenant: str, *, below: int | None, limit: int) -> Command[list[JobRecord | None]]:
-    """A tenant's jobs, newest first, from below a turn number; None for an unreadable record."""
+    """A tenant's jobs below a sequence number, newest first; None for an unreadable record."""
     start = "+inf" if below is None else f"({below}"
-    return Command("page", (tenant, start, limit), _records)
+    return Command("list_jobs", (tenant, start, limit), _records)
 
 
 def cancel(ref: JobRef) -> Command[bool]:
@@ -85,27 +87,27 @@ def events(ref: JobRef, *, after: str = "") -> Command[list[LedgerEvent]]:
     def read(answer: Iterable[Any]) -> list[LedgerEvent]:
         return [_event(ref, id, dict(zip(row[::2], row[1::2], strict=True))) for id, row in answer]
 
-    return Command("events", (str(ref), known), read)
+    return Command("list_events", (str(ref), known), read)
 
 
-def lines() -> Command[list[Line]]:
+def queues() -> Command[list[Queue]]:
     """The catalogue with what is live and what waits."""
-    return Command("models", (), lambda answer: [Line(*row) for row in answer])
+    return Command("list_queues", (), lambda answer: [Queue(*row) for row in answer])
 
 
-def ring(model: str, *, ttl_s: float) -> Command[bool]:
+def reserve_bell(model: str, *, ttl_s: float) -> Command[bool]:
     """Take the right to ring a model's bell. False: one is on its way already."""
-    return Command("ring", (model, int(ttl_s * 1000)), bool)
+    return Command("reserve_bell", (model, int(ttl_s * 1000)), bool)
 
 
-def answer(models: Iterable[str]) -> Command[int]:
+def release_bell(models: Iterable[str]) -> Command[int]:
     """Give back the right to ring for these models: the bell was not sent."""
-    return Command("answer", tuple(models), int)
+    return Command("release_bell", tuple(models), int)
 
 
 def probe() -> Command[bool]:
     """Write something: the ledger is only ready if it can be written."""
-    return Command("probe", (), bool)
+    return Command("check_writable", (), bool)
 
 
 def _asked(

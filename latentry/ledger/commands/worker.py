@@ -14,7 +14,7 @@ from latentry.ledger.records import JobRecord, JobRef, Lease, UnreadableRecord
 
 def catalogue(card: ModelCard) -> Command[int]:
     """Enter or refresh a model in the catalogue."""
-    return Command("catalogue", (card.id, card.model_dump_json()), int)
+    return Command("register_model", (card.id, card.model_dump_json()), int)
 
 
 def heartbeat(worker: str, models: Iterable[str], *, ttl_s: float) -> Command[int]:
@@ -50,7 +50,7 @@ def claim(
     return Command("claim", (json.dumps(options),), _leases)
 
 
-def pressing(
+def urgent(
     worker: str, models: Iterable[str], *, within_s: float, held: Iterable[Lease]
 ) -> Command[dict[JobRef, JobRef]]:
     """Which of the `held` jobs to exchange for which waiting ones of high priority.
@@ -68,19 +68,17 @@ def pressing(
     def read(answer: Iterable[Any]) -> dict[JobRef, JobRef]:
         return {JobRef.parse(held): JobRef.parse(waiting) for held, waiting in answer}
 
-    return Command("pressing", (json.dumps(options),), read)
+    return Command("find_urgent", (json.dumps(options),), read)
 
 
-def exchange(
-    lease: Lease, pressing: JobRef, *, worker: str, lease_s: float
-) -> Command[list[Lease]]:
-    """Hand an unfinished job back for a pressing one; nothing if that is gone by now."""
+def exchange(lease: Lease, urgent: JobRef, *, worker: str, lease_s: float) -> Command[list[Lease]]:
+    """Hand an unfinished job back for an urgent one; nothing if that is gone by now."""
     options = {
         "worker": worker,
         "lease_ms": int(lease_s * 1000),
         "ref": str(lease.ref),
         "fence": str(lease.fence),
-        "pressing": str(pressing),
+        "urgent": str(urgent),
     }
     return Command("exchange", (json.dumps(options),), _leases)
 
@@ -94,19 +92,19 @@ def renew(leases: Sequence[Lease], *, lease_s: float) -> Command[list[str]]:
 def progress(steps: Iterable[tuple[Lease, int, int]]) -> Command[int]:
     """Tell the latest (lease, step, of how many) of several jobs in one message."""
     rows = [part for lease, step, of in steps for part in (str(lease.ref), lease.fence, step, of)]
-    return Command("progress", tuple(rows), int)
+    return Command("report_progress", tuple(rows), int)
 
 
 def preview(lease: Lease, index: int, step: int, jpeg: bytes) -> Command[bool]:
     """Show how far an image is. Nothing of it is kept. False: the lease is lost."""
     text = base64.b64encode(jpeg).decode()
-    return Command("preview", (str(lease.ref), lease.fence, index, step, text), bool)
+    return Command("publish_preview", (str(lease.ref), lease.fence, index, step, text), bool)
 
 
 def add_image(lease: Lease, image: StoredImage) -> Command[None]:
     """List a finished picture, whose bytes are in storage by now. Raises LeaseLost."""
     args = (str(lease.ref), lease.fence, image.index, image.model_dump_json())
-    return Command("image", args, _standing)
+    return Command("add_output", args, _standing)
 
 
 def checkpoint(lease: Lease, index: int, saved: bytes, *, budget_bytes: int) -> Command[bool]:
@@ -118,7 +116,7 @@ def checkpoint(lease: Lease, index: int, saved: bytes, *, budget_bytes: int) -> 
         return answer == "kept"
 
     args = (str(lease.ref), lease.fence, index, budget_bytes, saved)
-    return Command("checkpoint", args, read)
+    return Command("save_checkpoint", args, read)
 
 
 def checkpoints(lease: Lease) -> Command[dict[int, bytes]]:
@@ -127,7 +125,7 @@ def checkpoints(lease: Lease) -> Command[dict[int, bytes]]:
     def read(answer: Sequence[bytes]) -> dict[int, bytes]:
         return dict(zip(map(int, answer[::2]), answer[1::2], strict=True))
 
-    return Command("checkpoints", (str(lease.ref), lease.fence), read, is_binary=True)
+    return Command("list_checkpoints", (str(lease.ref), lease.fence), read, is_binary=True)
 
 
 def warn(lease: Lease, warnings: Sequence[JobWarning]) -> Command[None]:
@@ -152,7 +150,7 @@ def settle(
 
 
 def release(lease: Lease) -> Command[bool]:
-    """Hand an unfinished job back to its old place in line. False: it was lost already."""
+    """Hand an unfinished job back to its old place in its queue. False: it was lost already."""
     return Command("release", (str(lease.ref), lease.fence), bool)
 
 

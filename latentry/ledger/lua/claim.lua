@@ -10,7 +10,7 @@ local function add(ref)
 end
 
 local function take(ref)
-  begin(ref, ask.worker, ask.lease_ms)
+  start_run(ref, ask.worker, ask.lease_ms)
   add(ref)
 end
 
@@ -18,7 +18,7 @@ end
 local function is_fit(ref, model)
   local deadline, finish_by = fields(ref, 'deadline_ms', 'finish_by_ms')
   if not deadline then
-    strike(ref, model)
+    purge(ref, model)
   elseif math.min(deadline, finish_by or deadline) <= at then
     expire(ref)
   else
@@ -55,11 +55,11 @@ end
 -- One that was passed over for five seconds has the next worker that asks: it gets nothing more, until
 -- it is empty. Should it die or stay busy, another is asked in half a minute.
 local function is_kept_for_a_loner()
-  local first = first_of('loners', now_us() - 5000000)
+  local first = first_of('quarantined', now_us() - 5000000)
   if not first then
     return false
   end
-  local kept = key('kept', first.ref)
+  local kept = key('quarantine_worker', first.ref)
   redis.call('SET', kept, ask.worker, 'NX', 'PX', 30000)
   return redis.call('GET', kept) == ask.worker
 end
@@ -67,7 +67,7 @@ end
 local function share_of_this_worker()
   local waiting = 0
   for _, model in ipairs(ask.models) do
-    waiting = waiting + redis.call('ZCARD', key('line', model))
+    waiting = waiting + redis.call('ZCARD', key('queue', model))
   end
   local workers = math.max(1, redis.call('ZCOUNT', key('workers'), at, '+inf'))
   return math.ceil(waiting / workers)
@@ -75,7 +75,7 @@ end
 
 local function take_in_turn(room)
   while #claims < room do
-    local turn = next_in_turn(ask.models)
+    local turn = next_job(ask.models)
     if not turn then
       return
     end
@@ -98,7 +98,7 @@ end
 
 local room = math.min(ask.room, share_of_this_worker())
 if room > 0 then
-  if ask.held == 0 and take_suspect('loners') then
+  if ask.held == 0 and take_suspect('quarantined') then
     room = 0 -- alone
   elseif ask.held > 0 and is_kept_for_a_loner() then
     room = 0

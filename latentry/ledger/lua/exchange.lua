@@ -5,12 +5,12 @@ local ask = cjson.decode(ARGV[1])
 if holds(ask.ref, ask.fence) then
   hand_back(ask.ref)
 end
-local state, worker, deadline, finish_by = fields(ask.pressing, 'state', 'worker', 'deadline_ms',
+local state, worker, deadline, finish_by = fields(ask.urgent, 'state', 'worker', 'deadline_ms',
   'finish_by_ms')
 if state == 'queued' and math.min(deadline, finish_by or deadline) > now_ms() then
-  charge(ask.pressing, tag_of(tenant_of(ask.pressing)), false)
-  begin(ask.pressing, ask.worker, ask.lease_ms)
+  charge(ask.urgent, tag_of(tenant_of(ask.urgent)), false)
+  start_run(ask.urgent, ask.worker, ask.lease_ms)
 elseif state ~= 'running' or worker ~= ask.worker then
   return {}
 end
-return { { ask.pressing, field(ask.pressing, 'fence'), redis.call('HGETALL', key('job', ask.pressing)) } }
+return { { ask.urgent, field(ask.urgent, 'fence'), redis.call('HGETALL', key('job', ask.urgent)) } }

@@ -45,7 +45,7 @@ local function each(set, act)
           'unreadable_record', 'error_message',
           "The ledger's record of this job makes no sense to this version.")
       end
-      strike(ref, field(ref, 'model') or '')
+      purge(ref, field(ref, 'model') or '')
       redis.call('ZREM', key('leases'), ref)
       redis.call('ZADD', key('retention'), at + (field(ref, 'ttl_ms') or 3600000), ref)
       broken[#broken + 1] = ref
@@ -74,7 +74,7 @@ redis.call('ZREMRANGEBYSCORE', key('workers'), '-inf', at)
 
 local bells = {}
 for _, model in ipairs(redis.call('HKEYS', key('models'))) do
-  if redis.call('ZCARD', key('line', model)) > 0
+  if redis.call('ZCARD', key('queue', model)) > 0
     and redis.call('EXISTS', key('bell', model)) == 0 then
     bells[#bells + 1] = model
   end

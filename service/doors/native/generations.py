@@ -90,7 +90,7 @@ async def list_generations(
     page = commands.page(caller.tenant, below=_turn(cursor), limit=limit + 1)
     found = await gateway.ledger.run(page)
     records = [record for record in found[:limit] if record]
-    more = _cursor(records[-1].turn) if records and len(found) > limit else None
+    more = _cursor(records[-1].sequence) if records and len(found) > limit else None
     return json_response(JobList(data=await gateway.views.jobs(records), next_cursor=more))
 
 

@@ -8,10 +8,21 @@ from latentry.contracts import EventType, JobStatus
 from latentry.ledger import JobRef, Ledger
 from latentry.ledger.commands import POISON_CRASHES
 from tests.latentry.ledger.audit_deliveries import audit_deliveries
-from tests.latentry.ledger.audit_lines import audit_leases, audit_lines
+from tests.latentry.ledger.audit_queues import audit_leases, audit_queues
 from tests.latentry.ledger.factory import BOUNDED
 
-NUMBERS = {"turn", "fence", "crashes", "deaths", "claims", "place", "step", "steps", "reached", "v"}
+NUMBERS = {
+    "sequence",
+    "fence",
+    "crashes",
+    "deaths",
+    "claims",
+    "score",
+    "step",
+    "steps",
+    "reached",
+    "v",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +55,7 @@ def audit(ledger: Ledger) -> dict[JobRef, Entry]:
     running = {ref for ref, entry in entries.items() if entry.state is JobStatus.RUNNING}
     ended = entries.keys() - queued - running
 
-    audit_lines(found, {ref: entries[ref].fields for ref in queued})
+    audit_queues(found, {ref: entries[ref].fields for ref in queued})
     audit_leases(found, {ref: entries[ref].fields for ref in running})
     places = Counter([*queued, *found.get("leases", {}), *ended])
     assert places == dict.fromkeys(entries, 1), "a job waits, runs or has ended: one of them (I5)"
@@ -71,7 +82,9 @@ def _audit_books(found: dict[str, Any], entries: dict[str, Entry]) -> None:
     ended = sum(
         count for rows in pages for what, count in rows.items() if what.split(":")[1] in ends
     )
-    assert ended + len(live) == found.get("turn", 0), "no end is counted twice, and none is missed"
+    assert ended + len(live) == found.get("sequence", 0), (
+        "no end is counted twice, and none is missed"
+    )
     assert all(count >= 0 for rows in pages for count in rows.values())
     bounded = {ref for name, refs in found.items() if name.startswith("active:") for ref in refs}
     assert bounded == {ref for ref in live if live[ref].fields["payer"] == BOUNDED}
@@ -125,9 +138,9 @@ def _read(ledger: Ledger) -> dict[str, Any]:
         elif name.startswith("usage:"):
             found[name] = {what: int(count) for what, count in next(answers).items()}
             assert next(answers) > 0, "books are not kept for ever"
-        elif name == "turn":
+        elif name == "sequence":
             found[name] = int(next(answers))
-        elif name.partition(":")[0] in {"checkpoints", "wants", "weights", "load"}:
+        elif name.partition(":")[0] in {"checkpoints", "waiting_cost", "weights", "load"}:
             found[name] = {what: int(size) for what, size in next(answers).items()}
         else:
             rows = dict(next(answers))
@@ -150,9 +163,9 @@ def _ask(pipe: Any, root: str, name: str) -> bool:
             pipe.hstrlen(key, "0").hstrlen(key, "1").pttl(key)
         case "active":
             pipe.smembers(key)
-        case "checkpoints" | "wants" | "weights" | "load":
+        case "checkpoints" | "waiting_cost" | "weights" | "load":
             pipe.hgetall(key)
-        case "turn":
+        case "sequence":
             pipe.get(key)
         case _:
             return False
@@ -160,6 +173,6 @@ def _ask(pipe: Any, root: str, name: str) -> bool:
 
 
 _ZSETS = {
-    *("line", "part", "suspects", "loners", "turns", "tags"),
+    *("queue", "tenant_queue", "suspects", "quarantined", "tenants", "tags"),
     *("jobs", "leases", "deadlines", "retention"),
 }

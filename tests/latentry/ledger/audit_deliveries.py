@@ -1,4 +1,4 @@
-"""What must be true of notices: one for each event of a job that asks for them, and all in line."""
+"""What must be true of notices: one for each event of a job that asks for them, all queued."""
 
 import hashlib
 import json
@@ -27,11 +27,11 @@ def audit_deliveries(ledger: Ledger, stories: Mapping[str, tuple[dict, list[Even
     assert ids == {"evt_" + hashlib.sha1(name.encode()).hexdigest()[:32] for name in found}
     waiting = set(client.zrange(f"{root}deliveries", 0, -1))
     assert waiting == found, "what was not told yet waits"
-    lines = {name: client.zrange(name, 0, -1, withscores=True) for name in _lines(ledger)}
-    assert sorted(name for rows in lines.values() for name, _ in rows) == sorted(found)
-    firsts = {name.removeprefix(f"{root}deliveries:"): rows[0][1] for name, rows in lines.items()}
+    queues = {name: client.zrange(name, 0, -1, withscores=True) for name in _queues(ledger)}
+    assert sorted(name for rows in queues.values() for name, _ in rows) == sorted(found)
+    firsts = {name.removeprefix(f"{root}deliveries:"): rows[0][1] for name, rows in queues.items()}
     assert dict(client.zrange(f"{root}receivers", 0, -1, withscores=True)) == firsts
 
 
-def _lines(ledger: Ledger) -> list[str]:
+def _queues(ledger: Ledger) -> list[str]:
     return list(ledger.client.keys(f"{ledger.root}:deliveries:*"))

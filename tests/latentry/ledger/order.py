@@ -9,54 +9,56 @@ if TYPE_CHECKING:
     from tests.latentry.ledger.paper import PaperJob
 
 
-def part(line: Iterable[PaperJob], tenant: str) -> list[PaperJob]:
-    """A tenant's own jobs of a line, by place; suspects are not among them."""
-    own = [job for job in line if job.ref.tenant == tenant and not job.crashes]
-    return sorted(own, key=lambda job: job.place)
+def tenant_queue(queue: Iterable[PaperJob], tenant: str) -> list[PaperJob]:
+    """A tenant's own jobs of a queue, by score; suspects are not among them."""
+    own = [job for job in queue if job.ref.tenant == tenant and not job.crashes]
+    return sorted(own, key=lambda job: job.score)
 
 
 class PaperOrder:
-    """Tags of tenants: those above the clock, and those of the lines where they wait."""
+    """Tags of tenants: those above the clock, and those of the queues where they wait."""
 
     def __init__(self) -> None:
-        self.clock = 0
+        self.virtual_time = 0
         self.tags: dict[str, int] = {}
-        self.turns: dict[tuple[str, str], int] = {}
+        self.tenants: dict[tuple[str, str], int] = {}
         self.weights: dict[tuple[str, str], int] = {}
 
     def tag_of(self, tenant: str) -> int:
-        return self.tags.get(tenant, self.clock)
+        return self.tags.get(tenant, self.virtual_time)
 
     def enter(self, job: PaperJob) -> None:
         if not job.crashes:
-            self.turns.setdefault((job.model, job.ref.tenant), self.tag_of(job.ref.tenant))
+            self.tenants.setdefault((job.model, job.ref.tenant), self.tag_of(job.ref.tenant))
             self.weights[job.model, job.ref.tenant] = job.weight
 
-    def leave(self, job: PaperJob, line: list[PaperJob]) -> None:
-        if not part(line, job.ref.tenant):
-            self.turns.pop((job.model, job.ref.tenant), None)
+    def leave(self, job: PaperJob, queue: list[PaperJob]) -> None:
+        if not tenant_queue(queue, job.ref.tenant):
+            self.tenants.pop((job.model, job.ref.tenant), None)
             self.weights.pop((job.model, job.ref.tenant), None)
 
-    def part_of(self, model: str, tenant: str, weight: int, places: int) -> int:
+    def share_of(self, model: str, tenant: str, weight: int, places: int) -> int:
         """How many of so many places are a tenant's, beside those who wait."""
         waiting = {who: w for (where, who), w in self.weights.items() if where == model}
         return places * weight // sum((waiting | {tenant: weight}).values())
 
-    def next(self, line: list[PaperJob], models: Sequence[str]) -> tuple[int, PaperJob] | None:
+    def next(self, queue: list[PaperJob], models: Sequence[str]) -> tuple[int, PaperJob] | None:
         """The tag and the job that is next."""
         heads = []
         for model in models:
-            tags = [(tag, tenant) for (where, tenant), tag in self.turns.items() if where == model]
+            tags = [
+                (tag, tenant) for (where, tenant), tag in self.tenants.items() if where == model
+            ]
             if tags:
                 tag, tenant = min(tags)
-                first = part([job for job in line if job.model == model], tenant)[0]
+                first = tenant_queue([job for job in queue if job.model == model], tenant)[0]
                 heads.append((tag, first))
-        return min(heads, key=lambda head: (head[0], head[1].place), default=None)
+        return min(heads, key=lambda head: (head[0], head[1].score), default=None)
 
     def charge(self, job: PaperJob, tag: int, *, is_turn: bool) -> None:
-        start = max(self.clock, tag)
+        start = max(self.virtual_time, tag)
         if is_turn:
-            self.clock = start
+            self.virtual_time = start
             self.tags = {tenant: tag for tenant, tag in self.tags.items() if tag > start}
         self._set(job.ref.tenant, start + job.stride)
 
@@ -65,4 +67,4 @@ class PaperOrder:
 
     def _set(self, tenant: str, tag: int) -> None:
         self.tags[tenant] = tag
-        self.turns |= {turn: tag for turn in self.turns if turn[1] == tenant}
+        self.tenants |= {turn: tag for turn in self.tenants if turn[1] == tenant}

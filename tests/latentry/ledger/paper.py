@@ -8,7 +8,7 @@ from latentry.errors import IdempotencyConflict, LeaseLost, QueueFull
 from latentry.ledger import JobRef, Lease, NewJob
 from latentry.ledger.commands import POISON_CRASHES
 from latentry.ledger.records import Accepted, Swept
-from tests.latentry.ledger.order import PaperOrder, part
+from tests.latentry.ledger.order import PaperOrder, tenant_queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class PaperJob:
 
     ref: JobRef
     model: str
-    turn: int
+    sequence: int
     cost_ms: int
     images_asked: int
     weight: int
@@ -55,9 +55,9 @@ class PaperJob:
     stay_is_over: bool = False
 
     @property
-    def place(self) -> tuple[int, int]:
+    def score(self) -> tuple[int, int]:
         """A test is shorter than the ten minutes between the classes."""
-        return list(Priority).index(self.priority), self.turn
+        return list(Priority).index(self.priority), self.sequence
 
     @property
     def stride(self) -> int:
@@ -100,26 +100,26 @@ class PaperLedger:
         self.nobody_swept = False
         self.order = PaperOrder()
         self.claimed: dict[str, tuple[object, list[Lease]]] = {}
-        self.kept: dict[JobRef, str] = {}
-        self._turn = 0
+        self.reserved: dict[JobRef, str] = {}
+        self._sequence = 0
 
-    def line(self, *models: str) -> list[PaperJob]:
+    def queue(self, *models: str) -> list[PaperJob]:
         waiting = (job for job in self.jobs.values() if job.state is JobStatus.QUEUED)
-        return sorted((job for job in waiting if job.model in models), key=lambda job: job.turn)
+        return sorted((job for job in waiting if job.model in models), key=lambda job: job.sequence)
 
-    def own_line(self, job: PaperJob) -> list[PaperJob]:
-        """Those it waits with: its tenant's in this line, or the suspects like it."""
+    def own_queue(self, job: PaperJob) -> list[PaperJob]:
+        """Those it waits with: its tenant's in this queue, or the suspects like it."""
         if job.crashes:
-            return self.suspects(job.model, is_loner=job.crashes > 1)
-        return part(self.line(job.model), job.ref.tenant)
+            return self.suspects(job.model, is_quarantined=job.crashes > 1)
+        return tenant_queue(self.queue(job.model), job.ref.tenant)
 
-    def suspects(self, model: str, *, is_loner: bool) -> list[PaperJob]:
-        alike = [j for j in self.line(model) if j.crashes and (j.crashes > 1) == is_loner]
+    def suspects(self, model: str, *, is_quarantined: bool) -> list[PaperJob]:
+        alike = [j for j in self.queue(model) if j.crashes and (j.crashes > 1) == is_quarantined]
         return sorted(alike, key=lambda job: (job.since, str(job.ref)))
 
     def position(self, ref: JobRef) -> int | None:
         job = self.jobs[ref]
-        return self.own_line(job).index(job) if job.state is JobStatus.QUEUED else None
+        return self.own_queue(job).index(job) if job.state is JobStatus.QUEUED else None
 
     def create(self, order: NewJob, max_queued: int) -> Accepted:
         if order.ref in self.jobs:
@@ -132,15 +132,15 @@ class PaperLedger:
                     raise IdempotencyConflict
                 return Accepted(ref, is_new=False)
         model, tenant = order.request.model, order.ref.tenant
-        line = self.line(model)
-        its_part = self.order.part_of(model, tenant, order.weight, max_queued)
-        if len(line) >= max_queued and len(part(line, tenant)) >= its_part:
+        queue = self.queue(model)
+        its_share = self.order.share_of(model, tenant, order.weight, max_queued)
+        if len(queue) >= max_queued and len(tenant_queue(queue, tenant)) >= its_share:
             raise QueueFull
-        self._turn += 1
+        self._sequence += 1
         job = PaperJob(
             order.ref,
             model,
-            self._turn,
+            self._sequence,
             order.price.cost_ms,
             order.price.images,
             order.weight,
@@ -164,15 +164,15 @@ class PaperLedger:
         return leases
 
     def _take(self, ask: PaperClaim) -> list[PaperJob]:
-        room, taken = min(ask.room, len(self.line(*ask.models))), []
+        room, taken = min(ask.room, len(self.queue(*ask.models))), []
         if room > 0:
-            if ask.held == 0 and (loner := self._suspect(ask, is_loner=True)):
-                return [loner]
-            if ask.held > 0 and self._is_kept_for_a_loner(ask):
+            if ask.held == 0 and (quarantined := self._suspect(ask, is_quarantined=True)):
+                return [quarantined]
+            if ask.held > 0 and self._is_reserved_for_quarantined(ask):
                 return []
-            if ask.suspects == 0 and (suspect := self._suspect(ask, is_loner=False)):
+            if ask.suspects == 0 and (suspect := self._suspect(ask, is_quarantined=False)):
                 taken.append(suspect)
-        while len(taken) < room and (turn := self.order.next(self.line(*ask.models), ask.models)):
+        while len(taken) < room and (turn := self.order.next(self.queue(*ask.models), ask.models)):
             tag, job = turn
             if job.is_overdue:
                 self.end(job, JobStatus.EXPIRED)
@@ -182,8 +182,8 @@ class PaperLedger:
             taken.append(job)
         return taken
 
-    def _suspect(self, ask: PaperClaim, *, is_loner: bool) -> PaperJob | None:
-        while job := self._first(ask, is_loner=is_loner):
+    def _suspect(self, ask: PaperClaim, *, is_quarantined: bool) -> PaperJob | None:
+        while job := self._first(ask, is_quarantined=is_quarantined):
             if not job.is_overdue:
                 self.order.charge(job, self.order.tag_of(job.ref.tenant), is_turn=False)
                 self._leave(job, JobStatus.RUNNING)
@@ -191,15 +191,19 @@ class PaperLedger:
             self.end(job, JobStatus.EXPIRED)
         return None
 
-    def _first(self, ask: PaperClaim, *, is_loner: bool) -> PaperJob | None:
-        heads = [line[0] for m in ask.models if (line := self.suspects(m, is_loner=is_loner))]
+    def _first(self, ask: PaperClaim, *, is_quarantined: bool) -> PaperJob | None:
+        heads = [
+            queue[0]
+            for m in ask.models
+            if (queue := self.suspects(m, is_quarantined=is_quarantined))
+        ]
         return min(heads, key=lambda job: job.since, default=None)
 
-    def _is_kept_for_a_loner(self, ask: PaperClaim) -> bool:
-        job = self._first(ask, is_loner=True)
+    def _is_reserved_for_quarantined(self, ask: PaperClaim) -> bool:
+        job = self._first(ask, is_quarantined=True)
         if not job or job.since > 0:  # it has not been passed over for long
             return False
-        return self.kept.setdefault(job.ref, ask.worker) == ask.worker
+        return self.reserved.setdefault(job.ref, ask.worker) == ask.worker
 
     def _begin(self, job: PaperJob, fence: int, ask: PaperClaim) -> Lease:
         assert fence > job.fence, "fences rise (I3)"
@@ -209,9 +213,9 @@ class PaperLedger:
         return Lease(job.ref, fence, None)  # type: ignore[arg-type]
 
     def _leave(self, job: PaperJob, state: JobStatus) -> None:
-        """Out of its line, if it is in one."""
+        """Out of its queue, if it is in one."""
         job.move(state)
-        self.order.leave(job, self.line(job.model))
+        self.order.leave(job, self.queue(job.model))
 
     def end(self, job: PaperJob, state: JobStatus) -> None:
         self._leave(job, state)
@@ -311,12 +315,12 @@ class PaperLedger:
             self.end(job, JobStatus.CANCELED)
         return job is not None
 
-    def ring(self, model: str) -> bool:
+    def reserve_bell(self, model: str) -> bool:
         is_first = model not in self.bells
         self.bells.add(model)
         return is_first
 
-    def answer(self, models: Iterable[str]) -> int:
+    def release_bell(self, models: Iterable[str]) -> int:
         self.bells.difference_update(models)
         return 1
 
@@ -337,7 +341,7 @@ class PaperLedger:
         for job in self.jobs.values():
             if job.is_overdue and not job.state.is_terminal:
                 self.end(job, JobStatus.EXPIRED)
-        silent = tuple(m for m in sorted(self.models - self.bells) if self.line(m))
+        silent = tuple(m for m in sorted(self.models - self.bells) if self.queue(m))
         stale = sorted(
             (job for job in self.jobs.values() if job.stay_is_over), key=lambda j: str(j.ref)
         )

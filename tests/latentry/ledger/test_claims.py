@@ -48,7 +48,7 @@ def test_a_record_that_cannot_be_moved_ends_and_keeps_no_other_from_being_swept(
     running, waiting, other = (create(ledger) for _ in range(3))
     ledger.run(commands.claim("w", ["shapes"], room=1, lease_s=0))
     for ref in (running, waiting):  # as of a version that counted no costs
-        ledger.client.hdel(f"{ledger.root}:job:{ref}", "cost_ms", "place", "weight")
+        ledger.client.hdel(f"{ledger.root}:job:{ref}", "cost_ms", "score", "weight")
     ledger.client.zadd(f"{ledger.root}:deadlines", {str(waiting): 0, str(other): 1})
     assert set(ledger.run(commands.sweep(lease_s=60)).unreadable) == {running, waiting}
     states = [ledger.client.hget(f"{ledger.root}:job:{r}", "state") for r in (running, waiting)]

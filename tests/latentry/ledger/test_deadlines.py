@@ -5,7 +5,7 @@ import pytest
 from latentry.contracts import JobStatus
 from latentry.errors import LeaseLost
 from latentry.ledger import JobRecord, JobRef, Ledger, commands
-from latentry.ledger.signals import Calls, Stop
+from latentry.ledger.signals import Signals, Stop
 from tests.latentry.ledger.factory import new_job
 
 
@@ -49,14 +49,14 @@ def test_who_started_in_time_is_not_asked_to_start_again(ledger: Ledger) -> None
 def test_a_running_job_whose_time_is_over_expires_and_its_worker_is_told(ledger: Ledger) -> None:
     ref = create(ledger, finish_within_ms=60_000)
     [lease] = ledger.run(commands.claim("w", ["shapes"], room=1, lease_s=60))
-    calls = Calls(ledger)
-    calls.wait(0.01)
+    signals = Signals(ledger)
+    signals.wait(0.01)
     time_is_over(ledger, ref)
     ledger.run(commands.sweep(lease_s=60))
     assert read(ledger, ref).state is JobStatus.EXPIRED
     assert ledger.run(commands.renew([lease], lease_s=60)) == ["lost"]
-    heard = any(calls.wait(1) == Stop(ref) for _ in range(5))  # beside news of the subscription
-    calls.close()
+    heard = any(signals.wait(1) == Stop(ref) for _ in range(5))  # beside news of the subscription
+    signals.close()
     assert heard
 
 

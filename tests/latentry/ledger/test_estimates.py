@@ -23,7 +23,7 @@ def create(ledger: Ledger, tenant: str = "one", **fields: object) -> JobRef:
 
 def wait_ms(ledger: Ledger, tenant: str = "one", **fields: object) -> int | None:
     job = new_job(tenant=tenant, **(SECOND | fields))
-    return ledger.run(commands.try_out(job, max_queued=100)).wait_ms
+    return ledger.run(commands.estimate(job, max_queued=100)).wait_ms
 
 
 def fill(ledger: Ledger, jobs: int, tenant: str = "one") -> None:
@@ -100,7 +100,7 @@ def test_a_waiting_job_knows_when_it_may_start(live: Ledger) -> None:
     assert record.position == 3
 
 
-def test_a_page_reads_the_lines_once_however_many_of_its_jobs_wait(live: Ledger) -> None:
+def test_a_page_reads_the_queues_once_however_many_of_its_jobs_wait(live: Ledger) -> None:
     for number in range(20):
         create(live, f"other{number}")
     fill(live, 10)
@@ -146,7 +146,7 @@ def test_nobody_waits_longer_than_the_service_allows(live: Ledger) -> None:
     assert create(live, "two"), "others have their own share"
 
 
-def test_a_full_line_says_when_a_place_is_free(live: Ledger) -> None:
+def test_a_full_queue_says_when_a_place_is_free(live: Ledger) -> None:
     run_two(live)
     fill(live, 4)
     with pytest.raises(QueueFull) as refused:
@@ -154,7 +154,7 @@ def test_a_full_line_says_when_a_place_is_free(live: Ledger) -> None:
     assert refused.value.retry_after_s == 1
 
 
-def test_trying_out_enters_nothing(live: Ledger) -> None:
+def test_an_estimate_enters_nothing(live: Ledger) -> None:
     before = sorted(live.client.keys(f"{live.root}:*"))
     wait_ms(live, idempotency_key="k")
     assert sorted(live.client.keys(f"{live.root}:*")) == before

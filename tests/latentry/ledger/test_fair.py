@@ -115,8 +115,8 @@ def test_no_priority_comes_before_another_tenants_turn(ledger: Ledger) -> None:
 
 def test_low_is_only_ten_minutes_later_so_it_does_not_starve(ledger: Ledger) -> None:
     old = enter(ledger, "one", priority=Priority.LOW)
-    part = f"{ledger.root}:part:shapes:one"
-    ledger.client.zincrby(part, -TEN_MINUTES_US - 1, str(old))  # it came ten minutes ago
+    own = f"{ledger.root}:tenant_queue:shapes:one"
+    ledger.client.zincrby(own, -TEN_MINUTES_US - 1, str(old))  # it came ten minutes ago
     young = [enter(ledger, "one") for _ in range(3)]
     assert [lease.ref for lease in claim(ledger, room=4)] == [old, *young]
 

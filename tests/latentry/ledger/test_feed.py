@@ -14,41 +14,41 @@ from tests.latentry.ledger.factory import new_job
 from tests.latentry.ledger.proxy import proxy
 from tests.valkey import Valkey
 
-JobUpdate = AsyncIterator[LedgerEvent | StepUpdate | None]
+Updates = AsyncIterator[LedgerEvent | StepUpdate | None]
 
 
-async def following(news: JobUpdate) -> LedgerEvent | StepUpdate | None:
+async def following(updates: Updates) -> LedgerEvent | StepUpdate | None:
     async with asyncio.timeout(10):
-        return await anext(news)
+        return await anext(updates)
 
 
 async def test_the_feed_tells_what_the_stream_holds_and_steps_besides(
     ledger: Ledger, async_ledger: AsyncLedger
 ) -> None:
-    news = Feed(async_ledger).listen()
-    assert await following(news) is None
+    updates = Feed(async_ledger).listen()
+    assert await following(updates) is None
     job = new_job()
     ledger.run(commands.create(job, max_queued=9))
     [lease] = ledger.run(commands.claim("w1", ["shapes"], room=1, lease_s=5))
     ledger.run(commands.progress([(lease, 1, 4)]))
-    heard = [await following(news) for _ in range(3)]
+    heard = [await following(updates) for _ in range(3)]
     assert heard[:2] == ledger.run(commands.events(job.ref))
     assert heard[2] == StepUpdate(job.ref, Progress(step=1, steps=4))
-    await news.aclose()
+    await updates.aclose()
 
 
 async def test_after_a_break_the_feed_says_that_it_begins_anew(
     ledger: Ledger, async_ledger: AsyncLedger
 ) -> None:
-    news = Feed(async_ledger).listen()
-    assert await following(news) is None
+    updates = Feed(async_ledger).listen()
+    assert await following(updates) is None
     ledger.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
-    assert await following(news) is None
+    assert await following(updates) is None
     ledger.run(commands.create(new_job(), max_queued=9))
-    event = await following(news)
+    event = await following(updates)
     assert isinstance(event, LedgerEvent)
     assert event.type is EventType.QUEUED
-    await news.aclose()
+    await updates.aclose()
 
 
 async def test_a_quiet_connection_is_kept_and_a_dead_one_is_given_up(
@@ -58,9 +58,9 @@ async def test_a_quiet_connection_is_kept_and_a_dead_one_is_given_up(
     async with proxy(valkey.port) as between:
         url = SecretStr(f"redis://127.0.0.1:{between.port}/0")
         ledger = AsyncLedger.open(settings.model_copy(update={"redis_url": url}))
-        news = Feed(ledger).listen()
-        assert await following(news) is None
-        waiting = asyncio.create_task(following(news))
+        updates = Feed(ledger).listen()
+        assert await following(updates) is None
+        waiting = asyncio.create_task(following(updates))
         assert await asyncio.wait([waiting], timeout=1.5) == (set(), {waiting})
         between.silent = True
         with pytest.raises(LedgerUnavailable):

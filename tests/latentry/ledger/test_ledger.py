@@ -39,7 +39,7 @@ def kinds(ledger: Ledger, ref: JobRef) -> list[EventType]:
     return [event.type for event in ledger.run(commands.events(ref))]
 
 
-def test_a_new_job_waits_at_the_end_of_its_line(ledger: Ledger) -> None:
+def test_a_new_job_waits_at_the_end_of_its_queue(ledger: Ledger) -> None:
     first, second = create(ledger), create(ledger)
     assert (read(ledger, first).position, read(ledger, second).position) == (0, 1)
     assert read(ledger, first).state is JobStatus.QUEUED
@@ -85,7 +85,7 @@ def test_idempotency_keys_of_two_tenants_never_meet(ledger: Ledger) -> None:
     assert first.id != second.id
 
 
-def test_a_full_line_refuses_the_next_job(ledger: Ledger) -> None:
+def test_a_full_queue_refuses_the_next_job(ledger: Ledger) -> None:
     create(ledger)
     with pytest.raises(QueueFull):
         ledger.run(commands.create(new_job(), max_queued=1))
@@ -246,7 +246,7 @@ def test_a_clock_that_was_set_back_does_not_prolong_a_lease(ledger: Ledger) -> N
     assert ledger.client.zscore(f"{ledger.root}:leases", str(ref)) < (seconds + 60) * 1000
 
 
-def test_a_released_job_is_first_in_line_again_and_charged_nothing(ledger: Ledger) -> None:
+def test_a_released_job_is_first_in_its_queue_again_and_charged_nothing(ledger: Ledger) -> None:
     first, _second = create(ledger), create(ledger)
     [lease] = claim(ledger)
     assert ledger.run(commands.release(lease)) is True
@@ -349,7 +349,7 @@ def test_whoever_follows_a_job_hears_of_its_end_when_it_is_forgotten(ledger: Led
     claim(ledger)
     waiting = create(ledger)
     with ledger.client.pubsub(ignore_subscribe_messages=True) as channel:
-        channel.subscribe(f"{ledger.root}:news")
+        channel.subscribe(f"{ledger.root}:updates")
         channel.get_message(timeout=5)
         for ref in (waiting, running):
             ledger.run(commands.forget(ref))
@@ -373,10 +373,10 @@ def test_a_record_that_vanished_blocks_nobody(ledger: Ledger) -> None:
     claim(ledger, lease_s=0)
     for ref in (running, waiting, overdue):  # as an eviction would
         ledger.client.delete(f"{ledger.root}:job:{ref}")
-    assert [line.waiting for line in ledger.run(commands.lines())] == [3]
+    assert [queue.waiting for queue in ledger.run(commands.queues())] == [3]
     ledger.run(commands.sweep(lease_s=5))
     assert [lease.ref for lease in claim(ledger, room=5)] == [last]
-    assert ledger.client.zcard(f"{ledger.root}:line:shapes") == 0
+    assert ledger.client.zcard(f"{ledger.root}:queue:shapes") == 0
     assert ledger.client.zcard(f"{ledger.root}:leases") == 1
 
 
@@ -385,35 +385,35 @@ def test_a_page_is_newest_first_and_only_this_tenants(ledger: Ledger) -> None:
     create(ledger, tenant="two")
     top = ledger.run(commands.page("one", below=None, limit=2))
     assert [record.ref for record in top] == [mine[2], mine[1]]
-    rest = ledger.run(commands.page("one", below=top[-1].turn, limit=2))
+    rest = ledger.run(commands.page("one", below=top[-1].sequence, limit=2))
     assert [record.ref for record in rest] == [mine[0]]
 
 
 def test_only_one_bell_is_on_its_way_until_it_is_answered(ledger: Ledger) -> None:
-    assert ledger.run(commands.ring("shapes", ttl_s=5)) is True
-    assert ledger.run(commands.ring("shapes", ttl_s=5)) is False
-    ledger.run(commands.answer(["shapes"]))
-    assert ledger.run(commands.ring("shapes", ttl_s=5)) is True
+    assert ledger.run(commands.reserve_bell("shapes", ttl_s=5)) is True
+    assert ledger.run(commands.reserve_bell("shapes", ttl_s=5)) is False
+    ledger.run(commands.release_bell(["shapes"]))
+    assert ledger.run(commands.reserve_bell("shapes", ttl_s=5)) is True
 
 
 def test_a_sweep_names_the_lines_that_wait_without_a_bell(ledger: Ledger) -> None:
     ledger.run(commands.catalogue(card()))
-    assert ledger.run(commands.sweep(lease_s=5)).silent_lines == ()
+    assert ledger.run(commands.sweep(lease_s=5)).silent_queues == ()
     create(ledger)
-    assert ledger.run(commands.sweep(lease_s=5)).silent_lines == ("shapes",)
-    ledger.run(commands.ring("shapes", ttl_s=5))
-    assert ledger.run(commands.sweep(lease_s=5)).silent_lines == ()
+    assert ledger.run(commands.sweep(lease_s=5)).silent_queues == ("shapes",)
+    ledger.run(commands.reserve_bell("shapes", ttl_s=5))
+    assert ledger.run(commands.sweep(lease_s=5)).silent_queues == ()
 
 
 def test_the_catalogue_outlives_its_workers(ledger: Ledger) -> None:
     ledger.run(commands.catalogue(card()))
     ledger.run(commands.heartbeat("w1", ["shapes"], ttl_s=5))
     create(ledger)
-    [line] = ledger.run(commands.lines())
-    assert (line.workers, line.waiting) == (1, 1)
+    [queue] = ledger.run(commands.queues())
+    assert (queue.workers, queue.waiting) == (1, 1)
     ledger.run(commands.heartbeat("w1", [], ttl_s=5))
-    [line] = ledger.run(commands.lines())
-    assert line.workers == 0
+    [queue] = ledger.run(commands.queues())
+    assert queue.workers == 0
 
 
 def test_events_can_be_read_again_from_any_of_them(ledger: Ledger) -> None:

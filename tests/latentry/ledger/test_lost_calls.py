@@ -38,12 +38,12 @@ class Unlucky(Ledger):
 def test_no_lost_call_loses_a_job_or_ends_it_twice(
     ledger: Ledger, unlucky: int, runs: int, is_heard: bool
 ) -> None:
-    line = Unlucky(ledger, unlucky, runs, is_heard=is_heard)
-    ref = live(line)
+    unlucky_ledger = Unlucky(ledger, unlucky, runs, is_heard=is_heard)
+    ref = live(unlucky_ledger)
     [entry] = audit(ledger).values()
     assert entry.state is JobStatus.SUCCEEDED
     assert (entry.images, entry.deaths) == ({0}, 0)
-    assert next(line.calls) > CALLS
+    assert next(unlucky_ledger.calls) > CALLS
     assert ledger.run(commands.get(ref)) is not None
 
 

@@ -42,6 +42,8 @@ WORKERS_IDS = ["w1", "w2"]
 LEASE_S = 600.0
 BUDGET = 16  # bytes of checkpoints
 _prefixes = itertools.count()
+# Keys without a time to live: one of each, or no more than tenants and models.
+_BOUNDED = {"sequence", "swept", "models", "checkpoints", "virtual_time", "tags"}
 
 
 class Mishap(StrEnum):
@@ -85,15 +87,15 @@ class LedgerMachine(RuleBasedStateMachine):
         self.heard: Any = None
         self.forgotten: set[JobRef] = set()
         self.told: dict[str, list[str]] = {}
-        self.news = self.ledger.client.pubsub()
-        self.news.subscribe(f"{self.ledger.root}:news")
-        self.news.get_message(timeout=10)  # subscribed
+        self.updates = self.ledger.client.pubsub()
+        self.updates.subscribe(f"{self.ledger.root}:updates")
+        self.updates.get_message(timeout=10)  # subscribed
 
     @rule(data=st.data())
     def something_happens(self, data: st.DataObject) -> None:
         # One rule: Hypothesis switches whole rules off in most runs, and few would get anywhere.
         turns = list(CLIENTS if self.orders else [M.create])
-        turns += WORKERS * bool(self.paper.line(*MODELS)) + LEASED * bool(self.leases)
+        turns += WORKERS * bool(self.paper.queue(*MODELS)) + LEASED * bool(self.leases)
         turn = data.draw(st.sampled_from(turns + OTHERS), "turn")
         turn(self, data.draw)
 
@@ -117,9 +119,9 @@ class LedgerMachine(RuleBasedStateMachine):
         """When suspects came back: only Redis knows, and only the order counts."""
         for job in self.paper.jobs.values():
             if job.state is JobStatus.QUEUED and job.crashes:
-                kind = "suspects" if job.crashes == 1 else "loners"
-                line = f"{self.ledger.root}:{kind}:{job.model}"
-                job.since = self.ledger.client.zscore(line, str(job.ref))
+                kind = "suspects" if job.crashes == 1 else "quarantined"
+                queue = f"{self.ledger.root}:{kind}:{job.model}"
+                job.since = self.ledger.client.zscore(queue, str(job.ref))
 
     # Clients
 
@@ -169,11 +171,17 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def bells(self, draw: Draw) -> None:
         model, mishap = draw(models), draw(mishaps)
-        match draw(st.sampled_from(["ring", "answer", "catalogue"])):
-            case "ring":
-                self.call(commands.ring(model, ttl_s=600), lambda: self.paper.ring(model), mishap)
-            case "answer":
-                self.call(commands.answer([model]), lambda: self.paper.answer([model]), mishap)
+        match draw(st.sampled_from(["reserve", "release", "catalogue"])):
+            case "reserve":
+                self.call(
+                    commands.reserve_bell(model, ttl_s=600),
+                    lambda: self.paper.reserve_bell(model),
+                    mishap,
+                )
+            case "release":
+                self.call(
+                    commands.release_bell([model]), lambda: self.paper.release_bell([model]), mishap
+                )
             case "catalogue":
                 command = commands.catalogue(card(model))
                 self.call(command, lambda: self.paper.catalogue(model), mishap)
@@ -303,7 +311,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
         def read(answer: Any) -> Swept:
             swept = command.read(answer)
-            return replace(swept, silent_lines=tuple(sorted(swept.silent_lines)))  # in any order
+            return replace(swept, silent_queues=tuple(sorted(swept.silent_queues)))  # in any order
 
         self.call(replace(command, read=read), self.paper.sweep, mishap)
 
@@ -326,7 +334,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def suspects_wait_long(self, draw: Draw) -> None:
         for job in self.some_jobs(draw):
-            for kind in ("suspects", "loners"):
+            for kind in ("suspects", "quarantined"):
                 self.age(f"{kind}:{job.model}", job.ref)
         self.adopt_times()
 
@@ -358,25 +366,25 @@ class LedgerMachine(RuleBasedStateMachine):
         asked = {order.ref: order.request for order in self.orders}
         for tenant in ("one", "two"):
             mine = [job for job in self.paper.jobs.values() if job.ref.tenant == tenant]
-            mine.sort(key=lambda job: -job.turn)
+            mine.sort(key=lambda job: -job.sequence)
             page = self.ledger.run(commands.page(tenant, below=None, limit=1000))
             assert [record.ref for record in page] == [job.ref for job in mine]
             for record in page:
                 assert record.position == self.paper.position(record.ref)
                 assert record.request == asked[record.ref]
                 assert record == self.ledger.run(commands.get(record.ref))
-        lines = self.ledger.run(commands.lines())
-        waiting = {ModelCard.model_validate_json(line.card).id: line.waiting for line in lines}
-        assert waiting == {model: len(self.paper.line(model)) for model in self.paper.models}
+        queues = self.ledger.run(commands.queues())
+        waiting = {ModelCard.model_validate_json(queue.card).id: queue.waiting for queue in queues}
+        assert waiting == {model: len(self.paper.queue(model)) for model in self.paper.models}
         for model in MODELS:
             rung = self.ledger.client.exists(f"{self.ledger.root}:bell:{model}")
             assert bool(rung) == (model in self.paper.bells)
         self.listen()
 
     def listen(self) -> None:
-        """The news told what the streams hold, each event once and in order."""
-        self.news.ping()
-        while (message := self.news.get_message(timeout=10))["type"] == "message":
+        """The updates told what the streams hold, each event once and in order."""
+        self.updates.ping()
+        while (message := self.updates.get_message(timeout=10))["type"] == "message":
             said = json.loads(message["data"])
             if "steps" not in said:
                 self.told.setdefault(said["ref"], []).append(said["id"])
@@ -410,12 +418,12 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def tags_are_those_on_paper(self) -> None:
         client, root, order = self.ledger.client, self.ledger.root, self.paper.order
-        assert int(client.get(f"{root}:clock") or 0) == order.clock
+        assert int(client.get(f"{root}:virtual_time") or 0) == order.virtual_time
         assert dict(client.zrange(f"{root}:tags", 0, -1, withscores=True)) == order.tags
         for model in MODELS:
-            turns = dict(client.zrange(f"{root}:turns:{model}", 0, -1, withscores=True))
+            turns = dict(client.zrange(f"{root}:tenants:{model}", 0, -1, withscores=True))
             assert turns == {
-                who: tag for (where, who), tag in order.turns.items() if where == model
+                who: tag for (where, who), tag in order.tenants.items() if where == model
             }
 
     # At the end
@@ -425,7 +433,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.drain()
             self.clear()
         finally:
-            self.news.close()
+            self.updates.close()
             for name in self.ledger.client.keys(f"{self.ledger.root}:*"):
                 self.ledger.client.delete(name)
 
@@ -435,7 +443,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for job in self.paper.jobs.values():
             job.lease_is_over = self.age("leases", job.ref)
         self.sweep_with(Mishap.NONE)
-        while self.paper.line(*MODELS):
+        while self.paper.queue(*MODELS):
             for lease in self.take(MODELS, 1000, LEASE_S, Mishap.NONE):
                 self.end(lease, JobStatus.SUCCEEDED, Mishap.NONE)
         self.redis_says_what_paper_says()
@@ -451,7 +459,14 @@ class LedgerMachine(RuleBasedStateMachine):
         for name in self.ledger.client.keys(f"{self.ledger.root}:*"):
             word = name.removeprefix(f"{self.ledger.root}:").partition(":")[0]
             has_end = self.ledger.client.pttl(name) > 0
-            is_bounded = word in {"turn", "swept", "models", "checkpoints", "clock", "tags"}
+            is_bounded = word in {
+                "sequence",
+                "swept",
+                "models",
+                "checkpoints",
+                "virtual_time",
+                "tags",
+            }
             assert has_end or is_bounded, f"{name} stays for ever"
         assert self.ledger.client.hlen(f"{self.ledger.root}:checkpoints") <= 1, "only the total"
 

@@ -36,10 +36,10 @@ def hurried(ledger: Ledger, tenant: str = "ann") -> JobRef:
     return enter(ledger, tenant, priority=Priority.HIGH, start_within_ms=2_000)
 
 
-def pressing(
+def urgent(
     ledger: Ledger, *held: Lease, worker: str = "w1", within_s: float = 5
 ) -> dict[JobRef, JobRef]:
-    return ledger.run(commands.pressing(worker, ["shapes"], within_s=within_s, held=held))
+    return ledger.run(commands.urgent(worker, ["shapes"], within_s=within_s, held=held))
 
 
 def exchange(ledger: Ledger, lease: Lease, for_: JobRef) -> list[Lease]:
@@ -55,59 +55,59 @@ def state(ledger: Ledger, ref: JobRef) -> JobStatus:
 def test_the_first_held_job_yields_to_a_high_one_that_would_be_late(ledger: Ledger) -> None:
     first, second = running(ledger), running(ledger)
     high = hurried(ledger)
-    assert pressing(ledger, second, first) == {second.ref: high}
-    assert pressing(ledger, second, first) == {second.ref: high}, "and again, if asked again"
+    assert urgent(ledger, second, first) == {second.ref: high}
+    assert urgent(ledger, second, first) == {second.ref: high}, "and again, if asked again"
 
 
 def test_each_high_job_gets_one_held_job_of_its_own(ledger: Ledger) -> None:
     first, second = running(ledger), running(ledger)
     highs = {hurried(ledger), hurried(ledger), hurried(ledger)}
-    found = pressing(ledger, first, second)
+    found = urgent(ledger, first, second)
     assert set(found) == {first.ref, second.ref}
     assert len(set(found.values()) & highs) == 2
 
 
-def test_who_would_end_too_late_presses_like_who_would_start_too_late(ledger: Ledger) -> None:
+def test_who_would_end_too_late_is_as_urgent_as_who_would_start_too_late(ledger: Ledger) -> None:
     held = running(ledger)
     takes_4_s = Price(cost_ms=4_000, seats=2, images=4)
     high = enter(ledger, priority=Priority.HIGH, finish_within_ms=20_000, price=takes_4_s)
-    assert pressing(ledger, held, within_s=15) == {}
-    assert pressing(ledger, held, within_s=17) == {held.ref: high}
+    assert urgent(ledger, held, within_s=15) == {}
+    assert urgent(ledger, held, within_s=17) == {held.ref: high}
 
 
 @pytest.mark.parametrize("priority", [Priority.NORMAL, Priority.LOW])
-def test_only_high_jobs_press(ledger: Ledger, priority: Priority) -> None:
+def test_only_high_jobs_are_urgent(ledger: Ledger, priority: Priority) -> None:
     held = running(ledger)
     enter(ledger, priority=priority, start_within_ms=2_000)
-    assert pressing(ledger, held) == {}
+    assert urgent(ledger, held) == {}
 
 
 def test_nobody_yields_to_another_tenants_job_whatever_its_priority(ledger: Ledger) -> None:
     held = running(ledger)
     hurried(ledger, "bob")
-    assert pressing(ledger, held) == {}
+    assert urgent(ledger, held) == {}
 
 
 def test_high_jobs_do_not_yield_to_each_other(ledger: Ledger) -> None:
     held = running(ledger, priority=Priority.HIGH)
     hurried(ledger)
-    assert pressing(ledger, held) == {}
+    assert urgent(ledger, held) == {}
 
 
-def test_who_has_time_until_a_row_comes_free_does_not_press(ledger: Ledger) -> None:
+def test_who_has_time_until_a_row_comes_free_is_not_urgent(ledger: Ledger) -> None:
     held = running(ledger)
     hurried(ledger)
-    assert pressing(ledger, held, within_s=0.5) == {}
+    assert urgent(ledger, held, within_s=0.5) == {}
 
 
 def test_one_worker_makes_room_for_a_job_not_two(ledger: Ledger) -> None:
     first, second = running(ledger), running(ledger)
     high = hurried(ledger)
-    assert pressing(ledger, first, worker="w1") == {first.ref: high}
-    assert pressing(ledger, second, worker="w2") == {}
+    assert urgent(ledger, first, worker="w1") == {first.ref: high}
+    assert urgent(ledger, second, worker="w2") == {}
 
 
-def test_an_exchange_puts_the_one_back_in_line_and_starts_the_other(ledger: Ledger) -> None:
+def test_an_exchange_puts_the_one_back_in_its_queue_and_starts_the_other(ledger: Ledger) -> None:
     low = running(ledger)
     high = hurried(ledger)
     [lease] = exchange(ledger, low, high)

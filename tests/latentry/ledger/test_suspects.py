@@ -36,7 +36,7 @@ def kill_twice(ledger: Ledger) -> JobRef:
 
 
 def passed_over_for_long(ledger: Ledger, ref: JobRef) -> None:
-    ledger.client.zadd(f"{ledger.root}:loners:shapes", {str(ref): 0})
+    ledger.client.zadd(f"{ledger.root}:quarantined:shapes", {str(ref): 0})
 
 
 def test_suspects_are_dealt_out_one_to_a_worker_beside_whatever_it_has(ledger: Ledger) -> None:
@@ -49,38 +49,38 @@ def test_suspects_are_dealt_out_one_to_a_worker_beside_whatever_it_has(ledger: L
 
 
 def test_a_job_with_two_dead_workers_runs_alone_on_an_empty_one(ledger: Ledger) -> None:
-    loner = kill_twice(ledger)
+    quarantined = kill_twice(ledger)
     others = [create(ledger) for _ in range(3)]
     assert refs(claim(ledger, held=1)) == others
-    assert refs(claim(ledger, "w2")) == [loner]
+    assert refs(claim(ledger, "w2")) == [quarantined]
 
 
 def test_a_loner_that_was_passed_over_for_long_has_the_next_worker_kept_for_it(
     ledger: Ledger,
 ) -> None:
-    loner = kill_twice(ledger)
-    passed_over_for_long(ledger, loner)
+    quarantined = kill_twice(ledger)
+    passed_over_for_long(ledger, quarantined)
     other = create(ledger)
     assert claim(ledger, "w1", held=2) == []
     assert refs(claim(ledger, "w2", held=2)) == [other], "one worker is enough"
     assert claim(ledger, "w1", held=1) == []
-    assert refs(claim(ledger, "w1", held=0)) == [loner]
+    assert refs(claim(ledger, "w1", held=0)) == [quarantined]
 
 
-def test_what_is_kept_for_a_loner_is_not_kept_for_ever(ledger: Ledger) -> None:
-    loner = kill_twice(ledger)
-    passed_over_for_long(ledger, loner)
+def test_what_is_reserved_for_quarantined_is_not_kept_for_ever(ledger: Ledger) -> None:
+    quarantined = kill_twice(ledger)
+    passed_over_for_long(ledger, quarantined)
     claim(ledger, "w1", held=1)
-    assert ledger.client.pttl(f"{ledger.root}:kept:{loner}") > 0
+    assert ledger.client.pttl(f"{ledger.root}:quarantine_worker:{quarantined}") > 0
 
 
 def test_the_third_death_ends_it_and_that_one_it_met_alone(ledger: Ledger) -> None:
-    loner = kill_twice(ledger)
+    quarantined = kill_twice(ledger)
     create(ledger)
     alone = claim(ledger)
-    assert refs(alone) == [loner]
+    assert refs(alone) == [quarantined]
     die(ledger, alone)
-    record = ledger.run(commands.get(loner))
+    record = ledger.run(commands.get(quarantined))
     assert record is not None
     assert record.state is JobStatus.FAILED
     assert record.error is not None

@@ -10,7 +10,7 @@ from prometheus_client import generate_latest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from latentry.broker import TASK, queue
+from latentry.broker import TASK, broker_queue
 from latentry.contracts import JobStatus, StoredImage
 from latentry.errors import EngineError, FileNotFound, StorageUnavailable
 from latentry.ledger import JobRef, Ledger, commands
@@ -27,7 +27,7 @@ ORDER = {"prompt": "a red circle"}
 
 
 def bells(ledger: Ledger, settings: Settings) -> list[dict]:
-    name = f"{settings.redis_prefix}:celery:{queue(settings, 'shapes')}"
+    name = f"{settings.redis_prefix}:celery:{broker_queue(settings, 'shapes')}"
     return [json.loads(text) for text in ledger.client.lrange(name, 0, -1)]
 
 
@@ -60,7 +60,7 @@ async def test_an_order_is_accepted_although_its_bell_cannot_be_rung(settings, w
         await deaf.ring("shapes")
     assert [line["event"] for line in logs] == ["bell.failed"]
     # The right to ring was given back, so that the next one need not wait for it to run out.
-    assert await gateway.ledger.run(commands.ring("shapes", ttl_s=1))
+    assert await gateway.ledger.run(commands.reserve_bell("shapes", ttl_s=1))
     await deaf.close()
     await gateway.bell.close()
     await gateway.ledger.close()
@@ -72,7 +72,7 @@ async def test_while_a_bell_is_on_its_way_the_ledger_is_not_asked_again(
     gateway.bell.ring_soon("shapes")
     while not bells(ledger, settings):
         await gateway.ledger.run(commands.probe())
-    ledger.run(commands.answer(["shapes"]))  # had it been asked, it would allow another one
+    ledger.run(commands.release_bell(["shapes"]))  # had it been asked, it would allow another one
     gateway.bell.ring_soon("shapes")
     await gateway.bell.close()
     assert len(bells(ledger, settings)) == 1

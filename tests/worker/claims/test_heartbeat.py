@@ -53,8 +53,8 @@ def test_leases_are_renewed_between_checkpoints(
         outbox.hold(job)
         outbox.save(job, [Saved(job.id, 0, 1, b"1")])
     outbox.flush()
-    heard = [script for script in told.said if script in {"renew", "checkpoint"}]
-    assert heard == ["renew", "checkpoint"] * 3
+    heard = [script for script in told.said if script in {"renew", "save_checkpoint"}]
+    assert heard == ["renew", "save_checkpoint"] * 3
 
 
 def test_all_leases_of_a_claim_are_renewed_before_any_checkpoint_is_read(ledger: Ledger) -> None:
@@ -64,7 +64,7 @@ def test_all_leases_of_a_claim_are_renewed_before_any_checkpoint_is_read(ledger:
 
     class Slow(Overheard):
         def run(self, command: Command[T]) -> T:
-            if command.script == "checkpoints":
+            if command.script == "list_checkpoints":
                 held.append(sum(map(outbox.holds, jobs)))
             return super().run(command)
 

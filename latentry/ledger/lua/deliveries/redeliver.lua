@@ -8,5 +8,5 @@ if not known[1] or redis.call('EXISTS', key('job', ref)) == 0 then
 end
 redis.call('DEL', gone(known[1], known[2]))
 redis.call('HSET', delivery, 'first', known[3])
-put_up(ref, name, known[1])
+enter_delivery(ref, name, known[1])
 return 1

@@ -16,7 +16,7 @@ end
 local is_latest = known[2] == attempt
 if to == 'waiting' then
   if is_latest then
-    put_off(name, known[3], now_ms() + tonumber(ARGV[4]))
+    schedule(name, known[3], now_ms() + tonumber(ARGV[4]))
   end
 elseif is_latest or to == 'delivered' then
   if to == 'disabled' then

@@ -20,7 +20,7 @@ local function take(name, receiver)
   local delivery, ref = key('delivery', name), string.match(name, '^(.*):')
   local url = redis.call('HGET', delivery, 'url')
   if not url then -- evicted, or removed by hand
-    take_down(name, receiver)
+    unschedule(name, receiver)
   elseif redis.call('EXISTS', gone(receiver, url)) == 1 then
     end_delivery(ref, name, receiver, 'disabled')
   else
@@ -44,7 +44,7 @@ for _, receiver in ipairs(due) do
     for _, name in ipairs(names) do
       of_tenant[tenant] = (of_tenant[tenant] or 0) + take(name, receiver)
     end
-    line_up(receiver)
+    schedule_receiver(receiver)
   elseif #taken < room then -- no more for this one now: let others come before it
     redis.call('ZADD', key('receivers'), at + 1000, receiver)
   end

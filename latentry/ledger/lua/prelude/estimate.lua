@@ -3,26 +3,26 @@
 -- its images costs). A worker does one worker-second of work in a second.
 
 -- The live workers: of each, the set of models it serves. Read once in a script.
-local crew
+local live_workers
 
-local function read_crew()
-  if not crew then
-    crew = {}
+local function read_workers()
+  if not live_workers then
+    live_workers = {}
     for _, worker in ipairs(redis.call('ZRANGEBYSCORE', key('workers'), now_ms(), '+inf')) do
       local models = {}
       for model in string.gmatch(redis.call('GET', key('worker', worker)) or '', '%S+') do
         models[model] = true
       end
-      crew[#crew + 1] = models
+      live_workers[#live_workers + 1] = models
     end
   end
-  return crew
+  return live_workers
 end
 
 -- How many workers serve this model, and all that they serve.
 local function served_with(model)
   local workers, others = 0, {}
-  for _, models in ipairs(read_crew()) do
+  for _, models in ipairs(read_workers()) do
     if models[model] then
       workers = workers + 1
       for other in pairs(models) do
@@ -34,14 +34,14 @@ local function served_with(model)
 end
 
 -- Of what the tenant has in this line, the cost before this place, and all of it.
-local function own_cost(model, errand)
-  local all = tonumber(redis.call('HGET', key('wants', errand.tenant), model) or 0)
-  local part = key('part', model, errand.tenant)
-  local jobs = redis.call('ZCARD', part)
+local function own_cost(model, candidate)
+  local all = tonumber(redis.call('HGET', key('waiting_cost', candidate.tenant), model) or 0)
+  local own = key('tenant_queue', model, candidate.tenant)
+  local jobs = redis.call('ZCARD', own)
   if jobs == 0 then
     return 0, 0
   end
-  return all * redis.call('ZCOUNT', part, '-inf', '(' .. errand.place) / jobs, all
+  return all * redis.call('ZCOUNT', own, '-inf', '(' .. candidate.score) / jobs, all
 end
 
 -- What a model's workers have to do, in all the lines that they serve. Read once in a script.
@@ -72,35 +72,35 @@ end
 
 -- The cost of what comes before the errand: all others' jobs, or of these no more than their fair part
 -- while ours are served.
-local function cost_ahead(errand, work)
+local function cost_ahead(candidate, work)
   local own, before = 0, 0
   for model in pairs(work.models) do
-    local ahead, mine = own_cost(model, errand)
+    local ahead, mine = own_cost(model, candidate)
     own, before = own + mine, before + ahead
   end
-  local sum = work.sum - (work.weights[errand.tenant] or 0) + errand.weight
-  return math.min(work.waiting - own + before, before * sum / errand.weight)
+  local sum = work.sum - (work.weights[candidate.tenant] or 0) + candidate.weight
+  return math.min(work.waiting - own + before, before * sum / candidate.weight)
 end
 
 -- While a seat is free the first of the line sit down at once; else what runs is half done, on average.
 -- nil if nobody serves the model, or nobody knows its pace.
-local function wait_ms(errand)
-  local work = work_of(errand.model)
-  if work.workers == 0 or errand.seats == 0 then
+local function wait_ms(candidate)
+  local work = work_of(candidate.model)
+  if work.workers == 0 or candidate.seats == 0 then
     return nil
   end
-  local ahead, free = cost_ahead(errand, work), work.workers * errand.seats - work.images
+  local ahead, free = cost_ahead(candidate, work), work.workers * candidate.seats - work.images
   if free > 0 then
-    ahead = ahead - (free - 1) * errand.image_ms
+    ahead = ahead - (free - 1) * candidate.image_ms
   else
     ahead = ahead + work.running / 2
   end
   return math.ceil(math.max(0, ahead) / work.workers)
 end
 
-local function errand_of(ref)
-  local model, place, weight, seats, cost, images = fields(ref, 'model', 'place', 'weight', 'seats',
+local function candidate_of(ref)
+  local model, score, weight, seats, cost, images = fields(ref, 'model', 'score', 'weight', 'seats',
     'cost_ms', 'n')
-  return { model = model, tenant = tenant_of(ref), place = place, weight = weight,
+  return { model = model, tenant = tenant_of(ref), score = score, weight = weight,
     seats = tonumber(seats), image_ms = cost / images }
 end

@@ -10,7 +10,7 @@ local function is_terminal(state)
 end
 
 -- The guard: illegal moves are errors in our code, never a job's fate.
-local function move(ref, to)
+local function transition(ref, to)
   local job = key('job', ref)
   local from = redis.call('HGET', job, 'state')
   if not (NEXT[from] and NEXT[from][to]) then
@@ -32,7 +32,7 @@ end
 -- Back to its old place in the line, whatever it was doing. If it had begun, its wait starts afresh:
 -- what it did wait for before was answered. Its end stays due when it was.
 local function requeue(ref)
-  move(ref, 'queued')
+  transition(ref, 'queued')
   local step, reached, queue_ttl = fields(ref, 'step', 'reached', 'queue_ttl_ms')
   if step then
     redis.call('HSET', key('job', ref), 'reached', math.max(step, reached or 0),
@@ -41,15 +41,15 @@ local function requeue(ref)
   end_lease(ref)
   redis.call('HDEL', key('job', ref), 'worker', 'step', 'steps')
   refund(ref)
-  enter_line(ref)
+  enqueue(ref)
 end
 
 -- Out of its line, into a worker's hands.
-local function begin(ref, worker, lease_ms)
-  leave_line(ref)
-  move(ref, 'running')
+local function start_run(ref, worker, lease_ms)
+  dequeue(ref)
+  transition(ref, 'running')
   take_lease(ref, worker, lease_ms)
-  tell(ref, 'running', '{}')
+  emit(ref, 'running', '{}')
   notify(ref, 'running')
 end
 
@@ -57,12 +57,12 @@ end
 local function list_image(ref, index, image)
   if redis.call('HSETNX', key('job', ref), 'image:' .. index, image) == 1 then
     redis.call('HSET', key('job', ref), 'crashes', 0) -- it came further than its last worker
-    tell(ref, 'image', image)
+    emit(ref, 'image', image)
   end
 end
 
 -- What is counted of a job that has ended. Only what ran has times.
-local function figures(ref)
+local function end_figures(ref)
   local model, code, created, started, finished = fields(ref, 'model', 'error_code', 'created_ms',
     'started_ms', 'finished_ms')
   return cjson.encode({ model = model, code = code or '', queue_ms = started and started - created or nil,
@@ -71,8 +71,8 @@ end
 
 -- The last move of a job. From here on only retention touches it.
 local function finish(ref, to, code, message)
-  move(ref, to)
-  leave_line(ref)
+  transition(ref, to)
+  dequeue(ref)
   drop_checkpoints(ref)
   close_account(ref, to)
   end_lease(ref)
@@ -85,7 +85,7 @@ local function finish(ref, to, code, message)
   redis.call('ZADD', key('retention'), at + field(ref, 'ttl_ms'), ref)
   redis.call('PEXPIRE', job, lifetime(ref))
   notify(ref, to)
-  tell(ref, to, figures(ref))
+  emit(ref, to, end_figures(ref))
 end
 
 -- Its worker gives it up unfinished, which counts for nothing.
@@ -112,12 +112,12 @@ end
 
 -- A job as readers get it: {ref, record, place in its tenant's own line or -1, when it may start in
 -- Unix ms or -1}; an empty record if there is none.
-local function as_it_stands(ref)
+local function read_job(ref)
   local record, position, start = redis.call('HGETALL', key('job', ref)), -1, -1
   if #record > 0 and field(ref, 'state') == 'queued' then
     local model, crashes = fields(ref, 'model', 'crashes')
-    position = redis.call('ZRANK', own_line(model, tenant_of(ref), tonumber(crashes)), ref) or -1
-    local wait = wait_ms(errand_of(ref))
+    position = redis.call('ZRANK', own_queue(model, tenant_of(ref), tonumber(crashes)), ref) or -1
+    local wait = wait_ms(candidate_of(ref))
     start = wait and now_ms() + wait or -1
   end
   return { ref, record, position, start }

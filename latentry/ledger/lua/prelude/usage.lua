@@ -3,7 +3,7 @@
 
 local DAY_MS = 86400000
 
-local function book(tenant, payer, day, what, amount, ttl)
+local function add_usage(tenant, payer, day, what, amount, ttl)
   local page = key('usage', tenant, day)
   redis.call('HINCRBY', page, payer .. ':' .. what, amount)
   redis.call('PEXPIRE', page, ttl)
@@ -38,7 +38,7 @@ local function open_account(ref, tenant, account)
   redis.call('HSET', key('job', ref), 'payer', account.payer, 'charged', account.step_pixels,
     'charged_day', day, 'image_step_pixels', account.image_step_pixels,
     'usage_ttl_ms', account.usage_ttl_ms)
-  book(tenant, account.payer, day, 'charged', account.step_pixels, account.usage_ttl_ms)
+  add_usage(tenant, account.payer, day, 'charged', account.step_pixels, account.usage_ttl_ms)
   if account.max_jobs > 0 then
     redis.call('SADD', key('active', tenant, account.payer), ref)
   end
@@ -61,12 +61,12 @@ local function close_account(ref, to)
     end
   end
   local made, day = images * each, math.floor(now_ms() / DAY_MS)
-  book(tenant, payer, day, to, 1, ttl)
-  book(tenant, payer, day, 'images', images, ttl)
-  book(tenant, payer, day, 'step_pixels', made, ttl)
+  add_usage(tenant, payer, day, to, 1, ttl)
+  add_usage(tenant, payer, day, 'images', images, ttl)
+  add_usage(tenant, payer, day, 'step_pixels', made, ttl)
   local is_at_work = redis.call('ZSCORE', key('leases'), ref)
   if made < tonumber(charged) and not (is_at_work and (to == 'canceled' or to == 'expired')) then
-    book(tenant, payer, charged_day, 'charged', made - charged, ttl)
+    add_usage(tenant, payer, charged_day, 'charged', made - charged, ttl)
   end
   redis.call('SREM', key('active', tenant, payer), ref)
 end

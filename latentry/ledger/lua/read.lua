@@ -1,2 +1,2 @@
 -- ARGV: ref. Answers the job as it stands.
-return as_it_stands(ARGV[1])
+return read_job(ARGV[1])

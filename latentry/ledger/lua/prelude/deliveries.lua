@@ -10,7 +10,7 @@ local function gone(receiver, url)
 end
 
 -- A receiver stands where its first delivery is due.
-local function line_up(receiver)
+local function schedule_receiver(receiver)
   local first = redis.call('ZRANGE', key('deliveries', receiver), 0, 0, 'WITHSCORES')
   if first[1] then
     redis.call('ZADD', key('receivers'), first[2], receiver)
@@ -19,31 +19,31 @@ local function line_up(receiver)
   end
 end
 
-local function put_off(name, receiver, at)
+local function schedule(name, receiver, at)
   redis.call('ZADD', key('deliveries', receiver), at, name)
-  line_up(receiver)
+  schedule_receiver(receiver)
 end
 
 -- To be sent now, with what is known of the job: the job may be forgotten before it arrives.
-local function put_up(ref, name, receiver)
+local function enter_delivery(ref, name, receiver)
   local at = now_ms()
   redis.call('HSET', key('delivery', name), 'state', 'waiting', 'record',
     cjson.encode(redis.call('HGETALL', key('job', ref))))
   redis.call('PEXPIRE', key('delivery', name), NOTICE_MS)
   redis.call('ZADD', key('deliveries'), at, name)
-  put_off(name, receiver, at)
+  schedule(name, receiver, at)
 end
 
-local function take_down(name, receiver)
+local function unschedule(name, receiver)
   redis.call('ZREM', key('deliveries'), name)
   redis.call('ZREM', key('deliveries', receiver), name)
-  line_up(receiver)
+  schedule_receiver(receiver)
 end
 
 -- Nothing more is tried. Its log stays as long as its job does.
 local function end_delivery(ref, name, receiver, state)
   local delivery, left = key('delivery', name), redis.call('PTTL', key('job', ref))
-  take_down(name, receiver)
+  unschedule(name, receiver)
   redis.call('HSET', delivery, 'state', state)
   redis.call('HDEL', delivery, 'record')
   if left == -2 then
@@ -66,7 +66,7 @@ local function notify(ref, event)
       redis.call('HSET', key('delivery', name),
         'id', 'evt_' .. string.sub(redis.sha1hex(name), 1, 32), 'url', webhook.url,
         'receiver', webhook.receiver, 'made_ms', now_ms(), 'attempts', 0, 'first', 0)
-      put_up(ref, name, webhook.receiver)
+      enter_delivery(ref, name, webhook.receiver)
       if redis.call('EXISTS', gone(webhook.receiver, webhook.url)) == 1 then
         end_delivery(ref, name, webhook.receiver, 'disabled')
       end
@@ -81,7 +81,7 @@ local function drop_deliveries(ref)
     local name = ref .. ':' .. event
     local receiver = redis.call('HGET', key('delivery', name), 'receiver')
     if receiver then
-      take_down(name, receiver)
+      unschedule(name, receiver)
       redis.call('DEL', key('delivery', name))
     end
   end

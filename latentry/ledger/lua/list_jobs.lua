@@ -3,6 +3,6 @@ local refs = redis.call('ZREVRANGEBYSCORE', key('jobs', ARGV[1]), ARGV[2], '-inf
   'LIMIT', 0, ARGV[3])
 local answers = {}
 for i = 1, #refs do
-  answers[i] = as_it_stands(refs[i])
+  answers[i] = read_job(refs[i])
 end
 return answers

@@ -11,6 +11,6 @@ for i = 1, #ARGV, 4 do
   end
 end
 if #news > 0 then
-  redis.call('PUBLISH', key('news'), '{"steps":[' .. table.concat(news, ',') .. ']}')
+  redis.call('PUBLISH', key('updates'), '{"steps":[' .. table.concat(news, ',') .. ']}')
 end
 return #news

@@ -9,13 +9,13 @@ local at, late, answers = now_ms(), {}, {}
 local function late_of(tenant)
   local found = {}
   for _, model in ipairs(ask.models) do
-    for _, ref in ipairs(redis.call('ZRANGE', key('part', model, tenant), 0, 7)) do
+    for _, ref in ipairs(redis.call('ZRANGE', key('tenant_queue', model, tenant), 0, 7)) do
       local priority, deadline, finish_by, takes = fields(ref, 'priority', 'deadline_ms',
         'finish_by_ms', 'takes_ms')
       local latest = math.min(deadline or at, finish_by and finish_by - takes or deadline or at)
       if priority == 'high' and latest > at and latest - at <= ask.within_ms then
-        redis.call('SET', key('pressing', ref), ask.worker, 'NX', 'PX', 3000)
-        if redis.call('GET', key('pressing', ref)) == ask.worker then
+        redis.call('SET', key('urgent', ref), ask.worker, 'NX', 'PX', 3000)
+        if redis.call('GET', key('urgent', ref)) == ask.worker then
           found[#found + 1] = ref
         end
       end

@@ -8,10 +8,10 @@ local function lifetime(ref)
 end
 
 -- Append to the job's durable stream and tell everybody who listens. `data` is a JSON object.
-local function tell(ref, kind, data)
+local function emit(ref, kind, data)
   local stream = key('events', ref)
   local id = redis.call('XADD', stream, 'MAXLEN', '~', 256, '*', 'type', kind, 'data', data)
   redis.call('PEXPIRE', stream, lifetime(ref))
-  redis.call('PUBLISH', key('news'),
+  redis.call('PUBLISH', key('updates'),
     string.format('{"ref":%s,"id":"%s","type":"%s","data":%s}', cjson.encode(ref), id, kind, data))
 end

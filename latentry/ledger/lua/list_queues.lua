@@ -7,12 +7,12 @@ for _, worker in ipairs(redis.call('ZRANGEBYSCORE', key('workers'), at, '+inf'))
 end
 local cards, answers = redis.call('HGETALL', key('models')), {}
 for i = 1, #cards, 2 do
-  local line, age = key('line', cards[i]), 0
-  local head = redis.call('ZRANGE', line, 0, 0)[1]
+  local queue, age = key('queue', cards[i]), 0
+  local head = redis.call('ZRANGE', queue, 0, 0)[1]
   local created = head and field(head, 'created_ms')
   if created then
     age = at - created
   end
-  answers[#answers + 1] = { cards[i + 1], live[cards[i]] or 0, redis.call('ZCARD', line), age }
+  answers[#answers + 1] = { cards[i + 1], live[cards[i]] or 0, redis.call('ZCARD', queue), age }
 end
 return answers

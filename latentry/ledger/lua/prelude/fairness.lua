@@ -4,18 +4,18 @@
 -- one delays nobody in another. No tag counts for less, so nobody saves up what he did not ask for.
 -- `tags` has those above the clock alone; a tenant that waits has its tag in the `turns` of its lines.
 
-local function clock()
-  return tonumber(redis.call('GET', key('clock')) or 0)
+local function virtual_time()
+  return tonumber(redis.call('GET', key('virtual_time')) or 0)
 end
 
 local function tag_of(tenant)
-  return tonumber(redis.call('ZSCORE', key('tags'), tenant) or clock())
+  return tonumber(redis.call('ZSCORE', key('tags'), tenant) or virtual_time())
 end
 
 local function set_tag(tenant, tag)
   redis.call('ZADD', key('tags'), tag, tenant)
-  for _, model in ipairs(redis.call('HKEYS', key('wants', tenant))) do
-    redis.call('ZADD', key('turns', model), 'XX', tag, tenant)
+  for _, model in ipairs(redis.call('HKEYS', key('waiting_cost', tenant))) do
+    redis.call('ZADD', key('tenants', model), 'XX', tag, tenant)
   end
 end
 
@@ -27,9 +27,9 @@ end
 
 -- A job is claimed, at its tenant's tag; a suspect comes before its tenant's turn.
 local function charge(ref, tag, is_turn)
-  local from = math.max(clock(), tag)
+  local from = math.max(virtual_time(), tag)
   if is_turn then
-    redis.call('SET', key('clock'), from)
+    redis.call('SET', key('virtual_time'), from)
     redis.call('ZREMRANGEBYSCORE', key('tags'), '-inf', from)
   end
   set_tag(tenant_of(ref), from + stride(ref))
@@ -43,14 +43,14 @@ local function refund(ref)
 end
 
 -- The next job of these lines: of the tenant with the least tag, the one with the first place.
-local function next_in_turn(models)
+local function next_job(models)
   local best
   for _, model in ipairs(models) do
-    local head = redis.call('ZRANGE', key('turns', model), 0, 0, 'WITHSCORES')
+    local head = redis.call('ZRANGE', key('tenants', model), 0, 0, 'WITHSCORES')
     if head[1] then
-      local first = redis.call('ZRANGE', key('part', model, head[1]), 0, 0, 'WITHSCORES')
-      local turn = { ref = first[1], model = model, tag = tonumber(head[2]), place = tonumber(first[2]) }
-      if not best or turn.tag < best.tag or turn.tag == best.tag and turn.place < best.place then
+      local first = redis.call('ZRANGE', key('tenant_queue', model, head[1]), 0, 0, 'WITHSCORES')
+      local turn = { ref = first[1], model = model, tag = tonumber(head[2]), score = tonumber(first[2]) }
+      if not best or turn.tag < best.tag or turn.tag == best.tag and turn.score < best.score then
         best = turn
       end
     end

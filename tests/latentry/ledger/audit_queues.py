@@ -1,0 +1,66 @@
+"""The queues and the leases against the records: who is where, and what it all costs."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+Fields = Mapping[str, str]
+
+
+def audit_queues(found: Mapping[str, Any], queued: Mapping[str, Fields]) -> None:
+    """Each waiting job is in its model's queue and in its tenant's own, and is counted there."""
+    queues: dict[str, dict[str, int]] = {}
+    tenant_queues: dict[str, dict[str, int]] = {}
+    waiting_cost, load, tenants = Counter[tuple[str, str]](), Counter[str](), dict[str, set[str]]()
+    for ref, fields in queued.items():
+        tenant, model, cost = ref.partition(":")[0], fields["model"], int(fields["cost_ms"])
+        queues.setdefault(f"queue:{model}", {})[ref] = int(fields["sequence"])
+        load[model] += cost
+        if fields["crashes"] == "0":
+            tenant_queues.setdefault(f"tenant_queue:{model}:{tenant}", {})[ref] = int(
+                fields["score"]
+            )
+            waiting_cost[tenant, model] += cost
+            tenants.setdefault(model, set()).add(tenant)
+        else:
+            suspects = "suspects" if fields["crashes"] == "1" else "quarantined"
+            tenant_queues.setdefault(f"{suspects}:{model}", {})[ref] = -1
+    assert queues == _all(found, "queue"), "the queue holds who waits"
+    apart = {
+        name: dict.fromkeys(rows, -1)
+        for kind in ("suspects", "quarantined")
+        for name, rows in _all(found, kind).items()
+    }
+    assert tenant_queues == _all(found, "tenant_queue") | apart, "by score, and suspects apart"
+    assert waiting_cost == {
+        (name.partition(":")[2], model): cost
+        for name, costs in _all(found, "waiting_cost").items()
+        for model, cost in costs.items()
+    }, "what a tenant waits for is summed up"
+    assert load == {
+        name.partition(":")[2]: sums["waiting_ms"]
+        for name, sums in _all(found, "load").items()
+        if "waiting_ms" in sums
+    }, "and so is what a queue holds"
+    for kind in ("tenants", "weights"):
+        those = {name.partition(":")[2]: set(rows) for name, rows in _all(found, kind).items()}
+        assert those == tenants, "who waits has a tag and a weight, and nobody else"
+
+
+def audit_leases(found: Mapping[str, Any], running: Mapping[str, Fields]) -> None:
+    """Each running job has its lease, and is counted there."""
+    assert found.get("leases", {}).keys() == running.keys(), "what runs is leased (I5)"
+    costs, images = Counter[str](), Counter[str]()
+    for fields in running.values():
+        costs[fields["model"]] += int(fields["cost_ms"])
+        images[fields["model"]] += int(fields["n"])
+    for sums, what in ((costs, "leased_ms"), (images, "leased_images")):
+        assert sums == {
+            name.partition(":")[2]: load[what]
+            for name, load in _all(found, "load").items()
+            if what in load
+        }, "what runs is summed up"
+
+
+def _all(found: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    return {name: rows for name, rows in found.items() if name.startswith(f"{kind}:")}
