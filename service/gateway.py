@@ -39,6 +39,7 @@ class Gateway:
     bell: Bell
     metrics: Metrics
     event_hub: EventHub
+    endings: Endings
     retention: Retention
     sweeper: Sweeper
     views: Views
@@ -68,7 +69,8 @@ class Gateway:
             catalogue=catalogue,
             bell=bell,
             metrics=metrics,
-            event_hub=EventHub(ledger, Endings(metrics).note),
+            event_hub=EventHub(ledger),
+            endings=Endings(ledger, metrics),
             retention=retention,
             sweeper=Sweeper(ledger, settings.lease_s, bell, catalogue, retention, metrics),
             views=views,
@@ -83,7 +85,13 @@ class Gateway:
     async def running(self) -> AsyncIterator[None]:
         """Listen, sweep and clear away while the routes serve."""
         await self.gatekeeper.open()
-        parts = (self.event_hub, self.sweeper, self.retention, self.webhook_sender)
+        parts = (
+            self.event_hub,
+            self.endings,
+            self.sweeper,
+            self.retention,
+            self.webhook_sender,
+        )
         beside = [asyncio.create_task(part.run()) for part in parts]
         try:
             yield

@@ -5,6 +5,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from latentry.contracts import DeliveryStatus, ResolvedRequest
+from latentry.ledger import JobEnd
 
 _HTTP_S: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 _JOB_S: Final = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 900, 3600)
@@ -26,18 +27,18 @@ class Metrics:
         self._accepted = Counter(
             "latentry_jobs_accepted", "Jobs entered here.", ["model"], registry=registry
         )
-        # Every gateway hears every end, so take one gateway's figure, not the sum.
+        # Each job is counted by one gateway, whichever took its end from the ledger.
         self._ended = Counter(
-            "latentry_jobs_ended", "Jobs that ended anywhere.", ["model", "status", "code"],
-            registry=registry,
+            "latentry_jobs_ended", "Ended jobs; sum over all gateways.",
+            ["model", "status", "code"], registry=registry,
         )  # fmt: skip
         self._waited = Histogram(
-            "latentry_job_queue_seconds", "Accepted to claimed.", ["model"], buckets=_JOB_S,
-            registry=registry,
+            "latentry_job_queue_seconds", "Ended jobs that ran: accepted to first claimed.",
+            ["model"], buckets=_JOB_S, registry=registry,
         )  # fmt: skip
         self._ran = Histogram(
-            "latentry_job_run_seconds", "Claimed to ended.", ["model"], buckets=_JOB_S,
-            registry=registry,
+            "latentry_job_run_seconds", "Ended jobs that ran: first claimed to ended.",
+            ["model"], buckets=_JOB_S, registry=registry,
         )  # fmt: skip
         self._waiting = Gauge("latentry_queue_jobs", "Jobs waiting.", ["model"], registry=registry)
         self._oldest = Gauge(
@@ -78,15 +79,13 @@ class Metrics:
         """A job entered the ledger."""
         self._accepted.labels(request.model).inc()
 
-    def ended(
-        self, model: str, status: str, code: str, queue_ms: int | None, run_ms: int | None
-    ) -> None:
-        """A job ended; times are there if it ran."""
-        self._ended.labels(model, status, code).inc()
-        if queue_ms is not None:
-            self._waited.labels(model).observe(queue_ms / 1000)
-        if run_ms is not None:
-            self._ran.labels(model).observe(run_ms / 1000)
+    def ended(self, end: JobEnd) -> None:
+        """A job ended, and this gateway counts it."""
+        self._ended.labels(end.model, end.status.value, end.code).inc()
+        if end.queue_ms is not None:
+            self._waited.labels(end.model).observe(end.queue_ms / 1000)
+        if end.run_ms is not None:
+            self._ran.labels(end.model).observe(end.run_ms / 1000)
 
     def told(self, to: DeliveryStatus, status: int | None, error: str | None) -> None:
         """A notice was sent, or could not be."""

@@ -6,12 +6,13 @@ thread and `AsyncLedger` from an event loop.
 
 from latentry.ledger.connection import AsyncLedger, Command, Ledger
 from latentry.ledger.feed import Feed, JobUpdate, PreviewUpdate, StepUpdate, TransientUpdate
-from latentry.ledger.records import JobRecord, JobRef, Lease, LedgerEvent, NewJob
+from latentry.ledger.records import JobEnd, JobRecord, JobRef, Lease, LedgerEvent, NewJob
 
 __all__ = [
     "AsyncLedger",
     "Command",
     "Feed",
+    "JobEnd",
     "JobRecord",
     "JobRef",
     "JobUpdate",

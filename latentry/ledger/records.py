@@ -172,6 +172,24 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class JobEnd:
+    """How a job ended, for whoever counts it; the times are None unless it ran."""
+
+    ref: JobRef
+    status: JobStatus
+    model: str
+    code: str
+    queue_ms: int | None = None
+    run_ms: int | None = None
+
+    @classmethod
+    def read(cls, row: dict[str, Any]) -> Self:
+        """From `take_ends`' answer."""
+        fields = row | {"ref": JobRef.parse(row["ref"]), "status": JobStatus(row["status"])}
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerEvent:
     """One entry of a job's durable stream; `data` is as the script wrote it."""
 

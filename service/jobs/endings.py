@@ -1,33 +1,59 @@
-"""Notes how every job ended: one log line and the figures."""
+"""Counts and logs every ended job: once in the fleet, whichever gateway takes it."""
+
+import asyncio
+import secrets
+from typing import Final
 
 import structlog
 
-from latentry.ledger import LedgerEvent
+from latentry.errors import LatentryError
+from latentry.ledger import AsyncLedger, JobEnd, commands
 from service.metrics import Metrics
 
 log = structlog.get_logger()
 
+EVERY_S: Final = 1.0
+
 
 class Endings:
-    """Hears of every end, apart from whoever waits for it, and asks the ledger nothing."""
+    """Takes ended jobs from the ledger, which gives each to one gateway, and notes them."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, ledger: AsyncLedger, metrics: Metrics) -> None:
+        self._ledger = ledger
         self._metrics = metrics
+        self._taker = secrets.token_hex(8)
+        self._command = commands.take_ends(self._taker)
 
-    def note(self, end: LedgerEvent) -> None:
-        """A job ended."""
-        model, code = end.data.get("model"), end.data.get("code", "")
-        if model is None:  # another version moved it, whose ends say nothing
-            log.warning("job.ended", job=end.ref.id, status=end.type.value)
-            return
-        queue_ms, run_ms = end.data.get("queue_ms"), end.data.get("run_ms")
-        self._metrics.ended(model, end.type.value, code, queue_ms, run_ms)
+    async def run(self) -> None:
+        """Note ends until cancelled, through every outage."""
+        while True:
+            try:
+                await self.take()
+            except LatentryError as error:
+                log.warning("ends.not_taken", code=error.code)
+            except Exception:
+                log.exception("ends.broke")
+            await asyncio.sleep(EVERY_S)
+
+    async def take(self) -> None:
+        """Note all ends that nobody has taken yet. Raises LedgerUnavailable."""
+        is_full = True
+        while is_full:
+            ends = await self._ledger.run(self._command)
+            # Only once it was answered: until then it is repeated, lest a lost reply lose its ends.
+            self._command = commands.take_ends(self._taker)
+            for end in ends:
+                self._note(end)
+            is_full = len(ends) == commands.ENDS_BATCH
+
+    def _note(self, end: JobEnd) -> None:
+        self._metrics.ended(end)
         log.info(
             "job.ended",
             job=end.ref.id,
-            model=model,
-            status=end.type.value,
-            code=code or None,
-            queue_ms=queue_ms,
-            run_ms=run_ms,
+            model=end.model,
+            status=end.status.value,
+            code=end.code or None,
+            queue_ms=end.queue_ms,
+            run_ms=end.run_ms,
         )

@@ -8,7 +8,7 @@ latest-only.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Final
 
@@ -85,9 +85,8 @@ class Mailbox:
 class EventHub:
     """Hears everything once and tells each waiter what concerns it."""
 
-    def __init__(self, ledger: AsyncLedger, on_end: Callable[[LedgerEvent], None]) -> None:
+    def __init__(self, ledger: AsyncLedger) -> None:
         self._ledger = ledger
-        self._on_end = on_end
         self._mailboxes: dict[JobRef, set[Mailbox]] = {}
         self._is_closed = False
 
@@ -183,8 +182,6 @@ class EventHub:
             return
         for mailbox in self._mailboxes.get(news.ref, ()):
             mailbox.put(news)
-        if isinstance(news, LedgerEvent) and news.type.is_terminal:
-            self._on_end(news)
 
     def _all(self) -> Iterator[Mailbox]:
         return (mailbox for group in self._mailboxes.values() for mailbox in group)

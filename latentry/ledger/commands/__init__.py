@@ -13,7 +13,13 @@ from latentry.ledger.commands.gateway import (
     release_bell,
     reserve_bell,
 )
-from latentry.ledger.commands.sweeper import POISON_CRASHES, SWEEP_BATCH, sweep
+from latentry.ledger.commands.sweeper import (
+    ENDS_BATCH,
+    POISON_CRASHES,
+    SWEEP_BATCH,
+    sweep,
+    take_ends,
+)
 from latentry.ledger.commands.worker import (
     add_image,
     catalogue,
@@ -32,6 +38,7 @@ from latentry.ledger.commands.worker import (
 )
 
 __all__ = [
+    "ENDS_BATCH",
     "POISON_CRASHES",
     "SWEEP_BATCH",
     "add_image",
@@ -58,6 +65,7 @@ __all__ = [
     "reserve_bell",
     "settle",
     "sweep",
+    "take_ends",
     "urgent",
     "warn",
 ]

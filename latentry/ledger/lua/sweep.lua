@@ -44,6 +44,7 @@ local function each(set, act)
         redis.call('HSET', key('job', ref), 'state', 'failed', 'finished_ms', at, 'error_code',
           'unreadable_record', 'error_message',
           "The ledger's record of this job makes no sense to this version.")
+        record_end(ref, 'failed', 'unreadable_record')
       end
       purge(ref, field(ref, 'model') or '')
       redis.call('ZREM', key('leases'), ref)

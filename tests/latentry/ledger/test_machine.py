@@ -87,6 +87,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.heard: Any = None
         self.forgotten: set[JobRef] = set()
         self.told: dict[str, list[str]] = {}
+        self.counting = commands.take_ends("gateway")
+        self.counted: list[JobRef] = []
         self.updates = self.ledger.client.pubsub()
         self.updates.subscribe(f"{self.ledger.root}:updates")
         self.updates.get_message(timeout=10)  # subscribed
@@ -315,6 +317,15 @@ class LedgerMachine(RuleBasedStateMachine):
 
         self.call(replace(command, read=read), self.paper.sweep, mishap)
 
+    def count_ends(self, draw: Draw | None) -> None:
+        """A gateway asks the same again until it hears the answer."""
+        mishap = draw(mishaps) if draw else Mishap.NONE
+        for _ in range(RUNS[mishap]):
+            ends = self.ledger.run(self.counting)
+        if mishap in (Mishap.NONE, Mishap.TWICE):
+            self.counting = commands.take_ends("gateway")
+            self.counted += [end.ref for end in ends]
+
     def nobody_sweeps_for_long(self, draw: Draw) -> None:
         self.ledger.client.set(f"{self.ledger.root}:swept", 0)
         self.paper.nobody_swept = True
@@ -449,6 +460,10 @@ class LedgerMachine(RuleBasedStateMachine):
         self.redis_says_what_paper_says()
         self.look(None)
         assert all(entry.state.is_terminal for entry in self.seen.values()), "all end (I1)"
+        self.count_ends(None)
+        self.count_ends(None)  # the first may have repeated what was not heard before
+        entered = int(self.ledger.client.get(f"{self.ledger.root}:sequence") or 0)
+        assert len(self.counted) == len(set(self.counted)) == entered, "each end is counted once"
 
     def clear(self) -> None:
         """A sweeper clears everything away, and what stays goes by itself or is bounded."""
@@ -482,7 +497,7 @@ LEASED = [
 OTHERS = [
     *(M.sweep, M.waits_get_too_long, M.stays_get_too_long, M.nobody_sweeps_for_long),
     *(M.ends_get_overdue, M.suspects_wait_long),
-    *(M.bells, M.look),
+    *(M.bells, M.look, M.count_ends),
 ]
 
 

@@ -61,12 +61,14 @@ local function list_image(ref, index, image)
   end
 end
 
--- What is counted of a job that has ended. Only what ran has times.
-local function end_figures(ref)
-  local model, code, created, started, finished = fields(ref, 'model', 'error_code', 'created_ms',
-    'started_ms', 'finished_ms')
-  return cjson.encode({ model = model, code = code or '', queue_ms = started and started - created or nil,
-    run_ms = started and finished - started or nil })
+-- The ends that no gateway has taken yet. Were there none for long, the oldest would go uncounted.
+local MAX_ENDS = 10000
+
+-- How a job ended, for whoever counts it. Times are nil unless it ran.
+local function record_end(ref, status, code, queue_ms, run_ms)
+  redis.call('RPUSH', key('ends'), cjson.encode({ ref = ref, status = status, code = code or '',
+    model = field(ref, 'model') or '', queue_ms = queue_ms, run_ms = run_ms }))
+  redis.call('LTRIM', key('ends'), -MAX_ENDS, -1)
 end
 
 -- The last move of a job. From here on only retention touches it.
@@ -85,7 +87,9 @@ local function finish(ref, to, code, message)
   redis.call('ZADD', key('retention'), at + field(ref, 'ttl_ms'), ref)
   redis.call('PEXPIRE', job, lifetime(ref))
   notify(ref, to)
-  emit(ref, to, end_figures(ref))
+  emit(ref, to, '{}')
+  local created, started = fields(ref, 'created_ms', 'started_ms')
+  record_end(ref, to, code, started and started - created or nil, started and at - started or nil)
 end
 
 -- Its worker gives it up unfinished, which counts for nothing.
