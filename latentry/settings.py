@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from latentry.addresses import dialable, is_redis_url
-from latentry.contracts.requests import MODEL_ID
+from latentry.contracts.fields import MODEL_ID
 from latentry.errors import ConfigurationError
 from latentry.secret_file import kept_secret
 from latentry.sources import Simulation, Source, parse_source

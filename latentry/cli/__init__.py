@@ -1,4 +1,4 @@
-"""The command line over the SDK. Its own needs are the `cli` extra."""
+"""The command line, on top of the SDK. It needs the `cli` extra."""
 
 import sys
 
@@ -9,13 +9,13 @@ FAILED, MISUSED = 1, 2
 
 
 def main() -> None:
-    """Run the command line; errors are one sentence on standard error."""
+    """Run the command line; an error is one sentence on standard error."""
     try:
         from latentry.cli.app import app
     except ModuleNotFoundError as missing:
         if missing.name not in EXTRA:
             raise
-        sys.exit("The command line needs its extra: pip install 'latentry[cli]'")
+        sys.exit("The command line needs an extra: pip install 'latentry[cli]'")
     try:
         app()
     except InvalidRequest as error:

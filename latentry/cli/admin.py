@@ -1,24 +1,24 @@
-"""What is the ledger's own, which this room does not know: another process asks it."""
+"""Commands of the ledger, which the client must not import: they run as `latentry.admin`."""
 
 import subprocess
 import sys
 
 import typer
 
-# Options and --help are that process's.
+# That process parses the options and answers --help.
 SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
 def keys(context: typer.Context) -> None:
-    """Make, list, rotate and revoke API keys, on the service's own machine."""
-    _ask("keys", context)
+    """Create, list, rotate and revoke API keys, on the machine of the service."""
+    _run("keys", context)
 
 
 def webhooks(context: typer.Context) -> None:
-    """Make the secrets that sign notices, on the service's own machine."""
-    _ask("webhooks", context)
+    """Create the secrets that sign webhooks, on the machine of the service."""
+    _run("webhooks", context)
 
 
-def _ask(about: str, context: typer.Context) -> None:
-    command = [sys.executable, "-m", "latentry.admin", about, *context.args]
-    raise typer.Exit(subprocess.call(command))  # noqa: S603 - the user's own words to us
+def _run(command: str, context: typer.Context) -> None:
+    arguments = [sys.executable, "-m", "latentry.admin", command, *context.args]
+    raise typer.Exit(subprocess.call(arguments))  # noqa: S603 - the user's own arguments

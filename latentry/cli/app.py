@@ -8,11 +8,11 @@ from rich.table import Table
 
 from latentry import __version__
 from latentry.cli import admin, generate, serve
-from latentry.cli.connect import HERE, ApiKey, Url, connect
+from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.contracts import Job, Model
 
 app = typer.Typer(
-    help="Pictures from prompts, by a latentry service.",
+    help="Generate images from text prompts with a latentry service.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -23,22 +23,22 @@ app.command("demo")(serve.demo)
 app.command("keys", context_settings=admin.SETTINGS)(admin.keys)
 app.command("webhooks", context_settings=admin.SETTINGS)(admin.webhooks)
 
-JobId = Annotated[str, typer.Argument(metavar="ID", help="The job.")]
+JobId = Annotated[str, typer.Argument(metavar="ID", help="Job id.")]
 
 
 @app.callback(invoke_without_command=True)
 def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    """Pictures from prompts, by a latentry service."""
+    """Generate images from text prompts with a latentry service."""
     if version:
         typer.echo(__version__)
         raise typer.Exit
 
 
 @app.command()
-def models(url: Url = HERE, api_key: ApiKey = None) -> None:
-    """List what the service can draw with."""
+def models(url: Url = DEFAULT_URL, api_key: ApiKey = None) -> None:
+    """List the models of the service."""
     with connect(url, api_key) as client:
         found = client.models().data
     table = Table("model", "size", "steps", "guidance", "samplers", "workers", box=None)
@@ -50,19 +50,19 @@ def models(url: Url = HERE, api_key: ApiKey = None) -> None:
 @app.command()
 def status(
     job_id: JobId,
-    as_json: Annotated[bool, typer.Option("--json", help="The whole job as JSON.")] = False,
-    url: Url = HERE,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole job as JSON.")] = False,
+    url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
 ) -> None:
-    """Tell how a job stands."""
+    """Print the state of a job."""
     with connect(url, api_key) as client:
         job = client.get(job_id)
     typer.echo(job.model_dump_json(indent=2) if as_json else "\n".join(_lines(job)))
 
 
 @app.command()
-def cancel(job_id: JobId, url: Url = HERE, api_key: ApiKey = None) -> None:
-    """Stop a job."""
+def cancel(job_id: JobId, url: Url = DEFAULT_URL, api_key: ApiKey = None) -> None:
+    """Cancel a job."""
     with connect(url, api_key) as client:
         job = client.cancel(job_id)
     typer.echo(f"Job {job.id} is {job.status}.")
@@ -82,7 +82,8 @@ def _row(model: Model) -> tuple[str, ...]:
 
 def _lines(job: Job) -> list[str]:
     progress = f", step {job.progress.step} of {job.progress.steps}" if job.progress else ""
-    position = "" if job.queue_position is None else f", {job.queue_position} before it"
+    before = job.queue_position
+    position = "" if before is None else f", {before} of your jobs before it"
     return [
         f"Job {job.id} is {job.status}{progress}{position}.",
         *(f"{warning.message} ({warning.code})" for warning in job.warnings),

@@ -2,28 +2,29 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from latentry.client import Client, Retries, Unreachable
 
-Url = Annotated[str, typer.Option("--url", envvar="LATENTRY_URL", help="Where the service is.")]
+Url = Annotated[str, typer.Option("--url", envvar="LATENTRY_URL", help="URL of the service.")]
 ApiKey = Annotated[
-    str | None, typer.Option("--api-key", envvar="LATENTRY_API_KEY", help="Your key, if it asks.")
+    str | None,
+    typer.Option("--api-key", envvar="LATENTRY_API_KEY", help="API key, if the service needs one."),
 ]
-HERE = "http://127.0.0.1:8000"
+DEFAULT_URL: Final = "http://127.0.0.1:8000"
 
 
 @contextmanager
 def connect(url: str, api_key: str | None) -> Iterator[Client]:
-    """A client of the service; if nobody is there, the error says how to start one."""
-    # A person waits: a service that is not there shall be missed within a second.
+    """A client of the service. Raises Unreachable with how to start one."""
+    # Somebody waits at the terminal: a missing service must be reported within about a second.
     with Client(url, api_key=api_key, retries=Retries(attempts=3, first_s=0.3)) as client:
         try:
             yield client
         except Unreachable as error:
             raise Unreachable(
-                f"{error} Start a service with `latentry serve` (or `make run`), or say where "
-                "one is with --url."
+                f"{error} Start a service with `latentry serve` (or `make run`), or set its URL "
+                "with --url."
             ) from error

@@ -8,19 +8,14 @@ from latentry.contracts.deliveries import (
     Notice,
 )
 from latentry.contracts.events import Event, EventType, Preview
+from latentry.contracts.fields import Determinism, Priority, PromptSyntax
 from latentry.contracts.files import File
 from latentry.contracts.images import Image, OutputFormat, StoredImage
 from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.models import Defaults, Limits, Model, ModelCard, ModelList, Pace
 from latentry.contracts.pricing import Cost, Estimate
 from latentry.contracts.problems import FieldError, Problem
-from latentry.contracts.requests import (
-    Determinism,
-    GenerationRequest,
-    Priority,
-    PromptSyntax,
-    ResolvedRequest,
-)
+from latentry.contracts.requests import GenerationRequest, ResolvedRequest
 from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.usage import Usage, UsageList
 from latentry.contracts.webhooks import Webhook, WebhookEvent

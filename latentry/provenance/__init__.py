@@ -1,1 +1,4 @@
-"""What a picture says of itself: written by the worker, readable by the gateway."""
+"""What an image file says about its making: enough to repeat it, never a time, an id or a host.
+
+Written by the worker and readable by the gateway: nothing here needs torch.
+"""

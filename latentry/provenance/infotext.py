@@ -1,31 +1,36 @@
-"""What a picture says about its making: what repeats it, and never a time, an id or a host."""
+"""AUTOMATIC1111's generation parameters: the text that most image tools read."""
 
 from typing import Final
-
-from PIL import Image
 
 from latentry import __version__
 from latentry.contracts import PromptSyntax, ResolvedRequest, Sampler, Spacing
 from latentry.contracts.samplers import SAMPLER_ALIASES, SPACING_ALIASES
 
-# What AUTOMATIC1111, and so every reader of its convention, calls the samplers.
+# AUTOMATIC1111's names of the samplers, which readers of its convention expect.
 _A1111: Final[dict[Sampler, str]] = {
     sampler: name for name, sampler in SAMPLER_ALIASES.items() if not name.endswith("Scheduler")
 }
 _SCHEDULE_TYPES: Final[dict[Spacing, str]] = {
     spacing: label for label, spacing in SPACING_ALIASES.items()
 }
-_USUAL: Final = PromptSyntax.WEIGHTED
-_EXIF_IFD: Final = 0x8769
-_USER_COMMENT: Final = 0x9286
 
 
 def infotext(request: ResolvedRequest, seed: int, profile: str | None = None) -> str:
-    """The `parameters` text of AUTOMATIC1111: prompt, negative prompt, one line of settings.
+    """The `parameters` text of an image: prompt, negative prompt, one line of settings.
 
-    A strict picture names its profile: with the same request, seed and profile it can be repeated.
+    As in create_infotext of AUTOMATIC1111's modules/processing.py; settings at their default are
+    left out. A strict image names its profile, which with request and seed repeats it exactly.
     """
-    settings = {
+    negative = [f"Negative prompt: {request.negative_prompt}"] if request.negative_prompt else []
+    settings = _settings(request, seed) | {"Profile": profile, "Version": f"latentry {__version__}"}
+    line = ", ".join(f"{name}: {value}" for name, value in settings.items() if value is not None)
+    return "\n".join([request.prompt, *negative, line])
+
+
+def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
+    """AUTOMATIC1111's name of each setting and its value; None leaves it out."""
+    is_plain = request.prompt_syntax is PromptSyntax.PLAIN
+    return {
         "Steps": request.num_inference_steps,
         "Sampler": _A1111.get(request.sampler, request.sampler),
         "Schedule type": _SCHEDULE_TYPES.get(request.spacing),
@@ -35,41 +40,19 @@ def infotext(request: ResolvedRequest, seed: int, profile: str | None = None) ->
         "Cache interval": every if (every := request.cache_interval) > 1 else None,
         "Seed": seed,
         "Clip skip": request.clip_skip + 1 if request.clip_skip else None,
-        "Prompt syntax": None if (syntax := request.prompt_syntax) is _USUAL else syntax.value,
+        "Prompt syntax": request.prompt_syntax.value if is_plain else None,
         "Size": f"{request.width}x{request.height}",
         "Original size": _size(request.original_size),
         "Crop left top": _size(request.crops_coords_top_left),
         "Target size": _size(request.target_size),
         "Model": request.model,
-        **({"Profile": profile} if profile else {}),
-        "Version": f"latentry {__version__}",
     }
-    negative = [f"Negative prompt: {request.negative_prompt}"] if request.negative_prompt else []
-    line = ", ".join(f"{name}: {value}" for name, value in settings.items() if value is not None)
-    return "\n".join([request.prompt, *negative, line])
 
 
 def _exact(number: float) -> str:
-    """The shortest text that reads as this very number, without a bare `.0`."""
+    """The shortest text that parses to exactly this number, without a trailing `.0`."""
     return repr(number).removesuffix(".0")
 
 
 def _size(height_width: tuple[int, int] | None) -> str | None:
     return "x".join(map(str, reversed(height_width))) if height_width else None
-
-
-def recipe(request: ResolvedRequest, seed: int) -> str:
-    """The JSON body that asks for this one image again.
-
-    The caller's labels and previews stay out: they do not change the picture, and pictures travel.
-    """
-    alone = request.model_copy(update={"seed": seed, "n": 1})
-    return alone.model_dump_json(exclude={"metadata", "preview_interval"})
-
-
-def exif(text: str) -> Image.Exif:
-    """EXIF with `text` as its UserComment, byte order and charset as AUTOMATIC1111 writes them."""
-    tags = Image.Exif()
-    tags.endian = ">"
-    tags.get_ifd(_EXIF_IFD)[_USER_COMMENT] = b"UNICODE\0" + text.encode("utf-16-be")
-    return tags

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latentry.contracts import OutputFormat, ResolvedRequest, StoredImage
-from latentry.provenance.infotext import exif, infotext, recipe
+from latentry.provenance.exif import exif
+from latentry.provenance.infotext import infotext
+from latentry.provenance.recipe import recipe
 from latentry.storage import Storage, key_of
 from worker.publishing import png
 

@@ -1,50 +1,41 @@
-"""OpenAI's shapes of an order, its pictures and its refusal."""
+"""OpenAI's request, response and error as models."""
 
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from latentry.contracts import Determinism, OutputFormat, PromptSyntax
-from latentry.contracts.requests import (
-    CacheInterval,
-    ClipSkip,
-    Count,
-    Fraction,
-    Guidance,
-    Prompt,
-    Rescale,
-    Seed,
-    SpacingId,
-    Steps,
-)
+from latentry.contracts import PromptSyntax, fields
 
 
 class ImagesRequest(BaseModel):
-    """OpenAI's fields, and ours beside them. What is not named here is ignored."""
+    """OpenAI's fields and latentry's own. Fields that are not named here are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    prompt: Prompt
-    model: str | None = None
-    n: Count | None = None
-    size: str | None = Field(None, description="`auto` or `WIDTHxHEIGHT`.")
+    prompt: fields.Prompt
+    model: str | None = Field(None, description="Model id; OpenAI's names mean the default model.")
+    n: fields.Count | None = None
+    size: str | None = Field(None, description="`auto` or `WIDTHxHEIGHT` in pixels.")
     response_format: Literal["url", "b64_json"] | None = None
-    output_format: OutputFormat | None = None
-    stream: bool | None = None
-    user: str | None = Field(None, max_length=512)
-    negative_prompt: Prompt | None = None
-    # OpenAI's users do not expect that brackets mean more than brackets.
-    prompt_syntax: PromptSyntax = PromptSyntax.PLAIN
-    clip_skip: ClipSkip | None = None
-    num_inference_steps: Steps | None = None
-    guidance_scale: Guidance | None = None
-    guidance_rescale: Rescale | None = None
-    guidance_stop: Fraction | None = None
-    cache_interval: CacheInterval | None = None
-    seed: Seed | None = None
-    sampler: str | None = Field(None, description="As in our own orders; they check it.")
-    spacing: SpacingId | None = None
-    determinism: Determinism | None = None
+    output_format: fields.OutputFormat | None = None
+    stream: bool | None = Field(None, description="Not supported; omit or set to false.")
+    user: str | None = Field(None, max_length=512, description="Kept in the job's metadata.")
+    negative_prompt: fields.NegativePrompt | None = None
+    # OpenAI's clients expect brackets to be literal.
+    prompt_syntax: fields.Syntax = PromptSyntax.PLAIN
+    clip_skip: fields.ClipSkip = None
+    num_inference_steps: fields.Steps = None
+    guidance_scale: fields.GuidanceScale = None
+    guidance_rescale: fields.GuidanceRescale | None = None
+    guidance_stop: fields.GuidanceStop | None = None
+    cache_interval: fields.CacheInterval | None = None
+    seed: fields.Seed = None
+    # Text, because one name may stand for sampler and spacing; the generation request checks it.
+    sampler: str | None = Field(
+        None, description="Sampling method, also with its spacing, such as `DPM++ 2M Karras`."
+    )
+    spacing: fields.Spacing = None
+    determinism: fields.DeterminismMode | None = None
 
 
 class Picture(BaseModel):

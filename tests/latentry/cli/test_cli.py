@@ -1,5 +1,6 @@
 """The commands against a stub of the gateway, over real connections."""
 
+import base64
 import json
 import signal
 import subprocess
@@ -11,13 +12,17 @@ import pytest
 from latentry import __version__
 from latentry.cli import main
 from latentry.contracts import (
+    Cost,
     Defaults,
+    Estimate,
     Event,
     EventType,
+    GenerationRequest,
     JobStatus,
     Limits,
     Model,
     ModelList,
+    Preview,
     Progress,
     Sampler,
 )
@@ -34,6 +39,7 @@ CARD = Model(
     created=0,
     workers=1,
 )
+ESTIMATE = Estimate(cost=Cost(step_megapixels=0.4096, worker_seconds=1.5), estimated_wait_s=12.345)
 
 
 class Gateway:
@@ -46,6 +52,8 @@ class Gateway:
         self.hangs = False
         self.watched = threading.Event()
         self.ordered = None
+        self.estimate = ESTIMATE
+        self.previews = []
         self.ends_as = JobStatus.SUCCEEDED
         self.url = ""
 
@@ -53,7 +61,9 @@ class Gateway:
         match scope["method"], scope["path"]:
             case "POST", "/v1/generations":
                 self.ordered = json.loads((await receive())["body"])
-                await _tell(send, self.job(JobStatus.QUEUED), 202)
+                is_dry = self.ordered.get("dry_run")
+                said, status = (self.estimate, 200) if is_dry else (self.job(JobStatus.QUEUED), 202)
+                await _tell(send, said, status)
             case "GET", "/v1/generations/job-1/events":
                 await answer(send, 200, "text/event-stream", self.events(), more=self.hangs)
                 self.watched.set()
@@ -80,7 +90,13 @@ class Gateway:
         if self.hangs:
             return sse(step)
         end = Event(type=EventType(self.ends_as), id="3-0", job=self.job(self.ends_as))
-        return sse(Event(type=EventType.QUEUED, id="1-0", position=2)) + sse(step) + sse(end)
+        previews = [sse(Event(type=EventType.PREVIEW, preview=one)) for one in self.previews]
+        queued = sse(Event(type=EventType.QUEUED, id="1-0", position=2))
+        return queued + sse(step) + b"".join(previews) + sse(end)
+
+
+def _data_url(step):
+    return f"data:image/jpeg;base64,{base64.b64encode(b'after %d' % step).decode()}"
 
 
 async def _tell(send, model, status=200):
@@ -130,7 +146,9 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--model shapes --negative-prompt blue --width 96 --height 128 --steps 5 --guidance 3.5 "
         "--sampler euler --seed 9 -n 1 --format webp --determinism strict --metadata a=b=c "
         "--prompt-syntax plain --clip-skip 1 --original-size 512 768 --crops-coords-top-left 0 8 "
-        "--target-size 96 128"
+        "--target-size 96 128 --guidance-rescale 0.7 --guidance-stop 0.5 --cache-interval 2 "
+        "--spacing karras --priority high --start-within 60 --finish-within 600 "
+        "--preview-interval 5 --webhook https://shop.example/hook --webhook-event failed"
     )
     code, _, _ = latentry("generate", "a red circle", *given.split())
     assert code == 0
@@ -144,7 +162,11 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "height": 128,
         "num_inference_steps": 5,
         "guidance_scale": 3.5,
+        "guidance_rescale": 0.7,
+        "guidance_stop": 0.5,
+        "cache_interval": 2,
         "sampler": "euler",
+        "spacing": "karras",
         "original_size": [512, 768],
         "crops_coords_top_left": [0, 8],
         "target_size": [96, 128],
@@ -152,9 +174,51 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "n": 1,
         "output_format": "webp",
         "determinism": "strict",
+        "preview_interval": 5,
+        "priority": "high",
+        "start_within": 60,
+        "finish_within": 600,
         "metadata": {"a": "b=c"},
+        "webhook": {"url": "https://shop.example/hook", "events": ["failed"]},
     }
+    assert gateway.ordered.keys() == GenerationRequest.model_fields.keys() - {"dry_run"}
     assert (tmp_path / "job-1.png").exists()
+
+
+def test_a_webhook_without_events_hears_of_every_end(latentry, gateway):
+    latentry("generate", "a red circle", "--webhook", "https://shop.example/hook")
+    assert gateway.ordered["webhook"] == {"url": "https://shop.example/hook"}
+
+
+def test_a_dry_run_prints_the_estimate_and_saves_nothing(latentry, gateway, tmp_path):
+    code, out, _ = latentry("generate", "a red circle", "--dry-run", "-o", "out.png")
+    assert code == 0
+    assert out == ("Cost: 0.4096 step-megapixels, 1.5 s of one worker.\nEstimated wait: 12.3 s.\n")
+    assert gateway.ordered == {"prompt": "a red circle", "output_format": "png", "dry_run": True}
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_says_what_is_not_known(latentry, gateway):
+    gateway.estimate = Estimate(cost=Cost(step_megapixels=0.4096))
+    assert latentry("generate", "a red circle", "--dry-run")[1] == (
+        "Cost: 0.4096 step-megapixels.\nEstimated wait: unknown, no worker of the model is live.\n"
+    )
+
+
+def test_previews_are_saved_beside_the_picture_the_latest_last(latentry, gateway, tmp_path):
+    gateway.previews = [Preview(index=0, step=k, url=_data_url(k)) for k in (5, 10)]
+    code, out, _ = latentry("generate", "a red circle", "--preview-interval", "5", "-o", "out.png")
+    assert (code, out) == (0, f"out.png  seed 7  {gateway.url}/a.png\n")
+    assert gateway.ordered["preview_interval"] == 5
+    assert (tmp_path / "out-preview.jpg").read_bytes() == b"after 10"
+    assert (tmp_path / "out.png").read_bytes() == b"picture"
+
+
+def test_help_tells_of_the_fields_in_the_api_s_own_words(latentry, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    _, out, _ = latentry("generate", "--help")
+    assert GenerationRequest.model_fields["original_size"].description in out
+    assert GenerationRequest.model_fields["prompt_syntax"].description in out
 
 
 def test_a_job_that_fails_is_one_sentence_and_exit_code_1(latentry, gateway):
@@ -169,6 +233,10 @@ def test_a_job_that_fails_is_one_sentence_and_exit_code_1(latentry, gateway):
         ("--width", "129"),
         ("-o", "out.gif"),
         ("--metadata", "novalue"),
+        ("--priority", "urgent"),
+        ("--start-within", "0"),
+        ("--webhook-event", "failed"),
+        ("--webhook", "https://shop.example/hook", "--webhook-event", "step"),
         ("--steps", "many"),
         ("--sampler", "magic"),
     ],
@@ -228,4 +296,4 @@ def test_without_its_extra_it_says_how_to_get_it():
     code = "import sys\nsys.modules['typer'] = None\nfrom latentry.cli import main\nmain()\n"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ended.returncode == 1
-    assert ended.stderr == "The command line needs its extra: pip install 'latentry[cli]'\n"
+    assert ended.stderr == "The command line needs an extra: pip install 'latentry[cli]'\n"

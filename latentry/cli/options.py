@@ -1,0 +1,141 @@
+"""The options of `latentry generate`: one for each field of a request."""
+
+import inspect
+from collections.abc import Callable
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    TypedDict,
+    TypeVar,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+import typer
+from rich.markup import escape
+from typer.models import OptionInfo
+
+from latentry.client.fields import Fields
+from latentry.contracts import (
+    Determinism,
+    GenerationRequest,
+    OutputFormat,
+    Priority,
+    PromptSyntax,
+    WebhookEvent,
+)
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+HEIGHT_WIDTH: Final = "HEIGHT WIDTH"
+
+
+class RequestOptions(TypedDict):
+    """The type of each option, and its name where it is not the field's.
+
+    Help is the field's description in the API, unless the command line does something of its own.
+    """
+
+    model: str | None
+    negative_prompt: str | None
+    prompt_syntax: PromptSyntax | None
+    clip_skip: int | None
+    width: int | None
+    height: int | None
+    num_inference_steps: Annotated[int | None, typer.Option("--steps", "--num-inference-steps")]
+    guidance_scale: Annotated[float | None, typer.Option("--guidance", "--guidance-scale")]
+    guidance_rescale: float | None
+    guidance_stop: float | None
+    cache_interval: int | None
+    sampler: str | None
+    spacing: str | None
+    original_size: Annotated[tuple[int, int] | None, typer.Option(metavar=HEIGHT_WIDTH)]
+    crops_coords_top_left: Annotated[tuple[int, int] | None, typer.Option(metavar="TOP LEFT")]
+    target_size: Annotated[tuple[int, int] | None, typer.Option(metavar=HEIGHT_WIDTH)]
+    seed: int | None
+    n: Annotated[int | None, typer.Option("-n", "--n")]
+    output_format: Annotated[
+        OutputFormat | None,
+        typer.Option("--format", help="File format; by the extension of --output if omitted."),
+    ]
+    determinism: Determinism | None
+    preview_interval: Annotated[
+        int | None,
+        typer.Option(help="Save a preview of each image every N steps as OUTPUT-preview.jpg."),
+    ]
+    priority: Priority | None
+    start_within: int | None
+    finish_within: int | None
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Print the cost and the estimated start; create no job."),
+    ]
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Your own label, kept with the job; repeatable."),
+    ]
+    webhook: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Where to send a notification when the job ends."),
+    ]
+    webhook_event: Annotated[
+        list[WebhookEvent] | None,
+        typer.Option(help="Event to send to --webhook; repeatable. Every end if omitted."),
+    ]
+
+
+def request_options(command: Command) -> Command:
+    """Replace a command's `**options` by RequestOptions, as typer reads them from a signature."""
+    own = inspect.signature(command)
+    kinds: dict[Any, list[inspect.Parameter]] = {}
+    for parameter in own.parameters.values():
+        kinds.setdefault(parameter.kind, []).append(parameter)
+    hints = get_type_hints(RequestOptions, include_extras=True)
+    parameters = (
+        *kinds[inspect.Parameter.POSITIONAL_OR_KEYWORD],
+        *(_parameter(name, hint) for name, hint in hints.items()),
+        *kinds[inspect.Parameter.KEYWORD_ONLY],
+    )
+    command.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return command
+
+
+def request_fields(options: RequestOptions) -> Fields:
+    """The SDK's keyword arguments for what was given. Raises typer.BadParameter."""
+    given = dict(options) | {
+        "metadata": _labels(options["metadata"]),
+        "webhook": _webhook(options["webhook"], options["webhook_event"]),
+    }
+    names = Fields.__annotations__.keys()
+    return cast(Fields, {name: given[name] for name in names if given[name] is not None})
+
+
+def _parameter(name: str, hint: Any) -> inspect.Parameter:
+    kind, option = get_args(hint) if get_origin(hint) is Annotated else (hint, typer.Option())
+    assert isinstance(option, OptionInfo)
+    if option.help is None:
+        # Rich would read `[word]` as markup.
+        option.help = escape(GenerationRequest.model_fields[name].description or "")
+    default = False if kind is bool else None
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
+    )
+
+
+def _labels(pairs: list[str] | None) -> dict[str, str] | None:
+    if pairs is None:
+        return None
+    if not all("=" in pair for pair in pairs):
+        raise typer.BadParameter("--metadata takes KEY=VALUE.")
+    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def _webhook(url: str | None, events: list[WebhookEvent] | None) -> dict[str, Any] | None:
+    if url is None and events:
+        raise typer.BadParameter("--webhook-event needs --webhook.")
+    if url is None:
+        return None
+    return {"url": url, "events": events} if events else {"url": url}

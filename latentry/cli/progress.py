@@ -1,0 +1,51 @@
+"""Following a job in the terminal: a progress bar, and previews as files."""
+
+import base64
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from latentry.client import Client
+from latentry.contracts import Event, EventType, Job, Preview
+
+
+def followed(client: Client, job: Job, output: Path | None) -> Job:
+    """The job at its end. A terminal shows its steps meanwhile; previews are saved as they come."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns,
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        bar = progress.add_task("queued", total=job.request.num_inference_steps)
+        for event in client.events(job.id):
+            progress.update(bar, description=_description(event))
+            if event.progress:
+                progress.update(bar, completed=event.progress.step, total=event.progress.steps)
+            if event.preview:
+                _save(event.preview, output_path(output, job, event.preview.index))
+            job = event.job or job
+    return job
+
+
+def output_path(output: Path | None, job: Job, index: int) -> Path:
+    """The file of one image: numbered from 1 where the job has several."""
+    path = output or Path(job.id + job.request.output_format.suffix)
+    return path if job.request.n == 1 else path.with_stem(f"{path.stem}-{index + 1}")
+
+
+def _description(event: Event) -> str:
+    if event.type is EventType.QUEUED and event.position:
+        return f"queued behind {event.position}"
+    is_running = event.type in (EventType.STEP, EventType.PREVIEW, EventType.IMAGE)
+    return "running" if is_running else event.type.value
+
+
+def _save(preview: Preview, path: Path) -> None:
+    """The latest preview beside the image's file; each replaces the one before."""
+    _, _, encoded = preview.url.partition(",")
+    path.with_name(f"{path.stem}-preview.jpg").write_bytes(base64.b64decode(encoded))

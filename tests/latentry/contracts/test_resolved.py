@@ -1,0 +1,46 @@
+"""A resolved request: every field of a request that a picture may depend on, filled in."""
+
+import json
+
+import pytest
+
+from latentry.contracts import GenerationRequest, ResolvedRequest
+from tests.latentry.contracts.resolved import CHANGES, RESOLVED
+
+# What concerns the job or its delivery and is kept in the job's record instead.
+OF_THE_JOB = {"priority", "start_within", "finish_within", "dry_run", "webhook"}
+# What does not change the pixels of one image; its seed stands beside the request.
+NOT_PIXELS = {"metadata", "n", "output_format", "preview_interval", "seed"}
+
+
+def test_a_resolved_request_has_every_field_of_a_request() -> None:
+    fields = GenerationRequest.model_fields.keys() - OF_THE_JOB
+    assert ResolvedRequest.model_fields.keys() == fields == CHANGES.keys()
+
+
+def test_both_have_the_same_defaults() -> None:
+    for name, field in ResolvedRequest.model_fields.items():
+        asked = GenerationRequest.model_fields[name]
+        if asked.get_default(call_default_factory=True) is None or asked.is_required():
+            continue  # the model's card fills it in
+        assert field.get_default(call_default_factory=True) == asked.get_default(
+            call_default_factory=True
+        ), name
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_field_changes_the_pixels_unless_it_is_named(name: str) -> None:
+    changed = RESOLVED.model_copy(update={name: CHANGES[name]})
+    assert (changed.pixel_fields() == RESOLVED.pixel_fields()) == (name in NOT_PIXELS)
+
+
+def test_fields_at_their_default_are_left_out_of_what_pixels_depend_on() -> None:
+    assert json.loads(json.dumps(RESOLVED.pixel_fields())) == {
+        "model": "shapes",
+        "prompt": "a red circle",
+        "width": 128,
+        "height": 96,
+        "num_inference_steps": 25,
+        "guidance_scale": 4.0,
+        "sampler": "dpmpp_2m",
+    }

@@ -1,0 +1,97 @@
+"""Whoever adds a field to a request is told here where it is missing: SDK, CLI, door, infotext."""
+
+import inspect
+
+import pytest
+
+from latentry.cli.generate import generate
+from latentry.client.fields import Fields
+from latentry.contracts import GenerationRequest
+from latentry.provenance.infotext import infotext
+from service.doors.openai.dialect import ImagesRequest
+from tests.latentry.contracts.resolved import CHANGES, RESOLVED
+
+FIELDS = GenerationRequest.model_fields.keys()
+
+# Each exception with its reason.
+NOT_IN_SDK = {
+    "prompt": "the positional argument",
+    "dry_run": "Client.estimate, whose answer is no job",
+}
+ONLY_IN_CLI = {
+    "output": "where the image is saved",
+    "url": "where the service is",
+    "api_key": "the key to it",
+    "webhook_event": "the webhook's `events`",
+}
+NOT_IN_OPENAI = {
+    "width": "`size`",
+    "height": "`size`",
+    "metadata": "`user` is kept there",
+    "original_size": "OpenAI's clients name a size only",
+    "crops_coords_top_left": "the same",
+    "target_size": "the same",
+    "preview_interval": "the answer is not a stream",
+    "priority": "the client waits for the answer",
+    "start_within": "the same",
+    "finish_within": "the same",
+    "dry_run": "the answer would not be OpenAI's",
+    "webhook": "the client waits for the answer",
+}
+ONLY_IN_OPENAI = {"size", "response_format", "stream", "user"}
+# Names that mean more there than in a request.
+OPENAI_S_OWN_TYPE = {
+    "model": "OpenAI's model names mean the default model",
+    "sampler": "text: a name may stand for sampler and spacing",
+}
+NOT_IN_INFOTEXT = {
+    "n": "each image has its own file",
+    "output_format": "the file itself tells",
+    "determinism": "a strict image names its profile",
+    "preview_interval": "does not change the image",
+    "metadata": "the caller's own, and images are passed on",
+    "seed": "an argument: each image has its own",
+}
+
+
+def test_the_sdk_takes_every_field() -> None:
+    assert Fields.__annotations__.keys() == FIELDS - NOT_IN_SDK.keys()
+
+
+def test_the_command_line_takes_every_field() -> None:
+    options = inspect.signature(generate).parameters.keys()
+    assert options - ONLY_IN_CLI.keys() == FIELDS
+    assert options > ONLY_IN_CLI.keys()
+
+
+def test_the_openai_door_takes_every_field() -> None:
+    named = ImagesRequest.model_fields.keys()
+    assert named - ONLY_IN_OPENAI == FIELDS - NOT_IN_OPENAI.keys()
+    assert not named & NOT_IN_OPENAI.keys()
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS - NOT_IN_OPENAI.keys() - OPENAI_S_OWN_TYPE.keys()))
+def test_the_openai_door_s_bounds_and_descriptions_are_the_request_s(name: str) -> None:
+    ours, theirs = (
+        one.model_json_schema()["properties"][name] for one in (GenerationRequest, ImagesRequest)
+    )
+    assert _facts(theirs) == _facts(ours)
+
+
+def _facts(schema: dict) -> set[tuple[str, str]]:
+    """Bounds and descriptions, whether the field may be null or not."""
+    parts = [schema, *schema.get("anyOf", [])]
+    left_out = {"anyOf", "default", "title"}
+    facts = {(key, str(value)) for part in parts for key, value in part.items()}
+    return {fact for fact in facts if fact[0] not in left_out and fact != ("type", "null")}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_infotext_tells_every_field(name: str) -> None:
+    changed = RESOLVED.model_copy(update={name: CHANGES[name]})
+    assert (infotext(changed, 9) == infotext(RESOLVED, 9)) == (name in NOT_IN_INFOTEXT)
+
+
+def test_every_field_has_a_description() -> None:
+    for name, field in GenerationRequest.model_fields.items():
+        assert field.description, name
