@@ -18,12 +18,12 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
-from benchmarks.contender import child
-from benchmarks.peers import PEERS, peer
+from benchmarks.contenders.contender import child
+from benchmarks.contenders.peers import PEERS, peer
+from benchmarks.contenders.service import compiled, service
+from benchmarks.load.traces import SIDES
 from benchmarks.report import report
 from benchmarks.run import CALLERS, PATIENCE, QUICK, Bench, Plan, Result
-from benchmarks.service import compiled, service
-from benchmarks.traces import SIDES
 from worker.process.runtime import environment
 
 say = partial(print, flush=True)  # into files too

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from benchmarks.traces import Wish, wish_of
+from benchmarks.load.traces import Wish, wish_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +78,13 @@ def main() -> None:
 
 
 def _stock(inbox: Inbox, tell: Tell) -> None:
-    from benchmarks.stock import run
+    from benchmarks.contenders.stock import run
 
     run(inbox, tell)
 
 
 def _engine(inbox: Inbox, tell: Tell) -> None:
-    from benchmarks.engine import run
+    from benchmarks.contenders.engine import run
 
     run(inbox, tell)
 

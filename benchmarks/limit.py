@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import torch
 
-from benchmarks.gpu_timing import TOKENS, package
-from benchmarks.stock import SHAPES
+from benchmarks.contenders.stock import SHAPES
+from benchmarks.gpu.timing import TOKENS, package
 from benchmarks.tables import number, table
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.models.fuse import fuse_projections

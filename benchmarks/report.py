@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.goals import goals, row_cost_limit
-from benchmarks.gpu_report import gpu
+from benchmarks.gpu.report import gpu
 from benchmarks.tables import number, share, table
 
 Run = Mapping[str, Any]

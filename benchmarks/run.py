@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from benchmarks import load, samples
-from benchmarks.contender import Child, Contender
-from benchmarks.traces import MIXES, STEPS, Mix, Wish, arrivals
+from benchmarks.contenders.contender import Child, Contender
+from benchmarks.load import loops, samples
+from benchmarks.load.traces import MIXES, STEPS, Mix, Wish, arrivals
 from latentry.contracts import Determinism
 
 CALLERS: Final = 16
@@ -106,11 +106,11 @@ class Bench:
     ) -> Result:
         rounds = plan.rounds if mix.steps == STEPS and len(mix.guidance) == 1 else 1
         for_s = plan.warm_s + plan.window_s
-        trials: dict[str, list[load.Trial]] = {}
+        trials: dict[str, list[loops.Trial]] = {}
         for number in range(rounds):
             for contender in contenders:
                 wishes = mix.wishes(seed=number)
-                trial = await load.closed(
+                trial = await loops.closed(
                     contender, wishes, callers=CALLERS, for_s=for_s, is_enough=self._tells
                 )
                 trials.setdefault(contender.name, []).append(trial)
@@ -124,7 +124,7 @@ class Bench:
             say(f"{name:15} {who:10} {cell['images_per_s']:6.2f} images/s")
         return cells
 
-    def _tells(self, trial: load.Trial) -> bool:
+    def _tells(self, trial: loops.Trial) -> bool:
         """Whether there is a rate, and a p99: a slow server may answer all 16 at once, and late.
 
         There is no p99 while some have waited longer than anybody had to. Nobody is given for ever.
@@ -136,7 +136,7 @@ class Bench:
             return False
         return math.isfinite(_rate(trial, since_s, now).images)
 
-    def _cell(self, trials: Sequence[load.Trial]) -> Result:
+    def _cell(self, trials: Sequence[loops.Trial]) -> Result:
         warm_s = self._plan.warm_s
         rates = [_rate(trial, trial.begin_s + warm_s, trial.end_s) for trial in trials]
         return {
@@ -180,7 +180,7 @@ class Bench:
         def patience_s(wish: Wish) -> float:
             return PATIENCE * samples.between(solo_s, wish.num_inference_steps)
 
-        outcome = await load.open_loop(
+        outcome = await loops.open_loop(
             contender, MIXES["steps"].first(count), arrivals(rate_per_s, count), patience_s
         )
         trials = [outcome.trial]
@@ -194,11 +194,11 @@ class Bench:
         }
 
 
-def _rate(trial: load.Trial, since_s: float, until_s: float) -> samples.Rate:
+def _rate(trial: loops.Trial, since_s: float, until_s: float) -> samples.Rate:
     return samples.rate(trial.samples, since_s, until_s, callers=CALLERS)
 
 
-def _latencies(trials: Sequence[load.Trial]) -> Result:
+def _latencies(trials: Sequence[loops.Trial]) -> Result:
     """Percentiles over all trials, those cut off at the end included."""
     told = {}
     for name, q in (("p50_s", 0.5), ("p99_s", 0.99)):
@@ -218,7 +218,7 @@ def _ending_at_zero(sample: samples.Sample, end_s: float) -> samples.Sample:
     return replace(sample, asked_s=sample.asked_s - end_s, ended_s=ended_s)
 
 
-def _waits(trials: Sequence[load.Trial]) -> Result:
+def _waits(trials: Sequence[loops.Trial]) -> Result:
     every = [s for trial in trials for s in trial.samples if s.wait_steps is not None]
     roomy = [s.wait_steps for s in every if s.had_room and s.wait_steps is not None]
     if not every:
@@ -231,7 +231,7 @@ def _waits(trials: Sequence[load.Trial]) -> Result:
     }
 
 
-def _rows(trials: Sequence[load.Trial]) -> Result:
+def _rows(trials: Sequence[loops.Trial]) -> Result:
     counted = [trial.counted for trial in trials if trial.counted.get("calls")]
     if not counted:
         return {}

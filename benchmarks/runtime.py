@@ -14,12 +14,12 @@ import statistics
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
-from benchmarks import load, samples
-from benchmarks.contender import Contender, child
+from benchmarks.contenders.contender import Contender, child
+from benchmarks.contenders.service import service
+from benchmarks.load import loops, samples
+from benchmarks.load.traces import MIXES
 from benchmarks.run import CALLERS, Plan
-from benchmarks.service import service
 from benchmarks.tables import number, table
-from benchmarks.traces import MIXES
 from worker.process.runtime import environment
 
 
@@ -37,7 +37,7 @@ async def measure(rounds: int) -> Mapping[str, list[float]]:
         }
         for number_of_round in range(rounds):
             for name, contender in who.items():
-                trial = await load.closed(
+                trial = await loops.closed(
                     contender,
                     MIXES["steps"].wishes(seed=number_of_round),
                     callers=CALLERS,

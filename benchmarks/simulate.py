@@ -14,10 +14,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from benchmarks import samples
-from benchmarks.dynamic import next_group
+from benchmarks.contenders.dynamic import next_group
+from benchmarks.load import samples
+from benchmarks.load.traces import GUIDANCE, SAMPLERS, Mix, Wish, arrivals
 from benchmarks.report import simulation
-from benchmarks.traces import GUIDANCE, SAMPLERS, Mix, Wish, arrivals
 from worker.batching import BatchKey, Costs
 from worker.engine.loop import Done, Engine, Order
 from worker.engine.simulated import VAE_FACTOR, Charge, Simulated, VirtualClock

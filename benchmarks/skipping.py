@@ -3,7 +3,7 @@
 python -m benchmarks.skipping [--rounds 3] [--pictures 48]
 
 The bundled model, eight held-out prompts at once, 25 steps, guidance 2; kinds alternate, medians.
-How many pictures have the right colour, background and shape is said by tools/checker.py.
+How many pictures have the right colour, background and shape is said by tools/scenes/checker.py.
 """
 
 import argparse
@@ -16,8 +16,8 @@ import numpy as np
 
 from benchmarks.tables import number, share, table
 from latentry.contracts import ResolvedRequest, Sampler
-from tools.checker import look
 from tools.evaluate import held_out, judge, shares
+from tools.scenes.checker import look
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine, Order, Pixels
 

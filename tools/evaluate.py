@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
 
-from tools.captions import caption
-from tools.checker import Found, Sight, look
-from tools.export import FOLDER
-from tools.scenes import Scene, sample_scene
+from tools.scenes.captions import caption
+from tools.scenes.checker import Found, Sight, look
+from tools.scenes.scene import Scene, sample_scene
+from tools.training.export import FOLDER
 
 AT_ONCE = 8
 OTHER_SIZES = ((96, 96), (160, 160), (192, 192), (96, 192), (192, 96), (160, 128), (128, 192))

@@ -15,10 +15,10 @@ from statistics import median
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
 
-from tools import bank, checkpoints
-from tools.export import FOLDER
-from tools.scenes import sample_scene
-from tools.vae import schedule
+from tools.scenes.scene import sample_scene
+from tools.training import bank, checkpoints
+from tools.training.export import FOLDER
+from tools.training.vae import schedule
 
 STEPS = 3000
 PICTURES = 384

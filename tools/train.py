@@ -12,8 +12,8 @@ import torch
 from diffusers import AutoencoderKL
 from torch.multiprocessing.spawn import spawn
 
-from tools import bank, checkpoints, export, text, tokenizer, unet, vae
-from tools.scenes import sample_scene
+from tools.scenes.scene import sample_scene
+from tools.training import bank, checkpoints, export, text, tokenizer, unet, vae
 
 STAGES = ("vae", "text", "bank", "unet", "export")
 

@@ -2,8 +2,8 @@
 
 import torch
 
+from benchmarks.contenders.stock import SHAPES
 from benchmarks.limit import ROWS, changes, measure
-from benchmarks.stock import SHAPES
 from worker.engine.diffusion.diffusion import Diffusion
 
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import benchmarks
+from benchmarks.load.traces import SAMPLERS, Mix, arrivals
 from benchmarks.simulate import (
     CALLERS,
     Grouped,
@@ -16,7 +17,6 @@ from benchmarks.simulate import (
     read_costs,
     serial_s,
 )
-from benchmarks.traces import SAMPLERS, Mix, arrivals
 from worker.batching import BatchKey
 from worker.engine.simulated import Charge
 

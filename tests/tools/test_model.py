@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tools.checker import look
 from tools.evaluate import generate, load_pipeline
+from tools.scenes.checker import look
 
 FOLDER = Path("models/shapes")
 

@@ -6,8 +6,8 @@ import sys
 import torch
 from diffusers import AutoencoderTiny
 
-from tools.export import FOLDER
 from tools.preview import load_vae, pairs
+from tools.training.export import FOLDER
 
 
 def test_it_shows_nearly_what_the_autoencoder_draws() -> None:

@@ -1,0 +1,137 @@
+"""`StableDiffusionPipeline` as its documentation says to use it, for one request or for equal ones.
+
+Serving one at a time is dynamic batching with a cap of one.
+"""
+
+import statistics
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    StableDiffusionPipeline,
+)
+from diffusers.utils import logging
+from transformers.utils import logging as transformers_logging
+
+from benchmarks.child import Asked, Inbox, Tell
+from benchmarks.contenders.dynamic import next_group
+from benchmarks.load.traces import Wish
+from latentry.contracts import Sampler
+
+SHAPES: Final = Path(__file__).parents[2] / "models" / "shapes"
+SCHEDULERS: Final[dict[Sampler, Any]] = {
+    Sampler.DDIM: DDIMScheduler,
+    Sampler.EULER: EulerDiscreteScheduler,
+    Sampler.EULER_A: EulerAncestralDiscreteScheduler,
+    Sampler.DPMPP_2M: DPMSolverMultistepScheduler,
+}
+
+
+class Interrupted(Exception):
+    """Nobody wants these pictures any more."""
+
+
+class Stock:
+    """A stock pipeline; by default with the bundled model."""
+
+    def __init__(self, pipeline: Any = None) -> None:
+        self._pipeline = pipeline or _shapes()
+        self._pipeline.set_progress_bar_config(disable=True)
+        config = self._pipeline.scheduler.config
+        self._samplers = {name: kind.from_config(config) for name, kind in SCHEDULERS.items()}
+
+    def draw(self, wishes: Sequence[Wish], interrupted: threading.Event | None = None) -> list[Any]:
+        """The pictures of equal wishes, in one call. Raises Interrupted between two steps."""
+
+        def stop(_pipeline: Any, _step: int, _timestep: Any, kept: dict[str, Any]) -> Any:
+            if interrupted is not None and interrupted.is_set():
+                raise Interrupted
+            return kept
+
+        like = wishes[0]
+        self._pipeline.scheduler = self._samplers[like.sampler]
+        images: list[Any] = self._pipeline(
+            [wish.prompt for wish in wishes],
+            num_inference_steps=like.num_inference_steps,
+            guidance_scale=like.guidance_scale,
+            width=like.side,
+            height=like.side,
+            generator=[torch.Generator().manual_seed(wish.seed) for wish in wishes],
+            callback_on_step_end=stop,
+        ).images
+        return images
+
+    def unet_s(self, rows: Sequence[int], side: int, rounds: int) -> dict[int, float]:
+        """Median seconds of a UNet call for each count of rows, taken in turn."""
+        unet = self._pipeline.unet
+        text = self._pipeline.text_encoder.config
+
+        def call(count: int) -> None:
+            latents = torch.randn(count, unet.config.in_channels, side // 8, side // 8)
+            prompts = torch.randn(count, text.max_position_embeddings, text.hidden_size)
+            with torch.no_grad():
+                unet(latents, torch.full((count,), 500), encoder_hidden_states=prompts)
+
+        return medians(call, rows, rounds)
+
+
+def _shapes() -> Any:
+    logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
+    # Its parts are stored in fp16.
+    return StableDiffusionPipeline.from_pretrained(str(SHAPES)).to(torch.float32)
+
+
+def medians(call: Callable[[int], object], sizes: Sequence[int], rounds: int) -> dict[int, float]:
+    """Median seconds of a call at each size; the sizes take turns, and a first turn warms up."""
+    took: dict[int, list[float]] = {size: [] for size in sizes}
+    for _ in range(1 + rounds):
+        for size in sizes:
+            begin = time.perf_counter()
+            call(size)
+            took[size].append(time.perf_counter() - begin)
+    return {size: statistics.median(times[1:]) for size, times in took.items()}
+
+
+def run(inbox: Inbox, tell: Tell) -> None:
+    """Serve what the inbox asks for: equal requests together, as many as the cap allows."""
+    stock, cap = Stock(), 1
+    waiting: list[Asked] = []
+    while True:
+        for asked in inbox.take(wait=not waiting):
+            match asked.verb:
+                case "draw":
+                    waiting.append(asked)
+                case "clear":
+                    inbox.interrupted.clear()
+                    waiting.clear()
+                    tell(asked, {})
+                case "cap":
+                    cap = asked.arguments["images"]
+                    tell(asked, {})
+                case "costs":
+                    tell(asked, {"unet_s": stock.unet_s(**asked.arguments)})
+        if waiting:
+            group = next_group(waiting, lambda asked: asked.wish.likeness, cap)
+            waiting = [asked for asked in waiting if asked not in group]
+            _draw(stock, group, inbox.interrupted, tell)
+
+
+def _draw(stock: Stock, group: list[Asked], interrupted: threading.Event, tell: Tell) -> None:
+    wishes = [asked.wish for asked in group]
+    begin_s = time.monotonic()
+    try:
+        stock.draw(wishes, interrupted)
+    except Interrupted:
+        return
+    step_s = (time.monotonic() - begin_s) / wishes[0].num_inference_steps
+    for asked in group:
+        tell(asked, {"wait_steps": (begin_s - asked.at_s) / step_s})

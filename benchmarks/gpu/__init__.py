@@ -1,0 +1,1 @@
+"""Measurements on a CUDA device, with random weights in the published architectures."""

@@ -1,0 +1,1 @@
+"""The load: seeded requests, the loops that send them, and the figures that follow."""

@@ -1,0 +1,160 @@
+"""What a trial saw of each request, and the figures that follow from it. Pure."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.load.traces import Wish
+
+# Pictures of one batch are told within this; step-by-step ones are further apart.
+TOGETHER_S = 0.03
+
+
+@dataclass(slots=True)
+class Sample:
+    """One request: when it was asked for, and when the picture was there, if it ever was.
+
+    wait_steps is the wait for its first UNet call, in durations of that call's step, and had_room
+    whether rows were free when it came; both where the contender can tell.
+    """
+
+    wish: Wish
+    asked_s: float
+    ended_s: float | None = None
+    wait_steps: float | None = None
+    had_room: bool | None = None
+
+    @property
+    def latency_s(self) -> float:
+        """Seconds from asked to there; infinite if it never was."""
+        return math.inf if self.ended_s is None else self.ended_s - self.asked_s
+
+
+@dataclass(frozen=True, slots=True)
+class Percentile:
+    """A percentile in seconds. `at_least`: so many were unfinished at the end that it is more."""
+
+    value: float
+    at_least: bool = False
+
+    def __str__(self) -> str:
+        return f"{'>' if self.at_least else ''}{self.value:.2f}"
+
+
+def percentile(values: Iterable[float], q: float) -> float:
+    """The smallest value that a share q of all do not exceed; NaN of nothing."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(q * len(ordered)) - 1)] if ordered else math.nan
+
+
+def latency(samples: Sequence[Sample], end_s: float, q: float) -> Percentile:
+    """Percentile of latency when the trial ended at `end_s` with requests still under way.
+
+    Leaving those out would flatter the slow. Kaplan and Meier (JASA 53, 1958): of those that were
+    still waiting at each age, the share that then finished.
+    """
+    ages = sorted(
+        (s.latency_s, 0) if s.ended_s is not None else (end_s - s.asked_s, 1) for s in samples
+    )
+    waiting = 1.0
+    for rank, (age, is_cut_off) in enumerate(ages):
+        if not is_cut_off:
+            waiting *= 1 - 1 / (len(ages) - rank)
+            if waiting <= 1 - q + 1e-9:
+                return Percentile(age)
+    return Percentile(ages[-1][0] if ages else math.nan, at_least=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Work per second while a trial ran steadily."""
+
+    images: float
+    steps: float
+    row_steps: float
+
+
+def rate(samples: Sequence[Sample], since_s: float, until_s: float, *, callers: int) -> Rate:
+    """What was finished between `since_s` and `until_s`, a second.
+
+    Batches are told together, so a window is from the end of one burst to the end of another. And
+    those who got theirs together ask again together: pictures come in waves, told over some steps.
+    With as many pictures as there are callers, or a multiple, a window has whole waves; so the
+    mean over the longest such windows. Where there are none, from the first end to the last, that
+    is followed by a long pause, as between waves, if that has as many pictures as callers: within
+    one wave it would be how fast it was told. NaN if neither is there.
+    """
+    ended = sorted(
+        (
+            (s.ended_s, s.wish)
+            for s in samples
+            if s.ended_s is not None and since_s <= s.ended_s <= until_s
+        ),
+        key=lambda one: one[0],
+    )
+    times, wishes = [at for at, _ in ended], [wish for _, wish in ended]
+    later = [*times[1:], until_s]
+    ends = [n for n, at in enumerate(times) if later[n] - at > TOGETHER_S]
+    pauses = {n: later[n] - times[n] for n in ends}
+    longest = max((pauses[n] for n in ends if n < len(times) - 1), default=math.inf)
+    waves = [n for n in ends if pauses[n] >= longest / 2]
+    windows = [(waves[0], waves[-1])] if waves and waves[-1] - waves[0] >= callers else []
+    for length in range(len(ended) // callers * callers, 0, -callers):
+        if whole := [(first, first + length) for first in ends if first + length in ends]:
+            windows = whole
+            break
+    took_s = sum(times[last] - times[first] for first, last in windows)
+    if not took_s:
+        return Rate(math.nan, math.nan, math.nan)
+    done = [wish for first, last in windows for wish in wishes[first + 1 : last + 1]]
+    return Rate(
+        images=len(done) / took_s,
+        steps=sum(w.num_inference_steps for w in done) / took_s,
+        row_steps=sum(w.num_inference_steps * w.rows for w in done) / took_s,
+    )
+
+
+def pace(ours: Sequence[Sample], theirs: Sequence[Sample], warm_s: float) -> float:
+    """Image-steps a second over another's, where both were given the same wishes in the same order.
+
+    Between two pictures by their number, not two times: what is under way at either end is then
+    much alike, and most of the chance in one trial is in the other too. Both must be past `warm_s`.
+    """
+    both = [_ends(trial) for trial in (ours, theirs)]
+    first = max(sum(at < warm_s for at, _ in ends) for ends in both)
+    last = min(map(len, both)) - 1
+    if last <= first:
+        return math.nan
+    our_speed, their_speed = (
+        sum(steps for _, steps in ends[first + 1 : last + 1]) / (ends[last][0] - ends[first][0])
+        for ends in both
+    )
+    return our_speed / their_speed
+
+
+def _ends(trial: Sequence[Sample]) -> list[tuple[float, int]]:
+    """When each picture was there, from the beginning of the trial, and its steps."""
+    begin_s = min(sample.asked_s for sample in trial)
+    return sorted(
+        (sample.ended_s - begin_s, sample.wish.num_inference_steps)
+        for sample in trial
+        if sample.ended_s is not None
+    )
+
+
+def between(solo_s: Mapping[str, float], steps: int) -> float:
+    """Seconds for a lone picture of so many steps, on the line through the measured ends."""
+    low, high = int(min(solo_s, key=int)), int(max(solo_s, key=int))
+    share = (steps - low) / (high - low)
+    return solo_s[str(low)] + share * (solo_s[str(high)] - solo_s[str(low)])
+
+
+def misses_allowed(count: int, share: float = 0.99) -> int:
+    """How many of `count` may be late when a share must be in time."""
+    return count - math.ceil(share * count)
+
+
+def ladder(lowest: float, highest: float, ratio: float) -> list[float]:
+    """Rates from lowest to highest, each `ratio` times the one before at most."""
+    rungs = math.ceil(math.log(highest / lowest) / math.log(ratio))
+    return [lowest * (highest / lowest) ** (rung / rungs) for rung in range(rungs + 1)]

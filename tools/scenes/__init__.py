@@ -1,0 +1,1 @@
+"""Pictures of coloured shapes: drawn from a description, captioned, and recognised again."""

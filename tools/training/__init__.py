@@ -1,0 +1,1 @@
+"""The training of the bundled model: its parts, their data and the exported folder."""
