@@ -59,7 +59,7 @@ class Process:
     @property
     def pids(self) -> list[int]:
         """Its own and those of what it started."""
-        return [self.pid, *_children(self.pid)]
+        return [self.pid, *children(self.pid)]
 
     def kill(self) -> None:
         """SIGKILL to it and to what it started, as a machine that loses power would."""
@@ -142,6 +142,7 @@ class Stack:
         return "".join(file.read_text() for file in self.logs.glob("*.log"))
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """The processes that this one started and that still live."""
     listing = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True)
     return [int(line) for line in listing.stdout.split()]

@@ -5,12 +5,12 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.e2e.processes import children, until
 
 CHILD = """
 import os, pathlib, signal, sys
@@ -27,15 +27,6 @@ from worker.process.watchdog import Watchdog
 command = [sys.executable, "-c", {child!r}]
 sys.exit(Watchdog(command, stop_s=2, max_rss_bytes={max_rss_bytes}).run())
 """
-
-
-def until(holds: Callable[[], bool], timeout_s: float = 15) -> None:
-    """Wait for something another process does."""
-    waiting = threading.Event()
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline, "it never happened"
-        waiting.wait(0.02)
 
 
 def is_running(pid: int) -> bool:
@@ -60,6 +51,15 @@ class Family:
     def born(self) -> list[int]:
         return [int(line) for line in self.log.read_text().split()]
 
+    def end(self) -> None:
+        """Kill both: a child that hangs in C does not notice that its parent is gone."""
+        if self.parent.poll() is None:
+            self.parent.send_signal(signal.SIGSTOP)  # it must not start another one meanwhile
+            for pid in children(self.parent.pid):
+                os.kill(pid, signal.SIGKILL)
+        self.parent.kill()
+        self.parent.wait()
+
 
 @pytest.fixture
 def family(tmp_path: Path) -> Iterator[Callable[[str], Family]]:
@@ -71,8 +71,7 @@ def family(tmp_path: Path) -> Iterator[Callable[[str], Family]]:
 
     yield start
     for one in families:
-        one.parent.kill()
-        one.parent.wait()
+        one.end()
 
 
 def test_a_worker_that_dies_is_started_again(family) -> None:
