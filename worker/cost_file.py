@@ -1,4 +1,4 @@
-"""What calls cost here, kept on disk between starts."""
+"""The measured costs of calls, kept on disk between starts."""
 
 import json
 from hashlib import sha256
@@ -12,7 +12,7 @@ log = structlog.get_logger()
 
 
 class CostFile:
-    """A file of curves for one kind of device; `identity` says all that they depend on."""
+    """One JSON file of curves for each `identity`: device, precision and software."""
 
     def __init__(self, costs: Costs, folder: Path, identity: str) -> None:
         self._costs = costs
@@ -20,7 +20,7 @@ class CostFile:
         self._file = folder / f"{sha256(identity.encode()).hexdigest()[:16]}.json"
 
     def recall(self) -> None:
-        """Take over what was measured earlier. A spoilt file is measured anew."""
+        """Load the curves of an earlier start. An unreadable file is ignored."""
         try:
             self._costs.from_json(json.loads(self._file.read_text())["curves"])
         except FileNotFoundError:
@@ -29,7 +29,7 @@ class CostFile:
             log.warning("costs.unreadable", file=str(self._file), why=str(error))
 
     def keep(self) -> None:
-        """Write the curves for the next start. Without them it measures again when idle."""
+        """Write the curves for the next start, which measures again if that fails."""
         draft = self._file.with_suffix(".draft")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)

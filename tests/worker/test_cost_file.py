@@ -1,8 +1,11 @@
 """What calls cost outlives the process that measured it."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from worker.batching import BatchKey, Costs
 from worker.cost_file import CostFile
@@ -22,6 +25,34 @@ def test_a_new_start_knows_what_the_last_one_measured(tmp_path: Path) -> None:
     costs = Costs()
     CostFile(costs, tmp_path / "costs", "a device").recall()
     assert costs.seconds(KEY, 2) == 0.5
+
+
+def test_keys_with_adapters_are_read_back_as_keys(tmp_path: Path) -> None:
+    file = CostFile(measured(), tmp_path, "a device")
+    file.keep()
+    (path,) = tmp_path.iterdir()
+    kept = json.loads(path.read_text())
+    assert [curve["adapters"] for curve in kept["curves"]] == [[]]
+    kept["curves"].append(kept["curves"][0] | {"adapters": ["film", "ink"], "width": 16})
+    path.write_text(json.dumps(kept))
+    costs = Costs()
+    with capture_logs() as logs:
+        CostFile(costs, tmp_path, "a device").recall()
+    assert logs == []
+    plain, adapted = costs.to_json()
+    assert (plain["adapters"], adapted["adapters"]) == ((), ("film", "ink"))
+    other = Costs()
+    other.from_json(json.loads(json.dumps(costs.to_json())))
+    assert other.to_json() == costs.to_json()
+
+
+def test_a_key_with_adapters_costs_what_the_model_costs_without(tmp_path: Path) -> None:
+    CostFile(measured(), tmp_path, "a device").keep()
+    costs = Costs()
+    CostFile(costs, tmp_path, "a device").recall()
+    adapted = replace(KEY, adapters=("film",))
+    assert costs.observe(adapted, 2, 0.5) is False, "the first call of a shape is a warm-up"
+    assert costs.cheapest(adapted) == costs.cheapest(KEY) == (2, 0.5)
 
 
 def test_another_device_learns_for_itself(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a UNet call costs by its rows: measured while serving, and how large a call should be."""
+"""How long UNet calls take by their rows, measured while serving, and the best number of rows."""
 
 import math
 from bisect import bisect_left
@@ -9,12 +9,11 @@ from typing import Any, Final
 
 from worker.batching.key import BatchKey
 
-# Neighbours on the machine make calls slower, never faster: what is faster is believed at once.
+# Other load on the machine makes calls slower, never faster: a faster call is believed at once.
 _FASTER, _SLOWER = 1.0, 0.1
 # A call two thirds longer must bring one percent more images a second.
 _GAIN: Final = 0.02
-# Where nothing was measured yet.
-_NOMINAL_S: Final = 0.05
+_NOMINAL_S: Final = 0.05  # of a lone call, where nothing was measured yet
 LONE_ROWS: Final = 2  # an image with guidance
 _SIZES: Final = (2, 4, 8, 12, 16, 24, 32, 48, 64)
 _ENOUGH: Final = 3  # measurements of one kind of call
@@ -23,24 +22,25 @@ _MOST_CURVES: Final = 64
 
 @dataclass(slots=True)
 class Curve:
-    """Seconds of a call by its rows. Between measurements it is a line.
+    """Seconds of a call by its rows, linear between measurements.
 
-    Beyond them it goes on as from the first to the last. With one alone, half of it is taken to be
-    the rows' and half the call's own: little enough that a larger call gets tried, and measured.
+    Beyond the largest it has the slope from the first to the last. From a single one, half its
+    time is taken to grow with rows and half to be the call's own: low enough that a larger call is
+    tried, and measured.
     """
 
     measured: dict[int, float] = field(default_factory=dict)
-    times: Counter[int] = field(default_factory=Counter)
+    counts: Counter[int] = field(default_factory=Counter)
 
     def observe(self, rows: int, seconds: float) -> None:
         """Take in one call."""
         known = self.measured.get(rows, seconds)
         weight = _FASTER if seconds < known else _SLOWER
         self.measured[rows] = known + weight * (seconds - known)
-        self.times[rows] += 1
+        self.counts[rows] += 1
 
     def seconds(self, rows: float) -> float:
-        """What a call of so many rows takes."""
+        """The estimate for a call of so many rows."""
         known = sorted(self.measured)
         at = bisect_left(known, rows)
         if at == len(known):
@@ -49,7 +49,7 @@ class Curve:
             slope = rise / (last - first) if rise else self.measured[last] / last / 2
             return self.measured[last] + max(0.0, slope) * (rows - last)
         if known[at] == rows or at == 0:
-            # Fewer rows than were ever measured take as long as the fewest: seldom true, never low.
+            # Fewer rows than ever measured count as the fewest measured: too long, never too short.
             return self.measured[known[at]]
         low, high = known[at - 1], known[at]
         share = (rows - low) / (high - low)
@@ -57,45 +57,43 @@ class Curve:
 
 
 class Costs:
-    """The curves of every (model, latent size, chunks), and the best number of rows by them."""
+    """A curve for each kind of call (`BatchKey.cost_key`), and the best number of rows by it."""
 
     def __init__(self, *, max_rows: int = 32, max_slowdown: float = 6.0) -> None:
         self.max_rows = max_rows
         self.max_slowdown = max_slowdown
         self._curves: OrderedDict[BatchKey, Curve] = OrderedDict()
-        self._prepared: set[tuple[BatchKey, int]] = set()
+        self._warmed_up: set[tuple[BatchKey, int]] = set()
         self._memory: dict[BatchKey, int] = {}
         self._caps: dict[BatchKey, int] = {}
 
     def observe(self, key: BatchKey, rows: int, seconds: float) -> bool:
-        """Take in one call. The first of a shape counts not: it pays for its preparation.
-
-        Answers whether it counted.
-        """
-        if (key.priced, rows) not in self._prepared:
-            self._prepared.add((key.priced, rows))
+        """Take in one call; False if it does not count, as the first of each shape, a warm-up."""
+        if (key.cost_key, rows) not in self._warmed_up:
+            self._warmed_up.add((key.cost_key, rows))
             return False
-        self._curves.setdefault(key.priced, Curve()).observe(rows, seconds)
-        self._curves.move_to_end(key.priced)
+        self._curves.setdefault(key.cost_key, Curve()).observe(rows, seconds)
+        self._curves.move_to_end(key.cost_key)
         if len(self._curves) > _MOST_CURVES:  # callers choose the sizes
             forgotten, _ = self._curves.popitem(last=False)
-            self._prepared = {one for one in self._prepared if one[0] != forgotten}
+            self._warmed_up = {one for one in self._warmed_up if one[0] != forgotten}
         self._caps.clear()
         return True
 
     def bound(self, key: BatchKey, rows: int) -> None:
-        """Calls of more rows do not fit into the memory, or fail: from now on so many at most."""
-        self._memory[key.priced] = rows
+        """Calls of more rows than these ran out of memory or failed: never form one again."""
+        self._memory[key.cost_key] = rows
         self._caps.clear()
 
     def seconds(self, key: BatchKey, rows: int) -> float:
-        """What a call of so many rows takes, by this size's curve or the nearest size's."""
-        return self._line(key)(key.bucket or rows)
+        """How long a call of so many rows takes, by this size's curve or the nearest size's."""
+        return self._seconds_by_rows(key)(key.bucket or rows)
 
     def cap(self, key: BatchKey) -> int:
-        """The rows of a call that serves best: most images a second, for its length.
+        """The rows of the best call: most images a second, a shorter call preferred.
 
-        Never longer than `max_slowdown` lone calls, nor more than `max_rows` or the memory holds.
+        It takes at most `max_slowdown` times as long as a lone image's call, and has at most
+        `max_rows` rows, or what the memory holds.
         """
         if key.bucket:
             return key.bucket
@@ -104,44 +102,44 @@ class Costs:
         return self._caps[key]
 
     def cheapest(self, key: BatchKey) -> tuple[int, float] | None:
-        """Rows and seconds of the call that was seen to draw most a second, or None.
+        """Rows and seconds of the measured call with most rows a second, or None.
 
-        Of those that the policy forms: larger ones may be cheaper still, and make all wait.
+        Only of sizes that the policy forms: larger calls may be cheaper, but delay everybody.
         """
-        curve, cap = self._curves.get(key.priced, Curve()), self.cap(key)
+        curve, cap = self._curves.get(key.cost_key, Curve()), self.cap(key)
         seen = [(rows, s) for rows, s in curve.measured.items() if rows <= cap]
         return min(seen, key=lambda one: one[1] / one[0]) if seen else None
 
     def unmeasured(self, key: BatchKey) -> int | None:
-        """The fewest rows that a call may have and that were not measured often enough."""
-        curve = self._curves.get(key.priced, Curve())
+        """The smallest allowed number of rows that was not measured often enough, or None."""
+        curve = self._curves.get(key.cost_key, Curve())
         longest = self.max_slowdown * self.seconds(key, LONE_ROWS)
         for rows in _SIZES:
             if rows > self._most(key) or (rows > LONE_ROWS and self.seconds(key, rows) > longest):
                 return None
-            if curve.times[rows] < _ENOUGH:
+            if curve.counts[rows] < _ENOUGH:
                 return rows
         return None
 
     def probe(self, key: BatchKey) -> int | None:
-        """The next size of call above the best, to see whether it is still as bad as we think."""
+        """The next number of rows above the best, which may have been measured too slow."""
         larger = [rows for rows in _SIZES if self.cap(key) < rows <= self._most(key)]
         return larger[0] if larger and not key.is_strict else None
 
     def _most(self, key: BatchKey) -> int:
-        return min(self.max_rows, self._memory.get(key.priced, self.max_rows))
+        return min(self.max_rows, self._memory.get(key.cost_key, self.max_rows))
 
     def _best(self, key: BatchKey) -> int:
-        line = self._line(key)
-        longest = self.max_slowdown * line(LONE_ROWS)
+        seconds = self._seconds_by_rows(key)
+        longest = self.max_slowdown * seconds(LONE_ROWS)
         choices = {
-            rows: line(rows) for rows in range(LONE_ROWS, max(LONE_ROWS, self._most(key)) + 1)
+            rows: seconds(rows) for rows in range(LONE_ROWS, max(LONE_ROWS, self._most(key)) + 1)
         }
         fitting = {rows: s for rows, s in choices.items() if s <= longest or rows == LONE_ROWS}
         return max(fitting, key=lambda rows: rows / fitting[rows] ** (1 + _GAIN))
 
-    def _line(self, key: BatchKey) -> Callable[[int], float]:
-        """Seconds by rows. Work is linear in rows, and nearly so in area."""
+    def _seconds_by_rows(self, key: BatchKey) -> Callable[[int], float]:
+        """The curve of this size, or of the nearest: work grows linearly with rows and area."""
         known = [one for one in self._curves if one.model == key.model]
         if not known:
             return lambda rows: _NOMINAL_S * (1 + rows / LONE_ROWS) / 2
@@ -155,14 +153,14 @@ class Costs:
         return lambda rows: curve.seconds(rows * ratio)
 
     def to_json(self) -> list[dict[str, Any]]:
-        """The curves as plain data."""
+        """The curves as JSON-able data."""
         return [
             asdict(key) | {"seconds": {str(rows): s for rows, s in curve.measured.items()}}
             for key, curve in self._curves.items()
         ]
 
     def from_json(self, curves: Iterable[Mapping[str, Any]]) -> None:
-        """Take over curves measured earlier. Raises ValueError."""
+        """Take over curves of `to_json`. Raises ValueError if they are none."""
         try:
             self._curves.update(map(_curve, curves))
         except (AttributeError, KeyError, TypeError) as error:
@@ -172,7 +170,8 @@ class Costs:
 def _curve(data: Mapping[str, Any]) -> tuple[BatchKey, Curve]:
     fields = dict(data)
     measured = {int(rows): float(s) for rows, s in fields.pop("seconds").items()}
-    key = BatchKey(**fields)
+    adapters = tuple(map(str, fields.pop("adapters", ())))  # JSON has no tuples
+    key = BatchKey(**fields, adapters=adapters)
     numbers = [key.height, key.width, *measured, *measured.values()]
     if not measured or not all(math.isfinite(number) and number > 0 for number in numbers):
         raise ValueError("sizes, rows and seconds must be positive")

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class BatchKey:
-    """Model, latent height and width, prompt chunks, how features are reused, the call's rows.
+    """Rows with equal keys may share a call; `height` and `width` are the latent's, in cells.
 
-    A row's bits depend on the shape of its call and on nothing else in it. So a strict row's
-    `bucket` is the one number of rows its calls have; 0 means that any number will do.
-
-    `interval`: every so many calls one is full; those between are `shallow` and reuse its features.
+    `chunks`: of 75 tokens, in the prompts. `bucket`: a row's bits depend on the shape of its call
+    and on nothing else in it, so a strict row's calls always have this number of rows; 0 means
+    that any number will do. `interval`: of DeepCache, every so many calls one is full; those
+    between are `shallow` and reuse its features. `adapters`: the ids of what changes the weights
+    themselves; adapters whose effect can be added row by row are not part of the key.
     """
 
     model: str
@@ -20,6 +21,7 @@ class BatchKey:
     bucket: int = 0
     interval: int = 1
     shallow: bool = False
+    adapters: tuple[str, ...] = ()
 
     @property
     def is_strict(self) -> bool:
@@ -27,19 +29,23 @@ class BatchKey:
         return self.bucket > 0
 
     @property
-    def loose(self) -> "BatchKey":
-        """The same without a bucket."""
+    def fast(self) -> "BatchKey":
+        """The key of fast-mode rows of the same kind: they may fill a strict call's empty rows."""
         return replace(self, bucket=0)
 
     @property
     def full(self) -> "BatchKey":
-        """The same in a full call: where its trajectories begin."""
+        """The key of the full calls, with one of which a trajectory begins."""
         return replace(self, shallow=False)
 
     @property
-    def priced(self) -> "BatchKey":
-        """What the time of a call depends on, besides its rows. Strict ones are never compiled."""
-        return replace(self, interval=1)
+    def cost_key(self) -> "BatchKey":
+        """What the time of a call depends on, besides its rows.
+
+        Other weights of the same shapes take the same time. Strict calls have curves of their own:
+        they are never compiled.
+        """
+        return replace(self, interval=1, adapters=())
 
     @property
     def area(self) -> int:

@@ -2,14 +2,15 @@
 
 from typing import Final
 
-_ENOUGH: Final = 8  # images, before we say anything
-_MOST: Final = 128  # images that are remembered; older ones count half, and half again
+_ENOUGH: Final = 8  # images, before there is an estimate
+_MOST: Final = 128  # images; then all that was counted is halved, so that older ones fade
 
 
 class Overhead:
-    """Seconds per megapixel drawn, over the last images of all models.
+    """Seconds per megapixel drawn, averaged over the last images of all models.
 
-    Calls of a GPU end later than the steps that began them: only the sums mean something.
+    A GPU's calls end later than the steps that queued them: only sums over many steps mean
+    something.
     """
 
     def __init__(self) -> None:
@@ -17,12 +18,12 @@ class Overhead:
         self._megapixels = 0.0
         self._images = 0
 
-    def spend(self, *, step_s: float, calls_s: float) -> None:
-        """A step of the loop is over, and so are calls of this or an earlier one."""
+    def add_step(self, *, step_s: float, calls_s: float) -> None:
+        """One step of the loop, and the UNet calls, of this or earlier steps, that ended in it."""
         self._spent_s += step_s - calls_s
 
-    def drew(self, megapixels: float) -> None:
-        """A picture is done."""
+    def add_image(self, megapixels: float) -> None:
+        """One picture is done."""
         self._megapixels += megapixels
         self._images += 1
         if self._images >= _MOST:
@@ -32,5 +33,5 @@ class Overhead:
 
     @property
     def image_megapixel_s(self) -> float:
-        """What to count for a megapixel; 0 until there is something to go by."""
+        """Seconds for a megapixel of picture; 0 until enough images were measured."""
         return max(0.0, self._spent_s) / self._megapixels if self._images >= _ENOUGH else 0.0

@@ -8,7 +8,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from worker.batching.call_costs import LONE_ROWS, Costs
 from worker.batching.key import BatchKey
 
-# The sizes at hand take turns; a round may last this many times the longest acceptable call.
+# Keys take turns; a round of one call each may last this many times the longest acceptable call.
 _ROUND: Final = 2.0
 
 
@@ -41,14 +41,15 @@ class Batch(Generic[C]):
 
 
 def next_batch(candidates: Sequence[C], *, costs: Costs) -> Batch[C] | None:
-    """Form the next batch, or None when nobody waits.
+    """Form the next batch, or None without candidates.
 
-    Sizes take turns, earliest deadline first (Liu & Layland 1973): a step is due one lone call of
+    Keys take turns, earliest deadline first (Liu & Layland 1973): a step is due one lone call of
     its own size after the last. So a small picture steps more often than a large one beside it,
-    in the measure of their costs, and nobody starves. Whoever is due first takes along what fits.
+    in proportion to their costs, and nobody starves. The candidate due first takes along all of
+    its key that fit.
 
-    A strict call has always its bucket's rows; fast candidates of the same size may fill those
-    that are empty, never change them.
+    A strict call always has its bucket's rows; fast candidates of the same size may take those
+    that are empty, which changes no bit of the others.
     """
     if not candidates:
         return None
@@ -58,7 +59,7 @@ def next_batch(candidates: Sequence[C], *, costs: Costs) -> Batch[C] | None:
     by_wait = sorted(candidates, key=lambda one: one.since)
     fitting = [one for one in by_wait if one.key == key and one is not first]
     if key.is_strict:
-        fitting += [one for one in by_wait if one.key == key.loose]
+        fitting += [one for one in by_wait if one.key == key.fast]
     limit = costs.cap(key)
     members, taken = [first], first.rows
     for one in fitting:
@@ -71,20 +72,20 @@ def next_batch(candidates: Sequence[C], *, costs: Costs) -> Batch[C] | None:
 def next_to_join(
     waiting: Sequence[C], stepping: Sequence[Candidate], *, costs: Costs, now: float
 ) -> C | None:
-    """Who of those waiting, in the order of their arrival, starts now.
+    """Who of those waiting, in order of arrival, starts now; None if nobody may.
 
-    One whose size has free rows in its call does. One of a new size does while the round stays
-    bounded; if it has waited longer than a whole round, nobody else may pass it.
+    A candidate whose key has free rows in its call may. One of a new key may while a round of all
+    keys stays bounded; once it has waited longer than such a round, nobody may overtake it.
     """
     taken = _rows(stepping)
     round_s = sum(costs.seconds(key, rows) for key, rows in taken.items())
     for one in waiting:
         if any(key.shallow and key.full == one.key for key in taken):
-            continue  # it joins them at their next full call, so that all go on in one phase
+            continue  # it joins at their next full call, so that all share one DeepCache phase
         if one.key in taken:
             if taken[one.key] + one.rows <= costs.cap(one.key):
                 return one
-            continue  # rows of its size come free by themselves
+            continue  # rows of its key come free as images finish
         own_s = costs.seconds(one.key, one.rows)
         shortest = min([own_s, *(costs.seconds(key, LONE_ROWS) for key in taken)])
         longest_round = _ROUND * costs.max_slowdown * shortest
@@ -96,11 +97,11 @@ def next_to_join(
 
 
 def room(waiting: Sequence[Candidate], stepping: Sequence[Candidate], *, costs: Costs) -> int:
-    """How many more images to ask for, not knowing their size.
+    """How many more images to claim, not knowing their size.
 
-    As many as would find a row if they were of a size at hand, less those that wait already; and
-    always one that waits at the door, so that a row that comes free is taken at once, and another
-    size gets its turn. Never more: what is held here nobody else can draw.
+    As many as would find a row if they had a key in use, less those that wait already; and always
+    one that waits, so that a row is taken as soon as it is free, and another size gets its turn.
+    Never more: no other worker can draw what is claimed here.
     """
     free = [(costs.cap(key) - rows) // 2 for key, rows in _rows(stepping).items()]
     most = max(free) if free else costs.max_rows // 2

@@ -1,4 +1,4 @@
-"""When to try a larger call than the best one known: it may not be as bad as we think."""
+"""Now and then a call larger than the best known one: its measurement may have been too slow."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -7,30 +7,29 @@ from typing import Final
 from worker.batching.call_costs import LONE_ROWS, Costs
 from worker.batching.key import BatchKey
 
-_SOON: Final = 8  # calls
-_SELDOM: Final = 256
+_FIRST_GAP: Final = 8  # calls until a probe
+_LONGEST_GAP: Final = 256
 _SHARE: Final = 0.01  # of the time in calls; where probes have added more, the next one waits
 _MOST_SIZES: Final = 64
 
 
 @dataclass(slots=True)
 class _Size:
-    """The calls of one size: how many until the next probe, and the best one at the last."""
+    """The calls of one key. `left`: until the next probe; `cap`: the best number of rows so far."""
 
-    left: int = _SOON
-    gap: int = _SOON
+    left: int = _FIRST_GAP
+    gap: int = _FIRST_GAP
     cap: int = 0
     trying: tuple[int, float] | None = None  # rows, and the seconds of the call without it
 
 
 class Probes:
-    """Soon whenever the best call is another one, then half as often each time nothing came of it.
+    """Probes soon after the best call has changed, then half as often each time nothing is found.
 
-    One measured badly, when everything on the machine was starting, would be believed for ever.
-    So a call of twice the rows is never taken to last more than twice as long, whatever we
-    believe: it is tried once that much may be spent. What it really added is counted by the clock,
-    and if it was more, the next probe waits until that is paid. One that finds a better call is
-    paid by it.
+    A call measured while the machine was busy would be avoided for ever. So a probe is budgeted
+    as if twice the rows took at most twice as long, whatever was measured. The time that it really
+    added is counted, and later probes wait until they are within their share of all call time
+    again. A probe that finds a better call is free.
     """
 
     def __init__(self, costs: Costs) -> None:
@@ -40,9 +39,9 @@ class Probes:
         self._added_s = 0.0
 
     def next(self, key: BatchKey, rows: int) -> int:
-        """The rows that a call which needs so many should have: seldom more.
+        """How many rows to give a call that needs `rows`: as many, or seldom more as a probe.
 
-        Only one as large as is best by now: where fewer come, nobody would gain by a larger one.
+        Only calls of the best size are probed: where fewer rows come, a larger one gains nothing.
         """
         size = self._sizes.setdefault(key, _Size())
         self._sizes.move_to_end(key)
@@ -50,7 +49,7 @@ class Probes:
             self._sizes.popitem(last=False)
         cap = self._costs.cap(key)
         if cap != size.cap:
-            size.cap, size.gap, size.left = cap, _SOON, min(size.left, _SOON)
+            size.cap, size.gap, size.left = cap, _FIRST_GAP, min(size.left, _FIRST_GAP)
         if rows <= cap - LONE_ROWS:
             return rows
         size.left -= 1
@@ -61,12 +60,12 @@ class Probes:
         longest_s = min(self._costs.seconds(key, probe), call_s * probe / rows)
         if self._added_s + longest_s - call_s > _SHARE * self._calls_s:
             return rows
-        size.left, size.gap = size.gap, min(2 * size.gap, _SELDOM)
+        size.left, size.gap = size.gap, min(2 * size.gap, _LONGEST_GAP)
         size.trying = probe, call_s
         return probe
 
     def ended(self, key: BatchKey, rows: int, seconds: float) -> None:
-        """A call is over that the costs took in."""
+        """Take in a call that the costs have counted."""
         self._calls_s += seconds
         size = self._sizes.get(key)
         if size is None or size.trying is None or size.trying[0] != rows:

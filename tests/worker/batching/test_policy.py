@@ -51,7 +51,7 @@ def test_a_batch_shares_one_model_and_size_and_keeps_its_limit(
 ) -> None:
     batch = next_batch(crowd, costs=costs)
     assert batch is not None
-    assert {member.key.loose for member in batch.members} == {batch.key.loose}
+    assert {member.key.fast for member in batch.members} == {batch.key.fast}
     taken = sum(member.rows for member in batch.members)
     if batch.key.is_strict:
         assert taken <= batch.rows == BUCKET

@@ -38,7 +38,7 @@ class Engine(Generic[T]):
         self.costs = costs or Costs()
         self.pace = StepTiming()
         self._backend = backend
-        self._besides = Overhead()
+        self._overhead = Overhead()
         self._entrance = WaitingOrders(backend, self.costs)
         self._stepping: list[T] = []
         self._finished: list[T] = []
@@ -129,7 +129,7 @@ class Engine(Generic[T]):
         events += self._leave()
         events += self._previews.step(self._stepping)
         ended = self._backend.now()
-        self._besides.spend(step_s=ended - began, calls_s=calls_s)
+        self._overhead.add_step(step_s=ended - began, calls_s=calls_s)
         rows = batch.rows if batch else 0
         join_s = joined - began if newcomers else 0.0
         self.pace = StepTiming(rows, used, join_s, called - joined, ended - called)
@@ -166,7 +166,7 @@ class Engine(Generic[T]):
                 found[order.request.model] = Pace(
                     step_megapixel_s=seconds * LONE_ROWS / rows / order.megapixels,
                     images_at_once=max(1, self.costs.cap(key) // LONE_ROWS),
-                    image_megapixel_s=self._besides.image_megapixel_s,
+                    image_megapixel_s=self._overhead.image_megapixel_s,
                 )
         return found
 
@@ -241,7 +241,7 @@ class Engine(Generic[T]):
                 if isinstance(picture, JobFailed):
                     events.append(_failed(one.order, picture))
                 else:
-                    self._besides.drew(one.order.megapixels)
+                    self._overhead.add_image(one.order.megapixels)
                     profile = self._backend.profile(one)
                     events.append(Done(one.order.job, one.order.index, picture, profile))
         return events

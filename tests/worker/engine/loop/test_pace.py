@@ -73,15 +73,15 @@ def test_what_a_full_worker_takes_is_what_its_card_says() -> None:
 
 
 def test_older_images_count_less_and_less() -> None:
-    besides = Overhead()
+    overhead = Overhead()
     for seconds in (*[1.0] * 500, *[3.0] * 500):
-        besides.spend(step_s=seconds + 0.5, calls_s=0.5)
-        besides.drew(0.5)
-    assert besides.image_megapixel_s == pytest.approx(6.0, rel=0.05)
+        overhead.add_step(step_s=seconds + 0.5, calls_s=0.5)
+        overhead.add_image(0.5)
+    assert overhead.image_megapixel_s == pytest.approx(6.0, rel=0.05)
 
 
 def test_a_few_images_say_nothing_yet() -> None:
-    besides = Overhead()
-    besides.spend(step_s=9.0, calls_s=0.0)
-    besides.drew(1.0)
-    assert besides.image_megapixel_s == 0.0
+    overhead = Overhead()
+    overhead.add_step(step_s=9.0, calls_s=0.0)
+    overhead.add_image(1.0)
+    assert overhead.image_megapixel_s == 0.0
