@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from latentry.contracts.images import Image
+from latentry.contracts.outputs import Image
 from latentry.contracts.pricing import Cost
 from latentry.contracts.requests import Priority, ResolvedRequest
 from latentry.contracts.wire import ResponseModel

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from latentry.contracts.images import OutputFormat
+from latentry.contracts.outputs import OutputFormat
 from latentry.contracts.samplers import (
     JOINED_ALIASES,
     SAMPLER_ALIASES,
