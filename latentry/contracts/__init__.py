@@ -10,9 +10,9 @@ from latentry.contracts.deliveries import (
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields import Determinism, Priority, PromptSyntax
 from latentry.contracts.files import File
-from latentry.contracts.images import Image, OutputFormat, StoredImage
 from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.models import Defaults, Limits, Model, ModelCard, ModelList, Pace
+from latentry.contracts.outputs import Image, OutputFormat, OutputKind, StoredOutput
 from latentry.contracts.pricing import Cost, Estimate
 from latentry.contracts.problems import FieldError, Problem
 from latentry.contracts.requests import GenerationRequest, ResolvedRequest
@@ -47,6 +47,7 @@ __all__ = [
     "ModelList",
     "Notice",
     "OutputFormat",
+    "OutputKind",
     "Pace",
     "Preview",
     "Priority",
@@ -56,7 +57,7 @@ __all__ = [
     "ResolvedRequest",
     "Sampler",
     "Spacing",
-    "StoredImage",
+    "StoredOutput",
     "Usage",
     "UsageList",
     "Webhook",

@@ -5,8 +5,8 @@ from typing import Final
 
 from pydantic import Field
 
-from latentry.contracts.images import Image
 from latentry.contracts.jobs import Job, Progress
+from latentry.contracts.outputs import Image
 from latentry.contracts.wire import ResponseModel
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from latentry.contracts import images, webhooks
+from latentry.contracts import outputs, webhooks
 from latentry.contracts.samplers import SAMPLER_ALIASES, SPACING_ALIASES
 from latentry.contracts.samplers import Sampler as SamplerName
 from latentry.contracts.samplers import Spacing as SpacingName
@@ -175,7 +175,7 @@ Count = Annotated[
         description="Number of images; they use the seeds seed, seed + 1, …",
     ),
 ]
-OutputFormat = Annotated[images.OutputFormat, Field(description="File format of the images.")]
+OutputFormat = Annotated[outputs.OutputFormat, Field(description="File format of the images.")]
 DeterminismMode = Annotated[
     Determinism,
     Field(

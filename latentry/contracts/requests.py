@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from latentry.contracts import fields
 from latentry.contracts.fields import Determinism, Priority, PromptSyntax
-from latentry.contracts.images import OutputFormat
+from latentry.contracts.outputs import OutputFormat
 from latentry.contracts.samplers import JOINED_ALIASES, SPACING_ALIASES, Sampler, Spacing
 from latentry.contracts.wire import RequestModel, ResponseModel
 

@@ -11,10 +11,11 @@ from latentry.contracts import (
     JobError,
     JobStatus,
     JobWarning,
+    OutputKind,
     Priority,
     Progress,
     ResolvedRequest,
-    StoredImage,
+    StoredOutput,
     Webhook,
 )
 from latentry.errors import LatentryError
@@ -93,7 +94,7 @@ class JobRecord:
     finish_by_ms: int | None = None
     started_ms: int | None = None
     finished_ms: int | None = None
-    images: tuple[StoredImage, ...] = ()
+    outputs: tuple[StoredOutput, ...] = ()
     error: JobError | None = None
     warnings: tuple[JobWarning, ...] = ()
     progress: Progress | None = None
@@ -101,6 +102,11 @@ class JobRecord:
     position: int | None = None
     start_ms: int | None = None
     stopping: bool = False
+
+    @property
+    def images(self) -> tuple[StoredOutput, ...]:
+        """The final pictures."""
+        return tuple(output for output in self.outputs if output.kind is OutputKind.IMAGE)
 
     @property
     def queue_ms(self) -> int | None:
@@ -122,7 +128,8 @@ class JobRecord:
         if not flat:
             return None
         row = dict(zip(flat[::2], flat[1::2], strict=True))
-        images = [StoredImage.model_validate_json(row[k]) for k in row if k.startswith("image:")]
+        listed = [row[name] for name in row if name.startswith("output:")]
+        outputs = map(StoredOutput.model_validate_json, listed)
         failed = row.get("error_code")
         return cls(
             ref=JobRef.parse(ref),
@@ -138,7 +145,7 @@ class JobRecord:
             finish_by_ms=_int(row.get("finish_by_ms")),
             started_ms=_int(row.get("started_ms")),
             finished_ms=_int(row.get("finished_ms")),
-            images=tuple(sorted(images, key=lambda image: image.index)),
+            outputs=tuple(sorted(outputs, key=lambda output: (output.index, output.name))),
             error=JobError(code=failed, message=row["error_message"]) if failed else None,
             warnings=tuple(JobWarning(**w) for w in json.loads(row.get("warnings", "[]"))),
             progress=Progress(step=int(row["step"]), steps=int(row["steps"]))

@@ -1,24 +1,28 @@
-"""Where a picture lies: `{tenant}/{job id}/{fence}-{index}{suffix}`, never a client's words."""
+"""Where an output lies: `{tenant}/{job id}/{fence}-{index}[-{name}]{suffix}`.
+
+All parts are the service's own, never a client's words.
+"""
 
 import re
 from typing import Final
 
-from latentry.contracts.images import OutputFormat
+from latentry.contracts.outputs import OutputFormat
 
 _CONTENT_TYPES: Final = {form.suffix: form.content_type for form in OutputFormat}
 _SUFFIXES: Final = "|".join(map(re.escape, _CONTENT_TYPES))
 # A key has one dot, its suffix's, so that none can climb out of its folder.
 _WORD: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 _PREFIX: Final = re.compile(f"{_WORD}/{_WORD}")
-_KEY: Final = re.compile(f"{_WORD}/{_WORD}/[0-9]{{1,19}}-[0-9]{{1,4}}(?:{_SUFFIXES})")
+_KEY: Final = re.compile(f"{_WORD}/{_WORD}/[0-9]{{1,19}}-[0-9]{{1,4}}(?:-{_WORD})?(?:{_SUFFIXES})")
 
 
-def key_of(tenant: str, job_id: str, *, fence: int, index: int, suffix: str) -> str:
-    """The key of one image of a job. Raises ValueError for parts that are not ours.
+def key_of(tenant: str, job_id: str, *, fence: int, index: int, suffix: str, name: str = "") -> str:
+    """The key of one output of a job. Raises ValueError for parts that cannot be in one.
 
-    The fence keeps a worker that lost its lease from overwriting its successor's picture.
+    The fence keeps a worker that lost its lease from overwriting its successor's output.
     """
-    key = f"{prefix_of(tenant, job_id)}/{fence}-{index}{suffix}"
+    own = f"{index}-{name}" if name else str(index)
+    key = f"{prefix_of(tenant, job_id)}/{fence}-{own}{suffix}"
     if not is_key(key):
         raise ValueError("not a storage key")
     return key

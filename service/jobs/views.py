@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from latentry.contracts import Event, EventType, Image, Job, JobUrls, StoredImage
+from latentry.contracts import Event, EventType, Image, Job, JobUrls, StoredOutput
 from latentry.ledger import JobRecord, JobUpdate, PreviewUpdate, StepUpdate
 from latentry.settings import Settings
 from latentry.storage import Storage
@@ -39,7 +39,7 @@ class Views:
         if isinstance(news, PreviewUpdate):
             return Event(type=EventType.PREVIEW, preview=news.preview)
         if news.type is EventType.IMAGE:
-            stored = StoredImage.model_validate(news.data)
+            stored = StoredOutput.model_validate(news.data)
             image = await asyncio.to_thread(self._image, stored)
             return Event(type=news.type, id=news.id, image=image)
         job = await self.job(record) if record else None
@@ -68,9 +68,9 @@ class Views:
             urls=JobUrls(self=url, events=f"{url}/events", cancel=f"{url}/cancel"),
         )
 
-    def _image(self, stored: StoredImage) -> Image:
+    def _image(self, stored: StoredOutput) -> Image:
         url = self.storage.url(stored.key, self.settings.url_ttl_s)
-        return Image(**stored.model_dump(exclude={"key"}), url=url)
+        return Image(**stored.model_dump(exclude={"key", "name", "kind"}), url=url)
 
 
 def time_of(unix_ms: int | None) -> datetime | None:

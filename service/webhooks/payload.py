@@ -48,4 +48,4 @@ async def write(due: DueDelivery, views: Views, secrets: Sequence[str]) -> Signe
 
 
 def _without_pictures(record: JobRecord) -> JobRecord:
-    return replace(record, images=(), warnings=(*record.warnings, _REMOVED))
+    return replace(record, outputs=(), warnings=(*record.warnings, _REMOVED))

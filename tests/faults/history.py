@@ -11,7 +11,7 @@ from hashlib import sha256
 from threading import Lock
 
 from latentry.client import ApiError, Unreachable
-from latentry.contracts import EventType, Job, JobStatus, StoredImage
+from latentry.contracts import EventType, Job, JobStatus, StoredOutput
 from latentry.errors import FileNotFound
 from latentry.ledger import JobRef
 from tests.faults.house import House
@@ -81,8 +81,8 @@ class History:
         assert ends <= {at_last}, f"an end that changed (I4): {ends} and then {at_last}"
 
     def _check_pictures(self, ref: JobRef, entry: Entry) -> None:
-        rows = [text for name, text in entry.fields.items() if name.startswith("image:")]
-        images = [StoredImage.model_validate_json(text) for text in rows]
+        rows = [text for name, text in entry.fields.items() if name.startswith("output:")]
+        images = [StoredOutput.model_validate_json(text) for text in rows]
         if entry.state is JobStatus.SUCCEEDED:
             assert len(images) == int(entry.fields["n"]), "each picture, once (I2)"
         for image in images:

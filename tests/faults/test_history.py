@@ -44,7 +44,7 @@ def live(scene: Scene) -> tuple[History, JobRef]:
     [lease] = scene.ledger.run(commands.claim("w", ["shapes"], room=1, lease_s=9))
     scene.key = key_of(ref.tenant, ref.id, fence=lease.fence, index=0, suffix=".png")
     scene.storage.put(scene.key, b"a picture")
-    scene.ledger.run(commands.add_image(lease, image(key=scene.key)))
+    scene.ledger.run(commands.add_output(lease, image(key=scene.key)))
     scene.ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))
     scene.logs = f"job.claimed fence={lease.fence} job={ref.id}\n"
     history = History(cast(House, scene))

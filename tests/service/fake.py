@@ -3,7 +3,7 @@
 import threading
 from typing import Self
 
-from latentry.contracts import JobStatus, StoredImage
+from latentry.contracts import JobStatus, StoredOutput
 from latentry.errors import LatentryError
 from latentry.ledger import Lease, Ledger, commands
 from latentry.storage import Storage, key_of
@@ -32,12 +32,12 @@ class FakeWorker:
     def show(self, lease: Lease, step: int, index: int = 0) -> None:
         self.ledger.run(commands.preview(lease, index, step, PICTURE))
 
-    def draw(self, lease: Lease, index: int = 0) -> StoredImage:
+    def draw(self, lease: Lease, index: int = 0) -> StoredOutput:
         ref, request = lease.ref, lease.record.request
         suffix = request.output_format.suffix
         key = key_of(ref.tenant, ref.id, fence=lease.fence, index=index, suffix=suffix)
         self.storage.put(key, PICTURE)
-        image = StoredImage(
+        image = StoredOutput(
             index=index,
             seed=request.seed + index,
             width=request.width,
@@ -46,7 +46,7 @@ class FakeWorker:
             pixel_sha256="0" * 64,
             key=key,
         )
-        self.ledger.run(commands.add_image(lease, image))
+        self.ledger.run(commands.add_output(lease, image))
         return image
 
     def settle(self, lease: Lease, status: JobStatus = JobStatus.SUCCEEDED) -> None:

@@ -227,7 +227,7 @@ def test_pictures_a_dead_worker_had_finished_are_not_drawn_again(
 ) -> None:
     ref = submit(ledger, n=2)
     [lease] = ledger.run(commands.claim("dead", ["shapes"], room=1, lease_s=0))
-    ledger.run(commands.add_image(lease, image(0)))
+    ledger.run(commands.add_output(lease, image(0)))
     ledger.run(commands.sweep(lease_s=2))
     second = Worker(ledger, storage)
     second.start()
@@ -242,7 +242,7 @@ def test_a_job_whose_pictures_are_all_there_only_needs_its_end(
 ) -> None:
     ref = submit(ledger)
     [lease] = ledger.run(commands.claim("dead", ["shapes"], room=1, lease_s=0))
-    ledger.run(commands.add_image(lease, image(0)))
+    ledger.run(commands.add_output(lease, image(0)))
     ledger.run(commands.sweep(lease_s=2))
     second = Worker(ledger, storage)
     second.start()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from latentry.contracts import JobStatus, JobWarning, StoredImage
+from latentry.contracts import JobStatus, JobWarning, StoredOutput
 from latentry.errors import LatentryError
 from latentry.ledger import Lease
 from worker.engine.loop import Order
@@ -122,7 +122,7 @@ class ClaimedJob:
             if self._verdict.status is JobStatus.SUCCEEDED:
                 self._verdict = verdict
 
-    def close(self, index: int, picture: StoredImage | None = None) -> Verdict | None:
+    def close(self, index: int, picture: StoredOutput | None = None) -> Verdict | None:
         """One image ended, with a picture or without; the job's verdict if it was the last."""
         with self._lock:
             self._open.discard(index)

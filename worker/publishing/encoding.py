@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from latentry.contracts import OutputFormat, ResolvedRequest, StoredImage
+from latentry.contracts import OutputFormat, ResolvedRequest, StoredOutput
 from latentry.provenance.exif import exif
 from latentry.provenance.infotext import infotext
 from latentry.provenance.recipe import recipe
@@ -26,7 +26,7 @@ def publish(
     index: int,
     seed: int,
     profile: str | None = None,
-) -> StoredImage:
+) -> StoredOutput:
     """Encode (height, width, 3) pixels and store them under the job's key.
 
     Storage tries for about ten seconds; then this raises StorageUnavailable, and a repeat is
@@ -36,7 +36,7 @@ def publish(
     key = key_of(tenant, job_id, fence=fence, index=index, suffix=form.suffix)
     storage.put(key, encode(pixels, request, seed, profile))
     height, width, _ = pixels.shape
-    return StoredImage(
+    return StoredOutput(
         key=key,
         index=index,
         seed=seed,

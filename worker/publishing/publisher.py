@@ -8,7 +8,7 @@ from time import monotonic
 
 import structlog
 
-from latentry.contracts import JobStatus, StoredImage
+from latentry.contracts import JobStatus, StoredOutput
 from latentry.errors import LatentryError, LeaseLost, LedgerUnavailable, StorageUnavailable
 from latentry.ledger import Command, Ledger, commands
 from latentry.storage import Storage
@@ -107,7 +107,7 @@ class Publisher:
         is_listed = False
         try:
             if job.lease.record.request.n > 1:  # the only one is listed with the job's end
-                self._insist(commands.add_image(job.lease, image))
+                self._insist(commands.add_output(job.lease, image))
                 is_listed = True
             self._close(job, index, image)
         except LeaseLost:
@@ -117,7 +117,7 @@ class Publisher:
 
     def _store(
         self, job: ClaimedJob, index: int, pixels: Pixels, profile: str | None, give_up_at: float
-    ) -> StoredImage | None:
+    ) -> StoredOutput | None:
         """Try until storage takes it; None if we stop first. Raises StorageUnavailable."""
         ref, request = job.lease.ref, job.lease.record.request
         while True:
@@ -142,7 +142,7 @@ class Publisher:
                 if self._ending.wait(RETRY_S * random.uniform(0.5, 2)):  # noqa: S311
                     return None
 
-    def _close(self, job: ClaimedJob, index: int, picture: StoredImage | None = None) -> None:
+    def _close(self, job: ClaimedJob, index: int, picture: StoredOutput | None = None) -> None:
         ended = job.close(index, picture)
         if ended is None:
             return

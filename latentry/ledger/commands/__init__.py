@@ -21,7 +21,7 @@ from latentry.ledger.commands.sweeper import (
     take_ends,
 )
 from latentry.ledger.commands.worker import (
-    add_image,
+    add_output,
     catalogue,
     checkpoint,
     checkpoints,
@@ -41,7 +41,7 @@ __all__ = [
     "ENDS_BATCH",
     "POISON_CRASHES",
     "SWEEP_BATCH",
-    "add_image",
+    "add_output",
     "cancel",
     "catalogue",
     "checkpoint",

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from latentry.contracts import JobStatus, JobWarning, ModelCard, StoredImage
+from latentry.contracts import JobStatus, JobWarning, ModelCard, StoredOutput
 from latentry.errors import LatentryError, LeaseLost
 from latentry.ledger.connection import Command
 from latentry.ledger.records import JobRecord, JobRef, Lease, UnreadableRecord
@@ -101,9 +101,9 @@ def preview(lease: Lease, index: int, step: int, jpeg: bytes) -> Command[bool]:
     return Command("publish_preview", (str(lease.ref), lease.fence, index, step, text), bool)
 
 
-def add_image(lease: Lease, image: StoredImage) -> Command[None]:
-    """List a finished picture, whose bytes are in storage by now. Raises LeaseLost."""
-    args = (str(lease.ref), lease.fence, image.index, image.model_dump_json())
+def add_output(lease: Lease, output: StoredOutput) -> Command[None]:
+    """List an output, whose bytes are in storage by now. Raises LeaseLost."""
+    args = (str(lease.ref), lease.fence, output.label, output.model_dump_json())
     return Command("add_output", args, _standing)
 
 
@@ -138,12 +138,12 @@ def settle(
     lease: Lease,
     status: JobStatus,
     error: LatentryError | None = None,
-    images: Iterable[StoredImage] = (),
+    outputs: Iterable[StoredOutput] = (),
 ) -> Command[None]:
-    """End a job, and list those of its pictures that the ledger has forgotten. Raises LeaseLost."""
+    """End a job, and list those of its outputs that the ledger has forgotten. Raises LeaseLost."""
     assert status.is_terminal, "a job ends in a terminal state"
     fault = (error.code, error.message) if error else ("", "")
-    listed = [part for image in images for part in (image.index, image.model_dump_json())]
+    listed = [part for one in outputs for part in (one.label, one.model_dump_json())]
     return Command(
         "settle", (str(lease.ref), lease.fence, status.value, *fault, *listed), _standing
     )

@@ -16,7 +16,7 @@ if finish_by and now_ms() >= tonumber(finish_by) then -- no sweeper came by yet
   return 0
 end
 for i = 6, #ARGV, 2 do
-  list_image(ref, ARGV[i], ARGV[i + 1])
+  list_output(ref, ARGV[i], ARGV[i + 1])
 end
 finish(ref, to, ARGV[4], ARGV[5])
 return 1

@@ -43,7 +43,8 @@ class Entry:
 
     @property
     def images(self) -> set[int]:
-        return {int(name[6:]) for name in self.fields if name.startswith("image:")}
+        labels = [name.split(":") for name in self.fields if name.startswith("output:image:")]
+        return {int(index) for _, _, index, _ in labels}
 
 
 def audit(ledger: Ledger) -> dict[JobRef, Entry]:

@@ -3,7 +3,7 @@
 import itertools
 from typing import Any
 
-from latentry.contracts import ModelCard, ResolvedRequest, StoredImage
+from latentry.contracts import ModelCard, ResolvedRequest, StoredOutput
 from latentry.contracts.models import Defaults, Limits
 from latentry.contracts.samplers import Sampler
 from latentry.ledger import JobRef, NewJob
@@ -42,8 +42,8 @@ def new_job(
     return NewJob(ref, asked, **(times | kept | fields))
 
 
-def image(index: int = 0, *, key: str = "k.png") -> StoredImage:
-    return StoredImage(
+def image(index: int = 0, *, key: str = "k.png") -> StoredOutput:
+    return StoredOutput(
         index=index,
         seed=7 + index,
         width=128,

@@ -246,7 +246,7 @@ class PaperLedger:
                 job.crashes = 0
         return len(counted)
 
-    def add_image(self, lease: Lease, index: int) -> None:
+    def add_output(self, lease: Lease, index: int) -> None:
         listed = self.jobs.get(lease.ref)
         if listed and index in listed.images:
             return

@@ -56,7 +56,7 @@ class Member:
             elif self.chance.random() < 0.2:
                 self.ledger.run(commands.settle(lease, JobStatus.FAILED, EngineError()))
             else:
-                self.ledger.run(commands.add_image(lease, image()))
+                self.ledger.run(commands.add_output(lease, image()))
                 self.ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))
             self.settled.append(lease.ref)
         except LeaseLost:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis.exceptions import ResponseError
@@ -16,6 +17,7 @@ from latentry.errors import (
     QueueFull,
 )
 from latentry.ledger import AsyncLedger, Command, JobRecord, JobRef, Lease, Ledger, commands
+from latentry.ledger.accounts import usage
 from latentry.settings import MAX_TTL_S, Settings
 from tests.latentry.ledger.factory import card, image, new_job, request
 from tests.valkey import Valkey, free_port
@@ -111,7 +113,7 @@ def test_a_job_runs_to_success_and_tells_its_story(ledger: Ledger) -> None:
     [lease] = claim(ledger)
     ledger.run(commands.progress([(lease, 1, 4)]))
     assert read(ledger, ref).progress is not None
-    ledger.run(commands.add_image(lease, image()))
+    ledger.run(commands.add_output(lease, image()))
     ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))
     record = read(ledger, ref)
     assert record.state is JobStatus.SUCCEEDED
@@ -124,7 +126,7 @@ def test_a_job_runs_to_success_and_tells_its_story(ledger: Ledger) -> None:
 def test_a_failure_keeps_its_code_and_the_images_made_before_it(ledger: Ledger) -> None:
     ref = create(ledger)
     [lease] = claim(ledger)
-    ledger.run(commands.add_image(lease, image(0)))
+    ledger.run(commands.add_output(lease, image(0)))
     ledger.run(commands.settle(lease, JobStatus.FAILED, EngineError("boom")))
     record = read(ledger, ref)
     assert record.error is not None
@@ -132,12 +134,34 @@ def test_a_failure_keeps_its_code_and_the_images_made_before_it(ledger: Ledger) 
     assert len(record.images) == 1
 
 
+def test_outputs_of_one_index_are_told_apart_by_their_names(ledger: Ledger) -> None:
+    ref = create(ledger)
+    [lease] = claim(ledger)
+    plain, named = image(0), image(0).model_copy(update={"name": "step-5"})
+    for output in (named, plain, named):
+        ledger.run(commands.add_output(lease, output))
+    assert read(ledger, ref).outputs == (plain, named)
+
+
+def test_only_final_pictures_are_told_of_and_charged_for(ledger: Ledger) -> None:
+    ref = create(ledger)
+    [lease] = claim(ledger)
+    ledger.run(commands.add_output(lease, image(0)))
+    of_another_kind = (str(ref), lease.fence, "latent:0:step-5", "{}")
+    assert ledger.run(Command("add_output", of_another_kind, bool))
+    ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))
+    assert kinds(ledger, ref) == ["queued", "running", "image", "succeeded"]
+    today = datetime.now(UTC).date()
+    [used] = ledger.run(usage(ref.tenant, today - timedelta(1), today + timedelta(1)))
+    assert used.images == 1
+
+
 def test_a_picture_that_the_ledger_forgot_is_listed_at_the_end(ledger: Ledger) -> None:
     ref = create(ledger)
     [lease] = claim(ledger)
-    ledger.run(commands.add_image(lease, image(0)))
+    ledger.run(commands.add_output(lease, image(0)))
     pictures = [image(0), image(1)]  # the second was listed too, before Valkey was killed
-    ledger.run(commands.settle(lease, JobStatus.SUCCEEDED, images=pictures))
+    ledger.run(commands.settle(lease, JobStatus.SUCCEEDED, outputs=pictures))
     assert read(ledger, ref).images == tuple(pictures)
     assert kinds(ledger, ref) == ["queued", "running", "image", "image", "succeeded"]
 
@@ -153,19 +177,19 @@ def test_settling_twice_is_settling_once(ledger: Ledger) -> None:
 def test_listing_an_image_twice_lists_it_once(ledger: Ledger) -> None:
     ref = create(ledger)
     [lease] = claim(ledger)
-    ledger.run(commands.add_image(lease, image()))
-    ledger.run(commands.add_image(lease, image()))
+    ledger.run(commands.add_output(lease, image()))
+    ledger.run(commands.add_output(lease, image()))
     assert kinds(ledger, ref).count(EventType.IMAGE) == 1
 
 
 def test_who_listed_an_image_is_told_so_again_although_the_lease_is_gone(ledger: Ledger) -> None:
     create(ledger)
     [stale] = claim(ledger, lease_s=0)
-    ledger.run(commands.add_image(stale, image(key="first.png")))  # and the reply is lost
+    ledger.run(commands.add_output(stale, image(key="first.png")))  # and the reply is lost
     ledger.run(commands.sweep(lease_s=5))
-    ledger.run(commands.add_image(stale, image(key="first.png")))
+    ledger.run(commands.add_output(stale, image(key="first.png")))
     with pytest.raises(LeaseLost):
-        ledger.run(commands.add_image(stale, image(key="second.png")))
+        ledger.run(commands.add_output(stale, image(key="second.png")))
 
 
 def test_a_lease_that_ran_out_sends_the_job_back_to_its_old_place(ledger: Ledger) -> None:
@@ -184,7 +208,7 @@ def test_a_worker_that_lost_its_lease_can_change_nothing(ledger: Ledger) -> None
     ledger.run(commands.sweep(lease_s=5))
     [fresh] = claim(ledger, worker="w2")
     with pytest.raises(LeaseLost):
-        ledger.run(commands.add_image(stale, image()))
+        ledger.run(commands.add_output(stale, image()))
     with pytest.raises(LeaseLost):
         ledger.run(commands.settle(stale, JobStatus.FAILED, EngineError()))
     assert ledger.run(commands.progress([(stale, 3, 4)])) == 0
@@ -340,7 +364,7 @@ def test_forgetting_a_running_job_takes_the_lease_from_its_worker(ledger: Ledger
     [lease] = claim(ledger)
     ledger.run(commands.forget(ref))
     with pytest.raises(LeaseLost):
-        ledger.run(commands.add_image(lease, image()))
+        ledger.run(commands.add_output(lease, image()))
     assert ledger.run(commands.sweep(lease_s=5)).forgettable == ()
 
 
@@ -466,7 +490,7 @@ def test_a_full_server_takes_no_job_but_lets_those_it_has_end(tmp_path, settings
         with pytest.raises(LedgerFull):
             ledger.run(refused)
     ledger.run(commands.progress([(done, 1, 4)]))
-    ledger.run(commands.add_image(done, image()))
+    ledger.run(commands.add_output(done, image()))
     ledger.run(commands.settle(done, JobStatus.SUCCEEDED))
     ledger.run(commands.sweep(lease_s=5))
     ledger.run(commands.cancel(waiting))

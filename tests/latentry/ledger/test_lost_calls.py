@@ -60,7 +60,7 @@ def live(ledger: Ledger) -> JobRef:
                 released = True
                 continue
             insist(ledger, commands.progress([(lease, 1, 4)]))
-            insist(ledger, commands.add_image(lease, image()))
+            insist(ledger, commands.add_output(lease, image()))
             insist(ledger, commands.settle(lease, JobStatus.SUCCEEDED))
             return job.ref
         # Claimed by a call whose answer was lost: the lease has to run out.

@@ -255,10 +255,10 @@ class LedgerMachine(RuleBasedStateMachine):
         steps = [(lease, draw(st.integers(0, 4)), 4) for lease in held]
         self.call(commands.progress(steps), lambda: self.paper.progress(steps), draw(mishaps))
 
-    def add_image(self, draw: Draw) -> None:
+    def add_output(self, draw: Draw) -> None:
         lease, index = self.a_lease(draw), draw(st.integers(0, 1))
-        command = commands.add_image(lease, image(index))
-        self.call(command, lambda: self.paper.add_image(lease, index), draw(mishaps))
+        command = commands.add_output(lease, image(index))
+        self.call(command, lambda: self.paper.add_output(lease, index), draw(mishaps))
 
     def checkpoint(self, draw: Draw) -> None:
         lease, index, saved = (
@@ -490,7 +490,7 @@ M = LedgerMachine
 CLIENTS = [M.create, M.create, M.create_again, M.cancel, M.forget]
 WORKERS = [M.claim, M.claim, M.claim, M.claim_again, M.claim_and_die, M.claim_and_die]
 LEASED = [
-    *(M.renew, M.progress, M.progress, M.progress, M.add_image, M.add_image, M.warn),
+    *(M.renew, M.progress, M.progress, M.progress, M.add_output, M.add_output, M.warn),
     *(M.settle, M.settle, M.release, M.sweep, M.leases_run_out, M.leases_run_out),
     *(M.checkpoint, M.checkpoint, M.checkpoint, M.checkpoints, M.checkpoints_run_out),
 ]

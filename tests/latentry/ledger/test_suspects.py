@@ -107,7 +107,7 @@ def test_a_picture_more_is_further_than_its_dead_worker_came(ledger: Ledger) -> 
     for index in range(4):
         leases = claim(ledger)
         assert refs(leases) == [ref]
-        ledger.run(commands.add_image(leases[0], image(index)))
+        ledger.run(commands.add_output(leases[0], image(index)))
         die(ledger, leases, step=0)
         record = ledger.run(commands.get(ref))
         assert record is not None

@@ -19,6 +19,7 @@ keys = st.builds(
     fence=st.integers(0, 2**53),
     index=st.integers(0, 7),
     suffix=st.sampled_from([form.suffix for form in OutputFormat]),
+    name=st.just("") | words,
 )
 secrets = st.binary(min_size=1, max_size=64)
 times = st.integers(0, 2**40)
@@ -64,6 +65,21 @@ def test_a_key_tells_its_type(key: str) -> None:
     assert is_key(key)
     assert not is_key(key + "\n")
     assert content_type_of(key).startswith("image/")
+
+
+@given(st.lists(st.tuples(st.integers(0, 99), st.just("") | words), unique=True, max_size=9))
+def test_outputs_of_a_job_never_share_a_key(outputs: list[tuple[int, str]]) -> None:
+    made = {
+        key_of("t", "job", fence=1, index=index, name=name, suffix=".png")
+        for index, name in outputs
+    }
+    assert len(made) == len(outputs)
+
+
+@pytest.mark.parametrize("name", ["../x", "a.b", "a/b", "-", "é", "a" * 65])
+def test_a_name_that_could_leave_the_folder_makes_no_key(name: str) -> None:
+    with pytest.raises(ValueError, match="not a storage key"):
+        key_of("t", "job", fence=1, index=0, name=name, suffix=".png")
 
 
 @given(st.text(), st.text())

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from latentry.broker import TASK, broker_queue
-from latentry.contracts import JobStatus, StoredImage
+from latentry.contracts import JobStatus, StoredOutput
 from latentry.errors import EngineError, FileNotFound, StorageUnavailable
 from latentry.ledger import JobRef, Ledger, commands
 from latentry.settings import Settings
@@ -119,7 +119,7 @@ async def test_nobody_rings_where_nobody_hears(gateway, app, client, worker, set
     assert bells(worker.ledger, settings) == []
 
 
-def finished(worker: FakeWorker, **fields: int) -> StoredImage:
+def finished(worker: FakeWorker, **fields: int) -> StoredOutput:
     """The picture of a job that has ended."""
     worker.ledger.run(commands.create(new_job(**fields), max_queued=10))
     lease = worker.claim()

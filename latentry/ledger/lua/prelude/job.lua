@@ -53,11 +53,13 @@ local function start_run(ref, worker, lease_ms)
   notify(ref, 'running')
 end
 
--- A finished picture, whose bytes are in storage. One that is listed already stays as it is.
-local function list_image(ref, index, image)
-  if redis.call('HSETNX', key('job', ref), 'image:' .. index, image) == 1 then
+-- An output, `kind:index:name`, whose bytes are in storage. One that is listed already stays as it is.
+local function list_output(ref, label, output)
+  if redis.call('HSETNX', key('job', ref), 'output:' .. label, output) == 1 then
     redis.call('HSET', key('job', ref), 'crashes', 0) -- it came further than its last worker
-    emit(ref, 'image', image)
+    if string.find(label, '^image:') then
+      emit(ref, 'image', output)
+    end
   end
 end
 

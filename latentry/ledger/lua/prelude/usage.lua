@@ -56,7 +56,7 @@ local function close_account(ref, to)
   end
   local tenant, images = string.match(ref, '^[^:]+'), 0
   for _, name in ipairs(redis.call('HKEYS', job)) do
-    if string.sub(name, 1, 6) == 'image:' then
+    if string.find(name, '^output:image:') then
       images = images + 1
     end
   end

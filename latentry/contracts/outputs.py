@@ -1,4 +1,4 @@
-"""A finished picture: as the ledger keeps it, and as a client sees it."""
+"""What a job stores: as the ledger lists it, and a finished picture as a client sees it."""
 
 from enum import StrEnum
 
@@ -40,10 +40,27 @@ class _Picture(ResponseModel):
     )
 
 
-class StoredImage(_Picture):
-    """A picture under its storage key; no URL, because URLs are signed when they are read."""
+class OutputKind(StrEnum):
+    """What an output is of its job."""
 
+    IMAGE = "image"  # a final picture, one of those that were asked for
+
+
+class StoredOutput(_Picture):
+    """One output under its storage key; no URL, because URLs are signed when they are read.
+
+    `index`, `name` and the suffix of its key are its own within the job. `name` tells it from other
+    outputs of the same index, and is empty for a final picture.
+    """
+
+    kind: OutputKind = OutputKind.IMAGE
+    name: str = ""
     key: str
+
+    @property
+    def label(self) -> str:
+        """How the ledger lists it: `kind:index:name`."""
+        return f"{self.kind.value}:{self.index}:{self.name}"
 
 
 class Image(_Picture):
