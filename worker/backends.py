@@ -8,8 +8,8 @@ from latentry.settings import Settings
 from latentry.sources import HubPin, Simulation, Stored
 from worker.engine.loop import Backend
 from worker.engine.simulated import VAE_FACTOR, Charge, Simulated, WallClock
-from worker.loop import LOADING_S
 from worker.process.keepalive import Keepalive
+from worker.stepping import LOADING_S
 
 FETCH_S: Final = 3600.0  # a model from a hub, over a slow line
 _SIDE: Final = 512  # of the pictures that a simulation's costs are told for

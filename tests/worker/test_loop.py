@@ -16,18 +16,22 @@ from latentry.storage import Storage, open_storage
 from tests.latentry.ledger.factory import card, image, request
 from tests.worker.fakes import FakeEngine
 from worker.claims.claimer import Claimer
-from worker.claims.heartbeat import Outbox
+from worker.claims.inbox import Inbox
 from worker.claims.queue_choice import QueueChoice
+from worker.claims.reporter import Reporter
 from worker.engine.loop import Order
-from worker.loop import HUNG_S, LEAVE_S, LOADING_S, PATIENCE, WorkerLoop
+from worker.loop import WorkerLoop
 from worker.metrics import Metrics
 from worker.process.keepalive import Keepalive, NoKeepalive
+from worker.publishing.publisher import Publisher
+from worker.saving import Saving
+from worker.stepping import HUNG_S, LOADING_S, SLOW_STEPS, STOPPING_S, Stepping
 
 _ids = iter(range(1_000_000))
 
 
 class Worker:
-    """A drain on a thread of its own."""
+    """A worker's loop on a thread of its own."""
 
     def __init__(
         self,
@@ -40,13 +44,15 @@ class Worker:
         keepalive: Keepalive | None = None,
         test_s: float = 0,
         failed: Collection[str] = (),
-        on_studied: Callable[[], None] = lambda: None,
+        on_measured: Callable[[], None] = lambda: None,
         engine: Any = None,
     ) -> None:
         self.engine = engine or FakeEngine()
         self.metrics = Metrics()
-        self.outbox = Outbox(
+        inbox = Inbox()
+        self.reporter = Reporter(
             ledger,
+            inbox,
             name,
             [card()],
             lease_s=2,
@@ -54,27 +60,31 @@ class Worker:
             checkpoint_bytes=checkpoint_bytes,
             failed=lambda: failed,
         )
-        lines = QueueChoice(["shapes"], lambda: ["shapes"], lambda: failed)
-        self.drain = WorkerLoop(
+        queues = QueueChoice(["shapes"], lambda: ["shapes"], lambda: failed)
+        self.loop = WorkerLoop(
             engine=self.engine,
-            ledger=ledger,
-            feeder=Claimer(ledger, name, lines, self.outbox, lease_s=2),
-            outbox=self.outbox,
-            storage=storage,
+            stepping=Stepping(
+                self.engine,
+                keepalive or NoKeepalive(),
+                self.metrics,
+                longest_test_s=lambda: test_s,
+                on_measured=on_measured,
+            ),
+            saving=Saving(self.engine, self.reporter.checkpoints, every_s=checkpoint_s),
+            inbox=inbox,
+            claimer=Claimer(ledger, inbox, name, queues, self.reporter, lease_s=2),
+            reporter=self.reporter,
+            publisher=Publisher(ledger, storage, self.metrics, inbox),
             metrics=self.metrics,
-            keepalive=keepalive or NoKeepalive(),
-            test_s=lambda: test_s,
-            checkpoint_s=checkpoint_s,
-            on_studied=on_studied,
         )
-        self.thread = threading.Thread(target=self.drain.run, daemon=True)
+        self.thread = threading.Thread(target=self.loop.run, daemon=True)
 
     def start(self) -> None:
-        self.outbox.start()
+        self.reporter.start()
         self.thread.start()
 
     def stop(self) -> None:
-        self.drain.stop()
+        self.loop.stop()
         self.thread.join(10)
         assert not self.thread.is_alive()
 
@@ -366,7 +376,7 @@ def test_what_calls_cost_is_kept_when_an_idle_study_has_ended(
     ledger: Ledger, storage: Storage
 ) -> None:
     kept = threading.Semaphore(0)
-    worker = Worker(ledger, storage, on_studied=kept.release)
+    worker = Worker(ledger, storage, on_measured=kept.release)
     worker.engine.to_study = 3
     worker.start()
     assert kept.acquire(timeout=10)
@@ -387,7 +397,7 @@ class Promises:
 
 @pytest.mark.parametrize(
     ("is_loading", "test_s", "promised"),
-    [(False, 0, HUNG_S), (True, 0, LOADING_S), (False, HUNG_S, PATIENCE * HUNG_S)],
+    [(False, 0, HUNG_S), (True, 0, LOADING_S), (False, HUNG_S, SLOW_STEPS * HUNG_S)],
 )
 def test_a_step_is_believed_for_long_while_a_model_is_loaded_or_where_steps_are_slow(
     ledger: Ledger, storage: Storage, is_loading: bool, test_s: float, promised: float
@@ -400,7 +410,7 @@ def test_a_step_is_believed_for_long_while_a_model_is_loaded_or_where_steps_are_
     worker.stop()
     *serving, leaving = keepalive.made
     assert set(serving) - {0} == {promised}
-    assert leaving == LEAVE_S, "whoever leaves by himself is watched, too"
+    assert leaving == STOPPING_S, "whoever leaves by himself is watched, too"
 
 
 def test_the_catalogue_says_what_pictures_cost_here(ledger: Ledger, worker) -> None:
@@ -417,10 +427,10 @@ def test_a_worker_does_not_count_for_a_model_that_it_cannot_load(
 ) -> None:
     failed: set[str] = set()
     worker = Worker(ledger, storage, failed=failed)
-    worker.claims.heartbeat.say()
+    worker.reporter.report()
     assert ledger.run(commands.lines())[0].workers == 1
     failed.add("shapes")
     deadline = time.monotonic() + 10
     while ledger.run(commands.lines())[0].workers:
         assert time.monotonic() < deadline
-        worker.claims.heartbeat.say()
+        worker.reporter.report()

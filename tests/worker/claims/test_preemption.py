@@ -12,12 +12,12 @@ from latentry.storage import Storage
 from tests.latentry.ledger.factory import card, request
 from tests.worker.test_loop import Worker, ended, steps, storage, when
 from worker.batching import Costs
-from worker.claims.claimer import Claimer
-from worker.claims.heartbeat import Outbox
+from worker.claims.claimer import Claimer, Offer
+from worker.claims.inbox import Claimed, Exchanged, Inbox
 from worker.claims.queue_choice import QueueChoice
+from worker.claims.reporter import Reporter
 from worker.engine.loop import Done, Engine, Order
 from worker.engine.simulated import Charge, Simulated, WallClock
-from worker.inbox import all_of
 
 __all__ = ["storage"]
 
@@ -65,19 +65,24 @@ class Stammering(Ledger):
 
 def test_a_job_that_is_claimed_while_others_make_room_for_it_is_drawn_once(ledger: Ledger) -> None:
     low, stammering = enter(ledger, Priority.LOW, steps=9), Stammering(ledger.client, ledger.root)
-    outbox = Outbox(stammering, "w1", [card()], lease_s=60, heartbeat_s=5)
-    feeder = Claimer(stammering, "w1", QueueChoice(["shapes"], tuple), outbox, lease_s=60)
-    feeder.offer(1)
-    feeder._look_around()
-    held = feeder.inbox.get_nowait()
-    assert held.lease.ref == low
+    inbox, queues = Inbox(), QueueChoice(["shapes"], tuple)
+    reporter = Reporter(stammering, inbox, "w1", [card()], lease_s=60, heartbeat_s=5)
+    claimer = Claimer(stammering, inbox, "w1", queues, reporter, lease_s=60)
+    claimer.offer(Offer(room=1))
+    claimer.work()
+    [message] = inbox.take()
+    assert isinstance(message, Claimed)
+    yielding = message.job
+    assert yielding.lease.ref == low
     high = enter(ledger, Priority.HIGH, steps=9, start_within_ms=2_000)
-    feeder.give_up(held, high)
-    feeder.offer(1)
+    claimer.exchange(yielding, high)
+    claimer.offer(Offer(room=1, received=1))
     for _ in range(2):
-        feeder._exchange()
-        feeder._look_around()
-    assert [job.lease.ref for job in all_of(feeder.inbox)] == [high]
+        claimer.work()
+    claimed, exchanged = inbox.take()
+    assert isinstance(claimed, Claimed)
+    assert claimed.job.lease.ref == high
+    assert exchanged == Exchanged(yielding), "the urgent job is there before rows come free"
 
 
 def test_it_starts_in_time_and_those_that_gave_way_lose_nothing(

@@ -10,12 +10,12 @@ from PIL import Image
 
 from latentry.contracts import JobStatus
 from latentry.ledger import AsyncLedger, Feed, Ledger, LedgerEvent, PreviewUpdate, commands
-from tests.latentry.ledger.factory import card, new_job
+from tests.latentry.ledger.factory import new_job
 from tests.worker.test_loop import Worker, ended, storage, submit, worker
 from worker.claims.claimed_job import ClaimedJob
-from worker.claims.heartbeat import Outbox
+from worker.claims.progress import ProgressReports
+from worker.claims.thumbnail import thumbnail
 from worker.engine.loop import Preview
-from worker.publishing.thumbnail import thumbnail
 
 __all__ = ["storage", "worker"]
 
@@ -85,12 +85,11 @@ async def test_of_many_previews_between_two_messages_only_the_last_is_sent(
     [lease] = ledger.run(commands.claim("w1", ["shapes"], room=1, lease_s=5))
     feed = Feed(async_ledger).listen()
     assert await anext(feed) is None
-    outbox, job = Outbox(ledger, "w1", [card()], lease_s=5, heartbeat_s=5), ClaimedJob(lease)
-    outbox.hold(job)
+    progress, job = ProgressReports(ledger), ClaimedJob(lease)
     for step in range(1, 100):
-        outbox.show(job, Preview(job.id, 0, step, np.zeros((8, 8, 3), dtype=np.uint8)))
-    outbox.say()
-    outbox.say()
+        progress.preview(job, Preview(job.id, 0, step, np.zeros((8, 8, 3), dtype=np.uint8)))
+    progress.send()
+    progress.send()
     ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))
     assert [news.preview.step for news in await until_it_ends(feed)] == [99]
     await feed.aclose()
