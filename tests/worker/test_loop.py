@@ -385,7 +385,7 @@ def test_what_calls_cost_is_kept_when_an_idle_study_has_ended(
     assert not kept.acquire(blocking=False), "once"
 
 
-class Promises:
+class Deadlines:
     """A keepalive that remembers."""
 
     def __init__(self) -> None:
@@ -396,20 +396,20 @@ class Promises:
 
 
 @pytest.mark.parametrize(
-    ("is_loading", "test_s", "promised"),
+    ("is_loading", "test_s", "allowed_s"),
     [(False, 0, HUNG_S), (True, 0, LOADING_S), (False, HUNG_S, SLOW_STEPS * HUNG_S)],
 )
 def test_a_step_is_believed_for_long_while_a_model_is_loaded_or_where_steps_are_slow(
-    ledger: Ledger, storage: Storage, is_loading: bool, test_s: float, promised: float
+    ledger: Ledger, storage: Storage, is_loading: bool, test_s: float, allowed_s: float
 ) -> None:
-    keepalive = Promises()
+    keepalive = Deadlines()
     worker = Worker(ledger, storage, keepalive=keepalive, test_s=test_s)
     worker.engine.is_loading = is_loading
     worker.start()
     assert ended(ledger, submit(ledger)).state is JobStatus.SUCCEEDED
     worker.stop()
     *serving, leaving = keepalive.made
-    assert set(serving) - {0} == {promised}
+    assert set(serving) - {0} == {allowed_s}
     assert leaving == STOPPING_S, "whoever leaves by himself is watched, too"
 
 

@@ -86,7 +86,7 @@ def test_a_worker_that_can_never_work_is_not_tried_again(family) -> None:
     assert len(useless.born) == 1
 
 
-def test_a_worker_that_breaks_its_promise_is_killed_and_replaced(family) -> None:
+def test_a_worker_that_misses_its_deadline_is_killed_and_replaced(family) -> None:
     hung = family("keepalive.extend(0.2); signal.pause()")
     until(lambda: len(hung.born) >= 2)
     assert not is_running(hung.born[0])
