@@ -15,8 +15,8 @@ from latentry.settings import Settings
 from latentry.storage import Storage, open_storage
 from tests.latentry.ledger.factory import card, image, request
 from tests.worker.fakes import FakeEngine
-from worker.claims.claimer import Claimer
-from worker.claims.inbox import Inbox
+from worker.claims.claimer import Claimer, Offer
+from worker.claims.inbox import Inbox, StopAsked
 from worker.claims.queue_choice import QueueChoice
 from worker.claims.reporter import Reporter
 from worker.engine.loop import Order
@@ -49,10 +49,10 @@ class Worker:
     ) -> None:
         self.engine = engine or FakeEngine()
         self.metrics = Metrics()
-        inbox = Inbox()
+        self.inbox = Inbox()
         self.reporter = Reporter(
             ledger,
-            inbox,
+            self.inbox,
             name,
             [card()],
             lease_s=2,
@@ -61,6 +61,7 @@ class Worker:
             failed=lambda: failed,
         )
         queues = QueueChoice(["shapes"], lambda: ["shapes"], lambda: failed)
+        self.claimer = Claimer(ledger, self.inbox, name, queues, self.reporter, lease_s=2)
         self.loop = WorkerLoop(
             engine=self.engine,
             stepping=Stepping(
@@ -71,10 +72,10 @@ class Worker:
                 on_measured=on_measured,
             ),
             saving=Saving(self.engine, self.reporter.checkpoints, every_s=checkpoint_s),
-            inbox=inbox,
-            claimer=Claimer(ledger, inbox, name, queues, self.reporter, lease_s=2),
+            inbox=self.inbox,
+            claimer=self.claimer,
             reporter=self.reporter,
-            publisher=Publisher(ledger, storage, self.metrics, inbox),
+            publisher=Publisher(ledger, storage, self.metrics, self.inbox),
             metrics=self.metrics,
         )
         self.thread = threading.Thread(target=self.loop.run, daemon=True)
@@ -207,6 +208,21 @@ def test_a_running_job_stops_when_it_is_canceled(ledger: Ledger, worker) -> None
     when(ledger, ref, lambda record: record.progress and record.progress.step)
     ledger.run(commands.cancel(ref))
     assert ended(ledger, ref).state is JobStatus.CANCELED
+
+
+def test_a_stop_that_overtakes_its_job_ends_it_when_it_arrives(
+    ledger: Ledger, storage: Storage
+) -> None:
+    worker = Worker(ledger, storage)
+    ref = submit(ledger, prompt="for ever", n=2)
+    worker.claimer.offer(Offer(room=1))
+    worker.claimer.work()
+    claimed = worker.inbox.take()
+    worker.inbox.post(StopAsked(ref), *claimed)
+    worker.thread.start()  # without the reporter: no renewal says it again
+    record = ended(ledger, ref)
+    worker.stop()
+    assert (record.state, record.claims) == (JobStatus.CANCELED, 1)
 
 
 def test_a_running_job_that_is_forgotten_leaves_the_engine(ledger: Ledger, worker) -> None:
