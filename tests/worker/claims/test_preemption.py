@@ -10,7 +10,7 @@ from latentry.errors import LedgerUnavailable
 from latentry.ledger import Command, JobRef, Ledger, NewJob, commands
 from latentry.storage import Storage
 from tests.latentry.ledger.factory import card, request
-from tests.worker.test_loop import Worker, ended, steps, storage, when
+from tests.worker.harness import Worker, ended, steps, when
 from worker.batching import Costs
 from worker.claims.claimer import Claimer, Offer
 from worker.claims.inbox import Claimed, Exchanged, Inbox
@@ -18,8 +18,6 @@ from worker.claims.queue_choice import QueueChoice
 from worker.claims.reporter import Reporter
 from worker.engine.loop import Done, Engine, Order
 from worker.engine.simulated import Charge, Simulated, WallClock
-
-__all__ = ["storage"]
 
 CHARGE = Charge(call_s=0.02, row_s=0.001, area=256)
 _ids = iter(range(1_000_000))

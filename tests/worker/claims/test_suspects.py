@@ -8,14 +8,12 @@ from latentry.contracts import JobStatus
 from latentry.ledger import JobRecord, JobRef, Lease, Ledger, commands
 from latentry.storage import Storage
 from tests.latentry.ledger.factory import card, request
-from tests.worker.test_loop import Worker, ended, read, storage, submit, when
+from tests.worker.harness import Worker, ended, read, submit, when
 from worker.claims.claimed_job import PROOF_S, ClaimedJob
 from worker.claims.claimer import Claimer, Offer
 from worker.claims.inbox import Claimed, Inbox
 from worker.claims.queue_choice import QueueChoice
 from worker.claims.reporter import Reporter
-
-__all__ = ["storage"]
 
 
 def claimed_job(*, crashes: int, reached: int = 0, n: int = 1) -> ClaimedJob:
