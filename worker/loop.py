@@ -140,7 +140,7 @@ class WorkerLoop:
             return
         self._saving.save(job)
         job.is_yielding = True
-        self._engine.hold(job.id)
+        self._engine.pause(job.id)
         self._claimer.exchange(job, urgent)
 
     def _pass_on(self, event: Event) -> None:
