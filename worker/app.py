@@ -54,7 +54,7 @@ def run(settings: Settings, keepalive: Keepalive, open_backend: OpenBackend = op
     app = Celery("latentry", set_as_current=False)
     app.conf.update(broker_config(settings))
     tasks.register(app, lambda: compute.submit(loop.run).result())
-    tasks.before_leaving(app, loop.stop)
+    tasks.before_shutdown(app, loop.stop)
     queues = [queue(settings, model) for model in models]
 
     @signals.setup_logging.connect(weak=False)

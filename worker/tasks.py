@@ -21,7 +21,7 @@ def register(app: Celery, run_loop: Callable[[], None]) -> None:
         exit_on_failure(run_loop)()
 
 
-def before_leaving(app: Celery, stop: Callable[[], None]) -> None:
+def before_shutdown(app: Celery, stop: Callable[[], None]) -> None:
     """Have `stop` called before Celery waits for the task, whatever made it stop.
 
     It also stops by itself, on a message that kombu cannot read: without this the loop would run

@@ -11,7 +11,7 @@ from tests.worker.harness import Worker, ended, submit
 from worker.stepping import HUNG_S, LOADING_S, SLOW_STEPS, STOPPING_S
 
 
-def test_what_calls_cost_is_kept_when_an_idle_study_has_ended(
+def test_what_calls_cost_is_kept_when_an_idle_engine_has_measured_all(
     ledger: Ledger, storage: Storage
 ) -> None:
     kept = threading.Semaphore(0)
@@ -38,7 +38,7 @@ class Deadlines:
     ("is_loading", "test_s", "allowed_s"),
     [(False, 0, HUNG_S), (True, 0, LOADING_S), (False, HUNG_S, SLOW_STEPS * HUNG_S)],
 )
-def test_a_step_is_believed_for_long_while_a_model_is_loaded_or_where_steps_are_slow(
+def test_a_step_may_take_long_while_a_model_is_loaded_or_where_steps_are_slow(
     ledger: Ledger, storage: Storage, is_loading: bool, test_s: float, allowed_s: float
 ) -> None:
     keepalive = Deadlines()
@@ -49,4 +49,4 @@ def test_a_step_is_believed_for_long_while_a_model_is_loaded_or_where_steps_are_
     worker.stop()
     *serving, leaving = keepalive.made
     assert set(serving) - {0} == {allowed_s}
-    assert leaving == STOPPING_S, "whoever leaves by himself is watched, too"
+    assert leaving == STOPPING_S, "a worker that stops by itself is watched, too"

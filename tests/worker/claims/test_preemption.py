@@ -1,4 +1,4 @@
-"""A high job in a hurry, beside long low ones of the same tenant: a real loop on a real clock."""
+"""An urgent job, beside long low ones of the same tenant: a real loop on a real clock."""
 
 import hashlib
 from typing import Any
@@ -48,7 +48,7 @@ def undisturbed(ref: JobRef, ledger: Ledger) -> str:
     return hashlib.sha256(pixels[-1].tobytes()).hexdigest()
 
 
-class Stammering(Ledger):
+class OnceUnavailable(Ledger):
     """It does not answer the first time that an exchange is asked for."""
 
     asked = 0
@@ -62,10 +62,11 @@ class Stammering(Ledger):
 
 
 def test_a_job_that_is_claimed_while_others_make_room_for_it_is_drawn_once(ledger: Ledger) -> None:
-    low, stammering = enter(ledger, Priority.LOW, steps=9), Stammering(ledger.client, ledger.root)
+    once_unavailable = OnceUnavailable(ledger.client, ledger.root)
+    low = enter(ledger, Priority.LOW, steps=9)
     inbox, queues = Inbox(), QueueChoice(["shapes"], tuple)
-    reporter = Reporter(stammering, inbox, "w1", [card()], lease_s=60, heartbeat_s=5)
-    claimer = Claimer(stammering, inbox, "w1", queues, reporter, lease_s=60)
+    reporter = Reporter(once_unavailable, inbox, "w1", [card()], lease_s=60, heartbeat_s=5)
+    claimer = Claimer(once_unavailable, inbox, "w1", queues, reporter, lease_s=60)
     claimer.offer(Offer(room=1))
     claimer.work()
     [message] = inbox.take()

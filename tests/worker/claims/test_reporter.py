@@ -17,15 +17,15 @@ from worker.engine.loop import Saved
 T = TypeVar("T")
 
 
-class Overheard:
+class Recording:
     """A ledger whose commands can be read afterwards."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self.said: list[str] = []
+        self.scripts: list[str] = []
 
     def run(self, command: Command[T]) -> T:
-        self.said.append(command.script)
+        self.scripts.append(command.script)
         return self._ledger.run(command)
 
 
@@ -39,11 +39,11 @@ def claimed(ledger: Ledger, new: int) -> list[ClaimedJob]:
 def test_leases_are_renewed_between_checkpoints(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = Overheard(ledger)
+    recording = Recording(ledger)
     hours = itertools.count(step=3600)  # every message takes an hour
     monkeypatch.setattr("worker.claims.reporter.time.monotonic", lambda: float(next(hours)))
     reporter = Reporter(
-        told,  # type: ignore[arg-type]
+        recording,  # type: ignore[arg-type]
         Inbox(),
         "w1",
         [card()],
@@ -55,8 +55,8 @@ def test_leases_are_renewed_between_checkpoints(
         reporter.leases.track(job)
         reporter.checkpoints.save(job, [Saved(job.id, 0, 1, b"1")])
     reporter.checkpoints.flush()
-    heard = [script for script in told.said if script in {"renew", "checkpoint"}]
-    assert heard == ["renew", "checkpoint"] * 3
+    sent = [script for script in recording.scripts if script in {"renew", "checkpoint"}]
+    assert sent == ["renew", "checkpoint"] * 3
 
 
 def test_all_leases_of_a_claim_are_renewed_before_any_checkpoint_is_read(ledger: Ledger) -> None:
@@ -66,7 +66,7 @@ def test_all_leases_of_a_claim_are_renewed_before_any_checkpoint_is_read(ledger:
     refs = [lease.ref for lease in leases]
     tracked: list[list[JobRef]] = []
 
-    class Slow(Overheard):
+    class Slow(Recording):
         def run(self, command: Command[T]) -> T:
             if command.script == "checkpoints":
                 tracked.append([job.lease.ref for job in reporter.leases.jobs])
