@@ -13,7 +13,7 @@ CHILD = "child"
 
 
 def main(arguments: list[str]) -> int:
-    """The parent without arguments; `child FD` is the worker it starts."""
+    """Without arguments the parent; `child FD` is the worker that it starts."""
     try:
         settings = Settings.from_env(os.environ)
     except ConfigurationError as error:
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
         from worker.process.keepalive import SocketKeepalive
 
         run(settings, SocketKeepalive(int(arguments[1])))
-        # All is said and stored; taking torch apart would only cost seconds of a deploy.
+        # Everything is stored and logged; tearing torch down would only delay a deploy by seconds.
         logging.shutdown()
         os._exit(0)
     command = [sys.executable, "-m", "worker", CHILD]

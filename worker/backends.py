@@ -1,4 +1,4 @@
-"""Which backend draws: torch, or a clock that only charges, as the models' sources say."""
+"""Opens the backend that the models' sources name: torch, or a simulation that keeps time only."""
 
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
@@ -8,35 +8,35 @@ from latentry.settings import Settings
 from latentry.sources import HubPin, Simulation, Stored
 from worker.engine.loop import Backend
 from worker.engine.simulated import VAE_FACTOR, Charge, Simulated, WallClock
-from worker.loop import LOADING_S
 from worker.process.keepalive import Keepalive
+from worker.stepping import LOADING_S
 
-FETCH_S: Final = 3600.0  # a model from a hub, over a slow line
-_SIDE: Final = 512  # of the pictures that a simulation's costs are told for
+FETCH_S: Final = 3600.0  # downloading a model from a hub over a slow connection
+_SIDE: Final = 512  # pixels; a simulation's `call_ms` and `row_ms` are for this size
 
 
 class Served(Backend[Any], Protocol):
-    """A backend with what the worker around the engine asks it."""
+    """A backend, and what the worker around the engine needs to know of it."""
 
     @property
     def identity(self) -> str:
-        """All that the time of a call depends on besides the model and its own shape."""
+        """All that the time of a UNet call depends on besides the model and the call's shape."""
 
     @property
     def resident(self) -> tuple[str, ...]:
-        """The models in memory. May be asked from any thread."""
+        """The models in memory. From any thread."""
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """The models that did not load and are left alone. May be asked from any thread."""
+        """The models that did not load and are not tried for now. From any thread."""
 
     @property
     def longest_test_s(self) -> float:
-        """The longest self-test so far."""
+        """The longest self-test of a model so far, in seconds."""
 
 
 def open_backend(settings: Settings, keepalive: Keepalive) -> tuple[Served, list[ModelCard]]:
-    """The backend, with every model that fits loaded and proved, and what it serves."""
+    """The backend, with every model that fits loaded and tested; and the cards of all models."""
     simulations: dict[str, Simulation] = {}
     stored: dict[str, Stored] = {}
     for model, source in settings.model_sources.items():
@@ -68,14 +68,14 @@ def _card(model: str) -> ModelCard:
             sampler=Sampler.DDIM,
         ),
         samplers=list(Sampler),
-        created=0,  # it never was
+        created=0,  # there is no file that has a date
     )
 
 
 def _diffusion(
     settings: Settings, sources: Mapping[str, Stored], keepalive: Keepalive
 ) -> tuple[Served, list[ModelCard]]:
-    # Imported here: a simulation is there in a second, and needs no torch on its machine.
+    # Imported here: a simulation starts in a second, and needs no torch on its machine.
     from worker.engine.device import Device
     from worker.engine.diffusion.diffusion import Diffusion
     from worker.engine.unet.compiled import CompiledUNets

@@ -1,4 +1,4 @@
-"""What an operator of workers wants to see, for Prometheus."""
+"""One worker's Prometheus metrics."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,83 +7,82 @@ from time import perf_counter
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
 
 from latentry.errors import ConfigurationError
-from worker.claims.claimed_job import Verdict
+from worker.claims.claimed_job import Outcome
 from worker.engine.loop import StepTiming
 
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
 
 class Metrics:
-    """One worker's counters. Stages: claim to done is encode, step, decode and publish."""
+    """Counters of this process. The stages of a job are encode, step, decode and publish."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._rows = Histogram(
             "latentry_rows_per_step",
-            "UNet rows in one call.",
+            "Rows of one UNet call, padding included.",
             buckets=(1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64),
             registry=self.registry,
         )
         self._stages = Histogram(
             "latentry_stage_seconds",
-            "Time of one piece of work.",
+            "Seconds of one stage: encode and step and decode in the engine, publish to storage.",
             ["stage"],
             buckets=_SECONDS,
             registry=self.registry,
         )
         self._jobs = Counter(
             "latentry_worker_jobs",
-            "Jobs this worker ended.",
+            "Jobs that this worker settled; latentry_jobs_ended counts each job once.",
             ["status", "code"],
             registry=self.registry,
         )
-
         self._resumed = Counter(
             "latentry_steps_resumed",
-            "Steps that checkpoints spared this worker.",
+            "Steps that this worker did not make again, because a checkpoint had them.",
             registry=self.registry,
         )
         self._redone = Counter(
             "latentry_steps_redone",
-            "Steps made again, of jobs that an earlier worker had brought further.",
+            "Steps made again, because an earlier worker had made them after its last checkpoint.",
             registry=self.registry,
         )
 
     def serve(self, host: str, port: int) -> None:
-        """Answer scrapes on a port of its own; 0 is off. Raises ConfigurationError."""
+        """Serve `/metrics` on a port of its own; 0 is off. Raises ConfigurationError."""
         if not port:
             return
         try:
             start_http_server(port, host, self.registry)
         except OSError as error:
             raise ConfigurationError(
-                f"Port {port} on {host} is not to be had ({error.strerror}); "
+                f"Port {port} on {host} cannot be opened ({error.strerror}); "
                 "set LATENTRY_WORKER_METRICS_PORT to another one, or to 0."
             ) from error
 
-    def stepped(self, pace: StepTiming) -> None:
-        """The loop made a step: newcomers, a UNet call, some decoding, or all of these."""
-        if pace.join_s:
-            self._stages.labels("encode").observe(pace.join_s)
-        if pace.rows:
-            self._rows.observe(pace.rows)
-            self._stages.labels("step").observe(pace.call_s)
-        if pace.decode_s:
-            self._stages.labels("decode").observe(pace.decode_s)
+    def stepped(self, timing: StepTiming) -> None:
+        """The engine made a step: orders joined, one UNet call, some decoding, or all of these."""
+        if timing.join_s:
+            self._stages.labels("encode").observe(timing.join_s)
+        if timing.rows:
+            self._rows.observe(timing.rows)
+            self._stages.labels("step").observe(timing.call_s)
+        if timing.decode_s:
+            self._stages.labels("decode").observe(timing.decode_s)
 
     def joined(self, step: int, reached: int) -> None:
-        """An image goes on from `step`; its job's last worker had `reached` a step."""
+        """An image begins at `step`; its job's last worker had reported step `reached`."""
         self._resumed.inc(step)
         self._redone.inc(max(0, reached - step))
 
-    def ended(self, verdict: Verdict) -> None:
-        """One job was settled."""
-        code = verdict.error.code if verdict.error else ""
-        self._jobs.labels(verdict.status.value, code).inc()
+    def settled(self, outcome: Outcome) -> None:
+        """This worker settled a job."""
+        code = outcome.error.code if outcome.error else ""
+        self._jobs.labels(outcome.status.value, code).inc()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time a piece of work."""
+        """Time a stage, whether it succeeds or not."""
         begin = perf_counter()
         try:
             yield

@@ -9,8 +9,8 @@ from latentry.broker import TASK
 from worker.process.exit_on_failure import exit_on_failure
 
 
-def register(app: Celery, drain: Callable[[], None]) -> None:
-    """Give the app its task. There is one drain per process; later bells find it awake."""
+def register(app: Celery, run_loop: Callable[[], None]) -> None:
+    """Give the app its task, which runs the worker's loop. Later bells find it running."""
     running = threading.Lock()
 
     @app.task(name=TASK)
@@ -18,17 +18,17 @@ def register(app: Celery, drain: Callable[[], None]) -> None:
         if not running.acquire(blocking=False):
             return
         # Celery would log an exception and go on, with nobody stepping and leases still renewed.
-        exit_on_failure(drain)()
+        exit_on_failure(run_loop)()
 
 
-def before_leaving(app: Celery, stop: Callable[[], None]) -> None:
-    """Have `stop` called before Celery waits for the task, whatever it leaves for.
+def before_shutdown(app: Celery, stop: Callable[[], None]) -> None:
+    """Have `stop` called before Celery waits for the task, whatever made it stop.
 
-    It does so by itself over a message that is none (kombu's own envelope cannot be read): without
-    this the drain would go on for ever, in a process that hears no bell.
+    It also stops by itself, on a message that kombu cannot read: without this the loop would run
+    for ever, in a process that hears no bell.
     """
 
-    class Farewell(bootsteps.StartStopStep):
+    class StopLoop(bootsteps.StartStopStep):
         """Steps stop in the reverse order of their start, so this one before the pool."""
 
         requires = ("celery.worker.components:Pool",)
@@ -36,4 +36,4 @@ def before_leaving(app: Celery, stop: Callable[[], None]) -> None:
         def stop(self, _worker: object) -> None:
             stop()
 
-    app.steps["worker"].add(Farewell)
+    app.steps["worker"].add(StopLoop)

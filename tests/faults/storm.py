@@ -112,10 +112,10 @@ class Killer:
 
 
 def doubled(history: History) -> list[str]:
-    """Jobs of which more than one worker says that it ended them."""
-    logs = history.house.logs.glob("*worker-*.log")  # gateways say so of every end, too
+    """Jobs that were settled more than once, by what the workers' logs say."""
+    logs = history.house.logs.glob("*worker-*.log")
     ends = Counter(
-        id for log in logs for id in re.findall(r"job\.ended .*job=(\S+)", log.read_text())
+        id for log in logs for id in re.findall(r"job\.settled .*job=(\S+)", log.read_text())
     )
     assert ends, "the logs say it so"
     return [id for id, times in ends.items() if times > 1]

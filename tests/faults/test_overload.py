@@ -144,7 +144,7 @@ def test_a_tenant_with_a_long_line_delays_anothers_first_job_by_a_batch_at_most(
 
         for number in range(crowd):
             enter("crowd", number)
-        until(lambda: one.says("job.ended") > 40, 60, "a busy worker")
+        until(lambda: one.says("job.settled") > 40, 60, "a busy worker")
         waits = []
         for number in range(5):
             ref, began = enter(f"guest{number}", 0), time.monotonic()

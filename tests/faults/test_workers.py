@@ -131,7 +131,7 @@ def test_a_device_error_ends_the_process_and_the_job_runs_again(fast: House) -> 
     fast.worker()
     job = fast.marked("device@5!", steps=10)
     assert fast.end_of(job).status is JobStatus.SUCCEEDED
-    assert fast.says("worker.broke") == 1
+    assert fast.says("worker.crashed") == 1
     assert fast.says("status=70") == 1
     assert fast.claims(job) == 2
 

@@ -11,8 +11,7 @@ from latentry.logs import configure_logs
 from latentry.settings import Settings
 from latentry.storage import Storage
 from tests.faults.hazards import Hazardous, Point
-from worker import app, backends
-from worker import loop as drain
+from worker import app, backends, stepping
 from worker.publishing import publisher
 from worker.process.keepalive import Keepalive, SocketKeepalive
 from worker.process.watchdog import Watchdog
@@ -26,7 +25,7 @@ def main(arguments: list[str]) -> int:
         return Watchdog([sys.executable, "-m", "tests.faults.worker", *arguments]).run()
     said = dict(argument.split("=") for argument in arguments[:-1])
     if "hung_s" in said:
-        drain.HUNG_S = float(said["hung_s"])
+        stepping.HUNG_S = float(said["hung_s"])
     if "storage_s" in said:
         publisher.PATIENCE_S = float(said["storage_s"])
     if "die" in said:

@@ -1,4 +1,4 @@
-"""An engine that draws in no time and fails when told to."""
+"""An engine that draws in no time, and fails where a prompt says so."""
 
 from collections import deque
 
@@ -29,37 +29,37 @@ class FakeEngine:
     next_free_row_s = 60.0
 
     def __init__(self) -> None:
-        self._held: deque[tuple[Order, int]] = deque()
-        self._untold: list[Event] = []
+        self._drawing: deque[tuple[Order, int]] = deque()
+        self._events: list[Event] = []
         self.admitted: list[Order] = []
         self.to_study = 0
         self.saves: list[str] = []
 
     @property
     def room(self) -> int:
-        return 2 - len(self._held)
+        return 2 - len(self._drawing)
 
     @property
     def idle(self) -> bool:
-        return not self._held and not self._untold
+        return not self._drawing and not self._events
 
     def submit(self, order: Order, *, goes_first: bool = False) -> None:
         if order.request.prompt == "refuse":
-            self._untold.append(Failed(order.job, order.index, EngineError("refused")))
+            self._events.append(Failed(order.job, order.index, EngineError("refused")))
             return
         if order.request.prompt == "absent":
             error = ModelNotLoaded("cut short")
-            self._untold.append(Failed(order.job, order.index, error))
+            self._events.append(Failed(order.job, order.index, error))
             return
         step = int(order.checkpoint or 0)
-        self._held.append((order, step))
+        self._drawing.append((order, step))
         self.admitted.append(order)
         warning = JobWarning(code="fake", message="not a real picture")
-        self._untold.append(Joined(order.job, order.index, (warning,), step))
+        self._events.append(Joined(order.job, order.index, (warning,), step))
 
     def save(self, job: str) -> list[Saved]:
         self.saves.append(job)
-        return [Saved(job, o.index, k, b"%d" % k) for o, k in self._held if o.job == job]
+        return [Saved(job, o.index, k, b"%d" % k) for o, k in self._drawing if o.job == job]
 
     def paces(self) -> dict[str, Pace]:
         return {"shapes": Pace(step_megapixel_s=2.0, images_at_once=1)}
@@ -69,14 +69,14 @@ class FakeEngine:
         return self.to_study >= 0
 
     def drop(self, job: str) -> None:
-        self._untold += [Canceled(job, o.index) for o, _ in self._held if o.job == job]
-        self._held = deque((o, step) for o, step in self._held if o.job != job)
+        self._events += [Canceled(job, o.index) for o, _ in self._drawing if o.job == job]
+        self._drawing = deque((o, step) for o, step in self._drawing if o.job != job)
 
     def step(self) -> list[Event]:
-        events, self._untold = self._untold, []
-        if not self._held:
+        events, self._events = self._events, []
+        if not self._drawing:
             return events
-        order, step = self._held.popleft()
+        order, step = self._drawing.popleft()
         steps = order.request.num_inference_steps
         if order.request.prompt == f"fail {order.index}":
             return [*events, Failed(order.job, order.index, EngineError("told to"))]
@@ -85,10 +85,10 @@ class FakeEngine:
             pixels = np.full(shape, order.seed % 256, dtype=np.uint8)
             return [*events, Done(order.job, order.index, pixels)]
         if order.request.prompt != "for ever":
-            self._held.appendleft((order, step + 1))  # one after the other
+            self._drawing.appendleft((order, step + 1))  # one after the other
             return [*events, *self._stepped(order, step + 1)]
         step = min(step + 1, steps - 1)
-        self._held.append((order, step))
+        self._drawing.append((order, step))
         return [*events, *self._stepped(order, step)]
 
     def _stepped(self, order: Order, step: int) -> list[Event]:

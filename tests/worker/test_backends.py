@@ -17,7 +17,7 @@ FAST = Settings(models="a=simulated:call_ms=0.1:row_ms=0.1:picture_ms=0.1")
 HEAVY = {"torch", "diffusers", "transformers"}
 
 
-def drain(engine: Engine, *orders: Order) -> list[Done]:
+def pictures_of(engine: Engine, *orders: Order) -> list[Done]:
     for order in orders:
         engine.submit(order)
     events = []
@@ -44,7 +44,7 @@ def test_every_picture_of_a_simulation_says_what_it_is() -> None:
     backend, [card] = open_backend(FAST, NoKeepalive())
     assert (card.id, backend.resident, backend.failed) == ("a", ("a",), ())
     orders = [tiny.order(how, model="a", determinism=how) for how in ("fast", "strict")]
-    assert [done.profile for done in drain(Engine(backend), *orders)] == ["simulated"] * 2
+    assert [done.profile for done in pictures_of(Engine(backend), *orders)] == ["simulated"] * 2
 
 
 def test_a_checkpoint_that_is_spoilt_or_of_another_picture_is_not_gone_on_from() -> None:
@@ -52,7 +52,7 @@ def test_a_checkpoint_that_is_spoilt_or_of_another_picture_is_not_gone_on_from()
         return Engine(open_backend(FAST, NoKeepalive())[0])
 
     asked = tiny.order(model="a", num_inference_steps=6)
-    [whole] = drain(engine(), asked)
+    [whole] = pictures_of(engine(), asked)
     half = engine()
     half.submit(asked)
     half.step()
@@ -67,7 +67,7 @@ def test_a_checkpoint_that_is_spoilt_or_of_another_picture_is_not_gone_on_from()
         (others, saved.checkpoint),
     ]:
         again = Order("job", 0, one.request, one.seed, checkpoint)
-        [done] = drain(engine(), again)
+        [done] = pictures_of(engine(), again)
         assert np.array_equal(done.pixels, whole.pixels) == (one is asked)
 
 

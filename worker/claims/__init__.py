@@ -1,1 +1,1 @@
-"""Claimed jobs and their leases: taken, renewed, saved, handed back."""
+"""Claims jobs, keeps their leases, and reports their progress and checkpoints to the ledger."""

@@ -11,14 +11,17 @@ from latentry.errors import LatentryError
 from latentry.ledger import Lease
 from worker.engine.loop import Order
 
-ALONE_CRASHES: Final = 2  # one more is poison, and must cost no neighbour anything
-# Steps are told with a delay, so a worker that died came further than is known. A suspect is
-# cleared by a step that it makes so long after it passed what is known: a hung one makes none.
+# A job that two workers died of runs alone: a third death makes it poison, and must not cost
+# another job an attempt.
+QUARANTINE_CRASHES: Final = 2
+# Steps are reported with a delay, so a worker that died came further than the ledger knows. A
+# suspect is cleared by a step that it makes so long after it passed the last step that is known:
+# one that hangs makes none.
 PROOF_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Outcome:
     """How a job ends."""
 
     status: JobStatus
@@ -29,12 +32,12 @@ class ClaimedJob:
     """One lease and its images. The step loop and the publishing threads both close images.
 
     `pictures`: those in storage. `checkpoints`: where its images stood when its last worker saved
-    them. `unsaved_since`: when the first step was made that no checkpoint knows of.
+    them. `unsaved_since`: when the first step was made that is in no checkpoint.
     """
 
     def __init__(self, lease: Lease, *, goes_first: bool = False) -> None:
         self.lease = lease
-        self.goes_first = goes_first  # a row was freed for it
+        self.goes_first = goes_first  # another job yielded its rows for this one
         # A worker that died half-way may have published some: those are not drawn again.
         self.pictures = {image.index: image for image in lease.record.images}
         self._open = set(range(lease.record.request.n)) - self.pictures.keys()
@@ -44,15 +47,15 @@ class ClaimedJob:
         self.is_yielding = False
         self._is_begun = False
         self._passed_at: float | None = None
-        self._is_proved = False
+        self._is_cleared = False
         self._undrawn = set(self._open)
         self.warnings: list[JobWarning] = []
-        self._verdict = Verdict(JobStatus.SUCCEEDED)
+        self._outcome = Outcome(JobStatus.SUCCEEDED)
         self._lock = threading.Lock()
 
     @property
     def id(self) -> str:
-        """What the engine calls this job: its name and fence, so that an old claim is another."""
+        """The job's name in the engine; with the fence, so that an earlier claim is another."""
         return f"{self.lease.ref}#{self.lease.fence}"
 
     @property
@@ -66,7 +69,7 @@ class ClaimedJob:
 
     @property
     def is_drawn(self) -> bool:
-        """Whether the engine has nothing to do for it any more."""
+        """Whether the engine is done with all of its images."""
         return not self._undrawn
 
     @property
@@ -75,14 +78,19 @@ class ClaimedJob:
         return not self._open
 
     @property
-    def is_suspect(self) -> bool:
-        """Whether a worker died while it ran this job, which has made no progress since."""
-        return self.lease.record.crashes > 0 and not self._is_proved and not self.is_drawn
+    def ends_early(self) -> bool:
+        """Whether it is decided already that the job will not succeed."""
+        return self._outcome.status is not JobStatus.SUCCEEDED
 
     @property
-    def must_be_alone(self) -> bool:
-        """Whether nothing may run beside it: if the worker dies again, we know of whom."""
-        return self.is_suspect and self.lease.record.crashes >= ALONE_CRASHES
+    def is_suspect(self) -> bool:
+        """Whether a worker died while it ran this job, which has made no progress since."""
+        return self.lease.record.crashes > 0 and not self._is_cleared and not self.is_drawn
+
+    @property
+    def is_quarantined(self) -> bool:
+        """Whether nothing may run beside it: if the worker dies again, this job was the cause."""
+        return self.is_suspect and self.lease.record.crashes >= QUARANTINE_CRASHES
 
     @property
     def may_yield(self) -> bool:
@@ -92,40 +100,40 @@ class ClaimedJob:
 
     @property
     def steps_left(self) -> int:
-        """Steps until its last image is drawn, over all of them."""
+        """Steps still to be made, summed over its images."""
         return sum(self.lease.record.request.num_inference_steps - k for k in self._steps.values())
 
     def leave_engine(self, index: int) -> None:
-        """The engine is done with an image, one way or another."""
+        """The engine is done with an image, with a picture or without."""
         self._undrawn.discard(index)
 
     def warn(self, warnings: Iterable[JobWarning]) -> None:
-        """Note what the caller should know, once each: every image of a job says the same."""
+        """Keep warnings for the client, each once: every image of a job repeats them."""
         self.warnings += [warning for warning in warnings if warning not in self.warnings]
 
     def step(self, index: int, step: int) -> int:
-        """Note an image's step; what to tell: the step of the image that is furthest behind.
+        """Note an image's step; the step to report: that of the image furthest behind.
 
-        Of a suspect nothing is told that is not known, or it would be cleared.
+        For a suspect it is capped at what the ledger knows: more would clear it.
         """
         self._is_begun = True
         self._steps[index] = step
         behind, reached = min(self._steps.values()), self.lease.record.reached
         if behind > reached:
             self._passed_at = self._passed_at or monotonic()
-            self._is_proved = monotonic() - self._passed_at >= PROOF_S
+            self._is_cleared = monotonic() - self._passed_at >= PROOF_S
         return min(behind, reached) if self.is_suspect else behind
 
-    def decide(self, verdict: Verdict) -> None:
-        """The job will not succeed. The first such verdict counts."""
+    def end_early(self, outcome: Outcome) -> None:
+        """The job will not succeed. The first such outcome counts."""
         with self._lock:
-            if self._verdict.status is JobStatus.SUCCEEDED:
-                self._verdict = verdict
+            if not self.ends_early:
+                self._outcome = outcome
 
-    def close(self, index: int, picture: StoredOutput | None = None) -> Verdict | None:
-        """One image ended, with a picture or without; the job's verdict if it was the last."""
+    def close(self, index: int, picture: StoredOutput | None = None) -> Outcome | None:
+        """One image ended, with a picture or without; the job's outcome if it was the last."""
         with self._lock:
             self._open.discard(index)
             if picture is not None:
                 self.pictures[index] = picture
-            return None if self._open else self._verdict
+            return None if self._open else self._outcome

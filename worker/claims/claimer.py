@@ -1,184 +1,172 @@
-"""Keeps an inbox of claimed jobs, so that the step loop never waits for the ledger."""
+"""Claims jobs on a thread of its own, so that the step loop never waits for the ledger."""
 
-import queue
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import JobRef, Lease, Ledger, commands
 from latentry.ledger.claiming import claimed
-from latentry.ledger.signals import Signals, Stop
 from worker.claims.claimed_job import ClaimedJob
-from worker.claims.heartbeat import Outbox
+from worker.claims.inbox import Claimed, Exchanged, Inbox
+from worker.claims.listener import Listener
 from worker.claims.preemption import Preemption
 from worker.claims.queue_choice import QueueChoice
+from worker.claims.reporter import Reporter
 from worker.process.exit_on_failure import critical_thread
 
 log = structlog.get_logger()
 
-LISTEN_S = 0.25  # a stop waits for it
-LOOK_S = 1.0  # pub/sub forgets, so look at the lines this often anyway
+POLL_S: Final = 1.0  # pub/sub may lose a message, so the queues are tried this often anyway
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """How many jobs the step loop has room for, when it had received `received` claimed jobs.
+
+    `next_free_row_s`: without room, when the next row comes free by itself.
+    """
+
+    room: int = 0
+    received: int = 0
+    next_free_row_s: float = 0.0
 
 
 class Claimer:
-    """Two threads: one listens for calls, one claims while there is room."""
+    """Claims while there is room, and posts each job once its lease is renewed."""
 
     def __init__(
-        self, ledger: Ledger, worker: str, lines: QueueChoice, outbox: Outbox, *, lease_s: float
+        self,
+        ledger: Ledger,
+        inbox: Inbox,
+        worker: str,
+        queues: QueueChoice,
+        reporter: Reporter,
+        *,
+        lease_s: float,
     ) -> None:
-        self.inbox: queue.SimpleQueue[ClaimedJob] = queue.SimpleQueue()
-        self.stops: queue.SimpleQueue[JobRef] = queue.SimpleQueue()
-        self.preemption = Preemption(ledger, worker, outbox, lease_s=lease_s)
         self._ledger = ledger
+        self._inbox = inbox
         self._worker = worker
-        self._lines = lines
-        self._outbox = outbox
+        self._queues = queues
+        self._reporter = reporter
         self._lease_s = lease_s
-        self._room = 0
-        self._relief_s = 0.0
-        self._look = threading.Event()
-        self._arrived = threading.Event()
-        self._ending = threading.Event()
-        self._listener = critical_thread("listener", self._listen)
-        self._claimer = critical_thread("feeder", self._claim)
+        self._preemption = Preemption(ledger, worker, inbox, reporter.checkpoints, lease_s=lease_s)
+        self._listener = Listener(ledger, inbox, self.wake)
+        # One writer each: the step loop replaces the offer, the claiming thread counts its posts.
+        self._offer = Offer()
+        self._posted = 0
+        self._wanted = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = critical_thread("claimer", self._run)
 
     def start(self) -> None:
         """Begin to listen and to claim."""
         self._listener.start()
-        self._claimer.start()
+        self._thread.start()
 
     def stop(self) -> None:
-        """Claim nothing more; what is in the inbox by then stays there."""
-        self._ending.set()
-        self._look.set()
-        self._claimer.join()
-        self._listener.join()
+        """Claim nothing more, and wait for both threads."""
+        self._stopping.set()
+        self.wake()
+        self._thread.join()
+        self._listener.stop()
 
     def wake(self) -> None:
-        """End the step loop's wait."""
-        self._arrived.set()
+        """Try to claim now. From any thread."""
+        self._wanted.set()
 
-    def offer(self, room: int, *, next_free_row_s: float = 0.0) -> None:
-        """The step loop has room for this many jobs, those in the inbox included.
+    def offer(self, offer: Offer) -> None:
+        """The step loop's newest offer; the last one no longer counts."""
+        self._offer = offer
+        if self._room(offer) > 0:
+            self.wake()
 
-        Without any, the next row comes free by itself in `next_free_row_s`.
-        """
-        self._relief_s = next_free_row_s
-        self._room = room - self.inbox.qsize()
-        if self._room > 0:
-            self._look.set()
+    def exchange(self, job: ClaimedJob, urgent: JobRef) -> None:
+        """Exchange a job, which the step loop has saved and paused, for an urgent one."""
+        self._preemption.yielded(job, urgent)
+        self.wake()
 
-    def give_up(self, job: ClaimedJob, pressing: JobRef) -> None:
-        """The step loop has saved this job and holds its rows for a pressing one."""
-        self.preemption.given_up.put((job, pressing))
-        self._look.set()
+    def work(self) -> None:
+        """Exchange what yielded, then claim more if there is room."""
+        for job, leases in self._preemption.exchange():
+            self._accept(leases, goes_first=True)
+            self._inbox.post(Exchanged(job))
+        self._claim_more()
 
-    def wait(self, timeout_s: float) -> None:
-        """Until something arrives for the step loop, or the time is over."""
-        self._arrived.wait(timeout_s)
-        self._arrived.clear()
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wanted.wait(POLL_S)
+            self._wanted.clear()
+            if not self._stopping.is_set():
+                self.work()
 
-    def _listen(self) -> None:
-        calls = Signals(self._ledger)
-        while not self._ending.is_set():
-            try:
-                call = calls.wait(LISTEN_S)
-            except LedgerUnavailable:
-                self._ending.wait(LOOK_S)
-                continue
-            if isinstance(call, Stop):
-                self.stops.put(call.ref)
-                self._arrived.set()
-            elif call is not None:
-                self._look.set()
-        calls.close()
+    def _room(self, offer: Offer) -> int:
+        """The offer, less what was posted since it was made."""
+        return offer.room - (self._posted - offer.received)
 
-    def _claim(self) -> None:
-        while not self._ending.is_set():
-            self._look.wait(LOOK_S)
-            self._look.clear()
-            if not self._ending.is_set():
-                self._exchange()
-                self._look_around()
-
-    def _exchange(self) -> None:
-        for leases in self.preemption.exchange():
-            self._take(leases, goes_first=True)
-
-    def _look_around(self) -> None:
-        room, held = self._room, self._outbox.held
-        if any(job.must_be_alone for job in held) or self._is_pressing(room, held) or room < 1:
+    def _claim_more(self) -> None:
+        offer, jobs = self._offer, self._reporter.leases.jobs
+        room = self._room(offer)
+        if any(job.is_quarantined for job in jobs):
             return
-        lines = self._lines.choose(time.monotonic())
-        if not lines:  # no model of ours loads for now
+        if self._is_row_reserved(room, jobs, offer.next_free_row_s) or room < 1:
+            return
+        queues = self._queues.choose(time.monotonic())
+        if not queues:  # none of our models loads for now
             return
         claim = commands.claim(
             self._worker,
-            lines,
+            queues,
             room=room,
             lease_s=self._lease_s,
-            held=len(held),
-            suspects=sum(job.is_suspect for job in held),
+            held=len(jobs),
+            suspects=sum(job.is_suspect for job in jobs),
         )
         try:
             leases = claimed(self._ledger, claim)
         except LedgerUnavailable as error:
             log.warning("ledger.unavailable", doing="claim", why=str(error))
-            self._ending.wait(LOOK_S)
+            self._stopping.wait(POLL_S)
             return
         if leases:
-            # With less room they may wait at the door, where they do no harm.
-            self._take(leases, begins=room > 1 or not held)
-        elif self._lines.were_empty():
-            self._look.set()
+            # The last place is for a job that waits for a row: until it has one it crashes nothing.
+            self._accept(leases, begins=room > 1 or not jobs)
+        elif self._queues.were_empty():
+            self.wake()
 
-    def _is_pressing(self, room: int, held: Sequence[ClaimedJob]) -> bool:
-        """Whether a row comes free for somebody in a hurry, who must not wait at the door now.
+    def _is_row_reserved(
+        self, room: int, jobs: Sequence[ClaimedJob], next_free_row_s: float
+    ) -> bool:
+        """Whether the next row goes to an urgent job, so that nothing else is claimed for it.
 
-        The last place is there. Without any, once a second is enough.
+        That is asked when only the last place is left; when none is, once a second is enough.
         """
-        if room > 1 or (room < 1 and not self.preemption.is_due()):
+        if room > 1 or (room < 1 and not self._preemption.is_due()):
             return False
-        return self.preemption.ask(held, self._lines.here, next_free_row_s=self._relief_s)
+        models = self._queues.resident
+        return self._preemption.request_yields(jobs, models, next_free_row_s=next_free_row_s)
 
-    def _take(
+    def _accept(
         self, leases: Sequence[Lease], *, begins: bool = True, goes_first: bool = False
     ) -> None:
+        """Renew the leases from now on, however long the rest takes; then post the jobs."""
+        tracked, progress = self._reporter.leases, self._reporter.progress
         found = [ClaimedJob(lease, goes_first=goes_first) for lease in leases]
-        # What is exchanged for may have been claimed meanwhile, and is answered once more.
-        jobs = [job for job in found if not self._outbox.holds(job)]
+        # An urgent job may have been claimed before its exchange, which answers it once more.
+        jobs = [job for job in found if job not in tracked]
         for job in jobs:
             log.info("job.claimed", job=job.lease.ref.id, fence=job.lease.fence)
-            self._outbox.hold(job)  # renewed from now on, however slowly checkpoints come
-        # Who came back may have killed its worker in its first step: next time it is known.
+            tracked.track(job)
+        # A job that comes back may have killed its worker in its first step, before any report.
         begun = [job.lease for job in jobs if begins or job.lease.record.claims > 1]
         if begun:
-            self._say_begun(begun)
+            progress.mark_begun(begun)
         for job in jobs:
-            job.checkpoints = self._checkpoints(job.lease)
-            self.inbox.put(job)
-        self._room -= len(jobs)
-        self._arrived.set()
-
-    def _say_begun(self, leases: Sequence[Lease]) -> None:
-        """Before the loop has them: a job that kills its worker at once is charged with it too."""
-        begun = [
-            (lease, lease.record.reached, lease.record.request.num_inference_steps)
-            for lease in leases
-        ]
-        try:
-            self._ledger.run(commands.progress(begun))
-        except LedgerUnavailable:
-            log.warning("ledger.unavailable", doing="begin", jobs=len(begun))
-
-    def _checkpoints(self, lease: Lease) -> dict[int, bytes]:
-        if lease.record.claims == 1:  # nobody had it before
-            return {}
-        try:
-            return self._ledger.run(commands.checkpoints(lease))
-        except LedgerUnavailable:
-            log.warning("ledger.unavailable", doing="resume", job=lease.ref.id)
-            return {}
+            job.checkpoints = self._reporter.checkpoints.load(job.lease)
+        self._posted += len(jobs)
+        self._inbox.post(*map(Claimed, jobs))

@@ -1,4 +1,4 @@
-"""A tenant's high job that would start too late gets a row of the same tenant's other work."""
+"""Gives rows of a tenant's running jobs to the same tenant's urgent job (docs/decisions/0019)."""
 
 import queue
 import time
@@ -9,75 +9,85 @@ import structlog
 
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import JobRef, Lease, Ledger, commands
+from worker.claims.checkpoints import Checkpoints
 from worker.claims.claimed_job import ClaimedJob
-from worker.claims.heartbeat import Outbox
+from worker.claims.inbox import Inbox, YieldWanted
 
 log = structlog.get_logger()
 
-ASK_S: Final = 1.0
-# So long before the last moment we act: we may ask too late by `ASK_S`, and saving takes a while.
-AHEAD_S: Final = ASK_S + 0.5
-
-Exchange = tuple[ClaimedJob, JobRef]  # the job that yields, and the pressing one
+QUERY_S: Final = 1.0
+# How long before an urgent job's latest start a row is freed: the query may come `QUERY_S` late,
+# and saving takes a while.
+AHEAD_S: Final = QUERY_S + 0.5
 
 
 class Preemption:
-    """Between two threads: the feeder asks who is in a hurry, the step loop gives up a job and
-    holds its rows, the feeder exchanges it for the other.
+    """In three moves between two threads.
 
-    What was exchanged is told after the other is in the inbox: whoever reads it first finds both.
+    The claiming thread asks which jobs should yield (`request_yields`); the step loop saves and
+    pauses them (`yielded`); the claiming thread exchanges each for its urgent job (`exchange`).
     """
 
-    def __init__(self, ledger: Ledger, worker: str, outbox: Outbox, *, lease_s: float) -> None:
-        self.wanted: queue.SimpleQueue[Exchange] = queue.SimpleQueue()
-        self.given_up: queue.SimpleQueue[Exchange] = queue.SimpleQueue()
-        self.exchanged: queue.SimpleQueue[ClaimedJob] = queue.SimpleQueue()
+    def __init__(
+        self, ledger: Ledger, worker: str, inbox: Inbox, checkpoints: Checkpoints, *, lease_s: float
+    ) -> None:
         self._ledger = ledger
         self._worker = worker
-        self._outbox = outbox
+        self._inbox = inbox
+        self._checkpoints = checkpoints
         self._lease_s = lease_s
-        self._ask_at = 0.0
+        self._yielded: queue.SimpleQueue[tuple[ClaimedJob, JobRef]] = queue.SimpleQueue()
+        self._query_at = 0.0
 
     def is_due(self) -> bool:
-        """Whether a second has gone by since it was asked last."""
-        return time.monotonic() >= self._ask_at
+        """Whether the last query is a second old."""
+        return time.monotonic() >= self._query_at
 
-    def ask(
-        self, held: Sequence[ClaimedJob], models: Sequence[str], *, next_free_row_s: float
+    def request_yields(
+        self, jobs: Sequence[ClaimedJob], models: Sequence[str], *, next_free_row_s: float
     ) -> bool:
-        """Whether somebody is to yield; the next row comes free by itself in `next_free_row_s`."""
-        may_yield = [job for job in held if job.may_yield]
+        """Ask the step loop for the rows that urgent jobs of `models` need; whether it was asked.
+
+        Without that, the next row comes free in `next_free_row_s` seconds.
+        """
+        may_yield = [job for job in jobs if job.may_yield]
         if not may_yield:
             return False
-        self._ask_at = time.monotonic() + ASK_S
+        self._query_at = time.monotonic() + QUERY_S
         may_yield.sort(key=lambda job: job.steps_left, reverse=True)
         within_s = next_free_row_s + AHEAD_S
         leases = [job.lease for job in may_yield]
-        ask = commands.urgent(self._worker, models, within_s=within_s, held=leases)
+        query = commands.urgent(self._worker, models, within_s=within_s, held=leases)
         try:
-            pressing = self._ledger.run(ask)
+            urgent = self._ledger.run(query)
         except LedgerUnavailable as error:
-            log.warning("ledger.unavailable", doing="pressing", why=str(error))
+            log.warning("ledger.unavailable", doing="preemption", why=str(error))
             return False
         for job in may_yield:
-            if job.lease.ref in pressing:
-                self.wanted.put((job, pressing[job.lease.ref]))
-        return bool(pressing)
+            if job.lease.ref in urgent:
+                self._inbox.post(YieldWanted(job, urgent[job.lease.ref]))
+        return bool(urgent)
 
-    def exchange(self) -> Iterator[list[Lease]]:
-        """Hand back what the step loop gave up, all of it being saved, for what is pressing."""
-        while not self.given_up.empty():
-            job, pressing = self.given_up.get()
-            self._outbox.flush()
+    def yielded(self, job: ClaimedJob, urgent: JobRef) -> None:
+        """The job is saved and paused; its rows wait for the urgent one. From the step loop."""
+        self._yielded.put((job, urgent))
+
+    def exchange(self) -> Iterator[tuple[ClaimedJob, list[Lease]]]:
+        """Hand back each job that yielded; with it, the lease of the job that it yielded to.
+
+        There is no lease if that job is gone by now.
+        """
+        while not self._yielded.empty():
+            job, urgent = self._yielded.get()
+            self._checkpoints.flush()  # before the lease is gone
             exchange = commands.exchange(
-                job.lease, pressing, worker=self._worker, lease_s=self._lease_s
+                job.lease, urgent, worker=self._worker, lease_s=self._lease_s
             )
             try:
                 leases = self._ledger.run(exchange)
             except LedgerUnavailable as error:
                 log.warning("ledger.unavailable", doing="exchange", why=str(error))
-                self.given_up.put((job, pressing))  # still ours, and renewed: asked for again
+                self._yielded.put((job, urgent))  # its lease is still renewed: tried again
                 return
-            log.info("job.preempted", job=job.lease.ref.id, by=pressing.id)
-            yield leases
-            self.exchanged.put(job)
+            log.info("job.preempted", job=job.lease.ref.id, by=urgent.id)
+            yield job, leases

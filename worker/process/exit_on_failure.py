@@ -1,4 +1,7 @@
-"""Threads without which a worker is a corpse that still beats its heart."""
+"""Ends the process when a thread fails that the worker cannot do without.
+
+Otherwise its other threads would go on renewing leases of jobs that nobody steps.
+"""
 
 import os
 import threading
@@ -8,22 +11,22 @@ import structlog
 
 log = structlog.get_logger()
 
-EXIT_BROKEN = 70  # EX_SOFTWARE: whatever happened to the device or to us, start afresh
+EXIT_BROKEN = 70  # EX_SOFTWARE: the parent starts a new process, with a fresh device context
 
 
 def exit_on_failure(work: Callable[[], None]) -> Callable[[], None]:
-    """The same work, but if it breaks, the process ends with it: its parent starts another."""
+    """The same work; if it raises, the process exits and its parent starts another."""
 
     def run() -> None:
         try:
             work()
         except BaseException:
-            log.exception("worker.broke", thread=threading.current_thread().name)
+            log.exception("worker.crashed", thread=threading.current_thread().name)
             os._exit(EXIT_BROKEN)
 
     return run
 
 
 def critical_thread(name: str, work: Callable[[], None]) -> threading.Thread:
-    """A thread, not yet started, that takes the process along if it breaks."""
+    """A thread, not yet started, whose failure ends the process."""
     return threading.Thread(target=exit_on_failure(work), name=name, daemon=True)

@@ -1,7 +1,7 @@
-"""The thread of life between the worker and the parent that watches it.
+"""How the worker tells its parent, the watchdog, until when it counts as alive.
 
-Both hold one end of a socket pair. The worker sends promises: "you hear from me again within so
-many seconds". A parent that waits longer kills it; a worker whose parent is gone ends itself.
+Both hold one end of a socket pair. The worker sends, in seconds, how long it may stay silent. A
+parent that hears nothing for longer kills it; a worker whose parent is gone ends itself.
 """
 
 import os
@@ -13,17 +13,17 @@ EXIT_ORPHANED = 71
 
 
 class Keepalive(Protocol):
-    """What the step loop needs: to say that it is alive, and until when to believe it."""
+    """A deadline that whoever works keeps moving ahead."""
 
     def extend(self, seconds: float) -> None:
-        """The next sign of life follows within `seconds`; 0 means whenever there is work."""
+        """The next call follows within `seconds`; 0 lifts the deadline until then."""
 
 
 class NoKeepalive:
-    """Nobody is watching."""
+    """For a worker without a parent."""
 
     def extend(self, seconds: float) -> None:
-        """Say nothing."""
+        """Does nothing."""
 
 
 class SocketKeepalive:
@@ -34,7 +34,7 @@ class SocketKeepalive:
         threading.Thread(target=self._end_with_parent, name="orphan-guard", daemon=True).start()
 
     def extend(self, seconds: float) -> None:
-        """One short line; the parent reads faster than we step."""
+        """One short line; the parent reads faster than the worker steps."""
         self._socket.sendall(f"{seconds:.3f}\n".encode())
 
     def _end_with_parent(self) -> None:

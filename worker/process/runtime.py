@@ -1,16 +1,17 @@
-"""What the C libraries beneath torch read from the environment, before a process of ours starts."""
+"""Environment variables that the C libraries beneath torch read as the worker process starts."""
 
 from collections.abc import Mapping
 from typing import Final
 
-# glibc: what a call frees stays for the next one. Else each gives tens of megabytes back to the
-# system, and has them zeroed again page by page (docs/performance.md has what that costs).
-_CHOSEN: Final = {
+# glibc: memory that a UNet call frees stays in the process for the next call. Otherwise each call
+# returns tens of megabytes to the system and gets them back zeroed, page by page
+# (docs/performance.md has what that costs).
+_DEFAULTS: Final = {
     "MALLOC_TRIM_THRESHOLD_": str(512 * 2**20),
-    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),  # the most it takes
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),  # the largest value that it accepts
 }
 
 
 def environment(env: Mapping[str, str]) -> dict[str, str]:
-    """`env` with our choices where it has none of its own."""
-    return _CHOSEN | dict(env)
+    """`env` with our defaults where it sets nothing."""
+    return _DEFAULTS | dict(env)

@@ -1,6 +1,6 @@
 """The parent process: starts the worker, restarts it when it dies, kills it when it hangs.
 
-It imports nothing heavy, so it is there at once and cannot be taken down by what it watches.
+It imports nothing heavy, so it is up at once and shares no failure with what it watches.
 """
 
 import os
@@ -23,21 +23,21 @@ log = structlog.get_logger()
 EXIT_UNUSABLE = 2
 BOOT_S = 300.0  # importing torch and loading a large model from a slow disk
 LISTEN_S = 0.5
-STOP_S = 15.0  # one step, the uploads in flight, and Celery's own goodbye
+STOP_S = 15.0  # one step, the uploads in flight, and Celery's own shutdown
 RESTART_MIN_S, RESTART_MAX_S = 0.5, 30.0
-HEALTHY_S = 60.0  # a worker that lived this long did not die of its configuration
+HEALTHY_S = 60.0  # a worker that ran this long can start, so the next is not delayed
 
 
 @dataclass(slots=True)
 class _Child:
     process: "subprocess.Popen[bytes]"
-    line: socket.socket
-    born: float
-    deadline: float | None  # when the last promise runs out; None while it may stay silent
+    keepalive: socket.socket
+    started: float
+    deadline: float | None  # when it must have been heard from; None while it may be silent
 
 
 class Watchdog:
-    """Runs `command + [fd]` over and over until told to stop."""
+    """Runs `command + [fd]` and restarts it until told to stop; `fd` is the keepalive socket."""
 
     def __init__(
         self, command: Sequence[str], *, stop_s: float = STOP_S, max_rss_bytes: int = 0
@@ -50,7 +50,7 @@ class Watchdog:
         self._stopping = False
 
     def run(self) -> int:
-        """Watch until SIGTERM or SIGINT; the exit status to end with."""
+        """Watch until SIGTERM or SIGINT; the status to exit with."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
         pause = RESTART_MIN_S
@@ -58,11 +58,11 @@ class Watchdog:
             child = self._start()
             status = self._watch(child)
             if self._stopping:
-                # Before it serves, it has nothing to hand back, and the signal just ends it.
+                # Before it serves it has nothing to hand back, and no handler: the signal ends it.
                 return 0 if status in (0, -signal.SIGTERM) else 1
             if status == EXIT_UNUSABLE:
-                return status  # it has said why; another try would say the same
-            pause = RESTART_MIN_S if time.monotonic() - child.born > HEALTHY_S else pause
+                return status  # it has logged why; another try would fail the same way
+            pause = RESTART_MIN_S if time.monotonic() - child.started > HEALTHY_S else pause
             log.warning("worker.died", status=status, restart_in_s=pause)
             if self._wait(pause):
                 return 1
@@ -84,7 +84,7 @@ class Watchdog:
     def _start(self) -> _Child:
         ours, theirs = socket.socketpair()
         fd = theirs.fileno()
-        # Its own session: Ctrl-C in a terminal reaches us, and we stop it in good order.
+        # Its own session: Ctrl-C in a terminal reaches only the parent, which sends SIGTERM.
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [*self._command, str(fd)],
             pass_fds=[fd],
@@ -100,42 +100,42 @@ class Watchdog:
         while child.process.poll() is None:
             self._listen(child)
             now = time.monotonic()
-            if stop_by is None and (self._stopping or self._has_grown(child)):
+            if stop_by is None and (self._stopping or self._is_too_large(child)):
                 stop_by = now + self._stop_s
                 child.process.terminate()
             if child.deadline is not None and now > child.deadline:
-                log.error("worker.hung", silent_s=round(now - child.deadline, 1))
+                log.error("worker.hung", overdue_s=round(now - child.deadline, 1))
                 child.process.kill()
-                child.deadline = None  # said once; it takes a moment to be gone
+                child.deadline = None  # logged once; it takes a moment to exit
             elif stop_by is not None and now > stop_by:
-                log.error("worker.would_not_stop", waited_s=self._stop_s)
+                log.error("worker.stop_timed_out", waited_s=self._stop_s)
                 child.process.kill()
-        child.line.close()
+        child.keepalive.close()
         return child.process.wait()
 
-    def _has_grown(self, child: _Child) -> bool:
-        """Whether it takes more memory than it may: it hands its jobs back and starts afresh."""
-        held = rss_bytes(child.process.pid) if self._max_rss_bytes else 0
-        if held <= self._max_rss_bytes:
+    def _is_too_large(self, child: _Child) -> bool:
+        """Whether it takes more memory than it may: then it hands its jobs back and restarts."""
+        rss = rss_bytes(child.process.pid) if self._max_rss_bytes else 0
+        if rss <= self._max_rss_bytes:
             return False
-        log.warning("worker.too_large", rss_bytes=held, max_rss_bytes=self._max_rss_bytes)
+        log.warning("worker.memory_exceeded", rss_bytes=rss, max_rss_bytes=self._max_rss_bytes)
         return True
 
     def _listen(self, child: _Child) -> None:
-        lines = [child.line] if self._stopping else [child.line, self._wake]
-        ready, _, _ = select.select(lines, [], [], LISTEN_S)
-        if child.line not in ready:
+        sockets = [child.keepalive] if self._stopping else [child.keepalive, self._wake]
+        ready, _, _ = select.select(sockets, [], [], LISTEN_S)
+        if child.keepalive not in ready:
             return
-        heard = child.line.recv(4096)
-        if not heard:  # it closed its end; poll() will tell the rest
+        received = child.keepalive.recv(4096)
+        if not received:  # it closed its end, so poll() ends the loop soon
             self._wait(0.05)
             return
-        promised = float(heard.split(b"\n")[-2] if heard.endswith(b"\n") else b"0")
-        child.deadline = time.monotonic() + promised if promised else None
+        silent_s = float(received.split(b"\n")[-2] if received.endswith(b"\n") else b"0")
+        child.deadline = time.monotonic() + silent_s if silent_s else None
 
 
 def rss_bytes(pid: int) -> int:
-    """The memory that a process takes; 0 where nobody can tell, or it is gone."""
+    """Resident memory of a process; 0 where /proc does not say, or the process is gone."""
     try:
         pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
     except (OSError, IndexError):

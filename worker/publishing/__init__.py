@@ -1,1 +1,1 @@
-"""Finished pictures: encoded, stored, listed."""
+"""Finished pictures: encoded, stored, listed, and their jobs settled."""

@@ -1,4 +1,4 @@
-"""Pixels to a stored picture that carries its own parameters."""
+"""Pixels to the bytes of a file that carries its own parameters."""
 
 import hashlib
 import io
@@ -7,45 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from latentry.contracts import OutputFormat, ResolvedRequest, StoredOutput
+from latentry.contracts import OutputFormat, ResolvedRequest
 from latentry.provenance.exif import exif
 from latentry.provenance.infotext import infotext
 from latentry.provenance.recipe import recipe
-from latentry.storage import Storage, key_of
 from worker.publishing import png
-
-
-def publish(
-    storage: Storage,
-    pixels: NDArray[np.uint8],
-    request: ResolvedRequest,
-    *,
-    tenant: str,
-    job_id: str,
-    fence: int,
-    index: int,
-    seed: int,
-    profile: str | None = None,
-) -> StoredOutput:
-    """Encode (height, width, 3) pixels and store them under the job's key.
-
-    Storage tries for about ten seconds; then this raises StorageUnavailable, and a repeat is
-    harmless, because the same image goes to the same key. When it returns, the file is readable.
-    """
-    form = request.output_format
-    key = key_of(tenant, job_id, fence=fence, index=index, suffix=form.suffix)
-    storage.put(key, encode(pixels, request, seed, profile))
-    height, width, _ = pixels.shape
-    return StoredOutput(
-        key=key,
-        index=index,
-        seed=seed,
-        width=width,
-        height=height,
-        content_type=form.content_type,
-        pixel_sha256=pixel_sha256(pixels),
-        profile=profile,
-    )
 
 
 def encode(

@@ -1,4 +1,4 @@
-"""The last stretch of a job: pictures to storage, then the ledger, on threads of their own."""
+"""The last steps of a job, on threads of their own: pictures to storage, then to the ledger."""
 
 import random
 from collections.abc import Callable
@@ -12,10 +12,11 @@ from latentry.contracts import JobStatus, StoredOutput
 from latentry.errors import LatentryError, LeaseLost, LedgerUnavailable, StorageUnavailable
 from latentry.ledger import Command, Ledger, commands
 from latentry.storage import Storage
-from worker.claims.claimed_job import ClaimedJob, Verdict
-from worker.engine.loop import Pixels
+from worker.claims.claimed_job import ClaimedJob, Outcome
+from worker.claims.inbox import Inbox, JobEnded
 from worker.metrics import Metrics
-from worker.publishing.encoding import publish
+from worker.publishing.encoding import encode
+from worker.publishing.picture import Picture
 
 log = structlog.get_logger()
 
@@ -27,143 +28,135 @@ STOP_S = 2.0  # what uploads get when the worker stops
 
 
 class Publisher:
-    """Upload first, list second, settle last: what the ledger names exists in storage.
+    """Encode, store, list, settle, in this order: what the ledger names exists in storage.
 
-    A job's only picture is listed as it is settled.
+    A job's only picture is listed as the job is settled. When a job has ended, the step loop is
+    told so.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        storage: Storage,
-        metrics: Metrics,
-        on_end: Callable[[ClaimedJob], None],
-    ) -> None:
+    def __init__(self, ledger: Ledger, storage: Storage, metrics: Metrics, inbox: Inbox) -> None:
         self._ledger = ledger
         self._storage = storage
         self._metrics = metrics
-        self._on_end = on_end
+        self._inbox = inbox
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="publisher")
-        self._ending = Event()
+        self._stopping = Event()
         self._pictures: set[Future[None]] = set()
         self._ends: set[Future[None]] = set()
 
     @property
     def pending(self) -> int:
-        """Pictures that wait for storage. Their pixels are held in memory."""
+        """How many pictures are not in storage yet. Their pixels are in memory."""
         return len(self._pictures)
 
-    def submit(
-        self, job: ClaimedJob, index: int, pixels: Pixels, profile: str | None = None
-    ) -> None:
-        """Publish one picture; the job ends with its last."""
+    def submit(self, picture: Picture) -> None:
+        """Publish one picture; with its last one the job ends."""
         give_up_at = monotonic() + PATIENCE_S
-        self._begin(self._pictures, self._publish, job, index, pixels, profile, give_up_at)
+        self._begin(self._pictures, picture.job, self._publish, picture, give_up_at)
 
     def close(self, job: ClaimedJob, index: int) -> None:
         """One image of the job ended without a picture."""
-        self._begin(self._ends, self._close, job, index)
+        self._begin(self._ends, job, self._close, job, index)
 
     def stop(self) -> None:
-        """Finish what was submitted, unless ledger or storage take too long.
+        """Finish what was submitted, unless ledger or storage take longer than two seconds.
 
-        What has not ended by then never will: its lease is to be given back.
+        What has not ended by then never will: its job is to be handed back.
         """
-        self._ending.set()
+        self._stopping.set()
         wait([*self._pictures, *self._ends], STOP_S)
         self._pool.shutdown(wait=False)
 
     def _begin(
-        self, place: set[Future[None]], step: Callable[..., None], job: ClaimedJob, *args: object
+        self, futures: set[Future[None]], job: ClaimedJob, work: Callable[..., None], *args: object
     ) -> None:
-        future = self._pool.submit(self._guarded, step, job, *args)
-        place.add(future)
-        future.add_done_callback(place.discard)
+        future = self._pool.submit(self._guarded, job, work, *args)
+        futures.add(future)
+        future.add_done_callback(futures.discard)
 
-    def _guarded(self, step: Callable[..., None], job: ClaimedJob, *args: object) -> None:
+    def _guarded(self, job: ClaimedJob, work: Callable[..., None], *args: object) -> None:
         try:
-            step(job, *args)
+            work(*args)
         except LeaseLost:
             log.info("job.lost", job=job.lease.ref.id, fence=job.lease.fence)
-            self._on_end(job)
-        except LedgerUnavailable:  # and we stop: the lease is to be given back
+            self._inbox.post(JobEnded(job))
+        except LedgerUnavailable:  # and the worker stops: the job is to be handed back
             log.warning("ledger.unavailable", doing="publish", job=job.lease.ref.id)
         except Exception:
-            # Not settled: the lease runs out and another attempt is made.
+            # Not settled: the lease expires and another attempt is made.
             log.exception("publish.failed", job=job.lease.ref.id)
-            self._on_end(job)
+            self._inbox.post(JobEnded(job))
 
-    def _publish(
-        self, job: ClaimedJob, index: int, pixels: Pixels, profile: str | None, give_up_at: float
-    ) -> None:
+    def _publish(self, picture: Picture, give_up_at: float) -> None:
+        """All steps of one picture."""
+        job = picture.job
         try:
-            image = self._store(job, index, pixels, profile, give_up_at)
+            with self._metrics.stage("publish"):
+                file = encode(picture.pixels, picture.request, picture.seed, picture.profile)
+                is_stored = self._store(picture, file, give_up_at)
         except LatentryError as error:
-            job.decide(Verdict(JobStatus.FAILED, error))
-            self._close(job, index)
+            job.end_early(Outcome(JobStatus.FAILED, error))
+            self._close(job, picture.index)
             return
-        if image is None:  # whoever takes the job up again draws it
-            return
-        is_listed = False
-        try:
-            if job.lease.record.request.n > 1:  # the only one is listed with the job's end
-                self._insist(commands.add_output(job.lease, image))
-                is_listed = True
-            self._close(job, index, image)
-        except LeaseLost:
-            if not is_listed:
-                self._storage.delete(image.key)  # nobody will ever be shown it
-            raise
+        if is_stored:
+            self._list(picture)
 
-    def _store(
-        self, job: ClaimedJob, index: int, pixels: Pixels, profile: str | None, give_up_at: float
-    ) -> StoredOutput | None:
-        """Try until storage takes it; None if we stop first. Raises StorageUnavailable."""
-        ref, request = job.lease.ref, job.lease.record.request
+    def _store(self, picture: Picture, file: bytes, give_up_at: float) -> bool:
+        """Try until storage takes the file; False if the worker stops first.
+
+        Storage itself tries for about ten seconds. A repeat is harmless: the same picture goes to
+        the same key. Raises StorageUnavailable.
+        """
         while True:
             try:
-                with self._metrics.stage("publish"):
-                    return publish(
-                        self._storage,
-                        pixels,
-                        request,
-                        tenant=ref.tenant,
-                        job_id=ref.id,
-                        fence=job.lease.fence,
-                        index=index,
-                        seed=request.seed + index,
-                        profile=profile,
-                    )
+                self._storage.put(picture.key, file)
+                return True
             except StorageUnavailable:
-                log.warning("storage.unavailable", job=ref.id, index=index)
+                log.warning(
+                    "storage.unavailable", job=picture.job.lease.ref.id, index=picture.index
+                )
                 if monotonic() >= give_up_at:
                     raise
                 # Not all at once: a store that comes back must not be knocked over again.
-                if self._ending.wait(RETRY_S * random.uniform(0.5, 2)):  # noqa: S311
-                    return None
+                if self._stopping.wait(RETRY_S * random.uniform(0.5, 2)):  # noqa: S311
+                    return False  # whoever takes up the job draws it again
 
-    def _close(self, job: ClaimedJob, index: int, picture: StoredOutput | None = None) -> None:
-        ended = job.close(index, picture)
-        if ended is None:
+    def _list(self, picture: Picture) -> None:
+        """List a stored picture, and settle its job if it is the last."""
+        job, entry, is_listed = picture.job, picture.listed(), False
+        try:
+            if picture.request.n > 1:  # the only one is listed with the job's end
+                self._insist(commands.add_output(job.lease, entry))
+                is_listed = True
+            self._close(job, picture.index, entry)
+        except LeaseLost:
+            if not is_listed:
+                self._storage.delete(picture.key)  # no answer will ever name it
+            raise
+
+    def _close(self, job: ClaimedJob, index: int, entry: StoredOutput | None = None) -> None:
+        """One image has ended; settle the job if it was the last."""
+        outcome = job.close(index, entry)
+        if outcome is None:
             return
         if job.warnings:
             self._insist(commands.warn(job.lease, job.warnings))
         pictures = job.pictures.values()
-        self._insist(commands.settle(job.lease, ended.status, ended.error, pictures))
-        self._on_end(job)
-        self._metrics.ended(ended)
+        self._insist(commands.settle(job.lease, outcome.status, outcome.error, pictures))
+        self._inbox.post(JobEnded(job))
+        self._metrics.settled(outcome)
         log.info(
-            "job.ended",
+            "job.settled",
             job=job.lease.ref.id,
-            status=ended.status.value,
-            code=ended.error.code if ended.error else None,
+            status=outcome.status.value,
+            code=outcome.error.code if outcome.error else None,
         )
 
     def _insist(self, command: Command[None]) -> None:
-        """Say it until it is heard: an outage of the ledger must not cost a finished picture."""
+        """Repeat until it is answered: an outage of the ledger must not cost a finished picture."""
         while True:
             try:
                 return self._ledger.run(command)
             except LedgerUnavailable:
-                if self._ending.wait(RETRY_S):
+                if self._stopping.wait(RETRY_S):
                     raise

@@ -1,4 +1,4 @@
-"""A high job in a hurry, beside long low ones of the same tenant: a real loop on a real clock."""
+"""An urgent job, beside long low ones of the same tenant: a real loop on a real clock."""
 
 import hashlib
 from typing import Any
@@ -10,16 +10,14 @@ from latentry.errors import LedgerUnavailable
 from latentry.ledger import Command, JobRef, Ledger, NewJob, commands
 from latentry.storage import Storage
 from tests.latentry.ledger.factory import card, request
-from tests.worker.test_loop import Worker, ended, steps, storage, when
+from tests.worker.harness import Worker, ended, steps, when
 from worker.batching import Costs
-from worker.claims.claimer import Claimer
-from worker.claims.heartbeat import Outbox
+from worker.claims.claimer import Claimer, Offer
+from worker.claims.inbox import Claimed, Exchanged, Inbox
 from worker.claims.queue_choice import QueueChoice
+from worker.claims.reporter import Reporter
 from worker.engine.loop import Done, Engine, Order
 from worker.engine.simulated import Charge, Simulated, WallClock
-from worker.inbox import all_of
-
-__all__ = ["storage"]
 
 CHARGE = Charge(call_s=0.02, row_s=0.001, area=256)
 _ids = iter(range(1_000_000))
@@ -50,7 +48,7 @@ def undisturbed(ref: JobRef, ledger: Ledger) -> str:
     return hashlib.sha256(pixels[-1].tobytes()).hexdigest()
 
 
-class Stammering(Ledger):
+class OnceUnavailable(Ledger):
     """It does not answer the first time that an exchange is asked for."""
 
     asked = 0
@@ -64,20 +62,26 @@ class Stammering(Ledger):
 
 
 def test_a_job_that_is_claimed_while_others_make_room_for_it_is_drawn_once(ledger: Ledger) -> None:
-    low, stammering = enter(ledger, Priority.LOW, steps=9), Stammering(ledger.client, ledger.root)
-    outbox = Outbox(stammering, "w1", [card()], lease_s=60, heartbeat_s=5)
-    feeder = Claimer(stammering, "w1", QueueChoice(["shapes"], tuple), outbox, lease_s=60)
-    feeder.offer(1)
-    feeder._look_around()
-    held = feeder.inbox.get_nowait()
-    assert held.lease.ref == low
+    once_unavailable = OnceUnavailable(ledger.client, ledger.root)
+    low = enter(ledger, Priority.LOW, steps=9)
+    inbox, queues = Inbox(), QueueChoice(["shapes"], tuple)
+    reporter = Reporter(once_unavailable, inbox, "w1", [card()], lease_s=60, heartbeat_s=5)
+    claimer = Claimer(once_unavailable, inbox, "w1", queues, reporter, lease_s=60)
+    claimer.offer(Offer(room=1))
+    claimer.work()
+    [message] = inbox.take()
+    assert isinstance(message, Claimed)
+    yielding = message.job
+    assert yielding.lease.ref == low
     high = enter(ledger, Priority.HIGH, steps=9, start_within_ms=2_000)
-    feeder.give_up(held, high)
-    feeder.offer(1)
+    claimer.exchange(yielding, high)
+    claimer.offer(Offer(room=1, received=1))
     for _ in range(2):
-        feeder._exchange()
-        feeder._look_around()
-    assert [job.lease.ref for job in all_of(feeder.inbox)] == [high]
+        claimer.work()
+    claimed, exchanged = inbox.take()
+    assert isinstance(claimed, Claimed)
+    assert claimed.job.lease.ref == high
+    assert exchanged == Exchanged(yielding), "the urgent job is there before rows come free"
 
 
 def test_it_starts_in_time_and_those_that_gave_way_lose_nothing(

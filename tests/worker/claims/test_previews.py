@@ -10,28 +10,26 @@ from PIL import Image
 
 from latentry.contracts import JobStatus
 from latentry.ledger import AsyncLedger, Feed, Ledger, LedgerEvent, PreviewUpdate, commands
-from tests.latentry.ledger.factory import card, new_job
-from tests.worker.test_loop import Worker, ended, storage, submit, worker
+from tests.latentry.ledger.factory import new_job
+from tests.worker.harness import Worker, ended, submit
 from worker.claims.claimed_job import ClaimedJob
-from worker.claims.heartbeat import Outbox
+from worker.claims.progress import ProgressReports
+from worker.claims.thumbnail import thumbnail
 from worker.engine.loop import Preview
-from worker.publishing.thumbnail import thumbnail
-
-__all__ = ["storage", "worker"]
 
 
 async def until_it_ends(feed: AsyncIterator[object]) -> list[PreviewUpdate]:
     shown: list[PreviewUpdate] = []
-    async for news in feed:
-        if isinstance(news, PreviewUpdate):
-            shown.append(news)
-        if isinstance(news, LedgerEvent) and news.type.is_terminal:
+    async for update in feed:
+        if isinstance(update, PreviewUpdate):
+            shown.append(update)
+        if isinstance(update, LedgerEvent) and update.type.is_terminal:
             break
     return shown
 
 
-def pixels_of(news: PreviewUpdate) -> np.ndarray:
-    kind, _, text = news.preview.url.partition(",")
+def pixels_of(update: PreviewUpdate) -> np.ndarray:
+    kind, _, text = update.preview.url.partition(",")
     assert kind == "data:image/jpeg;base64"
     picture = Image.open(io.BytesIO(base64.b64decode(text)))
     assert picture.format == "JPEG"
@@ -47,14 +45,14 @@ async def test_who_asked_is_shown_his_own_images_and_nobody_elses(
     other = submit(ledger, seed=250, prompt="for ever")
     asked = submit(ledger, seed=40, prompt="for ever", n=2, preview_interval=1)
     shown: dict[int, PreviewUpdate] = {}
-    async for news in feed:
-        if isinstance(news, PreviewUpdate):
-            assert news.ref == asked
-            shown[news.preview.index] = news
+    async for update in feed:
+        if isinstance(update, PreviewUpdate):
+            assert update.ref == asked
+            shown[update.preview.index] = update
         if len(shown) == 2:
             break
-    for index, news in shown.items():
-        pixels = pixels_of(news)
+    for index, update in shown.items():
+        pixels = pixels_of(update)
         assert pixels.shape == (96, 128, 3)
         assert np.abs(pixels.astype(int) - (40 + index)).max() <= 2
     for ref in (other, asked):
@@ -70,7 +68,9 @@ async def test_of_previews_nothing_is_kept(
     assert await anext(feed) is None
     ref = submit(ledger, num_inference_steps=100, preview_interval=1)
     shown = await until_it_ends(feed)
-    assert [news.preview.step for news in shown] == sorted({news.preview.step for news in shown})
+    assert [update.preview.step for update in shown] == sorted(
+        {update.preview.step for update in shown}
+    )
     assert {event.type for event in ledger.run(commands.events(ref))} == {
         "queued", "running", "image", "succeeded"
     }  # fmt: skip
@@ -85,14 +85,13 @@ async def test_of_many_previews_between_two_messages_only_the_last_is_sent(
     [lease] = ledger.run(commands.claim("w1", ["shapes"], room=1, lease_s=5))
     feed = Feed(async_ledger).listen()
     assert await anext(feed) is None
-    outbox, job = Outbox(ledger, "w1", [card()], lease_s=5, heartbeat_s=5), ClaimedJob(lease)
-    outbox.hold(job)
+    progress, job = ProgressReports(ledger), ClaimedJob(lease)
     for step in range(1, 100):
-        outbox.show(job, Preview(job.id, 0, step, np.zeros((8, 8, 3), dtype=np.uint8)))
-    outbox.say()
-    outbox.say()
+        progress.preview(job, Preview(job.id, 0, step, np.zeros((8, 8, 3), dtype=np.uint8)))
+    progress.send()
+    progress.send()
     ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))
-    assert [news.preview.step for news in await until_it_ends(feed)] == [99]
+    assert [update.preview.step for update in await until_it_ends(feed)] == [99]
     await feed.aclose()
 
 
@@ -108,7 +107,7 @@ async def test_a_worker_that_lost_its_lease_shows_nothing(
     assert not ledger.run(commands.preview(lease, 0, 2, b"late"))
     ledger.run(commands.cancel(lease.ref))
     shown = await until_it_ends(feed)
-    assert [news.preview.step for news in shown] == [1]
+    assert [update.preview.step for update in shown] == [1]
     await feed.aclose()
 
 

@@ -4,35 +4,35 @@ from worker.claims.queue_choice import ALL_S, QueueChoice
 
 
 def test_models_in_memory_come_first_and_all_get_their_turn() -> None:
-    lines = QueueChoice(["a", "b", "c"], lambda: {"b", "c"})
-    assert lines.choose(1.0) == ["a", "b", "c"]
-    assert lines.choose(2.0) == ["b", "c"]
-    assert lines.choose(1.0 + ALL_S) == ["a", "b", "c"]
-    assert lines.choose(2.0 + ALL_S) == ["b", "c"]
+    queues = QueueChoice(["a", "b", "c"], lambda: {"b", "c"})
+    assert queues.choose(1.0) == ["a", "b", "c"]
+    assert queues.choose(2.0) == ["b", "c"]
+    assert queues.choose(1.0 + ALL_S) == ["a", "b", "c"]
+    assert queues.choose(2.0 + ALL_S) == ["b", "c"]
 
 
 def test_when_those_are_empty_the_others_are_tried_at_once_but_only_once() -> None:
-    lines = QueueChoice(["a", "b"], lambda: ["b"])
-    lines.choose(1.0)
-    lines.choose(2.0)
-    assert lines.were_empty()
-    assert lines.choose(2.0) == ["a", "b"]
-    assert not lines.were_empty()
-    assert lines.choose(3.0) == ["b"]
+    queues = QueueChoice(["a", "b"], lambda: ["b"])
+    queues.choose(1.0)
+    queues.choose(2.0)
+    assert queues.were_empty()
+    assert queues.choose(2.0) == ["a", "b"]
+    assert not queues.were_empty()
+    assert queues.choose(3.0) == ["b"]
 
 
 def test_a_worker_with_nothing_in_memory_claims_from_all() -> None:
-    lines = QueueChoice(["a", "b"], tuple)
-    assert lines.choose(1.0) == lines.choose(2.0) == ["a", "b"]
+    queues = QueueChoice(["a", "b"], tuple)
+    assert queues.choose(1.0) == queues.choose(2.0) == ["a", "b"]
 
 
-def test_lines_whose_model_did_not_load_are_left_to_others_for_as_long() -> None:
+def test_queues_whose_model_did_not_load_are_left_to_others_for_as_long() -> None:
     failed = {"c"}
-    lines = QueueChoice(["a", "b", "c"], lambda: ["b"], lambda: failed)
-    assert lines.choose(1.0) == ["a", "b"]
-    assert not lines.were_empty(), "nothing is left to be tried"
-    assert lines.choose(2.0) == ["b"]
+    queues = QueueChoice(["a", "b", "c"], lambda: ["b"], lambda: failed)
+    assert queues.choose(1.0) == ["a", "b"]
+    assert not queues.were_empty(), "nothing is left to be tried"
+    assert queues.choose(2.0) == ["b"]
     failed |= {"a", "b"}
-    assert lines.choose(3.0) == []
+    assert queues.choose(3.0) == []
     failed.clear()
-    assert lines.choose(3.0 + ALL_S) == ["a", "b", "c"]
+    assert queues.choose(3.0 + ALL_S) == ["a", "b", "c"]

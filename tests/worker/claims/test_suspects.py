@@ -8,52 +8,50 @@ from latentry.contracts import JobStatus
 from latentry.ledger import JobRecord, JobRef, Lease, Ledger, commands
 from latentry.storage import Storage
 from tests.latentry.ledger.factory import card, request
-from tests.worker.test_loop import Worker, ended, read, storage, submit, when
+from tests.worker.harness import Worker, ended, read, submit, when
 from worker.claims.claimed_job import PROOF_S, ClaimedJob
-from worker.claims.claimer import Claimer
-from worker.claims.heartbeat import Outbox
+from worker.claims.claimer import Claimer, Offer
+from worker.claims.inbox import Claimed, Inbox
 from worker.claims.queue_choice import QueueChoice
-from worker.inbox import all_of
-
-__all__ = ["storage"]
+from worker.claims.reporter import Reporter
 
 
-def held(*, crashes: int, reached: int = 0, n: int = 1) -> ClaimedJob:
+def claimed_job(*, crashes: int, reached: int = 0, n: int = 1) -> ClaimedJob:
     ref = JobRef("default", "gen_1")
     record = JobRecord(ref, JobStatus.RUNNING, request(n=n), 1, 1, crashes=crashes, reached=reached)
     return ClaimedJob(Lease(ref, 1, record))
 
 
 @pytest.mark.parametrize(
-    ("crashes", "is_suspect", "must_be_alone"),
+    ("crashes", "is_suspect", "is_quarantined"),
     [(0, False, False), (1, True, False), (2, True, True)],
 )
 def test_a_job_whose_workers_died_is_suspect_and_after_the_second_one_runs_alone(
-    crashes: int, is_suspect: bool, must_be_alone: bool
+    crashes: int, is_suspect: bool, is_quarantined: bool
 ) -> None:
-    job = held(crashes=crashes)
-    assert (job.is_suspect, job.must_be_alone) == (is_suspect, must_be_alone)
+    job = claimed_job(crashes=crashes)
+    assert (job.is_suspect, job.is_quarantined) == (is_suspect, is_quarantined)
 
 
 def test_it_is_cleared_when_it_lives_on_beyond_what_was_told_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    job = held(crashes=2, reached=3, n=2)
+    job = claimed_job(crashes=2, reached=3, n=2)
     for index in (0, 1):
         job.step(index, 3)
-    assert job.must_be_alone, "that far it came before"
+    assert job.is_quarantined, "that far it came before"
     job.step(0, 4)
-    assert job.must_be_alone, "its other image is where it was"
-    assert job.step(1, 4) == 3, "nothing is told that would clear it"
-    assert job.must_be_alone, "its worker may have come further than it told"
+    assert job.is_quarantined, "its other image is where it was"
+    assert job.step(1, 4) == 3, "nothing is reported that would clear it"
+    assert job.is_quarantined, "its worker may have come further than it reported"
     monkeypatch.setattr("worker.claims.claimed_job.monotonic", lambda: time.monotonic() + PROOF_S)
-    assert job.must_be_alone, "it may hang: only a step proves that it lives"
+    assert job.is_quarantined, "it may hang: only a step proves that it lives"
     assert job.step(0, 5) == 4
     assert not job.is_suspect
 
 
 def test_one_that_is_drawn_can_do_no_more_harm() -> None:
-    job = held(crashes=2, reached=4)
+    job = claimed_job(crashes=2, reached=4)
     job.leave_engine(0)
     assert not job.is_suspect
 
@@ -71,21 +69,28 @@ def died(ledger: Ledger, ref: JobRef, *, times: int, reached: int = 4) -> None:
 def test_one_that_kills_in_its_first_step_is_charged_where_it_waits_for_a_row(
     ledger: Ledger,
 ) -> None:
-    """Beside busy rows nothing is told of it before it kills; it comes back to a busy worker."""
-    outbox = Outbox(ledger, "w1", [card()], lease_s=60, heartbeat_s=5)
-    feeder = Claimer(ledger, "w1", QueueChoice(["shapes"], tuple), outbox, lease_s=60)
+    """Beside busy rows nothing is reported before it kills; it comes back to a busy worker."""
+    inbox, queues = Inbox(), QueueChoice(["shapes"], tuple)
+    reporter = Reporter(ledger, inbox, "w1", [card()], lease_s=60, heartbeat_s=5)
+    claimer = Claimer(ledger, inbox, "w1", queues, reporter, lease_s=60)
+    received = 0
+
+    def claim() -> list[ClaimedJob]:
+        nonlocal received
+        claimer.offer(Offer(room=1, received=received))
+        claimer.work()
+        jobs = [message.job for message in inbox.take() if isinstance(message, Claimed)]
+        received += len(jobs)
+        return jobs
+
     submit(ledger)
-    feeder.offer(1)
-    feeder._look_around()
-    assert len(list(all_of(feeder.inbox))) == 1, "it steps something else"
+    assert len(claim()) == 1, "it steps something else"
     killer = submit(ledger)
     deaths = 0
     while read(ledger, killer).crashes == 0:
         assert deaths < 3, "it kills one worker after the other, and nobody knows"
-        feeder.offer(1)
-        feeder._look_around()
-        [job] = [job for job in all_of(feeder.inbox) if job.lease.ref == killer]
-        outbox.let_go(job)
+        [job] = [job for job in claim() if job.lease.ref == killer]
+        reporter.forget(job)
         ledger.client.zadd(f"{ledger.root}:leases", {str(killer): 0})
         ledger.run(commands.sweep(lease_s=60))
         deaths += 1

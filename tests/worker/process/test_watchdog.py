@@ -38,7 +38,7 @@ def is_running(pid: int) -> bool:
 
 
 class Family:
-    """A watchdog with a child that behaves as told."""
+    """A watchdog with a child that runs a given script."""
 
     def __init__(self, folder: Path, then: str, max_rss_bytes: int) -> None:
         self.log = folder / "born"
@@ -85,7 +85,7 @@ def test_a_worker_that_can_never_work_is_not_tried_again(family) -> None:
     assert len(useless.born) == 1
 
 
-def test_a_worker_that_breaks_its_promise_is_killed_and_replaced(family) -> None:
+def test_a_worker_that_misses_its_deadline_is_killed_and_replaced(family) -> None:
     hung = family("keepalive.extend(0.2); signal.pause()")
     until(lambda: len(hung.born) >= 2)
     assert not is_running(hung.born[0])
@@ -113,13 +113,13 @@ def test_a_worker_finds_the_libraries_tuned_unless_its_operator_tuned_them(
 ) -> None:
     monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "7")
     monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
-    told = tmp_path / "told"
+    found = tmp_path / "found"
     family(
-        "told = [os.environ[n] for n in ('MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_')]\n"
-        f"pathlib.Path({str(told)!r}).write_text(' '.join(told)); signal.pause()"
+        "found = [os.environ[n] for n in ('MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_')]\n"
+        f"pathlib.Path({str(found)!r}).write_text(' '.join(found)); signal.pause()"
     )
-    until(lambda: told.exists() and bool(told.read_text()))
-    assert told.read_text() == f"7 {512 * 2**20}"
+    until(lambda: found.exists() and bool(found.read_text()))
+    assert found.read_text() == f"7 {512 * 2**20}"
 
 
 def test_sigterm_reaches_the_worker_and_ends_both(family) -> None:

@@ -7,16 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import structlog
 from numpy.typing import NDArray
 from PIL import Image
 
 from latentry import __version__
 from latentry.contracts import GenerationRequest, OutputFormat, ResolvedRequest, Sampler, Spacing
-from latentry.contracts.fields import MAX_PROMPT_CHARS
-from latentry.errors import StorageUnavailable
+from latentry.contracts.requests import MAX_PROMPT_CHARS
+from latentry.ledger import JobRef, Lease, Ledger, NewJob, commands
 from latentry.settings import Settings
-from latentry.storage import content_type_of, open_storage
-from worker.publishing.encoding import encode, publish
+from latentry.storage import Storage, content_type_of, open_storage
+from worker.claims.claimed_job import ClaimedJob
+from worker.claims.inbox import Inbox
+from worker.metrics import Metrics
+from worker.publishing.encoding import encode
+from worker.publishing.picture import Picture
+from worker.publishing.publisher import Publisher
 
 Pixels = NDArray[np.uint8]
 WIDE_PROMPTS = ["a 🐸 beside a 兎", "two\nlines, and a comma: “so”", "café", "\t\x7f\x85 odd"]
@@ -148,24 +154,32 @@ def test_the_file_shows_the_pixels(
     assert np.abs(shown - pixels).mean() <= mean
 
 
+def published(ledger: Ledger, storage: Storage, request: ResolvedRequest, pixels: Pixels) -> Lease:
+    """The third picture of a job goes through the publisher, on its threads."""
+    ref = JobRef("default", "gen_1")
+    ledger.run(commands.create(NewJob(ref, request, 60_000, 60_000), max_queued=9))
+    [lease] = ledger.run(commands.claim("w1", ["shapes"], room=1, lease_s=60))
+    publisher = Publisher(ledger, storage, Metrics(), Inbox())
+    publisher.submit(Picture(ClaimedJob(lease), 2, pixels, "p"))
+    publisher.stop()
+    return lease
+
+
 @pytest.mark.parametrize("form", OutputFormat)
 def test_a_published_picture_lies_under_its_key_with_its_facts(
-    pixels: Pixels, request_made: ResolvedRequest, form: OutputFormat, tmp_path: Path
+    ledger: Ledger,
+    pixels: Pixels,
+    request_made: ResolvedRequest,
+    form: OutputFormat,
+    tmp_path: Path,
 ) -> None:
     storage = open_storage(Settings(data_dir=tmp_path))
     request = _in(form, request_made)
-    stored = publish(
-        storage,
-        pixels,
-        request,
-        tenant="default",
-        job_id="job-1",
-        fence=3,
-        index=2,
-        seed=9,
-        profile="p",
-    )
-    assert stored.key == f"default/job-1/3-2{form.suffix}"
+    lease = published(ledger, storage, request, pixels)
+    record = ledger.run(commands.get(lease.ref))
+    assert record is not None
+    [stored] = record.images
+    assert stored.key == f"default/gen_1/{lease.fence}-2{form.suffix}"
     assert storage.get(stored.key) == encode(pixels, request, 9, "p")
     assert (stored.width, stored.height, stored.index, stored.seed) == (96, 64, 2, 9)
     assert stored.profile == "p"
@@ -174,12 +188,19 @@ def test_a_published_picture_lies_under_its_key_with_its_facts(
 
 
 def test_a_full_or_lost_disk_is_our_fault_for_now(
-    pixels: Pixels, request_made: ResolvedRequest, tmp_path: Path
+    ledger: Ledger,
+    pixels: Pixels,
+    request_made: ResolvedRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     storage = open_storage(Settings(data_dir=tmp_path))
     os.rename(tmp_path / "images", tmp_path / "moved")
     (tmp_path / "images").write_bytes(b"a file where the directory was")
-    with pytest.raises(StorageUnavailable):
-        publish(
-            storage, pixels, request_made, tenant="default", job_id="j", fence=1, index=0, seed=9
-        )
+    monkeypatch.setattr("worker.publishing.publisher.PATIENCE_S", 0)
+    with structlog.testing.capture_logs() as logs:
+        lease = published(ledger, storage, request_made, pixels)
+    assert [line["event"] for line in logs] == ["storage.unavailable"], "retryable, and no crash"
+    record = ledger.run(commands.get(lease.ref))
+    assert record is not None
+    assert record.images == ()

@@ -9,9 +9,7 @@ from latentry.contracts import JobStatus
 from latentry.errors import LedgerUnavailable, StorageUnavailable
 from latentry.ledger import Command, Ledger
 from latentry.storage import Storage
-from tests.worker.test_loop import Worker, ended, read, storage, submit, when
-
-__all__ = ["storage"]
+from tests.worker.harness import Worker, ended, read, submit, when
 
 
 class Faulty:

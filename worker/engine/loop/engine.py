@@ -83,7 +83,7 @@ class Engine(Generic[T]):
         """
         self._entrance.submit(order, goes_first=goes_first)
 
-    def hold(self, job: str) -> None:
+    def pause(self, job: str) -> None:
         """Make no more steps of a job's images. They keep their rows until it is dropped."""
         self._held.add(job)
 

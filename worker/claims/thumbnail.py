@@ -1,4 +1,4 @@
-"""A small picture to look at while the real one is drawn."""
+"""Encodes previews."""
 
 import io
 
@@ -8,9 +8,9 @@ from worker.engine.loop import Pixels
 
 
 def thumbnail(pixels: Pixels) -> bytes:
-    """A JPEG of (height, width, 3) pixels that says nothing about itself.
+    """A JPEG of (height, width, 3) RGB pixels, without metadata.
 
-    At 128 pixels a side it takes 2 to 6 KB, and 10 if it shows nothing but noise.
+    At 128 pixels a side it takes 2 to 6 KB, and 10 if it shows only noise.
     """
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=70)

@@ -1,0 +1,90 @@
+"""What the worker's other threads tell the step loop, in one queue."""
+
+import queue
+import threading
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from latentry.ledger import JobRef
+from worker.claims.claimed_job import ClaimedJob
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A job was claimed; its lease is being renewed. From the claiming thread."""
+
+    job: ClaimedJob
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """A client canceled the job, or its time is over. From the listening or reporting thread."""
+
+    ref: JobRef
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseLost:
+    """The job is another worker's now, or is gone. From the reporting thread."""
+
+    job: ClaimedJob
+
+
+@dataclass(frozen=True, slots=True)
+class YieldWanted:
+    """The job is to be put aside for an urgent one of its tenant. From the claiming thread."""
+
+    job: ClaimedJob
+    urgent: JobRef
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """A job that yielded is back in its queue. From the claiming thread.
+
+    The urgent job was posted before, so that nobody else takes the rows that come free now.
+    """
+
+    job: ClaimedJob
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnded:
+    """The job is settled, or it turned out to be lost while that was tried. From the publisher."""
+
+    job: ClaimedJob
+
+
+Message: TypeAlias = Claimed | StopAsked | LeaseLost | YieldWanted | Exchanged | JobEnded
+
+
+class Inbox:
+    """Messages in the order in which they were posted: many threads post, the step loop reads."""
+
+    def __init__(self) -> None:
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._arrived = threading.Event()
+
+    def post(self, *messages: Message) -> None:
+        """Append messages, and end the step loop's wait."""
+        for message in messages:
+            self._messages.put(message)
+        self._arrived.set()
+
+    def wake(self) -> None:
+        """End the step loop's wait without a message."""
+        self._arrived.set()
+
+    def wait(self, timeout_s: float) -> None:
+        """Block until something is posted or `timeout_s` is over."""
+        self._arrived.wait(timeout_s)
+        self._arrived.clear()
+
+    def take(self) -> list[Message]:
+        """All that was posted so far, the oldest first."""
+        taken: list[Message] = []
+        while True:
+            try:
+                taken.append(self._messages.get_nowait())
+            except queue.Empty:
+                return taken

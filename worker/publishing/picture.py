@@ -1,0 +1,54 @@
+"""A finished picture on its way from the engine to storage."""
+
+from dataclasses import dataclass
+
+from latentry.contracts import ResolvedRequest, StoredOutput
+from latentry.storage import key_of
+from worker.claims.claimed_job import ClaimedJob
+from worker.engine.loop import Pixels
+from worker.publishing.encoding import pixel_sha256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """The `index`-th picture of a job: (height, width, 3) RGB bytes.
+
+    `profile`: of a strict picture, the id of what its bits depend on besides the request.
+    """
+
+    job: ClaimedJob
+    index: int
+    pixels: Pixels
+    profile: str | None = None
+
+    @property
+    def request(self) -> ResolvedRequest:
+        """What was asked for."""
+        return self.job.lease.record.request
+
+    @property
+    def seed(self) -> int:
+        """Its own seed: the pictures of a job count up from the request's."""
+        return self.request.seed + self.index
+
+    @property
+    def key(self) -> str:
+        """Its key in storage. Another claim of the job has another fence, and so another key."""
+        lease, suffix = self.job.lease, self.request.output_format.suffix
+        return key_of(
+            lease.ref.tenant, lease.ref.id, fence=lease.fence, index=self.index, suffix=suffix
+        )
+
+    def listed(self) -> StoredOutput:
+        """Its entry in the ledger."""
+        height, width, _ = self.pixels.shape
+        return StoredOutput(
+            key=self.key,
+            index=self.index,
+            seed=self.seed,
+            width=width,
+            height=height,
+            content_type=self.request.output_format.content_type,
+            pixel_sha256=pixel_sha256(self.pixels),
+            profile=self.profile,
+        )

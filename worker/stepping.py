@@ -1,0 +1,70 @@
+"""The engine's steps: announced to the watchdog before, measured after."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from worker.engine.loop import Engine, Event
+from worker.metrics import Metrics
+from worker.process.keepalive import Keepalive
+
+HUNG_S: Final = 20.0  # a step that takes longer hangs, unless steps are that slow here
+SLOW_STEPS: Final = 10  # times the longest step so far is still no hang
+LOADING_S: Final = 300.0  # a step that also converts and tests a model
+STOPPING_S: Final = 30.0  # handing back and leaving; a parent that asked for it waits for less
+
+
+class Stepping:
+    """Steps the engine, or measures what its calls cost while there is nothing to do.
+
+    `longest_test_s`: the longest self-test of a model so far. `on_measured` is called when an idle
+    engine has measured something and there is nothing left to measure.
+    """
+
+    def __init__(
+        self,
+        engine: Engine[Any],
+        keepalive: Keepalive,
+        metrics: Metrics,
+        *,
+        longest_test_s: Callable[[], float],
+        on_measured: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._engine = engine
+        self._keepalive = keepalive
+        self._metrics = metrics
+        self._longest_test_s = longest_test_s
+        self._on_measured = on_measured
+        self._longest_s = 0.0
+        self._has_measured = False
+
+    def step(self) -> Sequence[Event]:
+        """One step of all images in the engine."""
+        self._announce()
+        events = self._engine.step()
+        timing = self._engine.pace
+        self._longest_s = max(self._longest_s, timing.total_s)
+        self._metrics.stepped(timing)
+        return events
+
+    def measure(self) -> bool:
+        """Measure one call of an idle engine; False when nothing is left to measure.
+
+        Then the worker may be silent for as long as it waits.
+        """
+        self._announce()
+        if self._engine.study():
+            self._has_measured = True
+            return True
+        if self._has_measured:
+            self._has_measured = False
+            self._on_measured()
+        self._keepalive.extend(0)
+        return False
+
+    def stop(self) -> None:
+        """There are no more steps. A worker that stops by itself must not hang unseen either."""
+        self._keepalive.extend(STOPPING_S)
+
+    def _announce(self) -> None:
+        slow_s = SLOW_STEPS * max(self._longest_s, self._longest_test_s())
+        self._keepalive.extend(max(LOADING_S if self._engine.is_loading else HUNG_S, slow_s))
