@@ -1,4 +1,4 @@
-"""Everything that crosses a boundary: frozen pydantic models and named constants, nothing else."""
+"""Everything that crosses a process boundary: frozen pydantic models and named constants."""
 
 from latentry.contracts.deliveries import (
     Attempt,
