@@ -16,7 +16,7 @@ def opened(env: Mapping[str, str]) -> Iterator[Ledger]:
     """The one that LATENTRY_REDIS_URL names, or else that of the `latentry serve` running here."""
     settings = Settings.from_env(env)
     if "redis_url" not in settings.model_fields_set:
-        valkey = Valkey.last(settings.data_dir / "valkey")
+        valkey = Valkey.previous(settings.data_dir / "valkey")
         if valkey:
             settings = settings.model_copy(update={"redis_url": SecretStr(valkey.url)})
     with closing(Ledger.open(settings)) as ledger:
