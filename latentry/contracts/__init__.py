@@ -8,7 +8,9 @@ from latentry.contracts.deliveries import (
     Notice,
 )
 from latentry.contracts.events import Event, EventType, Preview
-from latentry.contracts.fields import Determinism, Priority, PromptSyntax
+from latentry.contracts.fields.conditioning import PromptSyntax
+from latentry.contracts.fields.job import Priority
+from latentry.contracts.fields.sampling import Determinism
 from latentry.contracts.files import File
 from latentry.contracts.images import Image, OutputFormat, StoredImage
 from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress

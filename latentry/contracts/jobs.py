@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from latentry.contracts.fields import Priority
+from latentry.contracts.fields.job import Priority
 from latentry.contracts.images import Image
 from latentry.contracts.pricing import Cost
 from latentry.contracts.requests import ResolvedRequest

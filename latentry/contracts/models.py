@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from latentry.contracts.fields import ModelId
+from latentry.contracts.fields.sampling import ModelId
 from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.wire import ResponseModel
 

@@ -4,7 +4,7 @@ import re
 
 from pydantic import Field, field_validator
 
-from latentry.contracts.fields import MODEL_ID
+from latentry.contracts.fields.bounds import MODEL_ID
 from latentry.settings.section import Section
 from latentry.sources import Simulation, Source, parse_source
 

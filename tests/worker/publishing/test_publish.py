@@ -12,7 +12,7 @@ from PIL import Image
 
 from latentry import __version__
 from latentry.contracts import GenerationRequest, OutputFormat, ResolvedRequest, Sampler, Spacing
-from latentry.contracts.fields import MAX_PROMPT_CHARS
+from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS
 from latentry.errors import StorageUnavailable
 from latentry.settings import Settings
 from latentry.storage import content_type_of, open_storage
