@@ -1,4 +1,4 @@
-"""latentry: the shared language, the SDK and the command line of a Stable Diffusion service."""
+"""latentry: the shared contracts, the SDK and the command line of a Stable Diffusion service."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ __all__ = ["AsyncClient", "Client", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when first asked for: the worker reads latentry.contracts and needs no HTTP client.
+    # Imported on first access: the worker imports latentry.contracts and needs no HTTP client.
     if name in ("AsyncClient", "Client"):
         return getattr(import_module("latentry.client"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""What an address is worth: whether it is one, who can dial it, and how."""
+"""Checks on host names and URLs."""
 
 import re
 from ipaddress import ip_address
@@ -6,15 +6,15 @@ from urllib.parse import urlsplit
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can dial an address."""
+    """Whether an address can be reached from this machine only."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:  # a name, which may lead anywhere
+    except ValueError:  # a name, which may resolve to anything
         return False
 
 
 def dialable(host: str) -> str:
-    """How a URL names an address that one listens on."""
+    """The host part of a URL that reaches a listening address."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"[{host}]" if ":" in host else host
 
@@ -24,6 +24,6 @@ def is_redis_url(text: str) -> bool:
     try:
         url = urlsplit(text)
         is_server = url.scheme in ("redis", "rediss") and bool(url.hostname) and url.port != 0
-    except ValueError:  # a port that is no number
+    except ValueError:  # the port is not a number
         return False
     return is_server and re.fullmatch("/?[0-9]*", url.path) is not None

@@ -1,7 +1,7 @@
-"""API keys as text: `ltk_<id>_<secret>_<checksum>`, and what a key may be for.
+"""API keys as text, `ltk_<id>_<secret>_<checksum>`, and their scopes.
 
-The prefix and the checksum let scanners find a key that leaked into a file, and let us refuse a
-mistyped one without asking anybody.
+With the prefix and the checksum, scanners find keys that leaked into files, and a mistyped key is
+refused without asking the ledger.
 """
 
 import hashlib
@@ -43,21 +43,21 @@ ALL_SCOPES: Final = frozenset(Scope)
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """One key. The ledger knows its id and the digest of its secret, never the secret."""
+    """One key. The ledger stores its id and the digest of its secret, never the secret."""
 
     id: str
     secret: str = field(repr=False)
 
     @classmethod
     def new(cls, id: str | None = None) -> Self:
-        """A fresh secret, for a new id unless one is given."""
-        fresh = "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
+        """A new key: a new secret, with this id or a new one."""
+        new_id = "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
         number = int.from_bytes(secrets.token_bytes(_SECRET_BYTES))
-        return cls(id or fresh, _base62(number, _SECRET_LENGTH))
+        return cls(id or new_id, _base62(number, _SECRET_LENGTH))
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """The key that a text is; None if it cannot be one."""
+        """The key in a text, or None if the text is no valid key."""
         found = _KEY.fullmatch(text)
         if found is None:
             return None
@@ -66,13 +66,13 @@ class ApiKey:
 
     @property
     def text(self) -> str:
-        """The key as its owner keeps it."""
+        """The key as its owner uses it."""
         body = f"ltk_{self.id}_{self.secret}"
         return f"{body}_{_base62(zlib.crc32(body.encode()), _CHECKSUM_LENGTH)}"
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the secret, hex. A fast hash is right: there are 256 bits to guess."""
+        """SHA-256 of the secret, hex. A fast hash is safe for a random secret of 256 bits."""
         return hashlib.sha256(self.secret.encode()).hexdigest()
 
 

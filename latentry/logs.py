@@ -1,4 +1,4 @@
-"""One way to log for both processes: structured event words, secrets struck out, never a prompt."""
+"""Structured logs of both processes: secrets are redacted, and prompts are never logged."""
 
 import logging
 import re
@@ -15,15 +15,15 @@ _API_KEY: Final = re.compile(r"(ltk_[0-9A-Za-z]+_)[0-9A-Za-z_]+")
 
 
 def configure_logs(settings: Settings) -> None:
-    """Send our events and every library's lines to stderr, as text or as JSON, one line each."""
+    """Write our events and the libraries' lines to standard error, as text or JSON lines."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        # As one string: the richer renderers print local variables, and prompts with them.
+        # As one string: richer renderers print local variables, which include prompts.
         structlog.processors.format_exc_info,
-        strike_out_credentials,
+        redact_credentials,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -46,14 +46,14 @@ def configure_logs(settings: Settings) -> None:
     root.setLevel(settings.log_level.upper())
 
 
-def strike_out_credentials(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Replace `user:password@` in URLs and the secrets of API keys, whoever wrote them there."""
+def redact_credentials(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Replace `user:password@` in URLs and the secrets of API keys, in all values of an event."""
     return {
-        key: _struck_out(value) if isinstance(value, str) else value for key, value in event.items()
+        key: _redacted(value) if isinstance(value, str) else value for key, value in event.items()
     }
 
 
-def _struck_out(text: str) -> str:
+def _redacted(text: str) -> str:
     return _API_KEY.sub(r"\1***", _CREDENTIALS.sub("***@", text))
 
 

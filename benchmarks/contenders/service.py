@@ -11,9 +11,9 @@ from typing import Final
 from benchmarks.contenders.contender import Answer
 from benchmarks.load.traces import Mix, Wish
 from latentry.client import AsyncClient
-from latentry.serve.demo import beside
+from latentry.serve.demo import demo_env
 from latentry.serve.ready import local_client, ready
-from latentry.serve.stack import standing
+from latentry.serve.stack import running
 from latentry.settings import Settings
 
 LOOK_S: Final = 0.2
@@ -78,10 +78,10 @@ async def service(name: str = "service", **settings: str) -> AsyncIterator[Servi
     """
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w") as log:
         data = {"LATENTRY_DATA_DIR": folder}
-        env = beside({"LATENTRY_COMPILE": "off"} | os.environ | data | settings)
+        env = demo_env({"LATENTRY_COMPILE": "off"} | os.environ | data | settings)
         known = Settings.from_env(env)
         async with (
-            standing(known, env, output=log, say=lambda _: None) as stack,
+            running(known, env, output=log, say=lambda _: None) as stack,
             local_client(stack) as client,
         ):
             await ready(stack)

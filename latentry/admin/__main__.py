@@ -1,4 +1,4 @@
-"""`python -m latentry.admin keys …` and `webhooks …`: what `latentry` passes on."""
+"""`python -m latentry.admin keys …` and `webhooks …`, which `latentry` starts."""
 
 import sys
 
@@ -9,16 +9,14 @@ FAILED = 1
 
 
 def main() -> None:
-    """Run the command line; errors are one sentence on standard error."""
+    """Run the command line; an error is one sentence on standard error."""
     try:
         from latentry.admin.app import app
     except ModuleNotFoundError as missing:
         extra = _EXTRAS.get(missing.name or "")
         if extra is None:
             raise
-        sys.exit(
-            f"This is done at the ledger, which needs its extra: pip install 'latentry[{extra}]'"
-        )
+        sys.exit(f"This command needs an extra: pip install 'latentry[{extra}]'")
     try:
         app(prog_name="latentry")
     except LatentryError as error:

@@ -1,4 +1,4 @@
-"""All that an operator asks of the ledger, by the words of the command line."""
+"""The commands of an operator."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""Where the ledger is that an operator means."""
+"""Opening the operator's ledger."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -13,10 +13,10 @@ from latentry.settings import Settings
 
 @contextmanager
 def opened(env: Mapping[str, str]) -> Iterator[Ledger]:
-    """The one that LATENTRY_REDIS_URL names, or else that of the `latentry serve` running here."""
+    """The ledger of LATENTRY_REDIS_URL, or else of the `latentry serve` running in this folder."""
     settings = Settings.from_env(env)
     if "redis_url" not in settings.model_fields_set:
-        valkey = Valkey.last(settings.data_dir / "valkey")
+        valkey = Valkey.previous(settings.data_dir / "valkey")
         if valkey:
             settings = settings.model_copy(update={"redis_url": SecretStr(valkey.url)})
     with closing(Ledger.open(settings)) as ledger:
@@ -24,6 +24,6 @@ def opened(env: Mapping[str, str]) -> Iterator[Ledger]:
             yield ledger
         except LedgerUnavailable as error:
             raise LedgerUnavailable(
-                "The ledger does not answer. Start a service here with `latentry serve`, or say"
-                " where its Redis is with LATENTRY_REDIS_URL."
+                "The ledger does not respond. Start a service here with `latentry serve`, or set"
+                " LATENTRY_REDIS_URL to its Redis."
             ) from error

@@ -1,4 +1,4 @@
-"""The SDK: `Client` and `AsyncClient` over httpx. Speaks contracts only."""
+"""The SDK: `Client` and `AsyncClient`, built on httpx and the contracts."""
 
 from latentry.client.asynchronous import AsyncClient
 from latentry.client.errors import ApiError, JobDidNotSucceed, StillRunning, Unreachable

@@ -1,4 +1,4 @@
-"""Where the service is, and how to greet it."""
+"""The URL of the service and the headers of every request."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ CONNECT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A base URL, the key that goes there and nowhere else, and the patience per answer."""
+    """A base URL, the API key that is sent only there, and the timeout per response in seconds."""
 
     base_url: str
     api_key: str | None
@@ -24,14 +24,16 @@ class Address:
         try:
             url = httpx.URL(self.base_url)
         except httpx.InvalidURL as error:
-            raise ConfigurationError(f"{self.base_url} is not an address: {error}.") from error
+            raise ConfigurationError(
+                f"The base URL {self.base_url} is invalid: {error}."
+            ) from error
         if url.scheme not in ("http", "https") or not url.host:
             raise ConfigurationError(
-                f"{self.base_url} is not an address such as http://127.0.0.1:8000."
+                f"The base URL {self.base_url} is invalid; use one such as http://127.0.0.1:8000."
             )
 
     def request(self, http: httpx.Client | httpx.AsyncClient, call: ApiCall[Any]) -> httpx.Request:
-        """The call as a request of this client."""
+        """The call as an HTTP request."""
         request = http.build_request(
             call.method,
             call.url,
@@ -40,7 +42,7 @@ class Address:
             content=call.content,
             timeout=httpx.Timeout(self.timeout_s + call.hold_s, connect=CONNECT_S),
         )
-        # Pictures may lie with somebody else, who must never see the key.
+        # Image URLs may point to another server, which must never see the key.
         if self.api_key and _origin(request.url) == _origin(httpx.URL(self.base_url)):
             request.headers["Authorization"] = f"Bearer {self.api_key}"
         return request

@@ -1,4 +1,4 @@
-"""The API as values: every call is a method, a path, a body and how to read the answer."""
+"""The API as values: each call is a method, a path, a body and how to read the response."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class ApiCall(Generic[T]):
-    """One exchange: what to send, and how to read the answer. `url` is a path or absolute."""
+    """One HTTP call: what to send and how to read the response. `url` is a path or absolute."""
 
     method: str
     url: str
@@ -34,18 +34,18 @@ class ApiCall(Generic[T]):
     headers: Mapping[str, str] = field(default_factory=dict)
     body: GenerationRequest | bytes | None = None
     hold_s: int = 0
-    """How long the service may sit on the answer by our own wish."""
+    """Seconds that the service may hold the response, because the call asked it to."""
 
     @property
     def content(self) -> str | bytes | None:
-        """The body: a picture as it is, or JSON that says only what the caller said."""
+        """The body: the bytes of a picture, or JSON with the fields that the caller set."""
         if self.body is None or isinstance(self.body, bytes):
             return self.body
         return self.body.model_dump_json(exclude_unset=True, exclude_none=True)
 
 
 def submit(request: GenerationRequest, idempotency_key: str, hold_s: int = 0) -> ApiCall[Job]:
-    """Order pictures; with `hold_s`, the answer may wait that long for them."""
+    """Submit a job; the response may wait up to `hold_s` seconds for its end."""
     headers = {"Idempotency-Key": idempotency_key, "Content-Type": "application/json"}
     if hold_s:
         headers["Prefer"] = f"wait={hold_s}"
@@ -55,14 +55,14 @@ def submit(request: GenerationRequest, idempotency_key: str, hold_s: int = 0) ->
 
 
 def estimate(request: GenerationRequest) -> ApiCall[Estimate]:
-    """Ask what an order would cost, and when it would start."""
-    tried = request.model_copy(update={"dry_run": True})
+    """Ask for the cost and the estimated start of a request."""
+    dry_run = request.model_copy(update={"dry_run": True})
     headers = {"Content-Type": "application/json"}
-    return ApiCall("POST", "/v1/generations", _reader(Estimate), headers=headers, body=tried)
+    return ApiCall("POST", "/v1/generations", _reader(Estimate), headers=headers, body=dry_run)
 
 
 def get(job_id: str, hold_s: int = 0) -> ApiCall[Job]:
-    """Read a job; with `hold_s`, the answer may wait that long for its end."""
+    """Read a job; the response may wait up to `hold_s` seconds for its end."""
     params = {"wait": hold_s} if hold_s else {}
     return ApiCall("GET", _path(job_id), _reader(Job), params=params, hold_s=hold_s)
 
@@ -75,45 +75,45 @@ def listing(limit: int | None, cursor: str | None) -> ApiCall[JobList]:
 
 
 def cancel(job_id: str) -> ApiCall[Job]:
-    """Stop a job."""
+    """Cancel a job."""
     return ApiCall("POST", _path(job_id, "/cancel"), _reader(Job))
 
 
 def delete(job_id: str) -> ApiCall[None]:
-    """Remove a job and its pictures."""
+    """Delete a job and its images."""
     return ApiCall("DELETE", _path(job_id), lambda _: None)
 
 
 def models() -> ApiCall[ModelList]:
-    """Read the catalogue."""
+    """Read the list of models."""
     return ApiCall("GET", "/v1/models", _reader(ModelList))
 
 
 def usage(first: date | None, last: date | None) -> ApiCall[UsageList]:
-    """Read what the key has used."""
+    """Read the usage of the API key."""
     days = {"from": first, "to": last}
     params = {name: day.isoformat() for name, day in days.items() if day is not None}
     return ApiCall("GET", "/v1/usage", _reader(UsageList), params=params)
 
 
 def upload(picture: bytes) -> ApiCall[File]:
-    """Keep a picture there for a while. The service knows its kind by its bytes."""
+    """Upload a picture. The service detects the format from the bytes."""
     headers = {"Content-Type": "application/octet-stream"}
     return ApiCall("POST", "/v1/files", _reader(File), headers=headers, body=picture)
 
 
 def delete_file(file_id: str) -> ApiCall[None]:
-    """Remove a picture that was kept there."""
+    """Delete an uploaded picture."""
     return ApiCall("DELETE", f"/v1/files/{quote(file_id, safe='')}", lambda _: None)
 
 
 def download(url: str) -> ApiCall[bytes]:
-    """Fetch a picture."""
+    """Download an image."""
     return ApiCall("GET", url, lambda response: response.content)
 
 
 def events(job_id: str, last_event_id: str | None, silence_s: int) -> ApiCall[None]:
-    """Open the event stream after the given event; it may be silent that long."""
+    """Open the event stream after `last_event_id`; it may be silent for `silence_s` seconds."""
     headers = {"Accept": "text/event-stream"}
     if last_event_id is not None:
         headers["Last-Event-ID"] = last_event_id

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class AsyncClient:
-    """A latentry service for asyncio. Client, its twin, says what the calls do."""
+    """A client of a latentry service for asyncio. Its methods are those of Client."""
 
     def __init__(
         self,
@@ -44,7 +44,11 @@ class AsyncClient:
         idempotency_key: str | None = None,
         **fields: Unpack[Fields],
     ) -> Job:
-        """Order pictures and wait for them. Raises JobDidNotSucceed, StillRunning, ApiError."""
+        """Submit a job and wait until it has succeeded.
+
+        `timeout_s` bounds the wait in seconds; by default it has no bound. Raises InvalidRequest,
+        ApiError, Unreachable, JobDidNotSucceed, or StillRunning when the time is over.
+        """
         key = idempotency_key or uuid.uuid4().hex
         request = request_of(prompt, fields)
         return await self._run(flows.generated(request, key, timeout_s, self._retries))
@@ -52,16 +56,20 @@ class AsyncClient:
     async def submit(
         self, prompt: str, *, idempotency_key: str | None = None, **fields: Unpack[Fields]
     ) -> Job:
-        """Order pictures; the job comes back at once. The key makes a repeat harmless."""
+        """Submit a job and return it at once.
+
+        A repeat with the same `idempotency_key` returns the same job. Raises InvalidRequest,
+        ApiError or Unreachable.
+        """
         key = idempotency_key or uuid.uuid4().hex
         return await self._call(api_calls.submit(request_of(prompt, fields), key))
 
     async def estimate(self, prompt: str, **fields: Unpack[Fields]) -> Estimate:
-        """What the order would cost and when it would start; raises what would refuse it."""
+        """The cost and the estimated start of a request. Raises ApiError if it would be refused."""
         return await self._call(api_calls.estimate(request_of(prompt, fields)))
 
     async def get(self, job_id: str) -> Job:
-        """The job as it is now."""
+        """The job in its current state."""
         return await self._call(api_calls.get(job_id))
 
     async def list(self, *, limit: int | None = None, cursor: str | None = None) -> JobList:
@@ -69,41 +77,41 @@ class AsyncClient:
         return await self._call(api_calls.listing(limit, cursor))
 
     async def wait(self, job_id: str, *, timeout_s: float | None = None) -> Job:
-        """The job once it has ended, well or not. Raises StillRunning."""
+        """The job at its end, successful or not. Raises StillRunning after `timeout_s` seconds."""
         return await self._run(flows.ended(job_id, timeout_s, self._retries))
 
     async def cancel(self, job_id: str) -> Job:
-        """Stop the job, if it has not ended yet."""
+        """Cancel the job, if it has not ended yet."""
         return await self._call(api_calls.cancel(job_id))
 
     async def delete(self, job_id: str) -> None:
-        """Remove the job and its pictures."""
+        """Delete the job and its images."""
         await self._call(api_calls.delete(job_id))
 
     async def models(self) -> ModelList:
-        """What the service can draw with."""
+        """The models of the service and their limits."""
         return await self._call(api_calls.models())
 
     async def usage(self, first: date | None = None, last: date | None = None) -> UsageList:
-        """What the key has used, by days (UTC); the last 30 unless said otherwise."""
+        """The usage of the API key by day (UTC), inclusive; by default the last 30 days."""
         return await self._call(api_calls.usage(first, last))
 
     async def upload(self, picture: bytes) -> File:
-        """Keep a PNG, JPEG or WebP picture there for a while. Raises ApiError."""
+        """Upload the bytes of a PNG, JPEG or WebP picture; it expires after a time."""
         return await self._call(api_calls.upload(picture))
 
     async def delete_file(self, file_id: str) -> None:
-        """Remove a picture that was kept there."""
+        """Delete an uploaded picture."""
         await self._call(api_calls.delete_file(file_id))
 
     async def download(self, image: Image | str) -> bytes:
-        """The encoded bytes of a picture, or of what lies at its URL."""
+        """The encoded bytes of an image, given as such or by its URL."""
         return await self._call(api_calls.download(image if isinstance(image, str) else image.url))
 
     async def events(
         self, job_id: str, *, last_event_id: str | None = None
     ) -> AsyncIterator[Event]:
-        """What happens to the job, to its end, across dropped connections."""
+        """The events of the job until its end; reconnects after dropped connections."""
         following = Following(job_id, self._retries, last_event_id)
         while not following.ended:
             await asyncio.sleep(following.pause_s)

@@ -1,10 +1,10 @@
-"""What can go wrong on the client's side of the wire.
+"""The errors that the SDK raises.
 
 LatentryError
-├── ApiError            the service said no, and why
-├── Unreachable         nobody answered, after every retry
-├── StillRunning        the caller's patience ended before the job did
-└── JobDidNotSucceed    the job ended without its pictures
+├── ApiError            the service refused the call
+├── Unreachable         the service did not respond, after all retries
+├── StillRunning        the timeout passed before the job ended
+└── JobDidNotSucceed    the job ended without images
 """
 
 import httpx
@@ -26,43 +26,43 @@ class ApiError(LatentryError):
 
     @classmethod
     def of(cls, response: httpx.Response) -> "ApiError":
-        """The error in a response whose body was read, problem document or not."""
+        """The error in a response whose body has been read, problem document or not."""
         try:
             return cls(Problem.model_validate_json(response.content))
         except ValidationError:
-            # Not from the gateway: a proxy on the way, or another service altogether.
-            title = response.reason_phrase or "Unexpected answer"
+            # Not from the gateway, but from a proxy or another service.
+            title = response.reason_phrase or "Unexpected response"
             return cls(
                 Problem(
                     type="about:blank",
                     title=title,
                     status=response.status_code,
-                    detail=f"{response.request.url} answered {response.status_code} {title}.",
+                    detail=f"{response.request.url} returned {response.status_code} {title}.",
                     code=f"http_{response.status_code}",
                 )
             )
 
 
 class Unreachable(LatentryError):
-    """The service does not answer."""
+    """The service does not respond."""
 
     code = "unreachable"
     retryable = True
 
 
 class StillRunning(LatentryError):
-    """The job has not ended in the time given; it goes on all the same."""
+    """The job has not ended within the timeout; it continues."""
 
     code = "still_running"
     retryable = True
 
     def __init__(self, job: Job) -> None:
-        super().__init__(f"Job {job.id} is still {job.status} after the time given.")
+        super().__init__(f"Job {job.id} is still {job.status} after the timeout.")
         self.job = job
 
 
 class JobDidNotSucceed(LatentryError):
-    """The job ended, but not with its pictures."""
+    """The job ended without images."""
 
     code = "job_did_not_succeed"
 

@@ -18,7 +18,7 @@ from latentry.errors import InvalidRequest
 
 
 class Fields(TypedDict, total=False):
-    """What `generate` and `submit` take beside the prompt: GenerationRequest, field by field."""
+    """The keyword arguments of `generate`, `submit` and `estimate`: GenerationRequest's fields."""
 
     model: str | None
     negative_prompt: str
@@ -49,7 +49,7 @@ class Fields(TypedDict, total=False):
 
 
 def request_of(prompt: str, fields: Fields) -> GenerationRequest:
-    """The request; raises InvalidRequest with a sentence when it cannot be one."""
+    """The request. Raises InvalidRequest, which names the first invalid field."""
     try:
         return GenerationRequest.model_validate({"prompt": prompt, **fields})
     except ValidationError as error:

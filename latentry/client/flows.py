@@ -1,6 +1,6 @@
-"""What the clients do, without I/O: a flow yields calls and pauses, and is sent their outcomes.
+"""The logic of both clients, without I/O: a flow yields calls and pauses and is sent outcomes.
 
-Two runners, one blocking and one not, drive the same flows, as httpx does with its auth flows.
+The blocking and the asyncio client run the same flows, as httpx does with its auth flows.
 """
 
 import math
@@ -20,15 +20,15 @@ from latentry.contracts import GenerationRequest, Job, JobStatus
 
 T = TypeVar("T")
 
-# How long one answer is held: long enough to save calls, short enough for any proxy.
+# How long the service may hold one response: long enough to save calls, short enough for proxies.
 HOLD_S: Final = 30
-# Between two looks at a job when the service did not hold its answer.
-LOOK_S: Final = 0.5
+# Between two polls of a job when the service did not hold its response.
+POLL_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Do nothing for a while."""
+    """Wait before the next call."""
 
     seconds: float
 
@@ -37,13 +37,13 @@ Flow = Generator[ApiCall[Any] | Pause, Outcome | None, T]
 
 
 def answered(call: ApiCall[T], retries: Retries) -> Flow[T]:
-    """The answer to a call, after as many attempts as it takes or is allowed."""
+    """The response to a call, retried as `retries` allows."""
     attempt = 0
     while True:
         attempt += 1
         outcome = cast(Outcome, (yield call))
         if isinstance(outcome, httpx.Response) and (
-            outcome.is_success or _gone_already(call, attempt, outcome)
+            outcome.is_success or _is_deleted(call, attempt, outcome)
         ):
             try:
                 return call.read(outcome)
@@ -61,7 +61,7 @@ def ended(
     retries: Retries,
     clock: Callable[[], float] = time.monotonic,
 ) -> Flow[Job]:
-    """The job once it has ended; raises StillRunning after `timeout_s` seconds."""
+    """The job at its end. Raises StillRunning after `timeout_s` seconds."""
     deadline = clock() + (math.inf if timeout_s is None else timeout_s)
     while True:
         asked = clock()
@@ -72,8 +72,8 @@ def ended(
         now = clock()
         if now >= deadline:
             raise StillRunning(job)
-        if now - asked < min(LOOK_S, hold_s):
-            yield Pause(min(LOOK_S, deadline - now))
+        if now - asked < min(POLL_S, hold_s):
+            yield Pause(min(POLL_S, deadline - now))
 
 
 def generated(
@@ -83,18 +83,18 @@ def generated(
     retries: Retries,
     clock: Callable[[], float] = time.monotonic,
 ) -> Flow[Job]:
-    """The job with its pictures; raises JobDidNotSucceed if it ended without them."""
-    patience_s = math.inf if timeout_s is None else timeout_s
+    """The succeeded job. Raises JobDidNotSucceed, or StillRunning after `timeout_s` seconds."""
+    limit_s = math.inf if timeout_s is None else timeout_s
     started = clock()
-    hold_s = math.ceil(min(HOLD_S, patience_s))
+    hold_s = math.ceil(min(HOLD_S, limit_s))
     job = yield from answered(api_calls.submit(request, idempotency_key, hold_s), retries)
     if not job.status.is_terminal:
-        job = yield from ended(job.id, patience_s - (clock() - started), retries, clock)
+        job = yield from ended(job.id, limit_s - (clock() - started), retries, clock)
     if job.status is not JobStatus.SUCCEEDED:
         raise JobDidNotSucceed(job)
     return job
 
 
-def _gone_already(call: ApiCall[Any], attempt: int, outcome: httpx.Response) -> bool:
-    """Whether an earlier attempt, whose answer was lost, did delete it."""
+def _is_deleted(call: ApiCall[Any], attempt: int, outcome: httpx.Response) -> bool:
+    """Whether an earlier attempt, whose response was lost, has deleted it."""
     return call.method == "DELETE" and attempt > 1 and outcome.status_code == 404

@@ -13,13 +13,13 @@ from latentry.client.retries import Outcome, Retries, error_of
 from latentry.client.sse import ServerSentEvent, SseParser
 from latentry.contracts import Event
 
-# The service pings an idle stream every 15 s; three missed ones are a dead connection.
+# The service pings an idle stream every 15 s; three missed pings mean a dead connection.
 SILENCE_S: Final = 45
 
 
 @dataclass(slots=True)
 class Following:
-    """Which stream to open next, what its bytes mean, and when there is no more to come."""
+    """The state of following one job: which stream to open next, and whether it has ended."""
 
     job_id: str
     retries: Retries
@@ -31,15 +31,15 @@ class Following:
 
     @property
     def call(self) -> ApiCall[None]:
-        """The stream from where the last one broke off."""
+        """The call that opens the stream where the last one ended."""
         return api_calls.events(self.job_id, self.last_event_id, SILENCE_S)
 
     def opened(self, response: httpx.Response) -> None:
-        """The service answers: with a stream, or that nothing follows what was seen already."""
+        """The service responded: with a stream, or with 204 if there are no more events."""
         self.ended = response.status_code == httpx.codes.NO_CONTENT
 
     def broke(self, outcome: Outcome) -> None:
-        """The stream did not open, or did not last: pause, or raise if that was once too often."""
+        """The stream did not open or was interrupted: pause, or raise when no retry is left."""
         self._parser = SseParser()
         self._failures += 1
         pause_s = self.retries.pause_s(self._failures, outcome)
@@ -48,7 +48,7 @@ class Following:
         self.pause_s = pause_s
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
-        """Take the next bytes; give the events that they complete."""
+        """Take the next bytes; yield the events that they complete."""
         self._failures = 0
         for heard in self._parser.feed(chunk):
             self.last_event_id = heard.id or self.last_event_id
@@ -61,7 +61,7 @@ class Following:
 
 
 def cut_short(request: httpx.Request) -> httpx.TransportError:
-    """What it comes to when a stream closes in good order, yet before the job's end."""
+    """The error of a stream that was closed properly, but before the job's end."""
     return httpx.RemoteProtocolError("the event stream ended before the job", request=request)
 
 
@@ -69,4 +69,4 @@ def _event_of(heard: ServerSentEvent) -> Event | None:
     try:
         return Event.model_validate_json(heard.data)
     except ValidationError:
-        return None  # a kind of event that a newer service tells and we do not know
+        return None  # an event type of a newer service

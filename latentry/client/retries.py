@@ -1,4 +1,4 @@
-"""When to try a call again. Every call of this API may be repeated: POSTs carry a key."""
+"""When to retry a call. Every call may be repeated: POSTs carry an idempotency key."""
 
 import random
 from dataclasses import dataclass
@@ -9,44 +9,44 @@ import httpx
 from latentry.client.errors import ApiError, Unreachable
 from latentry.errors import LatentryError
 
-# What one attempt came to.
+# The outcome of one attempt.
 Outcome = httpx.Response | httpx.TransportError
-# Too many calls; and what a gateway, or a proxy before it, says while it restarts.
-PASSING: Final = frozenset({429, 502, 503, 504})
+# Too many calls, and what a gateway or a proxy before it returns while it restarts.
+TRANSIENT: Final = frozenset({429, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How many attempts a call gets, and the pauses between them, in seconds."""
+    """The number of attempts per call, and the pauses between them in seconds."""
 
     attempts: int = 5
     first_s: float = 0.5
     longest_s: float = 30.0
 
     def pause_s(self, attempt: int, outcome: Outcome) -> float | None:
-        """The pause after the attempt of this number (from 1); None when its outcome is final.
+        """Seconds to wait after attempt number `attempt` (from 1); None if the outcome is final.
 
-        Full jitter (M. Brooker, "Exponential Backoff And Jitter", 2015), after what the service
-        asked for; a service that asks for more than `longest_s` is not waited for.
+        Full jitter (M. Brooker, "Exponential Backoff And Jitter", 2015) on top of Retry-After. If
+        that is more than `longest_s`, the call is not retried.
         """
         asked_s = _retry_after_s(outcome)
-        if attempt >= self.attempts or not _is_passing(outcome) or asked_s > self.longest_s:
+        if attempt >= self.attempts or not _is_transient(outcome) or asked_s > self.longest_s:
             return None
         ceiling_s = min(self.longest_s, self.first_s * 2 ** (attempt - 1))
         return asked_s + random.uniform(0, ceiling_s)  # noqa: S311 - jitter, not a secret
 
 
 def error_of(outcome: Outcome) -> LatentryError:
-    """What to raise when there is no further attempt."""
+    """The error to raise when no attempt is left."""
     if isinstance(outcome, httpx.Response):
         return ApiError.of(outcome)
     origin = outcome.request.url.copy_with(raw_path=b"/")
-    return Unreachable(f"{origin} does not answer: {str(outcome) or type(outcome).__name__}.")
+    return Unreachable(f"{origin} does not respond: {str(outcome) or type(outcome).__name__}.")
 
 
-def _is_passing(outcome: Outcome) -> bool:
+def _is_transient(outcome: Outcome) -> bool:
     if isinstance(outcome, httpx.Response):
-        return outcome.status_code in PASSING
+        return outcome.status_code in TRANSIENT
     return not isinstance(outcome, httpx.UnsupportedProtocol)
 
 

@@ -1,4 +1,4 @@
-"""Server-sent events without I/O: bytes in, whole events out."""
+"""A parser of server-sent events, without I/O."""
 
 import codecs
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvent:
-    """One event as it was on the wire. `id` is the last one seen so far, as the standard has it."""
+    """One event. `id` is the last one seen in the stream, as the standard says."""
 
     event: str
     data: str
@@ -16,7 +16,7 @@ class ServerSentEvent:
 
 @dataclass(slots=True)
 class SseParser:
-    """The line protocol of the WHATWG HTML standard, section 9.2.6; `retry` is left out."""
+    """The line protocol of the WHATWG HTML standard, section 9.2.6; `retry` is ignored."""
 
     _decoder: codecs.IncrementalDecoder = field(
         default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
@@ -27,9 +27,9 @@ class SseParser:
     _id: str | None = None
 
     def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
-        """Take the next bytes; give the events that they complete."""
+        """Take the next bytes; yield the events that they complete."""
         self._rest += self._decoder.decode(chunk)
-        # A CR at the very end may be half of a CRLF: it stays until the next bytes tell.
+        # A CR at the very end may be half of a CRLF: it is kept until the next bytes arrive.
         whole = self._rest.removesuffix("\r")
         lines = whole.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         self._rest = lines.pop() + self._rest[len(whole) :]

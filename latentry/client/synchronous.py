@@ -21,7 +21,11 @@ T = TypeVar("T")
 
 
 class Client:
-    """A latentry service, one blocking call at a time. AsyncClient is its twin."""
+    """A blocking client of a latentry service.
+
+    `timeout_s` bounds each response in seconds. Every method raises ApiError when the service
+    refuses the call and Unreachable when it does not respond after all retries.
+    """
 
     def __init__(
         self,
@@ -44,7 +48,11 @@ class Client:
         idempotency_key: str | None = None,
         **fields: Unpack[Fields],
     ) -> Job:
-        """Order pictures and wait for them. Raises JobDidNotSucceed, StillRunning, ApiError."""
+        """Submit a job and wait until it has succeeded.
+
+        `timeout_s` bounds the wait in seconds; by default it has no bound. Raises InvalidRequest,
+        ApiError, Unreachable, JobDidNotSucceed, or StillRunning when the time is over.
+        """
         key = idempotency_key or uuid.uuid4().hex
         request = request_of(prompt, fields)
         return self._run(flows.generated(request, key, timeout_s, self._retries))
@@ -52,16 +60,20 @@ class Client:
     def submit(
         self, prompt: str, *, idempotency_key: str | None = None, **fields: Unpack[Fields]
     ) -> Job:
-        """Order pictures; the job comes back at once. The key makes a repeat harmless."""
+        """Submit a job and return it at once.
+
+        A repeat with the same `idempotency_key` returns the same job. Raises InvalidRequest,
+        ApiError or Unreachable.
+        """
         key = idempotency_key or uuid.uuid4().hex
         return self._call(api_calls.submit(request_of(prompt, fields), key))
 
     def estimate(self, prompt: str, **fields: Unpack[Fields]) -> Estimate:
-        """What the order would cost and when it would start; raises what would refuse it."""
+        """The cost and the estimated start of a request. Raises ApiError if it would be refused."""
         return self._call(api_calls.estimate(request_of(prompt, fields)))
 
     def get(self, job_id: str) -> Job:
-        """The job as it is now."""
+        """The job in its current state."""
         return self._call(api_calls.get(job_id))
 
     def list(self, *, limit: int | None = None, cursor: str | None = None) -> JobList:
@@ -69,39 +81,39 @@ class Client:
         return self._call(api_calls.listing(limit, cursor))
 
     def wait(self, job_id: str, *, timeout_s: float | None = None) -> Job:
-        """The job once it has ended, well or not. Raises StillRunning."""
+        """The job at its end, successful or not. Raises StillRunning after `timeout_s` seconds."""
         return self._run(flows.ended(job_id, timeout_s, self._retries))
 
     def cancel(self, job_id: str) -> Job:
-        """Stop the job, if it has not ended yet."""
+        """Cancel the job, if it has not ended yet."""
         return self._call(api_calls.cancel(job_id))
 
     def delete(self, job_id: str) -> None:
-        """Remove the job and its pictures."""
+        """Delete the job and its images."""
         self._call(api_calls.delete(job_id))
 
     def models(self) -> ModelList:
-        """What the service can draw with."""
+        """The models of the service and their limits."""
         return self._call(api_calls.models())
 
     def usage(self, first: date | None = None, last: date | None = None) -> UsageList:
-        """What the key has used, by days (UTC); the last 30 unless said otherwise."""
+        """The usage of the API key by day (UTC), inclusive; by default the last 30 days."""
         return self._call(api_calls.usage(first, last))
 
     def upload(self, picture: bytes) -> File:
-        """Keep a PNG, JPEG or WebP picture there for a while. Raises ApiError."""
+        """Upload the bytes of a PNG, JPEG or WebP picture; it expires after a time."""
         return self._call(api_calls.upload(picture))
 
     def delete_file(self, file_id: str) -> None:
-        """Remove a picture that was kept there."""
+        """Delete an uploaded picture."""
         self._call(api_calls.delete_file(file_id))
 
     def download(self, image: Image | str) -> bytes:
-        """The encoded bytes of a picture, or of what lies at its URL."""
+        """The encoded bytes of an image, given as such or by its URL."""
         return self._call(api_calls.download(image if isinstance(image, str) else image.url))
 
     def events(self, job_id: str, *, last_event_id: str | None = None) -> Iterator[Event]:
-        """What happens to the job, to its end, across dropped connections."""
+        """The events of the job until its end; reconnects after dropped connections."""
         following = Following(job_id, self._retries, last_event_id)
         while not following.ended:
             time.sleep(following.pause_s)

@@ -1,4 +1,4 @@
-"""Everything that crosses a boundary: frozen pydantic models and named constants, nothing else."""
+"""Everything that crosses a process boundary: frozen pydantic models and named constants."""
 
 from latentry.contracts.deliveries import (
     Attempt,
@@ -8,7 +8,9 @@ from latentry.contracts.deliveries import (
     Notice,
 )
 from latentry.contracts.events import Event, EventType, Preview
-from latentry.contracts.fields import Determinism, Priority, PromptSyntax
+from latentry.contracts.fields.conditioning import PromptSyntax
+from latentry.contracts.fields.job import Priority
+from latentry.contracts.fields.sampling import Determinism
 from latentry.contracts.files import File
 from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.models import Defaults, Limits, Model, ModelCard, ModelList, Pace

@@ -1,4 +1,4 @@
-"""What a receiver is told, and what became of telling it."""
+"""Webhook notices and their deliveries."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -11,15 +11,15 @@ from latentry.contracts.wire import ResponseModel
 
 
 class Notice(ResponseModel):
-    """The body that a receiver gets. Its id, `webhook-id`, is the same on every retry."""
+    """The body sent to a webhook receiver. Its id, `webhook-id`, is the same on every retry."""
 
     type: str = Field(description="`generation.` and the event.")
-    timestamp: datetime = Field(description="When it happened.")
+    timestamp: datetime = Field(description="When the event occurred.")
     data: Job
 
 
 class DeliveryStatus(StrEnum):
-    """`waiting → delivered | exhausted | disabled | blocked`; a redelivery begins anew."""
+    """`waiting → delivered | exhausted | disabled | blocked`; a redelivery starts again."""
 
     WAITING = "waiting"
     DELIVERED = "delivered"
@@ -29,27 +29,29 @@ class DeliveryStatus(StrEnum):
 
 
 class Attempt(ResponseModel):
-    """One try. Without a status the receiver did not answer; `error` says in what way."""
+    """One delivery attempt. Without `status` the receiver did not respond; `error` says why."""
 
     number: int
-    at: datetime = Field(description="When it was over.")
+    at: datetime = Field(description="When the attempt ended.")
     duration_ms: int
     status: int | None = None
     error: str | None = None
 
 
 class Delivery(ResponseModel):
-    """One notice on its way. Its id is the notice's `webhook-id`."""
+    """The delivery of one notice. Its id is the notice's `webhook-id`."""
 
     id: str
     event: WebhookEvent
     status: DeliveryStatus
     created_at: datetime
     next_attempt_at: datetime | None = None
-    attempts: list[Attempt] = Field(default_factory=list, description="The latest, oldest first.")
+    attempts: list[Attempt] = Field(
+        default_factory=list, description="The latest attempts, oldest first."
+    )
 
 
 class DeliveryList(ResponseModel):
-    """A job's deliveries, in the order in which their events happened."""
+    """A job's deliveries, in the order of their events."""
 
     data: list[Delivery]

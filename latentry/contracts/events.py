@@ -1,4 +1,4 @@
-"""What happens to a job, in order: the payloads of the event stream."""
+"""The events of a job, as the event stream sends them."""
 
 from enum import StrEnum
 from typing import Final
@@ -35,18 +35,18 @@ _ENDS: Final = frozenset(
 
 
 class Preview(ResponseModel):
-    """What an image looks like after a step: a JPEG of at most 128 pixels a side."""
+    """A small picture of an unfinished image: a JPEG of at most 128 pixels a side."""
 
     index: int
     step: int
-    url: str = Field(description="The picture itself, as a `data:image/jpeg;base64,` URI.")
+    url: str = Field(description="The preview itself as a `data:image/jpeg;base64,` URL.")
 
 
 class Event(ResponseModel):
-    """One event. Only the field that belongs to its type is set.
+    """One event of a job. Only the field that belongs to its type is set.
 
-    `id` is what `Last-Event-ID` resumes from; steps and previews have none: missed, they are of no
-    use.
+    A stream resumes after the `id` in `Last-Event-ID`. Steps and previews have none and are not
+    repeated.
     """
 
     type: EventType

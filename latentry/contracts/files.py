@@ -1,4 +1,4 @@
-"""A picture that a caller keeps here, to be named in requests."""
+"""An uploaded picture, to be named in requests."""
 
 from datetime import datetime
 
@@ -8,13 +8,13 @@ from latentry.contracts.wire import ResponseModel
 
 
 class File(ResponseModel):
-    """One picture as we keep it: decoded, turned upright, and encoded anew without its metadata."""
+    """One picture as stored: decoded, rotated upright and encoded again without its metadata."""
 
     id: str
-    bytes: int = Field(description="Of the picture as it is kept.")
+    bytes: int = Field(description="Size of the stored file in bytes.")
     width: int
     height: int
     content_type: str
-    sha256: str = Field(description="Of the bytes as they are kept.")
+    sha256: str = Field(description="SHA-256 of the stored file.")
     created_at: datetime
     expires_at: datetime

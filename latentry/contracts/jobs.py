@@ -1,11 +1,11 @@
-"""A request with an id, a state and a history, as a client sees it."""
+"""A job: a request with an id, a state and a history, as a client sees it."""
 
 from datetime import datetime
 from enum import StrEnum
 
 from pydantic import Field
 
-from latentry.contracts.fields import Priority
+from latentry.contracts.fields.job import Priority
 from latentry.contracts.outputs import Image
 from latentry.contracts.pricing import Cost
 from latentry.contracts.requests import ResolvedRequest
@@ -24,33 +24,33 @@ class JobStatus(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether nothing can happen to such a job any more."""
+        """Whether a job in this state never changes again."""
         return self not in (JobStatus.QUEUED, JobStatus.RUNNING)
 
 
 class JobError(ResponseModel):
-    """Why a job failed: a code for machines, a sentence for people."""
+    """Why a job failed: a stable code and a sentence."""
 
     code: str
     message: str
 
 
 class JobWarning(ResponseModel):
-    """Something the caller should know about a job that went on all the same."""
+    """What did not go as requested, although the job went on."""
 
     code: str
     message: str
 
 
 class Progress(ResponseModel):
-    """The latest step of the image that is furthest behind."""
+    """The latest step of the image with the fewest steps done."""
 
     step: int = Field(ge=0)
     steps: int = Field(ge=1)
 
 
 class JobUrls(ResponseModel):
-    """Where to read, watch and cancel the job. Absolute."""
+    """Absolute URLs to read, follow and cancel the job."""
 
     self: str
     events: str
@@ -58,7 +58,7 @@ class JobUrls(ResponseModel):
 
 
 class Job(ResponseModel):
-    """The one answer about a job, whoever asks and however."""
+    """A job, in the same shape wherever it is returned."""
 
     id: str
     status: JobStatus
@@ -70,16 +70,21 @@ class Job(ResponseModel):
     priority: Priority = Priority.NORMAL
     cost: Cost | None = None
     queue_position: int | None = Field(
-        None, description="Among your own jobs for this model: 0 is your next. Null once it left."
+        None,
+        description="Place among your queued jobs for this model; 0 is next. Null once started.",
     )
     estimated_start_at: datetime | None = Field(
         None,
-        description="By what waits and runs now. Null once it left the line, and while no worker of"
-        " the model is live or measured.",
+        description="Estimated from the jobs queued and running now. Null once started, and while"
+        " no worker of the model is live or measured.",
     )
-    finish_by: datetime | None = Field(None, description="When it expires, waiting or running.")
-    queue_ms: int | None = Field(None, description="From accepted to first claimed by a worker.")
-    run_ms: int | None = Field(None, description="From first claimed to the terminal state.")
+    finish_by: datetime | None = Field(None, description="When the job expires, queued or running.")
+    queue_ms: int | None = Field(
+        None, description="Milliseconds from submission to the first claim by a worker."
+    )
+    run_ms: int | None = Field(
+        None, description="Milliseconds from the first claim to the terminal state."
+    )
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -90,4 +95,6 @@ class JobList(ResponseModel):
     """One page of jobs, newest first."""
 
     data: list[Job]
-    next_cursor: str | None = Field(None, description="Pass as `cursor`; null on the last page.")
+    next_cursor: str | None = Field(
+        None, description="Pass as `cursor` for the next page; null on the last."
+    )

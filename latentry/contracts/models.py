@@ -1,16 +1,16 @@
-"""What a model can do: its card in the catalogue, and the list clients read."""
+"""What a model supports: its card in the catalogue, and the list that clients read."""
 
 from typing import Literal
 
 from pydantic import Field
 
-from latentry.contracts.fields import ModelId
+from latentry.contracts.fields.sampling import ModelId
 from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.wire import ResponseModel
 
 
 class Limits(ResponseModel):
-    """What a request to this model may ask for. Sizes in pixels."""
+    """The limits of requests to this model. Sizes in pixels."""
 
     min_side: int = 64
     max_side: int
@@ -19,13 +19,13 @@ class Limits(ResponseModel):
     max_clip_skip: int = 0
     size_conditioning: bool = Field(
         False,
-        description="Takes original_size, crops_coords_top_left, target_size, as SDXL does.",
+        description="Supports original_size, crops_coords_top_left and target_size (SDXL).",
     )
-    previews: bool = Field(False, description="Takes preview_interval.")
+    previews: bool = Field(False, description="Supports preview_interval.")
 
 
 class Defaults(ResponseModel):
-    """What a request gets where it says nothing. Sizes in pixels."""
+    """The values of fields that a request omits. Sizes in pixels."""
 
     width: int
     height: int
@@ -33,39 +33,41 @@ class Defaults(ResponseModel):
     guidance_scale: float
     sampler: Sampler
     spacing: Spacing = Field(
-        Spacing.DEFAULT, description="Where the sampler has it; else it is `default`."
+        Spacing.DEFAULT, description="Used where the sampler supports it; otherwise `default`."
     )
 
 
 class Pace(ResponseModel):
-    """What pictures of a model cost one worker, as measured at their native size with guidance."""
+    """The time that images of a model take one worker, measured at native size with guidance."""
 
     step_megapixel_s: float = Field(
-        gt=0, description="One UNet call for an image of a megapixel, in calls of the best size."
+        gt=0, description="Seconds per megapixel of one UNet call, at the best batch size."
     )
-    images_at_once: int = Field(ge=1, description="So many images share such a call.")
+    images_at_once: int = Field(ge=1, description="Images per call at that batch size.")
     image_megapixel_s: float = Field(
-        0.0, ge=0, description="All that is not UNet: prompts in, an image of a megapixel out."
+        0.0,
+        ge=0,
+        description="Seconds per megapixel outside the UNet: text encoding and VAE decoding.",
     )
 
 
 class ModelCard(ResponseModel):
-    """A catalogued model. The catalogue outlives the workers that wrote it."""
+    """A model in the catalogue, which outlives the workers that wrote it."""
 
     id: ModelId
     limits: Limits
     defaults: Defaults
     samplers: list[Sampler]
-    created: int = Field(description="Unix seconds.")
-    pace: Pace | None = Field(None, description="Absent until a worker has measured it.")
+    created: int = Field(description="Unix time in seconds.")
+    pace: Pace | None = Field(None, description="Null until a worker has measured it.")
 
 
 class Model(ModelCard):
-    """A card with what is live, in a shape that OpenAI's clients read too."""
+    """A model card and its live workers, in a shape that OpenAI's clients read too."""
 
     object: Literal["model"] = "model"
     owned_by: str = "latentry"
-    workers: int = Field(description="Live workers that hold this model.")
+    workers: int = Field(description="Number of live workers that serve this model.")
 
 
 class ModelList(ResponseModel):

@@ -1,4 +1,4 @@
-"""What a request costs, and when it would start."""
+"""The cost of a request and its estimated start."""
 
 from datetime import datetime
 
@@ -8,21 +8,22 @@ from latentry.contracts.wire import ResponseModel
 
 
 class Cost(ResponseModel):
-    """What a request costs, in units of work and in a worker's time."""
+    """The cost of a request in units of work and in worker time."""
 
     step_megapixels: float = Field(
-        description="Megapixels times UNet calls times images; calls without guidance count half."
+        description="Megapixels × UNet calls × images; calls without guidance count half."
     )
     worker_seconds: float | None = Field(
-        None, description="The time it takes of one worker; null until a worker was measured."
+        None, description="Seconds of one worker; null until a worker has been measured."
     )
 
 
 class Estimate(ResponseModel):
-    """The answer to a `dry_run`: it would be accepted. Nothing was entered."""
+    """The answer to a `dry_run` that would be accepted. No job was created."""
 
     cost: Cost
     estimated_wait_s: float | None = Field(
-        None, description="Until it would start; null while no worker of the model is live."
+        None,
+        description="Seconds until the job would start; null while no worker of the model is live.",
     )
     estimated_start_at: datetime | None = None

@@ -1,4 +1,4 @@
-"""Errors on the wire: RFC 9457 problem details with a stable code."""
+"""Errors: RFC 9457 problem details with a stable code."""
 
 from pydantic import Field
 
@@ -8,14 +8,14 @@ PROBLEM_JSON = "application/problem+json"
 
 
 class FieldError(ResponseModel):
-    """One thing wrong with a body, a query or a header."""
+    """One error in a body, a query or a header."""
 
-    pointer: str = Field(description="JSON pointer into the body, or the parameter's name.")
+    pointer: str = Field(description="JSON pointer into the body, or the name of the parameter.")
     detail: str
 
 
 class Problem(ResponseModel):
-    """`code` is for programs and never changes; `detail` is for people and may."""
+    """`code` is for programs and never changes; `detail` is for people and may change."""
 
     type: str
     title: str

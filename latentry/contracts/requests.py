@@ -5,50 +5,52 @@ from typing import Any, Final
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from latentry.contracts import fields
-from latentry.contracts.fields import Determinism, Priority, PromptSyntax
+from latentry.contracts.fields import conditioning, job, sampling
+from latentry.contracts.fields.conditioning import PromptSyntax
+from latentry.contracts.fields.job import Priority
+from latentry.contracts.fields.sampling import Determinism
 from latentry.contracts.outputs import OutputFormat
 from latentry.contracts.samplers import JOINED_ALIASES, SPACING_ALIASES, Sampler, Spacing
 from latentry.contracts.wire import RequestModel, ResponseModel
 
-# Fields of a resolved request that change neither the picture nor its file. Every other field does:
-# whoever adds one that does not names it here.
+# Fields of a resolved request that change neither an image nor its file. All other fields do: a new
+# one that does not must be added here.
 WITHOUT_EFFECT: Final = frozenset({"metadata", "preview_interval"})
-# Nor do these change the pixels of one image: its own seed stands beside the request.
+# Nor do these change the pixels of one image, whose own seed is kept beside the request.
 _NOT_PIXELS: Final = WITHOUT_EFFECT | {"n", "output_format", "seed"}
 
 
 class GenerationRequest(RequestModel):
     """A request for images. A field that is omitted or null takes the model's default."""
 
-    model: fields.Model = None
-    prompt: fields.Prompt
-    negative_prompt: fields.NegativePrompt = ""
-    prompt_syntax: fields.Syntax = PromptSyntax.WEIGHTED
-    clip_skip: fields.ClipSkip = None
-    width: fields.Width = None
-    height: fields.Height = None
-    num_inference_steps: fields.Steps = None
-    guidance_scale: fields.GuidanceScale = None
-    guidance_rescale: fields.GuidanceRescale = 0.0
-    guidance_stop: fields.GuidanceStop = 1.0
-    cache_interval: fields.CacheInterval = 1
-    sampler: fields.Sampler = None
-    spacing: fields.Spacing = None
-    original_size: fields.OriginalSize = None
-    crops_coords_top_left: fields.CropsTopLeft = None
-    target_size: fields.TargetSize = None
-    seed: fields.Seed = None
-    n: fields.Count = 1
-    output_format: fields.OutputFormat = OutputFormat.PNG
-    determinism: fields.DeterminismMode = Determinism.FAST
-    preview_interval: fields.PreviewInterval = 0
-    priority: fields.QueuePriority = Priority.NORMAL
-    start_within: fields.StartWithin = None
-    finish_within: fields.FinishWithin = None
-    dry_run: fields.DryRun = False
-    metadata: fields.Metadata = Field(default_factory=dict)
-    webhook: fields.WebhookTarget = None
+    model: sampling.Model = None
+    prompt: conditioning.Prompt
+    negative_prompt: conditioning.NegativePrompt = ""
+    prompt_syntax: conditioning.Syntax = PromptSyntax.WEIGHTED
+    clip_skip: conditioning.ClipSkip = None
+    width: sampling.Width = None
+    height: sampling.Height = None
+    num_inference_steps: sampling.Steps = None
+    guidance_scale: sampling.GuidanceScale = None
+    guidance_rescale: sampling.GuidanceRescale = 0.0
+    guidance_stop: sampling.GuidanceStop = 1.0
+    cache_interval: sampling.CacheInterval = 1
+    sampler: sampling.Sampler = None
+    spacing: sampling.Spacing = None
+    original_size: conditioning.OriginalSize = None
+    crops_coords_top_left: conditioning.CropsTopLeft = None
+    target_size: conditioning.TargetSize = None
+    seed: sampling.Seed = None
+    n: job.Count = 1
+    output_format: job.OutputFormat = OutputFormat.PNG
+    determinism: sampling.DeterminismMode = Determinism.FAST
+    preview_interval: job.PreviewInterval = 0
+    priority: job.QueuePriority = Priority.NORMAL
+    start_within: job.StartWithin = None
+    finish_within: job.FinishWithin = None
+    dry_run: job.DryRun = False
+    metadata: job.Metadata = Field(default_factory=dict)
+    webhook: job.WebhookTarget = None
 
     @model_validator(mode="before")
     @classmethod
@@ -58,7 +60,7 @@ class GenerationRequest(RequestModel):
         if not isinstance(name, str) or name not in JOINED_ALIASES:
             return body
         sampler, spacing = JOINED_ALIASES[name]
-        if fields.canonical(body.get("spacing"), SPACING_ALIASES) not in (None, spacing):
+        if sampling.canonical(body.get("spacing"), SPACING_ALIASES) not in (None, spacing):
             raise PydanticCustomError(
                 "contradiction", "The sampler's name implies another spacing than `spacing`"
             )
@@ -71,7 +73,7 @@ class ResolvedRequest(ResponseModel):
     Without bounds: a reader accepts what an older or newer service admitted.
     """
 
-    model: fields.ModelId
+    model: sampling.ModelId
     prompt: str
     negative_prompt: str = ""
     prompt_syntax: PromptSyntax = PromptSyntax.WEIGHTED

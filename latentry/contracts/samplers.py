@@ -1,11 +1,11 @@
-"""The noise-stepping methods, how each can space its noise levels, and their names elsewhere."""
+"""Sampling methods, the spacings that each supports, and their names in other programs."""
 
 from enum import StrEnum
 from typing import Final
 
 
 class Sampler(StrEnum):
-    """The noise-stepping methods (diffusers calls them schedulers)."""
+    """The sampling methods (diffusers calls them schedulers)."""
 
     DDIM = "ddim"
     DDPM = "ddpm"
@@ -24,7 +24,7 @@ class Sampler(StrEnum):
 class Spacing(StrEnum):
     """How a sampler's noise levels are spaced (AUTOMATIC1111's schedule type).
 
-    `default`: by timesteps, as the model's own configuration wants them.
+    `default`: by timesteps, as the model's configuration says.
     """
 
     DEFAULT = "default"
@@ -34,12 +34,12 @@ class Spacing(StrEnum):
     SGM_UNIFORM = "sgm_uniform"
 
 
-# The most steps of those that cannot take any number: LCM models are distilled from 50.
+# The maximum number of steps, where there is one: LCM models are distilled from 50.
 SAMPLER_STEPS: Final[dict[Sampler, int]] = {Sampler.LCM: 50}
 
 _BY_TIMESTEPS: Final = (Spacing.DEFAULT, Spacing.SGM_UNIFORM)
 
-# The spacings that diffusers' scheduler of each has.
+# The spacings that the diffusers scheduler of each sampler supports.
 SAMPLER_SPACINGS: Final[dict[Sampler, tuple[Spacing, ...]]] = {
     Sampler.DDIM: _BY_TIMESTEPS,
     Sampler.DDPM: _BY_TIMESTEPS,
@@ -55,7 +55,7 @@ SAMPLER_SPACINGS: Final[dict[Sampler, tuple[Spacing, ...]]] = {
     Sampler.LCM: (Spacing.DEFAULT,),
 }
 
-# What diffusers and AUTOMATIC1111 call them.
+# Their names in diffusers and AUTOMATIC1111.
 SAMPLER_ALIASES: Final[dict[str, Sampler]] = {
     "DDIMScheduler": Sampler.DDIM,
     "DDIM": Sampler.DDIM,
@@ -87,7 +87,7 @@ SPACING_ALIASES: Final[dict[str, Spacing]] = {
     "Beta": Spacing.BETA,
     "SGM Uniform": Spacing.SGM_UNIFORM,
 }
-# AUTOMATIC1111 used to name both at once: `DPM++ 2M Karras`.
+# Older versions of AUTOMATIC1111 join both names: `DPM++ 2M Karras`.
 JOINED_ALIASES: Final[dict[str, tuple[Sampler, Spacing]]] = {
     f"{name} {label}": (sampler, spacing)
     for name, sampler in SAMPLER_ALIASES.items()

@@ -1,4 +1,4 @@
-"""What API keys have used."""
+"""The usage of API keys."""
 
 from datetime import date
 
@@ -8,18 +8,18 @@ from latentry.contracts.wire import ResponseModel
 
 
 class Usage(ResponseModel):
-    """One key on one day (UTC); a job counts on the day it ended."""
+    """The usage of one key on one day (UTC); a job counts on the day it ended."""
 
     day: date
-    key: str = Field(description="The key's id; `-` where none was asked for.")
-    jobs: dict[str, int] = Field(description="How many ended in which state.")
-    images: int = Field(description="Pictures made.")
+    key: str = Field(description="Id of the key; `-` where none was required.")
+    jobs: dict[str, int] = Field(description="Number of jobs that ended in each state.")
+    images: int = Field(description="Number of images generated.")
     step_megapixels: float = Field(
-        description="What the pictures that were made cost, as `dry_run` tells it."
+        description="Cost of the images generated, in the unit of `dry_run`."
     )
 
 
 class UsageList(ResponseModel):
-    """Days on which something ended, the oldest first."""
+    """Usage by day and key, oldest first; days without jobs are left out."""
 
     data: list[Usage]

@@ -1,4 +1,4 @@
-"""Whom to tell what of a job."""
+"""The webhook of a request."""
 
 from enum import StrEnum
 from typing import Annotated, Final
@@ -13,7 +13,7 @@ WebhookUrl = Annotated[str, StringConstraints(min_length=1, max_length=MAX_URL_C
 
 
 class WebhookEvent(StrEnum):
-    """What a receiver may be told of: that a job began, and how it ended."""
+    """The events that a webhook can receive: a job started, or ended in one of four ways."""
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -22,14 +22,14 @@ class WebhookEvent(StrEnum):
     EXPIRED = "expired"
 
 
-# Every way to end: one of them comes for every job.
+# Exactly one of these happens to every job.
 ENDS: Final = tuple(event for event in WebhookEvent if event is not WebhookEvent.RUNNING)
 
 
 class Webhook(RequestModel):
-    """A receiver and what it wants to hear, signed as Standard Webhooks says."""
+    """A receiver and its events. Notices are signed as Standard Webhooks specifies."""
 
-    url: WebhookUrl = Field(description="`https://`, a public host name, port 443.")
+    url: WebhookUrl = Field(description="`https://` URL with a public host name, port 443.")
     events: Annotated[list[WebhookEvent], Field(min_length=1, max_length=len(WebhookEvent))] = (
-        Field(list(ENDS), description="All ways to end if left out.")
+        Field(list(ENDS), description="Events to send; all four ways to end if omitted.")
     )

@@ -1,7 +1,7 @@
 """One tree of errors. Codes are stable; HTTP statuses live in the gateway alone.
 
 LatentryError
-├── InvalidRequest              what was asked cannot be
+├── InvalidRequest              the request is invalid
 │   ├── MalformedBody
 │   ├── BodyTooLarge
 │   ├── UnsupportedMediaType
@@ -23,13 +23,13 @@ LatentryError
 │   ├── UnsupportedImage
 │   ├── ImageTooLarge
 │   └── BrokenImage
-├── NotFound                    no such thing (for this caller)
+├── NotFound                    it does not exist, or not for this caller
 │   ├── UnknownModel
 │   ├── JobNotFound
 │   ├── FileNotFound
 │   └── DeliveryNotFound
 ├── LinkRefused                 a file URL is forged or has expired
-├── Unavailable                 our fault, for now: try again
+├── Unavailable                 the service cannot do it now: retry
 │   ├── QueueFull
 │   ├── LedgerUnavailable
 │   │   └── LedgerFull
@@ -39,25 +39,25 @@ LatentryError
 │   ├── ShuttingDown
 │   ├── DeadlineUnreachable
 │   └── Busy
-├── JobFailed                   a job ended without its pictures
+├── JobFailed                   a job ended without images
 │   ├── NonFiniteOutput
 │   ├── OutOfMemory
 │   ├── EngineError
 │   ├── ModelNotLoaded
 │   └── Poison
 ├── LeaseLost                   another worker holds the job now
-├── ConfigurationError          the process cannot start like this
+├── ConfigurationError          the process cannot start with these settings
 ├── Unauthenticated
 ├── InsufficientScope
 ├── HostRefused
-└── Exhausted                   the caller's own limit, for now
+└── Exhausted                   a limit of the API key is reached
     ├── RateLimited
     ├── TooManyJobs
     ├── QuotaExceeded
     └── FileQuotaExceeded
 """
 
-from latentry.errors.callers import (
+from latentry.errors.access import (
     FileQuotaExceeded,
     HostRefused,
     InsufficientScope,
@@ -67,7 +67,16 @@ from latentry.errors.callers import (
     TooManyJobs,
     Unauthenticated,
 )
-from latentry.errors.fates import (
+from latentry.errors.base import (
+    ConfigurationError,
+    Exhausted,
+    InvalidRequest,
+    JobFailed,
+    LatentryError,
+    NotFound,
+    Unavailable,
+)
+from latentry.errors.jobs import (
     EngineError,
     LeaseLost,
     ModelNotLoaded,
@@ -75,22 +84,11 @@ from latentry.errors.fates import (
     OutOfMemory,
     Poison,
 )
-from latentry.errors.missing import (
+from latentry.errors.not_found import (
     DeliveryNotFound,
     FileNotFound,
     JobNotFound,
     UnknownModel,
-)
-from latentry.errors.outages import (
-    Busy,
-    DeadlineUnreachable,
-    LedgerFull,
-    LedgerUnavailable,
-    NoAnswer,
-    NoModel,
-    QueueFull,
-    ShuttingDown,
-    StorageUnavailable,
 )
 from latentry.errors.requests import (
     BodyTooLarge,
@@ -115,14 +113,16 @@ from latentry.errors.requests import (
     UnsupportedSpacing,
     UrlNotAllowed,
 )
-from latentry.errors.tree import (
-    ConfigurationError,
-    Exhausted,
-    InvalidRequest,
-    JobFailed,
-    LatentryError,
-    NotFound,
-    Unavailable,
+from latentry.errors.unavailable import (
+    Busy,
+    DeadlineUnreachable,
+    LedgerFull,
+    LedgerUnavailable,
+    NoAnswer,
+    NoModel,
+    QueueFull,
+    ShuttingDown,
+    StorageUnavailable,
 )
 
 __all__ = [

@@ -1,130 +1,130 @@
-"""What was asked cannot be."""
+"""What is wrong with a request."""
 
-from latentry.errors.tree import InvalidRequest
+from latentry.errors.base import InvalidRequest
 
 
 class MalformedBody(InvalidRequest):
-    """The body is not valid JSON."""
+    """The request body is not valid JSON."""
 
     code = "malformed_body"
 
 
 class BodyTooLarge(InvalidRequest):
-    """The body is larger than this service accepts."""
+    """The request body exceeds the size limit."""
 
     code = "body_too_large"
 
 
 class UnsupportedMediaType(InvalidRequest):
-    """The body must be application/json, without a content encoding."""
+    """Content-Type must be application/json, without Content-Encoding."""
 
     code = "unsupported_media_type"
 
 
 class UnsupportedSize(InvalidRequest):
-    """The model does not draw pictures of this size."""
+    """The model does not support this image size."""
 
     code = "unsupported_size"
 
 
 class UnsupportedSampler(InvalidRequest):
-    """The model does not offer this sampler."""
+    """The model does not support this sampler."""
 
     code = "unsupported_sampler"
 
 
 class UnsupportedSpacing(InvalidRequest):
-    """The sampler cannot space its noise levels this way."""
+    """The sampler does not support this spacing."""
 
     code = "unsupported_spacing"
 
 
 class TooManySteps(InvalidRequest):
-    """The model does not take this many steps."""
+    """The model does not support this many steps."""
 
     code = "too_many_steps"
 
 
 class InvalidPrompt(InvalidRequest):
-    """The prompt gives some words a weight that makes no sense."""
+    """The prompt contains a weight that is out of range."""
 
     code = "invalid_prompt"
 
 
 class ClipSkipTooLarge(InvalidRequest):
-    """The model's text encoder has not that many layers to skip."""
+    """clip_skip exceeds the layers that the model's text encoder can skip."""
 
     code = "clip_skip_too_large"
 
 
 class UnsupportedField(InvalidRequest):
-    """The model has no use for this field."""
+    """The model does not support this field."""
 
     code = "unsupported_field"
 
 
 class UrlNotAllowed(InvalidRequest):
-    """The URL must be https://, a public host's full name, and nothing unusual."""
+    """The URL must be https:// with the full name of a public host."""
 
     code = "url_not_allowed"
 
 
 class InvalidIdempotencyKey(InvalidRequest):
-    """An Idempotency-Key is 1 to 255 printable ASCII characters."""
+    """Idempotency-Key must be 1 to 255 printable ASCII characters."""
 
     code = "invalid_idempotency_key"
 
 
 class IdempotencyConflict(InvalidRequest):
-    """This Idempotency-Key was used with another request."""
+    """Idempotency-Key was already used with a different request."""
 
     code = "idempotency_conflict"
 
 
 class RequestTooExpensive(InvalidRequest):
-    """The request is more work than one may ask for at once."""
+    """The request exceeds the maximum cost of one request."""
 
     code = "request_too_expensive"
 
 
 class MalformedHead(InvalidRequest):
-    """This is no HTTP request: its first line or a header is malformed."""
+    """The HTTP request line or a header is malformed."""
 
     code = "malformed_head"
 
 
 class HeadTooLarge(InvalidRequest):
-    """The request's first line and headers are longer than this service accepts."""
+    """The HTTP request line and headers exceed the size limit."""
 
     code = "head_too_large"
 
 
 class TooSlow(InvalidRequest):
-    """The request did not arrive in time; send it faster, or a smaller one."""
+    """The request did not arrive in time; send it faster, or send less."""
 
     code = "too_slow"
     retryable = True
 
 
 class NotAcceptable(InvalidRequest):
-    """The answer would be application/json, which the Accept header rules out."""
+    """The response is application/json, which the Accept header excludes."""
 
     code = "not_acceptable"
 
 
 class UnsupportedImage(InvalidRequest):
-    """Only still PNG, JPEG and WebP pictures are read."""
+    """The image must be a still PNG, JPEG or WebP file."""
 
     code = "unsupported_image"
 
 
 class ImageTooLarge(InvalidRequest):
-    """The picture has more pixels than this service accepts."""
+    """The image exceeds the pixel limit."""
 
     code = "image_too_large"
 
 
 class BrokenImage(InvalidRequest):
-    """The picture cannot be decoded."""
+    """The image cannot be decoded."""
 
     code = "broken_image"

@@ -1,1 +1,1 @@
-"""What gateway and worker must agree on: limits, pricing and the prompt syntax. Pure functions."""
+"""Pure rules that gateway and worker share: model limits, pricing and the prompt syntax."""

@@ -1,4 +1,4 @@
-"""What a model's card forbids: one rule, for the gateway that admits and the engine that draws."""
+"""What a model does not support, by its card: one check, for admission and for the engine."""
 
 from typing import Final
 
@@ -19,30 +19,30 @@ _SIZE_CONDITIONS: Final = ("original_size", "crops_coords_top_left", "target_siz
 
 
 def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
-    """Raises the InvalidRequest of the first thing that cannot be.
+    """Raises the InvalidRequest of the first check that fails.
 
-    `fields` of the error points at what is wrong in the request.
+    The error's `fields` are JSON pointers to what is wrong in the request.
     """
     _check_size(card, request)
     if request.sampler not in card.samplers:
-        why = f"{card.id} offers {', '.join(card.samplers)}."
+        why = f"{card.id} supports the samplers {', '.join(card.samplers)}."
         raise UnsupportedSampler(why, fields={"/sampler": why})
     if request.spacing not in (spacings := SAMPLER_SPACINGS[request.sampler]):
-        why = f"The sampler {request.sampler} has the spacings {', '.join(spacings)}."
+        why = f"The sampler {request.sampler} supports the spacings {', '.join(spacings)}."
         raise UnsupportedSpacing(why, fields={"/spacing": why})
     _check_steps(card, request)
     _check_prompts(request)
     _check_conditions(card, request)
     if request.preview_interval and not card.limits.previews:
-        why = f"{card.id} has no decoder that makes previews."
+        why = f"{card.id} does not support previews."
         raise UnsupportedField(why, fields={"/preview_interval": why})
 
 
 def _check_size(card: ModelCard, request: ResolvedRequest) -> None:
     limits = card.limits
     why = (
-        f"{card.id} draws sides of {limits.min_side} to {limits.max_side} pixels"
-        f" in steps of {limits.size_step}."
+        f"{card.id} supports sides of {limits.min_side} to {limits.max_side} pixels"
+        f" in multiples of {limits.size_step}."
     )
     wrong = {
         pointer: why
@@ -57,15 +57,15 @@ def _check_steps(card: ModelCard, request: ResolvedRequest) -> None:
     most = min(card.limits.max_steps, SAMPLER_STEPS.get(request.sampler, card.limits.max_steps))
     if request.num_inference_steps > most:
         whose = card.id if most == card.limits.max_steps else f"The sampler {request.sampler}"
-        why = f"{whose} takes at most {most} steps."
+        why = f"{whose} supports at most {most} steps."
         raise TooManySteps(why, fields={"/num_inference_steps": why})
 
 
 def _check_prompts(request: ResolvedRequest) -> None:
     prompts = {"/prompt": request.prompt, "/negative_prompt": request.negative_prompt}
     why = (
-        f"A weight lies beyond {MAX_WEIGHT:g} or -{MAX_WEIGHT:g}; for brackets that mean themselves"
-        r" write \( and \), or set prompt_syntax to plain."
+        f"A weight is above {MAX_WEIGHT:g} or below -{MAX_WEIGHT:g}; write literal brackets as"
+        r" \( and \), or set prompt_syntax to plain."
     )
     wrong = {
         pointer: why
@@ -81,7 +81,7 @@ def _check_conditions(card: ModelCard, request: ResolvedRequest) -> None:
     if (request.clip_skip or 0) > most:
         why = f"{card.id} can skip at most {most} layers of its text encoder."
         raise ClipSkipTooLarge(why, fields={"/clip_skip": why})
-    said = [name for name in _SIZE_CONDITIONS if getattr(request, name) is not None]
-    if said and not card.limits.size_conditioning:
-        why = f"{card.id} is no model that is told of sizes and crops, as SDXL is."
-        raise UnsupportedField(why, fields={f"/{name}": why for name in said})
+    given = [name for name in _SIZE_CONDITIONS if getattr(request, name) is not None]
+    if given and not card.limits.size_conditioning:
+        why = f"{card.id} does not support size conditioning (SDXL only)."
+        raise UnsupportedField(why, fields={f"/{name}": why for name in given})

@@ -1,4 +1,4 @@
-"""What a request costs: one rule, for admission, for fair lines and for the caller."""
+"""The cost of a request: one formula, for admission, for fair queueing and for the caller."""
 
 import math
 from dataclasses import dataclass
@@ -6,16 +6,17 @@ from typing import Final
 
 from latentry.contracts import Cost, ModelCard, ResolvedRequest, Sampler
 
-# Until a worker was measured, costs only compare requests with each other.
+# Until a worker has been measured, costs only compare requests with each other.
 _NOMINAL_STEP_MEGAPIXEL_S: Final = 1.0
 _TWO_CALLS_A_STEP: Final = frozenset({Sampler.HEUN, Sampler.DPM2})
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A request's cost as the ledger counts it.
+    """The cost of a request as the ledger counts it.
 
-    `seats`: images that one worker of its model steps side by side, 0 if none was measured.
+    `cost_ms` is milliseconds of one worker; `seats` is the number of images that one worker of the
+    model steps together, 0 if none has been measured.
     """
 
     step_megapixels: float = 1.0
@@ -25,19 +26,19 @@ class Price:
 
     @property
     def takes_ms(self) -> int:
-        """From its first step to its end where the worker is full; 0 if nobody knows."""
+        """Milliseconds from the first step to the end on a full worker; 0 if unknown."""
         rounds = math.ceil(self.images / self.seats) if self.seats else 0
         return math.ceil(self.cost_ms / self.images * self.seats * rounds)
 
     @property
     def cost(self) -> Cost:
-        """The same for clients."""
+        """The cost as clients see it."""
         seconds = self.cost_ms / 1000 if self.seats else None
         return Cost(step_megapixels=self.step_megapixels, worker_seconds=seconds)
 
 
 def price(request: ResolvedRequest, card: ModelCard) -> Price:
-    """What this request costs the workers of this model."""
+    """The cost of this request for the workers of this model."""
     megapixels = request.width * request.height * request.n / 1e6
     work = megapixels * unet_calls(request.sampler, request.num_inference_steps)
     work *= (1 + _guided(request)) / 2
@@ -54,12 +55,12 @@ def price(request: ResolvedRequest, card: ModelCard) -> Price:
 
 
 def unet_calls(sampler: Sampler, steps: int) -> int:
-    """How often a trajectory of so many steps goes through the UNet."""
-    if sampler in _TWO_CALLS_A_STEP:  # but for the last step, which is of first order
+    """The number of UNet calls of a trajectory with this many steps."""
+    if sampler in _TWO_CALLS_A_STEP:  # except the last step, which is of first order
         return 2 * steps - 1
     return steps + 1 if sampler is Sampler.PNDM and steps > 1 else steps
 
 
 def _guided(request: ResolvedRequest) -> float:
-    """The part of the calls that takes two rows."""
+    """The fraction of the calls that takes two rows."""
     return request.guidance_stop if request.guidance_scale > 1 else 0.0

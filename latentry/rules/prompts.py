@@ -1,4 +1,4 @@
-"""AUTOMATIC1111's prompt syntax: what is said, and how much each part of it weighs."""
+"""AUTOMATIC1111's prompt syntax: the text and the weight of each part."""
 
 import re
 from collections.abc import Iterator
@@ -8,12 +8,13 @@ from typing import Final, TypeAlias
 
 from latentry.contracts import PromptSyntax
 
-# Far outside what a text encoder still makes sense of; what lies beyond is a slip, or an attack.
+# Far beyond weights that give useful images; anything above is a typing error or an attack.
 MAX_WEIGHT: Final = 10.0
 _ROUND, _SQUARE = "(", "["
-_USUAL: Final = {_ROUND: 1.1, _SQUARE: 1 / 1.1}
+_DEFAULT_FACTOR: Final = {_ROUND: 1.1, _SQUARE: 1 / 1.1}
 _OPENED_BY: Final = {")": _ROUND, "]": _SQUARE}
-# Possessive where a digit or a space could be matched in two ways: a failed match stays linear.
+# Possessive quantifiers where a digit or a space could match in two ways: a failing match stays
+# linear in the length of the prompt.
 _TOKEN: Final = re.compile(
     r"""
     \\(?P<escaped>[()\[\]\\]?)
@@ -28,7 +29,7 @@ _BREAK: Final = re.compile(r"\bBREAK\b")
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Some text of one weight."""
+    """A piece of text with one weight."""
 
     text: str
     weight: float = 1.0
@@ -39,7 +40,7 @@ Segment: TypeAlias = tuple[Phrase, ...]
 
 @dataclass(slots=True)
 class _Bracket:
-    """An opened bracket; how much it multiplies is known where it closes."""
+    """An opening bracket. Its factor is known when the closing bracket is read."""
 
     kind: str
     factor: float
@@ -51,11 +52,11 @@ class _Close:
 
 
 def parse(prompt: str, syntax: PromptSyntax) -> tuple[Segment, ...]:
-    """The segments between BREAKs, each a run of phrases; every prompt means something.
+    """The segments between BREAKs, each a sequence of phrases. Every prompt is valid.
 
-    Weights are whatever was written, so not always sensible or finite: `is_bounded` tells. As in
-    parse_prompt_attention of AUTOMATIC1111's modules/prompt_parser.py, but BREAK breaks inside
-    brackets too, and what is no number is text.
+    Weights are as written, so possibly huge or infinite: see `is_bounded`. As in
+    parse_prompt_attention of AUTOMATIC1111's modules/prompt_parser.py, except that BREAK also works
+    inside brackets, and a weight that is not a number is text.
     """
     if syntax is PromptSyntax.PLAIN:
         return ((Phrase(prompt),),)
@@ -68,26 +69,26 @@ def parse(prompt: str, syntax: PromptSyntax) -> tuple[Segment, ...]:
 
 
 def is_bounded(prompt: str, syntax: PromptSyntax) -> bool:
-    """Whether every weight is a number of at most MAX_WEIGHT, above or below zero."""
+    """Whether every weight is between -MAX_WEIGHT and MAX_WEIGHT."""
     if syntax is PromptSyntax.PLAIN:
         return True
     return all(abs(weight) <= MAX_WEIGHT for text, weight in _weighted(prompt) if text)
 
 
 def _merged(segment: list[Phrase]) -> Segment:
-    """Neighbours of equal weight as one phrase, because a word may run from one into the other."""
-    said = (phrase for phrase in segment if phrase.text)
-    runs = groupby(said, key=lambda phrase: phrase.weight)
+    """Adjacent phrases of equal weight joined, because a word may continue from one to the next."""
+    nonempty = (phrase for phrase in segment if phrase.text)
+    runs = groupby(nonempty, key=lambda phrase: phrase.weight)
     return tuple(Phrase("".join(phrase.text for phrase in run), weight) for weight, run in runs)
 
 
 def _weighted(prompt: str) -> Iterator[tuple[str, float]]:
-    """Pieces of text with the product of all brackets around them.
+    """Pieces of text with the product of the factors of all brackets around them.
 
-    Round and square brackets may cross, and one that is never closed reaches to the end. So each
-    kind keeps its own pile of products, on which every bracket costs one multiplication.
+    Round and square brackets may overlap, and an unclosed one extends to the end. So each kind has
+    its own stack of products, and every bracket costs one multiplication.
     """
-    products = {kind: [1.0] for kind in _USUAL}
+    products = {kind: [1.0] for kind in _DEFAULT_FACTOR}
     for piece in _pieces(prompt):
         match piece:
             case _Bracket(kind, factor):
@@ -99,14 +100,14 @@ def _weighted(prompt: str) -> Iterator[tuple[str, float]]:
 
 
 def _pieces(prompt: str) -> list[str | _Bracket | _Close]:
-    """Text, and brackets that know their factors; a closing one that nothing opened is text."""
+    """Text, and brackets with their factors; an unmatched closing bracket is text."""
     pieces: list[str | _Bracket | _Close] = []
-    opened: dict[str, list[_Bracket]] = {kind: [] for kind in _USUAL}
+    opened: dict[str, list[_Bracket]] = {kind: [] for kind in _DEFAULT_FACTOR}
     for match in _TOKEN.finditer(prompt):
         token, weight = match[0], match["weight"]
         kind = _ROUND if weight else _OPENED_BY.get(token, "")
-        if token in _USUAL:
-            bracket = _Bracket(token, _USUAL[token])
+        if token in _DEFAULT_FACTOR:
+            bracket = _Bracket(token, _DEFAULT_FACTOR[token])
             opened[token].append(bracket)
             pieces.append(bracket)
         elif kind and opened[kind]:

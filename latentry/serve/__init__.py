@@ -1,5 +1,5 @@
-"""`latentry serve`: Valkey, worker and gateway as one thing that starts, lives and stops.
+"""`latentry serve`: Valkey, worker and gateway, started, supervised and stopped together.
 
-Every child hangs on a tether (tether.py), is kept alive by a keeper (keeper.py), and the stack
-(stack.py) says in which order. The service and the worker are started by name, never imported.
+Every child runs under a tether (tether.py) and a supervisor (supervisor.py); stack.py says in which
+order. The service and the worker are started by name, never imported.
 """

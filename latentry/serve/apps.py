@@ -1,4 +1,4 @@
-"""The two applications, found by name and never imported."""
+"""The two applications, started by module name and never imported."""
 
 import sys
 from importlib.machinery import PathFinder
@@ -8,26 +8,26 @@ from typing import Final
 from latentry.errors import ConfigurationError
 from latentry.settings import Settings
 
-ROOMS: Final = ("service", "worker")
+APPS: Final = ("service", "worker")
 
 
-def command(room: str) -> tuple[str, ...]:
-    """What starts a room."""
-    return (sys.executable, "-m", room)
+def command(app: str) -> tuple[str, ...]:
+    """The command line of an application."""
+    return (sys.executable, "-m", app)
 
 
-def check_rooms(settings: Settings) -> None:
-    """Raises ConfigurationError with what to do when a room or a model is not here."""
-    # `python -m` looks in the working directory first; the command's own path may not hold it.
+def check_apps(settings: Settings) -> None:
+    """Raises ConfigurationError if an application or a model is missing, with what to do."""
+    # `python -m` searches the working directory first, which this process may not have on its path.
     path = [str(Path.cwd()), *sys.path]
-    if not all(PathFinder.find_spec(room, path) for room in ROOMS):
+    if not all(PathFinder.find_spec(app, path) for app in APPS):
         raise ConfigurationError(
-            "The service and the worker are not here: `latentry serve` runs from a checkout of "
-            "the repository or from its container image. The pip package is the client alone."
+            "The service and the worker are not installed: `latentry serve` runs from a checkout "
+            "of the repository or from its container image. The pip package is the client only."
         )
     for model, source in settings.model_sources.items():
         if isinstance(source, Path) and not source.exists():
             raise ConfigurationError(
-                f"The model {model} should lie in {source}, and nothing is there. "
+                f"The model {model} was not found at {source}. "
                 "Run from the checkout, or set LATENTRY_MODELS to id=source."
             )

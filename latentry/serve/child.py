@@ -1,4 +1,4 @@
-"""A process that belongs to the stack."""
+"""One process of the stack."""
 
 import asyncio
 import sys
@@ -14,7 +14,7 @@ TETHER: Final = str(Path(tether.__file__).resolve())
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """How to start a process, and how long it may take to stop."""
+    """How to start a process, and how many seconds it may take to stop."""
 
     name: str
     command: tuple[str, ...]
@@ -22,7 +22,7 @@ class Child:
     grace_s: float
 
     async def start(self, output: TextIO) -> asyncio.subprocess.Process:
-        """Start it on a tether; closing the tether's standard input stops it."""
+        """Start it under a tether; closing the tether's standard input stops it."""
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", TETHER, self.name, str(self.grace_s), *self.command),
             stdin=asyncio.subprocess.PIPE,

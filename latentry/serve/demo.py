@@ -1,4 +1,4 @@
-"""Six pictures on a sheet, through the SDK."""
+"""Six images on one sheet, through the SDK."""
 
 import asyncio
 import io
@@ -27,20 +27,20 @@ SEED: Final = 7
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One drawn prompt, with the encoded bytes."""
+    """A prompt, its image and the encoded bytes."""
 
     prompt: str
     image: Image
     encoded: bytes
 
 
-def beside(env: Mapping[str, str]) -> dict[str, str]:
-    """An environment for a stack of its own, which another one on this machine does not disturb."""
+def demo_env(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a separate stack, which shares nothing with others on this machine."""
     data_dir = Path(env.get("LATENTRY_DATA_DIR", ".latentry")) / "demo"
     places = {"LATENTRY_REDIS_URL", "LATENTRY_STORAGE_URL", "LATENTRY_PUBLIC_URL", "LATENTRY_HOST"}
     keys = {"LATENTRY_AUTH", "LATENTRY_BOOTSTRAP_KEY", "LATENTRY_BOOTSTRAP_KEY_FILE"}
-    theirs = places | keys
-    return {name: value for name, value in env.items() if name not in theirs} | {
+    left_out = places | keys
+    return {name: value for name, value in env.items() if name not in left_out} | {
         "LATENTRY_DATA_DIR": str(data_dir),
         "LATENTRY_PORT": "0",
         "LATENTRY_METRICS_PORT": "0",
@@ -48,14 +48,14 @@ def beside(env: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-async def draw(stack: Stack) -> list[Picture]:
-    """All six at once; they share the steps of one worker."""
+async def generate(stack: Stack) -> list[Picture]:
+    """All six images at once; they share the steps of one worker."""
     async with local_client(stack) as client:
-        return list(await asyncio.gather(*(_drawn(client, prompt) for prompt in PROMPTS)))
+        return list(await asyncio.gather(*(_generated(client, prompt) for prompt in PROMPTS)))
 
 
 def save(pictures: Sequence[Picture], path: Path) -> None:
-    """Write the sheet."""
+    """Write the sheet. Raises ConfigurationError if Pillow is missing."""
     try:
         from PIL import Image as Pixels
     except ModuleNotFoundError as missing:
@@ -70,7 +70,7 @@ def save(pictures: Sequence[Picture], path: Path) -> None:
     sheet.save(path)
 
 
-async def _drawn(client: AsyncClient, prompt: str) -> Picture:
+async def _generated(client: AsyncClient, prompt: str) -> Picture:
     job = await client.generate(prompt, seed=SEED)
     image = job.images[0]
     return Picture(prompt, image, await client.download(image))

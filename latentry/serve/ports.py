@@ -1,4 +1,4 @@
-"""Which TCP ports are to be had."""
+"""Free TCP ports."""
 
 import socket
 
@@ -7,14 +7,14 @@ from latentry.settings import Settings
 
 
 def free_port(host: str) -> int:
-    """A port that nobody listens on just now."""
+    """A TCP port that is free now."""
     with socket.create_server((host, 0), family=_family(host)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
 def check_ports(settings: Settings) -> None:
-    """Raises ConfigurationError with what to set when a port that we need is taken."""
+    """Raises ConfigurationError if a port is taken, with the variable to set."""
     wanted = (
         ("LATENTRY_PORT", settings.host, settings.port),
         ("LATENTRY_METRICS_PORT", settings.metrics_host, settings.metrics_port),
@@ -25,8 +25,8 @@ def check_ports(settings: Settings) -> None:
             socket.create_server((host, port), family=_family(host)).close()
         except OSError as error:
             raise ConfigurationError(
-                f"Port {port} on {host} is not to be had ({error.strerror}); "
-                f"set {variable} to another one."
+                f"Port {port} on {host} cannot be opened ({error.strerror}); "
+                f"set {variable} to another port."
             ) from error
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as an ordinary end."""
+"""Ctrl-C and SIGTERM as a normal exit."""
 
 import asyncio
 import signal
@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 def run(work: Coroutine[object, object, None]) -> bool:
     """Run to the end (True) or to the first SIGINT or SIGTERM (False), which cancels the work.
 
-    A second signal does not wait for the cleaning up: the tethers do it by themselves.
+    A second signal does not wait for the cleanup, because the tethers stop the children anyway.
     """
     return asyncio.run(_run(work))
 

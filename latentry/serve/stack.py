@@ -1,4 +1,6 @@
-"""The whole service on one machine: Valkey, worker, gateway; up in this order, down in reverse."""
+"""The whole service on one machine: Valkey, worker and gateway start in this order and stop in
+reverse.
+"""
 
 import asyncio
 import fcntl
@@ -11,68 +13,67 @@ from typing import Final, TextIO
 from pydantic import SecretStr
 
 from latentry.errors import ConfigurationError, LatentryError
-from latentry.serve.apps import check_rooms, command
+from latentry.serve.apps import check_apps, command
 from latentry.serve.child import Child
 from latentry.serve.ports import check_ports, free_port
 from latentry.serve.supervisor import Supervisor
 from latentry.serve.valkey import Valkey
 from latentry.settings import PREFIX, Settings
 
-# Beyond what each promises: a worker finishes its step and hands its jobs back.
+# More than each needs to stop: a worker finishes its step and hands its jobs back.
 GATEWAY_GRACE_S: Final = 10.0
 WORKER_GRACE_S: Final = 20.0
-# A child that dies this often before the stack ever stood will not stand at all.
-HOPELESS: Final = 3
-LOOK_S: Final = 0.1
+# A child that dies this often before the stack is ready will not start at all.
+MAX_QUICK_DEATHS: Final = 3
+POLL_S: Final = 0.1
 
 Say = Callable[[str], None]
 
 
 class StartFailed(LatentryError):
-    """A part of the service does not start."""
+    """A part of the service did not start."""
 
     code = "start_failed"
 
 
 class StartRefused(StartFailed):
-    """The settings make no service."""
+    """A part of the service rejected the settings."""
 
     code = "start_refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What runs, and the settings it runs under."""
+    """The running processes and their settings."""
 
     settings: Settings
-    keepers: list[Supervisor]
+    supervisors: list[Supervisor]
 
     @property
     def local_url(self) -> str:
-        """The gateway as this machine reaches it, whatever its public address."""
+        """The URL of the gateway on this machine, whatever its public URL."""
         return self.settings.model_copy(update={"public_url": ""}).base_url
 
     def check(self) -> None:
-        """Raises StartFailed when a child has died too often, or for a reason that stays."""
-        for keeper in self.keepers:
-            if keeper.is_refused:
-                raise StartRefused(
-                    f"The {keeper.child.name} refuses these settings; its own lines above say why."
-                )
-            if keeper.quick_deaths >= HOPELESS:
+        """Raises StartFailed if a child died too often or rejected its settings."""
+        for supervisor in self.supervisors:
+            name = supervisor.child.name
+            if supervisor.is_refused:
+                raise StartRefused(f"The {name} rejected the settings; see its output above.")
+            if supervisor.quick_deaths >= MAX_QUICK_DEATHS:
                 raise StartFailed(
-                    f"The {keeper.child.name} ended {HOPELESS} times before it was ready; "
-                    "its own lines above say why."
+                    f"The {name} ended {MAX_QUICK_DEATHS} times before it was ready; "
+                    "see its output above."
                 )
 
 
 @asynccontextmanager
-async def standing(
+async def running(
     settings: Settings, env: Mapping[str, str], *, output: TextIO, say: Say
 ) -> AsyncIterator[Stack]:
-    """The stack, started but not yet ready; on leaving, all of it has stopped."""
-    check_rooms(settings)
-    with _sole(settings.data_dir):
+    """The stack, started but not yet ready; when the context exits, all of it has stopped."""
+    check_apps(settings)
+    with _locked(settings.data_dir):
         check_ports(settings)
         if settings.port == 0:
             settings = settings.model_copy(update={"port": free_port(settings.host)})
@@ -80,47 +81,47 @@ async def standing(
             stack = Stack(settings, [])
 
             def keep(child: Child) -> None:
-                keeper = Supervisor(child, output, say)
-                exits.push_async_callback(keeper.stop)
-                stack.keepers.append(keeper)
-                keeper.start()
+                supervisor = Supervisor(child, output, say)
+                exits.push_async_callback(supervisor.stop)
+                stack.supervisors.append(supervisor)
+                supervisor.start()
 
             if "redis_url" not in settings.model_fields_set:
                 valkey = await _valkey(settings.data_dir / "valkey")
                 keep(valkey.child(env))
-                await _answering(valkey, stack)
+                await _wait_for(valkey, stack)
                 settings = settings.model_copy(update={"redis_url": SecretStr(valkey.url)})
-            theirs = _env_of(settings, env)
-            keep(Child("worker", command("worker"), theirs, WORKER_GRACE_S))
-            keep(Child("gateway", command("service"), theirs, GATEWAY_GRACE_S))
+            child_env = _env_of(settings, env)
+            keep(Child("worker", command("worker"), child_env, WORKER_GRACE_S))
+            keep(Child("gateway", command("service"), child_env, GATEWAY_GRACE_S))
             yield stack
 
 
 @contextmanager
-def _sole(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "serve.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise ConfigurationError(
-                f"Another `latentry serve` keeps its data in {folder}; stop it, or set "
+                f"Another `latentry serve` uses {folder}; stop it, or set "
                 "LATENTRY_DATA_DIR to another folder."
             ) from error
         yield
 
 
 async def _valkey(folder: Path) -> Valkey:
-    last = Valkey.last(folder)
-    if last:
-        await last.leave()  # the lock is ours: whoever started it is dead
-    return Valkey.fresh(folder)
+    previous = Valkey.previous(folder)
+    if previous:
+        await previous.shut_down()  # we hold the lock, so the process that started it is dead
+    return Valkey.new(folder)
 
 
-async def _answering(valkey: Valkey, stack: Stack) -> None:
+async def _wait_for(valkey: Valkey, stack: Stack) -> None:
     while not await valkey.answers():
         stack.check()
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(POLL_S)
 
 
 def _env_of(settings: Settings, env: Mapping[str, str]) -> dict[str, str]:

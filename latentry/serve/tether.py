@@ -1,9 +1,10 @@
 """Run one command that cannot outlive its supervisor: `tether.py NAME GRACE_S COMMAND…`.
 
-Standard input is a pipe that the supervisor holds. When it closes, because the supervisor lets go
-or is dead (SIGKILL included), the command gets SIGTERM, and after GRACE_S seconds its process group
-gets SIGKILL. So stopping and crashing take one path, on Linux and macOS alike. The command's lines
-go to standard output with its name before them. Standard library only: it starts in milliseconds.
+Standard input is a pipe that the supervisor holds. When it closes, because the supervisor closes it
+or dies (SIGKILL included), the command gets SIGTERM, and after GRACE_S seconds its process group
+gets SIGKILL. So a stop and a crash take the same path, on Linux and on macOS. The command's output
+goes to standard output with its name before each line. Standard library only, to start in
+milliseconds.
 """
 
 import contextlib
@@ -14,13 +15,13 @@ import sys
 import threading
 from typing import IO
 
-# How long the last lines of a command may take to come through after its end.
+# How long to wait for the last lines of a command after its end.
 LAST_LINES_S = 1.0
 
 
 def run(name: str, grace_s: float, command: list[str]) -> int:
-    """Run the command to its end; gives its exit code, or 128 + the signal that ended it."""
-    # An own group keeps the terminal's Ctrl-C away: the supervisor decides who stops when.
+    """Run the command to its end; returns its exit code, or 128 + the signal that ended it."""
+    # In a group of its own it does not get the terminal's Ctrl-C: the supervisor stops it in order.
     child = subprocess.Popen(  # noqa: S603 - the supervisor's own command line
         command,
         stdin=subprocess.DEVNULL,
@@ -35,7 +36,7 @@ def run(name: str, grace_s: float, command: list[str]) -> int:
     relay.start()
     code = child.wait()
     gone.set()
-    _kill_group(child.pid)  # what the command started and left behind
+    _kill_group(child.pid)  # children that the command left running
     relay.join(LAST_LINES_S)
     return code if code >= 0 else 128 - code
 
@@ -50,7 +51,7 @@ def _release(child: subprocess.Popen[bytes], gone: threading.Event, grace_s: flo
 
 def _relay(lines: IO[bytes], name: str) -> None:
     for line in lines:
-        # Nobody may be listening any more; the command must not block on that.
+        # The reader may be gone; the command must not block on that.
         with contextlib.suppress(OSError):
             sys.stdout.buffer.write(f"{name:<8}| ".encode() + line.rstrip(b"\n") + b"\n")
             sys.stdout.buffer.flush()

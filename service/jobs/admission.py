@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from latentry.contracts import Cost, GenerationRequest, ModelCard, ResolvedRequest, Spacing
-from latentry.contracts.fields import MAX_SEED
+from latentry.contracts.fields.bounds import MAX_SEED
 from latentry.contracts.samplers import SAMPLER_SPACINGS
 from latentry.errors import InvalidRequest, NoModel, RequestTooExpensive, UnknownModel
 from latentry.rules.limits import refuse_unsupported

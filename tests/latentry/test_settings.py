@@ -17,13 +17,17 @@ def test_nothing_set_makes_a_service_for_one_laptop() -> None:
     assert list(settings.model_sources) == ["shapes"]
 
 
+def test_every_setting_has_a_description() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
 def test_a_misspelt_variable_is_named_with_the_right_spelling() -> None:
     with pytest.raises(ConfigurationError, match="did you mean LATENTRY_REDIS_URL"):
         Settings.from_env({"LATENTRY_REDIS_ULR": "redis://x"})
 
 
 def test_a_value_of_the_wrong_kind_is_named_with_its_variable() -> None:
-    with pytest.raises(ConfigurationError, match="LATENTRY_PORT is not usable"):
+    with pytest.raises(ConfigurationError, match="LATENTRY_PORT is invalid"):
         Settings.from_env({"LATENTRY_PORT": "eight thousand"})
 
 
@@ -41,13 +45,13 @@ def test_settings_survive_the_way_to_a_child_process() -> None:
     ("name", "value", "why"),
     [
         ("MODELS", "a=owner/name@main", "must end in the 40 hexadecimal digits of a commit"),
-        ("MODELS", "models/shapes", "'models/shapes' does not begin an id=source pair"),
-        ("MODELS", "a=x,b", "'b' does not begin"),
-        ("MODELS", "Shapes=x", "'Shapes' does not begin"),
-        ("MODELS", "shapes=", "'shapes' does not begin"),
-        ("MODELS", "a:b=x", "'a:b' does not begin"),
+        ("MODELS", "models/shapes", "'models/shapes' does not start an id=source pair"),
+        ("MODELS", "a=x,b", "'b' does not start"),
+        ("MODELS", "Shapes=x", "'Shapes' does not start"),
+        ("MODELS", "shapes=", "'shapes' does not start"),
+        ("MODELS", "a:b=x", "'a:b' does not start"),
         ("MODELS", " ,", "it must name a model"),
-        ("MODELS", "a=x,a=y", "one id stands for two models"),
+        ("MODELS", "a=x,a=y", "an id appears twice"),
         ("REDIS_URL", "127.0.0.1:6379", "it must be redis://"),
         ("REDIS_URL", "http://db", "it must be redis://"),
         ("REDIS_URL", "redis://:hunter2#@db", "it must be redis://"),
@@ -55,12 +59,12 @@ def test_settings_survive_the_way_to_a_child_process() -> None:
         ("REDIS_URL", "", "it must be redis://"),
         ("LEASE_S", "2", "greater than or equal to 3"),
         ("LEASE_S", "inf", "finite"),
-        ("LEASE_S", "3", "HEARTBEAT_S is not usable: it must be at most half of LATENTRY_LEASE_S"),
+        ("LEASE_S", "3", "HEARTBEAT_S is invalid: it must be at most half of LATENTRY_LEASE_S"),
         ("HEARTBEAT_S", "3.5", "it must be at most half of LATENTRY_LEASE_S, which is 6"),
     ],
 )
 def test_what_would_break_later_is_refused_with_a_sentence(name, value, why) -> None:
-    with pytest.raises(ConfigurationError, match="is not usable") as caught:
+    with pytest.raises(ConfigurationError, match="is invalid") as caught:
         Settings.from_env({f"LATENTRY_{name}": value})
     assert why in caught.value.message
     assert "hunter2" not in caught.value.message

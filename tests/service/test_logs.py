@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from latentry.api_keys import ApiKey
-from latentry.logs import configure_logs, strike_out_credentials
+from latentry.logs import configure_logs, redact_credentials
 from latentry.settings import Settings
 
 
@@ -65,5 +65,5 @@ def test_a_line_of_json_has_its_event_level_and_time(capfd) -> None:
         ("no url, a@b", "no url, a@b"),
     ],
 )
-def test_only_the_credentials_are_struck_out(text: str, left: str) -> None:
-    assert strike_out_credentials(None, "", {"event": text}) == {"event": left}
+def test_only_the_credentials_are_redacted(text: str, left: str) -> None:
+    assert redact_credentials(None, "", {"event": text}) == {"event": left}

@@ -34,7 +34,7 @@ def port() -> int:
     ("changes", "sentence"),
     [
         ({"LATENTRY_PROT": "1"}, "did you mean LATENTRY_PORT?"),
-        ({"LATENTRY_PORT": "x"}, "LATENTRY_PORT is not usable"),
+        ({"LATENTRY_PORT": "x"}, "LATENTRY_PORT is invalid"),
         ({"LATENTRY_STORAGE_URL": "ftp://x"}, "LATENTRY_STORAGE_URL"),
     ],
 )

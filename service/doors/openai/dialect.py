@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from latentry.contracts import PromptSyntax, fields
+from latentry.contracts import PromptSyntax
+from latentry.contracts.fields import conditioning, job, sampling
 
 
 class ImagesRequest(BaseModel):
@@ -12,30 +13,30 @@ class ImagesRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    prompt: fields.Prompt
+    prompt: conditioning.Prompt
     model: str | None = Field(None, description="Model id; OpenAI's names mean the default model.")
-    n: fields.Count | None = None
+    n: job.Count | None = None
     size: str | None = Field(None, description="`auto` or `WIDTHxHEIGHT` in pixels.")
     response_format: Literal["url", "b64_json"] | None = None
-    output_format: fields.OutputFormat | None = None
+    output_format: job.OutputFormat | None = None
     stream: bool | None = Field(None, description="Not supported; omit or set to false.")
     user: str | None = Field(None, max_length=512, description="Kept in the job's metadata.")
-    negative_prompt: fields.NegativePrompt | None = None
+    negative_prompt: conditioning.NegativePrompt | None = None
     # OpenAI's clients expect brackets to be literal.
-    prompt_syntax: fields.Syntax = PromptSyntax.PLAIN
-    clip_skip: fields.ClipSkip = None
-    num_inference_steps: fields.Steps = None
-    guidance_scale: fields.GuidanceScale = None
-    guidance_rescale: fields.GuidanceRescale | None = None
-    guidance_stop: fields.GuidanceStop | None = None
-    cache_interval: fields.CacheInterval | None = None
-    seed: fields.Seed = None
+    prompt_syntax: conditioning.Syntax = PromptSyntax.PLAIN
+    clip_skip: conditioning.ClipSkip = None
+    num_inference_steps: sampling.Steps = None
+    guidance_scale: sampling.GuidanceScale = None
+    guidance_rescale: sampling.GuidanceRescale | None = None
+    guidance_stop: sampling.GuidanceStop | None = None
+    cache_interval: sampling.CacheInterval | None = None
+    seed: sampling.Seed = None
     # Text, because one name may stand for sampler and spacing; the generation request checks it.
     sampler: str | None = Field(
         None, description="Sampling method, also with its spacing, such as `DPM++ 2M Karras`."
     )
-    spacing: fields.Spacing = None
-    determinism: fields.DeterminismMode | None = None
+    spacing: sampling.Spacing = None
+    determinism: sampling.DeterminismMode | None = None
 
 
 class Picture(BaseModel):

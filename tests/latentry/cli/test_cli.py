@@ -284,7 +284,7 @@ def test_a_refusal_of_the_service_is_one_sentence(latentry, gateway):
 def test_a_service_that_is_not_there_is_said_with_how_to_start_one(latentry):
     code, _, err = latentry("models", "--url", "http://127.0.0.1:9")
     assert code == 1
-    assert "does not answer" in err
+    assert "does not respond" in err
     assert "latentry serve" in err
 
 

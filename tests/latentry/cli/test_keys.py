@@ -78,7 +78,7 @@ def test_a_key_is_rotated_and_revoked_by_its_id(keys, ledger) -> None:
     for words in (("revoke", "nobody"), ("rotate", old.id)):
         refused = keys(*words)
         assert (refused.returncode, refused.stdout) == (1, "")
-        assert refused.stderr.startswith("latentry: There is no key")
+        assert refused.stderr.startswith("latentry: Key ")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from latentry.contracts import GenerationRequest, Sampler
-from latentry.contracts.fields import MAX_PROMPT_CHARS, MAX_SEED
+from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS, MAX_SEED
 from latentry.contracts.samplers import JOINED_ALIASES, SAMPLER_ALIASES, Spacing
 from latentry.contracts.wire import RequestModel
 

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from latentry.contracts import PromptSyntax
-from latentry.contracts.fields import MAX_PROMPT_CHARS
+from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS
 from latentry.rules.prompts import _TOKEN, MAX_WEIGHT, Phrase, is_bounded, parse
 
 

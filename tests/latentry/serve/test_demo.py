@@ -2,14 +2,14 @@ import io
 
 from PIL import Image as Pixels
 
-from latentry.serve.demo import COLUMNS, PROMPTS, Picture, beside, save
+from latentry.serve.demo import COLUMNS, PROMPTS, Picture, demo_env, save
 from latentry.settings import Settings
 from tests.latentry.client.conftest import image
 
 
 def test_a_demo_touches_nothing_of_the_service_beside_it():
     settings = Settings.from_env(
-        beside(
+        demo_env(
             {
                 "LATENTRY_DATA_DIR": "/data",
                 "LATENTRY_PORT": "8000",

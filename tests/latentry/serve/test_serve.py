@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from latentry.errors import ConfigurationError
-from latentry.serve.apps import check_rooms
+from latentry.serve.apps import check_apps
 from latentry.serve.valkey import Valkey
 from latentry.settings import Settings
 from tests.latentry.serve.conftest import SERVICE
@@ -53,7 +53,7 @@ def test_a_killed_worker_is_started_again(serve):
     serving = serve()
     pid = int(read_until(serving.lines, r"worker  \| pid (\d+)")[0][1])
     os.kill(pid, signal.SIGKILL)
-    read_until(serving.lines, "worker ended with code 137; again in 0.5 s")
+    read_until(serving.lines, "worker ended with exit code 137; restart in 0.5 s")
     again = int(read_until(serving.lines, r"worker  \| pid (\d+)")[0][1])
     assert serving.end()[0] == 0
     assert ends(again)
@@ -95,7 +95,7 @@ def test_a_killed_supervisor_leaves_no_orphan_and_no_data_behind_a_lock(serve, c
     serving = serve()
     _, before = read_until(serving.lines, "Ready")
     pids = [int(found[1]) for line in before if (found := re.search(r"\| pid (\d+)", line))]
-    valkey = Valkey.last(checkout / ".latentry" / "valkey")
+    valkey = Valkey.previous(checkout / ".latentry" / "valkey")
     with redis.Redis.from_url(valkey.url) as client:
         client.set("job", "queued")
         pids.append(client.info("server")["process_id"])
@@ -104,7 +104,7 @@ def test_a_killed_supervisor_leaves_no_orphan_and_no_data_behind_a_lock(serve, c
     again = serve()
     read_until(again.lines, "Ready")
     assert all(ends(pid) for pid in pids)
-    with redis.Redis.from_url(Valkey.last(valkey.folder).url) as client:
+    with redis.Redis.from_url(Valkey.previous(valkey.folder).url) as client:
         assert client.get("job") == b"queued"
     assert again.end()[0] == 0
 
@@ -130,14 +130,14 @@ def test_a_port_that_is_taken_is_said_with_the_variable_to_set(serve, variable):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         serving = serve(**{variable: str(port)})
-        read_until(serving.lines, f"Port {port} on 127.0.0.1 is not to be had.*set {variable}")
+        read_until(serving.lines, f"Port {port} on 127.0.0.1 cannot be opened.*set {variable}")
         assert serving.process.wait() == 1
 
 
 def test_a_model_that_is_not_there_is_named_with_its_place(serve, checkout):
     (checkout / "models" / "shapes").rmdir()
     serving = serve()
-    read_until(serving.lines, "model shapes should lie in models/shapes.* set LATENTRY_MODELS")
+    read_until(serving.lines, "model shapes was not found at models/shapes.* set LATENTRY_MODELS")
     assert serving.process.wait() == 1
 
 
@@ -145,7 +145,7 @@ def test_outside_a_checkout_it_says_so(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [])
     with pytest.raises(ConfigurationError, match="runs from a checkout"):
-        check_rooms(Settings())
+        check_apps(Settings())
 
 
 def test_a_setting_that_is_misspelt_is_named(serve):

@@ -14,7 +14,7 @@ PAUSES = "import os, signal; print('pid', os.getpid(), flush=True); signal.pause
 
 @pytest.fixture
 def keep():
-    """Keeps Python code alive; gives the keeper, what it said, and its child's output."""
+    """Keeps Python code alive; gives the supervisor, what it said, and its child's output."""
     opened = []
 
     def start(code, **options):
@@ -24,9 +24,9 @@ def keep():
         opened.extend((output, lines))
         child = Child("child", (sys.executable, "-c", code), os.environ, grace_s=5.0)
         said = asyncio.Queue()
-        keeper = Supervisor(child, output, said.put_nowait, **options)
-        keeper.start()
-        return keeper, said, lines
+        supervisor = Supervisor(child, output, said.put_nowait, **options)
+        supervisor.start()
+        return supervisor, said, lines
 
     yield start
     for file in opened:
@@ -39,42 +39,42 @@ async def next_pid(lines):
 
 
 async def test_a_child_that_dies_is_started_again(keep):
-    keeper, said, lines = keep(PAUSES, first_pause_s=0.0)
+    supervisor, said, lines = keep(PAUSES, first_pause_s=0.0)
     first = await next_pid(lines)
     os.kill(first, signal.SIGKILL)
-    assert await said.get() == "child ended with code 137; again in 0.0 s"
+    assert await said.get() == "child ended with exit code 137; restart in 0.0 s"
     second = await next_pid(lines)
     assert second != first
-    await keeper.stop()
+    await supervisor.stop()
     assert ends(second)
 
 
 async def test_a_child_that_keeps_dying_is_started_less_and_less_eagerly(keep):
-    keeper, said, _ = keep("exit(3)", first_pause_s=0.1, longest_pause_s=0.3)
-    pauses = [(await said.get()).partition("again in ")[2] for _ in range(4)]
+    supervisor, said, _ = keep("exit(3)", first_pause_s=0.1, longest_pause_s=0.3)
+    pauses = [(await said.get()).partition("restart in ")[2] for _ in range(4)]
     assert pauses == ["0.1 s", "0.2 s", "0.3 s", "0.3 s"]
-    assert keeper.quick_deaths == 4
-    await keeper.stop()
+    assert supervisor.quick_deaths == 4
+    await supervisor.stop()
 
 
 async def test_a_long_life_is_forgiven(keep, monkeypatch):
-    monkeypatch.setattr("latentry.serve.supervisor.SETTLED_S", 0.0)
-    keeper, said, _ = keep("exit(3)", first_pause_s=0.0)
+    monkeypatch.setattr("latentry.serve.supervisor.HEALTHY_S", 0.0)
+    supervisor, said, _ = keep("exit(3)", first_pause_s=0.0)
     for _ in range(3):
         await said.get()
-    assert keeper.quick_deaths == 1
-    await keeper.stop()
+    assert supervisor.quick_deaths == 1
+    await supervisor.stop()
 
 
 async def test_a_stop_does_not_wait_for_the_pause_to_end(keep):
-    keeper, said, _ = keep("exit(3)", first_pause_s=600.0, longest_pause_s=600.0)
+    supervisor, said, _ = keep("exit(3)", first_pause_s=600.0, longest_pause_s=600.0)
     await said.get()
-    await keeper.stop()
+    await supervisor.stop()
 
 
 async def test_a_stop_during_the_start_leaves_nothing(keep):
-    keeper, _, lines = keep(PAUSES)
+    supervisor, _, lines = keep(PAUSES)
     await asyncio.sleep(0)
-    await keeper.stop()
-    keeper.output.close()
+    await supervisor.stop()
+    supervisor.output.close()
     assert all(ends(int(line.split()[-1])) for line in lines)

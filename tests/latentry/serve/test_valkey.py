@@ -33,28 +33,28 @@ def start():
 
 
 async def test_data_survives_a_successor_and_the_predecessor_is_shut_down(start, tmp_path):
-    first = Valkey.fresh(tmp_path / "valkey")
+    first = Valkey.new(tmp_path / "valkey")
     process = start(first)
     with redis.Redis.from_url(first.url) as client:
         client.set("job", "queued")
 
-    left = Valkey.last(tmp_path / "valkey")
+    left = Valkey.previous(tmp_path / "valkey")
     assert left == first
-    await left.leave()
+    await left.shut_down()
     assert process.wait() == 0
 
-    second = Valkey.fresh(tmp_path / "valkey")
+    second = Valkey.new(tmp_path / "valkey")
     start(second)
     with redis.Redis.from_url(second.url) as client:
         assert client.get("job") == b"queued"
 
 
 async def test_it_obeys_nobody_without_its_password(start, tmp_path):
-    valkey = Valkey.fresh(tmp_path)
+    valkey = Valkey.new(tmp_path)
     start(valkey)
     stranger = Valkey(tmp_path, valkey.port, "0" * 32)
     assert not await stranger.answers()
-    await stranger.leave()  # somebody else's: left alone
+    await stranger.shut_down()  # somebody else's: left alone
     assert await valkey.answers()
     assert stat.S_IMODE(os.stat(valkey.config_path).st_mode) == 0o600
 
@@ -67,12 +67,12 @@ async def test_a_port_that_now_serves_something_else_is_left_alone(tmp_path):
     server = await asyncio.start_server(hello, "127.0.0.1", 0)
     async with server:
         valkey = Valkey(tmp_path, server.sockets[0].getsockname()[1], "0" * 32)
-        await valkey.leave()
+        await valkey.shut_down()
         assert not await valkey.answers()
 
 
 def test_a_folder_without_history_has_no_predecessor(tmp_path):
-    assert Valkey.last(tmp_path) is None
+    assert Valkey.previous(tmp_path) is None
 
 
 def test_a_machine_without_any_valkey_is_told_what_to_do(monkeypatch):

@@ -127,5 +127,5 @@ def test_latentry_serve_ends_with_the_gateways_sentence_and_exit_status_2(
     said = ended.stdout + ended.stderr
     assert ended.returncode == 2, said
     assert "there is no API key yet" in said
-    assert "The gateway refuses these settings" in said
+    assert "The gateway rejected the settings" in said
     assert "Traceback" not in said

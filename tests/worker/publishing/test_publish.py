@@ -13,7 +13,7 @@ from PIL import Image
 
 from latentry import __version__
 from latentry.contracts import GenerationRequest, OutputFormat, ResolvedRequest, Sampler, Spacing
-from latentry.contracts.requests import MAX_PROMPT_CHARS
+from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS
 from latentry.ledger import JobRef, Lease, Ledger, NewJob, commands
 from latentry.settings import Settings
 from latentry.storage import Storage, content_type_of, open_storage

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from latentry.contracts import Defaults, Limits, ModelCard, Sampler, Spacing
-from latentry.contracts.fields import MAX_CLIP_SKIP, MAX_SIDE_PX
+from latentry.contracts.fields.bounds import MAX_CLIP_SKIP, MAX_SIDE_PX
 from latentry.contracts.samplers import SAMPLER_ALIASES, SAMPLER_SPACINGS
 from latentry.errors import ConfigurationError
 from worker.engine.samplers import SAMPLERS

@@ -1,22 +1,22 @@
-"""Our fault, for now: try again."""
+"""Temporary failures of the service: retry later."""
 
-from latentry.errors.tree import Unavailable
+from latentry.errors.base import Unavailable
 
 
 class QueueFull(Unavailable):
-    """Too many jobs are waiting."""
+    """Too many jobs are queued."""
 
     code = "queue_full"
 
 
 class LedgerUnavailable(Unavailable):
-    """The ledger does not answer."""
+    """The ledger (Redis) does not respond."""
 
     code = "ledger_unavailable"
 
 
 class StorageUnavailable(Unavailable):
-    """Picture storage does not answer."""
+    """The image storage does not respond."""
 
     code = "storage_unavailable"
 
@@ -28,7 +28,7 @@ class NoModel(Unavailable):
 
 
 class NoAnswer(Unavailable):
-    """The other side does not answer."""
+    """The remote server did not respond."""
 
     code = "no_answer"
 
@@ -40,18 +40,18 @@ class ShuttingDown(Unavailable):
 
 
 class DeadlineUnreachable(Unavailable):
-    """The job would start too late."""
+    """The job could not start in time."""
 
     code = "deadline_unreachable"
 
 
 class LedgerFull(LedgerUnavailable):
-    """The ledger has no memory left for another job; those that end make room."""
+    """The ledger (Redis) has no memory for another job until others end."""
 
     code = "queue_storage_full"
 
 
 class Busy(Unavailable):
-    """Too many others are being served at this moment."""
+    """Too many requests are being served; retry shortly."""
 
     code = "busy"

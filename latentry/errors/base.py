@@ -1,10 +1,13 @@
-"""The branches of the tree of errors."""
+"""The base classes of all errors.
+
+The first line of a docstring is the message that users read.
+"""
 
 from collections.abc import Mapping
 
 
 class LatentryError(Exception):
-    """Something went wrong in latentry."""
+    """An internal error occurred."""
 
     code: str = "internal"
     retryable: bool = False
@@ -15,7 +18,7 @@ class LatentryError(Exception):
 
 
 class InvalidRequest(LatentryError):
-    """The request cannot be carried out as it stands."""
+    """The request is invalid."""
 
     code = "invalid_request"
 
@@ -23,34 +26,34 @@ class InvalidRequest(LatentryError):
         self, message: str | None = None, *, fields: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(message)
-        self.fields = dict(fields or {})  # what is wrong where: JSON pointer to sentence
+        self.fields = dict(fields or {})  # JSON pointer to what is wrong there
 
 
 class NotFound(LatentryError):
-    """There is nothing at this address."""
+    """The resource does not exist."""
 
     code = "not_found"
 
 
 class Unavailable(LatentryError):
-    """The service cannot do this right now."""
+    """The service is temporarily unavailable."""
 
     code = "unavailable"
     retryable = True
 
     def __init__(self, message: str | None = None, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
-        self.retry_after_s = retry_after_s  # None: nobody knows
+        self.retry_after_s = retry_after_s  # None: unknown
 
 
 class JobFailed(LatentryError):
-    """The job ended without its pictures."""
+    """The job ended without images."""
 
     code = "job_failed"
 
 
 class ConfigurationError(LatentryError):
-    """The settings do not make a service."""
+    """Invalid configuration."""
 
     code = "configuration"
 

@@ -1,0 +1,18 @@
+"""The bounds of a request's fields, whatever the model."""
+
+from typing import Final
+
+MAX_PROMPT_CHARS: Final = 8_000
+MAX_IMAGES: Final = 8
+MAX_SIDE_PX: Final = 4_096
+MAX_STEPS: Final = 1_000
+MAX_GUIDANCE: Final = 50.0
+# CLIP ViT-L, the smallest text encoder of the published models, has this many layers.
+MAX_CLIP_SKIP: Final = 12
+MAX_CACHE_INTERVAL: Final = 10
+# SDXL's size conditioning describes training images, which may be larger than generated ones.
+MAX_EXTENT_PX: Final = 16_384
+# The largest integer that survives every JSON reader (JavaScript's are doubles).
+MAX_SEED: Final = 2**53 - 1
+MAX_WITHIN_S: Final = 86_400
+MODEL_ID: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"

@@ -1,0 +1,77 @@
+"""What a job delivers, when it must run, and whom to notify."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from latentry.contracts import outputs, webhooks
+from latentry.contracts.fields.bounds import MAX_IMAGES, MAX_STEPS, MAX_WITHIN_S
+
+
+class Priority(StrEnum):
+    """The order among a tenant's own jobs. It never delays another tenant's job."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
+_Seconds = Annotated[int, Field(strict=True, ge=1, le=MAX_WITHIN_S)]
+_Label = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+_LabelText = Annotated[str, StringConstraints(max_length=512)]
+
+Count = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=1,
+        le=MAX_IMAGES,
+        description="Number of images; they use the seeds seed, seed + 1, …",
+    ),
+]
+OutputFormat = Annotated[outputs.OutputFormat, Field(description="File format of the images.")]
+PreviewInterval = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=0,
+        le=MAX_STEPS,
+        description="Send a small preview of each image in the event stream every N steps; 0 is "
+        "off. Images do not change. Only for models with `limits.previews`.",
+    ),
+]
+QueuePriority = Annotated[
+    Priority,
+    Field(
+        description="Order among your own jobs: `high` queues as if submitted 10 minutes earlier, "
+        "`low` as if 10 minutes later."
+    ),
+]
+StartWithin = Annotated[
+    _Seconds | None,
+    Field(description="Maximum queue time in seconds; then the job expires without running."),
+]
+FinishWithin = Annotated[
+    _Seconds | None,
+    Field(
+        description="Maximum time in seconds until the job ends; then it expires, queued or "
+        "running."
+    ),
+]
+DryRun = Annotated[
+    bool,
+    Field(
+        strict=True,
+        description="Validate and estimate only; no job is created. Answers 200 with the cost and "
+        "the estimated start, or the problem.",
+    ),
+]
+Metadata = Annotated[
+    dict[_Label, _LabelText],
+    Field(max_length=16, description="Your own labels, returned unchanged."),
+]
+WebhookTarget = Annotated[
+    webhooks.Webhook | None,
+    Field(description="Where to send a notification when the job ends. Not part of the recipe."),
+]

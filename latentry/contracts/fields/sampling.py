@@ -1,0 +1,105 @@
+"""How an image is sampled: model, size, steps, guidance, sampler and seed."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from latentry.contracts.fields.bounds import (
+    MAX_CACHE_INTERVAL,
+    MAX_GUIDANCE,
+    MAX_SEED,
+    MAX_SIDE_PX,
+    MAX_STEPS,
+    MODEL_ID,
+)
+from latentry.contracts.samplers import SAMPLER_ALIASES, SPACING_ALIASES
+from latentry.contracts.samplers import Sampler as SamplerName
+from latentry.contracts.samplers import Spacing as SpacingName
+
+
+class Determinism(StrEnum):
+    """`strict`: identical pixels whatever else is in the batch. `fast`: any batch shape."""
+
+    FAST = "fast"
+    STRICT = "strict"
+
+
+def canonical(value: Any, aliases: Mapping[str, StrEnum]) -> Any:
+    """The enum member that an alias stands for; anything else unchanged, for pydantic to judge."""
+    return aliases.get(value, value) if isinstance(value, str) else value
+
+
+def _by_alias(aliases: Mapping[str, StrEnum]) -> BeforeValidator:
+    return BeforeValidator(lambda value: canonical(value, aliases))
+
+
+ModelId = Annotated[str, StringConstraints(pattern=MODEL_ID)]
+_Side = Annotated[int, Field(strict=True, ge=64, le=MAX_SIDE_PX, multiple_of=8)]
+
+Model = Annotated[ModelId | None, Field(description="Model id; the default model if omitted.")]
+Width = Annotated[
+    _Side | None,
+    Field(description="Image width in pixels; the model's native width if omitted."),
+]
+Height = Annotated[
+    _Side | None,
+    Field(description="Image height in pixels; the model's native height if omitted."),
+]
+Steps = Annotated[
+    Annotated[int, Field(strict=True, ge=1, le=MAX_STEPS)] | None,
+    Field(description="Number of denoising steps; the model's default if omitted."),
+]
+GuidanceScale = Annotated[
+    Annotated[float, Field(strict=True, ge=0, le=MAX_GUIDANCE)] | None,
+    Field(
+        description="Classifier-free guidance (CFG) scale; 1 or less turns guidance off. The "
+        "model's default if omitted."
+    ),
+]
+GuidanceRescale = Annotated[
+    float, Field(strict=True, ge=0, le=1, description="CFG rescale: 0 is off, 1 is full.")
+]
+GuidanceStop = Annotated[
+    float,
+    Field(
+        strict=True,
+        gt=0,
+        le=1,
+        description="Stop guidance after this fraction of the UNet calls; the remaining calls cost "
+        "half. Values below 1 change the image slightly.",
+    ),
+]
+CacheInterval = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=1,
+        le=MAX_CACHE_INTERVAL,
+        description="DeepCache: run the full UNet every N calls and reuse its deep features in "
+        "between; 1 is off. 2 or 3 save much time and change the image slightly.",
+    ),
+]
+Sampler = Annotated[
+    Annotated[SamplerName, _by_alias(SAMPLER_ALIASES)] | None,
+    Field(description="Sampling method; the model's default if omitted."),
+]
+Spacing = Annotated[
+    Annotated[SpacingName, _by_alias(SPACING_ALIASES)] | None,
+    Field(
+        description="Spacing of the sampler's noise levels (AUTOMATIC1111's schedule type); the "
+        "model's default, where the sampler supports it, if omitted."
+    ),
+]
+Seed = Annotated[
+    Annotated[int, Field(strict=True, ge=0, le=MAX_SEED)] | None,
+    Field(description="Seed of the first image; random if omitted."),
+]
+DeterminismMode = Annotated[
+    Determinism,
+    Field(
+        description="`strict` gives identical pixels whatever else is in the batch; `fast` allows "
+        "any batch shape."
+    ),
+]

@@ -1,0 +1,40 @@
+"""Why a job, or a worker's lease on it, ended without images."""
+
+from latentry.errors.base import JobFailed, LatentryError
+
+
+class NonFiniteOutput(JobFailed):
+    """The model produced non-finite values; another seed or fewer steps may help."""
+
+    code = "non_finite_output"
+
+
+class OutOfMemory(JobFailed):
+    """The device does not have enough memory for this image; request a smaller one."""
+
+    code = "out_of_memory"
+
+
+class EngineError(JobFailed):
+    """The engine failed on this image."""
+
+    code = "engine_error"
+
+
+class ModelNotLoaded(JobFailed):
+    """The worker could not load the model; it is retried after a minute, or by another one."""
+
+    code = "model_not_loaded"
+    retryable = True
+
+
+class Poison(JobFailed):
+    """Workers died three times while running this job."""
+
+    code = "poison"
+
+
+class LeaseLost(LatentryError):
+    """The job has ended, or another worker holds its lease."""
+
+    code = "lease_lost"

@@ -1,0 +1,27 @@
+"""What does not exist, or not for this caller."""
+
+from latentry.errors.base import NotFound
+
+
+class UnknownModel(NotFound):
+    """The model does not exist; GET /v1/models lists the available models."""
+
+    code = "unknown_model"
+
+
+class JobNotFound(NotFound):
+    """The job does not exist, or its record has expired."""
+
+    code = "job_not_found"
+
+
+class FileNotFound(NotFound):
+    """The file does not exist, or it has expired."""
+
+    code = "file_not_found"
+
+
+class DeliveryNotFound(NotFound):
+    """The job has no delivery with this id."""
+
+    code = "delivery_not_found"

@@ -1,0 +1,65 @@
+"""The gateway: addresses, limits of requests, webhooks and API keys."""
+
+from pydantic import Field, SecretStr
+
+from latentry.addresses import dialable
+from latentry.settings.section import MAX_TTL_S, Section
+
+
+class GatewaySettings(Section):
+    """What the gateway serves, accepts and refuses."""
+
+    host: str = Field("127.0.0.1", description="Address that the gateway listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port that the gateway listens on.")
+    public_url: str = Field("", description="URL for clients; http://host:port if empty.")
+    metrics_host: str = Field("127.0.0.1", description="Address of the metrics of both processes.")
+    metrics_port: int = Field(
+        9100, ge=0, le=65535, description="Port of the gateway's metrics; 0 is off."
+    )
+    default_model: str = Field(
+        "", description="Model of requests that name none; the first live one if empty."
+    )
+    max_queued: int = Field(1_000, ge=1, description="Maximum number of queued jobs per model.")
+    max_queue_wait_s: float = Field(
+        900, gt=0, description="Jobs with a longer estimated wait are refused, if a worker is live."
+    )
+    max_cost_step_megapixels: float = Field(
+        5_000,
+        gt=0,
+        description="Maximum cost of one request: megapixels × UNet calls × images.",
+    )
+    max_body_bytes: int = Field(64 * 1024, ge=1024, description="Maximum size of a JSON body.")
+    max_wait_s: int = Field(60, ge=0, description="Maximum of `Prefer: wait`.")
+    url_ttl_s: int = Field(900, ge=1, description="Lifetime of a signed image URL.")
+    max_image_bytes: int = Field(
+        10 * 1024**2, ge=1024, description="Maximum size of an uploaded picture."
+    )
+    max_image_pixels: int = Field(
+        4096**2, ge=1, le=8192**2, description="Maximum width × height of an uploaded picture."
+    )
+    max_files: int = Field(1_000, ge=0, description="Maximum number of files per tenant.")
+    max_files_bytes: int = Field(1024**3, ge=0, description="Maximum size of a tenant's files.")
+    file_ttl_s: int = Field(86_400, ge=1, le=MAX_TTL_S, description="Lifetime of a file.")
+    webhook_ports: str = Field("443", description="Ports allowed in webhook URLs, comma-separated.")
+    webhook_allow: str = Field(
+        "",
+        description="Webhook receivers that may be private, comma-separated: `host:port` pairs,"
+        " which may use http, and networks such as `10.0.0.0/8`.",
+    )
+    auth: str = Field(
+        "auto",
+        pattern=r"^(auto|on|off)$",
+        description="Require API keys. `auto`: once a key exists or others can reach the gateway.",
+    )
+    bootstrap_key: SecretStr = Field(
+        SecretStr(""), description="API key that is registered when the gateway starts."
+    )
+    bootstrap_key_file: str = Field("", description="File with the bootstrap key.")
+    signing_key: SecretStr = Field(
+        SecretStr(""), description="Secret that signs local file URLs; kept in data_dir if empty."
+    )
+
+    @property
+    def base_url(self) -> str:
+        """The URL for clients, without a trailing slash."""
+        return self.public_url.rstrip("/") or f"http://{dialable(self.host)}:{self.port}"

@@ -1,0 +1,81 @@
+"""The worker: models, device and the limits of its calls."""
+
+import re
+
+from pydantic import Field, field_validator
+
+from latentry.contracts.fields.bounds import MODEL_ID
+from latentry.settings.section import Section
+from latentry.sources import Simulation, Source, parse_source
+
+
+class WorkerSettings(Section):
+    """What the worker loads and how it runs."""
+
+    models: str = Field(
+        "shapes=models/shapes",
+        description="Comma-separated `id=source` pairs. A source is a folder in diffusers layout,"
+        " a `.safetensors` file, `owner/name@commit` on a hub, or `simulated:` to test a"
+        " deployment without a GPU.",
+    )
+    model_memory_bytes: int = Field(
+        0, ge=0, description="Maximum memory for the weights of loaded models; 0 is unlimited."
+    )
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="`auto` is CUDA if available."
+    )
+    dtype: str = Field(
+        "auto",
+        pattern=r"^(auto|float32|float16|bfloat16)$",
+        description="`auto` is float16 on CUDA and float32 on the CPU.",
+    )
+    threads: int = Field(0, ge=0, description="Compute threads on the CPU; 0 is torch's default.")
+    compile: str = Field(
+        "auto",
+        pattern=r"^(auto|on|off)$",
+        description="Compile UNets in the background, not in strict mode; `auto` is on with CUDA.",
+    )
+    max_rows: int = Field(32, ge=2, description="Maximum number of rows in one UNet call.")
+    max_slowdown: float = Field(
+        6.0,
+        ge=1,
+        description="Maximum time of a batched UNet call, in multiples of a single image's call.",
+    )
+    worker_max_rss_bytes: int = Field(
+        0,
+        ge=0,
+        description="A worker whose memory exceeds this hands its jobs back and restarts; 0 is"
+        " unlimited. Must be well above what its models take.",
+    )
+    worker_metrics_port: int = Field(
+        9101, ge=0, le=65535, description="Port of the worker's metrics; 0 is off."
+    )
+
+    @field_validator("models")
+    @classmethod
+    def _are_pairs(cls, value: str) -> str:
+        pairs = _pairs(value)
+        if not pairs:
+            raise ValueError("it must name a model, as id=source")
+        for name, path in pairs:
+            if not (re.fullmatch(MODEL_ID, name) and path):
+                raise ValueError(
+                    f"{name!r} does not start an id=source pair; ids are 1 to 64 characters, "
+                    "a-z, 0-9, dots, dashes and underscores"
+                )
+        sources = [parse_source(path) for _, path in pairs]
+        if 0 < sum(isinstance(source, Simulation) for source in sources) < len(sources):
+            raise ValueError("simulated models cannot be served beside real ones")
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("an id appears twice")
+        return value
+
+    @property
+    def model_sources(self) -> dict[str, Source]:
+        """The source of each model, by its id."""
+        return {name: parse_source(source) for name, source in _pairs(self.models)}
+
+
+def _pairs(models: str) -> list[tuple[str, str]]:
+    parts = (item.partition("=") for item in models.split(",") if item.strip())
+    return [(name.strip(), path.strip()) for name, _, path in parts]
