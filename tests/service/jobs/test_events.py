@@ -12,7 +12,7 @@ from latentry.client import Client
 from latentry.client.sse import ServerSentEvent, SseParser
 from latentry.contracts import Event, EventType, Job, JobStatus, Preview, Progress
 from latentry.ledger import JobRef, Ledger, LedgerEvent, PreviewUpdate, StepUpdate
-from service.jobs.events import ROOM, Mailbox
+from service.jobs.subscription import MAX_EVENTS, Pending, Subscription
 from tests.service.fake import PICTURE, FakeWorker
 
 
@@ -202,28 +202,31 @@ def test_a_broken_subscription_loses_no_durable_event(http, worker, ledger: Ledg
 
 
 async def test_who_waits_for_the_end_alone_is_not_woken_by_steps() -> None:
-    mailbox, ref = Mailbox(hears_steps=False), JobRef("default", "gen_1")
-    await mailbox.take()
+    subscription, ref = Subscription(with_transient=False), JobRef("default", "gen_1")
+    await subscription.take()
     end = LedgerEvent(ref, "1-0", EventType.SUCCEEDED, {})
-    waiting = asyncio.create_task(mailbox.take())
-    mailbox.put(StepUpdate(ref, Progress(step=1, steps=2)))
+    waiting = asyncio.create_task(subscription.take())
+    subscription.put(StepUpdate(ref, Progress(step=1, steps=2)))
     await asyncio.wait([waiting], timeout=0)
     assert not waiting.done()
-    mailbox.put(end)
-    assert await waiting == (False, [end], [])
+    subscription.put(end)
+    assert await waiting == Pending(has_gap=False, events=[end], transient=[])
 
 
-async def test_a_mailbox_does_not_grow_with_a_slow_reader() -> None:
-    mailbox, ref = Mailbox(), JobRef("default", "gen_1")
-    await mailbox.take()
-    seen = [PreviewUpdate(ref, Preview(index=k % 2, step=k, url="data:")) for k in range(10 * ROOM)]
-    for number in range(10 * ROOM):
-        mailbox.put(seen[number])
-        mailbox.put(StepUpdate(ref, Progress(step=number, steps=10_000)))
-        mailbox.put(LedgerEvent(ref, f"{number}-0", EventType.IMAGE, {}))
-    has_gap, events, passing = await mailbox.take()
+async def test_a_subscription_does_not_grow_with_a_slow_reader() -> None:
+    subscription, ref = Subscription(), JobRef("default", "gen_1")
+    await subscription.take()
+    seen = [
+        PreviewUpdate(ref, Preview(index=k % 2, step=k, url="data:"))
+        for k in range(10 * MAX_EVENTS)
+    ]
+    for number in range(10 * MAX_EVENTS):
+        subscription.put(seen[number])
+        subscription.put(StepUpdate(ref, Progress(step=number, steps=10_000)))
+        subscription.put(LedgerEvent(ref, f"{number}-0", EventType.IMAGE, {}))
+    has_gap, events, transient = await subscription.take()
     assert has_gap
-    assert len(events) <= ROOM
-    last_step = StepUpdate(ref, Progress(step=10 * ROOM - 1, steps=10_000))
-    assert len(passing) == 3
-    assert set(passing) == {last_step, *seen[-2:]}
+    assert len(events) <= MAX_EVENTS
+    last_step = StepUpdate(ref, Progress(step=10 * MAX_EVENTS - 1, steps=10_000))
+    assert len(transient) == 3
+    assert set(transient) == {last_step, *seen[-2:]}
