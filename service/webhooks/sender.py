@@ -64,7 +64,7 @@ class WebhookSender:
     async def _round(self) -> None:
         if monotonic() >= self._count_due:
             self._count_due = monotonic() + _COUNTED_EVERY_S
-            self._metrics.undelivered(*await self._ledger.run(deliveries.backlog()))
+            self._metrics.webhook_backlog(*await self._ledger.run(deliveries.backlog()))
         if len(self._sending) >= ROOM.all:
             return
         taken = await self._ledger.run(deliveries.take(ROOM, busy=self._busy, lease_s=LEASE_S))
@@ -97,7 +97,7 @@ class WebhookSender:
         began = perf_counter()
         status, error, to = await self._sent(due)
         took_s = perf_counter() - began
-        self._metrics.told(to, status, error)
+        self._metrics.webhook_attempted(to, status, error)
         log.info(
             "webhook.attempted",
             job=due.ref.id,

@@ -14,7 +14,7 @@ from latentry.ledger.keyring import Allowance
 from latentry.storage import Storage, key_of, open_storage
 from service.access.auth import Caller
 from service.doors.native import files as uploads
-from service.http import bodies
+from service.http import body_limit
 from service.upkeep.retention import Retention
 from tests.hostile.pictures import encoded
 from tests.hostile.sockets import Wire
@@ -83,7 +83,7 @@ async def test_a_picture_whose_type_lies_is_known_by_its_bytes(client) -> None:
 
 
 async def test_only_so_many_pictures_are_received_at_once(client, monkeypatch) -> None:
-    monkeypatch.setattr(bodies, "LARGE_AT_ONCE", 0)
+    monkeypatch.setattr(body_limit, "LARGE_AT_ONCE", 0)
     answer = await client.post("/v1/files", content=PICTURE, headers=PNG)
     assert (answer.status_code, answer.json()["code"]) == (503, "busy")
     assert int(answer.headers["retry-after"]) > 0
@@ -92,8 +92,8 @@ async def test_only_so_many_pictures_are_received_at_once(client, monkeypatch) -
 
 @pytest.mark.parametrize("stranger", ["", "Authorization: Bearer {key}\r\n"])
 def test_who_is_slow_keeps_nobody_else_from_sending(url, ledger, monkeypatch, stranger) -> None:
-    monkeypatch.setattr(bodies, "LARGE_AT_ONCE", 2)
-    monkeypatch.setattr(bodies, "LARGE_OF_ONE", 1)
+    monkeypatch.setattr(body_limit, "LARGE_AT_ONCE", 2)
+    monkeypatch.setattr(body_limit, "LARGE_PER_TENANT", 1)
     slow, other = issue(ledger, "slow"), issue(ledger, "other")
     head = "POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n"
     head += stranger.format(key=slow.text) + "\r\n\x89"
@@ -217,7 +217,7 @@ async def test_a_file_that_cannot_be_removed_holds_up_no_other(
 
 async def test_files_survive_the_search_for_orphans(app, client) -> None:
     file = await kept(client)
-    retention = app.state.gateway.retention
+    retention = app.state.background.retention
     retention._life = -retention._life  # all that there is, is old
     await retention.clear_orphans()
     assert (await client.get(f"/v1/files/{file.id}/content")).status_code == 200

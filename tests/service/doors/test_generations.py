@@ -12,7 +12,7 @@ from latentry.contracts import Job, JobStatus
 from latentry.errors import EngineError, LeaseLost
 from latentry.ledger import Ledger, commands
 from latentry.settings import Settings
-from service.doors.native import generations
+from service.doors.native import cursors
 from tests.service.fake import PICTURE, FakeWorker
 
 ORDER = {"prompt": "a red circle"}
@@ -247,7 +247,7 @@ async def test_pages_run_from_the_newest_to_the_oldest_without_gaps(client, work
 
 @pytest.mark.parametrize("turn", [10**digits - 1 for digits in range(1, 17)])
 def test_a_cursor_of_ours_leads_back_to_its_turn(turn: int) -> None:
-    assert generations._turn(generations._cursor(turn)) == turn
+    assert cursors.parse(cursors.cursor(turn)) == turn
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from latentry.contracts import GenerationRequest, Sampler, Spacing
 from latentry.errors import NoModel, TooManySteps, UnknownModel, UnsupportedSpacing
 from service.http import prefer
-from service.jobs.admission import DRAWN_SEEDS, choose, resolve
+from service.jobs.admission import RANDOM_SEEDS, choose, resolve
 from service.jobs.catalogue import Entry
 from tests.latentry.ledger.factory import card
 
@@ -56,7 +56,7 @@ def test_the_models_spacing_holds_for_every_sampler_that_has_it() -> None:
 def test_a_drawn_seed_is_fresh_and_small_enough_for_everybody() -> None:
     seeds = {resolve(GenerationRequest(prompt="a"), card()).seed for _ in range(50)}
     assert len(seeds) > 45
-    assert all(0 <= seed < DRAWN_SEEDS for seed in seeds)
+    assert all(0 <= seed < RANDOM_SEEDS for seed in seeds)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_drawn_seed_is_fresh_and_small_enough_for_everybody() -> None:
     ],
 )
 def test_a_preference_is_read_as_rfc_7240_has_it(headers, seconds) -> None:
-    assert prefer.wait_s(headers, longest_s=60) == seconds
+    assert prefer.wait_s(headers, max_s=60) == seconds
 
 
 def test_a_sampler_that_takes_few_steps_is_not_sent_to_fail_in_the_engine() -> None:

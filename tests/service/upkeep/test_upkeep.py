@@ -16,6 +16,7 @@ from latentry.errors import EngineError, FileNotFound, StorageUnavailable
 from latentry.ledger import JobRef, Ledger, commands
 from latentry.settings import Settings
 from latentry.storage import Storage, open_storage, owner_of
+from service.background import Background
 from service.gateway import Gateway
 from service.jobs.bell import Bell
 from service.jobs.ledger import ImpatientLedger
@@ -36,8 +37,13 @@ async def gateway(settings: Settings):
     """The parts alone; nothing runs by itself."""
     opened = Gateway.open(settings)
     yield opened
-    await opened.bell.close()
-    await opened.ledger.close()
+    await opened.close()
+
+
+@pytest.fixture
+def background(gateway: Gateway) -> Background:
+    """Its background parts; none of them runs by itself."""
+    return Background.of(gateway)
 
 
 async def test_many_orders_ring_one_bell_that_says_nothing_but_the_model(
@@ -103,17 +109,21 @@ async def test_a_bell_without_a_ledger_harms_nobody(settings) -> None:
     await ledger.close()
 
 
-async def test_a_sweep_rings_for_a_line_that_waits_in_silence(gateway, worker, settings) -> None:
+async def test_a_sweep_rings_for_a_line_that_waits_in_silence(
+    gateway, background, worker, settings
+) -> None:
     worker.ledger.run(commands.create(new_job(), max_queued=10))
-    await gateway.sweeper.sweep()
+    await background.sweeper.sweep()
     await gateway.bell.close()
     assert len(bells(worker.ledger, settings)) == 1
 
 
-async def test_nobody_rings_where_nobody_hears(gateway, app, client, worker, settings) -> None:
+async def test_nobody_rings_where_nobody_hears(
+    gateway, background, app, client, worker, settings
+) -> None:
     worker.ledger.run(commands.heartbeat("fake", [], ttl_s=1))  # it has left
     assert (await client.post("/v1/generations", json=ORDER)).status_code == 202
-    await gateway.sweeper.sweep()
+    await background.sweeper.sweep()
     await gateway.bell.close()
     await app.state.gateway.bell.close()
     assert bells(worker.ledger, settings) == []
@@ -128,17 +138,17 @@ def finished(worker: FakeWorker, **fields: int) -> StoredImage:
     return image
 
 
-async def test_what_is_due_is_forgotten_with_its_pictures(gateway, worker, settings) -> None:
+async def test_what_is_due_is_forgotten_with_its_pictures(background, worker, settings) -> None:
     image = finished(worker, ttl_ms=0)
-    await gateway.sweeper.sweep()
+    await background.sweeper.sweep()
     assert (settings.data_dir / "images" / image.key).exists()  # a sweep waits for no storage
-    await gateway.retention.forget_due()
+    await background.retention.forget_due()
     assert worker.ledger.run(commands.get(JobRef(*owner_of(image.key)))) is None
     assert not (settings.data_dir / "images" / image.key).exists()
 
 
 async def test_a_picture_that_cannot_be_removed_keeps_neither_sweeps_nor_others_waiting(
-    gateway, worker, settings
+    background, worker, settings
 ) -> None:
     stuck, free = finished(worker, ttl_ms=0), finished(worker, ttl_ms=0)
 
@@ -149,10 +159,10 @@ async def test_a_picture_that_cannot_be_removed_keeps_neither_sweeps_nor_others_
             super().delete_prefix(prefix)
 
     opened = open_storage(settings)
-    gateway.retention._storage = Moody(opened.store, opened.link, opened.root)
-    await gateway.sweeper.sweep()
+    background.retention._storage = Moody(opened.store, opened.link, opened.root)
+    await background.sweeper.sweep()
     with capture_logs() as logs:
-        await gateway.retention.forget_due()
+        await background.retention.forget_due()
     assert [line["event"] for line in logs] == ["job.not_forgotten", "job.forgotten"]
     assert worker.ledger.run(commands.get(JobRef(*owner_of(stuck.key))))
     assert worker.ledger.run(commands.get(JobRef(*owner_of(free.key)))) is None
@@ -162,9 +172,9 @@ async def test_the_sweeper_survives_an_outage(settings) -> None:
     nowhere = SecretStr(f"redis://127.0.0.1:{free_port()}/0")
     gateway = Gateway.open(settings.model_copy(update={"redis_url": nowhere}))
     with capture_logs() as logs:
-        async with gateway.running():
+        async with Background.of(gateway).running():
             await gateway.event_hub.ended(new_job().ref, within_s=0.5)  # a waiter survives it too
-    assert {"sweep.failed", "news.interrupted"} <= {line["event"] for line in logs}
+    assert {"sweep.failed", "event_hub.interrupted"} <= {line["event"] for line in logs}
 
 
 async def test_every_end_is_noted_without_its_prompt(app, client, worker) -> None:
@@ -188,7 +198,7 @@ async def test_the_figures_name_routes_and_lines(app, client, worker: FakeWorker
     await client.get(f"/v1/generations/{job['id']}")
     await client.get("/v1/generations/gen_" + "0" * 32)
     await client.get("/secret/path")
-    await app.state.gateway.sweeper.sweep()
+    await app.state.background.sweeper.sweep()
     figures = generate_latest(app.state.gateway.metrics.registry).decode()
     total, one = "latentry_http_requests_total", "/v1/generations/{job_id}"
     for line in (
@@ -214,14 +224,14 @@ async def test_metrics_are_on_a_port_of_their_own(settings, client) -> None:
     await gateway.ledger.close()
 
 
-async def test_old_pictures_go_once_their_job_is_gone(settings, gateway, worker) -> None:
+async def test_old_pictures_go_once_their_job_is_gone(settings, background, worker) -> None:
     kept = finished(worker)
     storage = open_storage(settings)
     storage.put("default/gen_x1/1-0.png", b"young orphan")
     storage.put("default/gen_x2/1-0.png", b"old orphan")
     for key in (kept.key, "default/gen_x2/1-0.png"):
         os.utime(settings.data_dir / "images" / key, (0, 0))
-    await gateway.retention.clear_orphans()
+    await background.retention.clear_orphans()
     assert storage.get(kept.key)
     assert storage.get("default/gen_x1/1-0.png")
     with pytest.raises(FileNotFound):
