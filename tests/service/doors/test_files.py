@@ -1,6 +1,8 @@
 """Callers' own pictures: sent, kept for a while within a quota, and nobody else's business."""
 
 import io
+import os
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -161,9 +163,7 @@ async def test_what_is_no_name_of_ours_is_not_found(client, id: str) -> None:
 async def test_a_full_quota_says_when_there_is_room_again(client, app, settings) -> None:
     gateway = app.state.gateway
     few = settings.model_copy(update={"max_files": 1})
-    app.state.gateway = type(gateway)(
-        **{name: getattr(gateway, name) for name in gateway.__slots__} | {"settings": few}
-    )
+    app.state.gateway = replace(gateway, settings=few)
     first = await kept(client)
     answer = await client.post("/v1/files", content=PICTURE, headers=PNG)
     assert (answer.status_code, answer.json()["code"]) == (429, "file_quota_exceeded")
@@ -190,7 +190,7 @@ async def test_a_file_that_has_had_its_time_is_removed(settings, ledger, async_l
     new = files.NewFile(ref, len(PICTURE), "0" * 64, 1, 1)
     ledger.run(files.keep(new, ttl_ms=0, max_files=1, max_bytes=10**6))
     assert ledger.run(files.get(ref)) is None
-    await Retention(settings, async_ledger, storage).forget_files()
+    await Retention(settings, async_ledger, storage).remove_due_files()
     assert not ledger.client.keys(f"{ledger.root}:file*")
     with pytest.raises(FileNotFound):
         storage.get(key)
@@ -211,15 +211,15 @@ async def test_a_file_that_cannot_be_removed_holds_up_no_other(
 
     opened = open_storage(settings)
     storage = Moody(opened.store, opened.link, opened.root)
-    await Retention(settings, async_ledger, storage).forget_files()
+    await Retention(settings, async_ledger, storage).remove_due_files()
     assert ledger.client.zrange(f"{ledger.root}:fileends", 0, -1) == [str(stuck)]
 
 
-async def test_files_survive_the_search_for_orphans(app, client) -> None:
+async def test_files_survive_the_search_for_orphans(app, client, settings) -> None:
     file = await kept(client)
-    retention = app.state.background.retention
-    retention._life = -retention._life  # all that there is, is old
-    await retention.clear_orphans()
+    [stored] = [path for path in (settings.data_dir / "images").rglob("*") if path.is_file()]
+    os.utime(stored, (0, 0))
+    await app.state.background.retention.remove_orphans()
     assert (await client.get(f"/v1/files/{file.id}/content")).status_code == 200
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -142,13 +143,13 @@ async def test_what_is_due_is_forgotten_with_its_pictures(background, worker, se
     image = finished(worker, ttl_ms=0)
     await background.sweeper.sweep()
     assert (settings.data_dir / "images" / image.key).exists()  # a sweep waits for no storage
-    await background.retention.forget_due()
+    await background.retention.remove_due_jobs()
     assert worker.ledger.run(commands.get(JobRef(*owner_of(image.key)))) is None
     assert not (settings.data_dir / "images" / image.key).exists()
 
 
 async def test_a_picture_that_cannot_be_removed_keeps_neither_sweeps_nor_others_waiting(
-    background, worker, settings
+    gateway, worker, settings
 ) -> None:
     stuck, free = finished(worker, ttl_ms=0), finished(worker, ttl_ms=0)
 
@@ -159,11 +160,12 @@ async def test_a_picture_that_cannot_be_removed_keeps_neither_sweeps_nor_others_
             super().delete_prefix(prefix)
 
     opened = open_storage(settings)
-    background.retention._storage = Moody(opened.store, opened.link, opened.root)
+    moody = replace(gateway, storage=Moody(opened.store, opened.link, opened.root))
+    background = Background.of(moody)
     await background.sweeper.sweep()
     with capture_logs() as logs:
-        await background.retention.forget_due()
-    assert [line["event"] for line in logs] == ["job.not_forgotten", "job.forgotten"]
+        await background.retention.remove_due_jobs()
+    assert [line["event"] for line in logs] == ["job.not_removed", "job.removed"]
     assert worker.ledger.run(commands.get(JobRef(*owner_of(stuck.key))))
     assert worker.ledger.run(commands.get(JobRef(*owner_of(free.key)))) is None
 
@@ -231,7 +233,7 @@ async def test_old_pictures_go_once_their_job_is_gone(settings, background, work
     storage.put("default/gen_x2/1-0.png", b"old orphan")
     for key in (kept.key, "default/gen_x2/1-0.png"):
         os.utime(settings.data_dir / "images" / key, (0, 0))
-    await background.retention.clear_orphans()
+    await background.retention.remove_orphans()
     assert storage.get(kept.key)
     assert storage.get("default/gen_x1/1-0.png")
     with pytest.raises(FileNotFound):
