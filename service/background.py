@@ -30,7 +30,7 @@ class Background:
             sweeper=Sweeper(gateway, retention),
             retention=retention,
             webhook_sender=WebhookSender(
-                gateway.ledger, gateway.views, gateway.outbound, gateway.metrics
+                gateway.ledger, gateway.views, gateway.outbound, gateway.metrics.webhooks
             ),
         )
 

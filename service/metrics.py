@@ -22,8 +22,8 @@ class Metrics:
             "latentry_http_requests", "Requests; status 0: client disconnected.", [*route, "status"]
         )
         self._latency = Histogram(
-            "latentry_http_seconds", "Request start to last response byte.", route, buckets=_HTTP_S,
-            registry=registry,
+            "latentry_http_seconds", "Request start to last byte.", route,
+            buckets=_HTTP_S, registry=registry,
         )  # fmt: skip
         self._accepted = counter("latentry_jobs_accepted", "Jobs accepted by this gateway.", model)
         # Every gateway hears every end, so take one gateway's figure, not the sum.
@@ -44,17 +44,7 @@ class Metrics:
             "latentry_queue_oldest_seconds", "Wait of the oldest queued job.", model
         )
         self._workers = gauge("latentry_workers", "Live workers that serve the model.", model)
-        self._attempts = counter(
-            "latentry_webhook_attempts", "Webhook attempts by status class or error.", ["answer"]
-        )
-        self._deliveries = counter(
-            "latentry_webhook_deliveries", "Webhook deliveries by final status.", ["status"]
-        )
-        # From the ledger, so the same in every gateway.
-        self._backlog = gauge("latentry_webhook_waiting", "Webhook deliveries that wait.")
-        self._oldest_in_backlog = gauge(
-            "latentry_webhook_oldest_seconds", "Age of the oldest waiting delivery."
-        )
+        self.webhooks = WebhookMetrics(registry)
 
     def serve(self, host: str, port: int) -> None:
         """Serve `/metrics` on a port of its own; 0 is off. Raises OSError if it is taken."""
@@ -80,19 +70,41 @@ class Metrics:
         if run_ms is not None:
             self._ran.labels(model).observe(run_ms / 1000)
 
-    def webhook_attempted(self, to: DeliveryStatus, status: int | None, error: str | None) -> None:
-        """A delivery was attempted and has status `to` now."""
-        self._attempts.labels(f"{status // 100}xx" if status else error).inc()
-        if to is not DeliveryStatus.WAITING:
-            self._deliveries.labels(to.value).inc()
-
-    def webhook_backlog(self, waiting: int, oldest_ms: int) -> None:
-        """Deliveries that wait in the ledger."""
-        self._backlog.set(waiting)
-        self._oldest_in_backlog.set(oldest_ms / 1000)
-
     def queue_state(self, model: str, *, waiting: int, oldest_ms: int, workers: int) -> None:
         """A model's queue and workers as of now."""
         self._waiting.labels(model).set(waiting)
         self._oldest.labels(model).set(oldest_ms / 1000)
         self._workers.labels(model).set(workers)
+
+
+class WebhookMetrics:
+    """What the webhook sender reports."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._attempts = Counter(
+            "latentry_webhook_attempts", "Webhook attempts by status class or error.", ["answer"],
+            registry=registry,
+        )  # fmt: skip
+        self._deliveries = Counter(
+            "latentry_webhook_deliveries", "Webhook deliveries by final status.", ["status"],
+            registry=registry,
+        )  # fmt: skip
+        # From the ledger, so the same in every gateway.
+        self._waiting = Gauge(
+            "latentry_webhook_waiting", "Webhook deliveries that wait.", registry=registry
+        )
+        self._oldest = Gauge(
+            "latentry_webhook_oldest_seconds", "Age of the oldest waiting delivery.",
+            registry=registry,
+        )  # fmt: skip
+
+    def attempted(self, to: DeliveryStatus, status: int | None, error: str | None) -> None:
+        """A delivery was attempted; it has the status `to` now."""
+        self._attempts.labels(f"{status // 100}xx" if status else error).inc()
+        if to is not DeliveryStatus.WAITING:
+            self._deliveries.labels(to.value).inc()
+
+    def backlog(self, waiting: int, oldest_ms: int) -> None:
+        """Deliveries that wait in the ledger, and the age of the oldest."""
+        self._waiting.set(waiting)
+        self._oldest.set(oldest_ms / 1000)

@@ -103,27 +103,40 @@ class BodyLimit:
 
 
 async def _read(limit: int, refusal: LatentryError | None, scope: Scope, receive: Receive) -> bytes:
+    """The whole body. Raises _Refused or ClientDisconnect."""
+    error = refusal or BodyTooLarge(f"The body is larger than {limit} bytes.")
+    drain_limit = max(limit, DRAIN_BYTES)
+    if not _is_worth_draining(scope, limit, drain_limit):
+        raise _Refused(error, hang_up=True)
+    try:
+        async with asyncio.timeout(BODY_WITHIN_S + limit / MIN_BYTES_PER_S):
+            body, is_complete = await _receive(limit, drain_limit, receive)
+    except TimeoutError:
+        raise _Refused(refusal or TooSlow(), hang_up=True) from None
+    if refusal or body is None:
+        raise _Refused(error, hang_up=not is_complete)
+    return body
+
+
+def _is_worth_draining(scope: Scope, limit: int, drain_limit: int) -> bool:
     headers = dict(scope["headers"])
     length = headers.get(b"content-length", b"")
     declared = int(length) if length.isdigit() else 0
+    if declared <= limit:
+        return True
     expects_continue = headers.get(b"expect", b"").lower() == b"100-continue"
-    drain_limit = max(limit, DRAIN_BYTES)
-    error = refusal or BodyTooLarge(f"The body is larger than {limit} bytes.")
-    if declared > limit and (declared > drain_limit or expects_continue):
-        raise _Refused(error, hang_up=True)
+    return declared <= drain_limit and not expects_continue
+
+
+async def _receive(limit: int, drain_limit: int, receive: Receive) -> tuple[bytes | None, bool]:
+    # The body, None past `limit`; and whether all of it was received, False past `drain_limit`.
     body, received, more = bytearray(), 0, True
-    try:
-        async with asyncio.timeout(BODY_WITHIN_S + limit / MIN_BYTES_PER_S):
-            while more and received <= drain_limit:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientDisconnect
-                received += len(message.get("body", b""))
-                if received <= limit:
-                    body += message.get("body", b"")
-                more = message.get("more_body", False)
-    except TimeoutError:
-        raise _Refused(refusal or TooSlow(), hang_up=True) from None
-    if refusal or received > limit:
-        raise _Refused(error, hang_up=more)
-    return bytes(body)
+    while more and received <= drain_limit:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        received += len(message.get("body", b""))
+        if received <= limit:
+            body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return (bytes(body) if received <= limit else None), not more

@@ -78,20 +78,24 @@ class Rules:
             raise UrlNotAllowed
         scheme, host = parts["scheme"].lower(), _canonical(parts["host"])
         port = int(parts["port"] or _PORTS[scheme])
+        is_trusted = (host, port) in self.hosts
+        if not is_trusted:
+            self._refuse_others(scheme, host, port)
         path = (parts["path"] or "/") + parts["query"]
-        if (host, port) in self.hosts:
-            return Target(scheme, host, port, path, is_trusted=True)
+        return Target(scheme, host, port, path, is_trusted)
+
+    def allows(self, target: Target, address: Address) -> bool:
+        """Whether the client may connect to this address for this target."""
+        return target.is_trusted or is_public(address) or self._within(address)
+
+    def _refuse_others(self, scheme: str, host: str, port: int) -> None:
+        # Raises UrlNotAllowed for what neither the public rules nor listed networks allow.
         if scheme != "https":
             raise UrlNotAllowed("The URL must begin with https://.")
         if port not in self.ports:
             raise UrlNotAllowed("The URL's port is not allowed.")
         if not (self._is_listed(host) if _is_literal(host) else _is_public_name(host)):
             raise UrlNotAllowed("The URL's host must be a public host name with its domain.")
-        return Target(scheme, host, port, path, is_trusted=False)
-
-    def allows(self, target: Target, address: Address) -> bool:
-        """Whether the client may connect to this address for this target."""
-        return target.is_trusted or is_public(address) or self._within(address)
 
     def _is_listed(self, literal: str) -> bool:
         return self._within(ip_address(literal))

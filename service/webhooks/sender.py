@@ -18,7 +18,7 @@ from latentry.errors import LatentryError, UrlNotAllowed
 from latentry.ledger import AsyncLedger, deliveries
 from latentry.ledger.deliveries import DueDelivery, Room
 from service.jobs.views import Views
-from service.metrics import Metrics
+from service.metrics import WebhookMetrics
 from service.outbound import Outbound
 from service.outbound.client import REQUEST_S
 from service.webhooks import payload
@@ -36,7 +36,7 @@ class WebhookSender:
     """Sends one gateway's share of all deliveries."""
 
     def __init__(
-        self, ledger: AsyncLedger, views: Views, outbound: Outbound, metrics: Metrics
+        self, ledger: AsyncLedger, views: Views, outbound: Outbound, metrics: WebhookMetrics
     ) -> None:
         self._ledger = ledger
         self._views = views
@@ -65,7 +65,7 @@ class WebhookSender:
     async def _round(self) -> None:
         if monotonic() >= self._backlog_due:
             self._backlog_due = monotonic() + _BACKLOG_EVERY_S
-            self._metrics.webhook_backlog(*await self._ledger.run(deliveries.backlog()))
+            self._metrics.backlog(*await self._ledger.run(deliveries.backlog()))
         if len(self._sending) >= ROOM.all:
             return
         taken = await self._ledger.run(deliveries.take(ROOM, busy=self._in_flight, lease_s=LEASE_S))
@@ -98,7 +98,7 @@ class WebhookSender:
         started = perf_counter()
         status, error, to = await self._send(due)
         took_s = perf_counter() - started
-        self._metrics.webhook_attempted(to, status, error)
+        self._metrics.attempted(to, status, error)
         log.info(
             "webhook.attempted",
             job=due.ref.id,
