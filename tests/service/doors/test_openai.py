@@ -158,7 +158,7 @@ async def test_a_picture_by_value_has_no_url_key_at_all(client, worker: FakeWork
     assert set(answer.json()["data"][0]) == {"b64_json", "seed"}
 
 
-async def test_a_job_that_expired_in_line_may_be_tried_again(client, worker, ledger) -> None:
+async def test_a_job_that_expired_in_the_queue_may_be_tried_again(client, worker, ledger) -> None:
     posted = asyncio.create_task(client.post(PATH, json={"prompt": "a"}))
     while not (waiting := ledger.run(commands.page("default", below=None, limit=1))):
         await client.get("/readyz")

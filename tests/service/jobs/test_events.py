@@ -41,12 +41,12 @@ def http(url: str) -> Iterator[httpx.Client]:
         yield client
 
 
-def order(http: httpx.Client) -> Job:
+def create(http: httpx.Client) -> Job:
     return Job.model_validate_json(http.post("/v1/generations", json={"prompt": "a"}).content)
 
 
 def test_a_stream_tells_the_story_in_order_and_ends_with_the_job(http, worker: FakeWorker) -> None:
-    job = order(http)
+    job = create(http)
     with http.stream("GET", f"/v1/generations/{job.id}/events") as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         watch = Watch(response)
@@ -74,7 +74,7 @@ def test_a_stream_tells_the_story_in_order_and_ends_with_the_job(http, worker: F
 def test_a_preview_is_told_to_those_who_watch_its_job_and_to_nobody_else(
     http, url: str, worker: FakeWorker
 ) -> None:
-    jobs = [order(http) for _ in range(2)]
+    jobs = [create(http) for _ in range(2)]
     with (
         Client(url) as client,
         http.stream("GET", f"/v1/generations/{jobs[1].id}/events") as other,
@@ -100,7 +100,7 @@ def test_a_preview_is_told_to_those_who_watch_its_job_and_to_nobody_else(
 
 
 def test_a_finished_job_is_replayed_whole(http, worker: FakeWorker) -> None:
-    job = order(http)
+    job = create(http)
     worker.finish(worker.claim())
     with http.stream("GET", f"/v1/generations/{job.id}/events") as response:
         types = [event.type for event in Watch(response).rest()]
@@ -108,7 +108,7 @@ def test_a_finished_job_is_replayed_whole(http, worker: FakeWorker) -> None:
 
 
 def test_a_stream_goes_on_after_the_last_event_a_client_saw(http, worker: FakeWorker) -> None:
-    job = order(http)
+    job = create(http)
     worker.finish(worker.claim())
     path = f"/v1/generations/{job.id}/events"
     with http.stream("GET", path) as response:
@@ -121,7 +121,7 @@ def test_a_stream_goes_on_after_the_last_event_a_client_saw(http, worker: FakeWo
 
 
 def test_whoever_has_seen_the_end_is_told_not_to_come_back(http, worker: FakeWorker) -> None:
-    job = order(http)
+    job = create(http)
     worker.finish(worker.claim())
     path = f"/v1/generations/{job.id}/events"
     with http.stream("GET", path) as response:
@@ -133,7 +133,7 @@ def test_whoever_has_seen_the_end_is_told_not_to_come_back(http, worker: FakeWor
 
 
 def test_an_event_id_from_the_future_does_not_hide_what_comes(http, worker: FakeWorker) -> None:
-    job = order(http)
+    job = create(http)
     future = {"Last-Event-ID": f"{10**18}-0"}
     with http.stream("GET", f"/v1/generations/{job.id}/events", headers=future) as response:
         watch = Watch(response)
@@ -144,7 +144,7 @@ def test_an_event_id_from_the_future_does_not_hide_what_comes(http, worker: Fake
 
 @pytest.mark.parametrize("id", ["garbage", "9" * 40, "-", "1-1; DROP", "0-0"])
 def test_an_event_id_that_is_not_ours_means_from_the_beginning(http, worker, id: str) -> None:
-    job = order(http)
+    job = create(http)
     worker.finish(worker.claim())
     path = f"/v1/generations/{job.id}/events"
     with http.stream("GET", path, headers={"Last-Event-ID": id}) as response:
@@ -158,7 +158,7 @@ def test_an_unknown_job_has_no_stream(http, worker: FakeWorker) -> None:
 
 
 def test_a_deleted_job_ends_its_stream(http, worker: FakeWorker) -> None:
-    job = order(http)
+    job = create(http)
     with http.stream("GET", f"/v1/generations/{job.id}/events") as response:
         watch = Watch(response)
         watch.next()
@@ -167,7 +167,7 @@ def test_a_deleted_job_ends_its_stream(http, worker: FakeWorker) -> None:
 
 
 def test_fifty_watchers_hear_the_end(http, url: str, worker: FakeWorker) -> None:
-    job = order(http)
+    job = create(http)
     ends: list[str] = []
     all_watch = threading.Barrier(51)
 
@@ -192,7 +192,7 @@ def test_fifty_watchers_hear_the_end(http, url: str, worker: FakeWorker) -> None
 
 
 def test_a_broken_subscription_loses_no_durable_event(http, worker, ledger: Ledger) -> None:
-    job = order(http)
+    job = create(http)
     with http.stream("GET", f"/v1/generations/{job.id}/events") as response:
         watch = Watch(response)
         watch.next()

@@ -1,4 +1,4 @@
-"""What runs beside the routes: the sweeper, the bell, the notes on endings, the figures."""
+"""What runs beside the routes: the sweeper, the bell, retention, ended jobs, metrics."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ from tests.latentry.ledger.factory import new_job
 from tests.service.fake import FakeWorker
 from tests.valkey import free_port
 
-ORDER = {"prompt": "a red circle"}
+REQUEST = {"prompt": "a red circle"}
 
 
 def bells(ledger: Ledger, settings: Settings) -> list[dict]:
@@ -47,10 +47,10 @@ def background(gateway: Gateway) -> Background:
     return Background.of(gateway)
 
 
-async def test_many_orders_ring_one_bell_that_says_nothing_but_the_model(
+async def test_many_requests_ring_one_bell_that_says_nothing_but_the_model(
     client, worker, ledger: Ledger, settings: Settings
 ) -> None:
-    await asyncio.gather(*(client.post("/v1/generations", json=ORDER) for _ in range(5)))
+    await asyncio.gather(*(client.post("/v1/generations", json=REQUEST) for _ in range(5)))
     while not (rung := bells(ledger, settings)):
         await client.get("/readyz")
     [bell] = rung
@@ -59,7 +59,7 @@ async def test_many_orders_ring_one_bell_that_says_nothing_but_the_model(
     assert "red circle" not in json.dumps(bell)
 
 
-async def test_an_order_is_accepted_although_its_bell_cannot_be_rung(settings, worker) -> None:
+async def test_a_request_is_accepted_although_its_bell_cannot_be_rung(settings, worker) -> None:
     gateway = Gateway.open(settings)
     nowhere = SecretStr(f"redis://127.0.0.1:{free_port()}/0")
     deaf = Bell(settings.model_copy(update={"redis_url": nowhere}), gateway.ledger)
@@ -85,7 +85,7 @@ async def test_while_a_bell_is_on_its_way_the_ledger_is_not_asked_again(
     assert len(bells(ledger, settings)) == 1
 
 
-async def test_a_bell_that_could_not_be_rung_is_rung_for_the_next_order(settings) -> None:
+async def test_a_bell_that_could_not_be_rung_is_rung_for_the_next_job(settings) -> None:
     gateway = Gateway.open(settings)
     nowhere = SecretStr(f"redis://127.0.0.1:{free_port()}/0")
     deaf = Bell(settings.model_copy(update={"redis_url": nowhere}), gateway.ledger)
@@ -110,7 +110,7 @@ async def test_a_bell_without_a_ledger_harms_nobody(settings) -> None:
     await ledger.close()
 
 
-async def test_a_sweep_rings_for_a_line_that_waits_in_silence(
+async def test_a_sweep_rings_for_a_queue_that_waits_in_silence(
     gateway, background, worker, settings
 ) -> None:
     worker.ledger.run(commands.create(new_job(), max_queued=10))
@@ -123,7 +123,7 @@ async def test_nobody_rings_where_nobody_hears(
     gateway, background, app, client, worker, settings
 ) -> None:
     worker.ledger.run(commands.heartbeat("fake", [], ttl_s=1))  # it has left
-    assert (await client.post("/v1/generations", json=ORDER)).status_code == 202
+    assert (await client.post("/v1/generations", json=REQUEST)).status_code == 202
     await background.sweeper.sweep()
     await gateway.bell.close()
     await app.state.gateway.bell.close()
@@ -185,7 +185,7 @@ async def test_every_end_is_noted_without_its_prompt(app, client, worker) -> Non
     with capture_logs() as logs:
         # The first may end before the subscription stands; nobody waits for those notes.
         while not (ends := [line for line in logs if line["event"] == "job.ended"]):
-            ids.append((await client.post("/v1/generations", json=ORDER)).json()["id"])
+            ids.append((await client.post("/v1/generations", json=REQUEST)).json()["id"])
             worker.settle(worker.claim(), JobStatus.FAILED)
             await client.get("/readyz")
     assert ends[0]["job"] in ids
@@ -195,8 +195,8 @@ async def test_every_end_is_noted_without_its_prompt(app, client, worker) -> Non
     assert 'latentry_jobs_ended_total{code="engine_error",model="shapes"' in figures
 
 
-async def test_the_figures_name_routes_and_lines(app, client, worker: FakeWorker) -> None:
-    job = (await client.post("/v1/generations", json=ORDER)).json()
+async def test_the_figures_name_routes_and_queues(app, client, worker: FakeWorker) -> None:
+    job = (await client.post("/v1/generations", json=REQUEST)).json()
     await client.get(f"/v1/generations/{job['id']}")
     await client.get("/v1/generations/gen_" + "0" * 32)
     await client.get("/secret/path")
