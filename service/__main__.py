@@ -19,25 +19,25 @@ from service.gateway import Gateway
 from service.http.protocol import Connection
 
 EXIT_UNUSABLE: Final = 2
-# Streams and held requests end by themselves when we leave; this is for slow readers.
-_LEAVE_WITHIN_S: Final = 3
+# Streams and waiting requests end at once when we stop; this is for slow readers.
+_STOP_WITHIN_S: Final = 3
 
 
 class Server(uvicorn.Server):
-    """uvicorn, telling the gateway to leave before it waits for open connections to end."""
+    """uvicorn, which stops the gateway before it waits for open connections."""
 
     def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
         super().__init__(config)
         self._gateway = gateway
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End what is held open, then leave."""
+        """End streams and waiting requests, then shut down."""
         self._gateway.stop()
         await super().shutdown(sockets)
 
 
 def server(settings: Settings) -> Server:
-    """A server of the gateway, its metrics on a port of their own. Raises ConfigurationError."""
+    """A server for the gateway; metrics get a port of their own. Raises ConfigurationError."""
     app = create_app(settings)
     gateway: Gateway = app.state.gateway
     try:
@@ -45,7 +45,7 @@ def server(settings: Settings) -> Server:
     except OSError as error:
         raise ConfigurationError(
             f"Cannot serve metrics on port {settings.metrics_port} ({error.strerror});"
-            " set LATENTRY_METRICS_PORT to one that is free, or to 0."
+            " set LATENTRY_METRICS_PORT to a free port, or to 0 for none."
         ) from error
     config = uvicorn.Config(
         app,
@@ -56,50 +56,50 @@ def server(settings: Settings) -> Server:
         proxy_headers=False,
         ws="none",
         lifespan="on",
-        timeout_graceful_shutdown=_LEAVE_WITHIN_S,
+        timeout_graceful_shutdown=_STOP_WITHIN_S,
     )
     return Server(config, gateway)
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """The socket to serve on. Raises ConfigurationError."""
+    """A listening socket. Raises ConfigurationError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise ConfigurationError(
             f"Cannot listen on {host} port {port} ({error.strerror});"
-            " set LATENTRY_PORT to one that is free."
+            " set LATENTRY_PORT to a free port."
         ) from error
 
 
 def allow_connections() -> None:
-    """Let as many be open as the system lets us; a shell's usual 1,024 is less than ours."""
+    """Raise the limit of open files to the hard limit: the usual 1,024 is below MAX_CONNECTIONS."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def main() -> int:
-    """Serve until SIGTERM or SIGINT. Answers the exit status."""
+    """Serve until SIGTERM or SIGINT; returns the exit status."""
     try:
         settings = Settings.from_env(os.environ)
         configure_logs(settings)
         opening.check(settings)
         listening = bind(settings.host, settings.port)
-        # Port 0 is the system's choice, and every URL we hand out names it.
+        # Port 0 lets the system choose one, which the URLs in responses must name.
         gateway = server(settings.model_copy(update={"port": listening.getsockname()[1]}))
     except ConfigurationError as error:
         sys.stderr.write(f"{error.message}\n")
         return EXIT_UNUSABLE
     allow_connections()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)
+        signal.signal(number, _exit)
     gateway.run([listening])
     return 0
 
 
-def _leave(_: int, __: FrameType | None) -> None:
-    # uvicorn, once it has left in good order, raises the signal again for whoever was here before.
+def _exit(_: int, __: FrameType | None) -> None:
+    # uvicorn, after a graceful shutdown, raises the signal again for the previous handler: this.
     raise SystemExit(0)
 
 

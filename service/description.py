@@ -1,18 +1,18 @@
-"""The OpenAPI document: FastAPI's, with the bodies that routes parse themselves."""
+"""The OpenAPI document: FastAPI's, and the bodies that routes parse or write themselves."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from latentry.contracts import Event, GenerationRequest, Problem
-from service.doors.openai.dialect import ImagesRequest
+from service.http.door import Door
 
 _REF = "#/components/schemas/{model}"
 
 
-def install(app: FastAPI) -> None:
-    """Let `/openapi.json` say it all."""
+def install(app: FastAPI, doors: Sequence[Door]) -> None:
+    """Make `/openapi.json` complete."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -23,19 +23,19 @@ def install(app: FastAPI) -> None:
                 routes=app.routes,
             )
             schemas = document["components"]["schemas"]
-            for model in (GenerationRequest, ImagesRequest, Problem, Event):
+            for model in (model for door in doors for model in door.models):
                 schema = model.model_json_schema(ref_template=_REF)
                 for name, part in (schema.pop("$defs", {}) | {model.__name__: schema}).items():
                     schemas.setdefault(name, part)
-            _let_keys_be_optional(document)
+            _make_keys_optional(document)
             app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _let_keys_be_optional(document: dict[str, Any]) -> None:
-    # An operation names the key it takes; whether it must be there is the deployment's matter.
+def _make_keys_optional(document: dict[str, Any]) -> None:
+    # Whether a key is required depends on the deployment (LATENTRY_AUTH).
     for operations in document["paths"].values():
         for operation in operations.values():
             if "security" in operation:

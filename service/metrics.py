@@ -1,5 +1,6 @@
-"""What an operator of gateways wants to see, for Prometheus."""
+"""Prometheus metrics of one gateway process."""
 
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
@@ -12,21 +13,20 @@ _JOB_S: Final = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 900, 3600)
 
 
 class Metrics:
-    """One gateway's figures, in a registry of their own."""
+    """One gateway's metrics, in a registry of their own."""
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
-        route = ["method", "route"]
-        self._requests = Counter(
-            "latentry_http_requests", "Answers.", [*route, "status"], registry=registry
+        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        route, model = ["method", "route"], ["model"]
+        self._requests = counter(
+            "latentry_http_requests", "Requests; status 0: client disconnected.", [*route, "status"]
         )
         self._latency = Histogram(
-            "latentry_http_seconds", "Request to last byte.", route, buckets=_HTTP_S,
-            registry=registry,
+            "latentry_http_seconds", "Request start to last byte.", route,
+            buckets=_HTTP_S, registry=registry,
         )  # fmt: skip
-        self._accepted = Counter(
-            "latentry_jobs_accepted", "Jobs entered here.", ["model"], registry=registry
-        )
+        self._accepted = counter("latentry_jobs_accepted", "Jobs accepted by this gateway.", model)
         # Each job is counted by one gateway, whichever took its end from the ledger.
         self._ended = Counter(
             "latentry_jobs_ended", "Ended jobs; sum over all gateways.",
@@ -40,43 +40,25 @@ class Metrics:
             "latentry_job_run_seconds", "Ended jobs that ran: first claimed to ended.",
             ["model"], buckets=_JOB_S, registry=registry,
         )  # fmt: skip
-        self._waiting = Gauge("latentry_queue_jobs", "Jobs waiting.", ["model"], registry=registry)
-        self._oldest = Gauge(
-            "latentry_queue_oldest_seconds", "Age of the longest waiting.", ["model"],
-            registry=registry,
-        )  # fmt: skip
-        self._workers = Gauge(
-            "latentry_workers", "Live workers that hold the model.", ["model"], registry=registry
+        self._waiting = gauge("latentry_queue_jobs", "Queued jobs.", model)
+        self._oldest = gauge(
+            "latentry_queue_oldest_seconds", "Wait of the oldest queued job.", model
         )
-
-        self._attempts = Counter(
-            "latentry_webhook_attempts", "Notices sent, by what came back.", ["answer"],
-            registry=registry,
-        )  # fmt: skip
-        self._deliveries = Counter(
-            "latentry_webhook_deliveries", "Notices that are done with.", ["status"],
-            registry=registry,
-        )  # fmt: skip
-        # Of all gateways together, as the ledger has it.
-        self._undelivered = Gauge(
-            "latentry_webhook_waiting", "Notices to be sent.", registry=registry
-        )
-        self._longest_undelivered = Gauge(
-            "latentry_webhook_oldest_seconds", "Age of the oldest of them.", registry=registry
-        )
+        self._workers = gauge("latentry_workers", "Live workers that serve the model.", model)
+        self.webhooks = WebhookMetrics(registry)
 
     def serve(self, host: str, port: int) -> None:
-        """Answer scrapes on a port of its own; 0 is off. Raises OSError if it is taken."""
+        """Serve `/metrics` on a port of its own; 0 is off. Raises OSError if it is taken."""
         if port:
             start_http_server(port, host, self.registry)
 
-    def answered(self, method: str, route: str, status: int, took_s: float) -> None:
-        """One exchange is over; status 0 is one that the client left."""
+    def request_handled(self, method: str, route: str, status: int, took_s: float) -> None:
+        """A request ended; status 0 if the client disconnected before the response."""
         self._requests.labels(method, route, str(status)).inc()
         self._latency.labels(method, route).observe(took_s)
 
-    def accepted(self, request: ResolvedRequest) -> None:
-        """A job entered the ledger."""
+    def job_accepted(self, request: ResolvedRequest) -> None:
+        """A job was accepted."""
         self._accepted.labels(request.model).inc()
 
     def ended(self, end: JobEnd) -> None:
@@ -87,19 +69,41 @@ class Metrics:
         if end.run_ms is not None:
             self._ran.labels(end.model).observe(end.run_ms / 1000)
 
-    def told(self, to: DeliveryStatus, status: int | None, error: str | None) -> None:
-        """A notice was sent, or could not be."""
+    def queue_state(self, model: str, *, waiting: int, oldest_ms: int, workers: int) -> None:
+        """A model's queue and workers as of now."""
+        self._waiting.labels(model).set(waiting)
+        self._oldest.labels(model).set(oldest_ms / 1000)
+        self._workers.labels(model).set(workers)
+
+
+class WebhookMetrics:
+    """What the webhook sender reports."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._attempts = Counter(
+            "latentry_webhook_attempts", "Webhook attempts by status class or error.", ["answer"],
+            registry=registry,
+        )  # fmt: skip
+        self._deliveries = Counter(
+            "latentry_webhook_deliveries", "Webhook deliveries by final status.", ["status"],
+            registry=registry,
+        )  # fmt: skip
+        # From the ledger, so the same in every gateway.
+        self._waiting = Gauge(
+            "latentry_webhook_waiting", "Webhook deliveries that wait.", registry=registry
+        )
+        self._oldest = Gauge(
+            "latentry_webhook_oldest_seconds", "Age of the oldest waiting delivery.",
+            registry=registry,
+        )  # fmt: skip
+
+    def attempted(self, to: DeliveryStatus, status: int | None, error: str | None) -> None:
+        """A delivery was attempted; it has the status `to` now."""
         self._attempts.labels(f"{status // 100}xx" if status else error).inc()
         if to is not DeliveryStatus.WAITING:
             self._deliveries.labels(to.value).inc()
 
-    def undelivered(self, waiting: int, oldest_ms: int) -> None:
-        """How many notices wait in the ledger."""
-        self._undelivered.set(waiting)
-        self._longest_undelivered.set(oldest_ms / 1000)
-
-    def stand(self, model: str, *, waiting: int, oldest_ms: int, workers: int) -> None:
-        """How a model's line is now."""
-        self._waiting.labels(model).set(waiting)
-        self._oldest.labels(model).set(oldest_ms / 1000)
-        self._workers.labels(model).set(workers)
+    def backlog(self, waiting: int, oldest_ms: int) -> None:
+        """Deliveries that wait in the ledger, and the age of the oldest."""
+        self._waiting.set(waiting)
+        self._oldest.set(oldest_ms / 1000)

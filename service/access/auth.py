@@ -1,4 +1,4 @@
-"""Who is asking, and may they? Every route says by its caller's type what that caller needs."""
+"""Authentication and authorization. A route declares by its caller's type which scope it needs."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Final
@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 import structlog
 from fastapi import Depends, Request
-from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 
 from latentry.addresses import is_loopback
@@ -23,15 +22,16 @@ from latentry.ledger.accounts import DAY_MS, NOBODY, USAGE_TTL_MS, Account
 from latentry.ledger.keyring import Admission, Allowance
 from latentry.settings import Settings
 from service.access.opening import bootstrap_key
+from service.access.schemes import BEARER, Scheme
 
 log = structlog.get_logger()
 
-_HERE: Final = ("localhost", "127.0.0.1", "::1")
+_LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """On whose behalf a request is made; everybody is one tenant while there are no keys."""
+    """On whose behalf a request is made. While there are no keys, all callers are one tenant."""
 
     tenant: str
     key_id: str = NOBODY
@@ -41,12 +41,12 @@ class Caller:
 
     @property
     def weight(self) -> int:
-        """This caller's share when tenants wait for each other."""
+        """The tenant's weight in fair queueing."""
         return self.allowance.weight
 
     @property
     def account(self) -> Account:
-        """Who pays for this caller's jobs, and within which bounds."""
+        """Who is charged for this caller's jobs, and within which limits."""
         return Account(
             payer=self.key_id,
             max_jobs=self.allowance.jobs,
@@ -56,32 +56,34 @@ class Caller:
 
 
 class Gatekeeper:
-    """Asks the ledger about every key. Where the ledger does not answer, nobody comes in."""
+    """Checks every key with the ledger. While the ledger does not respond, nobody is admitted."""
 
     def __init__(self, settings: Settings, ledger: AsyncLedger) -> None:
         self._ledger = ledger
         self._usage_ttl_ms = settings.usage_ttl_days * DAY_MS
         self._bootstrap = bootstrap_key(settings)
-        # Once there is a key there always is, for none is ever forgotten.
+        # Keys are revoked but never deleted: once there is one, one is always required.
         self._needs_key = (
             settings.auth == "on" or self._bootstrap is not None or not is_loopback(settings.host)
         )
         self._is_off = settings.auth == "off"
-        self._hosts = {*_HERE, settings.host, urlsplit(settings.base_url).hostname}
+        self._hosts = {*_LOCAL_HOSTS, settings.host, urlsplit(settings.base_url).hostname}
 
     async def open(self) -> None:
-        """Enter the bootstrap key, or leave that to the first who knocks."""
+        """Register the bootstrap key now, or with the first request if the ledger is away."""
         try:
             await self._enter_bootstrap_key()
         except LedgerUnavailable:
-            log.warning("bootstrap_key.waits")
+            log.warning("bootstrap_key.deferred")
 
-    async def admit(self, authorization: str, host: str) -> Admission:
-        """What the ledger says to the key in a header. Raises Unauthenticated or HostRefused."""
+    async def admit(self, key: ApiKey | None, host: str) -> Admission:
+        """The ledger's answer to a presented key. `host` is the request's Host header.
+
+        Raises Unauthenticated, HostRefused or LedgerUnavailable.
+        """
         await self._enter_bootstrap_key()
         admission = Admission(any_keys=False)
         if not self._is_off:
-            key = _presented(authorization)
             if key is None and self._needs_key:
                 raise Unauthenticated
             admission = await self._ledger.run(keyring.authorize(key))
@@ -90,13 +92,13 @@ class Gatekeeper:
                 return admission
             if self._needs_key:
                 raise Unauthenticated
-        # A web page that its own name server leads to 127.0.0.1 is no friend (DNS rebinding).
-        if _name(host) not in self._hosts:
+        # Without keys, a web page whose name resolves to 127.0.0.1 could call us (DNS rebinding).
+        if _hostname(host) not in self._hosts:
             raise HostRefused
         return admission
 
     def caller(self, admission: Admission) -> Caller:
-        """Whom a key stands for."""
+        """The caller whom an admission describes."""
         if admission.key is None:
             return Caller(DEFAULT_TENANT, usage_ttl_ms=self._usage_ttl_ms)
         key = admission.key
@@ -112,29 +114,36 @@ class Gatekeeper:
 
 
 class Allowed(SecurityBase):
-    """A dependency: the caller, if their key may do this."""
+    """A dependency: the caller, if their key has a scope. `scheme` is the door's."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, scheme: Scheme = BEARER) -> None:
         self.scope = scope
-        self.model = HTTPBearer(bearerFormat="ltk_…", description="As `latentry keys` makes it.")
-        self.scheme_name = "API key"
+        self.model = scheme.model
+        self.scheme_name = scheme.name
+        self._scheme = scheme
 
     async def __call__(self, request: Request) -> Caller:
         """Raises Unauthenticated, HostRefused, RateLimited or InsufficientScope."""
         gatekeeper: Gatekeeper = request.app.state.gateway.gatekeeper
-        headers, state = request.headers, request.state
-        if not hasattr(state, "admission"):  # once for each: it takes one of the key's requests
-            state.admission = await gatekeeper.admit(
-                headers.get("authorization", ""), headers.get("host", "")
-            )
+        state = request.state
+        if not hasattr(state, "admission"):  # once per request: it counts against the rate limit
+            state.admission = await self._admitted(gatekeeper, request)
         admission: Admission = state.admission
-        state.headers = _rate_fields(admission)
+        state.headers = _rate_limit_headers(admission)
         if admission.too_many:
             raise RateLimited(retry_after_s=_seconds(admission.wait_ms))
         caller = gatekeeper.caller(admission)
         if self.scope not in caller.scopes:
-            raise InsufficientScope(f"The API key is not made for this; it needs {self.scope}.")
+            raise InsufficientScope(f"The API key lacks the required scope, {self.scope}.")
         return caller
+
+    async def _admitted(self, gatekeeper: Gatekeeper, request: Request) -> Admission:
+        key = self._scheme.read(request.headers.get("authorization", ""))
+        try:
+            return await gatekeeper.admit(key, request.headers.get("host", ""))
+        except Unauthenticated:
+            request.state.headers = {"WWW-Authenticate": self._scheme.challenge}
+            raise
 
 
 MayWrite = Annotated[Caller, Depends(Allowed(Scope.WRITE))]
@@ -143,20 +152,15 @@ MayUpload = Annotated[Caller, Depends(Allowed(Scope.FILES))]
 MaySeeUsage = Annotated[Caller, Depends(Allowed(Scope.USAGE))]
 
 
-def _presented(authorization: str) -> ApiKey | None:
-    scheme, _, credentials = authorization.partition(" ")
-    return ApiKey.parse(credentials.strip()) if scheme.lower() == "bearer" else None
-
-
-def _name(host: str) -> str | None:
+def _hostname(host: str) -> str | None:
     try:
         return urlsplit(f"//{host}").hostname
-    except ValueError:  # no host at all
+    except ValueError:  # malformed
         return None
 
 
-def _rate_fields(admission: Admission) -> dict[str, str]:
-    """As draft-ietf-httpapi-ratelimit-headers-10 has them."""
+def _rate_limit_headers(admission: Admission) -> dict[str, str]:
+    """The `RateLimit` headers of draft-ietf-httpapi-ratelimit-headers-10."""
     if not (admission.key and admission.key.allowance.per_minute):
         return {}
     allowance = admission.key.allowance

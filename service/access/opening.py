@@ -1,4 +1,4 @@
-"""Whether the gateway may open at all: nobody serves strangers without keys by accident."""
+"""Start-up check: no gateway is reachable from other machines without API keys by accident."""
 
 from contextlib import closing
 from pathlib import Path
@@ -12,20 +12,20 @@ from latentry.settings import Settings
 
 
 def check(settings: Settings) -> None:
-    """Raises ConfigurationError where others could come in and no key keeps them out."""
+    """Raises ConfigurationError if other machines can connect and no API key is required."""
     has_key = bootstrap_key(settings) is not None
     if settings.auth == "off":
         if is_loopback(settings.host):
             return
         raise ConfigurationError(
-            f"LATENTRY_HOST={settings.host} is not for this machine alone, and LATENTRY_AUTH=off"
-            " lets everybody in; set LATENTRY_HOST to 127.0.0.1, or LATENTRY_AUTH to on."
+            f"LATENTRY_HOST={settings.host} is reachable from other machines, and LATENTRY_AUTH=off"
+            " disables API keys; set LATENTRY_HOST to 127.0.0.1, or LATENTRY_AUTH to on."
         )
-    door = _door_to_others(settings)
-    if door and not (has_key or _has_keys(settings)):
+    setting = _exposed_by(settings)
+    if setting and not (has_key or _has_keys(settings)):
         raise ConfigurationError(
-            f"{door} is not for this machine alone, and there is no API key"
-            " yet; make one with `latentry keys create`, or set LATENTRY_BOOTSTRAP_KEY to one that"
+            f"{setting} is reachable from other machines, and there is no API key yet; create one"
+            " with `latentry keys create`, or set LATENTRY_BOOTSTRAP_KEY to one that"
             " `latentry keys new` prints."
         )
 
@@ -43,16 +43,16 @@ def bootstrap_key(settings: Settings) -> ApiKey | None:
         return None
     key = ApiKey.parse(text.strip())
     if key is None:
-        raise ConfigurationError(f"{source} is no API key; `latentry keys new` prints one.")
+        raise ConfigurationError(f"{source} is not an API key; `latentry keys new` prints one.")
     return key
 
 
-def _door_to_others(settings: Settings) -> str:
+def _exposed_by(settings: Settings) -> str:
     if not is_loopback(settings.host):
         return f"LATENTRY_HOST={settings.host}"
-    # A proxy on this machine lets them in.
-    is_ours_alone = is_loopback(urlsplit(settings.base_url).hostname or "")
-    return "" if is_ours_alone else "LATENTRY_PUBLIC_URL"
+    # A public URL means that a proxy on this machine forwards to us.
+    is_local = is_loopback(urlsplit(settings.base_url).hostname or "")
+    return "" if is_local else "LATENTRY_PUBLIC_URL"
 
 
 def _has_keys(settings: Settings) -> bool:
@@ -60,4 +60,4 @@ def _has_keys(settings: Settings) -> bool:
         try:
             return ledger.run(keyring.authorize(None)).any_keys
         except LedgerUnavailable:
-            return True  # nobody comes in until it is there to be asked
+            return True  # requests are refused until the ledger responds

@@ -1,4 +1,4 @@
-"""What the routes' answers have in common."""
+"""Responses and their descriptions, shared by the routes of several doors."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -8,11 +8,14 @@ from starlette.responses import Response
 
 from latentry.contracts.problems import PROBLEM_JSON
 
+# OpenAPI responses by status, as FastAPI takes them.
+Responses = dict[int | str, dict[str, Any]]
+
 
 def json_response(
     body: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A contract as JSON. Not to be cached: it changes, and it is full of signed URLs."""
+    """A contract as JSON. Never cached: jobs change, and their URLs are signed and expire."""
     return Response(
         body.model_dump_json(),
         status,
@@ -22,7 +25,7 @@ def json_response(
 
 
 def body_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """For the API's description: a body that the route parses by itself."""
+    """The OpenAPI request body of a route that parses its JSON itself."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     example = {"prompt": "a red circle on a blue background"}
     content = {"application/json": {"schema": schema, "example": example}}
@@ -30,8 +33,11 @@ def body_schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 _PROBLEM: Final = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-# For the API's description: every route may answer so.
-PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    "4XX": {"description": "What was asked cannot be; `code` says why.", "content": _PROBLEM},
-    "5XX": {"description": "Our fault; `Retry-After` says when to try again.", "content": _PROBLEM},
+# OpenAPI: the failures that every native route may respond with.
+PROBLEMS: Final[Responses] = {
+    "4XX": {"description": "The request was refused; `code` says why.", "content": _PROBLEM},
+    "5XX": {
+        "description": "The service failed; retry after `Retry-After` seconds if given.",
+        "content": _PROBLEM,
+    },
 }

@@ -1,4 +1,4 @@
-"""What a client would have as an answer. All but pictures and event streams is JSON."""
+"""The Accept header. All responses but pictures and event streams are JSON."""
 
 from typing import Annotated, Final
 
@@ -9,15 +9,16 @@ from latentry.errors import NotAcceptable
 _JSON: Final = ("*/*", "application/*", "application/json", "application/problem+json")
 
 
-async def json_is_fine(accept: Annotated[str, Header(include_in_schema=False)] = "") -> None:
-    """Let pass who takes JSON, or does not say (RFC 9110, 12.5.1). Raises NotAcceptable."""
+async def accept_json(accept: Annotated[str, Header(include_in_schema=False)] = "") -> None:
+    """Check that the client accepts JSON (RFC 9110, 12.5.1). Raises NotAcceptable."""
     ranges = [part.split(";") for part in accept.lower().split(",") if part.strip()]
-    if ranges and not any(kind.strip() in _JSON and not _is_none(with_) for kind, *with_ in ranges):
+    accepted = (kind.strip() in _JSON and not _is_zero(weights) for kind, *weights in ranges)
+    if ranges and not any(accepted):
         raise NotAcceptable
 
 
-def _is_none(parameters: list[str]) -> bool:
+def _is_zero(parameters: list[str]) -> bool:
     return any(part.strip() in ("q=0", "q=0.0", "q=0.00", "q=0.000") for part in parameters)
 
 
-AnswersJson: Final = Depends(json_is_fine)
+ACCEPTS_JSON: Final = Depends(accept_json)

@@ -1,10 +1,10 @@
-"""The `Prefer` header (RFC 7240): how long a client would like us to hold the line."""
+"""The `Prefer` header (RFC 7240): how long the server should wait for a job's end."""
 
 from collections.abc import Iterable
 
 
-def wait_s(headers: Iterable[str], *, longest_s: int) -> int | None:
-    """Seconds to hold, capped; None if no wait was asked for. What cannot be read is ignored."""
+def wait_s(headers: Iterable[str], *, max_s: int) -> int | None:
+    """The `wait` preference in seconds, at most `max_s`; None without a well-formed one."""
     for header in headers:
         for preference in header.split(","):
             name, _, value = preference.partition(";")[0].partition("=")
@@ -12,7 +12,7 @@ def wait_s(headers: Iterable[str], *, longest_s: int) -> int | None:
                 continue
             digits = value.strip().strip('"')
             if not digits:
-                return longest_s  # a bare `wait`, as Replicate's clients send it
+                return max_s  # a bare `wait`, as Replicate's clients send it
             if digits.isascii() and digits.isdigit():
-                return longest_s if len(digits) > 6 else min(int(digits), longest_s)
+                return max_s if len(digits) > 6 else min(int(digits), max_s)
     return None

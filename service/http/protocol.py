@@ -1,6 +1,6 @@
-"""uvicorn's connection with what it lacks: a deadline and a bound for a request's head.
+"""uvicorn's connection with what it lacks: time and size limits for a request's head.
 
-What is refused here never reaches the app, so these answers are written to the socket as they are.
+Requests that are refused here never reach the app, so the responses are written to the socket.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from latentry.contracts.problems import PROBLEM_JSON
 from latentry.errors import Busy, HeadTooLarge, LatentryError, MalformedHead, TooSlow
 from service.http import problems
+from service.http.failures import failure
 from service.http.request_context import HEADERS
 
 log = structlog.get_logger()
@@ -21,22 +22,22 @@ log = structlog.get_logger()
 HEAD_WITHIN_S: Final = 10.0
 MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_CONNECTIONS: Final = 4_096
-MAX_AHEAD: Final = 32  # requests that a client sent before it had earlier ones' answers
+MAX_PIPELINED: Final = 32  # pipelined requests without a response
 
 
-class _TooFarAhead(Exception):
-    """Stops the parser: what it makes of a short request is a hundred times as large."""
+class _TooManyPipelined(Exception):
+    """Stops the parser: a parsed request takes about a hundred times the memory of its bytes."""
 
 
 class Connection(HttpToolsProtocol):
     """One client's connection."""
 
-    _begun = False  # a head has begun and has not ended
-    _loose_bytes = 0  # sent since the last head ended, less what a body may need around it
+    _in_head = False  # a head has begun and not ended
+    _head_bytes = 0  # received since the last head ended, less an allowance for bodies
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for a first head, but not for ever; or refuse one connection too many."""
+        """Start the timer for the first head, or refuse the connection if there are too many."""
         super().connection_made(transport)
         if len(self.connections) > MAX_CONNECTIONS:
             self._refuse(Busy("Too many connections are open; try again later."))
@@ -44,54 +45,54 @@ class Connection(HttpToolsProtocol):
         self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer with the connection."""
+        """Stop the timer."""
         self._stop_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse on, within bounds."""
+        """Parse, within the limits."""
         if self.transport.is_closing():
             return
-        self._loose_bytes += len(data)
+        self._head_bytes += len(data)
         super().data_received(data)
         if self.transport.is_closing():
             return
         is_idle = self.cycle is None or self.cycle.response_complete
-        if self._loose_bytes > MAX_HEAD_BYTES:
+        if self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(HeadTooLarge())
-        elif self._timer is None and (self._begun or is_idle):
+        elif self._timer is None and (self._in_head or is_idle):
             self._start_timer()
 
     def on_message_begin(self) -> None:
         """A head begins."""
-        self._begun = True
+        self._in_head = True
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header; what comes after a body is none, and nobody asked for it."""
-        if self._begun:
+        """A header. Trailers, after a chunked body, are ignored."""
+        if self._in_head:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """A head ended in time."""
-        self._begun, self._loose_bytes = False, 0
+        self._in_head, self._head_bytes = False, 0
         self._stop_timer()
         super().on_headers_complete()
-        if len(self.pipeline) > MAX_AHEAD:
-            raise _TooFarAhead
+        if len(self.pipeline) > MAX_PIPELINED:
+            raise _TooManyPipelined
 
     def on_body(self, body: bytes) -> None:
-        """A part of a body; what is around it is less than nine times it, byte by byte too."""
-        self._loose_bytes -= 9 * len(body)
+        """Part of a body. Chunked encoding adds less than 9 bytes to each byte of it."""
+        self._head_bytes -= 9 * len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """A body ended."""
-        self._loose_bytes = 0
+        self._head_bytes = 0
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Say that this is no HTTP, in our own form."""
+        """Refuse what is not HTTP, with our own problem details."""
         self._refuse(MalformedHead())
 
     def _start_timer(self) -> None:
@@ -104,7 +105,7 @@ class Connection(HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         self._timer = None
-        if self._begun:
+        if self._in_head:
             self._refuse(TooSlow())
         else:
             self.transport.close()
@@ -112,9 +113,9 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, error: LatentryError) -> None:
         self._stop_timer()
         if self.cycle is not None and not self.cycle.response_complete:
-            self.transport.abort()  # another answer is under way here: ours would run into it
+            self.transport.abort()  # a response is being sent: another would corrupt it
             return
-        what, request_id = problems.failure(error), f"req_{secrets.token_hex(12)}"
+        what, request_id = failure(error), f"req_{secrets.token_hex(12)}"
         body = problems.problem(what, request_id=request_id).model_dump_json().encode()
         headers: dict[str, Any] = {
             "content-type": PROBLEM_JSON,

@@ -1,4 +1,4 @@
-"""One HTTP exchange: its id, its place in the metrics, and an answer even when we break."""
+"""Around every request: its id, its metrics, common headers, and a response to any exception."""
 
 import re
 import secrets
@@ -10,18 +10,19 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http import problems
+from service.http.failures import INTERNAL
 from service.metrics import Metrics
 
 log = structlog.get_logger()
 
-# On every answer. A picture may be embedded anywhere; nothing of ours is ever a page or in a frame.
+# Defaults for every response. Pictures may be embedded anywhere; nothing else is a page or framed.
 HEADERS: Final = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "cache-control": "no-store",
 }
-_SANE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_VALID_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestContext:
@@ -32,13 +33,13 @@ class RequestContext:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; stamp the answer."""
+        """Pass the request on and complete the response's headers."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         else:
-            await self._exchange(scope, receive, send)
+            await self._handle(scope, receive, send)
 
-    async def _exchange(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = _request_id(scope)
         method = scope["method"]
         scope.setdefault("state", {})["request_id"] = request_id
@@ -47,34 +48,34 @@ class RequestContext:
         began = perf_counter()
         status = 0
 
-        async def stamped(message: Message) -> None:
+        async def send_response(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                headers.update(scope["state"].get("headers", {}))  # what its route had to add
-                _stamp(headers, request_id)
+                headers.update(scope["state"].get("headers", {}))  # added by dependencies
+                _complete(headers, request_id)
             if not is_head:
                 await send(message)
             elif message["type"] == "http.response.start":
-                await send(message)  # and that is all; to a stream behind it, the client is gone
+                await send(message)  # HEAD: headers only, then the end of the body
                 await send({"type": "http.response.body", "body": b""})
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self._app(scope, receive, stamped)
+                await self._app(scope, receive, send_response)
             except Exception:
-                log.exception("http.broke", method=method)
+                log.exception("http.crashed", method=method)
                 if status:
-                    raise  # too late for another answer: the server hangs up
-                await problems.answer(scope, problems.INTERNAL)(scope, receive, stamped)
+                    raise  # headers are sent: the server closes the connection
+                await problems.response(scope, INTERNAL)(scope, receive, send_response)
             finally:
                 route = getattr(scope.get("route"), "path", "unmatched")
                 took_s = perf_counter() - began
-                self._metrics.answered(method, route, status, took_s)
+                self._metrics.request_handled(method, route, status, took_s)
 
 
-def _stamp(headers: MutableHeaders, request_id: str) -> None:
+def _complete(headers: MutableHeaders, request_id: str) -> None:
     headers["x-request-id"] = request_id
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
@@ -82,4 +83,4 @@ def _stamp(headers: MutableHeaders, request_id: str) -> None:
 
 def _request_id(scope: Scope) -> str:
     given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-    return given if _SANE_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+    return given if _VALID_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"

@@ -1,4 +1,4 @@
-"""Pictures from outside: vetted by their header, decoded by a process with limits, kept as PNG.
+"""Callers' pictures: header checked, decoded in a sandboxed process, stored as PNG.
 
-The only room where a caller's picture is looked at. Nothing here trusts a name or a media type.
+Only this package reads callers' pictures. File names and media types are never trusted.
 """

@@ -1,4 +1,4 @@
-"""A caller's picture as our own: header vetted, decoded by a confined process, kept as PNG."""
+"""From a caller's bytes to a PNG of ours: header checked, decoded in a sandboxed process."""
 
 import asyncio
 import subprocess
@@ -13,17 +13,17 @@ from typing import Final
 from latentry.errors import BrokenImage, Busy, ImageTooLarge
 from service.intake.header import Header, PictureFormat, read_header
 
-_DECODER: Final = Path(__file__).with_name("decoder.py")
-# A process for each picture: one starts in 60 ms, and nothing a picture did outlives it.
-_AT_ONCE: Final = 2
-_WAITING: Final = 8
-_WITHIN_S: Final = 30.0
-_MAX_SIDE: Final = 16_384
+DECODER: Final = Path(__file__).with_name("decoder.py")
+# A process for each picture: it starts in 60 ms, and a codec that is taken over ends with it.
+PROCESSES: Final = 2
+QUEUED: Final = 8
+DECODE_WITHIN_S: Final = 30.0
+MAX_SIDE_PX: Final = 16_384
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture that is safe to keep: PNG, upright, RGB or RGBA, nothing beside its pixels."""
+    """A picture that is safe to store: PNG, upright, 8-bit RGB or RGBA in sRGB, no metadata."""
 
     png: bytes
     sha256: str
@@ -32,64 +32,65 @@ class Picture:
 
 
 class Intake:
-    """Decodes a few pictures at once and lets a few more wait."""
+    """Decodes PROCESSES pictures at a time; QUEUED more may wait."""
 
     def __init__(self, max_pixels: int) -> None:
         self._max_pixels = max_pixels
-        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="intake")
+        self._threads = ThreadPoolExecutor(PROCESSES, thread_name_prefix="intake")
         self._inside = 0
 
     async def take(self, data: bytes) -> Picture:
-        """One picture. Raises UnsupportedImage, ImageTooLarge, BrokenImage or Busy."""
-        header = self._vetted(data)
-        if self._inside >= _AT_ONCE + _WAITING:
-            raise Busy("Too many pictures are being read; try again later.")
+        """Decode a picture. Raises UnsupportedImage, ImageTooLarge, BrokenImage or Busy."""
+        header = self._checked_header(data)
+        if self._inside >= PROCESSES + QUEUED:
+            raise Busy("Too many pictures are being decoded; try again later.")
         self._inside += 1
         try:
             loop = asyncio.get_running_loop()
-            png, digest = await loop.run_in_executor(self._threads, _decode, data, header)
+            png, digest = await loop.run_in_executor(self._threads, decode, data, header)
         finally:
             self._inside -= 1
-        kept = self._vetted(png)  # what comes out of the decoder is no more to be trusted
+        kept = self._checked_header(png)  # the decoder's output is not trusted either
         if kept.format is not PictureFormat.PNG:
             raise BrokenImage
         return Picture(png, digest, kept.width, kept.height)
 
     def close(self) -> None:
-        """Take no more."""
+        """Stop: pictures that wait are not decoded."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _vetted(self, data: bytes) -> Header:
+    def _checked_header(self, data: bytes) -> Header:
         header = read_header(data)
-        if header.pixels > self._max_pixels or max(header.width, header.height) > _MAX_SIDE:
+        if header.pixels > self._max_pixels or max(header.width, header.height) > MAX_SIDE_PX:
             raise ImageTooLarge(
-                f"The picture has {header.width} × {header.height} pixels; {self._max_pixels} in"
-                f" all and {_MAX_SIDE} a side are allowed."
+                f"The picture has {header.width} × {header.height} pixels; at most"
+                f" {self._max_pixels} in total and {MAX_SIDE_PX} a side are allowed."
             )
         return header
 
 
-def _decode(data: bytes, header: Header) -> tuple[bytes, str]:
-    # Files instead of pipes: the kernel bounds what the process can write, and nobody waits.
-    written = header.pixels * 5 + 1_000_000  # RGBA, its filter bytes, and zlib's own
-    with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as made:
-        told.write(data)
-        told.seek(0)
+def decode(data: bytes, header: Header) -> tuple[bytes, str]:
+    """The picture as PNG, and its SHA-256 in hex. Raises BrokenImage. Blocks."""
+    # Files instead of pipes: the kernel limits their size, and neither side waits for the other.
+    max_bytes = header.pixels * 5 + 1_000_000  # RGBA, PNG filter bytes and zlib overhead
+    with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as result:
+        source.write(data)
+        source.seek(0)
         try:
-            ended = subprocess.run(  # noqa: S603 - our own program, and numbers
-                [sys.executable, "-I", _DECODER, header.format, str(header.pixels), str(written)],
-                stdin=told,
-                stdout=made,
+            ended = subprocess.run(  # noqa: S603 - our own program; arguments are a format and numbers
+                [sys.executable, "-I", DECODER, header.format, str(header.pixels), str(max_bytes)],
+                stdin=source,
+                stdout=result,
                 stderr=subprocess.DEVNULL,
                 env={},
                 cwd="/",
-                timeout=_WITHIN_S,
+                timeout=DECODE_WITHIN_S,
                 check=False,
             )
         except subprocess.TimeoutExpired:
             raise BrokenImage("The picture takes too long to decode.") from None
         if ended.returncode:
             raise BrokenImage
-        made.seek(0)
-        png = made.read(written)
-    return png, sha256(png).hexdigest()  # here, for 64 MiB take a third of a second
+        result.seek(0)
+        png = result.read(max_bytes)
+    return png, sha256(png).hexdigest()  # in this thread: 64 MiB take 0.3 s

@@ -1,7 +1,7 @@
-"""The program that decodes one picture: bytes on stdin, PNG on stdout, one of the statuses below.
+"""The program that decodes one picture: bytes on stdin, PNG on stdout, exit status 0 or BROKEN.
 
-It runs as a file, by itself and without our packages, because it is the place where a codec may be
-taken over: it has no environment, can open no file and no socket, and cannot grow, spin or fork.
+A malicious picture may take over a codec, so it runs as a script without our packages and without
+an environment, and can open no file or socket, fork, or exceed its limits of memory and CPU time.
 """
 
 import io
@@ -9,7 +9,7 @@ import resource
 import sys
 import warnings
 
-from PIL import (  # every module it may need, while it may still open files
+from PIL import (  # all that decoding may need: later no file can be opened
     Image,
     ImageCms,
     ImageOps,
@@ -20,20 +20,20 @@ from PIL import (  # every module it may need, while it may still open files
 )
 
 BROKEN = 3
-MEMORY_BYTES = 400 * 1024**2  # and for each pixel
+MEMORY_BYTES = 400 * 1024**2  # in addition to BYTES_PER_PIXEL
 BYTES_PER_PIXEL = 40
 CPU_S = 20
 
 _PLUGINS = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin)
 
 
-def confine(pixels: int, written_bytes: int) -> None:
-    """Give up whatever decoding does not need."""
+def sandbox(pixels: int, max_bytes: int) -> None:
+    """Set this process's resource limits to what decoding needs."""
     limits = {
         resource.RLIMIT_AS: MEMORY_BYTES + BYTES_PER_PIXEL * pixels,
         resource.RLIMIT_CPU: CPU_S,
-        resource.RLIMIT_FSIZE: written_bytes,
-        resource.RLIMIT_NOFILE: 3,  # stdin, stdout, stderr, and nothing more
+        resource.RLIMIT_FSIZE: max_bytes,
+        resource.RLIMIT_NOFILE: 3,  # stdin, stdout and stderr
         resource.RLIMIT_NPROC: 0,
         resource.RLIMIT_CORE: 0,
     }
@@ -42,14 +42,14 @@ def confine(pixels: int, written_bytes: int) -> None:
 
 
 def decoded(data: bytes, form: str) -> Image.Image:
-    """The picture upright, in RGB or RGBA of 8 bits in sRGB, and nothing beside its pixels."""
-    sent = Image.open(io.BytesIO(data), formats=[form])
-    if form != "JPEG" and getattr(sent, "n_frames", 1) > 1:
+    """The picture, upright, as 8-bit RGB or RGBA in sRGB, without metadata."""
+    source = Image.open(io.BytesIO(data), formats=[form])
+    if form != "JPEG" and getattr(source, "n_frames", 1) > 1:
         raise ValueError("animated")
-    sent.load()
-    profile = sent.info.get("icc_profile")
-    image = ImageOps.exif_transpose(sent)
-    if image.mode.startswith("I"):  # 16 bits of grey
+    source.load()
+    profile = source.info.get("icc_profile")
+    image = ImageOps.exif_transpose(source)
+    if image.mode.startswith("I"):  # 16-bit greyscale
         image = image.convert("I").point(lambda level: level * (1 / 256)).convert("L")
     has_alpha = image.has_transparency_data
     if image.mode not in ("RGB", "CMYK", "L"):
@@ -66,19 +66,19 @@ def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         return image
     mode = "RGBA" if image.mode == "RGBA" else "RGB"
     try:
-        told = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         srgb = ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(image, told, srgb, outputMode=mode) or image
-    except (ImageCms.PyCMSError, OSError):  # of another kind of picture, or damaged: as if untold
+        return ImageCms.profileToProfile(image, embedded, srgb, outputMode=mode) or image
+    except (ImageCms.PyCMSError, OSError):  # for another colour space, or damaged: ignored
         return image
 
 
 def main() -> int:
-    """Decode. Answers the exit status."""
-    form, pixels, written = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    """Decode stdin to stdout; returns the exit status."""
+    form, pixels, max_bytes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     data = sys.stdin.buffer.read()
-    Image.preinit()  # looks for more modules, which `formats` keeps away from the picture
-    confine(pixels, written)
+    Image.preinit()  # imports plugins now; `formats` above decides which may decode
+    sandbox(pixels, max_bytes)
     Image.MAX_IMAGE_PIXELS = pixels
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     try:
@@ -86,7 +86,7 @@ def main() -> int:
         decoded(data, form).save(png, "PNG", compress_level=1)
         sys.stdout.buffer.write(png.getbuffer())
         sys.stdout.buffer.flush()
-    except Exception:  # whatever a codec makes of it; the words are about memory and files
+    except Exception:  # whatever a codec raises; its text may tell of our memory and files
         return BROKEN
     return 0
 

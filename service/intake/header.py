@@ -1,4 +1,4 @@
-"""What a picture says of itself, read without decoding anything: our limits come before any codec.
+"""A picture's format and size from its header, so that limits apply before any codec runs.
 
 PNG: https://www.w3.org/TR/png-3. JPEG: ITU T.81, annex B. WebP: RFC 9649.
 """
@@ -12,8 +12,8 @@ from typing import Final
 
 from latentry.errors import BrokenImage, UnsupportedImage
 
-# More chunks or segments than any picture has before its pixels.
-_MOST_PARTS: Final = 4_096
+# More chunks or segments than pictures have before their pixels.
+_MAX_PARTS: Final = 4_096
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 # Colour type to its possible bit depths.
 _PNG_DEPTHS: Final = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
@@ -22,7 +22,7 @@ _JPEG_RARE: Final = (0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 
 
 
 class PictureFormat(StrEnum):
-    """What we read. Values are Pillow's names."""
+    """The formats that are accepted. Values are Pillow's names."""
 
     PNG = "PNG"
     JPEG = "JPEG"
@@ -31,7 +31,7 @@ class PictureFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A picture's format and size in pixels, as it claims."""
+    """A picture's format and size in pixels, as its header says."""
 
     format: PictureFormat
     width: int
@@ -39,7 +39,7 @@ class Header:
 
     @property
     def pixels(self) -> int:
-        """The area."""
+        """Width times height."""
         return self.width * self.height
 
 
@@ -49,9 +49,9 @@ def read_header(data: bytes) -> Header:
     try:
         width, height = read(data)
     except (IndexError, struct.error):
-        raise BrokenImage("The image ends within its header.") from None
+        raise BrokenImage("The picture ends within its header.") from None
     if not (width and height):
-        raise BrokenImage("The image has no size.")
+        raise BrokenImage("The picture's width or height is 0.")
     return Header(form, width, height)
 
 
@@ -70,12 +70,13 @@ def _png(data: bytes) -> tuple[int, int]:
     length, kind = struct.unpack_from(">I4s", data, at)
     if length != 13 or kind != b"IHDR":
         raise BrokenImage("The PNG does not begin with its header.")
-    width, height, depth, colour, *ways = struct.unpack_from(">IIBBBBB", data, at + 8)
+    width, height, depth, colour, *methods = struct.unpack_from(">IIBBBBB", data, at + 8)
     [checksum] = struct.unpack_from(">I", data, at + 21)
-    is_sane = depth in _PNG_DEPTHS.get(colour, ()) and ways[:2] == [0, 0] and ways[2] in (0, 1)
-    if checksum != zlib.crc32(data[at + 4 : at + 21]) or not is_sane:
+    is_known = methods in ([0, 0, 0], [0, 0, 1])  # compression, filter, interlace
+    is_valid = depth in _PNG_DEPTHS.get(colour, ()) and is_known
+    if checksum != zlib.crc32(data[at + 4 : at + 21]) or not is_valid:
         raise BrokenImage("The PNG's header is damaged.")
-    for _ in range(_MOST_PARTS):
+    for _ in range(_MAX_PARTS):
         length, kind = struct.unpack_from(">I4s", data, at)
         if kind == b"acTL":
             raise UnsupportedImage("The PNG is animated; send a still picture.")
@@ -87,18 +88,18 @@ def _png(data: bytes) -> tuple[int, int]:
 
 def _jpeg(data: bytes) -> tuple[int, int]:
     at = 2
-    for _ in range(_MOST_PARTS):
+    for _ in range(_MAX_PARTS):
         if data[at] != 0xFF:
             raise BrokenImage("The JPEG's segments are damaged.")
         at += 1
         marker = data[at]
-        if marker == 0xFF:  # padding, which is a part too: megabytes of it would hold up everybody
+        if marker == 0xFF:  # padding; counted, as megabytes of it would block the event loop
             continue
         [length] = struct.unpack_from(">H", data, at + 1)
         if marker in _JPEG_FRAMES:
             return _jpeg_size(data, at + 3)
         if marker in _JPEG_RARE:
-            raise UnsupportedImage("This kind of JPEG is not read; send a baseline or progressive.")
+            raise UnsupportedImage("The JPEG must be baseline or progressive.")
         if length < 2 or not (marker == 0xC4 or marker in range(0xDB, 0xFF)) or marker == 0xDA:
             raise BrokenImage("The JPEG's pixels come before its header.")
         at += 1 + length

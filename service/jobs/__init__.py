@@ -1,1 +1,1 @@
-"""Jobs as the gateway sees them: admitted, listed, followed, signalled."""
+"""Jobs in the gateway: admission, catalogue, views, events, the bell."""

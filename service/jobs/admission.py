@@ -1,7 +1,8 @@
-"""May this well-formed request enter, and as what? Fills its blanks from the model's card."""
+"""Admission: from a well-formed request to one with every default filled in, and its price."""
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from latentry.contracts import Cost, GenerationRequest, ModelCard, ResolvedRequest, Spacing
@@ -9,36 +10,65 @@ from latentry.contracts.fields.bounds import MAX_SEED
 from latentry.contracts.samplers import SAMPLER_SPACINGS
 from latentry.errors import InvalidRequest, NoModel, RequestTooExpensive, UnknownModel
 from latentry.rules.limits import refuse_unsupported
+from latentry.rules.pricing import Price, price
+from latentry.settings import Settings
 from service.jobs.catalogue import Entry
 
-DRAWN_SEEDS: Final = 2**32
+RANDOM_SEEDS: Final = 2**32  # random seeds fit into 32 bits, as other programs' do
 
 
-def choose(asked: str, entries: Sequence[Entry]) -> Entry:
-    """The model that was asked for; if none was, the first that is live, or else the first.
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request that may become a job of one model."""
+
+    entry: Entry
+    request: ResolvedRequest
+    price: Price
+
+
+def requested_model(request: GenerationRequest, settings: Settings) -> str:
+    """The model id that the request or LATENTRY_DEFAULT_MODEL names; empty if neither does."""
+    return request.model or settings.default_model
+
+
+def admit(request: GenerationRequest, entries: Sequence[Entry], settings: Settings) -> Admitted:
+    """Choose the model, fill in the defaults, check the limits and price the request.
+
+    Raises NoModel, UnknownModel, RequestTooExpensive or another InvalidRequest.
+    """
+    entry = choose(requested_model(request, settings), entries)
+    resolved = resolve(request, entry.card)
+    priced = price(resolved, entry.card)
+    refuse_expensive(priced.cost, settings.max_cost_step_megapixels)
+    return Admitted(entry, resolved, priced)
+
+
+def choose(model_id: str, entries: Sequence[Entry]) -> Entry:
+    """The model of this id; for an empty id the first with a live worker, or else the first.
 
     Raises NoModel or UnknownModel.
     """
     if not entries:
         raise NoModel
-    if not asked:  # the catalogue never forgets: its first may have been retired long ago
+    if not model_id:  # entries outlive their workers: the first may be long retired
         return next((entry for entry in entries if entry.workers), entries[0])
     for entry in entries:
-        if entry.card.id == asked:
+        if entry.card.id == model_id:
             return entry
     raise UnknownModel
 
 
 def resolve(request: GenerationRequest, card: ModelCard) -> ResolvedRequest:
-    """The request with every blank filled, the seed included: a job run twice draws the same.
+    """The request with every default filled in.
 
-    Raises InvalidRequest, or the one of its kinds that says what the model cannot do.
+    The seed is drawn here, so that a job that is run again makes the same pictures. Raises
+    InvalidRequest, or the subclass that names what the model does not support.
     """
-    blanks = card.defaults.model_dump() | {"seed": secrets.randbelow(DRAWN_SEEDS)}
-    said = request.model_dump(exclude_none=True)
-    if blanks["spacing"] not in SAMPLER_SPACINGS[request.sampler or card.defaults.sampler]:
-        blanks["spacing"] = Spacing.DEFAULT
-    resolved = ResolvedRequest.model_validate(blanks | said | {"model": card.id})
+    defaults = card.defaults.model_dump() | {"seed": secrets.randbelow(RANDOM_SEEDS)}
+    given = request.model_dump(exclude_none=True)
+    if defaults["spacing"] not in SAMPLER_SPACINGS[request.sampler or card.defaults.sampler]:
+        defaults["spacing"] = Spacing.DEFAULT
+    resolved = ResolvedRequest.model_validate(defaults | given | {"model": card.id})
     refuse_unsupported(card, resolved)
     if resolved.seed + resolved.n - 1 > MAX_SEED:
         why = f"The last image's seed, seed + n - 1, must be at most {MAX_SEED}."
@@ -46,12 +76,12 @@ def resolve(request: GenerationRequest, card: ModelCard) -> ResolvedRequest:
     return resolved
 
 
-def refuse_expensive(cost: Cost, most: float) -> None:
-    """Raises RequestTooExpensive for more work, in step-megapixels, than one request may be."""
-    if cost.step_megapixels > most:
+def refuse_expensive(cost: Cost, limit: float) -> None:
+    """Raises RequestTooExpensive for a cost above the limit, in step-megapixels."""
+    if cost.step_megapixels > limit:
         why = (
-            f"The request costs {cost.step_megapixels:,.1f} step-megapixels, and {most:,.1f} are"
-            " the most; ask for fewer images, fewer steps or a smaller size."
+            f"The request costs {cost.step_megapixels:,.1f} step-megapixels, and at most"
+            f" {limit:,.1f} are allowed; request fewer images, fewer steps or a smaller size."
         )
         at = ("/n", "/num_inference_steps", "/width", "/height")
         raise RequestTooExpensive(why, fields=dict.fromkeys(at, why))

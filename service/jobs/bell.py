@@ -1,4 +1,4 @@
-"""Rings a model's Celery queue. The gateway's only import of Celery."""
+"""Rings the bell: a Celery message that wakes a worker. The gateway's only use of Celery."""
 
 import asyncio
 from time import monotonic
@@ -14,14 +14,14 @@ from latentry.settings import Settings
 
 log = structlog.get_logger()
 
-_LAST_BELLS_S = 2.0
-# Nobody needs an old bell, and a queue that nobody reads must not fill up with them.
+_CLOSE_WITHIN_S = 2.0
+# Old bells are useless, and must not fill a broker queue that no worker reads.
 _EXPIRES_S = 60.0
 _PUBLISH = {"max_retries": 3, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5}
 
 
 class Bell:
-    """Best effort: a bell that cannot be rung is left to the sweeper."""
+    """Best effort: the sweeper rings again for queues that wait without a bell."""
 
     def __init__(self, settings: Settings, ledger: AsyncLedger) -> None:
         self._settings = settings
@@ -32,7 +32,7 @@ class Bell:
         self._rung_until: dict[str, float] = {}
 
     def ring_soon(self, model: str) -> None:
-        """Ring without making anybody wait, unless it rings already by what we know."""
+        """Ring in the background, unless this process has rung for the model within BELL_S."""
         if monotonic() < self._rung_until.get(model, 0.0):
             return
         self._rung_until[model] = monotonic() + BELL_S
@@ -41,7 +41,7 @@ class Bell:
         task.add_done_callback(self._ringing.discard)
 
     async def ring(self, model: str) -> None:
-        """Wake a worker of this model, unless a bell is on its way already."""
+        """Wake a worker of this model, unless a bell of any gateway is on its way."""
         try:
             if not await self._ledger.run(commands.reserve_bell(model, ttl_s=BELL_S)):
                 return
@@ -50,13 +50,13 @@ class Bell:
             log.warning("bell.failed", model=model)
             self._rung_until.pop(model, None)
         except (KombuError, OSError) as error:
-            log.warning("bell.failed", model=model, why=type(error).__name__)
+            log.warning("bell.failed", model=model, error=type(error).__name__)
             await self._take_back(model)
 
     async def close(self) -> None:
-        """Let the last bells ring, and hang up."""
+        """Wait up to _CLOSE_WITHIN_S for bells that are being sent; then disconnect."""
         if self._ringing:
-            await asyncio.wait(self._ringing, timeout=_LAST_BELLS_S)
+            await asyncio.wait(self._ringing, timeout=_CLOSE_WITHIN_S)
         await asyncio.to_thread(self._app.close)
 
     def _send(self, model: str) -> None:
@@ -74,5 +74,5 @@ class Bell:
         try:
             await self._ledger.run(commands.release_bell([model]))
         except LedgerUnavailable:
-            log.info("bell.not_taken_back", model=model)  # the flag ends by itself
+            log.info("bell.not_taken_back", model=model)  # the flag expires after BELL_S
         self._rung_until.pop(model, None)

@@ -1,4 +1,4 @@
-"""The models on offer, as the ledger had them a moment ago."""
+"""The models and their queues, cached for a second."""
 
 from dataclasses import dataclass
 from time import monotonic
@@ -13,7 +13,7 @@ FRESH_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One model: its card, who serves it, and what waits for it."""
+    """One model: its card, its live workers and its queue."""
 
     card: ModelCard
     workers: int
@@ -22,12 +22,12 @@ class Entry:
 
     @property
     def model(self) -> Model:
-        """The entry as clients see it."""
+        """The entry as an API object."""
         return Model(**self.card.model_dump(), workers=self.workers)
 
 
 class Catalogue:
-    """Reads the ledger at most once a second, whoever asks."""
+    """Reads all models from the ledger, at most once every FRESH_S seconds."""
 
     def __init__(self, ledger: AsyncLedger) -> None:
         self._ledger = ledger
@@ -35,7 +35,7 @@ class Catalogue:
         self._read_at = float("-inf")
 
     async def entries(self, *, knowing: str = "") -> tuple[Entry, ...]:
-        """All models by id, at most a second old, and newer if `knowing` is not among them yet.
+        """All models by id, at most FRESH_S old; read anew if the model `knowing` is missing.
 
         Raises LedgerUnavailable.
         """
@@ -45,7 +45,7 @@ class Catalogue:
         return await self.read()
 
     async def read(self) -> tuple[Entry, ...]:
-        """All models by id, as they are now."""
+        """All models by id, read from the ledger. Raises LedgerUnavailable."""
         queues = await self._ledger.run(commands.queues())
         self._entries = tuple(sorted(map(_entry, queues), key=lambda entry: entry.card.id))
         self._read_at = monotonic()

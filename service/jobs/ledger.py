@@ -1,4 +1,4 @@
-"""The ledger as the gateway asks it: a caller is waiting, so an answer comes soon or not at all."""
+"""The ledger with a short timeout: in the gateway a caller waits for every command."""
 
 import asyncio
 from typing import Final, TypeVar
@@ -8,16 +8,16 @@ from latentry.ledger import AsyncLedger, Command
 
 T = TypeVar("T")
 
-PATIENCE_S: Final = 2.5
+TIMEOUT_S: Final = 2.5
 
 
 class ImpatientLedger(AsyncLedger):
-    """Raises LedgerUnavailable where a patient ledger would try again for a quarter of a minute."""
+    """Raises LedgerUnavailable after TIMEOUT_S; the ledger itself would retry for 15 s."""
 
     async def run(self, command: Command[T]) -> T:
-        """Carry out one command."""
+        """Run one command. Raises LedgerUnavailable."""
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(TIMEOUT_S):
                 return await super().run(command)
         except TimeoutError as error:
             raise LedgerUnavailable from error

@@ -1,4 +1,4 @@
-"""Records as clients see them. URLs are signed here, at read time: a polled one is never stale."""
+"""Ledger records as API objects. URLs are signed at each read, so they never come stale."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from latentry.storage import Storage
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """Turns what the ledger says into contracts. Raises StorageUnavailable if it cannot sign."""
+    """Makes API objects of records. Raises StorageUnavailable if it cannot sign a URL."""
 
     settings: Settings
     storage: Storage
 
     def url(self, job_id: str) -> str:
-        """A job's address."""
+        """A job's absolute URL."""
         return f"{self.settings.base_url}/v1/generations/{job_id}"
 
     async def job(self, record: JobRecord) -> Job:
@@ -27,23 +27,23 @@ class Views:
         return (await self.jobs([record]))[0]
 
     async def jobs(self, records: Sequence[JobRecord]) -> list[Job]:
-        """Several, signed in one go."""
+        """Several jobs, their URLs signed in one thread."""
         if any(record.images for record in records):
             return await asyncio.to_thread(lambda: [self._job(record) for record in records])
         return [self._job(record) for record in records]
 
-    async def event(self, news: JobUpdate, record: JobRecord | None) -> Event:
-        """One event; the record is for the terminal ones, which carry the whole job."""
-        if isinstance(news, StepUpdate):
-            return Event(type=EventType.STEP, progress=news.progress)
-        if isinstance(news, PreviewUpdate):
-            return Event(type=EventType.PREVIEW, preview=news.preview)
-        if news.type is EventType.IMAGE:
-            stored = StoredOutput.model_validate(news.data)
+    async def event(self, update: JobUpdate, record: JobRecord | None) -> Event:
+        """One event. `record` is that of terminal events, which carry the whole job."""
+        if isinstance(update, StepUpdate):
+            return Event(type=EventType.STEP, progress=update.progress)
+        if isinstance(update, PreviewUpdate):
+            return Event(type=EventType.PREVIEW, preview=update.preview)
+        if update.type is EventType.IMAGE:
+            stored = StoredOutput.model_validate(update.data)
             image = await asyncio.to_thread(self._image, stored)
-            return Event(type=news.type, id=news.id, image=image)
+            return Event(type=update.type, id=update.id, image=image)
         job = await self.job(record) if record else None
-        return Event(type=news.type, id=news.id, position=news.data.get("position"), job=job)
+        return Event(type=update.type, id=update.id, position=update.data.get("position"), job=job)
 
     def _job(self, record: JobRecord) -> Job:
         url = self.url(record.ref.id)
@@ -74,7 +74,7 @@ class Views:
 
 
 def time_of(unix_ms: int | None) -> datetime | None:
-    """A time of the ledger's clock for clients, if there is one."""
+    """A Unix time of the ledger's clock in milliseconds as a datetime; None for None."""
     return None if unix_ms is None else _time(unix_ms)
 
 

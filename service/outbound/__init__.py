@@ -1,4 +1,4 @@
-"""The one way out: HTTP to an address that somebody else named. No other module dials."""
+"""HTTP requests to URLs that callers name, guarded against SSRF. No other module connects out."""
 
 from service.outbound.client import Outbound
 from service.outbound.rules import Rules, Target

@@ -1,4 +1,4 @@
-"""Which addresses belong to everybody. Pure."""
+"""Which IP addresses are on the public internet. Pure."""
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Final, TypeAlias
@@ -6,17 +6,17 @@ from typing import Final, TypeAlias
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
-# Written out, because what `is_global` knows depends on the release of Python.
-_CLOSED: Final[tuple[Network, ...]] = tuple(
+# Listed here, because `is_global` differs between releases of Python.
+_NOT_PUBLIC: Final[tuple[Network, ...]] = tuple(
     map(
         ip_network,
         (
             "0.0.0.0/8",  # this network
             "10.0.0.0/8",
-            "100.64.0.0/10",  # carriers' NAT, and many clouds' own services
+            "100.64.0.0/10",  # carrier-grade NAT, and services inside many clouds
             "127.0.0.0/8",
-            "168.63.129.16/32",  # Azure's own services, at an address that looks like anybody's
-            "169.254.0.0/16",  # link-local: clouds' metadata
+            "168.63.129.16/32",  # Azure's platform services, at a public-looking address
+            "169.254.0.0/16",  # link-local: cloud metadata services
             "172.16.0.0/12",
             "192.0.0.0/24",
             "192.0.2.0/24",
@@ -26,21 +26,21 @@ _CLOSED: Final[tuple[Network, ...]] = tuple(
             "198.51.100.0/24",
             "203.0.113.0/24",
             "224.0.0.0/3",  # multicast, reserved, broadcast
-            "2001::/23",  # Teredo, ORCHID and other protocols' own
+            "2001::/23",  # IETF protocol assignments: Teredo, ORCHID and others
             "2001:db8::/32",
-            "2002::/16",  # 6to4: an IPv4 address within
+            "2002::/16",  # 6to4: embeds an IPv4 address
             "3fff::/20",
             "5f00::/16",
         ),
     )
 )
-# All that is handed out. So ::1, mapped, compatible, NAT64, unique local, site local, link-local
-# and multicast addresses are out in one go.
+# Global unicast. Excludes loopback, IPv4-mapped and -compatible, NAT64, unique local, site-local,
+# link-local and multicast addresses.
 _UNICAST: Final = IPv6Network("2000::/3")
 
 
 def is_public(address: Address) -> bool:
-    """Whether this is an address on the open internet, and no wrapping of one that is not."""
+    """Whether the address is public and does not embed an address that is not."""
     if address.version == 6 and address not in _UNICAST:
         return False
-    return address.is_global and not any(address in network for network in _CLOSED)
+    return address.is_global and not any(address in network for network in _NOT_PUBLIC)

@@ -1,6 +1,6 @@
-"""One guarded exchange: no redirects, no proxies, no cookies, no decoding, a bound on everything.
+"""One guarded request: no redirects, proxies, cookies or decoding, and a limit on everything.
 
-httpcore alone does none of these by itself; httpx, on top of it, would have to be told.
+httpcore does none of these by itself; httpx, built on it, would need each switched off.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from latentry.settings import Settings
 from service.outbound.network import CONNECT_S, GuardedNetwork, Resolve, SystemResolver
 from service.outbound.rules import Rules, Target
 
-WHOLE_S: Final = 15.0
-_TIMEOUTS: Final = {"connect": CONNECT_S, "read": WHOLE_S, "write": WHOLE_S, "pool": WHOLE_S}
-# Whatever else happens between a socket and an answer.
-_BROKEN: Final = (
+REQUEST_S: Final = 15.0
+_TIMEOUTS: Final = {"connect": CONNECT_S, "read": REQUEST_S, "write": REQUEST_S, "pool": REQUEST_S}
+# Everything that can go wrong between a socket and a response.
+_FAILED: Final = (
     httpcore.NetworkError,
     httpcore.ProtocolError,
     httpcore.TimeoutException,
@@ -29,47 +29,47 @@ _BROKEN: Final = (
 
 
 class Outbound:
-    """Speaks to addresses that callers name, a connection for each exchange."""
+    """Sends requests to URLs that callers name, one connection each."""
 
     def __init__(
         self,
         rules: Rules,
         resolve: Resolve,
         *,
-        wire: httpcore.AsyncNetworkBackend | None = None,
+        backend: httpcore.AsyncNetworkBackend | None = None,
         tls: ssl.SSLContext | None = None,
-        whole_s: float = WHOLE_S,
+        request_s: float = REQUEST_S,
     ) -> None:
         self._rules = rules
         self._resolve = resolve
-        self._wire = wire or httpcore.AnyIOBackend()
+        self._backend = backend or httpcore.AnyIOBackend()
         self._tls = tls or httpx.create_ssl_context(trust_env=False)
-        self._whole_s = whole_s
+        self._request_s = request_s
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
-        """As the settings say. Raises ConfigurationError."""
+        """With the rules of the settings. Raises ConfigurationError."""
         return cls(Rules.of(settings), SystemResolver())
 
     def read(self, url: str) -> Target:
-        """What a URL names, if it may be named. Raises UrlNotAllowed with what to change."""
+        """The target of a URL. Raises UrlNotAllowed, which says what to change."""
         return self._rules.read(url)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
-        """Post a body. Answers the status, which is all that is read of the other side's words.
+        """Post a body and return the response's status; its headers and body are discarded.
 
-        Raises UrlNotAllowed before anything is dialled, and NoAnswer.
+        Raises UrlNotAllowed before it connects, or NoAnswer.
         """
         target = self._rules.read(url)
         try:
-            return await self._exchange(target, body, headers)
-        except _BROKEN:  # nobody is told where in between: that would be a map of our network
+            return await self._post(target, body, headers)
+        except _FAILED:  # no details: they would let callers map our network
             raise NoAnswer from None
 
-    async def _exchange(self, target: Target, body: bytes, headers: Mapping[str, str]) -> int:
-        network = GuardedNetwork(target, self._rules, self._resolve, self._wire)
+    async def _post(self, target: Target, body: bytes, headers: Mapping[str, str]) -> int:
+        network = GuardedNetwork(target, self._rules, self._resolve, self._backend)
         origin = httpcore.Origin(target.scheme.encode(), target.host.encode(), target.port)
-        sent = {
+        all_headers = {
             "Host": target.authority,
             "Content-Length": str(len(body)),
             "Accept-Encoding": "identity",
@@ -83,14 +83,14 @@ class Outbound:
                 httpcore.URL(
                     scheme=origin.scheme, host=origin.host, port=origin.port, target=target.path
                 ),
-                headers=list(sent.items()),
+                headers=list(all_headers.items()),
                 content=body,
                 extensions={"timeout": _TIMEOUTS},
             )
-            async with asyncio.timeout(self._whole_s):
+            async with asyncio.timeout(self._request_s):
                 response = await connection.handle_async_request(request)
-            # The status is the answer. A body that drips or breaks off takes nothing back.
-            with suppress(*_BROKEN):
+            # The status decides; a body that is slow or breaks off does not matter.
+            with suppress(*_FAILED):
                 await _drain(response)
             return response.status
 

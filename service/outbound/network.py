@@ -1,6 +1,7 @@
-"""Names to addresses, all of them vetted, and a connection to one of exactly those.
+"""Resolves a host once, checks every address, and connects to one of exactly those addresses.
 
-From which no more is read than any answer takes.
+Resolving again when connecting would let a name server answer differently (DNS rebinding). Of a
+response no more than READ_BYTES are read.
 """
 
 import asyncio
@@ -22,22 +23,22 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[list[Address]]]
 
 CONNECT_S: Final = 5.0
 READ_BYTES: Final = 64 * 1024
-_LOOKED_UP_AT_ONCE: Final = 512
+_MAX_LOOKUPS: Final = 512
 
 
 class SystemResolver:
-    """The system's resolver. A name that takes for ever holds up neither others nor our end."""
+    """The system's resolver. A slow name delays neither other lookups nor the shutdown."""
 
     def __init__(self) -> None:
-        self._looking = 0
+        self._lookups = 0
 
     async def __call__(self, host: str, port: int) -> list[Address]:
         """All addresses of a host. Raises OSError if it has none."""
-        if self._looking >= _LOOKED_UP_AT_ONCE:
-            raise OSError("too many names are being looked up")
+        if self._lookups >= _MAX_LOOKUPS:
+            raise OSError("too many lookups")
         found: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
-        self._looking += 1
-        # A thread each: a pool would be full of names that somebody made slow, and waited for.
+        self._lookups += 1
+        # A thread each: slow names would fill a pool, and a pool is joined at exit.
         Thread(target=self._look_up, args=(host, port, found), daemon=True).start()
         return [ip_address(text) for text in dict.fromkeys(await found)]
 
@@ -47,29 +48,29 @@ class SystemResolver:
         except (OSError, UnicodeError):
             rows = []
         addresses = [str(address[0]) for *_, address in rows]
-        with suppress(RuntimeError):  # the loop has ended meanwhile
-            found.get_loop().call_soon_threadsafe(self._tell, found, addresses)
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            found.get_loop().call_soon_threadsafe(self._settle, found, addresses)
 
-    def _tell(self, found: "asyncio.Future[list[str]]", addresses: list[str]) -> None:
-        self._looking -= 1
-        if found.done():  # nobody waits any more
+    def _settle(self, found: "asyncio.Future[list[str]]", addresses: list[str]) -> None:
+        self._lookups -= 1
+        if found.done():  # the caller timed out
             return
         if addresses:
             found.set_result(addresses)
         else:
-            found.set_exception(OSError("no such name"))
+            found.set_exception(OSError("unknown host"))
 
 
 class GuardedNetwork(httpcore.AsyncNetworkBackend):
-    """Where httpcore gets its one connection to a target. Raises UrlNotAllowed."""
+    """httpcore's network backend for one target. Raises UrlNotAllowed."""
 
     def __init__(
-        self, target: Target, rules: Rules, resolve: Resolve, wire: httpcore.AsyncNetworkBackend
+        self, target: Target, rules: Rules, resolve: Resolve, backend: httpcore.AsyncNetworkBackend
     ) -> None:
         self._target = target
         self._rules = rules
         self._resolve = resolve
-        self._wire = wire
+        self._backend = backend
 
     async def connect_tcp(
         self,
@@ -79,29 +80,29 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Resolve once, vet every answer, dial what was vetted."""
-        assert (host, port) == (self._target.host, self._target.port), "one target, one network"
-        for address in _one_of_each_kind(await self._vetted()):
+        """Resolve, check every address, connect to one of them."""
+        assert (host, port) == (self._target.host, self._target.port), "one backend for each target"
+        for address in _one_per_version(await self._checked_addresses()):
             try:
-                stream = await self._wire.connect_tcp(address.compressed, port, timeout)
+                stream = await self._backend.connect_tcp(address.compressed, port, timeout)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 continue
-            if await self._is(stream, address):
-                return _Sip(stream)
+            if await self._is_connected_to(stream, address):
+                return _BoundedStream(stream)
         raise httpcore.ConnectError
 
-    async def _vetted(self) -> list[Address]:
+    async def _checked_addresses(self) -> list[Address]:
         try:
             async with asyncio.timeout(CONNECT_S):
                 addresses = await self._resolve(self._target.host, self._target.port)
         except (OSError, ValueError) as error:  # TimeoutError is an OSError
             raise httpcore.ConnectError from error
-        # One bad answer spoils all: a name of both kinds is there to get past a guard.
-        if not all(self._rules.lets_through(self._target, address) for address in addresses):
+        # One closed address refuses the host: a mix of both is how guards are bypassed.
+        if not all(self._rules.allows(self._target, address) for address in addresses):
             raise UrlNotAllowed
         return addresses
 
-    async def _is(self, stream: httpcore.AsyncNetworkStream, address: Address) -> bool:
+    async def _is_connected_to(self, stream: httpcore.AsyncNetworkStream, address: Address) -> bool:
         peer = stream.get_extra_info("server_addr")
         if peer is not None and ip_address(peer[0]) == address:
             return True
@@ -109,8 +110,8 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         return False
 
 
-class _Sip(httpcore.AsyncNetworkStream):
-    """A stream that ends with an error past its first bytes: interim answers know no bound."""
+class _BoundedStream(httpcore.AsyncNetworkStream):
+    """Fails past READ_BYTES: the number of interim (1xx) responses is not bounded by HTTP."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
@@ -135,14 +136,14 @@ class _Sip(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> httpcore.AsyncNetworkStream:
-        return _Sip(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+        return _BoundedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
 
 
-def _one_of_each_kind(addresses: list[Address]) -> list[Address]:
-    # In the resolver's order. Nobody shall make us dial hundreds; one kind may lead nowhere here.
+def _one_per_version(addresses: list[Address]) -> list[Address]:
+    # In the resolver's order. A host may have hundreds of addresses, and IPv6 may not work here.
     firsts: dict[int, Address] = {}
     for address in addresses:
         firsts.setdefault(address.version, address)

@@ -1,1 +1,1 @@
-"""What runs beside the routes: sweeping what is overdue, removing what has expired."""
+"""Background tasks: ending what is overdue, removing what has expired."""

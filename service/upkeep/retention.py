@@ -1,4 +1,4 @@
-"""Removes what has had its time, at the pace of the storage and apart from everything else."""
+"""Removes expired jobs, files and pictures, in a task that may wait for slow storage."""
 
 import asyncio
 from collections.abc import Awaitable, Iterable
@@ -15,76 +15,76 @@ from latentry.storage import Storage, owner_of, prefix_of
 
 log = structlog.get_logger()
 
-# Past this many the storage is behind or away. A later sweep names again what we cannot note now.
-ROOM: Final = 1_000
+# More than this and storage is behind or down; what is not noted now, a later sweep names again.
+MAX_DUE: Final = 1_000
 EVERY_S: Final = 1.0
-_FILES_AT_ONCE: Final = 100
+_FILES_PER_ROUND: Final = 100
 _ORPHANS_EVERY_S: Final = 3_600.0
 
 
 class Retention:
-    """Due jobs with their pictures, due files, and the pictures whose owner is gone already."""
+    """Removes due jobs with their pictures, due files, and pictures whose job or file is gone."""
 
     def __init__(self, settings: Settings, ledger: AsyncLedger, storage: Storage) -> None:
         self._ledger = ledger
         self._storage = storage
-        # Longer than any job, so that what is older was left behind rather than not yet listed.
+        # Longer than any job lives: older pictures without a record are orphans, not unlisted yet.
         self._life = timedelta(
             seconds=max(settings.queue_ttl_s + settings.result_ttl_s, settings.file_ttl_s), hours=1
         )
-        self._due: dict[JobRef, None] = {}  # a set in the order of arrival
+        self._due: dict[JobRef, None] = {}  # an ordered set
         self._orphans_due = monotonic() + _ORPHANS_EVERY_S
 
     def note(self, refs: Iterable[JobRef]) -> None:
-        """These jobs may go."""
+        """These jobs may be removed."""
         for ref in refs:
-            if len(self._due) < ROOM:
+            if len(self._due) < MAX_DUE:
                 self._due[ref] = None
 
     async def run(self) -> None:
-        """Remove until cancelled, through every outage."""
+        """Remove until canceled, through every outage."""
         while True:
-            await self.forget_due()
-            await self.forget_files()
+            await self.remove_due_jobs()
+            await self.remove_due_files()
             if monotonic() >= self._orphans_due:
                 self._orphans_due = monotonic() + _ORPHANS_EVERY_S
-                await self.clear_orphans()
+                await self.remove_orphans()
             await asyncio.sleep(EVERY_S)
 
-    async def forget_due(self) -> None:
-        """Forget every job that was noted; one that cannot go now is named again later."""
+    async def remove_due_jobs(self) -> None:
+        """Remove every noted job; if one fails, a later sweep names it again."""
         while self._due:
             ref = next(iter(self._due))
-            await self._tried("job", ref.id, self._forget(ref))
+            await self._try("job", ref.id, self._remove_job(ref))
             del self._due[ref]
 
-    async def forget_files(self) -> None:
-        """Forget the files that have had their time; one that cannot go holds up no other."""
+    async def remove_due_files(self) -> None:
+        """Remove expired files; one that fails does not delay the others."""
         try:
-            due = await self._ledger.run(files.due(_FILES_AT_ONCE))
+            due = await self._ledger.run(files.due(_FILES_PER_ROUND))
         except LatentryError as error:
-            log.warning("files.not_forgotten", code=error.code)
+            log.warning("files.not_removed", code=error.code)
             return
         for ref in due:
-            await self._tried("file", ref.id, self._forget_file(ref))
+            await self._try("file", ref.id, self._remove_file(ref))
 
-    async def clear_orphans(self) -> None:
-        """Delete what a worker uploaded for a job that was deleted under its hands."""
+    async def remove_orphans(self) -> None:
+        """Delete pictures of jobs that were deleted while a worker drew them."""
         try:
             old = await asyncio.to_thread(self._storage.older, datetime.now(UTC) - self._life)
             deleted = 0
             for ref in {JobRef(*owner_of(key)) for key in old}:
-                # The settings may have changed: a job may be kept for longer than one gets today.
+                # A job may have been kept for longer, under earlier settings.
                 if not await self._is_known(ref):
                     await asyncio.to_thread(
                         self._storage.delete_prefix, prefix_of(ref.tenant, ref.id)
                     )
                     deleted += 1
-            log.info("storage.swept", jobs=deleted)
+            log.info("orphans.removed", jobs=deleted)
         except LatentryError as error:
-            log.warning("storage.not_swept", code=error.code)
+            log.warning("orphans.not_removed", code=error.code)
         except Exception:
-            log.exception("retention.broke")
+            log.exception("retention.crashed")
 
     async def _is_known(self, ref: JobRef) -> bool:
         file = files.FileRef.of(ref)
@@ -92,21 +92,21 @@ class Retention:
             return await self._ledger.run(files.get(file)) is not None
         return await self._ledger.run(commands.get(ref)) is not None
 
-    async def _tried(self, what: str, id: str, forgetting: Awaitable[None]) -> None:
+    async def _try(self, kind: str, id: str, removal: Awaitable[None]) -> None:
         try:
-            await forgetting
+            await removal
         except LatentryError as error:
-            log.warning(f"{what}.not_forgotten", **{what: id}, code=error.code)
+            log.warning(f"{kind}.not_removed", **{kind: id}, code=error.code)
         except Exception:
-            log.exception("retention.broke", **{what: id})
+            log.exception("retention.crashed", **{kind: id})
 
-    async def _forget_file(self, ref: files.FileRef) -> None:
+    async def _remove_file(self, ref: files.FileRef) -> None:
         await asyncio.to_thread(self._storage.delete_prefix, prefix_of(ref.tenant, ref.id))
         await self._ledger.run(files.forget(ref))
-        log.info("file.forgotten", file=ref.id)
+        log.info("file.removed", file=ref.id)
 
-    async def _forget(self, ref: JobRef) -> None:
-        # The pictures first: while the record stands, somebody comes back for them.
+    async def _remove_job(self, ref: JobRef) -> None:
+        # The pictures first: while the record exists, a failed removal is tried again.
         await asyncio.to_thread(self._storage.delete_prefix, prefix_of(ref.tenant, ref.id))
         await self._ledger.run(commands.forget(ref))
-        log.info("job.forgotten", job=ref.id)
+        log.info("job.removed", job=ref.id)

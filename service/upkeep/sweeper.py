@@ -1,7 +1,7 @@
-"""Ends what is overdue, once a second, in every gateway; several sweepers do no harm.
+"""Ends what is overdue, once a second, in every gateway; concurrent sweeps do no harm.
 
-A sweeper waits for the ledger and for nothing else: to the ledger, a pause between two sweeps is an
-outage, in which no worker could renew its leases.
+A sweep waits for the ledger and for nothing else: the ledger takes a pause between two sweeps for
+an outage, in which no worker could renew its leases.
 """
 
 import asyncio
@@ -10,10 +10,8 @@ from typing import Final
 import structlog
 
 from latentry.errors import LatentryError
-from latentry.ledger import AsyncLedger, commands
-from service.jobs.bell import Bell
-from service.jobs.catalogue import Catalogue
-from service.metrics import Metrics
+from latentry.ledger import commands
+from service.gateway import Gateway
 from service.upkeep.retention import Retention
 
 log = structlog.get_logger()
@@ -22,48 +20,36 @@ EVERY_S: Final = 1.0
 
 
 class Sweeper:
-    """Leases and deadlines; the bells of silent queues; the figures of all queues."""
+    """Ends overdue leases and jobs, rings for queues without a bell, updates the queue metrics."""
 
-    def __init__(
-        self,
-        ledger: AsyncLedger,
-        lease_s: float,
-        bell: Bell,
-        catalogue: Catalogue,
-        retention: Retention,
-        metrics: Metrics,
-    ) -> None:
-        self._ledger = ledger
-        self._lease_s = lease_s
-        self._bell = bell
-        self._catalogue = catalogue
+    def __init__(self, gateway: Gateway, retention: Retention) -> None:
+        self._gateway = gateway
         self._retention = retention
-        self._metrics = metrics
 
     async def run(self) -> None:
-        """Sweep until cancelled, through every outage."""
+        """Sweep until canceled, through every outage."""
         while True:
             try:
                 await self.sweep()
             except LatentryError as error:
                 log.warning("sweep.failed", code=error.code)
             except Exception:
-                log.exception("sweep.broke")
+                log.exception("sweep.crashed")
             await asyncio.sleep(EVERY_S)
 
     async def sweep(self) -> None:
-        """One round."""
-        swept = await self._ledger.run(commands.sweep(lease_s=self._lease_s))
+        """One sweep. Raises LedgerUnavailable."""
+        gateway = self._gateway
+        swept = await gateway.ledger.run(commands.sweep(lease_s=gateway.settings.lease_s))
         self._retention.note(swept.forgettable)
         for ref in swept.unreadable:
             log.error("record.unreadable", job=ref.id)
-        entries = await self._catalogue.read()
-        for entry in entries:
-            self._metrics.stand(
+        for entry in await gateway.catalogue.read():
+            gateway.metrics.queue_state(
                 entry.card.id,
                 waiting=entry.waiting,
                 oldest_ms=entry.oldest_ms,
                 workers=entry.workers,
             )
             if entry.workers and entry.card.id in swept.silent_queues:
-                self._bell.ring_soon(entry.card.id)
+                gateway.bell.ring_soon(entry.card.id)

@@ -1,4 +1,4 @@
-"""Tells receivers what became of their jobs, until they have it or are given up."""
+"""Delivers webhooks: signed, at least once, with retries for about three days."""
 
 from service.webhooks.sender import WebhookSender
 

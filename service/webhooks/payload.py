@@ -1,4 +1,7 @@
-"""One notice as it goes out: the job as GET answers it, signed as Standard Webhooks says."""
+"""A webhook's body and headers: the job as GET returns it, signed as Standard Webhooks specifies.
+
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,20 +17,23 @@ from service.jobs.views import Views
 
 _REMOVED: Final = JobWarning(
     code="pictures_removed",
-    message="The job and its pictures had their time before this notice could be delivered.",
+    message="The job expired and its pictures were removed before this webhook was delivered.",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class SignedPayload:
-    """A body and what goes with it."""
+    """A body and the headers that sign it."""
 
     body: bytes
     headers: dict[str, str]
 
 
-async def write(due: DueDelivery, views: Views, secrets: Sequence[str]) -> SignedPayload:
-    """The notice with its URLs signed now. Raises StorageUnavailable."""
+async def signed(due: DueDelivery, views: Views, secrets: Sequence[str]) -> SignedPayload:
+    """The payload of a delivery, its picture URLs signed now, with a signature for each secret.
+
+    Raises StorageUnavailable.
+    """
     record = due.record if due.is_job_known else _without_pictures(due.record)
     notice = Notice(
         type=f"generation.{due.event}",
@@ -35,7 +41,7 @@ async def write(due: DueDelivery, views: Views, secrets: Sequence[str]) -> Signe
         data=await views.job(record),
     )
     text = notice.model_dump_json()
-    # By the ledger's clock: receivers refuse what is minutes off, and ours may be.
+    # The ledger's clock: receivers refuse timestamps that are minutes off, and ours may be.
     at = datetime.fromtimestamp(due.now_ms // 1000, UTC)
     headers = {
         "Content-Type": "application/json",

@@ -1,10 +1,10 @@
-"""What an answer means, and when to try again. Pure."""
+"""What a response means for a delivery, and when to retry. Pure."""
 
 from typing import Final
 
 from latentry.contracts import DeliveryStatus
 
-# As Standard Webhooks advises: ten attempts in three days and a bit.
+# The retry schedule that Standard Webhooks recommends: ten attempts within about three days.
 PAUSES_S: Final = (
     5,
     5 * 60,
@@ -18,18 +18,23 @@ PAUSES_S: Final = (
 )
 
 
-def verdict(status: int | None, tries: int) -> DeliveryStatus:
-    """What becomes of a delivery after so many tries, the last of them answered so (or not)."""
-    if status is not None and 200 <= status < 300:
+def status_after(tries: int, response: int | None) -> DeliveryStatus:
+    """A delivery's status after its latest attempt.
+
+    `tries` counts the attempts so far; `response` is the HTTP status of the latest, None without
+    one.
+    """
+    if response is not None and 200 <= response < 300:
         return DeliveryStatus.DELIVERED
-    if status == 410:  # the receiver asks for peace
+    if response == 410:  # Gone: the receiver wants no more webhooks
         return DeliveryStatus.DISABLED
     return DeliveryStatus.WAITING if tries <= len(PAUSES_S) else DeliveryStatus.EXHAUSTED
 
 
 def pause_s(tries: int, chance: float) -> float:
-    """How long to wait after so many tries: half to one and a half times the schedule's pause.
+    """Seconds until the next attempt after so many tries: the scheduled pause with jitter.
 
-    Chance, from 0 to 1, keeps receivers that were away from being met by all their notices at once.
+    `chance`, random from 0 to 1, scales the pause by 0.5 to 1.5, so that the retries of one outage
+    do not arrive together.
     """
     return PAUSES_S[min(tries, len(PAUSES_S)) - 1] * (0.5 + chance)

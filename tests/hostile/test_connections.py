@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from service.__main__ import allow_connections
-from service.http import bodies, protocol
+from service.http import body_limit, protocol
 from tests.hostile.sockets import Wire, problem
 
 ASK = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
@@ -19,7 +19,7 @@ CHUNKED = b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chu
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits are short here."""
     monkeypatch.setattr(protocol, "HEAD_WITHIN_S", 0.5)
-    monkeypatch.setattr(bodies, "BODY_WITHIN_S", 0.2)
+    monkeypatch.setattr(body_limit, "BODY_WITHIN_S", 0.2)
 
 
 @pytest.mark.parametrize(

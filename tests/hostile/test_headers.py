@@ -110,7 +110,7 @@ async def test_who_takes_no_json_is_not_answered_in_it(client, worker, accept, s
     assert status == 200 or answer.json()["code"] == "not_acceptable"
 
 
-async def test_an_order_whose_answer_is_not_wanted_is_not_taken(client, worker) -> None:
+async def test_a_request_whose_answer_is_not_wanted_is_not_taken(client, worker) -> None:
     headers = {"Accept": "image/png"}
     answer = await client.post("/v1/generations", json={"prompt": "a"}, headers=headers)
     assert answer.status_code == 406

@@ -157,7 +157,7 @@ async def test_what_is_no_still_png_jpeg_or_webp_is_unsupported(intake, kind: st
 async def test_a_picture_that_says_it_is_too_large_is_never_decoded(
     data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decode, "_decode", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(decode, "decode", lambda *_: pytest.fail("decoded"))
     with pytest.raises(ImageTooLarge):
         await Intake(max_pixels=30_000).take(data)
 
@@ -219,7 +219,7 @@ async def test_a_large_picture_is_hashed_beside_the_loop(intake, monkeypatch) ->
 
 
 async def test_one_too_many_at_once_is_told_to_come_back(monkeypatch) -> None:
-    monkeypatch.setattr(decode, "_WAITING", -decode._AT_ONCE)
+    monkeypatch.setattr(decode, "QUEUED", -decode.PROCESSES)
     with pytest.raises(Busy):
         await Intake(max_pixels=10_000).take(encoded("PNG"))
 
@@ -235,7 +235,7 @@ async def test_one_too_many_at_once_is_told_to_come_back(monkeypatch) -> None:
     ],
 )
 def test_the_decoder_can_neither_open_nor_dial_nor_grow(tmp_path, deed: str, says: str) -> None:
-    code = "import runpy, socket, sys; d = runpy.run_path(sys.argv[1]); d['confine'](1, 1_000_000);"
+    code = "import runpy, socket, sys; d = runpy.run_path(sys.argv[1]); d['sandbox'](1, 1_000_000);"
     with open(tmp_path / "out", "wb") as out:
         ended = subprocess.run(
             [sys.executable, "-I", "-c", code + deed, str(DECODER)],
@@ -253,27 +253,27 @@ def test_the_decoder_can_neither_open_nor_dial_nor_grow(tmp_path, deed: str, say
 def test_the_decoder_is_killed_when_it_spins(tmp_path, monkeypatch) -> None:
     spinning = tmp_path / "decoder.py"
     program, _, _ = DECODER.read_text().partition('if __name__ == "__main__":')
-    spinning.write_text(f"{program}\nCPU_S = 1\nconfine(1, 1)\nwhile True: pass\n")
-    monkeypatch.setattr(decode, "_DECODER", spinning)
+    spinning.write_text(f"{program}\nCPU_S = 1\nsandbox(1, 1)\nwhile True: pass\n")
+    monkeypatch.setattr(decode, "DECODER", spinning)
     with pytest.raises(BrokenImage):
-        decode._decode(encoded("PNG"), read_header(encoded("PNG")))
+        decode.decode(encoded("PNG"), read_header(encoded("PNG")))
 
 
 def test_a_decoder_that_sleeps_is_not_waited_for(tmp_path, monkeypatch) -> None:
     sleeping = tmp_path / "decoder.py"
     sleeping.write_text("import signal; signal.pause()")
-    monkeypatch.setattr(decode, "_DECODER", sleeping)
-    monkeypatch.setattr(decode, "_WITHIN_S", 0.5)
+    monkeypatch.setattr(decode, "DECODER", sleeping)
+    monkeypatch.setattr(decode, "DECODE_WITHIN_S", 0.5)
     with pytest.raises(BrokenImage, match="too long"):
-        decode._decode(encoded("PNG"), read_header(encoded("PNG")))
+        decode.decode(encoded("PNG"), read_header(encoded("PNG")))
 
 
 def test_the_decoder_knows_nothing_of_us(tmp_path, monkeypatch) -> None:
     telling = tmp_path / "decoder.py"
     telling.write_text("import os, sys; sys.stdout.write(f'{dict(os.environ)} {os.listdir()}')")
     monkeypatch.setenv("LATENTRY_REDIS_URL", "redis://user:secret@host")
-    monkeypatch.setattr(decode, "_DECODER", telling)
-    said, _ = decode._decode(encoded("PNG"), read_header(encoded("PNG")))
+    monkeypatch.setattr(decode, "DECODER", telling)
+    said, _ = decode.decode(encoded("PNG"), read_header(encoded("PNG")))
     assert b"LATENTRY" not in said
     assert b"service" not in said
 

@@ -1,1 +1,45 @@
-"""Our own API, `/v1/*`."""
+"""The native front API: jobs, events, files, models, usage; also health and the API document."""
+
+from latentry.api_keys import Scope
+from latentry.contracts import Event, GenerationRequest, Problem
+from latentry.settings import Settings
+from service.access.auth import Allowed
+from service.doors.native import (
+    deliveries,
+    docs,
+    events,
+    files,
+    generations,
+    health,
+    links,
+    models,
+    usage,
+)
+from service.http import problems
+from service.http.door import Door, LargeBody
+
+
+def door(settings: Settings) -> Door:
+    """The native door. It has no prefix: paths that no other door serves are its own."""
+    return Door(
+        routers=(
+            generations.router,
+            deliveries.router,
+            events.router,
+            models.router,
+            usage.router,
+            files.router,  # before `links`, whose path matches all below /v1/files
+            links.router,
+            health.router,
+            docs.router,
+        ),
+        dialect=problems.dialect,
+        large_bodies=(
+            LargeBody(
+                files.PATH,
+                settings.max_image_bytes + files.FORM_OVERHEAD_BYTES,
+                Allowed(Scope.FILES),
+            ),
+        ),
+        models=(GenerationRequest, Problem, Event),
+    )

@@ -1,4 +1,4 @@
-"""`/v1/generations/{id}/deliveries`: what became of a job's notices, and sending one again."""
+"""`/v1/generations/{id}/deliveries`: a job's webhook deliveries, and sending one again."""
 
 from datetime import UTC, datetime
 
@@ -10,23 +10,23 @@ from latentry.errors import DeliveryNotFound
 from latentry.ledger import JobRef, deliveries
 from latentry.ledger.deliveries import AttemptRecord, DeliveryRecord
 from service.access.auth import MayRead, MayWrite
-from service.doors import submit
 from service.doors.answers import PROBLEMS, json_response
 from service.gateway import Gateway, Here
-from service.http.accept import AnswersJson
+from service.http.accept import ACCEPTS_JSON
+from service.jobs.ids import ref_of
 
 router = APIRouter(
     prefix="/v1/generations/{job_id}/deliveries",
     tags=["webhooks"],
     responses=PROBLEMS,
-    dependencies=[AnswersJson],
+    dependencies=[ACCEPTS_JSON],
 )
 
 
 @router.get("", response_model=DeliveryList)
 async def list_deliveries(gateway: Here, caller: MayRead, job_id: str) -> Response:
-    """What the job's webhook was to hear, and how each attempt went. While the job is known."""
-    ref = submit.ref_of(caller, job_id)
+    """List the job's webhook deliveries and their attempts, until the job's record expires."""
+    ref = ref_of(caller.tenant, job_id)
     await gateway.record(ref)
     known = await gateway.ledger.run(deliveries.of(ref))
     return json_response(DeliveryList(data=[_view(delivery) for delivery in known]))
@@ -34,8 +34,8 @@ async def list_deliveries(gateway: Here, caller: MayRead, job_id: str) -> Respon
 
 @router.post("/{delivery_id}/redeliver", status_code=202, response_model=Delivery)
 async def redeliver(gateway: Here, caller: MayWrite, job_id: str, delivery_id: str) -> Response:
-    """Send a notice again, under its old id, and a receiver that was gone is asked again."""
-    ref = submit.ref_of(caller, job_id)
+    """Send a webhook again under the same `webhook-id`, even to a receiver that responded 410."""
+    ref = ref_of(caller.tenant, job_id)
     await gateway.record(ref)
     event = (await _find(gateway, ref, delivery_id)).event
     if not await gateway.ledger.run(deliveries.redeliver(ref, event)):

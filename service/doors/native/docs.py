@@ -1,4 +1,4 @@
-"""`/docs`: the API to read and to try, from local files: it works without internet."""
+"""`/docs`: the interactive API reference, from local files, so that it works offline."""
 
 import base64
 import hashlib
@@ -14,7 +14,7 @@ from latentry.errors import FileNotFound
 
 router = APIRouter(include_in_schema=False)
 
-# fastapi-offline is Swagger UI 5 in a wheel. (swagger-ui-bundle's 4.15 cannot read OpenAPI 3.1.)
+# fastapi-offline packages Swagger UI 5; swagger-ui-bundle has 4.15, which cannot read OpenAPI 3.1.
 _ASSETS: Final = files("fastapi_offline") / "static"
 _INLINE: Final = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 _SERVED: Final = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png")
@@ -22,7 +22,7 @@ _SERVED: Final = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png")
 
 @router.get("/docs")
 async def docs() -> HTMLResponse:
-    """The page."""
+    """Interactive API reference."""
     page = get_swagger_ui_html(
         openapi_url="/openapi.json",
         title="latentry",
@@ -35,7 +35,7 @@ async def docs() -> HTMLResponse:
 
 
 def _policy(page: bytes) -> str:
-    # Its own files and its own inline script, known by its hash, and nothing else.
+    # Only the page's own files, and its inline script by hash.
     digests = (hashlib.sha256(script).digest() for script in _INLINE.findall(page))
     scripts = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
     return (
@@ -46,7 +46,7 @@ def _policy(page: bytes) -> str:
 
 @router.get("/docs/{name}")
 async def asset(name: str) -> FileResponse:
-    """What the page loads."""
+    """Scripts and styles of the page."""
     if name not in _SERVED:
         raise FileNotFound
     return FileResponse(str(_ASSETS / name), headers={"Cache-Control": "max-age=86400"})

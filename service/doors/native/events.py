@@ -1,9 +1,9 @@
-"""A job's events, as server-sent events."""
+"""`/v1/generations/{id}/events`: a job's events as server-sent events."""
 
 from collections.abc import AsyncIterable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import structlog
 from fastapi import APIRouter, Depends, Header, HTTPException
@@ -14,67 +14,71 @@ from latentry.errors import Unavailable
 from latentry.ledger import JobRef, JobUpdate, LedgerEvent, commands
 from latentry.ledger.records import event_order
 from service.access.auth import MayRead
-from service.doors import submit
-from service.doors.answers import PROBLEMS
+from service.doors.answers import PROBLEMS, Responses
 from service.gateway import Gateway, Here
+from service.jobs.ids import ref_of
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"], responses=PROBLEMS)
 
 log = structlog.get_logger()
 
-_OVER: Final[dict[int | str, dict[str, Any]]] = {
-    204: {"description": "The job has ended, and nothing follows `Last-Event-ID`."}
+_ENDED: Final[Responses] = {
+    204: {"description": "The job has ended, and there are no events after `Last-Event-ID`."}
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where in whose events a client stands; at its beginning with an id that is not of it."""
+class Position:
+    """A client's position in a job's events; empty `after` is the beginning."""
 
     ref: JobRef
     after: str
 
 
-async def _place(
+async def _position(
     gateway: Here,
     caller: MayRead,
     job_id: str,
-    last_event_id: Annotated[str | None, Header()] = None,
-) -> Place:
-    # A dependency, because the answer is 200 already when the generator below begins.
-    ref = submit.ref_of(caller, job_id)
+    last_event_id: Annotated[
+        str | None, Header(description="Resume after this event; an unknown id starts over.")
+    ] = None,
+) -> Position:
+    # A dependency, because the status is sent before the generator below begins.
+    ref = ref_of(caller.tenant, job_id)
     record = await gateway.record(ref)
-    known = await gateway.ledger.run(commands.events(ref))
-    last = known[-1].id if known else ""
+    events = await gateway.ledger.run(commands.events(ref))
+    last = events[-1].id if events else ""
     seen = last_event_id or ""
     after = seen if event_order(seen) <= event_order(last) else ""
     if record.state.is_terminal and event_order(after) == event_order(last):
-        raise HTTPException(204)  # at an empty stream, browsers would come back for ever
-    return Place(ref, after)
+        raise HTTPException(204)  # browsers reconnect to an empty stream, but not after a 204
+    return Position(ref, after)
 
 
-@router.get("/{job_id}/events", response_class=EventSourceResponse, responses=_OVER)
+@router.get("/{job_id}/events", response_class=EventSourceResponse, responses=_ENDED)
 async def watch_generation(
-    gateway: Here, place: Annotated[Place, Depends(_place)]
+    gateway: Here, position: Annotated[Position, Depends(_position)]
 ) -> AsyncIterable[ServerSentEvent]:
-    """`queued`, `running`, `step`, `preview` and `image` as they happen; then how it ended.
+    """Stream a job's events: `queued`, `running`, `step`, `preview`, `image`, then its end.
 
-    Durable events have an `id`; with `Last-Event-ID` the stream goes on after that one.
+    Durable events have an `id`, from which `Last-Event-ID` resumes; `step` and `preview` have none
+    and are not repeated.
     """
-    async with aclosing(gateway.event_hub.follow(place.ref, after=place.after)) as updates:
-        async for news in updates:
+    ref = position.ref
+    async with aclosing(gateway.event_hub.follow(ref, after=position.after)) as updates:
+        async for update in updates:
             try:
-                event = await _event(gateway, news)
+                event = await _event(gateway, update)
             except Unavailable as error:
-                # Too late for a status. The client comes back and goes on after what it has seen.
-                log.warning("events.interrupted", job=place.ref.id, code=error.code)
+                # Too late for a status. The client reconnects and resumes after its last event.
+                log.warning("event_stream.interrupted", job=ref.id, code=error.code)
                 return
             yield ServerSentEvent(
                 event=event.type, id=event.id, raw_data=event.model_dump_json(exclude_none=True)
             )
 
 
-async def _event(gateway: Gateway, news: JobUpdate) -> Event:
-    is_end = isinstance(news, LedgerEvent) and news.type.is_terminal
-    record = await gateway.ledger.run(commands.get(news.ref)) if is_end else None
-    return await gateway.views.event(news, record)
+async def _event(gateway: Gateway, update: JobUpdate) -> Event:
+    is_end = isinstance(update, LedgerEvent) and update.type.is_terminal
+    record = await gateway.ledger.run(commands.get(update.ref)) if is_end else None
+    return await gateway.views.event(update, record)

@@ -1,4 +1,4 @@
-"""Is this process alive, and can it accept work? For orchestrators."""
+"""Liveness and readiness, for orchestrators."""
 
 import asyncio
 from typing import Final
@@ -17,14 +17,17 @@ _READY_WITHIN_S: Final = 0.2
 
 @router.get("/livez")
 async def livez() -> dict[str, str]:
-    """The event loop turns."""
+    """Liveness: the process responds."""
     return {"status": "alive"}
 
 
 @router.get("/readyz", responses=PROBLEMS)
 async def readyz(gateway: Here) -> dict[str, str | bool]:
-    """The ledger can be written, soon, and we are not leaving; also, if a worker has a model."""
-    if gateway.stopping.is_set():
+    """Readiness: Redis accepts writes and the gateway is not shutting down.
+
+    `can_draw` tells whether a live worker serves any model.
+    """
+    if gateway.is_stopping:
         raise ShuttingDown
     try:
         async with asyncio.timeout(_READY_WITHIN_S):

@@ -1,8 +1,8 @@
-"""`/v1/files`: pictures from storage that cannot sign URLs itself, behind links that we signed."""
+"""`/v1/files/{key}`: a job's pictures by signed URL, for storage that cannot sign URLs itself."""
 
 import asyncio
 import time
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
@@ -10,13 +10,13 @@ from starlette.responses import Response
 from latentry.contracts import OutputFormat
 from latentry.errors import FileNotFound, LinkRefused
 from latentry.storage import content_type_of, verify
-from service.doors.answers import PROBLEMS
+from service.doors.answers import PROBLEMS, Responses
 from service.gateway import Here
 
 router = APIRouter(prefix="/v1/files", tags=["files"], responses=PROBLEMS)
 
 _BYTES: Final = {"schema": {"type": "string", "format": "binary"}}
-_PICTURE: Final[dict[int | str, dict[str, Any]]] = {
+_PICTURE: Final[Responses] = {
     200: {"content": {form.content_type: _BYTES for form in OutputFormat}}
 }
 
@@ -25,10 +25,10 @@ _PICTURE: Final[dict[int | str, dict[str, Any]]] = {
 async def get_file(
     gateway: Here,
     key: str,
-    exp: Annotated[str, Query(description="Unix seconds.")] = "",
-    sig: str = "",
+    exp: Annotated[str, Query(description="Expiry in Unix seconds.")] = "",
+    sig: Annotated[str, Query(description="Signature.")] = "",
 ) -> Response:
-    """One picture. The link comes with a job and expires; read the job again for a fresh one."""
+    """Download a picture by the signed URL in a job; read the job again when it has expired."""
     if gateway.link_secret is None:
         raise FileNotFound
     if not (exp.isascii() and exp.isdigit() and len(exp) < 16):
@@ -37,7 +37,7 @@ async def get_file(
     data = await asyncio.to_thread(gateway.storage.get, key)
     name = key.replace("/", "-")
     headers = {
-        # A browser must never take it for a page, whatever text the picture carries.
+        # Browsers must never render it as a page, whatever text the picture contains.
         "Content-Disposition": f'attachment; filename="{name}"',
         "Cache-Control": "private, max-age=31536000, immutable",
         "Accept-Ranges": "none",

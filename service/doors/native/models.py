@@ -1,4 +1,4 @@
-"""`/v1/models`: one body for OpenAI's clients and ours."""
+"""`/v1/models`: the catalogue, in one format for OpenAI's clients and ours."""
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -8,23 +8,23 @@ from latentry.errors import UnknownModel
 from service.access.auth import MayRead
 from service.doors.answers import PROBLEMS, json_response
 from service.gateway import Here
-from service.http.accept import AnswersJson
+from service.http.accept import ACCEPTS_JSON
 
 router = APIRouter(
-    prefix="/v1/models", tags=["models"], responses=PROBLEMS, dependencies=[AnswersJson]
+    prefix="/v1/models", tags=["models"], responses=PROBLEMS, dependencies=[ACCEPTS_JSON]
 )
 
 
 @router.get("", response_model=ModelList)
 async def list_models(gateway: Here, _: MayRead) -> Response:
-    """The catalogue: limits, defaults, samplers, live workers."""
+    """List the models: limits, defaults, samplers, live workers."""
     entries = await gateway.catalogue.entries()
     return json_response(ModelList(data=[entry.model for entry in entries]))
 
 
 @router.get("/{model_id}", response_model=Model)
 async def get_model(gateway: Here, _: MayRead, model_id: str) -> Response:
-    """One model."""
+    """Get one model."""
     for entry in await gateway.catalogue.entries(knowing=model_id):
         if entry.card.id == model_id:
             return json_response(entry.model)

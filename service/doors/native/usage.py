@@ -1,4 +1,4 @@
-"""`/v1/usage`: what the caller's key has used."""
+"""`/v1/usage`: jobs, images and step-megapixels by key and day."""
 
 from datetime import UTC, date, datetime
 from typing import Annotated, Final
@@ -13,30 +13,32 @@ from latentry.ledger import accounts
 from service.access.auth import MaySeeUsage
 from service.doors.answers import PROBLEMS, json_response
 from service.gateway import Here
-from service.http.accept import AnswersJson
+from service.http.accept import ACCEPTS_JSON
 
 router = APIRouter(
-    prefix="/v1/usage", tags=["usage"], responses=PROBLEMS, dependencies=[AnswersJson]
+    prefix="/v1/usage", tags=["usage"], responses=PROBLEMS, dependencies=[ACCEPTS_JSON]
 )
 
-_USUAL_DAYS: Final = 30
-_MOST_DAYS: Final = 366
+_DEFAULT_DAYS: Final = 30
+_MAX_DAYS: Final = 366
+
+
+First = Annotated[
+    date | None,
+    Query(alias="from", description="First day (UTC); 30 days before `to` if omitted."),
+]
+Last = Annotated[date | None, Query(alias="to", description="Last day (UTC); today if omitted.")]
 
 
 @router.get("", response_model=UsageList)
 async def get_usage(
-    gateway: Here,
-    caller: MaySeeUsage,
-    first: Annotated[
-        date | None, Query(alias="from", description="30 days before `to` if left out.")
-    ] = None,
-    last: Annotated[date | None, Query(alias="to", description="Today (UTC) if left out.")] = None,
+    gateway: Here, caller: MaySeeUsage, first: First = None, last: Last = None
 ) -> Response:
-    """What the key used, by days; with the scope `usage:tenant`, every key of its tenant."""
+    """Get the key's usage by day; with the scope `usage:tenant`, that of all keys of its tenant."""
     last = last or datetime.now(UTC).date()
-    first = first or date.fromordinal(max(last.toordinal() - _USUAL_DAYS, 1))
-    if not 0 <= (last - first).days < _MOST_DAYS:
-        why = f"`from` to `to` is at least one day and at most {_MOST_DAYS}."
+    first = first or date.fromordinal(max(last.toordinal() - _DEFAULT_DAYS, 1))
+    if not 0 <= (last - first).days < _MAX_DAYS:
+        why = f"`from` to `to` must span 1 to {_MAX_DAYS} days."
         raise InvalidRequest(why, fields={"from": why})
     used = await gateway.ledger.run(accounts.usage(caller.tenant, first, last))
     sees_all = Scope.USAGE_OF_ALL in caller.scopes

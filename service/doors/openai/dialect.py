@@ -40,7 +40,7 @@ class ImagesRequest(BaseModel):
 
 
 class Picture(BaseModel):
-    """One picture, by URL or by value, and the seed that repeats it."""
+    """One picture as a URL or as base64, and the seed that reproduces it."""
 
     url: str | None = None
     b64_json: str | None = None
@@ -48,24 +48,9 @@ class Picture(BaseModel):
 
 
 class Images(BaseModel):
-    """What OpenAI's clients read."""
+    """OpenAI's response."""
 
     created: int
     data: list[Picture]
     output_format: str
     size: str
-
-
-class Fault(BaseModel):
-    """All four keys are always there; OpenAI's clients read them."""
-
-    message: str
-    type: Literal["invalid_request_error", "server_error"]
-    param: str | None
-    code: str
-
-
-class Envelope(BaseModel):
-    """An error as OpenAI wraps it."""
-
-    error: Fault

@@ -16,7 +16,7 @@ from service.access.auth import Allowed
 from service.app import create_app
 from tests.service.keys import bearer, issue
 
-ORDER = {"prompt": "a red circle"}
+REQUEST = {"prompt": "a red circle"}
 # Health is for orchestrators, links carry their own signature, and the API's description is public.
 OPEN = {"/livez", "/readyz", "/docs", "/docs/{name}", "/openapi.json", "/v1/files/{key:path}"}
 
@@ -44,7 +44,9 @@ def test_every_route_says_what_a_key_must_be_for_or_is_open_to_all(app) -> None:
 
 async def test_while_there_is_no_key_everybody_on_this_machine_comes_in(client, worker) -> None:
     for header in ({}, {"Authorization": "Bearer any"}, bearer(ApiKey.new())):
-        assert (await client.post("/v1/generations", json=ORDER, headers=header)).status_code == 202
+        assert (
+            await client.post("/v1/generations", json=REQUEST, headers=header)
+        ).status_code == 202
     jobs = (await client.get("/v1/generations")).json()["data"]
     assert len(jobs) == 3
 
@@ -102,11 +104,11 @@ async def test_nothing_but_the_open_routes_is_answered_to_strangers(app, client,
 async def test_a_key_does_what_it_is_made_for_and_nothing_else(client, worker) -> None:
     reader = bearer(issue(worker.ledger, scopes=frozenset({Scope.READ})))
     writer = bearer(issue(worker.ledger, scopes=frozenset({Scope.WRITE})))
-    refused = await client.post("/v1/generations", json=ORDER, headers=reader)
+    refused = await client.post("/v1/generations", json=REQUEST, headers=reader)
     assert (refused.status_code, refused.json()["code"]) == (403, "insufficient_scope")
     assert "generations:write" in refused.json()["detail"]
     assert (await client.get("/v1/generations", headers=reader)).json()["data"] == []
-    assert (await client.post("/v1/generations", json=ORDER, headers=writer)).status_code == 202
+    assert (await client.post("/v1/generations", json=REQUEST, headers=writer)).status_code == 202
     assert (await client.get("/v1/generations", headers=writer)).status_code == 403
 
 

@@ -39,7 +39,7 @@ def test_an_open_address_without_a_key_is_refused_with_what_to_do(settings) -> N
 
 def test_a_public_url_without_a_key_is_refused_for_a_proxy_lets_strangers_in(settings) -> None:
     said = refusal(settings, LATENTRY_PUBLIC_URL="https://pictures.example")
-    assert "LATENTRY_PUBLIC_URL is not for this machine alone" in said
+    assert "LATENTRY_PUBLIC_URL is reachable from other machines" in said
     assert "latentry keys create" in said
 
 
@@ -55,7 +55,7 @@ def test_an_open_address_with_keys_turned_off_is_refused_whatever_keys_there_are
 ) -> None:
     issue(ledger)
     said = refusal(settings, LATENTRY_HOST=OPEN_HOST, LATENTRY_AUTH="off")
-    assert "LATENTRY_AUTH=off lets everybody in" in said
+    assert "LATENTRY_AUTH=off disables API keys" in said
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tests.latentry.ledger.audit import audit
 from tests.service.keys import bearer, issue
 
 # 128 × 128 × 25 steps, as the card has them: 0.4096 step-megapixels.
-ORDER = {"prompt": "a red circle"}
+REQUEST = {"prompt": "a red circle"}
 EACH = 0.4096
 
 
@@ -28,8 +28,8 @@ def key(ledger):
     return made
 
 
-async def order(client, key, **fields):
-    return await client.post("/v1/generations", json=ORDER | fields, headers=key)
+async def create(client, key, **fields):
+    return await client.post("/v1/generations", json=REQUEST | fields, headers=key)
 
 
 async def books(client, key, **days: str) -> list[dict]:
@@ -40,27 +40,27 @@ async def books(client, key, **days: str) -> list[dict]:
 
 async def test_a_key_has_only_so_many_unfinished_jobs(client, worker, key) -> None:
     two = key(jobs=2)
-    ids = [(await order(client, two)).json()["id"] for _ in range(2)]
-    refused = await order(client, two)
+    ids = [(await create(client, two)).json()["id"] for _ in range(2)]
+    refused = await create(client, two)
     assert (refused.status_code, refused.json()["code"]) == (429, "too_many_jobs")
     assert int(refused.headers["retry-after"]) > 0
     await client.post(f"/v1/generations/{ids[0]}/cancel", headers=two)
-    assert (await order(client, two)).status_code == 202
+    assert (await create(client, two)).status_code == 202
     for _ in range(2):
         worker.finish(worker.claim())
-    assert [(await order(client, two)).status_code for _ in range(3)] == [202, 202, 429]
+    assert [(await create(client, two)).status_code for _ in range(3)] == [202, 202, 429]
 
 
-async def test_a_repeat_of_an_accepted_order_is_not_one_more(client, worker, key) -> None:
+async def test_a_repeat_of_an_accepted_request_is_not_one_more(client, worker, key) -> None:
     one = key(jobs=1) | {"Idempotency-Key": "k"}
-    first = await order(client, one)
-    again = await order(client, one)
+    first = await create(client, one)
+    again = await create(client, one)
     assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
 
 
 async def test_hundreds_at_once_do_not_slip_past_the_bound(client, worker, key) -> None:
     five = key(jobs=5)
-    answers = await asyncio.gather(*(order(client, five) for _ in range(100)))
+    answers = await asyncio.gather(*(create(client, five) for _ in range(100)))
     assert sorted(answer.status_code for answer in answers) == [202] * 5 + [429] * 95
 
 
@@ -68,7 +68,7 @@ async def test_hundreds_at_once_do_not_slip_past_the_bound(client, worker, key) 
 async def test_no_end_of_a_job_leaves_its_place_taken(client, worker, key, end: str) -> None:
     one = key(jobs=1)
     for _ in range(3):
-        answer = await order(client, one)
+        answer = await create(client, one)
         assert answer.status_code == 202, answer.text
         id = answer.json()["id"]
         match end:
@@ -92,15 +92,15 @@ async def test_no_end_of_a_job_leaves_its_place_taken(client, worker, key, end: 
 
 async def test_a_day_covers_only_so_much_and_says_how_long_it_lasts(client, worker, key) -> None:
     one = key(step_megapixels=1)
-    refused = await order(client, one, n=3)
+    refused = await create(client, one, n=3)
     assert (refused.status_code, refused.json()["code"]) == (429, "quota_exceeded")
     assert "1.00 step-megapixels left" in refused.json()["detail"]
-    assert [(await order(client, one)).status_code for _ in range(3)] == [202, 202, 429]
-    again = await order(client, one)
+    assert [(await create(client, one)).status_code for _ in range(3)] == [202, 202, 429]
+    again = await create(client, one)
     now = datetime.now(UTC)
     midnight = datetime.combine(now.date() + timedelta(1), datetime.min.time(), UTC)
     assert abs(int(again.headers["retry-after"]) - (midnight - now).total_seconds()) <= 2
-    assert (await order(client, one, num_inference_steps=5)).status_code == 202
+    assert (await create(client, one, num_inference_steps=5)).status_code == 202
 
 
 async def test_what_was_not_drawn_is_given_back_unless_it_was_canceled_at_work(
@@ -109,17 +109,17 @@ async def test_what_was_not_drawn_is_given_back_unless_it_was_canceled_at_work(
     one = key(step_megapixels=1)
 
     async def fits(n: int) -> bool:
-        answer = await order(client, one, n=n)
+        answer = await create(client, one, n=n)
         if answer.status_code == 202:
             await client.delete(answer.json()["urls"]["self"], headers=one)
         return answer.status_code == 202
 
-    assert await fits(2)  # canceled in line: free
-    await order(client, one, n=2)
+    assert await fits(2)  # canceled in the queue: free
+    await create(client, one, n=2)
     worker.fails_with = OutOfMemory()
     worker.finish(worker.claim())
     assert await fits(2)  # failed: free
-    id = (await order(client, one, n=1)).json()["id"]
+    id = (await create(client, one, n=1)).json()["id"]
     lease = worker.claim()
     await client.post(f"/v1/generations/{id}/cancel", headers=one)
     worker.settle(lease, JobStatus.CANCELED)
@@ -137,29 +137,29 @@ async def test_time_that_a_deadline_cut_short_is_charged_and_a_wait_is_not(
         ledger.client.zadd(f"{ledger.root}:deadlines", {ref: 1})
         ledger.run(commands.sweep(lease_s=60))
 
-    for _ in range(3):  # in line: free
-        assert (await order(client, one, n=2, finish_within=60)).status_code == 202
+    for _ in range(3):  # in the queue: free
+        assert (await create(client, one, n=2, finish_within=60)).status_code == 202
         time_is_over()
-    await order(client, one, n=1)
+    await create(client, one, n=1)
     ledger.run(commands.release(worker.claim()))
     [job] = (await client.get("/v1/generations?limit=1", headers=one)).json()["data"]
     await client.post(f"/v1/generations/{job['id']}/cancel", headers=one)  # handed back: free
-    assert (await order(client, one, n=2, finish_within=60)).status_code == 202
+    assert (await create(client, one, n=2, finish_within=60)).status_code == 202
     worker.claim()
     time_is_over()
-    assert (await order(client, one, n=1)).status_code == 429
+    assert (await create(client, one, n=1)).status_code == 429
 
 
 async def test_the_books_say_what_was_made_by_day_and_key(client, worker, key, ledger) -> None:
     mine, theirs = key(), key()
-    await order(client, mine, n=2)
+    await create(client, mine, n=2)
     worker.finish(worker.claim())
-    await order(client, mine)
+    await create(client, mine)
     worker.fails_with = OutOfMemory()
     worker.finish(worker.claim())
-    id = (await order(client, theirs)).json()["id"]
+    id = (await create(client, theirs)).json()["id"]
     await client.post(f"/v1/generations/{id}/cancel", headers=theirs)
-    await order(client, theirs)  # has not ended
+    await create(client, theirs)  # has not ended
 
     [row] = await books(client, mine)
     assert row == {
@@ -188,7 +188,7 @@ def test_our_own_client_reads_the_books(url, worker, key) -> None:
 
 
 async def test_without_keys_the_books_are_kept_all_the_same(client, worker) -> None:
-    await order(client, {})
+    await create(client, {})
     worker.finish(worker.claim())
     [row] = await books(client, {})
     assert (row["key"], row["images"]) == ("-", 1)
@@ -196,7 +196,7 @@ async def test_without_keys_the_books_are_kept_all_the_same(client, worker) -> N
 
 async def test_days_outside_of_what_was_asked_are_left_out(client, worker, key) -> None:
     one = key()
-    await order(client, one)
+    await create(client, one)
     worker.finish(worker.claim())
     today = datetime.now(UTC).date()
     yesterday, tomorrow = (str(today + timedelta(days)) for days in (-1, 1))
@@ -222,11 +222,11 @@ async def test_days_that_make_no_sense_are_refused(client, key, days) -> None:
 
 async def test_a_job_repeated_after_a_lost_reply_is_charged_once(client, worker, key) -> None:
     one = key(step_megapixels=1)
-    await order(client, one)
+    await create(client, one)
     lease = worker.claim()
     worker.draw(lease)
     for _ in range(3):
         worker.ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))
     [row] = await books(client, one)
     assert (row["jobs"], row["images"]) == ({"succeeded": 1}, 1)
-    assert (await order(client, one)).status_code == 202
+    assert (await create(client, one)).status_code == 202

@@ -7,7 +7,7 @@ from PIL import Image
 
 from tests.service.keys import bearer, issue
 
-ORDER = {"prompt": "a red circle"}
+REQUEST = {"prompt": "a red circle"}
 NOBODYS = "gen_" + "0" * 32
 
 
@@ -21,9 +21,9 @@ def other(ledger) -> dict[str, str]:
     return bearer(issue(ledger, "other"))
 
 
-async def order(client, caller, key: str = "", **fields) -> str:
+async def create(client, caller, key: str = "", **fields) -> str:
     headers = caller | ({"Idempotency-Key": key} if key else {})
-    answer = await client.post("/v1/generations", json=ORDER | fields, headers=headers)
+    answer = await client.post("/v1/generations", json=REQUEST | fields, headers=headers)
     assert answer.status_code == 202, answer.text
     return answer.json()["id"]
 
@@ -40,7 +40,7 @@ def telling(answer, *ids: str) -> tuple:
 async def test_anothers_job_answers_on_every_route_as_one_that_never_was(
     app, client, worker, acme, other
 ) -> None:
-    id = await order(client, acme)
+    id = await create(client, acme)
     tried = 0
     for path, operations in app.openapi()["paths"].items():
         if "{job_id}" not in path:
@@ -58,7 +58,7 @@ async def test_anothers_job_answers_on_every_route_as_one_that_never_was(
 
 
 async def test_waiting_for_anothers_job_does_not_wait(client, worker, acme, other) -> None:
-    id = await order(client, acme)
+    id = await create(client, acme)
     answer = await client.get(f"/v1/generations/{id}?wait=60", headers=other, timeout=5)
     assert answer.status_code == 404
 
@@ -86,7 +86,7 @@ async def test_anothers_file_answers_on_every_route_as_one_that_never_was(
 async def test_nobody_sees_anothers_jobs_in_the_list_or_by_its_cursor(
     client, worker, acme, other
 ) -> None:
-    ids = [await order(client, acme) for _ in range(3)]
+    ids = [await create(client, acme) for _ in range(3)]
     page = (await client.get("/v1/generations?limit=1", headers=acme)).json()
     assert page["data"][0]["id"] == ids[-1]
     cursor = {"cursor": page["next_cursor"]}
@@ -94,18 +94,18 @@ async def test_nobody_sees_anothers_jobs_in_the_list_or_by_its_cursor(
 
 
 async def test_one_idempotency_key_is_two_for_two_tenants(client, worker, acme, other) -> None:
-    mine = await order(client, acme, key="k", seed=1)
-    theirs = await order(client, other, key="k", seed=2)  # for one tenant, that were a conflict
+    mine = await create(client, acme, key="k", seed=1)
+    theirs = await create(client, other, key="k", seed=2)  # for one tenant, that were a conflict
     assert mine != theirs
-    assert await order(client, acme, key="k", seed=1) == mine
+    assert await create(client, acme, key="k", seed=1) == mine
     refused = await client.post(
-        "/v1/generations", json=ORDER | {"seed": 2}, headers=acme | {"Idempotency-Key": "k"}
+        "/v1/generations", json=REQUEST | {"seed": 2}, headers=acme | {"Idempotency-Key": "k"}
     )
     assert refused.json()["code"] == "idempotency_conflict"
 
 
 async def test_two_keys_of_one_tenant_share_its_jobs(client, worker, acme, ledger) -> None:
-    id = await order(client, acme)
+    id = await create(client, acme)
     second = bearer(issue(ledger, "acme"))
     assert (await client.get(f"/v1/generations/{id}", headers=second)).status_code == 200
 
@@ -113,7 +113,7 @@ async def test_two_keys_of_one_tenant_share_its_jobs(client, worker, acme, ledge
 async def test_the_tenant_is_in_every_key_that_holds_something_of_its(
     client, worker, acme, settings
 ) -> None:
-    id = await order(client, acme, key="k")
+    id = await create(client, acme, key="k")
     lease = worker.claim()
     image = worker.draw(lease)
     assert image.key.startswith(f"acme/{id}/")
@@ -130,8 +130,8 @@ async def test_the_tenant_is_in_every_key_that_holds_something_of_its(
     assert (await client.get(forged)).json()["code"] == "link_refused"
 
 
-async def test_anothers_news_are_not_heard(client, worker, acme, other) -> None:
-    id = await order(client, acme)
+async def test_anothers_events_are_not_heard(client, worker, acme, other) -> None:
+    id = await create(client, acme)
     lease = worker.claim()
     worker.finish(lease)
     stream = await client.get(f"/v1/generations/{id}/events", headers=acme)

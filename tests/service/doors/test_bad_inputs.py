@@ -92,7 +92,7 @@ async def test_numbers_that_are_not_finite_are_refused(client, worker, number: s
 
 
 @pytest.mark.parametrize("body", [b"[]", b'"prompt"', b"null", b"7", b"{}"])
-async def test_what_is_not_an_order_is_refused(client, worker, body: bytes) -> None:
+async def test_what_is_not_a_request_is_refused(client, worker, body: bytes) -> None:
     await refused(client, 422, "invalid_request", content=body, headers=JSON)
 
 
@@ -152,7 +152,7 @@ async def test_an_unknown_model_is_not_found(client, worker) -> None:
     await refused(client, 404, "unknown_model", json=OK | {"model": "dreams"})
 
 
-async def test_without_any_model_the_service_is_not_ready_for_orders(client) -> None:
+async def test_without_any_model_the_service_is_not_ready_for_requests(client) -> None:
     answer = await client.post("/v1/generations", json=OK)
     assert (answer.status_code, answer.json()["code"]) == (503, "no_model")
     assert int(answer.headers["retry-after"]) > 0
@@ -185,7 +185,7 @@ async def test_json_may_say_that_it_is_utf8(client, worker, type: str) -> None:
     assert answer.json()["request"]["prompt"] == "☃ 雪"
 
 
-async def test_a_full_line_is_our_fault_and_says_when_to_return(settings, worker) -> None:
+async def test_a_full_queue_is_our_fault_and_says_when_to_return(settings, worker) -> None:
     from service.app import create_app
 
     app = create_app(settings.model_copy(update={"max_queued": 1}))

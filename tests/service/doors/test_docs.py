@@ -44,7 +44,7 @@ async def test_every_operation_has_a_name_a_sentence_and_its_errors(client) -> N
             assert "application/problem+json" in operation["responses"]["4XX"]["content"]
 
 
-async def test_an_order_as_the_document_describes_it_is_accepted(client, worker: FakeWorker):
+async def test_a_request_as_the_document_describes_it_is_accepted(client, worker: FakeWorker):
     document = (await client.get("/openapi.json")).json()
     operation = document["paths"]["/v1/generations"]["post"]
     reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]

@@ -1,6 +1,8 @@
 """Callers' own pictures: sent, kept for a while within a quota, and nobody else's business."""
 
 import io
+import os
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -14,7 +16,7 @@ from latentry.ledger.keyring import Allowance
 from latentry.storage import Storage, key_of, open_storage
 from service.access.auth import Caller
 from service.doors.native import files as uploads
-from service.http import bodies
+from service.http import body_limit
 from service.upkeep.retention import Retention
 from tests.hostile.pictures import encoded
 from tests.hostile.sockets import Wire
@@ -83,7 +85,7 @@ async def test_a_picture_whose_type_lies_is_known_by_its_bytes(client) -> None:
 
 
 async def test_only_so_many_pictures_are_received_at_once(client, monkeypatch) -> None:
-    monkeypatch.setattr(bodies, "LARGE_AT_ONCE", 0)
+    monkeypatch.setattr(body_limit, "LARGE_AT_ONCE", 0)
     answer = await client.post("/v1/files", content=PICTURE, headers=PNG)
     assert (answer.status_code, answer.json()["code"]) == (503, "busy")
     assert int(answer.headers["retry-after"]) > 0
@@ -92,8 +94,8 @@ async def test_only_so_many_pictures_are_received_at_once(client, monkeypatch) -
 
 @pytest.mark.parametrize("stranger", ["", "Authorization: Bearer {key}\r\n"])
 def test_who_is_slow_keeps_nobody_else_from_sending(url, ledger, monkeypatch, stranger) -> None:
-    monkeypatch.setattr(bodies, "LARGE_AT_ONCE", 2)
-    monkeypatch.setattr(bodies, "LARGE_OF_ONE", 1)
+    monkeypatch.setattr(body_limit, "LARGE_AT_ONCE", 2)
+    monkeypatch.setattr(body_limit, "LARGE_PER_TENANT", 1)
     slow, other = issue(ledger, "slow"), issue(ledger, "other")
     head = "POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n"
     head += stranger.format(key=slow.text) + "\r\n\x89"
@@ -161,9 +163,7 @@ async def test_what_is_no_name_of_ours_is_not_found(client, id: str) -> None:
 async def test_a_full_quota_says_when_there_is_room_again(client, app, settings) -> None:
     gateway = app.state.gateway
     few = settings.model_copy(update={"max_files": 1})
-    app.state.gateway = type(gateway)(
-        **{name: getattr(gateway, name) for name in gateway.__slots__} | {"settings": few}
-    )
+    app.state.gateway = replace(gateway, settings=few)
     first = await kept(client)
     answer = await client.post("/v1/files", content=PICTURE, headers=PNG)
     assert (answer.status_code, answer.json()["code"]) == (429, "file_quota_exceeded")
@@ -190,7 +190,7 @@ async def test_a_file_that_has_had_its_time_is_removed(settings, ledger, async_l
     new = files.NewFile(ref, len(PICTURE), "0" * 64, 1, 1)
     ledger.run(files.keep(new, ttl_ms=0, max_files=1, max_bytes=10**6))
     assert ledger.run(files.get(ref)) is None
-    await Retention(settings, async_ledger, storage).forget_files()
+    await Retention(settings, async_ledger, storage).remove_due_files()
     assert not ledger.client.keys(f"{ledger.root}:file*")
     with pytest.raises(FileNotFound):
         storage.get(key)
@@ -211,15 +211,15 @@ async def test_a_file_that_cannot_be_removed_holds_up_no_other(
 
     opened = open_storage(settings)
     storage = Moody(opened.store, opened.link, opened.root)
-    await Retention(settings, async_ledger, storage).forget_files()
+    await Retention(settings, async_ledger, storage).remove_due_files()
     assert ledger.client.zrange(f"{ledger.root}:fileends", 0, -1) == [str(stuck)]
 
 
-async def test_files_survive_the_search_for_orphans(app, client) -> None:
+async def test_files_survive_the_search_for_orphans(app, client, settings) -> None:
     file = await kept(client)
-    retention = app.state.gateway.retention
-    retention._life = -retention._life  # all that there is, is old
-    await retention.clear_orphans()
+    [stored] = [path for path in (settings.data_dir / "images").rglob("*") if path.is_file()]
+    os.utime(stored, (0, 0))
+    await app.state.background.retention.remove_orphans()
     assert (await client.get(f"/v1/files/{file.id}/content")).status_code == 200
 
 

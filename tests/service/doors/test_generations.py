@@ -12,14 +12,14 @@ from latentry.contracts import Job, JobStatus
 from latentry.errors import EngineError, LeaseLost
 from latentry.ledger import Ledger, commands
 from latentry.settings import Settings
-from service.doors.native import generations
+from service.doors.native import cursors
 from tests.service.fake import PICTURE, FakeWorker
 
-ORDER = {"prompt": "a red circle"}
+REQUEST = {"prompt": "a red circle"}
 
 
-async def order(client: httpx.AsyncClient, **fields: object) -> Job:
-    answer = await client.post("/v1/generations", json=ORDER | fields)
+async def create(client: httpx.AsyncClient, **fields: object) -> Job:
+    answer = await client.post("/v1/generations", json=REQUEST | fields)
     assert answer.status_code == 202, answer.text
     return Job.model_validate_json(answer.content)
 
@@ -30,8 +30,8 @@ async def read(client: httpx.AsyncClient, id: str) -> Job:
     return Job.model_validate_json(answer.content)
 
 
-async def test_an_order_is_accepted_with_every_blank_filled(client, worker: FakeWorker) -> None:
-    answer = await client.post("/v1/generations", json=ORDER)
+async def test_a_request_is_accepted_with_every_blank_filled(client, worker: FakeWorker) -> None:
+    answer = await client.post("/v1/generations", json=REQUEST)
     job = Job.model_validate_json(answer.content)
     assert answer.status_code == 202
     assert answer.headers["location"] == job.urls.self == f"http://gateway/v1/generations/{job.id}"
@@ -44,7 +44,7 @@ async def test_an_order_is_accepted_with_every_blank_filled(client, worker: Fake
 
 
 async def test_a_finished_job_shows_pictures_whose_links_work(client, worker: FakeWorker) -> None:
-    job = await order(client, n=2, seed=5)
+    job = await create(client, n=2, seed=5)
     worker.finish(worker.claim())
     done = await read(client, job.id)
     assert done.status is JobStatus.SUCCEEDED
@@ -56,7 +56,7 @@ async def test_a_finished_job_shows_pictures_whose_links_work(client, worker: Fa
 
 
 async def test_a_failed_job_says_why_and_keeps_its_finished_pictures(client, worker) -> None:
-    job = await order(client, n=2)
+    job = await create(client, n=2)
     lease = worker.claim()
     worker.draw(lease)
     worker.fails_with = EngineError("The engine failed.")
@@ -69,7 +69,7 @@ async def test_a_failed_job_says_why_and_keeps_its_finished_pictures(client, wor
 
 
 async def test_a_running_job_shows_its_step(client, worker: FakeWorker) -> None:
-    job = await order(client)
+    job = await create(client)
     worker.step(worker.claim(), 3)
     running = await read(client, job.id)
     assert running.progress is not None
@@ -92,26 +92,26 @@ async def test_an_unknown_job_is_not_found_on_every_route(client, worker: FakeWo
 
 async def test_prefer_wait_answers_with_the_finished_job(client, worker: FakeWorker) -> None:
     with worker:
-        answer = await client.post("/v1/generations", json=ORDER, headers={"Prefer": "wait=20"})
+        answer = await client.post("/v1/generations", json=REQUEST, headers={"Prefer": "wait=20"})
     assert answer.status_code == 200
     assert answer.headers["preference-applied"] == "wait=20"
     assert Job.model_validate_json(answer.content).status is JobStatus.SUCCEEDED
 
 
 async def test_prefer_wait_gives_up_with_202(client, worker: FakeWorker) -> None:
-    answer = await client.post("/v1/generations", json=ORDER, headers={"Prefer": "wait=1"})
+    answer = await client.post("/v1/generations", json=REQUEST, headers={"Prefer": "wait=1"})
     assert answer.status_code == 202
     assert answer.headers["preference-applied"] == "wait=1"
 
 
 async def test_the_wait_is_capped_by_the_settings(client, worker: FakeWorker) -> None:
     with worker:
-        answer = await client.post("/v1/generations", json=ORDER, headers={"Prefer": "wait=9999"})
+        answer = await client.post("/v1/generations", json=REQUEST, headers={"Prefer": "wait=9999"})
     assert answer.headers["preference-applied"] == "wait=60"
 
 
 async def test_a_long_poll_returns_as_soon_as_the_job_ends(client, worker: FakeWorker) -> None:
-    job = await order(client)
+    job = await create(client)
     poll = asyncio.create_task(client.get(f"/v1/generations/{job.id}?wait=30"))
     lease = await asyncio.to_thread(worker.claim)
     await asyncio.to_thread(worker.finish, lease)
@@ -120,7 +120,7 @@ async def test_a_long_poll_returns_as_soon_as_the_job_ends(client, worker: FakeW
 
 
 async def test_a_long_poll_is_capped_by_the_settings(app: FastAPI, client, worker) -> None:
-    job = await order(client)
+    job = await create(client)
     settings = app.state.gateway.settings.model_copy(update={"max_wait_s": 1})
     app.state.gateway = replace(app.state.gateway, settings=settings)
     poll = client.get(f"/v1/generations/{job.id}?wait=" + "9" * 30)
@@ -129,20 +129,20 @@ async def test_a_long_poll_is_capped_by_the_settings(app: FastAPI, client, worke
 
 @pytest.mark.parametrize("wait", ["-1", "1.5", "soon", ""])
 async def test_a_wait_that_is_no_time_is_refused(client, worker, wait: str) -> None:
-    job = await order(client)
+    job = await create(client)
     answer = await client.get(f"/v1/generations/{job.id}?wait={wait}")
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
 
 async def test_a_long_poll_of_a_finished_job_returns_at_once(client, worker: FakeWorker) -> None:
-    job = await order(client)
+    job = await create(client)
     worker.finish(worker.claim())
     answer = await asyncio.wait_for(client.get(f"/v1/generations/{job.id}?wait=30"), 5)
     assert answer.json()["status"] == "succeeded"
 
 
 async def test_waiting_clients_are_released_when_the_gateway_leaves(app: FastAPI, client, worker):
-    job = await order(client)
+    job = await create(client)
     poll = asyncio.create_task(client.get(f"/v1/generations/{job.id}?wait=30"))
     await client.get("/readyz")
     app.state.gateway.stop()
@@ -152,7 +152,7 @@ async def test_waiting_clients_are_released_when_the_gateway_leaves(app: FastAPI
 
 async def test_fifty_posts_with_one_idempotency_key_are_one_job(client, worker, ledger: Ledger):
     posts = [
-        client.post("/v1/generations", json=ORDER, headers={"Idempotency-Key": "once"})
+        client.post("/v1/generations", json=REQUEST, headers={"Idempotency-Key": "once"})
         for _ in range(50)
     ]
     answers = await asyncio.gather(*posts)
@@ -164,7 +164,7 @@ async def test_fifty_posts_with_one_idempotency_key_are_one_job(client, worker, 
 
 async def test_an_idempotency_key_with_another_body_is_a_conflict(client, worker) -> None:
     headers = {"Idempotency-Key": "once"}
-    await client.post("/v1/generations", json=ORDER, headers=headers)
+    await client.post("/v1/generations", json=REQUEST, headers=headers)
     spaced = b'{ "prompt" : "a red circle", "n": 1 }'
     json = headers | {"Content-Type": "application/json"}
     same = await client.post("/v1/generations", content=spaced, headers=json)
@@ -176,19 +176,19 @@ async def test_an_idempotency_key_with_another_body_is_a_conflict(client, worker
 @pytest.mark.parametrize("key", ["", "x" * 256, "snow\u2603", "tab\there"])
 async def test_an_idempotency_key_is_short_printable_ascii(client, worker, key: str) -> None:
     headers = {"Idempotency-Key": key.encode()}
-    answer = await client.post("/v1/generations", json=ORDER, headers=headers)
+    answer = await client.post("/v1/generations", json=REQUEST, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_idempotency_key")
 
 
 async def test_canceling_a_waiting_job_ends_it_and_again_changes_nothing(client, worker) -> None:
-    job = await order(client)
+    job = await create(client)
     for _ in range(2):
         answer = await client.post(f"/v1/generations/{job.id}/cancel")
         assert (answer.status_code, answer.json()["status"]) == (200, "canceled")
 
 
 async def test_canceling_a_running_job_asks_its_worker_to_stop(client, worker) -> None:
-    job = await order(client)
+    job = await create(client)
     lease = worker.claim()
     answer = await client.post(f"/v1/generations/{job.id}/cancel")
     assert answer.json()["status"] == "running"
@@ -196,7 +196,7 @@ async def test_canceling_a_running_job_asks_its_worker_to_stop(client, worker) -
 
 
 async def test_a_deleted_job_leaves_nothing_behind(client, worker, settings: Settings) -> None:
-    job = await order(client)
+    job = await create(client)
     worker.finish(worker.claim())
     link = (await read(client, job.id)).images[0].url
     assert (await client.delete(f"/v1/generations/{job.id}")).status_code == 204
@@ -209,7 +209,7 @@ async def test_a_deleted_job_leaves_nothing_behind(client, worker, settings: Set
 async def test_deleting_a_running_job_waits_for_nobody_and_leaves_nothing_behind(
     client, worker, settings: Settings
 ) -> None:
-    job = await order(client, n=2)
+    job = await create(client, n=2)
     lease = worker.claim()
     worker.draw(lease)
     assert (await client.delete(f"/v1/generations/{job.id}")).status_code == 204
@@ -222,7 +222,7 @@ async def test_deleting_a_running_job_waits_for_nobody_and_leaves_nothing_behind
 
 
 async def test_a_record_that_makes_no_sense_does_not_end_the_list(client, worker) -> None:
-    oldest, broken, newest = [(await order(client)).id for _ in range(3)]
+    oldest, broken, newest = [(await create(client)).id for _ in range(3)]
     record = f"{worker.ledger.root}:job:default:{broken}"
     worker.ledger.client.hset(record, "request", '{"from": "another version"}')
     page = (await client.get("/v1/generations?limit=2")).json()
@@ -234,7 +234,7 @@ async def test_a_record_that_makes_no_sense_does_not_end_the_list(client, worker
 
 
 async def test_pages_run_from_the_newest_to_the_oldest_without_gaps(client, worker) -> None:
-    ids = [(await order(client)).id for _ in range(5)]
+    ids = [(await create(client)).id for _ in range(5)]
     seen, cursor = [], None
     while True:
         query = {"limit": 2} | ({"cursor": cursor} if cursor else {})
@@ -247,7 +247,7 @@ async def test_pages_run_from_the_newest_to_the_oldest_without_gaps(client, work
 
 @pytest.mark.parametrize("turn", [10**digits - 1 for digits in range(1, 17)])
 def test_a_cursor_of_ours_leads_back_to_its_turn(turn: int) -> None:
-    assert generations._turn(generations._cursor(turn)) == turn
+    assert cursors.parse(cursors.cursor(turn)) == turn
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from latentry.errors import OutOfMemory
 from latentry.ledger import commands
+from service.doors.openai import images
 from tests.service.fake import PICTURE, FakeWorker
 
 PATH = "/v1/images/generations"
@@ -157,7 +158,7 @@ async def test_a_picture_by_value_has_no_url_key_at_all(client, worker: FakeWork
     assert set(answer.json()["data"][0]) == {"b64_json", "seed"}
 
 
-async def test_a_job_that_expired_in_line_may_be_tried_again(client, worker, ledger) -> None:
+async def test_a_job_that_expired_in_the_queue_may_be_tried_again(client, worker, ledger) -> None:
     posted = asyncio.create_task(client.post(PATH, json={"prompt": "a"}))
     while not (waiting := ledger.run(commands.page("default", below=None, limit=1))):
         await client.get("/readyz")
@@ -172,6 +173,25 @@ def test_a_client_that_hangs_up_cancels_its_job(url: str, worker: FakeWorker) ->
         httpx.post(f"{url}{PATH}", json={"prompt": "a"}, timeout=1)
     while worker.ledger.run(commands.page("default", below=None, limit=1))[0].state != "canceled":
         pass
+
+
+async def test_a_job_that_does_not_end_in_time_is_canceled(client, worker, monkeypatch) -> None:
+    monkeypatch.setattr(images, "WITHIN_S", 0.05)
+    answer = await client.post(PATH, json={"prompt": "a"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
+    [record] = worker.ledger.run(commands.page("default", below=None, limit=2))
+    assert record.state == "canceled"
+
+
+async def test_a_gateway_that_stops_cancels_what_nobody_could_collect(app, client, worker) -> None:
+    posted = asyncio.create_task(client.post(PATH, json={"prompt": "a"}))
+    while not worker.ledger.run(commands.page("default", below=None, limit=1)):
+        await client.get("/readyz")
+    app.state.gateway.stop()
+    answer = await asyncio.wait_for(posted, 10)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "shutting_down")
+    [record] = worker.ledger.run(commands.page("default", below=None, limit=2))
+    assert record.state == "canceled"
 
 
 @pytest.mark.parametrize(

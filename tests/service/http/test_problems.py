@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from latentry import errors
-from service.http.problems import STATUS, failure
+from service.http.failures import STATUS, failure
 
 
 def kinds(root: type[errors.LatentryError]) -> Iterator[type[errors.LatentryError]]:

@@ -3,9 +3,16 @@
 import pytest
 
 from latentry.contracts import GenerationRequest, Sampler, Spacing
-from latentry.errors import NoModel, TooManySteps, UnknownModel, UnsupportedSpacing
+from latentry.errors import (
+    NoModel,
+    RequestTooExpensive,
+    TooManySteps,
+    UnknownModel,
+    UnsupportedSpacing,
+)
+from latentry.settings import Settings
 from service.http import prefer
-from service.jobs.admission import DRAWN_SEEDS, choose, resolve
+from service.jobs.admission import RANDOM_SEEDS, admit, choose, resolve
 from service.jobs.catalogue import Entry
 from tests.latentry.ledger.factory import card
 
@@ -56,7 +63,7 @@ def test_the_models_spacing_holds_for_every_sampler_that_has_it() -> None:
 def test_a_drawn_seed_is_fresh_and_small_enough_for_everybody() -> None:
     seeds = {resolve(GenerationRequest(prompt="a"), card()).seed for _ in range(50)}
     assert len(seeds) > 45
-    assert all(0 <= seed < DRAWN_SEEDS for seed in seeds)
+    assert all(0 <= seed < RANDOM_SEEDS for seed in seeds)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +85,7 @@ def test_a_drawn_seed_is_fresh_and_small_enough_for_everybody() -> None:
     ],
 )
 def test_a_preference_is_read_as_rfc_7240_has_it(headers, seconds) -> None:
-    assert prefer.wait_s(headers, longest_s=60) == seconds
+    assert prefer.wait_s(headers, max_s=60) == seconds
 
 
 def test_a_sampler_that_takes_few_steps_is_not_sent_to_fail_in_the_engine() -> None:
@@ -88,3 +95,20 @@ def test_a_sampler_that_takes_few_steps_is_not_sent_to_fail_in_the_engine() -> N
     with pytest.raises(TooManySteps, match="sampler lcm supports at most 50") as caught:
         resolve(GenerationRequest(**asked, num_inference_steps=51), distilled)
     assert list(caught.value.fields) == ["/num_inference_steps"]
+
+
+def test_admission_answers_model_request_and_price_in_one_call() -> None:
+    asked = GenerationRequest(prompt="a", num_inference_steps=10, n=2, guidance_scale=1.0)
+    settings = Settings(default_model="beta")
+    admitted = admit(asked, [RETIRED, LIVE], settings)
+    assert admitted.entry is LIVE
+    assert (admitted.request.model, admitted.request.num_inference_steps) == ("beta", 10)
+    pixels = admitted.request.width * admitted.request.height
+    assert admitted.price.images == 2
+    assert admitted.price.step_megapixels == pytest.approx(2 * 10 * pixels / 1e6 / 2)
+    named = asked.model_copy(update={"model": "alpha"})
+    assert admit(named, [RETIRED, LIVE], settings).entry is RETIRED
+    little = settings.model_copy(update={"max_cost_step_megapixels": 0.01})
+    with pytest.raises(RequestTooExpensive) as refused:
+        admit(asked, [LIVE], little)
+    assert set(refused.value.fields) == {"/n", "/num_inference_steps", "/width", "/height"}

@@ -12,7 +12,7 @@ from latentry.client import Client
 from latentry.client.sse import ServerSentEvent, SseParser
 from latentry.contracts import Event, EventType, Job, JobStatus, Preview, Progress
 from latentry.ledger import JobRef, Ledger, LedgerEvent, PreviewUpdate, StepUpdate
-from service.jobs.events import ROOM, Mailbox
+from service.jobs.subscription import MAX_EVENTS, Pending, Subscription
 from tests.service.fake import PICTURE, FakeWorker
 
 
@@ -41,12 +41,12 @@ def http(url: str) -> Iterator[httpx.Client]:
         yield client
 
 
-def order(http: httpx.Client) -> Job:
+def create(http: httpx.Client) -> Job:
     return Job.model_validate_json(http.post("/v1/generations", json={"prompt": "a"}).content)
 
 
 def test_a_stream_tells_the_story_in_order_and_ends_with_the_job(http, worker: FakeWorker) -> None:
-    job = order(http)
+    job = create(http)
     with http.stream("GET", f"/v1/generations/{job.id}/events") as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         watch = Watch(response)
@@ -74,7 +74,7 @@ def test_a_stream_tells_the_story_in_order_and_ends_with_the_job(http, worker: F
 def test_a_preview_is_told_to_those_who_watch_its_job_and_to_nobody_else(
     http, url: str, worker: FakeWorker
 ) -> None:
-    jobs = [order(http) for _ in range(2)]
+    jobs = [create(http) for _ in range(2)]
     with (
         Client(url) as client,
         http.stream("GET", f"/v1/generations/{jobs[1].id}/events") as other,
@@ -100,7 +100,7 @@ def test_a_preview_is_told_to_those_who_watch_its_job_and_to_nobody_else(
 
 
 def test_a_finished_job_is_replayed_whole(http, worker: FakeWorker) -> None:
-    job = order(http)
+    job = create(http)
     worker.finish(worker.claim())
     with http.stream("GET", f"/v1/generations/{job.id}/events") as response:
         types = [event.type for event in Watch(response).rest()]
@@ -108,7 +108,7 @@ def test_a_finished_job_is_replayed_whole(http, worker: FakeWorker) -> None:
 
 
 def test_a_stream_goes_on_after_the_last_event_a_client_saw(http, worker: FakeWorker) -> None:
-    job = order(http)
+    job = create(http)
     worker.finish(worker.claim())
     path = f"/v1/generations/{job.id}/events"
     with http.stream("GET", path) as response:
@@ -121,7 +121,7 @@ def test_a_stream_goes_on_after_the_last_event_a_client_saw(http, worker: FakeWo
 
 
 def test_whoever_has_seen_the_end_is_told_not_to_come_back(http, worker: FakeWorker) -> None:
-    job = order(http)
+    job = create(http)
     worker.finish(worker.claim())
     path = f"/v1/generations/{job.id}/events"
     with http.stream("GET", path) as response:
@@ -133,7 +133,7 @@ def test_whoever_has_seen_the_end_is_told_not_to_come_back(http, worker: FakeWor
 
 
 def test_an_event_id_from_the_future_does_not_hide_what_comes(http, worker: FakeWorker) -> None:
-    job = order(http)
+    job = create(http)
     future = {"Last-Event-ID": f"{10**18}-0"}
     with http.stream("GET", f"/v1/generations/{job.id}/events", headers=future) as response:
         watch = Watch(response)
@@ -144,7 +144,7 @@ def test_an_event_id_from_the_future_does_not_hide_what_comes(http, worker: Fake
 
 @pytest.mark.parametrize("id", ["garbage", "9" * 40, "-", "1-1; DROP", "0-0"])
 def test_an_event_id_that_is_not_ours_means_from_the_beginning(http, worker, id: str) -> None:
-    job = order(http)
+    job = create(http)
     worker.finish(worker.claim())
     path = f"/v1/generations/{job.id}/events"
     with http.stream("GET", path, headers={"Last-Event-ID": id}) as response:
@@ -158,7 +158,7 @@ def test_an_unknown_job_has_no_stream(http, worker: FakeWorker) -> None:
 
 
 def test_a_deleted_job_ends_its_stream(http, worker: FakeWorker) -> None:
-    job = order(http)
+    job = create(http)
     with http.stream("GET", f"/v1/generations/{job.id}/events") as response:
         watch = Watch(response)
         watch.next()
@@ -167,7 +167,7 @@ def test_a_deleted_job_ends_its_stream(http, worker: FakeWorker) -> None:
 
 
 def test_fifty_watchers_hear_the_end(http, url: str, worker: FakeWorker) -> None:
-    job = order(http)
+    job = create(http)
     ends: list[str] = []
     all_watch = threading.Barrier(51)
 
@@ -192,7 +192,7 @@ def test_fifty_watchers_hear_the_end(http, url: str, worker: FakeWorker) -> None
 
 
 def test_a_broken_subscription_loses_no_durable_event(http, worker, ledger: Ledger) -> None:
-    job = order(http)
+    job = create(http)
     with http.stream("GET", f"/v1/generations/{job.id}/events") as response:
         watch = Watch(response)
         watch.next()
@@ -202,28 +202,31 @@ def test_a_broken_subscription_loses_no_durable_event(http, worker, ledger: Ledg
 
 
 async def test_who_waits_for_the_end_alone_is_not_woken_by_steps() -> None:
-    mailbox, ref = Mailbox(hears_steps=False), JobRef("default", "gen_1")
-    await mailbox.take()
+    subscription, ref = Subscription(with_transient=False), JobRef("default", "gen_1")
+    await subscription.take()
     end = LedgerEvent(ref, "1-0", EventType.SUCCEEDED, {})
-    waiting = asyncio.create_task(mailbox.take())
-    mailbox.put(StepUpdate(ref, Progress(step=1, steps=2)))
+    waiting = asyncio.create_task(subscription.take())
+    subscription.put(StepUpdate(ref, Progress(step=1, steps=2)))
     await asyncio.wait([waiting], timeout=0)
     assert not waiting.done()
-    mailbox.put(end)
-    assert await waiting == (False, [end], [])
+    subscription.put(end)
+    assert await waiting == Pending(has_gap=False, events=[end], transient=[])
 
 
-async def test_a_mailbox_does_not_grow_with_a_slow_reader() -> None:
-    mailbox, ref = Mailbox(), JobRef("default", "gen_1")
-    await mailbox.take()
-    seen = [PreviewUpdate(ref, Preview(index=k % 2, step=k, url="data:")) for k in range(10 * ROOM)]
-    for number in range(10 * ROOM):
-        mailbox.put(seen[number])
-        mailbox.put(StepUpdate(ref, Progress(step=number, steps=10_000)))
-        mailbox.put(LedgerEvent(ref, f"{number}-0", EventType.IMAGE, {}))
-    has_gap, events, passing = await mailbox.take()
+async def test_a_subscription_does_not_grow_with_a_slow_reader() -> None:
+    subscription, ref = Subscription(), JobRef("default", "gen_1")
+    await subscription.take()
+    seen = [
+        PreviewUpdate(ref, Preview(index=k % 2, step=k, url="data:"))
+        for k in range(10 * MAX_EVENTS)
+    ]
+    for number in range(10 * MAX_EVENTS):
+        subscription.put(seen[number])
+        subscription.put(StepUpdate(ref, Progress(step=number, steps=10_000)))
+        subscription.put(LedgerEvent(ref, f"{number}-0", EventType.IMAGE, {}))
+    has_gap, events, transient = await subscription.take()
     assert has_gap
-    assert len(events) <= ROOM
-    last_step = StepUpdate(ref, Progress(step=10 * ROOM - 1, steps=10_000))
-    assert len(passing) == 3
-    assert set(passing) == {last_step, *seen[-2:]}
+    assert len(events) <= MAX_EVENTS
+    last_step = StepUpdate(ref, Progress(step=10 * MAX_EVENTS - 1, steps=10_000))
+    assert len(transient) == 3
+    assert set(transient) == {last_step, *seen[-2:]}

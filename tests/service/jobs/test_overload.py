@@ -8,7 +8,7 @@ from latentry.contracts.models import Pace
 from latentry.ledger import commands
 from tests.latentry.ledger.factory import card
 
-ORDER = {"prompt": "a red circle", "num_inference_steps": 100, "width": 192, "height": 192}
+REQUEST = {"prompt": "a red circle", "num_inference_steps": 100, "width": 192, "height": 192}
 SECONDS = 3.6864  # 100 calls of 0.036864 megapixels, a second for a step-megapixel
 
 
@@ -24,25 +24,25 @@ def settings(settings):
     return settings.model_copy(update={"max_queue_wait_s": 10.0, "max_cost_step_megapixels": 5.0})
 
 
-async def order(client, **fields):
-    return await client.post("/v1/generations", json=ORDER | fields)
+async def create(client, **fields):
+    return await client.post("/v1/generations", json=REQUEST | fields)
 
 
 async def until_refused(client):
     for _ in range(9):
-        answer = await order(client)
+        answer = await create(client)
         if answer.status_code != 202:
             return answer
     raise AssertionError("nothing was refused")
 
 
 async def test_an_accepted_job_says_its_cost_and_when_it_may_start(client, paced) -> None:
-    first = (await order(client)).json()
+    first = (await create(client)).json()
     assert first["cost"] == {
         "step_megapixels": pytest.approx(SECONDS),
         "worker_seconds": pytest.approx(SECONDS, abs=0.001),
     }
-    job = (await order(client, priority="low")).json()
+    job = (await create(client, priority="low")).json()
     assert (job["priority"], job["queue_position"]) == ("low", 1)
     moment = datetime.fromisoformat
     wait = moment(job["estimated_start_at"]) - moment(job["created_at"])
@@ -61,31 +61,31 @@ async def test_what_would_wait_too_long_is_told_how_long_to_stay_away(client, pa
 
 @pytest.mark.parametrize("bound", ["start_within", "finish_within"])
 async def test_a_deadline_that_cannot_be_met_is_refused_at_once(client, paced, bound) -> None:
-    await order(client)
-    assert (await order(client, **{bound: 3})).json()["code"] == "deadline_unreachable"
-    accepted = (await order(client, **{bound: 60})).json()
+    await create(client)
+    assert (await create(client, **{bound: 3})).json()["code"] == "deadline_unreachable"
+    accepted = (await create(client, **{bound: 60})).json()
     assert (accepted["finish_by"] is not None) == (bound == "finish_within")
 
 
-async def test_without_a_measured_pace_only_the_length_of_the_line_counts(client, worker) -> None:
-    answers = [await order(client) for _ in range(9)]
+async def test_without_a_measured_pace_only_the_length_of_the_queue_counts(client, worker) -> None:
+    answers = [await create(client) for _ in range(9)]
     assert {answer.status_code for answer in answers} == {202}
     assert answers[-1].json()["cost"]["worker_seconds"] is None
     assert answers[-1].json()["estimated_start_at"] is None
 
 
 async def test_too_much_work_for_one_request_is_refused_with_both_figures(client, paced) -> None:
-    refused = await order(client, n=2)
+    refused = await create(client, n=2)
     assert (refused.status_code, refused.json()["code"]) == (422, "request_too_expensive")
     assert "7.4 step-megapixels" in refused.json()["detail"]
     assert "5.0 are" in refused.json()["detail"]
-    assert (await order(client, n=2, guidance_scale=1.0)).status_code == 202, "half the rows"
+    assert (await create(client, n=2, guidance_scale=1.0)).status_code == 202, "half the rows"
 
 
 async def test_a_dry_run_answers_cost_and_wait_and_enters_nothing(client, paced, ledger) -> None:
-    await order(client)
+    await create(client)
     said = await client.post(
-        "/v1/generations", json=ORDER | {"dry_run": True}, headers={"Idempotency-Key": "k"}
+        "/v1/generations", json=REQUEST | {"dry_run": True}, headers={"Idempotency-Key": "k"}
     )
     assert said.status_code == 200
     assert said.json()["estimated_wait_s"] == pytest.approx(SECONDS, abs=0.01)
@@ -97,13 +97,13 @@ async def test_a_dry_run_answers_cost_and_wait_and_enters_nothing(client, paced,
     assert other.status_code == 202, "no key was used"
 
 
-async def test_a_dry_run_is_refused_as_the_order_would_be(client, paced) -> None:
+async def test_a_dry_run_is_refused_as_the_request_would_be(client, paced) -> None:
     refused = await until_refused(client)
-    dry = await order(client, dry_run=True)
+    dry = await create(client, dry_run=True)
     assert (dry.status_code, dry.json()["code"]) == (503, refused.json()["code"])
-    assert (await order(client, dry_run=True, n=8)).json()["code"] == "request_too_expensive"
+    assert (await create(client, dry_run=True, n=8)).json()["code"] == "request_too_expensive"
 
 
 @pytest.mark.parametrize("fields", [{"priority": "urgent"}, {"start_within": 0}, {"dry_run": 1}])
 async def test_what_is_no_such_value_is_refused(client, worker, fields) -> None:
-    assert (await order(client, **fields)).status_code == 422
+    assert (await create(client, **fields)).status_code == 422

@@ -1,8 +1,9 @@
-"""What runs beside the routes: the sweeper, the bell, the notes on endings, the figures."""
+"""What runs beside the routes: the sweeper, the bell, retention, ended jobs, metrics."""
 
 import asyncio
 import json
 import os
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from latentry.errors import EngineError, FileNotFound, StorageUnavailable
 from latentry.ledger import JobRef, Ledger, commands
 from latentry.settings import Settings
 from latentry.storage import Storage, open_storage, owner_of
+from service.background import Background
 from service.gateway import Gateway
 from service.jobs.bell import Bell
 from service.jobs.ledger import ImpatientLedger
@@ -23,7 +25,7 @@ from tests.latentry.ledger.factory import new_job
 from tests.service.fake import FakeWorker
 from tests.valkey import free_port
 
-ORDER = {"prompt": "a red circle"}
+REQUEST = {"prompt": "a red circle"}
 
 
 def bells(ledger: Ledger, settings: Settings) -> list[dict]:
@@ -36,14 +38,19 @@ async def gateway(settings: Settings):
     """The parts alone; nothing runs by itself."""
     opened = Gateway.open(settings)
     yield opened
-    await opened.bell.close()
-    await opened.ledger.close()
+    await opened.close()
 
 
-async def test_many_orders_ring_one_bell_that_says_nothing_but_the_model(
+@pytest.fixture
+def background(gateway: Gateway) -> Background:
+    """Its background parts; none of them runs by itself."""
+    return Background.of(gateway)
+
+
+async def test_many_requests_ring_one_bell_that_says_nothing_but_the_model(
     client, worker, ledger: Ledger, settings: Settings
 ) -> None:
-    await asyncio.gather(*(client.post("/v1/generations", json=ORDER) for _ in range(5)))
+    await asyncio.gather(*(client.post("/v1/generations", json=REQUEST) for _ in range(5)))
     while not (rung := bells(ledger, settings)):
         await client.get("/readyz")
     [bell] = rung
@@ -52,7 +59,7 @@ async def test_many_orders_ring_one_bell_that_says_nothing_but_the_model(
     assert "red circle" not in json.dumps(bell)
 
 
-async def test_an_order_is_accepted_although_its_bell_cannot_be_rung(settings, worker) -> None:
+async def test_a_request_is_accepted_although_its_bell_cannot_be_rung(settings, worker) -> None:
     gateway = Gateway.open(settings)
     nowhere = SecretStr(f"redis://127.0.0.1:{free_port()}/0")
     deaf = Bell(settings.model_copy(update={"redis_url": nowhere}), gateway.ledger)
@@ -78,7 +85,7 @@ async def test_while_a_bell_is_on_its_way_the_ledger_is_not_asked_again(
     assert len(bells(ledger, settings)) == 1
 
 
-async def test_a_bell_that_could_not_be_rung_is_rung_for_the_next_order(settings) -> None:
+async def test_a_bell_that_could_not_be_rung_is_rung_for_the_next_job(settings) -> None:
     gateway = Gateway.open(settings)
     nowhere = SecretStr(f"redis://127.0.0.1:{free_port()}/0")
     deaf = Bell(settings.model_copy(update={"redis_url": nowhere}), gateway.ledger)
@@ -103,17 +110,21 @@ async def test_a_bell_without_a_ledger_harms_nobody(settings) -> None:
     await ledger.close()
 
 
-async def test_a_sweep_rings_for_a_line_that_waits_in_silence(gateway, worker, settings) -> None:
+async def test_a_sweep_rings_for_a_queue_that_waits_in_silence(
+    gateway, background, worker, settings
+) -> None:
     worker.ledger.run(commands.create(new_job(), max_queued=10))
-    await gateway.sweeper.sweep()
+    await background.sweeper.sweep()
     await gateway.bell.close()
     assert len(bells(worker.ledger, settings)) == 1
 
 
-async def test_nobody_rings_where_nobody_hears(gateway, app, client, worker, settings) -> None:
+async def test_nobody_rings_where_nobody_hears(
+    gateway, background, app, client, worker, settings
+) -> None:
     worker.ledger.run(commands.heartbeat("fake", [], ttl_s=1))  # it has left
-    assert (await client.post("/v1/generations", json=ORDER)).status_code == 202
-    await gateway.sweeper.sweep()
+    assert (await client.post("/v1/generations", json=REQUEST)).status_code == 202
+    await background.sweeper.sweep()
     await gateway.bell.close()
     await app.state.gateway.bell.close()
     assert bells(worker.ledger, settings) == []
@@ -128,11 +139,11 @@ def finished(worker: FakeWorker, **fields: int) -> StoredOutput:
     return image
 
 
-async def test_what_is_due_is_forgotten_with_its_pictures(gateway, worker, settings) -> None:
+async def test_what_is_due_is_forgotten_with_its_pictures(background, worker, settings) -> None:
     image = finished(worker, ttl_ms=0)
-    await gateway.sweeper.sweep()
+    await background.sweeper.sweep()
     assert (settings.data_dir / "images" / image.key).exists()  # a sweep waits for no storage
-    await gateway.retention.forget_due()
+    await background.retention.remove_due_jobs()
     assert worker.ledger.run(commands.get(JobRef(*owner_of(image.key)))) is None
     assert not (settings.data_dir / "images" / image.key).exists()
 
@@ -149,11 +160,12 @@ async def test_a_picture_that_cannot_be_removed_keeps_neither_sweeps_nor_others_
             super().delete_prefix(prefix)
 
     opened = open_storage(settings)
-    gateway.retention._storage = Moody(opened.store, opened.link, opened.root)
-    await gateway.sweeper.sweep()
+    moody = replace(gateway, storage=Moody(opened.store, opened.link, opened.root))
+    background = Background.of(moody)
+    await background.sweeper.sweep()
     with capture_logs() as logs:
-        await gateway.retention.forget_due()
-    assert [line["event"] for line in logs] == ["job.not_forgotten", "job.forgotten"]
+        await background.retention.remove_due_jobs()
+    assert [line["event"] for line in logs] == ["job.not_removed", "job.removed"]
     assert worker.ledger.run(commands.get(JobRef(*owner_of(stuck.key))))
     assert worker.ledger.run(commands.get(JobRef(*owner_of(free.key)))) is None
 
@@ -162,15 +174,15 @@ async def test_the_sweeper_survives_an_outage(settings) -> None:
     nowhere = SecretStr(f"redis://127.0.0.1:{free_port()}/0")
     gateway = Gateway.open(settings.model_copy(update={"redis_url": nowhere}))
     with capture_logs() as logs:
-        async with gateway.running():
+        async with Background.of(gateway).running():
             await gateway.event_hub.ended(new_job().ref, within_s=0.5)  # a waiter survives it too
-    assert {"sweep.failed", "news.interrupted"} <= {line["event"] for line in logs}
+    assert {"sweep.failed", "event_hub.interrupted"} <= {line["event"] for line in logs}
 
 
 async def test_every_end_is_noted_without_its_prompt(app, client, worker) -> None:
     worker.fails_with = EngineError()
     with capture_logs() as logs:
-        job = (await client.post("/v1/generations", json=ORDER)).json()
+        job = (await client.post("/v1/generations", json=REQUEST)).json()
         worker.settle(worker.claim(), JobStatus.FAILED)
         while not (ends := [line for line in logs if line["event"] == "job.ended"]):
             await client.get("/readyz")
@@ -181,12 +193,12 @@ async def test_every_end_is_noted_without_its_prompt(app, client, worker) -> Non
     assert 'latentry_jobs_ended_total{code="engine_error",model="shapes"' in figures
 
 
-async def test_the_figures_name_routes_and_lines(app, client, worker: FakeWorker) -> None:
-    job = (await client.post("/v1/generations", json=ORDER)).json()
+async def test_the_figures_name_routes_and_queues(app, client, worker: FakeWorker) -> None:
+    job = (await client.post("/v1/generations", json=REQUEST)).json()
     await client.get(f"/v1/generations/{job['id']}")
     await client.get("/v1/generations/gen_" + "0" * 32)
     await client.get("/secret/path")
-    await app.state.gateway.sweeper.sweep()
+    await app.state.background.sweeper.sweep()
     figures = generate_latest(app.state.gateway.metrics.registry).decode()
     total, one = "latentry_http_requests_total", "/v1/generations/{job_id}"
     for line in (
@@ -212,14 +224,14 @@ async def test_metrics_are_on_a_port_of_their_own(settings, client) -> None:
     await gateway.ledger.close()
 
 
-async def test_old_pictures_go_once_their_job_is_gone(settings, gateway, worker) -> None:
+async def test_old_pictures_go_once_their_job_is_gone(settings, background, worker) -> None:
     kept = finished(worker)
     storage = open_storage(settings)
     storage.put("default/gen_x1/1-0.png", b"young orphan")
     storage.put("default/gen_x2/1-0.png", b"old orphan")
     for key in (kept.key, "default/gen_x2/1-0.png"):
         os.utime(settings.data_dir / "images" / key, (0, 0))
-    await gateway.retention.clear_orphans()
+    await background.retention.remove_orphans()
     assert storage.get(kept.key)
     assert storage.get("default/gen_x1/1-0.png")
     with pytest.raises(FileNotFound):

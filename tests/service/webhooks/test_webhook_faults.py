@@ -87,7 +87,7 @@ def gateways(settings: Settings) -> Iterator[Gateways]:
     started.stop()
 
 
-async def order(gateways: Gateways, receiver: Receiver, count: int = 1) -> list[str]:
+async def create(gateways: Gateways, receiver: Receiver, count: int = 1) -> list[str]:
     body = {"prompt": "a red circle", "webhook": {"url": receiver.url}}
     async with httpx.AsyncClient(base_url=gateways.url) as client:
         answers = [await client.post("/v1/generations", json=body) for _ in range(count)]
@@ -111,7 +111,7 @@ async def test_what_a_killed_gateway_was_sending_the_next_one_sends(
 ) -> None:
     receiver.answer = in_turn(silence, status(200))
     doomed = await gateways.start()
-    await order(gateways, receiver)
+    await create(gateways, receiver)
     end_all(ledger, 1)
     await receiver.arrived(1)
     doomed.kill()
@@ -122,12 +122,12 @@ async def test_what_a_killed_gateway_was_sending_the_next_one_sends(
     assert len(set(receiver.ids)) == 1
 
 
-async def test_a_notice_outlives_a_killed_ledger(
+async def test_a_webhook_outlives_a_killed_ledger(
     gateways: Gateways, ledger: Ledger, receiver: Receiver, own_valkey: Valkey
 ) -> None:
     receiver.answer = in_turn(status(500), status(500), status(200))
     await gateways.start()
-    [id] = await order(gateways, receiver)
+    [id] = await create(gateways, receiver)
     end_all(ledger, 1)
     for count in (1, 2):
         await receiver.arrived(count)
@@ -146,13 +146,13 @@ def attempts(ledger: Ledger, id: str) -> int:
     return sum(len(delivery.attempts) for delivery in ledger.run(deliveries.of(page[0].ref)))
 
 
-async def test_of_two_gateways_one_sends_each_notice(
+async def test_of_two_gateways_one_sends_each_webhook(
     gateways: Gateways, ledger: Ledger, receiver: Receiver
 ) -> None:
     jobs = 60
     for _ in range(2):
         await gateways.start()
-    ids = await order(gateways, receiver, jobs)
+    ids = await create(gateways, receiver, jobs)
     end_all(ledger, jobs)
     await receiver.arrived(jobs, timeout_s=60)
     await asyncio.to_thread(until, lambda: nothing_waits(ledger), 20)
@@ -168,7 +168,7 @@ async def test_in_a_storm_every_job_is_told_of_under_one_id(
     jobs, kills = 60, 3
     receiver.answer = in_turn(*[status(code) for code in (200, 500, 200) * 200])
     processes = [await gateways.start() for _ in range(2)]
-    ids = await order(gateways, receiver, jobs)
+    ids = await create(gateways, receiver, jobs)
     left, rounds = set(ids), 0
     while left or not nothing_waits(ledger):
         leases = ledger.run(commands.claim("w", ["shapes"], room=8, lease_s=0.2))
@@ -197,7 +197,7 @@ async def test_a_gateway_that_is_told_to_leave_does_not_wait_for_a_silent_receiv
 ) -> None:
     receiver.answer = silence
     leaving = await gateways.start()
-    await order(gateways, receiver)
+    await create(gateways, receiver)
     end_all(ledger, 1)
     await receiver.arrived(1)
     assert await asyncio.to_thread(leaving.stop, 8) == 0

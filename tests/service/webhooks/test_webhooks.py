@@ -33,7 +33,7 @@ from tests.service.webhooks.receiver import (
     status,
 )
 
-ORDER = {"prompt": "a red circle"}
+REQUEST = {"prompt": "a red circle"}
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 
 
@@ -59,9 +59,9 @@ def secret(ledger: Ledger) -> None:
     ledger.run(deliveries.rotate("default", SECRET, keep_s=0))
 
 
-async def order(client: httpx.AsyncClient, receiver: Receiver, *events: str) -> str:
+async def create(client: httpx.AsyncClient, receiver: Receiver, *events: str) -> str:
     webhook = {"url": receiver.url} | ({"events": list(events)} if events else {})
-    answer = await client.post("/v1/generations", json=ORDER | {"webhook": webhook})
+    answer = await client.post("/v1/generations", json=REQUEST | {"webhook": webhook})
     assert answer.status_code == 202, answer.text
     return answer.json()["id"]
 
@@ -99,7 +99,7 @@ def verified(received: Received, secret: str = SECRET) -> dict:
 async def test_a_receiver_hears_of_the_end_with_the_job_as_it_is_read(
     client, worker: FakeWorker, receiver: Receiver
 ) -> None:
-    id = await order(client, receiver)
+    id = await create(client, receiver)
     worker.finish(worker.claim())
     [got] = await receiver.arrived(1)
     notice = verified(got)
@@ -119,8 +119,8 @@ async def test_a_receiver_hears_of_the_end_with_the_job_as_it_is_read(
     assert got.headers["accept-encoding"] == "identity"
 
 
-async def test_a_forged_notice_is_told_from_ours(client, worker, receiver: Receiver) -> None:
-    await order(client, receiver)
+async def test_a_forged_webhook_is_told_from_ours(client, worker, receiver: Receiver) -> None:
+    await create(client, receiver)
     worker.finish(worker.claim())
     [got] = await receiver.arrived(1)
     forged = Received(got.headers, got.body.replace(b"succeeded", b"failed   "))
@@ -129,7 +129,7 @@ async def test_a_forged_notice_is_told_from_ours(client, worker, receiver: Recei
 
 
 async def test_only_the_events_that_were_asked_for_come(client, worker, receiver) -> None:
-    id = await order(client, receiver, "running", "failed")
+    id = await create(client, receiver, "running", "failed")
     lease = worker.claim()
     [got] = await receiver.arrived(1)
     assert got.notice["type"] == "generation.running"
@@ -139,17 +139,17 @@ async def test_only_the_events_that_were_asked_for_come(client, worker, receiver
 
 
 async def test_a_canceled_job_is_told_of_too(client, worker, receiver: Receiver) -> None:
-    id = await order(client, receiver)
+    id = await create(client, receiver)
     await client.post(f"/v1/generations/{id}/cancel")
     [got] = await receiver.arrived(1)
     assert verified(got)["data"]["status"] == "canceled"
 
 
-async def test_a_receiver_that_fails_gets_the_same_notice_again(
+async def test_a_receiver_that_fails_gets_the_same_webhook_again(
     client, worker, receiver: Receiver, ledger: Ledger
 ) -> None:
     receiver.answer = in_turn(status(500), status(503), status(404), status(204))
-    id = await order(client, receiver)
+    id = await create(client, receiver)
     worker.finish(worker.claim())
     for times in (1, 2, 3):
         waiting = await settled(client, id, tried(times))
@@ -170,7 +170,7 @@ async def test_a_receiver_that_always_fails_is_given_up_after_ten_attempts(
     client, worker, receiver: Receiver, ledger: Ledger
 ) -> None:
     receiver.answer = status(500)
-    id = await order(client, receiver)
+    id = await create(client, receiver)
     worker.finish(worker.claim())
     for times in range(1, 11):
         given_up = await settled(client, id, tried(times))
@@ -186,7 +186,7 @@ async def test_a_receiver_that_always_fails_is_given_up_after_ten_attempts(
 
 async def test_a_redirect_is_not_followed(client, worker, receiver, other: Receiver) -> None:
     receiver.answer = status(302, Location=other.url)
-    id = await order(client, receiver)
+    id = await create(client, receiver)
     worker.finish(worker.claim())
     delivery = await settled(client, id, tried(1))
     assert (delivery.status, delivery.attempts[0].status) == ("waiting", 302)
@@ -197,25 +197,25 @@ async def test_a_receiver_that_is_gone_hears_no_more_until_asked_to(
     client, worker, receiver: Receiver
 ) -> None:
     receiver.answer = status(410)
-    first = await order(client, receiver)
+    first = await create(client, receiver)
     worker.finish(worker.claim())
     gone = await settled(client, first, is_done)
     assert gone.status == "disabled"
-    second = await order(client, receiver)
+    second = await create(client, receiver)
     worker.finish(worker.claim())
     assert (await settled(client, second, is_done)).status == "disabled"
     assert len(receiver.got) == 1
     receiver.answer = status(200)
     await client.post(f"/v1/generations/{first}/deliveries/{gone.id}/redeliver")
     assert (await settled(client, first, is_done)).status == "delivered"
-    third = await order(client, receiver)
+    third = await create(client, receiver)
     worker.finish(worker.claim())
     assert (await settled(client, third, is_done)).status == "delivered"
 
 
 async def test_a_huge_answer_is_not_read_on(client, worker, receiver: Receiver) -> None:
     huge = receiver.answer = Huge()
-    id = await order(client, receiver)
+    id = await create(client, receiver)
     worker.finish(worker.claim())
     assert (await settled(client, id, is_done)).status == "delivered"
     assert huge.sent < 8 * 1024 * 1024, "what we read, and what two sockets hold"
@@ -223,7 +223,7 @@ async def test_a_huge_answer_is_not_read_on(client, worker, receiver: Receiver) 
 
 async def test_an_answer_that_drips_is_an_answer(client, worker, receiver: Receiver) -> None:
     receiver.answer = drip
-    id = await order(client, receiver)
+    id = await create(client, receiver)
     worker.finish(worker.claim())
     delivery = await settled(client, id, is_done)
     assert delivery.status == "delivered"
@@ -235,7 +235,7 @@ async def test_no_answer_is_tried_again(
     client, worker, receiver: Receiver, ledger: Ledger, answer: Callable[..., Awaitable[None]]
 ) -> None:
     receiver.answer = in_turn(answer, status(200))
-    id = await order(client, receiver)
+    id = await create(client, receiver)
     worker.finish(worker.claim())
     [attempt] = (await settled(client, id, tried(1))).attempts
     assert (attempt.status, attempt.error) == (None, "no_answer")
@@ -247,12 +247,12 @@ async def test_no_answer_is_tried_again(
 async def test_a_silent_receiver_holds_up_nobody_else(client, worker, receiver, other) -> None:
     receiver.answer = silence
     for _ in range(12):
-        await order(client, receiver)
+        await create(client, receiver)
         worker.finish(worker.claim())
     await receiver.arrived(4)
     began = time.monotonic()
     for count in range(1, 9):
-        await order(client, other)
+        await create(client, other)
         worker.finish(worker.claim())
         await other.arrived(count)
     assert time.monotonic() - began < 10
@@ -264,7 +264,7 @@ async def test_several_secrets_sign_while_they_are_rotated(
 ) -> None:
     fresh = deliveries.new_secret()
     ledger.run(deliveries.rotate("default", fresh, keep_s=60))
-    await order(client, receiver)
+    await create(client, receiver)
     worker.finish(worker.claim())
     [got] = await receiver.arrived(1)
     assert verified(got) == verified(got, fresh)
@@ -281,7 +281,7 @@ async def test_a_name_that_leads_home_is_blocked_and_nothing_is_said_of_it(
     async with serving(settings) as client:
         for name in ("localtest.me", "mixed.example.com", "a9fea9fe.nip.io"):
             webhook = {"url": f"https://{name}/hook"}
-            answer = await client.post("/v1/generations", json=ORDER | {"webhook": webhook})
+            answer = await client.post("/v1/generations", json=REQUEST | {"webhook": webhook})
             id = answer.json()["id"]
             worker.finish(worker.claim())
             blocked = await settled(client, id, is_done)
@@ -292,13 +292,13 @@ async def test_a_name_that_leads_home_is_blocked_and_nothing_is_said_of_it(
             assert not any(address in log.text for address in HIDDEN[name])
 
 
-async def test_every_trick_that_shows_is_refused_when_it_is_ordered(
+async def test_every_trick_that_shows_is_refused_when_it_is_requested(
     client, worker, receiver: Receiver
 ) -> None:
     accepted = []
     for trick in VISIBLE:
         webhook = {"url": trick.format(port=receiver.port - 1)}
-        answer = await client.post("/v1/generations", json=ORDER | {"webhook": webhook})
+        answer = await client.post("/v1/generations", json=REQUEST | {"webhook": webhook})
         if answer.status_code != 422:
             accepted.append((trick, answer.text))
         [error] = answer.json()["errors"]
@@ -308,7 +308,7 @@ async def test_every_trick_that_shows_is_refused_when_it_is_ordered(
 
 
 async def test_a_webhook_is_no_part_of_the_recipe(client, worker, receiver: Receiver) -> None:
-    id = await order(client, receiver)
+    id = await create(client, receiver)
     assert "webhook" not in ResolvedRequest.model_fields
     read = await client.get(f"/v1/generations/{id}")
     assert "s3cret" not in read.text
@@ -320,7 +320,7 @@ async def test_the_webhook_is_part_of_what_an_idempotency_key_stands_for(
 ) -> None:
     async def put(**fields: object) -> httpx.Response:
         headers = {"Idempotency-Key": "k"}
-        return await client.post("/v1/generations", json=ORDER | fields, headers=headers)
+        return await client.post("/v1/generations", json=REQUEST | fields, headers=headers)
 
     first = await put(webhook={"url": receiver.url})
     assert (await put(webhook={"url": receiver.url})).json()["id"] == first.json()["id"]
@@ -333,7 +333,7 @@ async def test_neither_the_url_nor_the_secret_is_ever_logged(
 ) -> None:
     receiver.answer = in_turn(hang_up, status(500))
     with structlog.testing.capture_logs() as logs:
-        id = await order(client, receiver)
+        id = await create(client, receiver)
         worker.finish(worker.claim())
         await settled(client, id, tried(1))
     said = [log for log in logs if log["event"] == "webhook.attempted"]
@@ -347,7 +347,7 @@ async def test_who_deletes_a_job_wants_nobody_told(
     client, worker, receiver: Receiver, ledger: Ledger
 ) -> None:
     receiver.answer = status(500)
-    id = await order(client, receiver)
+    id = await create(client, receiver)
     worker.finish(worker.claim())
     await settled(client, id, tried(1))
     assert (await client.delete(f"/v1/generations/{id}")).status_code == 204
@@ -356,7 +356,7 @@ async def test_who_deletes_a_job_wants_nobody_told(
 
 
 async def test_unknown_jobs_and_deliveries_are_not_found(client, worker, receiver) -> None:
-    id = await order(client, receiver)
+    id = await create(client, receiver)
     nothing = "gen_" + "0" * 32
     for method, path, code in (
         ("GET", f"{nothing}/deliveries", "job_not_found"),
@@ -375,7 +375,7 @@ async def test_operators_see_what_arrives_and_what_waits(
 
     receiver.answer = in_turn(status(503), status(200))
     for _ in range(2):
-        id = await order(client, receiver)
+        id = await create(client, receiver)
         worker.finish(worker.claim())
         await settled(client, id, tried(1))
     assert figure("latentry_webhook_attempts_total", answer="5xx") == 1

@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 from latentry.contracts import JobStatus
 from latentry.errors import EngineError, LedgerUnavailable
 from latentry.ledger import AsyncLedger, Command, JobRef, Ledger, commands
-from service.jobs.endings import Endings
 from service.metrics import Metrics
+from service.upkeep.endings import Endings
 from tests.latentry.ledger.factory import new_job
 
 

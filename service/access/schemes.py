@@ -1,0 +1,35 @@
+"""Authentication schemes: how a client presents its API key in the Authorization header."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi.openapi.models import HTTPBase, HTTPBearer
+
+from latentry.api_keys import ApiKey
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """One scheme. A door whose clients cannot send a bearer token brings its own."""
+
+    name: str
+    """In the API document."""
+    challenge: str
+    """The `WWW-Authenticate` header of a 401 (RFC 9110, 11.6.1)."""
+    model: HTTPBase
+    read: Callable[[str], ApiKey | None]
+    """The key in an Authorization header; None if it holds no well-formed one."""
+
+
+def _bearer(authorization: str) -> ApiKey | None:
+    scheme, _, credentials = authorization.partition(" ")
+    return ApiKey.parse(credentials.strip()) if scheme.lower() == "bearer" else None
+
+
+BEARER: Final = Scheme(
+    name="API key",
+    challenge="Bearer",
+    model=HTTPBearer(bearerFormat="ltk_…", description="Created by `latentry keys create`."),
+    read=_bearer,
+)

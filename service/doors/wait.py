@@ -1,0 +1,43 @@
+"""Waits for a job's end, for doors whose response is the finished job."""
+
+import asyncio
+
+from fastapi import Request
+
+from latentry.errors import ShuttingDown, Unavailable
+from latentry.ledger import JobRecord, JobRef, commands
+from service.gateway import Gateway
+
+
+async def until_ended(gateway: Gateway, ref: JobRef, *, within_s: float) -> JobRecord:
+    """The job's record at its end, or after `within_s` seconds. Raises JobNotFound."""
+    if within_s:
+        await gateway.event_hub.ended(ref, within_s=within_s)
+    return await gateway.record(ref)
+
+
+async def ended_or_canceled(
+    gateway: Gateway, request: Request, ref: JobRef, *, within_s: float
+) -> JobRecord:
+    """The record of the ended job; cancels it if the client disconnects or `within_s` pass.
+
+    For doors that do not tell the client the job's id, so that nobody could collect it later.
+    Raises ShuttingDown, Unavailable or JobNotFound.
+    """
+    ended = asyncio.create_task(gateway.event_hub.ended(ref, within_s=within_s))
+    disconnected = asyncio.create_task(_disconnected(request))
+    await asyncio.wait((ended, disconnected), return_when=asyncio.FIRST_COMPLETED)
+    ended.cancel()
+    disconnected.cancel()
+    record = await gateway.record(ref)
+    if not record.state.is_terminal:
+        await gateway.ledger.run(commands.cancel(ref))
+        if gateway.is_stopping:
+            raise ShuttingDown
+        raise Unavailable("The job did not end in time and was canceled.")
+    return record
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,66 @@
+"""A door: one front API, declared as a record. The app loops over doors and knows none by name."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+from starlette.routing import compile_path
+from starlette.types import Scope
+
+from service.http.failures import Failure
+
+Dialect = Callable[[Failure, Scope], Response]
+
+
+class Sender(Protocol):
+    """The caller who sends a body."""
+
+    @property
+    def tenant(self) -> str:
+        """The tenant whose share of the concurrent large bodies it takes."""
+
+
+class LargeBody:
+    """POST bodies of one route that may exceed LATENTRY_MAX_BODY_BYTES.
+
+    `path` is a route path such as `/v1/files` or `/models/{name}`, `limit` is in bytes, and
+    `authenticate` names the sender before any of the body is read; it raises what refuses it.
+    """
+
+    def __init__(
+        self, path: str, limit: int, authenticate: Callable[[Request], Awaitable[Sender]]
+    ) -> None:
+        self.limit = limit
+        self.authenticate = authenticate
+        self._pattern = compile_path(path)[0]
+
+    def covers(self, path: str) -> bool:
+        """Whether a request path is one of this route's."""
+        return self._pattern.match(path) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One front API. It translates to and from jobs and decides nothing.
+
+    Its routes state by their caller's type (`service.access.auth`) the scope and the
+    authentication scheme that they need.
+    """
+
+    routers: Sequence[APIRouter]
+    dialect: Dialect
+    """Renders failures of all paths below `prefix`."""
+    prefix: str = ""
+    large_bodies: Sequence[LargeBody] = ()
+    models: Sequence[type[BaseModel]] = ()
+    """Bodies that its routes parse or write themselves, for the API document."""
+
+
+def door_of(scope: Scope) -> Door:
+    """The door with the longest prefix of the request's path."""
+    doors: Sequence[Door] = scope["app"].state.doors
+    fitting = (door for door in doors if scope["path"].startswith(door.prefix))
+    return max(fitting, key=lambda door: len(door.prefix))

@@ -1,0 +1,66 @@
+"""One client's subscription to a job's updates: bounded, whatever the pace of its reader."""
+
+import asyncio
+from collections import deque
+from typing import Final, NamedTuple
+
+from latentry.ledger import JobUpdate, LedgerEvent, StepUpdate, TransientUpdate
+
+MAX_EVENTS: Final = 32
+
+
+class Pending(NamedTuple):
+    """What arrived since the last read."""
+
+    has_gap: bool
+    """Durable events may be missing from `events`: read the job's stream instead."""
+    events: list[LedgerEvent]
+    transient: list[TransientUpdate]
+    """The latest step, and the latest preview of each image."""
+
+
+class Subscription:
+    """Updates that one reader has yet to read. It begins with a gap: nothing was read yet."""
+
+    def __init__(self, *, with_transient: bool = True) -> None:
+        self.is_closed = False
+        self._with_transient = with_transient
+        self._has_gap = False
+        self._events: deque[LedgerEvent] = deque()
+        self._transient: dict[int | None, TransientUpdate] = {}
+        self._arrived = asyncio.Event()
+        self.mark_gap()
+
+    def put(self, update: JobUpdate) -> None:
+        """Add an update; past MAX_EVENTS durable events mark a gap instead."""
+        if not isinstance(update, LedgerEvent):
+            if not self._with_transient:
+                return
+            image = None if isinstance(update, StepUpdate) else update.preview.index
+            self._transient[image] = update
+        elif len(self._events) < MAX_EVENTS:
+            self._events.append(update)
+        else:
+            self.mark_gap()
+        self._arrived.set()
+
+    def mark_gap(self) -> None:
+        """Durable events may have been lost: the reader has to read the job's stream."""
+        self._events.clear()
+        self._has_gap = True
+        self._arrived.set()
+
+    def close(self) -> None:
+        """No more updates will come; a waiting reader returns."""
+        self.is_closed = True
+        self._arrived.set()
+
+    async def take(self) -> Pending:
+        """Wait for an update or `close`; then return and clear all that arrived."""
+        await self._arrived.wait()
+        self._arrived.clear()
+        pending = Pending(self._has_gap, list(self._events), list(self._transient.values()))
+        self._has_gap = False
+        self._events.clear()
+        self._transient.clear()
+        return pending
