@@ -20,9 +20,10 @@ from tests.worker.engine import tiny
 from tests.worker.engine.models import published
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.models import clip
-from worker.engine.models.safetensors_header import Entry
+from worker.engine.models.safetensors_header import TensorInfo
 from worker.engine.models.sources import single_file_names
-from worker.engine.models.sources.single_file import blueprint_from_file, unet_config, vae_config
+from worker.engine.models.sources.single_file import blueprint_from_file
+from worker.engine.models.sources.single_file_configs import unet_config, vae_config
 from worker.engine.models.weights import StoredTensor
 
 FAMILIES = ["sd1", "sd2", "sdxl"]
@@ -165,7 +166,9 @@ REAL_UNETS: dict[str, dict[str, Any]] = {
 def stored(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, StoredTensor]:
     nowhere = Path("nowhere")
     return {
-        f"{prefix}{name}": StoredTensor(nowhere, Entry("F32", tuple(t.shape), 0, 4 * t.numel()))
+        f"{prefix}{name}": StoredTensor(
+            nowhere, TensorInfo("F32", tuple(t.shape), 0, 4 * t.numel())
+        )
         for name, t in weights.items()
     }
 

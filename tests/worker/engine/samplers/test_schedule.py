@@ -8,7 +8,8 @@ import pytest
 from latentry.contracts import ModelCard, Sampler, Spacing
 from latentry.errors import ConfigurationError
 from tests.worker.engine import tiny
-from worker.engine.models.card import Notes, make_card
+from worker.engine.models.card import make_card
+from worker.engine.models.overrides import Overrides
 from worker.engine.samplers.schedule import NoiseSchedule
 
 
@@ -16,15 +17,14 @@ def schedule(**changes: Any) -> NoiseSchedule:
     return NoiseSchedule.from_config(tiny.EPSILON | changes)
 
 
-def card(notes: dict[str, Any] | None = None, **changes: Any) -> ModelCard:
+def card(overrides: dict[str, Any] | None = None, **changes: Any) -> ModelCard:
     config = tiny.EPSILON | changes
     return make_card(
         "model",
-        Notes.model_validate(notes or {}),
+        Overrides.model_validate(overrides or {}),
         native=(64, 64),
         text_encoders=[{}],
-        trained_steps=1000,
-        spacing=NoiseSchedule.from_config(config).spacing,
+        schedule=NoiseSchedule.from_config(config),
         scheduler=config,
         created=0,
         previews=False,
