@@ -98,7 +98,7 @@ def test_the_weights_are_counted_to_the_byte(sources: dict[str, Path], size: int
     backend = Diffusion(device="cpu")
     backend.load("a", sources["a"])
     stack = backend.models["a"]
-    modules = [stack.unet, stack.vae, *(clip._model for clip in stack.conditioner._encoders)]
+    modules = [stack.unet, stack.vae, *(clip.model for clip in stack.conditioner.encoders)]
     assert size == sum(p.nbytes for module in modules for p in module.parameters())
 
 
