@@ -38,13 +38,14 @@ class Device:
         if on_cuda:
             if not torch.cuda.is_available():
                 raise ConfigurationError(
-                    f"There is no usable CUDA device, but {device} is asked for."
+                    f"The device {device} is not available: there is no usable CUDA device."
                 )
             # With its index, because it becomes torch's current device, where events are recorded.
             where = torch.device("cuda", where.index or 0)
             if where.index >= (count := torch.cuda.device_count()):
                 raise ConfigurationError(
-                    f"{device} is asked for, but there are only {count} CUDA devices, from cuda:0."
+                    f"The device {device} is not available: there are only {count} CUDA devices, "
+                    "from cuda:0."
                 )
         return cls(
             device=where,

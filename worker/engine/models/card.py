@@ -28,33 +28,45 @@ def make_card(
     `native`: width and height in pixels. `text_encoders`: their configs; two make it an SDXL.
     `scheduler`: the config from which `schedule` was made. `created`: Unix time in seconds.
     """
-    width, height = overrides.native_width or native[0], overrides.native_height or native[1]
-    sampler = overrides.default_sampler or _published_sampler(scheduler)
-    is_xl = len(text_encoders) > 1
-    guidance_scale = overrides.default_guidance_scale
-    if guidance_scale is None:
-        guidance_scale = 5.0 if is_xl else 7.5  # the stock pipelines' defaults
+    size = overrides.native_width or native[0], overrides.native_height or native[1]
     return ModelCard(
         id=model,
         limits=Limits(
             min_side=overrides.min_side,
-            max_side=overrides.max_side or min(2 * max(width, height), MAX_SIDE_PX),
+            max_side=overrides.max_side or min(2 * max(size), MAX_SIDE_PX),
             size_step=overrides.size_step,
             max_steps=min(overrides.max_steps, schedule.length - 1),
             max_clip_skip=_max_clip_skip(text_encoders),
-            size_conditioning=is_xl,
+            size_conditioning=len(text_encoders) > 1,
             previews=previews,
         ),
-        defaults=Defaults(
-            width=width,
-            height=height,
-            num_inference_steps=overrides.default_steps,
-            guidance_scale=guidance_scale,
-            sampler=sampler,
-            spacing=_default_spacing(sampler, overrides.default_spacing, schedule.spacing),
+        defaults=_defaults(
+            overrides, size, _published_sampler(scheduler), schedule, is_xl=len(text_encoders) > 1
         ),
         samplers=list(SAMPLERS),
         created=created,
+    )
+
+
+def _defaults(
+    overrides: Overrides,
+    size: tuple[int, int],
+    published: Sampler,
+    schedule: NoiseSchedule,
+    *,
+    is_xl: bool,
+) -> Defaults:
+    sampler = overrides.default_sampler or published
+    guidance_scale = overrides.default_guidance_scale
+    if guidance_scale is None:
+        guidance_scale = 5.0 if is_xl else 7.5  # the stock pipelines' defaults
+    return Defaults(
+        width=size[0],
+        height=size[1],
+        num_inference_steps=overrides.default_steps,
+        guidance_scale=guidance_scale,
+        sampler=sampler,
+        spacing=_default_spacing(sampler, overrides.default_spacing, schedule.spacing),
     )
 
 

@@ -88,7 +88,7 @@ def _check(part: str, fitted: Mapping[str, StoredTensor], module: nn.Module) -> 
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     if missing := sorted(wanted.keys() - fitted.keys()):
         raise ConfigurationError(
-            f"The weights of the {part} lack {len(missing)} tensors, {missing[0]} for one."
+            f"The weights of the {part} lack {len(missing)} tensors, for example {missing[0]}."
         )
     for name, stored in fitted.items():
         if stored.shape != wanted[name]:

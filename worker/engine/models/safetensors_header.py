@@ -82,7 +82,7 @@ def _parse(raw: bytes) -> dict[str, Any]:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("Its header has a name twice.")
+        raise ValueError("Its header repeats a name.")
     return found
 
 

@@ -26,7 +26,9 @@ def betas_of(config: Mapping[str, Any]) -> torch.Tensor:
         case "squaredcos_cap_v2":
             return _cosine_betas(count)
         case other:
-            raise ConfigurationError(f"The model's scheduler has unknown betas, {other!r}.")
+            raise ConfigurationError(
+                f"The model's scheduler has beta_schedule={other!r}, which is not supported."
+            )
 
 
 def _cosine_betas(count: int) -> torch.Tensor:

@@ -57,8 +57,8 @@ class NoiseSchedule:
         prediction = choice(Prediction, config, "prediction_type") or Prediction.EPSILON
         if prediction is Prediction.EPSILON and alphas_cumprod[-1] == 0:
             raise ConfigurationError(
-                "The model's scheduler joins epsilon prediction with zero terminal SNR, "
-                "where the noise says nothing about the picture; use v_prediction."
+                "The model's scheduler combines epsilon prediction with zero terminal SNR, where "
+                "the noise contains nothing of the picture; use v_prediction."
             )
         return cls(
             alphas_cumprod=alphas_cumprod,

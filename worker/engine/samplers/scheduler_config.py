@@ -78,7 +78,9 @@ def spacing_of(config: Mapping[str, Any]) -> Spacing:
     """The spacing of σ that a config asks for. Raises ConfigurationError for more than one."""
     asked = [option for option in _SPACINGS if config.get(option)]
     if len(asked) > 1:
-        raise ConfigurationError(f"The model's scheduler has {' and '.join(asked)}; one at most.")
+        raise ConfigurationError(
+            f"The model's scheduler has {' and '.join(asked)}; at most one is supported."
+        )
     if not asked:
         return Spacing.DEFAULT
     spacing = _SPACINGS[asked[0]]

@@ -98,7 +98,7 @@ def scheduler(**changes: Any) -> Callable[[Path], None]:
         (shutil.rmtree, "model_index.json cannot be read"),
         (scheduler(clip_sample=True), "clip_sample=True"),
         (scheduler(rescale_betas_zero_snr=True), "zero terminal SNR"),
-        (scheduler(beta_schedule="mine"), "unknown betas"),
+        (scheduler(beta_schedule="mine"), "beta_schedule='mine'"),
         (scheduler(prediction_type="flow_prediction"), "prediction_type"),
         (scheduler(timestep_spacing="random"), "timestep_spacing"),
     ],

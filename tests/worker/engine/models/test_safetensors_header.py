@@ -56,7 +56,7 @@ def test_what_the_library_wrote_is_read() -> None:
         (with_header(b"[" * 100_000, b""), "not JSON"),
         (with_header(b"\xff\xfe", b""), "not JSON"),
         (with_header([1], b""), "not a JSON object"),
-        (with_header(b'{"x": 1, "x": 1}', b""), "twice"),
+        (with_header(b'{"x": 1, "x": 1}', b""), "repeats a name"),
         (with_header({"__metadata__": {"a": 1}}, b""), "metadata"),
         (with_header({"x": 1}, b""), "needs dtype"),
         (one(extra=1), "needs dtype"),

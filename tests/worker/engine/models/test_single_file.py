@@ -246,9 +246,9 @@ def without(prefix: str, weights: dict[str, torch.Tensor]) -> dict[str, torch.Te
 @pytest.mark.parametrize(
     ("prefix", "sentence"),
     [
-        ("cond_stage_model.", "no whole SD 1.x, 2.x or SDXL"),
-        ("first_stage_model.", "not whole"),
-        ("model.diffusion_model.", "not whole"),
+        ("cond_stage_model.", "not a complete SD 1.x, 2.x or SDXL"),
+        ("first_stage_model.", "incomplete"),
+        ("model.diffusion_model.", "incomplete"),
         ("model.diffusion_model.middle_block.1.", "lack"),
     ],
 )

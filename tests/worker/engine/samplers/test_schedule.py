@@ -45,7 +45,7 @@ def card(overrides: dict[str, Any] | None = None, **changes: Any) -> ModelCard:
         ({"lambda_min_clipped": -5.1}, "lambda_min_clipped"),
         ({"sigma_max": 14.6}, "only leaving it out is supported"),
         ({"interpolation_type": "log_linear"}, "interpolation_type"),
-        ({"use_karras_sigmas": True, "use_beta_sigmas": True}, "one at most"),
+        ({"use_karras_sigmas": True, "use_beta_sigmas": True}, "at most one"),
         ({"use_beta_sigmas": True, "timestep_spacing": "leading"}, "only 'linspace' is supported"),
         ({"rescale_betas_zero_snr": True}, "zero terminal SNR"),
         ({"trained_betas": [0.1, 0.5, 1.0]}, "zero terminal SNR"),

@@ -36,14 +36,14 @@ def blueprint_from_file(model: str, file: Path) -> Blueprint:
     family = family_of(weights)
     if family is None:
         raise ConfigurationError(
-            f"{file} is no whole SD 1.x, 2.x or SDXL checkpoint in its original layout. The parts "
-            "of a diffusers model are loaded from a folder with a model_index.json."
+            f"{file} is not a complete SD 1.x, 2.x or SDXL checkpoint in its original layout. Load "
+            "the parts of a diffusers model from a folder with a model_index.json."
         )
     networks = _networks(family, weights)
     try:
         configs = _configs(family, networks)
     except KeyError as error:
-        raise ConfigurationError(f"{file} is not whole: it has no {error.args[0]}.") from error
+        raise ConfigurationError(f"{file} is incomplete: it has no {error.args[0]}.") from error
     return ModelFiles(
         str(file),
         read_overrides(file.with_suffix(".latentry.json")),

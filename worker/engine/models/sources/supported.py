@@ -36,14 +36,16 @@ def _refuse_extra_inputs(where: str, unet: Config, *, is_xl: bool) -> None:
     if unet.get("addition_embed_type") != ("text_time" if is_xl else None):
         extras.append("addition_embed_type")
     if extras:
-        raise ConfigurationError(f"The UNet in {where} needs {', '.join(extras)}; not supported.")
+        raise ConfigurationError(
+            f"The UNet in {where} needs {', '.join(extras)}, which is not supported."
+        )
 
 
 def _refuse_other_channels(where: str, in_channels: int, latent_channels: int) -> None:
     """Inpainting UNets take 9 channels and edit models 8; a text-to-image UNet takes the latent."""
     if in_channels != latent_channels:
         raise ConfigurationError(
-            f"The UNet in {where} takes {in_channels} channels and its VAE makes "
+            f"The UNet in {where} takes {in_channels} channels, its VAE makes "
             f"{latent_channels}; only text-to-image models are supported."
         )
 
