@@ -31,11 +31,12 @@ _IDLE_WAIT_S: Final = 0.02
 
 
 class Residents:
-    """The models within a memory budget in bytes, 0 for none; the least recently asked for goes.
+    """All models that the engine serves, of which some are in memory.
 
-    `prove` draws with a model that was just loaded, and raises if that fails. At most one model is
-    loading. All methods belong to the thread that computes, except where they say otherwise; files
-    are read in a thread beside it. `served`: what may be asked for, in memory or not.
+    `budget_bytes` bounds the weights in memory; 0 sets no bound. `prove` draws with a model that
+    was just loaded, and raises if that fails. `served`: what may be asked for, in memory or not.
+    At most one model is loading. All methods belong to the thread that computes, except where they
+    say otherwise; files are read in a thread beside it.
     """
 
     def __init__(

@@ -211,7 +211,7 @@ def test_the_shorter_prompt_is_padded_with_empty_chunks(
         assert asked.chunks(ask(prompt, guidance_scale=1.0)) == chunks
 
 
-def test_without_guidance_nobody_reads_the_negative_prompt(pipelines: dict[Family, Any]) -> None:
+def test_without_guidance_the_negative_prompt_is_not_encoded(pipelines: dict[Family, Any]) -> None:
     asked = conditioner(pipelines[Family.SD1])
     request = ask("a frog", LONG * 20, guidance_scale=1.0)
     assert asked.chunks(request) == 1

@@ -82,6 +82,6 @@ def test_one_that_had_its_turn_drains_only_if_those_that_leave_anyway_are_not_en
         assert not min(staying, key=lambda one: one.resident_at).has_had_its_turn
 
 
-def test_nobody_goes_where_there_is_room() -> None:
+def test_no_model_leaves_where_there_is_room() -> None:
     one = Occupant("a", 5, 0.0, 0.0, is_free=True, is_draining=False, has_had_its_turn=True)
     assert make_room(5, [one], 10) == Decision()

@@ -97,8 +97,8 @@ def pictures(engine: Engine) -> dict[str, np.ndarray]:
 def test_the_weights_are_counted_to_the_byte(sources: dict[str, Path], size: int) -> None:
     backend = Diffusion(device="cpu")
     backend.load("a", sources["a"])
-    stack = backend.models["a"]
-    modules = [stack.unet, stack.vae, *(clip.model for clip in stack.conditioner.encoders)]
+    model = backend.models["a"]
+    modules = [model.unet, model.vae, *(clip.model for clip in model.conditioner.encoders)]
     assert size == sum(p.nbytes for module in modules for p in module.parameters())
 
 
@@ -150,7 +150,7 @@ def test_a_model_is_proved_only_in_a_step_that_says_so_and_counts_as_no_step(
     assert proved == [True]
 
 
-def test_the_one_that_nobody_asked_for_longest_makes_room(serving: Callable) -> None:
+def test_the_least_recently_asked_for_makes_room(serving: Callable) -> None:
     engine, backend = serving(2)
     for model in ("b", "a"):
         engine.submit(tiny.order(model=model))
@@ -253,8 +253,8 @@ print(*found)
 def test_reading_a_model_wakes_no_thread_that_computes(sources: dict[str, Path]) -> None:
     """Each would stay for good, and slow the others down (docs/decisions/0004)."""
     command = [sys.executable, "-c", READING, str(sources["a"])]
-    told = subprocess.run(command, check=True, capture_output=True, text=True)
-    reading, converting = map(int, told.stdout.split())
+    ended = subprocess.run(command, check=True, capture_output=True, text=True)
+    reading, converting = map(int, ended.stdout.split())
     assert reading == 0
     assert converting > 0, "or this test could not tell"
 
@@ -324,8 +324,8 @@ def test_a_model_larger_than_the_memory_is_refused(sources: dict[str, Path], siz
 def _edit(file: str, **changes: object) -> Callable[[Path], Path]:
     def spoil(folder: Path) -> Path:
         path = folder / file
-        told = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps(told | changes))
+        config = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps(config | changes))
         return folder
 
     return spoil
@@ -365,17 +365,17 @@ def test_one_unusable_model_does_not_cost_the_others(
     sources: dict[str, Path], tmp_path: Path, spoil: Callable[[Path], Source]
 ) -> None:
     bad = spoil(Path(shutil.copytree(sources["b"], tmp_path / "b")))
-    backend, told = Diffusion(device="cpu"), []
-    cards = backend.open({"bad": bad, "a": sources["a"]}, before=told.append)
+    backend, asked = Diffusion(device="cpu"), []
+    cards = backend.open({"bad": bad, "a": sources["a"]}, before=asked.append)
     assert [card.id for card in cards] == ["a"]
-    assert told == [bad, sources["a"]]
+    assert asked == [bad, sources["a"]]
     with pytest.raises(UnknownModel):
         backend.ready("bad")
     with pytest.raises(ConfigurationError):
         backend.open({"bad": bad})
 
 
-def test_nobody_is_let_go_in_vain_and_who_fits_need_not_wait_for_who_does_not(
+def test_no_model_is_evicted_in_vain_and_one_that_fits_does_not_wait_for_one_that_does_not(
     serving: Callable,
 ) -> None:
     engine, backend = serving(3)
@@ -413,7 +413,7 @@ def test_the_free_stay_where_letting_them_go_is_not_enough(serving: Callable) ->
     assert ended == ["a", "c"]
 
 
-def test_strict_calls_have_the_rows_that_the_models_notes_say(
+def test_strict_calls_have_the_rows_that_the_models_overrides_say(
     sources: dict[str, Path], tmp_path: Path
 ) -> None:
     copy = Path(shutil.copytree(sources["a"], tmp_path / "a"))

@@ -31,8 +31,8 @@ def with_header(header: Any, data: bytes) -> bytes:
 
 
 def one(data: bytes = b"\0" * 8, **changes: Any) -> bytes:
-    told = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
-    return with_header({"x": told | changes}, data)
+    fields = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+    return with_header({"x": fields | changes}, data)
 
 
 def test_what_the_library_wrote_is_read() -> None:

@@ -123,9 +123,9 @@ def test_a_file_draws_what_its_folder_draws(
     assert np.isfinite(found).all()
     assert np.abs(found).max() > 0.1
     assert np.array_equal(found, expected)
-    told = blueprint_from_file("file", files[family]).card
-    assert told.limits.size_conditioning == card.limits.size_conditioning == (family == "sdxl")
-    assert told.defaults.width == {"sd1": 512, "sd2": 768, "sdxl": 1024}[family]
+    derived = blueprint_from_file("file", files[family]).card
+    assert derived.limits.size_conditioning == card.limits.size_conditioning == (family == "sdxl")
+    assert derived.defaults.width == {"sd1": 512, "sd2": 768, "sdxl": 1024}[family]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -215,7 +215,7 @@ def test_clips_vocabulary_is_the_one_that_openai_published() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mark", "metadata", "notes", "predicts", "has_zero_snr"),
+    ("mark", "metadata", "overrides", "predicts", "has_zero_snr"),
     [
         ([], {}, {}, "epsilon", False),
         (["v_pred"], {}, {}, "v_prediction", False),
@@ -225,14 +225,14 @@ def test_clips_vocabulary_is_the_one_that_openai_published() -> None:
         (["v_pred"], {}, {"prediction_type": "epsilon"}, "epsilon", False),
     ],
 )
-def test_a_file_may_say_what_its_unet_predicts_and_its_notes_have_the_last_word(
+def test_a_file_may_say_what_its_unet_predicts_and_its_overrides_win(
     files: dict[str, Path], tmp_path: Path, mark: list[str], metadata: dict[str, str],
-    notes: dict[str, Any], predicts: str, has_zero_snr: bool,
+    overrides: dict[str, Any], predicts: str, has_zero_snr: bool,
 ) -> None:  # fmt: skip
     file = tmp_path / "dream.safetensors"
     marks = {name: torch.zeros(0) for name in mark}
     save_file(load_file(files["sd1"]) | marks, file, metadata)
-    (tmp_path / "dream.latentry.json").write_text(json.dumps(notes | {"strict_rows": 4}))
+    (tmp_path / "dream.latentry.json").write_text(json.dumps(overrides | {"strict_rows": 4}))
     blueprint = blueprint_from_file("dream", file)
     assert blueprint.schedule.prediction == predicts
     assert (blueprint.schedule.alphas_cumprod[-1] == 0) == has_zero_snr

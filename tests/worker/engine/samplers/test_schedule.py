@@ -78,9 +78,9 @@ def test_a_spacing_is_ignored_as_diffusers_does_where_the_sampler_has_none() -> 
     assert card(**asks).defaults.spacing is Spacing.DEFAULT
 
 
-def test_a_models_notes_may_name_a_spacing_that_its_sampler_has() -> None:
-    notes = {"default_sampler": "dpmpp_2m", "default_spacing": "karras"}
-    assert card(notes).defaults.spacing is Spacing.KARRAS
-    assert card(notes, use_beta_sigmas=True).defaults.spacing is Spacing.KARRAS
+def test_a_models_overrides_may_name_a_spacing_that_its_sampler_has() -> None:
+    overrides = {"default_sampler": "dpmpp_2m", "default_spacing": "karras"}
+    assert card(overrides).defaults.spacing is Spacing.KARRAS
+    assert card(overrides, use_beta_sigmas=True).defaults.spacing is Spacing.KARRAS
     with pytest.raises(ConfigurationError, match="ddim has no karras spacing"):
         card({"default_sampler": "ddim", "default_spacing": "karras"})
