@@ -103,12 +103,8 @@ class Diffusion:
 
     @property
     def models(self) -> Mapping[str, LoadedModel]:
-        """The models in memory, by id."""
+        """The models in memory by id, read-only."""
         return self._residents.models
-
-    def adopt(self, model: str, loaded: LoadedModel) -> None:
-        """Serve a model that is in memory already, under this id."""
-        self._residents.adopt(model, loaded)
 
     @property
     def resident(self) -> tuple[str, ...]:
@@ -125,6 +121,10 @@ class Diffusion:
         card = self._add(model, source)
         self._residents.load(model)
         return card
+
+    def adopt(self, model: str, loaded: LoadedModel) -> None:
+        """Serve a model that is in memory already, instead of its namesake; never evict it."""
+        self._residents.adopt(model, loaded)
 
     def _add(self, model: str, source: ModelLocation) -> ModelCard:
         blueprint = blueprint_from_source(model, source, prefer_fp16=self.at.dtype is torch.float16)
