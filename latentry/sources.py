@@ -1,4 +1,4 @@
-"""Where a model comes from: a folder or a file here, a pinned commit on a hub, or nowhere."""
+"""Where a model comes from: a local folder or file, a pinned commit on a hub, or a simulation."""
 
 import math
 import re
@@ -13,7 +13,7 @@ _SIMULATED: Final = "simulated:"
 
 @dataclass(frozen=True, slots=True)
 class HubPin:
-    """One commit of a model repository: what it holds can never change."""
+    """One commit of a model repository on a hub: its content cannot change."""
 
     repo: str
     commit: str
@@ -24,10 +24,11 @@ class HubPin:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """No model at all: pictures of one plain colour, after calls that only take their time.
+    """No model: pictures of one colour, after UNet calls that only wait.
 
-    For trying a deployment, its queues and its alarms without a GPU. A call takes `call_ms`, and
-    `row_ms` for each row of 512 × 512 pixels; a picture of that size takes `picture_ms`.
+    For trying a deployment, its queues and its alarms without a GPU. Times are in milliseconds: a
+    UNet call takes `call_ms`, and `row_ms` more for each row of 512 × 512 pixels; decoding a
+    picture of that size takes `picture_ms`.
     """
 
     call_ms: float = 20.0
@@ -36,11 +37,11 @@ class Simulation:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """`call_ms=20:row_ms=5`, whatever is left out being as above. Raises ValueError."""
-        said = dict(part.partition("=")[::2] for part in text.split(":") if part)
-        known = [one.name for one in fields(cls)]
+        """Read `call_ms=20:row_ms=5`; what is left out keeps its default. Raises ValueError."""
+        values = dict(part.partition("=")[::2] for part in text.split(":") if part)
+        known = [field.name for field in fields(cls)]
         try:
-            source = cls(**{name: float(value) for name, value in said.items()})
+            source = cls(**{name: float(value) for name, value in values.items()})
         except (TypeError, ValueError):
             raise ValueError(
                 f"{text!r} must give numbers for {', '.join(known)}, as in call_ms=20:row_ms=5"
@@ -50,14 +51,15 @@ class Simulation:
         return source
 
 
-Stored: TypeAlias = Path | HubPin
-Source: TypeAlias = Stored | Simulation
+# Where the files of a real model are.
+ModelLocation: TypeAlias = Path | HubPin
+Source: TypeAlias = ModelLocation | Simulation
 
 
 def parse_source(text: str) -> Source:
-    """A path, `owner/name@commit`, or `simulated:`. Raises ValueError with a sentence.
+    """Read a path, `owner/name@commit`, or `simulated:`. Raises ValueError with a sentence.
 
-    A folder whose path looks like one of the latter is written with `./` before it.
+    A path that looks like one of the latter two is written with `./` before it.
     """
     if text.startswith(_SIMULATED):
         return Simulation.parse(text.removeprefix(_SIMULATED))

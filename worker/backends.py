@@ -5,7 +5,7 @@ from typing import Any, Final, Protocol
 
 from latentry.contracts import Defaults, Limits, ModelCard, Sampler
 from latentry.settings import Settings
-from latentry.sources import HubPin, Simulation, Stored
+from latentry.sources import HubPin, ModelLocation, Simulation
 from worker.engine.loop import Backend
 from worker.engine.simulated import VAE_FACTOR, Charge, Simulated, WallClock
 from worker.process.keepalive import Keepalive
@@ -38,7 +38,7 @@ class Served(Backend[Any], Protocol):
 def open_backend(settings: Settings, keepalive: Keepalive) -> tuple[Served, list[ModelCard]]:
     """The backend, with every model that fits loaded and tested; and the cards of all models."""
     simulations: dict[str, Simulation] = {}
-    stored: dict[str, Stored] = {}
+    stored: dict[str, ModelLocation] = {}
     for model, source in settings.model_sources.items():
         if isinstance(source, Simulation):
             simulations[model] = source
@@ -73,14 +73,14 @@ def _card(model: str) -> ModelCard:
 
 
 def _diffusion(
-    settings: Settings, sources: Mapping[str, Stored], keepalive: Keepalive
+    settings: Settings, sources: Mapping[str, ModelLocation], keepalive: Keepalive
 ) -> tuple[Served, list[ModelCard]]:
     # Imported here: a simulation starts in a second, and needs no torch on its machine.
     from worker.engine.device import Device
     from worker.engine.diffusion.diffusion import Diffusion
     from worker.engine.unet.compiled import CompiledUNets
 
-    def extend(source: Stored) -> None:
+    def extend(source: ModelLocation) -> None:
         keepalive.extend(FETCH_S if isinstance(source, HubPin) else LOADING_S)
 
     is_cuda = Device.choose(settings.device, settings.dtype).device.type == "cuda"

@@ -14,10 +14,10 @@ from torch import nn
 from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
 from worker.engine.device import Device
-from worker.engine.models.assembling import draft
 from worker.engine.models.blueprint import Blueprint
-from worker.engine.models.card import Notes
 from worker.engine.models.loaded_model import LoadedModel
+from worker.engine.models.overrides import Overrides
+from worker.engine.models.sources.model_files import ModelFiles
 
 Config = dict[str, Any]
 
@@ -138,25 +138,17 @@ def shrunk(configs: Mapping[str, Config]) -> dict[str, Config]:
 
 def blueprint(model: str, configs: Mapping[str, Config]) -> Blueprint:
     """The model without weights."""
-    classes = {
-        "text_encoder": "CLIPTextModel",
-        "text_encoder_2": "CLIPTextModelWithProjection",
-        "unet": "UNet2DConditionModel",
-        "vae": "AutoencoderKL",
-    }
     tokenizer: Callable[[], Any] = partial(CLIPTokenizer.from_pretrained, TOKENIZER)
     suffixes = ("", "_2") if "text_encoder_2" in configs else ("",)
-    return draft(
+    return ModelFiles(
         "benchmarks.architectures",
-        model,
-        Notes(),
-        classes={part: classes[part] for part in configs},
+        Overrides(),
         configs=configs,
         weights={part: {} for part in configs},
         tokenizers={f"tokenizer{suffix}": tokenizer for suffix in suffixes},
         scheduler=SCHEDULER,
         created=0,
-    )
+    ).blueprint(model)
 
 
 def build(plan: Blueprint, at: Device) -> tuple[LoadedModel, dict[str, nn.Module]]:
@@ -165,7 +157,7 @@ def build(plan: Blueprint, at: Device) -> tuple[LoadedModel, dict[str, nn.Module
     for name, part in plan.parts.items():
         with torch.device("meta"):
             module = part.make()
-        module = module.to(part.precision(at.dtype)).to_empty(device=at.device)
+        module = module.to(part.dtype_in(at.dtype)).to_empty(device=at.device)
         _fill(module)
         for parameter in module.parameters():
             if parameter.ndim == 4:

@@ -61,7 +61,7 @@ class Stepped:
         self._model = bench.stack.card.id
         backend = Diffusion(device=str(bench.stack.at.device))
         backend.at = bench.stack.at
-        backend._stacks[self._model] = bench.stack
+        backend.adopt(self._model, bench.stack)
         self._engine = Engine(backend)
         while self._engine.study():
             pass

@@ -1,4 +1,4 @@
-"""Where the engine computes, and in which precision."""
+"""Where the engine computes, and in which dtype and memory format."""
 
 import platform
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _DTYPES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A torch device with the precision and memory format its models are kept in."""
+    """A torch device, with the dtype and memory format in which models are kept on it."""
 
     device: torch.device
     dtype: torch.dtype
@@ -27,7 +27,10 @@ class Device:
 
     @classmethod
     def choose(cls, device: str, dtype: str) -> "Device":
-        """Resolve `auto`: CUDA where there is one, fp16 on it and fp32 on a CPU."""
+        """Resolve `auto`: CUDA if there is one, float16 on it and float32 on a CPU.
+
+        Raises ConfigurationError for a CUDA device that does not exist.
+        """
         where = torch.device(
             ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         )
@@ -35,30 +38,31 @@ class Device:
         if on_cuda:
             if not torch.cuda.is_available():
                 raise ConfigurationError(
-                    f"There is no usable CUDA device, but {device} is asked for."
+                    f"The device {device} is not available: there is no usable CUDA device."
                 )
-            # With its number: it is made the current one, on which events are recorded.
+            # With its index, because it becomes torch's current device, where events are recorded.
             where = torch.device("cuda", where.index or 0)
             if where.index >= (count := torch.cuda.device_count()):
                 raise ConfigurationError(
-                    f"{device} is asked for, but there are only {count} CUDA devices, from cuda:0."
+                    f"The device {device} is not available: there are only {count} CUDA devices, "
+                    "from cuda:0."
                 )
         return cls(
             device=where,
             dtype=_DTYPES["float16" if on_cuda else "float32"]
             if dtype == "auto"
             else _DTYPES[dtype],
-            # On a CPU too: with 6 to 8 rows oneDNN is a third faster so, with others no slower.
+            # On a CPU too: oneDNN is a third faster with 6 to 8 rows, and with others no slower.
             memory_format=torch.channels_last,
         )
 
 
 @cache
 def processor() -> str:
-    """Kernels are chosen by maker, model and vector instructions."""
+    """The CPU, by what its kernels are chosen by: vendor, model and vector instructions."""
     wanted = ("vendor_id", "cpu family", "model")
-    told = Path("/proc/cpuinfo")
-    lines = told.read_text().split("\n\n")[0].splitlines() if told.exists() else []
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().split("\n\n")[0].splitlines() if cpuinfo.exists() else []
     facts = (line.partition(":") for line in lines)
     found = [value.strip() for name, _, value in facts if name.strip() in wanted]
     return " ".join([platform.machine(), *found, torch.backends.cpu.get_cpu_capability()])
@@ -66,7 +70,7 @@ def processor() -> str:
 
 @cache
 def accelerator(device: torch.device) -> str:
-    """A GPU and the libraries that drive it."""
+    """A GPU, and the CUDA and cuDNN that drive it."""
     name = torch.cuda.get_device_name(device)
     cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
     return f"{name} CUDA {torch.version.cuda} cuDNN {cudnn}"

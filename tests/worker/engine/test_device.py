@@ -9,8 +9,7 @@ from torch import nn
 
 from latentry.errors import ConfigurationError
 from worker.engine.device import Device
-from worker.engine.models.blueprint import settle
-from worker.engine.models.loading import Loading
+from worker.engine.models.loading import Loading, move_to_device
 from worker.engine.models.sources.folder import blueprint_from_folder
 
 
@@ -31,7 +30,7 @@ def test_every_tensor_is_moved_and_whole_numbers_stay_whole(
     tensors = [*network.parameters(), *network.buffers()]
     wanted = [tensor.data_ptr() for tensor in tensors]
     monkeypatch.setattr(torch.Tensor, "to", spy)
-    for _ in settle(network, replace(Device.choose("cpu", "auto"), dtype=torch.float16)):
+    for _ in move_to_device(network, replace(Device.choose("cpu", "auto"), dtype=torch.float16)):
         pass
     assert moved == wanted
     half, whole = torch.float16, torch.int64
@@ -53,7 +52,7 @@ def test_a_device_that_is_not_there_is_refused_and_one_that_is_has_its_number(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_all_of_a_model_gets_to_a_gpu(folders: dict[str, Path]) -> None:
     at = Device.choose("cuda", "auto")
-    loading = Loading(blueprint_from_folder("model", folders["epsilon"], half=True), at)
+    loading = Loading(blueprint_from_folder("model", folders["epsilon"], prefer_fp16=True), at)
     loading.read()
     for _ in loading.finish():
         pass

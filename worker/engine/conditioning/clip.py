@@ -9,50 +9,54 @@ from worker.engine.conditioning.tokens import Chunk, Tokenizer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Encoded:
-    """A chunk's hidden states [tokens, width]; what it says as a whole [width], if projected."""
+class TextEmbedding:
+    """Hidden states [tokens, width] of a chunk or a prompt.
+
+    pooled [width]: the whole text as one vector, if its encoder has a projection.
+    """
 
     hidden: torch.Tensor
     pooled: torch.Tensor | None
 
-    def zeros(self) -> "Encoded":
-        """Nothing said, in the same shape."""
+    def zeros(self) -> "TextEmbedding":
+        """Zeros of the same shapes."""
         pooled = None if self.pooled is None else torch.zeros_like(self.pooled)
-        return Encoded(torch.zeros_like(self.hidden), pooled)
+        return TextEmbedding(torch.zeros_like(self.hidden), pooled)
 
     @property
     def size_bytes(self) -> int:
-        """Device memory that it holds."""
+        """Device memory that it takes."""
         return self.hidden.nbytes + (0 if self.pooled is None else self.pooled.nbytes)
 
 
 class Clip:
-    """A text encoder with its tokenizer, read as Stable Diffusion 1.x and 2.x or as SDXL do."""
+    """A text encoder with its tokenizer, used as in Stable Diffusion 1.x and 2.x or as in SDXL."""
 
     def __init__(self, tokenizer: Any, model: Any, *, is_xl: bool = False) -> None:
-        # A tokenizer whose config does not say claims to take any length.
+        # A tokenizer whose config has no length claims to take any.
         length = min(tokenizer.model_max_length, model.config.max_position_embeddings)
         self.tokenizer = Tokenizer(tokenizer, length)
-        self._model = model
+        self.model = model
         self._is_xl = is_xl
-        # transformers 5.6 took away the layer of modules around the encoder.
+        # transformers 5.6 removed the module `text_model` around the encoder.
         self._final_layer_norm = getattr(model, "text_model", model).final_layer_norm
         self._is_masked = not is_xl and getattr(model.config, "use_attention_mask", False)
 
     @torch.inference_mode()
-    def encode(self, chunk: Chunk, clip_skip: int | None) -> Encoded:
+    def encode(self, chunk: Chunk, clip_skip: int | None) -> TextEmbedding:
         """Encode one chunk. Never several at once: an embedding's bits depend on its call.
 
         Layers as in diffusers' encode_prompt: SD 1.x and 2.x normalise the last but `clip_skip`;
-        SDXL takes the last but one and `clip_skip`, as it is. Weights do not touch `pooled`.
+        SDXL takes the last but one and `clip_skip`, as it is. Weights do not change `pooled`.
         """
-        device = self._model.device
-        is_said = [position < chunk.said for position in range(len(chunk.ids))]
-        output = self._model(
+        device = self.model.device
+        mask = None
+        if self._is_masked:
+            is_text = [position < chunk.length for position in range(len(chunk.ids))]
+            mask = torch.tensor([is_text], device=device).long()
+        output = self.model(
             torch.tensor([chunk.ids], device=device),
-            attention_mask=torch.tensor([is_said], device=device).long()
-            if self._is_masked
-            else None,
+            attention_mask=mask,
             output_hidden_states=True,
         )
         if self._is_xl:
@@ -62,16 +66,17 @@ class Clip:
         else:
             hidden = output.last_hidden_state
         pooled = getattr(output, "text_embeds", None)
-        return Encoded(
+        return TextEmbedding(
             emphasized(hidden[0], chunk) if chunk.is_weighted else hidden[0],
             None if pooled is None else pooled[0],
         )
 
 
 def emphasized(hidden: torch.Tensor, chunk: Chunk) -> torch.Tensor:
-    """Each token times its weight, then all of them so that their mean is what it was.
+    """Hidden states [tokens, width], each token's times its weight, with their mean restored.
 
-    As EmphasisOriginal in AUTOMATIC1111's modules/sd_emphasis.py; a mean of zero stays lost.
+    As EmphasisOriginal in AUTOMATIC1111's modules/sd_emphasis.py. A mean that the weights make
+    zero cannot be restored, and is left.
     """
     weights = torch.tensor(chunk.weights, device=hidden.device)
     weighted = hidden.float() * weights[:, None]

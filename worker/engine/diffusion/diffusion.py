@@ -11,7 +11,7 @@ import torch
 from latentry.contracts import Determinism, JobWarning, ModelCard, ResolvedRequest
 from latentry.errors import EngineError, JobFailed, LatentryError, OutOfMemory, Unavailable
 from latentry.rules.limits import refuse_unsupported
-from latentry.sources import Stored
+from latentry.sources import ModelLocation
 from worker.batching import BatchKey
 from worker.engine.device import Device
 from worker.engine.diffusion import checkpoint
@@ -22,7 +22,8 @@ from worker.engine.diffusion.timing import Timing
 from worker.engine.diffusion.trajectory import Trajectory
 from worker.engine.loop.backend import Pictures, Plan, Taken, TimedCall
 from worker.engine.loop.messages import Order
-from worker.engine.models.loading import as_unusable
+from worker.engine.models.loaded_model import LoadedModel
+from worker.engine.models.loading import as_configuration_error
 from worker.engine.models.residents import Residents
 from worker.engine.models.sources.sources import blueprint_from_source
 from worker.engine.samplers import SAMPLERS
@@ -44,6 +45,7 @@ class Diffusion:
         threads: int = 0,
         model_memory_bytes: int = 0,
         packages: CompiledUNets | None = None,
+        clock: Callable[[], float] = perf_counter,
     ) -> None:
         if threads:
             torch.set_num_threads(threads)
@@ -51,8 +53,11 @@ class Diffusion:
         if self.at.device.type == "cuda":
             torch.cuda.set_device(self.at.device)
         self.longest_test_s = 0.0
-        self._residents = Residents(self.at, prove=self.self_test, budget_bytes=model_memory_bytes)
-        self._stacks = self._residents.stacks
+        self._clock = clock
+        self._residents = Residents(
+            self.at, prove=self.self_test, budget_bytes=model_memory_bytes, now=clock
+        )
+        self._stacks = self._residents.models
         self._packages = packages
         self._timing = Timing(self.at.device)
 
@@ -67,7 +72,10 @@ class Diffusion:
         return f"{name} x{threads} {at} torch {torch.__version__} {how}"
 
     def open(
-        self, sources: Mapping[str, Stored], *, before: Callable[[Stored], None] | None = None
+        self,
+        sources: Mapping[str, ModelLocation],
+        *,
+        before: Callable[[ModelLocation], None] | None = None,
     ) -> list[ModelCard]:
         """Serve these models. Those that fit are loaded now, the others when they are asked for.
 
@@ -79,7 +87,7 @@ class Diffusion:
             if before is not None:
                 before(source)
             try:
-                with as_unusable(model):
+                with as_configuration_error(model):
                     card = self._add(model, source)
                     if self._residents.fits(model):
                         self._residents.load(model)
@@ -94,6 +102,11 @@ class Diffusion:
         return cards
 
     @property
+    def models(self) -> Mapping[str, LoadedModel]:
+        """The models in memory by id, read-only."""
+        return self._residents.models
+
+    @property
     def resident(self) -> tuple[str, ...]:
         """The models in memory. May be asked from any thread."""
         return tuple(self._stacks)
@@ -103,14 +116,18 @@ class Diffusion:
         """The models that did not load and are left alone. May be asked from any thread."""
         return self._residents.failed
 
-    def load(self, model: str, source: Stored) -> ModelCard:
+    def load(self, model: str, source: ModelLocation) -> ModelCard:
         """Make a model resident, prove and serve it. Raises ConfigurationError or a JobFailed."""
         card = self._add(model, source)
         self._residents.load(model)
         return card
 
-    def _add(self, model: str, source: Stored) -> ModelCard:
-        blueprint = blueprint_from_source(model, source, half=self.at.dtype is torch.float16)
+    def adopt(self, model: str, loaded: LoadedModel) -> None:
+        """Serve a model that is in memory already, instead of its namesake; never evict it."""
+        self._residents.adopt(model, loaded)
+
+    def _add(self, model: str, source: ModelLocation) -> ModelCard:
+        blueprint = blueprint_from_source(model, source, prefer_fp16=self.at.dtype is torch.float16)
         self._residents.add(blueprint)
         return blueprint.card
 
@@ -130,7 +147,7 @@ class Diffusion:
 
     def now(self) -> float:
         """Seconds of this process's clock."""
-        return perf_counter()
+        return self._clock()
 
     def ready(self, model: str) -> bool:
         """Whether the model is resident. Raises UnknownModel or ModelNotLoaded."""

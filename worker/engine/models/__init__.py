@@ -1,1 +1,1 @@
-"""Models from their files into memory."""
+"""Models: from their files into memory, and out of it."""

@@ -1,4 +1,4 @@
-"""Which model this is, by its content: names, paths and files can lie or change."""
+"""Which model this is, by its content: ids and paths can stay while the weights change."""
 
 import hashlib
 import json
@@ -14,30 +14,31 @@ from torch import nn
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.weights import BITS
 
-# No picture depends on what only shows how far it is.
-_NOT_DRAWN: Final = {"taesd"}
+# No picture depends on the tiny autoencoder of previews.
+_PREVIEW_ONLY: Final = {"taesd"}
+# The sections of a tokenizer.json that decide which ids a prompt becomes.
 _TOKENIZING: Final = ("added_tokens", "model", "normalizer", "pre_tokenizer")
-# Where a model was loaded from and by which release do not change what it draws.
-_HEARSAY: Final = ("_", "transformers_version")
+# Config entries that begin so say where a model came from, not what it draws.
+_ORIGIN: Final = ("_", "transformers_version")
 
 
 def fingerprint(blueprint: Blueprint, networks: Mapping[str, nn.Module]) -> str:
-    """SHA-256 of every weight as its file has it, every config, vocabulary and noise level.
+    """SHA-256, in hex, of every weight in its file's dtype, every config, vocabulary, noise level.
 
-    Reads all of it: about a second for each GB and core, in the thread that loads the model. A
-    digest of headers and sizes would be free, and equal for every fine-tune of one base model.
+    It reads all of them: about a second for each GB and core, in the thread that loads the model.
+    A digest of headers and sizes would cost nothing, but it is equal for all fine-tunes of a model.
     """
     found = hashlib.sha256(f"{blueprint.zeros_for_empty}".encode())
     for field in fields(blueprint.schedule):
         value = getattr(blueprint.schedule, field.name)
         found.update(value.tobytes() if isinstance(value, np.ndarray) else str(value).encode())
     for tokenizer in blueprint.tokenizers.values():
-        found.update(_words(tokenizer()).encode())
+        found.update(_vocabulary(tokenizer()).encode())
     for part, network in sorted(networks.items()):
-        if part in _NOT_DRAWN:
+        if part in _PREVIEW_ONLY:
             continue
-        overflows = blueprint.parts[part].overflows
-        found.update(f"{part} {overflows} {_text(network.config)}".encode())
+        upcast = blueprint.parts[part].force_upcast
+        found.update(f"{part} {upcast} {_text(network.config)}".encode())
         weights = sorted(network.state_dict().items())
         with ThreadPoolExecutor() as pool:  # hashing lets go of the interpreter
             digests = list(pool.map(_digest, (weight for _, weight in weights)))
@@ -52,19 +53,19 @@ def _digest(weight: torch.Tensor) -> str:
     return hashlib.sha256(np.ascontiguousarray(bits).data).hexdigest()
 
 
-def _words(tokenizer: Any) -> str:
-    """All that decides which numbers a prompt becomes; truncation and padding are asked for."""
-    told = json.loads(tokenizer.backend_tokenizer.to_str())
+def _vocabulary(tokenizer: Any) -> str:
+    """All that decides which ids a prompt becomes; a call itself says how it truncates and pads."""
+    backend = json.loads(tokenizer.backend_tokenizer.to_str())
     special = (
         tokenizer.bos_token_id,
         tokenizer.eos_token_id,
         tokenizer.pad_token_id,
         tokenizer.model_max_length,
     )
-    return json.dumps([*(told[part] for part in _TOKENIZING), *special])
+    return json.dumps([*(backend[part] for part in _TOKENIZING), *special])
 
 
 def _text(config: Any) -> str:
     options: Mapping[str, Any] = config.to_dict() if hasattr(config, "to_dict") else dict(config)
-    told = {name: value for name, value in options.items() if not name.startswith(_HEARSAY)}
-    return json.dumps(told, sort_keys=True, default=str)
+    kept = {name: value for name, value in options.items() if not name.startswith(_ORIGIN)}
+    return json.dumps(kept, sort_keys=True, default=str)

@@ -1,12 +1,12 @@
-"""One matrix for queries, keys and values: fewer and larger products, which a GPU prefers."""
+"""One matrix for queries, keys and values: fewer and larger products, which suit a GPU."""
 
 from typing import Any
 
 
 def fuse_projections(unet: Any) -> None:
-    """Join the projections of every attention block; the single ones are let go.
+    """Join the projections of every attention block, and drop the single ones.
 
-    With diffusers' fuse_qkv_projections alone both would stay in memory.
+    diffusers' fuse_qkv_projections alone would keep both in memory.
     """
     unet.fuse_qkv_projections()
     unet.requires_grad_(False)

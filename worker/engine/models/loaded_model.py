@@ -16,17 +16,17 @@ from worker.engine.samplers.schedule import NoiseSchedule
 
 
 def vae_factor(vae: Any) -> int:
-    """Pixels per side of a latent's cell."""
+    """Pixels of a picture for each cell of its latent, along a side."""
     return int(2 ** (len(vae.config.block_out_channels) - 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
-    """The parts of a Stable Diffusion model, on their device.
+    """The parts of a Stable Diffusion model, on the device `at`.
 
-    `fingerprint`: which model this is, by its content. `taesd`: the tiny autoencoder of previews,
-    if it has one. `compiled`: the UNet's calls at each latent height, width and tokens, which are
-    compiled in time.
+    strict_rows: rows of every UNet call of strict mode. fingerprint: which model this is, by its
+    content. taesd: the tiny autoencoder of previews, if it has one. compiled: the UNet's compiled
+    calls by latent height and width and tokens; they come while the model is in use.
     """
 
     card: ModelCard
@@ -44,7 +44,7 @@ class LoadedModel:
     def assemble(
         cls, blueprint: Blueprint, networks: Mapping[str, nn.Module], at: Device, fingerprint: str
     ) -> "LoadedModel":
-        """Join the parts of a blueprint, whose weights are where they belong by now."""
+        """Join the networks of a blueprint, which are on the device and ready by now."""
         encoders = [
             Clip(
                 tokenizer(),
@@ -75,8 +75,8 @@ class LoadedModel:
         return self.unet.config.in_channels, height // factor, width // factor
 
     def noise(self, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
-        """Unit noise in fp32 on the CPU, drawn as diffusers' randn_tensor does for a lone picture.
+        """Unit noise in fp32 on the CPU, the same as diffusers' randn_tensor for a single picture.
 
-        There it does not depend on the device. It is drawn in the models' precision.
+        On the CPU it does not depend on the device. It is drawn in the model's dtype.
         """
         return torch.randn(shape, generator=generator, dtype=self.at.dtype).float()

@@ -12,7 +12,7 @@ from torch import nn
 
 from latentry.errors import ConfigurationError, LatentryError
 from worker.engine.device import Device
-from worker.engine.models.blueprint import Blueprint, settle
+from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.fingerprint import fingerprint
 from worker.engine.models.loaded_model import LoadedModel
 
@@ -20,8 +20,8 @@ log = structlog.get_logger()
 
 
 @contextmanager
-def as_unusable(model: str) -> Iterator[None]:
-    """Whatever a model's files make a library raise as a ConfigurationError.
+def as_configuration_error(model: str) -> Iterator[None]:
+    """Turn whatever a model's files make a library raise into a ConfigurationError.
 
     The device's own errors stay as they are: no file is to blame for them.
     """
@@ -37,40 +37,38 @@ def as_unusable(model: str) -> Iterator[None]:
 
 
 class Loading:
-    """Reading comes first, in any thread; settling then, in the thread that computes.
+    """Reading comes first, in any thread; then conversion, in the thread that computes.
 
     The two are apart because every thread that computes gets a pool of OpenMP threads of its own,
-    and two pools slow each other down for good (docs/decisions/0004).
+    and two pools slow each other down for good (docs/decisions/0004). `conversion`: once the model
+    is read, each `next` moves one more tensor to its device, precision and memory format. `began`:
+    a reading of the caller's clock in seconds, kept for whoever asks how long it took.
     """
 
-    def __init__(self, blueprint: Blueprint, at: Device) -> None:
+    def __init__(self, blueprint: Blueprint, at: Device, *, began: float = 0.0) -> None:
+        self.model = blueprint.card.id
+        self.began = began
         self._blueprint = blueprint
         self._at = at
         self._networks: dict[str, nn.Module] = {}
         self._fingerprint = ""
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._read, name="loading", daemon=True)
+        self.conversion = self._convert()
 
     def start(self) -> None:
         """Begin to read in a thread of its own."""
         self._thread.start()
 
-    def wait(self, seconds: float) -> bool:
-        """Whether reading has ended, by then."""
-        self._thread.join(seconds)
+    def has_read(self, wait_s: float) -> bool:
+        """Whether reading has ended, now or within `wait_s` seconds."""
+        self._thread.join(wait_s)
         return not self._thread.is_alive()
 
     def check(self) -> None:
-        """Raises what reading ended with, if it did not succeed."""
+        """Raise what reading ended with, if it did not succeed."""
         if self._failure is not None:
             raise self._failure
-
-    def _read(self) -> None:
-        try:
-            with as_unusable(self._blueprint.card.id):
-                self.read()
-        except (LatentryError, torch.OutOfMemoryError, torch.AcceleratorError) as error:
-            self._failure = error
 
     def read(self) -> None:
         """All files into memory, and on CUDA on to the device. Raises ConfigurationError."""
@@ -80,19 +78,39 @@ class Loading:
             # A stream of its own: copies beside the step loop's kernels, not between them.
             stream: Any = torch.cuda.Stream(self._at.device)  # type: ignore[no-untyped-call]
             with torch.cuda.stream(stream):
-                for _ in self._settle():
+                for _ in self._convert():
                     pass
             stream.synchronize()
 
-    def finish(self) -> Iterator[None]:
-        """Convert what the device wants otherwise, a little at each `next`."""
-        yield from self._settle()
-
-    def _settle(self) -> Iterator[None]:
-        for name, network in self._networks.items():
-            precision = self._blueprint.parts[name].precision(self._at.dtype)
-            yield from settle(network, replace(self._at, dtype=precision))
-
-    def stack(self) -> LoadedModel:
-        """The model, ready to draw."""
+    def loaded(self) -> LoadedModel:
+        """The model, ready to draw, once it is converted."""
         return LoadedModel.assemble(self._blueprint, self._networks, self._at, self._fingerprint)
+
+    def _read(self) -> None:
+        try:
+            with as_configuration_error(self.model):
+                self.read()
+        except (LatentryError, torch.OutOfMemoryError, torch.AcceleratorError) as error:
+            self._failure = error
+
+    def _convert(self) -> Iterator[None]:
+        for name, network in self._networks.items():
+            dtype = self._blueprint.parts[name].dtype_in(self._at.dtype)
+            yield from move_to_device(network, replace(self._at, dtype=dtype))
+
+
+def move_to_device(module: nn.Module, at: Device) -> Iterator[None]:
+    """Move a network to its device, dtype and memory format, one tensor at each `next`.
+
+    Integers, such as CLIP's position ids, keep their dtype. Converting is computing: on a CPU it
+    belongs to the compute thread.
+    """
+    for tensor in (*module.parameters(), *module.buffers()):
+        # The device first: converting on the way there would compute on the CPU.
+        moved = tensor.data.to(at.device)
+        if moved.is_floating_point():
+            moved = moved.to(at.dtype)
+        if moved.ndim == 4:
+            moved = moved.contiguous(memory_format=at.memory_format)
+        tensor.data = moved
+        yield

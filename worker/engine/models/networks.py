@@ -1,7 +1,7 @@
 """The networks this engine knows, made from configs. A config chooses sizes, never code."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -13,15 +13,8 @@ from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelW
 
 from latentry.errors import ConfigurationError
 
-_CLASSES: Final[Mapping[str, Any]] = {
-    "AutoencoderKL": AutoencoderKL,
-    "AutoencoderTiny": AutoencoderTiny,
-    "CLIPTextModel": CLIPTextModel,
-    "CLIPTextModelWithProjection": CLIPTextModelWithProjection,
-    "UNet2DConditionModel": UNet2DConditionModel,
-}
-# The rest of a CLIP config can name code on a hub (`attn_implementation`), and is not listened to.
-_CLIP_SIZES: Final = (
+# Nothing else of a CLIP config is read: it could name code on a hub (`attn_implementation`).
+_CLIP_OPTIONS: Final = (
     "bos_token_id",
     "eos_token_id",
     "hidden_act",
@@ -38,18 +31,38 @@ _CLIP_SIZES: Final = (
 )
 
 
-def network(kind: str, config: Mapping[str, Any]) -> Callable[[], nn.Module]:
-    """What makes a network of this class and config."""
-    return partial(_make, kind, config)
+@dataclass(frozen=True, slots=True)
+class NetworkType:
+    """The one class that a network of a model may have, and the stem of its weights' file names."""
+
+    cls: Any
+    stem: str
+
+    @property
+    def name(self) -> str:
+        """The class's name, as a model's files write it."""
+        return str(self.cls.__name__)
+
+    def make(self, config: Mapping[str, Any]) -> nn.Module:
+        """A network of this config, with random weights. Raises ConfigurationError."""
+        try:
+            if self.name.startswith("CLIP"):
+                options = {name: config[name] for name in _CLIP_OPTIONS if name in config}
+                module: nn.Module = self.cls(CLIPTextConfig(**options))
+            else:
+                module = self.cls.from_config(dict(config))
+        except Exception as error:  # a library raises anything for a config that nobody checked
+            raise ConfigurationError(
+                f"The config of a {self.name} is not usable: {error}"
+            ) from error
+        return module
 
 
-def _make(kind: str, config: Mapping[str, Any]) -> nn.Module:
-    try:
-        if kind.startswith("CLIP"):
-            sizes = {name: config[name] for name in _CLIP_SIZES if name in config}
-            module: nn.Module = _CLASSES[kind](CLIPTextConfig(**sizes))
-        else:
-            module = _CLASSES[kind].from_config(dict(config))
-    except Exception as error:  # whatever a library makes of a config that nobody vetted
-        raise ConfigurationError(f"The config of a {kind} is not usable: {error}") from error
-    return module
+# By the folder in which a model in diffusers layout keeps it.
+NETWORKS: Final[Mapping[str, NetworkType]] = {
+    "text_encoder": NetworkType(CLIPTextModel, "model"),
+    "unet": NetworkType(UNet2DConditionModel, "diffusion_pytorch_model"),
+    "vae": NetworkType(AutoencoderKL, "diffusion_pytorch_model"),
+    "text_encoder_2": NetworkType(CLIPTextModelWithProjection, "model"),
+    "taesd": NetworkType(AutoencoderTiny, "diffusion_pytorch_model"),
+}

@@ -1,6 +1,6 @@
 """Which models are in memory, and how another gets there while those draw on."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Final
 
@@ -16,22 +16,27 @@ from latentry.errors import (
 )
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
+from worker.engine.models.eviction import make_room
 from worker.engine.models.loaded_model import LoadedModel
-from worker.engine.models.loading import Loading, as_unusable
-from worker.engine.models.servable import Servable
+from worker.engine.models.loading import Loading, as_configuration_error
+from worker.engine.models.memory import ModelMemory
+from worker.engine.models.served_model import Residency, ServedModel
 
 log = structlog.get_logger()
 
-# How long a step of the others may wait for a conversion: so much of a step, and at least this.
+# Converting delays a step of the models that draw: by this share of it, and at least this long.
 _SHARE: Final = 0.2
 _SLICE_S: Final = 0.005
-_WAIT_S: Final = 0.02
+_IDLE_WAIT_S: Final = 0.02
 
 
 class Residents:
-    """The models within a memory budget; the one that nobody asked for longest goes first.
+    """All models that the engine serves, of which some are in memory.
 
-    All methods belong to the thread that computes. Reading happens in a thread beside it.
+    `budget_bytes` bounds the weights in memory; 0 sets no bound. `prove` draws with a model that
+    was just loaded, and raises if that fails. `served`: what may be asked for, in memory or not.
+    At most one model is loading. All methods belong to the thread that computes, except where they
+    say otherwise; files are read in a thread beside it.
     """
 
     def __init__(
@@ -42,194 +47,182 @@ class Residents:
         budget_bytes: int = 0,
         now: Callable[[], float] = perf_counter,
     ) -> None:
-        self.stacks: dict[str, LoadedModel] = {}
         self._at = at
         self._prove = prove
-        self._budget = budget_bytes
         self._now = now
-        self._models: dict[str, Servable] = {}
-        self._wanted: list[str] = []
-        self._yielding: set[str] = set()
-        self._loading: tuple[str, Loading, Iterator[None], float] | None = None
+        self.memory = ModelMemory(at.device, budget_bytes)
+        self.served: dict[str, ServedModel] = {}
+        self._waiting: list[str] = []
+        self._loading: Loading | None = None
         self._tended_at = 0.0
 
-    def add(self, blueprint: Blueprint) -> None:
-        """A model that may be asked for. Raises ConfigurationError if it can never fit."""
-        model, size = blueprint.card.id, blueprint.size_bytes(self._at.dtype)
-        if self._budget and size > self._budget:
-            raise ConfigurationError(
-                f"The weights of {model} take {size} bytes; LATENTRY_MODEL_MEMORY_BYTES allows "
-                f"{self._budget}."
-            )
-        self._models[model] = Servable(blueprint, size)
-
-    def forget(self, model: str) -> None:
-        """It is served no more, if it ever was."""
-        self._models.pop(model, None)
-
-    def load(self, model: str) -> None:
-        """Load one now, unless the device is full. Raises ConfigurationError or a JobFailed."""
-        began = self._now()
-        loading = Loading(self._models[model].blueprint, self._at)
-        try:
-            loading.read()
-            for _ in loading.finish():
-                pass
-            self._enter(model, loading.stack(), began)
-        except (torch.OutOfMemoryError, OutOfMemory) as error:
-            if not self.stacks:
-                raise OutOfMemory(f"The device has not enough memory for {model}.") from error
-            self._bound(model)
-
-    def fits(self, model: str) -> bool:
-        """Whether it could be loaded beside all that are resident."""
-        return not self._budget or self._used + self._models[model].size_bytes <= self._budget
-
-    def ready(self, model: str) -> bool:
-        """Whether an order for it could begin; if not, it is loaded as soon as there is room.
-
-        Raises UnknownModel, or ModelNotLoaded for a while after that failed.
-        """
-        if model in self.stacks and model not in self._models:
-            return True
-        if model not in self._models:
-            raise UnknownModel(f"This engine holds no model {model}.")
-        one = self._models[model]
-        one.asked_at = self._now()
-        if model in self.stacks:
-            return model not in self._yielding
-        if one.is_left_alone(self._now()):
-            raise ModelNotLoaded(one.why)
-        if model not in self._wanted and not (self._loading and self._loading[0] == model):
-            self._wanted.append(model)
-        return False
+    @property
+    def models(self) -> Mapping[str, LoadedModel]:
+        """The models in memory by id, read-only; with them one that is being proved."""
+        return self.memory.models
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """Those that did not load and are left alone for a while. May be asked from any thread."""
+        """Those that did not load and are not tried for a while. May be asked from any thread."""
         now = self._now()
-        return tuple(model for model, one in self._models.items() if one.is_left_alone(now))
-
-    def use(self, model: str, user: object) -> None:
-        """As long as `user` is alive, the model stays."""
-        if model in self._models:
-            self._models[model].users.add(user)
+        return tuple(one.id for one in self.served.values() if one.has_failed_lately(now))
 
     @property
     def is_loading(self) -> bool:
         """Whether the next `tend` may convert or prove a model, for however long that takes."""
         return self._loading is not None
 
+    def add(self, blueprint: Blueprint) -> None:
+        """A model that may be asked for. Raises ConfigurationError if it can never fit."""
+        model, size = blueprint.card.id, blueprint.size_bytes(self._at.dtype)
+        if 0 < self.memory.budget_bytes < size:
+            raise ConfigurationError(
+                f"The weights of {model} take {size} bytes; LATENTRY_MODEL_MEMORY_BYTES allows "
+                f"{self.memory.budget_bytes}."
+            )
+        self.served[model] = ServedModel(blueprint, size)
+
+    def adopt(self, model: str, loaded: LoadedModel) -> None:
+        """Serve a model that is in memory already. It replaces its namesake and always stays."""
+        self.served.pop(model, None)
+        self.memory.put(model, loaded, size_bytes=0)
+
+    def forget(self, model: str) -> None:
+        """It is served no more, if it ever was."""
+        self.served.pop(model, None)
+
+    def load(self, model: str) -> None:
+        """Load one now, unless the device is full. Raises ConfigurationError or a JobFailed."""
+        one = self.served[model]
+        one.become(Residency.LOADING)
+        loading = Loading(one.blueprint, self._at, began=self._now())
+        try:
+            loading.read()
+            for _ in loading.conversion:
+                pass
+            self._enter(one, loading)
+        except (torch.OutOfMemoryError, OutOfMemory) as error:
+            one.become(Residency.ABSENT)
+            if not self.models:
+                raise OutOfMemory(f"The device has not enough memory for {model}.") from error
+            self.memory.lower_budget(model, one.size_bytes)
+        except BaseException:
+            one.become(Residency.ABSENT)
+            raise
+
+    def fits(self, model: str) -> bool:
+        """Whether it could be loaded beside all that are resident."""
+        return self.memory.fits(self.served[model].size_bytes)
+
+    def ready(self, model: str) -> bool:
+        """Whether an order for it could begin; if not, it is loaded as soon as there is room.
+
+        Raises UnknownModel, or ModelNotLoaded for a while after that failed.
+        """
+        if model not in self.served:
+            if model in self.models:
+                return True
+            raise UnknownModel(f"This engine holds no model {model}.")
+        one = self.served[model]
+        one.asked_at = self._now()
+        if one.has_failed_lately(one.asked_at):
+            raise ModelNotLoaded(one.failure)
+        if one.state in (Residency.ABSENT, Residency.FAILED):
+            one.become(Residency.WAITING)
+            self._waiting.append(model)
+        return one.state is Residency.RESIDENT
+
+    def use(self, model: str, user: object) -> None:
+        """As long as `user` is alive, the model stays."""
+        if model in self.served:
+            self.served[model].users.add(user)
+
     def tend(self, *, idle: bool) -> None:
         """Go on with what is being loaded; call it at each step boundary.
 
         An `idle` loop has nothing else to do: it waits a little.
         """
-        if self._loading is None:
+        if self._loading is not None:
+            if self._loading.has_read(_IDLE_WAIT_S if idle else 0.0):
+                self._go_on(self._loading, idle=idle)
+        elif self._waiting:
             self._begin()
-        elif self._loading[1].wait(_WAIT_S if idle else 0.0):
-            self._go_on(*self._loading, idle=idle)
+        else:
+            self._reopen()
         self._tended_at = self._now()
 
-    @property
-    def _used(self) -> int:
-        return sum(self._models[model].size_bytes for model in self.stacks)
+    def evict(self, model: str) -> None:
+        """Let go of a resident model and of its memory."""
+        self.served[model].become(Residency.ABSENT)
+        self.memory.release(model)
 
     def _begin(self) -> None:
-        if not self._wanted:
-            self._yielding.clear()
-            return
-        first = self._wanted[0]
+        """Start to read the first waiting model that fits, after making room for the very first."""
+        first = self._waiting[0]
         if not self.fits(first):
-            self._make_room(first)
-        # Nobody makes room for the others: the first would wait for ever.
-        model = next((one for one in self._wanted if self.fits(one)), None)
+            self._make_room(self.served[first])
+        # Those behind the first that fit need not wait for it; none of them gets room made.
+        model = next((one for one in self._waiting if self.fits(one)), None)
         if model is None:
             return
-        self._wanted.remove(model)
-        loading = Loading(self._models[model].blueprint, self._at)
-        self._loading = (model, loading, loading.finish(), self._now())
-        loading.start()
+        self._waiting.remove(model)
+        one = self.served[model]
+        one.become(Residency.LOADING)
+        self._loading = Loading(one.blueprint, self._at, began=self._now())
+        self._loading.start()
 
-    def _go_on(
-        self, model: str, loading: Loading, slices: Iterator[None], began: float, *, idle: bool
-    ) -> None:
+    def _make_room(self, wanted: ServedModel) -> None:
+        now = self._now()
+        resident = [self.served[model] for model in self.models if model in self.served]
+        occupants = [one.occupant(now, asked_since=self._tended_at) for one in resident]
+        decision = make_room(wanted.size_bytes, occupants, self.memory.budget_bytes)
+        for model in decision.evict:
+            self.evict(model)
+            log.info("model.evicted", model=model, wanted=wanted.id)
+        if decision.drain is not None:
+            self.served[decision.drain].become(Residency.DRAINING)
+
+    def _reopen(self) -> None:
+        """Nobody waits for memory any more: those that drain take orders again."""
+        for one in self.served.values():
+            if one.state is Residency.DRAINING:
+                one.become(Residency.RESIDENT)
+
+    def _go_on(self, loading: Loading, *, idle: bool) -> None:
         """Once it is read: convert for a moment at a time, then prove it."""
         until = self._now() + max(_SLICE_S, _SHARE * (self._now() - self._tended_at))
+        one = self.served[loading.model]
         try:
-            with as_unusable(model):
+            with as_configuration_error(one.id):
                 loading.check()
-                for _ in slices:
+                for _ in loading.conversion:
                     if not idle and self._now() >= until:
                         return
                 self._loading = None
-                self._enter(model, loading.stack(), began)
+                self._enter(one, loading)
         except (torch.OutOfMemoryError, OutOfMemory):
             self._loading = None
-            if self.stacks:
-                self._bound(model)
-                self._wanted.insert(0, model)
-            else:
-                self._fail(model, "The device has not enough memory for it.")
+            if not self.models:
+                self._fail(one, "The device has not enough memory for it.")
+                return
+            self.memory.lower_budget(one.id, one.size_bytes)
+            one.become(Residency.WAITING)
+            self._waiting.insert(0, one.id)
         except LatentryError as error:
             self._loading = None
-            self._fail(model, error.message)
+            self._fail(one, error.message)
 
-    def _enter(self, model: str, stack: LoadedModel, began: float) -> None:
-        self.stacks[model] = stack
-        one = self._models[model]
+    def _enter(self, one: ServedModel, loading: Loading) -> None:
+        """Put a model that was read and converted to use, once it has proved itself."""
+        self.memory.put(one.id, loading.loaded(), one.size_bytes)
         try:
-            self._prove(model)
+            self._prove(one.id)
         except BaseException:
-            self._leave(model)
+            self.memory.release(one.id)
             raise
-        one.entered(self._now(), began=began)
-        log.info("model.loaded", model=model, seconds=round(one.load_s, 3), bytes=one.size_bytes)
+        one.enter(self._now(), began=loading.began)
+        log.info("model.loaded", model=one.id, seconds=round(one.load_s, 3), bytes=one.size_bytes)
 
-    def _leave(self, model: str) -> None:
-        del self.stacks[model]
-        self._yielding.discard(model)
-        if self._at.device.type == "cuda":
-            # Its memory belongs to the stream it was loaded on, and kernels may still read it.
-            torch.cuda.synchronize(self._at.device)
-            torch.cuda.empty_cache()
-
-    def _make_room(self, wanted: str) -> None:
-        """Let go of whom nobody needs, if that is enough; else a turn may be over.
-
-        Those whose turn is over take no new orders.
-        """
-        by_use = sorted(self.stacks, key=lambda model: self._models[model].asked_at)
-        free = [model for model in by_use if self._is_free(model)]
-        if self._would_fit(wanted, without=free):
-            for model in free:
-                if not self.fits(wanted):
-                    self._leave(model)
-                    log.info("model.evicted", model=model, wanted=wanted)
-            return
-        going = self._yielding.union(free)
-        if self._would_fit(wanted, without=going):
-            return
-        staying = [self._models[model] for model in self.stacks if model not in going]
-        for one in sorted(staying, key=lambda one: one.since)[:1]:
-            if one.has_had_its_turn(self._now()):
-                self._yielding.add(one.blueprint.card.id)
-
-    def _would_fit(self, wanted: str, *, without: Collection[str]) -> bool:
-        freed = sum(self._models[model].size_bytes for model in without)
-        return self._used - freed + self._models[wanted].size_bytes <= self._budget
-
-    def _is_free(self, model: str) -> bool:
-        """Whether nothing is drawn with it, and no order waits for it or none may begin."""
-        one = self._models[model]
-        is_asked_for = one.asked_at >= self._tended_at and model not in self._yielding
-        return not one.users and not is_asked_for
-
-    def _bound(self, model: str) -> None:
-        """The device is full: from now on what is there is the budget."""
-        self._budget = max(self._used, self._models[model].size_bytes)
-        log.warning("model.out_of_memory", model=model, budget_bytes=self._budget)
-
-    def _fail(self, model: str, why: str) -> None:
-        self._models[model].fail(self._now(), why)
-        log.error("model.not_loaded", model=model, why=why)
+    def _fail(self, one: ServedModel, why: str) -> None:
+        one.fail(self._now(), why)
+        log.error("model.not_loaded", model=one.id, why=why)

@@ -1,4 +1,4 @@
-"""The header of a safetensors file, vetted by our own limits before anything trusts it.
+"""The header of a safetensors file, checked against limits of our own before anything trusts it.
 
 The format: eight bytes with the header's length, the header as JSON, then the tensors' bytes one
 after another. https://github.com/huggingface/safetensors, "Format".
@@ -24,8 +24,8 @@ DTYPE_BYTES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One tensor: its type, its shape, and its bytes from `begin` to `end` of the whole file."""
+class TensorInfo:
+    """One tensor: its dtype, its shape, and its bytes, from `begin` to `end` of the whole file."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -34,38 +34,38 @@ class Entry:
 
     @property
     def count(self) -> int:
-        """How many numbers it has."""
+        """How many elements it has."""
         return prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a file holds: tensors by name, and words about them."""
+    """What a file holds: tensors by name, and its metadata."""
 
-    tensors: dict[str, Entry]
+    tensors: dict[str, TensorInfo]
     metadata: dict[str, str]
 
 
 def read_header(file: BinaryIO, *, max_bytes: int = MAX_HEADER_BYTES) -> Header:
-    """Read and vet a header. Raises ValueError with a sentence.
+    """Read and check a header. Raises ValueError with a sentence for users.
 
-    What it returns describes the file completely: every byte after the header belongs to exactly
-    one tensor, and every tensor has exactly the bytes that its shape and type need.
+    Every byte after the header belongs to exactly one tensor, and every tensor has exactly the
+    bytes that its shape and dtype need.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
     begin = _LENGTH_BYTES + length
     if size < _LENGTH_BYTES or begin > size:
-        raise ValueError("It is no safetensors file, or it was cut short in its header.")
+        raise ValueError("It is not a safetensors file, or it was cut short in its header.")
     if length > max_bytes:
         raise ValueError(f"Its header has {length} bytes; {max_bytes} are allowed.")
     header = _parse(file.read(length))
     metadata = header.pop("__metadata__", {})
     if not _is_object_of_strings(metadata):
-        raise ValueError("Its metadata are not words by name.")
-    tensors = {name: _entry(name, told, begin) for name, told in header.items()}
-    _check_places(tensors.values(), begin, size)
+        raise ValueError("Its metadata must be strings by name.")
+    tensors = {name: _tensor(name, fields, begin) for name, fields in header.items()}
+    _check_ranges(tensors.values(), begin, size)
     return Header(tensors, metadata)
 
 
@@ -82,29 +82,30 @@ def _parse(raw: bytes) -> dict[str, Any]:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("Its header has a name twice.")
+        raise ValueError("Its header repeats a name.")
     return found
 
 
-def _entry(name: str, told: Any, data_begin: int) -> Entry:
-    if not (isinstance(told, dict) and told.keys() == {"dtype", "shape", "data_offsets"}):
-        raise ValueError(f"Its tensor {name!r} is not told by type, shape and place.")
-    dtype, shape, offsets = told["dtype"], told["shape"], told["data_offsets"]
+def _tensor(name: str, fields: Any, data_begin: int) -> TensorInfo:
+    if not (isinstance(fields, dict) and fields.keys() == {"dtype", "shape", "data_offsets"}):
+        raise ValueError(f"Its tensor {name!r} needs dtype, shape and data_offsets, and no more.")
+    dtype, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
     if not (isinstance(dtype, str) and dtype in DTYPE_BYTES):
-        raise ValueError(f"Its tensor {name!r} has an unknown type.")
+        raise ValueError(f"Its tensor {name!r} has an unknown dtype.")
     if not (_are_counts(shape) and len(shape) <= MAX_RANK):
-        raise ValueError(f"Its tensor {name!r} has no shape.")
+        raise ValueError(f"Its tensor {name!r} has no valid shape.")
     if not (_are_counts(offsets) and len(offsets) == 2):
-        raise ValueError(f"Its tensor {name!r} has no place.")
+        raise ValueError(f"Its tensor {name!r} has no valid data_offsets.")
     begin, end = offsets
     if end - begin != prod(shape) * DTYPE_BYTES[dtype]:
-        raise ValueError(f"Its tensor {name!r} has other bytes than its shape needs.")
-    return Entry(dtype, tuple(shape), data_begin + begin, data_begin + end)
+        raise ValueError(f"The size of its tensor {name!r} does not match its shape and dtype.")
+    return TensorInfo(dtype, tuple(shape), data_begin + begin, data_begin + end)
 
 
-def _check_places(entries: Iterable[Entry], begin: int, size: int) -> None:
-    places = sorted((entry.begin, entry.end) for entry in entries)
-    edges = [(begin, begin), *places, (size, size)]
+def _check_ranges(tensors: Iterable[TensorInfo], begin: int, size: int) -> None:
+    """Raise ValueError unless the tensors cover the file from `begin` to `size`, each byte once."""
+    ranges = sorted((tensor.begin, tensor.end) for tensor in tensors)
+    edges = [(begin, begin), *ranges, (size, size)]
     for (_, end), (next_begin, _) in pairwise(edges):
         if next_begin < end:
             raise ValueError("Its tensors overlap, or the file was cut short.")

@@ -1,4 +1,4 @@
-"""Weights in vetted safetensors files, and their way into memory without any computing."""
+"""Weights in safetensors files whose headers were checked, and how they are read."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from latentry.errors import ConfigurationError
-from worker.engine.models.safetensors_header import Entry, Header, read_header
+from worker.engine.models.safetensors_header import Header, TensorInfo, read_header
 
 _DTYPES: Final = {
     "F64": torch.float64,
@@ -21,65 +21,66 @@ _DTYPES: Final = {
     "F8_E4M3": torch.float8_e4m3fn,
     "F8_E5M2": torch.float8_e5m2,
 }
-# numpy knows neither bfloat16 nor eight bits; bits are bits.
+# Integers of the same size, in bytes: numpy has neither bfloat16 nor an 8-bit float.
 BITS: Final = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """One tensor in a file; `transposed` if the module wants it so."""
+    """One tensor in a file; `transposed` if the module wants the transpose of what is stored."""
 
     file: Path
-    entry: Entry
+    info: TensorInfo
     transposed: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Its shape as the module gets it."""
-        return self.entry.shape[::-1] if self.transposed else self.entry.shape
+        """Its shape as the module gets it, after the transposition."""
+        return self.info.shape[::-1] if self.transposed else self.info.shape
 
     def reshaped(self, *shape: int) -> "StoredTensor":
         """The same bytes under another shape."""
-        return replace(self, entry=replace(self.entry, shape=shape))
+        return replace(self, info=replace(self.info, shape=shape))
 
     def third(self, k: int) -> "StoredTensor":
-        """The k-th third of its rows: queries, keys and values are often stored as one."""
-        rows, *rest = self.entry.shape
-        length = (self.entry.end - self.entry.begin) // 3
-        begin = self.entry.begin + k * length
+        """The k-th third of its rows, k from 0: OpenCLIP stores queries, keys and values as one."""
+        rows, *rest = self.info.shape
+        length = (self.info.end - self.info.begin) // 3
+        begin = self.info.begin + k * length
         shape = (rows // 3, *rest)
-        return replace(
-            self, entry=replace(self.entry, shape=shape, begin=begin, end=begin + length)
-        )
+        return replace(self, info=replace(self.info, shape=shape, begin=begin, end=begin + length))
 
     def read(self) -> torch.Tensor:
-        """Its numbers, in the file's precision. Raises ConfigurationError.
+        """Its values on the CPU, in the file's dtype. Raises ConfigurationError.
 
-        Bytes are read, nothing is computed: this may run beside the step loop without waking
+        Bytes are read, nothing is computed: in a thread beside the step loop this must not start
         torch's own threads (docs/decisions/0004).
         """
-        tensor = torch.empty(self.entry.shape, dtype=_DTYPES[self.entry.dtype])
+        tensor = torch.empty(self.info.shape, dtype=_DTYPES[self.info.dtype])
         raw = tensor.reshape(-1).view(torch.uint8).numpy()
-        _fill(raw.data, self.file, self.entry.begin)
+        _fill(raw.data, self.file, self.info.begin)
         if self.transposed:
             return _transposed(tensor)
         return tensor
 
 
 def stored_in(file: Path) -> tuple[dict[str, StoredTensor], dict[str, str]]:
-    """The floating-point tensors of a vetted file, and its metadata. Raises ConfigurationError."""
+    """A file's floating-point tensors by name, and its metadata. Raises ConfigurationError."""
     header = _header(file)
     tensors = {
-        name: StoredTensor(file, entry)
-        for name, entry in header.tensors.items()
-        if entry.dtype in _DTYPES  # position ids and step counts; nothing of ours needs them
+        name: StoredTensor(file, info)
+        for name, info in header.tensors.items()
+        if info.dtype in _DTYPES  # integers are position ids and step counts, which no part needs
     }
     return tensors, header.metadata
 
 
-def weights_in(folder: Path, stem: str, *, half: bool) -> dict[str, StoredTensor]:
-    """All weights of one part of a model. Raises ConfigurationError with a sentence."""
-    names = choose([path.name for path in folder.glob("*")], stem, half=half)
+def weights_in(folder: Path, stem: str, *, prefer_fp16: bool) -> dict[str, StoredTensor]:
+    """The weights of one part of a model, by name. Raises ConfigurationError.
+
+    `stem` and `prefer_fp16` as in `choose_files`.
+    """
+    names = choose_files([path.name for path in folder.glob("*")], stem, prefer_fp16=prefer_fp16)
     if not names:
         raise ConfigurationError(_missing(folder))
     shards = re.search(r"-of-(\d+)", names[0])
@@ -91,24 +92,26 @@ def weights_in(folder: Path, stem: str, *, half: bool) -> dict[str, StoredTensor
     return found
 
 
-def choose(names: Iterable[str], stem: str, *, half: bool) -> list[str]:
-    """Which of a folder's files to load: one set of weights, in the precision that is wanted.
+def choose_files(names: Iterable[str], stem: str, *, prefer_fp16: bool) -> list[str]:
+    """Which of a folder's files to load: one set of weights, once.
 
-    They lie whole in `stem.safetensors` or in shards (`-00001-of-00002`; each says itself what it
-    holds, so their index is not needed), and often once more in half precision (`.fp16`).
+    They are one file, `stem.safetensors`, or shards (`-00001-of-00002`; each lists its own tensors,
+    so their index is not needed), and often there is a second set in half precision (`.fp16`),
+    which is taken if `prefer_fp16` or if there is no other.
     """
     pattern = rf"{stem}(\.fp16)?(-\d+-of-\d+)?(\.fp16)?\.safetensors"
     found = [match for name in sorted(names) if (match := re.fullmatch(pattern, name))]
-    halves = [match for match in found if match[1] or match[3]]
-    if halves and (half or halves == found):
-        wanted = halves
+    fp16 = [match for match in found if match[1] or match[3]]
+    if fp16 and (prefer_fp16 or fp16 == found):
+        wanted = fp16
     else:
-        wanted = [match for match in found if match not in halves]
-    whole = [match for match in wanted if not match[2]]
-    return [match.string for match in whole or wanted]
+        wanted = [match for match in found if match not in fp16]
+    unsharded = [match for match in wanted if not match[2]]
+    return [match.string for match in unsharded or wanted]
 
 
 def _missing(folder: Path) -> str:
+    """Why a folder without safetensors files cannot be loaded."""
     pickles = sorted(
         path.name for path in folder.glob("*") if path.suffix in (".bin", ".ckpt", ".pt")
     )
@@ -129,6 +132,7 @@ def _header(file: Path) -> Header:
 
 
 def _fill(buffer: memoryview, file: Path, begin: int) -> None:
+    """Fill a buffer with the bytes of a file from `begin` on."""
     try:
         with file.open("rb", buffering=0) as stream:
             done = 0
@@ -142,6 +146,6 @@ def _fill(buffer: memoryview, file: Path, begin: int) -> None:
 
 
 def _transposed(tensor: torch.Tensor) -> torch.Tensor:
-    """In numpy, which copies in this thread alone."""
+    """Its transpose, copied by numpy, which starts no threads."""
     bits = tensor.view(BITS[tensor.element_size()]).numpy()
     return torch.from_numpy(np.ascontiguousarray(bits.T)).view(tensor.dtype)

@@ -1,4 +1,4 @@
-"""The noise-stepping methods: pure functions from a noise schedule and a step count to a table."""
+"""The samplers: pure functions from a noise schedule and a number of steps to a table of calls."""
 
 from collections.abc import Callable
 from typing import Final, TypeAlias

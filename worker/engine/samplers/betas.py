@@ -1,4 +1,4 @@
-"""How much noise each training step added, β_t: the named schedules of diffusers' configs."""
+"""The variance β_t that each training step added, by the schedules that diffusers names."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +10,10 @@ from latentry.errors import ConfigurationError
 
 
 def betas_of(config: Mapping[str, Any]) -> torch.Tensor:
-    """β_t in float32, as in diffusers, so that both start from the same bits."""
+    """β_t [timesteps] in float32, as in diffusers, so that both start from the same bits.
+
+    Raises ConfigurationError for a schedule that we do not know.
+    """
     start, end = config.get("beta_start", 1e-4), config.get("beta_end", 0.02)
     count = int(config.get("num_train_timesteps", 1000))
     if trained := config.get("trained_betas"):
@@ -23,7 +26,9 @@ def betas_of(config: Mapping[str, Any]) -> torch.Tensor:
         case "squaredcos_cap_v2":
             return _cosine_betas(count)
         case other:
-            raise ConfigurationError(f"The model's scheduler has unknown betas, {other!r}.")
+            raise ConfigurationError(
+                f"The model's scheduler has beta_schedule={other!r}, which is not supported."
+            )
 
 
 def _cosine_betas(count: int) -> torch.Tensor:
@@ -39,7 +44,10 @@ def _cosine_betas(count: int) -> torch.Tensor:
 
 
 def with_zero_terminal_snr(betas: torch.Tensor) -> torch.Tensor:
-    """Lin et al. 2023 (arXiv:2305.08891), algorithm 1."""
+    """β_t [timesteps] of which the last level is pure noise: Lin et al. 2023, algorithm 1.
+
+    arXiv:2305.08891; diffusers' rescale_zero_terminal_snr.
+    """
     signal = torch.cumprod(1.0 - betas, dim=0).sqrt()
     first, last = signal[0].clone(), signal[-1].clone()
     signal -= last

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from worker.engine.samplers.schedule import Array, NoiseSchedule, TimestepSpacing
+from worker.engine.samplers.schedule import Array, NoiseSchedule
+from worker.engine.samplers.scheduler_config import TimestepSpacing
 from worker.engine.samplers.spacing import spaced
 from worker.engine.samplers.table import M, SamplerCall, Table, X
 
@@ -21,6 +22,6 @@ def ddim(schedule: NoiseSchedule, steps: int) -> Table:
 
 
 def ddim_step(schedule: NoiseSchedule, x: Array, m: Array, a: float, a_prev: float) -> Array:
-    """x at ᾱ_prev from x and the model's output m at ᾱ."""
+    """x at ᾱ = a_prev from x and the model's output m at ᾱ = a; all of them forms."""
     x0, eps = schedule.denoised(x, m, a), schedule.noise(x, m, a)
     return math.sqrt(a_prev) * x0 + math.sqrt(1 - a_prev) * eps

@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from worker.engine.samplers.schedule import NoiseSchedule, TimestepSpacing
+from worker.engine.samplers.schedule import NoiseSchedule
+from worker.engine.samplers.scheduler_config import TimestepSpacing
 from worker.engine.samplers.spacing import spaced
 from worker.engine.samplers.table import NOISE, M, SamplerCall, Table, X
 

@@ -1,10 +1,11 @@
-"""DPM-Solver++: exponential integrators over λ = −log σ, with the denoised latent as the model."""
+"""DPM-Solver++: exponential integrators over λ = −log σ, for models that predict x₀."""
 
 import math
 from dataclasses import replace
 from itertools import pairwise
 
-from worker.engine.samplers.schedule import Array, NoiseSchedule, TimestepSpacing
+from worker.engine.samplers.schedule import Array, NoiseSchedule
+from worker.engine.samplers.scheduler_config import TimestepSpacing
 from worker.engine.samplers.spacing import input_scale, whole_walk
 from worker.engine.samplers.table import H1, H2, NOISE, M, SamplerCall, Table, X
 
@@ -20,10 +21,10 @@ def dpmpp_2m_sde(schedule: NoiseSchedule, steps: int) -> Table:
 
 
 def dpmpp_sde(schedule: NoiseSchedule, steps: int) -> Table:
-    """Second order in single steps; diffusers' DPMSolverSinglestep with sde-dpmsolver++.
+    """Lu et al. 2022, algorithm 1, for the SDE; diffusers' DPMSolverSinglestep, sde-dpmsolver++.
 
-    Calls come in pairs, the second of which starts again where the first did; diffusers counts
-    each as a step, and spaces them evenly whatever the model wants.
+    Calls come in pairs, of which the second starts at the x that the first one started at;
+    diffusers counts each as a step, and spaces them evenly whatever the model's config says.
     """
     schedule = replace(schedule.with_terminal_signal(), timestep_spacing=TimestepSpacing.LINSPACE)
     timesteps, sigmas = whole_walk(schedule, steps)
@@ -56,14 +57,17 @@ def _multistep(schedule: NoiseSchedule, steps: int, *, stochastic: bool) -> Tabl
 
 
 def denoised(schedule: NoiseSchedule, sigma: float) -> Array:
-    """x₀ that the model predicts at x, whose signal is 1/√(σ² + 1)."""
+    """x₀ that the model predicts at x = (x₀ + σ ε) / √(σ² + 1), as a form."""
     return schedule.denoised(X, M, input_scale(sigma) ** 2)
 
 
 def integrate(
     x: Array, d: Array, sigma: float, sigma_next: float, *, stochastic: bool = False
 ) -> Array:
-    """From σ to σ_next with a constant denoised d: equation 9, or its SDE's exact solution."""
+    """The form x at σ moved to σ_next while the denoised form d is constant.
+
+    Equation 9 of arXiv:2211.01095 for the ODE; the exact solution for the SDE, if `stochastic`.
+    """
     signal, noise = input_scale(sigma_next), sigma_next * input_scale(sigma_next)
     keep = noise / (sigma * input_scale(sigma))
     decay = sigma_next / sigma

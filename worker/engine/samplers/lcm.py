@@ -10,7 +10,7 @@ from latentry.errors import TooManySteps
 from worker.engine.samplers.schedule import NoiseSchedule
 from worker.engine.samplers.table import NOISE, M, SamplerCall, Table, X
 
-# What the published models were distilled with.
+# Of the published models' distillation: diffusers' original_inference_steps and timestep_scaling.
 _DISTILLED_STEPS: Final = 50
 _TIMESTEP_SCALING: Final = 10.0
 _SIGMA_DATA: Final = 0.5

@@ -3,7 +3,8 @@
 import numpy as np
 
 from worker.engine.samplers.ddim import ddim_step
-from worker.engine.samplers.schedule import NoiseSchedule, TimestepSpacing
+from worker.engine.samplers.schedule import NoiseSchedule
+from worker.engine.samplers.scheduler_config import TimestepSpacing
 from worker.engine.samplers.spacing import spaced
 from worker.engine.samplers.table import H1, H2, H3, M, SamplerCall, Table, X
 

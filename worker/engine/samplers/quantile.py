@@ -1,4 +1,4 @@
-"""Quantiles of the beta distribution, which neither numpy nor torch has."""
+"""Quantiles of the symmetric beta distribution, which neither numpy nor torch has."""
 
 import math
 from typing import Final

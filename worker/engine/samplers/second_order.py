@@ -57,5 +57,5 @@ def dpm2(schedule: NoiseSchedule, steps: int) -> Table:
 
 
 def _slope(schedule: NoiseSchedule, sigma: float) -> Array:
-    """dx/dσ at x."""
+    """dx/dσ at x, as a form: (x − x₀) / σ of Karras et al. 2022, algorithm 1."""
     return (X - schedule.denoised_at(X, M, sigma)) / sigma

@@ -1,6 +1,6 @@
-"""Which noise levels a trajectory visits, highest first, and at what timestep of the model.
+"""Which noise levels a trajectory visits, highest first, and at which timestep of the model.
 
-Levels are rounded to float32, as diffusers' are, so that both walk down the same ones.
+Levels are rounded to float32, as diffusers' are, so that both visit the same ones.
 """
 
 import math
@@ -12,18 +12,19 @@ import numpy.typing as npt
 
 from latentry.contracts import Spacing
 from worker.engine.samplers.quantile import symmetric_beta_quantile
-from worker.engine.samplers.schedule import Array, NoiseSchedule, TimestepSpacing
+from worker.engine.samplers.schedule import Array, NoiseSchedule
+from worker.engine.samplers.scheduler_config import TimestepSpacing
 
-# `steps` levels from the highest to the lowest.
+# From the highest σ, the lowest and a number of steps to that many levels, highest first.
 Spread: TypeAlias = Callable[[float, float, int], Array]
 
 
 def spaced(
     schedule: NoiseSchedule, steps: int, default: TimestepSpacing, *, above_lowest: bool = False
 ) -> Array:
-    """`steps` timesteps, the way the model wants them or else the sampler's default way.
+    """[steps] timesteps, highest first, spaced as the model's config says or else by `default`.
 
-    `above_lowest` is the DPM-Solver family's habit: one point more, and the lowest left out.
+    `above_lowest`: one more is spaced and the lowest left out, as diffusers' DPM-Solvers do.
     """
     points = steps + 1 if above_lowest else steps
     match schedule.timestep_spacing or default:
@@ -40,9 +41,9 @@ def spaced(
 
 
 def fractional_walk(schedule: NoiseSchedule, steps: int) -> tuple[Array, Array]:
-    """Timesteps with their fractions, and σ at each with a 0 at the end, as k-diffusion's family.
+    """Timesteps [steps] with fractions, and σ [steps + 1] at each and 0, as k-diffusion has them.
 
-    A spacing of σ fills the range between the first timestep's and the last one's.
+    A spacing of σ fills the range between the first timestep's σ and the last one's.
     """
     timesteps = _as_float32(spaced(schedule, steps, TimestepSpacing.LINSPACE))
     sigmas = np.interp(timesteps, np.arange(schedule.length), schedule.sigmas)
@@ -53,9 +54,9 @@ def fractional_walk(schedule: NoiseSchedule, steps: int) -> tuple[Array, Array]:
 
 
 def whole_walk(schedule: NoiseSchedule, steps: int) -> tuple[Array, Array]:
-    """Whole timesteps, and σ at each with a 0 at the end, as the DPM-Solver family wants them.
+    """Whole timesteps [steps], and σ [steps + 1] at each and 0, as the DPM-Solvers have them.
 
-    A spacing of σ fills the whole schedule.
+    A spacing of σ fills the range of the whole schedule.
     """
     timesteps = np.round(spaced(schedule, steps, TimestepSpacing.LINSPACE, above_lowest=True))
     sigmas = np.interp(timesteps, np.arange(schedule.length), schedule.sigmas)
@@ -68,7 +69,7 @@ def whole_walk(schedule: NoiseSchedule, steps: int) -> tuple[Array, Array]:
 
 
 def timesteps_at(schedule: NoiseSchedule, sigmas: npt.NDArray[np.floating[Any]]) -> Array:
-    """The timesteps of noise levels, by interpolation between the training levels' logarithms."""
+    """Fractional timesteps of noise levels: log σ interpolated between the training levels."""
     known, wanted = np.log(schedule.sigmas), np.log(sigmas)
     low = np.clip(np.searchsorted(known, wanted, side="right") - 1, 0, len(known) - 2)
     w = np.clip((known[low] - wanted) / (known[low] - known[low + 1]), 0, 1)
@@ -76,12 +77,18 @@ def timesteps_at(schedule: NoiseSchedule, sigmas: npt.NDArray[np.floating[Any]])
 
 
 def input_scale(sigma: float) -> float:
-    """The UNet knows latents of unit variance: 1/√(σ² + 1); also the signal √ᾱ at this σ."""
+    """1/√(σ² + 1), which scales x₀ + σ ε to the unit variance that the UNet was trained on.
+
+    It is also √ᾱ at this σ.
+    """
     return 1 / math.sqrt(sigma**2 + 1)
 
 
 def initial_sigma(schedule: NoiseSchedule, sigmas: Array) -> float:
-    """Deviation of the first latent; leading spacing starts below the highest level."""
+    """Standard deviation of the first latent, diffusers' init_noise_sigma.
+
+    Leading spacing leaves out the highest training levels, so there the signal counts too.
+    """
     highest = float(sigmas.max())
     is_leading = schedule.timestep_spacing is TimestepSpacing.LEADING
     return math.hypot(highest, 1) if is_leading else highest

@@ -1,8 +1,9 @@
 """A sampler as a table: what every UNet call does to a trajectory, in coefficients.
 
 All our samplers are linear in what they know: the latent x, up to four remembered latents h, the
-model's output m, and fresh noise. So a sampler is written once, as in its paper, over the unit
-vectors below, and out come coefficients; the engine applies everybody's with the same code.
+model's output m, and fresh noise. A linear form over these is a vector of seven coefficients, and
+X, H1 to H4, M and NOISE are the unit vectors. So a sampler is written once, as in its paper, with
+forms for latents, and the engine applies the resulting coefficients of all rows with the same code.
 """
 
 from collections.abc import Iterable
@@ -13,13 +14,17 @@ import numpy as np
 
 from worker.engine.samplers.schedule import Array
 
-STATE_ROWS: Final = 5
+STATE_ROWS: Final = 5  # x and h, which a trajectory keeps between calls
 X, H1, H2, H3, H4, M, NOISE = np.eye(STATE_ROWS + 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SamplerCall:
-    """One UNet call: the model sees scale · x at the timestep; then x and h become these forms."""
+    """One UNet call: the model's input is scale · x at `timestep`; then x and h become these forms.
+
+    x [7], h up to four of [7]: over (x, h1, h2, h3, h4, m, noise) before the call. What `h` leaves
+    out is forgotten. timestep: of training, 0 to 999 as a rule, and fractional for some samplers.
+    """
 
     timestep: float
     x: Array
@@ -43,7 +48,7 @@ class Table:
 
     @classmethod
     def of(cls, calls: Iterable[SamplerCall], *, initial_sigma: float = 1.0) -> "Table":
-        """Stack the calls; what a call does not mention is forgotten."""
+        """Stack the calls."""
         calls = list(calls)
         updates = np.zeros((len(calls), STATE_ROWS, STATE_ROWS + 2))
         for update, call in zip(updates, calls, strict=True):
@@ -58,5 +63,5 @@ class Table:
 
     @property
     def draws(self) -> tuple[bool, ...]:
-        """Which calls need fresh noise."""
+        """[calls]: whether each call adds fresh noise."""
         return tuple(bool(update[:, -1].any()) for update in self.updates)

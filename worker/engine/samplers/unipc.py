@@ -1,4 +1,4 @@
-"""UniPC: a predictor and, for free, a corrector that reuses the next call's output."""
+"""UniPC: a predictor, and a corrector that reuses the next call's output and so costs no call."""
 
 import math
 
@@ -26,7 +26,7 @@ def unipc(schedule: NoiseSchedule, steps: int) -> Table:
 
 
 def _corrected(d: Array, sigmas: Array) -> Array:
-    """x at the last of `sigmas` again, now that the denoised latent d there is known."""
+    """x at the last of `sigmas`, corrected by the denoised form d there: UniC of the paper."""
     sigma, sigma_next = (float(level) for level in sigmas[-2:])
     h = math.log(sigma / sigma_next)
     gain = input_scale(sigma_next) * (1 - sigma_next / sigma)
@@ -44,6 +44,6 @@ def _corrected(d: Array, sigmas: Array) -> Array:
 
 
 def _ratio(sigmas: Array) -> float:
-    """Length of the step before, in steps of λ."""
+    """Length in λ = −log σ of the step between the first two σ, in steps between the last two."""
     before, sigma, after = (float(level) for level in sigmas)
     return math.log(before / sigma) / math.log(sigma / after)

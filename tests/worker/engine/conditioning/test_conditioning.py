@@ -12,8 +12,8 @@ from latentry.contracts import ResolvedRequest
 from tests.worker.engine import tiny
 from tests.worker.engine.tiny import Family
 from worker.engine.conditioning import Clip, Conditioner
-from worker.engine.conditioning.clip import Encoded, emphasized
-from worker.engine.conditioning.memory import Memory
+from worker.engine.conditioning.cache import EmbeddingCache, EmbeddingKey
+from worker.engine.conditioning.clip import TextEmbedding, emphasized
 from worker.engine.conditioning.tokens import MAX_CHUNKS, Chunk
 
 PROMPTS = ["", "a red circle", "A Blue  Square, 100%!", "é漢字🐸", "x" * 75]
@@ -150,7 +150,7 @@ def test_weights_that_cancel_the_mean_leave_finite_numbers(pipelines: dict[Famil
 
 
 def test_a_mean_that_weights_make_zero_is_not_restored() -> None:
-    chunk = Chunk(ids=(1, 2), weights=(3.0, -1.0), said=2)
+    chunk = Chunk(ids=(1, 2), weights=(3.0, -1.0), length=2)
     hidden = torch.tensor([[1.0], [3.0]])
     assert emphasized(hidden, chunk).tolist() == [[3.0], [-3.0]]
 
@@ -179,13 +179,13 @@ def test_a_long_prompt_is_encoded_chunk_by_chunk(
     assert torch.equal(found.hidden, expected)
 
 
-def test_a_phrase_that_the_end_of_a_chunk_would_tear_moves_to_the_next(
+def test_a_phrase_that_the_end_of_a_chunk_would_split_moves_to_the_next(
     pipelines: dict[Family, Any],
 ) -> None:
     pipeline = pipelines[Family.SD1]
-    torn = conditioner(pipeline).condition(ask("x" * 70 + ", a red frog", guidance_scale=1.0))
+    split = conditioner(pipeline).condition(ask("x" * 70 + ", a red frog", guidance_scale=1.0))
     apart = conditioner(pipeline).condition(ask("x" * 70 + ", BREAK a red frog", guidance_scale=1))
-    assert torch.equal(torn.hidden, apart.hidden)
+    assert torch.equal(split.hidden, apart.hidden)
     # A comma too far back moves nothing, nor does one that would begin the next chunk itself.
     for first, rest in [("x" * 50 + "," + "y" * 24, " z"), ("x" * 70 + ",yyyy", ", z")]:
         whole = conditioner(pipeline).condition(ask(first + rest, guidance_scale=1.0))
@@ -211,7 +211,7 @@ def test_the_shorter_prompt_is_padded_with_empty_chunks(
         assert asked.chunks(ask(prompt, guidance_scale=1.0)) == chunks
 
 
-def test_without_guidance_nobody_reads_the_negative_prompt(pipelines: dict[Family, Any]) -> None:
+def test_without_guidance_the_negative_prompt_is_not_encoded(pipelines: dict[Family, Any]) -> None:
     asked = conditioner(pipelines[Family.SD1])
     request = ask("a frog", LONG * 20, guidance_scale=1.0)
     assert asked.chunks(request) == 1
@@ -240,12 +240,12 @@ def test_what_does_not_fit_is_left_out_with_a_warning_that_says_where(
     assert long.message.endswith(": x , x , x , x , …")
 
 
-def test_sizes_and_crop_are_told_in_diffusers_order(pipelines: dict[Family, Any]) -> None:
+def test_sizes_and_crop_are_in_diffusers_order(pipelines: dict[Family, Any]) -> None:
     pipeline = pipelines[Family.SDXL]
     asked = conditioner(pipeline)
     plain = asked.condition(ask("a frog", width=96, height=64)).added["time_ids"]
     assert plain.tolist() == [[64, 96, 0, 0, 64, 96]] * 2
-    told = ask(
+    request = ask(
         "a frog", original_size=(512, 768), crops_coords_top_left=(16, 32), target_size=(100, 200)
     )
     expected = pipeline._get_add_time_ids(
@@ -255,7 +255,7 @@ def test_sizes_and_crop_are_told_in_diffusers_order(pipelines: dict[Family, Any]
         torch.float32,
         pipeline.text_encoder_2.config.projection_dim,
     )
-    assert torch.equal(asked.condition(told).added["time_ids"], expected.repeat(2, 1))
+    assert torch.equal(asked.condition(request).added["time_ids"], expected.repeat(2, 1))
 
 
 def test_what_was_encoded_lately_is_not_encoded_again(
@@ -276,27 +276,30 @@ def test_what_was_encoded_lately_is_not_encoded_again(
     assert len(calls) == 2 * 8
 
 
-def test_memory_keeps_to_its_bytes_and_forgets_what_was_asked_for_longest_ago() -> None:
+def test_the_cache_keeps_to_its_bytes_and_drops_the_least_recently_used() -> None:
     made = []
 
-    def make(name: str) -> Encoded:
+    def make(name: str) -> TextEmbedding:
         made.append(name)
-        return Encoded(torch.zeros(25), None)
+        return TextEmbedding(torch.zeros(25), None)
 
-    memory = Memory(250)
+    def key(name: str) -> EmbeddingKey:
+        return EmbeddingKey(0, Chunk((ord(name),), (1.0,), length=1), clip_skip=None)
+
+    cache = EmbeddingCache(250)
     for name in ["a", "b", "a", "c", "a", "b"]:
-        memory.recall(name, lambda name=name: make(name))
-        assert memory.size_bytes <= 250
+        cache.get(key(name), lambda name=name: make(name))
+        assert cache.size_bytes <= 250
     assert made == ["a", "b", "c", "b"]
-    memory.recall("large", lambda: Encoded(torch.zeros(100), torch.zeros(1)))
-    assert memory.size_bytes == 0
+    cache.get(key("x"), lambda: TextEmbedding(torch.zeros(100), torch.zeros(1)))
+    assert cache.size_bytes == 0
 
 
-def test_memory_on_a_device_does_not_grow_with_prompts(pipelines: dict[Family, Any]) -> None:
-    asked = conditioner(pipelines[Family.SDXL], remembered_bytes=100_000)
+def test_the_cache_of_a_model_does_not_grow_with_prompts(pipelines: dict[Family, Any]) -> None:
+    asked = conditioner(pipelines[Family.SDXL], cache_bytes=100_000)
     for number in range(20):
         asked.condition(ask(f"frog {number}"))
-    assert 0 < asked._memory.size_bytes <= 100_000
+    assert 0 < asked.cache.size_bytes <= 100_000
 
 
 def test_an_attention_mask_is_given_to_the_models_that_were_trained_with_one(

@@ -135,7 +135,7 @@ def test_the_same_model_id_with_other_weights_is_another_picture(
     backend: Diffusion, order: Order, saved: bytes
 ) -> None:
     stack = backend._stacks["epsilon"]
-    backend._stacks["epsilon"] = replace(stack, fingerprint="another")
+    backend.adopt("epsilon", replace(stack, fingerprint="another"))
     assert is_ignored(backend, order, saved)
 
 

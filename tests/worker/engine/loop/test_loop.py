@@ -45,7 +45,7 @@ def replace_unet(engine: Engine, call: Callable[[Unet, torch.Tensor, Any], Any])
         def __call__(self, x: torch.Tensor, *args: Any, **options: Any) -> Any:
             return call(stack.unet, x, *args, **options)
 
-    engine._backend._stacks["epsilon"] = dataclasses.replace(stack, unet=Unet())
+    engine._backend.adopt("epsilon", dataclasses.replace(stack, unet=Unet()))
 
 
 def told(events: list[Event], kind: type) -> set[str]:

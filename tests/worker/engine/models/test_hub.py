@@ -109,34 +109,38 @@ def hub(published: Path) -> Iterator[Hub]:
 
 
 def test_only_what_is_needed_is_fetched_and_once(hub: Hub, tmp_path: Path) -> None:
-    blueprint = blueprint_from_pin("dream", PIN, half=False, endpoint=hub.url, cache=tmp_path)
+    blueprint = blueprint_from_pin(
+        "dream", PIN, prefer_fp16=False, endpoint=hub.url, cache=tmp_path
+    )
     assert blueprint.card.id == "dream"
     assert "unet/diffusion_pytorch_model.safetensors" in hub.sent
     assert "tokenizer/special_tokens_map.json" in hub.sent, "SD 2.x has its pad token there"
     assert {name.rpartition(".")[2] for name in hub.sent} <= {"json", "txt", "safetensors"}
     assert not any("fp16" in name or "pruned" in name for name in hub.sent)
     hub.asked.clear()
-    again = blueprint_from_pin("dream", PIN, half=False, endpoint=hub.url, cache=tmp_path)
+    again = blueprint_from_pin("dream", PIN, prefer_fp16=False, endpoint=hub.url, cache=tmp_path)
     assert again.card == blueprint.card
     assert hub.asked == []
 
 
 def test_half_precision_is_fetched_where_that_is_wanted(hub: Hub, tmp_path: Path) -> None:
-    blueprint = blueprint_from_pin("dream", PIN, half=True, endpoint=hub.url, cache=tmp_path)
+    blueprint = blueprint_from_pin("dream", PIN, prefer_fp16=True, endpoint=hub.url, cache=tmp_path)
     assert "unet/diffusion_pytorch_model.fp16.safetensors" in hub.sent
     assert "unet/diffusion_pytorch_model.safetensors" not in hub.sent
     assert "vae/diffusion_pytorch_model.safetensors" in hub.sent, "there is no other"
     stored = blueprint.parts["unet"].weights.values()
-    assert {one.entry.dtype for one in stored} == {"F16"}
+    assert {one.info.dtype for one in stored} == {"F16"}
 
 
 def test_a_fetch_that_broke_off_is_finished_by_the_next(hub: Hub, tmp_path: Path) -> None:
     hub.lost = {"vae/diffusion_pytorch_model.safetensors"}
     with pytest.raises(Unavailable, match="cannot be fetched"):
-        blueprint_from_pin("dream", PIN, half=False, endpoint=hub.url, cache=tmp_path)
+        blueprint_from_pin("dream", PIN, prefer_fp16=False, endpoint=hub.url, cache=tmp_path)
     hub.lost.clear()
     hub.asked.clear()
-    blueprint = blueprint_from_pin("dream", PIN, half=False, endpoint=hub.url, cache=tmp_path)
+    blueprint = blueprint_from_pin(
+        "dream", PIN, prefer_fp16=False, endpoint=hub.url, cache=tmp_path
+    )
     assert blueprint.size_bytes(torch.float32) > 0
     assert "vae/diffusion_pytorch_model.safetensors" in hub.sent
 
@@ -144,15 +148,17 @@ def test_a_fetch_that_broke_off_is_finished_by_the_next(hub: Hub, tmp_path: Path
 def test_without_a_hub_the_cache_is_enough_and_an_empty_one_says_what_to_do(
     hub: Hub, tmp_path: Path
 ) -> None:
-    blueprint_from_pin("dream", PIN, half=False, endpoint=hub.url, cache=tmp_path / "full")
+    blueprint_from_pin("dream", PIN, prefer_fp16=False, endpoint=hub.url, cache=tmp_path / "full")
     hub.asked.clear()
     blueprint_from_pin(
-        "dream", PIN, half=False, endpoint="http://127.0.0.1:9", cache=tmp_path / "full"
+        "dream", PIN, prefer_fp16=False, endpoint="http://127.0.0.1:9", cache=tmp_path / "full"
     )
     assert hub.asked == []
     other = HubPin("owner/other", COMMIT)  # the client tries a dead address for twenty seconds
     with pytest.raises(Unavailable, match="with the same HF_HOME, or point at a folder"):
-        blueprint_from_pin("dream", other, half=False, endpoint=hub.url, cache=tmp_path / "empty")
+        blueprint_from_pin(
+            "dream", other, prefer_fp16=False, endpoint=hub.url, cache=tmp_path / "empty"
+        )
 
 
 @pytest.mark.parametrize("repo", ["my--org/m", "a/b.git"])

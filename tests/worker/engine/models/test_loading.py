@@ -38,13 +38,13 @@ def test_a_card_is_derived_from_the_configs(backend: Diffusion, folder: Path) ->
     assert card.defaults.sampler in SAMPLERS
 
 
-def test_a_models_own_notes_win(backend: Diffusion, folder: Path) -> None:
-    notes = {
+def test_a_models_overrides_win(backend: Diffusion, folder: Path) -> None:
+    overrides = {
         "id": "shapes", "native_width": 128, "native_height": 96, "default_steps": 25,
         "default_guidance_scale": 5.0, "default_sampler": "euler", "min_side": 96,
         "max_side": 192, "size_step": 32, "max_steps": 100,
     }  # fmt: skip
-    (folder / "latentry.json").write_text(json.dumps(notes))
+    (folder / "latentry.json").write_text(json.dumps(overrides))
     card = backend.load("shapes", folder)
     assert card.defaults.model_dump() == {
         "width": 128, "height": 96, "num_inference_steps": 25, "guidance_scale": 5.0,
@@ -56,7 +56,7 @@ def test_a_models_own_notes_win(backend: Diffusion, folder: Path) -> None:
     }  # fmt: skip
 
 
-def test_a_misspelt_note_is_refused(backend: Diffusion, folder: Path) -> None:
+def test_a_misspelt_override_is_refused(backend: Diffusion, folder: Path) -> None:
     (folder / "latentry.json").write_text('{"defualt_steps": 20}')
     with pytest.raises(ConfigurationError, match="defualt_steps"):
         backend.load("model", folder)
@@ -98,7 +98,7 @@ def scheduler(**changes: Any) -> Callable[[Path], None]:
         (shutil.rmtree, "model_index.json cannot be read"),
         (scheduler(clip_sample=True), "clip_sample=True"),
         (scheduler(rescale_betas_zero_snr=True), "zero terminal SNR"),
-        (scheduler(beta_schedule="mine"), "unknown betas"),
+        (scheduler(beta_schedule="mine"), "beta_schedule='mine'"),
         (scheduler(prediction_type="flow_prediction"), "prediction_type"),
         (scheduler(timestep_spacing="random"), "timestep_spacing"),
     ],
@@ -119,15 +119,15 @@ def test_a_sound_model_passes_its_self_test(backend: Diffusion, model: str) -> N
 def test_a_model_that_makes_nan_fails_its_self_test(
     backend: Diffusion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stack = backend._stacks["epsilon"]
+    model = backend.models["epsilon"]
 
     class Unet:
-        config = stack.unet.config
+        config = model.unet.config
 
         def __call__(self, x: torch.Tensor, *args: Any, **options: Any) -> Any:
             return (x * float("nan"),)
 
-    backend._stacks["epsilon"] = dataclasses.replace(stack, unet=Unet())
+    backend.adopt("epsilon", dataclasses.replace(model, unet=Unet()))
     with pytest.raises(NonFiniteOutput):
         backend.self_test("epsilon")
     monkeypatch.setattr(Unet, "__call__", lambda *_, **__: 1 / 0)

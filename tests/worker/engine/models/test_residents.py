@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ from latentry.sources import HubPin, Source
 from tests.worker.engine import tiny
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine, Failed
-from worker.engine.models.servable import RETRY_S, TURN_S
+from worker.engine.models.part import Part
+from worker.engine.models.served_model import RETRY_S, TURN_S, Residency
 from worker.engine.models.sources.folder import blueprint_from_folder
 
 ALL = ["a", "b", "c"]
@@ -32,7 +34,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def size(sources: dict[str, Path]) -> int:
-    return blueprint_from_folder("a", sources["a"], half=False).size_bytes(torch.float32)
+    return blueprint_from_folder("a", sources["a"], prefer_fp16=False).size_bytes(torch.float32)
 
 
 class Clock:
@@ -51,13 +53,34 @@ def clock() -> Clock:
     return Clock()
 
 
+class Observed(Diffusion):
+    """A backend that calls `before_proof` with each model that it is about to prove."""
+
+    def __init__(self, **options: Any) -> None:
+        self.before_proof: Callable[[str], None] = lambda _: None
+        super().__init__(**options)
+
+    def self_test(self, model: str) -> float:
+        self.before_proof(model)
+        return super().self_test(model)
+
+    def refuse_more_than(self, models: int) -> None:
+        """From now on the device has no memory for more models."""
+
+        def refuse(_: str) -> None:
+            if len(self.models) > models:
+                raise torch.OutOfMemoryError
+
+        self.before_proof = refuse
+
+
 @pytest.fixture
 def serving(
     sources: dict[str, Path], size: int, clock: Clock
-) -> Callable[[float], tuple[Engine, Diffusion]]:
-    def make(models: float) -> tuple[Engine, Diffusion]:
-        backend = Diffusion(device="cpu", threads=1, model_memory_bytes=int(models * size))
-        backend._residents._now = clock
+) -> Callable[[float], tuple[Engine, Observed]]:
+    def make(models: float) -> tuple[Engine, Observed]:
+        budget = int(models * size)
+        backend = Observed(device="cpu", threads=1, model_memory_bytes=budget, clock=clock)
         assert [card.id for card in backend.open(sources)] == ALL
         return Engine(backend), backend
 
@@ -74,21 +97,21 @@ def pictures(engine: Engine) -> dict[str, np.ndarray]:
 def test_the_weights_are_counted_to_the_byte(sources: dict[str, Path], size: int) -> None:
     backend = Diffusion(device="cpu")
     backend.load("a", sources["a"])
-    stack = backend._stacks["a"]
-    modules = [stack.unet, stack.vae, *(clip._model for clip in stack.conditioner._encoders)]
+    model = backend.models["a"]
+    modules = [model.unet, model.vae, *(clip.model for clip in model.conditioner.encoders)]
     assert size == sum(p.nbytes for module in modules for p in module.parameters())
 
 
 def test_all_are_loaded_at_once_where_nothing_forbids_it(serving: Callable) -> None:
     _, backend = serving(0)
-    assert list(backend._stacks) == ALL
+    assert list(backend.models) == ALL
 
 
 def test_models_are_loaded_in_order_until_the_memory_is_full_and_all_are_listed(
     serving: Callable,
 ) -> None:
     _, backend = serving(2.5)
-    assert list(backend._stacks) == ["a", "b"]
+    assert list(backend.models) == ["a", "b"]
 
 
 def test_a_model_that_was_not_loaded_draws_what_it_always_draws(
@@ -100,7 +123,7 @@ def test_a_model_that_was_not_loaded_draws_what_it_always_draws(
     engine, backend = serving(1)
     engine.submit(tiny.order("c", model="c"))
     assert np.array_equal(pictures(engine)["c"], expected)
-    assert list(backend._stacks) == ["c"]
+    assert list(backend.models) == ["c"]
 
 
 def test_a_model_is_proved_only_in_a_step_that_says_so_and_counts_as_no_step(
@@ -108,18 +131,16 @@ def test_a_model_is_proved_only_in_a_step_that_says_so_and_counts_as_no_step(
 ) -> None:
     """The watchdog waits longer for such a step, and must not learn from it how long steps take."""
     engine, backend = serving(1)
-    residents = backend._residents
-    prove, proved = residents._prove, []
+    proved = []
     clock = backend.now
     late = 0.0
 
-    def slowly(model: str) -> object:
+    def slowly(_: str) -> None:
         nonlocal late
         late += 1000
         proved.append(engine_said)
-        return prove(model)
 
-    monkeypatch.setattr(residents, "_prove", slowly)
+    backend.before_proof = slowly
     monkeypatch.setattr(backend, "now", lambda: clock() + late)
     engine.submit(tiny.order("c", model="c"))
     while not engine.idle:
@@ -129,14 +150,14 @@ def test_a_model_is_proved_only_in_a_step_that_says_so_and_counts_as_no_step(
     assert proved == [True]
 
 
-def test_the_one_that_nobody_asked_for_longest_makes_room(serving: Callable) -> None:
+def test_the_least_recently_asked_for_makes_room(serving: Callable) -> None:
     engine, backend = serving(2)
     for model in ("b", "a"):
         engine.submit(tiny.order(model=model))
         pictures(engine)
     engine.submit(tiny.order(model="c"))
     pictures(engine)
-    assert set(backend._stacks) == {"a", "c"}
+    assert set(backend.models) == {"a", "c"}
 
 
 def test_a_model_stays_while_it_draws(serving: Callable) -> None:
@@ -147,7 +168,7 @@ def test_a_model_stays_while_it_draws(serving: Callable) -> None:
     ended = []
     while not engine.idle:
         ended += [event.job for event in engine.step() if isinstance(event, Done)]
-        assert ended or "a" in backend._stacks
+        assert ended or "a" in backend.models
     assert ended == ["long", "b"]
 
 
@@ -177,9 +198,7 @@ def test_others_step_on_while_a_model_is_read(
     """However slow the disk is."""
     disk = threading.Event()
     engine, backend = serving(2)
-    model = backend._residents._models["c"]
-    part = model.blueprint.parts["unet"]
-    monkeypatch.setattr(type(part), "read", _slowly(type(part).read, disk))
+    monkeypatch.setattr(Part, "read", _slowly(Part.read, disk))
     engine.submit(tiny.order("a", model="a", num_inference_steps=20))
     engine.submit(tiny.order("c", model="c"))
     steps = 0
@@ -188,7 +207,7 @@ def test_others_step_on_while_a_model_is_read(
         ended += [event.job for event in engine.step() if isinstance(event, Done)]
         steps += 1
     assert steps >= 20
-    assert "c" not in backend._stacks
+    assert "c" not in backend.models
     disk.set()
     assert set(pictures(engine)) == {"c"}
 
@@ -221,7 +240,7 @@ def new_ones(work):
     found.append(len(new))
 
 found = []
-blueprint = blueprint_from_folder("a", Path(sys.argv[1]), half=False)
+blueprint = blueprint_from_folder("a", Path(sys.argv[1]), prefer_fp16=False)
 loading = Loading(blueprint, Device.choose("cpu", "auto"))
 for work in (loading.read, lambda: torch.randn(1 << 20).half()):
     thread = threading.Thread(target=new_ones, args=[work])
@@ -234,8 +253,8 @@ print(*found)
 def test_reading_a_model_wakes_no_thread_that_computes(sources: dict[str, Path]) -> None:
     """Each would stay for good, and slow the others down (docs/decisions/0004)."""
     command = [sys.executable, "-c", READING, str(sources["a"])]
-    told = subprocess.run(command, check=True, capture_output=True, text=True)
-    reading, converting = map(int, told.stdout.split())
+    ended = subprocess.run(command, check=True, capture_output=True, text=True)
+    reading, converting = map(int, ended.stdout.split())
     assert reading == 0
     assert converting > 0, "or this test could not tell"
 
@@ -244,8 +263,7 @@ def test_reading_a_model_wakes_no_thread_that_computes(sources: dict[str, Path])
 def broken(sources: dict[str, Path], size: int, clock: Clock, tmp_path: Path) -> Diffusion:
     """Holds a; b is cut short after its header was read."""
     copy = Path(shutil.copytree(sources["b"], tmp_path / "b"))
-    backend = Diffusion(device="cpu", threads=1, model_memory_bytes=size)
-    backend._residents._now = clock
+    backend = Diffusion(device="cpu", threads=1, model_memory_bytes=size, clock=clock)
     backend.open({"a": sources["a"], "b": copy})
     weights = copy / "unet" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
@@ -253,7 +271,7 @@ def broken(sources: dict[str, Path], size: int, clock: Clock, tmp_path: Path) ->
 
 
 def test_a_model_that_does_not_load_fails_its_jobs_and_is_left_alone_for_a_while(
-    broken: Diffusion, clock: Clock, sources: dict[str, Path]
+    broken: Diffusion, clock: Clock, sources: dict[str, Path], tmp_path: Path
 ) -> None:
     engine = Engine(broken)
 
@@ -270,53 +288,31 @@ def test_a_model_that_does_not_load_fails_its_jobs_and_is_left_alone_for_a_while
     assert "cut short" in first.error.message
     (second,) = ends("second", "b")
     assert isinstance(second, Failed), "and no second attempt was made at once"
-    assert not broken._residents._wanted
+    assert broken.failed == ("b",)
     (other,) = ends("other", "a")
     assert isinstance(other, Done)
     clock.seconds += RETRY_S
-    _mend(broken, sources)
+    shutil.copytree(sources["b"], tmp_path / "b", dirs_exist_ok=True)
     (third,) = ends("third", "b")
     assert isinstance(third, Done)
 
 
-def _mend(broken: Diffusion, sources: dict[str, Path]) -> None:
-    whole = blueprint_from_folder("b", sources["b"], half=False)
-    broken._residents._models["b"].blueprint = whole
-
-
-def test_no_memory_on_the_device_evicts_instead_of_failing(
-    serving: Callable, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_memory_on_the_device_evicts_instead_of_failing(serving: Callable) -> None:
     engine, backend = serving(0)
-    residents = backend._residents
-    residents._leave("c")
-    prove = residents._prove
-
-    def full(model: str) -> object:
-        if len(backend._stacks) > 2:
-            raise torch.OutOfMemoryError
-        return prove(model)
-
-    residents._prove = full
+    backend._residents.evict("c")
+    backend.refuse_more_than(2)
     engine.submit(tiny.order("c", model="c"))
     assert set(pictures(engine)) == {"c"}
-    assert len(backend._stacks) == 2
+    assert len(backend.models) == 2
 
 
 def test_a_full_device_at_the_start_leaves_the_rest_for_later(
     sources: dict[str, Path],
 ) -> None:
-    backend = Diffusion(device="cpu", threads=1)
-    residents, prove = backend._residents, backend._residents._prove
-
-    def full(model: str) -> object:
-        if len(backend._stacks) > 2:
-            raise torch.OutOfMemoryError
-        return prove(model)
-
-    residents._prove = full
+    backend = Observed(device="cpu", threads=1)
+    backend.refuse_more_than(2)
     assert [card.id for card in backend.open(sources)] == ALL
-    assert list(backend._stacks) == ["a", "b"]
+    assert list(backend.models) == ["a", "b"]
 
 
 def test_a_model_larger_than_the_memory_is_refused(sources: dict[str, Path], size: int) -> None:
@@ -328,8 +324,8 @@ def test_a_model_larger_than_the_memory_is_refused(sources: dict[str, Path], siz
 def _edit(file: str, **changes: object) -> Callable[[Path], Path]:
     def spoil(folder: Path) -> Path:
         path = folder / file
-        told = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps(told | changes))
+        config = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps(config | changes))
         return folder
 
     return spoil
@@ -369,25 +365,25 @@ def test_one_unusable_model_does_not_cost_the_others(
     sources: dict[str, Path], tmp_path: Path, spoil: Callable[[Path], Source]
 ) -> None:
     bad = spoil(Path(shutil.copytree(sources["b"], tmp_path / "b")))
-    backend, told = Diffusion(device="cpu"), []
-    cards = backend.open({"bad": bad, "a": sources["a"]}, before=told.append)
+    backend, asked = Diffusion(device="cpu"), []
+    cards = backend.open({"bad": bad, "a": sources["a"]}, before=asked.append)
     assert [card.id for card in cards] == ["a"]
-    assert told == [bad, sources["a"]]
+    assert asked == [bad, sources["a"]]
     with pytest.raises(UnknownModel):
         backend.ready("bad")
     with pytest.raises(ConfigurationError):
         backend.open({"bad": bad})
 
 
-def test_nobody_is_let_go_in_vain_and_who_fits_need_not_wait_for_who_does_not(
+def test_no_model_is_evicted_in_vain_and_one_that_fits_does_not_wait_for_one_that_does_not(
     serving: Callable,
 ) -> None:
     engine, backend = serving(3)
-    residents, models = backend._residents, backend._residents._models
-    residents._leave("b")
-    residents._leave("c")
-    residents._budget = 2 * models["a"].size_bytes
-    models["b"].size_bytes *= 2
+    residents = backend._residents
+    residents.evict("b")
+    residents.evict("c")
+    residents.memory.budget_bytes = 2 * residents.served["a"].size_bytes
+    residents.served["b"].size_bytes *= 2
     engine.submit(tiny.order("a", model="a", num_inference_steps=30))
     engine.step()
     for model in ("b", "c"):
@@ -395,28 +391,29 @@ def test_nobody_is_let_go_in_vain_and_who_fits_need_not_wait_for_who_does_not(
     ended: list[str] = []
     for _ in range(3):
         ended += [event.job for event in engine.step() if isinstance(event, Done)]
-    assert residents._wanted == ["b"], "c is being read while a draws"
+    assert residents.served["b"].state is Residency.WAITING
+    assert residents.served["c"].state is Residency.LOADING, "while a draws"
     assert not ended
     assert set(pictures(engine)) == {"a", "b", "c"}
 
 
 def test_the_free_stay_where_letting_them_go_is_not_enough(serving: Callable) -> None:
     engine, backend = serving(0)
-    residents, models = backend._residents, backend._residents._models
-    residents._leave("c")
-    residents._budget = 2 * models["a"].size_bytes
-    models["c"].size_bytes *= 2
+    residents = backend._residents
+    residents.evict("c")
+    residents.memory.budget_bytes = 2 * residents.served["a"].size_bytes
+    residents.served["c"].size_bytes *= 2
     engine.submit(tiny.order("a", model="a", num_inference_steps=30))
     engine.step()
     engine.submit(tiny.order("c", model="c"))
     ended: list[str] = []
     while not engine.idle:
         ended += [event.job for event in engine.step() if isinstance(event, Done)]
-        assert ended or set(backend._stacks) == {"a", "b"}
+        assert ended or set(backend.models) == {"a", "b"}
     assert ended == ["a", "c"]
 
 
-def test_strict_calls_have_the_rows_that_the_models_notes_say(
+def test_strict_calls_have_the_rows_that_the_models_overrides_say(
     sources: dict[str, Path], tmp_path: Path
 ) -> None:
     copy = Path(shutil.copytree(sources["a"], tmp_path / "a"))

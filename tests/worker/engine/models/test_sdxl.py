@@ -1,4 +1,4 @@
-"""SD 2.x and SDXL folders: what is read from them, and that rows are told their own sizes."""
+"""SD 2.x and SDXL folders: what is read from them, and that each row has its own sizes."""
 
 import json
 from collections.abc import Callable
@@ -47,7 +47,7 @@ def loaded(folder: Path, dtype: str) -> LoadedModel:
     """The model, after it drew and decoded a picture."""
     backend = Diffusion(device="cpu", dtype=dtype)
     backend.load("model", folder)
-    return backend._stacks["model"]
+    return backend.models["model"]
 
 
 def order(job: str, family: Family = Family.SDXL, **changes: Any) -> Order:
@@ -62,7 +62,7 @@ def drain(engine: Engine) -> list[Event]:
 
 
 def test_cards_tell_what_each_family_takes(backend: Diffusion) -> None:
-    sd2, sdxl = (backend._stacks[family].card for family in (Family.SD2, Family.SDXL))
+    sd2, sdxl = (backend.models[family].card for family in (Family.SD2, Family.SDXL))
     assert (sd2.limits.max_clip_skip, sd2.limits.size_conditioning) == (3, False)
     assert (sdxl.limits.max_clip_skip, sdxl.limits.size_conditioning) == (2, True)
     assert (sd2.defaults.guidance_scale, sdxl.defaults.guidance_scale) == (7.5, 5.0)
@@ -73,7 +73,7 @@ def test_a_model_of_each_family_passes_its_self_test(backend: Diffusion, family:
     assert backend.self_test(family) > 0
 
 
-def test_rows_of_one_call_are_told_their_own_prompts_and_sizes(
+def test_rows_of_one_call_have_their_own_prompts_and_sizes(
     backend: Diffusion, families: dict[Family, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline = diffusers.StableDiffusionXLPipeline.from_pretrained(
@@ -164,17 +164,17 @@ def test_an_sdxl_vae_that_overflows_in_half_precision_is_kept_in_single(
 ) -> None:
     folder = tiny.make(tmp_path / "model", tiny.EPSILON, family=Family.SDXL)
     edit(folder / "vae" / "config.json", **config)
-    stack = loaded(folder, dtype)
-    assert {parameter.dtype for parameter in stack.vae.parameters()} == {kept}
-    assert {parameter.dtype for parameter in stack.unet.parameters()} == {stack.at.dtype}
-    (picture,) = decode(stack, [torch.zeros(4, 8, 8)]).take()
+    model = loaded(folder, dtype)
+    assert {parameter.dtype for parameter in model.vae.parameters()} == {kept}
+    assert {parameter.dtype for parameter in model.unet.parameters()} == {model.at.dtype}
+    (picture,) = decode(model, [torch.zeros(4, 8, 8)]).take()
     assert isinstance(picture, np.ndarray)
     assert picture.shape == (64, 64, 3)
 
 
 def test_an_sd2_vae_stays_in_the_models_precision(families: dict[Family, Path]) -> None:
-    stack = loaded(families[Family.SD2], "float16")
-    assert {parameter.dtype for parameter in stack.vae.parameters()} == {torch.float16}
+    model = loaded(families[Family.SD2], "float16")
+    assert {parameter.dtype for parameter in model.vae.parameters()} == {torch.float16}
 
 
 def edit(file: Path, **changes: Any) -> None:
@@ -196,7 +196,7 @@ def add_image_embeddings(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (tell_a_score, "is told 64 numbers"),
+        (tell_a_score, "takes 64 numbers"),
         (forget_an_encoder, "None as its text_encoder"),
         (add_image_embeddings, "addition_embed_type"),
     ],

@@ -20,9 +20,10 @@ from tests.worker.engine import tiny
 from tests.worker.engine.models import published
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.models import clip
-from worker.engine.models.safetensors_header import Entry
+from worker.engine.models.safetensors_header import TensorInfo
 from worker.engine.models.sources import single_file_names
-from worker.engine.models.sources.single_file import blueprint_from_file, unet_config, vae_config
+from worker.engine.models.sources.single_file import blueprint_from_file
+from worker.engine.models.sources.single_file_configs import unet_config, vae_config
 from worker.engine.models.weights import StoredTensor
 
 FAMILIES = ["sd1", "sd2", "sdxl"]
@@ -122,9 +123,9 @@ def test_a_file_draws_what_its_folder_draws(
     assert np.isfinite(found).all()
     assert np.abs(found).max() > 0.1
     assert np.array_equal(found, expected)
-    told = blueprint_from_file("file", files[family]).card
-    assert told.limits.size_conditioning == card.limits.size_conditioning == (family == "sdxl")
-    assert told.defaults.width == {"sd1": 512, "sd2": 768, "sdxl": 1024}[family]
+    derived = blueprint_from_file("file", files[family]).card
+    assert derived.limits.size_conditioning == card.limits.size_conditioning == (family == "sdxl")
+    assert derived.defaults.width == {"sd1": 512, "sd2": 768, "sdxl": 1024}[family]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -165,7 +166,9 @@ REAL_UNETS: dict[str, dict[str, Any]] = {
 def stored(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, StoredTensor]:
     nowhere = Path("nowhere")
     return {
-        f"{prefix}{name}": StoredTensor(nowhere, Entry("F32", tuple(t.shape), 0, 4 * t.numel()))
+        f"{prefix}{name}": StoredTensor(
+            nowhere, TensorInfo("F32", tuple(t.shape), 0, 4 * t.numel())
+        )
         for name, t in weights.items()
     }
 
@@ -212,7 +215,7 @@ def test_clips_vocabulary_is_the_one_that_openai_published() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mark", "metadata", "notes", "predicts", "has_zero_snr"),
+    ("mark", "metadata", "overrides", "predicts", "has_zero_snr"),
     [
         ([], {}, {}, "epsilon", False),
         (["v_pred"], {}, {}, "v_prediction", False),
@@ -222,14 +225,14 @@ def test_clips_vocabulary_is_the_one_that_openai_published() -> None:
         (["v_pred"], {}, {"prediction_type": "epsilon"}, "epsilon", False),
     ],
 )
-def test_a_file_may_say_what_its_unet_predicts_and_its_notes_have_the_last_word(
+def test_a_file_may_say_what_its_unet_predicts_and_its_overrides_win(
     files: dict[str, Path], tmp_path: Path, mark: list[str], metadata: dict[str, str],
-    notes: dict[str, Any], predicts: str, has_zero_snr: bool,
+    overrides: dict[str, Any], predicts: str, has_zero_snr: bool,
 ) -> None:  # fmt: skip
     file = tmp_path / "dream.safetensors"
     marks = {name: torch.zeros(0) for name in mark}
     save_file(load_file(files["sd1"]) | marks, file, metadata)
-    (tmp_path / "dream.latentry.json").write_text(json.dumps(notes | {"strict_rows": 4}))
+    (tmp_path / "dream.latentry.json").write_text(json.dumps(overrides | {"strict_rows": 4}))
     blueprint = blueprint_from_file("dream", file)
     assert blueprint.schedule.prediction == predicts
     assert (blueprint.schedule.alphas_cumprod[-1] == 0) == has_zero_snr
@@ -243,9 +246,9 @@ def without(prefix: str, weights: dict[str, torch.Tensor]) -> dict[str, torch.Te
 @pytest.mark.parametrize(
     ("prefix", "sentence"),
     [
-        ("cond_stage_model.", "no whole SD 1.x, 2.x or SDXL"),
-        ("first_stage_model.", "not whole"),
-        ("model.diffusion_model.", "not whole"),
+        ("cond_stage_model.", "not a complete SD 1.x, 2.x or SDXL"),
+        ("first_stage_model.", "incomplete"),
+        ("model.diffusion_model.", "incomplete"),
         ("model.diffusion_model.middle_block.1.", "lack"),
     ],
 )

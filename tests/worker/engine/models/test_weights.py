@@ -10,9 +10,9 @@ from safetensors.torch import load_file, save_file
 
 from latentry.errors import ConfigurationError
 from worker.engine.models.blueprint import Blueprint
-from worker.engine.models.networks import network
+from worker.engine.models.networks import NETWORKS
 from worker.engine.models.sources.folder import blueprint_from_folder
-from worker.engine.models.weights import choose, stored_in
+from worker.engine.models.weights import choose_files, stored_in
 
 WHOLE, HALF = "model.safetensors", "model.fp16.safetensors"
 SHARDS = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
@@ -20,7 +20,7 @@ HALF_SHARDS = [name.replace("model-", "model.fp16-") for name in SHARDS]
 
 
 @pytest.mark.parametrize(
-    ("names", "half", "chosen"),
+    ("names", "fp16", "chosen"),
     [
         ([WHOLE, HALF], False, [WHOLE]),
         ([WHOLE, HALF], True, [HALF]),
@@ -33,8 +33,8 @@ HALF_SHARDS = [name.replace("model-", "model.fp16-") for name in SHARDS]
         (["model.bin", "config.json"], False, []),
     ],
 )
-def test_one_set_of_weights_is_chosen_in_the_wanted_precision(names, half, chosen) -> None:
-    assert choose(names, "model", half=half) == chosen
+def test_one_set_of_weights_is_chosen_in_the_wanted_precision(names, fp16, chosen) -> None:
+    assert choose_files(names, "model", prefer_fp16=fp16) == chosen
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def equal(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> bool
 
 
 def test_shards_are_as_good_as_a_whole(folder: Path) -> None:
-    expected = read(blueprint_from_folder("whole", folder, half=False), "unet")
+    expected = read(blueprint_from_folder("whole", folder, prefer_fp16=False), "unet")
     whole = folder / "unet" / "diffusion_pytorch_model.safetensors"
     weights = load_file(whole)
     whole.unlink()
@@ -59,15 +59,15 @@ def test_shards_are_as_good_as_a_whole(folder: Path) -> None:
     for number, part in enumerate((names[::2], names[1::2]), start=1):
         file = whole.with_name(f"diffusion_pytorch_model-0000{number}-of-00002.safetensors")
         save_file({name: weights[name] for name in part}, file)
-    assert equal(read(blueprint_from_folder("shards", folder, half=False), "unet"), expected)
+    assert equal(read(blueprint_from_folder("shards", folder, prefer_fp16=False), "unet"), expected)
     file.unlink()
     with pytest.raises(ConfigurationError, match="1 of its 2 shards"):
-        read(blueprint_from_folder("shards", folder, half=False), "unet")
+        read(blueprint_from_folder("shards", folder, prefer_fp16=False), "unet")
 
 
 def test_a_vae_may_have_the_names_of_older_days(folder: Path) -> None:
     """As in the published folder of SD 1.5."""
-    expected = read(blueprint_from_folder("new", folder, half=False), "vae")
+    expected = read(blueprint_from_folder("new", folder, prefer_fp16=False), "vae")
     file = folder / "vae" / "diffusion_pytorch_model.safetensors"
     old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
     weights = load_file(file)
@@ -75,14 +75,14 @@ def test_a_vae_may_have_the_names_of_older_days(folder: Path) -> None:
         weights = {key.replace(f".{new}.", f".{name}."): t for key, t in weights.items()}
     assert any(".proj_attn." in key for key in weights)
     save_file(weights, file)
-    assert equal(read(blueprint_from_folder("old", folder, half=False), "vae"), expected)
+    assert equal(read(blueprint_from_folder("old", folder, prefer_fp16=False), "vae"), expected)
 
 
 def test_weights_of_another_shape_than_the_config_says_are_refused(folder: Path) -> None:
     file = folder / "unet" / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"cross_attention_dim": 64}))
     with pytest.raises(ConfigurationError, match=r"has shape .* its config makes it"):
-        read(blueprint_from_folder("other", folder, half=False), "unet")
+        read(blueprint_from_folder("other", folder, prefer_fp16=False), "unet")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
@@ -103,7 +103,7 @@ def test_a_transposed_tensor_is_read_transposed(tmp_path: Path, dtype: torch.dty
     tensor = torch.randn(5, 3).to(dtype)
     save_file({"x": tensor}, tmp_path / "x.safetensors")
     from_file = stored_in(tmp_path / "x.safetensors")[0]["x"]
-    turned = type(from_file)(from_file.file, from_file.entry, transposed=True)
+    turned = type(from_file)(from_file.file, from_file.info, transposed=True)
     assert turned.shape == (3, 5)
     assert torch.equal(turned.read().double(), tensor.T.double())
     assert turned.read().is_contiguous()
@@ -117,11 +117,11 @@ def test_a_config_cannot_name_code(folder: Path) -> None:
         "auto_map": {"AutoModel": "model.Evil"}, "trust_remote_code": True,
     }  # fmt: skip
     with torch.device("meta"):
-        module = network("CLIPTextModel", config)()
+        module = NETWORKS["text_encoder"].make(config)
     assert module.config._attn_implementation == "sdpa"
     assert not hasattr(module.config, "auto_map")
 
 
 def test_a_config_that_makes_no_network_is_refused_with_a_sentence() -> None:
     with pytest.raises(ConfigurationError, match="config of a UNet2DConditionModel"):
-        network("UNet2DConditionModel", {"block_out_channels": "many"})()
+        NETWORKS["unet"].make({"block_out_channels": "many"})

@@ -8,7 +8,8 @@ import pytest
 from latentry.contracts import ModelCard, Sampler, Spacing
 from latentry.errors import ConfigurationError
 from tests.worker.engine import tiny
-from worker.engine.models.card import Notes, make_card
+from worker.engine.models.card import make_card
+from worker.engine.models.overrides import Overrides
 from worker.engine.samplers.schedule import NoiseSchedule
 
 
@@ -16,15 +17,14 @@ def schedule(**changes: Any) -> NoiseSchedule:
     return NoiseSchedule.from_config(tiny.EPSILON | changes)
 
 
-def card(notes: dict[str, Any] | None = None, **changes: Any) -> ModelCard:
+def card(overrides: dict[str, Any] | None = None, **changes: Any) -> ModelCard:
     config = tiny.EPSILON | changes
     return make_card(
         "model",
-        Notes.model_validate(notes or {}),
+        Overrides.model_validate(overrides or {}),
         native=(64, 64),
         text_encoders=[{}],
-        trained_steps=1000,
-        spacing=NoiseSchedule.from_config(config).spacing,
+        schedule=NoiseSchedule.from_config(config),
         scheduler=config,
         created=0,
         previews=False,
@@ -34,19 +34,19 @@ def card(notes: dict[str, Any] | None = None, **changes: Any) -> ModelCard:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"thresholding": True}, "thresholding=True; only False works"),
+        ({"thresholding": True}, "thresholding=True; only False is supported"),
         ({"use_lu_lambdas": True}, "use_lu_lambdas"),
         ({"use_flow_sigmas": True}, "use_flow_sigmas"),
-        ({"final_sigmas_type": "sigma_min"}, "only 'zero' works"),
+        ({"final_sigmas_type": "sigma_min"}, "only 'zero' is supported"),
         ({"solver_order": 3}, "solver_order=3"),
-        ({"solver_type": "heun"}, "only 'midpoint' or 'bh2' works"),
+        ({"solver_type": "heun"}, "only 'midpoint' or 'bh2' is supported"),
         ({"predict_x0": False}, "predict_x0"),
         ({"disable_corrector": [0]}, "disable_corrector"),
         ({"lambda_min_clipped": -5.1}, "lambda_min_clipped"),
-        ({"sigma_max": 14.6}, "only leaving it out works"),
+        ({"sigma_max": 14.6}, "only leaving it out is supported"),
         ({"interpolation_type": "log_linear"}, "interpolation_type"),
-        ({"use_karras_sigmas": True, "use_beta_sigmas": True}, "one at most"),
-        ({"use_beta_sigmas": True, "timestep_spacing": "leading"}, "only 'linspace' works with it"),
+        ({"use_karras_sigmas": True, "use_beta_sigmas": True}, "at most one"),
+        ({"use_beta_sigmas": True, "timestep_spacing": "leading"}, "only 'linspace' is supported"),
         ({"rescale_betas_zero_snr": True}, "zero terminal SNR"),
         ({"trained_betas": [0.1, 0.5, 1.0]}, "zero terminal SNR"),
     ],
@@ -78,9 +78,9 @@ def test_a_spacing_is_ignored_as_diffusers_does_where_the_sampler_has_none() -> 
     assert card(**asks).defaults.spacing is Spacing.DEFAULT
 
 
-def test_a_models_notes_may_name_a_spacing_that_its_sampler_has() -> None:
-    notes = {"default_sampler": "dpmpp_2m", "default_spacing": "karras"}
-    assert card(notes).defaults.spacing is Spacing.KARRAS
-    assert card(notes, use_beta_sigmas=True).defaults.spacing is Spacing.KARRAS
+def test_a_models_overrides_may_name_a_spacing_that_its_sampler_has() -> None:
+    overrides = {"default_sampler": "dpmpp_2m", "default_spacing": "karras"}
+    assert card(overrides).defaults.spacing is Spacing.KARRAS
+    assert card(overrides, use_beta_sigmas=True).defaults.spacing is Spacing.KARRAS
     with pytest.raises(ConfigurationError, match="ddim has no karras spacing"):
         card({"default_sampler": "ddim", "default_spacing": "karras"})

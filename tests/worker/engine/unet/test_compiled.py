@@ -37,7 +37,7 @@ def hasty(folder: Path, compiler: Any = FAILS, **changed: Any) -> CompiledUNets:
 
 def use(backend: Diffusion, packages: CompiledUNets) -> None:
     backend._packages = packages
-    backend._stacks["epsilon"] = dataclasses.replace(backend._stacks["epsilon"], compiled={})
+    backend.adopt("epsilon", dataclasses.replace(backend._stacks["epsilon"], compiled={}))
 
 
 def draw(backend: Diffusion, **asked: object) -> np.ndarray:

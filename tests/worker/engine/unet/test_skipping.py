@@ -34,7 +34,7 @@ class Spy:
 def spy(backend: Diffusion) -> Spy:
     stack = backend._stacks["epsilon"]
     spy = Spy(stack.unet)
-    backend._stacks["epsilon"] = dataclasses.replace(stack, unet=spy)
+    backend.adopt("epsilon", dataclasses.replace(stack, unet=spy))
     return spy
 
 

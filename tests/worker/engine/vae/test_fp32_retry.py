@@ -48,7 +48,7 @@ def half(folders) -> Diffusion:
 
 def spoil(backend: Diffusion, level: float) -> None:
     stack = backend._stacks["epsilon"]
-    backend._stacks["epsilon"] = dataclasses.replace(stack, vae=Overflowing(stack.vae, level))
+    backend.adopt("epsilon", dataclasses.replace(stack, vae=Overflowing(stack.vae, level)))
 
 
 @pytest.mark.parametrize("level", [float("nan"), float("inf"), -9.0])

@@ -1,4 +1,4 @@
-"""CLIP's vocabulary: a single-file checkpoint holds weights only, and no hub is asked."""
+"""CLIP's tokenizer, for single-file checkpoints, which hold weights only."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -12,10 +12,10 @@ MAX_TOKENS: Final = 77
 
 
 def tokenizer(*, pad: str = END) -> Any:
-    """The tokenizer of every Stable Diffusion. OpenCLIP's encoders were padded with `!`."""
+    """The tokenizer of every Stable Diffusion, with a padding token; OpenCLIP's is `!`."""
     lines = (Path(__file__).parent / "merges.txt").read_text("utf-8").splitlines()
     merges = [(left, right) for left, _, right in (line.partition(" ") for line in lines)]
-    # The order in which CLIP counts the bytes: those that print as they are come first.
+    # The printable bytes come first: bytes_to_unicode in openai/CLIP's simple_tokenizer.py.
     plain = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1)]
     plain += range(ord("®"), ord("ÿ") + 1)
     letters = [chr(byte) for byte in plain] + [chr(256 + k) for k in range(256 - len(plain))]

@@ -1,1 +1,1 @@
-"""Where models come from: a folder, a single file, a hub."""
+"""Where models come from: a folder in diffusers layout, a single file, a hub."""

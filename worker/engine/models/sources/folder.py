@@ -4,110 +4,76 @@ import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
 from latentry.errors import ConfigurationError
-from worker.engine.models.assembling import draft
 from worker.engine.models.blueprint import Blueprint
-from worker.engine.models.card import NOTES, read_notes
+from worker.engine.models.networks import NETWORKS
+from worker.engine.models.overrides import OVERRIDES_FILE, read_overrides
+from worker.engine.models.sources.components import (
+    CLASSES,
+    PREVIEWER,
+    SD_NETWORKS,
+    SD_TOKENIZERS,
+    SDXL_NETWORKS,
+    SDXL_TOKENIZERS,
+)
+from worker.engine.models.sources.model_files import ModelFiles
 from worker.engine.models.weights import weights_in
 
-# What a folder may name. A class is never looked up by a name that a file gave us.
-_NETWORKS: Final[dict[str, frozenset[str]]] = {
-    "text_encoder": frozenset({"CLIPTextModel"}),
-    "unet": frozenset({"UNet2DConditionModel"}),
-    "vae": frozenset({"AutoencoderKL"}),
-}
-_TOKENIZERS: Final = {"tokenizer": frozenset({"CLIPTokenizer", "CLIPTokenizerFast"})}
-# The tiny autoencoder of previews, which no index names: stock pipelines know nothing of it.
-PREVIEWER: Final = "taesd"
-_PREVIEWER: Final = "AutoencoderTiny"
-# And what one may that has a second text encoder, as SDXL has.
-_XL_NETWORKS: Final = _NETWORKS | {"text_encoder_2": frozenset({"CLIPTextModelWithProjection"})}
-TOKENIZERS: Final = _TOKENIZERS | {"tokenizer_2": _TOKENIZERS["tokenizer"]}
-_SCHEDULERS: Final = {
-    "scheduler": frozenset(
-        {
-            "DDIMScheduler",
-            "DDPMScheduler",
-            "DPMSolverMultistepScheduler",
-            "DPMSolverSinglestepScheduler",
-            "EulerAncestralDiscreteScheduler",
-            "EulerDiscreteScheduler",
-            "HeunDiscreteScheduler",
-            "KDPM2DiscreteScheduler",
-            "LCMScheduler",
-            "LMSDiscreteScheduler",
-            "PNDMScheduler",
-            "UniPCMultistepScheduler",
-        }
-    )
-}
-# The libraries' own names for a network's weights.
-STEMS: Final = {
-    PREVIEWER: "diffusion_pytorch_model",
-    "text_encoder": "model",
-    "text_encoder_2": "model",
-    "unet": "diffusion_pytorch_model",
-    "vae": "diffusion_pytorch_model",
-}
 
+def blueprint_from_folder(model: str, path: Path, *, prefer_fp16: bool) -> Blueprint:
+    """Read a Stable Diffusion folder; of its weights, only the headers.
 
-def blueprint_from_folder(model: str, path: Path, *, half: bool) -> Blueprint:
-    """Read all but the weights of a Stable Diffusion folder; of these, the headers.
-
-    `half` prefers weights that were stored in half precision. Raises ConfigurationError with a
-    sentence.
+    `prefer_fp16` takes weights that are stored in half precision where there are both. Raises
+    ConfigurationError.
     """
     index = _read(path / "model_index.json")
     is_xl = _class_of(index, "text_encoder_2") not in ("nothing", "None")
-    networks = _XL_NETWORKS if is_xl else _NETWORKS
-    tokenizers = TOKENIZERS if is_xl else _TOKENIZERS
-    for part, allowed in (networks | tokenizers | _SCHEDULERS).items():
-        if _class_of(index, part) not in allowed:
-            raise ConfigurationError(
-                f"{path} has {_class_of(index, part)} as its {part}; "
-                f"this engine knows {', '.join(sorted(allowed))}."
-            )
-    classes = {part: _class_of(index, part) for part in networks}
-    configs = {part: _read(path / part / "config.json") for part in networks}
+    networks = SDXL_NETWORKS if is_xl else SD_NETWORKS
+    tokenizers = SDXL_TOKENIZERS if is_xl else SD_TOKENIZERS
+    for component in (*networks, *tokenizers, "scheduler"):
+        _refuse_other_class(path, component, _class_of(index, component))
+    configs = {name: _read(path / name / "config.json") for name in networks}
     if (path / PREVIEWER).is_dir():
         configs[PREVIEWER] = _read(path / PREVIEWER / "config.json")
-        classes[PREVIEWER] = _previewer(path, configs[PREVIEWER])
-    notes = read_notes(path / NOTES)
-    return draft(
+        _refuse_other_class(path, PREVIEWER, str(configs[PREVIEWER].get("_class_name")))
+    weights = {
+        name: weights_in(path / name, NETWORKS[name].stem, prefer_fp16=prefer_fp16)
+        for name in configs
+    }
+    return ModelFiles(
         str(path),
-        model,
-        notes,
-        classes=classes,
+        read_overrides(path / OVERRIDES_FILE),
         configs=configs,
-        weights={part: weights_in(path / part, STEMS[part], half=half) for part in configs},
-        tokenizers={part: _tokenizer(path / part) for part in tokenizers},
-        scheduler=_read(path / "scheduler" / "scheduler_config.json") | notes.scheduler,
+        weights=weights,
+        tokenizers={name: _tokenizer(path / name) for name in tokenizers},
+        scheduler=_read(path / "scheduler" / "scheduler_config.json"),
         created=int((path / "model_index.json").stat().st_mtime),
         zeros_for_empty=bool(index.get("force_zeros_for_empty_prompt", True)),
-    )
+    ).blueprint(model)
 
 
-def _class_of(index: Mapping[str, Any], part: str) -> str:
-    named = index.get(part)
-    return str(named[1]) if isinstance(named, list) and len(named) == 2 else "nothing"
+def _class_of(index: Mapping[str, Any], component: str) -> str:
+    """The class that an index names for a component, as `["diffusers", "AutoencoderKL"]`."""
+    entry = index.get(component)
+    return str(entry[1]) if isinstance(entry, list) and len(entry) == 2 else "nothing"
 
 
-def _previewer(path: Path, config: Mapping[str, Any]) -> str:
-    said = str(config.get("_class_name"))
-    if said != _PREVIEWER:
+def _refuse_other_class(path: Path, component: str, found: str) -> None:
+    known = CLASSES[component]
+    if found not in known:
         raise ConfigurationError(
-            f"{path} has {said} as its {PREVIEWER}; this engine knows {_PREVIEWER}."
+            f"{path} has {found} as its {component}; this engine knows {', '.join(sorted(known))}."
         )
-    return said
 
 
 def _tokenizer(path: Path) -> Callable[[], Any]:
-    has_words = all((path / name).exists() for name in ("vocab.json", "merges.txt"))
-    if not has_words and not (path / "tokenizer.json").exists():
+    """What makes the tokenizer of a folder. Raises ConfigurationError if it has no vocabulary."""
+    has_vocabulary = all((path / name).exists() for name in ("vocab.json", "merges.txt"))
+    if not has_vocabulary and not (path / "tokenizer.json").exists():
         raise ConfigurationError(
             f"{path} has neither tokenizer.json nor vocab.json and merges.txt."
         )
@@ -115,6 +81,7 @@ def _tokenizer(path: Path) -> Callable[[], Any]:
 
 
 def _read(file: Path) -> dict[str, Any]:
+    """A file's JSON object. Raises ConfigurationError."""
     try:
         found = json.loads(file.read_text())
     except (OSError, ValueError) as error:

@@ -16,17 +16,19 @@ from huggingface_hub.utils.tqdm import disable_progress_bars
 from latentry.errors import ConfigurationError, Unavailable
 from latentry.sources import HubPin
 from worker.engine.models.blueprint import Blueprint
-from worker.engine.models.card import NOTES
-from worker.engine.models.sources.folder import STEMS, TOKENIZERS, blueprint_from_folder
-from worker.engine.models.weights import choose
+from worker.engine.models.networks import NETWORKS
+from worker.engine.models.overrides import OVERRIDES_FILE
+from worker.engine.models.sources.components import TOKENIZERS
+from worker.engine.models.sources.folder import blueprint_from_folder
+from worker.engine.models.weights import choose_files
 
 log = structlog.get_logger()
 
 _CONFIGS: Final = (
     "model_index.json",
-    NOTES,
+    OVERRIDES_FILE,
     "scheduler/scheduler_config.json",
-    *(f"{part}/config.json" for part in STEMS),
+    *(f"{part}/config.json" for part in NETWORKS),
     *(
         f"{part}/{name}"
         for part in TOKENIZERS
@@ -42,8 +44,8 @@ _CONFIGS: Final = (
 )
 
 
-# What another try would only meet again.
-_FINAL: Final = (
+# Errors that another try would only meet again.
+_PERMANENT: Final = (
     HFValidationError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
@@ -52,26 +54,33 @@ _FINAL: Final = (
 
 
 def blueprint_from_pin(
-    model: str, pin: HubPin, *, half: bool, endpoint: str | None = None, cache: Path | None = None
+    model: str,
+    pin: HubPin,
+    *,
+    prefer_fp16: bool,
+    endpoint: str | None = None,
+    cache: Path | None = None,
 ) -> Blueprint:
-    """Draft a model of the hub; what the cache lacks is fetched.
-
-    Raises ConfigurationError, and Unavailable where another try may succeed.
+    """Read a model of a hub as a folder; what the cache lacks is fetched first.
 
     The cache, its place and the token for private repositories are huggingface_hub's own: HF_HOME,
-    HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE.
+    HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE. Raises ConfigurationError, and Unavailable where another
+    try may succeed.
     """
     index = try_to_load_from_cache(pin.repo, "model_index.json", cache, pin.commit)
     if isinstance(index, str):
         try:
-            return blueprint_from_folder(model, Path(index).parent, half=half)
+            return blueprint_from_folder(model, Path(index).parent, prefer_fp16=prefer_fp16)
         except ConfigurationError as error:
-            # Not all of it: a fetch that broke off leaves what it had.
+            # Not whole: a fetch that broke off leaves what it had.
             log.info("hub.incomplete", model=model, source=str(pin), why=error.message)
-    return blueprint_from_folder(model, _fetch(pin, half, endpoint, cache), half=half)
+    return blueprint_from_folder(
+        model, _fetch(pin, prefer_fp16, endpoint, cache), prefer_fp16=prefer_fp16
+    )
 
 
-def _fetch(pin: HubPin, half: bool, endpoint: str | None, cache: Path | None) -> Path:
+def _fetch(pin: HubPin, prefer_fp16: bool, endpoint: str | None, cache: Path | None) -> Path:
+    """The folder of the cache into which the files that we need were fetched."""
     log.info("hub.fetching", source=str(pin))
     disable_progress_bars()
     try:
@@ -79,12 +88,12 @@ def _fetch(pin: HubPin, half: bool, endpoint: str | None, cache: Path | None) ->
         fetched = snapshot_download(
             pin.repo,
             revision=pin.commit,
-            allow_patterns=_wanted(files, half),
+            allow_patterns=_wanted(files, prefer_fp16),
             cache_dir=cache,
             endpoint=endpoint,
         )
     except Exception as error:  # every release of the client has its own for "no network"
-        failure = ConfigurationError if isinstance(error, _FINAL) else Unavailable
+        failure = ConfigurationError if isinstance(error, _PERMANENT) else Unavailable
         raise failure(
             f"{pin} is not in the cache and cannot be fetched ({type(error).__name__}). "
             "Fetch it where there is a network, with the same HF_HOME, or point at a folder."
@@ -92,10 +101,12 @@ def _fetch(pin: HubPin, half: bool, endpoint: str | None, cache: Path | None) ->
     return Path(fetched)
 
 
-def _wanted(files: list[str], half: bool) -> list[str]:
-    """Configs, vocabularies and one set of weights: by name, so nothing else can come along."""
+def _wanted(files: list[str], prefer_fp16: bool) -> list[str]:
+    """Of a repository's files the configs, the vocabularies and one set of weights, all by name."""
     wanted = [name for name in files if name in _CONFIGS]
-    for part, stem in STEMS.items():
+    for part, network in NETWORKS.items():
         names = [name.removeprefix(f"{part}/") for name in files if name.startswith(f"{part}/")]
-        wanted += [f"{part}/{name}" for name in choose(names, stem, half=half)]
+        wanted += [
+            f"{part}/{name}" for name in choose_files(names, network.stem, prefer_fp16=prefer_fp16)
+        ]
     return wanted

@@ -68,15 +68,16 @@ def under(weights: Weights, prefix: str) -> dict[str, StoredTensor]:
 
 
 def unet(weights: Weights) -> dict[str, StoredTensor]:
-    """The UNet of an original checkpoint under diffusers' names."""
+    """The UNet of a published checkpoint under diffusers' names."""
     found = under(weights, "model.diffusion_model.")
     downs = [re.fullmatch(r"input_blocks\.(\d+)\.0\.op\.weight", name) for name in found]
-    # Blocks are numbered through; a level has so many of them, then its downsampler.
+    # Blocks are numbered through all levels: `level` of them, the last one being a downsampler.
     level = min((int(match[1]) for match in downs if match), default=1)
     return {_unet_name(name, level): stored for name, stored in found.items()}
 
 
 def _unet_name(name: str, level: int) -> str:
+    """diffusers' name for a weight of a UNet with `level` blocks a level."""
     head, _, tail = name.partition(".")
     if head in ("input_blocks", "output_blocks") and not name.startswith("input_blocks.0."):
         number, place, rest = tail.split(".", 2)
@@ -95,12 +96,12 @@ def _unet_name(name: str, level: int) -> str:
 
 
 def vae(weights: Weights) -> dict[str, StoredTensor]:
-    """The VAE of an original checkpoint under diffusers' names."""
+    """The VAE of a published checkpoint under diffusers' names."""
     found = under(weights, "first_stage_model.")
     ups = [re.match(r"decoder\.up\.(\d+)\.", name) for name in found]
     last = max((int(match[1]) for match in ups if match), default=0)
     renamed = {_vae_name(name, last): stored for name, stored in found.items()}
-    # Its attention was made of 1×1 convolutions.
+    # Its attention was published as 1×1 convolutions; diffusers has matrices.
     return {
         name: stored.reshaped(*stored.shape[:2])
         if ".attentions." in name and len(stored.shape) > 2
@@ -110,6 +111,7 @@ def vae(weights: Weights) -> dict[str, StoredTensor]:
 
 
 def _vae_name(name: str, last: int) -> str:
+    """diffusers' name for a weight of a VAE, whose decoder counts its levels from the other end."""
     name = re.sub(r"decoder\.up\.(\d+)\.", lambda m: f"decoder.up_blocks.{last - int(m[1])}.", name)
     name = re.sub(r"encoder\.down\.(\d+)\.", r"encoder.down_blocks.\1.", name)
     name = re.sub(r"\.block\.(\d+)\.", r".resnets.\1.", name)
@@ -129,23 +131,23 @@ def clip(weights: Weights, prefix: str) -> dict[str, StoredTensor]:
 def open_clip(weights: Weights, prefix: str) -> dict[str, StoredTensor]:
     """An OpenCLIP text encoder as transformers' CLIP: queries, keys and values apart."""
     found: dict[str, StoredTensor] = {}
-    for original, stored in under(weights, prefix).items():
-        name = _renamed(original, _OPEN_CLIP)
+    for published, stored in under(weights, prefix).items():
+        name = _renamed(published, _OPEN_CLIP)
         if name == "text_projection":
-            # OpenCLIP multiplies from the right.
+            # OpenCLIP computes x W, transformers x Wᵀ.
             found["text_projection.weight"] = StoredTensor(
-                stored.file, stored.entry, transposed=True
+                stored.file, stored.info, transposed=True
             )
         elif match := re.fullmatch(r"(.+)\.attn\.in_proj_(weight|bias)", name):
-            for k, one in enumerate("qkv"):
-                found[f"{match[1]}.self_attn.{one}_proj.{match[2]}"] = stored.third(k)
+            for k, letter in enumerate("qkv"):
+                found[f"{match[1]}.self_attn.{letter}_proj.{match[2]}"] = stored.third(k)
         else:
             found[name] = stored
     return found
 
 
 def _renamed(name: str, names: Mapping[str, str]) -> str:
-    """Each of the names replaced where it stands between dots, or at an end."""
+    """Replace each of the names where it stands between dots, or at an end."""
     for old, new in names.items():
         name = re.sub(rf"(^|(?<=\.)){re.escape(old)}(?=\.|$)", new, name)
     return name

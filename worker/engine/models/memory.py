@@ -1,0 +1,51 @@
+"""The device memory that models take, within a budget."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import structlog
+import torch
+
+from worker.engine.models.loaded_model import LoadedModel
+
+log = structlog.get_logger()
+
+
+class ModelMemory:
+    """The loaded models of one device, and a budget in bytes for their weights; 0 sets no bound."""
+
+    def __init__(self, device: torch.device, budget_bytes: int) -> None:
+        self.budget_bytes = budget_bytes
+        self._device = device
+        self._loaded: dict[str, LoadedModel] = {}
+        self._sizes: dict[str, int] = {}
+        self.models: Mapping[str, LoadedModel] = MappingProxyType(self._loaded)
+
+    @property
+    def used_bytes(self) -> int:
+        """What the weights in memory take."""
+        return sum(self._sizes.values())
+
+    def fits(self, size_bytes: int) -> bool:
+        """Whether a model of this size could be loaded beside all that are there."""
+        return not self.budget_bytes or self.used_bytes + size_bytes <= self.budget_bytes
+
+    def put(self, model: str, loaded: LoadedModel, size_bytes: int) -> None:
+        """Keep a model; it replaces its namesake."""
+        self._loaded[model], self._sizes[model] = loaded, size_bytes
+
+    def release(self, model: str) -> None:
+        """Let go of a model and of its memory."""
+        del self._loaded[model], self._sizes[model]
+        if self._device.type == "cuda":
+            # Its memory belongs to the stream it was loaded on, and kernels may still read it.
+            torch.cuda.synchronize(self._device)
+            torch.cuda.empty_cache()
+
+    def lower_budget(self, model: str, size_bytes: int) -> None:
+        """The device was full before the budget was: from now on what is there is the budget.
+
+        `model`, which did not fit, must still fit when it is alone.
+        """
+        self.budget_bytes = max(self.used_bytes, size_bytes)
+        log.warning("model.out_of_memory", model=model, budget_bytes=self.budget_bytes)

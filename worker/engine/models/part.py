@@ -1,0 +1,107 @@
+"""One network of a model: how it is made, and how the weights in its files fit it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+import torch
+from torch import nn
+
+from latentry.errors import ConfigurationError
+from worker.engine.models.weights import StoredTensor
+
+log = structlog.get_logger()
+
+# How older files call what newer versions of the libraries renamed.
+_RENAMED: Final = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One network of a model: how to make it without weights, and where those lie.
+
+    `force_upcast`, as diffusers calls it: its activations exceed fp16's largest number, so in an
+    fp16 model it is kept in fp32.
+    """
+
+    name: str
+    make: Callable[[], nn.Module]
+    weights: Mapping[str, StoredTensor]
+    force_upcast: bool = False
+
+    def dtype_in(self, model: torch.dtype) -> torch.dtype:
+        """The dtype of its weights in a model of this dtype."""
+        return torch.float32 if self.force_upcast and model is torch.float16 else model
+
+    def size_bytes(self, model: torch.dtype) -> int:
+        """Bytes of its weights in memory, in a model of this dtype."""
+        count = sum(stored.info.count for stored in self.weights.values())
+        return count * self.dtype_in(model).itemsize
+
+    def read(self) -> nn.Module:
+        """The network with its weights in the file's dtypes, on the CPU. Raises ConfigurationError.
+
+        It is made on torch's meta device: random numbers that are overwritten at once would cost
+        SD 1.5 half a minute. `from_pretrained` changes torch's defaults for the whole process
+        while it loads, which would reach into the step loop of the thread beside it.
+        """
+        with torch.device("meta"):
+            module = self.make()
+        fitted = _fitted(self.weights, module.state_dict().keys())
+        _check(self.name, fitted, module)
+        if len(fitted) < len(self.weights):
+            unused = len(self.weights) - len(fitted)
+            log.warning("model.weights_unused", part=self.name, count=unused)
+        state = {name: stored.read() for name, stored in fitted.items()}
+        module.load_state_dict(state, assign=True)
+        for name, buffer in module.named_buffers():
+            if buffer.is_meta:
+                _make_buffer(module, name, buffer)
+        return module.eval().requires_grad_(False)
+
+
+def _fitted(weights: Mapping[str, StoredTensor], expected: Any) -> dict[str, StoredTensor]:
+    """The weights under the names that the module has for them, and no others."""
+    found: dict[str, StoredTensor] = {}
+    for name, stored in weights.items():
+        for spelling in _spellings(name):
+            if spelling in expected:
+                found[spelling] = stored
+                break
+    return found
+
+
+def _spellings(name: str) -> Iterator[str]:
+    """The names under which versions of the libraries keep one weight."""
+    yield name
+    yield name.removeprefix("text_model.")
+    yield f"text_model.{name}"
+    path, _, kind = name.rpartition(".")
+    block, _, part = path.rpartition(".")
+    if part in _RENAMED:
+        yield f"{block}.{_RENAMED[part]}.{kind}"
+
+
+def _check(part: str, fitted: Mapping[str, StoredTensor], module: nn.Module) -> None:
+    """Raise ConfigurationError unless there is a weight of the right shape for every tensor."""
+    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    if missing := sorted(wanted.keys() - fitted.keys()):
+        raise ConfigurationError(
+            f"The weights of the {part} lack {len(missing)} tensors, for example {missing[0]}."
+        )
+    for name, stored in fitted.items():
+        if stored.shape != wanted[name]:
+            raise ConfigurationError(
+                f"The {part}'s {name} has shape {list(stored.shape)} in the file, "
+                f"but its config makes it {list(wanted[name])}."
+            )
+
+
+def _make_buffer(module: nn.Module, name: str, buffer: torch.Tensor) -> None:
+    """Fill a buffer that no file holds and that meta left without values: CLIP's position ids."""
+    owner, _, leaf = name.rpartition(".")
+    if leaf != "position_ids":
+        raise ConfigurationError(f"A network with a buffer {name} is not supported.")
+    positions = torch.arange(buffer.shape[-1])[None]
+    module.get_submodule(owner).register_buffer(leaf, positions, persistent=False)

@@ -1,0 +1,42 @@
+"""What a model folder in diffusers layout consists of, and which classes its index may name.
+
+A class is never looked up by a name that came from a file: files choose among these.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from worker.engine.models.networks import NETWORKS
+
+TOKENIZERS: Final = ("tokenizer", "tokenizer_2")
+# The tiny autoencoder of previews; no index names it, because stock pipelines have none.
+PREVIEWER: Final = "taesd"
+
+SD_NETWORKS: Final = ("text_encoder", "unet", "vae")
+SD_TOKENIZERS: Final = TOKENIZERS[:1]
+# A folder with a second text encoder is an SDXL.
+SDXL_NETWORKS: Final = (*SD_NETWORKS, "text_encoder_2")
+SDXL_TOKENIZERS: Final = TOKENIZERS
+
+_CLIP_TOKENIZERS: Final = frozenset({"CLIPTokenizer", "CLIPTokenizerFast"})
+_SCHEDULERS: Final = frozenset(
+    {
+        "DDIMScheduler",
+        "DDPMScheduler",
+        "DPMSolverMultistepScheduler",
+        "DPMSolverSinglestepScheduler",
+        "EulerAncestralDiscreteScheduler",
+        "EulerDiscreteScheduler",
+        "HeunDiscreteScheduler",
+        "KDPM2DiscreteScheduler",
+        "LCMScheduler",
+        "LMSDiscreteScheduler",
+        "PNDMScheduler",
+        "UniPCMultistepScheduler",
+    }
+)
+CLASSES: Final[Mapping[str, frozenset[str]]] = {
+    **{name: frozenset({network.name}) for name, network in NETWORKS.items()},
+    **dict.fromkeys(TOKENIZERS, _CLIP_TOKENIZERS),
+    "scheduler": _SCHEDULERS,
+}

@@ -1,0 +1,70 @@
+"""Which models this engine can serve, as their networks' configs tell."""
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
+
+from latentry.errors import ConfigurationError
+
+Config: TypeAlias = Mapping[str, Any]
+
+# Options of UNets with inputs besides latent, timestep, prompt and SDXL's sizes.
+_UNET_EXTRAS: Final = (
+    "class_embed_type",
+    "encoder_hid_dim_type",
+    "num_class_embeds",
+    "time_cond_proj_dim",
+)
+
+
+def refuse_unsupported_networks(where: str, configs: Mapping[str, Config]) -> None:
+    """Raise ConfigurationError for networks that need inputs which this engine does not give.
+
+    `where` names the source in the message; `configs` are by network.
+    """
+    unet, vae = configs["unet"], configs["vae"]
+    _refuse_extra_inputs(where, unet, is_xl="text_encoder_2" in configs)
+    latent_channels = vae.get("latent_channels", 4)
+    _refuse_other_channels(where, unet.get("in_channels", 4), latent_channels)
+    if "taesd" in configs:
+        _refuse_other_previews(where, configs["taesd"], latent_channels)
+    if "text_encoder_2" in configs:
+        _refuse_other_conditions(where, unet, configs["text_encoder_2"])
+
+
+def _refuse_extra_inputs(where: str, unet: Config, *, is_xl: bool) -> None:
+    extras = [extra for extra in _UNET_EXTRAS if unet.get(extra) is not None]
+    if unet.get("addition_embed_type") != ("text_time" if is_xl else None):
+        extras.append("addition_embed_type")
+    if extras:
+        raise ConfigurationError(
+            f"The UNet in {where} needs {', '.join(extras)}, which is not supported."
+        )
+
+
+def _refuse_other_channels(where: str, in_channels: int, latent_channels: int) -> None:
+    """Inpainting UNets take 9 channels and edit models 8; a text-to-image UNet takes the latent."""
+    if in_channels != latent_channels:
+        raise ConfigurationError(
+            f"The UNet in {where} takes {in_channels} channels, its VAE makes "
+            f"{latent_channels}; only text-to-image models are supported."
+        )
+
+
+def _refuse_other_previews(where: str, taesd: Config, latent_channels: int) -> None:
+    channels, colours = taesd.get("latent_channels", 4), taesd.get("out_channels", 3)
+    if (channels, colours) != (latent_channels, 3):
+        raise ConfigurationError(
+            f"The tiny autoencoder in {where} makes {colours} colours of {channels} channels, "
+            f"not 3 of {latent_channels}."
+        )
+
+
+def _refuse_other_conditions(where: str, unet: Config, text_encoder: Config) -> None:
+    """SDXL's refiner takes an aesthetic score instead of a target size (arXiv:2307.01952)."""
+    takes = unet.get("projection_class_embeddings_input_dim")
+    given = 6 * unet.get("addition_time_embed_dim", 0) + text_encoder.get("projection_dim", 512)
+    if takes != given:
+        raise ConfigurationError(
+            f"The UNet in {where} takes {takes} numbers beside its prompt; the pooled prompt, two "
+            f"sizes and a crop make {given}."
+        )
