@@ -4,12 +4,12 @@ import asyncio
 import itertools
 import json
 import os
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any, Protocol
 
+from benchmarks.contenders.checkout import HERE, Checkout
 from benchmarks.load.traces import Wish
 
 Answer = Mapping[str, Any]
@@ -89,14 +89,17 @@ class Child:
 
 @asynccontextmanager
 async def child(
-    name: str, *arguments: str, env: Mapping[str, str] = os.environ
+    name: str, kind: str, *, env: Mapping[str, str] = os.environ, checkout: Checkout = HERE
 ) -> AsyncIterator[Child]:
-    """Start `python -m benchmarks.child …` and wait until it is ready to draw."""
+    """Start `python -m benchmarks.child KIND` and wait until it is ready to draw."""
     quiet = {"TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error"}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.child", *arguments, env={**env, **quiet},
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    process = await checkout.start(
+        "benchmarks.child",
+        kind,
+        env={**env, **quiet},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
     contender = Child(name, process)
     try:
         await contender.clear()
