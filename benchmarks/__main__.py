@@ -37,15 +37,15 @@ async def measure(plan: Plan, peers: Sequence[str]) -> Result:
         say("All contenders are ready.")
         unet_s = await bench.unet()
         cap = await bench.choose_cap(unet_s["stock"])
-        lone_s = await bench.lone(bench.contenders)
+        single_s = await bench.single(bench.contenders)
         closed = await bench.closed(say)
         for name in peers:  # one after the other: even an idle LitServe polls
             async with peer(name) as contender:
-                await bench.beside(closed, contender, say)
+                await bench.add(closed, contender, say)
         capacity = closed["steps"]["engine"]["images_per_s"]
-        goodput = await bench.goodput(capacity, lone_s["stock"], say)
+        goodput = await bench.goodput(capacity, single_s["stock"], say)
         if peers:
-            await _compiled(bench, lone_s, closed, exits)
+            await _compiled(bench, single_s, closed, exits)
     return {
         "kind": "bench",
         **_where(),
@@ -55,7 +55,7 @@ async def measure(plan: Plan, peers: Sequence[str]) -> Result:
         "cap": cap,
         "capacity": capacity,
         "unet_s": unet_s,
-        "lone_s": lone_s,
+        "single_s": single_s,
         "closed": closed,
         "goodput": goodput,
     }
@@ -70,15 +70,15 @@ async def _started(plan: Plan, exits: AsyncExitStack) -> Bench:
     return Bench(stock, dynamic, engine, await exits.enter_async_context(service()), plan)
 
 
-async def _compiled(bench: Bench, lone_s: Result, closed: Result, exits: AsyncExitStack) -> None:
+async def _compiled(bench: Bench, single_s: Result, closed: Result, exits: AsyncExitStack) -> None:
     """Add the service with compiled UNets to both tables."""
     try:
         contender = await exits.enter_async_context(compiled(SIDES))
     except TimeoutError:
         say("UNets were not compiled in time. Is a C++ compiler installed?")
         return
-    lone_s |= await bench.lone([contender])
-    await bench.beside(closed, contender, say)
+    single_s |= await bench.single([contender])
+    await bench.add(closed, contender, say)
 
 
 def _where() -> Result:
@@ -97,7 +97,7 @@ def _where() -> Result:
 
 
 def main() -> None:
-    """Print the tables, and write the JSON they come from."""
+    """Print the tables and write the JSON that they are made from."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a rough run of two minutes")
     parser.add_argument(

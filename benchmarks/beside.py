@@ -1,4 +1,4 @@
-"""This checkout beside another one: rates, lone pictures and start, new over old.
+"""This checkout beside another one: rates, single requests and start, new over old.
 
     python -m benchmarks.beside CHECKOUT [--rounds 8] [--seconds 10] [--boots 5] [--out FILE]
 
@@ -26,7 +26,7 @@ from benchmarks.contenders.service import running, service
 from benchmarks.load import loops, samples
 from benchmarks.load.interval import Interval
 from benchmarks.load.traces import MIXES
-from benchmarks.run import CALLERS, LONE
+from benchmarks.run import CALLERS, SINGLE
 from benchmarks.tables import table
 from worker.process.runtime import environment
 
@@ -34,7 +34,7 @@ Ratios = dict[str, list[float]]
 say = partial(print, flush=True)  # into files too
 
 RATE: Final = "image-steps per second"
-LONE_S: Final = "seconds of a lone picture"
+SINGLE_S: Final = "seconds of a single request"
 BOOT_S: Final = "seconds from start to ready"
 
 
@@ -64,13 +64,13 @@ def turns(new: Any, old: Any, count: int) -> list[tuple[Any, Any]]:
 
 
 async def load_ratios(new: Contender, old: Contender, plan: Plan) -> Ratios:
-    """One ratio per round of the rates in a closed loop, and one of the lone pictures' times."""
-    found: Ratios = {RATE: [], LONE_S: []}
+    """One ratio per round of the rates in a closed loop, and one of the single requests' times."""
+    found: Ratios = {RATE: [], SINGLE_S: []}
     for contender in (new, old):
-        await _lone_s(contender)  # warms up
+        await _single_s(contender)  # warms up
         await contender.clear()
     for number, order in enumerate(turns(new, old, plan.rounds)):
-        trials, lone_s = {}, {}
+        trials, single_s = {}, {}
         for contender in order:
             trials[contender] = await loops.closed(
                 contender,
@@ -79,18 +79,18 @@ async def load_ratios(new: Contender, old: Contender, plan: Plan) -> Ratios:
                 for_s=plan.warm_s + plan.window_s,
             )
         for contender in order:
-            lone_s[contender] = await _lone_s(contender)
+            single_s[contender] = await _single_s(contender)
         rate = samples.pace(trials[new].samples, trials[old].samples, plan.warm_s)
         found[RATE].append(rate)
-        found[LONE_S].append(lone_s[new] / lone_s[old])
-        say(f"round {number + 1}: rate {rate:.3f}, lone {found[LONE_S][-1]:.3f}")
+        found[SINGLE_S].append(single_s[new] / single_s[old])
+        say(f"round {number + 1}: rate {rate:.3f}, single {found[SINGLE_S][-1]:.3f}")
     return found
 
 
-async def _lone_s(contender: Contender) -> float:
+async def _single_s(contender: Contender) -> float:
     """Seconds for one picture after the other, one of each step count."""
     begin = time.monotonic()
-    for wish in LONE:
+    for wish in SINGLE:
         await contender.draw(wish)
     return time.monotonic() - begin
 

@@ -19,7 +19,7 @@ class Sample:
     """
 
     wish: Wish
-    asked_s: float
+    sent_s: float
     ended_s: float | None = None
     wait_steps: float | None = None
     had_room: bool | None = None
@@ -27,7 +27,7 @@ class Sample:
     @property
     def latency_s(self) -> float:
         """Seconds from request to picture; infinite if there is none."""
-        return math.inf if self.ended_s is None else self.ended_s - self.asked_s
+        return math.inf if self.ended_s is None else self.ended_s - self.sent_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def latency(samples: Sequence[Sample], end_s: float, q: float) -> Percentile:
     1958) counts them as long as they were observed.
     """
     ages = sorted(
-        (s.latency_s, 0) if s.ended_s is not None else (end_s - s.asked_s, 1) for s in samples
+        (s.latency_s, 0) if s.ended_s is not None else (end_s - s.sent_s, 1) for s in samples
     )
     waiting = 1.0
     for rank, (age, is_cut_off) in enumerate(ages):
@@ -143,7 +143,7 @@ def pace(ours: Sequence[Sample], theirs: Sequence[Sample], warm_s: float) -> flo
 
 def _ends(trial: Sequence[Sample]) -> list[tuple[float, int]]:
     """Seconds from the start of the trial to each picture, and its steps; in order of time."""
-    begin_s = min(sample.asked_s for sample in trial)
+    begin_s = min(sample.sent_s for sample in trial)
     return sorted(
         (sample.ended_s - begin_s, sample.wish.num_inference_steps)
         for sample in trial
@@ -151,11 +151,11 @@ def _ends(trial: Sequence[Sample]) -> list[tuple[float, int]]:
     )
 
 
-def between(solo_s: Mapping[str, float], steps: int) -> float:
-    """Seconds of a lone picture, linear in its steps between the fewest and the most measured."""
-    low, high = int(min(solo_s, key=int)), int(max(solo_s, key=int))
+def interpolate(single_s: Mapping[str, float], steps: int) -> float:
+    """Seconds of a single request, linear in its steps between the fewest and the most measured."""
+    low, high = int(min(single_s, key=int)), int(max(single_s, key=int))
     share = (steps - low) / (high - low)
-    return solo_s[str(low)] + share * (solo_s[str(high)] - solo_s[str(low)])
+    return single_s[str(low)] + share * (single_s[str(high)] - single_s[str(low)])
 
 
 def misses_allowed(count: int, share: float = 0.99) -> int:

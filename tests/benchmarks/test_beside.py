@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks import beside
-from benchmarks.beside import BOOT_S, LONE_S, RATE, Plan, load_ratios, report, settings_of, turns
+from benchmarks.beside import BOOT_S, RATE, SINGLE_S, Plan, load_ratios, report, settings_of, turns
 from benchmarks.contenders.checkout import Checkout
 from benchmarks.load.traces import Wish
 
@@ -41,10 +41,10 @@ def test_each_is_first_in_every_other_round() -> None:
 async def test_a_faster_contender_has_a_higher_rate_and_sooner_pictures() -> None:
     order: list[str] = []
     ratios = await load_ratios(Paced("new", 0.005, order), Paced("old", 0.02, order), QUICK)
-    assert len(ratios[RATE]) == len(ratios[LONE_S]) == 3
+    assert len(ratios[RATE]) == len(ratios[SINGLE_S]) == 3
     assert all(ratio > 1 for ratio in ratios[RATE])
-    assert all(ratio < 1 for ratio in ratios[LONE_S])
-    # After the warm-up: windows and lone pictures A B A B, then B A B A, then A B A B.
+    assert all(ratio < 1 for ratio in ratios[SINGLE_S])
+    # After the warm-up: windows and single requests A B A B, then B A B A, then A B A B.
     turns_taken = [name for name, _ in itertools.groupby(order)]
     assert turns_taken == ["new", "old"] * 6
 

@@ -12,8 +12,8 @@ WISH = Mix((10,)).first(1)[0]
 LONG = Mix((20,)).first(1)[0]
 
 
-def sample(asked_s: float, ended_s: float | None) -> Sample:
-    return Sample(WISH, asked_s, ended_s)
+def sample(sent_s: float, ended_s: float | None) -> Sample:
+    return Sample(WISH, sent_s, ended_s)
 
 
 @given(st.lists(st.floats(0, 1e3), min_size=1), st.sampled_from([0.5, 0.9, 0.99]))
@@ -111,7 +111,7 @@ def test_the_pace_beside_another_is_told_by_the_same_pictures() -> None:
     theirs = [sample(100.0, 100.0 + 0.8 * number) for number in range(1, 12)]
     assert pace(ours, theirs, 1.0) == pytest.approx(1.6)
     assert pace(theirs, ours, 1.0) == pytest.approx(1 / 1.6)
-    slower = [Sample(LONG, one.asked_s, one.ended_s) for one in theirs]  # twice the steps each
+    slower = [Sample(LONG, one.sent_s, one.ended_s) for one in theirs]  # twice the steps each
     assert pace(ours, slower, 1.0) == pytest.approx(0.8)
     assert math.isnan(pace(ours, theirs[:2], 1.0))
 
