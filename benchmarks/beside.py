@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import logging
+import math
 import os
 import tempfile
 import time
@@ -64,27 +65,35 @@ def turns(new: Any, old: Any, count: int) -> list[tuple[Any, Any]]:
 
 
 async def load_ratios(new: Contender, old: Contender, plan: Plan) -> Ratios:
-    """One ratio per round of the rates in a closed loop, and one of the single requests' times."""
+    """One ratio per round of the rates in a closed loop, and one of the single requests' times.
+
+    Raises RuntimeError where a window is too short for a rate.
+    """
     found: Ratios = {RATE: [], SINGLE_S: []}
     for contender in (new, old):
         await _single_s(contender)  # warms up
         await contender.clear()
     for number, order in enumerate(turns(new, old, plan.rounds)):
-        trials, single_s = {}, {}
-        for contender in order:
-            trials[contender] = await loops.closed(
-                contender,
-                MIXES["steps"].wishes(seed=number),
-                callers=CALLERS,
-                for_s=plan.warm_s + plan.window_s,
-            )
-        for contender in order:
-            single_s[contender] = await _single_s(contender)
+        trials = {contender: await _window(contender, number, plan) for contender in order}
+        single_s = {contender: await _single_s(contender) for contender in order}
         rate = samples.pace(trials[new].samples, trials[old].samples, plan.warm_s)
+        if math.isnan(rate):
+            raise RuntimeError("The windows have no pictures in common; measure for longer.")
         found[RATE].append(rate)
         found[SINGLE_S].append(single_s[new] / single_s[old])
-        say(f"round {number + 1}: rate {rate:.3f}, single {found[SINGLE_S][-1]:.3f}")
+        say(f"round {number + 1}: rate {rate:.3f}, single request {found[SINGLE_S][-1]:.3f}")
     return found
+
+
+async def _window(contender: Contender, seed: int, plan: Plan) -> loops.Trial:
+    """The closed loop, until as many pictures as there are callers came after the warm-up."""
+
+    def is_enough(trial: loops.Trial) -> bool:
+        since_s = trial.begin_s + plan.warm_s
+        return sum((s.ended_s or 0.0) > since_s for s in trial.samples) >= CALLERS
+
+    wishes, for_s = MIXES["steps"].wishes(seed=seed), plan.warm_s + plan.window_s
+    return await loops.closed(contender, wishes, callers=CALLERS, for_s=for_s, is_enough=is_enough)
 
 
 async def _single_s(contender: Contender) -> float:
