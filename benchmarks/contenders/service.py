@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from benchmarks.contenders.checkout import HERE, Checkout
 from benchmarks.contenders.contender import Answer
 from benchmarks.load.traces import Mix, Wish
 from latentry.client import AsyncClient
+from latentry.serve.child import TETHER
 from latentry.serve.demo import beside
 from latentry.serve.ports import free_port
 
@@ -22,6 +24,7 @@ HOST: Final = "127.0.0.1"
 POLL_S: Final = 0.05  # of what is timed
 LOOK_S: Final = 0.2
 READY_S: Final = 120.0
+GRACE_S: Final = 30.0
 STUDY_S: Final = 120.0
 COMPILE_S: Final = 600.0
 PAUSE_S: Final = 3.0  # drawing more often would leave the compiler no processor time
@@ -89,9 +92,9 @@ class Running:
             raise RuntimeError("\n".join(self.log.read_text().splitlines()[-20:]))
 
     async def stop(self) -> None:
-        """Ask it to end, and wait until it has."""
-        if self.process.returncode is None:
-            self.process.terminate()
+        """Ask it to end by closing its input, and wait until it has."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
         await self.process.wait()
 
 
@@ -102,9 +105,13 @@ async def running(data_dir: Path, checkout: Checkout, **settings: str) -> AsyncI
     chosen = {"LATENTRY_COMPILE": "off"} | os.environ | settings
     places = {"LATENTRY_DATA_DIR": str(data_dir), "LATENTRY_PORT": str(port)}
     with log.open("w") as output:
-        process = await checkout.start(
-            "latentry", "serve", env=beside(chosen) | places, stdout=output, stderr=output
-        )
+        # On a tether, so that it ends with this process however that ends.
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, TETHER, "service", str(GRACE_S),
+            checkout.python, "-m", "latentry", "serve",
+            cwd=checkout.root, env=beside(chosen) | places,
+            stdin=asyncio.subprocess.PIPE, stdout=output, stderr=output,
+        )  # fmt: skip
         served = Running(f"http://{HOST}:{port}", process, log)
         try:
             async with (
