@@ -107,10 +107,10 @@ async def running(data_dir: Path, checkout: Checkout, **settings: str) -> AsyncI
     with log.open("w") as output:
         # On a tether, so that it ends with this process however that ends.
         process = await asyncio.create_subprocess_exec(
-            sys.executable, TETHER, "service", str(GRACE_S),
+            sys.executable, "-I", "-S", TETHER, "service", str(GRACE_S),
             checkout.python, "-m", "latentry", "serve",
             cwd=checkout.root, env=beside(chosen) | places,
-            stdin=asyncio.subprocess.PIPE, stdout=output, stderr=output,
+            stdin=asyncio.subprocess.PIPE, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
         served = Running(f"http://{HOST}:{port}", process, log)
         try:
