@@ -1,7 +1,7 @@
-# Two images from one file: `docker build --target gateway .` has no torch, `--target worker` has.
-# The worker takes the torch of constraints.txt from the default index, which on x86-64 is the CUDA
-# build; another index (CPU, ROCm) goes in with --build-arg TORCH_INDEX=<url>.
-# Versions are pinned in pyproject.toml and constraints.txt; torch has a layer of its own for its size.
+# Two images from one file: `docker build --target gateway .` without torch, `--target worker` with it.
+# The worker installs the torch of constraints.txt from the default index, which on x86-64 is the CUDA
+# build; --build-arg TORCH_INDEX=<url> sets another index (CPU, ROCm).
+# Versions are pinned in pyproject.toml and constraints.txt; torch has its own layer because of its size.
 # hadolint global ignore=DL3013,DL3059
 
 FROM python:3.12-slim-bookworm AS base
@@ -14,7 +14,7 @@ RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp latentry \
     && install --directory --owner=latentry --group=latentry --mode=0700 /data
 WORKDIR /app
 
-# The requirements first, on the package's bare bones, so that editing code does not fetch them again.
+# Requirements first, with only the package's metadata, so that code changes do not reinstall them.
 FROM base AS requirements
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=/app/constraints.txt
 RUN python -m venv /venv
@@ -46,8 +46,8 @@ FROM base AS worker
 COPY --from=worker-venv /venv /venv
 COPY models/shapes models/shapes
 COPY worker worker
-# A worker runs the files it was given; nothing is fetched behind an operator's back.
-# And there is no C++ compiler here, which compiling UNets needs: see deploy/README.md.
+# A worker downloads no model files. It does not compile UNets either, which needs a C++ compiler:
+# see deploy/README.md.
 ENV HF_HUB_OFFLINE=1 LATENTRY_COMPILE=off
 USER 10001:10001
 EXPOSE 9101

@@ -31,12 +31,13 @@ faults: $(READY) ## Kill, freeze, fill and flood the service; writes docs/faults
 fuzz: $(READY) ## Send hostile input by the ten thousand, and search for more by coverage; 40 minutes
 	@$(PYTHON_BIN)/python -m pytest -m fuzz -q -s tests/hostile
 
-check: $(READY) ## Lint, formatting, types, import rules
+check: $(READY) ## Lint, formatting, types, import rules, sizes
 	$(PYTHON_BIN)/ruff check
 	$(PYTHON_BIN)/ruff format --check
 	$(PYTHON_BIN)/mypy
 	$(PYTHON_BIN)/lint-imports
 	$(PYTHON_BIN)/python -m tools.rules
+	$(PYTHON_BIN)/python -m tools.sizes
 
 bench: $(READY) ## Measure engine and service beside the stock pipeline; ten minutes
 	@$(PYTHON_BIN)/python -m benchmarks

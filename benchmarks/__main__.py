@@ -2,7 +2,7 @@
 
     make bench          (or: python -m benchmarks [--quick] [--peers] [--out RESULT.json])
 
-All in one run on the bundled model, contenders in turn. Under ten minutes on two cores.
+One run on the bundled model; contenders take turns. It takes under ten minutes on two cores.
 """
 
 import argparse
@@ -30,34 +30,22 @@ say = partial(print, flush=True)  # into files too
 
 
 async def measure(plan: Plan, peers: Sequence[str]) -> Result:
-    """Start everyone, measure everything."""
+    """Start all contenders and measure everything."""
     begin = time.monotonic()
     async with AsyncExitStack() as exits:
-        # One after the other: the last two measure what calls cost before they are ready.
-        stock = await exits.enter_async_context(child("stock", "stock"))
-        dynamic = await exits.enter_async_context(child("dynamic", "stock"))
-        env = environment(os.environ)  # a worker's process has it too
-        engine = await exits.enter_async_context(child("engine", "engine", env=env))
-        whole = await exits.enter_async_context(service())
-        bench = Bench(stock, dynamic, engine, whole, plan)
-        say("Everybody is ready.")
+        bench = await _started(plan, exits)
+        say("All contenders are ready.")
         unet_s = await bench.unet()
         cap = await bench.choose_cap(unet_s["stock"])
-        lone_s = await bench.lone(bench.contenders)
+        single_s = await bench.single(bench.contenders)
         closed = await bench.closed(say)
-        for name in peers:  # one after the other: even an idle LitServe keeps looking
+        for name in peers:  # one after the other: even an idle LitServe polls
             async with peer(name) as contender:
-                await bench.beside(closed, contender, say)
+                await bench.add(closed, contender, say)
         capacity = closed["steps"]["engine"]["images_per_s"]
-        goodput = await bench.goodput(capacity, lone_s["stock"], say)
+        goodput = await bench.goodput(capacity, single_s["stock"], say)
         if peers:
-            try:
-                whole = await exits.enter_async_context(compiled(SIDES))
-            except TimeoutError:
-                say("UNets were not compiled in time. Is a C++ compiler there?")
-            else:
-                lone_s |= await bench.lone([whole])
-                await bench.beside(closed, whole, say)
+            await _compiled(bench, single_s, closed, exits)
     return {
         "kind": "bench",
         **_where(),
@@ -67,10 +55,30 @@ async def measure(plan: Plan, peers: Sequence[str]) -> Result:
         "cap": cap,
         "capacity": capacity,
         "unet_s": unet_s,
-        "lone_s": lone_s,
+        "single_s": single_s,
         "closed": closed,
         "goodput": goodput,
     }
+
+
+async def _started(plan: Plan, exits: AsyncExitStack) -> Bench:
+    """The contenders, started one by one: engine and worker first measure what calls cost."""
+    stock = await exits.enter_async_context(child("stock", "stock"))
+    dynamic = await exits.enter_async_context(child("dynamic", "stock"))
+    env = environment(os.environ)  # as a worker's process is started
+    engine = await exits.enter_async_context(child("engine", "engine", env=env))
+    return Bench(stock, dynamic, engine, await exits.enter_async_context(service()), plan)
+
+
+async def _compiled(bench: Bench, single_s: Result, closed: Result, exits: AsyncExitStack) -> None:
+    """Add the service with compiled UNets to both tables."""
+    try:
+        contender = await exits.enter_async_context(compiled(SIDES))
+    except TimeoutError:
+        say("UNets were not compiled in time. Is a C++ compiler installed?")
+        return
+    single_s |= await bench.single([contender])
+    await bench.add(closed, contender, say)
 
 
 def _where() -> Result:
@@ -89,11 +97,13 @@ def _where() -> Result:
 
 
 def main() -> None:
-    """Print the tables, and write the JSON they come from."""
+    """Print the tables and write the JSON that they are made from."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two minutes, for developing")
+    parser.add_argument("--quick", action="store_true", help="a rough run of two minutes")
     parser.add_argument(
-        "--peers", action="store_true", help="other servers, and compiled UNets; minutes more"
+        "--peers",
+        action="store_true",
+        help="add other servers and compiled UNets; ten minutes more",
     )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/bench.json"))
     options = parser.parse_args()

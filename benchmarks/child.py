@@ -1,6 +1,7 @@
-"""The process of a contender that computes: takes lines of JSON, draws, answers.
+"""The process of a contender that draws: `python -m benchmarks.child stock | engine`.
 
-python -m benchmarks.child stock | dynamic | engine
+It reads commands and writes replies, one JSON object per line. `benchmarks.beside` starts this
+module of other checkouts too: name, arguments and lines have to stay as they are.
 """
 
 import json
@@ -17,76 +18,76 @@ from benchmarks.load.traces import Wish, wish_of
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One line of the parent, and when it came."""
+class Command:
+    """One line from the parent, and when it arrived by the monotonic clock."""
 
     verb: str
     number: int
     arguments: Mapping[str, Any]
-    at_s: float
+    received_s: float
 
     @property
     def wish(self) -> Wish:
-        """What is to be drawn."""
+        """The picture to draw."""
         return wish_of(self.arguments["wish"])
 
 
 class Inbox:
-    """Reads on a thread of its own, so that an arrival is stamped when it happens."""
+    """Reads on a thread of its own, so that commands get their time of arrival."""
 
     def __init__(self) -> None:
         self.interrupted = threading.Event()
-        self._asked: queue.SimpleQueue[Asked | None] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
 
-    def take(self, *, wait: bool) -> Iterator[Asked]:
-        """Everything asked by now, at least one thing with `wait`. Ends the process at the end."""
+    def take(self, *, wait: bool) -> Iterator[Command]:
+        """The commands that have arrived; at least one with `wait`. Exits at the end of input."""
         while True:
             try:
-                asked = self._asked.get(block=wait)
+                command = self._commands.get(block=wait)
             except queue.Empty:
                 return
-            if asked is None:
+            if command is None:
                 raise SystemExit
-            yield asked
+            yield command
             wait = False
 
     def _read(self) -> None:
         for line in sys.stdin:
-            told = json.loads(line)
-            asked = Asked(told.pop("do"), told.pop("id"), told, time.monotonic())
-            self._asked.put(asked)
-            if asked.verb == "clear":
+            fields = json.loads(line)
+            command = Command(fields.pop("do"), fields.pop("id"), fields, time.monotonic())
+            self._commands.put(command)
+            if command.verb == "clear":
                 self.interrupted.set()
-        self._asked.put(None)
+        self._commands.put(None)
         self.interrupted.set()
 
 
-Tell = Callable[[Asked, Mapping[str, Any]], None]
+Reply = Callable[[Command, Mapping[str, Any]], None]
 
 
 def main() -> None:
     """Run one contender until its input ends."""
-    # Libraries may print; the answers keep the real standard output for themselves.
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    # Libraries may print, so only replies get the real standard output.
+    replies = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
 
-    def tell(asked: Asked, answer: Mapping[str, Any]) -> None:
-        answers.write(json.dumps({"id": asked.number, **answer}) + "\n")
+    def reply(command: Command, fields: Mapping[str, Any]) -> None:
+        replies.write(json.dumps({"id": command.number, **fields}) + "\n")
 
-    _KINDS[sys.argv[1]](Inbox(), tell)
+    _KINDS[sys.argv[1]](Inbox(), reply)
 
 
-def _stock(inbox: Inbox, tell: Tell) -> None:
+def _stock(inbox: Inbox, reply: Reply) -> None:
     from benchmarks.contenders.stock import run
 
-    run(inbox, tell)
+    run(inbox, reply)
 
 
-def _engine(inbox: Inbox, tell: Tell) -> None:
+def _engine(inbox: Inbox, reply: Reply) -> None:
     from benchmarks.contenders.engine import run
 
-    run(inbox, tell)
+    run(inbox, reply)
 
 
 _KINDS: Final = {"stock": _stock, "engine": _engine}

@@ -1,4 +1,4 @@
-"""The goals of the engine on two CPU cores, and whether a run met them. Every bound is a ratio."""
+"""The goals on two CPU cores, and whether a run met them. Every bound is a ratio."""
 
 import math
 import statistics
@@ -12,7 +12,7 @@ OURS: Final = {"engine", "service", "compiled"}
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A figure of a run beside its bound. Better is more, unless `at_most`."""
+    """A figure of a run and its bound: a lower one, or an upper one with `at_most`."""
 
     text: str
     value: float
@@ -21,19 +21,19 @@ class Goal:
 
     @property
     def is_met(self) -> bool:
-        """Whether the figure is on the right side; NaN never is."""
+        """Whether the figure keeps its bound; NaN does not."""
         return self.value <= self.bound if self.at_most else self.value >= self.bound
 
 
 def row_cost_limit(run: Run) -> float:
-    """How much faster than the stock pipeline's two rows a row gets in the engine's best call."""
+    """Seconds per row of the stock pipeline's call of two rows, over the engine's best call's."""
     stock, engine = run["unet_s"]["stock"], run["unet_s"]["engine"]
     best_s = min(float(seconds) / int(rows) for rows, seconds in engine.items())
     return float(stock["2"]) / 2 / best_s
 
 
 def goals(run: Run) -> Iterator[Goal]:
-    """Every goal of section C, computed from this run and nothing else."""
+    """Every goal, computed from this run alone."""
     closed, goodput = run["closed"], run["goodput"]
     steps = {who: cell["image_steps_per_s"] for who, cell in closed["steps"].items()}
     rows = {trace: cell["engine"]["row_steps_per_s"] for trace, cell in closed.items()}
@@ -74,7 +74,7 @@ def goals(run: Run) -> Iterator[Goal]:
 
 
 def _ahead(closed: Run) -> Iterator[Goal]:
-    """The service beside every other server: more images, and sooner, on every trace."""
+    """The service compared with every other server: rate and latency on every trace."""
     for trace, cells in closed.items():
         for us in ("service", "compiled"):
             for them in [name for name in cells if us in cells and name not in OURS]:
@@ -86,7 +86,7 @@ def _beside(us: str, ours: Run, them: str, theirs: Run, trace: str) -> Iterator[
     ratio = ours["images_per_s"] / theirs["images_per_s"]
     yield Goal(f"the service{how} over {them}, {trace}, images/s", ratio, 1.0)
     for q in ("p50_s", "p99_s"):
-        # Theirs may be more than was seen, which is in their favour here; ours may not.
+        # Theirs may be a lower bound, which favours them; ours may not.
         value = math.nan if ours[f"{q}_at_least"] else ours[q] / theirs[q]
         yield Goal(
             f"latency of the service{how} over {them}'s, {trace}, {q[:3]}", value, 1.0, at_most=True
@@ -94,5 +94,5 @@ def _beside(us: str, ours: Run, them: str, theirs: Run, trace: str) -> Iterator[
 
 
 def _over(ours: float, theirs: float) -> float:
-    """The ratio; infinite where the other kept no rate at all and we did."""
+    """The ratio; infinite where only theirs is zero."""
     return ours / theirs if theirs else (math.inf if ours else math.nan)

@@ -1,4 +1,4 @@
-"""How fast a UNet call gets on this CPU: one change at a time, side by side.
+"""How fast a UNet call gets on this CPU, with one change at a time.
 
 python -m benchmarks.limit [--rounds 9]
 """
@@ -31,7 +31,7 @@ Call = Callable[[int], object]
 
 
 def changes(stack: LoadedModel) -> dict[str, Call]:
-    """Calls by rows: as diffusers has it, the engine's, and the engine's with one thing changed."""
+    """UNet calls by rows: the stock one, the engine's, and the engine's with one change each."""
     contiguous = copy.deepcopy(stack.unet).to(memory_format=torch.contiguous_format)
     fused = copy.deepcopy(stack.unet)
     fuse_projections(fused)
@@ -77,7 +77,7 @@ def _on_one_thread(call: Call) -> Call:
 
 @torch.inference_mode()
 def measure(calls: dict[str, Call], rounds: int) -> dict[str, dict[int, float]]:
-    """Median seconds by name and rows; the names take turns, and a first turn warms up."""
+    """Median seconds by name and rows. The names take turns; the first round warms up."""
     took: dict[tuple[str, int], list[float]] = {}
     for _ in range(1 + rounds):
         for rows in ROWS:

@@ -1,4 +1,4 @@
-"""The tables of a run, as Markdown that reads well in a terminal too.
+"""The tables of a run, in Markdown.
 
 python -m benchmarks.report RESULT.json [--into docs/performance.md]
 """
@@ -20,21 +20,21 @@ END: Final = "<!-- end of {name} -->"
 
 
 def report(run: Run) -> list[str]:
-    """Everything a run of `make bench` found, in lines."""
+    """The results of `make bench`, in lines."""
     return [
         f"{run['at']}, {run['machine']}, torch {run['torch']} with {run['threads']} threads, "
         f"commit {run['commit']}, {run['took_s'] / 60:.1f} minutes.",
         "",
         *_closed(run),
         *_goodput(run),
-        *_lone(run),
+        *_single(run),
         *_unet(run),
         *_goals(run),
     ]
 
 
 def simulation(run: Run) -> list[str]:
-    """What `make simulate` found, in lines."""
+    """The results of `make simulate`, in lines."""
     rows = [
         [
             f"{model}, {trace}",
@@ -107,11 +107,11 @@ def _goodput(run: Run) -> Iterable[str]:
     yield from table([*head, "wait p50/p99, steps"], rows)
 
 
-def _lone(run: Run) -> Iterable[str]:
-    yield "A lone request, seconds:"
+def _single(run: Run) -> Iterable[str]:
+    yield "A single request, seconds:"
     yield ""
-    steps = list(next(iter(run["lone_s"].values())))
-    rows = [[name, *(number(took[n], 3) for n in steps)] for name, took in run["lone_s"].items()]
+    steps = list(next(iter(run["single_s"].values())))
+    rows = [[name, *(number(took[n], 3) for n in steps)] for name, took in run["single_s"].items()]
     yield from table(["", *(f"{n} steps" for n in steps)], rows)
 
 
@@ -156,10 +156,10 @@ def _wait(cell: Run) -> str:
 
 
 def write_into(page: Path, name: str, lines: Sequence[str]) -> None:
-    """Replace what stands between the two marks of this name. Raises ValueError without them."""
+    """Replace the text between the two marks of this name. Raises ValueError without them."""
     text, begin, end = page.read_text(), BEGIN.format(name=name), END.format(name=name)
     if text.count(begin) != 1 or text.count(end) != 1:
-        raise ValueError(f"{page} has no place for {name}.")
+        raise ValueError(f"{page} lacks the marks of {name}.")
     before, rest = text.split(begin)
     page.write_text("\n".join([f"{before}{begin}", "", *lines, f"{end}{rest.split(end)[1]}"]))
 
@@ -172,7 +172,7 @@ _REPORTS: Final[dict[str, Callable[[Run], list[str]]]] = {
 
 
 def main() -> None:
-    """Print the tables of a result file, or put them into a page."""
+    """Print the tables of a result file, or write them into a page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("result", type=Path)
     parser.add_argument("--into", type=Path)

@@ -1,4 +1,4 @@
-"""One run: every contender on every trace in turn, then arrivals at rising rates."""
+"""One run: every contender on every trace in turn, then the search for its goodput."""
 
 import math
 import statistics
@@ -15,9 +15,9 @@ from latentry.contracts import Determinism
 CALLERS: Final = 16
 ROWS: Final = (1, 2, 4, 6, 8, 12, 16, 24, 32)
 GROUPS: Final = (1, 2, 4, 8, 16)
-LONGEST: Final = 4.0  # windows that a trial may take until its figures are known
-PATIENCE: Final = 5.0  # times the stock pipeline's time for the same picture alone
-LONE: Final = tuple(Mix((steps,)).first(1)[0] for steps in (STEPS[0], 25, STEPS[-1]))
+LONGEST: Final = 4.0  # times its window that a trial may take until its figures are known
+PATIENCE: Final = 5.0  # times the latency of the same picture alone in the stock pipeline
+SINGLE: Final = tuple(Mix((steps,)).first(1)[0] for steps in (STEPS[0], 25, STEPS[-1]))
 
 Result = dict[str, Any]
 Say = Callable[[str], None]
@@ -25,9 +25,9 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long everything is measured."""
+    """How long each part is measured."""
 
-    rounds: int = 3  # of trace `steps`, which most goals are about; the others have one
+    rounds: int = 3  # of trace `steps`, which most goals use; the other traces have one round
     warm_s: float = 2.0
     window_s: float = 10.0  # longer than the engine's slowest pictures
 
@@ -40,7 +40,7 @@ QUICK: Final = Plan(rounds=1, warm_s=1, window_s=3, arrivals_s=5, ratio=1.6, une
 
 
 class Bench:
-    """The contenders side by side. Only one works at a time."""
+    """The contenders, of which only one works at a time."""
 
     def __init__(
         self, stock: Child, dynamic: Child, engine: Child, service: Contender, plan: Plan
@@ -49,44 +49,44 @@ class Bench:
         self.contenders: Sequence[Contender] = [stock, dynamic, engine, service]
         self._plan = plan
 
-    async def lone(self, contenders: Sequence[Contender]) -> Result:
-        """Seconds for a picture with nobody else about, by contender and step count."""
+    async def single(self, contenders: Sequence[Contender]) -> Result:
+        """Seconds of a single request on an idle contender, by contender and step count."""
         took: dict[str, dict[str, list[float]]] = {}
         for _ in range(max(2, self._plan.rounds)):
             for contender in contenders:
-                for wish in LONE:
+                for wish in SINGLE:
                     begin = time.monotonic()
                     await contender.draw(wish)
                     times = took.setdefault(contender.name, {})
                     steps = str(wish.num_inference_steps)
                     times.setdefault(steps, []).append(time.monotonic() - begin)
-        for contender in contenders:  # what it counted so far belongs to no trace
+        for contender in contenders:  # reset the counters: these requests belong to no trace
             await contender.clear()
-        return {  # the first round warmed up
+        return {  # without the first round, which warms up
             name: {steps: statistics.median(each[1:]) for steps, each in times.items()}
             for name, times in took.items()
         }
 
     async def unet(self) -> Result:
-        """Seconds of a UNet call by rows, the stock pipeline's and the engine's in turn."""
+        """Seconds of a UNet call by rows; stock pipeline and engine take turns."""
         measured: dict[str, list[Mapping[str, float]]] = {"stock": [], "engine": []}
-        asked = {"rows": ROWS, "side": 128, "rounds": self._plan.unet_rounds}
+        arguments = {"rows": ROWS, "side": 128, "rounds": self._plan.unet_rounds}
         for _ in range(2):
             for child in (self._stock, self._engine):
-                measured[child.name].append((await child.ask("costs", **asked))["unet_s"])
+                measured[child.name].append((await child.ask("costs", **arguments))["unet_s"])
         return {
             name: {rows: min(each[rows] for each in tables) for rows in tables[0]}
             for name, tables in measured.items()
         }
 
     async def choose_cap(self, unet_s: Mapping[str, float]) -> int:
-        """The most equal requests per call of dynamic batching: where a row costs least."""
+        """Choose dynamic batching's largest group: the one whose rows are cheapest."""
         cap = min(GROUPS, key=lambda images: unet_s[str(2 * images)] / images)
         await self._dynamic.ask("cap", images=cap)
         return cap
 
     async def closed(self, say: Say) -> Result:
-        """The closed loop of 16 on every trace; contenders take turns within a round."""
+        """The closed loop of 16 callers on every trace; contenders take turns in each round."""
         strict = replace(MIXES["steps"], determinism=Determinism.STRICT)
         mixes = {name: (mix, self.contenders) for name, mix in MIXES.items()}
         mixes["steps, strict"] = (strict, [self._engine])
@@ -95,8 +95,8 @@ class Bench:
             for name, (mix, contenders) in mixes.items()
         }
 
-    async def beside(self, cells: Result, contender: Contender, say: Say) -> None:
-        """The same for one contender more, in one long round."""
+    async def add(self, cells: Result, contender: Contender, say: Say) -> None:
+        """Add a further contender, measured in one round of twice the length."""
         plan = replace(self._plan, rounds=1, window_s=2 * self._plan.window_s)
         for name, mix in MIXES.items():
             cells[name] |= await self._turns(name, mix, [contender], plan, say)
@@ -111,7 +111,7 @@ class Bench:
             for contender in contenders:
                 wishes = mix.wishes(seed=number)
                 trial = await loops.closed(
-                    contender, wishes, callers=CALLERS, for_s=for_s, is_enough=self._tells
+                    contender, wishes, callers=CALLERS, for_s=for_s, is_enough=self._is_enough
                 )
                 trials.setdefault(contender.name, []).append(trial)
         cells = {who: self._cell(each) for who, each in trials.items()}
@@ -124,10 +124,11 @@ class Bench:
             say(f"{name:15} {who:10} {cell['images_per_s']:6.2f} images/s")
         return cells
 
-    def _tells(self, trial: loops.Trial) -> bool:
-        """Whether there is a rate, and a p99: a slow server may answer all 16 at once, and late.
+    def _is_enough(self, trial: loops.Trial) -> bool:
+        """Whether the trial has a rate and a p99, or has taken too long.
 
-        There is no p99 while some have waited longer than anybody had to. Nobody is given for ever.
+        A slow server may answer all 16 callers at once and late. And there is no p99 while an
+        unfinished request is older than any finished one.
         """
         since_s, now = trial.begin_s + self._plan.warm_s, time.monotonic()
         if now > since_s + LONGEST * self._plan.window_s:
@@ -149,11 +150,11 @@ class Bench:
             **_rows(trials),
         }
 
-    async def goodput(self, capacity: float, solo_s: Mapping[str, float], say: Say) -> Result:
-        """The highest rate of arrivals on trace `steps` with 99 % in time, for each contender.
+    async def goodput(self, capacity: float, single_s: Mapping[str, float], say: Say) -> Result:
+        """The highest arrival rate on trace `steps` with 99 % on time, for each contender.
 
-        Rates run from 0.2 to 1.2 of `capacity`, the engine's images/s in the closed loop; the
-        search halves them. Everybody is always tried at 0.2.
+        A binary search over rates from 0.2 to 1.2 of `capacity`, the engine's images/s in the
+        closed loop. Every contender is tried at 0.2.
         """
         rates = samples.ladder(0.2 * capacity, 1.2 * capacity, self._plan.ratio)
         found: Result = {}
@@ -162,7 +163,7 @@ class Bench:
             good, bad = -1, len(rates)
             while bad - good > 1:
                 rung = (good + bad) // 2 if tried else 0
-                tried[rung] = await self._arrive(contender, rates[rung], solo_s)
+                tried[rung] = await self._arrive(contender, rates[rung], single_s)
                 good, bad = (rung, bad) if tried[rung]["is_good"] else (good, rung)
             found[contender.name] = {
                 "images_per_s": rates[good] if good >= 0 else 0.0,
@@ -173,12 +174,12 @@ class Bench:
         return found
 
     async def _arrive(
-        self, contender: Contender, rate_per_s: float, solo_s: Mapping[str, float]
+        self, contender: Contender, rate_per_s: float, single_s: Mapping[str, float]
     ) -> Result:
         count = math.ceil(rate_per_s * self._plan.arrivals_s)
 
         def patience_s(wish: Wish) -> float:
-            return PATIENCE * samples.between(solo_s, wish.num_inference_steps)
+            return PATIENCE * samples.interpolate(single_s, wish.num_inference_steps)
 
         outcome = await loops.open_loop(
             contender, MIXES["steps"].first(count), arrivals(rate_per_s, count), patience_s
@@ -199,23 +200,23 @@ def _rate(trial: loops.Trial, since_s: float, until_s: float) -> samples.Rate:
 
 
 def _latencies(trials: Sequence[loops.Trial]) -> Result:
-    """Percentiles over all trials, those cut off at the end included."""
-    told = {}
+    """Percentiles over all trials, including requests that were unfinished at the end."""
+    found = {}
     for name, q in (("p50_s", 0.5), ("p99_s", 0.99)):
-        # Trials end at different times: ages count, so shift each to end at zero.
+        # Trials end at different times, so move the end of each to zero.
         shifted = [
             _ending_at_zero(sample, trial.end_s) for trial in trials for sample in trial.samples
         ]
         percentile = samples.latency(shifted, 0.0, q)
-        told[name] = percentile.value
-        told[f"{name}_at_least"] = percentile.at_least
-    return told
+        found[name] = percentile.value
+        found[f"{name}_at_least"] = percentile.at_least
+    return found
 
 
 def _ending_at_zero(sample: samples.Sample, end_s: float) -> samples.Sample:
-    """The same sample with the end of its trial at zero."""
+    """The same sample with its trial's end at time zero."""
     ended_s = None if sample.ended_s is None else sample.ended_s - end_s
-    return replace(sample, asked_s=sample.asked_s - end_s, ended_s=ended_s)
+    return replace(sample, sent_s=sample.sent_s - end_s, ended_s=ended_s)
 
 
 def _waits(trials: Sequence[loops.Trial]) -> Result:

@@ -1,8 +1,9 @@
-"""What the worker's choices for malloc bring (see worker.process.runtime), and a service costs.
+"""What the worker's malloc settings gain, and what the service costs beside the engine.
 
 python -m benchmarks.runtime [--rounds 5]
 
-The closed loop of 16 on trace `steps`, in turn, medians: a table of these alone, with more rounds.
+The closed loop of 16 callers on trace `steps`; contenders take turns; medians of the rounds. The
+settings are in worker.process.runtime.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from worker.process.runtime import environment
 
 
 async def measure(rounds: int) -> Mapping[str, list[float]]:
-    """Seconds per image-step of each, once a round."""
+    """Seconds per image-step of each contender, one per round."""
     plan = Plan()
     took: dict[str, list[float]] = {}
     async with AsyncExitStack() as exits:
@@ -47,7 +48,7 @@ async def measure(rounds: int) -> Mapping[str, list[float]]:
                     trial.samples, trial.begin_s + plan.warm_s, trial.end_s, callers=CALLERS
                 )
                 if math.isnan(rate.steps):
-                    raise RuntimeError(f"Too few pictures came from {name} to tell a rate.")
+                    raise RuntimeError(f"{name} drew too few pictures for a rate.")
                 took.setdefault(name, []).append(1 / rate.steps)
     return took
 

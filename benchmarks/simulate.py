@@ -1,9 +1,9 @@
-"""Replay traces on a virtual clock: the engine's own loop and policy, and two others beside it.
+"""Replay traces on a virtual clock: the engine's own loop and policy, and two other policies.
 
     make simulate       (or: python -m benchmarks.simulate --costs benchmarks/costs.json)
 
-Costs are a table, so this takes seconds for any model on any device, and says what the policy does
-there, not how fast the device is.
+Costs come from a table, so it takes seconds for any model on any device. It shows what the policy
+does with such costs, not how fast a device is.
 """
 
 import argparse
@@ -28,12 +28,12 @@ CAPS: Final = (1, 2, 4, 8, 16, 32)
 STEPS: Final = (20, 25, 28, 30, 40, 50)
 PATIENCE: Final = 5.0
 RATIO: Final = 1.07  # between neighbouring rates of arrivals
-# What a worker measures before it serves.
+# The row counts that a worker measures before it serves.
 STUDIED: Final = (2, 4, 8, 12, 16, 24, 32)
 
 
 class Server(Protocol):
-    """A policy on its own clock: takes wishes, and at each turn tells which are drawn."""
+    """A policy with its own clock: takes wishes, and draws some of them in each turn."""
 
     clock: VirtualClock
 
@@ -41,12 +41,12 @@ class Server(Protocol):
         """Take a wish."""
 
     def turn(self) -> list[int]:
-        """Do the next thing there is; the wishes that are drawn by then. Nothing if idle."""
+        """Make the next call. Returns the numbers of the wishes it finished; none if idle."""
 
 
 @dataclass(slots=True)
 class Grouped:
-    """Equal wishes in one call, start to end; one at a time with a cap of one."""
+    """Equal wishes in one call from start to end; a cap of one is one at a time."""
 
     charge: Charge
     cap: int
@@ -68,13 +68,13 @@ class Grouped:
 
 
 class StepLevel:
-    """The engine that the worker runs, on a backend that only charges."""
+    """The engine that the worker runs, on a backend that only adds up costs."""
 
     def __init__(self, charge: Charge) -> None:
         self.clock = VirtualClock()
         costs = Costs()
         key = _key(round(charge.area**0.5) * VAE_FACTOR)
-        for rows in STUDIED * 2:  # the first of a shape counts not
+        for rows in STUDIED * 2:  # the first call of a shape is not counted
             costs.observe(key, rows, charge.call(key, rows))
         self._engine = Engine(Simulated({MODEL: charge}, self.clock), costs)
 
@@ -97,7 +97,7 @@ def together_s(charge: Charge, wishes: Sequence[Wish]) -> float:
 
 
 def closed(server: Server, wishes: Sequence[Wish], callers: int) -> float:
-    """Seconds until all wishes are drawn; so many callers ask again when they have a picture."""
+    """Seconds until all wishes are drawn, in a closed loop of so many callers."""
     coming = iter(enumerate(wishes))
     for number, wish in islice(coming, callers):
         server.submit(number, wish)
@@ -113,7 +113,7 @@ def closed(server: Server, wishes: Sequence[Wish], callers: int) -> float:
 def keeps_up(
     server: Server, charge: Charge, wishes: Sequence[Wish], times: Sequence[float]
 ) -> bool:
-    """Whether 99 % of those who come at these times wait no longer than five times a lone one."""
+    """Whether 99 % of the wishes take at most five times as long as alone, if they arrive then."""
     come, drawn, late = 0, 0, 0
     while drawn < len(wishes) and late <= samples.misses_allowed(len(wishes)):
         while come < len(wishes) and times[come] <= server.clock.now():
@@ -135,7 +135,7 @@ def serial_s(charge: Charge, wishes: Sequence[Wish]) -> float:
 
 
 def goodput(servers: Iterator[Server], charge: Charge, wishes: Sequence[Wish]) -> float:
-    """The highest rate of arrivals it keeps up with; one at a time without a pause is 1."""
+    """The highest arrival rate that it keeps up with; 1 is one at a time without a pause."""
     rates = samples.ladder(0.1, 8.0, RATIO)
     good, bad = -1, len(rates)
     while bad - good > 1:
@@ -168,7 +168,7 @@ def compare(charge: Charge, wishes: Sequence[Wish]) -> dict[str, Any]:
 
 
 def _policies(charge: Charge) -> dict[str, Iterator[Server]]:
-    """For each policy, as many fresh servers as are wanted."""
+    """For each policy, an endless supply of new servers."""
 
     def grouped(cap: int) -> Iterator[Server]:
         while True:
@@ -185,8 +185,8 @@ def _policies(charge: Charge) -> dict[str, Iterator[Server]]:
 def read_costs(file: Path) -> dict[str, tuple[int, Charge]]:
     """Native side in pixels and charge of every model in a file of costs."""
     found = {}
-    for name, told in json.loads(file.read_text())["models"].items():
-        fields = dict(told)
+    for name, costs in json.loads(file.read_text())["models"].items():
+        fields = dict(costs)
         side = fields.pop("side")
         found[name] = side, Charge(area=(side // VAE_FACTOR) ** 2, **fields)
     return found
@@ -197,7 +197,7 @@ def _key(side: int) -> BatchKey:
 
 
 def main() -> None:
-    """Print the table, and write the JSON it comes from."""
+    """Print the table and write the JSON that it is made from."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--costs", type=Path, default=Path(__file__).with_name("costs.json"))
     parser.add_argument("--requests", type=int, default=300)

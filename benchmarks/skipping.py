@@ -1,9 +1,9 @@
-"""What work that is left out saves, and what it does to the pictures.
+"""How much time `guidance_stop` and `cache_interval` save, and how they change the pictures.
 
 python -m benchmarks.skipping [--rounds 3] [--pictures 48]
 
-The bundled model, eight held-out prompts at once, 25 steps, guidance 2; kinds alternate, medians.
-How many pictures have the right colour, background and shape is said by tools/scenes/checker.py.
+The bundled model, eight held-out prompts at once, 25 steps, guidance 2; the kinds take turns;
+medians. tools/scenes/checker.py recognises colour, background and shape.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.tables import number, share, table
 from latentry.contracts import ResolvedRequest, Sampler
 from tools.evaluate import held_out, judge, shares
-from tools.scenes.checker import look
+from tools.scenes.checker import detect
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine, Order, Pixels
 
@@ -36,7 +36,7 @@ KINDS: Final[dict[str, dict[str, Any]]] = {
 
 
 def draw(engine: Engine[Any], prompts: list[str], left_out: dict[str, Any]) -> list[Pixels]:
-    """The pictures of these prompts, a few at a time."""
+    """The pictures of these prompts, `AT_ONCE` at a time."""
     done: dict[str, Pixels] = {}
     for start in range(0, len(prompts), AT_ONCE):
         for seed, prompt in enumerate(prompts[start : start + AT_ONCE], start=start):
@@ -74,7 +74,7 @@ def main() -> None:
     rows = []
     for kind, drawn in pictures.items():
         cases = zip(scenes, drawn, strict=True)
-        found = shares(judge(scene, look(picture)) for (scene, _), picture in cases)
+        found = shares(judge(scene, detect(picture)) for (scene, _), picture in cases)
         pairs = zip(drawn, pictures["everything"], strict=True)
         moved = np.mean([np.abs(a.astype(int) - b.astype(int)).mean() for a, b in pairs])
         speed = whole / statistics.median(took[kind])

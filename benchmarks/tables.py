@@ -1,11 +1,11 @@
-"""Tables in Markdown that read well in a terminal too."""
+"""Markdown tables whose columns line up, so that they can be read in a terminal."""
 
 import math
 from collections.abc import Iterable, Sequence
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A Markdown table with aligned columns; all but the first to the right."""
+    """A Markdown table; all columns but the first are aligned to the right."""
     cells = [list(head), *map(list, rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
@@ -22,10 +22,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def number(value: float, digits: int = 2) -> str:
-    """A figure; nothing where there is none."""
+    """The figure with so many digits; empty for NaN."""
     return "" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def share(value: float) -> str:
-    """Percent; nothing where there is no figure."""
+    """The share in percent; empty for NaN."""
     return "" if math.isnan(value) else f"{100 * value:.0f} %"

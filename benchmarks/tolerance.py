@@ -1,4 +1,4 @@
-"""How far the fast mode's pixels move: the same orders alone and in random batches.
+"""How far pixels of the fast mode differ between an order alone and in random batches.
 
 python -m benchmarks.tolerance [--batches 40] [--compiled]
 """
@@ -25,7 +25,7 @@ PROMPTS = ("a red circle on a blue background", "a green star", "two yellow squa
 
 
 def order(job: str, sampler: Sampler, steps: int, guidance: float, seed: int) -> Order:
-    """A picture of the model's own size."""
+    """An order of the model's native size."""
     request = ResolvedRequest(
         model="shapes",
         prompt=PROMPTS[seed % len(PROMPTS)],
@@ -40,7 +40,7 @@ def order(job: str, sampler: Sampler, steps: int, guidance: float, seed: int) ->
 
 
 def watched() -> list[Order]:
-    """One order for each sampler, with and without guidance in turn."""
+    """One order for each sampler, with three guidance scales in turn."""
     return [
         order(f"watched-{sampler}", sampler, 10, [1.0, 4.0, 7.5][k % 3], seed=k)
         for k, sampler in enumerate(Sampler)
@@ -48,7 +48,7 @@ def watched() -> list[Order]:
 
 
 def draw(backend: Diffusion, orders: list[Order]) -> dict[str, Pixels]:
-    """The pictures of these orders, drawn together."""
+    """The pictures of these orders, submitted together."""
     engine, done = Engine(backend), dict[str, Pixels]()
     for one in orders:
         engine.submit(one)
@@ -58,7 +58,7 @@ def draw(backend: Diffusion, orders: list[Order]) -> dict[str, Pixels]:
 
 
 def crowd(chance: random.Random) -> list[Order]:
-    """Anything else."""
+    """Up to six random orders to share a batch with."""
     return [
         order(
             f"other-{k}",
@@ -73,7 +73,7 @@ def crowd(chance: random.Random) -> list[Order]:
 
 @contextmanager
 def compiling(threads: int) -> Iterator[Diffusion]:
-    """A backend whose UNet is compiled at the model's own size, for prompts of one chunk."""
+    """A backend whose UNet is compiled for the native size and prompts of one chunk."""
     with tempfile.TemporaryDirectory() as folder:
         backend = Diffusion(device="cpu", threads=threads, packages=CompiledUNets(Path(folder)))
         backend.load("shapes", SHAPES)
@@ -89,7 +89,7 @@ def compiling(threads: int) -> Iterator[Diffusion]:
 
 
 def differences(backend: Diffusion, batched: Diffusion, batches: int) -> dict[str, float]:
-    """Each watched order alone by `backend` beside the same in random company by `batched`."""
+    """Each watched order, alone by `backend`, compared with a random batch of `batched`."""
     orders = watched()
     alone = {one.job: draw(backend, [one])[one.job].astype(int) for one in orders}
     levels = np.zeros(256, dtype=int)

@@ -1,6 +1,7 @@
 """Measures the exported model on held-out prompts and seeds, through the stock pipeline.
 
-`python -m tools.evaluate` prints the model card's tables; `--only single --count 48` a glimpse.
+`python -m tools.evaluate` prints the model card's tables; `--only single --count 48` one of them,
+roughly.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from tools.scenes.captions import caption
-from tools.scenes.checker import Found, Sight, look
+from tools.scenes.checker import DetectedObject, Detection, detect
 from tools.scenes.scene import Scene, sample_scene
 from tools.training.export import FOLDER
 
@@ -27,7 +28,7 @@ OTHER_SIZES = ((96, 96), (160, 160), (192, 192), (96, 192), (192, 96), (160, 128
 
 
 def held_out(count: int, width: int, height: int, *, pairs: float) -> list[tuple[Scene, str]]:
-    """Scenes the training never saw, each with a caption that leaves nothing out."""
+    """Scenes that are not in the training data, each with a complete caption."""
     rng = random.Random(f"held out {width} {height} {pairs}")
     scenes = [sample_scene(rng, width, height, pairs=pairs) for _ in range(count)]
     return [(scene, caption(scene, rng, empty=0, partial=0)) for scene in scenes]
@@ -46,17 +47,19 @@ def generate(
     return pictures
 
 
-def judge(scene: Scene, sight: Sight) -> Counter[str]:
-    """Which of the scene's attributes the picture shows; each thing is its best match."""
+def judge(scene: Scene, detection: Detection) -> Counter[str]:
+    """Which of the scene's attributes the picture shows, matching things to objects by colour."""
     marks: Counter[str] = Counter(pictures=1)
-    marks["background"] += sight.background == scene.background
-    marks["count"] += len(sight.objects) == len(scene.things)
-    colours = {found.colour for found in sight.objects}
+    marks["background"] += detection.background == scene.background
+    marks["count"] += len(detection.objects) == len(scene.things)
+    colours = {found.colour for found in detection.objects}
     marks["all colours"] += all(thing.colour in colours for thing in scene.things)
-    perfect = len(sight.objects) == len(scene.things) and sight.background == scene.background
+    perfect = (
+        len(detection.objects) == len(scene.things) and detection.background == scene.background
+    )
     for thing in scene.things:
         marks["things"] += 1
-        found = _match(thing.colour, sight.objects)
+        found = _match(thing.colour, detection.objects)
         if found is None:
             perfect = False
             continue
@@ -70,13 +73,13 @@ def judge(scene: Scene, sight: Sight) -> Counter[str]:
     return marks
 
 
-def _match(colour: str, objects: tuple[Found, ...]) -> Found | None:
+def _match(colour: str, objects: tuple[DetectedObject, ...]) -> DetectedObject | None:
     of_colour = [found for found in objects if found.colour == colour]
     return next(iter((*of_colour, *objects)), None)
 
 
 def shares(marks: Iterable[Counter[str]]) -> dict[str, float]:
-    """Percentages: of things for what things have, of pictures for the rest."""
+    """Percentages: of things for a thing's attributes, of pictures for the rest."""
     total = sum(marks, Counter())
     of_things = ("colour", "shape", "position", "size")
     of_pictures = ("background", "count", "all colours", "all right")
@@ -106,13 +109,11 @@ def measure(
         num_inference_steps=steps,
         guidance_scale=guidance,
     )
-    x0_coefficients = [look(picture) for picture in pictures]
-    row = shares(
-        judge(scene, sight) for (scene, _), sight in zip(cases, x0_coefficients, strict=True)
-    )
-    row["off palette"] = round(
-        100 * float(np.mean([sight.off_palette for sight in x0_coefficients])), 2
-    )
+    detections = [detect(picture) for picture in pictures]
+    judged = zip(cases, detections, strict=True)
+    row = shares(judge(scene, detection) for (scene, _), detection in judged)
+    smears = float(np.mean([detection.off_palette for detection in detections]))
+    row["off palette"] = round(100 * smears, 2)
     return row
 
 
@@ -127,7 +128,7 @@ def share_of_red(
         negative_prompt=[negative] * AT_ONCE,
         guidance_scale=guidance,
     )
-    reds = [any(found.colour == "red" for found in look(p).objects) for p in pictures]
+    reds = [any(found.colour == "red" for found in detect(p).objects) for p in pictures]
     return round(100 * float(np.mean(reds)), 1)
 
 

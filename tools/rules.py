@@ -1,8 +1,8 @@
-"""`python -m tools.rules`: what made the CVEs of other services like this, forbidden by its look.
+"""`python -m tools.rules`: forbids the syntax that caused the CVEs of services like this one.
 
-Five causes made nearly all of them: pickles, URLs that the server fetches, clients' words in paths,
-errors that tell too much, and shells. Each rule looks at syntax alone, and so can be told around;
-it is there for those who forget, not for those who hide.
+Five causes account for nearly all of them: unpickling, URLs that the server fetches, clients' text
+in paths, error messages that disclose internals, and shells. The rules read syntax only: they catch
+oversights, not somebody who means to get around them.
 """
 
 import ast
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-ROOMS: Final = ("latentry", "service", "worker")
+FOLDERS: Final = ("latentry", "service", "worker")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line that should not be."""
+    """One line that breaks a rule."""
 
     file: str
     line: int
@@ -30,30 +30,30 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is forbidden, from which folders on, and the files that are the place for it."""
+    """What is forbidden, in which folders, and the files where it is allowed."""
 
     name: str
     forbids: Callable[[ast.AST], Iterator[tuple[ast.AST, str]]]
-    rooms: tuple[str, ...] = ROOMS
-    but: tuple[str, ...] = ()
+    folders: tuple[str, ...] = FOLDERS
+    allowed_in: tuple[str, ...] = ()
 
     def concerns(self, file: str) -> bool:
-        """Whether this file has to obey."""
-        return file.startswith(self.rooms) and not file.startswith(self.but or ("\0",))
+        """Whether the rule applies to this file."""
+        return file.startswith(self.folders) and not file.startswith(self.allowed_in or ("\0",))
 
 
 def _uses(node: ast.AST, forbidden: frozenset[str]) -> Iterator[tuple[ast.AST, str]]:
-    """Imports and mentions of these dotted names, or of what lies below them."""
+    """Imports and uses of these dotted names, or of names below them."""
     match node:
         case ast.Import(names=names):
-            told = [alias.name for alias in names]
+            mentioned = [alias.name for alias in names]
         case ast.ImportFrom(module=str(module), names=names):
-            told = [f"{module}.{alias.name}" for alias in names]
+            mentioned = [f"{module}.{alias.name}" for alias in names]
         case ast.Call(func=func):
-            told = [_dotted(func)]
+            mentioned = [_dotted(func)]
         case _:
             return
-    for name in told:
+    for name in mentioned:
         if any(name == bad or name.startswith(bad + ".") for bad in forbidden):
             yield node, name
 
@@ -72,19 +72,19 @@ def _naming(names: str) -> Callable[[ast.AST], Iterator[tuple[ast.AST, str]]]:
 
 
 def _allowing(*names: str) -> Callable[[ast.AST], Iterator[tuple[ast.AST, str]]]:
-    """Calls that say yes by one of these keywords."""
+    """Calls with one of these keywords set to a true constant."""
 
     def found(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
         for keyword in node.keywords if isinstance(node, ast.Call) else ():
-            is_yes = isinstance(keyword.value, ast.Constant) and bool(keyword.value.value)
-            if keyword.arg in names and is_yes:
+            is_true = isinstance(keyword.value, ast.Constant) and bool(keyword.value.value)
+            if keyword.arg in names and is_true:
                 yield node, f"{keyword.arg}=True"
 
     return found
 
 
 def _exception_text(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
-    """An error in a string, by whatever way; only our own have a `message`, made to be read."""
+    """The text of a caught error, however it is read; only our own errors have a `message`."""
     if not (isinstance(node, ast.ExceptHandler) and node.name):
         return
     for part in (inner for line in node.body for inner in ast.walk(line)):
@@ -122,14 +122,14 @@ RULES: Final = (
     Rule(
         "only the guarded client dials",
         _naming(_DIALS),
-        but=("latentry/client/", "latentry/cli/", "latentry/serve/", "service/outbound/"),
+        allowed_in=("latentry/client/", "latentry/cli/", "latentry/serve/", "service/outbound/"),
     ),
     Rule(
         "the gateway opens no file by name",
         _naming(_OPENS_BY_NAME),
-        rooms=("service",),
-        # Its own page's three files; the decoder's two, which have no name; a key in a file.
-        but=(
+        folders=("service",),
+        # The docs page's three files; the decoder's two unnamed ones; a key in a file.
+        allowed_in=(
             "service/doors/native/docs.py",
             "service/intake/decode.py",
             "service/access/opening.py",
@@ -138,8 +138,8 @@ RULES: Final = (
     Rule(
         "no answer holds an exception's text",
         _exception_text,
-        rooms=("service",),
-        but=("service/__main__.py",),  # says it to who started it
+        folders=("service",),
+        allowed_in=("service/__main__.py",),  # prints it for the operator
     ),
     Rule("no shell", _allowing("shell")),
     Rule("no shell by another name", _naming("os.system os.popen pty")),
@@ -148,7 +148,7 @@ RULES: Final = (
 
 
 def findings(source: str, file: str) -> list[Finding]:
-    """What the rules have against a file."""
+    """Every line of a file that breaks a rule."""
     tree = ast.parse(source)
     return [
         Finding(file, getattr(at, "lineno", 0), rule.name, what)
@@ -160,11 +160,11 @@ def findings(source: str, file: str) -> list[Finding]:
 
 
 def main(root: Path = Path(__file__).parents[1]) -> int:
-    """Look at every file. Answers the exit status."""
+    """Check every file and print the findings. Returns the exit status."""
     found = [
         finding
-        for room in ROOMS
-        for path in sorted((root / room).rglob("*.py"))
+        for folder in FOLDERS
+        for path in sorted((root / folder).rglob("*.py"))
         for finding in findings(path.read_text(), path.relative_to(root).as_posix())
     ]
     for finding in found:

@@ -1,4 +1,4 @@
-"""Trains the bundled model from nothing to `models/shapes`; stopped, it goes on where it was.
+"""Trains the bundled model from scratch into `models/shapes`; it resumes where it was stopped.
 
 `python -m tools.train` runs all stages; `--stages unet export` only these.
 """
@@ -30,16 +30,16 @@ def folded_vae() -> AutoencoderKL:
 def train_unet(rank: int, workers: int, steps: int) -> None:
     """One of the UNet's training processes, each on a thread of its own.
 
-    On a machine that does other things too, threads of one process wait for each other at every
-    operation, and processes only once a step: that was four times as fast.
+    On a machine that is not idle, threads of one process wait for each other at every operation,
+    processes only once a step: processes were four times as fast.
     """
     torch.set_num_threads(1)
-    meeting = checkpoints.RUNS / "meeting"
+    rendezvous = checkpoints.RUNS / "rendezvous"
     torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{meeting.resolve()}", rank=rank, world_size=workers
+        "gloo", init_method=f"file://{rendezvous.resolve()}", rank=rank, world_size=workers
     )
     words = tokenizer.load(checkpoints.RUNS / "tokenizer")
-    unet.train(unet.Sampler(bank.load(), text.trained(words), words), steps)
+    unet.train(unet.BatchSource(bank.load(), text.trained(words), words), steps)
     torch.distributed.destroy_process_group()
 
 
@@ -53,7 +53,7 @@ def run(stages: list[str], steps: int, workers: int) -> None:
     if "bank" in stages:
         bank.build(folded_vae())
     if "unet" in stages:
-        (checkpoints.RUNS / "meeting").unlink(missing_ok=True)
+        (checkpoints.RUNS / "rendezvous").unlink(missing_ok=True)
         spawn(train_unet, (workers, steps), nprocs=workers)  # type: ignore[no-untyped-call]
     if "export" in stages:
         export.export(vae=folded_vae(), encoder=text.trained(words), unet=unet.trained())

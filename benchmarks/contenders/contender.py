@@ -1,15 +1,15 @@
-"""Those who are measured, as the load generator sees them: everyone draws, everyone forgets."""
+"""What is measured, as the load generator sees it: it draws pictures and drops requests."""
 
 import asyncio
 import itertools
 import json
 import os
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any, Protocol
 
+from benchmarks.contenders.checkout import HERE, Checkout
 from benchmarks.load.traces import Wish
 
 Answer = Mapping[str, Any]
@@ -20,19 +20,19 @@ class Contender(Protocol):
 
     @property
     def name(self) -> str:
-        """How the tables call it."""
+        """Its name in the tables."""
 
     async def draw(self, wish: Wish) -> Answer:
-        """Return when the picture is there, with what the contender can tell about the way."""
+        """Return when the picture is done, with what the contender reports about the request."""
 
     async def clear(self) -> Answer:
-        """Forget whatever is waiting or under way; then what it counted since the last time."""
+        """Drop every request. Returns what it counted since the last call."""
 
 
 class Child:
-    """A contender in a process of its own, asked and answering in lines of JSON.
+    """A contender in a process of its own, which reads and writes one JSON object per line.
 
-    Each computes on one thread of its own process: two OpenMP pools in one process fight.
+    Each has a process to itself, since two OpenMP pools in one process slow each other down.
     """
 
     def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
@@ -51,7 +51,7 @@ class Child:
         return await self.ask("clear")
 
     async def ask(self, verb: str, **arguments: Any) -> Answer:
-        """One question, one answer. Raises RuntimeError if the child has ended."""
+        """Send a command and wait for its reply. Raises RuntimeError if the child has ended."""
         number = next(self._numbers)
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._open[number] = answer
@@ -66,7 +66,7 @@ class Child:
             self._open.pop(number, None)
 
     async def stop(self) -> None:
-        """End of input is the end of the child."""
+        """Close the child's input, at the end of which it exits, and wait."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         await self._process.wait()
@@ -89,14 +89,17 @@ class Child:
 
 @asynccontextmanager
 async def child(
-    name: str, *arguments: str, env: Mapping[str, str] = os.environ
+    name: str, kind: str, *, env: Mapping[str, str] = os.environ, checkout: Checkout = HERE
 ) -> AsyncIterator[Child]:
-    """Start `python -m benchmarks.child …` and wait until it is ready to draw."""
+    """Start `python -m benchmarks.child KIND` and wait until it is ready to draw."""
     quiet = {"TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error"}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.child", *arguments, env={**env, **quiet},
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    process = await checkout.start(
+        "benchmarks.child",
+        kind,
+        env={**env, **quiet},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
     contender = Child(name, process)
     try:
         await contender.clear()

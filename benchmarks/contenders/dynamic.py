@@ -7,5 +7,5 @@ T = TypeVar("T")
 
 
 def next_group(waiting: Sequence[T], likeness: Callable[[T], Hashable], cap: int) -> list[T]:
-    """The oldest request, and the oldest of its like, `cap` at most."""
+    """The oldest request and those like it, oldest first; at most `cap`."""
     return [one for one in waiting if likeness(one) == likeness(waiting[0])][:cap]

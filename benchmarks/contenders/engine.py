@@ -1,4 +1,4 @@
-"""latentry's engine in a process of its own: the worker's step loop without a service around it."""
+"""latentry's engine in a process of its own: the worker's step loop without the service."""
 
 import os
 import time
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import torch
 
-from benchmarks.child import Asked, Inbox, Tell
+from benchmarks.child import Command, Inbox, Reply
 from benchmarks.contenders.stock import SHAPES, medians
 from latentry.settings import Settings
 from worker.backends import open_backend  # so that it is what the service runs
@@ -22,18 +22,18 @@ MODEL: Final = "shapes"
 
 
 @dataclass(slots=True)
-class Flying:
-    """A request under way."""
+class InFlight:
+    """A request that is waiting or being drawn."""
 
-    asked: Asked
+    command: Command
     had_room: bool
     has_joined: bool = False
     wait_steps: float | None = None
 
 
 @dataclass(slots=True)
-class Counted:
-    """What the loop did since it was last asked."""
+class Counters:
+    """What the loop did since the last `clear`; times in seconds."""
 
     calls: int = 0
     rows: int = 0
@@ -43,7 +43,7 @@ class Counted:
 
 
 class Loop:
-    """Feeds the engine and notes when each request made its first step."""
+    """Submits orders to the engine and measures how long each waits for its first step."""
 
     def __init__(self) -> None:
         chosen = {"LATENTRY_COMPILE": "off"} | os.environ | {"LATENTRY_MODELS": f"{MODEL}={SHAPES}"}
@@ -55,36 +55,36 @@ class Loop:
         self._engine = Engine(self._backend, costs)
         while self._engine.study():  # a worker does so while it has nothing else to do
             pass
-        self._flying: dict[str, Flying] = {}
-        self._counted = Counted()
+        self._in_flight: dict[str, InFlight] = {}
+        self._counted = Counters()
 
     @property
     def idle(self) -> bool:
         """Whether a step would do nothing."""
         return self._engine.idle
 
-    def draw(self, asked: Asked) -> None:
-        """Order the picture; it joins when the policy says so."""
-        job, wish = str(asked.number), asked.wish
+    def draw(self, command: Command) -> None:
+        """Submit the order; the batching policy decides when it joins."""
+        job, wish = str(command.number), command.wish
         order = Order(job, 0, wish.request(MODEL), wish.seed)
         plan = self._backend.plan(order)
-        is_waited_for = any(not flying.has_joined for flying in self._flying.values())
+        is_waited_for = any(not one.has_joined for one in self._in_flight.values())
         free = self._engine.costs.cap(plan.key) - self._engine.rows
-        self._flying[job] = Flying(asked, plan.rows <= free and not is_waited_for)
+        self._in_flight[job] = InFlight(command, plan.rows <= free and not is_waited_for)
         self._engine.submit(order)
 
     def clear(self) -> dict[str, Any]:
-        """Drop everything; what was counted."""
-        for job in self._flying:
+        """Drop all requests. Returns the counters and resets them."""
+        for job in self._in_flight:
             self._engine.drop(job)
         while not self._engine.idle:
             self._engine.step()
-        self._flying.clear()
-        counted, self._counted = self._counted, Counted()
+        self._in_flight.clear()
+        counted, self._counted = self._counted, Counters()
         return asdict(counted)
 
-    def step(self, tell: Tell) -> None:
-        """One step of everybody's loop; tell who is done."""
+    def step(self, reply: Reply) -> None:
+        """One step of the loop; replies to the requests that are done."""
         events = self._engine.step()
         pace, counted = self._engine.pace, self._counted
         called_s = time.monotonic() - pace.decode_s - pace.call_s
@@ -94,19 +94,20 @@ class Loop:
         counted.call_s += pace.call_s
         counted.step_s += pace.total_s
         for event in events:
-            self._note(event, called_s, tell)
+            self._note(event, called_s, reply)
 
-    def _note(self, event: Event, called_s: float, tell: Tell) -> None:
-        flying = self._flying[event.job]
+    def _note(self, event: Event, called_s: float, reply: Reply) -> None:
+        request = self._in_flight[event.job]
         match event:
             case Joined():
-                flying.has_joined = True
-            case Step() if flying.wait_steps is None:
-                waited_s = max(0.0, called_s - flying.asked.at_s)
-                flying.wait_steps = waited_s / self._engine.pace.total_s
+                request.has_joined = True
+            case Step() if request.wait_steps is None:
+                waited_s = max(0.0, called_s - request.command.received_s)
+                request.wait_steps = waited_s / self._engine.pace.total_s
             case Done():
-                told = {"wait_steps": flying.wait_steps, "had_room": flying.had_room}
-                tell(self._flying.pop(event.job).asked, told)
+                del self._in_flight[event.job]
+                fields = {"wait_steps": request.wait_steps, "had_room": request.had_room}
+                reply(request.command, fields)
             case Failed(error=error):
                 raise error
 
@@ -125,18 +126,18 @@ class Loop:
         return medians(call, rows, rounds)
 
 
-def run(inbox: Inbox, tell: Tell) -> None:
-    """Serve what the inbox asks for."""
+def run(inbox: Inbox, reply: Reply) -> None:
+    """Carry out commands until the input ends."""
     loop = Loop()
     while True:
-        for asked in inbox.take(wait=loop.idle):
-            match asked.verb:
+        for command in inbox.take(wait=loop.idle):
+            match command.verb:
                 case "draw":
-                    loop.draw(asked)
+                    loop.draw(command)
                 case "clear":
                     inbox.interrupted.clear()
-                    tell(asked, loop.clear())
+                    reply(command, loop.clear())
                 case "costs":
-                    tell(asked, {"unet_s": loop.unet_s(**asked.arguments)})
+                    reply(command, {"unet_s": loop.unet_s(**command.arguments)})
         if not loop.idle:
-            loop.step(tell)
+            loop.step(reply)

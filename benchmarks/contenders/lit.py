@@ -17,22 +17,22 @@ from benchmarks.contenders.stock import Stock
 from benchmarks.load.traces import Wish, wish_of
 
 BATCH: Final = 16
-WINDOW_S: Final = 0.01  # with none it looks for requests without a pause
+WINDOW_S: Final = 0.01  # without a window it polls for requests without a pause
 
 
 class Api(litserve.LitAPI):  # type: ignore[misc]
-    """The names of the methods are LitServe's."""
+    """LitServe calls these methods by their names."""
 
     def setup(self, device: str) -> None:
-        """In the process that computes."""
+        """Load the pipeline, in the process that computes."""
         self.stock = Stock()
 
     def decode_request(self, request: dict[str, Any]) -> Wish:
-        """A body to a wish."""
+        """The wish in a request's body."""
         return wish_of(request)
 
     def batch(self, inputs: list[Wish]) -> list[Wish]:
-        """LitServe's own would make an array."""
+        """The list itself; LitServe's own method would make an array."""
         return inputs
 
     def predict(self, inputs: Sequence[Wish]) -> list[Any]:
@@ -47,11 +47,11 @@ class Api(litserve.LitAPI):  # type: ignore[misc]
         return [drawn[number] for number in range(len(inputs))]
 
     def unbatch(self, output: list[Any]) -> list[Any]:
-        """It is a list already."""
+        """The pictures, which are a list already."""
         return output
 
     def encode_response(self, output: Any) -> Response:
-        """A picture to a PNG."""
+        """The picture as PNG."""
         return Response(png(output), media_type="image/png")
 
 

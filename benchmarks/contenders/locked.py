@@ -17,14 +17,14 @@ from benchmarks.load.traces import wish_of
 
 
 def png(image: Any) -> bytes:
-    """The file of a PIL picture."""
+    """A PIL picture as PNG."""
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
 
 
 def app() -> FastAPI:
-    """The server. One thread is the lock: with many, OpenMP pools would fight for the cores."""
+    """The server. Its one thread is the lock; OpenMP pools of several would compete for cores."""
     compute = ThreadPoolExecutor(1)
     stock = compute.submit(Stock).result()
     server = FastAPI()

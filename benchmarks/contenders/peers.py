@@ -1,7 +1,7 @@
-"""Stand-ins for the servers people write today, around the same pipeline on the same model.
+"""Servers as people write them today, around the stock pipeline on the same model.
 
 `locked` is FastAPI with one request at a time; `lit` is LitServe's dynamic batching, where equal
-requests run together. LitServe comes with `pip install 'latentry[bench]'`.
+requests run together. Install it with `pip install 'latentry[bench]'`.
 """
 
 import asyncio
@@ -21,12 +21,12 @@ from benchmarks.load.traces import Mix, Wish
 from latentry.serve.ports import free_port
 
 HOST: Final = "127.0.0.1"
-LOOK_S: Final = 0.1
+POLL_S: Final = 0.1
 PEERS: Final = ("locked", "lit")
 
 
 class Peer:
-    """One such server in processes of its own."""
+    """One such server, in processes of its own."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -35,7 +35,7 @@ class Peer:
         self._url = ""
 
     async def start(self) -> None:
-        """Return once it has drawn a picture."""
+        """Start the server; returns when it has drawn a picture."""
         port = free_port(HOST)
         self._url = f"http://{HOST}:{port}/predict"
         self._process = await asyncio.create_subprocess_exec(
@@ -45,7 +45,7 @@ class Peer:
         while not await self._answers():
             if self._process.returncode is not None:
                 raise RuntimeError(f"The server {self.name} does not start.")
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_S)
 
     async def draw(self, wish: Wish) -> Answer:
         """See Contender."""
@@ -53,13 +53,13 @@ class Peer:
         return {}
 
     async def clear(self) -> Answer:
-        """See Contender. These servers cannot forget a request: start another one."""
+        """See Contender. These servers cannot drop a request, so they are restarted."""
         await self.stop()
         await self.start()
         return {}
 
     async def stop(self) -> None:
-        """End it with everything that it started."""
+        """Kill it and every process that it started."""
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
             await self._process.wait()
@@ -74,7 +74,7 @@ class Peer:
 
 @asynccontextmanager
 async def peer(name: str) -> AsyncIterator[Peer]:
-    """A peer that can draw, until the block ends."""
+    """A server that is ready to draw; it is killed when the block ends."""
     contender = Peer(name)
     try:
         await contender.start()

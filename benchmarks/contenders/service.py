@@ -1,25 +1,33 @@
-"""The whole service as a contender: real gateway, worker, Valkey and files; clients wait."""
+"""The whole service as a contender: real gateway, worker, Valkey and files, asked over HTTP."""
 
 import asyncio
 import os
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import httpx
+
+from benchmarks.contenders.checkout import HERE, Checkout
 from benchmarks.contenders.contender import Answer
 from benchmarks.load.traces import Mix, Wish
 from latentry.client import AsyncClient
+from latentry.serve.child import TETHER
 from latentry.serve.demo import demo_env
-from latentry.serve.ready import local_client, ready
-from latentry.serve.stack import running
-from latentry.settings import Settings
+from latentry.serve.ports import free_port
 
+HOST: Final = "127.0.0.1"
+POLL_S: Final = 0.05  # of what is timed
 LOOK_S: Final = 0.2
+READY_S: Final = 120.0
+GRACE_S: Final = 30.0
 STUDY_S: Final = 120.0
 COMPILE_S: Final = 600.0
-PAUSE_S: Final = 3.0  # the compiler gets what nobody else wants
+PAUSE_S: Final = 3.0  # drawing more often would leave the compiler no processor time
 
 
 class Service:
@@ -70,26 +78,73 @@ class Service:
         return [job.id for job in jobs if not job.status.is_terminal]
 
 
-@asynccontextmanager
-async def service(name: str = "service", **settings: str) -> AsyncIterator[Service]:
-    """Start everything in a folder that goes away; ready when a worker knows what calls cost.
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service's address, its process, and the file that has its output."""
 
-    It measures them as soon as it is idle: beside others' work both would be measured badly.
+    url: str
+    process: asyncio.subprocess.Process
+    log: Path
+
+    def check(self) -> None:
+        """Raises RuntimeError with its last lines if the service has ended."""
+        if self.process.returncode is not None:
+            raise RuntimeError("\n".join(self.log.read_text().splitlines()[-20:]))
+
+    async def stop(self) -> None:
+        """Ask it to end by closing its input, and wait until it has."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        await self.process.wait()
+
+
+@asynccontextmanager
+async def running(data_dir: Path, checkout: Checkout, **settings: str) -> AsyncIterator[Running]:
+    """`latentry serve` as soon as a worker can draw; when the block ends, it has stopped."""
+    port, log = free_port(HOST), data_dir / "log"
+    chosen = {"LATENTRY_COMPILE": "off"} | os.environ | settings
+    places = {"LATENTRY_DATA_DIR": str(data_dir), "LATENTRY_PORT": str(port)}
+    with log.open("w") as output:
+        # On a tether, so that it ends with this process however that ends.
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-I", "-S", TETHER, "service", str(GRACE_S),
+            checkout.python, "-m", "latentry", "serve",
+            cwd=checkout.root, env=demo_env(chosen) | places,
+            stdin=asyncio.subprocess.PIPE, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+        served = Running(f"http://{HOST}:{port}", process, log)
+        try:
+            async with (
+                asyncio.timeout(READY_S),
+                httpx.AsyncClient(base_url=served.url, trust_env=False) as http,
+            ):
+                while not await _can_draw(http):
+                    served.check()
+                    await asyncio.sleep(POLL_S)
+            yield served
+        finally:
+            await served.stop()
+
+
+@asynccontextmanager
+async def service(
+    name: str = "service", checkout: Checkout = HERE, **settings: str
+) -> AsyncIterator[Service]:
+    """A service in a temporary folder, once its worker has measured what UNet calls cost.
+
+    It does so as soon as it is idle; beside another contender's work it would measure wrongly.
     """
-    with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w") as log:
-        data = {"LATENTRY_DATA_DIR": folder}
-        env = demo_env({"LATENTRY_COMPILE": "off"} | os.environ | data | settings)
-        known = Settings.from_env(env)
+    with tempfile.TemporaryDirectory() as folder:
+        data_dir = Path(folder)
         async with (
-            running(known, env, output=log, say=lambda _: None) as stack,
-            local_client(stack) as client,
+            running(data_dir, checkout, **settings) as served,
+            AsyncClient(served.url, transport=httpx.AsyncHTTPTransport()) as client,
         ):
-            await ready(stack)
             async with asyncio.timeout(STUDY_S):
-                while not list((known.data_dir / "costs").glob("*.json")):
-                    stack.check()
+                while not list((data_dir / "costs").glob("*.json")):
+                    served.check()
                     await asyncio.sleep(LOOK_S)
-            yield Service(client, known.data_dir, name)
+            yield Service(client, data_dir, name)
 
 
 @asynccontextmanager
@@ -99,3 +154,11 @@ async def compiled(sides: Iterable[int]) -> AsyncIterator[Service]:
         for side in sides:
             await contender.compile(side)
         yield contender
+
+
+async def _can_draw(http: httpx.AsyncClient) -> bool:
+    try:
+        answer = await http.get("/readyz")
+    except httpx.TransportError:
+        return False
+    return answer.is_success and bool(answer.json().get("can_draw"))

@@ -21,7 +21,7 @@ from diffusers import (
 from diffusers.utils import logging
 from transformers.utils import logging as transformers_logging
 
-from benchmarks.child import Asked, Inbox, Tell
+from benchmarks.child import Command, Inbox, Reply
 from benchmarks.contenders.dynamic import next_group
 from benchmarks.load.traces import Wish
 from latentry.contracts import Sampler
@@ -36,7 +36,7 @@ SCHEDULERS: Final[dict[Sampler, Any]] = {
 
 
 class Interrupted(Exception):
-    """Nobody wants these pictures any more."""
+    """The requests were dropped while their pictures were drawn."""
 
 
 class Stock:
@@ -101,37 +101,37 @@ def medians(call: Callable[[int], object], sizes: Sequence[int], rounds: int) ->
     return {size: statistics.median(times[1:]) for size, times in took.items()}
 
 
-def run(inbox: Inbox, tell: Tell) -> None:
-    """Serve what the inbox asks for: equal requests together, as many as the cap allows."""
+def run(inbox: Inbox, reply: Reply) -> None:
+    """Carry out commands until the input ends; equal requests run together, up to the cap."""
     stock, cap = Stock(), 1
-    waiting: list[Asked] = []
+    waiting: list[Command] = []
     while True:
-        for asked in inbox.take(wait=not waiting):
-            match asked.verb:
+        for command in inbox.take(wait=not waiting):
+            match command.verb:
                 case "draw":
-                    waiting.append(asked)
+                    waiting.append(command)
                 case "clear":
                     inbox.interrupted.clear()
                     waiting.clear()
-                    tell(asked, {})
+                    reply(command, {})
                 case "cap":
-                    cap = asked.arguments["images"]
-                    tell(asked, {})
+                    cap = command.arguments["images"]
+                    reply(command, {})
                 case "costs":
-                    tell(asked, {"unet_s": stock.unet_s(**asked.arguments)})
+                    reply(command, {"unet_s": stock.unet_s(**command.arguments)})
         if waiting:
-            group = next_group(waiting, lambda asked: asked.wish.likeness, cap)
-            waiting = [asked for asked in waiting if asked not in group]
-            _draw(stock, group, inbox.interrupted, tell)
+            group = next_group(waiting, lambda command: command.wish.likeness, cap)
+            waiting = [command for command in waiting if command not in group]
+            _draw(stock, group, inbox.interrupted, reply)
 
 
-def _draw(stock: Stock, group: list[Asked], interrupted: threading.Event, tell: Tell) -> None:
-    wishes = [asked.wish for asked in group]
+def _draw(stock: Stock, group: list[Command], interrupted: threading.Event, reply: Reply) -> None:
+    wishes = [command.wish for command in group]
     begin_s = time.monotonic()
     try:
         stock.draw(wishes, interrupted)
     except Interrupted:
         return
     step_s = (time.monotonic() - begin_s) / wishes[0].num_inference_steps
-    for asked in group:
-        tell(asked, {"wait_steps": (begin_s - asked.at_s) / step_s})
+    for command in group:
+        reply(command, {"wait_steps": (begin_s - command.received_s) / step_s})

@@ -1,9 +1,9 @@
-"""What a GPU makes of it: random-weight SD 1.5 and SDXL, in one command.
+"""SD 1.5 and SDXL with random weights on a GPU, in one command.
 
     python -m benchmarks.gpu --out gpu.json     (--dry-run: the same on this CPU, with tiny models)
 
-Needs torch, diffusers, transformers and the engine; no gateway, no Redis. Every part has a time of
-its own, and what fails or does not fit is left out and said.
+Needs torch, diffusers, transformers and the engine; no gateway and no Redis. Every part has its own
+time limit. A part that fails is reported and left out.
 """
 
 import argparse
@@ -29,7 +29,7 @@ Result = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What is measured, in which precision, and on which trace."""
+    """An architecture, its precision and its trace."""
 
     configs: Mapping[str, Config]
     dtype: str
@@ -49,7 +49,7 @@ PARTS: Final = (*HOWS, "vae", "vae_fp32", "determinism", "policies")
 
 
 def measure(name: str, model: Model, options: argparse.Namespace) -> Result:
-    """Every part of one model that is asked for."""
+    """Every part of one model that the options do not skip."""
     dry = options.dry_run
     at = Device.choose("cpu" if dry else "cuda", "float32" if dry else model.dtype)
     plan = blueprint(name.partition(",")[0], shrunk(model.configs) if dry else model.configs)
@@ -77,7 +77,7 @@ def measure(name: str, model: Model, options: argparse.Namespace) -> Result:
 
 
 def _tried(run: Callable[[], Any]) -> Any:
-    """What it found; or what it failed with, so that the other parts still run."""
+    """Its result, or its error as text, so that the other parts still run."""
     try:
         return run()
     except Exception as error:  # compilers and drivers raise anything
@@ -102,7 +102,7 @@ def costs(models: Mapping[str, Result]) -> Result:
 
 
 def main() -> None:
-    """Measure what is asked for; write JSON after every model."""
+    """Measure the chosen models; write the JSON after each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/gpu.json"))
     parser.add_argument("--only", nargs="*", choices=MODELS, default=list(MODELS))

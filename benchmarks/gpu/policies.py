@@ -1,4 +1,4 @@
-"""Four ways to serve the same mixed trace on one device, and whether a row's bits stay its own."""
+"""Four ways to serve one mixed trace on one device; and whether neighbours change a row's bits."""
 
 import math
 import time
@@ -26,17 +26,17 @@ BUCKETS: Final = (2, 8, 16)
 
 
 class Server(Protocol):
-    """A policy: takes wishes, and at each turn tells which are drawn."""
+    """A policy: takes wishes, and draws some of them in each turn."""
 
     def submit(self, number: int, wish: Wish) -> None:
         """Take a wish."""
 
     def turn(self) -> list[int]:
-        """Do the next thing there is; the wishes that are drawn by then."""
+        """Make the next call. Returns the numbers of the wishes it finished."""
 
 
 class Pipeline:
-    """A stock pipeline: equal wishes in one call, as many as the cap allows."""
+    """A stock pipeline: equal wishes in one call, up to the cap."""
 
     def __init__(self, stock: Stock, cap: int) -> None:
         self._stock, self._cap = stock, cap
@@ -75,7 +75,7 @@ class Stepped:
         return list(self.pictures())
 
     def pictures(self) -> dict[int, Pixels]:
-        """One step, and the pictures that it finished."""
+        """Make one step. Returns the pictures that it finished."""
         drawn: dict[int, Pixels] = {}
         for event in self._engine.step():
             if isinstance(event, Failed):
@@ -86,7 +86,7 @@ class Stepped:
 
 
 def policies(bench: Bench, mix: Mix, *, compiled: bool) -> dict[str, Any]:
-    """Images per second in a closed loop, policy after policy."""
+    """Images per second of each policy in a closed loop."""
     stock = Stock(_pipeline(bench))
     servers: dict[str, Server] = {"stock, one at a time": Pipeline(stock, 1)}
     for cap in CAPS:
@@ -104,7 +104,7 @@ def policies(bench: Bench, mix: Mix, *, compiled: bool) -> dict[str, Any]:
 
 
 def _images_per_s(server: Server, mix: Mix, for_s: float) -> float:
-    """Of a closed loop, from the first pictures on."""
+    """The rate in a closed loop, from the first pictures on."""
     drawn: list[samples.Sample] = []
     wishes = mix.wishes()
     begin = time.monotonic()
@@ -146,9 +146,9 @@ def _pipeline(bench: Bench) -> Any:
 
 @torch.inference_mode()
 def determinism(bench: Bench) -> dict[str, Any]:
-    """Whether slot and neighbours leave a row's bits alone, and how far other row counts move them.
+    """Whether slot or neighbours change a row's bits, and how far the number of rows moves them.
 
-    Of the UNet by itself; and of a strict picture, drawn alone and in a crowd.
+    For single UNet calls, and for a strict picture drawn alone and among others.
     """
     call = Bare(bench.stack.unet)
     mine = bench.inputs(1)

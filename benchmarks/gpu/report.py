@@ -11,7 +11,7 @@ _WAYS: Final = ("eager", "graphs", "compiled", "package")
 
 
 def gpu(run: Run) -> list[str]:
-    """What `python -m benchmarks.gpu` found, in lines; what was not measured is empty."""
+    """The results of `python -m benchmarks.gpu`, in lines; empty where not measured."""
     peak = run["matmul_tflops"]
     lines = [f"{run['device']}, torch {run['torch']}; a large matmul does {peak:.0f} TFLOP/s.", ""]
     for name, found in run["measured"].items():

@@ -1,4 +1,4 @@
-"""How long a UNet call and a VAE decode take, by their size and by how they are run."""
+"""Seconds of a UNet call and of a VAE decode, by size and by the way it is run."""
 
 import atexit
 import statistics
@@ -26,7 +26,7 @@ COMPILED_ROWS: Final = (2, 8, 16, 32)  # each is compiled anew, for minutes
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bench:
-    """A model to measure, with about so many seconds for each part and these counts of rows."""
+    """A model to measure: about `box_s` seconds for each part, and these counts of rows."""
 
     plan: Blueprint
     stack: LoadedModel
@@ -61,7 +61,7 @@ class Bench:
 
     @property
     def is_cuda(self) -> bool:
-        """Whether there is a GPU to wait for."""
+        """Whether calls run on a GPU, and so return before they are done."""
         return self.stack.at.device.type == "cuda"
 
     def seconds(self, call: Callable[[], object]) -> float:
@@ -77,7 +77,7 @@ class Bench:
         return statistics.median(took)
 
     def in_time(self, sizes: Iterable[int], measure: Callable[[int], float]) -> dict[str, float]:
-        """What is measured at each size, until the time for this part is over or memory is."""
+        """The measurement at each size, until time or memory runs out."""
         begin, found = time.perf_counter(), {}
         for size in sizes:
             if time.perf_counter() - begin > self.box_s:
@@ -90,7 +90,7 @@ class Bench:
 
 
 def matmul_tflops(*, dry: bool) -> float:
-    """The most that the device does here: a large half-precision matmul of random numbers."""
+    """TFLOP/s of a large half-precision matmul of random numbers, as the device's peak."""
     size, device = (256, "cpu") if dry else (8192, "cuda")
     a, b = (torch.randn(size, size, device=device).to(torch.bfloat16) for _ in range(2))
     took = []
@@ -105,7 +105,7 @@ def matmul_tflops(*, dry: bool) -> float:
 
 @torch.inference_mode()
 def unet_tflop(bench: Bench) -> float:
-    """TFLOP of a call with one row, by torch's own count."""
+    """TFLOP of a call with one row, as torch counts them."""
     with FlopCounterMode(display=False) as counter:
         Bare(bench.stack.unet)(*bench.inputs(1))
     return float(counter.get_total_flops()) / 1e12
@@ -138,7 +138,7 @@ def _timed(bench: Bench, call: Callable[..., object], rows: int) -> float:
 def _replayed(bench: Bench, call: Callable[..., object], rows: int) -> float:
     inputs = bench.inputs(rows)
     aside: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    with torch.cuda.stream(aside):  # as torch wants it: warm up beside, then capture
+    with torch.cuda.stream(aside):  # as torch requires: warm up on another stream, then capture
         for _ in range(3):
             call(*inputs)
     torch.cuda.current_stream().wait_stream(aside)
@@ -149,7 +149,7 @@ def _replayed(bench: Bench, call: Callable[..., object], rows: int) -> float:
 
 
 def package(stack: LoadedModel, added: dict[str, int]) -> Callable[..., object]:
-    """What the worker compiles beside its loop for a model's native size; rows are free in it."""
+    """The UNet as the worker compiles it for a model's native size, with any number of rows."""
     side = stack.card.defaults.width
     _, height, width = stack.latent_shape(side, side)
     shape = Shape.of(stack.unet, stack.at, height=height, width=width, tokens=TOKENS, added=added)
@@ -162,7 +162,7 @@ def package(stack: LoadedModel, added: dict[str, int]) -> Callable[..., object]:
 
 
 def decodes(bench: Bench, *, upcast: bool = False) -> dict[str, float]:
-    """Seconds of a VAE decode by pictures, bytes on the host included; in fp32 with `upcast`."""
+    """Seconds of a VAE decode by pictures, with the copy to the host; in fp32 with `upcast`."""
     vae, side = bench.stack.vae, bench.stack.card.defaults.width
     shape, kept_in = bench.stack.latent_shape(side, side), vae.dtype
 

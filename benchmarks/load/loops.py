@@ -1,4 +1,4 @@
-"""The load: a closed loop of callers, or arrivals that wait for nobody. The same for everyone."""
+"""The load: a closed loop of callers, or arrivals at given times (open loop)."""
 
 import asyncio
 import time
@@ -10,12 +10,12 @@ from benchmarks.contenders.contender import Answer, Contender
 from benchmarks.load.samples import Sample, misses_allowed
 from benchmarks.load.traces import Wish
 
-LOOK_S: Final = 0.25
+POLL_S: Final = 0.25
 
 
 @dataclass(slots=True)
 class Trial:
-    """What one contender did under one load."""
+    """One contender under one load: times on the monotonic clock, and every request."""
 
     begin_s: float = field(default_factory=time.monotonic)
     end_s: float = 0.0
@@ -24,19 +24,19 @@ class Trial:
 
     @property
     def drawn(self) -> int:
-        """How many pictures are there."""
+        """How many pictures are done."""
         return sum(sample.ended_s is not None for sample in self.samples)
 
     async def draw(self, contender: Contender, wish: Wish) -> None:
-        """Ask for one picture and note what came of it."""
+        """Request one picture and record the result."""
         sample = Sample(wish, time.monotonic())
         self.samples.append(sample)
-        told = await contender.draw(wish)
+        reported = await contender.draw(wish)
         sample.ended_s = time.monotonic()
-        sample.wait_steps, sample.had_room = told.get("wait_steps"), told.get("had_room")
+        sample.wait_steps, sample.had_room = reported.get("wait_steps"), reported.get("had_room")
 
     async def end(self, contender: Contender, tasks: Sequence[asyncio.Task[None]]) -> None:
-        """Stop the clock, let go of what is under way. Raises what a task died of."""
+        """Stop the clock and cancel all requests. Raises the first error of a task."""
         self.end_s = time.monotonic()
         for task in tasks:
             task.cancel()
@@ -55,9 +55,9 @@ async def closed(
     for_s: float,
     is_enough: Callable[[Trial], bool] = lambda _: True,
 ) -> Trial:
-    """Callers who ask for the next picture as soon as they have one, until the time is over.
+    """Callers that request the next picture as soon as they have one, for `for_s` seconds.
 
-    Where too little came of it, it goes on until it `is_enough`.
+    The trial goes on after that until it `is_enough`.
     """
     trial = Trial()
 
@@ -68,19 +68,19 @@ async def closed(
     tasks = [asyncio.create_task(caller()) for _ in range(callers)]
     broken: set[asyncio.Task[None]] = set()
     while not broken and (time.monotonic() < trial.begin_s + for_s or not is_enough(trial)):
-        left_s = max(LOOK_S, trial.begin_s + for_s - time.monotonic())
+        left_s = max(POLL_S, trial.begin_s + for_s - time.monotonic())
         broken, _ = await asyncio.wait(tasks, timeout=left_s, return_when=asyncio.FIRST_EXCEPTION)
     await trial.end(contender, tasks)
     return trial
 
 
 class TooManyLate(Exception):
-    """The trial has failed; what comes yet cannot change that."""
+    """More requests are late than a successful trial may have."""
 
 
 @dataclass(slots=True)
 class Arrivals:
-    """A trial in which everybody comes at a time of their own, and how many were late."""
+    """A trial with given arrival times, and how many requests were late."""
 
     trial: Trial
     count: int
@@ -88,7 +88,7 @@ class Arrivals:
 
     @property
     def is_good(self) -> bool:
-        """Whether at least 99 % were in time."""
+        """Whether at least 99 % were on time."""
         return self.late <= misses_allowed(self.count)
 
 
@@ -98,9 +98,9 @@ async def open_loop(
     times: Sequence[float],
     patience_s: Callable[[Wish], float],
 ) -> Arrivals:
-    """Ask for each wish at its time; all must be there within their patience, or are late.
+    """Send each wish at its time; a request is late if it takes longer than `patience_s` says.
 
-    It ends early when so many are late that the trial has failed.
+    The trial ends early when so many are late that it has failed.
     """
     arrivals = Arrivals(Trial(), len(wishes))
     trial = arrivals.trial
@@ -110,7 +110,7 @@ async def open_loop(
         await asyncio.sleep(trial.begin_s + at_s - time.monotonic())
         drawing = asyncio.create_task(trial.draw(contender, wish))
         drawings.append(drawing)
-        # Nobody tells the server that it is late: it goes on, as it would in life.
+        # The request is not cancelled when it is late: the server has to finish it.
         await asyncio.wait([drawing], timeout=patience_s(wish))
         arrivals.late += not drawing.done()
         if not arrivals.is_good:

@@ -1,4 +1,4 @@
-"""What a trial saw of each request, and the figures that follow from it. Pure."""
+"""What was measured of each request, and the figures computed from that. Pure."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,33 +6,33 @@ from dataclasses import dataclass
 
 from benchmarks.load.traces import Wish
 
-# Pictures of one batch are told within this; step-by-step ones are further apart.
+# The answers of one batch come within this time; those of two steps are further apart.
 TOGETHER_S = 0.03
 
 
 @dataclass(slots=True)
 class Sample:
-    """One request: when it was asked for, and when the picture was there, if it ever was.
+    """One request: when it was sent and when its picture came, None if it never did.
 
     wait_steps is the wait for its first UNet call, in durations of that call's step, and had_room
-    whether rows were free when it came; both where the contender can tell.
+    whether rows were free when it arrived; None where the contender does not report them.
     """
 
     wish: Wish
-    asked_s: float
+    sent_s: float
     ended_s: float | None = None
     wait_steps: float | None = None
     had_room: bool | None = None
 
     @property
     def latency_s(self) -> float:
-        """Seconds from asked to there; infinite if it never was."""
-        return math.inf if self.ended_s is None else self.ended_s - self.asked_s
+        """Seconds from request to picture; infinite if there is none."""
+        return math.inf if self.ended_s is None else self.ended_s - self.sent_s
 
 
 @dataclass(frozen=True, slots=True)
 class Percentile:
-    """A percentile in seconds. `at_least`: so many were unfinished at the end that it is more."""
+    """A percentile in seconds. `at_least`: too many were unfinished to say more than that."""
 
     value: float
     at_least: bool = False
@@ -50,11 +50,11 @@ def percentile(values: Iterable[float], q: float) -> float:
 def latency(samples: Sequence[Sample], end_s: float, q: float) -> Percentile:
     """Percentile of latency when the trial ended at `end_s` with requests still under way.
 
-    Leaving those out would flatter the slow. Kaplan and Meier (JASA 53, 1958): of those that were
-    still waiting at each age, the share that then finished.
+    Leaving those out would flatter slow contenders. The estimator of Kaplan and Meier (JASA 53,
+    1958) counts them as long as they were observed.
     """
     ages = sorted(
-        (s.latency_s, 0) if s.ended_s is not None else (end_s - s.asked_s, 1) for s in samples
+        (s.latency_s, 0) if s.ended_s is not None else (end_s - s.sent_s, 1) for s in samples
     )
     waiting = 1.0
     for rank, (age, is_cut_off) in enumerate(ages):
@@ -75,14 +75,11 @@ class Rate:
 
 
 def rate(samples: Sequence[Sample], since_s: float, until_s: float, *, callers: int) -> Rate:
-    """What was finished between `since_s` and `until_s`, a second.
+    """Pictures and steps per second between `since_s` and `until_s`, over whole waves.
 
-    Batches are told together, so a window is from the end of one burst to the end of another. And
-    those who got theirs together ask again together: pictures come in waves, told over some steps.
-    With as many pictures as there are callers, or a multiple, a window has whole waves; so the
-    mean over the longest such windows. Where there are none, from the first end to the last, that
-    is followed by a long pause, as between waves, if that has as many pictures as callers: within
-    one wave it would be how fast it was told. NaN if neither is there.
+    A batch's pictures end together, so a window runs from the end of one burst to the end of
+    another. Callers that were answered together also ask again together: pictures come in waves,
+    and a window that cuts one gives a wrong rate. NaN where no window is found.
     """
     ended = sorted(
         (
@@ -93,16 +90,7 @@ def rate(samples: Sequence[Sample], since_s: float, until_s: float, *, callers: 
         key=lambda one: one[0],
     )
     times, wishes = [at for at, _ in ended], [wish for _, wish in ended]
-    later = [*times[1:], until_s]
-    ends = [n for n, at in enumerate(times) if later[n] - at > TOGETHER_S]
-    pauses = {n: later[n] - times[n] for n in ends}
-    longest = max((pauses[n] for n in ends if n < len(times) - 1), default=math.inf)
-    waves = [n for n in ends if pauses[n] >= longest / 2]
-    windows = [(waves[0], waves[-1])] if waves and waves[-1] - waves[0] >= callers else []
-    for length in range(len(ended) // callers * callers, 0, -callers):
-        if whole := [(first, first + length) for first in ends if first + length in ends]:
-            windows = whole
-            break
+    windows = _windows(times, until_s, callers)
     took_s = sum(times[last] - times[first] for first, last in windows)
     if not took_s:
         return Rate(math.nan, math.nan, math.nan)
@@ -114,11 +102,32 @@ def rate(samples: Sequence[Sample], since_s: float, until_s: float, *, callers: 
     )
 
 
-def pace(ours: Sequence[Sample], theirs: Sequence[Sample], warm_s: float) -> float:
-    """Image-steps a second over another's, where both were given the same wishes in the same order.
+def _windows(times: Sequence[float], until_s: float, callers: int) -> list[tuple[int, int]]:
+    """Pairs of pictures, by index, between which whole waves have ended.
 
-    Between two pictures by their number, not two times: what is under way at either end is then
-    much alike, and most of the chance in one trial is in the other too. Both must be past `warm_s`.
+    With as many pictures as there are callers, or a multiple, a window has whole waves: all of the
+    longest such windows. Otherwise the one from the first long pause, as between waves, to the
+    last, if it has as many pictures as there are callers: a window within one wave would measure
+    how fast a batch is answered.
+    """
+    later = [*times[1:], until_s]
+    pauses = {n: later[n] - at for n, at in enumerate(times) if later[n] - at > TOGETHER_S}
+    for length in range(len(times) // callers * callers, 0, -callers):
+        if whole := [(first, first + length) for first in pauses if first + length in pauses]:
+            return whole
+    longest = max(
+        (pause_s for n, pause_s in pauses.items() if n < len(times) - 1), default=math.inf
+    )
+    waves = [n for n, pause_s in pauses.items() if pause_s >= longest / 2]
+    return [(waves[0], waves[-1])] if waves and waves[-1] - waves[0] >= callers else []
+
+
+def pace(ours: Sequence[Sample], theirs: Sequence[Sample], warm_s: float) -> float:
+    """Ratio of the image-steps per second of two trials of the same wishes in the same order.
+
+    Measured between the same two pictures of both, not between two times: the same work is then
+    under way at either end, so most of the chance in one trial is in the other too. Only pictures
+    that both finished after `warm_s` count. NaN with fewer than two.
     """
     both = [_ends(trial) for trial in (ours, theirs)]
     first = max(sum(at < warm_s for at, _ in ends) for ends in both)
@@ -133,8 +142,8 @@ def pace(ours: Sequence[Sample], theirs: Sequence[Sample], warm_s: float) -> flo
 
 
 def _ends(trial: Sequence[Sample]) -> list[tuple[float, int]]:
-    """When each picture was there, from the beginning of the trial, and its steps."""
-    begin_s = min(sample.asked_s for sample in trial)
+    """Seconds from the start of the trial to each picture, and its steps; in order of time."""
+    begin_s = min(sample.sent_s for sample in trial)
     return sorted(
         (sample.ended_s - begin_s, sample.wish.num_inference_steps)
         for sample in trial
@@ -142,11 +151,11 @@ def _ends(trial: Sequence[Sample]) -> list[tuple[float, int]]:
     )
 
 
-def between(solo_s: Mapping[str, float], steps: int) -> float:
-    """Seconds for a lone picture of so many steps, on the line through the measured ends."""
-    low, high = int(min(solo_s, key=int)), int(max(solo_s, key=int))
+def interpolate(single_s: Mapping[str, float], steps: int) -> float:
+    """Seconds of a single request, linear in its steps between the fewest and the most measured."""
+    low, high = int(min(single_s, key=int)), int(max(single_s, key=int))
     share = (steps - low) / (high - low)
-    return solo_s[str(low)] + share * (solo_s[str(high)] - solo_s[str(low)])
+    return single_s[str(low)] + share * (single_s[str(high)] - single_s[str(low)])
 
 
 def misses_allowed(count: int, share: float = 0.99) -> int:

@@ -1,4 +1,4 @@
-"""What the contenders are asked for: seeded requests, every value in equal shares."""
+"""The requests of each trace: seeded, with every value in equal shares."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """One request of a trace, in the words of the API. `side` is width and height in pixels."""
+    """One request of a trace, by the API's field names. `side`: width and height in pixels."""
 
     prompt: str
     seed: int
@@ -46,7 +46,7 @@ class Wish:
         return self.num_inference_steps, self.guidance_scale, self.sampler, self.side
 
     def request(self, model: str) -> ResolvedRequest:
-        """As the engine gets it."""
+        """The request as the engine gets it."""
         return ResolvedRequest(
             model=model,
             prompt=self.prompt,
@@ -61,7 +61,7 @@ class Wish:
 
 
 def wish_of(fields: Mapping[str, Any]) -> Wish:
-    """A wish from plain values, as they cross a process border."""
+    """A wish from plain values, as they cross a process boundary."""
     named = {
         "sampler": Sampler(fields["sampler"]),
         "determinism": Determinism(fields["determinism"]),
@@ -71,7 +71,7 @@ def wish_of(fields: Mapping[str, Any]) -> Wish:
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """The values that the requests of a trace take, each as often as the others."""
+    """The values of a trace's requests, each as often as the others."""
 
     steps: Sequence[int] = (25,)
     guidance: Sequence[float] = (2.0,)
@@ -80,8 +80,8 @@ class Mix:
     determinism: Determinism = Determinism.FAST
 
     def wishes(self, seed: int = 0) -> Iterator[Wish]:
-        """Requests without end; the same for the same seed."""
-        # One stream of chance per field, so that traces differ only in what they vary.
+        """Endless requests; the same for the same seed."""
+        # One random stream per field, so that traces differ only in the fields that they vary.
         chances = iter(random.Random(f"{seed}/{field}") for field in range(5))
         fields = (PROMPTS, self.steps, self.guidance, self.samplers, self.sides)
         streams = [_in_equal_shares(values, next(chances)) for values in fields]
@@ -103,7 +103,7 @@ MIXES: Final = {
 
 
 def arrivals(rate_per_s: float, count: int, seed: int = 0) -> list[float]:
-    """Seconds at which a Poisson process has its events; other rates stretch the same pattern."""
+    """Arrival times of a Poisson process in seconds; another rate stretches the same pattern."""
     chance, now, times = random.Random(seed), 0.0, []
     for _ in range(count):
         now += chance.expovariate(1.0)
@@ -112,6 +112,6 @@ def arrivals(rate_per_s: float, count: int, seed: int = 0) -> list[float]:
 
 
 def _in_equal_shares(values: Sequence[T], chance: random.Random) -> Iterator[T]:
-    """Every value once, in a chance order; then all of them again in another."""
+    """Every value once, in a random order; then again in another."""
     while True:
         yield from chance.sample(values, len(values))

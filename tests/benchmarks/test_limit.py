@@ -21,8 +21,8 @@ def test_every_change_draws_the_same_call(monkeypatch) -> None:
 
 
 def test_all_take_turns_at_all_rows() -> None:
-    asked: list[tuple[str, int]] = []
-    calls = {name: lambda rows, name=name: asked.append((name, rows)) for name in ("a", "b")}
+    called: list[tuple[str, int]] = []
+    calls = {name: lambda rows, name=name: called.append((name, rows)) for name in ("a", "b")}
     found = measure(calls, rounds=2)
-    assert asked == 3 * [(name, rows) for rows in ROWS for name in ("a", "b")]
+    assert called == 3 * [(name, rows) for rows in ROWS for name in ("a", "b")]
     assert {name: tuple(each) for name, each in found.items()} == {"a": ROWS, "b": ROWS}

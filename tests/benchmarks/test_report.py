@@ -54,7 +54,7 @@ def run() -> dict[str, Any]:
         "commit": "abc", "took_s": 500.0, "callers": 16, "patience": 5.0, "cap": 8,
         "capacity": 4.0,
         "unet_s": {"stock": {"2": 0.040, "16": 0.2}, "engine": {"2": 0.036, "16": 0.128}},
-        "lone_s": {"stock": {"10": 0.4, "25": 1.0}, "engine": {"10": 0.4, "25": 1.0}},
+        "single_s": {"stock": {"10": 0.4, "25": 1.0}, "engine": {"10": 0.4, "25": 1.0}},
         "closed": closed,
         "goodput": {
             "stock": goodput(0.8), "dynamic": goodput(1.5), "engine": goodput(3.0, **waits),
@@ -142,7 +142,7 @@ def test_every_row_of_a_table_is_as_wide_as_its_head() -> None:
     ]
 
 
-def test_tables_are_put_between_their_marks_and_nothing_else_changes(tmp_path: Path) -> None:
+def test_tables_are_written_between_their_marks_and_nothing_else_changes(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     begin, end = BEGIN.format(name="bench"), END.format(name="bench")
     page.write_text(f"before\n\n{begin}\nold\n{end}\n\nafter\n")
@@ -151,9 +151,9 @@ def test_tables_are_put_between_their_marks_and_nothing_else_changes(tmp_path: P
         assert page.read_text() == f"before\n\n{begin}\n\nnew\n\n{end}\n\nafter\n"
 
 
-def test_a_page_without_a_place_for_the_tables_is_left_alone(tmp_path: Path) -> None:
+def test_a_page_without_marks_is_not_changed(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("nothing here\n")
-    with pytest.raises(ValueError, match="no place"):
+    with pytest.raises(ValueError, match="lacks the marks"):
         write_into(page, "bench", ["new"])
     assert page.read_text() == "nothing here\n"

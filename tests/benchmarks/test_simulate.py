@@ -72,7 +72,7 @@ def test_images_with_guidance_run_apart_where_sharing_a_call_does_not_pay(
 
 @pytest.mark.parametrize("model", TABLES)
 @pytest.mark.parametrize("trace", ["uniform", "steps", "full"])
-def test_nor_for_any_model_of_the_notes(model: str, trace: str) -> None:
+def test_the_policy_never_falls_behind_for_any_model_of_the_table(model: str, trace: str) -> None:
     side, charge = TABLES[model]
     wishes = mixes(side)[trace].first(64)
     took_s = closed(StepLevel(charge), wishes, CALLERS)

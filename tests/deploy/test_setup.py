@@ -17,6 +17,6 @@ def test_a_python_that_is_too_old_is_said_with_what_to_do(tmp_path):
     )
     assert ended.returncode == 1
     assert ended.stderr == (
-        "latentry needs Python 3.11 or later. Install it, or say where it is: "
+        "latentry needs Python 3.11 or later. Install it, or set its path: "
         "make setup PYTHON=/path/to/python3\n"
     )

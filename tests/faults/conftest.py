@@ -45,7 +45,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  
     report = (yield).get_result()
     rows = re.findall(r"\bT\d+\b", getattr(item, "function", item).__doc__ or "")
     if report.when == "call" or not report.passed:
-        item.config.stash[FIGURES].tell(rows, item.nodeid, report.outcome)
+        item.config.stash[FIGURES].record(rows, item.nodeid, report.outcome)
     file = item.config.getoption("--figures", None)
     if file and report.when == "teardown":  # a run may be broken off
         item.config.stash[FIGURES].write(file)

@@ -104,7 +104,7 @@ def test_a_silent_ledger_is_noticed_and_work_goes_on_when_it_speaks_again(
         line.silent = False  # for connections to come; those that were are dead
         spoke = time.monotonic()
         assert history.end_of(job.id).status is JobStatus.SUCCEEDED
-        figure("silent ledger: work is done after it speaks again", took(spoke), "s", at_most=30)
+        figure("silent ledger: work is done after it answers again", took(spoke), "s", at_most=30)
 
 
 @pytest.mark.faults
@@ -183,7 +183,9 @@ def test_how_many_jobs_a_second_the_ledger_takes(tmp_path: Path, how: str, figur
         began = time.monotonic()
         with ThreadPoolExecutor(clients) as pool:
             list(pool.map(enter, range(2_000)))
-        figure(f"appendfsync {how}: jobs entered a second, {clients} at once", 2_000 / took(began))
+        figure(
+            f"appendfsync {how}: jobs submitted per second, {clients} at once", 2_000 / took(began)
+        )
     ledger.close()
     valkey.stop()
 
@@ -204,7 +206,7 @@ def test_a_ledger_that_lost_its_last_writes_starts_and_the_same_key_submits_agai
         fast.valkey.start()
         again = [fast.client.submit("x", width=64, height=64, idempotency_key=k) for k in keys]
         lost = len({job.id for job in before} - {job.id for job in again})
-        figure(f"jobs gone with the last {cut} bytes of the append-only file", lost, at_most=5)
+        figure(f"jobs lost with the last {cut} bytes of the append-only file", lost, at_most=5)
         assert {fast.end_of(job).status for job in again} == {JobStatus.SUCCEEDED}
 
 

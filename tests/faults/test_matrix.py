@@ -23,7 +23,7 @@ def test_figures_of_later_runs_replace_those_of_earlier_ones(tmp_path: Path, mon
     monkeypatch.setattr(figures, "PAGE", page)
     for value in (9, 2):
         run = Figures()
-        run.tell(["T1"], "tests/faults/test_x.py::test_a", "passed")
+        run.record(["T1"], "tests/faults/test_x.py::test_a", "passed")
         figure = Figure(run, "test_a")
         figure("a wait", value, "s", at_most=10)
         figure("a long wait", value + 9, "s", at_most=10)

@@ -100,7 +100,7 @@ async def test_ten_times_the_load_is_answered_at_once_and_what_is_taken_is_done_
         asked = len(rush.accepted) + len(rush.refusals)
         assert done
         assert rush.codes <= {202, 429, 503}
-        figure("overload: requests in the time", asked)
+        figure("overload: requests sent", asked)
         figure("overload: load", asked / seconds / able, "× capacity")
         figure("overload: gateway's growth", after[0] - before[0], "MB", at_most=50)
         figure("overload: worker's growth", after[1] - before[1], "MB", at_most=50)
@@ -108,7 +108,7 @@ async def test_ten_times_the_load_is_answered_at_once_and_what_is_taken_is_done_
         share = 100 * len(in_time) / len(rush.accepted)
         figure("overload: accepted jobs that met their deadline", share, "%", at_least=99)
         figure("overload: goodput", 100 * good, "% of capacity", at_least=90)
-        figure("overload: normal again after", calm, "s", at_most=5)
+        figure("overload: recovered after", calm, "s", at_most=5)
         figure("overload: refused, p99", 1e3 * percentile(rush.refusals, 0.99), "ms", at_most=20)
 
 
@@ -151,9 +151,9 @@ def test_a_tenant_with_a_long_line_delays_anothers_first_job_by_a_batch_at_most(
             until(lambda ref=ref: is_running(one, ref), 60, "its start")  # type: ignore[misc]
             waits.append(took(began))
         batch_s = STEPS * (0.02 + 0.005 * 32)
-        figure("fairness: jobs that one tenant has in line", crowd)
-        figure("fairness: another's first job starts within, p50", percentile(waits, 0.5), "s")
-        figure("fairness: the longest of it", max(waits) / batch_s, "batches", at_most=1.2)
+        figure("fairness: jobs that one tenant has queued", crowd)
+        figure("fairness: wait of another tenant's first job, p50", percentile(waits, 0.5), "s")
+        figure("fairness: the longest such wait", max(waits) / batch_s, "batches", at_most=1.2)
 
         tenants = ["ada", "bob", "cyd", "dan"]
         for number in range(40):

@@ -50,12 +50,12 @@ def test_a_kill_storm_loses_nothing_and_doubles_nothing(
         figure("kill storm: Valkey killed", restarts, at_least=strikes // 20)
         figure("kill storm: submissions refused or of unknown outcome", storm_jobs - len(ends))
         figure("kill storm: innocent jobs failed", len(failed), at_most=0)
-        figure("kill storm: steps made in vain", 100 * wasted / needed, "%", at_most=5)
+        figure("kill storm: wasted steps", 100 * wasted / needed, "%", at_most=5)
         figure("kill storm: orphans' recovery, p50", percentile(recoveries, 0.5), "s")
         figure("kill storm: orphans' recovery, p99", percentile(recoveries, 0.99), "s", at_most=10)
         lost = history.accepted - {job.id for job in ends}
         figure("kill storm: jobs lost", len(lost), at_most=0)
-        figure("kill storm: results doubled", len(doubled(history)), at_most=0)
+        figure("kill storm: jobs with two results", len(doubled(history)), at_most=0)
 
 
 @pytest.mark.faults
@@ -124,10 +124,10 @@ def test_sigterm_at_a_random_step_costs_a_step_at_most(
             assert digest(one, end) == expected
             redone.append(one.steps_made - made - steps)
         history.check()
-        figure(f"SIGTERM at a random step, {engine}: times", times)
-        figure(f"SIGTERM, {engine}: steps made again, at most", max(redone), at_most=1)
-        figure(f"SIGTERM, {engine}: a worker is gone after, p50", percentile(drains, 0.5), "s")
-        figure(f"SIGTERM, {engine}: a worker is gone after, at most", max(drains), "s", at_most=3.2)
+        figure(f"SIGTERM at a random step, {engine}: repetitions", times)
+        figure(f"SIGTERM, {engine}: steps repeated, at most", max(redone), at_most=1)
+        figure(f"SIGTERM, {engine}: the worker exits after, p50", percentile(drains, 0.5), "s")
+        figure(f"SIGTERM, {engine}: the worker exits after, at most", max(drains), "s", at_most=3.2)
 
 
 @pytest.fixture

@@ -153,7 +153,7 @@ def test_a_step_that_hangs_is_freed_within_thirty_seconds(fast: House, figure: F
     fast.worker()
     job, began = fast.marked("hang_in_c@3!"), time.monotonic()
     until(lambda: fast.says("worker.died"), 60, "the hung worker's end")
-    figure("a hung step is freed after", took(began), "s", at_most=30)
+    figure("a hung step's job is released after", took(began), "s", at_most=30)
     assert fast.end_of(job).status is JobStatus.SUCCEEDED
     figure("a hung step's job is done after", took(began), "s")
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tools.evaluate import generate, load_pipeline
-from tools.scenes.checker import look
+from tools.scenes.checker import detect
 
 FOLDER = Path("models/shapes")
 
@@ -33,10 +33,10 @@ def test_it_draws_what_the_prompt_says(pipeline):
         guidance_scale=guidance,
     )
     for picture in pictures:
-        sight = look(picture)
+        detection = detect(picture)
         assert picture.shape == (128, 128, 3)
-        assert sight.background == "blue"
-        assert [(found.colour, found.shape) for found in sight.objects] == [("red", "circle")]
+        assert detection.background == "blue"
+        assert [(found.colour, found.shape) for found in detection.objects] == [("red", "circle")]
 
 
 def test_the_folder_is_small_and_holds_no_pickle():

@@ -53,20 +53,20 @@ def _one(scene: Scene, rng: random.Random) -> str:
     ground = f"{scene.background} {rng.choice(BACKGROUND_WORDS)}"
     article = rng.choice(("a ", "a ", "the ", ""))
     forms = [
-        f"{_a(noun)}{where} on {article}{ground}",
-        f"{_a(noun)} on {article}{ground}{where}",
-        f"{_a(noun)}{where}, {ground}",
+        f"{_with_article(noun)}{where} on {article}{ground}",
+        f"{_with_article(noun)} on {article}{ground}{where}",
+        f"{_with_article(noun)}{where}, {ground}",
         f"{noun}{where}, {ground}",
         f"{noun} on {scene.background}{where}",
         f"{noun}{where} on {scene.background}",
         f"{ground}, {noun}{where}",
-        f"{_a(noun)}{where} with {article}{ground}",
-        f"on {article}{ground}, {_a(noun)}{where}",
-        f"{scene.background} {rng.choice(BACKGROUND_WORDS)} with {_a(noun)}{where}",
+        f"{_with_article(noun)}{where} with {article}{ground}",
+        f"on {article}{ground}, {_with_article(noun)}{where}",
+        f"{scene.background} {rng.choice(BACKGROUND_WORDS)} with {_with_article(noun)}{where}",
     ]
     if where:
-        forms.append(f"{_a(noun)}{where} of {article}{ground}")
-        forms.append(f"{where.strip()}, {_a(noun)}, {ground}")
+        forms.append(f"{_with_article(noun)}{where} of {article}{ground}")
+        forms.append(f"{where.strip()}, {_with_article(noun)}, {ground}")
     return rng.choice(forms)
 
 
@@ -77,15 +77,17 @@ def _two(scene: Scene, rng: random.Random) -> str:
     nouns = [_noun(thing, rng) for thing in scene.things]
     forms = []
     if pair == ("left", "right"):
-        forms.append(f"{_a(nouns[0])} and {_a(nouns[1])}")
-        forms.append(f"{_a(nouns[0])} to the left of {_a(nouns[1])}")
-        forms.append(f"{_a(nouns[1])} to the right of {_a(nouns[0])}")
+        forms.append(f"{_with_article(nouns[0])} and {_with_article(nouns[1])}")
+        forms.append(f"{_with_article(nouns[0])} to the left of {_with_article(nouns[1])}")
+        forms.append(f"{_with_article(nouns[1])} to the right of {_with_article(nouns[0])}")
         forms.append(f"{nouns[0]} and {nouns[1]}")
     if pair == ("top", "bottom"):
-        forms.append(f"{_a(nouns[0])} above {_a(nouns[1])}")
-        forms.append(f"{_a(nouns[1])} below {_a(nouns[0])}")
-        forms.append(f"{_a(nouns[1])} under {_a(nouns[0])}")
-    placed = [f"{_a(n)}{_where(t, rng)}" for n, t in zip(nouns, scene.things, strict=True)]
+        forms.append(f"{_with_article(nouns[0])} above {_with_article(nouns[1])}")
+        forms.append(f"{_with_article(nouns[1])} below {_with_article(nouns[0])}")
+        forms.append(f"{_with_article(nouns[1])} under {_with_article(nouns[0])}")
+    placed = [
+        f"{_with_article(n)}{_where(t, rng)}" for n, t in zip(nouns, scene.things, strict=True)
+    ]
     if rng.random() < 0.4:
         placed.reverse()
     forms += [f"{placed[0]} and {placed[1]}", f"{placed[0]}, {placed[1]}"] * 2
@@ -114,10 +116,10 @@ def _partial(scene: Scene, rng: random.Random) -> str:
     where = _where(thing, rng)
     anything = f"{thing.colour} {rng.choice(ANY_THING)}"
     forms = [
-        _a(_noun(thing, rng)) + where,
+        _with_article(_noun(thing, rng)) + where,
         f"a {shape}{where} on a {ground}",
         f"{shape}{where}, {ground}",
-        f"{_a(anything)}{where} on a {ground}",
+        f"{_with_article(anything)}{where} on a {ground}",
         f"something {thing.colour}{where} on {scene.background}",
         f"{shape} on {scene.background}{where}",
     ]
@@ -138,5 +140,5 @@ def _where(thing: Thing, rng: random.Random) -> str:
     return " " + rng.choice(POSITION_PHRASES[thing.position])
 
 
-def _a(noun: str) -> str:
+def _with_article(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

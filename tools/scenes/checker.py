@@ -1,4 +1,4 @@
-"""What a picture shows, read from its pixels alone; shares no code with the model.
+"""Recognises what a picture shows from its pixels alone; shares no code with the model.
 
 Background: the palette colour most of the border has. Objects: patches that differ from it. Colour:
 the palette colour most of a patch's inside has. Shape: the drawn template its silhouette overlaps
@@ -29,8 +29,8 @@ PALETTE = np.array([COLOURS[name] for name in NAMES], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """One object that the checker sees; `shape` is None where no template fits."""
+class DetectedObject:
+    """One object in a picture; `shape` is None where no template fits."""
 
     colour: str
     shape: str | None
@@ -41,16 +41,16 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """All that the checker sees in a picture, largest object first."""
+class Detection:
+    """The background and the objects of a picture, largest object first."""
 
     background: str
-    objects: tuple[Found, ...]
+    objects: tuple[DetectedObject, ...]
     off_palette: float  # share of pixels far from every palette colour: smears and blurs
 
 
-def look(picture: Picture) -> Sight:
-    """Read background and objects off a picture of height × width × 3 bytes."""
+def detect(picture: Picture) -> Detection:
+    """Find the background and the objects in a picture of height × width × 3 bytes."""
     distances = np.linalg.norm(picture[:, :, None].astype(np.float32) - PALETTE, axis=-1)
     nearest = distances.argmin(-1)
     background = _commonest(_border(nearest))
@@ -59,7 +59,7 @@ def look(picture: Picture) -> Sight:
     patches.sort(key=lambda patch: -int(patch.sum()))
     objects = tuple(_describe(patch, nearest) for patch in patches)
     off_palette = float((distances.min(-1) > CONTRAST / 2).mean())
-    return Sight(NAMES[background], objects, off_palette)
+    return Detection(NAMES[background], objects, off_palette)
 
 
 def _border(values: npt.NDArray[np.intp], depth: int = 3) -> npt.NDArray[np.intp]:
@@ -74,13 +74,13 @@ def _commonest(values: npt.NDArray[np.intp]) -> int:
 
 
 def _patches(mask: Mask) -> list[Mask]:
-    """Connected patches, by spreading each pixel's number to its neighbours until none changes."""
+    """Connected components, by spreading labels to neighbouring pixels until none changes."""
     labels = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
     while True:
         padded = np.pad(labels, 1)
         neighbours = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
         spread = np.where(mask, np.maximum.reduce((labels, *neighbours)), 0)
-        # Jump to the label of the label as well: numbers are places, so paths halve each round.
+        # Labels are pixel numbers: take the label of the label too, so that paths halve each time.
         spread = np.where(mask, np.maximum(spread, spread.ravel()[spread - 1]), 0)
         if np.array_equal(spread, labels):
             return [labels == number for number in np.unique(labels) if number]
@@ -96,7 +96,7 @@ def _erode(mask: Mask) -> Mask:
     return inner
 
 
-def _describe(patch: Mask, nearest: npt.NDArray[np.intp]) -> Found:
+def _describe(patch: Mask, nearest: npt.NDArray[np.intp]) -> DetectedObject:
     inside = _erode(_erode(patch))
     seen = nearest[inside] if inside.sum() > 20 else nearest[patch]
     top, bottom = np.flatnonzero(patch.any(1))[[0, -1]]
@@ -108,7 +108,7 @@ def _describe(patch: Mask, nearest: npt.NDArray[np.intp]) -> Found:
     }
     best = max(overlaps, key=lambda shape: overlaps[shape])
     height, width = patch.shape
-    return Found(
+    return DetectedObject(
         colour=NAMES[_commonest(seen)],
         shape=best if overlaps[best] >= MIN_OVERLAP else None,
         overlap=overlaps[best],
@@ -119,7 +119,7 @@ def _describe(patch: Mask, nearest: npt.NDArray[np.intp]) -> Found:
 
 
 def _resize(mask: Mask) -> Mask:
-    """Stretch a cut-out to the templates' square: shapes are told apart by form, not by aspect."""
+    """Stretch a cut-out to the templates' square: shapes differ in form, not in aspect ratio."""
     rows = ((np.arange(TEMPLATE_PX) + 0.5) * mask.shape[0] / TEMPLATE_PX).astype(int)
     columns = ((np.arange(TEMPLATE_PX) + 0.5) * mask.shape[1] / TEMPLATE_PX).astype(int)
     return mask[np.ix_(rows, columns)]

@@ -1,4 +1,4 @@
-"""Banks of latents, one per picture size, so that the UNet's training neither draws nor encodes."""
+"""Precomputed latents, one bank per picture size, so that training the UNet need not encode."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def encode(vae: AutoencoderKL, scenes: list[Scene], at_once: int = 16) -> torch.
 
 
 def build(vae: AutoencoderKL) -> None:
-    """Encode the rounds that are not there yet; training may begin after the first."""
+    """Encode the missing rounds; training can begin after the first."""
     for turn in range(ROUNDS):
         if checkpoints.load(f"bank-{turn}") is None:
             began = time.monotonic()
@@ -59,7 +59,7 @@ def build(vae: AutoencoderKL) -> None:
 
 
 def load() -> list[Bank]:
-    """The banks of all rounds there are, in the order of `SIZES`."""
+    """The banks of all finished rounds, in the order of `SIZES`."""
     rounds = [state for turn in range(ROUNDS) if (state := checkpoints.load(f"bank-{turn}"))]
     if not rounds:
         raise FileNotFoundError("there is no bank: run the bank stage first")

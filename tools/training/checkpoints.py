@@ -1,4 +1,4 @@
-"""Saved training state, so that a stopped stage goes on where it was."""
+"""Saved training state, so that a stopped stage can resume."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RUNS = Path(".latentry/train")
 
 
 def save(name: str, state: dict[str, Any]) -> None:
-    """Write a stage's state, whole or not at all."""
+    """Write a stage's state atomically."""
     RUNS.mkdir(parents=True, exist_ok=True)
     partial = RUNS / f"{name}.partial"
     torch.save(state, partial)
@@ -21,7 +21,7 @@ def save(name: str, state: dict[str, Any]) -> None:
 
 
 def load(name: str) -> dict[str, Any] | None:
-    """Read a stage's state, or None where it never began."""
+    """Read a stage's state, or None if it has none."""
     path = RUNS / f"{name}.pt"
     if not path.exists():
         return None
@@ -30,7 +30,7 @@ def load(name: str) -> dict[str, Any] | None:
 
 
 def require(name: str) -> dict[str, Any]:
-    """Read a stage's state; without one there is nothing to go on from."""
+    """Read a stage's state. Raises FileNotFoundError without one."""
     state = load(name)
     if state is None:
         raise FileNotFoundError(f"no checkpoint of {name}: run its stage of tools.train first")

@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel
 
 from tools.training import tokenizer as words
-from tools.training.unet import sampler
+from tools.training.unet import noise_schedule
 
 FOLDER = Path("models/shapes")
 SERVING: dict[str, Any] = {
@@ -53,7 +53,7 @@ def export(
     encoder.float().save_pretrained(folder / "text_encoder")
     _save_half(unet, folder / "unet")
     _save_half(vae, folder / "vae")
-    sampler().save_pretrained(folder / "scheduler")
+    noise_schedule().save_pretrained(folder / "scheduler")
     index = {
         "_class_name": "StableDiffusionPipeline",
         "_diffusers_version": "0.42.1",

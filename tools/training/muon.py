@@ -42,7 +42,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Move every weight once; the processes share out the orthogonalising, half of the cost."""
+        """Update every weight once. The processes divide the orthogonalising, half of the cost."""
         rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
         for group in self.param_groups:
             weights = group["params"]
@@ -68,11 +68,11 @@ class Muon(torch.optim.Optimizer):
         return weight.grad.lerp(average, momentum)
 
 
-class Both:
+class MuonAdamW:
     """Muon and AdamW over one model, as one optimiser."""
 
     def __init__(self, model: torch.nn.Module, rate: float, matrix_rate: float) -> None:
-        """Share the model's weights out between the two."""
+        """Divide the model's weights between the two."""
         named = list(model.named_parameters())
         inner = [w for name, w in named if w.ndim >= 2 and not name.startswith(OUTER)]
         chosen = {id(weight) for weight in inner}
@@ -90,7 +90,7 @@ class Both:
                 group["lr"] = peak * share
 
     def step(self) -> None:
-        """Move every weight once and forget the gradients."""
+        """Update every weight once and clear the gradients."""
         for part in self.parts:
             part.step()
             part.zero_grad(set_to_none=True)
@@ -100,6 +100,6 @@ class Both:
         return [part.state_dict() for part in self.parts]
 
     def load_state_dict(self, states: list[dict[str, Any]]) -> None:
-        """Go on from the states of both."""
+        """Restore the states of both."""
         for part, state in zip(self.parts, states, strict=True):
             part.load_state_dict(state)

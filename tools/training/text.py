@@ -1,7 +1,7 @@
 """The text encoder: a small CLIP text model that first learns to read scenes, then stays fixed.
 
 Trained from noise together with the UNet it learns too slowly to be of use: the colours were still
-ignored after 1,500 steps. So it is taught beforehand to tell from its last token what is where.
+ignored after 1,500 steps. So it first learns to predict the scene from its last token.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STEPS = 1800
 BATCH = 96
 SHORT = 36  # tokens; no caption is longer, and the full window costs twice as much
 PEAK_RATE = 1.5e-3
-# What the last token must tell: the background, then colour, shape, size, position of two things.
+# Predicted from the last token: the background, then colour, shape, size, position of two things.
 CHOICES: list[tuple[str, ...]] = [tuple(COLOURS)]
 CHOICES += [tuple(COLOURS), SHAPES, tuple(SIZES), tuple(POSITIONS)] * 2
 
@@ -100,12 +100,12 @@ def _loss(
     captions = [caption(scene, rng, empty=0.02) for scene in scenes]
     ids = tokenize(tokenizer, captions, SHORT if step % 8 else LENGTH)
     hidden = encoder(ids).last_hidden_state
-    # Any padding token may be asked: the UNet sees them all, and they can all carry the summary.
+    # Any padding token may be chosen: the UNet reads them all, and all can hold the summary.
     ends = (ids == tokenizer.eos_token_id).float()
-    asked = torch.multinomial(ends, 2)
+    chosen = torch.multinomial(ends, 2)
     targets = torch.tensor([targets_of(scene) for scene in scenes])
     rows = torch.arange(BATCH)
-    losses = [reader(hidden[rows, asked[:, k]], targets) for k in range(2)]
+    losses = [reader(hidden[rows, chosen[:, k]], targets) for k in range(2)]
     return sum(losses, torch.zeros(())) / 2
 
 

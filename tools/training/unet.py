@@ -1,7 +1,8 @@
-"""The UNet and its training: v-prediction on banked latents, captions written anew for every use.
+"""The UNet and its training: v-prediction on precomputed latents, with a new caption for every use.
 
-Zero terminal SNR and v-prediction are what makes a model this small listen to its prompt: with SD's
-own schedule the mean colour leaks through the noisiest step, and it is read there, not in the text.
+A model this small follows its prompt only with zero terminal SNR and v-prediction: with the noise
+schedule of SD the noisiest step still shows the mean colour, and the UNet reads it from there
+instead of from the text.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from tools.scenes.captions import caption
 from tools.training import checkpoints, text
 from tools.training.bank import Bank
-from tools.training.muon import Both
+from tools.training.muon import MuonAdamW
 
 STEPS = 3700
 DECAY_STEPS = 1500
@@ -46,7 +47,7 @@ def build() -> UNet2DConditionModel:
     )
 
 
-def sampler() -> DDIMScheduler:
+def noise_schedule() -> DDIMScheduler:
     """The noise schedule the model is trained for, as the stock pipeline loads it."""
     return DDIMScheduler(
         num_train_timesteps=1000,
@@ -70,16 +71,16 @@ class Batch:
     words: torch.Tensor
 
 
-class Sampler:
+class BatchSource:
     """Draws training batches: mostly native size, a caption written anew each time."""
 
     def __init__(self, banks: list[Bank], encoder: CLIPTextModel, tokenizer: CLIPTokenizer) -> None:
-        """Keep what batches are drawn from."""
+        """Batches are drawn from these banks and encoded by this text encoder."""
         self.banks, self.encoder, self.tokenizer = banks, encoder, tokenizer
 
     @torch.no_grad()
     def draw(self, step: int) -> Batch:
-        """The batch of this step, always the same one."""
+        """The batch of this step; the same one on every call."""
         rng = random.Random(step)
         native = rng.random() < NATIVE_SHARE
         bank = self.banks[0] if native else rng.choice(self.banks[1:])
@@ -118,18 +119,18 @@ def _follow(average: torch.nn.Module, model: torch.nn.Module, step: int) -> None
         slow.lerp_(fast, 1 - decay)
 
 
-def train(batches: Sampler, total: int = STEPS) -> None:
+def train(batches: BatchSource, total: int = STEPS) -> None:
     """Train from the last checkpoint to the end, keeping an average of the weights.
 
     Every process of the group draws its own batches; their gradients are averaged.
     """
     torch.manual_seed(3)
     rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    unet, noising = build().to(memory_format=torch.channels_last), sampler()
+    unet, noising = build().to(memory_format=torch.channels_last), noise_schedule()
     # Backward through torch's fused attention took a third of a step on the CPU.
     unet.set_attn_processor(AttnProcessor())
     average = copy.deepcopy(unet).requires_grad_(False)
-    optimiser = Both(unet, PEAK_RATE, MATRIX_RATE)
+    optimiser = MuonAdamW(unet, PEAK_RATE, MATRIX_RATE)
     step, began, smooth = 0, time.monotonic(), 1.0
     if state := checkpoints.load("unet"):
         unet.load_state_dict(state["model"])

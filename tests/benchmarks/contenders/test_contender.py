@@ -17,7 +17,7 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
-async def test_the_engine_draws_counts_and_forgets() -> None:
+async def test_the_engine_draws_counts_and_drops_requests() -> None:
     async with child("engine", "engine") as engine:
         wishes = [*QUICK, replace(QUICK[0], determinism=Determinism.STRICT)]
         answers = await asyncio.gather(*(engine.draw(wish) for wish in wishes))
@@ -37,14 +37,14 @@ async def test_the_engine_draws_counts_and_forgets() -> None:
         assert costs["unet_s"]["4"] > 0
 
 
-async def test_the_stock_pipeline_draws_equal_wishes_together_and_forgets_the_rest() -> None:
+async def test_the_stock_pipeline_draws_equal_wishes_together_and_drops_the_rest() -> None:
     async with child("stock", "stock") as stock:
         await stock.ask("cap", images=4)
         answers = await asyncio.gather(*(stock.draw(wish) for wish in QUICK))
         assert len(answers) == 4
         endless = asyncio.create_task(stock.draw(ENDLESS))
         never = asyncio.create_task(stock.draw(QUICK[1]))
-        await asyncio.sleep(0)  # so that both are asked for before they are to be forgotten
+        await asyncio.sleep(0)  # so that both are sent before they are dropped
         await stock.clear()
         assert not endless.done()
         assert not never.done()
@@ -52,13 +52,13 @@ async def test_the_stock_pipeline_draws_equal_wishes_together_and_forgets_the_re
         never.cancel()
 
 
-async def test_a_contender_that_ends_leaves_nobody_waiting() -> None:
+async def test_a_contender_that_ends_fails_its_open_commands() -> None:
     with pytest.raises(RuntimeError, match="has ended"):
         async with child("nobody", "nobody"):
             pass
 
 
-async def test_nor_does_one_that_has_ended() -> None:
+async def test_a_command_to_a_contender_that_has_ended_fails() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", "", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )

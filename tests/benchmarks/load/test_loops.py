@@ -12,7 +12,7 @@ WISHES = Mix().first(40)
 
 
 class Instant:
-    """Draws when it is told to, or at once."""
+    """Draws at once, or never after so many pictures."""
 
     name = "instant"
 
@@ -36,7 +36,7 @@ class Instant:
         return {"wait_steps": 0.5, "had_room": True}
 
     async def clear(self) -> Mapping[str, Any]:
-        assert self.at_once == 0  # nobody asks any more
+        assert self.at_once == 0  # all callers are cancelled
         self.cleared += 1
         return {"calls": 7}
 
@@ -46,7 +46,7 @@ async def test_a_closed_loop_keeps_as_many_requests_under_way_as_it_has_callers(
     trial = await closed(contender, repeat(WISHES[0]), callers=4, for_s=0.1)
     assert contender.most_at_once == 4
     assert len(trial.samples) == 24
-    assert sum(sample.ended_s is None for sample in trial.samples) == 4  # told, not left out
+    assert sum(sample.ended_s is None for sample in trial.samples) == 4  # recorded, not left out
     assert contender.cleared == 1
     assert trial.counted == {"calls": 7}
 

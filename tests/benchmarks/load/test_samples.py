@@ -12,8 +12,8 @@ WISH = Mix((10,)).first(1)[0]
 LONG = Mix((20,)).first(1)[0]
 
 
-def sample(asked_s: float, ended_s: float | None) -> Sample:
-    return Sample(WISH, asked_s, ended_s)
+def sample(sent_s: float, ended_s: float | None) -> Sample:
+    return Sample(WISH, sent_s, ended_s)
 
 
 @given(st.lists(st.floats(0, 1e3), min_size=1), st.sampled_from([0.5, 0.9, 0.99]))
@@ -64,7 +64,7 @@ def test_a_rate_runs_from_the_end_of_one_burst_to_the_end_of_another() -> None:
         assert found.row_steps == pytest.approx(40.0, rel=1e-3)
 
 
-def test_a_wave_that_is_told_over_a_few_steps_is_cut_nowhere() -> None:
+def test_no_window_cuts_a_wave_that_lasts_a_few_steps() -> None:
     # Sixteen every four seconds, over the first second of them; the last wave may be under way.
     bursts = [sample(0.0, 4.0 * burst + one / 16) for burst in range(1, 5) for one in range(16)]
     for since in (0.0, 4.5, 5.5):
@@ -80,12 +80,12 @@ def test_a_first_burst_that_was_drawn_before_the_window_is_not_counted() -> None
     assert found.images == pytest.approx(19 / 4.1)
 
 
-def test_a_part_of_a_wave_is_no_rate_however_fast_it_was_told() -> None:
+def test_part_of_a_wave_gives_no_rate() -> None:
     wave = [sample(0.0, 10.0 + 0.3 * (one // 3)) for one in range(12)]
     assert math.isnan(rate(wave, 2.0, 12.0, callers=16).images)
 
 
-def test_waves_smaller_than_the_callers_are_cut_nowhere_either() -> None:
+def test_no_window_cuts_waves_of_fewer_pictures_than_callers() -> None:
     # Fifteen every eight seconds, three at a time; nowhere are sixteen between two ends.
     times = [8.0 * wave + 0.3 * (one // 3) for wave in range(1, 4) for one in range(15)]
     for until in (36.0, 60.0):
@@ -106,12 +106,12 @@ def test_one_burst_is_no_rate() -> None:
     assert math.isnan(rate([sample(0.0, 1.0)] * 4, 0.0, 10.0, callers=16).images)
 
 
-def test_the_pace_beside_another_is_told_by_the_same_pictures() -> None:
+def test_pace_compares_the_times_of_the_same_pictures() -> None:
     ours = [sample(0.0, 0.5 * number) for number in range(1, 21)]
     theirs = [sample(100.0, 100.0 + 0.8 * number) for number in range(1, 12)]
     assert pace(ours, theirs, 1.0) == pytest.approx(1.6)
     assert pace(theirs, ours, 1.0) == pytest.approx(1 / 1.6)
-    slower = [Sample(LONG, one.asked_s, one.ended_s) for one in theirs]  # twice the steps each
+    slower = [Sample(LONG, one.sent_s, one.ended_s) for one in theirs]  # twice the steps each
     assert pace(ours, slower, 1.0) == pytest.approx(0.8)
     assert math.isnan(pace(ours, theirs[:2], 1.0))
 

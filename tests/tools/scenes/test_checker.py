@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from tools.evaluate import judge
-from tools.scenes.checker import look
+from tools.scenes.checker import detect
 from tools.scenes.drawing import draw
 from tools.scenes.scene import sample_scene
 
@@ -20,7 +20,7 @@ def test_drawn_scenes_are_recognised(pairs, width, height, blur):
     for _ in range(34):
         scene = sample_scene(rng, width, height, pairs=pairs)
         picture = Image.fromarray(draw(scene)).filter(ImageFilter.GaussianBlur(blur))
-        marks += judge(scene, look(np.asarray(picture)))
+        marks += judge(scene, detect(np.asarray(picture)))
     assert marks["background"] == marks["pictures"]
     assert marks["all colours"] >= 0.99 * marks["pictures"]
     for attribute in ("colour", "shape", "position"):
@@ -28,19 +28,19 @@ def test_drawn_scenes_are_recognised(pairs, width, height, blur):
 
 
 def test_an_empty_picture_has_no_objects():
-    sight = look(np.full((128, 128, 3), (50, 80, 220), np.uint8))
-    assert sight.background == "blue"
-    assert sight.objects == ()
+    detection = detect(np.full((128, 128, 3), (50, 80, 220), np.uint8))
+    assert detection.background == "blue"
+    assert detection.objects == ()
 
 
 def test_a_shapeless_patch_is_no_shape():
     picture = np.full((128, 128, 3), (245, 245, 245), np.uint8)
     picture[40:90, 40:48] = picture[82:90, 40:90] = (20, 20, 20)
-    (found,) = look(picture).objects
+    (found,) = detect(picture).objects
     assert found.colour == "black"
     assert found.shape is None
 
 
 def test_noise_is_off_the_palette():
     noise = np.random.default_rng(0).integers(0, 256, (128, 128, 3)).astype(np.uint8)
-    assert look(noise).off_palette > 0.3
+    assert detect(noise).off_palette > 0.3
