@@ -2,6 +2,9 @@
 PYTHON_BIN := .venv/bin
 READY := $(PYTHON_BIN)/.ready
 
+# The tests start hundreds of Pythons, which are not to compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup run demo test oracle faults fuzz check bench simulate model clean
 
 help: ## Say what can be made
@@ -16,7 +19,7 @@ demo: $(READY) ## Start it, draw six pictures into demo.png, stop
 	@exec $(PYTHON_BIN)/latentry demo
 
 test: $(READY) ## Run the tests
-	@$(PYTHON_BIN)/python -m pytest
+	@$(PYTHON_BIN)/python -m pytest -n auto
 
 oracle: $(READY) ## Compare every sampler with diffusers, on every kind of model; 10 minutes
 	@$(PYTHON_BIN)/python -m pytest -m oracle -q -s tests/worker/engine
