@@ -44,7 +44,7 @@ def test_every_route_keeps_its_word_twenty_thousand_times(url: str, worker: Fake
     ids=["leaks", "breaks", "differs"],
 )
 def test_a_route_that_does_not_is_found(url, worker, monkeypatch, answer, found) -> None:
-    monkeypatch.setattr(models, "told", lambda *_: answer)
+    monkeypatch.setattr(models, "json_response", lambda *_: answer)
     report = contract.run(url, examples=1, within_s=120, only="/v1/models")
     assert not report.is_clean
     assert found in report.said
