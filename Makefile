@@ -2,7 +2,10 @@
 PYTHON_BIN := .venv/bin
 READY := $(PYTHON_BIN)/.ready
 
-.PHONY: help setup run demo test oracle faults fuzz check bench simulate model clean
+# The tests start hundreds of Pythons, which are not to compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup run demo test slow oracle faults fuzz check bench simulate model clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
@@ -15,8 +18,11 @@ run: $(READY) ## Start the whole service on http://127.0.0.1:8000; Ctrl-C stops 
 demo: $(READY) ## Start it, draw six pictures into demo.png, stop
 	@exec $(PYTHON_BIN)/latentry demo
 
-test: $(READY) ## Run the tests
-	@$(PYTHON_BIN)/python -m pytest
+test: $(READY) ## Run the tests; 6 minutes on two cores
+	@$(PYTHON_BIN)/python -m pytest -n auto
+
+slow: $(READY) ## Run the tests that take long and seldom tell more; CI runs them too
+	@$(PYTHON_BIN)/python -m pytest -n auto -m slow
 
 oracle: $(READY) ## Compare every sampler with diffusers, on every kind of model; 10 minutes
 	@$(PYTHON_BIN)/python -m pytest -m oracle -q -s tests/worker/engine

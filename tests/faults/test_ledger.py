@@ -158,7 +158,7 @@ def test_a_full_ledger_takes_no_jobs_and_ends_those_it_has(tmp_path: Path) -> No
         history = History(slow)
         jobs = [job for _ in range(4) if (job := history.submit(40))]
         used = slow.ledger.client.info("memory")["used_memory"]
-        slow.ledger.client.config_set("maxmemory", used)
+        slow.ledger.client.config_set("maxmemory", used // 2)  # full, whoever hangs up meanwhile
         refused = httpx.post(f"{slow.url}/v1/generations", json=BODY, timeout=20)
         assert refused.status_code == 503
         assert "Retry-After" in refused.headers

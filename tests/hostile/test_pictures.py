@@ -164,9 +164,11 @@ async def test_a_picture_that_says_it_is_too_large_is_never_decoded(
 
 def bomb(kind: bytes, keyword: bytes) -> bytes:
     """A megabyte that grows to a gigabyte in a chunk beside the pixels."""
-    grown = zlib.compressobj(9)
-    data = b"".join(grown.compress(bytes(2**20)) for _ in range(1024)) + grown.flush()
-    return png(before=chunk(kind, keyword + data))
+    raw = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    block = raw.compress(bytes(2**20)) + raw.flush(zlib.Z_FULL_FLUSH)  # needs no other before it
+    adler = (2**30 % 65_521 << 16) + 1  # of so many zeros
+    grown = b"\x78\xda" + 1024 * block + b"\x03\0" + adler.to_bytes(4)
+    return png(before=chunk(kind, keyword + grown))
 
 
 BROKEN = {

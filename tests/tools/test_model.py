@@ -45,6 +45,7 @@ def test_the_folder_is_small_and_holds_no_pickle():
     assert {path.suffix for path in files} <= {".json", ".md", ".safetensors", ".txt"}
 
 
+@pytest.mark.slow
 def test_loading_it_prints_no_deprecation():
     code = (
         "import warnings; warnings.simplefilter('error', FutureWarning)\n"

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pytest
 import torch
 from diffusers import AutoencoderTiny
 
@@ -27,6 +28,7 @@ def test_it_is_small() -> None:
     assert size < 600_000
 
 
+@pytest.mark.slow
 def test_the_stock_pipeline_does_not_stumble_over_it() -> None:
     code = (
         "from diffusers import StableDiffusionPipeline\n"

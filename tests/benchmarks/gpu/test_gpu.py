@@ -24,6 +24,7 @@ runpy.run_module("benchmarks.gpu", run_name="__main__")
 ABSENT = {"fastapi", "uvicorn", "celery", "kombu", "redis", "obstore", "httpx", "litserve"}
 
 
+@pytest.mark.slow
 def test_the_whole_script_runs_without_a_gpu_and_without_the_service(tmp_path: Path) -> None:
     out = tmp_path / "gpu.json"
     arguments = ["--dry-run", "--seconds", "0.2", "--only", "sdxl", "sd15, 4 steps"]

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from latentry.serve.ports import free_port
+from tests.valkey import free_port
 
 ROOM = """
 import os, signal, sys
@@ -87,7 +87,7 @@ def serve(checkout):
 
     def start(folder=checkout, **changes):
         env = os.environ | {
-            "LATENTRY_PORT": str(free_port("127.0.0.1")),
+            "LATENTRY_PORT": str(free_port()),
             "LATENTRY_METRICS_PORT": "0",
             "LATENTRY_WORKER_METRICS_PORT": "0",
             **changes,

@@ -231,10 +231,10 @@ from worker.engine.models.loading import Loading
 torch.set_num_threads(4)
 threads = lambda: set(os.listdir("/proc/self/task"))
 
-def new_ones(work):
+def new_ones(work, within_s):
     before = threads()
     work()
-    deadline = time.monotonic() + 5  # a thread that ended may be seen a moment longer
+    deadline = time.monotonic() + within_s  # a thread that ended may be seen a moment longer
     while (new := threads() - before) and time.monotonic() < deadline:
         time.sleep(0.01)
     found.append(len(new))
@@ -242,8 +242,8 @@ def new_ones(work):
 found = []
 blueprint = blueprint_from_folder("a", Path(sys.argv[1]), prefer_fp16=False)
 loading = Loading(blueprint, Device.choose("cpu", "auto"))
-for work in (loading.read, lambda: torch.randn(1 << 20).half()):
-    thread = threading.Thread(target=new_ones, args=[work])
+for work in ((loading.read, 5), (lambda: torch.randn(1 << 20).half(), 0.5)):
+    thread = threading.Thread(target=new_ones, args=work)
     thread.start()
     thread.join()
 print(*found)

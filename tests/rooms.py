@@ -1,0 +1,41 @@
+"""How xdist spreads the tests over its workers: files that share what is dear stay together."""
+
+import os
+from typing import Final
+
+from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
+
+# What a room shares is made once: a running service, models, a server of S3. Rooms are begun in
+# this order, the longest first, and all other files after them, so that all workers end together.
+ROOMS: Final = (
+    "tests/e2e/test_faults.py",
+    "tests/e2e/",
+    "tests/faults/test_workers.py",
+    "tests/worker/engine/",
+    "tests/faults/test_ledger.py",
+    "tests/latentry/storage/",
+)
+
+
+def room_of(nodeid: str) -> str:
+    """The first room that the test lies in, or else its file."""
+    return next((room for room in ROOMS if nodeid.startswith(room)), nodeid.partition("::")[0])
+
+
+def workers() -> int:
+    """Two for each core: most tests wait for other processes most of the time."""
+    return min(8, 2 * len(os.sched_getaffinity(0)))
+
+
+class Rooms(LoadScopeScheduling):
+    """Gives a worker one room after another."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return room_of(nodeid)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        ranks = {room: rank for rank, room in enumerate(ROOMS)}
+        first = min(self.workqueue, key=lambda room: ranks.get(room, len(ROOMS)))
+        self.workqueue.move_to_end(first, last=False)
+        super()._assign_work_unit(node)
