@@ -18,7 +18,7 @@ from benchmarks.traces import Mix, Wish
 from latentry.contracts import Determinism, Sampler
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine, Failed, Order, Pixels
-from worker.engine.unet.compile import Bare
+from worker.engine.unet.package import BareUNet
 
 CALLERS: Final = 32
 CAPS: Final = (4, 8, 16)
@@ -61,7 +61,7 @@ class Stepped:
         self._model = bench.stack.card.id
         backend = Diffusion(device=str(bench.stack.at.device))
         backend.at = bench.stack.at
-        backend._stacks[self._model] = bench.stack
+        backend.adopt(self._model, bench.stack)
         self._engine = Engine(backend)
         while self._engine.study():
             pass
@@ -150,7 +150,7 @@ def determinism(bench: Bench) -> dict[str, Any]:
 
     Of the UNet by itself; and of a strict picture, drawn alone and in a crowd.
     """
-    call = Bare(bench.stack.unet)
+    call = BareUNet(bench.stack.unet)
     mine = bench.inputs(1)
     alone = call(*mine).float()
     found: dict[str, Any] = {}

@@ -90,6 +90,6 @@ def _diffusion(
         dtype=settings.dtype,
         threads=settings.threads,
         model_memory_bytes=settings.model_memory_bytes,
-        packages=CompiledUNets(settings.data_dir / "compiled") if compiles else None,
+        compiled=CompiledUNets(settings.data_dir / "compiled") if compiles else None,
     )
     return backend, backend.open(sources, before=extend)

@@ -67,5 +67,6 @@ def reference(every_folder: dict[str, Path]) -> Stock:
 
 def sharing(loaded: Diffusion) -> Diffusion:
     fresh = Diffusion(device="cpu")
-    fresh._stacks.update(loaded._stacks)
+    for name, model in loaded.models.items():
+        fresh.adopt(name, model)
     return fresh

@@ -7,7 +7,7 @@ from worker.engine.models.fuse import fuse_projections
 
 
 def test_joined_projections_say_the_same_and_take_no_more_memory(backend: Diffusion) -> None:
-    unet = backend._stacks["epsilon"].unet
+    unet = backend.models["epsilon"].unet
     x, t = torch.randn(2, 4, 8, 8), torch.tensor([10.0, 900.0])
     hidden = torch.randn(2, 77, unet.config.cross_attention_dim)
     fused = type(unet).from_config(unet.config)

@@ -119,7 +119,7 @@ def test_a_sound_model_passes_its_self_test(backend: Diffusion, model: str) -> N
 def test_a_model_that_makes_nan_fails_its_self_test(
     backend: Diffusion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stack = backend._stacks["epsilon"]
+    stack = backend.models["epsilon"]
 
     class Unet:
         config = stack.unet.config
@@ -127,7 +127,7 @@ def test_a_model_that_makes_nan_fails_its_self_test(
         def __call__(self, x: torch.Tensor, *args: Any, **options: Any) -> Any:
             return (x * float("nan"),)
 
-    backend._stacks["epsilon"] = dataclasses.replace(stack, unet=Unet())
+    backend.adopt("epsilon", dataclasses.replace(stack, unet=Unet()))
     with pytest.raises(NonFiniteOutput):
         backend.self_test("epsilon")
     monkeypatch.setattr(Unet, "__call__", lambda *_, **__: 1 / 0)

@@ -74,21 +74,21 @@ def pictures(engine: Engine) -> dict[str, np.ndarray]:
 def test_the_weights_are_counted_to_the_byte(sources: dict[str, Path], size: int) -> None:
     backend = Diffusion(device="cpu")
     backend.load("a", sources["a"])
-    stack = backend._stacks["a"]
+    stack = backend.models["a"]
     modules = [stack.unet, stack.vae, *(clip._model for clip in stack.conditioner._encoders)]
     assert size == sum(p.nbytes for module in modules for p in module.parameters())
 
 
 def test_all_are_loaded_at_once_where_nothing_forbids_it(serving: Callable) -> None:
     _, backend = serving(0)
-    assert list(backend._stacks) == ALL
+    assert list(backend.models) == ALL
 
 
 def test_models_are_loaded_in_order_until_the_memory_is_full_and_all_are_listed(
     serving: Callable,
 ) -> None:
     _, backend = serving(2.5)
-    assert list(backend._stacks) == ["a", "b"]
+    assert list(backend.models) == ["a", "b"]
 
 
 def test_a_model_that_was_not_loaded_draws_what_it_always_draws(
@@ -100,7 +100,7 @@ def test_a_model_that_was_not_loaded_draws_what_it_always_draws(
     engine, backend = serving(1)
     engine.submit(tiny.order("c", model="c"))
     assert np.array_equal(pictures(engine)["c"], expected)
-    assert list(backend._stacks) == ["c"]
+    assert list(backend.models) == ["c"]
 
 
 def test_a_model_is_proved_only_in_a_step_that_says_so_and_counts_as_no_step(
@@ -136,7 +136,7 @@ def test_the_one_that_nobody_asked_for_longest_makes_room(serving: Callable) -> 
         pictures(engine)
     engine.submit(tiny.order(model="c"))
     pictures(engine)
-    assert set(backend._stacks) == {"a", "c"}
+    assert set(backend.models) == {"a", "c"}
 
 
 def test_a_model_stays_while_it_draws(serving: Callable) -> None:
@@ -147,7 +147,7 @@ def test_a_model_stays_while_it_draws(serving: Callable) -> None:
     ended = []
     while not engine.idle:
         ended += [event.job for event in engine.step() if isinstance(event, Done)]
-        assert ended or "a" in backend._stacks
+        assert ended or "a" in backend.models
     assert ended == ["long", "b"]
 
 
@@ -188,7 +188,7 @@ def test_others_step_on_while_a_model_is_read(
         ended += [event.job for event in engine.step() if isinstance(event, Done)]
         steps += 1
     assert steps >= 20
-    assert "c" not in backend._stacks
+    assert "c" not in backend.models
     disk.set()
     assert set(pictures(engine)) == {"c"}
 
@@ -293,14 +293,14 @@ def test_no_memory_on_the_device_evicts_instead_of_failing(
     prove = residents._prove
 
     def full(model: str) -> object:
-        if len(backend._stacks) > 2:
+        if len(backend.models) > 2:
             raise torch.OutOfMemoryError
         return prove(model)
 
     residents._prove = full
     engine.submit(tiny.order("c", model="c"))
     assert set(pictures(engine)) == {"c"}
-    assert len(backend._stacks) == 2
+    assert len(backend.models) == 2
 
 
 def test_a_full_device_at_the_start_leaves_the_rest_for_later(
@@ -310,13 +310,13 @@ def test_a_full_device_at_the_start_leaves_the_rest_for_later(
     residents, prove = backend._residents, backend._residents._prove
 
     def full(model: str) -> object:
-        if len(backend._stacks) > 2:
+        if len(backend.models) > 2:
             raise torch.OutOfMemoryError
         return prove(model)
 
     residents._prove = full
     assert [card.id for card in backend.open(sources)] == ALL
-    assert list(backend._stacks) == ["a", "b"]
+    assert list(backend.models) == ["a", "b"]
 
 
 def test_a_model_larger_than_the_memory_is_refused(sources: dict[str, Path], size: int) -> None:
@@ -412,7 +412,7 @@ def test_the_free_stay_where_letting_them_go_is_not_enough(serving: Callable) ->
     ended: list[str] = []
     while not engine.idle:
         ended += [event.job for event in engine.step() if isinstance(event, Done)]
-        assert ended or set(backend._stacks) == {"a", "b"}
+        assert ended or set(backend.models) == {"a", "b"}
     assert ended == ["a", "c"]
 
 

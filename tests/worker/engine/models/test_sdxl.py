@@ -47,7 +47,7 @@ def loaded(folder: Path, dtype: str) -> LoadedModel:
     """The model, after it drew and decoded a picture."""
     backend = Diffusion(device="cpu", dtype=dtype)
     backend.load("model", folder)
-    return backend._stacks["model"]
+    return backend.models["model"]
 
 
 def order(job: str, family: Family = Family.SDXL, **changes: Any) -> Order:
@@ -62,7 +62,7 @@ def drain(engine: Engine) -> list[Event]:
 
 
 def test_cards_tell_what_each_family_takes(backend: Diffusion) -> None:
-    sd2, sdxl = (backend._stacks[family].card for family in (Family.SD2, Family.SDXL))
+    sd2, sdxl = (backend.models[family].card for family in (Family.SD2, Family.SDXL))
     assert (sd2.limits.max_clip_skip, sd2.limits.size_conditioning) == (3, False)
     assert (sdxl.limits.max_clip_skip, sdxl.limits.size_conditioning) == (2, True)
     assert (sd2.defaults.guidance_scale, sdxl.defaults.guidance_scale) == (7.5, 5.0)
