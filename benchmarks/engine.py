@@ -54,7 +54,7 @@ class Loop:
         self._backend = backend
         costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)
         self._engine = Engine(self._backend, costs)
-        while self._engine.study():  # a worker does so while it has nothing else to do
+        while self._engine.calibrate():  # a worker does so while it has nothing else to do
             pass
         self._flying: dict[str, Flying] = {}
         self._counted = Counted()

@@ -63,7 +63,7 @@ class Stepped:
         backend.at = bench.stack.at
         backend.adopt(self._model, bench.stack)
         self._engine = Engine(backend)
-        while self._engine.study():
+        while self._engine.calibrate():
             pass
 
     def submit(self, number: int, wish: Wish) -> None:

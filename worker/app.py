@@ -20,13 +20,14 @@ from latentry.ledger import Ledger
 from latentry.settings import Settings
 from latentry.storage import open_storage
 from worker import tasks
-from worker.backends import Served, open_backend
+from worker.backends import open_backend
 from worker.batching import Costs
 from worker.claims.claimer import Claimer
 from worker.claims.heartbeat import Outbox
 from worker.claims.queue_choice import QueueChoice
 from worker.cost_file import CostFile
 from worker.engine.loop import Engine
+from worker.engine.loop.backend import ServedBackend
 from worker.loop import WorkerLoop
 from worker.metrics import Metrics
 from worker.process.keepalive import Keepalive
@@ -35,7 +36,7 @@ from worker.process.watchdog import EXIT_UNUSABLE
 log = structlog.get_logger()
 
 EXIT_NOT_READY = 75  # EX_TEMPFAIL: its parent tries again
-OpenBackend: TypeAlias = Callable[[Settings, Keepalive], tuple[Served, list[ModelCard]]]
+OpenBackend: TypeAlias = Callable[[Settings, Keepalive], tuple[ServedBackend[Any], list[ModelCard]]]
 
 
 def run(settings: Settings, keepalive: Keepalive, open_backend: OpenBackend = open_backend) -> None:

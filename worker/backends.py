@@ -1,12 +1,13 @@
-"""Which backend draws: torch, or a clock that only charges, as the models' sources say."""
+"""Which backend draws each model: torch, or a clock that only charges, as their sources say."""
 
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from latentry.contracts import Defaults, Limits, ModelCard, Sampler
 from latentry.settings import Settings
 from latentry.sources import HubPin, Simulation, Stored
-from worker.engine.loop import Backend
+from worker.engine.loop.backend import ServedBackend
+from worker.engine.loop.router import BackendRouter
 from worker.engine.simulated import VAE_FACTOR, Charge, Simulated, WallClock
 from worker.loop import LOADING_S
 from worker.process.keepalive import Keepalive
@@ -15,28 +16,10 @@ FETCH_S: Final = 3600.0  # a model from a hub, over a slow line
 _SIDE: Final = 512  # of the pictures that a simulation's costs are told for
 
 
-class Served(Backend[Any], Protocol):
-    """A backend with what the worker around the engine asks it."""
-
-    @property
-    def identity(self) -> str:
-        """All that the time of a call depends on besides the model and its own shape."""
-
-    @property
-    def resident(self) -> tuple[str, ...]:
-        """The models in memory. May be asked from any thread."""
-
-    @property
-    def failed(self) -> tuple[str, ...]:
-        """The models that did not load and are left alone. May be asked from any thread."""
-
-    @property
-    def longest_test_s(self) -> float:
-        """The longest self-test so far."""
-
-
-def open_backend(settings: Settings, keepalive: Keepalive) -> tuple[Served, list[ModelCard]]:
-    """The backend, with every model that fits loaded and proved, and what it serves."""
+def open_backend(
+    settings: Settings, keepalive: Keepalive
+) -> tuple[ServedBackend[Any], list[ModelCard]]:
+    """The backend, with every model that fits loaded and proved, and the models that it serves."""
     simulations: dict[str, Simulation] = {}
     stored: dict[str, Stored] = {}
     for model, source in settings.model_sources.items():
@@ -44,10 +27,18 @@ def open_backend(settings: Settings, keepalive: Keepalive) -> tuple[Served, list
             simulations[model] = source
         else:
             stored[model] = source
-    return _diffusion(settings, stored, keepalive) if stored else _simulated(simulations)
+    opened = []
+    if stored:
+        opened.append(_diffusion(settings, stored, keepalive))
+    if simulations:
+        opened.append(_simulated(simulations))
+    if len(opened) == 1:
+        return opened[0]
+    routes = {card.id: backend for backend, cards in opened for card in cards}
+    return BackendRouter(routes), [card for _, cards in opened for card in cards]
 
 
-def _simulated(models: Mapping[str, Simulation]) -> tuple[Served, list[ModelCard]]:
+def _simulated(models: Mapping[str, Simulation]) -> tuple[ServedBackend[Any], list[ModelCard]]:
     area = (_SIDE // VAE_FACTOR) ** 2
     charges = {
         id: Charge(one.call_ms / 1e3, one.row_ms / 1e3, area, one.picture_ms / 1e3)
@@ -74,7 +65,7 @@ def _card(model: str) -> ModelCard:
 
 def _diffusion(
     settings: Settings, sources: Mapping[str, Stored], keepalive: Keepalive
-) -> tuple[Served, list[ModelCard]]:
+) -> tuple[ServedBackend[Any], list[ModelCard]]:
     # Imported here: a simulation is there in a second, and needs no torch on its machine.
     from worker.engine.device import Device
     from worker.engine.diffusion.diffusion import Diffusion

@@ -101,7 +101,7 @@ class WorkerLoop:
     def _rest(self) -> None:
         """Learn what calls cost while there is nothing to do, else wait for something."""
         self._promise()
-        if self._engine.study():
+        if self._engine.calibrate():
             self._has_studied = True
             return
         if self._has_studied:
@@ -151,7 +151,7 @@ class WorkerLoop:
         if self._outbox.keeps_checkpoints:
             self._outbox.save(job, self._engine.save(job.id))
         job.is_yielding = True
-        self._engine.hold(job.id)
+        self._engine.pause(job.id)
         self._feeder.give_up(job, pressing)
 
     def _begin(self, job: ClaimedJob) -> None:

@@ -148,11 +148,11 @@ class Diffusion:
 
     @property
     def is_loading(self) -> bool:
-        """Whether the next `tend` may convert or prove a model."""
+        """Whether the next `continue_loading` may convert or prove a model."""
         return self._residents.is_loading
 
-    def tend(self, *, idle: bool) -> None:
-        """Go on with what is being loaded; if nothing can be drawn, wait a little for it."""
+    def continue_loading(self, *, idle: bool) -> None:
+        """Spend a moment on models that are being loaded; wait a little for them if `idle`."""
         self._residents.tend(idle=idle)
 
     def examples(self) -> list[Order]:

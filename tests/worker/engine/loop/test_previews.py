@@ -206,7 +206,7 @@ def test_a_tiny_autoencoder_that_fails_costs_its_previews_alone(
     def broken(*_: Any, **__: Any) -> Any:
         raise RuntimeError("no kernel for this")
 
-    monkeypatch.setattr(engine._backend.models["epsilon"].taesd, "decode", broken)
+    monkeypatch.setattr(engine.backend.models["epsilon"].taesd, "decode", broken)
     engine.submit(tiny.order("job", preview_interval=1))
     events = drain(engine)
     assert previews(events) == []
@@ -232,7 +232,7 @@ def test_what_is_guessed_of_a_picture_is_that_picture_where_the_model_knows_it(
 def test_the_last_guess_is_nearly_the_picture(engine: Engine) -> None:
     guesses: list[torch.Tensor] = []
     latents: list[torch.Tensor] = []
-    preview, decode = engine._backend.preview, engine._backend.decode
+    preview, decode = engine.backend.preview, engine.backend.decode
 
     def shown(members: list[Any]) -> Any:
         guesses.append(members[0].predicted_x0)
@@ -242,7 +242,7 @@ def test_the_last_guess_is_nearly_the_picture(engine: Engine) -> None:
         latents.append(members[0].latent)
         return decode(members)
 
-    engine._backend.preview, engine._backend.decode = shown, decoded
+    engine.backend.preview, engine.backend.decode = shown, decoded
     engine.submit(tiny.order("job", num_inference_steps=50, preview_interval=1, sampler="euler"))
     drain(engine)
     first, last = ((guess - latents[0]).abs().mean() for guess in (guesses[0], guesses[-1]))
@@ -291,6 +291,6 @@ def test_a_simulated_preview_costs_time_and_changes_no_pixel() -> None:
         events = drain(engine)
         assert [one.step for one in previews(events)] == [1, 2, 3, 4][: 4 * interval]
         drawn.append(picture(events).tobytes())
-        clocks.append(engine._backend.now())
+        clocks.append(engine.backend.now())
     assert drawn[0] == drawn[1]
     assert clocks[1] - clocks[0] == pytest.approx(4 * 0.002)

@@ -42,13 +42,13 @@ def spy(backend: Diffusion) -> Spy:
 
 def finals(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
     latents: dict[str, torch.Tensor] = {}
-    decode = engine._backend.decode
+    decode = engine.backend.decode
 
     def watched(members: list[Any]) -> Any:
         latents.update({one.order.job: one.latent.clone() for one in members})
         return decode(members)
 
-    monkeypatch.setattr(engine._backend, "decode", watched)
+    monkeypatch.setattr(engine.backend, "decode", watched)
     return latents
 
 
@@ -137,7 +137,7 @@ def test_a_picture_with_reused_features_does_not_depend_on_its_neighbours(
 def test_newcomers_join_at_a_whole_call_so_that_all_are_in_one_phase(
     engine: Engine, spy: Spy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine._backend, "calls", list)  # no cost is learnt from a busy machine
+    monkeypatch.setattr(engine.backend, "calls", list)  # no cost is learnt from a busy machine
     for number in range(3):
         engine.submit(tiny.order(f"job-{number}", num_inference_steps=9, cache_interval=3))
         engine.step()
