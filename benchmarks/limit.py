@@ -20,7 +20,8 @@ from benchmarks.tables import number, table
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.models.fuse import fuse_projections
 from worker.engine.models.loaded_model import LoadedModel
-from worker.engine.unet.compile import eager
+from worker.engine.unet.eager import eager
+from worker.engine.unet.inputs import UNetInputs
 from worker.process.runtime import environment
 
 MODEL: Final = "shapes"
@@ -41,7 +42,7 @@ def changes(stack: LoadedModel) -> dict[str, Call]:
         return lambda rows: unet(*_inputs(stack, rows, dtype, memory_format))
 
     def by(unet: Any) -> Callable[..., torch.Tensor]:
-        return lambda *inputs: eager(unet, *inputs)
+        return lambda *inputs: eager(unet, UNetInputs(*inputs))
 
     chosen = torch.float32, stack.at.memory_format
     engine = of(by(stack.unet), *chosen)
@@ -99,7 +100,7 @@ def main() -> None:
         os.execve(sys.executable, [sys.executable, "-m", "benchmarks.limit", *sys.argv[1:]], tuned)
     backend = Diffusion(device="cpu")
     backend.load(MODEL, SHAPES)
-    found = measure(changes(backend._stacks[MODEL]), options.rounds)
+    found = measure(changes(backend.models[MODEL]), options.rounds)
     lines = [
         [name, *(number(1e3 * each[rows] / rows, 1) for rows in ROWS)]
         for name, each in found.items()

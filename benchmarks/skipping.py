@@ -59,7 +59,7 @@ def main() -> None:
     backend = Diffusion(device="cpu")
     backend.load("shapes", SHAPES)
     engine = Engine(backend)
-    while engine.study():
+    while engine.calibrate():
         pass
     scenes = held_out(options.pictures, SIDE, SIDE, pairs=0)
     prompts = [prompt for _, prompt in scenes]

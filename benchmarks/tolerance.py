@@ -16,8 +16,10 @@ import numpy as np
 from latentry.contracts import ResolvedRequest, Sampler
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine, Order, Pixels
-from worker.engine.unet.compile import Shape, compile_unet
+from worker.engine.unet.compile import compile_unet
 from worker.engine.unet.compiled import CompiledUNets
+from worker.engine.unet.shape import Shape
+from worker.engine.unet.slot import SlotState
 
 SHAPES = Path(__file__).parents[1] / "models" / "shapes"
 TOKENS = 77  # of one chunk
@@ -75,16 +77,16 @@ def crowd(chance: random.Random) -> list[Order]:
 def compiling(threads: int) -> Iterator[Diffusion]:
     """A backend whose UNet is compiled for the native size and prompts of one chunk."""
     with tempfile.TemporaryDirectory() as folder:
-        backend = Diffusion(device="cpu", threads=threads, packages=CompiledUNets(Path(folder)))
+        backend = Diffusion(device="cpu", threads=threads, compiled=CompiledUNets(Path(folder)))
         backend.load("shapes", SHAPES)
-        stack = backend._stacks["shapes"]
-        side = stack.card.defaults.width
-        _, height, width = stack.latent_shape(side, side)
-        shape = Shape.of(stack.unet, stack.at, height=height, width=width, tokens=TOKENS, added={})
+        model = backend.models["shapes"]
+        side = model.card.defaults.width
+        _, height, width = model.latent_shape(side, side)
+        shape = Shape.of(model.unet, model.at, height=height, width=width, tokens=TOKENS, added={})
         compile_unet(shape, Path(folder) / shape.id)
         yield backend
-        [demand] = stack.compiled.values()
-        if not demand.is_proved:
+        [slot] = model.compiled.values()
+        if slot.state is not SlotState.PROVED:
             raise RuntimeError("The package was not used.")
 
 

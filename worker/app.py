@@ -21,7 +21,7 @@ from latentry.ledger import Ledger
 from latentry.settings import Settings
 from latentry.storage import Storage, open_storage
 from worker import tasks
-from worker.backends import Served, open_backend
+from worker.backends import open_backend
 from worker.batching import Costs
 from worker.claims.claimer import Claimer
 from worker.claims.inbox import Inbox
@@ -29,6 +29,7 @@ from worker.claims.queue_choice import QueueChoice
 from worker.claims.reporter import Reporter
 from worker.cost_file import CostFile
 from worker.engine.loop import Engine
+from worker.engine.loop.backend import ServedBackend
 from worker.loop import WorkerLoop
 from worker.metrics import Metrics
 from worker.process.keepalive import Keepalive
@@ -40,7 +41,7 @@ from worker.stepping import Stepping
 log = structlog.get_logger()
 
 EXIT_NOT_READY: Final = 75  # EX_TEMPFAIL: its parent tries again
-OpenBackend: TypeAlias = Callable[[Settings, Keepalive], tuple[Served, list[ModelCard]]]
+OpenBackend: TypeAlias = Callable[[Settings, Keepalive], tuple[ServedBackend[Any], list[ModelCard]]]
 
 
 def run(settings: Settings, keepalive: Keepalive, open_backend: OpenBackend = open_backend) -> None:
@@ -92,7 +93,7 @@ def _serve(app: Celery, queues: list[str]) -> None:
 class _Opened:
     """What may be missing or wrong on this machine, and turned out to be there."""
 
-    backend: Served
+    backend: ServedBackend[Any]
     cards: list[ModelCard]
     costs: Costs
     cost_file: CostFile

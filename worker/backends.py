@@ -1,12 +1,13 @@
 """Opens the backend that the models' sources name: torch, or a simulation that keeps time only."""
 
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from latentry.contracts import Defaults, Limits, ModelCard, Sampler
 from latentry.settings import Settings
 from latentry.sources import HubPin, ModelLocation, Simulation
-from worker.engine.loop import Backend
+from worker.engine.loop.backend import ServedBackend
+from worker.engine.loop.router import BackendRouter
 from worker.engine.simulated import VAE_FACTOR, Charge, Simulated, WallClock
 from worker.process.keepalive import Keepalive
 from worker.stepping import LOADING_S
@@ -15,27 +16,9 @@ FETCH_S: Final = 3600.0  # downloading a model from a hub over a slow connection
 _SIDE: Final = 512  # pixels; a simulation's `call_ms` and `row_ms` are for this size
 
 
-class Served(Backend[Any], Protocol):
-    """A backend, and what the worker around the engine needs to know of it."""
-
-    @property
-    def identity(self) -> str:
-        """All that the time of a UNet call depends on besides the model and the call's shape."""
-
-    @property
-    def resident(self) -> tuple[str, ...]:
-        """The models in memory. From any thread."""
-
-    @property
-    def failed(self) -> tuple[str, ...]:
-        """The models that did not load and are not tried for now. From any thread."""
-
-    @property
-    def longest_test_s(self) -> float:
-        """The longest self-test of a model so far, in seconds."""
-
-
-def open_backend(settings: Settings, keepalive: Keepalive) -> tuple[Served, list[ModelCard]]:
+def open_backend(
+    settings: Settings, keepalive: Keepalive
+) -> tuple[ServedBackend[Any], list[ModelCard]]:
     """The backend, with every model that fits loaded and tested; and the cards of all models."""
     simulations: dict[str, Simulation] = {}
     stored: dict[str, ModelLocation] = {}
@@ -44,10 +27,18 @@ def open_backend(settings: Settings, keepalive: Keepalive) -> tuple[Served, list
             simulations[model] = source
         else:
             stored[model] = source
-    return _diffusion(settings, stored, keepalive) if stored else _simulated(simulations)
+    opened = []
+    if stored:
+        opened.append(_diffusion(settings, stored, keepalive))
+    if simulations:
+        opened.append(_simulated(simulations))
+    if len(opened) == 1:
+        return opened[0]
+    routes = {card.id: backend for backend, cards in opened for card in cards}
+    return BackendRouter(routes), [card for _, cards in opened for card in cards]
 
 
-def _simulated(models: Mapping[str, Simulation]) -> tuple[Served, list[ModelCard]]:
+def _simulated(models: Mapping[str, Simulation]) -> tuple[ServedBackend[Any], list[ModelCard]]:
     area = (_SIDE // VAE_FACTOR) ** 2
     charges = {
         id: Charge(one.call_ms / 1e3, one.row_ms / 1e3, area, one.picture_ms / 1e3)
@@ -74,7 +65,7 @@ def _card(model: str) -> ModelCard:
 
 def _diffusion(
     settings: Settings, sources: Mapping[str, ModelLocation], keepalive: Keepalive
-) -> tuple[Served, list[ModelCard]]:
+) -> tuple[ServedBackend[Any], list[ModelCard]]:
     # Imported here: a simulation starts in a second, and needs no torch on its machine.
     from worker.engine.device import Device
     from worker.engine.diffusion.diffusion import Diffusion
@@ -90,6 +81,6 @@ def _diffusion(
         dtype=settings.dtype,
         threads=settings.threads,
         model_memory_bytes=settings.model_memory_bytes,
-        packages=CompiledUNets(settings.data_dir / "compiled") if compiles else None,
+        compiled=CompiledUNets(settings.data_dir / "compiled") if compiles else None,
     )
     return backend, backend.open(sources, before=extend)

@@ -52,7 +52,7 @@ class Stepping:
         Then the worker may be silent for as long as it waits.
         """
         self._announce()
-        if self._engine.study():
+        if self._engine.calibrate():
             self._has_measured = True
             return True
         if self._has_measured:

@@ -16,6 +16,7 @@ from worker.batching import Costs
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine, Event, Failed, Joined, Order, Step
 from worker.engine.unet import call as unet
+from worker.engine.unet.inputs import UNetInputs
 from worker.process.keepalive import NoKeepalive
 
 MODEL: Final = "shapes"
@@ -53,7 +54,7 @@ class Loop:
         self._backend = backend
         costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)
         self._engine = Engine(self._backend, costs)
-        while self._engine.study():  # a worker does so while it has nothing else to do
+        while self._engine.calibrate():  # a worker does so while it has nothing else to do
             pass
         self._in_flight: dict[str, InFlight] = {}
         self._counted = Counters()
@@ -113,15 +114,16 @@ class Loop:
 
     def unet_s(self, rows: Sequence[int], side: int, rounds: int) -> dict[int, float]:
         """Median seconds of a call of the engine's own UNet, for each count of rows."""
-        stack = self._backend._stacks[MODEL]
-        shape = stack.latent_shape(side, side)
-        prompt = torch.randn(77, stack.unet.config.cross_attention_dim)
+        model = self._backend.models[MODEL]
+        shape = model.latent_shape(side, side)
+        prompt = torch.randn(77, model.unet.config.cross_attention_dim)
 
         @torch.inference_mode()
         def call(count: int) -> None:
-            x = torch.randn(count, *shape).to(memory_format=stack.at.memory_format)
+            x = torch.randn(count, *shape).to(memory_format=model.at.memory_format)
             hidden = prompt.expand(count, *prompt.shape)
-            unet.call(stack, None, x, torch.full((count,), 500.0), hidden, {})
+            inputs = UNetInputs(x, torch.full((count,), 500.0), hidden, {})
+            unet.call(model, inputs)
 
         return medians(call, rows, rounds)
 

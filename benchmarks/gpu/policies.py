@@ -18,7 +18,7 @@ from benchmarks.load.traces import Mix, Wish
 from latentry.contracts import Determinism, Sampler
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine, Failed, Order, Pixels
-from worker.engine.unet.compile import Bare
+from worker.engine.unet.package import BareUNet
 
 CALLERS: Final = 32
 CAPS: Final = (4, 8, 16)
@@ -63,7 +63,7 @@ class Stepped:
         backend.at = bench.stack.at
         backend.adopt(self._model, bench.stack)
         self._engine = Engine(backend)
-        while self._engine.study():
+        while self._engine.calibrate():
             pass
 
     def submit(self, number: int, wish: Wish) -> None:
@@ -150,7 +150,7 @@ def determinism(bench: Bench) -> dict[str, Any]:
 
     For single UNet calls, and for a strict picture drawn alone and among others.
     """
-    call = Bare(bench.stack.unet)
+    call = BareUNet(bench.stack.unet)
     mine = bench.inputs(1)
     alone = call(*mine).float()
     found: dict[str, Any] = {}

@@ -15,7 +15,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.loaded_model import LoadedModel
-from worker.engine.unet.compile import MOST_ROWS, Bare, Shape, compile_unet, load
+from worker.engine.unet.compile import compile_unet
+from worker.engine.unet.package import BareUNet, load
+from worker.engine.unet.shape import MAX_ROWS, Shape
 from worker.engine.vae import decode as pictures
 
 REPEATS: Final = 9
@@ -107,7 +109,7 @@ def matmul_tflops(*, dry: bool) -> float:
 def unet_tflop(bench: Bench) -> float:
     """TFLOP of a call with one row, as torch counts them."""
     with FlopCounterMode(display=False) as counter:
-        Bare(bench.stack.unet)(*bench.inputs(1))
+        BareUNet(bench.stack.unet)(*bench.inputs(1))
     return float(counter.get_total_flops()) / 1e12
 
 
@@ -116,9 +118,9 @@ def unets(bench: Bench, how: str) -> dict[str, float]:
     """Seconds of a UNet call by rows: `eager`, in CUDA `graphs`, `compiled`, or our `package`."""
     if how == "package":
         call = package(bench.stack, bench.added)
-        rows = [rows for rows in bench.rows if rows <= MOST_ROWS]
+        rows = [rows for rows in bench.rows if rows <= MAX_ROWS]
         return bench.in_time(rows, lambda n: _timed(bench, call, n))
-    bare = Bare(bench.stack.unet)
+    bare = BareUNet(bench.stack.unet)
     if how == "compiled":
         mode = "max-autotune-no-cudagraphs" if bench.is_cuda else None
         compiled = torch.compile(bare, mode=mode)

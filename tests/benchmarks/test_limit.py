@@ -10,7 +10,7 @@ from worker.engine.diffusion.diffusion import Diffusion
 def test_every_change_draws_the_same_call(monkeypatch) -> None:
     backend = Diffusion(device="cpu")
     backend.load("shapes", SHAPES)
-    stack = backend._stacks["shapes"]
+    stack = backend.models["shapes"]
     # Compiling takes a minute; test_packages.py does it.
     monkeypatch.setattr("benchmarks.limit.package", lambda stack, _added: lambda x, *_: x)
     threads = torch.get_num_threads()

@@ -32,7 +32,7 @@ class FakeEngine:
         self._drawing: deque[tuple[Order, int]] = deque()
         self._events: list[Event] = []
         self.admitted: list[Order] = []
-        self.to_study = 0
+        self.to_calibrate = 0
         self.saves: list[str] = []
 
     @property
@@ -64,9 +64,9 @@ class FakeEngine:
     def paces(self) -> dict[str, Pace]:
         return {"shapes": Pace(step_megapixel_s=2.0, images_at_once=1)}
 
-    def study(self) -> bool:
-        self.to_study -= 1
-        return self.to_study >= 0
+    def calibrate(self) -> bool:
+        self.to_calibrate -= 1
+        return self.to_calibrate >= 0
 
     def drop(self, job: str) -> None:
         self._events += [Canceled(job, o.index) for o, _ in self._drawing if o.job == job]

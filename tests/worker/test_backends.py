@@ -11,6 +11,8 @@ from latentry.settings import Settings
 from tests.worker.engine import tiny
 from worker.backends import open_backend
 from worker.engine.loop import Done, Engine, Order
+from worker.engine.loop.router import BackendRouter
+from worker.engine.simulated import Simulated
 from worker.process.keepalive import NoKeepalive
 
 FAST = Settings(models="a=simulated:call_ms=0.1:row_ms=0.1:picture_ms=0.1")
@@ -76,3 +78,27 @@ def test_on_a_cpu_unets_are_compiled_if_that_is_asked_for(asked: str, compiles: 
     settings = Settings(models="shapes=models/shapes", device="cpu", compile=asked)
     backend, _ = open_backend(settings, NoKeepalive())
     assert ("compiled" in backend.identity) is compiles
+
+
+def test_models_of_both_kinds_share_one_engine() -> None:
+    both = "shapes=models/shapes,a=simulated:call_ms=0.1"
+    # As settings they are refused; the next kind of models will not be.
+    mixed = Settings(models="shapes=models/shapes", device="cpu").model_copy(
+        update={"models": both}
+    )
+    backend, cards = open_backend(mixed, NoKeepalive())
+    assert isinstance(backend, BackendRouter)
+    assert [card.id for card in cards] == ["shapes", "a"]
+    assert (backend.resident, backend.failed) == (("shapes", "a"), ())
+    sizes = {"shapes": {"width": 128, "height": 128}, "a": {}}
+    orders = [
+        tiny.order(model, model=model, determinism="strict", num_inference_steps=2, **sizes[model])
+        for model in sizes
+    ]
+    profiles = {done.job: done.profile for done in pictures_of(Engine(backend), *orders)}
+    assert profiles["a"] == "simulated"
+    assert profiles["shapes"] not in (None, "simulated")
+
+
+def test_one_kind_of_models_needs_no_router() -> None:
+    assert isinstance(open_backend(FAST, NoKeepalive())[0], Simulated)

@@ -16,10 +16,10 @@ def test_what_calls_cost_is_kept_when_an_idle_engine_has_measured_all(
 ) -> None:
     kept = threading.Semaphore(0)
     worker = Worker(ledger, storage, on_measured=kept.release)
-    worker.engine.to_study = 3
+    worker.engine.to_calibrate = 3
     worker.start()
     assert kept.acquire(timeout=10)
-    assert worker.engine.to_study < 0
+    assert worker.engine.to_calibrate < 0
     worker.stop()
     assert not kept.acquire(blocking=False), "once"
 

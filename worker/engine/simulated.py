@@ -1,22 +1,24 @@
-"""The engine's arithmetic without any: a clock that charges for it, by a table of costs."""
+"""A `Backend` that computes nothing: a clock that charges for calls by a table of costs."""
 
 import hashlib
+import json
 import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
 from latentry.contracts import Determinism, JobWarning, ResolvedRequest, Sampler
 from latentry.errors import EngineError, JobFailed, UnknownModel
+from latentry.rules.pricing import unet_calls
 from worker.batching import BatchKey
 from worker.engine.loop.backend import Plan, Taken, TimedCall
 from worker.engine.loop.messages import Order, Pixels
+from worker.engine.loop.pixel_fields import pixel_fields
 
-VAE_FACTOR = 8
-_TWO_CALLS = {Sampler.HEUN, Sampler.DPM2}
+VAE_FACTOR: Final = 8  # pixels per side of a latent's cell
 
 
 class Clock(Protocol):
@@ -58,10 +60,10 @@ class WallClock:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What a model's work takes on some device: `call_s` + `row_s` · rows at `area` latent cells.
+    """A model's seconds on some device: a call takes `call_s` + `row_s` · rows at `area` cells.
 
-    Rows and pictures of another size cost in proportion to their area. Seconds; `picture_s` is one
-    VAE decode, `preview_s` one by the tiny decoder.
+    Rows and pictures of another size cost in proportion to their area. `picture_s` is one VAE
+    decode, `preview_s` one by the tiny decoder.
     """
 
     call_s: float
@@ -86,7 +88,7 @@ class Charge:
 
 @dataclass(slots=True, eq=False)
 class SimulatedTrajectory:
-    """Calls to go, and a digest of those that were made, so that a resume can be checked."""
+    """Its calls, and a digest of those that were made, by which a checkpoint is recognised."""
 
     order: Order
     key: BatchKey
@@ -112,7 +114,7 @@ class SimulatedTrajectory:
         self.digest = _chained(self.digest, 1)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Simulated:
     """A `Backend` without torch. Equal orders make equal pixels, of one colour."""
 
@@ -147,7 +149,7 @@ class Simulated:
         """Never."""
         return False
 
-    def tend(self, *, idle: bool) -> None:
+    def continue_loading(self, *, idle: bool) -> None:
         """All models are always there."""
 
     def examples(self) -> list[Order]:
@@ -170,13 +172,13 @@ class Simulated:
     def begin(self, order: Order, plan: Plan) -> tuple[SimulatedTrajectory, list[JobWarning]]:
         """Prompts cost nothing; a checkpoint says where to go on."""
         steps = order.request.num_inference_steps
-        calls = 2 * steps - 1 if order.request.sampler in _TWO_CALLS else steps
-        drawn = order.request.model_dump_json(exclude={"preview_interval"})
-        asked = hashlib.sha256(f"{drawn}{order.seed}".encode()).digest()
+        calls = unet_calls(order.request.sampler, steps)
+        fields = json.dumps(pixel_fields(order.request), sort_keys=True)
+        asked = hashlib.sha256(f"{fields}{order.seed}".encode()).digest()
         begun = SimulatedTrajectory(order, plan.key, plan.rows, calls, asked)
         saved = order.checkpoint or b""
         made = int.from_bytes(saved[:4], "big")
-        if made <= calls and saved[4:] == _chained(asked, made):  # else it is spoilt, or another's
+        if made <= calls and saved[4:] == _chained(asked, made):  # it is of this picture
             begun.calls_done, begun.digest = made, saved[4:]
         return begun, []
 

@@ -168,7 +168,7 @@ def in_a_crowd(
 @contextmanager
 def _finals(engine: Engine[Any]) -> Iterator[dict[str, torch.Tensor]]:
     """The latents that the engine decodes, by job, as they come."""
-    backend, latents = engine._backend, {}
+    backend, latents = engine.backend, {}
     decode = backend.decode
 
     def spy(members: list[Any]) -> Any:

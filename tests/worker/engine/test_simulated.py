@@ -6,6 +6,8 @@ import sys
 import numpy as np
 import pytest
 
+from latentry.contracts import Sampler
+from latentry.rules.pricing import unet_calls
 from tests.worker.engine import tiny
 from worker.batching import Costs
 from worker.engine.loop import Done, Engine, Event, Order, Step
@@ -38,7 +40,16 @@ def test_a_lone_picture_costs_its_calls_and_its_decode() -> None:
     engine = simulated()
     engine.submit(tiny.order(num_inference_steps=25))
     drain(engine)
-    assert engine._backend.now() == pytest.approx(25 * 0.012 + 0.005)
+    assert engine.backend.now() == pytest.approx(25 * 0.012 + 0.005)
+
+
+@pytest.mark.parametrize("sampler", Sampler)
+def test_every_sampler_costs_the_calls_that_it_is_priced_at(sampler: Sampler) -> None:
+    engine = simulated()
+    engine.submit(tiny.order(num_inference_steps=7, sampler=sampler))
+    drain(engine)
+    calls = unet_calls(sampler, 7)
+    assert engine.backend.now() == pytest.approx(calls * 0.012 + 0.005)
 
 
 def test_company_costs_a_little_and_is_drawn_together() -> None:
@@ -46,19 +57,19 @@ def test_company_costs_a_little_and_is_drawn_together() -> None:
     for number in range(4):
         engine.submit(tiny.order(f"job-{number}", num_inference_steps=25, seed=number))
     assert len(pixels(drain(engine))) == 4
-    assert engine._backend.now() < 2 * (25 * 0.012 + 0.005)
+    assert engine.backend.now() < 2 * (25 * 0.012 + 0.005)
 
 
 def test_the_loop_unlearns_calls_that_were_slow_only_once() -> None:
     engine = simulated()
-    while engine.study():
+    while engine.calibrate():
         pass
     known = engine.costs.to_json()
     for curve in known:
         spoilt = {n: s if int(n) <= 2 else 50 * s for n, s in curve["seconds"].items()}
         curve["seconds"] = spoilt
     engine.costs.from_json(known)
-    key = engine._backend.plan(tiny.order()).key
+    key = engine.backend.plan(tiny.order()).key
     engine.costs._caps.clear()
     assert engine.costs.cap(key) < 8
     for number in range(48):

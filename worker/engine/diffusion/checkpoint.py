@@ -18,6 +18,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from worker.engine.diffusion.trajectory import Trajectory
+from worker.engine.loop.pixel_fields import pixel_fields
 from worker.engine.samplers import STATE_ROWS
 
 log = structlog.get_logger()
@@ -25,9 +26,7 @@ log = structlog.get_logger()
 Tensors: TypeAlias = dict[str, npt.NDArray[Any]]
 Facts: TypeAlias = dict[str, str]
 
-_FORMAT: Final = "latentry checkpoint 1"
-# What of a request does not change the pixels; a picture's own seed stands beside the request.
-_NOT_DRAWN: Final = {"metadata", "n", "output_format", "preview_interval", "seed"}
+_FORMAT: Final = "latentry checkpoint 2"
 
 
 class _Unusable(ValueError):
@@ -35,21 +34,22 @@ class _Unusable(ValueError):
 
 
 def save(trajectory: Trajectory, profile: str) -> bytes:
-    """Everything the next call depends on. Waits for the device.
+    """Everything the next call depends on, under this profile id. Waits for the device.
 
     Memory that the sampler does not use is zero, and zeros are left out.
     """
-    here = trajectory.standing()
-    state = here.state.cpu().numpy()
+    anchor = trajectory.resume_point()
+    state = anchor.state.cpu().numpy()
     tensors: Tensors = {f"state.{j}": row for j, row in enumerate(state) if j == 0 or row.any()}
-    tensors["generator"] = here.generator.numpy()
-    if here.drawn is not None:  # its call has not succeeded so far
-        tensors["drawn"] = here.drawn.numpy()
+    tensors["generator"] = anchor.generator.numpy()
+    if anchor.drawn is not None:  # its call has not succeeded so far
+        tensors["drawn"] = anchor.drawn.numpy()
     facts = {
         "format": _FORMAT,
         "picture": _picture(trajectory),
         "profile": profile,
-        "calls": str(here.calls),
+        "pass": str(trajectory.pass_index),
+        "calls": str(anchor.call),
     }
     saved: bytes = save_tensors(tensors, facts | {"digest": _digest(facts, tensors)})
     return saved
@@ -63,7 +63,7 @@ def resume(trajectory: Trajectory, checkpoint: bytes, profile: str) -> bool:
     try:
         facts, tensors = _read(checkpoint)
         _compare(facts, trajectory, profile)
-        _take(trajectory, int(facts["calls"]), tensors)
+        _restore(trajectory, facts, tensors)
     except _Unusable as why:
         order = trajectory.order
         log.warning("checkpoint.ignored", job=order.job, index=order.index, why=str(why))
@@ -92,17 +92,21 @@ def _compare(facts: Mapping[str, str], trajectory: Trajectory, profile: str) -> 
         raise _Unusable("another profile")
 
 
-def _take(trajectory: Trajectory, calls: int, tensors: Tensors) -> None:
-    blank = trajectory.state
-    state = torch.zeros(blank.shape)
+def _restore(trajectory: Trajectory, facts: Facts, tensors: Tensors) -> None:
+    pass_index, calls = int(facts["pass"]), int(facts["calls"])
+    current = trajectory.passes[pass_index]
+    if not current.start_call <= calls <= current.end_call:
+        raise _Unusable("before the first call or after the last")
+    sampler = trajectory.sampler
+    latents = torch.zeros(sampler.latents.shape)
     for j in range(STATE_ROWS):
         if (row := tensors.get(f"state.{j}")) is not None:
-            state[j] = torch.from_numpy(row)
+            latents[j] = torch.from_numpy(row)
     drawn = tensors.get("drawn")
-    trajectory.generator.set_state(torch.from_numpy(tensors["generator"]))
-    trajectory.state = state.to(blank.device)
-    trajectory.drawn = None if drawn is None else torch.from_numpy(drawn)
-    trajectory.calls = calls
+    sampler.generator.set_state(torch.from_numpy(tensors["generator"]))
+    sampler.latents = latents.to(sampler.latents.device)
+    sampler.drawn = None if drawn is None else torch.from_numpy(drawn)
+    trajectory.pass_index, trajectory.calls = pass_index, calls
 
 
 def _picture(trajectory: Trajectory) -> str:
@@ -114,11 +118,13 @@ def _picture(trajectory: Trajectory) -> str:
 
 def _hash(trajectory: Trajectory) -> str:
     order, found = trajectory.order, hashlib.sha256()
-    asked = order.request.model_dump(mode="json", exclude=_NOT_DRAWN)
-    for fact in (asked, order.seed, trajectory.stack.fingerprint):
+    fields = pixel_fields(order.request)
+    starts = [one.start_call for one in trajectory.passes]
+    for fact in (fields, order.seed, trajectory.model.fingerprint, starts):
         found.update(json.dumps(fact, sort_keys=True).encode())
-    for table in (trajectory.inputs, trajectory.updates):
-        found.update(table.cpu().numpy().tobytes())
+    for one in trajectory.passes:
+        for table in (one.inputs, one.updates):
+            found.update(table.cpu().numpy().tobytes())
     return found.hexdigest()
 
 

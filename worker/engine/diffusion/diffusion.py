@@ -1,21 +1,22 @@
 """The engine's arithmetic in torch: resident Stable Diffusion models on one device."""
 
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 
 import structlog
 import torch
 
 from latentry.contracts import Determinism, JobWarning, ModelCard, ResolvedRequest
-from latentry.errors import EngineError, JobFailed, LatentryError, OutOfMemory, Unavailable
+from latentry.errors import JobFailed, LatentryError, Unavailable
 from latentry.rules.limits import refuse_unsupported
 from latentry.sources import ModelLocation
 from worker.batching import BatchKey
 from worker.engine.device import Device
 from worker.engine.diffusion import checkpoint
 from worker.engine.diffusion.denoise import denoise
+from worker.engine.diffusion.job_failures import as_job_failed
+from worker.engine.diffusion.passes import Pass
 from worker.engine.diffusion.predicted_x0 import preview
 from worker.engine.diffusion.profile import Profile
 from worker.engine.diffusion.timing import Timing
@@ -44,7 +45,7 @@ class Diffusion:
         dtype: str = "auto",
         threads: int = 0,
         model_memory_bytes: int = 0,
-        packages: CompiledUNets | None = None,
+        compiled: CompiledUNets | None = None,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
         if threads:
@@ -57,8 +58,7 @@ class Diffusion:
         self._residents = Residents(
             self.at, prove=self.self_test, budget_bytes=model_memory_bytes, now=clock
         )
-        self._stacks = self._residents.models
-        self._packages = packages
+        self.compiled = compiled
         self._timing = Timing(self.at.device)
 
     @property
@@ -67,7 +67,7 @@ class Diffusion:
         name, threads = platform.processor() or platform.machine(), torch.get_num_threads()
         if self.at.device.type == "cuda":
             name, threads = torch.cuda.get_device_name(self.at.device), 1
-        how = "eager" if self._packages is None else "compiled"
+        how = "eager" if self.compiled is None else "compiled"
         at = f"{self.at.dtype} {self.at.memory_format}"
         return f"{name} x{threads} {at} torch {torch.__version__} {how}"
 
@@ -109,7 +109,7 @@ class Diffusion:
     @property
     def resident(self) -> tuple[str, ...]:
         """The models in memory. May be asked from any thread."""
-        return tuple(self._stacks)
+        return tuple(self.models)
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -134,7 +134,7 @@ class Diffusion:
     def self_test(self, model: str) -> float:
         """Draw one real step and decode it; its seconds. Raises a JobFailed."""
         began = self.now()
-        order = _example(self._stacks[model].card, steps=1)
+        order = _example(self.models[model].card, steps=1)
         trajectory, _ = self.begin(order, self.plan(order))
         while trajectory.calls_left:
             self.advance([trajectory], trajectory.rows)
@@ -155,25 +155,25 @@ class Diffusion:
 
     @property
     def is_loading(self) -> bool:
-        """Whether the next `tend` may convert or prove a model."""
+        """Whether the next `continue_loading` may convert or prove a model."""
         return self._residents.is_loading
 
-    def tend(self, *, idle: bool) -> None:
-        """Go on with what is being loaded; if nothing can be drawn, wait a little for it."""
+    def continue_loading(self, *, idle: bool) -> None:
+        """Spend a moment on models that are being loaded; wait a little for them if `idle`."""
         self._residents.tend(idle=idle)
 
     def examples(self) -> list[Order]:
         """One order of each resident model, of its native size with guidance."""
-        return [_example(stack.card, steps=4) for stack in self._stacks.values()]
+        return [_example(model.card, steps=4) for model in self.models.values()]
 
     def plan(self, order: Order) -> Plan:
-        """Check an order, and say whom it can share a call with."""
+        """Check an order, and say with whom it can share a call."""
         request = order.request
-        stack = self._stacks[request.model]
-        refuse_unsupported(stack.card, request)
-        _, height, width = stack.latent_shape(request.width, request.height)
-        bucket = stack.strict_rows if request.determinism is Determinism.STRICT else 0
-        chunks = stack.conditioner.chunks(request)
+        model = self.models[request.model]
+        refuse_unsupported(model.card, request)
+        _, height, width = model.latent_shape(request.width, request.height)
+        bucket = model.strict_rows if request.determinism is Determinism.STRICT else 0
+        chunks = model.conditioner.chunks(request)
         key = BatchKey(
             request.model, height, width, chunks, bucket, interval=request.cache_interval
         )
@@ -182,18 +182,18 @@ class Diffusion:
     def begin(self, order: Order, plan: Plan) -> tuple[Trajectory, list[JobWarning]]:
         """Encode its prompts, draw its first noise, or go on from its checkpoint."""
         request = order.request
-        stack = self._stacks[request.model]
-        with _as_job_failed():
-            conditioning = stack.conditioner.condition(request)
-            trajectory = Trajectory.begin(
-                order,
-                stack,
-                SAMPLERS[request.sampler](
-                    stack.schedule.spaced(request.spacing), request.num_inference_steps
-                ),
+        model = self.models[request.model]
+        with as_job_failed():
+            conditioning = model.conditioner.condition(request)
+            schedule = model.schedule.spaced(request.spacing)
+            only_pass = Pass.of(
+                SAMPLERS[request.sampler](schedule, request.num_inference_steps),
+                model,
                 key=plan.key,
-                conditioning=conditioning,
+                guidance_scale=request.guidance_scale,
+                has_previews=request.preview_interval > 0,
             )
+            trajectory = Trajectory.begin(order, model, (only_pass,), conditioning)
             if order.checkpoint is not None:
                 checkpoint.resume(trajectory, order.checkpoint, self.profile(trajectory) or "")
         self._residents.use(request.model, trajectory)
@@ -201,8 +201,8 @@ class Diffusion:
 
     def advance(self, members: Sequence[Trajectory], rows: int) -> None:
         """One UNet call; all members advance or none. Raises OutOfMemory or EngineError."""
-        with _as_job_failed(), self._timing.call(members[0].key, rows):
-            denoise(members[0].stack, members, rows, self._packages)
+        with as_job_failed(), self._timing.call(members[0].key, rows):
+            denoise(members[0].model, members, rows, self.compiled)
 
     def calls(self) -> list[TimedCall]:
         """The calls that ended since this was asked last."""
@@ -212,8 +212,8 @@ class Diffusion:
         """Put finished latents through the VAE; one by one where memory does not hold them."""
         latents = [one.latent for one in members]
         try:
-            with _as_job_failed():
-                return Fp32Retry(members[0].stack, latents, decode(members[0].stack, latents))
+            with as_job_failed():
+                return Fp32Retry(members[0].model, latents, decode(members[0].model, latents))
         except JobFailed as error:
             if len(members) == 1:
                 return Taken([error])
@@ -221,11 +221,11 @@ class Diffusion:
         return Taken([answer for pictures in apart for answer in pictures.take()])
 
     def preview(self, members: Sequence[Trajectory]) -> Pictures:
-        """What the models guess of unfinished images, through the tiny autoencoder."""
-        latents = [one.latent if one.sight is None else one.sight for one in members]
+        """The pictures that the model predicts of unfinished images, by the tiny autoencoder."""
+        latents = [one.latent if one.predicted_x0 is None else one.predicted_x0 for one in members]
         try:
-            with _as_job_failed():
-                return preview(members[0].stack, latents)
+            with as_job_failed():
+                return preview(members[0].model, latents)
         except JobFailed as error:
             return Taken([error] * len(members))
 
@@ -237,25 +237,10 @@ class Diffusion:
         """The id of all that a strict picture's bits depend on besides its order."""
         if not member.key.is_strict:
             return None
-        return Profile.of(member.stack.fingerprint, self.at, rows=member.key.bucket).id
+        return Profile.of(member.model.fingerprint, self.at, rows=member.key.bucket).id
 
 
 def _example(card: ModelCard, *, steps: int) -> Order:
     native = card.defaults.model_dump() | {"num_inference_steps": steps, "guidance_scale": 2.0}
     request = ResolvedRequest(model=card.id, prompt="a test", seed=0, **native)
     return Order("example", 0, request, seed=0)
-
-
-@contextmanager
-def _as_job_failed() -> Iterator[None]:
-    """Whatever torch raises as one of our errors, except what leaves the device unusable."""
-    try:
-        yield
-    except (LatentryError, torch.AcceleratorError):
-        # After any other CUDA error every later call fails too: the process ends with code 70.
-        raise
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemory from error
-    except Exception as error:
-        log.exception("engine.call_failed")
-        raise EngineError(f"The engine failed on this picture ({type(error).__name__}).") from error

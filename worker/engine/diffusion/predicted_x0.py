@@ -1,4 +1,4 @@
-"""How far an unfinished image is, as the model itself guesses it, through a tiny autoencoder."""
+"""The picture that an unfinished image is heading for, as its model predicts it."""
 
 from collections.abc import Sequence
 from typing import Final, TypeAlias
@@ -13,24 +13,24 @@ from worker.engine.vae.decode import Decoded, decode
 
 MAX_SIDE_PX: Final = 128
 
-# x₀ = a · x + b · m, of what the model saw at one call and what it said.
+# (a, b) of x₀ = a · x + b · m, where x is the UNet's input at one call and m its output.
 X0Coefficients: TypeAlias = tuple[float, float]
 
 
 def x0_coefficients(schedule: NoiseSchedule, table: Table) -> tuple[X0Coefficients, ...]:
-    """How to guess x₀ at each call.
+    """How to predict x₀ at each call.
 
     Whatever the sampler, the model sees √ᾱ x₀ + √(1 − ᾱ) ε. Between timesteps ᾱ is interpolated:
     near enough to look at.
     """
-    known = np.arange(schedule.length)
+    timesteps = np.arange(schedule.length)
     found = []
     for t in table.inputs[:, 0]:
-        x0 = schedule.denoised(X, M, float(np.interp(t, known, schedule.alphas_cumprod)))
+        x0 = schedule.denoised(X, M, float(np.interp(t, timesteps, schedule.alphas_cumprod)))
         found.append((float(X @ x0), float(M @ x0)))
     return tuple(found)
 
 
-def preview(stack: LoadedModel, latents: Sequence[torch.Tensor]) -> Decoded:
-    """Guessed latents [C, h, w] of one size as small pictures, in one call of the tiny decoder."""
-    return decode(stack, latents, vae=stack.taesd, max_side=MAX_SIDE_PX)
+def preview(model: LoadedModel, latents: Sequence[torch.Tensor]) -> Decoded:
+    """Predicted latents [C, h, w] of one size as small pictures, in one tiny decoder's call."""
+    return decode(model, latents, vae=model.taesd, max_side=MAX_SIDE_PX)

@@ -1,159 +1,150 @@
-"""One image's denoising: its state, its place in its table, and what its rows are told."""
+"""One image's denoising: its passes, where it is in them, and what its next call needs."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import torch
 
 from worker.batching import BatchKey
 from worker.engine.conditioning import Conditioning
-from worker.engine.diffusion.predicted_x0 import X0Coefficients, x0_coefficients
+from worker.engine.diffusion.passes import Pass
+from worker.engine.diffusion.sampler_state import Anchor, SamplerState
 from worker.engine.loop.messages import Order
 from worker.engine.models.loaded_model import LoadedModel
-from worker.engine.samplers import STATE_ROWS, Table
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Anchor:
-    """What the calls from here on depend on. `drawn`: noise for the next one, if it is drawn."""
+@dataclass(slots=True, eq=False)
+class Reuse:
+    """What DeepCache's shallow calls reuse of the last full one.
 
-    calls: int
-    state: torch.Tensor
-    generator: torch.Tensor
-    drawn: torch.Tensor | None
+    features [rows, C', h', w']. anchor: where that call began.
+    """
+
+    features: torch.Tensor | None = None
+    anchor: Anchor | None = None
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class Trajectory:
     """An image on its way. It costs one UNet row, or two with guidance.
 
-    state [5, C, h, w]: x and what its sampler remembers, in fp32. inputs [calls, 3]: timestep,
-    scale, guidance of each call. features [rows, C', h', w']: what a shallow call reuses.
-    x0_coefficients: how to guess x₀ at each call, if anybody wants to see it; sight [C, h, w]: the
-    latest guess.
+    calls: made in the current pass, those before its start_call counted in. predicted_x0
+    [C, h, w]: for previews, from the last call after which one is due. since: seconds on the
+    engine's clock, when it last stepped or arrived. picture: what its checkpoints call it, once
+    that was computed.
     """
 
     order: Order
-    home: BatchKey
-    stack: LoadedModel
+    model: LoadedModel
     conditioning: Conditioning
-    state: torch.Tensor
-    generator: torch.Generator
-    inputs: torch.Tensor
-    updates: torch.Tensor
-    draws: tuple[bool, ...]
-    steps_done: tuple[int, ...]
+    passes: tuple[Pass, ...]
+    sampler: SamplerState
+    calls: int
+    pass_index: int = 0
+    reuse: Reuse = field(default_factory=Reuse)
+    predicted_x0: torch.Tensor | None = None
     since: float = 0.0
-    calls: int = 0
-    drawn: torch.Tensor | None = None
-    features: torch.Tensor | None = None
-    anchor: "Anchor | None" = None
-    x0_coefficients: tuple[X0Coefficients, ...] = ()
-    sight: torch.Tensor | None = None
-    picture: str = ""  # what its checkpoints call it, once it was worked out
+    picture: str = ""
 
     @classmethod
     def begin(
         cls,
         order: Order,
-        stack: LoadedModel,
-        table: Table,
-        *,
-        key: BatchKey,
+        model: LoadedModel,
+        passes: tuple[Pass, ...],
         conditioning: Conditioning,
     ) -> "Trajectory":
-        """Draw the first noise and move the table to the device."""
-        request, device = order.request, stack.at.device
-        generator = torch.Generator().manual_seed(order.seed)
-        shape = stack.latent_shape(request.width, request.height)
-        state = torch.zeros(STATE_ROWS, *shape, device=device)
-        state[0] = stack.noise(shape, generator).to(device) * table.initial_sigma
-        inputs = torch.tensor(table.inputs, dtype=torch.float32)
-        guidance = torch.full((len(inputs), 1), request.guidance_scale)
-        return cls(
-            order=order,
-            home=key,
-            stack=stack,
-            conditioning=conditioning,
-            state=state,
-            generator=generator,
-            inputs=torch.cat([inputs, guidance], dim=1).to(device),
-            updates=torch.tensor(table.updates, dtype=torch.float32, device=device),
-            draws=table.draws,
-            steps_done=table.steps_done,
-            x0_coefficients=x0_coefficients(stack.schedule, table)
-            if request.preview_interval
-            else (),
+        """Before the first call of the first pass, from pure noise."""
+        first = passes[0]
+        shape = model.latent_shape(order.request.width, order.request.height)
+        sampler = SamplerState.begin(
+            model, shape, seed=order.seed, initial_sigma=first.initial_sigma
         )
+        return cls(order, model, conditioning, passes, sampler, calls=first.start_call)
+
+    @property
+    def current(self) -> Pass:
+        """The pass of the next call."""
+        return self.passes[self.pass_index]
 
     @property
     def key(self) -> BatchKey:
         """With whom it can share its next call."""
-        shallow = self.calls % self.home.interval > 0
-        return replace(self.home, shallow=True) if shallow else self.home
+        return self.current.key_at(self.calls)
 
     @property
-    def told(self) -> Conditioning:
-        """What its rows are told in the next call: both prompts, or the one when guidance ended."""
-        return self.conditioning.unguided if self._guidance_is_over else self.conditioning
+    def is_guided(self) -> bool:
+        """Whether its next call comes before guidance_stop."""
+        stop = self.order.request.guidance_stop
+        return self.current.is_guided(self.calls, guidance_stop=stop)
 
     @property
-    def _guidance_is_over(self) -> bool:
-        return self.calls >= len(self.draws) * self.order.request.guidance_stop
+    def active_conditioning(self) -> Conditioning:
+        """Of its next call: both prompts, or the positive one alone when guidance has stopped."""
+        return self.conditioning if self.is_guided else self.conditioning.unguided
 
     @property
     def rows(self) -> int:
-        """How many rows of a UNet call it takes."""
-        return 1 if self._guidance_is_over else self.conditioning.rows
+        """How many rows its next call takes."""
+        return self.conditioning.rows if self.is_guided else 1
 
     @property
     def rescale(self) -> float:
-        """How far its guided output is scaled back; without guidance there is nothing to."""
+        """guidance_rescale of its next call; 0 without guidance."""
         return self.order.request.guidance_rescale if self.rows == 2 else 0.0
 
     @property
     def step(self) -> int:
-        """How many of its steps are done."""
-        return self.steps_done[self.calls]
+        """How many of its steps are done; those before a pass's start_call count as done."""
+        earlier = sum(one.steps_done[-1] for one in self.passes[: self.pass_index])
+        return earlier + self.current.steps_done[self.calls]
 
     @property
     def calls_left(self) -> int:
-        """UNet calls until only the VAE is left."""
-        return len(self.draws) - self.calls
+        """UNet calls until only the VAE is left, in all passes."""
+        later = sum(one.calls for one in self.passes[self.pass_index + 1 :])
+        return later + self.current.end_call - self.calls
 
     @property
     def latent(self) -> torch.Tensor:
         """x, [C, h, w]."""
-        return self.state[0]
+        return self.sampler.x
 
     @property
-    def shows(self) -> bool:
+    def preview_is_due(self) -> bool:
         """Whether its next call ends a step after which a preview is due."""
         interval = self.order.request.preview_interval
-        done = self.steps_done[self.calls + 1]
-        return bool(interval) and done > self.step and done % interval == 0
+        steps = self.current.steps_done[self.calls + 1] - self.current.steps_done[self.calls]
+        return bool(interval) and steps > 0 and (self.step + steps) % interval == 0
 
     def noise(self) -> torch.Tensor | None:
-        """Fresh noise for the next call, if it needs any; the same until that call has happened.
+        """Fresh noise [C, h, w] for the next call, if it needs any; the same until it succeeds.
 
         On the CPU: a call moves that of all its images at once.
         """
-        if self.drawn is None and self.draws[self.calls]:
-            self.drawn = self.stack.noise(tuple(self.latent.shape), self.generator)
-        return self.drawn
+        needs_noise = self.current.draws[self.calls] or self.sampler.drawn is not None
+        return self.sampler.noise(self.model) if needs_noise else None
 
-    def standing(self) -> "Anchor":
-        """Where it can be taken up again: here, or at its last full call, whose features are gone.
+    def resume_point(self) -> Anchor:
+        """Where it can be resumed: here, or at its last full call, if the next one is shallow.
 
-        Kept features would make a checkpoint ten times as large, for a call or two.
+        Features in it would make a checkpoint ten times as large, to save a call or two.
         """
-        if self.key.shallow and self.anchor is not None:
-            return self.anchor
-        return Anchor(self.calls, self.state, self.generator.get_state(), self.drawn)
+        if self.key.shallow and self.reuse.anchor is not None:
+            return self.reuse.anchor
+        return self.sampler.anchor(self.calls)
 
-    def advance(self, state: torch.Tensor, features: torch.Tensor | None = None) -> None:
+    def advance(self, latents: torch.Tensor, features: torch.Tensor | None = None) -> None:
         """Take the state after the next call, and from a full one what shallow ones reuse."""
         if features is not None:
-            self.features = features
-        self.state = state
+            self.reuse.features = features
+        self.sampler.advance(latents)
         self.calls += 1
-        self.drawn = None
+        if self.calls == self.current.end_call and self.pass_index + 1 < len(self.passes):
+            self._enter_next_pass()
+
+    def _enter_next_pass(self) -> None:
+        """It begins with the x that the last one ended with."""
+        self.pass_index += 1
+        self.calls = self.current.start_call
+        self.sampler.forget()
+        self.reuse = Reuse()

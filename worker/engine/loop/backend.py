@@ -1,4 +1,4 @@
-"""What does the engine's arithmetic: torch, or a clock that only charges for it."""
+"""What the step loop needs of whatever computes: torch, or a clock that only charges for it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from worker.engine.loop.messages import Order, Pixels
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is known of an order before it is begun."""
+    """What an order's calls need, known before it is begun: their key, and rows in each of them."""
 
     key: BatchKey
     rows: int
@@ -20,7 +20,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class TimedCall:
-    """A UNet call that is over, and how long the device took."""
+    """A UNet call that has ended, and how many seconds the device took."""
 
     key: BatchKey
     rows: int
@@ -28,7 +28,10 @@ class TimedCall:
 
 
 class Trajectory(Protocol):
-    """One image's denoising state; the engine keeps its time, the backend the rest."""
+    """One image's denoising state, which the backend keeps.
+
+    since: seconds on the backend's clock, when it last stepped or arrived; the engine sets it.
+    """
 
     since: float
 
@@ -42,7 +45,7 @@ class Trajectory(Protocol):
 
     @property
     def rows(self) -> int:
-        """How many rows of a call it takes."""
+        """How many rows its next call takes."""
 
     @property
     def step(self) -> int:
@@ -57,7 +60,7 @@ T = TypeVar("T", bound=Trajectory)
 
 
 class Pictures(Protocol):
-    """Decoded pictures on their way from the device."""
+    """Decoded pictures on their way from the device to the host."""
 
     @property
     def ready(self) -> bool:
@@ -69,7 +72,7 @@ class Pictures(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Answers that are here already."""
+    """Pictures, or why there is none, that are on the host already."""
 
     answers: list[Pixels | JobFailed]
     ready: bool = True
@@ -86,17 +89,17 @@ class Backend(Protocol[T]):
     """
 
     def now(self) -> float:
-        """Seconds on the clock that the policy goes by."""
+        """Seconds on the clock of the batching policy."""
 
     def ready(self, model: str) -> bool:
-        """Whether the model is resident; if not, see to it. Raises UnknownModel or JobFailed."""
+        """Whether the model is resident; if not, load it soon. Raises UnknownModel or JobFailed."""
 
     @property
     def is_loading(self) -> bool:
-        """Whether the next `tend` may convert or prove a model."""
+        """Whether the next `continue_loading` may convert or prove a model."""
 
-    def tend(self, *, idle: bool) -> None:
-        """Go on with models being loaded. An idle loop has nothing else to do, and waits a bit."""
+    def continue_loading(self, *, idle: bool) -> None:
+        """Spend a moment on models that are being loaded; wait a little for them if `idle`."""
 
     def examples(self) -> list[Order]:
         """One order of each resident model, of its native size with guidance."""
@@ -120,10 +123,30 @@ class Backend(Protocol[T]):
         """Put finished latents of one key through the VAE."""
 
     def preview(self, members: Sequence[T]) -> Pictures:
-        """How unfinished images of one key look, small. What it depends on is only read."""
+        """Small pictures of what unfinished images of one key are heading for. Changes nothing."""
 
     def save(self, member: T) -> bytes:
         """A checkpoint: all that `begin` needs to go on from here, in any process."""
 
     def profile(self, member: T) -> str | None:
         """The id of all that a strict picture's bits depend on besides its order."""
+
+
+class ServedBackend(Backend[T], Protocol[T]):
+    """A backend with what the worker around the engine asks of it."""
+
+    @property
+    def identity(self) -> str:
+        """All that the time of a call depends on besides the model and its own shape."""
+
+    @property
+    def resident(self) -> tuple[str, ...]:
+        """The models in memory. May be asked from any thread."""
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The models that did not load and are left alone. May be asked from any thread."""
+
+    @property
+    def longest_test_s(self) -> float:
+        """The longest self-test so far."""

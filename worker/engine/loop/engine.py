@@ -1,7 +1,5 @@
 """The engine: one step of everybody's denoising loop at a time."""
 
-import math
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Generic
@@ -10,8 +8,10 @@ import structlog
 
 from latentry.contracts.models import Pace
 from latentry.errors import JobFailed, LatentryError, OutOfMemory
-from worker.batching import LONE_ROWS, Batch, Costs, Overhead, Probes, next_batch
-from worker.engine.loop.backend import Backend, Pictures, T
+from worker.batching import LONE_ROWS, Batch, Costs, next_batch
+from worker.engine.loop.backend import Backend, T
+from worker.engine.loop.decoding import Decoding
+from worker.engine.loop.measuring import Measuring
 from worker.engine.loop.messages import (
     Canceled,
     Done,
@@ -35,18 +35,16 @@ class Engine(Generic[T]):
     """
 
     def __init__(self, backend: Backend[T], costs: Costs | None = None) -> None:
+        self.backend = backend
         self.costs = costs or Costs()
         self.pace = StepTiming()
-        self._backend = backend
-        self._overhead = Overhead()
-        self._entrance = WaitingOrders(backend, self.costs)
+        self._waiting = WaitingOrders(backend, self.costs)
         self._stepping: list[T] = []
-        self._finished: list[T] = []
-        self._leaving: deque[tuple[list[T], Pictures]] = deque()
+        self._paused: set[str] = set()
+        self._decoding = Decoding(backend)
         self._previews = Previews(backend)
-        self._untold: list[Event] = []
-        self._held: set[str] = set()
-        self._probes = Probes(self.costs)
+        self._canceled: list[Event] = []
+        self._measuring = Measuring(backend, self.costs)
 
     @property
     def rows(self) -> int:
@@ -55,24 +53,24 @@ class Engine(Generic[T]):
 
     @property
     def room(self) -> int:
-        """How many more orders it could use; those that are about to leave do not count."""
+        """How many more orders it could use; those before their last call do not count."""
         staying = [trajectory for trajectory in self._stepping if trajectory.calls_left > 1]
-        return self._entrance.room(staying)
+        return self._waiting.room(staying)
 
     @property
     def idle(self) -> bool:
-        """Whether a step would do nothing and tell nothing."""
-        held = self._stepping or self._finished or self._leaving or self._untold
-        return self._entrance.is_empty and not held
+        """Whether a step would do nothing and return no events."""
+        is_drawing = self._stepping or not self._decoding.is_empty
+        return self._waiting.is_empty and not is_drawing and not self._canceled
 
     @property
     def is_loading(self) -> bool:
         """Whether the next step may have to convert or prove a model, however long that takes."""
-        return self._backend.is_loading
+        return self.backend.is_loading
 
     @property
     def next_free_row_s(self) -> float:
-        """When a row comes free by itself, if steps go on as the last one did."""
+        """Seconds until an image finishes and frees a row, if steps go on as the last one did."""
         calls = min((one.calls_left for one in self._stepping), default=0)
         return calls * len({one.key for one in self._stepping}) * self.pace.total_s
 
@@ -81,102 +79,77 @@ class Engine(Generic[T]):
 
         One that goes first is for a row that was freed for it.
         """
-        self._entrance.submit(order, goes_first=goes_first)
+        self._waiting.submit(order, goes_first=goes_first)
 
     def pause(self, job: str) -> None:
         """Make no more steps of a job's images. They keep their rows until it is dropped."""
-        self._held.add(job)
+        self._paused.add(job)
 
     def drop(self, job: str) -> None:
-        """Take a job's images out; the next step tells that they are canceled."""
-        self._held.discard(job)
-        gone = self._entrance.drop(job)
-        for place in (self._stepping, self._finished):
-            for one in [one for one in place if one.order.job == job]:
-                place.remove(one)
-                gone.append(one.order)
-        self._untold += [Canceled(job, order.index) for order in gone]
+        """Take a job's images out; the next step returns a Canceled for each."""
+        self._paused.discard(job)
+        dropped = [one for one in self._stepping if one.order.job == job]
+        self._stepping = [one for one in self._stepping if one not in dropped]
+        dropped += self._decoding.drop(job)
+        orders = [*self._waiting.drop(job), *(one.order for one in dropped)]
+        self._canceled += [Canceled(job, order.index) for order in orders]
 
     def save(self, job: str) -> list[Saved]:
-        """Where the job's images stand that were begun and are not drawn."""
-        leaving = [one for members, _ in self._leaving for one in members]
+        """Checkpoints of the job's images that were begun and are not drawn."""
         return [
-            Saved(job, one.order.index, one.step, self._backend.save(one))
-            for one in (*self._stepping, *self._finished, *leaving)
+            Saved(job, one.order.index, one.step, self.backend.save(one))
+            for one in (*self._stepping, *self._decoding.members)
             if one.order.job == job
         ]
 
     def step(self) -> list[Event]:
         """Newcomers join; one UNet call; some latents are decoded, or shown; pictures leave."""
-        events, self._untold = self._untold, []
-        self._backend.tend(idle=not (self._stepping or self._finished or self._leaving))
-        began = self._backend.now()  # a load is no step, and says nothing of how long one takes
-        newcomers, told = self._entrance.join(self._stepping)
+        events, self._canceled = self._canceled, []
+        is_drawing = self._stepping or not self._decoding.is_empty
+        self.backend.continue_loading(idle=not is_drawing)
+        began = self.backend.now()  # loading is no part of a step, whose length it would distort
+        newcomers, joins = self._waiting.join(self._stepping)
         for one in newcomers:  # one saved when only its picture was missing goes there at once
-            (self._stepping if one.calls_left else self._finished).append(one)
-        events += told
-        joined = self._backend.now()
-        moving = [one for one in self._stepping if one.order.job not in self._held]
-        batch = next_batch(moving, costs=self.costs)
-        # Before the call: one that finishes, or drops its guidance, takes fewer rows after it.
-        used = sum(member.rows for member in batch.members) if batch else 0
-        if batch is not None:
-            batch = replace(batch, rows=self._probes.next(batch.key, batch.rows))
-            events += self._denoise(batch, used)
-        calls_s = self._learn()
-        called = self._backend.now()
-        self._decode()
-        events += self._leave()
+            if one.calls_left:
+                self._stepping.append(one)
+            else:
+                self._decoding.add(one)
+        events += joins
+        joined = self.backend.now()
+        rows, used, drawn = self._call()
+        events += drawn
+        calls_s = self._measuring.take_in()
+        called = self.backend.now()
+        self._decoding.decode_some()
+        events += self._pictures()
         events += self._previews.step(self._stepping)
-        ended = self._backend.now()
-        self._overhead.add_step(step_s=ended - began, calls_s=calls_s)
-        rows = batch.rows if batch else 0
+        ended = self.backend.now()
+        self._measuring.overhead.add_step(step_s=ended - began, calls_s=calls_s)
         join_s = joined - began if newcomers else 0.0
         self.pace = StepTiming(rows, used, join_s, called - joined, ended - called)
         return events
 
-    def study(self) -> bool:
-        """Measure one call that nobody asked for; False when nothing is left to learn.
+    def calibrate(self) -> bool:
+        """Time one call that nobody asked for; False when nothing is left to learn.
 
         For an idle engine: whoever comes just then waits for one call.
         """
-        self._learn()
-        for order in self._backend.examples():
-            plan = self._backend.plan(order)
-            rows = self.costs.unmeasured(plan.key)
-            if rows is not None:
-                try:
-                    trajectory, _ = self._backend.begin(order, plan)
-                    self._backend.advance([trajectory], rows)
-                except JobFailed as error:
-                    log.warning("engine.study_failed", rows=rows, why=error.message)
-                    self.costs.bound(plan.key, rows // 2)
-                self._learn()
-                return True
-        return False
+        return self._measuring.calibrate()
 
     def paces(self) -> dict[str, Pace]:
         """What pictures of each resident model cost here, of those that were measured."""
-        found = {}
-        for order in self._backend.examples():
-            key = self._backend.plan(order).key
-            cheapest = self.costs.cheapest(key)
-            if cheapest is not None:
-                rows, seconds = cheapest
-                found[order.request.model] = Pace(
-                    step_megapixel_s=seconds * LONE_ROWS / rows / order.megapixels,
-                    images_at_once=max(1, self.costs.cap(key) // LONE_ROWS),
-                    image_megapixel_s=self._overhead.image_megapixel_s,
-                )
-        return found
+        return self._measuring.paces()
 
-    def _learn(self) -> float:
-        """Take in the calls that ended; their seconds."""
-        calls = self._backend.calls()
-        for call in calls:
-            if self.costs.observe(call.key, call.rows, call.seconds):
-                self._probes.ended(call.key, call.rows, call.seconds)
-        return sum(call.seconds for call in calls)
+    def _call(self) -> tuple[int, int, list[Event]]:
+        """One UNet call, if anybody steps: its rows, how many of them are used, what came of it."""
+        moving = [one for one in self._stepping if one.order.job not in self._paused]
+        batch = next_batch(moving, costs=self.costs)
+        if batch is None:
+            return 0, 0, []
+        # Before the call: one that finishes, or drops its guidance, takes fewer rows after it.
+        used = sum(member.rows for member in batch.members)
+        batch = replace(batch, rows=self._measuring.rows(batch.key, batch.rows))
+        return batch.rows, used, self._denoise(batch, used)
 
     def _denoise(self, batch: Batch[T], used: int) -> list[Event]:
         """Advance the batch. If that fails, run its members apart, so that only a culprit fails."""
@@ -190,7 +163,7 @@ class Engine(Generic[T]):
                 return []
         except JobFailed as error:
             log.warning("engine.call_failed", rows=batch.rows, why=error.message)
-            if is_probe:  # the next call goes without what nobody needed
+            if is_probe:  # the next call goes without the rows that nobody needed
                 return []
         events: list[Event] = []
         for member in batch.members:
@@ -203,8 +176,8 @@ class Engine(Generic[T]):
 
     def _advance(self, members: Sequence[T], rows: int) -> list[Event]:
         steps_before = [member.step for member in members]
-        self._backend.advance(members, rows)
-        now = self._backend.now()
+        self.backend.advance(members, rows)
+        now = self.backend.now()
         events: list[Event] = []
         for member, before in zip(members, steps_before, strict=True):
             order, member.since = member.order, now
@@ -214,36 +187,19 @@ class Engine(Generic[T]):
                 self._previews.note(member)
             if member.calls_left == 0:
                 self._stepping.remove(member)
-                self._finished.append(member)
+                self._decoding.add(member)
         return events
 
-    def _decode(self) -> None:
-        """Send off the oldest finished latent, and a quarter of many with it, if of its size.
-
-        So a lone picture stalls the loop by one decode, a burst is told within a few steps, and
-        what waits stays bounded however many finish in each step.
-        """
-        if not self._finished:
-            return
-        key = self._finished[0].key
-        most = 1 if key.is_strict else math.ceil(len(self._finished) / 4)
-        members = [one for one in self._finished if one.key == key][:most]
-        for one in members:
-            self._finished.remove(one)
-        self._leaving.append((members, self._backend.decode(members)))
-
-    def _leave(self) -> list[Event]:
-        """Tell what has arrived from the device; wait for it only if there is nothing else."""
+    def _pictures(self) -> list[Event]:
+        """The pictures that are there; waited for only if there is nothing else to do."""
         events: list[Event] = []
-        while self._leaving and (self._leaving[0][1].ready or not self._stepping):
-            members, pictures = self._leaving.popleft()
-            for one, picture in zip(members, pictures.take(), strict=True):
-                if isinstance(picture, JobFailed):
-                    events.append(_failed(one.order, picture))
-                else:
-                    self._overhead.add_image(one.order.megapixels)
-                    profile = self._backend.profile(one)
-                    events.append(Done(one.order.job, one.order.index, picture, profile))
+        for one, picture in self._decoding.take(wait=not self._stepping):
+            if isinstance(picture, JobFailed):
+                events.append(_failed(one.order, picture))
+            else:
+                self._measuring.overhead.add_image(one.order.megapixels)
+                profile = self.backend.profile(one)
+                events.append(Done(one.order.job, one.order.index, picture, profile))
         return events
 
 

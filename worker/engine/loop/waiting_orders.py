@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Generic
 
 from latentry.errors import LatentryError
 from worker.batching import LONE_ROWS, BatchKey, Costs, next_to_join, room
@@ -10,29 +10,26 @@ from worker.engine.loop.backend import Backend, Plan, T
 from worker.engine.loop.messages import Event, Failed, Joined, Order
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Arrived:
-    """An order whose model may not be ready."""
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """An order that is not begun; without a plan while its model is not ready.
+
+    since: when it arrived, in seconds on the backend's clock.
+    """
 
     order: Order
     since: float
     goes_first: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
-    """An order that could begin."""
-
-    order: Order
-    since: float
-    plan: Plan
+    plan: Plan | None = None
 
     @property
     def key(self) -> BatchKey:
+        assert self.plan is not None, "its model is ready"
         return self.plan.key
 
     @property
     def rows(self) -> int:
+        assert self.plan is not None, "its model is ready"
         return self.plan.rows
 
 
@@ -42,46 +39,45 @@ class WaitingOrders(Generic[T]):
     def __init__(self, backend: Backend[T], costs: Costs) -> None:
         self._backend = backend
         self._costs = costs
-        self._arrived: list[_Arrived] = []
-        self._waiting: list[_Waiting] = []
+        self._for_model: list[_Waiting] = []
+        self._for_row: list[_Waiting] = []
 
     @property
     def is_empty(self) -> bool:
-        """Whether nobody waits."""
-        return not (self._arrived or self._waiting)
+        """Whether no order waits."""
+        return not (self._for_model or self._for_row)
 
     def room(self, stepping: Sequence[T]) -> int:
         """How many more orders could be used beside these."""
-        return room(self._waiting, stepping, costs=self._costs) - len(self._arrived)
+        return room(self._for_row, stepping, costs=self._costs) - len(self._for_model)
 
     def submit(self, order: Order, *, goes_first: bool = False) -> None:
-        """Take an order; one that goes first has a row before all others that wait."""
-        self._arrived.append(_Arrived(order, self._backend.now(), goes_first))
+        """Take an order; one that goes first gets a row before all others that wait."""
+        self._for_model.append(_Waiting(order, self._backend.now(), goes_first))
 
     def drop(self, job: str) -> list[Order]:
         """Let a job's orders go."""
-        places: list[list[Any]] = [self._arrived, self._waiting]
-        gone = []
-        for place in places:
-            for one in [one for one in place if one.order.job == job]:
-                place.remove(one)
-                gone.append(one.order)
-        return gone
+        dropped = [one for one in (*self._for_model, *self._for_row) if one.order.job == job]
+        self._for_model = [one for one in self._for_model if one not in dropped]
+        self._for_row = [one for one in self._for_row if one not in dropped]
+        return [one.order for one in dropped]
 
     def join(self, stepping: Sequence[T]) -> tuple[list[T], list[Event]]:
-        """Those who begin now, beside these.
+        """Those who begin now, beside these, and what came of the orders that were taken up.
 
         Encoding their prompts may take as long as one call: the others come in at the next step.
         """
+        self._send_back()
         events = self._plan()
         joined: list[T] = []
         began = self._backend.now()
         beside = [*stepping]
-        while one := next_to_join(self._waiting, beside, costs=self._costs, now=began):
+        while one := next_to_join(self._for_row, beside, costs=self._costs, now=began):
             if beside and self._backend.now() - began > self._costs.seconds(one.key, LONE_ROWS):
                 break
-            self._waiting.remove(one)
+            self._for_row.remove(one)
             try:
+                assert one.plan is not None, "its model is ready"
                 trajectory, warnings = self._backend.begin(one.order, one.plan)
             except LatentryError as error:
                 events.append(Failed(one.order.job, one.order.index, error))
@@ -93,23 +89,27 @@ class WaitingOrders(Generic[T]):
             events.append(Joined(order.job, order.index, tuple(warnings), step))
         return joined, events
 
+    def _send_back(self) -> None:
+        """Whose model is no longer ready waits for it again, before the others."""
+        lost = [one for one in self._for_row if not self._is_ready(one.key.model)]
+        self._for_row = [one for one in self._for_row if one not in lost]
+        for one in lost:
+            one.plan, one.goes_first = None, False
+        self._for_model = [*lost, *self._for_model]
+
     def _plan(self) -> list[Event]:
-        """Those whose model is ready by now can wait for a row; those who lost it wait for it."""
-        lost = [one for one in self._waiting if not self._is_ready(one.key.model)]
-        self._waiting = [one for one in self._waiting if one not in lost]
-        self._arrived = [*(_Arrived(one.order, one.since) for one in lost), *self._arrived]
+        """Whose model is ready by now waits for a row."""
         events: list[Event] = []
-        for one in list(self._arrived):
+        for one in list(self._for_model):
             try:
                 if not self._backend.ready(one.order.request.model):
                     continue
-                plan = self._backend.plan(one.order)
+                one.plan = self._backend.plan(one.order)
             except LatentryError as error:
                 events.append(Failed(one.order.job, one.order.index, error))
             else:
-                place = 0 if one.goes_first else len(self._waiting)
-                self._waiting.insert(place, _Waiting(one.order, one.since, plan))
-            self._arrived.remove(one)
+                self._for_row.insert(0 if one.goes_first else len(self._for_row), one)
+            self._for_model.remove(one)
         return events
 
     def _is_ready(self, model: str) -> bool:

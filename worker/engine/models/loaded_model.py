@@ -70,9 +70,12 @@ class LoadedModel:
         )
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
-        """Channels, height and width of the latent of a picture of this size."""
+        """Channels, height and width of the latent of a picture of this size in pixels.
+
+        The VAE's channels: an inpainting UNet takes a mask and a masked latent beside x.
+        """
         factor = vae_factor(self.vae)
-        return self.unet.config.in_channels, height // factor, width // factor
+        return self.vae.config.latent_channels, height // factor, width // factor
 
     def noise(self, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
         """Unit noise in fp32 on the CPU, the same as diffusers' randn_tensor for a single picture.

@@ -39,12 +39,14 @@ class Table:
 
     inputs [calls, 2]: timestep and scale. updates [calls, 5, 7]: new (x, h) from (x, h, m, noise).
     steps_done[k]: steps completed after k calls. x starts as unit noise times initial_sigma.
+    start_call: the first call that is made; 0 unless an image starts from a picture.
     """
 
     inputs: Array
     updates: Array
     steps_done: tuple[int, ...]
     initial_sigma: float
+    start_call: int = 0
 
     @classmethod
     def of(cls, calls: Iterable[SamplerCall], *, initial_sigma: float = 1.0) -> "Table":

@@ -1,42 +1,23 @@
-"""Compiled UNets: made beside the step loop, kept on disk, taken up when they are ready."""
+"""Compiled UNets: made beside the step loop, kept on disk, used as soon as they are ready."""
 
-import json
 import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import monotonic
-from typing import IO, Any, Final
+from typing import Any
 
 import structlog
 import torch
 
-from worker.engine.unet.compile import Shape, load
+from worker.engine.unet.compiler import COMMAND, Compiler
+from worker.engine.unet.package import load
+from worker.engine.unet.shape import Shape
+from worker.engine.unet.slot import CompiledSlot
 
 log = structlog.get_logger()
 
-# With the lowest priority: whoever is being served comes first.
-_WHY: Final = 500  # characters of what a compiler that failed has said
-_COMPILER: Final = ("nice", "-n", "19", sys.executable, "-m", "worker.engine.unet.compile")
-
-
-@dataclass(slots=True)
-class CompiledSlot:
-    """How often a UNet was called at one size, and the compiled call once it is there."""
-
-    shape: Shape
-    calls: int = 0
-    ask_at_s: float = 0.0
-    compiled: Any = None
-    is_proved: bool = False
-
 
 class CompiledUNets:
-    """One compiler at a time, in a process of its own.
+    """A folder of packages, and the compiler that makes missing ones, one at a time.
 
     A size is compiled after `worth_calls` calls, and at most `most` sizes before the next start:
     requests choose the sizes. Until a package is there calls run eagerly. Whatever goes wrong with
@@ -47,108 +28,89 @@ class CompiledUNets:
         self,
         folder: Path,
         *,
-        compiler: Sequence[str] = _COMPILER,
+        compiler: Sequence[str] = COMMAND,
         worth_calls: int = 200,
         most: int = 16,
         poll_s: float = 1.0,
     ) -> None:
+        self.compiler = Compiler(compiler)
+        self.queue: list[Shape] = []  # the first of them is being compiled
+        self.failed: set[str] = set()
         self._folder = folder
-        self._command = compiler
         self._worth_calls = worth_calls
         self._left = most
         self._poll_s = poll_s
-        self._wanted: list[Shape] = []  # the first of them is being compiled
-        self._failed: set[str] = set()
-        self._compiler: subprocess.Popen[bytes] | None = None
-        self._said: IO[bytes] | None = None  # by the compiler, for when it fails
 
-    def find(self, demand: CompiledSlot, unet: Any) -> Any | None:
-        """The compiled call with this UNet's weights, or None so far. Asked before each call."""
-        demand.calls += 1
-        if demand.compiled is None and monotonic() >= demand.ask_at_s:
-            demand.ask_at_s = monotonic() + self._poll_s
-            try:
-                demand.compiled = self._look(demand, unet)
-            except torch.AcceleratorError as error:
-                self.give_up(demand, error)
-                raise
-            except Exception as error:  # a loader raises anything; the calls can do without it
-                self.give_up(demand, error)
-            self._go_on()
-        return demand.compiled
-
-    def give_up(self, demand: CompiledSlot, error: Exception) -> None:
-        """Neither use nor make such a package again before the next start.
-
-        One that was proved here stays for the next: it may have wanted memory that was not there.
-        """
-        shape, demand.compiled = demand.shape, None
-        log.warning("compile.unusable", package=shape.id, why=repr(error))
-        self._failed.add(shape.id)
-        if demand.is_proved:
+    def prepare(self, slot: CompiledSlot, unet: Any) -> None:
+        """Before each call of a slot: load its package if there is one, or see to it."""
+        if not slot.count_call(poll_s=self._poll_s):
             return
         try:
-            shutil.rmtree(self._package(shape))
+            self._look_for_package(slot, unet)
+        except torch.AcceleratorError as error:
+            self.give_up(slot, error)
+            raise
+        except Exception as error:  # a loader raises anything; the calls can do without it
+            self.give_up(slot, error)
+        self.continue_compiling()
+
+    def give_up(self, slot: CompiledSlot, error: Exception) -> None:
+        """Neither use nor make such a package again before the next start.
+
+        One that was proved stays on disk: it may have wanted memory that was not there.
+        """
+        shape, was_proved = slot.shape, slot.give_up()
+        log.warning("compile.unusable", package=shape.id, why=repr(error))
+        self.failed.add(shape.id)
+        if was_proved:
+            return
+        try:
+            shutil.rmtree(self.package(shape))
         except FileNotFoundError:
             pass
         except OSError as kept:
             log.warning("compile.kept", package=shape.id, why=repr(kept))
 
-    def _look(self, demand: CompiledSlot, unet: Any) -> Any | None:
-        shape = demand.shape
-        if shape.id in self._failed:
-            return None
-        if self._package(shape).exists():
-            return load(self._package(shape), unet)
-        if demand.calls >= self._worth_calls and self._left and shape not in self._wanted:
-            self._left -= 1
-            self._wanted.append(shape)
-        return None
-
-    def _go_on(self) -> None:
-        if self._compiler is not None and self._compiler.poll() is not None:
-            process, self._compiler = self._compiler, None
-            self._end(self._wanted.pop(0), process)
-        while self._wanted and self._compiler is None:
-            shape = self._wanted[0]
+    def continue_compiling(self) -> None:
+        """Take the result of a compilation that has ended, and start the next one."""
+        if self.compiler.has_ended:
+            self._take_result(self.queue.pop(0))
+        while self.queue and not self.compiler.is_running:
+            shape = self.queue[0]
             try:
-                if shape.id not in self._failed and not self._package(shape).exists():
-                    self._compiler = self._start(shape)
+                if shape.id not in self.failed and not self.package(shape).exists():
+                    self._start(shape)
             except Exception as error:  # a folder's, mostly; the calls can do without it
                 self._fail(shape, repr(error))
-            if self._compiler is None:
-                self._wanted.pop(0)
+            if not self.compiler.is_running:
+                self.queue.pop(0)
 
-    def _start(self, shape: Shape) -> "subprocess.Popen[bytes]":
+    def package(self, shape: Shape) -> Path:
+        """Where a shape's package is, once it is there."""
+        return self._folder / shape.id
+
+    def _look_for_package(self, slot: CompiledSlot, unet: Any) -> None:
+        shape = slot.shape
+        if shape.id in self.failed:
+            return
+        if self.package(shape).exists():
+            slot.load(load(self.package(shape), unet))
+        elif slot.calls >= self._worth_calls and self._left and shape not in self.queue:
+            self._left -= 1
+            self.queue.append(shape)
+
+    def _start(self, shape: Shape) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         log.info("compile.started", package=shape.id, height=shape.height, width=shape.width)
-        with ExitStack() as unless_started:
-            said = unless_started.enter_context(tempfile.TemporaryFile())
-            process = subprocess.Popen(  # noqa: S603 - our own words
-                [*self._command, json.dumps(asdict(shape)), str(self._package(shape))],
-                stdin=subprocess.PIPE,  # held open as long as we live
-                stdout=said,
-                stderr=said,
-                process_group=0,  # in a session of its own its low priority would count for nothing
-            )
-            unless_started.pop_all()
-        self._said = said
-        return process
+        self.compiler.start(shape, self.package(shape))
 
-    def _end(self, shape: Shape, process: "subprocess.Popen[bytes]") -> None:
-        process.communicate()
-        assert self._said is not None, "it was started"
-        with self._said as said:
-            said.seek(0)
-            told = said.read().decode(errors="replace").strip()
-        if process.returncode == 0:
-            log.info("compile.done", package=shape.id)
+    def _take_result(self, shape: Shape) -> None:
+        why = self.compiler.result()
+        if why:
+            self._fail(shape, why)
         else:
-            self._fail(shape, f"It ended with {process.returncode}. {told[-_WHY:]}")
+            log.info("compile.done", package=shape.id)
 
     def _fail(self, shape: Shape, why: str) -> None:
-        self._failed.add(shape.id)
+        self.failed.add(shape.id)
         log.warning("compile.failed", package=shape.id, why=why)
-
-    def _package(self, shape: Shape) -> Path:
-        return self._folder / shape.id

@@ -10,10 +10,12 @@ from typing import Any
 
 import torch
 
+from worker.engine.unet.inputs import UNetInputs
+
 
 @contextmanager
 def kept_features(unet: Any) -> Iterator[list[torch.Tensor]]:
-    """Around a full call: what its last up block was given, [rows, C, h, w]."""
+    """Around a full call: it puts the last up block's input, [rows, C', h, w], into the list."""
     kept: list[torch.Tensor] = []
 
     def keep(_: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
@@ -26,16 +28,12 @@ def kept_features(unet: Any) -> Iterator[list[torch.Tensor]]:
         hook.remove()
 
 
-def shallow_call(
-    unet: Any,
-    x: torch.Tensor,
-    t: torch.Tensor,
-    hidden: torch.Tensor,
-    added: dict[str, torch.Tensor],
-    *,
-    features: torch.Tensor,
-) -> torch.Tensor:
-    """The outermost blocks alone, on kept features; as diffusers' UNet2DConditionModel.forward."""
+def shallow_call(unet: Any, inputs: UNetInputs, features: torch.Tensor) -> torch.Tensor:
+    """The outermost blocks alone, [rows, C, h, w], on features [rows, C', h, w] of a full call.
+
+    As diffusers' UNet2DConditionModel.forward with the blocks between left out.
+    """
+    x, t, hidden, added = inputs.tensors
     if unet.config.center_input_sample:
         x = 2 * x - 1.0
     temb = unet.time_embedding(unet.get_time_embed(sample=x, timestep=t))
@@ -44,15 +42,15 @@ def shallow_call(
         temb = temb + extra
     if unet.time_embed_act is not None:
         temb = unet.time_embed_act(temb)
-    begun = unet.conv_in(x)
-    _, residuals = _block(unet.down_blocks[0], hidden, hidden_states=begun, temb=temb)
+    first = unet.conv_in(x)
+    _, residuals = _block(unet.down_blocks[0], hidden, hidden_states=first, temb=temb)
     last = unet.up_blocks[-1]
     sample = _block(
         last,
         hidden,
         hidden_states=features,
         temb=temb,
-        res_hidden_states_tuple=(begun, *residuals)[: len(last.resnets)],
+        res_hidden_states_tuple=(first, *residuals)[: len(last.resnets)],
     )
     if unet.conv_norm_out is not None:
         sample = unet.conv_act(unet.conv_norm_out(sample))

@@ -37,19 +37,19 @@ class Decoded:
 
 @torch.inference_mode()
 def decode(
-    stack: LoadedModel, latents: Sequence[torch.Tensor], *, vae: Any = None, max_side: int = 0
+    model: LoadedModel, latents: Sequence[torch.Tensor], *, vae: Any = None, max_side: int = 0
 ) -> Decoded:
     """Latents [C, h, w] of one size, in one VAE call. Nothing is waited for here.
 
-    With another `vae` than the stack's, and scaled down to `max_side` pixels, if told so.
+    With another `vae` than the model's, and scaled down to `max_side` pixels, if told so.
 
     Each picture tells for itself whether it is sound: finite, and not of one level throughout, as
     overflowed ones are. A black one is never told as a success.
     """
-    vae = vae or stack.vae
+    vae = vae or model.vae
     latent = torch.stack(list(latents))
     scaled = (latent / vae.config.scaling_factor).to(
-        vae.dtype, memory_format=stack.at.memory_format
+        vae.dtype, memory_format=model.at.memory_format
     )
     image = vae.decode(scaled, return_dict=False)[0].float()
     if 0 < max_side < (side := max(image.shape[2:])):
@@ -60,7 +60,7 @@ def decode(
     flat = levels.flatten(1)
     sound &= flat.amin(1) != flat.amax(1)
     levels = levels.permute(0, 2, 3, 1).contiguous()
-    if stack.at.device.type != "cuda":
+    if model.at.device.type != "cuda":
         return Decoded(levels, sound)
     arrived: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
     here = Decoded(_pinned(levels), _pinned(sound), arrived)

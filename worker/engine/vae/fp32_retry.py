@@ -26,7 +26,7 @@ class Fp32Retry:
     pictures stay what they are.
     """
 
-    stack: LoadedModel
+    model: LoadedModel
     latents: Sequence[torch.Tensor]
     decoded: Decoded
 
@@ -44,12 +44,12 @@ class Fp32Retry:
         ]
 
     def _again(self, latent: torch.Tensor) -> Pixels | JobFailed:
-        vae = self.stack.vae
+        vae = self.model.vae
         if vae.dtype is _WHOLE or not bool(latent.isfinite().all()):
             return NonFiniteOutput()
-        log.warning("vae.overflowed", model=self.stack.card.id)
+        log.warning("vae.overflowed", model=self.model.card.id)
         try:
-            [answer] = decode(self.stack, [latent], vae=copy.deepcopy(vae).to(_WHOLE)).take()
+            [answer] = decode(self.model, [latent], vae=copy.deepcopy(vae).to(_WHOLE)).take()
         except torch.OutOfMemoryError:
             return OutOfMemory()
         return answer

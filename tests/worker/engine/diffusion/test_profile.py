@@ -41,7 +41,7 @@ def test_another_thread_count_is_another_profile() -> None:
 def fingerprint(folder: Path, model: str = "m") -> str:
     backend = Diffusion(device="cpu")
     backend.load(model, folder)
-    return backend._stacks[model].fingerprint
+    return backend.models[model].fingerprint
 
 
 @pytest.fixture

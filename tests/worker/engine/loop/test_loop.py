@@ -37,15 +37,15 @@ def drain(engine: Engine) -> list[Event]:
 
 def replace_unet(engine: Engine, call: Callable[[Unet, torch.Tensor, Any], Any]) -> None:
     """Put `call(unet, x, timesteps, **options)` in the place of the model's UNet."""
-    stack = engine._backend._stacks["epsilon"]
+    model = engine.backend.models["epsilon"]
 
     class Unet:
-        config = stack.unet.config
+        config = model.unet.config
 
         def __call__(self, x: torch.Tensor, *args: Any, **options: Any) -> Any:
-            return call(stack.unet, x, *args, **options)
+            return call(model.unet, x, *args, **options)
 
-    engine._backend.adopt("epsilon", dataclasses.replace(stack, unet=Unet()))
+    engine.backend.adopt("epsilon", dataclasses.replace(model, unet=Unet()))
 
 
 def told(events: list[Event], kind: type) -> set[str]:
@@ -53,7 +53,7 @@ def told(events: list[Event], kind: type) -> set[str]:
 
 
 def poison(engine: Engine) -> torch.Tensor:
-    conditioner = engine._backend._stacks["epsilon"].conditioner
+    conditioner = engine.backend.models["epsilon"].conditioner
     return conditioner.condition(tiny.request(prompt="poison")).hidden[-1]
 
 

@@ -16,13 +16,13 @@ CHARGE = Charge(call_s=0.020, row_s=0.005, area=64, picture_s=0.020)
 
 def studied() -> Engine:
     engine = Engine(Simulated({"epsilon": CHARGE}), Costs(max_slowdown=4))
-    while engine.study():
+    while engine.calibrate():
         pass
     return engine
 
 
 def spent_s(engine: Engine) -> float:
-    return engine._backend.now()
+    return engine.backend.now()
 
 
 def predicted_s(engine: Engine, orders: list[Order]) -> float:

@@ -135,8 +135,8 @@ def test_a_picture_that_was_shown_goes_on_elsewhere_unseen(shown: Diffusion) -> 
 def test_a_model_is_the_same_one_with_and_without_previews(
     loaded: Diffusion, shown: Diffusion
 ) -> None:
-    for name, stack in loaded._stacks.items():
-        assert stack.fingerprint == shown._stacks[name].fingerprint
+    for name, model in loaded.models.items():
+        assert model.fingerprint == shown.models[name].fingerprint
 
 
 def test_a_crowd_is_shown_a_few_at_a_time_and_everybody_in_his_turn(engine: Engine) -> None:
@@ -195,8 +195,8 @@ def test_nothing_is_guessed_that_nobody_will_see(shown: Diffusion, sampler: Samp
     guessed = []
     for calls in range(trajectory.calls_left):
         trajectory.calls = calls
-        if trajectory.shows:
-            guessed.append(trajectory.steps_done[calls + 1])
+        if trajectory.preview_is_due:
+            guessed.append(trajectory.current.steps_done[calls + 1])
     assert guessed == [3, 6]
 
 
@@ -206,7 +206,7 @@ def test_a_tiny_autoencoder_that_fails_costs_its_previews_alone(
     def broken(*_: Any, **__: Any) -> Any:
         raise RuntimeError("no kernel for this")
 
-    monkeypatch.setattr(engine._backend._stacks["epsilon"].taesd, "decode", broken)
+    monkeypatch.setattr(engine.backend.models["epsilon"].taesd, "decode", broken)
     engine.submit(tiny.order("job", preview_interval=1))
     events = drain(engine)
     assert previews(events) == []
@@ -219,7 +219,7 @@ def test_what_is_guessed_of_a_picture_is_that_picture_where_the_model_knows_it(
     shown: Diffusion, sampler: Sampler, model: str
 ) -> None:
     """A model that predicts perfectly: every guess is x₀, whatever the sampler and the step."""
-    schedule = shown._stacks[model].schedule
+    schedule = shown.models[model].schedule
     table = SAMPLERS[sampler](schedule, 10)
     x0, eps = 0.7, -1.3
     for (a, b), (t, _) in zip(x0_coefficients(schedule, table), table.inputs, strict=True):
@@ -232,17 +232,17 @@ def test_what_is_guessed_of_a_picture_is_that_picture_where_the_model_knows_it(
 def test_the_last_guess_is_nearly_the_picture(engine: Engine) -> None:
     guesses: list[torch.Tensor] = []
     latents: list[torch.Tensor] = []
-    preview, decode = engine._backend.preview, engine._backend.decode
+    preview, decode = engine.backend.preview, engine.backend.decode
 
     def shown(members: list[Any]) -> Any:
-        guesses.append(members[0].sight)
+        guesses.append(members[0].predicted_x0)
         return preview(members)
 
     def decoded(members: list[Any]) -> Any:
         latents.append(members[0].latent)
         return decode(members)
 
-    engine._backend.preview, engine._backend.decode = shown, decoded
+    engine.backend.preview, engine.backend.decode = shown, decoded
     engine.submit(tiny.order("job", num_inference_steps=50, preview_interval=1, sampler="euler"))
     drain(engine)
     first, last = ((guess - latents[0]).abs().mean() for guess in (guesses[0], guesses[-1]))
@@ -251,7 +251,7 @@ def test_the_last_guess_is_nearly_the_picture(engine: Engine) -> None:
 
 def test_a_model_without_a_tiny_autoencoder_offers_no_previews(loaded: Diffusion) -> None:
     engine = Engine(sharing(loaded))
-    assert not loaded._stacks["epsilon"].card.limits.previews
+    assert not loaded.models["epsilon"].card.limits.previews
     engine.submit(tiny.order("job", preview_interval=1))
     (failed,) = drain(engine)
     assert isinstance(failed, Failed)
@@ -260,7 +260,7 @@ def test_a_model_without_a_tiny_autoencoder_offers_no_previews(loaded: Diffusion
 
 
 def test_a_model_with_one_says_so(shown: Diffusion) -> None:
-    assert shown._stacks["epsilon"].card.limits.previews
+    assert shown.models["epsilon"].card.limits.previews
 
 
 @pytest.mark.parametrize(
@@ -291,6 +291,6 @@ def test_a_simulated_preview_costs_time_and_changes_no_pixel() -> None:
         events = drain(engine)
         assert [one.step for one in previews(events)] == [1, 2, 3, 4][: 4 * interval]
         drawn.append(picture(events).tobytes())
-        clocks.append(engine._backend.now())
+        clocks.append(engine.backend.now())
     assert drawn[0] == drawn[1]
     assert clocks[1] - clocks[0] == pytest.approx(4 * 0.002)

@@ -19,10 +19,13 @@ from latentry.errors import OutOfMemory
 from tests.worker.engine import tiny
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine
-from worker.engine.unet.call import WrongPackage, _agrees, call
-from worker.engine.unet.compile import Bare, Shape
-from worker.engine.unet.compile import eager as eager_call
+from worker.engine.unet.call import call
 from worker.engine.unet.compiled import CompiledUNets
+from worker.engine.unet.eager import eager as eager_call
+from worker.engine.unet.inputs import UNetInputs
+from worker.engine.unet.package import BareUNet
+from worker.engine.unet.shape import Shape
+from worker.engine.unet.slot import SlotState, WrongPackage, agrees
 
 FAILS = (sys.executable, "-c", "raise SystemExit('no such header')")
 WRITES = (sys.executable, "-c", "import sys, os; os.mkdir(sys.argv[2])")
@@ -36,8 +39,8 @@ def hasty(folder: Path, compiler: Any = FAILS, **changed: Any) -> CompiledUNets:
 
 
 def use(backend: Diffusion, packages: CompiledUNets) -> None:
-    backend._packages = packages
-    backend.adopt("epsilon", dataclasses.replace(backend._stacks["epsilon"], compiled={}))
+    backend.compiled = packages
+    backend.adopt("epsilon", dataclasses.replace(backend.models["epsilon"], compiled={}))
 
 
 def draw(backend: Diffusion, **asked: object) -> np.ndarray:
@@ -52,8 +55,7 @@ def draw(backend: Diffusion, **asked: object) -> np.ndarray:
 
 def compiled(packages: CompiledUNets) -> None:
     """Wait for the compiler, whatever comes of it."""
-    if packages._compiler is not None:
-        packages._compiler.wait()
+    packages.compiler.wait()
 
 
 @pytest.fixture
@@ -62,9 +64,9 @@ def failing(tmp_path: Path) -> CompiledUNets:
 
 
 def shape_of(backend: Diffusion, **changed: Any) -> Shape:
-    stack = backend._stacks["epsilon"]
+    model = backend.models["epsilon"]
     size = {"height": 8, "width": 8, "tokens": 77, "added": {}} | changed
-    return Shape.of(stack.unet, stack.at, **size)
+    return Shape.of(model.unet, model.at, **size)
 
 
 def test_a_compiler_that_fails_is_not_tried_again_and_pictures_are_drawn_all_the_same(
@@ -134,7 +136,7 @@ def failing_call(*_: Any) -> torch.Tensor:
 
 
 def weights(backend: Diffusion) -> set[str]:
-    return set(Bare(backend._stacks["epsilon"].unet).state_dict())
+    return set(BareUNet(backend.models["epsilon"].unet).state_dict())
 
 
 @pytest.fixture
@@ -160,7 +162,7 @@ def test_a_package_that_lacks_a_weight_or_fails_or_draws_something_else_is_remov
     backend: Diffusion, on_disk: Path, loads: Callable[[Loaded], None], what: str
 ) -> None:
     def wrong(*inputs: Any) -> torch.Tensor:
-        return eager_call(backend._stacks["epsilon"].unet, *inputs) + 0.01
+        return eager_call(backend.models["epsilon"].unet, UNetInputs(*inputs)) + 0.01
 
     names = weights(backend)
     loaded = {
@@ -183,21 +185,29 @@ def test_a_package_that_lacks_a_weight_or_fails_or_draws_something_else_is_remov
 def test_a_package_is_proved_by_the_rows_that_have_numbers_and_not_used_before(
     backend: Diffusion, on_disk: Path, loads: Callable[[Loaded], None]
 ) -> None:
-    unet = backend._stacks["epsilon"].unet
-    loaded = Loaded(weights(backend), lambda *inputs: eager_call(unet, *inputs) * 1.0001)
+    unet = backend.models["epsilon"].unet
+
+    def nearly(*inputs: Any) -> torch.Tensor:
+        return eager_call(unet, UNetInputs(*inputs)) * 1.0001
+
+    loaded = Loaded(weights(backend), nearly)
     loads(loaded)
     use(backend, hasty(on_disk.parent))
-    stack = backend._stacks["epsilon"]
+    model = backend.models["epsilon"]
     x, width = torch.randn(2, 4, 8, 8), unet.config.cross_attention_dim
     others = torch.zeros(2), torch.zeros(2, 77, width), {}
-    right = eager_call(unet, x, *others)
+    right = eager_call(unet, UNetInputs(x, *others))
     gone, half = x * math.nan, x * torch.tensor([math.nan, 1.0])[:, None, None, None]
     seen = []
     for rows in (gone, half, x):
-        output = call(stack, backend._packages, rows, *others)
-        [demand] = stack.compiled.values()
-        seen.append((demand.is_proved, bool(output[1].equal(right[1]))))
-    assert seen == [(False, False), (True, True), (True, False)]
+        output = call(model, UNetInputs(rows, *others), backend.compiled)
+        [slot] = model.compiled.values()
+        seen.append((slot.state, bool(output[1].equal(right[1]))))
+    assert seen == [
+        (SlotState.LOADED, False),
+        (SlotState.PROVED, True),
+        (SlotState.PROVED, False),
+    ]
     assert loaded.calls == 3
 
 
@@ -216,7 +226,7 @@ def test_a_package_that_leaves_the_device_unusable_is_not_there_at_the_next_star
     use(backend, hasty(on_disk.parent))
     order = tiny.order()
     member, _ = backend.begin(order, backend.plan(order))
-    monkeypatch.setattr(backend._stacks["epsilon"].unet, "forward", ends)
+    monkeypatch.setattr(backend.models["epsilon"].unet, "forward", ends)
     with pytest.raises(torch.AcceleratorError):
         backend.advance([member], 2)
     assert not on_disk.exists()
@@ -225,8 +235,8 @@ def test_a_package_that_leaves_the_device_unusable_is_not_there_at_the_next_star
 def test_a_proved_package_whose_call_fails_once_is_there_at_the_next_start(
     backend: Diffusion, on_disk: Path, loads: Callable[[Loaded], None]
 ) -> None:
-    unet = backend._stacks["epsilon"].unet
-    loaded = Loaded(weights(backend), lambda *inputs: eager_call(unet, *inputs))
+    unet = backend.models["epsilon"].unet
+    loaded = Loaded(weights(backend), lambda *inputs: eager_call(unet, UNetInputs(*inputs)))
     loads(loaded)
     use(backend, hasty(on_disk.parent))
     eager = draw(backend)
@@ -248,18 +258,18 @@ def test_a_folder_that_cannot_be_looked_into_costs_no_picture(
         raise OSError(116, "Stale file handle")
 
     monkeypatch.setattr(Path, "exists", stale)
-    failing._wanted.append(shape_of(backend, width=16))
+    failing.queue.append(shape_of(backend, width=16))
     assert np.array_equal(draw(backend), eager)
-    assert failing._wanted == []
+    assert failing.queue == []
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_an_output_may_be_off_by_rounding_and_not_by_a_bias(dtype: torch.dtype) -> None:
     expected = torch.randn(4, 4, 16, 16).to(dtype)
     rounded = (expected.float() * (1 + torch.finfo(dtype).eps)).to(dtype)
-    assert _agrees(rounded, expected)
+    assert agrees(rounded, expected)
     with pytest.raises(WrongPackage, match="off by"):
-        _agrees(expected + 0.04, expected)
+        agrees(expected + 0.04, expected)
 
 
 def test_a_package_is_not_blamed_for_what_the_eager_call_cannot_do_either(
@@ -275,7 +285,7 @@ def test_a_package_is_not_blamed_for_what_the_eager_call_cannot_do_either(
     def unet(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    unet_of = backend._stacks["epsilon"].unet
+    unet_of = backend.models["epsilon"].unet
     monkeypatch.setattr(unet_of, "forward", unet)
     order = tiny.order()
     member, _ = backend.begin(order, backend.plan(order))
@@ -303,22 +313,22 @@ def test_a_package_is_looked_for_once_in_a_while_only(
     backend: Diffusion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = []
-    packages = hasty(tmp_path, poll_s=3600.0)
-    monkeypatch.setattr(packages, "_look", lambda demand, _: looks.append(demand.calls))
+    packages = hasty(tmp_path, poll_s=3600.0, worth_calls=1000)
+    monkeypatch.setattr(packages, "package", lambda shape: looks.append(shape) or tmp_path / "no")
     use(backend, packages)
     draw(backend)
     draw(backend)
-    assert looks == [1]
+    assert len(looks) == 1
 
 
 def test_a_package_is_for_its_machine_its_libraries_and_its_architecture_alone(
     backend: Diffusion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def renamed(**changed: Any) -> str:
-        unet = backend._stacks["epsilon"].unet
+        unet = backend.models["epsilon"].unet
         named = type("Unet", (), {"config": dict(unet.config) | changed})
-        stack = backend._stacks["epsilon"]
-        return Shape.of(named, stack.at, height=8, width=8, tokens=77, added={}).id
+        model = backend.models["epsilon"]
+        return Shape.of(named, model.at, height=8, width=8, tokens=77, added={}).id
 
     known = shape_of(backend).id
     assert known == renamed(_name_or_path="elsewhere", _use_default_values=["dropout"])
@@ -327,11 +337,11 @@ def test_a_package_is_for_its_machine_its_libraries_and_its_architecture_alone(
         patch.setattr("diffusers.__version__", "0")
         others.add(shape_of(backend).id)
     with monkeypatch.context() as patch:
-        patch.setattr("worker.engine.unet.compile.processor", lambda: "another processor")
+        patch.setattr("worker.engine.unet.shape.processor", lambda: "another processor")
         others.add(shape_of(backend).id)
     for name, told in {"_instructions": "others", "torch.get_num_threads": 1000}.items():
         with monkeypatch.context() as patch:
-            patch.setattr(f"worker.engine.unet.compile.{name}", lambda told=told: told)
+            patch.setattr(f"worker.engine.unet.shape.{name}", lambda told=told: told)
             others.add(shape_of(backend).id)
     others.add(dataclasses.replace(shape_of(backend), recipe=1).id)
     assert len(others - {known}) == 7
@@ -346,7 +356,7 @@ from worker.engine.unet import compile
 def compiler(*_):
     subprocess.run("(echo there; sleep 600) > {tmp_path}/pipe", shell=True)
 compile.compile_unet = compiler
-compile._make(None, Path("{tmp_path}/package"))
+compile.make(None, Path("{tmp_path}/package"))
 """
     child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, process_group=0)
     with (tmp_path / "pipe").open("rb") as pipe:
@@ -374,7 +384,7 @@ def compiler(_, package):
     (package / "it").touch()
 compile.compile_unet = compiler
 for _ in range(2):
-    compile._make(None, Path("{tmp_path}/package"))
+    compile.make(None, Path("{tmp_path}/package"))
 """
     subprocess.run([sys.executable, "-c", code], stdin=(pipe := os.pipe())[0], check=True)
     for end in pipe:
@@ -387,12 +397,12 @@ def test_a_size_that_another_worker_has_compiled_by_now_is_not_compiled(
     backend: Diffusion, failing: CompiledUNets
 ) -> None:
     use(backend, failing)
-    failing._wanted += [shape_of(backend), shape_of(backend, width=16)]
-    failing._package(shape_of(backend)).mkdir(parents=True)
-    failing._failed.add(shape_of(backend, width=16).id)  # nor is one that was given up
+    failing.queue += [shape_of(backend), shape_of(backend, width=16)]
+    failing.package(shape_of(backend)).mkdir(parents=True)
+    failing.failed.add(shape_of(backend, width=16).id)  # nor is one that was given up
     with capture_logs() as logs:
-        failing._go_on()
-    assert (logs, failing._wanted) == ([], [])
+        failing.continue_compiling()
+    assert (logs, failing.queue) == ([], [])
 
 
 def test_strict_calls_ask_for_no_package(backend: Diffusion, failing: CompiledUNets) -> None:
@@ -417,6 +427,5 @@ def test_a_compiled_call_draws_what_an_eager_one_does_and_serves_the_next_start(
         difference = np.abs(draw(backend).astype(int) - eager)
         assert difference.max() <= 4  # of a model whose random weights magnify the last bits
         assert difference.mean() < 0.05
-        [(size, demand)] = backend._stacks["epsilon"].compiled.items()
-        assert (size, demand.is_proved) == ((8, 8, 77), True)
-        assert demand.compiled is not None
+        [(size, slot)] = backend.models["epsilon"].compiled.items()
+        assert (size, slot.state) == ((8, 8, 77), SlotState.PROVED)

@@ -13,6 +13,8 @@ from tests.worker.engine import tiny
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine, Order
 from worker.engine.unet.deepcache import kept_features, shallow_call
+from worker.engine.unet.eager import eager
+from worker.engine.unet.inputs import UNetInputs
 
 
 class Spy:
@@ -32,21 +34,21 @@ class Spy:
 
 @pytest.fixture
 def spy(backend: Diffusion) -> Spy:
-    stack = backend._stacks["epsilon"]
-    spy = Spy(stack.unet)
-    backend.adopt("epsilon", dataclasses.replace(stack, unet=spy))
+    model = backend.models["epsilon"]
+    spy = Spy(model.unet)
+    backend.adopt("epsilon", dataclasses.replace(model, unet=spy))
     return spy
 
 
 def finals(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
     latents: dict[str, torch.Tensor] = {}
-    decode = engine._backend.decode
+    decode = engine.backend.decode
 
     def watched(members: list[Any]) -> Any:
         latents.update({one.order.job: one.latent.clone() for one in members})
         return decode(members)
 
-    monkeypatch.setattr(engine._backend, "decode", watched)
+    monkeypatch.setattr(engine.backend, "decode", watched)
     return latents
 
 
@@ -133,8 +135,9 @@ def test_a_picture_with_reused_features_does_not_depend_on_its_neighbours(
 
 
 def test_newcomers_join_at_a_whole_call_so_that_all_are_in_one_phase(
-    engine: Engine, spy: Spy
+    engine: Engine, spy: Spy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(engine.backend, "calls", list)  # no cost is learnt from a busy machine
     for number in range(3):
         engine.submit(tiny.order(f"job-{number}", num_inference_steps=9, cache_interval=3))
         engine.step()
@@ -167,9 +170,10 @@ def test_a_shallow_call_on_fresh_features_is_the_whole_call() -> None:
     unet = UNet2DConditionModel(
         **config | {"center_input_sample": True, "time_embedding_act_fn": "silu"}
     ).eval()
-    inputs = torch.randn(2, 4, 8, 8), torch.tensor([3.0, 900.0]), torch.randn(2, 77, 32), {}
-    x, t, hidden, added = inputs
+    inputs = UNetInputs(
+        torch.randn(2, 4, 8, 8), torch.tensor([3.0, 900.0]), torch.randn(2, 77, 32), {}
+    )
     with torch.inference_mode():
         with kept_features(unet) as kept:
-            whole = unet(x, t, hidden, added_cond_kwargs=added).sample
-        assert torch.equal(shallow_call(unet, *inputs, features=kept[0]), whole)
+            whole = eager(unet, inputs)
+        assert torch.equal(shallow_call(unet, inputs, kept[0]), whole)

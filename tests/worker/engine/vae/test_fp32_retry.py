@@ -47,8 +47,8 @@ def half(folders) -> Diffusion:
 
 
 def spoil(backend: Diffusion, level: float) -> None:
-    stack = backend._stacks["epsilon"]
-    backend.adopt("epsilon", dataclasses.replace(stack, vae=Overflowing(stack.vae, level)))
+    model = backend.models["epsilon"]
+    backend.adopt("epsilon", dataclasses.replace(model, vae=Overflowing(model.vae, level)))
 
 
 @pytest.mark.parametrize("level", [float("nan"), float("inf"), -9.0])
@@ -64,6 +64,6 @@ def test_what_is_spoilt_or_of_one_level_is_decoded_again_in_fp32(
 def test_in_fp32_there_is_nothing_to_try_again(folders) -> None:
     backend = Diffusion(device="cpu")
     backend.load("epsilon", folders["epsilon"])
-    stack = backend._stacks["epsilon"]
-    stack.vae.decode = lambda latent, **_: (torch.zeros(1, 3, 64, 64),)
+    model = backend.models["epsilon"]
+    model.vae.decode = lambda latent, **_: (torch.zeros(1, 3, 64, 64),)
     assert isinstance(decoded(backend, tiny.order(num_inference_steps=1)), NonFiniteOutput)

@@ -1,0 +1,60 @@
+"""Many images' rows in the one set of inputs of a UNet call."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from worker.engine.diffusion.trajectory import Trajectory
+from worker.engine.unet.inputs import UNetInputs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PackedRows:
+    """A call's inputs, with the first and last row of each image, on the host and on the device.
+
+    An image's first row is the negative prompt's if it is guided; its last is the prompt's, and is
+    the same one if it is not. The last `padding` rows are nobody's.
+    """
+
+    inputs: UNetInputs
+    padding: int
+    first: list[int]
+    last: list[int]
+    first_rows: torch.Tensor
+    last_rows: torch.Tensor
+
+
+def pack(
+    members: Sequence[Trajectory], rows: int, *, x: torch.Tensor, t: torch.Tensor
+) -> PackedRows:
+    """From the members' scaled latents x [images, C, h, w] and timesteps t [images], in fp32."""
+    at = members[0].model.at
+    owner = [i for i, member in enumerate(members) for _ in range(member.rows)]
+    last = [row for row, i in enumerate(owner) if row + 1 == len(owner) or owner[row + 1] != i]
+    first = [row + 1 - member.rows for row, member in zip(last, members, strict=True)]
+    padding = rows - len(owner)
+    owner += owner[-1:] * padding
+    conditioning = [member.active_conditioning for member in members]
+    places = sent(torch.tensor([*owner, *first, *last]), x.device)
+    of_row, first_rows, last_rows = torch.split(places, [rows, len(members), len(members)])
+    inputs = UNetInputs(
+        x.index_select(0, of_row).to(at.dtype, memory_format=at.memory_format),
+        t.index_select(0, of_row),
+        joined([one.hidden for one in conditioning], padding),
+        {
+            name: joined([one.added[name] for one in conditioning], padding)
+            for name in conditioning[0].added
+        },
+    )
+    return PackedRows(inputs, padding, first, last, first_rows, last_rows)
+
+
+def joined(parts: list[torch.Tensor], padding: int) -> torch.Tensor:
+    """All rows, and the last one again for those that only fill up the call."""
+    return torch.cat(parts + [parts[-1][-1:]] * padding)
+
+
+def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The same on the device, not waited for: only a copy from pinned memory is asynchronous."""
+    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)

@@ -1,0 +1,71 @@
+"""What a sampler carries from call to call."""
+
+from dataclasses import dataclass
+
+import torch
+
+from worker.engine.models.loaded_model import LoadedModel
+from worker.engine.samplers import STATE_ROWS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Anchor:
+    """A place that an image can go on from: before this call, without features of an earlier one.
+
+    state [5, C, h, w]. generator: torch's state bytes. drawn [C, h, w]: noise that was drawn for
+    this call already, if any.
+    """
+
+    call: int
+    state: torch.Tensor
+    generator: torch.Tensor
+    drawn: torch.Tensor | None
+
+
+@dataclass(slots=True, eq=False)
+class SamplerState:
+    """latents [5, C, h, w]: x and what the sampler remembers, in fp32, on the device.
+
+    generator: of this image's noise, on the CPU. drawn [C, h, w]: noise for a call that has not
+    succeeded so far.
+    """
+
+    latents: torch.Tensor
+    generator: torch.Generator
+    drawn: torch.Tensor | None = None
+
+    @classmethod
+    def begin(
+        cls, model: LoadedModel, shape: tuple[int, int, int], *, seed: int, initial_sigma: float
+    ) -> "SamplerState":
+        """Pure noise, the first that is drawn from the seed."""
+        generator = torch.Generator().manual_seed(seed)
+        latents = torch.zeros(STATE_ROWS, *shape, device=model.at.device)
+        latents[0] = model.noise(shape, generator).to(model.at.device) * initial_sigma
+        return cls(latents, generator)
+
+    @property
+    def x(self) -> torch.Tensor:
+        """The latent, [C, h, w]."""
+        return self.latents[0]
+
+    def noise(self, model: LoadedModel) -> torch.Tensor:
+        """Fresh noise [C, h, w] on the CPU; the same until `advance`."""
+        if self.drawn is None:
+            self.drawn = model.noise(tuple(self.x.shape), self.generator)
+        return self.drawn
+
+    def advance(self, latents: torch.Tensor) -> None:
+        """Take the state after a call."""
+        self.latents = latents
+        self.drawn = None
+
+    def forget(self) -> None:
+        """Keep x alone, as another sampler takes it over."""
+        latents = torch.zeros_like(self.latents)
+        latents[0] = self.x
+        self.latents = latents
+
+    def anchor(self, call: int) -> Anchor:
+        """Where it is, before this call."""
+        return Anchor(call, self.latents, self.generator.get_state(), self.drawn)

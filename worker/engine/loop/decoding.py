@@ -1,0 +1,62 @@
+"""Finished latents on their way to being pictures."""
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from typing import Generic, TypeAlias
+
+from latentry.errors import JobFailed
+from worker.engine.loop.backend import Backend, Pictures, T
+from worker.engine.loop.messages import Pixels
+
+Decoded: TypeAlias = tuple[T, Pixels | JobFailed]
+
+
+class Decoding(Generic[T]):
+    """A queue of finished latents, and those that the device is decoding."""
+
+    def __init__(self, backend: Backend[T]) -> None:
+        self._backend = backend
+        self._finished: list[T] = []
+        self._decoding: deque[tuple[list[T], Pictures]] = deque()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no picture is missing."""
+        return not (self._finished or self._decoding)
+
+    @property
+    def members(self) -> list[T]:
+        """Those whose picture is missing."""
+        return [*self._finished, *(one for members, _ in self._decoding for one in members)]
+
+    def add(self, member: T) -> None:
+        """A latent is finished."""
+        self._finished.append(member)
+
+    def drop(self, job: str) -> list[T]:
+        """Take out a job's latents that are not being decoded so far."""
+        dropped = [one for one in self._finished if one.order.job == job]
+        self._finished = [one for one in self._finished if one not in dropped]
+        return dropped
+
+    def decode_some(self) -> None:
+        """Send off the oldest finished latent, and a quarter of many with it, if of its size.
+
+        So a lone picture stalls the loop by one decode, a burst is through within a few steps, and
+        what waits stays bounded however many finish in each step.
+        """
+        if not self._finished:
+            return
+        key = self._finished[0].key
+        most = 1 if key.is_strict else math.ceil(len(self._finished) / 4)
+        members = [one for one in self._finished if one.key == key][:most]
+        for one in members:
+            self._finished.remove(one)
+        self._decoding.append((members, self._backend.decode(members)))
+
+    def take(self, *, wait: bool) -> Iterator[Decoded[T]]:
+        """The pictures that have arrived from the device, or with `wait` all of them."""
+        while self._decoding and (wait or self._decoding[0][1].ready):
+            members, pictures = self._decoding.popleft()
+            yield from zip(members, pictures.take(), strict=True)

@@ -1,0 +1,99 @@
+"""Several backends in one engine: each model's work goes to the backend that serves it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from latentry.contracts import JobWarning
+from latentry.errors import UnknownModel
+from worker.engine.loop.backend import Pictures, Plan, ServedBackend, TimedCall
+from worker.engine.loop.messages import Order
+
+
+class BackendRouter:
+    """A `ServedBackend` over others, by model id. A batch key names its model, so a call has one.
+
+    Their clocks must be the same one.
+    """
+
+    def __init__(self, by_model: Mapping[str, ServedBackend[Any]]) -> None:
+        self._by_model = dict(by_model)
+        self._backends = list(dict.fromkeys(by_model.values()))
+
+    @property
+    def identity(self) -> str:
+        """All that the time of a call depends on besides the model and its own shape."""
+        return " and ".join(sorted(one.identity for one in self._backends))
+
+    @property
+    def resident(self) -> tuple[str, ...]:
+        """The models in memory. May be asked from any thread."""
+        return tuple(model for one in self._backends for model in one.resident)
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The models that did not load and are left alone. May be asked from any thread."""
+        return tuple(model for one in self._backends for model in one.failed)
+
+    @property
+    def longest_test_s(self) -> float:
+        """The longest self-test so far."""
+        return max(one.longest_test_s for one in self._backends)
+
+    def now(self) -> float:
+        """Seconds on the common clock."""
+        return self._backends[0].now()
+
+    def ready(self, model: str) -> bool:
+        """Whether its backend has the model. Raises UnknownModel or JobFailed."""
+        if model not in self._by_model:
+            raise UnknownModel(f"This engine holds no model {model}.")
+        return self._by_model[model].ready(model)
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether the next `continue_loading` may convert or prove a model of any of them."""
+        return any(one.is_loading for one in self._backends)
+
+    def continue_loading(self, *, idle: bool) -> None:
+        """Let each go on with its models."""
+        for one in self._backends:
+            one.continue_loading(idle=idle)
+
+    def examples(self) -> list[Order]:
+        """One order of each resident model."""
+        return [order for one in self._backends for order in one.examples()]
+
+    def plan(self, order: Order) -> Plan:
+        """By the backend of its model. Raises InvalidRequest."""
+        return self._by_model[order.request.model].plan(order)
+
+    def begin(self, order: Order, plan: Plan) -> tuple[Any, list[JobWarning]]:
+        """By the backend of its model."""
+        return self._by_model[order.request.model].begin(order, plan)
+
+    def advance(self, members: Sequence[Any], rows: int) -> None:
+        """One call, by the backend of its model."""
+        self._of(members).advance(members, rows)
+
+    def calls(self) -> list[TimedCall]:
+        """The calls of all that ended since this was asked last."""
+        return [call for one in self._backends for call in one.calls()]
+
+    def decode(self, members: Sequence[Any]) -> Pictures:
+        """By the backend of their model."""
+        return self._of(members).decode(members)
+
+    def preview(self, members: Sequence[Any]) -> Pictures:
+        """By the backend of their model."""
+        return self._of(members).preview(members)
+
+    def save(self, member: Any) -> bytes:
+        """By the backend of its model."""
+        return self._of([member]).save(member)
+
+    def profile(self, member: Any) -> str | None:
+        """By the backend of its model."""
+        return self._of([member]).profile(member)
+
+    def _of(self, members: Sequence[Any]) -> ServedBackend[Any]:
+        return self._by_model[members[0].order.request.model]

@@ -1,0 +1,67 @@
+"""The process that compiles UNets beside the step loop."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Final
+
+from worker.engine.unet.shape import Shape
+
+# With the lowest priority: steps come first.
+COMMAND: Final = ("nice", "-n", "19", sys.executable, "-m", "worker.engine.unet.compile")
+_WHY: Final = 500  # characters of what a compiler that failed has printed
+
+
+class Compiler:
+    """Runs one compilation at a time, in a process that ends with this one."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+        self._printed: IO[bytes] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a compilation was started whose result was not taken."""
+        return self._process is not None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is a result to take."""
+        return self._process is not None and self._process.poll() is not None
+
+    def start(self, shape: Shape, package: Path) -> None:
+        """Begin to compile into this folder. Raises OSError."""
+        with ExitStack() as unless_started:
+            printed = unless_started.enter_context(tempfile.TemporaryFile())
+            self._process = subprocess.Popen(  # noqa: S603 - our own words
+                [*self._command, json.dumps(asdict(shape)), str(package)],
+                stdin=subprocess.PIPE,  # held open as long as we live
+                stdout=printed,
+                stderr=printed,
+                process_group=0,  # in a session of its own its low priority would count for nothing
+            )
+            unless_started.pop_all()
+        self._printed = printed
+
+    def result(self) -> str:
+        """Wait for the end; why it failed, or nothing if it did not."""
+        process, printed = self._process, self._printed
+        assert process is not None, "it was started"
+        assert printed is not None, "it was started"
+        self._process = self._printed = None
+        process.communicate()
+        with printed:
+            printed.seek(0)
+            text = printed.read().decode(errors="replace").strip()
+        return f"It ended with {process.returncode}. {text[-_WHY:]}" if process.returncode else ""
+
+    def wait(self) -> None:
+        """Until a running compilation has ended, if there is one."""
+        if self._process is not None:
+            self._process.wait()
