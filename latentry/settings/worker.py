@@ -6,7 +6,7 @@ from pydantic import Field, field_validator
 
 from latentry.contracts.fields.bounds import MODEL_ID
 from latentry.settings.section import Section
-from latentry.sources import Simulation, Source, parse_source
+from latentry.sources import Source, parse_source
 
 
 class WorkerSettings(Section):
@@ -63,9 +63,8 @@ class WorkerSettings(Section):
                     f"{name!r} does not start an id=source pair; ids are 1 to 64 characters, "
                     "a-z, 0-9, dots, dashes and underscores"
                 )
-        sources = [parse_source(path) for _, path in pairs]
-        if 0 < sum(isinstance(source, Simulation) for source in sources) < len(sources):
-            raise ValueError("simulated models cannot be served beside real ones")
+        for _, path in pairs:
+            parse_source(path)
         if len(dict(pairs)) < len(pairs):
             raise ValueError("an id appears twice")
         return value

@@ -81,12 +81,8 @@ def test_on_a_cpu_unets_are_compiled_if_that_is_asked_for(asked: str, compiles: 
 
 
 def test_models_of_both_kinds_share_one_engine() -> None:
-    both = "shapes=models/shapes,a=simulated:call_ms=0.1"
-    # As settings they are refused; the next kind of models will not be.
-    mixed = Settings(models="shapes=models/shapes", device="cpu").model_copy(
-        update={"models": both}
-    )
-    backend, cards = open_backend(mixed, NoKeepalive())
+    mixed = "shapes=models/shapes,a=simulated:call_ms=0.1"
+    backend, cards = open_backend(Settings(models=mixed, device="cpu"), NoKeepalive())
     assert isinstance(backend, BackendRouter)
     assert [card.id for card in cards] == ["shapes", "a"]
     assert (backend.resident, backend.failed) == (("shapes", "a"), ())
