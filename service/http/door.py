@@ -40,7 +40,7 @@ class LargeBody:
 
     def covers(self, path: str) -> bool:
         """Whether a request path is one of this route's."""
-        return self._pattern.match(path) is not None
+        return self._pattern.fullmatch(path) is not None
 
 
 @dataclass(frozen=True, slots=True)
