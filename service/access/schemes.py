@@ -13,13 +13,11 @@ from latentry.api_keys import ApiKey
 class Scheme:
     """One scheme. A door whose clients cannot send a bearer token brings its own."""
 
-    name: str
-    """In the API document."""
-    challenge: str
-    """The `WWW-Authenticate` header of a 401 (RFC 9110, 11.6.1)."""
+    name: str  # in the API document
+    challenge: str  # the `WWW-Authenticate` header of a 401 (RFC 9110, 11.6.1)
     model: HTTPBase
+    # The key in an Authorization header; None if it contains no well-formed one.
     read: Callable[[str], ApiKey | None]
-    """The key in an Authorization header; None if it holds no well-formed one."""
 
 
 def _bearer(authorization: str) -> ApiKey | None:

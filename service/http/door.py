@@ -12,6 +12,7 @@ from starlette.types import Scope
 
 from service.http.failures import Failure
 
+# Renders a failed request in a door's error format.
 Dialect = Callable[[Failure, Scope], Response]
 
 
@@ -39,7 +40,7 @@ class LargeBody:
 
     def covers(self, path: str) -> bool:
         """Whether a request path is one of this route's."""
-        return self._pattern.match(path) is not None
+        return self._pattern.fullmatch(path) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,11 @@ class Door:
     """
 
     routers: Sequence[APIRouter]
-    dialect: Dialect
-    """Renders failures of all paths below `prefix`."""
+    dialect: Dialect  # renders the failures of all paths that begin with `prefix`
     prefix: str = ""
     large_bodies: Sequence[LargeBody] = ()
+    # For the API document: bodies that routes parse or write without FastAPI.
     models: Sequence[type[BaseModel]] = ()
-    """Bodies that its routes parse or write themselves, for the API document."""
 
 
 def door_of(scope: Scope) -> Door:

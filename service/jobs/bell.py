@@ -53,10 +53,14 @@ class Bell:
             log.warning("bell.failed", model=model, error=type(error).__name__)
             await self._take_back(model)
 
-    async def close(self) -> None:
-        """Wait up to _CLOSE_WITHIN_S for bells that are being sent; then disconnect."""
+    async def flush(self, within_s: float) -> None:
+        """Wait for the bells that are being sent."""
         if self._ringing:
-            await asyncio.wait(self._ringing, timeout=_CLOSE_WITHIN_S)
+            await asyncio.wait(self._ringing, timeout=within_s)
+
+    async def close(self) -> None:
+        """Send the last bells, then disconnect."""
+        await self.flush(_CLOSE_WITHIN_S)
         await asyncio.to_thread(self._app.close)
 
     def _send(self, model: str) -> None:

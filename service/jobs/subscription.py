@@ -12,11 +12,9 @@ MAX_EVENTS: Final = 32
 class Pending(NamedTuple):
     """What arrived since the last read."""
 
-    has_gap: bool
-    """Durable events may be missing from `events`: read the job's stream instead."""
+    has_gap: bool  # durable events may be missing from `events`: read the job's stream instead
     events: list[LedgerEvent]
-    transient: list[TransientUpdate]
-    """The latest step, and the latest preview of each image."""
+    transient: list[TransientUpdate]  # the latest step, and the latest preview of each image
 
 
 class Subscription:

@@ -1,4 +1,4 @@
-"""Ledger records as API objects. URLs are signed at each read, so they never come stale."""
+"""Ledger records as API objects. URLs are signed at each read, so they are never stale."""
 
 import asyncio
 from collections.abc import Sequence

@@ -11,7 +11,7 @@ from latentry.ledger import JobRef, deliveries
 from latentry.ledger.deliveries import AttemptRecord, DeliveryRecord
 from service.access.auth import MayRead, MayWrite
 from service.doors.answers import PROBLEMS, json_response
-from service.gateway import Gateway, Here
+from service.gateway import Gateway, GatewayDep
 from service.http.accept import ACCEPTS_JSON
 from service.jobs.ids import ref_of
 
@@ -24,7 +24,7 @@ router = APIRouter(
 
 
 @router.get("", response_model=DeliveryList)
-async def list_deliveries(gateway: Here, caller: MayRead, job_id: str) -> Response:
+async def list_deliveries(gateway: GatewayDep, caller: MayRead, job_id: str) -> Response:
     """List the job's webhook deliveries and their attempts, until the job's record expires."""
     ref = ref_of(caller.tenant, job_id)
     await gateway.record(ref)
@@ -33,7 +33,9 @@ async def list_deliveries(gateway: Here, caller: MayRead, job_id: str) -> Respon
 
 
 @router.post("/{delivery_id}/redeliver", status_code=202, response_model=Delivery)
-async def redeliver(gateway: Here, caller: MayWrite, job_id: str, delivery_id: str) -> Response:
+async def redeliver(
+    gateway: GatewayDep, caller: MayWrite, job_id: str, delivery_id: str
+) -> Response:
     """Send a webhook again under the same `webhook-id`, even to a receiver that responded 410."""
     ref = ref_of(caller.tenant, job_id)
     await gateway.record(ref)

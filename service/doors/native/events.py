@@ -15,7 +15,7 @@ from latentry.ledger import JobRef, JobUpdate, LedgerEvent, commands
 from latentry.ledger.records import event_order
 from service.access.auth import MayRead
 from service.doors.answers import PROBLEMS, Responses
-from service.gateway import Gateway, Here
+from service.gateway import Gateway, GatewayDep
 from service.jobs.ids import ref_of
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"], responses=PROBLEMS)
@@ -36,7 +36,7 @@ class Position:
 
 
 async def _position(
-    gateway: Here,
+    gateway: GatewayDep,
     caller: MayRead,
     job_id: str,
     last_event_id: Annotated[
@@ -57,7 +57,7 @@ async def _position(
 
 @router.get("/{job_id}/events", response_class=EventSourceResponse, responses=_ENDED)
 async def watch_generation(
-    gateway: Here, position: Annotated[Position, Depends(_position)]
+    gateway: GatewayDep, position: Annotated[Position, Depends(_position)]
 ) -> AsyncIterable[ServerSentEvent]:
     """Stream a job's events: `queued`, `running`, `step`, `preview`, `image`, then its end.
 

@@ -15,7 +15,7 @@ from latentry.ledger import files
 from latentry.storage import key_of, prefix_of
 from service.access.auth import Caller, MayUpload
 from service.doors.answers import PROBLEMS, Responses, json_response
-from service.gateway import Gateway, Here
+from service.gateway import Gateway, GatewayDep
 from service.http.accept import ACCEPTS_JSON
 from service.intake import multipart
 
@@ -52,7 +52,7 @@ _CONTENT: Final[Responses] = {200: {"content": {_STORED_AS.content_type: _BYTES}
 @router.post(
     "", status_code=201, response_model=File, openapi_extra=_BODY, dependencies=[ACCEPTS_JSON]
 )
-async def create_file(gateway: Here, caller: MayUpload, request: Request) -> Response:
+async def create_file(gateway: GatewayDep, caller: MayUpload, request: Request) -> Response:
     """Upload a picture: PNG, JPEG or WebP, as the body or as the form part `file`.
 
     The picture is decoded, rotated as its EXIF orientation says and stored as PNG, without any
@@ -80,13 +80,13 @@ async def create_file(gateway: Here, caller: MayUpload, request: Request) -> Res
 
 
 @router.get("/{file_id}", response_model=File, dependencies=[ACCEPTS_JSON])
-async def get_file_record(gateway: Here, caller: MayUpload, file_id: str) -> Response:
+async def get_file_record(gateway: GatewayDep, caller: MayUpload, file_id: str) -> Response:
     """Get a file's size, hash and expiry."""
     return json_response(_view(await _record(gateway, caller, file_id)))
 
 
 @router.get("/{file_id}/content", response_class=Response, responses=_CONTENT)
-async def get_file_content(gateway: Here, caller: MayUpload, file_id: str) -> Response:
+async def get_file_content(gateway: GatewayDep, caller: MayUpload, file_id: str) -> Response:
     """Download the stored picture."""
     record = await _record(gateway, caller, file_id)
     data = await asyncio.to_thread(gateway.storage.get, _key(record.ref))
@@ -99,7 +99,7 @@ async def get_file_content(gateway: Here, caller: MayUpload, file_id: str) -> Re
 
 
 @router.delete("/{file_id}", status_code=204)
-async def delete_file(gateway: Here, caller: MayUpload, file_id: str) -> Response:
+async def delete_file(gateway: GatewayDep, caller: MayUpload, file_id: str) -> Response:
     """Delete a file."""
     await _remove(gateway, (await _record(gateway, caller, file_id)).ref)
     return Response(status_code=204)

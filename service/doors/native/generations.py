@@ -16,7 +16,7 @@ from service.doors.answers import PROBLEMS, Responses, body_schema, json_respons
 from service.doors.native import cursors
 from service.doors.submit import estimate, submit
 from service.doors.wait import until_ended
-from service.gateway import Here
+from service.gateway import GatewayDep
 from service.http import bodies, prefer
 from service.http.accept import ACCEPTS_JSON
 from service.jobs.ids import ref_of
@@ -68,7 +68,7 @@ Prefer = Annotated[
     openapi_extra=body_schema(GenerationRequest),
 )
 async def create_generation(
-    gateway: Here,
+    gateway: GatewayDep,
     caller: MayWrite,
     request: Request,
     idempotency_key: IdempotencyKey = None,
@@ -94,7 +94,7 @@ async def create_generation(
 
 @router.get("", response_model=JobList)
 async def list_generations(
-    gateway: Here, caller: MayRead, limit: Limit = 20, cursor: Cursor = None
+    gateway: GatewayDep, caller: MayRead, limit: Limit = 20, cursor: Cursor = None
 ) -> Response:
     """List the tenant's jobs, newest first."""
     page = commands.page(caller.tenant, below=cursors.parse(cursor), limit=limit + 1)
@@ -105,7 +105,9 @@ async def list_generations(
 
 
 @router.get("/{job_id}", response_model=Job)
-async def get_generation(gateway: Here, caller: MayRead, job_id: str, wait: Wait = 0) -> Response:
+async def get_generation(
+    gateway: GatewayDep, caller: MayRead, job_id: str, wait: Wait = 0
+) -> Response:
     """Get one job; with `wait`, as soon as it has ended."""
     ref = ref_of(caller.tenant, job_id)
     record = await gateway.record(ref)
@@ -115,7 +117,7 @@ async def get_generation(gateway: Here, caller: MayRead, job_id: str, wait: Wait
 
 
 @router.post("/{job_id}/cancel", response_model=Job)
-async def cancel_generation(gateway: Here, caller: MayWrite, job_id: str) -> Response:
+async def cancel_generation(gateway: GatewayDep, caller: MayWrite, job_id: str) -> Response:
     """Cancel a job: immediately if queued, at its next step if running. Idempotent."""
     ref = ref_of(caller.tenant, job_id)
     if not await gateway.ledger.run(commands.cancel(ref)):
@@ -124,7 +126,7 @@ async def cancel_generation(gateway: Here, caller: MayWrite, job_id: str) -> Res
 
 
 @router.delete("/{job_id}", status_code=204)
-async def delete_generation(gateway: Here, caller: MayWrite, job_id: str) -> Response:
+async def delete_generation(gateway: GatewayDep, caller: MayWrite, job_id: str) -> Response:
     """Delete a job and its pictures. A running job is canceled first."""
     ref = ref_of(caller.tenant, job_id)
     prefix = prefix_of(ref.tenant, ref.id)

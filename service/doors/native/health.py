@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from latentry.errors import LedgerUnavailable, ShuttingDown
 from latentry.ledger import commands
 from service.doors.answers import PROBLEMS
-from service.gateway import Here
+from service.gateway import GatewayDep
 
 router = APIRouter(tags=["health"])
 
@@ -22,7 +22,7 @@ async def livez() -> dict[str, str]:
 
 
 @router.get("/readyz", responses=PROBLEMS)
-async def readyz(gateway: Here) -> dict[str, str | bool]:
+async def readyz(gateway: GatewayDep) -> dict[str, str | bool]:
     """Readiness: Redis accepts writes and the gateway is not shutting down.
 
     `can_draw` tells whether a live worker serves any model.

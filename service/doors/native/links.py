@@ -11,7 +11,7 @@ from latentry.contracts import OutputFormat
 from latentry.errors import FileNotFound, LinkRefused
 from latentry.storage import content_type_of, verify
 from service.doors.answers import PROBLEMS, Responses
-from service.gateway import Here
+from service.gateway import GatewayDep
 
 router = APIRouter(prefix="/v1/files", tags=["files"], responses=PROBLEMS)
 
@@ -23,7 +23,7 @@ _PICTURE: Final[Responses] = {
 
 @router.get("/{key:path}", response_class=Response, responses=_PICTURE)
 async def get_file(
-    gateway: Here,
+    gateway: GatewayDep,
     key: str,
     exp: Annotated[str, Query(description="Expiry in Unix seconds.")] = "",
     sig: Annotated[str, Query(description="Signature.")] = "",

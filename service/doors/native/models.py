@@ -7,7 +7,7 @@ from latentry.contracts import Model, ModelList
 from latentry.errors import UnknownModel
 from service.access.auth import MayRead
 from service.doors.answers import PROBLEMS, json_response
-from service.gateway import Here
+from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
 
 router = APIRouter(
@@ -16,14 +16,14 @@ router = APIRouter(
 
 
 @router.get("", response_model=ModelList)
-async def list_models(gateway: Here, _: MayRead) -> Response:
+async def list_models(gateway: GatewayDep, _: MayRead) -> Response:
     """List the models: limits, defaults, samplers, live workers."""
     entries = await gateway.catalogue.entries()
     return json_response(ModelList(data=[entry.model for entry in entries]))
 
 
 @router.get("/{model_id}", response_model=Model)
-async def get_model(gateway: Here, _: MayRead, model_id: str) -> Response:
+async def get_model(gateway: GatewayDep, _: MayRead, model_id: str) -> Response:
     """Get one model."""
     for entry in await gateway.catalogue.entries(knowing=model_id):
         if entry.card.id == model_id:

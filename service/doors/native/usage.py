@@ -12,7 +12,7 @@ from latentry.errors import InvalidRequest
 from latentry.ledger import accounts
 from service.access.auth import MaySeeUsage
 from service.doors.answers import PROBLEMS, json_response
-from service.gateway import Here
+from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
 
 router = APIRouter(
@@ -32,7 +32,7 @@ Last = Annotated[date | None, Query(alias="to", description="Last day (UTC); tod
 
 @router.get("", response_model=UsageList)
 async def get_usage(
-    gateway: Here, caller: MaySeeUsage, first: First = None, last: Last = None
+    gateway: GatewayDep, caller: MaySeeUsage, first: First = None, last: Last = None
 ) -> Response:
     """Get the key's usage by day; with the scope `usage:tenant`, that of all keys of its tenant."""
     last = last or datetime.now(UTC).date()

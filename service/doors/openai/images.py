@@ -19,7 +19,7 @@ from service.doors.openai.dialect import Images, ImagesRequest, Picture
 from service.doors.openai.errors import Envelope
 from service.doors.submit import submit
 from service.doors.wait import ended_or_canceled
-from service.gateway import Here
+from service.gateway import GatewayDep
 from service.http import bodies
 
 PREFIX: Final = "/v1/images"
@@ -36,7 +36,7 @@ _ALIASES: Final = re.compile(r"dall-e-[23]|(chat)?gpt-image-.*")
 
 
 @router.post("/generations", response_model=Images, openapi_extra=body_schema(ImagesRequest))
-async def create_images(gateway: Here, caller: MayWrite, request: Request) -> Response:
+async def create_images(gateway: GatewayDep, caller: MayWrite, request: Request) -> Response:
     """Generate images as OpenAI's API does. Responds when the job has ended."""
     body = await bodies.parse(request, ImagesRequest)
     ref = await submit(gateway, caller, _generation_request(body))

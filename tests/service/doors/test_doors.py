@@ -42,6 +42,7 @@ async def _nobody(_: Request) -> Caller:
         ("/v1/files", "/v1/files", True),
         ("/v1/files", "/v1/files/", False),
         ("/v1/files", "/v1/files/x", False),
+        ("/v1/files", "/v1/files\n", False),
         ("/models/{owner}/{name}/predictions", "/models/a/b/predictions", True),
         ("/models/{owner}/{name}/predictions", "/models/a/predictions", False),
         ("/models/{owner}/{name}/predictions", "/models/a/b/c/predictions", False),

@@ -92,7 +92,7 @@ async def test_a_bell_that_could_not_be_rung_is_rung_for_the_next_job(settings) 
     with capture_logs() as logs:
         for _ in range(2):
             deaf.ring_soon("shapes")
-            await asyncio.gather(*deaf._ringing)
+            await deaf.flush(within_s=10)
     assert [line["event"] for line in logs] == ["bell.failed", "bell.failed"]
     await deaf.close()
     await gateway.bell.close()
