@@ -73,6 +73,17 @@ def test_more_jobs_than_rows_all_end(ledger: Ledger, worker) -> None:
     assert {ended(ledger, ref).state for ref in refs} == {JobStatus.SUCCEEDED}
 
 
+def test_a_published_picture_makes_room_for_the_next_job_at_once(
+    ledger: Ledger, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.loop.IDLE_S", 60)
+    worker = Worker(ledger, storage)
+    refs = [submit(ledger) for _ in range(12)]
+    worker.start()
+    assert {ended(ledger, ref).state for ref in refs} == {JobStatus.SUCCEEDED}
+    worker.stop()
+
+
 def test_one_failed_image_fails_the_job_and_keeps_those_that_were_done(
     ledger: Ledger, worker
 ) -> None:

@@ -70,9 +70,13 @@ class Publisher:
     def _begin(
         self, futures: set[Future[None]], job: ClaimedJob, work: Callable[..., None], *args: object
     ) -> None:
+        def end(future: Future[None]) -> None:
+            futures.discard(future)
+            self._inbox.wake()  # there may be room for another job now
+
         future = self._pool.submit(self._guarded, job, work, *args)
         futures.add(future)
-        future.add_done_callback(futures.discard)
+        future.add_done_callback(end)
 
     def _guarded(self, job: ClaimedJob, work: Callable[..., None], *args: object) -> None:
         try:
