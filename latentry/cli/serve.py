@@ -25,7 +25,7 @@ def serve() -> None:
     try:
         signals.run(_serve(Settings.from_env(os.environ)))
     except StartRefused as refused:
-        _tell(f"latentry: {refused}", err=True)
+        write_line(f"latentry: {refused}", err=True)
         raise typer.Exit(REFUSED) from refused
 
 
@@ -43,7 +43,7 @@ async def _serve(settings: Settings) -> None:
     async with running(settings, os.environ, output=sys.stdout, say=_say) as stack:
         await ready(stack)
         for line in instructions(stack, with_key=await requires_key(stack)):
-            _tell(line)
+            write_line(line)
         await asyncio.Event().wait()
 
 
@@ -58,10 +58,11 @@ async def _demo(settings: Settings, output: Path) -> None:
 
 
 def _say(sentence: str) -> None:
-    _tell(f"{'latentry':<8}| {sentence}", err=True)
+    write_line(f"{'latentry':<8}| {sentence}", err=True)
 
 
-def _tell(line: str, *, err: bool = False) -> None:
+def write_line(line: str, *, err: bool = False) -> None:
+    """Print a line, also when the reader of the output is gone."""
     try:
         typer.echo(line, err=err)
     except OSError:

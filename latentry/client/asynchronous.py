@@ -116,8 +116,8 @@ class AsyncClient:
         while not following.ended:
             await asyncio.sleep(following.pause_s)
             try:
-                async with aclosing(self._listen(following)) as heard:
-                    async for event in heard:
+                async with aclosing(self._listen(following)) as events:
+                    async for event in events:
                         yield event
             except httpx.TransportError as error:
                 following.broke(error)

@@ -50,9 +50,9 @@ class Following:
     def feed(self, chunk: bytes) -> Iterator[Event]:
         """Take the next bytes; yield the events that they complete."""
         self._failures = 0
-        for heard in self._parser.feed(chunk):
-            self.last_event_id = heard.id or self.last_event_id
-            event = _event_of(heard)
+        for received in self._parser.feed(chunk):
+            self.last_event_id = received.id or self.last_event_id
+            event = _event_of(received)
             if event:
                 self.ended = event.type.is_terminal
                 yield event
@@ -65,8 +65,8 @@ def cut_short(request: httpx.Request) -> httpx.TransportError:
     return httpx.RemoteProtocolError("the event stream ended before the job", request=request)
 
 
-def _event_of(heard: ServerSentEvent) -> Event | None:
+def _event_of(received: ServerSentEvent) -> Event | None:
     try:
-        return Event.model_validate_json(heard.data)
+        return Event.model_validate_json(received.data)
     except ValidationError:
         return None  # an event type of a newer service

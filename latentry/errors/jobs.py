@@ -22,7 +22,7 @@ class EngineError(JobFailed):
 
 
 class ModelNotLoaded(JobFailed):
-    """The worker could not load the model; it is retried after a minute, or by another one."""
+    """The worker could not load the model; retry in a minute, or on another worker."""
 
     code = "model_not_loaded"
     retryable = True

@@ -80,7 +80,7 @@ def test_it_goes_on_when_nobody_listens_any_more(serve, checkout):
 def test_what_nobody_listens_to_makes_no_failure_of_the_end():
     deaf, ours = os.pipe()
     os.close(deaf)
-    says = "from latentry.cli.serve import _tell; _tell('one'); _tell('two', err=True)"
+    says = "from latentry.cli.serve import write_line as w; w('one'); w('two', err=True)"
     env = os.environ | {"PYTHONUNBUFFERED": ""}  # or nothing is left for the end
     try:
         told = subprocess.run(
