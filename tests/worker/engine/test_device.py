@@ -54,8 +54,10 @@ def test_all_of_a_model_gets_to_a_gpu(folders: dict[str, Path]) -> None:
     at = Device.choose("cuda", "auto")
     loading = Loading(blueprint_from_folder("model", folders["epsilon"], prefer_fp16=True), at)
     loading.read()
-    for _ in loading.finish():
+    for _ in loading.conversion:
         pass
-    for network in loading._networks.values():
+    model = loading.loaded()
+    encoders = [clip.model for clip in model.conditioner.encoders]
+    for network in (model.unet, model.vae, *encoders):
         tensors = [*network.parameters(), *network.buffers()]
         assert {tensor.device for tensor in tensors} == {at.device}
