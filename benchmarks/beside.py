@@ -155,6 +155,7 @@ def report(run: Mapping[str, Any]) -> list[str]:
     return [
         f"new: {run['new']}",
         f"old: {run['old']}",
+        f"machine: {run['machine']}",
         f"both: {', '.join(f'{name}={value}' for name, value in run['settings'].items())}; "
         f"trace steps, {CALLERS} callers, windows of {run['plan']['window_s']:g} s",
         "",
@@ -167,6 +168,7 @@ def run(other: Path, plan: Plan) -> dict[str, Any]:
     old, settings = Checkout.at(other), settings_of(os.environ)
     return {
         "kind": "beside",
+        "machine": f"{os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f} beforehand",
         "new": HERE.facts(),
         "old": old.facts(),
         "plan": asdict(plan),

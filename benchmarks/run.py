@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from benchmarks.contenders.contender import Child, Contender
 from benchmarks.load import loops, samples
+from benchmarks.load.cells import cell, latencies, waits
 from benchmarks.load.traces import MIXES, STEPS, Mix, Wish, arrivals
 from latentry.contracts import Determinism
 
@@ -114,14 +115,16 @@ class Bench:
                     contender, wishes, callers=CALLERS, for_s=for_s, is_enough=self._is_enough
                 )
                 trials.setdefault(contender.name, []).append(trial)
-        cells = {who: self._cell(each) for who, each in trials.items()}
+        cells = {
+            who: cell(each, self._plan.warm_s, callers=CALLERS) for who, each in trials.items()
+        }
         if {"service", "engine"} <= trials.keys():
             cells["service"]["each_over_engine"] = [
                 samples.pace(ours.samples, theirs.samples, self._plan.warm_s)
                 for ours, theirs in zip(trials["service"], trials["engine"], strict=True)
             ]
-        for who, cell in cells.items():
-            say(f"{name:15} {who:10} {cell['images_per_s']:6.2f} images/s")
+        for who, figures in cells.items():
+            say(f"{name:15} {who:10} {figures['images_per_s']:6.2f} images/s")
         return cells
 
     def _is_enough(self, trial: loops.Trial) -> bool:
@@ -135,20 +138,7 @@ class Bench:
             return True
         if trial.drawn < CALLERS // 2 or samples.latency(trial.samples, now, 0.99).at_least:
             return False
-        return math.isfinite(_rate(trial, since_s, now).images)
-
-    def _cell(self, trials: Sequence[loops.Trial]) -> Result:
-        warm_s = self._plan.warm_s
-        rates = [_rate(trial, trial.begin_s + warm_s, trial.end_s) for trial in trials]
-        return {
-            "images_per_s": statistics.median(rate.images for rate in rates),
-            "image_steps_per_s": statistics.median(rate.steps for rate in rates),
-            "row_steps_per_s": statistics.median(rate.row_steps for rate in rates),
-            "each_image_steps_per_s": [rate.steps for rate in rates],
-            **_latencies(trials),
-            **_waits(trials),
-            **_rows(trials),
-        }
+        return math.isfinite(samples.rate(trial.samples, since_s, now, callers=CALLERS).images)
 
     async def goodput(self, capacity: float, single_s: Mapping[str, float], say: Say) -> Result:
         """The highest arrival rate on trace `steps` with 99 % on time, for each contender.
@@ -190,58 +180,6 @@ class Bench:
             "requests": count,
             "late": outcome.late,
             "is_good": outcome.is_good,
-            **_latencies(trials),
-            **_waits(trials),
+            **latencies(trials),
+            **waits(trials),
         }
-
-
-def _rate(trial: loops.Trial, since_s: float, until_s: float) -> samples.Rate:
-    return samples.rate(trial.samples, since_s, until_s, callers=CALLERS)
-
-
-def _latencies(trials: Sequence[loops.Trial]) -> Result:
-    """Percentiles over all trials, including requests that were unfinished at the end."""
-    found = {}
-    for name, q in (("p50_s", 0.5), ("p99_s", 0.99)):
-        # Trials end at different times, so move the end of each to zero.
-        shifted = [
-            _ending_at_zero(sample, trial.end_s) for trial in trials for sample in trial.samples
-        ]
-        percentile = samples.latency(shifted, 0.0, q)
-        found[name] = percentile.value
-        found[f"{name}_at_least"] = percentile.at_least
-    return found
-
-
-def _ending_at_zero(sample: samples.Sample, end_s: float) -> samples.Sample:
-    """The same sample with its trial's end at time zero."""
-    ended_s = None if sample.ended_s is None else sample.ended_s - end_s
-    return replace(sample, sent_s=sample.sent_s - end_s, ended_s=ended_s)
-
-
-def _waits(trials: Sequence[loops.Trial]) -> Result:
-    every = [s for trial in trials for s in trial.samples if s.wait_steps is not None]
-    roomy = [s.wait_steps for s in every if s.had_room and s.wait_steps is not None]
-    if not every:
-        return {}
-    return {
-        "wait_p50_steps": samples.percentile([s.wait_steps or 0.0 for s in every], 0.5),
-        "wait_p99_steps": samples.percentile([s.wait_steps or 0.0 for s in every], 0.99),
-        "wait_p99_steps_with_room": samples.percentile(roomy, 0.99),
-        "requests_with_room": len(roomy),
-    }
-
-
-def _rows(trials: Sequence[loops.Trial]) -> Result:
-    counted = [trial.counted for trial in trials if trial.counted.get("calls")]
-    if not counted:
-        return {}
-    calls, rows, useful = (
-        sum(each[name] for each in counted) for name in ("calls", "rows", "useful_rows")
-    )
-    busy = sum(each["call_s"] for each in counted) / sum(each["step_s"] for each in counted)
-    return {
-        "rows_per_step": useful / calls,
-        "padding_share": 1 - useful / rows,
-        "unet_share_of_loop": busy,
-    }

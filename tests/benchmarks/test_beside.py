@@ -86,6 +86,7 @@ def result(ratios: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
     return {
         "new": "b, torch 2",
         "old": "a, torch 2",
+        "machine": "2 CPUs, load average 0.1 beforehand",
         "plan": {"window_s": 10.0},
         "settings": settings_of({"LATENTRY_THREADS": "2"}),
         "ratios": ratios,
@@ -97,6 +98,7 @@ def test_the_table_names_what_is_equal_and_has_an_interval_for_each_ratio() -> N
     assert report(json.loads(json.dumps(found))) == [
         "new: b, torch 2",
         "old: a, torch 2",
+        "machine: 2 CPUs, load average 0.1 beforehand",
         "both: LATENTRY_COMPILE=off, LATENTRY_DTYPE=float32, LATENTRY_THREADS=2; "
         "trace steps, 16 callers, windows of 10 s",
         "",
