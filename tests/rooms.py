@@ -9,11 +9,18 @@ from xdist.workermanage import WorkerController
 # What a room shares is made once: a running service, models, a server of S3. Rooms are begun in
 # this order, the longest first, and all other files after them, so that all workers end together.
 ROOMS: Final = (
-    "tests/e2e/test_faults.py",
-    "tests/e2e/",
+    "tests/e2e/test_resume.py",
     "tests/faults/test_workers.py",
+    "tests/worker/engine/models/",
     "tests/worker/engine/",
+    "tests/e2e/test_faults.py",
+    "tests/e2e/test_two_commands.py",
+    "tests/e2e/test_s3.py",
+    "tests/e2e/",
     "tests/faults/test_ledger.py",
+    "tests/deploy/test_start.py",
+    "tests/service/webhooks/test_webhook_faults.py",
+    "tests/service/test_process.py",
     "tests/latentry/storage/",
 )
 
