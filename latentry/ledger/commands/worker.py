@@ -113,7 +113,7 @@ def checkpoint(lease: Lease, index: int, saved: bytes, *, budget_bytes: int) -> 
     def read(answer: str) -> bool:
         if answer == "lost":
             raise LeaseLost
-        return answer == "kept"
+        return answer == "saved"
 
     args = (str(lease.ref), lease.fence, index, budget_bytes, saved)
     return Command("save_checkpoint", args, read)

@@ -41,9 +41,10 @@ MODELS = ["shapes", "photos"]
 WORKERS_IDS = ["w1", "w2"]
 LEASE_S = 600.0
 BUDGET = 16  # bytes of checkpoints
+TYPES = {key.name: key.type for key in redis_keys.KEYS}
+# What is left when every job is forgotten: one key of each.
+LEFT = {"sequence", "swept", "models", "checkpoints", "virtual_time", "tags"}
 _prefixes = itertools.count()
-# Keys without a time to live: one of each, or no more than tenants and models.
-_BOUNDED = {"sequence", "swept", "models", "checkpoints", "virtual_time", "tags"}
 
 
 class Mishap(StrEnum):
@@ -471,18 +472,12 @@ class LedgerMachine(RuleBasedStateMachine):
             self.age("retention", ref)
         for ref in self.ledger.run(commands.sweep(lease_s=LEASE_S)).forgettable:
             self.ledger.run(commands.forget(ref, silently=True))
+        lasting = {key.name for key in redis_keys.KEYS if not key.ttl}
         for name in self.ledger.client.keys(f"{self.ledger.root}:*"):
             word = name.removeprefix(f"{self.ledger.root}:").partition(":")[0]
+            assert self.ledger.client.type(name) == TYPES[word]
             has_end = self.ledger.client.pttl(name) > 0
-            is_bounded = word in {
-                "sequence",
-                "swept",
-                "models",
-                "checkpoints",
-                "virtual_time",
-                "tags",
-            }
-            assert has_end or is_bounded, f"{name} stays for ever"
+            assert has_end or word in lasting & LEFT, f"{name} stays for ever"
         assert self.ledger.client.hlen(f"{self.ledger.root}:checkpoints") <= 1, "only the total"
 
 

@@ -71,7 +71,7 @@ def test_what_is_reserved_for_quarantined_is_not_kept_for_ever(ledger: Ledger) -
     quarantined = kill_twice(ledger)
     passed_over_for_long(ledger, quarantined)
     claim(ledger, "w1", held=1)
-    assert ledger.client.pttl(f"{ledger.root}:quarantine_worker:{quarantined}") > 0
+    assert ledger.client.pttl(f"{ledger.root}:reserved:{quarantined}") > 0
 
 
 def test_the_third_death_ends_it_and_that_one_it_met_alone(ledger: Ledger) -> None:
