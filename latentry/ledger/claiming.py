@@ -4,7 +4,8 @@ import structlog
 
 from latentry.contracts import JobStatus
 from latentry.ledger.connection import Command, Ledger
-from latentry.ledger.records import JobRef, Lease, UnreadableRecord
+from latentry.ledger.leases import Lease, UnreadableRecord
+from latentry.ledger.refs import JobRef
 
 log = structlog.get_logger()
 

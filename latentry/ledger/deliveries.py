@@ -12,7 +12,8 @@ from typing import Any, Self
 
 from latentry.contracts import DeliveryStatus, WebhookEvent
 from latentry.ledger.connection import Command
-from latentry.ledger.records import JobRecord, JobRef
+from latentry.ledger.jobs import JobRecord
+from latentry.ledger.refs import JobRef
 
 
 @dataclass(frozen=True, slots=True)

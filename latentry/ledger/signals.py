@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import redis_keys
 from latentry.ledger.connection import Ledger
-from latentry.ledger.records import JobRef
+from latentry.ledger.refs import JobRef
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from latentry import errors
 from latentry.contracts import FieldError, Problem
 from latentry.contracts.problems import PROBLEM_JSON
 from latentry.errors import InvalidRequest, LatentryError
-from latentry.ledger.records import UnreadableRecord
+from latentry.ledger import UnreadableRecord
 
 log = structlog.get_logger()
 

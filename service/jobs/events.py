@@ -24,8 +24,8 @@ from latentry.ledger import (
     StepUpdate,
     TransientUpdate,
     commands,
+    event_order,
 )
-from latentry.ledger.records import event_order
 
 log = structlog.get_logger()
 

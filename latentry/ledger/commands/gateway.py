@@ -11,16 +11,10 @@ from latentry.contracts import EventType
 from latentry.errors import DeadlineUnreachable, IdempotencyConflict, QueueFull
 from latentry.ledger.accounts import refusal
 from latentry.ledger.connection import Command
-from latentry.ledger.records import (
-    Accepted,
-    JobRecord,
-    JobRef,
-    LedgerEvent,
-    NewJob,
-    Queue,
-    WaitEstimate,
-    event_order,
-)
+from latentry.ledger.feed import LedgerEvent, event_order
+from latentry.ledger.jobs import Accepted, JobRecord, NewJob, WaitEstimate
+from latentry.ledger.queues import Queue
+from latentry.ledger.refs import JobRef
 
 log = structlog.get_logger()
 

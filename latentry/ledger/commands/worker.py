@@ -9,7 +9,9 @@ from typing import Any
 from latentry.contracts import JobStatus, JobWarning, ModelCard, StoredOutput
 from latentry.errors import LatentryError, LeaseLost
 from latentry.ledger.connection import Command
-from latentry.ledger.records import JobRecord, JobRef, Lease, UnreadableRecord
+from latentry.ledger.jobs import JobRecord
+from latentry.ledger.leases import Lease, UnreadableRecord
+from latentry.ledger.refs import JobRef
 
 
 def catalogue(card: ModelCard) -> Command[int]:

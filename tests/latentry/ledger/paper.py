@@ -7,7 +7,8 @@ from latentry.contracts import EventType, JobStatus, Priority
 from latentry.errors import IdempotencyConflict, LeaseLost, QueueFull
 from latentry.ledger import JobRef, Lease, NewJob
 from latentry.ledger.commands import POISON_CRASHES
-from latentry.ledger.records import Accepted, Swept
+from latentry.ledger.jobs import Accepted
+from latentry.ledger.queues import Swept
 from tests.latentry.ledger.order import PaperOrder, tenant_queue
 
 

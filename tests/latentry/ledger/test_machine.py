@@ -30,7 +30,7 @@ from latentry.errors import (
 )
 from latentry.ledger import Command, JobRef, Lease, Ledger, NewJob, commands, redis_keys
 from latentry.ledger.accounts import Account
-from latentry.ledger.records import Swept
+from latentry.ledger.queues import Swept
 from latentry.rules.pricing import Price
 from tests.latentry.ledger.audit import Entry, audit
 from tests.latentry.ledger.audit_deliveries import HOOK, RECEIVER
