@@ -20,7 +20,7 @@ _EVENT_ID = re.compile("([0-9]{1,19})-([0-9]{1,19})")
 
 @dataclass(frozen=True, slots=True)
 class LedgerEvent:
-    """One entry of a job's durable stream; `data` is as the script wrote it."""
+    """One event of a job's durable stream; `data` is as the script wrote it."""
 
     ref: JobRef
     id: str
@@ -44,19 +44,19 @@ class StepUpdate:
 
 @dataclass(frozen=True, slots=True)
 class PreviewUpdate:
-    """How far one of a job's images is, to look at. Not durable either."""
+    """A preview of one of a job's unfinished images. Not durable either."""
 
     ref: JobRef
     preview: Preview
 
 
-# What happens to a job: for good, or on the way.
+# What is told of a job: events of its durable stream, and progress that nobody stores.
 TransientUpdate: TypeAlias = StepUpdate | PreviewUpdate
 JobUpdate: TypeAlias = LedgerEvent | TransientUpdate
 
 
 class Feed:
-    """All updates of one ledger. Pub/sub forgets: after a break, read the streams again."""
+    """All updates of one ledger. Pub/sub keeps nothing: after a break, read the streams again."""
 
     def __init__(self, ledger: AsyncLedger) -> None:
         self._ledger = ledger

@@ -23,7 +23,7 @@ from latentry.rules.pricing import Price
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job about to enter the ledger. Times to live in milliseconds; 0 within sets no bound.
+    """A job to create. Times in milliseconds; a `_within_ms` of 0 sets no bound.
 
     `weight`: its tenant's share of the workers, in relation to others'.
     """
@@ -44,8 +44,8 @@ class NewJob:
     receiver: str = ""  # tenant@host:port of the webhook
 
     @property
-    def notifies(self) -> dict[str, Any]:
-        """Whom to tell, as the ledger keeps it; nothing if nobody is to be told."""
+    def webhook_option(self) -> dict[str, Any]:
+        """The webhook as the ledger keeps it; nothing if there is none."""
         if self.webhook is None:
             return {}
         return {"webhook": json.dumps(self.webhook.model_dump() | {"receiver": self.receiver})}
@@ -55,9 +55,9 @@ class NewJob:
 class JobRecord:
     """One job as it stands. Times are Unix milliseconds by the ledger's clock.
 
-    `claims`: how often a worker took it. `reached`: the furthest step told of before it came
-    back to its queue. `crashes`: workers that died at it since. `position`: among its tenant's own.
-    `start_ms`: when it may start, by what waits and runs now.
+    `claims`: how often a worker claimed it. `reached`: the furthest step reported before it came
+    back to its queue. `crashes`: workers that died while they ran it, since it last got further.
+    `position`: among its tenant's own. `start_ms`: when it may start, by what waits and runs now.
     """
 
     ref: JobRef
@@ -157,7 +157,7 @@ class JobEnd:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The ledger's answer to a new job: its name, or that of an equal one."""
+    """The answer to `create`: the new job, or the one that its idempotency key stands for."""
 
     ref: JobRef
     is_new: bool
@@ -165,7 +165,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class WaitEstimate:
-    """The ledger's answer to a job that was only asked about. `wait_ms` is None if nobody knows."""
+    """The answer to `estimate`. `wait_ms` is None if no worker serves or has measured the model."""
 
     now_ms: int
     wait_ms: int | None

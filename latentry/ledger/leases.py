@@ -9,7 +9,7 @@ from latentry.ledger.refs import JobRef
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One worker's claim on one job. The fence number makes any earlier claim worthless."""
+    """A worker's right to run a job. The fence, a number, makes every earlier lease worthless."""
 
     ref: JobRef
     fence: int
@@ -17,11 +17,11 @@ class Lease:
 
 
 class UnreadableRecord(LatentryError):
-    """The ledger's record of this job makes no sense to this version."""
+    """This version cannot read the ledger's record of this job."""
 
     code = "unreadable_record"
 
     def __init__(self, ref: str = "", fence: int = 0) -> None:
         super().__init__()
-        self.ref = ref  # as text: nothing else of it is sure
+        self.ref = ref  # as text: the record may say anything
         self.fence = fence

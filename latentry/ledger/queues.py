@@ -17,9 +17,9 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep leaves to do: bells to ring, and jobs whose pictures and records may go.
+    """What a sweep leaves to do: queues that need a bell, jobs to forget with their outputs.
 
-    `unreadable`: jobs that it could only end as failed.
+    `unreadable`: jobs that it failed, because their records cannot be read.
     """
 
     silent_queues: tuple[str, ...]

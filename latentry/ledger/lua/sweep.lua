@@ -48,7 +48,7 @@ local function each(set, act)
       if not has_ended then
         redis.call('HSET', key('job', ref), 'state', 'failed', 'finished_ms', now, 'error_code',
           'unreadable_record', 'error_message',
-          "The ledger's record of this job makes no sense to this version.")
+          "This version cannot read the ledger's record of this job.")
         record_end(ref, 'failed', 'unreadable_record')
       end
       purge(ref, field(ref, 'model') or '')

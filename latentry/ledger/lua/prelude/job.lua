@@ -107,9 +107,9 @@ end
 local function expire(ref)
   local state, waited_until, finish_by = fields(ref, 'state', 'deadline_ms', 'finish_by_ms')
   if finish_by and now_ms() >= tonumber(finish_by) then
-    finish(ref, 'expired', 'expired', 'The job was not finished within its time.')
+    finish(ref, 'expired', 'expired', 'The job did not finish in time.')
   else
-    finish(ref, 'expired', 'expired', 'The job waited longer than it may.')
+    finish(ref, 'expired', 'expired', 'The job did not start in time.')
   end
   if state == 'running' then
     redis.call('PUBLISH', key('stop'), ref)
