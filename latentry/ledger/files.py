@@ -73,7 +73,7 @@ def keep(file: NewFile, *, ttl_ms: int, max_files: int, max_bytes: int) -> Comma
 
 def get(ref: FileRef) -> Command[FileRecord | None]:
     """One file, or None."""
-    return Command("files/read", (str(ref),), lambda answer: FileRecord.read(ref, answer))
+    return Command("files/get", (str(ref),), lambda answer: FileRecord.read(ref, answer))
 
 
 def forget(ref: FileRef) -> Command[bool]:

@@ -52,7 +52,7 @@ def estimate(
 
 def get(ref: JobRef) -> Command[JobRecord | None]:
     """One job as it stands, or None."""
-    return Command("read", (str(ref),), lambda answer: JobRecord.read(*answer))
+    return Command("get", (str(ref),), lambda answer: JobRecord.read(*answer))
 
 
 def page(tenant: str, *, below: int | None, limit: int) -> Command[list[JobRecord | None]]:

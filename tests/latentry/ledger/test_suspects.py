@@ -55,7 +55,7 @@ def test_a_job_with_two_dead_workers_runs_alone_on_an_empty_one(ledger: Ledger) 
     assert refs(claim(ledger, "w2")) == [quarantined]
 
 
-def test_a_loner_that_was_passed_over_for_long_has_the_next_worker_kept_for_it(
+def test_a_quarantined_job_that_was_passed_over_for_long_reserves_the_next_worker(
     ledger: Ledger,
 ) -> None:
     quarantined = kill_twice(ledger)
@@ -115,7 +115,7 @@ def test_a_picture_more_is_further_than_its_dead_worker_came(ledger: Ledger) -> 
 
 
 def test_a_poisonous_job_costs_each_neighbour_one_attempt(ledger: Ledger) -> None:
-    """The whole story, with a worker that dies whenever it steps the poison."""
+    """The whole course, with a worker that dies whenever it steps the poison."""
     poison = create(ledger)
     innocent = [create(ledger) for _ in range(9)]
     lost = dict.fromkeys(innocent, 0)
