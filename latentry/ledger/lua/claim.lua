@@ -38,7 +38,8 @@ end
 local function first_of(queues, before)
   local first
   for _, model in ipairs(ask.models) do
-    local head = redis.call('ZRANGEBYSCORE', key(queues, model), '-inf', before, 'WITHSCORES', 'LIMIT', 0, 1)
+    local head = redis.call('ZRANGEBYSCORE', key(queues, model), '-inf', before, 'WITHSCORES',
+      'LIMIT', 0, 1)
     if head[1] and (not first or tonumber(head[2]) < first.since) then
       first = { ref = head[1], model = model, since = tonumber(head[2]) }
     end

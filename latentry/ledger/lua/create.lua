@@ -1,12 +1,12 @@
--- Creates a job and enters it into its model's queue, unless it cannot be taken; or only says whether it
--- could be (`dry_run`).
+-- Creates a job and enters it into its model's queue, unless it cannot be taken; a dry run only says
+-- whether it could be.
 -- ARGV: options as JSON (see `commands.create`), the request as JSON
 -- Reads: tags, virtual_time, worker, workers
 -- Writes: active, deadlines, events, idem, job, jobs, load, quarantined, queue, retention, sequence,
 --   suspects, tenant_queue, tenants, updates, usage, waiting_cost, wake, weights
--- Answers {'created' or 'existing', ref}; {'possible', wait in ms or -1, now} of a dry run; or a refusal:
--- {'conflict'}, {'full', how many wait, ms until one starts or -1}, {'late', wait, the most that it may
--- be}, or what `over_limit` says.
+-- Answers {'created' or 'existing', ref}; of a dry run {'possible', wait in ms or -1, now}; or a
+-- refusal: {'conflict'}, {'full', how many wait, ms until one starts or -1}, {'late', wait, the most
+-- that it may be}, or what `over_limit` says.
 local ask = cjson.decode(ARGV[1])
 local ref, tenant, model, queue = ask.ref, ask.tenant, ask.model, key('queue', ask.model)
 local idem, hash = ask.idempotency_key, ask.body_hash

@@ -1,7 +1,7 @@
 -- Finds high-priority jobs that would start too late unless another of their tenant's yields. For a few
 -- seconds only this worker is told of such a job, as often as it asks.
--- ARGV: {worker, models, within_ms, held} as JSON; `held`: running jobs that may be handed back, the most
--- dispensable first; `within_ms`: how soon an urgent one must start
+-- ARGV: {worker, models, within_ms, held} as JSON; `held`: running jobs that may be handed back, the
+-- most dispensable first; `within_ms`: how soon an urgent one must start
 -- Reads: job, tenant_queue
 -- Writes: urgent
 -- Answers {held ref, urgent ref} each: which to exchange for which.

@@ -1,4 +1,4 @@
--- Takes one of a key's requests, unless it has none left, and notes to the minute when the key was used.
+-- Takes one of a key's requests, unless it has none left, and notes to the minute when it was used.
 -- ARGV: key id, digest of the secret that came with it
 -- Reads: apikeys
 -- Writes: apikey, rate

@@ -70,8 +70,8 @@ local function work_of(model)
   return work
 end
 
--- The cost of what comes before the candidate: all jobs of other tenants, or of these no more than their
--- fair share while its own tenant's are served.
+-- The cost of what comes before the candidate: all jobs of other tenants, or of these no more than
+-- their fair share while its own tenant's are served.
 local function cost_ahead(candidate, work)
   local own, before = 0, 0
   for model in pairs(work.models) do

@@ -1,8 +1,8 @@
 -- Which tenant is next: start-time fair queueing (Goyal, Vin & Cheng 1996) over the tenants that wait.
 -- A tenant's tag rises by cost / weight with each of its jobs that is claimed; the least tag is next.
 -- The virtual time is the greatest tag that was served: one for all queues, so that work in one delays
--- nobody in another. No tag counts for less, so that nobody saves up what he did not ask for. `tags` has
--- only those above the virtual time; a waiting tenant's tag is in the `tenants` of its queues.
+-- nobody in another. No tag counts for less, so that nobody saves up what he did not ask for. `tags`
+-- has only those above the virtual time; a waiting tenant's tag is in the `tenants` of its queues.
 
 local function virtual_time()
   return tonumber(redis.call('GET', key('virtual_time')) or 0)
@@ -49,7 +49,8 @@ local function next_job(models)
     local head = redis.call('ZRANGE', key('tenants', model), 0, 0, 'WITHSCORES')
     if head[1] then
       local first = redis.call('ZRANGE', key('tenant_queue', model, head[1]), 0, 0, 'WITHSCORES')
-      local candidate = { ref = first[1], model = model, tag = tonumber(head[2]), score = tonumber(first[2]) }
+      local candidate = { ref = first[1], model = model, tag = tonumber(head[2]),
+        score = tonumber(first[2]) }
       if not best or candidate.tag < best.tag
         or candidate.tag == best.tag and candidate.score < best.score then
         best = candidate

@@ -19,8 +19,8 @@ local function own_queue(model, tenant, crashes)
 end
 
 local function enqueue(ref)
-  local model, sequence, score, cost, weight, crashes, deadline, finish_by = fields(ref, 'model', 'sequence',
-    'score', 'cost_ms', 'weight', 'crashes', 'deadline_ms', 'finish_by_ms')
+  local model, sequence, score, cost, weight, crashes, deadline, finish_by = fields(ref, 'model',
+    'sequence', 'score', 'cost_ms', 'weight', 'crashes', 'deadline_ms', 'finish_by_ms')
   local tenant = tenant_of(ref)
   redis.call('ZADD', key('queue', model), sequence, ref)
   redis.call('ZADD', key('deadlines'), math.min(deadline, finish_by or deadline), ref)
@@ -63,8 +63,8 @@ end
 -- Out of every queue, where its record is gone (evicted, or removed by hand).
 local function purge(ref, model)
   local tenant = tenant_of(ref)
-  for _, queue in ipairs({ key('queue', model), key('tenant_queue', model, tenant), key('suspects', model),
-    key('quarantined', model), key('deadlines') }) do
+  for _, queue in ipairs({ key('queue', model), key('tenant_queue', model, tenant),
+    key('suspects', model), key('quarantined', model), key('deadlines') }) do
     redis.call('ZREM', queue, ref)
   end
   drop_idle_tenant(model, tenant)
