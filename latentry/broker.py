@@ -1,7 +1,7 @@
-"""What gateway and worker must agree on to hear each other's bell. Celery itself stays outside.
+"""What gateway and worker agree on to wake workers over Celery, which itself stays outside.
 
-A message says "look" to a model's workers and nothing else: the ledger is the truth, so a bell that
-is lost or rung twice does no harm.
+The only message is the bell: it tells a model's workers to look into the ledger and carries nothing
+else, so a bell that is lost or sent twice does no harm.
 """
 
 from typing import Any, Final
@@ -9,13 +9,13 @@ from typing import Any, Final
 from latentry.settings import Settings
 
 TASK: Final = "denoise"
-# No second bell for a model within this time: awake workers look by themselves, and the others are
+# No second bell for a model within this time: awake workers poll by themselves, and idle ones are
 # reached soon enough.
 BELL_S: Final = 2.0
 
 
 def broker_queue(settings: Settings, model: str) -> str:
-    """The Celery queue of a model's workers."""
+    """The broker queue that a model's workers read."""
     return f"{settings.redis_prefix}.{model}"
 
 
@@ -37,7 +37,7 @@ def broker_config(settings: Settings) -> dict[str, Any]:
             "health_check_interval": 10,
             "retry_on_timeout": True,
         },
-        # JSON and nothing else, even if somebody writes into Redis himself.
+        # JSON only, whoever writes into Redis.
         "task_serializer": "json",
         "result_serializer": "json",
         "accept_content": ["json"],

@@ -29,15 +29,15 @@ class Metrics:
         self._accepted = counter("latentry_jobs_accepted", "Jobs accepted by this gateway.", model)
         # Each job is counted by one gateway, whichever took its end from the ledger.
         self._ended = Counter(
-            "latentry_jobs_ended", "Ended jobs; sum over all gateways.",
+            "latentry_jobs_ended", "Ended jobs: sum over all gateways.",
             ["model", "status", "code"], registry=registry,
         )  # fmt: skip
         self._waited = Histogram(
-            "latentry_job_queue_seconds", "Ended jobs that ran: accepted to first claimed.",
+            "latentry_job_queue_seconds", "Ended jobs: accepted to first claimed.",
             ["model"], buckets=_JOB_S, registry=registry,
         )  # fmt: skip
         self._ran = Histogram(
-            "latentry_job_run_seconds", "Ended jobs that ran: first claimed to ended.",
+            "latentry_job_run_seconds", "Ended jobs: first claimed to ended.",
             ["model"], buckets=_JOB_S, registry=registry,
         )  # fmt: skip
         self._waiting = gauge("latentry_queue_jobs", "Queued jobs.", model)
@@ -62,7 +62,7 @@ class Metrics:
         self._accepted.labels(request.model).inc()
 
     def ended(self, end: JobEnd) -> None:
-        """A job ended, and this gateway counts it."""
+        """A job ended, and this gateway counts it; times are there if it ran."""
         self._ended.labels(end.model, end.status.value, end.code).inc()
         if end.queue_ms is not None:
             self._waited.labels(end.model).observe(end.queue_ms / 1000)

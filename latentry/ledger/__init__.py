@@ -1,12 +1,38 @@
-"""The ledger in Redis: records, waiting lines, leases and events. The only code that moves a job.
+"""The ledger in Redis: jobs, queues, leases and events. The only code that moves a job.
 
-A command is a value (`latentry.ledger.commands`), one atomic script each; `Ledger` runs it from a
-thread and `AsyncLedger` from an event loop.
+A command is a value, one atomic Lua script each; `Ledger` runs it from a thread, `AsyncLedger` from
+an event loop. Every command may be repeated, so a lost reply does no harm.
+
+`connection`   runs commands against Redis
+`commands`     what gateways and workers ask about jobs, as commands
+`scripts`      the texts of `lua/`, each with what it uses of `lua/prelude/`
+`redis_keys`   all keys and channels: types, contents, times to live
+`refs`         full names of jobs and files
+`jobs`         a job as it is taken in, kept and ended
+`leases`       a worker's right to run a job; `claiming` takes them
+`queues`       a model's queue, and what a sweep found
+`feed`         events and progress as they happen, for gateways
+`signals`      a queue got longer, a job is to stop: for workers
+`accounts`     who pays for a job, and what was used
+`keyring`      API keys
+`files`        pictures that callers keep here
+`deliveries`   webhook deliveries
 """
 
 from latentry.ledger.connection import AsyncLedger, Command, Ledger
-from latentry.ledger.feed import Feed, JobUpdate, PreviewUpdate, StepUpdate, TransientUpdate
-from latentry.ledger.records import JobEnd, JobRecord, JobRef, Lease, LedgerEvent, NewJob
+from latentry.ledger.feed import (
+    Feed,
+    JobUpdate,
+    LedgerEvent,
+    PreviewUpdate,
+    StepUpdate,
+    TransientUpdate,
+    event_order,
+)
+from latentry.ledger.jobs import JobEnd, JobRecord, NewJob
+from latentry.ledger.leases import Lease, UnreadableRecord
+from latentry.ledger.queues import Queue
+from latentry.ledger.refs import JobRef
 
 __all__ = [
     "AsyncLedger",
@@ -21,6 +47,9 @@ __all__ = [
     "LedgerEvent",
     "NewJob",
     "PreviewUpdate",
+    "Queue",
     "StepUpdate",
     "TransientUpdate",
+    "UnreadableRecord",
+    "event_order",
 ]

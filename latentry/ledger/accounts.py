@@ -1,4 +1,4 @@
-"""Who pays for jobs, what they may have at once and in a day, and what they have used."""
+"""Accounts: which API key pays for a job, its limits at once and in a day, and what it has used."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from latentry.errors import Exhausted, QuotaExceeded, TooManyJobs
 from latentry.ledger.connection import Command
 from latentry.rules.pricing import Price
 
-# Who pays where there are no keys.
+# The payer where there are no API keys.
 NOBODY: Final = "-"
 DAY_MS: Final = 86_400_000
 USAGE_TTL_MS: Final = 400 * DAY_MS
@@ -19,9 +19,9 @@ _STAY_AWAY_S: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who is charged for a job, and the bounds of that; 0 sets none.
+    """Who is charged for a job, and the limits; 0 sets none.
 
-    What is counted is a job's cost in step-pixels, a millionth of step-megapixels.
+    A job's cost is counted in step-pixels, millionths of a step-megapixel.
     """
 
     payer: str = NOBODY
@@ -30,7 +30,7 @@ class Account:
     usage_ttl_ms: int = USAGE_TTL_MS
 
     def charge(self, price: Price) -> dict[str, str | int]:
-        """The account as the ledger's scripts read it, with what a job of this price costs."""
+        """The account as `create` reads it, with what a job of this price costs."""
         each = round(price.step_megapixels * 1e6 / price.images)
         return {
             "payer": self.payer,
@@ -43,12 +43,12 @@ class Account:
 
 
 def refusal(why: str, left_step_pixels: int, wait_ms: int) -> Exhausted:
-    """What a script says to a job that its payer may not have."""
+    """The error for a job that its payer may not have now."""
     if why == TooManyJobs.code:
         return TooManyJobs(retry_after_s=_STAY_AWAY_S)
     left = max(left_step_pixels, 0) / 1e6
     return QuotaExceeded(
-        f"The API key has {left:.2f} step-megapixels left today (UTC), fewer than this needs.",
+        f"The API key has {left:.2f} step-megapixels left today (UTC), fewer than the job needs.",
         retry_after_s=-(-wait_ms // 1000),
     )
 

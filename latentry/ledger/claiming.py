@@ -1,16 +1,17 @@
-"""Takes jobs from the ledger, and ends those that nobody can run: one must not keep all others."""
+"""Claims jobs, and fails those whose record cannot be read: one such must not block all others."""
 
 import structlog
 
 from latentry.contracts import JobStatus
 from latentry.ledger.connection import Command, Ledger
-from latentry.ledger.records import JobRef, Lease, UnreadableRecord
+from latentry.ledger.leases import Lease, UnreadableRecord
+from latentry.ledger.refs import JobRef
 
 log = structlog.get_logger()
 
 
 def claimed(ledger: Ledger, claim: Command[list[Lease]]) -> list[Lease]:
-    """The leases of a claim, without those whose record does not make sense.
+    """The leases of a claim, without jobs whose record cannot be read, which fail.
 
     Raises LedgerUnavailable.
     """

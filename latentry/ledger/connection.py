@@ -30,8 +30,8 @@ T = TypeVar("T")
 class Command(Generic[T]):
     """One atomic script call: its name, its arguments, and how to read its answer.
 
-    Every command may be run twice (a reply can be lost) without harm. A binary one is answered in
-    bytes, where others are in text.
+    Every command may be run twice without harm, because a reply can be lost. A binary one is
+    answered in bytes, others in text.
     """
 
     script: str
@@ -44,12 +44,12 @@ def _options(command: Command[T]) -> dict[str, Any]:
     return {NEVER_DECODE: []} if command.is_binary else {}
 
 
-# Answers of a server that cannot for now. Any other is about what we asked, so it is our own bug.
+# Errors of a server that cannot answer for now. Any other is about the command: a bug of ours.
 _CANNOT = ("LOADING", "BUSY", "MISCONF", "NOREPLICAS")
 
 
-def _trouble(error: RedisError) -> LedgerUnavailable | None:
-    """What the caller should hear of it; None if it is a bug."""
+def _outage(error: RedisError) -> LedgerUnavailable | None:
+    """The error that the caller gets; None if it is a bug."""
     if isinstance(error, OutOfMemoryError):
         return LedgerFull()
     is_answer = isinstance(error, ResponseError)
@@ -57,7 +57,7 @@ def _trouble(error: RedisError) -> LedgerUnavailable | None:
     return None if is_answer and not cannot else LedgerUnavailable()
 
 
-# Bounded everywhere: a silently dropped connection must not hang anybody (the default is for ever).
+# A silently dropped connection must not hang anybody; by default nothing has a limit.
 _CONNECTION: dict[str, Any] = {
     "decode_responses": True,
     "socket_timeout": 5.0,
@@ -66,12 +66,12 @@ _CONNECTION: dict[str, Any] = {
     "health_check_interval": 10,
 }
 _RETRIES = 2
-# Callers of an event loop queue for these; by default the 101st at once would be refused.
+# Coroutines wait for one of these; by default the 101st at once would be refused.
 _POOL: dict[str, Any] = {"max_connections": 32, "timeout": 5.0}
 
 
 class Ledger:
-    """The ledger for threads. Raises LedgerUnavailable when Redis does not answer or cannot."""
+    """The ledger for threads. Raises LedgerUnavailable if Redis does not answer, or LedgerFull."""
 
     def __init__(self, client: "redis.Redis", root: str) -> None:
         self.client = client
@@ -87,13 +87,13 @@ class Ledger:
         return cls(client, redis_keys.root(settings.redis_prefix))
 
     def run(self, command: Command[T]) -> T:
-        """Carry out one command."""
+        """Run one command."""
         try:
             return command.read(self._evaluate(command))
         except RedisError as error:
-            if (trouble := _trouble(error)) is None:
+            if (outage := _outage(error)) is None:
                 raise
-            raise trouble from error
+            raise outage from error
 
     def _evaluate(self, command: Command[T]) -> Any:
         args, options = (1, self.root, *command.args), _options(command)
@@ -103,7 +103,7 @@ class Ledger:
             return self._execute("EVAL", source(command.script), *args, **options)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self.client.close()
 
 
@@ -128,13 +128,13 @@ class AsyncLedger:
         return cls(redis.asyncio.Redis.from_pool(pool), redis_keys.root(settings.redis_prefix))
 
     async def run(self, command: Command[T]) -> T:
-        """Carry out one command."""
+        """Run one command."""
         try:
             return command.read(await self._evaluate(command))
         except RedisError as error:
-            if (trouble := _trouble(error)) is None:
+            if (outage := _outage(error)) is None:
                 raise
-            raise trouble from error
+            raise outage from error
 
     async def _evaluate(self, command: Command[T]) -> Any:
         args, options = (1, self.root, *command.args), _options(command)
@@ -144,5 +144,5 @@ class AsyncLedger:
             return await self._execute("EVAL", source(command.script), *args, **options)
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         await self.client.aclose()

@@ -1,6 +1,7 @@
-"""Notices to receivers in the ledger: what is due, what became of it, and the secrets that sign.
+"""Webhook deliveries: what is due, what became of it, and the secrets that sign.
 
-Entered by the script that moves the job (`lua/prelude/webhooks.lua`), so none can be forgotten.
+The script that changes a job's state enters them too (`lua/prelude/deliveries.lua`), so that none
+is forgotten.
 """
 
 import base64
@@ -12,19 +13,20 @@ from typing import Any, Self
 
 from latentry.contracts import DeliveryStatus, WebhookEvent
 from latentry.ledger.connection import Command
-from latentry.ledger.records import JobRecord, JobRef
+from latentry.ledger.jobs import JobRecord
+from latentry.ledger.refs import JobRef
 
 
 @dataclass(frozen=True, slots=True)
 class DueDelivery:
-    """One notice to send now. `made_ms` and `now_ms` are by the ledger's clock."""
+    """One delivery to send now. `made_ms` and `now_ms` are by the ledger's clock."""
 
     name: str
     id: str
     url: str
     receiver: str
     attempt: int
-    tries: int  # attempts since it was entered, or asked for again: this one is among them
+    tries: int  # attempts since it was entered or redelivered, this one included
     snapshot: str = field(repr=False)
     is_job_known: bool
     made_ms: int
@@ -32,7 +34,7 @@ class DueDelivery:
 
     @property
     def event(self) -> WebhookEvent:
-        """What the notice tells of."""
+        """The event that it tells of."""
         return WebhookEvent(self.name.rpartition(":")[2])
 
     @property
@@ -42,7 +44,7 @@ class DueDelivery:
 
     @property
     def record(self) -> JobRecord:
-        """The job as it stood when the notice was entered."""
+        """The job as it stood when the delivery was entered."""
         record = JobRecord.read(str(self.ref), json.loads(self.snapshot))
         assert record is not None, "a delivery is entered with its job"
         return record
@@ -68,7 +70,7 @@ class DueDelivery:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """How one try went. Never what was answered, but for the status."""
+    """How one attempt went. Of the answer only the status is kept."""
 
     number: int
     at_ms: int
@@ -113,7 +115,7 @@ class Room:
 
 
 def take(room: Room, *, busy: Mapping[str, int], lease_s: float) -> Command[list[DueDelivery]]:
-    """Due notices, beside those this gateway is sending to each receiver already."""
+    """Due deliveries, as many as there is room for beside those that this gateway sends already."""
     left = room.all - sum(busy.values())
     args = (int(lease_s * 1000), left, room.receiver, room.tenant, json.dumps(dict(busy)))
 
@@ -132,7 +134,7 @@ def report(
     error: str | None = None,
     again_s: float = 0,
 ) -> Command[bool]:
-    """What became of an attempt; `waiting` is another one later. False: nobody waits for it."""
+    """What became of an attempt; `waiting` asks for another. False: the delivery has ended."""
     log = json.dumps({"duration_ms": duration_ms, "status": status, "error": error})
     args = (due.name, due.attempt, to.value, int(again_s * 1000), log)
     return Command("deliveries/report", args, bool)
@@ -159,12 +161,12 @@ def backlog() -> Command[tuple[int, int]]:
 
 
 def new_secret() -> str:
-    """What signs notices: 256 bits, written as Standard Webhooks does."""
+    """A secret that signs deliveries: 256 bits, written as Standard Webhooks does."""
     return "whsec_" + base64.b64encode(token_bytes(32)).decode()
 
 
 def secrets(tenant: str, *, fresh: str) -> Command[list[str]]:
-    """The secrets that sign a tenant's notices, the newest first; `fresh` if there was none."""
+    """The secrets that sign a tenant's deliveries, newest first; `fresh` if there was none."""
     return Command("deliveries/list_secrets", (tenant, fresh), list)
 
 

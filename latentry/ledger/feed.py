@@ -1,6 +1,7 @@
-"""What the ledger says as it happens: one subscription per process."""
+"""What happens to jobs, as it happens: one subscription per process."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -11,9 +12,26 @@ from latentry.contracts import EventType, Preview, Progress
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import redis_keys
 from latentry.ledger.connection import AsyncLedger
-from latentry.ledger.records import JobRef, LedgerEvent
+from latentry.ledger.refs import JobRef
 
 QUIET_S = 4.0
+_EVENT_ID = re.compile("([0-9]{1,19})-([0-9]{1,19})")
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEvent:
+    """One event of a job's durable stream; `data` is as the script wrote it."""
+
+    ref: JobRef
+    id: str
+    type: EventType
+    data: dict[str, Any]
+
+
+def event_order(id: str) -> tuple[int, int]:
+    """Where an event id, `milliseconds-sequence`, stands; what is no event id stands before all."""
+    found = _EVENT_ID.fullmatch(id)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +44,19 @@ class StepUpdate:
 
 @dataclass(frozen=True, slots=True)
 class PreviewUpdate:
-    """How far one of a job's images is, to look at. Not durable either."""
+    """A preview of one of a job's unfinished images. Not durable either."""
 
     ref: JobRef
     preview: Preview
 
 
-# What happens to a job: for good, or on the way.
+# What is told of a job: events of its durable stream, and progress that nobody stores.
 TransientUpdate: TypeAlias = StepUpdate | PreviewUpdate
 JobUpdate: TypeAlias = LedgerEvent | TransientUpdate
 
 
 class Feed:
-    """All updates of one ledger. Pub/sub forgets: after a break, read the streams again."""
+    """All updates of one ledger. Pub/sub keeps nothing: after a break, read the streams again."""
 
     def __init__(self, ledger: AsyncLedger) -> None:
         self._ledger = ledger

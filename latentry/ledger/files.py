@@ -1,4 +1,4 @@
-"""Pictures that callers keep here for a while: their records and the tenant's quota."""
+"""Files, pictures that callers keep here for a while: their records and the tenant's quota."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,20 +7,15 @@ from typing import Any, Final, Self
 
 from latentry.errors import FileQuotaExceeded
 from latentry.ledger.connection import Command
-from latentry.ledger.records import JobRef
+from latentry.ledger.refs import JobRef, Ref
 
 PREFIX: Final = "file_"
 
 
-@dataclass(frozen=True, slots=True)
-class FileRef:
-    """A file's full name. As for a job, the tenant is part of it."""
+class FileRef(Ref):
+    """A file's full name."""
 
-    tenant: str
-    id: str
-
-    def __str__(self) -> str:
-        return f"{self.tenant}:{self.id}"
+    __slots__ = ()
 
     @classmethod
     def of(cls, ref: JobRef) -> Self | None:
@@ -78,7 +73,7 @@ def keep(file: NewFile, *, ttl_ms: int, max_files: int, max_bytes: int) -> Comma
 
 def get(ref: FileRef) -> Command[FileRecord | None]:
     """One file, or None."""
-    return Command("files/read", (str(ref),), lambda answer: FileRecord.read(ref, answer))
+    return Command("files/get", (str(ref),), lambda answer: FileRecord.read(ref, answer))
 
 
 def forget(ref: FileRef) -> Command[bool]:
@@ -87,9 +82,9 @@ def forget(ref: FileRef) -> Command[bool]:
 
 
 def due(limit: int) -> Command[list[FileRef]]:
-    """Files that have had their time."""
+    """Files that have expired, for this caller to remove."""
 
     def read(answer: Iterable[str]) -> list[FileRef]:
-        return [FileRef(*ref.split(":")) for ref in answer]
+        return [FileRef.parse(ref) for ref in answer]
 
     return Command("files/take_due", (limit,), read)

@@ -1,4 +1,4 @@
-"""API keys in the ledger: made, asked, rotated, revoked, and never forgotten."""
+"""API keys in the ledger: entered, authorized, rotated, revoked, and never deleted."""
 
 import hmac
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from typing import Any, Final, Self
 from latentry.api_keys import ALL_SCOPES, ApiKey, Scope
 from latentry.ledger.connection import Command
 
-# What a secret is compared with where there is no key: nobody has this digest.
-_NOBODYS: Final = "0" * 64
+# Compared with where there is no such key: no secret has this digest.
+_NO_DIGEST: Final = "0" * 64
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How much a key may have; 0 sets no bound."""
+    """A key's limits; 0 sets none. `weight`: its tenant's share of the workers."""
 
     per_minute: int = 0
     burst: int = 0
@@ -47,7 +47,7 @@ class KeyRecord:
             id=id,
             tenant=row["tenant"],
             name=row["name"],
-            # One that this version does not know opens nothing here.
+            # A scope that this version does not know allows nothing here.
             scopes=frozenset(Scope(word) for word in row["scopes"].split() if word in known),
             allowance=Allowance(**{name: int(row[name]) for name in numbers}),
             created_ms=int(row["created_ms"]),
@@ -57,7 +57,7 @@ class KeyRecord:
         )
 
     def state(self, at_ms: int) -> str:
-        """In a word for people."""
+        """`active`, `expired` or `revoked`."""
         if self.revoked_ms is not None:
             return "revoked"
         return "expired" if self.expires_ms is not None and self.expires_ms <= at_ms else "active"
@@ -65,7 +65,7 @@ class KeyRecord:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What the ledger says to a key: whose it is, if it opens anything, and what is left of it."""
+    """Whether a key is valid, whose it is, and how many requests it has left."""
 
     any_keys: bool
     key: KeyRecord | None = None
@@ -80,12 +80,12 @@ class Admission:
 
 
 def authorize(presented: ApiKey | None) -> Command[Admission]:
-    """Take one request of this key; of none, ask whether there are keys at all."""
+    """Take one request of this key; without one, only ask whether there are keys at all."""
     id, digest = (presented.id, presented.digest) if presented else ("", "")
 
     def read(answer: Sequence[Any]) -> Admission:
         any_keys, *rest = answer
-        opens, flat, *rate = rest or ([_NOBODYS], [])
+        opens, flat, *rate = rest or ([_NO_DIGEST], [])
         # All of them, whatever the first one says; the same work where there is no such key.
         opened = [hmac.compare_digest(digest, known) for known in opens]
         if not any(opened):
@@ -104,7 +104,7 @@ def enter(
     allowance: Allowance = Allowance(),
     ttl_ms: int = 0,
 ) -> Command[bool]:
-    """Let this key stand from now on; one that is there stays as it is.
+    """Enter a key; one that is there already stays as it is.
 
     False: the id is taken by a key with another secret.
     """
@@ -121,7 +121,7 @@ def enter(
 
 
 def rotate(fresh: ApiKey, *, grace_ms: int) -> Command[KeyRecord | None]:
-    """Give the key of this id this secret; the one before opens it for a while yet.
+    """Give the key of this id this secret; the one before works for a while yet.
 
     None: there is no such key, or it is revoked.
     """
@@ -133,7 +133,7 @@ def rotate(fresh: ApiKey, *, grace_ms: int) -> Command[KeyRecord | None]:
 
 
 def revoke(id: str) -> Command[bool]:
-    """End a key for good. False: there is no such key."""
+    """Revoke a key for good. False: there is no such key."""
     return Command("keyring/revoke", (id,), bool)
 
 

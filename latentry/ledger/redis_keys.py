@@ -1,59 +1,94 @@
-"""Every key the ledger writes. One rule builds them, here and in `lua/prelude/keys.lua`.
+"""Every key and channel of the ledger, and how names are built here and in `prelude/keys.lua`."""
 
-    {root}:job:<ref>         hash    the record of one job; ref is `tenant:id`
-    {root}:events:<ref>      stream  its state changes and images, bounded
-    {root}:line:<model>      zset    jobs waiting, by turn
-    {root}:part:<model>:<tenant>  zset  a tenant's own of them by place: µs, priority counted in
-    {root}:suspects:<model>  zset    those whose worker died once, by the microsecond they came back
-    {root}:quarantined:<model>    zset    those whose workers died more than once, likewise
-    {root}:kept:<ref>        string  the worker that is to run this quarantined
-    {root}:turns:<model>     zset    the tenants that wait in this line, by tag
-    {root}:tags              zset    tenants' tags, where greater than the clock
-    {root}:clock             string  the virtual time: the greatest tag that was served
-    {root}:wants:<tenant>    hash    the cost of what it has waiting, by model, in worker ms
-    {root}:weights:<model>   hash    the weights of the tenants that wait in this line
-    {root}:load:<model>      hash    waiting_ms, leased_ms, leased_images: what waits and runs
-    {root}:claimed:<worker>  hash    its last claims and their token
-    {root}:bell:<model>      string  a Celery message for this line is on its way
-    {root}:checkpoint:<ref>  hash    where its unfinished images stand: index to bytes
-    {root}:checkpoints       hash    bytes held so by each ref, and by all of them as `total`
-    {root}:leases            zset    running jobs, by the millisecond their lease ends
-    {root}:deadlines         zset    jobs that must start or end in time, by the ms they expire
-    {root}:retention         zset    all jobs, by the millisecond they may be forgotten
-    {root}:jobs:<tenant>     zset    a tenant's jobs, by turn
-    {root}:idem:<tenant>:<k> string  an idempotency key's job id and body hash
-    {root}:apikeys           zset    ids of all API keys there ever were, by the time they were made
-    {root}:apikey:<id>       hash    one of them: whose, for what, its bounds, its secret's digest
-    {root}:rate:<id>         string  the millisecond its bucket of requests is full again
-    {root}:active:<tenant>:<id>  set jobs of a key that have not ended, if they are bounded
-    {root}:usage:<tenant>:<day>  hash what a tenant's keys used: `<id>:<what>` to how much
-    {root}:file:<ref>        hash    one picture that a caller keeps here
-    {root}:files:<tenant>    zset    a tenant's files, by the millisecond they expire
-    {root}:filebytes:<tenant>  string  bytes of all of them
-    {root}:fileends          zset    all files, by the millisecond they may be removed
-    {root}:delivery:<ref>:<event>  hash  one notice to a receiver: where to, of what, how it went
-    {root}:deliveries        zset    all that wait, by the millisecond they were entered
-    {root}:deliveries:<r>    zset    those of one receiver, `tenant@host:port`, by when they are due
-    {root}:receivers         zset    receivers, by when their first delivery is due
-    {root}:gone:<tenant>:<u> string  the URL with this SHA-1 answered 410
-    {root}:secrets:<tenant>  zset    what signs a tenant's notices, by when it stops to
-    {root}:pressing:<ref>    string  the worker that makes room for this job
-    {root}:models            hash    the catalogue: model id to card
-    {root}:workers           zset    live workers, by the millisecond they count as dead
-    {root}:worker:<id>       string  the models one of them holds
-    {root}:turn              string  counter that orders everything
-    {root}:swept             string  when a sweeper last ran
-    {root}:probe             string  that the ledger can be written, for a second
-    {root}:news              channel events, steps and previews as they happen
-    {root}:wake              channel the name of a line that got longer
-    {root}:stop              channel the ref of a job to stop
+from typing import Final, Literal, NamedTuple
 
-`{root}` keeps its braces: one hash slot, so that scripts stay atomic on a cluster.
-"""
+
+class Key(NamedTuple):
+    """One kind of key: `name:<part>:…` below the root, its Redis type, what it holds, how long.
+
+    Without a time to live it is emptied by what removes its entries, or bounded by what it holds.
+    """
+
+    pattern: str
+    type: Literal["hash", "list", "set", "stream", "string", "zset", "channel"]
+    holds: str
+    ttl: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its first word, by which scripts name it."""
+        return self.pattern.partition(":")[0]
+
+
+# A ref is `tenant:id`; `by` says what a sorted set is ordered by; times are the ledger's Unix ms.
+KEYS: Final = (
+    # Jobs
+    Key("job:<ref>", "hash", "the record of a job", "from its end: its result's, and an hour"),
+    Key("events:<ref>", "stream", "a job's state changes and images", "the job's"),
+    Key("jobs:<tenant>", "zset", "a tenant's jobs, by sequence number"),
+    Key("idem:<tenant>:<key>", "hash", "an idempotency key's job and body hash", "the job's"),
+    Key("sequence", "string", "the sequence number of the latest job"),
+    Key("retention", "zset", "all jobs, by when they may be forgotten"),
+    Key("ends", "list", "ended jobs that no gateway has counted yet, capped"),
+    Key("taken_ends:<taker>", "list", "a gateway's last token and the ends it took", "an hour"),
+    # Queues
+    Key("queue:<model>", "zset", "the jobs that wait for a model, by sequence number"),
+    Key("tenant_queue:<model>:<tenant>", "zset", "a tenant's own, by score: µs, and priority"),
+    Key("suspects:<model>", "zset", "those whose worker died once, by when (µs) they came back"),
+    Key("quarantined:<model>", "zset", "those whose workers died more often, likewise"),
+    Key("reserved:<ref>", "string", "the worker that is to run this quarantined job", "30 s"),
+    Key("urgent:<ref>", "string", "the worker that makes room for this urgent job", "3 s"),
+    Key("deadlines", "zset", "jobs that must start or end in time, by when they expire"),
+    # Fair queueing
+    Key("tenants:<model>", "zset", "the tenants that wait in this queue, by tag"),
+    Key("weights:<model>", "hash", "their weights"),
+    Key("tags", "zset", "tenants' tags, where greater than the virtual time"),
+    Key("virtual_time", "string", "the greatest tag that was served"),
+    Key("waiting_cost:<tenant>", "hash", "the cost of what it has waiting, by model, in worker ms"),
+    Key("load:<model>", "hash", "waiting_ms, leased_ms, leased_images: what waits and runs"),
+    # Leases
+    Key("leases", "zset", "running jobs, by when their lease ends"),
+    Key("claimed:<worker>", "hash", "a worker's last token and claims", "a lease's, and a minute"),
+    Key("checkpoint:<ref>", "hash", "a job's unfinished images: index to bytes", "a wait's"),
+    Key("checkpoints", "hash", "bytes of these by ref, and of all as `total`"),
+    # Models and workers
+    Key("models", "hash", "the catalogue: model id to card"),
+    Key("workers", "zset", "live workers, by when they count as dead"),
+    Key("worker:<id>", "string", "the models that one of them serves", "some heartbeats"),
+    Key("bell:<model>", "string", "a Celery message for this model is on its way", "2 s"),
+    # API keys
+    Key("apikeys", "zset", "ids of all API keys there ever were, by when they were made"),
+    Key("apikey:<id>", "hash", "tenant, scopes, limits, digest of the secret"),
+    Key("rate:<id>", "string", "when its bucket of requests is full again", "until then"),
+    Key("active:<tenant>:<id>", "set", "jobs of a key that have not ended, if it may have so many"),
+    Key("usage:<tenant>:<day>", "hash", "what a tenant's keys used: `<id>:<what>`", "400 days"),
+    # Files
+    Key("file:<ref>", "hash", "the record of a picture that a caller keeps here"),
+    Key("files:<tenant>", "zset", "a tenant's files, by when they expire"),
+    Key("filebytes:<tenant>", "string", "bytes of all of them"),
+    Key("fileends", "zset", "all files, by when they may be removed"),
+    # Webhooks
+    Key("delivery:<ref>:<event>", "hash", "where to, of what, how it went", "7 days, the job's"),
+    Key("deliveries", "zset", "all that wait, by when they were entered"),
+    Key("deliveries:<receiver>", "zset", "those of `tenant@host:port`, by when they are due"),
+    Key("receivers", "zset", "receivers, by when their first delivery is due"),
+    Key("gone:<tenant>:<sha1>", "string", "the URL with this hash answered 410", "7 days"),
+    Key("secrets:<tenant>", "zset", "what signs a tenant's deliveries, by when it stops to"),
+    # Upkeep
+    Key("swept", "string", "when the last sweep was"),
+    Key("write_check", "string", "that the ledger can be written", "1 s"),
+    # Channels
+    Key("updates", "channel", "events, steps and previews as they happen"),
+    Key("wake", "channel", "the model whose queue got longer"),
+    Key("stop", "channel", "the ref of a job to stop"),
+)
 
 
 def root(prefix: str) -> str:
-    """The common beginning of all keys of one deployment."""
+    """The common beginning of all keys of one deployment.
+
+    Its braces put all keys into one hash slot, so that scripts stay atomic on a cluster.
+    """
     return "{" + prefix + "}"
 
 

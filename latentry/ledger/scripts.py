@@ -1,4 +1,4 @@
-"""The texts of the ledger's scripts: each with what it uses of the shared prelude."""
+"""The texts of the Lua scripts, each with the definitions of the prelude that it uses."""
 
 import re
 from functools import cache
@@ -6,8 +6,8 @@ from hashlib import sha1
 from importlib.resources import files
 
 _LUA = files("latentry.ledger") / "lua"
-# A full Redis takes no new jobs and says that it is not ready; what it has must be able to end and
-# to be cleared away, or it would stay full for ever. Checkpoints only save time.
+# A full Redis takes no new jobs and is not ready; but what it has must be able to end and to be
+# removed, or it would stay full for ever. Checkpoints only save time.
 _REFUSED_WHEN_FULL = frozenset({"create", "check_writable", "save_checkpoint", "files/keep"})
 # In this order: each part may use those before it.
 _PRELUDE = (
@@ -26,7 +26,7 @@ _DEFINITION = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
 
 @cache
 def source(script: str) -> str:
-    """A script's own lines after the definitions that they need, whose closures each call makes."""
+    """A script after the definitions that it needs, and no others: each call makes closures."""
     text = _code(script)
     for name, definition in reversed(_definitions()):
         if re.search(rf"\b{name}\b", text):
@@ -37,7 +37,7 @@ def source(script: str) -> str:
 
 @cache
 def digest(script: str) -> str:
-    """What Redis calls it."""
+    """The SHA-1 by which Redis knows a script."""
     return sha1(source(script).encode(), usedforsecurity=False).hexdigest()
 
 
@@ -51,6 +51,6 @@ def _definitions() -> list[tuple[str, str]]:
 
 
 def _code(file: str) -> str:
-    """Without lines that are comments: names in those need nothing."""
+    """A file without its comments, whose words are no names in use."""
     lines = (_LUA / f"{file}.lua").read_text().splitlines(keepends=True)
     return "".join(line for line in lines if not line.lstrip().startswith("--"))

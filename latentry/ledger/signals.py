@@ -1,4 +1,4 @@
-"""What the ledger calls out to workers: a queue got longer, a job is to stop."""
+"""Signals to workers: a queue got longer, a job is to stop."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import redis_keys
 from latentry.ledger.connection import Ledger
-from latentry.ledger.records import JobRef
+from latentry.ledger.refs import JobRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +19,13 @@ class Wake:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Somebody asked for the end of this job."""
+    """This job is to be stopped."""
 
     ref: JobRef
 
 
 class Signals:
-    """The wake and stop channels, for one thread. Pub/sub forgets: look by yourself as well."""
+    """The wake and stop channels, for one thread. Pub/sub keeps nothing: poll as well."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._wake = redis_keys.key(ledger.root, "wake")
@@ -47,5 +47,5 @@ class Signals:
         return Wake(message["data"])
 
     def close(self) -> None:
-        """Leave the channels."""
+        """Unsubscribe."""
         self._channel.close()

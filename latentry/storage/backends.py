@@ -37,7 +37,7 @@ def open_storage(settings: Settings) -> Storage:
                 return _s3(url.netloc, url.path.strip("/"), settings)
     except (BaseError, OSError, ValueError) as error:
         raise ConfigurationError(
-            f"LATENTRY_STORAGE_URL does not open ({type(error).__name__})."
+            f"LATENTRY_STORAGE_URL cannot be opened ({type(error).__name__})."
         ) from error
     raise ConfigurationError(
         "LATENTRY_STORAGE_URL must be s3://bucket[/prefix], file:///dir or memory://."
@@ -52,7 +52,7 @@ def _local(root: Path, settings: Settings) -> Storage:
 
 def _s3(bucket: str, prefix: str, settings: Settings) -> Storage:
     def reached_at(endpoint: str) -> S3Store:
-        # What is left out comes from AWS's own variables or the machine's role.
+        # What is not set comes from AWS's own variables or the machine's role.
         optional = {
             "endpoint": endpoint,
             "access_key_id": settings.s3_access_key.get_secret_value(),
@@ -75,7 +75,7 @@ def _s3(bucket: str, prefix: str, settings: Settings) -> Storage:
             },
         )
 
-    # A signature covers the host, so clients' URLs are signed for the host that clients see.
+    # A signature covers the host, so URLs are signed for the endpoint that clients use.
     seen = reached_at(settings.s3_public_endpoint or settings.s3_endpoint)
 
     def presigned(key: str, expires_s: int) -> str:

@@ -10,7 +10,7 @@ from latentry.contracts.outputs import OutputFormat
 
 _CONTENT_TYPES: Final = {form.suffix: form.content_type for form in OutputFormat}
 _SUFFIXES: Final = "|".join(map(re.escape, _CONTENT_TYPES))
-# A key has one dot, its suffix's, so that none can climb out of its folder.
+# The suffix has a key's only dot, so that no key leads out of its folder.
 _WORD: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 _PREFIX: Final = re.compile(f"{_WORD}/{_WORD}")
 _KEY: Final = re.compile(f"{_WORD}/{_WORD}/[0-9]{{1,19}}-[0-9]{{1,4}}(?:-{_WORD})?(?:{_SUFFIXES})")
@@ -43,7 +43,7 @@ def owner_of(key: str) -> tuple[str, str]:
 
 
 def is_key(text: str) -> bool:
-    """Whether `key_of` can have made this; whatever else arrives here is forged."""
+    """Whether `key_of` can have made this; any other key is forged."""
     return _KEY.fullmatch(text) is not None
 
 

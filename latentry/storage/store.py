@@ -1,4 +1,4 @@
-"""The pictures' home: an S3 bucket, a local directory, or memory, behind one small class.
+"""Where outputs and files are stored: an S3 bucket, a local directory, or memory.
 
 Every method may wait for a disk or a network; from asyncio, call it in a thread.
 """
@@ -27,7 +27,7 @@ class Storage:
     root: Path | None = None
 
     def put(self, key: str, data: bytes) -> None:
-        """Keep `data` under `key`, whole or not at all; when this returns it is readable.
+        """Store `data` under `key`, whole or not at all; when this returns it is readable.
 
         Raises ValueError for a key that `key_of` cannot have made.
         """
@@ -58,43 +58,43 @@ class Storage:
             return self.link(key, expires_s)
 
     def delete(self, key: str) -> None:
-        """Delete one picture. That there is none is fine."""
+        """Delete what is stored under `key`, if anything is."""
         if not self._is_ours(key):
             raise ValueError("not a storage key")
         with _translated(), suppress(FileNotFoundError):
             obstore.delete(self.store, key)
 
     def delete_prefix(self, prefix: str) -> None:
-        """Delete every picture of a job. Nothing there is fine."""
+        """Delete everything that is stored of a job."""
         if not is_prefix(prefix):
             raise ValueError("not a storage prefix")
-        for key in self._pictures(prefix=prefix):
+        for key in self._keys(prefix=prefix):
             self.delete(key)
 
     def older(self, than: datetime) -> list[str]:
-        """The keys of all pictures last written before `than`. For a look now and then."""
-        return self._pictures(before=than)
+        """All keys last written before `than`. Lists the whole store: to be called seldom."""
+        return self._keys(before=than)
 
     def _is_ours(self, key: str) -> bool:
-        # The second half is for a link that somebody planted in the directory.
+        # A symbolic link in the directory must not lead out of it.
         return is_key(key) and (
             self.root is None or (self.root / key).resolve().is_relative_to(self.root)
         )
 
-    def _pictures(self, *, prefix: str | None = None, before: datetime | None = None) -> list[str]:
+    def _keys(self, *, prefix: str | None = None, before: datetime | None = None) -> list[str]:
         with _translated():
             return [
                 file["path"]
                 for batch in obstore.list(self.store, prefix)
                 for file in batch
-                # A bucket may hold other people's files; those are none of our business.
+                # A bucket may hold other objects, which are not the service's.
                 if is_key(file["path"]) and (before is None or file["last_modified"] < before)
             ]
 
 
 def _attributes(key: str) -> dict[str, str]:
-    # Fixed with the object, because a presigned URL of obstore cannot fix them: the prompt is
-    # readable text inside the file, and no browser may ever take that for a page.
+    # Set on the object, because obstore's presigned URLs cannot set them: the file contains the
+    # prompt as text, and no browser may ever take that for a page.
     name = key.replace("/", "-")
     return {
         "Content-Type": content_type_of(key),
@@ -104,8 +104,8 @@ def _attributes(key: str) -> dict[str, str]:
 
 
 def _flush(path: Path, root: Path) -> None:
-    # The ledger says `succeeded` right after; a power cut must not leave it an empty file.
-    # What somebody deleted in the meantime needs no flushing.
+    # The ledger says `succeeded` right after, so a power failure must not leave an empty file.
+    # What was deleted in the meantime needs no flushing.
     with suppress(FileNotFoundError):
         for at in (path, *(folder for folder in path.parents if folder.is_relative_to(root))):
             descriptor = os.open(at, os.O_RDONLY)

@@ -8,7 +8,7 @@ from typing import Final
 
 from latentry import errors
 from latentry.errors import InvalidRequest, LatentryError
-from latentry.ledger.records import UnreadableRecord
+from latentry.ledger import UnreadableRecord
 
 STATUS: Final[dict[type[LatentryError], int]] = {
     errors.LatentryError: 500,

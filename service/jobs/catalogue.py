@@ -5,8 +5,7 @@ from time import monotonic
 from typing import Final
 
 from latentry.contracts import Model, ModelCard
-from latentry.ledger import AsyncLedger, commands
-from latentry.ledger.records import Queue
+from latentry.ledger import AsyncLedger, Queue, commands
 
 FRESH_S: Final = 1.0
 

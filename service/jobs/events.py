@@ -14,8 +14,15 @@ from typing import Final
 import structlog
 
 from latentry.errors import LedgerUnavailable
-from latentry.ledger import AsyncLedger, Feed, JobRef, JobUpdate, LedgerEvent, commands
-from latentry.ledger.records import event_order
+from latentry.ledger import (
+    AsyncLedger,
+    Feed,
+    JobRef,
+    JobUpdate,
+    LedgerEvent,
+    commands,
+    event_order,
+)
 from service.jobs.subscription import Subscription
 
 log = structlog.get_logger()

@@ -111,7 +111,7 @@ def _check_deadline(entry: Entry) -> None:
     deadline = min(int(entry.fields[name]) for name in names)
     began = [
         int(id.partition("-")[0])
-        for kind, id in zip(entry.story, entry.ids, strict=True)
+        for kind, id in zip(entry.events, entry.ids, strict=True)
         if kind is EventType.RUNNING
     ]
     assert all(at <= deadline for at in began), "nothing begins past its deadline (I8)"
@@ -119,7 +119,7 @@ def _check_deadline(entry: Entry) -> None:
 
 def claims_of(entry: Entry) -> int:
     """How many times it began to run."""
-    return entry.story.count(EventType.RUNNING)
+    return entry.events.count(EventType.RUNNING)
 
 
 def digest(house: House, job: Job) -> str:

@@ -104,7 +104,7 @@ class Killer:
             entry = entries[ref]
             times = [
                 int(id.partition("-")[0]) / 1000 - at
-                for kind, id in zip(entry.story, entry.ids, strict=True)
+                for kind, id in zip(entry.events, entry.ids, strict=True)
                 if kind is EventType.RUNNING
             ]
             found += [min(later) for later in [[s for s in times if s > 0]] if later]

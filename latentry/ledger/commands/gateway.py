@@ -11,29 +11,23 @@ from latentry.contracts import EventType
 from latentry.errors import DeadlineUnreachable, IdempotencyConflict, QueueFull
 from latentry.ledger.accounts import refusal
 from latentry.ledger.connection import Command
-from latentry.ledger.records import (
-    Accepted,
-    JobRecord,
-    JobRef,
-    LedgerEvent,
-    NewJob,
-    Queue,
-    WaitEstimate,
-    event_order,
-)
+from latentry.ledger.feed import LedgerEvent, event_order
+from latentry.ledger.jobs import Accepted, JobRecord, NewJob, WaitEstimate
+from latentry.ledger.queues import Queue
+from latentry.ledger.refs import JobRef
 
 log = structlog.get_logger()
 
 _FOR_EVER_MS: Final = 2**53
-# Of a deadline: estimates err, and in a queue filled to the brim whoever comes last is late.
+# The part of a deadline that an estimate may use up: in a full queue whoever comes last is late.
 _TRUSTED: Final = 0.8
 
 
 def create(job: NewJob, *, max_queued: int, max_wait_s: float = math.inf) -> Command[Accepted]:
-    """Enter a job `queued`, with its place in the queue and its idempotency key, or find its equal.
+    """Create a job, `queued`, or find the one that its idempotency key stands for.
 
     Raises QueueFull, DeadlineUnreachable, TooManyJobs, QuotaExceeded, or IdempotencyConflict if the
-    key stands for another body.
+    key stands for another request body.
     """
 
     def read(answer: Sequence[Any]) -> Accepted:
@@ -46,7 +40,7 @@ def create(job: NewJob, *, max_queued: int, max_wait_s: float = math.inf) -> Com
 def estimate(
     job: NewJob, *, max_queued: int, max_wait_s: float = math.inf
 ) -> Command[WaitEstimate]:
-    """Whether `create` would enter this job now. Raises what it would."""
+    """When a job would start if it were created now. Raises what `create` would."""
 
     def read(answer: Sequence[Any]) -> WaitEstimate:
         _refuse(answer)
@@ -58,7 +52,7 @@ def estimate(
 
 def get(ref: JobRef) -> Command[JobRecord | None]:
     """One job as it stands, or None."""
-    return Command("read", (str(ref),), lambda answer: JobRecord.read(*answer))
+    return Command("get", (str(ref),), lambda answer: JobRecord.read(*answer))
 
 
 def page(tenant: str, *, below: int | None, limit: int) -> Command[list[JobRecord | None]]:
@@ -75,13 +69,13 @@ def cancel(ref: JobRef) -> Command[bool]:
 def forget(ref: JobRef, *, silently: bool = False) -> Command[bool]:
     """Remove every trace of a job from the ledger. False: there was none.
 
-    What its receiver was not told yet it still hears, unless `silently`.
+    What its webhook has not delivered yet is still sent, unless `silently`.
     """
     return Command("forget", (str(ref), ref.tenant, int(silently)), bool)
 
 
 def events(ref: JobRef, *, after: str = "") -> Command[list[LedgerEvent]]:
-    """A job's durable events after an event id; all of them after one that cannot be ours."""
+    """A job's durable events after an event id; all of them if it is no event id."""
     known = after if event_order(after) > (0, 0) else ""
 
     def read(answer: Iterable[Any]) -> list[LedgerEvent]:
@@ -91,22 +85,22 @@ def events(ref: JobRef, *, after: str = "") -> Command[list[LedgerEvent]]:
 
 
 def queues() -> Command[list[Queue]]:
-    """The catalogue with what is live and what waits."""
+    """The catalogue, with each model's live workers and queue."""
     return Command("list_queues", (), lambda answer: [Queue(*row) for row in answer])
 
 
 def reserve_bell(model: str, *, ttl_s: float) -> Command[bool]:
-    """Take the right to ring a model's bell. False: one is on its way already."""
+    """Take the right to send a model's bell. False: one is on its way already."""
     return Command("reserve_bell", (model, int(ttl_s * 1000)), bool)
 
 
 def release_bell(models: Iterable[str]) -> Command[int]:
-    """Give back the right to ring for these models: the bell was not sent."""
+    """Give back the right to send these models' bells: they could not be sent."""
     return Command("release_bell", tuple(models), int)
 
 
 def probe() -> Command[bool]:
-    """Write something: the ledger is only ready if it can be written."""
+    """Fail unless the ledger can be written."""
     return Command("check_writable", (), bool)
 
 
@@ -138,8 +132,8 @@ def _asked(
         "wait_ttl_ms": min(job.queue_ttl_ms, job.start_within_ms or job.queue_ttl_ms),
         "finish_within_ms": job.finish_within_ms,
         "dry_run": dry_run,
-    } | job.notifies
-    # The request by itself: it is kept as it stands, and nobody's numbers go through Lua.
+    } | job.webhook_option
+    # The request by itself: it is stored as it is, without its numbers going through Lua.
     return json.dumps(options), job.request.model_dump_json()
 
 
@@ -149,13 +143,13 @@ def _refuse(answer: Sequence[Any]) -> None:
             raise IdempotencyConflict
         case ["full", waiting, one_ms]:
             raise QueueFull(
-                f"{waiting} jobs are waiting already; try again later.",
+                f"{waiting} jobs wait for this model already; try again later.",
                 retry_after_s=one_ms / 1000 if one_ms >= 0 else None,
             )
         case ["late", wait_ms, most_ms]:
             raise DeadlineUnreachable(
-                f"It would start in about {wait_ms / 1000:.1f} s, and that is"
-                f" {(wait_ms - most_ms) / 1000:.1f} s too late; allow more time, or ask for less.",
+                f"The job would start in about {wait_ms / 1000:.1f} s,"
+                f" {(wait_ms - most_ms) / 1000:.1f} s too late; allow more time, or request less.",
                 retry_after_s=(wait_ms - most_ms) / 1000,
             )
         case ["too_many_jobs" | "quota_exceeded", *_]:
@@ -169,7 +163,7 @@ def _records(answer: Iterable[Sequence[Any]]) -> list[JobRecord | None]:
 def _readable(ref: str, *stands: Any) -> JobRecord | None:
     try:
         return JobRecord.read(ref, *stands)
-    except (KeyError, ValueError):  # one such must not hide all others
+    except (KeyError, ValueError):  # one such record must not hide all others
         log.error("record.unreadable", job=JobRef.parse(ref).id)
         return None
 

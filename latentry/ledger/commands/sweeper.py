@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from latentry.ledger.connection import Command
-from latentry.ledger.records import JobEnd, JobRef, Swept
+from latentry.ledger.jobs import JobEnd
+from latentry.ledger.queues import Swept
+from latentry.ledger.refs import JobRef
 
 POISON_CRASHES: Final = 3
 SWEEP_BATCH: Final = 100

@@ -9,16 +9,18 @@ from typing import Any
 from latentry.contracts import JobStatus, JobWarning, ModelCard, StoredOutput
 from latentry.errors import LatentryError, LeaseLost
 from latentry.ledger.connection import Command
-from latentry.ledger.records import JobRecord, JobRef, Lease, UnreadableRecord
+from latentry.ledger.jobs import JobRecord
+from latentry.ledger.leases import Lease, UnreadableRecord
+from latentry.ledger.refs import JobRef
 
 
 def catalogue(card: ModelCard) -> Command[int]:
-    """Enter or refresh a model in the catalogue."""
+    """Enter a model into the catalogue, or replace its card."""
     return Command("register_model", (card.id, card.model_dump_json()), int)
 
 
 def heartbeat(worker: str, models: Iterable[str], *, ttl_s: float) -> Command[int]:
-    """This worker is alive and holds these models; with none of them, it is leaving."""
+    """This worker is alive and serves these models; with none of them, it is leaving."""
     return Command("heartbeat", (worker, int(ttl_s * 1000), " ".join(models)), int)
 
 
@@ -31,10 +33,11 @@ def claim(
     held: int = 0,
     suspects: int = 0,
 ) -> Command[list[Lease]]:
-    """Take up to `room` jobs, beside the `held` ones, of which so many are `suspects`.
+    """Claim up to `room` jobs, beside the `held` ones, of which so many are `suspects`.
 
-    A job whose workers died is taken by a worker that holds no other suspect; after a second death,
-    alone by one that holds nothing. This very command, run again, answers the same leases.
+    A suspect, whose worker died, is claimed by a worker that holds no other; a quarantined job,
+    after a second death, alone by one that holds nothing. This very command, run again, answers
+    the same leases.
     Raises UnreadableRecord; see `claiming`.
     """
 
@@ -53,10 +56,9 @@ def claim(
 def urgent(
     worker: str, models: Iterable[str], *, within_s: float, held: Iterable[Lease]
 ) -> Command[dict[JobRef, JobRef]]:
-    """Which of the `held` jobs to exchange for which waiting ones of high priority.
+    """Which of the `held` jobs, the most dispensable first, to exchange for which urgent ones.
 
-    Those are of the same tenant, and must start `within_s`. What is held is given with the most
-    dispensable first.
+    An urgent job is of the same tenant and high priority, and must start `within_s` seconds.
     """
     options = {
         "worker": worker,
@@ -72,7 +74,7 @@ def urgent(
 
 
 def exchange(lease: Lease, urgent: JobRef, *, worker: str, lease_s: float) -> Command[list[Lease]]:
-    """Hand an unfinished job back for an urgent one; nothing if that is gone by now."""
+    """Hand an unfinished job back and claim an urgent one; no lease if that is gone by now."""
     options = {
         "worker": worker,
         "lease_ms": int(lease_s * 1000),
@@ -84,19 +86,19 @@ def exchange(lease: Lease, urgent: JobRef, *, worker: str, lease_s: float) -> Co
 
 
 def renew(leases: Sequence[Lease], *, lease_s: float) -> Command[list[str]]:
-    """Hold on to jobs. Answers `held`, `stop` (its cancellation was asked for) or `lost` each."""
+    """Extend leases. Answers `held`, `stop` (its cancellation was asked for) or `lost` each."""
     pairs = [part for lease in leases for part in (str(lease.ref), lease.fence)]
     return Command("renew", (int(lease_s * 1000), *pairs), list)
 
 
 def progress(steps: Iterable[tuple[Lease, int, int]]) -> Command[int]:
-    """Tell the latest (lease, step, of how many) of several jobs in one message."""
+    """Report the latest (lease, step, steps) of several jobs in one message."""
     rows = [part for lease, step, of in steps for part in (str(lease.ref), lease.fence, step, of)]
     return Command("report_progress", tuple(rows), int)
 
 
 def preview(lease: Lease, index: int, step: int, jpeg: bytes) -> Command[bool]:
-    """Show how far an image is. Nothing of it is kept. False: the lease is lost."""
+    """Publish a preview, which is not stored. False: the lease is lost."""
     text = base64.b64encode(jpeg).decode()
     return Command("publish_preview", (str(lease.ref), lease.fence, index, step, text), bool)
 
@@ -104,23 +106,23 @@ def preview(lease: Lease, index: int, step: int, jpeg: bytes) -> Command[bool]:
 def add_output(lease: Lease, output: StoredOutput) -> Command[None]:
     """List an output, whose bytes are in storage by now. Raises LeaseLost."""
     args = (str(lease.ref), lease.fence, output.label, output.model_dump_json())
-    return Command("add_output", args, _standing)
+    return Command("add_output", args, _require_lease)
 
 
 def checkpoint(lease: Lease, index: int, saved: bytes, *, budget_bytes: int) -> Command[bool]:
-    """Keep where an unfinished image stands. False: the budget is spent. Raises LeaseLost."""
+    """Save an unfinished image's checkpoint. False: the budget is spent. Raises LeaseLost."""
 
     def read(answer: str) -> bool:
         if answer == "lost":
             raise LeaseLost
-        return answer == "kept"
+        return answer == "saved"
 
     args = (str(lease.ref), lease.fence, index, budget_bytes, saved)
     return Command("save_checkpoint", args, read)
 
 
 def checkpoints(lease: Lease) -> Command[dict[int, bytes]]:
-    """Where its images stood when they were saved last, by index."""
+    """The latest checkpoints of its unfinished images, by index."""
 
     def read(answer: Sequence[bytes]) -> dict[int, bytes]:
         return dict(zip(map(int, answer[::2]), answer[1::2], strict=True))
@@ -129,9 +131,9 @@ def checkpoints(lease: Lease) -> Command[dict[int, bytes]]:
 
 
 def warn(lease: Lease, warnings: Sequence[JobWarning]) -> Command[None]:
-    """Note what the caller should know. Raises LeaseLost."""
+    """Note warnings for the caller. Raises LeaseLost."""
     text = json.dumps([warning.model_dump() for warning in warnings])
-    return Command("warn", (str(lease.ref), lease.fence, text), _standing)
+    return Command("warn", (str(lease.ref), lease.fence, text), _require_lease)
 
 
 def settle(
@@ -145,7 +147,7 @@ def settle(
     fault = (error.code, error.message) if error else ("", "")
     listed = [part for one in outputs for part in (one.label, one.model_dump_json())]
     return Command(
-        "settle", (str(lease.ref), lease.fence, status.value, *fault, *listed), _standing
+        "settle", (str(lease.ref), lease.fence, status.value, *fault, *listed), _require_lease
     )
 
 
@@ -167,6 +169,6 @@ def _lease(ref: str, fence: int, flat: Sequence[str]) -> Lease:
     return Lease(record.ref, fence, record)
 
 
-def _standing(answer: int) -> None:
+def _require_lease(answer: int) -> None:
     if not answer:
         raise LeaseLost

@@ -1,4 +1,9 @@
--- ARGV: ref. A waiting job ends at once; a running one is stopped by its worker at the next step.
+-- Cancels a job: one that waits ends at once, one that runs is stopped by its worker at the next step.
+-- ARGV: ref
+-- Reads: gone
+-- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, job,
+--   leases, load, quarantined, queue, receivers, retention, stop, suspects, tenant_queue, tenants,
+--   updates, usage, waiting_cost, weights
 -- Answers 1, or 0 if there is no such job.
 local ref = ARGV[1]
 local state = field(ref, 'state')

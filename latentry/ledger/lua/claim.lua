@@ -1,36 +1,45 @@
--- ARGV: {worker, token, models, room, held, suspects, lease_ms} as JSON. Answers {ref, fence, record}
--- each: suspects first, then whose turn it is, and no more than this worker's share of what waits, so
--- that one does not hoard while another idles. Asked again with its token, it answers the same claims.
+-- Claims jobs for a worker: suspects first, then by fair queueing, and no more than this worker's share
+-- of what waits, so that one does not hoard while another idles.
+-- ARGV: {worker, token, models, room, held, suspects, lease_ms} as JSON; `held`: how many jobs it has
+-- already, `suspects`: how many of those are suspects
+-- Reads: gone, workers
+-- Writes: active, checkpoint, checkpoints, claimed, deadlines, deliveries, delivery, ends, events,
+--   job, leases, load, quarantined, queue, receivers, reserved, retention, stop, suspects, tags,
+--   tenant_queue, tenants, updates, usage, virtual_time, waiting_cost, weights
+-- Answers {ref, fence, record} each; asked again with its token, the same claims.
 local ask = cjson.decode(ARGV[1])
-local at, claims = now_ms(), {}
+local now, claims = now_ms(), {}
 local claimed = key('claimed', ask.worker)
+-- A quarantined job that was passed over for so long reserves a worker, for so long.
+local PASSED_OVER_US, RESERVED_MS = 5000000, 30000
 
 local function add(ref)
   claims[#claims + 1] = { ref, field(ref, 'fence'), redis.call('HGETALL', key('job', ref)) }
 end
 
 local function take(ref)
-  start_run(ref, ask.worker, ask.lease_ms)
+  begin_run(ref, ask.worker, ask.lease_ms)
   add(ref)
 end
 
--- Whether this job can be run at all; if not, it is out of its line now.
+-- Whether this job can be run at all; if not, it is out of its queue now.
 local function is_fit(ref, model)
   local deadline, finish_by = fields(ref, 'deadline_ms', 'finish_by_ms')
   if not deadline then
     purge(ref, model)
-  elseif math.min(deadline, finish_by or deadline) <= at then
+  elseif math.min(deadline, finish_by or deadline) <= now then
     expire(ref)
   else
     return true
   end
 end
 
--- Who waits longest in the lines of suspects or loners, if since before then.
-local function first_of(lines, before)
+-- The job that waits longest in these queues (`suspects` or `quarantined`), if since before then.
+local function first_of(queues, before)
   local first
   for _, model in ipairs(ask.models) do
-    local head = redis.call('ZRANGEBYSCORE', key(lines, model), '-inf', before, 'WITHSCORES', 'LIMIT', 0, 1)
+    local head = redis.call('ZRANGEBYSCORE', key(queues, model), '-inf', before, 'WITHSCORES',
+      'LIMIT', 0, 1)
     if head[1] and (not first or tonumber(head[2]) < first.since) then
       first = { ref = head[1], model = model, since = tonumber(head[2]) }
     end
@@ -38,9 +47,9 @@ local function first_of(lines, before)
   return first
 end
 
-local function take_suspect(lines)
+local function take_one_of(queues)
   while true do
-    local first = first_of(lines, '+inf')
+    local first = first_of(queues, '+inf')
     if not first then
       return false
     end
@@ -52,16 +61,16 @@ local function take_suspect(lines)
   end
 end
 
--- One that was passed over for five seconds has the next worker that asks: it gets nothing more, until
--- it is empty. Should it die or stay busy, another is asked in half a minute.
-local function is_kept_for_a_loner()
-  local first = first_of('quarantined', now_us() - 5000000)
+-- Whether this worker is to get nothing more until it is empty, and run a quarantined job then. Should
+-- it die or stay busy, another worker is reserved in its place.
+local function is_reserved()
+  local first = first_of('quarantined', now_us() - PASSED_OVER_US)
   if not first then
     return false
   end
-  local kept = key('quarantine_worker', first.ref)
-  redis.call('SET', kept, ask.worker, 'NX', 'PX', 30000)
-  return redis.call('GET', kept) == ask.worker
+  local reserved = key('reserved', first.ref)
+  redis.call('SET', reserved, ask.worker, 'NX', 'PX', RESERVED_MS)
+  return redis.call('GET', reserved) == ask.worker
 end
 
 local function share_of_this_worker()
@@ -69,26 +78,26 @@ local function share_of_this_worker()
   for _, model in ipairs(ask.models) do
     waiting = waiting + redis.call('ZCARD', key('queue', model))
   end
-  local workers = math.max(1, redis.call('ZCOUNT', key('workers'), at, '+inf'))
+  local workers = math.max(1, redis.call('ZCOUNT', key('workers'), now, '+inf'))
   return math.ceil(waiting / workers)
 end
 
-local function take_in_turn(room)
+local function take_in_order(room)
   while #claims < room do
-    local turn = next_job(ask.models)
-    if not turn then
+    local head = next_job(ask.models)
+    if not head then
       return
     end
-    if is_fit(turn.ref, turn.model) then
-      charge(turn.ref, turn.tag, true)
-      take(turn.ref)
+    if is_fit(head.ref, head.model) then
+      charge(head.ref, head.tag, true)
+      take(head.ref)
     end
   end
 end
 
-local heard = redis.call('HMGET', claimed, 'token', 'claims')
-if heard[1] == ask.token then
-  for _, claim in ipairs(cjson.decode(heard[2])) do
+local last = redis.call('HMGET', claimed, 'token', 'claims')
+if last[1] == ask.token then -- its reply was lost
+  for _, claim in ipairs(cjson.decode(last[2])) do
     if holds(claim[1], claim[2]) then
       add(claim[1])
     end
@@ -98,15 +107,15 @@ end
 
 local room = math.min(ask.room, share_of_this_worker())
 if room > 0 then
-  if ask.held == 0 and take_suspect('quarantined') then
-    room = 0 -- alone
-  elseif ask.held > 0 and is_kept_for_a_loner() then
+  if ask.held == 0 and take_one_of('quarantined') then
+    room = 0 -- it runs alone
+  elseif ask.held > 0 and is_reserved() then
     room = 0
   elseif ask.suspects == 0 then
-    take_suspect('suspects')
+    take_one_of('suspects')
   end
 end
-take_in_turn(room)
+take_in_order(room)
 
 if #claims > 0 then
   local names = {}

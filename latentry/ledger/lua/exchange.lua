@@ -1,6 +1,10 @@
--- ARGV: {worker, lease_ms, ref, fence, pressing} as JSON. The worker hands an unfinished job back, which
--- counts for nothing, and has the pressing one instead. Answers {ref, fence, record} of that one, also
--- when asked again; nothing if it is gone.
+-- Hands an unfinished job back, uncharged, and claims an urgent one in its place.
+-- ARGV: {worker, lease_ms, ref, fence, urgent} as JSON
+-- Reads: gone
+-- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, job,
+--   leases, load, quarantined, queue, receivers, retention, suspects, tags, tenant_queue, tenants,
+--   updates, usage, virtual_time, waiting_cost, wake, weights
+-- Answers {ref, fence, record} of the urgent one, also when asked again; nothing if it is gone.
 local ask = cjson.decode(ARGV[1])
 if holds(ask.ref, ask.fence) then
   hand_back(ask.ref)
@@ -9,7 +13,7 @@ local state, worker, deadline, finish_by = fields(ask.urgent, 'state', 'worker',
   'finish_by_ms')
 if state == 'queued' and math.min(deadline, finish_by or deadline) > now_ms() then
   charge(ask.urgent, tag_of(tenant_of(ask.urgent)), false)
-  start_run(ask.urgent, ask.worker, ask.lease_ms)
+  begin_run(ask.urgent, ask.worker, ask.lease_ms)
 elseif state ~= 'running' or worker ~= ask.worker then
   return {}
 end

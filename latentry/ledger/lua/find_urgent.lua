@@ -1,20 +1,32 @@
--- ARGV: {worker, models, within_ms, held} as JSON; `held`: running jobs that may be handed back, the most
--- dispensable first. Answers {held ref, waiting ref} each: which to exchange for which high job of the
--- same tenant, that must start so soon. For a few seconds only this worker is told of that job, as often
--- as it asks.
+-- Finds high-priority jobs that would start too late unless another of their tenant's yields. For a few
+-- seconds only this worker is told of such a job, as often as it asks.
+-- ARGV: {worker, models, within_ms, held} as JSON; `held`: running jobs that may be handed back, the
+-- most dispensable first; `within_ms`: how soon an urgent one must start
+-- Reads: job, tenant_queue
+-- Writes: urgent
+-- Answers {held ref, urgent ref} each: which to exchange for which.
 local ask = cjson.decode(ARGV[1])
-local at, late, answers = now_ms(), {}, {}
+local now, urgent, answers = now_ms(), {}, {}
+local TOLD_MS, LOOK_AT = 3000, 8
 
--- Of a tenant's own first jobs in these lines, those in a hurry that are ours to care for.
-local function late_of(tenant)
+-- The latest that a job may start.
+local function latest_start(deadline, finish_by, takes)
+  if not deadline then
+    return now
+  end
+  return math.min(deadline, finish_by and finish_by - takes or deadline)
+end
+
+-- Of a tenant's first jobs in these queues, the urgent ones that no other worker was told of.
+local function urgent_of(tenant)
   local found = {}
   for _, model in ipairs(ask.models) do
-    for _, ref in ipairs(redis.call('ZRANGE', key('tenant_queue', model, tenant), 0, 7)) do
+    for _, ref in ipairs(redis.call('ZRANGE', key('tenant_queue', model, tenant), 0, LOOK_AT - 1)) do
       local priority, deadline, finish_by, takes = fields(ref, 'priority', 'deadline_ms',
         'finish_by_ms', 'takes_ms')
-      local latest = math.min(deadline or at, finish_by and finish_by - takes or deadline or at)
-      if priority == 'high' and latest > at and latest - at <= ask.within_ms then
-        redis.call('SET', key('urgent', ref), ask.worker, 'NX', 'PX', 3000)
+      local latest = latest_start(deadline, finish_by, takes)
+      if priority == 'high' and latest > now and latest - now <= ask.within_ms then
+        redis.call('SET', key('urgent', ref), ask.worker, 'NX', 'PX', TOLD_MS)
         if redis.call('GET', key('urgent', ref)) == ask.worker then
           found[#found + 1] = ref
         end
@@ -26,9 +38,9 @@ end
 
 for _, ref in ipairs(ask.held) do
   local tenant = tenant_of(ref)
-  late[tenant] = late[tenant] or late_of(tenant)
-  if #late[tenant] > 0 and field(ref, 'priority') ~= 'high' then
-    answers[#answers + 1] = { ref, table.remove(late[tenant], 1) }
+  urgent[tenant] = urgent[tenant] or urgent_of(tenant)
+  if #urgent[tenant] > 0 and field(ref, 'priority') ~= 'high' then
+    answers[#answers + 1] = { ref, table.remove(urgent[tenant], 1) }
   end
 end
 return answers

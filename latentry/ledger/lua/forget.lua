@@ -1,6 +1,10 @@
--- ARGV: ref, tenant, 1 to drop its deliveries too. Removes every trace of a job; one that has not
--- ended is canceled first, so that whoever follows it hears the end. A worker that still runs it
--- finds its lease lost.
+-- Removes every trace of a job. One that has not ended is canceled first, so that whoever follows it
+-- hears the end; a worker that still runs it finds its lease lost.
+-- ARGV: ref, tenant, 1 to drop its deliveries too
+-- Reads: gone
+-- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, job, jobs,
+--   leases, load, quarantined, queue, receivers, retention, stop, suspects, tenant_queue, tenants,
+--   updates, usage, waiting_cost, weights
 -- Answers 1 if there was something to forget.
 local ref = ARGV[1]
 local state = field(ref, 'state')

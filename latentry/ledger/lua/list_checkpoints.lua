@@ -1,5 +1,7 @@
--- ARGV: ref, fence. Answers index and checkpoint in turn of its unfinished images; none of a lost
--- lease.
+-- Lists the checkpoints of a job's unfinished images, for the worker that resumes it.
+-- ARGV: ref, fence
+-- Reads: checkpoint, job
+-- Answers index and checkpoint in turn; none if the lease is lost.
 if not holds(ARGV[1], ARGV[2]) then
   return {}
 end

@@ -1,6 +1,9 @@
--- ARGV: tenant, turn to start below ('+inf' for the newest), how many. Answers jobs as they stand.
-local refs = redis.call('ZREVRANGEBYSCORE', key('jobs', ARGV[1]), ARGV[2], '-inf',
-  'LIMIT', 0, ARGV[3])
+-- Lists a page of a tenant's jobs as they stand, the newest first.
+-- ARGV: tenant, sequence number to start below ('+inf' for the newest), how many
+-- Reads: job, jobs, load, quarantined, suspects, tenant_queue, waiting_cost, weights, worker,
+--   workers
+-- Answers what `read_job` says of each.
+local refs = redis.call('ZREVRANGEBYSCORE', key('jobs', ARGV[1]), ARGV[2], '-inf', 'LIMIT', 0, ARGV[3])
 local answers = {}
 for i = 1, #refs do
   answers[i] = read_job(refs[i])

@@ -1,4 +1,8 @@
--- ARGV: ref, fence, index, step, JPEG in base64. Answers 1 if it was told, 0 if the lease is lost.
+-- Publishes a preview of an unfinished image. Nothing of it is stored.
+-- ARGV: ref, fence, image index, step, JPEG in base64
+-- Reads: job
+-- Writes: updates
+-- Answers 1 if it was published, 0 if the lease is lost.
 local ref = ARGV[1]
 if not holds(ref, ARGV[2]) then
   return 0

@@ -1,2 +1,5 @@
--- ARGV: model, card JSON. Enters a model; a card already there keeps its place but not its text.
+-- Enters a model into the catalogue, or replaces its card.
+-- ARGV: model, card JSON
+-- Writes: models
+-- Answers 1 if the model is new, else 0.
 return redis.call('HSET', key('models'), ARGV[1], ARGV[2])

@@ -1,4 +1,7 @@
--- ARGV: models. Their bells were heard; whoever adds a job from here on rings again.
+-- Gives back the right to send these models' bells: they could not be sent.
+-- ARGV: models
+-- Writes: bell
+-- Answers 1.
 for i = 1, #ARGV do
   redis.call('DEL', key('bell', ARGV[i]))
 end

@@ -1,5 +1,8 @@
--- ARGV: ref, fence, step, steps in turn. One message tells all of them. Answers how many counted.
-local news = {}
+-- Notes the latest steps of several jobs, and publishes them in one message.
+-- ARGV: ref, fence, step, steps in turn
+-- Writes: job, updates
+-- Answers how many of the leases still hold.
+local updates = {}
 for i = 1, #ARGV, 4 do
   local ref, step, steps = ARGV[i], ARGV[i + 2], ARGV[i + 3]
   if holds(ref, ARGV[i + 1]) then
@@ -7,10 +10,10 @@ for i = 1, #ARGV, 4 do
     if tonumber(step) > tonumber(field(ref, 'reached') or 0) then -- further than its last worker came
       redis.call('HSET', key('job', ref), 'crashes', 0)
     end
-    news[#news + 1] = string.format('[%s,%d,%d]', cjson.encode(ref), step, steps)
+    updates[#updates + 1] = string.format('[%s,%d,%d]', cjson.encode(ref), step, steps)
   end
 end
-if #news > 0 then
-  redis.call('PUBLISH', key('updates'), '{"steps":[' .. table.concat(news, ',') .. ']}')
+if #updates > 0 then
+  redis.call('PUBLISH', key('updates'), '{"steps":[' .. table.concat(updates, ',') .. ']}')
 end
-return #news
+return #updates

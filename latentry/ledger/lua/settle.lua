@@ -1,7 +1,11 @@
--- ARGV: ref, fence, terminal state, error code, message, then index and JSON of each of its pictures.
--- A job's only picture is listed here. Several were listed before; but a ledger that was killed may have
--- forgotten its last moments.
--- Answers 1 if it stands, 0 if the lease is lost. Asking again after a lost reply answers 1 again.
+-- Ends a job for its worker. Its only picture is listed here; several were listed before, but a ledger
+-- that was killed may have forgotten its last moments.
+-- ARGV: ref, fence, terminal state, error code, message, then label and JSON of each of its outputs
+-- Reads: gone
+-- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, job,
+--   leases, load, quarantined, queue, receivers, retention, stop, suspects, tenant_queue, tenants,
+--   updates, usage, waiting_cost, weights
+-- Answers 1 if it has ended so, also when asked again; 0 if the lease is lost.
 local ref, fence, to = ARGV[1], ARGV[2], ARGV[3]
 local known = redis.call('HMGET', key('job', ref), 'state', 'fence')
 if known[1] == to and known[2] == fence then
@@ -11,7 +15,7 @@ if not holds(ref, fence) then
   return 0
 end
 local finish_by = field(ref, 'finish_by_ms')
-if finish_by and now_ms() >= tonumber(finish_by) then -- no sweeper came by yet
+if finish_by and now_ms() >= tonumber(finish_by) then -- no sweep has seen it yet
   expire(ref)
   return 0
 end

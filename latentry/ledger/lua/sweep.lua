@@ -1,25 +1,30 @@
--- ARGV: lease_ms, longest gap between sweeps in ms, crashes that make poison, batch size.
--- Ends what is overdue and answers {models whose line waits without a bell, refs to forget, refs of jobs
--- that failed because their records make no sense}.
+-- Ends what is overdue: leases, deadlines, dead workers. Asked by every gateway about once a second.
+-- ARGV: lease_ms, longest gap between sweeps in ms, crashes that make a job poison, batch size
+-- Reads: bell, gone, models, virtual_time
+-- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, job,
+--   leases, load, quarantined, queue, receivers, retention, stop, suspects, swept, tags,
+--   tenant_queue, tenants, updates, usage, waiting_cost, wake, weights, workers
+-- Answers {models whose queue waits without a bell, refs to forget, refs of jobs that failed because
+-- their records cannot be read}.
 local lease, gap = tonumber(ARGV[1]), tonumber(ARGV[2])
 local poison, batch = tonumber(ARGV[3]), tonumber(ARGV[4])
-local at = now_ms()
-local last = tonumber(redis.call('GET', key('swept')) or at)
-redis.call('SET', key('swept'), at)
+local now = now_ms()
+local last = tonumber(redis.call('GET', key('swept')) or now)
+redis.call('SET', key('swept'), now)
 
-if math.abs(at - last) > gap then
-  -- Nobody could renew while we were away (Redis was down, or everything was), or the clock was set:
-  -- leases start afresh, and no job is charged with a crash for it.
+if math.abs(now - last) > gap then
+  -- Nobody could renew meanwhile (Redis was down, or everything was), or the clock was set: leases
+  -- start afresh, and no job is charged with a crash for it.
   for _, ref in ipairs(redis.call('ZRANGE', key('leases'), 0, -1)) do
-    redis.call('ZADD', key('leases'), at + lease, ref)
+    redis.call('ZADD', key('leases'), now + lease, ref)
   end
 end
 
 local function due(set)
-  return redis.call('ZRANGEBYSCORE', key(set), '-inf', at, 'LIMIT', 0, batch)
+  return redis.call('ZRANGEBYSCORE', key(set), '-inf', now, 'LIMIT', 0, batch)
 end
 
--- The same, without those whose record is gone (evicted, or removed by hand).
+-- The same, without jobs whose record is gone (evicted, or removed by hand).
 local function overdue(set)
   local refs = {}
   for _, ref in ipairs(due(set)) do
@@ -32,8 +37,8 @@ local function overdue(set)
   return refs
 end
 
--- One that cannot be moved (another version's record, or one changed by hand) must not keep all others
--- from being swept: it ends, as far as it can be ended.
+-- A job whose record cannot be read (another version's, or changed by hand) must not keep all others
+-- from being swept: it is ended as far as possible.
 local broken = {}
 
 local function each(set, act)
@@ -41,14 +46,14 @@ local function each(set, act)
     local has_ended = is_terminal(field(ref, 'state'))
     if not pcall(act, ref) then
       if not has_ended then
-        redis.call('HSET', key('job', ref), 'state', 'failed', 'finished_ms', at, 'error_code',
+        redis.call('HSET', key('job', ref), 'state', 'failed', 'finished_ms', now, 'error_code',
           'unreadable_record', 'error_message',
-          "The ledger's record of this job makes no sense to this version.")
+          "This version cannot read the ledger's record of this job.")
         record_end(ref, 'failed', 'unreadable_record')
       end
       purge(ref, field(ref, 'model') or '')
       redis.call('ZREM', key('leases'), ref)
-      redis.call('ZADD', key('retention'), at + (field(ref, 'ttl_ms') or 3600000), ref)
+      redis.call('ZADD', key('retention'), now + (field(ref, 'ttl_ms') or 3600000), ref)
       broken[#broken + 1] = ref
     end
   end
@@ -56,9 +61,9 @@ end
 
 each('leases', function(ref)
   local crashes = tonumber(field(ref, 'crashes'))
-  if field(ref, 'step') then -- it was being stepped when its worker went silent
+  if field(ref, 'step') then -- it was being denoised when its worker went silent
     crashes = redis.call('HINCRBY', key('job', ref), 'crashes', 1)
-    redis.call('HINCRBY', key('job', ref), 'deaths', 1) -- ever: for whoever looks into it later
+    redis.call('HINCRBY', key('job', ref), 'deaths', 1) -- never reset: for whoever looks into it later
   end
   if field(ref, 'stop') then
     finish(ref, 'canceled')
@@ -71,7 +76,7 @@ end)
 
 each('deadlines', expire)
 
-redis.call('ZREMRANGEBYSCORE', key('workers'), '-inf', at)
+redis.call('ZREMRANGEBYSCORE', key('workers'), '-inf', now)
 
 local bells = {}
 for _, model in ipairs(redis.call('HKEYS', key('models'))) do
@@ -84,11 +89,11 @@ end
 local done = {}
 for _, ref in ipairs(due('retention')) do
   local state = field(ref, 'state')
-  if not state or is_terminal(state) then -- for one sweeper; should it fail, for another in a minute
+  if not state or is_terminal(state) then -- for one gateway; should it fail, for another in a minute
     done[#done + 1] = ref
-    redis.call('ZADD', key('retention'), at + 60000, ref)
-  else -- still at work: what it makes must be kept a while
-    redis.call('ZADD', key('retention'), at + field(ref, 'ttl_ms'), ref)
+    redis.call('ZADD', key('retention'), now + 60000, ref)
+  else -- not ended: its outputs will have to be kept a while
+    redis.call('ZADD', key('retention'), now + field(ref, 'ttl_ms'), ref)
   end
 end
 return { bells, done, broken }

@@ -11,8 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from latentry.contracts import Event
 from latentry.errors import Unavailable
-from latentry.ledger import JobRef, JobUpdate, LedgerEvent, commands
-from latentry.ledger.records import event_order
+from latentry.ledger import JobRef, JobUpdate, LedgerEvent, commands, event_order
 from service.access.auth import MayRead
 from service.doors.answers import PROBLEMS, Responses
 from service.gateway import Gateway, GatewayDep

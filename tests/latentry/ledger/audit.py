@@ -31,7 +31,7 @@ class Entry:
 
     state: JobStatus
     fields: dict[str, str]
-    story: list[EventType]
+    events: list[EventType]
     ids: list[str]
     checkpoints: int
     held_bytes: int
@@ -68,8 +68,8 @@ def audit(ledger: Ledger) -> dict[JobRef, Entry]:
     assert sum(accounts.values()) == 2 * accounts.get("total", 0), "each byte is charged for once"
     assert accounts.keys() - {"total"} <= entries.keys() - ended, "an end needs no checkpoint"
     _audit_books(found, entries)
-    stories = {ref: (entry.fields, entry.story) for ref, entry in entries.items()}
-    audit_deliveries(ledger, stories)
+    told = {ref: (entry.fields, entry.events) for ref, entry in entries.items()}
+    audit_deliveries(ledger, told)
     shelved = [ref for name, rows in found.items() if name.startswith("jobs:") for ref in rows]
     assert sorted(shelved) == sorted(entries), "each tenant sees its jobs"
     return {JobRef.parse(ref): entry for ref, entry in entries.items()}
@@ -93,12 +93,12 @@ def _audit_books(found: dict[str, Any], entries: dict[str, Entry]) -> None:
 
 def _entry(found: dict[str, Any], ref: str) -> Entry:
     fields, ttl_ms = found[f"job:{ref}"]
-    rows, story_ttl_ms = found[f"events:{ref}"]
+    rows, events_ttl_ms = found[f"events:{ref}"]
     sizes = found.get(f"checkpoint:{ref}", [])
     entry = Entry(
         state=JobStatus(fields["state"]),
         fields=fields,
-        story=[EventType(row["type"]) for _, row in rows],
+        events=[EventType(row["type"]) for _, row in rows],
         ids=[id for id, _ in rows],
         checkpoints=len(sizes),
         held_bytes=found.get("checkpoints", {}).get(ref, 0),
@@ -111,12 +111,12 @@ def _entry(found: dict[str, Any], ref: str) -> Entry:
     if entry.state is JobStatus.SUCCEEDED:
         by_ms = int(fields.get("finish_by_ms", fields["finished_ms"]))
         assert int(fields["finished_ms"]) <= by_ms, "nothing succeeds after its deadline (I8)"
-    ends = [kind for kind in entry.story if kind.is_terminal]
+    ends = [kind for kind in entry.events if kind.is_terminal]
     assert ends == ([entry.state.value] if entry.state.is_terminal else []), "one end at most (I2)"
-    assert not any(kind.is_terminal for kind in entry.story[:-1]), "and nothing after it (I4)"
-    assert entry.story.count(EventType.IMAGE) == len(entry.images)
+    assert not any(kind.is_terminal for kind in entry.events[:-1]), "and nothing after it (I4)"
+    assert entry.events.count(EventType.IMAGE) == len(entry.images)
     assert (ttl_ms > 0) == entry.state.is_terminal, "what has ended does not stay for ever"
-    assert story_ttl_ms > 0, "nor does a story"
+    assert events_ttl_ms > 0, "nor do its events"
     return entry
 
 

@@ -1,4 +1,4 @@
-"""What must be true of notices: one for each event of a job that asks for them, all queued."""
+"""What must be true of deliveries: one for each event of a job that asks for it, all scheduled."""
 
 import hashlib
 import json
@@ -11,17 +11,17 @@ HOOK = Webhook(url="https://shop.example/", events=list(WebhookEvent))
 RECEIVER = "one@shop.example:443"
 
 
-def audit_deliveries(ledger: Ledger, stories: Mapping[str, tuple[dict, list[EventType]]]) -> None:
-    """Of each job, its fields and its story. Nobody sends anything meanwhile."""
+def audit_deliveries(ledger: Ledger, told: Mapping[str, tuple[dict, list[EventType]]]) -> None:
+    """Of each job, its fields and its events. Nobody sends anything meanwhile."""
     client, root = ledger.client, f"{ledger.root}:"
     found = {name.removeprefix(f"{root}delivery:") for name in client.keys(f"{root}delivery:*")}
     asked = {
         f"{ref}:{event}"
-        for ref, (fields, story) in stories.items()
+        for ref, (fields, events) in told.items()
         if "webhook" in fields
-        for event in set(story) & set(json.loads(fields["webhook"])["events"])
+        for event in set(events) & set(json.loads(fields["webhook"])["events"])
     }
-    known = {name for name in found if name.rpartition(":")[0] in stories}
+    known = {name for name in found if name.rpartition(":")[0] in told}
     assert known == asked, "each event that was asked for is told of, and no other"
     ids = {client.hget(f"{root}delivery:{name}", "id") for name in found}
     assert ids == {"evt_" + hashlib.sha1(name.encode()).hexdigest()[:32] for name in found}

@@ -55,7 +55,7 @@ def test_a_running_job_whose_time_is_over_expires_and_its_worker_is_told(ledger:
     ledger.run(commands.sweep(lease_s=60))
     assert read(ledger, ref).state is JobStatus.EXPIRED
     assert ledger.run(commands.renew([lease], lease_s=60)) == ["lost"]
-    heard = any(signals.wait(1) == Stop(ref) for _ in range(5))  # beside news of the subscription
+    heard = any(signals.wait(1) == Stop(ref) for _ in range(5))  # besides those of subscribing
     signals.close()
     assert heard
 

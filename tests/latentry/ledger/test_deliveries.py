@@ -1,4 +1,4 @@
-"""Notices in the ledger: entered once with the event, sent at least once, ended for good."""
+"""Deliveries: entered once with the event, sent at least once, ended for good."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Whose turn it is: by cost and weight among tenants, by class and age within one."""
+"""Which job is next: by cost and weight among tenants, by priority and age within one."""
 
 from collections import Counter
 
@@ -41,7 +41,7 @@ def test_a_newcomer_waits_for_one_batch_of_a_crowd_at_most(ledger: Ledger) -> No
     assert "new" in tenants(claim(ledger, room=8))
 
 
-def test_a_crowd_fills_the_line_for_itself_and_keeps_nobody_else_out(ledger: Ledger) -> None:
+def test_a_crowd_fills_the_queue_for_itself_and_keeps_nobody_else_out(ledger: Ledger) -> None:
     def taken(tenant: str, *, weight: int = 1) -> int:
         jobs = 0
         while True:

@@ -108,7 +108,7 @@ def test_a_claim_takes_no_more_than_its_share_while_others_are_live(ledger: Ledg
     assert [lease.ref for lease in claim(ledger, room=4, worker="w2")] == refs[3:4]
 
 
-def test_a_job_runs_to_success_and_tells_its_story(ledger: Ledger) -> None:
+def test_a_job_runs_to_success_and_tells_its_events(ledger: Ledger) -> None:
     ref = create(ledger)
     [lease] = claim(ledger)
     ledger.run(commands.progress([(lease, 1, 4)]))

@@ -1,4 +1,4 @@
-"""The ledger against its image on paper: any commands, in any order, with lost calls and replies.
+"""The ledger against a reference: any commands, in any order, with lost calls and replies.
 
 A failure prints a `@reproduce_failure` line; `--hypothesis-seed=N` repeats a whole run, and
 `--hypothesis-profile=long` searches for an hour or so.
@@ -30,20 +30,21 @@ from latentry.errors import (
 )
 from latentry.ledger import Command, JobRef, Lease, Ledger, NewJob, commands, redis_keys
 from latentry.ledger.accounts import Account
-from latentry.ledger.records import Swept
+from latentry.ledger.queues import Swept
 from latentry.rules.pricing import Price
 from tests.latentry.ledger.audit import Entry, audit
 from tests.latentry.ledger.audit_deliveries import HOOK, RECEIVER
 from tests.latentry.ledger.factory import BOUNDED, card, image, request
-from tests.latentry.ledger.paper import PaperClaim, PaperJob, PaperLedger
+from tests.latentry.ledger.reference import ReferenceClaim, ReferenceJob, ReferenceLedger
 
 MODELS = ["shapes", "photos"]
 WORKERS_IDS = ["w1", "w2"]
 LEASE_S = 600.0
 BUDGET = 16  # bytes of checkpoints
+TYPES = {key.name: key.type for key in redis_keys.KEYS}
+# What is left when every job is forgotten: one key of each.
+LEFT = {"sequence", "swept", "models", "checkpoints", "virtual_time", "tags"}
 _prefixes = itertools.count()
-# Keys without a time to live: one of each, or no more than tenants and models.
-_BOUNDED = {"sequence", "swept", "models", "checkpoints", "virtual_time", "tags"}
 
 
 class Mishap(StrEnum):
@@ -79,7 +80,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def __init__(self, server: Ledger) -> None:
         super().__init__()
         self.ledger = Ledger(server.client, redis_keys.root(f"machine-{next(_prefixes)}"))
-        self.paper = PaperLedger()
+        self.reference = ReferenceLedger()
         self.orders: list[NewJob] = []
         self.leases: list[Lease] = []
         self.seen: dict[JobRef, Entry] = {}
@@ -97,16 +98,16 @@ class LedgerMachine(RuleBasedStateMachine):
     def something_happens(self, data: st.DataObject) -> None:
         # One rule: Hypothesis switches whole rules off in most runs, and few would get anywhere.
         turns = list(CLIENTS if self.orders else [M.create])
-        turns += WORKERS * bool(self.paper.queue(*MODELS)) + LEASED * bool(self.leases)
+        turns += WORKERS * bool(self.reference.queue(*MODELS)) + LEASED * bool(self.leases)
         turn = data.draw(st.sampled_from(turns + OTHERS), "turn")
         turn(self, data.draw)
 
-    def call(self, command: Command[Any], paper: Callable[[], Any], mishap: Mishap) -> Any:
-        """Run it on Redis and on paper, as often as the mishap says; what the caller hears."""
+    def call(self, command: Command[Any], reference: Callable[[], Any], mishap: Mishap) -> Any:
+        """Run it on both, as often as the mishap says. What the caller hears."""
         heard: Any = LedgerUnavailable
         for _ in range(RUNS[mishap]):
             heard = self.heard = outcome(lambda: self.ledger.run(command))
-            assert heard == outcome(paper)
+            assert heard == outcome(reference)
             if command.script == "claim":
                 self.note(heard, command)
             self.adopt_times()
@@ -119,7 +120,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def adopt_times(self) -> None:
         """When suspects came back: only Redis knows, and only the order counts."""
-        for job in self.paper.jobs.values():
+        for job in self.reference.jobs.values():
             if job.state is JobStatus.QUEUED and job.crashes:
                 kind = "suspects" if job.crashes == 1 else "quarantined"
                 queue = f"{self.ledger.root}:{kind}:{job.model}"
@@ -156,17 +157,17 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def order(self, order: NewJob, mishap: Mishap) -> None:
         command = commands.create(order, max_queued=4)
-        self.call(command, lambda: self.paper.create(order, 4), mishap)
+        self.call(command, lambda: self.reference.create(order, 4), mishap)
 
     def cancel(self, draw: Draw) -> None:
         order = draw(st.sampled_from(self.orders))
         command = commands.cancel(order.ref)
-        self.call(command, lambda: self.paper.cancel(order.ref), draw(mishaps))
+        self.call(command, lambda: self.reference.cancel(order.ref), draw(mishaps))
 
     def forget(self, draw: Draw) -> None:
         order = draw(st.sampled_from(self.orders))
         command = commands.forget(order.ref, silently=True)
-        self.call(command, lambda: self.paper.forget(order.ref), draw(mishaps))
+        self.call(command, lambda: self.reference.forget(order.ref), draw(mishaps))
         self.forgotten.add(order.ref)
 
     # Workers
@@ -177,16 +178,18 @@ class LedgerMachine(RuleBasedStateMachine):
             case "reserve":
                 self.call(
                     commands.reserve_bell(model, ttl_s=600),
-                    lambda: self.paper.reserve_bell(model),
+                    lambda: self.reference.reserve_bell(model),
                     mishap,
                 )
             case "release":
                 self.call(
-                    commands.release_bell([model]), lambda: self.paper.release_bell([model]), mishap
+                    commands.release_bell([model]),
+                    lambda: self.reference.release_bell([model]),
+                    mishap,
                 )
             case "catalogue":
                 command = commands.catalogue(card(model))
-                self.call(command, lambda: self.paper.catalogue(model), mishap)
+                self.call(command, lambda: self.reference.catalogue(model), mishap)
 
     def claim(self, draw: Draw) -> None:
         served, room = draw(some_models), draw(st.sampled_from([3, 2, 1, 0]))
@@ -210,13 +213,13 @@ class LedgerMachine(RuleBasedStateMachine):
             worker, served, room=room, lease_s=lease_s, held=held, suspects=suspects
         )
 
-        def paper() -> list[Lease]:
+        def reference() -> list[Lease]:
             fences = iter([lease.fence for lease in self.heard])
             is_over = lease_s == 0
             asked = (worker, served, room, held, suspects, command, fences, is_over)
-            return self.paper.claim(PaperClaim(*asked))
+            return self.reference.claim(ReferenceClaim(*asked))
 
-        heard = self.call(command, paper, mishap)
+        heard = self.call(command, reference, mishap)
         taken = [] if heard is LedgerUnavailable else heard
         self.leases += taken
         return taken
@@ -226,39 +229,39 @@ class LedgerMachine(RuleBasedStateMachine):
         served, room = draw(some_models), draw(st.integers(1, 3))
         command = commands.claim("w1", served, room=room, lease_s=LEASE_S)
 
-        def paper() -> list[Lease]:
+        def reference() -> list[Lease]:
             fences = iter([lease.fence for lease in self.heard])
             asked = ("w1", served, room, 0, 0, command, fences, False)
-            return self.paper.claim(PaperClaim(*asked))
+            return self.reference.claim(ReferenceClaim(*asked))
 
-        lost = self.call(command, paper, Mishap.NONE)
+        lost = self.call(command, reference, Mishap.NONE)
         if draw(st.booleans()):
             self.leases_run_out(draw)
             self.sweep(draw)
-        again = self.call(command, paper, Mishap.NONE)
-        assert again == [lease for lease in lost if self.paper.held(lease)] or not lost
+        again = self.call(command, reference, Mishap.NONE)
+        assert again == [lease for lease in lost if self.reference.held(lease)] or not lost
         self.leases += again
 
     def a_lease(self, draw: Draw) -> Lease:
         """Most often one that still holds, if there is any."""
-        good = [lease for lease in self.leases if self.paper.held(lease)]
+        good = [lease for lease in self.leases if self.reference.held(lease)]
         wants_any = draw(st.sampled_from([False, False, False, True]))
         return draw(st.sampled_from(self.leases if wants_any or not good else good))
 
     def renew(self, draw: Draw) -> None:
         held = self.leases[-draw(st.integers(1, 4)) :]
         command = commands.renew(held, lease_s=LEASE_S)
-        self.call(command, lambda: self.paper.renew(held), draw(mishaps))
+        self.call(command, lambda: self.reference.renew(held), draw(mishaps))
 
     def progress(self, draw: Draw) -> None:
         held = [self.a_lease(draw) for _ in range(draw(st.integers(1, 3)))]
         steps = [(lease, draw(st.integers(0, 4)), 4) for lease in held]
-        self.call(commands.progress(steps), lambda: self.paper.progress(steps), draw(mishaps))
+        self.call(commands.progress(steps), lambda: self.reference.progress(steps), draw(mishaps))
 
     def add_output(self, draw: Draw) -> None:
         lease, index = self.a_lease(draw), draw(st.integers(0, 1))
         command = commands.add_output(lease, image(index))
-        self.call(command, lambda: self.paper.add_output(lease, index), draw(mishaps))
+        self.call(command, lambda: self.reference.add_output(lease, index), draw(mishaps))
 
     def checkpoint(self, draw: Draw) -> None:
         lease, index, saved = (
@@ -267,13 +270,13 @@ class LedgerMachine(RuleBasedStateMachine):
             draw(st.binary(min_size=1, max_size=9)),
         )
         command = commands.checkpoint(lease, index, saved, budget_bytes=BUDGET)
-        paper = lambda: self.paper.checkpoint(lease, index, saved, BUDGET)  # noqa: E731
-        self.call(command, paper, draw(mishaps))
+        reference = lambda: self.reference.checkpoint(lease, index, saved, BUDGET)  # noqa: E731
+        self.call(command, reference, draw(mishaps))
 
     def checkpoints(self, draw: Draw) -> None:
         lease = self.a_lease(draw)
         command = commands.checkpoints(lease)
-        self.call(command, lambda: self.paper.checkpoints(lease), draw(mishaps))
+        self.call(command, lambda: self.reference.checkpoints(lease), draw(mishaps))
 
     def checkpoints_run_out(self, draw: Draw) -> None:
         for job in self.some_jobs(draw):
@@ -283,7 +286,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def warn(self, draw: Draw) -> None:
         lease = self.a_lease(draw)
         command = commands.warn(lease, [JobWarning(code="c", message="é")])
-        self.call(command, lambda: self.paper.warn(lease), draw(mishaps))
+        self.call(command, lambda: self.reference.warn(lease), draw(mishaps))
 
     def settle(self, draw: Draw) -> None:
         self.end(self.a_lease(draw), draw(st.sampled_from(ENDINGS)), draw(mishaps))
@@ -291,16 +294,16 @@ class LedgerMachine(RuleBasedStateMachine):
     def end(self, lease: Lease, status: JobStatus, mishap: Mishap) -> None:
         error = EngineError("boom") if status is JobStatus.FAILED else None
         command = commands.settle(lease, status, error)
-        self.call(command, lambda: self.paper.settle(lease, status), mishap)
+        self.call(command, lambda: self.reference.settle(lease, status), mishap)
 
     def release(self, draw: Draw) -> None:
         lease = self.a_lease(draw)
-        self.call(commands.release(lease), lambda: self.paper.release(lease), draw(mishaps))
+        self.call(commands.release(lease), lambda: self.reference.release(lease), draw(mishaps))
 
     def claim_and_die(self, draw: Draw) -> None:
         taken = self.take(MODELS, 3, 0.0, Mishap.NONE)
         steps = [(lease, 1, 4) for lease in taken]
-        self.call(commands.progress(steps), lambda: self.paper.progress(steps), Mishap.NONE)
+        self.call(commands.progress(steps), lambda: self.reference.progress(steps), Mishap.NONE)
         self.sweep_with(draw(mishaps))
 
     # Sweepers, and time: a clock cannot be set, so the times in Redis are
@@ -315,7 +318,7 @@ class LedgerMachine(RuleBasedStateMachine):
             swept = command.read(answer)
             return replace(swept, silent_queues=tuple(sorted(swept.silent_queues)))  # in any order
 
-        self.call(replace(command, read=read), self.paper.sweep, mishap)
+        self.call(replace(command, read=read), self.reference.sweep, mishap)
 
     def count_ends(self, draw: Draw | None) -> None:
         """A gateway asks the same again until it hears the answer."""
@@ -328,7 +331,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def nobody_sweeps_for_long(self, draw: Draw) -> None:
         self.ledger.client.set(f"{self.ledger.root}:swept", 0)
-        self.paper.nobody_swept = True
+        self.reference.nobody_swept = True
 
     def leases_run_out(self, draw: Draw) -> None:
         for job in self.some_jobs(draw):
@@ -362,8 +365,8 @@ class LedgerMachine(RuleBasedStateMachine):
         for job in self.some_jobs(draw):
             job.stay_is_over = self.age("retention", job.ref)
 
-    def some_jobs(self, draw: Draw) -> list[PaperJob]:
-        return list(self.paper.jobs.values())[:: draw(st.integers(1, 3))]
+    def some_jobs(self, draw: Draw) -> list[ReferenceJob]:
+        return list(self.reference.jobs.values())[:: draw(st.integers(1, 3))]
 
     def age(self, zset: str, ref: JobRef) -> bool:
         name = f"{self.ledger.root}:{zset}"
@@ -376,20 +379,22 @@ class LedgerMachine(RuleBasedStateMachine):
     def look(self, draw: Draw | None) -> None:
         asked = {order.ref: order.request for order in self.orders}
         for tenant in ("one", "two"):
-            mine = [job for job in self.paper.jobs.values() if job.ref.tenant == tenant]
+            mine = [job for job in self.reference.jobs.values() if job.ref.tenant == tenant]
             mine.sort(key=lambda job: -job.sequence)
             page = self.ledger.run(commands.page(tenant, below=None, limit=1000))
             assert [record.ref for record in page] == [job.ref for job in mine]
             for record in page:
-                assert record.position == self.paper.position(record.ref)
+                assert record.position == self.reference.position(record.ref)
                 assert record.request == asked[record.ref]
                 assert record == self.ledger.run(commands.get(record.ref))
         queues = self.ledger.run(commands.queues())
         waiting = {ModelCard.model_validate_json(queue.card).id: queue.waiting for queue in queues}
-        assert waiting == {model: len(self.paper.queue(model)) for model in self.paper.models}
+        assert waiting == {
+            model: len(self.reference.queue(model)) for model in self.reference.models
+        }
         for model in MODELS:
             rung = self.ledger.client.exists(f"{self.ledger.root}:bell:{model}")
-            assert bool(rung) == (model in self.paper.bells)
+            assert bool(rung) == (model in self.reference.bells)
         self.listen()
 
     def listen(self) -> None:
@@ -405,12 +410,12 @@ class LedgerMachine(RuleBasedStateMachine):
     # What must hold after every step
 
     @invariant()
-    def redis_says_what_paper_says(self) -> None:
+    def redis_agrees_with_the_reference(self) -> None:
         found = audit(self.ledger)
-        assert found.keys() == self.paper.jobs.keys()
+        assert found.keys() == self.reference.jobs.keys()
         for ref, entry in found.items():
-            job, step = self.paper.jobs[ref], entry.fields.get("step")
-            assert (entry.state, entry.story) == (job.state, job.story)
+            job, step = self.reference.jobs[ref], entry.fields.get("step")
+            assert (entry.state, entry.events) == (job.state, job.events)
             assert (int(entry.fields["fence"]), entry.images) == (job.fence, job.images)
             assert int(entry.fields["claims"]) == job.claims
             assert int(entry.fields["crashes"]) == job.crashes
@@ -425,10 +430,10 @@ class LedgerMachine(RuleBasedStateMachine):
             assert int(before.fields["fence"]) <= int(entry.fields["fence"]), "fences rise (I3)"
             assert not before.state.is_terminal or before.state is entry.state, "an end (I4)"
         self.seen = found
-        self.tags_are_those_on_paper()
+        self.tags_are_those_of_the_reference()
 
-    def tags_are_those_on_paper(self) -> None:
-        client, root, order = self.ledger.client, self.ledger.root, self.paper.order
+    def tags_are_those_of_the_reference(self) -> None:
+        client, root, order = self.ledger.client, self.ledger.root, self.reference.fairness
         assert int(client.get(f"{root}:virtual_time") or 0) == order.virtual_time
         assert dict(client.zrange(f"{root}:tags", 0, -1, withscores=True)) == order.tags
         for model in MODELS:
@@ -451,13 +456,13 @@ class LedgerMachine(RuleBasedStateMachine):
     def drain(self) -> None:
         """An honest worker finishes whatever the others left."""
         self.sweep_with(Mishap.NONE)
-        for job in self.paper.jobs.values():
+        for job in self.reference.jobs.values():
             job.lease_is_over = self.age("leases", job.ref)
         self.sweep_with(Mishap.NONE)
-        while self.paper.queue(*MODELS):
+        while self.reference.queue(*MODELS):
             for lease in self.take(MODELS, 1000, LEASE_S, Mishap.NONE):
                 self.end(lease, JobStatus.SUCCEEDED, Mishap.NONE)
-        self.redis_says_what_paper_says()
+        self.redis_agrees_with_the_reference()
         self.look(None)
         assert all(entry.state.is_terminal for entry in self.seen.values()), "all end (I1)"
         self.count_ends(None)
@@ -467,22 +472,16 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def clear(self) -> None:
         """A sweeper clears everything away, and what stays goes by itself or is bounded."""
-        for ref in self.paper.jobs:
+        for ref in self.reference.jobs:
             self.age("retention", ref)
         for ref in self.ledger.run(commands.sweep(lease_s=LEASE_S)).forgettable:
             self.ledger.run(commands.forget(ref, silently=True))
+        lasting = {key.name for key in redis_keys.KEYS if not key.ttl}
         for name in self.ledger.client.keys(f"{self.ledger.root}:*"):
             word = name.removeprefix(f"{self.ledger.root}:").partition(":")[0]
+            assert self.ledger.client.type(name) == TYPES[word]
             has_end = self.ledger.client.pttl(name) > 0
-            is_bounded = word in {
-                "sequence",
-                "swept",
-                "models",
-                "checkpoints",
-                "virtual_time",
-                "tags",
-            }
-            assert has_end or is_bounded, f"{name} stays for ever"
+            assert has_end or word in lasting & LEFT, f"{name} stays for ever"
         assert self.ledger.client.hlen(f"{self.ledger.root}:checkpoints") <= 1, "only the total"
 
 
@@ -502,5 +501,5 @@ OTHERS = [
 
 
 @pytest.mark.timeout(900)  # seconds on a quiet machine; thousands of round trips on a starved one
-def test_redis_says_what_paper_says_whatever_is_asked_and_lost(ledger: Ledger) -> None:
+def test_redis_agrees_with_the_reference_whatever_is_asked_and_lost(ledger: Ledger) -> None:
     run_state_machine_as_test(lambda: LedgerMachine(ledger))

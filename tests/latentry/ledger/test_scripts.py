@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from latentry.ledger import Ledger
+from latentry.ledger.redis_keys import KEYS
 from latentry.ledger.scripts import source
+from tests.latentry.ledger.script_keys import keys_of
 
 LUA = Path(str(files("latentry.ledger"))) / "lua"
 SCRIPTS = sorted(
@@ -41,3 +43,25 @@ def test_it_lacks_nothing(script: str, ledger: Ledger) -> None:
     used = {name for name in NAMES if re.search(rf"\b{name}\b", text)}
     assert used == defined(text)
     ledger.client.script_load(text)  # it compiles
+
+
+def head(script: str) -> str:
+    """The comment that a script begins with, in one line."""
+    text = (LUA / f"{script}.lua").read_text()
+    return " ".join(re.match(r"(?:--.*\n)+", text)[0].replace("--", " ").split()) + " "
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_head_says_what_goes_in_and_out_and_which_keys_are_touched(script: str) -> None:
+    parts = re.split(r" (ARGV:|Reads:|Writes:|Answers) ", head(script))
+    does, told = parts[0], dict(zip(parts[1::2], parts[2::2], strict=True))
+    assert does.endswith("."), "a sentence says what it does"
+    assert {"ARGV:", "Answers"} <= told.keys()
+    listed = [told.get(which, "").strip() for which in ("Reads:", "Writes:")]
+    assert listed == [", ".join(sorted(names)) for names in keys_of(script)]
+
+
+def test_the_list_of_keys_has_what_scripts_touch_and_nothing_else() -> None:
+    touched = set.union(*(names for script in SCRIPTS for names in keys_of(script)))
+    assert touched == {key.name for key in KEYS}
+    assert len({key.pattern for key in KEYS}) == len(KEYS)

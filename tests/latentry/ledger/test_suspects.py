@@ -55,7 +55,7 @@ def test_a_job_with_two_dead_workers_runs_alone_on_an_empty_one(ledger: Ledger) 
     assert refs(claim(ledger, "w2")) == [quarantined]
 
 
-def test_a_loner_that_was_passed_over_for_long_has_the_next_worker_kept_for_it(
+def test_a_quarantined_job_that_was_passed_over_for_long_reserves_the_next_worker(
     ledger: Ledger,
 ) -> None:
     quarantined = kill_twice(ledger)
@@ -71,7 +71,7 @@ def test_what_is_reserved_for_quarantined_is_not_kept_for_ever(ledger: Ledger) -
     quarantined = kill_twice(ledger)
     passed_over_for_long(ledger, quarantined)
     claim(ledger, "w1", held=1)
-    assert ledger.client.pttl(f"{ledger.root}:quarantine_worker:{quarantined}") > 0
+    assert ledger.client.pttl(f"{ledger.root}:reserved:{quarantined}") > 0
 
 
 def test_the_third_death_ends_it_and_that_one_it_met_alone(ledger: Ledger) -> None:
@@ -115,7 +115,7 @@ def test_a_picture_more_is_further_than_its_dead_worker_came(ledger: Ledger) -> 
 
 
 def test_a_poisonous_job_costs_each_neighbour_one_attempt(ledger: Ledger) -> None:
-    """The whole story, with a worker that dies whenever it steps the poison."""
+    """The whole course, with a worker that dies whenever it steps the poison."""
     poison = create(ledger)
     innocent = [create(ledger) for _ in range(9)]
     lost = dict.fromkeys(innocent, 0)

@@ -1,4 +1,7 @@
--- ARGV: tenant, a secret for a tenant that has none. Answers those that sign, the newest first.
+-- Lists the secrets that sign a tenant's deliveries.
+-- ARGV: tenant, a secret for a tenant that has none
+-- Writes: secrets
+-- Answers them, the newest first.
 local secrets = key('secrets', ARGV[1])
 redis.call('ZREMRANGEBYSCORE', secrets, '-inf', now_ms())
 if redis.call('EXISTS', secrets) == 0 then

@@ -1,5 +1,9 @@
--- ARGV: ref, event. Sends it again, whatever became of it, with the job as it stands now; its
--- schedule begins anew, and its receiver is gone no more. Answers 0 if there is no such delivery.
+-- Sends a delivery again, whatever became of it, with the job as it stands now. Its schedule begins
+-- anew, and its URL is enabled again.
+-- ARGV: ref, event
+-- Reads: job
+-- Writes: deliveries, delivery, gone, receivers
+-- Answers 1, or 0 if there is no such delivery.
 local ref, name = ARGV[1], ARGV[1] .. ':' .. ARGV[2]
 local delivery = key('delivery', name)
 local known = redis.call('HMGET', delivery, 'receiver', 'url', 'attempts')

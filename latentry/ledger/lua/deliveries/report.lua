@@ -1,5 +1,9 @@
--- ARGV: name, attempt, what became of it, ms until the next attempt, the attempt as JSON.
--- 'waiting' is another attempt. Answers 1, or 0 if nobody waits for this any more.
+-- Reports what became of an attempt.
+-- ARGV: name of the delivery, attempt, its state from now on, ms until the next attempt, the attempt as
+-- JSON; the state 'waiting' asks for another attempt
+-- Reads: job
+-- Writes: deliveries, delivery, gone, receivers
+-- Answers 1, or 0 if there is no such delivery, or it has ended.
 local name, attempt, to = ARGV[1], ARGV[2], ARGV[3]
 local LOGGED = 20
 local delivery, ref = key('delivery', name), string.match(name, '^(.*):')
@@ -12,7 +16,7 @@ redis.call('HDEL', delivery, 'attempt:' .. (attempt - LOGGED))
 if known[1] ~= 'waiting' then
   return 0
 end
--- Somebody else took it up meanwhile: only that it arrived is news then.
+-- If another gateway took it meanwhile, only an arrival counts.
 local is_latest = known[2] == attempt
 if to == 'waiting' then
   if is_latest then
@@ -20,7 +24,7 @@ if to == 'waiting' then
   end
 elseif is_latest or to == 'delivered' then
   if to == 'disabled' then
-    redis.call('SET', gone(known[3], known[4]), 1, 'PX', NOTICE_MS)
+    redis.call('SET', gone(known[3], known[4]), 1, 'PX', DELIVERY_TTL_MS)
   end
   end_delivery(ref, name, known[3], to)
 end

@@ -1,4 +1,7 @@
--- ARGV: ref, tenant. Removes every trace of a file. Answers 1 if there was one.
+-- Removes every trace of a file.
+-- ARGV: ref, tenant
+-- Writes: file, filebytes, fileends, files
+-- Answers 1 if there was one.
 local ref, tenant = ARGV[1], ARGV[2]
 local size = redis.call('HGET', key('file', ref), 'bytes')
 redis.call('ZREM', key('files', tenant), ref)

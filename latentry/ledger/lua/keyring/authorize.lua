@@ -1,25 +1,27 @@
--- ARGV: key id, digest of the secret that came with it. Takes one of the key's requests, unless it
--- has none left, and notes that the key was used, to the minute.
--- Answers {1 if any key was ever made}, and for a key that stands {.., digests that open it, record,
+-- Takes one of a key's requests, unless it has none left, and notes to the minute when it was used.
+-- ARGV: key id, digest of the secret that came with it
+-- Reads: apikeys
+-- Writes: apikey, rate
+-- Answers {1 if any key was ever made}, and for an active key {.., digests that open it, record,
 -- requests left or -1 if this one was too many, ms until there is one, ms until all are back}.
 local id, digest = ARGV[1], ARGV[2]
 local all = redis.call('EXISTS', key('apikeys'))
-local record, at = key('apikey', id), now_ms()
+local record, now = key('apikey', id), now_ms()
 local row = redis.call('HMGET', record, 'digest', 'old_digest', 'old_until_ms', 'expires_ms',
   'revoked_ms', 'per_minute', 'burst', 'used_ms')
-if not row[1] or row[5] or (row[4] and tonumber(row[4]) <= at) then
+if not row[1] or row[5] or (row[4] and tonumber(row[4]) <= now) then
   return { all }
 end
 local opens = { row[1] }
-if row[2] and tonumber(row[3]) > at then
+if row[2] and tonumber(row[3]) > now then
   opens[2] = row[2]
 end
--- The gate is whoever asks, who compares in constant time; this keeps strangers off the bucket.
+-- The caller decides, comparing in constant time; this only keeps strangers off the bucket.
 if digest ~= opens[1] and digest ~= opens[2] then
   return { all, opens, {}, 0, 0, 0 }
 end
-if at - (row[8] or 0) >= 60000 then
-  redis.call('HSET', record, 'used_ms', at)
+if now - (row[8] or 0) >= 60000 then
+  redis.call('HSET', record, 'used_ms', now)
 end
 
 -- A token bucket in one number, the time at which it is full again (the generic cell rate algorithm
@@ -28,7 +30,7 @@ local per_minute, burst = tonumber(row[6]), tonumber(row[7])
 local left, wait, full = 0, 0, 0
 if per_minute > 0 then
   local gap, bucket = 60000 / per_minute, key('rate', id)
-  full = math.max(tonumber(redis.call('GET', bucket) or 0) - at, 0)
+  full = math.max(tonumber(redis.call('GET', bucket) or 0) - now, 0)
   if full > gap * burst + 1 then -- no bucket is so empty: the clock was set back
     full = 0
   end
@@ -38,7 +40,7 @@ if per_minute > 0 then
   else
     full, wait = full + gap, 0
     left = math.floor(burst - full / gap + 0.001)
-    redis.call('SET', bucket, string.format('%.3f', at + full), 'PX', math.ceil(full))
+    redis.call('SET', bucket, string.format('%.3f', now + full), 'PX', math.ceil(full))
   end
 end
 return { all, opens, redis.call('HGETALL', record), left, math.ceil(wait), math.ceil(full) }

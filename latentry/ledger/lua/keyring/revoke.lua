@@ -1,4 +1,7 @@
--- ARGV: key id. It opens nothing from now on, and stays listed. Answers 1, or 0 if there is no such key.
+-- Revokes an API key for good; it stays listed.
+-- ARGV: key id
+-- Writes: apikey
+-- Answers 1, or 0 if there is no such key.
 local record = key('apikey', ARGV[1])
 if redis.call('EXISTS', record) == 0 then
   return 0

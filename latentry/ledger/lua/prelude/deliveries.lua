@@ -1,15 +1,15 @@
--- What receivers are to be told: a delivery for each event that a job's webhook asked for. Its name
--- is the job's ref and the event, so it is entered once, whatever is repeated or begins anew.
+-- Webhook deliveries: one for each event that a job's webhook asked for. Its name is the job's ref and
+-- the event, so it is entered once, whatever is repeated or begins anew.
 
 local EVENTS = { 'running', 'succeeded', 'failed', 'canceled', 'expired' }
--- Longer than all attempts take, and longer than a receiver that is gone is left in peace.
-local NOTICE_MS = 7 * 24 * 3600 * 1000
+-- Longer than all attempts take; also how long a URL that answered 410 stays disabled.
+local DELIVERY_TTL_MS = 7 * 24 * 3600 * 1000
 
 local function gone(receiver, url)
   return key('gone', string.match(receiver, '^[^@]*'), redis.sha1hex(url))
 end
 
--- A receiver stands where its first delivery is due.
+-- A receiver is due when the first of its deliveries is.
 local function schedule_receiver(receiver)
   local first = redis.call('ZRANGE', key('deliveries', receiver), 0, 0, 'WITHSCORES')
   if first[1] then
@@ -19,19 +19,19 @@ local function schedule_receiver(receiver)
   end
 end
 
-local function schedule(name, receiver, at)
-  redis.call('ZADD', key('deliveries', receiver), at, name)
+local function schedule(name, receiver, due)
+  redis.call('ZADD', key('deliveries', receiver), due, name)
   schedule_receiver(receiver)
 end
 
--- To be sent now, with what is known of the job: the job may be forgotten before it arrives.
+-- To be sent now, with a snapshot of the job's record: the job may be forgotten before it is sent.
 local function enter_delivery(ref, name, receiver)
-  local at = now_ms()
+  local now = now_ms()
   redis.call('HSET', key('delivery', name), 'state', 'waiting', 'record',
     cjson.encode(redis.call('HGETALL', key('job', ref))))
-  redis.call('PEXPIRE', key('delivery', name), NOTICE_MS)
-  redis.call('ZADD', key('deliveries'), at, name)
-  schedule(name, receiver, at)
+  redis.call('PEXPIRE', key('delivery', name), DELIVERY_TTL_MS)
+  redis.call('ZADD', key('deliveries'), now, name)
+  schedule(name, receiver, now)
 end
 
 local function unschedule(name, receiver)
@@ -40,7 +40,7 @@ local function unschedule(name, receiver)
   schedule_receiver(receiver)
 end
 
--- Nothing more is tried. Its log stays as long as its job does.
+-- Ends a delivery: nothing more is sent. Its log stays as long as its job does.
 local function end_delivery(ref, name, receiver, state)
   local delivery, left = key('delivery', name), redis.call('PTTL', key('job', ref))
   unschedule(name, receiver)
@@ -53,7 +53,7 @@ local function end_delivery(ref, name, receiver, state)
   end
 end
 
--- An event happened to a job: enter the delivery that its webhook asked for, if it did.
+-- Enters the delivery that a job's webhook asked for, if it asked for this event.
 local function notify(ref, event)
   local text = field(ref, 'webhook')
   local webhook = text and cjson.decode(text)
@@ -75,7 +75,7 @@ local function notify(ref, event)
   end
 end
 
--- Nobody is to hear of this job any more.
+-- Drops what was not delivered of a job.
 local function drop_deliveries(ref)
   for _, event in ipairs(EVENTS) do
     local name = ref .. ':' .. event

@@ -1,6 +1,6 @@
--- How long a job would wait. An errand is what is asked about a job: model, tenant, place, weight,
--- seats (images that a worker of its model steps side by side; 0 if unmeasured), image_ms (what one of
--- its images costs). A worker does one worker-second of work in a second.
+-- How long a job would wait. A candidate is what counts of it: model, tenant, score, weight, seats
+-- (images that a worker of its model denoises side by side; 0 if unmeasured), image_ms (what one of its
+-- images costs). A worker does one worker-second of work in a second.
 
 -- The live workers: of each, the set of models it serves. Read once in a script.
 local live_workers
@@ -33,7 +33,7 @@ local function served_with(model)
   return workers, others
 end
 
--- Of what the tenant has in this line, the cost before this place, and all of it.
+-- Of what the tenant has in this queue, the cost before this score, and all of it.
 local function own_cost(model, candidate)
   local all = tonumber(redis.call('HGET', key('waiting_cost', candidate.tenant), model) or 0)
   local own = key('tenant_queue', model, candidate.tenant)
@@ -44,7 +44,7 @@ local function own_cost(model, candidate)
   return all * redis.call('ZCOUNT', own, '-inf', '(' .. candidate.score) / jobs, all
 end
 
--- What a model's workers have to do, in all the lines that they serve. Read once in a script.
+-- What a model's workers have to do, in all the queues that they serve. Read once in a script.
 local works = {}
 
 local function work_of(model)
@@ -70,8 +70,8 @@ local function work_of(model)
   return work
 end
 
--- The cost of what comes before the errand: all others' jobs, or of these no more than their fair part
--- while ours are served.
+-- The cost of what comes before the candidate: all jobs of other tenants, or of these no more than
+-- their fair share while its own tenant's are served.
 local function cost_ahead(candidate, work)
   local own, before = 0, 0
   for model in pairs(work.models) do
@@ -82,8 +82,8 @@ local function cost_ahead(candidate, work)
   return math.min(work.waiting - own + before, before * sum / candidate.weight)
 end
 
--- While a seat is free the first of the line sit down at once; else what runs is half done, on average.
--- nil if nobody serves the model, or nobody knows its pace.
+-- While a seat is free the first of the queue start at once; else what runs is half done, on average.
+-- nil if no worker serves the model, or none has measured it.
 local function wait_ms(candidate)
   local work = work_of(candidate.model)
   if work.workers == 0 or candidate.seats == 0 then

@@ -1,8 +1,8 @@
--- Whose turn it is: start-time fair queueing (Goyal, Vin & Cheng 1996) over the tenants that wait.
+-- Which tenant is next: start-time fair queueing (Goyal, Vin & Cheng 1996) over the tenants that wait.
 -- A tenant's tag rises by cost / weight with each of its jobs that is claimed; the least tag is next.
--- The virtual time, `clock`, is the greatest tag that was served: one for all lines, so that work in
--- one delays nobody in another. No tag counts for less, so nobody saves up what he did not ask for.
--- `tags` has those above the clock alone; a tenant that waits has its tag in the `turns` of its lines.
+-- The virtual time is the greatest tag that was served: one for all queues, so that work in one delays
+-- nobody in another. No tag counts for less, so that nobody saves up what he did not ask for. `tags`
+-- has only those above the virtual time; a waiting tenant's tag is in the `tenants` of its queues.
 
 local function virtual_time()
   return tonumber(redis.call('GET', key('virtual_time')) or 0)
@@ -25,33 +25,35 @@ local function stride(ref)
   return math.max(1, math.ceil(cost / weight))
 end
 
--- A job is claimed, at its tenant's tag; a suspect comes before its tenant's turn.
-local function charge(ref, tag, is_turn)
+-- A job is claimed, at its tenant's tag (`in_order`), or before it: suspects and urgent jobs.
+local function charge(ref, tag, in_order)
   local from = math.max(virtual_time(), tag)
-  if is_turn then
+  if in_order then
     redis.call('SET', key('virtual_time'), from)
     redis.call('ZREMRANGEBYSCORE', key('tags'), '-inf', from)
   end
   set_tag(tenant_of(ref), from + stride(ref))
 end
 
--- A job comes back unfinished: it is paid for when it is claimed again, and no drain, no dead worker
--- puts its tenant behind others.
+-- A job comes back unfinished: it is charged when it is claimed again, and neither a worker that stops
+-- nor one that dies puts its tenant behind others.
 local function refund(ref)
   local tenant = tenant_of(ref)
   set_tag(tenant, tag_of(tenant) - stride(ref))
 end
 
--- The next job of these lines: of the tenant with the least tag, the one with the first place.
+-- The next job of these queues: of the tenant with the least tag, the one with the least score.
 local function next_job(models)
   local best
   for _, model in ipairs(models) do
     local head = redis.call('ZRANGE', key('tenants', model), 0, 0, 'WITHSCORES')
     if head[1] then
       local first = redis.call('ZRANGE', key('tenant_queue', model, head[1]), 0, 0, 'WITHSCORES')
-      local turn = { ref = first[1], model = model, tag = tonumber(head[2]), score = tonumber(first[2]) }
-      if not best or turn.tag < best.tag or turn.tag == best.tag and turn.score < best.score then
-        best = turn
+      local candidate = { ref = first[1], model = model, tag = tonumber(head[2]),
+        score = tonumber(first[2]) }
+      if not best or candidate.tag < best.tag
+        or candidate.tag == best.tag and candidate.score < best.score then
+        best = candidate
       end
     end
   end

@@ -9,7 +9,7 @@ local function is_terminal(state)
   return NEXT[state] == nil
 end
 
--- The guard: illegal moves are errors in our code, never a job's fate.
+-- An illegal transition is a bug of the service, and fails the script.
 local function transition(ref, to)
   local job = key('job', ref)
   local from = redis.call('HGET', job, 'state')
@@ -19,7 +19,7 @@ local function transition(ref, to)
   redis.call('HSET', job, 'state', to)
 end
 
--- Nobody needs to go on from where this job's images stood.
+-- Nobody will resume this job.
 local function drop_checkpoints(ref)
   local held = redis.call('HGET', key('checkpoints'), ref)
   if held then
@@ -29,8 +29,8 @@ local function drop_checkpoints(ref)
   end
 end
 
--- Back to its old place in the line, whatever it was doing. If it had begun, its wait starts afresh:
--- what it did wait for before was answered. Its end stays due when it was.
+-- Back to its old place in the queue. If it had begun to denoise, the time that it may wait starts
+-- afresh; its `finish_by` stays.
 local function requeue(ref)
   transition(ref, 'queued')
   local step, reached, queue_ttl = fields(ref, 'step', 'reached', 'queue_ttl_ms')
@@ -44,11 +44,11 @@ local function requeue(ref)
   enqueue(ref)
 end
 
--- Out of its line, into a worker's hands.
-local function start_run(ref, worker, lease_ms)
+-- Out of its queue, leased to a worker.
+local function begin_run(ref, worker, lease_ms)
   dequeue(ref)
   transition(ref, 'running')
-  take_lease(ref, worker, lease_ms)
+  grant_lease(ref, worker, lease_ms)
   emit(ref, 'running', '{}')
   notify(ref, 'running')
 end
@@ -73,28 +73,28 @@ local function record_end(ref, status, code, queue_ms, run_ms)
   redis.call('LTRIM', key('ends'), -MAX_ENDS, -1)
 end
 
--- The last move of a job. From here on only retention touches it.
+-- The last transition of a job. From here on only retention touches it.
 local function finish(ref, to, code, message)
   transition(ref, to)
   dequeue(ref)
   drop_checkpoints(ref)
   close_account(ref, to)
   end_lease(ref)
-  local job, at = key('job', ref), now_ms()
-  redis.call('HSET', job, 'finished_ms', at)
+  local job, now = key('job', ref), now_ms()
+  redis.call('HSET', job, 'finished_ms', now)
   redis.call('HDEL', job, 'step', 'steps')
   if code and code ~= '' then
     redis.call('HSET', job, 'error_code', code, 'error_message', message)
   end
-  redis.call('ZADD', key('retention'), at + field(ref, 'ttl_ms'), ref)
+  redis.call('ZADD', key('retention'), now + field(ref, 'ttl_ms'), ref)
   redis.call('PEXPIRE', job, lifetime(ref))
   notify(ref, to)
   emit(ref, to, '{}')
   local created, started = fields(ref, 'created_ms', 'started_ms')
-  record_end(ref, to, code, started and started - created or nil, started and at - started or nil)
+  record_end(ref, to, code, started and started - created or nil, started and now - started or nil)
 end
 
--- Its worker gives it up unfinished, which counts for nothing.
+-- Its worker gives it up unfinished. That is no crash, and not charged.
 local function hand_back(ref)
   if field(ref, 'stop') then
     finish(ref, 'canceled')
@@ -103,28 +103,28 @@ local function hand_back(ref)
   end
 end
 
--- It had its time, waiting or running. A worker that still has it is told to stop.
+-- Its time is over, waiting or running. A worker that still has it is told to stop.
 local function expire(ref)
   local state, waited_until, finish_by = fields(ref, 'state', 'deadline_ms', 'finish_by_ms')
   if finish_by and now_ms() >= tonumber(finish_by) then
-    finish(ref, 'expired', 'expired', 'The job was not finished within its time.')
+    finish(ref, 'expired', 'expired', 'The job did not finish in time.')
   else
-    finish(ref, 'expired', 'expired', 'The job waited longer than it may.')
+    finish(ref, 'expired', 'expired', 'The job did not start in time.')
   end
   if state == 'running' then
     redis.call('PUBLISH', key('stop'), ref)
   end
 end
 
--- A job as readers get it: {ref, record, place in its tenant's own line or -1, when it may start in
+-- A job as readers get it: {ref, record, position in its tenant's own queue or -1, when it may start in
 -- Unix ms or -1}; an empty record if there is none.
 local function read_job(ref)
-  local record, position, start = redis.call('HGETALL', key('job', ref)), -1, -1
+  local record, position, start_ms = redis.call('HGETALL', key('job', ref)), -1, -1
   if #record > 0 and field(ref, 'state') == 'queued' then
     local model, crashes = fields(ref, 'model', 'crashes')
     position = redis.call('ZRANK', own_queue(model, tenant_of(ref), tonumber(crashes)), ref) or -1
     local wait = wait_ms(candidate_of(ref))
-    start = wait and now_ms() + wait or -1
+    start_ms = wait and now_ms() + wait or -1
   end
-  return { ref, record, position, start }
+  return { ref, record, position, start_ms }
 end

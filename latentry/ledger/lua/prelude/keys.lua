@@ -1,5 +1,5 @@
--- Keys and the clock. Every script begins with what it uses of this folder.
--- KEYS[1] is the root; every other key follows from it, in the same hash slot.
+-- Keys, the clock and a record's fields. Every script is sent with what it uses of this folder.
+-- KEYS[1] is the root: every key begins with it, and so lies in the same hash slot.
 
 local ROOT = KEYS[1]
 

@@ -1,15 +1,15 @@
--- Who runs what.
+-- Leases: which worker runs a job, and until when.
 
-local function take_lease(ref, worker, lease_ms)
-  local at, job = now_ms(), key('job', ref)
+local function grant_lease(ref, worker, lease_ms)
+  local now, job = now_ms(), key('job', ref)
   local model, cost, images, fence, finish_by = fields(ref, 'model', 'cost_ms', 'n', 'fence',
     'finish_by_ms')
-  -- Also greater than any that was handed out after the last write that survived a power failure.
-  fence = math.max(fence + 1, at)
+  -- The clock too, so that it is greater than any that was given and lost in a power failure.
+  fence = math.max(fence + 1, now)
   redis.call('HSET', job, 'fence', fence, 'worker', worker)
   redis.call('HINCRBY', job, 'claims', 1)
-  redis.call('HSETNX', job, 'started_ms', at)
-  redis.call('ZADD', key('leases'), at + lease_ms, ref)
+  redis.call('HSETNX', job, 'started_ms', now)
+  redis.call('ZADD', key('leases'), now + lease_ms, ref)
   if finish_by then
     redis.call('ZADD', key('deadlines'), finish_by, ref)
   end
@@ -26,7 +26,7 @@ local function end_lease(ref)
   end
 end
 
--- Whether this worker's claim still stands.
+-- Whether the lease with this fence still holds.
 local function holds(ref, fence)
   local state, held = fields(ref, 'state', 'fence')
   return state == 'running' and held == fence

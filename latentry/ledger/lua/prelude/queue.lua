@@ -1,6 +1,6 @@
--- The waiting lines, and what is in them. `line` has all jobs of a model by turn. Each tenant's own
--- `part` of it has them by place, but for those that were running when a worker died: suspects have
--- lines of their own, `suspects` after one death and `loners` after more, and go before all others.
+-- The queues. `queue` has all waiting jobs of a model by sequence number, `tenant_queue` a tenant's own
+-- of them by score. Those that were running when a worker died are in queues of their own instead,
+-- `suspects` after one death and `quarantined` after more, and go before all others.
 
 local function add_load(model, what, amount)
   if redis.call('HINCRBY', key('load', model), what, amount) == 0 then
@@ -12,14 +12,17 @@ local function own_queue(model, tenant, crashes)
   if crashes == 0 then
     return key('tenant_queue', model, tenant)
   end
-  return key(crashes == 1 and 'suspects' or 'quarantined', model)
+  if crashes == 1 then
+    return key('suspects', model)
+  end
+  return key('quarantined', model)
 end
 
 local function enqueue(ref)
-  local model, turn, score, cost, weight, crashes, deadline, finish_by = fields(ref, 'model', 'sequence',
-    'score', 'cost_ms', 'weight', 'crashes', 'deadline_ms', 'finish_by_ms')
+  local model, sequence, score, cost, weight, crashes, deadline, finish_by = fields(ref, 'model',
+    'sequence', 'score', 'cost_ms', 'weight', 'crashes', 'deadline_ms', 'finish_by_ms')
   local tenant = tenant_of(ref)
-  redis.call('ZADD', key('queue', model), turn, ref)
+  redis.call('ZADD', key('queue', model), sequence, ref)
   redis.call('ZADD', key('deadlines'), math.min(deadline, finish_by or deadline), ref)
   add_load(model, 'waiting_ms', cost)
   local own = own_queue(model, tenant, tonumber(crashes))
@@ -33,7 +36,7 @@ local function enqueue(ref)
   redis.call('PUBLISH', key('wake'), model)
 end
 
--- The tenant has nothing more in this line.
+-- A tenant with nothing more in this queue takes no part in it.
 local function drop_idle_tenant(model, tenant)
   if redis.call('EXISTS', key('tenant_queue', model, tenant)) == 0 then
     redis.call('ZREM', key('tenants', model), tenant)
@@ -57,11 +60,11 @@ local function dequeue(ref)
   end
 end
 
--- A record is gone (evicted, or removed by hand): nothing says any more what else there was of it.
+-- Out of every queue, where its record is gone (evicted, or removed by hand).
 local function purge(ref, model)
   local tenant = tenant_of(ref)
-  for _, queue in ipairs({ key('queue', model), key('tenant_queue', model, tenant), key('suspects', model),
-    key('quarantined', model), key('deadlines') }) do
+  for _, queue in ipairs({ key('queue', model), key('tenant_queue', model, tenant),
+    key('suspects', model), key('quarantined', model), key('deadlines') }) do
     redis.call('ZREM', queue, ref)
   end
   drop_idle_tenant(model, tenant)

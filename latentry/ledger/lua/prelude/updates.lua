@@ -1,13 +1,13 @@
--- What others hear of a job.
+-- What readers and followers of a job are told.
 
--- How long a job's traces may stay from now on, in ms: its wait, its result, and an hour for whoever
--- clears the pictures away and must still find the record.
+-- How long a job's keys may stay from now on, in ms: its wait, its result, and an hour in which
+-- retention removes the outputs and must still find the record.
 local function lifetime(ref)
   local times = redis.call('HMGET', key('job', ref), 'created_ms', 'deadline_ms', 'ttl_ms')
   return times[2] - times[1] + times[3] + 3600000
 end
 
--- Append to the job's durable stream and tell everybody who listens. `data` is a JSON object.
+-- Appends an event to the job's durable stream and publishes it. `data` is a JSON object.
 local function emit(ref, kind, data)
   local stream = key('events', ref)
   local id = redis.call('XADD', stream, 'MAXLEN', '~', 256, '*', 'type', kind, 'data', data)

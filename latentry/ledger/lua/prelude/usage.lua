@@ -1,19 +1,19 @@
--- What each key has used and may use, by days (UTC) since 1970. A payer is a key's id, or '-' where
+-- What each API key has used and may use, by days (UTC) since 1970. A payer is a key's id, or '-' where
 -- there are no keys; a job's record says who pays for it, and what an image of it costs.
 
 local DAY_MS = 86400000
 
 local function add_usage(tenant, payer, day, what, amount, ttl)
-  local page = key('usage', tenant, day)
-  redis.call('HINCRBY', page, payer .. ':' .. what, amount)
-  redis.call('PEXPIRE', page, ttl)
+  local usage = key('usage', tenant, day)
+  redis.call('HINCRBY', usage, payer .. ':' .. what, amount)
+  redis.call('PEXPIRE', usage, ttl)
 end
 
 -- Why this account may have no further job now: {refusal, what is left, ms to wait}; nil if it may.
 local function over_limit(tenant, account)
   local active = key('active', tenant, account.payer)
   if account.max_jobs > 0 and redis.call('SCARD', active) >= account.max_jobs then
-    for _, ref in ipairs(redis.call('SRANDMEMBER', active, 10)) do -- a few: each refusal looks at some
+    for _, ref in ipairs(redis.call('SRANDMEMBER', active, 10)) do -- a few: each refusal checks some
       if redis.call('EXISTS', key('job', ref)) == 0 then -- its record was evicted, or removed by hand
         redis.call('SREM', active, ref)
       end
@@ -23,11 +23,11 @@ local function over_limit(tenant, account)
     end
   end
   if account.max_step_pixels > 0 then
-    local at = now_ms()
-    local day = math.floor(at / DAY_MS)
+    local now = now_ms()
+    local day = math.floor(now / DAY_MS)
     local spent = redis.call('HGET', key('usage', tenant, day), account.payer .. ':charged') or 0
     if spent + account.step_pixels > account.max_step_pixels then
-      return { 'quota_exceeded', account.max_step_pixels - spent, (day + 1) * DAY_MS - at }
+      return { 'quota_exceeded', account.max_step_pixels - spent, (day + 1) * DAY_MS - now }
     end
   end
 end
@@ -44,14 +44,14 @@ local function open_account(ref, tenant, account)
   end
 end
 
--- A job has ended: what it made is written down for good. What it was charged and did not make is
--- given back, unless its caller ended it at work, by word or by deadline: else the device's time would
--- be free.
+-- A job has ended: what it made is added to its payer's usage. What it was charged and did not make is
+-- refunded, unless its caller ended it while it ran, by canceling or by a deadline: else the device's
+-- time would be free.
 local function close_account(ref, to)
   local job = key('job', ref)
   local payer, charged, charged_day, each, ttl = unpack(redis.call('HMGET', job, 'payer',
     'charged', 'charged_day', 'image_step_pixels', 'usage_ttl_ms'))
-  if not payer then -- entered by a version that kept no books
+  if not payer then -- entered by a version that counted no usage
     return
   end
   local tenant, images = string.match(ref, '^[^:]+'), 0
@@ -64,8 +64,8 @@ local function close_account(ref, to)
   add_usage(tenant, payer, day, to, 1, ttl)
   add_usage(tenant, payer, day, 'images', images, ttl)
   add_usage(tenant, payer, day, 'step_pixels', made, ttl)
-  local is_at_work = redis.call('ZSCORE', key('leases'), ref)
-  if made < tonumber(charged) and not (is_at_work and (to == 'canceled' or to == 'expired')) then
+  local is_running = redis.call('ZSCORE', key('leases'), ref)
+  if made < tonumber(charged) and not (is_running and (to == 'canceled' or to == 'expired')) then
     add_usage(tenant, payer, charged_day, 'charged', made - charged, ttl)
   end
   redis.call('SREM', key('active', tenant, payer), ref)

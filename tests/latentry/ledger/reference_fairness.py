@@ -1,4 +1,4 @@
-"""Whose turn it is, on paper: start-time fair queueing over the tenants that wait."""
+"""A reference of start-time fair queueing over the tenants that wait."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.latentry.ledger.paper import PaperJob
+    from tests.latentry.ledger.reference import ReferenceJob
 
 
-def tenant_queue(queue: Iterable[PaperJob], tenant: str) -> list[PaperJob]:
+def tenant_queue(queue: Iterable[ReferenceJob], tenant: str) -> list[ReferenceJob]:
     """A tenant's own jobs of a queue, by score; suspects are not among them."""
     own = [job for job in queue if job.ref.tenant == tenant and not job.crashes]
     return sorted(own, key=lambda job: job.score)
 
 
-class PaperOrder:
+class ReferenceFairness:
     """Tags of tenants: those above the clock, and those of the queues where they wait."""
 
     def __init__(self) -> None:
@@ -27,12 +27,12 @@ class PaperOrder:
     def tag_of(self, tenant: str) -> int:
         return self.tags.get(tenant, self.virtual_time)
 
-    def enter(self, job: PaperJob) -> None:
+    def enter(self, job: ReferenceJob) -> None:
         if not job.crashes:
             self.tenants.setdefault((job.model, job.ref.tenant), self.tag_of(job.ref.tenant))
             self.weights[job.model, job.ref.tenant] = job.weight
 
-    def leave(self, job: PaperJob, queue: list[PaperJob]) -> None:
+    def leave(self, job: ReferenceJob, queue: list[ReferenceJob]) -> None:
         if not tenant_queue(queue, job.ref.tenant):
             self.tenants.pop((job.model, job.ref.tenant), None)
             self.weights.pop((job.model, job.ref.tenant), None)
@@ -42,7 +42,9 @@ class PaperOrder:
         waiting = {who: w for (where, who), w in self.weights.items() if where == model}
         return places * weight // sum((waiting | {tenant: weight}).values())
 
-    def next(self, queue: list[PaperJob], models: Sequence[str]) -> tuple[int, PaperJob] | None:
+    def next(
+        self, queue: list[ReferenceJob], models: Sequence[str]
+    ) -> tuple[int, ReferenceJob] | None:
         """The tag and the job that is next."""
         heads = []
         for model in models:
@@ -55,14 +57,14 @@ class PaperOrder:
                 heads.append((tag, first))
         return min(heads, key=lambda head: (head[0], head[1].score), default=None)
 
-    def charge(self, job: PaperJob, tag: int, *, is_turn: bool) -> None:
+    def charge(self, job: ReferenceJob, tag: int, *, is_turn: bool) -> None:
         start = max(self.virtual_time, tag)
         if is_turn:
             self.virtual_time = start
             self.tags = {tenant: tag for tenant, tag in self.tags.items() if tag > start}
         self._set(job.ref.tenant, start + job.stride)
 
-    def refund(self, job: PaperJob) -> None:
+    def refund(self, job: ReferenceJob) -> None:
         self._set(job.ref.tenant, self.tag_of(job.ref.tenant) - job.stride)
 
     def _set(self, tenant: str, tag: int) -> None:

@@ -1,13 +1,11 @@
-"""What the ledger remembers: frozen records and how they come out of Redis."""
+"""Jobs as the ledger takes them in, keeps them and ends them."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from latentry.contracts import (
-    EventType,
     JobError,
     JobStatus,
     JobWarning,
@@ -18,33 +16,14 @@ from latentry.contracts import (
     StoredOutput,
     Webhook,
 )
-from latentry.errors import LatentryError
 from latentry.ledger.accounts import Account
+from latentry.ledger.refs import JobRef
 from latentry.rules.pricing import Price
-
-_EVENT_ID = re.compile("([0-9]{1,19})-([0-9]{1,19})")
-
-
-@dataclass(frozen=True, slots=True)
-class JobRef:
-    """A job's full name. The tenant is part of it, so that no key exists without one."""
-
-    tenant: str
-    id: str
-
-    def __str__(self) -> str:
-        return f"{self.tenant}:{self.id}"
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """The inverse of `str`. Tenants have no colon in their names."""
-        tenant, _, id = text.partition(":")
-        return cls(tenant, id)
 
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job about to enter the ledger. Times to live in milliseconds; 0 within sets no bound.
+    """A job to create. Times in milliseconds; a `_within_ms` of 0 sets no bound.
 
     `weight`: its tenant's share of the workers, in relation to others'.
     """
@@ -65,8 +44,8 @@ class NewJob:
     receiver: str = ""  # tenant@host:port of the webhook
 
     @property
-    def notifies(self) -> dict[str, Any]:
-        """Whom to tell, as the ledger keeps it; nothing if nobody is to be told."""
+    def webhook_option(self) -> dict[str, Any]:
+        """The webhook as the ledger keeps it; nothing if there is none."""
         if self.webhook is None:
             return {}
         return {"webhook": json.dumps(self.webhook.model_dump() | {"receiver": self.receiver})}
@@ -76,9 +55,9 @@ class NewJob:
 class JobRecord:
     """One job as it stands. Times are Unix milliseconds by the ledger's clock.
 
-    `claims`: how often a worker took it. `reached`: the furthest step told of before it came
-    back to its queue. `crashes`: workers that died at it since. `position`: among its tenant's own.
-    `start_ms`: when it may start, by what waits and runs now.
+    `claims`: how often a worker claimed it. `reached`: the furthest step reported before it came
+    back to its queue. `crashes`: workers that died while they ran it, since it last got further.
+    `position`: among its tenant's own. `start_ms`: when it may start, by what waits and runs now.
     """
 
     ref: JobRef
@@ -158,26 +137,6 @@ class JobRecord:
         )
 
 
-class UnreadableRecord(LatentryError):
-    """The ledger's record of this job makes no sense to this version."""
-
-    code = "unreadable_record"
-
-    def __init__(self, ref: str = "", fence: int = 0) -> None:
-        super().__init__()
-        self.ref = ref  # as text: nothing else of it is sure
-        self.fence = fence
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """One worker's claim on one job. The fence number makes any earlier claim worthless."""
-
-    ref: JobRef
-    fence: int
-    record: JobRecord = field(compare=False)
-
-
 @dataclass(frozen=True, slots=True)
 class JobEnd:
     """How a job ended, for whoever counts it; the times are None unless it ran."""
@@ -197,34 +156,8 @@ class JobEnd:
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerEvent:
-    """One entry of a job's durable stream; `data` is as the script wrote it."""
-
-    ref: JobRef
-    id: str
-    type: EventType
-    data: dict[str, Any]
-
-
-def event_order(id: str) -> tuple[int, int]:
-    """Where an event id, `milliseconds-sequence`, stands; what is no event id stands before all."""
-    found = _EVENT_ID.fullmatch(id)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """A model's card, who serves it, and what waits for it."""
-
-    card: str
-    workers: int
-    waiting: int
-    oldest_ms: int
-
-
-@dataclass(frozen=True, slots=True)
 class Accepted:
-    """The ledger's answer to a new job: its name, or that of an equal one."""
+    """The answer to `create`: the new job, or the one that its idempotency key stands for."""
 
     ref: JobRef
     is_new: bool
@@ -232,22 +165,10 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class WaitEstimate:
-    """The ledger's answer to a job that was only asked about. `wait_ms` is None if nobody knows."""
+    """The answer to `estimate`. `wait_ms` is None if no worker serves or has measured the model."""
 
     now_ms: int
     wait_ms: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """What a sweep leaves to do: bells to ring, and jobs whose pictures and records may go.
-
-    `unreadable`: jobs that it could only end as failed.
-    """
-
-    silent_queues: tuple[str, ...]
-    forgettable: tuple[JobRef, ...]
-    unreadable: tuple[JobRef, ...] = ()
 
 
 def _price(row: Mapping[str, str]) -> Price:

@@ -1,4 +1,4 @@
-"""The ledger as it should be, on paper: a dict, no Redis, and time passes only when told to."""
+"""A reference of the ledger: a dict, no Redis, and time passes only when told to."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -7,12 +7,13 @@ from latentry.contracts import EventType, JobStatus, Priority
 from latentry.errors import IdempotencyConflict, LeaseLost, QueueFull
 from latentry.ledger import JobRef, Lease, NewJob
 from latentry.ledger.commands import POISON_CRASHES
-from latentry.ledger.records import Accepted, Swept
-from tests.latentry.ledger.order import PaperOrder, tenant_queue
+from latentry.ledger.jobs import Accepted
+from latentry.ledger.queues import Swept
+from tests.latentry.ledger.reference_fairness import ReferenceFairness, tenant_queue
 
 
 @dataclass(frozen=True, slots=True)
-class PaperClaim:
+class ReferenceClaim:
     """What a worker asks for. `fences` are those that Redis gave: only that they rise is known."""
 
     worker: str
@@ -26,7 +27,7 @@ class PaperClaim:
 
 
 @dataclass(slots=True)
-class PaperJob:
+class ReferenceJob:
     """One job, and which of its times are over."""
 
     ref: JobRef
@@ -48,7 +49,7 @@ class PaperJob:
     checkpoints: dict[int, bytes] = field(default_factory=dict)
     held_bytes: int = 0
     images: set[int] = field(default_factory=set)
-    story: list[EventType] = field(default_factory=lambda: [EventType.QUEUED])
+    events: list[EventType] = field(default_factory=lambda: [EventType.QUEUED])
     lease_is_over: bool = False
     wait_is_over: bool = False
     time_is_over: bool = False
@@ -73,7 +74,7 @@ class PaperJob:
 
     def move(self, state: JobStatus) -> None:
         self.state = state
-        self.story.append(EventType(state.value))
+        self.events.append(EventType(state.value))
         if state.is_terminal:
             self.stay_is_over = False
             self.drop_checkpoints()
@@ -89,31 +90,31 @@ class PaperJob:
         self.step = None
 
 
-class PaperLedger:
+class ReferenceLedger:
     """One method per command, with the answer the command must give."""
 
     def __init__(self) -> None:
-        self.jobs: dict[JobRef, PaperJob] = {}
+        self.jobs: dict[JobRef, ReferenceJob] = {}
         self.keys: dict[tuple[str, str], tuple[JobRef, str]] = {}
         self.models: set[str] = set()
         self.bells: set[str] = set()
         self.nobody_swept = False
-        self.order = PaperOrder()
+        self.fairness = ReferenceFairness()
         self.claimed: dict[str, tuple[object, list[Lease]]] = {}
         self.reserved: dict[JobRef, str] = {}
         self._sequence = 0
 
-    def queue(self, *models: str) -> list[PaperJob]:
+    def queue(self, *models: str) -> list[ReferenceJob]:
         waiting = (job for job in self.jobs.values() if job.state is JobStatus.QUEUED)
         return sorted((job for job in waiting if job.model in models), key=lambda job: job.sequence)
 
-    def own_queue(self, job: PaperJob) -> list[PaperJob]:
+    def own_queue(self, job: ReferenceJob) -> list[ReferenceJob]:
         """Those it waits with: its tenant's in this queue, or the suspects like it."""
         if job.crashes:
             return self.suspects(job.model, is_quarantined=job.crashes > 1)
         return tenant_queue(self.queue(job.model), job.ref.tenant)
 
-    def suspects(self, model: str, *, is_quarantined: bool) -> list[PaperJob]:
+    def suspects(self, model: str, *, is_quarantined: bool) -> list[ReferenceJob]:
         alike = [j for j in self.queue(model) if j.crashes and (j.crashes > 1) == is_quarantined]
         return sorted(alike, key=lambda job: (job.since, str(job.ref)))
 
@@ -133,11 +134,11 @@ class PaperLedger:
                 return Accepted(ref, is_new=False)
         model, tenant = order.request.model, order.ref.tenant
         queue = self.queue(model)
-        its_share = self.order.share_of(model, tenant, order.weight, max_queued)
+        its_share = self.fairness.share_of(model, tenant, order.weight, max_queued)
         if len(queue) >= max_queued and len(tenant_queue(queue, tenant)) >= its_share:
             raise QueueFull
         self._sequence += 1
-        job = PaperJob(
+        job = ReferenceJob(
             order.ref,
             model,
             self._sequence,
@@ -150,10 +151,10 @@ class PaperLedger:
         self.jobs[order.ref] = job
         if order.idempotency_key:
             self.keys[name] = (order.ref, order.body_hash)
-        self.order.enter(job)
+        self.fairness.enter(job)
         return Accepted(order.ref, is_new=True)
 
-    def claim(self, ask: PaperClaim) -> list[Lease]:
+    def claim(self, ask: ReferenceClaim) -> list[Lease]:
         token, leases = self.claimed.get(ask.worker, (None, []))
         if token == ask.token:
             return [lease for lease in leases if self.held(lease)]
@@ -163,7 +164,7 @@ class PaperLedger:
             self.claimed[ask.worker] = (ask.token, leases)
         return leases
 
-    def _take(self, ask: PaperClaim) -> list[PaperJob]:
+    def _take(self, ask: ReferenceClaim) -> list[ReferenceJob]:
         room, taken = min(ask.room, len(self.queue(*ask.models))), []
         if room > 0:
             if ask.held == 0 and (quarantined := self._suspect(ask, is_quarantined=True)):
@@ -172,26 +173,28 @@ class PaperLedger:
                 return []
             if ask.suspects == 0 and (suspect := self._suspect(ask, is_quarantined=False)):
                 taken.append(suspect)
-        while len(taken) < room and (turn := self.order.next(self.queue(*ask.models), ask.models)):
+        while len(taken) < room and (
+            turn := self.fairness.next(self.queue(*ask.models), ask.models)
+        ):
             tag, job = turn
             if job.is_overdue:
                 self.end(job, JobStatus.EXPIRED)
                 continue
-            self.order.charge(job, tag, is_turn=True)
+            self.fairness.charge(job, tag, is_turn=True)
             self._leave(job, JobStatus.RUNNING)
             taken.append(job)
         return taken
 
-    def _suspect(self, ask: PaperClaim, *, is_quarantined: bool) -> PaperJob | None:
+    def _suspect(self, ask: ReferenceClaim, *, is_quarantined: bool) -> ReferenceJob | None:
         while job := self._first(ask, is_quarantined=is_quarantined):
             if not job.is_overdue:
-                self.order.charge(job, self.order.tag_of(job.ref.tenant), is_turn=False)
+                self.fairness.charge(job, self.fairness.tag_of(job.ref.tenant), is_turn=False)
                 self._leave(job, JobStatus.RUNNING)
                 return job
             self.end(job, JobStatus.EXPIRED)
         return None
 
-    def _first(self, ask: PaperClaim, *, is_quarantined: bool) -> PaperJob | None:
+    def _first(self, ask: ReferenceClaim, *, is_quarantined: bool) -> ReferenceJob | None:
         heads = [
             queue[0]
             for m in ask.models
@@ -199,33 +202,33 @@ class PaperLedger:
         ]
         return min(heads, key=lambda job: job.since, default=None)
 
-    def _is_reserved_for_quarantined(self, ask: PaperClaim) -> bool:
+    def _is_reserved_for_quarantined(self, ask: ReferenceClaim) -> bool:
         job = self._first(ask, is_quarantined=True)
         if not job or job.since > 0:  # it has not been passed over for long
             return False
         return self.reserved.setdefault(job.ref, ask.worker) == ask.worker
 
-    def _begin(self, job: PaperJob, fence: int, ask: PaperClaim) -> Lease:
+    def _begin(self, job: ReferenceJob, fence: int, ask: ReferenceClaim) -> Lease:
         assert fence > job.fence, "fences rise (I3)"
         job.fence = fence
         job.claims += 1
         job.lease_is_over = ask.is_over_at_once
         return Lease(job.ref, fence, None)  # type: ignore[arg-type]
 
-    def _leave(self, job: PaperJob, state: JobStatus) -> None:
+    def _leave(self, job: ReferenceJob, state: JobStatus) -> None:
         """Out of its queue, if it is in one."""
         job.move(state)
-        self.order.leave(job, self.queue(job.model))
+        self.fairness.leave(job, self.queue(job.model))
 
-    def end(self, job: PaperJob, state: JobStatus) -> None:
+    def end(self, job: ReferenceJob, state: JobStatus) -> None:
         self._leave(job, state)
 
-    def back(self, job: PaperJob) -> None:
+    def back(self, job: ReferenceJob) -> None:
         job.requeue()
-        self.order.refund(job)
-        self.order.enter(job)
+        self.fairness.refund(job)
+        self.fairness.enter(job)
 
-    def held(self, lease: Lease) -> PaperJob | None:
+    def held(self, lease: Lease) -> ReferenceJob | None:
         job = self.jobs.get(lease.ref)
         return job if job and job.holds(lease) else None
 
@@ -255,7 +258,7 @@ class PaperLedger:
             raise LeaseLost
         job.images.add(index)
         job.crashes = 0
-        job.story.append(EventType.IMAGE)
+        job.events.append(EventType.IMAGE)
 
     def checkpoint(self, lease: Lease, index: int, saved: bytes, budget: int) -> bool:
         job = self.held(lease)
@@ -349,7 +352,7 @@ class PaperLedger:
             job.stay_is_over = False
         return Swept(silent, tuple(job.ref for job in stale if job.state.is_terminal))
 
-    def _lose(self, job: PaperJob) -> None:
+    def _lose(self, job: ReferenceJob) -> None:
         if job.step is not None:
             job.crashes += 1
         if job.is_stopping:

@@ -1,2 +1,0 @@
--- ARGV: ref. Answers the job as it stands.
-return read_job(ARGV[1])
