@@ -14,7 +14,7 @@ class PackedRows:
     """A call's inputs, with the first and last row of each image, on the host and on the device.
 
     An image's first row is the negative prompt's if it is guided; its last is the prompt's, and is
-    the same one if it is not. The last `padding` rows are nobody's.
+    the same one if it is not. The last `padding` rows are of no image.
     """
 
     inputs: UNetInputs
