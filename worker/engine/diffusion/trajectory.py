@@ -96,7 +96,8 @@ class Trajectory:
     @property
     def rescale(self) -> float:
         """guidance_rescale of its next call; 0 without guidance."""
-        return self.order.request.guidance_rescale if self.rows == 2 else 0.0
+        rescale = self.order.request.guidance_rescale
+        return rescale if rescale and self.rows == 2 else 0.0
 
     @property
     def step(self) -> int:
@@ -117,8 +118,10 @@ class Trajectory:
     def preview_is_due(self) -> bool:
         """Whether its next call ends a step after which a preview is due."""
         interval = self.order.request.preview_interval
+        if not interval:
+            return False
         steps = self.current.steps_done[self.calls + 1] - self.current.steps_done[self.calls]
-        return bool(interval) and steps > 0 and (self.step + steps) % interval == 0
+        return steps > 0 and (self.step + steps) % interval == 0
 
     def noise(self) -> torch.Tensor | None:
         """Fresh noise [C, h, w] for the next call, if it needs any; the same until it succeeds.
