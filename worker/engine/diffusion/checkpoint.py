@@ -106,7 +106,7 @@ def _restore(trajectory: Trajectory, facts: Facts, tensors: Tensors) -> None:
     sampler.generator.set_state(torch.from_numpy(tensors["generator"]))
     sampler.latents = latents.to(sampler.latents.device)
     sampler.drawn = None if drawn is None else torch.from_numpy(drawn)
-    trajectory.pass_index, trajectory.calls = pass_index, calls
+    trajectory.move_to(pass_index, calls)
 
 
 def _picture(trajectory: Trajectory) -> str:

@@ -63,7 +63,7 @@ class Diffusion:
 
     @property
     def identity(self) -> str:
-        """All that the time of a call depends on besides the model and its own shape."""
+        """Device, precision and software: what the time of a call depends on besides its shape."""
         name, threads = platform.processor() or platform.machine(), torch.get_num_threads()
         if self.at.device.type == "cuda":
             name, threads = torch.cuda.get_device_name(self.at.device), 1
@@ -79,8 +79,8 @@ class Diffusion:
     ) -> list[ModelCard]:
         """Serve these models. Those that fit are loaded now, the others when they are asked for.
 
-        `before` is called with each. One that cannot be used is left out. If none is left, raises
-        an error; Unavailable if another try may mend one.
+        `before` is called with each. One that cannot be used is left out. If none is left, the
+        first error is raised, or an Unavailable if there is one, for then another try may help.
         """
         cards, failures = [], []
         for model, source in sources.items():
@@ -108,12 +108,12 @@ class Diffusion:
 
     @property
     def resident(self) -> tuple[str, ...]:
-        """The models in memory. May be asked from any thread."""
+        """The models in memory. May be read from any thread."""
         return tuple(self.models)
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """The models that did not load and are left alone. May be asked from any thread."""
+        """The models that did not load and are left alone for now. May be read from any thread."""
         return self._residents.failed
 
     def load(self, model: str, source: ModelLocation) -> ModelCard:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 
@@ -14,7 +15,7 @@ class PackedRows:
     """A call's inputs, with the first and last row of each image, on the host and on the device.
 
     An image's first row is the negative prompt's if it is guided; its last is the prompt's, and is
-    the same one if it is not. The last `padding` rows are nobody's.
+    the same one if it is not. The last `padding` rows are of no image.
     """
 
     inputs: UNetInputs
@@ -30,9 +31,10 @@ def pack(
 ) -> PackedRows:
     """From the members' scaled latents x [images, C, h, w] and timesteps t [images], in fp32."""
     at = members[0].model.at
-    owner = [i for i, member in enumerate(members) for _ in range(member.rows)]
-    last = [row for row, i in enumerate(owner) if row + 1 == len(owner) or owner[row + 1] != i]
-    first = [row + 1 - member.rows for row, member in zip(last, members, strict=True)]
+    counts = [member.rows for member in members]
+    owner = [i for i, count in enumerate(counts) for _ in range(count)]
+    last = [end - 1 for end in accumulate(counts)]
+    first = [row + 1 - count for row, count in zip(last, counts, strict=True)]
     padding = rows - len(owner)
     owner += owner[-1:] * padding
     conditioning = [member.active_conditioning for member in members]

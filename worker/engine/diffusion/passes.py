@@ -68,6 +68,6 @@ class Pass:
         is_shallow = (call - self.start_call) % self.key.interval > 0
         return replace(self.key, shallow=True) if is_shallow else self.key
 
-    def is_guided(self, call: int, *, guidance_stop: float) -> bool:
+    def is_guided(self, call: int, guidance_stop: float) -> bool:
         """Whether this call is within that fraction of the calls made."""
         return call - self.start_call < self.calls * guidance_stop

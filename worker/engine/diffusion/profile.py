@@ -22,10 +22,10 @@ _ID_LETTERS: Final = 16  # 64 bits: profiles are few
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """From the configuration, the software and the kind of device; nothing measured, no clock.
+    """The configuration, the software and the kind of device; nothing that was measured.
 
-    Under equal profiles the same request and seed give the same pixels. Under others they may:
-    no such promise is made.
+    Under equal profiles the same request and seed give the same pixels; under others they may
+    differ.
     """
 
     model: str
@@ -74,5 +74,5 @@ class Profile:
 
 @cache
 def _libc() -> str:
-    """The sampler tables are made of its logarithms and powers."""
+    """The C library: the sampler tables are made of its logarithms and powers."""
     return " ".join(platform.libc_ver())

@@ -1,4 +1,4 @@
-"""How long calls take on the device, and how far the loop may run ahead of it."""
+"""How many seconds calls take on the device, and how far the loop may run ahead of it."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import torch
 from worker.batching import BatchKey
 from worker.engine.loop.backend import TimedCall
 
-# One call runs, one is queued behind it: the device is never idle, newcomers never wait for more.
+# One call runs, one is queued: the device is never idle, and newcomers wait for no more than that.
 _AHEAD: Final = 2
 
 

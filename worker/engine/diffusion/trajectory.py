@@ -27,10 +27,10 @@ class Reuse:
 class Trajectory:
     """An image on its way. It costs one UNet row, or two with guidance.
 
-    calls: made in the current pass, those before its start_call counted in. predicted_x0
-    [C, h, w]: for previews, from the last call after which one is due. since: seconds on the
-    engine's clock, when it last stepped or arrived. picture: what its checkpoints call it, once
-    that was computed.
+    current: the pass of the next call. calls: made in it, counted from the table's first call.
+    predicted_x0 [C, h, w]: for previews, from the last call after which one is due. since: seconds
+    on the engine's clock, when it last stepped or arrived. picture: what its checkpoints call it,
+    once that was computed.
     """
 
     order: Order
@@ -38,12 +38,18 @@ class Trajectory:
     conditioning: Conditioning
     passes: tuple[Pass, ...]
     sampler: SamplerState
-    calls: int
-    pass_index: int = 0
+    pass_index: int = field(init=False)
+    current: Pass = field(init=False)
+    calls: int = field(init=False)
     reuse: Reuse = field(default_factory=Reuse)
     predicted_x0: torch.Tensor | None = None
     since: float = 0.0
     picture: str = ""
+    _steps_before: int = field(init=False)  # in earlier passes
+    _calls_after: int = field(init=False)  # in later passes
+
+    def __post_init__(self) -> None:
+        self.move_to(0, self.passes[0].start_call)
 
     @classmethod
     def begin(
@@ -54,17 +60,18 @@ class Trajectory:
         conditioning: Conditioning,
     ) -> "Trajectory":
         """Before the first call of the first pass, from pure noise."""
-        first = passes[0]
         shape = model.latent_shape(order.request.width, order.request.height)
         sampler = SamplerState.begin(
-            model, shape, seed=order.seed, initial_sigma=first.initial_sigma
+            model, shape, seed=order.seed, initial_sigma=passes[0].initial_sigma
         )
-        return cls(order, model, conditioning, passes, sampler, calls=first.start_call)
+        return cls(order, model, conditioning, passes, sampler)
 
-    @property
-    def current(self) -> Pass:
-        """The pass of the next call."""
-        return self.passes[self.pass_index]
+    def move_to(self, pass_index: int, calls: int) -> None:
+        """Make this call of this pass the next one."""
+        self.pass_index, self.calls = pass_index, calls
+        self.current = self.passes[pass_index]
+        self._steps_before = sum(one.steps_done[-1] for one in self.passes[:pass_index])
+        self._calls_after = sum(one.calls for one in self.passes[pass_index + 1 :])
 
     @property
     def key(self) -> BatchKey:
@@ -74,8 +81,7 @@ class Trajectory:
     @property
     def is_guided(self) -> bool:
         """Whether its next call comes before guidance_stop."""
-        stop = self.order.request.guidance_stop
-        return self.current.is_guided(self.calls, guidance_stop=stop)
+        return self.current.is_guided(self.calls, self.order.request.guidance_stop)
 
     @property
     def active_conditioning(self) -> Conditioning:
@@ -90,19 +96,18 @@ class Trajectory:
     @property
     def rescale(self) -> float:
         """guidance_rescale of its next call; 0 without guidance."""
-        return self.order.request.guidance_rescale if self.rows == 2 else 0.0
+        rescale = self.order.request.guidance_rescale
+        return rescale if rescale and self.rows == 2 else 0.0
 
     @property
     def step(self) -> int:
         """How many of its steps are done; those before a pass's start_call count as done."""
-        earlier = sum(one.steps_done[-1] for one in self.passes[: self.pass_index])
-        return earlier + self.current.steps_done[self.calls]
+        return self._steps_before + self.current.steps_done[self.calls]
 
     @property
     def calls_left(self) -> int:
         """UNet calls until only the VAE is left, in all passes."""
-        later = sum(one.calls for one in self.passes[self.pass_index + 1 :])
-        return later + self.current.end_call - self.calls
+        return self.current.end_call - self.calls + self._calls_after
 
     @property
     def latent(self) -> torch.Tensor:
@@ -113,8 +118,10 @@ class Trajectory:
     def preview_is_due(self) -> bool:
         """Whether its next call ends a step after which a preview is due."""
         interval = self.order.request.preview_interval
+        if not interval:
+            return False
         steps = self.current.steps_done[self.calls + 1] - self.current.steps_done[self.calls]
-        return bool(interval) and steps > 0 and (self.step + steps) % interval == 0
+        return steps > 0 and (self.step + steps) % interval == 0
 
     def noise(self) -> torch.Tensor | None:
         """Fresh noise [C, h, w] for the next call, if it needs any; the same until it succeeds.
@@ -139,12 +146,12 @@ class Trajectory:
             self.reuse.features = features
         self.sampler.advance(latents)
         self.calls += 1
-        if self.calls == self.current.end_call and self.pass_index + 1 < len(self.passes):
+        if self.calls == self.current.end_call and self._calls_after:
             self._enter_next_pass()
 
     def _enter_next_pass(self) -> None:
         """It begins with the x that the last one ended with."""
-        self.pass_index += 1
-        self.calls = self.current.start_call
+        following = self.pass_index + 1
+        self.move_to(following, self.passes[following].start_call)
         self.sampler.forget()
         self.reuse = Reuse()

@@ -85,7 +85,7 @@ class Taken:
 class Backend(Protocol[T]):
     """All methods are called from one thread. What they raise is a LatentryError.
 
-    A JobFailed is the order's misfortune; anything else that is raised ends the process.
+    A JobFailed or InvalidRequest fails the order; anything else ends the process.
     """
 
     def now(self) -> float:
@@ -137,16 +137,16 @@ class ServedBackend(Backend[T], Protocol[T]):
 
     @property
     def identity(self) -> str:
-        """All that the time of a call depends on besides the model and its own shape."""
+        """Device, precision and software: what the time of a call depends on besides its shape."""
 
     @property
     def resident(self) -> tuple[str, ...]:
-        """The models in memory. May be asked from any thread."""
+        """The models in memory. May be read from any thread."""
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """The models that did not load and are left alone. May be asked from any thread."""
+        """The models that did not load and are left alone for now. May be read from any thread."""
 
     @property
     def longest_test_s(self) -> float:
-        """The longest self-test so far."""
+        """Seconds of the longest self-test so far."""

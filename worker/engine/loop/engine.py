@@ -130,9 +130,9 @@ class Engine(Generic[T]):
         return events
 
     def calibrate(self) -> bool:
-        """Time one call that nobody asked for; False when nothing is left to learn.
+        """Make and time one call for the costs; False when enough calls were measured.
 
-        For an idle engine: whoever comes just then waits for one call.
+        For an idle engine: an order that comes just then waits for one call.
         """
         return self._measuring.calibrate()
 
@@ -184,7 +184,7 @@ class Engine(Generic[T]):
             if member.step > before:
                 steps = order.request.num_inference_steps
                 events.append(Step(order.job, order.index, member.step, steps))
-                self._previews.note(member)
+                self._previews.step_done(member)
             if member.calls_left == 0:
                 self._stepping.remove(member)
                 self._decoding.add(member)

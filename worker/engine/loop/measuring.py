@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 
 class Measuring(Generic[T]):
-    """Takes in what the backend has timed, and measures what nobody asked for while idle."""
+    """Learns from the calls that the backend has timed, and makes some for that when idle."""
 
     def __init__(self, backend: Backend[T], costs: Costs) -> None:
         self.overhead = Overhead()
@@ -22,7 +22,7 @@ class Measuring(Generic[T]):
         self._probes = Probes(costs)
 
     def rows(self, key: BatchKey, rows: int) -> int:
-        """How many rows to give a call that needs so many: seldom more, to learn what it costs."""
+        """How many rows to give a call that needs `rows`: as many, or seldom more as a probe."""
         return self._probes.next(key, rows)
 
     def take_in(self) -> float:
@@ -34,7 +34,7 @@ class Measuring(Generic[T]):
         return sum(call.seconds for call in calls)
 
     def calibrate(self) -> bool:
-        """Make and time one call that nobody asked for; False if none is left to measure."""
+        """Make and time one call for the costs; False when enough calls were measured."""
         self.take_in()
         for order in self._backend.examples():
             plan = self._backend.plan(order)

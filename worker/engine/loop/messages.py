@@ -14,7 +14,7 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One image to draw: the `index`-th of a job, from its own seed or from where it was saved."""
+    """One image to draw: the `index`-th of a job, from its own seed or from its checkpoint."""
 
     job: str
     index: int
@@ -24,15 +24,15 @@ class Order:
 
     @property
     def megapixels(self) -> float:
-        """Its size."""
+        """Its width times its height, in millions of pixels."""
         return self.request.width * self.request.height / 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The image is being drawn from here on, and what its caller should know.
+    """The image was begun, with warnings for its caller.
 
-    `step`: how many of its steps were done already, by its checkpoint.
+    `step`: how many of its steps its checkpoint has done already.
     """
 
     job: str
@@ -53,7 +53,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Preview:
-    """How far the image is after `step`: RGB bytes of a small picture."""
+    """A small picture of the image after `step`, RGB bytes [height, width, 3]; it is never kept."""
 
     job: str
     index: int
@@ -63,7 +63,7 @@ class Preview:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Done:
-    """The picture: RGB bytes, height × width × 3; in strict mode the id of its profile."""
+    """The picture, RGB bytes [height, width, 3]; in strict mode with the id of its profile."""
 
     job: str
     index: int
@@ -73,7 +73,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The image will not be made, and why."""
+    """The image will not be drawn, and why."""
 
     job: str
     index: int
@@ -90,7 +90,7 @@ class Canceled:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """Where an unfinished image stands: enough to go on from there elsewhere."""
+    """An unfinished image's checkpoint: enough to go on after `step` in another process."""
 
     job: str
     index: int
@@ -100,10 +100,10 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class StepTiming:
-    """What one step of the loop took: rows of its UNet call, padding included, and seconds.
+    """One step of the loop: rows of its UNet call, padding included, and seconds of its parts.
 
-    `used` counts the rows that were somebody's. On a GPU the seconds of a call are those until it
-    was queued behind the one before; they add up over many steps.
+    `used`: rows that are not padding. On a GPU `call_s` is the time until the call was queued
+    behind the one before: only sums over many steps mean something.
     """
 
     rows: int = 0
@@ -114,7 +114,7 @@ class StepTiming:
 
     @property
     def total_s(self) -> float:
-        """The whole step."""
+        """Seconds of the whole step."""
         return self.join_s + self.call_s + self.decode_s
 
 

@@ -8,36 +8,36 @@ from latentry.errors import JobFailed
 from worker.engine.loop.backend import Backend, Pictures, T
 from worker.engine.loop.messages import Preview
 
-# What those who asked for none wait for at a step boundary: this many tiny decodes, in one call.
+# All other images wait at a step boundary for this many tiny decodes, which are one call.
 MOST: Final = 4
 
 
 class Previews(Generic[T]):
-    """Who is to be shown, and what is on its way. They only read: no picture is changed by them."""
+    """Who is due for a preview, and previews that the device is decoding. No picture is changed."""
 
     def __init__(self, backend: Backend[T]) -> None:
         self._backend = backend
         self._due: dict[T, int] = {}
-        self._on_the_way: deque[tuple[dict[T, int], Pictures]] = deque()
+        self._decoding: deque[tuple[dict[T, int], Pictures]] = deque()
 
-    def note(self, member: T) -> None:
-        """A step of this image is done, after which its request may want to see it."""
+    def step_done(self, member: T) -> None:
+        """A step of this image is done, after which its request may want a preview."""
         interval = member.order.request.preview_interval
         if interval and member.step % interval == 0:
             self._due[member] = member.step  # one that waits still is shown as it is by now
 
     def step(self, stepping: Collection[T]) -> list[Preview]:
-        """Decode some of those that wait longest; tell what has arrived of those still drawn."""
+        """Decode some of those that wait longest; the previews of images still being drawn."""
         self._due = {one: step for one, step in self._due.items() if one in stepping}
         if self._due:
             key = next(iter(self._due)).key
             shown = [one for one in self._due if one.key == key][:MOST]
             steps = {one: self._due.pop(one) for one in shown}
-            self._on_the_way.append((steps, self._backend.preview(shown)))
-        told: list[Preview] = []
-        while self._on_the_way and self._on_the_way[0][1].ready:
-            steps, pictures = self._on_the_way.popleft()
+            self._decoding.append((steps, self._backend.preview(shown)))
+        previews: list[Preview] = []
+        while self._decoding and self._decoding[0][1].ready:
+            steps, pictures = self._decoding.popleft()
             for (one, step), picture in zip(steps.items(), pictures.take(), strict=True):
                 if one in stepping and not isinstance(picture, JobFailed):
-                    told.append(Preview(one.order.job, one.order.index, step, picture))
-        return told
+                    previews.append(Preview(one.order.job, one.order.index, step, picture))
+        return previews

@@ -21,22 +21,22 @@ class BackendRouter:
 
     @property
     def identity(self) -> str:
-        """All that the time of a call depends on besides the model and its own shape."""
+        """Those of all backends."""
         return " and ".join(sorted(one.identity for one in self._backends))
 
     @property
     def resident(self) -> tuple[str, ...]:
-        """The models in memory. May be asked from any thread."""
+        """The models of all that are in memory. May be read from any thread."""
         return tuple(model for one in self._backends for model in one.resident)
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """The models that did not load and are left alone. May be asked from any thread."""
+        """The models of all that did not load. May be read from any thread."""
         return tuple(model for one in self._backends for model in one.failed)
 
     @property
     def longest_test_s(self) -> float:
-        """The longest self-test so far."""
+        """Seconds of the longest self-test so far."""
         return max(one.longest_test_s for one in self._backends)
 
     def now(self) -> float:

@@ -1,4 +1,4 @@
-"""Latents through the VAE, and the pictures' way from the device."""
+"""Latents to pictures by the VAE, and the pictures' way from the device to the host."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from worker.engine.models.loaded_model import LoadedModel
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """Pictures on their way: levels [B, H, W, 3] and whether each is sound [B], on the host.
+    """Pictures on their way: 8-bit levels [B, H, W, 3] and whether each is valid [B], on the host.
 
     On CUDA both are filled by copies that go on beside the step loop until `arrived`.
     """
 
     levels: torch.Tensor
-    sound: torch.Tensor
+    valid: torch.Tensor
     arrived: Any = None  # a torch.cuda.Event, whose methods are not typed
 
     @property
@@ -31,8 +31,8 @@ class Decoded:
         """RGB bytes [H, W, 3], or NonFiniteOutput, for each latent."""
         if self.arrived is not None:
             self.arrived.synchronize()
-        pairs = zip(self.levels.numpy(), self.sound.tolist(), strict=True)
-        return [picture if sound else NonFiniteOutput() for picture, sound in pairs]
+        pairs = zip(self.levels.numpy(), self.valid.tolist(), strict=True)
+        return [picture if is_valid else NonFiniteOutput() for picture, is_valid in pairs]
 
 
 @torch.inference_mode()
@@ -41,10 +41,10 @@ def decode(
 ) -> Decoded:
     """Latents [C, h, w] of one size, in one VAE call. Nothing is waited for here.
 
-    With another `vae` than the model's, and scaled down to `max_side` pixels, if told so.
+    vae: another one than the model's. max_side: scale down to so many pixels; 0 to keep the size.
 
-    Each picture tells for itself whether it is sound: finite, and not of one level throughout, as
-    overflowed ones are. A black one is never told as a success.
+    A picture is valid if it is finite, and not of one level throughout, as overflowed ones are: a
+    black picture is never returned as a success.
     """
     vae = vae or model.vae
     latent = torch.stack(list(latents))
@@ -55,20 +55,20 @@ def decode(
     if 0 < max_side < (side := max(image.shape[2:])):
         height, width = (max(1, round(n * max_side / side)) for n in image.shape[2:])
         image = torch.nn.functional.adaptive_avg_pool2d(image, (height, width))
-    sound = latent.isfinite().flatten(1).all(1) & image.isfinite().flatten(1).all(1)
+    valid = latent.isfinite().flatten(1).all(1) & image.isfinite().flatten(1).all(1)
     levels = ((image / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
     flat = levels.flatten(1)
-    sound &= flat.amin(1) != flat.amax(1)
+    valid &= flat.amin(1) != flat.amax(1)
     levels = levels.permute(0, 2, 3, 1).contiguous()
     if model.at.device.type != "cuda":
-        return Decoded(levels, sound)
+        return Decoded(levels, valid)
     arrived: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
-    here = Decoded(_pinned(levels), _pinned(sound), arrived)
+    decoded = Decoded(_on_host(levels), _on_host(valid), arrived)
     arrived.record()
-    return here
+    return decoded
 
 
-def _pinned(there: torch.Tensor) -> torch.Tensor:
-    """Where the copy on the host will be once the stream has got there."""
-    here = torch.empty(there.shape, dtype=there.dtype, pin_memory=True)
-    return here.copy_(there, non_blocking=True)
+def _on_host(tensor: torch.Tensor) -> torch.Tensor:
+    """Pinned memory that holds a copy once the stream has got there."""
+    copy = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    return copy.copy_(tensor, non_blocking=True)

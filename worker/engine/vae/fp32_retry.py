@@ -1,9 +1,8 @@
-"""A picture that the VAE spoilt is decoded once more, in fp32."""
+"""A picture that overflowed in the VAE is decoded once more, in fp32."""
 
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import structlog
 import torch
@@ -15,15 +14,13 @@ from worker.engine.vae.decode import Decoded, decode
 
 log = structlog.get_logger()
 
-_WHOLE: Final = torch.float32
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fp32Retry:
-    """Decoded pictures, each of which may be tried again.
+    """Decoded pictures of these latents, each of which may be decoded once more.
 
-    In fp16 some VAEs overflow where the latent is sound. It depends on the latent alone, so strict
-    pictures stay what they are.
+    In fp16 some VAEs overflow where the latent is finite. Whether they do depends on the latent
+    alone, so strict pictures keep their bits.
     """
 
     model: LoadedModel
@@ -32,24 +29,25 @@ class Fp32Retry:
 
     @property
     def ready(self) -> bool:
-        """Whether taking them would not wait, unless one is spoilt."""
+        """Whether taking them would not wait, unless one has to be decoded again."""
         return self.decoded.ready
 
     def take(self) -> list[Pixels | JobFailed]:
-        """One answer for each latent, in their order."""
+        """RGB bytes [H, W, 3], NonFiniteOutput or OutOfMemory, for each latent."""
         pairs = zip(self.decoded.take(), self.latents, strict=True)
         return [
-            self._again(latent) if isinstance(answer, NonFiniteOutput) else answer
+            self._retry(latent) if isinstance(answer, NonFiniteOutput) else answer
             for answer, latent in pairs
         ]
 
-    def _again(self, latent: torch.Tensor) -> Pixels | JobFailed:
+    def _retry(self, latent: torch.Tensor) -> Pixels | JobFailed:
         vae = self.model.vae
-        if vae.dtype is _WHOLE or not bool(latent.isfinite().all()):
+        if vae.dtype is torch.float32 or not bool(latent.isfinite().all()):
             return NonFiniteOutput()
         log.warning("vae.overflowed", model=self.model.card.id)
         try:
-            [answer] = decode(self.model, [latent], vae=copy.deepcopy(vae).to(_WHOLE)).take()
+            in_fp32 = copy.deepcopy(vae).to(torch.float32)
+            [answer] = decode(self.model, [latent], vae=in_fp32).take()
         except torch.OutOfMemoryError:
             return OutOfMemory()
         return answer

@@ -157,6 +157,7 @@ def test_the_key_is_read_anew_in_each_pass(backend: Diffusion, order: Order) -> 
     first, second = split.passes
     larger = replace(second, key=replace(second.key, chunks=2))
     split.passes = (first, larger)
+    split.move_to(0, 0)
     keys = []
     while split.calls_left:
         keys.append(split.key.chunks)

@@ -3,10 +3,9 @@
 import hashlib
 import json
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 
@@ -17,73 +16,10 @@ from worker.batching import BatchKey
 from worker.engine.loop.backend import Plan, Taken, TimedCall
 from worker.engine.loop.messages import Order, Pixels
 from worker.engine.loop.pixel_fields import pixel_fields
+from worker.engine.simulated.charge import Charge
+from worker.engine.simulated.clocks import Clock, VirtualClock
 
 VAE_FACTOR: Final = 8  # pixels per side of a latent's cell
-
-
-class Clock(Protocol):
-    """Something to spend time on."""
-
-    def now(self) -> float:
-        """Seconds."""
-
-    def spend(self, seconds: float) -> None:
-        """Let so much time pass."""
-
-
-@dataclass(slots=True)
-class VirtualClock:
-    """Time passes when it is spent, and costs none."""
-
-    seconds: float = 0.0
-
-    def now(self) -> float:
-        """Seconds since the beginning."""
-        return self.seconds
-
-    def spend(self, seconds: float) -> None:
-        """Be so much later."""
-        self.seconds += seconds
-
-
-class WallClock:
-    """Time as everybody has it."""
-
-    def now(self) -> float:
-        """Seconds of this process's clock."""
-        return time.perf_counter()
-
-    def spend(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """A model's seconds on some device: a call takes `call_s` + `row_s` · rows at `area` cells.
-
-    Rows and pictures of another size cost in proportion to their area. `picture_s` is one VAE
-    decode, `preview_s` one by the tiny decoder.
-    """
-
-    call_s: float
-    row_s: float
-    area: int
-    picture_s: float = 0.0
-    preview_s: float = 0.0
-    strict_rows: int = 8
-
-    def call(self, key: BatchKey, rows: int) -> float:
-        """One UNet call."""
-        return self.call_s + self.row_s * rows * key.area / self.area
-
-    def picture(self, key: BatchKey) -> float:
-        """One picture through the VAE."""
-        return self.picture_s * key.area / self.area
-
-    def preview(self, key: BatchKey) -> float:
-        """One through the tiny decoder."""
-        return self.preview_s * key.area / self.area
 
 
 @dataclass(slots=True, eq=False)
