@@ -165,6 +165,7 @@ class Costs:
             self._curves.update(map(_curve, curves))
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError("not a list of curves") from error
+        self._caps.clear()
 
 
 def _curve(data: Mapping[str, Any]) -> tuple[BatchKey, Curve]:
