@@ -18,7 +18,6 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from worker.engine.diffusion.trajectory import Trajectory
-from worker.engine.loop.pixel_fields import pixel_fields
 from worker.engine.samplers import STATE_ROWS
 
 log = structlog.get_logger()
@@ -118,7 +117,7 @@ def _picture(trajectory: Trajectory) -> str:
 
 def _hash(trajectory: Trajectory) -> str:
     order, found = trajectory.order, hashlib.sha256()
-    fields = pixel_fields(order.request)
+    fields = order.request.pixel_fields()
     starts = [one.start_call for one in trajectory.passes]
     for fact in (fields, order.seed, trajectory.model.fingerprint, starts):
         found.update(json.dumps(fact, sort_keys=True).encode())

@@ -15,7 +15,6 @@ from latentry.rules.pricing import unet_calls
 from worker.batching import BatchKey
 from worker.engine.loop.backend import Plan, Taken, TimedCall
 from worker.engine.loop.messages import Order, Pixels
-from worker.engine.loop.pixel_fields import pixel_fields
 from worker.engine.simulated.charge import Charge
 from worker.engine.simulated.clocks import Clock, VirtualClock
 
@@ -109,7 +108,7 @@ class Simulated:
         """Prompts cost nothing; a checkpoint says where to go on."""
         steps = order.request.num_inference_steps
         calls = unet_calls(order.request.sampler, steps)
-        fields = json.dumps(pixel_fields(order.request), sort_keys=True)
+        fields = json.dumps(order.request.pixel_fields(), sort_keys=True)
         asked = hashlib.sha256(f"{fields}{order.seed}".encode()).digest()
         begun = SimulatedTrajectory(order, plan.key, plan.rows, calls, asked)
         saved = order.checkpoint or b""
