@@ -29,8 +29,9 @@ def settings_for(valkey: Valkey, folder: Path, prefix: str, **more: str) -> Sett
 
 @pytest.fixture(scope="session")
 def stack(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A gateway and one worker."""
-    with Stack(settings_for(valkey, tmp_path_factory.mktemp("e2e"), "e2e")) as running:
+    """A gateway and one worker, on one thread: other tests run beside."""
+    folder = tmp_path_factory.mktemp("e2e")
+    with Stack(settings_for(valkey, folder, "e2e", threads="1")) as running:
         running.start_worker()
         yield running
 
