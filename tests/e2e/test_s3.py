@@ -20,8 +20,7 @@ def test_pictures_come_straight_from_the_bucket(valkey: Valkey, tmp_path: Path) 
         "s3_secret_key": "a-secret-of-the-tests",
     }
     try:
-        models = "shapes=simulated:"  # the way of the bytes is the same
-        with Stack(settings_for(valkey, tmp_path, "e2e-s3", models=models, **bucket)) as stack:
+        with Stack(settings_for(valkey, tmp_path, "e2e-s3", **bucket)) as stack:
             stack.start_worker()
             with Client(stack.url) as client:
                 job = client.generate("a red circle on a blue background", seed=7)
