@@ -58,14 +58,17 @@ def _needed(requirement: Requirement) -> Iterator[Requirement]:
             yield needed
 
 
-# latentry's client, cli and serve are for people's own machines; the rest is in both images. The
-# gateway's has the command line too, to make keys where the ledger is.
+# Both images run all of latentry except its commands: the gateway's image has those too, to create
+# keys where the ledger is, and `latentry serve` runs in neither.
+COMMANDS = [f"latentry/{folder}/**/*.py" for folder in ("admin", "cli", "client")]
 SHARED = [
     "latentry/*.py",
-    *(f"latentry/{room}/**/*.py" for room in ("contracts", "jobs", "storage")),
+    *(
+        f"latentry/{folder.name}/**/*.py"
+        for folder in (ROOT / "latentry").iterdir()
+        if folder.is_dir() and folder.name not in ("admin", "cli", "client", "serve")
+    ),
 ]
-
-COMMANDS = [f"latentry/{room}/**/*.py" for room in ("admin", "cli", "client")]
 
 
 @pytest.mark.parametrize(
