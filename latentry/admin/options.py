@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from latentry.admin import amounts
+from latentry.api_keys import Scope
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 KeyId = Annotated[
@@ -17,7 +18,10 @@ Name = Annotated[str, typer.Option(help="Name of the key, for listings.")]
 Scopes = Annotated[
     Any,
     typer.Option(
-        metavar="SCOPES", help="Comma-separated scopes of the key.", parser=amounts.scopes
+        metavar="SCOPES",
+        help=f"Comma-separated scopes: {', '.join(Scope)}.",
+        parser=amounts.scopes,
+        show_default="all but usage:tenant",
     ),
 ]
 Lifetime = Annotated[
@@ -37,7 +41,12 @@ Rate = Annotated[
     ),
 ]
 Burst = Annotated[
-    int, typer.Option(min=0, help="Requests allowed at once; one minute of --rate if omitted.")
+    int,
+    typer.Option(
+        min=0,
+        help="Requests allowed at once; one minute of --rate if omitted.",
+        show_default=False,
+    ),
 ]
 Concurrency = Annotated[
     int, typer.Option(min=0, help="Maximum number of unfinished jobs; 0 is unlimited.")
@@ -48,7 +57,9 @@ Quota = Annotated[
 ]
 Weight = Annotated[
     int,
-    typer.Option(min=1, max=1000, help="The tenant's share of the workers while others wait."),
+    typer.Option(
+        min=1, max=1000, help="The tenant's relative share of the workers while others wait."
+    ),
 ]
 KeyGrace = Annotated[
     Any,

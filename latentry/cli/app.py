@@ -9,6 +9,7 @@ from rich.table import Table
 from latentry import __version__
 from latentry.cli import admin, generate, serve
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
+from latentry.cli.options import option_name
 from latentry.contracts import Job, Model
 
 app = typer.Typer(
@@ -17,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("generate")(generate.generate)
+app.command("generate", context_settings={"token_normalize_func": option_name})(generate.generate)
 app.command("serve")(serve.serve)
 app.command("demo")(serve.demo)
 app.command("keys", context_settings=admin.SETTINGS)(admin.keys)

@@ -31,6 +31,8 @@ from latentry.contracts import (
 Command = TypeVar("Command", bound=Callable[..., None])
 
 HEIGHT_WIDTH: Final = "HEIGHT WIDTH"
+# The field's own name works too. --help would cut it off at 80 columns.
+_SHORTER: Final = {"num-inference-steps": "steps", "guidance-scale": "guidance"}
 
 
 class RequestOptions(TypedDict):
@@ -45,8 +47,8 @@ class RequestOptions(TypedDict):
     clip_skip: int | None
     width: int | None
     height: int | None
-    num_inference_steps: Annotated[int | None, typer.Option("--steps", "--num-inference-steps")]
-    guidance_scale: Annotated[float | None, typer.Option("--guidance", "--guidance-scale")]
+    num_inference_steps: Annotated[int | None, typer.Option("--steps")]
+    guidance_scale: Annotated[float | None, typer.Option("--guidance")]
     guidance_rescale: float | None
     guidance_stop: float | None
     cache_interval: int | None
@@ -83,8 +85,17 @@ class RequestOptions(TypedDict):
     ]
     webhook_event: Annotated[
         list[WebhookEvent] | None,
-        typer.Option(help="Event to send to --webhook; repeatable. Every end if omitted."),
+        typer.Option(
+            metavar="EVENT",
+            help="Event to send to --webhook, repeatable: running, succeeded, failed, canceled or"
+            " expired. All but running if omitted.",
+        ),
     ]
+
+
+def option_name(name: str) -> str:
+    """The option that this name means, both without dashes."""
+    return _SHORTER.get(name, name)
 
 
 def request_options(command: Command) -> Command:

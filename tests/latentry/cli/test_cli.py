@@ -185,6 +185,19 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
     assert (tmp_path / "job-1.png").exists()
 
 
+def test_the_long_names_of_two_options_are_their_fields(latentry, gateway):
+    code, _, _ = latentry("generate", "a frog", "--num-inference-steps", "5", "--guidance-scale=2")
+    assert code == 0
+    assert gateway.ordered["num_inference_steps"] == 5
+    assert gateway.ordered["guidance_scale"] == 2
+
+
+def test_help_cuts_no_option_off_at_80_columns(latentry, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = latentry("generate", "--help")
+    assert not [line for line in out.splitlines() if "--" in line and "…" in line]
+
+
 def test_a_webhook_without_events_hears_of_every_end(latentry, gateway):
     latentry("generate", "a red circle", "--webhook", "https://shop.example/hook")
     assert gateway.ordered["webhook"] == {"url": "https://shop.example/hook"}
