@@ -9,8 +9,8 @@ from typing import Any, Final
 from latentry.settings import Settings
 
 TASK: Final = "denoise"
-# No second bell for a model within this time: awake workers poll by themselves, and idle ones are
-# reached soon enough.
+# No second bell for a model within this time: running workers poll by themselves, and idle ones
+# hear the next bell.
 BELL_S: Final = 2.0
 
 

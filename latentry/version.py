@@ -1,3 +1,3 @@
-"""The release this is. Apart from the package, so that the engine can name it and import no SDK."""
+"""The version, in a module of its own: the engine reads it without importing the SDK."""
 
 __version__ = "0.1.0"

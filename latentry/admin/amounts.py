@@ -49,6 +49,6 @@ def tenant(text: str) -> str:
     """The name of a tenant."""
     if not TENANT.fullmatch(text):
         raise typer.BadParameter(
-            "a tenant is 1 to 32 of a-z, 0-9 and dashes, without a leading dash."
+            "a tenant has 1 to 32 characters: a-z, 0-9 and dashes, without a leading dash."
         )
     return text

@@ -19,11 +19,11 @@ def main() -> None:
     try:
         app()
     except InvalidRequest as error:
-        _leave(str(error), MISUSED)
+        _exit(str(error), MISUSED)
     except (LatentryError, OSError) as error:
-        _leave(str(error), FAILED)
+        _exit(str(error), FAILED)
 
 
-def _leave(sentence: str, code: int) -> None:
+def _exit(sentence: str, code: int) -> None:
     sys.stderr.write(f"latentry: {sentence}\n")
     sys.exit(code)

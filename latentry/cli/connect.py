@@ -19,7 +19,7 @@ DEFAULT_URL: Final = "http://127.0.0.1:8000"
 @contextmanager
 def connect(url: str, api_key: str | None) -> Iterator[Client]:
     """A client of the service. Raises Unreachable with how to start one."""
-    # Somebody waits at the terminal: a missing service must be reported within about a second.
+    # A user waits at the terminal: a missing service must be reported within about a second.
     with Client(url, api_key=api_key, retries=Retries(attempts=3, first_s=0.3)) as client:
         try:
             yield client

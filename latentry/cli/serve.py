@@ -20,7 +20,7 @@ REFUSED, INTERRUPTED = 2, 130
 def serve() -> None:
     """Run the whole service on this machine until Ctrl-C: Valkey, worker and gateway.
 
-    Settings are LATENTRY_* variables, as for the single processes.
+    All settings are LATENTRY_* environment variables.
     """
     try:
         signals.run(_serve(Settings.from_env(os.environ)))
@@ -62,7 +62,7 @@ def _say(sentence: str) -> None:
 
 
 def write_line(line: str, *, err: bool = False) -> None:
-    """Print a line, also when the reader of the output is gone."""
+    """Print a line; without effect once the output has no reader any more."""
     try:
         typer.echo(line, err=err)
     except OSError:

@@ -34,7 +34,7 @@ class ApiCall(Generic[T]):
     headers: Mapping[str, str] = field(default_factory=dict)
     body: GenerationRequest | bytes | None = None
     hold_s: int = 0
-    """Seconds that the service may hold the response, because the call asked it to."""
+    """Seconds that the service may hold the response, as the call requested."""
 
     @property
     def content(self) -> str | bytes | None:

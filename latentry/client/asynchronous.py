@@ -120,7 +120,7 @@ class AsyncClient:
                     async for event in events:
                         yield event
             except httpx.TransportError as error:
-                following.broke(error)
+                following.failed(error)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -137,7 +137,7 @@ class AsyncClient:
         async with aclosing(await self._http.send(request, stream=True)) as response:
             if response.is_error:
                 await response.aread()
-                following.broke(response)
+                following.failed(response)
                 return
             following.opened(response)
             async for chunk in response.aiter_bytes():

@@ -64,15 +64,15 @@ def ended(
     """The job at its end. Raises StillRunning after `timeout_s` seconds."""
     deadline = clock() + (math.inf if timeout_s is None else timeout_s)
     while True:
-        asked = clock()
-        hold_s = math.ceil(min(HOLD_S, max(0.0, deadline - asked)))
+        sent = clock()
+        hold_s = math.ceil(min(HOLD_S, max(0.0, deadline - sent)))
         job = yield from answered(api_calls.get(job_id, hold_s), retries)
         if job.status.is_terminal:
             return job
         now = clock()
         if now >= deadline:
             raise StillRunning(job)
-        if now - asked < min(POLL_S, hold_s):
+        if now - sent < min(POLL_S, hold_s):
             yield Pause(min(POLL_S, deadline - now))
 
 

@@ -38,7 +38,7 @@ class Following:
         """The service responded: with a stream, or with 204 if there are no more events."""
         self.ended = response.status_code == httpx.codes.NO_CONTENT
 
-    def broke(self, outcome: Outcome) -> None:
+    def failed(self, outcome: Outcome) -> None:
         """The stream did not open or was interrupted: pause, or raise when no retry is left."""
         self._parser = SseParser()
         self._failures += 1

@@ -29,11 +29,11 @@ class Retries:
         Full jitter (M. Brooker, "Exponential Backoff And Jitter", 2015) on top of Retry-After. If
         that is more than `longest_s`, the call is not retried.
         """
-        asked_s = _retry_after_s(outcome)
-        if attempt >= self.attempts or not _is_transient(outcome) or asked_s > self.longest_s:
+        retry_after_s = _retry_after_s(outcome)
+        if attempt >= self.attempts or not _is_transient(outcome) or retry_after_s > self.longest_s:
             return None
         ceiling_s = min(self.longest_s, self.first_s * 2 ** (attempt - 1))
-        return asked_s + random.uniform(0, ceiling_s)  # noqa: S311 - jitter, not a secret
+        return retry_after_s + random.uniform(0, ceiling_s)  # noqa: S311 - jitter, not a secret
 
 
 def error_of(outcome: Outcome) -> LatentryError:
@@ -53,5 +53,5 @@ def _is_transient(outcome: Outcome) -> bool:
 def _retry_after_s(outcome: Outcome) -> float:
     if not isinstance(outcome, httpx.Response):
         return 0.0
-    asked = outcome.headers.get("Retry-After", "")
-    return float(asked) if asked.isdecimal() else 0.0
+    header = outcome.headers.get("Retry-After", "")
+    return float(header) if header.isdecimal() else 0.0

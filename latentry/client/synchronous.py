@@ -120,7 +120,7 @@ class Client:
             try:
                 yield from self._listen(following)
             except httpx.TransportError as error:
-                following.broke(error)
+                following.failed(error)
 
     def close(self) -> None:
         """Close the connections."""
@@ -137,7 +137,7 @@ class Client:
         with closing(self._http.send(request, stream=True)) as response:
             if response.is_error:
                 response.read()
-                following.broke(response)
+                following.failed(response)
                 return
             following.opened(response)
             for chunk in response.iter_bytes():

@@ -41,16 +41,16 @@ class _Picture(ResponseModel):
 
 
 class OutputKind(StrEnum):
-    """What an output is of its job."""
+    """The role of an output in its job."""
 
-    IMAGE = "image"  # a final picture, one of those that were asked for
+    IMAGE = "image"  # a final picture, one of the n requested
 
 
 class StoredOutput(_Picture):
     """One output under its storage key; no URL, because URLs are signed when they are read.
 
-    `index`, `name` and the suffix of its key are its own within the job. `name` tells it from other
-    outputs of the same index, and is empty for a final picture.
+    `index`, `name` and the suffix of its key are unique within the job. `name` is empty for a final
+    picture and distinguishes other outputs of the same index.
     """
 
     kind: OutputKind = OutputKind.IMAGE

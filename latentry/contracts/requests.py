@@ -16,7 +16,7 @@ from latentry.contracts.wire import RequestModel, ResponseModel
 # Fields of a resolved request that change neither an image nor its file. All other fields do: a new
 # one that does not must be added here.
 WITHOUT_EFFECT: Final = frozenset({"metadata", "preview_interval"})
-# Nor do these change the pixels of one image, whose own seed is kept beside the request.
+# Nor do these change the pixels of one image, whose own seed is stored separately.
 _NOT_PIXELS: Final = WITHOUT_EFFECT | {"n", "output_format", "seed"}
 
 
@@ -98,7 +98,7 @@ class ResolvedRequest(ResponseModel):
     metadata: dict[str, str] = Field(default_factory=dict)
 
     def pixel_fields(self) -> dict[str, Any]:
-        """What an image's pixels depend on besides its seed, ready for JSON.
+        """What an image's pixels depend on apart from its seed, ready for JSON.
 
         Fields at their default are left out: a new field changes nothing for requests without it.
         """

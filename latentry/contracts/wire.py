@@ -1,4 +1,4 @@
-"""The base classes of requests and responses. Their errors never quote a prompt into a log."""
+"""The base classes of requests and responses. Their errors omit the input: it may be a prompt."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,7 +12,7 @@ class RequestModel(BaseModel):
 
 
 class ResponseModel(BaseModel):
-    """Base of what the service sends: readers ignore unknown fields, so some can be added."""
+    """Base of what the service sends: readers ignore unknown fields, so new ones can be added."""
 
     model_config = ConfigDict(
         frozen=True, extra="ignore", allow_inf_nan=False, hide_input_in_errors=True

@@ -56,8 +56,8 @@ def _check_size(card: ModelCard, request: ResolvedRequest) -> None:
 def _check_steps(card: ModelCard, request: ResolvedRequest) -> None:
     most = min(card.limits.max_steps, SAMPLER_STEPS.get(request.sampler, card.limits.max_steps))
     if request.num_inference_steps > most:
-        whose = card.id if most == card.limits.max_steps else f"The sampler {request.sampler}"
-        why = f"{whose} supports at most {most} steps."
+        name = card.id if most == card.limits.max_steps else f"The sampler {request.sampler}"
+        why = f"{name} supports at most {most} steps."
         raise TooManySteps(why, fields={"/num_inference_steps": why})
 
 

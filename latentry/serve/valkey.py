@@ -84,19 +84,19 @@ class Valkey:
 
     async def answers(self) -> bool:
         """Whether it accepts commands: it runs, accepts our password and has loaded its data."""
-        return await self._ask("PING") == b"+PONG\r\n"
+        return await self._send("PING") == b"+PONG\r\n"
 
     async def shut_down(self) -> None:
         """Shut it down with its data on disk, if it runs; ConfigurationError if it stays."""
         deadline = asyncio.get_running_loop().time() + SHUTDOWN_S
-        while await self._ask("SHUTDOWN") is not None:
+        while await self._send("SHUTDOWN") is not None:
             if asyncio.get_running_loop().time() > deadline:
                 raise ConfigurationError(
                     f"The Valkey of an earlier run still uses port {self.port}; stop it by hand."
                 )
             await asyncio.sleep(0.1)
 
-    async def _ask(self, command: str) -> bytes | None:
+    async def _send(self, command: str) -> bytes | None:
         """The first line of its reply, empty if it hung up; None if it does not run here."""
         try:
             reader, writer = await asyncio.open_connection(HOST, self.port)

@@ -29,7 +29,7 @@ class GatewaySettings(Section):
         description="Maximum cost of one request: megapixels × UNet calls × images.",
     )
     max_body_bytes: int = Field(64 * 1024, ge=1024, description="Maximum size of a JSON body.")
-    max_wait_s: int = Field(60, ge=0, description="Maximum of `Prefer: wait`.")
+    max_wait_s: int = Field(60, ge=0, description="Maximum number of seconds in `Prefer: wait`.")
     url_ttl_s: int = Field(900, ge=1, description="Lifetime of a signed image URL.")
     max_image_bytes: int = Field(
         10 * 1024**2, ge=1024, description="Maximum size of an uploaded picture."
@@ -49,7 +49,7 @@ class GatewaySettings(Section):
     auth: str = Field(
         "auto",
         pattern=r"^(auto|on|off)$",
-        description="Require API keys. `auto`: once a key exists or others can reach the gateway.",
+        description="Require API keys. `auto`: once a key exists or other machines can connect.",
     )
     bootstrap_key: SecretStr = Field(
         SecretStr(""), description="API key that is registered when the gateway starts."

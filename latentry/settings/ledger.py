@@ -18,7 +18,7 @@ class LedgerSettings(Section):
         3_600, ge=1, le=MAX_TTL_S, description="Maximum queue time; then the job expires."
     )
     usage_ttl_days: int = Field(
-        400, ge=1, le=3_650, description="Days for which GET /v1/usage remembers."
+        400, ge=1, le=3_650, description="Number of days for which usage is kept."
     )
     # Sweepers take half a lease without a sweep for an outage, and they sweep every second.
     lease_s: float = Field(

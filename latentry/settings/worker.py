@@ -45,7 +45,7 @@ class WorkerSettings(Section):
         0,
         ge=0,
         description="A worker whose memory exceeds this hands its jobs back and restarts; 0 is"
-        " unlimited. Must be well above what its models take.",
+        " unlimited. Must be well above what its models need.",
     )
     worker_metrics_port: int = Field(
         9101, ge=0, le=65535, description="Port of the worker's metrics; 0 is off."

@@ -73,5 +73,7 @@ Metadata = Annotated[
 ]
 WebhookTarget = Annotated[
     webhooks.Webhook | None,
-    Field(description="Where to send a notification when the job ends. Not part of the recipe."),
+    Field(
+        description="Where to send a notification when the job ends. Not kept in the image file."
+    ),
 ]

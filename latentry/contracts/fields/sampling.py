@@ -27,7 +27,7 @@ class Determinism(StrEnum):
 
 
 def canonical(value: Any, aliases: Mapping[str, StrEnum]) -> Any:
-    """The enum member that an alias stands for; anything else unchanged, for pydantic to judge."""
+    """The enum member of an alias; anything else unchanged, for pydantic to validate."""
     return aliases.get(value, value) if isinstance(value, str) else value
 
 

@@ -1,4 +1,4 @@
-"""`latentry serve` in a folder with a service and a worker that are only shells."""
+"""`latentry serve` in a folder with a service and a worker that only print and wait."""
 
 import os
 import signal
@@ -9,17 +9,17 @@ import pytest
 
 from tests.valkey import free_port
 
-ROOM = """
+APP = """
 import os, signal, sys
 def leave(*_):
-    print("asked to stop", flush=True)
+    print("stopping", flush=True)
     sys.exit(0)
 signal.signal(signal.SIGTERM, leave)
 print("pid", os.getpid(), flush=True)
 """
-WORKER = ROOM + "signal.pause()\n"
+WORKER = APP + "signal.pause()\n"
 SERVICE = (
-    ROOM
+    APP
     + """
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -72,10 +72,10 @@ class Serving:
 @pytest.fixture
 def checkout(tmp_path):
     """A folder that looks like a checkout to `latentry serve`."""
-    for room, code in (("service", SERVICE), ("worker", WORKER)):
-        (tmp_path / room).mkdir()
-        (tmp_path / room / "__init__.py").touch()
-        (tmp_path / room / "__main__.py").write_text(code)
+    for app, code in (("service", SERVICE), ("worker", WORKER)):
+        (tmp_path / app).mkdir()
+        (tmp_path / app / "__init__.py").touch()
+        (tmp_path / app / "__main__.py").write_text(code)
     (tmp_path / "models" / "shapes").mkdir(parents=True)
     return tmp_path
 

@@ -63,9 +63,9 @@ def test_it_goes_on_when_nobody_listens_any_more(serve, checkout):
     """As under a terminal or a log reader that died: the worker is still started again."""
     born = checkout / "worker.born"
     os.mkfifo(born)
-    room = (checkout / "worker" / "__main__.py").read_text()
+    app = (checkout / "worker" / "__main__.py").read_text()
     (checkout / "worker" / "__main__.py").write_text(
-        f"import os; open({str(born)!r}, 'w').write(str(os.getpid()))\n{room}"
+        f"import os; open({str(born)!r}, 'w').write(str(os.getpid()))\n{app}"
     )
     serving = serve()
     first = int(born.read_text())
