@@ -5,7 +5,7 @@ from latentry.contracts.deliveries import (
     Delivery,
     DeliveryList,
     DeliveryStatus,
-    Notice,
+    Notification,
 )
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
@@ -47,7 +47,7 @@ __all__ = [
     "Model",
     "ModelCard",
     "ModelList",
-    "Notice",
+    "Notification",
     "OutputFormat",
     "OutputKind",
     "Pace",

@@ -1,4 +1,4 @@
-"""Webhook notices and their deliveries."""
+"""Webhook notifications and their deliveries."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ from latentry.contracts.webhooks import WebhookEvent
 from latentry.contracts.wire import ResponseModel
 
 
-class Notice(ResponseModel):
+class Notification(ResponseModel):
     """The body sent to a webhook receiver. Its id, `webhook-id`, is the same on every retry."""
 
     type: str = Field(description="`generation.` and the event.")
@@ -39,7 +39,7 @@ class Attempt(ResponseModel):
 
 
 class Delivery(ResponseModel):
-    """The delivery of one notice. Its id is the notice's `webhook-id`."""
+    """The delivery of one notification. Its id is the `webhook-id` header."""
 
     id: str
     event: WebhookEvent

@@ -27,7 +27,7 @@ ENDS: Final = tuple(event for event in WebhookEvent if event is not WebhookEvent
 
 
 class Webhook(RequestModel):
-    """A receiver and its events. Notices are signed as Standard Webhooks specifies."""
+    """A receiver and its events. Notifications are signed as Standard Webhooks specifies."""
 
     url: WebhookUrl = Field(description="`https://` URL with a public host name, port 443.")
     events: Annotated[list[WebhookEvent], Field(min_length=1, max_length=len(WebhookEvent))] = (

@@ -10,7 +10,7 @@ from typing import Final
 
 from standardwebhooks import Webhook
 
-from latentry.contracts import JobWarning, Notice
+from latentry.contracts import JobWarning, Notification
 from latentry.ledger import JobRecord
 from latentry.ledger.deliveries import DueDelivery
 from service.jobs.views import Views
@@ -35,12 +35,12 @@ async def signed(due: DueDelivery, views: Views, secrets: Sequence[str]) -> Sign
     Raises StorageUnavailable.
     """
     record = due.record if due.is_job_known else _without_pictures(due.record)
-    notice = Notice(
+    notification = Notification(
         type=f"generation.{due.event}",
         timestamp=datetime.fromtimestamp(due.made_ms / 1000, UTC),
         data=await views.job(record),
     )
-    text = notice.model_dump_json()
+    text = notification.model_dump_json()
     # The ledger's clock: receivers refuse timestamps that are minutes off, and ours may be.
     at = datetime.fromtimestamp(due.now_ms // 1000, UTC)
     headers = {
