@@ -1,27 +1,27 @@
-# Every verb sets the environment up first; that is skipped while nothing changed.
+# Every target sets up the environment first, unless nothing has changed.
 PYTHON_BIN := .venv/bin
 READY := $(PYTHON_BIN)/.ready
 
-# The tests start hundreds of Pythons, which are not to compile everything anew.
+# The tests start hundreds of Python processes, which should share compiled bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup run demo test slow oracle faults fuzz check bench simulate model clean
 
-help: ## Say what can be made
+help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
 
-setup: $(READY) ## Make .venv with everything in it
+setup: $(READY) ## Create .venv with all dependencies
 
 run: $(READY) ## Start the whole service on http://127.0.0.1:8000; Ctrl-C stops it
 	@exec $(PYTHON_BIN)/latentry serve
 
-demo: $(READY) ## Start it, draw six pictures into demo.png, stop
+demo: $(READY) ## Start the service, generate six images into demo.png, stop
 	@exec $(PYTHON_BIN)/latentry demo
 
 test: $(READY) ## Run the tests; 6 minutes on two cores
 	@$(PYTHON_BIN)/python -m pytest -n auto
 
-slow: $(READY) ## Run the tests that take long and seldom tell more; CI runs them too
+slow: $(READY) ## Run the slow tests, which rarely find more; CI runs them too
 	@$(PYTHON_BIN)/python -m pytest -n auto -m slow
 
 oracle: $(READY) ## Compare every sampler with diffusers, on every kind of model; 10 minutes
@@ -34,10 +34,10 @@ faults: $(READY) ## Kill, freeze, fill and flood the service; writes docs/faults
 	$(PYTHON_BIN)/python -m pytest -m faults -s tests/hostile || status=$$?; \
 	exit $$status
 
-fuzz: $(READY) ## Send hostile input by the ten thousand, and search for more by coverage; 40 minutes
+fuzz: $(READY) ## Send tens of thousands of hostile inputs, and search for more by coverage; 40 minutes
 	@$(PYTHON_BIN)/python -m pytest -m fuzz -q -s tests/hostile
 
-check: $(READY) ## Lint, formatting, types, import rules, sizes
+check: $(READY) ## Check lint, formatting, types, import rules, sizes
 	$(PYTHON_BIN)/ruff check
 	$(PYTHON_BIN)/ruff format --check
 	$(PYTHON_BIN)/mypy
@@ -45,16 +45,16 @@ check: $(READY) ## Lint, formatting, types, import rules, sizes
 	$(PYTHON_BIN)/python -m tools.rules
 	$(PYTHON_BIN)/python -m tools.sizes
 
-bench: $(READY) ## Measure engine and service beside the stock pipeline; ten minutes
+bench: $(READY) ## Compare engine and service with the stock pipeline; ten minutes
 	@$(PYTHON_BIN)/python -m benchmarks
 
-simulate: $(READY) ## Replay the benchmark's traces on a virtual clock, by tables of costs
+simulate: $(READY) ## Run the benchmark's traces on a virtual clock, with tables of call costs
 	@$(PYTHON_BIN)/python -m benchmarks.simulate
 
-model: $(READY) ## Train models/shapes again; goes on where it was stopped
+model: $(READY) ## Train models/shapes again; resumes where it was stopped
 	@$(PYTHON_BIN)/python -m tools.train
 
-clean: ## Remove the environment and the caches; pictures and jobs in .latentry stay
+clean: ## Remove the environment and the caches; keeps images and jobs in .latentry
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist demo.png
 
 $(READY): pyproject.toml constraints.txt deploy/setup.sh

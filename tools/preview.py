@@ -1,4 +1,4 @@
-"""Trains `models/shapes/taesd`, the tiny decoder of previews, from the autoencoder beside it.
+"""Trains `models/shapes/taesd`, the tiny decoder of previews, from the model's autoencoder.
 
 `python -m tools.preview` trains, writes and measures; with `--measure` it only measures.
 """
@@ -25,16 +25,16 @@ PICTURES = 384
 BATCH = 16
 CROP = 8  # latent cells a side, 64 pixels
 RATE = 3e-3
-# Noise on the latents, whose deviation is 1: half-made ones are never quite those of a picture.
+# Noise on the latents, whose deviation is 1: those of an unfinished picture are not exact.
 NOISE = 0.05
 HELD_OUT = 64
 ROUNDS = 15
 
 
 def build() -> AutoencoderTiny:
-    """An untrained one: few channels and no norms, because it is run beside the step loop.
+    """An untrained decoder: few channels and no norms, because it runs between steps.
 
-    Nothing here encodes, and the encoder that the class insists on is a stub of 700 weights.
+    The encoder is never used; the one that the class requires is a stub of 700 weights.
     """
     return AutoencoderTiny(
         encoder_block_out_channels=(4, 4, 4, 4),
@@ -133,7 +133,7 @@ def measure() -> None:
 def main() -> None:
     """Read the command line, then train or not, and measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--measure", action="store_true", help="only compare what is there")
+    parser.add_argument("--measure", action="store_true", help="only measure the existing decoder")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

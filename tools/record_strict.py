@@ -1,7 +1,7 @@
-"""Records ten strict pictures of the bundled model, for a test that they keep their bits.
+"""Records ten strict pictures of the bundled model, for a test that their bits do not change.
 
-`python -m tools.record_strict` writes the file anew. Do so only where a change means to move the
-pixels of strict pictures, and say so in the changelog.
+`python -m tools.record_strict` rewrites the file. Do so only for a change that is meant to change
+the pixels of strict pictures, and say so in the changelog.
 """
 
 import json
@@ -19,7 +19,7 @@ from worker.publishing.encoding import pixel_sha256
 MODEL: Final = "shapes"
 ROOT: Final = Path(__file__).parents[1]
 FILE: Final = ROOT / "tests" / "worker" / "engine" / "diffusion" / "recorded.json"
-# What a machine brings to a profile. The rest of it is chosen by our code, and has to stay.
+# The parts of a profile that depend on the machine. Our code chooses the rest: it must not change.
 OF_THE_MACHINE: Final = (
     "threads", "device", "torch", "diffusers", "transformers", "numpy", "libc",
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 Five causes account for nearly all of them: unpickling, URLs that the server fetches, clients' text
 in paths, error messages that disclose internals, and shells. The rules read syntax only: they catch
-oversights, not somebody who means to get around them.
+oversights, not deliberate evasion.
 """
 
 import ast
@@ -107,7 +107,7 @@ _RUNS_WHAT_IT_READS: Final = (
     "pickle cPickle _pickle marshal shelve dill joblib cloudpickle torch.load"
     " torch.hub torch.jit.load yaml.load yaml.unsafe_load yaml.full_load eval exec"
 )
-_DIALS: Final = (
+_CONNECTS: Final = (
     "httpx httpcore requests aiohttp urllib3 urllib.request http.client ftplib smtplib"
     " socket.create_connection asyncio.open_connection asyncio.open_unix_connection"
 )
@@ -118,10 +118,10 @@ _OPENS_BY_NAME: Final = (
 
 RULES: Final = (
     Rule("no reader that can run what it reads", _naming(_RUNS_WHAT_IT_READS)),
-    Rule("nobody's code but ours", _allowing("trust_remote_code", "allow_pickle")),
+    Rule("no code that comes with a model", _allowing("trust_remote_code", "allow_pickle")),
     Rule(
-        "only the guarded client dials",
-        _naming(_DIALS),
+        "only the guarded client connects",
+        _naming(_CONNECTS),
         allowed_in=("latentry/client/", "latentry/cli/", "latentry/serve/", "service/outbound/"),
     ),
     Rule(
@@ -136,7 +136,7 @@ RULES: Final = (
         ),
     ),
     Rule(
-        "no answer holds an exception's text",
+        "no response contains an exception's text",
         _exception_text,
         folders=("service",),
         allowed_in=("service/__main__.py",),  # prints it for the operator

@@ -1,10 +1,10 @@
 """`python -m tools.sizes`: names every module, function and folder that has grown too large.
 
-A function's lines run from its `def` to its end, docstring included. Its branches are the places
-where its way divides: `if`, `elif`, `for`, `while`, `except`, `case`, conditional expressions, the
-`if` of a comprehension, and each `and` or `or`. The `for` of a comprehension maps and is not one.
-A function inside another counts towards the other's lines, and not towards its branches. Ruff's
-mccabe counts fewer kinds, against a lower limit, and stays.
+A function's lines run from its `def` to its end, docstring included. Its branches are its decision
+points: `if`, `elif`, `for`, `while`, `except`, `case`, conditional expressions, the `if` of a
+comprehension, and each `and` or `or`; not the `for` of a comprehension. A function inside another
+counts towards the other's lines, but not towards its branches. Ruff's mccabe check, which counts
+fewer kinds against a lower limit, applies as well.
 
 `--figures` prints the median, p90 and max of each package; `--root` reads another checkout.
 """
@@ -42,7 +42,7 @@ class Module:
 
     @property
     def lines(self) -> int:
-        """How many lines it has."""
+        """Number of lines."""
         return len(self.source.splitlines())
 
     @property
@@ -52,12 +52,12 @@ class Module:
 
     @property
     def is_init(self) -> bool:
-        """Whether it stands for its folder."""
+        """Whether it is the `__init__` of its folder."""
         return self.path.endswith("/__init__.py")
 
     @property
     def has_docstring(self) -> bool:
-        """Whether it says what it is for."""
+        """Whether it has a docstring."""
         return ast.get_docstring(self._tree) is not None
 
     @property
@@ -76,7 +76,7 @@ def function_lines(function: Function) -> int:
 
 
 def branches(function: Function) -> int:
-    """Places where the function's way divides; those of functions inside it are theirs."""
+    """Decision points of the function, without those of functions inside it."""
     return sum(_branches_at(node) for node in _own_nodes(function))
 
 
@@ -104,7 +104,7 @@ def modules(root: Path, package: str) -> list[Module]:
 
 
 def too_large(found: Sequence[Module]) -> Iterator[str]:
-    """A line for everything above its limit, and for each `__init__` that says nothing."""
+    """A line for everything above its limit, and for each `__init__` without a docstring."""
     for module in found:
         if module.lines > MODULE_LINES:
             yield f"{module.path}: {module.lines} lines; a module has at most {MODULE_LINES}"

@@ -63,7 +63,7 @@ def main() -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
-    parser.add_argument("--steps", type=int, default=unet.STEPS, help="of the UNet, in all")
+    parser.add_argument("--steps", type=int, default=unet.STEPS, help="total steps of the UNet")
     parser.add_argument("--workers", type=int, default=2, help="threads, or UNet processes")
     options = parser.parse_args()
     torch.set_num_threads(options.workers)

@@ -18,11 +18,11 @@ SAMPLES = {
         "eval(text)",
         "joblib.load(path)",
     ],
-    "nobody's code but ours": [
+    "no code that comes with a model": [
         "AutoModel.from_pretrained(name, trust_remote_code=True)",
         "numpy.load(file, allow_pickle=True)",
     ],
-    "only the guarded client dials": [
+    "only the guarded client connects": [
         "import httpx",
         "import requests as r",
         "from urllib.request import urlopen",
@@ -41,7 +41,7 @@ SAMPLES = {
         "from starlette.responses import FileResponse",
         "from starlette.staticfiles import StaticFiles",
     ],
-    "no answer holds an exception's text": [
+    "no response contains an exception's text": [
         "try: f()\nexcept ValueError as error: answer(str(error))",
         "try: f()\nexcept ValueError as e: raise InvalidRequest(f'bad: {e}')",
         "try: f()\nexcept OSError as error: answer(error.args[0])",
