@@ -40,5 +40,5 @@ def until(answers: Callable[[], bool], process: subprocess.Popen[str], *, within
 
 
 def tool(name: str) -> str:
-    """A program that a wheel of the [dev] extra put beside python."""
+    """A program that a wheel of the [dev] extra installed next to python."""
     return str(Path(sys.executable).with_name(name))

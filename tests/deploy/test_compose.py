@@ -47,7 +47,7 @@ def test_gateway_and_worker_share_one_store() -> None:
     assert all(getattr(gateway, name) == getattr(worker, name) for name in shared)
 
 
-def test_links_lead_to_where_this_machine_publishes_them() -> None:
+def test_links_name_the_published_port() -> None:
     settings = _settings(SERVICES["gateway"])
     assert SERVICES["gateway"]["ports"] == ["127.0.0.1:8000:8000"]
     assert settings.base_url == "http://127.0.0.1:8000"
@@ -75,7 +75,7 @@ def test_valkey_and_workers_cannot_be_reached_from_outside() -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_ours_wait_for_what_they_need(name: str) -> None:
+def test_our_services_wait_for_their_dependencies(name: str) -> None:
     for other, how in SERVICES[name]["depends_on"].items():
         if how["condition"] == "service_healthy":
             assert "healthcheck" in SERVICES[other]
@@ -91,7 +91,7 @@ def test_the_gpu_variant_changes_only_the_worker() -> None:
     assert _settings(variant["worker"]).device == "cuda"
 
 
-def test_the_gateway_takes_its_first_key_from_whoever_starts_it_and_has_none_of_its_own() -> None:
+def test_the_gateway_gets_its_first_key_from_the_environment_and_has_no_default() -> None:
     env = SERVICES["gateway"]["environment"]
     assert env["LATENTRY_BOOTSTRAP_KEY"] in ("", None)
     assert "LATENTRY_BOOTSTRAP_KEY" not in SERVICES["worker"]["environment"]

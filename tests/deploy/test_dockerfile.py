@@ -79,7 +79,7 @@ def test_environment_and_ports_are_those_of_the_settings(name: str, ports: set[s
     assert STAGES[name].ports == {getattr(settings, port) for port in ports}
 
 
-def test_the_health_of_the_gateway_is_asked_where_it_listens() -> None:
+def test_the_health_check_uses_the_gateway_s_port() -> None:
     (check,) = STAGES["gateway"].all("HEALTHCHECK")
     assert "/livez" in check
     assert 'environ[\\"LATENTRY_PORT\\"]' in check

@@ -30,11 +30,11 @@ def _imported(pattern: str) -> set[str]:
 
 def _installed(extras: list[str]) -> set[str]:
     """The distributions that `pip install '.[extras]'` brings, with all that they need."""
-    asked = [*PROJECT["dependencies"]]
+    texts = [*PROJECT["dependencies"]]
     for extra in extras:
-        asked += PROJECT["optional-dependencies"][extra]
+        texts += PROJECT["optional-dependencies"][extra]
     found: set[str] = set()
-    waiting = [Requirement(text) for text in asked]
+    waiting = [Requirement(text) for text in texts]
     while waiting:
         requirement = waiting.pop()
         name = canonicalize_name(requirement.name)
@@ -91,6 +91,6 @@ def test_every_import_is_installed(patterns: list[str], extras: list[str]) -> No
     assert not missing
 
 
-def test_the_gateway_gets_no_torch_by_any_way_round() -> None:
+def test_the_gateway_gets_no_torch_indirectly() -> None:
     assert "torch" not in _installed(["cli", "server"])
     assert "torch" in _installed(["server", "worker"])

@@ -7,7 +7,7 @@ from pathlib import Path
 SCRIPT = Path(__file__).parents[2] / "deploy" / "setup.sh"
 
 
-def test_a_python_that_is_too_old_is_said_with_what_to_do(tmp_path):
+def test_a_python_that_is_too_old_is_reported_with_what_to_do(tmp_path):
     old = tmp_path / "python3"
     old.write_text("#!/bin/sh\nexit 1\n")
     old.chmod(0o755)

@@ -49,8 +49,8 @@ def test_the_bucket_is_made_and_serves_pictures_under_signed_links(tmp_path: Pat
     env = storage["environment"] | {"RCLONE_S3_ENDPOINT": f"http://127.0.0.1:{port}"}
 
     def succeeds(words: list[str]) -> bool:
-        asked = [tool("rclone"), "--retries=1", "--low-level-retries=1", *words]
-        return subprocess.run(asked, env=os.environ | env, capture_output=True).returncode == 0
+        command = [tool("rclone"), "--retries=1", "--low-level-retries=1", *words]
+        return subprocess.run(command, env=os.environ | env, capture_output=True).returncode == 0
 
     with running(command, env=env, cwd=tmp_path) as process:
         _, program, *health = storage["healthcheck"]["test"]

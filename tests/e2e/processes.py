@@ -27,7 +27,7 @@ def until(holds: Callable[[], object], timeout_s: float = 110, what: str = "it")
 
 
 class Process:
-    """One `python -m …` with its log beside it, in a session of its own."""
+    """One `python -m …` with a log file, in a session of its own."""
 
     def __init__(
         self,

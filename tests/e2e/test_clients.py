@@ -30,10 +30,10 @@ def test_events_follow_the_steps_to_the_end(client: Client) -> None:
     assert events[-1].job.images[0].url.startswith("http")
 
 
-def test_an_estimate_names_the_price_that_is_charged(client: Client) -> None:
-    asked = {"num_inference_steps": 12, "n": 2}
-    estimate = client.estimate("a red star", **asked)
-    job = client.generate("a red star", **asked)
+def test_an_estimate_is_the_cost_that_is_charged(client: Client) -> None:
+    fields = {"num_inference_steps": 12, "n": 2}
+    estimate = client.estimate("a red star", **fields)
+    job = client.generate("a red star", **fields)
     assert job.cost is not None
     assert estimate.cost.step_megapixels == job.cost.step_megapixels > 0
     with pytest.raises(ApiError, match="at most 3 layers") as refusal:
@@ -41,10 +41,10 @@ def test_an_estimate_names_the_price_that_is_charged(client: Client) -> None:
     assert refusal.value.status == 422
 
 
-def test_previews_show_the_picture_coming_and_change_none_of_its_pixels(client: Client) -> None:
-    asked = {"seed": 4, "n": 2, "num_inference_steps": 60, "determinism": "strict"}
-    unseen = client.generate("a red circle on a blue background", **asked)
-    job = client.submit("a red circle on a blue background", preview_interval=1, **asked)
+def test_previews_converge_to_the_picture_and_change_no_pixel(client: Client) -> None:
+    fields = {"seed": 4, "n": 2, "num_inference_steps": 60, "determinism": "strict"}
+    unseen = client.generate("a red circle on a blue background", **fields)
+    job = client.submit("a red circle on a blue background", preview_interval=1, **fields)
     events = list(client.events(job.id))
     shown = [event.preview for event in events if event.preview]
     assert {preview.index for preview in shown} == {0, 1}
@@ -77,7 +77,7 @@ def test_a_job_can_be_canceled_while_it_runs(client: Client) -> None:
     assert client.wait(job.id, timeout_s=20).status is JobStatus.CANCELED
 
 
-def test_generate_does_not_pass_a_canceled_job_off_as_a_success(client: Client) -> None:
+def test_generate_raises_for_a_canceled_job(client: Client) -> None:
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(client.generate, "a red star", num_inference_steps=100, n=8)
         until(lambda: client.list(limit=1).data[0].request.n == 8, what="the job")

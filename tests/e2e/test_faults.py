@@ -41,7 +41,7 @@ def test_a_killed_workers_job_finishes_elsewhere_within_ten_seconds(stack: Stack
 
 
 @pytest.mark.slow  # test_resume.py holds it to the last byte
-def test_a_worker_told_to_stop_hands_its_job_back(stack: Stack) -> None:
+def test_a_stopped_worker_hands_its_job_back(stack: Stack) -> None:
     leaving = stack.start_worker()
     with Client(stack.url) as client:
         job = client.submit("a red circle", num_inference_steps=100, n=4)

@@ -38,7 +38,7 @@ def test_the_picture_shows_what_the_prompt_says(client: Client, prompt, centre, 
     assert is_about(pixels[:12, :12], corner)
 
 
-def test_the_job_tells_its_whole_story(client: Client, stack: Stack) -> None:
+def test_a_job_has_its_times_seeds_and_images(client: Client, stack: Stack) -> None:
     job = client.generate("a frog", seed=3, n=2, metadata={"order": "66"})
     assert job.status is JobStatus.SUCCEEDED
     assert [image.seed for image in job.images] == [3, 4]
@@ -59,7 +59,7 @@ def test_the_hash_is_the_hash_of_the_pixels(client: Client) -> None:
     assert hashlib.sha256(pixels).hexdigest() == job.images[0].pixel_sha256
 
 
-def test_a_png_says_how_to_make_it_again(client: Client) -> None:
+def test_a_png_contains_its_request(client: Client) -> None:
     job = client.generate("a star ★ on a black background", seed=11)
     text = picture(client, job).text
     assert "Seed: 11" in text["parameters"]
@@ -80,8 +80,8 @@ def test_other_formats_show_the_same_picture(client: Client, form: str) -> None:
 
 def test_the_same_request_and_seed_give_the_same_pixels_again(client: Client) -> None:
     # A fast one may share its calls with a probe of another size, which moves a level or so.
-    asked = {"seed": 5, "determinism": "strict"}
-    jobs = [client.generate("a blue ring on a yellow background", **asked) for _ in range(2)]
+    fields = {"seed": 5, "determinism": "strict"}
+    jobs = [client.generate("a blue ring on a yellow background", **fields) for _ in range(2)]
     assert jobs[0].id != jobs[1].id
     assert len({job.images[0].pixel_sha256 for job in jobs}) == 1
 
@@ -100,7 +100,7 @@ def test_in_strict_mode_neighbours_do_not_change_a_pixel(client: Client) -> None
         assert all(other.result().status is JobStatus.SUCCEEDED for other in others)
 
 
-def test_everybody_gets_his_own_size_steps_guidance_and_sampler_at_once(client: Client) -> None:
+def test_requests_of_all_sizes_steps_guidances_and_samplers_share_a_worker(client: Client) -> None:
     wishes = [
         {
             "width": [96, 128, 160, 192][k % 4],

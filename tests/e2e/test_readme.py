@@ -1,4 +1,4 @@
-"""What the README tells a reader to type works."""
+"""The commands and snippets of the README work."""
 
 import re
 import shlex

@@ -36,7 +36,7 @@ def stack(valkey: Valkey, tmp_path: Path) -> Iterator[Stack]:
 
 
 class Table:
-    """What the ledger holds of the watched jobs, read behind everybody's back."""
+    """What the ledger holds of the watched jobs, read directly from Redis."""
 
     def __init__(self, stack: Stack, jobs: list[Job]) -> None:
         self._refs = [JobRef("default", job.id) for job in jobs]
@@ -68,8 +68,8 @@ def metric(stack: Stack, name: str) -> float:
 
 
 def order(client: Client, name: str) -> Job:
-    asked = {"num_inference_steps": STEPS, "determinism": "strict"} | WATCHED[name]
-    return client.submit("a red circle on a blue background", **asked)
+    fields = {"num_inference_steps": STEPS, "determinism": "strict"} | WATCHED[name]
+    return client.submit("a red circle on a blue background", **fields)
 
 
 def crowd(client: Client, number: int) -> Callable[[], None]:
@@ -96,7 +96,9 @@ def test_a_strict_picture_survives_a_drain_and_a_kill_to_the_last_byte(stack: St
         assert [client.get(job.id).status for job in jobs] == [JobStatus.QUEUED] * 2
         drained = table.saved()
         assert all(0 < saved < STEPS for saved in drained), "half-way"
-        assert all(map(int.__ge__, drained, table.reached())), "a drain saves everything"
+        assert all(map(int.__ge__, drained, table.reached())), (
+            "a worker that stops saves everything"
+        )
 
         leave = crowd(client, 1)
         second = stack.start_worker()

@@ -42,7 +42,7 @@ def command(*arguments: str, folder: Path, **variables: str) -> Iterator[subproc
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
-def test_the_lines_that_serve_prints_work_as_printed(tmp_path: Path) -> None:
+def test_the_commands_that_serve_prints_work(tmp_path: Path) -> None:
     with command("serve", folder=tmp_path / "data", LATENTRY_PORT=str(free_port())) as serving:
         assert serving.stdout
         read_until(serving.stdout, "Ready on")

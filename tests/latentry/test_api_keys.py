@@ -19,7 +19,7 @@ def test_no_two_keys_share_id_or_secret() -> None:
     assert len({key.id for key in keys}) == len({key.secret for key in keys}) == 200
 
 
-def test_any_single_wrong_character_is_refused_without_asking_anybody() -> None:
+def test_any_single_wrong_character_is_refused_without_the_ledger() -> None:
     text = ApiKey.new().text
     for at, character in enumerate(text):
         wrong = "x" if character != "x" else "y"
@@ -29,7 +29,7 @@ def test_any_single_wrong_character_is_refused_without_asking_anybody() -> None:
 @pytest.mark.parametrize(
     "text", ["", "ltk_", "any", "sk-1234", "ltk_a_b_c", "\x00", "ltk_" + "é" * 12, "a" * 10_000]
 )
-def test_what_is_no_key_is_refused(text: str) -> None:
+def test_invalid_keys_are_refused(text: str) -> None:
     assert ApiKey.parse(text) is None
     assert ApiKey.parse(ApiKey.new().text + text) is None or not text
 

@@ -1,4 +1,4 @@
-"""Whoever adds a field to a request is told here where it is missing: SDK, CLI, door, infotext."""
+"""Names where a new field of a request is missing: SDK, CLI, OpenAI door, infotext."""
 
 import inspect
 
@@ -16,7 +16,7 @@ FIELDS = GenerationRequest.model_fields.keys()
 # Each exception with its reason.
 NOT_IN_SDK = {
     "prompt": "the positional argument",
-    "dry_run": "Client.estimate, whose answer is no job",
+    "dry_run": "a method of its own, Client.estimate, which returns no job",
 }
 ONLY_IN_CLI = {
     "output": "where the image is saved",
@@ -46,7 +46,7 @@ OPENAI_S_OWN_TYPE = {
 }
 NOT_IN_INFOTEXT = {
     "n": "each image has its own file",
-    "output_format": "the file itself tells",
+    "output_format": "visible in the file itself",
     "determinism": "a strict image names its profile",
     "preview_interval": "does not change the image",
     "metadata": "the caller's own, and images are passed on",
@@ -87,7 +87,7 @@ def _facts(schema: dict) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_infotext_tells_every_field(name: str) -> None:
+def test_infotext_has_every_field(name: str) -> None:
     changed = RESOLVED.model_copy(update={name: CHANGES[name]})
     assert (infotext(changed, 9) == infotext(RESOLVED, 9)) == (name in NOT_IN_INFOTEXT)
 

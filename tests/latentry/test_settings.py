@@ -10,7 +10,7 @@ from latentry.settings import Settings
 from latentry.sources import HubPin, Simulation
 
 
-def test_nothing_set_makes_a_service_for_one_laptop() -> None:
+def test_the_defaults_suit_one_laptop() -> None:
     settings = Settings.from_env({"PATH": "/bin"})
     assert settings.host == "127.0.0.1"
     assert settings.base_url == "http://127.0.0.1:8000"
@@ -26,7 +26,7 @@ def test_a_misspelt_variable_is_named_with_the_right_spelling() -> None:
         Settings.from_env({"LATENTRY_REDIS_ULR": "redis://x"})
 
 
-def test_a_value_of_the_wrong_kind_is_named_with_its_variable() -> None:
+def test_a_value_of_the_wrong_type_is_named_with_its_variable() -> None:
     with pytest.raises(ConfigurationError, match="LATENTRY_PORT is invalid"):
         Settings.from_env({"LATENTRY_PORT": "eight thousand"})
 
@@ -63,19 +63,19 @@ def test_settings_survive_the_way_to_a_child_process() -> None:
         ("HEARTBEAT_S", "3.5", "it must be at most half of LATENTRY_LEASE_S, which is 6"),
     ],
 )
-def test_what_would_break_later_is_refused_with_a_sentence(name, value, why) -> None:
+def test_invalid_settings_are_refused_with_a_sentence(name, value, why) -> None:
     with pytest.raises(ConfigurationError, match="is invalid") as caught:
         Settings.from_env({f"LATENTRY_{name}": value})
     assert why in caught.value.message
     assert "hunter2" not in caught.value.message
 
 
-def test_models_may_be_several_and_their_paths_anything() -> None:
+def test_several_models_may_have_any_paths() -> None:
     settings = Settings.from_env({"LATENTRY_MODELS": "a = x y, b.1_-=C:/p=q,"})
     assert settings.model_sources == {"a": Path("x y"), "b.1_-": Path("C:/p=q")}
 
 
-def test_a_model_may_lie_on_a_hub_at_one_commit() -> None:
+def test_a_model_may_be_a_commit_on_a_hub() -> None:
     commit = "0123456789abcdef" * 2 + "01234567"
     text = f"a=owner/some-name.v1@{commit},b=./owner/name@{commit},c=/x/owner/name@main"
     assert Settings(models=text).model_sources == {
@@ -88,11 +88,11 @@ def test_a_model_may_lie_on_a_hub_at_one_commit() -> None:
 @pytest.mark.parametrize(
     ("host", "url"), [("::1", "http://[::1]:8000"), ("::", "http://[::1]:8000")]
 )
-def test_an_ipv6_address_stands_in_brackets(host: str, url: str) -> None:
+def test_an_ipv6_address_is_in_brackets(host: str, url: str) -> None:
     assert Settings.from_env({"LATENTRY_HOST": host}).base_url == url
 
 
-def test_an_address_that_means_every_interface_is_not_told_to_clients() -> None:
+def test_the_wildcard_address_is_not_given_to_clients() -> None:
     settings = Settings.from_env({"LATENTRY_HOST": "0.0.0.0"})
     assert settings.base_url == "http://127.0.0.1:8000"
 
@@ -110,14 +110,14 @@ def test_processes_that_start_together_share_one_signing_key(tmp_path: Path) -> 
     assert (tmp_path / "signing.key").stat().st_mode & 0o077 == 0
 
 
-def test_a_simulation_says_what_its_calls_take() -> None:
+def test_a_simulation_has_the_times_of_its_calls() -> None:
     source = Settings(models="a=simulated:call_ms=2:row_ms=0.5").model_sources["a"]
     assert source == Simulation(call_ms=2, row_ms=0.5)
     assert Settings(models="a=simulated:").model_sources["a"] == Simulation()
 
 
 @pytest.mark.parametrize("said", ["call_ms", "call_ms=0", "row_ms=-1", "call_ms=nan", "calls=1"])
-def test_a_simulation_that_says_nonsense_is_refused_with_what_it_may_say(said: str) -> None:
+def test_an_invalid_simulation_is_refused_with_what_is_valid(said: str) -> None:
     with pytest.raises(ConfigurationError, match="number"):
         Settings.from_env({"LATENTRY_MODELS": f"a=simulated:{said}"})
 

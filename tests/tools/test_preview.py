@@ -29,7 +29,7 @@ def test_it_is_small() -> None:
 
 
 @pytest.mark.slow
-def test_the_stock_pipeline_does_not_stumble_over_it() -> None:
+def test_the_stock_pipeline_ignores_it() -> None:
     code = (
         "from diffusers import StableDiffusionPipeline\n"
         "pipe = StableDiffusionPipeline.from_pretrained('models/shapes', low_cpu_mem_usage=False)\n"

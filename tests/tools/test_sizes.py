@@ -48,7 +48,7 @@ def module(lines: int, path: str = "latentry/one.py") -> Module:
         ("def inner():\n  if a: b", 0),
     ],
 )
-def test_branches_are_the_places_where_the_way_divides(body: str, count: int) -> None:
+def test_branches_are_decision_points(body: str, count: int) -> None:
     assert branches(function(f"def f():\n {body}")) == count
 
 
@@ -59,7 +59,7 @@ def test_a_function_inside_another_has_its_own_branches_and_shares_its_lines() -
     assert (function_lines(inner), branches(inner)) == (2, 2)
 
 
-def test_decorators_are_no_lines_of_a_function() -> None:
+def test_decorators_do_not_count_as_lines_of_a_function() -> None:
     assert function_lines(function("@cache\n@slow\ndef f():\n    return 1")) == 2
 
 

@@ -43,7 +43,7 @@ ESTIMATE = Estimate(cost=Cost(step_megapixels=0.4096, worker_seconds=1.5), estim
 
 
 class Gateway:
-    """Draws at once; remembers what was ordered. `ends_as` is the state its jobs end in.
+    """Ends every job at once, as `ends_as`, and keeps the last request body as `received`.
 
     A gateway that `hangs` never gets to the end of its event stream.
     """
@@ -51,7 +51,7 @@ class Gateway:
     def __init__(self):
         self.hangs = False
         self.watched = threading.Event()
-        self.ordered = None
+        self.received = None
         self.estimate = ESTIMATE
         self.previews = []
         self.ends_as = JobStatus.SUCCEEDED
@@ -60,19 +60,19 @@ class Gateway:
     async def __call__(self, scope, receive, send):
         match scope["method"], scope["path"]:
             case "POST", "/v1/generations":
-                self.ordered = json.loads((await receive())["body"])
-                is_dry = self.ordered.get("dry_run")
-                said, status = (self.estimate, 200) if is_dry else (self.job(JobStatus.QUEUED), 202)
-                await _tell(send, said, status)
+                self.received = json.loads((await receive())["body"])
+                is_dry = self.received.get("dry_run")
+                body, status = (self.estimate, 200) if is_dry else (self.job(JobStatus.QUEUED), 202)
+                await _send(send, body, status)
             case "GET", "/v1/generations/job-1/events":
                 await answer(send, 200, "text/event-stream", self.events(), more=self.hangs)
                 self.watched.set()
                 while self.hangs and (await receive())["type"] != "http.disconnect":
                     pass
             case ("GET", "/v1/generations/job-1") | ("POST", "/v1/generations/job-1/cancel"):
-                await _tell(send, self.job(self.ends_as))
+                await _send(send, self.job(self.ends_as))
             case "GET", "/v1/models":
-                await _tell(send, ModelList(data=[CARD]))
+                await _send(send, ModelList(data=[CARD]))
             case "GET", "/a.png":
                 await answer(send, 200, "image/png", b"picture")
             case _:
@@ -80,7 +80,7 @@ class Gateway:
                 await answer(send, 404, "application/problem+json", refusal.content)
 
     def job(self, status):
-        n = (self.ordered or {}).get("n", 1)
+        n = (self.received or {}).get("n", 1)
         images = [image(index, f"{self.url}/a.png") for index in range(n)]
         made = job(status, images=images if status is JobStatus.SUCCEEDED else [])
         return made.model_copy(update={"request": made.request.model_copy(update={"n": n})})
@@ -99,7 +99,7 @@ def _data_url(step):
     return f"data:image/jpeg;base64,{base64.b64encode(b'after %d' % step).decode()}"
 
 
-async def _tell(send, model, status=200):
+async def _send(send, model, status=200):
     await answer(send, status, "application/json", model.model_dump_json().encode())
 
 
@@ -131,14 +131,14 @@ def test_generate_saves_the_picture_and_prints_where_it_came_from(latentry, gate
     assert code == 0
     assert out == f"out.png  seed 7  {gateway.url}/a.png\n"
     assert (tmp_path / "out.png").read_bytes() == b"picture"
-    assert gateway.ordered == {"prompt": "a red circle", "seed": 7, "output_format": "png"}
+    assert gateway.received == {"prompt": "a red circle", "seed": 7, "output_format": "png"}
 
 
 def test_several_pictures_are_numbered(latentry, gateway, tmp_path):
     _, out, _ = latentry("generate", "a red circle", "-n", "2", "-o", "out.jpg")
     assert [line.split()[0] for line in out.splitlines()] == ["out-1.jpg", "out-2.jpg"]
     assert (tmp_path / "out-2.jpg").exists()
-    assert gateway.ordered["output_format"] == "jpeg"
+    assert gateway.received["output_format"] == "jpeg"
 
 
 def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
@@ -152,7 +152,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
     )
     code, _, _ = latentry("generate", "a red circle", *given.split())
     assert code == 0
-    assert gateway.ordered == {
+    assert gateway.received == {
         "model": "shapes",
         "prompt": "a red circle",
         "negative_prompt": "blue",
@@ -181,15 +181,15 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "metadata": {"a": "b=c"},
         "webhook": {"url": "https://shop.example/hook", "events": ["failed"]},
     }
-    assert gateway.ordered.keys() == GenerationRequest.model_fields.keys() - {"dry_run"}
+    assert gateway.received.keys() == GenerationRequest.model_fields.keys() - {"dry_run"}
     assert (tmp_path / "job-1.png").exists()
 
 
 def test_the_long_names_of_two_options_are_their_fields(latentry, gateway):
     code, _, _ = latentry("generate", "a frog", "--num-inference-steps", "5", "--guidance-scale=2")
     assert code == 0
-    assert gateway.ordered["num_inference_steps"] == 5
-    assert gateway.ordered["guidance_scale"] == 2
+    assert gateway.received["num_inference_steps"] == 5
+    assert gateway.received["guidance_scale"] == 2
 
 
 def test_help_cuts_no_option_off_at_80_columns(latentry, monkeypatch):
@@ -198,43 +198,43 @@ def test_help_cuts_no_option_off_at_80_columns(latentry, monkeypatch):
     assert not [line for line in out.splitlines() if "--" in line and "…" in line]
 
 
-def test_a_webhook_without_events_hears_of_every_end(latentry, gateway):
+def test_a_webhook_without_events_gets_every_end(latentry, gateway):
     latentry("generate", "a red circle", "--webhook", "https://shop.example/hook")
-    assert gateway.ordered["webhook"] == {"url": "https://shop.example/hook"}
+    assert gateway.received["webhook"] == {"url": "https://shop.example/hook"}
 
 
 def test_a_dry_run_prints_the_estimate_and_saves_nothing(latentry, gateway, tmp_path):
     code, out, _ = latentry("generate", "a red circle", "--dry-run", "-o", "out.png")
     assert code == 0
     assert out == ("Cost: 0.4096 step-megapixels, 1.5 s of one worker.\nEstimated wait: 12.3 s.\n")
-    assert gateway.ordered == {"prompt": "a red circle", "output_format": "png", "dry_run": True}
+    assert gateway.received == {"prompt": "a red circle", "output_format": "png", "dry_run": True}
     assert not list(tmp_path.iterdir())
 
 
-def test_a_dry_run_says_what_is_not_known(latentry, gateway):
+def test_a_dry_run_prints_what_is_unknown(latentry, gateway):
     gateway.estimate = Estimate(cost=Cost(step_megapixels=0.4096))
     assert latentry("generate", "a red circle", "--dry-run")[1] == (
         "Cost: 0.4096 step-megapixels.\nEstimated wait: unknown, no worker of the model is live.\n"
     )
 
 
-def test_previews_are_saved_beside_the_picture_the_latest_last(latentry, gateway, tmp_path):
+def test_the_latest_preview_is_saved_next_to_the_picture(latentry, gateway, tmp_path):
     gateway.previews = [Preview(index=0, step=k, url=_data_url(k)) for k in (5, 10)]
     code, out, _ = latentry("generate", "a red circle", "--preview-interval", "5", "-o", "out.png")
     assert (code, out) == (0, f"out.png  seed 7  {gateway.url}/a.png\n")
-    assert gateway.ordered["preview_interval"] == 5
+    assert gateway.received["preview_interval"] == 5
     assert (tmp_path / "out-preview.jpg").read_bytes() == b"after 10"
     assert (tmp_path / "out.png").read_bytes() == b"picture"
 
 
-def test_help_tells_of_the_fields_in_the_api_s_own_words(latentry, monkeypatch):
+def test_help_has_the_descriptions_of_the_api_fields(latentry, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
     _, out, _ = latentry("generate", "--help")
     assert GenerationRequest.model_fields["original_size"].description in out
     assert GenerationRequest.model_fields["prompt_syntax"].description in out
 
 
-def test_a_job_that_fails_is_one_sentence_and_exit_code_1(latentry, gateway):
+def test_a_failed_job_prints_one_sentence_and_exits_with_1(latentry, gateway):
     gateway.ends_as = JobStatus.FAILED
     code, out, err = latentry("generate", "a red circle")
     assert (code, out, err) == (1, "", "latentry: Job job-1 ended as failed.\n")
@@ -254,11 +254,11 @@ def test_a_job_that_fails_is_one_sentence_and_exit_code_1(latentry, gateway):
         ("--sampler", "magic"),
     ],
 )
-def test_misuse_is_exit_code_2_and_nothing_is_ordered(latentry, gateway, wrong):
+def test_misuse_exits_with_2_and_sends_no_request(latentry, gateway, wrong):
     code, _, err = latentry("generate", "a red circle", *wrong)
     assert code == 2
     assert err
-    assert gateway.ordered is None
+    assert gateway.received is None
 
 
 def test_models_are_listed(latentry, gateway):
@@ -267,7 +267,7 @@ def test_models_are_listed(latentry, gateway):
     assert out.splitlines()[1].split() == ["shapes", "128×128", "25", "4", "ddim,", "euler", "1"]
 
 
-def test_a_job_is_told_for_people_and_for_programs(latentry, gateway):
+def test_a_job_is_printed_as_text_or_as_json(latentry, gateway):
     _, out, _ = latentry("status", "job-1")
     assert out == f"Job job-1 is succeeded.\nseed 7  {gateway.url}/a.png\n"
     _, out, _ = latentry("status", "job-1", "--json")
@@ -290,22 +290,22 @@ def test_ctrl_c_cancels_the_job(gateway):
     assert process.returncode == 130
 
 
-def test_a_refusal_of_the_service_is_one_sentence(latentry, gateway):
+def test_an_error_of_the_service_is_one_sentence(latentry, gateway):
     assert latentry("status", "nobody") == (1, "", "latentry: Not now.\n")
 
 
-def test_a_service_that_is_not_there_is_said_with_how_to_start_one(latentry):
+def test_an_unreachable_service_is_reported_with_how_to_start_one(latentry):
     code, _, err = latentry("models", "--url", "http://127.0.0.1:9")
     assert code == 1
     assert "does not respond" in err
     assert "latentry serve" in err
 
 
-def test_the_version_is_told(latentry):
+def test_the_version_is_printed(latentry):
     assert latentry("--version")[1] == f"{__version__}\n"
 
 
-def test_without_its_extra_it_says_how_to_get_it():
+def test_without_the_extra_it_prints_how_to_install_it():
     code = "import sys\nsys.modules['typer'] = None\nfrom latentry.cli import main\nmain()\n"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ended.returncode == 1

@@ -47,19 +47,23 @@ def test_a_key_is_shown_once_alone_on_standard_output(keys, ledger) -> None:
     assert key.secret not in listed.stdout + listed.stderr
 
 
-def test_every_bound_has_an_option(keys, ledger) -> None:
+def test_every_limit_has_an_option(keys, ledger) -> None:
     words = "--scopes generations:read,files --expires 90d --rate 2/s --concurrency 3 --quota 4"
     made = keys("create", *words.split(), "--weight", "5", "--json")
-    told = json.loads(made.stdout)
-    assert ApiKey.parse(told["key"]).id == told["id"]
+    printed = json.loads(made.stdout)
+    assert ApiKey.parse(printed["key"]).id == printed["id"]
     [record] = ledger.run(keyring.entries())[1]
     assert record.scopes == {Scope.READ, Scope.FILES}
     assert record.allowance == Allowance(120, 120, 3, 4, 5)
     assert record.expires_ms - record.created_ms == 90 * 86_400_000
-    [told] = json.loads(keys("list", "--json").stdout)
-    expires = datetime.fromisoformat(told["expires_at"])
+    [printed] = json.loads(keys("list", "--json").stdout)
+    expires = datetime.fromisoformat(printed["expires_at"])
     assert 89 <= (expires - datetime.now(UTC)).days <= 90
-    assert (told["state"], told["requests_per_minute"], told["weight"]) == ("active", 120, 5)
+    assert (printed["state"], printed["requests_per_minute"], printed["weight"]) == (
+        "active",
+        120,
+        5,
+    )
 
 
 def test_a_key_is_rotated_and_revoked_by_its_id(keys, ledger) -> None:
@@ -95,26 +99,26 @@ def test_a_key_is_rotated_and_revoked_by_its_id(keys, ledger) -> None:
         ("--quota", "-1"),
     ],
 )
-def test_misuse_is_exit_code_2_and_makes_nothing(keys, ledger, words) -> None:
+def test_misuse_exits_with_2_and_creates_nothing(keys, ledger, words) -> None:
     refused = keys("create", *words)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert ledger.run(keyring.entries())[1] == []
 
 
-def test_a_key_for_bootstrap_needs_no_ledger(keys, ledger) -> None:
+def test_a_bootstrap_key_needs_no_ledger(keys, ledger) -> None:
     made = keys("new", LATENTRY_REDIS_URL="redis://127.0.0.1:1/0")
     assert ApiKey.parse(made.stdout.strip())
     assert ledger.run(keyring.entries())[1] == []
 
 
-def test_a_ledger_that_is_away_is_said_with_what_to_do(keys) -> None:
+def test_an_unavailable_ledger_is_reported_with_what_to_do(keys) -> None:
     ended = keys("list", LATENTRY_REDIS_URL="redis://127.0.0.1:1/0")
     assert ended.returncode == 1
     assert "latentry serve" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_the_valkey_that_runs_beside_it_is_found(keys, settings, valkey, ledger) -> None:
+def test_the_valkey_of_latentry_serve_is_found(keys, settings, valkey, ledger) -> None:
     folder = settings.data_dir / "valkey"
     folder.mkdir()
     ledger.client.config_set("requirepass", "secret")

@@ -25,23 +25,23 @@ def webhooks(settings, tmp_path):
     return run
 
 
-def test_a_new_secret_is_shown_once_and_signs_beside_the_old_one(webhooks, ledger) -> None:
+def test_a_new_secret_is_shown_once_and_the_old_one_keeps_signing(webhooks, ledger) -> None:
     first = webhooks("secret", "--tenant", "acme")
     assert first.returncode == 0, first.stderr
     old = first.stdout.strip()
     assert old.startswith("whsec_")
     assert old not in first.stderr
-    told = json.loads(webhooks("secret", "--tenant", "acme", "--grace", "1h", "--json").stdout)
-    assert (told["tenant"], told["signing"]) == ("acme", 2)
+    printed = json.loads(webhooks("secret", "--tenant", "acme", "--grace", "1h", "--json").stdout)
+    assert (printed["tenant"], printed["signing"]) == ("acme", 2)
     signing = ledger.run(deliveries.secrets("acme", fresh="whsec_unused"))
-    assert signing == [told["secret"], old]
+    assert signing == [printed["secret"], old]
 
 
-def test_without_grace_the_old_one_signs_no_more(webhooks, ledger) -> None:
+def test_without_grace_the_old_secret_stops_signing(webhooks, ledger) -> None:
     webhooks("secret")
     last = webhooks("secret", "--grace", "0s").stdout.strip()
     assert ledger.run(deliveries.secrets("default", fresh="whsec_unused")) == [last]
 
 
-def test_help_names_the_words_one_types(webhooks) -> None:
+def test_help_shows_the_command_as_typed(webhooks) -> None:
     assert "latentry webhooks secret" in webhooks("secret", "--help").stdout

@@ -47,7 +47,7 @@ def job(status=JobStatus.SUCCEEDED, job_id="job-1", **changes):
     return Job(**fields | changes)
 
 
-def told(model, status=200, **headers):
+def json_response(model, status=200, **headers):
     return httpx.Response(
         status,
         content=model.model_dump_json(),
@@ -57,7 +57,7 @@ def told(model, status=200, **headers):
 
 def problem(status, code, **headers):
     body = Problem(type="about:blank", title="No", status=status, detail="Not now.", code=code)
-    return told(body, status, **{"Content-Type": "application/problem+json", **headers})
+    return json_response(body, status, **{"Content-Type": "application/problem+json", **headers})
 
 
 class Caller:

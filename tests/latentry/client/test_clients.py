@@ -8,13 +8,13 @@ import pytest
 from latentry.client import ApiError, JobDidNotSucceed, StillRunning, Unreachable
 from latentry.contracts import JobList, JobStatus, ModelList
 from latentry.errors import ConfigurationError, InvalidRequest
-from tests.latentry.client.conftest import BASE_URL, image, job, problem, told
+from tests.latentry.client.conftest import BASE_URL, image, job, json_response, problem
 
 REFUSED = httpx.ConnectError("connection refused", request=httpx.Request("GET", BASE_URL))
 
 
-async def test_submit_says_only_what_the_caller_said(caller):
-    call = caller(told(job(JobStatus.QUEUED), 202))
+async def test_submit_sends_only_the_fields_that_were_given(caller):
+    call = caller(json_response(job(JobStatus.QUEUED), 202))
     got = await call("submit", "a red circle", seed=7, sampler="DDIM", width=None)
     assert got == job(JobStatus.QUEUED)
     assert (call.sent[0].method, call.sent[0].url.path) == ("POST", "/v1/generations")
@@ -23,8 +23,8 @@ async def test_submit_says_only_what_the_caller_said(caller):
     assert "Prefer" not in call.sent[0].headers
 
 
-async def test_a_submit_repeated_after_a_lost_answer_carries_the_same_key(caller):
-    call = caller(REFUSED, problem(503, "queue_full"), told(job(JobStatus.QUEUED), 202))
+async def test_a_submit_repeated_after_a_lost_response_has_the_same_key(caller):
+    call = caller(REFUSED, problem(503, "queue_full"), json_response(job(JobStatus.QUEUED), 202))
     await call("submit", "a red circle")
     keys = {request.headers["Idempotency-Key"] for request in call.sent}
     assert len(call.sent) == 3
@@ -32,7 +32,7 @@ async def test_a_submit_repeated_after_a_lost_answer_carries_the_same_key(caller
 
 
 async def test_two_submits_have_two_keys_unless_the_caller_names_one(caller):
-    call = caller(*[told(job(), 202) for _ in range(3)])
+    call = caller(*[json_response(job(), 202) for _ in range(3)])
     await call("submit", "a red circle")
     await call("submit", "a red circle")
     await call("submit", "a red circle", idempotency_key="mine")
@@ -43,7 +43,7 @@ async def test_two_submits_have_two_keys_unless_the_caller_names_one(caller):
 
 async def test_generate_waits_for_the_pictures_by_holding_answers(caller):
     running = job(JobStatus.RUNNING)
-    call = caller(told(running, 202), told(running), told(job()))
+    call = caller(json_response(running, 202), json_response(running), json_response(job()))
     assert await call("generate", "a red circle") == job()
     assert call.sent[0].headers["Prefer"] == "wait=30"
     assert [request.url.params.get("wait") for request in call.sent[1:]] == ["30", "30"]
@@ -51,27 +51,27 @@ async def test_generate_waits_for_the_pictures_by_holding_answers(caller):
 
 async def test_generate_raises_the_job_that_did_not_succeed(caller):
     failed = job(JobStatus.FAILED, error={"code": "poison", "message": "It kills workers."})
-    call = caller(told(failed))
+    call = caller(json_response(failed))
     with pytest.raises(JobDidNotSucceed, match="It kills workers") as caught:
         await call("generate", "a red circle")
     assert caught.value.job == failed
 
 
-async def test_wait_gives_back_a_job_that_failed(caller):
+async def test_wait_returns_a_failed_job(caller):
     failed = job(JobStatus.FAILED)
-    assert await caller(told(failed))("wait", "job-1") == failed
+    assert await caller(json_response(failed))("wait", "job-1") == failed
 
 
-async def test_wait_has_an_end(caller):
-    call = caller(told(job(JobStatus.RUNNING)))
+async def test_wait_ends_with_its_timeout(caller):
+    call = caller(json_response(job(JobStatus.RUNNING)))
     with pytest.raises(StillRunning) as caught:
         await call("wait", "job-1", timeout_s=0)
     assert caught.value.job.status is JobStatus.RUNNING
 
 
-async def test_a_page_is_asked_for_by_limit_and_cursor(caller):
+async def test_a_page_is_requested_by_limit_and_cursor(caller):
     page = JobList(data=[job()], next_cursor="c2")
-    call = caller(told(page), told(page))
+    call = caller(json_response(page), json_response(page))
     assert await call("list", limit=1, cursor="c1") == page
     await call("list")
     assert dict(call.sent[0].url.params) == {"limit": "1", "cursor": "c1"}
@@ -80,7 +80,9 @@ async def test_a_page_is_asked_for_by_limit_and_cursor(caller):
 
 async def test_every_other_call_finds_its_route(caller):
     models = ModelList(data=[])
-    call = caller(told(job()), told(job()), httpx.Response(204), told(models))
+    call = caller(
+        json_response(job()), json_response(job()), httpx.Response(204), json_response(models)
+    )
     assert await call("get", "a/b") == job()
     assert await call("cancel", "job-1") == job()
     assert await call("delete", "job-1") is None
@@ -93,7 +95,7 @@ async def test_every_other_call_finds_its_route(caller):
     ]
 
 
-async def test_a_delete_whose_answer_was_lost_is_done(caller):
+async def test_a_delete_whose_response_was_lost_counts_as_done(caller):
     assert await caller(REFUSED, problem(404, "job_not_found"))("delete", "job-1") is None
     with pytest.raises(ApiError):
         await caller(problem(404, "job_not_found"))("delete", "job-1")
@@ -114,21 +116,21 @@ async def test_attempts_run_out_with_the_last_refusal(caller):
     assert len(call.sent) == 4
 
 
-async def test_nobody_there_is_said_with_the_address(caller):
+async def test_an_unreachable_service_is_reported_with_its_address(caller):
     with pytest.raises(Unreachable, match=r"http://latentry\.test/ does not respond") as caught:
         await caller(*[REFUSED] * 4)("get", "job-1")
     assert "refused" in str(caught.value)
 
 
 @pytest.mark.parametrize("status", [200, 500])
-async def test_an_answer_of_another_service_is_an_api_error(caller, status):
+async def test_a_response_of_another_service_is_an_api_error(caller, status):
     with pytest.raises(ApiError) as caught:
         await caller(httpx.Response(status, html="<p>hello</p>"))("models")
     assert caught.value.code == f"http_{status}"
 
 
-async def test_the_key_goes_to_the_service_and_to_nobody_else(caller):
-    script = [told(job()), *[httpx.Response(200, content=b"png") for _ in range(3)]]
+async def test_the_key_is_sent_only_to_the_service(caller):
+    script = [json_response(job()), *[httpx.Response(200, content=b"png") for _ in range(3)]]
     call = caller(*script, api_key="secret")
     await call("get", "job-1")
     assert await call("download", image()) == b"png"
@@ -142,7 +144,7 @@ async def test_the_key_goes_to_the_service_and_to_nobody_else(caller):
     ]
 
 
-async def test_a_request_that_cannot_be_is_refused_before_it_is_sent(caller):
+async def test_an_invalid_request_is_refused_before_it_is_sent(caller):
     call = caller()
     with pytest.raises(InvalidRequest, match=r"width: .*multiple of 8"):
         await call("generate", "a red circle", width=129)
@@ -152,12 +154,12 @@ async def test_a_request_that_cannot_be_is_refused_before_it_is_sent(caller):
 
 
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://host", "", "http://", "http://a:b"])
-def test_an_address_that_is_none_is_refused(caller, url):
+def test_an_invalid_base_url_is_refused(caller, url):
     with pytest.raises(ConfigurationError, match="is invalid"):
         type(caller().client)(url)
 
 
 async def test_a_base_url_may_have_a_path(caller):
-    call = caller(told(job()), base_url=f"{BASE_URL}/pictures/")
+    call = caller(json_response(job()), base_url=f"{BASE_URL}/pictures/")
     await call("get", "job-1")
     assert call.sent[0].url.path == "/pictures/v1/generations/job-1"

@@ -85,29 +85,29 @@ def test_nothing_after_the_terminal_event_is_waited_for(follow):
     assert events == [DONE]
 
 
-def test_a_service_that_has_nothing_more_to_tell_is_believed(follow):
+def test_a_stream_with_no_more_events_ends(follow):
     events, stub = follow([sse(QUEUED)], httpx.Response(204))
     assert events == [QUEUED]
     assert stub.last_event_ids == ["", "1-0"]
 
 
-def test_kinds_of_events_of_a_newer_service_are_passed_over(follow):
+def test_unknown_events_of_a_newer_service_are_skipped(follow):
     events, _ = follow([b'event: verdict\ndata: {"type": "verdict"}\n\n', sse(DONE)])
     assert events == [DONE]
 
 
-def test_a_stream_that_is_refused_for_now_is_tried_again(follow):
+def test_a_stream_refused_by_a_transient_error_is_retried(follow):
     events, stub = follow(problem(503, "shutting_down"), [sse(DONE)])
     assert events == [DONE]
     assert len(stub.last_event_ids) == 2
 
 
-def test_a_stream_of_a_job_that_is_not_there_is_an_api_error(follow):
+def test_a_stream_of_an_unknown_job_is_an_api_error(follow):
     with pytest.raises(ApiError) as caught:
         follow(problem(404, "job_not_found"))
     assert caught.value.code == "job_not_found"
 
 
-def test_a_stream_that_never_says_anything_is_given_up(follow):
+def test_a_stream_that_sends_nothing_is_given_up(follow):
     with pytest.raises(Unreachable, match="ended before the job"):
         follow([], [], [], [])

@@ -11,7 +11,7 @@ def answer(status, **headers):
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_a_passing_refusal_is_tried_again_within_the_backoff(status):
+def test_a_transient_error_is_retried_within_the_backoff(status):
     retries = Retries(first_s=1.0, longest_s=3.0)
     for attempt, ceiling_s in ((1, 1.0), (2, 2.0), (3, 3.0), (4, 3.0)):
         assert 0 <= retries.pause_s(attempt, answer(status)) <= ceiling_s
@@ -22,7 +22,7 @@ def test_retry_after_is_a_floor():
     assert 7 <= pause_s <= 7.5
 
 
-def test_a_service_that_asks_for_too_long_is_not_waited_for():
+def test_a_retry_after_above_the_limit_is_not_waited_for():
     assert Retries().pause_s(1, answer(429, **{"Retry-After": "3600"})) is None
 
 
@@ -37,5 +37,5 @@ def test_attempts_are_bounded():
     assert Retries(attempts=3).pause_s(3, error) is None
 
 
-def test_a_url_that_no_transport_speaks_is_not_tried_again():
+def test_a_url_of_an_unsupported_protocol_is_not_retried():
     assert Retries().pause_s(1, httpx.UnsupportedProtocol("ftp", request=REQUEST)) is None

@@ -31,5 +31,5 @@ def test_events_are_the_same_however_the_bytes_arrive(cuts):
     assert [event for chunk in chunks for event in parser.feed(chunk)] == EVENTS
 
 
-def test_an_event_that_is_not_finished_is_not_told():
+def test_an_incomplete_event_is_not_returned():
     assert list(SseParser().feed(b"data: half\n")) == []

@@ -19,7 +19,7 @@ def _calls(client):
     }
 
 
-def test_the_clients_are_twins():
+def test_both_clients_have_the_same_methods():
     blocking, waiting = _calls(Client), _calls(AsyncClient)
     assert blocking.keys() - {"close"} == waiting.keys() - {"aclose"}
     for name in blocking.keys() - {"close", "events"}:

@@ -15,7 +15,7 @@ def parse(**fields: object) -> GenerationRequest:
     return GenerationRequest.model_validate_json(json.dumps({"prompt": "a frog"} | fields))
 
 
-def test_a_prompt_is_all_it_takes() -> None:
+def test_a_request_needs_only_a_prompt() -> None:
     assert parse().n == 1
 
 
@@ -26,18 +26,18 @@ def test_the_names_other_programs_use_mean_our_samplers(alias: str, sampler: Sam
 
 @pytest.mark.parametrize(("alias", "both"), JOINED_ALIASES.items())
 def test_a_name_for_sampler_and_spacing_at_once_means_both(alias: str, both: tuple) -> None:
-    asked = parse(sampler=alias)
-    assert (asked.sampler, asked.spacing) == both
-    assert parse(sampler=alias, spacing=both[1]) == asked
+    request = parse(sampler=alias)
+    assert (request.sampler, request.spacing) == both
+    assert parse(sampler=alias, spacing=both[1]) == request
 
 
-def test_the_joined_names_that_everybody_uses_are_known() -> None:
+def test_the_common_joined_names_are_known() -> None:
     assert JOINED_ALIASES["DPM++ 2M Karras"] == (Sampler.DPMPP_2M, Spacing.KARRAS)
     assert JOINED_ALIASES["DPM++ 2M SDE Exponential"] == (Sampler.DPMPP_2M_SDE, "exponential")
     assert parse(sampler="UniPC", spacing="SGM Uniform").spacing is Spacing.SGM_UNIFORM
 
 
-def test_a_joined_name_may_say_again_what_the_spacing_says_under_any_of_its_names() -> None:
+def test_a_joined_name_may_repeat_the_spacing_by_any_of_its_names() -> None:
     for same in ("karras", "Karras"):
         assert parse(sampler="DPM++ 2M Karras", spacing=same).spacing is Spacing.KARRAS
 
@@ -98,12 +98,12 @@ def test_a_joined_name_that_contradicts_the_spacing_is_refused(other: object) ->
         {"metadata": {"": "x"}},
     ],
 )
-def test_what_makes_no_sense_is_refused(fields: dict[str, object]) -> None:
+def test_invalid_requests_are_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         parse(**fields)
 
 
-def test_nothing_on_the_wire_can_be_changed_after_it_was_checked() -> None:
+def test_contracts_are_immutable() -> None:
     request = parse()
     with pytest.raises(ValidationError):
         request.prompt = "a rabbit"  # type: ignore[misc]

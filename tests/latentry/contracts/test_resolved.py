@@ -9,7 +9,7 @@ from tests.latentry.contracts.resolved import CHANGES, RESOLVED
 
 # What concerns the job or its delivery and is kept in the job's record instead.
 OF_THE_JOB = {"priority", "start_within", "finish_within", "dry_run", "webhook"}
-# What does not change the pixels of one image; its seed stands beside the request.
+# What does not change the pixels of one image; its seed is stored separately.
 NOT_PIXELS = {"metadata", "n", "output_format", "preview_interval", "seed"}
 
 
@@ -20,10 +20,10 @@ def test_a_resolved_request_has_every_field_of_a_request() -> None:
 
 def test_both_have_the_same_defaults() -> None:
     for name, field in ResolvedRequest.model_fields.items():
-        asked = GenerationRequest.model_fields[name]
-        if asked.get_default(call_default_factory=True) is None or asked.is_required():
+        requested = GenerationRequest.model_fields[name]
+        if requested.get_default(call_default_factory=True) is None or requested.is_required():
             continue  # the model's card fills it in
-        assert field.get_default(call_default_factory=True) == asked.get_default(
+        assert field.get_default(call_default_factory=True) == requested.get_default(
             call_default_factory=True
         ), name
 

@@ -1,4 +1,4 @@
-"""What an image says of its making, and that reading it needs no GPU package."""
+"""What an image file says about its making; reading it needs no GPU package."""
 
 import json
 import subprocess
@@ -23,7 +23,7 @@ def test_the_gateway_can_read_provenance_without_the_worker_s_packages(module: s
     assert ("PIL" in names) == (module == "exif")
 
 
-def test_a_recipe_is_a_request_that_says_every_field() -> None:
+def test_a_recipe_is_a_request_with_every_field() -> None:
     said = json.loads(recipe(RESOLVED, seed=9))
     again = GenerationRequest.model_validate_json(recipe(RESOLVED, seed=9))
     assert said.keys() == type(RESOLVED).model_fields.keys() - {"metadata", "preview_interval"}
@@ -31,7 +31,7 @@ def test_a_recipe_is_a_request_that_says_every_field() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(CHANGES.keys() - {"n", "seed"}))
-def test_a_recipe_is_another_where_the_file_would_be(name: str) -> None:
+def test_recipes_differ_where_files_would(name: str) -> None:
     changed = RESOLVED.model_copy(update={name: CHANGES[name]})
     is_same = recipe(changed, seed=9) == recipe(RESOLVED, seed=9)
     assert is_same == (name in {"metadata", "preview_interval"})

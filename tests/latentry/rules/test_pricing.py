@@ -29,11 +29,11 @@ def work(**fields: object) -> float:
         ({"sampler": "pndm"}, 11),
     ],
 )
-def test_work_is_what_the_unet_has_to_do(fields, calls) -> None:
+def test_cost_is_the_work_of_the_unet(fields, calls) -> None:
     assert work(**fields) == pytest.approx(calls, abs=0.001)
 
 
-def test_a_measured_pace_makes_seconds_of_it() -> None:
+def test_a_measured_pace_turns_cost_into_seconds() -> None:
     cost = price(request(num_inference_steps=10, n=6), PACED)
     assert cost.cost_ms == round(1000 * 6 * MEGAPIXELS * (10 * 2.0 + 10.0))
     assert cost.cost.worker_seconds == cost.cost_ms / 1000

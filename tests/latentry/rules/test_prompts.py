@@ -76,7 +76,7 @@ def test_a_break_ends_a_segment_wherever_it_stands() -> None:
     assert said("BREAKFAST BREAK_IN") == [[("BREAKFAST BREAK_IN", 1.0)]]
 
 
-def test_a_plain_prompt_is_taken_to_the_letter() -> None:
+def test_a_plain_prompt_is_taken_literally() -> None:
     prompt = r"(a:99) BREAK \[b"
     assert parse(prompt, PromptSyntax.PLAIN) == ((Phrase(prompt),),)
     assert is_bounded(prompt, PromptSyntax.PLAIN)
@@ -100,7 +100,7 @@ prompts = st.one_of(st.text(max_size=60), st.lists(pieces, max_size=60).map("".j
 
 @given(prompts)
 @example("(" * MAX_PROMPT_CHARS)
-def test_every_prompt_means_something(prompt: str) -> None:
+def test_every_prompt_is_valid(prompt: str) -> None:
     segments = parse(prompt, PromptSyntax.WEIGHTED)
     phrases = [phrase for segment in segments for phrase in segment]
     assert segments
@@ -113,7 +113,7 @@ def test_every_prompt_means_something(prompt: str) -> None:
 
 
 @given(st.text(max_size=60))
-def test_an_escaped_text_comes_back_as_it_was(text: str) -> None:
+def test_escaped_text_is_unescaped_to_the_same(text: str) -> None:
     text = text.replace("BREAK", "")
     escaped = "".join("\\" + c if c in "()[]\\" else c for c in text)
     assert "".join(p.text for s in parse(escaped, PromptSyntax.WEIGHTED) for p in s) == text

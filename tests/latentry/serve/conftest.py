@@ -82,7 +82,7 @@ def checkout(tmp_path):
 
 @pytest.fixture
 def serve(checkout):
-    """Starts `latentry serve` there, on free ports unless told otherwise."""
+    """Starts `latentry serve` there, on free ports unless `changes` says otherwise."""
     started = []
 
     def start(folder=checkout, **changes):

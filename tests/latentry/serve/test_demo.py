@@ -7,7 +7,7 @@ from latentry.settings import Settings
 from tests.latentry.client.conftest import image
 
 
-def test_a_demo_touches_nothing_of_the_service_beside_it():
+def test_a_demo_touches_nothing_of_another_service():
     settings = Settings.from_env(
         demo_env(
             {

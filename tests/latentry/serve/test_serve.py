@@ -35,7 +35,7 @@ def test_it_says_once_what_to_type_when_it_is_ready_and_ctrl_c_stops_everything(
     assert set(order[2:]) == {"valkey"}
 
 
-def test_sigterm_is_as_good_as_ctrl_c(serve):
+def test_sigterm_stops_it_like_ctrl_c(serve):
     serving = serve()
     read_until(serving.lines, "Ready")
     assert serving.end(signal.SIGTERM)[0] == 0
@@ -59,7 +59,7 @@ def test_a_killed_worker_is_started_again(serve):
     assert ends(again)
 
 
-def test_it_goes_on_when_nobody_listens_any_more(serve, checkout):
+def test_it_continues_when_its_output_is_closed(serve, checkout):
     """As under a terminal or a log reader that died: the worker is still started again."""
     born = checkout / "worker.born"
     os.mkfifo(born)
@@ -77,18 +77,18 @@ def test_it_goes_on_when_nobody_listens_any_more(serve, checkout):
     assert serving.process.wait() == 0
 
 
-def test_what_nobody_listens_to_makes_no_failure_of_the_end():
+def test_a_closed_output_does_not_fail_the_exit():
     deaf, ours = os.pipe()
     os.close(deaf)
     says = "from latentry.cli.serve import write_line as w; w('one'); w('two', err=True)"
     env = os.environ | {"PYTHONUNBUFFERED": ""}  # or nothing is left for the end
     try:
-        told = subprocess.run(
+        ended = subprocess.run(
             [sys.executable, "-c", says], stdout=ours, stderr=ours, env=env, check=False
         )
     finally:
         os.close(ours)
-    assert told.returncode == 0
+    assert ended.returncode == 0
 
 
 def test_a_killed_supervisor_leaves_no_orphan_and_no_data_behind_a_lock(serve, checkout):
@@ -109,14 +109,14 @@ def test_a_killed_supervisor_leaves_no_orphan_and_no_data_behind_a_lock(serve, c
     assert again.end()[0] == 0
 
 
-def test_a_redis_of_the_users_own_is_used_as_it_is(serve, checkout, valkey):
+def test_a_redis_of_the_user_is_used_unchanged(serve, checkout, valkey):
     serving = serve(LATENTRY_REDIS_URL=valkey.url)
     read_until(serving.lines, "Ready")
     assert not (checkout / ".latentry" / "valkey").exists()
     assert serving.end()[0] == 0
 
 
-def test_two_do_not_share_a_folder(serve):
+def test_two_services_do_not_share_a_folder(serve):
     read_until(serve().lines, "Ready")
     second = serve()
     read_until(second.lines, "Another `latentry serve` .* set LATENTRY_DATA_DIR")
@@ -126,7 +126,7 @@ def test_two_do_not_share_a_folder(serve):
 @pytest.mark.parametrize(
     "variable", ["LATENTRY_PORT", "LATENTRY_METRICS_PORT", "LATENTRY_WORKER_METRICS_PORT"]
 )
-def test_a_port_that_is_taken_is_said_with_the_variable_to_set(serve, variable):
+def test_a_port_in_use_is_named_with_the_variable_to_set(serve, variable):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         serving = serve(**{variable: str(port)})
@@ -134,27 +134,27 @@ def test_a_port_that_is_taken_is_said_with_the_variable_to_set(serve, variable):
         assert serving.process.wait() == 1
 
 
-def test_a_model_that_is_not_there_is_named_with_its_place(serve, checkout):
+def test_a_missing_model_is_named_with_its_path(serve, checkout):
     (checkout / "models" / "shapes").rmdir()
     serving = serve()
     read_until(serving.lines, "model shapes was not found at models/shapes.* set LATENTRY_MODELS")
     assert serving.process.wait() == 1
 
 
-def test_outside_a_checkout_it_says_so(monkeypatch, tmp_path):
+def test_outside_a_checkout_it_is_refused_with_the_reason(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [])
     with pytest.raises(ConfigurationError, match="runs from a checkout"):
         check_apps(Settings())
 
 
-def test_a_setting_that_is_misspelt_is_named(serve):
+def test_a_misspelt_setting_is_named(serve):
     serving = serve(LATENTRY_PROT="1")
     read_until(serving.lines, "no setting LATENTRY_PROT; did you mean LATENTRY_PORT?")
     assert serving.process.wait() == 1
 
 
-def test_a_part_that_never_stands_ends_the_start(serve, checkout):
+def test_a_part_that_never_starts_ends_the_command(serve, checkout):
     (checkout / "service" / "__main__.py").write_text(SERVICE.replace("workers=1", "workers=0"))
     (checkout / "worker" / "__main__.py").write_text("exit('no such model')")
     serving = serve()

@@ -57,7 +57,7 @@ async def test_a_child_that_keeps_dying_is_started_less_and_less_eagerly(keep):
     await supervisor.stop()
 
 
-async def test_a_long_life_is_forgiven(keep, monkeypatch):
+async def test_a_long_run_resets_the_count_of_deaths(keep, monkeypatch):
     monkeypatch.setattr("latentry.serve.supervisor.HEALTHY_S", 0.0)
     supervisor, said, _ = keep("exit(3)", first_pause_s=0.0)
     for _ in range(3):

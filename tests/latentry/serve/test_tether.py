@@ -49,17 +49,17 @@ def test_lines_carry_the_name_and_the_exit_code_comes_through(tether):
     assert process.wait() == 7
 
 
-def test_letting_go_asks_the_command_to_stop(tether):
+def test_closing_the_pipe_sends_sigterm(tether):
     code = (
         "import signal, sys\n"
-        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(print('asked', flush=True)))\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(print('stopping', flush=True)))\n"
         "print('up', flush=True)\n"
         "signal.pause()\n"
     )
     process = tether(code)
     read_until(process.stdout, "up")
     process.stdin.close()
-    read_until(process.stdout, "asked")
+    read_until(process.stdout, "stopping")
     assert process.wait() == 0
 
 
@@ -73,7 +73,7 @@ def test_a_command_that_does_not_listen_is_killed_with_all_it_started(tether):
     assert ends(grandchild)
 
 
-def test_what_a_dead_command_leaves_behind_is_killed(tether):
+def test_processes_that_a_dead_command_left_are_killed(tether):
     process = tether(STUBBORN.format(then="os.kill(os.getpid(), signal.SIGKILL)"))
     _, grandchild = pids(process)
     assert process.wait() == 128 + 9

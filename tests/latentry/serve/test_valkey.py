@@ -49,17 +49,17 @@ async def test_data_survives_a_successor_and_the_predecessor_is_shut_down(start,
         assert client.get("job") == b"queued"
 
 
-async def test_it_obeys_nobody_without_its_password(start, tmp_path):
+async def test_it_refuses_commands_without_its_password(start, tmp_path):
     valkey = Valkey.new(tmp_path)
     start(valkey)
     stranger = Valkey(tmp_path, valkey.port, "0" * 32)
     assert not await stranger.answers()
-    await stranger.shut_down()  # somebody else's: left alone
+    await stranger.shut_down()  # another server: left alone
     assert await valkey.answers()
     assert stat.S_IMODE(os.stat(valkey.config_path).st_mode) == 0o600
 
 
-async def test_a_port_that_now_serves_something_else_is_left_alone(tmp_path):
+async def test_a_port_of_another_server_is_left_alone(tmp_path):
     async def hello(_, writer):
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         writer.close()
@@ -71,18 +71,18 @@ async def test_a_port_that_now_serves_something_else_is_left_alone(tmp_path):
         assert not await valkey.answers()
 
 
-def test_a_folder_without_history_has_no_predecessor(tmp_path):
+def test_a_folder_without_a_configuration_has_no_previous_server(tmp_path):
     assert Valkey.previous(tmp_path) is None
 
 
-def test_a_machine_without_any_valkey_is_told_what_to_do(monkeypatch):
+def test_a_machine_without_valkey_gets_instructions(monkeypatch):
     monkeypatch.setattr(module, "_in_wheel", lambda: None)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ConfigurationError, match="or set LATENTRY_REDIS_URL"):
         binary()
 
 
-def test_a_server_on_the_path_will_do(monkeypatch, tmp_path):
+def test_a_server_on_the_path_is_used(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "_in_wheel", lambda: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "redis-server").write_text("#!/bin/sh\n")

@@ -20,7 +20,7 @@ def test_every_vocabulary_word_is_one_token(tokenizer):
         assert tokenizer.decode(ids[1:2]).strip() == word
 
 
-def test_captions_come_back_whole_and_fit_the_window(tokenizer):
+def test_captions_survive_tokenization_and_fit_the_window(tokenizer):
     rng = random.Random(5)
     for _ in range(500):
         text = caption(sample_scene(rng, pairs=0.5), rng)
