@@ -122,6 +122,6 @@ def test_a_simulation_that_says_nonsense_is_refused_with_what_it_may_say(said: s
         Settings.from_env({"LATENTRY_MODELS": f"a=simulated:{said}"})
 
 
-def test_a_simulation_is_never_served_beside_a_real_model() -> None:
-    with pytest.raises(ConfigurationError, match="beside"):
-        Settings.from_env({"LATENTRY_MODELS": "a=simulated:,b=models/shapes"})
+def test_a_simulation_may_be_served_beside_a_real_model() -> None:
+    settings = Settings.from_env({"LATENTRY_MODELS": "a=simulated:,b=models/shapes"})
+    assert settings.model_sources == {"a": Simulation(), "b": Path("models/shapes")}
