@@ -9,7 +9,7 @@ from typing import Final
 from latentry.contracts import JobStatus, JobWarning, StoredOutput
 from latentry.errors import LatentryError
 from latentry.ledger import Lease
-from worker.engine.loop import Order
+from worker.engine.loop import Input, Order
 
 # A job that two workers died of runs alone: a third death makes it poison, and must not cost
 # another job an attempt.
@@ -32,7 +32,8 @@ class ClaimedJob:
     """One lease and its images. The step loop and the publishing threads both close images.
 
     `pictures`: those in storage. `checkpoints`: where its images stood when its last worker saved
-    them. `unsaved_since`: when the first step was made that is in no checkpoint.
+    them. `inputs`: the files that its request brings; none does so far. `unsaved_since`: when the
+    first step was made that is in no checkpoint.
     """
 
     def __init__(self, lease: Lease, *, goes_first: bool = False) -> None:
@@ -43,6 +44,7 @@ class ClaimedJob:
         self._open = set(range(lease.record.request.n)) - self.pictures.keys()
         self._steps = dict.fromkeys(self._open, 0)
         self.checkpoints: dict[int, bytes] = {}
+        self.inputs: tuple[Input, ...] = ()
         self.unsaved_since: float | None = None
         self.is_yielding = False
         self._is_begun = False
@@ -63,8 +65,8 @@ class ClaimedJob:
         """The images still to be drawn."""
         request = self.lease.record.request
         return [
-            Order(self.id, index, request, request.seed + index, self.checkpoints.get(index))
-            for index in sorted(self._open)
+            Order(self.id, index, request, request.seed + index, checkpoint, self.inputs)
+            for index, checkpoint in ((k, self.checkpoints.get(k)) for k in sorted(self._open))
         ]
 
     @property

@@ -117,9 +117,8 @@ def _picture(trajectory: Trajectory) -> str:
 
 def _hash(trajectory: Trajectory) -> str:
     order, found = trajectory.order, hashlib.sha256()
-    fields = order.request.pixel_fields()
     starts = [one.start_call for one in trajectory.passes]
-    for fact in (fields, order.seed, trajectory.model.fingerprint, starts):
+    for fact in (order.pixel_fields(), trajectory.model.fingerprint, starts):
         found.update(json.dumps(fact, sort_keys=True).encode())
     for one in trajectory.passes:
         for table in (one.inputs, one.updates):

@@ -1,7 +1,8 @@
 """What goes into the engine and what comes out of it."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from hashlib import sha256
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +14,31 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
+class Input:
+    """A file that a request brings, by the name of its field."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
-    """One image to draw: the `index`-th of a job, from its own seed or from its checkpoint."""
+    """One image to draw: the `index`-th of a job, from its own seed or from its checkpoint.
+
+    The engine does no I/O, so `inputs` and `checkpoint` are here as bytes.
+    """
 
     job: str
     index: int
     request: ResolvedRequest
     seed: int
     checkpoint: bytes | None = None
+    inputs: tuple[Input, ...] = ()
+
+    def pixel_fields(self) -> dict[str, Any]:
+        """All that its pixels depend on besides the model, ready for JSON; inputs by SHA-256."""
+        hashes = {one.name: sha256(one.data).hexdigest() for one in self.inputs}
+        return self.request.pixel_fields() | {"seed": self.seed, "inputs": hashes}
 
     @property
     def megapixels(self) -> float:

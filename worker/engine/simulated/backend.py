@@ -108,8 +108,8 @@ class Simulated:
         """Prompts cost nothing; a checkpoint says where to go on."""
         steps = order.request.num_inference_steps
         calls = unet_calls(order.request.sampler, steps)
-        fields = json.dumps(order.request.pixel_fields(), sort_keys=True)
-        asked = hashlib.sha256(f"{fields}{order.seed}".encode()).digest()
+        fields = json.dumps(order.pixel_fields(), sort_keys=True)
+        asked = hashlib.sha256(fields.encode()).digest()
         begun = SimulatedTrajectory(order, plan.key, plan.rows, calls, asked)
         saved = order.checkpoint or b""
         made = int.from_bytes(saved[:4], "big")

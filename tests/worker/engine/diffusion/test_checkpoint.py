@@ -15,7 +15,7 @@ from worker.engine.diffusion import checkpoint
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.diffusion.profile import Profile
 from worker.engine.diffusion.trajectory import Trajectory
-from worker.engine.loop import Done, Engine, Joined, Order, Step
+from worker.engine.loop import Done, Engine, Input, Joined, Order, Step
 from worker.engine.samplers import SAMPLERS
 
 
@@ -130,6 +130,19 @@ def test_the_checkpoint_of_another_picture_is_ignored(
 ) -> None:
     asked = {"sampler": "dpmpp_2m_sde", "num_inference_steps": 3, "seed": 3} | changes
     assert is_ignored(backend, tiny.order(**asked), saved)
+
+
+def test_the_checkpoint_of_an_order_with_another_input_is_ignored(
+    backend: Diffusion, order: Order
+) -> None:
+    of_a = replace(order, inputs=(Input("image", b"a"),))
+    begun = begin(backend, of_a)
+    backend.advance([begun], begun.rows)
+    saved = backend.save(begun)
+    assert not is_ignored(backend, of_a, saved)
+    assert is_ignored(backend, replace(of_a, inputs=(Input("image", b"b"),)), saved)
+    assert is_ignored(backend, replace(of_a, inputs=(Input("mask", b"a"),)), saved)
+    assert is_ignored(backend, order, saved)
 
 
 def test_the_same_model_id_with_other_weights_is_another_picture(
