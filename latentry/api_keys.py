@@ -22,7 +22,6 @@ _WORD: Final = "[0-9A-Za-z]"
 _KEY: Final = re.compile(
     f"ltk_({_WORD}{{{_ID_LENGTH}}})_({_WORD}{{{_SECRET_LENGTH}}})_({_WORD}{{{_CHECKSUM_LENGTH}}})"
 )
-KEY_ID: Final = re.compile(f"{_WORD}{{{_ID_LENGTH}}}")
 # It is part of Redis keys and storage keys, so it has neither colons nor slashes.
 TENANT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 DEFAULT_TENANT: Final = "default"

@@ -36,7 +36,7 @@ class JobError(ResponseModel):
 
 
 class JobWarning(ResponseModel):
-    """What did not go as requested, although the job went on."""
+    """What was not done as requested, although the job continued."""
 
     code: str
     message: str

@@ -72,7 +72,7 @@ class Batch:
 
 
 class BatchSource:
-    """Draws training batches: mostly native size, a caption written anew each time."""
+    """Draws training batches: mostly native size, with a new caption each time."""
 
     def __init__(self, banks: list[Bank], encoder: CLIPTextModel, tokenizer: CLIPTokenizer) -> None:
         """Batches are drawn from these banks and encoded by this text encoder."""

@@ -104,7 +104,7 @@ class Residents:
         except (torch.OutOfMemoryError, OutOfMemory) as error:
             one.become(Residency.ABSENT)
             if not self.models:
-                raise OutOfMemory(f"The device has not enough memory for {model}.") from error
+                raise OutOfMemory(f"The device does not have enough memory for {model}.") from error
             self.memory.lower_budget(model, one.size_bytes)
         except BaseException:
             one.become(Residency.ABSENT)
@@ -203,7 +203,7 @@ class Residents:
         except (torch.OutOfMemoryError, OutOfMemory):
             self._loading = None
             if not self.models:
-                self._fail(one, "The device has not enough memory for it.")
+                self._fail(one, "The device does not have enough memory for it.")
                 return
             self.memory.lower_budget(one.id, one.size_bytes)
             one.become(Residency.WAITING)

@@ -66,7 +66,7 @@ def _refuse_other_class(path: Path, component: str, found: str) -> None:
     known = CLASSES[component]
     if found not in known:
         raise ConfigurationError(
-            f"{path} has {found} as its {component}; this engine knows {', '.join(sorted(known))}."
+            f"{path} has {found} as its {component}; supported are {', '.join(sorted(known))}."
         )
 
 
