@@ -150,9 +150,15 @@ class JobEnd:
 
     @classmethod
     def read(cls, row: dict[str, Any]) -> Self:
-        """From `take_ends`' answer."""
-        fields = row | {"ref": JobRef.parse(row["ref"]), "status": JobStatus(row["status"])}
-        return cls(**fields)
+        """From one row that `take_ends` returns; fields of later versions are ignored."""
+        return cls(
+            ref=JobRef.parse(row["ref"]),
+            status=JobStatus(row["status"]),
+            model=row["model"],
+            code=row["code"],
+            queue_ms=row.get("queue_ms"),
+            run_ms=row.get("run_ms"),
+        )
 
 
 @dataclass(frozen=True, slots=True)

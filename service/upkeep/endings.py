@@ -32,7 +32,7 @@ class Endings:
             except LatentryError as error:
                 log.warning("ends.not_taken", code=error.code)
             except Exception:
-                log.exception("ends.broke")
+                log.exception("ends.crashed")
             await asyncio.sleep(EVERY_S)
 
     async def take(self) -> None:

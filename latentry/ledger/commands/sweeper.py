@@ -2,13 +2,17 @@
 
 import json
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
+
+import structlog
 
 from latentry.ledger.connection import Command
 from latentry.ledger.jobs import JobEnd
 from latentry.ledger.queues import Swept
 from latentry.ledger.refs import JobRef
+
+log = structlog.get_logger()
 
 POISON_CRASHES: Final = 3
 SWEEP_BATCH: Final = 100
@@ -28,13 +32,17 @@ def sweep(*, lease_s: float) -> Command[Swept]:
 
 
 def take_ends(taker: str) -> Command[list[JobEnd]]:
-    """Jobs that ended and were given to nobody yet, the oldest first, at most `ENDS_BATCH`.
+    """Ended jobs that no gateway has taken yet, the oldest first, at most `ENDS_BATCH`.
 
-    This very command, run again by the same taker, answers the same ends: a lost reply loses none.
+    This very command, run again by the same taker, returns the same ends: a lost reply loses none.
     """
-
-    def read(answer: Iterable[str]) -> list[JobEnd]:
-        return [JobEnd.read(json.loads(text)) for text in answer]
-
     args = (taker, secrets.token_hex(8), ENDS_BATCH, _ANSWER_KEPT_MS)
-    return Command("take_ends", args, read)
+    return Command("take_ends", args, lambda answer: list(_readable_ends(answer)))
+
+
+def _readable_ends(answer: Iterable[str]) -> Iterator[JobEnd]:
+    for text in answer:
+        try:
+            yield JobEnd.read(json.loads(text))
+        except (KeyError, ValueError):  # another version's; it must not hide all others
+            log.error("end.unreadable")
