@@ -64,7 +64,7 @@ class DayUsage:
     step_pixels: int
 
 
-def usage(tenant: str, first: date, last: date) -> Command[list[DayUsage]]:
+def read_usage(tenant: str, first: date, last: date) -> Command[list[DayUsage]]:
     """What a tenant's keys used, day by day, both ends included."""
     days = [first + timedelta(number) for number in range((last - first).days + 1)]
 
@@ -73,7 +73,7 @@ def usage(tenant: str, first: date, last: date) -> Command[list[DayUsage]]:
             used for day, flat in zip(days, answer, strict=True) for used in _day_usage(day, flat)
         ]
 
-    return Command("keyring/read_usage", (tenant, *((day - _EPOCH).days for day in days)), read)
+    return Command("accounts/read_usage", (tenant, *((day - _EPOCH).days for day in days)), read)
 
 
 def _day_usage(day: date, flat: Sequence[str]) -> list[DayUsage]:

@@ -21,4 +21,4 @@ def claimed(ledger: Ledger, claim: Command[list[Lease]]) -> list[Lease]:
         except UnreadableRecord as error:  # asked again, the claim answers what is left of it
             log.error("record.unreadable", job=JobRef.parse(error.ref).id)
             failed = (error.ref, error.fence, JobStatus.FAILED, error.code, error.message)
-            ledger.run(Command("settle", failed, bool))
+            ledger.run(Command("worker/settle", failed, bool))

@@ -81,7 +81,7 @@ def forget(ref: FileRef) -> Command[bool]:
     return Command("files/forget", (str(ref), ref.tenant), bool)
 
 
-def due(limit: int) -> Command[list[FileRef]]:
+def take_due(limit: int) -> Command[list[FileRef]]:
     """Files that have expired, for this caller to remove."""
 
     def read(answer: Iterable[str]) -> list[FileRef]:

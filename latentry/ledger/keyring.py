@@ -137,13 +137,13 @@ def revoke(id: str) -> Command[bool]:
     return Command("keyring/revoke", (id,), bool)
 
 
-def entries() -> Command[tuple[int, list[KeyRecord]]]:
+def list_keys() -> Command[tuple[int, list[KeyRecord]]]:
     """The time, and every key there ever was, the oldest first."""
 
     def read(answer: Sequence[Any]) -> tuple[int, list[KeyRecord]]:
         return int(answer[0]), [KeyRecord.read(id, flat) for id, flat in answer[1]]
 
-    return Command("keyring/list", (), read)
+    return Command("keyring/list_keys", (), read)
 
 
 def _int(text: str | None) -> int | None:

@@ -45,7 +45,7 @@ class Catalogue:
 
     async def read(self) -> tuple[Entry, ...]:
         """All models by id, read from the ledger. Raises LedgerUnavailable."""
-        queues = await self._ledger.run(commands.queues())
+        queues = await self._ledger.run(commands.list_models())
         self._entries = tuple(sorted(map(_entry, queues), key=lambda entry: entry.card.id))
         self._read_at = monotonic()
         return self._entries

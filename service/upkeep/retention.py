@@ -61,7 +61,7 @@ class Retention:
     async def remove_due_files(self) -> None:
         """Remove expired files; one that fails does not delay the others."""
         try:
-            due = await self._ledger.run(files.due(_FILES_PER_ROUND))
+            due = await self._ledger.run(files.take_due(_FILES_PER_ROUND))
         except LatentryError as error:
             log.warning("files.not_removed", code=error.code)
             return

@@ -65,7 +65,7 @@ class WebhookSender:
     async def _round(self) -> None:
         if monotonic() >= self._backlog_due:
             self._backlog_due = monotonic() + _BACKLOG_EVERY_S
-            self._metrics.backlog(*await self._ledger.run(deliveries.backlog()))
+            self._metrics.backlog(*await self._ledger.run(deliveries.measure_backlog()))
         if len(self._sending) >= ROOM.all:
             return
         taken = await self._ledger.run(deliveries.take(ROOM, busy=self._in_flight, lease_s=LEASE_S))
@@ -123,7 +123,7 @@ class WebhookSender:
     async def _send(self, due: DueDelivery) -> tuple[int | None, str | None, DeliveryStatus]:
         try:
             fresh = deliveries.new_secret()
-            secrets = await self._ledger.run(deliveries.secrets(due.ref.tenant, fresh=fresh))
+            secrets = await self._ledger.run(deliveries.list_secrets(due.ref.tenant, fresh=fresh))
             webhook = await payload.signed(due, self._views, secrets)
             status = await self._outbound.post(due.url, webhook.body, webhook.headers)
         except UrlNotAllowed as refused:

@@ -174,5 +174,5 @@ def is_running(house: House, ref: JobRef) -> bool:
 
 def served(house: House, tenant: str) -> int:
     """How many of a tenant's jobs have ended; all cost the same."""
-    records = house.ledger.run(commands.page(tenant, below=None, limit=100))
+    records = house.ledger.run(commands.list_jobs(tenant, below=None, limit=100))
     return sum(record.state.is_terminal for record in records)

@@ -34,7 +34,7 @@ def create(job: NewJob, *, max_queued: int, max_wait_s: float = math.inf) -> Com
         _refuse(answer)
         return Accepted(JobRef.parse(answer[1]), is_new=answer[0] == "created")
 
-    return Command("create", _asked(job, max_queued, max_wait_s), read)
+    return Command("gateway/create", _asked(job, max_queued, max_wait_s), read)
 
 
 def estimate(
@@ -47,23 +47,23 @@ def estimate(
         wait_ms, now_ms = answer[1:]
         return WaitEstimate(now_ms, wait_ms if wait_ms >= 0 else None)
 
-    return Command("create", _asked(job, max_queued, max_wait_s, dry_run=True), read)
+    return Command("gateway/create", _asked(job, max_queued, max_wait_s, dry_run=True), read)
 
 
 def get(ref: JobRef) -> Command[JobRecord | None]:
     """One job as it stands, or None."""
-    return Command("get", (str(ref),), lambda answer: JobRecord.read(*answer))
+    return Command("gateway/get", (str(ref),), lambda answer: JobRecord.read(*answer))
 
 
-def page(tenant: str, *, below: int | None, limit: int) -> Command[list[JobRecord | None]]:
+def list_jobs(tenant: str, *, below: int | None, limit: int) -> Command[list[JobRecord | None]]:
     """A tenant's jobs below a sequence number, newest first; None for an unreadable record."""
     start = "+inf" if below is None else f"({below}"
-    return Command("list_jobs", (tenant, start, limit), _records)
+    return Command("gateway/list_jobs", (tenant, start, limit), _records)
 
 
 def cancel(ref: JobRef) -> Command[bool]:
     """End a waiting job, or ask the worker of a running one to stop. False: no such job."""
-    return Command("cancel", (str(ref),), bool)
+    return Command("gateway/cancel", (str(ref),), bool)
 
 
 def forget(ref: JobRef, *, silently: bool = False) -> Command[bool]:
@@ -71,37 +71,37 @@ def forget(ref: JobRef, *, silently: bool = False) -> Command[bool]:
 
     What its webhook has not delivered yet is still sent, unless `silently`.
     """
-    return Command("forget", (str(ref), ref.tenant, int(silently)), bool)
+    return Command("gateway/forget", (str(ref), ref.tenant, int(silently)), bool)
 
 
-def events(ref: JobRef, *, after: str = "") -> Command[list[LedgerEvent]]:
+def list_events(ref: JobRef, *, after: str = "") -> Command[list[LedgerEvent]]:
     """A job's durable events after an event id; all of them if it is no event id."""
     known = after if event_order(after) > (0, 0) else ""
 
     def read(answer: Iterable[Any]) -> list[LedgerEvent]:
         return [_event(ref, id, dict(zip(row[::2], row[1::2], strict=True))) for id, row in answer]
 
-    return Command("list_events", (str(ref), known), read)
+    return Command("gateway/list_events", (str(ref), known), read)
 
 
-def queues() -> Command[list[Queue]]:
+def list_models() -> Command[list[Queue]]:
     """The catalogue, with each model's live workers and queue."""
-    return Command("list_queues", (), lambda answer: [Queue(*row) for row in answer])
+    return Command("gateway/list_models", (), lambda answer: [Queue(*row) for row in answer])
 
 
 def reserve_bell(model: str, *, ttl_s: float) -> Command[bool]:
     """Take the right to send a model's bell. False: one is on its way already."""
-    return Command("reserve_bell", (model, int(ttl_s * 1000)), bool)
+    return Command("gateway/reserve_bell", (model, int(ttl_s * 1000)), bool)
 
 
 def release_bell(models: Iterable[str]) -> Command[int]:
     """Give back the right to send these models' bells: they could not be sent."""
-    return Command("release_bell", tuple(models), int)
+    return Command("gateway/release_bell", tuple(models), int)
 
 
-def probe() -> Command[bool]:
+def check_writable() -> Command[bool]:
     """Fail unless the ledger can be written."""
-    return Command("check_writable", (), bool)
+    return Command("gateway/check_writable", (), bool)
 
 
 def _asked(

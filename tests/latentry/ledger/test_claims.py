@@ -64,7 +64,7 @@ def test_a_record_that_cannot_be_moved_ends_and_keeps_no_other_from_being_swept(
 def test_a_record_that_makes_no_sense_ends_and_hides_no_other(ledger: Ledger) -> None:
     first, broken, last = (create(ledger) for _ in range(3))
     ledger.client.hset(f"{ledger.root}:job:{broken}", "request", '{"from": "another version"}')
-    page = ledger.run(commands.page("default", below=None, limit=10))
+    page = ledger.run(commands.list_jobs("default", below=None, limit=10))
     assert [record and record.ref for record in page] == [last, None, first]
     leases = claimed(ledger, commands.claim("w", ["shapes"], room=3, lease_s=60))
     assert [lease.ref for lease in leases] == [first, last]

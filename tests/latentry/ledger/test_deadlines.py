@@ -39,7 +39,7 @@ def test_who_is_not_started_in_time_expires_without_any_work(ledger: Ledger) -> 
 def test_who_started_in_time_is_not_asked_to_start_again(ledger: Ledger) -> None:
     ref = create(ledger, start_within_ms=60_000)
     [lease] = ledger.run(commands.claim("w", ["shapes"], room=1, lease_s=60))
-    ledger.run(commands.progress([(lease, 1, 4)]))
+    ledger.run(commands.report_progress([(lease, 1, 4)]))
     ledger.client.hset(f"{ledger.root}:job:{ref}", "deadline_ms", read(ledger, ref).created_ms)
     ledger.run(commands.release(lease))
     ledger.run(commands.sweep(lease_s=60))
@@ -72,7 +72,7 @@ def test_a_worker_that_ends_a_job_too_late_ends_it_expired(ledger: Ledger) -> No
 def test_a_job_that_comes_back_still_has_to_end_in_time(ledger: Ledger) -> None:
     ref = create(ledger, finish_within_ms=60_000)
     [lease] = ledger.run(commands.claim("w", ["shapes"], room=1, lease_s=60))
-    ledger.run(commands.progress([(lease, 1, 4)]))
+    ledger.run(commands.report_progress([(lease, 1, 4)]))
     time_is_over(ledger, ref)
     ledger.run(commands.release(lease))
     assert ledger.run(commands.claim("w", ["shapes"], room=1, lease_s=60)) == []

@@ -17,7 +17,7 @@ URL = "https://shop.example/hook"
 
 @pytest.fixture(autouse=True)
 def worker(ledger: Ledger) -> None:
-    ledger.run(commands.catalogue(card()))
+    ledger.run(commands.register_model(card()))
     ledger.run(commands.heartbeat("w", ["shapes"], ttl_s=60))
 
 
@@ -47,7 +47,7 @@ def report(ledger: Ledger, due: DueDelivery, to: DeliveryStatus, **more: float) 
 
 
 def states(ledger: Ledger, ref: JobRef) -> dict[str, str]:
-    return {d.event.value: d.state.value for d in ledger.run(deliveries.of(ref))}
+    return {d.event.value: d.state.value for d in ledger.run(deliveries.list_deliveries(ref))}
 
 
 def test_a_jobs_end_is_told_once_with_the_job_as_it_ended(ledger: Ledger) -> None:
@@ -63,7 +63,7 @@ def test_a_jobs_end_is_told_once_with_the_job_as_it_ended(ledger: Ledger) -> Non
     assert report(ledger, due, DeliveryStatus.DELIVERED)
     make_due(ledger)
     assert take(ledger) == []
-    assert ledger.run(deliveries.backlog()) == (0, 0)
+    assert ledger.run(deliveries.measure_backlog()) == (0, 0)
 
 
 def test_a_job_without_a_receiver_tells_nobody(ledger: Ledger) -> None:
@@ -71,7 +71,7 @@ def test_a_job_without_a_receiver_tells_nobody(ledger: Ledger) -> None:
     ledger.run(commands.create(job, max_queued=10))
     end(ledger, job.ref)
     assert take(ledger) == []
-    assert ledger.run(deliveries.of(job.ref)) == []
+    assert ledger.run(deliveries.list_deliveries(job.ref)) == []
 
 
 @pytest.mark.parametrize("event", list(WebhookEvent))
@@ -111,7 +111,7 @@ def test_a_failed_attempt_waits_and_keeps_its_id(ledger: Ledger) -> None:
         assert take(ledger) == []
         make_due(ledger)
     assert len(ids) == 1
-    [known] = ledger.run(deliveries.of(ref))
+    [known] = ledger.run(deliveries.list_deliveries(ref))
     assert [(a.number, a.status, a.duration_ms) for a in known.attempts] == [
         (1, 500, 7),
         (2, 500, 7),
@@ -140,7 +140,7 @@ def test_a_report_made_twice_counts_once(ledger: Ledger) -> None:
     [due] = take(ledger)
     for _ in range(2):
         assert report(ledger, due, DeliveryStatus.WAITING, again_s=60)
-    [known] = ledger.run(deliveries.of(ref))
+    [known] = ledger.run(deliveries.list_deliveries(ref))
     assert len(known.attempts) == 1
     assert known.due_ms is not None
 
@@ -152,7 +152,7 @@ def test_the_log_is_bounded(ledger: Ledger) -> None:
         make_due(ledger)
         [due] = take(ledger)
         report(ledger, due, DeliveryStatus.WAITING, again_s=60)
-    [known] = ledger.run(deliveries.of(ref))
+    [known] = ledger.run(deliveries.list_deliveries(ref))
     assert [attempt.number for attempt in known.attempts] == list(range(6, 26))
 
 
@@ -174,7 +174,7 @@ def test_a_receiver_that_is_gone_is_left_in_peace_until_asked_for(ledger: Ledger
     assert [states(ledger, ref) for ref in refs] == [{"succeeded": "disabled"}] * 3
     assert ledger.run(deliveries.redeliver(refs[2], WebhookEvent.SUCCEEDED))
     assert [due.ref for due in take(ledger)] == [refs[2]]
-    assert ledger.run(deliveries.backlog())[0] == 2
+    assert ledger.run(deliveries.measure_backlog())[0] == 2
 
 
 def test_a_redelivery_begins_the_schedule_anew_and_keeps_the_log(ledger: Ledger) -> None:
@@ -188,7 +188,7 @@ def test_a_redelivery_begins_the_schedule_anew_and_keeps_the_log(ledger: Ledger)
     assert (again.id, again.attempt, again.tries) == (due.id, 2, 1)
     assert again.record.state is JobStatus.SUCCEEDED
     report(ledger, again, DeliveryStatus.DELIVERED)
-    [known] = ledger.run(deliveries.of(ref))
+    [known] = ledger.run(deliveries.list_deliveries(ref))
     assert len(known.attempts) == 2
     assert not ledger.run(deliveries.redeliver(ref, WebhookEvent.FAILED))
 
@@ -243,16 +243,16 @@ def test_receivers_that_are_full_make_way_for_those_behind_them(ledger: Ledger) 
 
 def test_secrets_are_made_once_and_rotated(ledger: Ledger) -> None:
     def sign() -> list[str]:
-        return ledger.run(deliveries.secrets("default", fresh="whsec_new"))
+        return ledger.run(deliveries.list_secrets("default", fresh="whsec_new"))
 
     assert sign() == ["whsec_new"]
-    assert ledger.run(deliveries.secrets("default", fresh="whsec_other")) == ["whsec_new"]
-    assert ledger.run(deliveries.rotate("default", "whsec_2", keep_s=60)) == 2
-    assert ledger.run(deliveries.rotate("default", "whsec_2", keep_s=60)) == 2
+    assert ledger.run(deliveries.list_secrets("default", fresh="whsec_other")) == ["whsec_new"]
+    assert ledger.run(deliveries.rotate_secret("default", "whsec_2", keep_s=60)) == 2
+    assert ledger.run(deliveries.rotate_secret("default", "whsec_2", keep_s=60)) == 2
     assert sign() == ["whsec_2", "whsec_new"]
-    assert ledger.run(deliveries.rotate("default", "whsec_3", keep_s=0)) == 1
+    assert ledger.run(deliveries.rotate_secret("default", "whsec_3", keep_s=0)) == 1
     assert sign() == ["whsec_3"]
-    assert ledger.run(deliveries.secrets("other", fresh="whsec_o")) == ["whsec_o"]
+    assert ledger.run(deliveries.list_secrets("other", fresh="whsec_o")) == ["whsec_o"]
 
 
 def test_numbers_and_texts_go_through_unchanged(ledger: Ledger) -> None:

@@ -109,7 +109,7 @@ def test_a_page_reads_the_queues_once_however_many_of_its_jobs_wait(live: Ledger
         return live.client.info("commandstats")["cmdstat_hgetall"]["calls"]
 
     before = hashes_read()
-    page = live.run(commands.page("one", below=None, limit=10))
+    page = live.run(commands.list_jobs("one", below=None, limit=10))
     assert hashes_read() - before == len(page) + 1, "each record, and who waits"
     for record in page:
         alone = live.run(commands.get(record.ref))

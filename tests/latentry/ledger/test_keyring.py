@@ -16,7 +16,7 @@ def enter(ledger: Ledger, key: ApiKey, **what: object) -> bool:
 def test_a_key_is_remembered_with_all_that_was_said_of_it(ledger: Ledger) -> None:
     key = ApiKey.new()
     enter(ledger, key, name="ci", scopes=frozenset({Scope.READ}), allowance=ALLOWANCE, ttl_ms=9_000)
-    at_ms, [record] = ledger.run(keyring.entries())
+    at_ms, [record] = ledger.run(keyring.list_keys())
     assert (record.id, record.tenant, record.name) == (key.id, "acme", "ci")
     assert (record.scopes, record.allowance) == (frozenset({Scope.READ}), ALLOWANCE)
     assert record.expires_ms == record.created_ms + 9_000
@@ -30,7 +30,7 @@ def test_entering_a_key_again_changes_nothing_and_another_secret_is_not_let_in(
     assert enter(ledger, key, name="first")
     assert enter(ledger, key, name="second")
     assert not enter(ledger, ApiKey.new(key.id))
-    [record] = ledger.run(keyring.entries())[1]
+    [record] = ledger.run(keyring.list_keys())[1]
     assert (record.name, record.scopes) == ("first", ALL_SCOPES)
 
 
@@ -80,9 +80,9 @@ def test_a_revoked_key_stays_listed_and_revoked_from_the_first_time_on(ledger: L
     assert not ledger.run(keyring.revoke(key.id))
     enter(ledger, key)
     assert ledger.run(keyring.revoke(key.id))
-    [first] = ledger.run(keyring.entries())[1]
+    [first] = ledger.run(keyring.list_keys())[1]
     assert ledger.run(keyring.revoke(key.id))
-    at_ms, [again] = ledger.run(keyring.entries())
+    at_ms, [again] = ledger.run(keyring.list_keys())
     assert (again.revoked_ms, again.state(at_ms)) == (first.revoked_ms, "revoked")
     assert ledger.run(keyring.authorize(key)) == keyring.Admission(any_keys=True)
     enter(ledger, key)  # as a bootstrap key at the next start

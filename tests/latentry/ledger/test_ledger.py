@@ -17,7 +17,7 @@ from latentry.errors import (
     QueueFull,
 )
 from latentry.ledger import AsyncLedger, Command, JobRecord, JobRef, Lease, Ledger, commands
-from latentry.ledger.accounts import usage
+from latentry.ledger.accounts import read_usage
 from latentry.settings import MAX_TTL_S, Settings
 from tests.latentry.ledger.factory import card, image, new_job, request
 from tests.valkey import Valkey, free_port
@@ -38,7 +38,7 @@ def read(ledger: Ledger, ref: JobRef) -> JobRecord:
 
 
 def kinds(ledger: Ledger, ref: JobRef) -> list[EventType]:
-    return [event.type for event in ledger.run(commands.events(ref))]
+    return [event.type for event in ledger.run(commands.list_events(ref))]
 
 
 def test_a_new_job_waits_at_the_end_of_its_queue(ledger: Ledger) -> None:
@@ -111,7 +111,7 @@ def test_a_claim_takes_no_more_than_its_share_while_others_are_live(ledger: Ledg
 def test_a_job_runs_to_success_and_tells_its_events(ledger: Ledger) -> None:
     ref = create(ledger)
     [lease] = claim(ledger)
-    ledger.run(commands.progress([(lease, 1, 4)]))
+    ledger.run(commands.report_progress([(lease, 1, 4)]))
     assert read(ledger, ref).progress is not None
     ledger.run(commands.add_output(lease, image()))
     ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))
@@ -148,11 +148,11 @@ def test_only_final_pictures_are_told_of_and_charged_for(ledger: Ledger) -> None
     [lease] = claim(ledger)
     ledger.run(commands.add_output(lease, image(0)))
     of_another_kind = (str(ref), lease.fence, "latent:0:step-5", "{}")
-    assert ledger.run(Command("add_output", of_another_kind, bool))
+    assert ledger.run(Command("worker/add_output", of_another_kind, bool))
     ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))
     assert kinds(ledger, ref) == ["queued", "running", "image", "succeeded"]
     today = datetime.now(UTC).date()
-    [used] = ledger.run(usage(ref.tenant, today - timedelta(1), today + timedelta(1)))
+    [used] = ledger.run(read_usage(ref.tenant, today - timedelta(1), today + timedelta(1)))
     assert used.images == 1
 
 
@@ -211,7 +211,7 @@ def test_a_worker_that_lost_its_lease_can_change_nothing(ledger: Ledger) -> None
         ledger.run(commands.add_output(stale, image()))
     with pytest.raises(LeaseLost):
         ledger.run(commands.settle(stale, JobStatus.FAILED, EngineError()))
-    assert ledger.run(commands.progress([(stale, 3, 4)])) == 0
+    assert ledger.run(commands.report_progress([(stale, 3, 4)])) == 0
     assert ledger.run(commands.renew([stale, fresh], lease_s=5)) == ["lost", "held"]
     assert ledger.run(commands.release(stale)) is False
     assert read(ledger, ref).state is JobStatus.RUNNING
@@ -231,7 +231,7 @@ def test_a_job_whose_workers_keep_dying_mid_step_fails_as_poison(ledger: Ledger)
     ref = create(ledger)
     for _ in range(commands.POISON_CRASHES):
         [lease] = claim(ledger, lease_s=0)
-        ledger.run(commands.progress([(lease, 1, 4)]))
+        ledger.run(commands.report_progress([(lease, 1, 4)]))
         ledger.run(commands.sweep(lease_s=5))
     record = read(ledger, ref)
     assert record.state is JobStatus.FAILED
@@ -251,7 +251,7 @@ def test_a_gap_in_which_nobody_could_renew_costs_nobody_a_lease(ledger: Ledger) 
     ref = create(ledger)
     ledger.run(commands.sweep(lease_s=0.002))
     [lease] = claim(ledger, lease_s=0)
-    ledger.run(commands.progress([(lease, 1, 4)]))
+    ledger.run(commands.report_progress([(lease, 1, 4)]))
     while True:  # the server's clock has to pass the longest gap of 1 ms between two sweeps
         seconds, micros = ledger.client.time()
         if seconds * 1000 + micros // 1000 > int(ledger.client.get(f"{ledger.root}:swept")) + 2:
@@ -328,7 +328,7 @@ def test_a_job_that_waited_too_long_expires_without_being_run(ledger: Ledger) ->
 def test_a_job_that_had_begun_waits_afresh_when_it_is_handed_back(ledger: Ledger) -> None:
     begun, untouched = create(ledger), create(ledger)
     leases = claim(ledger, room=2)
-    ledger.run(commands.progress([(leases[0], 1, 4)]))
+    ledger.run(commands.report_progress([(leases[0], 1, 4)]))
     for ref in (begun, untouched):
         its_wait_is_over = {"deadline_ms": read(ledger, ref).created_ms}
         ledger.client.hset(f"{ledger.root}:job:{ref}", mapping=its_wait_is_over)
@@ -347,7 +347,7 @@ def test_a_finished_job_may_be_forgotten_after_its_time(ledger: Ledger) -> None:
     assert ledger.run(commands.sweep(lease_s=5)).forgettable == (ref,)
     assert ledger.run(commands.forget(ref)) is True
     assert ledger.client.keys(f"{ledger.root}*{ref.id}*") == []
-    assert ledger.run(commands.page("default", below=None, limit=10)) == []
+    assert ledger.run(commands.list_jobs("default", below=None, limit=10)) == []
 
 
 def test_every_key_of_a_finished_job_has_a_time_to_live(ledger: Ledger) -> None:
@@ -390,14 +390,14 @@ def test_a_job_to_forget_is_given_to_one_sweeper_at_a_time(ledger: Ledger) -> No
 
 
 def test_a_record_that_vanished_blocks_nobody(ledger: Ledger) -> None:
-    ledger.run(commands.catalogue(card()))
+    ledger.run(commands.register_model(card()))
     running, waiting, overdue, last = (
         create(ledger, queue_ttl_ms=ms) for ms in (60_000, 60_000, 0, 60_000)
     )
     claim(ledger, lease_s=0)
     for ref in (running, waiting, overdue):  # as an eviction would
         ledger.client.delete(f"{ledger.root}:job:{ref}")
-    assert [queue.waiting for queue in ledger.run(commands.queues())] == [3]
+    assert [queue.waiting for queue in ledger.run(commands.list_models())] == [3]
     ledger.run(commands.sweep(lease_s=5))
     assert [lease.ref for lease in claim(ledger, room=5)] == [last]
     assert ledger.client.zcard(f"{ledger.root}:queue:shapes") == 0
@@ -407,9 +407,9 @@ def test_a_record_that_vanished_blocks_nobody(ledger: Ledger) -> None:
 def test_a_page_is_newest_first_and_only_this_tenants(ledger: Ledger) -> None:
     mine = [create(ledger, tenant="one") for _ in range(3)]
     create(ledger, tenant="two")
-    top = ledger.run(commands.page("one", below=None, limit=2))
+    top = ledger.run(commands.list_jobs("one", below=None, limit=2))
     assert [record.ref for record in top] == [mine[2], mine[1]]
-    rest = ledger.run(commands.page("one", below=top[-1].sequence, limit=2))
+    rest = ledger.run(commands.list_jobs("one", below=top[-1].sequence, limit=2))
     assert [record.ref for record in rest] == [mine[0]]
 
 
@@ -421,7 +421,7 @@ def test_only_one_bell_is_on_its_way_until_it_is_answered(ledger: Ledger) -> Non
 
 
 def test_a_sweep_names_the_lines_that_wait_without_a_bell(ledger: Ledger) -> None:
-    ledger.run(commands.catalogue(card()))
+    ledger.run(commands.register_model(card()))
     assert ledger.run(commands.sweep(lease_s=5)).silent_queues == ()
     create(ledger)
     assert ledger.run(commands.sweep(lease_s=5)).silent_queues == ("shapes",)
@@ -430,13 +430,13 @@ def test_a_sweep_names_the_lines_that_wait_without_a_bell(ledger: Ledger) -> Non
 
 
 def test_the_catalogue_outlives_its_workers(ledger: Ledger) -> None:
-    ledger.run(commands.catalogue(card()))
+    ledger.run(commands.register_model(card()))
     ledger.run(commands.heartbeat("w1", ["shapes"], ttl_s=5))
     create(ledger)
-    [queue] = ledger.run(commands.queues())
+    [queue] = ledger.run(commands.list_models())
     assert (queue.workers, queue.waiting) == (1, 1)
     ledger.run(commands.heartbeat("w1", [], ttl_s=5))
-    [queue] = ledger.run(commands.queues())
+    [queue] = ledger.run(commands.list_models())
     assert queue.workers == 0
 
 
@@ -444,14 +444,14 @@ def test_events_can_be_read_again_from_any_of_them(ledger: Ledger) -> None:
     ref = create(ledger)
     [lease] = claim(ledger)
     ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))
-    all_of_them = ledger.run(commands.events(ref))
-    assert ledger.run(commands.events(ref, after=all_of_them[0].id)) == all_of_them[1:]
+    all_of_them = ledger.run(commands.list_events(ref))
+    assert ledger.run(commands.list_events(ref, after=all_of_them[0].id)) == all_of_them[1:]
 
 
 @pytest.mark.parametrize("id", ["banana", "5", "-", "9" * 20 + "-0", "٣-٣", "1-1)", "1-1\n"])
 def test_events_after_an_id_that_is_not_ours_are_all_of_them(ledger: Ledger, id: str) -> None:
     ref = create(ledger)
-    assert len(ledger.run(commands.events(ref, after=id))) == 1
+    assert len(ledger.run(commands.list_events(ref, after=id))) == 1
 
 
 async def test_both_ledgers_speak_of_the_same_jobs(
@@ -475,7 +475,7 @@ def test_a_ledger_that_does_not_answer_says_so(settings: Settings) -> None:
         update={"redis_url": type(settings.redis_url)(f"redis://127.0.0.1:{free_port()}/0")}
     )
     with pytest.raises(LedgerUnavailable):
-        Ledger.open(nobody).run(commands.probe())
+        Ledger.open(nobody).run(commands.check_writable())
 
 
 def test_a_full_server_takes_no_job_but_lets_those_it_has_end(tmp_path, settings: Settings) -> None:
@@ -486,10 +486,10 @@ def test_a_full_server_takes_no_job_but_lets_those_it_has_end(tmp_path, settings
     first, second, waiting, late = (create(ledger, queue_ttl_ms=ms) for ms in (9999, 9999, 9999, 0))
     done, lost = claim(ledger, room=2, lease_s=0)
     ledger.client.config_set("maxmemory", 1)
-    for refused in (commands.create(new_job(), max_queued=9), commands.probe()):
+    for refused in (commands.create(new_job(), max_queued=9), commands.check_writable()):
         with pytest.raises(LedgerFull):
             ledger.run(refused)
-    ledger.run(commands.progress([(done, 1, 4)]))
+    ledger.run(commands.report_progress([(done, 1, 4)]))
     ledger.run(commands.add_output(done, image()))
     ledger.run(commands.settle(done, JobStatus.SUCCEEDED))
     ledger.run(commands.sweep(lease_s=5))
@@ -516,4 +516,4 @@ def test_a_restarted_server_still_has_every_job(tmp_path, settings: Settings) ->
 
 def test_what_redis_says_of_a_bug_of_ours_is_no_outage(ledger: Ledger) -> None:
     with pytest.raises(ResponseError):
-        ledger.run(Command("create", ("no JSON", ""), bool))
+        ledger.run(Command("gateway/create", ("no JSON", ""), bool))

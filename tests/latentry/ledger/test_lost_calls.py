@@ -59,7 +59,7 @@ def live(ledger: Ledger) -> JobRef:
                 insist(ledger, commands.release(lease))
                 released = True
                 continue
-            insist(ledger, commands.progress([(lease, 1, 4)]))
+            insist(ledger, commands.report_progress([(lease, 1, 4)]))
             insist(ledger, commands.add_output(lease, image()))
             insist(ledger, commands.settle(lease, JobStatus.SUCCEEDED))
             return job.ref

@@ -108,7 +108,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for _ in range(RUNS[mishap]):
             heard = self.heard = outcome(lambda: self.ledger.run(command))
             assert heard == outcome(reference)
-            if command.script == "claim":
+            if command.script == "worker/claim":
                 self.note(heard, command)
             self.adopt_times()
         return LedgerUnavailable if mishap in (Mishap.UNSENT, Mishap.UNHEARD) else heard
@@ -188,7 +188,7 @@ class LedgerMachine(RuleBasedStateMachine):
                     mishap,
                 )
             case "catalogue":
-                command = commands.catalogue(card(model))
+                command = commands.register_model(card(model))
                 self.call(command, lambda: self.reference.catalogue(model), mishap)
 
     def claim(self, draw: Draw) -> None:
@@ -256,7 +256,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def progress(self, draw: Draw) -> None:
         held = [self.a_lease(draw) for _ in range(draw(st.integers(1, 3)))]
         steps = [(lease, draw(st.integers(0, 4)), 4) for lease in held]
-        self.call(commands.progress(steps), lambda: self.reference.progress(steps), draw(mishaps))
+        self.call(
+            commands.report_progress(steps), lambda: self.reference.progress(steps), draw(mishaps)
+        )
 
     def add_output(self, draw: Draw) -> None:
         lease, index = self.a_lease(draw), draw(st.integers(0, 1))
@@ -269,13 +271,13 @@ class LedgerMachine(RuleBasedStateMachine):
             draw(st.integers(0, 1)),
             draw(st.binary(min_size=1, max_size=9)),
         )
-        command = commands.checkpoint(lease, index, saved, budget_bytes=BUDGET)
+        command = commands.save_checkpoint(lease, index, saved, budget_bytes=BUDGET)
         reference = lambda: self.reference.checkpoint(lease, index, saved, BUDGET)  # noqa: E731
         self.call(command, reference, draw(mishaps))
 
     def checkpoints(self, draw: Draw) -> None:
         lease = self.a_lease(draw)
-        command = commands.checkpoints(lease)
+        command = commands.list_checkpoints(lease)
         self.call(command, lambda: self.reference.checkpoints(lease), draw(mishaps))
 
     def checkpoints_run_out(self, draw: Draw) -> None:
@@ -303,7 +305,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def claim_and_die(self, draw: Draw) -> None:
         taken = self.take(MODELS, 3, 0.0, Mishap.NONE)
         steps = [(lease, 1, 4) for lease in taken]
-        self.call(commands.progress(steps), lambda: self.reference.progress(steps), Mishap.NONE)
+        self.call(
+            commands.report_progress(steps), lambda: self.reference.progress(steps), Mishap.NONE
+        )
         self.sweep_with(draw(mishaps))
 
     # Sweepers, and time: a clock cannot be set, so the times in Redis are
@@ -381,13 +385,13 @@ class LedgerMachine(RuleBasedStateMachine):
         for tenant in ("one", "two"):
             mine = [job for job in self.reference.jobs.values() if job.ref.tenant == tenant]
             mine.sort(key=lambda job: -job.sequence)
-            page = self.ledger.run(commands.page(tenant, below=None, limit=1000))
+            page = self.ledger.run(commands.list_jobs(tenant, below=None, limit=1000))
             assert [record.ref for record in page] == [job.ref for job in mine]
             for record in page:
                 assert record.position == self.reference.position(record.ref)
                 assert record.request == asked[record.ref]
                 assert record == self.ledger.run(commands.get(record.ref))
-        queues = self.ledger.run(commands.queues())
+        queues = self.ledger.run(commands.list_models())
         waiting = {ModelCard.model_validate_json(queue.card).id: queue.waiting for queue in queues}
         assert waiting == {
             model: len(self.reference.queue(model)) for model in self.reference.models

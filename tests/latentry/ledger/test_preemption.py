@@ -39,7 +39,7 @@ def hurried(ledger: Ledger, tenant: str = "ann") -> JobRef:
 def urgent(
     ledger: Ledger, *held: Lease, worker: str = "w1", within_s: float = 5
 ) -> dict[JobRef, JobRef]:
-    return ledger.run(commands.urgent(worker, ["shapes"], within_s=within_s, held=held))
+    return ledger.run(commands.find_urgent(worker, ["shapes"], within_s=within_s, held=held))
 
 
 def exchange(ledger: Ledger, lease: Lease, for_: JobRef) -> list[Lease]:

@@ -22,7 +22,7 @@ def refs(leases: list[Lease]) -> list[JobRef]:
 
 def die(ledger: Ledger, leases: list[Lease], step: int = 1) -> None:
     """The worker dies at this step of all that it holds."""
-    ledger.run(commands.progress([(lease, step, 9) for lease in leases]))
+    ledger.run(commands.report_progress([(lease, step, 9) for lease in leases]))
     for lease in leases:
         ledger.client.zadd(f"{ledger.root}:leases", {str(lease.ref): 0})
     ledger.run(commands.sweep(lease_s=60))
@@ -91,11 +91,11 @@ def test_who_gets_further_than_its_dead_worker_is_no_suspect_any_more(ledger: Le
     ref = create(ledger)
     die(ledger, claim(ledger), step=3)
     leases = claim(ledger)
-    ledger.run(commands.progress([(leases[0], 3, 9)]))
+    ledger.run(commands.report_progress([(leases[0], 3, 9)]))
     record = ledger.run(commands.get(ref))
     assert record is not None
     assert record.crashes == 1
-    ledger.run(commands.progress([(leases[0], 4, 9)]))
+    ledger.run(commands.report_progress([(leases[0], 4, 9)]))
     record = ledger.run(commands.get(ref))
     assert record is not None
     assert record.crashes == 0
@@ -127,7 +127,7 @@ def test_a_poisonous_job_costs_each_neighbour_one_attempt(ledger: Ledger) -> Non
             die(ledger, leases)
             continue
         for lease in leases:
-            ledger.run(commands.progress([(lease, 9, 9)]))
+            ledger.run(commands.report_progress([(lease, 9, 9)]))
             ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))
     records = {ref: ledger.run(commands.get(ref)) for ref in [poison, *innocent]}
     states = {ref: record.state for ref, record in records.items() if record}

@@ -152,10 +152,10 @@ async def test_strangers_who_know_a_keys_id_cannot_use_up_its_requests(client, l
     for _ in range(5):
         guess = bearer(ApiKey.new(key.id))
         assert (await client.get("/v1/models", headers=guess)).status_code == 401
-    [record] = ledger.run(keyring.entries())[1]
+    [record] = ledger.run(keyring.list_keys())[1]
     assert record.used_ms is None
     assert (await client.get("/v1/models", headers=bearer(key))).status_code == 200
-    [record] = ledger.run(keyring.entries())[1]
+    [record] = ledger.run(keyring.list_keys())[1]
     assert record.used_ms is not None
 
 
@@ -233,7 +233,7 @@ async def test_the_bootstrap_key_stands_from_the_start_until_it_is_rotated(
         async for client in served(settings, **given):
             assert (await client.get("/v1/models")).status_code == 401
             assert (await client.get("/v1/models", headers=bearer(key))).status_code == 200
-    [record] = ledger.run(keyring.entries())[1]
+    [record] = ledger.run(keyring.list_keys())[1]
     assert (record.tenant, record.scopes) == ("default", frozenset(Scope))
     ledger.run(keyring.rotate(ApiKey.new(key.id), grace_ms=0))
     async for client in served(settings, bootstrap_key=key.text):

@@ -15,7 +15,7 @@ SECONDS = 3.6864  # 100 calls of 0.036864 megapixels, a second for a step-megapi
 @pytest.fixture
 def paced(worker, ledger):
     pace = Pace(step_megapixel_s=1.0, images_at_once=1)
-    ledger.run(commands.catalogue(card().model_copy(update={"pace": pace})))
+    ledger.run(commands.register_model(card().model_copy(update={"pace": pace})))
     return worker
 
 

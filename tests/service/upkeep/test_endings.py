@@ -122,7 +122,7 @@ async def test_a_lost_reply_loses_no_end_and_doubles_none(
 async def test_more_ends_than_one_answer_holds_are_taken_in_one_go(
     ledger: Ledger, async_ledger: AsyncLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("latentry.ledger.commands.sweeper.ENDS_BATCH", 2)
+    monkeypatch.setattr("latentry.ledger.commands.upkeep.ENDS_BATCH", 2)
     monkeypatch.setattr(commands, "ENDS_BATCH", 2)
     end(ledger, 5)
     gateway = Gateway(async_ledger)

@@ -78,7 +78,7 @@ async def test_while_a_bell_is_on_its_way_the_ledger_is_not_asked_again(
 ) -> None:
     gateway.bell.ring_soon("shapes")
     while not bells(ledger, settings):
-        await gateway.ledger.run(commands.probe())
+        await gateway.ledger.run(commands.check_writable())
     ledger.run(commands.release_bell(["shapes"]))  # had it been asked, it would allow another one
     gateway.bell.ring_soon("shapes")
     await gateway.bell.close()

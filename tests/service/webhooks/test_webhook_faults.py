@@ -42,7 +42,7 @@ def settings(own_valkey: Valkey, tmp_path: Path, receiver: Receiver) -> Settings
 @pytest.fixture
 def ledger(settings: Settings) -> Iterator[Ledger]:
     opened = Ledger.open(settings)
-    opened.run(commands.catalogue(card()))
+    opened.run(commands.register_model(card()))
     opened.run(commands.heartbeat("w", ["shapes"], ttl_s=600))
     yield opened
     opened.close()
@@ -103,7 +103,7 @@ def end_all(ledger: Ledger, count: int) -> None:
 
 
 def nothing_waits(ledger: Ledger) -> bool:
-    return ledger.run(deliveries.backlog()) == (0, 0)
+    return ledger.run(deliveries.measure_backlog()) == (0, 0)
 
 
 async def test_what_a_killed_gateway_was_sending_the_next_one_sends(
@@ -141,9 +141,11 @@ async def test_a_webhook_outlives_a_killed_ledger(
 
 
 def attempts(ledger: Ledger, id: str) -> int:
-    [page] = [ledger.run(commands.page("default", below=None, limit=1))]
+    [page] = [ledger.run(commands.list_jobs("default", below=None, limit=1))]
     assert page[0].ref.id == id
-    return sum(len(delivery.attempts) for delivery in ledger.run(deliveries.of(page[0].ref)))
+    return sum(
+        len(delivery.attempts) for delivery in ledger.run(deliveries.list_deliveries(page[0].ref))
+    )
 
 
 async def test_of_two_gateways_one_sends_each_webhook(
@@ -201,4 +203,4 @@ async def test_a_gateway_that_is_told_to_leave_does_not_wait_for_a_silent_receiv
     end_all(ledger, 1)
     await receiver.arrived(1)
     assert await asyncio.to_thread(leaving.stop, 8) == 0
-    assert ledger.run(deliveries.backlog())[0] == 1, "another gateway's"
+    assert ledger.run(deliveries.measure_backlog())[0] == 1, "another gateway's"

@@ -56,7 +56,7 @@ def settings(settings: Settings, receiver: Receiver, other: Receiver) -> Setting
 
 @pytest.fixture(autouse=True)
 def secret(ledger: Ledger) -> None:
-    ledger.run(deliveries.rotate("default", SECRET, keep_s=0))
+    ledger.run(deliveries.rotate_secret("default", SECRET, keep_s=0))
 
 
 async def create(client: httpx.AsyncClient, receiver: Receiver, *events: str) -> str:
@@ -263,7 +263,7 @@ async def test_several_secrets_sign_while_they_are_rotated(
     client, worker, receiver: Receiver, ledger: Ledger
 ) -> None:
     fresh = deliveries.new_secret()
-    ledger.run(deliveries.rotate("default", fresh, keep_s=60))
+    ledger.run(deliveries.rotate_secret("default", fresh, keep_s=60))
     await create(client, receiver)
     worker.finish(worker.claim())
     [got] = await receiver.arrived(1)
@@ -351,7 +351,7 @@ async def test_who_deletes_a_job_wants_nobody_told(
     worker.finish(worker.claim())
     await settled(client, id, tried(1))
     assert (await client.delete(f"/v1/generations/{id}")).status_code == 204
-    assert ledger.run(deliveries.backlog()) == (0, 0)
+    assert ledger.run(deliveries.measure_backlog()) == (0, 0)
     assert ledger.client.keys(f"{ledger.root}*{id}*") == []
 
 

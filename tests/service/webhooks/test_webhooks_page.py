@@ -34,7 +34,7 @@ def settings(settings: Settings, port: int) -> Settings:
 def said(port: int, ledger: Ledger) -> Iterator[list[str]]:
     """What the page's receiver prints."""
     secret, code = deliveries.new_secret(), PAGE.split("```python\n")[1].split("```")[0]
-    ledger.run(deliveries.rotate("default", secret, keep_s=0))
+    ledger.run(deliveries.rotate_secret("default", secret, keep_s=0))
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         env=os.environ | {"WEBHOOK_SECRET": secret, "PORT": str(port)},

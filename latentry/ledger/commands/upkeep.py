@@ -28,7 +28,7 @@ def sweep(*, lease_s: float) -> Command[Swept]:
         return Swept(tuple(bells), *(tuple(map(JobRef.parse, refs)) for refs in jobs))
 
     lease_ms = int(lease_s * 1000)
-    return Command("sweep", (lease_ms, lease_ms // 2, POISON_CRASHES, SWEEP_BATCH), read)
+    return Command("upkeep/sweep", (lease_ms, lease_ms // 2, POISON_CRASHES, SWEEP_BATCH), read)
 
 
 def take_ends(taker: str) -> Command[list[JobEnd]]:
@@ -37,7 +37,7 @@ def take_ends(taker: str) -> Command[list[JobEnd]]:
     This very command, run again by the same taker, returns the same ends: a lost reply loses none.
     """
     args = (taker, secrets.token_hex(8), ENDS_BATCH, _ANSWER_KEPT_MS)
-    return Command("take_ends", args, lambda answer: list(_readable_ends(answer)))
+    return Command("upkeep/take_ends", args, lambda answer: list(_readable_ends(answer)))
 
 
 def _readable_ends(answer: Iterable[str]) -> Iterator[JobEnd]:
