@@ -10,7 +10,7 @@ an event loop. Every command may be repeated, so a lost reply does no harm.
 `refs`         full names of jobs and files
 `jobs`         a job as it is taken in, kept and ended
 `leases`       a worker's right to run a job; `claiming` takes them
-`queues`       a model's queue, and what a sweep found
+`catalogue`    the models, with their workers and queues
 `feed`         events and progress as they happen, for gateways
 `signals`      a queue got longer, a job is to stop: for workers
 `accounts`     who pays for a job, and what was used
@@ -19,6 +19,7 @@ an event loop. Every command may be repeated, so a lost reply does no harm.
 `deliveries`   webhook deliveries
 """
 
+from latentry.ledger.catalogue import CatalogueEntry
 from latentry.ledger.connection import AsyncLedger, Command, Ledger
 from latentry.ledger.feed import (
     Feed,
@@ -31,11 +32,11 @@ from latentry.ledger.feed import (
 )
 from latentry.ledger.jobs import JobEnd, JobRecord, NewJob
 from latentry.ledger.leases import Lease, UnreadableRecord
-from latentry.ledger.queues import Queue
 from latentry.ledger.refs import JobRef
 
 __all__ = [
     "AsyncLedger",
+    "CatalogueEntry",
     "Command",
     "Feed",
     "JobEnd",
@@ -47,7 +48,6 @@ __all__ = [
     "LedgerEvent",
     "NewJob",
     "PreviewUpdate",
-    "Queue",
     "StepUpdate",
     "TransientUpdate",
     "UnreadableRecord",

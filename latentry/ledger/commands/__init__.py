@@ -17,6 +17,7 @@ from latentry.ledger.commands.upkeep import (
     ENDS_BATCH,
     POISON_CRASHES,
     SWEEP_BATCH,
+    Swept,
     sweep,
     take_ends,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "ENDS_BATCH",
     "POISON_CRASHES",
     "SWEEP_BATCH",
+    "Swept",
     "add_output",
     "cancel",
     "check_writable",

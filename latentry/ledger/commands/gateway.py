@@ -10,10 +10,10 @@ import structlog
 from latentry.contracts import EventType
 from latentry.errors import DeadlineUnreachable, IdempotencyConflict, QueueFull
 from latentry.ledger.accounts import refusal
+from latentry.ledger.catalogue import CatalogueEntry
 from latentry.ledger.connection import Command
 from latentry.ledger.feed import LedgerEvent, event_order
 from latentry.ledger.jobs import Accepted, JobRecord, NewJob, WaitEstimate
-from latentry.ledger.queues import Queue
 from latentry.ledger.refs import JobRef
 
 log = structlog.get_logger()
@@ -84,9 +84,13 @@ def list_events(ref: JobRef, *, after: str = "") -> Command[list[LedgerEvent]]:
     return Command("gateway/list_events", (str(ref), known), read)
 
 
-def list_models() -> Command[list[Queue]]:
+def list_models() -> Command[list[CatalogueEntry]]:
     """The catalogue, with each model's live workers and queue."""
-    return Command("gateway/list_models", (), lambda answer: [Queue(*row) for row in answer])
+
+    def read(answer: Iterable[Any]) -> list[CatalogueEntry]:
+        return [CatalogueEntry.read(*row) for row in answer]
+
+    return Command("gateway/list_models", (), read)
 
 
 def reserve_bell(model: str, *, ttl_s: float) -> Command[bool]:

@@ -3,13 +3,13 @@
 import json
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 
 from latentry.ledger.connection import Command
 from latentry.ledger.jobs import JobEnd
-from latentry.ledger.queues import Swept
 from latentry.ledger.refs import JobRef
 
 log = structlog.get_logger()
@@ -18,6 +18,18 @@ POISON_CRASHES: Final = 3
 SWEEP_BATCH: Final = 100
 ENDS_BATCH: Final = 1_000
 _ANSWER_KEPT_MS: Final = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep leaves to do: queues that need a bell, jobs to forget with their outputs.
+
+    `unreadable`: jobs that it failed, because their records cannot be read.
+    """
+
+    silent_queues: tuple[str, ...]
+    forgettable: tuple[JobRef, ...]
+    unreadable: tuple[JobRef, ...] = ()
 
 
 def sweep(*, lease_s: float) -> Command[Swept]:

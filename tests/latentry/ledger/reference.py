@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from latentry.contracts import EventType, JobStatus, Priority
 from latentry.errors import IdempotencyConflict, LeaseLost, QueueFull
 from latentry.ledger import JobRef, Lease, NewJob
-from latentry.ledger.commands import POISON_CRASHES
+from latentry.ledger.commands import POISON_CRASHES, Swept
 from latentry.ledger.jobs import Accepted
-from latentry.ledger.queues import Swept
 from tests.latentry.ledger.reference_fairness import ReferenceFairness, tenant_queue
 
 

@@ -397,7 +397,7 @@ def test_a_record_that_vanished_blocks_nobody(ledger: Ledger) -> None:
     claim(ledger, lease_s=0)
     for ref in (running, waiting, overdue):  # as an eviction would
         ledger.client.delete(f"{ledger.root}:job:{ref}")
-    assert [queue.waiting for queue in ledger.run(commands.list_models())] == [3]
+    assert [entry.waiting for entry in ledger.run(commands.list_models())] == [3]
     ledger.run(commands.sweep(lease_s=5))
     assert [lease.ref for lease in claim(ledger, room=5)] == [last]
     assert ledger.client.zcard(f"{ledger.root}:queue:shapes") == 0
@@ -433,11 +433,11 @@ def test_the_catalogue_outlives_its_workers(ledger: Ledger) -> None:
     ledger.run(commands.register_model(card()))
     ledger.run(commands.heartbeat("w1", ["shapes"], ttl_s=5))
     create(ledger)
-    [queue] = ledger.run(commands.list_models())
-    assert (queue.workers, queue.waiting) == (1, 1)
+    [entry] = ledger.run(commands.list_models())
+    assert (entry.workers, entry.waiting) == (1, 1)
     ledger.run(commands.heartbeat("w1", [], ttl_s=5))
-    [queue] = ledger.run(commands.list_models())
-    assert queue.workers == 0
+    [entry] = ledger.run(commands.list_models())
+    assert entry.workers == 0
 
 
 def test_events_can_be_read_again_from_any_of_them(ledger: Ledger) -> None:

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from latentry.contracts import JobStatus, JobWarning, ModelCard, Priority
+from latentry.contracts import JobStatus, JobWarning, Priority
 from latentry.errors import (
     EngineError,
     IdempotencyConflict,
@@ -30,7 +30,7 @@ from latentry.errors import (
 )
 from latentry.ledger import Command, JobRef, Lease, Ledger, NewJob, commands, redis_keys
 from latentry.ledger.accounts import Account
-from latentry.ledger.queues import Swept
+from latentry.ledger.commands import Swept
 from latentry.rules.pricing import Price
 from tests.latentry.ledger.audit import Entry, audit
 from tests.latentry.ledger.audit_deliveries import HOOK, RECEIVER
@@ -391,8 +391,8 @@ class LedgerMachine(RuleBasedStateMachine):
                 assert record.position == self.reference.position(record.ref)
                 assert record.request == asked[record.ref]
                 assert record == self.ledger.run(commands.get(record.ref))
-        queues = self.ledger.run(commands.list_models())
-        waiting = {ModelCard.model_validate_json(queue.card).id: queue.waiting for queue in queues}
+        entries = self.ledger.run(commands.list_models())
+        waiting = {entry.card.id: entry.waiting for entry in entries}
         assert waiting == {
             model: len(self.reference.queue(model)) for model in self.reference.models
         }

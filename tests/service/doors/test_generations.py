@@ -158,8 +158,8 @@ async def test_fifty_posts_with_one_idempotency_key_are_one_job(client, worker, 
     answers = await asyncio.gather(*posts)
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.json()["id"] for answer in answers}) == 1
-    [line] = ledger.run(commands.list_models())
-    assert line.waiting == 1
+    [entry] = ledger.run(commands.list_models())
+    assert entry.waiting == 1
 
 
 async def test_an_idempotency_key_with_another_body_is_a_conflict(client, worker) -> None:

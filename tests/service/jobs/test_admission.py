@@ -10,15 +10,15 @@ from latentry.errors import (
     UnknownModel,
     UnsupportedSpacing,
 )
+from latentry.ledger import CatalogueEntry
 from latentry.settings import Settings
 from service.http import prefer
 from service.jobs.admission import RANDOM_SEEDS, admit, choose, resolve
-from service.jobs.catalogue import Entry
 from tests.latentry.ledger.factory import card
 
 
-def entry(model: str, workers: int = 0) -> Entry:
-    return Entry(card(model), workers, waiting=0, oldest_ms=0)
+def entry(model: str, workers: int = 0) -> CatalogueEntry:
+    return CatalogueEntry(card(model), workers, waiting=0, oldest_ms=0)
 
 
 RETIRED, LIVE = entry("alpha"), entry("beta", workers=1)
