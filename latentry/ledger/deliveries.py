@@ -106,18 +106,20 @@ class DeliveryRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """How many a gateway sends at once: in all, to one receiver, for one tenant."""
+class Capacity:
+    """How many deliveries a gateway sends at once: in all, to one receiver, for one tenant."""
 
     all: int
     receiver: int
     tenant: int
 
 
-def take(room: Room, *, busy: Mapping[str, int], lease_s: float) -> Command[list[DueDelivery]]:
-    """Due deliveries, as many as there is room for beside those that this gateway sends already."""
-    left = room.all - sum(busy.values())
-    args = (int(lease_s * 1000), left, room.receiver, room.tenant, json.dumps(dict(busy)))
+def take(
+    capacity: Capacity, *, busy: Mapping[str, int], lease_s: float
+) -> Command[list[DueDelivery]]:
+    """Due deliveries: what the capacity allows, less those that this gateway sends already."""
+    left = capacity.all - sum(busy.values())
+    args = (int(lease_s * 1000), left, capacity.receiver, capacity.tenant, json.dumps(dict(busy)))
 
     def read(answer: Iterable[Any]) -> list[DueDelivery]:
         return [DueDelivery.read(*row) for row in answer]

@@ -64,7 +64,7 @@ class KeyRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
+class Authorization:
     """Whether a key is valid, whose it is, and how many requests it has left."""
 
     any_keys: bool
@@ -79,18 +79,18 @@ class Admission:
         return self.left < 0
 
 
-def authorize(presented: ApiKey | None) -> Command[Admission]:
+def authorize(presented: ApiKey | None) -> Command[Authorization]:
     """Take one request of this key; without one, only ask whether there are keys at all."""
     id, digest = (presented.id, presented.digest) if presented else ("", "")
 
-    def read(answer: Sequence[Any]) -> Admission:
+    def read(answer: Sequence[Any]) -> Authorization:
         any_keys, *rest = answer
         opens, flat, *rate = rest or ([_NO_DIGEST], [])
         # All of them, whatever the first one says; the same work where there is no such key.
         opened = [hmac.compare_digest(digest, known) for known in opens]
         if not any(opened):
-            return Admission(bool(any_keys))
-        return Admission(bool(any_keys), KeyRecord.read(id, flat), *rate)
+            return Authorization(bool(any_keys))
+        return Authorization(bool(any_keys), KeyRecord.read(id, flat), *rate)
 
     return Command("keyring/authorize", (id, digest), read)
 

@@ -6,12 +6,12 @@ import pytest
 
 from latentry.contracts import DeliveryStatus, JobStatus, Webhook, WebhookEvent
 from latentry.ledger import JobRef, Ledger, NewJob, commands, deliveries
-from latentry.ledger.deliveries import DueDelivery, Room
+from latentry.ledger.deliveries import Capacity, DueDelivery
 from tests.latentry.ledger.due import make_due
 from tests.latentry.ledger.factory import card, new_job
 
 LEASE_S = 30
-ROOM = Room(all=64, receiver=4, tenant=16)
+CAPACITY = Capacity(all=64, receiver=4, tenant=16)
 URL = "https://shop.example/hook"
 
 
@@ -38,8 +38,8 @@ def end(ledger: Ledger, ref: JobRef, status: JobStatus = JobStatus.SUCCEEDED) ->
     ledger.run(commands.settle(lease, status))
 
 
-def take(ledger: Ledger, room: Room = ROOM, **busy: int) -> list[DueDelivery]:
-    return ledger.run(deliveries.take(room, busy=busy, lease_s=LEASE_S))
+def take(ledger: Ledger, capacity: Capacity = CAPACITY, **busy: int) -> list[DueDelivery]:
+    return ledger.run(deliveries.take(capacity, busy=busy, lease_s=LEASE_S))
 
 
 def report(ledger: Ledger, due: DueDelivery, to: DeliveryStatus, **more: float) -> bool:
@@ -225,19 +225,19 @@ def test_nobody_sends_more_than_its_share(ledger: Ledger) -> None:
         for _ in range(4):
             end(ledger, enter(ledger, host=host, url=f"https://{host}/"))
     end(ledger, enter(ledger, tenant="other", host="a.example"))
-    room = Room(all=8, receiver=2, tenant=3)
-    taken = take(ledger, room, **{"default@c.example:443": 2})
+    capacity = Capacity(all=8, receiver=2, tenant=3)
+    taken = take(ledger, capacity, **{"default@c.example:443": 2})
     assert [due.receiver for due in taken] == ["default@a.example:443", "other@a.example:443"]
-    assert take(ledger, room, **{"default@a.example:443": 8}) == [], "no room at all"
+    assert take(ledger, capacity, **{"default@a.example:443": 8}) == [], "no room at all"
 
 
 def test_receivers_that_are_full_make_way_for_those_behind_them(ledger: Ledger) -> None:
     for number in range(1_005):
         ledger.run(commands.cancel(enter(ledger, host=f"h{number}.example")))
     end(ledger, enter(ledger, tenant="other"))
-    room = Room(all=64, receiver=4, tenant=16)
+    capacity = Capacity(all=64, receiver=4, tenant=16)
     busy = {f"default@h{number}.example:443": 1 for number in range(16)}
-    rounds = [take(ledger, room, **busy) for _ in range(2)]
+    rounds = [take(ledger, capacity, **busy) for _ in range(2)]
     assert [due.ref.tenant for taken in rounds for due in taken] == ["other"]
 
 

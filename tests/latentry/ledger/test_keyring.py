@@ -38,7 +38,7 @@ def test_a_bucket_lets_its_burst_through_and_then_one_by_one(ledger: Ledger) -> 
     key = ApiKey.new()
     enter(ledger, key, allowance=Allowance(per_minute=600, burst=3))
 
-    def ask() -> keyring.Admission:
+    def ask() -> keyring.Authorization:
         return ledger.run(keyring.authorize(key))
 
     assert [ask().left for _ in range(3)] == [2, 1, 0]
@@ -70,9 +70,9 @@ def test_the_clock_of_buckets_is_the_ledgers_and_may_be_set_back(ledger: Ledger)
 
 @pytest.mark.parametrize("other", [None, ApiKey.new()])
 def test_who_has_no_key_hears_only_whether_there_are_any(ledger: Ledger, other) -> None:
-    assert ledger.run(keyring.authorize(other)) == keyring.Admission(any_keys=False)
+    assert ledger.run(keyring.authorize(other)) == keyring.Authorization(any_keys=False)
     enter(ledger, ApiKey.new())
-    assert ledger.run(keyring.authorize(other)) == keyring.Admission(any_keys=True)
+    assert ledger.run(keyring.authorize(other)) == keyring.Authorization(any_keys=True)
 
 
 def test_a_revoked_key_stays_listed_and_revoked_from_the_first_time_on(ledger: Ledger) -> None:
@@ -84,6 +84,6 @@ def test_a_revoked_key_stays_listed_and_revoked_from_the_first_time_on(ledger: L
     assert ledger.run(keyring.revoke(key.id))
     at_ms, [again] = ledger.run(keyring.list_keys())
     assert (again.revoked_ms, again.state(at_ms)) == (first.revoked_ms, "revoked")
-    assert ledger.run(keyring.authorize(key)) == keyring.Admission(any_keys=True)
+    assert ledger.run(keyring.authorize(key)) == keyring.Authorization(any_keys=True)
     enter(ledger, key)  # as a bootstrap key at the next start
     assert ledger.run(keyring.authorize(key)).key is None
