@@ -4,18 +4,18 @@ A command is a value, one atomic Lua script each; `Ledger` runs it from a thread
 an event loop. Every command may be repeated, so a lost reply does no harm.
 
 `connection`   runs commands against Redis
-`commands`     what gateways and workers ask about jobs, as commands
+`commands`     all commands about jobs, models and workers
 `scripts`      the texts of `lua/`, each with what it uses of `lua/prelude/`
 `redis_keys`   all keys and channels: types, contents, times to live
 `refs`         full names of jobs and files
-`jobs`         a job as it is taken in, kept and ended
+`jobs`         a job when it is created, stored and ended
 `leases`       a worker's right to run a job; `claiming` takes them
 `catalogue`    the models, with their workers and queues
 `feed`         events and progress as they happen, for gateways
 `signals`      a queue got longer, a job is to stop: for workers
 `accounts`     who pays for a job, and what was used
 `keyring`      API keys
-`files`        pictures that callers keep here
+`files`        pictures that callers upload
 `deliveries`   webhook deliveries
 """
 

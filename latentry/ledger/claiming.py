@@ -18,7 +18,7 @@ def claimed(ledger: Ledger, claim: Command[list[Lease]]) -> list[Lease]:
     while True:
         try:
             return ledger.run(claim)
-        except UnreadableRecord as error:  # asked again, the claim answers what is left of it
+        except UnreadableRecord as error:  # repeated, the claim returns the others
             log.error("record.unreadable", job=JobRef.parse(error.ref).id)
             failed = (error.ref, error.fence, JobStatus.FAILED, error.code, error.message)
             ledger.run(Command("worker/settle", failed, bool))

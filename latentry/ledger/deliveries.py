@@ -1,4 +1,4 @@
-"""Webhook deliveries: what is due, what became of it, and the secrets that sign.
+"""Webhook deliveries: which are due, how they went, and the secrets that sign them.
 
 The script that changes a job's state enters them too (`lua/prelude/deliveries.lua`), so that none
 is forgotten.

@@ -36,11 +36,11 @@ class Endings:
             await asyncio.sleep(EVERY_S)
 
     async def take(self) -> None:
-        """Note all ends that nobody has taken yet. Raises LedgerUnavailable."""
+        """Note all ends that no gateway has taken yet. Raises LedgerUnavailable."""
         is_full = True
         while is_full:
             ends = await self._ledger.run(self._command)
-            # Only once it was answered: until then it is repeated, lest a lost reply lose its ends.
+            # Only after a reply: until then the same command is repeated, so no end is lost.
             self._command = commands.take_ends(self._taker)
             for end in ends:
                 self._note(end)

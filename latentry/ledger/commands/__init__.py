@@ -1,4 +1,4 @@
-"""Everything one can ask of the ledger, as values: each function returns one atomic command."""
+"""Commands about jobs, models and workers: each function returns one atomic command, a value."""
 
 from latentry.ledger.commands.gateway import (
     cancel,

@@ -1,4 +1,4 @@
-"""What the gateway asks of the ledger."""
+"""The commands that gateways run for requests."""
 
 import json
 import math
@@ -19,22 +19,22 @@ from latentry.ledger.refs import JobRef
 log = structlog.get_logger()
 
 _FOR_EVER_MS: Final = 2**53
-# The part of a deadline that an estimate may use up: in a full queue whoever comes last is late.
+# The part of a deadline that an estimate may use up, because estimates err.
 _TRUSTED: Final = 0.8
 
 
 def create(job: NewJob, *, max_queued: int, max_wait_s: float = math.inf) -> Command[Accepted]:
-    """Create a job, `queued`, or find the one that its idempotency key stands for.
+    """Create a job, `queued`, or find the one that has its idempotency key.
 
-    Raises QueueFull, DeadlineUnreachable, TooManyJobs, QuotaExceeded, or IdempotencyConflict if the
-    key stands for another request body.
+    Raises QueueFull, DeadlineUnreachable, TooManyJobs, QuotaExceeded, or IdempotencyConflict for
+    another request body under the same key.
     """
 
     def read(answer: Sequence[Any]) -> Accepted:
         _refuse(answer)
         return Accepted(JobRef.parse(answer[1]), is_new=answer[0] == "created")
 
-    return Command("gateway/create", _asked(job, max_queued, max_wait_s), read)
+    return Command("gateway/create", _arguments(job, max_queued, max_wait_s), read)
 
 
 def estimate(
@@ -47,7 +47,7 @@ def estimate(
         wait_ms, now_ms = answer[1:]
         return WaitEstimate(now_ms, wait_ms if wait_ms >= 0 else None)
 
-    return Command("gateway/create", _asked(job, max_queued, max_wait_s, dry_run=True), read)
+    return Command("gateway/create", _arguments(job, max_queued, max_wait_s, dry_run=True), read)
 
 
 def get(ref: JobRef) -> Command[JobRecord | None]:
@@ -108,7 +108,7 @@ def check_writable() -> Command[bool]:
     return Command("gateway/check_writable", (), bool)
 
 
-def _asked(
+def _arguments(
     job: NewJob, max_queued: int, max_wait_s: float, *, dry_run: bool = False
 ) -> tuple[str, str]:
     price = job.price
@@ -164,9 +164,9 @@ def _records(answer: Iterable[Sequence[Any]]) -> list[JobRecord | None]:
     return [_readable(*row) for row in answer]
 
 
-def _readable(ref: str, *stands: Any) -> JobRecord | None:
+def _readable(ref: str, *fields: Any) -> JobRecord | None:
     try:
-        return JobRecord.read(ref, *stands)
+        return JobRecord.read(ref, *fields)
     except (KeyError, ValueError):  # one such record must not hide all others
         log.error("record.unreadable", job=JobRef.parse(ref).id)
         return None

@@ -1,4 +1,4 @@
-"""What the gateway's upkeep asks of the ledger."""
+"""The commands that the gateway's upkeep runs."""
 
 import json
 import secrets
@@ -33,7 +33,7 @@ class Swept:
 
 
 def sweep(*, lease_s: float) -> Command[Swept]:
-    """End what is overdue: leases, deadlines, dead workers. To be asked about once a second."""
+    """End what is overdue: leases, deadlines, dead workers. To be run about once a second."""
 
     def read(answer: Sequence[Any]) -> Swept:
         bells, *jobs = answer

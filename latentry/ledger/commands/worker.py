@@ -1,4 +1,4 @@
-"""What a worker asks of the ledger."""
+"""The commands that workers run."""
 
 import base64
 import json
@@ -33,12 +33,11 @@ def claim(
     held: int = 0,
     suspects: int = 0,
 ) -> Command[list[Lease]]:
-    """Claim up to `room` jobs, beside the `held` ones, of which so many are `suspects`.
+    """Claim up to `room` jobs for a worker that has `held` already, so many of them `suspects`.
 
-    A suspect, whose worker died, is claimed by a worker that holds no other; a quarantined job,
-    after a second death, alone by one that holds nothing. This very command, run again, answers
-    the same leases.
-    Raises UnreadableRecord; see `claiming`.
+    A suspect, whose worker died, is claimed by a worker that has no other suspect; a quarantined
+    job, after a second death, alone by one that has no job. This very command, run again, returns
+    the same leases. Raises UnreadableRecord; see `claiming`.
     """
 
     options = {
@@ -86,7 +85,7 @@ def exchange(lease: Lease, urgent: JobRef, *, worker: str, lease_s: float) -> Co
 
 
 def renew(leases: Sequence[Lease], *, lease_s: float) -> Command[list[str]]:
-    """Extend leases. Answers `held`, `stop` (its cancellation was asked for) or `lost` each."""
+    """Extend leases. Returns `held`, `stop` (its cancellation was asked for) or `lost` each."""
     pairs = [part for lease in leases for part in (str(lease.ref), lease.fence)]
     return Command("worker/renew", (int(lease_s * 1000), *pairs), list)
 

@@ -53,11 +53,11 @@ def head(script: str) -> str:
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_head_says_what_goes_in_and_out_and_which_keys_are_touched(script: str) -> None:
-    parts = re.split(r" (ARGV:|Reads:|Writes:|Answers) ", head(script))
-    does, told = parts[0], dict(zip(parts[1::2], parts[2::2], strict=True))
+    parts = re.split(r" (ARGV:|Reads:|Writes:|Returns) ", head(script))
+    does, sections = parts[0], dict(zip(parts[1::2], parts[2::2], strict=True))
     assert does.endswith("."), "a sentence says what it does"
-    assert {"ARGV:", "Answers"} <= told.keys()
-    listed = [told.get(which, "").strip() for which in ("Reads:", "Writes:")]
+    assert {"ARGV:", "Returns"} <= sections.keys()
+    listed = [sections.get(which, "").strip() for which in ("Reads:", "Writes:")]
     assert listed == [", ".join(sorted(names)) for names in keys_of(script)]
 
 

@@ -1,7 +1,7 @@
 -- Lists a job's deliveries.
 -- ARGV: ref
 -- Reads: deliveries, delivery
--- Answers {event, record of the delivery, when it is due or ''} of each.
+-- Returns {event, record of the delivery, when it is due or ''} of each.
 local found = {}
 for _, event in ipairs(EVENTS) do
   local name = ARGV[1] .. ':' .. event

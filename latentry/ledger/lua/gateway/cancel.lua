@@ -4,7 +4,7 @@
 -- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, job,
 --   leases, load, quarantined, queue, receivers, retention, stop, suspects, tenant_queue, tenants,
 --   updates, usage, waiting_cost, weights
--- Answers 1, or 0 if there is no such job.
+-- Returns 1, or 0 if there is no such job.
 local ref = ARGV[1]
 local state = field(ref, 'state')
 if not state then

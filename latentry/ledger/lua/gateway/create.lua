@@ -4,7 +4,7 @@
 -- Reads: tags, virtual_time, worker, workers
 -- Writes: active, deadlines, events, idem, job, jobs, load, quarantined, queue, retention, sequence,
 --   suspects, tenant_queue, tenants, updates, usage, waiting_cost, wake, weights
--- Answers {'created' or 'existing', ref}; of a dry run {'possible', wait in ms or -1, now}; or a
+-- Returns {'created' or 'existing', ref}; of a dry run {'possible', wait in ms or -1, now}; or a
 -- refusal: {'conflict'}, {'full', how many wait, ms until one starts or -1}, {'late', wait, the most
 -- that it may be}, or what `over_limit` says.
 local ask = cjson.decode(ARGV[1])
@@ -32,7 +32,8 @@ end
 local HEAD_START_US = { high = 600000000, normal = 0, low = -600000000 }
 local now, score = now_ms(), string.format('%.0f', now_us() - HEAD_START_US[ask.priority])
 
--- A full queue is full for those who have their share of it: one tenant's crowd keeps nobody else out.
+-- A full queue is full for those who have their share of it: one tenant's many jobs
+-- keep no other tenant out.
 local function has_its_share()
   local sum = ask.weight - (redis.call('HGET', key('weights', model), tenant) or 0)
   for _, weight in ipairs(redis.call('HVALS', key('weights', model))) do

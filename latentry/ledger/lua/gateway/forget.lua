@@ -5,7 +5,7 @@
 -- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, job, jobs,
 --   leases, load, quarantined, queue, receivers, retention, stop, suspects, tenant_queue, tenants,
 --   updates, usage, waiting_cost, weights
--- Answers 1 if there was something to forget.
+-- Returns 1 if there was something to forget.
 local ref = ARGV[1]
 local state = field(ref, 'state')
 if state and not is_terminal(state) then

@@ -1,7 +1,7 @@
 -- Lists the catalogue with each model's workers and queue.
 -- ARGV: none
 -- Reads: job, models, queue, worker, workers
--- Answers {card JSON, live workers, waiting jobs, age of the oldest in ms} of each model.
+-- Returns {card JSON, live workers, waiting jobs, age of the oldest in ms} of each model.
 local now, live = now_ms(), {}
 for _, worker in ipairs(redis.call('ZRANGEBYSCORE', key('workers'), now, '+inf')) do
   for model in string.gmatch(redis.call('GET', key('worker', worker)) or '', '%S+') do

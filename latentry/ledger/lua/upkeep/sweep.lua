@@ -1,10 +1,10 @@
--- Ends what is overdue: leases, deadlines, dead workers. Asked by every gateway about once a second.
+-- Ends what is overdue: leases, deadlines, dead workers. Run by every gateway about once a second.
 -- ARGV: lease_ms, longest gap between sweeps in ms, crashes that make a job poison, batch size
 -- Reads: bell, gone, models, virtual_time
 -- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, job,
 --   leases, load, quarantined, queue, receivers, retention, stop, suspects, swept, tags,
 --   tenant_queue, tenants, updates, usage, waiting_cost, wake, weights, workers
--- Answers {models whose queue waits without a bell, refs to forget, refs of jobs that failed because
+-- Returns {models whose queue waits without a bell, refs to forget, refs of jobs that failed because
 -- their records cannot be read}.
 local lease, gap = tonumber(ARGV[1]), tonumber(ARGV[2])
 local poison, batch = tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -13,7 +13,7 @@ local last = tonumber(redis.call('GET', key('swept')) or now)
 redis.call('SET', key('swept'), now)
 
 if math.abs(now - last) > gap then
-  -- Nobody could renew meanwhile (Redis was down, or everything was), or the clock was set: leases
+  -- No worker could renew meanwhile (Redis was down, or everything was), or the clock was set: leases
   -- start afresh, and no job is charged with a crash for it.
   for _, ref in ipairs(redis.call('ZRANGE', key('leases'), 0, -1)) do
     redis.call('ZADD', key('leases'), now + lease, ref)
@@ -63,7 +63,7 @@ each('leases', function(ref)
   local crashes = tonumber(field(ref, 'crashes'))
   if field(ref, 'step') then -- it was being denoised when its worker went silent
     crashes = redis.call('HINCRBY', key('job', ref), 'crashes', 1)
-    redis.call('HINCRBY', key('job', ref), 'deaths', 1) -- never reset: for whoever looks into it later
+    redis.call('HINCRBY', key('job', ref), 'deaths', 1) -- never reset: for diagnosis
   end
   if field(ref, 'stop') then
     finish(ref, 'canceled')

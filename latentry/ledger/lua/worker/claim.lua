@@ -6,7 +6,7 @@
 -- Writes: active, checkpoint, checkpoints, claimed, deadlines, deliveries, delivery, ends, events,
 --   job, leases, load, quarantined, queue, receivers, reserved, retention, stop, suspects, tags,
 --   tenant_queue, tenants, updates, usage, virtual_time, waiting_cost, weights
--- Answers {ref, fence, record} each; asked again with its token, the same claims.
+-- Returns {ref, fence, record} each; repeated with its token, the same claims.
 local ask = cjson.decode(ARGV[1])
 local now, claims = now_ms(), {}
 local claimed = key('claimed', ask.worker)

@@ -4,7 +4,7 @@
 -- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, job,
 --   leases, load, quarantined, queue, receivers, retention, suspects, tags, tenant_queue, tenants,
 --   updates, usage, virtual_time, waiting_cost, wake, weights
--- Answers {ref, fence, record} of the urgent one, also when asked again; nothing if it is gone.
+-- Returns {ref, fence, record} of the urgent one, also when repeated; nothing if it waits no longer.
 local ask = cjson.decode(ARGV[1])
 if holds(ask.ref, ask.fence) then
   hand_back(ask.ref)

@@ -1,13 +1,13 @@
--- Finds high-priority jobs that would start too late unless another of their tenant's yields. For a few
--- seconds only this worker is told of such a job, as often as it asks.
+-- Finds high-priority jobs that would start too late unless another of their tenant's yields. For
+-- RESERVED_MS each is reserved for this worker, so that no two workers make room for it.
 -- ARGV: {worker, models, within_ms, held} as JSON; `held`: running jobs that may be handed back, the
 -- most dispensable first; `within_ms`: how soon an urgent one must start
 -- Reads: job, tenant_queue
 -- Writes: urgent
--- Answers {held ref, urgent ref} each: which to exchange for which.
+-- Returns {held ref, urgent ref} each: which to exchange for which.
 local ask = cjson.decode(ARGV[1])
 local now, urgent, answers = now_ms(), {}, {}
-local TOLD_MS, LOOK_AT = 3000, 8
+local RESERVED_MS, LOOK_AT = 3000, 8
 
 -- The latest that a job may start.
 local function latest_start(deadline, finish_by, takes)
@@ -17,7 +17,7 @@ local function latest_start(deadline, finish_by, takes)
   return math.min(deadline, finish_by and finish_by - takes or deadline)
 end
 
--- Of a tenant's first jobs in these queues, the urgent ones that no other worker was told of.
+-- Of a tenant's first jobs in these queues, the urgent ones that are not reserved for another.
 local function urgent_of(tenant)
   local found = {}
   for _, model in ipairs(ask.models) do
@@ -26,7 +26,7 @@ local function urgent_of(tenant)
         'finish_by_ms', 'takes_ms')
       local latest = latest_start(deadline, finish_by, takes)
       if priority == 'high' and latest > now and latest - now <= ask.within_ms then
-        redis.call('SET', key('urgent', ref), ask.worker, 'NX', 'PX', TOLD_MS)
+        redis.call('SET', key('urgent', ref), ask.worker, 'NX', 'PX', RESERVED_MS)
         if redis.call('GET', key('urgent', ref)) == ask.worker then
           found[#found + 1] = ref
         end

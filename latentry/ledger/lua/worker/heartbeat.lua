@@ -1,7 +1,7 @@
 -- Notes that a worker is alive and what it serves, or that it leaves.
 -- ARGV: worker, ttl_ms, models by spaces; without models the worker is leaving
 -- Writes: worker, workers
--- Answers 1, or whether a worker that leaves was known.
+-- Returns 1, or whether a worker that leaves was known.
 local worker, ttl = ARGV[1], tonumber(ARGV[2])
 if ARGV[3] == '' then
   redis.call('ZREM', key('workers'), worker)

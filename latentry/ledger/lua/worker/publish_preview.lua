@@ -2,7 +2,7 @@
 -- ARGV: ref, fence, image index, step, JPEG in base64
 -- Reads: job
 -- Writes: updates
--- Answers 1 if it was published, 0 if the lease is lost.
+-- Returns 1 if it was published, 0 if the lease is lost.
 local ref = ARGV[1]
 if not holds(ref, ARGV[2]) then
   return 0

@@ -4,7 +4,7 @@
 -- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, job,
 --   leases, load, quarantined, queue, receivers, retention, suspects, tags, tenant_queue, tenants,
 --   updates, usage, waiting_cost, wake, weights
--- Answers 1, or 0 if the lease was lost already.
+-- Returns 1, or 0 if the lease was lost already.
 local ref = ARGV[1]
 if not holds(ref, ARGV[2]) then
   return 0

@@ -1,8 +1,8 @@
 -- Extends leases.
--- ARGV: lease_ms, then ref and fence in turn
+-- ARGV: lease_ms, then ref and fence of each
 -- Reads: job
 -- Writes: leases
--- Answers 'held', 'stop' (its cancellation was asked for) or 'lost' of each.
+-- Returns 'held', 'stop' (its cancellation was asked for) or 'lost' of each.
 local until_ms, answers = now_ms() + tonumber(ARGV[1]), {}
 for i = 2, #ARGV, 2 do
   local ref = ARGV[i]

@@ -1,7 +1,7 @@
 -- Notes the latest steps of several jobs, and publishes them in one message.
--- ARGV: ref, fence, step, steps in turn
+-- ARGV: ref, fence, step, steps of each
 -- Writes: job, updates
--- Answers how many of the leases still hold.
+-- Returns how many of the leases still hold.
 local updates = {}
 for i = 1, #ARGV, 4 do
   local ref, step, steps = ARGV[i], ARGV[i + 2], ARGV[i + 3]

@@ -1,9 +1,9 @@
--- Saves where one image of a job stands, in place of what was saved of it before. It lives as long as
+-- Saves the checkpoint of one image of a job, in place of the one before. It lives as long as
 -- the job may wait to be resumed.
 -- ARGV: ref, fence, image index, bytes that all checkpoints may take, the checkpoint
 -- Reads: job
 -- Writes: checkpoint, checkpoints
--- Answers 'saved', 'lost' if the lease is, or 'full' if the budget is spent: the one before stays.
+-- Returns 'saved', 'lost' if the lease is, or 'full' if the budget is spent: the one before stays.
 local ref, index, budget, blob = ARGV[1], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 if not holds(ref, ARGV[2]) then
   return 'lost'

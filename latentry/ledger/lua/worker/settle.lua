@@ -1,11 +1,11 @@
 -- Ends a job for its worker. Its only picture is listed here; several were listed before, but a ledger
--- that was killed may have forgotten its last moments.
+-- that was killed may have lost its last writes.
 -- ARGV: ref, fence, terminal state, error code, message, then label and JSON of each of its outputs
 -- Reads: gone
 -- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, job,
 --   leases, load, quarantined, queue, receivers, retention, stop, suspects, tenant_queue, tenants,
 --   updates, usage, waiting_cost, weights
--- Answers 1 if it has ended so, also when asked again; 0 if the lease is lost.
+-- Returns 1 if it has ended so, also when repeated; 0 if the lease is lost.
 local ref, fence, to = ARGV[1], ARGV[2], ARGV[3]
 local known = redis.call('HMGET', key('job', ref), 'state', 'fence')
 if known[1] == to and known[2] == fence then

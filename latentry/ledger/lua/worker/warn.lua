@@ -1,7 +1,7 @@
 -- Notes a job's warnings.
 -- ARGV: ref, fence, warnings as JSON
 -- Writes: job
--- Answers 1, or 0 if the lease is lost.
+-- Returns 1, or 0 if the lease is lost.
 if not holds(ARGV[1], ARGV[2]) then
   return 0
 end
