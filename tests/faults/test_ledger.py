@@ -164,7 +164,7 @@ def test_a_full_ledger_takes_no_jobs_and_ends_those_it_has(tmp_path: Path) -> No
         assert "Retry-After" in refused.headers
         assert {history.end_of(job.id).status for job in jobs} == {JobStatus.SUCCEEDED}
         slow.ledger.client.config_set("maxmemory", 0)
-        assert history.end_of(slow.order(2).id).status is JobStatus.SUCCEEDED
+        assert history.end_of(slow.submit(2).id).status is JobStatus.SUCCEEDED
 
 
 @pytest.mark.faults

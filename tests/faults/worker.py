@@ -1,6 +1,6 @@
 """`python -m tests.faults.worker [die=POINT] [hung_s=N] [storage_s=N] [clock=N]`: made to fail."""
 
-import tests.faults.clock  # noqa: F401, I001 - before anybody has looked at a clock
+import tests.faults.clock  # noqa: F401, I001 - before any module reads a clock
 import logging
 import os
 import sys

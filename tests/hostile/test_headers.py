@@ -72,8 +72,8 @@ async def test_another_sites_script_is_told_nothing(client, worker, origin: str)
     preflight = await client.options("/v1/generations", headers=asks)
     answer = await client.get("/v1/models", headers={"Origin": origin})
     assert preflight.status_code == 405
-    for told in (preflight, answer):
-        assert not [name for name in told.headers if name.startswith("access-control")]
+    for response in (preflight, answer):
+        assert not [name for name in response.headers if name.startswith("access-control")]
 
 
 @pytest.mark.parametrize(

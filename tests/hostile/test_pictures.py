@@ -163,7 +163,7 @@ async def test_a_picture_that_says_it_is_too_large_is_never_decoded(
 
 
 def bomb(kind: bytes, keyword: bytes) -> bytes:
-    """A megabyte that grows to a gigabyte in a chunk beside the pixels."""
+    """A megabyte that grows to a gigabyte in a chunk outside the pixels."""
     raw = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
     block = raw.compress(bytes(2**20)) + raw.flush(zlib.Z_FULL_FLUSH)  # needs no other before it
     adler = (2**30 % 65_521 << 16) + 1  # of so many zeros

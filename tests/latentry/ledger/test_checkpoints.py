@@ -1,4 +1,4 @@
-"""Where unfinished images stand, kept in the ledger for whoever takes the job up next."""
+"""Checkpoints of unfinished images, kept in the ledger for the worker that resumes the job."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""A claim whose answer was lost is asked again; a fence is never handed out twice."""
+"""A claim whose reply was lost is repeated; a fence is never given twice."""
 
 from latentry.contracts import JobStatus
 from latentry.ledger import JobRef, Ledger, commands
@@ -13,10 +13,10 @@ def create(ledger: Ledger) -> JobRef:
 def test_a_claim_asked_again_answers_the_same_leases(ledger: Ledger) -> None:
     for _ in range(4):
         create(ledger)
-    asked = commands.claim("w", ["shapes"], room=2, lease_s=60)
-    first = ledger.run(asked)
+    claim = commands.claim("w", ["shapes"], room=2, lease_s=60)
+    first = ledger.run(claim)
     assert len(first) == 2
-    assert ledger.run(asked) == first
+    assert ledger.run(claim) == first
     others = ledger.run(commands.claim("w", ["shapes"], room=2, lease_s=60))
     assert {lease.ref for lease in others}.isdisjoint({lease.ref for lease in first})
 
@@ -24,10 +24,10 @@ def test_a_claim_asked_again_answers_the_same_leases(ledger: Ledger) -> None:
 def test_a_claim_asked_again_does_not_answer_what_was_lost_since(ledger: Ledger) -> None:
     create(ledger)
     create(ledger)
-    asked = commands.claim("w", ["shapes"], room=2, lease_s=60)
-    lost, kept = ledger.run(asked)
+    claim = commands.claim("w", ["shapes"], room=2, lease_s=60)
+    lost, kept = ledger.run(claim)
     ledger.run(commands.release(lost))
-    assert ledger.run(asked) == [kept]
+    assert ledger.run(claim) == [kept]
 
 
 def test_a_fence_rises_even_where_redis_forgot_the_last_one(ledger: Ledger) -> None:

@@ -12,8 +12,8 @@ def create(ledger: Ledger) -> JobRef:
 def claim(
     ledger: Ledger, worker: str = "w1", *, room: int = 8, held: int = 0, suspects: int = 0
 ) -> list[Lease]:
-    beside = {"held": held, "suspects": suspects}
-    return ledger.run(commands.claim(worker, ["shapes"], room=room, lease_s=60, **beside))
+    already = {"held": held, "suspects": suspects}
+    return ledger.run(commands.claim(worker, ["shapes"], room=room, lease_s=60, **already))
 
 
 def refs(leases: list[Lease]) -> list[JobRef]:

@@ -1,4 +1,4 @@
-"""Who comes in: with a key what it is made for, without one nobody, on loopback everybody."""
+"""Access: a key allows its scopes, no key nothing; on loopback keys may be left out."""
 
 from collections.abc import Iterator
 
@@ -282,7 +282,7 @@ def test_our_own_client_comes_in_with_a_key_and_hears_why_not(url, worker) -> No
 def test_our_own_client_waits_as_long_as_it_is_told(url, ledger) -> None:
     key = issue(ledger, allowance=Allowance(per_minute=60, burst=1))
     with Client(url, api_key=key.text, retries=Retries(attempts=3, first_s=0.01)) as client:
-        for _ in range(3):  # each but the first is told to come back in a second
+        for _ in range(3):  # each but the first gets Retry-After: 1
             client.models()
 
 

@@ -83,7 +83,7 @@ async def test_no_end_of_a_job_leaves_its_place_taken(client, worker, key, end: 
                 worker.finish(worker.claim())
             case "succeed":
                 worker.finish(worker.claim())
-            case "lose":  # somebody removed the record by hand
+            case "lose":  # the record was removed by hand
                 client_of = worker.ledger.client
                 client_of.delete(f"{worker.ledger.root}:job:{JobRef('acme', id)}")
     if end != "lose":

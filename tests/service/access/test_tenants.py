@@ -8,7 +8,7 @@ from PIL import Image
 from tests.service.keys import bearer, issue
 
 REQUEST = {"prompt": "a red circle"}
-NOBODYS = "gen_" + "0" * 32
+UNKNOWN_ID = "gen_" + "0" * 32
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ async def create(client, caller, key: str = "", **fields) -> str:
 
 
 def telling(answer, *ids: str) -> tuple:
-    """All that an answer tells, but for what differs in every answer and the id that was asked."""
+    """A response without what differs in every one, and without the requested id."""
     text = answer.text
     for id in ids:
         text = text.replace(id, "ID")
@@ -48,9 +48,9 @@ async def test_anothers_job_answers_on_every_route_as_one_that_never_was(
         for method in operations:
             to = path.replace("{delivery_id}", "msg_" + "0" * 32).format
             theirs = await client.request(method, to(job_id=id), headers=other)
-            nobodys = await client.request(method, to(job_id=NOBODYS), headers=other)
+            unknown = await client.request(method, to(job_id=UNKNOWN_ID), headers=other)
             assert theirs.status_code == 404, (method, path)
-            assert telling(theirs, id) == telling(nobodys, NOBODYS)
+            assert telling(theirs, id) == telling(unknown, UNKNOWN_ID)
             tried += 1
     assert tried >= 4
     still = await client.get(f"/v1/generations/{id}", headers=acme)
@@ -73,13 +73,13 @@ async def test_anothers_file_answers_on_every_route_as_one_that_never_was(
     )
     assert kept.status_code == 201, kept.text
     id = kept.json()["id"]
-    nobodys_id = id[:-32] + "0" * 32
+    unknown_id = id[:-32] + "0" * 32
     for path, operations in app.openapi()["paths"].items():
         for method in operations if "{file_id}" in path else ():
             theirs = await client.request(method, path.format(file_id=id), headers=other)
-            nobodys = await client.request(method, path.format(file_id=nobodys_id), headers=other)
+            unknown = await client.request(method, path.format(file_id=unknown_id), headers=other)
             assert theirs.status_code == 404, (method, path)
-            assert telling(theirs, id) == telling(nobodys, nobodys_id)
+            assert telling(theirs, id) == telling(unknown, unknown_id)
     assert (await client.get(f"/v1/files/{id}", headers=acme)).status_code == 200
 
 

@@ -1,4 +1,4 @@
-"""Callers' own pictures: sent, kept for a while within a quota, and nobody else's business."""
+"""Callers' own pictures: uploaded, kept for a while within a quota, private to the tenant."""
 
 import io
 import os

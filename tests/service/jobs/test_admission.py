@@ -90,25 +90,25 @@ def test_a_preference_is_read_as_rfc_7240_has_it(headers, seconds) -> None:
 
 def test_a_sampler_that_takes_few_steps_is_not_sent_to_fail_in_the_engine() -> None:
     distilled = card().model_copy(update={"samplers": [Sampler.LCM]})
-    asked = {"prompt": "a", "sampler": "lcm"}
-    assert resolve(GenerationRequest(**asked, num_inference_steps=50), distilled)
+    wanted = {"prompt": "a", "sampler": "lcm"}
+    assert resolve(GenerationRequest(**wanted, num_inference_steps=50), distilled)
     with pytest.raises(TooManySteps, match="sampler lcm supports at most 50") as caught:
-        resolve(GenerationRequest(**asked, num_inference_steps=51), distilled)
+        resolve(GenerationRequest(**wanted, num_inference_steps=51), distilled)
     assert list(caught.value.fields) == ["/num_inference_steps"]
 
 
 def test_admission_answers_model_request_and_price_in_one_call() -> None:
-    asked = GenerationRequest(prompt="a", num_inference_steps=10, n=2, guidance_scale=1.0)
+    wanted = GenerationRequest(prompt="a", num_inference_steps=10, n=2, guidance_scale=1.0)
     settings = Settings(default_model="beta")
-    admitted = admit(asked, [RETIRED, LIVE], settings)
+    admitted = admit(wanted, [RETIRED, LIVE], settings)
     assert admitted.entry is LIVE
     assert (admitted.request.model, admitted.request.num_inference_steps) == ("beta", 10)
     pixels = admitted.request.width * admitted.request.height
     assert admitted.price.images == 2
     assert admitted.price.step_megapixels == pytest.approx(2 * 10 * pixels / 1e6 / 2)
-    named = asked.model_copy(update={"model": "alpha"})
+    named = wanted.model_copy(update={"model": "alpha"})
     assert admit(named, [RETIRED, LIVE], settings).entry is RETIRED
     little = settings.model_copy(update={"max_cost_step_megapixels": 0.01})
     with pytest.raises(RequestTooExpensive) as refused:
-        admit(asked, [LIVE], little)
+        admit(wanted, [LIVE], little)
     assert set(refused.value.fields) == {"/n", "/num_inference_steps", "/width", "/height"}

@@ -121,9 +121,9 @@ async def test_tls_is_spoken_with_the_name_and_not_the_address(tmp_path: Path) -
         assert seen == ["shop.example"]
         assert heads[0].startswith(b"POST /a?b HTTP/1.1\r\n")
         assert f"Host: shop.example:{port}\r\n".encode() in heads[0]
-        with pytest.raises(NoAnswer):  # a certificate for somebody else
+        with pytest.raises(NoAnswer):  # a certificate for another host
             await client.post(f"https://other.example:{port}/", b"{}", {})
-        with pytest.raises(NoAnswer):  # and one that nobody vouches for
+        with pytest.raises(NoAnswer):  # and one that no authority signed
             await Outbound(rules, at_home).post(f"https://shop.example:{port}/", b"{}", {})
     finally:
         listening.close()

@@ -1,4 +1,4 @@
-"""What runs beside the routes: the sweeper, the bell, retention, ended jobs, metrics."""
+"""What runs in the background: the sweeper, the bell, retention, ended jobs, metrics."""
 
 import asyncio
 import json
@@ -79,7 +79,7 @@ async def test_while_a_bell_is_on_its_way_the_ledger_is_not_asked_again(
     gateway.bell.ring_soon("shapes")
     while not bells(ledger, settings):
         await gateway.ledger.run(commands.check_writable())
-    ledger.run(commands.release_bell(["shapes"]))  # had it been asked, it would allow another one
+    ledger.run(commands.release_bell(["shapes"]))  # were it to reserve again, it would succeed
     gateway.bell.ring_soon("shapes")
     await gateway.bell.close()
     assert len(bells(ledger, settings)) == 1

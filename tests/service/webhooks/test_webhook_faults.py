@@ -1,4 +1,4 @@
-"""Notices outlive whoever sends them: real gateways, a real Valkey, and signals."""
+"""Deliveries outlive the gateway that sends them: real gateways, a real Valkey, and signals."""
 
 import asyncio
 from collections import Counter
@@ -158,8 +158,8 @@ async def test_of_two_gateways_one_sends_each_webhook(
     end_all(ledger, jobs)
     await receiver.arrived(jobs, timeout_s=60)
     await asyncio.to_thread(until, lambda: nothing_waits(ledger), 20)
-    told = Counter(received.notice["data"]["id"] for received in receiver.got)
-    assert told == dict.fromkeys(ids, 1)
+    received_by_job = Counter(received.notice["data"]["id"] for received in receiver.got)
+    assert received_by_job == dict.fromkeys(ids, 1)
     assert len(set(receiver.ids)) == jobs
 
 
@@ -186,11 +186,11 @@ async def test_in_a_storm_every_job_is_told_of_under_one_id(
         await asyncio.sleep(0.1)
         rounds += 1
         assert rounds < 300
-    told: dict[str, set[str]] = {}
+    received_by_job: dict[str, set[str]] = {}
     for received in receiver.got:
-        told.setdefault(received.notice["data"]["id"], set()).add(received.id)
-    assert told.keys() == set(ids)
-    assert all(len(events) == 1 for events in told.values())
+        received_by_job.setdefault(received.notice["data"]["id"], set()).add(received.id)
+    assert received_by_job.keys() == set(ids)
+    assert all(len(events) == 1 for events in received_by_job.values())
     assert len(set(receiver.ids)) == jobs < len(receiver.ids)
 
 
