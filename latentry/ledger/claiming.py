@@ -10,8 +10,8 @@ from latentry.ledger.refs import JobRef
 log = structlog.get_logger()
 
 
-def claimed(ledger: Ledger, claim: Command[list[Lease]]) -> list[Lease]:
-    """The leases of a claim, without jobs whose record cannot be read, which fail.
+def run_claim(ledger: Ledger, claim: Command[list[Lease]]) -> list[Lease]:
+    """Run a claim; fail the jobs whose record cannot be read, and return the other leases.
 
     Raises LedgerUnavailable.
     """

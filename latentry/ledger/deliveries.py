@@ -134,11 +134,11 @@ def report(
     duration_ms: int,
     status: int | None = None,
     error: str | None = None,
-    again_s: float = 0,
+    retry_s: float = 0,
 ) -> Command[bool]:
     """What became of an attempt; `waiting` asks for another. False: the delivery has ended."""
     log = json.dumps({"duration_ms": duration_ms, "status": status, "error": error})
-    args = (due.name, due.attempt, to.value, int(again_s * 1000), log)
+    args = (due.name, due.attempt, to.value, int(retry_s * 1000), log)
     return Command("deliveries/report", args, bool)
 
 

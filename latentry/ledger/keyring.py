@@ -85,10 +85,10 @@ def authorize(presented: ApiKey | None) -> Command[Authorization]:
 
     def read(answer: Sequence[Any]) -> Authorization:
         any_keys, *rest = answer
-        opens, flat, *rate = rest or ([_NO_DIGEST], [])
-        # All of them, whatever the first one says; the same work where there is no such key.
-        opened = [hmac.compare_digest(digest, known) for known in opens]
-        if not any(opened):
+        digests, flat, *rate = rest or ([_NO_DIGEST], [])
+        # Compare with all, whatever the first says, and take as long where there is no such key.
+        matches = [hmac.compare_digest(digest, known) for known in digests]
+        if not any(matches):
             return Authorization(bool(any_keys))
         return Authorization(bool(any_keys), KeyRecord.read(id, flat), *rate)
 

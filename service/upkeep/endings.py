@@ -47,7 +47,7 @@ class Endings:
             is_full = len(ends) == commands.ENDS_BATCH
 
     def _note(self, end: JobEnd) -> None:
-        self._metrics.ended(end)
+        self._metrics.job_ended(end)
         log.info(
             "job.ended",
             job=end.ref.id,

@@ -118,7 +118,7 @@ class WebhookSender:
                 duration_ms=round(took_s * 1000),
                 status=status,
                 error=error,
-                again_s=pause_s(due.tries, random.random()),  # noqa: S311 - not a secret
+                retry_s=pause_s(due.tries, random.random()),  # noqa: S311 - not a secret
             )
         )
 

@@ -2,7 +2,7 @@
 
 from latentry.contracts import JobStatus
 from latentry.ledger import JobRef, Ledger, commands
-from latentry.ledger.claiming import claimed
+from latentry.ledger.claiming import run_claim
 from tests.latentry.ledger.factory import new_job
 
 
@@ -66,7 +66,7 @@ def test_a_record_that_makes_no_sense_ends_and_hides_no_other(ledger: Ledger) ->
     ledger.client.hset(f"{ledger.root}:job:{broken}", "request", '{"from": "another version"}')
     page = ledger.run(commands.list_jobs("default", below=None, limit=10))
     assert [record and record.ref for record in page] == [last, None, first]
-    leases = claimed(ledger, commands.claim("w", ["shapes"], room=3, lease_s=60))
+    leases = run_claim(ledger, commands.claim("w", ["shapes"], room=3, lease_s=60))
     assert [lease.ref for lease in leases] == [first, last]
     record = f"{ledger.root}:job:{broken}"
     assert ledger.client.hmget(record, "state", "error_code") == [

@@ -107,7 +107,7 @@ def test_a_failed_attempt_waits_and_keeps_its_id(ledger: Ledger) -> None:
         [due] = take(ledger)
         assert due.attempt == due.tries == number
         ids.add(due.id)
-        assert report(ledger, due, DeliveryStatus.WAITING, again_s=3_600)
+        assert report(ledger, due, DeliveryStatus.WAITING, retry_s=3_600)
         assert take(ledger) == []
         make_due(ledger)
     assert len(ids) == 1
@@ -139,7 +139,7 @@ def test_a_report_made_twice_counts_once(ledger: Ledger) -> None:
     end(ledger, ref)
     [due] = take(ledger)
     for _ in range(2):
-        assert report(ledger, due, DeliveryStatus.WAITING, again_s=60)
+        assert report(ledger, due, DeliveryStatus.WAITING, retry_s=60)
     [known] = ledger.run(deliveries.list_deliveries(ref))
     assert len(known.attempts) == 1
     assert known.due_ms is not None
@@ -151,7 +151,7 @@ def test_the_log_is_bounded(ledger: Ledger) -> None:
     for _ in range(25):
         make_due(ledger)
         [due] = take(ledger)
-        report(ledger, due, DeliveryStatus.WAITING, again_s=60)
+        report(ledger, due, DeliveryStatus.WAITING, retry_s=60)
     [known] = ledger.run(deliveries.list_deliveries(ref))
     assert [attempt.number for attempt in known.attempts] == list(range(6, 26))
 

@@ -20,7 +20,7 @@ from latentry.storage import Storage, open_storage, owner_of
 from service.background import Background
 from service.gateway import Gateway
 from service.jobs.bell import Bell
-from service.jobs.ledger import ImpatientLedger
+from service.jobs.ledger import GatewayLedger
 from tests.latentry.ledger.factory import new_job
 from tests.service.fake import FakeWorker
 from tests.valkey import free_port
@@ -103,7 +103,7 @@ async def test_a_bell_without_a_ledger_harms_nobody(settings) -> None:
     nowhere = settings.model_copy(
         update={"redis_url": SecretStr(f"redis://127.0.0.1:{free_port()}/0")}
     )
-    ledger = ImpatientLedger.open(nowhere)
+    ledger = GatewayLedger.open(nowhere)
     bell = Bell(nowhere, ledger)
     bell.ring_soon("shapes")
     await bell.close()
