@@ -1,4 +1,4 @@
-"""What clients do: the same thing twice, changes of mind, and hanging up."""
+"""What clients do: repeat requests, cancel, and disconnect."""
 
 import random
 import threading
@@ -116,7 +116,7 @@ def test_a_client_that_hangs_up_leaves_its_job_alone(slow: House) -> None:
     assert slow.end_of(job).status is JobStatus.SUCCEEDED
 
 
-def test_idle_connections_and_dripping_requests_hold_nobody_up(slow: House) -> None:
+def test_idle_connections_and_slow_requests_delay_no_others(slow: House) -> None:
     """T31"""
     import socket
 

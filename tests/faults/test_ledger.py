@@ -108,7 +108,7 @@ def test_a_silent_ledger_is_noticed_and_work_goes_on_when_it_speaks_again(
 
 
 @pytest.mark.faults
-def test_hanging_up_on_everybody_costs_no_job_an_attempt(tmp_path: Path) -> None:
+def test_dropping_every_connection_costs_no_job_an_attempt(tmp_path: Path) -> None:
     """T5"""
     with behind_a_proxy(tmp_path) as (fast, line):
         fast.worker()

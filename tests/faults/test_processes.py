@@ -22,7 +22,7 @@ from tests.valkey import free_port
 
 
 @pytest.mark.faults
-def test_a_corrupt_model_is_said_so_and_hammers_nobody(tmp_path: Path) -> None:
+def test_a_corrupt_model_ends_its_worker_with_one_message(tmp_path: Path) -> None:
     """T29"""
     model = tmp_path / "model.safetensors"
     model.write_bytes(b"\xff" * 4096)

@@ -138,7 +138,7 @@ def fast(tmp_path: Path) -> Iterator[House]:
 
 @pytest.mark.faults
 @pytest.mark.timeout(600)
-def test_poison_in_the_mix_fails_by_name_and_takes_nobody_along(
+def test_poison_jobs_fail_as_poison_and_no_other_job_fails(
     fast: House, storm_jobs: int, figure: Figure
 ) -> None:
     """T17"""

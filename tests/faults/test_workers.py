@@ -93,7 +93,7 @@ def test_a_worker_whose_clock_jumps_by_hours_works_like_any_other(
     assert {claims_of(entry) for entry in history.check().values()} == {1}, "claimed once"
 
 
-def test_out_of_memory_splits_the_batch_and_fails_only_who_does_not_fit_alone(fast: House) -> None:
+def test_out_of_memory_splits_the_batch_and_fails_only_what_does_not_fit_alone(fast: House) -> None:
     """T16"""
     fast.worker()
     # Its calls fit up to two rows: with others it must be split off.
@@ -167,7 +167,7 @@ def test_a_picture_of_no_numbers_is_never_a_success(fast: House) -> None:
     assert fast.end_of(mate).status is JobStatus.SUCCEEDED
 
 
-def test_a_worker_told_to_stop_hands_over_and_the_next_goes_on(slow: House) -> None:
+def test_a_worker_that_gets_sigterm_hands_over_and_the_next_goes_on(slow: House) -> None:
     """T21"""
     history = History(slow)
     first = slow.worker()

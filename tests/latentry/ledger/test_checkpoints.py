@@ -115,7 +115,7 @@ def test_what_had_its_time_is_not_charged_for(ledger: Ledger) -> None:
     assert save(ledger, lease, b"y" * BUDGET)
 
 
-def test_the_next_worker_hears_how_far_the_last_one_came(ledger: Ledger) -> None:
+def test_the_next_worker_learns_how_far_the_last_one_came(ledger: Ledger) -> None:
     lease = claim(ledger)
     assert lease.record.reached == 0
     ledger.run(commands.report_progress([(lease, 3, 4)]))

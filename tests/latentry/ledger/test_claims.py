@@ -10,7 +10,7 @@ def create(ledger: Ledger) -> JobRef:
     return ledger.run(commands.create(new_job(), max_queued=100)).ref
 
 
-def test_a_claim_asked_again_answers_the_same_leases(ledger: Ledger) -> None:
+def test_a_repeated_claim_returns_the_same_leases(ledger: Ledger) -> None:
     for _ in range(4):
         create(ledger)
     claim = commands.claim("w", ["shapes"], room=2, lease_s=60)
@@ -21,7 +21,7 @@ def test_a_claim_asked_again_answers_the_same_leases(ledger: Ledger) -> None:
     assert {lease.ref for lease in others}.isdisjoint({lease.ref for lease in first})
 
 
-def test_a_claim_asked_again_does_not_answer_what_was_lost_since(ledger: Ledger) -> None:
+def test_a_repeated_claim_does_not_return_leases_that_were_lost_since(ledger: Ledger) -> None:
     create(ledger)
     create(ledger)
     claim = commands.claim("w", ["shapes"], room=2, lease_s=60)

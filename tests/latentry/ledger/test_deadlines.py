@@ -26,7 +26,7 @@ def time_is_over(ledger: Ledger, ref: JobRef) -> None:
     ledger.client.zadd(f"{ledger.root}:deadlines", {str(ref): 0}, xx=True)
 
 
-def test_who_is_not_started_in_time_expires_without_any_work(ledger: Ledger) -> None:
+def test_a_job_that_does_not_start_in_time_expires_without_any_work(ledger: Ledger) -> None:
     ref = create(ledger, start_within_ms=1)
     patient = create(ledger)
     while read(ledger, ref).state is JobStatus.QUEUED:
@@ -36,7 +36,7 @@ def test_who_is_not_started_in_time_expires_without_any_work(ledger: Ledger) -> 
     assert read(ledger, patient).state is JobStatus.QUEUED
 
 
-def test_who_started_in_time_is_not_asked_to_start_again(ledger: Ledger) -> None:
+def test_a_job_that_started_in_time_need_not_start_in_time_again(ledger: Ledger) -> None:
     ref = create(ledger, start_within_ms=60_000)
     [lease] = ledger.run(commands.claim("w", ["shapes"], room=1, lease_s=60))
     ledger.run(commands.report_progress([(lease, 1, 4)]))
@@ -46,7 +46,9 @@ def test_who_started_in_time_is_not_asked_to_start_again(ledger: Ledger) -> None
     assert read(ledger, ref).state is JobStatus.QUEUED
 
 
-def test_a_running_job_whose_time_is_over_expires_and_its_worker_is_told(ledger: Ledger) -> None:
+def test_a_running_job_past_its_deadline_expires_and_its_worker_is_signalled(
+    ledger: Ledger,
+) -> None:
     ref = create(ledger, finish_within_ms=60_000)
     [lease] = ledger.run(commands.claim("w", ["shapes"], room=1, lease_s=60))
     signals = Signals(ledger)

@@ -50,7 +50,7 @@ def states(ledger: Ledger, ref: JobRef) -> dict[str, str]:
     return {d.event.value: d.state.value for d in ledger.run(deliveries.list_deliveries(ref))}
 
 
-def test_a_jobs_end_is_told_once_with_the_job_as_it_ended(ledger: Ledger) -> None:
+def test_a_jobs_end_is_delivered_once_with_the_job_as_it_ended(ledger: Ledger) -> None:
     ref = enter(ledger)
     end(ledger, ref)
     [due] = take(ledger)
@@ -66,7 +66,7 @@ def test_a_jobs_end_is_told_once_with_the_job_as_it_ended(ledger: Ledger) -> Non
     assert ledger.run(deliveries.measure_backlog()) == (0, 0)
 
 
-def test_a_job_without_a_receiver_tells_nobody(ledger: Ledger) -> None:
+def test_a_job_without_a_webhook_has_no_deliveries(ledger: Ledger) -> None:
     job = new_job()
     ledger.run(commands.create(job, max_queued=10))
     end(ledger, job.ref)
@@ -75,7 +75,7 @@ def test_a_job_without_a_receiver_tells_nobody(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("event", list(WebhookEvent))
-def test_only_what_was_asked_for_is_told(ledger: Ledger, event: WebhookEvent) -> None:
+def test_only_requested_events_are_delivered(ledger: Ledger, event: WebhookEvent) -> None:
     refs = [enter(ledger, event) for _ in range(3)]
     ledger.run(commands.cancel(refs[0]))
     leases = ledger.run(commands.claim("w", ["shapes"], room=10, lease_s=30))
@@ -87,7 +87,7 @@ def test_only_what_was_asked_for_is_told(ledger: Ledger, event: WebhookEvent) ->
     assert len(told) == expected[event.value]
 
 
-def test_a_job_that_begins_again_is_told_of_once(ledger: Ledger) -> None:
+def test_a_job_that_runs_again_is_delivered_as_running_once(ledger: Ledger) -> None:
     ref = enter(ledger, WebhookEvent.RUNNING)
     for _ in range(3):
         [lease] = ledger.run(commands.claim("w", ["shapes"], room=1, lease_s=30))
@@ -119,7 +119,7 @@ def test_a_failed_attempt_waits_and_keeps_its_id(ledger: Ledger) -> None:
     ]
 
 
-def test_two_gateways_take_a_delivery_once_and_the_heir_of_a_dead_one_again(ledger: Ledger) -> None:
+def test_two_gateways_take_a_delivery_once_and_again_when_one_of_them_dies(ledger: Ledger) -> None:
     end(ledger, enter(ledger))
     [lost] = take(ledger)
     assert take(ledger) == []
@@ -156,7 +156,7 @@ def test_the_log_is_bounded(ledger: Ledger) -> None:
     assert [attempt.number for attempt in known.attempts] == list(range(6, 26))
 
 
-def test_a_receiver_that_is_gone_is_left_in_peace_until_asked_for(ledger: Ledger) -> None:
+def test_a_receiver_that_answered_410_gets_nothing_until_a_redelivery(ledger: Ledger) -> None:
     def ended(**job: str) -> JobRef:
         ref = enter(ledger, **job)
         end(ledger, ref)
@@ -193,7 +193,9 @@ def test_a_redelivery_begins_the_schedule_anew_and_keeps_the_log(ledger: Ledger)
     assert not ledger.run(deliveries.redeliver(ref, WebhookEvent.FAILED))
 
 
-def test_what_was_not_told_yet_outlives_its_job_unless_its_owner_deletes_it(ledger: Ledger) -> None:
+def test_what_is_not_delivered_yet_outlives_its_job_unless_its_owner_deletes_it(
+    ledger: Ledger,
+) -> None:
     kept, dropped = enter(ledger), enter(ledger)
     end(ledger, kept)
     ledger.run(commands.forget(dropped, silently=True))  # which cancels it first
@@ -220,7 +222,7 @@ def test_every_key_of_an_ended_delivery_ends_with_its_job(ledger: Ledger) -> Non
     assert "record" not in ledger.client.hgetall(key)
 
 
-def test_nobody_sends_more_than_its_share(ledger: Ledger) -> None:
+def test_no_receiver_and_no_tenant_gets_more_than_its_share(ledger: Ledger) -> None:
     for host in ("a.example", "b.example", "c.example"):
         for _ in range(4):
             end(ledger, enter(ledger, host=host, url=f"https://{host}/"))
@@ -231,7 +233,7 @@ def test_nobody_sends_more_than_its_share(ledger: Ledger) -> None:
     assert take(ledger, capacity, **{"default@a.example:443": 8}) == [], "no room at all"
 
 
-def test_receivers_that_are_full_make_way_for_those_behind_them(ledger: Ledger) -> None:
+def test_receivers_at_their_limit_do_not_block_those_behind_them(ledger: Ledger) -> None:
     for number in range(1_005):
         ledger.run(commands.cancel(enter(ledger, host=f"h{number}.example")))
     end(ledger, enter(ledger, tenant="other"))

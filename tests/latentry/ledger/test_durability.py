@@ -1,4 +1,4 @@
-"""What was acknowledged survives the sudden death of the server, and nobody is blamed for it."""
+"""What was acknowledged survives a killed server, and no job is charged with a crash for it."""
 
 import queue
 import random

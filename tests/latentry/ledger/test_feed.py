@@ -1,4 +1,4 @@
-"""What the feed tells, and that it never misses a break in its own connection."""
+"""What the feed yields, and that it never misses a break in its own connection."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ async def following(updates: Updates) -> LedgerEvent | StepUpdate | None:
         return await anext(updates)
 
 
-async def test_the_feed_tells_what_the_stream_holds_and_steps_besides(
+async def test_the_feed_has_the_events_of_the_stream_and_steps_as_well(
     ledger: Ledger, async_ledger: AsyncLedger
 ) -> None:
     updates = Feed(async_ledger).listen()

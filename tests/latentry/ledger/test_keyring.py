@@ -1,4 +1,4 @@
-"""The commands about keys: harmless when repeated, exact about time, never forgetful."""
+"""The commands about keys: harmless when repeated, exact about time, never deleting."""
 
 import pytest
 
@@ -69,7 +69,7 @@ def test_the_clock_of_buckets_is_the_ledgers_and_may_be_set_back(ledger: Ledger)
 
 
 @pytest.mark.parametrize("other", [None, ApiKey.new()])
-def test_who_has_no_key_hears_only_whether_there_are_any(ledger: Ledger, other) -> None:
+def test_without_a_key_the_ledger_says_only_whether_there_are_any(ledger: Ledger, other) -> None:
     assert ledger.run(keyring.authorize(other)) == keyring.Authorization(any_keys=False)
     enter(ledger, ApiKey.new())
     assert ledger.run(keyring.authorize(other)) == keyring.Authorization(any_keys=True)

@@ -108,7 +108,7 @@ def test_a_claim_takes_no_more_than_its_share_while_others_are_live(ledger: Ledg
     assert [lease.ref for lease in claim(ledger, room=4, worker="w2")] == refs[3:4]
 
 
-def test_a_job_runs_to_success_and_tells_its_events(ledger: Ledger) -> None:
+def test_a_job_runs_to_success_with_its_events(ledger: Ledger) -> None:
     ref = create(ledger)
     [lease] = claim(ledger)
     ledger.run(commands.report_progress([(lease, 1, 4)]))
@@ -134,7 +134,7 @@ def test_a_failure_keeps_its_code_and_the_images_made_before_it(ledger: Ledger) 
     assert len(record.images) == 1
 
 
-def test_outputs_of_one_index_are_told_apart_by_their_names(ledger: Ledger) -> None:
+def test_outputs_of_one_index_differ_by_their_names(ledger: Ledger) -> None:
     ref = create(ledger)
     [lease] = claim(ledger)
     plain, named = image(0), image(0).model_copy(update={"name": "step-5"})
@@ -143,7 +143,7 @@ def test_outputs_of_one_index_are_told_apart_by_their_names(ledger: Ledger) -> N
     assert read(ledger, ref).outputs == (plain, named)
 
 
-def test_only_final_pictures_are_told_of_and_charged_for(ledger: Ledger) -> None:
+def test_only_final_pictures_are_events_and_are_charged_for(ledger: Ledger) -> None:
     ref = create(ledger)
     [lease] = claim(ledger)
     ledger.run(commands.add_output(lease, image(0)))
@@ -182,7 +182,7 @@ def test_listing_an_image_twice_lists_it_once(ledger: Ledger) -> None:
     assert kinds(ledger, ref).count(EventType.IMAGE) == 1
 
 
-def test_who_listed_an_image_is_told_so_again_although_the_lease_is_gone(ledger: Ledger) -> None:
+def test_listing_an_image_again_succeeds_although_the_lease_is_gone(ledger: Ledger) -> None:
     create(ledger)
     [stale] = claim(ledger, lease_s=0)
     ledger.run(commands.add_output(stale, image(key="first.png")))  # and the reply is lost
@@ -217,7 +217,7 @@ def test_a_worker_that_lost_its_lease_can_change_nothing(ledger: Ledger) -> None
     assert read(ledger, ref).state is JobStatus.RUNNING
 
 
-def test_a_late_worker_hears_that_another_ended_its_job(ledger: Ledger) -> None:
+def test_a_late_worker_learns_that_another_ended_its_job(ledger: Ledger) -> None:
     create(ledger)
     [stale] = claim(ledger, lease_s=0)
     ledger.run(commands.sweep(lease_s=5))
@@ -247,7 +247,7 @@ def test_a_worker_that_dies_before_stepping_is_not_held_against_the_job(ledger: 
     assert read(ledger, ref).state is JobStatus.QUEUED
 
 
-def test_a_gap_in_which_nobody_could_renew_costs_nobody_a_lease(ledger: Ledger) -> None:
+def test_a_gap_in_which_no_worker_could_renew_costs_no_lease(ledger: Ledger) -> None:
     ref = create(ledger)
     ledger.run(commands.sweep(lease_s=0.002))
     [lease] = claim(ledger, lease_s=0)
@@ -368,7 +368,7 @@ def test_forgetting_a_running_job_takes_the_lease_from_its_worker(ledger: Ledger
     assert ledger.run(commands.sweep(lease_s=5)).forgettable == ()
 
 
-def test_whoever_follows_a_job_hears_of_its_end_when_it_is_forgotten(ledger: Ledger) -> None:
+def test_a_follower_gets_the_end_of_a_job_that_is_forgotten(ledger: Ledger) -> None:
     running = create(ledger)
     claim(ledger)
     waiting = create(ledger)
@@ -389,7 +389,7 @@ def test_a_job_to_forget_is_given_to_one_sweeper_at_a_time(ledger: Ledger) -> No
     assert ledger.run(commands.sweep(lease_s=5)).forgettable == ()
 
 
-def test_a_record_that_vanished_blocks_nobody(ledger: Ledger) -> None:
+def test_a_record_that_vanished_blocks_no_other(ledger: Ledger) -> None:
     ledger.run(commands.register_model(card()))
     running, waiting, overdue, last = (
         create(ledger, queue_ttl_ms=ms) for ms in (60_000, 60_000, 0, 60_000)
@@ -413,7 +413,7 @@ def test_a_page_is_newest_first_and_only_this_tenants(ledger: Ledger) -> None:
     assert [record.ref for record in rest] == [mine[0]]
 
 
-def test_only_one_bell_is_on_its_way_until_it_is_answered(ledger: Ledger) -> None:
+def test_only_one_bell_is_reserved_until_it_is_released(ledger: Ledger) -> None:
     assert ledger.run(commands.reserve_bell("shapes", ttl_s=5)) is True
     assert ledger.run(commands.reserve_bell("shapes", ttl_s=5)) is False
     ledger.run(commands.release_bell(["shapes"]))
@@ -449,7 +449,7 @@ def test_events_can_be_read_again_from_any_of_them(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("id", ["banana", "5", "-", "9" * 20 + "-0", "٣-٣", "1-1)", "1-1\n"])
-def test_events_after_an_id_that_is_not_ours_are_all_of_them(ledger: Ledger, id: str) -> None:
+def test_events_after_an_unknown_id_are_all_of_them(ledger: Ledger, id: str) -> None:
     ref = create(ledger)
     assert len(ledger.run(commands.list_events(ref, after=id))) == 1
 
@@ -514,6 +514,6 @@ def test_a_restarted_server_still_has_every_job(tmp_path, settings: Settings) ->
     server.stop()
 
 
-def test_what_redis_says_of_a_bug_of_ours_is_no_outage(ledger: Ledger) -> None:
+def test_a_redis_error_about_a_command_is_no_outage(ledger: Ledger) -> None:
     with pytest.raises(ResponseError):
         ledger.run(Command("gateway/create", ("no JSON", ""), bool))

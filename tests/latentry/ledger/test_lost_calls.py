@@ -1,4 +1,4 @@
-"""Each call of a job's life goes wrong once: unsent, unheard, run twice. It ends all the same."""
+"""Each call of a job's life fails once: not sent, reply lost, run twice. The job still ends."""
 
 import itertools
 from typing import Any

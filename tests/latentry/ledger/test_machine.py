@@ -505,5 +505,5 @@ OTHERS = [
 
 
 @pytest.mark.timeout(900)  # seconds on a quiet machine; thousands of round trips on a starved one
-def test_redis_agrees_with_the_reference_whatever_is_asked_and_lost(ledger: Ledger) -> None:
+def test_redis_agrees_with_the_reference_whatever_is_run_and_lost(ledger: Ledger) -> None:
     run_state_machine_as_test(lambda: LedgerMachine(ledger))

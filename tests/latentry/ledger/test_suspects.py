@@ -1,4 +1,4 @@
-"""A job that ran when a worker died runs apart, until it gets further than that one came."""
+"""A job whose worker died runs apart from others, until it gets further than it did then."""
 
 from latentry.contracts import JobStatus
 from latentry.ledger import JobRef, Lease, Ledger, commands
@@ -39,7 +39,7 @@ def passed_over_for_long(ledger: Ledger, ref: JobRef) -> None:
     ledger.client.zadd(f"{ledger.root}:quarantined:shapes", {str(ref): 0})
 
 
-def test_suspects_are_dealt_out_one_to_a_worker_beside_whatever_it_has(ledger: Ledger) -> None:
+def test_each_worker_gets_one_suspect_with_whatever_else_it_has(ledger: Ledger) -> None:
     batch = [create(ledger) for _ in range(3)]
     die(ledger, claim(ledger))
     fresh = [create(ledger) for _ in range(4)]
@@ -87,7 +87,9 @@ def test_the_third_death_ends_it_and_that_one_it_met_alone(ledger: Ledger) -> No
     assert record.error.code == "poison"
 
 
-def test_who_gets_further_than_its_dead_worker_is_no_suspect_any_more(ledger: Ledger) -> None:
+def test_a_job_that_gets_further_than_its_dead_worker_is_no_suspect_any_more(
+    ledger: Ledger,
+) -> None:
     ref = create(ledger)
     die(ledger, claim(ledger), step=3)
     leases = claim(ledger)

@@ -1,4 +1,4 @@
-"""To one tenant, another's things are not there: byte for byte."""
+"""For one tenant, another's jobs and files do not exist: byte for byte."""
 
 import io
 
@@ -83,7 +83,7 @@ async def test_anothers_file_answers_on_every_route_as_one_that_never_was(
     assert (await client.get(f"/v1/files/{id}", headers=acme)).status_code == 200
 
 
-async def test_nobody_sees_anothers_jobs_in_the_list_or_by_its_cursor(
+async def test_another_tenants_jobs_are_not_listed_nor_reached_by_a_cursor(
     client, worker, acme, other
 ) -> None:
     ids = [await create(client, acme) for _ in range(3)]
@@ -130,7 +130,7 @@ async def test_the_tenant_is_in_every_key_that_holds_something_of_its(
     assert (await client.get(forged)).json()["code"] == "link_refused"
 
 
-async def test_anothers_events_are_not_heard(client, worker, acme, other) -> None:
+async def test_another_tenants_events_are_not_received(client, worker, acme, other) -> None:
     id = await create(client, acme)
     lease = worker.claim()
     worker.finish(lease)

@@ -1,4 +1,4 @@
-"""OpenAI's door, knocked at by OpenAI's own client."""
+"""OpenAI's door, through OpenAI's own client."""
 
 import asyncio
 import base64
@@ -30,14 +30,14 @@ def test_a_picture_comes_as_a_url_by_default(sdk: openai.OpenAI, worker: FakeWor
     assert answer.created > 0
 
 
-def test_a_picture_comes_by_value_when_asked(sdk: openai.OpenAI, worker: FakeWorker) -> None:
+def test_a_picture_comes_as_base64_on_request(sdk: openai.OpenAI, worker: FakeWorker) -> None:
     with worker:
         answer = sdk.images.generate(prompt="a", n=3, response_format="b64_json")
     assert [base64.b64decode(picture.b64_json) for picture in answer.data] == [PICTURE] * 3
     assert all(picture.url is None for picture in answer.data)
 
 
-def test_brackets_mean_brackets_unless_asked_otherwise(sdk: openai.OpenAI, worker) -> None:
+def test_brackets_are_literal_unless_requested_otherwise(sdk: openai.OpenAI, worker) -> None:
     with worker:
         sdk.images.generate(prompt="(a frog:99)")
         sdk.images.generate(prompt="(a frog:1.3)", extra_body={"prompt_syntax": "weighted"})
@@ -185,7 +185,9 @@ async def test_a_job_that_does_not_end_in_time_is_canceled(client, worker, monke
     assert record.state == "canceled"
 
 
-async def test_a_gateway_that_stops_cancels_what_nobody_could_collect(app, client, worker) -> None:
+async def test_a_gateway_that_stops_cancels_jobs_whose_clients_have_no_id(
+    app, client, worker
+) -> None:
     posted = asyncio.create_task(client.post(PATH, json={"prompt": "a"}))
     while not worker.ledger.run(commands.list_jobs("default", below=None, limit=1)):
         await client.get("/readyz")

@@ -1,4 +1,4 @@
-"""What may enter, and as what: values in, values out."""
+"""Admission: which requests may become jobs, with which defaults. Values in, values out."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def test_a_model_that_is_not_there_is_unknown_and_no_model_at_all_is_our_fault()
         choose("gamma", [])
 
 
-def test_what_was_said_stands_and_what_was_not_comes_from_the_card() -> None:
+def test_given_fields_are_kept_and_missing_ones_come_from_the_card() -> None:
     said = GenerationRequest(prompt="a", width=160, seed=0, sampler="Euler", guidance_scale=0.0)
     resolved = resolve(said, card())
     assert (resolved.width, resolved.height) == (160, 128)
@@ -60,7 +60,7 @@ def test_the_models_spacing_holds_for_every_sampler_that_has_it() -> None:
         spacing(sampler="ddim", spacing="karras")
 
 
-def test_a_drawn_seed_is_fresh_and_small_enough_for_everybody() -> None:
+def test_a_random_seed_is_fresh_and_fits_into_32_bits() -> None:
     seeds = {resolve(GenerationRequest(prompt="a"), card()).seed for _ in range(50)}
     assert len(seeds) > 45
     assert all(0 <= seed < RANDOM_SEEDS for seed in seeds)

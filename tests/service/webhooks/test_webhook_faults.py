@@ -163,7 +163,7 @@ async def test_of_two_gateways_one_sends_each_webhook(
     assert len(set(receiver.ids)) == jobs
 
 
-async def test_in_a_storm_every_job_is_told_of_under_one_id(
+async def test_in_a_storm_every_job_is_delivered_under_one_id(
     gateways: Gateways, ledger: Ledger, receiver: Receiver
 ) -> None:
     """Gateways are killed, workers vanish, replies are lost, and every third answer is a 500."""
@@ -194,7 +194,7 @@ async def test_in_a_storm_every_job_is_told_of_under_one_id(
     assert len(set(receiver.ids)) == jobs < len(receiver.ids)
 
 
-async def test_a_gateway_that_is_told_to_leave_does_not_wait_for_a_silent_receiver(
+async def test_a_gateway_that_gets_sigterm_does_not_wait_for_a_silent_receiver(
     gateways: Gateways, ledger: Ledger, receiver: Receiver
 ) -> None:
     receiver.answer = silence
