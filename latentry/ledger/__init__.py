@@ -5,7 +5,8 @@ an event loop. Every command may be repeated, so a lost reply does no harm.
 
 `connection`   runs commands against Redis
 `commands`     all commands about jobs, models and workers
-`scripts`      the texts of `lua/`, each with what it uses of `lua/prelude/`
+`scripts`      the texts of `lua/`, each with what it uses of `lua/prelude/`; it has its
+               command's name, in a folder for the module of that
 `redis_keys`   all keys and channels: types, contents, times to live
 `refs`         full names of jobs and files
 `jobs`         a job when it is created, stored and ended
