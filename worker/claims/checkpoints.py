@@ -63,13 +63,13 @@ class Checkpoints:
         if lease.record.claims == 1:  # no worker had it before
             return {}
         try:
-            return self._ledger.run(commands.checkpoints(lease))
+            return self._ledger.run(commands.list_checkpoints(lease))
         except LedgerUnavailable:
             log.warning("ledger.unavailable", doing="resume", job=lease.ref.id)
             return {}
 
     def _send(self, job: ClaimedJob, one: Saved) -> None:
-        command = commands.checkpoint(
+        command = commands.save_checkpoint(
             job.lease, one.index, one.checkpoint, budget_bytes=self._budget_bytes
         )
         was_full, self._is_full = self._is_full, not self._ledger.run(command)

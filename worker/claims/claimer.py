@@ -10,7 +10,7 @@ import structlog
 
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import JobRef, Lease, Ledger, commands
-from latentry.ledger.claiming import claimed
+from latentry.ledger.claiming import run_claim
 from worker.claims.claimed_job import ClaimedJob
 from worker.claims.inbox import Claimed, Exchanged, Inbox
 from worker.claims.listener import Listener
@@ -128,7 +128,7 @@ class Claimer:
             suspects=sum(job.is_suspect for job in jobs),
         )
         try:
-            leases = claimed(self._ledger, claim)
+            leases = run_claim(self._ledger, claim)
         except LedgerUnavailable as error:
             log.warning("ledger.unavailable", doing="claim", why=str(error))
             self._stopping.wait(POLL_S)

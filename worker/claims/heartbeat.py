@@ -46,7 +46,7 @@ class Heartbeat:
     def beat(self) -> None:
         """Refresh the catalogue and the worker's own entry. Raises LedgerUnavailable."""
         for card in list(self._cards.values()):  # each time: the ledger may have been emptied
-            self._ledger.run(commands.catalogue(card))
+            self._ledger.run(commands.register_model(card))
         failed = self._failed()
         served = [model for model in self.models if model not in failed]
         ttl_s = self._every_s * BEATS_PER_LIFE

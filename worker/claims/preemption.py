@@ -57,7 +57,7 @@ class Preemption:
         may_yield.sort(key=lambda job: job.steps_left, reverse=True)
         within_s = next_free_row_s + AHEAD_S
         leases = [job.lease for job in may_yield]
-        query = commands.urgent(self._worker, models, within_s=within_s, held=leases)
+        query = commands.find_urgent(self._worker, models, within_s=within_s, held=leases)
         try:
             urgent = self._ledger.run(query)
         except LedgerUnavailable as error:

@@ -33,14 +33,14 @@ def test_a_new_secret_is_shown_once_and_signs_beside_the_old_one(webhooks, ledge
     assert old not in first.stderr
     told = json.loads(webhooks("secret", "--tenant", "acme", "--grace", "1h", "--json").stdout)
     assert (told["tenant"], told["signing"]) == ("acme", 2)
-    signing = ledger.run(deliveries.secrets("acme", fresh="whsec_unused"))
+    signing = ledger.run(deliveries.list_secrets("acme", fresh="whsec_unused"))
     assert signing == [told["secret"], old]
 
 
 def test_without_grace_the_old_one_signs_no_more(webhooks, ledger) -> None:
     webhooks("secret")
     last = webhooks("secret", "--grace", "0s").stdout.strip()
-    assert ledger.run(deliveries.secrets("default", fresh="whsec_unused")) == [last]
+    assert ledger.run(deliveries.list_secrets("default", fresh="whsec_unused")) == [last]
 
 
 def test_help_names_the_words_one_types(webhooks) -> None:

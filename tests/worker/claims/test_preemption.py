@@ -54,7 +54,7 @@ class OnceUnavailable(Ledger):
     asked = 0
 
     def run(self, command: Command[Any]) -> Any:
-        if command.script == "exchange":
+        if command.script == "worker/exchange":
             self.asked += 1
             if self.asked == 1:
                 raise LedgerUnavailable

@@ -71,7 +71,7 @@ async def test_of_previews_nothing_is_kept(
     assert [update.preview.step for update in shown] == sorted(
         {update.preview.step for update in shown}
     )
-    assert {event.type for event in ledger.run(commands.events(ref))} == {
+    assert {event.type for event in ledger.run(commands.list_events(ref))} == {
         "queued", "running", "image", "succeeded"
     }  # fmt: skip
     assert not any(b"preview" in key.encode() for key in ledger.client.scan_iter())
@@ -102,9 +102,9 @@ async def test_a_worker_that_lost_its_lease_shows_nothing(
     [lease] = ledger.run(commands.claim("w1", ["shapes"], room=1, lease_s=5))
     feed = Feed(async_ledger).listen()
     assert await anext(feed) is None
-    assert ledger.run(commands.preview(lease, 0, 1, b"mine"))
+    assert ledger.run(commands.publish_preview(lease, 0, 1, b"mine"))
     ledger.run(commands.release(lease))
-    assert not ledger.run(commands.preview(lease, 0, 2, b"late"))
+    assert not ledger.run(commands.publish_preview(lease, 0, 2, b"late"))
     ledger.run(commands.cancel(lease.ref))
     shown = await until_it_ends(feed)
     assert [update.preview.step for update in shown] == [1]

@@ -62,7 +62,7 @@ def died(ledger: Ledger, ref: JobRef, *, times: int, reached: int = 4) -> None:
         claim = commands.claim(f"dead-{number}", ["shapes"], room=1, lease_s=0)
         [lease] = ledger.run(claim)
         assert lease.ref == ref
-        ledger.run(commands.progress([(lease, reached, 4)]))
+        ledger.run(commands.report_progress([(lease, reached, 4)]))
         ledger.run(commands.sweep(lease_s=2))
 
 

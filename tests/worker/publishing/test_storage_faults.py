@@ -73,7 +73,7 @@ def test_a_worker_that_stops_meanwhile_hands_the_job_back_uncharged(
     second.stop()
 
 
-@pytest.mark.parametrize(("n", "unheard"), [(1, "settle"), (2, "add_output")])
+@pytest.mark.parametrize(("n", "unheard"), [(1, "worker/settle"), (2, "worker/add_output")])
 def test_a_worker_that_stops_while_no_picture_can_be_listed_hands_the_job_back_uncharged(
     ledger: Ledger, storage: Storage, n: int, unheard: str
 ) -> None:
