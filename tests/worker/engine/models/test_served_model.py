@@ -58,11 +58,11 @@ def test_a_model_is_free_when_nothing_is_drawn_with_it_and_nobody_asked_since(
 
     model.become(Residency.LOADING)
     model.enter(100.0, began=99.0)
-    assert not model.occupant(101.0, asked_since=100.0).is_free
-    assert model.occupant(101.0, asked_since=100.5).is_free
+    assert not model.occupant(101.0, needed_since=100.0).is_free
+    assert model.occupant(101.0, needed_since=100.5).is_free
     drawn = Trajectory()
     model.users.add(drawn)
-    assert not model.occupant(101.0, asked_since=100.5).is_free
+    assert not model.occupant(101.0, needed_since=100.5).is_free
     del drawn
     model.become(Residency.DRAINING)
-    assert model.occupant(101.0, asked_since=100.0).is_free, "who asks is not served any more"
+    assert model.occupant(101.0, needed_since=100.0).is_free, "who asks is not served any more"
