@@ -24,7 +24,7 @@ from worker.engine.loop import (
 class FakeEngine:
     """One row an image, one colour a seed. A prompt of `fail N` fails the N-th image."""
 
-    pace = StepTiming(rows=2)
+    last_step = StepTiming(rows=2)
     is_loading = False
     next_free_row_s = 60.0
 
