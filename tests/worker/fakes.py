@@ -79,7 +79,7 @@ class FakeEngine:
         order, step = self._drawing.popleft()
         steps = order.request.num_inference_steps
         if order.request.prompt == f"fail {order.index}":
-            return [*events, Failed(order.job, order.index, EngineError("told to"))]
+            return [*events, Failed(order.job, order.index, EngineError("as the prompt says"))]
         if step == steps:
             shape = (order.request.height, order.request.width, 3)
             pixels = np.full(shape, order.seed % 256, dtype=np.uint8)

@@ -52,7 +52,7 @@ def test_room_is_made_whenever_the_free_are_enough(
 
 
 @given(occupants(), needed, budgets)
-def test_no_more_are_evicted_than_needed_and_the_least_recently_asked_for_first(
+def test_no_more_are_evicted_than_needed_and_the_least_recently_needed_first(
     among: list[Occupant], size: int, budget: int
 ) -> None:
     evicted = make_room(size, among, budget).evict
