@@ -39,11 +39,11 @@ def test_what_a_dead_worker_had_not_saved_is_counted_as_drawn_again(
     ledger.run(commands.save_checkpoint(lease, 0, b"1", budget_bytes=9))
     ledger.run(commands.report_progress([(lease, 3, 4)]))
     ledger.run(commands.sweep(lease_s=2))
-    heir = Worker(ledger, storage)
-    heir.start()
+    second = Worker(ledger, storage)
+    second.start()
     assert ended(ledger, ref).state is JobStatus.SUCCEEDED
-    heir.stop()
-    assert (steps(heir, "resumed"), steps(heir, "redone")) == (1, 2)
+    second.stop()
+    assert (steps(second, "resumed"), steps(second, "redone")) == (1, 2)
 
 
 def test_a_running_job_is_saved_again_and_again(ledger: Ledger, storage: Storage) -> None:

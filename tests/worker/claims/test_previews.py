@@ -37,17 +37,17 @@ def pixels_of(update: PreviewUpdate) -> np.ndarray:
     return np.asarray(picture)
 
 
-async def test_who_asked_is_shown_his_own_images_and_nobody_elses(
+async def test_previews_are_of_the_job_that_requested_them_alone(
     ledger: Ledger, async_ledger: AsyncLedger, worker: Worker
 ) -> None:
     feed = Feed(async_ledger).listen()
     assert await anext(feed) is None
     other = submit(ledger, seed=250, prompt="for ever")
-    asked = submit(ledger, seed=40, prompt="for ever", n=2, preview_interval=1)
+    requested = submit(ledger, seed=40, prompt="for ever", n=2, preview_interval=1)
     shown: dict[int, PreviewUpdate] = {}
     async for update in feed:
         if isinstance(update, PreviewUpdate):
-            assert update.ref == asked
+            assert update.ref == requested
             shown[update.preview.index] = update
         if len(shown) == 2:
             break
@@ -55,7 +55,7 @@ async def test_who_asked_is_shown_his_own_images_and_nobody_elses(
         pixels = pixels_of(update)
         assert pixels.shape == (96, 128, 3)
         assert np.abs(pixels.astype(int) - (40 + index)).max() <= 2
-    for ref in (other, asked):
+    for ref in (other, requested):
         ledger.run(commands.cancel(ref))
         assert ended(ledger, ref).state is JobStatus.CANCELED
     await feed.aclose()

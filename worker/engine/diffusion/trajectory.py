@@ -29,8 +29,8 @@ class Trajectory:
 
     current: the pass of the next call. calls: made in it, counted from the table's first call.
     predicted_x0 [C, h, w]: for previews, from the last call after which one is due. since: seconds
-    on the engine's clock, when it last stepped or arrived. picture: what its checkpoints call it,
-    once that was computed.
+    on the engine's clock, when it last stepped or arrived. picture: the hash that
+    identifies it in checkpoints, once computed.
     """
 
     order: Order
@@ -75,7 +75,7 @@ class Trajectory:
 
     @property
     def key(self) -> BatchKey:
-        """With whom it can share its next call."""
+        """Rows with an equal key may share its next call."""
         return self.current.key_at(self.calls)
 
     @property
