@@ -45,10 +45,12 @@ class Trajectory:
     predicted_x0: torch.Tensor | None = None
     since: float = 0.0
     picture: str = ""
+    _guided_rows: int = field(init=False)  # kept: the batching policy reads rows many times a step
     _steps_before: int = field(init=False)  # in earlier passes
     _calls_after: int = field(init=False)  # in later passes
 
     def __post_init__(self) -> None:
+        self._guided_rows = self.conditioning.rows
         self.move_to(0, self.passes[0].start_call)
 
     @classmethod
@@ -91,7 +93,7 @@ class Trajectory:
     @property
     def rows(self) -> int:
         """How many rows its next call takes."""
-        return self.conditioning.rows if self.is_guided else 1
+        return self._guided_rows if self.is_guided else 1
 
     @property
     def rescale(self) -> float:
