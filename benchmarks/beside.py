@@ -127,7 +127,7 @@ async def _boot_s(checkout: Checkout, settings: Mapping[str, str]) -> float:
 async def measure(
     new: Checkout, old: Checkout, plan: Plan, settings: Mapping[str, str]
 ) -> dict[str, Ratios]:
-    """Engines first, then services, then starts: nobody idles beside those who are measured."""
+    """Engines first, then services, then starts: no process idles beside a measured one."""
     found: dict[str, Ratios] = {}
     env = environment(os.environ | dict(settings))  # as a worker's process is started
     async with (
@@ -178,7 +178,7 @@ def run(other: Path, plan: Plan) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the ratios; write the JSON they come from if asked to."""
+    """Print the ratios; with `--out`, write the JSON that they come from."""
     plan = Plan()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkout", type=Path, help="the folder of the other one")

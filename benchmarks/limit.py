@@ -31,36 +31,36 @@ ROWS: Final = (2, 8, 16, 24, 32)
 Call = Callable[[int], object]
 
 
-def changes(stack: LoadedModel) -> dict[str, Call]:
+def changes(model: LoadedModel) -> dict[str, Call]:
     """UNet calls by rows: the stock one, the engine's, and the engine's with one change each."""
-    contiguous = copy.deepcopy(stack.unet).to(memory_format=torch.contiguous_format)
-    fused = copy.deepcopy(stack.unet)
+    contiguous = copy.deepcopy(model.unet).to(memory_format=torch.contiguous_format)
+    fused = copy.deepcopy(model.unet)
     fuse_projections(fused)
-    half = copy.deepcopy(stack.unet).to(torch.bfloat16)
+    half = copy.deepcopy(model.unet).to(torch.bfloat16)
 
     def of(unet: Any, dtype: torch.dtype, memory_format: torch.memory_format) -> Call:
-        return lambda rows: unet(*_inputs(stack, rows, dtype, memory_format))
+        return lambda rows: unet(*_inputs(model, rows, dtype, memory_format))
 
     def by(unet: Any) -> Callable[..., torch.Tensor]:
         return lambda *inputs: eager(unet, UNetInputs(*inputs))
 
-    chosen = torch.float32, stack.at.memory_format
-    engine = of(by(stack.unet), *chosen)
+    chosen = torch.float32, model.at.memory_format
+    engine = of(by(model.unet), *chosen)
     return {
         "stock: contiguous": of(by(contiguous), torch.float32, torch.contiguous_format),
         "engine: channels_last": engine,
         "engine, one thread": _on_one_thread(engine),
         "engine, fused QKV": of(by(fused), *chosen),
-        "engine, compiled": of(package(stack, {}), *chosen),
-        "engine, bfloat16": of(by(half), torch.bfloat16, stack.at.memory_format),
+        "engine, compiled": of(package(model, {}), *chosen),
+        "engine, bfloat16": of(by(half), torch.bfloat16, model.at.memory_format),
     }
 
 
 def _inputs(
-    stack: LoadedModel, rows: int, dtype: torch.dtype, memory_format: torch.memory_format
+    model: LoadedModel, rows: int, dtype: torch.dtype, memory_format: torch.memory_format
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
-    x = torch.randn(rows, *stack.latent_shape(SIDE, SIDE), dtype=dtype)
-    hidden = torch.randn(rows, TOKENS, stack.unet.config.cross_attention_dim, dtype=dtype)
+    x = torch.randn(rows, *model.latent_shape(SIDE, SIDE), dtype=dtype)
+    hidden = torch.randn(rows, TOKENS, model.unet.config.cross_attention_dim, dtype=dtype)
     return x.to(memory_format=memory_format), torch.full((rows,), 500.0), hidden, {}
 
 

@@ -37,7 +37,7 @@ def broker_config(settings: Settings) -> dict[str, Any]:
             "health_check_interval": 10,
             "retry_on_timeout": True,
         },
-        # JSON only, whoever writes into Redis.
+        # JSON only: a forged message must not run code, as one in pickle would.
         "task_serializer": "json",
         "result_serializer": "json",
         "accept_content": ["json"],

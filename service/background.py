@@ -1,4 +1,4 @@
-"""What runs beside the doors in every gateway process, each part in a task of its own."""
+"""The background parts of every gateway process, each in a task of its own."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -41,8 +41,8 @@ class Background:
     async def running(self) -> AsyncIterator[None]:
         """Run the parts while the doors serve; then close the gateway."""
         await self.gateway.gatekeeper.open()
-        beside = (self.sweeper, self.endings, self.retention, self.webhook_sender)
-        parts = (self.gateway.event_hub, *beside)
+        hub = self.gateway.event_hub
+        parts = (hub, self.sweeper, self.endings, self.retention, self.webhook_sender)
         tasks = [asyncio.create_task(part.run()) for part in parts]
         try:
             yield

@@ -14,7 +14,7 @@ from service.intake.decode import Intake
 from service.jobs.bell import Bell
 from service.jobs.catalogue import Catalogue
 from service.jobs.events import EventHub
-from service.jobs.ledger import ImpatientLedger
+from service.jobs.ledger import GatewayLedger
 from service.jobs.views import Views
 from service.metrics import Metrics
 from service.outbound import Outbound
@@ -41,7 +41,7 @@ class Gateway:
     def open(cls, settings: Settings) -> Self:
         """Wire the parts. Raises ConfigurationError."""
         is_bucket = settings.storage_url.startswith("s3:")
-        ledger = ImpatientLedger.open(settings)
+        ledger = GatewayLedger.open(settings)
         storage = open_storage(settings)
         metrics = Metrics()
         return cls(

@@ -61,8 +61,8 @@ class Metrics:
         """A job was accepted."""
         self._accepted.labels(request.model).inc()
 
-    def ended(self, end: JobEnd) -> None:
-        """A job ended, and this gateway counts it; times are there if it ran."""
+    def job_ended(self, end: JobEnd) -> None:
+        """A job ended, and this gateway counts it; the times are None unless it ran."""
         self._ended.labels(end.model, end.status.value, end.code).inc()
         if end.queue_ms is not None:
             self._waited.labels(end.model).observe(end.queue_ms / 1000)

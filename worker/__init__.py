@@ -1,1 +1,1 @@
-"""The GPU worker: claims jobs, steps everybody's denoising loop, publishes pictures."""
+"""The GPU worker: claims jobs, steps the denoising of all images, publishes pictures."""

@@ -60,14 +60,14 @@ def run(settings: Settings, keepalive: Keepalive, open_backend: OpenBackend = op
 
     @signals.setup_logging.connect(weak=False)
     def leave_logging_alone(**_: Any) -> None:
-        """Celery configures the root logger unless somebody listens here."""
+        """Celery configures the root logger unless this signal has a receiver."""
         logging.getLogger("celery").setLevel(logging.WARNING)  # each bell is not worth a line
 
     @signals.worker_ready.connect(weak=False)
     def begin(**_: Any) -> None:
         reporter.start()
         keepalive.extend(0)
-        # The first bell is our own: jobs that wait already need nobody else to ring.
+        # The first bell is the worker's own: it finds the jobs that already wait.
         app.send_task(TASK, args=[models[0]], queue=queues[0])
         log.info("worker.ready", models=models)
 
@@ -84,14 +84,14 @@ def _serve(app: Celery, queues: list[str]) -> None:
     # Two threads: one runs the worker's loop, the other takes the bells that ring meanwhile.
     flags = "--pool=threads --concurrency=2 --without-gossip --without-mingle --without-heartbeat"
     with warnings.catch_warnings():
-        # The image runs it as nobody; a laptop may run it as root, with JSON messages only.
+        # In the image its user is `nobody`; on a laptop it may be root, with JSON messages only.
         warnings.filterwarnings("ignore", category=SecurityWarning)
         app.worker_main(["--quiet", "worker", f"--queues={','.join(queues)}", *flags.split()])
 
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """What may be missing or wrong on this machine, and turned out to be there."""
+    """All that can fail to open on this machine: models, cost file, storage, metrics port."""
 
     backend: ServedBackend[Any]
     cards: list[ModelCard]

@@ -38,7 +38,7 @@ CANCELED: Final = Outcome(JobStatus.CANCELED)
 
 
 class WorkerLoop:
-    """Steps until it is told to stop, then hands back what is unfinished.
+    """Steps until `stop` is called, then hands back unfinished jobs.
 
     All calls into the engine come from the thread that runs `run`. Other threads talk to it through
     `inbox`; it talks to them through `claimer`, `reporter` and `publisher`.
@@ -75,7 +75,7 @@ class WorkerLoop:
         self._inbox.wake()
 
     def run(self) -> None:
-        """Until stopped: read the inbox, step, pass on what the engine made."""
+        """Until stopped: read the inbox, step, pass on the engine's events."""
         self._claimer.start()
         while not self._stopping.is_set():
             self._read_inbox()
@@ -89,7 +89,7 @@ class WorkerLoop:
             for event in events:
                 self._pass_on(event)
             self._saving.save_due(self._jobs.values())
-            if not (events or self._engine.pace.rows):  # all jobs are paused, to be exchanged
+            if not (events or self._engine.last_step.rows):  # all jobs are paused, to be exchanged
                 self._inbox.wait(PAUSED_S)
         self._hand_back()
 
@@ -103,7 +103,7 @@ class WorkerLoop:
                 self._received += 1
                 self._begin(job)
             case StopAsked(ref):
-                for job in self._reporter.leases.jobs:  # it may still be on its way to us
+                for job in self._reporter.leases.jobs:  # its Claimed may still be in the inbox
                     if job.lease.ref == ref:
                         self._end_early(job, CANCELED)
             case YieldWanted(job, urgent):
@@ -112,7 +112,7 @@ class WorkerLoop:
                 self._forget(job)
 
     def _offer_room(self) -> None:
-        # Pictures that storage has not taken yet count too: else a slow bucket fills the memory.
+        # Pictures that are not stored yet count too: otherwise a slow bucket fills the memory.
         room = self._engine.room - self._publisher.pending
         self._claimer.offer(Offer(room, self._received, self._engine.next_free_row_s))
 
@@ -122,20 +122,20 @@ class WorkerLoop:
             self._reporter.heartbeat.report_pace(self._engine.paces())
 
     def _begin(self, job: ClaimedJob) -> None:
-        if job not in self._reporter.leases:  # lost on its way to us
+        if job not in self._reporter.leases:  # lost while its Claimed was in the inbox
             return
         self._jobs[job.id] = job
         if self._stopping.is_set():  # it is handed back with the others
             return
         for order in job.orders:
             self._engine.submit(order, goes_first=job.goes_first)
-        if job.ends_early:  # stopped on its way to us
+        if job.ends_early:  # stopped while its Claimed was in the inbox
             self._engine.drop(job.id)
         if job.is_over:  # its last worker died between the last picture and the end
             self._publisher.close(job, 0)
 
     def _yield(self, job: ClaimedJob, urgent: JobRef) -> None:
-        """Save and pause this job; its rows stay taken until the urgent one is there."""
+        """Save and pause this job; its rows stay taken until the urgent job has arrived."""
         if self._jobs.get(job.id) is not job or not job.may_yield:
             return
         self._saving.save(job)
@@ -166,7 +166,7 @@ class WorkerLoop:
         match event:
             case Done(index=index, pixels=pixels, profile=profile):
                 self._publisher.submit(Picture(job, index, pixels, profile))
-            case Failed(error=ModelNotLoaded()):  # another worker may have it
+            case Failed(error=ModelNotLoaded()):  # another worker may have the model
                 self._forget(job)
                 self._reporter.hand_back(job)
             case Failed(index=index, error=error):
@@ -187,7 +187,7 @@ class WorkerLoop:
         self._engine.drop(job.id)
 
     def _hand_back(self) -> None:
-        """Publish what is drawn; the rest goes back to its place in its queue."""
+        """Publish finished pictures; unfinished jobs go back to their places in their queues."""
         self._stepping.stop()
         self._claimer.stop()
         self._saving.save_all(self._jobs.values())

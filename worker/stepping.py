@@ -10,7 +10,7 @@ from worker.process.keepalive import Keepalive
 HUNG_S: Final = 20.0  # a step that takes longer hangs, unless steps are that slow here
 SLOW_STEPS: Final = 10  # times the longest step so far is still no hang
 LOADING_S: Final = 300.0  # a step that also converts and tests a model
-STOPPING_S: Final = 30.0  # handing back and leaving; a parent that asked for it waits for less
+STOPPING_S: Final = 30.0  # handing back jobs and exiting; a parent that stops it waits for less
 
 
 class Stepping:
@@ -41,7 +41,7 @@ class Stepping:
         """One step of all images in the engine."""
         self._announce()
         events = self._engine.step()
-        timing = self._engine.pace
+        timing = self._engine.last_step
         self._longest_s = max(self._longest_s, timing.total_s)
         self._metrics.stepped(timing)
         return events

@@ -1,4 +1,4 @@
-"""The one Celery task: a bell that says "look"."""
+"""The one Celery task: a bell, which starts the worker's loop if it does not run."""
 
 import threading
 from collections.abc import Callable
@@ -17,15 +17,15 @@ def register(app: Celery, run_loop: Callable[[], None]) -> None:
     def denoise(_model: str) -> None:
         if not running.acquire(blocking=False):
             return
-        # Celery would log an exception and go on, with nobody stepping and leases still renewed.
+        # Celery would log an exception and go on, with no loop, while leases are still renewed.
         exit_on_failure(run_loop)()
 
 
 def before_shutdown(app: Celery, stop: Callable[[], None]) -> None:
     """Have `stop` called before Celery waits for the task, whatever made it stop.
 
-    It also stops by itself, on a message that kombu cannot read: without this the loop would run
-    for ever, in a process that hears no bell.
+    Celery also stops by itself, on a message that kombu cannot read: without this the loop would
+    run for ever, in a process that takes no more bells.
     """
 
     class StopLoop(bootsteps.StartStopStep):

@@ -87,13 +87,13 @@ class Loop:
     def step(self, reply: Reply) -> None:
         """One step of the loop; replies to the requests that are done."""
         events = self._engine.step()
-        pace, counted = self._engine.pace, self._counted
-        called_s = time.monotonic() - pace.decode_s - pace.call_s
-        counted.calls += pace.rows > 0
-        counted.rows += pace.rows
-        counted.useful_rows += pace.used
-        counted.call_s += pace.call_s
-        counted.step_s += pace.total_s
+        timing, counted = self._engine.last_step, self._counted
+        called_s = time.monotonic() - timing.decode_s - timing.call_s
+        counted.calls += timing.rows > 0
+        counted.rows += timing.rows
+        counted.useful_rows += timing.used
+        counted.call_s += timing.call_s
+        counted.step_s += timing.total_s
         for event in events:
             self._note(event, called_s, reply)
 
@@ -104,7 +104,7 @@ class Loop:
                 request.has_joined = True
             case Step() if request.wait_steps is None:
                 waited_s = max(0.0, called_s - request.command.received_s)
-                request.wait_steps = waited_s / self._engine.pace.total_s
+                request.wait_steps = waited_s / self._engine.last_step.total_s
             case Done():
                 del self._in_flight[event.job]
                 fields = {"wait_steps": request.wait_steps, "had_room": request.had_room}

@@ -53,9 +53,9 @@ def measure(name: str, model: Model, options: argparse.Namespace) -> Result:
     dry = options.dry_run
     at = Device.choose("cpu" if dry else "cuda", "float32" if dry else model.dtype)
     plan = blueprint(name.partition(",")[0], shrunk(model.configs) if dry else model.configs)
-    stack, networks = build(plan, at)
-    side = stack.card.defaults.width
-    bench = Bench(plan, stack, networks, box_s=options.seconds, rows=ROWS[:3] if dry else ROWS)
+    loaded, networks = build(plan, at)
+    side = loaded.card.defaults.width
+    bench = Bench(plan, loaded, networks, box_s=options.seconds, rows=ROWS[:3] if dry else ROWS)
     mix = replace(model.mix, sides=(side,))
     found: Result = {"dtype": str(at.dtype), "side": side}
     parts: dict[str, Callable[[], Any]] = {

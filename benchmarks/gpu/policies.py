@@ -1,4 +1,4 @@
-"""Four ways to serve one mixed trace on one device; and whether neighbours change a row's bits."""
+"""Four ways to serve one mixed trace on one device; and whether other rows change a row's bits."""
 
 import math
 import time
@@ -58,10 +58,10 @@ class Stepped:
     """The worker's engine, with this model resident."""
 
     def __init__(self, bench: Bench) -> None:
-        self._model = bench.stack.card.id
-        backend = Diffusion(device=str(bench.stack.at.device))
-        backend.at = bench.stack.at
-        backend.adopt(self._model, bench.stack)
+        self._model = bench.model.card.id
+        backend = Diffusion(device=str(bench.model.at.device))
+        backend.at = bench.model.at
+        backend.adopt(self._model, bench.model)
         self._engine = Engine(backend)
         while self._engine.calibrate():
             pass
@@ -131,7 +131,7 @@ def _images_per_s(server: Server, mix: Mix, for_s: float) -> float:
 
 def _pipeline(bench: Bench) -> Any:
     """The stock pipeline around the same networks."""
-    stack, networks = bench.stack, dict(bench.networks)
+    networks = dict(bench.networks)
     tokenizers = {name: make() for name, make in bench.plan.tokenizers.items()}
     scheduler = SCHEDULERS[Sampler.DDIM].from_config(SCHEDULER)
     parts: dict[str, Any] = {**networks, **tokenizers, "scheduler": scheduler}
@@ -141,16 +141,16 @@ def _pipeline(bench: Bench) -> Any:
         pipeline = StableDiffusionPipeline(
             **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
         )
-    return pipeline.to(stack.at.device)
+    return pipeline.to(bench.model.at.device)
 
 
 @torch.inference_mode()
 def determinism(bench: Bench) -> dict[str, Any]:
-    """Whether slot or neighbours change a row's bits, and how far the number of rows moves them.
+    """Whether slot or other rows change a row's bits, and how far the number of rows moves them.
 
     For single UNet calls, and for a strict picture drawn alone and among others.
     """
-    call = BareUNet(bench.stack.unet)
+    call = BareUNet(bench.model.unet)
     mine = bench.inputs(1)
     alone = call(*mine).float()
     found: dict[str, Any] = {}
@@ -177,7 +177,7 @@ def _with_neighbours(bench: Bench, mine: tuple[Any, ...], rows: int, slot: int) 
 
 
 def _strict_in_a_crowd(bench: Bench) -> bool:
-    side = bench.stack.card.defaults.width
+    side = bench.model.card.defaults.width
     mix = Mix((6,), (5.0,), sides=(side,), determinism=Determinism.STRICT)
     wish, *others = mix.first(1 + CALLERS // 4)
     crowd = [replace(one, num_inference_steps=4 + one.seed % 5) for one in others]

@@ -18,7 +18,7 @@ from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.unet.compile import compile_unet
 from worker.engine.unet.package import BareUNet, load
 from worker.engine.unet.shape import MAX_ROWS, Shape
-from worker.engine.vae import decode as pictures
+from worker.engine.vae.decode import decode
 
 REPEATS: Final = 9
 TOKENS: Final = 77
@@ -31,17 +31,17 @@ class Bench:
     """A model to measure: about `box_s` seconds for each part, and these counts of rows."""
 
     plan: Blueprint
-    stack: LoadedModel
+    model: LoadedModel
     networks: Mapping[str, nn.Module]
     box_s: float
     rows: Sequence[int]
 
     def inputs(self, rows: int) -> tuple[Any, ...]:
         """Arguments of a UNet call: latents, timesteps, embeddings, SDXL's conditions."""
-        stack, side = self.stack, self.stack.card.defaults.width
-        at = stack.at
-        x = torch.randn(rows, *stack.latent_shape(side, side))
-        hidden = torch.randn(rows, TOKENS, stack.unet.config.cross_attention_dim)
+        model, side = self.model, self.model.card.defaults.width
+        at = model.at
+        x = torch.randn(rows, *model.latent_shape(side, side))
+        hidden = torch.randn(rows, TOKENS, model.unet.config.cross_attention_dim)
         return (
             x.to(at.device, at.dtype).contiguous(memory_format=at.memory_format),
             torch.full((rows,), 500.0, device=at.device),
@@ -55,16 +55,16 @@ class Bench:
     @property
     def added(self) -> dict[str, int]:
         """The widths of SDXL's conditions; nothing for the others."""
-        width = getattr(self.stack.unet.config, "projection_class_embeddings_input_dim", None)
+        width = getattr(self.model.unet.config, "projection_class_embeddings_input_dim", None)
         if width is None:
             return {}
-        ids_width = 6 * self.stack.unet.config.addition_time_embed_dim
+        ids_width = 6 * self.model.unet.config.addition_time_embed_dim
         return {"text_embeds": width - ids_width, "time_ids": 6}
 
     @property
     def is_cuda(self) -> bool:
         """Whether calls run on a GPU, and so return before they are done."""
-        return self.stack.at.device.type == "cuda"
+        return self.model.at.device.type == "cuda"
 
     def seconds(self, call: Callable[[], object]) -> float:
         """Median seconds of a call, the device's work included; two calls warm up."""
@@ -109,7 +109,7 @@ def matmul_tflops(*, dry: bool) -> float:
 def unet_tflop(bench: Bench) -> float:
     """TFLOP of a call with one row, as torch counts them."""
     with FlopCounterMode(display=False) as counter:
-        BareUNet(bench.stack.unet)(*bench.inputs(1))
+        BareUNet(bench.model.unet)(*bench.inputs(1))
     return float(counter.get_total_flops()) / 1e12
 
 
@@ -117,10 +117,10 @@ def unet_tflop(bench: Bench) -> float:
 def unets(bench: Bench, how: str) -> dict[str, float]:
     """Seconds of a UNet call by rows: `eager`, in CUDA `graphs`, `compiled`, or our `package`."""
     if how == "package":
-        call = package(bench.stack, bench.added)
+        call = package(bench.model, bench.added)
         rows = [rows for rows in bench.rows if rows <= MAX_ROWS]
         return bench.in_time(rows, lambda n: _timed(bench, call, n))
-    bare = BareUNet(bench.stack.unet)
+    bare = BareUNet(bench.model.unet)
     if how == "compiled":
         mode = "max-autotune-no-cudagraphs" if bench.is_cuda else None
         compiled = torch.compile(bare, mode=mode)
@@ -150,27 +150,27 @@ def _replayed(bench: Bench, call: Callable[..., object], rows: int) -> float:
     return bench.seconds(graph.replay)
 
 
-def package(stack: LoadedModel, added: dict[str, int]) -> Callable[..., object]:
+def package(model: LoadedModel, added: dict[str, int]) -> Callable[..., object]:
     """The UNet as the worker compiles it for a model's native size, with any number of rows."""
-    side = stack.card.defaults.width
-    _, height, width = stack.latent_shape(side, side)
-    shape = Shape.of(stack.unet, stack.at, height=height, width=width, tokens=TOKENS, added=added)
+    side = model.card.defaults.width
+    _, height, width = model.latent_shape(side, side)
+    shape = Shape.of(model.unet, model.at, height=height, width=width, tokens=TOKENS, added=added)
     folder = tempfile.TemporaryDirectory()
     atexit.register(folder.cleanup)  # on CUDA each kernel is loaded when it is called first
     with torch.inference_mode(False):
         compile_unet(shape, Path(folder.name) / "package")
-        call: Callable[..., object] = load(Path(folder.name) / "package", stack.unet)
+        call: Callable[..., object] = load(Path(folder.name) / "package", model.unet)
     return call
 
 
 def decodes(bench: Bench, *, upcast: bool = False) -> dict[str, float]:
     """Seconds of a VAE decode by pictures, with the copy to the host; in fp32 with `upcast`."""
-    vae, side = bench.stack.vae, bench.stack.card.defaults.width
-    shape, kept_in = bench.stack.latent_shape(side, side), vae.dtype
+    vae, side = bench.model.vae, bench.model.card.defaults.width
+    shape, kept_in = bench.model.latent_shape(side, side), vae.dtype
 
     def measure(images: int) -> float:
-        latents = list(torch.randn(images, *shape, device=bench.stack.at.device))
-        return bench.seconds(lambda: pictures.decode(bench.stack, latents).take())
+        latents = list(torch.randn(images, *shape, device=bench.model.at.device))
+        return bench.seconds(lambda: decode(bench.model, latents).take())
 
     vae.to(torch.float32 if upcast else kept_in)
     try:

@@ -61,7 +61,7 @@ def create(
 def list_keys(as_json: options.AsJson = False) -> None:
     """List all keys, expired and revoked ones included. Secrets are not stored."""
     with opened(os.environ) as ledger:
-        at_ms, records = ledger.run(keyring.entries())
+        at_ms, records = ledger.run(keyring.list_keys())
     if as_json:
         typer.echo(json.dumps([_as_dict(record, at_ms) for record in records], indent=2))
         return

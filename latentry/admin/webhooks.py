@@ -22,7 +22,7 @@ def secret(
     """Create a secret that signs a tenant's webhooks. It cannot be shown again."""
     made = deliveries.new_secret()
     with opened(os.environ) as ledger:
-        signing = ledger.run(deliveries.rotate(tenant, made, keep_s=grace / 1000))
+        signing = ledger.run(deliveries.rotate_secret(tenant, made, keep_s=grace / 1000))
     older = f"; {signing - 1} older ones keep signing for up to {grace // 1000} s" * (signing > 1)
     typer.echo(f"A new secret signs the webhooks of tenant {tenant}{older}. Save it now.", err=True)
     as_text = json.dumps({"tenant": tenant, "secret": made, "signing": signing})

@@ -4,21 +4,23 @@ A command is a value, one atomic Lua script each; `Ledger` runs it from a thread
 an event loop. Every command may be repeated, so a lost reply does no harm.
 
 `connection`   runs commands against Redis
-`commands`     what gateways and workers ask about jobs, as commands
-`scripts`      the texts of `lua/`, each with what it uses of `lua/prelude/`
+`commands`     all commands about jobs, models and workers
+`scripts`      the texts of `lua/`, each with what it uses of `lua/prelude/`; it has its
+               command's name, in a folder for the module of that
 `redis_keys`   all keys and channels: types, contents, times to live
 `refs`         full names of jobs and files
-`jobs`         a job as it is taken in, kept and ended
+`jobs`         a job when it is created, stored and ended
 `leases`       a worker's right to run a job; `claiming` takes them
-`queues`       a model's queue, and what a sweep found
+`catalogue`    the models, with their workers and queues
 `feed`         events and progress as they happen, for gateways
 `signals`      a queue got longer, a job is to stop: for workers
 `accounts`     who pays for a job, and what was used
 `keyring`      API keys
-`files`        pictures that callers keep here
+`files`        pictures that callers upload
 `deliveries`   webhook deliveries
 """
 
+from latentry.ledger.catalogue import CatalogueEntry
 from latentry.ledger.connection import AsyncLedger, Command, Ledger
 from latentry.ledger.feed import (
     Feed,
@@ -31,11 +33,11 @@ from latentry.ledger.feed import (
 )
 from latentry.ledger.jobs import JobEnd, JobRecord, NewJob
 from latentry.ledger.leases import Lease, UnreadableRecord
-from latentry.ledger.queues import Queue
 from latentry.ledger.refs import JobRef
 
 __all__ = [
     "AsyncLedger",
+    "CatalogueEntry",
     "Command",
     "Feed",
     "JobEnd",
@@ -47,7 +49,6 @@ __all__ = [
     "LedgerEvent",
     "NewJob",
     "PreviewUpdate",
-    "Queue",
     "StepUpdate",
     "TransientUpdate",
     "UnreadableRecord",

@@ -10,11 +10,11 @@ from latentry.ledger.connection import Command
 from latentry.rules.pricing import Price
 
 # The payer where there are no API keys.
-NOBODY: Final = "-"
+NO_KEY: Final = "-"
 DAY_MS: Final = 86_400_000
 USAGE_TTL_MS: Final = 400 * DAY_MS
 _EPOCH: Final = date(1970, 1, 1)
-_STAY_AWAY_S: Final = 5
+_RETRY_AFTER_S: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Account:
     A job's cost is counted in step-pixels, millionths of a step-megapixel.
     """
 
-    payer: str = NOBODY
+    payer: str = NO_KEY
     max_jobs: int = 0
     max_step_pixels: int = 0
     usage_ttl_ms: int = USAGE_TTL_MS
@@ -45,7 +45,7 @@ class Account:
 def refusal(why: str, left_step_pixels: int, wait_ms: int) -> Exhausted:
     """The error for a job that its payer may not have now."""
     if why == TooManyJobs.code:
-        return TooManyJobs(retry_after_s=_STAY_AWAY_S)
+        return TooManyJobs(retry_after_s=_RETRY_AFTER_S)
     left = max(left_step_pixels, 0) / 1e6
     return QuotaExceeded(
         f"The API key has {left:.2f} step-megapixels left today (UTC), fewer than the job needs.",
@@ -64,7 +64,7 @@ class DayUsage:
     step_pixels: int
 
 
-def usage(tenant: str, first: date, last: date) -> Command[list[DayUsage]]:
+def read_usage(tenant: str, first: date, last: date) -> Command[list[DayUsage]]:
     """What a tenant's keys used, day by day, both ends included."""
     days = [first + timedelta(number) for number in range((last - first).days + 1)]
 
@@ -73,7 +73,7 @@ def usage(tenant: str, first: date, last: date) -> Command[list[DayUsage]]:
             used for day, flat in zip(days, answer, strict=True) for used in _day_usage(day, flat)
         ]
 
-    return Command("keyring/read_usage", (tenant, *((day - _EPOCH).days for day in days)), read)
+    return Command("accounts/read_usage", (tenant, *((day - _EPOCH).days for day in days)), read)
 
 
 def _day_usage(day: date, flat: Sequence[str]) -> list[DayUsage]:

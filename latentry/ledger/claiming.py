@@ -10,15 +10,15 @@ from latentry.ledger.refs import JobRef
 log = structlog.get_logger()
 
 
-def claimed(ledger: Ledger, claim: Command[list[Lease]]) -> list[Lease]:
-    """The leases of a claim, without jobs whose record cannot be read, which fail.
+def run_claim(ledger: Ledger, claim: Command[list[Lease]]) -> list[Lease]:
+    """Run a claim; fail the jobs whose record cannot be read, and return the other leases.
 
     Raises LedgerUnavailable.
     """
     while True:
         try:
             return ledger.run(claim)
-        except UnreadableRecord as error:  # asked again, the claim answers what is left of it
+        except UnreadableRecord as error:  # repeated, the claim returns the others
             log.error("record.unreadable", job=JobRef.parse(error.ref).id)
             failed = (error.ref, error.fence, JobStatus.FAILED, error.code, error.message)
-            ledger.run(Command("settle", failed, bool))
+            ledger.run(Command("worker/settle", failed, bool))

@@ -45,7 +45,7 @@ def _options(command: Command[T]) -> dict[str, Any]:
 
 
 # Errors of a server that cannot answer for now. Any other is about the command: a bug of ours.
-_CANNOT = ("LOADING", "BUSY", "MISCONF", "NOREPLICAS")
+_OUTAGES = ("LOADING", "BUSY", "MISCONF", "NOREPLICAS")
 
 
 def _outage(error: RedisError) -> LedgerUnavailable | None:
@@ -53,11 +53,11 @@ def _outage(error: RedisError) -> LedgerUnavailable | None:
     if isinstance(error, OutOfMemoryError):
         return LedgerFull()
     is_answer = isinstance(error, ResponseError)
-    cannot = isinstance(error, (ReadOnlyError, ClusterError)) or str(error).startswith(_CANNOT)
-    return None if is_answer and not cannot else LedgerUnavailable()
+    is_outage = isinstance(error, (ReadOnlyError, ClusterError)) or str(error).startswith(_OUTAGES)
+    return None if is_answer and not is_outage else LedgerUnavailable()
 
 
-# A silently dropped connection must not hang anybody; by default nothing has a limit.
+# A silently dropped connection must not block its caller for ever, as it does by default.
 _CONNECTION: dict[str, Any] = {
     "decode_responses": True,
     "socket_timeout": 5.0,

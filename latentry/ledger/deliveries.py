@@ -1,4 +1,4 @@
-"""Webhook deliveries: what is due, what became of it, and the secrets that sign.
+"""Webhook deliveries: which are due, how they went, and the secrets that sign them.
 
 The script that changes a job's state enters them too (`lua/prelude/deliveries.lua`), so that none
 is forgotten.
@@ -51,7 +51,7 @@ class DueDelivery:
 
     @classmethod
     def read(cls, name: str, flat: Sequence[str], is_job_known: int, now_ms: int) -> Self:
-        """From `take`'s answer."""
+        """From one row that `take` returns."""
         row = dict(zip(flat[::2], flat[1::2], strict=True))
         attempt = int(row["attempts"])
         return cls(
@@ -92,7 +92,7 @@ class DeliveryRecord:
 
     @classmethod
     def read(cls, event: str, flat: Sequence[str], due_ms: str) -> Self:
-        """From `list`'s answer."""
+        """From one row that `list_deliveries` returns."""
         row = dict(zip(flat[::2], flat[1::2], strict=True))
         log = [_attempt(name, row[name]) for name in row if name.startswith("attempt:")]
         return cls(
@@ -106,18 +106,20 @@ class DeliveryRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """How many a gateway sends at once: in all, to one receiver, for one tenant."""
+class Capacity:
+    """How many deliveries a gateway sends at once: in all, to one receiver, for one tenant."""
 
     all: int
     receiver: int
     tenant: int
 
 
-def take(room: Room, *, busy: Mapping[str, int], lease_s: float) -> Command[list[DueDelivery]]:
-    """Due deliveries, as many as there is room for beside those that this gateway sends already."""
-    left = room.all - sum(busy.values())
-    args = (int(lease_s * 1000), left, room.receiver, room.tenant, json.dumps(dict(busy)))
+def take(
+    capacity: Capacity, *, busy: Mapping[str, int], lease_s: float
+) -> Command[list[DueDelivery]]:
+    """Due deliveries: what the capacity allows, less those that this gateway sends already."""
+    left = capacity.all - sum(busy.values())
+    args = (int(lease_s * 1000), left, capacity.receiver, capacity.tenant, json.dumps(dict(busy)))
 
     def read(answer: Iterable[Any]) -> list[DueDelivery]:
         return [DueDelivery.read(*row) for row in answer]
@@ -132,22 +134,22 @@ def report(
     duration_ms: int,
     status: int | None = None,
     error: str | None = None,
-    again_s: float = 0,
+    retry_s: float = 0,
 ) -> Command[bool]:
     """What became of an attempt; `waiting` asks for another. False: the delivery has ended."""
     log = json.dumps({"duration_ms": duration_ms, "status": status, "error": error})
-    args = (due.name, due.attempt, to.value, int(again_s * 1000), log)
+    args = (due.name, due.attempt, to.value, int(retry_s * 1000), log)
     return Command("deliveries/report", args, bool)
 
 
-def of(ref: JobRef) -> Command[list[DeliveryRecord]]:
+def list_deliveries(ref: JobRef) -> Command[list[DeliveryRecord]]:
     """A job's deliveries, in the order in which they were entered."""
 
     def read(answer: Iterable[Any]) -> list[DeliveryRecord]:
         found = [DeliveryRecord.read(*row) for row in answer]
         return sorted(found, key=lambda delivery: delivery.made_ms)
 
-    return Command("deliveries/list", (str(ref),), read)
+    return Command("deliveries/list_deliveries", (str(ref),), read)
 
 
 def redeliver(ref: JobRef, event: WebhookEvent) -> Command[bool]:
@@ -155,9 +157,11 @@ def redeliver(ref: JobRef, event: WebhookEvent) -> Command[bool]:
     return Command("deliveries/redeliver", (str(ref), event.value), bool)
 
 
-def backlog() -> Command[tuple[int, int]]:
+def measure_backlog() -> Command[tuple[int, int]]:
     """How many wait, and the age of the oldest in ms."""
-    return Command("deliveries/measure", (), lambda answer: (int(answer[0]), int(answer[1])))
+    return Command(
+        "deliveries/measure_backlog", (), lambda answer: (int(answer[0]), int(answer[1]))
+    )
 
 
 def new_secret() -> str:
@@ -165,12 +169,12 @@ def new_secret() -> str:
     return "whsec_" + base64.b64encode(token_bytes(32)).decode()
 
 
-def secrets(tenant: str, *, fresh: str) -> Command[list[str]]:
+def list_secrets(tenant: str, *, fresh: str) -> Command[list[str]]:
     """The secrets that sign a tenant's deliveries, newest first; `fresh` if there was none."""
     return Command("deliveries/list_secrets", (tenant, fresh), list)
 
 
-def rotate(tenant: str, secret: str, *, keep_s: float) -> Command[int]:
+def rotate_secret(tenant: str, secret: str, *, keep_s: float) -> Command[int]:
     """Sign with this secret from now on, and with the older ones for a while."""
     return Command("deliveries/rotate_secret", (tenant, secret, int(keep_s * 1000)), int)
 

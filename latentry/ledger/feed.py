@@ -29,7 +29,7 @@ class LedgerEvent:
 
 
 def event_order(id: str) -> tuple[int, int]:
-    """Where an event id, `milliseconds-sequence`, stands; what is no event id stands before all."""
+    """The sort key of an event id, `milliseconds-sequence`; (0, 0), before all, for other text."""
     found = _EVENT_ID.fullmatch(id)
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
@@ -50,7 +50,7 @@ class PreviewUpdate:
     preview: Preview
 
 
-# What is told of a job: events of its durable stream, and progress that nobody stores.
+# An update is an event of the job's durable stream, or progress that is not stored.
 TransientUpdate: TypeAlias = StepUpdate | PreviewUpdate
 JobUpdate: TypeAlias = LedgerEvent | TransientUpdate
 
@@ -62,21 +62,21 @@ class Feed:
         self._ledger = ledger
 
     async def listen(self) -> AsyncIterator[JobUpdate | None]:
-        """Updates as they come; None whenever the subscription stands (again, after a break).
+        """Updates as they come; None whenever the channel was subscribed (again, after a break).
 
         Raises LedgerUnavailable, also when the connection is silent for 2 * QUIET_S.
         """
         try:
             async with self._ledger.client.pubsub() as channel:
                 await channel.subscribe(redis_keys.key(self._ledger.root, "updates"))
-                asked = False
+                is_pinged = False
                 while True:
                     message = await channel.get_message(timeout=QUIET_S)
-                    if message is None:  # nothing happens, or the connection is dead: ask
-                        if asked:
+                    if message is None:  # nothing happens, or the connection is dead
+                        if is_pinged:
                             raise LedgerUnavailable
                         await channel.ping()
-                    asked = message is None
+                    is_pinged = message is None
                     for update in _updates(message) if message else ():
                         yield update
         except RedisError as error:
@@ -93,15 +93,15 @@ def _updates(message: dict[str, Any]) -> Sequence[JobUpdate | None]:
 
 
 def _read(text: str) -> Sequence[JobUpdate]:
-    said = json.loads(text)
-    if "steps" in said:
+    update = json.loads(text)
+    if "steps" in update:
         return [
             StepUpdate(JobRef.parse(ref), Progress(step=step, steps=steps))
-            for ref, step, steps in said["steps"]
+            for ref, step, steps in update["steps"]
         ]
-    if "preview" in said:
-        ref, index, step, jpeg = said["preview"]
-        shown = Preview(index=index, step=step, url=f"data:image/jpeg;base64,{jpeg}")
-        return [PreviewUpdate(JobRef.parse(ref), shown)]
-    ref = JobRef.parse(said["ref"])
-    return [LedgerEvent(ref, said["id"], EventType(said["type"]), said["data"])]
+    if "preview" in update:
+        ref, index, step, jpeg = update["preview"]
+        preview = Preview(index=index, step=step, url=f"data:image/jpeg;base64,{jpeg}")
+        return [PreviewUpdate(JobRef.parse(ref), preview)]
+    ref = JobRef.parse(update["ref"])
+    return [LedgerEvent(ref, update["id"], EventType(update["type"]), update["data"])]

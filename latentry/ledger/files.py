@@ -1,4 +1,4 @@
-"""Files, pictures that callers keep here for a while: their records and the tenant's quota."""
+"""Files, pictures that callers upload, until they expire: records and the tenant's quota."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class FileRef(Ref):
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """A file about to be kept."""
+    """A file to enter."""
 
     ref: FileRef
     bytes: int
@@ -81,7 +81,7 @@ def forget(ref: FileRef) -> Command[bool]:
     return Command("files/forget", (str(ref), ref.tenant), bool)
 
 
-def due(limit: int) -> Command[list[FileRef]]:
+def take_due(limit: int) -> Command[list[FileRef]]:
     """Files that have expired, for this caller to remove."""
 
     def read(answer: Iterable[str]) -> list[FileRef]:

@@ -1,4 +1,4 @@
-"""Jobs as the ledger takes them in, keeps them and ends them."""
+"""Jobs in the ledger: new, stored and ended."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -139,7 +139,7 @@ class JobRecord:
 
 @dataclass(frozen=True, slots=True)
 class JobEnd:
-    """How a job ended, for whoever counts it; the times are None unless it ran."""
+    """How a job ended, for the gateway that counts it; the times are None unless it ran."""
 
     ref: JobRef
     status: JobStatus
@@ -150,14 +150,20 @@ class JobEnd:
 
     @classmethod
     def read(cls, row: dict[str, Any]) -> Self:
-        """From `take_ends`' answer."""
-        fields = row | {"ref": JobRef.parse(row["ref"]), "status": JobStatus(row["status"])}
-        return cls(**fields)
+        """From one row that `take_ends` returns; fields of later versions are ignored."""
+        return cls(
+            ref=JobRef.parse(row["ref"]),
+            status=JobStatus(row["status"]),
+            model=row["model"],
+            code=row["code"],
+            queue_ms=row.get("queue_ms"),
+            run_ms=row.get("run_ms"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The answer to `create`: the new job, or the one that its idempotency key stands for."""
+    """The answer to `create`: the new job, or the one that has its idempotency key."""
 
     ref: JobRef
     is_new: bool

@@ -64,7 +64,7 @@ class KeyRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
+class Authorization:
     """Whether a key is valid, whose it is, and how many requests it has left."""
 
     any_keys: bool
@@ -79,18 +79,18 @@ class Admission:
         return self.left < 0
 
 
-def authorize(presented: ApiKey | None) -> Command[Admission]:
+def authorize(presented: ApiKey | None) -> Command[Authorization]:
     """Take one request of this key; without one, only ask whether there are keys at all."""
     id, digest = (presented.id, presented.digest) if presented else ("", "")
 
-    def read(answer: Sequence[Any]) -> Admission:
+    def read(answer: Sequence[Any]) -> Authorization:
         any_keys, *rest = answer
-        opens, flat, *rate = rest or ([_NO_DIGEST], [])
-        # All of them, whatever the first one says; the same work where there is no such key.
-        opened = [hmac.compare_digest(digest, known) for known in opens]
-        if not any(opened):
-            return Admission(bool(any_keys))
-        return Admission(bool(any_keys), KeyRecord.read(id, flat), *rate)
+        digests, flat, *rate = rest or ([_NO_DIGEST], [])
+        # Compare with all, whatever the first says, and take as long where there is no such key.
+        matches = [hmac.compare_digest(digest, known) for known in digests]
+        if not any(matches):
+            return Authorization(bool(any_keys))
+        return Authorization(bool(any_keys), KeyRecord.read(id, flat), *rate)
 
     return Command("keyring/authorize", (id, digest), read)
 
@@ -137,13 +137,13 @@ def revoke(id: str) -> Command[bool]:
     return Command("keyring/revoke", (id,), bool)
 
 
-def entries() -> Command[tuple[int, list[KeyRecord]]]:
+def list_keys() -> Command[tuple[int, list[KeyRecord]]]:
     """The time, and every key there ever was, the oldest first."""
 
     def read(answer: Sequence[Any]) -> tuple[int, list[KeyRecord]]:
         return int(answer[0]), [KeyRecord.read(id, flat) for id, flat in answer[1]]
 
-    return Command("keyring/list", (), read)
+    return Command("keyring/list_keys", (), read)
 
 
 def _int(text: str | None) -> int | None:

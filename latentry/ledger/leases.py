@@ -9,7 +9,7 @@ from latentry.ledger.refs import JobRef
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A worker's right to run a job. The fence, a number, makes every earlier lease worthless."""
+    """A worker's right to run a job. The fence, a number, makes every earlier lease invalid."""
 
     ref: JobRef
     fence: int

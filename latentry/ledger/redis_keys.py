@@ -4,7 +4,7 @@ from typing import Final, Literal, NamedTuple
 
 
 class Key(NamedTuple):
-    """One kind of key: `name:<part>:…` below the root, its Redis type, what it holds, how long.
+    """One kind of key: `name:<part>:…` below the root, its Redis type, contents and time to live.
 
     Without a time to live it is emptied by what removes its entries, or bounded by what it holds.
     """
@@ -63,17 +63,22 @@ KEYS: Final = (
     Key("active:<tenant>:<id>", "set", "jobs of a key that have not ended, if it may have so many"),
     Key("usage:<tenant>:<day>", "hash", "what a tenant's keys used: `<id>:<what>`", "400 days"),
     # Files
-    Key("file:<ref>", "hash", "the record of a picture that a caller keeps here"),
+    Key("file:<ref>", "hash", "the record of a file, a picture that a caller stored"),
     Key("files:<tenant>", "zset", "a tenant's files, by when they expire"),
     Key("filebytes:<tenant>", "string", "bytes of all of them"),
     Key("fileends", "zset", "all files, by when they may be removed"),
     # Webhooks
-    Key("delivery:<ref>:<event>", "hash", "where to, of what, how it went", "7 days, the job's"),
+    Key(
+        "delivery:<ref>:<event>",
+        "hash",
+        "its receiver, state, attempts, and the job's record",
+        "7 days, the job's",
+    ),
     Key("deliveries", "zset", "all that wait, by when they were entered"),
     Key("deliveries:<receiver>", "zset", "those of `tenant@host:port`, by when they are due"),
     Key("receivers", "zset", "receivers, by when their first delivery is due"),
     Key("gone:<tenant>:<sha1>", "string", "the URL with this hash answered 410", "7 days"),
-    Key("secrets:<tenant>", "zset", "what signs a tenant's deliveries, by when it stops to"),
+    Key("secrets:<tenant>", "zset", "secrets that sign a tenant's deliveries, by when they stop"),
     # Upkeep
     Key("swept", "string", "when the last sweep was"),
     Key("write_check", "string", "that the ledger can be written", "1 s"),

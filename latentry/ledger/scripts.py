@@ -8,7 +8,9 @@ from importlib.resources import files
 _LUA = files("latentry.ledger") / "lua"
 # A full Redis takes no new jobs and is not ready; but what it has must be able to end and to be
 # removed, or it would stay full for ever. Checkpoints only save time.
-_REFUSED_WHEN_FULL = frozenset({"create", "check_writable", "save_checkpoint", "files/keep"})
+_REFUSED_WHEN_FULL = frozenset(
+    {"gateway/create", "gateway/check_writable", "worker/save_checkpoint", "files/keep"}
+)
 # In this order: each part may use those before it.
 _PRELUDE = (
     "keys",

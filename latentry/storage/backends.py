@@ -51,7 +51,7 @@ def _local(root: Path, settings: Settings) -> Storage:
 
 
 def _s3(bucket: str, prefix: str, settings: Settings) -> Storage:
-    def reached_at(endpoint: str) -> S3Store:
+    def store_at(endpoint: str) -> S3Store:
         # What is not set comes from AWS's own variables or the machine's role.
         optional = {
             "endpoint": endpoint,
@@ -76,12 +76,12 @@ def _s3(bucket: str, prefix: str, settings: Settings) -> Storage:
         )
 
     # A signature covers the host, so URLs are signed for the endpoint that clients use.
-    seen = reached_at(settings.s3_public_endpoint or settings.s3_endpoint)
+    public = store_at(settings.s3_public_endpoint or settings.s3_endpoint)
 
     def presigned(key: str, expires_s: int) -> str:
-        return obstore.sign(seen, "GET", key, timedelta(seconds=expires_s))
+        return obstore.sign(public, "GET", key, timedelta(seconds=expires_s))
 
-    return Storage(reached_at(settings.s3_endpoint), presigned)
+    return Storage(store_at(settings.s3_endpoint), presigned)
 
 
 def _gateway_links(settings: Settings) -> Callable[[str, int], str]:

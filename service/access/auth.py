@@ -18,8 +18,8 @@ from latentry.errors import (
     Unauthenticated,
 )
 from latentry.ledger import AsyncLedger, keyring
-from latentry.ledger.accounts import DAY_MS, NOBODY, USAGE_TTL_MS, Account
-from latentry.ledger.keyring import Admission, Allowance
+from latentry.ledger.accounts import DAY_MS, NO_KEY, USAGE_TTL_MS, Account
+from latentry.ledger.keyring import Allowance, Authorization
 from latentry.settings import Settings
 from service.access.opening import bootstrap_key
 from service.access.schemes import BEARER, Scheme
@@ -34,7 +34,7 @@ class Caller:
     """On whose behalf a request is made. While there are no keys, all callers are one tenant."""
 
     tenant: str
-    key_id: str = NOBODY
+    key_id: str = NO_KEY
     scopes: frozenset[Scope] = ALL_SCOPES
     allowance: Allowance = field(default_factory=Allowance)
     usage_ttl_ms: int = USAGE_TTL_MS
@@ -56,7 +56,7 @@ class Caller:
 
 
 class Gatekeeper:
-    """Checks every key with the ledger. While the ledger does not respond, nobody is admitted."""
+    """Checks every key with the ledger; refuses all requests while the ledger does not respond."""
 
     def __init__(self, settings: Settings, ledger: AsyncLedger) -> None:
         self._ledger = ledger
@@ -76,32 +76,32 @@ class Gatekeeper:
         except LedgerUnavailable:
             log.warning("bootstrap_key.deferred")
 
-    async def admit(self, key: ApiKey | None, host: str) -> Admission:
+    async def authorize(self, key: ApiKey | None, host: str) -> Authorization:
         """The ledger's answer to a presented key. `host` is the request's Host header.
 
         Raises Unauthenticated, HostRefused or LedgerUnavailable.
         """
         await self._enter_bootstrap_key()
-        admission = Admission(any_keys=False)
+        authorization = Authorization(any_keys=False)
         if not self._is_off:
             if key is None and self._needs_key:
                 raise Unauthenticated
-            admission = await self._ledger.run(keyring.authorize(key))
-            self._needs_key |= admission.any_keys
-            if admission.key:
-                return admission
+            authorization = await self._ledger.run(keyring.authorize(key))
+            self._needs_key |= authorization.any_keys
+            if authorization.key:
+                return authorization
             if self._needs_key:
                 raise Unauthenticated
         # Without keys, a web page whose name resolves to 127.0.0.1 could call us (DNS rebinding).
         if _hostname(host) not in self._hosts:
             raise HostRefused
-        return admission
+        return authorization
 
-    def caller(self, admission: Admission) -> Caller:
-        """The caller whom an admission describes."""
-        if admission.key is None:
+    def caller(self, authorization: Authorization) -> Caller:
+        """The caller whom an authorization describes."""
+        if authorization.key is None:
             return Caller(DEFAULT_TENANT, usage_ttl_ms=self._usage_ttl_ms)
-        key = admission.key
+        key = authorization.key
         return Caller(key.tenant, key.id, key.scopes, key.allowance, self._usage_ttl_ms)
 
     async def _enter_bootstrap_key(self) -> None:
@@ -126,21 +126,23 @@ class Allowed(SecurityBase):
         """Raises Unauthenticated, HostRefused, RateLimited or InsufficientScope."""
         gatekeeper: Gatekeeper = request.app.state.gateway.gatekeeper
         state = request.state
-        if not hasattr(state, "admission"):  # once per request: it counts against the rate limit
-            state.admission = await self._admitted(gatekeeper, request)
-        admission: Admission = state.admission
-        state.headers = _rate_limit_headers(admission)
-        if admission.too_many:
-            raise RateLimited(retry_after_s=_seconds(admission.wait_ms))
-        caller = gatekeeper.caller(admission)
+        if not hasattr(
+            state, "authorization"
+        ):  # once per request: it counts against the rate limit
+            state.authorization = await self._authorize(gatekeeper, request)
+        authorization: Authorization = state.authorization
+        state.headers = _rate_limit_headers(authorization)
+        if authorization.too_many:
+            raise RateLimited(retry_after_s=_seconds(authorization.wait_ms))
+        caller = gatekeeper.caller(authorization)
         if self.scope not in caller.scopes:
             raise InsufficientScope(f"The API key lacks the required scope, {self.scope}.")
         return caller
 
-    async def _admitted(self, gatekeeper: Gatekeeper, request: Request) -> Admission:
+    async def _authorize(self, gatekeeper: Gatekeeper, request: Request) -> Authorization:
         key = self._scheme.read(request.headers.get("authorization", ""))
         try:
-            return await gatekeeper.admit(key, request.headers.get("host", ""))
+            return await gatekeeper.authorize(key, request.headers.get("host", ""))
         except Unauthenticated:
             request.state.headers = {"WWW-Authenticate": self._scheme.challenge}
             raise
@@ -159,15 +161,15 @@ def _hostname(host: str) -> str | None:
         return None
 
 
-def _rate_limit_headers(admission: Admission) -> dict[str, str]:
+def _rate_limit_headers(authorization: Authorization) -> dict[str, str]:
     """The `RateLimit` headers of draft-ietf-httpapi-ratelimit-headers-10."""
-    if not (admission.key and admission.key.allowance.per_minute):
+    if not (authorization.key and authorization.key.allowance.per_minute):
         return {}
-    allowance = admission.key.allowance
+    allowance, left = authorization.key.allowance, max(authorization.left, 0)
     window_s = _seconds(60_000 * allowance.burst // allowance.per_minute)
     return {
         "RateLimit-Policy": f'"requests";q={allowance.burst};w={window_s}',
-        "RateLimit": f'"requests";r={max(admission.left, 0)};t={_seconds(admission.full_ms)}',
+        "RateLimit": f'"requests";r={left};t={_seconds(authorization.full_ms)}',
     }
 
 

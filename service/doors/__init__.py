@@ -1,1 +1,1 @@
-"""The front APIs, a folder each; beside them what they share. A door only translates."""
+"""The front APIs, one folder each, and what they share. A door only translates."""

@@ -59,7 +59,7 @@ async def estimate(gateway: Gateway, caller: Caller, request: GenerationRequest)
 
 async def _admitted(gateway: Gateway, request: GenerationRequest) -> Admitted:
     settings = gateway.settings
-    entries = await gateway.catalogue.entries(knowing=requested_model(request, settings))
+    entries = await gateway.catalogue.entries(including=requested_model(request, settings))
     return admit(request, entries, settings)
 
 

@@ -21,8 +21,8 @@ async def ended_or_canceled(
 ) -> JobRecord:
     """The record of the ended job; cancels it if the client disconnects or `within_s` pass.
 
-    For doors that do not tell the client the job's id, so that nobody could collect it later.
-    Raises ShuttingDown, Unavailable or JobNotFound.
+    For doors whose clients never get the job's id and so cannot fetch its result later. Raises
+    ShuttingDown, Unavailable or JobNotFound.
     """
     ended = asyncio.create_task(gateway.event_hub.ended(ref, within_s=within_s))
     disconnected = asyncio.create_task(_disconnected(request))

@@ -9,10 +9,10 @@ from latentry.contracts import Cost, GenerationRequest, ModelCard, ResolvedReque
 from latentry.contracts.fields.bounds import MAX_SEED
 from latentry.contracts.samplers import SAMPLER_SPACINGS
 from latentry.errors import InvalidRequest, NoModel, RequestTooExpensive, UnknownModel
+from latentry.ledger import CatalogueEntry
 from latentry.rules.limits import refuse_unsupported
 from latentry.rules.pricing import Price, price
 from latentry.settings import Settings
-from service.jobs.catalogue import Entry
 
 RANDOM_SEEDS: Final = 2**32  # random seeds fit into 32 bits, as other programs' do
 
@@ -21,7 +21,7 @@ RANDOM_SEEDS: Final = 2**32  # random seeds fit into 32 bits, as other programs'
 class Admitted:
     """A request that may become a job of one model."""
 
-    entry: Entry
+    entry: CatalogueEntry
     request: ResolvedRequest
     price: Price
 
@@ -31,7 +31,9 @@ def requested_model(request: GenerationRequest, settings: Settings) -> str:
     return request.model or settings.default_model
 
 
-def admit(request: GenerationRequest, entries: Sequence[Entry], settings: Settings) -> Admitted:
+def admit(
+    request: GenerationRequest, entries: Sequence[CatalogueEntry], settings: Settings
+) -> Admitted:
     """Choose the model, fill in the defaults, check the limits and price the request.
 
     Raises NoModel, UnknownModel, RequestTooExpensive or another InvalidRequest.
@@ -43,7 +45,7 @@ def admit(request: GenerationRequest, entries: Sequence[Entry], settings: Settin
     return Admitted(entry, resolved, priced)
 
 
-def choose(model_id: str, entries: Sequence[Entry]) -> Entry:
+def choose(model_id: str, entries: Sequence[CatalogueEntry]) -> CatalogueEntry:
     """The model of this id; for an empty id the first with a live worker, or else the first.
 
     Raises NoModel or UnknownModel.

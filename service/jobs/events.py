@@ -99,7 +99,7 @@ class EventHub:
         self, ref: JobRef, last: str, subscription: Subscription
     ) -> list[LedgerEvent] | None:
         # The durable events after `last` from the ledger; None if no more can come.
-        after = commands.events(ref, after=last)
+        after = commands.list_events(ref, after=last)
         try:
             if events := await self._ledger.run(after):
                 return events

@@ -11,8 +11,8 @@ T = TypeVar("T")
 TIMEOUT_S: Final = 2.5
 
 
-class ImpatientLedger(AsyncLedger):
-    """Raises LedgerUnavailable after TIMEOUT_S; the ledger itself would retry for 15 s."""
+class GatewayLedger(AsyncLedger):
+    """Raises LedgerUnavailable after TIMEOUT_S; AsyncLedger alone would retry for 15 s."""
 
     async def run(self, command: Command[T]) -> T:
         """Run one command. Raises LedgerUnavailable."""

@@ -32,22 +32,22 @@ class Endings:
             except LatentryError as error:
                 log.warning("ends.not_taken", code=error.code)
             except Exception:
-                log.exception("ends.broke")
+                log.exception("ends.crashed")
             await asyncio.sleep(EVERY_S)
 
     async def take(self) -> None:
-        """Note all ends that nobody has taken yet. Raises LedgerUnavailable."""
+        """Note all ends that no gateway has taken yet. Raises LedgerUnavailable."""
         is_full = True
         while is_full:
             ends = await self._ledger.run(self._command)
-            # Only once it was answered: until then it is repeated, lest a lost reply lose its ends.
+            # Only after a reply: until then the same command is repeated, so no end is lost.
             self._command = commands.take_ends(self._taker)
             for end in ends:
                 self._note(end)
             is_full = len(ends) == commands.ENDS_BATCH
 
     def _note(self, end: JobEnd) -> None:
-        self._metrics.ended(end)
+        self._metrics.job_ended(end)
         log.info(
             "job.ended",
             job=end.ref.id,

@@ -15,7 +15,7 @@ from latentry.storage import Storage, owner_of, prefix_of
 
 log = structlog.get_logger()
 
-# More than this and storage is behind or down; what is not noted now, a later sweep names again.
+# More than this and storage is slow or down; a later sweep reports the rest again.
 MAX_DUE: Final = 1_000
 EVERY_S: Final = 1.0
 _FILES_PER_ROUND: Final = 100
@@ -52,7 +52,7 @@ class Retention:
             await asyncio.sleep(EVERY_S)
 
     async def remove_due_jobs(self) -> None:
-        """Remove every noted job; if one fails, a later sweep names it again."""
+        """Remove every noted job; if one fails, a later sweep reports it again."""
         while self._due:
             ref = next(iter(self._due))
             await self._try("job", ref.id, self._remove_job(ref))
@@ -61,7 +61,7 @@ class Retention:
     async def remove_due_files(self) -> None:
         """Remove expired files; one that fails does not delay the others."""
         try:
-            due = await self._ledger.run(files.due(_FILES_PER_ROUND))
+            due = await self._ledger.run(files.take_due(_FILES_PER_ROUND))
         except LatentryError as error:
             log.warning("files.not_removed", code=error.code)
             return
@@ -69,7 +69,7 @@ class Retention:
             await self._try("file", ref.id, self._remove_file(ref))
 
     async def remove_orphans(self) -> None:
-        """Delete pictures of jobs that were deleted while a worker drew them."""
+        """Delete pictures of jobs that were deleted while a worker ran them."""
         try:
             old = await asyncio.to_thread(self._storage.older, datetime.now(UTC) - self._life)
             deleted = 0

@@ -16,7 +16,7 @@ import structlog
 from latentry.contracts import DeliveryStatus
 from latentry.errors import LatentryError, UrlNotAllowed
 from latentry.ledger import AsyncLedger, deliveries
-from latentry.ledger.deliveries import DueDelivery, Room
+from latentry.ledger.deliveries import Capacity, DueDelivery
 from service.jobs.views import Views
 from service.metrics import WebhookMetrics
 from service.outbound import Outbound
@@ -26,7 +26,7 @@ from service.webhooks.schedule import pause_s, status_after
 
 log = structlog.get_logger()
 
-ROOM: Final = Room(all=64, receiver=4, tenant=16)
+CAPACITY: Final = Capacity(all=64, receiver=4, tenant=16)
 EVERY_S: Final = 0.5
 LEASE_S: Final = REQUEST_S + 10  # one request, and the ledger's commands before and after it
 _BACKLOG_EVERY_S: Final = 5.0
@@ -65,10 +65,12 @@ class WebhookSender:
     async def _round(self) -> None:
         if monotonic() >= self._backlog_due:
             self._backlog_due = monotonic() + _BACKLOG_EVERY_S
-            self._metrics.backlog(*await self._ledger.run(deliveries.backlog()))
-        if len(self._sending) >= ROOM.all:
+            self._metrics.backlog(*await self._ledger.run(deliveries.measure_backlog()))
+        if len(self._sending) >= CAPACITY.all:
             return
-        taken = await self._ledger.run(deliveries.take(ROOM, busy=self._in_flight, lease_s=LEASE_S))
+        taken = await self._ledger.run(
+            deliveries.take(CAPACITY, busy=self._in_flight, lease_s=LEASE_S)
+        )
         for due in taken:
             self._in_flight[due.receiver] += 1
             task = asyncio.create_task(self._deliver(due))
@@ -116,14 +118,14 @@ class WebhookSender:
                 duration_ms=round(took_s * 1000),
                 status=status,
                 error=error,
-                again_s=pause_s(due.tries, random.random()),  # noqa: S311 - not a secret
+                retry_s=pause_s(due.tries, random.random()),  # noqa: S311 - not a secret
             )
         )
 
     async def _send(self, due: DueDelivery) -> tuple[int | None, str | None, DeliveryStatus]:
         try:
             fresh = deliveries.new_secret()
-            secrets = await self._ledger.run(deliveries.secrets(due.ref.tenant, fresh=fresh))
+            secrets = await self._ledger.run(deliveries.list_secrets(due.ref.tenant, fresh=fresh))
             webhook = await payload.signed(due, self._views, secrets)
             status = await self._outbound.post(due.url, webhook.body, webhook.headers)
         except UrlNotAllowed as refused:

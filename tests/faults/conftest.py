@@ -11,7 +11,7 @@ STORM_JOBS = 2_000
 FIGURES = pytest.StashKey[Figures]()
 
 
-# Heard only where tests/faults is asked for by name, as `make faults` does.
+# Read only where tests/faults is named on the command line, as by `make faults`.
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--figures", help="A JSON file to write the figures of the fault tests to.")
     parser.addoption("--storm-jobs", type=int, default=STORM_JOBS, help="Jobs of the kill storm.")

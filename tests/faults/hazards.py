@@ -24,7 +24,7 @@ _MARK = re.compile(r"(\w+)@(\d+)(!?)")
 def die() -> NoReturn:
     """As by `kill -9`: nothing is said, nothing is tidied up."""
     os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError("SIGKILL returns to nobody")
+    raise AssertionError("SIGKILL does not return")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Hazardous:
             if mark and mark.is_due(member, rows, self._folder):
                 _happen(mark.kind)
         self._backend.advance(members, rows)
-        # An idle engine tries calls out with an example, which is nobody's.
+        # An idle engine measures calls with an example, which belongs to no job.
         self._tally.add(sum(member.order.job != "example" for member in members))
 
     def decode(self, members: Sequence[Any]) -> Any:

@@ -33,9 +33,9 @@ class History:
     _lock: Lock = field(default_factory=Lock)
 
     def submit(self, steps: int = 10, **fields: object) -> Job | None:
-        """Order a picture; None if it was refused, or if nobody knows."""
+        """Submit a job; None if it was refused, or if the reply was lost."""
         try:
-            job = self.house.order(steps, **fields)
+            job = self.house.submit(steps, **fields)
         except ApiError as error:
             with self._lock:
                 self.refused.append(error.code)
@@ -67,7 +67,7 @@ class History:
         assert not lost, f"{len(lost)} acknowledged jobs are gone (I1): {sorted(lost)[:3]}"
         running = [id for id, entry in ids.items() if not entry.state.is_terminal]
         assert not running, f"{len(running)} jobs never ended (I1): {running[:3]}"
-        assert len(ids) <= len(self.accepted) + self.unknown, "what nobody asked for"
+        assert len(ids) <= len(self.accepted) + self.unknown, "no job without a request"
         for id, statuses in self.seen.items():
             self._check_sight(statuses, ids[id].state)
         for ref, entry in entries.items():

@@ -17,7 +17,7 @@ from tests.faults.hazards import Tally
 from tests.valkey import Valkey
 
 SIDE = 64
-# 4 ms for a call and 0.5 for each row of the pictures asked for here.
+# 4 ms for a call and 0.5 for each row of the pictures requested here.
 FAST = "shapes=simulated:call_ms=4:row_ms=32:picture_ms=64"
 SLOW = "shapes=simulated:call_ms=40:row_ms=32:picture_ms=64"
 
@@ -62,14 +62,14 @@ class House(Stack):
         until(lambda: "worker.ready" in worker.log.read_text(), 60, "the worker being ready")
         until(self.workers, 60, "the worker being counted")
 
-    def order(self, steps: int = 10, **fields: object) -> Job:
+    def submit(self, steps: int = 10, **fields: object) -> Job:
         """A small picture."""
-        asked = {"width": SIDE, "height": SIDE, "guidance_scale": 1.0} | fields
-        return self.client.submit("a plain colour", num_inference_steps=steps, **asked)  # type: ignore[arg-type]
+        options = {"width": SIDE, "height": SIDE, "guidance_scale": 1.0} | fields
+        return self.client.submit("a plain colour", num_inference_steps=steps, **options)  # type: ignore[arg-type]
 
     def marked(self, hazard: str, steps: int = 10, **fields: object) -> Job:
         """A small picture to which something happens."""
-        return self.order(steps, metadata={"hazard": hazard}, **fields)
+        return self.submit(steps, metadata={"hazard": hazard}, **fields)
 
     def end_of(self, job: Job, timeout_s: float = 60) -> Job:
         return self.client.wait(job.id, timeout_s=timeout_s)

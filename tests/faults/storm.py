@@ -22,7 +22,7 @@ from tests.latentry.ledger.audit import Entry
 
 @contextmanager
 def every(seconds: float, act: Callable[[], None]) -> Iterator[None]:
-    """Do something again and again, beside."""
+    """Do something again and again, in a thread."""
     is_over = threading.Event()
 
     def run() -> None:
@@ -63,7 +63,7 @@ def ends_of(history: History) -> list[Job]:
 
 @dataclass(slots=True)
 class Killer:
-    """Kills workers as a machine does that loses power, and puts another in the place of each."""
+    """Kills workers as a machine does that loses power, and starts another for each."""
 
     house: House
     workers: list[Process]

@@ -1,4 +1,4 @@
-"""What clients do: the same thing twice, changes of mind, and hanging up."""
+"""What clients do: repeat requests, cancel, and disconnect."""
 
 import random
 import threading
@@ -43,9 +43,9 @@ def test_fifty_equal_posts_at_once_are_one_job(slow: House) -> None:
 
 def test_a_job_that_is_canceled_before_it_runs_never_runs(slow: House) -> None:
     """T23"""
-    before = slow.order(2, model=None)
+    before = slow.submit(2, model=None)
     slow.end_of(before)
-    jobs = [slow.order(50) for _ in range(40)]  # more than one worker begins at once
+    jobs = [slow.submit(50) for _ in range(40)]  # more than one worker begins at once
     last = slow.client.cancel(jobs[-1].id)
     assert last.status is JobStatus.CANCELED
     for job in jobs:
@@ -56,12 +56,12 @@ def test_a_job_that_is_canceled_before_it_runs_never_runs(slow: House) -> None:
 
 def test_a_running_job_stops_within_a_step_and_a_finished_one_stays_finished(slow: House) -> None:
     """T23"""
-    job = slow.order(100)
+    job = slow.submit(100)
     assert any(event.type is EventType.STEP for event in slow.client.events(job.id))
     slow.client.cancel(job.id)
     end = slow.end_of(job)
     assert end.status is JobStatus.CANCELED
-    done = slow.end_of(slow.order(2))
+    done = slow.end_of(slow.submit(2))
     assert slow.client.cancel(done.id).status is JobStatus.SUCCEEDED
     assert slow.end_of(done).status is JobStatus.SUCCEEDED
 
@@ -91,7 +91,7 @@ def test_a_deadline_that_passes_in_line_costs_no_step(tmp_path: Path) -> None:
     """T24"""
     with house(tmp_path, models=FAST, queue_ttl_s="2") as fast:
         worker = fast.worker()
-        fast.end_of(fast.order())
+        fast.end_of(fast.submit())
         worker.stop()
         made, history = fast.steps_made, History(fast)
         history.accepted = {job.id for job in fast.client.list().data}
@@ -99,7 +99,7 @@ def test_a_deadline_that_passes_in_line_costs_no_step(tmp_path: Path) -> None:
         ends = [history.end_of(job.id) for job in jobs]
         assert {job.status for job in ends} == {JobStatus.EXPIRED}
         fast.worker()
-        assert fast.end_of(fast.order()).status is JobStatus.SUCCEEDED
+        assert fast.end_of(fast.submit()).status is JobStatus.SUCCEEDED
         assert fast.steps_made == made + 10
 
 
@@ -116,7 +116,7 @@ def test_a_client_that_hangs_up_leaves_its_job_alone(slow: House) -> None:
     assert slow.end_of(job).status is JobStatus.SUCCEEDED
 
 
-def test_idle_connections_and_dripping_requests_hold_nobody_up(slow: House) -> None:
+def test_idle_connections_and_slow_requests_delay_no_others(slow: House) -> None:
     """T31"""
     import socket
 

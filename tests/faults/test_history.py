@@ -1,4 +1,4 @@
-"""The checker of histories finds what it is for: each invariant broken once."""
+"""The checker of histories finds each invariant that is broken."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

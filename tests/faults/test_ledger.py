@@ -108,7 +108,7 @@ def test_a_silent_ledger_is_noticed_and_work_goes_on_when_it_speaks_again(
 
 
 @pytest.mark.faults
-def test_hanging_up_on_everybody_costs_no_job_an_attempt(tmp_path: Path) -> None:
+def test_dropping_every_connection_costs_no_job_an_attempt(tmp_path: Path) -> None:
     """T5"""
     with behind_a_proxy(tmp_path) as (fast, line):
         fast.worker()
@@ -164,7 +164,7 @@ def test_a_full_ledger_takes_no_jobs_and_ends_those_it_has(tmp_path: Path) -> No
         assert "Retry-After" in refused.headers
         assert {history.end_of(job.id).status for job in jobs} == {JobStatus.SUCCEEDED}
         slow.ledger.client.config_set("maxmemory", 0)
-        assert history.end_of(slow.order(2).id).status is JobStatus.SUCCEEDED
+        assert history.end_of(slow.submit(2).id).status is JobStatus.SUCCEEDED
 
 
 @pytest.mark.faults

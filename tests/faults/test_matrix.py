@@ -1,4 +1,4 @@
-"""Every row of the fault matrix is held by a test, and the page is made as it says."""
+"""Every row of the fault matrix has a test, and the page is generated from it."""
 
 import re
 from pathlib import Path

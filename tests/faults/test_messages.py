@@ -66,7 +66,7 @@ def test_a_bell_that_dies_with_its_worker_is_rung_again(fast: House) -> None:
     """T2"""
     history = History(fast)
     worker = fast.worker()
-    fast.end_of(fast.order())
+    fast.end_of(fast.submit())
     history.accepted |= {job.id for job in fast.client.list().data}
     worker.freeze()  # it is in BRPOP: what comes now is popped for a corpse
     job = history.submit()
@@ -96,7 +96,7 @@ def test_a_forged_message_is_dropped_and_the_worker_lives(
     """T14"""
     fast = house_of_forgers
     fast.ledger.client.lpush(queue_of(fast), FORGED[kind])
-    assert fast.end_of(fast.order()).status is JobStatus.SUCCEEDED
+    assert fast.end_of(fast.submit()).status is JobStatus.SUCCEEDED
     until(lambda: fast.ledger.client.llen(queue_of(fast)) == 0, 30, "the message being taken")
     fast.ledger.client.lpush(queue_of(fast), bell())
     until(lambda: fast.ledger.client.llen(queue_of(fast)) == 0, 30, "the worker still listening")

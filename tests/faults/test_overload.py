@@ -1,4 +1,4 @@
-"""More than can be done: what is taken is done in time, the rest told so at once, all in turn."""
+"""Overload: accepted jobs end in time, the others are refused at once, tenants share fairly."""
 
 import asyncio
 import threading
@@ -57,7 +57,7 @@ class Rush:
 
 
 def is_priced(house: House) -> bool:
-    """Whether its worker has told what pictures cost."""
+    """Whether its worker has reported what pictures cost."""
     [model] = httpx.get(f"{house.url}/v1/models").json()["data"]
     return model.get("pace") is not None
 
@@ -97,11 +97,11 @@ async def test_ten_times_the_load_is_answered_at_once_and_what_is_taken_is_done_
         ended = [job.finished_at.timestamp() - began for job in in_time if job.finished_at]
         good = sum(at <= seconds for at in ended) / (able * seconds)
         after = [max(map(resident_mb, pids)) for pids in (one.gateway.pids, worker.pids)]
-        asked = len(rush.accepted) + len(rush.refusals)
+        sent = len(rush.accepted) + len(rush.refusals)
         assert done
         assert rush.codes <= {202, 429, 503}
-        figure("overload: requests sent", asked)
-        figure("overload: load", asked / seconds / able, "× capacity")
+        figure("overload: requests sent", sent)
+        figure("overload: load", sent / seconds / able, "× capacity")
         figure("overload: gateway's growth", after[0] - before[0], "MB", at_most=50)
         figure("overload: worker's growth", after[1] - before[1], "MB", at_most=50)
         figure("overload: refused, p50", 1e3 * percentile(rush.refusals, 0.5), "ms")
@@ -134,7 +134,7 @@ def test_a_tenant_with_a_long_line_delays_anothers_first_job_by_a_batch_at_most(
         card = ModelCard.model_validate(
             httpx.get(f"{one.url}/v1/models").json()["data"][0], extra="ignore"
         )
-        example = one.end_of(one.order(STEPS, width=512, height=512, guidance_scale=7.5))
+        example = one.end_of(one.submit(STEPS, width=512, height=512, guidance_scale=7.5))
         cost = price(example.request, card)
 
         def enter(tenant: str, number: int) -> JobRef:
@@ -174,5 +174,5 @@ def is_running(house: House, ref: JobRef) -> bool:
 
 def served(house: House, tenant: str) -> int:
     """How many of a tenant's jobs have ended; all cost the same."""
-    records = house.ledger.run(commands.page(tenant, below=None, limit=100))
+    records = house.ledger.run(commands.list_jobs(tenant, below=None, limit=100))
     return sum(record.state.is_terminal for record in records)

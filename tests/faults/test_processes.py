@@ -22,7 +22,7 @@ from tests.valkey import free_port
 
 
 @pytest.mark.faults
-def test_a_corrupt_model_is_said_so_and_hammers_nobody(tmp_path: Path) -> None:
+def test_a_corrupt_model_ends_its_worker_with_one_message(tmp_path: Path) -> None:
     """T29"""
     model = tmp_path / "model.safetensors"
     model.write_bytes(b"\xff" * 4096)
@@ -42,9 +42,9 @@ def test_jobs_and_records_of_another_version_are_read_with_their_unknown_fields(
     """T30"""
     with house(tmp_path, models=FAST) as one:
         worker = one.worker()
-        one.end_of(one.order())
+        one.end_of(one.submit())
         worker.stop()
-        job = one.order(5)
+        job = one.submit(5)
         key = f"{one.ledger.root}:job:default:{job.id}"
         request = json.loads(one.ledger.client.hget(key, "request") or "")
         request |= {"a_field_of_tomorrow": [1, 2, 3]}

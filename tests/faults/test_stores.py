@@ -21,20 +21,20 @@ class Bucket(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     files: dict[str, bytes]
     mode: str
-    asked: int
+    calls: int
 
     def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        type(self).asked += 1
+        type(self).calls += 1
         match self.mode:
             case "errors":
                 return self._answer(500)
-            case "halves" if self.asked % 2:  # it takes half, and hangs up
+            case "halves" if self.calls % 2:  # it takes half, and hangs up
                 self.close_connection = True
                 return None
             case "slow":
                 threading.Event().wait(2.5)
-            case "flaky" if self.asked % 3:
+            case "flaky" if self.calls % 3:
                 return self._answer(503)
         self.files[self.path] = body
         return self._answer(200)
@@ -58,7 +58,7 @@ class Bucket(BaseHTTPRequestHandler):
 @contextmanager
 def bucket(mode: str) -> Iterator[tuple[type[Bucket], dict[str, str]]]:
     """The server, and the settings of who uses it."""
-    kind = type("OwnBucket", (Bucket,), {"files": {}, "mode": mode, "asked": 0})
+    kind = type("OwnBucket", (Bucket,), {"files": {}, "mode": mode, "calls": 0})
     server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
     server.daemon_threads = True  # who keeps a connection open must not keep us
     server.block_on_close = False

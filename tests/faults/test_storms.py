@@ -66,11 +66,11 @@ def test_a_kill_storm_on_the_real_engine_changes_no_pixel(
     """T1"""
     kills = max(1, 5 * storm_jobs // 2_000)
     jobs = 60 * kills
-    models, asked = f"shapes={SHAPES}", REAL | {"determinism": "strict"}
+    models, options = f"shapes={SHAPES}", REAL | {"determinism": "strict"}
     with house(tmp_path, models=models, durable=True, threads="1", checkpoint_s="0.5") as real:
         killer = Killer(real, [real.worker()])
         history = History(real)
-        alone = {seed: real.end_of(real.order(20, seed=seed, **asked)) for seed in range(5)}
+        alone = {seed: real.end_of(real.submit(20, seed=seed, **options)) for seed in range(5)}
         undisturbed = {seed: digest(real, job) for seed, job in alone.items()}
 
         def strike() -> None:
@@ -79,7 +79,7 @@ def test_a_kill_storm_on_the_real_engine_changes_no_pixel(
 
         with every(20, strike):
             for number in range(jobs):
-                history.submit(20, seed=number % 5, **asked)
+                history.submit(20, seed=number % 5, **options)
                 threading.Event().wait(22 / 60)  # so that the kills fall among them
             ends = ends_of(history)
         history.accepted |= {job.id for job in alone.values()}
@@ -102,17 +102,17 @@ def test_sigterm_at_a_random_step_costs_a_step_at_most(
     times = max(3, storm_jobs * (20 if is_real else 200) // 2_000)
     models = f"shapes={SHAPES}" if is_real else "shapes=simulated:call_ms=20:row_ms=32"
     side = 96 if is_real else 64
-    asked = {"width": side, "height": side, "guidance_scale": 1.0, "determinism": "strict"}
+    options = {"width": side, "height": side, "guidance_scale": 1.0, "determinism": "strict"}
     steps, chance = 40, random.Random(3)
     with house(tmp_path, models=models, threads="1") as one:
         history, drains, redone = History(one), [], []
         worker = one.worker()
-        alone = one.end_of(one.order(steps, seed=1, **asked), 120)
+        alone = one.end_of(one.submit(steps, seed=1, **options), 120)
         history.accepted.add(alone.id)
         expected = digest(one, alone)
         for _ in range(times):
             made, at = one.steps_made, chance.randint(1, steps - 5)
-            job = history.submit(steps, seed=1, **asked)
+            job = history.submit(steps, seed=1, **options)
             assert job
             until(lambda made=made, at=at: one.steps_made >= made + at, 60, "its step")  # type: ignore[misc]
             began = time.monotonic()
@@ -138,7 +138,7 @@ def fast(tmp_path: Path) -> Iterator[House]:
 
 @pytest.mark.faults
 @pytest.mark.timeout(600)
-def test_poison_in_the_mix_fails_by_name_and_takes_nobody_along(
+def test_poison_jobs_fail_as_poison_and_no_other_job_fails(
     fast: House, storm_jobs: int, figure: Figure
 ) -> None:
     """T17"""

@@ -1,4 +1,4 @@
-"""Workers that die, freeze, hang, run out of memory and are told to stop."""
+"""Workers that die, freeze, hang, run out of memory and get SIGTERM."""
 
 import os
 import signal
@@ -49,7 +49,7 @@ def test_a_worker_may_die_at_any_point_of_a_jobs_life(fast: House) -> None:
     for point in POINTS:
         fast.add("tests.faults.worker", f"die={point}")
     until(lambda: fast.workers() == len(POINTS), 60, "the workers being counted")
-    # A lone picture is listed as its job is settled, others by themselves.
+    # A job's only picture is listed as the job is settled, several one by one.
     jobs = [history.submit(20, seed=k, n=1 + k % 2) for k in range(4 * len(POINTS))]
     ends = [history.end_of(job.id) for job in jobs if job]
     until(lambda: len(list(fast.logs.glob("died.*"))) == len(POINTS), 30, "each point's death")
@@ -69,8 +69,8 @@ def test_a_frozen_worker_that_thaws_changes_nothing(slow: House) -> None:
         until(lambda: all(slow.claims(job) == 2 for job in frozen), 30, "the heir having both")
     # It wakes up in the middle of the heir's work, with steps to tell of and leases to renew.
     ends = [history.end_of(job.id) for job in frozen]
-    assert slow.steps_made < 2 * 100 * 1.5, "it is told that they are lost, and leaves them alone"
-    again = slow.end_of(slow.order(100, seed=1, determinism="strict"))
+    assert slow.steps_made < 2 * 100 * 1.5, "it learns that its leases are lost, and drops the jobs"
+    again = slow.end_of(slow.submit(100, seed=1, determinism="strict"))
     assert digest(slow, again) == digest(slow, ends[0])
     history.accepted.add(again.id)
     assert {entry.state for entry in history.check().values()} == {JobStatus.SUCCEEDED}
@@ -93,12 +93,12 @@ def test_a_worker_whose_clock_jumps_by_hours_works_like_any_other(
     assert {claims_of(entry) for entry in history.check().values()} == {1}, "claimed once"
 
 
-def test_out_of_memory_splits_the_batch_and_fails_only_who_does_not_fit_alone(fast: House) -> None:
+def test_out_of_memory_splits_the_batch_and_fails_only_what_does_not_fit_alone(fast: House) -> None:
     """T16"""
     fast.worker()
-    # Its calls fit up to two rows: beside others it must be split off.
+    # Its calls fit up to two rows: with others it must be split off.
     guest = fast.marked("oom@2", steps=30)
-    mates = [fast.order(30, seed=seed) for seed in range(8)]
+    mates = [fast.submit(30, seed=seed) for seed in range(8)]
     greedy = fast.marked("oom@0", steps=30)
     assert fast.end_of(guest).status is JobStatus.SUCCEEDED
     assert {fast.end_of(mate).status for mate in mates} == {JobStatus.SUCCEEDED}
@@ -141,7 +141,7 @@ def test_a_step_that_hangs_is_freed_by_the_parent(fast: House, kind: str) -> Non
     """T19"""
     fast.worker("hung_s=2")
     stuck = fast.marked(f"{kind}@3!", steps=10)
-    mate = fast.order(100)
+    mate = fast.submit(100)
     assert fast.end_of(stuck).status is JobStatus.SUCCEEDED
     assert fast.end_of(mate).status is JobStatus.SUCCEEDED
     assert fast.says("worker.hung") == 1
@@ -161,13 +161,13 @@ def test_a_step_that_hangs_is_freed_within_thirty_seconds(fast: House, figure: F
 def test_a_picture_of_no_numbers_is_never_a_success(fast: House) -> None:
     """T20"""
     fast.worker()
-    spoilt, mate = fast.marked("nan@0"), fast.order()
+    spoilt, mate = fast.marked("nan@0"), fast.submit()
     end = fast.end_of(spoilt)
     assert (end.status, end.images) == (JobStatus.FAILED, [])
     assert fast.end_of(mate).status is JobStatus.SUCCEEDED
 
 
-def test_a_worker_told_to_stop_hands_over_and_the_next_goes_on(slow: House) -> None:
+def test_a_worker_that_gets_sigterm_hands_over_and_the_next_goes_on(slow: House) -> None:
     """T21"""
     history = History(slow)
     first = slow.worker()

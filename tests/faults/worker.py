@@ -1,6 +1,6 @@
 """`python -m tests.faults.worker [die=POINT] [hung_s=N] [storage_s=N] [clock=N]`: made to fail."""
 
-import tests.faults.clock  # noqa: F401, I001 - before anybody has looked at a clock
+import tests.faults.clock  # noqa: F401, I001 - before any module reads a clock
 import logging
 import os
 import sys
@@ -44,10 +44,11 @@ def _die_at(point: Point) -> None:
     run, put = Ledger.run, Storage.put
 
     def run_and_die(ledger: Ledger, command: Command[Any]) -> Any:
-        point.pass_by(command.script, is_after=False)
+        name = command.script.rpartition("/")[2]
+        point.pass_by(name, is_after=False)
         answer = run(ledger, command)
         if answer != []:  # an empty claim is none
-            point.pass_by(command.script, is_after=True)
+            point.pass_by(name, is_after=True)
         return answer
 
     def put_and_die(storage: Storage, key: str, data: bytes) -> None:

@@ -65,7 +65,7 @@ def weights(data: bytes) -> None:
     except SafetensorError:
         return  # stricter than we are; nothing was trusted yet
     assert {name: entry.shape for name, entry in header.tensors.items()} == {
-        name: tuple(told["shape"]) for name, told in theirs.items()
+        name: tuple(entries["shape"]) for name, entries in theirs.items()
     }
 
 
@@ -116,10 +116,10 @@ def seeds(target: str) -> Iterator[bytes]:
 
 def tensors(shapes: dict[str, list[int]]) -> bytes:
     """A small safetensors file."""
-    told, at = {}, 0
+    entries, at = {}, 0
     for name, shape in shapes.items():
         size = 4 * math.prod(shape)
-        told[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + size]}
+        entries[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + size]}
         at += size
-    head = json.dumps(told).encode()
+    head = json.dumps(entries).encode()
     return len(head).to_bytes(8, "little") + head + bytes(at)

@@ -103,7 +103,7 @@ def test_requests_that_come_at_once_are_answered_in_turn(url: str) -> None:
         assert wire.hear().count(b"200 OK") == 21
 
 
-def test_who_sends_requests_by_the_thousand_at_once_is_hung_up_on(url: str) -> None:
+def test_a_client_that_pipelines_thousands_of_requests_is_disconnected(url: str) -> None:
     with Wire(url) as wire:
         with suppress(ConnectionError):  # while we are still talking
             wire.say((ASK + b"\r\n") * 3_000)
@@ -142,14 +142,16 @@ def test_a_body_that_does_not_end_is_not_waited_for(url: str, length: bytes) -> 
 
 
 @pytest.mark.usefixtures("impatient")
-def test_who_is_served_is_not_cut_off_by_a_deadline_for_heads(url: str, worker) -> None:
+def test_a_request_that_is_served_does_not_fall_under_the_deadline_for_heads(
+    url: str, worker
+) -> None:
     with httpx.Client(base_url=url) as client:
         job = client.post("/v1/generations", json={"prompt": "a"}).json()
         held = client.get(f"/v1/generations/{job['id']}", params={"wait": 2})
         assert (held.status_code, held.json()["status"]) == (200, "queued")
 
 
-def test_one_connection_too_many_is_told_to_come_back(url: str, monkeypatch) -> None:
+def test_one_connection_too_many_gets_a_503_with_retry_after(url: str, monkeypatch) -> None:
     monkeypatch.setattr(protocol, "MAX_CONNECTIONS", 0)
     with Wire(url) as wire:
         status, body, head = problem(wire.hear())
@@ -157,7 +159,7 @@ def test_one_connection_too_many_is_told_to_come_back(url: str, monkeypatch) -> 
     assert "retry-after: " in head
 
 
-def test_a_thousand_idle_connections_slow_nobody_down(url: str) -> None:
+def test_a_thousand_idle_connections_do_not_slow_other_clients(url: str) -> None:
     def p99_s() -> float:
         took = []
         with httpx.Client(base_url=url) as client:
@@ -171,12 +173,12 @@ def test_a_thousand_idle_connections_slow_nobody_down(url: str) -> None:
     allow_connections()
     alone = p99_s()
     idle = [Wire(url).say(ASK if i % 2 else b"") for i in range(1_000)]
-    beside = p99_s()
+    loaded = p99_s()
     for wire in idle:
         wire.socket.close()
-    print(f"p99 {alone * 1000:.1f} ms alone, {beside * 1000:.1f} ms beside 1,000 idle connections")
+    print(f"p99 {alone * 1000:.1f} ms alone, {loaded * 1000:.1f} ms with 1,000 idle connections")
     # A machine that is busy with other tests makes either figure larger by a few milliseconds.
-    assert beside < max(2 * alone, alone + 0.05), f"{alone * 1000:.1f} ms, {beside * 1000:.1f} ms"
+    assert loaded < max(2 * alone, alone + 0.05), f"{alone * 1000:.1f} ms, {loaded * 1000:.1f} ms"
 
 
 def test_a_head_is_what_a_get_would_tell_without_its_body(url: str, worker) -> None:

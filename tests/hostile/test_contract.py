@@ -1,4 +1,4 @@
-"""Whatever is sent to whichever route, the answer is one that the document tells of."""
+"""Whatever is sent to whichever route, the response is one that the document describes."""
 
 import pytest
 from starlette.responses import Response

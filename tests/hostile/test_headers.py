@@ -1,4 +1,4 @@
-"""What every answer carries, whichever route gives it, and what no door of this port opens."""
+"""Headers that every response has, and what is not reachable on this port."""
 
 import httpx
 import pytest
@@ -67,13 +67,13 @@ async def test_answers_about_jobs_and_files_are_kept_by_no_cache(client, worker)
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:3000"])
-async def test_another_sites_script_is_told_nothing(client, worker, origin: str) -> None:
+async def test_another_sites_script_gets_no_cors_headers(client, worker, origin: str) -> None:
     asks = {"Origin": origin, "Access-Control-Request-Method": "POST"}
     preflight = await client.options("/v1/generations", headers=asks)
     answer = await client.get("/v1/models", headers={"Origin": origin})
     assert preflight.status_code == 405
-    for told in (preflight, answer):
-        assert not [name for name in told.headers if name.startswith("access-control")]
+    for response in (preflight, answer):
+        assert not [name for name in response.headers if name.startswith("access-control")]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ async def test_nothing_is_managed_through_the_port_that_serves(client, path: str
         (", ;", 406),
     ],
 )
-async def test_who_takes_no_json_is_not_answered_in_it(client, worker, accept, status) -> None:
+async def test_json_is_sent_only_to_clients_that_accept_it(client, worker, accept, status) -> None:
     answer = await client.get("/v1/models", headers={"Accept": accept})
     assert answer.status_code == status
     assert status == 200 or answer.json()["code"] == "not_acceptable"

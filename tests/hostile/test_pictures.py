@@ -1,4 +1,4 @@
-"""Pictures from outside: honest ones come out upright and bare, all others get their code."""
+"""Pictures from outside: valid ones come out upright and without metadata, others are refused."""
 
 import io
 import os
@@ -51,7 +51,7 @@ async def test_an_honest_picture_is_kept_as_it_looks(intake, form: str) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-async def test_a_picture_that_was_held_another_way_is_turned_upright(intake, orientation) -> None:
+async def test_a_picture_is_rotated_as_its_exif_orientation_says(intake, orientation) -> None:
     undone = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # what Pillow calls the way back
     stored = painted()
     if orientation > 1:
@@ -163,7 +163,7 @@ async def test_a_picture_that_says_it_is_too_large_is_never_decoded(
 
 
 def bomb(kind: bytes, keyword: bytes) -> bytes:
-    """A megabyte that grows to a gigabyte in a chunk beside the pixels."""
+    """A megabyte that grows to a gigabyte in a chunk outside the pixels."""
     raw = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
     block = raw.compress(bytes(2**20)) + raw.flush(zlib.Z_FULL_FLUSH)  # needs no other before it
     adler = (2**30 % 65_521 << 16) + 1  # of so many zeros
@@ -198,7 +198,7 @@ async def test_a_damaged_picture_is_broken(intake, kind: str) -> None:
         await intake.take(BROKEN[kind])
 
 
-async def test_a_profile_that_grows_without_end_costs_nobody_anything(intake) -> None:
+async def test_a_colour_profile_that_is_a_bomb_does_no_harm(intake) -> None:
     try:
         kept = await pixels(intake, bomb(b"iCCP", b"a\0\0"))
     except BrokenImage:
@@ -206,7 +206,7 @@ async def test_a_profile_that_grows_without_end_costs_nobody_anything(intake) ->
     assert kept.size == (1, 1)
 
 
-async def test_a_large_picture_is_hashed_beside_the_loop(intake, monkeypatch) -> None:
+async def test_a_large_picture_is_hashed_in_a_thread(intake, monkeypatch) -> None:
     threads = []
 
     def hashed(data: bytes) -> object:
@@ -220,7 +220,7 @@ async def test_a_large_picture_is_hashed_beside_the_loop(intake, monkeypatch) ->
     assert threading.main_thread() not in threads
 
 
-async def test_one_too_many_at_once_is_told_to_come_back(monkeypatch) -> None:
+async def test_one_picture_too_many_at_once_gets_503(monkeypatch) -> None:
     monkeypatch.setattr(decode, "QUEUED", -decode.PROCESSES)
     with pytest.raises(Busy):
         await Intake(max_pixels=10_000).take(encoded("PNG"))

@@ -1,4 +1,4 @@
-"""The rules against what made others' CVEs: our rooms keep them, and each catches its sample."""
+"""The rules against what made others' CVEs: our code keeps them, and each catches its sample."""
 
 import pytest
 

@@ -24,7 +24,7 @@ def settings(settings: Settings) -> Settings:
 @pytest.fixture
 def worker(ledger: Ledger, settings: Settings) -> FakeWorker:
     """A catalogued, live model and who serves it."""
-    ledger.run(commands.catalogue(card()))
+    ledger.run(commands.register_model(card()))
     ledger.run(commands.heartbeat("fake", ["shapes"], ttl_s=60))
     return FakeWorker(ledger, open_storage(settings))
 

@@ -27,10 +27,10 @@ class FakeWorker:
 
     def step(self, lease: Lease, step: int) -> None:
         steps = lease.record.request.num_inference_steps
-        self.ledger.run(commands.progress([(lease, step, steps)]))
+        self.ledger.run(commands.report_progress([(lease, step, steps)]))
 
     def show(self, lease: Lease, step: int, index: int = 0) -> None:
-        self.ledger.run(commands.preview(lease, index, step, PICTURE))
+        self.ledger.run(commands.publish_preview(lease, index, step, PICTURE))
 
     def draw(self, lease: Lease, index: int = 0) -> StoredOutput:
         ref, request = lease.ref, lease.record.request

@@ -1,4 +1,4 @@
-"""`python -m service` as a process: what it refuses, what it never loads, how it leaves."""
+"""`python -m service` as a process: what it refuses, what it never loads, how it stops."""
 
 import os
 import signal
@@ -66,7 +66,7 @@ def test_the_gateway_never_loads_torch() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_gateway_that_is_told_to_leave_ends_its_streams_and_goes(
+def test_a_gateway_that_gets_sigterm_ends_its_streams_and_exits(
     settings, worker, port, number: signal.Signals
 ) -> None:
     job = new_job("gen_" + "a" * 32)

@@ -24,7 +24,7 @@ from worker.engine.loop import (
 class FakeEngine:
     """One row an image, one colour a seed. A prompt of `fail N` fails the N-th image."""
 
-    pace = StepTiming(rows=2)
+    last_step = StepTiming(rows=2)
     is_loading = False
     next_free_row_s = 60.0
 
@@ -79,7 +79,7 @@ class FakeEngine:
         order, step = self._drawing.popleft()
         steps = order.request.num_inference_steps
         if order.request.prompt == f"fail {order.index}":
-            return [*events, Failed(order.job, order.index, EngineError("told to"))]
+            return [*events, Failed(order.job, order.index, EngineError("as the prompt says"))]
         if step == steps:
             shape = (order.request.height, order.request.width, 3)
             pixels = np.full(shape, order.seed % 256, dtype=np.uint8)

@@ -42,40 +42,40 @@ print(json.dumps(sorted(sys.modules)))
     assert not HEAVY & set(json.loads(ran.stdout))
 
 
-def test_every_picture_of_a_simulation_says_what_it_is() -> None:
+def test_every_picture_of_a_simulation_has_the_profile_simulated() -> None:
     backend, [card] = open_backend(FAST, NoKeepalive())
     assert (card.id, backend.resident, backend.failed) == ("a", ("a",), ())
     orders = [tiny.order(how, model="a", determinism=how) for how in ("fast", "strict")]
     assert [done.profile for done in pictures_of(Engine(backend), *orders)] == ["simulated"] * 2
 
 
-def test_a_checkpoint_that_is_spoilt_or_of_another_picture_is_not_gone_on_from() -> None:
+def test_a_damaged_checkpoint_or_one_of_another_picture_is_ignored() -> None:
     def engine() -> Engine:
         return Engine(open_backend(FAST, NoKeepalive())[0])
 
-    asked = tiny.order(model="a", num_inference_steps=6)
-    [whole] = pictures_of(engine(), asked)
+    order = tiny.order(model="a", num_inference_steps=6)
+    [whole] = pictures_of(engine(), order)
     half = engine()
-    half.submit(asked)
+    half.submit(order)
     half.step()
     [saved] = half.save("job")
     assert saved.step
     others = tiny.order(model="a", num_inference_steps=6, seed=99)
     for one, checkpoint in [
-        (asked, saved.checkpoint),
-        (asked, saved.checkpoint[:-1] + b"?"),
-        (asked, b"\xff\xff\xff\xff" + saved.checkpoint[4:]),
-        (asked, b"?"),
+        (order, saved.checkpoint),
+        (order, saved.checkpoint[:-1] + b"?"),
+        (order, b"\xff\xff\xff\xff" + saved.checkpoint[4:]),
+        (order, b"?"),
         (others, saved.checkpoint),
     ]:
         again = Order("job", 0, one.request, one.seed, checkpoint)
         [done] = pictures_of(engine(), again)
-        assert np.array_equal(done.pixels, whole.pixels) == (one is asked)
+        assert np.array_equal(done.pixels, whole.pixels) == (one is order)
 
 
-@pytest.mark.parametrize(("asked", "compiles"), [("auto", False), ("off", False), ("on", True)])
-def test_on_a_cpu_unets_are_compiled_if_that_is_asked_for(asked: str, compiles: bool) -> None:
-    settings = Settings(models="shapes=models/shapes", device="cpu", compile=asked)
+@pytest.mark.parametrize(("setting", "compiles"), [("auto", False), ("off", False), ("on", True)])
+def test_on_a_cpu_unets_are_compiled_only_if_that_is_on(setting: str, compiles: bool) -> None:
+    settings = Settings(models="shapes=models/shapes", device="cpu", compile=setting)
     backend, _ = open_backend(settings, NoKeepalive())
     assert ("compiled" in backend.identity) is compiles
 

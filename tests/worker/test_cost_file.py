@@ -63,7 +63,7 @@ def test_another_device_learns_for_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"curves": [{"seconds": {"2": -1}}]}', "\x00"])
-def test_a_spoilt_file_costs_a_note_and_is_measured_anew(tmp_path: Path, text: str) -> None:
+def test_an_invalid_file_is_logged_and_costs_are_measured_again(tmp_path: Path, text: str) -> None:
     CostFile(measured(), tmp_path, "a device").keep()
     (file,) = tmp_path.iterdir()
     file.write_text(text)

@@ -28,7 +28,7 @@ class Forgetful(Ledger):
     """Answers that a picture is listed, and is killed before it is written down."""
 
     def run(self, command: Command[Any]) -> Any:
-        return None if command.script == "add_output" else super().run(command)
+        return None if command.script == "worker/add_output" else super().run(command)
 
 
 def test_no_job_succeeds_without_the_pictures_that_a_killed_ledger_forgot(
@@ -48,10 +48,10 @@ class Robbed(Ledger):
     is_robbed = False
 
     def run(self, command: Command[Any]) -> Any:
-        if command.script == "settle" and not self.is_robbed:
+        if command.script == "worker/settle" and not self.is_robbed:
             self.is_robbed = True
             ref, fence = command.args[:2]
-            super().run(Command("release", (ref, fence), bool))
+            super().run(Command("worker/release", (ref, fence), bool))
         return super().run(command)
 
 
@@ -142,7 +142,7 @@ def test_a_stopped_worker_hands_its_jobs_back_and_another_finishes_them(
     first.stop()
     assert {read(ledger, ref).state for ref in refs} == {JobStatus.QUEUED}
     assert {read(ledger, ref).crashes for ref in refs} == {0}
-    assert ledger.run(commands.queues())[0].workers == 0
+    assert ledger.run(commands.list_models())[0].workers == 0
 
 
 def test_pictures_a_dead_worker_had_finished_are_not_drawn_again(

@@ -19,7 +19,7 @@ def test_what_a_stopped_worker_saved_the_next_one_does_not_draw_again(
     reached = read(ledger, ref).reached
     assert reached > 0
     [lease] = ledger.run(commands.claim("w2", ["shapes"], room=1, lease_s=5))
-    saved = ledger.run(commands.checkpoints(lease))
+    saved = ledger.run(commands.list_checkpoints(lease))
     assert int(saved[0]) >= lease.record.reached
     ledger.run(commands.release(lease))
     second = Worker(ledger, storage)
@@ -36,14 +36,14 @@ def test_what_a_dead_worker_had_not_saved_is_counted_as_drawn_again(
 ) -> None:
     ref = submit(ledger)
     [lease] = ledger.run(commands.claim("dead", ["shapes"], room=1, lease_s=0))
-    ledger.run(commands.checkpoint(lease, 0, b"1", budget_bytes=9))
-    ledger.run(commands.progress([(lease, 3, 4)]))
+    ledger.run(commands.save_checkpoint(lease, 0, b"1", budget_bytes=9))
+    ledger.run(commands.report_progress([(lease, 3, 4)]))
     ledger.run(commands.sweep(lease_s=2))
-    heir = Worker(ledger, storage)
-    heir.start()
+    second = Worker(ledger, storage)
+    second.start()
     assert ended(ledger, ref).state is JobStatus.SUCCEEDED
-    heir.stop()
-    assert (steps(heir, "resumed"), steps(heir, "redone")) == (1, 2)
+    second.stop()
+    assert (steps(second, "resumed"), steps(second, "redone")) == (1, 2)
 
 
 def test_a_running_job_is_saved_again_and_again(ledger: Ledger, storage: Storage) -> None:
@@ -57,7 +57,7 @@ def test_a_running_job_is_saved_again_and_again(ledger: Ledger, storage: Storage
     deadline = time.monotonic() + 15
     while len(seen) < 3:
         assert time.monotonic() < deadline
-        seen |= {int(saved) for saved in ledger.run(commands.checkpoints(lease)).values()}
+        seen |= {int(saved) for saved in ledger.run(commands.list_checkpoints(lease)).values()}
     worker.stop()
 
 

@@ -1,4 +1,4 @@
-"""Pure policy: who joins, and who shares the next UNet call. Time and costs are passed in."""
+"""Pure policy: which orders join, and which images share the next UNet call."""
 
 from worker.batching.call_costs import LONE_ROWS, Costs
 from worker.batching.key import BatchKey

@@ -13,7 +13,7 @@ from worker.batching.key import BatchKey
 _FASTER, _SLOWER = 1.0, 0.1
 # A call two thirds longer must bring one percent more images a second.
 _GAIN: Final = 0.02
-_NOMINAL_S: Final = 0.05  # of a lone call, where nothing was measured yet
+_NOMINAL_S: Final = 0.05  # of a call of LONE_ROWS, where nothing was measured yet
 LONE_ROWS: Final = 2  # an image with guidance
 _SIZES: Final = (2, 4, 8, 12, 16, 24, 32, 48, 64)
 _ENOUGH: Final = 3  # measurements of one kind of call
@@ -92,8 +92,8 @@ class Costs:
     def cap(self, key: BatchKey) -> int:
         """The rows of the best call: most images a second, a shorter call preferred.
 
-        It takes at most `max_slowdown` times as long as a lone image's call, and has at most
-        `max_rows` rows, or what the memory holds.
+        It takes at most `max_slowdown` times as long as a single image's call, and has at most
+        `max_rows` rows, or as many as fit into memory.
         """
         if key.bucket:
             return key.bucket
@@ -104,7 +104,7 @@ class Costs:
     def cheapest(self, key: BatchKey) -> tuple[int, float] | None:
         """Rows and seconds of the measured call with most rows a second, or None.
 
-        Only of sizes that the policy forms: larger calls may be cheaper, but delay everybody.
+        Only of sizes that the policy forms: larger calls may be cheaper, but delay all images.
         """
         curve, cap = self._curves.get(key.cost_key, Curve()), self.cap(key)
         seen = [(rows, s) for rows, s in curve.measured.items() if rows <= cap]

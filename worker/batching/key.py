@@ -40,7 +40,7 @@ class BatchKey:
 
     @property
     def cost_key(self) -> "BatchKey":
-        """What the time of a call depends on, besides its rows.
+        """What the time of a call depends on, apart from its rows.
 
         Other weights of the same shapes take the same time. Strict calls have curves of their own:
         they are never compiled.

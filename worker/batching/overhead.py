@@ -1,4 +1,4 @@
-"""What images take besides their UNet calls: prompts in, pictures out, and the loop itself."""
+"""Seconds of images outside their UNet calls: encoding, decoding, and the loop itself."""
 
 from typing import Final
 

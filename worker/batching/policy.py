@@ -1,4 +1,4 @@
-"""Who joins, and who shares the next UNet call. Values in, values out; time is one of them."""
+"""Which orders join, and which images share the next UNet call. Pure: time is an argument."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ class Candidate(Protocol):
 
     @property
     def key(self) -> BatchKey:
-        """With whom it can share a call."""
+        """Rows with an equal key may share a call."""
 
     @property
     def rows(self) -> int:
@@ -33,7 +33,7 @@ C = TypeVar("C", bound=Candidate)
 
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[C]):
-    """One UNet call: who is in it, and exactly how many rows it has, padding included."""
+    """One UNet call: its members, and exactly how many rows it has, padding included."""
 
     key: BatchKey
     members: tuple[C, ...]
@@ -43,10 +43,10 @@ class Batch(Generic[C]):
 def next_batch(candidates: Sequence[C], *, costs: Costs) -> Batch[C] | None:
     """Form the next batch, or None without candidates.
 
-    Keys take turns, earliest deadline first (Liu & Layland 1973): a step is due one lone call of
-    its own size after the last. So a small picture steps more often than a large one beside it,
-    in proportion to their costs, and nobody starves. The candidate due first takes along all of
-    its key that fit.
+    Keys take turns, earliest deadline first (Liu & Layland 1973): a step is due one call of
+    LONE_ROWS of its own size after the last. So a small picture steps more often than a large one
+    beside it, in proportion to their costs, and none starves. The candidate due first takes along
+    all of its key that fit.
 
     A strict call always has its bucket's rows; fast candidates of the same size may take those
     that are empty, which changes no bit of the others.
@@ -72,10 +72,10 @@ def next_batch(candidates: Sequence[C], *, costs: Costs) -> Batch[C] | None:
 def next_to_join(
     waiting: Sequence[C], stepping: Sequence[Candidate], *, costs: Costs, now: float
 ) -> C | None:
-    """Who of those waiting, in order of arrival, starts now; None if nobody may.
+    """Which of those waiting, in order of arrival, starts now; None if none may.
 
     A candidate whose key has free rows in its call may. One of a new key may while a round of all
-    keys stays bounded; once it has waited longer than such a round, nobody may overtake it.
+    keys stays bounded; once it has waited longer than such a round, none may overtake it.
     """
     taken = _rows(stepping)
     round_s = sum(costs.seconds(key, rows) for key, rows in taken.items())

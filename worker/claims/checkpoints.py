@@ -16,7 +16,8 @@ log = structlog.get_logger()
 class Checkpoints:
     """The latest checkpoint of each image is kept, within a budget for the whole ledger.
 
-    `between` is called before each is sent: many of them on a slow line take longer than a lease.
+    `between` is called before each is sent: many of them over a slow network take longer than a
+    lease lasts.
     """
 
     def __init__(self, ledger: Ledger, *, budget_bytes: int, between: Callable[[], None]) -> None:
@@ -34,7 +35,7 @@ class Checkpoints:
         return self._budget_bytes > 0
 
     def save(self, job: ClaimedJob, images: Iterable[Saved]) -> None:
-        """Where the job's images stand; sent by the next `flush`."""
+        """Keep the checkpoints of a job's images; the next `flush` sends them."""
         with self._lock:
             self._saved.update({(job.id, one.index): (job, one) for one in images})
 
@@ -44,7 +45,7 @@ class Checkpoints:
             self._saved = {key: one for key, one in self._saved.items() if key[0] != job.id}
 
     def flush(self) -> None:
-        """Send what was saved, from the caller's thread. While the ledger is away, drop it."""
+        """Send what was saved, from the caller's thread. If the ledger is not reached, drop it."""
         with self._flushing:  # one flush at a time, so that an older checkpoint never comes last
             with self._lock:
                 saved, self._saved = self._saved, {}
@@ -52,24 +53,24 @@ class Checkpoints:
                 try:
                     self._between()
                     self._send(job, one)
-                except LeaseLost:  # the next renewal tells the step loop
+                except LeaseLost:  # the next renewal posts it to the step loop
                     log.info("checkpoint.lease_lost", job=job.lease.ref.id)
-                except LedgerUnavailable as error:  # away, or full
+                except LedgerUnavailable as error:  # not reached, or full
                     log.warning("ledger.unavailable", doing="checkpoint", why=str(error))
                     return
 
     def load(self, lease: Lease) -> dict[int, bytes]:
-        """Where the job's images stood when its last worker saved them, by index."""
+        """The checkpoints of the job's images that an earlier worker sent, by index."""
         if lease.record.claims == 1:  # no worker had it before
             return {}
         try:
-            return self._ledger.run(commands.checkpoints(lease))
+            return self._ledger.run(commands.list_checkpoints(lease))
         except LedgerUnavailable:
             log.warning("ledger.unavailable", doing="resume", job=lease.ref.id)
             return {}
 
     def _send(self, job: ClaimedJob, one: Saved) -> None:
-        command = commands.checkpoint(
+        command = commands.save_checkpoint(
             job.lease, one.index, one.checkpoint, budget_bytes=self._budget_bytes
         )
         was_full, self._is_full = self._is_full, not self._ledger.run(command)

@@ -31,9 +31,9 @@ class Outcome:
 class ClaimedJob:
     """One lease and its images. The step loop and the publishing threads both close images.
 
-    `pictures`: those in storage. `checkpoints`: where its images stood when its last worker saved
-    them. `inputs`: the files that its request brings; none does so far. `unsaved_since`: when the
-    first step was made that is in no checkpoint.
+    `pictures`: those in storage. `checkpoints`: of its images, by index, from an earlier worker.
+    `inputs`: the files that its request brings; none does so far. `unsaved_since`: when the first
+    step was made that is in no checkpoint.
     """
 
     def __init__(self, lease: Lease, *, goes_first: bool = False) -> None:
@@ -114,7 +114,7 @@ class ClaimedJob:
         self.warnings += [warning for warning in warnings if warning not in self.warnings]
 
     def step(self, index: int, step: int) -> int:
-        """Note an image's step; the step to report: that of the image furthest behind.
+        """Record an image's step; returns the step to report: that of the image furthest behind.
 
         For a suspect it is capped at what the ledger knows: more would clear it.
         """

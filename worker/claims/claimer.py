@@ -10,7 +10,7 @@ import structlog
 
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import JobRef, Lease, Ledger, commands
-from latentry.ledger.claiming import claimed
+from latentry.ledger.claiming import run_claim
 from worker.claims.claimed_job import ClaimedJob
 from worker.claims.inbox import Claimed, Exchanged, Inbox
 from worker.claims.listener import Listener
@@ -21,14 +21,14 @@ from worker.process.exit_on_failure import critical_thread
 
 log = structlog.get_logger()
 
-POLL_S: Final = 1.0  # pub/sub may lose a message, so the queues are tried this often anyway
+POLL_S: Final = 1.0  # pub/sub may lose a message, so the queues are also polled
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
     """How many jobs the step loop has room for, when it had received `received` claimed jobs.
 
-    `next_free_row_s`: without room, when the next row comes free by itself.
+    `next_free_row_s`: without room, in how many seconds a row comes free.
     """
 
     room: int = 0
@@ -73,8 +73,8 @@ class Claimer:
         """Claim nothing more, and wait for both threads."""
         self._stopping.set()
         self.wake()
+        self._listener.stop()  # first: the claiming thread ends meanwhile
         self._thread.join()
-        self._listener.stop()
 
     def wake(self) -> None:
         """Try to claim now. From any thread."""
@@ -117,7 +117,7 @@ class Claimer:
         if self._is_row_reserved(room, jobs, offer.next_free_row_s) or room < 1:
             return
         queues = self._queues.choose(time.monotonic())
-        if not queues:  # none of our models loads for now
+        if not queues:  # no model of this worker loads for now
             return
         claim = commands.claim(
             self._worker,
@@ -128,13 +128,13 @@ class Claimer:
             suspects=sum(job.is_suspect for job in jobs),
         )
         try:
-            leases = claimed(self._ledger, claim)
+            leases = run_claim(self._ledger, claim)
         except LedgerUnavailable as error:
             log.warning("ledger.unavailable", doing="claim", why=str(error))
             self._stopping.wait(POLL_S)
             return
         if leases:
-            # The last place is for a job that waits for a row: until it has one it crashes nothing.
+            # In the last place a job waits for a row, and cannot crash the worker until it has one.
             self._accept(leases, begins=room > 1 or not jobs)
         elif self._queues.were_empty():
             self.wake()
@@ -144,7 +144,7 @@ class Claimer:
     ) -> bool:
         """Whether the next row goes to an urgent job, so that nothing else is claimed for it.
 
-        That is asked when only the last place is left; when none is, once a second is enough.
+        The ledger is queried when only the last place is left; when none is, once a second.
         """
         if room > 1 or (room < 1 and not self._preemption.is_due()):
             return False
@@ -157,7 +157,7 @@ class Claimer:
         """Renew the leases from now on, however long the rest takes; then post the jobs."""
         tracked, progress = self._reporter.leases, self._reporter.progress
         found = [ClaimedJob(lease, goes_first=goes_first) for lease in leases]
-        # An urgent job may have been claimed before its exchange, which answers it once more.
+        # An urgent job may have been claimed before its exchange, which then returns it again.
         jobs = [job for job in found if job not in tracked]
         for job in jobs:
             log.info("job.claimed", job=job.lease.ref.id, fence=job.lease.fence)

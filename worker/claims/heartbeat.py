@@ -1,4 +1,4 @@
-"""Tells the ledger that this worker is alive, which models it serves and how fast they are."""
+"""Reports to the ledger that this worker is alive, its models, and how fast they are."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
@@ -39,21 +39,21 @@ class Heartbeat:
         return list(self._cards)
 
     def report_pace(self, paces: Mapping[str, Pace]) -> None:
-        """What pictures of these models cost here; their cards say so from the next beat on."""
+        """Put the speed of these models into their cards, which the next beat sends."""
         for model, pace in paces.items():
             self._cards[model] = self._cards[model].model_copy(update={"pace": pace})
 
     def beat(self) -> None:
         """Refresh the catalogue and the worker's own entry. Raises LedgerUnavailable."""
         for card in list(self._cards.values()):  # each time: the ledger may have been emptied
-            self._ledger.run(commands.catalogue(card))
+            self._ledger.run(commands.register_model(card))
         failed = self._failed()
         served = [model for model in self.models if model not in failed]
         ttl_s = self._every_s * BEATS_PER_LIFE
         self._ledger.run(commands.heartbeat(self._worker, served, ttl_s=ttl_s))
 
     def sign_off(self) -> None:
-        """This worker leaves. If that cannot be said, its entry expires."""
+        """Remove this worker's entry. If the ledger is not reached, the entry expires."""
         try:
             self._ledger.run(commands.heartbeat(self._worker, [], ttl_s=1))
         except LedgerUnavailable:

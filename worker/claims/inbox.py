@@ -1,4 +1,4 @@
-"""What the worker's other threads tell the step loop, in one queue."""
+"""Messages of the worker's other threads to the step loop, in one queue."""
 
 import queue
 import threading
@@ -25,7 +25,7 @@ class StopAsked:
 
 @dataclass(frozen=True, slots=True)
 class LeaseLost:
-    """The job is another worker's now, or is gone. From the reporting thread."""
+    """Another worker has the job, or it no longer exists. From the reporting thread."""
 
     job: ClaimedJob
 
@@ -42,7 +42,7 @@ class YieldWanted:
 class Exchanged:
     """A job that yielded is back in its queue. From the claiming thread.
 
-    The urgent job was posted before, so that nobody else takes the rows that come free now.
+    The urgent job was posted before, so that no other job takes the rows that come free now.
     """
 
     job: ClaimedJob
@@ -50,7 +50,7 @@ class Exchanged:
 
 @dataclass(frozen=True, slots=True)
 class JobEnded:
-    """The job is settled, or it turned out to be lost while that was tried. From the publisher."""
+    """The job is settled, or its lease was lost meanwhile. From the publisher."""
 
     job: ClaimedJob
 

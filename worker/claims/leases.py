@@ -17,7 +17,7 @@ class LeaseVerdict(StrEnum):
     """What the ledger answers to a renewal."""
 
     HELD = "held"
-    STOP = "stop"  # renewed, but the job's end was asked for
+    STOP = "stop"  # renewed, but the job is to stop
     LOST = "lost"
 
 
@@ -56,7 +56,7 @@ class Leases:
             self._tracked.pop(job.id, None)
 
     def renew(self) -> None:
-        """Renew all leases, and tell the step loop which jobs to stop. Raises LedgerUnavailable."""
+        """Renew all leases, and post jobs that are lost or to stop. Raises LedgerUnavailable."""
         jobs = self.jobs
         if not jobs:
             return
@@ -72,7 +72,7 @@ class Leases:
     def release(self, job: ClaimedJob) -> None:
         """Put an unfinished job back into its queue, at its old place.
 
-        If the ledger cannot be reached, the lease expires and the job comes back by that.
+        If the ledger cannot be reached, the job returns when its lease expires.
         """
         try:
             self._ledger.run(commands.release(job.lease))

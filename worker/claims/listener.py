@@ -1,4 +1,4 @@
-"""The thread that hears what the ledger announces: new jobs, and jobs that are to stop."""
+"""The thread that listens to the ledger's signals: new jobs, and jobs that are to stop."""
 
 import threading
 from collections.abc import Callable

@@ -22,9 +22,9 @@ AHEAD_S: Final = QUERY_S + 0.5
 
 
 class Preemption:
-    """In three moves between two threads.
+    """Three steps on two threads.
 
-    The claiming thread asks which jobs should yield (`request_yields`); the step loop saves and
+    The claiming thread queries which jobs should yield (`request_yields`); the step loop saves and
     pauses them (`yielded`); the claiming thread exchanges each for its urgent job (`exchange`).
     """
 
@@ -46,7 +46,7 @@ class Preemption:
     def request_yields(
         self, jobs: Sequence[ClaimedJob], models: Sequence[str], *, next_free_row_s: float
     ) -> bool:
-        """Ask the step loop for the rows that urgent jobs of `models` need; whether it was asked.
+        """Post YieldWanted for the rows that urgent jobs of `models` need; whether any was posted.
 
         Without that, the next row comes free in `next_free_row_s` seconds.
         """
@@ -57,7 +57,7 @@ class Preemption:
         may_yield.sort(key=lambda job: job.steps_left, reverse=True)
         within_s = next_free_row_s + AHEAD_S
         leases = [job.lease for job in may_yield]
-        query = commands.urgent(self._worker, models, within_s=within_s, held=leases)
+        query = commands.find_urgent(self._worker, models, within_s=within_s, held=leases)
         try:
             urgent = self._ledger.run(query)
         except LedgerUnavailable as error:
@@ -75,11 +75,11 @@ class Preemption:
     def exchange(self) -> Iterator[tuple[ClaimedJob, list[Lease]]]:
         """Hand back each job that yielded; with it, the lease of the job that it yielded to.
 
-        There is no lease if that job is gone by now.
+        There is no lease if that job no longer waits.
         """
         while not self._yielded.empty():
             job, urgent = self._yielded.get()
-            self._checkpoints.flush()  # before the lease is gone
+            self._checkpoints.flush()  # while the lease is still valid
             exchange = commands.exchange(
                 job.lease, urgent, worker=self._worker, lease_s=self._lease_s
             )
@@ -87,7 +87,7 @@ class Preemption:
                 leases = self._ledger.run(exchange)
             except LedgerUnavailable as error:
                 log.warning("ledger.unavailable", doing="exchange", why=str(error))
-                self._yielded.put((job, urgent))  # its lease is still renewed: tried again
+                self._yielded.put((job, urgent))  # its lease is still renewed: try again later
                 return
             log.info("job.preempted", job=job.lease.ref.id, by=urgent.id)
             yield job, leases

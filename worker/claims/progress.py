@@ -44,12 +44,12 @@ class ProgressReports:
         with self._lock:
             steps, self._steps = self._steps, {}
         if steps:
-            self._ledger.run(commands.progress(steps.values()))
+            self._ledger.run(commands.report_progress(steps.values()))
         with self._lock:
             previews, self._previews = self._previews, {}
         for lease, one in previews.values():
             jpeg = thumbnail(one.pixels)
-            self._ledger.run(commands.preview(lease, one.index, one.step, jpeg))
+            self._ledger.run(commands.publish_preview(lease, one.index, one.step, jpeg))
 
     def mark_begun(self, leases: Sequence[Lease]) -> None:
         """Count these jobs as begun, at once and from the caller's thread.
@@ -61,6 +61,6 @@ class ProgressReports:
             for lease in leases
         ]
         try:
-            self._ledger.run(commands.progress(begun))
+            self._ledger.run(commands.report_progress(begun))
         except LedgerUnavailable:
             log.warning("ledger.unavailable", doing="begin", jobs=len(begun))

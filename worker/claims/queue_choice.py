@@ -28,7 +28,7 @@ class QueueChoice:
         self._left_some = False
 
     def choose(self, now: float) -> Sequence[str]:
-        """The queues to claim from; `now` in seconds of any clock that only goes forward."""
+        """The queues to claim from; `now` in seconds of a monotonic clock."""
         failed, resident = self._failed(), self._resident()
         able = [model for model in self._models if model not in failed]
         here = [model for model in able if model in resident]
@@ -45,7 +45,7 @@ class QueueChoice:
         return [model for model in self._models if model in resident]
 
     def were_empty(self) -> bool:
-        """The queues chosen last had no job; whether there are others, which come next then."""
+        """The queues chosen last had no job; whether others were left out, which come next then."""
         if self._left_some:
             self._all_at = 0.0
         return self._left_some

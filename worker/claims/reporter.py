@@ -1,4 +1,4 @@
-"""The thread that keeps the ledger informed: alive, these leases, this far, these checkpoints."""
+"""The thread that reports to the ledger: heartbeat, leases, progress and checkpoints."""
 
 import threading
 import time
@@ -63,13 +63,13 @@ class Reporter:
         self.heartbeat.sign_off()
 
     def forget(self, job: ClaimedJob) -> None:
-        """Say nothing more about this job: it has ended, or another worker has it."""
+        """Report nothing more of this job: it has ended, or another worker has it."""
         self.leases.forget(job)
         self.progress.forget(job)
         self.checkpoints.forget(job)
 
     def hand_back(self, job: ClaimedJob) -> None:
-        """Put an unfinished job back into its queue, and say nothing more about it."""
+        """Put an unfinished job back into its queue, and report nothing more of it."""
         self.forget(job)
         self.leases.release(job)
 

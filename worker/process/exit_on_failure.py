@@ -1,6 +1,6 @@
 """Ends the process when a thread fails that the worker cannot do without.
 
-Otherwise its other threads would go on renewing leases of jobs that nobody steps.
+Otherwise its other threads would go on renewing leases of jobs that no thread steps.
 """
 
 import os

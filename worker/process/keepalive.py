@@ -1,7 +1,7 @@
-"""How the worker tells its parent, the watchdog, until when it counts as alive.
+"""The deadline that the worker gives its parent, the watchdog, to count as alive until.
 
-Both hold one end of a socket pair. The worker sends, in seconds, how long it may stay silent. A
-parent that hears nothing for longer kills it; a worker whose parent is gone ends itself.
+Both have one end of a socket pair. The worker sends, in seconds, how long it may stay silent. A
+parent that receives nothing for longer kills it; a worker whose parent has ended ends itself.
 """
 
 import os
@@ -13,7 +13,7 @@ EXIT_ORPHANED = 71
 
 
 class Keepalive(Protocol):
-    """A deadline that whoever works keeps moving ahead."""
+    """A deadline that the worker keeps moving ahead."""
 
     def extend(self, seconds: float) -> None:
         """The next call follows within `seconds`; 0 lifts the deadline until then."""
@@ -38,5 +38,5 @@ class SocketKeepalive:
         self._socket.sendall(f"{seconds:.3f}\n".encode())
 
     def _end_with_parent(self) -> None:
-        self._socket.recv(1)  # the parent never writes: this returns when it is gone
+        self._socket.recv(1)  # the parent never writes: this returns when it has ended
         os._exit(EXIT_ORPHANED)

@@ -1,6 +1,6 @@
 """The parent process: starts the worker, restarts it when it dies, kills it when it hangs.
 
-It imports nothing heavy, so it is up at once and shares no failure with what it watches.
+It imports nothing heavy, so it is up at once, and no failure of the worker's libraries reaches it.
 """
 
 import os
@@ -33,11 +33,11 @@ class _Child:
     process: "subprocess.Popen[bytes]"
     keepalive: socket.socket
     started: float
-    deadline: float | None  # when it must have been heard from; None while it may be silent
+    deadline: float | None  # when the next message is due; None while it may be silent
 
 
 class Watchdog:
-    """Runs `command + [fd]` and restarts it until told to stop; `fd` is the keepalive socket."""
+    """Runs `command + [fd]` and restarts it until SIGTERM or SIGINT; `fd`: the keepalive socket."""
 
     def __init__(
         self, command: Sequence[str], *, stop_s: float = STOP_S, max_rss_bytes: int = 0
@@ -135,7 +135,7 @@ class Watchdog:
 
 
 def rss_bytes(pid: int) -> int:
-    """Resident memory of a process; 0 where /proc does not say, or the process is gone."""
+    """Resident memory of a process; 0 without /proc, or if the process has ended."""
     try:
         pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
     except (OSError, IndexError):

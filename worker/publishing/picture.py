@@ -13,7 +13,7 @@ from worker.publishing.encoding import pixel_sha256
 class Picture:
     """The `index`-th picture of a job: (height, width, 3) RGB bytes.
 
-    `profile`: of a strict picture, the id of what its bits depend on besides the request.
+    `profile`: of a strict picture, the id of the profile under which it has these bits.
     """
 
     job: ClaimedJob
@@ -23,7 +23,7 @@ class Picture:
 
     @property
     def request(self) -> ResolvedRequest:
-        """What was asked for."""
+        """The job's request."""
         return self.job.lease.record.request
 
     @property

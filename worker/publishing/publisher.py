@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 THREADS = 2
 RETRY_S = 0.5
-# A storage that takes nothing for so long fails jobs; until then their pictures wait in memory.
+# A storage that takes nothing for this long fails jobs; until then pictures wait in memory.
 PATIENCE_S = 60.0
 STOP_S = 2.0  # what uploads get when the worker stops
 
@@ -30,8 +30,8 @@ STOP_S = 2.0  # what uploads get when the worker stops
 class Publisher:
     """Encode, store, list, settle, in this order: what the ledger names exists in storage.
 
-    A job's only picture is listed as the job is settled. When a job has ended, the step loop is
-    told so.
+    A job's only picture is listed as the job is settled. When a job has ended, JobEnded is posted
+    to the step loop.
     """
 
     def __init__(self, ledger: Ledger, storage: Storage, metrics: Metrics, inbox: Inbox) -> None:
@@ -121,9 +121,9 @@ class Publisher:
                 )
                 if monotonic() >= give_up_at:
                     raise
-                # Not all at once: a store that comes back must not be knocked over again.
+                # Spread out: a storage that recovers must not get all retries at once.
                 if self._stopping.wait(RETRY_S * random.uniform(0.5, 2)):  # noqa: S311
-                    return False  # whoever takes up the job draws it again
+                    return False  # the next worker of this job draws it again
 
     def _list(self, picture: Picture) -> None:
         """List a stored picture, and settle its job if it is the last."""

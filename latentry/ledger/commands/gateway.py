@@ -1,4 +1,4 @@
-"""What the gateway asks of the ledger."""
+"""The commands that gateways run for requests."""
 
 import json
 import math
@@ -10,31 +10,31 @@ import structlog
 from latentry.contracts import EventType
 from latentry.errors import DeadlineUnreachable, IdempotencyConflict, QueueFull
 from latentry.ledger.accounts import refusal
+from latentry.ledger.catalogue import CatalogueEntry
 from latentry.ledger.connection import Command
 from latentry.ledger.feed import LedgerEvent, event_order
 from latentry.ledger.jobs import Accepted, JobRecord, NewJob, WaitEstimate
-from latentry.ledger.queues import Queue
 from latentry.ledger.refs import JobRef
 
 log = structlog.get_logger()
 
 _FOR_EVER_MS: Final = 2**53
-# The part of a deadline that an estimate may use up: in a full queue whoever comes last is late.
+# The part of a deadline that an estimate may use up, because estimates err.
 _TRUSTED: Final = 0.8
 
 
 def create(job: NewJob, *, max_queued: int, max_wait_s: float = math.inf) -> Command[Accepted]:
-    """Create a job, `queued`, or find the one that its idempotency key stands for.
+    """Create a job, `queued`, or find the one that has its idempotency key.
 
-    Raises QueueFull, DeadlineUnreachable, TooManyJobs, QuotaExceeded, or IdempotencyConflict if the
-    key stands for another request body.
+    Raises QueueFull, DeadlineUnreachable, TooManyJobs, QuotaExceeded, or IdempotencyConflict for
+    another request body under the same key.
     """
 
     def read(answer: Sequence[Any]) -> Accepted:
         _refuse(answer)
         return Accepted(JobRef.parse(answer[1]), is_new=answer[0] == "created")
 
-    return Command("create", _asked(job, max_queued, max_wait_s), read)
+    return Command("gateway/create", _arguments(job, max_queued, max_wait_s), read)
 
 
 def estimate(
@@ -47,23 +47,23 @@ def estimate(
         wait_ms, now_ms = answer[1:]
         return WaitEstimate(now_ms, wait_ms if wait_ms >= 0 else None)
 
-    return Command("create", _asked(job, max_queued, max_wait_s, dry_run=True), read)
+    return Command("gateway/create", _arguments(job, max_queued, max_wait_s, dry_run=True), read)
 
 
 def get(ref: JobRef) -> Command[JobRecord | None]:
     """One job as it stands, or None."""
-    return Command("get", (str(ref),), lambda answer: JobRecord.read(*answer))
+    return Command("gateway/get", (str(ref),), lambda answer: JobRecord.read(*answer))
 
 
-def page(tenant: str, *, below: int | None, limit: int) -> Command[list[JobRecord | None]]:
+def list_jobs(tenant: str, *, below: int | None, limit: int) -> Command[list[JobRecord | None]]:
     """A tenant's jobs below a sequence number, newest first; None for an unreadable record."""
     start = "+inf" if below is None else f"({below}"
-    return Command("list_jobs", (tenant, start, limit), _records)
+    return Command("gateway/list_jobs", (tenant, start, limit), _records)
 
 
 def cancel(ref: JobRef) -> Command[bool]:
     """End a waiting job, or ask the worker of a running one to stop. False: no such job."""
-    return Command("cancel", (str(ref),), bool)
+    return Command("gateway/cancel", (str(ref),), bool)
 
 
 def forget(ref: JobRef, *, silently: bool = False) -> Command[bool]:
@@ -71,40 +71,44 @@ def forget(ref: JobRef, *, silently: bool = False) -> Command[bool]:
 
     What its webhook has not delivered yet is still sent, unless `silently`.
     """
-    return Command("forget", (str(ref), ref.tenant, int(silently)), bool)
+    return Command("gateway/forget", (str(ref), ref.tenant, int(silently)), bool)
 
 
-def events(ref: JobRef, *, after: str = "") -> Command[list[LedgerEvent]]:
+def list_events(ref: JobRef, *, after: str = "") -> Command[list[LedgerEvent]]:
     """A job's durable events after an event id; all of them if it is no event id."""
     known = after if event_order(after) > (0, 0) else ""
 
     def read(answer: Iterable[Any]) -> list[LedgerEvent]:
         return [_event(ref, id, dict(zip(row[::2], row[1::2], strict=True))) for id, row in answer]
 
-    return Command("list_events", (str(ref), known), read)
+    return Command("gateway/list_events", (str(ref), known), read)
 
 
-def queues() -> Command[list[Queue]]:
+def list_models() -> Command[list[CatalogueEntry]]:
     """The catalogue, with each model's live workers and queue."""
-    return Command("list_queues", (), lambda answer: [Queue(*row) for row in answer])
+
+    def read(answer: Iterable[Any]) -> list[CatalogueEntry]:
+        return [CatalogueEntry.read(*row) for row in answer]
+
+    return Command("gateway/list_models", (), read)
 
 
 def reserve_bell(model: str, *, ttl_s: float) -> Command[bool]:
     """Take the right to send a model's bell. False: one is on its way already."""
-    return Command("reserve_bell", (model, int(ttl_s * 1000)), bool)
+    return Command("gateway/reserve_bell", (model, int(ttl_s * 1000)), bool)
 
 
 def release_bell(models: Iterable[str]) -> Command[int]:
     """Give back the right to send these models' bells: they could not be sent."""
-    return Command("release_bell", tuple(models), int)
+    return Command("gateway/release_bell", tuple(models), int)
 
 
-def probe() -> Command[bool]:
+def check_writable() -> Command[bool]:
     """Fail unless the ledger can be written."""
-    return Command("check_writable", (), bool)
+    return Command("gateway/check_writable", (), bool)
 
 
-def _asked(
+def _arguments(
     job: NewJob, max_queued: int, max_wait_s: float, *, dry_run: bool = False
 ) -> tuple[str, str]:
     price = job.price
@@ -160,9 +164,9 @@ def _records(answer: Iterable[Sequence[Any]]) -> list[JobRecord | None]:
     return [_readable(*row) for row in answer]
 
 
-def _readable(ref: str, *stands: Any) -> JobRecord | None:
+def _readable(ref: str, *fields: Any) -> JobRecord | None:
     try:
-        return JobRecord.read(ref, *stands)
+        return JobRecord.read(ref, *fields)
     except (KeyError, ValueError):  # one such record must not hide all others
         log.error("record.unreadable", job=JobRef.parse(ref).id)
         return None

@@ -1,4 +1,4 @@
-"""What a worker asks of the ledger."""
+"""The commands that workers run."""
 
 import base64
 import json
@@ -14,14 +14,14 @@ from latentry.ledger.leases import Lease, UnreadableRecord
 from latentry.ledger.refs import JobRef
 
 
-def catalogue(card: ModelCard) -> Command[int]:
+def register_model(card: ModelCard) -> Command[int]:
     """Enter a model into the catalogue, or replace its card."""
-    return Command("register_model", (card.id, card.model_dump_json()), int)
+    return Command("worker/register_model", (card.id, card.model_dump_json()), int)
 
 
 def heartbeat(worker: str, models: Iterable[str], *, ttl_s: float) -> Command[int]:
     """This worker is alive and serves these models; with none of them, it is leaving."""
-    return Command("heartbeat", (worker, int(ttl_s * 1000), " ".join(models)), int)
+    return Command("worker/heartbeat", (worker, int(ttl_s * 1000), " ".join(models)), int)
 
 
 def claim(
@@ -33,12 +33,11 @@ def claim(
     held: int = 0,
     suspects: int = 0,
 ) -> Command[list[Lease]]:
-    """Claim up to `room` jobs, beside the `held` ones, of which so many are `suspects`.
+    """Claim up to `room` jobs for a worker that has `held` already, so many of them `suspects`.
 
-    A suspect, whose worker died, is claimed by a worker that holds no other; a quarantined job,
-    after a second death, alone by one that holds nothing. This very command, run again, answers
-    the same leases.
-    Raises UnreadableRecord; see `claiming`.
+    A suspect, whose worker died, is claimed by a worker that has no other suspect; a quarantined
+    job, after a second death, alone by one that has no job. This very command, run again, returns
+    the same leases. Raises UnreadableRecord; see `claiming`.
     """
 
     options = {
@@ -50,10 +49,10 @@ def claim(
         "held": held,
         "suspects": suspects,
     }
-    return Command("claim", (json.dumps(options),), _leases)
+    return Command("worker/claim", (json.dumps(options),), _leases)
 
 
-def urgent(
+def find_urgent(
     worker: str, models: Iterable[str], *, within_s: float, held: Iterable[Lease]
 ) -> Command[dict[JobRef, JobRef]]:
     """Which of the `held` jobs, the most dispensable first, to exchange for which urgent ones.
@@ -70,7 +69,7 @@ def urgent(
     def read(answer: Iterable[Any]) -> dict[JobRef, JobRef]:
         return {JobRef.parse(held): JobRef.parse(waiting) for held, waiting in answer}
 
-    return Command("find_urgent", (json.dumps(options),), read)
+    return Command("worker/find_urgent", (json.dumps(options),), read)
 
 
 def exchange(lease: Lease, urgent: JobRef, *, worker: str, lease_s: float) -> Command[list[Lease]]:
@@ -82,34 +81,34 @@ def exchange(lease: Lease, urgent: JobRef, *, worker: str, lease_s: float) -> Co
         "fence": str(lease.fence),
         "urgent": str(urgent),
     }
-    return Command("exchange", (json.dumps(options),), _leases)
+    return Command("worker/exchange", (json.dumps(options),), _leases)
 
 
 def renew(leases: Sequence[Lease], *, lease_s: float) -> Command[list[str]]:
-    """Extend leases. Answers `held`, `stop` (its cancellation was asked for) or `lost` each."""
+    """Extend leases. Returns `held`, `stop` (its cancellation was asked for) or `lost` each."""
     pairs = [part for lease in leases for part in (str(lease.ref), lease.fence)]
-    return Command("renew", (int(lease_s * 1000), *pairs), list)
+    return Command("worker/renew", (int(lease_s * 1000), *pairs), list)
 
 
-def progress(steps: Iterable[tuple[Lease, int, int]]) -> Command[int]:
+def report_progress(steps: Iterable[tuple[Lease, int, int]]) -> Command[int]:
     """Report the latest (lease, step, steps) of several jobs in one message."""
     rows = [part for lease, step, of in steps for part in (str(lease.ref), lease.fence, step, of)]
-    return Command("report_progress", tuple(rows), int)
+    return Command("worker/report_progress", tuple(rows), int)
 
 
-def preview(lease: Lease, index: int, step: int, jpeg: bytes) -> Command[bool]:
+def publish_preview(lease: Lease, index: int, step: int, jpeg: bytes) -> Command[bool]:
     """Publish a preview, which is not stored. False: the lease is lost."""
     text = base64.b64encode(jpeg).decode()
-    return Command("publish_preview", (str(lease.ref), lease.fence, index, step, text), bool)
+    return Command("worker/publish_preview", (str(lease.ref), lease.fence, index, step, text), bool)
 
 
 def add_output(lease: Lease, output: StoredOutput) -> Command[None]:
     """List an output, whose bytes are in storage by now. Raises LeaseLost."""
     args = (str(lease.ref), lease.fence, output.label, output.model_dump_json())
-    return Command("add_output", args, _require_lease)
+    return Command("worker/add_output", args, _require_lease)
 
 
-def checkpoint(lease: Lease, index: int, saved: bytes, *, budget_bytes: int) -> Command[bool]:
+def save_checkpoint(lease: Lease, index: int, saved: bytes, *, budget_bytes: int) -> Command[bool]:
     """Save an unfinished image's checkpoint. False: the budget is spent. Raises LeaseLost."""
 
     def read(answer: str) -> bool:
@@ -118,22 +117,22 @@ def checkpoint(lease: Lease, index: int, saved: bytes, *, budget_bytes: int) -> 
         return answer == "saved"
 
     args = (str(lease.ref), lease.fence, index, budget_bytes, saved)
-    return Command("save_checkpoint", args, read)
+    return Command("worker/save_checkpoint", args, read)
 
 
-def checkpoints(lease: Lease) -> Command[dict[int, bytes]]:
+def list_checkpoints(lease: Lease) -> Command[dict[int, bytes]]:
     """The latest checkpoints of its unfinished images, by index."""
 
     def read(answer: Sequence[bytes]) -> dict[int, bytes]:
         return dict(zip(map(int, answer[::2]), answer[1::2], strict=True))
 
-    return Command("list_checkpoints", (str(lease.ref), lease.fence), read, is_binary=True)
+    return Command("worker/list_checkpoints", (str(lease.ref), lease.fence), read, is_binary=True)
 
 
 def warn(lease: Lease, warnings: Sequence[JobWarning]) -> Command[None]:
     """Note warnings for the caller. Raises LeaseLost."""
     text = json.dumps([warning.model_dump() for warning in warnings])
-    return Command("warn", (str(lease.ref), lease.fence, text), _require_lease)
+    return Command("worker/warn", (str(lease.ref), lease.fence, text), _require_lease)
 
 
 def settle(
@@ -147,13 +146,15 @@ def settle(
     fault = (error.code, error.message) if error else ("", "")
     listed = [part for one in outputs for part in (one.label, one.model_dump_json())]
     return Command(
-        "settle", (str(lease.ref), lease.fence, status.value, *fault, *listed), _require_lease
+        "worker/settle",
+        (str(lease.ref), lease.fence, status.value, *fault, *listed),
+        _require_lease,
     )
 
 
 def release(lease: Lease) -> Command[bool]:
     """Hand an unfinished job back to its old place in its queue. False: it was lost already."""
-    return Command("release", (str(lease.ref), lease.fence), bool)
+    return Command("worker/release", (str(lease.ref), lease.fence), bool)
 
 
 def _leases(claims: Iterable[Any]) -> list[Lease]:

@@ -28,7 +28,7 @@ async def list_deliveries(gateway: GatewayDep, caller: MayRead, job_id: str) -> 
     """List the job's webhook deliveries and their attempts, until the job's record expires."""
     ref = ref_of(caller.tenant, job_id)
     await gateway.record(ref)
-    known = await gateway.ledger.run(deliveries.of(ref))
+    known = await gateway.ledger.run(deliveries.list_deliveries(ref))
     return json_response(DeliveryList(data=[_view(delivery) for delivery in known]))
 
 
@@ -46,7 +46,7 @@ async def redeliver(
 
 
 async def _find(gateway: Gateway, ref: JobRef, delivery_id: str) -> DeliveryRecord:
-    for delivery in await gateway.ledger.run(deliveries.of(ref)):
+    for delivery in await gateway.ledger.run(deliveries.list_deliveries(ref)):
         if delivery.id == delivery_id:
             return delivery
     raise DeliveryNotFound

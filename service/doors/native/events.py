@@ -45,7 +45,7 @@ async def _position(
     # A dependency, because the status is sent before the generator below begins.
     ref = ref_of(caller.tenant, job_id)
     record = await gateway.record(ref)
-    events = await gateway.ledger.run(commands.events(ref))
+    events = await gateway.ledger.run(commands.list_events(ref))
     last = events[-1].id if events else ""
     seen = last_event_id or ""
     after = seen if event_order(seen) <= event_order(last) else ""

@@ -20,7 +20,7 @@ from service.http.accept import ACCEPTS_JSON
 from service.intake import multipart
 
 PATH: Final = "/v1/files"
-# Boundaries and part headers of a multipart body, beside the picture itself.
+# Boundaries and part headers of a multipart body, in addition to the picture.
 FORM_OVERHEAD_BYTES: Final = 16 * 1024
 
 router = APIRouter(prefix=PATH, tags=["files"], responses=PROBLEMS)

@@ -97,7 +97,7 @@ async def list_generations(
     gateway: GatewayDep, caller: MayRead, limit: Limit = 20, cursor: Cursor = None
 ) -> Response:
     """List the tenant's jobs, newest first."""
-    page = commands.page(caller.tenant, below=cursors.parse(cursor), limit=limit + 1)
+    page = commands.list_jobs(caller.tenant, below=cursors.parse(cursor), limit=limit + 1)
     found = await gateway.ledger.run(page)
     records = [record for record in found[:limit] if record]
     more = cursors.cursor(records[-1].sequence) if records and len(found) > limit else None

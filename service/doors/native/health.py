@@ -31,7 +31,7 @@ async def readyz(gateway: GatewayDep) -> dict[str, str | bool]:
         raise ShuttingDown
     try:
         async with asyncio.timeout(_READY_WITHIN_S):
-            await gateway.ledger.run(commands.probe())
+            await gateway.ledger.run(commands.check_writable())
             entries = await gateway.catalogue.entries()
     except TimeoutError as error:
         raise LedgerUnavailable from error

@@ -25,7 +25,7 @@ async def list_models(gateway: GatewayDep, _: MayRead) -> Response:
 @router.get("/{model_id}", response_model=Model)
 async def get_model(gateway: GatewayDep, _: MayRead, model_id: str) -> Response:
     """Get one model."""
-    for entry in await gateway.catalogue.entries(knowing=model_id):
+    for entry in await gateway.catalogue.entries(including=model_id):
         if entry.card.id == model_id:
             return json_response(entry.model)
     raise UnknownModel

@@ -40,7 +40,7 @@ async def get_usage(
     if not 0 <= (last - first).days < _MAX_DAYS:
         why = f"`from` to `to` must span 1 to {_MAX_DAYS} days."
         raise InvalidRequest(why, fields={"from": why})
-    used = await gateway.ledger.run(accounts.usage(caller.tenant, first, last))
+    used = await gateway.ledger.run(accounts.read_usage(caller.tenant, first, last))
     sees_all = Scope.USAGE_OF_ALL in caller.scopes
     rows = [
         Usage(

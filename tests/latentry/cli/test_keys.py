@@ -38,7 +38,7 @@ def test_a_key_is_shown_once_alone_on_standard_output(keys, ledger) -> None:
     assert key is not None
     assert key.secret not in made.stderr
     assert f"Key {key.id} of tenant acme" in made.stderr
-    [record] = ledger.run(keyring.entries())[1]
+    [record] = ledger.run(keyring.list_keys())[1]
     assert (record.tenant, record.name) == ("acme", "ci")
     assert record.scopes == frozenset(Scope) - {Scope.USAGE_OF_ALL}
     assert (record.allowance, record.expires_ms) == (Allowance(), None)
@@ -52,7 +52,7 @@ def test_every_limit_has_an_option(keys, ledger) -> None:
     made = keys("create", *words.split(), "--weight", "5", "--json")
     printed = json.loads(made.stdout)
     assert ApiKey.parse(printed["key"]).id == printed["id"]
-    [record] = ledger.run(keyring.entries())[1]
+    [record] = ledger.run(keyring.list_keys())[1]
     assert record.scopes == {Scope.READ, Scope.FILES}
     assert record.allowance == Allowance(120, 120, 3, 4, 5)
     assert record.expires_ms - record.created_ms == 90 * 86_400_000
@@ -102,13 +102,13 @@ def test_a_key_is_rotated_and_revoked_by_its_id(keys, ledger) -> None:
 def test_misuse_exits_with_2_and_creates_nothing(keys, ledger, words) -> None:
     refused = keys("create", *words)
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert ledger.run(keyring.entries())[1] == []
+    assert ledger.run(keyring.list_keys())[1] == []
 
 
 def test_a_bootstrap_key_needs_no_ledger(keys, ledger) -> None:
     made = keys("new", LATENTRY_REDIS_URL="redis://127.0.0.1:1/0")
     assert ApiKey.parse(made.stdout.strip())
-    assert ledger.run(keyring.entries())[1] == []
+    assert ledger.run(keyring.list_keys())[1] == []
 
 
 def test_an_unavailable_ledger_is_reported_with_what_to_do(keys) -> None:
@@ -137,4 +137,4 @@ def test_the_valkey_of_latentry_serve_is_found(keys, settings, valkey, ledger) -
     finally:
         ledger.client.config_set("requirepass", "")
     assert ApiKey.parse(made.stdout.strip()), made.stderr
-    assert len(ledger.run(keyring.entries())[1]) == 1
+    assert len(ledger.run(keyring.list_keys())[1]) == 1

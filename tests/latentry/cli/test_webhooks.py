@@ -33,14 +33,14 @@ def test_a_new_secret_is_shown_once_and_the_old_one_keeps_signing(webhooks, ledg
     assert old not in first.stderr
     printed = json.loads(webhooks("secret", "--tenant", "acme", "--grace", "1h", "--json").stdout)
     assert (printed["tenant"], printed["signing"]) == ("acme", 2)
-    signing = ledger.run(deliveries.secrets("acme", fresh="whsec_unused"))
+    signing = ledger.run(deliveries.list_secrets("acme", fresh="whsec_unused"))
     assert signing == [printed["secret"], old]
 
 
 def test_without_grace_the_old_secret_stops_signing(webhooks, ledger) -> None:
     webhooks("secret")
     last = webhooks("secret", "--grace", "0s").stdout.strip()
-    assert ledger.run(deliveries.secrets("default", fresh="whsec_unused")) == [last]
+    assert ledger.run(deliveries.list_secrets("default", fresh="whsec_unused")) == [last]
 
 
 def test_help_shows_the_command_as_typed(webhooks) -> None:

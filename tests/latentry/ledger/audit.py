@@ -63,13 +63,13 @@ def audit(ledger: Ledger) -> dict[JobRef, Entry]:
 
     dues = {ref for ref in running if "finish_by_ms" in entries[ref].fields}
     assert found.get("deadlines", {}).keys() == queued | dues, "what has an end, is ended by then"
-    assert found.get("retention", {}).keys() == entries.keys(), "what there is, somebody clears"
+    assert found.get("retention", {}).keys() == entries.keys(), "all that exists is removed one day"
     accounts = dict(found.get("checkpoints", {}))
     assert sum(accounts.values()) == 2 * accounts.get("total", 0), "each byte is charged for once"
     assert accounts.keys() - {"total"} <= entries.keys() - ended, "an end needs no checkpoint"
     _audit_books(found, entries)
-    told = {ref: (entry.fields, entry.events) for ref, entry in entries.items()}
-    audit_deliveries(ledger, told)
+    jobs = {ref: (entry.fields, entry.events) for ref, entry in entries.items()}
+    audit_deliveries(ledger, jobs)
     shelved = [ref for name, rows in found.items() if name.startswith("jobs:") for ref in rows]
     assert sorted(shelved) == sorted(entries), "each tenant sees its jobs"
     return {JobRef.parse(ref): entry for ref, entry in entries.items()}
@@ -138,7 +138,7 @@ def _read(ledger: Ledger) -> dict[str, Any]:
             found[name] = next(answers)
         elif name.startswith("usage:"):
             found[name] = {what: int(count) for what, count in next(answers).items()}
-            assert next(answers) > 0, "books are not kept for ever"
+            assert next(answers) > 0, "usage is not stored for ever"
         elif name == "sequence":
             found[name] = int(next(answers))
         elif name.partition(":")[0] in {"checkpoints", "waiting_cost", "weights", "load"}:

@@ -44,7 +44,7 @@ def audit_queues(found: Mapping[str, Any], queued: Mapping[str, Fields]) -> None
     }, "and so is what a queue holds"
     for kind in ("tenants", "weights"):
         those = {name.partition(":")[2]: set(rows) for name, rows in _all(found, kind).items()}
-        assert those == tenants, "who waits has a tag and a weight, and nobody else"
+        assert those == tenants, "tenants that wait have a tag and a weight, and no others"
 
 
 def audit_leases(found: Mapping[str, Any], running: Mapping[str, Fields]) -> None:

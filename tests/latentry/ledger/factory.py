@@ -32,14 +32,14 @@ def request(**fields: object) -> ResolvedRequest:
 def new_job(
     id: str | None = None, *, tenant: str = "default", key: str = "", hash: str = "", **fields: Any
 ) -> NewJob:
-    """A job of its own. Takes `model`, and the fields of its price, beside those of NewJob."""
+    """A job of its own. Takes `model`, and the fields of its price, and those of NewJob."""
     ref = JobRef(tenant, id or f"gen_{next(_numbers)}")
     times = {"queue_ttl_ms": 60_000, "ttl_ms": 60_000}
     price = {name: fields.pop(name) for name in ("cost_ms", "seats", "images") if name in fields}
-    asked = request(model=fields.pop("model", "shapes"), n=price.get("images", 1))
-    kept = {"idempotency_key": key, "body_hash": hash, "price": Price(**price)}
-    kept["account"] = Account(payer=BOUNDED, max_jobs=1_000_000)
-    return NewJob(ref, asked, **(times | kept | fields))
+    wanted = request(model=fields.pop("model", "shapes"), n=price.get("images", 1))
+    more = {"idempotency_key": key, "body_hash": hash, "price": Price(**price)}
+    more["account"] = Account(payer=BOUNDED, max_jobs=1_000_000)
+    return NewJob(ref, wanted, **(times | more | fields))
 
 
 def image(index: int = 0, *, key: str = "k.png") -> StoredOutput:

@@ -1,4 +1,4 @@
-"""A TCP proxy that can go silent (as a flushed NAT table), slow, or hang up on everybody."""
+"""A TCP proxy that can go silent (as a flushed NAT table), slow, or drop every connection."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def reset(self) -> None:
-        """Hang up on everybody, without a goodbye."""
+        """Reset every connection."""
         for writer in list(self._open):
             writer.transport.abort()
 
@@ -51,7 +51,7 @@ class Proxy:
                 if not self.silent:
                     sink.write(data)
         except ConnectionError:
-            pass  # whoever it was has hung up
+            pass  # the other side has closed
         finally:
             self._open.discard(sink)
             sink.close()

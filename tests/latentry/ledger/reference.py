@@ -1,4 +1,4 @@
-"""A reference of the ledger: a dict, no Redis, and time passes only when told to."""
+"""A reference of the ledger: a dict, no Redis, and time passes only when the test says so."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from latentry.contracts import EventType, JobStatus, Priority
 from latentry.errors import IdempotencyConflict, LeaseLost, QueueFull
 from latentry.ledger import JobRef, Lease, NewJob
-from latentry.ledger.commands import POISON_CRASHES
+from latentry.ledger.commands import POISON_CRASHES, Swept
 from latentry.ledger.jobs import Accepted
-from latentry.ledger.queues import Swept
 from tests.latentry.ledger.reference_fairness import ReferenceFairness, tenant_queue
 
 
@@ -122,37 +121,37 @@ class ReferenceLedger:
         job = self.jobs[ref]
         return self.own_queue(job).index(job) if job.state is JobStatus.QUEUED else None
 
-    def create(self, order: NewJob, max_queued: int) -> Accepted:
-        if order.ref in self.jobs:
-            return Accepted(order.ref, is_new=True)
-        name = (order.ref.tenant, order.idempotency_key)
-        if order.idempotency_key:
+    def create(self, new: NewJob, max_queued: int) -> Accepted:
+        if new.ref in self.jobs:
+            return Accepted(new.ref, is_new=True)
+        name = (new.ref.tenant, new.idempotency_key)
+        if new.idempotency_key:
             ref, body_hash = self.keys.get(name, (None, ""))
             if ref in self.jobs:
-                if body_hash != order.body_hash:
+                if body_hash != new.body_hash:
                     raise IdempotencyConflict
                 return Accepted(ref, is_new=False)
-        model, tenant = order.request.model, order.ref.tenant
+        model, tenant = new.request.model, new.ref.tenant
         queue = self.queue(model)
-        its_share = self.fairness.share_of(model, tenant, order.weight, max_queued)
+        its_share = self.fairness.share_of(model, tenant, new.weight, max_queued)
         if len(queue) >= max_queued and len(tenant_queue(queue, tenant)) >= its_share:
             raise QueueFull
         self._sequence += 1
         job = ReferenceJob(
-            order.ref,
+            new.ref,
             model,
             self._sequence,
-            order.price.cost_ms,
-            order.price.images,
-            order.weight,
-            order.priority,
-            order.finish_within_ms > 0,
+            new.price.cost_ms,
+            new.price.images,
+            new.weight,
+            new.priority,
+            new.finish_within_ms > 0,
         )
-        self.jobs[order.ref] = job
-        if order.idempotency_key:
-            self.keys[name] = (order.ref, order.body_hash)
+        self.jobs[new.ref] = job
+        if new.idempotency_key:
+            self.keys[name] = (new.ref, new.body_hash)
         self.fairness.enter(job)
-        return Accepted(order.ref, is_new=True)
+        return Accepted(new.ref, is_new=True)
 
     def claim(self, ask: ReferenceClaim) -> list[Lease]:
         token, leases = self.claimed.get(ask.worker, (None, []))

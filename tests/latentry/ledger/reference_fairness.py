@@ -38,7 +38,7 @@ class ReferenceFairness:
             self.weights.pop((job.model, job.ref.tenant), None)
 
     def share_of(self, model: str, tenant: str, weight: int, places: int) -> int:
-        """How many of so many places are a tenant's, beside those who wait."""
+        """How many of so many places are a tenant's, among those of the tenants that wait."""
         waiting = {who: w for (where, who), w in self.weights.items() if where == model}
         return places * weight // sum((waiting | {tenant: weight}).values())
 

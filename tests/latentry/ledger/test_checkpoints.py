@@ -1,4 +1,4 @@
-"""Where unfinished images stand, kept in the ledger for whoever takes the job up next."""
+"""Checkpoints of unfinished images, kept in the ledger for the worker that resumes the job."""
 
 import os
 
@@ -25,11 +25,11 @@ def reclaim(ledger: Ledger) -> Lease:
 
 
 def save(ledger: Ledger, lease: Lease, saved: bytes, index: int = 0) -> bool:
-    return ledger.run(commands.checkpoint(lease, index, saved, budget_bytes=BUDGET))
+    return ledger.run(commands.save_checkpoint(lease, index, saved, budget_bytes=BUDGET))
 
 
 def read(ledger: Ledger, lease: Lease) -> dict[int, bytes]:
-    return ledger.run(commands.checkpoints(lease))
+    return ledger.run(commands.list_checkpoints(lease))
 
 
 def held(ledger: Ledger) -> dict[str, str]:
@@ -49,7 +49,7 @@ def test_the_next_worker_reads_what_the_last_one_saved_last(ledger: Ledger) -> N
 async def test_both_ledgers_read_bytes(ledger: Ledger, async_ledger: AsyncLedger) -> None:
     lease = claim(ledger)
     save(ledger, lease, b"\xff\xfe")
-    assert await async_ledger.run(commands.checkpoints(lease)) == {0: b"\xff\xfe"}
+    assert await async_ledger.run(commands.list_checkpoints(lease)) == {0: b"\xff\xfe"}
 
 
 def test_a_worker_that_lost_its_lease_neither_writes_nor_reads(ledger: Ledger) -> None:
@@ -96,7 +96,7 @@ def test_nothing_is_kept_for_a_job_that_has_ended(ledger: Ledger, way: str) -> N
 
 
 def crash(ledger: Ledger, lease: Lease) -> None:
-    ledger.run(commands.progress([(lease, 1, 4)]))
+    ledger.run(commands.report_progress([(lease, 1, 4)]))
     ledger.client.zadd(f"{ledger.root}:leases", {str(lease.ref): 0})
     ledger.run(commands.sweep(lease_s=60))
 
@@ -115,10 +115,10 @@ def test_what_had_its_time_is_not_charged_for(ledger: Ledger) -> None:
     assert save(ledger, lease, b"y" * BUDGET)
 
 
-def test_the_next_worker_hears_how_far_the_last_one_came(ledger: Ledger) -> None:
+def test_the_next_worker_learns_how_far_the_last_one_came(ledger: Ledger) -> None:
     lease = claim(ledger)
     assert lease.record.reached == 0
-    ledger.run(commands.progress([(lease, 3, 4)]))
+    ledger.run(commands.report_progress([(lease, 3, 4)]))
     ledger.run(commands.release(lease))
     assert reclaim(ledger).record.reached == 3
 

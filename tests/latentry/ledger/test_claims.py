@@ -1,8 +1,8 @@
-"""A claim whose answer was lost is asked again; a fence is never handed out twice."""
+"""A claim whose reply was lost is repeated; a fence is never given twice."""
 
 from latentry.contracts import JobStatus
 from latentry.ledger import JobRef, Ledger, commands
-from latentry.ledger.claiming import claimed
+from latentry.ledger.claiming import run_claim
 from tests.latentry.ledger.factory import new_job
 
 
@@ -10,24 +10,24 @@ def create(ledger: Ledger) -> JobRef:
     return ledger.run(commands.create(new_job(), max_queued=100)).ref
 
 
-def test_a_claim_asked_again_answers_the_same_leases(ledger: Ledger) -> None:
+def test_a_repeated_claim_returns_the_same_leases(ledger: Ledger) -> None:
     for _ in range(4):
         create(ledger)
-    asked = commands.claim("w", ["shapes"], room=2, lease_s=60)
-    first = ledger.run(asked)
+    claim = commands.claim("w", ["shapes"], room=2, lease_s=60)
+    first = ledger.run(claim)
     assert len(first) == 2
-    assert ledger.run(asked) == first
+    assert ledger.run(claim) == first
     others = ledger.run(commands.claim("w", ["shapes"], room=2, lease_s=60))
     assert {lease.ref for lease in others}.isdisjoint({lease.ref for lease in first})
 
 
-def test_a_claim_asked_again_does_not_answer_what_was_lost_since(ledger: Ledger) -> None:
+def test_a_repeated_claim_does_not_return_leases_that_were_lost_since(ledger: Ledger) -> None:
     create(ledger)
     create(ledger)
-    asked = commands.claim("w", ["shapes"], room=2, lease_s=60)
-    lost, kept = ledger.run(asked)
+    claim = commands.claim("w", ["shapes"], room=2, lease_s=60)
+    lost, kept = ledger.run(claim)
     ledger.run(commands.release(lost))
-    assert ledger.run(asked) == [kept]
+    assert ledger.run(claim) == [kept]
 
 
 def test_a_fence_rises_even_where_redis_forgot_the_last_one(ledger: Ledger) -> None:
@@ -64,9 +64,9 @@ def test_a_record_that_cannot_be_moved_ends_and_keeps_no_other_from_being_swept(
 def test_a_record_that_makes_no_sense_ends_and_hides_no_other(ledger: Ledger) -> None:
     first, broken, last = (create(ledger) for _ in range(3))
     ledger.client.hset(f"{ledger.root}:job:{broken}", "request", '{"from": "another version"}')
-    page = ledger.run(commands.page("default", below=None, limit=10))
+    page = ledger.run(commands.list_jobs("default", below=None, limit=10))
     assert [record and record.ref for record in page] == [last, None, first]
-    leases = claimed(ledger, commands.claim("w", ["shapes"], room=3, lease_s=60))
+    leases = run_claim(ledger, commands.claim("w", ["shapes"], room=3, lease_s=60))
     assert [lease.ref for lease in leases] == [first, last]
     record = f"{ledger.root}:job:{broken}"
     assert ledger.client.hmget(record, "state", "error_code") == [

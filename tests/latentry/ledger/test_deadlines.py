@@ -26,7 +26,7 @@ def time_is_over(ledger: Ledger, ref: JobRef) -> None:
     ledger.client.zadd(f"{ledger.root}:deadlines", {str(ref): 0}, xx=True)
 
 
-def test_who_is_not_started_in_time_expires_without_any_work(ledger: Ledger) -> None:
+def test_a_job_that_does_not_start_in_time_expires_without_any_work(ledger: Ledger) -> None:
     ref = create(ledger, start_within_ms=1)
     patient = create(ledger)
     while read(ledger, ref).state is JobStatus.QUEUED:
@@ -36,17 +36,19 @@ def test_who_is_not_started_in_time_expires_without_any_work(ledger: Ledger) -> 
     assert read(ledger, patient).state is JobStatus.QUEUED
 
 
-def test_who_started_in_time_is_not_asked_to_start_again(ledger: Ledger) -> None:
+def test_a_job_that_started_in_time_need_not_start_in_time_again(ledger: Ledger) -> None:
     ref = create(ledger, start_within_ms=60_000)
     [lease] = ledger.run(commands.claim("w", ["shapes"], room=1, lease_s=60))
-    ledger.run(commands.progress([(lease, 1, 4)]))
+    ledger.run(commands.report_progress([(lease, 1, 4)]))
     ledger.client.hset(f"{ledger.root}:job:{ref}", "deadline_ms", read(ledger, ref).created_ms)
     ledger.run(commands.release(lease))
     ledger.run(commands.sweep(lease_s=60))
     assert read(ledger, ref).state is JobStatus.QUEUED
 
 
-def test_a_running_job_whose_time_is_over_expires_and_its_worker_is_told(ledger: Ledger) -> None:
+def test_a_running_job_past_its_deadline_expires_and_its_worker_is_signalled(
+    ledger: Ledger,
+) -> None:
     ref = create(ledger, finish_within_ms=60_000)
     [lease] = ledger.run(commands.claim("w", ["shapes"], room=1, lease_s=60))
     signals = Signals(ledger)
@@ -72,7 +74,7 @@ def test_a_worker_that_ends_a_job_too_late_ends_it_expired(ledger: Ledger) -> No
 def test_a_job_that_comes_back_still_has_to_end_in_time(ledger: Ledger) -> None:
     ref = create(ledger, finish_within_ms=60_000)
     [lease] = ledger.run(commands.claim("w", ["shapes"], room=1, lease_s=60))
-    ledger.run(commands.progress([(lease, 1, 4)]))
+    ledger.run(commands.report_progress([(lease, 1, 4)]))
     time_is_over(ledger, ref)
     ledger.run(commands.release(lease))
     assert ledger.run(commands.claim("w", ["shapes"], room=1, lease_s=60)) == []

@@ -6,18 +6,18 @@ import pytest
 
 from latentry.contracts import DeliveryStatus, JobStatus, Webhook, WebhookEvent
 from latentry.ledger import JobRef, Ledger, NewJob, commands, deliveries
-from latentry.ledger.deliveries import DueDelivery, Room
+from latentry.ledger.deliveries import Capacity, DueDelivery
 from tests.latentry.ledger.due import make_due
 from tests.latentry.ledger.factory import card, new_job
 
 LEASE_S = 30
-ROOM = Room(all=64, receiver=4, tenant=16)
+CAPACITY = Capacity(all=64, receiver=4, tenant=16)
 URL = "https://shop.example/hook"
 
 
 @pytest.fixture(autouse=True)
 def worker(ledger: Ledger) -> None:
-    ledger.run(commands.catalogue(card()))
+    ledger.run(commands.register_model(card()))
     ledger.run(commands.heartbeat("w", ["shapes"], ttl_s=60))
 
 
@@ -38,8 +38,8 @@ def end(ledger: Ledger, ref: JobRef, status: JobStatus = JobStatus.SUCCEEDED) ->
     ledger.run(commands.settle(lease, status))
 
 
-def take(ledger: Ledger, room: Room = ROOM, **busy: int) -> list[DueDelivery]:
-    return ledger.run(deliveries.take(room, busy=busy, lease_s=LEASE_S))
+def take(ledger: Ledger, capacity: Capacity = CAPACITY, **busy: int) -> list[DueDelivery]:
+    return ledger.run(deliveries.take(capacity, busy=busy, lease_s=LEASE_S))
 
 
 def report(ledger: Ledger, due: DueDelivery, to: DeliveryStatus, **more: float) -> bool:
@@ -47,10 +47,10 @@ def report(ledger: Ledger, due: DueDelivery, to: DeliveryStatus, **more: float) 
 
 
 def states(ledger: Ledger, ref: JobRef) -> dict[str, str]:
-    return {d.event.value: d.state.value for d in ledger.run(deliveries.of(ref))}
+    return {d.event.value: d.state.value for d in ledger.run(deliveries.list_deliveries(ref))}
 
 
-def test_a_jobs_end_is_told_once_with_the_job_as_it_ended(ledger: Ledger) -> None:
+def test_a_jobs_end_is_delivered_once_with_the_job_as_it_ended(ledger: Ledger) -> None:
     ref = enter(ledger)
     end(ledger, ref)
     [due] = take(ledger)
@@ -63,19 +63,19 @@ def test_a_jobs_end_is_told_once_with_the_job_as_it_ended(ledger: Ledger) -> Non
     assert report(ledger, due, DeliveryStatus.DELIVERED)
     make_due(ledger)
     assert take(ledger) == []
-    assert ledger.run(deliveries.backlog()) == (0, 0)
+    assert ledger.run(deliveries.measure_backlog()) == (0, 0)
 
 
-def test_a_job_without_a_receiver_tells_nobody(ledger: Ledger) -> None:
+def test_a_job_without_a_webhook_has_no_deliveries(ledger: Ledger) -> None:
     job = new_job()
     ledger.run(commands.create(job, max_queued=10))
     end(ledger, job.ref)
     assert take(ledger) == []
-    assert ledger.run(deliveries.of(job.ref)) == []
+    assert ledger.run(deliveries.list_deliveries(job.ref)) == []
 
 
 @pytest.mark.parametrize("event", list(WebhookEvent))
-def test_only_what_was_asked_for_is_told(ledger: Ledger, event: WebhookEvent) -> None:
+def test_only_requested_events_are_delivered(ledger: Ledger, event: WebhookEvent) -> None:
     refs = [enter(ledger, event) for _ in range(3)]
     ledger.run(commands.cancel(refs[0]))
     leases = ledger.run(commands.claim("w", ["shapes"], room=10, lease_s=30))
@@ -87,7 +87,7 @@ def test_only_what_was_asked_for_is_told(ledger: Ledger, event: WebhookEvent) ->
     assert len(told) == expected[event.value]
 
 
-def test_a_job_that_begins_again_is_told_of_once(ledger: Ledger) -> None:
+def test_a_job_that_runs_again_is_delivered_as_running_once(ledger: Ledger) -> None:
     ref = enter(ledger, WebhookEvent.RUNNING)
     for _ in range(3):
         [lease] = ledger.run(commands.claim("w", ["shapes"], room=1, lease_s=30))
@@ -107,11 +107,11 @@ def test_a_failed_attempt_waits_and_keeps_its_id(ledger: Ledger) -> None:
         [due] = take(ledger)
         assert due.attempt == due.tries == number
         ids.add(due.id)
-        assert report(ledger, due, DeliveryStatus.WAITING, again_s=3_600)
+        assert report(ledger, due, DeliveryStatus.WAITING, retry_s=3_600)
         assert take(ledger) == []
         make_due(ledger)
     assert len(ids) == 1
-    [known] = ledger.run(deliveries.of(ref))
+    [known] = ledger.run(deliveries.list_deliveries(ref))
     assert [(a.number, a.status, a.duration_ms) for a in known.attempts] == [
         (1, 500, 7),
         (2, 500, 7),
@@ -119,7 +119,7 @@ def test_a_failed_attempt_waits_and_keeps_its_id(ledger: Ledger) -> None:
     ]
 
 
-def test_two_gateways_take_a_delivery_once_and_the_heir_of_a_dead_one_again(ledger: Ledger) -> None:
+def test_two_gateways_take_a_delivery_once_and_again_when_one_of_them_dies(ledger: Ledger) -> None:
     end(ledger, enter(ledger))
     [lost] = take(ledger)
     assert take(ledger) == []
@@ -139,8 +139,8 @@ def test_a_report_made_twice_counts_once(ledger: Ledger) -> None:
     end(ledger, ref)
     [due] = take(ledger)
     for _ in range(2):
-        assert report(ledger, due, DeliveryStatus.WAITING, again_s=60)
-    [known] = ledger.run(deliveries.of(ref))
+        assert report(ledger, due, DeliveryStatus.WAITING, retry_s=60)
+    [known] = ledger.run(deliveries.list_deliveries(ref))
     assert len(known.attempts) == 1
     assert known.due_ms is not None
 
@@ -151,12 +151,12 @@ def test_the_log_is_bounded(ledger: Ledger) -> None:
     for _ in range(25):
         make_due(ledger)
         [due] = take(ledger)
-        report(ledger, due, DeliveryStatus.WAITING, again_s=60)
-    [known] = ledger.run(deliveries.of(ref))
+        report(ledger, due, DeliveryStatus.WAITING, retry_s=60)
+    [known] = ledger.run(deliveries.list_deliveries(ref))
     assert [attempt.number for attempt in known.attempts] == list(range(6, 26))
 
 
-def test_a_receiver_that_is_gone_is_left_in_peace_until_asked_for(ledger: Ledger) -> None:
+def test_a_receiver_that_answered_410_gets_nothing_until_a_redelivery(ledger: Ledger) -> None:
     def ended(**job: str) -> JobRef:
         ref = enter(ledger, **job)
         end(ledger, ref)
@@ -174,7 +174,7 @@ def test_a_receiver_that_is_gone_is_left_in_peace_until_asked_for(ledger: Ledger
     assert [states(ledger, ref) for ref in refs] == [{"succeeded": "disabled"}] * 3
     assert ledger.run(deliveries.redeliver(refs[2], WebhookEvent.SUCCEEDED))
     assert [due.ref for due in take(ledger)] == [refs[2]]
-    assert ledger.run(deliveries.backlog())[0] == 2
+    assert ledger.run(deliveries.measure_backlog())[0] == 2
 
 
 def test_a_redelivery_begins_the_schedule_anew_and_keeps_the_log(ledger: Ledger) -> None:
@@ -188,12 +188,14 @@ def test_a_redelivery_begins_the_schedule_anew_and_keeps_the_log(ledger: Ledger)
     assert (again.id, again.attempt, again.tries) == (due.id, 2, 1)
     assert again.record.state is JobStatus.SUCCEEDED
     report(ledger, again, DeliveryStatus.DELIVERED)
-    [known] = ledger.run(deliveries.of(ref))
+    [known] = ledger.run(deliveries.list_deliveries(ref))
     assert len(known.attempts) == 2
     assert not ledger.run(deliveries.redeliver(ref, WebhookEvent.FAILED))
 
 
-def test_what_was_not_told_yet_outlives_its_job_unless_its_owner_deletes_it(ledger: Ledger) -> None:
+def test_what_is_not_delivered_yet_outlives_its_job_unless_its_owner_deletes_it(
+    ledger: Ledger,
+) -> None:
     kept, dropped = enter(ledger), enter(ledger)
     end(ledger, kept)
     ledger.run(commands.forget(dropped, silently=True))  # which cancels it first
@@ -220,39 +222,39 @@ def test_every_key_of_an_ended_delivery_ends_with_its_job(ledger: Ledger) -> Non
     assert "record" not in ledger.client.hgetall(key)
 
 
-def test_nobody_sends_more_than_its_share(ledger: Ledger) -> None:
+def test_no_receiver_and_no_tenant_gets_more_than_its_share(ledger: Ledger) -> None:
     for host in ("a.example", "b.example", "c.example"):
         for _ in range(4):
             end(ledger, enter(ledger, host=host, url=f"https://{host}/"))
     end(ledger, enter(ledger, tenant="other", host="a.example"))
-    room = Room(all=8, receiver=2, tenant=3)
-    taken = take(ledger, room, **{"default@c.example:443": 2})
+    capacity = Capacity(all=8, receiver=2, tenant=3)
+    taken = take(ledger, capacity, **{"default@c.example:443": 2})
     assert [due.receiver for due in taken] == ["default@a.example:443", "other@a.example:443"]
-    assert take(ledger, room, **{"default@a.example:443": 8}) == [], "no room at all"
+    assert take(ledger, capacity, **{"default@a.example:443": 8}) == [], "no room at all"
 
 
-def test_receivers_that_are_full_make_way_for_those_behind_them(ledger: Ledger) -> None:
+def test_receivers_at_their_limit_do_not_block_those_behind_them(ledger: Ledger) -> None:
     for number in range(1_005):
         ledger.run(commands.cancel(enter(ledger, host=f"h{number}.example")))
     end(ledger, enter(ledger, tenant="other"))
-    room = Room(all=64, receiver=4, tenant=16)
+    capacity = Capacity(all=64, receiver=4, tenant=16)
     busy = {f"default@h{number}.example:443": 1 for number in range(16)}
-    rounds = [take(ledger, room, **busy) for _ in range(2)]
+    rounds = [take(ledger, capacity, **busy) for _ in range(2)]
     assert [due.ref.tenant for taken in rounds for due in taken] == ["other"]
 
 
 def test_secrets_are_made_once_and_rotated(ledger: Ledger) -> None:
     def sign() -> list[str]:
-        return ledger.run(deliveries.secrets("default", fresh="whsec_new"))
+        return ledger.run(deliveries.list_secrets("default", fresh="whsec_new"))
 
     assert sign() == ["whsec_new"]
-    assert ledger.run(deliveries.secrets("default", fresh="whsec_other")) == ["whsec_new"]
-    assert ledger.run(deliveries.rotate("default", "whsec_2", keep_s=60)) == 2
-    assert ledger.run(deliveries.rotate("default", "whsec_2", keep_s=60)) == 2
+    assert ledger.run(deliveries.list_secrets("default", fresh="whsec_other")) == ["whsec_new"]
+    assert ledger.run(deliveries.rotate_secret("default", "whsec_2", keep_s=60)) == 2
+    assert ledger.run(deliveries.rotate_secret("default", "whsec_2", keep_s=60)) == 2
     assert sign() == ["whsec_2", "whsec_new"]
-    assert ledger.run(deliveries.rotate("default", "whsec_3", keep_s=0)) == 1
+    assert ledger.run(deliveries.rotate_secret("default", "whsec_3", keep_s=0)) == 1
     assert sign() == ["whsec_3"]
-    assert ledger.run(deliveries.secrets("other", fresh="whsec_o")) == ["whsec_o"]
+    assert ledger.run(deliveries.list_secrets("other", fresh="whsec_o")) == ["whsec_o"]
 
 
 def test_numbers_and_texts_go_through_unchanged(ledger: Ledger) -> None:

@@ -1,4 +1,4 @@
-"""What was acknowledged survives the sudden death of the server, and nobody is blamed for it."""
+"""What was acknowledged survives a killed server, and no job is charged with a crash for it."""
 
 import queue
 import random
@@ -52,7 +52,7 @@ class Life:
             try:
                 claim = commands.claim("w", ["shapes"], room=2, lease_s=LEASE_S)
                 leases = self.ledger.run(claim)
-                self.ledger.run(commands.progress([(lease, 1, 4) for lease in leases]))
+                self.ledger.run(commands.report_progress([(lease, 1, 4) for lease in leases]))
                 self.running += leases[1:]
                 for lease in leases[:1]:
                     self.ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))

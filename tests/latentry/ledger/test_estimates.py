@@ -1,4 +1,4 @@
-"""When a job would start, and that none is taken in that would start too late."""
+"""When a job would start, and that none is accepted that would start too late."""
 
 import pytest
 
@@ -59,7 +59,7 @@ def test_two_workers_halve_the_wait(live: Ledger) -> None:
     assert wait_ms(live) == pytest.approx(3_000, abs=1_000)
 
 
-def test_a_crowd_does_not_make_others_wait_for_all_of_it(live: Ledger) -> None:
+def test_one_tenants_many_jobs_delay_others_only_by_a_fair_share(live: Ledger) -> None:
     run_two(live)
     fill(live, 30)
     assert wait_ms(live, "two") == 1_000
@@ -68,7 +68,7 @@ def test_a_crowd_does_not_make_others_wait_for_all_of_it(live: Ledger) -> None:
     assert wait_ms(live) > 30_000
 
 
-def test_who_goes_first_among_his_own_is_told_so(live: Ledger) -> None:
+def test_an_estimate_follows_the_priority_among_a_tenants_own_jobs(live: Ledger) -> None:
     run_two(live)
     fill(live, 20)
     assert wait_ms(live, priority=Priority.HIGH) == 1_000
@@ -83,7 +83,7 @@ def test_what_else_the_same_workers_have_to_do_counts(ledger: Ledger) -> None:
     assert wait_ms(ledger) == 6_000
 
 
-def test_without_a_live_worker_or_its_pace_nobody_knows(ledger: Ledger) -> None:
+def test_without_a_live_worker_or_its_pace_there_is_no_estimate(ledger: Ledger) -> None:
     assert wait_ms(ledger) is None
     ledger.run(commands.heartbeat("w", ["shapes"], ttl_s=60))
     assert wait_ms(ledger, seats=0) is None
@@ -109,7 +109,7 @@ def test_a_page_reads_the_queues_once_however_many_of_its_jobs_wait(live: Ledger
         return live.client.info("commandstats")["cmdstat_hgetall"]["calls"]
 
     before = hashes_read()
-    page = live.run(commands.page("one", below=None, limit=10))
+    page = live.run(commands.list_jobs("one", below=None, limit=10))
     assert hashes_read() - before == len(page) + 1, "each record, and who waits"
     for record in page:
         alone = live.run(commands.get(record.ref))
@@ -138,7 +138,7 @@ def test_what_would_start_too_late_is_refused_at_once(live: Ledger, fields, is_t
     assert refused.value.retry_after_s == pytest.approx(1)
 
 
-def test_nobody_waits_longer_than_the_service_allows(live: Ledger) -> None:
+def test_no_job_is_accepted_that_would_wait_longer_than_the_service_allows(live: Ledger) -> None:
     run_two(live)
     fill(live, 60)
     with pytest.raises(DeadlineUnreachable):

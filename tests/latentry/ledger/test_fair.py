@@ -32,7 +32,7 @@ def test_tenants_take_turns_however_much_one_of_them_has_waiting(ledger: Ledger)
     assert tenants(claim(ledger, room=4)).count("alone") == 2
 
 
-def test_a_newcomer_waits_for_one_batch_of_a_crowd_at_most(ledger: Ledger) -> None:
+def test_a_new_tenant_waits_for_one_batch_of_anothers_many_jobs_at_most(ledger: Ledger) -> None:
     for _ in range(500):
         enter(ledger, "crowd")
     for _ in range(20):
@@ -41,7 +41,7 @@ def test_a_newcomer_waits_for_one_batch_of_a_crowd_at_most(ledger: Ledger) -> No
     assert "new" in tenants(claim(ledger, room=8))
 
 
-def test_a_crowd_fills_the_queue_for_itself_and_keeps_nobody_else_out(ledger: Ledger) -> None:
+def test_a_tenant_that_fills_the_queue_keeps_no_other_out(ledger: Ledger) -> None:
     def taken(tenant: str, *, weight: int = 1) -> int:
         jobs = 0
         while True:
@@ -64,14 +64,14 @@ def test_what_is_shared_is_cost_not_jobs(ledger: Ledger) -> None:
     assert Counter(tenants(claim(ledger, room=40))) == {"large": 8, "small": 32}
 
 
-def test_who_has_three_times_the_weight_is_served_three_times_as_much(ledger: Ledger) -> None:
+def test_three_times_the_weight_is_served_three_times_as_much(ledger: Ledger) -> None:
     for _ in range(40):
         enter(ledger, "heavy", weight=3)
         enter(ledger, "light", weight=1)
     assert Counter(tenants(claim(ledger, room=40))) == {"heavy": 30, "light": 10}
 
 
-def test_nobody_saves_up_turns_while_he_wants_nothing(ledger: Ledger) -> None:
+def test_an_idle_tenant_saves_up_no_share(ledger: Ledger) -> None:
     enter(ledger, "guest")
     for _ in range(60):
         enter(ledger, "host")
@@ -82,7 +82,7 @@ def test_nobody_saves_up_turns_while_he_wants_nothing(ledger: Ledger) -> None:
     assert abs(served["guest"] - served["host"]) <= 2
 
 
-def test_a_crowd_at_one_model_delays_nobody_at_another(ledger: Ledger) -> None:
+def test_many_jobs_of_one_model_do_not_delay_another_model(ledger: Ledger) -> None:
     both = ("shapes", "photos")
     for _ in range(200):
         enter(ledger, "crowd", model="photos")

@@ -1,4 +1,4 @@
-"""What the feed tells, and that it never misses a break in its own connection."""
+"""What the feed yields, and that it never misses a break in its own connection."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ async def following(updates: Updates) -> LedgerEvent | StepUpdate | None:
         return await anext(updates)
 
 
-async def test_the_feed_tells_what_the_stream_holds_and_steps_besides(
+async def test_the_feed_has_the_events_of_the_stream_and_steps_as_well(
     ledger: Ledger, async_ledger: AsyncLedger
 ) -> None:
     updates = Feed(async_ledger).listen()
@@ -30,9 +30,9 @@ async def test_the_feed_tells_what_the_stream_holds_and_steps_besides(
     job = new_job()
     ledger.run(commands.create(job, max_queued=9))
     [lease] = ledger.run(commands.claim("w1", ["shapes"], room=1, lease_s=5))
-    ledger.run(commands.progress([(lease, 1, 4)]))
+    ledger.run(commands.report_progress([(lease, 1, 4)]))
     heard = [await following(updates) for _ in range(3)]
-    assert heard[:2] == ledger.run(commands.events(job.ref))
+    assert heard[:2] == ledger.run(commands.list_events(job.ref))
     assert heard[2] == StepUpdate(job.ref, Progress(step=1, steps=4))
     await updates.aclose()
 

@@ -1,4 +1,4 @@
-"""The commands about keys: harmless when repeated, exact about time, never forgetful."""
+"""The commands about keys: harmless when repeated, exact about time, never deleting."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def enter(ledger: Ledger, key: ApiKey, **what: object) -> bool:
 def test_a_key_is_remembered_with_all_that_was_said_of_it(ledger: Ledger) -> None:
     key = ApiKey.new()
     enter(ledger, key, name="ci", scopes=frozenset({Scope.READ}), allowance=ALLOWANCE, ttl_ms=9_000)
-    at_ms, [record] = ledger.run(keyring.entries())
+    at_ms, [record] = ledger.run(keyring.list_keys())
     assert (record.id, record.tenant, record.name) == (key.id, "acme", "ci")
     assert (record.scopes, record.allowance) == (frozenset({Scope.READ}), ALLOWANCE)
     assert record.expires_ms == record.created_ms + 9_000
@@ -30,7 +30,7 @@ def test_entering_a_key_again_changes_nothing_and_another_secret_is_not_let_in(
     assert enter(ledger, key, name="first")
     assert enter(ledger, key, name="second")
     assert not enter(ledger, ApiKey.new(key.id))
-    [record] = ledger.run(keyring.entries())[1]
+    [record] = ledger.run(keyring.list_keys())[1]
     assert (record.name, record.scopes) == ("first", ALL_SCOPES)
 
 
@@ -38,7 +38,7 @@ def test_a_bucket_lets_its_burst_through_and_then_one_by_one(ledger: Ledger) -> 
     key = ApiKey.new()
     enter(ledger, key, allowance=Allowance(per_minute=600, burst=3))
 
-    def ask() -> keyring.Admission:
+    def ask() -> keyring.Authorization:
         return ledger.run(keyring.authorize(key))
 
     assert [ask().left for _ in range(3)] == [2, 1, 0]
@@ -69,10 +69,10 @@ def test_the_clock_of_buckets_is_the_ledgers_and_may_be_set_back(ledger: Ledger)
 
 
 @pytest.mark.parametrize("other", [None, ApiKey.new()])
-def test_who_has_no_key_hears_only_whether_there_are_any(ledger: Ledger, other) -> None:
-    assert ledger.run(keyring.authorize(other)) == keyring.Admission(any_keys=False)
+def test_without_a_key_the_ledger_says_only_whether_there_are_any(ledger: Ledger, other) -> None:
+    assert ledger.run(keyring.authorize(other)) == keyring.Authorization(any_keys=False)
     enter(ledger, ApiKey.new())
-    assert ledger.run(keyring.authorize(other)) == keyring.Admission(any_keys=True)
+    assert ledger.run(keyring.authorize(other)) == keyring.Authorization(any_keys=True)
 
 
 def test_a_revoked_key_stays_listed_and_revoked_from_the_first_time_on(ledger: Ledger) -> None:
@@ -80,10 +80,10 @@ def test_a_revoked_key_stays_listed_and_revoked_from_the_first_time_on(ledger: L
     assert not ledger.run(keyring.revoke(key.id))
     enter(ledger, key)
     assert ledger.run(keyring.revoke(key.id))
-    [first] = ledger.run(keyring.entries())[1]
+    [first] = ledger.run(keyring.list_keys())[1]
     assert ledger.run(keyring.revoke(key.id))
-    at_ms, [again] = ledger.run(keyring.entries())
+    at_ms, [again] = ledger.run(keyring.list_keys())
     assert (again.revoked_ms, again.state(at_ms)) == (first.revoked_ms, "revoked")
-    assert ledger.run(keyring.authorize(key)) == keyring.Admission(any_keys=True)
+    assert ledger.run(keyring.authorize(key)) == keyring.Authorization(any_keys=True)
     enter(ledger, key)  # as a bootstrap key at the next start
     assert ledger.run(keyring.authorize(key)).key is None

@@ -17,7 +17,7 @@ from latentry.errors import (
     QueueFull,
 )
 from latentry.ledger import AsyncLedger, Command, JobRecord, JobRef, Lease, Ledger, commands
-from latentry.ledger.accounts import usage
+from latentry.ledger.accounts import read_usage
 from latentry.settings import MAX_TTL_S, Settings
 from tests.latentry.ledger.factory import card, image, new_job, request
 from tests.valkey import Valkey, free_port
@@ -38,7 +38,7 @@ def read(ledger: Ledger, ref: JobRef) -> JobRecord:
 
 
 def kinds(ledger: Ledger, ref: JobRef) -> list[EventType]:
-    return [event.type for event in ledger.run(commands.events(ref))]
+    return [event.type for event in ledger.run(commands.list_events(ref))]
 
 
 def test_a_new_job_waits_at_the_end_of_its_queue(ledger: Ledger) -> None:
@@ -108,10 +108,10 @@ def test_a_claim_takes_no_more_than_its_share_while_others_are_live(ledger: Ledg
     assert [lease.ref for lease in claim(ledger, room=4, worker="w2")] == refs[3:4]
 
 
-def test_a_job_runs_to_success_and_tells_its_events(ledger: Ledger) -> None:
+def test_a_job_runs_to_success_with_its_events(ledger: Ledger) -> None:
     ref = create(ledger)
     [lease] = claim(ledger)
-    ledger.run(commands.progress([(lease, 1, 4)]))
+    ledger.run(commands.report_progress([(lease, 1, 4)]))
     assert read(ledger, ref).progress is not None
     ledger.run(commands.add_output(lease, image()))
     ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))
@@ -134,7 +134,7 @@ def test_a_failure_keeps_its_code_and_the_images_made_before_it(ledger: Ledger) 
     assert len(record.images) == 1
 
 
-def test_outputs_of_one_index_are_told_apart_by_their_names(ledger: Ledger) -> None:
+def test_outputs_of_one_index_differ_by_their_names(ledger: Ledger) -> None:
     ref = create(ledger)
     [lease] = claim(ledger)
     plain, named = image(0), image(0).model_copy(update={"name": "step-5"})
@@ -143,16 +143,16 @@ def test_outputs_of_one_index_are_told_apart_by_their_names(ledger: Ledger) -> N
     assert read(ledger, ref).outputs == (plain, named)
 
 
-def test_only_final_pictures_are_told_of_and_charged_for(ledger: Ledger) -> None:
+def test_only_final_pictures_are_events_and_are_charged_for(ledger: Ledger) -> None:
     ref = create(ledger)
     [lease] = claim(ledger)
     ledger.run(commands.add_output(lease, image(0)))
     of_another_kind = (str(ref), lease.fence, "latent:0:step-5", "{}")
-    assert ledger.run(Command("add_output", of_another_kind, bool))
+    assert ledger.run(Command("worker/add_output", of_another_kind, bool))
     ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))
     assert kinds(ledger, ref) == ["queued", "running", "image", "succeeded"]
     today = datetime.now(UTC).date()
-    [used] = ledger.run(usage(ref.tenant, today - timedelta(1), today + timedelta(1)))
+    [used] = ledger.run(read_usage(ref.tenant, today - timedelta(1), today + timedelta(1)))
     assert used.images == 1
 
 
@@ -182,7 +182,7 @@ def test_listing_an_image_twice_lists_it_once(ledger: Ledger) -> None:
     assert kinds(ledger, ref).count(EventType.IMAGE) == 1
 
 
-def test_who_listed_an_image_is_told_so_again_although_the_lease_is_gone(ledger: Ledger) -> None:
+def test_listing_an_image_again_succeeds_although_the_lease_is_gone(ledger: Ledger) -> None:
     create(ledger)
     [stale] = claim(ledger, lease_s=0)
     ledger.run(commands.add_output(stale, image(key="first.png")))  # and the reply is lost
@@ -211,13 +211,13 @@ def test_a_worker_that_lost_its_lease_can_change_nothing(ledger: Ledger) -> None
         ledger.run(commands.add_output(stale, image()))
     with pytest.raises(LeaseLost):
         ledger.run(commands.settle(stale, JobStatus.FAILED, EngineError()))
-    assert ledger.run(commands.progress([(stale, 3, 4)])) == 0
+    assert ledger.run(commands.report_progress([(stale, 3, 4)])) == 0
     assert ledger.run(commands.renew([stale, fresh], lease_s=5)) == ["lost", "held"]
     assert ledger.run(commands.release(stale)) is False
     assert read(ledger, ref).state is JobStatus.RUNNING
 
 
-def test_a_late_worker_hears_that_another_ended_its_job(ledger: Ledger) -> None:
+def test_a_late_worker_learns_that_another_ended_its_job(ledger: Ledger) -> None:
     create(ledger)
     [stale] = claim(ledger, lease_s=0)
     ledger.run(commands.sweep(lease_s=5))
@@ -231,7 +231,7 @@ def test_a_job_whose_workers_keep_dying_mid_step_fails_as_poison(ledger: Ledger)
     ref = create(ledger)
     for _ in range(commands.POISON_CRASHES):
         [lease] = claim(ledger, lease_s=0)
-        ledger.run(commands.progress([(lease, 1, 4)]))
+        ledger.run(commands.report_progress([(lease, 1, 4)]))
         ledger.run(commands.sweep(lease_s=5))
     record = read(ledger, ref)
     assert record.state is JobStatus.FAILED
@@ -247,11 +247,11 @@ def test_a_worker_that_dies_before_stepping_is_not_held_against_the_job(ledger: 
     assert read(ledger, ref).state is JobStatus.QUEUED
 
 
-def test_a_gap_in_which_nobody_could_renew_costs_nobody_a_lease(ledger: Ledger) -> None:
+def test_a_gap_in_which_no_worker_could_renew_costs_no_lease(ledger: Ledger) -> None:
     ref = create(ledger)
     ledger.run(commands.sweep(lease_s=0.002))
     [lease] = claim(ledger, lease_s=0)
-    ledger.run(commands.progress([(lease, 1, 4)]))
+    ledger.run(commands.report_progress([(lease, 1, 4)]))
     while True:  # the server's clock has to pass the longest gap of 1 ms between two sweeps
         seconds, micros = ledger.client.time()
         if seconds * 1000 + micros // 1000 > int(ledger.client.get(f"{ledger.root}:swept")) + 2:
@@ -328,7 +328,7 @@ def test_a_job_that_waited_too_long_expires_without_being_run(ledger: Ledger) ->
 def test_a_job_that_had_begun_waits_afresh_when_it_is_handed_back(ledger: Ledger) -> None:
     begun, untouched = create(ledger), create(ledger)
     leases = claim(ledger, room=2)
-    ledger.run(commands.progress([(leases[0], 1, 4)]))
+    ledger.run(commands.report_progress([(leases[0], 1, 4)]))
     for ref in (begun, untouched):
         its_wait_is_over = {"deadline_ms": read(ledger, ref).created_ms}
         ledger.client.hset(f"{ledger.root}:job:{ref}", mapping=its_wait_is_over)
@@ -347,7 +347,7 @@ def test_a_finished_job_may_be_forgotten_after_its_time(ledger: Ledger) -> None:
     assert ledger.run(commands.sweep(lease_s=5)).forgettable == (ref,)
     assert ledger.run(commands.forget(ref)) is True
     assert ledger.client.keys(f"{ledger.root}*{ref.id}*") == []
-    assert ledger.run(commands.page("default", below=None, limit=10)) == []
+    assert ledger.run(commands.list_jobs("default", below=None, limit=10)) == []
 
 
 def test_every_key_of_a_finished_job_has_a_time_to_live(ledger: Ledger) -> None:
@@ -368,7 +368,7 @@ def test_forgetting_a_running_job_takes_the_lease_from_its_worker(ledger: Ledger
     assert ledger.run(commands.sweep(lease_s=5)).forgettable == ()
 
 
-def test_whoever_follows_a_job_hears_of_its_end_when_it_is_forgotten(ledger: Ledger) -> None:
+def test_a_follower_gets_the_end_of_a_job_that_is_forgotten(ledger: Ledger) -> None:
     running = create(ledger)
     claim(ledger)
     waiting = create(ledger)
@@ -389,15 +389,15 @@ def test_a_job_to_forget_is_given_to_one_sweeper_at_a_time(ledger: Ledger) -> No
     assert ledger.run(commands.sweep(lease_s=5)).forgettable == ()
 
 
-def test_a_record_that_vanished_blocks_nobody(ledger: Ledger) -> None:
-    ledger.run(commands.catalogue(card()))
+def test_a_record_that_vanished_blocks_no_other(ledger: Ledger) -> None:
+    ledger.run(commands.register_model(card()))
     running, waiting, overdue, last = (
         create(ledger, queue_ttl_ms=ms) for ms in (60_000, 60_000, 0, 60_000)
     )
     claim(ledger, lease_s=0)
     for ref in (running, waiting, overdue):  # as an eviction would
         ledger.client.delete(f"{ledger.root}:job:{ref}")
-    assert [queue.waiting for queue in ledger.run(commands.queues())] == [3]
+    assert [entry.waiting for entry in ledger.run(commands.list_models())] == [3]
     ledger.run(commands.sweep(lease_s=5))
     assert [lease.ref for lease in claim(ledger, room=5)] == [last]
     assert ledger.client.zcard(f"{ledger.root}:queue:shapes") == 0
@@ -407,13 +407,13 @@ def test_a_record_that_vanished_blocks_nobody(ledger: Ledger) -> None:
 def test_a_page_is_newest_first_and_only_this_tenants(ledger: Ledger) -> None:
     mine = [create(ledger, tenant="one") for _ in range(3)]
     create(ledger, tenant="two")
-    top = ledger.run(commands.page("one", below=None, limit=2))
+    top = ledger.run(commands.list_jobs("one", below=None, limit=2))
     assert [record.ref for record in top] == [mine[2], mine[1]]
-    rest = ledger.run(commands.page("one", below=top[-1].sequence, limit=2))
+    rest = ledger.run(commands.list_jobs("one", below=top[-1].sequence, limit=2))
     assert [record.ref for record in rest] == [mine[0]]
 
 
-def test_only_one_bell_is_on_its_way_until_it_is_answered(ledger: Ledger) -> None:
+def test_only_one_bell_is_reserved_until_it_is_released(ledger: Ledger) -> None:
     assert ledger.run(commands.reserve_bell("shapes", ttl_s=5)) is True
     assert ledger.run(commands.reserve_bell("shapes", ttl_s=5)) is False
     ledger.run(commands.release_bell(["shapes"]))
@@ -421,7 +421,7 @@ def test_only_one_bell_is_on_its_way_until_it_is_answered(ledger: Ledger) -> Non
 
 
 def test_a_sweep_names_the_lines_that_wait_without_a_bell(ledger: Ledger) -> None:
-    ledger.run(commands.catalogue(card()))
+    ledger.run(commands.register_model(card()))
     assert ledger.run(commands.sweep(lease_s=5)).silent_queues == ()
     create(ledger)
     assert ledger.run(commands.sweep(lease_s=5)).silent_queues == ("shapes",)
@@ -430,28 +430,28 @@ def test_a_sweep_names_the_lines_that_wait_without_a_bell(ledger: Ledger) -> Non
 
 
 def test_the_catalogue_outlives_its_workers(ledger: Ledger) -> None:
-    ledger.run(commands.catalogue(card()))
+    ledger.run(commands.register_model(card()))
     ledger.run(commands.heartbeat("w1", ["shapes"], ttl_s=5))
     create(ledger)
-    [queue] = ledger.run(commands.queues())
-    assert (queue.workers, queue.waiting) == (1, 1)
+    [entry] = ledger.run(commands.list_models())
+    assert (entry.workers, entry.waiting) == (1, 1)
     ledger.run(commands.heartbeat("w1", [], ttl_s=5))
-    [queue] = ledger.run(commands.queues())
-    assert queue.workers == 0
+    [entry] = ledger.run(commands.list_models())
+    assert entry.workers == 0
 
 
 def test_events_can_be_read_again_from_any_of_them(ledger: Ledger) -> None:
     ref = create(ledger)
     [lease] = claim(ledger)
     ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))
-    all_of_them = ledger.run(commands.events(ref))
-    assert ledger.run(commands.events(ref, after=all_of_them[0].id)) == all_of_them[1:]
+    all_of_them = ledger.run(commands.list_events(ref))
+    assert ledger.run(commands.list_events(ref, after=all_of_them[0].id)) == all_of_them[1:]
 
 
 @pytest.mark.parametrize("id", ["banana", "5", "-", "9" * 20 + "-0", "٣-٣", "1-1)", "1-1\n"])
-def test_events_after_an_id_that_is_not_ours_are_all_of_them(ledger: Ledger, id: str) -> None:
+def test_events_after_an_unknown_id_are_all_of_them(ledger: Ledger, id: str) -> None:
     ref = create(ledger)
-    assert len(ledger.run(commands.events(ref, after=id))) == 1
+    assert len(ledger.run(commands.list_events(ref, after=id))) == 1
 
 
 async def test_both_ledgers_speak_of_the_same_jobs(
@@ -475,7 +475,7 @@ def test_a_ledger_that_does_not_answer_says_so(settings: Settings) -> None:
         update={"redis_url": type(settings.redis_url)(f"redis://127.0.0.1:{free_port()}/0")}
     )
     with pytest.raises(LedgerUnavailable):
-        Ledger.open(nobody).run(commands.probe())
+        Ledger.open(nobody).run(commands.check_writable())
 
 
 def test_a_full_server_takes_no_job_but_lets_those_it_has_end(tmp_path, settings: Settings) -> None:
@@ -486,10 +486,10 @@ def test_a_full_server_takes_no_job_but_lets_those_it_has_end(tmp_path, settings
     first, second, waiting, late = (create(ledger, queue_ttl_ms=ms) for ms in (9999, 9999, 9999, 0))
     done, lost = claim(ledger, room=2, lease_s=0)
     ledger.client.config_set("maxmemory", 1)
-    for refused in (commands.create(new_job(), max_queued=9), commands.probe()):
+    for refused in (commands.create(new_job(), max_queued=9), commands.check_writable()):
         with pytest.raises(LedgerFull):
             ledger.run(refused)
-    ledger.run(commands.progress([(done, 1, 4)]))
+    ledger.run(commands.report_progress([(done, 1, 4)]))
     ledger.run(commands.add_output(done, image()))
     ledger.run(commands.settle(done, JobStatus.SUCCEEDED))
     ledger.run(commands.sweep(lease_s=5))
@@ -514,6 +514,6 @@ def test_a_restarted_server_still_has_every_job(tmp_path, settings: Settings) ->
     server.stop()
 
 
-def test_what_redis_says_of_a_bug_of_ours_is_no_outage(ledger: Ledger) -> None:
+def test_a_redis_error_about_a_command_is_no_outage(ledger: Ledger) -> None:
     with pytest.raises(ResponseError):
-        ledger.run(Command("create", ("no JSON", ""), bool))
+        ledger.run(Command("gateway/create", ("no JSON", ""), bool))

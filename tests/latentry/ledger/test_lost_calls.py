@@ -1,4 +1,4 @@
-"""Each call of a job's life goes wrong once: unsent, unheard, run twice. It ends all the same."""
+"""Each call of a job's life fails once: not sent, reply lost, run twice. The job still ends."""
 
 import itertools
 from typing import Any
@@ -59,7 +59,7 @@ def live(ledger: Ledger) -> JobRef:
                 insist(ledger, commands.release(lease))
                 released = True
                 continue
-            insist(ledger, commands.progress([(lease, 1, 4)]))
+            insist(ledger, commands.report_progress([(lease, 1, 4)]))
             insist(ledger, commands.add_output(lease, image()))
             insist(ledger, commands.settle(lease, JobStatus.SUCCEEDED))
             return job.ref

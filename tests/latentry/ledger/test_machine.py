@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from latentry.contracts import JobStatus, JobWarning, ModelCard, Priority
+from latentry.contracts import JobStatus, JobWarning, Priority
 from latentry.errors import (
     EngineError,
     IdempotencyConflict,
@@ -30,7 +30,7 @@ from latentry.errors import (
 )
 from latentry.ledger import Command, JobRef, Lease, Ledger, NewJob, commands, redis_keys
 from latentry.ledger.accounts import Account
-from latentry.ledger.queues import Swept
+from latentry.ledger.commands import Swept
 from latentry.rules.pricing import Price
 from tests.latentry.ledger.audit import Entry, audit
 from tests.latentry.ledger.audit_deliveries import HOOK, RECEIVER
@@ -51,7 +51,7 @@ class Mishap(StrEnum):
     """What can happen to one call."""
 
     NONE = "none"
-    TWICE = "twice"  # the reply was lost and the client library asked again
+    TWICE = "twice"  # the reply was lost and the client library repeated the call
     UNSENT = "unsent"  # the caller hears an error, and nothing was done
     UNHEARD = "unheard"  # the caller hears an error, and it was done
 
@@ -81,13 +81,13 @@ class LedgerMachine(RuleBasedStateMachine):
         super().__init__()
         self.ledger = Ledger(server.client, redis_keys.root(f"machine-{next(_prefixes)}"))
         self.reference = ReferenceLedger()
-        self.orders: list[NewJob] = []
+        self.created: list[NewJob] = []
         self.leases: list[Lease] = []
         self.seen: dict[JobRef, Entry] = {}
         self.claimed: dict[tuple[JobRef, int], Command[Any]] = {}
         self.heard: Any = None
         self.forgotten: set[JobRef] = set()
-        self.told: dict[str, list[str]] = {}
+        self.published: dict[str, list[str]] = {}
         self.counting = commands.take_ends("gateway")
         self.counted: list[JobRef] = []
         self.updates = self.ledger.client.pubsub()
@@ -97,7 +97,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def something_happens(self, data: st.DataObject) -> None:
         # One rule: Hypothesis switches whole rules off in most runs, and few would get anywhere.
-        turns = list(CLIENTS if self.orders else [M.create])
+        turns = list(CLIENTS if self.created else [M.create])
         turns += WORKERS * bool(self.reference.queue(*MODELS)) + LEASED * bool(self.leases)
         turn = data.draw(st.sampled_from(turns + OTHERS), "turn")
         turn(self, data.draw)
@@ -108,15 +108,15 @@ class LedgerMachine(RuleBasedStateMachine):
         for _ in range(RUNS[mishap]):
             heard = self.heard = outcome(lambda: self.ledger.run(command))
             assert heard == outcome(reference)
-            if command.script == "claim":
+            if command.script == "worker/claim":
                 self.note(heard, command)
             self.adopt_times()
         return LedgerUnavailable if mishap in (Mishap.UNSENT, Mishap.UNHEARD) else heard
 
-    def note(self, leases: Sequence[Lease], asked: Command[Any]) -> None:
+    def note(self, leases: Sequence[Lease], command: Command[Any]) -> None:
         for lease in leases:
-            first = self.claimed.setdefault((lease.ref, lease.fence), asked)
-            assert first is asked, "two holders at one fence"
+            first = self.claimed.setdefault((lease.ref, lease.fence), command)
+            assert first is command, "two holders at one fence"
 
     def adopt_times(self) -> None:
         """When suspects came back: only Redis knows, and only the order counts."""
@@ -129,12 +129,12 @@ class LedgerMachine(RuleBasedStateMachine):
     # Clients
 
     def create(self, draw: Draw) -> None:
-        ref = JobRef(draw(st.sampled_from(["one", "two"])), f"gen_{len(self.orders)}")
-        asked = request(model=draw(models), prompt=draw(prompts))
+        ref = JobRef(draw(st.sampled_from(["one", "two"])), f"gen_{len(self.created)}")
+        wanted = request(model=draw(models), prompt=draw(prompts))
         key, body = draw(st.sampled_from(["", "k", "k:é {x}"])), draw(st.sampled_from("aab"))
-        order = NewJob(
+        new = NewJob(
             ref,
-            asked,
+            wanted,
             queue_ttl_ms=3_600_000,
             ttl_ms=3_600_000,
             idempotency_key=key,
@@ -147,28 +147,28 @@ class LedgerMachine(RuleBasedStateMachine):
             webhook=HOOK,
             receiver=RECEIVER,
         )
-        self.orders.append(order)
-        self.order(order, draw(mishaps))
+        self.created.append(new)
+        self.create_with(new, draw(mishaps))
 
     def create_again(self, draw: Draw) -> None:
-        order = draw(st.sampled_from(self.orders))
-        if order.ref not in self.forgotten:
-            self.order(order, draw(mishaps))
+        new = draw(st.sampled_from(self.created))
+        if new.ref not in self.forgotten:
+            self.create_with(new, draw(mishaps))
 
-    def order(self, order: NewJob, mishap: Mishap) -> None:
-        command = commands.create(order, max_queued=4)
-        self.call(command, lambda: self.reference.create(order, 4), mishap)
+    def create_with(self, new: NewJob, mishap: Mishap) -> None:
+        command = commands.create(new, max_queued=4)
+        self.call(command, lambda: self.reference.create(new, 4), mishap)
 
     def cancel(self, draw: Draw) -> None:
-        order = draw(st.sampled_from(self.orders))
-        command = commands.cancel(order.ref)
-        self.call(command, lambda: self.reference.cancel(order.ref), draw(mishaps))
+        new = draw(st.sampled_from(self.created))
+        command = commands.cancel(new.ref)
+        self.call(command, lambda: self.reference.cancel(new.ref), draw(mishaps))
 
     def forget(self, draw: Draw) -> None:
-        order = draw(st.sampled_from(self.orders))
-        command = commands.forget(order.ref, silently=True)
-        self.call(command, lambda: self.reference.forget(order.ref), draw(mishaps))
-        self.forgotten.add(order.ref)
+        new = draw(st.sampled_from(self.created))
+        command = commands.forget(new.ref, silently=True)
+        self.call(command, lambda: self.reference.forget(new.ref), draw(mishaps))
+        self.forgotten.add(new.ref)
 
     # Workers
 
@@ -188,15 +188,15 @@ class LedgerMachine(RuleBasedStateMachine):
                     mishap,
                 )
             case "catalogue":
-                command = commands.catalogue(card(model))
+                command = commands.register_model(card(model))
                 self.call(command, lambda: self.reference.catalogue(model), mishap)
 
     def claim(self, draw: Draw) -> None:
         served, room = draw(some_models), draw(st.sampled_from([3, 2, 1, 0]))
         held = draw(st.sampled_from([0, 1, 2]))
-        beside = {"held": held, "suspects": draw(st.integers(0, min(held, 1)))}
+        already = {"held": held, "suspects": draw(st.integers(0, min(held, 1)))}
         worker, lease_s = draw(st.sampled_from(WORKERS_IDS)), draw(st.sampled_from([LEASE_S, 0.0]))
-        self.take(served, room, lease_s, draw(mishaps), worker, **beside)
+        self.take(served, room, lease_s, draw(mishaps), worker, **already)
 
     def take(
         self,
@@ -216,8 +216,8 @@ class LedgerMachine(RuleBasedStateMachine):
         def reference() -> list[Lease]:
             fences = iter([lease.fence for lease in self.heard])
             is_over = lease_s == 0
-            asked = (worker, served, room, held, suspects, command, fences, is_over)
-            return self.reference.claim(ReferenceClaim(*asked))
+            arguments = (worker, served, room, held, suspects, command, fences, is_over)
+            return self.reference.claim(ReferenceClaim(*arguments))
 
         heard = self.call(command, reference, mishap)
         taken = [] if heard is LedgerUnavailable else heard
@@ -231,8 +231,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
         def reference() -> list[Lease]:
             fences = iter([lease.fence for lease in self.heard])
-            asked = ("w1", served, room, 0, 0, command, fences, False)
-            return self.reference.claim(ReferenceClaim(*asked))
+            arguments = ("w1", served, room, 0, 0, command, fences, False)
+            return self.reference.claim(ReferenceClaim(*arguments))
 
         lost = self.call(command, reference, Mishap.NONE)
         if draw(st.booleans()):
@@ -256,7 +256,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def progress(self, draw: Draw) -> None:
         held = [self.a_lease(draw) for _ in range(draw(st.integers(1, 3)))]
         steps = [(lease, draw(st.integers(0, 4)), 4) for lease in held]
-        self.call(commands.progress(steps), lambda: self.reference.progress(steps), draw(mishaps))
+        self.call(
+            commands.report_progress(steps), lambda: self.reference.progress(steps), draw(mishaps)
+        )
 
     def add_output(self, draw: Draw) -> None:
         lease, index = self.a_lease(draw), draw(st.integers(0, 1))
@@ -269,13 +271,13 @@ class LedgerMachine(RuleBasedStateMachine):
             draw(st.integers(0, 1)),
             draw(st.binary(min_size=1, max_size=9)),
         )
-        command = commands.checkpoint(lease, index, saved, budget_bytes=BUDGET)
+        command = commands.save_checkpoint(lease, index, saved, budget_bytes=BUDGET)
         reference = lambda: self.reference.checkpoint(lease, index, saved, BUDGET)  # noqa: E731
         self.call(command, reference, draw(mishaps))
 
     def checkpoints(self, draw: Draw) -> None:
         lease = self.a_lease(draw)
-        command = commands.checkpoints(lease)
+        command = commands.list_checkpoints(lease)
         self.call(command, lambda: self.reference.checkpoints(lease), draw(mishaps))
 
     def checkpoints_run_out(self, draw: Draw) -> None:
@@ -303,7 +305,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def claim_and_die(self, draw: Draw) -> None:
         taken = self.take(MODELS, 3, 0.0, Mishap.NONE)
         steps = [(lease, 1, 4) for lease in taken]
-        self.call(commands.progress(steps), lambda: self.reference.progress(steps), Mishap.NONE)
+        self.call(
+            commands.report_progress(steps), lambda: self.reference.progress(steps), Mishap.NONE
+        )
         self.sweep_with(draw(mishaps))
 
     # Sweepers, and time: a clock cannot be set, so the times in Redis are
@@ -377,18 +381,18 @@ class LedgerMachine(RuleBasedStateMachine):
     # What clients and followers see, looked at now and then: it costs many round trips
 
     def look(self, draw: Draw | None) -> None:
-        asked = {order.ref: order.request for order in self.orders}
+        requests = {new.ref: new.request for new in self.created}
         for tenant in ("one", "two"):
             mine = [job for job in self.reference.jobs.values() if job.ref.tenant == tenant]
             mine.sort(key=lambda job: -job.sequence)
-            page = self.ledger.run(commands.page(tenant, below=None, limit=1000))
+            page = self.ledger.run(commands.list_jobs(tenant, below=None, limit=1000))
             assert [record.ref for record in page] == [job.ref for job in mine]
             for record in page:
                 assert record.position == self.reference.position(record.ref)
-                assert record.request == asked[record.ref]
+                assert record.request == requests[record.ref]
                 assert record == self.ledger.run(commands.get(record.ref))
-        queues = self.ledger.run(commands.queues())
-        waiting = {ModelCard.model_validate_json(queue.card).id: queue.waiting for queue in queues}
+        entries = self.ledger.run(commands.list_models())
+        waiting = {entry.card.id: entry.waiting for entry in entries}
         assert waiting == {
             model: len(self.reference.queue(model)) for model in self.reference.models
         }
@@ -398,14 +402,14 @@ class LedgerMachine(RuleBasedStateMachine):
         self.listen()
 
     def listen(self) -> None:
-        """The updates told what the streams hold, each event once and in order."""
+        """The updates are what the streams hold, each event once and in order."""
         self.updates.ping()
         while (message := self.updates.get_message(timeout=10))["type"] == "message":
             said = json.loads(message["data"])
             if "steps" not in said:
-                self.told.setdefault(said["ref"], []).append(said["id"])
+                self.published.setdefault(said["ref"], []).append(said["id"])
         for ref, entry in self.seen.items():
-            assert self.told[str(ref)] == entry.ids
+            assert self.published[str(ref)] == entry.ids
 
     # What must hold after every step
 
@@ -433,13 +437,13 @@ class LedgerMachine(RuleBasedStateMachine):
         self.tags_are_those_of_the_reference()
 
     def tags_are_those_of_the_reference(self) -> None:
-        client, root, order = self.ledger.client, self.ledger.root, self.reference.fairness
-        assert int(client.get(f"{root}:virtual_time") or 0) == order.virtual_time
-        assert dict(client.zrange(f"{root}:tags", 0, -1, withscores=True)) == order.tags
+        client, root, fairness = self.ledger.client, self.ledger.root, self.reference.fairness
+        assert int(client.get(f"{root}:virtual_time") or 0) == fairness.virtual_time
+        assert dict(client.zrange(f"{root}:tags", 0, -1, withscores=True)) == fairness.tags
         for model in MODELS:
             turns = dict(client.zrange(f"{root}:tenants:{model}", 0, -1, withscores=True))
             assert turns == {
-                who: tag for (where, who), tag in order.tenants.items() if where == model
+                who: tag for (where, who), tag in fairness.tenants.items() if where == model
             }
 
     # At the end
@@ -501,5 +505,5 @@ OTHERS = [
 
 
 @pytest.mark.timeout(900)  # seconds on a quiet machine; thousands of round trips on a starved one
-def test_redis_agrees_with_the_reference_whatever_is_asked_and_lost(ledger: Ledger) -> None:
+def test_redis_agrees_with_the_reference_whatever_is_run_and_lost(ledger: Ledger) -> None:
     run_state_machine_as_test(lambda: LedgerMachine(ledger))

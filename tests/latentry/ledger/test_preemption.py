@@ -1,4 +1,4 @@
-"""Who must give way to whom, as the ledger sees it."""
+"""Which running job yields to which urgent one."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def hurried(ledger: Ledger, tenant: str = "ann") -> JobRef:
 def urgent(
     ledger: Ledger, *held: Lease, worker: str = "w1", within_s: float = 5
 ) -> dict[JobRef, JobRef]:
-    return ledger.run(commands.urgent(worker, ["shapes"], within_s=within_s, held=held))
+    return ledger.run(commands.find_urgent(worker, ["shapes"], within_s=within_s, held=held))
 
 
 def exchange(ledger: Ledger, lease: Lease, for_: JobRef) -> list[Lease]:
@@ -67,7 +67,9 @@ def test_each_high_job_gets_one_held_job_of_its_own(ledger: Ledger) -> None:
     assert len(set(found.values()) & highs) == 2
 
 
-def test_who_would_end_too_late_is_as_urgent_as_who_would_start_too_late(ledger: Ledger) -> None:
+def test_a_job_that_would_end_too_late_is_as_urgent_as_one_that_would_start_too_late(
+    ledger: Ledger,
+) -> None:
     held = running(ledger)
     takes_4_s = Price(cost_ms=4_000, seats=2, images=4)
     high = enter(ledger, priority=Priority.HIGH, finish_within_ms=20_000, price=takes_4_s)
@@ -82,7 +84,7 @@ def test_only_high_jobs_are_urgent(ledger: Ledger, priority: Priority) -> None:
     assert urgent(ledger, held) == {}
 
 
-def test_nobody_yields_to_another_tenants_job_whatever_its_priority(ledger: Ledger) -> None:
+def test_no_job_yields_to_another_tenants_job_whatever_its_priority(ledger: Ledger) -> None:
     held = running(ledger)
     hurried(ledger, "bob")
     assert urgent(ledger, held) == {}
@@ -94,7 +96,7 @@ def test_high_jobs_do_not_yield_to_each_other(ledger: Ledger) -> None:
     assert urgent(ledger, held) == {}
 
 
-def test_who_has_time_until_a_row_comes_free_is_not_urgent(ledger: Ledger) -> None:
+def test_a_job_that_can_wait_for_the_next_free_row_is_not_urgent(ledger: Ledger) -> None:
     held = running(ledger)
     hurried(ledger)
     assert urgent(ledger, held, within_s=0.5) == {}
@@ -152,7 +154,7 @@ def test_an_exchange_never_takes_what_another_worker_runs(ledger: Ledger) -> Non
     assert exchange(ledger, low, high) == []
 
 
-def test_who_was_told_to_stop_meanwhile_ends_instead(ledger: Ledger) -> None:
+def test_a_job_that_was_canceled_meanwhile_ends_instead(ledger: Ledger) -> None:
     low = running(ledger)
     high = hurried(ledger)
     ledger.run(commands.cancel(low.ref))

@@ -26,8 +26,8 @@ def defined(text: str) -> set[str]:
 
 
 def test_a_script_carries_what_it_uses_and_what_that_uses() -> None:
-    assert defined(source("reserve_bell")) == {"ROOT", "key"}
-    assert defined(source("report_progress")) == {"ROOT", "key", "field", "fields", "holds"}
+    assert defined(source("gateway/reserve_bell")) == {"ROOT", "key"}
+    assert defined(source("worker/report_progress")) == {"ROOT", "key", "field", "fields", "holds"}
 
 
 def test_the_prelude_defines_one_name_at_a_time_and_does_nothing() -> None:
@@ -53,11 +53,11 @@ def head(script: str) -> str:
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_head_says_what_goes_in_and_out_and_which_keys_are_touched(script: str) -> None:
-    parts = re.split(r" (ARGV:|Reads:|Writes:|Answers) ", head(script))
-    does, told = parts[0], dict(zip(parts[1::2], parts[2::2], strict=True))
+    parts = re.split(r" (ARGV:|Reads:|Writes:|Returns) ", head(script))
+    does, sections = parts[0], dict(zip(parts[1::2], parts[2::2], strict=True))
     assert does.endswith("."), "a sentence says what it does"
-    assert {"ARGV:", "Answers"} <= told.keys()
-    listed = [told.get(which, "").strip() for which in ("Reads:", "Writes:")]
+    assert {"ARGV:", "Returns"} <= sections.keys()
+    listed = [sections.get(which, "").strip() for which in ("Reads:", "Writes:")]
     assert listed == [", ".join(sorted(names)) for names in keys_of(script)]
 
 

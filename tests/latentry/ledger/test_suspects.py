@@ -1,4 +1,4 @@
-"""A job that ran when a worker died runs apart, until it gets further than that one came."""
+"""A job whose worker died runs apart from others, until it gets further than it did then."""
 
 from latentry.contracts import JobStatus
 from latentry.ledger import JobRef, Lease, Ledger, commands
@@ -12,8 +12,8 @@ def create(ledger: Ledger) -> JobRef:
 def claim(
     ledger: Ledger, worker: str = "w1", *, room: int = 8, held: int = 0, suspects: int = 0
 ) -> list[Lease]:
-    beside = {"held": held, "suspects": suspects}
-    return ledger.run(commands.claim(worker, ["shapes"], room=room, lease_s=60, **beside))
+    already = {"held": held, "suspects": suspects}
+    return ledger.run(commands.claim(worker, ["shapes"], room=room, lease_s=60, **already))
 
 
 def refs(leases: list[Lease]) -> list[JobRef]:
@@ -22,7 +22,7 @@ def refs(leases: list[Lease]) -> list[JobRef]:
 
 def die(ledger: Ledger, leases: list[Lease], step: int = 1) -> None:
     """The worker dies at this step of all that it holds."""
-    ledger.run(commands.progress([(lease, step, 9) for lease in leases]))
+    ledger.run(commands.report_progress([(lease, step, 9) for lease in leases]))
     for lease in leases:
         ledger.client.zadd(f"{ledger.root}:leases", {str(lease.ref): 0})
     ledger.run(commands.sweep(lease_s=60))
@@ -39,7 +39,7 @@ def passed_over_for_long(ledger: Ledger, ref: JobRef) -> None:
     ledger.client.zadd(f"{ledger.root}:quarantined:shapes", {str(ref): 0})
 
 
-def test_suspects_are_dealt_out_one_to_a_worker_beside_whatever_it_has(ledger: Ledger) -> None:
+def test_each_worker_gets_one_suspect_with_whatever_else_it_has(ledger: Ledger) -> None:
     batch = [create(ledger) for _ in range(3)]
     die(ledger, claim(ledger))
     fresh = [create(ledger) for _ in range(4)]
@@ -87,15 +87,17 @@ def test_the_third_death_ends_it_and_that_one_it_met_alone(ledger: Ledger) -> No
     assert record.error.code == "poison"
 
 
-def test_who_gets_further_than_its_dead_worker_is_no_suspect_any_more(ledger: Ledger) -> None:
+def test_a_job_that_gets_further_than_its_dead_worker_is_no_suspect_any_more(
+    ledger: Ledger,
+) -> None:
     ref = create(ledger)
     die(ledger, claim(ledger), step=3)
     leases = claim(ledger)
-    ledger.run(commands.progress([(leases[0], 3, 9)]))
+    ledger.run(commands.report_progress([(leases[0], 3, 9)]))
     record = ledger.run(commands.get(ref))
     assert record is not None
     assert record.crashes == 1
-    ledger.run(commands.progress([(leases[0], 4, 9)]))
+    ledger.run(commands.report_progress([(leases[0], 4, 9)]))
     record = ledger.run(commands.get(ref))
     assert record is not None
     assert record.crashes == 0
@@ -127,7 +129,7 @@ def test_a_poisonous_job_costs_each_neighbour_one_attempt(ledger: Ledger) -> Non
             die(ledger, leases)
             continue
         for lease in leases:
-            ledger.run(commands.progress([(lease, 9, 9)]))
+            ledger.run(commands.report_progress([(lease, 9, 9)]))
             ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))
     records = {ref: ledger.run(commands.get(ref)) for ref in [poison, *innocent]}
     states = {ref: record.state for ref, record in records.items() if record}

@@ -1,4 +1,4 @@
-"""A real S3 server that nobody here wrote, and one storage of each kind."""
+"""A real S3 server, of another project, and one storage of each kind."""
 
 import shutil
 import subprocess

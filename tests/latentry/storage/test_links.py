@@ -61,7 +61,7 @@ def test_no_key_climbs_or_hides(text: str) -> None:
 
 
 @given(keys)
-def test_a_key_tells_its_type(key: str) -> None:
+def test_a_key_has_a_content_type(key: str) -> None:
     assert is_key(key)
     assert not is_key(key + "\n")
     assert content_type_of(key).startswith("image/")

@@ -19,7 +19,7 @@ def _files(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
 
 
-def test_pictures_lie_in_the_data_directory_unless_told_otherwise(local_settings: Settings) -> None:
+def test_pictures_lie_in_the_data_directory_by_default(local_settings: Settings) -> None:
     open_storage(local_settings).put(KEY, b"picture")
     assert (local_settings.data_dir / "images" / KEY).read_bytes() == b"picture"
 

@@ -81,7 +81,7 @@ def test_only_a_whole_job_can_be_deleted(storage: Storage, prefix: str) -> None:
         storage.delete_prefix(prefix)
 
 
-def test_old_pictures_can_be_told_from_young_ones(storage: Storage, job: str) -> None:
+def test_old_pictures_are_listed_without_young_ones(storage: Storage, job: str) -> None:
     storage.put(_key(job), b"picture")
     written = datetime.now(UTC)
     assert _key(job) not in storage.older(written - timedelta(hours=1))

@@ -1,4 +1,4 @@
-"""Who comes in: with a key what it is made for, without one nobody, on loopback everybody."""
+"""Access: a key allows its scopes, no key nothing; on loopback keys may be left out."""
 
 from collections.abc import Iterator
 
@@ -42,7 +42,7 @@ def test_every_route_says_what_a_key_must_be_for_or_is_open_to_all(app) -> None:
         assert len(needed) == (path not in OPEN), path
 
 
-async def test_while_there_is_no_key_everybody_on_this_machine_comes_in(client, worker) -> None:
+async def test_while_there_is_no_key_every_client_on_this_machine_is_served(client, worker) -> None:
     for header in ({}, {"Authorization": "Bearer any"}, bearer(ApiKey.new())):
         assert (
             await client.post("/v1/generations", json=REQUEST, headers=header)
@@ -51,7 +51,7 @@ async def test_while_there_is_no_key_everybody_on_this_machine_comes_in(client, 
     assert len(jobs) == 3
 
 
-async def test_from_the_first_key_on_nobody_comes_in_without_one(client, worker) -> None:
+async def test_from_the_first_key_on_a_key_is_required(client, worker) -> None:
     assert (await client.get("/v1/models")).status_code == 200
     key = issue(worker.ledger)
     assert (await client.get("/v1/models")).status_code == 401
@@ -134,7 +134,7 @@ async def test_a_new_secret_opens_at_once_and_the_old_one_for_as_long_as_was_sai
     assert ledger.run(keyring.rotate(ApiKey.new(old.id), grace_ms=0)) is None
 
 
-async def test_too_many_requests_are_told_how_long_to_wait(client, ledger) -> None:
+async def test_too_many_requests_get_429_with_retry_after(client, ledger) -> None:
     key = bearer(issue(ledger, allowance=Allowance(per_minute=2, burst=2)))
     first = await client.get("/v1/models", headers=key)
     assert first.headers["ratelimit-policy"] == '"requests";q=2;w=60'
@@ -152,10 +152,10 @@ async def test_strangers_who_know_a_keys_id_cannot_use_up_its_requests(client, l
     for _ in range(5):
         guess = bearer(ApiKey.new(key.id))
         assert (await client.get("/v1/models", headers=guess)).status_code == 401
-    [record] = ledger.run(keyring.entries())[1]
+    [record] = ledger.run(keyring.list_keys())[1]
     assert record.used_ms is None
     assert (await client.get("/v1/models", headers=bearer(key))).status_code == 200
-    [record] = ledger.run(keyring.entries())[1]
+    [record] = ledger.run(keyring.list_keys())[1]
     assert record.used_ms is not None
 
 
@@ -167,7 +167,7 @@ def test_no_secret_is_in_the_ledger(ledger) -> None:
 
 
 @pytest.mark.parametrize("auth", ["auto", "on"])
-async def test_where_the_ledger_is_away_nobody_comes_in(settings, auth: str) -> None:
+async def test_while_the_ledger_is_away_every_request_is_refused(settings, auth: str) -> None:
     nowhere = settings.model_validate(
         settings.model_dump() | {"redis_url": "redis://127.0.0.1:1/0", "auth": auth}
     )
@@ -207,7 +207,7 @@ async def served(settings, **changes):
             yield client
 
 
-async def test_on_asks_for_keys_before_there_are_any_and_off_never_does(settings, ledger) -> None:
+async def test_on_requires_keys_before_there_are_any_and_off_never_does(settings, ledger) -> None:
     async for client in served(settings, auth="on"):
         assert (await client.get("/v1/models")).status_code == 401
     issue(ledger)
@@ -218,12 +218,12 @@ async def test_on_asks_for_keys_before_there_are_any_and_off_never_does(settings
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "gateway.example"])
-async def test_an_address_that_others_can_dial_always_asks(settings, host: str) -> None:
+async def test_an_address_that_others_can_reach_always_requires_a_key(settings, host: str) -> None:
     async for client in served(settings, host=host):
         assert (await client.get("/v1/models")).status_code == 401
 
 
-async def test_the_bootstrap_key_stands_from_the_start_until_it_is_rotated(
+async def test_the_bootstrap_key_is_valid_from_the_start_until_it_is_rotated(
     settings, ledger, tmp_path
 ) -> None:
     key = ApiKey.new()
@@ -233,14 +233,14 @@ async def test_the_bootstrap_key_stands_from_the_start_until_it_is_rotated(
         async for client in served(settings, **given):
             assert (await client.get("/v1/models")).status_code == 401
             assert (await client.get("/v1/models", headers=bearer(key))).status_code == 200
-    [record] = ledger.run(keyring.entries())[1]
+    [record] = ledger.run(keyring.list_keys())[1]
     assert (record.tenant, record.scopes) == ("default", frozenset(Scope))
     ledger.run(keyring.rotate(ApiKey.new(key.id), grace_ms=0))
     async for client in served(settings, bootstrap_key=key.text):
         assert (await client.get("/v1/models", headers=bearer(key))).status_code == 401
 
 
-def test_openais_own_client_comes_in_with_a_key_and_hears_why_not(url, worker) -> None:
+def test_openais_own_client_is_served_with_a_key_and_gets_the_reason_otherwise(url, worker) -> None:
     key = issue(worker.ledger, allowance=Allowance(per_minute=1, burst=1))
 
     def draw(api_key: str):
@@ -267,7 +267,7 @@ def test_openais_own_client_does_not_knock_again_on_the_same_day(url, worker) ->
     assert refused.value.code == "quota_exceeded"  # a third request would be too many
 
 
-def test_our_own_client_comes_in_with_a_key_and_hears_why_not(url, worker) -> None:
+def test_our_own_client_is_served_with_a_key_and_gets_the_reason_otherwise(url, worker) -> None:
     key = issue(worker.ledger, scopes=frozenset({Scope.READ}))
     with Client(url, api_key=key.text) as client:
         assert client.models().data
@@ -279,10 +279,10 @@ def test_our_own_client_comes_in_with_a_key_and_hears_why_not(url, worker) -> No
     assert (refused.value.status, refused.value.code) == (401, "unauthenticated")
 
 
-def test_our_own_client_waits_as_long_as_it_is_told(url, ledger) -> None:
+def test_our_own_client_waits_as_long_as_retry_after_says(url, ledger) -> None:
     key = issue(ledger, allowance=Allowance(per_minute=60, burst=1))
     with Client(url, api_key=key.text, retries=Retries(attempts=3, first_s=0.01)) as client:
-        for _ in range(3):  # each but the first is told to come back in a second
+        for _ in range(3):  # each but the first gets Retry-After: 1
             client.models()
 
 

@@ -1,4 +1,4 @@
-"""`python -m service` and `latentry serve` do not open to strangers by accident."""
+"""`python -m service` and `latentry serve` are not reachable without API keys by accident."""
 
 import os
 import subprocess
@@ -75,7 +75,7 @@ def test_a_bootstrap_key_that_is_none_is_refused_and_not_repeated(
 
 
 @pytest.mark.parametrize("made", ["before", "by variable"])
-def test_with_a_key_it_opens_and_asks_for_it(settings, ledger, made: str) -> None:
+def test_with_a_key_it_starts_and_requires_it(settings, ledger, made: str) -> None:
     port, key = free_port(), ApiKey.new()
     changes = {"LATENTRY_HOST": OPEN_HOST, "LATENTRY_PORT": str(port)}
     if made == "before":
@@ -96,7 +96,7 @@ def test_with_a_key_it_opens_and_asks_for_it(settings, ledger, made: str) -> Non
     assert key.secret not in said
 
 
-def test_where_the_ledger_is_away_it_opens_and_lets_nobody_in(settings) -> None:
+def test_while_the_ledger_is_away_it_starts_and_refuses_every_request(settings) -> None:
     away = {"host": OPEN_HOST, "redis_url": "redis://127.0.0.1:1/0"}
     opening.check(Settings.model_validate(settings.model_dump() | away))
 

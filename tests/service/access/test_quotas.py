@@ -1,4 +1,4 @@
-"""What a key may have at once and in a day, and the books of what it had."""
+"""A key's limits at once and in a day, and the record of what it used."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -83,7 +83,7 @@ async def test_no_end_of_a_job_leaves_its_place_taken(client, worker, key, end: 
                 worker.finish(worker.claim())
             case "succeed":
                 worker.finish(worker.claim())
-            case "lose":  # somebody removed the record by hand
+            case "lose":  # the record was removed by hand
                 client_of = worker.ledger.client
                 client_of.delete(f"{worker.ledger.root}:job:{JobRef('acme', id)}")
     if end != "lose":
@@ -194,7 +194,7 @@ async def test_without_keys_the_books_are_kept_all_the_same(client, worker) -> N
     assert (row["key"], row["images"]) == ("-", 1)
 
 
-async def test_days_outside_of_what_was_asked_are_left_out(client, worker, key) -> None:
+async def test_days_outside_of_the_requested_range_are_left_out(client, worker, key) -> None:
     one = key()
     await create(client, one)
     worker.finish(worker.claim())

@@ -1,4 +1,4 @@
-"""To one tenant, another's things are not there: byte for byte."""
+"""For one tenant, another's jobs and files do not exist: byte for byte."""
 
 import io
 
@@ -8,7 +8,7 @@ from PIL import Image
 from tests.service.keys import bearer, issue
 
 REQUEST = {"prompt": "a red circle"}
-NOBODYS = "gen_" + "0" * 32
+UNKNOWN_ID = "gen_" + "0" * 32
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ async def create(client, caller, key: str = "", **fields) -> str:
 
 
 def telling(answer, *ids: str) -> tuple:
-    """All that an answer tells, but for what differs in every answer and the id that was asked."""
+    """A response without what differs in every one, and without the requested id."""
     text = answer.text
     for id in ids:
         text = text.replace(id, "ID")
@@ -48,9 +48,9 @@ async def test_anothers_job_answers_on_every_route_as_one_that_never_was(
         for method in operations:
             to = path.replace("{delivery_id}", "msg_" + "0" * 32).format
             theirs = await client.request(method, to(job_id=id), headers=other)
-            nobodys = await client.request(method, to(job_id=NOBODYS), headers=other)
+            unknown = await client.request(method, to(job_id=UNKNOWN_ID), headers=other)
             assert theirs.status_code == 404, (method, path)
-            assert telling(theirs, id) == telling(nobodys, NOBODYS)
+            assert telling(theirs, id) == telling(unknown, UNKNOWN_ID)
             tried += 1
     assert tried >= 4
     still = await client.get(f"/v1/generations/{id}", headers=acme)
@@ -73,17 +73,17 @@ async def test_anothers_file_answers_on_every_route_as_one_that_never_was(
     )
     assert kept.status_code == 201, kept.text
     id = kept.json()["id"]
-    nobodys_id = id[:-32] + "0" * 32
+    unknown_id = id[:-32] + "0" * 32
     for path, operations in app.openapi()["paths"].items():
         for method in operations if "{file_id}" in path else ():
             theirs = await client.request(method, path.format(file_id=id), headers=other)
-            nobodys = await client.request(method, path.format(file_id=nobodys_id), headers=other)
+            unknown = await client.request(method, path.format(file_id=unknown_id), headers=other)
             assert theirs.status_code == 404, (method, path)
-            assert telling(theirs, id) == telling(nobodys, nobodys_id)
+            assert telling(theirs, id) == telling(unknown, unknown_id)
     assert (await client.get(f"/v1/files/{id}", headers=acme)).status_code == 200
 
 
-async def test_nobody_sees_anothers_jobs_in_the_list_or_by_its_cursor(
+async def test_another_tenants_jobs_are_not_listed_nor_reached_by_a_cursor(
     client, worker, acme, other
 ) -> None:
     ids = [await create(client, acme) for _ in range(3)]
@@ -130,7 +130,7 @@ async def test_the_tenant_is_in_every_key_that_holds_something_of_its(
     assert (await client.get(forged)).json()["code"] == "link_refused"
 
 
-async def test_anothers_events_are_not_heard(client, worker, acme, other) -> None:
+async def test_another_tenants_events_are_not_received(client, worker, acme, other) -> None:
     id = await create(client, acme)
     lease = worker.claim()
     worker.finish(lease)

@@ -259,7 +259,7 @@ async def test_the_frameworks_own_errors_are_problems_too(client, method, path, 
         ("/v1/images/generations", "POST"),
     ],
 )
-async def test_a_refused_method_is_told_all_that_are_allowed(client, path, allowed) -> None:
+async def test_a_refused_method_gets_all_that_are_allowed(client, path, allowed) -> None:
     answer = await client.patch(path)
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
 

@@ -1,4 +1,4 @@
-"""Callers' own pictures: sent, kept for a while within a quota, and nobody else's business."""
+"""Callers' own pictures: uploaded, kept for a while within a quota, private to the tenant."""
 
 import io
 import os
@@ -93,7 +93,9 @@ async def test_only_so_many_pictures_are_received_at_once(client, monkeypatch) -
 
 
 @pytest.mark.parametrize("stranger", ["", "Authorization: Bearer {key}\r\n"])
-def test_who_is_slow_keeps_nobody_else_from_sending(url, ledger, monkeypatch, stranger) -> None:
+def test_slow_uploads_do_not_keep_other_tenants_from_uploading(
+    url, ledger, monkeypatch, stranger
+) -> None:
     monkeypatch.setattr(body_limit, "LARGE_AT_ONCE", 2)
     monkeypatch.setattr(body_limit, "LARGE_PER_TENANT", 1)
     slow, other = issue(ledger, "slow"), issue(ledger, "other")
@@ -105,7 +107,7 @@ def test_who_is_slow_keeps_nobody_else_from_sending(url, ledger, monkeypatch, st
         assert answer.status_code == 201, answer.text
 
 
-async def test_a_stranger_is_told_so_however_much_they_sent(client, ledger) -> None:
+async def test_an_upload_without_a_key_gets_401_whatever_its_size(client, ledger) -> None:
     issue(ledger)
     for sent in (b"", b"\x89PNG" * 100_000):
         answer = await client.post("/v1/files", content=sent, headers=PNG)
@@ -155,7 +157,7 @@ async def test_a_file_answers_to_others_as_if_it_did_not_exist(app, client) -> N
 
 
 @pytest.mark.parametrize("id", ["file_", "file_x", "..", "gen_" + "0" * 32, "%2e%2e%2fsigning.key"])
-async def test_what_is_no_name_of_ours_is_not_found(client, id: str) -> None:
+async def test_a_malformed_id_names_no_file(client, id: str) -> None:
     for path in (f"/v1/files/{id}", f"/v1/files/{id}/content"):
         assert (await client.get(path)).status_code in (403, 404)  # 403 where a link is looked for
 

@@ -16,7 +16,7 @@ async def test_a_gateway_with_a_ledger_is_alive_and_ready(client) -> None:
     assert (await client.get("/readyz")).status_code == 200
 
 
-async def test_a_gateway_that_leaves_is_alive_but_not_ready(app, client) -> None:
+async def test_a_gateway_that_stops_is_alive_but_not_ready(app, client) -> None:
     app.state.gateway.stop()
     assert (await client.get("/livez")).status_code == 200
     answer = await client.get("/readyz")

@@ -25,7 +25,7 @@ async def test_a_picture_can_be_embedded_but_never_read_as_a_page(client, link: 
     assert "private" in answer.headers["cache-control"]
 
 
-async def test_a_head_request_tells_the_same_without_the_bytes(client, link: str) -> None:
+async def test_a_head_request_has_the_same_headers_without_the_bytes(client, link: str) -> None:
     answer = await client.head(link)
     assert (answer.status_code, answer.headers["content-length"]) == (200, "5")
 

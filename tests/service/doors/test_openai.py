@@ -1,4 +1,4 @@
-"""OpenAI's door, knocked at by OpenAI's own client."""
+"""OpenAI's door, through OpenAI's own client."""
 
 import asyncio
 import base64
@@ -30,18 +30,18 @@ def test_a_picture_comes_as_a_url_by_default(sdk: openai.OpenAI, worker: FakeWor
     assert answer.created > 0
 
 
-def test_a_picture_comes_by_value_when_asked(sdk: openai.OpenAI, worker: FakeWorker) -> None:
+def test_a_picture_comes_as_base64_on_request(sdk: openai.OpenAI, worker: FakeWorker) -> None:
     with worker:
         answer = sdk.images.generate(prompt="a", n=3, response_format="b64_json")
     assert [base64.b64decode(picture.b64_json) for picture in answer.data] == [PICTURE] * 3
     assert all(picture.url is None for picture in answer.data)
 
 
-def test_brackets_mean_brackets_unless_asked_otherwise(sdk: openai.OpenAI, worker) -> None:
+def test_brackets_are_literal_unless_requested_otherwise(sdk: openai.OpenAI, worker) -> None:
     with worker:
         sdk.images.generate(prompt="(a frog:99)")
         sdk.images.generate(prompt="(a frog:1.3)", extra_body={"prompt_syntax": "weighted"})
-    records = worker.ledger.run(commands.page("default", below=None, limit=2))
+    records = worker.ledger.run(commands.list_jobs("default", below=None, limit=2))
     assert {record.request.prompt_syntax for record in records} == {"plain", "weighted"}
 
 
@@ -73,7 +73,7 @@ def test_our_own_fields_pass_at_the_top_level(sdk: openai.OpenAI, worker: FakeWo
             extra_body=extra,
         )
     assert [picture.seed for picture in answer.data] == [11, 12]
-    [record] = worker.ledger.run(commands.page("default", below=None, limit=1))
+    [record] = worker.ledger.run(commands.list_jobs("default", below=None, limit=1))
     request = record.request
     assert (request.width, request.height, request.num_inference_steps) == (160, 96, 3)
     assert (request.sampler, request.determinism, request.negative_prompt) == (
@@ -90,7 +90,7 @@ def test_our_own_fields_pass_at_the_top_level(sdk: openai.OpenAI, worker: FakeWo
 def test_a_name_for_sampler_and_spacing_at_once_means_both(sdk: openai.OpenAI, worker) -> None:
     with worker:
         sdk.images.generate(prompt="a", extra_body={"sampler": "Euler Karras"})
-    [record] = worker.ledger.run(commands.page("default", below=None, limit=1))
+    [record] = worker.ledger.run(commands.list_jobs("default", below=None, limit=1))
     assert (record.request.sampler, record.request.spacing) == ("euler", "karras")
 
 
@@ -149,7 +149,7 @@ def test_a_failed_job_is_an_error_that_the_client_does_not_repeat(url: str, work
     ):
         sdk.images.generate(prompt="a")
     assert failure.value.code == "out_of_memory"
-    assert len(worker.ledger.run(commands.page("default", below=None, limit=10))) == 1
+    assert len(worker.ledger.run(commands.list_jobs("default", below=None, limit=10))) == 1
 
 
 async def test_a_picture_by_value_has_no_url_key_at_all(client, worker: FakeWorker) -> None:
@@ -160,7 +160,7 @@ async def test_a_picture_by_value_has_no_url_key_at_all(client, worker: FakeWork
 
 async def test_a_job_that_expired_in_the_queue_may_be_tried_again(client, worker, ledger) -> None:
     posted = asyncio.create_task(client.post(PATH, json={"prompt": "a"}))
-    while not (waiting := ledger.run(commands.page("default", below=None, limit=1))):
+    while not (waiting := ledger.run(commands.list_jobs("default", below=None, limit=1))):
         await client.get("/readyz")
     ledger.client.zadd(f"{ledger.root}:deadlines", {str(waiting[0].ref): 0})
     answer = await asyncio.wait_for(posted, 10)
@@ -171,7 +171,9 @@ async def test_a_job_that_expired_in_the_queue_may_be_tried_again(client, worker
 def test_a_client_that_hangs_up_cancels_its_job(url: str, worker: FakeWorker) -> None:
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{url}{PATH}", json={"prompt": "a"}, timeout=1)
-    while worker.ledger.run(commands.page("default", below=None, limit=1))[0].state != "canceled":
+    while (
+        worker.ledger.run(commands.list_jobs("default", below=None, limit=1))[0].state != "canceled"
+    ):
         pass
 
 
@@ -179,18 +181,20 @@ async def test_a_job_that_does_not_end_in_time_is_canceled(client, worker, monke
     monkeypatch.setattr(images, "WITHIN_S", 0.05)
     answer = await client.post(PATH, json={"prompt": "a"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
-    [record] = worker.ledger.run(commands.page("default", below=None, limit=2))
+    [record] = worker.ledger.run(commands.list_jobs("default", below=None, limit=2))
     assert record.state == "canceled"
 
 
-async def test_a_gateway_that_stops_cancels_what_nobody_could_collect(app, client, worker) -> None:
+async def test_a_gateway_that_stops_cancels_jobs_whose_clients_have_no_id(
+    app, client, worker
+) -> None:
     posted = asyncio.create_task(client.post(PATH, json={"prompt": "a"}))
-    while not worker.ledger.run(commands.page("default", below=None, limit=1)):
+    while not worker.ledger.run(commands.list_jobs("default", below=None, limit=1)):
         await client.get("/readyz")
     app.state.gateway.stop()
     answer = await asyncio.wait_for(posted, 10)
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "shutting_down")
-    [record] = worker.ledger.run(commands.page("default", below=None, limit=2))
+    [record] = worker.ledger.run(commands.list_jobs("default", below=None, limit=2))
     assert record.state == "canceled"
 
 

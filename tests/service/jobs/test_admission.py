@@ -1,4 +1,4 @@
-"""What may enter, and as what: values in, values out."""
+"""Admission: which requests may become jobs, with which defaults. Values in, values out."""
 
 import pytest
 
@@ -10,15 +10,15 @@ from latentry.errors import (
     UnknownModel,
     UnsupportedSpacing,
 )
+from latentry.ledger import CatalogueEntry
 from latentry.settings import Settings
 from service.http import prefer
 from service.jobs.admission import RANDOM_SEEDS, admit, choose, resolve
-from service.jobs.catalogue import Entry
 from tests.latentry.ledger.factory import card
 
 
-def entry(model: str, workers: int = 0) -> Entry:
-    return Entry(card(model), workers, waiting=0, oldest_ms=0)
+def entry(model: str, workers: int = 0) -> CatalogueEntry:
+    return CatalogueEntry(card(model), workers, waiting=0, oldest_ms=0)
 
 
 RETIRED, LIVE = entry("alpha"), entry("beta", workers=1)
@@ -37,7 +37,7 @@ def test_a_model_that_is_not_there_is_unknown_and_no_model_at_all_is_our_fault()
         choose("gamma", [])
 
 
-def test_what_was_said_stands_and_what_was_not_comes_from_the_card() -> None:
+def test_given_fields_are_kept_and_missing_ones_come_from_the_card() -> None:
     said = GenerationRequest(prompt="a", width=160, seed=0, sampler="Euler", guidance_scale=0.0)
     resolved = resolve(said, card())
     assert (resolved.width, resolved.height) == (160, 128)
@@ -60,7 +60,7 @@ def test_the_models_spacing_holds_for_every_sampler_that_has_it() -> None:
         spacing(sampler="ddim", spacing="karras")
 
 
-def test_a_drawn_seed_is_fresh_and_small_enough_for_everybody() -> None:
+def test_a_random_seed_is_fresh_and_fits_into_32_bits() -> None:
     seeds = {resolve(GenerationRequest(prompt="a"), card()).seed for _ in range(50)}
     assert len(seeds) > 45
     assert all(0 <= seed < RANDOM_SEEDS for seed in seeds)
@@ -90,25 +90,25 @@ def test_a_preference_is_read_as_rfc_7240_has_it(headers, seconds) -> None:
 
 def test_a_sampler_that_takes_few_steps_is_not_sent_to_fail_in_the_engine() -> None:
     distilled = card().model_copy(update={"samplers": [Sampler.LCM]})
-    asked = {"prompt": "a", "sampler": "lcm"}
-    assert resolve(GenerationRequest(**asked, num_inference_steps=50), distilled)
+    wanted = {"prompt": "a", "sampler": "lcm"}
+    assert resolve(GenerationRequest(**wanted, num_inference_steps=50), distilled)
     with pytest.raises(TooManySteps, match="sampler lcm supports at most 50") as caught:
-        resolve(GenerationRequest(**asked, num_inference_steps=51), distilled)
+        resolve(GenerationRequest(**wanted, num_inference_steps=51), distilled)
     assert list(caught.value.fields) == ["/num_inference_steps"]
 
 
 def test_admission_answers_model_request_and_price_in_one_call() -> None:
-    asked = GenerationRequest(prompt="a", num_inference_steps=10, n=2, guidance_scale=1.0)
+    wanted = GenerationRequest(prompt="a", num_inference_steps=10, n=2, guidance_scale=1.0)
     settings = Settings(default_model="beta")
-    admitted = admit(asked, [RETIRED, LIVE], settings)
+    admitted = admit(wanted, [RETIRED, LIVE], settings)
     assert admitted.entry is LIVE
     assert (admitted.request.model, admitted.request.num_inference_steps) == ("beta", 10)
     pixels = admitted.request.width * admitted.request.height
     assert admitted.price.images == 2
     assert admitted.price.step_megapixels == pytest.approx(2 * 10 * pixels / 1e6 / 2)
-    named = asked.model_copy(update={"model": "alpha"})
+    named = wanted.model_copy(update={"model": "alpha"})
     assert admit(named, [RETIRED, LIVE], settings).entry is RETIRED
     little = settings.model_copy(update={"max_cost_step_megapixels": 0.01})
     with pytest.raises(RequestTooExpensive) as refused:
-        admit(asked, [LIVE], little)
+        admit(wanted, [LIVE], little)
     assert set(refused.value.fields) == {"/n", "/num_inference_steps", "/width", "/height"}

@@ -45,7 +45,7 @@ def create(http: httpx.Client) -> Job:
     return Job.model_validate_json(http.post("/v1/generations", json={"prompt": "a"}).content)
 
 
-def test_a_stream_tells_the_story_in_order_and_ends_with_the_job(http, worker: FakeWorker) -> None:
+def test_a_stream_has_the_events_in_order_and_ends_with_the_job(http, worker: FakeWorker) -> None:
     job = create(http)
     with http.stream("GET", f"/v1/generations/{job.id}/events") as response:
         assert response.headers["content-type"].startswith("text/event-stream")
@@ -71,9 +71,7 @@ def test_a_stream_tells_the_story_in_order_and_ends_with_the_job(http, worker: F
         assert watch.rest() == []
 
 
-def test_a_preview_is_told_to_those_who_watch_its_job_and_to_nobody_else(
-    http, url: str, worker: FakeWorker
-) -> None:
+def test_a_preview_goes_only_to_subscribers_of_its_job(http, url: str, worker: FakeWorker) -> None:
     jobs = [create(http) for _ in range(2)]
     with (
         Client(url) as client,
@@ -120,7 +118,7 @@ def test_a_stream_goes_on_after_the_last_event_a_client_saw(http, worker: FakeWo
         assert again == [event.id for event in events[seen:]]
 
 
-def test_whoever_has_seen_the_end_is_told_not_to_come_back(http, worker: FakeWorker) -> None:
+def test_a_client_that_has_seen_the_end_gets_204(http, worker: FakeWorker) -> None:
     job = create(http)
     worker.finish(worker.claim())
     path = f"/v1/generations/{job.id}/events"
@@ -143,7 +141,7 @@ def test_an_event_id_from_the_future_does_not_hide_what_comes(http, worker: Fake
 
 
 @pytest.mark.parametrize("id", ["garbage", "9" * 40, "-", "1-1; DROP", "0-0"])
-def test_an_event_id_that_is_not_ours_means_from_the_beginning(http, worker, id: str) -> None:
+def test_an_unknown_event_id_means_from_the_beginning(http, worker, id: str) -> None:
     job = create(http)
     worker.finish(worker.claim())
     path = f"/v1/generations/{job.id}/events"
@@ -201,7 +199,7 @@ def test_a_broken_subscription_loses_no_durable_event(http, worker, ledger: Ledg
         assert [event.type for event in watch.rest()] == ["running", "image", "succeeded"]
 
 
-async def test_who_waits_for_the_end_alone_is_not_woken_by_steps() -> None:
+async def test_waiting_for_the_end_is_not_woken_by_steps() -> None:
     subscription, ref = Subscription(with_transient=False), JobRef("default", "gen_1")
     await subscription.take()
     end = LedgerEvent(ref, "1-0", EventType.SUCCEEDED, {})

@@ -1,4 +1,4 @@
-"""What is too much is refused at once, with what to change; what is taken says when it starts."""
+"""Overload: too much is refused at once, with what to change; accepted jobs say when they start."""
 
 from datetime import datetime
 
@@ -15,7 +15,7 @@ SECONDS = 3.6864  # 100 calls of 0.036864 megapixels, a second for a step-megapi
 @pytest.fixture
 def paced(worker, ledger):
     pace = Pace(step_megapixel_s=1.0, images_at_once=1)
-    ledger.run(commands.catalogue(card().model_copy(update={"pace": pace})))
+    ledger.run(commands.register_model(card().model_copy(update={"pace": pace})))
     return worker
 
 
@@ -52,7 +52,7 @@ async def test_an_accepted_job_says_its_cost_and_when_it_may_start(client, paced
     assert (done["estimated_start_at"], done["queue_position"]) == (None, None)
 
 
-async def test_what_would_wait_too_long_is_told_how_long_to_stay_away(client, paced) -> None:
+async def test_a_job_that_would_wait_too_long_gets_503_with_retry_after(client, paced) -> None:
     refused = await until_refused(client)
     assert (refused.status_code, refused.json()["code"]) == (503, "deadline_unreachable")
     assert 1 <= int(refused.headers["Retry-After"]) <= 3

@@ -1,4 +1,4 @@
-"""What a URL may name: told from its letters, from its addresses, and seen at the socket."""
+"""Which URLs are allowed: by their text, by the addresses of the host, checked at the socket."""
 
 import asyncio
 import socket
@@ -51,22 +51,22 @@ class Names:
     """A name server: what it says of each name, one answer after the other."""
 
     def __init__(self, **answers: Iterable[list[str]]) -> None:
-        self.asked: list[str] = []
+        self.lookups: list[str] = []
         self._answers = {name: iter(said) for name, said in answers.items()}
 
     async def __call__(self, host: str, port: int) -> list[Address]:
-        self.asked.append(host)
+        self.lookups.append(host)
         return [ip_address(text) for text in next(self._answers[host])]
 
 
 class Wire(httpcore.AnyIOBackend):
-    """The real network below the guard, but for public addresses, where nobody answers here."""
+    """The real network below the guard, except for public addresses, which do not respond here."""
 
     def __init__(self) -> None:
-        self.dialled: list[str] = []
+        self.connected: list[str] = []
 
     async def connect_tcp(self, host: str, *rest: Any, **more: Any) -> httpcore.AsyncNetworkStream:
-        self.dialled.append(host)
+        self.connected.append(host)
         if is_public(ip_address(host)):
             raise httpcore.ConnectError
         return await super().connect_tcp(host, *rest, **more)
@@ -82,7 +82,7 @@ async def canary() -> AsyncIterator[Canary]:
 
 @pytest.fixture
 def rules(canary: Canary) -> Rules:
-    """The canary's port is open, so that nothing but its address keeps anybody out."""
+    """The canary's port is open, so that only its address is a reason to refuse it."""
     return Rules(ports=frozenset({443, canary.port}))
 
 
@@ -109,7 +109,7 @@ async def test_no_trick_that_shows_gets_past_the_reader(canary: Canary, rules: R
             continue
         through.append(trick)  # pragma: no cover
     assert through == []
-    assert (names.asked, wire.dialled, canary.visits) == ([], [], 0)
+    assert (names.lookups, wire.connected, canary.visits) == ([], [], 0)
 
 
 async def test_no_name_that_leads_home_is_dialled(canary: Canary, rules: Rules) -> None:
@@ -119,8 +119,8 @@ async def test_no_name_that_leads_home_is_dialled(canary: Canary, rules: Rules) 
         names = Names(**{host: [addresses]})
         with pytest.raises(UrlNotAllowed):
             await post(f"https://{name}:{canary.port}/", rules, names, wire)
-        assert names.asked == [host]
-    assert (wire.dialled, canary.visits) == ([], 0)
+        assert names.lookups == [host]
+    assert (wire.connected, canary.visits) == ([], 0)
 
 
 async def test_a_name_that_changes_its_mind_is_dialled_where_it_was_vetted(
@@ -128,9 +128,9 @@ async def test_a_name_that_changes_its_mind_is_dialled_where_it_was_vetted(
 ) -> None:
     names = Names(**{"flip.example.com": [[str(PUBLIC)], ["127.0.0.1"], ["127.0.0.1"]]})
     wire = Wire()
-    with pytest.raises(NoAnswer):  # asked once, and that address dialled
+    with pytest.raises(NoAnswer):  # resolved once, and connected to that address
         await post(f"https://flip.example.com:{canary.port}/", rules, names, wire)
-    assert (names.asked, wire.dialled) == (["flip.example.com"], [str(PUBLIC)])
+    assert (names.lookups, wire.connected) == (["flip.example.com"], [str(PUBLIC)])
     with pytest.raises(UrlNotAllowed):
         await post(f"https://flip.example.com:{canary.port}/", rules, names, wire)
     assert canary.visits == 0
@@ -184,7 +184,7 @@ async def test_naming_a_receiver_opens_nothing_else(canary: Canary) -> None:
         for scheme in ("http", "https"):
             with pytest.raises(UrlNotAllowed):
                 await post(f"{scheme}://{host}:{canary.port}/", rules, names, wire)
-    assert (names.asked, wire.dialled, canary.visits) == ([], [], 0)
+    assert (names.lookups, wire.connected, canary.visits) == ([], [], 0)
 
 
 async def test_a_network_that_the_operator_names_is_as_good_as_public(canary: Canary) -> None:

@@ -1,4 +1,4 @@
-"""The guarded exchange itself: what is sent, over which connection, and for how long at most."""
+"""The guarded request itself: what is sent, over which connection, and for how long at most."""
 
 import asyncio
 import socket
@@ -36,7 +36,7 @@ def outbound(receiver: Receiver, *, request_s: float = 15) -> Outbound:
 
 
 @pytest.mark.parametrize("answer", [silence, drip_head])
-async def test_an_exchange_ends_in_time_whoever_drips(
+async def test_a_request_ends_in_time_however_slow_the_receiver(
     answer: Callable[[asyncio.StreamWriter], Awaitable[None]],
 ) -> None:
     async with Receiver(answer) as receiver:
@@ -69,7 +69,7 @@ async def test_a_status_that_came_late_is_an_answer_all_the_same() -> None:
         assert await outbound(receiver, request_s=0.5).post(receiver.url, b"{}", {}) == 200
 
 
-async def test_no_proxy_of_the_environment_is_asked(
+async def test_proxies_of_the_environment_are_not_used(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Receiver() as proxy:
@@ -121,16 +121,16 @@ async def test_tls_is_spoken_with_the_name_and_not_the_address(tmp_path: Path) -
         assert seen == ["shop.example"]
         assert heads[0].startswith(b"POST /a?b HTTP/1.1\r\n")
         assert f"Host: shop.example:{port}\r\n".encode() in heads[0]
-        with pytest.raises(NoAnswer):  # a certificate for somebody else
+        with pytest.raises(NoAnswer):  # a certificate for another host
             await client.post(f"https://other.example:{port}/", b"{}", {})
-        with pytest.raises(NoAnswer):  # and one that nobody vouches for
+        with pytest.raises(NoAnswer):  # and one that no authority signed
             await Outbound(rules, at_home).post(f"https://shop.example:{port}/", b"{}", {})
     finally:
         listening.close()
         await listening.wait_closed()
 
 
-async def test_the_systems_names_are_looked_up_beside_the_loop(
+async def test_names_are_looked_up_in_threads(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     resolve = SystemResolver()

@@ -184,7 +184,7 @@ VISIBLE: Final = [
     *(f"http://{host}:{{port}}/" for host in _LOOPBACKS),
 ]
 
-# Names that look like anybody's and lead home: what a resolver answers for them, all at once.
+# Public-looking names that resolve to private addresses: all that a resolver returns for each.
 HIDDEN: Final[dict[str, list[str]]] = {
     "127.0.0.1.nip.io": ["127.0.0.1"],
     "localtest.me": ["127.0.0.1", "::1"],
@@ -219,7 +219,7 @@ HIDDEN: Final[dict[str, list[str]]] = {
     )
 }
 
-# These are somebody's, and reached.
+# These are public, and are connected to.
 OPEN: Final = [
     "https://example.com",
     "https://example.com/",

@@ -1,6 +1,7 @@
 """Every job that ended is counted and logged once, whichever gateway does it."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -121,7 +122,7 @@ async def test_a_lost_reply_loses_no_end_and_doubles_none(
 async def test_more_ends_than_one_answer_holds_are_taken_in_one_go(
     ledger: Ledger, async_ledger: AsyncLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("latentry.ledger.commands.sweeper.ENDS_BATCH", 2)
+    monkeypatch.setattr("latentry.ledger.commands.upkeep.ENDS_BATCH", 2)
     monkeypatch.setattr(commands, "ENDS_BATCH", 2)
     end(ledger, 5)
     gateway = Gateway(async_ledger)
@@ -140,3 +141,19 @@ async def test_a_job_whose_record_cannot_be_read_is_counted_as_well(
     await gateway.endings.take()
     labels = 'code="unreadable_record",model="shapes",status="failed"'
     assert f"latentry_jobs_ended_total{{{labels}}} 1.0" in gateway.figures
+
+
+async def test_an_end_that_another_version_recorded_costs_only_its_own_count(
+    ledger: Ledger, async_ledger: AsyncLedger
+) -> None:
+    end(ledger, 1)
+    [known] = ledger.client.lrange(f"{ledger.root}:ends", 0, -1)
+    later = json.dumps(json.loads(known) | {"status": "archived"}), json.dumps({"job": "gen_1"})
+    extended = json.dumps(json.loads(known) | {"passes": 2})
+    ledger.client.lpush(f"{ledger.root}:ends", *later, extended)
+    gateway = Gateway(async_ledger)
+    with capture_logs() as logs:
+        await gateway.endings.take()
+        await gateway.endings.take()
+    assert gateway.counted == 2
+    assert sorted(line["event"] for line in logs) == ["end.unreadable"] * 2 + ["job.ended"] * 2

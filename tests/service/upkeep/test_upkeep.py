@@ -1,4 +1,4 @@
-"""What runs beside the routes: the sweeper, the bell, retention, ended jobs, metrics."""
+"""What runs in the background: the sweeper, the bell, retention, ended jobs, metrics."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from latentry.storage import Storage, open_storage, owner_of
 from service.background import Background
 from service.gateway import Gateway
 from service.jobs.bell import Bell
-from service.jobs.ledger import ImpatientLedger
+from service.jobs.ledger import GatewayLedger
 from tests.latentry.ledger.factory import new_job
 from tests.service.fake import FakeWorker
 from tests.valkey import free_port
@@ -73,13 +73,13 @@ async def test_a_request_is_accepted_although_its_bell_cannot_be_rung(settings, 
     await gateway.ledger.close()
 
 
-async def test_while_a_bell_is_on_its_way_the_ledger_is_not_asked_again(
+async def test_while_a_bell_is_on_its_way_the_ledger_is_left_alone(
     gateway, worker, ledger: Ledger, settings: Settings
 ) -> None:
     gateway.bell.ring_soon("shapes")
     while not bells(ledger, settings):
-        await gateway.ledger.run(commands.probe())
-    ledger.run(commands.release_bell(["shapes"]))  # had it been asked, it would allow another one
+        await gateway.ledger.run(commands.check_writable())
+    ledger.run(commands.release_bell(["shapes"]))  # were it to reserve again, it would succeed
     gateway.bell.ring_soon("shapes")
     await gateway.bell.close()
     assert len(bells(ledger, settings)) == 1
@@ -99,18 +99,18 @@ async def test_a_bell_that_could_not_be_rung_is_rung_for_the_next_job(settings) 
     await gateway.ledger.close()
 
 
-async def test_a_bell_without_a_ledger_harms_nobody(settings) -> None:
+async def test_a_bell_without_a_ledger_does_no_harm(settings) -> None:
     nowhere = settings.model_copy(
         update={"redis_url": SecretStr(f"redis://127.0.0.1:{free_port()}/0")}
     )
-    ledger = ImpatientLedger.open(nowhere)
+    ledger = GatewayLedger.open(nowhere)
     bell = Bell(nowhere, ledger)
     bell.ring_soon("shapes")
     await bell.close()
     await ledger.close()
 
 
-async def test_a_sweep_rings_for_a_queue_that_waits_in_silence(
+async def test_a_sweep_rings_for_a_queue_that_waits_without_a_bell(
     gateway, background, worker, settings
 ) -> None:
     worker.ledger.run(commands.create(new_job(), max_queued=10))
@@ -119,7 +119,7 @@ async def test_a_sweep_rings_for_a_queue_that_waits_in_silence(
     assert len(bells(worker.ledger, settings)) == 1
 
 
-async def test_nobody_rings_where_nobody_hears(
+async def test_no_bell_is_rung_without_a_worker(
     gateway, background, app, client, worker, settings
 ) -> None:
     worker.ledger.run(commands.heartbeat("fake", [], ttl_s=1))  # it has left

@@ -1,4 +1,4 @@
-"""A webhook receiver on loopback that behaves as badly as it is told to."""
+"""A webhook receiver on loopback that misbehaves as a test says."""
 
 import asyncio
 import json
@@ -124,7 +124,7 @@ async def nonsense(writer: asyncio.StreamWriter) -> None:
 
 
 async def drip(writer: asyncio.StreamWriter) -> None:
-    """Takes the notice, then says one byte of a long answer after the other."""
+    """Takes the webhook, then sends a long response byte by byte."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
     while True:
         writer.write(b".")
@@ -142,7 +142,7 @@ async def drip_head(writer: asyncio.StreamWriter) -> None:
 
 
 class Huge:
-    """Answers with as much as anybody will take."""
+    """Responds without end."""
 
     HEAD = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
     PART = b"%x\r\n%s\r\n" % (16 * 1024, b"." * 16 * 1024)

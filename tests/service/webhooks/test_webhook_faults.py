@@ -1,4 +1,4 @@
-"""Notices outlive whoever sends them: real gateways, a real Valkey, and signals."""
+"""Deliveries outlive the gateway that sends them: real gateways, a real Valkey, and signals."""
 
 import asyncio
 from collections import Counter
@@ -42,7 +42,7 @@ def settings(own_valkey: Valkey, tmp_path: Path, receiver: Receiver) -> Settings
 @pytest.fixture
 def ledger(settings: Settings) -> Iterator[Ledger]:
     opened = Ledger.open(settings)
-    opened.run(commands.catalogue(card()))
+    opened.run(commands.register_model(card()))
     opened.run(commands.heartbeat("w", ["shapes"], ttl_s=600))
     yield opened
     opened.close()
@@ -103,7 +103,7 @@ def end_all(ledger: Ledger, count: int) -> None:
 
 
 def nothing_waits(ledger: Ledger) -> bool:
-    return ledger.run(deliveries.backlog()) == (0, 0)
+    return ledger.run(deliveries.measure_backlog()) == (0, 0)
 
 
 async def test_what_a_killed_gateway_was_sending_the_next_one_sends(
@@ -141,9 +141,11 @@ async def test_a_webhook_outlives_a_killed_ledger(
 
 
 def attempts(ledger: Ledger, id: str) -> int:
-    [page] = [ledger.run(commands.page("default", below=None, limit=1))]
+    [page] = [ledger.run(commands.list_jobs("default", below=None, limit=1))]
     assert page[0].ref.id == id
-    return sum(len(delivery.attempts) for delivery in ledger.run(deliveries.of(page[0].ref)))
+    return sum(
+        len(delivery.attempts) for delivery in ledger.run(deliveries.list_deliveries(page[0].ref))
+    )
 
 
 async def test_of_two_gateways_one_sends_each_webhook(
@@ -156,12 +158,12 @@ async def test_of_two_gateways_one_sends_each_webhook(
     end_all(ledger, jobs)
     await receiver.arrived(jobs, timeout_s=60)
     await asyncio.to_thread(until, lambda: nothing_waits(ledger), 20)
-    told = Counter(received.notice["data"]["id"] for received in receiver.got)
-    assert told == dict.fromkeys(ids, 1)
+    received_by_job = Counter(received.notice["data"]["id"] for received in receiver.got)
+    assert received_by_job == dict.fromkeys(ids, 1)
     assert len(set(receiver.ids)) == jobs
 
 
-async def test_in_a_storm_every_job_is_told_of_under_one_id(
+async def test_in_a_storm_every_job_is_delivered_under_one_id(
     gateways: Gateways, ledger: Ledger, receiver: Receiver
 ) -> None:
     """Gateways are killed, workers vanish, replies are lost, and every third answer is a 500."""
@@ -184,15 +186,15 @@ async def test_in_a_storm_every_job_is_told_of_under_one_id(
         await asyncio.sleep(0.1)
         rounds += 1
         assert rounds < 300
-    told: dict[str, set[str]] = {}
+    received_by_job: dict[str, set[str]] = {}
     for received in receiver.got:
-        told.setdefault(received.notice["data"]["id"], set()).add(received.id)
-    assert told.keys() == set(ids)
-    assert all(len(events) == 1 for events in told.values())
+        received_by_job.setdefault(received.notice["data"]["id"], set()).add(received.id)
+    assert received_by_job.keys() == set(ids)
+    assert all(len(events) == 1 for events in received_by_job.values())
     assert len(set(receiver.ids)) == jobs < len(receiver.ids)
 
 
-async def test_a_gateway_that_is_told_to_leave_does_not_wait_for_a_silent_receiver(
+async def test_a_gateway_that_gets_sigterm_does_not_wait_for_a_silent_receiver(
     gateways: Gateways, ledger: Ledger, receiver: Receiver
 ) -> None:
     receiver.answer = silence
@@ -201,4 +203,4 @@ async def test_a_gateway_that_is_told_to_leave_does_not_wait_for_a_silent_receiv
     end_all(ledger, 1)
     await receiver.arrived(1)
     assert await asyncio.to_thread(leaving.stop, 8) == 0
-    assert ledger.run(deliveries.backlog())[0] == 1, "another gateway's"
+    assert ledger.run(deliveries.measure_backlog())[0] == 1, "another gateway's"

@@ -56,7 +56,7 @@ def settings(settings: Settings, receiver: Receiver, other: Receiver) -> Setting
 
 @pytest.fixture(autouse=True)
 def secret(ledger: Ledger) -> None:
-    ledger.run(deliveries.rotate("default", SECRET, keep_s=0))
+    ledger.run(deliveries.rotate_secret("default", SECRET, keep_s=0))
 
 
 async def create(client: httpx.AsyncClient, receiver: Receiver, *events: str) -> str:
@@ -96,7 +96,7 @@ def verified(received: Received, secret: str = SECRET) -> dict:
     return Webhook(secret).verify(received.body, received.headers)
 
 
-async def test_a_receiver_hears_of_the_end_with_the_job_as_it_is_read(
+async def test_a_receiver_gets_the_ended_job_as_get_returns_it(
     client, worker: FakeWorker, receiver: Receiver
 ) -> None:
     id = await create(client, receiver)
@@ -119,7 +119,7 @@ async def test_a_receiver_hears_of_the_end_with_the_job_as_it_is_read(
     assert got.headers["accept-encoding"] == "identity"
 
 
-async def test_a_forged_webhook_is_told_from_ours(client, worker, receiver: Receiver) -> None:
+async def test_a_forged_webhook_fails_verification(client, worker, receiver: Receiver) -> None:
     await create(client, receiver)
     worker.finish(worker.claim())
     [got] = await receiver.arrived(1)
@@ -128,7 +128,7 @@ async def test_a_forged_webhook_is_told_from_ours(client, worker, receiver: Rece
         verified(forged)
 
 
-async def test_only_the_events_that_were_asked_for_come(client, worker, receiver) -> None:
+async def test_only_requested_events_are_sent(client, worker, receiver) -> None:
     id = await create(client, receiver, "running", "failed")
     lease = worker.claim()
     [got] = await receiver.arrived(1)
@@ -138,7 +138,7 @@ async def test_only_the_events_that_were_asked_for_come(client, worker, receiver
     assert [delivery.event for delivery in await log_of(client, id)] == ["running"]
 
 
-async def test_a_canceled_job_is_told_of_too(client, worker, receiver: Receiver) -> None:
+async def test_a_canceled_job_is_delivered_too(client, worker, receiver: Receiver) -> None:
     id = await create(client, receiver)
     await client.post(f"/v1/generations/{id}/cancel")
     [got] = await receiver.arrived(1)
@@ -193,7 +193,7 @@ async def test_a_redirect_is_not_followed(client, worker, receiver, other: Recei
     assert other.connections == 0
 
 
-async def test_a_receiver_that_is_gone_hears_no_more_until_asked_to(
+async def test_a_receiver_that_answered_410_gets_no_more_until_a_redelivery(
     client, worker, receiver: Receiver
 ) -> None:
     receiver.answer = status(410)
@@ -244,7 +244,7 @@ async def test_no_answer_is_tried_again(
     assert len(set(receiver.ids)) == 1
 
 
-async def test_a_silent_receiver_holds_up_nobody_else(client, worker, receiver, other) -> None:
+async def test_a_silent_receiver_delays_no_other(client, worker, receiver, other) -> None:
     receiver.answer = silence
     for _ in range(12):
         await create(client, receiver)
@@ -263,7 +263,7 @@ async def test_several_secrets_sign_while_they_are_rotated(
     client, worker, receiver: Receiver, ledger: Ledger
 ) -> None:
     fresh = deliveries.new_secret()
-    ledger.run(deliveries.rotate("default", fresh, keep_s=60))
+    ledger.run(deliveries.rotate_secret("default", fresh, keep_s=60))
     await create(client, receiver)
     worker.finish(worker.claim())
     [got] = await receiver.arrived(1)
@@ -315,7 +315,7 @@ async def test_a_webhook_is_no_part_of_the_recipe(client, worker, receiver: Rece
     assert "webhook" not in worker.claim().record.request.model_dump_json()
 
 
-async def test_the_webhook_is_part_of_what_an_idempotency_key_stands_for(
+async def test_the_webhook_is_part_of_what_an_idempotency_key_covers(
     client, worker, receiver: Receiver
 ) -> None:
     async def put(**fields: object) -> httpx.Response:
@@ -343,7 +343,7 @@ async def test_neither_the_url_nor_the_secret_is_ever_logged(
     assert SECRET not in str(logs)
 
 
-async def test_who_deletes_a_job_wants_nobody_told(
+async def test_deleting_a_job_drops_its_deliveries(
     client, worker, receiver: Receiver, ledger: Ledger
 ) -> None:
     receiver.answer = status(500)
@@ -351,7 +351,7 @@ async def test_who_deletes_a_job_wants_nobody_told(
     worker.finish(worker.claim())
     await settled(client, id, tried(1))
     assert (await client.delete(f"/v1/generations/{id}")).status_code == 204
-    assert ledger.run(deliveries.backlog()) == (0, 0)
+    assert ledger.run(deliveries.measure_backlog()) == (0, 0)
     assert ledger.client.keys(f"{ledger.root}*{id}*") == []
 
 

@@ -34,7 +34,7 @@ def settings(settings: Settings, port: int) -> Settings:
 def said(port: int, ledger: Ledger) -> Iterator[list[str]]:
     """What the page's receiver prints."""
     secret, code = deliveries.new_secret(), PAGE.split("```python\n")[1].split("```")[0]
-    ledger.run(deliveries.rotate("default", secret, keep_s=0))
+    ledger.run(deliveries.rotate_secret("default", secret, keep_s=0))
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         env=os.environ | {"WEBHOOK_SECRET": secret, "PORT": str(port)},
@@ -66,8 +66,8 @@ def test_its_receiver_takes_what_we_sign_and_nothing_else(
     receiver = f"http://127.0.0.1:{port}/"
     forged = {"webhook-id": "evt_0", "webhook-timestamp": "0", "webhook-signature": "v1,AAAA"}
     assert httpx.post(receiver, content=b"{}", headers=forged).status_code == 401
-    order = {"prompt": "a red circle", "webhook": {"url": receiver}}
-    answer = httpx.post(f"{url}/v1/generations", json=order)
+    body = {"prompt": "a red circle", "webhook": {"url": receiver}}
+    answer = httpx.post(f"{url}/v1/generations", json=body)
     assert answer.status_code == 202
     worker.finish(worker.claim())
     until(lambda: said, 20, "the notice")
@@ -77,5 +77,5 @@ def test_its_receiver_takes_what_we_sign_and_nothing_else(
 
 def test_it_names_the_schedule() -> None:
     words = {5: "5 s", 300: "5 min", 1800: "30 min"} | {3600 * h: f"{h} h" for h in range(2, 25)}
-    told = ", ".join(words[pause] for pause in PAUSES_S[:-1]) + f" and {words[PAUSES_S[-1]]}"
-    assert told in PAGE
+    pauses = ", ".join(words[pause] for pause in PAUSES_S[:-1]) + f" and {words[PAUSES_S[-1]]}"
+    assert pauses in PAGE

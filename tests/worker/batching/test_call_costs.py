@@ -43,8 +43,8 @@ def test_one_hiccup_moves_a_curve_little() -> None:
     assert costs.seconds(KEY, 2) == pytest.approx(1.1)
 
 
-def test_a_call_that_is_faster_than_we_thought_is_believed_soon() -> None:
-    costs = measured({2: 8.0})  # beside a noisy neighbour
+def test_a_faster_measurement_is_taken_over_soon() -> None:
+    costs = measured({2: 8.0})  # measured under other load
     for _ in range(8):
         costs.observe(KEY, 2, 1.0)
     assert costs.seconds(KEY, 2) < 1.1
@@ -75,7 +75,7 @@ def test_memory_that_ran_out_for_reused_features_is_remembered_too() -> None:
     assert costs.cap(reusing) == 8
 
 
-def test_study_asks_for_no_call_longer_than_may_ever_be_made() -> None:
+def test_calibration_makes_no_call_longer_than_the_latency_target() -> None:
     costs = Costs(max_slowdown=4)
     for _ in range(4):
         costs.observe(KEY, 2, 5.0)
@@ -84,7 +84,7 @@ def test_study_asks_for_no_call_longer_than_may_ever_be_made() -> None:
     assert costs.unmeasured(KEY) is None
 
 
-def test_a_device_without_memory_for_one_image_is_studied_no_further() -> None:
+def test_a_device_without_memory_for_one_image_is_calibrated_no_further() -> None:
     costs = Costs()
     costs.bound(KEY, 1)
     assert costs.unmeasured(KEY) is None
@@ -154,7 +154,7 @@ def test_a_bucket_is_what_it_is() -> None:
     assert costs.seconds(strict, 2) == pytest.approx(13.0)
 
 
-def test_study_goes_from_small_to_large() -> None:
+def test_calibration_goes_from_small_to_large() -> None:
     costs, seen = Costs(max_rows=12), []
     while (rows := costs.unmeasured(KEY)) is not None:
         seen.append(rows)
@@ -178,6 +178,6 @@ def test_curves_survive_as_json() -> None:
      {"model": "m", "height": 8, "width": 8, "chunks": 1, "seconds": {"0": 1}},
      {"model": "m", "other": 8, "seconds": {"2": 1}}],
 )  # fmt: skip
-def test_a_spoilt_curve_is_refused(curve: dict[str, object]) -> None:
+def test_an_invalid_curve_is_refused(curve: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"positive|not a list of curves|invalid literal"):
         Costs().from_json([curve])

@@ -41,7 +41,7 @@ crowds = st.lists(members, min_size=1, max_size=30)
 caps = st.integers(2, 16).map(costs)
 
 
-def test_nobody_stepping_means_no_batch() -> None:
+def test_without_candidates_there_is_no_batch() -> None:
     assert next_batch([], costs=costs()) is None
 
 
@@ -60,7 +60,7 @@ def test_a_batch_shares_one_model_and_size_and_keeps_its_limit(
 
 
 @given(crowds, caps)
-def test_a_batch_leaves_nobody_behind_who_would_fit(crowd: list[Member], costs: Costs) -> None:
+def test_a_batch_leaves_out_no_member_that_would_fit(crowd: list[Member], costs: Costs) -> None:
     batch = next_batch(crowd, costs=costs)
     assert batch is not None
     free = costs.cap(batch.key) - sum(member.rows for member in batch.members)
@@ -77,7 +77,7 @@ def test_strict_ones_never_step_in_a_fast_batch(crowd: list[Member], costs: Cost
 
 
 @given(crowds, caps)
-def test_of_one_size_whoever_waited_longest_is_in_the_next_batch(
+def test_of_one_size_the_one_that_waited_longest_is_in_the_next_batch(
     crowd: list[Member], costs: Costs
 ) -> None:
     for member in crowd:
@@ -88,13 +88,13 @@ def test_of_one_size_whoever_waited_longest_is_in_the_next_batch(
 
 
 @given(crowds, caps, st.lists(st.lists(members, max_size=2), max_size=40))
-def test_nobody_starves_however_many_newcomers_of_other_sizes_arrive(
+def test_none_starves_however_many_newcomers_of_other_sizes_arrive(
     crowd: list[Member], costs: Costs, arrivals: list[list[Member]]
 ) -> None:
-    everybody, now = list(crowd), 6.0
+    candidates, now = list(crowd), 6.0
     unserved = set(crowd)
     for turn in range(400):
-        batch = next_batch(everybody, costs=costs)
+        batch = next_batch(candidates, costs=costs)
         assert batch is not None
         now += costs.seconds(batch.key, batch.rows)
         for member in batch.members:
@@ -102,7 +102,7 @@ def test_nobody_starves_however_many_newcomers_of_other_sizes_arrive(
             unserved.discard(member)
         for newcomer in arrivals[turn] if turn < len(arrivals) else []:
             newcomer.since = now
-            everybody.append(newcomer)
+            candidates.append(newcomer)
     assert not unserved
 
 
@@ -128,11 +128,11 @@ def test_fast_ones_ride_in_the_empty_rows_of_a_strict_batch() -> None:
     assert batch.members == (strict, *fast[:3])
 
 
-def test_a_lone_row_takes_the_last_place_that_a_pair_does_not_fit() -> None:
-    pairs, lone = [Member(key(), 2) for _ in range(2)], Member(key(), 1, since=1.0)
-    batch = next_batch([*pairs, lone], costs=costs(3))
+def test_a_single_row_takes_the_last_place_that_a_pair_does_not_fit() -> None:
+    pairs, single = [Member(key(), 2) for _ in range(2)], Member(key(), 1, since=1.0)
+    batch = next_batch([*pairs, single], costs=costs(3))
     assert batch is not None
-    assert batch.members == (pairs[0], lone)
+    assert batch.members == (pairs[0], single)
 
 
 def test_a_newcomer_joins_while_its_size_has_a_free_row() -> None:
@@ -142,7 +142,7 @@ def test_a_newcomer_joins_while_its_size_has_a_free_row() -> None:
     assert next_to_join(waiting, [*stepping, waiting[0]], costs=costs(8), now=0) is None
 
 
-def test_whoever_fits_passes_a_size_that_is_full() -> None:
+def test_an_order_that_fits_passes_a_size_that_is_full() -> None:
     stepping = [Member(key(8), 2)]
     waiting = [Member(key(8), 2), Member(key(12), 2)]
     assert next_to_join(waiting, stepping, costs=costs(2), now=0) is waiting[1]
@@ -167,7 +167,7 @@ def test_a_size_that_waited_for_a_whole_round_is_not_passed_any_more() -> None:
 
 
 @given(crowds, crowds, caps)
-def test_somebody_always_joins_an_empty_engine(
+def test_an_order_always_joins_an_empty_engine(
     waiting: list[Member], stepping: list[Member], costs: Costs
 ) -> None:
     assert next_to_join(waiting, [], costs=costs, now=9) is waiting[0]
@@ -181,13 +181,13 @@ def test_somebody_always_joins_an_empty_engine(
     ("stepping", "waiting", "wanted"),
     [(0, 0, 8), (0, 3, 5), (3, 0, 5), (8, 0, 1), (8, 1, 0), (3, 2, 3)],
 )
-def test_it_asks_for_as_many_as_fit_and_one_at_the_door(
+def test_there_is_room_for_as_many_as_fit_and_one_that_waits(
     stepping: int, waiting: int, wanted: int
 ) -> None:
     many = [[Member(key(), 2) for _ in range(count)] for count in (waiting, stepping)]
     assert room(*many, costs=costs(16)) == wanted
 
 
-def test_whoever_waits_for_another_size_counts_as_held_all_the_same() -> None:
+def test_an_order_that_waits_for_another_size_counts_too() -> None:
     small, large = Member(key(8), 2), [Member(key(16), 2) for _ in range(7)]
     assert room(large, [small], costs=costs(16)) == 0

@@ -39,7 +39,7 @@ def test_probes_come_soon_at_first_and_then_seldom() -> None:
 
 
 @pytest.mark.parametrize("noise", [1.6, 20.0, 1_000.0])
-def test_a_curve_measured_beside_a_noisy_neighbour_is_mended_within_a_few_pictures(
+def test_a_curve_measured_under_other_load_is_corrected_within_a_few_pictures(
     noise: float,
 ) -> None:
     def true_s(rows: int) -> float:

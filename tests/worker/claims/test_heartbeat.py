@@ -13,8 +13,7 @@ def test_the_catalogue_says_what_pictures_cost_here(ledger: Ledger, worker) -> N
     cards: list[ModelCard] = []
     while not any(card.pace for card in cards):
         assert time.monotonic() < deadline, cards
-        lines = ledger.run(commands.queues())
-        cards = [ModelCard.model_validate_json(line.card) for line in lines]
+        cards = [entry.card for entry in ledger.run(commands.list_models())]
 
 
 def test_a_worker_does_not_count_for_a_model_that_it_cannot_load(
@@ -23,9 +22,9 @@ def test_a_worker_does_not_count_for_a_model_that_it_cannot_load(
     failed: set[str] = set()
     worker = Worker(ledger, storage, failed=failed)
     worker.reporter.report()
-    assert ledger.run(commands.queues())[0].workers == 1
+    assert ledger.run(commands.list_models())[0].workers == 1
     failed.add("shapes")
     deadline = time.monotonic() + 10
-    while ledger.run(commands.queues())[0].workers:
+    while ledger.run(commands.list_models())[0].workers:
         assert time.monotonic() < deadline
         worker.reporter.report()

@@ -30,8 +30,8 @@ def engine() -> Engine:
 def enter(ledger: Ledger, priority: Priority, *, steps: int, start_within_ms: int = 0) -> JobRef:
     number = next(_ids)
     ref = JobRef("ann", f"gen_{number}")
-    asked = request(num_inference_steps=steps, seed=number, determinism="strict")
-    job = NewJob(ref, asked, 60_000, 60_000, priority=priority, start_within_ms=start_within_ms)
+    wanted = request(num_inference_steps=steps, seed=number, determinism="strict")
+    job = NewJob(ref, wanted, 60_000, 60_000, priority=priority, start_within_ms=start_within_ms)
     ledger.run(commands.create(job, max_queued=99))
     return ref
 
@@ -49,14 +49,14 @@ def undisturbed(ref: JobRef, ledger: Ledger) -> str:
 
 
 class OnceUnavailable(Ledger):
-    """It does not answer the first time that an exchange is asked for."""
+    """It does not answer the first time that an exchange is sent."""
 
-    asked = 0
+    tries = 0
 
     def run(self, command: Command[Any]) -> Any:
-        if command.script == "exchange":
-            self.asked += 1
-            if self.asked == 1:
+        if command.script == "worker/exchange":
+            self.tries += 1
+            if self.tries == 1:
                 raise LedgerUnavailable
         return super().run(command)
 

@@ -37,17 +37,17 @@ def pixels_of(update: PreviewUpdate) -> np.ndarray:
     return np.asarray(picture)
 
 
-async def test_who_asked_is_shown_his_own_images_and_nobody_elses(
+async def test_previews_are_of_the_job_that_requested_them_alone(
     ledger: Ledger, async_ledger: AsyncLedger, worker: Worker
 ) -> None:
     feed = Feed(async_ledger).listen()
     assert await anext(feed) is None
     other = submit(ledger, seed=250, prompt="for ever")
-    asked = submit(ledger, seed=40, prompt="for ever", n=2, preview_interval=1)
+    requested = submit(ledger, seed=40, prompt="for ever", n=2, preview_interval=1)
     shown: dict[int, PreviewUpdate] = {}
     async for update in feed:
         if isinstance(update, PreviewUpdate):
-            assert update.ref == asked
+            assert update.ref == requested
             shown[update.preview.index] = update
         if len(shown) == 2:
             break
@@ -55,7 +55,7 @@ async def test_who_asked_is_shown_his_own_images_and_nobody_elses(
         pixels = pixels_of(update)
         assert pixels.shape == (96, 128, 3)
         assert np.abs(pixels.astype(int) - (40 + index)).max() <= 2
-    for ref in (other, asked):
+    for ref in (other, requested):
         ledger.run(commands.cancel(ref))
         assert ended(ledger, ref).state is JobStatus.CANCELED
     await feed.aclose()
@@ -71,7 +71,7 @@ async def test_of_previews_nothing_is_kept(
     assert [update.preview.step for update in shown] == sorted(
         {update.preview.step for update in shown}
     )
-    assert {event.type for event in ledger.run(commands.events(ref))} == {
+    assert {event.type for event in ledger.run(commands.list_events(ref))} == {
         "queued", "running", "image", "succeeded"
     }  # fmt: skip
     assert not any(b"preview" in key.encode() for key in ledger.client.scan_iter())
@@ -102,9 +102,9 @@ async def test_a_worker_that_lost_its_lease_shows_nothing(
     [lease] = ledger.run(commands.claim("w1", ["shapes"], room=1, lease_s=5))
     feed = Feed(async_ledger).listen()
     assert await anext(feed) is None
-    assert ledger.run(commands.preview(lease, 0, 1, b"mine"))
+    assert ledger.run(commands.publish_preview(lease, 0, 1, b"mine"))
     ledger.run(commands.release(lease))
-    assert not ledger.run(commands.preview(lease, 0, 2, b"late"))
+    assert not ledger.run(commands.publish_preview(lease, 0, 2, b"late"))
     ledger.run(commands.cancel(lease.ref))
     shown = await until_it_ends(feed)
     assert [update.preview.step for update in shown] == [1]

@@ -55,8 +55,12 @@ def test_leases_are_renewed_between_checkpoints(
         reporter.leases.track(job)
         reporter.checkpoints.save(job, [Saved(job.id, 0, 1, b"1")])
     reporter.checkpoints.flush()
-    sent = [script for script in recording.scripts if script in {"renew", "save_checkpoint"}]
-    assert sent == ["renew", "save_checkpoint"] * 3
+    sent = [
+        script
+        for script in recording.scripts
+        if script in {"worker/renew", "worker/save_checkpoint"}
+    ]
+    assert sent == ["worker/renew", "worker/save_checkpoint"] * 3
 
 
 def test_all_leases_of_a_claim_are_renewed_before_any_checkpoint_is_read(ledger: Ledger) -> None:
@@ -68,7 +72,7 @@ def test_all_leases_of_a_claim_are_renewed_before_any_checkpoint_is_read(ledger:
 
     class Slow(Recording):
         def run(self, command: Command[T]) -> T:
-            if command.script == "list_checkpoints":
+            if command.script == "worker/list_checkpoints":
                 tracked.append([job.lease.ref for job in reporter.leases.jobs])
             return super().run(command)
 

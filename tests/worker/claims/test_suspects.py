@@ -33,7 +33,7 @@ def test_a_job_whose_workers_died_is_suspect_and_after_the_second_one_runs_alone
     assert (job.is_suspect, job.is_quarantined) == (is_suspect, is_quarantined)
 
 
-def test_it_is_cleared_when_it_lives_on_beyond_what_was_told_of_it(
+def test_it_is_cleared_by_a_step_beyond_the_last_one_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     job = claimed_job(crashes=2, reached=3, n=2)
@@ -62,7 +62,7 @@ def died(ledger: Ledger, ref: JobRef, *, times: int, reached: int = 4) -> None:
         claim = commands.claim(f"dead-{number}", ["shapes"], room=1, lease_s=0)
         [lease] = ledger.run(claim)
         assert lease.ref == ref
-        ledger.run(commands.progress([(lease, reached, 4)]))
+        ledger.run(commands.report_progress([(lease, reached, 4)]))
         ledger.run(commands.sweep(lease_s=2))
 
 
@@ -88,7 +88,7 @@ def test_one_that_kills_in_its_first_step_is_charged_where_it_waits_for_a_row(
     killer = submit(ledger)
     deaths = 0
     while read(ledger, killer).crashes == 0:
-        assert deaths < 3, "it kills one worker after the other, and nobody knows"
+        assert deaths < 3, "it kills one worker after the other, and it is not known"
         [job] = [job for job in claim() if job.lease.ref == killer]
         reporter.forget(job)
         ledger.client.zadd(f"{ledger.root}:leases", {str(killer): 0})

@@ -96,12 +96,12 @@ class Verdict:
 
 def judge(latent: torch.Tensor, order: Order, reference: Stock) -> Verdict:
     """Compare the engine's latent for an order with stock's."""
-    asked = order.request.model_dump_json()
-    theirs = reference.draw(asked, order.seed)
+    request = order.request.model_dump_json()
+    theirs = reference.draw(request, order.seed)
     error = stock.error(latent, theirs)
     if error <= 1:
         return Verdict(error)
-    truth = reference.draw(asked, order.seed, doubles=True)
+    truth = reference.draw(request, order.seed, doubles=True)
     return Verdict(error, stock.error(latent, truth), stock.error(theirs, truth))
 
 
@@ -116,8 +116,8 @@ def missed(verdicts: Mapping[Any, Verdict]) -> dict[Any, Verdict]:
 
 def order(job: str, model: str, sampler: Sampler, spacing: Spacing, **changes: Any) -> Order:
     """An order for one small picture."""
-    asked = {"sampler": sampler, "spacing": spacing, "negative_prompt": "blur", "seed": 11}
-    return tiny.order(job, model=model, **(asked | changes))
+    fields = {"sampler": sampler, "spacing": spacing, "negative_prompt": "blur", "seed": 11}
+    return tiny.order(job, model=model, **(fields | changes))
 
 
 def any_order(job: str, chance: random.Random) -> Order:

@@ -82,21 +82,21 @@ class Stock:
 
         `doubles`: with all arithmetic in float64, but from the same noise and weights.
         """
-        asked = ResolvedRequest.model_validate_json(request)
-        pipeline = self._pipelines[asked.model]
-        pipeline.scheduler = scheduler(self._configs[asked.model], asked.sampler, asked.spacing)
+        parsed = ResolvedRequest.model_validate_json(request)
+        pipeline = self._pipelines[parsed.model]
+        pipeline.scheduler = scheduler(self._configs[parsed.model], parsed.sampler, parsed.spacing)
         with (
-            _in_doubles(pipeline, asked.sampler) if doubles else nullcontext(),
+            _in_doubles(pipeline, parsed.sampler) if doubles else nullcontext(),
             _at_the_first(pipeline.scheduler),
         ):
             drawn = pipeline(
-                prompt=asked.prompt,
-                negative_prompt=asked.negative_prompt or None,
-                width=asked.width,
-                height=asked.height,
-                num_inference_steps=asked.num_inference_steps,
-                guidance_scale=asked.guidance_scale,
-                guidance_rescale=asked.guidance_rescale,
+                prompt=parsed.prompt,
+                negative_prompt=parsed.negative_prompt or None,
+                width=parsed.width,
+                height=parsed.height,
+                num_inference_steps=parsed.num_inference_steps,
+                guidance_scale=parsed.guidance_scale,
+                guidance_rescale=parsed.guidance_rescale,
                 generator=torch.Generator().manual_seed(seed),
                 output_type="latent",
             )

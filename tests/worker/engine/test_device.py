@@ -1,4 +1,4 @@
-"""Models get whole to the device that is asked for."""
+"""All of a model gets to the chosen device."""
 
 from dataclasses import replace
 from pathlib import Path

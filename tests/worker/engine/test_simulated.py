@@ -36,7 +36,7 @@ def test_the_loop_needs_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_lone_picture_costs_its_calls_and_its_decode() -> None:
+def test_a_single_picture_costs_its_calls_and_its_decode() -> None:
     engine = simulated()
     engine.submit(tiny.order(num_inference_steps=25))
     drain(engine)
@@ -60,14 +60,14 @@ def test_company_costs_a_little_and_is_drawn_together() -> None:
     assert engine.backend.now() < 2 * (25 * 0.012 + 0.005)
 
 
-def test_the_loop_unlearns_calls_that_were_slow_only_once() -> None:
+def test_the_loop_corrects_measurements_that_were_slow_only_once() -> None:
     engine = simulated()
     while engine.calibrate():
         pass
     known = engine.costs.to_json()
     for curve in known:
-        spoilt = {n: s if int(n) <= 2 else 50 * s for n, s in curve["seconds"].items()}
-        curve["seconds"] = spoilt
+        changed = {n: s if int(n) <= 2 else 50 * s for n, s in curve["seconds"].items()}
+        curve["seconds"] = changed
     engine.costs.from_json(known)
     key = engine.backend.plan(tiny.order()).key
     assert engine.costs.cap(key) < 8
@@ -77,7 +77,7 @@ def test_the_loop_unlearns_calls_that_were_slow_only_once() -> None:
     assert engine.costs.cap(key) >= 24
 
 
-def test_the_same_order_makes_the_same_pixels_whoever_is_beside_it() -> None:
+def test_the_same_order_makes_the_same_pixels_whatever_is_drawn_beside_it() -> None:
     alone, crowded = simulated(), simulated()
     alone.submit(tiny.order("job", seed=1))
     for number in range(5):
@@ -89,21 +89,21 @@ def test_the_same_order_makes_the_same_pixels_whoever_is_beside_it() -> None:
 @pytest.mark.parametrize("sampler", ["ddim", "heun"])
 def test_a_resumed_picture_takes_up_where_it_was_saved(sampler: str) -> None:
     whole, first, second = simulated(), simulated(), simulated()
-    asked = tiny.order(num_inference_steps=6, sampler=sampler)
-    whole.submit(asked)
-    first.submit(asked)
+    order = tiny.order(num_inference_steps=6, sampler=sampler)
+    whole.submit(order)
+    first.submit(order)
     for _ in range(4):
         first.step()
     (saved,) = first.save("job")
     assert 0 < saved.step < 6
-    second.submit(Order("job", 0, asked.request, asked.seed, saved.checkpoint))
+    second.submit(Order("job", 0, order.request, order.seed, saved.checkpoint))
     events = drain(second)
     steps = [event.step for event in events if isinstance(event, Step)]
     assert steps == list(range(saved.step + 1, 7))
     assert np.array_equal(pixels(events)["job"], pixels(drain(whole))["job"])
 
 
-def test_a_lone_newcomer_waits_for_the_running_call_at_most() -> None:
+def test_a_single_newcomer_waits_for_the_running_call_at_most() -> None:
     engine = simulated(max_rows=8)
     engine.submit(tiny.order("first", num_inference_steps=20))
     engine.step()

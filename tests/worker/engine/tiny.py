@@ -152,14 +152,14 @@ def make(
 
 def request(model: str = "epsilon", **changes: Any) -> ResolvedRequest:
     """A small request; say what matters."""
-    asked = {
+    fields = {
         "model": model, "prompt": "a red circle", "negative_prompt": "", "width": 64, "height": 64,
         "num_inference_steps": 4, "guidance_scale": 5.0, "sampler": Sampler.DDIM, "seed": 0,
     }  # fmt: skip
-    return ResolvedRequest(**(asked | changes))
+    return ResolvedRequest(**(fields | changes))
 
 
 def order(job: str = "job", index: int = 0, **changes: Any) -> Order:
     """The order for one image of such a request."""
-    asked = request(**changes)
-    return Order(job, index, asked, asked.seed + index)
+    made = request(**changes)
+    return Order(job, index, made, made.seed + index)

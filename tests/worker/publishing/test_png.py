@@ -1,4 +1,4 @@
-"""The PNG writer, read back by a reader nobody here wrote."""
+"""The PNG writer, read back by an independent reader."""
 
 import io
 

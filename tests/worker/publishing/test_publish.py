@@ -55,7 +55,9 @@ def test_a_png_carries_the_parameters_as_a1111_writes_them(
     )
 
 
-def test_what_is_not_as_usual_is_said_too(pixels: Pixels, request_made: ResolvedRequest) -> None:
+def test_fields_that_are_not_at_their_defaults_are_in_the_infotext_too(
+    pixels: Pixels, request_made: ResolvedRequest
+) -> None:
     unusual = {"sampler": Sampler.DPMPP_2M, "spacing": Spacing.KARRAS, "guidance_rescale": 0.7}
     unusual |= {"clip_skip": 1}  # AUTOMATIC1111 counts the last layer as one
     made = request_made.model_copy(update=unusual)
@@ -64,7 +66,9 @@ def test_what_is_not_as_usual_is_said_too(pixels: Pixels, request_made: Resolved
     assert "Seed: 9, Clip skip: 2, Size: 96x64" in text
 
 
-def test_all_that_changes_the_pixels_is_said(pixels: Pixels, request_made: ResolvedRequest) -> None:
+def test_every_field_that_changes_pixels_is_in_the_file(
+    pixels: Pixels, request_made: ResolvedRequest
+) -> None:
     unusual = {"guidance_stop": 0.61234567, "cache_interval": 3, "prompt_syntax": "plain"}
     unusual |= {"original_size": (512, 768), "crops_coords_top_left": (0, 64)}
     unusual |= {"target_size": (1024, 1536)}
@@ -94,7 +98,7 @@ def test_a_png_carries_the_request_that_makes_this_image_alone(
 
 
 @pytest.mark.parametrize("form", OutputFormat)
-def test_a_file_does_not_tell_whether_its_picture_was_shown_before(
+def test_a_file_is_the_same_with_and_without_previews(
     pixels: Pixels, request_made: ResolvedRequest, form: OutputFormat
 ) -> None:
     unseen, shown = (_in(form, request_made, preview_interval=k) for k in (0, 3))
@@ -166,7 +170,7 @@ def published(ledger: Ledger, storage: Storage, request: ResolvedRequest, pixels
 
 
 @pytest.mark.parametrize("form", OutputFormat)
-def test_a_published_picture_lies_under_its_key_with_its_facts(
+def test_a_published_picture_is_stored_under_its_key_and_listed(
     ledger: Ledger,
     pixels: Pixels,
     request_made: ResolvedRequest,

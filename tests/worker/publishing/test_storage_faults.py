@@ -73,7 +73,7 @@ def test_a_worker_that_stops_meanwhile_hands_the_job_back_uncharged(
     second.stop()
 
 
-@pytest.mark.parametrize(("n", "unheard"), [(1, "settle"), (2, "add_output")])
+@pytest.mark.parametrize(("n", "unheard"), [(1, "worker/settle"), (2, "worker/add_output")])
 def test_a_worker_that_stops_while_no_picture_can_be_listed_hands_the_job_back_uncharged(
     ledger: Ledger, storage: Storage, n: int, unheard: str
 ) -> None:
@@ -99,13 +99,17 @@ def test_a_put_that_hangs_does_not_hold_up_the_end(
     ledger: Ledger, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("worker.publishing.publisher.STOP_S", 0.2)
-    hung, let_go = threading.Event(), threading.Event()
+    hung, released, removed = threading.Event(), threading.Event(), threading.Event()
 
     class Hanging(Faulty):
         def put(self, key: str, data: bytes) -> None:
             hung.set()
-            let_go.wait(30)
+            released.wait(30)
             super().put(key, data)
+
+        def delete(self, key: str) -> None:
+            super().delete(key)
+            removed.set()
 
     worker = Worker(ledger, Hanging(storage, 0))
     worker.start()
@@ -113,4 +117,5 @@ def test_a_put_that_hangs_does_not_hold_up_the_end(
     assert hung.wait(10)
     worker.stop()
     assert read(ledger, ref).state is JobStatus.QUEUED
-    let_go.set()  # the late picture finds its lease gone, and is removed
+    released.set()
+    assert removed.wait(10), "the late picture finds its lease lost, and is removed"

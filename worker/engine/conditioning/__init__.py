@@ -1,4 +1,4 @@
-"""What the UNet gets besides latent and timestep: prompts as embeddings, and SDXL's sizes."""
+"""The UNet's inputs other than latent and timestep: prompt embeddings, and SDXL's sizes."""
 
 from worker.engine.conditioning.clip import Clip
 from worker.engine.conditioning.conditioner import Conditioner

@@ -1,7 +1,7 @@
 """A trajectory as bytes and back: all that another worker needs to finish the picture.
 
 The bytes are a safetensors file. Reading one runs no code, and whatever is not exactly a checkpoint
-of this very picture is turned down: the picture then starts afresh, which is never wrong.
+of this picture is refused: the picture then starts from the beginning, which is never wrong.
 """
 
 import hashlib
@@ -55,7 +55,7 @@ def save(trajectory: Trajectory, profile: str) -> bytes:
 
 
 def resume(trajectory: Trajectory, checkpoint: bytes, profile: str) -> bool:
-    """Put a fresh trajectory where the checkpoint was taken; if False, it is as fresh as before.
+    """Move a new trajectory to where the checkpoint was taken; if False, it is unchanged.
 
     In strict mode the profile must be the one it was taken under.
     """
@@ -109,7 +109,7 @@ def _restore(trajectory: Trajectory, facts: Facts, tensors: Tensors) -> None:
 
 
 def _picture(trajectory: Trajectory) -> str:
-    """What is being drawn, and by which numbers: request, seed, coefficients and weights."""
+    """A hash of all that decides the picture: request, seed, coefficients and weights."""
     if not trajectory.picture:
         trajectory.picture = _hash(trajectory)
     return trajectory.picture

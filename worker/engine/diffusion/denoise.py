@@ -74,7 +74,7 @@ def _updated(
     m: torch.Tensor,
     noise: torch.Tensor | None,
 ) -> torch.Tensor:
-    """The next state [images, 5, C, h, w]: each image's linear forms of what its sampler knows.
+    """The next state [images, 5, C, h, w]: each image's linear forms of state, output and noise.
 
     Products and sums of their own, each rounded as IEEE says: a matmul or a fused multiply-add
     would choose its order by the batch's shape, and neighbours would change a row's last bits.
@@ -90,7 +90,7 @@ def _updated(
 
 
 def _noise(members: Sequence[Trajectory], device: torch.device) -> torch.Tensor | None:
-    """Fresh noise [images, C, h, w], zeros for those that need none; None if nobody does."""
+    """Fresh noise [images, C, h, w], zeros for those that need none; None if none of them does."""
     drawn = [member.noise() for member in members]
     if all(noise is None for noise in drawn):
         return None

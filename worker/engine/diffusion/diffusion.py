@@ -4,11 +4,10 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 
-import structlog
 import torch
 
 from latentry.contracts import Determinism, JobWarning, ModelCard, ResolvedRequest
-from latentry.errors import JobFailed, LatentryError, Unavailable
+from latentry.errors import JobFailed
 from latentry.rules.limits import refuse_unsupported
 from latentry.sources import ModelLocation
 from worker.batching import BatchKey
@@ -16,6 +15,7 @@ from worker.engine.device import Device
 from worker.engine.diffusion import checkpoint
 from worker.engine.diffusion.denoise import denoise
 from worker.engine.diffusion.job_failures import as_job_failed
+from worker.engine.diffusion.opening import add_model, open_models
 from worker.engine.diffusion.passes import Pass
 from worker.engine.diffusion.predicted_x0 import preview
 from worker.engine.diffusion.profile import Profile
@@ -24,15 +24,11 @@ from worker.engine.diffusion.trajectory import Trajectory
 from worker.engine.loop.backend import Pictures, Plan, Taken, TimedCall
 from worker.engine.loop.messages import Order
 from worker.engine.models.loaded_model import LoadedModel
-from worker.engine.models.loading import as_configuration_error
 from worker.engine.models.residents import Residents
-from worker.engine.models.sources.sources import blueprint_from_source
 from worker.engine.samplers import SAMPLERS
 from worker.engine.unet.compiled import CompiledUNets
 from worker.engine.vae.decode import decode
 from worker.engine.vae.fp32_retry import Fp32Retry
-
-log = structlog.get_logger()
 
 
 class Diffusion:
@@ -63,7 +59,7 @@ class Diffusion:
 
     @property
     def identity(self) -> str:
-        """Device, precision and software: what the time of a call depends on besides its shape."""
+        """Device, precision and software: what a call's time depends on, apart from its shape."""
         name, threads = platform.processor() or platform.machine(), torch.get_num_threads()
         if self.at.device.type == "cuda":
             name, threads = torch.cuda.get_device_name(self.at.device), 1
@@ -77,29 +73,12 @@ class Diffusion:
         *,
         before: Callable[[ModelLocation], None] | None = None,
     ) -> list[ModelCard]:
-        """Serve these models. Those that fit are loaded now, the others when they are asked for.
+        """Serve these models. Those that fit are loaded now, the others when a request needs them.
 
-        `before` is called with each. One that cannot be used is left out. If none is left, the
-        first error is raised, or an Unavailable if there is one, for then another try may help.
+        `before` is called with each source. One that cannot be used is left out; raises a
+        LatentryError if none is left.
         """
-        cards, failures = [], []
-        for model, source in sources.items():
-            if before is not None:
-                before(source)
-            try:
-                with as_configuration_error(model):
-                    card = self._add(model, source)
-                    if self._residents.fits(model):
-                        self._residents.load(model)
-            except LatentryError as error:
-                log.error("model.unusable", model=model, code=error.code, why=error.message)
-                self._residents.forget(model)
-                failures.append(error)
-            else:
-                cards.append(card)
-        if not cards:
-            raise next((one for one in failures if isinstance(one, Unavailable)), failures[0])
-        return cards
+        return open_models(self._residents, sources, prefer_fp16=self._prefers_fp16, before=before)
 
     @property
     def models(self) -> Mapping[str, LoadedModel]:
@@ -113,12 +92,12 @@ class Diffusion:
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """The models that did not load and are left alone for now. May be read from any thread."""
+        """The models that did not load and are not tried for now. May be read from any thread."""
         return self._residents.failed
 
     def load(self, model: str, source: ModelLocation) -> ModelCard:
         """Make a model resident, prove and serve it. Raises ConfigurationError or a JobFailed."""
-        card = self._add(model, source)
+        card = add_model(self._residents, model, source, prefer_fp16=self._prefers_fp16)
         self._residents.load(model)
         return card
 
@@ -126,10 +105,9 @@ class Diffusion:
         """Serve a model that is in memory already, instead of its namesake; never evict it."""
         self._residents.adopt(model, loaded)
 
-    def _add(self, model: str, source: ModelLocation) -> ModelCard:
-        blueprint = blueprint_from_source(model, source, prefer_fp16=self.at.dtype is torch.float16)
-        self._residents.add(blueprint)
-        return blueprint.card
+    @property
+    def _prefers_fp16(self) -> bool:
+        return self.at.dtype is torch.float16
 
     def self_test(self, model: str) -> float:
         """Draw one real step and decode it; its seconds. Raises a JobFailed."""
@@ -160,14 +138,14 @@ class Diffusion:
 
     def continue_loading(self, *, idle: bool) -> None:
         """Spend a moment on models that are being loaded; wait a little for them if `idle`."""
-        self._residents.tend(idle=idle)
+        self._residents.continue_loading(idle=idle)
 
     def examples(self) -> list[Order]:
         """One order of each resident model, of its native size with guidance."""
         return [_example(model.card, steps=4) for model in self.models.values()]
 
     def plan(self, order: Order) -> Plan:
-        """Check an order, and say with whom it can share a call."""
+        """The batch key and rows of an order's calls. Raises InvalidRequest."""
         request = order.request
         model = self.models[request.model]
         refuse_unsupported(model.card, request)
@@ -205,11 +183,11 @@ class Diffusion:
             denoise(members[0].model, members, rows, self.compiled)
 
     def calls(self) -> list[TimedCall]:
-        """The calls that ended since this was asked last."""
+        """The calls that ended since the last call of this method."""
         return self._timing.ended()
 
     def decode(self, members: Sequence[Trajectory]) -> Pictures:
-        """Put finished latents through the VAE; one by one where memory does not hold them."""
+        """Put finished latents through the VAE; one by one if memory holds no more at once."""
         latents = [one.latent for one in members]
         try:
             with as_job_failed():
@@ -234,7 +212,7 @@ class Diffusion:
         return checkpoint.save(member, self.profile(member) or "")
 
     def profile(self, member: Trajectory) -> str | None:
-        """The id of all that a strict picture's bits depend on besides its order."""
+        """The id of the profile under which a strict picture has these bits; None in fast mode."""
         if not member.key.is_strict:
             return None
         return Profile.of(member.model.fingerprint, self.at, rows=member.key.bucket).id

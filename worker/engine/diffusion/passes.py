@@ -1,4 +1,4 @@
-"""One walk of an image down the noise levels: its sampler's table, on the device."""
+"""One run of an image through a sampler's noise levels: its table, on the device."""
 
 from dataclasses import dataclass, replace
 
@@ -16,7 +16,7 @@ class Pass:
 
     key: of its full calls. inputs [calls, 3]: timestep, scale and guidance of each call. updates
     [calls, 5, 7], draws, steps_done, initial_sigma and start_call: as in Table. x0_coefficients:
-    how to predict x₀ at each call, if anybody wants to see it.
+    how to predict x₀ at each call, for previews.
     """
 
     key: BatchKey
@@ -64,7 +64,7 @@ class Pass:
         return self.end_call - self.start_call
 
     def key_at(self, call: int) -> BatchKey:
-        """With whom this call can be shared: DeepCache's full calls count from the first one."""
+        """The key of this call: every `interval`-th, from the first one on, is full (DeepCache)."""
         is_shallow = (call - self.start_call) % self.key.interval > 0
         return replace(self.key, shallow=True) if is_shallow else self.key
 

@@ -1,4 +1,4 @@
-"""What strict mode's bits depend on besides the request and its seed."""
+"""What strict mode's bits depend on, apart from the request and its seed."""
 
 import hashlib
 import json

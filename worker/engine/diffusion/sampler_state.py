@@ -10,7 +10,7 @@ from worker.engine.samplers import STATE_ROWS
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Anchor:
-    """A place that an image can go on from: before this call, without features of an earlier one.
+    """From where an image can be resumed: before this call, without features of an earlier one.
 
     state [5, C, h, w]. generator: torch's state bytes. drawn [C, h, w]: noise that was drawn for
     this call already, if any.
@@ -61,11 +61,11 @@ class SamplerState:
         self.drawn = None
 
     def forget(self) -> None:
-        """Keep x alone, as another sampler takes it over."""
+        """Keep x alone, as another sampler starts from it."""
         latents = torch.zeros_like(self.latents)
         latents[0] = self.x
         self.latents = latents
 
     def anchor(self, call: int) -> Anchor:
-        """Where it is, before this call."""
+        """The state before this call."""
         return Anchor(call, self.latents, self.generator.get_state(), self.drawn)

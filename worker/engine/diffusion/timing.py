@@ -40,7 +40,7 @@ class Timing:
         self._running.append((key, rows, begun, ended))
 
     def ended(self) -> list[TimedCall]:
-        """The calls that ended since this was asked last."""
+        """The calls that ended since the last call of this method."""
         while self._running and self._running[0][3].query():
             self._retire()
         ended, self._ended = self._ended, []

@@ -29,8 +29,8 @@ class Trajectory:
 
     current: the pass of the next call. calls: made in it, counted from the table's first call.
     predicted_x0 [C, h, w]: for previews, from the last call after which one is due. since: seconds
-    on the engine's clock, when it last stepped or arrived. picture: what its checkpoints call it,
-    once that was computed.
+    on the engine's clock, when it last stepped or arrived. picture: the hash that
+    identifies it in checkpoints, once computed.
     """
 
     order: Order
@@ -45,10 +45,12 @@ class Trajectory:
     predicted_x0: torch.Tensor | None = None
     since: float = 0.0
     picture: str = ""
+    _guided_rows: int = field(init=False)  # kept: the batching policy reads rows many times a step
     _steps_before: int = field(init=False)  # in earlier passes
     _calls_after: int = field(init=False)  # in later passes
 
     def __post_init__(self) -> None:
+        self._guided_rows = self.conditioning.rows
         self.move_to(0, self.passes[0].start_call)
 
     @classmethod
@@ -75,7 +77,7 @@ class Trajectory:
 
     @property
     def key(self) -> BatchKey:
-        """With whom it can share its next call."""
+        """Rows with an equal key may share its next call."""
         return self.current.key_at(self.calls)
 
     @property
@@ -91,7 +93,7 @@ class Trajectory:
     @property
     def rows(self) -> int:
         """How many rows its next call takes."""
-        return self.conditioning.rows if self.is_guided else 1
+        return self._guided_rows if self.is_guided else 1
 
     @property
     def rescale(self) -> float:

@@ -41,7 +41,7 @@ class Trajectory(Protocol):
 
     @property
     def key(self) -> BatchKey:
-        """With whom it can share a call."""
+        """Rows with an equal key may share its next call."""
 
     @property
     def rows(self) -> int:
@@ -117,7 +117,7 @@ class Backend(Protocol[T]):
         """
 
     def calls(self) -> list[TimedCall]:
-        """The calls that ended since this was asked last."""
+        """The calls that ended since the last call of this method."""
 
     def decode(self, members: Sequence[T]) -> Pictures:
         """Put finished latents of one key through the VAE."""
@@ -129,15 +129,15 @@ class Backend(Protocol[T]):
         """A checkpoint: all that `begin` needs to go on from here, in any process."""
 
     def profile(self, member: T) -> str | None:
-        """The id of all that a strict picture's bits depend on besides its order."""
+        """The id of the profile under which a strict picture has these bits; None in fast mode."""
 
 
 class ServedBackend(Backend[T], Protocol[T]):
-    """A backend with what the worker around the engine asks of it."""
+    """A backend, with what the worker around the engine reads."""
 
     @property
     def identity(self) -> str:
-        """Device, precision and software: what the time of a call depends on besides its shape."""
+        """Device, precision and software: what a call's time depends on, apart from its shape."""
 
     @property
     def resident(self) -> tuple[str, ...]:
@@ -145,7 +145,7 @@ class ServedBackend(Backend[T], Protocol[T]):
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """The models that did not load and are left alone for now. May be read from any thread."""
+        """The models that did not load and are not tried for now. May be read from any thread."""
 
     @property
     def longest_test_s(self) -> float:

@@ -43,8 +43,8 @@ class Decoding(Generic[T]):
     def decode_some(self) -> None:
         """Send off the oldest finished latent, and a quarter of many with it, if of its size.
 
-        So a lone picture stalls the loop by one decode, a burst is through within a few steps, and
-        what waits stays bounded however many finish in each step.
+        So a single picture stalls the loop by one decode, a burst is decoded within a few steps,
+        and the queue stays bounded however many finish in each step.
         """
         if not self._finished:
             return

@@ -1,4 +1,4 @@
-"""The engine: one step of everybody's denoising loop at a time."""
+"""The engine: one step of all images' denoising loops at a time."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -37,7 +37,7 @@ class Engine(Generic[T]):
     def __init__(self, backend: Backend[T], costs: Costs | None = None) -> None:
         self.backend = backend
         self.costs = costs or Costs()
-        self.pace = StepTiming()
+        self.last_step = StepTiming()
         self._waiting = WaitingOrders(backend, self.costs)
         self._stepping: list[T] = []
         self._paused: set[str] = set()
@@ -72,7 +72,7 @@ class Engine(Generic[T]):
     def next_free_row_s(self) -> float:
         """Seconds until an image finishes and frees a row, if steps go on as the last one did."""
         calls = min((one.calls_left for one in self._stepping), default=0)
-        return calls * len({one.key for one in self._stepping}) * self.pace.total_s
+        return calls * len({one.key for one in self._stepping}) * self.last_step.total_s
 
     def submit(self, order: Order, *, goes_first: bool = False) -> None:
         """Take an order; it joins the loop at a step boundary, as the policy decides.
@@ -126,7 +126,7 @@ class Engine(Generic[T]):
         ended = self.backend.now()
         self._measuring.overhead.add_step(step_s=ended - began, calls_s=calls_s)
         join_s = joined - began if newcomers else 0.0
-        self.pace = StepTiming(rows, used, join_s, called - joined, ended - called)
+        self.last_step = StepTiming(rows, used, join_s, called - joined, ended - called)
         return events
 
     def calibrate(self) -> bool:
@@ -141,7 +141,7 @@ class Engine(Generic[T]):
         return self._measuring.paces()
 
     def _call(self) -> tuple[int, int, list[Event]]:
-        """One UNet call, if anybody steps: its rows, how many of them are used, what came of it."""
+        """One UNet call, if an image can step: its rows, those in use, and its events."""
         moving = [one for one in self._stepping if one.order.job not in self._paused]
         batch = next_batch(moving, costs=self.costs)
         if batch is None:
@@ -152,7 +152,7 @@ class Engine(Generic[T]):
         return batch.rows, used, self._denoise(batch, used)
 
     def _denoise(self, batch: Batch[T], used: int) -> list[Event]:
-        """Advance the batch. If that fails, run its members apart, so that only a culprit fails."""
+        """Advance the batch. If that fails, run its members apart, so that only the faulty fail."""
         is_probe = batch.rows > used and not batch.key.is_strict
         try:
             return self._advance(batch.members, batch.rows)
@@ -163,7 +163,7 @@ class Engine(Generic[T]):
                 return []
         except JobFailed as error:
             log.warning("engine.call_failed", rows=batch.rows, why=error.message)
-            if is_probe:  # the next call goes without the rows that nobody needed
+            if is_probe:  # the next call goes without the extra rows
                 return []
         events: list[Event] = []
         for member in batch.members:
@@ -191,7 +191,7 @@ class Engine(Generic[T]):
         return events
 
     def _pictures(self) -> list[Event]:
-        """The pictures that are there; waited for only if there is nothing else to do."""
+        """Pictures that have arrived on the host; waits for them only if nothing else is to do."""
         events: list[Event] = []
         for one, picture in self._decoding.take(wait=not self._stepping):
             if isinstance(picture, JobFailed):

@@ -13,7 +13,7 @@ MOST: Final = 4
 
 
 class Previews(Generic[T]):
-    """Who is due for a preview, and previews that the device is decoding. No picture is changed."""
+    """Images due for a preview, and previews that the device is decoding. No picture changes."""
 
     def __init__(self, backend: Backend[T]) -> None:
         self._backend = backend
@@ -24,7 +24,7 @@ class Previews(Generic[T]):
         """A step of this image is done, after which its request may want a preview."""
         interval = member.order.request.preview_interval
         if interval and member.step % interval == 0:
-            self._due[member] = member.step  # one that waits still is shown as it is by now
+            self._due[member] = member.step  # one that still waits is shown as it is now
 
     def step(self, stepping: Collection[T]) -> list[Preview]:
         """Decode some of those that wait longest; the previews of images still being drawn."""

@@ -46,7 +46,7 @@ class BackendRouter:
     def ready(self, model: str) -> bool:
         """Whether its backend has the model. Raises UnknownModel or JobFailed."""
         if model not in self._by_model:
-            raise UnknownModel(f"This engine holds no model {model}.")
+            raise UnknownModel(f"This worker does not serve the model {model}.")
         return self._by_model[model].ready(model)
 
     @property
@@ -76,7 +76,7 @@ class BackendRouter:
         self._of(members).advance(members, rows)
 
     def calls(self) -> list[TimedCall]:
-        """The calls of all that ended since this was asked last."""
+        """The calls of all that ended since the last call of this method."""
         return [call for one in self._backends for call in one.calls()]
 
     def decode(self, members: Sequence[Any]) -> Pictures:

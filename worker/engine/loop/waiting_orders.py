@@ -56,16 +56,16 @@ class WaitingOrders(Generic[T]):
         self._for_model.append(_Waiting(order, self._backend.now(), goes_first))
 
     def drop(self, job: str) -> list[Order]:
-        """Let a job's orders go."""
+        """Remove a job's orders; those that were removed."""
         dropped = [one for one in (*self._for_model, *self._for_row) if one.order.job == job]
         self._for_model = [one for one in self._for_model if one not in dropped]
         self._for_row = [one for one in self._for_row if one not in dropped]
         return [one.order for one in dropped]
 
     def join(self, stepping: Sequence[T]) -> tuple[list[T], list[Event]]:
-        """Those who begin now, beside these, and what came of the orders that were taken up.
+        """Trajectories that begin now, beside these, and the events of orders that left the queue.
 
-        Encoding their prompts may take as long as one call: the others come in at the next step.
+        Encoding their prompts may take as long as one call: the others begin at the next step.
         """
         self._send_back()
         events = self._plan()
@@ -90,7 +90,7 @@ class WaitingOrders(Generic[T]):
         return joined, events
 
     def _send_back(self) -> None:
-        """Whose model is no longer ready waits for it again, before the others."""
+        """Orders whose model was evicted wait for it again, before the others."""
         lost = [one for one in self._for_row if not self._is_ready(one.key.model)]
         self._for_row = [one for one in self._for_row if one not in lost]
         for one in lost:
@@ -98,7 +98,7 @@ class WaitingOrders(Generic[T]):
         self._for_model = [*lost, *self._for_model]
 
     def _plan(self) -> list[Event]:
-        """Whose model is ready by now waits for a row."""
+        """Orders whose model is ready by now wait for a row."""
         events: list[Event] = []
         for one in list(self._for_model):
             try:

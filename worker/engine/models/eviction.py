@@ -8,14 +8,14 @@ from dataclasses import dataclass
 class Occupant:
     """A resident model as the rule sees it.
 
-    `asked_at` and `resident_at` as in ServedModel, in seconds. It `is_free` if nothing is drawn
+    `needed_at` and `resident_at`: as in ServedModel, in seconds. It `is_free` if nothing is drawn
     with it and no order that may begin waits for it. One that `is_draining` takes no new orders
     and will be free.
     """
 
     model: str
     size_bytes: int
-    asked_at: float
+    needed_at: float
     resident_at: float
     is_free: bool
     is_draining: bool
@@ -24,20 +24,20 @@ class Occupant:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Models to evict now, least recently asked for first; one to drain, so that it can later."""
+    """Models to evict now, least recently needed first; one to drain, to be evicted later."""
 
     evict: tuple[str, ...] = ()
     drain: str | None = None
 
 
 def make_room(needed_bytes: int, occupants: Sequence[Occupant], budget_bytes: int) -> Decision:
-    """Who goes, so that a model of `needed_bytes` fits into a budget of `budget_bytes`.
+    """What to evict, so that a model of `needed_bytes` fits into a budget of `budget_bytes`.
 
-    Nobody is evicted in vain: if the free ones are not enough, all stay, and if those that drain
-    would not be enough either, the one that came first drains too once it has had its turn.
+    None is evicted in vain: if the free ones are not enough, all stay. If those that drain would
+    not be enough either, the one loaded first drains too, once it has had its turn.
     """
     excess = sum(one.size_bytes for one in occupants) + needed_bytes - budget_bytes
-    free = sorted((one for one in occupants if one.is_free), key=lambda one: one.asked_at)
+    free = sorted((one for one in occupants if one.is_free), key=lambda one: one.needed_at)
     if _size(free) >= excess:
         return Decision(evict=_enough(free, excess))
     leaving = [one for one in occupants if one.is_free or one.is_draining]

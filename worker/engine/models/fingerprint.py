@@ -40,7 +40,7 @@ def fingerprint(blueprint: Blueprint, networks: Mapping[str, nn.Module]) -> str:
         upcast = blueprint.parts[part].force_upcast
         found.update(f"{part} {upcast} {_text(network.config)}".encode())
         weights = sorted(network.state_dict().items())
-        with ThreadPoolExecutor() as pool:  # hashing lets go of the interpreter
+        with ThreadPoolExecutor() as pool:  # hashing releases the GIL
             digests = list(pool.map(_digest, (weight for _, weight in weights)))
         for (name, weight), digest in zip(weights, digests, strict=True):
             found.update(f"{name} {weight.dtype} {tuple(weight.shape)} {digest} ".encode())

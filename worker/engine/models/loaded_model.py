@@ -1,4 +1,4 @@
-"""A resident model: CLIP, UNet and VAE in memory, with what is known about them."""
+"""A resident model: CLIP, UNet and VAE in memory, and what belongs to them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

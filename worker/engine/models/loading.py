@@ -42,7 +42,7 @@ class Loading:
     The two are apart because every thread that computes gets a pool of OpenMP threads of its own,
     and two pools slow each other down for good (docs/decisions/0004). `conversion`: once the model
     is read, each `next` moves one more tensor to its device, precision and memory format. `began`:
-    a reading of the caller's clock in seconds, kept for whoever asks how long it took.
+    when it began, on the caller's clock in seconds.
     """
 
     def __init__(self, blueprint: Blueprint, at: Device, *, began: float = 0.0) -> None:

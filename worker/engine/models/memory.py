@@ -27,7 +27,7 @@ class ModelMemory:
         return sum(self._sizes.values())
 
     def fits(self, size_bytes: int) -> bool:
-        """Whether a model of this size could be loaded beside all that are there."""
+        """Whether a model of this size could be loaded beside all that are in memory."""
         return not self.budget_bytes or self.used_bytes + size_bytes <= self.budget_bytes
 
     def put(self, model: str, loaded: LoadedModel, size_bytes: int) -> None:
@@ -35,7 +35,7 @@ class ModelMemory:
         self._loaded[model], self._sizes[model] = loaded, size_bytes
 
     def release(self, model: str) -> None:
-        """Let go of a model and of its memory."""
+        """Release a model and its memory."""
         del self._loaded[model], self._sizes[model]
         if self._device.type == "cuda":
             # Its memory belongs to the stream it was loaded on, and kernels may still read it.
@@ -43,7 +43,7 @@ class ModelMemory:
             torch.cuda.empty_cache()
 
     def lower_budget(self, model: str, size_bytes: int) -> None:
-        """The device was full before the budget was: from now on what is there is the budget.
+        """The device was full before the budget was: what is in memory now is the new budget.
 
         `model`, which did not fit, must still fit when it is alone.
         """

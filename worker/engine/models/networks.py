@@ -51,7 +51,7 @@ class NetworkType:
                 module: nn.Module = self.cls(CLIPTextConfig(**options))
             else:
                 module = self.cls.from_config(dict(config))
-        except Exception as error:  # a library raises anything for a config that nobody checked
+        except Exception as error:  # libraries raise anything for an unchecked config
             raise ConfigurationError(
                 f"The config of a {self.name} is not usable: {error}"
             ) from error

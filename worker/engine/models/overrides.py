@@ -1,4 +1,4 @@
-"""The optional `latentry.json` of a model: what its files cannot say, or say wrongly."""
+"""The optional `latentry.json` of a model: what its files do not contain, or have wrong."""
 
 import json
 from pathlib import Path

@@ -19,7 +19,7 @@ _RENAMED: Final = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn":
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One network of a model: how to make it without weights, and where those lie.
+    """One network of a model: how to make it without weights, and where those are stored.
 
     `force_upcast`, as diffusers calls it: its activations exceed fp16's largest number, so in an
     fp16 model it is kept in fp32.

@@ -1,4 +1,4 @@
-"""Which models are in memory, and how another gets there while those draw on."""
+"""Which models are in memory, and how others are loaded while those are in use."""
 
 from collections.abc import Callable, Mapping
 from time import perf_counter
@@ -34,9 +34,9 @@ class Residents:
     """All models that the engine serves, of which some are in memory.
 
     `budget_bytes` bounds the weights in memory; 0 sets no bound. `prove` draws with a model that
-    was just loaded, and raises if that fails. `served`: what may be asked for, in memory or not.
-    At most one model is loading. All methods belong to the thread that computes, except where they
-    say otherwise; files are read in a thread beside it.
+    was just loaded, and raises if that fails. `served`: all models that requests may name, in
+    memory or not. At most one model is loading. All methods belong to the thread that computes,
+    except where they say otherwise; files are read in a thread beside it.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Residents:
         self.served: dict[str, ServedModel] = {}
         self._waiting: list[str] = []
         self._loading: Loading | None = None
-        self._tended_at = 0.0
+        self._continued_at = 0.0
 
     @property
     def models(self) -> Mapping[str, LoadedModel]:
@@ -63,17 +63,17 @@ class Residents:
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """Those that did not load and are not tried for a while. May be asked from any thread."""
+        """Those that did not load and are not tried for a while. May be read from any thread."""
         now = self._now()
         return tuple(one.id for one in self.served.values() if one.has_failed_lately(now))
 
     @property
     def is_loading(self) -> bool:
-        """Whether the next `tend` may convert or prove a model, for however long that takes."""
+        """Whether the next `continue_loading` may take as long as converting or proving a model."""
         return self._loading is not None
 
     def add(self, blueprint: Blueprint) -> None:
-        """A model that may be asked for. Raises ConfigurationError if it can never fit."""
+        """Serve a model, without loading it. Raises ConfigurationError if it can never fit."""
         model, size = blueprint.card.id, blueprint.size_bytes(self._at.dtype)
         if 0 < self.memory.budget_bytes < size:
             raise ConfigurationError(
@@ -122,10 +122,10 @@ class Residents:
         if model not in self.served:
             if model in self.models:
                 return True
-            raise UnknownModel(f"This engine holds no model {model}.")
+            raise UnknownModel(f"This worker does not serve the model {model}.")
         one = self.served[model]
-        one.asked_at = self._now()
-        if one.has_failed_lately(one.asked_at):
+        one.needed_at = self._now()
+        if one.has_failed_lately(one.needed_at):
             raise ModelNotLoaded(one.failure)
         if one.state in (Residency.ABSENT, Residency.FAILED):
             one.become(Residency.WAITING)
@@ -137,31 +137,31 @@ class Residents:
         if model in self.served:
             self.served[model].users.add(user)
 
-    def tend(self, *, idle: bool) -> None:
-        """Go on with what is being loaded; call it at each step boundary.
+    def continue_loading(self, *, idle: bool) -> None:
+        """Spend a moment on loading; call it at each step boundary.
 
-        An `idle` loop has nothing else to do: it waits a little.
+        If the loop is `idle`, wait a little for the files to be read.
         """
         if self._loading is not None:
             if self._loading.has_read(_IDLE_WAIT_S if idle else 0.0):
-                self._go_on(self._loading, idle=idle)
+                self._convert(self._loading, idle=idle)
         elif self._waiting:
-            self._begin()
+            self._start_loading()
         else:
             self._reopen()
-        self._tended_at = self._now()
+        self._continued_at = self._now()
 
     def evict(self, model: str) -> None:
-        """Let go of a resident model and of its memory."""
+        """Release a resident model and its memory."""
         self.served[model].become(Residency.ABSENT)
         self.memory.release(model)
 
-    def _begin(self) -> None:
+    def _start_loading(self) -> None:
         """Start to read the first waiting model that fits, after making room for the very first."""
         first = self._waiting[0]
         if not self.fits(first):
             self._make_room(self.served[first])
-        # Those behind the first that fit need not wait for it; none of them gets room made.
+        # Later ones that fit need not wait for the first; but only for the first is room made.
         model = next((one for one in self._waiting if self.fits(one)), None)
         if model is None:
             return
@@ -174,7 +174,7 @@ class Residents:
     def _make_room(self, wanted: ServedModel) -> None:
         now = self._now()
         resident = [self.served[model] for model in self.models if model in self.served]
-        occupants = [one.occupant(now, asked_since=self._tended_at) for one in resident]
+        occupants = [one.occupant(now, needed_since=self._continued_at) for one in resident]
         decision = make_room(wanted.size_bytes, occupants, self.memory.budget_bytes)
         for model in decision.evict:
             self.evict(model)
@@ -183,14 +183,14 @@ class Residents:
             self.served[decision.drain].become(Residency.DRAINING)
 
     def _reopen(self) -> None:
-        """Nobody waits for memory any more: those that drain take orders again."""
+        """No model waits for memory any more: those that drain take orders again."""
         for one in self.served.values():
             if one.state is Residency.DRAINING:
                 one.become(Residency.RESIDENT)
 
-    def _go_on(self, loading: Loading, *, idle: bool) -> None:
+    def _convert(self, loading: Loading, *, idle: bool) -> None:
         """Once it is read: convert for a moment at a time, then prove it."""
-        until = self._now() + max(_SLICE_S, _SHARE * (self._now() - self._tended_at))
+        until = self._now() + max(_SLICE_S, _SHARE * (self._now() - self._continued_at))
         one = self.served[loading.model]
         try:
             with as_configuration_error(one.id):
@@ -213,7 +213,7 @@ class Residents:
             self._fail(one, error.message)
 
     def _enter(self, one: ServedModel, loading: Loading) -> None:
-        """Put a model that was read and converted to use, once it has proved itself."""
+        """Make a model that was read and converted resident, if a test picture succeeds."""
         self.memory.put(one.id, loading.loaded(), one.size_bytes)
         try:
             self._prove(one.id)

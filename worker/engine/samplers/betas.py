@@ -12,7 +12,7 @@ from latentry.errors import ConfigurationError
 def betas_of(config: Mapping[str, Any]) -> torch.Tensor:
     """β_t [timesteps] in float32, as in diffusers, so that both start from the same bits.
 
-    Raises ConfigurationError for a schedule that we do not know.
+    Raises ConfigurationError for an unknown schedule.
     """
     start, end = config.get("beta_start", 1e-4), config.get("beta_end", 0.02)
     count = int(config.get("num_train_timesteps", 1000))

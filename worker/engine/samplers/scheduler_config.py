@@ -1,4 +1,4 @@
-"""What a diffusers scheduler config may say, and what of it our samplers do not carry."""
+"""The options of a diffusers scheduler config, and those that no sampler here implements."""
 
 import math
 from collections.abc import Mapping
@@ -75,19 +75,19 @@ def refuse_other_mathematics(config: Mapping[str, Any]) -> None:
 
 
 def spacing_of(config: Mapping[str, Any]) -> Spacing:
-    """The spacing of σ that a config asks for. Raises ConfigurationError for more than one."""
-    asked = [option for option in _SPACINGS if config.get(option)]
-    if len(asked) > 1:
+    """The spacing of σ that a config sets. Raises ConfigurationError for more than one."""
+    chosen = [option for option in _SPACINGS if config.get(option)]
+    if len(chosen) > 1:
         raise ConfigurationError(
-            f"The model's scheduler has {' and '.join(asked)}; at most one is supported."
+            f"The model's scheduler has {' and '.join(chosen)}; at most one is supported."
         )
-    if not asked:
+    if not chosen:
         return Spacing.DEFAULT
-    spacing = _SPACINGS[asked[0]]
+    spacing = _SPACINGS[chosen[0]]
     timesteps = config.get("timestep_spacing")
     if timesteps is not None and timesteps != TIMESTEP_SPACINGS.get(spacing, timesteps):
         raise ConfigurationError(
-            f"The model's scheduler has {asked[0]} with timestep_spacing={timesteps!r}; "
+            f"The model's scheduler has {chosen[0]} with timestep_spacing={timesteps!r}; "
             f"only {TIMESTEP_SPACINGS[spacing].value!r} is supported with it."
         )
     return spacing

@@ -76,7 +76,7 @@ class Simulated:
     def ready(self, model: str) -> bool:
         """Whether there is such a model."""
         if model not in self.models:
-            raise UnknownModel(f"This engine holds no model {model}.")
+            raise UnknownModel(f"This worker does not serve the model {model}.")
         return True
 
     @property
@@ -92,7 +92,7 @@ class Simulated:
         return [_example(id, charge.area) for id, charge in self.models.items()]
 
     def plan(self, order: Order) -> Plan:
-        """Whom it can share a call with."""
+        """The batch key and rows of its calls."""
         request = order.request
         strict = request.determinism is Determinism.STRICT
         key = BatchKey(
@@ -105,15 +105,15 @@ class Simulated:
         return Plan(key, rows=2 if request.guidance_scale > 1 else 1)
 
     def begin(self, order: Order, plan: Plan) -> tuple[SimulatedTrajectory, list[JobWarning]]:
-        """Prompts cost nothing; a checkpoint says where to go on."""
+        """Prompts cost nothing; a checkpoint has the number of calls made and their digest."""
         steps = order.request.num_inference_steps
         calls = unet_calls(order.request.sampler, steps)
         fields = json.dumps(order.pixel_fields(), sort_keys=True)
-        asked = hashlib.sha256(fields.encode()).digest()
-        begun = SimulatedTrajectory(order, plan.key, plan.rows, calls, asked)
+        digest = hashlib.sha256(fields.encode()).digest()
+        begun = SimulatedTrajectory(order, plan.key, plan.rows, calls, digest)
         saved = order.checkpoint or b""
         made = int.from_bytes(saved[:4], "big")
-        if made <= calls and saved[4:] == _chained(asked, made):  # it is of this picture
+        if made <= calls and saved[4:] == _chained(digest, made):  # it is of this picture
             begun.calls_done, begun.digest = made, saved[4:]
         return begun, []
 
@@ -128,7 +128,7 @@ class Simulated:
         self._calls.append(TimedCall(members[0].key, rows, seconds))
 
     def calls(self) -> list[TimedCall]:
-        """The calls that ended since this was asked last."""
+        """The calls that ended since the last call of this method."""
         ended, self._calls = self._calls, []
         return ended
 
@@ -154,7 +154,7 @@ class Simulated:
         return member.calls_done.to_bytes(4, "big") + member.digest
 
     def profile(self, member: SimulatedTrajectory) -> str | None:
-        """Its pictures depend on nothing but their order, and say what they are."""
+        """Always this one: pixels depend on nothing but their order."""
         return "simulated"
 
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time, and lets it pass."""
+    """A clock that can also let time pass."""
 
     def now(self) -> float:
         """Seconds since some moment."""

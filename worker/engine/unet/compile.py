@@ -1,8 +1,8 @@
 """`python -m worker.engine.unet.compile SHAPE PACKAGE`: compile a UNet for one latent size.
 
 Ahead of time and in a process of its own: in the worker's, tracing would hold the interpreter for
-half a minute of everybody's steps. Rows stay free, weights are left out: one package serves every
-fine-tune of an architecture. See torch's AOTInductor.
+half a minute, and all steps would wait. Rows stay free, weights are left out: one package serves
+every fine-tune of an architecture. See torch's AOTInductor.
 
 A package is a folder: from a file each process would unpack a copy into /tmp. It is built in a
 draft folder beside it and moved into place, so it is there whole or not at all. The process ends
@@ -128,7 +128,7 @@ def make(shape: Shape, package: Path) -> None:
 def _end_with_parent(draft: Path) -> None:
     os.read(0, 1)  # the worker never writes: this returns when it is gone
     shutil.rmtree(draft, ignore_errors=True)
-    if os.getpgrp() == os.getpid():  # not if started by hand, in somebody's process group
+    if os.getpgrp() == os.getpid():  # not if started by hand, in a shell's process group
         os.killpg(0, signal.SIGKILL)  # g++ too
     os._exit(1)
 

@@ -20,7 +20,7 @@ class CompiledUNets:
     """A folder of packages, and the compiler that makes missing ones, one at a time.
 
     A size is compiled after `worth_calls` calls, and at most `most` sizes before the next start:
-    requests choose the sizes. Until a package is there calls run eagerly. Whatever goes wrong with
+    requests choose the sizes. Until a package exists calls run eagerly. Whatever goes wrong with
     one, it is not tried again before the next start.
     """
 
@@ -42,7 +42,7 @@ class CompiledUNets:
         self._poll_s = poll_s
 
     def prepare(self, slot: CompiledSlot, unet: Any) -> None:
-        """Before each call of a slot: load its package if there is one, or see to it."""
+        """Before each call of a slot: load its package if it exists, or queue its compilation."""
         if not slot.count_call(poll_s=self._poll_s):
             return
         try:
@@ -86,7 +86,7 @@ class CompiledUNets:
                 self.queue.pop(0)
 
     def package(self, shape: Shape) -> Path:
-        """Where a shape's package is, once it is there."""
+        """The folder of a shape's package, which may not exist so far."""
         return self._folder / shape.id
 
     def _look_for_package(self, slot: CompiledSlot, unet: Any) -> None:

@@ -39,9 +39,9 @@ class Compiler:
         """Begin to compile into this folder. Raises OSError."""
         with ExitStack() as unless_started:
             printed = unless_started.enter_context(tempfile.TemporaryFile())
-            self._process = subprocess.Popen(  # noqa: S603 - our own words
+            self._process = subprocess.Popen(  # noqa: S603 - our own command
                 [*self._command, json.dumps(asdict(shape)), str(package)],
-                stdin=subprocess.PIPE,  # held open as long as we live
+                stdin=subprocess.PIPE,  # open for as long as this process lives
                 stdout=printed,
                 stderr=printed,
                 process_group=0,  # in a session of its own its low priority would count for nothing

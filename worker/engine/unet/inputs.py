@@ -29,7 +29,7 @@ class UNetInputs:
 
     @property
     def size(self) -> tuple[int, int, int]:
-        """Latent height and width, and tokens of the prompts: what is fixed in a compiled call."""
+        """Latent height, latent width and tokens of the prompts, which a compiled call fixes."""
         return self.x.shape[2], self.x.shape[3], self.hidden.shape[1]
 
     @property

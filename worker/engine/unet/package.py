@@ -37,7 +37,7 @@ def load(package: Path, unet: Any) -> Any:
     """
     from torch.export.pt2_archive._package import (
         AOTICompiledModel,
-    )  # importing it takes a second, which only those who compile should wait
+    )  # imported here: it takes a second, which only compiled calls need
 
     compiled = AOTICompiledModel(
         # What torch._inductor.aoti_load_package does with a file; of a folder it warns.

@@ -13,7 +13,7 @@ import torch
 
 from worker.engine.device import Device, accelerator, processor
 
-MAX_ROWS: Final = 63  # torch asks to keep a dynamic dimension below 2^6 here
+MAX_ROWS: Final = 63  # torch wants a dynamic dimension below 2^6 here
 RECIPE: Final = 2  # the version of compile_unet: packages made by another one are not used
 
 
@@ -22,7 +22,7 @@ class Shape:
     """All that a package depends on. `config` is the UNet's; sizes are the latent's, in cells.
 
     `added`: the widths of SDXL's conditions. `machine`: a package is code for this processor, and
-    divides its work among so many `threads` (0 on a GPU).
+    divides its work among this many `threads` (0 on a GPU).
     """
 
     config: dict[str, Any]
@@ -49,7 +49,7 @@ class Shape:
             threads = 0
             machine += f" {accelerator(at.device)} {torch.cuda.get_device_capability(at.device)}"
         return cls(
-            # Fields with an underscore tell where the config came from, in a random order.
+            # Fields with an underscore record where the config came from, in a random order.
             config={name: v for name, v in unet.config.items() if not name.startswith("_")},
             height=height,
             width=width,

@@ -1,7 +1,7 @@
 -- Lists the secrets that sign a tenant's deliveries.
 -- ARGV: tenant, a secret for a tenant that has none
 -- Writes: secrets
--- Answers them, the newest first.
+-- Returns them, the newest first.
 local secrets = key('secrets', ARGV[1])
 redis.call('ZREMRANGEBYSCORE', secrets, '-inf', now_ms())
 if redis.call('EXISTS', secrets) == 0 then

@@ -3,7 +3,7 @@
 -- ARGV: ref, event
 -- Reads: job
 -- Writes: deliveries, delivery, gone, receivers
--- Answers 1, or 0 if there is no such delivery.
+-- Returns 1, or 0 if there is no such delivery.
 local ref, name = ARGV[1], ARGV[1] .. ':' .. ARGV[2]
 local delivery = key('delivery', name)
 local known = redis.call('HMGET', delivery, 'receiver', 'url', 'attempts')

@@ -3,7 +3,7 @@
 -- JSON; the state 'waiting' asks for another attempt
 -- Reads: job
 -- Writes: deliveries, delivery, gone, receivers
--- Answers 1, or 0 if there is no such delivery, or it has ended.
+-- Returns 1, or 0 if there is no such delivery, or it has ended.
 local name, attempt, to = ARGV[1], ARGV[2], ARGV[3]
 local LOGGED = 20
 local delivery, ref = key('delivery', name), string.match(name, '^(.*):')

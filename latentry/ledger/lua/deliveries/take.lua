@@ -3,7 +3,7 @@
 -- receiver the caller is sending already, as a JSON object
 -- Reads: gone, job
 -- Writes: deliveries, delivery, receivers
--- Answers {name, record of the delivery, whether its job is still known, now} each.
+-- Returns {name, record of the delivery, whether its job is still known, now} each.
 local lease, room = tonumber(ARGV[1]), tonumber(ARGV[2])
 local per_receiver, per_tenant = tonumber(ARGV[3]), tonumber(ARGV[4])
 local busy, of_tenant = cjson.decode(ARGV[5]), {}

@@ -1,7 +1,7 @@
 -- Removes every trace of a file.
 -- ARGV: ref, tenant
 -- Writes: file, filebytes, fileends, files
--- Answers 1 if there was one.
+-- Returns 1 if there was one.
 local ref, tenant = ARGV[1], ARGV[2]
 local size = redis.call('HGET', key('file', ref), 'bytes')
 redis.call('ZREM', key('files', tenant), ref)

@@ -1,7 +1,7 @@
 -- Enters a file within its tenant's quota.
 -- ARGV: ref, tenant, bytes, ttl_ms, files and bytes the tenant may keep, sha256, width, height
 -- Writes: file, filebytes, fileends, files
--- Answers {'kept', record}, or {'full', ms until the tenant's next file expires}.
+-- Returns {'kept', record}, or {'full', ms until the tenant's next file expires}.
 local ref, tenant, size = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local file, all, now = key('file', ref), key('files', tenant), now_ms()
 if redis.call('EXISTS', file) == 0 then -- else the same call again: its reply was lost

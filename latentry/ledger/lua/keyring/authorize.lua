@@ -2,7 +2,7 @@
 -- ARGV: key id, digest of the secret that came with it
 -- Reads: apikeys
 -- Writes: apikey, rate
--- Answers {1 if any key was ever made}, and for an active key {.., digests that open it, record,
+-- Returns {1 if any key was ever made}, and for an active key {.., digests that open it, record,
 -- requests left or -1 if this one was too many, ms until there is one, ms until all are back}.
 local id, digest = ARGV[1], ARGV[2]
 local all = redis.call('EXISTS', key('apikeys'))
@@ -16,7 +16,7 @@ local opens = { row[1] }
 if row[2] and tonumber(row[3]) > now then
   opens[2] = row[2]
 end
--- The caller decides, comparing in constant time; this only keeps strangers off the bucket.
+-- The caller decides, comparing in constant time; this only keeps wrong secrets from using up requests.
 if digest ~= opens[1] and digest ~= opens[2] then
   return { all, opens, {}, 0, 0, 0 }
 end

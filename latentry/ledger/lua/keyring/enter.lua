@@ -1,7 +1,7 @@
 -- Enters an API key.
 -- ARGV: key id, digest of its secret, life in ms or 0 for ever, then the record's fields and values
 -- Writes: apikey, apikeys
--- Answers 1 if this secret opens this key, now or before; 0 if the id is another secret's.
+-- Returns 1 if this secret opens this key, now or before; 0 if the id is another secret's.
 local record, now = key('apikey', ARGV[1]), now_ms()
 local known = redis.call('HGET', record, 'digest')
 if known then

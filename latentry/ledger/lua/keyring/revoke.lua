@@ -1,7 +1,7 @@
 -- Revokes an API key for good; it stays listed.
 -- ARGV: key id
 -- Writes: apikey
--- Answers 1, or 0 if there is no such key.
+-- Returns 1, or 0 if there is no such key.
 local record = key('apikey', ARGV[1])
 if redis.call('EXISTS', record) == 0 then
   return 0

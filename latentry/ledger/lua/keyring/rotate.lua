@@ -1,7 +1,7 @@
 -- Gives an API key a new secret; the old one still opens it for a while.
 -- ARGV: key id, digest of the new secret, ms for which the old one still opens it
 -- Writes: apikey
--- Answers the record as it is now; an empty one if there is no such key, or it is revoked.
+-- Returns the record as it is now; an empty one if there is no such key, or it is revoked.
 local record = key('apikey', ARGV[1])
 local known = redis.call('HMGET', record, 'digest', 'revoked_ms')
 if not known[1] or known[2] then

@@ -1,8 +1,8 @@
 -- Which tenant is next: start-time fair queueing (Goyal, Vin & Cheng 1996) over the tenants that wait.
 -- A tenant's tag rises by cost / weight with each of its jobs that is claimed; the least tag is next.
 -- The virtual time is the greatest tag that was served: one for all queues, so that work in one delays
--- nobody in another. No tag counts for less, so that nobody saves up what he did not ask for. `tags`
--- has only those above the virtual time; a waiting tenant's tag is in the `tenants` of its queues.
+-- no tenant in another. Lower tags count as equal to it, so that a tenant saves up nothing while it is
+-- idle. `tags` has only those above it; a waiting tenant's tag is in the `tenants` of its queues.
 
 local function virtual_time()
   return tonumber(redis.call('GET', key('virtual_time')) or 0)

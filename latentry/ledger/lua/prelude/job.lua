@@ -19,7 +19,7 @@ local function transition(ref, to)
   redis.call('HSET', job, 'state', to)
 end
 
--- Nobody will resume this job.
+-- No worker will resume this job.
 local function drop_checkpoints(ref)
   local held = redis.call('HGET', key('checkpoints'), ref)
   if held then
@@ -63,10 +63,10 @@ local function list_output(ref, label, output)
   end
 end
 
--- The ends that no gateway has taken yet. Were there none for long, the oldest would go uncounted.
+-- The ends that no gateway has taken yet; beyond this many the oldest go uncounted.
 local MAX_ENDS = 10000
 
--- How a job ended, for whoever counts it. Times are nil unless it ran.
+-- How a job ended, for the gateway that counts it. Times are nil unless it ran.
 local function record_end(ref, status, code, queue_ms, run_ms)
   redis.call('RPUSH', key('ends'), cjson.encode({ ref = ref, status = status, code = code or '',
     model = field(ref, 'model') or '', queue_ms = queue_ms, run_ms = run_ms }))
@@ -94,7 +94,7 @@ local function finish(ref, to, code, message)
   record_end(ref, to, code, started and started - created or nil, started and now - started or nil)
 end
 
--- Its worker gives it up unfinished. That is no crash, and not charged.
+-- Its worker gives it back unfinished. That is no crash, and not charged.
 local function hand_back(ref)
   if field(ref, 'stop') then
     finish(ref, 'canceled')
@@ -103,7 +103,7 @@ local function hand_back(ref)
   end
 end
 
--- Its time is over, waiting or running. A worker that still has it is told to stop.
+-- Its deadline has passed, waiting or running. A worker that runs it is signalled to stop.
 local function expire(ref)
   local state, waited_until, finish_by = fields(ref, 'state', 'deadline_ms', 'finish_by_ms')
   if finish_by and now_ms() >= tonumber(finish_by) then

@@ -1,4 +1,4 @@
--- What readers and followers of a job are told.
+-- Events of a job: stored in its stream, and published to those who follow it.
 
 -- How long a job's keys may stay from now on, in ms: its wait, its result, and an hour in which
 -- retention removes the outputs and must still find the record.

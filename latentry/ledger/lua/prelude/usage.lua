@@ -9,7 +9,7 @@ local function add_usage(tenant, payer, day, what, amount, ttl)
   redis.call('PEXPIRE', usage, ttl)
 end
 
--- Why this account may have no further job now: {refusal, what is left, ms to wait}; nil if it may.
+-- Why this account may not create a job now: {refusal, what is left, ms to wait}; nil if it may.
 local function over_limit(tenant, account)
   local active = key('active', tenant, account.payer)
   if account.max_jobs > 0 and redis.call('SCARD', active) >= account.max_jobs then

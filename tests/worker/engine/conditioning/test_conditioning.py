@@ -48,7 +48,7 @@ def conditioner(pipeline: Any, **options: Any) -> Conditioner:
     return Conditioner(encoders, zeros_for_empty=is_xl, **options)
 
 
-def ask(prompt: str, negative: str = "", **changes: Any) -> ResolvedRequest:
+def request_of(prompt: str, negative: str = "", **changes: Any) -> ResolvedRequest:
     return tiny.request(prompt=prompt, negative_prompt=negative, **changes)
 
 
@@ -72,7 +72,7 @@ def test_a_prompt_of_one_chunk_is_encoded_to_the_bit_as_by_the_stock_pipeline(
 ) -> None:
     pipeline = pipelines[family]
     for negative in ["", "blurred, ugly"]:
-        request = ask(prompt, negative, prompt_syntax=syntax)
+        request = request_of(prompt, negative, prompt_syntax=syntax)
         found = conditioner(pipeline).condition(request)
         hidden, *pooled = stock(pipeline, prompt, negative)
         assert torch.equal(found.hidden, hidden)
@@ -84,7 +84,7 @@ def test_a_prompt_of_one_chunk_is_encoded_to_the_bit_as_by_the_stock_pipeline(
 @pytest.mark.parametrize("skip", [1, 2])
 def test_sdxl_skips_the_layers_that_stock_skips(pipelines: dict[Family, Any], skip: int) -> None:
     pipeline = pipelines[Family.SDXL]
-    found = conditioner(pipeline).condition(ask("a red circle", clip_skip=skip))
+    found = conditioner(pipeline).condition(request_of("a red circle", clip_skip=skip))
     hidden, pooled = stock(pipeline, "a red circle", "", clip_skip=skip)
     assert torch.equal(found.hidden, hidden)
     assert torch.equal(found.added["text_embeds"], pooled)
@@ -105,7 +105,7 @@ def test_clip_skip_leaves_out_the_last_layers_and_keeps_the_norm(
         ids = pipeline.tokenizer("a frog", padding="max_length", return_tensors="pt").input_ids
         with torch.inference_mode():
             expected = shorter(ids).last_hidden_state
-        found = conditioner(pipeline).condition(ask("a frog", "a frog", clip_skip=skip))
+        found = conditioner(pipeline).condition(request_of("a frog", "a frog", clip_skip=skip))
         assert torch.equal(found.hidden, expected.repeat(2, 1, 1))
 
 
@@ -133,7 +133,7 @@ def test_weights_multiply_the_words_they_stand_at(
 ) -> None:
     pipeline = pipelines[family]
     found = conditioner(pipeline).condition(
-        ask("a (red:1.5) circle [on] ((white:0.5)) BREAK (night:-1)", guidance_scale=1.0)
+        request_of("a (red:1.5) circle [on] ((white:0.5)) BREAK (night:-1)", guidance_scale=1.0)
     )
     weights = {"red": 1.5, "on": 1 / 1.1, "white": 0.55, "night": -1.0}
     expected = by_hand(pipeline, ["a red circle on white", "night"], weights)
@@ -145,7 +145,7 @@ def test_weights_multiply_the_words_they_stand_at(
 def test_weights_that_cancel_the_mean_leave_finite_numbers(pipelines: dict[Family, Any]) -> None:
     for prompt in ["(" + "x" * 75 + ":0)", "(a:-10) (b:10)", "(a:10)"]:
         for family in Family:
-            found = conditioner(pipelines[family]).condition(ask(prompt))
+            found = conditioner(pipelines[family]).condition(request_of(prompt))
             assert found.hidden.isfinite().all()
 
 
@@ -159,7 +159,9 @@ def test_the_pooled_embedding_of_sdxl_is_the_first_chunks_and_knows_no_weights(
     pipelines: dict[Family, Any],
 ) -> None:
     pipeline = pipelines[Family.SDXL]
-    found = conditioner(pipeline).condition(ask("a (red:1.4) frog BREAK night", "fog BREAK rain"))
+    found = conditioner(pipeline).condition(
+        request_of("a (red:1.4) frog BREAK night", "fog BREAK rain")
+    )
     assert torch.equal(found.added["text_embeds"], stock(pipeline, "a red frog", "fog")[1])
 
 
@@ -168,7 +170,7 @@ def test_a_long_prompt_is_encoded_chunk_by_chunk(
     pipelines: dict[Family, Any], family: Family
 ) -> None:
     pipeline = pipelines[family]
-    found = conditioner(pipeline).condition(ask("x" * 100, guidance_scale=1.0))
+    found = conditioner(pipeline).condition(request_of("x" * 100, guidance_scale=1.0))
     words = pipeline.tokenizer("x" * 100, add_special_tokens=False).input_ids
     begin, end = pipeline.tokenizer.bos_token_id, pipeline.tokenizer.eos_token_id
     pad = pipeline.tokenizer.pad_token_id
@@ -183,13 +185,17 @@ def test_a_phrase_that_the_end_of_a_chunk_would_split_moves_to_the_next(
     pipelines: dict[Family, Any],
 ) -> None:
     pipeline = pipelines[Family.SD1]
-    split = conditioner(pipeline).condition(ask("x" * 70 + ", a red frog", guidance_scale=1.0))
-    apart = conditioner(pipeline).condition(ask("x" * 70 + ", BREAK a red frog", guidance_scale=1))
+    split = conditioner(pipeline).condition(
+        request_of("x" * 70 + ", a red frog", guidance_scale=1.0)
+    )
+    apart = conditioner(pipeline).condition(
+        request_of("x" * 70 + ", BREAK a red frog", guidance_scale=1)
+    )
     assert torch.equal(split.hidden, apart.hidden)
     # A comma too far back moves nothing, nor does one that would begin the next chunk itself.
     for first, rest in [("x" * 50 + "," + "y" * 24, " z"), ("x" * 70 + ",yyyy", ", z")]:
-        whole = conditioner(pipeline).condition(ask(first + rest, guidance_scale=1.0))
-        begins = conditioner(pipeline).condition(ask(first, guidance_scale=1.0))
+        whole = conditioner(pipeline).condition(request_of(first + rest, guidance_scale=1.0))
+        begins = conditioner(pipeline).condition(request_of(first, guidance_scale=1.0))
         assert torch.equal(whole.hidden[:, :77], begins.hidden)
         assert whole.hidden.shape[1] == 2 * 77
 
@@ -198,54 +204,54 @@ def test_a_phrase_that_the_end_of_a_chunk_would_split_moves_to_the_next(
 def test_the_shorter_prompt_is_padded_with_empty_chunks(
     pipelines: dict[Family, Any], family: Family
 ) -> None:
-    asked = conditioner(pipelines[family])
-    request = ask("a BREAK b BREAK c", "fog")
-    assert asked.chunks(request) == 3
-    found = asked.condition(request)
+    subject = conditioner(pipelines[family])
+    request = request_of("a BREAK b BREAK c", "fog")
+    assert subject.chunks(request) == 3
+    found = subject.condition(request)
     assert found.hidden.shape[:2] == (2, 3 * 77)
-    fog = asked.condition(ask("fog", "fog BREAK"))
+    fog = subject.condition(request_of("fog", "fog BREAK"))
     assert torch.equal(found.hidden[0, :77], fog.hidden[0])
-    empty = asked.condition(ask("", guidance_scale=1.0)).hidden[0]
+    empty = subject.condition(request_of("", guidance_scale=1.0)).hidden[0]
     assert torch.equal(found.hidden[0, 77:], empty.repeat(2, 1))
     for prompt, chunks in [("", 1), ("BREAK", 1), ("a BREAK", 1), ("BREAK a", 2), (LONG, 4)]:
-        assert asked.chunks(ask(prompt, guidance_scale=1.0)) == chunks
+        assert subject.chunks(request_of(prompt, guidance_scale=1.0)) == chunks
 
 
 def test_without_guidance_the_negative_prompt_is_not_encoded(pipelines: dict[Family, Any]) -> None:
-    asked = conditioner(pipelines[Family.SD1])
-    request = ask("a frog", LONG * 20, guidance_scale=1.0)
-    assert asked.chunks(request) == 1
-    assert asked.condition(request).hidden.shape[0] == 1
-    assert not asked.condition(request).warnings
+    subject = conditioner(pipelines[Family.SD1])
+    request = request_of("a frog", LONG * 20, guidance_scale=1.0)
+    assert subject.chunks(request) == 1
+    assert subject.condition(request).hidden.shape[0] == 1
+    assert not subject.condition(request).warnings
 
 
 def test_what_does_not_fit_is_left_out_with_a_warning_that_says_where(
     pipelines: dict[Family, Any],
 ) -> None:
     room = 75 * MAX_CHUNKS
-    asked = conditioner(pipelines[Family.SD1])
-    found = asked.condition(ask("x" * room + " lost", "y" * room))
+    subject = conditioner(pipelines[Family.SD1])
+    found = subject.condition(request_of("x" * room + " lost", "y" * room))
     (warning,) = found.warnings
     assert warning.code == "prompt_truncated"
     assert warning.message.startswith("The prompt takes more than 8 chunks of 75 tokens;")
     assert warning.message.split(": ")[1].replace(" ", "") == "lost"
     assert found.hidden.shape == (2, 77 * MAX_CHUNKS, 32)
-    assert torch.equal(found.hidden, asked.condition(ask("x" * room, "y" * room)).hidden)
-    (negative,) = asked.condition(
-        ask("x", " BREAK ".join("abcdefgh") + " BREAK" * 3 + " k")
+    assert torch.equal(found.hidden, subject.condition(request_of("x" * room, "y" * room)).hidden)
+    (negative,) = subject.condition(
+        request_of("x", " BREAK ".join("abcdefgh") + " BREAK" * 3 + " k")
     ).warnings
     assert negative.message.startswith("The negative prompt")
     assert negative.message.endswith(": k")
-    (long,) = asked.condition(ask("x, " * 400)).warnings
+    (long,) = subject.condition(request_of("x, " * 400)).warnings
     assert long.message.endswith(": x , x , x , x , …")
 
 
 def test_sizes_and_crop_are_in_diffusers_order(pipelines: dict[Family, Any]) -> None:
     pipeline = pipelines[Family.SDXL]
-    asked = conditioner(pipeline)
-    plain = asked.condition(ask("a frog", width=96, height=64)).added["time_ids"]
+    subject = conditioner(pipeline)
+    plain = subject.condition(request_of("a frog", width=96, height=64)).added["time_ids"]
     assert plain.tolist() == [[64, 96, 0, 0, 64, 96]] * 2
-    request = ask(
+    request = request_of(
         "a frog", original_size=(512, 768), crops_coords_top_left=(16, 32), target_size=(100, 200)
     )
     expected = pipeline._get_add_time_ids(
@@ -255,7 +261,7 @@ def test_sizes_and_crop_are_in_diffusers_order(pipelines: dict[Family, Any]) -> 
         torch.float32,
         pipeline.text_encoder_2.config.projection_dim,
     )
-    assert torch.equal(asked.condition(request).added["time_ids"], expected.repeat(2, 1))
+    assert torch.equal(subject.condition(request).added["time_ids"], expected.repeat(2, 1))
 
 
 def test_what_was_encoded_lately_is_not_encoded_again(
@@ -264,15 +270,15 @@ def test_what_was_encoded_lately_is_not_encoded_again(
     calls = []
     encode = Clip.encode
     monkeypatch.setattr(
-        Clip, "encode", lambda self, *asked: (calls.append(asked), encode(self, *asked))[1]
+        Clip, "encode", lambda self, *given: (calls.append(given), encode(self, *given))[1]
     )
-    asked = conditioner(pipelines[Family.SDXL])
-    first = asked.condition(ask("a frog", "fog BREAK rain"))
+    subject = conditioner(pipelines[Family.SDXL])
+    first = subject.condition(request_of("a frog", "fog BREAK rain"))
     assert len(calls) == 2 * 4
-    again = asked.condition(ask("a frog", "fog BREAK rain"))
+    again = subject.condition(request_of("a frog", "fog BREAK rain"))
     assert len(calls) == 2 * 4
     assert torch.equal(first.hidden, again.hidden)
-    asked.condition(ask("a frog", "fog BREAK rain", clip_skip=1))
+    subject.condition(request_of("a frog", "fog BREAK rain", clip_skip=1))
     assert len(calls) == 2 * 8
 
 
@@ -296,10 +302,10 @@ def test_the_cache_keeps_to_its_bytes_and_drops_the_least_recently_used() -> Non
 
 
 def test_the_cache_of_a_model_does_not_grow_with_prompts(pipelines: dict[Family, Any]) -> None:
-    asked = conditioner(pipelines[Family.SDXL], cache_bytes=100_000)
+    subject = conditioner(pipelines[Family.SDXL], cache_bytes=100_000)
     for number in range(20):
-        asked.condition(ask(f"frog {number}"))
-    assert 0 < asked.cache.size_bytes <= 100_000
+        subject.condition(request_of(f"frog {number}"))
+    assert 0 < subject.cache.size_bytes <= 100_000
 
 
 def test_an_attention_mask_is_given_to_the_models_that_were_trained_with_one(
@@ -308,7 +314,7 @@ def test_an_attention_mask_is_given_to_the_models_that_were_trained_with_one(
     pipeline = pipelines[Family.SD2]
     pipeline.text_encoder.config.use_attention_mask = True
     try:
-        found = conditioner(pipeline).condition(ask("a frog", "fog"))
+        found = conditioner(pipeline).condition(request_of("a frog", "fog"))
         assert torch.equal(found.hidden, stock(pipeline, "a frog", "fog")[0])
     finally:
         pipeline.text_encoder.config.use_attention_mask = False

@@ -128,8 +128,8 @@ def test_what_is_no_checkpoint_at_all_is_ignored(
 def test_the_checkpoint_of_another_picture_is_ignored(
     backend: Diffusion, saved: bytes, changes: dict[str, Any]
 ) -> None:
-    asked = {"sampler": "dpmpp_2m_sde", "num_inference_steps": 3, "seed": 3} | changes
-    assert is_ignored(backend, tiny.order(**asked), saved)
+    fields = {"sampler": "dpmpp_2m_sde", "num_inference_steps": 3, "seed": 3} | changes
+    assert is_ignored(backend, tiny.order(**fields), saved)
 
 
 def test_the_checkpoint_of_an_order_with_another_input_is_ignored(
@@ -197,7 +197,7 @@ def test_the_engine_saves_what_was_begun_and_is_not_drawn(backend: Diffusion) ->
     assert engine.save("nobody") == []
 
 
-def test_a_resumed_image_says_where_it_goes_on(backend: Diffusion) -> None:
+def test_a_resumed_image_joins_with_its_step(backend: Diffusion) -> None:
     order = tiny.order(determinism="strict")
     saved = backend.save(advance(backend, begin(backend, order), 3))
     engine = Engine(backend)
@@ -208,7 +208,7 @@ def test_a_resumed_image_says_where_it_goes_on(backend: Diffusion) -> None:
     assert (joined.step, step.step) == (3, 4)
 
 
-def test_the_profile_of_a_strict_picture_is_told_with_it(backend: Diffusion) -> None:
+def test_a_strict_picture_has_the_id_of_its_profile(backend: Diffusion) -> None:
     engine = Engine(backend)
     for determinism in ("strict", "fast"):
         engine.submit(tiny.order(determinism, determinism=determinism))

@@ -29,7 +29,7 @@ def engine(every_model: Diffusion) -> Engine:
 
 
 @pytest.mark.parametrize(("sampler", "spacing"), WALKS)
-def test_a_lone_picture_equals_the_stock_pipelines(
+def test_a_single_picture_equals_the_stock_pipelines(
     engine: Engine, reference: Stock, sampler: Sampler, spacing: Spacing
 ) -> None:
     """Two models for each walk; nine walks on, all nine have had their turn."""

@@ -94,11 +94,11 @@ def test_a_start_after_the_last_call_leaves_only_the_vae(backend: Diffusion) -> 
     assert (late.calls_left, late.step) == (0, STEPS)
 
 
-@pytest.mark.parametrize("asked", [{}, {"cache_interval": 3}, {"sampler": "euler_a"}], ids=str)
+@pytest.mark.parametrize("fields", [{}, {"cache_interval": 3}, {"sampler": "euler_a"}], ids=str)
 def test_one_that_began_half_way_goes_on_from_its_checkpoint(
-    backend: Diffusion, asked: dict[str, Any]
+    backend: Diffusion, fields: dict[str, Any]
 ) -> None:
-    order = tiny.order(num_inference_steps=STEPS, guidance_stop=0.5, **asked)
+    order = tiny.order(num_inference_steps=STEPS, guidance_stop=0.5, **fields)
     table = replace(table_of(backend, order), start_call=2)
     for calls in range(1, 6):
         first = advance(backend, begin(backend, order, table), calls)
@@ -166,7 +166,7 @@ def test_the_key_is_read_anew_in_each_pass(backend: Diffusion, order: Order) -> 
 
 
 @pytest.mark.parametrize("calls", [2, START, 5, STEPS])
-def test_a_checkpoint_tells_the_pass(backend: Diffusion, order: Order, calls: int) -> None:
+def test_a_checkpoint_contains_the_pass(backend: Diffusion, order: Order, calls: int) -> None:
     tables = halves(table_of(backend, order), START)
     first = advance(backend, begin(backend, order, *tables), calls)
     second = begin(backend, order, *tables)

@@ -49,7 +49,7 @@ def copy(folders: dict[str, Path], tmp_path: Path) -> Path:
     return shutil.copytree(folders["epsilon"], tmp_path / "elsewhere")
 
 
-def test_a_model_is_the_same_wherever_it_lies_and_whatever_it_is_called(
+def test_a_models_fingerprint_does_not_depend_on_its_path_or_id(
     folders: dict[str, Path], copy: Path
 ) -> None:
     assert fingerprint(folders["epsilon"]) == fingerprint(copy, "another-name")

@@ -31,7 +31,7 @@ def watched(name: str) -> Order:
 
 
 def neighbour(chance: random.Random, number: int, **fixed: Any) -> Order:
-    asked = {
+    fields = {
         "prompt": chance.choice(["a green star", "night", ""]),
         "num_inference_steps": chance.randint(1, 3),
         "guidance_scale": chance.choice([1.0, 4.0]),
@@ -42,7 +42,7 @@ def neighbour(chance: random.Random, number: int, **fixed: Any) -> Order:
         "determinism": chance.choice(["fast", "strict"]),
         "width": chance.choice([64, 64, 64, 96]),
     }
-    return tiny.order(f"neighbour-{number}", **(asked | fixed))
+    return tiny.order(f"neighbour-{number}", **(fields | fixed))
 
 
 @dataclass(slots=True)

@@ -29,7 +29,7 @@ Found = dict[tuple[Family, Sampler, str], dict[Any, Verdict]]
 
 @pytest.fixture(scope="module")
 def found() -> Iterator[Found]:
-    """What was seen; told when all is done."""
+    """What was seen; printed when all is done."""
     seen: Found = {}
     yield seen
     print(f"\n\n{_table(seen)}")
@@ -44,7 +44,7 @@ def walks(model: str) -> list[Sampler]:
 @pytest.mark.parametrize(
     ("model", "sampler"), [(model, sampler) for model in MODELS for sampler in walks(model)]
 )
-def test_every_lone_picture_equals_the_stock_pipelines(
+def test_every_single_picture_equals_the_stock_pipelines(
     every_model: Diffusion, reference: Stock, found: Found, model: str, sampler: Sampler
 ) -> None:
     verdicts: dict[Any, Verdict] = {}
@@ -70,8 +70,8 @@ def test_every_picture_in_a_mixed_churning_batch_equals_the_stock_pipelines(
     latents = oracle.in_a_crowd(Engine(every_model), list(orders.values()), chance)
     verdicts = {job: oracle.judge(made, orders[job], reference) for job, made in latents.items()}
     for job, verdict in verdicts.items():
-        asked = orders[job].request
-        row = found.setdefault((MODELS[asked.model].family, asked.sampler, "crowd"), {})
+        request = orders[job].request
+        row = found.setdefault((MODELS[request.model].family, request.sampler, "crowd"), {})
         row[seed, job] = verdict
     assert not oracle.missed(verdicts)
 
@@ -98,9 +98,9 @@ def _table(found: Found) -> str:
 def _cell(verdicts: Mapping[Any, Verdict]) -> str:
     equal = [verdict.error for verdict in verdicts.values() if verdict.is_equal]
     rest = [verdict for verdict in verdicts.values() if not verdict.is_equal]
-    told = f"{max(equal, default=0.0):.2f} of {len(equal)}"
+    text = f"{max(equal, default=0.0):.2f} of {len(equal)}"
     if rest:
         ours = max(verdict.ours_from_truth for verdict in rest)
         theirs = max(verdict.stock_from_truth for verdict in rest)
-        told += f" [{len(rest)}: {ours:.2f} {theirs:.1f}]"
-    return told
+        text += f" [{len(rest)}: {ours:.2f} {theirs:.1f}]"
+    return text

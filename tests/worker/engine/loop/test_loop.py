@@ -1,4 +1,4 @@
-"""The step loop: what is told, who fails, and that nobody is lost."""
+"""The step loop: its events, which orders fail, and that each ends exactly once."""
 
 import dataclasses
 from collections import Counter
@@ -48,7 +48,7 @@ def replace_unet(engine: Engine, call: Callable[[Unet, torch.Tensor, Any], Any])
     engine.backend.adopt("epsilon", dataclasses.replace(model, unet=Unet()))
 
 
-def told(events: list[Event], kind: type) -> set[str]:
+def jobs_with(events: list[Event], kind: type) -> set[str]:
     return {event.job for event in events if isinstance(event, kind)}
 
 
@@ -57,7 +57,7 @@ def poison(engine: Engine) -> torch.Tensor:
     return conditioner.condition(tiny.request(prompt="poison")).hidden[-1]
 
 
-def test_a_picture_tells_its_steps_and_then_itself(engine: Engine) -> None:
+def test_a_picture_has_an_event_for_each_step_and_then_a_done(engine: Engine) -> None:
     engine.submit(tiny.order("job", 2, num_inference_steps=3, width=96))
     joined, *steps, done = drain(engine)
     assert joined == Joined("job", 2, ())
@@ -67,7 +67,7 @@ def test_a_picture_tells_its_steps_and_then_itself(engine: Engine) -> None:
     assert done.pixels.dtype == np.uint8
 
 
-def test_an_idle_engine_tells_nothing(engine: Engine) -> None:
+def test_an_idle_engine_has_no_events(engine: Engine) -> None:
     assert engine.idle
     assert engine.rows == 0
     assert engine.step() == []
@@ -87,7 +87,9 @@ def test_images_of_a_job_have_their_own_seeds_and_pixels(engine: Engine) -> None
     assert not np.array_equal(first, second)
 
 
-def test_a_dropped_job_leaves_at_the_next_boundary_and_is_told_once(engine: Engine) -> None:
+def test_a_dropped_job_leaves_at_the_next_boundary_with_one_canceled_an_image(
+    engine: Engine,
+) -> None:
     for index in range(2):
         engine.submit(tiny.order("gone", index, n=2))
     engine.submit(tiny.order("stays"))
@@ -100,8 +102,8 @@ def test_a_dropped_job_leaves_at_the_next_boundary_and_is_told_once(engine: Engi
         Canceled("gone", 0),
         Canceled("gone", 1),
     ]
-    assert told(events, Done) == {"stays"}
-    assert told(events, Step) == {"stays"}
+    assert jobs_with(events, Done) == {"stays"}
+    assert jobs_with(events, Step) == {"stays"}
 
 
 @settings(
@@ -127,8 +129,8 @@ def test_every_order_ends_exactly_once_and_is_silent_after(
     events: list[Event] = []
     for verb, number, guidance in script:
         if verb == "admit":
-            asked = {"num_inference_steps": number + 1, "guidance_scale": guidance}
-            engine.submit(tiny.order(f"job-{number}", admitted, **asked))
+            fields = {"num_inference_steps": number + 1, "guidance_scale": guidance}
+            engine.submit(tiny.order(f"job-{number}", admitted, **fields))
             admitted += 1
         elif verb == "drop":
             engine.drop(f"job-{number}")
@@ -158,13 +160,13 @@ def test_a_latent_that_is_not_finite_fails_its_own_picture_alone(engine: Engine)
     for number in range(4):
         engine.submit(tiny.order(f"job-{number}", prompt="poison" if number == 2 else "fine"))
     events = drain(engine)
-    assert told(events, Done) == {"job-0", "job-1", "job-3"}
+    assert jobs_with(events, Done) == {"job-0", "job-1", "job-3"}
     (failed,) = (event for event in events if isinstance(event, Failed))
     assert failed.job == "job-2"
     assert isinstance(failed.error, NonFiniteOutput)
 
 
-def test_an_order_that_breaks_the_unet_fails_alone_and_changes_nobodys_picture(
+def test_an_order_that_breaks_the_unet_fails_alone_and_changes_no_other_picture(
     engine: Engine,
 ) -> None:
     names = ["fine-0", "fine-1", "fine-2"]
@@ -181,8 +183,8 @@ def test_an_order_that_breaks_the_unet_fails_alone_and_changes_nobodys_picture(
     replace_unet(engine, call)
     for name in [*names[:2], "culprit", names[2]]:
         prompt = "poison" if name == "culprit" else "a red circle"
-        asked = {"determinism": "strict", "sampler": "euler_a", "prompt": prompt}
-        engine.submit(tiny.order(name, **asked))
+        fields = {"determinism": "strict", "sampler": "euler_a", "prompt": prompt}
+        engine.submit(tiny.order(name, **fields))
     events = drain(engine)
     after = {e.job: e.pixels for e in events if isinstance(e, Done)}
     assert after.keys() == before.keys()
@@ -206,7 +208,7 @@ def limit_memory(engine: Engine, most: int) -> list[int]:
     return sizes
 
 
-def test_a_two_call_sampler_tells_whole_steps_only(engine: Engine) -> None:
+def test_a_two_call_sampler_has_events_for_whole_steps_only(engine: Engine) -> None:
     engine.submit(tiny.order(num_inference_steps=3, sampler="heun"))
     calls, steps = 0, []
     while not engine.idle:
@@ -223,7 +225,7 @@ def test_pictures_that_finish_together_are_decoded_within_a_few_steps(
         engine.submit(tiny.order(f"job-{number}", num_inference_steps=1, guidance_scale=1.0))
     decoded = []
     while not engine.idle:
-        decoded.append(len(told(engine.step(), Done)))
+        decoded.append(len(jobs_with(engine.step(), Done)))
     assert decoded == [4, 3, 3, 2, 1, 1, 1, 1]
 
 
@@ -232,7 +234,7 @@ def test_out_of_memory_halves_the_batch_and_the_cap_is_remembered(engine: Engine
     for number in range(8):
         engine.submit(tiny.order(f"job-{number}"))
     with structlog.testing.capture_logs() as logs:
-        assert len(told(drain(engine), Done)) == 8
+        assert len(jobs_with(drain(engine), Done)) == 8
     assert [log["rows"] for log in logs if log["event"] == "engine.out_of_memory"] == [16]
     assert max(Counter(sizes)) == 8
 
@@ -248,7 +250,7 @@ def test_a_probe_that_does_not_fit_costs_no_row_of_those_that_do(backend: Diffus
     for number in range(24):
         engine.submit(tiny.order(f"job-{number}", num_inference_steps=60))
     with structlog.testing.capture_logs() as logs:
-        assert len(told(drain(engine), Done)) == 24
+        assert len(jobs_with(drain(engine), Done)) == 24
     assert [log["rows"] for log in logs if log["event"] == "engine.out_of_memory"] == [12]
     assert costs.cap(key) == 8
 
@@ -258,7 +260,7 @@ def test_a_picture_too_large_for_the_memory_even_alone_fails_with_a_code(engine:
     engine.submit(tiny.order("large"))
     engine.submit(tiny.order("small", guidance_scale=1.0))
     events = drain(engine)
-    assert told(events, Done) == {"small"}
+    assert jobs_with(events, Done) == {"small"}
     (failed,) = (event for event in events if isinstance(event, Failed))
     assert isinstance(failed.error, OutOfMemory)
 
@@ -267,7 +269,7 @@ def test_two_rows_that_do_not_fit_together_are_run_apart(engine: Engine) -> None
     limit_memory(engine, 1)
     for number in range(2):
         engine.submit(tiny.order(f"job-{number}", guidance_scale=1.0))
-    assert told(drain(engine), Done) == {"job-0", "job-1"}
+    assert jobs_with(drain(engine), Done) == {"job-0", "job-1"}
 
 
 def test_strict_fails_with_a_code_rather_than_change_its_batch(engine: Engine) -> None:
@@ -275,13 +277,13 @@ def test_strict_fails_with_a_code_rather_than_change_its_batch(engine: Engine) -
     engine.submit(tiny.order("strict", determinism="strict"))
     engine.submit(tiny.order("fast"))
     events = drain(engine)
-    assert told(events, Done) == {"fast"}
+    assert jobs_with(events, Done) == {"fast"}
     (failed,) = (event for event in events if isinstance(event, Failed))
     assert isinstance(failed.error, OutOfMemory)
 
 
 @pytest.mark.parametrize(
-    ("asked", "error"),
+    ("fields", "error"),
     [
         ({"model": "missing"}, UnknownModel),
         ({"width": 1024}, UnsupportedSize),
@@ -291,9 +293,9 @@ def test_strict_fails_with_a_code_rather_than_change_its_batch(engine: Engine) -
     ],
 )
 def test_an_order_that_the_model_cannot_draw_is_refused(
-    engine: Engine, asked: dict[str, Any], error: type[Exception]
+    engine: Engine, fields: dict[str, Any], error: type[Exception]
 ) -> None:
-    engine.submit(tiny.order(**asked))
+    engine.submit(tiny.order(**fields))
     (failed,) = drain(engine)
     assert isinstance(failed, Failed)
     assert isinstance(failed.error, error)

@@ -40,20 +40,20 @@ def predicted_s(engine: Engine, orders: list[Order]) -> float:
     )
 
 
-def test_nothing_is_said_before_anything_was_measured() -> None:
+def test_there_is_no_pace_before_anything_was_measured() -> None:
     assert Engine(Simulated({"epsilon": CHARGE}), Costs()).paces() == {}
 
 
-def test_an_idle_study_is_enough_to_say_what_calls_cost_and_how_many_share_one() -> None:
+def test_calibration_is_enough_for_a_pace_and_the_images_at_once() -> None:
     pace = studied().paces()["epsilon"]
     assert pace.images_at_once in (9, 10), "20 rows take four times as long as two"
     alone = (0.020 + 2 * 0.005) / 0.004096
     assert pace.step_megapixel_s < alone / 2
 
 
-def test_what_a_full_worker_takes_is_what_its_card_says() -> None:
+def test_a_full_workers_time_is_that_of_its_cards_pace() -> None:
     engine, dice = studied(), random.Random(7)
-    for number in range(20):  # so that it knows what pictures cost besides their calls
+    for number in range(20):  # so that it knows what pictures cost apart from their calls
         engine.submit(tiny.order(f"first-{number}", num_inference_steps=10))
     drain(engine)
     before = spent_s(engine)

@@ -1,4 +1,4 @@
-"""Previews of unfinished images: told as asked, to whom asked, and never in a picture's way."""
+"""Previews of unfinished images: at the requested steps, and without an effect on pictures."""
 
 import json
 import shutil
@@ -26,13 +26,13 @@ from worker.engine.simulated import Charge, Simulated
 
 def give_taesd(folder: Path, **changes: Any) -> Path:
     torch.manual_seed(0)
-    asked = {
+    fields = {
         "encoder_block_out_channels": (4,) * 4,
         "decoder_block_out_channels": (8,) * 4,
         "num_encoder_blocks": (0,) * 4,
         "num_decoder_blocks": (1, 0, 0, 0),
     }
-    AutoencoderTiny(**(asked | changes)).save_pretrained(folder / "taesd")
+    AutoencoderTiny(**(fields | changes)).save_pretrained(folder / "taesd")
     return folder
 
 
@@ -71,16 +71,16 @@ def picture(events: list[Event], job: str = "job") -> np.ndarray:
     ("interval", "steps"), [(0, []), (1, [1, 2, 3, 4, 5, 6]), (3, [3, 6]), (7, []), (99, [])]
 )
 @pytest.mark.parametrize("sampler", [Sampler.DDIM, Sampler.HEUN, Sampler.PNDM])
-def test_previews_come_at_the_steps_that_were_asked_for(
+def test_previews_come_at_the_requested_steps(
     engine: Engine, interval: int, steps: list[int], sampler: Sampler
 ) -> None:
-    asked = {"num_inference_steps": 7, "preview_interval": interval, "sampler": sampler}
-    engine.submit(tiny.order("job", **asked))
+    fields = {"num_inference_steps": 7, "preview_interval": interval, "sampler": sampler}
+    engine.submit(tiny.order("job", **fields))
     events = drain(engine)
     assert [preview.step for preview in previews(events)] == steps
     for preview in previews(events):
-        told = events.index(preview)
-        before = [event.step for event in events[:told] if isinstance(event, Step)]
+        place = events.index(preview)
+        before = [event.step for event in events[:place] if isinstance(event, Step)]
         assert before[-1] == preview.step
 
 
@@ -96,7 +96,7 @@ def test_a_preview_is_small_and_keeps_the_shape_of_its_picture(
     assert all(preview.pixels.dtype == np.uint8 for preview in previews(events, "small"))
 
 
-def test_only_those_who_asked_are_shown(engine: Engine) -> None:
+def test_only_jobs_that_requested_previews_have_them(engine: Engine) -> None:
     engine.submit(tiny.order("job", preview_interval=2))
     engine.submit(tiny.order("other"))
     events = drain(engine)
@@ -107,22 +107,22 @@ def test_only_those_who_asked_are_shown(engine: Engine) -> None:
 @pytest.mark.parametrize("mode", ["strict", "fast"])
 @pytest.mark.parametrize("sampler", [Sampler.EULER_A, Sampler.UNIPC])
 def test_no_picture_is_changed_by_a_preview(engine: Engine, mode: str, sampler: Sampler) -> None:
-    asked = {"determinism": mode, "sampler": sampler, "num_inference_steps": 6}
+    fields = {"determinism": mode, "sampler": sampler, "num_inference_steps": 6}
     drawn = []
     for interval in (0, 1):
-        engine.submit(tiny.order("job", preview_interval=interval, seed=1, **asked))
-        engine.submit(tiny.order("other", preview_interval=2 * interval, seed=2, **asked))
+        engine.submit(tiny.order("job", preview_interval=interval, seed=1, **fields))
+        engine.submit(tiny.order("other", preview_interval=2 * interval, seed=2, **fields))
         events = drain(engine)
         drawn.append((picture(events).tobytes(), picture(events, "other").tobytes()))
     assert drawn[0] == drawn[1]
 
 
-def test_a_picture_that_was_shown_goes_on_elsewhere_unseen(shown: Diffusion) -> None:
-    asked = {"determinism": "strict", "num_inference_steps": 6, "seed": 3}
+def test_a_picture_with_previews_resumes_elsewhere_without_them(shown: Diffusion) -> None:
+    fields = {"determinism": "strict", "num_inference_steps": 6, "seed": 3}
     whole, first, second = (Engine(sharing(shown)) for _ in range(3))
-    unseen = tiny.order("job", **asked)
+    unseen = tiny.order("job", **fields)
     whole.submit(unseen)
-    first.submit(tiny.order("job", preview_interval=1, **asked))
+    first.submit(tiny.order("job", preview_interval=1, **fields))
     for _ in range(3):
         first.step()
     (saved,) = first.save("job")
@@ -139,17 +139,19 @@ def test_a_model_is_the_same_one_with_and_without_previews(
         assert model.fingerprint == shown.models[name].fingerprint
 
 
-def test_a_crowd_is_shown_a_few_at_a_time_and_everybody_in_his_turn(engine: Engine) -> None:
-    crowd = 2 * MOST + 1
-    for number in range(crowd):
+def test_previews_of_many_images_come_a_few_at_a_time_and_in_turn(engine: Engine) -> None:
+    images = 2 * MOST + 1
+    for number in range(images):
         engine.submit(tiny.order(f"job-{number}", num_inference_steps=20, preview_interval=1))
-    told = [[event for event in engine.step() if isinstance(event, Preview)] for _ in range(40)]
-    assert max(len(some) for some in told) == MOST
-    counts = [sum(one.job == f"job-{k}" for some in told for one in some) for k in range(crowd)]
+    previews = [[event for event in engine.step() if isinstance(event, Preview)] for _ in range(40)]
+    assert max(len(some) for some in previews) == MOST
+    counts = [
+        sum(one.job == f"job-{k}" for some in previews for one in some) for k in range(images)
+    ]
     assert min(counts) >= 4
 
 
-def test_nobody_is_shown_an_image_that_has_ended(engine: Engine) -> None:
+def test_an_image_that_has_ended_has_no_more_previews(engine: Engine) -> None:
     engine.submit(tiny.order("job", num_inference_steps=9, preview_interval=1))
     engine.step()
     engine.drop("job")
@@ -168,7 +170,7 @@ class Late:
         return self.answers
 
 
-def test_previews_are_not_waited_for_and_those_of_ended_images_are_never_told() -> None:
+def test_previews_are_not_waited_for_and_those_of_ended_images_are_dropped() -> None:
     on_the_way: list[Late] = []
 
     class Slow(Simulated):
@@ -184,20 +186,20 @@ def test_previews_are_not_waited_for_and_those_of_ended_images_are_never_told() 
     assert not any(isinstance(event, Preview) for event in events)
     for late in on_the_way:
         late.ready = True
-    told = [(event.job, event.step) for event in engine.step() if isinstance(event, Preview)]
-    assert told == [("long", 2), ("long", 4)]
+    previews = [(event.job, event.step) for event in engine.step() if isinstance(event, Preview)]
+    assert previews == [("long", 2), ("long", 4)]
 
 
 @pytest.mark.parametrize("sampler", [Sampler.DDIM, Sampler.HEUN, Sampler.PNDM])
-def test_nothing_is_guessed_that_nobody_will_see(shown: Diffusion, sampler: Sampler) -> None:
+def test_x0_is_predicted_only_where_a_preview_is_due(shown: Diffusion, sampler: Sampler) -> None:
     order = tiny.order("job", num_inference_steps=8, preview_interval=3, sampler=sampler)
     trajectory, _ = shown.begin(order, shown.plan(order))
-    guessed = []
+    predicted = []
     for calls in range(trajectory.calls_left):
         trajectory.calls = calls
         if trajectory.preview_is_due:
-            guessed.append(trajectory.current.steps_done[calls + 1])
-    assert guessed == [3, 6]
+            predicted.append(trajectory.current.steps_done[calls + 1])
+    assert predicted == [3, 6]
 
 
 def test_a_tiny_autoencoder_that_fails_costs_its_previews_alone(
@@ -215,7 +217,7 @@ def test_a_tiny_autoencoder_that_fails_costs_its_previews_alone(
 
 @pytest.mark.parametrize("model", list(tiny.SCHEDULERS))
 @pytest.mark.parametrize("sampler", list(Sampler))
-def test_what_is_guessed_of_a_picture_is_that_picture_where_the_model_knows_it(
+def test_the_predicted_x0_is_the_picture_if_the_model_predicts_it_exactly(
     shown: Diffusion, sampler: Sampler, model: str
 ) -> None:
     """A model that predicts perfectly: every guess is x₀, whatever the sampler and the step."""
@@ -229,7 +231,7 @@ def test_what_is_guessed_of_a_picture_is_that_picture_where_the_model_knows_it(
         assert a * (signal * x0 + noise * eps) + b * said == pytest.approx(x0, abs=1e-6)
 
 
-def test_the_last_guess_is_nearly_the_picture(engine: Engine) -> None:
+def test_the_last_preview_is_nearly_the_picture(engine: Engine) -> None:
     guesses: list[torch.Tensor] = []
     latents: list[torch.Tensor] = []
     preview, decode = engine.backend.preview, engine.backend.decode
@@ -259,7 +261,7 @@ def test_a_model_without_a_tiny_autoencoder_offers_no_previews(loaded: Diffusion
     assert failed.error.fields.keys() == {"/preview_interval"}
 
 
-def test_a_model_with_one_says_so(shown: Diffusion) -> None:
+def test_the_card_of_a_model_with_a_tiny_autoencoder_has_previews(shown: Diffusion) -> None:
     assert shown.models["epsilon"].card.limits.previews
 
 

@@ -36,8 +36,8 @@ def test_each_order_is_drawn_by_the_backend_of_its_model(alone: dict[str, Simula
     engine = Engine(BackendRouter(alone))
     for number in range(4):
         for model in alone:
-            asked = {"num_inference_steps": 3 + number, "preview_interval": 2}
-            engine.submit(tiny.order(f"{model}-{number}", model=model, **asked))
+            fields = {"num_inference_steps": 3 + number, "preview_interval": 2}
+            engine.submit(tiny.order(f"{model}-{number}", model=model, **fields))
     events = drain(engine)
     drawn = pixels(events)
     assert len(drawn) == 8

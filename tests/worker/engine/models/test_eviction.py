@@ -13,7 +13,7 @@ def occupants(draw: st.DrawFn) -> list[Occupant]:
         Occupant(
             f"model-{number}",
             draw(st.integers(1, 10)),
-            asked_at=draw(seconds),
+            needed_at=draw(seconds),
             resident_at=draw(seconds),
             is_free=draw(st.booleans()),
             is_draining=draw(st.booleans()),
@@ -52,16 +52,16 @@ def test_room_is_made_whenever_the_free_are_enough(
 
 
 @given(occupants(), needed, budgets)
-def test_no_more_are_evicted_than_needed_and_the_least_recently_asked_for_first(
+def test_no_more_are_evicted_than_needed_and_the_least_recently_needed_first(
     among: list[Occupant], size: int, budget: int
 ) -> None:
     evicted = make_room(size, among, budget).evict
     if evicted:
         assert used(among, without=evicted[:-1]) + size > budget
-    asked_at = {one.model: one.asked_at for one in among if one.is_free}
-    times = [asked_at[model] for model in evicted]
+    needed_at = {one.model: one.needed_at for one in among if one.is_free}
+    times = [needed_at[model] for model in evicted]
     assert times == sorted(times)
-    stay = [time for model, time in asked_at.items() if model not in evicted]
+    stay = [time for model, time in needed_at.items() if model not in evicted]
     assert not times or not stay or max(times) <= min(stay)
 
 

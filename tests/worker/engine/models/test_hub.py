@@ -1,4 +1,4 @@
-"""Pinned models of a hub: fetched once, only what is needed, then never asked for again."""
+"""Pinned models of a hub: fetched once, only what is needed, then never requested again."""
 
 import hashlib
 import json
@@ -24,10 +24,10 @@ PIN = HubPin("owner/dream", COMMIT)
 
 
 class Hub:
-    """As much of a hub as its client asks for. `asked` is what it was asked."""
+    """As much of a hub as its client uses. `requests`: method and path of each."""
 
     def __init__(self, folder: Path) -> None:
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.folder = folder
         self.lost: set[str] = set()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Answers, self))
@@ -55,7 +55,7 @@ class Hub:
     @property
     def sent(self) -> set[str]:
         resolve = f"GET /owner/dream/resolve/{COMMIT}/"
-        return {one.removeprefix(resolve) for one in self.asked if one.startswith(resolve)}
+        return {one.removeprefix(resolve) for one in self.requests if one.startswith(resolve)}
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -68,7 +68,7 @@ class Answers(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
-        self.hub.asked.append(f"{self.command} {path}")
+        self.hub.requests.append(f"{self.command} {path}")
         body = self.hub.find(path)
         if body is None:
             self.send_error(403)
@@ -117,10 +117,10 @@ def test_only_what_is_needed_is_fetched_and_once(hub: Hub, tmp_path: Path) -> No
     assert "tokenizer/special_tokens_map.json" in hub.sent, "SD 2.x has its pad token there"
     assert {name.rpartition(".")[2] for name in hub.sent} <= {"json", "txt", "safetensors"}
     assert not any("fp16" in name or "pruned" in name for name in hub.sent)
-    hub.asked.clear()
+    hub.requests.clear()
     again = blueprint_from_pin("dream", PIN, prefer_fp16=False, endpoint=hub.url, cache=tmp_path)
     assert again.card == blueprint.card
-    assert hub.asked == []
+    assert hub.requests == []
 
 
 def test_half_precision_is_fetched_where_that_is_wanted(hub: Hub, tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_fetch_that_broke_off_is_finished_by_the_next(hub: Hub, tmp_path: Path
     with pytest.raises(Unavailable, match="cannot be fetched"):
         blueprint_from_pin("dream", PIN, prefer_fp16=False, endpoint=hub.url, cache=tmp_path)
     hub.lost.clear()
-    hub.asked.clear()
+    hub.requests.clear()
     blueprint = blueprint_from_pin(
         "dream", PIN, prefer_fp16=False, endpoint=hub.url, cache=tmp_path
     )
@@ -149,11 +149,11 @@ def test_without_a_hub_the_cache_is_enough_and_an_empty_one_says_what_to_do(
     hub: Hub, tmp_path: Path
 ) -> None:
     blueprint_from_pin("dream", PIN, prefer_fp16=False, endpoint=hub.url, cache=tmp_path / "full")
-    hub.asked.clear()
+    hub.requests.clear()
     blueprint_from_pin(
         "dream", PIN, prefer_fp16=False, endpoint="http://127.0.0.1:9", cache=tmp_path / "full"
     )
-    assert hub.asked == []
+    assert hub.requests == []
     other = HubPin("owner/other", COMMIT)  # the client tries a dead address for twenty seconds
     with pytest.raises(Unavailable, match="with the same HF_HOME, or point at a folder"):
         blueprint_from_pin(

@@ -135,7 +135,7 @@ def test_a_model_that_makes_nan_fails_its_self_test(
         backend.self_test("epsilon")
 
 
-def test_weights_are_fp32_on_a_cpu_and_half_where_asked(folder: Path) -> None:
+def test_weights_are_fp32_on_a_cpu_and_half_where_chosen(folder: Path) -> None:
     assert Device.choose("cpu", "auto").dtype is torch.float32
     backend = Diffusion(device="cpu", dtype="bfloat16")
     backend.load("half", folder)

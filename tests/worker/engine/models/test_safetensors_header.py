@@ -85,7 +85,7 @@ def test_what_the_library_wrote_is_read() -> None:
         ),
     ],
 )
-def test_a_header_that_lies_is_refused_with_a_sentence(raw: bytes, sentence: str) -> None:
+def test_a_wrong_header_is_refused_with_a_sentence(raw: bytes, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         read_header(io.BytesIO(raw))
 

@@ -31,7 +31,7 @@ def test_a_step_that_makes_no_sense_is_refused_and_changes_nothing(
     assert model.state is Residency.ABSENT
 
 
-def test_a_model_that_failed_is_left_alone_until_another_try_makes_sense(
+def test_a_model_that_failed_is_not_tried_again_before_the_retry_time(
     model: ServedModel,
 ) -> None:
     model.become(Residency.LOADING)
@@ -50,7 +50,7 @@ def test_a_turn_is_longer_for_what_took_longer_to_load(model: ServedModel) -> No
     assert model.has_had_its_turn(200.0 + TURN_LOADS * 100.0)
 
 
-def test_a_model_is_free_when_nothing_is_drawn_with_it_and_nobody_asked_since(
+def test_a_model_is_free_when_nothing_is_drawn_with_it_and_no_order_needs_it(
     model: ServedModel,
 ) -> None:
     class Trajectory:
@@ -58,11 +58,11 @@ def test_a_model_is_free_when_nothing_is_drawn_with_it_and_nobody_asked_since(
 
     model.become(Residency.LOADING)
     model.enter(100.0, began=99.0)
-    assert not model.occupant(101.0, asked_since=100.0).is_free
-    assert model.occupant(101.0, asked_since=100.5).is_free
+    assert not model.occupant(101.0, needed_since=100.0).is_free
+    assert model.occupant(101.0, needed_since=100.5).is_free
     drawn = Trajectory()
     model.users.add(drawn)
-    assert not model.occupant(101.0, asked_since=100.5).is_free
+    assert not model.occupant(101.0, needed_since=100.5).is_free
     del drawn
     model.become(Residency.DRAINING)
-    assert model.occupant(101.0, asked_since=100.0).is_free, "who asks is not served any more"
+    assert model.occupant(101.0, needed_since=100.0).is_free, "a draining model takes no new orders"

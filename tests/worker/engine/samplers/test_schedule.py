@@ -66,7 +66,7 @@ def test_what_changes_nothing_here_is_no_reason_to_refuse_a_model() -> None:
 
 
 @pytest.mark.parametrize("spacing", ["karras", "exponential", "beta"])
-def test_a_config_that_asks_for_a_spacing_makes_it_the_models_default(spacing: str) -> None:
+def test_a_config_that_sets_a_spacing_makes_it_the_models_default(spacing: str) -> None:
     asks = {f"use_{spacing}_sigmas": True, "_class_name": "DPMSolverMultistepScheduler"}
     assert schedule(**asks).spacing == spacing
     defaults = card(**asks, algorithm_type="sde-dpmsolver++").defaults

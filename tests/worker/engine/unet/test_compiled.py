@@ -43,9 +43,9 @@ def use(backend: Diffusion, packages: CompiledUNets) -> None:
     backend.adopt("epsilon", dataclasses.replace(backend.models["epsilon"], compiled={}))
 
 
-def draw(backend: Diffusion, **asked: object) -> np.ndarray:
+def draw(backend: Diffusion, **fields: object) -> np.ndarray:
     engine = Engine(backend)
-    engine.submit(tiny.order(**asked))
+    engine.submit(tiny.order(**fields))
     while not engine.idle:
         for event in engine.step():
             if isinstance(event, Done):
@@ -78,13 +78,13 @@ def test_a_compiler_that_fails_is_not_tried_again_and_pictures_are_drawn_all_the
         for _ in range(3):
             assert np.array_equal(draw(backend), eager)
             compiled(failing)
-    told = [log["event"] for log in logs]
-    assert (told.count("compile.started"), told.count("compile.failed")) == (1, 1)
+    events = [log["event"] for log in logs]
+    assert (events.count("compile.started"), events.count("compile.failed")) == (1, 1)
     assert [log["why"] for log in logs if "why" in log] == ["It ended with 1. no such header"]
 
 
 @pytest.mark.parametrize("what", ["no folder", "no compiler"])
-def test_a_compiler_that_cannot_be_started_is_told_of_once_and_pictures_are_drawn_all_the_same(
+def test_a_compiler_that_cannot_be_started_is_logged_once_and_pictures_are_drawn_all_the_same(
     backend: Diffusion, tmp_path: Path, what: str
 ) -> None:
     eager = draw(backend)
@@ -109,8 +109,8 @@ def test_a_package_that_does_not_load_is_removed(backend: Diffusion, tmp_path: P
         for _ in range(3):
             assert np.array_equal(draw(backend), eager)
             compiled(packages)
-    told = [log["event"] for log in logs]
-    assert [told.count(f"compile.{e}") for e in ("started", "done", "unusable")] == [1, 1, 1]
+    events = [log["event"] for log in logs]
+    assert [events.count(f"compile.{e}") for e in ("started", "done", "unusable")] == [1, 1, 1]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -300,13 +300,13 @@ def test_a_size_is_compiled_when_it_was_called_often_enough_and_only_so_many_are
 ) -> None:
     packages = hasty(tmp_path, worth_calls=12, most=2)
     use(backend, packages)
-    told = []
+    events = []
     for width in (64, 64, 72, 72, 80, 80):  # of 10 calls each
         with capture_logs() as logs:
             draw(backend, width=width, num_inference_steps=10)
             compiled(packages)
-        told.append([log["width"] for log in logs if log["event"] == "compile.started"])
-    assert told == [[], [8], [], [9], [], []]
+        events.append([log["width"] for log in logs if log["event"] == "compile.started"])
+    assert events == [[], [8], [], [9], [], []]
 
 
 def test_a_package_is_looked_for_once_in_a_while_only(
@@ -339,9 +339,9 @@ def test_a_package_is_for_its_machine_its_libraries_and_its_architecture_alone(
     with monkeypatch.context() as patch:
         patch.setattr("worker.engine.unet.shape.processor", lambda: "another processor")
         others.add(shape_of(backend).id)
-    for name, told in {"_instructions": "others", "torch.get_num_threads": 1000}.items():
+    for name, value in {"_instructions": "others", "torch.get_num_threads": 1000}.items():
         with monkeypatch.context() as patch:
-            patch.setattr(f"worker.engine.unet.shape.{name}", lambda told=told: told)
+            patch.setattr(f"worker.engine.unet.shape.{name}", lambda value=value: value)
             others.add(shape_of(backend).id)
     others.add(dataclasses.replace(shape_of(backend), recipe=1).id)
     assert len(others - {known}) == 7

@@ -65,7 +65,7 @@ def test_guidance_that_stops_gives_its_row_back(engine: Engine, spy: Spy) -> Non
     assert spy.rows == [2, 2, 1, 1, 1]
 
 
-def test_guidance_that_stops_equals_the_stock_pipeline_told_so_by_its_callback(
+def test_guidance_that_stops_equals_the_stock_pipeline_with_a_callback_that_stops_it(
     engine: Engine, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline = StableDiffusionPipeline.from_pretrained(
@@ -86,8 +86,8 @@ def test_guidance_that_stops_equals_the_stock_pipeline_told_so_by_its_callback(
         callback_on_step_end=stop, callback_on_step_end_tensor_inputs=["prompt_embeds"],
     ).images[0]  # fmt: skip
     latents = finals(engine, monkeypatch)
-    asked = {"num_inference_steps": 6, "guidance_scale": 5.0, "guidance_stop": 0.5, "seed": 3}
-    engine.submit(tiny.order("job", negative_prompt="blur", **asked))
+    fields = {"num_inference_steps": 6, "guidance_scale": 5.0, "guidance_stop": 0.5, "seed": 3}
+    engine.submit(tiny.order("job", negative_prompt="blur", **fields))
     engine.submit(tiny.order("other", num_inference_steps=9))
     drain(engine)
     error = (latents["job"] - wanted).abs().max()
@@ -122,15 +122,15 @@ def test_reused_features_change_the_picture_a_little_and_fresh_ones_not_at_all(
 def test_a_picture_with_reused_features_does_not_depend_on_its_neighbours(
     backend: Diffusion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = {"num_inference_steps": 7, "cache_interval": 3, "determinism": "strict", "seed": 4}
+    fields = {"num_inference_steps": 7, "cache_interval": 3, "determinism": "strict", "seed": 4}
     alone, crowded = Engine(backend), Engine(backend)
-    alone.submit(tiny.order("job", **asked))
+    alone.submit(tiny.order("job", **fields))
     expected = drain(alone)["job"]
-    crowded.submit(tiny.order("earlier", **(asked | {"seed": 5})))
+    crowded.submit(tiny.order("earlier", **(fields | {"seed": 5})))
     crowded.step()
     crowded.submit(tiny.order("fast", num_inference_steps=6))
-    crowded.submit(tiny.order("job", **(asked | {"guidance_stop": 1.0})))
-    crowded.submit(tiny.order("later", **(asked | {"seed": 6, "guidance_scale": 1.0})))
+    crowded.submit(tiny.order("job", **(fields | {"guidance_stop": 1.0})))
+    crowded.submit(tiny.order("later", **(fields | {"seed": 6, "guidance_scale": 1.0})))
     assert np.array_equal(drain(crowded)["job"], expected)
 
 
@@ -149,12 +149,12 @@ def test_newcomers_join_at_a_whole_call_so_that_all_are_in_one_phase(
 def test_a_saved_picture_goes_on_from_its_last_whole_call_bit_for_bit(
     backend: Diffusion, calls: int
 ) -> None:
-    asked = {
+    fields = {
         "num_inference_steps": 8, "cache_interval": 3, "guidance_stop": 0.7, "seed": 4,
         "sampler": "euler_a", "determinism": "strict",
     }  # fmt: skip
     whole, first, second = Engine(backend), Engine(backend), Engine(backend)
-    order = tiny.order("job", **asked)
+    order = tiny.order("job", **fields)
     whole.submit(order)
     first.submit(order)
     for _ in range(calls):

@@ -52,13 +52,13 @@ def spoil(backend: Diffusion, level: float) -> None:
 
 
 @pytest.mark.parametrize("level", [float("nan"), float("inf"), -9.0])
-def test_what_is_spoilt_or_of_one_level_is_decoded_again_in_fp32(
+def test_a_picture_that_overflowed_or_is_of_one_level_is_decoded_again_in_fp32(
     half: Diffusion, level: float
 ) -> None:
-    sound = decoded(half, tiny.order(num_inference_steps=2))
+    valid = decoded(half, tiny.order(num_inference_steps=2))
     spoil(half, level)
-    mended = decoded(half, tiny.order(num_inference_steps=2))
-    assert abs(sound.astype(int) - mended.astype(int)).mean() < 3, "the same picture"
+    retried = decoded(half, tiny.order(num_inference_steps=2))
+    assert abs(valid.astype(int) - retried.astype(int)).mean() < 3, "the same picture"
 
 
 def test_in_fp32_there_is_nothing_to_try_again(folders) -> None:

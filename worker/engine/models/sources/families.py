@@ -1,4 +1,4 @@
-"""What single-file checkpoints of one family share and their tensors' shapes do not tell."""
+"""What single-file checkpoints of one family share, apart from the shapes of their tensors."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
         scheduler={**_SCHEDULER, "_class_name": "PNDMScheduler"},
         text_encoders={"text_encoder": TextEncoder("cond_stage_model.transformer.")},
     ),
-    # 768-v. The 512 model, which predicts ε, has the very same shapes: its overrides must say so.
+    # 768-v. The 512 model, which predicts ε, has the very same shapes: its overrides must set it.
     "SD 2.x": Family(
         side_px=768,
         vae_scaling=0.18215,

@@ -72,7 +72,7 @@ def blueprint_from_pin(
         try:
             return blueprint_from_folder(model, Path(index).parent, prefer_fp16=prefer_fp16)
         except ConfigurationError as error:
-            # Not whole: a fetch that broke off leaves what it had.
+            # Not complete: a fetch that was interrupted leaves what it had.
             log.info("hub.incomplete", model=model, source=str(pin), why=error.message)
     return blueprint_from_folder(
         model, _fetch(pin, prefer_fp16, endpoint, cache), prefer_fp16=prefer_fp16
@@ -80,7 +80,7 @@ def blueprint_from_pin(
 
 
 def _fetch(pin: HubPin, prefer_fp16: bool, endpoint: str | None, cache: Path | None) -> Path:
-    """The folder of the cache into which the files that we need were fetched."""
+    """The folder of the cache into which the needed files were fetched."""
     log.info("hub.fetching", source=str(pin))
     disable_progress_bars()
     try:

@@ -1,7 +1,7 @@
 """A single `.safetensors` checkpoint to a blueprint: SD 1.x, 2.x and SDXL as they were published.
 
 Such a file holds weights only. The sizes of the networks are read off the tensors' shapes; what
-shapes do not tell (heads, activations, the noise schedule) is the same in every model of a family.
+shapes do not show (heads, activations, the noise schedule) is the same in every model of a family.
 """
 
 from collections.abc import Mapping

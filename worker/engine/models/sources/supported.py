@@ -1,4 +1,4 @@
-"""Which models this engine can serve, as their networks' configs tell."""
+"""Which models this engine can serve, by the configs of their networks."""
 
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
@@ -7,7 +7,7 @@ from latentry.errors import ConfigurationError
 
 Config: TypeAlias = Mapping[str, Any]
 
-# Options of UNets with inputs besides latent, timestep, prompt and SDXL's sizes.
+# Options of UNets with inputs other than latent, timestep, prompt and SDXL's sizes.
 _UNET_EXTRAS: Final = (
     "class_embed_type",
     "encoder_hid_dim_type",

@@ -1,0 +1,19 @@
+-- Cancels a job: one that waits ends at once, one that runs is stopped by its worker at the next step.
+-- ARGV: ref
+-- Reads: gone
+-- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, job,
+--   leases, load, quarantined, queue, receivers, retention, stop, suspects, tenant_queue, tenants,
+--   updates, usage, waiting_cost, weights
+-- Returns 1, or 0 if there is no such job.
+local ref = ARGV[1]
+local state = field(ref, 'state')
+if not state then
+  return 0
+end
+if state == 'queued' then
+  finish(ref, 'canceled')
+elseif state == 'running' then
+  redis.call('HSET', key('job', ref), 'stop', 1)
+  redis.call('PUBLISH', key('stop'), ref)
+end
+return 1

@@ -1,0 +1,21 @@
+-- Removes every trace of a job. One that has not ended is canceled first, so that whoever follows it
+-- hears the end; a worker that still runs it finds its lease lost.
+-- ARGV: ref, tenant, 1 to drop its deliveries too
+-- Reads: gone
+-- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, job, jobs,
+--   leases, load, quarantined, queue, receivers, retention, stop, suspects, tenant_queue, tenants,
+--   updates, usage, waiting_cost, weights
+-- Returns 1 if there was something to forget.
+local ref = ARGV[1]
+local state = field(ref, 'state')
+if state and not is_terminal(state) then
+  finish(ref, 'canceled')
+  redis.call('PUBLISH', key('stop'), ref)
+end
+drop_checkpoints(ref)
+if ARGV[3] == '1' then
+  drop_deliveries(ref)
+end
+redis.call('ZREM', key('retention'), ref)
+redis.call('ZREM', key('jobs', ARGV[2]), ref)
+return redis.call('DEL', key('job', ref), key('events', ref)) > 0 and 1 or 0

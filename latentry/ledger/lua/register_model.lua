@@ -1,5 +1,0 @@
--- Enters a model into the catalogue, or replaces its card.
--- ARGV: model, card JSON
--- Writes: models
--- Answers 1 if the model is new, else 0.
-return redis.call('HSET', key('models'), ARGV[1], ARGV[2])

@@ -1,0 +1,99 @@
+-- Ends what is overdue: leases, deadlines, dead workers. Run by every gateway about once a second.
+-- ARGV: lease_ms, longest gap between sweeps in ms, crashes that make a job poison, batch size
+-- Reads: bell, gone, models, virtual_time
+-- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, job,
+--   leases, load, quarantined, queue, receivers, retention, stop, suspects, swept, tags,
+--   tenant_queue, tenants, updates, usage, waiting_cost, wake, weights, workers
+-- Returns {models whose queue waits without a bell, refs to forget, refs of jobs that failed because
+-- their records cannot be read}.
+local lease, gap = tonumber(ARGV[1]), tonumber(ARGV[2])
+local poison, batch = tonumber(ARGV[3]), tonumber(ARGV[4])
+local now = now_ms()
+local last = tonumber(redis.call('GET', key('swept')) or now)
+redis.call('SET', key('swept'), now)
+
+if math.abs(now - last) > gap then
+  -- No worker could renew meanwhile (Redis was down, or everything was), or the clock was set: leases
+  -- start afresh, and no job is charged with a crash for it.
+  for _, ref in ipairs(redis.call('ZRANGE', key('leases'), 0, -1)) do
+    redis.call('ZADD', key('leases'), now + lease, ref)
+  end
+end
+
+local function due(set)
+  return redis.call('ZRANGEBYSCORE', key(set), '-inf', now, 'LIMIT', 0, batch)
+end
+
+-- The same, without jobs whose record is gone (evicted, or removed by hand).
+local function overdue(set)
+  local refs = {}
+  for _, ref in ipairs(due(set)) do
+    if redis.call('EXISTS', key('job', ref)) == 1 then
+      refs[#refs + 1] = ref
+    else
+      redis.call('ZREM', key(set), ref)
+    end
+  end
+  return refs
+end
+
+-- A job whose record cannot be read (another version's, or changed by hand) must not keep all others
+-- from being swept: it is ended as far as possible.
+local broken = {}
+
+local function each(set, act)
+  for _, ref in ipairs(overdue(set)) do
+    local has_ended = is_terminal(field(ref, 'state'))
+    if not pcall(act, ref) then
+      if not has_ended then
+        redis.call('HSET', key('job', ref), 'state', 'failed', 'finished_ms', now, 'error_code',
+          'unreadable_record', 'error_message',
+          "This version cannot read the ledger's record of this job.")
+        record_end(ref, 'failed', 'unreadable_record')
+      end
+      purge(ref, field(ref, 'model') or '')
+      redis.call('ZREM', key('leases'), ref)
+      redis.call('ZADD', key('retention'), now + (field(ref, 'ttl_ms') or 3600000), ref)
+      broken[#broken + 1] = ref
+    end
+  end
+end
+
+each('leases', function(ref)
+  local crashes = tonumber(field(ref, 'crashes'))
+  if field(ref, 'step') then -- it was being denoised when its worker went silent
+    crashes = redis.call('HINCRBY', key('job', ref), 'crashes', 1)
+    redis.call('HINCRBY', key('job', ref), 'deaths', 1) -- never reset: for diagnosis
+  end
+  if field(ref, 'stop') then
+    finish(ref, 'canceled')
+  elseif crashes >= poison then
+    finish(ref, 'failed', 'poison', 'Workers died ' .. crashes .. ' times while they ran this job.')
+  else
+    requeue(ref)
+  end
+end)
+
+each('deadlines', expire)
+
+redis.call('ZREMRANGEBYSCORE', key('workers'), '-inf', now)
+
+local bells = {}
+for _, model in ipairs(redis.call('HKEYS', key('models'))) do
+  if redis.call('ZCARD', key('queue', model)) > 0
+    and redis.call('EXISTS', key('bell', model)) == 0 then
+    bells[#bells + 1] = model
+  end
+end
+
+local done = {}
+for _, ref in ipairs(due('retention')) do
+  local state = field(ref, 'state')
+  if not state or is_terminal(state) then -- for one gateway; should it fail, for another in a minute
+    done[#done + 1] = ref
+    redis.call('ZADD', key('retention'), now + 60000, ref)
+  else -- not ended: its outputs will have to be kept a while
+    redis.call('ZADD', key('retention'), now + field(ref, 'ttl_ms'), ref)
+  end
+end
+return { bells, done, broken }

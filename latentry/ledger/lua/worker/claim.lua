@@ -1,0 +1,128 @@
+-- Claims jobs for a worker: suspects first, then by fair queueing, and no more than this worker's share
+-- of what waits, so that one does not hoard while another idles.
+-- ARGV: {worker, token, models, room, held, suspects, lease_ms} as JSON; `held`: how many jobs it has
+-- already, `suspects`: how many of those are suspects
+-- Reads: gone, workers
+-- Writes: active, checkpoint, checkpoints, claimed, deadlines, deliveries, delivery, ends, events,
+--   job, leases, load, quarantined, queue, receivers, reserved, retention, stop, suspects, tags,
+--   tenant_queue, tenants, updates, usage, virtual_time, waiting_cost, weights
+-- Returns {ref, fence, record} each; repeated with its token, the same claims.
+local ask = cjson.decode(ARGV[1])
+local now, claims = now_ms(), {}
+local claimed = key('claimed', ask.worker)
+-- A quarantined job that was passed over for so long reserves a worker, for so long.
+local PASSED_OVER_US, RESERVED_MS = 5000000, 30000
+
+local function add(ref)
+  claims[#claims + 1] = { ref, field(ref, 'fence'), redis.call('HGETALL', key('job', ref)) }
+end
+
+local function take(ref)
+  begin_run(ref, ask.worker, ask.lease_ms)
+  add(ref)
+end
+
+-- Whether this job can be run at all; if not, it is out of its queue now.
+local function is_fit(ref, model)
+  local deadline, finish_by = fields(ref, 'deadline_ms', 'finish_by_ms')
+  if not deadline then
+    purge(ref, model)
+  elseif math.min(deadline, finish_by or deadline) <= now then
+    expire(ref)
+  else
+    return true
+  end
+end
+
+-- The job that waits longest in these queues (`suspects` or `quarantined`), if since before then.
+local function first_of(queues, before)
+  local first
+  for _, model in ipairs(ask.models) do
+    local head = redis.call('ZRANGEBYSCORE', key(queues, model), '-inf', before, 'WITHSCORES',
+      'LIMIT', 0, 1)
+    if head[1] and (not first or tonumber(head[2]) < first.since) then
+      first = { ref = head[1], model = model, since = tonumber(head[2]) }
+    end
+  end
+  return first
+end
+
+local function take_one_of(queues)
+  while true do
+    local first = first_of(queues, '+inf')
+    if not first then
+      return false
+    end
+    if is_fit(first.ref, first.model) then
+      charge(first.ref, tag_of(tenant_of(first.ref)), false)
+      take(first.ref)
+      return true
+    end
+  end
+end
+
+-- Whether this worker is to get nothing more until it is empty, and run a quarantined job then. Should
+-- it die or stay busy, another worker is reserved in its place.
+local function is_reserved()
+  local first = first_of('quarantined', now_us() - PASSED_OVER_US)
+  if not first then
+    return false
+  end
+  local reserved = key('reserved', first.ref)
+  redis.call('SET', reserved, ask.worker, 'NX', 'PX', RESERVED_MS)
+  return redis.call('GET', reserved) == ask.worker
+end
+
+local function share_of_this_worker()
+  local waiting = 0
+  for _, model in ipairs(ask.models) do
+    waiting = waiting + redis.call('ZCARD', key('queue', model))
+  end
+  local workers = math.max(1, redis.call('ZCOUNT', key('workers'), now, '+inf'))
+  return math.ceil(waiting / workers)
+end
+
+local function take_in_order(room)
+  while #claims < room do
+    local head = next_job(ask.models)
+    if not head then
+      return
+    end
+    if is_fit(head.ref, head.model) then
+      charge(head.ref, head.tag, true)
+      take(head.ref)
+    end
+  end
+end
+
+local last = redis.call('HMGET', claimed, 'token', 'claims')
+if last[1] == ask.token then -- its reply was lost
+  for _, claim in ipairs(cjson.decode(last[2])) do
+    if holds(claim[1], claim[2]) then
+      add(claim[1])
+    end
+  end
+  return claims
+end
+
+local room = math.min(ask.room, share_of_this_worker())
+if room > 0 then
+  if ask.held == 0 and take_one_of('quarantined') then
+    room = 0 -- it runs alone
+  elseif ask.held > 0 and is_reserved() then
+    room = 0
+  elseif ask.suspects == 0 then
+    take_one_of('suspects')
+  end
+end
+take_in_order(room)
+
+if #claims > 0 then
+  local names = {}
+  for i, claim in ipairs(claims) do
+    names[i] = { claim[1], claim[2] }
+  end
+  redis.call('HSET', claimed, 'token', ask.token, 'claims', cjson.encode(names))
+  redis.call('PEXPIRE', claimed, ask.lease_ms + 60000)
+end
+return claims

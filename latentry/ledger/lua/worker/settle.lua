@@ -1,0 +1,26 @@
+-- Ends a job for its worker. Its only picture is listed here; several were listed before, but a ledger
+-- that was killed may have lost its last writes.
+-- ARGV: ref, fence, terminal state, error code, message, then label and JSON of each of its outputs
+-- Reads: gone
+-- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, job,
+--   leases, load, quarantined, queue, receivers, retention, stop, suspects, tenant_queue, tenants,
+--   updates, usage, waiting_cost, weights
+-- Returns 1 if it has ended so, also when repeated; 0 if the lease is lost.
+local ref, fence, to = ARGV[1], ARGV[2], ARGV[3]
+local known = redis.call('HMGET', key('job', ref), 'state', 'fence')
+if known[1] == to and known[2] == fence then
+  return 1
+end
+if not holds(ref, fence) then
+  return 0
+end
+local finish_by = field(ref, 'finish_by_ms')
+if finish_by and now_ms() >= tonumber(finish_by) then -- no sweep has seen it yet
+  expire(ref)
+  return 0
+end
+for i = 6, #ARGV, 2 do
+  list_output(ref, ARGV[i], ARGV[i + 1])
+end
+finish(ref, to, ARGV[4], ARGV[5])
+return 1

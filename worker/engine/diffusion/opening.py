@@ -1,0 +1,56 @@
+"""The models that a backend serves from its start, and which of them are loaded at once."""
+
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from latentry.contracts import ModelCard
+from latentry.errors import LatentryError, Unavailable
+from latentry.sources import ModelLocation
+from worker.engine.models.loading import as_configuration_error
+from worker.engine.models.residents import Residents
+from worker.engine.models.sources.sources import blueprint_from_source
+
+log = structlog.get_logger()
+
+
+def open_models(
+    residents: Residents,
+    sources: Mapping[str, ModelLocation],
+    *,
+    prefer_fp16: bool,
+    before: Callable[[ModelLocation], None] | None = None,
+) -> list[ModelCard]:
+    """Serve these models, and load those that fit; the cards of all that can be used.
+
+    `before` is called with each source. If none can be used, the first error is raised, or an
+    Unavailable if there is one, for then another try may help.
+    """
+    cards: list[ModelCard] = []
+    failures: list[LatentryError] = []
+    for model, source in sources.items():
+        if before is not None:
+            before(source)
+        try:
+            with as_configuration_error(model):
+                card = add_model(residents, model, source, prefer_fp16=prefer_fp16)
+                if residents.fits(model):
+                    residents.load(model)
+        except LatentryError as error:
+            log.error("model.unusable", model=model, code=error.code, why=error.message)
+            residents.forget(model)
+            failures.append(error)
+        else:
+            cards.append(card)
+    if not cards:
+        raise next((one for one in failures if isinstance(one, Unavailable)), failures[0])
+    return cards
+
+
+def add_model(
+    residents: Residents, model: str, source: ModelLocation, *, prefer_fp16: bool
+) -> ModelCard:
+    """Serve a model without loading it. Raises ConfigurationError, and Unavailable of a hub."""
+    blueprint = blueprint_from_source(model, source, prefer_fp16=prefer_fp16)
+    residents.add(blueprint)
+    return blueprint.card
