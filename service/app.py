@@ -30,7 +30,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="latentry",
         version=__version__,
-        description="Stable Diffusion as a service: prompts in, picture URLs out.",
+        description="Stable Diffusion as a service: prompts in, image URLs out.",
         lifespan=lifespan,
         docs_url=None,  # our own page at /docs needs no internet
         redoc_url=None,
