@@ -64,11 +64,6 @@ class ServedModel:
         """What requests call it."""
         return self.blueprint.card.id
 
-    @property
-    def is_resident(self) -> bool:
-        """Whether its weights are in memory, and proved."""
-        return self.state in (Residency.RESIDENT, Residency.DRAINING)
-
     def become(self, state: Residency) -> None:
         """Change its state. Raises ValueError for a change that is not possible."""
         if state not in _NEXT[self.state]:
