@@ -1,14 +1,13 @@
 """Counts and logs every ended job: once in the fleet, whichever gateway takes it."""
 
-import asyncio
 import secrets
 from typing import Final
 
 import structlog
 
-from latentry.errors import LatentryError
 from latentry.ledger import AsyncLedger, JobEnd, commands
 from service.metrics import Metrics
+from service.upkeep.periodic import every
 
 log = structlog.get_logger()
 
@@ -25,15 +24,8 @@ class Endings:
         self._command = commands.take_ends(self._taker)
 
     async def run(self) -> None:
-        """Note ends until cancelled, through every outage."""
-        while True:
-            try:
-                await self.take()
-            except LatentryError as error:
-                log.warning("ends.not_taken", code=error.code)
-            except Exception:
-                log.exception("ends.crashed")
-            await asyncio.sleep(EVERY_S)
+        """Note ends until canceled, through every outage."""
+        await every(EVERY_S, self.take, name="ends")
 
     async def take(self) -> None:
         """Note all ends that no gateway has taken yet. Raises LedgerUnavailable."""

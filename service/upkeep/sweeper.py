@@ -4,14 +4,13 @@ A sweep waits for the ledger and for nothing else: the ledger takes a pause betw
 an outage, in which no worker could renew its leases.
 """
 
-import asyncio
 from typing import Final
 
 import structlog
 
-from latentry.errors import LatentryError
 from latentry.ledger import commands
 from service.gateway import Gateway
+from service.upkeep.periodic import every
 from service.upkeep.retention import Retention
 
 log = structlog.get_logger()
@@ -28,14 +27,7 @@ class Sweeper:
 
     async def run(self) -> None:
         """Sweep until canceled, through every outage."""
-        while True:
-            try:
-                await self.sweep()
-            except LatentryError as error:
-                log.warning("sweep.failed", code=error.code)
-            except Exception:
-                log.exception("sweep.crashed")
-            await asyncio.sleep(EVERY_S)
+        await every(EVERY_S, self.sweep, name="sweep")
 
     async def sweep(self) -> None:
         """One sweep. Raises LedgerUnavailable."""
