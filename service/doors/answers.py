@@ -32,6 +32,8 @@ def body_schema(model: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
+# For the API document: a picture as a request or response body.
+BINARY: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary"}}
 _PROBLEM: Final = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 # OpenAPI: the failures that every native route may respond with.
 PROBLEMS: Final[Responses] = {

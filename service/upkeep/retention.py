@@ -12,6 +12,7 @@ from latentry.errors import LatentryError
 from latentry.ledger import AsyncLedger, JobRef, commands, files
 from latentry.settings import Settings
 from latentry.storage import Storage, owner_of, prefix_of
+from service.upkeep.periodic import every
 
 log = structlog.get_logger()
 
@@ -43,13 +44,18 @@ class Retention:
 
     async def run(self) -> None:
         """Remove until canceled, through every outage."""
-        while True:
-            await self.remove_due_jobs()
-            await self.remove_due_files()
-            if monotonic() >= self._orphans_due:
-                self._orphans_due = monotonic() + _ORPHANS_EVERY_S
-                await self.remove_orphans()
-            await asyncio.sleep(EVERY_S)
+        await every(EVERY_S, self.remove, name="retention")
+
+    async def remove(self) -> None:
+        """One round: what is due, and once an hour what is orphaned.
+
+        Raises LedgerUnavailable or StorageUnavailable.
+        """
+        await self.remove_due_jobs()
+        await self.remove_due_files()
+        if monotonic() >= self._orphans_due:
+            self._orphans_due = monotonic() + _ORPHANS_EVERY_S
+            await self.remove_orphans()
 
     async def remove_due_jobs(self) -> None:
         """Remove every noted job; if one fails, a later sweep reports it again."""
@@ -59,32 +65,26 @@ class Retention:
             del self._due[ref]
 
     async def remove_due_files(self) -> None:
-        """Remove expired files; one that fails does not delay the others."""
-        try:
-            due = await self._ledger.run(files.take_due(_FILES_PER_ROUND))
-        except LatentryError as error:
-            log.warning("files.not_removed", code=error.code)
-            return
-        for ref in due:
+        """Remove expired files; one that fails does not delay the others.
+
+        Raises LedgerUnavailable.
+        """
+        for ref in await self._ledger.run(files.take_due(_FILES_PER_ROUND)):
             await self._try("file", ref.id, self._remove_file(ref))
 
     async def remove_orphans(self) -> None:
-        """Delete pictures of jobs that were deleted while a worker ran them."""
-        try:
-            old = await asyncio.to_thread(self._storage.older, datetime.now(UTC) - self._life)
-            deleted = 0
-            for ref in {JobRef(*owner_of(key)) for key in old}:
-                # A job may have been kept for longer, under earlier settings.
-                if not await self._is_known(ref):
-                    await asyncio.to_thread(
-                        self._storage.delete_prefix, prefix_of(ref.tenant, ref.id)
-                    )
-                    deleted += 1
-            log.info("orphans.removed", jobs=deleted)
-        except LatentryError as error:
-            log.warning("orphans.not_removed", code=error.code)
-        except Exception:
-            log.exception("retention.crashed")
+        """Delete pictures of jobs that were deleted while a worker ran them.
+
+        Raises LedgerUnavailable or StorageUnavailable.
+        """
+        old = await asyncio.to_thread(self._storage.older, datetime.now(UTC) - self._life)
+        deleted = 0
+        for ref in {JobRef(*owner_of(key)) for key in old}:
+            # A job may have been kept for longer, under earlier settings.
+            if not await self._is_known(ref):
+                await asyncio.to_thread(self._storage.delete_prefix, prefix_of(ref.tenant, ref.id))
+                deleted += 1
+        log.info("orphans.removed", jobs=deleted)
 
     async def _is_known(self, ref: JobRef) -> bool:
         file = files.FileRef.of(ref)

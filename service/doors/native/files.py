@@ -14,7 +14,7 @@ from latentry.errors import FileNotFound, LatentryError, UnsupportedMediaType
 from latentry.ledger import files
 from latentry.storage import key_of, prefix_of
 from service.access.auth import Caller, MayUpload
-from service.doors.answers import PROBLEMS, Responses, json_response
+from service.doors.answers import BINARY, PROBLEMS, Responses, json_response
 from service.gateway import Gateway, GatewayDep
 from service.http.accept import ACCEPTS_JSON
 from service.intake import multipart
@@ -27,7 +27,6 @@ router = APIRouter(prefix=PATH, tags=["files"], responses=PROBLEMS)
 
 _ID: Final = re.compile(files.PREFIX + r"[0-9a-f]{32}")
 _STORED_AS: Final = OutputFormat.PNG
-_BYTES: Final = {"schema": {"type": "string", "format": "binary"}}
 _FORM: Final = {
     "schema": {
         "type": "object",
@@ -39,14 +38,14 @@ _MEDIA_TYPES: Final = (*(form.content_type for form in OutputFormat), "applicati
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
-        "content": {"multipart/form-data": _FORM} | dict.fromkeys(_MEDIA_TYPES, _BYTES),
+        "content": {"multipart/form-data": _FORM} | dict.fromkeys(_MEDIA_TYPES, BINARY),
     }
 }
 _EXPECTED: Final = (
     "The body must be a PNG, JPEG or WebP picture with its media type, or multipart/form-data with"
     " the picture in the part `file`, without a content encoding."
 )
-_CONTENT: Final[Responses] = {200: {"content": {_STORED_AS.content_type: _BYTES}}}
+_CONTENT: Final[Responses] = {200: {"content": {_STORED_AS.content_type: BINARY}}}
 
 
 @router.post(

@@ -10,14 +10,13 @@ from starlette.responses import Response
 from latentry.contracts import OutputFormat
 from latentry.errors import FileNotFound, LinkRefused
 from latentry.storage import content_type_of, verify
-from service.doors.answers import PROBLEMS, Responses
+from service.doors.answers import BINARY, PROBLEMS, Responses
 from service.gateway import GatewayDep
 
 router = APIRouter(prefix="/v1/files", tags=["files"], responses=PROBLEMS)
 
-_BYTES: Final = {"schema": {"type": "string", "format": "binary"}}
 _PICTURE: Final[Responses] = {
-    200: {"content": {form.content_type: _BYTES for form in OutputFormat}}
+    200: {"content": {form.content_type: BINARY for form in OutputFormat}}
 }
 
 

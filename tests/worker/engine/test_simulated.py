@@ -10,7 +10,7 @@ from latentry.contracts import Sampler
 from latentry.rules.pricing import unet_calls
 from tests.worker.engine import tiny
 from worker.batching import Costs
-from worker.engine.loop import Done, Engine, Event, Order, Step
+from worker.engine.loop import Engine, Order, Step
 from worker.engine.simulated import Charge, Simulated
 
 CHARGE = Charge(call_s=0.010, row_s=0.001, area=64, picture_s=0.005)
@@ -18,17 +18,6 @@ CHARGE = Charge(call_s=0.010, row_s=0.001, area=64, picture_s=0.005)
 
 def simulated(**limits: float) -> Engine:
     return Engine(Simulated({"epsilon": CHARGE}), Costs(**limits))
-
-
-def drain(engine: Engine) -> list[Event]:
-    events: list[Event] = []
-    while not engine.idle:
-        events += engine.step()
-    return events
-
-
-def pixels(events: list[Event]) -> dict[str, np.ndarray]:
-    return {event.job: event.pixels for event in events if isinstance(event, Done)}
 
 
 def test_the_loop_needs_no_torch() -> None:
@@ -39,7 +28,7 @@ def test_the_loop_needs_no_torch() -> None:
 def test_a_single_picture_costs_its_calls_and_its_decode() -> None:
     engine = simulated()
     engine.submit(tiny.order(num_inference_steps=25))
-    drain(engine)
+    tiny.drain(engine)
     assert engine.backend.now() == pytest.approx(25 * 0.012 + 0.005)
 
 
@@ -47,7 +36,7 @@ def test_a_single_picture_costs_its_calls_and_its_decode() -> None:
 def test_every_sampler_costs_the_calls_that_it_is_priced_at(sampler: Sampler) -> None:
     engine = simulated()
     engine.submit(tiny.order(num_inference_steps=7, sampler=sampler))
-    drain(engine)
+    tiny.drain(engine)
     calls = unet_calls(sampler, 7)
     assert engine.backend.now() == pytest.approx(calls * 0.012 + 0.005)
 
@@ -56,7 +45,7 @@ def test_company_costs_a_little_and_is_drawn_together() -> None:
     engine = simulated()
     for number in range(4):
         engine.submit(tiny.order(f"job-{number}", num_inference_steps=25, seed=number))
-    assert len(pixels(drain(engine))) == 4
+    assert len(tiny.pixels(tiny.drain(engine))) == 4
     assert engine.backend.now() < 2 * (25 * 0.012 + 0.005)
 
 
@@ -73,7 +62,7 @@ def test_the_loop_corrects_measurements_that_were_slow_only_once() -> None:
     assert engine.costs.cap(key) < 8
     for number in range(48):
         engine.submit(tiny.order(f"job-{number}", num_inference_steps=25, seed=number))
-    drain(engine)
+    tiny.drain(engine)
     assert engine.costs.cap(key) >= 24
 
 
@@ -83,7 +72,9 @@ def test_the_same_order_makes_the_same_pixels_whatever_is_drawn_beside_it() -> N
     for number in range(5):
         crowded.submit(tiny.order(f"other-{number}", num_inference_steps=number + 1))
     crowded.submit(tiny.order("job", seed=1))
-    assert np.array_equal(pixels(drain(alone))["job"], pixels(drain(crowded))["job"])
+    assert np.array_equal(
+        tiny.pixels(tiny.drain(alone))["job"], tiny.pixels(tiny.drain(crowded))["job"]
+    )
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "heun"])
@@ -97,10 +88,10 @@ def test_a_resumed_picture_takes_up_where_it_was_saved(sampler: str) -> None:
     (saved,) = first.save("job")
     assert 0 < saved.step < 6
     second.submit(Order("job", 0, order.request, order.seed, saved.checkpoint))
-    events = drain(second)
+    events = tiny.drain(second)
     steps = [event.step for event in events if isinstance(event, Step)]
     assert steps == list(range(saved.step + 1, 7))
-    assert np.array_equal(pixels(events)["job"], pixels(drain(whole))["job"])
+    assert np.array_equal(tiny.pixels(events)["job"], tiny.pixels(tiny.drain(whole))["job"])
 
 
 def test_a_single_newcomer_waits_for_the_running_call_at_most() -> None:

@@ -12,7 +12,7 @@ from transformers import CLIPTextConfig, CLIPTokenizer
 from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
 
 from latentry.contracts import ResolvedRequest, Sampler
-from worker.engine.loop import Order
+from worker.engine.loop import Done, Engine, Event, Order, Pixels
 
 EPSILON = {
     "_class_name": "PNDMScheduler",
@@ -163,3 +163,16 @@ def order(job: str = "job", index: int = 0, **changes: Any) -> Order:
     """The order for one image of such a request."""
     made = request(**changes)
     return Order(job, index, made, made.seed + index)
+
+
+def drain(engine: Engine) -> list[Event]:
+    """Step until nothing is left to do; all events."""
+    events: list[Event] = []
+    while not engine.idle:
+        events += engine.step()
+    return events
+
+
+def pixels(events: list[Event]) -> dict[str, Pixels]:
+    """The pictures among these events, by job."""
+    return {event.job: event.pixels for event in events if isinstance(event, Done)}

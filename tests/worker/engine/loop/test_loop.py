@@ -28,13 +28,6 @@ from worker.engine.loop import Canceled, Done, Engine, Event, Failed, Joined, St
 Unet = Callable[..., tuple[torch.Tensor]]
 
 
-def drain(engine: Engine) -> list[Event]:
-    events: list[Event] = []
-    while not engine.idle:
-        events += engine.step()
-    return events
-
-
 def replace_unet(engine: Engine, call: Callable[[Unet, torch.Tensor, Any], Any]) -> None:
     """Put `call(unet, x, timesteps, **options)` in the place of the model's UNet."""
     model = engine.backend.models["epsilon"]
@@ -59,7 +52,7 @@ def poison(engine: Engine) -> torch.Tensor:
 
 def test_a_picture_has_an_event_for_each_step_and_then_a_done(engine: Engine) -> None:
     engine.submit(tiny.order("job", 2, num_inference_steps=3, width=96))
-    joined, *steps, done = drain(engine)
+    joined, *steps, done = tiny.drain(engine)
     assert joined == Joined("job", 2, ())
     assert steps == [Step("job", 2, step, 3) for step in (1, 2, 3)]
     assert isinstance(done, Done)
@@ -83,7 +76,7 @@ def test_guidance_of_one_or_less_costs_one_row(engine: Engine) -> None:
 def test_images_of_a_job_have_their_own_seeds_and_pixels(engine: Engine) -> None:
     for index in range(2):
         engine.submit(tiny.order("job", index, n=2))
-    first, second = (event.pixels for event in drain(engine) if isinstance(event, Done))
+    first, second = (event.pixels for event in tiny.drain(engine) if isinstance(event, Done))
     assert not np.array_equal(first, second)
 
 
@@ -97,7 +90,7 @@ def test_a_dropped_job_leaves_at_the_next_boundary_with_one_canceled_an_image(
     engine.drop("gone")
     engine.drop("gone")
     assert engine.rows == 2
-    events = drain(engine)
+    events = tiny.drain(engine)
     assert [e for e in events if isinstance(e, Canceled)] == [
         Canceled("gone", 0),
         Canceled("gone", 1),
@@ -136,7 +129,7 @@ def test_every_order_ends_exactly_once_and_is_silent_after(
             engine.drop(f"job-{number}")
         else:
             events += [event for _ in range(number) for event in engine.step()]
-    events += drain(engine)
+    events += tiny.drain(engine)
     ended: set[int] = set()
     for event in events:
         assert event.index not in ended
@@ -159,7 +152,7 @@ def test_a_latent_that_is_not_finite_fails_its_own_picture_alone(engine: Engine)
     replace_unet(engine, call)
     for number in range(4):
         engine.submit(tiny.order(f"job-{number}", prompt="poison" if number == 2 else "fine"))
-    events = drain(engine)
+    events = tiny.drain(engine)
     assert jobs_with(events, Done) == {"job-0", "job-1", "job-3"}
     (failed,) = (event for event in events if isinstance(event, Failed))
     assert failed.job == "job-2"
@@ -172,7 +165,7 @@ def test_an_order_that_breaks_the_unet_fails_alone_and_changes_no_other_picture(
     names = ["fine-0", "fine-1", "fine-2"]
     for name in names:
         engine.submit(tiny.order(name, determinism="strict", sampler="euler_a"))
-    before = {e.job: e.pixels for e in drain(engine) if isinstance(e, Done)}
+    before = {e.job: e.pixels for e in tiny.drain(engine) if isinstance(e, Done)}
     bad = poison(engine)
 
     def call(unet: Unet, x: torch.Tensor, t: torch.Tensor, **options: Any) -> Any:
@@ -185,7 +178,7 @@ def test_an_order_that_breaks_the_unet_fails_alone_and_changes_no_other_picture(
         prompt = "poison" if name == "culprit" else "a red circle"
         fields = {"determinism": "strict", "sampler": "euler_a", "prompt": prompt}
         engine.submit(tiny.order(name, **fields))
-    events = drain(engine)
+    events = tiny.drain(engine)
     after = {e.job: e.pixels for e in events if isinstance(e, Done)}
     assert after.keys() == before.keys()
     assert all(np.array_equal(after[name], before[name]) for name in names)
@@ -234,7 +227,7 @@ def test_out_of_memory_halves_the_batch_and_the_cap_is_remembered(engine: Engine
     for number in range(8):
         engine.submit(tiny.order(f"job-{number}"))
     with structlog.testing.capture_logs() as logs:
-        assert len(jobs_with(drain(engine), Done)) == 8
+        assert len(jobs_with(tiny.drain(engine), Done)) == 8
     assert [log["rows"] for log in logs if log["event"] == "engine.out_of_memory"] == [16]
     assert max(Counter(sizes)) == 8
 
@@ -250,7 +243,7 @@ def test_a_probe_that_does_not_fit_costs_no_row_of_those_that_do(backend: Diffus
     for number in range(24):
         engine.submit(tiny.order(f"job-{number}", num_inference_steps=60))
     with structlog.testing.capture_logs() as logs:
-        assert len(jobs_with(drain(engine), Done)) == 24
+        assert len(jobs_with(tiny.drain(engine), Done)) == 24
     assert [log["rows"] for log in logs if log["event"] == "engine.out_of_memory"] == [12]
     assert costs.cap(key) == 8
 
@@ -259,7 +252,7 @@ def test_a_picture_too_large_for_the_memory_even_alone_fails_with_a_code(engine:
     limit_memory(engine, 1)
     engine.submit(tiny.order("large"))
     engine.submit(tiny.order("small", guidance_scale=1.0))
-    events = drain(engine)
+    events = tiny.drain(engine)
     assert jobs_with(events, Done) == {"small"}
     (failed,) = (event for event in events if isinstance(event, Failed))
     assert isinstance(failed.error, OutOfMemory)
@@ -269,14 +262,14 @@ def test_two_rows_that_do_not_fit_together_are_run_apart(engine: Engine) -> None
     limit_memory(engine, 1)
     for number in range(2):
         engine.submit(tiny.order(f"job-{number}", guidance_scale=1.0))
-    assert jobs_with(drain(engine), Done) == {"job-0", "job-1"}
+    assert jobs_with(tiny.drain(engine), Done) == {"job-0", "job-1"}
 
 
 def test_strict_fails_with_a_code_rather_than_change_its_batch(engine: Engine) -> None:
     limit_memory(engine, 4)
     engine.submit(tiny.order("strict", determinism="strict"))
     engine.submit(tiny.order("fast"))
-    events = drain(engine)
+    events = tiny.drain(engine)
     assert jobs_with(events, Done) == {"fast"}
     (failed,) = (event for event in events if isinstance(event, Failed))
     assert isinstance(failed.error, OutOfMemory)
@@ -296,6 +289,6 @@ def test_an_order_that_the_model_cannot_draw_is_refused(
     engine: Engine, fields: dict[str, Any], error: type[Exception]
 ) -> None:
     engine.submit(tiny.order(**fields))
-    (failed,) = drain(engine)
+    (failed,) = tiny.drain(engine)
     assert isinstance(failed, Failed)
     assert isinstance(failed.error, error)

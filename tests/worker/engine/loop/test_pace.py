@@ -5,7 +5,6 @@ import random
 import pytest
 
 from tests.worker.engine import tiny
-from tests.worker.engine.test_simulated import drain
 from worker.batching import Costs
 from worker.batching.overhead import Overhead
 from worker.engine.loop import Engine, Order
@@ -55,7 +54,7 @@ def test_a_full_workers_time_is_that_of_its_cards_pace() -> None:
     engine, dice = studied(), random.Random(7)
     for number in range(20):  # so that it knows what pictures cost apart from their calls
         engine.submit(tiny.order(f"first-{number}", num_inference_steps=10))
-    drain(engine)
+    tiny.drain(engine)
     before = spent_s(engine)
     orders = [
         tiny.order(
@@ -68,7 +67,7 @@ def test_a_full_workers_time_is_that_of_its_cards_pace() -> None:
     for order in orders:
         engine.submit(order)
     predicted = predicted_s(engine, orders)
-    drain(engine)
+    tiny.drain(engine)
     assert predicted == pytest.approx(spent_s(engine) - before, rel=0.10)
 
 

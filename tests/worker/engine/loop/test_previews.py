@@ -51,13 +51,6 @@ def engine(shown: Diffusion) -> Engine:
     return Engine(sharing(shown))
 
 
-def drain(engine: Engine) -> list[Event]:
-    events: list[Event] = []
-    while not engine.idle:
-        events += engine.step()
-    return events
-
-
 def previews(events: list[Event], job: str = "job") -> list[Preview]:
     return [event for event in events if isinstance(event, Preview) and event.job == job]
 
@@ -76,7 +69,7 @@ def test_previews_come_at_the_requested_steps(
 ) -> None:
     fields = {"num_inference_steps": 7, "preview_interval": interval, "sampler": sampler}
     engine.submit(tiny.order("job", **fields))
-    events = drain(engine)
+    events = tiny.drain(engine)
     assert [preview.step for preview in previews(events)] == steps
     for preview in previews(events):
         place = events.index(preview)
@@ -90,7 +83,7 @@ def test_a_preview_is_small_and_keeps_the_shape_of_its_picture(
     monkeypatch.setattr(predicted_x0, "MAX_SIDE_PX", 96)
     engine.submit(tiny.order("small", width=96, height=64, preview_interval=1))
     engine.submit(tiny.order("large", width=128, height=64, preview_interval=1))
-    events = drain(engine)
+    events = tiny.drain(engine)
     assert {preview.pixels.shape for preview in previews(events, "small")} == {(64, 96, 3)}
     assert {preview.pixels.shape for preview in previews(events, "large")} == {(48, 96, 3)}
     assert all(preview.pixels.dtype == np.uint8 for preview in previews(events, "small"))
@@ -99,7 +92,7 @@ def test_a_preview_is_small_and_keeps_the_shape_of_its_picture(
 def test_only_jobs_that_requested_previews_have_them(engine: Engine) -> None:
     engine.submit(tiny.order("job", preview_interval=2))
     engine.submit(tiny.order("other"))
-    events = drain(engine)
+    events = tiny.drain(engine)
     assert [preview.step for preview in previews(events)] == [2]
     assert previews(events, "other") == []
 
@@ -112,7 +105,7 @@ def test_no_picture_is_changed_by_a_preview(engine: Engine, mode: str, sampler: 
     for interval in (0, 1):
         engine.submit(tiny.order("job", preview_interval=interval, seed=1, **fields))
         engine.submit(tiny.order("other", preview_interval=2 * interval, seed=2, **fields))
-        events = drain(engine)
+        events = tiny.drain(engine)
         drawn.append((picture(events).tobytes(), picture(events, "other").tobytes()))
     assert drawn[0] == drawn[1]
 
@@ -127,9 +120,9 @@ def test_a_picture_with_previews_resumes_elsewhere_without_them(shown: Diffusion
         first.step()
     (saved,) = first.save("job")
     second.submit(Order("job", 0, unseen.request, unseen.seed, saved.checkpoint))
-    events = drain(second)
+    events = tiny.drain(second)
     assert [event.step for event in events if isinstance(event, Step)] == [4, 5, 6]
-    assert np.array_equal(picture(events), picture(drain(whole)))
+    assert np.array_equal(picture(events), picture(tiny.drain(whole)))
 
 
 def test_a_model_is_the_same_one_with_and_without_previews(
@@ -155,7 +148,7 @@ def test_an_image_that_has_ended_has_no_more_previews(engine: Engine) -> None:
     engine.submit(tiny.order("job", num_inference_steps=9, preview_interval=1))
     engine.step()
     engine.drop("job")
-    assert previews(drain(engine)) == []
+    assert previews(tiny.drain(engine)) == []
 
 
 @dataclass(slots=True)
@@ -210,7 +203,7 @@ def test_a_tiny_autoencoder_that_fails_costs_its_previews_alone(
 
     monkeypatch.setattr(engine.backend.models["epsilon"].taesd, "decode", broken)
     engine.submit(tiny.order("job", preview_interval=1))
-    events = drain(engine)
+    events = tiny.drain(engine)
     assert previews(events) == []
     assert picture(events).shape == (64, 64, 3)
 
@@ -246,7 +239,7 @@ def test_the_last_preview_is_nearly_the_picture(engine: Engine) -> None:
 
     engine.backend.preview, engine.backend.decode = shown, decoded
     engine.submit(tiny.order("job", num_inference_steps=50, preview_interval=1, sampler="euler"))
-    drain(engine)
+    tiny.drain(engine)
     first, last = ((guess - latents[0]).abs().mean() for guess in (guesses[0], guesses[-1]))
     assert last < first / 5
 
@@ -255,7 +248,7 @@ def test_a_model_without_a_tiny_autoencoder_offers_no_previews(loaded: Diffusion
     engine = Engine(sharing(loaded))
     assert not loaded.models["epsilon"].card.limits.previews
     engine.submit(tiny.order("job", preview_interval=1))
-    (failed,) = drain(engine)
+    (failed,) = tiny.drain(engine)
     assert isinstance(failed, Failed)
     assert isinstance(failed.error, UnsupportedField)
     assert failed.error.fields.keys() == {"/preview_interval"}
@@ -290,7 +283,7 @@ def test_a_simulated_preview_costs_time_and_changes_no_pixel() -> None:
     for interval in (0, 1):
         engine = Engine(Simulated({"epsilon": Charge(0.01, 0.001, 64, preview_s=0.002)}))
         engine.submit(tiny.order("job", num_inference_steps=5, preview_interval=interval))
-        events = drain(engine)
+        events = tiny.drain(engine)
         assert [one.step for one in previews(events)] == [1, 2, 3, 4][: 4 * interval]
         drawn.append(picture(events).tobytes())
         clocks.append(engine.backend.now())

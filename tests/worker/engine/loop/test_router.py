@@ -7,7 +7,7 @@ import pytest
 
 from latentry.errors import UnknownModel
 from tests.worker.engine import tiny
-from worker.engine.loop import Done, Engine, Event, Failed, Preview, Step
+from worker.engine.loop import Engine, Failed, Preview, Step
 from worker.engine.loop.router import BackendRouter
 from worker.engine.simulated import Charge, Simulated, VirtualClock
 
@@ -21,31 +21,20 @@ def alone() -> dict[str, Simulated]:
     return {name: Simulated({name: CHARGE}, clock) for name in ("small", "large")}
 
 
-def drain(engine: Engine) -> list[Event]:
-    events: list[Event] = []
-    while not engine.idle:
-        events += engine.step()
-    return events
-
-
-def pixels(events: list[Event]) -> dict[str, np.ndarray]:
-    return {event.job: event.pixels for event in events if isinstance(event, Done)}
-
-
 def test_each_order_is_drawn_by_the_backend_of_its_model(alone: dict[str, Simulated]) -> None:
     engine = Engine(BackendRouter(alone))
     for number in range(4):
         for model in alone:
             fields = {"num_inference_steps": 3 + number, "preview_interval": 2}
             engine.submit(tiny.order(f"{model}-{number}", model=model, **fields))
-    events = drain(engine)
-    drawn = pixels(events)
+    events = tiny.drain(engine)
+    drawn = tiny.pixels(events)
     assert len(drawn) == 8
     assert any(isinstance(event, Preview) for event in events)
     for model in alone:
         single = Engine(Simulated({model: CHARGE}))
         single.submit(tiny.order("job", model=model, num_inference_steps=3))
-        assert np.array_equal(pixels(drain(single))["job"], drawn[f"{model}-0"])
+        assert np.array_equal(tiny.pixels(tiny.drain(single))["job"], drawn[f"{model}-0"])
 
 
 def test_no_call_has_rows_of_two_backends(
@@ -62,7 +51,7 @@ def test_no_call_has_rows_of_two_backends(
     engine = Engine(router)
     for number in range(6):
         engine.submit(tiny.order(f"job-{number}", model=("small", "large")[number % 2]))
-    assert len(pixels(drain(engine))) == 6
+    assert len(tiny.pixels(tiny.drain(engine))) == 6
     assert {frozenset(one) for one in models} == {frozenset({"small"}), frozenset({"large"})}
 
 
@@ -76,9 +65,9 @@ def test_a_picture_saved_in_one_worker_goes_on_in_another(alone: dict[str, Simul
     [saved] = first.save("job")
     second = Engine(Simulated({"large": CHARGE}))
     second.submit(replace(order, checkpoint=saved.checkpoint))
-    events = drain(second)
+    events = tiny.drain(second)
     assert [event.step for event in events if isinstance(event, Step)] == [4, 5, 6]
-    assert np.array_equal(pixels(events)["job"], pixels(drain(whole))["job"])
+    assert np.array_equal(tiny.pixels(events)["job"], tiny.pixels(tiny.drain(whole))["job"])
 
 
 def test_all_models_are_measured_and_have_a_pace(alone: dict[str, Simulated]) -> None:
@@ -102,6 +91,6 @@ def test_the_router_answers_for_all_of_them(alone: dict[str, Simulated]) -> None
 def test_a_model_of_none_of_them_is_unknown(alone: dict[str, Simulated]) -> None:
     engine = Engine(BackendRouter(alone))
     engine.submit(tiny.order(model="other"))
-    [failed] = drain(engine)
+    [failed] = tiny.drain(engine)
     assert isinstance(failed, Failed)
     assert isinstance(failed.error, UnknownModel)

@@ -14,7 +14,7 @@ from latentry.errors import ClipSkipTooLarge, ConfigurationError, InvalidPrompt,
 from tests.worker.engine import tiny
 from tests.worker.engine.tiny import Family
 from worker.engine.diffusion.diffusion import Diffusion
-from worker.engine.loop import Done, Engine, Event, Joined, Order
+from worker.engine.loop import Done, Engine, Joined, Order
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.vae.decode import decode
 
@@ -54,13 +54,6 @@ def order(job: str, family: Family = Family.SDXL, **changes: Any) -> Order:
     return tiny.order(job, model=family.value, **changes)
 
 
-def drain(engine: Engine) -> list[Event]:
-    events: list[Event] = []
-    while not engine.idle:
-        events += engine.step()
-    return events
-
-
 def test_cards_tell_what_each_family_takes(backend: Diffusion) -> None:
     sd2, sdxl = (backend.models[family].card for family in (Family.SD2, Family.SDXL))
     assert (sd2.limits.max_clip_skip, sd2.limits.size_conditioning) == (3, False)
@@ -96,7 +89,7 @@ def test_rows_of_one_call_have_their_own_prompts_and_sizes(
     ]
     for one in orders:
         engine.submit(one)
-    drain(engine)
+    tiny.drain(engine)
     for one, sizes in zip(orders, SIZES, strict=True):
         expected = pipeline(
             one.request.prompt,
@@ -113,7 +106,7 @@ def test_a_size_changes_the_picture(backend: Diffusion) -> None:
     engine = Engine(backend)
     for number, sizes in enumerate(SIZES):
         engine.submit(order(str(number), **sizes))
-    pixels = [event.pixels for event in drain(engine) if isinstance(event, Done)]
+    pixels = [event.pixels for event in tiny.drain(engine) if isinstance(event, Done)]
     assert len(pixels) == len(SIZES)
     assert not any(np.array_equal(pixels[0], other) for other in pixels[1:])
 
@@ -125,13 +118,16 @@ def test_prompts_of_other_lengths_share_no_call_but_both_are_drawn(backend: Diff
     assert backend.plan(long).key.chunks == 2
     for one in (short, long):
         engine.submit(one)
-    assert {event.job for event in drain(engine) if isinstance(event, Done)} == {"short", "long"}
+    assert {event.job for event in tiny.drain(engine) if isinstance(event, Done)} == {
+        "short",
+        "long",
+    }
 
 
 def test_an_answer_says_what_was_left_out_of_a_prompt(backend: Diffusion) -> None:
     engine = Engine(backend)
     engine.submit(order("job", prompt="x" * 1000, num_inference_steps=1))
-    (joined,) = [event for event in drain(engine) if isinstance(event, Joined)]
+    (joined,) = [event for event in tiny.drain(engine) if isinstance(event, Joined)]
     assert [warning.code for warning in joined.warnings] == ["prompt_truncated"]
 
 
