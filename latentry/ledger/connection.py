@@ -88,7 +88,7 @@ class Ledger:
         """Connect lazily, as the settings say."""
         retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), _RETRIES)
         url = settings.redis_url.get_secret_value()
-        client = redis.Redis.from_url(url, retry=retry, **_CONNECTION)
+        client = redis.Redis.from_url(url, retry=retry, **_CONNECTION, **settings.redis_tls)
         return cls(client, redis_keys.root(settings.redis_prefix))
 
     def run(self, command: Command[T]) -> T:
@@ -129,7 +129,7 @@ class AsyncLedger:
         )
         url = settings.redis_url.get_secret_value()
         pool = redis.asyncio.BlockingConnectionPool.from_url(
-            url, retry=retry, **_POOL, **_CONNECTION
+            url, retry=retry, **_POOL, **_CONNECTION, **settings.redis_tls
         )
         return cls(redis.asyncio.Redis.from_pool(pool), redis_keys.root(settings.redis_prefix))
 
