@@ -6,6 +6,7 @@ else, so a bell that is lost or sent twice does no harm.
 
 from typing import Any, Final
 
+from latentry.ledger import redis_keys
 from latentry.settings import Settings
 
 TASK: Final = "denoise"
@@ -30,7 +31,8 @@ def broker_config(settings: Settings) -> dict[str, Any]:
         "broker_channel_error_retry": True,
         "broker_pool_limit": 10,
         "broker_transport_options": {
-            "global_keyprefix": f"{settings.redis_prefix}:celery:",
+            # In the ledger's hash slot: on a cluster, kombu reads several queues by one command.
+            "global_keyprefix": redis_keys.key(redis_keys.root(settings.redis_prefix), "celery:"),
             # Longer than the 1 s that a BRPOP waits; the default waits for ever on a dead peer.
             "socket_timeout": 15,
             "socket_connect_timeout": 5,

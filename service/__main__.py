@@ -11,6 +11,7 @@ from typing import Final
 import uvicorn
 
 from latentry.errors import ConfigurationError
+from latentry.ledger import inspection
 from latentry.logs import configure_logs
 from latentry.settings import Settings
 from service.access import opening
@@ -84,6 +85,7 @@ def main() -> int:
     try:
         settings = Settings.from_env(os.environ)
         configure_logs(settings)
+        inspection.inspect(settings)
         opening.check(settings)
         listening = bind(settings.host, settings.port)
         # Port 0 lets the system choose one, which the URLs in responses must name.

@@ -17,7 +17,7 @@ from celery.exceptions import SecurityWarning
 from latentry.broker import TASK, broker_config, broker_queue
 from latentry.contracts import ModelCard
 from latentry.errors import LatentryError, Unavailable
-from latentry.ledger import Ledger
+from latentry.ledger import Ledger, inspection
 from latentry.settings import Settings
 from latentry.storage import Storage, open_storage
 from worker import tasks
@@ -106,6 +106,7 @@ def _open(
 ) -> _Opened:
     metrics = Metrics()
     try:
+        inspection.inspect(settings)  # before the models, which take minutes
         backend, cards = compute.submit(open_backend, settings, keepalive).result()
         costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)
         cost_file = CostFile(costs, settings.data_dir / "costs", backend.identity)

@@ -8,18 +8,11 @@ import redis
 import redis.asyncio
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.client import NEVER_DECODE
-from redis.exceptions import (
-    ClusterError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
-from latentry.errors import LedgerFull, LedgerUnavailable
 from latentry.ledger import redis_keys
+from latentry.ledger.outages import outage
 from latentry.ledger.scripts import digest, source
 from latentry.settings import Settings
 
@@ -42,19 +35,6 @@ class Command(Generic[T]):
 
 def _options(command: Command[T]) -> dict[str, Any]:
     return {NEVER_DECODE: []} if command.is_binary else {}
-
-
-# Errors of a server that cannot answer for now. Any other is about the command: a bug of ours.
-_OUTAGES = ("LOADING", "BUSY", "MISCONF", "NOREPLICAS")
-
-
-def _outage(error: RedisError) -> LedgerUnavailable | None:
-    """The error that the caller gets; None if it is a bug."""
-    if isinstance(error, OutOfMemoryError):
-        return LedgerFull()
-    is_answer = isinstance(error, ResponseError)
-    is_outage = isinstance(error, (ReadOnlyError, ClusterError)) or str(error).startswith(_OUTAGES)
-    return None if is_answer and not is_outage else LedgerUnavailable()
 
 
 # A silently dropped connection must not block its caller for ever, as it does by default.
@@ -84,9 +64,9 @@ class Ledger:
         self._execute: Callable[..., Any] = client.execute_command
 
     @classmethod
-    def open(cls, settings: Settings) -> Self:
+    def open(cls, settings: Settings, *, retries: int = _RETRIES) -> Self:
         """Connect lazily, as the settings say."""
-        retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), _RETRIES)
+        retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries)
         url = settings.redis_url.get_secret_value()
         client = redis.Redis.from_url(url, retry=retry, **_CONNECTION, **settings.redis_tls)
         return cls(client, redis_keys.root(settings.redis_prefix))
@@ -96,9 +76,9 @@ class Ledger:
         try:
             return command.read(self._evaluate(command))
         except RedisError as error:
-            if (outage := _outage(error)) is None:
+            if (unavailable := outage(error)) is None:
                 raise
-            raise outage from error
+            raise unavailable from error
 
     def _evaluate(self, command: Command[T]) -> Any:
         args, options = (2, self.root, self.channels, *command.args), _options(command)
@@ -138,9 +118,9 @@ class AsyncLedger:
         try:
             return command.read(await self._evaluate(command))
         except RedisError as error:
-            if (outage := _outage(error)) is None:
+            if (unavailable := outage(error)) is None:
                 raise
-            raise outage from error
+            raise unavailable from error
 
     async def _evaluate(self, command: Command[T]) -> Any:
         args, options = (2, self.root, self.channels, *command.args), _options(command)

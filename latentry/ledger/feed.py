@@ -12,6 +12,7 @@ from latentry.contracts import EventType, Preview, Progress
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import redis_keys
 from latentry.ledger.connection import AsyncLedger
+from latentry.ledger.outages import outage
 from latentry.ledger.refs import JobRef
 
 QUIET_S = 4.0
@@ -80,7 +81,7 @@ class Feed:
                     for update in _updates(message) if message else ():
                         yield update
         except RedisError as error:
-            raise LedgerUnavailable from error
+            raise (outage(error) or LedgerUnavailable()) from error
 
 
 def _updates(message: dict[str, Any]) -> Sequence[JobUpdate | None]:

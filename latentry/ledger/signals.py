@@ -7,6 +7,7 @@ from redis.exceptions import RedisError
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import redis_keys
 from latentry.ledger.connection import Ledger
+from latentry.ledger.outages import outage
 from latentry.ledger.refs import JobRef
 
 
@@ -39,7 +40,7 @@ class Signals:
                 self._channel.subscribe(self._wake, self._stop)
             message = self._channel.get_message(timeout=timeout_s)
         except RedisError as error:
-            raise LedgerUnavailable from error
+            raise (outage(error) or LedgerUnavailable()) from error
         if message is None:
             return None
         if message["channel"] == self._stop:

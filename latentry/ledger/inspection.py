@@ -1,0 +1,67 @@
+"""A look at Redis before a process starts: whether it is what the service needs."""
+
+import ssl
+from contextlib import closing
+
+from redis.exceptions import RedisError
+
+from latentry.errors import ConfigurationError, LedgerMisconfigured, LedgerUnavailable
+from latentry.ledger import commands
+from latentry.ledger.connection import Ledger
+from latentry.ledger.outages import outage
+from latentry.ledger.signals import Signals
+from latentry.settings import Settings
+
+
+def inspect(settings: Settings) -> None:
+    """Raises ConfigurationError if Redis answers, but cannot serve us, with what to change.
+
+    One that does not answer, or is a replica, may be what we need later.
+    """
+    _read_tls_files(settings)
+    with closing(Ledger.open(settings, retries=0)) as ledger:
+        try:
+            ledger.run(commands.check_writable())
+            with closing(Signals(ledger)) as signals:
+                signals.wait(0)
+                signals.wait(0)
+            _refuse_eviction(ledger)
+        except LedgerMisconfigured as error:
+            said = f" Redis says: {error.__cause__}" if error.__cause__ else ""
+            raise ConfigurationError(f"{error.message}{said}") from error
+        except LedgerUnavailable:
+            return
+
+
+def _refuse_eviction(ledger: Ledger) -> None:
+    """Redis would drop accepted jobs to make room for others."""
+    try:
+        memory = ledger.client.info("memory")
+    except RedisError as error:
+        if isinstance(refusal := outage(error), LedgerMisconfigured):
+            return  # INFO is denied to many users, and only this check needs it
+        raise (refusal or LedgerUnavailable()) from error
+    policy = memory.get("maxmemory_policy", "noeviction")
+    if memory.get("maxmemory") and policy != "noeviction":
+        raise ConfigurationError(
+            f"The ledger (Redis) would drop accepted jobs when its memory is full: set its"
+            f" maxmemory-policy to noeviction; it is {policy}."
+        )
+
+
+def _read_tls_files(settings: Settings) -> None:
+    """Missing files would look like a server that does not respond."""
+    context = ssl.create_default_context()
+    ca, cert = settings.redis_tls_ca_file, settings.redis_tls_cert_file
+    try:
+        if ca:
+            context.load_verify_locations(ca)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigurationError(f"LATENTRY_REDIS_TLS_CA_FILE cannot be read: {error}.") from error
+    try:
+        if cert:
+            context.load_cert_chain(cert, settings.redis_tls_key_file or None)
+    except OSError as error:
+        raise ConfigurationError(
+            f"LATENTRY_REDIS_TLS_CERT_FILE and LATENTRY_REDIS_TLS_KEY_FILE cannot be read: {error}."
+        ) from error
