@@ -42,10 +42,23 @@ class StoreSettings(Section):
         description="`s3://bucket[/prefix]`, `file:///dir` or `memory://`; data_dir if empty. Must"
         " not be shared with another deployment: images without a job in the ledger are deleted.",
     )
-    s3_endpoint: str = Field("", description="URL of an S3-compatible server; AWS if empty.")
+    s3_endpoint: str = Field(
+        "", description="URL of an S3-compatible server; AWS_ENDPOINT_URL or AWS if empty."
+    )
     s3_public_endpoint: str = Field("", description="URL of that server for clients, if another.")
-    s3_region: str = Field("us-east-1", description="S3 region.")
-    s3_access_key: SecretStr = Field(SecretStr(""), description="S3 access key id.")
+    s3_region: str = Field(
+        "", description="S3 region; AWS_REGION, AWS_DEFAULT_REGION or us-east-1 if empty."
+    )
+    s3_ca_file: str = Field(
+        "",
+        description="PEM file of authorities that the server's certificate may be signed by,"
+        " besides public ones.",
+    )
+    s3_access_key: SecretStr = Field(
+        SecretStr(""),
+        description="S3 access key id. If empty, the keys, the token or the role are AWS's own:"
+        " AWS_ACCESS_KEY_ID and so on.",
+    )
     s3_secret_key: SecretStr = Field(SecretStr(""), description="S3 secret access key.")
 
     @field_validator("redis_url")

@@ -102,5 +102,5 @@ async def test_a_gateway_that_may_no_longer_listen_is_not_ready(settings, own_va
                 pass  # the hub has not subscribed yet
             assert answer.json()["code"] == "ledger_misconfigured"
             admin.execute_command("ACL", "SETUSER", "restricted", "+subscribe")
-            while (await client.get("/readyz")).status_code != 200:
+            while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110
                 await asyncio.sleep(0)  # without waiting for Redis, `get` lets nobody else run
