@@ -7,6 +7,7 @@ else, so a bell that is lost or sent twice does no harm.
 from typing import Any, Final
 
 from latentry.ledger import redis_keys
+from latentry.ledger.tls import tls_options
 from latentry.settings import Settings
 
 TASK: Final = "denoise"
@@ -24,7 +25,7 @@ def broker_config(settings: Settings) -> dict[str, Any]:
     """Celery's configuration on both sides."""
     return {
         "broker_url": settings.redis_url.get_secret_value(),
-        "broker_use_ssl": settings.redis_tls or False,
+        "broker_use_ssl": tls_options(settings) or False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_retry": True,
         "broker_connection_max_retries": None,  # the default gives up after 100

@@ -14,6 +14,7 @@ from redis.retry import Retry
 from latentry.ledger import redis_keys
 from latentry.ledger.outages import outage
 from latentry.ledger.scripts import digest, source
+from latentry.ledger.tls import tls_options
 from latentry.settings import Settings
 
 T = TypeVar("T")
@@ -65,10 +66,10 @@ class Ledger:
 
     @classmethod
     def open(cls, settings: Settings, *, retries: int = _RETRIES) -> Self:
-        """Connect lazily, as the settings say."""
+        """Connect lazily, as the settings say. Raises ConfigurationError."""
         retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries)
         url = settings.redis_url.get_secret_value()
-        client = redis.Redis.from_url(url, retry=retry, **_CONNECTION, **settings.redis_tls)
+        client = redis.Redis.from_url(url, retry=retry, **_CONNECTION, **tls_options(settings))
         return cls(client, redis_keys.root(settings.redis_prefix))
 
     def run(self, command: Command[T]) -> T:
@@ -103,13 +104,13 @@ class AsyncLedger:
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
-        """Connect lazily, as the settings say."""
+        """Connect lazily, as the settings say. Raises ConfigurationError."""
         retry = redis.asyncio.retry.Retry(
             ExponentialWithJitterBackoff(base=0.05, cap=0.5), _RETRIES
         )
         url = settings.redis_url.get_secret_value()
         pool = redis.asyncio.BlockingConnectionPool.from_url(
-            url, retry=retry, **_POOL, **_CONNECTION, **settings.redis_tls
+            url, retry=retry, **_POOL, **_CONNECTION, **tls_options(settings)
         )
         return cls(redis.asyncio.Redis.from_pool(pool), redis_keys.root(settings.redis_prefix))
 

@@ -1,6 +1,5 @@
 """A look at Redis before a process starts: whether it is what the service needs."""
 
-import ssl
 from contextlib import closing
 
 from redis.exceptions import RedisError
@@ -18,7 +17,6 @@ def inspect(settings: Settings) -> None:
 
     One that does not answer, or is a replica, may be what we need later.
     """
-    _read_tls_files(settings)
     with closing(Ledger.open(settings, retries=0)) as ledger:
         try:
             ledger.run(commands.check_writable())
@@ -47,21 +45,3 @@ def _refuse_eviction(ledger: Ledger) -> None:
             f"The ledger (Redis) would drop accepted jobs when its memory is full: set its"
             f" maxmemory-policy to noeviction; it is {policy}."
         )
-
-
-def _read_tls_files(settings: Settings) -> None:
-    """Missing files would look like a server that does not respond."""
-    context = ssl.create_default_context()
-    ca, cert = settings.redis_tls_ca_file, settings.redis_tls_cert_file
-    try:
-        if ca:
-            context.load_verify_locations(ca)
-    except OSError as error:  # ssl.SSLError is one
-        raise ConfigurationError(f"LATENTRY_REDIS_TLS_CA_FILE cannot be read: {error}.") from error
-    try:
-        if cert:
-            context.load_cert_chain(cert, settings.redis_tls_key_file or None)
-    except OSError as error:
-        raise ConfigurationError(
-            f"LATENTRY_REDIS_TLS_CERT_FILE and LATENTRY_REDIS_TLS_KEY_FILE cannot be read: {error}."
-        ) from error

@@ -46,6 +46,11 @@ class GatewaySettings(Section):
         description="Webhook receivers that may be private, comma-separated: `host:port` pairs,"
         " which may use http, and networks such as `10.0.0.0/8`.",
     )
+    webhook_ca_file: str = Field(
+        "",
+        description="PEM file of authorities that a receiver's certificate may be signed by,"
+        " besides public ones.",
+    )
     auth: str = Field(
         "auto",
         pattern=r"^(auto|on|off)$",

@@ -1,7 +1,6 @@
 """Where jobs and images are kept."""
 
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
@@ -82,21 +81,9 @@ class StoreSettings(Section):
         return value
 
     @property
-    def redis_tls(self) -> dict[str, Any]:
-        """TLS options of redis-py, which kombu passes on to it; empty without TLS.
-
-        kombu verifies nothing unless it is told to. The words are those that both take.
-        """
-        if not _speaks_tls(self.redis_url):
-            return {}
-        verifies = self.redis_tls_verify == "on"
-        return {
-            "ssl_cert_reqs": "required" if verifies else "none",
-            "ssl_check_hostname": verifies,
-            "ssl_ca_certs": self.redis_tls_ca_file or None,
-            "ssl_certfile": self.redis_tls_cert_file or None,
-            "ssl_keyfile": self.redis_tls_key_file or None,
-        }
+    def redis_speaks_tls(self) -> bool:
+        """Whether redis_url is rediss://."""
+        return _speaks_tls(self.redis_url)
 
 
 def _speaks_tls(url: SecretStr) -> bool:

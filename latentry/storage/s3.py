@@ -3,10 +3,8 @@
 obstore reads the environment too, so what we set must leave nothing for it to add.
 """
 
-import ssl
 from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -14,6 +12,7 @@ import obstore
 from obstore.store import S3Store
 
 from latentry.addresses import is_loopback
+from latentry.certificates import read_authorities
 from latentry.errors import ConfigurationError
 from latentry.settings import Settings
 from latentry.storage.store import Storage
@@ -109,16 +108,9 @@ def _client_options(endpoint: str, settings: Settings) -> "ClientConfig":
     if is_loopback(host):  # no proxy of the environment's reaches this machine
         options["proxy_url"], options["proxy_excludes"] = endpoint, host
     if settings.s3_ca_file:
-        options["root_certificate"] = _pem(settings.s3_ca_file)
+        authorities = read_authorities(settings.s3_ca_file, "LATENTRY_S3_CA_FILE")
+        options["root_certificate"] = authorities
     return options
-
-
-def _pem(file: str) -> bytes:
-    try:
-        ssl.create_default_context(cafile=file)
-        return Path(file).read_bytes()
-    except OSError as error:  # ssl.SSLError is one
-        raise ConfigurationError(f"LATENTRY_S3_CA_FILE cannot be read: {error}.") from error
 
 
 def _first(env: Mapping[str, str], *names: str) -> str:

@@ -12,7 +12,7 @@ from latentry.ledger import AsyncLedger, Command, Feed, Ledger, commands, inspec
 from latentry.settings import Settings
 from tests.latentry.ledger.factory import new_job
 from tests.tls import Authority, tls_front
-from tests.valkey import Valkey
+from tests.valkey import Valkey, free_port
 
 ALL = ("~*", "&*", "+@all")
 # What deploy/README.md says, for the prefix `latentry`.
@@ -137,9 +137,10 @@ def test_a_replica_is_said_to_be_one_and_may_become_the_primary(
 
 def test_a_cluster_of_one_shard_suits_and_one_of_several_is_refused(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
+    cluster, bus = ("--cluster-enabled", "yes", "--cluster-port"), free_port()
     with (
-        Valkey(tmp_path, "--cluster-enabled", "yes") as first,
-        Valkey(tmp_path / "other", "--cluster-enabled", "yes") as second,
+        Valkey(tmp_path, *cluster, str(bus)) as first,
+        Valkey(tmp_path / "other", *cluster, str(free_port())) as second,
         first.client as one,
         second.client as two,
     ):
@@ -149,7 +150,7 @@ def test_a_cluster_of_one_shard_suits_and_one_of_several_is_refused(tmp_path: Pa
         inspection.inspect(at(first))
         with pytest.raises(ConfigurationError, match="database"):
             inspection.inspect(at(first, database=1))
-        two.execute_command("CLUSTER", "MEET", "127.0.0.1", first.port)
+        two.execute_command("CLUSTER", "MEET", "127.0.0.1", first.port, bus)
         other = two.execute_command("CLUSTER", "MYID").decode()
         while other not in str(one.execute_command("CLUSTER", "NODES")):
             pass
