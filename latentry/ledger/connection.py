@@ -1,6 +1,6 @@
 """Runs commands against Redis: `Ledger` in a thread, `AsyncLedger` in an event loop."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
 
@@ -20,6 +20,7 @@ from redis.retry import Retry
 
 from latentry.errors import LedgerFull, LedgerUnavailable
 from latentry.ledger import redis_keys
+from latentry.ledger.pipelines import Pipelines
 from latentry.ledger.scripts import digest, source
 from latentry.settings import Settings
 
@@ -119,7 +120,7 @@ class AsyncLedger:
         self.client = client
         self.root = root
         self.channels = _channels(client, root)
-        self._execute: Callable[..., Awaitable[Any]] = client.execute_command
+        self._pipelines = Pipelines(client)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -145,9 +146,9 @@ class AsyncLedger:
     async def _evaluate(self, command: Command[T]) -> Any:
         args, options = (2, self.root, self.channels, *command.args), _options(command)
         try:
-            return await self._execute("EVALSHA", digest(command.script), *args, **options)
+            return await self._pipelines.execute("EVALSHA", digest(command.script), *args, **options)
         except NoScriptError:  # a fresh server, or one that was restarted
-            return await self._execute("EVAL", source(command.script), *args, **options)
+            return await self._pipelines.execute("EVAL", source(command.script), *args, **options)
 
     async def close(self) -> None:
         """Close the connections."""
