@@ -140,11 +140,14 @@ async def service(
             running(data_dir, checkout, **settings) as served,
             AsyncClient(served.url, transport=httpx.AsyncHTTPTransport()) as client,
         ):
+            contender = Service(client, data_dir, name)
+            [some] = Mix((10,)).first(1)
+            await contender.draw(some)  # it learns from that what it may measure
             async with asyncio.timeout(STUDY_S):
                 while not list((data_dir / "costs").glob("*.json")):
                     served.check()
                     await asyncio.sleep(LOOK_S)
-            yield Service(client, data_dir, name)
+            yield contender
 
 
 @asynccontextmanager

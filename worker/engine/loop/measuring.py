@@ -47,7 +47,8 @@ class Measuring(Generic[T]):
                 except JobFailed as error:
                     log.warning("engine.calibration_failed", rows=rows, why=error.message)
                     self._costs.bound(plan.key, rows // 2)
-                self.take_in()
+                for call in self._backend.calls():  # no request's, of which probes take a share
+                    self._costs.observe(call.key, call.rows, call.seconds)
                 return True
         return False
 
