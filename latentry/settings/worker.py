@@ -27,7 +27,8 @@ class WorkerSettings(Section):
     dtype: str = Field(
         "auto",
         pattern=r"^(auto|float32|float16|bfloat16)$",
-        description="`auto` is float16 on CUDA and float32 on the CPU.",
+        description="`auto` is float16 on CUDA, bfloat16 on a CPU with instructions for it"
+        " (AVX512_BF16, AMX, Arm's BF16), and float32 on others.",
     )
     threads: int = Field(0, ge=0, description="Compute threads on the CPU; 0 is torch's default.")
     compile: str = Field(

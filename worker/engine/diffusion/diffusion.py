@@ -38,7 +38,7 @@ class Diffusion:
         self,
         *,
         device: str = "auto",
-        dtype: str = "auto",
+        dtype: str,
         threads: int = 0,
         model_memory_bytes: int = 0,
         compiled: CompiledUNets | None = None,
