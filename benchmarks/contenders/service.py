@@ -151,9 +151,11 @@ async def service(
 
 
 @asynccontextmanager
-async def compiled(sides: Iterable[int]) -> AsyncIterator[Service]:
+async def compiled(
+    sides: Iterable[int], name: str = "compiled", checkout: Checkout = HERE, **settings: str
+) -> AsyncIterator[Service]:
     """With `LATENTRY_COMPILE=on`, once pictures of these sizes were drawn often."""
-    async with service("compiled", LATENTRY_COMPILE="on") as contender:
+    async with service(name, checkout, **(settings | {"LATENTRY_COMPILE": "on"})) as contender:
         for side in sides:
             await contender.compile(side)
         yield contender
