@@ -145,7 +145,7 @@ def _count(step: Callable[[], object], seconds: float) -> int:
 def _steps(backend: Any, rows: int) -> Callable[[], object]:
     """Makes the next UNet call of so many rows, for images that are begun anew when they end."""
     [example] = backend.examples()
-    longer = example.request.model_copy(update={"num_inference_steps": 150})
+    longer = example.request.model_copy(update={"num_inference_steps": 100})
     order = replace(example, request=longer)
     members: list[Any] = []
 
