@@ -144,11 +144,12 @@ class AsyncLedger:
             raise outage from error
 
     async def _evaluate(self, command: Command[T]) -> Any:
-        args, options = (2, self.root, self.channels, *command.args), _options(command)
+        execute, options = self._pipelines.execute, _options(command)
+        args = (2, self.root, self.channels, *command.args)
         try:
-            return await self._pipelines.execute("EVALSHA", digest(command.script), *args, **options)
+            return await execute("EVALSHA", digest(command.script), *args, **options)
         except NoScriptError:  # a fresh server, or one that was restarted
-            return await self._pipelines.execute("EVAL", source(command.script), *args, **options)
+            return await execute("EVAL", source(command.script), *args, **options)
 
     async def close(self) -> None:
         """Close the connections."""
