@@ -1,6 +1,6 @@
 """Runs commands against Redis: `Ledger` in a thread, `AsyncLedger` in an event loop."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
 
@@ -13,6 +13,7 @@ from redis.retry import Retry
 
 from latentry.ledger import redis_keys
 from latentry.ledger.outages import outage
+from latentry.ledger.pipelines import Pipelines
 from latentry.ledger.scripts import digest, source
 from latentry.ledger.tls import tls_options
 from latentry.settings import Settings
@@ -100,7 +101,7 @@ class AsyncLedger:
         self.client = client
         self.root = root
         self.channels = _channels(client, root)
-        self._execute: Callable[..., Awaitable[Any]] = client.execute_command
+        self._pipelines = Pipelines(client)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -124,11 +125,12 @@ class AsyncLedger:
             raise unavailable from error
 
     async def _evaluate(self, command: Command[T]) -> Any:
-        args, options = (2, self.root, self.channels, *command.args), _options(command)
+        execute, options = self._pipelines.execute, _options(command)
+        args = (2, self.root, self.channels, *command.args)
         try:
-            return await self._execute("EVALSHA", digest(command.script), *args, **options)
+            return await execute("EVALSHA", digest(command.script), *args, **options)
         except NoScriptError:  # a fresh server, or one that was restarted
-            return await self._execute("EVAL", source(command.script), *args, **options)
+            return await execute("EVAL", source(command.script), *args, **options)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -25,8 +25,7 @@ def inspect(settings: Settings) -> None:
                 signals.wait(0)
             _refuse_eviction(ledger)
         except LedgerMisconfigured as error:
-            said = f" Redis says: {error.__cause__}" if error.__cause__ else ""
-            raise ConfigurationError(f"{error.message}{said}") from error
+            raise ConfigurationError(f"{error.message} Details: {error.__cause__}") from error
         except LedgerUnavailable:
             return
 
