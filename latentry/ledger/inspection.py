@@ -1,6 +1,7 @@
 """A look at Redis before a process starts: whether it is what the service needs."""
 
 from contextlib import closing
+from typing import Final
 
 from redis.exceptions import RedisError
 
@@ -10,6 +11,8 @@ from latentry.ledger.connection import Ledger
 from latentry.ledger.outages import outage
 from latentry.ledger.signals import Signals
 from latentry.settings import Settings
+
+_SUBSCRIBED_S: Final = 2.0  # returns as soon as Redis has answered
 
 
 def inspect(settings: Settings) -> None:
@@ -21,13 +24,16 @@ def inspect(settings: Settings) -> None:
         try:
             ledger.run(commands.check_writable())
             with closing(Signals(ledger)) as signals:
-                signals.wait(0)
-                signals.wait(0)
+                signals.wait(_SUBSCRIBED_S)
             _refuse_eviction(ledger)
         except LedgerMisconfigured as error:
             raise ConfigurationError(f"{error.message} Details: {error.__cause__}") from error
         except LedgerUnavailable:
             return
+        except RedisError as error:
+            raise ConfigurationError(
+                f"The ledger (Redis) cannot run a command of the service. Details: {error}"
+            ) from error
 
 
 def _refuse_eviction(ledger: Ledger) -> None:
