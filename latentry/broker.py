@@ -7,7 +7,7 @@ else, so a bell that is lost or sent twice does no harm.
 from typing import Any, Final
 
 from latentry.ledger import redis_keys
-from latentry.ledger.tls import tls_options
+from latentry.ledger.server.tls import tls_options
 from latentry.settings import Settings
 
 TASK: Final = "denoise"

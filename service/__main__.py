@@ -11,7 +11,7 @@ from typing import Final
 import uvicorn
 
 from latentry.errors import ConfigurationError
-from latentry.ledger import inspection
+from latentry.ledger.server import inspection
 from latentry.logs import configure_logs
 from latentry.settings import Settings
 from service.access import opening

@@ -17,7 +17,8 @@ from celery.exceptions import SecurityWarning
 from latentry.broker import TASK, broker_config, broker_queue
 from latentry.contracts import ModelCard
 from latentry.errors import LatentryError, Unavailable
-from latentry.ledger import Ledger, inspection
+from latentry.ledger import Ledger
+from latentry.ledger.server import inspection
 from latentry.settings import Settings
 from latentry.storage import Storage, open_storage
 from worker import tasks

@@ -12,10 +12,10 @@ from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
 from latentry.ledger import redis_keys
-from latentry.ledger.outages import outage
 from latentry.ledger.pipelines import Pipelines
 from latentry.ledger.scripts import digest, source
-from latentry.ledger.tls import tls_options
+from latentry.ledger.server.outages import outage
+from latentry.ledger.server.tls import tls_options
 from latentry.settings import Settings
 
 T = TypeVar("T")

@@ -12,8 +12,8 @@ from latentry.contracts import EventType, Preview, Progress
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import redis_keys
 from latentry.ledger.connection import AsyncLedger
-from latentry.ledger.outages import outage
 from latentry.ledger.refs import JobRef
+from latentry.ledger.server.outages import outage
 
 QUIET_S = 4.0
 _EVENT_ID = re.compile("([0-9]{1,19})-([0-9]{1,19})")

@@ -7,8 +7,8 @@ from redis.exceptions import RedisError
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import redis_keys
 from latentry.ledger.connection import Ledger
-from latentry.ledger.outages import outage
 from latentry.ledger.refs import JobRef
+from latentry.ledger.server.outages import outage
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ import pytest
 import redis
 
 from latentry.errors import ConfigurationError, LedgerMisconfigured, LedgerUnavailable
-from latentry.ledger import AsyncLedger, Command, Feed, Ledger, commands, inspection
+from latentry.ledger import AsyncLedger, Command, Feed, Ledger, commands
+from latentry.ledger.server import inspection
 from latentry.settings import Settings
 from tests.latentry.ledger.factory import new_job
 from tests.tls import Authority, tls_front

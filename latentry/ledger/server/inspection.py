@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 from latentry.errors import ConfigurationError, LedgerMisconfigured, LedgerUnavailable
 from latentry.ledger import commands
 from latentry.ledger.connection import Ledger
-from latentry.ledger.outages import outage
+from latentry.ledger.server.outages import outage
 from latentry.ledger.signals import Signals
 from latentry.settings import Settings
 
