@@ -6,12 +6,19 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from latentry.errors import ConfigurationError, LedgerMisconfigured, LedgerUnavailable
-from latentry.ledger import commands
+from latentry.ledger import commands, redis_keys
 from latentry.ledger.connection import Ledger
 from latentry.ledger.server.outages import outage
 from latentry.ledger.signals import Signals
 from latentry.settings import Settings
 
+# What kombu runs on its lists, sets and hashes; they leave nothing behind.
+_BROKERS_COMMANDS: Final = (
+    *(("LPUSH", ""), ("LLEN",), ("DEL",)),
+    *(("SADD", ""), ("SMEMBERS",), ("SREM", "")),
+    *(("HSET", "", ""), ("HGET", ""), ("HDEL", "")),
+    *(("ZADD", 0, ""), ("ZREM", "")),
+)
 _SUBSCRIBED_S: Final = 2.0  # returns as soon as Redis has answered
 
 
@@ -25,6 +32,7 @@ def inspect(settings: Settings) -> None:
             ledger.run(commands.check_writable())
             with closing(Signals(ledger)) as signals:
                 signals.wait(_SUBSCRIBED_S)
+            _try_broker(ledger)
             _refuse_eviction(ledger)
         except LedgerMisconfigured as error:
             raise ConfigurationError(f"{error.message} Details: {error.__cause__}") from error
@@ -34,6 +42,19 @@ def inspect(settings: Settings) -> None:
             raise ConfigurationError(
                 f"The ledger (Redis) cannot run a command of the service. Details: {error}"
             ) from error
+
+
+def _try_broker(ledger: Ledger) -> None:
+    """Run what kombu runs: it would only try again for ever, ten times a second."""
+    key = redis_keys.key(ledger.root, "celery", "check")
+    try:
+        with ledger.client.pipeline(transaction=True) as calls:
+            for name, *arguments in _BROKERS_COMMANDS:
+                calls.execute_command(name, key, *arguments)
+            calls.execute()
+        ledger.client.brpop([key], timeout=0.01)
+    except RedisError as error:
+        raise (outage(error) or error) from error
 
 
 def _refuse_eviction(ledger: Ledger) -> None:

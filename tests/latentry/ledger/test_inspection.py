@@ -70,8 +70,13 @@ def test_one_that_does_not_answer_may_come_later(tmp_path: Path) -> None:
         ("~*", "resetchannels", "+@all"),
         (*ALL, "-subscribe"),
         (*ALL, "-set"),
+        (*ALL, "-brpop"),
+        (*ALL, "-sadd"),
     ],
-    ids=["no scripts", "no keys", "other keys", "no channels", "no subscribing", "no SET"],
+    ids=[
+        *("no scripts", "no keys", "other keys", "no channels", "no subscribing", "no SET"),
+        *("no BRPOP for Celery", "no SADD for Celery"),
+    ],
 )
 def test_a_user_who_lacks_a_permission_is_refused_with_a_sentence(
     server: Valkey, admin: redis.Redis, rules: tuple[str, ...]
