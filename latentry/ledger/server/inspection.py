@@ -50,7 +50,7 @@ def _try_broker(ledger: Ledger) -> None:
     try:
         with ledger.client.pipeline(transaction=True) as calls:
             for name, *arguments in _BROKERS_COMMANDS:
-                calls.execute_command(name, key, *arguments)
+                calls.execute_command(name, key, *arguments)  # type: ignore[no-untyped-call]
             calls.execute()
         ledger.client.brpop([key], timeout=0.01)
     except RedisError as error:
