@@ -14,7 +14,7 @@ import ssl
 import httpx
 from pydantic import ValidationError
 
-from latentry.client.proxies import EXTENSION
+from latentry.client.transports import EXTENSION
 from latentry.contracts import Job, Problem
 from latentry.errors import LatentryError
 

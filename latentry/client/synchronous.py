@@ -14,8 +14,8 @@ from latentry.client.address import Address
 from latentry.client.fields import Fields, request_of
 from latentry.client.flows import Flow, Pause
 from latentry.client.following import Following, cut_short
-from latentry.client.proxies import Transport
 from latentry.client.retries import Outcome, Retries
+from latentry.client.transports import Transport
 from latentry.contracts import Estimate, Event, File, Image, Job, JobList, ModelList, UsageList
 
 T = TypeVar("T")

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import obstore
 from obstore.store import S3Store
 
-from latentry.addresses import is_loopback
 from latentry.certificates import read_authorities
 from latentry.errors import ConfigurationError
+from latentry.proxies import proxy_for
 from latentry.settings import Settings
 from latentry.storage.store import Storage
 
@@ -104,8 +105,9 @@ def _client_options(endpoint: str, settings: Settings) -> "ClientConfig":
         "connect_timeout": _TRY / 2,
         "timeout": _TRY,
     }
-    host = urlsplit(endpoint).hostname or ""
-    if is_loopback(host):  # no proxy of the environment's reaches this machine
+    if endpoint and proxy_for(endpoint, getproxies()) is None:
+        # obstore would still ask one for this machine, and NO_PROXY=* exempts no addresses.
+        host = urlsplit(endpoint).hostname or ""
         options["proxy_url"], options["proxy_excludes"] = endpoint, host
     if settings.s3_ca_file:
         authorities = read_authorities(settings.s3_ca_file, "LATENTRY_S3_CA_FILE")

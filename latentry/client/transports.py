@@ -4,62 +4,19 @@ httpx reads the same variables, but makes every transport at once: a SOCKS proxy
 or an address in NO_PROXY, would end the program even if no request went that way.
 """
 
-import re
 import ssl
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from collections.abc import Callable
 from typing import Generic, TypeVar
-from urllib.request import getproxies, proxy_bypass
+from urllib.request import getproxies
 
 import httpx
 
-from latentry.addresses import is_loopback
 from latentry.errors import ConfigurationError
+from latentry.proxies import Proxy, proxy_for
 
 T = TypeVar("T")
 EXTENSION = "latentry.proxy"
 """The extension of a request that has its proxy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """A proxy, and the variable that names it."""
-
-    url: str
-    variable: str
-
-    def __str__(self) -> str:
-        """Without the password that a URL may have."""
-        address = self.url.rpartition("@")[2].rpartition("//")[2].rstrip("/")
-        return f"{self.variable} ({address})"
-
-
-def proxy_for(url: httpx.URL, proxies: Mapping[str, str]) -> Proxy | None:
-    """The proxy of a URL, among those that `getproxies` returns. This machine needs none."""
-    scheme = next((name for name in (url.scheme, "all") if proxies.get(name)), None)
-    if scheme is None or is_loopback(url.host) or _is_excepted(url, proxies.get("no", "")):
-        return None
-    return Proxy(proxies[scheme], f"{scheme}_proxy".upper())
-
-
-def _is_excepted(url: httpx.URL, no_proxy: str) -> bool:
-    """Whether NO_PROXY names the host: `*`, a domain, host:port, an address or a network."""
-    entries = re.split(r"[,\s]+", no_proxy.lower())
-    if any(_covers(entry, url) for entry in entries if entry):
-        return True
-    return bool(proxy_bypass(url.host))  # on macOS, the system's own list
-
-
-def _covers(entry: str, url: httpx.URL) -> bool:
-    if entry == "*":
-        return True
-    try:
-        return ip_address(url.host) in ip_network(entry.strip("[]"), strict=False)
-    except ValueError:  # a name on either side
-        name, _, port = entry.lstrip("*.").partition(":")
-        is_port = not port or port == str(url.port or {"http": 80, "https": 443}[url.scheme])
-        return is_port and (url.host == name or url.host.endswith(f".{name}"))
 
 
 class _Ways(Generic[T]):
@@ -73,7 +30,7 @@ class _Ways(Generic[T]):
 
     def of(self, request: httpx.Request) -> T:
         """The transport of a request. Raises ConfigurationError if its proxy cannot be used."""
-        proxy = proxy_for(request.url, self._proxies)
+        proxy = proxy_for(str(request.url), self._proxies)
         if proxy:
             request.extensions[EXTENSION] = proxy
         if proxy not in self.made:
