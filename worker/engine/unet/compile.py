@@ -29,6 +29,7 @@ from worker.engine.device import Device
 from worker.engine.models.fuse import fuse_projections
 from worker.engine.unet.package import MODEL, BareUNet, load
 from worker.engine.unet.shape import MAX_ROWS, Shape
+from worker.process.parent_end import signal_at_parents_end
 
 ABANDONED_S: Final = 6 * 3600.0
 
@@ -113,6 +114,7 @@ def make(shape: Shape, package: Path) -> None:
         prefix=f"{package.name}.", suffix=".draft", dir=package.parent, ignore_cleanup_errors=True
     ) as name:
         draft = Path(name)
+        signal_at_parents_end(signal.SIGCONT)  # were it stopped, it could not end with its parent
         threading.Thread(target=_end_with_parent, args=[draft], daemon=True).start()
         tempfile.tempdir = name
         names = ("TMPDIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
