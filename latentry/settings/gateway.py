@@ -3,7 +3,7 @@
 from pydantic import Field, SecretStr
 
 from latentry.addresses import dialable
-from latentry.settings.section import MAX_TTL_S, Section
+from latentry.settings.section import MAX_TTL_S, LocalPathText, Section, Word
 
 
 class GatewaySettings(Section):
@@ -14,7 +14,11 @@ class GatewaySettings(Section):
     public_url: str = Field("", description="URL for clients; http://host:port if empty.")
     metrics_host: str = Field("127.0.0.1", description="Address of the metrics of both processes.")
     metrics_port: int = Field(
-        9100, ge=0, le=65535, description="Port of the gateway's metrics; 0 is off."
+        9100,
+        ge=0,
+        le=65535,
+        description="Port of the gateway's metrics; 0 is off. If left out, the next free one from"
+        " 9100 on, which the log names.",
     )
     default_model: str = Field(
         "", description="Model of requests that name none; the first live one if empty."
@@ -46,7 +50,7 @@ class GatewaySettings(Section):
         description="Webhook receivers that may be private, comma-separated: `host:port` pairs,"
         " which may use http, and networks such as `10.0.0.0/8`.",
     )
-    auth: str = Field(
+    auth: Word = Field(
         "auto",
         pattern=r"^(auto|on|off)$",
         description="Require API keys. `auto`: once a key exists or other machines can connect.",
@@ -54,7 +58,7 @@ class GatewaySettings(Section):
     bootstrap_key: SecretStr = Field(
         SecretStr(""), description="API key that is registered when the gateway starts."
     )
-    bootstrap_key_file: str = Field("", description="File with the bootstrap key.")
+    bootstrap_key_file: LocalPathText = Field("", description="File with the bootstrap key.")
     signing_key: SecretStr = Field(
         SecretStr(""), description="Secret that signs local file URLs; kept in data_dir if empty."
     )

@@ -5,13 +5,13 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 
 from latentry.addresses import is_redis_url
-from latentry.settings.section import Section
+from latentry.settings.section import LocalPath, Section
 
 
 class StoreSettings(Section):
     """Redis, the image storage and the local data folder."""
 
-    data_dir: Path = Field(Path(".latentry"), description="Folder of all local state.")
+    data_dir: LocalPath = Field(Path(".latentry"), description="Folder of all local state.")
     redis_url: SecretStr = Field(
         SecretStr("redis://127.0.0.1:6379/0"), description="URL of Valkey or Redis, 7.0 or later."
     )
