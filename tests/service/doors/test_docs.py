@@ -51,4 +51,7 @@ async def test_a_request_as_the_document_describes_it_is_accepted(client, worker
     schema = document["components"]["schemas"][reference.rpartition("/")[2]]
     assert schema["required"] == ["prompt"]
     assert schema["additionalProperties"] is False
+    nulls = dict.fromkeys(set(schema["properties"]) - {"prompt"})
+    answer = await client.post("/v1/generations", json={"prompt": "a"} | nulls)
+    assert answer.status_code == 202
     assert set(operation["responses"]) >= {"200", "202", "4XX", "5XX"}
