@@ -1,8 +1,11 @@
 """The gateway: addresses, limits of requests, webhooks and API keys."""
 
-from pydantic import Field, SecretStr
+import re
+from urllib.parse import unquote, urlsplit
 
-from latentry.addresses import dialable
+from pydantic import Field, SecretStr, field_validator
+
+from latentry.addresses import dialable, is_base_url
 from latentry.settings.section import MAX_TTL_S, LocalPathText, Section, Word
 
 
@@ -11,7 +14,11 @@ class GatewaySettings(Section):
 
     host: str = Field("127.0.0.1", description="Address that the gateway listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the gateway listens on.")
-    public_url: str = Field("", description="URL for clients; http://host:port if empty.")
+    public_url: str = Field(
+        "",
+        description="URL for clients, with the path prefix that a reverse proxy adds, if any;"
+        " http://host:port if empty.",
+    )
     metrics_host: str = Field("127.0.0.1", description="Address of the metrics of both processes.")
     metrics_port: int = Field(
         9100,
@@ -62,6 +69,20 @@ class GatewaySettings(Section):
     signing_key: SecretStr = Field(
         SecretStr(""), description="Secret that signs local file URLs; kept in data_dir if empty."
     )
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_base_url(cls, value: str) -> str:
+        if value and not is_base_url(value):
+            raise ValueError("it must be http[s]://host[:port][/path]")
+        if re.match("/(v1|docs)(/|$)", urlsplit(value).path):
+            raise ValueError("paths such as /v1/generations are added to it: leave out /v1")
+        return value
+
+    @property
+    def path_prefix(self) -> str:
+        """The path of `base_url`, decoded, such as `/pictures`; mostly empty."""
+        return unquote(urlsplit(self.base_url).path)
 
     @property
     def base_url(self) -> str:
