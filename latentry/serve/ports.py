@@ -3,6 +3,7 @@
 import socket
 
 from latentry.errors import ConfigurationError
+from latentry.serve.workers import metrics_port
 from latentry.settings import PREFIX, Settings
 
 
@@ -18,7 +19,10 @@ def check_ports(settings: Settings) -> None:
     wanted = (
         ("port", settings.host, settings.port),
         ("metrics_port", settings.metrics_host, settings.metrics_port),
-        ("worker_metrics_port", settings.metrics_host, settings.worker_metrics_port),
+        *(
+            ("worker_metrics_port", settings.metrics_host, metrics_port(settings, number))
+            for number in range(settings.workers)
+        ),
     )
     for setting, host, port in wanted:
         if setting.endswith("metrics_port") and setting not in settings.model_fields_set:

@@ -57,6 +57,12 @@ def test_settings_survive_the_way_to_a_child_process() -> None:
         ("REDIS_URL", "redis://:hunter2#@db", "it must be redis://"),
         ("REDIS_URL", "redis://db/main", "it must be redis://"),
         ("REDIS_URL", "", "it must be redis://"),
+        ("REDIS_URL", "rediss://db?ssl_cert_reqs=none", "options of TLS are in LATENTRY_REDIS_TLS"),
+        ("REDIS_URL", "redis://:hunter2;@db", "percent-encoded"),
+        ("REDIS_URL", "redis://:hunter2 @db", "percent-encoded"),
+        ("REDIS_URL", "redis://db#1", "it must be redis://"),
+        ("REDIS_TLS_CA_FILE", "ca.pem", "LATENTRY_REDIS_URL is not rediss://"),
+        ("REDIS_TLS_VERIFY", "no", "match pattern"),
         ("LEASE_S", "2", "greater than or equal to 3"),
         ("LEASE_S", "inf", "finite"),
         ("LEASE_S", "3", "HEARTBEAT_S is invalid: it must be at most half of LATENTRY_LEASE_S"),
@@ -98,10 +104,11 @@ PATHS = [
 @pytest.mark.parametrize("name", PATHS)
 def test_a_path_may_begin_with_the_home_folder(name: str, monkeypatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
-    settings = Settings.from_env({f"LATENTRY_{name.upper()}": "~/it"})
+    tls = {"LATENTRY_REDIS_URL": "rediss://db"}  # without it, its files are refused
+    settings = Settings.from_env(tls | {f"LATENTRY_{name.upper()}": "~/it"})
     assert str(getattr(settings, name)) == "/home/me/it"
     with pytest.raises(ConfigurationError, match="unknown user"):
-        Settings.from_env({f"LATENTRY_{name.upper()}": "~nobody-of-this-name/it"})
+        Settings.from_env(tls | {f"LATENTRY_{name.upper()}": "~nobody-of-this-name/it"})
 
 
 def test_so_may_the_path_of_a_model(monkeypatch) -> None:
