@@ -46,9 +46,11 @@ def _or_null(schema: JsonSchemaValue) -> JsonSchemaValue:
     null = {"type": "null"}
     if null in schema.get("anyOf", ()):
         return schema
-    notes = {key: schema[key] for key in ("title", "description", "default") if key in schema}
-    bare = {key: value for key, value in schema.items() if key not in notes}
-    return {"anyOf": [bare, null], **notes}
+    bare, notes = dict(schema), dict[str, Any]()
+    for key in ("title", "description", "default"):
+        if key in bare:
+            notes[key] = bare.pop(key)
+    return {"anyOf": [bare, null]} | notes
 
 
 class ResponseModel(BaseModel):
