@@ -415,6 +415,27 @@ for _ in range(2):
     assert (tmp_path / "package" / "it").exists()
 
 
+def test_the_compiler_is_told_no_path_that_a_shell_would_split(tmp_path: Path) -> None:
+    folder = tmp_path / 'it\'s "data" \\ here'
+    folder.mkdir()
+    code = f"""
+import os, re, tempfile
+from pathlib import Path
+from worker.engine.unet import compile
+def compiler(_, package):
+    assert re.fullmatch("[a-z0-9_/.-]+", str(package), re.IGNORECASE)
+    assert os.environ["TMPDIR"] == str(package.parent)
+    package.mkdir()
+compile.compile_unet = compiler
+compile.make(None, Path({str(folder)!r}) / "package")
+"""
+    pipe = os.pipe()
+    subprocess.run([sys.executable, "-c", code], stdin=pipe[0], check=True)
+    for end in pipe:
+        os.close(end)
+    assert list(folder.iterdir()) == [folder / "package"]
+
+
 def test_a_size_that_another_worker_has_compiled_by_now_is_not_compiled(
     backend: Diffusion, failing: CompiledUNets
 ) -> None:
