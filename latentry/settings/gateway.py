@@ -76,7 +76,7 @@ class GatewaySettings(Section):
         if value and not is_base_url(value):
             raise ValueError("it must be http[s]://host[:port][/path]")
         if re.match("/(v1|docs)(/|$)", urlsplit(value).path):
-            raise ValueError("paths such as /v1/generations are added to it: leave out /v1")
+            raise ValueError("its path must not begin with /v1 or /docs, which are added to it")
         return value
 
     @property

@@ -4,7 +4,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class PathPrefix:
-    """ASGI middleware: afterwards no path has the prefix, and `root_path` is it, as ASGI says."""
+    """ASGI middleware: afterwards no path has the prefix, and `root_path` is the prefix."""
 
     def __init__(self, app: ASGIApp, prefix: str) -> None:
         self._app = app
