@@ -19,6 +19,7 @@ from latentry.contracts import ModelCard
 from latentry.errors import LatentryError, Unavailable
 from latentry.ledger import Ledger
 from latentry.ledger.server import inspection
+from latentry.metrics_port import serve_metrics
 from latentry.settings import Settings
 from latentry.storage import Storage, open_storage
 from worker import tasks
@@ -113,7 +114,7 @@ def _open(
         cost_file = CostFile(costs, settings.data_dir / "costs", backend.identity)
         cost_file.recall()
         storage = open_storage(settings)
-        metrics.serve(settings.metrics_host, settings.worker_metrics_port)
+        serve_metrics(metrics.registry, settings, "worker_metrics_port")
     except Unavailable as error:
         log.error("worker.not_ready", code=error.code, why=error.message)
         raise SystemExit(EXIT_NOT_READY) from error

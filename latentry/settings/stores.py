@@ -5,30 +5,30 @@ from pathlib import Path
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from latentry.addresses import is_redis_url
-from latentry.settings.section import PREFIX, Section
+from latentry.settings.section import PREFIX, LocalPath, LocalPathText, Section, Word
 
 
 class StoreSettings(Section):
     """Redis, the image storage and the local data folder."""
 
-    data_dir: Path = Field(Path(".latentry"), description="Folder of all local state.")
+    data_dir: LocalPath = Field(Path(".latentry"), description="Folder of all local state.")
     redis_url: SecretStr = Field(
         SecretStr("redis://127.0.0.1:6379/0"), description="URL of Valkey or Redis, 7.0 or later."
     )
-    redis_tls_ca_file: str = Field(
+    redis_tls_ca_file: LocalPathText = Field(
         "",
         description="PEM file of authorities that Redis's certificate may be signed by, besides the"
         " system's.",
     )
-    redis_tls_verify: str = Field(
+    redis_tls_verify: Word = Field(
         "on",
         pattern=r"^(on|off)$",
         description="Verify Redis's certificate. `off`: anybody on the way gets the password.",
     )
-    redis_tls_cert_file: str = Field(
+    redis_tls_cert_file: LocalPathText = Field(
         "", description="PEM file of our own certificate, if Redis asks for one."
     )
-    redis_tls_key_file: str = Field(
+    redis_tls_key_file: LocalPathText = Field(
         "", description="PEM file of its key, if redis_tls_cert_file does not have it."
     )
     redis_prefix: str = Field(
@@ -48,7 +48,7 @@ class StoreSettings(Section):
     s3_region: str = Field(
         "", description="S3 region; AWS_REGION, AWS_DEFAULT_REGION or us-east-1 if empty."
     )
-    s3_ca_file: str = Field(
+    s3_ca_file: LocalPathText = Field(
         "",
         description="PEM file of authorities that the server's certificate may be signed by,"
         " besides public ones.",
