@@ -21,9 +21,9 @@ from tests.worker.engine.models import published
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.models import clip
 from worker.engine.models.safetensors_header import TensorInfo
-from worker.engine.models.sources import single_file_names
-from worker.engine.models.sources.single_file import blueprint_from_file
-from worker.engine.models.sources.single_file_configs import unet_config, vae_config
+from worker.engine.models.sources.single_file import names as single_file_names
+from worker.engine.models.sources.single_file.checkpoint import blueprint_from_file
+from worker.engine.models.sources.single_file.configs import unet_config, vae_config
 from worker.engine.models.weights import StoredTensor
 
 FAMILIES = ["sd1", "sd2", "sdxl"]
