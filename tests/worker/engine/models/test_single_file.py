@@ -1,7 +1,6 @@
 """A checkpoint in one file draws what its folder draws, to the last bit."""
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,11 @@ from diffusers.loaders import single_file_utils as stock
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
-from transformers import CLIPTextConfig
-from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
 
 from latentry.errors import ConfigurationError
 from tests.worker.engine import tiny
-from tests.worker.engine.models import published
+from tests.worker.engine.models import published, small
+from tests.worker.engine.models.small import FAMILIES
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.models import clip
 from worker.engine.models.safetensors_header import TensorInfo
@@ -26,73 +24,11 @@ from worker.engine.models.sources.single_file.checkpoint import blueprint_from_f
 from worker.engine.models.sources.single_file.configs import unet_config, vae_config
 from worker.engine.models.weights import StoredTensor
 
-FAMILIES = ["sd1", "sd2", "sdxl"]
-
-
-def make(folder: Path, family: str) -> Path:
-    """A tiny model that has the families' fixed facts: 32 groups, heads, CLIP's vocabulary."""
-    torch.manual_seed(0)
-    is_open, is_xl = family == "sd2", family == "sdxl"
-    text = partial(
-        CLIPTextConfig, vocab_size=clip.WORDS, intermediate_size=48, bos_token_id=49406,
-        eos_token_id=49407, pad_token_id=49407, max_position_embeddings=77,
-    )  # fmt: skip
-    first = text(
-        hidden_size=64, num_hidden_layers=2, num_attention_heads=1, projection_dim=64,
-        hidden_act="gelu" if is_open else "quick_gelu",
-    )  # fmt: skip
-    CLIPTextModel(first).save_pretrained(folder / "text_encoder")
-    clip.tokenizer(pad="!" if is_open else clip.END).save_pretrained(folder / "tokenizer")
-    if is_xl:
-        second = text(
-            hidden_size=128, num_hidden_layers=3, num_attention_heads=2, projection_dim=32,
-            hidden_act="gelu",
-        )  # fmt: skip
-        CLIPTextModelWithProjection(second).save_pretrained(folder / "text_encoder_2")
-        clip.tokenizer(pad="!").save_pretrained(folder / "tokenizer_2")
-    sizes: dict[str, Any] = {
-        "sample_size": 8, "block_out_channels": (64, 128), "cross_attention_dim": 64,
-        "layers_per_block": 1, "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
-        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"), "attention_head_dim": 8,
-    }  # fmt: skip
-    if is_open or is_xl:
-        sizes |= {"use_linear_projection": True, "attention_head_dim": (1, 2)}
-    if is_xl:
-        sizes |= {
-            "cross_attention_dim": 192, "addition_embed_type": "text_time",
-            "addition_time_embed_dim": 16, "projection_class_embeddings_input_dim": 32 + 96,
-            "transformer_layers_per_block": (1, 2),
-            "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
-            "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
-        }  # fmt: skip
-    UNet2DConditionModel(**sizes).save_pretrained(folder / "unet")
-    AutoencoderKL(
-        block_out_channels=(32, 32, 64, 64), layers_per_block=1, latent_channels=4,
-        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-        scaling_factor=0.13025 if is_xl else 0.18215,
-    ).save_pretrained(folder / "vae")  # fmt: skip
-    v = {"prediction_type": "v_prediction"} if is_open else {}
-    (folder / "scheduler").mkdir()
-    scheduler = tiny.EPSILON | {"timestep_spacing": "leading"} | v
-    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(scheduler))
-    index = {
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-        "scheduler": ["diffusers", "PNDMScheduler"],
-    }
-    if is_xl:
-        index["tokenizer_2"] = ["transformers", "CLIPTokenizer"]
-        index["text_encoder_2"] = ["transformers", "CLIPTextModelWithProjection"]
-    (folder / "model_index.json").write_text(json.dumps(index))
-    return folder
-
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("published")
-    return {family: make(root / family, family) for family in FAMILIES}
+    return {family: small.make(root / family, family) for family in FAMILIES}
 
 
 @pytest.fixture(scope="module")
