@@ -224,7 +224,7 @@ def refused_files() -> Iterator[Row]:
         beside={".yaml": layouts.YAML_SGM_EDM},
     )  # fmt: skip
     yield refused(
-        File, "marks that contradict each other", "sdxl", "contradict", "`latentry.json` can decide",
+        File, "marks that contradict each other", "sdxl", "contradict", "`latentry.json` decides",
         change=layouts.adding({"v_pred": torch.zeros(0)}), metadata=_spec("epsilon"),
     )  # fmt: skip
     yield from _refused_weights()
@@ -338,7 +338,7 @@ def _refused_folders() -> Iterator[Row]:
     yield refused(Folder, "an index that names a missing shard", "sd1", "00002-of-00002",
                   "it is incomplete", edit=_without_a_shard)  # fmt: skip
     yield refused(Folder, "other files only, such as `.non_ema`", "sd1", "non_ema",
-                  "not what the pipeline uses", edit=_variant("non_ema", torch.float32))  # fmt: skip
+                  "not what pipelines use", edit=_variant("non_ema", torch.float32))  # fmt: skip
 
 
 def _variant(variant: str, dtype: torch.dtype) -> Callable[[Path], None]:
