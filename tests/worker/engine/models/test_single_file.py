@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import structlog
 import torch
 from diffusers.loaders import single_file_utils as stock
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -79,6 +80,27 @@ def test_diffusers_reads_the_same_from_the_file(
         ours = load_file(folder / "diffusion_pytorch_model.safetensors")
         assert theirs.keys() == ours.keys()
         assert all(torch.equal(theirs[name], tensor) for name, tensor in ours.items())
+
+
+OPEN_CLIPS = {
+    "sd2": ("text_encoder", "cond_stage_model.model."),
+    "sdxl": ("text_encoder_2", "conditioner.embedders.1.model."),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_diffusers_reads_the_same_text_encoders_from_the_file(
+    folders: dict[str, Path], files: dict[str, Path], family: str
+) -> None:
+    checkpoint = load_file(files[family])
+    found = {"text_encoder": stock.convert_ldm_clip_checkpoint(checkpoint)}
+    if family in OPEN_CLIPS:
+        part, prefix = OPEN_CLIPS[family]
+        found[part] = stock.convert_open_clip_checkpoint(None, checkpoint, prefix)
+    for part, weights in found.items():
+        theirs = {name.removeprefix("text_model."): tensor for name, tensor in weights.items()}
+        for name, ours in load_file(folders[family] / part / "model.safetensors").items():
+            assert torch.equal(theirs[name.removeprefix("text_model.")], ours), name
 
 
 # The published models' configs, as their hub folders have them.
@@ -182,10 +204,13 @@ def without(prefix: str, weights: dict[str, torch.Tensor]) -> dict[str, torch.Te
 @pytest.mark.parametrize(
     ("prefix", "sentence"),
     [
-        ("cond_stage_model.", "not a complete SD 1.x, 2.x or SDXL"),
-        ("first_stage_model.", "incomplete"),
-        ("model.diffusion_model.", "incomplete"),
-        ("model.diffusion_model.middle_block.1.", "lack"),
+        ("cond_stage_model.", "not a text encoder"),
+        ("cond_stage_model.transformer.text_model.embeddings.token", "incomplete"),
+        ("first_stage_model.", "no VAE"),
+        ("first_stage_model.decoder.conv_in.", "incomplete"),
+        ("model.diffusion_model.", "not a UNet"),
+        ("model.diffusion_model.input_blocks.1.0.in_layers.2.bias", "lack"),
+        ("model.diffusion_model.middle_block.1.", "does not use"),
     ],
 )
 def test_half_a_checkpoint_is_refused_with_a_sentence(
@@ -194,6 +219,64 @@ def test_half_a_checkpoint_is_refused_with_a_sentence(
     save_file(without(prefix, load_file(files["sd1"])), tmp_path / "half.safetensors")
     with pytest.raises(ConfigurationError, match=sentence):
         Diffusion(device="cpu").load("half", tmp_path / "half.safetensors")
+
+
+def test_its_overrides_decide_where_a_file_contradicts_itself(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    file = tmp_path / "dream.safetensors"
+    weights = load_file(files["sd2"]) | {"v_pred": torch.zeros(0)}
+    save_file(weights, file, {"modelspec.architecture": "stable-diffusion-v2-512"})
+    with pytest.raises(ConfigurationError, match="contradicts itself"):
+        blueprint_from_file("dream", file)
+    (tmp_path / "dream.latentry.json").write_text('{"prediction_type": "epsilon"}')
+    blueprint = blueprint_from_file("dream", file)
+    assert (blueprint.schedule.prediction, blueprint.card.warnings) == ("epsilon", ())
+    assert blueprint.card.defaults.width == 512
+
+
+@pytest.mark.parametrize(
+    ("more", "metadata", "sentence"),
+    [
+        ({"scale_factor": torch.tensor(0.5)}, {}, "scale_factor 0.5"),
+        ({"denoiser.sigmas": torch.linspace(0.002, 80, 1000)}, {}, "denoiser.sigmas"),
+        ({}, {"modelspec.prediction_type": "flow"}, "prediction_type 'flow'"),
+    ],
+)
+def test_what_a_file_says_otherwise_than_its_family_refuses_it(
+    files: dict[str, Path], tmp_path: Path, more: dict[str, torch.Tensor],
+    metadata: dict[str, str], sentence: str,
+) -> None:  # fmt: skip
+    save_file(load_file(files["sdxl"]) | more, tmp_path / "m.safetensors", metadata)
+    with pytest.raises(ConfigurationError, match=sentence):
+        blueprint_from_file("m", tmp_path / "m.safetensors")
+
+
+def test_the_noise_levels_in_a_file_may_stand_in_either_order_and_precision(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    """generative-models counts its levels from the other end."""
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
+    kept = torch.cumprod(1 - betas, 0)
+    sigmas = ((1 - kept) / kept).sqrt()
+    for number, levels in enumerate((sigmas.flip(0), sigmas.half())):
+        file = tmp_path / f"{number}.safetensors"
+        save_file(load_file(files["sdxl"]) | {"denoiser.sigmas": levels.contiguous()}, file)
+        assert blueprint_from_file("m", file).card.warnings == ()
+
+
+def test_a_pickled_vae_beside_a_file_is_told_on_the_card_and_in_the_log(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    file = tmp_path / "dream.safetensors"
+    save_file(load_file(files["sd1"]), file)
+    (tmp_path / "dream.vae.pt").write_bytes(b"")
+    with structlog.testing.capture_logs() as logs:
+        [card] = Diffusion(device="cpu", threads=1).open({"dream": file})
+    [warning] = card.warnings
+    assert "dream.vae.pt beside it is not used" in warning
+    [logged] = [one for one in logs if one["event"] == "model.warning"]
+    assert (logged["model"], logged["warning"]) == ("dream", warning)
 
 
 def test_a_pickle_is_refused_whatever_it_is_called(tmp_path: Path) -> None:

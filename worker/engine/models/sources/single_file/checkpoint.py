@@ -16,7 +16,7 @@ from worker.engine.models.sources.model_files import ModelFiles
 from worker.engine.models.sources.scales import with_scales
 from worker.engine.models.sources.single_file import marks
 from worker.engine.models.sources.single_file.configs import Weights
-from worker.engine.models.sources.single_file.parts import EMA, split, without_state_dict
+from worker.engine.models.sources.single_file.parts import EMA_UNET, split, without_state_dict
 from worker.engine.models.sources.single_file.prediction import predicted
 from worker.engine.models.sources.single_file.strangers import stranger
 from worker.engine.models.sources.single_file.yaml_config import read_yaml_beside
@@ -83,5 +83,5 @@ def _warnings(file: Path, weights: Weights) -> Iterator[str]:
     for end in _PICKLED_VAES:
         if (pickle := file.with_suffix(end)).exists():
             yield f"{pickle.name} beside it is not used: pickles are not loaded."
-    if any(name.startswith(EMA) for name in weights):
+    if any(name.startswith(EMA_UNET) for name in weights):
         yield "It holds EMA weights too; as in stock diffusers, the plain ones are used."

@@ -23,7 +23,7 @@ from worker.engine.models.sources.single_file.families import (
 )
 
 STATE_DICT: Final = "state_dict."
-EMA: Final = "model_ema."
+EMA_UNET: Final = "model_ema.diffusion_model"
 _LAYER: Final = "text_model.encoder.layers.{}."
 # What else may be in a file, and no picture depends on: training's counters and marks that are read
 # elsewhere; what follows from the noise levels, which are compared; CLIP's leftovers.
