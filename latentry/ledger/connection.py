@@ -1,6 +1,6 @@
 """Runs commands against Redis: `Ledger` in a thread, `AsyncLedger` in an event loop."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
 
@@ -20,6 +20,7 @@ from redis.retry import Retry
 
 from latentry.errors import LedgerFull, LedgerUnavailable
 from latentry.ledger import redis_keys
+from latentry.ledger.pipelines import Pipelines
 from latentry.ledger.scripts import digest, source
 from latentry.settings import Settings
 
@@ -70,12 +71,17 @@ _RETRIES = 2
 _POOL: dict[str, Any] = {"max_connections": 32, "timeout": 5.0}
 
 
+def _channels(client: "redis.Redis | redis.asyncio.Redis", root: str) -> str:
+    return redis_keys.channels(root, client.get_connection_kwargs().get("db") or 0)
+
+
 class Ledger:
     """The ledger for threads. Raises LedgerUnavailable if Redis does not answer, or LedgerFull."""
 
     def __init__(self, client: "redis.Redis", root: str) -> None:
         self.client = client
         self.root = root
+        self.channels = _channels(client, root)
         self._execute: Callable[..., Any] = client.execute_command
 
     @classmethod
@@ -83,7 +89,7 @@ class Ledger:
         """Connect lazily, as the settings say."""
         retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), _RETRIES)
         url = settings.redis_url.get_secret_value()
-        client = redis.Redis.from_url(url, retry=retry, **_CONNECTION)
+        client = redis.Redis.from_url(url, retry=retry, **_CONNECTION, **settings.redis_tls)
         return cls(client, redis_keys.root(settings.redis_prefix))
 
     def run(self, command: Command[T]) -> T:
@@ -96,7 +102,7 @@ class Ledger:
             raise outage from error
 
     def _evaluate(self, command: Command[T]) -> Any:
-        args, options = (1, self.root, *command.args), _options(command)
+        args, options = (2, self.root, self.channels, *command.args), _options(command)
         try:
             return self._execute("EVALSHA", digest(command.script), *args, **options)
         except NoScriptError:  # a fresh server, or one that was restarted
@@ -113,7 +119,8 @@ class AsyncLedger:
     def __init__(self, client: "redis.asyncio.Redis", root: str) -> None:
         self.client = client
         self.root = root
-        self._execute: Callable[..., Awaitable[Any]] = client.execute_command
+        self.channels = _channels(client, root)
+        self._pipelines = Pipelines(client)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -123,7 +130,7 @@ class AsyncLedger:
         )
         url = settings.redis_url.get_secret_value()
         pool = redis.asyncio.BlockingConnectionPool.from_url(
-            url, retry=retry, **_POOL, **_CONNECTION
+            url, retry=retry, **_POOL, **_CONNECTION, **settings.redis_tls
         )
         return cls(redis.asyncio.Redis.from_pool(pool), redis_keys.root(settings.redis_prefix))
 
@@ -137,11 +144,12 @@ class AsyncLedger:
             raise outage from error
 
     async def _evaluate(self, command: Command[T]) -> Any:
-        args, options = (1, self.root, *command.args), _options(command)
+        execute, options = self._pipelines.execute, _options(command)
+        args = (2, self.root, self.channels, *command.args)
         try:
-            return await self._execute("EVALSHA", digest(command.script), *args, **options)
+            return await execute("EVALSHA", digest(command.script), *args, **options)
         except NoScriptError:  # a fresh server, or one that was restarted
-            return await self._execute("EVAL", source(command.script), *args, **options)
+            return await execute("EVAL", source(command.script), *args, **options)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -68,7 +68,7 @@ class Feed:
         """
         try:
             async with self._ledger.client.pubsub() as channel:
-                await channel.subscribe(redis_keys.key(self._ledger.root, "updates"))
+                await channel.subscribe(redis_keys.key(self._ledger.channels, "updates"))
                 is_pinged = False
                 while True:
                     message = await channel.get_message(timeout=QUIET_S)

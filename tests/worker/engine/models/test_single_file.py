@@ -53,7 +53,7 @@ def latent(backend: Diffusion, model: str) -> np.ndarray:
 def test_a_file_draws_what_its_folder_draws(
     folders: dict[str, Path], files: dict[str, Path], family: str
 ) -> None:
-    backend = Diffusion(device="cpu", threads=1)
+    backend = Diffusion(device="cpu", dtype="float32", threads=1)
     card = backend.load("folder", folders[family])
     backend.load("file", files[family])
     expected, found = latent(backend, "folder"), latent(backend, "file")
@@ -218,7 +218,7 @@ def test_half_a_checkpoint_is_refused_with_a_sentence(
 ) -> None:
     save_file(without(prefix, load_file(files["sd1"])), tmp_path / "half.safetensors")
     with pytest.raises(ConfigurationError, match=sentence):
-        Diffusion(device="cpu").load("half", tmp_path / "half.safetensors")
+        Diffusion(device="cpu", dtype="float32").load("half", tmp_path / "half.safetensors")
 
 
 def test_its_overrides_decide_where_a_file_contradicts_itself(
