@@ -37,7 +37,7 @@ def make_card(
             min_side=overrides.min_side,
             max_side=overrides.max_side or min(2 * max(size), MAX_SIDE_PX),
             size_step=overrides.size_step,
-            max_steps=min(overrides.max_steps, schedule.length - 1),
+            max_steps=min(overrides.max_steps, schedule.max_steps),
             max_clip_skip=_max_clip_skip(text_encoders),
             size_conditioning=len(text_encoders) > 1,
             previews=previews,

@@ -23,6 +23,7 @@ _REQUIRED: Final[dict[str, tuple[Any, ...]]] = {
     "lambda_min_clipped": (-math.inf, "-inf", "-Infinity"),
     "sigma_min": (),
     "sigma_max": (),
+    "steps_offset": (0, 1),  # a larger one leads past the last timestep
     "solver_order": (2,),
     "solver_type": ("midpoint", "bh2"),
     "predict_x0": (True,),
