@@ -35,7 +35,7 @@ def tables(config: dict[str, Any], sampler: Sampler, spacing: Spacing, counts: s
         assert np.isfinite(table.updates).all(), steps
         assert table.updates[-1, 0].any(), steps
         timesteps = table.inputs[:, 0]
-        assert (timesteps >= 0).all() and (timesteps <= schedule.length - 1).all(), steps
+        assert 0 <= timesteps.min() <= timesteps.max() <= schedule.length - 1, steps
 
 
 @pytest.mark.parametrize("config", ["epsilon leading", "zero SNR trailing", "short linspace"])
@@ -65,8 +65,8 @@ def test_every_walk_goes_down_at_any_number_of_steps(spacing: Spacing, config: s
         for walk in (whole_walk, fractional_walk):
             timesteps, sigmas = walk(schedule, steps)
             assert (np.diff(sigmas) < 0).all(), (walk, steps)
-            assert np.isfinite(sigmas).all() and (timesteps >= 0).all(), (walk, steps)
-            assert (timesteps < schedule.length).all(), (walk, steps)
+            assert np.isfinite(sigmas).all(), (walk, steps)
+            assert 0 <= timesteps.min() <= timesteps.max() < schedule.length, (walk, steps)
 
 
 @pytest.mark.parametrize(
