@@ -118,8 +118,29 @@ def error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     return (ours.double() - theirs.double()).abs().max().item() / (TOLERANCE * scale)
 
 
+class OpenClipTokenizer(transformers.CLIPTokenizer):  # type: ignore[misc]
+    """Pads with id 0 without taking that token's text, `!`, for padding (docs/decisions/0029)."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """As a tokenizer that pads with its end token, and then id 0 after the first of these."""
+        found = super().__call__(*args, **options)
+        if "padding" in options:
+            is_end = (found.input_ids == self.eos_token_id).long()
+            found["input_ids"] = found.input_ids.masked_fill(is_end.cumsum(1) > is_end, 0)
+        return found
+
+
+def read_as_open_clip(pipeline: Any, folder: Path) -> None:
+    """Give stock the tokenizers that its OpenCLIP text encoders were trained with."""
+    for name in ("tokenizer", "tokenizer_2"):
+        if getattr(getattr(pipeline, name, None), "pad_token", None) == "!":
+            files = (str(folder / name / file) for file in ("vocab.json", "merges.txt"))
+            setattr(pipeline, name, OpenClipTokenizer(*files, model_max_length=77))
+
+
 def _pipeline(folder: Path) -> Any:
     pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, low_cpu_mem_usage=False)
+    read_as_open_clip(pipeline, folder)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.unet.to(memory_format=torch.channels_last)  # as ours: one convolution less to differ
     return pipeline
