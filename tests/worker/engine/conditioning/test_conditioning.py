@@ -265,6 +265,27 @@ def test_what_does_not_fit_is_left_out_with_a_warning_that_says_where(
     assert long.message.endswith(": x , x , x , x , …")
 
 
+def test_syntax_of_other_programs_is_read_as_text_with_a_warning(
+    pipelines: dict[Family, Any],
+) -> None:
+    subject = conditioner(pipelines[Family.SD1])
+    prompt, negative = "a cat <lora:fur:0.8> AND a dog", "[fog:rain:0.5] AND mist"
+    first, second, third = subject.condition(request_of(prompt, negative)).warnings
+    assert {one.code for one in (first, second, third)} == {"prompt_syntax_unsupported"}
+    assert first.message == (
+        "The negative prompt contains [fog:rain:0.5] (a prompt schedule), which is not supported "
+        "and was read as text; remove it, or set prompt_syntax to plain if it is text."
+    )
+    assert second.message.startswith("The prompt contains <lora:fur:0.8> (an adapter), which")
+    assert third.message.startswith("The prompt contains AND (a composition of prompts), which")
+    for quiet in (
+        request_of(prompt, negative, prompt_syntax="plain"),
+        request_of("a cat BREAK a (dog:1.2)", "[fog]"),
+        request_of("a cat", negative, guidance_scale=1.0),
+    ):
+        assert subject.condition(quiet).warnings == ()
+
+
 def test_sizes_and_crop_are_in_diffusers_order(pipelines: dict[Family, Any]) -> None:
     pipeline = pipelines[Family.SDXL]
     subject = conditioner(pipeline)
