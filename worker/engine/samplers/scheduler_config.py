@@ -25,7 +25,7 @@ _REQUIRED: Final[dict[str, tuple[Any, ...]]] = {
     "sigma_max": (),
     "steps_offset": (0, 1),  # a larger one leads past the last timestep
     "solver_order": (2,),
-    "solver_type": ("midpoint", "bh2"),
+    "solver_type": ("midpoint", "bh2", "logrho"),
     "predict_x0": (True,),
     "disable_corrector": ([],),
     "variance_type": ("fixed_small",),
