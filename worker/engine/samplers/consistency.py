@@ -43,7 +43,7 @@ def tcd(schedule: NoiseSchedule, steps: int) -> Table:
     Each step goes below the next timestep, and noise leads back up to it. Raises TooManySteps as
     `lcm` does.
     """
-    calls = []
+    calls: list[SamplerCall] = []
     for t, t_next in pairwise([*_distilled(schedule, steps, "tcd"), 0]):
         below = int(np.float32(1 - _GAMMA) * np.float32(t_next))
         a, a_next, a_below = (float(schedule.alphas_cumprod[u]) for u in (t, t_next, below))
