@@ -53,7 +53,8 @@ def blueprint_from_folder(model: str, path: Path, *, prefer_fp16: bool) -> Bluep
         configs=configs,
         weights=weights,
         tokenizers={name: _tokenizer(path / name) for name in tokenizers},
-        scheduler=read_json(path / "scheduler" / "scheduler_config.json"),
+        scheduler=read_json(path / "scheduler" / "scheduler_config.json")
+        | {"_class_name": _class_of(index, "scheduler")},
         created=int((path / "model_index.json").stat().st_mtime),
         zeros_for_empty=bool(index.get("force_zeros_for_empty_prompt", True)),
     ).blueprint(model)
