@@ -8,20 +8,14 @@ import redis
 import redis.asyncio
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.client import NEVER_DECODE
-from redis.exceptions import (
-    ClusterError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
-from latentry.errors import LedgerFull, LedgerUnavailable
 from latentry.ledger import redis_keys
 from latentry.ledger.pipelines import Pipelines
 from latentry.ledger.scripts import digest, source
+from latentry.ledger.server.outages import outage
+from latentry.ledger.server.tls import tls_options
 from latentry.settings import Settings
 
 T = TypeVar("T")
@@ -43,19 +37,6 @@ class Command(Generic[T]):
 
 def _options(command: Command[T]) -> dict[str, Any]:
     return {NEVER_DECODE: []} if command.is_binary else {}
-
-
-# Errors of a server that cannot answer for now. Any other is about the command: a bug of ours.
-_OUTAGES = ("LOADING", "BUSY", "MISCONF", "NOREPLICAS")
-
-
-def _outage(error: RedisError) -> LedgerUnavailable | None:
-    """The error that the caller gets; None if it is a bug."""
-    if isinstance(error, OutOfMemoryError):
-        return LedgerFull()
-    is_answer = isinstance(error, ResponseError)
-    is_outage = isinstance(error, (ReadOnlyError, ClusterError)) or str(error).startswith(_OUTAGES)
-    return None if is_answer and not is_outage else LedgerUnavailable()
 
 
 # A silently dropped connection must not block its caller for ever, as it does by default.
@@ -85,11 +66,11 @@ class Ledger:
         self._execute: Callable[..., Any] = client.execute_command
 
     @classmethod
-    def open(cls, settings: Settings) -> Self:
-        """Connect lazily, as the settings say."""
-        retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), _RETRIES)
+    def open(cls, settings: Settings, *, retries: int = _RETRIES) -> Self:
+        """Connect lazily, as the settings say. Raises ConfigurationError."""
+        retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries)
         url = settings.redis_url.get_secret_value()
-        client = redis.Redis.from_url(url, retry=retry, **_CONNECTION, **settings.redis_tls)
+        client = redis.Redis.from_url(url, retry=retry, **_CONNECTION, **tls_options(settings))
         return cls(client, redis_keys.root(settings.redis_prefix))
 
     def run(self, command: Command[T]) -> T:
@@ -97,9 +78,9 @@ class Ledger:
         try:
             return command.read(self._evaluate(command))
         except RedisError as error:
-            if (outage := _outage(error)) is None:
+            if (unavailable := outage(error)) is None:
                 raise
-            raise outage from error
+            raise unavailable from error
 
     def _evaluate(self, command: Command[T]) -> Any:
         args, options = (2, self.root, self.channels, *command.args), _options(command)
@@ -124,13 +105,13 @@ class AsyncLedger:
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
-        """Connect lazily, as the settings say."""
+        """Connect lazily, as the settings say. Raises ConfigurationError."""
         retry = redis.asyncio.retry.Retry(
             ExponentialWithJitterBackoff(base=0.05, cap=0.5), _RETRIES
         )
         url = settings.redis_url.get_secret_value()
         pool = redis.asyncio.BlockingConnectionPool.from_url(
-            url, retry=retry, **_POOL, **_CONNECTION, **settings.redis_tls
+            url, retry=retry, **_POOL, **_CONNECTION, **tls_options(settings)
         )
         return cls(redis.asyncio.Redis.from_pool(pool), redis_keys.root(settings.redis_prefix))
 
@@ -139,9 +120,9 @@ class AsyncLedger:
         try:
             return command.read(await self._evaluate(command))
         except RedisError as error:
-            if (outage := _outage(error)) is None:
+            if (unavailable := outage(error)) is None:
                 raise
-            raise outage from error
+            raise unavailable from error
 
     async def _evaluate(self, command: Command[T]) -> Any:
         execute, options = self._pipelines.execute, _options(command)

@@ -8,6 +8,7 @@ from latentry.errors import LedgerUnavailable
 from latentry.ledger import redis_keys
 from latentry.ledger.connection import Ledger
 from latentry.ledger.refs import JobRef
+from latentry.ledger.server.outages import outage
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Signals:
                 self._channel.subscribe(self._wake, self._stop)
             message = self._channel.get_message(timeout=timeout_s)
         except RedisError as error:
-            raise LedgerUnavailable from error
+            raise (outage(error) or LedgerUnavailable()) from error
         if message is None:
             return None
         if message["channel"] == self._stop:
