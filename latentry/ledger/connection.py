@@ -59,16 +59,15 @@ def _outage(error: RedisError) -> LedgerUnavailable | None:
 
 
 # A silently dropped connection must not block its caller for ever, as it does by default.
+_ANSWER_S = 5.0
 _CONNECTION: dict[str, Any] = {
     "decode_responses": True,
-    "socket_timeout": 5.0,
+    "socket_timeout": _ANSWER_S,
     "socket_connect_timeout": 2.0,
     "socket_keepalive": True,
     "health_check_interval": 10,
 }
 _RETRIES = 2
-# Coroutines wait for one of these; by default the 101st at once would be refused.
-_POOL: dict[str, Any] = {"max_connections": 32, "timeout": 5.0}
 
 
 class Ledger:
@@ -114,7 +113,7 @@ class AsyncLedger:
     def __init__(self, client: "redis.asyncio.Redis", root: str) -> None:
         self.client = client
         self.root = root
-        self._pipelines = Pipelines(client)
+        self._pipelines = Pipelines(client.connection_pool, within_s=_ANSWER_S)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -123,10 +122,8 @@ class AsyncLedger:
             ExponentialWithJitterBackoff(base=0.05, cap=0.5), _RETRIES
         )
         url = settings.redis_url.get_secret_value()
-        pool = redis.asyncio.BlockingConnectionPool.from_url(
-            url, retry=retry, **_POOL, **_CONNECTION
-        )
-        return cls(redis.asyncio.Redis.from_pool(pool), redis_keys.root(settings.redis_prefix))
+        client = redis.asyncio.Redis.from_url(url, retry=retry, **_CONNECTION)
+        return cls(client, redis_keys.root(settings.redis_prefix))
 
     async def run(self, command: Command[T]) -> T:
         """Run one command."""
@@ -138,12 +135,15 @@ class AsyncLedger:
             raise outage from error
 
     async def _evaluate(self, command: Command[T]) -> Any:
-        args, options = (1, self.root, *command.args), _options(command)
+        args, execute = (1, self.root, *command.args), self._pipelines.execute
         try:
-            return await self._pipelines.execute("EVALSHA", digest(command.script), *args, **options)
+            return await execute(
+                "EVALSHA", digest(command.script), *args, is_binary=command.is_binary
+            )
         except NoScriptError:  # a fresh server, or one that was restarted
-            return await self._pipelines.execute("EVAL", source(command.script), *args, **options)
+            return await execute("EVAL", source(command.script), *args, is_binary=command.is_binary)
 
     async def close(self) -> None:
         """Close the connections."""
+        await self._pipelines.close()
         await self.client.aclose()

@@ -39,7 +39,7 @@ _ALIASES: Final = re.compile(r"dall-e-[23]|(chat)?gpt-image-.*")
 async def create_images(gateway: GatewayDep, caller: MayWrite, request: Request) -> Response:
     """Generate images as OpenAI's API does. Responds when the job has ended."""
     body = await bodies.parse(request, ImagesRequest)
-    ref = await submit(gateway, caller, _generation_request(body))
+    ref = (await submit(gateway, caller, _generation_request(body))).ref
     record = await ended_or_canceled(gateway, request, ref, within_s=WITHIN_S)
     if record.state is not JobStatus.SUCCEEDED:
         raise _failed(record)
