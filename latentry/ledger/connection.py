@@ -110,10 +110,17 @@ class Ledger:
 class AsyncLedger:
     """The ledger for an event loop. Raises LedgerUnavailable as `Ledger` does."""
 
+    # Seconds that a caller waits, whatever is tried meanwhile.
+    patience_s = 20.0
+
     def __init__(self, client: "redis.asyncio.Redis", root: str) -> None:
         self.client = client
         self.root = root
-        self._pipelines = Pipelines(client.connection_pool, within_s=_ANSWER_S)
+        self._pipelines = Pipelines(
+            client.connection_pool,
+            within_s=min(_ANSWER_S, self.patience_s),
+            patience_s=self.patience_s,
+        )
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -122,7 +129,7 @@ class AsyncLedger:
             ExponentialWithJitterBackoff(base=0.05, cap=0.5), _RETRIES
         )
         url = settings.redis_url.get_secret_value()
-        client = redis.asyncio.Redis.from_url(url, retry=retry, **_CONNECTION)
+        client = redis.asyncio.Redis.from_url(url, retry=retry, protocol=2, **_CONNECTION)
         return cls(client, redis_keys.root(settings.redis_prefix))
 
     async def run(self, command: Command[T]) -> T:

@@ -6,9 +6,9 @@ costs a gateway more time than Redis needs for a script. Here each pipeline keep
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Any, Final
 
+from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
@@ -19,98 +19,111 @@ MAX_PIPELINES: Final = 2
 MAX_COMMANDS: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
 class _Call:
-    words: tuple[Any, ...]
-    is_binary: bool
-    answer: asyncio.Future[Any] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
+    """One command on its way to its answer."""
+
+    __slots__ = ("answer", "is_binary", "packed")
+
+    def __init__(self, packed: bytes, *, is_binary: bool) -> None:
+        self.packed = packed
+        self.is_binary = is_binary
+        self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there is no answer yet, and somebody who waits for it."""
+        return not self.answer.done()
+
+    def fail(self, error: Exception) -> None:
+        """The answer is an error."""
+        if self.is_waiting:
+            self.answer.set_exception(error)
+
+    def give_up(self) -> None:
+        """It took too long."""
+        self.fail(RedisTimeout("Redis does not answer."))
+
+    async def read(self, connection: AbstractConnection) -> None:
+        """Read the answer, which is the next on this connection."""
+        try:
+            answer = await connection.read_response(disable_decoding=self.is_binary)
+        except ResponseError as error:
+            self.fail(error)
+        else:
+            if self.is_waiting:
+                self.answer.set_result(answer)
 
 
 class Pipelines:
     """Runs Redis commands, each answered as if it had been sent alone.
 
-    A pipeline without its answers after `within_s` seconds is a lost connection. It is sent again
-    over a new one, as the pool's `retry` says.
+    A pipeline without its answers after `within_s` seconds is a lost connection; what is still
+    waited for is sent again over a new one. A caller waits for `patience_s` seconds in all.
     """
 
-    def __init__(self, pool: ConnectionPool, *, within_s: float) -> None:
+    def __init__(self, pool: ConnectionPool, *, within_s: float, patience_s: float) -> None:
         self._pool = pool
         self._within_s = within_s
+        self._patience_s = patience_s
         self._waiting: deque[_Call] = deque()
         self._idle: list[AbstractConnection] = []
         self._senders: set[asyncio.Task[None]] = set()
 
     async def execute(self, *words: Any, is_binary: bool = False) -> Any:
         """Run one command, with the next pipeline. Raises RedisError."""
-        call = _Call(words, is_binary)
+        call = _Call(pack_command(words), is_binary=is_binary)
         self._waiting.append(call)
         if len(self._senders) < MAX_PIPELINES:
             sender = asyncio.create_task(self._send_all())
             self._senders.add(sender)
             sender.add_done_callback(self._senders.discard)
-        return await call.answer
+        timer = asyncio.get_running_loop().call_later(self._patience_s, call.give_up)
+        try:
+            return await call.answer
+        finally:
+            timer.cancel()
 
     async def close(self) -> None:
-        """Disconnect."""
+        """Send nothing more. The pool disconnects."""
         for sender in self._senders:
             sender.cancel()
         if self._senders:
             await asyncio.wait(self._senders)
-        while self._idle:
-            await self._idle.pop().disconnect()
 
     async def _send_all(self) -> None:
         # One pipeline after the other, while calls wait.
-        connection = self._idle.pop() if self._idle else self._connection()
-        try:
-            while calls := self._next():
-                await self._send(connection, calls)
-        finally:
-            self._idle.append(connection)
+        while calls := self._next():
+            try:
+                connection = self._idle.pop() if self._idle else await self._connection()
+                try:
+                    await self._send(connection, calls)
+                finally:
+                    self._idle.append(connection)
+            except Exception as error:
+                for call in calls:
+                    call.fail(error)
 
-    def _connection(self) -> AbstractConnection:
-        connection = self._pool.make_connection()
+    def _next(self) -> list[_Call]:
+        count = min(len(self._waiting), MAX_COMMANDS)
+        return [self._waiting.popleft() for _ in range(count)]
+
+    async def _connection(self) -> AbstractConnection:
+        connection: AbstractConnection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
         connection.socket_timeout = None  # `within_s` is for the whole pipeline
         connection.health_check_interval = 0
         return connection
 
-    def _next(self) -> list[_Call]:
-        calls: list[_Call] = []
-        while self._waiting and len(calls) < MAX_COMMANDS:
-            call = self._waiting.popleft()
-            if not call.answer.done():  # else its caller has gone
-                calls.append(call)
-        return calls
-
     async def _send(self, connection: AbstractConnection, calls: list[_Call]) -> None:
-        try:
-            answers = await connection.retry.call_with_retry(
-                lambda: self._round_trip(connection, calls), lambda _: connection.disconnect()
-            )
-        except Exception as error:
-            answers = [error] * len(calls)
-        for call, answer in zip(calls, answers, strict=True):
-            if call.answer.done():
-                continue
-            if isinstance(answer, Exception):
-                call.answer.set_exception(answer)
-            else:
-                call.answer.set_result(answer)
+        await connection.retry.call_with_retry(
+            lambda: self._round_trip(connection, calls), lambda _: connection.disconnect()
+        )
 
-    async def _round_trip(self, connection: AbstractConnection, calls: list[_Call]) -> list[Any]:
+    async def _round_trip(self, connection: AbstractConnection, calls: list[_Call]) -> None:
+        calls = [call for call in calls if call.is_waiting]
         try:
             async with asyncio.timeout(self._within_s):
-                packed = connection.pack_commands([call.words for call in calls])
-                await connection.send_packed_command(packed)
-                return [await _answer(connection, call) for call in calls]
+                await connection.send_packed_command([call.packed for call in calls])
+                for call in calls:
+                    await call.read(connection)
         except TimeoutError as error:
             raise RedisTimeout("Redis does not answer.") from error
-
-
-async def _answer(connection: AbstractConnection, call: _Call) -> Any:
-    try:
-        return await connection.read_response(disable_decoding=call.is_binary)
-    except ResponseError as error:
-        return error
