@@ -23,6 +23,7 @@ def broker_config(settings: Settings) -> dict[str, Any]:
     """Celery's configuration on both sides."""
     return {
         "broker_url": settings.redis_url.get_secret_value(),
+        "broker_use_ssl": settings.redis_tls or False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_retry": True,
         "broker_connection_max_retries": None,  # the default gives up after 100

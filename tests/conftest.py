@@ -70,6 +70,7 @@ def settings(valkey: Valkey, tmp_path: Path) -> Settings:
             "LATENTRY_PORT": "0",
             "LATENTRY_METRICS_PORT": "0",
             "LATENTRY_WORKER_METRICS_PORT": "0",
+            "LATENTRY_DTYPE": "float32",  # whatever the CPU
             "LATENTRY_COMPILE": "off",  # on CUDA it would begin in the midst of the tests
         }
     )

@@ -39,6 +39,11 @@ class Valkey:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def client(self) -> redis.Redis:
+        """An administrator's connection."""
+        return redis.Redis.from_url(self.url)
+
     def start(self) -> None:
         command = [str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--dir", str(self.folder), "--save", "", "--daemonize", "no"]

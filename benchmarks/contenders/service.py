@@ -140,17 +140,22 @@ async def service(
             running(data_dir, checkout, **settings) as served,
             AsyncClient(served.url, transport=httpx.AsyncHTTPTransport()) as client,
         ):
+            contender = Service(client, data_dir, name)
+            [some] = Mix((10,)).first(1)
+            await contender.draw(some)  # it learns from that what it may measure
             async with asyncio.timeout(STUDY_S):
                 while not list((data_dir / "costs").glob("*.json")):
                     served.check()
                     await asyncio.sleep(LOOK_S)
-            yield Service(client, data_dir, name)
+            yield contender
 
 
 @asynccontextmanager
-async def compiled(sides: Iterable[int]) -> AsyncIterator[Service]:
+async def compiled(
+    sides: Iterable[int], name: str = "compiled", checkout: Checkout = HERE, **settings: str
+) -> AsyncIterator[Service]:
     """With `LATENTRY_COMPILE=on`, once pictures of these sizes were drawn often."""
-    async with service("compiled", LATENTRY_COMPILE="on") as contender:
+    async with service(name, checkout, **(settings | {"LATENTRY_COMPILE": "on"})) as contender:
         for side in sides:
             await contender.compile(side)
         yield contender

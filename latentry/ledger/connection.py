@@ -70,12 +70,17 @@ _CONNECTION: dict[str, Any] = {
 _RETRIES = 2
 
 
+def _channels(client: "redis.Redis | redis.asyncio.Redis", root: str) -> str:
+    return redis_keys.channels(root, client.get_connection_kwargs().get("db") or 0)
+
+
 class Ledger:
     """The ledger for threads. Raises LedgerUnavailable if Redis does not answer, or LedgerFull."""
 
     def __init__(self, client: "redis.Redis", root: str) -> None:
         self.client = client
         self.root = root
+        self.channels = _channels(client, root)
         self._execute: Callable[..., Any] = client.execute_command
 
     @classmethod
@@ -83,7 +88,7 @@ class Ledger:
         """Connect lazily, as the settings say."""
         retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), _RETRIES)
         url = settings.redis_url.get_secret_value()
-        client = redis.Redis.from_url(url, retry=retry, **_CONNECTION)
+        client = redis.Redis.from_url(url, retry=retry, **_CONNECTION, **settings.redis_tls)
         return cls(client, redis_keys.root(settings.redis_prefix))
 
     def run(self, command: Command[T]) -> T:
@@ -96,7 +101,7 @@ class Ledger:
             raise outage from error
 
     def _evaluate(self, command: Command[T]) -> Any:
-        args, options = (1, self.root, *command.args), _options(command)
+        args, options = (2, self.root, self.channels, *command.args), _options(command)
         try:
             return self._execute("EVALSHA", digest(command.script), *args, **options)
         except NoScriptError:  # a fresh server, or one that was restarted
@@ -116,6 +121,7 @@ class AsyncLedger:
     def __init__(self, client: "redis.asyncio.Redis", root: str) -> None:
         self.client = client
         self.root = root
+        self.channels = _channels(client, root)
         self._pipelines = Pipelines(
             client.connection_pool,
             within_s=min(_ANSWER_S, self.patience_s),
@@ -129,7 +135,9 @@ class AsyncLedger:
             ExponentialWithJitterBackoff(base=0.05, cap=0.5), _RETRIES
         )
         url = settings.redis_url.get_secret_value()
-        client = redis.asyncio.Redis.from_url(url, retry=retry, protocol=2, **_CONNECTION)
+        client = redis.asyncio.Redis.from_url(
+            url, retry=retry, protocol=2, **_CONNECTION, **settings.redis_tls
+        )
         return cls(client, redis_keys.root(settings.redis_prefix))
 
     async def run(self, command: Command[T]) -> T:
@@ -142,13 +150,12 @@ class AsyncLedger:
             raise outage from error
 
     async def _evaluate(self, command: Command[T]) -> Any:
-        args, execute = (1, self.root, *command.args), self._pipelines.execute
+        execute, is_binary = self._pipelines.execute, command.is_binary
+        args = (2, self.root, self.channels, *command.args)
         try:
-            return await execute(
-                "EVALSHA", digest(command.script), *args, is_binary=command.is_binary
-            )
+            return await execute("EVALSHA", digest(command.script), *args, is_binary=is_binary)
         except NoScriptError:  # a fresh server, or one that was restarted
-            return await execute("EVAL", source(command.script), *args, is_binary=command.is_binary)
+            return await execute("EVAL", source(command.script), *args, is_binary=is_binary)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -83,7 +83,7 @@ class Feed:
         pool = self._ledger.client.connection_pool
         connection = await pool.get_connection()  # type: ignore[no-untyped-call]
         try:
-            channel = redis_keys.key(self._ledger.root, "updates")
+            channel = redis_keys.key(self._ledger.channels, "updates")
             await connection.send_command("SUBSCRIBE", channel)
             is_pinged = False
             while True:

@@ -82,7 +82,7 @@ KEYS: Final = (
     # Upkeep
     Key("swept", "string", "when the last sweep was"),
     Key("write_check", "string", "that the ledger can be written", "1 s"),
-    # Channels
+    # Channels, which begin with the database too
     Key("updates", "channel", "events, steps and previews as they happen"),
     Key("wake", "channel", "the model whose queue got longer"),
     Key("stop", "channel", "the ref of a job to stop"),
@@ -97,6 +97,11 @@ def root(prefix: str) -> str:
     return "{" + prefix + "}"
 
 
+def channels(root: str, database: int) -> str:
+    """The common beginning of its channels, which all databases of a server share."""
+    return f"{root}@{database}"
+
+
 def key(root: str, *parts: str) -> str:
-    """One key or channel, as `key(...)` in the prelude builds it."""
+    """One key, as `key(...)` in the prelude builds it; or a channel, from `channels(...)`."""
     return ":".join((root, *parts))

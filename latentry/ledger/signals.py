@@ -28,8 +28,8 @@ class Signals:
     """The wake and stop channels, for one thread. Pub/sub keeps nothing: poll as well."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self._wake = redis_keys.key(ledger.root, "wake")
-        self._stop = redis_keys.key(ledger.root, "stop")
+        self._wake = redis_keys.key(ledger.channels, "wake")
+        self._stop = redis_keys.key(ledger.channels, "stop")
         self._channel = ledger.client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
 
     def wait(self, timeout_s: float) -> Wake | Stop | None:

@@ -3,6 +3,7 @@
 import socket
 
 from latentry.errors import ConfigurationError
+from latentry.serve.workers import metrics_port
 from latentry.settings import Settings
 
 
@@ -18,7 +19,10 @@ def check_ports(settings: Settings) -> None:
     wanted = (
         ("LATENTRY_PORT", settings.host, settings.port),
         ("LATENTRY_METRICS_PORT", settings.metrics_host, settings.metrics_port),
-        ("LATENTRY_WORKER_METRICS_PORT", settings.metrics_host, settings.worker_metrics_port),
+        *(
+            ("LATENTRY_WORKER_METRICS_PORT", settings.metrics_host, metrics_port(settings, number))
+            for number in range(settings.workers)
+        ),
     )
     for variable, host, port in wanted:
         try:

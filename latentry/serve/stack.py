@@ -1,4 +1,4 @@
-"""The whole service on one machine: Valkey, worker and gateway start in this order and stop in
+"""The whole service on one machine: Valkey, workers and gateway start in this order and stop in
 reverse.
 """
 
@@ -18,11 +18,10 @@ from latentry.serve.child import Child
 from latentry.serve.ports import check_ports, free_port
 from latentry.serve.supervisor import Supervisor
 from latentry.serve.valkey import Valkey
+from latentry.serve.workers import workers
 from latentry.settings import PREFIX, Settings
 
-# More than each needs to stop: a worker finishes its step and hands its jobs back.
-GATEWAY_GRACE_S: Final = 10.0
-WORKER_GRACE_S: Final = 20.0
+GATEWAY_GRACE_S: Final = 10.0  # more than it needs to stop
 # A child that dies this often before the stack is ready will not start at all.
 MAX_QUICK_DEATHS: Final = 3
 POLL_S: Final = 0.1
@@ -92,7 +91,8 @@ async def running(
                 await _wait_for(valkey, stack)
                 settings = settings.model_copy(update={"redis_url": SecretStr(valkey.url)})
             child_env = _env_of(settings, env)
-            keep(Child("worker", command("worker"), child_env, WORKER_GRACE_S))
+            for worker in workers(settings, child_env):
+                keep(worker)
             keep(Child("gateway", command("service"), child_env, GATEWAY_GRACE_S))
             yield stack
 

@@ -1,11 +1,12 @@
 """Where jobs and images are kept."""
 
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from latentry.addresses import is_redis_url
-from latentry.settings.section import Section
+from latentry.settings.section import PREFIX, Section
 
 
 class StoreSettings(Section):
@@ -14,6 +15,22 @@ class StoreSettings(Section):
     data_dir: Path = Field(Path(".latentry"), description="Folder of all local state.")
     redis_url: SecretStr = Field(
         SecretStr("redis://127.0.0.1:6379/0"), description="URL of Valkey or Redis, 7.0 or later."
+    )
+    redis_tls_ca_file: str = Field(
+        "",
+        description="PEM file of authorities that Redis's certificate may be signed by, besides the"
+        " system's.",
+    )
+    redis_tls_verify: str = Field(
+        "on",
+        pattern=r"^(on|off)$",
+        description="Verify Redis's certificate. `off`: anybody on the way gets the password.",
+    )
+    redis_tls_cert_file: str = Field(
+        "", description="PEM file of our own certificate, if Redis asks for one."
+    )
+    redis_tls_key_file: str = Field(
+        "", description="PEM file of its key, if redis_tls_cert_file does not have it."
     )
     redis_prefix: str = Field(
         "latentry",
@@ -36,5 +53,38 @@ class StoreSettings(Section):
     def _is_redis(cls, value: SecretStr) -> SecretStr:
         # Not the URL parser's own message, which would quote a password.
         if not is_redis_url(value.get_secret_value()):
-            raise ValueError("it must be redis://[[user]:password@]host[:port][/db], or rediss://")
+            raise ValueError(
+                "it must be redis://[[user]:password@]host[:port][/db], or rediss:// for TLS;"
+                " special characters of a password are percent-encoded, and options of TLS are in"
+                f" {PREFIX}REDIS_TLS_*"
+            )
         return value
+
+    @field_validator("redis_tls_ca_file", "redis_tls_cert_file", "redis_tls_key_file")
+    @classmethod
+    def _is_for_tls(cls, value: str, info: ValidationInfo) -> str:
+        url = info.data.get("redis_url")  # missing if it was invalid itself
+        if value and url and not _speaks_tls(url):
+            raise ValueError(f"{PREFIX}REDIS_URL is not rediss://, so nothing would be encrypted")
+        return value
+
+    @property
+    def redis_tls(self) -> dict[str, Any]:
+        """TLS options of redis-py, which kombu passes on to it; empty without TLS.
+
+        kombu verifies nothing unless it is told to. The words are those that both take.
+        """
+        if not _speaks_tls(self.redis_url):
+            return {}
+        verifies = self.redis_tls_verify == "on"
+        return {
+            "ssl_cert_reqs": "required" if verifies else "none",
+            "ssl_check_hostname": verifies,
+            "ssl_ca_certs": self.redis_tls_ca_file or None,
+            "ssl_certfile": self.redis_tls_cert_file or None,
+            "ssl_keyfile": self.redis_tls_key_file or None,
+        }
+
+
+def _speaks_tls(url: SecretStr) -> bool:
+    return url.get_secret_value().startswith("rediss:")

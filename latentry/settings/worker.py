@@ -27,9 +27,18 @@ class WorkerSettings(Section):
     dtype: str = Field(
         "auto",
         pattern=r"^(auto|float32|float16|bfloat16)$",
-        description="`auto` is float16 on CUDA and float32 on the CPU.",
+        description="`auto` is float16 on CUDA, bfloat16 on a CPU with instructions for it"
+        " (AVX512_BF16, AMX, Arm's BF16), and float32 on others.",
     )
-    threads: int = Field(0, ge=0, description="Compute threads on the CPU; 0 is torch's default.")
+    workers: int = Field(
+        1, ge=1, description="Number of workers that `latentry serve` starts on this machine."
+    )
+    threads: int = Field(
+        0,
+        ge=0,
+        description="Compute threads of each worker on the CPU; 0 is the cores of the machine,"
+        " divided among the workers of `latentry serve`.",
+    )
     compile: str = Field(
         "auto",
         pattern=r"^(auto|on|off)$",

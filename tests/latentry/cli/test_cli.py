@@ -55,6 +55,7 @@ class Gateway:
         self.estimate = ESTIMATE
         self.previews = []
         self.ends_as = JobStatus.SUCCEEDED
+        self.card = CARD
         self.url = ""
 
     async def __call__(self, scope, receive, send):
@@ -72,7 +73,7 @@ class Gateway:
             case ("GET", "/v1/generations/job-1") | ("POST", "/v1/generations/job-1/cancel"):
                 await _send(send, self.job(self.ends_as))
             case "GET", "/v1/models":
-                await _send(send, ModelList(data=[CARD]))
+                await _send(send, ModelList(data=[self.card]))
             case "GET", "/a.png":
                 await answer(send, 200, "image/png", b"picture")
             case _:
@@ -265,6 +266,13 @@ def test_models_are_listed(latentry, gateway):
     code, out, _ = latentry("models")
     assert code == 0
     assert out.splitlines()[1].split() == ["shapes", "128×128", "25", "4", "ddim,", "euler", "1"]
+
+
+def test_a_models_warnings_are_printed_beside_the_list(latentry, gateway):
+    gateway.card = CARD.model_copy(update={"warnings": ("Its scheduler is not known.",)})
+    code, out, err = latentry("models")
+    assert (code, err) == (0, "shapes: Its scheduler is not known.\n")
+    assert len(out.splitlines()) == 2
 
 
 def test_a_job_is_printed_as_text_or_as_json(latentry, gateway):

@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
 
 import torch
@@ -26,6 +27,7 @@ from worker.engine.loop.messages import Order
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.models.residents import Residents
 from worker.engine.samplers import SAMPLERS
+from worker.engine.threads import Threads
 from worker.engine.unet.compiled import CompiledUNets
 from worker.engine.vae.decode import decode
 from worker.engine.vae.fp32_retry import Fp32Retry
@@ -38,7 +40,7 @@ class Diffusion:
         self,
         *,
         device: str = "auto",
-        dtype: str = "auto",
+        dtype: str,
         threads: int = 0,
         model_memory_bytes: int = 0,
         compiled: CompiledUNets | None = None,
@@ -56,6 +58,7 @@ class Diffusion:
         )
         self.compiled = compiled
         self._timing = Timing(self.at.device)
+        self.threads = Threads()
 
     @property
     def identity(self) -> str:
@@ -179,7 +182,8 @@ class Diffusion:
 
     def advance(self, members: Sequence[Trajectory], rows: int) -> None:
         """One UNet call; all members advance or none. Raises OutOfMemory or EngineError."""
-        with as_job_failed(), self._timing.call(members[0].key, rows):
+        key = members[0].key
+        with as_job_failed(), self._timing.call(key, rows), self._spare(key):
             denoise(members[0].model, members, rows, self.compiled)
 
     def calls(self) -> list[TimedCall]:
@@ -190,7 +194,7 @@ class Diffusion:
         """Put finished latents through the VAE; one by one if memory holds no more at once."""
         latents = [one.latent for one in members]
         try:
-            with as_job_failed():
+            with as_job_failed(), self._spare(members[0].key):
                 return Fp32Retry(members[0].model, latents, decode(members[0].model, latents))
         except JobFailed as error:
             if len(members) == 1:
@@ -206,6 +210,13 @@ class Diffusion:
                 return preview(members[0].model, latents)
         except JobFailed as error:
             return Taken([error] * len(members))
+
+    def _spare(self, key: BatchKey) -> AbstractContextManager[None]:
+        """Around a call that leaves CPUs to other processes if it may: strict bits depend on its
+        threads, compiled UNets are made for all of them, and a GPU has none.
+        """
+        may_share = not key.is_strict and self.compiled is None and self.at.device.type == "cpu"
+        return self.threads.spare() if may_share else nullcontext()
 
     def save(self, member: Trajectory) -> bytes:
         """A checkpoint, from which any process may go on. Waits for the device."""

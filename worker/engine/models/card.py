@@ -22,11 +22,13 @@ def make_card(
     scheduler: Mapping[str, Any],
     previews: bool,
     created: int,
+    warnings: Sequence[str] = (),
 ) -> ModelCard:
     """A model's card. Raises ConfigurationError for overrides that contradict each other.
 
     `native`: width and height in pixels. `text_encoders`: their configs; two make it an SDXL.
     `scheduler`: the config from which `schedule` was made. `created`: Unix time in seconds.
+    `warnings`: what could not be taken as its files say it, in sentences for users.
     """
     size = overrides.native_width or native[0], overrides.native_height or native[1]
     return ModelCard(
@@ -45,6 +47,7 @@ def make_card(
         ),
         samplers=list(SAMPLERS),
         created=created,
+        warnings=tuple(warnings),
     )
 
 

@@ -35,7 +35,7 @@ local function enqueue(ref)
   end
   local position = redis.call('ZRANK', own, ref)
   emit(ref, 'queued', string.format('{"position":%d}', position))
-  redis.call('PUBLISH', key('wake'), model)
+  redis.call('PUBLISH', channel('wake'), model)
   return position
 end
 

@@ -21,9 +21,9 @@ from tests.worker.engine.models import published
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.models import clip
 from worker.engine.models.safetensors_header import TensorInfo
-from worker.engine.models.sources import single_file_names
-from worker.engine.models.sources.single_file import blueprint_from_file
-from worker.engine.models.sources.single_file_configs import unet_config, vae_config
+from worker.engine.models.sources.single_file import names as single_file_names
+from worker.engine.models.sources.single_file.checkpoint import blueprint_from_file
+from worker.engine.models.sources.single_file.configs import unet_config, vae_config
 from worker.engine.models.weights import StoredTensor
 
 FAMILIES = ["sd1", "sd2", "sdxl"]
@@ -116,7 +116,7 @@ def latent(backend: Diffusion, model: str) -> np.ndarray:
 def test_a_file_draws_what_its_folder_draws(
     folders: dict[str, Path], files: dict[str, Path], family: str
 ) -> None:
-    backend = Diffusion(device="cpu", threads=1)
+    backend = Diffusion(device="cpu", dtype="float32", threads=1)
     card = backend.load("folder", folders[family])
     backend.load("file", files[family])
     expected, found = latent(backend, "folder"), latent(backend, "file")
@@ -257,7 +257,7 @@ def test_half_a_checkpoint_is_refused_with_a_sentence(
 ) -> None:
     save_file(without(prefix, load_file(files["sd1"])), tmp_path / "half.safetensors")
     with pytest.raises(ConfigurationError, match=sentence):
-        Diffusion(device="cpu").load("half", tmp_path / "half.safetensors")
+        Diffusion(device="cpu", dtype="float32").load("half", tmp_path / "half.safetensors")
 
 
 def test_a_pickle_is_refused_whatever_it_is_called(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ class ModelFiles:
 
     `where` names the source in error messages. `configs` and `weights` are by network, as in
     NETWORKS. `tokenizers`: what makes each. `scheduler`: the scheduler's config. `created`: Unix
-    time in seconds. `zeros_for_empty` as in Blueprint.
+    time in seconds. `zeros_for_empty` as in Blueprint. `warnings` as in make_card.
     """
 
     where: str
@@ -32,6 +32,7 @@ class ModelFiles:
     scheduler: Config
     created: int
     zeros_for_empty: bool = True
+    warnings: tuple[str, ...] = ()
 
     def blueprint(self, model: str) -> Blueprint:
         """The blueprint under this id. Raises ConfigurationError for what cannot be served."""
@@ -49,6 +50,7 @@ class ModelFiles:
             scheduler=scheduler,
             previews="taesd" in self.configs,
             created=self.created,
+            warnings=self.warnings,
         )
         return Blueprint(
             card=card,

@@ -11,15 +11,20 @@ from typing import Any, Final
 from latentry.errors import ConfigurationError
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.overrides import read_overrides
-from worker.engine.models.sources import single_file_names
-from worker.engine.models.sources.families import V_PREDICTION, Family, TextEncoder, family_of
 from worker.engine.models.sources.model_files import ModelFiles
-from worker.engine.models.sources.single_file_configs import (
+from worker.engine.models.sources.single_file import names as single_file_names
+from worker.engine.models.sources.single_file.configs import (
     Weights,
     clip_config,
     count,
     unet_config,
     vae_config,
+)
+from worker.engine.models.sources.single_file.families import (
+    V_PREDICTION,
+    Family,
+    TextEncoder,
+    family_of,
 )
 from worker.engine.models.weights import stored_in
 
