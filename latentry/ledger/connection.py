@@ -1,6 +1,6 @@
 """Runs commands against Redis: `Ledger` in a thread, `AsyncLedger` in an event loop."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
 
@@ -11,6 +11,7 @@ from redis.client import NEVER_DECODE
 from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
+from latentry.errors import LatentryError
 from latentry.ledger import redis_keys
 from latentry.ledger.pipelines import Pipelines
 from latentry.ledger.scripts import digest, source
@@ -81,8 +82,43 @@ class Ledger:
                 raise
             raise unavailable from error
 
+    def run_all(self, commands: Sequence[Command[T]]) -> list[T | Exception]:
+        """Run commands one after the other, in one round trip: the answer or the error of each.
+
+        Raises LedgerUnavailable if no answer came: any number of them may have been run.
+        """
+        pipeline = self.client.pipeline(transaction=False)
+        for one in commands:
+            pipeline.execute_command(  # type: ignore[no-untyped-call]
+                "EVALSHA", digest(one.script), *self._words(one)
+            )
+        try:
+            answers = pipeline.execute(raise_on_error=False)
+        except RedisError as error:
+            if (unavailable := outage(error)) is None:
+                raise
+            raise unavailable from error
+        told: list[T | Exception] = []
+        for one, said in zip(commands, answers, strict=True):
+            try:
+                told.append(self._read(one, said))
+            except (LatentryError, RedisError) as error:
+                told.append(error)
+        return told
+
+    def _read(self, command: Command[T], said: Any) -> T:
+        """What one command of a pipeline was answered."""
+        if isinstance(said, NoScriptError):
+            return self.run(command)
+        if isinstance(said, RedisError):
+            raise outage(said) or said
+        return command.read(said)
+
+    def _words(self, command: Command[T]) -> tuple[str | int | bytes, ...]:
+        return 2, self.root, self.channels, *command.args
+
     def _evaluate(self, command: Command[T]) -> Any:
-        args, options = (2, self.root, self.channels, *command.args), _options(command)
+        args, options = self._words(command), _options(command)
         try:
             return self._execute("EVALSHA", digest(command.script), *args, **options)
         except NoScriptError:  # a fresh server, or one that was restarted
