@@ -14,6 +14,7 @@ from latentry.errors import LedgerUnavailable
 from latentry.ledger import redis_keys
 from latentry.ledger.connection import AsyncLedger
 from latentry.ledger.refs import JobRef
+from latentry.ledger.server.outages import outage
 
 QUIET_S = 4.0
 _EVENT_ID = re.compile("([0-9]{1,19})-([0-9]{1,19})")
@@ -76,7 +77,7 @@ class Feed:
                         yield update
             except RedisError as error:
                 if not is_subscribed:
-                    raise LedgerUnavailable from error
+                    raise (outage(error) or LedgerUnavailable()) from error
 
     async def _connected(self) -> AsyncGenerator[JobUpdate | None]:
         # A bare connection: redis-py's PubSub takes ten times as long for a message.

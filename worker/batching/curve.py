@@ -15,7 +15,8 @@ class Curve:
     Beyond the largest it has the slope from the first to the last. From a single one, half its
     time is taken to grow with rows and half to be the call's own: low enough that a larger call is
     tried, and measured. `first`: the first call of each number of rows, which is no measurement:
-    memory is laid out and kernels are chosen. Until there is one, first calls stand in for it.
+    memory is laid out and kernels are chosen. It stands in where it is all that there is: without
+    any measurement, or with fewer rows than were measured, if it was faster even so.
     """
 
     measured: dict[int, float] = field(default_factory=dict)
@@ -40,7 +41,7 @@ class Curve:
 
     def seconds(self, rows: float) -> float:
         """The estimate for a call of so many rows."""
-        times = self.measured or self.first
+        times = self._known()
         known = sorted(times)
         at = bisect_left(known, rows)
         if at == len(known):
@@ -54,6 +55,14 @@ class Curve:
         low, high = known[at - 1], known[at]
         share = (rows - low) / (high - low)
         return times[low] * (1 - share) + times[high] * share
+
+    def _known(self) -> dict[int, float]:
+        if not self.measured:
+            return self.first
+        least = min(self.measured)
+        longest = self.measured[least]
+        fewer = {n: s for n, s in self.first.items() if n < least and s < longest}
+        return fewer | self.measured
 
     def longest(self, rows: int) -> float:
         """What a call of so many rows takes at most.

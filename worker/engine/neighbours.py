@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from worker.engine.cpus import usable_cpus
+
 _STAT: Final = Path("/proc/stat")
 _USER, _SYSTEM, _IRQ, _SOFTIRQ = 1, 3, 6, 7  # fields of a CPU's line; 2 is that of nice processes
 
@@ -45,10 +47,3 @@ class Neighbours:
         counts = [line.split() for line in lines if line.partition(" ")[0] in names]
         ticks = sum(int(one[field]) for one in counts for field in (_USER, _SYSTEM, _IRQ, _SOFTIRQ))
         return self._clock(), ticks / os.sysconf("SC_CLK_TCK") - self._own_s()
-
-
-def usable_cpus() -> set[int]:
-    """The CPUs that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return os.sched_getaffinity(0)
-    return set(range(os.cpu_count() or 1))

@@ -1,5 +1,6 @@
 """How many threads a UNet call gets on a CPU that other processes use, too."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,11 +8,19 @@ from typing import Final
 
 import torch
 
-from worker.engine.neighbours import Neighbours, usable_cpus
+from worker.engine.cpus import time_limit, usable_cpus
+from worker.engine.neighbours import Neighbours
 
 _LOOK_S: Final = 0.5  # how often the machine's load is looked at
 # A thread is given up when others take half of its CPU, and taken again when that is free.
 _LOST, _FREE = 0.5, 0.65
+
+
+def choose_threads(threads: int) -> None:
+    """Set the compute threads of this process; 0 for one a core, or what its container may use."""
+    chosen = threads or min(torch.get_num_threads(), time_limit() or sys.maxsize)
+    if chosen != torch.get_num_threads():
+        torch.set_num_threads(chosen)
 
 
 class Threads:

@@ -213,3 +213,11 @@ def test_curves_survive_as_json() -> None:
 def test_an_invalid_curve_is_refused(curve: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"positive|not a list of curves|invalid literal"):
         Costs().from_json([curve])
+
+
+def test_a_small_call_made_only_once_is_not_taken_to_be_as_long_as_a_larger_one() -> None:
+    costs = Costs()
+    costs.observe(KEY, 2, 1.0)  # the model's test
+    for _ in range(3):
+        costs.observe(KEY, 4, 4.0)
+    assert costs.cap(KEY) == 2

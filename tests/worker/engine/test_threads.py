@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from tests.worker.engine import tiny
+from worker.engine.cpus import time_limit, usable_cpus
 from worker.engine.diffusion.diffusion import Diffusion
-from worker.engine.neighbours import Neighbours, usable_cpus
-from worker.engine.threads import Threads
+from worker.engine.neighbours import Neighbours
+from worker.engine.threads import Threads, choose_threads
 from worker.engine.unet import eager
 
 
@@ -101,6 +102,36 @@ def test_strict_calls_keep_the_threads_of_their_profile(
         backend.advance([member], member.key.bucket or member.rows)
     assert threads == seen
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize(
+    ("limit", "asked", "threads"), [(None, 0, 4), (2, 0, 2), (8, 0, 4), (2, 3, 3), (None, 1, 1)]
+)
+def test_a_container_has_no_more_threads_than_cpus_unless_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, limit: int | None, asked: int, threads: int
+) -> None:
+    torch.set_num_threads(4)
+    monkeypatch.setattr("worker.engine.threads.time_limit", lambda: limit)
+    choose_threads(asked)
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize(
+    ("said", "limit"),
+    [
+        ("max 100000", None),
+        ("400000 100000", 4),
+        ("150000 100000", 2),
+        ("5000 100000", 1),
+        ("", None),
+    ],
+)
+def test_a_containers_limit_is_what_its_cgroup_says(
+    tmp_path: Path, said: str, limit: int | None
+) -> None:
+    assert time_limit(tmp_path) is None, "no cgroups"
+    (tmp_path / "cpu.max").write_text(f"{said}\n")
+    assert time_limit(tmp_path) == limit
 
 
 def stat(path: Path, *cpus: tuple[int, int, int]) -> None:

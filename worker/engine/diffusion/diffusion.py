@@ -27,7 +27,7 @@ from worker.engine.loop.messages import Order
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.models.residents import Residents
 from worker.engine.samplers import SAMPLERS
-from worker.engine.threads import Threads
+from worker.engine.threads import Threads, choose_threads
 from worker.engine.unet.compiled import CompiledUNets
 from worker.engine.vae.decode import decode
 from worker.engine.vae.fp32_retry import Fp32Retry
@@ -46,8 +46,7 @@ class Diffusion:
         compiled: CompiledUNets | None = None,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
-        if threads:
-            torch.set_num_threads(threads)
+        choose_threads(threads)
         self.at = Device.choose(device, dtype)
         if self.at.device.type == "cuda":
             torch.cuda.set_device(self.at.device)

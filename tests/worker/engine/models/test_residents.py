@@ -80,7 +80,9 @@ def serving(
 ) -> Callable[[float], tuple[Engine, Observed]]:
     def make(models: float) -> tuple[Engine, Observed]:
         budget = int(models * size)
-        backend = Observed(device="cpu", threads=1, model_memory_bytes=budget, clock=clock)
+        backend = Observed(
+            device="cpu", dtype="float32", threads=1, model_memory_bytes=budget, clock=clock
+        )
         assert [card.id for card in backend.open(sources)] == ALL
         return Engine(backend), backend
 
@@ -311,7 +313,7 @@ def test_no_memory_on_the_device_evicts_instead_of_failing(serving: Callable) ->
 def test_a_full_device_at_the_start_leaves_the_rest_for_later(
     sources: dict[str, Path],
 ) -> None:
-    backend = Observed(device="cpu", threads=1)
+    backend = Observed(device="cpu", dtype="float32", threads=1)
     backend.refuse_more_than(2)
     assert [card.id for card in backend.open(sources)] == ALL
     assert list(backend.models) == ["a", "b"]
