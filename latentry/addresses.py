@@ -32,3 +32,13 @@ def is_redis_url(text: str) -> bool:
         return False
     has_more = url.query or url.fragment or re.search(r"[;\s]", text)
     return is_server and not has_more and re.fullmatch("/?[0-9]*", url.path) is not None
+
+
+def is_base_url(text: str) -> bool:
+    """Whether a text is http[s]://host[:port][/path], to which paths can be appended."""
+    try:
+        url = urlsplit(text)
+        is_server = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:  # the port is not a number
+        return False
+    return is_server and "@" not in url.netloc and re.fullmatch(r"[^\s?#\\]+", text) is not None

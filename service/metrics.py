@@ -1,9 +1,9 @@
 """Prometheus metrics of one gateway process."""
 
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from latentry.contracts import DeliveryStatus, ResolvedRequest
 from latentry.ledger import JobEnd
@@ -19,13 +19,15 @@ class Metrics:
         registry = self.registry = CollectorRegistry()
         counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
         route, model = ["method", "route"], ["model"]
-        self._requests = counter(
+        requests = counter(
             "latentry_http_requests", "Requests; status 0: client disconnected.", [*route, "status"]
         )
-        self._latency = Histogram(
+        latency = Histogram(
             "latentry_http_seconds", "Request start to last byte.", route,
             buckets=_HTTP_S, registry=registry,
         )  # fmt: skip
+        # `labels` looks its arguments up under a lock, several times in each request.
+        self._requests, self._latency = cache(requests.labels), cache(latency.labels)
         self._accepted = counter("latentry_jobs_accepted", "Jobs accepted by this gateway.", model)
         # Each job is counted by one gateway, whichever took its end from the ledger.
         self._ended = Counter(
@@ -47,15 +49,10 @@ class Metrics:
         self._workers = gauge("latentry_workers", "Live workers that serve the model.", model)
         self.webhooks = WebhookMetrics(registry)
 
-    def serve(self, host: str, port: int) -> None:
-        """Serve `/metrics` on a port of its own; 0 is off. Raises OSError if it is taken."""
-        if port:
-            start_http_server(port, host, self.registry)
-
     def request_handled(self, method: str, route: str, status: int, took_s: float) -> None:
         """A request ended; status 0 if the client disconnected before the response."""
-        self._requests.labels(method, route, str(status)).inc()
-        self._latency.labels(method, route).observe(took_s)
+        self._requests(method, route, str(status)).inc()
+        self._latency(method, route).observe(took_s)
 
     def job_accepted(self, request: ResolvedRequest) -> None:
         """A job was accepted."""

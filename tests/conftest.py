@@ -13,6 +13,7 @@ from xdist.remote import Producer
 from latentry.ledger import AsyncLedger, Ledger
 from latentry.settings import Settings
 from tests import rooms
+from tests.survivors import adopt, survivors
 from tests.valkey import Valkey
 
 # Threads of OpenMP that spin while they wait take the cores from all other processes.
@@ -41,6 +42,14 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> rooms.Rooms:
     """By rooms, whatever `--dist` says."""
     return rooms.Rooms(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_survives() -> Iterator[None]:
+    """What a test has started ends with it."""
+    adopt()
+    yield
+    assert survivors() == []
 
 
 @pytest.fixture(scope="session")

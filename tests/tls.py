@@ -80,7 +80,7 @@ def _copy(source: socket.socket, sink: socket.socket) -> Iterator[int]:
 def tls_front(
     target: int, certificate: tuple[Path, Path], *, clients: Path | None = None
 ) -> Iterator[TlsFront]:
-    """A front on threads of its own. `clients`: the authority that its clients must be signed by."""
+    """A front on threads of its own. `clients`: the authority that signs its clients."""
     with TlsFront(target, certificate, clients) as front:
         thread = threading.Thread(target=front.serve_forever, args=(0.05,))
         thread.start()

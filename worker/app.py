@@ -18,6 +18,8 @@ from latentry.broker import TASK, broker_config, broker_queue
 from latentry.contracts import ModelCard
 from latentry.errors import LatentryError, Unavailable
 from latentry.ledger import Ledger
+from latentry.ledger.server import inspection
+from latentry.metrics_port import serve_metrics
 from latentry.settings import Settings
 from latentry.storage import Storage, open_storage
 from worker import tasks
@@ -106,12 +108,13 @@ def _open(
 ) -> _Opened:
     metrics = Metrics()
     try:
+        inspection.inspect(settings)  # before the models, which take minutes
         backend, cards = compute.submit(open_backend, settings, keepalive).result()
         costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)
         cost_file = CostFile(costs, settings.data_dir / "costs", backend.identity)
         cost_file.recall()
         storage = open_storage(settings)
-        metrics.serve(settings.metrics_host, settings.worker_metrics_port)
+        serve_metrics(metrics.registry, settings, "worker_metrics_port")
     except Unavailable as error:
         log.error("worker.not_ready", code=error.code, why=error.message)
         raise SystemExit(EXIT_NOT_READY) from error
@@ -127,16 +130,7 @@ def _wire(
     name = f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}"
     backend, metrics = opened.backend, opened.metrics
     ledger, inbox = Ledger.open(settings), Inbox()
-    reporter = Reporter(
-        ledger,
-        inbox,
-        name,
-        opened.cards,
-        lease_s=settings.lease_s,
-        heartbeat_s=settings.heartbeat_s,
-        checkpoint_bytes=settings.checkpoint_bytes,
-        failed=lambda: backend.failed,
-    )
+    reporter = _reporter(settings, ledger, inbox, name, opened)
     engine = Engine(backend, opened.costs)
     reporter.heartbeat.report_pace(compute.submit(engine.paces).result())
     models = reporter.heartbeat.models
@@ -152,9 +146,34 @@ def _wire(
         ),
         saving=Saving(engine, reporter.checkpoints, every_s=settings.checkpoint_s),
         inbox=inbox,
-        claimer=Claimer(ledger, inbox, name, queues, reporter, lease_s=settings.lease_s),
+        claimer=Claimer(
+            ledger,
+            inbox,
+            name,
+            queues,
+            reporter,
+            lease_s=settings.lease_s,
+            on_idled=metrics.idled,
+        ),
         reporter=reporter,
-        publisher=Publisher(ledger, opened.storage, metrics, inbox),
+        publisher=Publisher(
+            ledger, opened.storage, metrics, inbox, budget_bytes=settings.backlog_bytes
+        ),
         metrics=metrics,
     )
     return loop, reporter
+
+
+def _reporter(
+    settings: Settings, ledger: Ledger, inbox: Inbox, name: str, opened: _Opened
+) -> Reporter:
+    return Reporter(
+        ledger,
+        inbox,
+        name,
+        opened.cards,
+        lease_s=settings.lease_s,
+        heartbeat_s=settings.heartbeat_s,
+        checkpoint_bytes=settings.checkpoint_bytes,
+        failed=lambda: opened.backend.failed,
+    )

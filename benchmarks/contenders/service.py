@@ -16,7 +16,7 @@ from benchmarks.contenders.checkout import HERE, Checkout
 from benchmarks.contenders.contender import Answer
 from benchmarks.load.traces import Mix, Wish
 from latentry.client import AsyncClient
-from latentry.serve.child import TETHER
+from latentry.serve.child import STOP, TETHER
 from latentry.serve.demo import demo_env
 from latentry.serve.ports import free_port
 
@@ -92,9 +92,9 @@ class Running:
             raise RuntimeError("\n".join(self.log.read_text().splitlines()[-20:]))
 
     async def stop(self) -> None:
-        """Ask it to end by closing its input, and wait until it has."""
+        """Tell it to stop, and wait until it has."""
         assert self.process.stdin is not None
-        self.process.stdin.close()
+        self.process.stdin.write(STOP)
         await self.process.wait()
 
 

@@ -4,6 +4,7 @@ A command is a value, one atomic Lua script each; `Ledger` runs it from a thread
 an event loop. Every command may be repeated, so a lost reply does no harm.
 
 `connection`   runs commands against Redis
+`server`       TLS to Redis, what its errors mean, and whether it is what the service needs
 `commands`     all commands about jobs, models and workers
 `scripts`      the texts of `lua/`, each with what it uses of `lua/prelude/`; it has its
                command's name, in a folder for the module of that
@@ -31,11 +32,12 @@ from latentry.ledger.feed import (
     TransientUpdate,
     event_order,
 )
-from latentry.ledger.jobs import JobEnd, JobRecord, NewJob
+from latentry.ledger.jobs import Accepted, JobEnd, JobRecord, NewJob
 from latentry.ledger.leases import Lease, UnreadableRecord
 from latentry.ledger.refs import JobRef
 
 __all__ = [
+    "Accepted",
     "AsyncLedger",
     "CatalogueEntry",
     "Command",

@@ -86,6 +86,7 @@ KEYS: Final = (
     Key("updates", "channel", "events, steps and previews as they happen"),
     Key("wake", "channel", "the model whose queue got longer"),
     Key("stop", "channel", "the ref of a job to stop"),
+    Key("check", "channel", "that updates can be published; nobody listens"),
 )
 
 

@@ -18,10 +18,9 @@ def workers(settings: Settings, env: Mapping[str, str]) -> Iterator[Child]:
     """`worker`, or `worker-1`, `worker-2` and so on: each with its share of threads, and a port."""
     for number in range(settings.workers):
         name = "worker" if settings.workers == 1 else f"worker-{number + 1}"
-        own = {
-            f"{PREFIX}THREADS": str(threads(settings, cores())),
-            f"{PREFIX}WORKER_METRICS_PORT": str(metrics_port(settings, number)),
-        }
+        own = {f"{PREFIX}THREADS": str(threads(settings, cores()))}
+        if "worker_metrics_port" in settings.model_fields_set:  # or it takes the next free one
+            own[f"{PREFIX}WORKER_METRICS_PORT"] = str(metrics_port(settings, number))
         yield Child(name, command("worker"), {**env, **own}, GRACE_S)
 
 

@@ -1,35 +1,34 @@
 """Where jobs and images are kept."""
 
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from latentry.addresses import is_redis_url
-from latentry.settings.section import PREFIX, Section
+from latentry.settings.section import PREFIX, LocalPath, LocalPathText, Section, Word
 
 
 class StoreSettings(Section):
     """Redis, the image storage and the local data folder."""
 
-    data_dir: Path = Field(Path(".latentry"), description="Folder of all local state.")
+    data_dir: LocalPath = Field(Path(".latentry"), description="Folder of all local state.")
     redis_url: SecretStr = Field(
         SecretStr("redis://127.0.0.1:6379/0"), description="URL of Valkey or Redis, 7.0 or later."
     )
-    redis_tls_ca_file: str = Field(
+    redis_tls_ca_file: LocalPathText = Field(
         "",
         description="PEM file of authorities that Redis's certificate may be signed by, besides the"
         " system's.",
     )
-    redis_tls_verify: str = Field(
+    redis_tls_verify: Word = Field(
         "on",
         pattern=r"^(on|off)$",
         description="Verify Redis's certificate. `off`: anybody on the way gets the password.",
     )
-    redis_tls_cert_file: str = Field(
+    redis_tls_cert_file: LocalPathText = Field(
         "", description="PEM file of our own certificate, if Redis asks for one."
     )
-    redis_tls_key_file: str = Field(
+    redis_tls_key_file: LocalPathText = Field(
         "", description="PEM file of its key, if redis_tls_cert_file does not have it."
     )
     redis_prefix: str = Field(
@@ -42,10 +41,23 @@ class StoreSettings(Section):
         description="`s3://bucket[/prefix]`, `file:///dir` or `memory://`; data_dir if empty. Must"
         " not be shared with another deployment: images without a job in the ledger are deleted.",
     )
-    s3_endpoint: str = Field("", description="URL of an S3-compatible server; AWS if empty.")
+    s3_endpoint: str = Field(
+        "", description="URL of an S3-compatible server; AWS_ENDPOINT_URL or AWS if empty."
+    )
     s3_public_endpoint: str = Field("", description="URL of that server for clients, if another.")
-    s3_region: str = Field("us-east-1", description="S3 region.")
-    s3_access_key: SecretStr = Field(SecretStr(""), description="S3 access key id.")
+    s3_region: str = Field(
+        "", description="S3 region; AWS_REGION, AWS_DEFAULT_REGION or us-east-1 if empty."
+    )
+    s3_ca_file: LocalPathText = Field(
+        "",
+        description="PEM file of authorities that the server's certificate may be signed by,"
+        " besides public ones.",
+    )
+    s3_access_key: SecretStr = Field(
+        SecretStr(""),
+        description="S3 access key id. If empty, the keys, the token or the role are AWS's own:"
+        " AWS_ACCESS_KEY_ID and so on.",
+    )
     s3_secret_key: SecretStr = Field(SecretStr(""), description="S3 secret access key.")
 
     @field_validator("redis_url")
@@ -69,21 +81,9 @@ class StoreSettings(Section):
         return value
 
     @property
-    def redis_tls(self) -> dict[str, Any]:
-        """TLS options of redis-py, which kombu passes on to it; empty without TLS.
-
-        kombu verifies nothing unless it is told to. The words are those that both take.
-        """
-        if not _speaks_tls(self.redis_url):
-            return {}
-        verifies = self.redis_tls_verify == "on"
-        return {
-            "ssl_cert_reqs": "required" if verifies else "none",
-            "ssl_check_hostname": verifies,
-            "ssl_ca_certs": self.redis_tls_ca_file or None,
-            "ssl_certfile": self.redis_tls_cert_file or None,
-            "ssl_keyfile": self.redis_tls_key_file or None,
-        }
+    def redis_speaks_tls(self) -> bool:
+        """Whether redis_url is rediss://."""
+        return _speaks_tls(self.redis_url)
 
 
 def _speaks_tls(url: SecretStr) -> bool:

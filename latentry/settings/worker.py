@@ -5,7 +5,7 @@ import re
 from pydantic import Field, field_validator
 
 from latentry.contracts.fields.bounds import MODEL_ID
-from latentry.settings.section import Section
+from latentry.settings.section import Section, Word
 from latentry.sources import Source, parse_source
 
 
@@ -21,10 +21,10 @@ class WorkerSettings(Section):
     model_memory_bytes: int = Field(
         0, ge=0, description="Maximum memory for the weights of loaded models; 0 is unlimited."
     )
-    device: str = Field(
+    device: Word = Field(
         "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="`auto` is CUDA if available."
     )
-    dtype: str = Field(
+    dtype: Word = Field(
         "auto",
         pattern=r"^(auto|float32|float16|bfloat16)$",
         description="`auto` is float16 on CUDA, bfloat16 on a CPU with instructions for it"
@@ -39,7 +39,7 @@ class WorkerSettings(Section):
         description="Compute threads of each worker on the CPU; 0 is the cores of the machine,"
         " divided among the workers of `latentry serve`.",
     )
-    compile: str = Field(
+    compile: Word = Field(
         "auto",
         pattern=r"^(auto|on|off)$",
         description="Compile UNets in the background, not in strict mode; `auto` is on with CUDA.",
@@ -50,6 +50,12 @@ class WorkerSettings(Section):
         ge=1,
         description="Maximum time of a batched UNet call, in multiples of a single image's call.",
     )
+    backlog_bytes: int = Field(
+        256 * 1024 * 1024,
+        ge=1,
+        description="Memory for pictures that storage has not taken yet; while they take more, the"
+        " worker claims no job.",
+    )
     worker_max_rss_bytes: int = Field(
         0,
         ge=0,
@@ -57,7 +63,11 @@ class WorkerSettings(Section):
         " unlimited. Must be well above what its models need.",
     )
     worker_metrics_port: int = Field(
-        9101, ge=0, le=65535, description="Port of the worker's metrics; 0 is off."
+        9101,
+        ge=0,
+        le=65535,
+        description="Port of the worker's metrics; 0 is off. If left out, the next free one from"
+        " 9101 on, which the log names.",
     )
 
     @field_validator("models")

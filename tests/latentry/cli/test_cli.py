@@ -28,6 +28,7 @@ from latentry.contracts import (
 )
 from tests.latentry.client.conftest import image, job, problem
 from tests.latentry.client.stub import answer, serving, sse
+from tests.valkey import free_port
 
 CARD = Model(
     id="shapes",
@@ -307,6 +308,25 @@ def test_an_unreachable_service_is_reported_with_how_to_start_one(latentry):
     assert code == 1
     assert "does not respond" in err
     assert "latentry serve" in err
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:9", "pip install 'httpx[socks]'"),
+        ("HTTP_PROXY", "socks4://127.0.0.1:9", "HTTP_PROXY (127.0.0.1:9) cannot be used"),
+        ("HTTP_PROXY", "http://127.0.0.1:{port}", "through the proxy of HTTP_PROXY"),
+    ],
+)
+def test_a_proxy_that_fails_is_one_sentence_which_does_not_blame_the_service(
+    latentry, monkeypatch, variable, value, sentence
+) -> None:
+    monkeypatch.setenv(variable, value.format(port=free_port()))
+    code, _, err = latentry("models", "--url", "http://gateway.test")
+    assert code == 1
+    assert sentence in err
+    assert err.count("\n") == 1
+    assert "latentry serve" not in err
 
 
 def test_the_version_is_printed(latentry):

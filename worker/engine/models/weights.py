@@ -1,8 +1,6 @@
 """Weights in safetensors files whose headers were checked, and how they are read."""
 
 import os
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -27,11 +25,15 @@ BITS: Final = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """One tensor in a file; `transposed` if the module wants the transpose of what is stored."""
+    """One tensor in a file; `transposed` if the module wants the transpose of what is stored.
+
+    `scale`: what its values are to be multiplied by, as fp8 weights often are.
+    """
 
     file: Path
     info: TensorInfo
     transposed: bool = False
+    scale: float = 1.0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -51,76 +53,34 @@ class StoredTensor:
         return replace(self, info=replace(self.info, shape=shape, begin=begin, end=begin + length))
 
     def read(self) -> torch.Tensor:
-        """Its values on the CPU, in the file's dtype. Raises ConfigurationError.
+        """Its values on the CPU, in the file's dtype, or in fp32 if it has a scale.
 
-        Bytes are read, nothing is computed: in a thread beside the step loop this must not start
-        torch's own threads (docs/decisions/0004).
+        Bytes are read, nothing is computed by torch: in a thread beside the step loop this must not
+        start torch's own threads (docs/decisions/0004). Raises ConfigurationError.
         """
+        if self.info.dtype not in _DTYPES:
+            raise ConfigurationError(
+                f"{self.file} has weights of the type {self.info.dtype}, which is not supported."
+            )
         tensor = torch.empty(self.info.shape, dtype=_DTYPES[self.info.dtype])
         raw = tensor.reshape(-1).view(torch.uint8).numpy()
         _fill(raw.data, self.file, self.info.begin)
-        if self.transposed:
-            return _transposed(tensor)
-        return tensor
+        if self.scale != 1.0:
+            tensor = _scaled(tensor, self.scale)
+        return _transposed(tensor) if self.transposed else tensor
+
+    def bytes(self) -> bytes:
+        """Its bytes as they are stored. Raises ConfigurationError."""
+        raw = bytearray(self.info.end - self.info.begin)
+        _fill(memoryview(raw), self.file, self.info.begin)
+        return bytes(raw)
 
 
 def stored_in(file: Path) -> tuple[dict[str, StoredTensor], dict[str, str]]:
-    """A file's floating-point tensors by name, and its metadata. Raises ConfigurationError."""
+    """A file's tensors by name, and its metadata. Raises ConfigurationError."""
     header = _header(file)
-    tensors = {
-        name: StoredTensor(file, info)
-        for name, info in header.tensors.items()
-        if info.dtype in _DTYPES  # integers are position ids and step counts, which no part needs
-    }
+    tensors = {name: StoredTensor(file, info) for name, info in header.tensors.items()}
     return tensors, header.metadata
-
-
-def weights_in(folder: Path, stem: str, *, prefer_fp16: bool) -> dict[str, StoredTensor]:
-    """The weights of one part of a model, by name. Raises ConfigurationError.
-
-    `stem` and `prefer_fp16` as in `choose_files`.
-    """
-    names = choose_files([path.name for path in folder.glob("*")], stem, prefer_fp16=prefer_fp16)
-    if not names:
-        raise ConfigurationError(_missing(folder))
-    shards = re.search(r"-of-(\d+)", names[0])
-    if shards and len(names) != int(shards[1]):
-        raise ConfigurationError(f"{folder} has {len(names)} of its {int(shards[1])} shards.")
-    found: dict[str, StoredTensor] = {}
-    for name in names:
-        found |= stored_in(folder / name)[0]
-    return found
-
-
-def choose_files(names: Iterable[str], stem: str, *, prefer_fp16: bool) -> list[str]:
-    """Which of a folder's files to load: one set of weights, once.
-
-    They are one file, `stem.safetensors`, or shards (`-00001-of-00002`; each lists its own tensors,
-    so their index is not needed), and often there is a second set in half precision (`.fp16`),
-    which is taken if `prefer_fp16` or if there is no other.
-    """
-    pattern = rf"{stem}(\.fp16)?(-\d+-of-\d+)?(\.fp16)?\.safetensors"
-    found = [match for name in sorted(names) if (match := re.fullmatch(pattern, name))]
-    fp16 = [match for match in found if match[1] or match[3]]
-    if fp16 and (prefer_fp16 or fp16 == found):
-        wanted = fp16
-    else:
-        wanted = [match for match in found if match not in fp16]
-    unsharded = [match for match in wanted if not match[2]]
-    return [match.string for match in unsharded or wanted]
-
-
-def _missing(folder: Path) -> str:
-    """Why a folder without safetensors files cannot be loaded."""
-    pickles = sorted(
-        path.name for path in folder.glob("*") if path.suffix in (".bin", ".ckpt", ".pt")
-    )
-    if pickles:
-        return (
-            f"{folder} has only {pickles[0]}; pickles are not loaded, because they can run code. "
-            "Convert it to safetensors where you trust it."
-        )
-    return f"{folder} has no .safetensors weights."
 
 
 def _header(file: Path) -> Header:
@@ -149,3 +109,12 @@ def _transposed(tensor: torch.Tensor) -> torch.Tensor:
     """Its transpose, copied by numpy, which starts no threads."""
     bits = tensor.view(BITS[tensor.element_size()]).numpy()
     return torch.from_numpy(np.ascontiguousarray(bits.T)).view(tensor.dtype)
+
+
+def _scaled(tensor: torch.Tensor, scale: float) -> torch.Tensor:
+    """Its values times a scale, in fp32, by numpy: 8 bits have 256 values, which are looked up."""
+    if tensor.element_size() > 1:
+        return torch.from_numpy(tensor.float().numpy() * np.float32(scale))
+    values = torch.arange(256, dtype=torch.uint8).view(tensor.dtype).float().numpy()
+    bits = tensor.view(torch.uint8).numpy()
+    return torch.from_numpy((values * np.float32(scale))[bits])

@@ -13,6 +13,7 @@ from worker.engine.models.part import Part
 from worker.engine.models.sources.supported import Config, refuse_unsupported_networks
 from worker.engine.models.weights import StoredTensor
 from worker.engine.samplers.schedule import NoiseSchedule
+from worker.engine.samplers.scheduler_config import as_its_pipeline_reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class ModelFiles:
     def blueprint(self, model: str) -> Blueprint:
         """The blueprint under this id. Raises ConfigurationError for what cannot be served."""
         refuse_unsupported_networks(self.where, self.configs)
-        scheduler = {**self.scheduler, **self.overrides.scheduler}
+        scheduler = as_its_pipeline_reads(self.scheduler, is_xl="text_encoder_2" in self.configs)
+        scheduler |= self.overrides.scheduler
         schedule = NoiseSchedule.from_config(scheduler)
         card = make_card(
             model,

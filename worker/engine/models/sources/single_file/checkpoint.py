@@ -2,105 +2,86 @@
 
 Such a file holds weights only. The sizes of the networks are read off the tensors' shapes; what
 shapes do not show (heads, activations, the noise schedule) is the same in every model of a family.
+All that a file holds is used, or known to change no picture, or refuses the file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from latentry.errors import ConfigurationError
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.overrides import read_overrides
 from worker.engine.models.sources.model_files import ModelFiles
-from worker.engine.models.sources.single_file import names as single_file_names
-from worker.engine.models.sources.single_file.configs import (
-    Weights,
-    clip_config,
-    count,
-    unet_config,
-    vae_config,
-)
-from worker.engine.models.sources.single_file.families import (
-    V_PREDICTION,
-    Family,
-    TextEncoder,
-    family_of,
-)
+from worker.engine.models.sources.scales import with_scales
+from worker.engine.models.sources.single_file import marks
+from worker.engine.models.sources.single_file.configs import Weights
+from worker.engine.models.sources.single_file.parts import EMA_UNET, split, without_state_dict
+from worker.engine.models.sources.single_file.prediction import predicted
+from worker.engine.models.sources.single_file.strangers import stranger
+from worker.engine.models.sources.single_file.yaml_config import read_yaml_beside
 from worker.engine.models.weights import stored_in
 
-_ZERO_SNR: Final = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+# AUTOMATIC1111's convention: a VAE beside a checkpoint replaces its own.
+_VAE: Final = ".vae.safetensors"
+_PICKLED_VAES: Final = (".vae.pt", ".vae.ckpt")
 
 
 def blueprint_from_file(model: str, file: Path) -> Blueprint:
     """Read a checkpoint's header. Raises ConfigurationError."""
-    if file.suffix != ".safetensors":
+    if file.suffix.lower() != ".safetensors":
         raise ConfigurationError(
             f"{file} is not a .safetensors file; pickles are not loaded, because they can run code."
         )
-    weights, metadata = stored_in(file)
-    family = family_of(weights)
-    if family is None:
-        raise ConfigurationError(
-            f"{file} is not a complete SD 1.x, 2.x or SDXL checkpoint in its original layout. Load "
-            "the parts of a diffusers model from a folder with a model_index.json."
-        )
-    networks = _networks(family, weights)
+    stored, metadata = stored_in(file)
+    weights = without_state_dict(stored)
+    if kind := stranger(weights):
+        raise ConfigurationError(f"{file} is {kind}.")
+    marks.refuse_edm(str(file), weights)
     try:
-        configs = _configs(family, networks)
+        return _blueprint(model, file, with_scales(str(file), weights, metadata), metadata)
     except KeyError as error:
         raise ConfigurationError(f"{file} is incomplete: it has no {error.args[0]}.") from error
-    return ModelFiles(
-        str(file),
-        read_overrides(file.with_suffix(".latentry.json")),
-        configs=configs,
-        weights=networks,
+
+
+def _blueprint(model: str, file: Path, weights: Weights, metadata: dict[str, str]) -> Blueprint:
+    """The blueprint of a Stable Diffusion's weights under their names in the file."""
+    where, overrides = str(file), read_overrides(file.with_suffix(".latentry.json"))
+    parts = split(where, weights, _vae_beside(file))
+    family, unet = parts.family, parts.networks["unet"]
+    config = read_yaml_beside(file, family)
+    prediction = predicted(where, family, weights, unet, metadata, config, overrides)
+    vae_scaling = config.vae_scaling or family.vae_scaling
+    marks.refuse_other_scaling(where, weights, vae_scaling)
+    blueprint = ModelFiles(
+        where,
+        overrides,
+        configs=parts.configs(config.side_px or family.side_for(prediction.type), vae_scaling),
+        weights=parts.networks,
         tokenizers=family.tokenizers,
-        scheduler={**family.scheduler, **_scheduler_marks(weights, metadata)},
+        scheduler={
+            **family.scheduler,
+            **config.scheduler,
+            **marks.zero_snr(weights),
+            "prediction_type": prediction.type,
+        },
         created=int(file.stat().st_mtime),
+        warnings=(*_warnings(file, weights), *config.warnings, *prediction.warnings),
     ).blueprint(model)
+    marks.refuse_other_levels(where, weights, blueprint.schedule)
+    return blueprint
 
 
-def _networks(family: Family, weights: Weights) -> dict[str, Weights]:
-    """Each network's weights under diffusers' names."""
-    texts = {name: _text_encoder(one, weights) for name, one in family.text_encoders.items()}
-    unet, vae = single_file_names.unet(weights), single_file_names.vae(weights)
-    return {**texts, "unet": unet, "vae": vae}
+def _vae_beside(file: Path) -> Weights | None:
+    beside = file.with_suffix(_VAE)
+    return with_scales(str(beside), stored_in(beside)[0]) if beside.exists() else None
 
 
-def _configs(family: Family, networks: Mapping[str, Weights]) -> dict[str, dict[str, Any]]:
-    """Each network's config. Raises KeyError with the name of a weight that is missing."""
-    configs = {
-        name: clip_config(networks[name], is_open_clip=encoder.is_open_clip)
-        for name, encoder in family.text_encoders.items()
-    }
-    pooled = configs.get("text_encoder_2", {}).get("projection_dim", 0)
-    configs["unet"] = unet_config(networks["unet"], family.side_px // 8, pooled)
-    configs["vae"] = vae_config(networks["vae"], family.vae_scaling)
-    return configs
-
-
-def _text_encoder(encoder: TextEncoder, weights: Weights) -> Weights:
-    if not encoder.is_open_clip:
-        return single_file_names.clip(weights, encoder.prefix)
-    text = single_file_names.open_clip(weights, encoder.prefix)
-    if not encoder.drops_last_layer:
-        return text
-    layer = "text_model.encoder.layers.{}."
-    last = layer.format(count(text, layer + "layer_norm1.weight") - 1)
-    return {name: stored for name, stored in text.items() if not name.startswith(last)}
-
-
-def _scheduler_marks(weights: Weights, metadata: Mapping[str, str]) -> dict[str, Any]:
-    """What a file itself says about its noise schedule, as entries of a scheduler's config.
-
-    `modelspec.prediction_type` is Stability AI's ModelSpec; `v_pred` and `ztsnr` are empty tensors
-    by which trainers mark v-prediction and zero terminal SNR.
-    """
-    marks: dict[str, Any] = {}
-    if predicts := metadata.get("modelspec.prediction_type"):
-        marks |= V_PREDICTION if predicts.startswith("v") else {"prediction_type": "epsilon"}
-    if "v_pred" in weights:
-        marks |= V_PREDICTION
-    if "ztsnr" in weights:
-        marks |= _ZERO_SNR
-    return marks
+def _warnings(file: Path, weights: Weights) -> Iterator[str]:
+    if (beside := file.with_suffix(_VAE)).exists():
+        yield f"Its VAE is {beside.name}, which stands beside it."
+    for end in _PICKLED_VAES:
+        if (pickle := file.with_suffix(end)).exists():
+            yield f"{pickle.name} beside it is not used: pickles are not loaded."
+    if any(name.startswith(EMA_UNET) for name in weights):
+        yield "It holds EMA weights too; as in stock diffusers, the plain ones are used."
