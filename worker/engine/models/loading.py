@@ -1,20 +1,23 @@
 """A model on its way from its blueprint into memory."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import structlog
 import torch
-from torch import nn
 
 from latentry.errors import ConfigurationError, LatentryError
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
-from worker.engine.models.fingerprint import fingerprint
+from worker.engine.models.conversion import converted
+from worker.engine.models.fingerprint import digest, fingerprint
 from worker.engine.models.loaded_model import LoadedModel
+from worker.engine.models.weights import StoredTensor, in_order
 
 log = structlog.get_logger()
 
@@ -37,24 +40,25 @@ def as_configuration_error(model: str) -> Iterator[None]:
 
 
 class Loading:
-    """Reading comes first, in any thread; then conversion, in the thread that computes.
+    """Reads, digests and converts one tensor after the other, none of it in the step loop's thread.
 
-    The two are apart because every thread that computes gets a pool of OpenMP threads of its own,
-    and two pools slow each other down for good (docs/decisions/0004). `conversion`: once the model
-    is read, each `next` moves one more tensor to its device, precision and memory format. `began`:
-    when it began, on the caller's clock in seconds.
+    So memory holds the model in the device's dtype, and beside it only the tensors that are on
+    their way. `threads`: how many of them at once; the loop of models that draw wants the cores
+    too. `began`: when it began, on the caller's clock in seconds.
     """
 
-    def __init__(self, blueprint: Blueprint, at: Device, *, began: float = 0.0) -> None:
+    def __init__(
+        self, blueprint: Blueprint, at: Device, *, threads: int = 1, began: float = 0.0
+    ) -> None:
         self.model = blueprint.card.id
         self.began = began
         self._blueprint = blueprint
         self._at = at
-        self._networks: dict[str, nn.Module] = {}
-        self._fingerprint = ""
+        self._threads = threads
+        self._digests: dict[str, dict[str, str]] = {}
+        self._loaded: LoadedModel | None = None
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._read, name="loading", daemon=True)
-        self.conversion = self._convert()
 
     def start(self) -> None:
         """Begin to read in a thread of its own."""
@@ -65,26 +69,25 @@ class Loading:
         self._thread.join(wait_s)
         return not self._thread.is_alive()
 
-    def check(self) -> None:
-        """Raise what reading ended with, if it did not succeed."""
-        if self._failure is not None:
-            raise self._failure
-
     def read(self) -> None:
-        """All files into memory, and on CUDA on to the device. Raises ConfigurationError."""
-        self._networks = {name: part.read() for name, part in self._blueprint.parts.items()}
-        self._fingerprint = fingerprint(self._blueprint, self._networks)
-        if self._at.device.type == "cuda":
-            # A stream of its own: copies beside the step loop's kernels, not between them.
-            stream: Any = torch.cuda.Stream(self._at.device)  # type: ignore[no-untyped-call]
-            with torch.cuda.stream(stream):
-                for _ in self._convert():
-                    pass
-            stream.synchronize()
+        """The whole model, on to its device. Raises ConfigurationError."""
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="reading") as pool:
+            networks = {
+                name: part.read(partial(self._read_part, name, pool))
+                for name, part in self._blueprint.parts.items()
+            }
+        for network in networks.values():
+            for buffer in network.buffers():
+                buffer.data = buffer.data.to(self._at.device)
+        found = fingerprint(self._blueprint, networks, self._digests)
+        self._loaded = LoadedModel.assemble(self._blueprint, networks, self._at, found)
 
     def loaded(self) -> LoadedModel:
-        """The model, ready to draw, once it is converted."""
-        return LoadedModel.assemble(self._blueprint, self._networks, self._at, self._fingerprint)
+        """The model, ready to draw, once it is read; raises what reading ended with otherwise."""
+        if self._failure is not None:
+            raise self._failure
+        assert self._loaded is not None
+        return self._loaded
 
     def _read(self) -> None:
         try:
@@ -93,24 +96,32 @@ class Loading:
         except (LatentryError, torch.OutOfMemoryError, torch.AcceleratorError) as error:
             self._failure = error
 
-    def _convert(self) -> Iterator[None]:
-        for name, network in self._networks.items():
-            dtype = self._blueprint.parts[name].dtype_in(self._at.dtype)
-            yield from move_to_device(network, replace(self._at, dtype=dtype))
+    def _read_part(
+        self, part: str, pool: ThreadPoolExecutor, tensors: Mapping[str, StoredTensor]
+    ) -> dict[str, torch.Tensor]:
+        """All tensors of a part, by name."""
+        dtype = self._blueprint.parts[part].dtype_in(self._at.dtype)
+        names, read = in_order(tensors), partial(_read, replace(self._at, dtype=dtype))
+        pairs = list(pool.map(read, (tensors[name] for name in names)))
+        self._digests[part] = {name: told for name, (_, told) in zip(names, pairs, strict=True)}
+        return {name: tensor for name, (tensor, _) in zip(names, pairs, strict=True)}
 
 
-def move_to_device(module: nn.Module, at: Device) -> Iterator[None]:
-    """Move a network to its device, dtype and memory format, one tensor at each `next`.
+def _read(at: Device, stored: StoredTensor) -> tuple[torch.Tensor, str]:
+    """A tensor on its device, and the digest of what its file has."""
+    tensor = stored.read()
+    told = digest(tensor)
+    with _stream(at.device):
+        return converted(tensor, at), told
 
-    Integers, such as CLIP's position ids, keep their dtype. Converting is computing: on a CPU it
-    belongs to the compute thread.
-    """
-    for tensor in (*module.parameters(), *module.buffers()):
-        # The device first: converting on the way there would compute on the CPU.
-        moved = tensor.data.to(at.device)
-        if moved.is_floating_point():
-            moved = moved.to(at.dtype)
-        if moved.ndim == 4:
-            moved = moved.contiguous(memory_format=at.memory_format)
-        tensor.data = moved
+
+@contextmanager
+def _stream(device: torch.device) -> Iterator[None]:
+    """On CUDA a stream of its own: copies beside the step loop's kernels, not between them."""
+    if device.type != "cuda":
         yield
+        return
+    stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    with torch.cuda.stream(stream):
+        yield
+    stream.synchronize()
