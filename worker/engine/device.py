@@ -9,6 +9,7 @@ from typing import Final
 import torch
 
 from latentry.errors import ConfigurationError
+from latentry.low_memory import LowMemory
 
 _DTYPES: Final = {
     "float32": torch.float32,
@@ -19,17 +20,24 @@ _DTYPES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A torch device, with the dtype and memory format in which models are kept on it."""
+    """A torch device, with the dtype and memory format in which models are kept on it.
+
+    low_memory: how memory is saved on it.
+    """
 
     device: torch.device
     dtype: torch.dtype
     memory_format: torch.memory_format
+    low_memory: frozenset[LowMemory] = frozenset()
 
     @classmethod
-    def choose(cls, device: str, dtype: str) -> "Device":
-        """Resolve `auto`: CUDA if there is one, float16 on it and float32 on a CPU.
+    def choose(
+        cls, device: str, dtype: str, low_memory: frozenset[LowMemory] = frozenset()
+    ) -> "Device":
+        """Resolve `auto`: CUDA if there is one, float16 on a GPU and float32 on a CPU.
 
-        Raises ConfigurationError for a CUDA device that does not exist.
+        Raises ConfigurationError for a device that does not exist, and for ways to save memory
+        that it does not have.
         """
         where = torch.device(
             ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
@@ -47,9 +55,16 @@ class Device:
                     f"The device {device} is not available: there are only {count} CUDA devices, "
                     "from cuda:0."
                 )
+        if where.type == "mps" and not torch.backends.mps.is_available():
+            raise ConfigurationError("The device mps is not available: it is a Mac's GPU.")
+        if LowMemory.OFFLOAD in low_memory and not on_cuda:
+            raise ConfigurationError(
+                "LATENTRY_LOW_MEMORY=offload is for CUDA: elsewhere there is no other memory."
+            )
         return cls(
             device=where,
-            dtype=_DTYPES["float16" if on_cuda else "float32"]
+            low_memory=low_memory,
+            dtype=_DTYPES["float32" if where.type == "cpu" else "float16"]
             if dtype == "auto"
             else _DTYPES[dtype],
             # On a CPU too: oneDNN is a third faster with 6 to 8 rows, and with others no slower.
@@ -70,7 +85,9 @@ def processor() -> str:
 
 @cache
 def accelerator(device: torch.device) -> str:
-    """A GPU, and the CUDA and cuDNN that drive it."""
+    """A GPU, and what drives it: CUDA and cuDNN, or on a Mac the operating system."""
+    if device.type == "mps":
+        return f"{platform.machine()} macOS {platform.mac_ver()[0]}"
     name = torch.cuda.get_device_name(device)
     cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
     return f"{name} CUDA {torch.version.cuda} cuDNN {cudnn}"

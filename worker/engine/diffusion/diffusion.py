@@ -9,6 +9,7 @@ import torch
 
 from latentry.contracts import Determinism, JobWarning, ModelCard, ResolvedRequest
 from latentry.errors import JobFailed
+from latentry.low_memory import LowMemory
 from latentry.rules.limits import refuse_unsupported
 from latentry.sources import ModelLocation
 from worker.batching import BatchKey
@@ -40,6 +41,7 @@ class Diffusion:
         *,
         device: str = "auto",
         dtype: str = "auto",
+        low_memory: frozenset[LowMemory] = frozenset(),
         threads: int = 0,
         model_memory_bytes: int = 0,
         compiled: CompiledUNets | None = None,
@@ -47,7 +49,7 @@ class Diffusion:
     ) -> None:
         if threads:
             torch.set_num_threads(threads)
-        self.at = Device.choose(device, dtype)
+        self.at = Device.choose(device, dtype, low_memory)
         if self.at.device.type == "cuda":
             torch.cuda.set_device(self.at.device)
         self.longest_test_s = 0.0

@@ -1,12 +1,8 @@
 """A model on its way from its blueprint into memory."""
 
 import threading
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
-from typing import Any
 
 import structlog
 import torch
@@ -14,10 +10,10 @@ import torch
 from latentry.errors import ConfigurationError, LatentryError
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
-from worker.engine.models.conversion import converted
-from worker.engine.models.fingerprint import digest, fingerprint
+from worker.engine.models.fingerprint import fingerprint
 from worker.engine.models.loaded_model import LoadedModel
-from worker.engine.models.weights import StoredTensor, in_order
+from worker.engine.models.low_memory import slimmed
+from worker.engine.models.part_reader import PartReader
 
 log = structlog.get_logger()
 
@@ -40,11 +36,10 @@ def as_configuration_error(model: str) -> Iterator[None]:
 
 
 class Loading:
-    """Reads, digests and converts one tensor after the other, none of it in the step loop's thread.
+    """A model is read and converted in threads of its own, none of it in the step loop's.
 
-    So memory holds the model in the device's dtype, and beside it only the tensors that are on
-    their way. `threads`: how many of them at once; the loop of models that draw wants the cores
-    too. `began`: when it began, on the caller's clock in seconds.
+    `threads`: how many at once; the loop of models that draw wants the cores too. `began`: when it
+    began, on the caller's clock in seconds.
     """
 
     def __init__(
@@ -54,8 +49,7 @@ class Loading:
         self.began = began
         self._blueprint = blueprint
         self._at = at
-        self._threads = threads
-        self._digests: dict[str, dict[str, str]] = {}
+        self._reader = PartReader(blueprint.parts, at, threads=threads)
         self._loaded: LoadedModel | None = None
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._read, name="loading", daemon=True)
@@ -71,16 +65,10 @@ class Loading:
 
     def read(self) -> None:
         """The whole model, on to its device. Raises ConfigurationError."""
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="reading") as pool:
-            networks = {
-                name: part.read(partial(self._read_part, name, pool))
-                for name, part in self._blueprint.parts.items()
-            }
-        for network in networks.values():
-            for buffer in network.buffers():
-                buffer.data = buffer.data.to(self._at.device)
-        found = fingerprint(self._blueprint, networks, self._digests)
-        self._loaded = LoadedModel.assemble(self._blueprint, networks, self._at, found)
+        networks = {name: self._reader.read(name) for name in self._blueprint.parts}
+        found = fingerprint(self._blueprint, networks, self._reader.digests)
+        slim = slimmed(networks, self._at, self._reader.read)
+        self._loaded = LoadedModel.assemble(self._blueprint, slim, self._at, found)
 
     def loaded(self) -> LoadedModel:
         """The model, ready to draw, once it is read; raises what reading ended with otherwise."""
@@ -95,33 +83,3 @@ class Loading:
                 self.read()
         except (LatentryError, torch.OutOfMemoryError, torch.AcceleratorError) as error:
             self._failure = error
-
-    def _read_part(
-        self, part: str, pool: ThreadPoolExecutor, tensors: Mapping[str, StoredTensor]
-    ) -> dict[str, torch.Tensor]:
-        """All tensors of a part, by name."""
-        dtype = self._blueprint.parts[part].dtype_in(self._at.dtype)
-        names, read = in_order(tensors), partial(_read, replace(self._at, dtype=dtype))
-        pairs = list(pool.map(read, (tensors[name] for name in names)))
-        self._digests[part] = {name: told for name, (_, told) in zip(names, pairs, strict=True)}
-        return {name: tensor for name, (tensor, _) in zip(names, pairs, strict=True)}
-
-
-def _read(at: Device, stored: StoredTensor) -> tuple[torch.Tensor, str]:
-    """A tensor on its device, and the digest of what its file has."""
-    tensor = stored.read()
-    told = digest(tensor)
-    with _stream(at.device):
-        return converted(tensor, at), told
-
-
-@contextmanager
-def _stream(device: torch.device) -> Iterator[None]:
-    """On CUDA a stream of its own: copies beside the step loop's kernels, not between them."""
-    if device.type != "cuda":
-        yield
-        return
-    stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    with torch.cuda.stream(stream):
-        yield
-    stream.synchronize()

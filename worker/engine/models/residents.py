@@ -19,6 +19,7 @@ from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.eviction import make_room
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.models.loading import Loading, as_configuration_error
+from worker.engine.models.low_memory import leaves
 from worker.engine.models.memory import ModelMemory
 from worker.engine.models.served_model import Residency, ServedModel
 
@@ -71,7 +72,9 @@ class Residents:
 
     def add(self, blueprint: Blueprint) -> None:
         """Serve a model, without loading it. Raises ConfigurationError if it can never fit."""
-        model, size = blueprint.card.id, blueprint.size_bytes(self._at.dtype)
+        model = blueprint.card.id
+        absent = [part for part in blueprint.parts if leaves(part, self._at)]
+        size = blueprint.size_bytes(self._at.dtype, without=absent)
         if 0 < self.memory.budget_bytes < size:
             raise ConfigurationError(
                 f"The weights of {model} take {size} bytes; LATENTRY_MODEL_MEMORY_BYTES allows "
