@@ -39,25 +39,8 @@ class Device:
         Raises ConfigurationError for a device that does not exist, and for ways to save memory
         that it does not have.
         """
-        where = torch.device(
-            ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        )
-        on_cuda = where.type == "cuda"
-        if on_cuda:
-            if not torch.cuda.is_available():
-                raise ConfigurationError(
-                    f"The device {device} is not available: there is no usable CUDA device."
-                )
-            # With its index, because it becomes torch's current device, where events are recorded.
-            where = torch.device("cuda", where.index or 0)
-            if where.index >= (count := torch.cuda.device_count()):
-                raise ConfigurationError(
-                    f"The device {device} is not available: there are only {count} CUDA devices, "
-                    "from cuda:0."
-                )
-        if where.type == "mps" and not torch.backends.mps.is_available():
-            raise ConfigurationError("The device mps is not available: it is a Mac's GPU.")
-        if LowMemory.OFFLOAD in low_memory and not on_cuda:
+        where = _found(device)
+        if LowMemory.OFFLOAD in low_memory and where.type != "cuda":
             raise ConfigurationError(
                 "LATENTRY_LOW_MEMORY=offload is for CUDA: elsewhere there is no other memory."
             )
@@ -70,6 +53,29 @@ class Device:
             # On a CPU too: oneDNN is a third faster with 6 to 8 rows, and with others no slower.
             memory_format=torch.channels_last,
         )
+
+
+def _found(device: str) -> torch.device:
+    """The device of this name. Raises ConfigurationError if there is none."""
+    where = torch.device(
+        ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    )
+    if where.type == "mps" and not torch.backends.mps.is_available():
+        raise ConfigurationError("The device mps is not available: it is a Mac's GPU.")
+    if where.type != "cuda":
+        return where
+    if not torch.cuda.is_available():
+        raise ConfigurationError(
+            f"The device {device} is not available: there is no usable CUDA device."
+        )
+    # With its index, because it becomes torch's current device, where events are recorded.
+    where = torch.device("cuda", where.index or 0)
+    if where.index >= (count := torch.cuda.device_count()):
+        raise ConfigurationError(
+            f"The device {device} is not available: there are only {count} CUDA devices, "
+            "from cuda:0."
+        )
+    return where
 
 
 @cache

@@ -7,7 +7,7 @@ import torch
 
 from latentry.errors import ConfigurationError
 from worker.engine.device import Device
-from worker.engine.models.loading import Loading
+from worker.engine.models.loading.loading import Loading
 from worker.engine.models.sources.folder import blueprint_from_folder
 
 

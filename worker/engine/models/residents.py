@@ -18,8 +18,8 @@ from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.eviction import make_room
 from worker.engine.models.loaded_model import LoadedModel
-from worker.engine.models.loading import Loading, as_configuration_error
-from worker.engine.models.low_memory import leaves
+from worker.engine.models.loading.loading import Loading, as_configuration_error
+from worker.engine.models.loading.low_memory import leaves
 from worker.engine.models.memory import ModelMemory
 from worker.engine.models.served_model import Residency, ServedModel
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from worker.engine.device import Device
-from worker.engine.models.conversion import converted
+from worker.engine.models.loading.conversion import converted
 
 CPU = Device.choose("cpu", "float32")
 SHAPES = [(), (3,), (70_001,), (300, 200), (64, 48, 3, 5), (64, 48, 1, 1), (9, 1, 3, 3), (0, 4)]

@@ -17,7 +17,7 @@ from tests.worker.engine import tiny
 from worker.engine.device import Device
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine, Failed
-from worker.engine.models import low_memory
+from worker.engine.models.loading import low_memory
 from worker.engine.models.sources.folder import blueprint_from_folder
 
 

@@ -225,9 +225,9 @@ import os, sys, threading, time
 import torch
 from pathlib import Path
 from worker.engine.device import Device
-from worker.engine.models.conversion import converted
+from worker.engine.models.loading.conversion import converted
 from worker.engine.models.sources.folder import blueprint_from_folder
-from worker.engine.models.loading import Loading
+from worker.engine.models.loading.loading import Loading
 
 torch.set_num_threads(4)
 threads = lambda: set(os.listdir("/proc/self/task"))

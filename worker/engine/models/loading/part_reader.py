@@ -12,9 +12,9 @@ from torch import nn
 
 from latentry.errors import ConfigurationError
 from worker.engine.device import Device
-from worker.engine.models.conversion import converted
-from worker.engine.models.fingerprint import digest
-from worker.engine.models.low_memory import home
+from worker.engine.models.loading.conversion import converted
+from worker.engine.models.loading.fingerprint import digest
+from worker.engine.models.loading.low_memory import home
 from worker.engine.models.part import Part
 from worker.engine.models.weights import StoredTensor, in_order
 

@@ -10,10 +10,10 @@ import torch
 from latentry.errors import ConfigurationError, LatentryError
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
-from worker.engine.models.fingerprint import fingerprint
 from worker.engine.models.loaded_model import LoadedModel
-from worker.engine.models.low_memory import slimmed
-from worker.engine.models.part_reader import PartReader
+from worker.engine.models.loading.fingerprint import fingerprint
+from worker.engine.models.loading.low_memory import slimmed
+from worker.engine.models.loading.part_reader import PartReader
 
 log = structlog.get_logger()
 
