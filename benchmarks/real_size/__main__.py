@@ -28,19 +28,19 @@ from typing import Any
 from benchmarks.contenders.checkout import HERE, Checkout
 from benchmarks.real_size import contenders
 from benchmarks.real_size.figures import SIDES, Figures
-from benchmarks.real_size.model import made
+from benchmarks.real_size.model import file_of, folder_of
 from benchmarks.real_size.report import real_size
 
 
 async def measure(options: argparse.Namespace, wanted: Figures) -> Figures:
     """One start of one contender."""
-    folder, file = made(wanted.size, options.cache)
-    source, pictures = folder if wanted.source == "folder" else file, options.pictures
+    folder, pictures = folder_of(wanted.size, options.cache), options.pictures
+    source = folder if wanted.source == "folder" else file_of(wanted.size, options.cache)
     match wanted.contender:
         case "stock":
-            return await contenders.stock(wanted, folder, file, pictures)
+            return await contenders.stock(wanted, folder, source, pictures)
         case "sd.cpp":
-            return await contenders.stable_diffusion_cpp(wanted, file)
+            return await contenders.stable_diffusion_cpp(wanted, source)
         case "before":
             return await contenders.service(wanted, source, Checkout.at(options.beside), pictures)
     return await contenders.service(wanted, source, HERE, pictures)
@@ -60,7 +60,6 @@ def plan(options: argparse.Namespace) -> Iterator[Figures]:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure all; what the result file has already comes first."""
-    made(options.size, options.cache)
     starts: list[dict[str, Any]] = []
     if options.out and options.out.exists():
         starts = json.loads(options.out.read_text())["starts"]

@@ -63,11 +63,11 @@ async def service(figures: Figures, source: Path, checkout: Checkout, pictures: 
     return replace(figures, **found)
 
 
-async def stock(figures: Figures, folder: Path, file: Path, pictures: int) -> Figures:
+async def stock(figures: Figures, folder: Path, source: Path, pictures: int) -> Figures:
     """The stock pipeline in a process of its own."""
     output = await _output(
         "-m", "benchmarks.real_size.stock", figures.size, figures.dtype, str(folder),
-        str(file) if figures.source == "file" else "-", str(pictures),
+        str(source), str(pictures),
     )  # fmt: skip
     found: dict[str, Any] = json.loads(output.splitlines()[-1])
     return replace(figures, **found)

@@ -23,16 +23,22 @@ SIZES: Final[Mapping[str, Mapping[str, Config]]] = {"sd15": SD15, "sdxl": SDXL}
 _PIPELINES: Final = {"sd15": "StableDiffusionPipeline", "sdxl": "StableDiffusionXLPipeline"}
 
 
-def made(size: str, cache: Path) -> tuple[Path, Path]:
-    """The folder and the single file of a size; written into `cache` unless they are there."""
-    folder, file = cache / size, cache / f"{size}.safetensors"
+def folder_of(size: str, cache: Path) -> Path:
+    """The folder of a size; written into `cache` unless it is there."""
+    folder = cache / size
     if not (folder / "model_index.json").exists():
         _write_folder(size, folder)
+    return folder
+
+
+def file_of(size: str, cache: Path) -> Path:
+    """The same model as a single file. Writing it takes three times its size of memory."""
+    file = cache / f"{size}.safetensors"
     if not file.exists():
         draft = file.with_suffix(".draft")
-        published.write(folder, draft)
+        published.write(folder_of(size, cache), draft)
         draft.rename(file)
-    return folder, file
+    return file
 
 
 def _write_folder(size: str, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """The stock pipeline of a model: loads it, draws, and says what that took, as one line of JSON.
 
-python -m benchmarks.real_size.stock SIZE DTYPE FOLDER FILE | - PICTURES
+python -m benchmarks.real_size.stock SIZE DTYPE FOLDER SOURCE PICTURES
 """
 
 import json
@@ -12,8 +12,8 @@ from benchmarks.real_size.figures import GUIDANCE, PROMPT, SIDES, STEPS, peak_gb
 
 
 def main() -> None:
-    """Measure; FILE is `-` for the folder."""
-    size, dtype_name, folder, file, pictures = sys.argv[1:]
+    """Measure; SOURCE is the folder, or the model's single file."""
+    size, dtype_name, folder, source, pictures = sys.argv[1:]
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # libraries may print
     begin = time.monotonic()
@@ -24,10 +24,10 @@ def main() -> None:
     kind = StableDiffusionXLPipeline if size == "sdxl" else StableDiffusionPipeline
     dtype = getattr(torch, dtype_name)
     begin = time.monotonic()
-    if file == "-":
+    if source == folder:
         pipeline = kind.from_pretrained(folder, torch_dtype=dtype)
     else:
-        pipeline = kind.from_single_file(file, config=folder, torch_dtype=dtype)
+        pipeline = kind.from_single_file(source, config=folder, torch_dtype=dtype)
     found |= {"loaded_s": time.monotonic() - begin, "loaded_gb": peak_gb(os.getpid())}
     pipeline.set_progress_bar_config(disable=True)
     for name in ("first_s", "second_s", "rested_s")[: int(pictures)]:

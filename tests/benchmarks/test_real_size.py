@@ -38,10 +38,9 @@ def test_folder_and_file_are_the_same_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: str, configs: dict
 ) -> None:
     monkeypatch.setattr(model, "SIZES", {size: shrunk(configs)})
-    folder, file = model.made(size, tmp_path)
+    folder, file = model.folder_of(size, tmp_path), model.file_of(size, tmp_path)
     one, other = (blueprint_from_source("m", at, prefer_fp16=False) for at in (folder, file))
     assert one.size_bytes(torch.float16) == other.size_bytes(torch.float16)
-    assert model.made(size, tmp_path) == (folder, file)
 
 
 def test_the_largest_process_of_a_family_is_found() -> None:
