@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -38,6 +38,11 @@ class StoredTensor:
         """Its shape as the module gets it, after the transposition."""
         return self.info.shape[::-1] if self.transposed else self.info.shape
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of what is stored."""
+        return _DTYPES[self.info.dtype]
+
     def reshaped(self, *shape: int) -> "StoredTensor":
         """The same bytes under another shape."""
         return replace(self, info=replace(self.info, shape=shape))
@@ -56,12 +61,30 @@ class StoredTensor:
         Bytes are read, nothing is computed: in a thread beside the step loop this must not start
         torch's own threads (docs/decisions/0004).
         """
-        tensor = torch.empty(self.info.shape, dtype=_DTYPES[self.info.dtype])
+        tensor = torch.empty(self.info.shape, dtype=self.dtype)
         raw = tensor.reshape(-1).view(torch.uint8).numpy()
         _fill(raw.data, self.file, self.info.begin)
         if self.transposed:
             return _transposed(tensor)
         return tensor
+
+    def pieces(self, size_bytes: int) -> Iterator[torch.Tensor]:
+        """Its values as in `read`, some rows at a time: about so many bytes, and a row at least.
+
+        Each piece is valid until the next one, which takes its place. Raises ConfigurationError.
+        """
+        shape = self.info.shape
+        if self.transposed or not shape or not self.info.count:
+            yield self.read()
+            return
+        row_bytes = (self.info.end - self.info.begin) // shape[0]
+        rows = min(shape[0], max(1, size_bytes // row_bytes))
+        buffer = torch.empty((rows, *shape[1:]), dtype=self.dtype)
+        for row in range(0, shape[0], rows):
+            piece = buffer[: shape[0] - row]
+            raw = piece.reshape(-1).view(torch.uint8).numpy()
+            _fill(raw.data, self.file, self.info.begin + row * row_bytes)
+            yield piece
 
 
 def read_in_order(tensors: Mapping[str, StoredTensor]) -> dict[str, torch.Tensor]:

@@ -246,7 +246,7 @@ at = Device.choose("cpu", "bfloat16")
 large = torch.zeros(256, 128, 3, 3).half()
 for work in (
     (Loading(blueprint, at, threads=2).read, 5),
-    (lambda: converted(large, at), 0.5),
+    (lambda: converted([large], large.shape, at), 0.5),
     (lambda: large.to(at.dtype), 0.5),
 ):
     thread = threading.Thread(target=new_ones, args=work)

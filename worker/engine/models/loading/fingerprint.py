@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from worker.engine.models.blueprint import Blueprint
-from worker.engine.models.weights import BITS
+from worker.engine.models.weights import BITS, StoredTensor
 
 # No picture depends on the tiny autoencoder of previews.
 _PREVIEW_ONLY: Final = {"taesd"}
@@ -28,8 +28,8 @@ def fingerprint(
 ) -> str:
     """SHA-256, in hex, of every weight in its file's dtype, every config, vocabulary, noise level.
 
-    `digests`: what `digest` tells of each weight, by part and name. A digest of headers and sizes
-    would cost nothing, but it is equal for all fine-tunes of a model.
+    `digests`: what `WeightDigest` tells of each weight, by part and name. A digest of headers and
+    sizes would cost nothing, but it is equal for all fine-tunes of a model.
     """
     found = hashlib.sha256(f"{blueprint.zeros_for_empty}".encode())
     for field in fields(blueprint.schedule):
@@ -47,10 +47,20 @@ def fingerprint(
     return found.hexdigest()
 
 
-def digest(weight: torch.Tensor) -> str:
-    """Dtype, shape and SHA-256 of a contiguous tensor of the CPU. It starts no thread of torch."""
-    bits = weight.view(BITS[weight.element_size()]).numpy()
-    return f"{weight.dtype} {tuple(weight.shape)} {hashlib.sha256(bits.data).hexdigest()}"
+class WeightDigest:
+    """SHA-256 of a weight in its file's dtype, from its pieces in order. It starts no thread."""
+
+    def __init__(self) -> None:
+        self._sha = hashlib.sha256()
+
+    def take(self, piece: torch.Tensor) -> torch.Tensor:
+        """Count a contiguous tensor of the CPU, and return it."""
+        self._sha.update(piece.view(BITS[piece.element_size()]).numpy().data)
+        return piece
+
+    def of(self, stored: StoredTensor) -> str:
+        """Dtype, shape and digest of the weight, all of which was taken."""
+        return f"{stored.dtype} {stored.shape} {self._sha.hexdigest()}"
 
 
 def _vocabulary(tokenizer: Any) -> str:

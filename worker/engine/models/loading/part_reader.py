@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -13,10 +13,13 @@ from torch import nn
 from latentry.errors import ConfigurationError
 from worker.engine.device import Device
 from worker.engine.models.loading.conversion import converted
-from worker.engine.models.loading.fingerprint import digest
+from worker.engine.models.loading.fingerprint import WeightDigest
 from worker.engine.models.loading.low_memory import home
 from worker.engine.models.part import Part
 from worker.engine.models.weights import StoredTensor, in_order
+
+# What is read at once, then digested and converted while the processor's cache still has it.
+_PIECE_BYTES: Final = 2**20
 
 
 class PartReader:
@@ -57,11 +60,18 @@ class PartReader:
 
 
 def _read(at: Device, stored: StoredTensor) -> tuple[torch.Tensor, str]:
-    """A tensor on its device, and the digest of what its file has."""
-    tensor = stored.read()
-    told = digest(tensor)
+    """A weight on its device, and the digest of what its file has."""
+    digest = WeightDigest()
+    if at.device.type == "cpu":
+        pieces = map(digest.take, stored.pieces(_PIECE_BYTES))
+        return converted(pieces, stored.shape, at), digest.of(stored)
+    whole = digest.take(stored.read())
     with _stream(at.device):
-        return converted(tensor, at), told
+        # The device first: converting on the way there would compute on the CPU.
+        weight = whole.to(at.device).to(at.dtype)
+        if weight.ndim == 4:
+            weight = weight.contiguous(memory_format=at.memory_format)
+    return weight, digest.of(stored)
 
 
 @contextmanager
