@@ -2,7 +2,8 @@
 
     make bench          (or: python -m benchmarks [--quick] [--peers] [--out RESULT.json])
 
-One run on the bundled model; contenders take turns. It takes under ten minutes on two cores.
+One run on the bundled model; contenders take turns, all in the same precision: what the worker
+chooses on this CPU, or LATENTRY_DTYPE. It takes under ten minutes on two cores.
 """
 
 import argparse
@@ -84,6 +85,8 @@ async def _compiled(bench: Bench, single_s: Result, closed: Result, exits: Async
 def _where() -> Result:
     import torch
 
+    from benchmarks.contenders.stock import dtype
+
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )
@@ -92,6 +95,7 @@ def _where() -> Result:
         "machine": f"{platform.machine()} with {os.cpu_count()} CPUs",
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
+        "dtype": str(dtype()).removeprefix("torch."),
         "commit": commit.stdout.strip() or "unknown",
     }
 

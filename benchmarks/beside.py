@@ -1,10 +1,14 @@
 """This checkout beside another one: rates, single requests and start, new over old.
 
     python -m benchmarks.beside CHECKOUT [--rounds 8] [--seconds 10] [--boots 5] [--out FILE]
+        [--new NAME=VALUE] [--old NAME=VALUE] [--only PART]
 
 Each runs its own code in its own folder, with its own `.venv` if it has one, and is reached over
-lines of JSON (`benchmarks.child`) and HTTP. Both get the same settings, precision and threads.
-They take turns, each first in every other round, on the same requests of trace *steps*.
+lines of JSON (`benchmarks.child`) and HTTP. Both get the same settings, precision and threads, but
+for those that `--new` and `--old` name: `--new LATENTRY_DTYPE=auto --old LATENTRY_DTYPE=auto`
+compares each at its own default, and `--new LATENTRY_COMPILE=on --only service` a service whose
+UNet was compiled before. They take turns, each first in every other round, on the same requests of
+trace *steps*.
 """
 
 import argparse
@@ -16,6 +20,7 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +28,7 @@ from typing import Any, Final
 
 from benchmarks.contenders.checkout import HERE, Checkout
 from benchmarks.contenders.contender import Contender, child
-from benchmarks.contenders.service import running, service
+from benchmarks.contenders.service import compiled, running, service
 from benchmarks.load import loops, samples
 from benchmarks.load.interval import Interval
 from benchmarks.load.traces import MIXES
@@ -37,6 +42,8 @@ say = partial(print, flush=True)  # into files too
 RATE: Final = "image-steps per second"
 SINGLE_S: Final = "seconds of a single request"
 BOOT_S: Final = "seconds from start to ready"
+PARTS: Final = ("engine", "service")
+SIDE: Final = 128  # pixels of the pictures of trace *steps*
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +56,27 @@ class Plan:
     warm_s: float = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two: a working tree, and the settings that it is run with."""
+
+    checkout: Checkout
+    settings: Mapping[str, str]
+
+    def engine(self, name: str) -> AbstractAsyncContextManager[Contender]:
+        """Its step loop, in a process that is started as a worker is."""
+        env = environment(os.environ | dict(self.settings))
+        return child(name, "engine", env=env, checkout=self.checkout)
+
+    def service(self, name: str) -> AbstractAsyncContextManager[Contender]:
+        """Its whole service; its UNet is compiled before, if it is to be."""
+        if self.settings["LATENTRY_COMPILE"] == "on":
+            return compiled([SIDE], name, self.checkout, **self.settings)
+        return service(name, self.checkout, **self.settings)
+
+
 def settings_of(env: Mapping[str, str]) -> dict[str, str]:
-    """What must be equal on both sides, by the environment or else by these defaults."""
+    """What is equal on both sides, by the environment or else by these defaults."""
     defaults = {
         "LATENTRY_COMPILE": "off",
         "LATENTRY_DTYPE": "float32",
@@ -104,43 +130,35 @@ async def _single_s(contender: Contender) -> float:
     return time.monotonic() - begin
 
 
-async def boot_ratios(
-    new: Checkout, old: Checkout, settings: Mapping[str, str], count: int
-) -> Ratios:
+async def boot_ratios(new: Side, old: Side, count: int) -> Ratios:
     """One ratio per pair of starts, each in an empty data folder."""
     found: Ratios = {BOOT_S: []}
-    for order in turns(new, old, count):
-        took_s = {checkout: await _boot_s(checkout, settings) for checkout in order}
-        found[BOOT_S].append(took_s[new] / took_s[old])
-        say(f"start: {took_s[new]:.2f} s, {took_s[old]:.2f} s")
+    for order in turns("new", "old", count):
+        took_s = {who: await _boot_s(new if who == "new" else old) for who in order}
+        found[BOOT_S].append(took_s["new"] / took_s["old"])
+        say(f"start: {took_s['new']:.2f} s, {took_s['old']:.2f} s")
     return found
 
 
-async def _boot_s(checkout: Checkout, settings: Mapping[str, str]) -> float:
+async def _boot_s(side: Side) -> float:
     """Seconds until `latentry serve` can draw."""
     with tempfile.TemporaryDirectory() as folder:
         begin = time.monotonic()
-        async with running(Path(folder), checkout, **settings):
+        async with running(Path(folder), side.checkout, **side.settings):
             return time.monotonic() - begin
 
 
-async def measure(
-    new: Checkout, old: Checkout, plan: Plan, settings: Mapping[str, str]
-) -> dict[str, Ratios]:
+async def measure(new: Side, old: Side, plan: Plan, parts: Sequence[str]) -> dict[str, Ratios]:
     """Engines first, then services, then starts: no process idles beside a measured one."""
     found: dict[str, Ratios] = {}
-    env = environment(os.environ | dict(settings))  # as a worker's process is started
-    async with (
-        child("new", "engine", env=env, checkout=new) as new_engine,
-        child("old", "engine", env=env, checkout=old) as old_engine,
-    ):
-        found["engine"] = await load_ratios(new_engine, old_engine, plan)
-    async with (
-        service("new", new, **settings) as new_service,
-        service("old", old, **settings) as old_service,
-    ):
-        found["service"] = await load_ratios(new_service, old_service, plan)
-    found["service"] |= await boot_ratios(new, old, settings, plan.boots)
+    if "engine" in parts:
+        async with new.engine("new") as ours, old.engine("old") as theirs:
+            found["engine"] = await load_ratios(ours, theirs, plan)
+    if "service" in parts:
+        async with new.service("new") as ours, old.service("old") as theirs:
+            found["service"] = await load_ratios(ours, theirs, plan)
+        if plan.boots:
+            found["service"] |= await boot_ratios(new, old, plan.boots)
     return found
 
 
@@ -153,27 +171,45 @@ def report(run: Mapping[str, Any]) -> list[str]:
             span = f"{found.low:.3f} to {found.high:.3f}"
             rows.append([f"{part}: {name}", f"{found.ratio:.3f}", span, str(len(each))])
     return [
-        f"new: {run['new']}",
-        f"old: {run['old']}",
+        f"new: {run['new']}{_words(run['only_new'])}",
+        f"old: {run['old']}{_words(run['only_old'])}",
         f"machine: {run['machine']}",
-        f"both: {', '.join(f'{name}={value}' for name, value in run['settings'].items())}; "
-        f"trace steps, {CALLERS} callers, windows of {run['plan']['window_s']:g} s",
+        f"both:{_words(run['settings'])[1:]}; trace steps, {CALLERS} callers, "
+        f"windows of {run['plan']['window_s']:g} s",
         "",
         *table(["new over old", "ratio", "95 % interval", "rounds"], rows),
     ]
 
 
-def run(other: Path, plan: Plan) -> dict[str, Any]:
+def _words(settings: Mapping[str, str]) -> str:
+    return "".join(f", {name}={value}" for name, value in settings.items())
+
+
+def run(
+    other: Path,
+    plan: Plan,
+    *,
+    parts: Sequence[str] = PARTS,
+    only_new: Mapping[str, str],
+    only_old: Mapping[str, str],
+) -> dict[str, Any]:
     """Measure this checkout beside the one in the folder."""
     old, settings = Checkout.at(other), settings_of(os.environ)
+    sides = Side(HERE, settings | dict(only_new)), Side(old, settings | dict(only_old))
     return {
         "kind": "beside",
         "machine": f"{os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f} beforehand",
         "new": HERE.facts(),
         "old": old.facts(),
         "plan": asdict(plan),
-        "settings": settings,
-        "ratios": asyncio.run(measure(HERE, old, plan, settings)),
+        "settings": {
+            name: value
+            for name, value in settings.items()
+            if not (name in only_new and name in only_old)
+        },
+        "only_new": dict(only_new),
+        "only_old": dict(only_old),
+        "ratios": asyncio.run(measure(*sides, plan, parts)),
     }
 
 
@@ -186,9 +222,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=plan.window_s, help="of each window")
     parser.add_argument("--boots", type=int, default=plan.boots, help="starts of each service")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--new", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--old", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--only", choices=PARTS)
     options = parser.parse_args(arguments)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    found = run(options.checkout, Plan(options.rounds, options.seconds, options.boots))
+    found = run(
+        options.checkout,
+        Plan(options.rounds, options.seconds, options.boots),
+        parts=[options.only] if options.only else PARTS,
+        only_new=dict(each.split("=", 1) for each in options.new),
+        only_old=dict(each.split("=", 1) for each in options.old),
+    )
     if options.out:
         options.out.write_text(json.dumps(found, indent=1) + "\n")
     print("\n".join(["", *report(found)]))

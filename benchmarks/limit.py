@@ -98,7 +98,7 @@ def main() -> None:
     options = parser.parse_args()
     if (tuned := environment(os.environ)) != os.environ:  # malloc reads it at a process's start
         os.execve(sys.executable, [sys.executable, "-m", "benchmarks.limit", *sys.argv[1:]], tuned)
-    backend = Diffusion(device="cpu")
+    backend = Diffusion(device="cpu", dtype="float32")
     backend.load(MODEL, SHAPES)
     found = measure(changes(backend.models[MODEL]), options.rounds)
     lines = [

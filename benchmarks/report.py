@@ -24,7 +24,7 @@ def report(run: Run) -> list[str]:
     """The results of `make bench`, in lines."""
     return [
         f"{run['at']}, {run['machine']}, torch {run['torch']} with {run['threads']} threads, "
-        f"commit {run['commit']}, {run['took_s'] / 60:.1f} minutes.",
+        f"all in {run['dtype']}, commit {run['commit']}, {run['took_s'] / 60:.1f} minutes.",
         "",
         *_closed(run),
         *_goodput(run),

@@ -28,8 +28,6 @@ CAPS: Final = (1, 2, 4, 8, 16, 32)
 STEPS: Final = (20, 25, 28, 30, 40, 50)
 PATIENCE: Final = 5.0
 RATIO: Final = 1.07  # between neighbouring rates of arrivals
-# The row counts that a worker measures before it serves.
-STUDIED: Final = (2, 4, 8, 12, 16, 24, 32)
 
 
 class Server(Protocol):
@@ -72,11 +70,10 @@ class StepLevel:
 
     def __init__(self, charge: Charge) -> None:
         self.clock = VirtualClock()
-        costs = Costs()
-        key = _key(round(charge.area**0.5) * VAE_FACTOR)
-        for rows in STUDIED * 2:  # the first call of a shape is not counted
-            costs.observe(key, rows, charge.call(key, rows))
-        self._engine = Engine(Simulated({MODEL: charge}, self.clock), costs)
+        self._engine = Engine(Simulated({MODEL: charge}, self.clock), Costs())
+        while self._engine.calibrate():  # as a worker does before requests come
+            pass
+        self.clock.seconds = 0.0
 
     def submit(self, number: int, wish: Wish) -> None:
         """See Server."""

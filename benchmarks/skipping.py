@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--pictures", type=int, default=48)
     options = parser.parse_args()
-    backend = Diffusion(device="cpu")
+    backend = Diffusion(device="cpu", dtype="float32")
     backend.load("shapes", SHAPES)
     engine = Engine(backend)
     while engine.calibrate():

@@ -77,7 +77,9 @@ def crowd(chance: random.Random) -> list[Order]:
 def compiling(threads: int) -> Iterator[Diffusion]:
     """A backend whose UNet is compiled for the native size and prompts of one chunk."""
     with tempfile.TemporaryDirectory() as folder:
-        backend = Diffusion(device="cpu", threads=threads, compiled=CompiledUNets(Path(folder)))
+        backend = Diffusion(
+            device="cpu", dtype="float32", threads=threads, compiled=CompiledUNets(Path(folder))
+        )
         backend.load("shapes", SHAPES)
         model = backend.models["shapes"]
         side = model.card.defaults.width
@@ -119,7 +121,7 @@ def main() -> None:
     parser.add_argument("--compiled", action="store_true", help="compiled batches, eager alone")
     arguments = parser.parse_args()
     with ExitStack() as exits:
-        backend = batched = Diffusion(device="cpu", threads=arguments.threads)
+        backend = batched = Diffusion(device="cpu", dtype="float32", threads=arguments.threads)
         backend.load("shapes", SHAPES)
         if arguments.compiled:
             batched = exits.enter_context(compiling(arguments.threads))

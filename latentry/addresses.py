@@ -20,10 +20,25 @@ def dialable(host: str) -> str:
 
 
 def is_redis_url(text: str) -> bool:
-    """Whether a text is redis://[[user]:password@]host[:port][/db], or rediss://."""
+    """Whether a text is redis://[[user]:password@]host[:port][/db], or rediss://.
+
+    Nothing else, because redis-py and kombu read queries differently, and to kombu a `;` separates
+    URLs.
+    """
     try:
         url = urlsplit(text)
         is_server = url.scheme in ("redis", "rediss") and bool(url.hostname) and url.port != 0
     except ValueError:  # the port is not a number
         return False
-    return is_server and re.fullmatch("/?[0-9]*", url.path) is not None
+    has_more = url.query or url.fragment or re.search(r"[;\s]", text)
+    return is_server and not has_more and re.fullmatch("/?[0-9]*", url.path) is not None
+
+
+def is_base_url(text: str) -> bool:
+    """Whether a text is http[s]://host[:port][/path], to which paths can be appended."""
+    try:
+        url = urlsplit(text)
+        is_server = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:  # the port is not a number
+        return False
+    return is_server and "@" not in url.netloc and re.fullmatch(r"[^\s?#\\]+", text) is not None

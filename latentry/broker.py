@@ -6,6 +6,8 @@ else, so a bell that is lost or sent twice does no harm.
 
 from typing import Any, Final
 
+from latentry.ledger import redis_keys
+from latentry.ledger.server.tls import tls_options
 from latentry.settings import Settings
 
 TASK: Final = "denoise"
@@ -23,13 +25,15 @@ def broker_config(settings: Settings) -> dict[str, Any]:
     """Celery's configuration on both sides."""
     return {
         "broker_url": settings.redis_url.get_secret_value(),
+        "broker_use_ssl": tls_options(settings) or False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_retry": True,
         "broker_connection_max_retries": None,  # the default gives up after 100
         "broker_channel_error_retry": True,
         "broker_pool_limit": 10,
         "broker_transport_options": {
-            "global_keyprefix": f"{settings.redis_prefix}:celery:",
+            # In the ledger's hash slot: on a cluster, kombu reads several queues by one command.
+            "global_keyprefix": redis_keys.key(redis_keys.root(settings.redis_prefix), "celery:"),
             # Longer than the 1 s that a BRPOP waits; the default waits for ever on a dead peer.
             "socket_timeout": 15,
             "socket_connect_timeout": 5,

@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final, Self, TypeAlias
 
+from latentry.local_path import local_path
+
 _HUB: Final = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)@(.*)", re.ASCII)
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _SIMULATED: Final = "simulated:"
@@ -65,7 +67,7 @@ def parse_source(text: str) -> Source:
         return Simulation.parse(text.removeprefix(_SIMULATED))
     match = _HUB.fullmatch(text)
     if match is None:
-        return Path(text)
+        return local_path(text)
     repo, commit = match.groups()
     if not _COMMIT.fullmatch(commit):
         raise ValueError(

@@ -11,7 +11,9 @@ from typing import Final
 import uvicorn
 
 from latentry.errors import ConfigurationError
+from latentry.ledger.server import inspection
 from latentry.logs import configure_logs
+from latentry.metrics_port import serve_metrics
 from latentry.settings import Settings
 from service.access import opening
 from service.app import create_app
@@ -40,13 +42,7 @@ def server(settings: Settings) -> Server:
     """A server for the gateway; metrics get a port of their own. Raises ConfigurationError."""
     app = create_app(settings)
     gateway: Gateway = app.state.gateway
-    try:
-        gateway.metrics.serve(settings.metrics_host, settings.metrics_port)
-    except OSError as error:
-        raise ConfigurationError(
-            f"Cannot serve metrics on port {settings.metrics_port} ({error.strerror});"
-            " set LATENTRY_METRICS_PORT to a free port, or to 0 for none."
-        ) from error
+    serve_metrics(gateway.metrics.registry, settings, "metrics_port")
     config = uvicorn.Config(
         app,
         http=Connection,
@@ -84,6 +80,7 @@ def main() -> int:
     try:
         settings = Settings.from_env(os.environ)
         configure_logs(settings)
+        inspection.inspect(settings)
         opening.check(settings)
         listening = bind(settings.host, settings.port)
         # Port 0 lets the system choose one, which the URLs in responses must name.

@@ -13,6 +13,7 @@ from service.doors import native, openai
 from service.gateway import Gateway
 from service.http import problems
 from service.http.body_limit import BodyLimit
+from service.http.path_prefix import PathPrefix
 from service.http.request_context import RequestContext
 
 
@@ -36,6 +37,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
+        root_path_in_servers=False,  # `description` names the server
         telemetry={"tracing": False, "metrics": False},
     )
     app.state.gateway = gateway
@@ -45,8 +47,10 @@ def create_app(settings: Settings) -> FastAPI:
         for router in door.routers:
             app.include_router(router)
     problems.install(app)
-    description.install(app, doors)
+    description.install(app, doors, settings)
     large = [body for door in doors for body in door.large_bodies]
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, large=large)
     app.add_middleware(RequestContext, metrics=gateway.metrics)
+    if settings.path_prefix:
+        app.add_middleware(PathPrefix, prefix=settings.path_prefix)
     return app

@@ -6,12 +6,13 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from latentry.settings import Settings
 from service.http.door import Door
 
 _REF = "#/components/schemas/{model}"
 
 
-def install(app: FastAPI, doors: Sequence[Door]) -> None:
+def install(app: FastAPI, doors: Sequence[Door], settings: Settings) -> None:
     """Make `/openapi.json` complete."""
 
     def openapi() -> dict[str, Any]:
@@ -21,6 +22,7 @@ def install(app: FastAPI, doors: Sequence[Door]) -> None:
                 version=app.version,
                 description=app.description,
                 routes=app.routes,
+                servers=[{"url": settings.base_url}] if settings.public_url else None,
             )
             schemas = document["components"]["schemas"]
             for model in (model for door in doors for model in door.models):

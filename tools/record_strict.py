@@ -27,7 +27,7 @@ OF_THE_MACHINE: Final = (
 
 def backend() -> Diffusion:
     """The bundled model on one thread: the number of threads is part of a profile."""
-    backend = Diffusion(device="cpu", threads=1)
+    backend = Diffusion(device="cpu", dtype="float32", threads=1)
     backend.load(MODEL, ROOT / "models" / MODEL)
     return backend
 

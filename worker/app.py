@@ -18,6 +18,8 @@ from latentry.broker import TASK, broker_config, broker_queue
 from latentry.contracts import ModelCard
 from latentry.errors import LatentryError, Unavailable
 from latentry.ledger import Ledger
+from latentry.ledger.server import inspection
+from latentry.metrics_port import serve_metrics
 from latentry.settings import Settings
 from latentry.storage import Storage, open_storage
 from worker import tasks
@@ -106,12 +108,13 @@ def _open(
 ) -> _Opened:
     metrics = Metrics()
     try:
+        inspection.inspect(settings)  # before the models, which take minutes
         backend, cards = compute.submit(open_backend, settings, keepalive).result()
         costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)
         cost_file = CostFile(costs, settings.data_dir / "costs", backend.identity)
         cost_file.recall()
         storage = open_storage(settings)
-        metrics.serve(settings.metrics_host, settings.worker_metrics_port)
+        serve_metrics(metrics.registry, settings, "worker_metrics_port")
     except Unavailable as error:
         log.error("worker.not_ready", code=error.code, why=error.message)
         raise SystemExit(EXIT_NOT_READY) from error

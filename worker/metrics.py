@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from latentry.errors import ConfigurationError
 from worker.claims.claimed_job import Outcome
 from worker.engine.loop import StepTiming
 
@@ -47,18 +46,6 @@ class Metrics:
             "Steps made again, because an earlier worker had made them after its last checkpoint.",
             registry=self.registry,
         )
-
-    def serve(self, host: str, port: int) -> None:
-        """Serve `/metrics` on a port of its own; 0 is off. Raises ConfigurationError."""
-        if not port:
-            return
-        try:
-            start_http_server(port, host, self.registry)
-        except OSError as error:
-            raise ConfigurationError(
-                f"Port {port} on {host} cannot be opened ({error.strerror}); "
-                "set LATENTRY_WORKER_METRICS_PORT to another one, or to 0."
-            ) from error
 
     def stepped(self, timing: StepTiming) -> None:
         """The engine made a step: orders joined, one UNet call, some decoding, or all of these."""

@@ -1,6 +1,7 @@
 """The engine's steps: announced to the watchdog before, measured after."""
 
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any, Final
 
 from worker.engine.loop import Engine, Event
@@ -10,14 +11,16 @@ from worker.process.keepalive import Keepalive
 HUNG_S: Final = 20.0  # a step that takes longer hangs, unless steps are that slow here
 SLOW_STEPS: Final = 10  # times the longest step so far is still no hang
 LOADING_S: Final = 300.0  # a step that also converts and tests a model
+KEEP_S: Final = 60.0
 STOPPING_S: Final = 30.0  # handing back jobs and exiting; a parent that stops it waits for less
 
 
 class Stepping:
     """Steps the engine, or measures what its calls cost while there is nothing to do.
 
-    `longest_test_s`: the longest self-test of a model so far. `on_measured` is called when an idle
-    engine has measured something and there is nothing left to measure.
+    `longest_test_s`: the longest self-test of a model so far. `on_measured` is called by an idle
+    engine that has learnt something and has nothing left to measure: after requests not more often
+    than every `KEEP_S` seconds.
     """
 
     def __init__(
@@ -36,6 +39,8 @@ class Stepping:
         self._on_measured = on_measured
         self._longest_s = 0.0
         self._has_measured = False
+        self._has_stepped = False
+        self._kept_at_s = -KEEP_S
 
     def step(self) -> Sequence[Event]:
         """One step of all images in the engine."""
@@ -44,6 +49,7 @@ class Stepping:
         timing = self._engine.last_step
         self._longest_s = max(self._longest_s, timing.total_s)
         self._metrics.stepped(timing)
+        self._has_stepped = self._has_stepped or timing.rows > 0
         return events
 
     def measure(self) -> bool:
@@ -55,8 +61,10 @@ class Stepping:
         if self._engine.calibrate():
             self._has_measured = True
             return True
-        if self._has_measured:
-            self._has_measured = False
+        is_due = self._has_stepped and monotonic() - self._kept_at_s >= KEEP_S
+        if self._has_measured or is_due:
+            self._has_measured = self._has_stepped = False
+            self._kept_at_s = monotonic()
             self._on_measured()
         self._keepalive.extend(0)
         return False

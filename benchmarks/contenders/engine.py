@@ -120,8 +120,8 @@ class Loop:
 
         @torch.inference_mode()
         def call(count: int) -> None:
-            x = torch.randn(count, *shape).to(memory_format=model.at.memory_format)
-            hidden = prompt.expand(count, *prompt.shape)
+            x = torch.randn(count, *shape).to(model.at.dtype, memory_format=model.at.memory_format)
+            hidden = prompt.expand(count, *prompt.shape).to(model.at.dtype)
             inputs = UNetInputs(x, torch.full((count,), 500.0), hidden, {})
             unet.call(model, inputs)
 

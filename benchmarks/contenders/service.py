@@ -16,7 +16,7 @@ from benchmarks.contenders.checkout import HERE, Checkout
 from benchmarks.contenders.contender import Answer
 from benchmarks.load.traces import Mix, Wish
 from latentry.client import AsyncClient
-from latentry.serve.child import TETHER
+from latentry.serve.child import STOP, TETHER
 from latentry.serve.demo import demo_env
 from latentry.serve.ports import free_port
 
@@ -92,9 +92,9 @@ class Running:
             raise RuntimeError("\n".join(self.log.read_text().splitlines()[-20:]))
 
     async def stop(self) -> None:
-        """Ask it to end by closing its input, and wait until it has."""
+        """Tell it to stop, and wait until it has."""
         assert self.process.stdin is not None
-        self.process.stdin.close()
+        self.process.stdin.write(STOP)
         await self.process.wait()
 
 
@@ -140,17 +140,22 @@ async def service(
             running(data_dir, checkout, **settings) as served,
             AsyncClient(served.url, transport=httpx.AsyncHTTPTransport()) as client,
         ):
+            contender = Service(client, data_dir, name)
+            [some] = Mix((10,)).first(1)
+            await contender.draw(some)  # it learns from that what it may measure
             async with asyncio.timeout(STUDY_S):
                 while not list((data_dir / "costs").glob("*.json")):
                     served.check()
                     await asyncio.sleep(LOOK_S)
-            yield Service(client, data_dir, name)
+            yield contender
 
 
 @asynccontextmanager
-async def compiled(sides: Iterable[int]) -> AsyncIterator[Service]:
+async def compiled(
+    sides: Iterable[int], name: str = "compiled", checkout: Checkout = HERE, **settings: str
+) -> AsyncIterator[Service]:
     """With `LATENTRY_COMPILE=on`, once pictures of these sizes were drawn often."""
-    async with service("compiled", LATENTRY_COMPILE="on") as contender:
+    async with service(name, checkout, **(settings | {"LATENTRY_COMPILE": "on"})) as contender:
         for side in sides:
             await contender.compile(side)
         yield contender

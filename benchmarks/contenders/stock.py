@@ -1,8 +1,9 @@
 """`StableDiffusionPipeline` as its documentation says to use it, for one request or for equal ones.
 
-Serving one at a time is dynamic batching with a cap of one.
+Serving one at a time is dynamic batching with a cap of one. Its precision is that of the worker.
 """
 
+import os
 import statistics
 import threading
 import time
@@ -25,6 +26,8 @@ from benchmarks.child import Command, Inbox, Reply
 from benchmarks.contenders.dynamic import next_group
 from benchmarks.load.traces import Wish
 from latentry.contracts import Sampler
+from latentry.settings import Settings
+from worker.engine.device import Device
 
 SHAPES: Final = Path(__file__).parents[2] / "models" / "shapes"
 SCHEDULERS: Final[dict[Sampler, Any]] = {
@@ -75,19 +78,27 @@ class Stock:
         text = self._pipeline.text_encoder.config
 
         def call(count: int) -> None:
-            latents = torch.randn(count, unet.config.in_channels, side // 8, side // 8)
+            latents = torch.randn(count, unet.config.in_channels, side // 8, side // 8).to(
+                unet.dtype
+            )
             prompts = torch.randn(count, text.max_position_embeddings, text.hidden_size)
+            prompts = prompts.to(unet.dtype)
             with torch.no_grad():
                 unet(latents, torch.full((count,), 500), encoder_hidden_states=prompts)
 
         return medians(call, rows, rounds)
 
 
+def dtype() -> torch.dtype:
+    """The precision that a worker with these settings has on a CPU."""
+    return Device.choose("cpu", Settings.from_env(os.environ).dtype).dtype
+
+
 def _shapes() -> Any:
     logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
-    # Its parts are stored in fp16.
-    return StableDiffusionPipeline.from_pretrained(str(SHAPES)).to(torch.float32)
+    # Its parts are stored in several precisions.
+    return StableDiffusionPipeline.from_pretrained(str(SHAPES)).to(dtype())
 
 
 def medians(call: Callable[[int], object], sizes: Sequence[int], rounds: int) -> dict[int, float]:

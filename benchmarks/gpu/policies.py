@@ -59,7 +59,8 @@ class Stepped:
 
     def __init__(self, bench: Bench) -> None:
         self._model = bench.model.card.id
-        backend = Diffusion(device=str(bench.model.at.device))
+        dtype = str(bench.model.at.dtype).removeprefix("torch.")
+        backend = Diffusion(device=str(bench.model.at.device), dtype=dtype)
         backend.at = bench.model.at
         backend.adopt(self._model, bench.model)
         self._engine = Engine(backend)

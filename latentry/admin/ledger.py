@@ -5,7 +5,7 @@ from contextlib import closing, contextmanager
 
 from pydantic import SecretStr
 
-from latentry.errors import LedgerUnavailable
+from latentry.errors import LedgerMisconfigured, LedgerUnavailable
 from latentry.ledger import Ledger
 from latentry.serve.valkey import Valkey
 from latentry.settings import Settings
@@ -22,6 +22,8 @@ def opened(env: Mapping[str, str]) -> Iterator[Ledger]:
     with closing(Ledger.open(settings)) as ledger:
         try:
             yield ledger
+        except LedgerMisconfigured:  # it responds
+            raise
         except LedgerUnavailable as error:
             raise LedgerUnavailable(
                 "The ledger does not respond. Start a service here with `latentry serve`, or set"

@@ -46,6 +46,9 @@ def models(url: Url = DEFAULT_URL, api_key: ApiKey = None) -> None:
     for model in found:
         table.add_row(*_row(model))
     Console().print(table)
+    for model in found:
+        for warning in model.warnings:
+            typer.echo(f"{model.id}: {warning}", err=True)
 
 
 @app.command()

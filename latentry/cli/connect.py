@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from latentry.client import Client, Retries, Unreachable
+from latentry.client import Client, ProxyFailed, Retries, TlsFailed, Unreachable
 
 Url = Annotated[str, typer.Option("--url", envvar="LATENTRY_URL", help="URL of the service.")]
 ApiKey = Annotated[
@@ -23,6 +23,8 @@ def connect(url: str, api_key: str | None) -> Iterator[Client]:
     with Client(url, api_key=api_key, retries=Retries(attempts=3, first_s=0.3)) as client:
         try:
             yield client
+        except (ProxyFailed, TlsFailed):  # another service would not help
+            raise
         except Unreachable as error:
             raise Unreachable(
                 f"{error} Start a service with `latentry serve` (or `make run`), or set its URL "

@@ -1,7 +1,14 @@
 """The SDK: `Client` and `AsyncClient`, built on httpx and the contracts."""
 
 from latentry.client.asynchronous import AsyncClient
-from latentry.client.errors import ApiError, JobDidNotSucceed, StillRunning, Unreachable
+from latentry.client.errors import (
+    ApiError,
+    JobDidNotSucceed,
+    ProxyFailed,
+    StillRunning,
+    TlsFailed,
+    Unreachable,
+)
 from latentry.client.retries import Retries
 from latentry.client.synchronous import Client
 
@@ -10,7 +17,9 @@ __all__ = [
     "AsyncClient",
     "Client",
     "JobDidNotSucceed",
+    "ProxyFailed",
     "Retries",
     "StillRunning",
+    "TlsFailed",
     "Unreachable",
 ]

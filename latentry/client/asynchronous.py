@@ -15,6 +15,7 @@ from latentry.client.fields import Fields, request_of
 from latentry.client.flows import Flow, Pause
 from latentry.client.following import Following, cut_short
 from latentry.client.retries import Outcome, Retries
+from latentry.client.transports import AsyncTransport
 from latentry.contracts import Estimate, Event, File, Image, Job, JobList, ModelList, UsageList
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ class AsyncClient:
     ) -> None:
         self._address = Address(base_url, api_key, timeout_s)
         self._retries = retries or Retries()
-        self._http = httpx.AsyncClient(base_url=base_url, transport=transport)
+        self._http = httpx.AsyncClient(base_url=base_url, transport=transport or AsyncTransport())
 
     async def generate(
         self,

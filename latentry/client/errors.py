@@ -3,13 +3,18 @@
 LatentryError
 ├── ApiError            the service refused the call
 ├── Unreachable         the service did not respond, after all retries
+│   ├── ProxyFailed     a proxy of the environment did not
+│   └── TlsFailed       its certificate is not trusted, or it speaks no TLS
 ├── StillRunning        the timeout passed before the job ended
 └── JobDidNotSucceed    the job ended without images
 """
 
+import ssl
+
 import httpx
 from pydantic import ValidationError
 
+from latentry.client.transports import EXTENSION
 from latentry.contracts import Job, Problem
 from latentry.errors import LatentryError
 
@@ -32,12 +37,14 @@ class ApiError(LatentryError):
         except ValidationError:
             # Not from the gateway, but from a proxy or another service.
             title = response.reason_phrase or "Unexpected response"
+            proxy = response.request.extensions.get(EXTENSION)
+            via = f" through the proxy of {proxy}" if proxy else ""
             return cls(
                 Problem(
                     type="about:blank",
                     title=title,
                     status=response.status_code,
-                    detail=f"{response.request.url} returned {response.status_code} {title}.",
+                    detail=f"{response.request.url} returned {response.status_code} {title}{via}.",
                     code=f"http_{response.status_code}",
                 )
             )
@@ -48,6 +55,52 @@ class Unreachable(LatentryError):
 
     code = "unreachable"
     retryable = True
+
+
+class ProxyFailed(Unreachable):
+    """The service cannot be reached through the proxy."""
+
+    code = "proxy_failed"
+
+
+class TlsFailed(Unreachable):
+    """The service cannot be reached over TLS."""
+
+    code = "tls_failed"
+
+    @classmethod
+    def of(cls, origin: httpx.URL, error: ssl.SSLError) -> "TlsFailed":
+        """Why the handshake failed, and what to do."""
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return cls(
+                f"The certificate of {origin} is not trusted ({error.verify_message}). If its"
+                " authority is your own, set SSL_CERT_FILE to the authority's PEM file."
+            )
+        return cls(f"{origin} does not speak TLS ({error.reason}); is its URL http://…?")
+
+
+def unreachable(error: httpx.TransportError) -> Unreachable:
+    """What stood between us and the service: a proxy, TLS, or that it does not respond."""
+    origin = error.request.url.copy_with(raw_path=b"/")
+    why = str(error) or type(error).__name__
+    if proxy := error.request.extensions.get(EXTENSION):
+        host = error.request.url.host
+        return ProxyFailed(
+            f"{origin} cannot be reached through the proxy of {proxy}: {why}. To do without it,"
+            f" add {host} to NO_PROXY."
+        )
+    if failure := tls_failure(error):
+        return TlsFailed.of(origin, failure)
+    return Unreachable(f"{origin} does not respond: {why}.")
+
+
+def tls_failure(error: BaseException | None) -> ssl.SSLError | None:
+    """The failure of a handshake beneath an error, unless the connection just broke off."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 class StillRunning(LatentryError):

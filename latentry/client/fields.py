@@ -21,30 +21,30 @@ class Fields(TypedDict, total=False):
     """The keyword arguments of `generate`, `submit` and `estimate`: GenerationRequest's fields."""
 
     model: str | None
-    negative_prompt: str
-    prompt_syntax: PromptSyntax | str
+    negative_prompt: str | None
+    prompt_syntax: PromptSyntax | str | None
     clip_skip: int | None
     width: int | None
     height: int | None
     num_inference_steps: int | None
     guidance_scale: float | None
-    guidance_rescale: float
-    guidance_stop: float
-    cache_interval: int
+    guidance_rescale: float | None
+    guidance_stop: float | None
+    cache_interval: int | None
     sampler: Sampler | str | None
     spacing: Spacing | str | None
     original_size: tuple[int, int] | None
     crops_coords_top_left: tuple[int, int] | None
     target_size: tuple[int, int] | None
     seed: int | None
-    n: int
-    output_format: OutputFormat | str
-    determinism: Determinism | str
-    preview_interval: int
-    priority: Priority | str
+    n: int | None
+    output_format: OutputFormat | str | None
+    determinism: Determinism | str | None
+    preview_interval: int | None
+    priority: Priority | str | None
     start_within: int | None
     finish_within: int | None
-    metadata: dict[str, str]
+    metadata: dict[str, str] | None
     webhook: Webhook | dict[str, Any] | None
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import httpx
 
-from latentry.client.errors import ApiError, Unreachable
+from latentry.client.errors import ApiError, tls_failure, unreachable
 from latentry.errors import LatentryError
 
 # The outcome of one attempt.
@@ -40,14 +40,13 @@ def error_of(outcome: Outcome) -> LatentryError:
     """The error to raise when no attempt is left."""
     if isinstance(outcome, httpx.Response):
         return ApiError.of(outcome)
-    origin = outcome.request.url.copy_with(raw_path=b"/")
-    return Unreachable(f"{origin} does not respond: {str(outcome) or type(outcome).__name__}.")
+    return unreachable(outcome)
 
 
 def _is_transient(outcome: Outcome) -> bool:
     if isinstance(outcome, httpx.Response):
         return outcome.status_code in TRANSIENT
-    return not isinstance(outcome, httpx.UnsupportedProtocol)
+    return not (isinstance(outcome, httpx.UnsupportedProtocol) or tls_failure(outcome))
 
 
 def _retry_after_s(outcome: Outcome) -> float:

@@ -60,6 +60,9 @@ class ModelCard(ResponseModel):
     samplers: list[Sampler]
     created: int = Field(description="Unix time in seconds.")
     pace: Pace | None = Field(None, description="Null until a worker has measured it.")
+    warnings: tuple[str, ...] = Field(
+        (), description="What this service could not take as the model's files say it; sentences."
+    )
 
 
 class Model(ModelCard):

@@ -17,8 +17,12 @@ class Sampler(StrEnum):
     DPMPP_2M_SDE = "dpmpp_2m_sde"
     DPMPP_SDE = "dpmpp_sde"
     DPM2 = "dpm2"
+    DPM2_A = "dpm2_a"
+    LMS = "lms"
+    DEIS = "deis"
     UNIPC = "unipc"
     LCM = "lcm"
+    TCD = "tcd"
 
 
 class Spacing(StrEnum):
@@ -34,8 +38,8 @@ class Spacing(StrEnum):
     SGM_UNIFORM = "sgm_uniform"
 
 
-# The maximum number of steps, where there is one: LCM models are distilled from 50.
-SAMPLER_STEPS: Final[dict[Sampler, int]] = {Sampler.LCM: 50}
+# The maximum number of steps, where there is one: consistency models are distilled from 50.
+SAMPLER_STEPS: Final[dict[Sampler, int]] = {Sampler.LCM: 50, Sampler.TCD: 50}
 
 _BY_TIMESTEPS: Final = (Spacing.DEFAULT, Spacing.SGM_UNIFORM)
 
@@ -51,8 +55,12 @@ SAMPLER_SPACINGS: Final[dict[Sampler, tuple[Spacing, ...]]] = {
     Sampler.DPMPP_2M_SDE: tuple(Spacing),
     Sampler.DPMPP_SDE: (Spacing.DEFAULT, Spacing.KARRAS, Spacing.EXPONENTIAL, Spacing.BETA),
     Sampler.DPM2: tuple(Spacing),
+    Sampler.DPM2_A: tuple(Spacing),
+    Sampler.LMS: tuple(Spacing),
+    Sampler.DEIS: tuple(Spacing),
     Sampler.UNIPC: tuple(Spacing),
     Sampler.LCM: (Spacing.DEFAULT,),
+    Sampler.TCD: (Spacing.DEFAULT,),
 }
 
 # Their names in diffusers and AUTOMATIC1111.
@@ -76,10 +84,18 @@ SAMPLER_ALIASES: Final[dict[str, Sampler]] = {
     "DPM++ SDE": Sampler.DPMPP_SDE,
     "KDPM2DiscreteScheduler": Sampler.DPM2,
     "DPM2": Sampler.DPM2,
+    "KDPM2AncestralDiscreteScheduler": Sampler.DPM2_A,
+    "DPM2 a": Sampler.DPM2_A,
+    "LMSDiscreteScheduler": Sampler.LMS,
+    "LMS": Sampler.LMS,
+    "DEISMultistepScheduler": Sampler.DEIS,
+    "DEIS": Sampler.DEIS,
     "UniPCMultistepScheduler": Sampler.UNIPC,
     "UniPC": Sampler.UNIPC,
     "LCMScheduler": Sampler.LCM,
     "LCM": Sampler.LCM,
+    "TCDScheduler": Sampler.TCD,
+    "TCD": Sampler.TCD,
 }
 SPACING_ALIASES: Final[dict[str, Spacing]] = {
     "Karras": Spacing.KARRAS,

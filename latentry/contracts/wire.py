@@ -1,14 +1,56 @@
 """The base classes of requests and responses. Their errors omit the input: it may be a prompt."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 
 class RequestModel(BaseModel):
-    """Base of what clients send: unknown fields and non-finite numbers are refused."""
+    """Base of what clients send: unknown fields and non-finite numbers are refused.
+
+    An optional field that is null counts as omitted: clients in many languages send all fields.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True
     )
+
+    @classmethod
+    def optional_fields(cls) -> frozenset[str]:
+        """The names of the fields that may be omitted or null."""
+        return frozenset(n for n, field in cls.model_fields.items() if not field.is_required())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _omit_nulls(cls, body: Any) -> Any:
+        if not isinstance(body, dict) or None not in body.values():
+            return body
+        optional = cls.optional_fields()
+        return {n: value for n, value in body.items() if value is not None or n not in optional}
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The JSON schema, in which every optional field may be null."""
+        schema = handler(core_schema)
+        properties = handler.resolve_ref_schema(schema)["properties"]
+        for name in cls.optional_fields():
+            properties[name] = _or_null(properties[name])
+        return schema
+
+
+def _or_null(schema: JsonSchemaValue) -> JsonSchemaValue:
+    null = {"type": "null"}
+    if null in schema.get("anyOf", ()):
+        return schema
+    bare, notes = dict(schema), dict[str, Any]()
+    for key in ("title", "description", "default"):
+        if key in bare:
+            notes[key] = bare.pop(key)
+    return {"anyOf": [bare, null]} | notes
 
 
 class ResponseModel(BaseModel):

@@ -32,7 +32,8 @@ LatentryError
 ├── Unavailable                 the service cannot do it now: retry
 │   ├── QueueFull
 │   ├── LedgerUnavailable
-│   │   └── LedgerFull
+│   │   ├── LedgerFull
+│   │   └── LedgerMisconfigured
 │   ├── StorageUnavailable
 │   ├── NoModel
 │   ├── NoAnswer
@@ -117,6 +118,7 @@ from latentry.errors.unavailable import (
     Busy,
     DeadlineUnreachable,
     LedgerFull,
+    LedgerMisconfigured,
     LedgerUnavailable,
     NoAnswer,
     NoModel,
@@ -150,6 +152,7 @@ __all__ = [
     "LatentryError",
     "LeaseLost",
     "LedgerFull",
+    "LedgerMisconfigured",
     "LedgerUnavailable",
     "LinkRefused",
     "MalformedBody",

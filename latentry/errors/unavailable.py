@@ -55,3 +55,9 @@ class Busy(Unavailable):
     """Too many requests are being served; retry shortly."""
 
     code = "busy"
+
+
+class LedgerMisconfigured(LedgerUnavailable):
+    """The ledger (Redis) responds, but refuses what the service needs."""
+
+    code = "ledger_misconfigured"

@@ -4,6 +4,7 @@ A command is a value, one atomic Lua script each; `Ledger` runs it from a thread
 an event loop. Every command may be repeated, so a lost reply does no harm.
 
 `connection`   runs commands against Redis
+`server`       TLS to Redis, what its errors mean, and whether it is what the service needs
 `commands`     all commands about jobs, models and workers
 `scripts`      the texts of `lua/`, each with what it uses of `lua/prelude/`; it has its
                command's name, in a folder for the module of that

@@ -1,6 +1,6 @@
 """Runs commands against Redis: `Ledger` in a thread, `AsyncLedger` in an event loop."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
 
@@ -8,19 +8,14 @@ import redis
 import redis.asyncio
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.client import NEVER_DECODE
-from redis.exceptions import (
-    ClusterError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
-from latentry.errors import LedgerFull, LedgerUnavailable
 from latentry.ledger import redis_keys
+from latentry.ledger.pipelines import Pipelines
 from latentry.ledger.scripts import digest, source
+from latentry.ledger.server.outages import outage
+from latentry.ledger.server.tls import tls_options
 from latentry.settings import Settings
 
 T = TypeVar("T")
@@ -44,19 +39,6 @@ def _options(command: Command[T]) -> dict[str, Any]:
     return {NEVER_DECODE: []} if command.is_binary else {}
 
 
-# Errors of a server that cannot answer for now. Any other is about the command: a bug of ours.
-_OUTAGES = ("LOADING", "BUSY", "MISCONF", "NOREPLICAS")
-
-
-def _outage(error: RedisError) -> LedgerUnavailable | None:
-    """The error that the caller gets; None if it is a bug."""
-    if isinstance(error, OutOfMemoryError):
-        return LedgerFull()
-    is_answer = isinstance(error, ResponseError)
-    is_outage = isinstance(error, (ReadOnlyError, ClusterError)) or str(error).startswith(_OUTAGES)
-    return None if is_answer and not is_outage else LedgerUnavailable()
-
-
 # A silently dropped connection must not block its caller for ever, as it does by default.
 _CONNECTION: dict[str, Any] = {
     "decode_responses": True,
@@ -70,20 +52,25 @@ _RETRIES = 2
 _POOL: dict[str, Any] = {"max_connections": 32, "timeout": 5.0}
 
 
+def _channels(client: "redis.Redis | redis.asyncio.Redis", root: str) -> str:
+    return redis_keys.channels(root, client.get_connection_kwargs().get("db") or 0)
+
+
 class Ledger:
     """The ledger for threads. Raises LedgerUnavailable if Redis does not answer, or LedgerFull."""
 
     def __init__(self, client: "redis.Redis", root: str) -> None:
         self.client = client
         self.root = root
+        self.channels = _channels(client, root)
         self._execute: Callable[..., Any] = client.execute_command
 
     @classmethod
-    def open(cls, settings: Settings) -> Self:
-        """Connect lazily, as the settings say."""
-        retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), _RETRIES)
+    def open(cls, settings: Settings, *, retries: int = _RETRIES) -> Self:
+        """Connect lazily, as the settings say. Raises ConfigurationError."""
+        retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries)
         url = settings.redis_url.get_secret_value()
-        client = redis.Redis.from_url(url, retry=retry, **_CONNECTION)
+        client = redis.Redis.from_url(url, retry=retry, **_CONNECTION, **tls_options(settings))
         return cls(client, redis_keys.root(settings.redis_prefix))
 
     def run(self, command: Command[T]) -> T:
@@ -91,12 +78,12 @@ class Ledger:
         try:
             return command.read(self._evaluate(command))
         except RedisError as error:
-            if (outage := _outage(error)) is None:
+            if (unavailable := outage(error)) is None:
                 raise
-            raise outage from error
+            raise unavailable from error
 
     def _evaluate(self, command: Command[T]) -> Any:
-        args, options = (1, self.root, *command.args), _options(command)
+        args, options = (2, self.root, self.channels, *command.args), _options(command)
         try:
             return self._execute("EVALSHA", digest(command.script), *args, **options)
         except NoScriptError:  # a fresh server, or one that was restarted
@@ -113,17 +100,18 @@ class AsyncLedger:
     def __init__(self, client: "redis.asyncio.Redis", root: str) -> None:
         self.client = client
         self.root = root
-        self._execute: Callable[..., Awaitable[Any]] = client.execute_command
+        self.channels = _channels(client, root)
+        self._pipelines = Pipelines(client)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
-        """Connect lazily, as the settings say."""
+        """Connect lazily, as the settings say. Raises ConfigurationError."""
         retry = redis.asyncio.retry.Retry(
             ExponentialWithJitterBackoff(base=0.05, cap=0.5), _RETRIES
         )
         url = settings.redis_url.get_secret_value()
         pool = redis.asyncio.BlockingConnectionPool.from_url(
-            url, retry=retry, **_POOL, **_CONNECTION
+            url, retry=retry, **_POOL, **_CONNECTION, **tls_options(settings)
         )
         return cls(redis.asyncio.Redis.from_pool(pool), redis_keys.root(settings.redis_prefix))
 
@@ -132,16 +120,17 @@ class AsyncLedger:
         try:
             return command.read(await self._evaluate(command))
         except RedisError as error:
-            if (outage := _outage(error)) is None:
+            if (unavailable := outage(error)) is None:
                 raise
-            raise outage from error
+            raise unavailable from error
 
     async def _evaluate(self, command: Command[T]) -> Any:
-        args, options = (1, self.root, *command.args), _options(command)
+        execute, options = self._pipelines.execute, _options(command)
+        args = (2, self.root, self.channels, *command.args)
         try:
-            return await self._execute("EVALSHA", digest(command.script), *args, **options)
+            return await execute("EVALSHA", digest(command.script), *args, **options)
         except NoScriptError:  # a fresh server, or one that was restarted
-            return await self._execute("EVAL", source(command.script), *args, **options)
+            return await execute("EVAL", source(command.script), *args, **options)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -13,6 +13,7 @@ from latentry.errors import LedgerUnavailable
 from latentry.ledger import redis_keys
 from latentry.ledger.connection import AsyncLedger
 from latentry.ledger.refs import JobRef
+from latentry.ledger.server.outages import outage
 
 QUIET_S = 4.0
 _EVENT_ID = re.compile("([0-9]{1,19})-([0-9]{1,19})")
@@ -68,7 +69,7 @@ class Feed:
         """
         try:
             async with self._ledger.client.pubsub() as channel:
-                await channel.subscribe(redis_keys.key(self._ledger.root, "updates"))
+                await channel.subscribe(redis_keys.key(self._ledger.channels, "updates"))
                 is_pinged = False
                 while True:
                     message = await channel.get_message(timeout=QUIET_S)
@@ -80,7 +81,7 @@ class Feed:
                     for update in _updates(message) if message else ():
                         yield update
         except RedisError as error:
-            raise LedgerUnavailable from error
+            raise (outage(error) or LedgerUnavailable()) from error
 
 
 def _updates(message: dict[str, Any]) -> Sequence[JobUpdate | None]:

@@ -82,10 +82,11 @@ KEYS: Final = (
     # Upkeep
     Key("swept", "string", "when the last sweep was"),
     Key("write_check", "string", "that the ledger can be written", "1 s"),
-    # Channels
+    # Channels, which begin with the database too
     Key("updates", "channel", "events, steps and previews as they happen"),
     Key("wake", "channel", "the model whose queue got longer"),
     Key("stop", "channel", "the ref of a job to stop"),
+    Key("check", "channel", "that updates can be published; nobody listens"),
 )
 
 
@@ -97,6 +98,11 @@ def root(prefix: str) -> str:
     return "{" + prefix + "}"
 
 
+def channels(root: str, database: int) -> str:
+    """The common beginning of its channels, which all databases of a server share."""
+    return f"{root}@{database}"
+
+
 def key(root: str, *parts: str) -> str:
-    """One key or channel, as `key(...)` in the prelude builds it."""
+    """One key, as `key(...)` in the prelude builds it; or a channel, from `channels(...)`."""
     return ":".join((root, *parts))

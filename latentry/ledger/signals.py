@@ -8,6 +8,7 @@ from latentry.errors import LedgerUnavailable
 from latentry.ledger import redis_keys
 from latentry.ledger.connection import Ledger
 from latentry.ledger.refs import JobRef
+from latentry.ledger.server.outages import outage
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ class Signals:
     """The wake and stop channels, for one thread. Pub/sub keeps nothing: poll as well."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self._wake = redis_keys.key(ledger.root, "wake")
-        self._stop = redis_keys.key(ledger.root, "stop")
+        self._wake = redis_keys.key(ledger.channels, "wake")
+        self._stop = redis_keys.key(ledger.channels, "stop")
         self._channel = ledger.client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
 
     def wait(self, timeout_s: float) -> Wake | Stop | None:
@@ -39,7 +40,7 @@ class Signals:
                 self._channel.subscribe(self._wake, self._stop)
             message = self._channel.get_message(timeout=timeout_s)
         except RedisError as error:
-            raise LedgerUnavailable from error
+            raise (outage(error) or LedgerUnavailable()) from error
         if message is None:
             return None
         if message["channel"] == self._stop:

@@ -8,7 +8,7 @@ from latentry.contracts import Cost, ModelCard, ResolvedRequest, Sampler
 
 # Until a worker has been measured, costs only compare requests with each other.
 _NOMINAL_STEP_MEGAPIXEL_S: Final = 1.0
-_TWO_CALLS_A_STEP: Final = frozenset({Sampler.HEUN, Sampler.DPM2})
+_TWO_CALLS_A_STEP: Final = frozenset({Sampler.HEUN, Sampler.DPM2, Sampler.DPM2_A})
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,8 @@ def demo_env(env: Mapping[str, str]) -> dict[str, str]:
     data_dir = Path(env.get("LATENTRY_DATA_DIR", ".latentry")) / "demo"
     places = {"LATENTRY_REDIS_URL", "LATENTRY_STORAGE_URL", "LATENTRY_PUBLIC_URL", "LATENTRY_HOST"}
     keys = {"LATENTRY_AUTH", "LATENTRY_BOOTSTRAP_KEY", "LATENTRY_BOOTSTRAP_KEY_FILE"}
-    left_out = places | keys
-    return {name: value for name, value in env.items() if name not in left_out} | {
+    left_out = (*places, *keys, "LATENTRY_REDIS_TLS_")
+    return {name: value for name, value in env.items() if not name.startswith(left_out)} | {
         "LATENTRY_DATA_DIR": str(data_dir),
         "LATENTRY_PORT": "0",
         "LATENTRY_METRICS_PORT": "0",

@@ -3,7 +3,8 @@
 import socket
 
 from latentry.errors import ConfigurationError
-from latentry.settings import Settings
+from latentry.serve.workers import metrics_port
+from latentry.settings import PREFIX, Settings
 
 
 def free_port(host: str) -> int:
@@ -16,17 +17,22 @@ def free_port(host: str) -> int:
 def check_ports(settings: Settings) -> None:
     """Raises ConfigurationError if a port is taken, with the variable to set."""
     wanted = (
-        ("LATENTRY_PORT", settings.host, settings.port),
-        ("LATENTRY_METRICS_PORT", settings.metrics_host, settings.metrics_port),
-        ("LATENTRY_WORKER_METRICS_PORT", settings.metrics_host, settings.worker_metrics_port),
+        ("port", settings.host, settings.port),
+        ("metrics_port", settings.metrics_host, settings.metrics_port),
+        *(
+            ("worker_metrics_port", settings.metrics_host, metrics_port(settings, number))
+            for number in range(settings.workers)
+        ),
     )
-    for variable, host, port in wanted:
+    for setting, host, port in wanted:
+        if setting.endswith("metrics_port") and setting not in settings.model_fields_set:
+            continue  # the process takes the next free one
         try:
             socket.create_server((host, port), family=_family(host)).close()
         except OSError as error:
             raise ConfigurationError(
                 f"Port {port} on {host} cannot be opened ({error.strerror}); "
-                f"set {variable} to another port."
+                f"set {PREFIX}{setting.upper()} to another port."
             ) from error
 
 

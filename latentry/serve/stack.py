@@ -1,28 +1,27 @@
-"""The whole service on one machine: Valkey, worker and gateway start in this order and stop in
+"""The whole service on one machine: Valkey, workers and gateway start in this order and stop in
 reverse.
 """
 
 import asyncio
-import fcntl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TextIO
 
 from pydantic import SecretStr
 
-from latentry.errors import ConfigurationError, LatentryError
+from latentry.errors import LatentryError
 from latentry.serve.apps import check_apps, command
 from latentry.serve.child import Child
+from latentry.serve.lock import locked
 from latentry.serve.ports import check_ports, free_port
 from latentry.serve.supervisor import Supervisor
 from latentry.serve.valkey import Valkey
+from latentry.serve.workers import workers
 from latentry.settings import PREFIX, Settings
 
-# More than each needs to stop: a worker finishes its step and hands its jobs back.
-GATEWAY_GRACE_S: Final = 10.0
-WORKER_GRACE_S: Final = 20.0
+GATEWAY_GRACE_S: Final = 10.0  # more than it needs to stop
 # A child that dies this often before the stack is ready will not start at all.
 MAX_QUICK_DEATHS: Final = 3
 POLL_S: Final = 0.1
@@ -73,7 +72,7 @@ async def running(
 ) -> AsyncIterator[Stack]:
     """The stack, started but not yet ready; when the context exits, all of it has stopped."""
     check_apps(settings)
-    with _locked(settings.data_dir):
+    async with locked(settings.data_dir) as lock:
         check_ports(settings)
         if settings.port == 0:
             settings = settings.model_copy(update={"port": free_port(settings.host)})
@@ -81,7 +80,7 @@ async def running(
             stack = Stack(settings, [])
 
             def keep(child: Child) -> None:
-                supervisor = Supervisor(child, output, say)
+                supervisor = Supervisor(replace(child, holds=(lock,)), output, say)
                 exits.push_async_callback(supervisor.stop)
                 stack.supervisors.append(supervisor)
                 supervisor.start()
@@ -92,23 +91,10 @@ async def running(
                 await _wait_for(valkey, stack)
                 settings = settings.model_copy(update={"redis_url": SecretStr(valkey.url)})
             child_env = _env_of(settings, env)
-            keep(Child("worker", command("worker"), child_env, WORKER_GRACE_S))
+            for worker in workers(settings, child_env):
+                keep(worker)
             keep(Child("gateway", command("service"), child_env, GATEWAY_GRACE_S))
             yield stack
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "serve.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigurationError(
-                f"Another `latentry serve` uses {folder}; stop it, or set "
-                "LATENTRY_DATA_DIR to another folder."
-            ) from error
-        yield
 
 
 async def _valkey(folder: Path) -> Valkey:

@@ -1,12 +1,15 @@
 """Keeping a child process running."""
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, TextIO
 
-from latentry.serve.child import Child
+from latentry.serve.child import STOP, Child
 
 # After this long a child counts as healthy, and its next death as the first.
 HEALTHY_S: Final = 30.0
@@ -52,14 +55,17 @@ class Supervisor:
             await self._sleep(pause_s)
 
     async def _exit_code(self, process: asyncio.subprocess.Process) -> int:
-        """The exit code, after the child ended by itself or because its tether was closed."""
+        """The exit code, after the child ended by itself or was told to stop."""
         ended = asyncio.create_task(process.wait())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if process.stdin:
-            process.stdin.close()
-        return await ended
+            process.stdin.write(STOP)
+        code = await ended
+        with suppress(ProcessLookupError, PermissionError):  # macOS: PermissionError for zombies
+            os.killpg(process.pid, signal.SIGKILL)  # what it left running, if its tether was killed
+        return code
 
     async def _sleep(self, seconds: float) -> None:
         try:

@@ -7,6 +7,7 @@ redis-py write socket URLs differently and socket paths may not exceed 104 chara
 
 import asyncio
 import contextlib
+import os
 import platform
 import re
 import secrets
@@ -70,7 +71,7 @@ class Valkey:
             f"bind {HOST}\n"
             f"port {self.port}\n"
             f"requirepass {self.password}\n"
-            f'dir "{self.folder.resolve()}"\n'
+            f'dir "{_quoted(self.folder.resolve())}"\n'
             "appendonly yes\n"
             "appendfsync everysec\n"
             'save ""\n'
@@ -112,6 +113,13 @@ class Valkey:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+
+def _quoted(path: Path) -> str:
+    """For use in double quotes: all bytes but the plainest as `\\xHH`."""
+    plain = re.compile(r"[\w/.-]", re.ASCII)
+    text = (chr(byte) for byte in os.fsencode(path))
+    return "".join(sign if plain.match(sign) else f"\\x{ord(sign):02x}" for sign in text)
 
 
 def binary() -> str:

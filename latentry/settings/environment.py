@@ -10,7 +10,7 @@ from latentry.errors import ConfigurationError
 from latentry.secret_file import kept_secret
 from latentry.settings.gateway import GatewaySettings
 from latentry.settings.ledger import LedgerSettings
-from latentry.settings.section import PREFIX
+from latentry.settings.section import PREFIX, Word
 from latentry.settings.stores import StoreSettings
 from latentry.settings.worker import WorkerSettings
 
@@ -21,10 +21,10 @@ CLIENT_VARIABLES: Final = frozenset({"LATENTRY_URL", "LATENTRY_API_KEY"})
 class Settings(WorkerSettings, LedgerSettings, GatewaySettings, StoreSettings):
     """All settings of gateway and worker. Field `redis_url` is variable LATENTRY_REDIS_URL."""
 
-    log_level: str = Field(
+    log_level: Word = Field(
         "info", pattern=r"^(debug|info|warning|error)$", description="Minimum level of log lines."
     )
-    log_format: str = Field("text", pattern=r"^(text|json)$", description="Format of log lines.")
+    log_format: Word = Field("text", pattern=r"^(text|json)$", description="Format of log lines.")
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -40,13 +40,13 @@ class Settings(WorkerSettings, LedgerSettings, GatewaySettings, StoreSettings):
             raise ConfigurationError(_sentence(error)) from None
 
     def to_env(self) -> dict[str, str]:
-        """The variables that differ from the defaults, for a child process."""
-        changed = self.model_dump(exclude_defaults=True)
+        """The variables that were set, for a child process."""
+        given = self.model_dump(exclude_unset=True)
         return {
             PREFIX + name.upper(): value.get_secret_value()
             if isinstance(value, SecretStr)
             else str(value)
-            for name, value in changed.items()
+            for name, value in given.items()
         }
 
     def signing_secret(self) -> bytes:

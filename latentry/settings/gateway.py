@@ -1,9 +1,12 @@
 """The gateway: addresses, limits of requests, webhooks and API keys."""
 
-from pydantic import Field, SecretStr
+import re
+from urllib.parse import unquote, urlsplit
 
-from latentry.addresses import dialable
-from latentry.settings.section import MAX_TTL_S, Section
+from pydantic import Field, SecretStr, field_validator
+
+from latentry.addresses import dialable, is_base_url
+from latentry.settings.section import MAX_TTL_S, LocalPathText, Section, Word
 
 
 class GatewaySettings(Section):
@@ -11,10 +14,18 @@ class GatewaySettings(Section):
 
     host: str = Field("127.0.0.1", description="Address that the gateway listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the gateway listens on.")
-    public_url: str = Field("", description="URL for clients; http://host:port if empty.")
+    public_url: str = Field(
+        "",
+        description="URL for clients, with the path prefix that a reverse proxy adds, if any;"
+        " http://host:port if empty.",
+    )
     metrics_host: str = Field("127.0.0.1", description="Address of the metrics of both processes.")
     metrics_port: int = Field(
-        9100, ge=0, le=65535, description="Port of the gateway's metrics; 0 is off."
+        9100,
+        ge=0,
+        le=65535,
+        description="Port of the gateway's metrics; 0 is off. If left out, the next free one from"
+        " 9100 on, which the log names.",
     )
     default_model: str = Field(
         "", description="Model of requests that name none; the first live one if empty."
@@ -46,7 +57,12 @@ class GatewaySettings(Section):
         description="Webhook receivers that may be private, comma-separated: `host:port` pairs,"
         " which may use http, and networks such as `10.0.0.0/8`.",
     )
-    auth: str = Field(
+    webhook_ca_file: LocalPathText = Field(
+        "",
+        description="PEM file of authorities that a receiver's certificate may be signed by,"
+        " besides public ones.",
+    )
+    auth: Word = Field(
         "auto",
         pattern=r"^(auto|on|off)$",
         description="Require API keys. `auto`: once a key exists or other machines can connect.",
@@ -54,10 +70,24 @@ class GatewaySettings(Section):
     bootstrap_key: SecretStr = Field(
         SecretStr(""), description="API key that is registered when the gateway starts."
     )
-    bootstrap_key_file: str = Field("", description="File with the bootstrap key.")
+    bootstrap_key_file: LocalPathText = Field("", description="File with the bootstrap key.")
     signing_key: SecretStr = Field(
         SecretStr(""), description="Secret that signs local file URLs; kept in data_dir if empty."
     )
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_base_url(cls, value: str) -> str:
+        if value and not is_base_url(value):
+            raise ValueError("it must be http[s]://host[:port][/path]")
+        if re.match("/(v1|docs)(/|$)", urlsplit(value).path):
+            raise ValueError("its path must not begin with /v1 or /docs, which are added to it")
+        return value
+
+    @property
+    def path_prefix(self) -> str:
+        """The path of `base_url`, decoded, such as `/pictures`; mostly empty."""
+        return unquote(urlsplit(self.base_url).path)
 
     @property
     def base_url(self) -> str:

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator
 
 from latentry.contracts.fields.bounds import MODEL_ID
 from latentry.low_memory import LowMemory, parse_low_memory
-from latentry.settings.section import Section
+from latentry.settings.section import Section, Word
 from latentry.sources import Source, parse_source
 
 
@@ -22,21 +22,30 @@ class WorkerSettings(Section):
     model_memory_bytes: int = Field(
         0, ge=0, description="Maximum memory for the weights of loaded models; 0 is unlimited."
     )
-    device: str = Field(
+    device: Word = Field(
         "auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="`auto` is CUDA if available."
     )
-    dtype: str = Field(
+    dtype: Word = Field(
         "auto",
         pattern=r"^(auto|float32|float16|bfloat16)$",
-        description="`auto` is float16 on CUDA and float32 on the CPU.",
+        description="`auto` is float16 on CUDA, bfloat16 on a CPU with instructions for it"
+        " (AVX512_BF16, AMX, Arm's BF16), and float32 on others.",
     )
-    threads: int = Field(0, ge=0, description="Compute threads on the CPU; 0 is torch's default.")
-    low_memory: str = Field(
+    low_memory: Word = Field(
         "",
         description="Comma-separated ways to need less memory: `vae_slices`, `vae_tiles`,"
         " `text_encoders`, `offload`; docs/models.md has what each saves and costs.",
     )
-    compile: str = Field(
+    workers: int = Field(
+        1, ge=1, description="Number of workers that `latentry serve` starts on this machine."
+    )
+    threads: int = Field(
+        0,
+        ge=0,
+        description="Compute threads of each worker on the CPU; 0 is the cores of the machine,"
+        " divided among the workers of `latentry serve`.",
+    )
+    compile: Word = Field(
         "auto",
         pattern=r"^(auto|on|off)$",
         description="Compile UNets in the background, not in strict mode; `auto` is on with CUDA.",
@@ -54,7 +63,11 @@ class WorkerSettings(Section):
         " unlimited. Must be well above what its models need.",
     )
     worker_metrics_port: int = Field(
-        9101, ge=0, le=65535, description="Port of the worker's metrics; 0 is off."
+        9101,
+        ge=0,
+        le=65535,
+        description="Port of the worker's metrics; 0 is off. If left out, the next free one from"
+        " 9101 on, which the log names.",
     )
 
     @field_validator("models")

@@ -52,6 +52,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.QueueFull: 503,
     errors.DeadlineUnreachable: 503,
     errors.LedgerFull: 503,
+    errors.LedgerMisconfigured: 503,
     errors.LedgerUnavailable: 503,
     errors.StorageUnavailable: 503,
     errors.NoModel: 503,

@@ -50,7 +50,8 @@ def problem(what: Failure, *, request_id: str, instance: str | None = None) -> P
 
 def dialect(what: Failure, scope: Scope) -> Response:
     """The native error format: `application/problem+json`."""
-    body = problem(what, request_id=scope["state"]["request_id"], instance=scope["path"])
+    path = scope.get("root_path", "") + scope["path"]
+    body = problem(what, request_id=scope["state"]["request_id"], instance=path)
     return Response(
         body.model_dump_json(), what.status, dict(what.headers), media_type=PROBLEM_JSON
     )

@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from latentry.errors import LedgerUnavailable
+from latentry.errors import LedgerMisconfigured, LedgerUnavailable
 from latentry.ledger import (
     AsyncLedger,
     Feed,
@@ -36,6 +36,8 @@ class EventHub:
 
     def __init__(self, ledger: AsyncLedger) -> None:
         self.is_closed = False
+        self.refusal: LedgerMisconfigured | None = None
+        """Why the ledger lets nobody listen, while it does not."""
         self._ledger = ledger
         self._subscriptions: dict[JobRef, set[Subscription]] = {}
 
@@ -45,10 +47,11 @@ class EventHub:
         while True:
             try:
                 async for update in Feed(self._ledger).listen():
-                    failures = 0
+                    failures, self.refusal = 0, None
                     self._publish(update)
-            except LedgerUnavailable:
-                log.warning("event_hub.interrupted", failures=failures)
+            except LedgerUnavailable as error:
+                self.refusal = error if isinstance(error, LedgerMisconfigured) else None
+                log.warning("event_hub.interrupted", failures=failures, why=error.message)
             except Exception:
                 log.exception("event_hub.crashed")
             await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])

@@ -12,6 +12,7 @@ from typing import Final, Self
 import httpcore
 import httpx
 
+from latentry.certificates import read_authorities
 from latentry.errors import NoAnswer
 from latentry.settings import Settings
 from service.outbound.network import CONNECT_S, GuardedNetwork, Resolve, SystemResolver
@@ -49,7 +50,10 @@ class Outbound:
     @classmethod
     def open(cls, settings: Settings) -> Self:
         """With the rules of the settings. Raises ConfigurationError."""
-        return cls(Rules.of(settings), SystemResolver())
+        tls = httpx.create_ssl_context(trust_env=False)
+        if file := settings.webhook_ca_file:
+            tls.load_verify_locations(cadata=read_authorities(file, "LATENTRY_WEBHOOK_CA_FILE"))
+        return cls(Rules.of(settings), SystemResolver(), tls=tls)
 
     def read(self, url: str) -> Target:
         """The target of a URL. Raises UrlNotAllowed, which says what to change."""

@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 
 from benchmarks import beside
-from benchmarks.beside import BOOT_S, RATE, SINGLE_S, Plan, load_ratios, report, settings_of, turns
+from benchmarks.beside import (
+    BOOT_S,
+    RATE,
+    SINGLE_S,
+    Plan,
+    Side,
+    load_ratios,
+    report,
+    settings_of,
+    turns,
+)
 from benchmarks.contenders.checkout import Checkout
 from benchmarks.load.traces import Wish
 
@@ -62,15 +72,15 @@ async def test_windows_without_pictures_in_common_give_no_ratio() -> None:
 
 
 async def test_starts_take_turns_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    new, old = Checkout.at(tmp_path / "new"), Checkout.at(tmp_path / "old")
+    new, old = (Side(Checkout.at(tmp_path / name), {}) for name in ("new", "old"))
     order = []
 
-    async def boot_s(checkout: Checkout, settings: Mapping[str, str]) -> float:
-        order.append(checkout.root.name)
-        return 3.0 if checkout == new else 2.0
+    async def boot_s(side: Side) -> float:
+        order.append(side.checkout.root.name)
+        return 3.0 if side == new else 2.0
 
     monkeypatch.setattr(beside, "_boot_s", boot_s)
-    assert await beside.boot_ratios(new, old, {}, 3) == {BOOT_S: [1.5, 1.5, 1.5]}
+    assert await beside.boot_ratios(new, old, 3) == {BOOT_S: [1.5, 1.5, 1.5]}
     assert order == ["new", "old", "old", "new", "new", "old"]
 
 
@@ -89,6 +99,8 @@ def result(ratios: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
         "machine": "2 CPUs, load average 0.1 beforehand",
         "plan": {"window_s": 10.0},
         "settings": settings_of({"LATENTRY_THREADS": "2"}),
+        "only_new": {},
+        "only_old": {"LATENTRY_MAX_ROWS": "8"},
         "ratios": ratios,
     }
 
@@ -97,7 +109,7 @@ def test_the_table_names_what_is_equal_and_has_an_interval_for_each_ratio() -> N
     found = result({"engine": {RATE: [1.0, 1.1, 1.05]}, "service": {BOOT_S: [0.9, 0.9]}})
     assert report(json.loads(json.dumps(found))) == [
         "new: b, torch 2",
-        "old: a, torch 2",
+        "old: a, torch 2, LATENTRY_MAX_ROWS=8",
         "machine: 2 CPUs, load average 0.1 beforehand",
         "both: LATENTRY_COMPILE=off, LATENTRY_DTYPE=float32, LATENTRY_THREADS=2; "
         "trace steps, 16 callers, windows of 10 s",

@@ -8,7 +8,7 @@ from worker.engine.diffusion.diffusion import Diffusion
 
 
 def test_every_change_draws_the_same_call(monkeypatch) -> None:
-    backend = Diffusion(device="cpu")
+    backend = Diffusion(device="cpu", dtype="float32")
     backend.load("shapes", SHAPES)
     stack = backend.models["shapes"]
     # Compiling takes a minute; test_packages.py does it.

@@ -51,7 +51,8 @@ def run() -> dict[str, Any]:
     closed["steps, strict"] = {"engine": cell(84, **waits)}
     return {
         "kind": "bench", "at": "2026-01-01", "machine": "a machine", "torch": "2", "threads": 2,
-        "commit": "abc", "took_s": 500.0, "callers": 16, "patience": 5.0, "cap": 8,
+        "dtype": "float32", "commit": "abc",
+        "took_s": 500.0, "callers": 16, "patience": 5.0, "cap": 8,
         "capacity": 4.0,
         "unet_s": {"stock": {"2": 0.040, "16": 0.2}, "engine": {"2": 0.036, "16": 0.128}},
         "single_s": {"stock": {"10": 0.4, "25": 1.0}, "engine": {"10": 0.4, "25": 1.0}},

@@ -55,6 +55,11 @@ def test_every_variable_is_a_setting(name: str) -> None:
     assert ALL["Service", "valkey"]["spec"]["ports"][0]["port"] == 6379
 
 
+def test_a_worker_has_a_thread_for_each_cpu_that_it_requests() -> None:
+    requested = _container(OURS["worker"])["resources"]["requests"]["cpu"]
+    assert _env(OURS["worker"])["LATENTRY_THREADS"] == requested
+
+
 @pytest.mark.parametrize("name", PODS)
 def test_no_service_adds_variables_of_its_own(name: str) -> None:
     assert pod(PODS[name])["enableServiceLinks"] is False

@@ -23,6 +23,7 @@ def settings_for(valkey: Valkey, folder: Path, prefix: str, **more: str) -> Sett
         "metrics_port": "0",
         "worker_metrics_port": "0",
         "models": f"shapes={SHAPES}",
+        "dtype": "float32",  # whatever the CPU
     } | more
     return Settings.from_env({f"LATENTRY_{k.upper()}": v for k, v in variables.items()})
 

@@ -81,6 +81,10 @@ class Process:
         for pid in self.pids:  # the parent first: it must not interfere
             os.kill(pid, number)
 
+    def wait(self, timeout_s: float = 40) -> int:
+        """Its exit status, once it has ended by itself."""
+        return self._process.wait(timeout_s)
+
     def stop(self, timeout_s: float = 40) -> int:
         if self._process.poll() is None:
             self._process.terminate()

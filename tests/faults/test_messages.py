@@ -24,7 +24,7 @@ def fast(tmp_path: Path) -> Iterator[House]:
 def queue_of(house: House) -> str:
     """The list that Celery keeps the model's bells in."""
     prefix = house.settings.redis_prefix
-    return f"{prefix}:celery:{prefix}.shapes"
+    return f"{{{prefix}}}:celery:{prefix}.shapes"
 
 
 def bell(task: str = TASK, body: str | None = None, **properties: str) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from service.intake import decode, decoder
 from service.intake.decode import Intake
 from service.intake.header import read_header
 from tests.hostile.pictures import FORMATS, animated, chunk, encoded, jpeg_claiming, painted, png
+from tests.latentry.serve.processes import ends
 
 DECODER = Path(decode.__file__).with_name("decoder.py")
 
@@ -250,6 +252,26 @@ def test_the_decoder_can_neither_open_nor_dial_nor_grow(tmp_path, deed: str, say
     assert ended.returncode != 0
     assert says in ended.stderr
     assert os.path.getsize(tmp_path / "out") <= 1_000_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere its CPU time is limited")
+def test_the_decoder_ends_with_the_gateway() -> None:
+    code = (
+        "import subprocess, sys, time\n"
+        f"command = [sys.executable, '-I', {str(DECODER)!r}, 'PNG', '1', '1000']\n"
+        "print(subprocess.Popen(command).pid, flush=True); time.sleep(600)"
+    )
+    reading, writing = os.pipe()
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=reading, stdout=pipe) as gateway:
+        assert gateway.stdout
+        pid = int(gateway.stdout.readline())
+        os.write(writing, bytes(1_000_000))  # more than a pipe holds: it reads
+        os.kill(pid, signal.SIGSTOP)
+        gateway.kill()
+    assert ends(pid)
+    os.close(reading)
+    os.close(writing)
 
 
 def test_the_decoder_is_killed_when_it_spins(tmp_path, monkeypatch) -> None:

@@ -57,6 +57,12 @@ def test_settings_survive_the_way_to_a_child_process() -> None:
         ("REDIS_URL", "redis://:hunter2#@db", "it must be redis://"),
         ("REDIS_URL", "redis://db/main", "it must be redis://"),
         ("REDIS_URL", "", "it must be redis://"),
+        ("REDIS_URL", "rediss://db?ssl_cert_reqs=none", "options of TLS are in LATENTRY_REDIS_TLS"),
+        ("REDIS_URL", "redis://:hunter2;@db", "percent-encoded"),
+        ("REDIS_URL", "redis://:hunter2 @db", "percent-encoded"),
+        ("REDIS_URL", "redis://db#1", "it must be redis://"),
+        ("REDIS_TLS_CA_FILE", "ca.pem", "LATENTRY_REDIS_URL is not rediss://"),
+        ("REDIS_TLS_VERIFY", "no", "match pattern"),
         ("LEASE_S", "2", "greater than or equal to 3"),
         ("LEASE_S", "inf", "finite"),
         ("LEASE_S", "3", "HEARTBEAT_S is invalid: it must be at most half of LATENTRY_LEASE_S"),
@@ -68,6 +74,56 @@ def test_invalid_settings_are_refused_with_a_sentence(name, value, why) -> None:
         Settings.from_env({f"LATENTRY_{name}": value})
     assert why in caught.value.message
     assert "hunter2" not in caught.value.message
+
+
+ALTERNATIVES = {
+    name: pattern.removeprefix("^(").partition("|")[0]
+    for name, schema in Settings.model_json_schema()["properties"].items()
+    if (pattern := schema.get("pattern", "")).startswith("^(")
+}
+
+
+def test_settings_that_are_one_of_a_few_words_are_found() -> None:
+    assert ALTERNATIVES.keys() >= {"log_level", "log_format", "auth", "device", "dtype", "compile"}
+
+
+@pytest.mark.parametrize(("name", "word"), ALTERNATIVES.items())
+def test_a_word_may_be_written_in_any_case(name: str, word: str) -> None:
+    for written in (word.upper(), word.capitalize()):
+        settings = Settings.from_env({f"LATENTRY_{name.upper()}": written})
+        assert getattr(settings, name) == word
+
+
+PATHS = [
+    name
+    for name, field in Settings.model_fields.items()
+    if field.annotation is Path or name.endswith(("_dir", "_file", "_folder", "_path", "_ca"))
+]
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_path_may_begin_with_the_home_folder(name: str, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    tls = {"LATENTRY_REDIS_URL": "rediss://db"}  # without it, its files are refused
+    settings = Settings.from_env(tls | {f"LATENTRY_{name.upper()}": "~/it"})
+    assert str(getattr(settings, name)) == "/home/me/it"
+    with pytest.raises(ConfigurationError, match="unknown user"):
+        Settings.from_env(tls | {f"LATENTRY_{name.upper()}": "~nobody-of-this-name/it"})
+
+
+def test_so_may_the_path_of_a_model(monkeypatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    sources = Settings(models="a=~/a.safetensors,b=./~/b").model_sources
+    assert sources == {"a": Path("/home/me/a.safetensors"), "b": Path.cwd() / "~/b"}
+    with pytest.raises(ConfigurationError, match=r"MODELS is invalid: .* unknown user"):
+        Settings.from_env({"LATENTRY_MODELS": "a=~nobody-of-this-name/it"})
+
+
+def test_what_is_set_to_its_default_stays_set_on_the_way_to_a_child_process() -> None:
+    settings = Settings.from_env({"LATENTRY_METRICS_PORT": "9100"})
+    child = Settings.from_env(settings.to_env())
+    assert "metrics_port" in child.model_fields_set
+    assert "worker_metrics_port" not in child.model_fields_set
 
 
 def test_several_models_may_have_any_paths() -> None:

@@ -67,3 +67,27 @@ def test_a_line_of_json_has_its_event_level_and_time(capfd) -> None:
 )
 def test_only_the_credentials_are_redacted(text: str, left: str) -> None:
     assert redact_credentials(None, "", {"event": text}) == {"event": left}
+
+
+class Full:
+    """A log on a disk that is full."""
+
+    def isatty(self) -> bool:
+        return False
+
+    def write(self, _: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.usefixtures("_logging_as_it_was")
+def test_a_line_that_cannot_be_written_fails_no_request(monkeypatch) -> None:
+    monkeypatch.setattr("sys.stderr", Full())
+    configure_logs(Settings())
+    structlog.get_logger().info("job.accepted")
+
+
+@pytest.mark.usefixtures("_logging_as_it_was")
+def test_a_line_names_the_module_that_logs(capfd) -> None:
+    configure_logs(Settings(log_format="json"))
+    structlog.get_logger().info("job.accepted")
+    assert json.loads(capfd.readouterr().err)["logger"] == __name__

@@ -37,6 +37,7 @@ def port() -> int:
         ({"LATENTRY_PROT": "1"}, "did you mean LATENTRY_PORT?"),
         ({"LATENTRY_PORT": "x"}, "LATENTRY_PORT is invalid"),
         ({"LATENTRY_STORAGE_URL": "ftp://x"}, "LATENTRY_STORAGE_URL"),
+        ({"LATENTRY_REDIS_URL": "rediss://db", "LATENTRY_REDIS_TLS_CA_FILE": "/x"}, "TLS_CA_FILE"),
     ],
 )
 def test_settings_that_make_no_gateway_end_it_with_a_sentence(settings, changes, sentence) -> None:
@@ -44,6 +45,16 @@ def test_settings_that_make_no_gateway_end_it_with_a_sentence(settings, changes,
     _, said = process.communicate(timeout=60)
     assert process.returncode == 2
     assert sentence in said
+    assert "Traceback" not in said
+
+
+def test_a_redis_that_refuses_the_gateway_ends_it_with_a_sentence(settings, valkey) -> None:
+    url = f"redis://nobody:secret-word@127.0.0.1:{valkey.port}/0"
+    process = start(settings, LATENTRY_REDIS_URL=url)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "refuses the user or the password in LATENTRY_REDIS_URL" in said
+    assert "secret-word" not in said
     assert "Traceback" not in said
 
 

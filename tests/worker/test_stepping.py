@@ -24,6 +24,19 @@ def test_what_calls_cost_is_kept_when_an_idle_engine_has_measured_all(
     assert not kept.acquire(blocking=False), "once"
 
 
+def test_what_requests_have_taught_is_kept_when_the_engine_is_idle(
+    ledger: Ledger, storage: Storage
+) -> None:
+    kept = threading.Semaphore(0)
+    worker = Worker(ledger, storage, on_measured=kept.release)
+    worker.start()
+    for _ in range(2):
+        assert ended(ledger, submit(ledger)).state is JobStatus.SUCCEEDED
+    assert kept.acquire(timeout=10), "the worker may be killed"
+    worker.stop()
+    assert not kept.acquire(blocking=False), "not after each request"
+
+
 class Deadlines:
     """A keepalive that remembers."""
 

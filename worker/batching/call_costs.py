@@ -1,16 +1,14 @@
 """How long UNet calls take by their rows, measured while serving, and the best number of rows."""
 
 import math
-from bisect import bisect_left
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, replace
 from typing import Any, Final
 
+from worker.batching.curve import Curve
 from worker.batching.key import BatchKey
 
-# Other load on the machine makes calls slower, never faster: a faster call is believed at once.
-_FASTER, _SLOWER = 1.0, 0.1
 # A call two thirds longer must bring one percent more images a second.
 _GAIN: Final = 0.02
 _NOMINAL_S: Final = 0.05  # of a call of LONE_ROWS, where nothing was measured yet
@@ -18,42 +16,12 @@ LONE_ROWS: Final = 2  # an image with guidance
 _SIZES: Final = (2, 4, 8, 12, 16, 24, 32, 48, 64)
 _ENOUGH: Final = 3  # measurements of one kind of call
 _MOST_CURVES: Final = 64
-
-
-@dataclass(slots=True)
-class Curve:
-    """Seconds of a call by its rows, linear between measurements.
-
-    Beyond the largest it has the slope from the first to the last. From a single one, half its
-    time is taken to grow with rows and half to be the call's own: low enough that a larger call is
-    tried, and measured.
-    """
-
-    measured: dict[int, float] = field(default_factory=dict)
-    counts: Counter[int] = field(default_factory=Counter)
-
-    def observe(self, rows: int, seconds: float) -> None:
-        """Take in one call."""
-        known = self.measured.get(rows, seconds)
-        weight = _FASTER if seconds < known else _SLOWER
-        self.measured[rows] = known + weight * (seconds - known)
-        self.counts[rows] += 1
-
-    def seconds(self, rows: float) -> float:
-        """The estimate for a call of so many rows."""
-        known = sorted(self.measured)
-        at = bisect_left(known, rows)
-        if at == len(known):
-            first, last = known[0], known[-1]
-            rise = self.measured[last] - self.measured[first]
-            slope = rise / (last - first) if rise else self.measured[last] / last / 2
-            return self.measured[last] + max(0.0, slope) * (rows - last)
-        if known[at] == rows or at == 0:
-            # Fewer rows than ever measured count as the fewest measured: too long, never too short.
-            return self.measured[known[at]]
-        low, high = known[at - 1], known[at]
-        share = (rows - low) / (high - low)
-        return self.measured[low] * (1 - share) + self.measured[high] * share
+# A call may have this many times the rows of the largest that was made: how long it takes is then
+# known well enough, and four calls lead from 2 rows to 32.
+_GROWTH: Final = 2
+# What callers may wait for a call, or a part of one, that none of them asked for.
+_UNASKED_S: Final = 0.1
+_UNASKED_SHARE: Final = 0.1  # of a call of LONE_ROWS, where that is more
 
 
 class Costs:
@@ -63,22 +31,21 @@ class Costs:
         self.max_rows = max_rows
         self.max_slowdown = max_slowdown
         self._curves: OrderedDict[BatchKey, Curve] = OrderedDict()
-        self._warmed_up: set[tuple[BatchKey, int]] = set()
         self._memory: dict[BatchKey, int] = {}
+        self._tried: dict[BatchKey, tuple[int, int]] = {}  # the best rows, and more to be tried
         self._caps: dict[BatchKey, int] = {}
 
     def observe(self, key: BatchKey, rows: int, seconds: float) -> bool:
         """Take in one call; False if it does not count, as the first of each shape, a warm-up."""
-        if (key.cost_key, rows) not in self._warmed_up:
-            self._warmed_up.add((key.cost_key, rows))
-            return False
-        self._curves.setdefault(key.cost_key, Curve()).observe(rows, seconds)
+        counts = self._curves.setdefault(key.cost_key, Curve()).observe(rows, seconds)
         self._curves.move_to_end(key.cost_key)
         if len(self._curves) > _MOST_CURVES:  # callers choose the sizes
             forgotten, _ = self._curves.popitem(last=False)
-            self._warmed_up = {one for one in self._warmed_up if one[0] != forgotten}
+            self._tried.pop(forgotten, None)
+        if counts and rows > self._tried.get(key.cost_key, (rows, rows))[0]:
+            del self._tried[key.cost_key]
         self._caps.clear()
-        return True
+        return counts
 
     def bound(self, key: BatchKey, rows: int) -> None:
         """Calls of more rows than these ran out of memory or failed: never form one again."""
@@ -98,24 +65,38 @@ class Costs:
         if key.bucket:
             return key.bucket
         if key not in self._caps:
-            self._caps[key] = self._best(key)
+            _, tried = self._tried.get(key.cost_key, (0, 0))
+            self._caps[key] = min(tried, self._most(key)) or self._best(key)
         return self._caps[key]
 
     def cheapest(self, key: BatchKey) -> tuple[int, float] | None:
-        """Rows and seconds of the measured call with most rows a second, or None.
+        """Rows and seconds of the measured call with most rows a second.
 
         Only of sizes that the policy forms: larger calls may be cheaper, but delay all images.
+        Without one, the estimate for a single image; None if the model made no call so far.
         """
         curve, cap = self._curves.get(key.cost_key, Curve()), self.cap(key)
         seen = [(rows, s) for rows, s in curve.measured.items() if rows <= cap]
-        return min(seen, key=lambda one: one[1] / one[0]) if seen else None
+        if seen:
+            return min(seen, key=lambda one: one[1] / one[0])
+        was_called = any(one.model == key.model for one in self._curves)
+        return (LONE_ROWS, self.seconds(key, LONE_ROWS)) if was_called else None
+
+    def unasked_s(self, key: BatchKey) -> float:
+        """How long callers may wait for what none of them asked for."""
+        return max(_UNASKED_S, _UNASKED_SHARE * self.seconds(key, LONE_ROWS))
 
     def unmeasured(self, key: BatchKey) -> int | None:
-        """The smallest allowed number of rows that was not measured often enough, or None."""
+        """The smallest number of rows that was not measured often enough, or None.
+
+        Only of calls that an idle engine may make: a request that comes just then waits for one.
+        """
         curve = self._curves.get(key.cost_key, Curve())
         longest = self.max_slowdown * self.seconds(key, LONE_ROWS)
         for rows in _SIZES:
             if rows > self._most(key) or (rows > LONE_ROWS and self.seconds(key, rows) > longest):
+                return None
+            if self._longest(key, rows) > self.unasked_s(key):
                 return None
             if curve.counts[rows] < _ENOUGH:
                 return rows
@@ -126,37 +107,66 @@ class Costs:
         larger = [rows for rows in _SIZES if self.cap(key) < rows <= self._most(key)]
         return larger[0] if larger and not key.is_strict else None
 
+    def try_out(self, key: BatchKey, rows: int) -> None:
+        """Let so many rows pass for the best until a larger call than the best was measured."""
+        self._tried[key.cost_key] = self.cap(key), rows
+        self._caps.clear()
+
     def _most(self, key: BatchKey) -> int:
         return min(self.max_rows, self._memory.get(key.cost_key, self.max_rows))
 
     def _best(self, key: BatchKey) -> int:
         seconds = self._seconds_by_rows(key)
         longest = self.max_slowdown * seconds(LONE_ROWS)
-        choices = {
-            rows: seconds(rows) for rows in range(LONE_ROWS, max(LONE_ROWS, self._most(key)) + 1)
-        }
+        most = max(LONE_ROWS, min(self._most(key), self._most_tried(key)))
+        choices = {rows: seconds(rows) for rows in range(LONE_ROWS, most + 1)}
         fitting = {rows: s for rows, s in choices.items() if s <= longest or rows == LONE_ROWS}
         return max(fitting, key=lambda rows: rows / fitting[rows] ** (1 + _GAIN))
 
+    def _most_tried(self, key: BatchKey) -> int:
+        """How many rows a call may have so as not to be much larger than any before."""
+        near = self._nearest(key)
+        if near is None:
+            return self.max_rows
+        return int(_GROWTH * self._curves[near].most_called * near.area / key.area)
+
     def _seconds_by_rows(self, key: BatchKey) -> Callable[[int], float]:
         """The curve of this size, or of the nearest: work grows linearly with rows and area."""
-        known = [one for one in self._curves if one.model == key.model]
-        if not known:
+        near = self._nearest(key)
+        if near is None:
             return lambda rows: _NOMINAL_S * (1 + rows / LONE_ROWS) / 2
-
-        def distance(one: BatchKey) -> tuple[bool, bool, float]:
-            unlike = one.shallow != key.shallow, one.is_strict != key.is_strict
-            return *unlike, abs(math.log(one.area / key.area))
-
-        near = min(known, key=distance)
         curve, ratio = self._curves[near], key.area / near.area
         return lambda rows: curve.seconds(rows * ratio)
+
+    def _nearest(self, key: BatchKey) -> BatchKey | None:
+        """The kind of call that is most like this one, if any was ever made: of its model first."""
+
+        def distance(one: BatchKey) -> tuple[bool, bool, bool, float]:
+            unlike = one.shallow != key.shallow, one.is_strict != key.is_strict
+            return one.model != key.model, *unlike, abs(math.log(one.area / key.area))
+
+        return min(self._curves, key=distance, default=None)
+
+    def _longest(self, key: BatchKey, rows: int) -> float:
+        """What a call takes at most, by those that differ in size only; infinity without any.
+
+        Attention grows with the square of the area.
+        """
+        return min(
+            (
+                curve.longest(rows) * max(1.0, key.area / one.area) ** 2
+                for one, curve in self._curves.items()
+                if replace(one, height=key.height, width=key.width) == key.cost_key
+            ),
+            default=math.inf,
+        )
 
     def to_json(self) -> list[dict[str, Any]]:
         """The curves as JSON-able data."""
         return [
             asdict(key) | {"seconds": {str(rows): s for rows, s in curve.measured.items()}}
             for key, curve in self._curves.items()
+            if curve.measured
         ]
 
     def from_json(self, curves: Iterable[Mapping[str, Any]]) -> None:

@@ -15,12 +15,17 @@ _MOST_SIZES: Final = 64
 
 @dataclass(slots=True)
 class _Size:
-    """The calls of one key. `left`: until the next probe; `cap`: the best number of rows so far."""
+    """The calls of one key. `left`: until the next probe; `cap`: the best number of rows so far.
+
+    `trying`: the rows of a probe, and the seconds of the call without it. `best_row_s`: while
+    images are to fill a larger call, the seconds of a row in calls of the best size.
+    """
 
     left: int = _FIRST_GAP
     gap: int = _FIRST_GAP
     cap: int = 0
-    trying: tuple[int, float] | None = None  # rows, and the seconds of the call without it
+    trying: tuple[int, float] | None = None
+    best_row_s: float | None = None
 
 
 class Probes:
@@ -30,6 +35,9 @@ class Probes:
     as if twice the rows took at most twice as long, whatever was measured. The time that it really
     added is counted, and later probes wait until they are within their share of all call time
     again. A probe that finds a better call is free.
+
+    A probe has rows that nobody asked for. Where callers would wait too long for those, more images
+    may join instead, and the next call is larger if so many come.
     """
 
     def __init__(self, costs: Costs) -> None:
@@ -48,7 +56,7 @@ class Probes:
         if len(self._sizes) > _MOST_SIZES:  # callers choose the sizes
             self._sizes.popitem(last=False)
         cap = self._costs.cap(key)
-        if cap != size.cap:
+        if cap != size.cap and size.best_row_s is None:
             size.cap, size.gap, size.left = cap, _FIRST_GAP, min(size.left, _FIRST_GAP)
         if rows <= cap - LONE_ROWS:
             return rows
@@ -61,6 +69,10 @@ class Probes:
         if self._added_s + longest_s - call_s > _SHARE * self._calls_s:
             return rows
         size.left, size.gap = size.gap, min(2 * size.gap, _LONGEST_GAP)
+        if call_s * (probe / rows - 1) > self._costs.unasked_s(key):
+            self._costs.try_out(key, probe)
+            size.best_row_s = call_s / rows
+            return rows
         size.trying = probe, call_s
         return probe
 
@@ -68,8 +80,12 @@ class Probes:
         """Take in a call that the costs have counted."""
         self._calls_s += seconds
         size = self._sizes.get(key)
-        if size is None or size.trying is None or size.trying[0] != rows:
+        if size is None:
             return
-        if self._costs.cap(key) < rows:
-            self._added_s += max(0.0, seconds - size.trying[1])
-        size.trying = None
+        if size.best_row_s is not None and rows > size.cap:
+            self._added_s += max(0.0, seconds - size.best_row_s * rows)
+            size.best_row_s = None
+        if size.trying is not None and size.trying[0] == rows:
+            if self._costs.cap(key) < rows:
+                self._added_s += max(0.0, seconds - size.trying[1])
+            size.trying = None

@@ -34,7 +34,7 @@ class Device:
     def choose(
         cls, device: str, dtype: str, low_memory: frozenset[LowMemory] = frozenset()
     ) -> "Device":
-        """Resolve `auto`: CUDA if there is one, float16 on a GPU and float32 on a CPU.
+        """Resolve `auto`: CUDA if there is one, with float16; on a CPU what it multiplies fastest.
 
         Raises ConfigurationError for a device that does not exist, and for ways to save memory
         that it does not have.
@@ -47,9 +47,7 @@ class Device:
         return cls(
             device=where,
             low_memory=low_memory,
-            dtype=_DTYPES["float32" if where.type == "cpu" else "float16"]
-            if dtype == "auto"
-            else _DTYPES[dtype],
+            dtype=_DTYPES[_fastest_dtype(where) if dtype == "auto" else dtype],
             # On a CPU too: oneDNN is a third faster with 6 to 8 rows, and with others no slower.
             memory_format=torch.channels_last,
         )
@@ -76,6 +74,25 @@ def _found(device: str) -> torch.device:
             "from cuda:0."
         )
     return where
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU has instructions for it, and torch uses them.
+
+    AVX512_BF16, AMX, or Arm's BF16. oneDNN alone is no answer on x86, where it supports bfloat16 on
+    every AVX-512 CPU: without such instructions by widening it, slower than float32.
+    """
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():  # on Arm it asks the CPU
+        return False
+    is_arm = platform.machine().lower() in ("aarch64", "arm64")
+    return is_arm or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def _fastest_dtype(device: torch.device) -> str:
+    """What `auto` means on a device (docs/decisions/0026)."""
+    if device.type != "cpu":
+        return "float16"
+    return "bfloat16" if multiplies_bfloat16() else "float32"
 
 
 @cache

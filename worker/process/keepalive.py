@@ -5,9 +5,12 @@ parent that receives nothing for longer kills it; a worker whose parent has ende
 """
 
 import os
+import signal
 import socket
 import threading
 from typing import Protocol
+
+from worker.process.parent_end import signal_at_parents_end
 
 EXIT_ORPHANED = 71
 
@@ -31,6 +34,7 @@ class SocketKeepalive:
 
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
+        signal_at_parents_end(signal.SIGKILL)  # the thread below may be frozen, or C hold the GIL
         threading.Thread(target=self._end_with_parent, name="orphan-guard", daemon=True).start()
 
     def extend(self, seconds: float) -> None:

@@ -84,10 +84,11 @@ class Watchdog:
     def _start(self) -> _Child:
         ours, theirs = socket.socketpair()
         fd = theirs.fileno()
+        os.set_inheritable(fd, True)
         # Its own session: Ctrl-C in a terminal reaches only the parent, which sends SIGTERM.
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [*self._command, str(fd)],
-            pass_fds=[fd],
+            close_fds=False,  # `latentry serve` knows by a lock that we pass on when all have ended
             start_new_session=True,
             env=environment(os.environ),
         )

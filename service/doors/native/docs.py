@@ -23,12 +23,12 @@ _SERVED: Final = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png")
 @router.get("/docs")
 async def docs() -> HTMLResponse:
     """Interactive API reference."""
-    page = get_swagger_ui_html(
-        openapi_url="/openapi.json",
+    page = get_swagger_ui_html(  # relative URLs, because a reverse proxy may add a path prefix
+        openapi_url="openapi.json",
         title="latentry",
-        swagger_js_url="/docs/swagger-ui-bundle.js",
-        swagger_css_url="/docs/swagger-ui.css",
-        swagger_favicon_url="/docs/favicon.png",
+        swagger_js_url="docs/swagger-ui-bundle.js",
+        swagger_css_url="docs/swagger-ui.css",
+        swagger_favicon_url="docs/favicon.png",
     )
     page.headers["Content-Security-Policy"] = _policy(bytes(page.body))
     return page

@@ -23,12 +23,14 @@ async def livez() -> dict[str, str]:
 
 @router.get("/readyz", responses=PROBLEMS)
 async def readyz(gateway: GatewayDep) -> dict[str, str | bool]:
-    """Readiness: Redis accepts writes and the gateway is not shutting down.
+    """Readiness: Redis accepts writes, sends updates, and the gateway is not shutting down.
 
     `can_draw` tells whether a live worker serves any model.
     """
     if gateway.is_stopping:
         raise ShuttingDown
+    if gateway.event_hub.refusal:
+        raise gateway.event_hub.refusal
     try:
         async with asyncio.timeout(_READY_WITHIN_S):
             await gateway.ledger.run(commands.check_writable())

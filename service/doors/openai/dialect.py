@@ -6,18 +6,22 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from latentry.contracts import PromptSyntax
 from latentry.contracts.fields import conditioning, job, sampling
+from latentry.contracts.wire import RequestModel
 
 
-class ImagesRequest(BaseModel):
+class ImagesRequest(RequestModel):
     """OpenAI's fields and latentry's own. Fields that are not named here are ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="ignore")
 
     prompt: conditioning.Prompt
     model: str | None = Field(None, description="Model id; OpenAI's names mean the default model.")
     n: job.Count | None = None
     size: str | None = Field(None, description="`auto` or `WIDTHxHEIGHT` in pixels.")
-    response_format: Literal["url", "b64_json"] | None = None
+    response_format: Literal["url", "b64_json"] | None = Field(
+        None,
+        description="If omitted, `b64_json` for OpenAI's `gpt-image-*` models, else `url`.",
+    )
     output_format: job.OutputFormat | None = None
     stream: bool | None = Field(None, description="Not supported; omit or set to false.")
     user: str | None = Field(None, max_length=512, description="Kept in the job's metadata.")

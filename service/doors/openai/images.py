@@ -33,6 +33,8 @@ WITHIN_S: Final = 600.0  # the default timeout of OpenAI's own clients
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 # OpenAI's model ids, which some clients always send; here they mean the default model.
 _ALIASES: Final = re.compile(r"dall-e-[23]|(chat)?gpt-image-.*")
+# Clients of these never send `response_format`: OpenAI's answer is always base64.
+_BASE64_ALIASES: Final = re.compile(r"(chat)?gpt-image-.*")
 
 
 @router.post("/generations", response_model=Images, openapi_extra=body_schema(ImagesRequest))
@@ -44,7 +46,7 @@ async def create_images(gateway: GatewayDep, caller: MayWrite, request: Request)
     if record.state is not JobStatus.SUCCEEDED:
         raise _failed(record)
     job = await gateway.views.job(record)
-    if body.response_format == "b64_json":
+    if _wants_base64(body):
         pictures = await asyncio.to_thread(_with_bytes, gateway.storage, record)
     else:
         pictures = [Picture(url=image.url, seed=image.seed) for image in job.images]
@@ -68,6 +70,12 @@ def _generation_request(body: ImagesRequest) -> GenerationRequest:
         return GenerationRequest.model_validate(fields)
     except ValidationError as error:
         raise bodies.invalid(error, GenerationRequest) from None
+
+
+def _wants_base64(body: ImagesRequest) -> bool:
+    if body.response_format is None:
+        return _BASE64_ALIASES.fullmatch(body.model or "") is not None
+    return body.response_format == "b64_json"
 
 
 def _sides(size: str) -> dict[str, int]:

@@ -28,6 +28,7 @@ from latentry.contracts import (
 )
 from tests.latentry.client.conftest import image, job, problem
 from tests.latentry.client.stub import answer, serving, sse
+from tests.valkey import free_port
 
 CARD = Model(
     id="shapes",
@@ -55,6 +56,7 @@ class Gateway:
         self.estimate = ESTIMATE
         self.previews = []
         self.ends_as = JobStatus.SUCCEEDED
+        self.card = CARD
         self.url = ""
 
     async def __call__(self, scope, receive, send):
@@ -72,7 +74,7 @@ class Gateway:
             case ("GET", "/v1/generations/job-1") | ("POST", "/v1/generations/job-1/cancel"):
                 await _send(send, self.job(self.ends_as))
             case "GET", "/v1/models":
-                await _send(send, ModelList(data=[CARD]))
+                await _send(send, ModelList(data=[self.card]))
             case "GET", "/a.png":
                 await answer(send, 200, "image/png", b"picture")
             case _:
@@ -267,6 +269,13 @@ def test_models_are_listed(latentry, gateway):
     assert out.splitlines()[1].split() == ["shapes", "128×128", "25", "4", "ddim,", "euler", "1"]
 
 
+def test_a_models_warnings_are_printed_beside_the_list(latentry, gateway):
+    gateway.card = CARD.model_copy(update={"warnings": ("Its scheduler is not known.",)})
+    code, out, err = latentry("models")
+    assert (code, err) == (0, "shapes: Its scheduler is not known.\n")
+    assert len(out.splitlines()) == 2
+
+
 def test_a_job_is_printed_as_text_or_as_json(latentry, gateway):
     _, out, _ = latentry("status", "job-1")
     assert out == f"Job job-1 is succeeded.\nseed 7  {gateway.url}/a.png\n"
@@ -299,6 +308,25 @@ def test_an_unreachable_service_is_reported_with_how_to_start_one(latentry):
     assert code == 1
     assert "does not respond" in err
     assert "latentry serve" in err
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:9", "pip install 'httpx[socks]'"),
+        ("HTTP_PROXY", "socks4://127.0.0.1:9", "HTTP_PROXY (127.0.0.1:9) cannot be used"),
+        ("HTTP_PROXY", "http://127.0.0.1:{port}", "through the proxy of HTTP_PROXY"),
+    ],
+)
+def test_a_proxy_that_fails_is_one_sentence_which_does_not_blame_the_service(
+    latentry, monkeypatch, variable, value, sentence
+) -> None:
+    monkeypatch.setenv(variable, value.format(port=free_port()))
+    code, _, err = latentry("models", "--url", "http://gateway.test")
+    assert code == 1
+    assert sentence in err
+    assert err.count("\n") == 1
+    assert "latentry serve" not in err
 
 
 def test_the_version_is_printed(latentry):

@@ -118,6 +118,13 @@ def test_an_unavailable_ledger_is_reported_with_what_to_do(keys) -> None:
     assert "Traceback" not in ended.stderr
 
 
+def test_a_ledger_that_refuses_the_operator_is_not_said_to_be_away(keys, valkey) -> None:
+    ended = keys("list", LATENTRY_REDIS_URL=f"redis://nobody:wrong@127.0.0.1:{valkey.port}/0")
+    assert ended.returncode == 1
+    assert "refuses the user or the password" in ended.stderr
+    assert "latentry serve" not in ended.stderr
+
+
 def test_the_valkey_of_latentry_serve_is_found(keys, settings, valkey, ledger) -> None:
     folder = settings.data_dir / "valkey"
     folder.mkdir()

@@ -5,10 +5,11 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from latentry.contracts import GenerationRequest, Sampler
+from latentry.contracts import GenerationRequest, Sampler, Webhook
 from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS, MAX_SEED
 from latentry.contracts.samplers import JOINED_ALIASES, SAMPLER_ALIASES, Spacing
 from latentry.contracts.wire import RequestModel
+from service.doors.openai.dialect import ImagesRequest
 
 
 def parse(**fields: object) -> GenerationRequest:
@@ -76,7 +77,6 @@ def test_a_joined_name_that_contradicts_the_spacing_is_refused(other: object) ->
         {"spacing": 3},
         {"guidance_rescale": 1.01},
         {"guidance_rescale": -0.1},
-        {"guidance_rescale": None},
         {"output_format": "gif"},
         {"determinism": "maybe"},
         {"prompt_syntax": "natural"},
@@ -103,8 +103,49 @@ def test_invalid_requests_are_refused(fields: dict[str, object]) -> None:
         parse(**fields)
 
 
+def subclasses(model: type[RequestModel]) -> list[type[RequestModel]]:
+    return [each for one in model.__subclasses__() for each in (one, *subclasses(one))]
+
+
+# Bodies with their required fields, for all that clients send.
+BODIES = {
+    GenerationRequest: {"prompt": "a frog"},
+    Webhook: {"url": "https://example.com/hook"},
+    ImagesRequest: {"prompt": "a frog"},
+}
+
+
+def test_all_bodies_that_clients_send_are_tested_with_nulls() -> None:
+    assert set(subclasses(RequestModel)) == BODIES.keys()
+
+
+@pytest.mark.parametrize(
+    ("model", "name"), [(model, name) for model in BODIES for name in model.model_fields]
+)
+def test_null_means_left_out_for_every_optional_field_and_for_no_other(model, name) -> None:
+    body = BODIES[model] | {name: None}
+    if name in BODIES[model]:
+        with pytest.raises(ValidationError):
+            model.model_validate_json(json.dumps(body))
+    else:
+        omitted = model.model_validate(BODIES[model])
+        assert model.model_validate_json(json.dumps(body)) == omitted
+        assert {"type": "null"} in model.model_json_schema()["properties"][name]["anyOf"]
+
+
+def test_nulls_elsewhere_are_refused() -> None:
+    for fields in ({"metadata": {"a": None}}, {"unheard_of": None}, {"original_size": [64, None]}):
+        with pytest.raises(ValidationError):
+            parse(**fields)
+
+
+def test_a_null_in_an_inner_body_is_left_out_too() -> None:
+    hook = BODIES[Webhook]
+    assert parse(webhook=hook | {"events": None}) == parse(webhook=hook)
+
+
 def test_contracts_are_immutable() -> None:
     request = parse()
     with pytest.raises(ValidationError):
         request.prompt = "a rabbit"  # type: ignore[misc]
-    assert all(c.model_config["frozen"] for c in RequestModel.__subclasses__())
+    assert all(c.model_config["frozen"] for c in subclasses(RequestModel))

@@ -7,7 +7,7 @@ from latentry.ledger.scripts import source
 
 _WRITES = re.compile("SET|DEL|PUBLISH|EXPIRE|ADD|REM|PUSH|POP|TRIM|INCR|DECR")
 _CALL = re.compile(r"redis\.call\('(\w+)',\s*((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)")
-_NAMED = re.compile(r"\bkey\('(\w+)'")
+_NAMED = re.compile(r"\b(?:key|channel)\('(\w+)'")
 _LOCAL = re.compile(
     r"^\s*local ([\w, ]+) = (.*(?:\n +\S.*)?)"
     r"|for _, (\w+) in ipairs\((\{[^}]*\})\)",

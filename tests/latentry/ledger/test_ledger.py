@@ -373,7 +373,7 @@ def test_a_follower_gets_the_end_of_a_job_that_is_forgotten(ledger: Ledger) -> N
     claim(ledger)
     waiting = create(ledger)
     with ledger.client.pubsub(ignore_subscribe_messages=True) as channel:
-        channel.subscribe(f"{ledger.root}:updates")
+        channel.subscribe(f"{ledger.channels}:updates")
         channel.get_message(timeout=5)
         for ref in (waiting, running):
             ledger.run(commands.forget(ref))

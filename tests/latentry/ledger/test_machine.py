@@ -91,7 +91,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.counting = commands.take_ends("gateway")
         self.counted: list[JobRef] = []
         self.updates = self.ledger.client.pubsub()
-        self.updates.subscribe(f"{self.ledger.root}:updates")
+        self.updates.subscribe(f"{self.ledger.channels}:updates")
         self.updates.get_message(timeout=10)  # subscribed
 
     @rule(data=st.data())

@@ -13,7 +13,8 @@ def test_a_demo_touches_nothing_of_another_service():
             {
                 "LATENTRY_DATA_DIR": "/data",
                 "LATENTRY_PORT": "8000",
-                "LATENTRY_REDIS_URL": "redis://elsewhere/0",
+                "LATENTRY_REDIS_URL": "rediss://elsewhere/0",
+                "LATENTRY_REDIS_TLS_CA_FILE": "ca.pem",
                 "LATENTRY_STORAGE_URL": "s3://bucket",
                 "LATENTRY_THREADS": "2",
             }

@@ -78,3 +78,19 @@ async def test_a_stop_during_the_start_leaves_nothing(keep):
     await supervisor.stop()
     supervisor.output.close()
     assert all(ends(int(line.split()[-1])) for line in lines)
+
+
+@pytest.mark.parametrize("killed", ["the command", "its tether"])
+async def test_what_a_killed_child_has_left_is_killed(keep, killed):
+    code = (
+        "import os, signal, subprocess; left = subprocess.Popen(['sleep', '600'])\n"
+        "print('pids', os.getpid(), os.getppid(), left.pid, flush=True); signal.pause()"
+    )
+    supervisor, said, lines = keep(code, first_pause_s=600.0, longest_pause_s=600.0)
+    found, _ = await asyncio.to_thread(read_until, lines, r"pids (\d+) (\d+) (\d+)")
+    command, tether, left = map(int, found.groups())
+    os.kill(command if killed == "the command" else tether, signal.SIGKILL)
+    await said.get()
+    assert ends(command)
+    assert ends(left)
+    await supervisor.stop()

@@ -1,18 +1,20 @@
+import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
-from latentry.serve.child import TETHER
+from latentry.serve.child import STOP, TETHER
 from tests.latentry.serve.processes import ends, lives, read_until
 
-STUBBORN = (
+WITH_A_CHILD = (
     "import os, signal, subprocess, sys\n"
-    "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     "child = subprocess.Popen(['sleep', '600'])\n"
     "print('pids', os.getpid(), child.pid, flush=True)\n"
-    "{then}\n"
+    "signal.pause()\n"
 )
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + WITH_A_CHILD
 
 
 @pytest.fixture
@@ -27,6 +29,7 @@ def tether():
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
         started.append(process)
         return process
@@ -36,6 +39,11 @@ def tether():
         process.stdin.close()
         process.wait()
         process.stdout.close()
+
+
+def stop(process):
+    process.stdin.write(STOP.decode())
+    process.stdin.flush()
 
 
 def pids(process):
@@ -49,7 +57,7 @@ def test_lines_carry_the_name_and_the_exit_code_comes_through(tether):
     assert process.wait() == 7
 
 
-def test_closing_the_pipe_sends_sigterm(tether):
+def test_it_is_told_to_stop_by_a_byte_and_sends_sigterm(tether):
     code = (
         "import os, signal, sys\n"
         "def leave(*_):\n"
@@ -61,26 +69,52 @@ def test_closing_the_pipe_sends_sigterm(tether):
     )
     process = tether(code)
     read_until(process.stdout, "up")
-    process.stdin.close()
+    stop(process)
     read_until(process.stdout, "stopping")
     assert process.wait() == 0
 
 
-def test_a_command_that_does_not_listen_is_killed_with_all_it_started(tether):
-    process = tether(STUBBORN.format(then="signal.pause()"), grace_s=0.1)
-    own, grandchild = pids(process)
+def test_a_command_that_does_not_listen_is_killed(tether):
+    process = tether(STUBBORN, grace_s=0.1)
+    own, left = pids(process)
     assert lives(own)
-    process.stdin.close()
+    stop(process)
     assert process.wait() == 128 + 9
     assert ends(own)
-    assert ends(grandchild)
+    os.kill(left, signal.SIGKILL)  # the supervisor does that
 
 
-def test_processes_that_a_dead_command_left_are_killed(tether):
-    process = tether(STUBBORN.format(then="os.kill(os.getpid(), signal.SIGKILL)"))
-    _, grandchild = pids(process)
-    assert process.wait() == 128 + 9
-    assert ends(grandchild)
+def test_without_its_supervisor_it_ends_the_command_and_all_that_it_started(tether):
+    process = tether(WITH_A_CHILD, grace_s=60.0)
+    started = pids(process)
+    process.stdin.close()
+    assert all(ends(pid, within_s=10.0) for pid in started)
+
+
+def test_a_supervisor_that_dies_while_it_stops_is_noticed(tether):
+    process = tether(STUBBORN, grace_s=60.0)
+    started = pids(process)
+    stop(process)
+    process.stdin.close()
+    assert all(ends(pid, within_s=10.0) for pid in started)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM])
+def test_other_signals_to_it_stop_the_command(tether, number):
+    process = tether("import os, signal; print('pids', os.getpid(), 0, flush=True); signal.pause()")
+    own, _ = pids(process)
+    process.send_signal(number)
+    assert process.wait() == 128 + signal.SIGTERM
+    assert ends(own)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the supervisor does it")
+def test_the_command_ends_with_a_killed_tether(tether):
+    process = tether(STUBBORN)
+    own, left = pids(process)
+    process.kill()
+    assert ends(own)
+    os.kill(left, signal.SIGKILL)
 
 
 def test_a_killed_supervisor_takes_the_command_with_it():

@@ -49,6 +49,16 @@ async def test_data_survives_a_successor_and_the_predecessor_is_shut_down(start,
         assert client.get("job") == b"queued"
 
 
+@pytest.mark.parametrize("name", ["it's", 'say "so"', "back\\slash\\x41", "two  words", "é\n#"])
+def test_its_folder_may_have_any_name(start, tmp_path, name):
+    valkey = Valkey.new(tmp_path / name)
+    start(valkey)
+    with redis.Redis.from_url(valkey.url) as client:
+        assert client.config_get("dir") == {"dir": str(valkey.folder)}
+    assert (valkey.folder / "appendonlydir").is_dir()
+    assert Valkey.previous(valkey.folder) == valkey
+
+
 async def test_it_refuses_commands_without_its_password(start, tmp_path):
     valkey = Valkey.new(tmp_path)
     start(valkey)

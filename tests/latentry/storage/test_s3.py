@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from latentry.errors import FileNotFound, StorageUnavailable
-from latentry.storage import backends, open_storage
+from latentry.storage import open_storage
+from latentry.storage import s3 as s3_store
 from tests.latentry.storage.conftest import S3Server
 
 KEY = "default/job-1/1-0.png"
@@ -80,7 +81,7 @@ def test_clients_get_links_for_the_host_they_see(s3: S3Server) -> None:
 def test_a_server_that_is_down_is_our_fault_and_only_for_now(
     own_s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backends, "_RETRY", timedelta(seconds=0.3))
+    monkeypatch.setattr(s3_store, "_RETRY", timedelta(seconds=0.3))
     storage = open_storage(own_s3.settings())
     own_s3.stop()
     with pytest.raises(StorageUnavailable) as refused:

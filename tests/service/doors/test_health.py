@@ -1,5 +1,6 @@
 """Alive, ready, and what happens while the ledger is away."""
 
+import asyncio
 import signal
 import time
 
@@ -63,3 +64,43 @@ async def test_without_its_ledger_it_says_so_soon_and_recovers(settings, own_val
             own_valkey.process.send_signal(signal.SIGCONT)
         while (await client.get("/readyz")).status_code != 200:
             pass
+
+
+@pytest.mark.parametrize(
+    "rules", ["-@scripting", "-set", "resetchannels", "resetkeys"], ids=lambda rule: rule.strip("-")
+)
+async def test_a_redis_user_without_a_permission_is_a_sentence_and_no_crash(
+    settings, own_valkey, rules
+) -> None:
+    with own_valkey.client as admin:
+        whole = ("reset", "on", ">pw", "~*", "&*", "+@all")
+        admin.execute_command("ACL", "SETUSER", "restricted", *whole, rules)
+    url = SecretStr(f"redis://restricted:pw@127.0.0.1:{own_valkey.port}/0")
+    app = create_app(settings.model_copy(update={"redis_url": url}))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client,
+    ):
+        answer = await client.get("/readyz")
+        assert (answer.status_code, answer.json()["code"]) == (503, "ledger_misconfigured")
+        assert "denies its user" in answer.json()["detail"]
+        assert (await client.get("/v1/models")).status_code in (200, 503)
+        assert (await client.get("/livez")).status_code == 200
+
+
+async def test_a_gateway_that_may_no_longer_listen_is_not_ready(settings, own_valkey) -> None:
+    with own_valkey.client as admin:
+        whole = ("reset", "on", ">pw", "~*", "&*", "+@all")
+        admin.execute_command("ACL", "SETUSER", "restricted", *whole, "-subscribe")
+        url = SecretStr(f"redis://restricted:pw@127.0.0.1:{own_valkey.port}/0")
+        app = create_app(settings.model_copy(update={"redis_url": url}))
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://g") as client,
+        ):
+            while (answer := await client.get("/readyz")).status_code == 200:
+                pass  # the hub has not subscribed yet
+            assert answer.json()["code"] == "ledger_misconfigured"
+            admin.execute_command("ACL", "SETUSER", "restricted", "+subscribe")
+            while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110
+                await asyncio.sleep(0)  # without waiting for Redis, `get` lets nobody else run

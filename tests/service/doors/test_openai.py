@@ -37,6 +37,28 @@ def test_a_picture_comes_as_base64_on_request(sdk: openai.OpenAI, worker: FakeWo
     assert all(picture.url is None for picture in answer.data)
 
 
+@pytest.mark.parametrize(
+    ("model", "asked", "form"),
+    [
+        ("gpt-image-1", None, "b64_json"),
+        ("gpt-image-2.5-flare", None, "b64_json"),
+        ("chatgpt-image-latest", None, "b64_json"),
+        ("gpt-image-2", "url", "url"),
+        ("dall-e-2", None, "url"),
+        ("dall-e-3", "b64_json", "b64_json"),
+        ("shapes", None, "url"),
+        (None, None, "url"),
+    ],
+)
+async def test_the_name_of_the_model_says_what_its_clients_expect(
+    client, worker: FakeWorker, model, asked, form
+) -> None:
+    body = {"prompt": "a", "model": model, "response_format": asked}
+    with worker:
+        answer = await client.post(PATH, json=body)
+    assert set(answer.json()["data"][0]) == {form, "seed"}
+
+
 def test_brackets_are_literal_unless_requested_otherwise(sdk: openai.OpenAI, worker) -> None:
     with worker:
         sdk.images.generate(prompt="(a frog:99)")

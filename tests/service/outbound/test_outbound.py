@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from latentry.errors import NoAnswer
+from latentry.errors import ConfigurationError, NoAnswer
 from latentry.settings import Settings
 from service.outbound import Outbound, Rules
 from service.outbound.addresses import Address
@@ -25,6 +25,7 @@ from tests.service.webhooks.receiver import (
     silence,
     status,
 )
+from tests.tls import Authority, tls_front
 
 
 async def at_home(host: str, port: int) -> list[Address]:
@@ -128,6 +129,24 @@ async def test_tls_is_spoken_with_the_name_and_not_the_address(tmp_path: Path) -
     finally:
         listening.close()
         await listening.wait_closed()
+
+
+async def test_an_authority_of_ones_own_may_sign_for_receivers(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    with tls_front(receiver.port, authority.sign("DNS:localhost")) as front:
+        url, allow = f"https://localhost:{front.port}/", f"localhost:{front.port}"
+        with pytest.raises(NoAnswer):
+            await Outbound.open(Settings(webhook_allow=allow)).post(url, b"{}", {})
+        assert front.received == 0
+        settings = Settings(webhook_allow=allow, webhook_ca_file=str(authority.file))
+        assert await Outbound.open(settings).post(url, b"{}", {}) == 200
+
+
+def test_a_file_of_authorities_that_is_none_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="LATENTRY_WEBHOOK_CA_FILE cannot be read"):
+        Outbound.open(Settings(webhook_ca_file=str(tmp_path)))
 
 
 async def test_names_are_looked_up_in_threads(

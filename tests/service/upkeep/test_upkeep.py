@@ -15,6 +15,7 @@ from latentry.broker import TASK, broker_queue
 from latentry.contracts import JobStatus, StoredOutput
 from latentry.errors import EngineError, FileNotFound, StorageUnavailable
 from latentry.ledger import JobRef, Ledger, commands
+from latentry.metrics_port import serve_metrics
 from latentry.settings import Settings
 from latentry.storage import Storage, open_storage, owner_of
 from service.background import Background
@@ -217,7 +218,8 @@ async def test_the_figures_name_routes_and_queues(app, client, worker: FakeWorke
 async def test_metrics_are_on_a_port_of_their_own(settings, client) -> None:
     gateway = Gateway.open(settings)
     port = free_port()
-    gateway.metrics.serve("127.0.0.1", port)
+    own = settings.model_copy(update={"metrics_port": port})
+    serve_metrics(gateway.metrics.registry, own, "metrics_port")
     async with httpx.AsyncClient() as scraper:
         assert "latentry_http_requests" in (await scraper.get(f"http://127.0.0.1:{port}")).text
     assert (await client.get("/metrics")).status_code == 404

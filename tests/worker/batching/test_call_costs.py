@@ -156,10 +156,42 @@ def test_a_bucket_is_what_it_is() -> None:
 
 def test_calibration_goes_from_small_to_large() -> None:
     costs, seen = Costs(max_rows=12), []
+    costs.observe(KEY, 2, 0.01)  # the model's test
     while (rows := costs.unmeasured(KEY)) is not None:
         seen.append(rows)
-        costs.observe(KEY, rows, 1.0)
-    assert seen == [2] * 4 + [4] * 4 + [8] * 4 + [12] * 4
+        costs.observe(KEY, rows, 0.01)
+    assert seen == [2] * 3 + [4] * 4 + [8] * 4 + [12] * 4
+
+
+def test_nothing_is_calibrated_of_which_no_call_is_known() -> None:
+    costs = Costs()
+    assert costs.unmeasured(KEY) is None
+    costs.observe(BatchKey("model", 4, 4, 1), 2, 0.001)
+    assert costs.unmeasured(KEY) == 2, "16 times as long at most"
+    assert costs.unmeasured(BatchKey("model", 64, 64, 1)) is None, "65 s at most"
+    assert costs.unmeasured(BatchKey("other", 8, 8, 1)) is None
+
+
+def test_a_first_call_is_taken_to_be_longer_than_the_next_one() -> None:
+    costs = Costs()
+    costs.observe(KEY, 2, 0.09)
+    for _ in range(3):
+        costs.observe(KEY, 2, 0.02)
+    assert costs.unmeasured(KEY) is None, "0.04 s, and 0.07 s because it is the first"
+
+
+def test_a_call_has_at_most_twice_the_rows_of_any_before() -> None:
+    costs, most = Costs(), []
+    for _ in range(6):
+        most.append(costs.cap(KEY))
+        costs.observe(KEY, costs.cap(KEY) if len(most) > 1 else 2, 1.0)
+    assert most[1:] == [4, 8, 16, 32, 32]
+
+
+def test_a_kind_never_called_starts_like_another_models() -> None:
+    costs = measured(line(1.0, 0.5))
+    assert costs.seconds(BatchKey("twin", 8, 8, 1), 2) == costs.seconds(KEY, 2)
+    assert costs.cheapest(BatchKey("twin", 8, 8, 1)) is None, "but that is no measurement"
 
 
 def test_curves_survive_as_json() -> None:
@@ -181,3 +213,11 @@ def test_curves_survive_as_json() -> None:
 def test_an_invalid_curve_is_refused(curve: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"positive|not a list of curves|invalid literal"):
         Costs().from_json([curve])
+
+
+def test_a_small_call_made_only_once_is_not_taken_to_be_as_long_as_a_larger_one() -> None:
+    costs = Costs()
+    costs.observe(KEY, 2, 1.0)  # the model's test
+    for _ in range(3):
+        costs.observe(KEY, 4, 4.0)
+    assert costs.cap(KEY) == 2

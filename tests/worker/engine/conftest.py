@@ -27,7 +27,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="session")
 def loaded(folders: dict[str, Path]) -> Diffusion:
     # One thread: several would spin for each other on tensors this small.
-    backend = Diffusion(device="cpu", threads=1)
+    backend = Diffusion(device="cpu", dtype="float32", threads=1)
     for name, folder in folders.items():
         backend.load(name, folder)
     return backend
@@ -53,7 +53,7 @@ def every_folder(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="session")
 def every_model(every_folder: dict[str, Path]) -> Diffusion:
     """A backend with a model of every family and prediction."""
-    backend = Diffusion(device="cpu", threads=1)
+    backend = Diffusion(device="cpu", dtype="float32", threads=1)
     for name, folder in every_folder.items():
         backend.load(name, folder)
     return backend
@@ -66,7 +66,7 @@ def reference(every_folder: dict[str, Path]) -> Stock:
 
 
 def sharing(loaded: Diffusion) -> Diffusion:
-    fresh = Diffusion(device="cpu")
+    fresh = Diffusion(device="cpu", dtype="float32")
     for name, model in loaded.models.items():
         fresh.adopt(name, model)
     return fresh

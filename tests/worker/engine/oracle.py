@@ -129,7 +129,7 @@ def any_order(job: str, chance: random.Random) -> Order:
         model=chance.choice([name for name in MODELS if not name.endswith("sample")]),
         sampler=sampler,
         spacing=spacing,
-        prompt=chance.choice(["a red circle", "a blue square on white", ""]),
+        prompt=chance.choice(["a red circle", "a blue square on white! so white!!", ""]),
         negative_prompt=chance.choice(["", "blurred"]),
         num_inference_steps=chance.choice([3, 4, 5, 8]),
         guidance_scale=chance.choice([0.0, 1.0, 1.5, 2.5]),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -34,8 +35,12 @@ _KINDS: dict[Sampler, tuple[str, dict[str, Any]]] = {
         {"algorithm_type": "sde-dpmsolver++"},
     ),
     Sampler.DPM2: ("k_dpm_2_discrete.KDPM2Discrete", {}),
+    Sampler.DPM2_A: ("k_dpm_2_ancestral_discrete.KDPM2AncestralDiscrete", {}),
+    Sampler.LMS: ("lms_discrete.LMSDiscrete", {}),
+    Sampler.DEIS: ("deis_multistep.DEISMultistep", {}),
     Sampler.UNIPC: ("unipc_multistep.UniPCMultistep", {}),
     Sampler.LCM: ("lcm.LCM", {}),
+    Sampler.TCD: ("tcd.TCD", {}),
 }
 # As diffusers' documentation translates AUTOMATIC1111's schedule types (Schedulers, overview).
 _SPACINGS: dict[Spacing, dict[str, Any]] = {
@@ -50,9 +55,16 @@ WARNINGS = [
     pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't:DeprecationWarning"),
 ]
+# Pipelines give 0 to every scheduler, which makes TCD's a plain DDIM; 0.3 is its own default.
+_ETA = {Sampler.TCD: 0.3}
+# What their steps multiply with, as far as it is computed beforehand.
+_FLOATS = (
+    "sigmas", "sigmas_interpol", "sigmas_up", "sigmas_down",
+    "alphas_cumprod", "final_alpha_cumprod", "one",
+)  # fmt: skip
 WALKS = [(sampler, spacing) for sampler, has in SAMPLER_SPACINGS.items() for spacing in has]
 # They are not written for a model that predicts the sample.
-NOT_OF_SAMPLES = {Sampler.PNDM, Sampler.EULER_A, Sampler.DPM2}
+NOT_OF_SAMPLES = {Sampler.PNDM, Sampler.EULER_A, Sampler.DPM2, Sampler.DPM2_A}
 TOLERANCE = 1e-5
 
 
@@ -99,6 +111,7 @@ class Stock:
                 guidance_rescale=parsed.guidance_rescale,
                 generator=torch.Generator().manual_seed(seed),
                 output_type="latent",
+                eta=_ETA.get(parsed.sampler, 0.0),
             )
         latent: torch.Tensor = drawn.images[0]
         return latent
@@ -118,8 +131,29 @@ def error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     return (ours.double() - theirs.double()).abs().max().item() / (TOLERANCE * scale)
 
 
+class OpenClipTokenizer(transformers.CLIPTokenizer):  # type: ignore[misc]
+    """Pads with id 0 without taking that token's text, `!`, for padding (docs/decisions/0029)."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """As a tokenizer that pads with its end token, and then id 0 after the first of these."""
+        found = super().__call__(*args, **options)
+        if "padding" in options:
+            is_end = (found.input_ids == self.eos_token_id).long()
+            found["input_ids"] = found.input_ids.masked_fill(is_end.cumsum(1) > is_end, 0)
+        return found
+
+
+def read_as_open_clip(pipeline: Any, folder: Path) -> None:
+    """Give stock the tokenizers that its OpenCLIP text encoders were trained with."""
+    for name in ("tokenizer", "tokenizer_2"):
+        if getattr(getattr(pipeline, name, None), "pad_token", None) == "!":
+            files = (str(folder / name / file) for file in ("vocab.json", "merges.txt"))
+            setattr(pipeline, name, OpenClipTokenizer(*files, model_max_length=77))
+
+
 def _pipeline(folder: Path) -> Any:
     pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, low_cpu_mem_usage=False)
+    read_as_open_clip(pipeline, folder)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.unet.to(memory_format=torch.channels_last)  # as ours: one convolution less to differ
     return pipeline
@@ -154,6 +188,11 @@ def _at_the_first(scheduler: Any) -> Iterator[None]:
         yield
 
 
+def _with_float32(library: Any, kind: Any) -> Any:
+    """The library, with another kind of number under the name float32."""
+    return types.SimpleNamespace(**{**vars(library), "float32": kind})
+
+
 @contextmanager
 def _in_doubles(pipeline: Any, sampler: Sampler) -> Iterator[None]:
     """Weights and arithmetic in float64; noise drawn as ever; the scheduler's floats doubled."""
@@ -163,7 +202,15 @@ def _in_doubles(pipeline: Any, sampler: Sampler) -> Iterator[None]:
     @functools.wraps(set_timesteps)
     def set_in_doubles(*args: Any, **options: Any) -> None:
         set_timesteps(*args, **options)
-        for name in ("sigmas", "sigmas_interpol", "alphas_cumprod", "final_alpha_cumprod", "one"):
+        for name in (
+            "sigmas",
+            "sigmas_interpol",
+            "sigmas_up",
+            "sigmas_down",
+            "alphas_cumprod",
+            "final_alpha_cumprod",
+            "one",
+        ):
             if isinstance(value := getattr(scheduler, name, None), torch.Tensor):
                 setattr(scheduler, name, value.double())
 
@@ -172,8 +219,10 @@ def _in_doubles(pipeline: Any, sampler: Sampler) -> Iterator[None]:
 
     parts = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
     with pytest.MonkeyPatch.context() as patch:
-        names = {**vars(torch), "float32": torch.float64}
-        patch.setattr(module, "torch", types.SimpleNamespace(**names))
+        patch.setattr(module, "torch", _with_float32(torch, torch.float64))
+        # How far DPM2_A goes down is a difference of nearly equal floats, and moves its timesteps.
+        numpy_s = np.float64 if sampler is Sampler.DPM2_A else np.float32
+        patch.setattr(module, "np", _with_float32(np, numpy_s), raising=False)
         patch.setattr(scheduler, "set_timesteps", set_in_doubles)
         for drawer in (module, importlib.import_module(type(pipeline).__module__)):
             patch.setattr(drawer, "randn_tensor", drawn, raising=False)

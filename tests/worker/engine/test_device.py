@@ -1,12 +1,13 @@
 """All of a model gets to the chosen device."""
 
+import platform
 from pathlib import Path
 
 import pytest
 import torch
 
 from latentry.errors import ConfigurationError
-from worker.engine.device import Device
+from worker.engine.device import Device, multiplies_bfloat16
 from worker.engine.models.loading.loading import Loading
 from worker.engine.models.sources.folder import blueprint_from_folder
 
@@ -20,6 +21,46 @@ def test_a_device_that_is_not_there_is_refused_and_one_that_is_has_its_number(
         Device.choose("cuda:7", "auto")
     assert Device.choose("cuda", "auto").device == torch.device("cuda:0")
     assert Device.choose("cuda:1", "auto").device == torch.device("cuda:1")
+
+
+# What the processor has, as torch and oneDNN say it: (oneDNN's answer, AVX512_BF16, AMX), and what
+# `auto` is then. oneDNN says yes to every AVX-512 on x86, and asks the CPU on Arm.
+PROCESSORS = {
+    "sapphire rapids": ("x86_64", (True, True, True), torch.bfloat16),
+    "zen 4": ("x86_64", (True, True, False), torch.bfloat16),
+    "skylake": ("x86_64", (True, False, False), torch.float32),
+    "without avx512": ("x86_64", (False, False, False), torch.float32),
+    "graviton 3": ("aarch64", (True, False, False), torch.bfloat16),
+    "graviton 2": ("aarch64", (False, False, False), torch.float32),
+    "without onednn": ("x86_64", (False, True, True), torch.float32),
+}
+
+
+@pytest.mark.parametrize("name", PROCESSORS)
+def test_auto_is_bfloat16_where_the_processor_multiplies_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, (onednn, avx512_bf16, amx), dtype = PROCESSORS[name]
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: onednn)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    assert Device.choose("cpu", "auto").dtype is dtype
+    assert Device.choose("cpu", "float32").dtype is torch.float32, "one variable away"
+
+
+def test_what_the_processor_says_of_itself_agrees() -> None:
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        pytest.skip("Linux says what its CPUs have")
+    flags = set(info.read_text().split())
+    assert multiplies_bfloat16() == bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def test_auto_is_float16_on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert Device.choose("auto", "auto").dtype is torch.float16
 
 
 @pytest.mark.gpu

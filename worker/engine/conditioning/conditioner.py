@@ -7,6 +7,7 @@ from typing import Final
 import torch
 
 from latentry.contracts import JobWarning, ResolvedRequest
+from latentry.rules.foreign_syntax import unread
 from worker.engine.conditioning.cache import EmbeddingCache, EmbeddingKey
 from worker.engine.conditioning.clip import Clip, TextEmbedding
 from worker.engine.conditioning.conditioning import Conditioning
@@ -48,7 +49,7 @@ class Conditioner:
         )
 
     def condition(self, request: ResolvedRequest) -> Conditioning:
-        """Encode its prompts, chunk by chunk, and warn of what did not fit into MAX_CHUNKS."""
+        """Encode its prompts, chunk by chunk, and warn of what was not done."""
         chunks = self.chunks(request)
         rows = [self._row(prompt, request, chunks) for prompt in _prompts(request).values()]
         for encoder in self.encoders:
@@ -91,6 +92,13 @@ class Conditioner:
     def _warnings(self, request: ResolvedRequest) -> Iterator[JobWarning]:
         tokenizer = self.encoders[0].tokenizer
         for which, prompt in _prompts(request).items():
+            for piece in unread(prompt, request.prompt_syntax, is_negative=which != "prompt"):
+                yield JobWarning(
+                    code="prompt_syntax_unsupported",
+                    message=f"The {which} contains {piece.text} ({piece.kind}), which is not "
+                    "supported and was read as text; remove it, or set prompt_syntax to plain if "
+                    "it is text.",
+                )
             dropped = tokenizer.tokenize(prompt, request.prompt_syntax).dropped
             if dropped:
                 yield JobWarning(

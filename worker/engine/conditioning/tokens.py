@@ -1,5 +1,6 @@
 """Prompts to the chunks of tokens that CLIP encodes, split where AUTOMATIC1111 splits them."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -52,6 +53,7 @@ class Tokenizer:
 
     def __init__(self, tokenizer: Any, length: int) -> None:
         self._tokenizer = tokenizer
+        self._encoder = _reading_all_words(tokenizer)
         self._length = length
         self._comma = tokenizer.get_vocab().get(",</w>")
         self.tokenize = lru_cache(_CACHED_PROMPTS)(self._tokenize)
@@ -92,8 +94,8 @@ class Tokenizer:
     def _tokens(self, segment: Segment) -> Iterator[_Token]:
         for phrase in segment:
             if not phrase.text.isspace():
-                ids = self._tokenizer(phrase.text, add_special_tokens=False, verbose=False)
-                yield from ((token, phrase.weight) for token in ids.input_ids)
+                ids = self._encoder.encode(phrase.text, add_special_tokens=False).ids
+                yield from ((token, phrase.weight) for token in ids)
 
     def _take_last_phrase(self, chunk: list[_Token]) -> list[_Token]:
         """Remove and return what is after the chunk's last comma, if that is near its end."""
@@ -118,3 +120,21 @@ class Tokenizer:
             weights=(1.0, *(weight for _, weight in tokens), 1.0, *[1.0] * padding),
             length=len(tokens) + 2,
         )
+
+
+def _reading_all_words(tokenizer: Any) -> Any:
+    """A tokenizer's backend, for which no word of its vocabulary but begin and end is special.
+
+    OpenCLIP pads with id 0, which happens to be `!` inside a word. transformers takes every `!` of
+    a prompt for that, not for the word `!` that models learnt (docs/decisions/0029).
+    """
+    backend = tokenizer.backend_tokenizer
+    saved = json.loads(backend.to_str())
+    special = {tokenizer.bos_token, tokenizer.eos_token}
+    added = [
+        token
+        for token in saved["added_tokens"]
+        if token["content"] in special or token["content"] not in saved["model"]["vocab"]
+    ]
+    saved |= {"added_tokens": added, "padding": None, "truncation": None}
+    return type(backend).from_str(json.dumps(saved))

@@ -2,12 +2,12 @@
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
 
 import torch
 
-from latentry.contracts import Determinism, JobWarning, ModelCard, ResolvedRequest
+from latentry.contracts import Determinism, JobWarning, ModelCard
 from latentry.errors import JobFailed
 from latentry.low_memory import LowMemory
 from latentry.rules.limits import refuse_unsupported
@@ -16,6 +16,7 @@ from worker.batching import BatchKey
 from worker.engine.device import Device
 from worker.engine.diffusion import checkpoint
 from worker.engine.diffusion.denoise import denoise
+from worker.engine.diffusion.examples import example, smallest
 from worker.engine.diffusion.job_failures import as_job_failed
 from worker.engine.diffusion.opening import add_model, open_models
 from worker.engine.diffusion.passes import Pass
@@ -28,6 +29,7 @@ from worker.engine.loop.messages import Order
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.models.residents import Residents
 from worker.engine.samplers import SAMPLERS
+from worker.engine.threads import Threads, choose_threads
 from worker.engine.unet.compiled import CompiledUNets
 from worker.engine.vae.decode import decode
 from worker.engine.vae.fp32_retry import Fp32Retry
@@ -40,15 +42,14 @@ class Diffusion:
         self,
         *,
         device: str = "auto",
-        dtype: str = "auto",
+        dtype: str,
         low_memory: frozenset[LowMemory] = frozenset(),
         threads: int = 0,
         model_memory_bytes: int = 0,
         compiled: CompiledUNets | None = None,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
-        if threads:
-            torch.set_num_threads(threads)
+        choose_threads(threads)
         self.at = Device.choose(device, dtype, low_memory)
         if self.at.device.type == "cuda":
             torch.cuda.set_device(self.at.device)
@@ -59,6 +60,7 @@ class Diffusion:
         )
         self.compiled = compiled
         self._timing = Timing(self.at.device)
+        self.threads = Threads()
 
     @property
     def identity(self) -> str:
@@ -119,10 +121,10 @@ class Diffusion:
         of the smallest size, which proves the same, and its seconds are in proportion.
         """
         began = self.now()
-        order = _example(self.models[model].card, steps=1)
+        order = example(self.models[model].card, steps=1)
         native_px = order.megapixels
         if self.at.device.type == "cpu":
-            order = _smallest(order, self.models[model].card)
+            order = smallest(order, self.models[model].card)
         trajectory, _ = self.begin(order, self.plan(order))
         while trajectory.calls_left:
             self.advance([trajectory], trajectory.rows)
@@ -143,7 +145,7 @@ class Diffusion:
 
     @property
     def is_loading(self) -> bool:
-        """Whether the next `continue_loading` may convert or prove a model."""
+        """Whether the next `continue_loading` may prove a model."""
         return self._residents.is_loading
 
     def continue_loading(self, *, idle: bool) -> None:
@@ -152,7 +154,7 @@ class Diffusion:
 
     def examples(self) -> list[Order]:
         """One order of each resident model, of its native size with guidance."""
-        return [_example(model.card, steps=4) for model in self.models.values()]
+        return [example(model.card, steps=4) for model in self.models.values()]
 
     def plan(self, order: Order) -> Plan:
         """The batch key and rows of an order's calls. Raises InvalidRequest."""
@@ -189,7 +191,8 @@ class Diffusion:
 
     def advance(self, members: Sequence[Trajectory], rows: int) -> None:
         """One UNet call; all members advance or none. Raises OutOfMemory or EngineError."""
-        with as_job_failed(), self._timing.call(members[0].key, rows):
+        key = members[0].key
+        with as_job_failed(), self._timing.call(key, rows), self._spare(key):
             denoise(members[0].model, members, rows, self.compiled)
 
     def calls(self) -> list[TimedCall]:
@@ -200,7 +203,7 @@ class Diffusion:
         """Put finished latents through the VAE; one by one if memory holds no more at once."""
         latents = [one.latent for one in members]
         try:
-            with as_job_failed():
+            with as_job_failed(), self._spare(members[0].key):
                 return Fp32Retry(members[0].model, latents, decode(members[0].model, latents))
         except JobFailed as error:
             if len(members) == 1:
@@ -217,6 +220,13 @@ class Diffusion:
         except JobFailed as error:
             return Taken([error] * len(members))
 
+    def _spare(self, key: BatchKey) -> AbstractContextManager[None]:
+        """Around a call that leaves CPUs to other processes if it may: strict bits depend on its
+        threads, compiled UNets are made for all of them, and a GPU has none.
+        """
+        may_share = not key.is_strict and self.compiled is None and self.at.device.type == "cpu"
+        return self.threads.spare() if may_share else nullcontext()
+
     def save(self, member: Trajectory) -> bytes:
         """A checkpoint, from which any process may go on. Waits for the device."""
         return checkpoint.save(member, self.profile(member) or "")
@@ -226,16 +236,3 @@ class Diffusion:
         if not member.key.is_strict:
             return None
         return Profile.of(member.model.fingerprint, self.at, rows=member.key.bucket).id
-
-
-def _example(card: ModelCard, *, steps: int) -> Order:
-    native = card.defaults.model_dump() | {"num_inference_steps": steps, "guidance_scale": 2.0}
-    request = ResolvedRequest(model=card.id, prompt="a test", seed=0, **native)
-    return Order("example", 0, request, seed=0)
-
-
-def _smallest(order: Order, card: ModelCard) -> Order:
-    """The same order at the smallest size that the model's card allows."""
-    step = card.limits.size_step
-    side = -(-card.limits.min_side // step) * step
-    return replace(order, request=order.request.model_copy(update={"width": side, "height": side}))

@@ -42,6 +42,8 @@ def open_models(
             failures.append(error)
         else:
             cards.append(card)
+            for warning in card.warnings:
+                log.warning("model.warning", model=model, warning=warning)
     if not cards:
         raise next((one for one in failures if isinstance(one, Unavailable)), failures[0])
     return cards

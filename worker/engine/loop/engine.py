@@ -130,9 +130,9 @@ class Engine(Generic[T]):
         return events
 
     def calibrate(self) -> bool:
-        """Make and time one call for the costs; False when enough calls were measured.
+        """Make and time one call for the costs; False if none is both wanted and short enough.
 
-        For an idle engine: an order that comes just then waits for one call.
+        For an idle engine: an order that comes just then waits for it (`Costs.unasked_s`).
         """
         return self._measuring.calibrate()
 

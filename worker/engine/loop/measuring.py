@@ -20,6 +20,7 @@ class Measuring(Generic[T]):
         self._backend = backend
         self._costs = costs
         self._probes = Probes(costs)
+        self.take_in()  # calls that tested the models
 
     def rows(self, key: BatchKey, rows: int) -> int:
         """How many rows to give a call that needs `rows`: as many, or seldom more as a probe."""
@@ -34,7 +35,7 @@ class Measuring(Generic[T]):
         return sum(call.seconds for call in calls)
 
     def calibrate(self) -> bool:
-        """Make and time one call for the costs; False when enough calls were measured."""
+        """Make and time one call for the costs; False if there is none that is short enough."""
         self.take_in()
         for order in self._backend.examples():
             plan = self._backend.plan(order)
@@ -46,7 +47,8 @@ class Measuring(Generic[T]):
                 except JobFailed as error:
                     log.warning("engine.calibration_failed", rows=rows, why=error.message)
                     self._costs.bound(plan.key, rows // 2)
-                self.take_in()
+                for call in self._backend.calls():  # no request's, of which probes take a share
+                    self._costs.observe(call.key, call.rows, call.seconds)
                 return True
         return False
 

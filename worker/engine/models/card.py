@@ -5,10 +5,11 @@ from typing import Any
 
 from latentry.contracts import Defaults, Limits, ModelCard, Sampler, Spacing
 from latentry.contracts.fields.bounds import MAX_CLIP_SKIP, MAX_SIDE_PX
-from latentry.contracts.samplers import SAMPLER_ALIASES, SAMPLER_SPACINGS
+from latentry.contracts.samplers import SAMPLER_SPACINGS
 from latentry.errors import ConfigurationError
 from worker.engine.models.overrides import Overrides
 from worker.engine.samplers import SAMPLERS
+from worker.engine.samplers.published import published_sampler, unknown_options
 from worker.engine.samplers.schedule import NoiseSchedule
 
 
@@ -22,29 +23,34 @@ def make_card(
     scheduler: Mapping[str, Any],
     previews: bool,
     created: int,
+    warnings: Sequence[str] = (),
 ) -> ModelCard:
     """A model's card. Raises ConfigurationError for overrides that contradict each other.
 
     `native`: width and height in pixels. `text_encoders`: their configs; two make it an SDXL.
     `scheduler`: the config from which `schedule` was made. `created`: Unix time in seconds.
+    `warnings`: what could not be taken as its files say it, in sentences for users.
     """
     size = overrides.native_width or native[0], overrides.native_height or native[1]
+    published = published_sampler(scheduler)
+    differences = () if overrides.default_sampler else published.differences
     return ModelCard(
         id=model,
         limits=Limits(
             min_side=overrides.min_side,
             max_side=overrides.max_side or min(2 * max(size), MAX_SIDE_PX),
             size_step=overrides.size_step,
-            max_steps=min(overrides.max_steps, schedule.length - 1),
+            max_steps=min(overrides.max_steps, schedule.max_steps),
             max_clip_skip=_max_clip_skip(text_encoders),
             size_conditioning=len(text_encoders) > 1,
             previews=previews,
         ),
         defaults=_defaults(
-            overrides, size, _published_sampler(scheduler), schedule, is_xl=len(text_encoders) > 1
+            overrides, size, published.sampler, schedule, is_xl=len(text_encoders) > 1
         ),
         samplers=list(SAMPLERS),
         created=created,
+        warnings=(*warnings, *differences, *unknown_options(scheduler)),
     )
 
 
@@ -68,13 +74,6 @@ def _defaults(
         sampler=sampler,
         spacing=_default_spacing(sampler, overrides.default_spacing, schedule.spacing),
     )
-
-
-def _published_sampler(scheduler: Mapping[str, Any]) -> Sampler:
-    """The sampler that a model was published with; DDIM if the config names none of ours."""
-    sampler = SAMPLER_ALIASES.get(scheduler.get("_class_name", ""), Sampler.DDIM)
-    is_sde = scheduler.get("algorithm_type") == "sde-dpmsolver++"
-    return Sampler.DPMPP_2M_SDE if is_sde and sampler is Sampler.DPMPP_2M else sampler
 
 
 def _default_spacing(sampler: Sampler, override: Spacing | None, configured: Spacing) -> Spacing:

@@ -46,6 +46,7 @@ class Overrides(BaseModel):
 def read_overrides(file: Path) -> Overrides:
     """A file's overrides; none if there is no file. Raises ConfigurationError."""
     try:
-        return Overrides.model_validate(json.loads(file.read_text()) if file.exists() else {})
+        text = file.read_text("utf-8-sig") if file.exists() else "{}"
+        return Overrides.model_validate(json.loads(text))
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{file} is not usable: {error}") from error

@@ -4,14 +4,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-import structlog
 import torch
 from torch import nn
 
 from latentry.errors import ConfigurationError
 from worker.engine.models.weights import StoredTensor, read_in_order
-
-log = structlog.get_logger()
 
 ReadAll: TypeAlias = Callable[[Mapping[str, StoredTensor]], Mapping[str, torch.Tensor]]
 
@@ -52,9 +49,7 @@ class Part:
             module = self.make()
         fitted = _fitted(self.weights, module.state_dict().keys())
         _check(self.name, fitted, module)
-        if len(fitted) < len(self.weights):
-            unused = len(self.weights) - len(fitted)
-            log.warning("model.weights_unused", part=self.name, count=unused)
+        _refuse_unused(self.name, self.weights, fitted)
         module.load_state_dict(read_all(fitted), assign=True)
         for name, buffer in module.named_buffers():
             if buffer.is_meta:
@@ -97,6 +92,21 @@ def _check(part: str, fitted: Mapping[str, StoredTensor], module: nn.Module) -> 
                 f"The {part}'s {name} has shape {list(stored.shape)} in the file, "
                 f"but its config makes it {list(wanted[name])}."
             )
+
+
+def _refuse_unused(
+    part: str, weights: Mapping[str, StoredTensor], fitted: Mapping[str, StoredTensor]
+) -> None:
+    """Raise ConfigurationError for weights that the network has no place for: pictures need them.
+
+    What no picture depends on was left out before.
+    """
+    used = set(map(id, fitted.values()))
+    if unused := sorted(name for name, stored in weights.items() if id(stored) not in used):
+        raise ConfigurationError(
+            f"The {part} has {len(unused)} weights that its network does not use, for example "
+            f"{unused[0]}: it is another network than its config or its layout says."
+        )
 
 
 def _make_buffer(module: nn.Module, name: str, buffer: torch.Tensor) -> None:

@@ -1,8 +1,7 @@
 """Weights in safetensors files whose headers were checked, and how they are read."""
 
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -27,11 +26,15 @@ BITS: Final = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """One tensor in a file; `transposed` if the module wants the transpose of what is stored."""
+    """One tensor in a file; `transposed` if the module wants the transpose of what is stored.
+
+    `scale`: what its values are to be multiplied by, as fp8 weights often are.
+    """
 
     file: Path
     info: TensorInfo
     transposed: bool = False
+    scale: float = 1.0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -40,7 +43,15 @@ class StoredTensor:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype of what is stored."""
+        """The dtype of what `read` returns."""
+        return self._stored_dtype if self.scale == 1.0 else torch.float32
+
+    @property
+    def _stored_dtype(self) -> torch.dtype:
+        if self.info.dtype not in _DTYPES:
+            raise ConfigurationError(
+                f"{self.file} has weights of the type {self.info.dtype}, which is not supported."
+            )
         return _DTYPES[self.info.dtype]
 
     def reshaped(self, *shape: int) -> "StoredTensor":
@@ -56,17 +67,23 @@ class StoredTensor:
         return replace(self, info=replace(self.info, shape=shape, begin=begin, end=begin + length))
 
     def read(self) -> torch.Tensor:
-        """Its values on the CPU, in the file's dtype. Raises ConfigurationError.
+        """Its values on the CPU, in the file's dtype, or in fp32 if it has a scale.
 
-        Bytes are read, nothing is computed: in a thread beside the step loop this must not start
-        torch's own threads (docs/decisions/0004).
+        Bytes are read, nothing is computed by torch: in a thread beside the step loop this must not
+        start torch's own threads (docs/decisions/0004). Raises ConfigurationError.
         """
-        tensor = torch.empty(self.info.shape, dtype=self.dtype)
+        tensor = torch.empty(self.info.shape, dtype=self._stored_dtype)
         raw = tensor.reshape(-1).view(torch.uint8).numpy()
         _fill(raw.data, self.file, self.info.begin)
-        if self.transposed:
-            return _transposed(tensor)
-        return tensor
+        if self.scale != 1.0:
+            tensor = _scaled(tensor, self.scale)
+        return _transposed(tensor) if self.transposed else tensor
+
+    def bytes(self) -> bytes:
+        """Its bytes as they are stored. Raises ConfigurationError."""
+        raw = bytearray(self.info.end - self.info.begin)
+        _fill(memoryview(raw), self.file, self.info.begin)
+        return bytes(raw)
 
     def pieces(self, size_bytes: int) -> Iterator[torch.Tensor]:
         """Its values as in `read`, some rows at a time: about so many bytes, and a row at least.
@@ -79,12 +96,12 @@ class StoredTensor:
             return
         row_bytes = (self.info.end - self.info.begin) // shape[0]
         rows = min(shape[0], max(1, size_bytes // row_bytes))
-        buffer = torch.empty((rows, *shape[1:]), dtype=self.dtype)
+        buffer = torch.empty((rows, *shape[1:]), dtype=self._stored_dtype)
         for row in range(0, shape[0], rows):
             piece = buffer[: shape[0] - row]
             raw = piece.reshape(-1).view(torch.uint8).numpy()
             _fill(raw.data, self.file, self.info.begin + row * row_bytes)
-            yield piece
+            yield piece if self.scale == 1.0 else _scaled(piece, self.scale)
 
 
 def read_in_order(tensors: Mapping[str, StoredTensor]) -> dict[str, torch.Tensor]:
@@ -98,62 +115,10 @@ def in_order(tensors: Mapping[str, StoredTensor]) -> list[str]:
 
 
 def stored_in(file: Path) -> tuple[dict[str, StoredTensor], dict[str, str]]:
-    """A file's floating-point tensors by name, and its metadata. Raises ConfigurationError."""
+    """A file's tensors by name, and its metadata. Raises ConfigurationError."""
     header = _header(file)
-    tensors = {
-        name: StoredTensor(file, info)
-        for name, info in header.tensors.items()
-        if info.dtype in _DTYPES  # integers are position ids and step counts, which no part needs
-    }
+    tensors = {name: StoredTensor(file, info) for name, info in header.tensors.items()}
     return tensors, header.metadata
-
-
-def weights_in(folder: Path, stem: str, *, prefer_fp16: bool) -> dict[str, StoredTensor]:
-    """The weights of one part of a model, by name. Raises ConfigurationError.
-
-    `stem` and `prefer_fp16` as in `choose_files`.
-    """
-    names = choose_files([path.name for path in folder.glob("*")], stem, prefer_fp16=prefer_fp16)
-    if not names:
-        raise ConfigurationError(_missing(folder))
-    shards = re.search(r"-of-(\d+)", names[0])
-    if shards and len(names) != int(shards[1]):
-        raise ConfigurationError(f"{folder} has {len(names)} of its {int(shards[1])} shards.")
-    found: dict[str, StoredTensor] = {}
-    for name in names:
-        found |= stored_in(folder / name)[0]
-    return found
-
-
-def choose_files(names: Iterable[str], stem: str, *, prefer_fp16: bool) -> list[str]:
-    """Which of a folder's files to load: one set of weights, once.
-
-    They are one file, `stem.safetensors`, or shards (`-00001-of-00002`; each lists its own tensors,
-    so their index is not needed), and often there is a second set in half precision (`.fp16`),
-    which is taken if `prefer_fp16` or if there is no other.
-    """
-    pattern = rf"{stem}(\.fp16)?(-\d+-of-\d+)?(\.fp16)?\.safetensors"
-    found = [match for name in sorted(names) if (match := re.fullmatch(pattern, name))]
-    fp16 = [match for match in found if match[1] or match[3]]
-    if fp16 and (prefer_fp16 or fp16 == found):
-        wanted = fp16
-    else:
-        wanted = [match for match in found if match not in fp16]
-    unsharded = [match for match in wanted if not match[2]]
-    return [match.string for match in unsharded or wanted]
-
-
-def _missing(folder: Path) -> str:
-    """Why a folder without safetensors files cannot be loaded."""
-    pickles = sorted(
-        path.name for path in folder.glob("*") if path.suffix in (".bin", ".ckpt", ".pt")
-    )
-    if pickles:
-        return (
-            f"{folder} has only {pickles[0]}; pickles are not loaded, because they can run code. "
-            "Convert it to safetensors where you trust it."
-        )
-    return f"{folder} has no .safetensors weights."
 
 
 def _header(file: Path) -> Header:
@@ -182,3 +147,15 @@ def _transposed(tensor: torch.Tensor) -> torch.Tensor:
     """Its transpose, copied by numpy, which starts no threads."""
     bits = tensor.view(BITS[tensor.element_size()]).numpy()
     return torch.from_numpy(np.ascontiguousarray(bits.T)).view(tensor.dtype)
+
+
+def _scaled(tensor: torch.Tensor, scale: float) -> torch.Tensor:
+    """Its values times a scale, in fp32, by numpy: 8 bits have 256 values, which are looked up."""
+    if tensor.element_size() == 1:
+        values = torch.arange(256, dtype=torch.uint8).view(tensor.dtype).float().numpy()
+        return torch.from_numpy((values * np.float32(scale))[tensor.view(torch.uint8).numpy()])
+    if tensor.dtype is torch.bfloat16:  # the upper half of an fp32
+        values = (tensor.view(torch.uint16).numpy().astype(np.uint32) << 16).view(np.float32)
+    else:
+        values = tensor.numpy().astype(np.float32)
+    return torch.from_numpy(values * np.float32(scale))

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from latentry.contracts import Sampler
+from worker.engine.samplers.consistency import lcm, tcd
 from worker.engine.samplers.ddim import ddim
 from worker.engine.samplers.ddpm import ddpm
 from worker.engine.samplers.dpmpp import dpmpp_2m, dpmpp_2m_sde, dpmpp_sde
 from worker.engine.samplers.euler import euler, euler_ancestral
-from worker.engine.samplers.lcm import lcm
-from worker.engine.samplers.pndm import pndm
+from worker.engine.samplers.multistep import deis, lms, pndm
 from worker.engine.samplers.schedule import NoiseSchedule
-from worker.engine.samplers.second_order import dpm2, heun
+from worker.engine.samplers.second_order import dpm2, dpm2_ancestral, heun
 from worker.engine.samplers.table import STATE_ROWS, Table
 from worker.engine.samplers.unipc import unipc
 
@@ -28,8 +28,12 @@ SAMPLERS: Final[dict[Sampler, MakeTable]] = {
     Sampler.DPMPP_2M_SDE: dpmpp_2m_sde,
     Sampler.DPMPP_SDE: dpmpp_sde,
     Sampler.DPM2: dpm2,
+    Sampler.DPM2_A: dpm2_ancestral,
+    Sampler.LMS: lms,
+    Sampler.DEIS: deis,
     Sampler.UNIPC: unipc,
     Sampler.LCM: lcm,
+    Sampler.TCD: tcd,
 }
 
 __all__ = ["SAMPLERS", "STATE_ROWS", "MakeTable", "Table"]

@@ -2,11 +2,27 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import torch
 
 from latentry.errors import ConfigurationError
+
+# What diffusers' classes take where a config leaves the betas out: start, end and schedule.
+_DEFAULT: Final = (1e-4, 0.02, "linear")
+_DEFAULTS: Final = {
+    **dict.fromkeys(
+        (
+            "DPMSolverSDEScheduler",
+            "HeunDiscreteScheduler",
+            "KDPM2AncestralDiscreteScheduler",
+            "KDPM2DiscreteScheduler",
+        ),
+        (0.00085, 0.012, "linear"),
+    ),
+    "LCMScheduler": (0.00085, 0.012, "scaled_linear"),
+    "TCDScheduler": (0.00085, 0.012, "scaled_linear"),
+}
 
 
 def betas_of(config: Mapping[str, Any]) -> torch.Tensor:
@@ -14,11 +30,12 @@ def betas_of(config: Mapping[str, Any]) -> torch.Tensor:
 
     Raises ConfigurationError for an unknown schedule.
     """
-    start, end = config.get("beta_start", 1e-4), config.get("beta_end", 0.02)
+    start, end, kind = _DEFAULTS.get(config.get("_class_name", ""), _DEFAULT)
+    start, end = config.get("beta_start", start), config.get("beta_end", end)
     count = int(config.get("num_train_timesteps", 1000))
     if trained := config.get("trained_betas"):
         return torch.tensor(trained, dtype=torch.float32)
-    match config.get("beta_schedule", "linear"):
+    match config.get("beta_schedule", kind):
         case "linear":
             return torch.linspace(start, end, count, dtype=torch.float32)
         case "scaled_linear":

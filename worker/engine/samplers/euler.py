@@ -23,8 +23,13 @@ def euler_ancestral(schedule: NoiseSchedule, steps: int) -> Table:
     timesteps, sigmas = fractional_walk(schedule, steps)
     calls = []
     for t, (sigma, sigma_next) in zip(timesteps, pairwise(sigmas), strict=True):
-        up = math.sqrt(sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2)
-        down = math.sqrt(sigma_next**2 - up**2)
+        down, up = ancestral_levels(sigma, sigma_next)
         d = (X - schedule.denoised_at(X, M, sigma)) / sigma
         calls.append(SamplerCall(t, X + d * (down - sigma) + up * NOISE, scale=input_scale(sigma)))
     return Table.of(calls, initial_sigma=initial_sigma(schedule, sigmas))
+
+
+def ancestral_levels(sigma: float, sigma_next: float) -> tuple[float, float]:
+    """How far an ancestral step goes down, and the noise that leads back up to σ_next."""
+    up = math.sqrt(sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2)
+    return math.sqrt(sigma_next**2 - up**2), up

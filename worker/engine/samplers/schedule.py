@@ -25,6 +25,8 @@ Array: TypeAlias = npt.NDArray[np.float64]
 
 # ᾱ that diffusers takes instead of 0, where zero terminal SNR would make the first σ infinite.
 _ALMOST_ZERO: Final = 2.0**-24
+# Those from which consistency models are distilled.
+_FEWEST_TIMESTEPS: Final = 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +62,7 @@ class NoiseSchedule:
                 "The model's scheduler combines epsilon prediction with zero terminal SNR, where "
                 "the noise contains nothing of the picture; use v_prediction."
             )
-        return cls(
+        schedule = cls(
             alphas_cumprod=alphas_cumprod,
             unscaled=unscaled,
             final_is_one=config.get("set_alpha_to_one"),
@@ -69,6 +71,22 @@ class NoiseSchedule:
             steps_offset=int(config.get("steps_offset", 0)),
             spacing=spacing_of(config),
         )
+        schedule._refuse_useless_levels()
+        return schedule
+
+    def _refuse_useless_levels(self) -> None:
+        """Raise ConfigurationError where samplers would divide by zero or run out of timesteps."""
+        for levels in (self, self.with_terminal_signal()):
+            if not (levels.sigmas[0] > 0 and (np.diff(levels.sigmas) > 0).all()):
+                raise ConfigurationError(
+                    "The noise of the model's scheduler does not grow with every timestep; check "
+                    "its betas, each of which has to be above 0 and below 1."
+                )
+        if self.length < _FEWEST_TIMESTEPS:
+            raise ConfigurationError(
+                f"The model's scheduler has num_train_timesteps={self.length}; at least "
+                f"{_FEWEST_TIMESTEPS} are supported."
+            )
 
     def spaced(self, spacing: Spacing) -> "NoiseSchedule":
         """The same levels, used as a request with this spacing wants."""
@@ -87,6 +105,15 @@ class NoiseSchedule:
     def length(self) -> int:
         """How many timesteps the model was trained on."""
         return len(self.alphas_cumprod)
+
+    @property
+    def max_steps(self) -> int:
+        """The most steps that every sampler can take, each at a timestep of its own.
+
+        The DPM-Solvers space one timestep more than they visit, and leading spacing then adds
+        steps_offset; one more step and two levels would be equal, or the highest be none.
+        """
+        return self.length - 1 - self.steps_offset
 
     @property
     def sigmas(self) -> npt.NDArray[np.float32]:

@@ -10,8 +10,7 @@ from latentry.errors import ConfigurationError
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
-# Options that change the mathematics, with the values that our samplers implement. Not listed are
-# lower_order_final and euler_at_final: with a last σ of 0 the last step is of first order anyway.
+# Options that change the mathematics, with the values that our samplers implement.
 _REQUIRED: Final[dict[str, tuple[Any, ...]]] = {
     "clip_sample": (False,),
     "thresholding": (False,),
@@ -23,19 +22,43 @@ _REQUIRED: Final[dict[str, tuple[Any, ...]]] = {
     "lambda_min_clipped": (-math.inf, "-inf", "-Infinity"),
     "sigma_min": (),
     "sigma_max": (),
+    "steps_offset": (0, 1),  # a larger one leads past the last timestep
     "solver_order": (2,),
-    "solver_type": ("midpoint", "bh2"),
+    "solver_type": ("midpoint", "bh2", "logrho"),
     "predict_x0": (True,),
     "disable_corrector": ([],),
     "variance_type": ("fixed_small",),
     "original_inference_steps": (50,),
     "timestep_scaling": (10.0,),
+    "use_dynamic_shifting": (False,),
+    "shift_terminal": (),
+    "solver_p": (),
 }
 _SPACINGS: Final = {
     "use_karras_sigmas": Spacing.KARRAS,
     "use_exponential_sigmas": Spacing.EXPONENTIAL,
     "use_beta_sigmas": Spacing.BETA,
 }
+# Options that are read, here and in betas.py, schedule.py and published.py.
+OBEYED: Final = frozenset(
+    {
+        "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas",
+        "prediction_type", "timestep_spacing", "set_alpha_to_one", "rescale_betas_zero_snr",
+        "algorithm_type", "skip_prk_steps", "lower_order_final", *_SPACINGS,
+    }
+)  # fmt: skip
+# Options without effect beside the values above: those of clipping, thresholding and flow matching,
+# which are off, and of the last step, which to a σ of 0 is of first order anyway.
+WITHOUT_EFFECT: Final = frozenset(
+    {
+        "clip_sample_range", "dynamic_thresholding_ratio", "sample_max_value", "flow_shift",
+        "time_shift_type", "euler_at_final",
+        # Of classes that only a nearest sampler stands for.
+        "noise_sampler_seed", "predictor_order", "corrector_order", "tau_func",
+    }
+)  # fmt: skip
+REQUIRED: Final = frozenset(_REQUIRED)
+KNOWN_OPTIONS: Final = OBEYED | WITHOUT_EFFECT | REQUIRED
 
 
 class Prediction(StrEnum):
@@ -61,6 +84,15 @@ TIMESTEP_SPACINGS: Final = {
     Spacing.BETA: TimestepSpacing.LINSPACE,
     Spacing.SGM_UNIFORM: TimestepSpacing.TRAILING,
 }
+
+
+def as_its_pipeline_reads(config: Mapping[str, Any], *, is_xl: bool) -> dict[str, Any]:
+    """A config with the corrections that diffusers' pipeline makes to old ones.
+
+    StableDiffusionPipeline sets both, whatever a file says; StableDiffusionXLPipeline neither.
+    """
+    corrections = {} if is_xl else {"steps_offset": 1, "clip_sample": False}
+    return {**config, **corrections}
 
 
 def refuse_other_mathematics(config: Mapping[str, Any]) -> None:

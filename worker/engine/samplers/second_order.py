@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from latentry.contracts import Spacing
+from worker.engine.samplers.euler import ancestral_levels
 from worker.engine.samplers.schedule import Array, NoiseSchedule
 from worker.engine.samplers.spacing import (
     fractional_walk,
@@ -13,7 +14,7 @@ from worker.engine.samplers.spacing import (
     input_scale,
     timesteps_at,
 )
-from worker.engine.samplers.table import H1, H2, M, SamplerCall, Table, X
+from worker.engine.samplers.table import H1, H2, NOISE, M, SamplerCall, Table, X
 
 
 def heun(schedule: NoiseSchedule, steps: int) -> Table:
@@ -39,19 +40,29 @@ def dpm2(schedule: NoiseSchedule, steps: int) -> Table:
 
     The middle is halfway in log σ; the last step, down to σ = 0, is one call.
     """
+    return _midpoint(schedule, steps, ancestral=False)
+
+
+def dpm2_ancestral(schedule: NoiseSchedule, steps: int) -> Table:
+    """The same with fresh noise; k-diffusion's sample_dpm_2_ancestral, KDPM2AncestralDiscrete."""
+    return _midpoint(schedule, steps, ancestral=True)
+
+
+def _midpoint(schedule: NoiseSchedule, steps: int, *, ancestral: bool) -> Table:
     schedule = schedule.with_terminal_signal()
     timesteps, sigmas = fractional_walk(schedule, steps)
     if schedule.spacing is Spacing.KARRAS:
         timesteps = np.round(timesteps)
     calls = []
     for i, (t, (sigma, sigma_next)) in enumerate(zip(timesteps, pairwise(sigmas), strict=True)):
-        middle = math.sqrt(sigma * sigma_next)
+        down, up = ancestral_levels(sigma, sigma_next) if ancestral else (sigma_next, 0.0)
+        middle = math.sqrt(sigma * down)
         d, is_last = _slope(schedule, sigma), i + 1 == steps
         x = X + d * (middle - sigma)
         calls.append(SamplerCall(t, x, (X,), scale=input_scale(sigma), completes_step=is_last))
         if not is_last:
             t_middle = timesteps_at(schedule, np.array([middle], dtype=np.float32))[0]
-            x = H1 + _slope(schedule, middle) * (sigma_next - sigma)
+            x = H1 + _slope(schedule, middle) * (down - sigma) + up * NOISE
             calls.append(SamplerCall(float(t_middle), x, scale=input_scale(middle)))
     return Table.of(calls, initial_sigma=initial_sigma(schedule, sigmas))
 

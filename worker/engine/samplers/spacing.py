@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from latentry.contracts import Spacing
-from worker.engine.samplers.quantile import symmetric_beta_quantile
+from worker.engine.samplers.quantile import symmetric_beta_quantiles
 from worker.engine.samplers.schedule import Array, NoiseSchedule
 from worker.engine.samplers.scheduler_config import TimestepSpacing
 
@@ -107,10 +107,8 @@ def _exponential(highest: float, lowest: float, steps: int) -> Array:
 
 def _beta(highest: float, lowest: float, steps: int) -> Array:
     """Lee et al. 2024 (arXiv:2407.12173): quantiles of Beta(0.6, 0.6), dense at both ends."""
-    masses = 1 - np.linspace(0, 1, steps)
-    quantiles = np.array([symmetric_beta_quantile(p, 0.6) for p in masses], dtype=np.float64)
-    levels: Array = lowest + quantiles * (highest - lowest)
-    return levels
+    quantiles = symmetric_beta_quantiles(1 - np.linspace(0, 1, steps), 0.6)
+    return lowest + quantiles * (highest - lowest)
 
 
 _SPREADS: Final[dict[Spacing, Spread]] = {

@@ -51,13 +51,22 @@ class SimulatedTrajectory:
 
 @dataclass(slots=True, eq=False)
 class Simulated:
-    """A `Backend` without torch. Equal orders make equal pixels, of one colour."""
+    """A `Backend` without torch. Equal orders make equal pixels, of one colour.
+
+    What a real one learns of a model when it tests it after loading is known from the start.
+    """
 
     models: Mapping[str, Charge]
     clock: Clock = field(default_factory=VirtualClock)
     longest_test_s: float = 0.0
     failed: tuple[str, ...] = ()
     _calls: list[TimedCall] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for order in self.examples():
+            plan = self.plan(order)
+            seconds = self.models[order.request.model].call(plan.key, plan.rows)
+            self._calls.append(TimedCall(plan.key, plan.rows, seconds))
 
     @property
     def identity(self) -> str:

@@ -11,6 +11,7 @@ when its standard input does.
 
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -18,7 +19,8 @@ import tempfile
 import threading
 import time
 import zipfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -29,6 +31,7 @@ from worker.engine.device import Device
 from worker.engine.models.fuse import fuse_projections
 from worker.engine.unet.package import MODEL, BareUNet, load
 from worker.engine.unet.shape import MAX_ROWS, Shape
+from worker.process.parent_end import signal_at_parents_end
 
 ABANDONED_S: Final = 6 * 3600.0
 
@@ -109,20 +112,38 @@ def make(shape: Shape, package: Path) -> None:
         with suppress(OSError):  # its owner is removing it
             if time.time() - other.stat().st_mtime > ABANDONED_S:
                 shutil.rmtree(other)
-    with tempfile.TemporaryDirectory(
-        prefix=f"{package.name}.", suffix=".draft", dir=package.parent, ignore_cleanup_errors=True
-    ) as name:
-        draft = Path(name)
+    with (
+        tempfile.TemporaryDirectory(
+            prefix=f"{package.name}.",
+            suffix=".draft",
+            dir=package.parent,
+            ignore_cleanup_errors=True,
+        ) as draft_name,
+        _plain(draft := Path(draft_name)) as name,
+    ):
+        signal_at_parents_end(signal.SIGCONT)  # were it stopped, it could not end with its parent
         threading.Thread(target=_end_with_parent, args=[draft], daemon=True).start()
         tempfile.tempdir = name
         names = ("TMPDIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
         os.environ.update(dict.fromkeys(names, name))  # Inductor's and g++'s: hundreds of megabytes
-        compile_unet(shape, draft / "package")
+        compile_unet(shape, Path(name) / "package")
         try:
             (draft / "package").replace(package)
         except OSError:
             if not package.exists():  # or another worker was faster
                 raise
+
+
+@contextmanager
+def _plain(folder: Path) -> Iterator[str]:
+    """A path to the folder without quotes and spaces: Inductor's command lines quote nothing."""
+    if re.fullmatch(r"[\w/.+-]+", str(folder)):
+        yield str(folder)
+        return
+    with tempfile.TemporaryDirectory(prefix="latentry-") as links:
+        link = Path(links) / "draft"
+        link.symlink_to(folder)
+        yield str(link)
 
 
 def _end_with_parent(draft: Path) -> None:

@@ -1,11 +1,14 @@
 """The process that compiles UNets beside the step loop."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Final
@@ -48,6 +51,7 @@ class Compiler:
             )
             unless_started.pop_all()
         self._printed = printed
+        threading.Thread(target=_clear_up, args=[self._process], daemon=True).start()
 
     def result(self) -> str:
         """Wait for the end; why it failed, or nothing if it did not."""
@@ -65,3 +69,10 @@ class Compiler:
         """Until a running compilation has ended, if there is one."""
         if self._process is not None:
             self._process.wait()
+
+
+def _clear_up(process: subprocess.Popen[bytes]) -> None:
+    """If the compiler is killed, what it has started, such as g++, ends with it."""
+    process.wait()
+    with suppress(ProcessLookupError, PermissionError):  # macOS: PermissionError for zombies
+        os.killpg(process.pid, signal.SIGKILL)

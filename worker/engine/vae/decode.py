@@ -9,6 +9,7 @@ import torch
 from latentry.errors import JobFailed, NonFiniteOutput
 from worker.engine.loop.messages import Pixels
 from worker.engine.models.loaded_model import LoadedModel
+from worker.engine.vae.latents import unscaled
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,10 +49,8 @@ def decode(
     """
     vae = vae or model.vae
     latent = torch.stack(list(latents))
-    scaled = (latent / vae.config.scaling_factor).to(
-        vae.dtype, memory_format=model.at.memory_format
-    )
-    image = vae.decode(scaled, return_dict=False)[0].float()
+    own = unscaled(latent, vae.config).to(vae.dtype, memory_format=model.at.memory_format)
+    image = vae.decode(own, return_dict=False)[0].float()
     if 0 < max_side < (side := max(image.shape[2:])):
         height, width = (max(1, round(n * max_side / side)) for n in image.shape[2:])
         image = torch.nn.functional.adaptive_avg_pool2d(image, (height, width))

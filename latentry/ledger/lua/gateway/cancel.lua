@@ -14,6 +14,6 @@ if state == 'queued' then
   finish(ref, 'canceled')
 elseif state == 'running' then
   redis.call('HSET', key('job', ref), 'stop', 1)
-  redis.call('PUBLISH', key('stop'), ref)
+  redis.call('PUBLISH', channel('stop'), ref)
 end
 return 1

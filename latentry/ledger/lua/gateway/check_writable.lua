@@ -1,6 +1,7 @@
--- Fails unless the ledger can be written.
+-- Fails unless keys can be written and updates published.
 -- ARGV: none
--- Writes: write_check
+-- Writes: check, write_check
 -- Returns 1.
 redis.call('SET', key('write_check'), 1, 'PX', 1000)
+redis.call('PUBLISH', channel('check'), '')
 return 1

@@ -10,7 +10,7 @@ local ref = ARGV[1]
 local state = field(ref, 'state')
 if state and not is_terminal(state) then
   finish(ref, 'canceled')
-  redis.call('PUBLISH', key('stop'), ref)
+  redis.call('PUBLISH', channel('stop'), ref)
 end
 drop_checkpoints(ref)
 if ARGV[3] == '1' then

@@ -112,7 +112,7 @@ local function expire(ref)
     finish(ref, 'expired', 'expired', 'The job did not start in time.')
   end
   if state == 'running' then
-    redis.call('PUBLISH', key('stop'), ref)
+    redis.call('PUBLISH', channel('stop'), ref)
   end
 end
 

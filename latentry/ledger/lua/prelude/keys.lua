@@ -1,10 +1,16 @@
 -- Keys, the clock and a record's fields. Every script is sent with what it uses of this folder.
--- KEYS[1] is the root: every key begins with it, and so lies in the same hash slot.
+-- KEYS[1] is the root: every key begins with it, and so lies in the same hash slot. KEYS[2] is no key
+-- but what channels begin with: the root and the database, because databases share their channels.
 
 local ROOT = KEYS[1]
+local CHANNELS = KEYS[2]
 
 local function key(...)
   return table.concat({ ROOT, ... }, ':')
+end
+
+local function channel(name)
+  return CHANNELS .. ':' .. name
 end
 
 local function now_us()

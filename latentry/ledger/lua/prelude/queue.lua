@@ -33,7 +33,7 @@ local function enqueue(ref)
     redis.call('ZADD', key('tenants', model), 'NX', tag_of(tenant), tenant)
   end
   emit(ref, 'queued', string.format('{"position":%d}', redis.call('ZRANK', own, ref)))
-  redis.call('PUBLISH', key('wake'), model)
+  redis.call('PUBLISH', channel('wake'), model)
 end
 
 -- A tenant with nothing more in this queue takes no part in it.

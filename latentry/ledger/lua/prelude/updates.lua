@@ -12,6 +12,6 @@ local function emit(ref, kind, data)
   local stream = key('events', ref)
   local id = redis.call('XADD', stream, 'MAXLEN', '~', 256, '*', 'type', kind, 'data', data)
   redis.call('PEXPIRE', stream, lifetime(ref))
-  redis.call('PUBLISH', key('updates'),
+  redis.call('PUBLISH', channel('updates'),
     string.format('{"ref":%s,"id":"%s","type":"%s","data":%s}', cjson.encode(ref), id, kind, data))
 end

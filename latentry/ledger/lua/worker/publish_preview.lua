@@ -7,6 +7,6 @@ local ref = ARGV[1]
 if not holds(ref, ARGV[2]) then
   return 0
 end
-redis.call('PUBLISH', key('updates'),
+redis.call('PUBLISH', channel('updates'),
   string.format('{"preview":[%s,%d,%d,"%s"]}', cjson.encode(ref), ARGV[3], ARGV[4], ARGV[5]))
 return 1

@@ -14,6 +14,6 @@ for i = 1, #ARGV, 4 do
   end
 end
 if #updates > 0 then
-  redis.call('PUBLISH', key('updates'), '{"steps":[' .. table.concat(updates, ',') .. ']}')
+  redis.call('PUBLISH', channel('updates'), '{"steps":[' .. table.concat(updates, ',') .. ']}')
 end
 return #updates

@@ -8,15 +8,17 @@ import pytest
 import torch
 from transformers.models.clip.modeling_clip import CLIPTextModel
 
-from latentry.contracts import ResolvedRequest
+from latentry.contracts import PromptSyntax, ResolvedRequest
 from tests.worker.engine import tiny
+from tests.worker.engine.stock import read_as_open_clip
 from tests.worker.engine.tiny import Family
 from worker.engine.conditioning import Clip, Conditioner
 from worker.engine.conditioning.cache import EmbeddingCache, EmbeddingKey
 from worker.engine.conditioning.clip import TextEmbedding, emphasized
-from worker.engine.conditioning.tokens import MAX_CHUNKS, Chunk
+from worker.engine.conditioning.tokens import MAX_CHUNKS, Chunk, Tokenizer
+from worker.engine.models import clip
 
-PROMPTS = ["", "a red circle", "A Blue  Square, 100%!", "é漢字🐸", "x" * 75]
+PROMPTS = ["", "a red circle", "A Blue  Square, 100%!", "é漢字🐸", "x" * 75, "wow!!! a frog !", "!"]
 LONG = "one, two, three, " * 20
 
 
@@ -34,7 +36,10 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory) -> dict[Family, Any]:
         )
         for family, kind in kinds.items()
     }
-    for pipeline in made.values():
+    for family, pipeline in made.items():
+        own = [pipeline.tokenizer, getattr(pipeline, "tokenizer_2", None)]
+        read_as_open_clip(pipeline, root / family)
+        pipeline.own_tokenizers = own
         # A norm that was never trained makes every token's mean zero, and there is none to restore.
         torch.nn.init.normal_(pipeline.text_encoder.final_layer_norm.bias)
     return made
@@ -42,9 +47,10 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory) -> dict[Family, Any]:
 
 def conditioner(pipeline: Any, **options: Any) -> Conditioner:
     is_xl = hasattr(pipeline, "text_encoder_2")
-    encoders = [Clip(pipeline.tokenizer, pipeline.text_encoder, is_xl=is_xl)]
+    first, second = pipeline.own_tokenizers
+    encoders = [Clip(first, pipeline.text_encoder, is_xl=is_xl)]
     if is_xl:
-        encoders.append(Clip(pipeline.tokenizer_2, pipeline.text_encoder_2, is_xl=True))
+        encoders.append(Clip(second, pipeline.text_encoder_2, is_xl=True))
     return Conditioner(encoders, zeros_for_empty=is_xl, **options)
 
 
@@ -79,6 +85,19 @@ def test_a_prompt_of_one_chunk_is_encoded_to_the_bit_as_by_the_stock_pipeline(
         assert not pooled or torch.equal(found.added["text_embeds"], pooled[0])
         assert found.added.keys() == ({"text_embeds", "time_ids"} if pooled else set())
         assert not found.warnings
+
+
+def test_an_exclamation_mark_is_the_word_that_clip_knows_whatever_pads() -> None:
+    """By CLIP's real vocabulary; transformers takes it for the padding token of OpenCLIP's."""
+    padded_by_it, plain = clip.tokenizer(pad="!"), clip.tokenizer()
+    for prompt in ["wow!", "wow!!!", "! a cat !", "a!b", "<|endoftext|>!"]:
+        (ours,) = Tokenizer(padded_by_it, 77).tokenize(prompt, PromptSyntax.WEIGHTED).chunks
+        (same,) = Tokenizer(plain, 77).tokenize(prompt, PromptSyntax.WEIGHTED).chunks
+        assert ours.ids[: ours.length] == same.ids[: same.length]
+        words = plain(prompt, add_special_tokens=False).input_ids
+        assert list(ours.ids) == [49406, *words, 49407, *[0] * (75 - len(words))]
+    (published,) = Tokenizer(padded_by_it, 77).tokenize("! !! !!!", PromptSyntax.PLAIN).chunks
+    assert published.ids[:6] == (49406, 256, 748, 995, 49407, 0)  # open_clip's, in diffusers#4153
 
 
 @pytest.mark.parametrize("skip", [1, 2])
@@ -173,7 +192,7 @@ def test_a_long_prompt_is_encoded_chunk_by_chunk(
     found = conditioner(pipeline).condition(request_of("x" * 100, guidance_scale=1.0))
     words = pipeline.tokenizer("x" * 100, add_special_tokens=False).input_ids
     begin, end = pipeline.tokenizer.bos_token_id, pipeline.tokenizer.eos_token_id
-    pad = pipeline.tokenizer.pad_token_id
+    pad = pipeline.own_tokenizers[0].pad_token_id
     with torch.inference_mode():
         first = pipeline.text_encoder(torch.tensor([[begin, *words[:75], end]]))
         rest = pipeline.text_encoder(torch.tensor([[begin, *words[75:], end, *[pad] * 50]]))
@@ -244,6 +263,27 @@ def test_what_does_not_fit_is_left_out_with_a_warning_that_says_where(
     assert negative.message.endswith(": k")
     (long,) = subject.condition(request_of("x, " * 400)).warnings
     assert long.message.endswith(": x , x , x , x , …")
+
+
+def test_syntax_of_other_programs_is_read_as_text_with_a_warning(
+    pipelines: dict[Family, Any],
+) -> None:
+    subject = conditioner(pipelines[Family.SD1])
+    prompt, negative = "a cat <lora:fur:0.8> AND a dog", "[fog:rain:0.5] AND mist"
+    first, second, third = subject.condition(request_of(prompt, negative)).warnings
+    assert {one.code for one in (first, second, third)} == {"prompt_syntax_unsupported"}
+    assert first.message == (
+        "The negative prompt contains [fog:rain:0.5] (a prompt schedule), which is not supported "
+        "and was read as text; remove it, or set prompt_syntax to plain if it is text."
+    )
+    assert second.message.startswith("The prompt contains <lora:fur:0.8> (an adapter), which")
+    assert third.message.startswith("The prompt contains AND (a composition of prompts), which")
+    for quiet in (
+        request_of(prompt, negative, prompt_syntax="plain"),
+        request_of("a cat BREAK a (dog:1.2)", "[fog]"),
+        request_of("a cat", negative, guidance_scale=1.0),
+    ):
+        assert subject.condition(quiet).warnings == ()
 
 
 def test_sizes_and_crop_are_in_diffusers_order(pipelines: dict[Family, Any]) -> None:

@@ -15,7 +15,7 @@ from worker.engine.device import Device
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.diffusion.profile import Profile
 
-AT = Device.choose("cpu", "auto")
+AT = Device.choose("cpu", "float32")
 
 
 def test_equal_profiles_have_one_id_and_every_fact_counts() -> None:
@@ -29,6 +29,11 @@ def test_equal_profiles_have_one_id_and_every_fact_counts() -> None:
     assert len(others - {profile.id}) == len(fields(Profile))
 
 
+def test_another_precision_is_another_profile() -> None:
+    ats = [Device.choose("cpu", dtype) for dtype in ("float32", "bfloat16")]
+    assert len({Profile.of("model", at, rows=8).id for at in ats}) == 2
+
+
 def test_another_thread_count_is_another_profile() -> None:
     before, ids = torch.get_num_threads(), set()
     for threads in (1, 2):
@@ -39,7 +44,7 @@ def test_another_thread_count_is_another_profile() -> None:
 
 
 def fingerprint(folder: Path, model: str = "m") -> str:
-    backend = Diffusion(device="cpu")
+    backend = Diffusion(device="cpu", dtype="float32")
     backend.load(model, folder)
     return backend.models[model].fingerprint
 

@@ -40,7 +40,21 @@ def predicted_s(engine: Engine, orders: list[Order]) -> float:
 
 
 def test_there_is_no_pace_before_anything_was_measured() -> None:
-    assert Engine(Simulated({"epsilon": CHARGE}), Costs()).paces() == {}
+    backend = Simulated({"epsilon": CHARGE})
+    backend.calls()  # nobody gets to know of its test
+    assert Engine(backend, Costs()).paces() == {}
+
+
+def test_the_test_of_a_model_is_enough_for_a_first_pace() -> None:
+    pace = Engine(Simulated({"epsilon": CHARGE}), Costs()).paces()["epsilon"]
+    assert pace.step_megapixel_s == pytest.approx((0.020 + 2 * 0.005) / 0.004096)
+
+
+def test_a_model_too_slow_to_be_calibrated_has_a_pace_too() -> None:
+    slow = Charge(call_s=1.0, row_s=2.0, area=64)
+    engine = Engine(Simulated({"epsilon": slow}), Costs())
+    assert not engine.calibrate()
+    assert engine.paces()["epsilon"].step_megapixel_s == pytest.approx(5.0 / 0.004096)
 
 
 def test_calibration_is_enough_for_a_pace_and_the_images_at_once() -> None:

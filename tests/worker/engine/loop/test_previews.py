@@ -39,7 +39,7 @@ def give_taesd(folder: Path, **changes: Any) -> Path:
 @pytest.fixture(scope="module")
 def shown(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Diffusion:
     """Both tiny models with a tiny autoencoder each."""
-    backend = Diffusion(device="cpu", threads=1)
+    backend = Diffusion(device="cpu", dtype="float32", threads=1)
     root = tmp_path_factory.mktemp("shown")
     for name, folder in folders.items():
         backend.load(name, give_taesd(Path(shutil.copytree(folder, root / name))))
@@ -267,7 +267,7 @@ def test_a_tiny_autoencoder_of_another_family_is_refused(
     folder = Path(shutil.copytree(folders["epsilon"], tmp_path / "model"))
     give_taesd(folder, **changes)
     with pytest.raises(ConfigurationError, match=why):
-        Diffusion(device="cpu").load("model", folder)
+        Diffusion(device="cpu", dtype="float32").load("model", folder)
 
 
 def test_no_other_class_is_made_of_a_taesd_folder(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_no_other_class_is_made_of_a_taesd_folder(folders: dict[str, Path], tmp_
     config = folder / "taesd" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"_class_name": "AsymmetricVae"}))
     with pytest.raises(ConfigurationError, match="AsymmetricVae as its taesd"):
-        Diffusion(device="cpu").load("model", folder)
+        Diffusion(device="cpu", dtype="float32").load("model", folder)
 
 
 def test_a_simulated_preview_costs_time_and_changes_no_pixel() -> None:

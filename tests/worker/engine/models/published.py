@@ -120,8 +120,8 @@ def _beside(weights: Weights, block: str, one: str, kind: str) -> str:
     return name if name in weights else f"text_model.{name}"
 
 
-def write(folder: Path, file: Path, *, metadata: dict[str, str] | None = None) -> Path:
-    """One file from a folder: every family says by its keys what it is."""
+def weights_of(folder: Path) -> Weights:
+    """A folder's weights under the names of one file; every family says by its keys what it is."""
 
     def part(name: str, stem: str = "diffusion_pytorch_model") -> Weights:
         return load_file(folder / name / f"{stem}.safetensors")
@@ -129,7 +129,6 @@ def write(folder: Path, file: Path, *, metadata: dict[str, str] | None = None) -
     def config(name: str) -> dict[str, Any]:
         return json.loads((folder / name / "config.json").read_text())
 
-    under = _under
     shape = config("unet")
     blocks, layers = len(shape["block_out_channels"]), shape["layers_per_block"]
     weights = under("model.diffusion_model", unet(part("unet"), blocks=blocks, layers=layers))
@@ -137,30 +136,61 @@ def write(folder: Path, file: Path, *, metadata: dict[str, str] | None = None) -
     weights |= under("first_stage_model", vae(part("vae"), blocks=blocks))
     text = part("text_encoder", "model")
     clip = {f"text_model.{name.removeprefix('text_model.')}": t for name, t in text.items()}
+    clip["text_model.embeddings.position_ids"] = torch.arange(77)[None]
     if (folder / "text_encoder_2").exists():
         weights |= under("conditioner.embedders.0.transformer", clip)
-        second = open_clip(part("text_encoder_2", "model"))
-        weights |= under("conditioner.embedders.1.model", second)
-    elif config("text_encoder")["hidden_act"] == "gelu":
-        weights |= under("cond_stage_model.model", _with_a_last_layer(open_clip(text)))
+        second = open_clip(part("text_encoder_2", "model")) | {"logit_scale": torch.tensor(4.6)}
+        return weights | under("conditioner.embedders.1.model", second)
+    if config("text_encoder")["hidden_act"] == "gelu":
+        weights |= under("cond_stage_model.model", _whole_open_clip(open_clip(text)))
     else:
         weights |= under("cond_stage_model.transformer", clip)
-        ids = torch.arange(77)[None]
-        weights["cond_stage_model.transformer.text_model.embeddings.position_ids"] = ids
+    return weights | ddpm_buffers()
+
+
+def ddpm_buffers() -> Weights:
+    """What CompVis's `DDPM.register_schedule` leaves in every file that it saved."""
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
+    kept = torch.cumprod(1 - betas, 0)
+    before = torch.cat([torch.ones(1, dtype=torch.float64), kept[:-1]])
+    variance = betas * (1 - before) / (1 - kept)
+    buffers = {
+        "betas": betas, "alphas_cumprod": kept, "alphas_cumprod_prev": before,
+        "sqrt_alphas_cumprod": kept.sqrt(), "sqrt_one_minus_alphas_cumprod": (1 - kept).sqrt(),
+        "log_one_minus_alphas_cumprod": (1 - kept).log(), "logvar": torch.zeros(1000),
+        "sqrt_recip_alphas_cumprod": (1 / kept).sqrt(), "posterior_variance": variance,
+        "sqrt_recipm1_alphas_cumprod": (1 / kept - 1).sqrt(),
+        "posterior_log_variance_clipped": variance.clamp(min=1e-20).log(),
+        "posterior_mean_coef1": betas * before.sqrt() / (1 - kept),
+        "posterior_mean_coef2": (1 - before) * (1 - betas).sqrt() / (1 - kept),
+    }  # fmt: skip
+    return {name: buffer.float() for name, buffer in buffers.items()}
+
+
+def write(folder: Path, file: Path, *, metadata: dict[str, str] | None = None) -> Path:
+    """One file from a folder."""
+    return save(weights_of(folder), file, metadata)
+
+
+def save(weights: Weights, file: Path, metadata: dict[str, str] | None = None) -> Path:
+    """Any weights in one file."""
     save_file({name: t.contiguous().clone() for name, t in weights.items()}, file, metadata)
     return file
 
 
-def _with_a_last_layer(weights: Weights) -> Weights:
-    """SD 2.x was published with the layer that it does not use."""
+def _whole_open_clip(weights: Weights) -> Weights:
+    """SD 2.x was published with the layer, the projection and the scale that it does not use."""
     layers = {int(name.split(".")[2]) for name in weights if "resblocks" in name}
     last = {name: t for name, t in weights.items() if f"resblocks.{max(layers)}." in name}
     more = {
         name.replace(f"resblocks.{max(layers)}.", f"resblocks.{max(layers) + 1}."): t + 1
         for name, t in last.items()
     }
-    return weights | more
+    width = weights["ln_final.weight"].shape[0]
+    unused = {"text_projection": torch.randn(width, width), "logit_scale": torch.tensor(4.6)}
+    return weights | more | unused
 
 
-def _under(prefix: str, weights: Weights) -> Weights:
+def under(prefix: str, weights: Weights) -> Weights:
+    """The weights with a prefix before their names."""
     return {f"{prefix}.{name}": tensor for name, tensor in weights.items()}

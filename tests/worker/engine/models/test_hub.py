@@ -163,7 +163,7 @@ def test_without_a_hub_the_cache_is_enough_and_an_empty_one_says_what_to_do(
 
 @pytest.mark.parametrize("repo", ["my--org/m", "a/b.git"])
 def test_a_name_that_no_hub_has_is_refused_for_good(repo: str, tmp_path: Path) -> None:
-    backend = Diffusion(device="cpu")
+    backend = Diffusion(device="cpu", dtype="float32")
     with pytest.raises(ConfigurationError, match="HFValidationError"):
         backend.open({"m": HubPin(repo, COMMIT)})
 
@@ -177,6 +177,6 @@ def test_a_hub_that_cannot_be_reached_is_tried_again_unless_there_is_something_e
     monkeypatch.setattr("worker.engine.models.sources.hub.HfApi.list_repo_files", fetch)
     pinned = HubPin("owner/other", COMMIT)
     with pytest.raises(Unavailable):
-        Diffusion(device="cpu").open({"there": pinned})
-    cards = Diffusion(device="cpu").open({"there": pinned, "here": published})
+        Diffusion(device="cpu", dtype="float32").open({"there": pinned})
+    cards = Diffusion(device="cpu", dtype="float32").open({"there": pinned, "here": published})
     assert [card.id for card in cards] == ["here"]

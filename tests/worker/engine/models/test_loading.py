@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from latentry.contracts import Sampler
+from latentry.contracts import Sampler, Spacing
 from latentry.errors import ConfigurationError, EngineError, NonFiniteOutput
 from tests.worker.engine import tiny
-from worker.engine.device import Device
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.samplers import SAMPLERS
 
@@ -96,7 +95,7 @@ def scheduler(**changes: Any) -> Callable[[Path], None]:
         (take_inpainting_channels, "does not load|only text-to-image"),
         (break_json, "model_index.json cannot be read"),
         (shutil.rmtree, "model_index.json cannot be read"),
-        (scheduler(clip_sample=True), "clip_sample=True"),
+        (scheduler(thresholding=True), "thresholding=True"),
         (scheduler(rescale_betas_zero_snr=True), "zero terminal SNR"),
         (scheduler(beta_schedule="mine"), "beta_schedule='mine'"),
         (scheduler(prediction_type="flow_prediction"), "prediction_type"),
@@ -109,6 +108,50 @@ def test_a_folder_that_cannot_be_served_is_refused_with_a_sentence(
     spoil(folder)
     with pytest.raises(ConfigurationError, match=sentence):
         backend.load("model", folder)
+
+
+def name_a_scheduler(folder: Path, name: str) -> None:
+    """In the index, which decides; the config says something else."""
+    edit(folder / "model_index.json", scheduler=["diffusers", name])
+
+
+def test_a_folders_scheduler_decides_the_default_sampler(backend: Diffusion, folder: Path) -> None:
+    name_a_scheduler(folder, "LMSDiscreteScheduler")
+    scheduler(use_karras_sigmas=True)(folder)
+    card = backend.load("lms", folder)
+    assert (card.defaults.sampler, card.defaults.spacing) == (Sampler.LMS, Spacing.KARRAS)
+    assert card.warnings == ()
+
+
+def test_a_scheduler_that_only_has_a_nearest_sampler_is_a_warning_on_the_card(
+    backend: Diffusion, folder: Path
+) -> None:
+    name_a_scheduler(folder, "DPMSolverSDEScheduler")
+    scheduler(sigma_shift=3)(folder)
+    card = backend.load("sde", folder)
+    assert card.defaults.sampler is Sampler.DPMPP_SDE
+    nearest, unknown = card.warnings
+    assert nearest == (
+        "The model's scheduler is the DPMSolverSDEScheduler, which is not implemented; its default "
+        "sampler is the nearest one, dpmpp_sde."
+    )
+    assert "sigma_shift=3" in unknown
+    (folder / "latentry.json").write_text('{"default_sampler": "euler"}')
+    assert backend.load("sde", folder).warnings == (unknown,)
+
+
+def test_a_scheduler_that_nothing_here_is_near_is_refused(backend: Diffusion, folder: Path) -> None:
+    name_a_scheduler(folder, "EDMEulerScheduler")
+    with pytest.raises(ConfigurationError, match="EDMEulerScheduler as its scheduler"):
+        backend.load("edm", folder)
+
+
+def test_old_configs_are_read_as_the_pipeline_of_sd_corrects_them(
+    backend: Diffusion, folder: Path
+) -> None:
+    scheduler(clip_sample=True, steps_offset=0)(folder)
+    backend.load("old", folder)
+    assert backend.models["old"].schedule.steps_offset == 1
 
 
 @pytest.mark.parametrize("model", tiny.SCHEDULERS)
@@ -135,8 +178,7 @@ def test_a_model_that_makes_nan_fails_its_self_test(
         backend.self_test("epsilon")
 
 
-def test_weights_are_fp32_on_a_cpu_and_half_where_chosen(folder: Path) -> None:
-    assert Device.choose("cpu", "auto").dtype is torch.float32
+def test_weights_are_half_where_chosen(folder: Path) -> None:
     backend = Diffusion(device="cpu", dtype="bfloat16")
     backend.load("half", folder)
     backend.self_test("half")

@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def serving(folder: Path, *ways: LowMemory) -> Diffusion:
-    backend = Diffusion(device="cpu", threads=1, low_memory=frozenset(ways))
+    backend = Diffusion(device="cpu", dtype="float32", threads=1, low_memory=frozenset(ways))
     backend.load("m", folder)
     return backend
 
@@ -68,7 +68,12 @@ def test_the_budget_does_not_count_what_leaves(folder: Path) -> None:
     size = whole.size_bytes(torch.float32, without=["text_encoder"])
     assert size < whole.size_bytes(torch.float32)
     for ways, fits in (((), False), ((LowMemory.TEXT_ENCODERS,), True)):
-        backend = Diffusion(device="cpu", model_memory_bytes=size, low_memory=frozenset(ways))
+        backend = Diffusion(
+            device="cpu",
+            dtype="float32",
+            model_memory_bytes=size,
+            low_memory=frozenset(ways),
+        )
         if fits:
             backend.open({"m": folder})
         else:
@@ -132,7 +137,7 @@ def test_an_offloaded_unet_computes_the_same(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("refused", "sentence"),
     [
-        (lambda: Device.choose("cpu", "auto", frozenset({LowMemory.OFFLOAD})), "is for CUDA"),
+        (lambda: Device.choose("cpu", "float32", frozenset({LowMemory.OFFLOAD})), "is for CUDA"),
         (lambda: Settings.from_env({"LATENTRY_LOW_MEMORY": "vae_tile"}), "'vae_tile' is not one"),
         (lambda: Device.choose("mps", "auto"), "The device mps is not available"),
     ],

@@ -80,7 +80,9 @@ def serving(
 ) -> Callable[[float], tuple[Engine, Observed]]:
     def make(models: float) -> tuple[Engine, Observed]:
         budget = int(models * size)
-        backend = Observed(device="cpu", threads=1, model_memory_bytes=budget, clock=clock)
+        backend = Observed(
+            device="cpu", dtype="float32", threads=1, model_memory_bytes=budget, clock=clock
+        )
         assert [card.id for card in backend.open(sources)] == ALL
         return Engine(backend), backend
 
@@ -95,7 +97,7 @@ def pictures(engine: Engine) -> dict[str, np.ndarray]:
 
 
 def test_the_weights_are_counted_to_the_byte(sources: dict[str, Path], size: int) -> None:
-    backend = Diffusion(device="cpu")
+    backend = Diffusion(device="cpu", dtype="float32")
     backend.load("a", sources["a"])
     model = backend.models["a"]
     modules = [model.unet, model.vae, *(clip.model for clip in model.conditioner.encoders)]
@@ -270,7 +272,9 @@ def test_reading_a_model_starts_no_thread_that_computes(sources: dict[str, Path]
 def broken(sources: dict[str, Path], size: int, clock: Clock, tmp_path: Path) -> Diffusion:
     """Holds a; b is cut short after its header was read."""
     copy = Path(shutil.copytree(sources["b"], tmp_path / "b"))
-    backend = Diffusion(device="cpu", threads=1, model_memory_bytes=size, clock=clock)
+    backend = Diffusion(
+        device="cpu", dtype="float32", threads=1, model_memory_bytes=size, clock=clock
+    )
     backend.open({"a": sources["a"], "b": copy})
     weights = copy / "unet" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
@@ -316,14 +320,14 @@ def test_no_memory_on_the_device_evicts_instead_of_failing(serving: Callable) ->
 def test_a_full_device_at_the_start_leaves_the_rest_for_later(
     sources: dict[str, Path],
 ) -> None:
-    backend = Observed(device="cpu", threads=1)
+    backend = Observed(device="cpu", dtype="float32", threads=1)
     backend.refuse_more_than(2)
     assert [card.id for card in backend.open(sources)] == ALL
     assert list(backend.models) == ["a", "b"]
 
 
 def test_a_model_larger_than_the_memory_is_refused(sources: dict[str, Path], size: int) -> None:
-    backend = Diffusion(device="cpu", model_memory_bytes=size - 1)
+    backend = Diffusion(device="cpu", dtype="float32", model_memory_bytes=size - 1)
     with pytest.raises(ConfigurationError, match="LATENTRY_MODEL_MEMORY_BYTES allows"):
         backend.open(sources)
 
@@ -372,7 +376,7 @@ def test_one_unusable_model_does_not_cost_the_others(
     sources: dict[str, Path], tmp_path: Path, spoil: Callable[[Path], Source]
 ) -> None:
     bad = spoil(Path(shutil.copytree(sources["b"], tmp_path / "b")))
-    backend, seen = Diffusion(device="cpu"), []
+    backend, seen = Diffusion(device="cpu", dtype="float32"), []
     cards = backend.open({"bad": bad, "a": sources["a"]}, before=seen.append)
     assert [card.id for card in cards] == ["a"]
     assert seen == [bad, sources["a"]]
@@ -425,7 +429,7 @@ def test_strict_calls_have_the_rows_that_the_models_overrides_say(
 ) -> None:
     copy = Path(shutil.copytree(sources["a"], tmp_path / "a"))
     (copy / "latentry.json").write_text('{"strict_rows": 4}')
-    backend = Diffusion(device="cpu")
+    backend = Diffusion(device="cpu", dtype="float32")
     backend.load("four", copy)
     backend.load("eight", sources["a"])
     for model, rows in {"four": 4, "eight": 8}.items():

@@ -37,7 +37,7 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> dict[Family, Path]:
 
 @pytest.fixture(scope="module")
 def backend(families: dict[Family, Path]) -> Diffusion:
-    backend = Diffusion(device="cpu", threads=1)
+    backend = Diffusion(device="cpu", dtype="float32", threads=1)
     for family, folder in families.items():
         backend.load(family, folder)
     return backend
@@ -203,4 +203,4 @@ def test_relatives_of_sdxl_are_refused_with_a_sentence(
     folder = tiny.make(tmp_path / "model", tiny.EPSILON, family=Family.SDXL)
     spoil(folder)
     with pytest.raises(ConfigurationError, match=sentence):
-        loaded(folder, "auto")
+        loaded(folder, "float32")

@@ -1,98 +1,35 @@
 """A checkpoint in one file draws what its folder draws, to the last bit."""
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import structlog
 import torch
 from diffusers.loaders import single_file_utils as stock
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
-from transformers import CLIPTextConfig
-from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
 
 from latentry.errors import ConfigurationError
 from tests.worker.engine import tiny
-from tests.worker.engine.models import published
+from tests.worker.engine.models import published, small
+from tests.worker.engine.models.small import FAMILIES
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.models import clip
 from worker.engine.models.safetensors_header import TensorInfo
-from worker.engine.models.sources import single_file_names
-from worker.engine.models.sources.single_file import blueprint_from_file
-from worker.engine.models.sources.single_file_configs import unet_config, vae_config
+from worker.engine.models.sources.single_file import names as single_file_names
+from worker.engine.models.sources.single_file.checkpoint import blueprint_from_file
+from worker.engine.models.sources.single_file.configs import unet_config, vae_config
 from worker.engine.models.weights import StoredTensor
-
-FAMILIES = ["sd1", "sd2", "sdxl"]
-
-
-def make(folder: Path, family: str) -> Path:
-    """A tiny model that has the families' fixed facts: 32 groups, heads, CLIP's vocabulary."""
-    torch.manual_seed(0)
-    is_open, is_xl = family == "sd2", family == "sdxl"
-    text = partial(
-        CLIPTextConfig, vocab_size=clip.WORDS, intermediate_size=48, bos_token_id=49406,
-        eos_token_id=49407, pad_token_id=49407, max_position_embeddings=77,
-    )  # fmt: skip
-    first = text(
-        hidden_size=64, num_hidden_layers=2, num_attention_heads=1, projection_dim=64,
-        hidden_act="gelu" if is_open else "quick_gelu",
-    )  # fmt: skip
-    CLIPTextModel(first).save_pretrained(folder / "text_encoder")
-    clip.tokenizer(pad="!" if is_open else clip.END).save_pretrained(folder / "tokenizer")
-    if is_xl:
-        second = text(
-            hidden_size=128, num_hidden_layers=3, num_attention_heads=2, projection_dim=32,
-            hidden_act="gelu",
-        )  # fmt: skip
-        CLIPTextModelWithProjection(second).save_pretrained(folder / "text_encoder_2")
-        clip.tokenizer(pad="!").save_pretrained(folder / "tokenizer_2")
-    sizes: dict[str, Any] = {
-        "sample_size": 8, "block_out_channels": (64, 128), "cross_attention_dim": 64,
-        "layers_per_block": 1, "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
-        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"), "attention_head_dim": 8,
-    }  # fmt: skip
-    if is_open or is_xl:
-        sizes |= {"use_linear_projection": True, "attention_head_dim": (1, 2)}
-    if is_xl:
-        sizes |= {
-            "cross_attention_dim": 192, "addition_embed_type": "text_time",
-            "addition_time_embed_dim": 16, "projection_class_embeddings_input_dim": 32 + 96,
-            "transformer_layers_per_block": (1, 2),
-            "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
-            "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
-        }  # fmt: skip
-    UNet2DConditionModel(**sizes).save_pretrained(folder / "unet")
-    AutoencoderKL(
-        block_out_channels=(32, 32, 64, 64), layers_per_block=1, latent_channels=4,
-        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-        scaling_factor=0.13025 if is_xl else 0.18215,
-    ).save_pretrained(folder / "vae")  # fmt: skip
-    v = {"prediction_type": "v_prediction"} if is_open else {}
-    (folder / "scheduler").mkdir()
-    scheduler = tiny.EPSILON | {"timestep_spacing": "leading"} | v
-    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(scheduler))
-    index = {
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-        "scheduler": ["diffusers", "PNDMScheduler"],
-    }
-    if is_xl:
-        index["tokenizer_2"] = ["transformers", "CLIPTokenizer"]
-        index["text_encoder_2"] = ["transformers", "CLIPTextModelWithProjection"]
-    (folder / "model_index.json").write_text(json.dumps(index))
-    return folder
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("published")
-    return {family: make(root / family, family) for family in FAMILIES}
+    return {family: small.make(root / family, family) for family in FAMILIES}
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +53,7 @@ def latent(backend: Diffusion, model: str) -> np.ndarray:
 def test_a_file_draws_what_its_folder_draws(
     folders: dict[str, Path], files: dict[str, Path], family: str
 ) -> None:
-    backend = Diffusion(device="cpu", threads=1)
+    backend = Diffusion(device="cpu", dtype="float32", threads=1)
     card = backend.load("folder", folders[family])
     backend.load("file", files[family])
     expected, found = latent(backend, "folder"), latent(backend, "file")
@@ -143,6 +80,27 @@ def test_diffusers_reads_the_same_from_the_file(
         ours = load_file(folder / "diffusion_pytorch_model.safetensors")
         assert theirs.keys() == ours.keys()
         assert all(torch.equal(theirs[name], tensor) for name, tensor in ours.items())
+
+
+OPEN_CLIPS = {
+    "sd2": ("text_encoder", "cond_stage_model.model."),
+    "sdxl": ("text_encoder_2", "conditioner.embedders.1.model."),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_diffusers_reads_the_same_text_encoders_from_the_file(
+    folders: dict[str, Path], files: dict[str, Path], family: str
+) -> None:
+    checkpoint = load_file(files[family])
+    found = {"text_encoder": stock.convert_ldm_clip_checkpoint(checkpoint)}
+    if family in OPEN_CLIPS:
+        part, prefix = OPEN_CLIPS[family]
+        found[part] = stock.convert_open_clip_checkpoint(None, checkpoint, prefix)
+    for part, weights in found.items():
+        theirs = {name.removeprefix("text_model."): tensor for name, tensor in weights.items()}
+        for name, ours in load_file(folders[family] / part / "model.safetensors").items():
+            assert torch.equal(theirs[name.removeprefix("text_model.")], ours), name
 
 
 # The published models' configs, as their hub folders have them.
@@ -246,10 +204,13 @@ def without(prefix: str, weights: dict[str, torch.Tensor]) -> dict[str, torch.Te
 @pytest.mark.parametrize(
     ("prefix", "sentence"),
     [
-        ("cond_stage_model.", "not a complete SD 1.x, 2.x or SDXL"),
-        ("first_stage_model.", "incomplete"),
-        ("model.diffusion_model.", "incomplete"),
-        ("model.diffusion_model.middle_block.1.", "lack"),
+        ("cond_stage_model.", "not a text encoder"),
+        ("cond_stage_model.transformer.text_model.embeddings.token", "incomplete"),
+        ("first_stage_model.", "no VAE"),
+        ("first_stage_model.decoder.conv_in.", "incomplete"),
+        ("model.diffusion_model.", "not a UNet"),
+        ("model.diffusion_model.input_blocks.1.0.in_layers.2.bias", "lack"),
+        ("model.diffusion_model.middle_block.1.", "does not use"),
     ],
 )
 def test_half_a_checkpoint_is_refused_with_a_sentence(
@@ -257,7 +218,65 @@ def test_half_a_checkpoint_is_refused_with_a_sentence(
 ) -> None:
     save_file(without(prefix, load_file(files["sd1"])), tmp_path / "half.safetensors")
     with pytest.raises(ConfigurationError, match=sentence):
-        Diffusion(device="cpu").load("half", tmp_path / "half.safetensors")
+        Diffusion(device="cpu", dtype="float32").load("half", tmp_path / "half.safetensors")
+
+
+def test_its_overrides_decide_where_a_file_contradicts_itself(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    file = tmp_path / "dream.safetensors"
+    weights = load_file(files["sd2"]) | {"v_pred": torch.zeros(0)}
+    save_file(weights, file, {"modelspec.architecture": "stable-diffusion-v2-512"})
+    with pytest.raises(ConfigurationError, match="contradicts itself"):
+        blueprint_from_file("dream", file)
+    (tmp_path / "dream.latentry.json").write_text('{"prediction_type": "epsilon"}')
+    blueprint = blueprint_from_file("dream", file)
+    assert (blueprint.schedule.prediction, blueprint.card.warnings) == ("epsilon", ())
+    assert blueprint.card.defaults.width == 512
+
+
+@pytest.mark.parametrize(
+    ("more", "metadata", "sentence"),
+    [
+        ({"scale_factor": torch.tensor(0.5)}, {}, "scale_factor 0.5"),
+        ({"denoiser.sigmas": torch.linspace(0.002, 80, 1000)}, {}, "denoiser.sigmas"),
+        ({}, {"modelspec.prediction_type": "flow"}, "prediction_type 'flow'"),
+    ],
+)
+def test_what_a_file_says_otherwise_than_its_family_refuses_it(
+    files: dict[str, Path], tmp_path: Path, more: dict[str, torch.Tensor],
+    metadata: dict[str, str], sentence: str,
+) -> None:  # fmt: skip
+    save_file(load_file(files["sdxl"]) | more, tmp_path / "m.safetensors", metadata)
+    with pytest.raises(ConfigurationError, match=sentence):
+        blueprint_from_file("m", tmp_path / "m.safetensors")
+
+
+def test_the_noise_levels_in_a_file_may_stand_in_either_order_and_precision(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    """generative-models counts its levels from the other end."""
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
+    kept = torch.cumprod(1 - betas, 0)
+    sigmas = ((1 - kept) / kept).sqrt()
+    for number, levels in enumerate((sigmas.flip(0), sigmas.half())):
+        file = tmp_path / f"{number}.safetensors"
+        save_file(load_file(files["sdxl"]) | {"denoiser.sigmas": levels.contiguous()}, file)
+        assert blueprint_from_file("m", file).card.warnings == ()
+
+
+def test_a_pickled_vae_beside_a_file_is_told_on_the_card_and_in_the_log(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    file = tmp_path / "dream.safetensors"
+    save_file(load_file(files["sd1"]), file)
+    (tmp_path / "dream.vae.pt").write_bytes(b"")
+    with structlog.testing.capture_logs() as logs:
+        [card] = Diffusion(device="cpu", threads=1).open({"dream": file})
+    [warning] = card.warnings
+    assert "dream.vae.pt beside it is not used" in warning
+    [logged] = [one for one in logs if one["event"] == "model.warning"]
+    assert (logged["model"], logged["warning"]) == ("dream", warning)
 
 
 def test_a_pickle_is_refused_whatever_it_is_called(tmp_path: Path) -> None:

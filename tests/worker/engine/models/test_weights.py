@@ -12,10 +12,12 @@ from latentry.errors import ConfigurationError
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.networks import NETWORKS
 from worker.engine.models.sources.folder import blueprint_from_folder
-from worker.engine.models.weights import choose_files, stored_in
+from worker.engine.models.sources.part_files import choose_files
+from worker.engine.models.weights import stored_in
 
 WHOLE, HALF = "model.safetensors", "model.fp16.safetensors"
 SHARDS = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+LATE = "model-00001-of-00001.bf16.safetensors"  # as older releases of diffusers wrote it
 HALF_SHARDS = [name.replace("model-", "model.fp16-") for name in SHARDS]
 
 
@@ -31,6 +33,13 @@ HALF_SHARDS = [name.replace("model-", "model.fp16-") for name in SHARDS]
         ([WHOLE, *SHARDS], False, [WHOLE]),
         ([WHOLE, "model.non_ema.safetensors", "adapter.safetensors"], False, [WHOLE]),
         (["model.bin", "config.json"], False, []),
+        (["model.bf16.safetensors"], False, ["model.bf16.safetensors"]),
+        (["model.bf16.safetensors"], True, ["model.bf16.safetensors"]),
+        (["model.bf16.safetensors", HALF], False, [HALF]),
+        (["model.fp32.safetensors", HALF], False, ["model.fp32.safetensors"]),
+        (["model.SAFETENSORS"], False, ["model.SAFETENSORS"]),
+        (["model.non_ema.safetensors"], False, []),
+        ([LATE], True, [LATE]),
     ],
 )
 def test_one_set_of_weights_is_chosen_in_the_wanted_precision(names, fp16, chosen) -> None:
@@ -63,6 +72,26 @@ def test_shards_are_as_good_as_a_whole(folder: Path) -> None:
     file.unlink()
     with pytest.raises(ConfigurationError, match="1 of its 2 shards"):
         read(blueprint_from_folder("shards", folder, prefer_fp16=False), "unet")
+
+
+def test_two_whole_sets_of_shards_without_an_index_are_refused(folder: Path) -> None:
+    whole = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    for count in (1, 2):
+        for number in range(1, count + 1):
+            name = f"diffusion_pytorch_model-0000{number}-of-0000{count}.safetensors"
+            shutil.copy(whole, whole.with_name(name))
+    whole.unlink()
+    with pytest.raises(ConfigurationError, match="2 sets of shards and no index"):
+        blueprint_from_folder("both", folder, prefer_fp16=False)
+
+
+@pytest.mark.parametrize("text", ["[]", '{"weight_map": ["a"]}', '{"weight_map": {"a": 1}}'])
+def test_a_damaged_index_of_shards_is_refused(folder: Path, text: str) -> None:
+    whole = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    whole.rename(whole.with_name("diffusion_pytorch_model-00001-of-00001.safetensors"))
+    whole.with_suffix(".safetensors.index.json").write_text(text)
+    with pytest.raises(ConfigurationError, match=r"index\.json"):
+        blueprint_from_folder("m", folder, prefer_fp16=False)
 
 
 def test_a_vae_may_have_the_names_of_older_days(folder: Path) -> None:

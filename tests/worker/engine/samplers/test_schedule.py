@@ -39,7 +39,7 @@ def card(overrides: dict[str, Any] | None = None, **changes: Any) -> ModelCard:
         ({"use_flow_sigmas": True}, "use_flow_sigmas"),
         ({"final_sigmas_type": "sigma_min"}, "only 'zero' is supported"),
         ({"solver_order": 3}, "solver_order=3"),
-        ({"solver_type": "heun"}, "only 'midpoint' or 'bh2' is supported"),
+        ({"solver_type": "heun"}, "solver_type='heun'; only 'midpoint'"),
         ({"predict_x0": False}, "predict_x0"),
         ({"disable_corrector": [0]}, "disable_corrector"),
         ({"lambda_min_clipped": -5.1}, "lambda_min_clipped"),

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine
 from worker.engine.unet.call import call
 from worker.engine.unet.compiled import CompiledUNets
+from worker.engine.unet.compiler import Compiler
 from worker.engine.unet.eager import eager as eager_call
 from worker.engine.unet.inputs import UNetInputs
 from worker.engine.unet.package import BareUNet
@@ -358,13 +360,33 @@ def compiler(*_):
 compile.compile_unet = compiler
 compile.make(None, Path("{tmp_path}/package"))
 """
-    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, process_group=0)
+    # The worker: it starts the compiler, and stops it when it has begun.
+    start = (
+        "import os, signal, subprocess, sys\n"
+        f"command = [sys.executable, '-c', {code!r}]\n"
+        "child = subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)\n"
+        "sys.stdin.read(); child.send_signal(signal.SIGSTOP); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    worker = subprocess.Popen([sys.executable, "-c", start], stdin=subprocess.PIPE)
     with (tmp_path / "pipe").open("rb") as pipe:
         assert pipe.readline() == b"there\n"
         assert list(tmp_path.glob("*.draft"))
-        child.communicate()
+        worker.communicate()
         assert pipe.read() == b""  # or this never returns
+    assert worker.returncode == -signal.SIGKILL
     assert list(tmp_path.iterdir()) == [tmp_path / "pipe"]
+
+
+def test_what_a_killed_compiler_has_started_ends_with_it(
+    tmp_path: Path, backend: Diffusion
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    compiler = Compiler(["sh", "-c", f"exec > {tmp_path}/pipe; echo there; sleep 600 & kill -9 $$"])
+    compiler.start(shape_of(backend), tmp_path / "package")
+    with (tmp_path / "pipe").open("rb") as pipe:
+        assert pipe.readline() == b"there\n"
+        assert pipe.read() == b""  # or this never returns
+    assert "It ended with -9" in compiler.result()
 
 
 def test_a_package_is_put_where_it_belongs_and_abandoned_drafts_go(tmp_path: Path) -> None:
@@ -391,6 +413,27 @@ for _ in range(2):
         os.close(end)
     assert {path.name for path in tmp_path.iterdir()} == {"package", "b.draft"}
     assert (tmp_path / "package" / "it").exists()
+
+
+def test_the_compiler_is_told_no_path_that_a_shell_would_split(tmp_path: Path) -> None:
+    folder = tmp_path / 'it\'s "data" \\ here'
+    folder.mkdir()
+    code = f"""
+import os, re, tempfile
+from pathlib import Path
+from worker.engine.unet import compile
+def compiler(_, package):
+    assert re.fullmatch("[a-z0-9_/.-]+", str(package), re.IGNORECASE)
+    assert os.environ["TMPDIR"] == str(package.parent)
+    package.mkdir()
+compile.compile_unet = compiler
+compile.make(None, Path({str(folder)!r}) / "package")
+"""
+    pipe = os.pipe()
+    subprocess.run([sys.executable, "-c", code], stdin=pipe[0], check=True)
+    for end in pipe:
+        os.close(end)
+    assert list(folder.iterdir()) == [folder / "package"]
 
 
 def test_a_size_that_another_worker_has_compiled_by_now_is_not_compiled(

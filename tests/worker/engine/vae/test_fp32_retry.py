@@ -62,7 +62,7 @@ def test_a_picture_that_overflowed_or_is_of_one_level_is_decoded_again_in_fp32(
 
 
 def test_in_fp32_there_is_nothing_to_try_again(folders) -> None:
-    backend = Diffusion(device="cpu")
+    backend = Diffusion(device="cpu", dtype="float32")
     backend.load("epsilon", folders["epsilon"])
     model = backend.models["epsilon"]
     model.vae.decode = lambda latent, **_: (torch.zeros(1, 3, 64, 64),)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from worker.engine.models.networks import NETWORKS
+from worker.engine.samplers.published import EXACT, NEAREST
 
 TOKENIZERS: Final = ("tokenizer", "tokenizer_2")
 # The tiny autoencoder of previews; no index names it, because stock pipelines have none.
@@ -19,24 +20,20 @@ SDXL_NETWORKS: Final = (*SD_NETWORKS, "text_encoder_2")
 SDXL_TOKENIZERS: Final = TOKENIZERS
 
 _CLIP_TOKENIZERS: Final = frozenset({"CLIPTokenizer", "CLIPTokenizerFast"})
-_SCHEDULERS: Final = frozenset(
-    {
-        "DDIMScheduler",
-        "DDPMScheduler",
-        "DPMSolverMultistepScheduler",
-        "DPMSolverSinglestepScheduler",
-        "EulerAncestralDiscreteScheduler",
-        "EulerDiscreteScheduler",
-        "HeunDiscreteScheduler",
-        "KDPM2DiscreteScheduler",
-        "LCMScheduler",
-        "LMSDiscreteScheduler",
-        "PNDMScheduler",
-        "UniPCMultistepScheduler",
-    }
+# All of them draw from text with the same parts.
+PIPELINES: Final = (
+    "StableDiffusionPipeline",
+    "StableDiffusionXLPipeline",
+    "LatentConsistencyModelPipeline",
+    "StableDiffusionImg2ImgPipeline",
+    "StableDiffusionXLImg2ImgPipeline",
 )
+# Parts that an index may name and text to image does without: they judge pictures or take them.
+UNUSED_PARTS: Final = ("feature_extractor", "image_encoder", "safety_checker")
 CLASSES: Final[Mapping[str, frozenset[str]]] = {
     **{name: frozenset({network.name}) for name, network in NETWORKS.items()},
+    # The projection of the first encoder is never used.
+    "text_encoder": frozenset({"CLIPTextModel", "CLIPTextModelWithProjection"}),
     **dict.fromkeys(TOKENIZERS, _CLIP_TOKENIZERS),
-    "scheduler": _SCHEDULERS,
+    "scheduler": frozenset({*EXACT, *NEAREST}),
 }

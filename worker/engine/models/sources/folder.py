@@ -1,6 +1,5 @@
 """A model folder in diffusers layout to a blueprint: safetensors and known classes only."""
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -14,14 +13,17 @@ from worker.engine.models.networks import NETWORKS
 from worker.engine.models.overrides import OVERRIDES_FILE, read_overrides
 from worker.engine.models.sources.components import (
     CLASSES,
+    PIPELINES,
     PREVIEWER,
     SD_NETWORKS,
     SD_TOKENIZERS,
     SDXL_NETWORKS,
     SDXL_TOKENIZERS,
+    UNUSED_PARTS,
 )
+from worker.engine.models.sources.json_file import read_json
 from worker.engine.models.sources.model_files import ModelFiles
-from worker.engine.models.weights import weights_in
+from worker.engine.models.sources.part_files import weights_in
 
 
 def blueprint_from_folder(model: str, path: Path, *, prefer_fp16: bool) -> Blueprint:
@@ -30,15 +32,16 @@ def blueprint_from_folder(model: str, path: Path, *, prefer_fp16: bool) -> Bluep
     `prefer_fp16` takes weights that are stored in half precision where there are both. Raises
     ConfigurationError.
     """
-    index = _read(path / "model_index.json")
+    index = read_json(path / "model_index.json")
+    _refuse_other_pipeline(path, index)
     is_xl = _class_of(index, "text_encoder_2") not in ("nothing", "None")
     networks = SDXL_NETWORKS if is_xl else SD_NETWORKS
     tokenizers = SDXL_TOKENIZERS if is_xl else SD_TOKENIZERS
     for component in (*networks, *tokenizers, "scheduler"):
         _refuse_other_class(path, component, _class_of(index, component))
-    configs = {name: _read(path / name / "config.json") for name in networks}
+    configs = {name: read_json(path / name / "config.json") for name in networks}
     if (path / PREVIEWER).is_dir():
-        configs[PREVIEWER] = _read(path / PREVIEWER / "config.json")
+        configs[PREVIEWER] = read_json(path / PREVIEWER / "config.json")
         _refuse_other_class(path, PREVIEWER, str(configs[PREVIEWER].get("_class_name")))
     weights = {
         name: weights_in(path / name, NETWORKS[name].stem, prefer_fp16=prefer_fp16)
@@ -50,10 +53,30 @@ def blueprint_from_folder(model: str, path: Path, *, prefer_fp16: bool) -> Bluep
         configs=configs,
         weights=weights,
         tokenizers={name: _tokenizer(path / name) for name in tokenizers},
-        scheduler=_read(path / "scheduler" / "scheduler_config.json"),
+        scheduler=read_json(path / "scheduler" / "scheduler_config.json")
+        | {"_class_name": _class_of(index, "scheduler")},
         created=int((path / "model_index.json").stat().st_mtime),
         zeros_for_empty=bool(index.get("force_zeros_for_empty_prompt", True)),
     ).blueprint(model)
+
+
+def _refuse_other_pipeline(path: Path, index: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError for an index that asks for another pipeline, or for further parts.
+
+    Parts without a class are those that a pipeline may have and this model has not.
+    """
+    pipeline = index.get("_class_name", PIPELINES[0])
+    if pipeline not in PIPELINES:
+        raise ConfigurationError(
+            f"{path} is made for {pipeline}; only text to image is supported: "
+            f"{', '.join(PIPELINES)}."
+        )
+    known = {*CLASSES, *UNUSED_PARTS} - {PREVIEWER}
+    parts = [name for name, entry in index.items() if isinstance(entry, list) and any(entry)]
+    if unknown := sorted(set(parts) - known):
+        raise ConfigurationError(
+            f"{path} has a {unknown[0]} in its index, which is not supported and would be left out."
+        )
 
 
 def _class_of(index: Mapping[str, Any], component: str) -> str:
@@ -78,14 +101,3 @@ def _tokenizer(path: Path) -> Callable[[], Any]:
             f"{path} has neither tokenizer.json nor vocab.json and merges.txt."
         )
     return partial(CLIPTokenizer.from_pretrained, path, local_files_only=True)
-
-
-def _read(file: Path) -> dict[str, Any]:
-    """A file's JSON object. Raises ConfigurationError."""
-    try:
-        found = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{file} cannot be read: {error}") from error
-    if not isinstance(found, dict):
-        raise ConfigurationError(f"{file} is not a JSON object.")
-    return found

@@ -20,7 +20,7 @@ from worker.engine.models.networks import NETWORKS
 from worker.engine.models.overrides import OVERRIDES_FILE
 from worker.engine.models.sources.components import TOKENIZERS
 from worker.engine.models.sources.folder import blueprint_from_folder
-from worker.engine.models.weights import choose_files
+from worker.engine.models.sources.part_files import choose_files
 
 log = structlog.get_logger()
 
@@ -106,7 +106,8 @@ def _wanted(files: list[str], prefer_fp16: bool) -> list[str]:
     wanted = [name for name in files if name in _CONFIGS]
     for part, network in NETWORKS.items():
         names = [name.removeprefix(f"{part}/") for name in files if name.startswith(f"{part}/")]
-        wanted += [
-            f"{part}/{name}" for name in choose_files(names, network.stem, prefer_fp16=prefer_fp16)
-        ]
+        chosen = choose_files(names, network.stem, prefer_fp16=prefer_fp16)
+        # With several files also what tells which shards belong together.
+        indexes = [name for name in names if ".index" in name and name.endswith(".json")]
+        wanted += [f"{part}/{name}" for name in (chosen + indexes if len(chosen) > 1 else chosen)]
     return wanted

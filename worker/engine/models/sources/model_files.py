@@ -13,6 +13,7 @@ from worker.engine.models.part import Part
 from worker.engine.models.sources.supported import Config, refuse_unsupported_networks
 from worker.engine.models.weights import StoredTensor
 from worker.engine.samplers.schedule import NoiseSchedule
+from worker.engine.samplers.scheduler_config import as_its_pipeline_reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class ModelFiles:
 
     `where` names the source in error messages. `configs` and `weights` are by network, as in
     NETWORKS. `tokenizers`: what makes each. `scheduler`: the scheduler's config. `created`: Unix
-    time in seconds. `zeros_for_empty` as in Blueprint.
+    time in seconds. `zeros_for_empty` as in Blueprint. `warnings` as in make_card.
     """
 
     where: str
@@ -32,11 +33,13 @@ class ModelFiles:
     scheduler: Config
     created: int
     zeros_for_empty: bool = True
+    warnings: tuple[str, ...] = ()
 
     def blueprint(self, model: str) -> Blueprint:
         """The blueprint under this id. Raises ConfigurationError for what cannot be served."""
         refuse_unsupported_networks(self.where, self.configs)
-        scheduler = {**self.scheduler, **self.overrides.scheduler}
+        scheduler = as_its_pipeline_reads(self.scheduler, is_xl="text_encoder_2" in self.configs)
+        scheduler |= self.overrides.scheduler
         schedule = NoiseSchedule.from_config(scheduler)
         card = make_card(
             model,
@@ -49,6 +52,7 @@ class ModelFiles:
             scheduler=scheduler,
             previews="taesd" in self.configs,
             created=self.created,
+            warnings=self.warnings,
         )
         return Blueprint(
             card=card,

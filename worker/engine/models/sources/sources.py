@@ -4,7 +4,7 @@ from latentry.sources import HubPin, ModelLocation
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.sources.folder import blueprint_from_folder
 from worker.engine.models.sources.hub import blueprint_from_pin
-from worker.engine.models.sources.single_file import blueprint_from_file
+from worker.engine.models.sources.single_file.checkpoint import blueprint_from_file
 
 
 def blueprint_from_source(model: str, source: ModelLocation, *, prefer_fp16: bool) -> Blueprint:

@@ -1,6 +1,7 @@
 """Which models this engine can serve, by the configs of their networks."""
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, Final, TypeAlias
 
 from latentry.errors import ConfigurationError
@@ -14,6 +15,8 @@ _UNET_EXTRAS: Final = (
     "num_class_embeds",
     "time_cond_proj_dim",
 )
+# What a UNet is made for that takes so many channels beside the latent.
+_KINDS: Final = {1: "depth to image", 3: "upscaling", 4: "editing pictures", 5: "inpainting"}
 
 
 def refuse_unsupported_networks(where: str, configs: Mapping[str, Config]) -> None:
@@ -21,10 +24,13 @@ def refuse_unsupported_networks(where: str, configs: Mapping[str, Config]) -> No
 
     `where` names the source in the message; `configs` are by network.
     """
+    for part, config in configs.items():
+        _refuse_quantized(where, part, config)
     unet, vae = configs["unet"], configs["vae"]
     _refuse_extra_inputs(where, unet, is_xl="text_encoder_2" in configs)
     latent_channels = vae.get("latent_channels", 4)
     _refuse_other_channels(where, unet.get("in_channels", 4), latent_channels)
+    _refuse_other_latents(where, vae, latent_channels)
     if "taesd" in configs:
         _refuse_other_previews(where, configs["taesd"], latent_channels)
     if "text_encoder_2" in configs:
@@ -41,13 +47,44 @@ def _refuse_extra_inputs(where: str, unet: Config, *, is_xl: bool) -> None:
         )
 
 
-def _refuse_other_channels(where: str, in_channels: int, latent_channels: int) -> None:
-    """Inpainting UNets take 9 channels and edit models 8; a text-to-image UNet takes the latent."""
-    if in_channels != latent_channels:
+def _refuse_quantized(where: str, part: str, config: Config) -> None:
+    if config.get("quantization_config"):
         raise ConfigurationError(
-            f"The UNet in {where} takes {in_channels} channels, its VAE makes "
-            f"{latent_channels}; only text-to-image models are supported."
+            f"The {part} in {where} has a quantization_config, which is not supported; use weights "
+            "in fp32, bf16, fp16 or fp8."
         )
+
+
+def _refuse_other_channels(where: str, in_channels: int, latent_channels: int) -> None:
+    """A text-to-image UNet takes the latent, and others a mask, a picture or a depth beside it."""
+    if in_channels != latent_channels:
+        kind = _KINDS.get(in_channels - latent_channels, "another kind of generation")
+        raise ConfigurationError(
+            f"The UNet in {where} takes {in_channels} channels, its VAE makes {latent_channels}: "
+            f"it is made for {kind}; only text-to-image models are supported."
+        )
+
+
+def _refuse_other_latents(where: str, vae: Config, latent_channels: int) -> None:
+    """How latents are scaled: by a factor, and in some models by a mean and a deviation each."""
+    if vae.get("shift_factor"):
+        raise ConfigurationError(
+            f"The VAE in {where} has a shift_factor, which is not supported for this family."
+        )
+    pair = [vae.get("latents_mean"), vae.get("latents_std")]
+    if pair != [None, None] and not all(_are_numbers(one, latent_channels) for one in pair):
+        raise ConfigurationError(
+            f"The VAE in {where} needs {latent_channels} numbers each as latents_mean and "
+            "latents_std, or neither."
+        )
+
+
+def _are_numbers(value: Any, count: int) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == count
+        and all(isinstance(one, int | float) and isfinite(one) for one in value)
+    )
 
 
 def _refuse_other_previews(where: str, taesd: Config, latent_channels: int) -> None:

@@ -8,6 +8,7 @@ is read, so a card can be had without loading, and nothing is computed.
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from worker.engine.models.weights import StoredTensor
@@ -43,6 +44,8 @@ _VAE: Final = {
     "mid.attn_1.k": "mid_block.attentions.0.to_k",
     "mid.attn_1.v": "mid_block.attentions.0.to_v",
     "mid.attn_1.proj_out": "mid_block.attentions.0.to_out.0",
+    # diffusers' own names in the published place, as some of its scripts left them.
+    "mid.attn_1": "mid_block.attentions.0",
     "norm_out": "conv_norm_out",
 }
 _OPEN_CLIP: Final = {
@@ -58,6 +61,10 @@ _OPEN_CLIP: Final = {
 }
 
 
+UNET_PREFIX: Final = "model.diffusion_model."
+VAE_PREFIX: Final = "first_stage_model."
+
+
 def under(weights: Weights, prefix: str) -> dict[str, StoredTensor]:
     """The weights whose names begin so, without that beginning."""
     return {
@@ -69,7 +76,7 @@ def under(weights: Weights, prefix: str) -> dict[str, StoredTensor]:
 
 def unet(weights: Weights) -> dict[str, StoredTensor]:
     """The UNet of a published checkpoint under diffusers' names."""
-    found = under(weights, "model.diffusion_model.")
+    found = under(weights, UNET_PREFIX)
     downs = [re.fullmatch(r"input_blocks\.(\d+)\.0\.op\.weight", name) for name in found]
     # Blocks are numbered through all levels: `level` of them, the last one being a downsampler.
     level = min((int(match[1]) for match in downs if match), default=1)
@@ -96,8 +103,15 @@ def _unet_name(name: str, level: int) -> str:
 
 
 def vae(weights: Weights) -> dict[str, StoredTensor]:
-    """The VAE of a published checkpoint under diffusers' names."""
-    found = under(weights, "first_stage_model.")
+    """The VAE of a published checkpoint, or of a file of its own, under diffusers' names.
+
+    What it was trained with is left out.
+    """
+    found = {
+        name: stored
+        for name, stored in (under(weights, VAE_PREFIX) or weights).items()
+        if not name.startswith(("loss.", "model_ema."))
+    }
     ups = [re.match(r"decoder\.up\.(\d+)\.", name) for name in found]
     last = max((int(match[1]) for match in ups if match), default=0)
     renamed = {_vae_name(name, last): stored for name, stored in found.items()}
@@ -119,25 +133,22 @@ def _vae_name(name: str, last: int) -> str:
     return _renamed(_renamed(name, _VAE), _RESNET)
 
 
-def clip(weights: Weights, prefix: str) -> dict[str, StoredTensor]:
-    """OpenAI's text encoder, which kept transformers' names; some trainers leave out a part."""
+def clip(weights: Weights) -> dict[str, StoredTensor]:
+    """A text encoder under transformers' names; some trainers leave out a part."""
     return {
-        name if name.startswith("text_model.") else f"text_model.{name}": stored
-        for name, stored in under(weights, prefix).items()
-        if not name.endswith("position_ids")
+        name if name.startswith(("text_model.", "text_projection.")) else f"text_model.{name}": one
+        for name, one in weights.items()
     }
 
 
-def open_clip(weights: Weights, prefix: str) -> dict[str, StoredTensor]:
+def open_clip(weights: Weights) -> dict[str, StoredTensor]:
     """An OpenCLIP text encoder as transformers' CLIP: queries, keys and values apart."""
     found: dict[str, StoredTensor] = {}
-    for published, stored in under(weights, prefix).items():
+    for published, stored in weights.items():
         name = _renamed(published, _OPEN_CLIP)
         if name == "text_projection":
             # OpenCLIP computes x W, transformers x Wᵀ.
-            found["text_projection.weight"] = StoredTensor(
-                stored.file, stored.info, transposed=True
-            )
+            found["text_projection.weight"] = replace(stored, transposed=True)
         elif match := re.fullmatch(r"(.+)\.attn\.in_proj_(weight|bias)", name):
             for k, letter in enumerate("qkv"):
                 found[f"{match[1]}.self_attn.{letter}_proj.{match[2]}"] = stored.third(k)

@@ -1,0 +1,84 @@
+"""What other programs would have taken as more than text in a prompt, and this one does not."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from latentry.contracts import PromptSyntax
+
+_QUOTED_CHARS: Final = 60
+
+
+class Foreign(StrEnum):
+    """Syntax of AUTOMATIC1111 and its extensions, diffusers and ComfyUI that is not supported."""
+
+    ADAPTER = "an adapter"
+    EMBEDDING = "an embedding"
+    SCHEDULE = "a prompt schedule"
+    ALTERNATION = "alternating words"
+    COMPOSITION = "a composition of prompts"
+    WILDCARD = "a wildcard"
+    VARIANT = "a choice of variants"
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A piece of a prompt that was read as text, and what it is elsewhere."""
+
+    kind: Foreign
+    text: str
+
+
+# Each stops at what could begin its next match, so that failing is linear in the prompt's length.
+_PATTERNS: Final = {
+    # AUTOMATIC1111's extra networks: <lora:name:1>, <lyco:…>, <hypernet:…>, whatever the word.
+    Foreign.ADAPTER: re.compile(r"<\w++:[^<>]++>"),
+    # Textual inversion as diffusers (<cat-toy>) and ComfyUI (embedding:name) name it.
+    Foreign.EMBEDDING: re.compile(r"<[A-Za-z][\w-]*+>|\bembedding:\w[\w.-]*+"),
+    Foreign.COMPOSITION: re.compile(r"\bAND\b"),
+    # The dynamic prompts extension.
+    Foreign.WILDCARD: re.compile(r"__(?:[A-Za-z0-9*/.-]++_?+)++(?<=_)_"),
+    Foreign.VARIANT: re.compile(r"\{[^{}|]*+\|[^{}]*+\}"),
+}
+_BRACKETS: Final = re.compile(r"\\.|[\[\]|]", re.DOTALL)
+_WHEN: Final = re.compile(r":\s*+[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)\s*+\Z")
+
+
+def unread(prompt: str, syntax: PromptSyntax, *, is_negative: bool = False) -> tuple[Unread, ...]:
+    """The first piece of each kind; none in a plain prompt, which is text by its caller's word.
+
+    AUTOMATIC1111 takes AND for text in negative prompts.
+    """
+    if syntax is PromptSyntax.PLAIN:
+        return ()
+    found = {}
+    for kind, pattern in _PATTERNS.items():
+        match = pattern.search(prompt)
+        if match and not (is_negative and kind is Foreign.COMPOSITION):
+            found[kind] = match[0]
+    for kind, text in _bracketed(prompt):
+        found.setdefault(kind, text)
+    return tuple(Unread(kind, _short(found[kind])) for kind in Foreign if kind in found)
+
+
+def _bracketed(prompt: str) -> Iterator[tuple[Foreign, str]]:
+    """`[from:to:when]`, `[to:when]` and `[a|b]`, at whatever depth; a backslash escapes."""
+    opened: list[tuple[int, bool]] = []  # where, and whether a bar stands directly inside
+    for match in _BRACKETS.finditer(prompt):
+        if match[0] == "[":
+            opened.append((match.start(), False))
+        elif match[0] == "|" and opened:
+            opened[-1] = (opened[-1][0], True)
+        elif match[0] == "]" and opened:
+            start, has_bar = opened.pop()
+            if has_bar:
+                yield Foreign.ALTERNATION, prompt[start : match.end()]
+            elif _WHEN.search(prompt, max(start, match.start() - _QUOTED_CHARS), match.start()):
+                yield Foreign.SCHEDULE, prompt[start : match.end()]
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _QUOTED_CHARS else f"{text[: _QUOTED_CHARS - 1]}…"

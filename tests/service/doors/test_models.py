@@ -1,0 +1,23 @@
+"""`/v1/models`: what the catalogue says of a model."""
+
+from httpx import AsyncClient
+
+from latentry.ledger import CatalogueEntry, Ledger, commands
+from tests.latentry.ledger.factory import card
+
+
+async def test_a_models_warnings_are_in_the_list_and_in_its_own_answer(
+    client: AsyncClient, ledger: Ledger
+) -> None:
+    warned = card("warned").model_copy(update={"warnings": ("Its scheduler is not known.",)})
+    for one in (card("sound"), warned):
+        ledger.run(commands.register_model(one))
+    listed = (await client.get("/v1/models")).json()["data"]
+    assert [one["warnings"] for one in listed] == [[], ["Its scheduler is not known."]]
+    alone = (await client.get("/v1/models/warned")).json()
+    assert alone["warnings"] == ["Its scheduler is not known."]
+
+
+def test_a_card_that_an_older_worker_wrote_has_no_warnings() -> None:
+    old = card().model_dump_json(exclude={"warnings"})
+    assert CatalogueEntry.read(old, workers=1, waiting=0, oldest_ms=0).model.warnings == ()

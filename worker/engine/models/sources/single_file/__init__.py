@@ -1,0 +1,1 @@
+"""A checkpoint in one file, in the layouts that Stable Diffusions were published in."""

@@ -1,0 +1,70 @@
+"""How many threads a UNet call gets on a CPU that other processes use, too."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import torch
+
+from worker.engine.cpus import time_limit, usable_cpus
+from worker.engine.neighbours import Neighbours
+
+_LOOK_S: Final = 0.5  # how often the machine's load is looked at
+# A thread is given up when others take half of its CPU, and taken again when that is free.
+_LOST, _FREE = 0.5, 0.65
+
+
+def choose_threads(threads: int) -> None:
+    """Set the compute threads of this process; 0 for one a core, or what its container may use."""
+    chosen = threads or min(torch.get_num_threads(), time_limit() or sys.maxsize)
+    if chosen != torch.get_num_threads():
+        torch.set_num_threads(chosen)
+
+
+class Threads:
+    """All threads of this process, or as many as there are CPUs that others leave alone.
+
+    The threads of a call wait for each other after every operation. One whose CPU is taken away for
+    a moment delays all of them: with one busy process on two cores, two threads take four times as
+    long as on a quiet machine, and one takes half as long again.
+    """
+
+    def __init__(
+        self,
+        *,
+        busy_cpus: Callable[[], float] | None = None,
+        cpus: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.all = torch.get_num_threads()
+        self._few = self.all
+        self._busy_cpus = busy_cpus or Neighbours().busy_cpus
+        self._cpus = cpus or len(usable_cpus())
+        self._clock = clock
+        self._looked_s = clock()
+
+    @contextmanager
+    def spare(self) -> Iterator[None]:
+        """Around a call whose last bits may depend on how many threads it has."""
+        few = self._count()
+        if few == self.all:
+            yield
+            return
+        torch.set_num_threads(few)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(self.all)
+
+    def _count(self) -> int:
+        now = self._clock()
+        if now - self._looked_s >= _LOOK_S:
+            self._looked_s = now
+            free = self._cpus - self._busy_cpus()
+            while self._few > 1 and free < self._few - _LOST:
+                self._few -= 1
+            while self._few < self.all and free >= self._few + _FREE:
+                self._few += 1
+        return self._few
