@@ -90,7 +90,7 @@ def _median(windows: Sequence[Mapping[str, Any]], *path: str) -> float:
     values: list[Any] = list(windows)
     for name in path:
         values = [value[name] for value in values]
-    return statistics.median(values)
+    return float(statistics.median(values))
 
 
 def run(other: Path, *, rounds: int, seconds: float, cells: Sequence[Cell]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Prometheus metrics of one gateway process."""
 
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -19,13 +19,15 @@ class Metrics:
         registry = self.registry = CollectorRegistry()
         counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
         route, model = ["method", "route"], ["model"]
-        self._requests = counter(
+        requests = counter(
             "latentry_http_requests", "Requests; status 0: client disconnected.", [*route, "status"]
         )
-        self._latency = Histogram(
+        latency = Histogram(
             "latentry_http_seconds", "Request start to last byte.", route,
             buckets=_HTTP_S, registry=registry,
         )  # fmt: skip
+        # `labels` looks its arguments up under a lock, several times in each request.
+        self._requests, self._latency = cache(requests.labels), cache(latency.labels)
         self._accepted = counter("latentry_jobs_accepted", "Jobs accepted by this gateway.", model)
         # Each job is counted by one gateway, whichever took its end from the ledger.
         self._ended = Counter(
@@ -49,8 +51,8 @@ class Metrics:
 
     def request_handled(self, method: str, route: str, status: int, took_s: float) -> None:
         """A request ended; status 0 if the client disconnected before the response."""
-        self._requests.labels(method, route, str(status)).inc()
-        self._latency.labels(method, route).observe(took_s)
+        self._requests(method, route, str(status)).inc()
+        self._latency(method, route).observe(took_s)
 
     def job_accepted(self, request: ResolvedRequest) -> None:
         """A job was accepted."""

@@ -130,16 +130,7 @@ def _wire(
     name = f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}"
     backend, metrics = opened.backend, opened.metrics
     ledger, inbox = Ledger.open(settings), Inbox()
-    reporter = Reporter(
-        ledger,
-        inbox,
-        name,
-        opened.cards,
-        lease_s=settings.lease_s,
-        heartbeat_s=settings.heartbeat_s,
-        checkpoint_bytes=settings.checkpoint_bytes,
-        failed=lambda: backend.failed,
-    )
+    reporter = _reporter(settings, ledger, inbox, name, opened)
     engine = Engine(backend, opened.costs)
     reporter.heartbeat.report_pace(compute.submit(engine.paces).result())
     models = reporter.heartbeat.models
@@ -155,9 +146,34 @@ def _wire(
         ),
         saving=Saving(engine, reporter.checkpoints, every_s=settings.checkpoint_s),
         inbox=inbox,
-        claimer=Claimer(ledger, inbox, name, queues, reporter, lease_s=settings.lease_s),
+        claimer=Claimer(
+            ledger,
+            inbox,
+            name,
+            queues,
+            reporter,
+            lease_s=settings.lease_s,
+            on_idled=metrics.idled,
+        ),
         reporter=reporter,
-        publisher=Publisher(ledger, opened.storage, metrics, inbox),
+        publisher=Publisher(
+            ledger, opened.storage, metrics, inbox, budget_bytes=settings.backlog_bytes
+        ),
         metrics=metrics,
     )
     return loop, reporter
+
+
+def _reporter(
+    settings: Settings, ledger: Ledger, inbox: Inbox, name: str, opened: _Opened
+) -> Reporter:
+    return Reporter(
+        ledger,
+        inbox,
+        name,
+        opened.cards,
+        lease_s=settings.lease_s,
+        heartbeat_s=settings.heartbeat_s,
+        checkpoint_bytes=settings.checkpoint_bytes,
+        failed=lambda: opened.backend.failed,
+    )

@@ -32,6 +32,7 @@ from worker.stepping import Stepping
 log = structlog.get_logger()
 
 IDLE_S: Final = 1.0
+QUIET_S: Final = 0.02  # an engine that is idle for so long may measure something
 PAUSED_S: Final = 0.02
 PACE_S: Final = 5.0  # how often the speed of this worker is reported
 CANCELED: Final = Outcome(JobStatus.CANCELED)
@@ -75,23 +76,32 @@ class WorkerLoop:
         self._inbox.wake()
 
     def run(self) -> None:
-        """Until stopped: read the inbox, step, pass on the engine's events."""
+        """Until stopped: turn, and rest for as long as nothing is to do."""
         self._claimer.start()
+        has_rested = False
         while not self._stopping.is_set():
-            self._read_inbox()
-            self._offer_room()
-            self._report_pace()
-            if self._engine.idle:
-                if not self._stepping.measure():
-                    self._inbox.wait(IDLE_S)
-                continue
-            events = self._stepping.step()
-            for event in events:
-                self._pass_on(event)
-            self._saving.save_due(self._jobs.values())
-            if not (events or self._engine.last_step.rows):  # all jobs are paused, to be exchanged
-                self._inbox.wait(PAUSED_S)
+            rest_s = self.turn(has_rested=has_rested)
+            has_rested = rest_s > 0 and not self._inbox.wait(rest_s)
         self._hand_back()
+
+    def turn(self, *, has_rested: bool = False) -> float:
+        """Read the inbox, offer room, step, pass on the engine's events.
+
+        Returns for how many seconds it may rest then, unless something is posted. `has_rested`:
+        nothing was, for as long as it might rest after the last turn.
+        """
+        self._read_inbox()
+        self._offer_room()
+        self._report_pace()
+        if self._engine.idle:
+            # What nobody asked for is measured only where nobody asks for anything.
+            return IDLE_S if has_rested and not self._stepping.measure() else QUIET_S
+        events = self._stepping.step()
+        for event in events:
+            self._pass_on(event)
+        self._saving.save_due(self._jobs.values())
+        is_paused = not (events or self._engine.last_step.rows)  # all jobs, to be exchanged
+        return PAUSED_S if is_paused else 0.0
 
     def _read_inbox(self) -> None:
         for message in self._inbox.take():
@@ -112,9 +122,15 @@ class WorkerLoop:
                 self._forget(job)
 
     def _offer_room(self) -> None:
-        # Pictures that are not stored yet count too: otherwise a slow bucket fills the memory.
-        room = self._engine.room - self._publisher.pending
-        self._claimer.offer(Offer(room, self._received, self._engine.next_free_row_s))
+        room = self._room()
+        next_free_row_s = 0.0 if room > 1 else self._engine.next_free_row_s
+        self._claimer.offer(Offer(room, self._received, next_free_row_s))
+
+    def _room(self) -> int:
+        """How many more jobs to claim: for as many there are rows, and memory for the pictures."""
+        if self._publisher.is_refused:  # one at a time finds out when storage is back
+            return 0 if self._jobs else 1
+        return self._engine.room if self._publisher.has_room else 0
 
     def _report_pace(self) -> None:
         if monotonic() >= self._report_pace_at:

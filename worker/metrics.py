@@ -1,10 +1,10 @@
 """One worker's Prometheus metrics."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from worker.claims.claimed_job import Outcome
 from worker.engine.loop import StepTiming
@@ -30,6 +30,9 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self._count_jobs()
+
+    def _count_jobs(self) -> None:
         self._jobs = Counter(
             "latentry_worker_jobs",
             "Jobs that this worker settled; latentry_jobs_ended counts each job once.",
@@ -44,6 +47,17 @@ class Metrics:
         self._redone = Counter(
             "latentry_steps_redone",
             "Steps made again, because an earlier worker had made them after its last checkpoint.",
+            registry=self.registry,
+        )
+        self._idled = Counter(
+            "latentry_worker_idle_seconds",
+            "Seconds for which this worker had room and left a job waiting. More than 0 is a fault:"
+            " a wake-up was lost or late.",
+            registry=self.registry,
+        )
+        self._backlog = Gauge(
+            "latentry_worker_backlog_bytes",
+            "Memory of pictures that are not stored yet; at its limit the worker claims no job.",
             registry=self.registry,
         )
 
@@ -66,6 +80,14 @@ class Metrics:
         """This worker settled a job."""
         code = outcome.error.code if outcome.error else ""
         self._jobs.labels(outcome.status.value, code).inc()
+
+    def idled(self, seconds: float) -> None:
+        """For so long there was room, and a job that waited for it was not claimed."""
+        self._idled.inc(seconds)
+
+    def watch_backlog(self, read: Callable[[], float]) -> None:
+        """Where the bytes of the backlog are read."""
+        self._backlog.set_function(read)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -11,6 +11,7 @@ from worker.process.keepalive import Keepalive
 HUNG_S: Final = 20.0  # a step that takes longer hangs, unless steps are that slow here
 SLOW_STEPS: Final = 10  # times the longest step so far is still no hang
 LOADING_S: Final = 300.0  # a step that also converts and tests a model
+RENEW_S: Final = 1.0  # a deadline is as good as new for so long
 KEEP_S: Final = 60.0
 STOPPING_S: Final = 30.0  # handing back jobs and exiting; a parent that stops it waits for less
 
@@ -41,6 +42,8 @@ class Stepping:
         self._has_measured = False
         self._has_stepped = False
         self._kept_at_s = -KEEP_S
+        self._announced_s = 0.0
+        self._announced_at = 0.0
 
     def step(self) -> Sequence[Event]:
         """One step of all images in the engine."""
@@ -66,13 +69,21 @@ class Stepping:
             self._has_measured = self._has_stepped = False
             self._kept_at_s = monotonic()
             self._on_measured()
-        self._keepalive.extend(0)
+        self._extend(0)
         return False
 
     def stop(self) -> None:
         """There are no more steps. A worker that stops by itself must not hang unseen either."""
-        self._keepalive.extend(STOPPING_S)
+        self._extend(STOPPING_S)
 
     def _announce(self) -> None:
         slow_s = SLOW_STEPS * max(self._longest_s, self._longest_test_s())
-        self._keepalive.extend(max(LOADING_S if self._engine.is_loading else HUNG_S, slow_s))
+        allowed_s = max(LOADING_S if self._engine.is_loading else HUNG_S, slow_s)
+        # Thousands of steps a second would cost the parent more than they take here.
+        is_new = monotonic() < self._announced_at + RENEW_S
+        if allowed_s != self._announced_s or not is_new:
+            self._extend(allowed_s)
+
+    def _extend(self, seconds: float) -> None:
+        self._announced_s, self._announced_at = seconds, monotonic()
+        self._keepalive.extend(seconds)

@@ -4,9 +4,10 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from benchmarks.contenders.checkout import HERE, Checkout
-from benchmarks.contenders.service import running
+from benchmarks.contenders.service import POLL_S, READY_S, running
 from benchmarks.load.sockets import Load, command
 from latentry.contracts import ModelCard
 from latentry.contracts.models import Defaults, Limits, Pace
@@ -50,7 +51,7 @@ class Side:
     pids: Mapping[str, int]
 
     def empty(self) -> None:
-        """Forget all jobs, where the ledger is ours alone: a model whose worker takes none stays."""
+        """Leave one model, whose worker takes no job, and no jobs; where the ledger is ours."""
         if self.env:
             with closing(Ledger.open(Settings.from_env(self.env))) as ledger:
                 ledger.client.flushall()
@@ -106,11 +107,13 @@ async def alone(checkout: Checkout, folder: Path) -> AsyncIterator[Side]:
     with (folder / "log").open("w") as log:
         streams = {"stdout": log, "stderr": log}
         async with _process(*child.command, **streams) as ledger:
-            while not await valkey.answers():
-                await asyncio.sleep(0.05)
+            await _until(valkey.answers)
             words = (checkout.python, "-m", "service")
             async with _process(*words, cwd=checkout.root, env=env, **streams) as gateway:
-                await _until_ready(port)
+                async with httpx.AsyncClient(
+                    base_url=f"http://127.0.0.1:{port}", trust_env=False
+                ) as http:
+                    await _until(partial(_lives, http))
                 pids = {"gateway": _child_of(gateway.pid), "valkey": _child_of(ledger.pid)}
                 yield Side(port, env, pids)
 
@@ -122,14 +125,19 @@ async def whole(checkout: Checkout, folder: Path) -> AsyncIterator[Side]:
         yield Side(urlsplit(service.url).port or 0, {}, {})
 
 
-async def _until_ready(port: int) -> None:
-    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(60):
+async def _until(is_ready: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(READY_S):
         while True:
-            try:
-                if (await http.get(f"http://127.0.0.1:{port}/livez")).is_success:
-                    return
-            except httpx.TransportError:
-                await asyncio.sleep(0.05)
+            if await is_ready():
+                return
+            await asyncio.sleep(POLL_S)
+
+
+async def _lives(http: httpx.AsyncClient) -> bool:
+    try:
+        return (await http.get("/livez")).is_success
+    except httpx.TransportError:
+        return False
 
 
 def _child_of(pid: int) -> int:

@@ -125,10 +125,13 @@ def answer() -> None:
             if key.fileobj is listener:
                 ready.register(listener.accept()[0], selectors.EVENT_READ)
             elif isinstance(key.fileobj, socket.socket):
-                if key.fileobj.recv(_BUFFER):
-                    key.fileobj.sendall(_ANSWER)
-                else:
-                    ready.unregister(key.fileobj)
+                try:
+                    if key.fileobj.recv(_BUFFER):
+                        key.fileobj.sendall(_ANSWER)
+                        continue
+                except ConnectionError:
+                    pass  # the load is over
+                ready.unregister(key.fileobj)
 
 
 def command(load: Load) -> str:

@@ -32,11 +32,12 @@ from latentry.ledger.feed import (
     TransientUpdate,
     event_order,
 )
-from latentry.ledger.jobs import JobEnd, JobRecord, NewJob
+from latentry.ledger.jobs import Accepted, JobEnd, JobRecord, NewJob
 from latentry.ledger.leases import Lease, UnreadableRecord
 from latentry.ledger.refs import JobRef
 
 __all__ = [
+    "Accepted",
     "AsyncLedger",
     "CatalogueEntry",
     "Command",

@@ -4,13 +4,13 @@ import structlog
 
 from latentry.contracts import JobStatus
 from latentry.ledger.connection import Command, Ledger
-from latentry.ledger.leases import Lease, UnreadableRecord
+from latentry.ledger.leases import Claims, UnreadableRecord
 from latentry.ledger.refs import JobRef
 
 log = structlog.get_logger()
 
 
-def run_claim(ledger: Ledger, claim: Command[list[Lease]]) -> list[Lease]:
+def run_claim(ledger: Ledger, claim: Command[Claims]) -> Claims:
     """Run a claim; fail the jobs whose record cannot be read, and return the other leases.
 
     Raises LedgerUnavailable.

@@ -100,6 +100,22 @@ class JobRecord:
         return self.finished_ms - self.started_ms
 
     @classmethod
+    def created(cls, job: NewJob, sequence: int, now_ms: int, position: int, wait_ms: int) -> Self:
+        """The record of a job that was created just now."""
+        return cls(
+            ref=job.ref,
+            state=JobStatus.QUEUED,
+            request=job.request,
+            sequence=sequence,
+            created_ms=now_ms,
+            priority=job.priority,
+            price=job.price,
+            finish_by_ms=now_ms + job.finish_within_ms if job.finish_within_ms else None,
+            position=position,
+            start_ms=now_ms + wait_ms if wait_ms >= 0 else None,
+        )
+
+    @classmethod
     def read(
         cls, ref: str, flat: Sequence[str], position: int = -1, start_ms: int = -1
     ) -> Self | None:
@@ -163,10 +179,14 @@ class JobEnd:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The answer to `create`: the new job, or the one that has its idempotency key."""
+    """The answer to `create`: the new job, or the one that has its idempotency key.
+
+    `record`: the job as it stands; None unless this very call created it.
+    """
 
     ref: JobRef
     is_new: bool
+    record: JobRecord | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """A worker's right to run a job."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from latentry.errors import LatentryError
@@ -14,6 +15,14 @@ class Lease:
     ref: JobRef
     fence: int
     record: JobRecord = field(compare=False)
+
+
+class Claims(list[Lease]):
+    """The leases that a claim got; `waiting`: how many jobs were left in its queues."""
+
+    def __init__(self, leases: Iterable[Lease] = (), waiting: int = 0) -> None:
+        super().__init__(leases)
+        self.waiting = waiting
 
 
 class UnreadableRecord(LatentryError):

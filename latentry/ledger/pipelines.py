@@ -1,15 +1,17 @@
 """Calls of one event loop to Redis, pipelined: those that come together share a round trip.
 
-redis-py takes a connection, checks it and waits with timers for each command anew, which costs the
-gateway more time than Redis takes for its scripts. A pipeline pays that once for all its commands.
+redis-py takes a connection of its pool, checks it and sets two timers for each command anew, which
+costs a gateway more time than Redis needs for a script. Here each pipeline keeps its connection.
 """
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-import redis.asyncio
+from hiredis import pack_command
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeout
 
 # Pipelines on their way at once: the second waits at Redis while the answers of the first are read.
 MAX_PIPELINES: Final = 2
@@ -17,60 +19,111 @@ MAX_PIPELINES: Final = 2
 MAX_COMMANDS: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
 class _Call:
-    words: tuple[Any, ...]
-    options: dict[str, Any]
-    answer: asyncio.Future[Any] = field(default_factory=lambda: _future())
+    """One command on its way to its answer."""
 
+    __slots__ = ("answer", "is_binary", "packed")
 
-def _future() -> asyncio.Future[Any]:
-    return asyncio.get_running_loop().create_future()
+    def __init__(self, packed: bytes, *, is_binary: bool) -> None:
+        self.packed = packed
+        self.is_binary = is_binary
+        self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there is no answer yet, and somebody who waits for it."""
+        return not self.answer.done()
+
+    def fail(self, error: Exception) -> None:
+        """The answer is an error."""
+        if self.is_waiting:
+            self.answer.set_exception(error)
+
+    def give_up(self) -> None:
+        """It took too long."""
+        self.fail(RedisTimeout("Redis does not answer."))
+
+    async def read(self, connection: AbstractConnection) -> None:
+        """Read the answer, which is the next on this connection."""
+        try:
+            answer = await connection.read_response(disable_decoding=self.is_binary)
+        except ResponseError as error:
+            self.fail(error)
+        else:
+            if self.is_waiting:
+                self.answer.set_result(answer)
 
 
 class Pipelines:
-    """Runs Redis commands. Each gets its own answer or error, as if it had been sent alone."""
+    """Runs Redis commands, each answered as if it had been sent alone.
 
-    def __init__(self, client: "redis.asyncio.Redis") -> None:
-        self._client = client
+    A pipeline without its answers after `within_s` seconds is a lost connection; what is still
+    waited for is sent again over a new one. A caller waits for `patience_s` seconds in all.
+    """
+
+    def __init__(self, pool: ConnectionPool, *, within_s: float, patience_s: float) -> None:
+        self._pool = pool
+        self._within_s = within_s
+        self._patience_s = patience_s
         self._waiting: deque[_Call] = deque()
+        self._idle: list[AbstractConnection] = []
         self._senders: set[asyncio.Task[None]] = set()
 
-    async def execute(self, *words: Any, **options: Any) -> Any:
+    async def execute(self, *words: Any, is_binary: bool = False) -> Any:
         """Run one command, with the next pipeline. Raises RedisError."""
-        call = _Call(words, options)
+        call = _Call(pack_command(words), is_binary=is_binary)
         self._waiting.append(call)
         if len(self._senders) < MAX_PIPELINES:
-            sender = asyncio.create_task(self._send())
+            sender = asyncio.create_task(self._send_all())
             self._senders.add(sender)
             sender.add_done_callback(self._senders.discard)
-        return await call.answer
+        timer = asyncio.get_running_loop().call_later(self._patience_s, call.give_up)
+        try:
+            return await call.answer
+        finally:
+            timer.cancel()
 
-    async def _send(self) -> None:
+    async def close(self) -> None:
+        """Send nothing more. The pool disconnects."""
+        for sender in self._senders:
+            sender.cancel()
+        if self._senders:
+            await asyncio.wait(self._senders)
+
+    async def _send_all(self) -> None:
         # One pipeline after the other, while calls wait.
         while calls := self._next():
             try:
-                answers = await self._round_trip(calls)
+                connection = self._idle.pop() if self._idle else await self._connection()
+                try:
+                    await self._send(connection, calls)
+                finally:
+                    self._idle.append(connection)
             except Exception as error:
-                answers = [error] * len(calls)
-            for call, answer in zip(calls, answers, strict=True):
-                if call.answer.done():  # its caller has gone
-                    continue
-                if isinstance(answer, Exception):
-                    call.answer.set_exception(answer)
-                else:
-                    call.answer.set_result(answer)
+                for call in calls:
+                    call.fail(error)
 
     def _next(self) -> list[_Call]:
-        calls: list[_Call] = []
-        while self._waiting and len(calls) < MAX_COMMANDS:
-            call = self._waiting.popleft()
-            if not call.answer.done():
-                calls.append(call)
-        return calls
+        count = min(len(self._waiting), MAX_COMMANDS)
+        return [self._waiting.popleft() for _ in range(count)]
 
-    async def _round_trip(self, calls: list[_Call]) -> list[Any]:
-        pipeline = self._client.pipeline(transaction=False)
-        for call in calls:
-            pipeline.execute_command(*call.words, **call.options)
-        return await pipeline.execute(raise_on_error=False)
+    async def _connection(self) -> AbstractConnection:
+        connection: AbstractConnection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+        connection.socket_timeout = None  # `within_s` is for the whole pipeline
+        connection.health_check_interval = 0
+        return connection
+
+    async def _send(self, connection: AbstractConnection, calls: list[_Call]) -> None:
+        await connection.retry.call_with_retry(
+            lambda: self._round_trip(connection, calls), lambda _: connection.disconnect()
+        )
+
+    async def _round_trip(self, connection: AbstractConnection, calls: list[_Call]) -> None:
+        calls = [call for call in calls if call.is_waiting]
+        try:
+            async with asyncio.timeout(self._within_s):
+                await connection.send_packed_command([call.packed for call in calls])
+                for call in calls:
+                    await call.read(connection)
+        except TimeoutError as error:
+            raise RedisTimeout("Redis does not answer.") from error

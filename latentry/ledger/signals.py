@@ -13,7 +13,7 @@ from latentry.ledger.server.outages import outage
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """A job entered this model's queue."""
+    """A job entered this model's queue; without a name, any may have."""
 
     model: str
 
@@ -31,18 +31,23 @@ class Signals:
     def __init__(self, ledger: Ledger) -> None:
         self._wake = redis_keys.key(ledger.channels, "wake")
         self._stop = redis_keys.key(ledger.channels, "stop")
-        self._channel = ledger.client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+        self._channel = ledger.client.pubsub()  # type: ignore[no-untyped-call]
 
     def wait(self, timeout_s: float) -> Wake | Stop | None:
-        """The next signal, or None if there was none in time. Raises LedgerUnavailable."""
+        """The next signal, or None if there was none in time. Raises LedgerUnavailable.
+
+        A connection that is made, or made anew, counts as a signal: those before it may be lost.
+        """
         try:
             if not self._channel.subscribed:
                 self._channel.subscribe(self._wake, self._stop)
             message = self._channel.get_message(timeout=timeout_s)
         except RedisError as error:
             raise (outage(error) or LedgerUnavailable()) from error
-        if message is None:
+        if message is None or message["type"] == "unsubscribe":
             return None
+        if message["type"] == "subscribe":
+            return Wake("")
         if message["channel"] == self._stop:
             return Stop(JobRef.parse(message["data"]))
         return Wake(message["data"])

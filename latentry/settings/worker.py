@@ -56,6 +56,12 @@ class WorkerSettings(Section):
         ge=1,
         description="Maximum time of a batched UNet call, in multiples of a single image's call.",
     )
+    backlog_bytes: int = Field(
+        256 * 1024 * 1024,
+        ge=1,
+        description="Memory for pictures that storage has not taken yet; while they take more, the"
+        " worker claims no job.",
+    )
     worker_max_rss_bytes: int = Field(
         0,
         ge=0,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import ObjectStore
+from obstore.store import ObjectStore, S3Store
 
 from latentry.errors import FileNotFound, StorageUnavailable
 from latentry.storage.object_keys import content_type_of, is_key, is_prefix
@@ -25,6 +25,11 @@ class Storage:
     store: ObjectStore
     link: Callable[[str, int], str]
     root: Path | None = None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether signing a URL may wait: for credentials of the machine's role."""
+        return isinstance(self.store, S3Store)
 
     def put(self, key: str, data: bytes) -> None:
         """Store `data` under `key`, whole or not at all; when this returns it is readable.

@@ -8,7 +8,7 @@ import structlog
 
 from latentry.contracts import Estimate, GenerationRequest, Webhook
 from latentry.errors import InvalidIdempotencyKey, UrlNotAllowed
-from latentry.ledger import JobRef, NewJob, commands
+from latentry.ledger import Accepted, JobRef, NewJob, commands
 from latentry.settings import Settings
 from service.access.auth import Caller
 from service.gateway import Gateway
@@ -26,7 +26,7 @@ async def submit(
     caller: Caller,
     request: GenerationRequest,
     idempotency_key: str | None = None,
-) -> JobRef:
+) -> Accepted:
     """Create a job, or find the one that was created under this idempotency key.
 
     Raises InvalidRequest, UnknownModel, Unavailable or Exhausted.
@@ -41,7 +41,7 @@ async def submit(
             gateway.bell.ring_soon(admitted.entry.card.id)
         gateway.metrics.job_accepted(admitted.request)
         _log_accepted(accepted.ref, caller, admitted)
-    return accepted.ref
+    return accepted
 
 
 async def estimate(gateway: Gateway, caller: Caller, request: GenerationRequest) -> Estimate:

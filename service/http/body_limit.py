@@ -106,6 +106,8 @@ async def _read(limit: int, refusal: LatentryError | None, scope: Scope, receive
     """The whole body. Raises _Refused or ClientDisconnect."""
     error = refusal or BodyTooLarge(f"The body is larger than {limit} bytes.")
     drain_limit = max(limit, DRAIN_BYTES)
+    if refusal is None and not _has_body(scope):
+        return b""
     if not _is_worth_draining(scope, limit, drain_limit):
         raise _Refused(error, hang_up=True)
     try:
@@ -116,6 +118,11 @@ async def _read(limit: int, refusal: LatentryError | None, scope: Scope, receive
     if refusal or body is None:
         raise _Refused(error, hang_up=not is_complete)
     return body
+
+
+def _has_body(scope: Scope) -> bool:
+    # RFC 9112, 6.3: a request with neither header has none.
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
 
 
 def _is_worth_draining(scope: Scope, limit: int, drain_limit: int) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Mapping
 from time import perf_counter
 from typing import Final
 
@@ -22,6 +23,7 @@ HEADERS: Final = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "cache-control": "no-store",
 }
+_HEADERS: Final = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 _VALID_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -52,9 +54,7 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers.update(scope["state"].get("headers", {}))  # added by dependencies
-                _complete(headers, request_id)
+                _complete(message, scope["state"].get("headers"), request_id)
             if not is_head:
                 await send(message)
             elif message["type"] == "http.response.start":
@@ -75,12 +75,17 @@ class RequestContext:
                 self._metrics.request_handled(method, route, status, took_s)
 
 
-def _complete(headers: MutableHeaders, request_id: str) -> None:
-    headers["x-request-id"] = request_id
-    for name, value in HEADERS.items():
-        headers.setdefault(name, value)
+def _complete(message: Message, added: Mapping[str, str] | None, request_id: str) -> None:
+    if added:  # by dependencies
+        MutableHeaders(scope=message).update(added)
+    headers = message["headers"]
+    present = {name.lower() for name, _ in headers}
+    headers.append((b"x-request-id", request_id.encode()))
+    headers += [header for header in _HEADERS if header[0] not in present]
 
 
 def _request_id(scope: Scope) -> str:
-    given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-    return given if _VALID_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _VALID_ID.fullmatch(given := value.decode("latin-1")):
+            return str(given)
+    return f"req_{secrets.token_hex(12)}"

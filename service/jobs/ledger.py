@@ -1,12 +1,8 @@
 """The ledger with a short timeout: in the gateway a caller waits for every command."""
 
-import asyncio
-from typing import Final, TypeVar
+from typing import Final
 
-from latentry.errors import LedgerUnavailable
-from latentry.ledger import AsyncLedger, Command
-
-T = TypeVar("T")
+from latentry.ledger import AsyncLedger
 
 TIMEOUT_S: Final = 2.5
 
@@ -14,10 +10,4 @@ TIMEOUT_S: Final = 2.5
 class GatewayLedger(AsyncLedger):
     """Raises LedgerUnavailable after TIMEOUT_S; AsyncLedger alone would retry for 15 s."""
 
-    async def run(self, command: Command[T]) -> T:
-        """Run one command. Raises LedgerUnavailable."""
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                return await super().run(command)
-        except TimeoutError as error:
-            raise LedgerUnavailable from error
+    patience_s = TIMEOUT_S

@@ -27,8 +27,8 @@ class Views:
         return (await self.jobs([record]))[0]
 
     async def jobs(self, records: Sequence[JobRecord]) -> list[Job]:
-        """Several jobs, their URLs signed in one thread."""
-        if any(record.images for record in records):
+        """Several jobs, their URLs signed in one thread if that may wait."""
+        if self.storage.is_remote and any(record.images for record in records):
             return await asyncio.to_thread(lambda: [self._job(record) for record in records])
         return [self._job(record) for record in records]
 

@@ -109,6 +109,7 @@ async def test_ten_times_the_load_is_answered_at_once_and_what_is_taken_is_done_
         figure("overload: accepted jobs that met their deadline", share, "%", at_least=99)
         figure("overload: goodput", 100 * good, "% of capacity", at_least=90)
         figure("overload: recovered after", calm, "s", at_most=5)
+        figure("overload: jobs left waiting beside room", one.says("worker.idled"), at_most=0)
         figure("overload: refused, p99", 1e3 * percentile(rush.refusals, 0.99), "ms", at_most=20)
 
 

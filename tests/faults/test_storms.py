@@ -56,6 +56,7 @@ def test_a_kill_storm_loses_nothing_and_doubles_nothing(
         lost = history.accepted - {job.id for job in ends}
         figure("kill storm: jobs lost", len(lost), at_most=0)
         figure("kill storm: jobs with two results", len(doubled(history)), at_most=0)
+        figure("kill storm: jobs left waiting beside room", fast.says("worker.idled"), at_most=0)
 
 
 @pytest.mark.faults
@@ -86,7 +87,9 @@ def test_a_kill_storm_on_the_real_engine_changes_no_pixel(
         assert {job.status for job in ends} == {JobStatus.SUCCEEDED}
         changed = [job for job in ends if digest(real, job) != undisturbed[job.request.seed]]
         history.check()
+        idled = real.says("worker.idled")
         figure("real engine: strict jobs under kills", len(ends))
+        figure("real engine: jobs left waiting beside room", idled, at_most=0)
         figure("real engine: workers killed", killer.killed, at_least=kills)
         figure("real engine: pictures that differ from an undisturbed run", len(changed), at_most=0)
 
@@ -166,4 +169,5 @@ def test_poison_jobs_fail_as_poison_and_no_other_job_fails(
     figure("poison: jobs that kill their process", len(poison))
     figure("poison: innocent jobs failed", len(failed), at_most=0)
     figure("poison: innocent jobs that lost an attempt", sum(map(bool, deaths)))
+    figure("poison: jobs left waiting beside room", fast.says("worker.idled"), at_most=0)
     figure("poison: attempts an innocent job lost, at most", max(deaths), at_most=1)

@@ -4,6 +4,7 @@ import tests.faults.clock  # noqa: F401, I001 - before any module reads a clock
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from latentry.ledger import Command, Ledger
@@ -41,7 +42,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _die_at(point: Point) -> None:
-    run, put = Ledger.run, Storage.put
+    run, run_all, put = Ledger.run, Ledger.run_all, Storage.put
 
     def run_and_die(ledger: Ledger, command: Command[Any]) -> Any:
         name = command.script.rpartition("/")[2]
@@ -51,12 +52,22 @@ def _die_at(point: Point) -> None:
             point.pass_by(name, is_after=True)
         return answer
 
+    def run_all_and_die(ledger: Ledger, commands: Sequence[Command[Any]]) -> list[Any]:
+        names = [command.script.rpartition("/")[2] for command in commands]
+        for name in names:
+            point.pass_by(name, is_after=False)
+        answers = run_all(ledger, commands)
+        for name in names:
+            point.pass_by(name, is_after=True)
+        return answers
+
     def put_and_die(storage: Storage, key: str, data: bytes) -> None:
         point.pass_by("put", is_after=False)
         put(storage, key, data)
         point.pass_by("put", is_after=True)
 
     Ledger.run = run_and_die  # type: ignore[method-assign]
+    Ledger.run_all = run_all_and_die  # type: ignore[method-assign,assignment]
     Storage.put = put_and_die  # type: ignore[method-assign]
 
 

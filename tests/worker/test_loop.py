@@ -10,7 +10,7 @@ from latentry.contracts import JobStatus
 from latentry.ledger import Command, Lease, Ledger, commands
 from latentry.storage import Storage
 from tests.latentry.ledger.factory import image
-from tests.worker.harness import Worker, ended, read, submit, when
+from tests.worker.harness import OneByOne, Worker, ended, read, submit, when
 from worker.claims.claimer import Offer
 from worker.claims.inbox import StopAsked
 from worker.engine.loop import Order
@@ -24,7 +24,7 @@ def test_a_job_becomes_pictures_in_storage(ledger: Ledger, storage: Storage, wor
     assert [warning.code for warning in record.warnings] == ["fake"]
 
 
-class Forgetful(Ledger):
+class Forgetful(OneByOne):
     """Answers that a picture is listed, and is killed before it is written down."""
 
     def run(self, command: Command[Any]) -> Any:
@@ -42,7 +42,7 @@ def test_no_job_succeeds_without_the_pictures_that_a_killed_ledger_forgot(
     assert [image.index for image in record.images] == [0, 1, 2]
 
 
-class Robbed(Ledger):
+class Robbed(OneByOne):
     """Somebody else has the job when this worker is about to settle it for the first time."""
 
     is_robbed = False
@@ -203,5 +203,7 @@ def test_a_job_whose_model_did_not_load_goes_back_for_others(
     record = when(ledger, ref, lambda one: one.fence > 0 and one.state is JobStatus.QUEUED)
     worker.stop()
     assert record.error is None
+    claims = read(ledger, ref).claims
+    assert claims <= 2, "a claim may be on its way as the model does not load"
     [lease] = ledger.run(commands.claim("w2", ["shapes"], room=1, lease_s=5))
-    assert (lease.ref, lease.record.claims) == (ref, 2), "claimed once, by the other"
+    assert (lease.ref, lease.record.claims) == (ref, claims + 1)

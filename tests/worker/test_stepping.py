@@ -63,3 +63,15 @@ def test_a_step_may_take_long_while_a_model_is_loaded_or_where_steps_are_slow(
     *serving, leaving = keepalive.made
     assert set(serving) - {0} == {allowed_s}
     assert leaving == STOPPING_S, "a worker that stops by itself is watched, too"
+
+
+def test_many_short_steps_are_one_announcement(
+    ledger: Ledger, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.stepping.RENEW_S", 60)
+    keepalive = Deadlines()
+    worker = Worker(ledger, storage, keepalive=keepalive)
+    worker.start()
+    assert ended(ledger, submit(ledger, num_inference_steps=100)).state is JobStatus.SUCCEEDED
+    worker.stop()
+    assert 1 <= keepalive.made.count(HUNG_S) <= 2 * (1 + keepalive.made.count(0))

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +11,9 @@ import structlog
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import JobRef, Lease, Ledger, commands
 from latentry.ledger.claiming import run_claim
+from latentry.ledger.leases import Claims
 from worker.claims.claimed_job import ClaimedJob
+from worker.claims.idleness import Idleness
 from worker.claims.inbox import Claimed, Exchanged, Inbox
 from worker.claims.listener import Listener
 from worker.claims.preemption import Preemption
@@ -37,7 +39,10 @@ class Offer:
 
 
 class Claimer:
-    """Claims while there is room, and posts each job once its lease is renewed."""
+    """Claims while there is room, and posts each job once its lease is renewed.
+
+    `on_idled` is told seconds in which a job waited that this worker had room for (`Idleness`).
+    """
 
     def __init__(
         self,
@@ -48,6 +53,8 @@ class Claimer:
         reporter: Reporter,
         *,
         lease_s: float,
+        on_idled: Callable[[float], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
         self._inbox = inbox
@@ -55,11 +62,16 @@ class Claimer:
         self._queues = queues
         self._reporter = reporter
         self._lease_s = lease_s
-        self._preemption = Preemption(ledger, worker, inbox, reporter.checkpoints, lease_s=lease_s)
-        self._listener = Listener(ledger, inbox, self.wake)
+        self._clock = clock
+        self._preemption = Preemption(
+            ledger, worker, inbox, reporter.checkpoints, lease_s=lease_s, clock=clock
+        )
+        self._listener = Listener(ledger, inbox, self.hear)
+        self._idleness = Idleness(on_idled, clock)
         # One writer each: the step loop replaces the offer, the claiming thread counts its posts.
         self._offer = Offer()
         self._posted = 0
+        self._may_find = True  # whether a job may wait, as far as is known
         self._wanted = threading.Event()
         self._stopping = threading.Event()
         self._thread = critical_thread("claimer", self._run)
@@ -80,11 +92,24 @@ class Claimer:
         """Try to claim now. From any thread."""
         self._wanted.set()
 
+    def hear(self) -> None:
+        """A job may have come. From any thread."""
+        self._may_find = True
+        self.wake()
+
     def offer(self, offer: Offer) -> None:
         """The step loop's newest offer; the last one no longer counts."""
         self._offer = offer
-        if self._room(offer) > 0:
+        has_room = self._room(offer) > 0
+        self._idleness.offered(has_room=has_room)
+        if has_room and self._may_find:
             self.wake()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Block until there is something to try, or `timeout_s` is over; whether there is."""
+        is_wanted = self._wanted.wait(timeout_s)
+        self._wanted.clear()
+        return is_wanted
 
     def exchange(self, job: ClaimedJob, urgent: JobRef) -> None:
         """Exchange a job, which the step loop has saved and paused, for an urgent one."""
@@ -93,15 +118,16 @@ class Claimer:
 
     def work(self) -> None:
         """Exchange what yielded, then claim more if there is room."""
+        self._idleness.look()
         for job, leases in self._preemption.exchange():
             self._accept(leases, goes_first=True)
             self._inbox.post(Exchanged(job))
         self._claim_more()
+        self._idleness.looked()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._wanted.wait(POLL_S)
-            self._wanted.clear()
+            self.wait(POLL_S)
             if not self._stopping.is_set():
                 self.work()
 
@@ -116,9 +142,22 @@ class Claimer:
             return
         if self._is_row_reserved(room, jobs, offer.next_free_row_s) or room < 1:
             return
-        queues = self._queues.choose(time.monotonic())
+        queues = self._queues.choose(self._clock())
         if not queues:  # no model of this worker loads for now
             return
+        # In the last place a job waits for a row, and cannot crash the worker until it has one.
+        begins = room > 1 or not jobs
+        leases = self._claim(queues, jobs, room=room, begins=begins)
+        if leases:
+            self._idleness.found(leases)
+            self._accept(leases, begun=leases if begins else ())
+        if self._may_find and self._offer is not offer:  # which nobody was woken for
+            self.wake()
+
+    def _claim(
+        self, queues: Sequence[str], jobs: Sequence[ClaimedJob], *, room: int, begins: bool
+    ) -> Claims:
+        """The leases, if any; and a note whether more jobs may wait."""
         claim = commands.claim(
             self._worker,
             queues,
@@ -126,18 +165,21 @@ class Claimer:
             lease_s=self._lease_s,
             held=len(jobs),
             suspects=sum(job.is_suspect for job in jobs),
+            begins=begins,
         )
+        self._may_find = False  # before: a job that comes meanwhile says so
         try:
             leases = run_claim(self._ledger, claim)
         except LedgerUnavailable as error:
             log.warning("ledger.unavailable", doing="claim", why=str(error))
             self._stopping.wait(POLL_S)
-            return
-        if leases:
-            # In the last place a job waits for a row, and cannot crash the worker until it has one.
-            self._accept(leases, begins=room > 1 or not jobs)
-        elif self._queues.were_empty():
-            self.wake()
+            self.hear()
+            return Claims()
+        if leases.waiting:
+            self._may_find = True
+        elif self._queues.are_empty():
+            self.hear()
+        return leases
 
     def _is_row_reserved(
         self, room: int, jobs: Sequence[ClaimedJob], next_free_row_s: float
@@ -152,9 +194,16 @@ class Claimer:
         return self._preemption.request_yields(jobs, models, next_free_row_s=next_free_row_s)
 
     def _accept(
-        self, leases: Sequence[Lease], *, begins: bool = True, goes_first: bool = False
+        self,
+        leases: Sequence[Lease],
+        *,
+        begun: Sequence[Lease] = (),
+        goes_first: bool = False,
     ) -> None:
-        """Renew the leases from now on, however long the rest takes; then post the jobs."""
+        """Renew the leases from now on, however long the rest takes; then post the jobs.
+
+        `begun`: those that the ledger counts as begun already.
+        """
         tracked, progress = self._reporter.leases, self._reporter.progress
         found = [ClaimedJob(lease, goes_first=goes_first) for lease in leases]
         # An urgent job may have been claimed before its exchange, which then returns it again.
@@ -163,9 +212,9 @@ class Claimer:
             log.info("job.claimed", job=job.lease.ref.id, fence=job.lease.fence)
             tracked.track(job)
         # A job that comes back may have killed its worker in its first step, before any report.
-        begun = [job.lease for job in jobs if begins or job.lease.record.claims > 1]
-        if begun:
-            progress.mark_begun(begun)
+        begins = [job.lease for job in jobs if goes_first or job.lease.record.claims > 1]
+        if unsaid := [lease for lease in begins if lease not in begun]:
+            progress.mark_begun(unsaid)
         for job in jobs:
             job.checkpoints = self._reporter.checkpoints.load(job.lease)
         self._posted += len(jobs)

@@ -75,10 +75,11 @@ class Inbox:
         """End the step loop's wait without a message."""
         self._arrived.set()
 
-    def wait(self, timeout_s: float) -> None:
-        """Block until something is posted or `timeout_s` is over."""
-        self._arrived.wait(timeout_s)
-        self._arrived.clear()
+    def wait(self, timeout_s: float) -> bool:
+        """Block until something is posted or `timeout_s` is over; whether anything was."""
+        has_arrived = self._arrived.wait(timeout_s)
+        self._arrived.clear()  # before the next `take`, which finds whatever was posted until then
+        return has_arrived
 
     def take(self) -> list[Message]:
         """All that was posted so far, the oldest first."""

@@ -11,7 +11,7 @@ from worker.claims.inbox import Inbox, StopAsked
 from worker.process.exit_on_failure import critical_thread
 
 LISTEN_S: Final = 0.25  # `stop` waits for it
-RETRY_S: Final = 1.0
+RETRY_S: Final = 0.1  # jobs wait meanwhile, and nobody says so
 
 
 class Listener:

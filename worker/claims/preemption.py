@@ -2,7 +2,7 @@
 
 import queue
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import structlog
@@ -29,19 +29,27 @@ class Preemption:
     """
 
     def __init__(
-        self, ledger: Ledger, worker: str, inbox: Inbox, checkpoints: Checkpoints, *, lease_s: float
+        self,
+        ledger: Ledger,
+        worker: str,
+        inbox: Inbox,
+        checkpoints: Checkpoints,
+        *,
+        lease_s: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
         self._worker = worker
         self._inbox = inbox
         self._checkpoints = checkpoints
         self._lease_s = lease_s
+        self._clock = clock
         self._yielded: queue.SimpleQueue[tuple[ClaimedJob, JobRef]] = queue.SimpleQueue()
         self._query_at = 0.0
 
     def is_due(self) -> bool:
         """Whether the last query is a second old."""
-        return time.monotonic() >= self._query_at
+        return self._clock() >= self._query_at
 
     def request_yields(
         self, jobs: Sequence[ClaimedJob], models: Sequence[str], *, next_free_row_s: float
@@ -53,7 +61,7 @@ class Preemption:
         may_yield = [job for job in jobs if job.may_yield]
         if not may_yield:
             return False
-        self._query_at = time.monotonic() + QUERY_S
+        self._query_at = self._clock() + QUERY_S
         may_yield.sort(key=lambda job: job.steps_left, reverse=True)
         within_s = next_free_row_s + AHEAD_S
         leases = [job.lease for job in may_yield]

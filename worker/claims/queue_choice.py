@@ -44,8 +44,8 @@ class QueueChoice:
         resident = self._resident()
         return [model for model in self._models if model in resident]
 
-    def were_empty(self) -> bool:
-        """The queues chosen last had no job; whether others were left out, which come next then."""
+    def are_empty(self) -> bool:
+        """The queues chosen last have no job; whether others were left out, which come next."""
         if self._left_some:
             self._all_at = 0.0
         return self._left_some

@@ -1,26 +1,31 @@
 """The last steps of a job, on threads of their own: pictures to storage, then to the ledger."""
 
+import os
 import random
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from threading import Event
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from threading import BoundedSemaphore, Event
 from time import monotonic
+from typing import Final
 
 import structlog
 
-from latentry.contracts import JobStatus, StoredOutput
-from latentry.errors import LatentryError, LeaseLost, LedgerUnavailable, StorageUnavailable
-from latentry.ledger import Command, Ledger, commands
+from latentry.contracts import JobStatus
+from latentry.errors import LatentryError, StorageUnavailable
+from latentry.ledger import Ledger
 from latentry.storage import Storage
 from worker.claims.claimed_job import ClaimedJob, Outcome
 from worker.claims.inbox import Inbox, JobEnded
 from worker.metrics import Metrics
+from worker.publishing.backlog import Backlog
 from worker.publishing.encoding import encode
 from worker.publishing.picture import Picture
+from worker.publishing.settling import EndedImage, Settling
 
 log = structlog.get_logger()
 
-THREADS = 2
+# A thread that waits for a bucket costs next to nothing: the bound is the memory of pictures.
+UPLOADS: Final = 128
 RETRY_S = 0.5
 # A storage that takes nothing for this long fails jobs; until then pictures wait in memory.
 PATIENCE_S = 60.0
@@ -30,33 +35,52 @@ STOP_S = 2.0  # what uploads get when the worker stops
 class Publisher:
     """Encode, store, list, settle, in this order: what the ledger names exists in storage.
 
-    A job's only picture is listed as the job is settled. When a job has ended, JobEnded is posted
-    to the step loop.
+    As many pictures are encoded at once as there are processors, and many more are on their way to
+    storage. `budget_bytes`: of memory for pictures that are not stored yet.
     """
 
-    def __init__(self, ledger: Ledger, storage: Storage, metrics: Metrics, inbox: Inbox) -> None:
-        self._ledger = ledger
+    def __init__(
+        self,
+        ledger: Ledger,
+        storage: Storage,
+        metrics: Metrics,
+        inbox: Inbox,
+        *,
+        budget_bytes: int,
+        pool: Executor | None = None,
+    ) -> None:
         self._storage = storage
         self._metrics = metrics
         self._inbox = inbox
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="publisher")
+        self._backlog = Backlog(budget_bytes)
         self._stopping = Event()
-        self._pictures: set[Future[None]] = set()
-        self._ends: set[Future[None]] = set()
+        self._settling = Settling(ledger, storage, metrics, inbox, self._stopping)
+        self._encoding = BoundedSemaphore(len(os.sched_getaffinity(0)))
+        self._uploads = pool or ThreadPoolExecutor(UPLOADS, thread_name_prefix="publisher")
+        # Of their own: images without a picture do not wait for those that storage does not take.
+        self._closes = pool or ThreadPoolExecutor(1, thread_name_prefix="closer")
+        self._begun: set[Future[None]] = set()
+        metrics.watch_backlog(lambda: self._backlog.bytes)
 
     @property
-    def pending(self) -> int:
-        """How many pictures are not in storage yet. Their pixels are in memory."""
-        return len(self._pictures)
+    def has_room(self) -> bool:
+        """Whether there is memory for more pictures."""
+        return self._backlog.has_room
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether storage took nothing when it was last tried."""
+        return self._backlog.is_refused
 
     def submit(self, picture: Picture) -> None:
         """Publish one picture; with its last one the job ends."""
+        self._backlog.add(picture.pixels.nbytes)
         give_up_at = monotonic() + PATIENCE_S
-        self._begin(self._pictures, picture.job, self._publish, picture, give_up_at)
+        self._begin(self._uploads, picture.job, self._publish, picture, give_up_at)
 
     def close(self, job: ClaimedJob, index: int) -> None:
         """One image of the job ended without a picture."""
-        self._begin(self._ends, job, self._close, job, index)
+        self._begin(self._closes, job, self._settling.add, EndedImage(job, index))
 
     def stop(self) -> None:
         """Finish what was submitted, unless ledger or storage take longer than two seconds.
@@ -64,28 +88,20 @@ class Publisher:
         What has not ended by then never will: its job is to be handed back.
         """
         self._stopping.set()
-        wait([*self._pictures, *self._ends], STOP_S)
-        self._pool.shutdown(wait=False)
+        wait([*self._begun], STOP_S)
+        for pool in (self._uploads, self._closes):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _begin(
-        self, futures: set[Future[None]], job: ClaimedJob, work: Callable[..., None], *args: object
+        self, pool: Executor, job: ClaimedJob, work: Callable[..., None], *args: object
     ) -> None:
-        def end(future: Future[None]) -> None:
-            futures.discard(future)
-            self._inbox.wake()  # there may be room for another job now
-
-        future = self._pool.submit(self._guarded, job, work, *args)
-        futures.add(future)
-        future.add_done_callback(end)
+        future = pool.submit(self._guarded, job, work, *args)
+        self._begun.add(future)
+        future.add_done_callback(self._begun.discard)
 
     def _guarded(self, job: ClaimedJob, work: Callable[..., None], *args: object) -> None:
         try:
             work(*args)
-        except LeaseLost:
-            log.info("job.lost", job=job.lease.ref.id, fence=job.lease.fence)
-            self._inbox.post(JobEnded(job))
-        except LedgerUnavailable:  # and the worker stops: the job is to be handed back
-            log.warning("ledger.unavailable", doing="publish", job=job.lease.ref.id)
         except Exception:
             # Not settled: the lease expires and another attempt is made.
             log.exception("publish.failed", job=job.lease.ref.id)
@@ -93,17 +109,28 @@ class Publisher:
 
     def _publish(self, picture: Picture, give_up_at: float) -> None:
         """All steps of one picture."""
-        job = picture.job
+        image = self._end(picture, give_up_at)
+        if image is not None:
+            self._settling.add(image)
+
+    def _end(self, picture: Picture, give_up_at: float) -> EndedImage | None:
+        """Encode and store a picture; None if the worker stops first."""
+        job, index, taken = picture.job, picture.index, picture.pixels.nbytes
         try:
             with self._metrics.stage("publish"):
-                file = encode(picture.pixels, picture.request, picture.seed, picture.profile)
+                with self._encoding:
+                    entry = picture.listed()
+                    file = encode(picture.pixels, picture.request, picture.seed, picture.profile)
+                self._backlog.add(len(file))
+                taken += len(file)
                 is_stored = self._store(picture, file, give_up_at)
+                return EndedImage(job, index, entry) if is_stored else None
         except LatentryError as error:
             job.end_early(Outcome(JobStatus.FAILED, error))
-            self._close(job, picture.index)
-            return
-        if is_stored:
-            self._list(picture)
+            return EndedImage(job, index)
+        finally:
+            if self._backlog.remove(taken):
+                self._inbox.wake()
 
     def _store(self, picture: Picture, file: bytes, give_up_at: float) -> bool:
         """Try until storage takes the file; False if the worker stops first.
@@ -114,53 +141,18 @@ class Publisher:
         while True:
             try:
                 self._storage.put(picture.key, file)
-                return True
             except StorageUnavailable:
                 log.warning(
                     "storage.unavailable", job=picture.job.lease.ref.id, index=picture.index
                 )
+                self._backlog.is_refused = True
                 if monotonic() >= give_up_at:
                     raise
                 # Spread out: a storage that recovers must not get all retries at once.
                 if self._stopping.wait(RETRY_S * random.uniform(0.5, 2)):  # noqa: S311
                     return False  # the next worker of this job draws it again
-
-    def _list(self, picture: Picture) -> None:
-        """List a stored picture, and settle its job if it is the last."""
-        job, entry, is_listed = picture.job, picture.listed(), False
-        try:
-            if picture.request.n > 1:  # the only one is listed with the job's end
-                self._insist(commands.add_output(job.lease, entry))
-                is_listed = True
-            self._close(job, picture.index, entry)
-        except LeaseLost:
-            if not is_listed:
-                self._storage.delete(picture.key)  # no answer will ever name it
-            raise
-
-    def _close(self, job: ClaimedJob, index: int, entry: StoredOutput | None = None) -> None:
-        """One image has ended; settle the job if it was the last."""
-        outcome = job.close(index, entry)
-        if outcome is None:
-            return
-        if job.warnings:
-            self._insist(commands.warn(job.lease, job.warnings))
-        pictures = job.pictures.values()
-        self._insist(commands.settle(job.lease, outcome.status, outcome.error, pictures))
-        self._inbox.post(JobEnded(job))
-        self._metrics.settled(outcome)
-        log.info(
-            "job.settled",
-            job=job.lease.ref.id,
-            status=outcome.status.value,
-            code=outcome.error.code if outcome.error else None,
-        )
-
-    def _insist(self, command: Command[None]) -> None:
-        """Repeat until it is answered: an outage of the ledger must not cost a finished picture."""
-        while True:
-            try:
-                return self._ledger.run(command)
-            except LedgerUnavailable:
-                if self._stopping.wait(RETRY_S):
-                    raise
+            else:
+                if self._backlog.is_refused:
+                    self._backlog.is_refused = False
+                    self._inbox.wake()
+                return True

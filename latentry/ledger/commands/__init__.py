@@ -35,7 +35,6 @@ from latentry.ledger.commands.worker import (
     report_progress,
     save_checkpoint,
     settle,
-    warn,
 )
 
 __all__ = [
@@ -69,5 +68,4 @@ __all__ = [
     "settle",
     "sweep",
     "take_ends",
-    "warn",
 ]

@@ -32,7 +32,9 @@ def create(job: NewJob, *, max_queued: int, max_wait_s: float = math.inf) -> Com
 
     def read(answer: Sequence[Any]) -> Accepted:
         _refuse(answer)
-        return Accepted(JobRef.parse(answer[1]), is_new=answer[0] == "created")
+        what, ref, *facts = answer
+        record = JobRecord.created(job, *facts) if facts else None
+        return Accepted(JobRef.parse(ref), what == "created", record)
 
     return Command("gateway/create", _arguments(job, max_queued, max_wait_s), read)
 

@@ -10,7 +10,7 @@ from latentry.contracts import JobStatus, JobWarning, ModelCard, StoredOutput
 from latentry.errors import LatentryError, LeaseLost
 from latentry.ledger.connection import Command
 from latentry.ledger.jobs import JobRecord
-from latentry.ledger.leases import Lease, UnreadableRecord
+from latentry.ledger.leases import Claims, Lease, UnreadableRecord
 from latentry.ledger.refs import JobRef
 
 
@@ -32,13 +32,19 @@ def claim(
     lease_s: float,
     held: int = 0,
     suspects: int = 0,
-) -> Command[list[Lease]]:
+    begins: bool = False,
+) -> Command[Claims]:
     """Claim up to `room` jobs for a worker that has `held` already, so many of them `suspects`.
 
     A suspect, whose worker died, is claimed by a worker that has no other suspect; a quarantined
-    job, after a second death, alone by one that has no job. This very command, run again, returns
-    the same leases. Raises UnreadableRecord; see `claiming`.
+    job, after a second death, alone by one that has no job. Where there is a row for each, they
+    count as begun. This very command, run again, returns the same leases. Raises UnreadableRecord;
+    see `claiming`.
     """
+
+    def read(answer: Sequence[Any]) -> Claims:
+        claims, waiting = answer
+        return Claims(_leases(claims), waiting)
 
     options = {
         "worker": worker,
@@ -48,8 +54,9 @@ def claim(
         "lease_ms": int(lease_s * 1000),
         "held": held,
         "suspects": suspects,
+        "begins": begins,
     }
-    return Command("worker/claim", (json.dumps(options),), _leases)
+    return Command("worker/claim", (json.dumps(options),), read)
 
 
 def find_urgent(
@@ -129,25 +136,24 @@ def list_checkpoints(lease: Lease) -> Command[dict[int, bytes]]:
     return Command("worker/list_checkpoints", (str(lease.ref), lease.fence), read, is_binary=True)
 
 
-def warn(lease: Lease, warnings: Sequence[JobWarning]) -> Command[None]:
-    """Note warnings for the caller. Raises LeaseLost."""
-    text = json.dumps([warning.model_dump() for warning in warnings])
-    return Command("worker/warn", (str(lease.ref), lease.fence, text), _require_lease)
-
-
 def settle(
     lease: Lease,
     status: JobStatus,
     error: LatentryError | None = None,
     outputs: Iterable[StoredOutput] = (),
+    warnings: Sequence[JobWarning] = (),
 ) -> Command[None]:
-    """End a job, and list those of its outputs that the ledger has forgotten. Raises LeaseLost."""
+    """End a job, with warnings for the caller, and list those of its outputs that are not listed.
+
+    Raises LeaseLost.
+    """
     assert status.is_terminal, "a job ends in a terminal state"
     fault = (error.code, error.message) if error else ("", "")
+    warned = json.dumps([warning.model_dump() for warning in warnings]) if warnings else ""
     listed = [part for one in outputs for part in (one.label, one.model_dump_json())]
     return Command(
         "worker/settle",
-        (str(lease.ref), lease.fence, status.value, *fault, *listed),
+        (str(lease.ref), lease.fence, status.value, *fault, warned, *listed),
         _require_lease,
     )
 

@@ -19,6 +19,7 @@ from service.doors.wait import until_ended
 from service.gateway import GatewayDep
 from service.http import bodies, prefer
 from service.http.accept import ACCEPTS_JSON
+from service.http.direct import DirectRoute
 from service.jobs.ids import ref_of
 
 router = APIRouter(
@@ -26,6 +27,7 @@ router = APIRouter(
     tags=["generations"],
     responses=PROBLEMS,
     dependencies=[ACCEPTS_JSON],
+    route_class=DirectRoute,
 )
 
 _DONE: Final[Responses] = {
@@ -85,11 +87,14 @@ async def create_generation(
     body = await bodies.parse(request, GenerationRequest)
     if body.dry_run:
         return json_response(await estimate(gateway, caller, body))
-    ref = await submit(gateway, caller, body, idempotency_key)
+    accepted = await submit(gateway, caller, body, idempotency_key)
     applied = {} if wait_s is None else {"Preference-Applied": f"wait={wait_s}"}
-    job = await gateway.views.job(await until_ended(gateway, ref, within_s=wait_s or 0))
+    record = accepted.record
+    if wait_s or record is None:
+        record = await until_ended(gateway, accepted.ref, within_s=wait_s or 0)
+    job = await gateway.views.job(record)
     status = 200 if job.status.is_terminal else 202
-    return json_response(job, status, {"Location": gateway.views.url(ref.id)} | applied)
+    return json_response(job, status, {"Location": job.urls.self} | applied)
 
 
 @router.get("", response_model=JobList)

@@ -41,7 +41,7 @@ _BASE64_ALIASES: Final = re.compile(r"(chat)?gpt-image-.*")
 async def create_images(gateway: GatewayDep, caller: MayWrite, request: Request) -> Response:
     """Generate images as OpenAI's API does. Responds when the job has ended."""
     body = await bodies.parse(request, ImagesRequest)
-    ref = await submit(gateway, caller, _generation_request(body))
+    ref = (await submit(gateway, caller, _generation_request(body))).ref
     record = await ended_or_canceled(gateway, request, ref, within_s=WITHIN_S)
     if record.state is not JobStatus.SUCCEEDED:
         raise _failed(record)

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 class Proxy:
     """Forwards to the first of some local ports that answers, until it is told otherwise.
 
-    `silent`: swallow what is sent. `delay_s`: hold every piece back for so long.
+    `silent`: swallow what is sent. `delay_s`: hold every piece back for so long. `received`: set by
+    each piece.
     """
 
     def __init__(self, *targets: int) -> None:
@@ -16,6 +17,7 @@ class Proxy:
         self.port = 0
         self.silent = False
         self.delay_s = 0.0
+        self.received = asyncio.Event()
         self._open: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -47,6 +49,7 @@ class Proxy:
     async def _copy(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         try:
             while data := await source.read(65536):
+                self.received.set()
                 await asyncio.sleep(self.delay_s)
                 if not self.silent:
                     sink.write(data)

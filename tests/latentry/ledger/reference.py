@@ -280,10 +280,6 @@ class ReferenceLedger:
     def held_bytes(self) -> int:
         return sum(job.held_bytes for job in self.jobs.values())
 
-    def warn(self, lease: Lease) -> None:
-        if not self.held(lease):
-            raise LeaseLost
-
     def settle(self, lease: Lease, status: JobStatus) -> None:
         job = self.jobs.get(lease.ref)
         if job and job.state is status and job.fence == lease.fence:

@@ -1,6 +1,6 @@
 """A claim whose reply was lost is repeated; a fence is never given twice."""
 
-from latentry.contracts import JobStatus
+from latentry.contracts import JobStatus, Progress
 from latentry.ledger import JobRef, Ledger, commands
 from latentry.ledger.claiming import run_claim
 from tests.latentry.ledger.factory import new_job
@@ -28,6 +28,31 @@ def test_a_repeated_claim_does_not_return_leases_that_were_lost_since(ledger: Le
     lost, kept = ledger.run(claim)
     ledger.run(commands.release(lost))
     assert ledger.run(claim) == [kept]
+
+
+def test_a_claim_says_how_many_jobs_it_left_waiting(ledger: Ledger) -> None:
+    for _ in range(5):
+        create(ledger)
+    claim = commands.claim("w", ["shapes", "another"], room=2, lease_s=60)
+    assert ledger.run(claim).waiting == 3
+    assert ledger.run(claim).waiting == 3, "also when it is repeated"
+    rest = ledger.run(commands.claim("w", ["shapes"], room=9, lease_s=60))
+    assert (len(rest), rest.waiting) == (3, 0)
+
+
+def test_a_job_that_is_claimed_for_a_free_row_counts_as_begun_where_it_was(ledger: Ledger) -> None:
+    ref = create(ledger)
+    [lease] = ledger.run(commands.claim("w", ["shapes"], room=1, lease_s=60))
+    assert lease.record.progress is None, "it waits for a row"
+    ledger.run(commands.report_progress([(lease, 3, 4)]))
+    ledger.run(commands.release(lease))
+    [again] = ledger.run(commands.claim("w", ["shapes"], room=1, lease_s=60, begins=True))
+    assert again.record.progress == Progress(step=3, steps=4)
+    ledger.client.zadd(f"{ledger.root}:leases", {str(ref): 0})
+    ledger.run(commands.sweep(lease_s=60))
+    record = ledger.run(commands.get(ref))
+    assert record is not None
+    assert record.crashes == 1, "its worker died before any report"
 
 
 def test_a_fence_rises_even_where_redis_forgot_the_last_one(ledger: Ledger) -> None:

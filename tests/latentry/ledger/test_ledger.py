@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis.exceptions import ResponseError
 
-from latentry.contracts import EventType, JobStatus
+from latentry.contracts import EventType, JobStatus, Priority
 from latentry.errors import (
     EngineError,
     IdempotencyConflict,
@@ -67,6 +67,19 @@ def test_creating_the_same_job_again_changes_nothing(ledger: Ledger) -> None:
     again = ledger.run(commands.create(job, max_queued=100))
     assert once == again
     assert kinds(ledger, job.ref) == [EventType.QUEUED]
+
+
+def test_what_creating_a_job_answers_is_what_its_reader_gets(ledger: Ledger) -> None:
+    ledger.run(commands.heartbeat("w", ["shapes"], ttl_s=60))
+    for fields in ({}, {"finish_within_ms": 9_000, "priority": Priority.HIGH}):
+        job = new_job(seats=2, cost_ms=1_000, **fields)
+        created, known = (
+            ledger.run(commands.create(job, max_queued=9)).record,
+            read(ledger, job.ref),
+        )
+        assert created is not None
+        assert created.start_ms is not None
+        assert replace(created, start_ms=known.start_ms) == known
 
 
 def test_an_idempotency_key_leads_to_the_first_job(ledger: Ledger) -> None:

@@ -285,17 +285,14 @@ class LedgerMachine(RuleBasedStateMachine):
             self.ledger.client.delete(f"{self.ledger.root}:checkpoint:{job.ref}")
             job.checkpoints = {}
 
-    def warn(self, draw: Draw) -> None:
-        lease = self.a_lease(draw)
-        command = commands.warn(lease, [JobWarning(code="c", message="é")])
-        self.call(command, lambda: self.reference.warn(lease), draw(mishaps))
-
     def settle(self, draw: Draw) -> None:
         self.end(self.a_lease(draw), draw(st.sampled_from(ENDINGS)), draw(mishaps))
 
     def end(self, lease: Lease, status: JobStatus, mishap: Mishap) -> None:
         error = EngineError("boom") if status is JobStatus.FAILED else None
-        command = commands.settle(lease, status, error)
+        command = commands.settle(
+            lease, status, error, warnings=[JobWarning(code="c", message="é")]
+        )
         self.call(command, lambda: self.reference.settle(lease, status), mishap)
 
     def release(self, draw: Draw) -> None:
@@ -493,7 +490,7 @@ M = LedgerMachine
 CLIENTS = [M.create, M.create, M.create_again, M.cancel, M.forget]
 WORKERS = [M.claim, M.claim, M.claim, M.claim_again, M.claim_and_die, M.claim_and_die]
 LEASED = [
-    *(M.renew, M.progress, M.progress, M.progress, M.add_output, M.add_output, M.warn),
+    *(M.renew, M.progress, M.progress, M.progress, M.add_output, M.add_output),
     *(M.settle, M.settle, M.release, M.sweep, M.leases_run_out, M.leases_run_out),
     *(M.checkpoint, M.checkpoint, M.checkpoint, M.checkpoints, M.checkpoints_run_out),
 ]

@@ -62,5 +62,5 @@ def test_a_worker_is_woken_and_stopped_by_its_own_service_only(
         one.run(commands.claim("w1", [model], room=1, lease_s=5))
         one.run(commands.cancel(job.ref))
     heard += [signals.wait(10), signals.wait(10)]
-    assert heard == [None, None, Wake("theirs"), Stop(job.ref)]
+    assert heard == [Wake(""), Wake(""), Wake("theirs"), Stop(job.ref)]
     signals.close()

@@ -15,9 +15,9 @@ def test_when_those_are_empty_the_others_are_tried_at_once_but_only_once() -> No
     queues = QueueChoice(["a", "b"], lambda: ["b"])
     queues.choose(1.0)
     queues.choose(2.0)
-    assert queues.were_empty()
+    assert queues.are_empty()
     assert queues.choose(2.0) == ["a", "b"]
-    assert not queues.were_empty()
+    assert not queues.are_empty()
     assert queues.choose(3.0) == ["b"]
 
 
@@ -30,7 +30,7 @@ def test_queues_whose_model_did_not_load_are_left_to_others_for_as_long() -> Non
     failed = {"c"}
     queues = QueueChoice(["a", "b", "c"], lambda: ["b"], lambda: failed)
     assert queues.choose(1.0) == ["a", "b"]
-    assert not queues.were_empty(), "nothing is left to be tried"
+    assert not queues.are_empty(), "nothing is left to be tried"
     assert queues.choose(2.0) == ["b"]
     failed |= {"a", "b"}
     assert queues.choose(3.0) == []

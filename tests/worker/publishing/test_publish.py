@@ -163,7 +163,7 @@ def published(ledger: Ledger, storage: Storage, request: ResolvedRequest, pixels
     ref = JobRef("default", "gen_1")
     ledger.run(commands.create(NewJob(ref, request, 60_000, 60_000), max_queued=9))
     [lease] = ledger.run(commands.claim("w1", ["shapes"], room=1, lease_s=60))
-    publisher = Publisher(ledger, storage, Metrics(), Inbox())
+    publisher = Publisher(ledger, storage, Metrics(), Inbox(), budget_bytes=1)
     publisher.submit(Picture(ClaimedJob(lease), 2, pixels, "p"))
     publisher.stop()
     return lease

@@ -9,7 +9,7 @@ from latentry.contracts import JobStatus
 from latentry.errors import LedgerUnavailable, StorageUnavailable
 from latentry.ledger import Command, Ledger
 from latentry.storage import Storage
-from tests.worker.harness import Worker, ended, read, submit, when
+from tests.worker.harness import OneByOne, Worker, ended, read, submit, when
 
 
 class Faulty:
@@ -32,7 +32,8 @@ class Faulty:
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.publishing.publisher.RETRY_S", 0.05)
+    for module in ("publisher", "settling"):
+        monkeypatch.setattr(f"worker.publishing.{module}.RETRY_S", 0.05)
 
 
 def test_a_picture_is_tried_again_until_storage_takes_it(ledger: Ledger, storage: Storage) -> None:
@@ -77,7 +78,7 @@ def test_a_worker_that_stops_meanwhile_hands_the_job_back_uncharged(
 def test_a_worker_that_stops_while_no_picture_can_be_listed_hands_the_job_back_uncharged(
     ledger: Ledger, storage: Storage, n: int, unheard: str
 ) -> None:
-    class Deaf(Ledger):
+    class Deaf(OneByOne):
         tries = 0
 
         def run(self, command: Command[Any]) -> Any:

@@ -4,9 +4,10 @@
 -- Reads: tags, virtual_time, worker, workers
 -- Writes: active, deadlines, events, idem, job, jobs, load, quarantined, queue, retention, sequence,
 --   suspects, tenant_queue, tenants, updates, usage, waiting_cost, wake, weights
--- Returns {'created' or 'existing', ref}; of a dry run {'possible', wait in ms or -1, now}; or a
--- refusal: {'conflict'}, {'full', how many wait, ms until one starts or -1}, {'late', wait, the most
--- that it may be}, or what `over_limit` says.
+-- Returns {'created', ref, sequence number, now, place in its tenant's queue, wait in ms or -1}, without
+-- the last four if it had been created by this very call before; {'existing', ref} of an idempotency
+-- key; of a dry run {'possible', wait in ms or -1, now}; or a refusal: {'conflict'}, {'full', how many
+-- wait, ms until one starts or -1}, {'late', wait, the most that it may be}, or what `over_limit` says.
 local ask = cjson.decode(ARGV[1])
 local ref, tenant, model, queue = ask.ref, ask.tenant, ask.model, key('queue', ask.model)
 local idem, hash = ask.idempotency_key, ask.body_hash
@@ -78,5 +79,4 @@ if idem ~= '' then
   redis.call('HSET', key('idem', tenant, idem), 'ref', ref, 'hash', hash)
   redis.call('PEXPIRE', key('idem', tenant, idem), queue_ttl + ttl)
 end
-enqueue(ref)
-return { 'created', ref }
+return { 'created', ref, sequence, now, enqueue(ref), wait or -1 }

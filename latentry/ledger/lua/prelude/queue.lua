@@ -18,6 +18,7 @@ local function own_queue(model, tenant, crashes)
   return key('quarantined', model)
 end
 
+-- Returns its position among its tenant's own.
 local function enqueue(ref)
   local model, sequence, score, cost, weight, crashes, deadline, finish_by = fields(ref, 'model',
     'sequence', 'score', 'cost_ms', 'weight', 'crashes', 'deadline_ms', 'finish_by_ms')
@@ -32,8 +33,10 @@ local function enqueue(ref)
     redis.call('HSET', key('weights', model), tenant, weight)
     redis.call('ZADD', key('tenants', model), 'NX', tag_of(tenant), tenant)
   end
-  emit(ref, 'queued', string.format('{"position":%d}', redis.call('ZRANK', own, ref)))
+  local position = redis.call('ZRANK', own, ref)
+  emit(ref, 'queued', string.format('{"position":%d}', position))
   redis.call('PUBLISH', channel('wake'), model)
+  return position
 end
 
 -- A tenant with nothing more in this queue takes no part in it.

@@ -1,12 +1,14 @@
 -- Claims jobs for a worker: suspects first, then by fair queueing, and no more than this worker's share
 -- of what waits, so that one does not hoard while another idles.
--- ARGV: {worker, token, models, room, held, suspects, lease_ms} as JSON; `held`: how many jobs it has
--- already, `suspects`: how many of those are suspects
+-- ARGV: {worker, token, models, room, held, suspects, begins, lease_ms} as JSON; `held`: how many jobs
+-- it has already, `suspects`: how many of those are suspects; `begins`: whether there is a row for each
+-- job, which counts as begun then
 -- Reads: gone, workers
 -- Writes: active, checkpoint, checkpoints, claimed, deadlines, deliveries, delivery, ends, events,
 --   job, leases, load, quarantined, queue, receivers, reserved, retention, stop, suspects, tags,
 --   tenant_queue, tenants, updates, usage, virtual_time, waiting_cost, weights
--- Returns {ref, fence, record} each; repeated with its token, the same claims.
+-- Returns {claims, how many jobs still wait}, a claim as {ref, fence, record}; repeated with its token,
+-- the same claims.
 local ask = cjson.decode(ARGV[1])
 local now, claims = now_ms(), {}
 local claimed = key('claimed', ask.worker)
@@ -17,8 +19,21 @@ local function add(ref)
   claims[#claims + 1] = { ref, field(ref, 'fence'), redis.call('HGETALL', key('job', ref)) }
 end
 
+-- Should the worker die in the job's first step, before any report, the job is a suspect.
+local function count_as_begun(ref)
+  local reached, text = fields(ref, 'reached', 'request')
+  local is_read, request = pcall(cjson.decode, text)
+  local steps = is_read and request.num_inference_steps
+  if steps then -- else nobody can run it: its worker finds so
+    redis.call('HSET', key('job', ref), 'step', reached or 0, 'steps', steps)
+  end
+end
+
 local function take(ref)
   begin_run(ref, ask.worker, ask.lease_ms)
+  if ask.begins then
+    count_as_begun(ref)
+  end
   add(ref)
 end
 
@@ -73,13 +88,17 @@ local function is_reserved()
   return redis.call('GET', reserved) == ask.worker
 end
 
-local function share_of_this_worker()
+local function count_waiting()
   local waiting = 0
   for _, model in ipairs(ask.models) do
     waiting = waiting + redis.call('ZCARD', key('queue', model))
   end
+  return waiting
+end
+
+local function share_of_this_worker()
   local workers = math.max(1, redis.call('ZCOUNT', key('workers'), now, '+inf'))
-  return math.ceil(waiting / workers)
+  return math.ceil(count_waiting() / workers)
 end
 
 local function take_in_order(room)
@@ -102,7 +121,7 @@ if last[1] == ask.token then -- its reply was lost
       add(claim[1])
     end
   end
-  return claims
+  return { claims, count_waiting() }
 end
 
 local room = math.min(ask.room, share_of_this_worker())
@@ -125,4 +144,4 @@ if #claims > 0 then
   redis.call('HSET', claimed, 'token', ask.token, 'claims', cjson.encode(names))
   redis.call('PEXPIRE', claimed, ask.lease_ms + 60000)
 end
-return claims
+return { claims, count_waiting() }

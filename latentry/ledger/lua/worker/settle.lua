@@ -1,6 +1,7 @@
 -- Ends a job for its worker. Its only picture is listed here; several were listed before, but a ledger
 -- that was killed may have lost its last writes.
--- ARGV: ref, fence, terminal state, error code, message, then label and JSON of each of its outputs
+-- ARGV: ref, fence, terminal state, error code, message, warnings as JSON or '', then label and JSON of
+-- each of its outputs
 -- Reads: gone
 -- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, job,
 --   leases, load, quarantined, queue, receivers, retention, stop, suspects, tenant_queue, tenants,
@@ -19,7 +20,10 @@ if finish_by and now_ms() >= tonumber(finish_by) then -- no sweep has seen it ye
   expire(ref)
   return 0
 end
-for i = 6, #ARGV, 2 do
+if ARGV[6] and ARGV[6] ~= '' then
+  redis.call('HSET', key('job', ref), 'warnings', ARGV[6])
+end
+for i = 7, #ARGV, 2 do
   list_output(ref, ARGV[i], ARGV[i + 1])
 end
 finish(ref, to, ARGV[4], ARGV[5])

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -130,6 +131,30 @@ def test_half_precision_is_fetched_where_that_is_wanted(hub: Hub, tmp_path: Path
     assert "vae/diffusion_pytorch_model.safetensors" in hub.sent, "there is no other"
     stored = blueprint.parts["unet"].weights.values()
     assert {one.info.dtype for one in stored} == {"F16"}
+
+
+def test_shards_are_fetched_with_the_index_that_tells_which_belong_together(
+    published: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(published, tmp_path / "sharded"))
+    stem = "diffusion_pytorch_model"
+    whole = folder / "unet" / f"{stem}.safetensors"
+    shard, old = f"{stem}-00001-of-00001.safetensors", f"{stem}-00001-of-00002.safetensors"
+    shutil.copy(whole, whole.with_name(old))
+    names = dict.fromkeys(load_file(whole), shard)
+    index = whole.with_name(f"{stem}.safetensors.index.json")
+    index.write_text(json.dumps({"weight_map": names}))
+    whole.rename(whole.with_name(shard))
+    hub = Hub(folder)
+    try:
+        blueprint = blueprint_from_pin(
+            "dream", PIN, prefer_fp16=False, endpoint=hub.url, cache=tmp_path / "cache"
+        )
+    finally:
+        hub.server.shutdown()
+        hub.server.server_close()
+    assert f"unet/{index.name}" in hub.sent
+    assert {one.file.name for one in blueprint.parts["unet"].weights.values()} == {shard}
 
 
 def test_a_fetch_that_broke_off_is_finished_by_the_next(hub: Hub, tmp_path: Path) -> None:

@@ -272,7 +272,7 @@ def test_a_pickled_vae_beside_a_file_is_told_on_the_card_and_in_the_log(
     save_file(load_file(files["sd1"]), file)
     (tmp_path / "dream.vae.pt").write_bytes(b"")
     with structlog.testing.capture_logs() as logs:
-        [card] = Diffusion(device="cpu", threads=1).open({"dream": file})
+        [card] = Diffusion(device="cpu", dtype="float32", threads=1).open({"dream": file})
     [warning] = card.warnings
     assert "dream.vae.pt beside it is not used" in warning
     [logged] = [one for one in logs if one["event"] == "model.warning"]

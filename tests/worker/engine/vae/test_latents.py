@@ -25,7 +25,7 @@ def with_moments(folder: Path) -> Path:
 
 
 def drawn(folder: Path) -> np.ndarray:
-    backend = Diffusion(device="cpu", threads=1)
+    backend = Diffusion(device="cpu", dtype="float32", threads=1)
     backend.load("m", folder)
     engine = Engine(backend)
     engine.submit(tiny.order("job", model="m", num_inference_steps=2))
@@ -50,7 +50,7 @@ def test_a_picture_is_that_of_stock_sdxl(tmp_path: Path) -> None:
 @pytest.mark.parametrize("family", [Family.SD1, Family.SDXL])
 def test_what_a_config_says_holds_in_every_family(tmp_path: Path, family: Family) -> None:
     folder = with_moments(tiny.make(tmp_path / "m", tiny.EPSILON, family=family))
-    backend = Diffusion(device="cpu", threads=1)
+    backend = Diffusion(device="cpu", dtype="float32", threads=1)
     backend.load("m", folder)
     vae = backend.models["m"].vae
     own = torch.randn(1, 4, 8, 8)

@@ -83,7 +83,7 @@ SD1: Final = Family(
     name="SD 1.x",
     side_px=512,
     vae_scaling=0.18215,
-    scheduler={**_SCHEDULER, "_class_name": "PNDMScheduler"},
+    scheduler={**_SCHEDULER, "_class_name": "PNDMScheduler", "skip_prk_steps": True},
     text_encoders={
         "text_encoder": TextEncoder({"cond_stage_model.transformer.": Naming.TRANSFORMERS})
     },

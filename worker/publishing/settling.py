@@ -1,0 +1,145 @@
+"""Lists stored pictures in the ledger, and settles jobs whose images have all ended."""
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from latentry.contracts import StoredOutput
+from latentry.errors import LeaseLost, LedgerUnavailable, StorageUnavailable
+from latentry.ledger import Command, Ledger, commands
+from latentry.storage import Storage
+from worker.claims.claimed_job import ClaimedJob, Outcome
+from worker.claims.inbox import Inbox, JobEnded
+from worker.metrics import Metrics
+
+log = structlog.get_logger()
+
+RETRY_S: Final = 0.5
+MAX_IMAGES: Final = 32  # of one round trip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EndedImage:
+    """An image that has ended, with a picture in storage or without."""
+
+    job: ClaimedJob
+    index: int
+    entry: StoredOutput | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ending:
+    """What the ledger is told of an image; `outcome`: of its job, if it was the last."""
+
+    image: EndedImage
+    outcome: Outcome | None
+    commands: Sequence[Command[None]]
+
+
+class Settling:
+    """Images that end while the ledger is busy with others go to it together.
+
+    A job's only picture is listed as the job is settled. When a job has ended, JobEnded is posted
+    to the step loop. `stopping`: what is not heard by then never will be.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        storage: Storage,
+        metrics: Metrics,
+        inbox: Inbox,
+        stopping: threading.Event,
+    ) -> None:
+        self._ledger = ledger
+        self._storage = storage
+        self._metrics = metrics
+        self._inbox = inbox
+        self._stopping = stopping
+        self._waiting: deque[EndedImage] = deque()
+        self._sending = threading.Lock()
+
+    def add(self, image: EndedImage) -> None:
+        """Tell the ledger, in this thread or in the one that is about it already."""
+        self._waiting.append(image)
+        # Read again after the lock is free: an image may have come when its holder saw none.
+        while self._waiting and self._sending.acquire(blocking=False):
+            try:
+                unlisted = self._send(self._taken())
+            finally:
+                self._sending.release()
+            for entry in unlisted:
+                self._delete(entry)
+
+    def _delete(self, entry: StoredOutput) -> None:
+        try:
+            self._storage.delete(entry.key)  # no answer will ever name it
+        except StorageUnavailable:  # retention finds it in the end
+            log.warning("storage.unavailable", key=entry.key)
+
+    def _taken(self) -> list[EndedImage]:
+        return [self._waiting.popleft() for _ in range(min(MAX_IMAGES, len(self._waiting)))]
+
+    def _send(self, images: Sequence[EndedImage]) -> list[StoredOutput]:
+        """Tell the ledger of these images; the pictures that it did not list."""
+        try:
+            endings = [_ending(image) for image in images]
+            answers = self._insist([command for one in endings for command in one.commands])
+            unlisted = []
+            for one in endings:
+                is_listed = self._take_in(one, [answers.pop(0) for _ in one.commands])
+                unlisted += [] if is_listed or one.image.entry is None else [one.image.entry]
+            return unlisted
+        except LedgerUnavailable:  # and the worker stops: the jobs are to be handed back
+            log.warning("ledger.unavailable", doing="publish", images=len(images))
+        return []
+
+    def _insist(self, told: Sequence[Command[None]]) -> list[Exception | None]:
+        """Repeat until it is answered: an outage of the ledger must not cost a finished picture."""
+        while True:
+            try:
+                answers = self._ledger.run_all(told)
+            except LedgerUnavailable:
+                answers = [LedgerUnavailable()]
+            if not any(isinstance(answer, LedgerUnavailable) for answer in answers):
+                return answers
+            if self._stopping.wait(RETRY_S):
+                raise LedgerUnavailable
+
+    def _take_in(self, ending: _Ending, answers: Sequence[Exception | None]) -> bool:
+        """The ledger has answered; whether it lists the image's picture."""
+        job, outcome = ending.image.job, ending.outcome
+        failed = next((answer for answer in answers if answer is not None), None)
+        if failed is not None or outcome is not None:
+            self._inbox.post(JobEnded(job))
+        if isinstance(failed, LeaseLost):
+            log.info("job.lost", job=job.lease.ref.id, fence=job.lease.fence)
+            return job.lease.record.request.n > 1 and answers[0] is None
+        if failed is not None:  # not settled: the lease expires and another attempt is made
+            log.error("publish.failed", job=job.lease.ref.id, exc_info=failed)
+        elif outcome is not None:
+            self._metrics.settled(outcome)
+            log.info(
+                "job.settled",
+                job=job.lease.ref.id,
+                status=outcome.status.value,
+                code=outcome.error.code if outcome.error else None,
+            )
+        return True
+
+
+def _ending(image: EndedImage) -> _Ending:
+    job, told = image.job, []
+    if image.entry is not None and job.lease.record.request.n > 1:
+        told.append(commands.add_output(job.lease, image.entry))
+    outcome = job.close(image.index, image.entry)
+    if outcome is not None:
+        pictures = job.pictures.values()
+        told.append(
+            commands.settle(job.lease, outcome.status, outcome.error, pictures, job.warnings)
+        )
+    return _Ending(image, outcome, told)
