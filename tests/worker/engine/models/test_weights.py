@@ -132,6 +132,9 @@ def test_bits_arrive_as_they_are_stored(tmp_path: Path, dtype: torch.dtype) -> N
     assert torch.equal(stored.read(), tensor)
     assert torch.equal(torch.cat([stored.third(k).read() for k in range(3)]), tensor)
     assert torch.equal(stored.reshaped(24).read(), tensor.reshape(24))
+    for size_bytes in (1, 3 * 4 * tensor.element_size(), 10_000):
+        pieces = [piece.clone() for piece in stored.pieces(size_bytes)]
+        assert torch.equal(torch.cat(pieces), tensor)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +149,8 @@ def test_a_transposed_tensor_is_read_transposed(tmp_path: Path, dtype: torch.dty
     assert turned.shape == (3, 5)
     assert torch.equal(turned.read().double(), tensor.T.double())
     assert turned.read().is_contiguous()
+    [piece] = turned.pieces(1)
+    assert torch.equal(piece.double(), tensor.T.double())
 
 
 def test_a_config_cannot_name_code(folder: Path) -> None:
