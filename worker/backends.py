@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from latentry.contracts import Defaults, Limits, ModelCard, Sampler
+from latentry.low_memory import LowMemory
 from latentry.settings import Settings
 from latentry.sources import HubPin, ModelLocation, Simulation
 from worker.engine.loop.backend import ServedBackend
@@ -74,11 +75,15 @@ def _diffusion(
     def extend(source: ModelLocation) -> None:
         keepalive.extend(FETCH_S if isinstance(source, HubPin) else LOADING_S)
 
+    saves = settings.ways_to_save_memory
     is_cuda = Device.choose(settings.device, settings.dtype).device.type == "cuda"
     compiles = settings.compile == "on" or (settings.compile == "auto" and is_cuda)
+    if LowMemory.OFFLOAD in saves:  # a package has the weights' addresses on the device
+        compiles = False
     backend = Diffusion(
         device=settings.device,
         dtype=settings.dtype,
+        low_memory=saves,
         threads=settings.threads,
         model_memory_bytes=settings.model_memory_bytes,
         compiled=CompiledUNets(settings.data_dir / "compiled") if compiles else None,

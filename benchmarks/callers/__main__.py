@@ -35,6 +35,7 @@ from benchmarks.contenders.service import Running, running
 from benchmarks.load.sockets import Load
 from benchmarks.tables import table
 from latentry.contracts import ResolvedRequest, Sampler
+from latentry.cpus import usable_cpus
 from worker.publishing.encoding import encode
 
 say = partial(print, flush=True)  # into files too
@@ -135,7 +136,7 @@ def encoded_a_second(side: int, for_s: float = 1.0) -> float:
             done += 1
         return done
 
-    processors = len(os.sched_getaffinity(0))
+    processors = len(usable_cpus())
     with ThreadPoolExecutor(processors) as pool:
         return sum(pool.map(work, range(processors))) / for_s
 

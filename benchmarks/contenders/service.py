@@ -23,7 +23,7 @@ from latentry.serve.ports import free_port
 HOST: Final = "127.0.0.1"
 POLL_S: Final = 0.05  # of what is timed
 LOOK_S: Final = 0.2
-READY_S: Final = 120.0
+READY_S: Final = 300.0
 GRACE_S: Final = 30.0
 STUDY_S: Final = 120.0
 COMPILE_S: Final = 600.0

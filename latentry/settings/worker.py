@@ -5,6 +5,7 @@ import re
 from pydantic import Field, field_validator
 
 from latentry.contracts.fields.bounds import MODEL_ID
+from latentry.low_memory import LowMemory, parse_low_memory
 from latentry.settings.section import Section, Word
 from latentry.sources import Source, parse_source
 
@@ -22,13 +23,18 @@ class WorkerSettings(Section):
         0, ge=0, description="Maximum memory for the weights of loaded models; 0 is unlimited."
     )
     device: Word = Field(
-        "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="`auto` is CUDA if available."
+        "auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="`auto` is CUDA if available."
     )
     dtype: Word = Field(
         "auto",
         pattern=r"^(auto|float32|float16|bfloat16)$",
         description="`auto` is float16 on CUDA, bfloat16 on a CPU with instructions for it"
         " (AVX512_BF16, AMX, Arm's BF16), and float32 on others.",
+    )
+    low_memory: Word = Field(
+        "",
+        description="Comma-separated ways to need less memory: `vae_slices`, `vae_tiles`,"
+        " `text_encoders`, `offload`; docs/models.md has what each saves and costs.",
     )
     workers: int = Field(
         1, ge=1, description="Number of workers that `latentry serve` starts on this machine."
@@ -87,6 +93,17 @@ class WorkerSettings(Section):
         if len(dict(pairs)) < len(pairs):
             raise ValueError("an id appears twice")
         return value
+
+    @field_validator("low_memory")
+    @classmethod
+    def _are_ways(cls, value: str) -> str:
+        parse_low_memory(value)
+        return value
+
+    @property
+    def ways_to_save_memory(self) -> frozenset[LowMemory]:
+        """What `low_memory` names."""
+        return parse_low_memory(self.low_memory)
 
     @property
     def model_sources(self) -> dict[str, Source]:

@@ -9,6 +9,7 @@ from typing import Final
 import torch
 
 from latentry.errors import ConfigurationError
+from latentry.low_memory import LowMemory
 
 _DTYPES: Final = {
     "float32": torch.float32,
@@ -19,40 +20,60 @@ _DTYPES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A torch device, with the dtype and memory format in which models are kept on it."""
+    """A torch device, with the dtype and memory format in which models are kept on it.
+
+    low_memory: how memory is saved on it.
+    """
 
     device: torch.device
     dtype: torch.dtype
     memory_format: torch.memory_format
+    low_memory: frozenset[LowMemory] = frozenset()
 
     @classmethod
-    def choose(cls, device: str, dtype: str) -> "Device":
+    def choose(
+        cls, device: str, dtype: str, low_memory: frozenset[LowMemory] = frozenset()
+    ) -> "Device":
         """Resolve `auto`: CUDA if there is one, with float16; on a CPU what it multiplies fastest.
 
-        Raises ConfigurationError for a CUDA device that does not exist.
+        Raises ConfigurationError for a device that does not exist, and for ways to save memory
+        that it does not have.
         """
-        where = torch.device(
-            ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        )
-        on_cuda = where.type == "cuda"
-        if on_cuda:
-            if not torch.cuda.is_available():
-                raise ConfigurationError(
-                    f"The device {device} is not available: there is no usable CUDA device."
-                )
-            # With its index, because it becomes torch's current device, where events are recorded.
-            where = torch.device("cuda", where.index or 0)
-            if where.index >= (count := torch.cuda.device_count()):
-                raise ConfigurationError(
-                    f"The device {device} is not available: there are only {count} CUDA devices, "
-                    "from cuda:0."
-                )
+        where = _found(device)
+        if LowMemory.OFFLOAD in low_memory and where.type != "cuda":
+            raise ConfigurationError(
+                "LATENTRY_LOW_MEMORY=offload is for CUDA: elsewhere there is no other memory."
+            )
         return cls(
             device=where,
+            low_memory=low_memory,
             dtype=_DTYPES[_fastest_dtype(where) if dtype == "auto" else dtype],
             # On a CPU too: oneDNN is a third faster with 6 to 8 rows, and with others no slower.
             memory_format=torch.channels_last,
         )
+
+
+def _found(device: str) -> torch.device:
+    """The device of this name. Raises ConfigurationError if there is none."""
+    where = torch.device(
+        ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    )
+    if where.type == "mps" and not torch.backends.mps.is_available():
+        raise ConfigurationError("The device mps is not available: it is a Mac's GPU.")
+    if where.type != "cuda":
+        return where
+    if not torch.cuda.is_available():
+        raise ConfigurationError(
+            f"The device {device} is not available: there is no usable CUDA device."
+        )
+    # With its index, because it becomes torch's current device, where events are recorded.
+    where = torch.device("cuda", where.index or 0)
+    if where.index >= (count := torch.cuda.device_count()):
+        raise ConfigurationError(
+            f"The device {device} is not available: there are only {count} CUDA devices, "
+            "from cuda:0."
+        )
+    return where
 
 
 def multiplies_bfloat16() -> bool:
@@ -69,7 +90,7 @@ def multiplies_bfloat16() -> bool:
 
 def _fastest_dtype(device: torch.device) -> str:
     """What `auto` means on a device (docs/decisions/0026)."""
-    if device.type == "cuda":
+    if device.type != "cpu":
         return "float16"
     return "bfloat16" if multiplies_bfloat16() else "float32"
 
@@ -87,7 +108,9 @@ def processor() -> str:
 
 @cache
 def accelerator(device: torch.device) -> str:
-    """A GPU, and the CUDA and cuDNN that drive it."""
+    """A GPU, and what drives it: CUDA and cuDNN, or on a Mac the operating system."""
+    if device.type == "mps":
+        return f"{platform.machine()} macOS {platform.mac_ver()[0]}"
     name = torch.cuda.get_device_name(device)
     cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
     return f"{name} CUDA {torch.version.cuda} cuDNN {cudnn}"

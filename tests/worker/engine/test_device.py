@@ -1,41 +1,15 @@
 """All of a model gets to the chosen device."""
 
 import platform
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 from latentry.errors import ConfigurationError
 from worker.engine.device import Device, multiplies_bfloat16
-from worker.engine.models.loading import Loading, move_to_device
+from worker.engine.models.loading.loading import Loading
 from worker.engine.models.sources.folder import blueprint_from_folder
-
-
-def test_every_tensor_is_moved_and_whole_numbers_stay_whole(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    network = nn.Linear(2, 2)
-    network.register_buffer("positions", torch.arange(3)[None])
-    network.register_buffer("scale", torch.ones(2))
-    moved = []
-    to = torch.Tensor.to
-
-    def spy(tensor: torch.Tensor, *target: object) -> torch.Tensor:
-        if isinstance(target[0], torch.device):
-            moved.append(tensor.data_ptr())
-        return to(tensor, *target)
-
-    tensors = [*network.parameters(), *network.buffers()]
-    wanted = [tensor.data_ptr() for tensor in tensors]
-    monkeypatch.setattr(torch.Tensor, "to", spy)
-    for _ in move_to_device(network, replace(Device.choose("cpu", "float32"), dtype=torch.float16)):
-        pass
-    assert moved == wanted
-    half, whole = torch.float16, torch.int64
-    assert [tensor.dtype for tensor in tensors] == [half, half, whole, half]
 
 
 def test_a_device_that_is_not_there_is_refused_and_one_that_is_has_its_number(
@@ -95,8 +69,6 @@ def test_all_of_a_model_gets_to_a_gpu(folders: dict[str, Path]) -> None:
     at = Device.choose("cuda", "auto")
     loading = Loading(blueprint_from_folder("model", folders["epsilon"], prefer_fp16=True), at)
     loading.read()
-    for _ in loading.conversion:
-        pass
     model = loading.loaded()
     encoders = [clip.model for clip in model.conditioner.encoders]
     for network in (model.unet, model.vae, *encoders):

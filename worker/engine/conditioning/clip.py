@@ -1,7 +1,7 @@
 """One CLIP text encoder: a chunk of tokens to the hidden states that a UNet attends to."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -29,6 +29,14 @@ class TextEmbedding:
         return self.hidden.nbytes + (0 if self.pooled is None else self.pooled.nbytes)
 
 
+@runtime_checkable
+class Visitor(Protocol):
+    """A model that is in memory only while it is needed."""
+
+    def leave(self) -> None:
+        """It is not needed for now."""
+
+
 class Clip:
     """A text encoder with its tokenizer, used as in Stable Diffusion 1.x and 2.x or as in SDXL."""
 
@@ -41,6 +49,11 @@ class Clip:
         # transformers 5.6 removed the module `text_model` around the encoder.
         self._final_layer_norm = getattr(model, "text_model", model).final_layer_norm
         self._is_masked = not is_xl and getattr(model.config, "use_attention_mask", False)
+
+    def leave(self) -> None:
+        """The prompts of a request are encoded; a model that only visits makes room."""
+        if isinstance(self.model, Visitor):
+            self.model.leave()
 
     @torch.inference_mode()
     def encode(self, chunk: Chunk, clip_skip: int | None) -> TextEmbedding:

@@ -7,14 +7,16 @@ from time import perf_counter
 
 import torch
 
-from latentry.contracts import Determinism, JobWarning, ModelCard, ResolvedRequest
+from latentry.contracts import Determinism, JobWarning, ModelCard
 from latentry.errors import JobFailed
+from latentry.low_memory import LowMemory
 from latentry.rules.limits import refuse_unsupported
 from latentry.sources import ModelLocation
 from worker.batching import BatchKey
 from worker.engine.device import Device
 from worker.engine.diffusion import checkpoint
 from worker.engine.diffusion.denoise import denoise
+from worker.engine.diffusion.examples import example, smallest
 from worker.engine.diffusion.job_failures import as_job_failed
 from worker.engine.diffusion.opening import add_model, open_models
 from worker.engine.diffusion.passes import Pass
@@ -41,13 +43,14 @@ class Diffusion:
         *,
         device: str = "auto",
         dtype: str,
+        low_memory: frozenset[LowMemory] = frozenset(),
         threads: int = 0,
         model_memory_bytes: int = 0,
         compiled: CompiledUNets | None = None,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
         choose_threads(threads)
-        self.at = Device.choose(device, dtype)
+        self.at = Device.choose(device, dtype, low_memory)
         if self.at.device.type == "cuda":
             torch.cuda.set_device(self.at.device)
         self.longest_test_s = 0.0
@@ -112,16 +115,23 @@ class Diffusion:
         return self.at.dtype is torch.float16
 
     def self_test(self, model: str) -> float:
-        """Draw one real step and decode it; its seconds. Raises a JobFailed."""
+        """Draw one real step and decode it; its seconds at native size. Raises a JobFailed.
+
+        On a GPU it is of that size: device memory is scarce, and the step is quick. On a CPU it is
+        of the smallest size, which proves the same, and its seconds are in proportion.
+        """
         began = self.now()
-        order = _example(self.models[model].card, steps=1)
+        order = example(self.models[model].card, steps=1)
+        native_px = order.megapixels
+        if self.at.device.type == "cpu":
+            order = smallest(order, self.models[model].card)
         trajectory, _ = self.begin(order, self.plan(order))
         while trajectory.calls_left:
             self.advance([trajectory], trajectory.rows)
         for picture in self.decode([trajectory]).take():
             if isinstance(picture, JobFailed):
                 raise picture
-        seconds = self.now() - began
+        seconds = (self.now() - began) * native_px / order.megapixels
         self.longest_test_s = max(self.longest_test_s, seconds)
         return seconds
 
@@ -135,7 +145,7 @@ class Diffusion:
 
     @property
     def is_loading(self) -> bool:
-        """Whether the next `continue_loading` may convert or prove a model."""
+        """Whether the next `continue_loading` may prove a model."""
         return self._residents.is_loading
 
     def continue_loading(self, *, idle: bool) -> None:
@@ -144,7 +154,7 @@ class Diffusion:
 
     def examples(self) -> list[Order]:
         """One order of each resident model, of its native size with guidance."""
-        return [_example(model.card, steps=4) for model in self.models.values()]
+        return [example(model.card, steps=4) for model in self.models.values()]
 
     def plan(self, order: Order) -> Plan:
         """The batch key and rows of an order's calls. Raises InvalidRequest."""
@@ -226,9 +236,3 @@ class Diffusion:
         if not member.key.is_strict:
             return None
         return Profile.of(member.model.fingerprint, self.at, rows=member.key.bucket).id
-
-
-def _example(card: ModelCard, *, steps: int) -> Order:
-    native = card.defaults.model_dump() | {"num_inference_steps": steps, "guidance_scale": 2.0}
-    request = ResolvedRequest(model=card.id, prompt="a test", seed=0, **native)
-    return Order("example", 0, request, seed=0)

@@ -7,7 +7,7 @@ import structlog
 from latentry.contracts import ModelCard
 from latentry.errors import LatentryError, Unavailable
 from latentry.sources import ModelLocation
-from worker.engine.models.loading import as_configuration_error
+from worker.engine.models.loading.loading import as_configuration_error
 from worker.engine.models.residents import Residents
 from worker.engine.models.sources.sources import blueprint_from_source
 

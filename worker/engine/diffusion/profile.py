@@ -14,6 +14,7 @@ import PIL
 import torch
 import transformers
 
+from latentry.low_memory import LowMemory
 from latentry.version import __version__
 from worker.engine.device import Device, accelerator, processor
 
@@ -40,6 +41,7 @@ class Profile:
     numpy: str
     libc: str
     files: str
+    vae: str
     latentry: str
     execution: str = "eager"
     pictures_per_decode: int = 1
@@ -61,6 +63,7 @@ class Profile:
             transformers=transformers.__version__,
             numpy=numpy.__version__,
             libc=_libc(),
+            vae="tiles" if LowMemory.VAE_TILES in at.low_memory else "whole",
             files=f"zlib {zlib.ZLIB_RUNTIME_VERSION} Pillow {PIL.__version__}",
             latentry=__version__,
         )

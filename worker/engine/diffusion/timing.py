@@ -16,10 +16,11 @@ _AHEAD: Final = 2
 
 
 class Timing:
-    """Times UNet calls: on a CPU by the clock, on CUDA by events on the stream."""
+    """Times UNet calls: on CUDA by events on the stream, elsewhere by the clock."""
 
     def __init__(self, device: torch.device) -> None:
         self._on_cuda = device.type == "cuda"
+        self._on_mps = device.type == "mps"
         self._running: deque[tuple[BatchKey, int, Any, Any]] = deque()
         self._ended: list[TimedCall] = []
 
@@ -29,6 +30,8 @@ class Timing:
         if not self._on_cuda:
             began = perf_counter()
             yield
+            if self._on_mps:
+                torch.mps.synchronize()
             self._ended.append(TimedCall(key, rows, perf_counter() - began))
             return
         while len(self._running) >= _AHEAD:

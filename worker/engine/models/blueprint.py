@@ -1,6 +1,6 @@
 """A model before its weights are read: what it can do, what it costs, and how to build it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,8 @@ class Blueprint:
         """Whether it is an SDXL, with two text encoders and size conditioning."""
         return "text_encoder_2" in self.parts
 
-    def size_bytes(self, dtype: torch.dtype) -> int:
-        """Bytes of its weights in memory, in this dtype."""
-        return sum(part.size_bytes(dtype) for part in self.parts.values())
+    def size_bytes(self, dtype: torch.dtype, *, without: Collection[str] = ()) -> int:
+        """Bytes of its weights in memory, in this dtype, `without` some of its parts."""
+        return sum(
+            part.size_bytes(dtype) for name, part in self.parts.items() if name not in without
+        )

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
 
 from latentry.contracts import ModelCard
+from latentry.low_memory import LowMemory
 from worker.engine.conditioning import Clip, Conditioner
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
@@ -42,7 +42,7 @@ class LoadedModel:
 
     @classmethod
     def assemble(
-        cls, blueprint: Blueprint, networks: Mapping[str, nn.Module], at: Device, fingerprint: str
+        cls, blueprint: Blueprint, networks: Mapping[str, Any], at: Device, fingerprint: str
     ) -> "LoadedModel":
         """Join the networks of a blueprint, which are on the device and ready by now."""
         encoders = [
@@ -53,7 +53,7 @@ class LoadedModel:
             )
             for name, tokenizer in blueprint.tokenizers.items()
         ]
-        if at.device.type == "cuda":
+        if at.device.type == "cuda" and LowMemory.OFFLOAD not in at.low_memory:
             fuse_projections(networks["unet"])
         return cls(
             card=blueprint.card,

@@ -41,6 +41,8 @@ class ModelMemory:
             # Its memory belongs to the stream it was loaded on, and kernels may still read it.
             torch.cuda.synchronize(self._device)
             torch.cuda.empty_cache()
+        elif self._device.type == "mps":
+            torch.mps.empty_cache()
 
     def lower_budget(self, model: str, size_bytes: int) -> None:
         """The device was full before the budget was: what is in memory now is the new budget.

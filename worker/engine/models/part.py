@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import torch
 from torch import nn
 
 from latentry.errors import ConfigurationError
-from worker.engine.models.weights import StoredTensor
+from worker.engine.models.weights import StoredTensor, read_in_order
+
+ReadAll: TypeAlias = Callable[[Mapping[str, StoredTensor]], Mapping[str, torch.Tensor]]
 
 # How older files call what newer versions of the libraries renamed.
 _RENAMED: Final = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
@@ -36,8 +38,8 @@ class Part:
         count = sum(stored.info.count for stored in self.weights.values())
         return count * self.dtype_in(model).itemsize
 
-    def read(self) -> nn.Module:
-        """The network with its weights in the file's dtypes, on the CPU. Raises ConfigurationError.
+    def read(self, read_all: ReadAll = read_in_order) -> nn.Module:
+        """The network with its weights as `read_all` brings them. Raises ConfigurationError.
 
         It is made on torch's meta device: random numbers that are overwritten at once would cost
         SD 1.5 half a minute. `from_pretrained` changes torch's defaults for the whole process
@@ -48,8 +50,7 @@ class Part:
         fitted = _fitted(self.weights, module.state_dict().keys())
         _check(self.name, fitted, module)
         _refuse_unused(self.name, self.weights, fitted)
-        state = {name: stored.read() for name, stored in fitted.items()}
-        module.load_state_dict(state, assign=True)
+        module.load_state_dict(read_all(fitted), assign=True)
         for name, buffer in module.named_buffers():
             if buffer.is_meta:
                 _make_buffer(module, name, buffer)

@@ -18,15 +18,13 @@ from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.eviction import make_room
 from worker.engine.models.loaded_model import LoadedModel
-from worker.engine.models.loading import Loading, as_configuration_error
+from worker.engine.models.loading.loading import Loading, as_configuration_error
+from worker.engine.models.loading.low_memory import leaves
 from worker.engine.models.memory import ModelMemory
 from worker.engine.models.served_model import Residency, ServedModel
 
 log = structlog.get_logger()
 
-# Converting delays a step of the models that draw: by this share of it, and at least this long.
-_SHARE: Final = 0.2
-_SLICE_S: Final = 0.005
 _IDLE_WAIT_S: Final = 0.02
 
 
@@ -69,12 +67,14 @@ class Residents:
 
     @property
     def is_loading(self) -> bool:
-        """Whether the next `continue_loading` may take as long as converting or proving a model."""
+        """Whether the next `continue_loading` may take as long as proving a model."""
         return self._loading is not None
 
     def add(self, blueprint: Blueprint) -> None:
         """Serve a model, without loading it. Raises ConfigurationError if it can never fit."""
-        model, size = blueprint.card.id, blueprint.size_bytes(self._at.dtype)
+        model = blueprint.card.id
+        absent = [part for part in blueprint.parts if leaves(part, self._at)]
+        size = blueprint.size_bytes(self._at.dtype, without=absent)
         if 0 < self.memory.budget_bytes < size:
             raise ConfigurationError(
                 f"The weights of {model} take {size} bytes; LATENTRY_MODEL_MEMORY_BYTES allows "
@@ -95,11 +95,10 @@ class Residents:
         """Load one now, unless the device is full. Raises ConfigurationError or a JobFailed."""
         one = self.served[model]
         one.become(Residency.LOADING)
-        loading = Loading(one.blueprint, self._at, began=self._now())
+        threads = torch.get_num_threads()  # nothing else computes
+        loading = Loading(one.blueprint, self._at, threads=threads, began=self._now())
         try:
             loading.read()
-            for _ in loading.conversion:
-                pass
             self._enter(one, loading)
         except (torch.OutOfMemoryError, OutOfMemory) as error:
             one.become(Residency.ABSENT)
@@ -144,7 +143,7 @@ class Residents:
         """
         if self._loading is not None:
             if self._loading.has_read(_IDLE_WAIT_S if idle else 0.0):
-                self._convert(self._loading, idle=idle)
+                self._finish(self._loading)
         elif self._waiting:
             self._start_loading()
         else:
@@ -188,20 +187,14 @@ class Residents:
             if one.state is Residency.DRAINING:
                 one.become(Residency.RESIDENT)
 
-    def _convert(self, loading: Loading, *, idle: bool) -> None:
-        """Once it is read: convert for a moment at a time, then prove it."""
-        until = self._now() + max(_SLICE_S, _SHARE * (self._now() - self._continued_at))
+    def _finish(self, loading: Loading) -> None:
+        """Prove a model that is read."""
+        self._loading = None
         one = self.served[loading.model]
         try:
             with as_configuration_error(one.id):
-                loading.check()
-                for _ in loading.conversion:
-                    if not idle and self._now() >= until:
-                        return
-                self._loading = None
                 self._enter(one, loading)
         except (torch.OutOfMemoryError, OutOfMemory):
-            self._loading = None
             if not self.models:
                 self._fail(one, "The device does not have enough memory for it.")
                 return
@@ -209,11 +202,10 @@ class Residents:
             one.become(Residency.WAITING)
             self._waiting.insert(0, one.id)
         except LatentryError as error:
-            self._loading = None
             self._fail(one, error.message)
 
     def _enter(self, one: ServedModel, loading: Loading) -> None:
-        """Make a model that was read and converted resident, if a test picture succeeds."""
+        """Make a model that was read resident, if a test picture succeeds."""
         self.memory.put(one.id, loading.loaded(), one.size_bytes)
         try:
             self._prove(one.id)

@@ -1,6 +1,7 @@
 """Weights in safetensors files whose headers were checked, and how they are read."""
 
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -40,6 +41,19 @@ class StoredTensor:
         """Its shape as the module gets it, after the transposition."""
         return self.info.shape[::-1] if self.transposed else self.info.shape
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of what `read` returns."""
+        return self._stored_dtype if self.scale == 1.0 else torch.float32
+
+    @property
+    def _stored_dtype(self) -> torch.dtype:
+        if self.info.dtype not in _DTYPES:
+            raise ConfigurationError(
+                f"{self.file} has weights of the type {self.info.dtype}, which is not supported."
+            )
+        return _DTYPES[self.info.dtype]
+
     def reshaped(self, *shape: int) -> "StoredTensor":
         """The same bytes under another shape."""
         return replace(self, info=replace(self.info, shape=shape))
@@ -58,11 +72,7 @@ class StoredTensor:
         Bytes are read, nothing is computed by torch: in a thread beside the step loop this must not
         start torch's own threads (docs/decisions/0004). Raises ConfigurationError.
         """
-        if self.info.dtype not in _DTYPES:
-            raise ConfigurationError(
-                f"{self.file} has weights of the type {self.info.dtype}, which is not supported."
-            )
-        tensor = torch.empty(self.info.shape, dtype=_DTYPES[self.info.dtype])
+        tensor = torch.empty(self.info.shape, dtype=self._stored_dtype)
         raw = tensor.reshape(-1).view(torch.uint8).numpy()
         _fill(raw.data, self.file, self.info.begin)
         if self.scale != 1.0:
@@ -74,6 +84,34 @@ class StoredTensor:
         raw = bytearray(self.info.end - self.info.begin)
         _fill(memoryview(raw), self.file, self.info.begin)
         return bytes(raw)
+
+    def pieces(self, size_bytes: int) -> Iterator[torch.Tensor]:
+        """Its values as in `read`, some rows at a time: about so many bytes, and a row at least.
+
+        Each piece is valid until the next one, which takes its place. Raises ConfigurationError.
+        """
+        shape = self.info.shape
+        if self.transposed or not shape or not self.info.count:
+            yield self.read()
+            return
+        row_bytes = (self.info.end - self.info.begin) // shape[0]
+        rows = min(shape[0], max(1, size_bytes // row_bytes))
+        buffer = torch.empty((rows, *shape[1:]), dtype=self._stored_dtype)
+        for row in range(0, shape[0], rows):
+            piece = buffer[: shape[0] - row]
+            raw = piece.reshape(-1).view(torch.uint8).numpy()
+            _fill(raw.data, self.file, self.info.begin + row * row_bytes)
+            yield piece if self.scale == 1.0 else _scaled(piece, self.scale)
+
+
+def read_in_order(tensors: Mapping[str, StoredTensor]) -> dict[str, torch.Tensor]:
+    """All of them, in their files' dtypes and order: disks are fastest from front to back."""
+    return {name: tensors[name].read() for name in in_order(tensors)}
+
+
+def in_order(tensors: Mapping[str, StoredTensor]) -> list[str]:
+    """The names of tensors in the order in which their bytes lie in their files."""
+    return sorted(tensors, key=lambda name: (tensors[name].file, tensors[name].info.begin))
 
 
 def stored_in(file: Path) -> tuple[dict[str, StoredTensor], dict[str, str]]:
@@ -113,8 +151,11 @@ def _transposed(tensor: torch.Tensor) -> torch.Tensor:
 
 def _scaled(tensor: torch.Tensor, scale: float) -> torch.Tensor:
     """Its values times a scale, in fp32, by numpy: 8 bits have 256 values, which are looked up."""
-    if tensor.element_size() > 1:
-        return torch.from_numpy(tensor.float().numpy() * np.float32(scale))
-    values = torch.arange(256, dtype=torch.uint8).view(tensor.dtype).float().numpy()
-    bits = tensor.view(torch.uint8).numpy()
-    return torch.from_numpy((values * np.float32(scale))[bits])
+    if tensor.element_size() == 1:
+        values = torch.arange(256, dtype=torch.uint8).view(tensor.dtype).float().numpy()
+        return torch.from_numpy((values * np.float32(scale))[tensor.view(torch.uint8).numpy()])
+    if tensor.dtype is torch.bfloat16:  # the upper half of an fp32
+        values = (tensor.view(torch.uint16).numpy().astype(np.uint32) << 16).view(np.float32)
+    else:
+        values = tensor.numpy().astype(np.float32)
+    return torch.from_numpy(values * np.float32(scale))

@@ -60,7 +60,7 @@ def decode(
     valid &= flat.amin(1) != flat.amax(1)
     levels = levels.permute(0, 2, 3, 1).contiguous()
     if model.at.device.type != "cuda":
-        return Decoded(levels, valid)
+        return Decoded(levels.cpu(), valid.cpu())
     arrived: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
     decoded = Decoded(_on_host(levels), _on_host(valid), arrived)
     arrived.record()

@@ -85,6 +85,16 @@ def test_two_whole_sets_of_shards_without_an_index_are_refused(folder: Path) -> 
         blueprint_from_folder("both", folder, prefer_fp16=False)
 
 
+def test_a_weight_in_two_shards_is_refused(folder: Path) -> None:
+    whole = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    for number in (1, 2):
+        name = f"diffusion_pytorch_model-0000{number}-of-00002.safetensors"
+        shutil.copy(whole, whole.with_name(name))
+    whole.unlink()
+    with pytest.raises(ConfigurationError, match="in two of its shards"):
+        blueprint_from_folder("twice", folder, prefer_fp16=False)
+
+
 @pytest.mark.parametrize("text", ["[]", '{"weight_map": ["a"]}', '{"weight_map": {"a": 1}}'])
 def test_a_damaged_index_of_shards_is_refused(folder: Path, text: str) -> None:
     whole = folder / "unet" / "diffusion_pytorch_model.safetensors"
@@ -122,6 +132,9 @@ def test_bits_arrive_as_they_are_stored(tmp_path: Path, dtype: torch.dtype) -> N
     assert torch.equal(stored.read(), tensor)
     assert torch.equal(torch.cat([stored.third(k).read() for k in range(3)]), tensor)
     assert torch.equal(stored.reshaped(24).read(), tensor.reshape(24))
+    for size_bytes in (1, 3 * 4 * tensor.element_size(), 10_000):
+        pieces = [piece.clone() for piece in stored.pieces(size_bytes)]
+        assert torch.equal(torch.cat(pieces), tensor)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +149,8 @@ def test_a_transposed_tensor_is_read_transposed(tmp_path: Path, dtype: torch.dty
     assert turned.shape == (3, 5)
     assert torch.equal(turned.read().double(), tensor.T.double())
     assert turned.read().is_contiguous()
+    [piece] = turned.pieces(1)
+    assert torch.equal(piece.double(), tensor.T.double())
 
 
 def test_a_config_cannot_name_code(folder: Path) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ import torch
 from torch import nn
 
 from worker.engine.models.blueprint import Blueprint
-from worker.engine.models.weights import BITS
+from worker.engine.models.weights import BITS, StoredTensor
 
 # No picture depends on the tiny autoencoder of previews.
 _PREVIEW_ONLY: Final = {"taesd"}
@@ -22,11 +21,15 @@ _TOKENIZING: Final = ("added_tokens", "model", "normalizer", "pre_tokenizer")
 _ORIGIN: Final = ("_", "transformers_version")
 
 
-def fingerprint(blueprint: Blueprint, networks: Mapping[str, nn.Module]) -> str:
+def fingerprint(
+    blueprint: Blueprint,
+    networks: Mapping[str, nn.Module],
+    digests: Mapping[str, Mapping[str, str]],
+) -> str:
     """SHA-256, in hex, of every weight in its file's dtype, every config, vocabulary, noise level.
 
-    It reads all of them: about a second for each GB and core, in the thread that loads the model.
-    A digest of headers and sizes would cost nothing, but it is equal for all fine-tunes of a model.
+    `digests`: what `WeightDigest` tells of each weight, by part and name. A digest of headers and
+    sizes would cost nothing, but it is equal for all fine-tunes of a model.
     """
     found = hashlib.sha256(f"{blueprint.zeros_for_empty}".encode())
     for field in fields(blueprint.schedule):
@@ -39,18 +42,25 @@ def fingerprint(blueprint: Blueprint, networks: Mapping[str, nn.Module]) -> str:
             continue
         upcast = blueprint.parts[part].force_upcast
         found.update(f"{part} {upcast} {_text(network.config)}".encode())
-        weights = sorted(network.state_dict().items())
-        with ThreadPoolExecutor() as pool:  # hashing releases the GIL
-            digests = list(pool.map(_digest, (weight for _, weight in weights)))
-        for (name, weight), digest in zip(weights, digests, strict=True):
-            found.update(f"{name} {weight.dtype} {tuple(weight.shape)} {digest} ".encode())
+        for name, told in sorted(digests[part].items()):
+            found.update(f"{name} {told} ".encode())
     return found.hexdigest()
 
 
-def _digest(weight: torch.Tensor) -> str:
-    # No arithmetic of torch here: each thread that computes would start a pool of OpenMP threads.
-    bits = weight.detach().cpu().view(BITS[weight.element_size()]).numpy()
-    return hashlib.sha256(np.ascontiguousarray(bits).data).hexdigest()
+class WeightDigest:
+    """SHA-256 of a weight in its file's dtype, from its pieces in order. It starts no thread."""
+
+    def __init__(self) -> None:
+        self._sha = hashlib.sha256()
+
+    def take(self, piece: torch.Tensor) -> torch.Tensor:
+        """Count a contiguous tensor of the CPU, and return it."""
+        self._sha.update(piece.view(BITS[piece.element_size()]).numpy().data)
+        return piece
+
+    def of(self, stored: StoredTensor) -> str:
+        """Dtype, shape and digest of the weight, all of which was taken."""
+        return f"{stored.dtype} {stored.shape} {self._sha.hexdigest()}"
 
 
 def _vocabulary(tokenizer: Any) -> str:

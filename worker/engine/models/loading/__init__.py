@@ -1,0 +1,1 @@
+"""From files into memory: read, digested, converted, and made small."""

@@ -1,0 +1,85 @@
+"""A model on its way from its blueprint into memory."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+import torch
+
+from latentry.errors import ConfigurationError, LatentryError
+from worker.engine.device import Device
+from worker.engine.models.blueprint import Blueprint
+from worker.engine.models.loaded_model import LoadedModel
+from worker.engine.models.loading.fingerprint import fingerprint
+from worker.engine.models.loading.low_memory import slimmed
+from worker.engine.models.loading.part_reader import PartReader
+
+log = structlog.get_logger()
+
+
+@contextmanager
+def as_configuration_error(model: str) -> Iterator[None]:
+    """Turn whatever a model's files make a library raise into a ConfigurationError.
+
+    The device's own errors stay as they are: no file is to blame for them.
+    """
+    try:
+        yield
+    except (LatentryError, torch.OutOfMemoryError, torch.AcceleratorError):
+        raise
+    except Exception as error:
+        log.exception("model.not_readable", model=model)
+        raise ConfigurationError(
+            f"The files of {model} are not usable ({type(error).__name__}: {error})."
+        ) from error
+
+
+class Loading:
+    """A model is read and converted in threads of its own, none of it in the step loop's.
+
+    `threads`: how many at once; the loop of models that draw wants the cores too. `began`: when it
+    began, on the caller's clock in seconds.
+    """
+
+    def __init__(
+        self, blueprint: Blueprint, at: Device, *, threads: int = 1, began: float = 0.0
+    ) -> None:
+        self.model = blueprint.card.id
+        self.began = began
+        self._blueprint = blueprint
+        self._at = at
+        self._reader = PartReader(blueprint.parts, at, threads=threads)
+        self._loaded: LoadedModel | None = None
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._read, name="loading", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read in a thread of its own."""
+        self._thread.start()
+
+    def has_read(self, wait_s: float) -> bool:
+        """Whether reading has ended, now or within `wait_s` seconds."""
+        self._thread.join(wait_s)
+        return not self._thread.is_alive()
+
+    def read(self) -> None:
+        """The whole model, on to its device. Raises ConfigurationError."""
+        networks = {name: self._reader.read(name) for name in self._blueprint.parts}
+        found = fingerprint(self._blueprint, networks, self._reader.digests)
+        slim = slimmed(networks, self._at, self._reader.read)
+        self._loaded = LoadedModel.assemble(self._blueprint, slim, self._at, found)
+
+    def loaded(self) -> LoadedModel:
+        """The model, ready to draw, once it is read; raises what reading ended with otherwise."""
+        if self._failure is not None:
+            raise self._failure
+        assert self._loaded is not None
+        return self._loaded
+
+    def _read(self) -> None:
+        try:
+            with as_configuration_error(self.model):
+                self.read()
+        except (LatentryError, torch.OutOfMemoryError, torch.AcceleratorError) as error:
+            self._failure = error

@@ -1,0 +1,86 @@
+"""The parts of a model out of their files, tensor by tensor, each on to where it belongs."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from latentry.errors import ConfigurationError
+from worker.engine.device import Device
+from worker.engine.models.loading.conversion import converted
+from worker.engine.models.loading.fingerprint import WeightDigest
+from worker.engine.models.loading.low_memory import home
+from worker.engine.models.part import Part
+from worker.engine.models.weights import StoredTensor, in_order
+
+# What is read at once, then digested and converted while the processor's cache still has it.
+_PIECE_BYTES: Final = 2**20
+
+
+class PartReader:
+    """Reads, digests and converts one tensor after the other, in threads that torch does not know.
+
+    So memory holds a part in the device's dtype, and beside it only the tensors that are on their
+    way. `threads`: how many of them at once. `digests`: of each weight that was read, by part and
+    name.
+    """
+
+    def __init__(self, parts: Mapping[str, Part], at: Device, *, threads: int) -> None:
+        self.digests: dict[str, dict[str, str]] = {}
+        self._parts = parts
+        self._at = at
+        self._threads = threads
+
+    def read(self, name: str) -> nn.Module:
+        """A part, on its device. Raises ConfigurationError, also if its files have changed."""
+        part, at = self._parts[name], home(name, self._at)
+        at = replace(at, dtype=part.dtype_in(at.dtype))
+        module = part.read(partial(self._tensors, name, at))
+        for buffer in module.buffers():  # those that no file has
+            buffer.data = buffer.data.to(at.device)
+        return module
+
+    def _tensors(
+        self, part: str, at: Device, stored: Mapping[str, StoredTensor]
+    ) -> dict[str, torch.Tensor]:
+        names = in_order(stored)
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="reading") as pool:
+            pairs = list(pool.map(partial(_read, at), (stored[name] for name in names)))
+        digests = {name: told for name, (_, told) in zip(names, pairs, strict=True)}
+        if self.digests.setdefault(part, digests) != digests:
+            raise ConfigurationError(
+                f"The files of the {part} have changed since it was loaded; restart the worker."
+            )
+        return {name: tensor for name, (tensor, _) in zip(names, pairs, strict=True)}
+
+
+def _read(at: Device, stored: StoredTensor) -> tuple[torch.Tensor, str]:
+    """A weight on its device, and the digest of what its file has."""
+    digest = WeightDigest()
+    if at.device.type == "cpu":
+        pieces = map(digest.take, stored.pieces(_PIECE_BYTES))
+        return converted(pieces, stored.shape, at), digest.of(stored)
+    whole = digest.take(stored.read())
+    with _stream(at.device):
+        # The device first: converting on the way there would compute on the CPU.
+        weight = whole.to(at.device).to(at.dtype)
+        if weight.ndim == 4:
+            weight = weight.contiguous(memory_format=at.memory_format)
+    return weight, digest.of(stored)
+
+
+@contextmanager
+def _stream(device: torch.device) -> Iterator[None]:
+    """On CUDA a stream of its own: copies beside the step loop's kernels, not between them."""
+    if device.type != "cuda":
+        yield
+        return
+    stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    with torch.cuda.stream(stream):
+        yield
+    stream.synchronize()
