@@ -78,6 +78,15 @@ def scheduler(config: Mapping[str, Any], sampler: Sampler, spacing: Spacing) -> 
         return kind.from_config(config, **(options | _SPACINGS[spacing]))
 
 
+def takes_no_step(sampler: Sampler, spacing: Spacing, steps: int) -> bool:
+    """Whether stock returns the noise that it began with: DEIS ends at the last level it visited.
+
+    By itself that costs a last call without effect; a single step of a spacing of σ is that call.
+    """
+    spread = (Spacing.KARRAS, Spacing.EXPONENTIAL, Spacing.BETA)
+    return sampler is Sampler.DEIS and spacing in spread and steps == 1
+
+
 class Stock:
     """The stock pipelines of some model folders."""
 

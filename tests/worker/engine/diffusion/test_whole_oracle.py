@@ -52,6 +52,8 @@ def test_every_single_picture_equals_the_stock_pipelines(
     guidance = 1.0 if MODELS[model].prediction == "sample" else GUIDANCE
     for spacing in SAMPLER_SPACINGS[sampler]:
         for steps in LONG_STEPS.get(model, STEPS):
+            if stock.takes_no_step(sampler, spacing, steps):
+                continue
             order = oracle.order(
                 "job", model, sampler, spacing, num_inference_steps=steps, guidance_scale=guidance
             )
