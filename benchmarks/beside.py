@@ -34,6 +34,7 @@ from benchmarks.load.interval import Interval
 from benchmarks.load.traces import MIXES
 from benchmarks.run import CALLERS, SINGLE
 from benchmarks.tables import table
+from latentry.cpus import usable_cpus
 from worker.process.runtime import environment
 
 Ratios = dict[str, list[float]]
@@ -80,7 +81,7 @@ def settings_of(env: Mapping[str, str]) -> dict[str, str]:
     defaults = {
         "LATENTRY_COMPILE": "off",
         "LATENTRY_DTYPE": "float32",
-        "LATENTRY_THREADS": str(len(os.sched_getaffinity(0))),
+        "LATENTRY_THREADS": str(len(usable_cpus())),
     }
     return {name: env.get(name, value) for name, value in defaults.items()}
 

@@ -1,4 +1,4 @@
-"""The proxies of the environment, and which URLs are reached through them. Pure but for macOS."""
+"""The proxies of the environment, and which URLs are reached through them. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
-from urllib.request import proxy_bypass
 
 from latentry.addresses import is_loopback
 
@@ -26,8 +25,15 @@ class Proxy:
         return f"{self.variable} ({address})"
 
 
+def read_proxies(env: Mapping[str, str]) -> dict[str, str]:
+    """`http`, `https`, `all` and `no`, from `http_proxy` and so on; lower case goes first."""
+    names = ("http", "https", "all", "no")
+    found = {name: env.get(f"{name}_proxy") or env.get(f"{name}_proxy".upper()) for name in names}
+    return {name: value for name, value in found.items() if value}
+
+
 def proxy_for(url: str, proxies: Mapping[str, str]) -> Proxy | None:
-    """The proxy of a URL, among those that `getproxies` returns. This machine needs none."""
+    """The proxy of a URL, among those of `read_proxies`. This machine needs none."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     scheme = next((name for name in (parts.scheme, "all") if proxies.get(name)), None)
@@ -39,9 +45,7 @@ def proxy_for(url: str, proxies: Mapping[str, str]) -> Proxy | None:
 def _is_excepted(url: SplitResult, no_proxy: str) -> bool:
     """Whether NO_PROXY names the host: `*`, a domain, host:port, an address or a network."""
     entries = re.split(r"[,\s]+", no_proxy.lower())
-    if any(_covers(entry, url) for entry in entries if entry):
-        return True
-    return bool(proxy_bypass(url.hostname or ""))  # on macOS, the system's own list
+    return any(_covers(entry, url) for entry in entries if entry)
 
 
 def _covers(entry: str, url: SplitResult) -> bool:

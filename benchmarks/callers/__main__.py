@@ -11,6 +11,7 @@ measured in turn, each first in every other round.
 import argparse
 import asyncio
 import json
+import math
 import os
 import statistics
 import tempfile
@@ -30,10 +31,11 @@ from benchmarks.beside import turns
 from benchmarks.callers.slow_store import slow_store
 from benchmarks.contenders.checkout import HERE, Checkout
 from benchmarks.contenders.gateway import CHEAP, call
-from benchmarks.contenders.service import running
+from benchmarks.contenders.service import Running, running
 from benchmarks.load.sockets import Load
 from benchmarks.tables import table
 from latentry.contracts import ResolvedRequest, Sampler
+from latentry.cpus import usable_cpus
 from worker.publishing.encoding import encode
 
 say = partial(print, flush=True)  # into files too
@@ -67,38 +69,55 @@ class Cell:
 
 
 CELLS: Final = (*(Cell(DISK, 128, callers) for callers in CALLERS), Cell(BUCKET, 512, 64))
-# Pictures a second of each checkout, round by round.
-Rates = dict[Cell, dict[str, list[float]]]
+# Of each checkout, round by round: pictures a second, and processor milliseconds of a picture.
+Window = tuple[float, float]
+Found = dict[Cell, dict[str, list[Window]]]
 
 
-async def measure(sides: Mapping[str, Checkout], *, rounds: int, for_s: float) -> Rates:
+async def measure(sides: Mapping[str, Checkout], *, rounds: int, for_s: float) -> Found:
     """Every cell in every round, one checkout after the other."""
-    found: Rates = {cell: {name: [] for name in sides} for cell in CELLS}
+    found: Found = {cell: {name: [] for name in sides} for cell in CELLS}
     async with AsyncExitStack() as exits:
         bucket = await exits.enter_async_context(slow_store(STORE_MS))
-        ports: dict[tuple[str, str], int] = {}
+        services: dict[tuple[str, str], Running] = {}
         for name, checkout in sides.items():
             for storage, settings in ((DISK, {}), (BUCKET, bucket)):
                 folder = Path(exits.enter_context(tempfile.TemporaryDirectory()))
                 served = running(folder, checkout, LATENTRY_MODELS=CHEAP, **settings)
-                url = (await exits.enter_async_context(served)).url
-                ports[name, storage] = urlsplit(url).port or 0
+                services[name, storage] = await exits.enter_async_context(served)
         names = [*sides]
         for order in turns(names, names[::-1], rounds):
             for cell in CELLS:
                 for name in order[0]:
-                    load = Load(ports[name, cell.storage], cell.callers, [cell.request], for_s)
-                    found[cell][name].append(await _rate(load))
-                each = ", ".join(f"{name} {found[cell][name][-1]:.0f}" for name in sides)
+                    window = await _window(services[name, cell.storage], cell, for_s)
+                    found[cell][name].append(window)
+                each = ", ".join(f"{name} {found[cell][name][-1][0]:.0f}" for name in sides)
                 say(f"{cell.storage}, {cell.side}², {cell.callers} callers: {each}")
     return found
 
 
-async def _rate(load: Load) -> float:
+async def _window(service: Running, cell: Cell, for_s: float) -> Window:
+    load = Load(urlsplit(service.url).port or 0, cell.callers, [cell.request], for_s)
+    used_s = _cpu_s(service.process.pid)
     found = await call(load)
-    if {*found["statuses"]} != {"200"}:
+    used_s = _cpu_s(service.process.pid) - used_s
+    if {*found["statuses"]} - {"200"}:
         raise RuntimeError(f"A request was answered {found['statuses']}.")
-    return float(found["rate"])
+    rate = float(found["rate"])
+    drawn = rate * (load.for_s + load.warm_s)  # in the warm-up too, about
+    return rate, used_s * 1e3 / drawn if drawn else math.nan
+
+
+def _cpu_s(pid: int) -> float:
+    """Processor seconds that a process and those that it started have used so far (Linux)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        threads = Path(f"/proc/{pid}/task").glob("*/children")
+        children = [child for each in threads for child in each.read_text().split()]
+    except FileNotFoundError:  # it has ended
+        return 0.0
+    own_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return own_s + sum(_cpu_s(int(child)) for child in children)
 
 
 def encoded_a_second(side: int, for_s: float = 1.0) -> float:
@@ -117,7 +136,7 @@ def encoded_a_second(side: int, for_s: float = 1.0) -> float:
             done += 1
         return done
 
-    processors = len(os.sched_getaffinity(0))
+    processors = len(usable_cpus())
     with ThreadPoolExecutor(processors) as pool:
         return sum(pool.map(work, range(processors))) / for_s
 
@@ -127,17 +146,28 @@ def report(run: Mapping[str, Any]) -> list[str]:
     names = [*run["sides"]]
     rows = []
     for cell in run["cells"]:
-        rates = [statistics.median(cell["rates"][name]) for name in names]
+        windows = [cell["windows"][name] for name in names]
+        rates = [statistics.median(rate for rate, _ in each) for each in windows]
+        used = [statistics.median(used_ms for _, used_ms in each) for each in windows]
         ratio = [f"{rates[0] / rates[1]:.2f}"] if len(rates) > 1 else []
         what = f"{cell['storage']}, {cell['side']}², {cell['callers']} callers"
-        rows.append([what, *(f"{rate:.0f}" for rate in rates), *ratio])
+        figures = [f"{rate:.0f}" for rate in rates], [f"{used_ms:.1f}" for used_ms in used]
+        rows.append([what, *figures[0], *ratio, *figures[1]])
     return [
         *(f"{name}: {facts}" for name, facts in run["sides"].items()),
         f"machine: {run['machine']}; {run['rounds']} rounds of {run['seconds']:g} s, medians",
         f"model: {CHEAP}, 2 steps; the bucket takes {STORE_MS:g} ms for a picture; all processors"
         f" together encode {run['encoded']:.0f} pictures of 512² a second",
         "",
-        *table(["pictures a second", *names, *(["ratio"] if len(names) > 1 else [])], rows),
+        *table(
+            [
+                "pictures a second",
+                *names,
+                *(["ratio"] if len(names) > 1 else []),
+                *(f"CPU ms a picture, {name}" for name in names),
+            ],
+            rows,
+        ),
     ]
 
 
@@ -154,8 +184,8 @@ def run(other: Path | None, *, rounds: int, seconds: float) -> dict[str, Any]:
     }
     found = asyncio.run(measure(sides, rounds=rounds, for_s=seconds))
     cells = [
-        {"storage": cell.storage, "side": cell.side, "callers": cell.callers, "rates": rates}
-        for cell, rates in found.items()
+        {"storage": cell.storage, "side": cell.side, "callers": cell.callers, "windows": each}
+        for cell, each in found.items()
     ]
     return facts | {"cells": cells}
 

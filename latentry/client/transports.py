@@ -7,7 +7,7 @@ or an address in NO_PROXY, would end the program even if no request went that wa
 import ssl
 from collections.abc import Callable
 from typing import Generic, TypeVar
-from urllib.request import getproxies
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -31,6 +31,8 @@ class _Ways(Generic[T]):
     def of(self, request: httpx.Request) -> T:
         """The transport of a request. Raises ConfigurationError if its proxy cannot be used."""
         proxy = proxy_for(str(request.url), self._proxies)
+        if proxy and proxy_bypass(request.url.host):  # on macOS, the system's own list
+            proxy = None
         if proxy:
             request.extensions[EXTENSION] = proxy
         if proxy not in self.made:

@@ -1,10 +1,10 @@
 """The worker processes of one machine, and how many threads each of them gets."""
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from latentry.cpus import usable_cpus
 from latentry.serve.apps import command
 from latentry.serve.child import Child
 from latentry.settings import PREFIX, Settings
@@ -42,10 +42,7 @@ def metrics_port(settings: Settings, number: int) -> int:
 
 def cores() -> int:
     """Cores that this process may use; two hardware threads of one core count once."""
-    usable = (
-        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    )
-    return len({_siblings(cpu) for cpu in usable})
+    return len({_siblings(cpu) for cpu in usable_cpus()})
 
 
 def _siblings(cpu: int) -> str:

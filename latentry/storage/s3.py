@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import obstore
 from obstore.store import S3Store
 
 from latentry.certificates import read_authorities
 from latentry.errors import ConfigurationError
-from latentry.proxies import proxy_for
+from latentry.proxies import proxy_for, read_proxies
 from latentry.settings import Settings
 from latentry.storage.store import Storage
 
@@ -53,7 +52,7 @@ def open_bucket(bucket: str, prefix: str, settings: Settings, env: Mapping[str, 
             prefix=prefix or None,
             config={"endpoint": url} if url else {},
             region=region,
-            client_options=_client_options(url, settings),
+            client_options=_client_options(url, settings, env),
             retry_config={
                 "max_retries": 20,
                 "retry_timeout": _RETRY,
@@ -99,13 +98,13 @@ def _provider(access: str, secret: str) -> "S3CredentialProvider":
     return credentials
 
 
-def _client_options(endpoint: str, settings: Settings) -> "ClientConfig":
+def _client_options(endpoint: str, settings: Settings, env: Mapping[str, str]) -> "ClientConfig":
     options: ClientConfig = {
         "allow_http": endpoint.startswith("http://"),
         "connect_timeout": _TRY / 2,
         "timeout": _TRY,
     }
-    if endpoint and proxy_for(endpoint, getproxies()) is None:
+    if endpoint and proxy_for(endpoint, read_proxies(env)) is None:
         # obstore would still ask one for this machine, and NO_PROXY=* exempts no addresses.
         host = urlsplit(endpoint).hostname or ""
         options["proxy_url"], options["proxy_excludes"] = endpoint, host

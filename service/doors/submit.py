@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from dataclasses import replace
 from typing import Final, TypedDict
 
 import structlog
@@ -26,15 +27,18 @@ async def submit(
     caller: Caller,
     request: GenerationRequest,
     idempotency_key: str | None = None,
+    ref: JobRef | None = None,
 ) -> Accepted:
     """Create a job, or find the one that was created under this idempotency key.
 
-    Raises InvalidRequest, UnknownModel, Unavailable or Exhausted.
+    `ref`: the new job's, if the caller has made it already. Raises InvalidRequest, UnknownModel,
+    Unavailable or Exhausted.
     """
     if idempotency_key is not None and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
         raise InvalidIdempotencyKey
     admitted = await _admitted(gateway, request)
-    job = _new_job(gateway, caller, request, admitted, idempotency_key or "")
+    job = _new_job(gateway, caller, request, admitted)
+    job = replace(job, ref=ref or job.ref, idempotency_key=idempotency_key or "")
     accepted = await gateway.ledger.run(commands.create(job, **_limits(gateway.settings)))
     if accepted.is_new:
         if admitted.entry.workers:  # a worker that starts later looks into the queue by itself
@@ -68,14 +72,12 @@ def _new_job(
     caller: Caller,
     request: GenerationRequest,
     admitted: Admitted,
-    idempotency_key: str = "",
 ) -> NewJob:
     return NewJob(
         ref=new_ref(caller.tenant),
         request=admitted.request,
         queue_ttl_ms=gateway.settings.queue_ttl_s * 1000,
         ttl_ms=gateway.settings.result_ttl_s * 1000,
-        idempotency_key=idempotency_key,
         # Of the request as it was sent: a seed that we drew must not make two of them differ.
         body_hash=hashlib.sha256(request.model_dump_json().encode()).hexdigest(),
         account=caller.account,

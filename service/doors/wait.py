@@ -4,9 +4,13 @@ import asyncio
 
 from fastapi import Request
 
+from latentry.contracts import GenerationRequest
 from latentry.errors import ShuttingDown, Unavailable
 from latentry.ledger import JobRecord, JobRef, commands
+from service.access.auth import Caller
+from service.doors.submit import submit
 from service.gateway import Gateway
+from service.jobs.ids import new_ref
 
 
 async def until_ended(gateway: Gateway, ref: JobRef, *, within_s: float) -> JobRecord:
@@ -14,6 +18,24 @@ async def until_ended(gateway: Gateway, ref: JobRef, *, within_s: float) -> JobR
     if within_s:
         await gateway.event_hub.ended(ref, within_s=within_s)
     return await gateway.record(ref)
+
+
+async def created_and_ended(
+    gateway: Gateway,
+    caller: Caller,
+    request: GenerationRequest,
+    idempotency_key: str | None,
+    *,
+    within_s: float,
+) -> JobRecord:
+    """A new job's record at its end, or after `within_s` seconds. Raises what `submit` does."""
+    ref, hub = new_ref(caller.tenant), gateway.event_hub
+    with hub.expecting(ref) as expected:
+        accepted = await submit(gateway, caller, request, idempotency_key, ref)
+        is_new = accepted.record is not None  # one of an idempotency key may have ended long ago
+        found = expected if is_new else None
+        await hub.ended(accepted.ref, within_s=within_s, expected=found)
+    return await gateway.record(accepted.ref)
 
 
 async def ended_or_canceled(

@@ -70,14 +70,16 @@ class EventHub:
         after: str = "",
         within_s: float | None = None,
         with_transient: bool = True,
+        expected: Subscription | None = None,
     ) -> AsyncGenerator[JobUpdate]:
         """A job's updates after an event id.
 
         Ends with the job's terminal event, when the job is deleted, after `within_s`, or at
-        `close`. Steps and previews are left out unless `with_transient`.
+        `close`. Steps and previews are left out unless `with_transient`. `expected`: what
+        `expecting` gave before the job was created.
         """
-        last = after
-        with self._subscribed(ref, within_s, with_transient) as subscription:
+        last, subscription = after, expected or Subscription(with_transient=with_transient)
+        with self._subscribed(ref, subscription, within_s):
             while not subscription.is_closed:
                 has_gap, events, transient = await subscription.take()
                 unread = await self._unread(ref, last, subscription) if has_gap else events
@@ -92,9 +94,19 @@ class EventHub:
                 for update in transient:
                     yield update
 
-    async def ended(self, ref: JobRef, *, within_s: float) -> None:
+    @contextmanager
+    def expecting(self, ref: JobRef) -> Iterator[Subscription]:
+        """Subscribe to a job before it is created, so that its stream need not be read."""
+        subscription = Subscription(with_transient=False, has_gap=False)
+        with self._subscribed(ref, subscription):
+            yield subscription
+
+    async def ended(
+        self, ref: JobRef, *, within_s: float, expected: Subscription | None = None
+    ) -> None:
         """Return when the job has ended, after `within_s` seconds, or at `close`."""
-        async with aclosing(self.follow(ref, within_s=within_s, with_transient=False)) as updates:
+        updates = self.follow(ref, within_s=within_s, with_transient=False, expected=expected)
+        async with aclosing(updates):
             async for _ in updates:
                 pass
 
@@ -117,21 +129,21 @@ class EventHub:
 
     @contextmanager
     def _subscribed(
-        self, ref: JobRef, within_s: float | None, with_transient: bool
-    ) -> Iterator[Subscription]:
-        subscription = Subscription(with_transient=with_transient)
+        self, ref: JobRef, subscription: Subscription, within_s: float | None = None
+    ) -> Iterator[None]:
         if self.is_closed:
             subscription.close()
-        self._subscriptions.setdefault(ref, set()).add(subscription)
+        group = self._subscriptions.setdefault(ref, set())
+        group.add(subscription)
         # A timer instead of a cancellation, which redis-py may swallow (see `service.background`).
         timer = within_s and asyncio.get_running_loop().call_later(within_s, subscription.close)
         try:
-            yield subscription
+            yield
         finally:
             if timer:
                 timer.cancel()
-            self._subscriptions[ref].discard(subscription)
-            if not self._subscriptions[ref]:
+            group.discard(subscription)
+            if not group and self._subscriptions.get(ref) is group:
                 del self._subscriptions[ref]
 
     def _publish(self, update: JobUpdate | None) -> None:

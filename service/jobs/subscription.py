@@ -18,16 +18,20 @@ class Pending(NamedTuple):
 
 
 class Subscription:
-    """Updates that one reader has yet to read. It begins with a gap: nothing was read yet."""
+    """Updates that one reader has yet to read.
 
-    def __init__(self, *, with_transient: bool = True) -> None:
+    It begins with a gap, as nothing was read yet, unless its job is yet to be created.
+    """
+
+    def __init__(self, *, with_transient: bool = True, has_gap: bool = True) -> None:
         self.is_closed = False
         self._with_transient = with_transient
         self._has_gap = False
         self._events: deque[LedgerEvent] = deque()
         self._transient: dict[int | None, TransientUpdate] = {}
         self._arrived = asyncio.Event()
-        self.mark_gap()
+        if has_gap:
+            self.mark_gap()
 
     def put(self, update: JobUpdate) -> None:
         """Add an update; past MAX_EVENTS durable events mark a gap instead."""

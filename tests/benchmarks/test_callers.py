@@ -15,9 +15,12 @@ async def test_its_bucket_takes_what_the_service_stores() -> None:
 
 
 def test_its_table_has_a_row_for_each_load_and_the_medians_of_all_rounds() -> None:
-    rates = {"new": [1.0, 30.0, 20.0], "old": [10.0, 10.0, 1.0]}
+    windows = {
+        "new": [(1.0, 2.0), (30.0, 2.0), (20.0, 9.0)],
+        "old": [(10.0, 4.0), (10.0, 4.0), (1.0, 4.0)],
+    }
     cells = [
-        {"storage": cell.storage, "side": cell.side, "callers": cell.callers, "rates": rates}
+        {"storage": cell.storage, "side": cell.side, "callers": cell.callers, "windows": windows}
         for cell in CELLS
     ]
     facts = {"sides": {"new": "a", "old": "b"}, "machine": "m", "encoded": 200.0}
@@ -25,5 +28,5 @@ def test_its_table_has_a_row_for_each_load_and_the_medians_of_all_rounds() -> No
     rows = [line for line in lines if line.startswith("| disk") or line.startswith("| bucket")]
     assert len(rows) == len(CELLS)
     assert [cell.strip() for cell in rows[-1].split("|")[1:-1]] == [
-        "bucket, 512², 64 callers", "20", "10", "2.00",
+        "bucket, 512², 64 callers", "20", "10", "2.00", "2.0", "4.0",
     ]  # fmt: skip

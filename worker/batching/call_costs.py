@@ -50,7 +50,13 @@ class Costs:
     def bound(self, key: BatchKey, rows: int) -> None:
         """Calls of more rows than these ran out of memory or failed: never form one again."""
         self._memory[key.cost_key] = rows
+        self._tried.pop(key.cost_key, None)
         self._caps.clear()
+
+    def retreat(self, key: BatchKey, rows: int) -> int:
+        """How many rows may fit where so many did not: half, or the best before more were tried."""
+        best, _ = self._tried.get(key.cost_key, (rows // 2, 0))
+        return best
 
     def seconds(self, key: BatchKey, rows: int) -> float:
         """How long a call of so many rows takes, by this size's curve or the nearest size's."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from worker.engine.cpus import usable_cpus
+from latentry.cpus import usable_cpus
 
 _STAT: Final = Path("/proc/stat")
 _USER, _SYSTEM, _IRQ, _SOFTIRQ = 1, 3, 6, 7  # fields of a CPU's line; 2 is that of nice processes

@@ -8,7 +8,7 @@ from typing import Final
 
 import torch
 
-from worker.engine.cpus import time_limit, usable_cpus
+from latentry.cpus import time_limit, usable_cpus
 from worker.engine.neighbours import Neighbours
 
 _LOOK_S: Final = 0.5  # how often the machine's load is looked at

@@ -1,6 +1,5 @@
 """The last steps of a job, on threads of their own: pictures to storage, then to the ledger."""
 
-import os
 import random
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
@@ -11,6 +10,7 @@ from typing import Final
 import structlog
 
 from latentry.contracts import JobStatus
+from latentry.cpus import usable_cpus
 from latentry.errors import LatentryError, StorageUnavailable
 from latentry.ledger import Ledger
 from latentry.storage import Storage
@@ -55,7 +55,7 @@ class Publisher:
         self._backlog = Backlog(budget_bytes)
         self._stopping = Event()
         self._settling = Settling(ledger, storage, metrics, inbox, self._stopping)
-        self._encoding = BoundedSemaphore(len(os.sched_getaffinity(0)))
+        self._encoding = BoundedSemaphore(len(usable_cpus()))
         self._uploads = pool or ThreadPoolExecutor(UPLOADS, thread_name_prefix="publisher")
         # Of their own: images without a picture do not wait for those that storage does not take.
         self._closes = pool or ThreadPoolExecutor(1, thread_name_prefix="closer")

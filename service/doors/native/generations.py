@@ -15,7 +15,7 @@ from service.access.auth import MayRead, MayWrite
 from service.doors.answers import PROBLEMS, Responses, body_schema, json_response
 from service.doors.native import cursors
 from service.doors.submit import estimate, submit
-from service.doors.wait import until_ended
+from service.doors.wait import created_and_ended, until_ended
 from service.gateway import GatewayDep
 from service.http import bodies, prefer
 from service.http.accept import ACCEPTS_JSON
@@ -87,11 +87,12 @@ async def create_generation(
     body = await bodies.parse(request, GenerationRequest)
     if body.dry_run:
         return json_response(await estimate(gateway, caller, body))
-    accepted = await submit(gateway, caller, body, idempotency_key)
     applied = {} if wait_s is None else {"Preference-Applied": f"wait={wait_s}"}
-    record = accepted.record
-    if wait_s or record is None:
-        record = await until_ended(gateway, accepted.ref, within_s=wait_s or 0)
+    if wait_s:
+        record = await created_and_ended(gateway, caller, body, idempotency_key, within_s=wait_s)
+    else:
+        accepted = await submit(gateway, caller, body, idempotency_key)
+        record = accepted.record or await gateway.record(accepted.ref)
     job = await gateway.views.job(record)
     status = 200 if job.status.is_terminal else 202
     return json_response(job, status, {"Location": job.urls.self} | applied)

@@ -1,11 +1,11 @@
 """Proxies of the environment, certificates, and what a user is told of them."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.request import getproxies
 
 import httpx
 import pytest
@@ -13,7 +13,7 @@ import pytest
 from latentry.client import ApiError, AsyncClient, Client, ProxyFailed, Retries, TlsFailed
 from latentry.contracts import ModelList
 from latentry.errors import ConfigurationError
-from latentry.proxies import proxy_for
+from latentry.proxies import proxy_for, read_proxies
 from tests.latentry.client.conftest import Caller
 from tests.latentry.client.stub import answer, serving
 from tests.tls import Authority, tls_front
@@ -174,9 +174,9 @@ async def test_a_proxy_that_refuses_is_blamed_too(models, monkeypatch) -> None:
 )
 def test_no_proxy_is_honoured(monkeypatch, no_proxy: str, url: str) -> None:
     monkeypatch.setenv("ALL_PROXY", "http://proxy:3128")
-    assert proxy_for(url, getproxies()) is not None
+    assert proxy_for(url, read_proxies(os.environ)) is not None
     monkeypatch.setenv("NO_PROXY", no_proxy)
-    assert proxy_for(url, getproxies()) is None
+    assert proxy_for(url, read_proxies(os.environ)) is None
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_no_proxy_is_honoured(monkeypatch, no_proxy: str, url: str) -> None:
 def test_no_proxy_excepts_nothing_else(monkeypatch, no_proxy: str, url: str) -> None:
     monkeypatch.setenv("ALL_PROXY", "http://proxy:3128")
     monkeypatch.setenv("NO_PROXY", no_proxy)
-    assert proxy_for(url, getproxies()) is not None
+    assert proxy_for(url, read_proxies(os.environ)) is not None
 
 
 async def test_a_certificate_that_is_not_trusted_is_named_with_the_way_out(

@@ -37,6 +37,20 @@ async def test_the_feed_has_the_events_of_the_stream_and_steps_as_well(
     await updates.aclose()
 
 
+async def test_the_feed_says_that_a_job_begins_which_is_claimed_for_a_free_row(
+    ledger: Ledger, async_ledger: AsyncLedger
+) -> None:
+    job = new_job()
+    ledger.run(commands.create(job, max_queued=9))
+    updates = Feed(async_ledger).listen()
+    assert await following(updates) is None
+    ledger.run(commands.claim("w1", ["shapes"], room=1, lease_s=5, begins=True))
+    running, step = [await following(updates) for _ in range(2)]
+    assert isinstance(running, LedgerEvent)
+    assert step == StepUpdate(job.ref, Progress(step=0, steps=4))
+    await updates.aclose()
+
+
 async def test_after_a_break_the_feed_says_that_it_begins_anew(
     ledger: Ledger, async_ledger: AsyncLedger
 ) -> None:

@@ -221,3 +221,12 @@ def test_a_small_call_made_only_once_is_not_taken_to_be_as_long_as_a_larger_one(
     for _ in range(3):
         costs.observe(KEY, 4, 4.0)
     assert costs.cap(KEY) == 2
+
+
+def test_rows_that_were_tried_and_do_not_fit_leave_what_was_best_before() -> None:
+    costs = measured({2: 1.0, 4: 1.1, 8: 1.2, 12: 90.0})
+    assert (costs.cap(KEY), costs.retreat(KEY, 8)) == (8, 4)
+    costs.try_out(KEY, 12)
+    assert (costs.cap(KEY), costs.retreat(KEY, 12)) == (12, 8)
+    costs.bound(KEY, 8)
+    assert costs.cap(KEY) == 8

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from latentry.cpus import time_limit, usable_cpus
 from tests.worker.engine import tiny
-from worker.engine.cpus import time_limit, usable_cpus
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.neighbours import Neighbours
 from worker.engine.threads import Threads, choose_threads

@@ -159,7 +159,8 @@ class Engine(Generic[T]):
         except OutOfMemory:
             log.warning("engine.out_of_memory", rows=batch.rows, members=len(batch.members))
             if batch.rows > LONE_ROWS and not batch.key.is_strict:
-                self.costs.bound(batch.key, used if is_probe else batch.rows // 2)
+                fitting = used if is_probe else self.costs.retreat(batch.key, batch.rows)
+                self.costs.bound(batch.key, fitting)
                 return []
         except JobFailed as error:
             log.warning("engine.call_failed", rows=batch.rows, why=error.message)

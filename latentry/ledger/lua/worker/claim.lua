@@ -10,7 +10,7 @@
 -- Returns {claims, how many jobs still wait}, a claim as {ref, fence, record}; repeated with its token,
 -- the same claims.
 local ask = cjson.decode(ARGV[1])
-local now, claims = now_ms(), {}
+local now, claims, begun = now_ms(), {}, {}
 local claimed = key('claimed', ask.worker)
 -- A quarantined job that was passed over for so long reserves a worker, for so long.
 local PASSED_OVER_US, RESERVED_MS = 5000000, 30000
@@ -26,6 +26,7 @@ local function count_as_begun(ref)
   local steps = is_read and request.num_inference_steps
   if steps then -- else nobody can run it: its worker finds so
     redis.call('HSET', key('job', ref), 'step', reached or 0, 'steps', steps)
+    begun[#begun + 1] = string.format('[%s,%d,%d]', cjson.encode(ref), reached or 0, steps)
   end
 end
 
@@ -136,6 +137,9 @@ if room > 0 then
 end
 take_in_order(room)
 
+if #begun > 0 then
+  redis.call('PUBLISH', channel('updates'), '{"steps":[' .. table.concat(begun, ',') .. ']}')
+end
 if #claims > 0 then
   local names = {}
   for i, claim in ipairs(claims) do

@@ -265,6 +265,24 @@ def test_the_noise_levels_in_a_file_may_stand_in_either_order_and_precision(
         assert blueprint_from_file("m", file).card.warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("cond_stage_model.transformer.text_model.", "cond_stage_model.transformer."),
+        ("first_stage_model.encoder.mid.attn_1.q.", "first_stage_model.encoder.mid.attn_1.to_q."),
+        ("model.diffusion_model.", "state_dict.model.diffusion_model."),
+    ],
+)
+def test_a_weight_that_a_file_holds_under_two_names_refuses_it(
+    files: dict[str, Path], tmp_path: Path, old: str, new: str
+) -> None:
+    weights = load_file(files["sd1"])
+    again = {new + n.removeprefix(old): t.clone() for n, t in weights.items() if n.startswith(old)}
+    save_file(weights | again, tmp_path / "m.safetensors")
+    with pytest.raises(ConfigurationError, match="twice"):
+        blueprint_from_file("m", tmp_path / "m.safetensors")
+
+
 def test_a_pickled_vae_beside_a_file_is_told_on_the_card_and_in_the_log(
     files: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -85,6 +85,16 @@ def test_two_whole_sets_of_shards_without_an_index_are_refused(folder: Path) -> 
         blueprint_from_folder("both", folder, prefer_fp16=False)
 
 
+def test_a_weight_in_two_shards_is_refused(folder: Path) -> None:
+    whole = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    for number in (1, 2):
+        name = f"diffusion_pytorch_model-0000{number}-of-00002.safetensors"
+        shutil.copy(whole, whole.with_name(name))
+    whole.unlink()
+    with pytest.raises(ConfigurationError, match="in two of its shards"):
+        blueprint_from_folder("twice", folder, prefer_fp16=False)
+
+
 @pytest.mark.parametrize("text", ["[]", '{"weight_map": ["a"]}', '{"weight_map": {"a": 1}}'])
 def test_a_damaged_index_of_shards_is_refused(folder: Path, text: str) -> None:
     whole = folder / "unet" / "diffusion_pytorch_model.safetensors"

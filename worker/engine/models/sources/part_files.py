@@ -39,7 +39,10 @@ def weights_in(folder: Path, stem: str, *, prefer_fp16: bool) -> dict[str, Store
         raise ConfigurationError(_missing(folder, stem))
     found: dict[str, StoredTensor] = {}
     for name in _of_one_set(folder, names):
-        found |= stored_in(folder / name)[0]
+        weights = stored_in(folder / name)[0]
+        if twice := sorted(weights.keys() & found.keys()):
+            raise ConfigurationError(f"{folder} holds {twice[0]} in two of its shards.")
+        found |= weights
     used = {name: stored for name, stored in found.items() if not is_unused(folder.name, name)}
     return with_scales(str(folder), used)
 

@@ -7,10 +7,11 @@ is read, so a card can be had without loading, and nothing is computed.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, TypeAlias
 
+from latentry.errors import ConfigurationError
 from worker.engine.models.weights import StoredTensor
 
 Weights: TypeAlias = Mapping[str, StoredTensor]
@@ -65,6 +66,17 @@ UNET_PREFIX: Final = "model.diffusion_model."
 VAE_PREFIX: Final = "first_stage_model."
 
 
+def renamed(weights: Weights, rename: Callable[[str], str]) -> dict[str, StoredTensor]:
+    """The weights under new names. Raises ConfigurationError if two would have the same."""
+    found: dict[str, StoredTensor] = {}
+    for old, stored in weights.items():
+        new = rename(old)
+        if new in found:
+            raise ConfigurationError(f"{stored.file} holds {new} twice, once as {old}.")
+        found[new] = stored
+    return found
+
+
 def under(weights: Weights, prefix: str) -> dict[str, StoredTensor]:
     """The weights whose names begin so, without that beginning."""
     return {
@@ -80,7 +92,7 @@ def unet(weights: Weights) -> dict[str, StoredTensor]:
     downs = [re.fullmatch(r"input_blocks\.(\d+)\.0\.op\.weight", name) for name in found]
     # Blocks are numbered through all levels: `level` of them, the last one being a downsampler.
     level = min((int(match[1]) for match in downs if match), default=1)
-    return {_unet_name(name, level): stored for name, stored in found.items()}
+    return renamed(found, lambda name: _unet_name(name, level))
 
 
 def _unet_name(name: str, level: int) -> str:
@@ -114,13 +126,13 @@ def vae(weights: Weights) -> dict[str, StoredTensor]:
     }
     ups = [re.match(r"decoder\.up\.(\d+)\.", name) for name in found]
     last = max((int(match[1]) for match in ups if match), default=0)
-    renamed = {_vae_name(name, last): stored for name, stored in found.items()}
+    weights = renamed(found, lambda name: _vae_name(name, last))
     # Its attention was published as 1×1 convolutions; diffusers has matrices.
     return {
         name: stored.reshaped(*stored.shape[:2])
         if ".attentions." in name and len(stored.shape) > 2
         else stored
-        for name, stored in renamed.items()
+        for name, stored in weights.items()
     }
 
 
@@ -135,10 +147,8 @@ def _vae_name(name: str, last: int) -> str:
 
 def clip(weights: Weights) -> dict[str, StoredTensor]:
     """A text encoder under transformers' names; some trainers leave out a part."""
-    return {
-        name if name.startswith(("text_model.", "text_projection.")) else f"text_model.{name}": one
-        for name, one in weights.items()
-    }
+    kept = ("text_model.", "text_projection.")
+    return renamed(weights, lambda name: name if name.startswith(kept) else f"text_model.{name}")
 
 
 def open_clip(weights: Weights) -> dict[str, StoredTensor]:

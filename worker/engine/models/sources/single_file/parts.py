@@ -57,7 +57,7 @@ class Parts:
 
 def without_state_dict(weights: Weights) -> Weights:
     """The weights of a training checkpoint that was flattened with the key that it has them in."""
-    return {name.removeprefix(STATE_DICT): stored for name, stored in weights.items()}
+    return names.renamed(weights, lambda name: name.removeprefix(STATE_DICT))
 
 
 def split(where: str, weights: Weights, vae: Weights | None) -> Parts:
@@ -83,9 +83,10 @@ def split(where: str, weights: Weights, vae: Weights | None) -> Parts:
 
 
 def _prefix(where: str, family: Family, encoder: TextEncoder, weights: Weights) -> str:
-    for prefix in encoder.layouts:
-        if any(name.startswith(prefix) for name in weights):
-            return prefix
+    counts = {one: sum(name.startswith(one) for name in weights) for one in encoder.layouts}
+    prefix = max(counts, key=lambda one: counts[one])
+    if counts[prefix]:
+        return prefix
     raise ConfigurationError(
         f"{where} has a UNet of {family.name}, but no text encoder of it, whose weights begin with "
         f"{' or '.join(encoder.layouts)}."
