@@ -16,6 +16,11 @@ _DTYPES: Final = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
 }
+# Entries of /proc/cpuinfo on x86, and on Arm, whose torch names no vector instructions.
+_CPUINFO: Final = (
+    *("vendor_id", "cpu family", "model"),
+    *("CPU implementer", "CPU variant", "CPU part", "Features"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,10 @@ def multiplies_bfloat16() -> bool:
     AVX512_BF16, AMX, or Arm's BF16. oneDNN alone is no answer on x86, where it supports bfloat16 on
     every AVX-512 CPU: without such instructions by widening it, slower than float32.
     """
-    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():  # on Arm it asks the CPU
+    if not torch.backends.mkldnn.is_available():  # Macs' builds of torch have no oneDNN
+        return False
+    asked = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    if asked is None or not asked():  # on Arm it asks the CPU
         return False
     is_arm = platform.machine().lower() in ("aarch64", "arm64")
     return is_arm or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
@@ -98,12 +106,14 @@ def _fastest_dtype(device: torch.device) -> str:
 @cache
 def processor() -> str:
     """The CPU, by what its kernels are chosen by: vendor, model and vector instructions."""
-    wanted = ("vendor_id", "cpu family", "model")
-    cpuinfo = Path("/proc/cpuinfo")
+    return " ".join([platform.machine(), *_named(), torch.backends.cpu.get_cpu_capability()])
+
+
+def _named(cpuinfo: Path = Path("/proc/cpuinfo")) -> list[str]:
+    """What Linux says of the first CPU's vendor and model; on Arm also its instructions."""
     lines = cpuinfo.read_text().split("\n\n")[0].splitlines() if cpuinfo.exists() else []
     facts = (line.partition(":") for line in lines)
-    found = [value.strip() for name, _, value in facts if name.strip() in wanted]
-    return " ".join([platform.machine(), *found, torch.backends.cpu.get_cpu_capability()])
+    return [value.strip() for name, _, value in facts if name.strip() in _CPUINFO]
 
 
 @cache

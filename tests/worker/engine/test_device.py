@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from latentry.errors import ConfigurationError
-from worker.engine.device import Device, multiplies_bfloat16
+from worker.engine.device import Device, _named, multiplies_bfloat16
 from worker.engine.models.loading.loading import Loading
 from worker.engine.models.sources.folder import blueprint_from_folder
 
@@ -32,7 +32,6 @@ PROCESSORS = {
     "without avx512": ("x86_64", (False, False, False), torch.float32),
     "graviton 3": ("aarch64", (True, False, False), torch.bfloat16),
     "graviton 2": ("aarch64", (False, False, False), torch.float32),
-    "without onednn": ("x86_64", (False, True, True), torch.float32),
 }
 
 
@@ -47,6 +46,28 @@ def test_auto_is_bfloat16_where_the_processor_multiplies_it(
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     assert Device.choose("cpu", "auto").dtype is dtype
     assert Device.choose("cpu", "float32").dtype is torch.float32, "one variable away"
+
+
+def test_auto_is_float32_where_torch_was_built_without_onednn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "arm64")  # as torch for Macs is
+    monkeypatch.setattr(torch.ops, "mkldnn", torch.ops.a_library_that_is_not_there)
+    assert Device.choose("cpu", "auto").dtype is torch.float32
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert Device.choose("cpu", "auto").dtype is torch.float32
+
+
+def test_a_cpu_is_named_by_vendor_and_model_and_on_arm_by_instructions(tmp_path: Path) -> None:
+    info = tmp_path / "cpuinfo"
+    info.write_text("processor : 0\nvendor_id : GenuineIntel\nmodel : 143\nMHz : 2\n\nmodel : 9\n")
+    assert _named(info) == ["GenuineIntel", "143"]
+    info.write_text(
+        "processor\t: 0\nBogoMIPS\t: 2100.00\nFeatures\t: fp asimd sve bf16\n"
+        "CPU implementer\t: 0x41\nCPU variant\t: 0x1\nCPU part\t: 0xd40\nCPU revision\t: 1\n"
+    )
+    assert _named(info) == ["fp asimd sve bf16", "0x41", "0x1", "0xd40"]
+    assert _named(tmp_path / "none") == []
 
 
 def test_what_the_processor_says_of_itself_agrees() -> None:
