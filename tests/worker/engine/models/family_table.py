@@ -186,6 +186,9 @@ def _served_predictions() -> Iterator[Row]:
     yield File("`modelspec.prediction_type: v`", "sdxl", metadata=_spec("v"), **v)
     yield File("a `.yaml` that says v-prediction", "sd1", beside={".yaml": layouts.YAML_V}, **v)
     yield File(
+        "a `.yaml` of SD 2.x, 768 px", "sd2", side_px=768, beside={".yaml": layouts.YAML_V_2}, **v
+    )
+    yield File(
         "a `.yaml` of SD 2.x, 512 px", "sd2", side_px=512, beside={".yaml": layouts.YAML_EPSILON_2}
     )
     yield File(
@@ -316,6 +319,10 @@ def folders() -> Iterator[Row]:
         "text encoder with a projection", "sd1", edit=_with_a_projection,
         why="SD 1.x does not use it",
     )  # fmt: skip
+    yield Folder(
+        "scaled fp8 of a projection", "sd1", edit=_with_a_scaled_projection,
+        why="SD 1.x does not use it",
+    )  # fmt: skip
     yield Folder("VAE with `latents_mean` and `latents_std`", "sdxl", edit=_with_a_mean)
     yield from _refused_folders()
 
@@ -420,6 +427,14 @@ def _with_a_projection(folder: Path) -> None:
     published.save(weights | more, file)
     kind = "CLIPTextModelWithProjection"
     _edit("model_index.json", text_encoder=["transformers", kind])(folder)
+
+
+def _with_a_scaled_projection(folder: Path) -> None:
+    _with_a_projection(folder)
+    file = folder / "text_encoder" / "model.safetensors"
+    values, scale = layouts.scaled(torch.eye(64))
+    scaled = {"text_projection.weight": values, "text_projection.scale_weight": scale}
+    published.save(load_file(file) | scaled, file)
 
 
 def _with_a_mean(folder: Path) -> None:

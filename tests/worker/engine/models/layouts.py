@@ -214,6 +214,8 @@ YAML_EPSILON_2 = """model:
       target: ldm.modules.encoders.modules.FrozenOpenCLIPEmbedder
       params: {freeze: True, layer: "penultimate"}
 """
+# v2-inference-v.yaml, of 768 pixels, says image_size: 64 as its neighbour of 512 pixels does.
+YAML_V_2 = YAML_EPSILON_2.replace("params:\n", 'params:\n    parameterization: "v"\n', 1)
 YAML_SGM_V = """model:
   target: sgm.models.diffusion.DiffusionEngine
   params:

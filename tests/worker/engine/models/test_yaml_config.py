@@ -22,7 +22,7 @@ def test_a_file_without_one_says_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("end", [".yaml", ".yml"])
 def test_ldms_entries_are_read(tmp_path: Path, end: str) -> None:
     found = read(tmp_path, layouts.YAML_V.replace("1000", "500"), end=end)
-    assert (found.prediction, found.vae_scaling, found.side_px) == ("v_prediction", 0.18215, 512)
+    assert (found.prediction, found.vae_scaling) == ("v_prediction", 0.18215)
     assert found.scheduler == {
         "beta_start": 0.00085, "beta_end": 0.012, "num_train_timesteps": 500,
     }  # fmt: skip
@@ -44,7 +44,7 @@ def test_ldm_predicts_epsilon_where_nothing_says_otherwise_and_sgm_says_nothing(
         ('"v"', '"flow"', "predicts 'flow'"),
         ("num_heads: 8", "num_heads: 4", "num_heads: 4"),
         ("timesteps: 1000", "beta_schedule: cosine", "noise schedule 'cosine'"),
-        ("image_size: 64", "image_size: wide", "no number"),
+        ("scale_factor: 0.18215", "scale_factor: wide", "no number"),
         ("model:", "model: [", "cannot be read"),
         ("model:", "model: !!python/object/apply:os.system [ls]", "cannot be read"),
         ("model:", "[" * 100_000, "cannot be read"),

@@ -43,8 +43,9 @@ def weights_in(folder: Path, stem: str, *, prefer_fp16: bool) -> dict[str, Store
         if twice := sorted(weights.keys() & found.keys()):
             raise ConfigurationError(f"{folder} holds {twice[0]} in two of its shards.")
         found |= weights
-    used = {name: stored for name, stored in found.items() if not is_unused(folder.name, name)}
-    return with_scales(str(folder), used)
+    # With scales before what is unused is dropped: it may have some.
+    scaled = with_scales(str(folder), found)
+    return {name: stored for name, stored in scaled.items() if not is_unused(folder.name, name)}
 
 
 def choose_files(names: Iterable[str], stem: str, *, prefer_fp16: bool) -> list[str]:

@@ -56,7 +56,7 @@ def _blueprint(model: str, file: Path, weights: Weights, metadata: dict[str, str
     blueprint = ModelFiles(
         where,
         overrides,
-        configs=parts.configs(config.side_px or family.side_for(prediction.type), vae_scaling),
+        configs=parts.configs(family.side_for(prediction.type), vae_scaling),
         weights=parts.networks,
         tokenizers=family.tokenizers,
         scheduler={

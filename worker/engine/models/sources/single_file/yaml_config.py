@@ -1,8 +1,9 @@
 """The `.yaml` beside a checkpoint: the config that CompVis's and Stability AI's code would read.
 
 Of all that such a file can say, this is read: what the UNet predicts, its noise schedule, the VAE's
-scaling factor, the side of its native pictures. Sizes of networks follow from the weights. What it
-says otherwise and cannot be obeyed refuses the model.
+scaling factor. Sizes of networks follow from the weights. What it says otherwise and cannot be
+obeyed refuses the model. `image_size` is not read: the configs of SD 2.x were published with 64 for
+pictures of 512 and of 768 pixels alike, and no code makes a picture of that size.
 """
 
 from collections.abc import Iterator, Mapping
@@ -43,7 +44,6 @@ class YamlConfig:
     default_prediction: str | None = None
     scheduler: Mapping[str, Any] = field(default_factory=dict)
     vae_scaling: float | None = None
-    side_px: int | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -65,7 +65,6 @@ def read_yaml_beside(file: Path, family: Family) -> YamlConfig:
             default_prediction=None if "denoiser_config" in params else "epsilon",
             scheduler=_schedule(beside, params),
             vae_scaling=float(params["scale_factor"]) if "scale_factor" in params else None,
-            side_px=8 * int(params["image_size"]) if "image_size" in params else None,
             warnings=tuple(_warnings(beside, params, family)),
         )
     except (TypeError, ValueError) as error:
