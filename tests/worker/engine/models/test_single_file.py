@@ -235,6 +235,9 @@ def test_its_overrides_decide_where_a_file_contradicts_itself(
     assert blueprint.card.defaults.width == 512
 
 
+FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
+
+
 @pytest.mark.parametrize(
     ("more", "metadata", "sentence"),
     [
@@ -259,7 +262,7 @@ def test_the_noise_levels_in_a_file_may_stand_in_either_order_and_precision(
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
     kept = torch.cumprod(1 - betas, 0)
     sigmas = ((1 - kept) / kept).sqrt()
-    for number, levels in enumerate((sigmas.flip(0), sigmas.half())):
+    for number, levels in enumerate((sigmas.flip(0), sigmas.half(), *map(sigmas.to, FP8))):
         file = tmp_path / f"{number}.safetensors"
         save_file(load_file(files["sdxl"]) | {"denoiser.sigmas": levels.contiguous()}, file)
         assert blueprint_from_file("m", file).card.warnings == ()
