@@ -1,4 +1,4 @@
-"""The CPUs that this process may use."""
+"""The CPUs that this process may use, and how much of their time."""
 
 import math
 import os
@@ -13,6 +13,11 @@ def usable_cpus() -> set[int]:
     if hasattr(os, "sched_getaffinity"):
         return os.sched_getaffinity(0)
     return set(range(os.cpu_count() or 1))
+
+
+def within_limit(cpus: int) -> int:
+    """How many CPUs' time this process may use of so many: all, or its container's limit."""
+    return min(cpus, time_limit() or cpus)
 
 
 def time_limit(cgroup: Path = _CGROUP) -> int | None:

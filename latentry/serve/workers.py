@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from latentry.cpus import usable_cpus
+from latentry.cpus import usable_cpus, within_limit
 from latentry.serve.apps import command
 from latentry.serve.child import Child
 from latentry.settings import PREFIX, Settings
@@ -18,7 +18,7 @@ def workers(settings: Settings, env: Mapping[str, str]) -> Iterator[Child]:
     """`worker`, or `worker-1`, `worker-2` and so on: each with its share of threads, and a port."""
     for number in range(settings.workers):
         name = "worker" if settings.workers == 1 else f"worker-{number + 1}"
-        own = {f"{PREFIX}THREADS": str(threads(settings, cores()))}
+        own = {f"{PREFIX}THREADS": str(threads(settings, within_limit(cores())))}
         if "worker_metrics_port" in settings.model_fields_set:  # or it takes the next free one
             own[f"{PREFIX}WORKER_METRICS_PORT"] = str(metrics_port(settings, number))
         yield Child(name, command("worker"), {**env, **own}, GRACE_S)

@@ -1,6 +1,5 @@
 """How many threads a UNet call gets on a CPU that other processes use, too."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +7,7 @@ from typing import Final
 
 import torch
 
-from latentry.cpus import time_limit, usable_cpus
+from latentry.cpus import usable_cpus, within_limit
 from worker.engine.neighbours import Neighbours
 
 _LOOK_S: Final = 0.5  # how often the machine's load is looked at
@@ -18,7 +17,7 @@ _LOST, _FREE = 0.5, 0.65
 
 def choose_threads(threads: int) -> None:
     """Set the compute threads of this process; 0 for one a core, or what its container may use."""
-    chosen = threads or min(torch.get_num_threads(), time_limit() or sys.maxsize)
+    chosen = threads or within_limit(torch.get_num_threads())
     if chosen != torch.get_num_threads():
         torch.set_num_threads(chosen)
 

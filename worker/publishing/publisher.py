@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from latentry.contracts import JobStatus
-from latentry.cpus import usable_cpus
+from latentry.cpus import usable_cpus, within_limit
 from latentry.errors import LatentryError, StorageUnavailable
 from latentry.ledger import Ledger
 from latentry.storage import Storage
@@ -35,8 +35,8 @@ STOP_S = 2.0  # what uploads get when the worker stops
 class Publisher:
     """Encode, store, list, settle, in this order: what the ledger names exists in storage.
 
-    As many pictures are encoded at once as there are processors, and many more are on their way to
-    storage. `budget_bytes`: of memory for pictures that are not stored yet.
+    As many pictures are encoded at once as this process may use processors, and many more are on
+    their way to storage. `budget_bytes`: of memory for pictures that are not stored yet.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Publisher:
         self._backlog = Backlog(budget_bytes)
         self._stopping = Event()
         self._settling = Settling(ledger, storage, metrics, inbox, self._stopping)
-        self._encoding = BoundedSemaphore(len(usable_cpus()))
+        self._encoding = BoundedSemaphore(within_limit(len(usable_cpus())))
         self._uploads = pool or ThreadPoolExecutor(UPLOADS, thread_name_prefix="publisher")
         # Of their own: images without a picture do not wait for those that storage does not take.
         self._closes = pool or ThreadPoolExecutor(1, thread_name_prefix="closer")

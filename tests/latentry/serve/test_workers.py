@@ -34,6 +34,14 @@ def test_each_has_a_name_and_a_port_of_its_own_and_as_many_threads() -> None:
     assert {one.env["HOME"] for one in started} == {"/home"}
 
 
+def test_workers_share_what_their_container_may_use_of_the_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("latentry.serve.workers.cores", lambda: 16)
+    monkeypatch.setattr("latentry.cpus.time_limit", lambda: 4)
+    assert {one.env["LATENTRY_THREADS"] for one in workers(Settings(workers=2), {})} == {"2"}
+
+
 def test_metrics_that_are_off_stay_off() -> None:
     [first, second] = workers(Settings(workers=2, worker_metrics_port=0), {})
     assert {one.env["LATENTRY_WORKER_METRICS_PORT"] for one in (first, second)} == {"0"}

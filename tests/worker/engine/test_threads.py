@@ -111,7 +111,7 @@ def test_a_container_has_no_more_threads_than_cpus_unless_that_is_asked_for(
     monkeypatch: pytest.MonkeyPatch, limit: int | None, asked: int, threads: int
 ) -> None:
     torch.set_num_threads(4)
-    monkeypatch.setattr("worker.engine.threads.time_limit", lambda: limit)
+    monkeypatch.setattr("latentry.cpus.time_limit", lambda: limit)
     choose_threads(asked)
     assert torch.get_num_threads() == threads
 
