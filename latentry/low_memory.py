@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class LowMemory(StrEnum):
-    """What is kept smaller, or elsewhere. Only tiles change pixels, a little."""
+    """What is kept smaller, or elsewhere. Tiles change pixels a little, and so may offloading."""
 
     VAE_SLICES = "vae_slices"  # one picture per call of the VAE
     VAE_TILES = "vae_tiles"  # a picture in tiles that overlap

@@ -51,9 +51,11 @@ class Conditioner:
     def condition(self, request: ResolvedRequest) -> Conditioning:
         """Encode its prompts, chunk by chunk, and warn of what was not done."""
         chunks = self.chunks(request)
-        rows = [self._row(prompt, request, chunks) for prompt in _prompts(request).values()]
-        for encoder in self.encoders:
-            encoder.leave()
+        try:
+            rows = [self._row(prompt, request, chunks) for prompt in _prompts(request).values()]
+        finally:
+            for encoder in self.encoders:
+                encoder.leave()
         if self._zeros_for_empty and len(rows) > 1 and not request.negative_prompt:
             rows[0] = rows[1].zeros()
         pooled = [row.pooled for row in rows if row.pooled is not None]

@@ -69,6 +69,8 @@ class Diffusion:
         if self.at.device.type == "cuda":
             name, threads = torch.cuda.get_device_name(self.at.device), 1
         how = "eager" if self.compiled is None else "compiled"
+        if LowMemory.OFFLOAD in self.at.low_memory:
+            how = f"{how}, offload"
         at = f"{self.at.dtype} {self.at.memory_format}"
         return f"{name} x{threads} {at} torch {torch.__version__} {how}"
 
@@ -122,7 +124,7 @@ class Diffusion:
         """
         began = self.now()
         order = example(self.models[model].card, steps=1)
-        native_px = order.megapixels
+        native_megapixels = order.megapixels
         if self.at.device.type == "cpu":
             order = smallest(order, self.models[model].card)
         trajectory, _ = self.begin(order, self.plan(order))
@@ -131,7 +133,7 @@ class Diffusion:
         for picture in self.decode([trajectory]).take():
             if isinstance(picture, JobFailed):
                 raise picture
-        seconds = (self.now() - began) * native_px / order.megapixels
+        seconds = (self.now() - began) * native_megapixels / order.megapixels
         self.longest_test_s = max(self.longest_test_s, seconds)
         return seconds
 

@@ -66,6 +66,7 @@ class Profile:
             vae="tiles" if LowMemory.VAE_TILES in at.low_memory else "whole",
             files=f"zlib {zlib.ZLIB_RUNTIME_VERSION} Pillow {PIL.__version__}",
             latentry=__version__,
+            execution="eager, unfused" if LowMemory.OFFLOAD in at.low_memory else "eager",
         )
 
     @property

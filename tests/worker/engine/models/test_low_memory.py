@@ -4,6 +4,7 @@ import gc
 import shutil
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from latentry.settings import Settings
 from tests.worker.engine import tiny
 from worker.engine.device import Device
 from worker.engine.diffusion.diffusion import Diffusion
+from worker.engine.diffusion.profile import Profile
 from worker.engine.loop import Done, Engine, Failed
 from worker.engine.models.loading import low_memory
 from worker.engine.models.sources.folder import blueprint_from_folder
@@ -63,6 +65,23 @@ def test_text_encoders_that_leave_are_in_memory_only_while_they_encode(
     assert all(one() is None for one in seen)
 
 
+def test_a_prompt_that_fails_leaves_no_text_encoder_in_memory(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = serving(folder, LowMemory.TEXT_ENCODERS)
+    conditioner = backend.models["m"].conditioner
+    [clip] = conditioner.encoders
+
+    def fail(*_: object, **__: object) -> None:
+        clip.model._module = object()  # it has arrived
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(low_memory.VisitingEncoder, "__call__", fail)
+    with pytest.raises(torch.OutOfMemoryError):
+        conditioner.condition(tiny.order(model="m", prompt="a new prompt").request)
+    assert clip.model._module is None
+
+
 def test_the_budget_does_not_count_what_leaves(folder: Path) -> None:
     whole = blueprint_from_folder("m", folder, prefer_fp16=False)
     size = whole.size_bytes(torch.float32, without=["text_encoder"])
@@ -107,6 +126,23 @@ def test_tiles_change_large_pictures_a_little_and_their_profile(
     assert np.abs(large - expected).mean() < 16
     profiles = {_strict_profile(one) for one in (whole, tiled)}
     assert len(profiles) == 2
+
+
+def test_an_offloaded_unet_whose_projections_are_not_fused_has_another_profile() -> None:
+    whole = Device.choose("cpu", "float32")
+    offloaded = replace(whole, low_memory=frozenset({LowMemory.OFFLOAD}))
+    sliced = replace(whole, low_memory=frozenset({LowMemory.VAE_SLICES}))
+    first, second, third = (Profile.of("m", at, rows=8) for at in (whole, offloaded, sliced))
+    assert (first.execution, second.execution) == ("eager", "eager, unfused")
+    assert first.id != second.id
+    assert first.id == third.id
+
+
+def test_what_an_offloaded_unet_costs_is_not_what_it_costs_in_memory() -> None:
+    backend = Diffusion(device="cpu", dtype="float32", threads=1)
+    before = backend.identity
+    backend.at = replace(backend.at, low_memory=frozenset({LowMemory.OFFLOAD}))
+    assert backend.identity != before
 
 
 def _strict_profile(backend: Diffusion) -> str | None:
