@@ -186,6 +186,23 @@ def test_without_a_hub_the_cache_is_enough_and_an_empty_one_says_what_to_do(
         )
 
 
+def test_what_the_cache_has_and_cannot_be_used_is_told_where_nothing_can_be_fetched(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blueprint_from_pin("dream", PIN, prefer_fp16=False, endpoint=hub.url, cache=tmp_path)
+    [index] = tmp_path.rglob("model_index.json")
+    text = index.read_text().replace("StableDiffusionPipeline", "StableDiffusionInpaintPipeline")
+    index.unlink()  # a link into the cache's blobs
+    index.write_text(text)
+    monkeypatch.setattr("worker.engine.models.sources.hub.HfApi.list_repo_files", _offline)
+    with pytest.raises(Unavailable, match=r"not usable as it is in the cache .*InpaintPipeline"):
+        blueprint_from_pin("dream", PIN, prefer_fp16=False, endpoint=hub.url, cache=tmp_path)
+
+
+def _offline(*_: object, **__: object) -> None:
+    raise ConnectionError
+
+
 @pytest.mark.parametrize("repo", ["my--org/m", "a/b.git"])
 def test_a_name_that_no_hub_has_is_refused_for_good(repo: str, tmp_path: Path) -> None:
     backend = Diffusion(device="cpu", dtype="float32")
@@ -196,10 +213,7 @@ def test_a_name_that_no_hub_has_is_refused_for_good(repo: str, tmp_path: Path) -
 def test_a_hub_that_cannot_be_reached_is_tried_again_unless_there_is_something_else_to_draw(
     published: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fetch(*_: object, **__: object) -> None:
-        raise ConnectionError
-
-    monkeypatch.setattr("worker.engine.models.sources.hub.HfApi.list_repo_files", fetch)
+    monkeypatch.setattr("worker.engine.models.sources.hub.HfApi.list_repo_files", _offline)
     pinned = HubPin("owner/other", COMMIT)
     with pytest.raises(Unavailable):
         Diffusion(device="cpu", dtype="float32").open({"there": pinned})

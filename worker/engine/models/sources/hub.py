@@ -67,6 +67,7 @@ def blueprint_from_pin(
     HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE. Raises ConfigurationError, and Unavailable where another
     try may succeed.
     """
+    why = "is not in the cache"
     index = try_to_load_from_cache(pin.repo, "model_index.json", cache, pin.commit)
     if isinstance(index, str):
         try:
@@ -74,13 +75,15 @@ def blueprint_from_pin(
         except ConfigurationError as error:
             # Not complete: a fetch that was interrupted leaves what it had.
             log.info("hub.incomplete", model=model, source=str(pin), why=error.message)
-    return blueprint_from_folder(
-        model, _fetch(pin, prefer_fp16, endpoint, cache), prefer_fp16=prefer_fp16
-    )
+            why = f"is not usable as it is in the cache ({error.message})"
+    fetched = _fetch(pin, prefer_fp16, endpoint, cache, why=why)
+    return blueprint_from_folder(model, fetched, prefer_fp16=prefer_fp16)
 
 
-def _fetch(pin: HubPin, prefer_fp16: bool, endpoint: str | None, cache: Path | None) -> Path:
-    """The folder of the cache into which the needed files were fetched."""
+def _fetch(
+    pin: HubPin, prefer_fp16: bool, endpoint: str | None, cache: Path | None, *, why: str
+) -> Path:
+    """The folder of the cache into which the needed files were fetched; `why` they were."""
     log.info("hub.fetching", source=str(pin))
     disable_progress_bars()
     try:
@@ -95,7 +98,7 @@ def _fetch(pin: HubPin, prefer_fp16: bool, endpoint: str | None, cache: Path | N
     except Exception as error:  # every release of the client has its own for "no network"
         failure = ConfigurationError if isinstance(error, _PERMANENT) else Unavailable
         raise failure(
-            f"{pin} is not in the cache and cannot be fetched ({type(error).__name__}). "
+            f"{pin} {why} and cannot be fetched ({type(error).__name__}). "
             "Fetch it where there is a network, with the same HF_HOME, or point at a folder."
         ) from error
     return Path(fetched)
