@@ -37,13 +37,25 @@ async def locked(folder: Path) -> AsyncIterator[int]:
 
 
 def _open(folder: Path, name: str) -> TextIO:
-    folder.mkdir(parents=True, exist_ok=True)
-    return (folder / name).open("w")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / name).open("w")
+    except OSError as error:
+        raise ConfigurationError(
+            f"{folder} cannot be written to ({error.strerror}); set LATENTRY_DATA_DIR to another "
+            "folder."
+        ) from error
 
 
 def _lock(file: TextIO) -> bool:
+    """Lock a file; False if another process has. Raises ConfigurationError if it has no locks."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError as error:
+        raise ConfigurationError(
+            f"{file.name} cannot be locked ({error.strerror}), as on some network drives; set "
+            "LATENTRY_DATA_DIR to another folder."
+        ) from error
     return True

@@ -1,10 +1,13 @@
 """Free TCP ports."""
 
 import socket
+from typing import Final
 
 from latentry.errors import ConfigurationError
 from latentry.serve.workers import metrics_port
 from latentry.settings import PREFIX, Settings
+
+LAST_PORT: Final = 65535
 
 
 def free_port(host: str) -> int:
@@ -27,6 +30,11 @@ def check_ports(settings: Settings) -> None:
     for setting, host, port in wanted:
         if setting.endswith("metrics_port") and setting not in settings.model_fields_set:
             continue  # the process takes the next free one
+        if port > LAST_PORT:
+            raise ConfigurationError(
+                f"Port {port} does not exist: {PREFIX}{setting.upper()} is the first of "
+                f"{settings.workers}, and the last one is {LAST_PORT}."
+            )
         try:
             socket.create_server((host, port), family=_family(host)).close()
         except OSError as error:
