@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,11 @@ import torch
 from latentry.contracts import Sampler, Spacing
 from latentry.errors import ConfigurationError, EngineError, NonFiniteOutput
 from tests.worker.engine import tiny
+from worker.engine.device import Device
 from worker.engine.diffusion.diffusion import Diffusion
+from worker.engine.models.loading.loading import Loading
+from worker.engine.models.loading.part_reader import PartReader
+from worker.engine.models.sources.folder import blueprint_from_folder
 from worker.engine.samplers import SAMPLERS
 
 
@@ -182,3 +187,25 @@ def test_weights_are_half_where_chosen(folder: Path) -> None:
     backend = Diffusion(device="cpu", dtype="bfloat16")
     backend.load("half", folder)
     backend.self_test("half")
+
+
+def test_what_was_read_before_a_failure_is_not_kept_with_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[weakref.ref[torch.nn.Module]] = []
+
+    def read(*_: object) -> torch.nn.Module:
+        if seen:
+            raise ValueError("damaged")
+        network = torch.nn.Linear(1, 1)
+        seen.append(weakref.ref(network))
+        return network
+
+    monkeypatch.setattr(PartReader, "read", read)
+    blueprint = blueprint_from_folder("m", folder, prefer_fp16=False)
+    loading = Loading(blueprint, Device.choose("cpu", "float32"))
+    loading.start()
+    assert loading.has_read(60)
+    assert seen[0]() is None
+    with pytest.raises(ConfigurationError, match="damaged"):
+        loading.loaded()
