@@ -27,6 +27,20 @@ def test_a_new_start_knows_what_the_last_one_measured(tmp_path: Path) -> None:
     assert costs.seconds(KEY, 2) == 0.5
 
 
+def test_the_first_call_of_a_process_is_as_slow_as_that_of_the_last_one_and_no_idle_engine_makes_it(
+    tmp_path: Path,
+) -> None:
+    measured = Costs()
+    for seconds in (5.0, 0.01, 0.01):
+        measured.observe(KEY, 2, seconds)
+    assert measured.unmeasured(KEY) is not None, "short calls may be made by an idle engine"
+    CostFile(measured, tmp_path, "a device").keep()
+    costs = Costs()
+    CostFile(costs, tmp_path, "a device").recall()
+    assert costs.unmeasured(KEY) is None
+    assert costs.seconds(KEY, 2) == 0.01
+
+
 def test_keys_with_adapters_are_read_back_as_keys(tmp_path: Path) -> None:
     file = CostFile(measured(), tmp_path, "a device")
     file.keep()

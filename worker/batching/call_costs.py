@@ -170,7 +170,8 @@ class Costs:
     def to_json(self) -> list[dict[str, Any]]:
         """The curves as JSON-able data."""
         return [
-            asdict(key) | {"seconds": {str(rows): s for rows, s in curve.measured.items()}}
+            asdict(key)
+            | {"seconds": _by_text(curve.measured), "first": _by_text(curve.first_calls)}
             for key, curve in self._curves.items()
             if curve.measured
         ]
@@ -186,10 +187,19 @@ class Costs:
 
 def _curve(data: Mapping[str, Any]) -> tuple[BatchKey, Curve]:
     fields = dict(data)
-    measured = {int(rows): float(s) for rows, s in fields.pop("seconds").items()}
+    measured = _by_number(fields.pop("seconds"))
+    once = _by_number(fields.pop("first", {}))
     adapters = tuple(map(str, fields.pop("adapters", ())))  # JSON has no tuples
     key = BatchKey(**fields, adapters=adapters)
-    numbers = [key.height, key.width, *measured, *measured.values()]
+    numbers = [key.height, key.width, *measured, *measured.values(), *once, *once.values()]
     if not measured or not all(math.isfinite(number) and number > 0 for number in numbers):
         raise ValueError("sizes, rows and seconds must be positive")
-    return key, Curve(measured, Counter(dict.fromkeys(measured, _ENOUGH)))
+    return key, Curve(measured, Counter(dict.fromkeys(measured, _ENOUGH)), once=once)
+
+
+def _by_text(seconds: Mapping[int, float]) -> dict[str, float]:
+    return {str(rows): s for rows, s in seconds.items()}
+
+
+def _by_number(seconds: Mapping[str, Any]) -> dict[int, float]:
+    return {int(rows): float(s) for rows, s in seconds.items()}

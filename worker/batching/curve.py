@@ -16,12 +16,14 @@ class Curve:
     time is taken to grow with rows and half to be the call's own: low enough that a larger call is
     tried, and measured. `first`: the first call of each number of rows, which is no measurement:
     memory is laid out and kernels are chosen. It stands in where it is all that there is: without
-    any measurement, or with fewer rows than were measured, if it was faster even so.
+    any measurement, or with fewer rows than were measured, if it was faster even so. `once`: first
+    calls of an earlier process, which this one has yet to make.
     """
 
     measured: dict[int, float] = field(default_factory=dict)
     counts: Counter[int] = field(default_factory=Counter)
     first: dict[int, float] = field(default_factory=dict)
+    once: dict[int, float] = field(default_factory=dict)
 
     def observe(self, rows: int, seconds: float) -> bool:
         """Take in one call; False if it is the first of so many rows."""
@@ -33,6 +35,11 @@ class Curve:
         self.measured[rows] = known + weight * (seconds - known)
         self.counts[rows] += 1
         return True
+
+    @property
+    def first_calls(self) -> dict[int, float]:
+        """Seconds of the first calls, of this process or else of an earlier one."""
+        return self.once | self.first
 
     @property
     def most_called(self) -> int:
@@ -71,10 +78,11 @@ class Curve:
         first call took longer than the calls after it.
         """
         is_first = rows not in self.first
+        firsts = self.first_calls
 
         def from_calls_of(known: int) -> float:
             usual = self.measured.get(known, self.first.get(known, 0.0))
-            extra = max(0.0, self.first.get(known, usual) - usual) if is_first else 0.0
+            extra = max(0.0, firsts.get(known, usual) - usual) if is_first else 0.0
             return usual * max(1.0, rows / known) + extra
 
         return min(map(from_calls_of, self.first.keys() | self.measured.keys()))
