@@ -34,7 +34,7 @@ class WorkerSettings(Section):
     low_memory: Word = Field(
         "",
         description="Comma-separated ways to need less memory: `vae_slices`, `vae_tiles`,"
-        " `text_encoders`, `offload`; docs/models.md has what each saves and costs.",
+        " `text_encoders`, `offload`; docs/models.md has what each does to pictures.",
     )
     workers: int = Field(
         1, ge=1, description="Number of workers that `latentry serve` starts on this machine."

@@ -96,7 +96,7 @@ class Backend(Protocol[T]):
 
     @property
     def is_loading(self) -> bool:
-        """Whether the next `continue_loading` may convert or prove a model."""
+        """Whether the next `continue_loading` may prove a model."""
 
     def continue_loading(self, *, idle: bool) -> None:
         """Spend a moment on models that are being loaded; wait a little for them if `idle`."""

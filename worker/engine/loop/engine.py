@@ -65,7 +65,7 @@ class Engine(Generic[T]):
 
     @property
     def is_loading(self) -> bool:
-        """Whether the next step may have to convert or prove a model, however long that takes."""
+        """Whether the next step may have to prove a model, however long that takes."""
         return self.backend.is_loading
 
     @property

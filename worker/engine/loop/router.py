@@ -51,7 +51,7 @@ class BackendRouter:
 
     @property
     def is_loading(self) -> bool:
-        """Whether the next `continue_loading` may convert or prove a model of any of them."""
+        """Whether the next `continue_loading` may prove a model of any of them."""
         return any(one.is_loading for one in self._backends)
 
     def continue_loading(self, *, idle: bool) -> None:
