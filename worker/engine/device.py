@@ -87,7 +87,8 @@ def multiplies_bfloat16() -> bool:
     AVX512_BF16, AMX, or Arm's BF16. oneDNN alone is no answer on x86, where it supports bfloat16 on
     every AVX-512 CPU: without such instructions by widening it, slower than float32.
     """
-    if not torch.backends.mkldnn.is_available():  # Macs' builds of torch have no oneDNN
+    # Macs' builds of torch have no oneDNN, and may not have its operators.
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     asked = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
     if asked is None or not asked():  # on Arm it asks the CPU
