@@ -42,7 +42,7 @@ class WorkerSettings(Section):
     threads: int = Field(
         0,
         ge=0,
-        description="Compute threads of each worker on the CPU; 0 is the cores of the machine,"
+        description="Compute threads of each worker on the CPU; 0 is the cores that it may use,"
         " divided among the workers of `latentry serve`.",
     )
     compile: Word = Field(
