@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -16,7 +16,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 class Proxy:
     """A proxy, and the variable that names it."""
 
-    url: str
+    url: str = field(repr=False)  # it may have a password
     variable: str
 
     def __str__(self) -> str:

@@ -94,6 +94,7 @@ class WorkerLoop:
         self._offer_room()
         self._report_pace()
         if self._engine.idle:
+            self._stepping.rest()
             # What nobody asked for is measured only where nobody asks for anything.
             return IDLE_S if has_rested and not self._stepping.measure() else QUIET_S
         events = self._stepping.step()

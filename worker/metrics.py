@@ -30,9 +30,9 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self._count_jobs()
+        self._count_work()
 
-    def _count_jobs(self) -> None:
+    def _count_work(self) -> None:
         self._jobs = Counter(
             "latentry_worker_jobs",
             "Jobs that this worker settled; latentry_jobs_ended counts each job once.",

@@ -72,6 +72,11 @@ class Stepping:
         self._extend(0)
         return False
 
+    def rest(self) -> None:
+        """There is no step to make now: a worker that is only woken does not hang."""
+        if self._announced_s and monotonic() >= self._announced_at + RENEW_S:
+            self._extend(0)
+
     def stop(self) -> None:
         """There are no more steps. A worker that stops by itself must not hang unseen either."""
         self._extend(STOPPING_S)

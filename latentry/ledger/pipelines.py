@@ -6,10 +6,12 @@ costs a gateway more time than Redis needs for a script. Here each pipeline keep
 
 import asyncio
 from collections import deque
-from typing import Any, Final
+from contextlib import suppress
+from typing import Any, Final, cast
 
 from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
@@ -47,7 +49,7 @@ class _Call:
         """Read the answer, which is the next on this connection."""
         try:
             answer = await connection.read_response(disable_decoding=self.is_binary)
-        except ResponseError as error:
+        except (ResponseError, UnicodeDecodeError) as error:
             self.fail(error)
         else:
             if self.is_waiting:
@@ -69,39 +71,58 @@ class Pipelines:
         self._idle: list[AbstractConnection] = []
         self._senders: set[asyncio.Task[None]] = set()
 
+    @property
+    def waiting(self) -> int:
+        """How many calls are not on their way yet."""
+        return len(self._waiting)
+
     async def execute(self, *words: Any, is_binary: bool = False) -> Any:
         """Run one command, with the next pipeline. Raises RedisError."""
         call = _Call(pack_command(words), is_binary=is_binary)
         self._waiting.append(call)
         if len(self._senders) < MAX_PIPELINES:
-            sender = asyncio.create_task(self._send_all())
-            self._senders.add(sender)
-            sender.add_done_callback(self._senders.discard)
+            self._senders.add(asyncio.create_task(self._send_all()))
         timer = asyncio.get_running_loop().call_later(self._patience_s, call.give_up)
         try:
             return await call.answer
         finally:
             timer.cancel()
+            with suppress(ValueError):  # it was sent
+                self._waiting.remove(call)
 
     async def close(self) -> None:
         """Send nothing more. The pool disconnects."""
-        for sender in self._senders:
+        senders = list(self._senders)
+        for sender in senders:
             sender.cancel()
-        if self._senders:
-            await asyncio.wait(self._senders)
+        if senders:
+            await asyncio.wait(senders)
+        for call in self._waiting:
+            call.fail(RedisConnectionError("The ledger is closed."))
 
     async def _send_all(self) -> None:
-        # One pipeline after the other, while calls wait.
-        while calls := self._next():
+        # One pipeline after the other, while calls wait. Once it sees none it is no sender: a call
+        # that comes before the task has ended would have nobody to send it.
+        try:
+            while calls := self._next():
+                await self._send_these(calls)
+        finally:
+            self._senders.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+    async def _send_these(self, calls: list[_Call]) -> None:
+        try:
+            connection = self._idle.pop() if self._idle else await self._connection()
             try:
-                connection = self._idle.pop() if self._idle else await self._connection()
-                try:
-                    await self._send(connection, calls)
-                finally:
-                    self._idle.append(connection)
-            except Exception as error:
-                for call in calls:
-                    call.fail(error)
+                await self._send(connection, calls)
+            finally:
+                self._idle.append(connection)
+        except asyncio.CancelledError:
+            for call in calls:
+                call.fail(RedisConnectionError("The ledger is closed."))
+            raise
+        except Exception as error:
+            for call in calls:
+                call.fail(error)
 
     def _next(self) -> list[_Call]:
         count = min(len(self._waiting), MAX_COMMANDS)
@@ -120,6 +141,8 @@ class Pipelines:
 
     async def _round_trip(self, connection: AbstractConnection, calls: list[_Call]) -> None:
         calls = [call for call in calls if call.is_waiting]
+        if not calls:
+            return
         try:
             async with asyncio.timeout(self._within_s):
                 await connection.send_packed_command([call.packed for call in calls])

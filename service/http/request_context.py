@@ -78,10 +78,9 @@ class RequestContext:
 def _complete(message: Message, added: Mapping[str, str] | None, request_id: str) -> None:
     if added:  # by dependencies
         MutableHeaders(scope=message).update(added)
-    headers = message["headers"]
+    headers = [*message["headers"], (b"x-request-id", request_id.encode())]
     present = {name.lower() for name, _ in headers}
-    headers.append((b"x-request-id", request_id.encode()))
-    headers += [header for header in _HEADERS if header[0] not in present]
+    message["headers"] = headers + [header for header in _HEADERS if header[0] not in present]
 
 
 def _request_id(scope: Scope) -> str:

@@ -66,14 +66,15 @@ class Settling:
     def add(self, image: EndedImage) -> None:
         """Tell the ledger, in this thread or in the one that is about it already."""
         self._waiting.append(image)
+        unlisted: list[StoredOutput] = []
         # Read again after the lock is free: an image may have come when its holder saw none.
         while self._waiting and self._sending.acquire(blocking=False):
             try:
-                unlisted = self._send(self._taken())
+                unlisted += self._send(self._taken())
             finally:
                 self._sending.release()
-            for entry in unlisted:
-                self._delete(entry)
+        for entry in unlisted:  # last: what waits for the ledger must not wait for storage
+            self._delete(entry)
 
     def _delete(self, entry: StoredOutput) -> None:
         try:
@@ -96,6 +97,9 @@ class Settling:
             return unlisted
         except LedgerUnavailable:  # and the worker stops: the jobs are to be handed back
             log.warning("ledger.unavailable", doing="publish", images=len(images))
+        except Exception:  # not settled: their leases expire and another attempt is made
+            log.exception("publish.failed", jobs=[image.job.lease.ref.id for image in images])
+            self._inbox.post(*(JobEnded(image.job) for image in images))
         return []
 
     def _insist(self, told: Sequence[Command[None]]) -> list[Exception | None]:

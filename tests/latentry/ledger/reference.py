@@ -81,10 +81,11 @@ class ReferenceJob:
     def drop_checkpoints(self) -> None:
         self.checkpoints, self.held_bytes = {}, 0
 
-    def requeue(self) -> None:
+    def requeue(self, *, has_crashed: bool) -> None:
         self.move(JobStatus.QUEUED)
         if self.step is not None:
-            self.wait_is_over = False
+            if has_crashed or self.step > (self.reached or 0):
+                self.wait_is_over = False
             self.reached = max(self.step, self.reached or 0)
         self.step = None
 
@@ -222,8 +223,8 @@ class ReferenceLedger:
     def end(self, job: ReferenceJob, state: JobStatus) -> None:
         self._leave(job, state)
 
-    def back(self, job: ReferenceJob) -> None:
-        job.requeue()
+    def back(self, job: ReferenceJob, *, has_crashed: bool = False) -> None:
+        job.requeue(has_crashed=has_crashed)
         self.fairness.refund(job)
         self.fairness.enter(job)
 
@@ -355,4 +356,4 @@ class ReferenceLedger:
         elif job.crashes >= POISON_CRASHES:
             self.end(job, JobStatus.FAILED)
         else:
-            self.back(job)
+            self.back(job, has_crashed=True)

@@ -1,5 +1,7 @@
 """A claim whose reply was lost is repeated; a fence is never given twice."""
 
+import pytest
+
 from latentry.contracts import JobStatus, Progress
 from latentry.ledger import JobRef, Ledger, commands
 from latentry.ledger.claiming import run_claim
@@ -86,12 +88,27 @@ def test_a_record_that_cannot_be_moved_ends_and_keeps_no_other_from_being_swept(
     assert ledger.run(commands.claim("w", ["shapes"], room=3, lease_s=60)) == []
 
 
-def test_a_record_that_makes_no_sense_ends_and_hides_no_other(ledger: Ledger) -> None:
+@pytest.mark.parametrize("begins", [False, True])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"from": "another version"}',
+        "5",
+        "null",
+        "{",
+        '{"num_inference_steps": null}',
+        '{"num_inference_steps": "x"}',
+        '{"num_inference_steps": 1e300}',
+    ],
+)
+def test_a_record_that_makes_no_sense_ends_and_hides_no_other(
+    ledger: Ledger, text: str, begins: bool
+) -> None:
     first, broken, last = (create(ledger) for _ in range(3))
-    ledger.client.hset(f"{ledger.root}:job:{broken}", "request", '{"from": "another version"}')
+    ledger.client.hset(f"{ledger.root}:job:{broken}", "request", text)
     page = ledger.run(commands.list_jobs("default", below=None, limit=10))
     assert [record and record.ref for record in page] == [last, None, first]
-    leases = run_claim(ledger, commands.claim("w", ["shapes"], room=3, lease_s=60))
+    leases = run_claim(ledger, commands.claim("w", ["shapes"], room=3, lease_s=60, begins=begins))
     assert [lease.ref for lease in leases] == [first, last]
     record = f"{ledger.root}:job:{broken}"
     assert ledger.client.hmget(record, "state", "error_code") == [

@@ -18,6 +18,7 @@ from latentry.errors import (
 )
 from latentry.ledger import AsyncLedger, Command, JobRecord, JobRef, Lease, Ledger, commands
 from latentry.ledger.accounts import read_usage
+from latentry.ledger.claiming import run_claim
 from latentry.settings import MAX_TTL_S, Settings
 from tests.latentry.ledger.factory import card, image, new_job, request
 from tests.valkey import Valkey, free_port
@@ -338,9 +339,12 @@ def test_a_job_that_waited_too_long_expires_without_being_run(ledger: Ledger) ->
     assert read(ledger, claimed).state is JobStatus.EXPIRED
 
 
-def test_a_job_that_had_begun_waits_afresh_when_it_is_handed_back(ledger: Ledger) -> None:
+@pytest.mark.parametrize("begins", [False, True])
+def test_a_job_that_made_a_step_waits_afresh_when_it_is_handed_back(
+    ledger: Ledger, begins: bool
+) -> None:
     begun, untouched = create(ledger), create(ledger)
-    leases = claim(ledger, room=2)
+    leases = run_claim(ledger, commands.claim("w", ["shapes"], room=2, lease_s=60, begins=begins))
     ledger.run(commands.report_progress([(leases[0], 1, 4)]))
     for ref in (begun, untouched):
         its_wait_is_over = {"deadline_ms": read(ledger, ref).created_ms}

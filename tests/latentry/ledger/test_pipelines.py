@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import AsyncLedger, Command, JobRef, Ledger, commands
-from latentry.ledger.pipelines import MAX_COMMANDS, MAX_PIPELINES
+from latentry.ledger.pipelines import MAX_COMMANDS, MAX_PIPELINES, Pipelines
 from latentry.settings import Settings
 from tests.latentry.ledger.factory import new_job
 from tests.latentry.ledger.proxy import Proxy, proxy
@@ -112,6 +116,56 @@ async def test_nobody_waits_longer_than_the_patience_and_the_next_is_answered(
     async with asyncio.timeout(2 * behind.patience_s):
         while not await _answers(lambda: behind.run(commands.get(refs[0]))):
             pass
+
+
+class Remote:
+    """Connections that are answered when the test says so: what is asked meanwhile, all at once."""
+
+    def __init__(self) -> None:
+        self.retry = Retry(NoBackoff(), 0)
+        self.asked: asyncio.Queue[asyncio.Event] = asyncio.Queue()
+
+    async def get_connection(self) -> "Remote":
+        return self
+
+    async def disconnect(self) -> None:
+        """Nothing is connected."""
+
+    async def send_packed_command(self, _: list[bytes]) -> None:
+        """It arrives at once."""
+
+    async def read_response(self, *, disable_decoding: bool) -> str:
+        answered = asyncio.Event()
+        self.asked.put_nowait(answered)
+        await answered.wait()
+        return "text" if not disable_decoding else ""
+
+
+async def test_a_call_is_sent_though_all_senders_end_at_that_very_moment() -> None:
+    remote = Remote()
+    pipelines = Pipelines(cast("Any", remote), within_s=60, patience_s=60)
+
+    async def ask(*words: str) -> None:
+        for word in words:
+            await pipelines.execute(word)
+
+    async with asyncio.timeout(10):
+        askers = [asyncio.create_task(ask("first", "second"))]
+        first = await remote.asked.get()
+        askers.append(asyncio.create_task(ask("other")))
+        other = await remote.asked.get()
+        for answered in (first, other):  # both in the same turn of the event loop
+            answered.set()
+        (await remote.asked.get()).set()
+        await asyncio.gather(*askers)
+
+
+async def test_what_nobody_waits_for_any_more_takes_no_memory() -> None:
+    pipelines = Pipelines(cast("Any", Remote()), within_s=60, patience_s=0.01)
+    many = [pipelines.execute("word") for _ in range(MANY)]
+    found = await asyncio.gather(*many, return_exceptions=True)
+    assert {type(one) for one in found} == {RedisTimeout}
+    assert pipelines.waiting == 0
 
 
 async def _answers(ask: Callable[[], Awaitable[object]]) -> bool:

@@ -11,7 +11,7 @@ from prometheus_client import generate_latest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from latentry.broker import TASK, broker_queue
+from latentry.broker import TASK, broker_config, broker_queue
 from latentry.contracts import JobStatus, StoredOutput
 from latentry.errors import EngineError, FileNotFound, StorageUnavailable
 from latentry.ledger import JobRef, Ledger, commands
@@ -30,7 +30,8 @@ REQUEST = {"prompt": "a red circle"}
 
 
 def bells(ledger: Ledger, settings: Settings) -> list[dict]:
-    name = f"{settings.redis_prefix}:celery:{broker_queue(settings, 'shapes')}"
+    prefix = broker_config(settings)["broker_transport_options"]["global_keyprefix"]
+    name = prefix + broker_queue(settings, "shapes")
     return [json.loads(text) for text in ledger.client.lrange(name, 0, -1)]
 
 

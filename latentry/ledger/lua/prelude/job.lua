@@ -29,14 +29,16 @@ local function drop_checkpoints(ref)
   end
 end
 
--- Back to its old place in the queue. If it had begun to denoise, the time that it may wait starts
--- afresh; its `finish_by` stays.
-local function requeue(ref)
+-- Back to its old place in the queue. `has_run`: the time that it may wait starts afresh; its
+-- `finish_by` stays.
+local function requeue(ref, has_run)
   transition(ref, 'queued')
   local step, reached, queue_ttl = fields(ref, 'step', 'reached', 'queue_ttl_ms')
   if step then
-    redis.call('HSET', key('job', ref), 'reached', math.max(step, reached or 0),
-      'deadline_ms', now_ms() + queue_ttl)
+    redis.call('HSET', key('job', ref), 'reached', math.max(step, reached or 0))
+  end
+  if has_run then
+    redis.call('HSET', key('job', ref), 'deadline_ms', now_ms() + queue_ttl)
   end
   end_lease(ref)
   redis.call('HDEL', key('job', ref), 'worker', 'step', 'steps')
@@ -94,12 +96,14 @@ local function finish(ref, to, code, message)
   record_end(ref, to, code, started and started - created or nil, started and now - started or nil)
 end
 
--- Its worker gives it back unfinished. That is no crash, and not charged.
+-- Its worker gives it back unfinished. That is no crash, and not charged. Without a step made it has
+-- only waited: a model that loads nowhere must not keep its jobs for ever.
 local function hand_back(ref)
+  local step, reached = fields(ref, 'step', 'reached')
   if field(ref, 'stop') then
     finish(ref, 'canceled')
   else
-    requeue(ref)
+    requeue(ref, step and tonumber(step) > tonumber(reached or 0))
   end
 end
 

@@ -70,7 +70,7 @@ each('leases', function(ref)
   elseif crashes >= poison then
     finish(ref, 'failed', 'poison', 'Workers died ' .. crashes .. ' times while they ran this job.')
   else
-    requeue(ref)
+    requeue(ref, field(ref, 'step'))
   end
 end)
 
