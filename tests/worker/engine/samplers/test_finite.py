@@ -52,7 +52,7 @@ def test_every_table_is_finite_at_the_fewest_and_the_most_steps(
 @pytest.mark.parametrize(("sampler", "spacing"), stock.WALKS)
 def test_every_table_of_every_schedule_is_finite(sampler: Sampler, spacing: Spacing) -> None:
     for config in CONFIGS:
-        tables(CONFIGS[config], sampler, spacing, {*range(1, 60), *range(60, 1000, 97)})
+        tables(CONFIGS[config], sampler, spacing, {*range(1, 60), 250, 700})
 
 
 @pytest.mark.parametrize("config", CONFIGS)
