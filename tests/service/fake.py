@@ -1,10 +1,11 @@
 """A worker without an engine: it moves jobs through the ledger exactly as a real one does."""
 
 import threading
+from contextlib import suppress
 from typing import Self
 
 from latentry.contracts import JobStatus, StoredOutput
-from latentry.errors import LatentryError
+from latentry.errors import LatentryError, LeaseLost
 from latentry.ledger import Lease, Ledger, commands
 from latentry.storage import Storage, key_of
 
@@ -71,5 +72,6 @@ class FakeWorker:
     def _work(self) -> None:
         while not self._done.wait(0.01):
             for lease in self.ledger.run(commands.claim("fake", ["shapes"], room=8, lease_s=30)):
-                self.step(lease, 1)
-                self.finish(lease)
+                with suppress(LeaseLost):  # it was canceled, or its time is over
+                    self.step(lease, 1)
+                    self.finish(lease)

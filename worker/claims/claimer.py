@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from latentry.errors import LedgerUnavailable
-from latentry.ledger import JobRef, Lease, Ledger, commands
+from latentry.ledger import Command, JobRef, Lease, Ledger, commands
 from latentry.ledger.claiming import run_claim
 from latentry.ledger.leases import Claims
 from worker.claims.claimed_job import ClaimedJob
@@ -72,6 +72,7 @@ class Claimer:
         self._offer = Offer()
         self._posted = 0
         self._may_find = True  # whether a job may wait, as far as is known
+        self._unanswered: Command[Claims] | None = None
         self._wanted = threading.Event()
         self._stopping = threading.Event()
         self._thread = critical_thread("claimer", self._run)
@@ -158,7 +159,9 @@ class Claimer:
         self, queues: Sequence[str], jobs: Sequence[ClaimedJob], *, room: int, begins: bool
     ) -> Claims:
         """The leases, if any; and a note whether more jobs may wait."""
-        claim = commands.claim(
+        # A claim without an answer may have claimed: repeated, it returns those leases. Otherwise
+        # its jobs would count as begun by a worker that does not know of them.
+        claim = self._unanswered or commands.claim(
             self._worker,
             queues,
             room=room,
@@ -167,6 +170,7 @@ class Claimer:
             suspects=sum(job.is_suspect for job in jobs),
             begins=begins,
         )
+        self._unanswered = claim
         self._may_find = False  # before: a job that comes meanwhile says so
         try:
             leases = run_claim(self._ledger, claim)
@@ -175,6 +179,7 @@ class Claimer:
             self._stopping.wait(POLL_S)
             self.hear()
             return Claims()
+        self._unanswered = None
         if leases.waiting:
             self._may_find = True
         elif self._queues.are_empty():

@@ -1,6 +1,11 @@
 """What the claiming thread takes, by what the step loop offers."""
 
-from latentry.ledger import JobRef, Ledger, commands
+from typing import Any
+
+import pytest
+
+from latentry.errors import LedgerUnavailable
+from latentry.ledger import Command, JobRef, Ledger, commands
 from tests.latentry.ledger.factory import card, new_job
 from worker.claims.claimer import Claimer, Offer
 from worker.claims.inbox import Claimed, Inbox
@@ -30,3 +35,32 @@ def test_jobs_that_the_loop_has_not_received_yet_take_room(ledger: Ledger) -> No
     claimer.offer(Offer(room=0, received=3))
     claimer.work()
     assert taken(inbox) == []
+
+
+class AnswerLost(Ledger):
+    """Its first claim is carried out, and the answer lost."""
+
+    is_lost = False
+
+    def run(self, command: Command[Any]) -> Any:
+        answer = super().run(command)
+        if command.script == "worker/claim" and not self.is_lost:
+            self.is_lost = True
+            raise LedgerUnavailable
+        return answer
+
+
+def test_a_claim_whose_answer_was_lost_is_made_again_and_no_other(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.claims.claimer.POLL_S", 0)
+    refs = [ledger.run(commands.create(new_job(), max_queued=9)).ref for _ in range(2)]
+    losing = AnswerLost(ledger.client, ledger.root)
+    inbox, queues = Inbox(), QueueChoice(["shapes"], tuple)
+    reporter = Reporter(losing, inbox, "w1", [card()], lease_s=60, heartbeat_s=5)
+    claimer = Claimer(losing, inbox, "w1", queues, reporter, lease_s=60)
+    claimer.offer(Offer(room=2))
+    claimer.work()
+    assert taken(inbox) == []
+    claimer.work()
+    assert taken(inbox) == refs
