@@ -204,6 +204,8 @@ class WorkerLoop:
         self._reporter.forget(job)
         self._jobs.pop(job.id, None)
         self._engine.drop(job.id)
+        if job.has_crashed or not self._jobs:  # suspects and quarantined jobs waited for this
+            self._claimer.hear()
 
     def _hand_back(self) -> None:
         """Publish finished pictures; unfinished jobs go back to their places in their queues."""

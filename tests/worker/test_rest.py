@@ -29,7 +29,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.publishing.publisher.RETRY_S", 0)
 
 
-@given(seed=seeds, hazards=hazards, jobs=st.integers(1, 24), suspects=st.integers(0, 1))
+@given(seed=seeds, hazards=hazards, jobs=st.integers(1, 24), suspects=st.integers(0, 3))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_no_worker_rests_while_a_job_waits_that_it_has_room_for(
     ledger: Ledger, seed: int, hazards: Hazards, jobs: int, suspects: int

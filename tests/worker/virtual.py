@@ -13,6 +13,7 @@ from latentry.ledger import Command, JobRef, Ledger, NewJob, commands
 from tests.latentry.ledger.factory import card, request
 from tests.worker.turns import Pool, Thread, Turns
 from worker.batching import Costs
+from worker.claims.claimed_job import QUARANTINE_CRASHES
 from worker.claims.claimer import POLL_S, Claimer
 from worker.claims.inbox import Inbox, StopAsked
 from worker.claims.queue_choice import QueueChoice
@@ -147,8 +148,7 @@ class VirtualWorker:
         Before them come those that other workers died of, once or twice.
         """
         refs = [JobRef("default", f"gen_{number}") for number in range(suspects + jobs)]
-        for ref in refs[:suspects]:
-            self._die(ref, self.turns.chance.choice((1, 2)))
+        self._die(refs[:suspects])
         at_s = 0.0
         for ref in refs[suspects:]:
             at_s += self.turns.any_s(self.hazards.gap_s)
@@ -183,12 +183,16 @@ class VirtualWorker:
         if chance.random() < self.hazards.canceled:
             self.turns.plan(self.turns.any_s(1.0), partial(self._cancel, ref))
 
-    def _die(self, ref: JobRef, times: int) -> None:
+    def _die(self, refs: list[JobRef]) -> None:
+        """A worker dies of them all, and then others of some of them."""
         run = self.plain.run
-        run(commands.create(NewJob(ref, request(), 60_000, 60_000), max_queued=1000))
-        for number in range(times):
-            claim = commands.claim(f"dead-{number}", ["shapes"], room=1, lease_s=0, begins=True)
-            [_] = run(claim)
+        for ref in refs:
+            run(commands.create(NewJob(ref, request(), 60_000, 60_000), max_queued=1000))
+        claim = partial(commands.claim, models=["shapes"], lease_s=0, held=1, begins=True)
+        run(claim("dead", room=len(refs)))
+        run(commands.sweep(lease_s=60))
+        for number in range(self.turns.chance.randint(0, len(refs))):
+            run(claim(f"dead-{number}", room=1))
             run(commands.sweep(lease_s=60))
 
     def _cancel(self, ref: JobRef) -> None:
@@ -237,4 +241,6 @@ class VirtualWorker:
         """Whether the worker may take the job, with what it has: suspects are apart."""
         held = self.leases.jobs
         crashes = int(self.plain.client.hget(f"{self.plain.root}:job:{ref}", "crashes") or 0)
-        return not held or not (crashes or any(job.is_suspect for job in held))
+        if crashes >= QUARANTINE_CRASHES or any(job.is_quarantined for job in held):
+            return not held
+        return not (crashes and any(job.has_crashed for job in held))

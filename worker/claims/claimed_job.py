@@ -85,9 +85,17 @@ class ClaimedJob:
         return self._outcome.status is not JobStatus.SUCCEEDED
 
     @property
+    def has_crashed(self) -> bool:
+        """Whether a worker died while it ran this job, cleared since or not.
+
+        No suspect joins it: another death would cost it a second attempt.
+        """
+        return self.lease.record.crashes > 0
+
+    @property
     def is_suspect(self) -> bool:
         """Whether a worker died while it ran this job, which has made no progress since."""
-        return self.lease.record.crashes > 0 and not self._is_cleared and not self.is_drawn
+        return self.has_crashed and not self._is_cleared and not self.is_drawn
 
     @property
     def is_quarantined(self) -> bool:

@@ -167,7 +167,7 @@ class Claimer:
             room=room,
             lease_s=self._lease_s,
             held=len(jobs),
-            suspects=sum(job.is_suspect for job in jobs),
+            crashed=sum(job.has_crashed for job in jobs),
             begins=begins,
         )
         self._unanswered = claim

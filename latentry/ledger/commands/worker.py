@@ -31,13 +31,13 @@ def claim(
     room: int,
     lease_s: float,
     held: int = 0,
-    suspects: int = 0,
+    crashed: int = 0,
     begins: bool = False,
 ) -> Command[Claims]:
-    """Claim up to `room` jobs for a worker that has `held` already, so many of them `suspects`.
+    """Claim up to `room` jobs for a worker that has `held` already, of which workers died for `crashed`.
 
-    A suspect, whose worker died, is claimed by a worker that has no other suspect; a quarantined
-    job, after a second death, alone by one that has no job. Where there is a row for each, they
+    A suspect, whose worker died, is claimed by a worker that holds no other such job; a quarantined
+    one, after a second death, alone by one that has no job. Where there is a row for each, they
     count as begun. This very command, run again, returns the same leases. Raises UnreadableRecord;
     see `claiming`.
     """
@@ -53,7 +53,7 @@ def claim(
         "room": room,
         "lease_ms": int(lease_s * 1000),
         "held": held,
-        "suspects": suspects,
+        "crashed": crashed,
         "begins": begins,
     }
     return Command("worker/claim", (json.dumps(options),), read)

@@ -19,7 +19,7 @@ class ReferenceClaim:
     models: Sequence[str]
     room: int
     held: int
-    suspects: int
+    crashed: int
     token: object
     fences: Iterator[int]
     is_over_at_once: bool
@@ -171,7 +171,7 @@ class ReferenceLedger:
                 return [quarantined]
             if ask.held > 0 and self._is_reserved_for_quarantined(ask):
                 return []
-            if ask.suspects == 0 and (suspect := self._suspect(ask, is_quarantined=False)):
+            if ask.crashed == 0 and (suspect := self._suspect(ask, is_quarantined=False)):
                 taken.append(suspect)
         while len(taken) < room and (
             turn := self.fairness.next(self.queue(*ask.models), ask.models)

@@ -194,7 +194,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def claim(self, draw: Draw) -> None:
         served, room = draw(some_models), draw(st.sampled_from([3, 2, 1, 0]))
         held = draw(st.sampled_from([0, 1, 2]))
-        already = {"held": held, "suspects": draw(st.integers(0, min(held, 1)))}
+        already = {"held": held, "crashed": draw(st.integers(0, min(held, 1)))}
         worker, lease_s = draw(st.sampled_from(WORKERS_IDS)), draw(st.sampled_from([LEASE_S, 0.0]))
         self.take(served, room, lease_s, draw(mishaps), worker, **already)
 
@@ -207,16 +207,16 @@ class LedgerMachine(RuleBasedStateMachine):
         worker: str = "w1",
         *,
         held: int = 0,
-        suspects: int = 0,
+        crashed: int = 0,
     ) -> list[Lease]:
         command = commands.claim(
-            worker, served, room=room, lease_s=lease_s, held=held, suspects=suspects
+            worker, served, room=room, lease_s=lease_s, held=held, crashed=crashed
         )
 
         def reference() -> list[Lease]:
             fences = iter([lease.fence for lease in self.heard])
             is_over = lease_s == 0
-            arguments = (worker, served, room, held, suspects, command, fences, is_over)
+            arguments = (worker, served, room, held, crashed, command, fences, is_over)
             return self.reference.claim(ReferenceClaim(*arguments))
 
         heard = self.call(command, reference, mishap)

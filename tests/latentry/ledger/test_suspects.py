@@ -10,9 +10,9 @@ def create(ledger: Ledger) -> JobRef:
 
 
 def claim(
-    ledger: Ledger, worker: str = "w1", *, room: int = 8, held: int = 0, suspects: int = 0
+    ledger: Ledger, worker: str = "w1", *, room: int = 8, held: int = 0, crashed: int = 0
 ) -> list[Lease]:
-    already = {"held": held, "suspects": suspects}
+    already = {"held": held, "crashed": crashed}
     return ledger.run(commands.claim(worker, ["shapes"], room=room, lease_s=60, **already))
 
 
@@ -44,7 +44,7 @@ def test_each_worker_gets_one_suspect_with_whatever_else_it_has(ledger: Ledger) 
     die(ledger, claim(ledger))
     fresh = [create(ledger) for _ in range(4)]
     assert refs(claim(ledger, room=3)) == [batch[0], *fresh[:2]]
-    assert refs(claim(ledger, room=1, held=3, suspects=1)) == [fresh[2]]
+    assert refs(claim(ledger, room=1, held=3, crashed=1)) == [fresh[2]]
     assert refs(claim(ledger, "w2", room=1)) == [batch[1]]
 
 

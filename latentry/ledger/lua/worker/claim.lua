@@ -1,14 +1,14 @@
 -- Claims jobs for a worker: suspects first, then by fair queueing, and no more than this worker's share
 -- of what waits, so that one does not hoard while another idles.
--- ARGV: {worker, token, models, room, held, suspects, begins, lease_ms} as JSON; `held`: how many jobs
--- it has already, `suspects`: how many of those are suspects; `begins`: whether there is a row for each
+-- ARGV: {worker, token, models, room, held, crashed, begins, lease_ms} as JSON; `held`: how many jobs
+-- it has already, `crashed`: how many of those a worker died of; `begins`: whether there is a row for each
 -- job, which counts as begun then
 -- Reads: gone, workers
 -- Writes: active, checkpoint, checkpoints, claimed, deadlines, deliveries, delivery, ends, events,
 --   job, leases, load, quarantined, queue, receivers, reserved, retention, stop, suspects, tags,
 --   tenant_queue, tenants, updates, usage, virtual_time, waiting_cost, weights
--- Returns {claims, how many jobs still wait}, a claim as {ref, fence, record}; repeated with its token,
--- the same claims.
+-- Returns {claims, how many jobs still wait that it may run}, a claim as {ref, fence, record}; repeated
+-- with its token, the same claims.
 local ask = cjson.decode(ARGV[1])
 local now, claims, begun = now_ms(), {}, {}
 local claimed = key('claimed', ask.worker)
@@ -97,6 +97,23 @@ local function count_waiting()
   return waiting
 end
 
+-- Less those for which something that this worker holds must end first.
+local function count_open()
+  local waiting, has_suspect = count_waiting(), ask.crashed > 0
+  for _, claim in ipairs(claims) do
+    has_suspect = has_suspect or field(claim[1], 'crashes') ~= '0'
+  end
+  for _, model in ipairs(ask.models) do
+    if ask.held + #claims > 0 then
+      waiting = waiting - redis.call('ZCARD', key('quarantined', model))
+    end
+    if has_suspect then
+      waiting = waiting - redis.call('ZCARD', key('suspects', model))
+    end
+  end
+  return waiting
+end
+
 local function share_of_this_worker()
   local workers = math.max(1, redis.call('ZCOUNT', key('workers'), now, '+inf'))
   return math.ceil(count_waiting() / workers)
@@ -122,7 +139,7 @@ if last[1] == ask.token then -- its reply was lost
       add(claim[1])
     end
   end
-  return { claims, count_waiting() }
+  return { claims, count_open() }
 end
 
 local room = math.min(ask.room, share_of_this_worker())
@@ -130,8 +147,8 @@ if room > 0 then
   if ask.held == 0 and take_one_of('quarantined') then
     room = 0 -- it runs alone
   elseif ask.held > 0 and is_reserved() then
-    room = 0
-  elseif ask.suspects == 0 then
+    return { {}, 0 } -- there is nothing for this worker until it is empty
+  elseif ask.crashed == 0 then
     take_one_of('suspects')
   end
 end
@@ -148,4 +165,4 @@ if #claims > 0 then
   redis.call('HSET', claimed, 'token', ask.token, 'claims', cjson.encode(names))
   redis.call('PEXPIRE', claimed, ask.lease_ms + 60000)
 end
-return { claims, count_waiting() }
+return { claims, count_open() }
