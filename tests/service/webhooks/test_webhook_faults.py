@@ -173,12 +173,12 @@ async def test_in_a_storm_every_job_is_delivered_under_one_id(
     ids = await create(gateways, receiver, jobs)
     left, rounds = set(ids), 0
     while left or not nothing_waits(ledger):
-        leases = ledger.run(commands.claim("w", ["shapes"], room=8, lease_s=0.2))
-        for number, lease in enumerate(leases):
-            if (number + rounds) % 3:  # the others were claimed by a worker that is no more
-                for _ in range(2):  # as if the first reply had been lost
-                    ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))
-                left.discard(lease.ref.id)
+        if rounds < kills * 5:  # by a worker that is no more
+            ledger.run(commands.claim("gone", ["shapes"], room=3, lease_s=0.2))
+        for lease in ledger.run(commands.claim("w", ["shapes"], room=5, lease_s=60)):
+            for _ in range(2):  # as if the first reply had been lost
+                ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))
+            left.discard(lease.ref.id)
         if rounds % 5 == 0 and rounds < kills * 5:
             processes.pop(0).kill()
             processes.append(await gateways.start())
