@@ -22,9 +22,12 @@ from latentry.client.fields import Fields
 from latentry.contracts import (
     Determinism,
     GenerationRequest,
+    InpaintArea,
+    MaskFill,
     OutputFormat,
     Priority,
     PromptSyntax,
+    ResizeMode,
     WebhookEvent,
 )
 
@@ -58,6 +61,14 @@ class RequestOptions(TypedDict):
     crops_coords_top_left: Annotated[tuple[int, int] | None, typer.Option(metavar="TOP LEFT")]
     target_size: Annotated[tuple[int, int] | None, typer.Option(metavar=HEIGHT_WIDTH)]
     seed: int | None
+    image: str | None
+    mask: str | None
+    strength: float | None
+    resize_mode: ResizeMode | None
+    mask_blur: int | None
+    mask_fill: MaskFill | None
+    inpaint_area: InpaintArea | None
+    mask_padding: int | None
     n: Annotated[int | None, typer.Option("-n", "--n")]
     output_format: Annotated[
         OutputFormat | None,

@@ -7,9 +7,12 @@ from pydantic import ValidationError
 from latentry.contracts import (
     Determinism,
     GenerationRequest,
+    InpaintArea,
+    MaskFill,
     OutputFormat,
     Priority,
     PromptSyntax,
+    ResizeMode,
     Sampler,
     Spacing,
     Webhook,
@@ -37,6 +40,14 @@ class Fields(TypedDict, total=False):
     crops_coords_top_left: tuple[int, int] | None
     target_size: tuple[int, int] | None
     seed: int | None
+    image: str | None
+    mask: str | None
+    strength: float | None
+    resize_mode: ResizeMode | str | None
+    mask_blur: int | None
+    mask_fill: MaskFill | str | None
+    inpaint_area: InpaintArea | str | None
+    mask_padding: int | None
     n: int | None
     output_format: OutputFormat | str | None
     determinism: Determinism | str | None

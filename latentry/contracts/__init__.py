@@ -9,6 +9,7 @@ from latentry.contracts.deliveries import (
 )
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
+from latentry.contracts.fields.inputs import InpaintArea, InputFile, MaskFill, ResizeMode
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism
 from latentry.contracts.files import File
@@ -37,6 +38,8 @@ __all__ = [
     "File",
     "GenerationRequest",
     "Image",
+    "InpaintArea",
+    "InputFile",
     "Job",
     "JobError",
     "JobList",
@@ -44,6 +47,7 @@ __all__ = [
     "JobUrls",
     "JobWarning",
     "Limits",
+    "MaskFill",
     "Model",
     "ModelCard",
     "ModelList",
@@ -56,6 +60,7 @@ __all__ = [
     "Problem",
     "Progress",
     "PromptSyntax",
+    "ResizeMode",
     "ResolvedRequest",
     "Sampler",
     "Spacing",

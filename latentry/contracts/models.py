@@ -21,6 +21,7 @@ class Limits(ResponseModel):
         False,
         description="Supports original_size, crops_coords_top_left and target_size (SDXL).",
     )
+    images: bool = Field(False, description="Supports `image` and `mask`.")
     previews: bool = Field(False, description="Supports preview_interval.")
 
 

@@ -5,8 +5,9 @@ from typing import Any, Final
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from latentry.contracts.fields import conditioning, job, sampling
+from latentry.contracts.fields import conditioning, inputs, job, sampling
 from latentry.contracts.fields.conditioning import PromptSyntax
+from latentry.contracts.fields.inputs import InpaintArea, InputFile, MaskFill, ResizeMode
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism
 from latentry.contracts.outputs import OutputFormat
@@ -41,6 +42,14 @@ class GenerationRequest(RequestModel):
     crops_coords_top_left: conditioning.CropsTopLeft = None
     target_size: conditioning.TargetSize = None
     seed: sampling.Seed = None
+    image: inputs.Image = None
+    mask: inputs.Mask = None
+    strength: inputs.Strength = None
+    resize_mode: inputs.Resize = ResizeMode.STRETCH
+    mask_blur: inputs.MaskBlur = 0
+    mask_fill: inputs.Fill = MaskFill.ORIGINAL
+    inpaint_area: inputs.Area = InpaintArea.WHOLE
+    mask_padding: inputs.MaskPadding = 32
     n: job.Count = 1
     output_format: job.OutputFormat = OutputFormat.PNG
     determinism: sampling.DeterminismMode = Determinism.FAST
@@ -91,6 +100,14 @@ class ResolvedRequest(ResponseModel):
     crops_coords_top_left: tuple[int, int] | None = None
     target_size: tuple[int, int] | None = None
     seed: int
+    image: InputFile | None = None
+    mask: InputFile | None = None
+    strength: float | None = None
+    resize_mode: ResizeMode = ResizeMode.STRETCH
+    mask_blur: int = 0
+    mask_fill: MaskFill = MaskFill.ORIGINAL
+    inpaint_area: InpaintArea = InpaintArea.WHOLE
+    mask_padding: int = 32
     n: int = 1
     output_format: OutputFormat = OutputFormat.PNG
     determinism: Determinism = Determinism.FAST

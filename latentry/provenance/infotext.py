@@ -3,7 +3,15 @@
 from typing import Final
 
 from latentry import __version__
-from latentry.contracts import PromptSyntax, ResolvedRequest, Sampler, Spacing
+from latentry.contracts import (
+    InpaintArea,
+    MaskFill,
+    PromptSyntax,
+    ResizeMode,
+    ResolvedRequest,
+    Sampler,
+    Spacing,
+)
 from latentry.contracts.samplers import SAMPLER_ALIASES, SPACING_ALIASES
 
 # AUTOMATIC1111's names of the samplers, which readers of its convention expect.
@@ -13,6 +21,15 @@ _A1111: Final[dict[Sampler, str]] = {
 _SCHEDULE_TYPES: Final[dict[Spacing, str]] = {
     spacing: label for label, spacing in SPACING_ALIASES.items()
 }
+
+_AREAS: Final = {InpaintArea.MASKED: "Only masked"}
+_FILLS: Final = {
+    MaskFill.FILL: "fill",
+    MaskFill.NOISE: "latent noise",
+    MaskFill.EMPTY: "latent nothing",
+}
+_MASK_PADDING: Final = ResolvedRequest.model_fields["mask_padding"].default
+_RESIZE_MODES: Final = {ResizeMode.CROP: "Crop and resize", ResizeMode.PAD: "Resize and fill"}
 
 
 def infotext(request: ResolvedRequest, seed: int, profile: str | None = None) -> str:
@@ -39,6 +56,16 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "CFG stop": _exact(stop) if (stop := request.guidance_stop) < 1 else None,
         "Cache interval": every if (every := request.cache_interval) > 1 else None,
         "Seed": seed,
+        "Denoising strength": None if request.strength is None else _exact(request.strength),
+        "Init image": request.image.pixel_sha256 if request.image else None,
+        "Mask": request.mask.pixel_sha256 if request.mask else None,
+        "Mask blur": request.mask_blur or None,
+        "Inpaint area": _AREAS.get(request.inpaint_area),
+        "Masked area padding": None
+        if request.mask_padding == _MASK_PADDING
+        else request.mask_padding,
+        "Masked content": _FILLS.get(request.mask_fill),
+        "Resize mode": _RESIZE_MODES.get(request.resize_mode),
         "Clip skip": request.clip_skip + 1 if request.clip_skip else None,
         "Prompt syntax": request.prompt_syntax.value if is_plain else None,
         "Size": f"{request.width}x{request.height}",

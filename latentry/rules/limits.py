@@ -7,14 +7,17 @@ from latentry.contracts.samplers import SAMPLER_SPACINGS, SAMPLER_STEPS
 from latentry.errors import (
     ClipSkipTooLarge,
     InvalidPrompt,
+    InvalidRequest,
     TooManySteps,
     UnsupportedField,
     UnsupportedSampler,
     UnsupportedSize,
     UnsupportedSpacing,
 )
+from latentry.rules.pricing import skipped_steps
 from latentry.rules.prompts import MAX_WEIGHT, is_bounded
 
+_WITH_IMAGE: Final = ("mask", "strength")
 _SIZE_CONDITIONS: Final = ("original_size", "crops_coords_top_left", "target_size")
 
 
@@ -33,6 +36,7 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
     _check_steps(card, request)
     _check_prompts(request)
     _check_conditions(card, request)
+    _check_inputs(card, request)
     if request.preview_interval and not card.limits.previews:
         why = f"{card.id} does not support previews."
         raise UnsupportedField(why, fields={"/preview_interval": why})
@@ -74,6 +78,21 @@ def _check_prompts(request: ResolvedRequest) -> None:
     }
     if wrong:
         raise InvalidPrompt(why, fields=wrong)
+
+
+def _check_inputs(card: ModelCard, request: ResolvedRequest) -> None:
+    if request.image is None:
+        given = [name for name in _WITH_IMAGE if getattr(request, name) is not None]
+        if given:
+            why = "It needs `image`."
+            raise UnsupportedField(why, fields={f"/{name}": why for name in given})
+        return
+    if not card.limits.images:
+        why = f"{card.id} does not start from pictures."
+        raise UnsupportedField(why, fields={"/image": why})
+    if skipped_steps(request) >= request.num_inference_steps:
+        why = "strength times num_inference_steps must be at least 1: no step would be made."
+        raise InvalidRequest(why, fields=dict.fromkeys(("/strength", "/num_inference_steps"), why))
 
 
 def _check_conditions(card: ModelCard, request: ResolvedRequest) -> None:

@@ -40,7 +40,8 @@ class Price:
 def price(request: ResolvedRequest, card: ModelCard) -> Price:
     """The cost of this request for the workers of this model."""
     megapixels = request.width * request.height * request.n / 1e6
-    work = megapixels * unet_calls(request.sampler, request.num_inference_steps)
+    steps = request.num_inference_steps - skipped_steps(request)
+    work = megapixels * unet_calls(request.sampler, steps)
     work *= (1 + _guided(request)) / 2
     if card.pace:
         seconds = work * card.pace.step_megapixel_s + megapixels * card.pace.image_megapixel_s
@@ -52,6 +53,14 @@ def price(request: ResolvedRequest, card: ModelCard) -> Price:
         seats=card.pace.images_at_once if card.pace else 0,
         images=request.n,
     )
+
+
+def skipped_steps(request: ResolvedRequest) -> int:
+    """Steps that are not made because the image starts from a picture; as diffusers rounds."""
+    if request.image is None or request.strength is None:
+        return 0
+    steps = request.num_inference_steps
+    return max(steps - min(int(steps * request.strength), steps), 0)
 
 
 def unet_calls(sampler: Sampler, steps: int) -> int:

@@ -8,7 +8,7 @@ from typing import Final, TypedDict
 import structlog
 
 from latentry.contracts import Estimate, GenerationRequest, Webhook
-from latentry.errors import InvalidIdempotencyKey, UrlNotAllowed
+from latentry.errors import InvalidIdempotencyKey, UnsupportedField, UrlNotAllowed
 from latentry.ledger import Accepted, JobRef, NewJob, commands
 from latentry.settings import Settings
 from service.access.auth import Caller
@@ -63,6 +63,8 @@ async def estimate(gateway: Gateway, caller: Caller, request: GenerationRequest)
 
 async def _admitted(gateway: Gateway, request: GenerationRequest) -> Admitted:
     settings = gateway.settings
+    if request.image is not None or request.mask is not None:
+        raise UnsupportedField("Pictures as inputs are not supported yet.")
     entries = await gateway.catalogue.entries(including=requested_model(request, settings))
     return admit(request, entries, settings)
 

@@ -1,11 +1,18 @@
 """Admission: from a well-formed request to one with every default filled in, and its price."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from latentry.contracts import Cost, GenerationRequest, ModelCard, ResolvedRequest, Spacing
+from latentry.contracts import (
+    Cost,
+    GenerationRequest,
+    InputFile,
+    ModelCard,
+    ResolvedRequest,
+    Spacing,
+)
 from latentry.contracts.fields.bounds import MAX_SEED
 from latentry.contracts.samplers import SAMPLER_SPACINGS
 from latentry.errors import InvalidRequest, NoModel, RequestTooExpensive, UnknownModel
@@ -14,6 +21,9 @@ from latentry.rules.limits import refuse_unsupported
 from latentry.rules.pricing import Price, price
 from latentry.settings import Settings
 
+INPUTS: Final = ("image", "mask")
+_STRENGTH: Final = 0.8  # of image to image, as in diffusers
+_INPAINTING_STRENGTH: Final = 1.0
 RANDOM_SEEDS: Final = 2**32  # random seeds fit into 32 bits, as other programs' do
 
 
@@ -32,14 +42,19 @@ def requested_model(request: GenerationRequest, settings: Settings) -> str:
 
 
 def admit(
-    request: GenerationRequest, entries: Sequence[CatalogueEntry], settings: Settings
+    request: GenerationRequest,
+    entries: Sequence[CatalogueEntry],
+    settings: Settings,
+    inputs: Mapping[str, InputFile] | None = None,
 ) -> Admitted:
     """Choose the model, fill in the defaults, check the limits and price the request.
+
+    `inputs`: the files of the pictures that it brings, by the name of their fields.
 
     Raises NoModel, UnknownModel, RequestTooExpensive or another InvalidRequest.
     """
     entry = choose(requested_model(request, settings), entries)
-    resolved = resolve(request, entry.card)
+    resolved = resolve(request, entry.card, inputs or {})
     priced = price(resolved, entry.card)
     refuse_expensive(priced.cost, settings.max_cost_step_megapixels)
     return Admitted(entry, resolved, priced)
@@ -60,14 +75,18 @@ def choose(model_id: str, entries: Sequence[CatalogueEntry]) -> CatalogueEntry:
     raise UnknownModel
 
 
-def resolve(request: GenerationRequest, card: ModelCard) -> ResolvedRequest:
+def resolve(
+    request: GenerationRequest, card: ModelCard, inputs: Mapping[str, InputFile] | None = None
+) -> ResolvedRequest:
     """The request with every default filled in.
 
     The seed is drawn here, so that a job that is run again makes the same pictures. Raises
     InvalidRequest, or the subclass that names what the model does not support.
     """
     defaults = card.defaults.model_dump() | {"seed": secrets.randbelow(RANDOM_SEEDS)}
-    given = request.model_dump(exclude_none=True)
+    given = request.model_dump(exclude_none=True, exclude=set(INPUTS)) | dict(inputs or {})
+    if request.image is not None:
+        defaults["strength"] = _STRENGTH if request.mask is None else _INPAINTING_STRENGTH
     if defaults["spacing"] not in SAMPLER_SPACINGS[request.sampler or card.defaults.sampler]:
         defaults["spacing"] = Spacing.DEFAULT
     resolved = ResolvedRequest.model_validate(defaults | given | {"model": card.id})

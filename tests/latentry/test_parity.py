@@ -28,6 +28,13 @@ NOT_IN_OPENAI = {
     "width": "`size`",
     "height": "`size`",
     "metadata": "`user` is kept there",
+    **dict.fromkeys(
+        (
+            *("image", "mask", "strength", "resize_mode"),
+            *("mask_blur", "mask_fill", "inpaint_area", "mask_padding"),
+        ),
+        "of OpenAI's edits, not of its generations",
+    ),
     "original_size": "OpenAI's clients name a size only",
     "crops_coords_top_left": "the same",
     "target_size": "the same",

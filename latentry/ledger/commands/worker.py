@@ -34,7 +34,8 @@ def claim(
     crashed: int = 0,
     begins: bool = False,
 ) -> Command[Claims]:
-    """Claim up to `room` jobs for a worker that has `held` already, of which workers died for `crashed`.
+    """Claim up to `room` jobs for a worker that has `held` already; `crashed`: of those, the jobs
+    that a worker died of.
 
     A suspect, whose worker died, is claimed by a worker that holds no other such job; a quarantined
     one, after a second death, alone by one that has no job. Where there is a row for each, they

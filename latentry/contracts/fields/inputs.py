@@ -1,0 +1,108 @@
+"""Pictures that a request brings, and how they are used."""
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import Field, StringConstraints
+
+from latentry.contracts.fields.bounds import MAX_PADDING_PX
+from latentry.contracts.wire import ResponseModel
+
+# A file's id, a data: URL or an https: URL.
+PICTURE_PATTERN: Final = r"^(file_|data:|https://)"
+
+
+class ResizeMode(StrEnum):
+    """How a picture of another size becomes one of the image's size."""
+
+    STRETCH = "stretch"
+    CROP = "crop"  # scaled to cover it, and what is outside is cut off
+    PAD = "pad"  # scaled to fit into it, and its edges repeated
+
+
+class MaskFill(StrEnum):
+    """What is under the mask before the first step."""
+
+    ORIGINAL = "original"
+    FILL = "fill"  # colours of its surroundings
+    NOISE = "noise"
+    EMPTY = "empty"  # a latent of zeros
+
+
+class InpaintArea(StrEnum):
+    """What is drawn anew: the whole picture, or the mask's surroundings at the model's own size."""
+
+    WHOLE = "whole"
+    MASKED = "masked"
+
+
+class InputFile(ResponseModel):
+    """A picture that a request brought, as a file of its tenant."""
+
+    file: str
+    pixel_sha256: str
+    width: int
+    height: int
+
+
+_Reference = Annotated[str, StringConstraints(pattern=PICTURE_PATTERN)]
+_Picture = "a file id of `POST /v1/files`, a `data:` URL, or an `https:` URL that is fetched once"
+
+Image = Annotated[
+    _Reference | None, Field(description=f"The picture to start from, {_Picture}.", repr=False)
+]
+Mask = Annotated[
+    _Reference | None,
+    Field(
+        description="What to repaint of `image`: white is repainted, black kept. The alpha channel "
+        f"counts if the picture has one: transparent is repainted. It is {_Picture}.",
+        repr=False,
+    ),
+]
+Strength = Annotated[
+    Annotated[float, Field(strict=True, gt=0, le=1)] | None,
+    Field(
+        description="How much of the picture may change: the fraction of the steps that is made. "
+        "0.8 with `image`, 1.0 with `mask` if omitted."
+    ),
+]
+Resize = Annotated[
+    ResizeMode,
+    Field(
+        description="How `image` and `mask` become as large as the result: `stretch`, `crop` "
+        "(cover, cut the rest) or `pad` (fit, repeat the edges)."
+    ),
+]
+MaskBlur = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=0,
+        le=MAX_PADDING_PX,
+        description="Soften the mask's edge by a Gaussian of so many pixels. At 0, pixels outside "
+        "the mask are exactly the picture's.",
+    ),
+]
+Fill = Annotated[
+    MaskFill,
+    Field(
+        description="What is under the mask before the first step: `original`, `fill` (colours of "
+        "its surroundings), `noise` or `empty`."
+    ),
+]
+Area = Annotated[
+    InpaintArea,
+    Field(
+        description="`masked` draws the mask's surroundings alone, at the full size of the "
+        "result, and pastes them back; `whole` draws the whole picture."
+    ),
+]
+MaskPadding = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=0,
+        le=MAX_PADDING_PX,
+        description="Pixels around the mask that are drawn with it, with `inpaint_area: masked`.",
+    ),
+]
