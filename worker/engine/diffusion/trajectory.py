@@ -32,7 +32,7 @@ class Trajectory:
     current: the pass of the next call. calls: made in it.
     predicted_x0 [C, h, w]: for previews, from the last call after which one is due. since: seconds
     on the engine's clock, when it last stepped or arrived. picture: the hash that
-    identifies it in checkpoints, once computed. repaint: what it may change of a picture.
+    identifies it in checkpoints, once computed. repaint, beside: as in Start.
     """
 
     order: Order
@@ -41,6 +41,7 @@ class Trajectory:
     passes: tuple[Pass, ...]
     sampler: SamplerState
     repaint: Repaint | None = None
+    beside: torch.Tensor | None = None
     pass_index: int = field(init=False)
     current: Pass = field(init=False)
     calls: int = field(init=False)
@@ -65,8 +66,8 @@ class Trajectory:
         conditioning: Conditioning,
     ) -> "Trajectory":
         """Before the first call of the first pass."""
-        sampler, repaint = start(order, model, passes[0])
-        return cls(order, model, conditioning, passes, sampler, repaint)
+        begun = start(order, model, passes[0])
+        return cls(order, model, conditioning, passes, begun.sampler, begun.repaint, begun.beside)
 
     def move_to(self, pass_index: int, calls: int) -> None:
         """Make this call of this pass the next one."""

@@ -30,7 +30,7 @@ class Canvas:
     picture: Pixels
     repainted: npt.NDArray[np.bool_] | None = None
     whole: Pixels | None = None
-    opacity: npt.NDArray[np.float32] | None = None
+    opacity: npt.NDArray[np.floating[Any]] | None = None
     box: Box = (0, 0, 0, 0)
 
     @classmethod

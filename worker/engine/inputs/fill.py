@@ -1,11 +1,11 @@
 """Colours for pixels that are not known, from those around them."""
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-Array: TypeAlias = npt.NDArray[np.float32]
+Array: TypeAlias = npt.NDArray[np.floating[Any]]
 
 
 def filled(pixels: npt.NDArray[np.uint8], unknown: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
@@ -34,7 +34,8 @@ def _pull_push(sums: Array, weights: Array) -> Array:
 def _halved(values: Array) -> Array:
     height, width, channels = values.shape
     even = np.pad(values, ((0, height % 2), (0, width % 2), (0, 0)))
-    return even.reshape((height + 1) // 2, 2, (width + 1) // 2, 2, channels).sum((1, 3))
+    halves: Array = even.reshape((height + 1) // 2, 2, (width + 1) // 2, 2, channels).sum((1, 3))
+    return halves
 
 
 def _doubled(values: Array) -> Array:
@@ -47,5 +48,5 @@ def _doubled(values: Array) -> Array:
         pairs = [0.75 * middle + 0.25 * before, 0.75 * middle + 0.25 * after]
         shape = list(values.shape)
         shape[axis] = 2 * length
-        values = np.stack(pairs, axis + 1).reshape(shape).astype(np.float32)
+        values = np.stack(pairs, axis + 1).reshape(shape)
     return values

@@ -20,7 +20,7 @@ def read_mask(image: Image.Image) -> Image.Image:
     """
     if image.mode == "RGBA":
         alpha = image.getchannel("A")
-        if alpha.getextrema()[0] < _OPAQUE:
+        if min(alpha.tobytes()) < _OPAQUE:
             return alpha.point(lambda level: _OPAQUE - level)
     return image.convert("RGB").convert("L")
 
@@ -29,7 +29,7 @@ def sized_mask(
     mask: Image.Image, width: int, height: int, mode: ResizeMode, blur: int
 ) -> Image.Image:
     """The mask at this size: black or white, and then its edge softened by so many pixels."""
-    hard = resized(mask, width, height, mode).point(lambda level: _OPAQUE * (level >= _HALF))
+    hard = resized(mask, width, height, mode).point(lambda level: _OPAQUE if level >= _HALF else 0)
     return hard.filter(ImageFilter.GaussianBlur(blur)) if blur else hard
 
 

@@ -1,5 +1,6 @@
 """The step loop over an abstract `Backend`, and its messages. No torch here."""
 
+from worker.engine.inputs.canvas import Pixels
 from worker.engine.loop.backend import Backend
 from worker.engine.loop.engine import Engine
 from worker.engine.loop.messages import (
@@ -9,7 +10,6 @@ from worker.engine.loop.messages import (
     Failed,
     Joined,
     Order,
-    Pixels,
     Preview,
     Saved,
     Step,

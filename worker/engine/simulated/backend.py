@@ -13,8 +13,9 @@ from latentry.contracts import Determinism, JobWarning, ResolvedRequest, Sampler
 from latentry.errors import EngineError, JobFailed, UnknownModel
 from latentry.rules.pricing import skipped_steps, unet_calls
 from worker.batching import BatchKey
+from worker.engine.inputs.canvas import Pixels
 from worker.engine.loop.backend import Plan, Taken, TimedCall
-from worker.engine.loop.messages import Order, Pixels
+from worker.engine.loop.messages import Order
 from worker.engine.simulated.charge import Charge
 from worker.engine.simulated.clocks import Clock, VirtualClock
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from latentry.errors import NonFiniteOutput
-from worker.engine.loop.messages import Pixels
+from worker.engine.inputs.canvas import Pixels
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.vae.latents import scaled
 
@@ -25,17 +25,21 @@ class Posterior:
         return scaled(own[None], config)[0]
 
 
+def image_of(picture: Pixels) -> torch.Tensor:
+    """RGB bytes [H, W, 3] as [3, H, W] from -1 to 1."""
+    return 2 * (torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255) - 1
+
+
 @torch.inference_mode()
-def encode(model: LoadedModel, picture: Pixels) -> Posterior:
-    """RGB bytes [H, W, 3]; one picture a call, so that neighbours change no bit of it.
+def encode(model: LoadedModel, image: torch.Tensor) -> Posterior:
+    """An image [3, H, W] from -1 to 1; one a call, so that neighbours change no bit of it.
 
     In half precision one that overflows is encoded again in fp32. Raises NonFiniteOutput.
     """
-    levels = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
-    parameters = _parameters(model, model.vae, 2 * levels - 1)
+    parameters = _parameters(model, model.vae, image)
     if model.vae.dtype is not torch.float32 and not bool(parameters.isfinite().all()):
         in_fp32 = copy.deepcopy(model.vae).to(torch.float32)
-        parameters = _parameters(model, in_fp32, 2 * levels - 1)
+        parameters = _parameters(model, in_fp32, image)
     if not bool(parameters.isfinite().all()):
         raise NonFiniteOutput
     mean, log_variance = parameters.chunk(2)
@@ -43,6 +47,6 @@ def encode(model: LoadedModel, picture: Pixels) -> Posterior:
 
 
 def _parameters(model: LoadedModel, vae: Any, image: torch.Tensor) -> torch.Tensor:
-    image = image.to(model.at.device, vae.dtype, memory_format=model.at.memory_format)
+    image = image[None].to(model.at.device, vae.dtype, memory_format=model.at.memory_format)
     found: torch.Tensor = vae.encode(image).latent_dist.parameters[0].float()
     return found
