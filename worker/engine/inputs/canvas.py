@@ -9,6 +9,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from latentry.contracts import InpaintArea, MaskFill, ResizeMode, ResolvedRequest
+from worker.engine.inputs.extend import extended
 from worker.engine.inputs.fill import filled
 from worker.engine.inputs.mask import Box, read_mask, region, sized_mask
 from worker.engine.inputs.resize import FILTER, resized
@@ -39,13 +40,10 @@ class Canvas:
         if request.image is None:
             return None
         image = _on_white(Image.fromarray(pictures["image"]))
-        width, height, mode = request.width, request.height, request.resize_mode
-        if request.mask is None:
-            return cls(np.asarray(resized(image, width, height, mode)))
-        mask = read_mask(Image.fromarray(pictures["mask"]))
-        if request.inpaint_area is InpaintArea.WHOLE:
-            image = resized(image, width, height, mode)
-        mask = sized_mask(mask, *image.size, mode, request.mask_blur)
+        width, height = request.width, request.height
+        if not request.repaints:
+            return cls(np.asarray(resized(image, width, height, request.resize_mode)))
+        image, mask = _masked(request, image, pictures.get("mask"))
         box = (0, 0, *image.size)
         if request.inpaint_area is InpaintArea.MASKED:
             box = region(mask, request.mask_padding, width, height)
@@ -71,6 +69,21 @@ class Canvas:
         finished = self.whole.copy()
         finished[place] = np.where(opacity > 0, mixed.round().astype(np.uint8), below)
         return finished
+
+
+def _masked(
+    request: ResolvedRequest, image: Image.Image, mask: Pixels | None
+) -> tuple[Image.Image, Image.Image]:
+    """The picture that is kept in part, and the mask of its size, mode L."""
+    black = Image.new("L", image.size)
+    levels = black if mask is None else read_mask(Image.fromarray(mask))
+    size, mode, blur = (request.width, request.height), request.resize_mode, request.mask_blur
+    if request.extend is not None:
+        levels = sized_mask(levels, *image.size, mode, blur)
+        return extended(image, levels, request.extend, *size, mode)
+    if request.inpaint_area is InpaintArea.WHOLE:
+        image = resized(image, *size, mode)
+    return image, sized_mask(levels, *image.size, mode, blur)
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentry.contracts import InpaintArea, InputFile, MaskFill, ResizeMode
+from latentry.contracts import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
 from tests.worker.engine import tiny
 from worker.engine.inputs.canvas import Canvas
+from worker.engine.inputs.extend import SEAM_PX
 from worker.engine.inputs.fill import filled
 from worker.engine.inputs.mask import read_mask, region
 from worker.engine.inputs.resize import resized
@@ -155,3 +156,30 @@ def test_mask_fill_is_seen_in_what_is_drawn_from_only() -> None:
     made = canvas(image, mask, mask_fill=MaskFill.FILL)
     assert (made.picture != image).any()
     assert (made.whole == image).all()
+
+
+SIDES = Extend(left=16, right=8, bottom=8)
+
+
+def test_an_extended_picture_keeps_all_but_its_seams() -> None:
+    image, drawn = noise(WIDTH - 24, HEIGHT - 8), noise(WIDTH, HEIGHT, seed=1)
+    made = canvas(image, extend=SIDES)
+    finished = made.pasted(drawn)
+    inner = finished[: HEIGHT - 8, 16 : WIDTH - 8]
+    assert (inner[:-SEAM_PX, SEAM_PX:-SEAM_PX] == image[:-SEAM_PX, SEAM_PX:-SEAM_PX]).all()
+    assert (inner[0, 20] == image[0, 20]).all(), "the top is no seam"
+    assert (finished[:, :16] == drawn[:, :16]).all()
+    assert (finished[-8:] == drawn[-8:]).all()
+
+
+def test_what_surrounds_an_extended_picture_begins_in_its_colours() -> None:
+    image = np.full((HEIGHT - 8, WIDTH - 24, 3), (10, 200, 30), np.uint8)
+    assert (canvas(image, extend=SIDES).picture == (10, 200, 30)).all()
+
+
+def test_a_picture_may_be_masked_and_extended() -> None:
+    image = noise(WIDTH - 24, HEIGHT - 8)
+    made = canvas(image, mask_of(WIDTH - 24, HEIGHT - 8, (0, 0, 20, 4)), extend=SIDES)
+    assert made.repainted is not None
+    assert made.repainted[2, 30]
+    assert not made.repainted[6, 36]
