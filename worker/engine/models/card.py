@@ -44,6 +44,7 @@ def make_card(
             max_clip_skip=_max_clip_skip(text_encoders),
             size_conditioning=len(text_encoders) > 1,
             previews=previews,
+            strict_rows=overrides.strict_rows,
         ),
         defaults=_defaults(
             overrides, size, published.sampler, schedule, is_xl=len(text_encoders) > 1
