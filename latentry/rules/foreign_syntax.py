@@ -60,11 +60,15 @@ def unread(prompt: str, syntax: PromptSyntax, *, is_negative: bool = False) -> t
     if not is_negative and len(written) == 1 and (without := weighted(prompt)).weight != 1:
         found[Foreign.WEIGHT] = prompt[len(without.text) :]
     for text in [prompt] if is_negative else [one.text for one in written]:
-        is_read = parse(text) != (text,)
         for kind, piece in _bracketed(text):
-            if kind not in found and not (is_read and isinstance(parse(piece)[0], Scheduled | Alternating)):
+            if kind not in found and not _is_switch(piece, beside=text):
                 found[kind] = piece
     return tuple(Unread(kind, _short(found[kind])) for kind in Foreign if kind in found)
+
+
+def _is_switch(piece: str, *, beside: str) -> bool:
+    """Whether it is read, alone and in the text that it stands in."""
+    return parse(beside) != (beside,) and isinstance(parse(piece)[0], Scheduled | Alternating)
 
 
 def _bracketed(prompt: str) -> Iterator[tuple[Foreign, str]]:

@@ -5,11 +5,12 @@ from typing import Final
 
 from latentry.contracts import Determinism, ModelCard, PromptSyntax, ResolvedRequest
 from latentry.errors import InvalidPrompt
-from latentry.rules.compositions import MAX_PARTS, parts
+from latentry.rules.compositions import MAX_PARTS, Part, parts
 from latentry.rules.prompt_rows import PromptRow, prompt_rows, written_rows
 from latentry.rules.prompt_schedules import MAX_SWITCHES, MAX_TEXTS, switch_count
 from latentry.rules.prompts import MAX_WEIGHT, is_bounded
 
+_POSITIVE, _NEGATIVE = "/prompt", "/negative_prompt"
 _PLAIN: Final = "or set prompt_syntax to plain"
 
 
@@ -17,58 +18,50 @@ def check_prompts(card: ModelCard, request: ResolvedRequest) -> None:
     """Raises InvalidPrompt, whose `fields` are JSON pointers to the prompts and say why."""
     composed = parts(request.prompt, request.prompt_syntax)
     if len(composed) > MAX_PARTS:  # before the texts of each are made
-        _refuse({"/prompt": f"It has more than {MAX_PARTS} parts between ANDs; use fewer, {_PLAIN}."})
-    texts = {"/prompt": [one.text for one in composed], "/negative_prompt": [request.negative_prompt]}
+        why = f"There are more than {MAX_PARTS} prompts between ANDs; use fewer, {_PLAIN}."
+        _refuse(why, _POSITIVE)
     if request.prompt_syntax is not PromptSyntax.PLAIN:
+        written = {_POSITIVE: composed, _NEGATIVE: [Part(request.negative_prompt)]}
         why = f"It has more than {MAX_SWITCHES} schedules and alternations; use fewer, {_PLAIN}."
-        _refuse(
-            {
-                pointer: why
-                for pointer, written in texts.items()
-                if sum(map(switch_count, written)) > MAX_SWITCHES
-            }
-        )
-    rows = written_rows(request)
-    by_pointer = {"/prompt": rows[1:], "/negative_prompt": rows[:1]}
-    _refuse({pointer: why for pointer, its in by_pointer.items() if (why := _too_many(its))})
-    _refuse({pointer: why for pointer, its in by_pointer.items() if (why := _too_heavy(its, request))})
+        _refuse(why, *(where for where, its in written.items() if _switches(its) > MAX_SWITCHES))
+    negative, *positive = written_rows(request)
+    rows = {_POSITIVE: positive, _NEGATIVE: [negative]}
+    why = f"Its schedules and alternations make more than {MAX_TEXTS} texts; use fewer, {_PLAIN}."
+    _refuse(why, *(where for where, its in rows.items() if _texts(its) > MAX_TEXTS))
+    why = (
+        f"A weight is above {MAX_WEIGHT:g} or below -{MAX_WEIGHT:g}; write literal brackets as"
+        rf" \( and \), {_PLAIN}."
+    )
+    syntax = request.prompt_syntax
+    _refuse(why, *(where for where, its in rows.items() if not _are_bounded(its, syntax)))
     _check_rows(card, request)
 
 
-def _refuse(wrong: dict[str, str]) -> None:
-    if wrong:
-        raise InvalidPrompt(next(iter(wrong.values())), fields=wrong)
+def _refuse(why: str, *pointers: str) -> None:
+    if pointers:
+        raise InvalidPrompt(why, fields=dict.fromkeys(pointers, why))
 
 
-def _too_many(rows: Sequence[PromptRow]) -> str:
-    if sum(len(row.distinct) for row in rows) <= MAX_TEXTS:
-        return ""
-    return (
-        f"Its schedules and alternations make more than {MAX_TEXTS} different texts; use fewer,"
-        f" {_PLAIN}."
-    )
+def _switches(written: Sequence[Part]) -> int:
+    return sum(switch_count(one.text) for one in written)
 
 
-def _too_heavy(rows: Sequence[PromptRow], request: ResolvedRequest) -> str:
-    is_light = all(
-        abs(row.weight) <= MAX_WEIGHT
-        and all(is_bounded(text, request.prompt_syntax) for text in row.distinct)
+def _texts(rows: Sequence[PromptRow]) -> int:
+    return sum(len(row.distinct) for row in rows)
+
+
+def _are_bounded(rows: Sequence[PromptRow], syntax: PromptSyntax) -> bool:
+    return all(
+        abs(row.weight) <= MAX_WEIGHT and all(is_bounded(text, syntax) for text in row.distinct)
         for row in rows
-    )
-    if is_light:
-        return ""
-    return (
-        f"A weight is above {MAX_WEIGHT:g} or below -{MAX_WEIGHT:g}; write literal brackets as"
-        rf" \( and \), {_PLAIN}."
     )
 
 
 def _check_rows(card: ModelCard, request: ResolvedRequest) -> None:
     needed, most = len(prompt_rows(request)), card.limits.strict_rows
     if request.determinism is Determinism.STRICT and needed > most:
-        _refuse(
-            {
-                "/prompt": f"It needs {needed} rows of a UNet call, and strict mode's calls of"
-                f" {card.id} have {most}; use fewer ANDs, or determinism fast."
-            }
+        why = (
+            f"It takes {needed} rows of a UNet call, and {card.id}'s calls have {most} in strict"
+            " mode; use fewer ANDs, or determinism fast."
         )
+        _refuse(why, _POSITIVE)

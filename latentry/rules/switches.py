@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 _CLOSING: Final = {"[": "]", "(": ")"}
-_TOKEN: Final = re.compile(r"\\.|[^\\\[\]():|]++|[\\\[\]():|]")
+_PIECE: Final = re.compile(r"\\.|[^\\\[\]():|]++|[\\\[\]():|]")
 _WHEN: Final = re.compile(
     r"\s*+([+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?)\s*+"
 )
@@ -40,20 +40,20 @@ def parse(prompt: str) -> Pieces:
     """
     whole = _Group()
     opened = [whole]
-    for token in _TOKEN.findall(prompt):
-        if token in _CLOSING:
-            opened.append(_Group(token))
-        elif token in (":", "|"):
-            opened[-1].separate(token)
-        elif token not in ("]", ")"):
-            opened[-1].add(token)
-            whole.is_text |= token == "\\"
-        elif token == _CLOSING.get(opened[-1].opening):
+    for piece in _PIECE.findall(prompt):
+        if piece in _CLOSING:
+            opened.append(_Group(piece))
+        elif piece in (":", "|"):
+            opened[-1].separate(piece)
+        elif piece not in ("]", ")"):
+            opened[-1].add(piece)
+            whole.is_text |= piece == "\\"
+        elif piece == _CLOSING.get(opened[-1].opening):
             group = opened.pop()
             group.close_into(opened[-1])
         else:
             _flatten(opened)
-            whole.add(token)
+            whole.add(piece)
     _flatten(opened)
     result = _Group()
     whole.flatten_into(result)
@@ -89,7 +89,9 @@ class _Group:
     def add(self, *pieces: str | Scheduled | Alternating) -> None:
         """Append to the last field; texts are joined, so that flattening stays cheap."""
         into = self.fields[-1]
-        for piece in filter(None, pieces):
+        for piece in pieces:
+            if piece == "":
+                continue
             if into and isinstance(piece, str) and isinstance(into[-1], str):
                 into[-1] += piece
             else:

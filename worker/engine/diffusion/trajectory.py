@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import torch
 
 from worker.batching import BatchKey
-from worker.engine.conditioning import Conditioning
+from worker.engine.conditioning import Conditioning, ConditioningByCall
 from worker.engine.diffusion.passes import Pass
 from worker.engine.diffusion.sampler_state import Anchor, SamplerState
 from worker.engine.loop.messages import Order
@@ -25,7 +25,7 @@ class Reuse:
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class Trajectory:
-    """An image on its way. It costs one UNet row, or two with guidance.
+    """An image on its way. It costs one UNet row for each of its prompts: two with guidance.
 
     current: the pass of the next call. calls: made in it, counted from the table's first call.
     predicted_x0 [C, h, w]: for previews, from the last call after which one is due. since: seconds
@@ -35,7 +35,7 @@ class Trajectory:
 
     order: Order
     model: LoadedModel
-    conditioning: Conditioning
+    conditioning: ConditioningByCall
     passes: tuple[Pass, ...]
     sampler: SamplerState
     pass_index: int = field(init=False)
@@ -59,7 +59,7 @@ class Trajectory:
         order: Order,
         model: LoadedModel,
         passes: tuple[Pass, ...],
-        conditioning: Conditioning,
+        conditioning: ConditioningByCall,
     ) -> "Trajectory":
         """Before the first call of the first pass, from pure noise."""
         shape = model.latent_shape(order.request.width, order.request.height)
@@ -88,18 +88,20 @@ class Trajectory:
     @property
     def active_conditioning(self) -> Conditioning:
         """Of its next call: both prompts, or the positive one alone when guidance has stopped."""
-        return self.conditioning if self.is_guided else self.conditioning.unguided
+        conditioning = self.conditioning.at(self.calls - self.current.start_call)
+        return conditioning if self.is_guided else conditioning.unguided
 
     @property
     def rows(self) -> int:
         """How many rows its next call takes."""
-        return self._guided_rows if self.is_guided else 1
+        return self._guided_rows if self.is_guided else self.conditioning.unguided_rows
 
     @property
     def rescale(self) -> float:
         """guidance_rescale of its next call; 0 without guidance."""
         rescale = self.order.request.guidance_rescale
-        return rescale if rescale and self.rows == 2 else 0.0
+        has_negative = self.rows > self.conditioning.unguided_rows
+        return rescale if rescale and has_negative else 0.0
 
     @property
     def step(self) -> int:

@@ -47,7 +47,7 @@ def jobs_with(events: list[Event], kind: type) -> set[str]:
 
 def poison(engine: Engine) -> torch.Tensor:
     conditioner = engine.backend.models["epsilon"].conditioner
-    return conditioner.condition(tiny.request(prompt="poison")).hidden[-1]
+    return conditioner.condition(tiny.request(prompt="poison")).at(0).hidden[-1]
 
 
 def test_a_picture_has_an_event_for_each_step_and_then_a_done(engine: Engine) -> None:
