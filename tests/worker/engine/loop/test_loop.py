@@ -258,6 +258,17 @@ def test_a_picture_too_large_for_the_memory_even_alone_fails_with_a_code(engine:
     assert isinstance(failed.error, OutOfMemory)
 
 
+def test_rows_of_one_picture_that_do_not_fit_together_fail_it_and_end(engine: Engine) -> None:
+    """They cannot be made apart: to try again with fewer neighbours would never end."""
+    limit_memory(engine, 3)
+    engine.submit(tiny.order("parts", prompt="a AND b AND c"))
+    engine.submit(tiny.order("plain"))
+    events = tiny.drain(engine)
+    assert jobs_with(events, Done) == {"plain"}
+    (failed,) = (event for event in events if isinstance(event, Failed))
+    assert isinstance(failed.error, OutOfMemory)
+
+
 def test_two_rows_that_do_not_fit_together_are_run_apart(engine: Engine) -> None:
     limit_memory(engine, 1)
     for number in range(2):
