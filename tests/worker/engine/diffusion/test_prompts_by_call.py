@@ -2,8 +2,10 @@
 
 import random
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,6 +21,7 @@ from worker.engine.loop import Done, Engine, Failed, Order
 
 pytestmark = stock.WARNINGS
 
+SHAPES = Path("models/shapes")
 PROMPTS: dict[str, dict[str, Any]] = {
     "schedule": {"prompt": "a [red:blue:0.5] circle"},
     "added": {"prompt": "a circle[ on white:2]", "negative_prompt": "[blur::.3]"},
@@ -218,3 +221,39 @@ def test_an_image_of_more_rows_than_a_worker_may_make_fails_by_name(
     assert (failed.job, failed.error.code) == ("composition", "invalid_prompt")
     assert "takes 4 rows" in failed.error.message
     assert [event.job for event in events if isinstance(event, Done)] == ["schedule"]
+
+
+@pytest.fixture(scope="module")
+def shapes() -> Diffusion:
+    backend = Diffusion(device="cpu", dtype="float32")
+    backend.load("shapes", SHAPES)
+    return backend
+
+
+def test_pictures_show_what_such_prompts_say(shapes: Diffusion) -> None:
+    """The square is wider than the circle at its corners; what alternates is mixed."""
+    circle, square = "a red circle on white", "a blue square on white"
+    prompts = {
+        "early": f"[{circle}:{square}:0.1]",
+        "late": f"[{circle}:{square}:0.9]",
+        "mixed": "a [red|blue] circle on white",
+        "both": f"{circle} AND {square}",
+        "hardly": f"{circle} AND {square} :0.2",
+    }
+    engine = Engine(shapes)
+    for job, prompt in prompts.items():
+        options = {"width": 128, "height": 128, "guidance_scale": 2.0, "seed": 1}
+        engine.submit(
+            tiny.order(job, model="shapes", prompt=prompt, num_inference_steps=16, **options)
+        )
+    drawn = tiny.pixels(tiny.drain(engine))
+    reds, blues = {}, {}
+    for job, pixels in drawn.items():
+        reds[job], _, blues[job] = np.asarray(pixels)[56:72, 56:72].reshape(-1, 3).mean(0)
+    corner = {job: np.asarray(pixels)[44:47, 45:48].mean() for job, pixels in drawn.items()}
+    assert corner["early"] < 150 < 180 < corner["mixed"]
+    assert blues["early"] > 160 > 100 > reds["early"]
+    assert reds["late"] > 160 > 100 > blues["late"]
+    for job in ("mixed", "both"):
+        assert min(reds[job], blues[job]) > 100, job
+    assert reds["hardly"] > 160 > 100 > blues["hardly"]
