@@ -23,6 +23,11 @@ class Limits(ResponseModel):
     )
     images: bool = Field(False, description="Supports `image` and `mask`.")
     previews: bool = Field(False, description="Supports preview_interval.")
+    strict_rows: int = Field(
+        8,
+        description="Rows of each UNet call of strict mode. An image takes one for each prompt"
+        " between ANDs, and with guidance one for the negative prompt.",
+    )
 
 
 class Defaults(ResponseModel):

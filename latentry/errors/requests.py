@@ -46,7 +46,7 @@ class TooManySteps(InvalidRequest):
 
 
 class InvalidPrompt(InvalidRequest):
-    """The prompt contains a weight that is out of range."""
+    """The prompt has a weight that is out of range, or too many parts or texts."""
 
     code = "invalid_prompt"
 

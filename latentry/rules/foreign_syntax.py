@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Final
 
 from latentry.contracts import PromptSyntax
+from latentry.rules.compositions import parts, weighted
+from latentry.rules.switches import Alternating, Scheduled, parse
 
 _QUOTED_CHARS: Final = 60
 
@@ -18,7 +20,7 @@ class Foreign(StrEnum):
     EMBEDDING = "an embedding"
     SCHEDULE = "a prompt schedule"
     ALTERNATION = "alternating words"
-    COMPOSITION = "a composition of prompts"
+    WEIGHT = "a weight of the whole prompt"
     WILDCARD = "a wildcard"
     VARIANT = "a choice of variants"
 
@@ -37,7 +39,6 @@ _PATTERNS: Final = {
     Foreign.ADAPTER: re.compile(r"<\w++:[^<>]++>"),
     # Textual inversion as diffusers (<cat-toy>) and ComfyUI (embedding:name) name it.
     Foreign.EMBEDDING: re.compile(r"<[A-Za-z][\w-]*+>|\bembedding:\w[\w.-]*+"),
-    Foreign.COMPOSITION: re.compile(r"\bAND\b"),
     # The dynamic prompts extension.
     Foreign.WILDCARD: re.compile(r"__(?:[A-Za-z0-9*/.-]++_?+)++(?<=_)_"),
     Foreign.VARIANT: re.compile(r"\{[^{}|]*+\|[^{}]*+\}"),
@@ -49,18 +50,25 @@ _WHEN: Final = re.compile(r":\s*+[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)\s*+\Z"
 def unread(prompt: str, syntax: PromptSyntax, *, is_negative: bool = False) -> tuple[Unread, ...]:
     """The first piece of each kind; none in a plain prompt, which is text by its caller's word.
 
-    AUTOMATIC1111 takes AND for text in negative prompts.
+    AND, and with it a weight, is text in negative prompts, as for AUTOMATIC1111. A schedule or an
+    alternation that stands here is malformed, or something beside it made all of the prompt text.
     """
     if syntax is PromptSyntax.PLAIN:
         return ()
-    found = {}
-    for kind, pattern in _PATTERNS.items():
-        match = pattern.search(prompt)
-        if match and not (is_negative and kind is Foreign.COMPOSITION):
-            found[kind] = match[0]
-    for kind, text in _bracketed(prompt):
-        found.setdefault(kind, text)
+    found = {kind: match[0] for kind, one in _PATTERNS.items() if (match := one.search(prompt))}
+    written = parts(prompt, syntax)
+    if not is_negative and len(written) == 1 and (without := weighted(prompt)).weight != 1:
+        found[Foreign.WEIGHT] = prompt[len(without.text) :]
+    for text in [prompt] if is_negative else [one.text for one in written]:
+        for kind, piece in _bracketed(text):
+            if kind not in found and not _is_switch(piece, beside=text):
+                found[kind] = piece
     return tuple(Unread(kind, _short(found[kind])) for kind in Foreign if kind in found)
+
+
+def _is_switch(piece: str, *, beside: str) -> bool:
+    """Whether it is read, alone and in the text that it stands in."""
+    return parse(beside) != (beside,) and isinstance(parse(piece)[0], Scheduled | Alternating)
 
 
 def _bracketed(prompt: str) -> Iterator[tuple[Foreign, str]]:

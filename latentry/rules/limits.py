@@ -6,7 +6,6 @@ from latentry.contracts import ModelCard, ResolvedRequest
 from latentry.contracts.samplers import SAMPLER_SPACINGS, SAMPLER_STEPS
 from latentry.errors import (
     ClipSkipTooLarge,
-    InvalidPrompt,
     InvalidRequest,
     TooManySteps,
     UnsupportedField,
@@ -15,7 +14,7 @@ from latentry.errors import (
     UnsupportedSpacing,
 )
 from latentry.rules.pricing import skipped_steps
-from latentry.rules.prompts import MAX_WEIGHT, is_bounded
+from latentry.rules.prompt_limits import check_prompts
 
 _WITH_IMAGE: Final = ("mask", "strength", "extend")
 _SIZE_CONDITIONS: Final = ("original_size", "crops_coords_top_left", "target_size")
@@ -34,7 +33,7 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
         why = f"The sampler {request.sampler} supports the spacings {', '.join(spacings)}."
         raise UnsupportedSpacing(why, fields={"/spacing": why})
     _check_steps(card, request)
-    _check_prompts(request)
+    check_prompts(card, request)
     _check_conditions(card, request)
     _check_inputs(card, request)
     if request.preview_interval and not card.limits.previews:
@@ -63,21 +62,6 @@ def _check_steps(card: ModelCard, request: ResolvedRequest) -> None:
         name = card.id if most == card.limits.max_steps else f"The sampler {request.sampler}"
         why = f"{name} supports at most {most} steps."
         raise TooManySteps(why, fields={"/num_inference_steps": why})
-
-
-def _check_prompts(request: ResolvedRequest) -> None:
-    prompts = {"/prompt": request.prompt, "/negative_prompt": request.negative_prompt}
-    why = (
-        f"A weight is above {MAX_WEIGHT:g} or below -{MAX_WEIGHT:g}; write literal brackets as"
-        r" \( and \), or set prompt_syntax to plain."
-    )
-    wrong = {
-        pointer: why
-        for pointer, prompt in prompts.items()
-        if not is_bounded(prompt, request.prompt_syntax)
-    }
-    if wrong:
-        raise InvalidPrompt(why, fields=wrong)
 
 
 def _check_inputs(card: ModelCard, request: ResolvedRequest) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from latentry.contracts import Cost, ModelCard, ResolvedRequest, Sampler
+from latentry.rules.compositions import parts
 
 # Until a worker has been measured, costs only compare requests with each other.
 _NOMINAL_STEP_MEGAPIXEL_S: Final = 1.0
@@ -42,7 +43,7 @@ def price(request: ResolvedRequest, card: ModelCard) -> Price:
     megapixels = request.width * request.height * request.n / 1e6
     calls = unet_calls(request.sampler, request.num_inference_steps, skipped_steps(request))
     work = megapixels * calls
-    work *= (1 + _guided(request)) / 2
+    work *= (len(parts(request.prompt, request.prompt_syntax)) + _guided(request)) / 2
     if card.pace:
         seconds = work * card.pace.step_megapixel_s + megapixels * card.pace.image_megapixel_s
     else:
@@ -71,6 +72,11 @@ def unet_calls(sampler: Sampler, steps: int, skipped: int = 0) -> int:
     return made + 1 if sampler is Sampler.PNDM and steps > 1 else made
 
 
+def scheduled_calls(sampler: Sampler, steps: int) -> int:
+    """How many calls AUTOMATIC1111 expects: what prompt schedules count, and fractions are of."""
+    return 2 * steps if sampler in _TWO_CALLS_A_STEP else steps
+
+
 def _guided(request: ResolvedRequest) -> float:
-    """The fraction of the calls that takes two rows."""
+    """The fraction of the calls that takes a row for the negative prompt."""
     return request.guidance_stop if request.guidance_scale > 1 else 0.0

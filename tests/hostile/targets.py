@@ -11,6 +11,8 @@ from safetensors import SafetensorError, deserialize
 
 from latentry.contracts import PromptSyntax
 from latentry.errors import BrokenImage, MalformedBody, UnsupportedImage
+from latentry.rules.compositions import parts
+from latentry.rules.prompt_schedules import texts_by_call
 from latentry.rules.prompts import is_bounded, parse
 from service.intake.header import read_header as read_picture
 from service.intake.multipart import field
@@ -46,6 +48,8 @@ def prompt(data: bytes) -> None:
     assert sum(len(phrase.text) for phrase in phrases) <= len(text)
     if is_bounded(text, PromptSyntax.WEIGHTED):
         assert all(math.isfinite(phrase.weight) for phrase in phrases)
+    for one in parts(text, PromptSyntax.WEIGHTED):
+        assert all(len(at_call) <= len(one.text) for at_call in texts_by_call(one.text, 3))
 
 
 def weights(data: bytes) -> None:
@@ -90,7 +94,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 # What a search would take long to spell; libFuzzer's spelling.
 WORDS: dict[str, tuple[str, ...]] = {
     "picture": ("IHDR", "IDAT", "acTL", "iCCP", "VP8 ", "VP8L", "VP8X", "WEBP", "\\xff\\xc0"),
-    "prompt": ("BREAK", "(", ")", "[", "]", ":1.1)", ":-.5)", "\\\\"),
+    "prompt": ("BREAK", "AND", "(", ")", "[", "]", "|", ":1.1)", ":-.5)", ":.5]", "\\\\"),
     "weights": ("dtype", "shape", "data_offsets", "__metadata__", "F32", "[0,4]", "{}", "BF16"),
     "form": ("\\x0d\\x0a--b", "--b--", "Content-Disposition:", 'name=\\"file\\"'),
 }
@@ -106,6 +110,7 @@ def seeds(target: str) -> Iterator[bytes]:
             yield encoded("WEBP", size=(3, 2), exif=Image.Exif())
         case "prompt":
             yield from (b"a ((frog:1.2)) [on] a (lily:0.5) BREAK \\(pad\\)", b"((a:1)[b", b"(a:.5)")
+            yield from (b"[a:(b:1.2):.5] AND [c|d]:2", b"[[a:b:3]|c] [:d: 2 ]")
         case "weights":
             whole = tensors({"a": [2], "b": [1, 3]})
             yield from (b"\x02\0\0\0\0\0\0\0{}", whole, whole[8:-20] + b"\n" + whole[-20:])

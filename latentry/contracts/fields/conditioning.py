@@ -9,7 +9,9 @@ from latentry.contracts.fields.bounds import MAX_CLIP_SKIP, MAX_EXTENT_PX, MAX_P
 
 
 class PromptSyntax(StrEnum):
-    """`weighted`: AUTOMATIC1111's `(word:1.3)`, `[word]` and `BREAK`. `plain`: literal text."""
+    """`weighted`: AUTOMATIC1111's `(word:1.3)`, `[word]`, `BREAK`, `[from:to:0.5]`, `[a|b]` and
+    `AND`. `plain`: literal text.
+    """
 
     WEIGHTED = "weighted"
     PLAIN = "plain"
@@ -26,7 +28,7 @@ Syntax = Annotated[
     PromptSyntax,
     Field(
         description="`weighted` reads both prompts as AUTOMATIC1111 does: (word:1.3), [word], "
-        "BREAK. `plain` takes every character literally."
+        "BREAK, [from:to:0.5], [a|b], AND. `plain` takes every character literally."
     ),
 ]
 ClipSkip = Annotated[

@@ -23,14 +23,15 @@ def kinds(prompt: str, **options: bool) -> dict[Foreign, str]:
         ("<<lora:x>", Foreign.ADAPTER, "<lora:x>"),
         ("a <cat-toy> on a table", Foreign.EMBEDDING, "<cat-toy>"),
         ("embedding:EasyNegative.pt, blurred", Foreign.EMBEDDING, "embedding:EasyNegative.pt"),
-        ("a cat AND a dog", Foreign.COMPOSITION, "AND"),
-        ("a cat:1.2 AND\na dog:0.8", Foreign.COMPOSITION, "AND"),
-        ("[cat:dog:0.5]", Foreign.SCHEDULE, "[cat:dog:0.5]"),
-        ("[dog:10]", Foreign.SCHEDULE, "[dog:10]"),
-        ("[cat::.5]", Foreign.SCHEDULE, "[cat::.5]"),
-        ("[a (red:1.2) [cat]:dog: 3 ]", Foreign.SCHEDULE, "[a (red:1.2) [cat]:dog: 3 ]"),
-        ("a [cow|horse] in a field", Foreign.ALTERNATION, "[cow|horse]"),
-        ("[(cow:1.2)|[horse]]", Foreign.ALTERNATION, "[(cow:1.2)|[horse]]"),
+        ("[cat:dog:fog:0.5]", Foreign.SCHEDULE, "[cat:dog:fog:0.5]"),
+        ("a | b [dog:10]", Foreign.SCHEDULE, "[dog:10]"),
+        ("a AND b | [cat::.5]", Foreign.SCHEDULE, "[cat::.5]"),
+        ("[a:b:3] [a (b:c:3]", Foreign.SCHEDULE, "[a (b:c:3]"),
+        ("[cow|horse:2]", Foreign.ALTERNATION, "[cow|horse:2]"),
+        ("[16:9", Foreign.WEIGHT, ":9"),
+        ("[a|b] \\", Foreign.ALTERNATION, "[a|b]"),
+        ("a cat at 10:30 ", Foreign.WEIGHT, ":30"),
+        ("a cat : -.5", Foreign.WEIGHT, ": -.5"),
         ("a __colour__ car", Foreign.WILDCARD, "__colour__"),
         ("__animals/wild_cats*__", Foreign.WILDCARD, "__animals/wild_cats*__"),
         ("a {red|blue} car", Foreign.VARIANT, "{red|blue}"),
@@ -47,9 +48,11 @@ def test_foreign_syntax_is_found(prompt: str, kind: Foreign, text: str) -> None:
     "prompt",
     [
         "", "a cat and a dog", "SANDY BAND", "a <3 b > c", "< lora:x >", "x < y > z", "<lora:x",
-        "(a:1.2) [b] ((c)) BREAK d", "[a:b]", "16:9]", "[16:9", r"\[a|b\]", r"[a\:0.5\]", "a | b",
+        "(a:1.2) [b] ((c)) BREAK d", "[a:b]", "16:9]", r"\[a|b\]", r"[a\:0.5\]", "a | b",
         "the embedding", "(a|b)", "snake_case __init", "_a_", "____", "__a b__", "{word}",
-        "{a} | {b}",
+        "{a} | {b}", "a cat AND a dog", "a cat:1.2 AND\na dog:0.8", "[cat:dog:0.5]", "[dog:10]",
+        "[cat::.5]", "[a (red:1.2) [cat]:dog: 3 ]", "a [cow|horse] in a field",
+        "[(cow:1.2)|[horse]]", "[[a|b]:[c:d:2]:0.5] AND [x|y] :2", "a:b", "a:1.0",
     ],
 )  # fmt: skip
 def test_other_text_is_not(prompt: str) -> None:
@@ -57,17 +60,17 @@ def test_other_text_is_not(prompt: str) -> None:
 
 
 def test_each_kind_is_named_once_by_its_first_piece() -> None:
-    prompt = "<lora:a:1> <lora:b:1> x AND y AND [a|b] [c|d] [e:f:3] [g:h:4]"
+    prompt = "<lora:a:1> <lora:b:1> x | [a|b] [c|d] [e:f:3] [g:h:4] :2"
     assert unread(prompt, PromptSyntax.WEIGHTED) == (
         Unread(Foreign.ADAPTER, "<lora:a:1>"),
         Unread(Foreign.SCHEDULE, "[e:f:3]"),
         Unread(Foreign.ALTERNATION, "[a|b]"),
-        Unread(Foreign.COMPOSITION, "AND"),
+        Unread(Foreign.WEIGHT, ":2"),
     )
 
 
-def test_a_negative_prompt_has_no_composition() -> None:
-    assert kinds("a AND <lora:b:1>", is_negative=True) == {Foreign.ADAPTER: "<lora:b:1>"}
+def test_a_negative_prompt_has_no_composition_and_so_no_weight() -> None:
+    assert kinds("a AND <lora:b:1> :2", is_negative=True) == {Foreign.ADAPTER: "<lora:b:1>"}
 
 
 @given(st.text(alphabet="<>[]|{}_:\\ aA0.", max_size=60))

@@ -156,6 +156,10 @@ class Stock:
         latent: torch.Tensor = drawn.images[0]
         return latent
 
+    def pipeline(self, model: str) -> Any:
+        """The pipeline itself."""
+        return self._pipelines[model]
+
     def pixels(self, model: str, latent: torch.Tensor) -> Any:
         """A latent [C, h, w] as the picture the pipeline makes of it: RGB bytes [H, W, 3]."""
         pipeline = self._pipelines[model]

@@ -2,6 +2,6 @@
 
 from worker.engine.conditioning.clip import Clip
 from worker.engine.conditioning.conditioner import Conditioner
-from worker.engine.conditioning.conditioning import Conditioning
+from worker.engine.conditioning.conditioning import Conditioning, ConditioningByCall
 
-__all__ = ["Clip", "Conditioner", "Conditioning"]
+__all__ = ["Clip", "Conditioner", "Conditioning", "ConditioningByCall"]

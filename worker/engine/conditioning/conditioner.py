@@ -8,9 +8,10 @@ import torch
 
 from latentry.contracts import JobWarning, ResolvedRequest
 from latentry.rules.foreign_syntax import unread
+from latentry.rules.prompt_rows import prompt_rows
 from worker.engine.conditioning.cache import EmbeddingCache, EmbeddingKey
 from worker.engine.conditioning.clip import Clip, TextEmbedding
-from worker.engine.conditioning.conditioning import Conditioning
+from worker.engine.conditioning.conditioning import ConditioningByCall
 from worker.engine.conditioning.tokens import MAX_CHUNKS
 
 # About 1,100 chunks of SD 1.x in fp16, 400 of SDXL.
@@ -41,35 +42,36 @@ class Conditioner:
         return len(self.encoders) > 1
 
     def chunks(self, request: ResolvedRequest) -> int:
-        """How many chunks each of its prompts has; shorter ones are padded to the longest."""
+        """How many chunks each text of its prompts has; shorter ones are padded to the longest."""
         return max(
-            len(encoder.tokenizer.tokenize(prompt, request.prompt_syntax).chunks)
+            len(encoder.tokenizer.tokenize(text, request.prompt_syntax).chunks)
             for encoder in self.encoders
-            for prompt in _prompts(request).values()
+            for row in prompt_rows(request)
+            for text in row.distinct
         )
 
-    def condition(self, request: ResolvedRequest) -> Conditioning:
-        """Encode its prompts, chunk by chunk, and warn of what was not done."""
-        chunks = self.chunks(request)
+    def condition(self, request: ResolvedRequest) -> ConditioningByCall:
+        """Encode all texts of its prompts, chunk by chunk, and warn of what was not done."""
+        chunks, rows = self.chunks(request), prompt_rows(request)
+        texts = dict.fromkeys(text for row in rows for text in row.texts)
         try:
-            rows = [self._row(prompt, request, chunks) for prompt in _prompts(request).values()]
+            encoded = {text: self._embedding(text, request, chunks) for text in texts}
         finally:
             for encoder in self.encoders:
                 encoder.leave()
-        if self._zeros_for_empty and len(rows) > 1 and not request.negative_prompt:
-            rows[0] = rows[1].zeros()
-        pooled = [row.pooled for row in rows if row.pooled is not None]
-        added = {"text_embeds": torch.stack(pooled)} if pooled else {}
-        if self.is_xl:
-            added["time_ids"] = _time_ids(request).to(rows[0].hidden).repeat(len(rows), 1)
-        return Conditioning(
-            hidden=torch.stack([row.hidden for row in rows]),
-            added=added,
+        embeddings = [[encoded[text] for text in row.texts] for row in rows]
+        if self._zeros_for_empty and rows[0].is_negative and not request.negative_prompt:
+            embeddings[0] = [embeddings[1][0].zeros()]
+        like = embeddings[0][0].hidden
+        return ConditioningByCall(
+            embeddings,
+            tuple(row.weight for row in rows if not row.is_negative),
+            time_ids=_time_ids(request).to(like) if self.is_xl else None,
             warnings=tuple(self._warnings(request)),
         )
 
-    def _row(self, prompt: str, request: ResolvedRequest, chunks: int) -> TextEmbedding:
-        """One prompt: chunks one after another, encoders side by side.
+    def _embedding(self, prompt: str, request: ResolvedRequest, chunks: int) -> TextEmbedding:
+        """One text: chunks one after another, encoders side by side.
 
         Pooled is the last encoder's first chunk, as stock pools a prompt of one chunk.
         """
@@ -82,7 +84,7 @@ class Conditioner:
     def _encode(
         self, number: int, prompt: str, request: ResolvedRequest, chunks: int
     ) -> list[TextEmbedding]:
-        """One prompt by one encoder, padded with empty chunks to so many."""
+        """One text by one encoder, padded with empty chunks to so many."""
         encoder, skip = self.encoders[number], request.clip_skip
         own = encoder.tokenizer.tokenize(prompt, request.prompt_syntax).chunks
         padded = [*own, *[encoder.tokenizer.empty_chunk] * (chunks - len(own))]
@@ -92,16 +94,21 @@ class Conditioner:
         ]
 
     def _warnings(self, request: ResolvedRequest) -> Iterator[JobWarning]:
-        tokenizer = self.encoders[0].tokenizer
-        for which, prompt in _prompts(request).items():
-            for piece in unread(prompt, request.prompt_syntax, is_negative=which != "prompt"):
+        tokenizer, rows = self.encoders[0].tokenizer, prompt_rows(request)
+        for is_negative in dict.fromkeys(row.is_negative for row in rows):
+            which = "negative prompt" if is_negative else "prompt"
+            prompt = request.negative_prompt if is_negative else request.prompt
+            for piece in unread(prompt, request.prompt_syntax, is_negative=is_negative):
                 yield JobWarning(
                     code="prompt_syntax_unsupported",
                     message=f"The {which} contains {piece.text} ({piece.kind}), which is not "
                     "supported and was read as text; remove it, or set prompt_syntax to plain if "
                     "it is text.",
                 )
-            dropped = tokenizer.tokenize(prompt, request.prompt_syntax).dropped
+            own = [row for row in rows if row.is_negative is is_negative]
+            texts = [text for row in own for text in row.distinct]
+            tokenized = [tokenizer.tokenize(text, request.prompt_syntax) for text in texts]
+            dropped = next((one.dropped for one in tokenized if one.dropped), "")
             if dropped:
                 yield JobWarning(
                     code="prompt_truncated",
@@ -109,13 +116,6 @@ class Conditioner:
                     f"{tokenizer.chunk_tokens} tokens; everything from here on was left out: "
                     f"{dropped}",
                 )
-
-
-def _prompts(request: ResolvedRequest) -> dict[str, str]:
-    """The prompts to encode, by name; without guidance the negative one has no effect."""
-    if request.guidance_scale > 1:
-        return {"negative prompt": request.negative_prompt, "prompt": request.prompt}
-    return {"prompt": request.prompt}
 
 
 def _time_ids(request: ResolvedRequest) -> torch.Tensor:

@@ -12,6 +12,7 @@ from latentry.errors import JobFailed
 from latentry.low_memory import LowMemory
 from latentry.rules.limits import refuse_unsupported
 from latentry.rules.pricing import skipped_steps
+from latentry.rules.prompt_rows import prompt_rows
 from latentry.sources import ModelLocation
 from worker.batching import BatchKey
 from worker.engine.device import Device
@@ -170,7 +171,7 @@ class Diffusion:
         key = BatchKey(
             request.model, height, width, chunks, bucket, interval=request.cache_interval
         )
-        return Plan(key, rows=2 if request.guidance_scale > 1 else 1)
+        return Plan(key, rows=len(prompt_rows(request)))
 
     def begin(self, order: Order, plan: Plan) -> tuple[Trajectory, list[JobWarning]]:
         """Encode its prompts, draw its first noise, or go on from its checkpoint."""

@@ -14,14 +14,16 @@ from worker.engine.unet.inputs import UNetInputs
 class PackedRows:
     """A call's inputs, with the first and last row of each image, on the host and on the device.
 
-    An image's first row is the negative prompt's if it is guided; its last is the prompt's, and is
-    the same one if it is not. The last `padding` rows are of no image.
+    An image's first row is the negative prompt's if it is guided; its last ones are the prompt's,
+    one for each of its `weights`: as a rule one, which is also the first if it is not guided. The
+    last `padding` rows are of no image.
     """
 
     inputs: UNetInputs
     padding: int
     first: list[int]
     last: list[int]
+    weights: list[tuple[float, ...]]
     first_rows: torch.Tensor
     last_rows: torch.Tensor
 
@@ -51,7 +53,8 @@ def pack(
             for name in conditioning[0].added
         },
     )
-    return PackedRows(inputs, padding, first, last, first_rows, last_rows)
+    weights = [one.weights for one in conditioning]
+    return PackedRows(inputs, padding, first, last, weights, first_rows, last_rows)
 
 
 def joined(parts: list[torch.Tensor], padding: int) -> torch.Tensor:

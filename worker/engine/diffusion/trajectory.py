@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import torch
 
 from worker.batching import BatchKey
-from worker.engine.conditioning import Conditioning
+from worker.engine.conditioning import Conditioning, ConditioningByCall
 from worker.engine.diffusion.passes import Pass
 from worker.engine.diffusion.repaint import Repaint
 from worker.engine.diffusion.sampler_state import Anchor, SamplerState
@@ -27,7 +27,7 @@ class Reuse:
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class Trajectory:
-    """An image on its way. It costs one UNet row, or two with guidance.
+    """An image on its way. It costs one UNet row for each of its prompts: two with guidance.
 
     current: the pass of the next call. calls: made in it.
     predicted_x0 [C, h, w]: for previews, from the last call after which one is due. since: seconds
@@ -37,7 +37,7 @@ class Trajectory:
 
     order: Order
     model: LoadedModel
-    conditioning: Conditioning
+    conditioning: ConditioningByCall
     passes: tuple[Pass, ...]
     sampler: SamplerState
     repaint: Repaint | None = None
@@ -63,7 +63,7 @@ class Trajectory:
         order: Order,
         model: LoadedModel,
         passes: tuple[Pass, ...],
-        conditioning: Conditioning,
+        conditioning: ConditioningByCall,
     ) -> "Trajectory":
         """Before the first call of the first pass."""
         begun = start(order, model, passes[0])
@@ -89,18 +89,20 @@ class Trajectory:
     @property
     def active_conditioning(self) -> Conditioning:
         """Of its next call: both prompts, or the positive one alone when guidance has stopped."""
-        return self.conditioning if self.is_guided else self.conditioning.unguided
+        conditioning = self.conditioning.at(self.calls)
+        return conditioning if self.is_guided else conditioning.unguided
 
     @property
     def rows(self) -> int:
         """How many rows its next call takes."""
-        return self._guided_rows if self.is_guided else 1
+        return self._guided_rows if self.is_guided else self.conditioning.unguided_rows
 
     @property
     def rescale(self) -> float:
         """guidance_rescale of its next call; 0 without guidance."""
         rescale = self.order.request.guidance_rescale
-        return rescale if rescale and self.rows == 2 else 0.0
+        has_negative = self.rows > self.conditioning.unguided_rows
+        return rescale if rescale and has_negative else 0.0
 
     @property
     def step(self) -> int:

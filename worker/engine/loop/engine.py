@@ -158,7 +158,8 @@ class Engine(Generic[T]):
             return self._advance(batch.members, batch.rows)
         except OutOfMemory:
             log.warning("engine.out_of_memory", rows=batch.rows, members=len(batch.members))
-            if batch.rows > LONE_ROWS and not batch.key.is_strict:
+            is_divisible = is_probe or len(batch.members) > 1
+            if batch.rows > LONE_ROWS and is_divisible and not batch.key.is_strict:
                 fitting = used if is_probe else self.costs.retreat(batch.key, batch.rows)
                 self.costs.bound(batch.key, fitting)
                 return []

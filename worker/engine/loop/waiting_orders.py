@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic
 
-from latentry.errors import LatentryError
+from latentry.errors import InvalidPrompt, LatentryError
 from worker.batching import LONE_ROWS, BatchKey, Costs, next_to_join, room
 from worker.engine.loop.backend import Backend, Plan, T
 from worker.engine.loop.messages import Event, Failed, Joined, Order
@@ -105,6 +105,7 @@ class WaitingOrders(Generic[T]):
                 if not self._backend.ready(one.order.request.model):
                     continue
                 one.plan = self._backend.plan(one.order)
+                _refuse_more_rows(one.plan.rows, self._costs.max_rows)
             except LatentryError as error:
                 events.append(Failed(one.order.job, one.order.index, error))
             else:
@@ -117,3 +118,9 @@ class WaitingOrders(Generic[T]):
             return self._backend.ready(model)
         except LatentryError:
             return False
+
+
+def _refuse_more_rows(needed: int, most: int) -> None:
+    if needed > most:
+        why = f"It takes {needed} rows of a UNet call, of which this worker makes {most} at most."
+        raise InvalidPrompt(why, fields={"/prompt": f"{why} Use fewer ANDs."})

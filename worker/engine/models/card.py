@@ -45,6 +45,7 @@ def make_card(
             size_conditioning=len(text_encoders) > 1,
             images=True,
             previews=previews,
+            strict_rows=overrides.strict_rows,
         ),
         defaults=_defaults(
             overrides, size, published.sampler, schedule, is_xl=len(text_encoders) > 1

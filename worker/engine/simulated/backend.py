@@ -12,6 +12,7 @@ import numpy as np
 from latentry.contracts import Determinism, JobWarning, ResolvedRequest, Sampler
 from latentry.errors import EngineError, JobFailed, UnknownModel
 from latentry.rules.pricing import skipped_steps, unet_calls
+from latentry.rules.prompt_rows import prompt_rows
 from worker.batching import BatchKey
 from worker.engine.inputs.canvas import Pixels
 from worker.engine.loop.backend import Plan, Taken, TimedCall
@@ -112,7 +113,7 @@ class Simulated:
             1,
             self.models[request.model].strict_rows if strict else 0,
         )
-        return Plan(key, rows=2 if request.guidance_scale > 1 else 1)
+        return Plan(key, rows=len(prompt_rows(request)))
 
     def begin(self, order: Order, plan: Plan) -> tuple[SimulatedTrajectory, list[JobWarning]]:
         """Prompts cost nothing; a checkpoint has the number of calls made and their digest."""

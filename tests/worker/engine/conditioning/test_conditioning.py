@@ -79,12 +79,13 @@ def test_a_prompt_of_one_chunk_is_encoded_to_the_bit_as_by_the_stock_pipeline(
     pipeline = pipelines[family]
     for negative in ["", "blurred, ugly"]:
         request = request_of(prompt, negative, prompt_syntax=syntax)
-        found = conditioner(pipeline).condition(request)
+        by_call = conditioner(pipeline).condition(request)
+        found = by_call.at(0)
         hidden, *pooled = stock(pipeline, prompt, negative)
         assert torch.equal(found.hidden, hidden)
         assert not pooled or torch.equal(found.added["text_embeds"], pooled[0])
         assert found.added.keys() == ({"text_embeds", "time_ids"} if pooled else set())
-        assert not found.warnings
+        assert not by_call.warnings
 
 
 def test_an_exclamation_mark_is_the_word_that_clip_knows_whatever_pads() -> None:
@@ -103,7 +104,7 @@ def test_an_exclamation_mark_is_the_word_that_clip_knows_whatever_pads() -> None
 @pytest.mark.parametrize("skip", [1, 2])
 def test_sdxl_skips_the_layers_that_stock_skips(pipelines: dict[Family, Any], skip: int) -> None:
     pipeline = pipelines[Family.SDXL]
-    found = conditioner(pipeline).condition(request_of("a red circle", clip_skip=skip))
+    found = conditioner(pipeline).condition(request_of("a red circle", clip_skip=skip)).at(0)
     hidden, pooled = stock(pipeline, "a red circle", "", clip_skip=skip)
     assert torch.equal(found.hidden, hidden)
     assert torch.equal(found.added["text_embeds"], pooled)
@@ -124,7 +125,9 @@ def test_clip_skip_leaves_out_the_last_layers_and_keeps_the_norm(
         ids = pipeline.tokenizer("a frog", padding="max_length", return_tensors="pt").input_ids
         with torch.inference_mode():
             expected = shorter(ids).last_hidden_state
-        found = conditioner(pipeline).condition(request_of("a frog", "a frog", clip_skip=skip))
+        found = (
+            conditioner(pipeline).condition(request_of("a frog", "a frog", clip_skip=skip)).at(0)
+        )
         assert torch.equal(found.hidden, expected.repeat(2, 1, 1))
 
 
@@ -151,8 +154,12 @@ def test_weights_multiply_the_words_they_stand_at(
     pipelines: dict[Family, Any], family: Family
 ) -> None:
     pipeline = pipelines[family]
-    found = conditioner(pipeline).condition(
-        request_of("a (red:1.5) circle [on] ((white:0.5)) BREAK (night:-1)", guidance_scale=1.0)
+    found = (
+        conditioner(pipeline)
+        .condition(
+            request_of("a (red:1.5) circle [on] ((white:0.5)) BREAK (night:-1)", guidance_scale=1.0)
+        )
+        .at(0)
     )
     weights = {"red": 1.5, "on": 1 / 1.1, "white": 0.55, "night": -1.0}
     expected = by_hand(pipeline, ["a red circle on white", "night"], weights)
@@ -164,7 +171,7 @@ def test_weights_multiply_the_words_they_stand_at(
 def test_weights_that_cancel_the_mean_leave_finite_numbers(pipelines: dict[Family, Any]) -> None:
     for prompt in ["(" + "x" * 75 + ":0)", "(a:-10) (b:10)", "(a:10)"]:
         for family in Family:
-            found = conditioner(pipelines[family]).condition(request_of(prompt))
+            found = conditioner(pipelines[family]).condition(request_of(prompt)).at(0)
             assert found.hidden.isfinite().all()
 
 
@@ -178,8 +185,10 @@ def test_the_pooled_embedding_of_sdxl_is_the_first_chunks_and_knows_no_weights(
     pipelines: dict[Family, Any],
 ) -> None:
     pipeline = pipelines[Family.SDXL]
-    found = conditioner(pipeline).condition(
-        request_of("a (red:1.4) frog BREAK night", "fog BREAK rain")
+    found = (
+        conditioner(pipeline)
+        .condition(request_of("a (red:1.4) frog BREAK night", "fog BREAK rain"))
+        .at(0)
     )
     assert torch.equal(found.added["text_embeds"], stock(pipeline, "a red frog", "fog")[1])
 
@@ -189,7 +198,7 @@ def test_a_long_prompt_is_encoded_chunk_by_chunk(
     pipelines: dict[Family, Any], family: Family
 ) -> None:
     pipeline = pipelines[family]
-    found = conditioner(pipeline).condition(request_of("x" * 100, guidance_scale=1.0))
+    found = conditioner(pipeline).condition(request_of("x" * 100, guidance_scale=1.0)).at(0)
     words = pipeline.tokenizer("x" * 100, add_special_tokens=False).input_ids
     begin, end = pipeline.tokenizer.bos_token_id, pipeline.tokenizer.eos_token_id
     pad = pipeline.own_tokenizers[0].pad_token_id
@@ -204,17 +213,21 @@ def test_a_phrase_that_the_end_of_a_chunk_would_split_moves_to_the_next(
     pipelines: dict[Family, Any],
 ) -> None:
     pipeline = pipelines[Family.SD1]
-    split = conditioner(pipeline).condition(
-        request_of("x" * 70 + ", a red frog", guidance_scale=1.0)
+    split = (
+        conditioner(pipeline)
+        .condition(request_of("x" * 70 + ", a red frog", guidance_scale=1.0))
+        .at(0)
     )
-    apart = conditioner(pipeline).condition(
-        request_of("x" * 70 + ", BREAK a red frog", guidance_scale=1)
+    apart = (
+        conditioner(pipeline)
+        .condition(request_of("x" * 70 + ", BREAK a red frog", guidance_scale=1))
+        .at(0)
     )
     assert torch.equal(split.hidden, apart.hidden)
     # A comma too far back moves nothing, nor does one that would begin the next chunk itself.
     for first, rest in [("x" * 50 + "," + "y" * 24, " z"), ("x" * 70 + ",yyyy", ", z")]:
-        whole = conditioner(pipeline).condition(request_of(first + rest, guidance_scale=1.0))
-        begins = conditioner(pipeline).condition(request_of(first, guidance_scale=1.0))
+        whole = conditioner(pipeline).condition(request_of(first + rest, guidance_scale=1.0)).at(0)
+        begins = conditioner(pipeline).condition(request_of(first, guidance_scale=1.0)).at(0)
         assert torch.equal(whole.hidden[:, :77], begins.hidden)
         assert whole.hidden.shape[1] == 2 * 77
 
@@ -226,11 +239,11 @@ def test_the_shorter_prompt_is_padded_with_empty_chunks(
     subject = conditioner(pipelines[family])
     request = request_of("a BREAK b BREAK c", "fog")
     assert subject.chunks(request) == 3
-    found = subject.condition(request)
+    found = subject.condition(request).at(0)
     assert found.hidden.shape[:2] == (2, 3 * 77)
-    fog = subject.condition(request_of("fog", "fog BREAK"))
+    fog = subject.condition(request_of("fog", "fog BREAK")).at(0)
     assert torch.equal(found.hidden[0, :77], fog.hidden[0])
-    empty = subject.condition(request_of("", guidance_scale=1.0)).hidden[0]
+    empty = subject.condition(request_of("", guidance_scale=1.0)).at(0).hidden[0]
     assert torch.equal(found.hidden[0, 77:], empty.repeat(2, 1))
     for prompt, chunks in [("", 1), ("BREAK", 1), ("a BREAK", 1), ("BREAK a", 2), (LONG, 4)]:
         assert subject.chunks(request_of(prompt, guidance_scale=1.0)) == chunks
@@ -240,7 +253,7 @@ def test_without_guidance_the_negative_prompt_is_not_encoded(pipelines: dict[Fam
     subject = conditioner(pipelines[Family.SD1])
     request = request_of("a frog", LONG * 20, guidance_scale=1.0)
     assert subject.chunks(request) == 1
-    assert subject.condition(request).hidden.shape[0] == 1
+    assert subject.condition(request).at(0).hidden.shape[0] == 1
     assert not subject.condition(request).warnings
 
 
@@ -249,13 +262,16 @@ def test_what_does_not_fit_is_left_out_with_a_warning_that_says_where(
 ) -> None:
     room = 75 * MAX_CHUNKS
     subject = conditioner(pipelines[Family.SD1])
-    found = subject.condition(request_of("x" * room + " lost", "y" * room))
-    (warning,) = found.warnings
+    by_call = subject.condition(request_of("x" * room + " lost", "y" * room))
+    found = by_call.at(0)
+    (warning,) = by_call.warnings
     assert warning.code == "prompt_truncated"
     assert warning.message.startswith("The prompt takes more than 8 chunks of 75 tokens;")
     assert warning.message.split(": ")[1].replace(" ", "") == "lost"
     assert found.hidden.shape == (2, 77 * MAX_CHUNKS, 32)
-    assert torch.equal(found.hidden, subject.condition(request_of("x" * room, "y" * room)).hidden)
+    assert torch.equal(
+        found.hidden, subject.condition(request_of("x" * room, "y" * room)).at(0).hidden
+    )
     (negative,) = subject.condition(
         request_of("x", " BREAK ".join("abcdefgh") + " BREAK" * 3 + " k")
     ).warnings
@@ -269,18 +285,19 @@ def test_syntax_of_other_programs_is_read_as_text_with_a_warning(
     pipelines: dict[Family, Any],
 ) -> None:
     subject = conditioner(pipelines[Family.SD1])
-    prompt, negative = "a cat <lora:fur:0.8> AND a dog", "[fog:rain:0.5] AND mist"
+    prompt, negative = "a cat <lora:fur:0.8> at 10:30", "[fog:rain:mist:0.5] AND snow"
     first, second, third = subject.condition(request_of(prompt, negative)).warnings
     assert {one.code for one in (first, second, third)} == {"prompt_syntax_unsupported"}
     assert first.message == (
-        "The negative prompt contains [fog:rain:0.5] (a prompt schedule), which is not supported "
-        "and was read as text; remove it, or set prompt_syntax to plain if it is text."
+        "The negative prompt contains [fog:rain:mist:0.5] (a prompt schedule), which is not "
+        "supported and was read as text; remove it, or set prompt_syntax to plain if it is text."
     )
     assert second.message.startswith("The prompt contains <lora:fur:0.8> (an adapter), which")
-    assert third.message.startswith("The prompt contains AND (a composition of prompts), which")
+    assert third.message.startswith("The prompt contains :30 (a weight of the whole prompt), which")
     for quiet in (
         request_of(prompt, negative, prompt_syntax="plain"),
         request_of("a cat BREAK a (dog:1.2)", "[fog]"),
+        request_of("[a cat:a dog:2] AND [fog|rain] :2", "[fog:rain:.5] AND [a|b]"),
         request_of("a cat", negative, guidance_scale=1.0),
     ):
         assert subject.condition(quiet).warnings == ()
@@ -289,7 +306,7 @@ def test_syntax_of_other_programs_is_read_as_text_with_a_warning(
 def test_sizes_and_crop_are_in_diffusers_order(pipelines: dict[Family, Any]) -> None:
     pipeline = pipelines[Family.SDXL]
     subject = conditioner(pipeline)
-    plain = subject.condition(request_of("a frog", width=96, height=64)).added["time_ids"]
+    plain = subject.condition(request_of("a frog", width=96, height=64)).at(0).added["time_ids"]
     assert plain.tolist() == [[64, 96, 0, 0, 64, 96]] * 2
     request = request_of(
         "a frog", original_size=(512, 768), crops_coords_top_left=(16, 32), target_size=(100, 200)
@@ -301,7 +318,7 @@ def test_sizes_and_crop_are_in_diffusers_order(pipelines: dict[Family, Any]) -> 
         torch.float32,
         pipeline.text_encoder_2.config.projection_dim,
     )
-    assert torch.equal(subject.condition(request).added["time_ids"], expected.repeat(2, 1))
+    assert torch.equal(subject.condition(request).at(0).added["time_ids"], expected.repeat(2, 1))
 
 
 def test_what_was_encoded_lately_is_not_encoded_again(
@@ -313,9 +330,9 @@ def test_what_was_encoded_lately_is_not_encoded_again(
         Clip, "encode", lambda self, *given: (calls.append(given), encode(self, *given))[1]
     )
     subject = conditioner(pipelines[Family.SDXL])
-    first = subject.condition(request_of("a frog", "fog BREAK rain"))
+    first = subject.condition(request_of("a frog", "fog BREAK rain")).at(0)
     assert len(calls) == 2 * 4
-    again = subject.condition(request_of("a frog", "fog BREAK rain"))
+    again = subject.condition(request_of("a frog", "fog BREAK rain")).at(0)
     assert len(calls) == 2 * 4
     assert torch.equal(first.hidden, again.hidden)
     subject.condition(request_of("a frog", "fog BREAK rain", clip_skip=1))
@@ -354,7 +371,7 @@ def test_an_attention_mask_is_given_to_the_models_that_were_trained_with_one(
     pipeline = pipelines[Family.SD2]
     pipeline.text_encoder.config.use_attention_mask = True
     try:
-        found = conditioner(pipeline).condition(request_of("a frog", "fog"))
+        found = conditioner(pipeline).condition(request_of("a frog", "fog")).at(0)
         assert torch.equal(found.hidden, stock(pipeline, "a frog", "fog")[0])
     finally:
         pipeline.text_encoder.config.use_attention_mask = False

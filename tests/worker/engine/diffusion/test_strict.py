@@ -21,8 +21,12 @@ WATCHED: dict[str, dict[str, Any]] = {
     "two calls": {"guidance_scale": 3.0, "num_inference_steps": 3, "sampler": "heun"},
     "with memory": {"num_inference_steps": 4, "sampler": "unipc", "guidance_rescale": 0.7},
     "sparing": {"num_inference_steps": 4, "cache_interval": 2, "guidance_stop": 0.5},
+    "composed": {
+        "prompt": "[a cat|a dog] AND [fog:snow:0.5] :0.7", "negative_prompt": "[blur:rain:2]",
+        "num_inference_steps": 3, "sampler": "dpm2", "guidance_stop": 0.7,
+    },
     "wide": {"width": 96, "num_inference_steps": 3, "sampler": "dpmpp_sde"},
-}
+}  # fmt: skip
 QUICK, SCHEDULES = 60, 200
 
 
@@ -32,7 +36,7 @@ def watched(name: str) -> Order:
 
 def neighbour(chance: random.Random, number: int, **fixed: Any) -> Order:
     fields = {
-        "prompt": chance.choice(["a green star", "night", ""]),
+        "prompt": chance.choice(["a green star", "night", "", "[a|b]", "a AND b :2 AND c"]),
         "num_inference_steps": chance.randint(1, 3),
         "guidance_scale": chance.choice([1.0, 4.0]),
         "guidance_stop": chance.choice([0.5, 1.0]),

@@ -47,7 +47,7 @@ def jobs_with(events: list[Event], kind: type) -> set[str]:
 
 def poison(engine: Engine) -> torch.Tensor:
     conditioner = engine.backend.models["epsilon"].conditioner
-    return conditioner.condition(tiny.request(prompt="poison")).hidden[-1]
+    return conditioner.condition(tiny.request(prompt="poison")).at(0).hidden[-1]
 
 
 def test_a_picture_has_an_event_for_each_step_and_then_a_done(engine: Engine) -> None:
@@ -254,6 +254,17 @@ def test_a_picture_too_large_for_the_memory_even_alone_fails_with_a_code(engine:
     engine.submit(tiny.order("small", guidance_scale=1.0))
     events = tiny.drain(engine)
     assert jobs_with(events, Done) == {"small"}
+    (failed,) = (event for event in events if isinstance(event, Failed))
+    assert isinstance(failed.error, OutOfMemory)
+
+
+def test_rows_of_one_picture_that_do_not_fit_together_fail_it_and_end(engine: Engine) -> None:
+    """They cannot be made apart: to try again with fewer neighbours would never end."""
+    limit_memory(engine, 3)
+    engine.submit(tiny.order("parts", prompt="a AND b AND c"))
+    engine.submit(tiny.order("plain"))
+    events = tiny.drain(engine)
+    assert jobs_with(events, Done) == {"plain"}
     (failed,) = (event for event in events if isinstance(event, Failed))
     assert isinstance(failed.error, OutOfMemory)
 

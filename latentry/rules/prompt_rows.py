@@ -1,0 +1,51 @@
+"""What the rows of an image's UNet calls are conditioned on: the texts of its prompts, by call."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from latentry.contracts import PromptSyntax, ResolvedRequest
+from latentry.rules.compositions import parts
+from latentry.rules.pricing import scheduled_calls
+from latentry.rules.prompt_schedules import texts_by_call
+
+_CACHED: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRow:
+    """One row of each call.
+
+    texts: at call 0, 1, … of a pass; the last one stays. weight: of a part of the prompt.
+    """
+
+    texts: tuple[str, ...]
+    weight: float = 1.0
+    is_negative: bool = False
+
+    @property
+    def distinct(self) -> tuple[str, ...]:
+        """Its texts, each once, in the order of their first call."""
+        return tuple(dict.fromkeys(self.texts))
+
+
+def prompt_rows(request: ResolvedRequest) -> tuple[PromptRow, ...]:
+    """The negative prompt's row, if there is guidance; then one for each part of the prompt."""
+    found = written_rows(request)
+    return found if request.guidance_scale > 1 else found[1:]
+
+
+def written_rows(request: ResolvedRequest) -> tuple[PromptRow, ...]:
+    """The same with the negative prompt's in any case."""
+    calls = scheduled_calls(request.sampler, request.num_inference_steps)
+    return _rows(request.prompt, request.negative_prompt, request.prompt_syntax, calls)
+
+
+@lru_cache(_CACHED)
+def _rows(prompt: str, negative: str, syntax: PromptSyntax, calls: int) -> tuple[PromptRow, ...]:
+    if syntax is PromptSyntax.PLAIN:
+        return PromptRow((negative,), is_negative=True), PromptRow((prompt,))
+    return (
+        PromptRow(texts_by_call(negative, calls), is_negative=True),
+        *(PromptRow(texts_by_call(one.text, calls), one.weight) for one in parts(prompt, syntax)),
+    )
