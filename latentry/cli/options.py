@@ -28,6 +28,7 @@ from latentry.contracts import (
     Priority,
     PromptSyntax,
     ResizeMode,
+    Seamless,
     WebhookEvent,
 )
 
@@ -35,7 +36,7 @@ Command = TypeVar("Command", bound=Callable[..., None])
 
 HEIGHT_WIDTH: Final = "HEIGHT WIDTH"
 # The field's own name works too. --help would cut it off at 80 columns.
-_SHORTER: Final = {"num-inference-steps": "steps", "guidance-scale": "guidance"}
+_SHORTER: Final = {"num-inference-steps": "steps", "guidance-scale": "guidance", "styles": "style"}
 
 
 class RequestOptions(TypedDict):
@@ -47,6 +48,12 @@ class RequestOptions(TypedDict):
     model: str | None
     negative_prompt: str | None
     prompt_syntax: PromptSyntax | None
+    styles: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--style", metavar="NAME", help="Style of `latentry styles` to apply; repeatable."
+        ),
+    ]
     clip_skip: int | None
     width: int | None
     height: int | None
@@ -61,6 +68,7 @@ class RequestOptions(TypedDict):
     crops_coords_top_left: Annotated[tuple[int, int] | None, typer.Option(metavar="TOP LEFT")]
     target_size: Annotated[tuple[int, int] | None, typer.Option(metavar=HEIGHT_WIDTH)]
     seed: int | None
+    seamless: Seamless | None
     image: str | None
     mask: str | None
     strength: float | None
@@ -74,6 +82,8 @@ class RequestOptions(TypedDict):
         OutputFormat | None,
         typer.Option("--format", help="File format; by the extension of --output if omitted."),
     ]
+    output_quality: int | None
+    output_lossless: bool | None
     determinism: Determinism | None
     preview_interval: Annotated[
         int | None,
@@ -132,7 +142,7 @@ def request_fields(options: RequestOptions) -> Fields:
         "webhook": _webhook(options["webhook"], options["webhook_event"]),
     }
     names = Fields.__annotations__.keys()
-    return cast(Fields, {name: given[name] for name in names if given[name] is not None})
+    return cast(Fields, {name: given[name] for name in names if given.get(name) is not None})
 
 
 def _parameter(name: str, hint: Any) -> inspect.Parameter:

@@ -46,9 +46,15 @@ class TooManySteps(InvalidRequest):
 
 
 class InvalidPrompt(InvalidRequest):
-    """The prompt contains a weight that is out of range."""
+    """The prompt cannot be read: a weight is out of range, or a wildcard is unknown."""
 
     code = "invalid_prompt"
+
+
+class UnknownStyle(InvalidRequest):
+    """There is no style of this name."""
+
+    code = "unknown_style"
 
 
 class ClipSkipTooLarge(InvalidRequest):

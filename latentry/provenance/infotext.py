@@ -1,5 +1,6 @@
 """AUTOMATIC1111's generation parameters: the text that most image tools read."""
 
+import json
 from typing import Final
 
 from latentry import __version__
@@ -10,6 +11,7 @@ from latentry.contracts import (
     ResizeMode,
     ResolvedRequest,
     Sampler,
+    Seamless,
     Spacing,
 )
 from latentry.contracts.samplers import SAMPLER_ALIASES, SPACING_ALIASES
@@ -29,6 +31,8 @@ _FILLS: Final = {
     MaskFill.EMPTY: "latent nothing",
 }
 _MASK_PADDING: Final = ResolvedRequest.model_fields["mask_padding"].default
+# A1111 writes `Tiling: True`, which knows no directions.
+_TILING: Final = {Seamless.BOTH: "True", Seamless.X: "x", Seamless.Y: "y"}
 _RESIZE_MODES: Final = {ResizeMode.CROP: "Crop and resize", ResizeMode.PAD: "Resize and fill"}
 
 
@@ -68,12 +72,19 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Resize mode": _RESIZE_MODES.get(request.resize_mode),
         "Clip skip": request.clip_skip + 1 if request.clip_skip else None,
         "Prompt syntax": request.prompt_syntax.value if is_plain else None,
+        "Styles": _quoted(", ".join(request.template.styles)) if request.template else None,
+        "Tiling": _TILING.get(request.seamless),
         "Size": f"{request.width}x{request.height}",
         "Original size": _size(request.original_size),
         "Crop left top": _size(request.crops_coords_top_left),
         "Target size": _size(request.target_size),
         "Model": request.model,
     }
+
+
+def _quoted(text: str) -> str | None:
+    """As A1111 quotes what would not be one value in a line of many."""
+    return json.dumps(text, ensure_ascii=False) if set(text) & set(',:\n"') else text or None
 
 
 def _exact(number: float) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from latentry.contracts import ModelCard, ResolvedRequest
+from latentry.contracts import ModelCard, OutputFormat, ResolvedRequest
 from latentry.contracts.samplers import SAMPLER_SPACINGS, SAMPLER_STEPS
 from latentry.errors import (
     ClipSkipTooLarge,
@@ -37,6 +37,7 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
     _check_prompts(request)
     _check_conditions(card, request)
     _check_inputs(card, request)
+    _check_output(request)
     if request.preview_interval and not card.limits.previews:
         why = f"{card.id} does not support previews."
         raise UnsupportedField(why, fields={"/preview_interval": why})
@@ -93,6 +94,16 @@ def _check_inputs(card: ModelCard, request: ResolvedRequest) -> None:
     if skipped_steps(request) >= request.num_inference_steps:
         why = "strength times num_inference_steps must be at least 1: no step would be made."
         raise InvalidRequest(why, fields=dict.fromkeys(("/strength", "/num_inference_steps"), why))
+
+
+def _check_output(request: ResolvedRequest) -> None:
+    form, is_lossless = request.output_format, request.output_lossless
+    if is_lossless and form is OutputFormat.JPEG:
+        why = "JPEG is never lossless; take webp or png."
+        raise UnsupportedField(why, fields={"/output_lossless": why})
+    if request.output_quality is not None and (is_lossless or form is OutputFormat.PNG):
+        why = f"A lossless {form} has no quality; leave output_quality out."
+        raise UnsupportedField(why, fields={"/output_quality": why})
 
 
 def _check_conditions(card: ModelCard, request: ResolvedRequest) -> None:

@@ -167,7 +167,13 @@ class Diffusion:
         bucket = model.strict_rows if request.determinism is Determinism.STRICT else 0
         chunks = model.conditioner.chunks(request)
         key = BatchKey(
-            request.model, height, width, chunks, bucket, interval=request.cache_interval
+            request.model,
+            height,
+            width,
+            chunks,
+            bucket,
+            interval=request.cache_interval,
+            seamless=request.seamless,
         )
         return Plan(key, rows=2 if request.guidance_scale > 1 else 1)
 
@@ -203,10 +209,12 @@ class Diffusion:
 
     def decode(self, members: Sequence[Trajectory]) -> Pictures:
         """Put finished latents through the VAE; one by one if memory holds no more at once."""
+        model, key = members[0].model, members[0].key
         latents = [one.latent for one in members]
         try:
-            with as_job_failed(), self._spare(members[0].key):
-                return Fp32Retry(members[0].model, latents, decode(members[0].model, latents))
+            with as_job_failed(), self._spare(key):
+                decoded = decode(model, latents, seamless=key.seamless)
+                return Fp32Retry(model, latents, decoded, key.seamless)
         except JobFailed as error:
             if len(members) == 1:
                 return Taken([error])

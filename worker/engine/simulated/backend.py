@@ -110,6 +110,7 @@ class Simulated:
             request.width // VAE_FACTOR,
             1,
             self.models[request.model].strict_rows if strict else 0,
+            seamless=request.seamless,
         )
         return Plan(key, rows=2 if request.guidance_scale > 1 else 1)
 
