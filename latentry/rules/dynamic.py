@@ -101,7 +101,7 @@ class _Draw:
             self._spend(len(values))
         if not values:
             near = hint(wildcard.name, self._wildcards)
-            raise InvalidPrompt(f"There is no wildcard __{wildcard.name}__{near}.")
+            raise InvalidPrompt(f"There is no wildcard __{wildcard.name}__{near}")
         return values
 
     def _index(self, count: int) -> int:

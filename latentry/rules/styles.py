@@ -54,14 +54,15 @@ def _chosen(names: Sequence[str], styles: Mapping[str, Style]) -> list[Style]:
         elif len(alike) == 1:
             found.append(styles[alike[0]])
         else:
-            unknown[f"/styles/{position}"] = f"There is no style “{name}”{hint(name, styles)}."
+            unknown[f"/styles/{position}"] = f"There is no style “{name}”{hint(name, styles)}"
     if unknown:
         raise UnknownStyle(next(iter(unknown.values())), fields=unknown)
     return found
 
 
 def hint(name: str, known: Mapping[str, Any]) -> str:
-    """The known names that are near, as the end of a sentence."""
+    """The end of a sentence: the known names that are near, if any."""
     lowered = {one.casefold(): one for one in known}
     near = get_close_matches(name.casefold(), lowered, n=_NEAR)
-    return "; did you mean " + " or ".join(f"“{lowered[one]}”" for one in near) if near else ""
+    names = " or ".join(f"“{lowered[one]}”" for one in near)
+    return f"; did you mean {names}?" if near else "."
