@@ -36,7 +36,13 @@ Command = TypeVar("Command", bound=Callable[..., None])
 
 HEIGHT_WIDTH: Final = "HEIGHT WIDTH"
 # The field's own name works too. --help would cut it off at 80 columns.
-_SHORTER: Final = {"num-inference-steps": "steps", "guidance-scale": "guidance", "styles": "style"}
+_SHORTER: Final = {
+    "num-inference-steps": "steps",
+    "guidance-scale": "guidance",
+    "output-quality": "quality",
+    "output-lossless": "lossless",
+    "styles": "style",
+}
 
 
 class RequestOptions(TypedDict):
@@ -47,7 +53,7 @@ class RequestOptions(TypedDict):
 
     model: str | None
     negative_prompt: str | None
-    prompt_syntax: PromptSyntax | None
+    prompt_syntax: Annotated[PromptSyntax | None, typer.Option(metavar="SYNTAX")]
     styles: Annotated[
         list[str] | None,
         typer.Option(
@@ -74,7 +80,7 @@ class RequestOptions(TypedDict):
     strength: float | None
     resize_mode: ResizeMode | None
     mask_blur: int | None
-    mask_fill: MaskFill | None
+    mask_fill: Annotated[MaskFill | None, typer.Option(metavar="FILL")]
     inpaint_area: InpaintArea | None
     mask_padding: int | None
     n: Annotated[int | None, typer.Option("-n", "--n")]
@@ -82,8 +88,8 @@ class RequestOptions(TypedDict):
         OutputFormat | None,
         typer.Option("--format", help="File format; by the extension of --output if omitted."),
     ]
-    output_quality: int | None
-    output_lossless: bool | None
+    output_quality: Annotated[int | None, typer.Option("--quality")]
+    output_lossless: Annotated[bool | None, typer.Option("--lossless")]
     determinism: Determinism | None
     preview_interval: Annotated[
         int | None,

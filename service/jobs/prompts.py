@@ -43,8 +43,6 @@ def with_prompts(request: GenerationRequest, library: Library) -> GenerationRequ
 
 def _refuse_long(request: GenerationRequest) -> None:
     why = f"With its styles it is longer than {MAX_PROMPT_CHARS} characters."
-    wrong = {
-        f"/{name}": why for name in _PROMPTS if len(getattr(request, name)) > MAX_PROMPT_CHARS
-    }
+    wrong = {f"/{name}": why for name in _PROMPTS if len(getattr(request, name)) > MAX_PROMPT_CHARS}
     if wrong:
         raise InvalidPrompt(why, fields=wrong)

@@ -126,9 +126,7 @@ class Stock:
         latent: torch.Tensor = drawn.images[0]
         return latent
 
-    def pixels(
-        self, model: str, latent: torch.Tensor, tiling: Seamless = Seamless.NONE
-    ) -> Any:
+    def pixels(self, model: str, latent: torch.Tensor, tiling: Seamless = Seamless.NONE) -> Any:
         """A latent [C, h, w] as the picture the pipeline makes of it: RGB bytes [H, W, 3]."""
         pipeline = self._pipelines[model]
         with torch.inference_mode(), seamless(pipeline.vae, tiling):
