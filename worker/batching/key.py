@@ -13,8 +13,8 @@ class BatchKey:
     and on nothing else in it, so a strict row's calls always have this number of rows; 0 means
     that any number will do. `interval`: of DeepCache, every so many calls one is full; those
     between are `shallow` and reuse its features. `adapters`: the ids of what changes the weights
-    themselves; adapters whose effect can be added row by row are not part of the key. `seamless`: how
-    the convolutions of the whole call pad.
+    themselves; adapters whose effect can be added row by row are not part of the key. `seamless`:
+    how the convolutions of the whole call pad.
     """
 
     model: str

@@ -1,4 +1,4 @@
-"""The native front API: jobs, events, files, models, styles, usage; also health and the API document."""
+"""The native front API: jobs, events, files, models, styles, usage, health, API document."""
 
 from latentry.api_keys import Scope
 from latentry.contracts import Event, GenerationRequest, Problem

@@ -104,7 +104,7 @@ def test_what_is_drawn_is_no_longer_than_a_prompt() -> None:
 
 
 def test_whatever_is_written_ends_in_a_text_or_an_invalid_prompt() -> None:
-    """Texts of the syntax's own signs, as long as a prompt may be; the work is counted, not timed."""
+    """Texts of the syntax's own signs, as long as a prompt may be; work is counted, not timed."""
     chance, refused = Random(0), 0
     signs = ["{", "}", "|", "$$", "__", "::", "2", "-", "~", " ", "a", "__colours__", "{a|", "}"]
     for seed in range(300):

@@ -137,7 +137,7 @@ class Stock:
 
 @contextmanager
 def seamless(network: Any, tiling: Seamless) -> Iterator[None]:
-    """Torch's own circular convolutions; in one direction, as A1111's asymmetric tiling has them."""
+    """Torch's own circular convolutions; in one direction, as A1111's asymmetric tiling."""
     convolutions = [one for one in network.modules() if isinstance(one, torch.nn.Conv2d)]
     with pytest.MonkeyPatch.context() as patch:
         for one in convolutions if tiling is not Seamless.NONE else []:
