@@ -4,8 +4,10 @@ Its documented core: wildcards with `*` and `?`, nested variants, weights, count
 else it knows is refused by name. Its library (0.31) needs two more packages, and bounds nothing.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from itertools import accumulate
 from random import Random
 from typing import Final
 
@@ -81,13 +83,9 @@ class _Draw:
         chosen = []
         for _ in range(least + self._index(most - least + 1)):
             self._spend(len(weights))
-            left, place = self._chance.random() * sum(weights), 0
-            for place, weight in enumerate(weights):
-                left -= weight
-                if weight and left < 0:
-                    break
-            else:  # rounding: the last that has a weight
-                place = max(i for i, weight in enumerate(weights) if weight)
+            sums = list(accumulate(weights))
+            last = bisect_left(sums, sums[-1])  # that has a weight: rounding may lead past it
+            place = min(bisect_right(sums, self._chance.random() * sums[-1]), last)
             chosen.append(place)
             weights[place] = 0.0
         return chosen

@@ -68,16 +68,16 @@ class _Parser:
         """Up to the end, or inside variants up to `|` or `}`, which is left for the caller."""
         parts: list[str | Wildcard | Variants] = []
         while match := _TOKEN.match(self._text, self._at):
-            token = match[0]
-            if token in _REFUSED:
-                _refuse(_REFUSED[token])
-            if nesting and token in "|}":
+            sign = match[0]
+            if sign in _REFUSED:
+                _refuse(_REFUSED[sign])
+            if nesting and sign in "|}":
                 break
-            if token == "__":  # noqa: S105
+            if sign == "__":
                 parts.append(self._wildcard())
                 continue
             self._at = match.end()
-            parts.append(self._variants(nesting + 1) if token == "{" else token)  # noqa: S105
+            parts.append(self._variants(nesting + 1) if sign == "{" else sign)
         return tuple(parts)
 
     def _wildcard(self) -> Wildcard:

@@ -11,7 +11,7 @@ import numpy as np
 
 from latentry.contracts import Determinism, JobWarning, ResolvedRequest, Sampler
 from latentry.errors import EngineError, JobFailed, UnknownModel
-from latentry.rules.pricing import unet_calls
+from latentry.rules.pricing import skipped_steps, unet_calls
 from worker.batching import BatchKey
 from worker.engine.loop.backend import Plan, Taken, TimedCall
 from worker.engine.loop.messages import Order, Pixels
@@ -117,7 +117,7 @@ class Simulated:
     def begin(self, order: Order, plan: Plan) -> tuple[SimulatedTrajectory, list[JobWarning]]:
         """Prompts cost nothing; a checkpoint has the number of calls made and their digest."""
         steps = order.request.num_inference_steps
-        calls = unet_calls(order.request.sampler, steps)
+        calls = unet_calls(order.request.sampler, steps, skipped_steps(order.request))
         fields = json.dumps(order.pixel_fields(), sort_keys=True)
         digest = hashlib.sha256(fields.encode()).digest()
         begun = SimulatedTrajectory(order, plan.key, plan.rows, calls, digest)
