@@ -72,7 +72,7 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Resize mode": _RESIZE_MODES.get(request.resize_mode),
         "Clip skip": request.clip_skip + 1 if request.clip_skip else None,
         "Prompt syntax": request.prompt_syntax.value if is_plain else None,
-        "Styles": _quoted(", ".join(request.template.styles)) if request.template else None,
+        "Styles": _styles(request),
         "Tiling": _TILING.get(request.seamless),
         "Size": f"{request.width}x{request.height}",
         "Original size": _size(request.original_size),
@@ -82,8 +82,9 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
     }
 
 
-def _quoted(text: str) -> str | None:
-    """As A1111 quotes what would not be one value in a line of many."""
+def _styles(request: ResolvedRequest) -> str | None:
+    """Their names, quoted as A1111 does where they would not be one value in a line of many."""
+    text = ", ".join(request.template.styles if request.template else ())
     return json.dumps(text, ensure_ascii=False) if set(text) & set(',:\n"') else text or None
 
 

@@ -22,10 +22,12 @@ def read_text(path: Path) -> str:
         if path.stat().st_size > MAX_BYTES:
             raise ConfigurationError(f"{path} is larger than {MAX_BYTES} bytes.")
         text = path.read_text("utf-8-sig")
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read ({error.strerror}).") from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path} is not UTF-8.") from error
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path} does not exist.") from None
+    except OSError:
+        raise ConfigurationError(f"{path} cannot be read; are its permissions right?") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not UTF-8.") from None
     if "\0" in text:
         raise ConfigurationError(f"{path} is not a text.")
     return text

@@ -49,8 +49,10 @@ def _read(file: Path) -> list[Style]:
 def _json(file: Path, text: str) -> list[Any]:
     try:
         entries = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ConfigurationError(f"{file} is not JSON ({error}).") from None
+    except json.JSONDecodeError as error:
+        raise ConfigurationError(f"{file} is not JSON, in line {error.lineno}.") from None
+    except RecursionError:
+        raise ConfigurationError(f"{file} is nested too deeply.") from None
     if not isinstance(entries, list):
         raise ConfigurationError(f"{file} must hold a list of styles.")
     return entries
@@ -58,13 +60,13 @@ def _json(file: Path, text: str) -> list[Any]:
 
 def _csv(file: Path, text: str) -> list[Any]:
     """The rows; those without prompts are dividers, as AUTOMATIC1111's users write them."""
+    reader = csv.DictReader(io.StringIO(text), strict=True)
     try:
-        reader = csv.DictReader(io.StringIO(text), strict=True)
         if not set(_CSV_FIELDS) <= set(reader.fieldnames or ()):
             raise ConfigurationError(f"{file} must begin with the line {','.join(_CSV_FIELDS)}.")
         rows = [{name: row[name] or "" for name in _CSV_FIELDS} for row in reader]
-    except csv.Error as error:
-        raise ConfigurationError(f"{file} is not CSV ({error}).") from None
+    except csv.Error:
+        raise ConfigurationError(f"{file} is not CSV, near line {reader.line_num}.") from None
     return [row for row in rows if row["prompt"] or row["negative_prompt"]]
 
 

@@ -167,14 +167,9 @@ class Diffusion:
         _, height, width = model.latent_shape(request.width, request.height)
         bucket = model.strict_rows if request.determinism is Determinism.STRICT else 0
         chunks = model.conditioner.chunks(request)
+        every, seamless = request.cache_interval, request.seamless
         key = BatchKey(
-            request.model,
-            height,
-            width,
-            chunks,
-            bucket,
-            interval=request.cache_interval,
-            seamless=request.seamless,
+            request.model, height, width, chunks, bucket, interval=every, seamless=seamless
         )
         return Plan(key, rows=2 if request.guidance_scale > 1 else 1)
 

@@ -17,9 +17,11 @@ from latentry.low_memory import LowMemory
 from tests.worker.engine import oracle, stock, tiny
 from tests.worker.engine.stock import Stock
 from worker.batching import BatchKey
+from worker.engine.diffusion.denoise import denoise
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine, Order
 from worker.engine.seamless import padded
+from worker.engine.unet.eager import eager
 from worker.engine.vae.decode import decode
 
 pytestmark = stock.WARNINGS
@@ -124,6 +126,24 @@ def test_nothing_is_left_behind_even_by_a_call_that_failed(
             every_model.advance([trajectory], trajectory.rows)
     assert _get_current_function_mode_stack() == []
     assert [dict(module.__dict__) for module in unet.modules()] == before
+
+
+def test_packages_which_have_their_padding_baked_in_are_not_used(
+    every_model: Diffusion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+
+    def spy(model: Any, inputs: Any, compiled: Any = None) -> torch.Tensor:
+        found.append(compiled)
+        return eager(model.unet, inputs)
+
+    monkeypatch.setattr("worker.engine.diffusion.denoise.unet.call", spy)
+    packages: Any = object()
+    for tiling in (Seamless.NONE, Seamless.Y):
+        asked = order(seamless=tiling)
+        trajectory, _ = every_model.begin(asked, every_model.plan(asked))
+        denoise(trajectory.model, [trajectory], trajectory.rows, packages)
+    assert found == [packages, None]
 
 
 @pytest.mark.parametrize("padding", [0, 1, (1, 0), (2, 1)])

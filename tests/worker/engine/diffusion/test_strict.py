@@ -21,6 +21,7 @@ WATCHED: dict[str, dict[str, Any]] = {
     "two calls": {"guidance_scale": 3.0, "num_inference_steps": 3, "sampler": "heun"},
     "with memory": {"num_inference_steps": 4, "sampler": "unipc", "guidance_rescale": 0.7},
     "sparing": {"num_inference_steps": 4, "cache_interval": 2, "guidance_stop": 0.5},
+    "seamless": {"num_inference_steps": 3, "seamless": "x", "cache_interval": 2},
     "wide": {"width": 96, "num_inference_steps": 3, "sampler": "dpmpp_sde"},
 }
 QUICK, SCHEDULES = 60, 200
@@ -41,6 +42,7 @@ def neighbour(chance: random.Random, number: int, **fixed: Any) -> Order:
         "seed": chance.randrange(100),
         "determinism": chance.choice(["fast", "strict"]),
         "width": chance.choice([64, 64, 64, 96]),
+        "seamless": chance.choice(["none", "none", "x", "both"]),
     }
     return tiny.order(f"neighbour-{number}", **(fields | fixed))
 
