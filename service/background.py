@@ -10,6 +10,7 @@ from service.gateway import Gateway
 from service.upkeep.endings import Endings
 from service.upkeep.retention import Retention
 from service.upkeep.sweeper import Sweeper
+from service.upkeep.templates import TemplateReader
 from service.webhooks import WebhookSender
 
 
@@ -22,6 +23,7 @@ class Background:
     endings: Endings
     retention: Retention
     webhook_sender: WebhookSender
+    template_reader: TemplateReader
 
     @classmethod
     def of(cls, gateway: Gateway) -> Self:
@@ -35,6 +37,7 @@ class Background:
             webhook_sender=WebhookSender(
                 gateway.ledger, gateway.views, gateway.outbound, gateway.metrics.webhooks
             ),
+            template_reader=TemplateReader(gateway.library),
         )
 
     @asynccontextmanager
@@ -42,7 +45,10 @@ class Background:
         """Run the parts while the doors serve; then close the gateway."""
         await self.gateway.gatekeeper.open()
         hub = self.gateway.event_hub
-        parts = (hub, self.sweeper, self.endings, self.retention, self.webhook_sender)
+        parts = (
+            *(hub, self.sweeper, self.endings, self.retention),
+            *(self.webhook_sender, self.template_reader),
+        )
         tasks = [asyncio.create_task(part.run()) for part in parts]
         try:
             yield

@@ -18,6 +18,7 @@ from service.jobs.ledger import GatewayLedger
 from service.jobs.views import Views
 from service.metrics import Metrics
 from service.outbound import Outbound
+from service.templates.library import Library
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Gateway:
     views: Views
     outbound: Outbound
     intake: Intake
+    library: Library
     link_secret: bytes | None  # None where the bucket signs URLs itself
 
     @classmethod
@@ -56,6 +58,7 @@ class Gateway:
             views=Views(settings, storage),
             outbound=Outbound.open(settings),
             intake=Intake(settings.max_image_pixels),
+            library=Library.open(settings),
             link_secret=None if is_bucket else settings.signing_secret(),
         )
 

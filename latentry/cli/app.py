@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from latentry import __version__
@@ -49,6 +50,17 @@ def models(url: Url = DEFAULT_URL, api_key: ApiKey = None) -> None:
     for model in found:
         for warning in model.warnings:
             typer.echo(f"{model.id}: {warning}", err=True)
+
+
+@app.command()
+def styles(url: Url = DEFAULT_URL, api_key: ApiKey = None) -> None:
+    """List the styles of the service."""
+    with connect(url, api_key) as client:
+        found = client.styles().data
+    table = Table("style", "prompt", "negative prompt", box=None)
+    for style in found:
+        table.add_row(*map(escape, (style.name, style.prompt, style.negative_prompt)))
+    Console().print(table)
 
 
 @app.command()

@@ -28,6 +28,7 @@ from latentry.contracts import (
     Priority,
     PromptSyntax,
     ResizeMode,
+    Seamless,
     WebhookEvent,
 )
 
@@ -35,7 +36,13 @@ Command = TypeVar("Command", bound=Callable[..., None])
 
 HEIGHT_WIDTH: Final = "HEIGHT WIDTH"
 # The field's own name works too. --help would cut it off at 80 columns.
-_SHORTER: Final = {"num-inference-steps": "steps", "guidance-scale": "guidance"}
+_SHORTER: Final = {
+    "num-inference-steps": "steps",
+    "guidance-scale": "guidance",
+    "output-quality": "quality",
+    "output-lossless": "lossless",
+    "styles": "style",
+}
 
 
 class RequestOptions(TypedDict):
@@ -46,7 +53,13 @@ class RequestOptions(TypedDict):
 
     model: str | None
     negative_prompt: str | None
-    prompt_syntax: PromptSyntax | None
+    prompt_syntax: Annotated[PromptSyntax | None, typer.Option(metavar="SYNTAX")]
+    styles: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--style", metavar="NAME", help="Style of `latentry styles` to apply; repeatable."
+        ),
+    ]
     clip_skip: int | None
     width: int | None
     height: int | None
@@ -61,12 +74,13 @@ class RequestOptions(TypedDict):
     crops_coords_top_left: Annotated[tuple[int, int] | None, typer.Option(metavar="TOP LEFT")]
     target_size: Annotated[tuple[int, int] | None, typer.Option(metavar=HEIGHT_WIDTH)]
     seed: int | None
+    seamless: Seamless | None
     image: str | None
     mask: str | None
     strength: float | None
     resize_mode: ResizeMode | None
     mask_blur: int | None
-    mask_fill: MaskFill | None
+    mask_fill: Annotated[MaskFill | None, typer.Option(metavar="FILL")]
     inpaint_area: InpaintArea | None
     mask_padding: int | None
     extend: Annotated[
@@ -77,6 +91,8 @@ class RequestOptions(TypedDict):
         OutputFormat | None,
         typer.Option("--format", help="File format; by the extension of --output if omitted."),
     ]
+    output_quality: Annotated[int | None, typer.Option("--quality")]
+    output_lossless: Annotated[bool | None, typer.Option("--lossless")]
     determinism: Determinism | None
     preview_interval: Annotated[
         int | None,
@@ -136,7 +152,7 @@ def request_fields(options: RequestOptions) -> Fields:
         "webhook": _webhook(options["webhook"], options["webhook_event"]),
     }
     names = Fields.__annotations__.keys()
-    return cast(Fields, {name: given[name] for name in names if given[name] is not None})
+    return cast(Fields, {name: given[name] for name in names if given.get(name) is not None})
 
 
 def _parameter(name: str, hint: Any) -> inspect.Parameter:

@@ -16,6 +16,7 @@ from latentry.contracts import (
     Job,
     JobList,
     ModelList,
+    StyleList,
     UsageList,
 )
 
@@ -87,6 +88,11 @@ def delete(job_id: str) -> ApiCall[None]:
 def models() -> ApiCall[ModelList]:
     """Read the list of models."""
     return ApiCall("GET", "/v1/models", _reader(ModelList))
+
+
+def styles() -> ApiCall[StyleList]:
+    """Read the list of styles."""
+    return ApiCall("GET", "/v1/styles", _reader(StyleList))
 
 
 def usage(first: date | None, last: date | None) -> ApiCall[UsageList]:

@@ -16,7 +16,17 @@ from latentry.client.flows import Flow, Pause
 from latentry.client.following import Following, cut_short
 from latentry.client.retries import Outcome, Retries
 from latentry.client.transports import AsyncTransport
-from latentry.contracts import Estimate, Event, File, Image, Job, JobList, ModelList, UsageList
+from latentry.contracts import (
+    Estimate,
+    Event,
+    File,
+    Image,
+    Job,
+    JobList,
+    ModelList,
+    StyleList,
+    UsageList,
+)
 
 T = TypeVar("T")
 
@@ -92,6 +102,10 @@ class AsyncClient:
     async def models(self) -> ModelList:
         """The models of the service and their limits."""
         return await self._call(api_calls.models())
+
+    async def styles(self) -> StyleList:
+        """The styles that a request may name."""
+        return await self._call(api_calls.styles())
 
     async def usage(self, first: date | None = None, last: date | None = None) -> UsageList:
         """The usage of the API key by day (UTC), inclusive; by default the last 30 days."""

@@ -1,5 +1,6 @@
 """The optional fields of a request as keyword arguments."""
 
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from pydantic import ValidationError
@@ -15,7 +16,9 @@ from latentry.contracts import (
     PromptSyntax,
     ResizeMode,
     Sampler,
+    Seamless,
     Spacing,
+    Template,
     Webhook,
 )
 from latentry.errors import InvalidRequest
@@ -27,6 +30,8 @@ class Fields(TypedDict, total=False):
     model: str | None
     negative_prompt: str | None
     prompt_syntax: PromptSyntax | str | None
+    styles: Sequence[str] | None
+    template: Template | dict[str, Any] | None
     clip_skip: int | None
     width: int | None
     height: int | None
@@ -41,6 +46,7 @@ class Fields(TypedDict, total=False):
     crops_coords_top_left: tuple[int, int] | None
     target_size: tuple[int, int] | None
     seed: int | None
+    seamless: Seamless | str | None
     image: str | None
     mask: str | None
     strength: float | None
@@ -52,6 +58,8 @@ class Fields(TypedDict, total=False):
     extend: Extend | dict[str, int] | None
     n: int | None
     output_format: OutputFormat | str | None
+    output_quality: int | None
+    output_lossless: bool | None
     determinism: Determinism | str | None
     preview_interval: int | None
     priority: Priority | str | None

@@ -11,7 +11,8 @@ from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
 from latentry.contracts.fields.job import Priority
-from latentry.contracts.fields.sampling import Determinism
+from latentry.contracts.fields.sampling import Determinism, Seamless
+from latentry.contracts.fields.templates import Template
 from latentry.contracts.files import File
 from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.models import Defaults, Limits, Model, ModelCard, ModelList, Pace
@@ -20,6 +21,7 @@ from latentry.contracts.pricing import Cost, Estimate
 from latentry.contracts.problems import FieldError, Problem
 from latentry.contracts.requests import GenerationRequest, ResolvedRequest
 from latentry.contracts.samplers import Sampler, Spacing
+from latentry.contracts.styles import Style, StyleDefaults, StyleList
 from latentry.contracts.usage import Usage, UsageList
 from latentry.contracts.webhooks import Webhook, WebhookEvent
 
@@ -64,8 +66,13 @@ __all__ = [
     "ResizeMode",
     "ResolvedRequest",
     "Sampler",
+    "Seamless",
     "Spacing",
     "StoredOutput",
+    "Style",
+    "StyleDefaults",
+    "StyleList",
+    "Template",
     "Usage",
     "UsageList",
     "Webhook",

@@ -5,11 +5,12 @@ from typing import Any, Final
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from latentry.contracts.fields import conditioning, inputs, job, sampling
+from latentry.contracts.fields import conditioning, inputs, job, sampling, templates
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
 from latentry.contracts.fields.job import Priority
-from latentry.contracts.fields.sampling import Determinism
+from latentry.contracts.fields.sampling import Determinism, Seamless
+from latentry.contracts.fields.templates import Template
 from latentry.contracts.outputs import OutputFormat
 from latentry.contracts.samplers import JOINED_ALIASES, SPACING_ALIASES, Sampler, Spacing
 from latentry.contracts.wire import RequestModel, ResponseModel
@@ -18,7 +19,10 @@ from latentry.contracts.wire import RequestModel, ResponseModel
 # one that does not must be added here.
 WITHOUT_EFFECT: Final = frozenset({"metadata", "preview_interval"})
 # Nor do these change the pixels of one image, whose own seed is stored separately.
-_NOT_PIXELS: Final = WITHOUT_EFFECT | {"n", "output_format", "seed"}
+_NOT_PIXELS: Final = WITHOUT_EFFECT | {
+    *("n", "seed", "template"),
+    *("output_format", "output_quality", "output_lossless"),
+}
 
 
 class GenerationRequest(RequestModel):
@@ -28,6 +32,8 @@ class GenerationRequest(RequestModel):
     prompt: conditioning.Prompt
     negative_prompt: conditioning.NegativePrompt = ""
     prompt_syntax: conditioning.Syntax = PromptSyntax.WEIGHTED
+    styles: templates.Styles = ()
+    template: templates.FilledTemplate = None
     clip_skip: conditioning.ClipSkip = None
     width: sampling.Width = None
     height: sampling.Height = None
@@ -42,6 +48,7 @@ class GenerationRequest(RequestModel):
     crops_coords_top_left: conditioning.CropsTopLeft = None
     target_size: conditioning.TargetSize = None
     seed: sampling.Seed = None
+    seamless: sampling.SeamlessTiling = Seamless.NONE
     image: inputs.Image = None
     mask: inputs.Mask = None
     strength: inputs.Strength = None
@@ -53,6 +60,8 @@ class GenerationRequest(RequestModel):
     extend: inputs.Sides = None
     n: job.Count = 1
     output_format: job.OutputFormat = OutputFormat.PNG
+    output_quality: job.OutputQuality = None
+    output_lossless: job.OutputLossless = False
     determinism: sampling.DeterminismMode = Determinism.FAST
     preview_interval: job.PreviewInterval = 0
     priority: job.QueuePriority = Priority.NORMAL
@@ -87,6 +96,7 @@ class ResolvedRequest(ResponseModel):
     prompt: str
     negative_prompt: str = ""
     prompt_syntax: PromptSyntax = PromptSyntax.WEIGHTED
+    template: Template | None = None
     clip_skip: int | None = None
     width: int
     height: int
@@ -101,6 +111,7 @@ class ResolvedRequest(ResponseModel):
     crops_coords_top_left: tuple[int, int] | None = None
     target_size: tuple[int, int] | None = None
     seed: int
+    seamless: Seamless = Seamless.NONE
     image: InputFile | None = None
     mask: InputFile | None = None
     strength: float | None = None
@@ -112,6 +123,8 @@ class ResolvedRequest(ResponseModel):
     extend: Extend | None = None
     n: int = 1
     output_format: OutputFormat = OutputFormat.PNG
+    output_quality: int | None = None
+    output_lossless: bool = False
     determinism: Determinism = Determinism.FAST
     preview_interval: int = 0
     metadata: dict[str, str] = Field(default_factory=dict)

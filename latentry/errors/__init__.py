@@ -10,6 +10,7 @@ LatentryError
 │   ├── UnsupportedSpacing
 │   ├── TooManySteps
 │   ├── InvalidPrompt
+│   ├── UnknownStyle
 │   ├── ClipSkipTooLarge
 │   ├── UnsupportedField
 │   ├── UrlNotAllowed
@@ -106,6 +107,7 @@ from latentry.errors.requests import (
     RequestTooExpensive,
     TooManySteps,
     TooSlow,
+    UnknownStyle,
     UnsupportedField,
     UnsupportedImage,
     UnsupportedMediaType,
@@ -177,6 +179,7 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "UnknownModel",
+    "UnknownStyle",
     "UnsupportedField",
     "UnsupportedImage",
     "UnsupportedMediaType",

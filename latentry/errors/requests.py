@@ -46,9 +46,15 @@ class TooManySteps(InvalidRequest):
 
 
 class InvalidPrompt(InvalidRequest):
-    """The prompt has a weight that is out of range, or too many parts or texts."""
+    """A weight is out of range, there are too many parts or texts, or a wildcard is unknown."""
 
     code = "invalid_prompt"
+
+
+class UnknownStyle(InvalidRequest):
+    """There is no style of this name."""
+
+    code = "unknown_style"
 
 
 class ClipSkipTooLarge(InvalidRequest):

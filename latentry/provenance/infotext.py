@@ -1,5 +1,6 @@
 """AUTOMATIC1111's generation parameters: the text that most image tools read."""
 
+import json
 from typing import Final
 
 from latentry import __version__
@@ -11,6 +12,7 @@ from latentry.contracts import (
     ResizeMode,
     ResolvedRequest,
     Sampler,
+    Seamless,
     Spacing,
 )
 from latentry.contracts.samplers import SAMPLER_ALIASES, SPACING_ALIASES
@@ -30,6 +32,8 @@ _FILLS: Final = {
     MaskFill.EMPTY: "latent nothing",
 }
 _MASK_PADDING: Final = ResolvedRequest.model_fields["mask_padding"].default
+# A1111 writes `Tiling: True`, which knows no directions.
+_TILING: Final = {Seamless.BOTH: "True", Seamless.X: "x", Seamless.Y: "y"}
 _RESIZE_MODES: Final = {ResizeMode.CROP: "Crop and resize", ResizeMode.PAD: "Resize and fill"}
 
 
@@ -70,6 +74,8 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Resize mode": _RESIZE_MODES.get(request.resize_mode),
         "Clip skip": request.clip_skip + 1 if request.clip_skip else None,
         "Prompt syntax": request.prompt_syntax.value if is_plain else None,
+        "Styles": _styles(request),
+        "Tiling": _TILING.get(request.seamless),
         "Size": f"{request.width}x{request.height}",
         "Original size": _size(request.original_size),
         "Crop left top": _size(request.crops_coords_top_left),
@@ -82,6 +88,12 @@ def _sides(extend: Extend | None) -> str | None:
     if extend is None:
         return None
     return f"{extend.left}/{extend.top}/{extend.right}/{extend.bottom}"
+
+
+def _styles(request: ResolvedRequest) -> str | None:
+    """Their names, quoted as A1111 does where they would not be one value in a line of many."""
+    text = ", ".join(request.template.styles if request.template else ())
+    return json.dumps(text, ensure_ascii=False) if set(text) & set(',:\n"') else text or None
 
 
 def _exact(number: float) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from latentry.contracts import ModelCard, ResolvedRequest
+from latentry.contracts import ModelCard, OutputFormat, ResolvedRequest
 from latentry.contracts.samplers import SAMPLER_SPACINGS, SAMPLER_STEPS
 from latentry.errors import (
     ClipSkipTooLarge,
@@ -36,6 +36,7 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
     check_prompts(card, request)
     _check_conditions(card, request)
     _check_inputs(card, request)
+    _check_output(request)
     if request.preview_interval and not card.limits.previews:
         why = f"{card.id} does not support previews."
         raise UnsupportedField(why, fields={"/preview_interval": why})
@@ -89,6 +90,16 @@ def _check_extend(request: ResolvedRequest) -> None:
     if across >= request.width or down >= request.height:
         why = "It must leave room for the picture within width and height."
         raise InvalidRequest(why, fields={"/extend": why})
+
+
+def _check_output(request: ResolvedRequest) -> None:
+    form, is_lossless = request.output_format, request.output_lossless
+    if is_lossless and form is OutputFormat.JPEG:
+        why = "JPEG is never lossless; take webp or png."
+        raise UnsupportedField(why, fields={"/output_lossless": why})
+    if request.output_quality is not None and (is_lossless or form is OutputFormat.PNG):
+        why = f"A lossless {form} has no quality; leave output_quality out."
+        raise UnsupportedField(why, fields={"/output_quality": why})
 
 
 def _check_conditions(card: ModelCard, request: ResolvedRequest) -> None:

@@ -30,6 +30,16 @@ class GatewaySettings(Section):
     default_model: str = Field(
         "", description="Model of requests that name none; the first live one if empty."
     )
+    styles: LocalPathText = Field(
+        "",
+        description="Styles: a JSON file as Fooocus's, a CSV file as AUTOMATIC1111's, or a folder"
+        " of such; `styles.json` beside local models if empty. Read again when it changes.",
+    )
+    wildcards: LocalPathText = Field(
+        "",
+        description="Folder of wildcards for `prompt_syntax: dynamic`: text files, a value a line."
+        " Read again when it changes.",
+    )
     max_queued: int = Field(1_000, ge=1, description="Maximum number of queued jobs per model.")
     max_queue_wait_s: float = Field(
         900, gt=0, description="Jobs with a longer estimated wait are refused, if a worker is live."

@@ -15,6 +15,7 @@ from service.access.auth import Caller
 from service.gateway import Gateway
 from service.jobs.admission import Admitted, admit, requested_model
 from service.jobs.ids import new_ref
+from service.jobs.prompts import with_prompts
 from service.jobs.views import time_of
 
 log = structlog.get_logger()
@@ -66,7 +67,7 @@ async def _admitted(gateway: Gateway, request: GenerationRequest) -> Admitted:
     if request.image is not None or request.mask is not None:
         raise UnsupportedField("Pictures as inputs are not supported yet.")
     entries = await gateway.catalogue.entries(including=requested_model(request, settings))
-    return admit(request, entries, settings)
+    return admit(with_prompts(request, gateway.library), entries, settings)
 
 
 def _new_job(

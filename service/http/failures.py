@@ -28,6 +28,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.UnsupportedSpacing: 422,
     errors.TooManySteps: 422,
     errors.InvalidPrompt: 422,
+    errors.UnknownStyle: 422,
     errors.ClipSkipTooLarge: 422,
     errors.UnsupportedField: 422,
     errors.UrlNotAllowed: 422,

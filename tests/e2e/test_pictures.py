@@ -38,6 +38,21 @@ def test_the_picture_shows_what_the_prompt_says(client: Client, prompt, centre, 
     assert is_about(pixels[:12, :12], corner)
 
 
+def test_a_style_of_the_bundled_model_is_in_the_picture(client: Client) -> None:
+    assert "night" in [style.name for style in client.styles().data]
+    prompt = "a {red circle|red ring}"
+    job = client.generate(prompt, styles=["night"], prompt_syntax="dynamic", seed=7)
+    assert job.request.prompt in (
+        "a red circle, black background",
+        "a red ring, black background",
+    )
+    pixels = np.asarray(picture(client, job))
+    assert is_about(pixels[:12, :12], (20, 20, 20))
+    again = client.generate(**job.request.model_dump(mode="json", exclude_none=True))
+    assert again.images[0].seed == 7
+    assert np.abs(np.asarray(picture(client, again)).astype(int) - pixels).max() <= 8
+
+
 def test_a_job_has_its_times_seeds_and_images(client: Client, stack: Stack) -> None:
     job = client.generate("a frog", seed=3, n=2, metadata={"order": "66"})
     assert job.status is JobStatus.SUCCEEDED

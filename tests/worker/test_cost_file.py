@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from latentry.contracts import Seamless
 from worker.batching import BatchKey, Costs
 from worker.cost_file import CostFile
 
@@ -39,6 +40,26 @@ def test_the_first_call_of_a_process_is_as_slow_as_that_of_the_last_one_and_no_i
     CostFile(costs, tmp_path, "a device").recall()
     assert costs.unmeasured(KEY) is None
     assert costs.seconds(KEY, 2) == 0.01
+
+
+def test_seamless_calls_have_a_curve_of_their_own_and_are_read_back_as_keys(
+    tmp_path: Path,
+) -> None:
+    costs = measured()
+    x, y = (replace(KEY, seamless=one) for one in (Seamless.X, Seamless.Y))
+    for _ in range(2):
+        costs.observe(x, 2, 0.7)
+    CostFile(costs, tmp_path, "a device").keep()
+    recalled = Costs()
+    CostFile(recalled, tmp_path, "a device").recall()
+    assert [recalled.seconds(key, 2) for key in (KEY, x, y)] == [0.5, 0.7, 0.7]
+    (path,) = tmp_path.iterdir()
+    old = json.loads(path.read_text())
+    for curve in old["curves"]:
+        assert curve.pop("seamless") in list(Seamless)
+    older = Costs()
+    older.from_json(old["curves"][:1])
+    assert older.seconds(KEY, 2) == 0.5, "a file of a version that knew no such calls"
 
 
 def test_keys_with_adapters_are_read_back_as_keys(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any, Final
 
+from latentry.contracts import Seamless
 from worker.batching.curve import Curve
 from worker.batching.key import BatchKey
 
@@ -148,7 +149,10 @@ class Costs:
         """The kind of call that is most like this one, if any was ever made: of its model first."""
 
         def distance(one: BatchKey) -> tuple[bool, bool, bool, float]:
-            unlike = one.shallow != key.shallow, one.is_strict != key.is_strict
+            unlike = (
+                one.shallow != key.shallow,
+                one.is_strict != key.is_strict or one.seamless != key.cost_key.seamless,
+            )
             return one.model != key.model, *unlike, abs(math.log(one.area / key.area))
 
         return min(self._curves, key=distance, default=None)
@@ -190,7 +194,8 @@ def _curve(data: Mapping[str, Any]) -> tuple[BatchKey, Curve]:
     measured = _by_number(fields.pop("seconds"))
     once = _by_number(fields.pop("first", {}))
     adapters = tuple(map(str, fields.pop("adapters", ())))  # JSON has no tuples
-    key = BatchKey(**fields, adapters=adapters)
+    seamless = Seamless(fields.pop("seamless", Seamless.NONE))
+    key = BatchKey(**fields, adapters=adapters, seamless=seamless)
     numbers = [key.height, key.width, *measured, *measured.values(), *once, *once.values()]
     if not measured or not all(math.isfinite(number) and number > 0 for number in numbers):
         raise ValueError("sizes, rows and seconds must be positive")

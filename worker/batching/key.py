@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from latentry.contracts import Seamless
+
 
 @dataclass(frozen=True, slots=True)
 class BatchKey:
@@ -11,7 +13,8 @@ class BatchKey:
     and on nothing else in it, so a strict row's calls always have this number of rows; 0 means
     that any number will do. `interval`: of DeepCache, every so many calls one is full; those
     between are `shallow` and reuse its features. `adapters`: the ids of what changes the weights
-    themselves; adapters whose effect can be added row by row are not part of the key.
+    themselves; adapters whose effect can be added row by row are not part of the key. `seamless`:
+    how the convolutions of the whole call pad.
     """
 
     model: str
@@ -22,6 +25,7 @@ class BatchKey:
     interval: int = 1
     shallow: bool = False
     adapters: tuple[str, ...] = ()
+    seamless: Seamless = Seamless.NONE
 
     @property
     def is_strict(self) -> bool:
@@ -42,10 +46,11 @@ class BatchKey:
     def cost_key(self) -> "BatchKey":
         """What the time of a call depends on, apart from its rows.
 
-        Other weights of the same shapes take the same time. Strict calls have curves of their own:
-        they are never compiled.
+        Other weights of the same shapes take the same time. Strict calls have curves of their own,
+        and so have seamless ones, whatever their directions: they are never compiled.
         """
-        return replace(self, interval=1, adapters=())
+        seamless = Seamless.BOTH if self.seamless is not Seamless.NONE else Seamless.NONE
+        return replace(self, interval=1, adapters=(), seamless=seamless)
 
     @property
     def area(self) -> int:

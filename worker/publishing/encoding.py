@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from latentry.provenance.infotext import infotext
 from latentry.provenance.recipe import recipe
 from worker.publishing import png
 
+_QUALITY: Final = 90  # of a request that names none
+
 
 def encode(
     pixels: NDArray[np.uint8], request: ResolvedRequest, seed: int, profile: str | None = None
@@ -21,12 +24,15 @@ def encode(
     text = infotext(request, seed, profile)
     if request.output_format is OutputFormat.PNG:
         return png.encode(pixels, {"parameters": text, "latentry": recipe(request, seed)})
+    quality = _QUALITY if request.output_quality is None else request.output_quality
     picture, file = Image.fromarray(pixels), io.BytesIO()
     if request.output_format is OutputFormat.JPEG:
         # Full-size chroma (subsampling 0): halved, it smears the edge between two pure colours.
-        picture.save(file, "JPEG", quality=90, subsampling=0, exif=exif(text))
+        picture.save(file, "JPEG", quality=quality, subsampling=0, exif=exif(text))
+    elif request.output_lossless:
+        picture.save(file, "WEBP", lossless=True, exif=exif(text))
     else:
-        picture.save(file, "WEBP", quality=90, exif=exif(text))
+        picture.save(file, "WEBP", quality=quality, exif=exif(text))
     return file.getvalue()
 
 

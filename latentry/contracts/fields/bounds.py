@@ -15,5 +15,7 @@ MAX_EXTENT_PX: Final = 16_384
 # The largest integer that survives every JSON reader (JavaScript's are doubles).
 MAX_SEED: Final = 2**53 - 1
 MAX_PADDING_PX: Final = 512
+MAX_STYLES: Final = 16
+MAX_STYLE_NAME_CHARS: Final = 100
 MAX_WITHIN_S: Final = 86_400
 MODEL_ID: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"

@@ -11,10 +11,13 @@ from latentry.contracts.fields.bounds import MAX_CLIP_SKIP, MAX_EXTENT_PX, MAX_P
 class PromptSyntax(StrEnum):
     """`weighted`: AUTOMATIC1111's `(word:1.3)`, `[word]`, `BREAK`, `[from:to:0.5]`, `[a|b]` and
     `AND`. `plain`: literal text.
+
+    `dynamic`: wildcards and variants are drawn at admission; what they give is weighted.
     """
 
     WEIGHTED = "weighted"
     PLAIN = "plain"
+    DYNAMIC = "dynamic"
 
 
 # A NUL would end the PNG text chunk that carries the prompt.
@@ -28,7 +31,10 @@ Syntax = Annotated[
     PromptSyntax,
     Field(
         description="`weighted` reads both prompts as AUTOMATIC1111 does: (word:1.3), [word], "
-        "BREAK, [from:to:0.5], [a|b], AND. `plain` takes every character literally."
+        "BREAK, [from:to:0.5], [a|b], AND. `plain` takes every character literally. `dynamic` "
+        "first draws wildcards, `__name__`, and variants, `{red|blue}` or `{2$$red|green|blue}`, "
+        "by the seed: one prompt for all images of the job, which the answer has as a `weighted` "
+        "one."
     ),
 ]
 ClipSkip = Annotated[

@@ -31,6 +31,21 @@ Count = Annotated[
     ),
 ]
 OutputFormat = Annotated[outputs.OutputFormat, Field(description="File format of the images.")]
+OutputQuality = Annotated[
+    Annotated[int, Field(strict=True, ge=1, le=100)] | None,
+    Field(
+        description="Quality of JPEG and of lossy WebP, 1 to 100; 90 if omitted. Neither PNG nor "
+        "lossless WebP has one."
+    ),
+]
+OutputLossless = Annotated[
+    bool,
+    Field(
+        strict=True,
+        description="WebP that keeps every pixel; `output_quality: 100` does not. PNG always does, "
+        "JPEG never.",
+    ),
+]
 PreviewInterval = Annotated[
     int,
     Field(

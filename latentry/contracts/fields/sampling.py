@@ -26,6 +26,15 @@ class Determinism(StrEnum):
     STRICT = "strict"
 
 
+class Seamless(StrEnum):
+    """In which directions an image can be laid beside itself without a seam."""
+
+    NONE = "none"
+    X = "x"
+    Y = "y"
+    BOTH = "both"
+
+
 def canonical(value: Any, aliases: Mapping[str, StrEnum]) -> Any:
     """The enum member of an alias; anything else unchanged, for pydantic to validate."""
     return aliases.get(value, value) if isinstance(value, str) else value
@@ -95,6 +104,14 @@ Spacing = Annotated[
 Seed = Annotated[
     Annotated[int, Field(strict=True, ge=0, le=MAX_SEED)] | None,
     Field(description="Seed of the first image; random if omitted."),
+]
+SeamlessTiling = Annotated[
+    Seamless,
+    Field(
+        description="Make an image that tiles: its left and right edges meet (`x`), its top and "
+        "bottom (`y`), or all (`both`), by circular padding of the UNet's and the VAE's "
+        "convolutions."
+    ),
 ]
 DeterminismMode = Annotated[
     Determinism,

@@ -1,4 +1,4 @@
-"""The native front API: jobs, events, files, models, usage; also health and the API document."""
+"""The native front API: jobs, events, files, models, styles, usage, health, API document."""
 
 from latentry.api_keys import Scope
 from latentry.contracts import Event, GenerationRequest, Problem
@@ -13,6 +13,7 @@ from service.doors.native import (
     health,
     links,
     models,
+    styles,
     usage,
 )
 from service.http import problems
@@ -27,6 +28,7 @@ def door(settings: Settings) -> Door:
             deliveries.router,
             events.router,
             models.router,
+            styles.router,
             usage.router,
             files.router,  # before `links`, whose path matches all below /v1/files
             links.router,

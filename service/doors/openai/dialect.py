@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from latentry.contracts import PromptSyntax
-from latentry.contracts.fields import conditioning, job, sampling
+from latentry.contracts.fields import conditioning, job, sampling, templates
 from latentry.contracts.wire import RequestModel
 
 
@@ -23,11 +23,14 @@ class ImagesRequest(RequestModel):
         description="If omitted, `b64_json` for OpenAI's `gpt-image-*` models, else `url`.",
     )
     output_format: job.OutputFormat | None = None
+    output_quality: job.OutputQuality = None
+    output_lossless: job.OutputLossless | None = None
     stream: bool | None = Field(None, description="Not supported; omit or set to false.")
     user: str | None = Field(None, max_length=512, description="Kept in the job's metadata.")
     negative_prompt: conditioning.NegativePrompt | None = None
     # OpenAI's clients expect brackets to be literal.
     prompt_syntax: conditioning.Syntax = PromptSyntax.PLAIN
+    styles: templates.Styles | None = None
     clip_skip: conditioning.ClipSkip = None
     num_inference_steps: sampling.Steps = None
     guidance_scale: sampling.GuidanceScale = None
@@ -35,6 +38,7 @@ class ImagesRequest(RequestModel):
     guidance_stop: sampling.GuidanceStop | None = None
     cache_interval: sampling.CacheInterval | None = None
     seed: sampling.Seed = None
+    seamless: sampling.SeamlessTiling | None = None
     # Text, because one name may stand for sampler and spacing; the generation request checks it.
     sampler: str | None = Field(
         None, description="Sampling method, also with its spacing, such as `DPM++ 2M Karras`."

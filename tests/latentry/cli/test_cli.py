@@ -25,6 +25,8 @@ from latentry.contracts import (
     Preview,
     Progress,
     Sampler,
+    Style,
+    StyleList,
 )
 from tests.latentry.client.conftest import image, job, problem
 from tests.latentry.client.stub import answer, serving, sse
@@ -75,6 +77,8 @@ class Gateway:
                 await _send(send, self.job(self.ends_as))
             case "GET", "/v1/models":
                 await _send(send, ModelList(data=[self.card]))
+            case "GET", "/v1/styles":
+                await _send(send, StyleList(data=[Style(name="night", prompt="{prompt}, [dark]")]))
             case "GET", "/a.png":
                 await answer(send, 200, "image/png", b"picture")
             case _:
@@ -150,6 +154,9 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--prompt-syntax plain --clip-skip 1 --original-size 512 768 --crops-coords-top-left 0 8 "
         "--target-size 96 128 --guidance-rescale 0.7 --guidance-stop 0.5 --cache-interval 2 "
         "--spacing karras --priority high --start-within 60 --finish-within 600 "
+        "--seamless x --quality 80 --lossless --style night --style oil "
+        "--image file_1 --mask file_2 --strength 0.5 --resize-mode crop --mask-blur 4 "
+        "--mask-fill noise --inpaint-area masked --mask-padding 16 "
         "--preview-interval 5 --webhook https://shop.example/hook --webhook-event failed"
     )
     code, _, _ = latentry("generate", "a red circle", *given.split())
@@ -159,6 +166,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "prompt": "a red circle",
         "negative_prompt": "blue",
         "prompt_syntax": "plain",
+        "styles": ["night", "oil"],
         "clip_skip": 1,
         "width": 96,
         "height": 128,
@@ -173,8 +181,19 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "crops_coords_top_left": [0, 8],
         "target_size": [96, 128],
         "seed": 9,
+        "seamless": "x",
+        "image": "file_1",
+        "mask": "file_2",
+        "strength": 0.5,
+        "resize_mode": "crop",
+        "mask_blur": 4,
+        "mask_fill": "noise",
+        "inpaint_area": "masked",
+        "mask_padding": 16,
         "n": 1,
         "output_format": "webp",
+        "output_quality": 80,
+        "output_lossless": True,
         "determinism": "strict",
         "preview_interval": 5,
         "priority": "high",
@@ -183,7 +202,10 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "metadata": {"a": "b=c"},
         "webhook": {"url": "https://shop.example/hook", "events": ["failed"]},
     }
-    assert gateway.received.keys() == GenerationRequest.model_fields.keys() - {"dry_run"}
+    assert gateway.received.keys() == GenerationRequest.model_fields.keys() - {
+        "dry_run",
+        "template",
+    }
     assert (tmp_path / "job-1.png").exists()
 
 
@@ -274,6 +296,12 @@ def test_a_models_warnings_are_printed_beside_the_list(latentry, gateway):
     code, out, err = latentry("models")
     assert (code, err) == (0, "shapes: Its scheduler is not known.\n")
     assert len(out.splitlines()) == 2
+
+
+def test_styles_are_listed(latentry, gateway):
+    code, out, _ = latentry("styles")
+    assert code == 0
+    assert out.splitlines()[1].split() == ["night", "{prompt},", "[dark]"]
 
 
 def test_a_job_is_printed_as_text_or_as_json(latentry, gateway):

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from latentry.client import ApiError, JobDidNotSucceed, StillRunning, Unreachable
-from latentry.contracts import JobList, JobStatus, ModelList
+from latentry.contracts import JobList, JobStatus, ModelList, Style, StyleList
 from latentry.errors import ConfigurationError, InvalidRequest
 from tests.latentry.client.conftest import BASE_URL, image, job, json_response, problem
 
@@ -79,19 +79,25 @@ async def test_a_page_is_requested_by_limit_and_cursor(caller):
 
 
 async def test_every_other_call_finds_its_route(caller):
-    models = ModelList(data=[])
+    models, styles = ModelList(data=[]), StyleList(data=[Style(name="night")])
     call = caller(
-        json_response(job()), json_response(job()), httpx.Response(204), json_response(models)
+        json_response(job()),
+        json_response(job()),
+        httpx.Response(204),
+        json_response(models),
+        json_response(styles),
     )
     assert await call("get", "a/b") == job()
     assert await call("cancel", "job-1") == job()
     assert await call("delete", "job-1") is None
     assert await call("models") == models
+    assert await call("styles") == styles
     assert [(request.method, request.url.raw_path) for request in call.sent] == [
         ("GET", b"/v1/generations/a%2Fb"),
         ("POST", b"/v1/generations/job-1/cancel"),
         ("DELETE", b"/v1/generations/job-1"),
         ("GET", b"/v1/models"),
+        ("GET", b"/v1/styles"),
     ]
 
 

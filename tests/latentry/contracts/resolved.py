@@ -13,7 +13,9 @@ from latentry.contracts import (
     ResizeMode,
     ResolvedRequest,
     Sampler,
+    Seamless,
     Spacing,
+    Template,
 )
 
 RESOLVED = ResolvedRequest(
@@ -31,6 +33,7 @@ CHANGES: dict[str, Any] = {
     "prompt": "a blue circle",
     "negative_prompt": "yellow",
     "prompt_syntax": PromptSyntax.PLAIN,
+    "template": Template(prompt="a {red|blue} circle", prompt_syntax="dynamic", styles=("night",)),
     "clip_skip": 1,
     "width": 64,
     "height": 64,
@@ -45,6 +48,7 @@ CHANGES: dict[str, Any] = {
     "crops_coords_top_left": (0, 8),
     "target_size": (96, 128),
     "seed": 8,
+    "seamless": Seamless.X,
     "image": InputFile(file="file_1", pixel_sha256="1" * 64, width=64, height=64),
     "mask": InputFile(file="file_2", pixel_sha256="2" * 64, width=64, height=64),
     "strength": 0.5,
@@ -56,6 +60,8 @@ CHANGES: dict[str, Any] = {
     "extend": Extend(left=8),
     "n": 2,
     "output_format": OutputFormat.WEBP,
+    "output_quality": 50,
+    "output_lossless": True,
     "determinism": Determinism.STRICT,
     "preview_interval": 5,
     "metadata": {"project": "4711"},

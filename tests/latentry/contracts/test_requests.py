@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from latentry.contracts import GenerationRequest, Sampler, Webhook
+from latentry.contracts import GenerationRequest, Sampler, Template, Webhook
 from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS, MAX_SEED
 from latentry.contracts.samplers import JOINED_ALIASES, SAMPLER_ALIASES, Spacing
 from latentry.contracts.wire import RequestModel
@@ -93,6 +93,17 @@ def test_a_joined_name_that_contradicts_the_spacing_is_refused(other: object) ->
         {"prompt": "a\0b"},
         {"model": "../etc/passwd"},
         {"model": "Model.ckpt"},
+        {"styles": "night"},
+        {"styles": [""]},
+        {"styles": ["night"] * 17},
+        {"styles": ["a\nb"]},
+        {"template": {"styles": ["night"]}},
+        {"seamless": "z"},
+        {"seamless": True},
+        {"output_quality": 0},
+        {"output_quality": 101},
+        {"output_quality": 90.0},
+        {"output_lossless": 1},
         {"metadata": {"a": 1}},
         {"metadata": {str(k): "" for k in range(17)}},
         {"metadata": {"": "x"}},
@@ -110,6 +121,7 @@ def subclasses(model: type[RequestModel]) -> list[type[RequestModel]]:
 # Bodies with their required fields, for all that clients send.
 BODIES = {
     GenerationRequest: {"prompt": "a frog"},
+    Template: {"prompt": "a {red|blue} frog"},
     Webhook: {"url": "https://example.com/hook"},
     ImagesRequest: {"prompt": "a frog"},
 }

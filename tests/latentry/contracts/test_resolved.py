@@ -9,12 +9,17 @@ from tests.latentry.contracts.resolved import CHANGES, RESOLVED
 
 # What concerns the job or its delivery and is kept in the job's record instead.
 OF_THE_JOB = {"priority", "start_within", "finish_within", "dry_run", "webhook"}
+# What is resolved into the prompts; `template` keeps the names.
+IN_THE_PROMPTS = {"styles"}
 # What does not change the pixels of one image; its seed is stored separately.
-NOT_PIXELS = {"metadata", "n", "output_format", "preview_interval", "seed"}
+NOT_PIXELS = {
+    *("metadata", "n", "preview_interval", "seed", "template"),
+    *("output_format", "output_quality", "output_lossless"),
+}
 
 
 def test_a_resolved_request_has_every_field_of_a_request() -> None:
-    fields = GenerationRequest.model_fields.keys() - OF_THE_JOB
+    fields = GenerationRequest.model_fields.keys() - OF_THE_JOB - IN_THE_PROMPTS
     assert ResolvedRequest.model_fields.keys() == fields == CHANGES.keys()
 
 

@@ -16,7 +16,7 @@ import transformers
 from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 
-from latentry.contracts import ResolvedRequest, Sampler, Spacing
+from latentry.contracts import ResolvedRequest, Sampler, Seamless, Spacing
 from latentry.contracts.samplers import SAMPLER_SPACINGS
 
 _KINDS: dict[Sampler, tuple[str, dict[str, Any]]] = {
@@ -110,6 +110,7 @@ class Stock:
         with (
             _in_doubles(pipeline, parsed.sampler) if doubles else nullcontext(),
             _at_the_first(pipeline.scheduler),
+            seamless(pipeline.unet, parsed.seamless),
         ):
             drawn = pipeline(
                 prompt=parsed.prompt,
@@ -141,18 +142,20 @@ class Stock:
         masked = {} if mask is None else {"mask_image": mask, "width": size[0], "height": size[1]}
         if mask is None:  # drawn at its own size there
             image = image.resize(size, Image.Resampling.LANCZOS)
-        drawn = pipeline(
-            prompt=request.prompt,
-            negative_prompt=request.negative_prompt or None,
-            image=image,
-            strength=request.strength,
-            num_inference_steps=request.num_inference_steps,
-            guidance_scale=request.guidance_scale,
-            generator=torch.Generator().manual_seed(seed),
-            output_type="latent",
-            eta=_ETA.get(request.sampler, 0.0),
-            **masked,
-        )
+        tiling = request.seamless
+        with seamless(pipeline.unet, tiling), seamless(pipeline.vae, tiling):
+            drawn = pipeline(
+                prompt=request.prompt,
+                negative_prompt=request.negative_prompt or None,
+                image=image,
+                strength=request.strength,
+                num_inference_steps=request.num_inference_steps,
+                guidance_scale=request.guidance_scale,
+                generator=torch.Generator().manual_seed(seed),
+                output_type="latent",
+                eta=_ETA.get(request.sampler, 0.0),
+                **masked,
+            )
         latent: torch.Tensor = drawn.images[0]
         return latent
 
@@ -160,13 +163,35 @@ class Stock:
         """The pipeline itself."""
         return self._pipelines[model]
 
-    def pixels(self, model: str, latent: torch.Tensor) -> Any:
+    def pixels(self, model: str, latent: torch.Tensor, tiling: Seamless = Seamless.NONE) -> Any:
         """A latent [C, h, w] as the picture the pipeline makes of it: RGB bytes [H, W, 3]."""
         pipeline = self._pipelines[model]
-        with torch.inference_mode():
+        with torch.inference_mode(), seamless(pipeline.vae, tiling):
             image = pipeline.vae.decode(latent[None] / pipeline.vae.config.scaling_factor).sample
         picture = pipeline.image_processor.postprocess(image, output_type="np")[0]
         return (picture * 255).round().astype("uint8")
+
+
+@contextmanager
+def seamless(network: Any, tiling: Seamless) -> Iterator[None]:
+    """Torch's own circular convolutions; in one direction, as A1111's asymmetric tiling."""
+    convolutions = [one for one in network.modules() if isinstance(one, torch.nn.Conv2d)]
+    with pytest.MonkeyPatch.context() as patch:
+        for one in convolutions if tiling is not Seamless.NONE else []:
+            if tiling is Seamless.BOTH:
+                patch.setattr(one, "padding_mode", "circular")
+            else:
+                patch.setattr(one, "_conv_forward", functools.partial(_one_way, one, tiling))
+        yield
+
+
+def _one_way(one: Any, tiling: Seamless, x: torch.Tensor, weight: Any, bias: Any) -> torch.Tensor:
+    rows, columns = one.padding
+    way = (columns, columns, 0, 0) if tiling is Seamless.X else (0, 0, rows, rows)
+    other = (0, 0, rows, rows) if tiling is Seamless.X else (columns, columns, 0, 0)
+    padded = torch.nn.functional.pad(x, way, mode="circular")
+    padded = torch.nn.functional.pad(padded, other)
+    return torch.nn.functional.conv2d(padded, weight, bias, one.stride, 0, one.dilation)
 
 
 def error(ours: torch.Tensor, theirs: torch.Tensor) -> float:

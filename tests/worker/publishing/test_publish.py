@@ -12,15 +12,26 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latentry import __version__
-from latentry.contracts import GenerationRequest, OutputFormat, ResolvedRequest, Sampler, Spacing
-from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS
+from latentry.contracts import (
+    GenerationRequest,
+    OutputFormat,
+    ResolvedRequest,
+    Sampler,
+    Spacing,
+    Template,
+)
+from latentry.contracts.fields.bounds import (
+    MAX_PROMPT_CHARS,
+    MAX_STYLE_NAME_CHARS,
+    MAX_STYLES,
+)
 from latentry.ledger import JobRef, Lease, Ledger, NewJob, commands
 from latentry.settings import Settings
 from latentry.storage import Storage, content_type_of, open_storage
 from worker.claims.claimed_job import ClaimedJob
 from worker.claims.inbox import Inbox
 from worker.metrics import Metrics
-from worker.publishing.encoding import encode
+from worker.publishing.encoding import encode, pixel_sha256
 from worker.publishing.picture import Picture
 from worker.publishing.publisher import Publisher
 
@@ -120,8 +131,53 @@ def test_the_longest_prompts_fit(
     pixels: Pixels, request_made: ResolvedRequest, form: OutputFormat
 ) -> None:
     longest = "🐇" * MAX_PROMPT_CHARS  # four bytes each; a JPEG has 65,533 for all of its EXIF
-    request = _in(form, request_made, prompt=longest, negative_prompt=longest)
-    assert _read(encode(pixels, request, seed=9)).size == (96, 64)
+    styles = tuple("🐇" * (MAX_STYLE_NAME_CHARS - 2) + f"{k:02}" for k in range(MAX_STYLES))
+    template = Template(prompt=longest, styles=styles)
+    request = _in(form, request_made, prompt=longest, negative_prompt=longest, template=template)
+    picture = _read(encode(pixels, request, seed=9))
+    assert picture.size == (96, 64)
+    text = picture.info["parameters"] if form is OutputFormat.PNG else _user_comment(picture)
+    assert text.startswith("🐇🐇")
+    assert text.endswith(f'15", Size: 96x64, Model: shapes, Version: latentry {__version__}')
+
+
+def test_styles_are_in_the_infotext_as_one_value(
+    pixels: Pixels, request_made: ResolvedRequest
+) -> None:
+    def text(*styles: str) -> str:
+        made = request_made.model_copy(update={"template": Template(prompt="a", styles=styles)})
+        return _read(encode(pixels, made, seed=9)).info["parameters"]
+
+    assert ", Styles: night, Size: 96x64" in text("night")
+    assert ', Styles: "night, a: b", Size: 96x64' in text("night", "a: b")
+    assert "Styles" not in text()
+
+
+def test_quality_is_the_encoder_s_and_90_if_omitted(
+    pixels: Pixels, request_made: ResolvedRequest
+) -> None:
+    for form in (OutputFormat.JPEG, OutputFormat.WEBP):
+        files = {
+            quality: encode(pixels, _in(form, request_made, output_quality=quality), seed=9)
+            for quality in (None, 5, 90, 100)
+        }
+        assert files[None] == files[90]
+        assert len(files[5]) < len(files[90]) < len(files[100])
+        assert _user_comment(_read(files[5])) == _user_comment(_read(files[100]))
+        assert _read(files[100]).format == form.upper()
+
+
+def test_a_lossless_webp_has_exactly_the_pixels_that_their_hash_names(
+    pixels: Pixels, request_made: ResolvedRequest
+) -> None:
+    """At quality 100 it has not: lossy WebP halves the chroma and rounds."""
+    lossless, finest = (
+        _read(encode(pixels, _in(OutputFormat.WEBP, request_made, **fields), seed=9))
+        for fields in ({"output_lossless": True}, {"output_quality": 100})
+    )
+    assert pixel_sha256(np.asarray(lossless)) == pixel_sha256(pixels)
+    assert pixel_sha256(np.asarray(finest.convert("RGB"))) != pixel_sha256(pixels)
+    assert _user_comment(lossless).startswith("a red circle on a blue background\nNegative")
 
 
 @pytest.mark.parametrize("form", OutputFormat)

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 import torch
 
+from latentry.contracts import Seamless
 from worker.engine.diffusion.guidance import guided
 from worker.engine.diffusion.packing import PackedRows, joined, pack, sent
 from worker.engine.diffusion.trajectory import Trajectory
 from worker.engine.models.loaded_model import LoadedModel
+from worker.engine.seamless import padded
 from worker.engine.unet import call as unet
 from worker.engine.unet.compiled import CompiledUNets
 from worker.engine.unet.deepcache import kept_features, shallow_call
@@ -31,7 +33,8 @@ def denoise(
     x = state[:, 0] * scale[:, None, None, None]
     noise = _noise(members, model.at.device)  # on its way before the UNet keeps the device busy
     packed = pack(members, rows, x=x, t=t)
-    output, features = _call(model, members, packed, compiled)
+    with padded(members[0].key.seamless):
+        output, features = _call(model, members, packed, compiled)
     m = guided(output, packed, guidance, [member.rescale for member in members])
     new = _updated(members, state, m, noise)
     for i, member in enumerate(members):
@@ -62,7 +65,8 @@ def _call(
         ]
         return shallow_call(model.unet, packed.inputs, joined(kept, packed.padding)), nothing
     if key.interval == 1:
-        return unet.call(model, packed.inputs, None if key.is_strict else compiled), nothing
+        may_compile = not key.is_strict and key.seamless is Seamless.NONE
+        return unet.call(model, packed.inputs, compiled if may_compile else None), nothing
     for member in members:
         member.reuse.anchor = member.resume_point()
     with kept_features(model.unet) as below:

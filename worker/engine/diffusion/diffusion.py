@@ -168,8 +168,9 @@ class Diffusion:
         _, height, width = model.latent_shape(request.width, request.height)
         bucket = model.strict_rows if request.determinism is Determinism.STRICT else 0
         chunks = model.conditioner.chunks(request)
+        every, seamless = request.cache_interval, request.seamless
         key = BatchKey(
-            request.model, height, width, chunks, bucket, interval=request.cache_interval
+            request.model, height, width, chunks, bucket, interval=every, seamless=seamless
         )
         return Plan(key, rows=len(prompt_rows(request)))
 
@@ -207,10 +208,12 @@ class Diffusion:
 
     def decode(self, members: Sequence[Trajectory]) -> Pictures:
         """Put finished latents through the VAE; one by one if memory holds no more at once."""
+        model, key = members[0].model, members[0].key
         latents = [one.latent for one in members]
         try:
-            with as_job_failed(), self._spare(members[0].key):
-                return Fp32Retry(members[0].model, latents, decode(members[0].model, latents))
+            with as_job_failed(), self._spare(key):
+                decoded = decode(model, latents, seamless=key.seamless)
+                return Fp32Retry(model, latents, decoded, key.seamless)
         except JobFailed as error:
             if len(members) == 1:
                 return Taken([error])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from latentry.contracts import MaskFill
+from latentry.contracts import MaskFill, Seamless
 from worker.engine.diffusion.passes import Pass
 from worker.engine.diffusion.repaint import Repaint
 from worker.engine.diffusion.sampler_state import SamplerState
@@ -37,13 +37,14 @@ class _Draws:
     model: LoadedModel
     shape: tuple[int, int, int]
     generator: torch.Generator
+    seamless: Seamless
 
     def noise(self) -> torch.Tensor:
         return self.model.noise(self.shape, self.generator).to(self.model.at.device)
 
     def latent(self, image: torch.Tensor) -> torch.Tensor:
         noise = self.model.noise(self.shape, self.generator)
-        return encode(self.model, image).sample(noise, self.model.vae.config)
+        return encode(self.model, image, self.seamless).sample(noise, self.model.vae.config)
 
 
 @torch.inference_mode()
@@ -51,7 +52,7 @@ def start(order: Order, model: LoadedModel, first: Pass) -> Start:
     """Draw its noise, after and before encoding the pictures that it brings."""
     generator = torch.Generator().manual_seed(order.seed)
     shape = model.latent_shape(order.request.width, order.request.height)
-    draws = _Draws(model, shape, generator)
+    draws = _Draws(model, shape, generator, order.request.seamless)
     if order.canvas is None:
         noise = draws.noise()
         sampler = SamplerState.of(noise * first.initial_sigma, generator)

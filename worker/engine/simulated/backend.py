@@ -112,6 +112,7 @@ class Simulated:
             request.width // VAE_FACTOR,
             1,
             self.models[request.model].strict_rows if strict else 0,
+            seamless=request.seamless,
         )
         return Plan(key, rows=len(prompt_rows(request)))
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import torch
 
+from latentry.contracts import Seamless
 from latentry.errors import JobFailed, NonFiniteOutput
 from worker.engine.inputs.canvas import Pixels
 from worker.engine.models.loaded_model import LoadedModel
+from worker.engine.seamless import padded, surrounded
 from worker.engine.vae.latents import unscaled
 
 
@@ -38,11 +40,17 @@ class Decoded:
 
 @torch.inference_mode()
 def decode(
-    model: LoadedModel, latents: Sequence[torch.Tensor], *, vae: Any = None, max_side: int = 0
+    model: LoadedModel,
+    latents: Sequence[torch.Tensor],
+    *,
+    vae: Any = None,
+    max_side: int = 0,
+    seamless: Seamless = Seamless.NONE,
 ) -> Decoded:
     """Latents [C, h, w] of one size, in one VAE call. Nothing is waited for here.
 
     vae: another one than the model's. max_side: scale down to so many pixels; 0 to keep the size.
+    seamless: which opposite edges meet.
 
     A picture is valid if it is finite, and not of one level throughout, as overflowed ones are: a
     black picture is never returned as a success.
@@ -50,7 +58,7 @@ def decode(
     vae = vae or model.vae
     latent = torch.stack(list(latents))
     own = unscaled(latent, vae.config).to(vae.dtype, memory_format=model.at.memory_format)
-    image = vae.decode(own, return_dict=False)[0].float()
+    image = _image(vae, own, seamless).float()
     if 0 < max_side < (side := max(image.shape[2:])):
         height, width = (max(1, round(n * max_side / side)) for n in image.shape[2:])
         image = torch.nn.functional.adaptive_avg_pool2d(image, (height, width))
@@ -65,6 +73,19 @@ def decode(
     decoded = Decoded(_on_host(levels), _on_host(valid), arrived)
     arrived.record()
     return decoded
+
+
+def _image(vae: Any, latents: torch.Tensor, seamless: Seamless) -> torch.Tensor:
+    """The VAE's picture, [B, 3, H, W]."""
+    if seamless is Seamless.NONE or not getattr(vae, "use_tiling", False):
+        with padded(seamless):
+            image: torch.Tensor = vae.decode(latents, return_dict=False)[0]
+        return image
+    around, rows, columns = surrounded(latents, seamless)
+    image = vae.decode(around, return_dict=False)[0]
+    scale = image.shape[2] // around.shape[2]
+    (height, width), top, left = latents.shape[2:], rows * scale, columns * scale
+    return image[:, :, top : top + height * scale, left : left + width * scale]
 
 
 def _on_host(tensor: torch.Tensor) -> torch.Tensor:

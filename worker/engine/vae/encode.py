@@ -6,9 +6,11 @@ from typing import Any
 
 import torch
 
+from latentry.contracts import Seamless
 from latentry.errors import NonFiniteOutput
 from worker.engine.inputs.canvas import Pixels
 from worker.engine.models.loaded_model import LoadedModel
+from worker.engine.seamless import padded
 from worker.engine.vae.latents import scaled
 
 
@@ -31,22 +33,31 @@ def image_of(picture: Pixels) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def encode(model: LoadedModel, image: torch.Tensor) -> Posterior:
+def encode(
+    model: LoadedModel, image: torch.Tensor, seamless: Seamless = Seamless.NONE
+) -> Posterior:
     """An image [3, H, W] from -1 to 1; one a call, so that neighbours change no bit of it.
 
-    In half precision one that overflows is encoded again in fp32. Raises NonFiniteOutput.
+    seamless: which of its opposite edges meet; not where the VAE works in tiles, each of which
+    would meet itself. In half precision one that overflows is encoded again in fp32. Raises
+    NonFiniteOutput.
     """
-    parameters = _parameters(model, model.vae, image)
+    if getattr(model.vae, "use_tiling", False):
+        seamless = Seamless.NONE
+    parameters = _parameters(model, model.vae, image, seamless)
     if model.vae.dtype is not torch.float32 and not bool(parameters.isfinite().all()):
         in_fp32 = copy.deepcopy(model.vae).to(torch.float32)
-        parameters = _parameters(model, in_fp32, image)
+        parameters = _parameters(model, in_fp32, image, seamless)
     if not bool(parameters.isfinite().all()):
         raise NonFiniteOutput
     mean, log_variance = parameters.chunk(2)
     return Posterior(mean, torch.exp(0.5 * log_variance.clamp(-30, 20)))
 
 
-def _parameters(model: LoadedModel, vae: Any, image: torch.Tensor) -> torch.Tensor:
+def _parameters(
+    model: LoadedModel, vae: Any, image: torch.Tensor, seamless: Seamless
+) -> torch.Tensor:
     image = image[None].to(model.at.device, vae.dtype, memory_format=model.at.memory_format)
-    found: torch.Tensor = vae.encode(image).latent_dist.parameters[0].float()
+    with padded(seamless):
+        found: torch.Tensor = vae.encode(image).latent_dist.parameters[0].float()
     return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 import torch
 
+from latentry.contracts import Seamless
 from latentry.errors import JobFailed, NonFiniteOutput, OutOfMemory
 from worker.engine.inputs.canvas import Pixels
 from worker.engine.models.loaded_model import LoadedModel
@@ -26,6 +27,7 @@ class Fp32Retry:
     model: LoadedModel
     latents: Sequence[torch.Tensor]
     decoded: Decoded
+    seamless: Seamless = Seamless.NONE
 
     @property
     def ready(self) -> bool:
@@ -47,7 +49,7 @@ class Fp32Retry:
         log.warning("vae.overflowed", model=self.model.card.id)
         try:
             in_fp32 = copy.deepcopy(vae).to(torch.float32)
-            [answer] = decode(self.model, [latent], vae=in_fp32).take()
+            [answer] = decode(self.model, [latent], vae=in_fp32, seamless=self.seamless).take()
         except torch.OutOfMemoryError:
             return OutOfMemory()
         return answer

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from latentry.contracts import InputFile, MaskFill, Sampler, Spacing
+from latentry.contracts import InputFile, MaskFill, Sampler, Seamless, Spacing
 from tests.worker.engine import oracle, stock, tiny
 from tests.worker.engine.stock import Stock
 from tests.worker.engine.tiny import Family
@@ -92,6 +92,17 @@ def test_inpainting_equals_the_stock_pipelines(
 
 def test_inpainting_with_sdxl_equals_the_stock_pipeline(engine: Engine, reference: Stock) -> None:
     order = from_picture("job", "sdxl-epsilon", Sampler.EULER_A, has_mask=True)
+    assert error(oracle.alone(engine, order), order, reference) <= 1
+
+
+@pytest.mark.parametrize("has_mask", [False, True])
+@pytest.mark.parametrize("tiling", [Seamless.X, Seamless.BOTH])
+def test_a_seamless_one_equals_stock_with_circular_convolutions_in_both_networks(
+    engine: Engine, reference: Stock, tiling: Seamless, has_mask: bool
+) -> None:
+    order = from_picture(
+        "job", "sd1-epsilon", Sampler.EULER, has_mask=has_mask, seamless=tiling, strength=0.3
+    )
     assert error(oracle.alone(engine, order), order, reference) <= 1
 
 

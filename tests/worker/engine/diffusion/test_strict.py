@@ -25,6 +25,7 @@ WATCHED: dict[str, dict[str, Any]] = {
         "prompt": "[a cat|a dog] AND [fog:snow:0.5] :0.7", "negative_prompt": "[blur:rain:2]",
         "num_inference_steps": 3, "sampler": "dpm2", "guidance_stop": 0.7,
     },
+    "seamless": {"num_inference_steps": 3, "seamless": "x", "cache_interval": 2},
     "wide": {"width": 96, "num_inference_steps": 3, "sampler": "dpmpp_sde"},
 }  # fmt: skip
 QUICK, SCHEDULES = 60, 200
@@ -45,6 +46,7 @@ def neighbour(chance: random.Random, number: int, **fixed: Any) -> Order:
         "seed": chance.randrange(100),
         "determinism": chance.choice(["fast", "strict"]),
         "width": chance.choice([64, 64, 64, 96]),
+        "seamless": chance.choice(["none", "none", "x", "both"]),
     }
     return tiny.order(f"neighbour-{number}", **(fields | fixed))
 

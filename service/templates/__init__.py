@@ -1,0 +1,1 @@
+"""What the operator provides for prompts: styles and wildcards, in files that may change."""

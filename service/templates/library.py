@@ -1,0 +1,48 @@
+"""The styles and wildcards of one gateway."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Self
+
+from latentry.contracts import Style
+from latentry.settings import Settings
+from service.templates.styles import find_styles, read_styles
+from service.templates.watched import Watched
+from service.templates.wildcards import find_wildcards, read_wildcards
+
+
+class Library:
+    """What the files say now; `refresh` reads those that changed."""
+
+    def __init__(
+        self, styles: Watched[dict[str, Style]], wildcards: Watched[dict[str, tuple[str, ...]]]
+    ) -> None:
+        self._styles = styles
+        self._wildcards = wildcards
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Read all files. Raises ConfigurationError with the first fault."""
+        return cls(
+            Watched("styles", partial(find_styles, settings), read_styles),
+            Watched(
+                "wildcards",
+                partial(find_wildcards, settings),
+                partial(read_wildcards, settings),
+            ),
+        )
+
+    @property
+    def styles(self) -> Mapping[str, Style]:
+        """Styles by name."""
+        return self._styles.value
+
+    @property
+    def wildcards(self) -> Mapping[str, tuple[str, ...]]:
+        """The values of each wildcard, by name."""
+        return self._wildcards.value
+
+    def refresh(self) -> None:
+        """Read the files that changed. What is broken is logged, and the last good one kept."""
+        self._styles.refresh()
+        self._wildcards.refresh()
