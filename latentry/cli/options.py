@@ -69,6 +69,9 @@ class RequestOptions(TypedDict):
     mask_fill: MaskFill | None
     inpaint_area: InpaintArea | None
     mask_padding: int | None
+    extend: Annotated[
+        tuple[int, int, int, int] | None, typer.Option(metavar="LEFT TOP RIGHT BOTTOM")
+    ]
     n: Annotated[int | None, typer.Option("-n", "--n")]
     output_format: Annotated[
         OutputFormat | None,
@@ -129,6 +132,7 @@ def request_fields(options: RequestOptions) -> Fields:
     """The SDK's keyword arguments for what was given. Raises typer.BadParameter."""
     given = dict(options) | {
         "metadata": _labels(options["metadata"]),
+        "extend": _extend(options["extend"]),
         "webhook": _webhook(options["webhook"], options["webhook_event"]),
     }
     names = Fields.__annotations__.keys()
@@ -145,6 +149,11 @@ def _parameter(name: str, hint: Any) -> inspect.Parameter:
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
     )
+
+
+def _extend(sides: tuple[int, int, int, int] | None) -> dict[str, int] | None:
+    names = ("left", "top", "right", "bottom")
+    return None if sides is None else dict(zip(names, sides, strict=True))
 
 
 def _labels(pairs: list[str] | None) -> dict[str, str] | None:

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from latentry.contracts import (
     Determinism,
+    Extend,
     GenerationRequest,
     InpaintArea,
     MaskFill,
@@ -48,6 +49,7 @@ class Fields(TypedDict, total=False):
     mask_fill: MaskFill | str | None
     inpaint_area: InpaintArea | str | None
     mask_padding: int | None
+    extend: Extend | dict[str, int] | None
     n: int | None
     output_format: OutputFormat | str | None
     determinism: Determinism | str | None

@@ -9,7 +9,7 @@ from latentry.contracts.deliveries import (
 )
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
-from latentry.contracts.fields.inputs import InpaintArea, InputFile, MaskFill, ResizeMode
+from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism
 from latentry.contracts.files import File
@@ -34,6 +34,7 @@ __all__ = [
     "Estimate",
     "Event",
     "EventType",
+    "Extend",
     "FieldError",
     "File",
     "GenerationRequest",

@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from latentry.contracts.fields import conditioning, inputs, job, sampling
 from latentry.contracts.fields.conditioning import PromptSyntax
-from latentry.contracts.fields.inputs import InpaintArea, InputFile, MaskFill, ResizeMode
+from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism
 from latentry.contracts.outputs import OutputFormat
@@ -50,6 +50,7 @@ class GenerationRequest(RequestModel):
     mask_fill: inputs.Fill = MaskFill.ORIGINAL
     inpaint_area: inputs.Area = InpaintArea.WHOLE
     mask_padding: inputs.MaskPadding = 32
+    extend: inputs.Sides = None
     n: job.Count = 1
     output_format: job.OutputFormat = OutputFormat.PNG
     determinism: sampling.DeterminismMode = Determinism.FAST
@@ -108,11 +109,17 @@ class ResolvedRequest(ResponseModel):
     mask_fill: MaskFill = MaskFill.ORIGINAL
     inpaint_area: InpaintArea = InpaintArea.WHOLE
     mask_padding: int = 32
+    extend: Extend | None = None
     n: int = 1
     output_format: OutputFormat = OutputFormat.PNG
     determinism: Determinism = Determinism.FAST
     preview_interval: int = 0
     metadata: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def repaints(self) -> bool:
+        """Whether a part of its picture is kept."""
+        return self.mask is not None or self.extend is not None
 
     def pixel_fields(self) -> dict[str, Any]:
         """What an image's pixels depend on apart from its seed, ready for JSON.

@@ -4,6 +4,7 @@ from typing import Final
 
 from latentry import __version__
 from latentry.contracts import (
+    Extend,
     InpaintArea,
     MaskFill,
     PromptSyntax,
@@ -65,6 +66,7 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         if request.mask_padding == _MASK_PADDING
         else request.mask_padding,
         "Masked content": _FILLS.get(request.mask_fill),
+        "Extend": _sides(request.extend),
         "Resize mode": _RESIZE_MODES.get(request.resize_mode),
         "Clip skip": request.clip_skip + 1 if request.clip_skip else None,
         "Prompt syntax": request.prompt_syntax.value if is_plain else None,
@@ -74,6 +76,12 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Target size": _size(request.target_size),
         "Model": request.model,
     }
+
+
+def _sides(extend: Extend | None) -> str | None:
+    if extend is None:
+        return None
+    return f"{extend.left}/{extend.top}/{extend.right}/{extend.bottom}"
 
 
 def _exact(number: float) -> str:

@@ -16,7 +16,7 @@ from latentry.errors import (
 from latentry.rules.pricing import skipped_steps
 from latentry.rules.prompt_limits import check_prompts
 
-_WITH_IMAGE: Final = ("mask", "strength")
+_WITH_IMAGE: Final = ("mask", "strength", "extend")
 _SIZE_CONDITIONS: Final = ("original_size", "crops_coords_top_left", "target_size")
 
 
@@ -74,9 +74,21 @@ def _check_inputs(card: ModelCard, request: ResolvedRequest) -> None:
     if not card.limits.images:
         why = f"{card.id} does not start from pictures."
         raise UnsupportedField(why, fields={"/image": why})
+    _check_extend(request)
     if skipped_steps(request) >= request.num_inference_steps:
         why = "strength times num_inference_steps must be at least 1: no step would be made."
         raise InvalidRequest(why, fields=dict.fromkeys(("/strength", "/num_inference_steps"), why))
+
+
+def _check_extend(request: ResolvedRequest) -> None:
+    if (extend := request.extend) is None:
+        return
+    if not extend.is_any:
+        raise InvalidRequest(why := "All sides are 0.", fields={"/extend": why})
+    across, down = extend.left + extend.right, extend.top + extend.bottom
+    if across >= request.width or down >= request.height:
+        why = "It must leave room for the picture within width and height."
+        raise InvalidRequest(why, fields={"/extend": why})
 
 
 def _check_conditions(card: ModelCard, request: ResolvedRequest) -> None:

@@ -41,8 +41,8 @@ class Price:
 def price(request: ResolvedRequest, card: ModelCard) -> Price:
     """The cost of this request for the workers of this model."""
     megapixels = request.width * request.height * request.n / 1e6
-    steps = request.num_inference_steps - skipped_steps(request)
-    work = megapixels * unet_calls(request.sampler, steps)
+    calls = unet_calls(request.sampler, request.num_inference_steps, skipped_steps(request))
+    work = megapixels * calls
     work *= (len(parts(request.prompt, request.prompt_syntax)) + _guided(request)) / 2
     if card.pace:
         seconds = work * card.pace.step_megapixel_s + megapixels * card.pace.image_megapixel_s
@@ -64,11 +64,12 @@ def skipped_steps(request: ResolvedRequest) -> int:
     return max(steps - min(int(steps * request.strength), steps), 0)
 
 
-def unet_calls(sampler: Sampler, steps: int) -> int:
-    """The number of UNet calls of a trajectory with this many steps."""
+def unet_calls(sampler: Sampler, steps: int, skipped: int = 0) -> int:
+    """The number of UNet calls of a trajectory that makes all but the first `skipped` steps."""
+    made = steps - skipped
     if sampler in _TWO_CALLS_A_STEP:  # except the last step, which is of first order
-        return 2 * steps - 1
-    return steps + 1 if sampler is Sampler.PNDM and steps > 1 else steps
+        return 2 * made - 1
+    return made + 1 if sampler is Sampler.PNDM and steps > 1 else made
 
 
 def scheduled_calls(sampler: Sampler, steps: int) -> int:

@@ -86,7 +86,8 @@ def resolve(
     defaults = card.defaults.model_dump() | {"seed": secrets.randbelow(RANDOM_SEEDS)}
     given = request.model_dump(exclude_none=True, exclude=set(INPUTS)) | dict(inputs or {})
     if request.image is not None:
-        defaults["strength"] = _STRENGTH if request.mask is None else _INPAINTING_STRENGTH
+        keeps_a_part = request.mask is not None or request.extend is not None
+        defaults["strength"] = _INPAINTING_STRENGTH if keeps_a_part else _STRENGTH
     if defaults["spacing"] not in SAMPLER_SPACINGS[request.sampler or card.defaults.sampler]:
         defaults["spacing"] = Spacing.DEFAULT
     resolved = ResolvedRequest.model_validate(defaults | given | {"model": card.id})

@@ -31,7 +31,7 @@ NOT_IN_OPENAI = {
     **dict.fromkeys(
         (
             *("image", "mask", "strength", "resize_mode"),
-            *("mask_blur", "mask_fill", "inpaint_area", "mask_padding"),
+            *("mask_blur", "mask_fill", "inpaint_area", "mask_padding", "extend"),
         ),
         "of OpenAI's edits, not of its generations",
     ),

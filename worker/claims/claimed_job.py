@@ -9,7 +9,8 @@ from typing import Final
 from latentry.contracts import JobStatus, JobWarning, StoredOutput
 from latentry.errors import LatentryError
 from latentry.ledger import Lease
-from worker.engine.loop import Input, Order
+from worker.engine.inputs.canvas import Canvas
+from worker.engine.loop import Order
 
 # A job that two workers died of runs alone: a third death makes it poison, and must not cost
 # another job an attempt.
@@ -32,7 +33,7 @@ class ClaimedJob:
     """One lease and its images. The step loop and the publishing threads both close images.
 
     `pictures`: those in storage. `checkpoints`: of its images, by index, from an earlier worker.
-    `inputs`: the files that its request brings; none does so far. `unsaved_since`: when the first
+    `canvas`: the pictures that its request brings, made ready. `unsaved_since`: when the first
     step was made that is in no checkpoint.
     """
 
@@ -44,7 +45,7 @@ class ClaimedJob:
         self._open = set(range(lease.record.request.n)) - self.pictures.keys()
         self._steps = dict.fromkeys(self._open, 0)
         self.checkpoints: dict[int, bytes] = {}
-        self.inputs: tuple[Input, ...] = ()
+        self.canvas: Canvas | None = None
         self.unsaved_since: float | None = None
         self.is_yielding = False
         self._is_begun = False
@@ -65,7 +66,7 @@ class ClaimedJob:
         """The images still to be drawn."""
         request = self.lease.record.request
         return [
-            Order(self.id, index, request, request.seed + index, checkpoint, self.inputs)
+            Order(self.id, index, request, request.seed + index, checkpoint, self.canvas)
             for index, checkpoint in ((k, self.checkpoints.get(k)) for k in sorted(self._open))
         ]
 

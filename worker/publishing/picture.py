@@ -1,6 +1,6 @@
 """A finished picture on its way from the engine to storage."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from latentry.contracts import ResolvedRequest, StoredOutput
 from latentry.storage import key_of
@@ -20,6 +20,11 @@ class Picture:
     index: int
     pixels: Pixels
     profile: str | None = None
+
+    def finished(self) -> "Picture":
+        """As it is stored: laid back into the picture that it came from, where there is one."""
+        canvas = self.job.canvas
+        return self if canvas is None else replace(self, pixels=canvas.pasted(self.pixels))
 
     @property
     def request(self) -> ResolvedRequest:

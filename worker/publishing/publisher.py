@@ -119,6 +119,7 @@ class Publisher:
         try:
             with self._metrics.stage("publish"):
                 with self._encoding:
+                    picture = picture.finished()
                     entry = picture.listed()
                     file = encode(picture.pixels, picture.request, picture.seed, picture.profile)
                 self._backlog.add(len(file))

@@ -5,8 +5,8 @@ from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
-from latentry.contracts.fields.bounds import MAX_PADDING_PX
-from latentry.contracts.wire import ResponseModel
+from latentry.contracts.fields.bounds import MAX_PADDING_PX, MAX_SIDE_PX
+from latentry.contracts.wire import RequestModel, ResponseModel
 
 # A file's id, a data: URL or an https: URL.
 PICTURE_PATTERN: Final = r"^(file_|data:|https://)"
@@ -34,6 +34,23 @@ class InpaintArea(StrEnum):
 
     WHOLE = "whole"
     MASKED = "masked"
+
+
+_Pixels = Annotated[int, Field(strict=True, ge=0, le=MAX_SIDE_PX, multiple_of=8)]
+
+
+class Extend(RequestModel):
+    """How many pixels are painted on each side of a picture, within the image's size."""
+
+    left: _Pixels = 0
+    top: _Pixels = 0
+    right: _Pixels = 0
+    bottom: _Pixels = 0
+
+    @property
+    def is_any(self) -> bool:
+        """Whether there is anything to paint."""
+        return any((self.left, self.top, self.right, self.bottom))
 
 
 class InputFile(ResponseModel):
@@ -104,5 +121,12 @@ MaskPadding = Annotated[
         ge=0,
         le=MAX_PADDING_PX,
         description="Pixels around the mask that are drawn with it, with `inpaint_area: masked`.",
+    ),
+]
+Sides = Annotated[
+    Extend | None,
+    Field(
+        description="Outpainting: pixels to paint on each side of `image`, which fills the rest of "
+        "width and height. Up to 16 pixels of it along each seam are blended; all others stay."
     ),
 ]

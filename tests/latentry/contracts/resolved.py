@@ -4,6 +4,7 @@ from typing import Any
 
 from latentry.contracts import (
     Determinism,
+    Extend,
     InpaintArea,
     InputFile,
     MaskFill,
@@ -52,6 +53,7 @@ CHANGES: dict[str, Any] = {
     "mask_fill": MaskFill.NOISE,
     "inpaint_area": InpaintArea.MASKED,
     "mask_padding": 16,
+    "extend": Extend(left=8),
     "n": 2,
     "output_format": OutputFormat.WEBP,
     "determinism": Determinism.STRICT,

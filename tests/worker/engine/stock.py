@@ -14,6 +14,7 @@ import pytest
 import torch
 import transformers
 from diffusers.utils.torch_utils import randn_tensor
+from PIL import Image
 
 from latentry.contracts import ResolvedRequest, Sampler, Spacing
 from latentry.contracts.samplers import SAMPLER_SPACINGS
@@ -122,6 +123,36 @@ class Stock:
                 output_type="latent",
                 eta=ETA.get(parsed.sampler, 0.0),
             )
+        latent: torch.Tensor = drawn.images[0]
+        return latent
+
+    def redraw(
+        self, request: ResolvedRequest, seed: int, image: Image.Image, mask: Image.Image | None
+    ) -> torch.Tensor:
+        """The final latent [C, h, w] of image to image, or of inpainting with a mask, in fp32."""
+        of_request = self._pipelines[request.model]
+        of_request.scheduler = scheduler(
+            self._configs[request.model], request.sampler, request.spacing
+        )
+        kind = diffusers.AutoPipelineForInpainting if mask else diffusers.AutoPipelineForImage2Image
+        pipeline = kind.from_pipe(of_request)
+        pipeline.set_progress_bar_config(disable=True)
+        size = (request.width, request.height)
+        masked = {} if mask is None else {"mask_image": mask, "width": size[0], "height": size[1]}
+        if mask is None:  # drawn at its own size there
+            image = image.resize(size, Image.Resampling.LANCZOS)
+        drawn = pipeline(
+            prompt=request.prompt,
+            negative_prompt=request.negative_prompt or None,
+            image=image,
+            strength=request.strength,
+            num_inference_steps=request.num_inference_steps,
+            guidance_scale=request.guidance_scale,
+            generator=torch.Generator().manual_seed(seed),
+            output_type="latent",
+            eta=_ETA.get(request.sampler, 0.0),
+            **masked,
+        )
         latent: torch.Tensor = drawn.images[0]
         return latent
 

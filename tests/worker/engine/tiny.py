@@ -96,11 +96,11 @@ def _text(folder: Path, family: Family) -> dict[str, Any]:
     return lines
 
 
-def _unet(family: Family) -> UNet2DConditionModel:
+def _unet(family: Family, channels: int) -> UNet2DConditionModel:
     attending, plain = ("CrossAttnDownBlock2D", "DownBlock2D"), ("UpBlock2D", "CrossAttnUpBlock2D")
     shape: dict[str, Any] = {
-        "sample_size": 8, "in_channels": 4, "out_channels": 4, "block_out_channels": (32, 64),
-        "layers_per_block": 1, "norm_num_groups": 8, "cross_attention_dim": 32,
+        "sample_size": 8, "in_channels": channels, "out_channels": 4, "layers_per_block": 1,
+        "block_out_channels": (32, 64), "norm_num_groups": 8, "cross_attention_dim": 32,
         "attention_head_dim": 8, "down_block_types": attending, "up_block_types": plain,
     }  # fmt: skip
     if family is not Family.SD1:
@@ -119,12 +119,17 @@ def _unet(family: Family) -> UNet2DConditionModel:
 
 
 def make(
-    folder: Path, scheduler: dict[str, Any], *, family: Family = Family.SD1, seed: int = 0
+    folder: Path,
+    scheduler: dict[str, Any],
+    *,
+    family: Family = Family.SD1,
+    seed: int = 0,
+    channels: int = 4,
 ) -> Path:
     """Write a whole model folder in diffusers layout."""
     torch.manual_seed(seed)
     index = _text(folder, family)
-    _unet(family).save_pretrained(folder / "unet")
+    _unet(family, channels).save_pretrained(folder / "unet")
     AutoencoderKL(
         block_out_channels=(16, 16, 16, 16), latent_channels=4, norm_num_groups=4,
         down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,

@@ -94,7 +94,7 @@ def _compare(facts: Mapping[str, str], trajectory: Trajectory, profile: str) -> 
 def _restore(trajectory: Trajectory, facts: Facts, tensors: Tensors) -> None:
     pass_index, calls = int(facts["pass"]), int(facts["calls"])
     current = trajectory.passes[pass_index]
-    if not current.start_call <= calls <= current.end_call:
+    if not 0 <= calls <= current.calls:
         raise _Unusable("before the first call or after the last")
     sampler = trajectory.sampler
     latents = torch.zeros(sampler.latents.shape)
@@ -117,8 +117,7 @@ def _picture(trajectory: Trajectory) -> str:
 
 def _hash(trajectory: Trajectory) -> str:
     order, found = trajectory.order, hashlib.sha256()
-    starts = [one.start_call for one in trajectory.passes]
-    for fact in (order.pixel_fields(), trajectory.model.fingerprint, starts):
+    for fact in (order.pixel_fields(), trajectory.model.fingerprint):
         found.update(json.dumps(fact, sort_keys=True).encode())
     for one in trajectory.passes:
         for table in (one.inputs, one.updates):

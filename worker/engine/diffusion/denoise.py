@@ -35,6 +35,9 @@ def denoise(
     m = guided(output, packed, guidance, [member.rescale for member in members])
     new = _updated(members, state, m, noise)
     for i, member in enumerate(members):
+        if member.repaint is not None:
+            after = member.current.levels[member.calls + 1]
+            new[i, 0] = member.repaint.blended(new[i, 0], after)
         if member.preview_is_due:
             a, b = member.current.x0_coefficients[member.calls]
             member.predicted_x0 = a * x[i] + b * m[i]

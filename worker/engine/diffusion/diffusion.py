@@ -11,6 +11,7 @@ from latentry.contracts import Determinism, JobWarning, ModelCard
 from latentry.errors import JobFailed
 from latentry.low_memory import LowMemory
 from latentry.rules.limits import refuse_unsupported
+from latentry.rules.pricing import skipped_steps
 from latentry.rules.prompt_rows import prompt_rows
 from latentry.sources import ModelLocation
 from worker.batching import BatchKey
@@ -180,7 +181,9 @@ class Diffusion:
             conditioning = model.conditioner.condition(request)
             schedule = model.schedule.spaced(request.spacing)
             only_pass = Pass.of(
-                SAMPLERS[request.sampler](schedule, request.num_inference_steps),
+                SAMPLERS[request.sampler](
+                    schedule, request.num_inference_steps, skipped_steps(request)
+                ),
                 model,
                 key=plan.key,
                 guidance_scale=request.guidance_scale,

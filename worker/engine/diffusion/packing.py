@@ -39,6 +39,8 @@ def pack(
     first = [row + 1 - count for row, count in zip(last, counts, strict=True)]
     padding = rows - len(owner)
     owner += owner[-1:] * padding
+    if beside := [member.beside for member in members if member.beside is not None]:
+        x = torch.cat([x, torch.stack(beside)], dim=1)
     conditioning = [member.active_conditioning for member in members]
     places = sent(torch.tensor([*owner, *first, *last]), x.device)
     of_row, first_rows, last_rows = torch.split(places, [rows, len(members), len(members)])

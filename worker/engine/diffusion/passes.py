@@ -7,7 +7,7 @@ import torch
 from worker.batching import BatchKey
 from worker.engine.diffusion.predicted_x0 import X0Coefficients, x0_coefficients
 from worker.engine.models.loaded_model import LoadedModel
-from worker.engine.samplers import Table
+from worker.engine.samplers import Level, Table
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -15,7 +15,7 @@ class Pass:
     """The calls that an image makes at one latent size; text-to-image is one pass.
 
     key: of its full calls. inputs [calls, 3]: timestep, scale and guidance of each call. updates
-    [calls, 5, 7], draws, steps_done, initial_sigma and start_call: as in Table. x0_coefficients:
+    [calls, 5, 7], draws, steps_done, initial_sigma and levels: as in Table. x0_coefficients:
     how to predict x₀ at each call, for previews.
     """
 
@@ -25,7 +25,7 @@ class Pass:
     draws: tuple[bool, ...]
     steps_done: tuple[int, ...]
     initial_sigma: float
-    start_call: int
+    levels: tuple[Level, ...]
     x0_coefficients: tuple[X0Coefficients, ...] = ()
 
     @classmethod
@@ -49,25 +49,20 @@ class Pass:
             draws=table.draws,
             steps_done=table.steps_done,
             initial_sigma=table.initial_sigma,
-            start_call=table.start_call,
+            levels=table.levels,
             x0_coefficients=x0_coefficients(model.schedule, table) if has_previews else (),
         )
 
     @property
-    def end_call(self) -> int:
-        """The number of the call after the last one."""
-        return len(self.draws)
-
-    @property
     def calls(self) -> int:
         """How many calls it makes."""
-        return self.end_call - self.start_call
+        return len(self.draws)
 
     def key_at(self, call: int) -> BatchKey:
         """The key of this call: every `interval`-th, from the first one on, is full (DeepCache)."""
-        is_shallow = (call - self.start_call) % self.key.interval > 0
+        is_shallow = call % self.key.interval > 0
         return replace(self.key, shallow=True) if is_shallow else self.key
 
     def is_guided(self, call: int, guidance_stop: float) -> bool:
         """Whether this call is within that fraction of the calls made."""
-        return call - self.start_call < self.calls * guidance_stop
+        return call < self.calls * guidance_stop

@@ -35,13 +35,10 @@ class SamplerState:
     drawn: torch.Tensor | None = None
 
     @classmethod
-    def begin(
-        cls, model: LoadedModel, shape: tuple[int, int, int], *, seed: int, initial_sigma: float
-    ) -> "SamplerState":
-        """Pure noise, the first that is drawn from the seed."""
-        generator = torch.Generator().manual_seed(seed)
-        latents = torch.zeros(STATE_ROWS, *shape, device=model.at.device)
-        latents[0] = model.noise(shape, generator).to(model.at.device) * initial_sigma
+    def of(cls, x: torch.Tensor, generator: torch.Generator) -> "SamplerState":
+        """Nothing is remembered yet beside x [C, h, w]."""
+        latents = torch.zeros(STATE_ROWS, *x.shape, device=x.device)
+        latents[0] = x
         return cls(latents, generator)
 
     @property

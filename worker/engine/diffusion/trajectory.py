@@ -7,7 +7,9 @@ import torch
 from worker.batching import BatchKey
 from worker.engine.conditioning import Conditioning, ConditioningByCall
 from worker.engine.diffusion.passes import Pass
+from worker.engine.diffusion.repaint import Repaint
 from worker.engine.diffusion.sampler_state import Anchor, SamplerState
+from worker.engine.diffusion.starting import start
 from worker.engine.loop.messages import Order
 from worker.engine.models.loaded_model import LoadedModel
 
@@ -27,10 +29,10 @@ class Reuse:
 class Trajectory:
     """An image on its way. It costs one UNet row for each of its prompts: two with guidance.
 
-    current: the pass of the next call. calls: made in it, counted from the table's first call.
+    current: the pass of the next call. calls: made in it.
     predicted_x0 [C, h, w]: for previews, from the last call after which one is due. since: seconds
     on the engine's clock, when it last stepped or arrived. picture: the hash that
-    identifies it in checkpoints, once computed.
+    identifies it in checkpoints, once computed. repaint, beside: as in Start.
     """
 
     order: Order
@@ -38,6 +40,8 @@ class Trajectory:
     conditioning: ConditioningByCall
     passes: tuple[Pass, ...]
     sampler: SamplerState
+    repaint: Repaint | None = None
+    beside: torch.Tensor | None = None
     pass_index: int = field(init=False)
     current: Pass = field(init=False)
     calls: int = field(init=False)
@@ -51,7 +55,7 @@ class Trajectory:
 
     def __post_init__(self) -> None:
         self._guided_rows = self.conditioning.rows
-        self.move_to(0, self.passes[0].start_call)
+        self.move_to(0, 0)
 
     @classmethod
     def begin(
@@ -61,12 +65,9 @@ class Trajectory:
         passes: tuple[Pass, ...],
         conditioning: ConditioningByCall,
     ) -> "Trajectory":
-        """Before the first call of the first pass, from pure noise."""
-        shape = model.latent_shape(order.request.width, order.request.height)
-        sampler = SamplerState.begin(
-            model, shape, seed=order.seed, initial_sigma=passes[0].initial_sigma
-        )
-        return cls(order, model, conditioning, passes, sampler)
+        """Before the first call of the first pass."""
+        begun = start(order, model, passes[0])
+        return cls(order, model, conditioning, passes, begun.sampler, begun.repaint, begun.beside)
 
     def move_to(self, pass_index: int, calls: int) -> None:
         """Make this call of this pass the next one."""
@@ -88,7 +89,7 @@ class Trajectory:
     @property
     def active_conditioning(self) -> Conditioning:
         """Of its next call: both prompts, or the positive one alone when guidance has stopped."""
-        conditioning = self.conditioning.at(self.calls - self.current.start_call)
+        conditioning = self.conditioning.at(self.calls)
         return conditioning if self.is_guided else conditioning.unguided
 
     @property
@@ -105,13 +106,13 @@ class Trajectory:
 
     @property
     def step(self) -> int:
-        """How many of its steps are done; those before a pass's start_call count as done."""
+        """How many of its steps are done; those that a pass skips count as done."""
         return self._steps_before + self.current.steps_done[self.calls]
 
     @property
     def calls_left(self) -> int:
         """UNet calls until only the VAE is left, in all passes."""
-        return self.current.end_call - self.calls + self._calls_after
+        return self.current.calls - self.calls + self._calls_after
 
     @property
     def latent(self) -> torch.Tensor:
@@ -150,12 +151,12 @@ class Trajectory:
             self.reuse.features = features
         self.sampler.advance(latents)
         self.calls += 1
-        if self.calls == self.current.end_call and self._calls_after:
+        if self.calls == self.current.calls and self._calls_after:
             self._enter_next_pass()
 
     def _enter_next_pass(self) -> None:
         """It begins with the x that the last one ended with."""
         following = self.pass_index + 1
-        self.move_to(following, self.passes[following].start_call)
+        self.move_to(following, 0)
         self.sampler.forget()
         self.reuse = Reuse()

@@ -1,5 +1,6 @@
 """The step loop over an abstract `Backend`, and its messages. No torch here."""
 
+from worker.engine.inputs.canvas import Pixels
 from worker.engine.loop.backend import Backend
 from worker.engine.loop.engine import Engine
 from worker.engine.loop.messages import (
@@ -7,10 +8,8 @@ from worker.engine.loop.messages import (
     Done,
     Event,
     Failed,
-    Input,
     Joined,
     Order,
-    Pixels,
     Preview,
     Saved,
     Step,
@@ -24,7 +23,6 @@ __all__ = [
     "Engine",
     "Event",
     "Failed",
-    "Input",
     "Joined",
     "Order",
     "Pixels",

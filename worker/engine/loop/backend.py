@@ -7,7 +7,8 @@ from typing import Protocol, TypeVar
 from latentry.contracts import JobWarning
 from latentry.errors import JobFailed
 from worker.batching import BatchKey
-from worker.engine.loop.messages import Order, Pixels
+from worker.engine.inputs.canvas import Pixels
+from worker.engine.loop.messages import Order
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Generic, TypeAlias
 
 from latentry.errors import JobFailed
+from worker.engine.inputs.canvas import Pixels
 from worker.engine.loop.backend import Backend, Pictures, T
-from worker.engine.loop.messages import Pixels
 
 Decoded: TypeAlias = tuple[T, Pixels | JobFailed]
 

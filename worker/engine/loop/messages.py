@@ -1,31 +1,18 @@
 """What goes into the engine and what comes out of it."""
 
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, TypeAlias
-
-import numpy as np
-import numpy.typing as npt
 
 from latentry.contracts import JobWarning, ResolvedRequest
 from latentry.errors import LatentryError
-
-Pixels: TypeAlias = npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """A file that a request brings, by the name of its field."""
-
-    name: str
-    data: bytes
+from worker.engine.inputs.canvas import Canvas, Pixels
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """One image to draw: the `index`-th of a job, from its own seed or from its checkpoint.
 
-    The engine does no I/O, so `inputs` and `checkpoint` are here as bytes.
+    The engine does no I/O, so pictures come as a `canvas`, and the `checkpoint` as bytes.
     """
 
     job: str
@@ -33,12 +20,11 @@ class Order:
     request: ResolvedRequest
     seed: int
     checkpoint: bytes | None = None
-    inputs: tuple[Input, ...] = ()
+    canvas: Canvas | None = None
 
     def pixel_fields(self) -> dict[str, Any]:
-        """All that its pixels depend on besides the model, ready for JSON; inputs by SHA-256."""
-        hashes = {one.name: sha256(one.data).hexdigest() for one in self.inputs}
-        return self.request.pixel_fields() | {"seed": self.seed, "inputs": hashes}
+        """All that its pixels depend on besides the model, ready for JSON; pictures by SHA-256."""
+        return self.request.pixel_fields() | {"seed": self.seed}
 
     @property
     def megapixels(self) -> float:

@@ -43,6 +43,7 @@ def make_card(
             max_steps=min(overrides.max_steps, schedule.max_steps),
             max_clip_skip=_max_clip_skip(text_encoders),
             size_conditioning=len(text_encoders) > 1,
+            images=True,
             previews=previews,
             strict_rows=overrides.strict_rows,
         ),

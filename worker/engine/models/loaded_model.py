@@ -69,12 +69,22 @@ class LoadedModel:
             taesd=networks.get("taesd"),
         )
 
+    @property
+    def vae_factor(self) -> int:
+        """Pixels of a picture for each cell of its latent, along a side."""
+        return vae_factor(self.vae)
+
+    @property
+    def sees_masks(self) -> bool:
+        """Whether the UNet takes a mask and a masked latent beside x, as inpainting models do."""
+        return bool(self.unet.config.in_channels == 2 * self.vae.config.latent_channels + 1)
+
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """Channels, height and width of the latent of a picture of this size in pixels.
 
         The VAE's channels: an inpainting UNet takes a mask and a masked latent beside x.
         """
-        factor = vae_factor(self.vae)
+        factor = self.vae_factor
         return self.vae.config.latent_channels, height // factor, width // factor
 
     def noise(self, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:

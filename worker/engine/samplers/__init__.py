@@ -1,7 +1,6 @@
 """The samplers: pure functions from a noise schedule and a number of steps to a table of calls."""
 
-from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final, Protocol
 
 from latentry.contracts import Sampler
 from worker.engine.samplers.consistency import lcm, tcd
@@ -12,10 +11,17 @@ from worker.engine.samplers.euler import euler, euler_ancestral
 from worker.engine.samplers.multistep import deis, lms, pndm
 from worker.engine.samplers.schedule import NoiseSchedule
 from worker.engine.samplers.second_order import dpm2, dpm2_ancestral, heun
-from worker.engine.samplers.table import STATE_ROWS, Table
+from worker.engine.samplers.table import STATE_ROWS, Level, Table
 from worker.engine.samplers.unipc import unipc
 
-MakeTable: TypeAlias = Callable[[NoiseSchedule, int], Table]
+
+class MakeTable(Protocol):
+    """From a noise schedule and a number of steps to the calls of all but the first `skip`."""
+
+    def __call__(self, schedule: NoiseSchedule, steps: int, skip: int = 0) -> Table:
+        """See the class."""
+        ...
+
 
 SAMPLERS: Final[dict[Sampler, MakeTable]] = {
     Sampler.DDIM: ddim,
@@ -36,4 +42,4 @@ SAMPLERS: Final[dict[Sampler, MakeTable]] = {
     Sampler.TCD: tcd,
 }
 
-__all__ = ["SAMPLERS", "STATE_ROWS", "MakeTable", "Table"]
+__all__ = ["SAMPLERS", "STATE_ROWS", "Level", "MakeTable", "Table"]

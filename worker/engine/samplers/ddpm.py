@@ -8,12 +8,12 @@ import numpy as np
 from worker.engine.samplers.schedule import NoiseSchedule
 from worker.engine.samplers.scheduler_config import TimestepSpacing
 from worker.engine.samplers.spacing import spaced
-from worker.engine.samplers.table import NOISE, M, SamplerCall, Table, X
+from worker.engine.samplers.table import NOISE, Level, M, SamplerCall, Table, X
 
 
-def ddpm(schedule: NoiseSchedule, steps: int) -> Table:
+def ddpm(schedule: NoiseSchedule, steps: int, skip: int = 0) -> Table:
     """Ho et al. 2020 (arXiv:2006.11239), equation 7; diffusers' DDPMScheduler, fixed_small."""
-    timesteps = np.round(spaced(schedule, steps, TimestepSpacing.LEADING)).astype(int)
+    timesteps = np.round(spaced(schedule, steps, TimestepSpacing.LEADING)).astype(int)[skip:]
     calls = []
     for t, t_prev in pairwise([*timesteps, -1]):
         a = schedule.alphas_cumprod[t]
@@ -22,5 +22,5 @@ def ddpm(schedule: NoiseSchedule, steps: int) -> Table:
         x0 = schedule.denoised(X, M, a)
         mean = (math.sqrt(a_prev) * beta * x0 + math.sqrt(a / a_prev) * (1 - a_prev) * X) / (1 - a)
         variance = (1 - a_prev) / (1 - a) * beta
-        calls.append(SamplerCall(float(t), mean + math.sqrt(variance) * NOISE))
-    return Table.of(calls)
+        calls.append(SamplerCall(float(t), Level.at_alpha(a), mean + math.sqrt(variance) * NOISE))
+    return Table.of(calls, skipped=skip)

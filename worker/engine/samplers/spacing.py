@@ -40,8 +40,10 @@ def spaced(
             return np.round(down[:steps]) - 1
 
 
-def fractional_walk(schedule: NoiseSchedule, steps: int) -> tuple[Array, Array]:
+def fractional_walk(schedule: NoiseSchedule, steps: int, skip: int = 0) -> tuple[Array, Array]:
     """Timesteps [steps] with fractions, and σ [steps + 1] at each and 0, as k-diffusion has them.
+
+    The first `skip` of both are left out.
 
     A spacing of σ fills the range between the first timestep's σ and the last one's.
     """
@@ -50,11 +52,13 @@ def fractional_walk(schedule: NoiseSchedule, steps: int) -> tuple[Array, Array]:
     if spread := _SPREADS.get(schedule.spacing):
         sigmas = spread(float(sigmas[0]), float(sigmas[-1]), steps)
         timesteps = _as_float32(timesteps_at(schedule, sigmas))
-    return timesteps, _as_float32(np.append(sigmas, 0.0))
+    return timesteps[skip:], _as_float32(np.append(sigmas, 0.0))[skip:]
 
 
-def whole_walk(schedule: NoiseSchedule, steps: int) -> tuple[Array, Array]:
+def whole_walk(schedule: NoiseSchedule, steps: int, skip: int = 0) -> tuple[Array, Array]:
     """Whole timesteps [steps], and σ [steps + 1] at each and 0, as the DPM-Solvers have them.
+
+    The first `skip` of both are left out.
 
     A spacing of σ fills the range of the whole schedule.
     """
@@ -65,7 +69,7 @@ def whole_walk(schedule: NoiseSchedule, steps: int) -> tuple[Array, Array]:
         # diffusers rounds for Karras only, and otherwise cuts the fraction off.
         whole = np.round if schedule.spacing is Spacing.KARRAS else np.floor
         timesteps = whole(timesteps_at(schedule, sigmas))
-    return timesteps, _as_float32(np.append(sigmas, 0.0))
+    return timesteps[skip:], _as_float32(np.append(sigmas, 0.0))[skip:]
 
 
 def timesteps_at(schedule: NoiseSchedule, sigmas: npt.NDArray[np.floating[Any]]) -> Array:

@@ -6,6 +6,7 @@ X, H1 to H4, M and NOISE are the unit vectors. So a sampler is written once, as 
 forms for latents, and the engine applies the resulting coefficients of all rows with the same code.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -18,15 +19,35 @@ STATE_ROWS: Final = 5  # x and h, which a trajectory keeps between calls
 X, H1, H2, H3, H4, M, NOISE = np.eye(STATE_ROWS + 2)
 
 
+@dataclass(frozen=True, slots=True)
+class Level:
+    """x = signal · x₀ + noise · ε: how much of the picture and of unit noise is in a latent."""
+
+    signal: float
+    noise: float
+
+    @classmethod
+    def at_sigma(cls, sigma: float) -> "Level":
+        """x₀ + σ ε, for samplers that scale x before each call."""
+        return cls(1.0, float(sigma))
+
+    @classmethod
+    def at_alpha(cls, alpha_cumprod: float) -> "Level":
+        """√ᾱ x₀ + √(1 − ᾱ) ε."""
+        return cls(math.sqrt(alpha_cumprod), math.sqrt(1 - alpha_cumprod))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SamplerCall:
     """One UNet call: the model's input is scale · x at `timestep`; then x and h become these forms.
 
-    x [7], h up to four of [7]: over (x, h1, h2, h3, h4, m, noise) before the call. What `h` leaves
-    out is forgotten. timestep: of training, 0 to 999 as a rule, and fractional for some samplers.
+    timestep: of training, 0 to 999 as a rule, and fractional for some samplers. level: of x before
+    the call. x [7], h up to four of [7]: over (x, h1, h2, h3, h4, m, noise) before the call. What
+    `h` leaves out is forgotten.
     """
 
     timestep: float
+    level: Level
     x: Array
     h: tuple[Array, ...] = ()
     scale: float = 1.0
@@ -38,29 +59,37 @@ class Table:
     """All calls of one trajectory, stacked.
 
     inputs [calls, 2]: timestep and scale. updates [calls, 5, 7]: new (x, h) from (x, h, m, noise).
-    steps_done[k]: steps completed after k calls. x starts as unit noise times initial_sigma.
-    start_call: the first call that is made; 0 unless an image starts from a picture.
+    steps_done[k]: steps completed after k calls, those that are skipped included. x starts as unit
+    noise times initial_sigma, or from a picture's latent at levels[0]. levels [calls + 1]: of x
+    before each call, and after the last one.
     """
 
     inputs: Array
     updates: Array
     steps_done: tuple[int, ...]
     initial_sigma: float
-    start_call: int = 0
+    levels: tuple[Level, ...]
 
     @classmethod
-    def of(cls, calls: Iterable[SamplerCall], *, initial_sigma: float = 1.0) -> "Table":
-        """Stack the calls."""
+    def of(
+        cls,
+        calls: Iterable[SamplerCall],
+        *,
+        initial_sigma: float = 1.0,
+        skipped: int = 0,
+    ) -> "Table":
+        """Stack the calls, which come after so many skipped steps."""
         calls = list(calls)
         updates = np.zeros((len(calls), STATE_ROWS, STATE_ROWS + 2))
         for update, call in zip(updates, calls, strict=True):
             update[: 1 + len(call.h)] = call.x, *call.h
-        done = np.cumsum([0, *(call.completes_step for call in calls)])
+        done = np.cumsum([skipped, *(call.completes_step for call in calls)])
         return cls(
             inputs=np.array([(call.timestep, call.scale) for call in calls]),
             updates=updates,
             steps_done=tuple(done.tolist()),
             initial_sigma=initial_sigma,
+            levels=(*(call.level for call in calls), Level(1.0, 0.0)),
         )
 
     @property

@@ -2,27 +2,31 @@
 
 import math
 
-from worker.engine.samplers.dpmpp import denoised, integrate
+from worker.engine.samplers.dpmpp import denoised, integrate, level_at
 from worker.engine.samplers.schedule import Array, NoiseSchedule
 from worker.engine.samplers.spacing import input_scale, whole_walk
 from worker.engine.samplers.table import H1, H2, H3, SamplerCall, Table, X
 
 
-def unipc(schedule: NoiseSchedule, steps: int) -> Table:
+def unipc(schedule: NoiseSchedule, steps: int, skip: int = 0) -> Table:
     """Zhao et al. 2023 (arXiv:2302.04867), UniPC-2 with B₂(h) = eʰ − 1; diffusers' UniPCMultistep.
 
     Remembered: the corrected latent, and the denoised latents of the last two calls.
     """
-    timesteps, sigmas = whole_walk(schedule, steps)
+    timesteps, sigmas = whole_walk(schedule, steps, skip)
     calls = []
     for i, t in enumerate(timesteps):
         d = denoised(schedule, sigmas[i])
         x = _corrected(d, sigmas[: i + 1]) if i else X
         slope = d
-        if 0 < i < steps - 1:
+        if 0 < i < len(timesteps) - 1:
             slope = d + (d - H2) / (2 * _ratio(sigmas[i - 1 : i + 2]))
-        calls.append(SamplerCall(t, integrate(x, slope, sigmas[i], sigmas[i + 1]), h=(x, d, H2)))
-    return Table.of(calls)
+        calls.append(
+            SamplerCall(
+                t, level_at(sigmas[i]), integrate(x, slope, sigmas[i], sigmas[i + 1]), h=(x, d, H2)
+            )
+        )
+    return Table.of(calls, skipped=skip)
 
 
 def _corrected(d: Array, sigmas: Array) -> Array:

@@ -11,11 +11,12 @@ import numpy as np
 
 from latentry.contracts import Determinism, JobWarning, ResolvedRequest, Sampler
 from latentry.errors import EngineError, JobFailed, UnknownModel
-from latentry.rules.pricing import unet_calls
+from latentry.rules.pricing import skipped_steps, unet_calls
 from latentry.rules.prompt_rows import prompt_rows
 from worker.batching import BatchKey
+from worker.engine.inputs.canvas import Pixels
 from worker.engine.loop.backend import Plan, Taken, TimedCall
-from worker.engine.loop.messages import Order, Pixels
+from worker.engine.loop.messages import Order
 from worker.engine.simulated.charge import Charge
 from worker.engine.simulated.clocks import Clock, VirtualClock
 
@@ -117,7 +118,7 @@ class Simulated:
     def begin(self, order: Order, plan: Plan) -> tuple[SimulatedTrajectory, list[JobWarning]]:
         """Prompts cost nothing; a checkpoint has the number of calls made and their digest."""
         steps = order.request.num_inference_steps
-        calls = unet_calls(order.request.sampler, steps)
+        calls = unet_calls(order.request.sampler, steps, skipped_steps(order.request))
         fields = json.dumps(order.pixel_fields(), sort_keys=True)
         digest = hashlib.sha256(fields.encode()).digest()
         begun = SimulatedTrajectory(order, plan.key, plan.rows, calls, digest)

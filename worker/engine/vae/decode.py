@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from latentry.errors import JobFailed, NonFiniteOutput
-from worker.engine.loop.messages import Pixels
+from worker.engine.inputs.canvas import Pixels
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.vae.latents import unscaled
 

@@ -8,7 +8,7 @@ import structlog
 import torch
 
 from latentry.errors import JobFailed, NonFiniteOutput, OutOfMemory
-from worker.engine.loop.messages import Pixels
+from worker.engine.inputs.canvas import Pixels
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.vae.decode import Decoded, decode
 

@@ -5,6 +5,15 @@ from typing import Any
 import torch
 
 
+def scaled(latents: torch.Tensor, config: Any) -> torch.Tensor:
+    """The latents [B, C, h, w] that the UNet knows, of the VAE's own: `unscaled` backwards."""
+    mean, std = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
+    factor = float(config.scaling_factor)
+    if mean is None or std is None:
+        return latents * factor
+    return (latents - _of_channels(mean, latents)) * factor / _of_channels(std, latents)
+
+
 def unscaled(latents: torch.Tensor, config: Any) -> torch.Tensor:
     """The VAE's own latents [B, C, h, w] of those that the UNet made, which have unit variance.
 
@@ -15,8 +24,9 @@ def unscaled(latents: torch.Tensor, config: Any) -> torch.Tensor:
     mean, std = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
     if mean is None or std is None:
         return latents / float(config.scaling_factor)
+    own_std = _of_channels(std, latents)
+    return latents * own_std / float(config.scaling_factor) + _of_channels(mean, latents)
 
-    def of_channels(values: Any) -> torch.Tensor:
-        return torch.tensor(values, dtype=latents.dtype, device=latents.device).view(1, -1, 1, 1)
 
-    return latents * of_channels(std) / float(config.scaling_factor) + of_channels(mean)
+def _of_channels(values: Any, like: torch.Tensor) -> torch.Tensor:
+    return torch.tensor(values, dtype=like.dtype, device=like.device).view(1, -1, 1, 1)

@@ -98,6 +98,9 @@ def served_files() -> Iterator[Row]:
     yield File("SD 2.x as published, 768 px", "sd2", "predicts v", predicts="v_prediction")
     yield File("SD 2.x as published, 512 px", "sd2-epsilon", "predicts ε", side_px=512)
     yield File("SDXL as published, merges, Turbo, Lightning", "sdxl")
+    yield File("SD 1.x inpainting models", "sd1-inpainting")
+    yield File("SD 2.x inpainting models", "sd2-inpainting", "predicts ε", side_px=512)
+    yield File("SDXL inpainting models", "sdxl-inpainting")
     yield File("SSD-1B, Segmind Vega", "ssd-1b")
     yield File("KOALA", "koala")
     for name, dtype in {"fp16": FP16, "bf16": BF16, "plain fp8": FP8}.items():
@@ -206,16 +209,11 @@ def _spec(prediction: str) -> dict[str, str]:
 
 def refused_files() -> Iterator[Row]:
     for what, count, kind in (
-        ("inpainting models", 9, "inpainting"),
         ("edit models (InstructPix2Pix)", 8, "editing"),
         ("depth-to-image models", 5, "depth"),
     ):
         change = layouts.input_channels(count)
         yield refused(File, what, "sd1", kind, "not a mode yet", change=change)
-    yield refused(
-        File, "SDXL inpainting models", "sdxl", "inpainting", "not a mode yet",
-        change=layouts.input_channels(9),
-    )  # fmt: skip
     sigma = {"edm_vpred.sigma_max": torch.tensor(120.0), "edm_vpred.sigma_min": torch.tensor(0.002)}
     yield refused(File, "CosXL", "sdxl", "EDM", "no sampler for it", change=layouts.adding(sigma))
     edm = {"edm_mean": torch.zeros(4), "edm_std": torch.ones(4)}
@@ -324,6 +322,8 @@ def folders() -> Iterator[Row]:
         why="SD 1.x does not use it",
     )  # fmt: skip
     yield Folder("VAE with `latents_mean` and `latents_std`", "sdxl", edit=_with_a_mean)
+    inpaint = _edit("model_index.json", _class_name="StableDiffusionInpaintPipeline")
+    yield Folder("inpainting models", "sd1-inpainting", edit=inpaint)
     yield from _refused_folders()
 
 
@@ -331,9 +331,9 @@ def _refused_folders() -> Iterator[Row]:
     why = "leaving weights out would change pictures"
     yield refused(Folder, "weights that the config does not use", "sd1", "does not use", why,
                   edit=_with_more)  # fmt: skip
-    inpaint = _edit("model_index.json", _class_name="StableDiffusionInpaintPipeline")
-    yield refused(Folder, "another pipeline, such as inpainting", "sd1", "InpaintPipeline",
-                  "not a mode yet", edit=inpaint)  # fmt: skip
+    other = _edit("model_index.json", _class_name="StableDiffusionDepth2ImgPipeline")
+    yield refused(Folder, "another pipeline, such as depth to image", "sd1", "Depth2ImgPipeline",
+                  "not a mode yet", edit=other)  # fmt: skip
     controlled = _edit("model_index.json", controlnet=["diffusers", "ControlNetModel"])
     yield refused(Folder, "further parts, such as a ControlNet", "sd1", "controlnet",
                   "it would be left out", edit=controlled)  # fmt: skip

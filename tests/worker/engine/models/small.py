@@ -48,6 +48,9 @@ _UNETS: dict[str, dict[str, Any]] = {
     "sd2": _LINEAR,
     "sd2-epsilon": _LINEAR,
     "sdxl": _SDXL,
+    "sd1-inpainting": {"in_channels": 9},
+    "sd2-inpainting": _LINEAR | {"in_channels": 9},
+    "sdxl-inpainting": _SDXL | {"in_channels": 9},
     # Segmind's distilled SDXLs: depths differ from layer to layer, and no attention in the middle.
     "ssd-1b": _SDXL | {
         "layers_per_block": 2, "transformer_layers_per_block": (1, (2, 1)),
@@ -60,11 +63,11 @@ FAMILIES = ["sd1", "sd2", "sdxl"]
 
 
 def _is_xl(family: str) -> bool:
-    return family in ("sdxl", "ssd-1b", "koala")
+    return family in ("sdxl", "sdxl-inpainting", "ssd-1b", "koala")
 
 
 def _is_open(family: str) -> bool:
-    return family in ("sd2", "sd2-epsilon")
+    return family in ("sd2", "sd2-epsilon", "sd2-inpainting")
 
 
 def _told_apart(module: nn.Module) -> Any:

@@ -42,9 +42,10 @@ def outputs(blueprint: Blueprint, found: Networks) -> dict[str, torch.Tensor]:
         pooled = hidden["text_encoder_2"].text_embeds
         more["added_cond_kwargs"] = {"text_embeds": pooled, "time_ids": torch.ones(1, 6)}
     x = torch.randn(1, 4, 8, 8)
+    wide = torch.randn(1, found["unet"].config.in_channels, 8, 8)
     return {
         "prompt": prompt,
-        "unet": found["unet"](x, 500, prompt, **more).sample,
+        "unet": found["unet"](wide, 500, prompt, **more).sample,
         "vae": found["vae"].decode(x).sample,
     }
 

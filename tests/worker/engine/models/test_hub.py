@@ -191,11 +191,11 @@ def test_what_the_cache_has_and_cannot_be_used_is_told_where_nothing_can_be_fetc
 ) -> None:
     blueprint_from_pin("dream", PIN, prefer_fp16=False, endpoint=hub.url, cache=tmp_path)
     [index] = tmp_path.rglob("model_index.json")
-    text = index.read_text().replace("StableDiffusionPipeline", "StableDiffusionInpaintPipeline")
+    text = index.read_text().replace("StableDiffusionPipeline", "StableDiffusionDepth2ImgPipeline")
     index.unlink()  # a link into the cache's blobs
     index.write_text(text)
     monkeypatch.setattr("worker.engine.models.sources.hub.HfApi.list_repo_files", _offline)
-    with pytest.raises(Unavailable, match=r"not usable as it is in the cache .*InpaintPipeline"):
+    with pytest.raises(Unavailable, match=r"not usable as it is in the cache .*Depth2ImgPipeline"):
         blueprint_from_pin("dream", PIN, prefer_fp16=False, endpoint=hub.url, cache=tmp_path)
 
 

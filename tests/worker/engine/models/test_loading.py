@@ -97,7 +97,7 @@ def scheduler(**changes: Any) -> Callable[[Path], None]:
         (pickle_weights, "pickles are not loaded"),
         (name_a_class, "SomethingElse as its unet"),
         (want_more_than_text, "time_cond_proj_dim"),
-        (take_inpainting_channels, "does not load|only text-to-image"),
+        (take_inpainting_channels, "does not load|not supported"),
         (break_json, "model_index.json cannot be read"),
         (shutil.rmtree, "model_index.json cannot be read"),
         (scheduler(thresholding=True), "thresholding=True"),

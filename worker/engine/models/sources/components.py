@@ -20,13 +20,15 @@ SDXL_NETWORKS: Final = (*SD_NETWORKS, "text_encoder_2")
 SDXL_TOKENIZERS: Final = TOKENIZERS
 
 _CLIP_TOKENIZERS: Final = frozenset({"CLIPTokenizer", "CLIPTokenizerFast"})
-# All of them draw from text with the same parts.
+# All of them draw with the same parts; their UNets take more or fewer channels.
 PIPELINES: Final = (
     "StableDiffusionPipeline",
     "StableDiffusionXLPipeline",
     "LatentConsistencyModelPipeline",
     "StableDiffusionImg2ImgPipeline",
     "StableDiffusionXLImg2ImgPipeline",
+    "StableDiffusionInpaintPipeline",
+    "StableDiffusionXLInpaintPipeline",
 )
 # Parts that an index may name and text to image does without: they judge pictures or take them.
 UNUSED_PARTS: Final = ("feature_extractor", "image_encoder", "safety_checker")

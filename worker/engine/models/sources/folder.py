@@ -68,8 +68,7 @@ def _refuse_other_pipeline(path: Path, index: Mapping[str, Any]) -> None:
     pipeline = index.get("_class_name", PIPELINES[0])
     if pipeline not in PIPELINES:
         raise ConfigurationError(
-            f"{path} is made for {pipeline}; only text to image is supported: "
-            f"{', '.join(PIPELINES)}."
+            f"{path} is made for {pipeline}; supported are {', '.join(PIPELINES)}."
         )
     known = {*CLASSES, *UNUSED_PARTS} - {PREVIEWER}
     parts = [name for name, entry in index.items() if isinstance(entry, list) and any(entry)]

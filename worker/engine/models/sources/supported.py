@@ -16,7 +16,7 @@ _UNET_EXTRAS: Final = (
     "time_cond_proj_dim",
 )
 # What a UNet is made for that takes so many channels beside the latent.
-_KINDS: Final = {1: "depth to image", 3: "upscaling", 4: "editing pictures", 5: "inpainting"}
+_KINDS: Final = {1: "depth to image", 3: "upscaling", 4: "editing pictures"}
 
 
 def refuse_unsupported_networks(where: str, configs: Mapping[str, Config]) -> None:
@@ -56,12 +56,15 @@ def _refuse_quantized(where: str, part: str, config: Config) -> None:
 
 
 def _refuse_other_channels(where: str, in_channels: int, latent_channels: int) -> None:
-    """A text-to-image UNet takes the latent, and others a mask, a picture or a depth beside it."""
-    if in_channels != latent_channels:
+    """A text-to-image UNet takes the latent; for inpainting, a mask and a masked picture's too.
+
+    Others take a picture or a depth beside it.
+    """
+    if in_channels not in (latent_channels, 2 * latent_channels + 1):
         kind = _KINDS.get(in_channels - latent_channels, "another kind of generation")
         raise ConfigurationError(
             f"The UNet in {where} takes {in_channels} channels, its VAE makes {latent_channels}: "
-            f"it is made for {kind}; only text-to-image models are supported."
+            f"it is made for {kind}, which is not supported."
         )
 
 

@@ -1,0 +1,120 @@
+"""What an image starts from: pure noise, or a picture with noise."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from latentry.contracts import MaskFill
+from worker.engine.diffusion.passes import Pass
+from worker.engine.diffusion.repaint import Repaint
+from worker.engine.diffusion.sampler_state import SamplerState
+from worker.engine.inputs.canvas import Canvas
+from worker.engine.loop.messages import Order
+from worker.engine.models.loaded_model import LoadedModel
+from worker.engine.vae.encode import encode, image_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """The state before the first call.
+
+    repaint: what is kept of a picture, for UNets that do not see it. beside [C', h, w]: for those
+    that do, the channels that stand beside x in every call: a mask and the masked picture's latent.
+    """
+
+    sampler: SamplerState
+    repaint: Repaint | None = None
+    beside: torch.Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Draws:
+    """An image's draws, in the order of diffusers' pipelines: the encoder's sample of the picture,
+    the noise, the sample of the masked picture.
+    """
+
+    model: LoadedModel
+    shape: tuple[int, int, int]
+    generator: torch.Generator
+
+    def noise(self) -> torch.Tensor:
+        return self.model.noise(self.shape, self.generator).to(self.model.at.device)
+
+    def latent(self, image: torch.Tensor) -> torch.Tensor:
+        noise = self.model.noise(self.shape, self.generator)
+        return encode(self.model, image).sample(noise, self.model.vae.config)
+
+
+@torch.inference_mode()
+def start(order: Order, model: LoadedModel, first: Pass) -> Start:
+    """Draw its noise, after and before encoding the pictures that it brings."""
+    generator = torch.Generator().manual_seed(order.seed)
+    shape = model.latent_shape(order.request.width, order.request.height)
+    draws = _Draws(model, shape, generator)
+    if order.canvas is None:
+        noise = draws.noise()
+        sampler = SamplerState.of(noise * first.initial_sigma, generator)
+        return Start(sampler, beside=_nothing_known(draws) if model.sees_masks else None)
+    return _from_picture(order, order.canvas, draws, first)
+
+
+def _from_picture(order: Order, canvas: Canvas, draws: _Draws, first: Pass) -> Start:
+    model, image = draws.model, image_of(canvas.picture)
+    cells = _cells(canvas, draws.shape, model)
+    is_pure_noise = cells is not None and order.request.strength == 1
+    latent = None if is_pure_noise and model.sees_masks else draws.latent(image)
+    noise = draws.noise()
+    repaint = beside = None
+    if model.sees_masks:
+        beside = _beside(canvas, cells, image, draws)
+    elif cells is not None and latent is not None:
+        draws.noise()  # stock encodes the masked picture for these UNets too
+        repaint = Repaint(cells, latent, noise)
+    if is_pure_noise or latent is None:
+        x = noise * first.initial_sigma
+    else:
+        begun = latent if cells is None else _filled(order.request.mask_fill, cells, latent, noise)
+        x = first.levels[0].signal * begun + first.levels[0].noise * noise
+    return Start(SamplerState.of(x, draws.generator), repaint, beside)
+
+
+def _cells(canvas: Canvas, shape: tuple[int, int, int], model: LoadedModel) -> torch.Tensor | None:
+    """[1, h, w], by the first pixel of each cell, as torch's nearest interpolation takes it."""
+    if canvas.repainted is None:
+        return None
+    factor = canvas.repainted.shape[0] // shape[1]
+    cells = np.ascontiguousarray(canvas.repainted[::factor, ::factor])
+    return torch.from_numpy(cells)[None].to(model.at.device)
+
+
+def _filled(
+    fill: MaskFill, cells: torch.Tensor, latent: torch.Tensor, noise: torch.Tensor
+) -> torch.Tensor:
+    """The picture's latent, with something else where it is repainted, if that is asked."""
+    match fill:
+        case MaskFill.NOISE:
+            return torch.where(cells, noise, latent)
+        case MaskFill.EMPTY:
+            return torch.where(cells, 0.0, latent)
+        case _:
+            return latent
+
+
+def _beside(
+    canvas: Canvas, cells: torch.Tensor | None, image: torch.Tensor, draws: _Draws
+) -> torch.Tensor:
+    """The mask, and the latent of the picture in grey where it is repainted."""
+    if canvas.repainted is None or cells is None:
+        return _nothing_known(draws)
+    kept = torch.from_numpy(~canvas.repainted)
+    return torch.cat([cells.float(), draws.latent(image * kept)])
+
+
+def _nothing_known(draws: _Draws) -> torch.Tensor:
+    """The whole picture is to be painted, as AUTOMATIC1111 has it without a mask."""
+    _, height, width = draws.shape
+    factor = draws.model.vae_factor
+    grey = torch.zeros(3, height * factor, width * factor)
+    mask = torch.ones(1, height, width, device=draws.model.at.device)
+    return torch.cat([mask, draws.latent(grey)])

@@ -1,0 +1,1 @@
+"""Pictures that a request brings, made ready: at the size that is drawn, with masks. No torch."""
