@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from typing import Final
 
 from latentry.contracts import PromptSyntax
-from latentry.rules.compositions import parts, weighted
+from latentry.rules.compositions import Part, parts, weighted
 from latentry.rules.switches import Alternating, Scheduled, parse
 
 _QUOTED_CHARS: Final = 60
@@ -56,19 +57,23 @@ def unread(prompt: str, syntax: PromptSyntax, *, is_negative: bool = False) -> t
     if syntax is PromptSyntax.PLAIN:
         return ()
     found = {kind: match[0] for kind, one in _PATTERNS.items() if (match := one.search(prompt))}
-    written = parts(prompt, syntax)
+    written = [Part(prompt)] if is_negative else parts(prompt, syntax)
     if not is_negative and len(written) == 1 and (without := weighted(prompt)).weight != 1:
         found[Foreign.WEIGHT] = prompt[len(without.text) :]
-    for text in [prompt] if is_negative else [one.text for one in written]:
-        for kind, piece in _bracketed(text):
-            if kind not in found and not _is_switch(piece, beside=text):
-                found[kind] = piece
+    for kind, piece in chain.from_iterable(_unread_brackets(one.text) for one in written):
+        found.setdefault(kind, piece)
     return tuple(Unread(kind, _short(found[kind])) for kind in Foreign if kind in found)
 
 
-def _is_switch(piece: str, *, beside: str) -> bool:
-    """Whether it is read, alone and in the text that it stands in."""
-    return parse(beside) != (beside,) and isinstance(parse(piece)[0], Scheduled | Alternating)
+def _unread_brackets(text: str) -> Iterator[tuple[Foreign, str]]:
+    """The first of each kind that is no switch, alone or in this text."""
+    known: set[Foreign] = set()
+    is_read = parse(text) != (text,)
+    for kind, piece in _bracketed(text):
+        if kind in known or (is_read and isinstance(parse(piece)[0], Scheduled | Alternating)):
+            continue
+        known.add(kind)
+        yield kind, piece
 
 
 def _bracketed(prompt: str) -> Iterator[tuple[Foreign, str]]:

@@ -29,6 +29,7 @@ def is_about(pixels: np.ndarray, colour: tuple[int, int, int]) -> bool:
     [
         ("a red circle on a blue background", RED, BLUE),
         ("green square, yellow background", GREEN, YELLOW),
+        ("a [green:red:2] circle on a [yellow:blue:1] background", RED, BLUE),
     ],
 )
 def test_the_picture_shows_what_the_prompt_says(client: Client, prompt, centre, corner) -> None:

@@ -57,7 +57,7 @@ WARNINGS = [
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't:DeprecationWarning"),
 ]
 # Pipelines give 0 to every scheduler, which makes TCD's a plain DDIM; 0.3 is its own default.
-_ETA = {Sampler.TCD: 0.3}
+ETA = {Sampler.TCD: 0.3}
 # What their steps multiply with, as far as it is computed beforehand.
 _FLOATS = (
     "sigmas", "sigmas_interpol", "sigmas_up", "sigmas_down",
@@ -122,7 +122,7 @@ class Stock:
                 guidance_rescale=parsed.guidance_rescale,
                 generator=torch.Generator().manual_seed(seed),
                 output_type="latent",
-                eta=_ETA.get(parsed.sampler, 0.0),
+                eta=ETA.get(parsed.sampler, 0.0),
             )
         latent: torch.Tensor = drawn.images[0]
         return latent

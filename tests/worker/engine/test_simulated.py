@@ -41,6 +41,14 @@ def test_every_sampler_costs_the_calls_that_it_is_priced_at(sampler: Sampler) ->
     assert engine.backend.now() == pytest.approx(calls * 0.012 + 0.005)
 
 
+def test_each_part_of_a_prompt_takes_a_row() -> None:
+    backend = simulated().backend
+    prompts = {"a": 2, "a AND b": 3, "[a|b] AND c AND d": 4}
+    for prompt, rows in prompts.items():
+        assert backend.plan(tiny.order(prompt=prompt)).rows == rows
+        assert backend.plan(tiny.order(prompt=prompt, guidance_scale=1.0)).rows == rows - 1
+
+
 def test_company_costs_a_little_and_is_drawn_together() -> None:
     engine = simulated()
     for number in range(4):

@@ -158,8 +158,7 @@ class Engine(Generic[T]):
             return self._advance(batch.members, batch.rows)
         except OutOfMemory:
             log.warning("engine.out_of_memory", rows=batch.rows, members=len(batch.members))
-            is_divisible = is_probe or len(batch.members) > 1
-            if batch.rows > LONE_ROWS and is_divisible and not batch.key.is_strict:
+            if _may_be_smaller(batch, used):
                 fitting = used if is_probe else self.costs.retreat(batch.key, batch.rows)
                 self.costs.bound(batch.key, fitting)
                 return []
@@ -203,6 +202,12 @@ class Engine(Generic[T]):
                 profile = self.backend.profile(one)
                 events.append(Done(one.order.job, one.order.index, picture, profile))
         return events
+
+
+def _may_be_smaller(batch: Batch[T], used: int) -> bool:
+    """Whether fewer rows are left to try: not in strict mode, nor below what one image takes."""
+    has_more = batch.rows > used or len(batch.members) > 1
+    return has_more and batch.rows > LONE_ROWS and not batch.key.is_strict
 
 
 def _failed(order: Order, error: LatentryError) -> Failed:
