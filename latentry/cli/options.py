@@ -23,6 +23,7 @@ from latentry.contracts import (
     Determinism,
     GenerationRequest,
     InpaintArea,
+    IntermediateKind,
     MaskFill,
     OutputFormat,
     Priority,
@@ -61,6 +62,8 @@ class RequestOptions(TypedDict):
     crops_coords_top_left: Annotated[tuple[int, int] | None, typer.Option(metavar="TOP LEFT")]
     target_size: Annotated[tuple[int, int] | None, typer.Option(metavar=HEIGHT_WIDTH)]
     seed: int | None
+    variation_seed: int | None
+    variation_strength: float | None
     image: str | None
     mask: str | None
     strength: float | None
@@ -78,6 +81,18 @@ class RequestOptions(TypedDict):
     preview_interval: Annotated[
         int | None,
         typer.Option(help="Save a preview of each image every N steps as OUTPUT-preview.jpg."),
+    ]
+    intermediates_every: Annotated[
+        int | None,
+        typer.Option(help="Save every N-th step of each image too, as OUTPUT-latent-0005.png."),
+    ]
+    intermediates_kind: Annotated[
+        list[IntermediateKind] | None,
+        typer.Option(
+            metavar="KIND",
+            help="What to save of a step, repeatable: latent (the noisy latent) or predicted (the"
+            " model's guess of the image). Both if omitted.",
+        ),
     ]
     priority: Priority | None
     start_within: int | None
@@ -129,6 +144,9 @@ def request_fields(options: RequestOptions) -> Fields:
     """The SDK's keyword arguments for what was given. Raises typer.BadParameter."""
     given = dict(options) | {
         "metadata": _labels(options["metadata"]),
+        "intermediates": _intermediates(
+            options["intermediates_every"], options["intermediates_kind"]
+        ),
         "webhook": _webhook(options["webhook"], options["webhook_event"]),
     }
     names = Fields.__annotations__.keys()
@@ -153,6 +171,16 @@ def _labels(pairs: list[str] | None) -> dict[str, str] | None:
     if not all("=" in pair for pair in pairs):
         raise typer.BadParameter("--metadata takes KEY=VALUE.")
     return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def _intermediates(
+    every: int | None, kinds: list[IntermediateKind] | None
+) -> dict[str, Any] | None:
+    if every is None and kinds:
+        raise typer.BadParameter("--intermediates-kind needs --intermediates-every.")
+    if every is None:
+        return None
+    return {"every": every, "kinds": kinds} if kinds else {"every": every}
 
 
 def _webhook(url: str | None, events: list[WebhookEvent] | None) -> dict[str, Any] | None:

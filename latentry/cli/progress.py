@@ -32,10 +32,11 @@ def followed(client: Client, job: Job, output: Path | None) -> Job:
     return job
 
 
-def output_path(output: Path | None, job: Job, index: int) -> Path:
-    """The file of one image: numbered from 1 where the job has several."""
+def output_path(output: Path | None, job: Job, index: int, *, name: str = "") -> Path:
+    """The file of one output: numbered from 1 where the job has several images."""
     path = output or Path(job.id + job.request.output_format.suffix)
-    return path if job.request.n == 1 else path.with_stem(f"{path.stem}-{index + 1}")
+    parts = [path.stem, *([str(index + 1)] if job.request.n > 1 else []), *([name] if name else [])]
+    return path.with_stem("-".join(parts))
 
 
 def _description(event: Event) -> str:

@@ -8,6 +8,7 @@ from latentry.contracts import (
     Determinism,
     GenerationRequest,
     InpaintArea,
+    Intermediates,
     MaskFill,
     OutputFormat,
     Priority,
@@ -40,6 +41,8 @@ class Fields(TypedDict, total=False):
     crops_coords_top_left: tuple[int, int] | None
     target_size: tuple[int, int] | None
     seed: int | None
+    variation_seed: int | None
+    variation_strength: float | None
     image: str | None
     mask: str | None
     strength: float | None
@@ -52,6 +55,7 @@ class Fields(TypedDict, total=False):
     output_format: OutputFormat | str | None
     determinism: Determinism | str | None
     preview_interval: int | None
+    intermediates: Intermediates | dict[str, Any] | None
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from latentry.contracts.fields import conditioning, inputs, job, sampling
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.inputs import InpaintArea, InputFile, MaskFill, ResizeMode
+from latentry.contracts.fields.intermediates import Intermediates, IntermediatesOption
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism
 from latentry.contracts.outputs import OutputFormat
@@ -16,9 +17,9 @@ from latentry.contracts.wire import RequestModel, ResponseModel
 
 # Fields of a resolved request that change neither an image nor its file. All other fields do: a new
 # one that does not must be added here.
-WITHOUT_EFFECT: Final = frozenset({"metadata", "preview_interval"})
-# Nor do these change the pixels of one image, whose own seed is stored separately.
-_NOT_PIXELS: Final = WITHOUT_EFFECT | {"n", "output_format", "seed"}
+WITHOUT_EFFECT: Final = frozenset({"intermediates", "metadata", "preview_interval"})
+# Nor do these change the pixels of one image, whose own seeds are stored separately.
+_NOT_PIXELS: Final = WITHOUT_EFFECT | {"n", "output_format", "seed", "variation_seed"}
 
 
 class GenerationRequest(RequestModel):
@@ -42,6 +43,8 @@ class GenerationRequest(RequestModel):
     crops_coords_top_left: conditioning.CropsTopLeft = None
     target_size: conditioning.TargetSize = None
     seed: sampling.Seed = None
+    variation_seed: sampling.VariationSeed = None
+    variation_strength: sampling.VariationStrength = 0.0
     image: inputs.Image = None
     mask: inputs.Mask = None
     strength: inputs.Strength = None
@@ -54,6 +57,7 @@ class GenerationRequest(RequestModel):
     output_format: job.OutputFormat = OutputFormat.PNG
     determinism: sampling.DeterminismMode = Determinism.FAST
     preview_interval: job.PreviewInterval = 0
+    intermediates: IntermediatesOption = None
     priority: job.QueuePriority = Priority.NORMAL
     start_within: job.StartWithin = None
     finish_within: job.FinishWithin = None
@@ -100,6 +104,8 @@ class ResolvedRequest(ResponseModel):
     crops_coords_top_left: tuple[int, int] | None = None
     target_size: tuple[int, int] | None = None
     seed: int
+    variation_seed: int | None = None
+    variation_strength: float = 0.0
     image: InputFile | None = None
     mask: InputFile | None = None
     strength: float | None = None
@@ -112,7 +118,25 @@ class ResolvedRequest(ResponseModel):
     output_format: OutputFormat = OutputFormat.PNG
     determinism: Determinism = Determinism.FAST
     preview_interval: int = 0
+    intermediates: Intermediates | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
+
+    def seed_of(self, index: int) -> int:
+        """The seed of its `index`-th image. Variations are of one image: they keep it."""
+        return self.seed if self.variation_strength else self.seed + index
+
+    def variation_seed_of(self, index: int) -> int | None:
+        """The variation seed of its `index`-th image; None if it has no effect."""
+        if not self.variation_strength or self.variation_seed is None:
+            return None
+        return self.variation_seed + index
+
+    def of_image(self, index: int) -> "ResolvedRequest":
+        """The request that makes its `index`-th image alone."""
+        seeds = {"seed": self.seed_of(index), "n": 1}
+        if self.variation_strength:
+            seeds["variation_seed"] = self.variation_seed_of(index)
+        return self.model_copy(update=seeds)
 
     def pixel_fields(self) -> dict[str, Any]:
         """What an image's pixels depend on apart from its seed, ready for JSON.

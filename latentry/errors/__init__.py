@@ -9,6 +9,7 @@ LatentryError
 │   ├── UnsupportedSampler
 │   ├── UnsupportedSpacing
 │   ├── TooManySteps
+│   ├── TooManyIntermediates
 │   ├── InvalidPrompt
 │   ├── ClipSkipTooLarge
 │   ├── UnsupportedField
@@ -104,6 +105,7 @@ from latentry.errors.requests import (
     MalformedHead,
     NotAcceptable,
     RequestTooExpensive,
+    TooManyIntermediates,
     TooManySteps,
     TooSlow,
     UnsupportedField,
@@ -171,6 +173,7 @@ __all__ = [
     "RequestTooExpensive",
     "ShuttingDown",
     "StorageUnavailable",
+    "TooManyIntermediates",
     "TooManyJobs",
     "TooManySteps",
     "TooSlow",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from latentry.contracts import Cost, ModelCard, ResolvedRequest, Sampler
+from latentry.contracts.fields.intermediates import name_of
 
 # Until a worker has been measured, costs only compare requests with each other.
 _NOMINAL_STEP_MEGAPIXEL_S: Final = 1.0
@@ -40,11 +41,13 @@ class Price:
 def price(request: ResolvedRequest, card: ModelCard) -> Price:
     """The cost of this request for the workers of this model."""
     megapixels = request.width * request.height * request.n / 1e6
-    steps = request.num_inference_steps - skipped_steps(request)
-    work = megapixels * unet_calls(request.sampler, steps)
-    work *= (1 + _guided(request)) / 2
+    made, stored = len(made_steps(request)), len(intermediates(request))
+    calls = unet_calls(request.sampler, made) * (1 + _guided(request)) / 2
+    # What is decoded without a call of its own counts as one: it must not be free.
+    work = megapixels * ((calls or 1) + stored)
     if card.pace:
-        seconds = work * card.pace.step_megapixel_s + megapixels * card.pace.image_megapixel_s
+        seconds = megapixels * calls * card.pace.step_megapixel_s
+        seconds += megapixels * (1 + stored) * card.pace.image_megapixel_s
     else:
         seconds = work * _NOMINAL_STEP_MEGAPIXEL_S
     return Price(
@@ -63,8 +66,23 @@ def skipped_steps(request: ResolvedRequest) -> int:
     return max(steps - min(int(steps * request.strength), steps), 0)
 
 
+def made_steps(request: ResolvedRequest) -> range:
+    """The steps of each image, by their number from 1 on, that are made."""
+    return range(skipped_steps(request) + 1, request.num_inference_steps + 1)
+
+
+def intermediates(request: ResolvedRequest) -> tuple[str, ...]:
+    """The names of what is stored of each image besides its picture, in order."""
+    wanted = request.intermediates
+    if wanted is None:
+        return ()
+    return tuple(name_of(kind, step) for step in made_steps(request) for kind in wanted.due(step))
+
+
 def unet_calls(sampler: Sampler, steps: int) -> int:
     """The number of UNet calls of a trajectory with this many steps."""
+    if not steps:
+        return 0
     if sampler in _TWO_CALLS_A_STEP:  # except the last step, which is of first order
         return 2 * steps - 1
     return steps + 1 if sampler is Sampler.PNDM and steps > 1 else steps

@@ -65,7 +65,7 @@ class ClaimedJob:
         """The images still to be drawn."""
         request = self.lease.record.request
         return [
-            Order(self.id, index, request, request.seed + index, checkpoint, self.inputs)
+            Order(self.id, index, request, request.seed_of(index), checkpoint, self.inputs)
             for index, checkpoint in ((k, self.checkpoints.get(k)) for k in sorted(self._open))
         ]
 

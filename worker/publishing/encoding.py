@@ -15,12 +15,21 @@ from worker.publishing import png
 
 
 def encode(
-    pixels: NDArray[np.uint8], request: ResolvedRequest, seed: int, profile: str | None = None
+    pixels: NDArray[np.uint8],
+    request: ResolvedRequest,
+    seed: int,
+    profile: str | None = None,
+    *,
+    intermediate: str = "",
 ) -> bytes:
-    """The file of (height, width, 3) pixels: equal arguments give equal bytes."""
-    text = infotext(request, seed, profile)
+    """The file of (height, width, 3) pixels: equal arguments give equal bytes.
+
+    intermediate: its name, if it is one.
+    """
+    text = infotext(request, seed, profile, intermediate=intermediate)
     if request.output_format is OutputFormat.PNG:
-        return png.encode(pixels, {"parameters": text, "latentry": recipe(request, seed)})
+        again = recipe(request, seed, is_intermediate=bool(intermediate))
+        return png.encode(pixels, {"parameters": text, "latentry": again})
     picture, file = Image.fromarray(pixels), io.BytesIO()
     if request.output_format is OutputFormat.JPEG:
         # Full-size chroma (subsampling 0): halved, it smears the edge between two pure colours.

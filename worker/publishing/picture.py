@@ -23,13 +23,13 @@ class Picture:
 
     @property
     def request(self) -> ResolvedRequest:
-        """The job's request."""
-        return self.job.lease.record.request
+        """The request of this picture alone."""
+        return self.job.lease.record.request.of_image(self.index)
 
     @property
     def seed(self) -> int:
-        """Its own seed: the pictures of a job count up from the request's."""
-        return self.request.seed + self.index
+        """Its own seed."""
+        return self.request.seed
 
     @property
     def key(self) -> str:

@@ -14,6 +14,8 @@ MAX_CACHE_INTERVAL: Final = 10
 MAX_EXTENT_PX: Final = 16_384
 # The largest integer that survives every JSON reader (JavaScript's are doubles).
 MAX_SEED: Final = 2**53 - 1
+# Pictures that one job stores besides its images.
+MAX_INTERMEDIATES: Final = 100
 MAX_PADDING_PX: Final = 512
 MAX_WITHIN_S: Final = 86_400
 MODEL_ID: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"

@@ -6,6 +6,7 @@ from latentry.contracts import (
     Determinism,
     InpaintArea,
     InputFile,
+    Intermediates,
     MaskFill,
     OutputFormat,
     PromptSyntax,
@@ -44,6 +45,8 @@ CHANGES: dict[str, Any] = {
     "crops_coords_top_left": (0, 8),
     "target_size": (96, 128),
     "seed": 8,
+    "variation_seed": 9,
+    "variation_strength": 0.3,
     "image": InputFile(file="file_1", pixel_sha256="1" * 64, width=64, height=64),
     "mask": InputFile(file="file_2", pixel_sha256="2" * 64, width=64, height=64),
     "strength": 0.5,
@@ -56,5 +59,6 @@ CHANGES: dict[str, Any] = {
     "output_format": OutputFormat.WEBP,
     "determinism": Determinism.STRICT,
     "preview_interval": 5,
+    "intermediates": Intermediates(every=5),
     "metadata": {"project": "4711"},
 }

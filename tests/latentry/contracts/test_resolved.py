@@ -9,8 +9,11 @@ from tests.latentry.contracts.resolved import CHANGES, RESOLVED
 
 # What concerns the job or its delivery and is kept in the job's record instead.
 OF_THE_JOB = {"priority", "start_within", "finish_within", "dry_run", "webhook"}
-# What does not change the pixels of one image; its seed is stored separately.
-NOT_PIXELS = {"metadata", "n", "output_format", "preview_interval", "seed"}
+# What does not change the pixels of one image; its seeds are stored separately.
+NOT_PIXELS = {
+    *("metadata", "n", "output_format", "preview_interval", "intermediates"),
+    *("seed", "variation_seed"),
+}
 
 
 def test_a_resolved_request_has_every_field_of_a_request() -> None:

@@ -28,7 +28,7 @@ from worker.engine.loop.backend import Pictures, Plan, Taken, TimedCall
 from worker.engine.loop.messages import Order
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.models.residents import Residents
-from worker.engine.samplers import SAMPLERS
+from worker.engine.samplers import table_of
 from worker.engine.threads import Threads, choose_threads
 from worker.engine.unet.compiled import CompiledUNets
 from worker.engine.vae.decode import decode
@@ -177,9 +177,8 @@ class Diffusion:
         model = self.models[request.model]
         with as_job_failed():
             conditioning = model.conditioner.condition(request)
-            schedule = model.schedule.spaced(request.spacing)
             only_pass = Pass.of(
-                SAMPLERS[request.sampler](schedule, request.num_inference_steps),
+                table_of(request, model.schedule),
                 model,
                 key=plan.key,
                 guidance_scale=request.guidance_scale,

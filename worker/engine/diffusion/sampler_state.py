@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
+from worker.engine.diffusion.variation import varied
+from worker.engine.loop.messages import Order
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.samplers import STATE_ROWS
 
@@ -36,12 +38,19 @@ class SamplerState:
 
     @classmethod
     def begin(
-        cls, model: LoadedModel, shape: tuple[int, int, int], *, seed: int, initial_sigma: float
+        cls, model: LoadedModel, shape: tuple[int, int, int], order: Order, *, initial_sigma: float
     ) -> "SamplerState":
-        """Pure noise, the first that is drawn from the seed."""
-        generator = torch.Generator().manual_seed(seed)
+        """Pure noise, the first that is drawn from the order's seed, or a variation of it.
+
+        It depends on the seeds and the shape alone, not on prompt, sampler or weights.
+        """
+        generator = torch.Generator().manual_seed(order.seed)
+        noise = model.noise(shape, generator)
+        if order.variation_seed is not None:
+            other = model.noise(shape, torch.Generator().manual_seed(order.variation_seed))
+            noise = varied(noise, other, order.request.variation_strength)
         latents = torch.zeros(STATE_ROWS, *shape, device=model.at.device)
-        latents[0] = model.noise(shape, generator).to(model.at.device) * initial_sigma
+        latents[0] = noise.to(model.at.device) * initial_sigma
         return cls(latents, generator)
 
     @property

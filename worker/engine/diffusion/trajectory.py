@@ -63,9 +63,7 @@ class Trajectory:
     ) -> "Trajectory":
         """Before the first call of the first pass, from pure noise."""
         shape = model.latent_shape(order.request.width, order.request.height)
-        sampler = SamplerState.begin(
-            model, shape, seed=order.seed, initial_sigma=passes[0].initial_sigma
-        )
+        sampler = SamplerState.begin(model, shape, order, initial_sigma=passes[0].initial_sigma)
         return cls(order, model, conditioning, passes, sampler)
 
     def move_to(self, pass_index: int, calls: int) -> None:

@@ -38,7 +38,15 @@ class Order:
     def pixel_fields(self) -> dict[str, Any]:
         """All that its pixels depend on besides the model, ready for JSON; inputs by SHA-256."""
         hashes = {one.name: sha256(one.data).hexdigest() for one in self.inputs}
-        return self.request.pixel_fields() | {"seed": self.seed, "inputs": hashes}
+        fields = self.request.pixel_fields() | {"seed": self.seed, "inputs": hashes}
+        if self.variation_seed is not None:
+            fields["variation_seed"] = self.variation_seed
+        return fields
+
+    @property
+    def variation_seed(self) -> int | None:
+        """The seed of the noise that its own is varied towards; None if it is not."""
+        return self.request.variation_seed_of(self.index)
 
     @property
     def megapixels(self) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from latentry.contracts import Sampler
+from latentry.contracts import ResolvedRequest, Sampler
 from worker.engine.samplers.consistency import lcm, tcd
 from worker.engine.samplers.ddim import ddim
 from worker.engine.samplers.ddpm import ddpm
@@ -36,4 +36,13 @@ SAMPLERS: Final[dict[Sampler, MakeTable]] = {
     Sampler.TCD: tcd,
 }
 
-__all__ = ["SAMPLERS", "STATE_ROWS", "MakeTable", "Table"]
+
+def table_of(request: ResolvedRequest, schedule: NoiseSchedule) -> Table:
+    """The calls of a request on a model with this noise schedule."""
+    if not request.num_inference_steps:
+        return Table.without_calls()
+    schedule = schedule.spaced(request.spacing)
+    return SAMPLERS[request.sampler](schedule, request.num_inference_steps)
+
+
+__all__ = ["SAMPLERS", "STATE_ROWS", "MakeTable", "Table", "table_of"]

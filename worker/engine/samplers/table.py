@@ -63,6 +63,12 @@ class Table:
             initial_sigma=initial_sigma,
         )
 
+    @classmethod
+    def without_calls(cls) -> "Table":
+        """No step at all: x stays the unit noise that it starts as, whatever the sampler."""
+        inputs, updates = np.zeros((0, 2)), np.zeros((0, STATE_ROWS, STATE_ROWS + 2))
+        return cls(inputs, updates, steps_done=(0,), initial_sigma=1.0)
+
     @property
     def draws(self) -> tuple[bool, ...]:
         """[calls]: whether each call adds fresh noise."""

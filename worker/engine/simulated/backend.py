@@ -41,7 +41,7 @@ class SimulatedTrajectory:
     @property
     def step(self) -> int:
         """How many of its steps are done."""
-        return self.order.request.num_inference_steps * self.calls_done // self.calls
+        return self.order.request.num_inference_steps * self.calls_done // (self.calls or 1)
 
     def advance(self) -> None:
         """Make one call."""
