@@ -133,7 +133,7 @@ class ResolvedRequest(ResponseModel):
 
     def of_image(self, index: int) -> "ResolvedRequest":
         """The request that makes its `index`-th image alone."""
-        seeds = {"seed": self.seed_of(index), "n": 1}
+        seeds: dict[str, int | None] = {"seed": self.seed_of(index), "n": 1}
         if self.variation_strength:
             seeds["variation_seed"] = self.variation_seed_of(index)
         return self.model_copy(update=seeds)

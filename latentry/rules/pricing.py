@@ -71,12 +71,13 @@ def made_steps(request: ResolvedRequest) -> range:
     return range(skipped_steps(request) + 1, request.num_inference_steps + 1)
 
 
-def intermediates(request: ResolvedRequest) -> tuple[str, ...]:
-    """The names of what is stored of each image besides its picture, in order."""
+def intermediates(request: ResolvedRequest) -> dict[str, int]:
+    """What is stored of each image besides its picture, in order: its name and its step."""
     wanted = request.intermediates
     if wanted is None:
-        return ()
-    return tuple(name_of(kind, step) for step in made_steps(request) for kind in wanted.due(step))
+        return {}
+    steps = made_steps(request)
+    return {name_of(kind, step): step for step in steps for kind in wanted.due(step)}
 
 
 def unet_calls(sampler: Sampler, steps: int) -> int:

@@ -35,7 +35,7 @@ def denoise(
     m = guided(output, packed, guidance, [member.rescale for member in members])
     new = _updated(members, state, m, noise)
     for i, member in enumerate(members):
-        if member.preview_is_due:
+        if member.prediction_is_due:
             a, b = member.current.x0_coefficients[member.calls]
             member.predicted_x0 = a * x[i] + b * m[i]
     for member, latents, reusable in zip(members, new.unbind(0), features, strict=True):

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from latentry.contracts import JobWarning, ResolvedRequest
+from latentry.contracts import IntermediateKind, JobWarning, ResolvedRequest
 from latentry.errors import LatentryError
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
@@ -25,7 +25,8 @@ class Input:
 class Order:
     """One image to draw: the `index`-th of a job, from its own seed or from its checkpoint.
 
-    The engine does no I/O, so `inputs` and `checkpoint` are here as bytes.
+    The engine does no I/O, so `inputs` and `checkpoint` are here as bytes. listed: the names of its
+    outputs that are stored already.
     """
 
     job: str
@@ -34,6 +35,7 @@ class Order:
     seed: int
     checkpoint: bytes | None = None
     inputs: tuple[Input, ...] = ()
+    listed: frozenset[str] = frozenset()
 
     def pixel_fields(self) -> dict[str, Any]:
         """All that its pixels depend on besides the model, ready for JSON; inputs by SHA-256."""
@@ -85,6 +87,18 @@ class Preview:
     index: int
     step: int
     pixels: Pixels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Intermediate:
+    """A step of the image as a picture to be stored, RGB bytes [height, width, 3]."""
+
+    job: str
+    index: int
+    step: int
+    kind: IntermediateKind
+    pixels: Pixels
+    profile: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,5 +158,5 @@ class StepTiming:
         return self.join_s + self.call_s + self.decode_s
 
 
-# Every submitted order ends in exactly one Done, Failed or Canceled.
-Event: TypeAlias = Joined | Step | Preview | Done | Failed | Canceled
+# Every submitted order ends in exactly one Done, Failed or Canceled; nothing of it comes later.
+Event: TypeAlias = Joined | Step | Preview | Intermediate | Done | Failed | Canceled
