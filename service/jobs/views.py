@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from latentry.contracts import (
     Event,
@@ -18,6 +19,8 @@ from latentry.contracts import (
 from latentry.ledger import JobRecord, JobUpdate, PreviewUpdate, StepUpdate
 from latentry.settings import Settings
 from latentry.storage import Storage
+
+_MANY_OUTPUTS: Final = 200  # more would hold up the event loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,9 @@ class Views:
         return (await self.jobs([record]))[0]
 
     async def jobs(self, records: Sequence[JobRecord]) -> list[Job]:
-        """Several jobs, their URLs signed in one thread if that may wait."""
-        if self.storage.is_remote and any(record.outputs for record in records):
+        """Several jobs, their URLs signed in one thread if that may wait or take long."""
+        outputs = sum(len(record.outputs) for record in records)
+        if outputs > (0 if self.storage.is_remote else _MANY_OUTPUTS):
             return await asyncio.to_thread(lambda: [self._job(record) for record in records])
         return [self._job(record) for record in records]
 
@@ -47,9 +51,11 @@ class Views:
             return Event(type=EventType.STEP, progress=update.progress)
         if isinstance(update, PreviewUpdate):
             return Event(type=EventType.PREVIEW, preview=update.preview)
-        if update.type is EventType.IMAGE:
+        if update.type in (EventType.IMAGE, EventType.OUTPUT):
             stored = StoredOutput.model_validate(update.data)
             output = await asyncio.to_thread(self._output, stored)
+            if update.type is EventType.OUTPUT:
+                return Event(type=update.type, id=update.id, output=output)
             return Event(type=update.type, id=update.id, image=_image(output))
         job = await self.job(record) if record else None
         return Event(type=update.type, id=update.id, position=update.data.get("position"), job=job)
