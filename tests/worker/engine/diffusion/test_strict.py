@@ -99,9 +99,8 @@ class Life:
         self.pixels |= {e.job: e.pixels.tobytes() for e in events if isinstance(e, Done)}
         shown = [e for e in events if isinstance(e, Intermediate) and e.job in WATCHED]
         self.on_the_way |= {(e.job, name_of(e.kind, e.step)): e.pixels.tobytes() for e in shown}
-        if self.chance.random() < 0.5 or any(
-            e.job in WATCHED for e in events if e.job in self.pixels
-        ):
+        has_ended = any(isinstance(event, Done) and event.job in WATCHED for event in events)
+        if has_ended or self.chance.random() < 0.5:
             assert not self.outputs.keys() & self.on_the_way.keys(), "none comes twice"
             self.outputs |= self.on_the_way
             self.on_the_way = {}
