@@ -8,7 +8,6 @@ from latentry.contracts import (
     Determinism,
     GenerationRequest,
     InpaintArea,
-    Intermediates,
     MaskFill,
     OutputFormat,
     Priority,
@@ -16,6 +15,7 @@ from latentry.contracts import (
     ResizeMode,
     Sampler,
     Spacing,
+    WantedIntermediates,
     Webhook,
 )
 from latentry.errors import InvalidRequest
@@ -55,7 +55,7 @@ class Fields(TypedDict, total=False):
     output_format: OutputFormat | str | None
     determinism: Determinism | str | None
     preview_interval: int | None
-    intermediates: Intermediates | dict[str, Any] | None
+    intermediates: WantedIntermediates | dict[str, Any] | None
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None

@@ -10,7 +10,11 @@ from latentry.contracts.deliveries import (
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.inputs import InpaintArea, InputFile, MaskFill, ResizeMode
-from latentry.contracts.fields.intermediates import IntermediateKind, Intermediates
+from latentry.contracts.fields.intermediates import (
+    IntermediateKind,
+    Intermediates,
+    WantedIntermediates,
+)
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism
 from latentry.contracts.files import File
@@ -71,6 +75,7 @@ __all__ = [
     "StoredOutput",
     "Usage",
     "UsageList",
+    "WantedIntermediates",
     "Webhook",
     "WebhookEvent",
 ]

@@ -29,6 +29,7 @@ class OutputFormat(StrEnum):
 class _Picture(ResponseModel):
     index: int = Field(ge=0, description="Which of the request's n images this is.")
     seed: int
+    variation_seed: int | None = None
     width: int
     height: int
     content_type: str

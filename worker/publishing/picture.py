@@ -65,6 +65,7 @@ class Picture:
             step=self.step,
             index=self.index,
             seed=self.seed,
+            variation_seed=self.request.variation_seed_of(0),
             width=width,
             height=height,
             content_type=self.request.output_format.content_type,

@@ -74,6 +74,20 @@ def test_a_file_says_what_it_is_and_how_to_make_it_again(
     assert "intermediates" not in json.loads(texts[""]["latentry"])
 
 
+def test_variations_say_both_of_their_seeds_and_repeat_alone(
+    ledger: Ledger, storage: Storage, drawing: Worker
+) -> None:
+    varied = {"seed": 3, "variation_seed": 8, "variation_strength": 0.2}
+    record = ended(ledger, submit(ledger, n=2, **varied))
+    assert [(one.seed, one.variation_seed) for one in record.images] == [(3, 8), (3, 9)]
+    picture = Image.open(io.BytesIO(storage.get(record.images[1].key)))
+    picture.load()
+    again = json.loads(picture.info["latentry"])
+    assert (again["seed"], again["variation_seed"], again["n"]) == (3, 9, 1)
+    alone = ended(ledger, submit(ledger, **again))
+    assert alone.images[0].pixel_sha256 == record.images[1].pixel_sha256
+
+
 def claimed(ledger: Ledger, lease_s: float = 0) -> Lease:
     [lease] = ledger.run(commands.claim("dead", ["shapes"], room=1, lease_s=lease_s))
     return lease
