@@ -22,7 +22,17 @@ from worker.claims.inbox import (
     YieldWanted,
 )
 from worker.claims.reporter import Reporter
-from worker.engine.loop import Canceled, Done, Engine, Event, Failed, Joined, Preview, Step
+from worker.engine.loop import (
+    Canceled,
+    Done,
+    Engine,
+    Event,
+    Failed,
+    Intermediate,
+    Joined,
+    Preview,
+    Step,
+)
 from worker.metrics import Metrics
 from worker.publishing.picture import Picture
 from worker.publishing.publisher import Publisher
@@ -97,6 +107,7 @@ class WorkerLoop:
             self._stepping.rest()
             # What nobody asked for is measured only where nobody asks for anything.
             return IDLE_S if has_rested and not self._stepping.measure() else QUIET_S
+        self._engine.holds_intermediates = not self._publisher.has_room
         events = self._stepping.step()
         for event in events:
             self._pass_on(event)
@@ -176,8 +187,15 @@ class WorkerLoop:
                 job.unsaved_since = job.unsaved_since or monotonic()
             case Preview():
                 self._reporter.progress.preview(job, event)
+            case Intermediate():
+                self._store(job, event)
             case _:
                 self._leave_engine(job, event)
+
+    def _store(self, job: ClaimedJob, one: Intermediate) -> None:
+        picture = Picture(job, one.index, one.pixels, one.profile, one.kind, one.step)
+        job.expect(one.index, picture.name)
+        self._publisher.submit(picture)
 
     def _leave_engine(self, job: ClaimedJob, event: Done | Failed | Canceled) -> None:
         """The engine is done with an image."""

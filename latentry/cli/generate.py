@@ -9,7 +9,7 @@ from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.cli.options import RequestOptions, request_fields, request_options
 from latentry.cli.progress import followed, output_path
 from latentry.client import Client, JobDidNotSucceed
-from latentry.contracts import Estimate, Job, JobStatus, OutputFormat
+from latentry.contracts import Estimate, Image, Job, JobStatus, OutputFormat, OutputKind
 
 FORMATS: Final = {
     ".png": OutputFormat.PNG,
@@ -43,9 +43,15 @@ def generate(
         for warning in job.warnings:
             typer.echo(f"{warning.message} ({warning.code})", err=True)
         for image in job.images:
-            path = output_path(output, job, image.index)
-            path.write_bytes(client.download(image))
-            typer.echo(f"{path}  seed {image.seed}  {image.url}")
+            _save(client, image, output_path(output, job, image.index))
+        for one in job.outputs:
+            if one.kind is not OutputKind.IMAGE:
+                _save(client, one, output_path(output, job, one.index, name=one.name))
+
+
+def _save(client: Client, image: Image, path: Path) -> None:
+    path.write_bytes(client.download(image))
+    typer.echo(f"{path}  seed {image.seed}  {image.url}")
 
 
 def _succeeded(client: Client, job: Job, output: Path | None) -> Job:

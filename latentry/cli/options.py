@@ -23,6 +23,7 @@ from latentry.contracts import (
     Determinism,
     GenerationRequest,
     InpaintArea,
+    IntermediateKind,
     MaskFill,
     OutputFormat,
     Priority,
@@ -75,6 +76,8 @@ class RequestOptions(TypedDict):
     target_size: Annotated[tuple[int, int] | None, typer.Option(metavar=HEIGHT_WIDTH)]
     seed: int | None
     seamless: Seamless | None
+    variation_seed: int | None
+    variation_strength: float | None
     image: str | None
     mask: str | None
     strength: float | None
@@ -97,6 +100,18 @@ class RequestOptions(TypedDict):
     preview_interval: Annotated[
         int | None,
         typer.Option(help="Save a preview of each image every N steps as OUTPUT-preview.jpg."),
+    ]
+    intermediates_every: Annotated[
+        int | None,
+        typer.Option(help="Save every N-th step of each image too, as OUTPUT-latent-0005.png."),
+    ]
+    intermediates_kind: Annotated[
+        list[IntermediateKind] | None,
+        typer.Option(
+            metavar="KIND",
+            help="What to save of a step, repeatable: latent (the noisy latent) or predicted (the"
+            " model's guess of the image). Both if omitted.",
+        ),
     ]
     priority: Priority | None
     start_within: int | None
@@ -149,6 +164,9 @@ def request_fields(options: RequestOptions) -> Fields:
     given = dict(options) | {
         "metadata": _labels(options["metadata"]),
         "extend": _extend(options["extend"]),
+        "intermediates": _intermediates(
+            options["intermediates_every"], options["intermediates_kind"]
+        ),
         "webhook": _webhook(options["webhook"], options["webhook_event"]),
     }
     names = Fields.__annotations__.keys()
@@ -178,6 +196,16 @@ def _labels(pairs: list[str] | None) -> dict[str, str] | None:
     if not all("=" in pair for pair in pairs):
         raise typer.BadParameter("--metadata takes KEY=VALUE.")
     return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def _intermediates(
+    every: int | None, kinds: list[IntermediateKind] | None
+) -> dict[str, Any] | None:
+    if every is None and kinds:
+        raise typer.BadParameter("--intermediates-kind needs --intermediates-every.")
+    if every is None:
+        return None
+    return {"every": every, "kinds": kinds} if kinds else {"every": every}
 
 
 def _webhook(url: str | None, events: list[WebhookEvent] | None) -> dict[str, Any] | None:

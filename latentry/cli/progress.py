@@ -2,12 +2,17 @@
 
 import base64
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from latentry.client import Client
 from latentry.contracts import Event, EventType, Job, Preview
+
+_WHILE_RUNNING: Final = frozenset(
+    {EventType.STEP, EventType.PREVIEW, EventType.OUTPUT, EventType.IMAGE}
+)
 
 
 def followed(client: Client, job: Job, output: Path | None) -> Job:
@@ -32,17 +37,17 @@ def followed(client: Client, job: Job, output: Path | None) -> Job:
     return job
 
 
-def output_path(output: Path | None, job: Job, index: int) -> Path:
-    """The file of one image: numbered from 1 where the job has several."""
+def output_path(output: Path | None, job: Job, index: int, *, name: str = "") -> Path:
+    """The file of one output: numbered from 1 where the job has several images."""
     path = output or Path(job.id + job.request.output_format.suffix)
-    return path if job.request.n == 1 else path.with_stem(f"{path.stem}-{index + 1}")
+    parts = [path.stem, *([str(index + 1)] if job.request.n > 1 else []), *([name] if name else [])]
+    return path.with_stem("-".join(parts))
 
 
 def _description(event: Event) -> str:
     if event.type is EventType.QUEUED and event.position:
         return f"queued behind {event.position}"
-    is_running = event.type in (EventType.STEP, EventType.PREVIEW, EventType.IMAGE)
-    return "running" if is_running else event.type.value
+    return "running" if event.type in _WHILE_RUNNING else event.type.value
 
 
 def _save(preview: Preview, path: Path) -> None:

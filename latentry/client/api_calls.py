@@ -81,7 +81,7 @@ def cancel(job_id: str) -> ApiCall[Job]:
 
 
 def delete(job_id: str) -> ApiCall[None]:
-    """Delete a job and its images."""
+    """Delete a job and all its outputs."""
     return ApiCall("DELETE", _path(job_id), lambda _: None)
 
 

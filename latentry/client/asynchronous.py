@@ -120,7 +120,7 @@ class AsyncClient:
         await self._call(api_calls.delete_file(file_id))
 
     async def download(self, image: Image | str) -> bytes:
-        """The encoded bytes of an image, given as such or by its URL."""
+        """The encoded bytes of an image or another output, given as such or by its URL."""
         return await self._call(api_calls.download(image if isinstance(image, str) else image.url))
 
     async def events(

@@ -19,6 +19,7 @@ from latentry.contracts import (
     Seamless,
     Spacing,
     Template,
+    WantedIntermediates,
     Webhook,
 )
 from latentry.errors import InvalidRequest
@@ -47,6 +48,8 @@ class Fields(TypedDict, total=False):
     target_size: tuple[int, int] | None
     seed: int | None
     seamless: Seamless | str | None
+    variation_seed: int | None
+    variation_strength: float | None
     image: str | None
     mask: str | None
     strength: float | None
@@ -62,6 +65,7 @@ class Fields(TypedDict, total=False):
     output_lossless: bool | None
     determinism: Determinism | str | None
     preview_interval: int | None
+    intermediates: WantedIntermediates | dict[str, Any] | None
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None

@@ -124,7 +124,7 @@ class Client:
         self._call(api_calls.delete_file(file_id))
 
     def download(self, image: Image | str) -> bytes:
-        """The encoded bytes of an image, given as such or by its URL."""
+        """The encoded bytes of an image or another output, given as such or by its URL."""
         return self._call(api_calls.download(image if isinstance(image, str) else image.url))
 
     def events(self, job_id: str, *, last_event_id: str | None = None) -> Iterator[Event]:

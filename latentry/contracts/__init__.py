@@ -10,13 +10,18 @@ from latentry.contracts.deliveries import (
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
+from latentry.contracts.fields.intermediates import (
+    IntermediateKind,
+    Intermediates,
+    WantedIntermediates,
+)
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.files import File
 from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.models import Defaults, Limits, Model, ModelCard, ModelList, Pace
-from latentry.contracts.outputs import Image, OutputFormat, OutputKind, StoredOutput
+from latentry.contracts.outputs import Image, Output, OutputFormat, OutputKind, StoredOutput
 from latentry.contracts.pricing import Cost, Estimate
 from latentry.contracts.problems import FieldError, Problem
 from latentry.contracts.requests import GenerationRequest, ResolvedRequest
@@ -43,6 +48,8 @@ __all__ = [
     "Image",
     "InpaintArea",
     "InputFile",
+    "IntermediateKind",
+    "Intermediates",
     "Job",
     "JobError",
     "JobList",
@@ -55,6 +62,7 @@ __all__ = [
     "ModelCard",
     "ModelList",
     "Notification",
+    "Output",
     "OutputFormat",
     "OutputKind",
     "Pace",
@@ -75,6 +83,7 @@ __all__ = [
     "Template",
     "Usage",
     "UsageList",
+    "WantedIntermediates",
     "Webhook",
     "WebhookEvent",
 ]

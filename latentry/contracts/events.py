@@ -6,7 +6,7 @@ from typing import Final
 from pydantic import Field
 
 from latentry.contracts.jobs import Job, Progress
-from latentry.contracts.outputs import Image
+from latentry.contracts.outputs import Image, Output
 from latentry.contracts.wire import ResponseModel
 
 
@@ -17,6 +17,7 @@ class EventType(StrEnum):
     RUNNING = "running"
     STEP = "step"
     PREVIEW = "preview"
+    OUTPUT = "output"
     IMAGE = "image"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -55,4 +56,5 @@ class Event(ResponseModel):
     progress: Progress | None = None
     preview: Preview | None = None
     image: Image | None = None
+    output: Output | None = Field(None, description="Whatever is stored besides the images.")
     job: Job | None = None

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from latentry.contracts.fields.job import Priority
-from latentry.contracts.outputs import Image
+from latentry.contracts.outputs import Image, Output
 from latentry.contracts.pricing import Cost
 from latentry.contracts.requests import ResolvedRequest
 from latentry.contracts.wire import ResponseModel
@@ -46,7 +46,7 @@ class Progress(ResponseModel):
     """The latest step of the image with the fewest steps done."""
 
     step: int = Field(ge=0)
-    steps: int = Field(ge=1)
+    steps: int = Field(ge=0)
 
 
 class JobUrls(ResponseModel):
@@ -64,6 +64,11 @@ class Job(ResponseModel):
     status: JobStatus
     request: ResolvedRequest
     images: list[Image] = Field(default_factory=list)
+    outputs: list[Output] = Field(
+        default_factory=list,
+        description="All that the job stored, image by image: its steps in order, where "
+        "`intermediates` asked for them, then the finished image.",
+    )
     error: JobError | None = None
     warnings: list[JobWarning] = Field(default_factory=list)
     progress: Progress | None = None

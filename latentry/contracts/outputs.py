@@ -1,5 +1,6 @@
 """What a job stores: as the ledger lists it, and a finished picture as a client sees it."""
 
+import math
 from enum import StrEnum
 
 from pydantic import Field
@@ -28,6 +29,7 @@ class OutputFormat(StrEnum):
 class _Picture(ResponseModel):
     index: int = Field(ge=0, description="Which of the request's n images this is.")
     seed: int
+    variation_seed: int | None = None
     width: int
     height: int
     content_type: str
@@ -44,6 +46,8 @@ class OutputKind(StrEnum):
     """The role of an output in its job."""
 
     IMAGE = "image"  # a final picture, one of the n requested
+    LATENT = "latent"  # the noisy latent after one of its steps, decoded
+    PREDICTED = "predicted"  # what the model took the picture for at one of its steps, decoded
 
 
 class StoredOutput(_Picture):
@@ -55,7 +59,13 @@ class StoredOutput(_Picture):
 
     kind: OutputKind = OutputKind.IMAGE
     name: str = ""
+    step: int | None = None
     key: str
+
+    @property
+    def place(self) -> tuple[int, float, str]:
+        """Where it stands among the job's outputs: image by image, its steps before its end."""
+        return self.index, math.inf if self.step is None else self.step, self.name
 
     @property
     def label(self) -> str:
@@ -67,3 +77,11 @@ class Image(_Picture):
     """A picture under a URL that works now and expires later."""
 
     url: str
+
+
+class Output(Image):
+    """One of a job's stored pictures, whatever its role."""
+
+    name: str = Field(description="Distinguishes outputs of one image; empty for the final one.")
+    kind: OutputKind
+    step: int | None = Field(None, description="The step after which it was taken, if any.")

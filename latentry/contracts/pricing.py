@@ -11,7 +11,8 @@ class Cost(ResponseModel):
     """The cost of a request in units of work and in worker time."""
 
     step_megapixels: float = Field(
-        description="Megapixels × UNet calls × images; calls without guidance count half."
+        description="Megapixels × UNet calls × images; calls without guidance count half, and each "
+        "intermediate counts as a call."
     )
     worker_seconds: float | None = Field(
         None, description="Seconds of one worker; null until a worker has been measured."

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from latentry.contracts.fields import conditioning, inputs, job, sampling, templates
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
+from latentry.contracts.fields.intermediates import Intermediates, IntermediatesOption
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
@@ -17,10 +18,10 @@ from latentry.contracts.wire import RequestModel, ResponseModel
 
 # Fields of a resolved request that change neither an image nor its file. All other fields do: a new
 # one that does not must be added here.
-WITHOUT_EFFECT: Final = frozenset({"metadata", "preview_interval"})
-# Nor do these change the pixels of one image, whose own seed is stored separately.
+WITHOUT_EFFECT: Final = frozenset({"intermediates", "metadata", "preview_interval"})
+# Nor do these change the pixels of one image, whose own seeds are stored separately.
 _NOT_PIXELS: Final = WITHOUT_EFFECT | {
-    *("n", "seed", "template"),
+    *("n", "seed", "template", "variation_seed"),
     *("output_format", "output_quality", "output_lossless"),
 }
 
@@ -49,6 +50,8 @@ class GenerationRequest(RequestModel):
     target_size: conditioning.TargetSize = None
     seed: sampling.Seed = None
     seamless: sampling.SeamlessTiling = Seamless.NONE
+    variation_seed: sampling.VariationSeed = None
+    variation_strength: sampling.VariationStrength = 0.0
     image: inputs.Image = None
     mask: inputs.Mask = None
     strength: inputs.Strength = None
@@ -64,6 +67,7 @@ class GenerationRequest(RequestModel):
     output_lossless: job.OutputLossless = False
     determinism: sampling.DeterminismMode = Determinism.FAST
     preview_interval: job.PreviewInterval = 0
+    intermediates: IntermediatesOption = None
     priority: job.QueuePriority = Priority.NORMAL
     start_within: job.StartWithin = None
     finish_within: job.FinishWithin = None
@@ -112,6 +116,8 @@ class ResolvedRequest(ResponseModel):
     target_size: tuple[int, int] | None = None
     seed: int
     seamless: Seamless = Seamless.NONE
+    variation_seed: int | None = None
+    variation_strength: float = 0.0
     image: InputFile | None = None
     mask: InputFile | None = None
     strength: float | None = None
@@ -127,12 +133,30 @@ class ResolvedRequest(ResponseModel):
     output_lossless: bool = False
     determinism: Determinism = Determinism.FAST
     preview_interval: int = 0
+    intermediates: Intermediates | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
 
     @property
     def repaints(self) -> bool:
         """Whether a part of its picture is kept."""
         return self.mask is not None or self.extend is not None
+
+    def seed_of(self, index: int) -> int:
+        """The seed of its `index`-th image. Variations are of one image: they keep it."""
+        return self.seed if self.variation_strength else self.seed + index
+
+    def variation_seed_of(self, index: int) -> int | None:
+        """The variation seed of its `index`-th image; None if it has no effect."""
+        if not self.variation_strength or self.variation_seed is None:
+            return None
+        return self.variation_seed + index
+
+    def of_image(self, index: int) -> "ResolvedRequest":
+        """The request that makes its `index`-th image alone."""
+        seeds: dict[str, int | None] = {"seed": self.seed_of(index), "n": 1}
+        if self.variation_strength:
+            seeds["variation_seed"] = self.variation_seed_of(index)
+        return self.model_copy(update=seeds)
 
     def pixel_fields(self) -> dict[str, Any]:
         """What an image's pixels depend on apart from its seed, ready for JSON.

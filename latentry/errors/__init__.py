@@ -9,6 +9,7 @@ LatentryError
 │   ├── UnsupportedSampler
 │   ├── UnsupportedSpacing
 │   ├── TooManySteps
+│   ├── TooManyIntermediates
 │   ├── InvalidPrompt
 │   ├── UnknownStyle
 │   ├── ClipSkipTooLarge
@@ -105,6 +106,7 @@ from latentry.errors.requests import (
     MalformedHead,
     NotAcceptable,
     RequestTooExpensive,
+    TooManyIntermediates,
     TooManySteps,
     TooSlow,
     UnknownStyle,
@@ -173,6 +175,7 @@ __all__ = [
     "RequestTooExpensive",
     "ShuttingDown",
     "StorageUnavailable",
+    "TooManyIntermediates",
     "TooManyJobs",
     "TooManySteps",
     "TooSlow",

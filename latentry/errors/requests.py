@@ -45,6 +45,12 @@ class TooManySteps(InvalidRequest):
     code = "too_many_steps"
 
 
+class TooManyIntermediates(InvalidRequest):
+    """The request would store too many intermediates."""
+
+    code = "too_many_intermediates"
+
+
 class InvalidPrompt(InvalidRequest):
     """A weight is out of range, there are too many parts or texts, or a wildcard is unknown."""
 

@@ -140,7 +140,7 @@ class JobRecord:
             finish_by_ms=_int(row.get("finish_by_ms")),
             started_ms=_int(row.get("started_ms")),
             finished_ms=_int(row.get("finished_ms")),
-            outputs=tuple(sorted(outputs, key=lambda output: (output.index, output.name))),
+            outputs=tuple(sorted(outputs, key=lambda output: output.place)),
             error=JobError(code=failed, message=row["error_message"]) if failed else None,
             warnings=tuple(JobWarning(**w) for w in json.loads(row.get("warnings", "[]"))),
             progress=Progress(step=int(row["step"]), steps=int(row["steps"]))

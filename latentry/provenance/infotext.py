@@ -37,14 +37,21 @@ _TILING: Final = {Seamless.BOTH: "True", Seamless.X: "x", Seamless.Y: "y"}
 _RESIZE_MODES: Final = {ResizeMode.CROP: "Crop and resize", ResizeMode.PAD: "Resize and fill"}
 
 
-def infotext(request: ResolvedRequest, seed: int, profile: str | None = None) -> str:
+def infotext(
+    request: ResolvedRequest, seed: int, profile: str | None = None, *, intermediate: str = ""
+) -> str:
     """The `parameters` text of an image: prompt, negative prompt, one line of settings.
 
     As in create_infotext of AUTOMATIC1111's modules/processing.py; settings at their default are
-    left out. A strict image names its profile, which with request and seed repeats it exactly.
+    left out. A strict image names its profile, which with request and seed repeats it exactly; an
+    intermediate names itself, so that it is not taken for the image.
     """
     negative = [f"Negative prompt: {request.negative_prompt}"] if request.negative_prompt else []
-    settings = _settings(request, seed) | {"Profile": profile, "Version": f"latentry {__version__}"}
+    settings = _settings(request, seed) | {
+        "Intermediate": intermediate or None,
+        "Profile": profile,
+        "Version": f"latentry {__version__}",
+    }
     line = ", ".join(f"{name}: {value}" for name, value in settings.items() if value is not None)
     return "\n".join([request.prompt, *negative, line])
 
@@ -57,10 +64,12 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Sampler": _A1111.get(request.sampler, request.sampler),
         "Schedule type": _SCHEDULE_TYPES.get(request.spacing),
         "CFG scale": _exact(request.guidance_scale),
-        "CFG rescale": _exact(rescale) if (rescale := request.guidance_rescale) else None,
+        "CFG rescale": _unless_zero(request.guidance_rescale),
         "CFG stop": _exact(stop) if (stop := request.guidance_stop) < 1 else None,
         "Cache interval": every if (every := request.cache_interval) > 1 else None,
         "Seed": seed,
+        "Variation seed": request.variation_seed,
+        "Variation seed strength": _unless_zero(request.variation_strength),
         "Denoising strength": None if request.strength is None else _exact(request.strength),
         "Init image": request.image.pixel_sha256 if request.image else None,
         "Mask": request.mask.pixel_sha256 if request.mask else None,
@@ -99,6 +108,10 @@ def _styles(request: ResolvedRequest) -> str | None:
 def _exact(number: float) -> str:
     """The shortest text that parses to exactly this number, without a trailing `.0`."""
     return repr(number).removesuffix(".0")
+
+
+def _unless_zero(number: float) -> str | None:
+    return _exact(number) if number else None
 
 
 def _size(height_width: tuple[int, int] | None) -> str | None:

@@ -4,11 +4,13 @@ from latentry.contracts import ResolvedRequest
 from latentry.contracts.requests import WITHOUT_EFFECT
 
 
-def recipe(request: ResolvedRequest, seed: int) -> str:
+def recipe(request: ResolvedRequest, seed: int, *, is_intermediate: bool = False) -> str:
     """A body for `POST /v1/generations` that generates this one image again.
 
     Defaults are written out, so that it holds after a default has changed. Labels and previews are
-    left out: they do not change the image, and images are passed on.
+    left out: they do not change the image, and images are passed on. That of an intermediate stores
+    it again beside the image.
     """
+    left_out = set(WITHOUT_EFFECT) - {"intermediates"} if is_intermediate else set(WITHOUT_EFFECT)
     one = request.model_copy(update={"seed": seed, "n": 1})
-    return one.model_dump_json(exclude=set(WITHOUT_EFFECT))
+    return one.model_dump_json(exclude=left_out)

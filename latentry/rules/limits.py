@@ -3,17 +3,19 @@
 from typing import Final
 
 from latentry.contracts import ModelCard, OutputFormat, ResolvedRequest
+from latentry.contracts.fields.bounds import MAX_INTERMEDIATES
 from latentry.contracts.samplers import SAMPLER_SPACINGS, SAMPLER_STEPS
 from latentry.errors import (
     ClipSkipTooLarge,
     InvalidRequest,
+    TooManyIntermediates,
     TooManySteps,
     UnsupportedField,
     UnsupportedSampler,
     UnsupportedSize,
     UnsupportedSpacing,
 )
-from latentry.rules.pricing import skipped_steps
+from latentry.rules.pricing import intermediates, skipped_steps
 from latentry.rules.prompt_limits import check_prompts
 
 _WITH_IMAGE: Final = ("mask", "strength", "extend")
@@ -37,6 +39,8 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
     _check_conditions(card, request)
     _check_inputs(card, request)
     _check_output(request)
+    _check_variation(request)
+    _check_intermediates(request)
     if request.preview_interval and not card.limits.previews:
         why = f"{card.id} does not support previews."
         raise UnsupportedField(why, fields={"/preview_interval": why})
@@ -100,6 +104,26 @@ def _check_output(request: ResolvedRequest) -> None:
     if request.output_quality is not None and (is_lossless or form is OutputFormat.PNG):
         why = f"A lossless {form} has no quality; leave output_quality out."
         raise UnsupportedField(why, fields={"/output_quality": why})
+
+
+def _check_variation(request: ResolvedRequest) -> None:
+    if request.variation_strength and request.image is not None:
+        why = "Variations are of a starting noise, which an image that starts from `image` has not."
+        raise UnsupportedField(why, fields={"/variation_strength": why})
+
+
+def _check_intermediates(request: ResolvedRequest) -> None:
+    wanted = request.intermediates
+    if wanted is None:
+        return
+    each = len(intermediates(request))
+    if not each:
+        why = f"No step would be stored: {wanted.every} is more than the steps that are made."
+        raise InvalidRequest(why, fields={"/intermediates/every": why})
+    if each * request.n > MAX_INTERMEDIATES:
+        why = f"{each * request.n} intermediates; a job stores at most {MAX_INTERMEDIATES}."
+        at = ("/intermediates/every", "/intermediates/kinds", "/num_inference_steps", "/n")
+        raise TooManyIntermediates(why, fields=dict.fromkeys(at, why))
 
 
 def _check_conditions(card: ModelCard, request: ResolvedRequest) -> None:

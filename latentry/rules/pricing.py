@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from latentry.contracts import Cost, ModelCard, ResolvedRequest, Sampler
+from latentry.contracts.fields.intermediates import name_of
 from latentry.rules.compositions import parts
 
 # Until a worker has been measured, costs only compare requests with each other.
@@ -41,11 +42,15 @@ class Price:
 def price(request: ResolvedRequest, card: ModelCard) -> Price:
     """The cost of this request for the workers of this model."""
     megapixels = request.width * request.height * request.n / 1e6
+    stored = len(intermediates(request))
+    rows = len(parts(request.prompt, request.prompt_syntax)) + _guided(request)
     calls = unet_calls(request.sampler, request.num_inference_steps, skipped_steps(request))
-    work = megapixels * calls
-    work *= (len(parts(request.prompt, request.prompt_syntax)) + _guided(request)) / 2
+    calls_of_two = calls * rows / 2
+    # What is decoded without a call of its own counts as one: it must not be free.
+    work = megapixels * ((calls_of_two or 1) + stored)
     if card.pace:
-        seconds = work * card.pace.step_megapixel_s + megapixels * card.pace.image_megapixel_s
+        seconds = megapixels * calls_of_two * card.pace.step_megapixel_s
+        seconds += megapixels * (1 + stored) * card.pace.image_megapixel_s
     else:
         seconds = work * _NOMINAL_STEP_MEGAPIXEL_S
     return Price(
@@ -64,9 +69,25 @@ def skipped_steps(request: ResolvedRequest) -> int:
     return max(steps - min(int(steps * request.strength), steps), 0)
 
 
+def made_steps(request: ResolvedRequest) -> range:
+    """The steps of each image, by their number from 1 on, that are made."""
+    return range(skipped_steps(request) + 1, request.num_inference_steps + 1)
+
+
+def intermediates(request: ResolvedRequest) -> dict[str, int]:
+    """What is stored of each image besides its picture, in order: its name and its step."""
+    wanted = request.intermediates
+    if wanted is None:
+        return {}
+    steps = made_steps(request)
+    return {name_of(kind, step): step for step in steps for kind in wanted.due(step)}
+
+
 def unet_calls(sampler: Sampler, steps: int, skipped: int = 0) -> int:
     """The number of UNet calls of a trajectory that makes all but the first `skipped` steps."""
     made = steps - skipped
+    if not made:
+        return 0
     if sampler in _TWO_CALLS_A_STEP:  # except the last step, which is of first order
         return 2 * made - 1
     return made + 1 if sampler is Sampler.PNDM and steps > 1 else made

@@ -22,6 +22,7 @@ from latentry.rules.pricing import Price, price
 from latentry.settings import Settings
 
 INPUTS: Final = ("image", "mask")
+_VARIATION: Final = frozenset({"variation_seed", "variation_strength"})
 _STRENGTH: Final = 0.8  # of image to image, as in diffusers
 _INPAINTING_STRENGTH: Final = 1.0
 RANDOM_SEEDS: Final = 2**32  # random seeds fit into 32 bits, as other programs' do
@@ -85,6 +86,11 @@ def resolve(
     """
     defaults = card.defaults.model_dump() | {"seed": secrets.randbelow(RANDOM_SEEDS)}
     given = request.model_dump(exclude_none=True, exclude=set(INPUTS)) | dict(inputs or {})
+    if request.variation_strength:
+        defaults["variation_seed"] = secrets.randbelow(RANDOM_SEEDS)
+    elif {"variation_seed"} == request.model_fields_set & _VARIATION:
+        why = "variation_seed has no effect without variation_strength."
+        raise InvalidRequest(why, fields={f"/{name}": why for name in sorted(_VARIATION)})
     if request.image is not None:
         keeps_a_part = request.mask is not None or request.extend is not None
         defaults["strength"] = _INPAINTING_STRENGTH if keeps_a_part else _STRENGTH
@@ -92,10 +98,17 @@ def resolve(
         defaults["spacing"] = Spacing.DEFAULT
     resolved = ResolvedRequest.model_validate(defaults | given | {"model": card.id})
     refuse_unsupported(card, resolved)
-    if resolved.seed + resolved.n - 1 > MAX_SEED:
-        why = f"The last image's seed, seed + n - 1, must be at most {MAX_SEED}."
-        raise InvalidRequest(why, fields={"/seed": why})
+    _refuse_large_seeds(resolved)
     return resolved
+
+
+def _refuse_large_seeds(request: ResolvedRequest) -> None:
+    last = request.n - 1
+    seeds = {"seed": request.seed_of(last), "variation_seed": request.variation_seed_of(last)}
+    for name, seed in seeds.items():
+        if seed is not None and seed > MAX_SEED:
+            why = f"The last image's seed, {name} + n - 1, must be at most {MAX_SEED}."
+            raise InvalidRequest(why, fields={f"/{name}": why})
 
 
 def refuse_expensive(cost: Cost, limit: float) -> None:

@@ -4,11 +4,23 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
-from latentry.contracts import Event, EventType, Image, Job, JobUrls, StoredOutput
+from latentry.contracts import (
+    Event,
+    EventType,
+    Image,
+    Job,
+    JobUrls,
+    Output,
+    OutputKind,
+    StoredOutput,
+)
 from latentry.ledger import JobRecord, JobUpdate, PreviewUpdate, StepUpdate
 from latentry.settings import Settings
 from latentry.storage import Storage
+
+_MANY_OUTPUTS: Final = 200  # more would hold up the event loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +39,9 @@ class Views:
         return (await self.jobs([record]))[0]
 
     async def jobs(self, records: Sequence[JobRecord]) -> list[Job]:
-        """Several jobs, their URLs signed in one thread if that may wait."""
-        if self.storage.is_remote and any(record.images for record in records):
+        """Several jobs, their URLs signed in one thread if that may wait or take long."""
+        outputs = sum(len(record.outputs) for record in records)
+        if outputs > (0 if self.storage.is_remote else _MANY_OUTPUTS):
             return await asyncio.to_thread(lambda: [self._job(record) for record in records])
         return [self._job(record) for record in records]
 
@@ -38,20 +51,24 @@ class Views:
             return Event(type=EventType.STEP, progress=update.progress)
         if isinstance(update, PreviewUpdate):
             return Event(type=EventType.PREVIEW, preview=update.preview)
-        if update.type is EventType.IMAGE:
+        if update.type in (EventType.IMAGE, EventType.OUTPUT):
             stored = StoredOutput.model_validate(update.data)
-            image = await asyncio.to_thread(self._image, stored)
-            return Event(type=update.type, id=update.id, image=image)
+            output = await asyncio.to_thread(self._output, stored)
+            if update.type is EventType.OUTPUT:
+                return Event(type=update.type, id=update.id, output=output)
+            return Event(type=update.type, id=update.id, image=_image(output))
         job = await self.job(record) if record else None
         return Event(type=update.type, id=update.id, position=update.data.get("position"), job=job)
 
     def _job(self, record: JobRecord) -> Job:
         url = self.url(record.ref.id)
+        outputs = [self._output(stored) for stored in record.outputs]
         return Job(
             id=record.ref.id,
             status=record.state,
             request=record.request,
-            images=[self._image(image) for image in record.images],
+            images=[_image(one) for one in outputs if one.kind is OutputKind.IMAGE],
+            outputs=outputs,
             error=record.error,
             warnings=list(record.warnings),
             progress=record.progress,
@@ -68,9 +85,13 @@ class Views:
             urls=JobUrls(self=url, events=f"{url}/events", cancel=f"{url}/cancel"),
         )
 
-    def _image(self, stored: StoredOutput) -> Image:
+    def _output(self, stored: StoredOutput) -> Output:
         url = self.storage.url(stored.key, self.settings.url_ttl_s)
-        return Image(**stored.model_dump(exclude={"key", "name", "kind"}), url=url)
+        return Output(**stored.model_dump(exclude={"key"}), url=url)
+
+
+def _image(output: Output) -> Image:
+    return Image(**output.model_dump(exclude={"name", "kind", "step"}))
 
 
 def time_of(unix_ms: int | None) -> datetime | None:

@@ -138,3 +138,43 @@ def test_prompts_stay_out_of_the_logs(client: Client, stack: Stack) -> None:
     client.generate("a secret yellow triangle", negative_prompt="hush hush")
     assert "secret" not in stack.text_of_logs()
     assert "hush" not in stack.text_of_logs()
+
+
+def test_the_steps_of_a_picture_go_from_noise_to_it(client: Client) -> None:
+    fields = {"seed": 7, "determinism": "strict", "num_inference_steps": 25}
+    prompt = "a red circle on a blue background"
+    plain = client.generate(prompt, **fields)
+    job = client.generate(prompt, **fields, intermediates={"every": 5})
+    shown = {
+        (output.kind, output.step): np.asarray(Image.open(io.BytesIO(client.download(output))))
+        for output in job.outputs
+    }
+    names = [(output.kind, output.step) for output in job.outputs]
+    assert names == [
+        *((kind, step) for step in range(5, 30, 5) for kind in ("latent", "predicted")),
+        ("image", None),
+    ]
+    assert job.images[0].pixel_sha256 == plain.images[0].pixel_sha256
+    assert (shown["latent", 25] == shown["image", None]).all()
+    for step in (15, 20, 25):
+        assert is_about(shown["predicted", step][56:72, 56:72], RED)
+        assert is_about(shown["predicted", step][:12, :12], BLUE)
+    far = [grain(shown["latent", step]) for step in (5, 15, 25)]
+    assert far == sorted(far, reverse=True), "less and less noise"
+    assert grain(shown["latent", 5]) > 2 * grain(shown["predicted", 5])
+
+
+def grain(pixels: np.ndarray) -> float:
+    """The mean difference of neighbours, which noise makes large."""
+    return float(np.abs(np.diff(pixels.astype(float), axis=1)).mean())
+
+
+def test_a_seed_has_one_noise_whatever_the_prompt(client: Client) -> None:
+    fields = {"seed": 7, "determinism": "strict", "num_inference_steps": 0}
+    jobs = [
+        client.generate(prompt, sampler=sampler, **fields)
+        for prompt, sampler in (("a red circle", "euler"), ("a green star", "ddim"))
+    ]
+    first, second = (np.asarray(picture(client, job)) for job in jobs)
+    assert np.array_equal(first, second)
+    assert grain(first) > 5

@@ -81,6 +81,30 @@ def crowd(client: Client, number: int) -> Callable[[], None]:
     return lambda: [client.cancel(job.id) for job in jobs] and None
 
 
+def test_the_steps_of_a_picture_survive_a_kill_and_none_comes_twice(stack: Stack) -> None:
+    fields = {"num_inference_steps": STEPS, "determinism": "strict", "intermediates": {"every": 4}}
+
+    def files(client: Client, job: Job) -> dict[str, bytes]:
+        assert len({output.name for output in job.outputs}) == len(job.outputs) == 21
+        return {output.name: client.download(output) for output in job.outputs}
+
+    with Client(stack.url) as client:
+        first = stack.start_worker()
+        alone = client.generate("a red circle", seed=5, **fields)
+        leave = crowd(client, 3)
+        job = client.submit("a red circle", seed=5, **fields)
+        until(lambda: len(client.get(job.id).outputs) > 4, what="some steps")
+        first.kill()
+        leave()
+        before = client.get(job.id)
+        assert before.status is JobStatus.RUNNING
+        stack.start_worker()
+        done = client.wait(job.id, timeout_s=100)
+        assert files(client, done) == files(client, alone)
+        kept = {output.name: output.pixel_sha256 for output in before.outputs}
+        assert kept.items() <= {one.name: one.pixel_sha256 for one in done.outputs}.items()
+
+
 def test_a_strict_picture_survives_a_drain_and_a_kill_to_the_last_byte(stack: Stack) -> None:
     with Client(stack.url) as client:
         first = stack.start_worker()

@@ -24,6 +24,11 @@ ONLY_IN_CLI = {
     "url": "where the service is",
     "api_key": "the key to it",
     "webhook_event": "the webhook's `events`",
+    "intermediates_every": "the intermediates' `every`",
+    "intermediates_kind": "the intermediates' `kinds`",
+}
+NOT_IN_CLI = {
+    "intermediates": "--intermediates-every and --intermediates-kind",
 }
 NOT_IN_OPENAI = {
     "width": "`size`",
@@ -41,6 +46,7 @@ NOT_IN_OPENAI = {
     "crops_coords_top_left": "the same",
     "target_size": "the same",
     "preview_interval": "the answer is not a stream",
+    "intermediates": "the answer has finished images only",
     "priority": "the client waits for the answer",
     "start_within": "the same",
     "finish_within": "the same",
@@ -60,6 +66,7 @@ NOT_IN_INFOTEXT = {
     "output_lossless": "the same",
     "determinism": "a strict image names its profile",
     "preview_interval": "does not change the image",
+    "intermediates": "the same",
     "metadata": "the caller's own, and images are passed on",
     "seed": "an argument: each image has its own",
 }

@@ -2,7 +2,7 @@
 
 import threading
 from contextlib import suppress
-from typing import Self
+from typing import Any, Self
 
 from latentry.contracts import JobStatus, StoredOutput
 from latentry.errors import LatentryError, LeaseLost
@@ -33,10 +33,18 @@ class FakeWorker:
     def show(self, lease: Lease, step: int, index: int = 0) -> None:
         self.ledger.run(commands.publish_preview(lease, index, step, PICTURE))
 
-    def draw(self, lease: Lease, index: int = 0) -> StoredOutput:
+    def draw(self, lease: Lease, index: int = 0, **more: Any) -> StoredOutput:
+        """The image, or another output of it where `more` says which."""
         ref, request = lease.ref, lease.record.request
         suffix = request.output_format.suffix
-        key = key_of(ref.tenant, ref.id, fence=lease.fence, index=index, suffix=suffix)
+        key = key_of(
+            ref.tenant,
+            ref.id,
+            fence=lease.fence,
+            index=index,
+            suffix=suffix,
+            name=more.get("name", ""),
+        )
         self.storage.put(key, PICTURE)
         image = StoredOutput(
             index=index,
@@ -46,6 +54,7 @@ class FakeWorker:
             content_type=request.output_format.content_type,
             pixel_sha256="0" * 64,
             key=key,
+            **more,
         )
         self.ledger.run(commands.add_output(lease, image))
         return image

@@ -177,6 +177,7 @@ class VirtualWorker:
             num_inference_steps=chance.randint(1, 6),
             n=chance.choice((1, 1, 1, 3)),
             guidance_scale=chance.choice((1.0, 3.0)),
+            intermediates=chance.choice((None, None, {"every": 1})),
         )
         job = NewJob(ref, wanted, 60_000, 60_000, priority=priority)
         self._ledger.run(commands.create(job, max_queued=1000))

@@ -9,6 +9,7 @@ from typing import Final
 from latentry.contracts import JobStatus, JobWarning, StoredOutput
 from latentry.errors import LatentryError
 from latentry.ledger import Lease
+from latentry.rules.pricing import intermediates
 from worker.engine.inputs.canvas import Canvas
 from worker.engine.loop import Order
 
@@ -32,18 +33,19 @@ class Outcome:
 class ClaimedJob:
     """One lease and its images. The step loop and the publishing threads both close images.
 
-    `pictures`: those in storage. `checkpoints`: of its images, by index, from an earlier worker.
-    `canvas`: the pictures that its request brings, made ready. `unsaved_since`: when the first
-    step was made that is in no checkpoint.
+    `outputs`: those in storage, by label. `checkpoints`: of its images, by index, from an earlier
+    worker. `canvas`: the pictures that its request brings, made ready. `unsaved_since`: when the
+    first step was made that is in no checkpoint.
     """
 
     def __init__(self, lease: Lease, *, goes_first: bool = False) -> None:
         self.lease = lease
         self.goes_first = goes_first  # another job yielded its rows for this one
         # A worker that died half-way may have published some: those are not drawn again.
-        self.pictures = {image.index: image for image in lease.record.images}
-        self._open = set(range(lease.record.request.n)) - self.pictures.keys()
-        self._steps = dict.fromkeys(self._open, 0)
+        self.outputs = {output.label: output for output in lease.record.outputs}
+        unfinished = [k for k in range(lease.record.request.n) if not self._is_complete(k)]
+        self._open = {(index, "") for index in unfinished}  # image and name of each output to come
+        self._steps = dict.fromkeys(unfinished, 0)
         self.checkpoints: dict[int, bytes] = {}
         self.canvas: Canvas | None = None
         self.unsaved_since: float | None = None
@@ -51,7 +53,7 @@ class ClaimedJob:
         self._is_begun = False
         self._passed_at: float | None = None
         self._is_cleared = False
-        self._undrawn = set(self._open)
+        self._undrawn = set(unfinished)
         self.warnings: list[JobWarning] = []
         self._outcome = Outcome(JobStatus.SUCCEEDED)
         self._lock = threading.Lock()
@@ -66,8 +68,16 @@ class ClaimedJob:
         """The images still to be drawn."""
         request = self.lease.record.request
         return [
-            Order(self.id, index, request, request.seed + index, checkpoint, self.canvas)
-            for index, checkpoint in ((k, self.checkpoints.get(k)) for k in sorted(self._open))
+            Order(
+                self.id,
+                index,
+                request,
+                request.seed_of(index),
+                self.checkpoints.get(index),
+                self.canvas,
+                self._listed(index),
+            )
+            for index in sorted(self._undrawn)
         ]
 
     @property
@@ -106,7 +116,7 @@ class ClaimedJob:
     @property
     def may_yield(self) -> bool:
         """Whether handing it back would free a row, and cost no picture that is drawn already."""
-        is_whole = not self.is_drawn and self._undrawn == self._open
+        is_whole = not self.is_drawn and {(k, "") for k in self._undrawn} == self._open
         return self._is_begun and is_whole and not self.is_yielding
 
     @property
@@ -141,10 +151,30 @@ class ClaimedJob:
             if not self.ends_early:
                 self._outcome = outcome
 
-    def close(self, index: int, picture: StoredOutput | None = None) -> Outcome | None:
-        """One image ended, with a picture or without; the job's outcome if it was the last."""
+    def expect(self, index: int, name: str) -> None:
+        """An output of this name is on its way to storage, besides the image's picture."""
         with self._lock:
-            self._open.discard(index)
-            if picture is not None:
-                self.pictures[index] = picture
+            self._open.add((index, name))
+
+    def close(
+        self, index: int, output: StoredOutput | None = None, *, name: str = ""
+    ) -> Outcome | None:
+        """An image ended, or its output of this name, in storage or not.
+
+        The job's outcome if nothing else is to come.
+        """
+        with self._lock:
+            self._open.discard((index, name))
+            if output is not None:
+                self.outputs[output.label] = output
             return None if self._open else self._outcome
+
+    def _listed(self, index: int) -> frozenset[str]:
+        """The names of an image's outputs that an earlier worker has stored."""
+        outputs = self.lease.record.outputs
+        return frozenset(output.name for output in outputs if output.index == index)
+
+    def _is_complete(self, index: int) -> bool:
+        """Whether an earlier worker has stored the image and all that goes with it."""
+        wanted = {"", *intermediates(self.lease.record.request)}
+        return wanted <= self._listed(index)

@@ -18,12 +18,21 @@ _QUALITY: Final = 90  # of a request that names none
 
 
 def encode(
-    pixels: NDArray[np.uint8], request: ResolvedRequest, seed: int, profile: str | None = None
+    pixels: NDArray[np.uint8],
+    request: ResolvedRequest,
+    seed: int,
+    profile: str | None = None,
+    *,
+    intermediate: str = "",
 ) -> bytes:
-    """The file of (height, width, 3) pixels: equal arguments give equal bytes."""
-    text = infotext(request, seed, profile)
+    """The file of (height, width, 3) pixels: equal arguments give equal bytes.
+
+    intermediate: its name, if it is one.
+    """
+    text = infotext(request, seed, profile, intermediate=intermediate)
     if request.output_format is OutputFormat.PNG:
-        return png.encode(pixels, {"parameters": text, "latentry": recipe(request, seed)})
+        again = recipe(request, seed, is_intermediate=bool(intermediate))
+        return png.encode(pixels, {"parameters": text, "latentry": again})
     quality = _QUALITY if request.output_quality is None else request.output_quality
     picture, file = Image.fromarray(pixels), io.BytesIO()
     if request.output_format is OutputFormat.JPEG:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from latentry.contracts import ResolvedRequest, StoredOutput
+from latentry.contracts import IntermediateKind, OutputKind, ResolvedRequest, StoredOutput
+from latentry.contracts.fields.intermediates import name_of
 from latentry.storage import key_of
 from worker.claims.claimed_job import ClaimedJob
 from worker.engine.loop import Pixels
@@ -13,13 +14,23 @@ from worker.publishing.encoding import pixel_sha256
 class Picture:
     """The `index`-th picture of a job: (height, width, 3) RGB bytes.
 
-    `profile`: of a strict picture, the id of the profile under which it has these bits.
+    `profile`: of a strict picture, the id of the profile under which it has these bits. `kind`:
+    what is shown of it after `step`; None if it is the finished one.
     """
 
     job: ClaimedJob
     index: int
     pixels: Pixels
     profile: str | None = None
+    kind: IntermediateKind | None = None
+    step: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name among the outputs of its image; empty for the finished one."""
+        if self.kind is None or self.step is None:
+            return ""
+        return name_of(self.kind, self.step)
 
     def finished(self) -> "Picture":
         """As it is stored: laid back into the picture that it came from, where there is one."""
@@ -28,20 +39,25 @@ class Picture:
 
     @property
     def request(self) -> ResolvedRequest:
-        """The job's request."""
-        return self.job.lease.record.request
+        """The request of this picture alone."""
+        return self.job.lease.record.request.of_image(self.index)
 
     @property
     def seed(self) -> int:
-        """Its own seed: the pictures of a job count up from the request's."""
-        return self.request.seed + self.index
+        """Its own seed."""
+        return self.request.seed
 
     @property
     def key(self) -> str:
         """Its key in storage. Another claim of the job has another fence, and so another key."""
         lease, suffix = self.job.lease, self.request.output_format.suffix
         return key_of(
-            lease.ref.tenant, lease.ref.id, fence=lease.fence, index=self.index, suffix=suffix
+            lease.ref.tenant,
+            lease.ref.id,
+            fence=lease.fence,
+            index=self.index,
+            suffix=suffix,
+            name=self.name,
         )
 
     def listed(self) -> StoredOutput:
@@ -49,8 +65,12 @@ class Picture:
         height, width, _ = self.pixels.shape
         return StoredOutput(
             key=self.key,
+            kind=OutputKind(self.kind.value) if self.kind else OutputKind.IMAGE,
+            name=self.name,
+            step=self.step,
             index=self.index,
             seed=self.seed,
+            variation_seed=self.request.variation_seed_of(0),
             width=width,
             height=height,
             content_type=self.request.output_format.content_type,

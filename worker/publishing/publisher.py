@@ -73,7 +73,7 @@ class Publisher:
         return self._backlog.is_refused
 
     def submit(self, picture: Picture) -> None:
-        """Publish one picture; with its last one the job ends."""
+        """Publish one picture, finished or not; with its last one the job ends."""
         self._backlog.add(picture.pixels.nbytes)
         give_up_at = monotonic() + PATIENCE_S
         self._begin(self._uploads, picture.job, self._publish, picture, give_up_at)
@@ -115,20 +115,26 @@ class Publisher:
 
     def _end(self, picture: Picture, give_up_at: float) -> EndedImage | None:
         """Encode and store a picture; None if the worker stops first."""
-        job, index, taken = picture.job, picture.index, picture.pixels.nbytes
+        job, taken = picture.job, picture.pixels.nbytes
         try:
             with self._metrics.stage("publish"):
                 with self._encoding:
                     picture = picture.finished()
                     entry = picture.listed()
-                    file = encode(picture.pixels, picture.request, picture.seed, picture.profile)
+                    file = encode(
+                        picture.pixels,
+                        picture.request,
+                        picture.seed,
+                        picture.profile,
+                        intermediate=picture.name,
+                    )
                 self._backlog.add(len(file))
                 taken += len(file)
                 is_stored = self._store(picture, file, give_up_at)
-                return EndedImage(job, index, entry) if is_stored else None
+                return EndedImage(job, picture.index, entry, picture.name) if is_stored else None
         except LatentryError as error:
             job.end_early(Outcome(JobStatus.FAILED, error))
-            return EndedImage(job, index)
+            return EndedImage(job, picture.index, name=picture.name)
         finally:
             if self._backlog.remove(taken):
                 self._inbox.wake()

@@ -24,11 +24,18 @@ MAX_IMAGES: Final = 32  # of one round trip
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EndedImage:
-    """An image that has ended, with a picture in storage or without."""
+    """An image that has ended, or its output of this name, with a picture in storage or without."""
 
     job: ClaimedJob
     index: int
     entry: StoredOutput | None = None
+    name: str = ""
+
+    @property
+    def is_listed_alone(self) -> bool:
+        """Whether its picture is listed before its job is settled."""
+        is_only = self.job.lease.record.request.n == 1 and not self.name
+        return self.entry is not None and not is_only
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,7 +129,7 @@ class Settling:
             self._inbox.post(JobEnded(job))
         if isinstance(failed, LeaseLost):
             log.info("job.lost", job=job.lease.ref.id, fence=job.lease.fence)
-            return job.lease.record.request.n > 1 and answers[0] is None
+            return ending.image.is_listed_alone and answers[0] is None
         if failed is not None:  # not settled: the lease expires and another attempt is made
             log.error("publish.failed", job=job.lease.ref.id, exc_info=failed)
         elif outcome is not None:
@@ -138,12 +145,12 @@ class Settling:
 
 def _ending(image: EndedImage) -> _Ending:
     job, told = image.job, []
-    if image.entry is not None and job.lease.record.request.n > 1:
+    if image.entry is not None and image.is_listed_alone:
         told.append(commands.add_output(job.lease, image.entry))
-    outcome = job.close(image.index, image.entry)
+    outcome = job.close(image.index, image.entry, name=image.name)
     if outcome is not None:
-        pictures = job.pictures.values()
+        outputs = job.outputs.values()
         told.append(
-            commands.settle(job.lease, outcome.status, outcome.error, pictures, job.warnings)
+            commands.settle(job.lease, outcome.status, outcome.error, outputs, job.warnings)
         )
     return _Ending(image, outcome, told)

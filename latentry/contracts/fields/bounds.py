@@ -14,6 +14,8 @@ MAX_CACHE_INTERVAL: Final = 10
 MAX_EXTENT_PX: Final = 16_384
 # The largest integer that survives every JSON reader (JavaScript's are doubles).
 MAX_SEED: Final = 2**53 - 1
+# Pictures that one job stores besides its images.
+MAX_INTERMEDIATES: Final = 100
 MAX_PADDING_PX: Final = 512
 MAX_STYLES: Final = 16
 MAX_STYLE_NAME_CHARS: Final = 100

@@ -57,8 +57,11 @@ Height = Annotated[
     Field(description="Image height in pixels; the model's native height if omitted."),
 ]
 Steps = Annotated[
-    Annotated[int, Field(strict=True, ge=1, le=MAX_STEPS)] | None,
-    Field(description="Number of denoising steps; the model's default if omitted."),
+    Annotated[int, Field(strict=True, ge=0, le=MAX_STEPS)] | None,
+    Field(
+        description="Number of denoising steps; the model's default if omitted. 0 gives the "
+        "starting noise, decoded."
+    ),
 ]
 GuidanceScale = Annotated[
     Annotated[float, Field(strict=True, ge=0, le=MAX_GUIDANCE)] | None,
@@ -111,6 +114,23 @@ SeamlessTiling = Annotated[
         description="Make an image that tiles: its left and right edges meet (`x`), its top and "
         "bottom (`y`), or all (`both`), by circular padding of the UNet's and the VAE's "
         "convolutions."
+    ),
+]
+VariationSeed = Annotated[
+    Annotated[int, Field(strict=True, ge=0, le=MAX_SEED)] | None,
+    Field(
+        description="Seed of another starting noise, for variations; random if omitted. With "
+        "`variation_strength`, images keep `seed` and count this one up."
+    ),
+]
+VariationStrength = Annotated[
+    float,
+    Field(
+        strict=True,
+        ge=0,
+        le=1,
+        description="How far the starting noise is from that of `seed` to that of "
+        "`variation_seed`: 0 is off, 1 is all the way.",
     ),
 ]
 DeterminismMode = Annotated[

@@ -58,7 +58,8 @@ async def _position(
 async def watch_generation(
     gateway: GatewayDep, position: Annotated[Position, Depends(_position)]
 ) -> AsyncIterable[ServerSentEvent]:
-    """Stream a job's events: `queued`, `running`, `step`, `preview`, `image`, then its end.
+    """Stream a job's events: `queued`, `running`, `step`, `preview`, `output`, `image`, then its
+    end.
 
     Durable events have an `id`, from which `Last-Event-ID` resumes; `step` and `preview` have none
     and are not repeated.

@@ -39,6 +39,8 @@ class ImagesRequest(RequestModel):
     cache_interval: sampling.CacheInterval | None = None
     seed: sampling.Seed = None
     seamless: sampling.SeamlessTiling | None = None
+    variation_seed: sampling.VariationSeed = None
+    variation_strength: sampling.VariationStrength | None = None
     # Text, because one name may stand for sampler and spacing; the generation request checks it.
     sampler: str | None = Field(
         None, description="Sampling method, also with its spacing, such as `DPM++ 2M Karras`."

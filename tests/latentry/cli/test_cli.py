@@ -22,6 +22,8 @@ from latentry.contracts import (
     Limits,
     Model,
     ModelList,
+    Output,
+    OutputKind,
     Preview,
     Progress,
     Sampler,
@@ -57,6 +59,7 @@ class Gateway:
         self.received = None
         self.estimate = ESTIMATE
         self.previews = []
+        self.steps = []
         self.ends_as = JobStatus.SUCCEEDED
         self.card = CARD
         self.url = ""
@@ -88,7 +91,14 @@ class Gateway:
     def job(self, status):
         n = (self.received or {}).get("n", 1)
         images = [image(index, f"{self.url}/a.png") for index in range(n)]
-        made = job(status, images=images if status is JobStatus.SUCCEEDED else [])
+        if status is not JobStatus.SUCCEEDED:
+            images = []
+        outputs = [
+            Output(**one.model_dump(), kind=kind, name=name)
+            for one in images
+            for kind, name in (*self.steps, (OutputKind.IMAGE, ""))
+        ]
+        made = job(status, images=images, outputs=outputs)
         return made.model_copy(update={"request": made.request.model_copy(update={"n": n})})
 
     def events(self):
@@ -153,6 +163,8 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--sampler euler --seed 9 -n 1 --format webp --determinism strict --metadata a=b=c "
         "--prompt-syntax plain --clip-skip 1 --original-size 512 768 --crops-coords-top-left 0 8 "
         "--target-size 96 128 --guidance-rescale 0.7 --guidance-stop 0.5 --cache-interval 2 "
+        "--intermediates-every 2 --intermediates-kind predicted "
+        "--variation-seed 3 --variation-strength 0.25 "
         "--spacing karras --priority high --start-within 60 --finish-within 600 "
         "--seamless x --quality 80 --lossless --style night --style oil "
         "--image file_1 --mask file_2 --strength 0.5 --resize-mode crop --mask-blur 4 "
@@ -190,12 +202,15 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "mask_fill": "noise",
         "inpaint_area": "masked",
         "mask_padding": 16,
+        "variation_seed": 3,
+        "variation_strength": 0.25,
         "n": 1,
         "output_format": "webp",
         "output_quality": 80,
         "output_lossless": True,
         "determinism": "strict",
         "preview_interval": 5,
+        "intermediates": {"every": 2, "kinds": ["predicted"]},
         "priority": "high",
         "start_within": 60,
         "finish_within": 600,
@@ -207,6 +222,33 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "template",
     }
     assert (tmp_path / "job-1.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("n", "files"),
+    [
+        (1, ["a.png", "a-latent-0005.png", "a-predicted-0005.png"]),
+        (2, ["a-1.png", "a-1-latent-0005.png", "a-2-latent-0005.png", "a-2-predicted-0005.png"]),
+    ],
+)
+def test_intermediates_are_saved_beside_their_image(latentry, gateway, tmp_path, n, files):
+    gateway.steps = [
+        (OutputKind.LATENT, "latent-0005"),
+        (OutputKind.PREDICTED, "predicted-0005"),
+    ]
+    given = ["-o", "a.png", "--intermediates-every", "5", "-n", str(n)]
+    code, out, _ = latentry("generate", "a red circle", *given)
+    assert code == 0
+    assert gateway.received["intermediates"] == {"every": 5}
+    assert len(out.splitlines()) == len(list(tmp_path.iterdir())) == 3 * n
+    assert all((tmp_path / file).read_bytes() == b"picture" for file in files)
+
+
+def test_a_kind_of_intermediate_needs_their_interval(latentry, gateway):
+    code, _, err = latentry("generate", "a red circle", "--intermediates-kind", "latent")
+    assert code == 2
+    assert "--intermediates-every" in err
+    assert gateway.received is None
 
 
 def test_the_long_names_of_two_options_are_their_fields(latentry, gateway):

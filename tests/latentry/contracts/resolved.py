@@ -7,6 +7,7 @@ from latentry.contracts import (
     Extend,
     InpaintArea,
     InputFile,
+    Intermediates,
     MaskFill,
     OutputFormat,
     PromptSyntax,
@@ -49,6 +50,8 @@ CHANGES: dict[str, Any] = {
     "target_size": (96, 128),
     "seed": 8,
     "seamless": Seamless.X,
+    "variation_seed": 9,
+    "variation_strength": 0.3,
     "image": InputFile(file="file_1", pixel_sha256="1" * 64, width=64, height=64),
     "mask": InputFile(file="file_2", pixel_sha256="2" * 64, width=64, height=64),
     "strength": 0.5,
@@ -64,5 +67,6 @@ CHANGES: dict[str, Any] = {
     "output_lossless": True,
     "determinism": Determinism.STRICT,
     "preview_interval": 5,
+    "intermediates": Intermediates(every=5),
     "metadata": {"project": "4711"},
 }

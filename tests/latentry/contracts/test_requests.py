@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from latentry.contracts import GenerationRequest, Sampler, Template, Webhook
 from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS, MAX_SEED
+from latentry.contracts.fields.intermediates import WantedIntermediates
 from latentry.contracts.samplers import JOINED_ALIASES, SAMPLER_ALIASES, Spacing
 from latentry.contracts.wire import RequestModel
 from service.doors.openai.dialect import ImagesRequest
@@ -60,7 +61,7 @@ def test_a_joined_name_that_contradicts_the_spacing_is_refused(other: object) ->
         {"width": 0},
         {"width": -128},
         {"width": 10**9},
-        {"num_inference_steps": 0},
+        {"num_inference_steps": -1},
         {"num_inference_steps": 10**6},
         {"guidance_scale": float("nan")},
         {"guidance_scale": float("inf")},
@@ -123,6 +124,7 @@ BODIES = {
     GenerationRequest: {"prompt": "a frog"},
     Template: {"prompt": "a {red|blue} frog"},
     Webhook: {"url": "https://example.com/hook"},
+    WantedIntermediates: {"every": 5},
     ImagesRequest: {"prompt": "a frog"},
 }
 

@@ -11,9 +11,9 @@ from tests.latentry.contracts.resolved import CHANGES, RESOLVED
 OF_THE_JOB = {"priority", "start_within", "finish_within", "dry_run", "webhook"}
 # What is resolved into the prompts; `template` keeps the names.
 IN_THE_PROMPTS = {"styles"}
-# What does not change the pixels of one image; its seed is stored separately.
+# What does not change the pixels of one image; its seeds are stored separately.
 NOT_PIXELS = {
-    *("metadata", "n", "preview_interval", "seed", "template"),
+    *("metadata", "n", "preview_interval", "intermediates", "seed", "template", "variation_seed"),
     *("output_format", "output_quality", "output_lossless"),
 }
 

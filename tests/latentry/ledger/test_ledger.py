@@ -157,14 +157,14 @@ def test_outputs_of_one_index_differ_by_their_names(ledger: Ledger) -> None:
     assert read(ledger, ref).outputs == (plain, named)
 
 
-def test_only_final_pictures_are_events_and_are_charged_for(ledger: Ledger) -> None:
+def test_only_final_pictures_are_images_and_are_charged_for(ledger: Ledger) -> None:
     ref = create(ledger)
     [lease] = claim(ledger)
     ledger.run(commands.add_output(lease, image(0)))
     of_another_kind = (str(ref), lease.fence, "latent:0:step-5", "{}")
     assert ledger.run(Command("worker/add_output", of_another_kind, bool))
     ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))
-    assert kinds(ledger, ref) == ["queued", "running", "image", "succeeded"]
+    assert kinds(ledger, ref) == ["queued", "running", "image", "output", "succeeded"]
     today = datetime.now(UTC).date()
     [used] = ledger.run(read_usage(ref.tenant, today - timedelta(1), today + timedelta(1)))
     assert used.images == 1

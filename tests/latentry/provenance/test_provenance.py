@@ -10,6 +10,8 @@ from latentry.contracts import GenerationRequest
 from latentry.provenance.recipe import recipe
 from tests.latentry.contracts.resolved import CHANGES, RESOLVED
 
+# What changes no image.
+NOT_IN_RECIPES = {"metadata", "preview_interval", "intermediates"}
 MODULES = ("infotext", "recipe", "exif")
 
 
@@ -26,7 +28,7 @@ def test_the_gateway_can_read_provenance_without_the_worker_s_packages(module: s
 def test_a_recipe_is_a_request_with_every_field() -> None:
     said = json.loads(recipe(RESOLVED, seed=9))
     again = GenerationRequest.model_validate_json(recipe(RESOLVED, seed=9))
-    assert said.keys() == type(RESOLVED).model_fields.keys() - {"metadata", "preview_interval"}
+    assert said.keys() == type(RESOLVED).model_fields.keys() - NOT_IN_RECIPES
     assert (again.seed, again.n, again.width) == (9, 1, RESOLVED.width)
 
 
@@ -34,4 +36,11 @@ def test_a_recipe_is_a_request_with_every_field() -> None:
 def test_recipes_differ_where_files_would(name: str) -> None:
     changed = RESOLVED.model_copy(update={name: CHANGES[name]})
     is_same = recipe(changed, seed=9) == recipe(RESOLVED, seed=9)
-    assert is_same == (name in {"metadata", "preview_interval"})
+    assert is_same == (name in NOT_IN_RECIPES)
+
+
+def test_the_recipe_of_an_intermediate_stores_it_again() -> None:
+    changed = RESOLVED.model_copy(update={"intermediates": CHANGES["intermediates"]})
+    again = GenerationRequest.model_validate_json(recipe(changed, seed=9, is_intermediate=True))
+    assert again.intermediates is not None
+    assert again.intermediates.model_dump() == changed.intermediates.model_dump()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from latentry.contracts import Sampler
 from latentry.contracts.models import Pace
 from latentry.rules.pricing import price
 from tests.latentry.ledger.factory import card, request
@@ -27,6 +28,9 @@ def work(**fields: object) -> float:
         ({"guidance_stop": 0.5}, 7.5),
         ({"sampler": "heun"}, 19),
         ({"sampler": "pndm"}, 11),
+        ({"intermediates": {"every": 3, "kinds": ["latent"]}}, 13),
+        ({"intermediates": {"every": 3}, "n": 2}, 2 * 16),
+        ({"intermediates": {"every": 1}, "guidance_scale": 1.0}, 5 + 20),
     ],
 )
 def test_cost_is_the_work_of_the_unet(fields, calls) -> None:
@@ -38,6 +42,21 @@ def test_a_measured_pace_turns_cost_into_seconds() -> None:
     assert cost.cost_ms == round(1000 * 6 * MEGAPIXELS * (10 * 2.0 + 10.0))
     assert cost.cost.worker_seconds == cost.cost_ms / 1000
     assert cost.takes_ms == pytest.approx(cost.cost_ms / 6 * 4 * 2, abs=1), "two rounds of four"
+
+
+def test_an_intermediate_takes_as_long_as_any_picture_to_decode() -> None:
+    plain, shown = (
+        price(request(num_inference_steps=10, n=2, intermediates=wanted), PACED).cost_ms
+        for wanted in (None, {"every": 5})
+    )
+    assert shown - plain == pytest.approx(1000 * 2 * MEGAPIXELS * 4 * 10.0, abs=1)
+
+
+@pytest.mark.parametrize("sampler", Sampler)
+def test_a_picture_without_steps_costs_as_much_as_one_call(sampler: Sampler) -> None:
+    fields = {"num_inference_steps": 0, "sampler": sampler, "n": 2}
+    assert price(request(**fields), card()).step_megapixels == round(2 * MEGAPIXELS, 6)
+    assert price(request(**fields), PACED).cost_ms == round(1000 * 2 * MEGAPIXELS * 10.0)
 
 
 def test_without_a_pace_costs_only_compare_requests() -> None:

@@ -3,7 +3,9 @@
 import pytest
 
 from latentry.contracts import GenerationRequest, Sampler, Spacing
+from latentry.contracts.fields.bounds import MAX_SEED
 from latentry.errors import (
+    InvalidRequest,
     NoModel,
     RequestTooExpensive,
     TooManySteps,
@@ -64,6 +66,25 @@ def test_a_random_seed_is_fresh_and_fits_into_32_bits() -> None:
     seeds = {resolve(GenerationRequest(prompt="a"), card()).seed for _ in range(50)}
     assert len(seeds) > 45
     assert all(0 <= seed < RANDOM_SEEDS for seed in seeds)
+
+
+def test_a_variation_seed_is_drawn_where_one_is_needed_and_bounded_like_seeds() -> None:
+    plain = GenerationRequest(prompt="a", n=2, seed=MAX_SEED, variation_strength=0.1)
+    seeds = {resolve(plain, card()).variation_seed for _ in range(20)}
+    assert len(seeds) > 15
+    assert None not in seeds
+    given = plain.model_copy(update={"variation_seed": 5})
+    assert resolve(given, card()).variation_seed == 5
+    assert resolve(GenerationRequest(prompt="a"), card()).variation_seed is None
+    off = GenerationRequest(prompt="a", seed=1, variation_seed=5, variation_strength=0.0)
+    assert (resolve(off, card()).seed_of(3), resolve(off, card()).variation_seed_of(3)) == (4, None)
+    with pytest.raises(InvalidRequest) as refused:
+        resolve(GenerationRequest(prompt="a", variation_seed=5), card())
+    assert set(refused.value.fields) == {"/variation_seed", "/variation_strength"}
+    most = given.model_copy(update={"variation_seed": MAX_SEED})
+    with pytest.raises(InvalidRequest) as refused:
+        resolve(most, card())
+    assert set(refused.value.fields) == {"/variation_seed"}
 
 
 @pytest.mark.parametrize(

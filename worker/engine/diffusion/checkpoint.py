@@ -43,6 +43,8 @@ def save(trajectory: Trajectory, profile: str) -> bytes:
     tensors["generator"] = anchor.generator.numpy()
     if anchor.drawn is not None:  # its call has not succeeded so far
         tensors["drawn"] = anchor.drawn.numpy()
+    if anchor.predicted_x0 is not None and trajectory.order.request.intermediates:
+        tensors["predicted"] = anchor.predicted_x0.cpu().numpy()  # perhaps not stored so far
     facts = {
         "format": _FORMAT,
         "picture": _picture(trajectory),
@@ -101,10 +103,12 @@ def _restore(trajectory: Trajectory, facts: Facts, tensors: Tensors) -> None:
     for j in range(STATE_ROWS):
         if (row := tensors.get(f"state.{j}")) is not None:
             latents[j] = torch.from_numpy(row)
-    drawn = tensors.get("drawn")
+    drawn, predicted = tensors.get("drawn"), tensors.get("predicted")
     sampler.generator.set_state(torch.from_numpy(tensors["generator"]))
     sampler.latents = latents.to(sampler.latents.device)
     sampler.drawn = None if drawn is None else torch.from_numpy(drawn)
+    if predicted is not None:
+        trajectory.predicted_x0 = torch.from_numpy(predicted).to(sampler.latents.device)
     trajectory.move_to(pass_index, calls)
 
 

@@ -41,7 +41,7 @@ def denoise(
         if member.repaint is not None:
             after = member.current.levels[member.calls + 1]
             new[i, 0] = member.repaint.blended(new[i, 0], after)
-        if member.preview_is_due:
+        if member.prediction_is_due:
             a, b = member.current.x0_coefficients[member.calls]
             member.predicted_x0 = a * x[i] + b * m[i]
     for member, latents, reusable in zip(members, new.unbind(0), features, strict=True):

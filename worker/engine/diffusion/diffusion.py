@@ -7,11 +7,10 @@ from time import perf_counter
 
 import torch
 
-from latentry.contracts import Determinism, JobWarning, ModelCard
-from latentry.errors import JobFailed
+from latentry.contracts import Determinism, IntermediateKind, JobWarning, ModelCard
+from latentry.errors import EngineError, JobFailed
 from latentry.low_memory import LowMemory
 from latentry.rules.limits import refuse_unsupported
-from latentry.rules.pricing import skipped_steps
 from latentry.rules.prompt_rows import prompt_rows
 from latentry.sources import ModelLocation
 from worker.batching import BatchKey
@@ -22,7 +21,7 @@ from worker.engine.diffusion.examples import example, smallest
 from worker.engine.diffusion.job_failures import as_job_failed
 from worker.engine.diffusion.opening import add_model, open_models
 from worker.engine.diffusion.passes import Pass
-from worker.engine.diffusion.predicted_x0 import preview
+from worker.engine.diffusion.predicted_x0 import prediction_intervals, preview
 from worker.engine.diffusion.profile import Profile
 from worker.engine.diffusion.timing import Timing
 from worker.engine.diffusion.trajectory import Trajectory
@@ -30,7 +29,7 @@ from worker.engine.loop.backend import Pictures, Plan, Taken, TimedCall
 from worker.engine.loop.messages import Order
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.models.residents import Residents
-from worker.engine.samplers import SAMPLERS
+from worker.engine.samplers import table_of
 from worker.engine.threads import Threads, choose_threads
 from worker.engine.unet.compiled import CompiledUNets
 from worker.engine.vae.decode import decode
@@ -180,15 +179,12 @@ class Diffusion:
         model = self.models[request.model]
         with as_job_failed():
             conditioning = model.conditioner.condition(request)
-            schedule = model.schedule.spaced(request.spacing)
             only_pass = Pass.of(
-                SAMPLERS[request.sampler](
-                    schedule, request.num_inference_steps, skipped_steps(request)
-                ),
+                table_of(request, model.schedule),
                 model,
                 key=plan.key,
                 guidance_scale=request.guidance_scale,
-                has_previews=request.preview_interval > 0,
+                has_previews=bool(prediction_intervals(request)),
             )
             trajectory = Trajectory.begin(order, model, (only_pass,), conditioning)
             if order.checkpoint is not None:
@@ -207,17 +203,27 @@ class Diffusion:
         return self._timing.ended()
 
     def decode(self, members: Sequence[Trajectory]) -> Pictures:
-        """Put finished latents through the VAE; one by one if memory holds no more at once."""
-        model, key = members[0].model, members[0].key
-        latents = [one.latent for one in members]
+        """Put finished latents through the VAE."""
+        return self._decode(members[0], [one.latent for one in members])
+
+    def show(self, member: Trajectory, kind: IntermediateKind) -> Pictures:
+        """Put the latent of an unfinished image, or its predicted end, through the VAE."""
+        if kind is IntermediateKind.LATENT:
+            return self._decode(member, [member.seen])
+        if member.predicted_x0 is None:
+            return Taken([EngineError("The model's prediction at this step is missing.")])
+        return self._decode(member, [member.predicted_x0])
+
+    def _decode(self, of: Trajectory, latents: Sequence[torch.Tensor]) -> Pictures:
+        """Latents of this image's model and size; one by one if memory holds no more at once."""
         try:
-            with as_job_failed(), self._spare(key):
-                decoded = decode(model, latents, seamless=key.seamless)
-                return Fp32Retry(model, latents, decoded, key.seamless)
+            with as_job_failed(), self._spare(of.key):
+                decoded = decode(of.model, latents, seamless=of.key.seamless)
+                return Fp32Retry(of.model, latents, decoded, of.key.seamless)
         except JobFailed as error:
-            if len(members) == 1:
+            if len(latents) == 1:
                 return Taken([error])
-        apart = [self.decode([one]) for one in members]
+        apart = [self._decode(of, [one]) for one in latents]
         return Taken([answer for pictures in apart for answer in pictures.take()])
 
     def preview(self, members: Sequence[Trajectory]) -> Pictures:

@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import torch
 
+from latentry.contracts import IntermediateKind, ResolvedRequest
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.samplers.schedule import NoiseSchedule
 from worker.engine.samplers.table import M, Table, X
@@ -15,6 +16,13 @@ MAX_SIDE_PX: Final = 128
 
 # (a, b) of x₀ = a · x + b · m, where x is the UNet's input at one call and m its output.
 X0Coefficients: TypeAlias = tuple[float, float]
+
+
+def prediction_intervals(request: ResolvedRequest) -> tuple[int, ...]:
+    """After every how many steps the prediction is shown, by a preview or a stored picture."""
+    preview, wanted = request.preview_interval, request.intermediates
+    stored = wanted is not None and IntermediateKind.PREDICTED in wanted.kinds
+    return (*((preview,) if preview else ()), *((wanted.every,) if wanted and stored else ()))
 
 
 def x0_coefficients(schedule: NoiseSchedule, table: Table) -> tuple[X0Coefficients, ...]:

@@ -13,13 +13,14 @@ class Anchor:
     """From where an image can be resumed: before this call, without features of an earlier one.
 
     state [5, C, h, w]. generator: torch's state bytes. drawn [C, h, w]: noise that was drawn for
-    this call already, if any.
+    this call already, if any. predicted_x0 [C, h, w]: of the call before, if it is kept.
     """
 
     call: int
     state: torch.Tensor
     generator: torch.Tensor
     drawn: torch.Tensor | None
+    predicted_x0: torch.Tensor | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -63,6 +64,6 @@ class SamplerState:
         latents[0] = self.x
         self.latents = latents
 
-    def anchor(self, call: int) -> Anchor:
+    def anchor(self, call: int, predicted_x0: torch.Tensor | None = None) -> Anchor:
         """The state before this call."""
-        return Anchor(call, self.latents, self.generator.get_state(), self.drawn)
+        return Anchor(call, self.latents, self.generator.get_state(), self.drawn, predicted_x0)

@@ -1,6 +1,6 @@
 """What an image starts from: pure noise, or a picture with noise."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ from latentry.contracts import MaskFill, Seamless
 from worker.engine.diffusion.passes import Pass
 from worker.engine.diffusion.repaint import Repaint
 from worker.engine.diffusion.sampler_state import SamplerState
+from worker.engine.diffusion.variation import varied
 from worker.engine.inputs.canvas import Canvas
 from worker.engine.loop.messages import Order
 from worker.engine.models.loaded_model import LoadedModel
@@ -54,10 +55,20 @@ def start(order: Order, model: LoadedModel, first: Pass) -> Start:
     shape = model.latent_shape(order.request.width, order.request.height)
     draws = _Draws(model, shape, generator, order.request.seamless)
     if order.canvas is None:
-        noise = draws.noise()
+        noise = _varied(draws.noise(), order, draws)
         sampler = SamplerState.of(noise * first.initial_sigma, generator)
         return Start(sampler, beside=_nothing_known(draws) if model.sees_masks else None)
     return _from_picture(order, order.canvas, draws, first)
+
+
+def _varied(noise: torch.Tensor, order: Order, draws: _Draws) -> torch.Tensor:
+    """The noise, or one between it and another seed's, if a variation is asked."""
+    if order.variation_seed is None:
+        return noise
+    generator = torch.Generator().manual_seed(order.variation_seed)
+    return varied(
+        noise, replace(draws, generator=generator).noise(), order.request.variation_strength
+    )
 
 
 def _from_picture(order: Order, canvas: Canvas, draws: _Draws, first: Pass) -> Start:

@@ -7,6 +7,7 @@ import torch
 from worker.batching import BatchKey
 from worker.engine.conditioning import Conditioning, ConditioningByCall
 from worker.engine.diffusion.passes import Pass
+from worker.engine.diffusion.predicted_x0 import prediction_intervals
 from worker.engine.diffusion.repaint import Repaint
 from worker.engine.diffusion.sampler_state import Anchor, SamplerState
 from worker.engine.diffusion.starting import start
@@ -30,9 +31,9 @@ class Trajectory:
     """An image on its way. It costs one UNet row for each of its prompts: two with guidance.
 
     current: the pass of the next call. calls: made in it.
-    predicted_x0 [C, h, w]: for previews, from the last call after which one is due. since: seconds
-    on the engine's clock, when it last stepped or arrived. picture: the hash that
-    identifies it in checkpoints, once computed. repaint, beside: as in Start.
+    predicted_x0 [C, h, w]: from the last call after which it is to be shown. since: seconds on the
+    engine's clock, when it last stepped or arrived. picture: the hash that identifies it in
+    checkpoints, once computed. repaint, beside: as in Start.
     """
 
     order: Order
@@ -120,13 +121,26 @@ class Trajectory:
         return self.sampler.x
 
     @property
-    def preview_is_due(self) -> bool:
-        """Whether its next call ends a step after which a preview is due."""
-        interval = self.order.request.preview_interval
-        if not interval:
+    def seen(self) -> torch.Tensor:
+        """x [C, h, w] as its next call sees it, of unit variance whatever the sampler."""
+        if self.calls == self.current.calls:
+            return self.latent
+        return self.latent * self.current.inputs[self.calls, 1]
+
+    @property
+    def has_stepped(self) -> bool:
+        """Whether its last call ended a step."""
+        done, calls = self.current.steps_done, self.calls
+        return calls > 0 and done[calls] > done[calls - 1]
+
+    @property
+    def prediction_is_due(self) -> bool:
+        """Whether its next call ends a step after which its prediction is to be shown."""
+        intervals = prediction_intervals(self.order.request)
+        if not intervals:
             return False
         steps = self.current.steps_done[self.calls + 1] - self.current.steps_done[self.calls]
-        return steps > 0 and (self.step + steps) % interval == 0
+        return steps > 0 and any((self.step + steps) % every == 0 for every in intervals)
 
     def noise(self) -> torch.Tensor | None:
         """Fresh noise [C, h, w] for the next call, if it needs any; the same until it succeeds.
@@ -143,7 +157,7 @@ class Trajectory:
         """
         if self.key.shallow and self.reuse.anchor is not None:
             return self.reuse.anchor
-        return self.sampler.anchor(self.calls)
+        return self.sampler.anchor(self.calls, self.predicted_x0)
 
     def advance(self, latents: torch.Tensor, features: torch.Tensor | None = None) -> None:
         """Take the state after the next call, and from a full one what shallow ones reuse."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from latentry.contracts import JobWarning
+from latentry.contracts import IntermediateKind, JobWarning
 from latentry.errors import JobFailed
 from worker.batching import BatchKey
 from worker.engine.inputs.canvas import Pixels
@@ -51,6 +51,10 @@ class Trajectory(Protocol):
     @property
     def step(self) -> int:
         """How many of its steps are done."""
+
+    @property
+    def has_stepped(self) -> bool:
+        """Whether its last call ended a step."""
 
     @property
     def calls_left(self) -> int:
@@ -125,6 +129,12 @@ class Backend(Protocol[T]):
 
     def preview(self, members: Sequence[T]) -> Pictures:
         """Small pictures of what unfinished images of one key are heading for. Changes nothing."""
+
+    def show(self, member: T, kind: IntermediateKind) -> Pictures:
+        """Put the step that an image has just made through the VAE; one picture. Changes nothing.
+
+        Its checkpoint, taken or read by now, has all that this needs.
+        """
 
     def save(self, member: T) -> bytes:
         """A checkpoint: all that `begin` needs to go on from here, in any process."""

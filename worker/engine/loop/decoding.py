@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import Generic, TypeAlias
 
 from latentry.errors import JobFailed
@@ -34,23 +35,29 @@ class Decoding(Generic[T]):
         """A latent is finished."""
         self._finished.append(member)
 
+    def fail(self, member: T) -> None:
+        """Its picture will not be drawn."""
+        self._finished = [one for one in self._finished if one is not member]
+
     def drop(self, job: str) -> list[T]:
         """Take out a job's latents that are not being decoded so far."""
         dropped = [one for one in self._finished if one.order.job == job]
         self._finished = [one for one in self._finished if one not in dropped]
         return dropped
 
-    def decode_some(self) -> None:
+    def decode_some(self, *, but: AbstractSet[T]) -> None:
         """Send off the oldest finished latent, and a quarter of many with it, if of its size.
 
+        `but`: those that wait for something else.
         So a single picture stalls the loop by one decode, a burst is decoded within a few steps,
         and the queue stays bounded however many finish in each step.
         """
-        if not self._finished:
+        finished = [one for one in self._finished if one not in but]
+        if not finished:
             return
-        key = self._finished[0].key
-        most = 1 if key.is_strict else math.ceil(len(self._finished) / 4)
-        members = [one for one in self._finished if one.key == key][:most]
+        key = finished[0].key
+        most = 1 if key.is_strict else math.ceil(len(finished) / 4)
+        members = [one for one in finished if one.key == key][:most]
         for one in members:
             self._finished.remove(one)
         self._decoding.append((members, self._backend.decode(members)))

@@ -11,12 +11,14 @@ from latentry.errors import JobFailed, LatentryError, OutOfMemory
 from worker.batching import LONE_ROWS, Batch, Costs, next_batch
 from worker.engine.loop.backend import Backend, T
 from worker.engine.loop.decoding import Decoding
+from worker.engine.loop.intermediates import Intermediates
 from worker.engine.loop.measuring import Measuring
 from worker.engine.loop.messages import (
     Canceled,
     Done,
     Event,
     Failed,
+    Intermediate,
     Order,
     Saved,
     Step,
@@ -31,7 +33,8 @@ log = structlog.get_logger()
 class Engine(Generic[T]):
     """Draws every submitted order, many per UNet call. All its work is done in the caller's thread.
 
-    Every submitted order ends in exactly one Done, Failed or Canceled.
+    Every submitted order ends in exactly one Done, Failed or Canceled. `holds_intermediates`: while
+    it is set, steps that are to be stored are not decoded, and their images wait.
     """
 
     def __init__(self, backend: Backend[T], costs: Costs | None = None) -> None:
@@ -43,6 +46,8 @@ class Engine(Generic[T]):
         self._paused: set[str] = set()
         self._decoding = Decoding(backend)
         self._previews = Previews(backend)
+        self._intermediates = Intermediates(backend)
+        self.holds_intermediates = False
         self._canceled: list[Event] = []
         self._measuring = Measuring(backend, self.costs)
 
@@ -91,6 +96,7 @@ class Engine(Generic[T]):
         dropped = [one for one in self._stepping if one.order.job == job]
         self._stepping = [one for one in self._stepping if one not in dropped]
         dropped += self._decoding.drop(job)
+        self._intermediates.drop(job)
         orders = [*self._waiting.drop(job), *(one.order for one in dropped)]
         self._canceled += [Canceled(job, order.index) for order in orders]
 
@@ -114,14 +120,17 @@ class Engine(Generic[T]):
                 self._stepping.append(one)
             else:
                 self._decoding.add(one)
+            if one.order.checkpoint is not None and one.has_stepped:
+                self._intermediates.step_done(one)
         events += joins
         joined = self.backend.now()
         rows, used, drawn = self._call()
         events += drawn
         calls_s = self._measuring.take_in()
         called = self.backend.now()
-        self._decoding.decode_some()
+        self._decoding.decode_some(but=self._intermediates.members)
         events += self._pictures()
+        events += self._steps_shown(is_alone=not rows)
         events += self._previews.step(self._stepping)
         ended = self.backend.now()
         self._measuring.overhead.add_step(step_s=ended - began, calls_s=calls_s)
@@ -142,7 +151,10 @@ class Engine(Generic[T]):
 
     def _call(self) -> tuple[int, int, list[Event]]:
         """One UNet call, if an image can step: its rows, those in use, and its events."""
-        moving = [one for one in self._stepping if one.order.job not in self._paused]
+        held = self._intermediates.members
+        moving = [
+            one for one in self._stepping if one.order.job not in self._paused and one not in held
+        ]
         batch = next_batch(moving, costs=self.costs)
         if batch is None:
             return 0, 0, []
@@ -186,9 +198,30 @@ class Engine(Generic[T]):
                 steps = order.request.num_inference_steps
                 events.append(Step(order.job, order.index, member.step, steps))
                 self._previews.step_done(member)
+                self._intermediates.step_done(member)
             if member.calls_left == 0:
                 self._stepping.remove(member)
                 self._decoding.add(member)
+        return events
+
+    def _steps_shown(self, *, is_alone: bool) -> list[Event]:
+        """Steps that are to be stored; `is_alone`: there was no call, and nothing else is to do."""
+        if not self.holds_intermediates:
+            self._intermediates.decode_some(is_alone=is_alone)
+        events: list[Event] = []
+        for one, kind, picture in self._intermediates.take(wait=is_alone):
+            order = one.order
+            if isinstance(picture, JobFailed):
+                self._stepping = [other for other in self._stepping if other is not one]
+                self._decoding.fail(one)
+                self._intermediates.fail(one)
+                events.append(_failed(order, picture))
+            else:
+                self._measuring.overhead.add_image(order.megapixels)
+                profile = self.backend.profile(one)
+                events.append(
+                    Intermediate(order.job, order.index, one.step, kind, picture, profile)
+                )
         return events
 
     def _pictures(self) -> list[Event]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from latentry.contracts import JobWarning, ResolvedRequest
+from latentry.contracts import IntermediateKind, JobWarning, ResolvedRequest
 from latentry.errors import LatentryError
 from worker.engine.inputs.canvas import Canvas, Pixels
 
@@ -12,7 +12,8 @@ from worker.engine.inputs.canvas import Canvas, Pixels
 class Order:
     """One image to draw: the `index`-th of a job, from its own seed or from its checkpoint.
 
-    The engine does no I/O, so pictures come as a `canvas`, and the `checkpoint` as bytes.
+    The engine does no I/O, so pictures come as a `canvas`, and the `checkpoint` as bytes. listed:
+    the names of its outputs that are stored already.
     """
 
     job: str
@@ -21,10 +22,19 @@ class Order:
     seed: int
     checkpoint: bytes | None = None
     canvas: Canvas | None = None
+    listed: frozenset[str] = frozenset()
 
     def pixel_fields(self) -> dict[str, Any]:
         """All that its pixels depend on besides the model, ready for JSON; pictures by SHA-256."""
-        return self.request.pixel_fields() | {"seed": self.seed}
+        fields = self.request.pixel_fields() | {"seed": self.seed}
+        if self.variation_seed is not None:
+            fields["variation_seed"] = self.variation_seed
+        return fields
+
+    @property
+    def variation_seed(self) -> int | None:
+        """The seed of the noise that its own is varied towards; None if it is not."""
+        return self.request.variation_seed_of(self.index)
 
     @property
     def megapixels(self) -> float:
@@ -63,6 +73,18 @@ class Preview:
     index: int
     step: int
     pixels: Pixels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Intermediate:
+    """A step of the image as a picture to be stored, RGB bytes [height, width, 3]."""
+
+    job: str
+    index: int
+    step: int
+    kind: IntermediateKind
+    pixels: Pixels
+    profile: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,5 +144,5 @@ class StepTiming:
         return self.join_s + self.call_s + self.decode_s
 
 
-# Every submitted order ends in exactly one Done, Failed or Canceled.
-Event: TypeAlias = Joined | Step | Preview | Done | Failed | Canceled
+# Every submitted order ends in exactly one Done, Failed or Canceled; nothing of it comes later.
+Event: TypeAlias = Joined | Step | Preview | Intermediate | Done | Failed | Canceled

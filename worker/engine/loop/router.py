@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from latentry.contracts import JobWarning
+from latentry.contracts import IntermediateKind, JobWarning
 from latentry.errors import UnknownModel
 from worker.engine.loop.backend import Pictures, Plan, ServedBackend, TimedCall
 from worker.engine.loop.messages import Order
@@ -86,6 +86,10 @@ class BackendRouter:
     def preview(self, members: Sequence[Any]) -> Pictures:
         """By the backend of their model."""
         return self._of(members).preview(members)
+
+    def show(self, member: Any, kind: IntermediateKind) -> Pictures:
+        """By the backend of its model."""
+        return self._of([member]).show(member, kind)
 
     def save(self, member: Any) -> bytes:
         """By the backend of its model."""

@@ -1,13 +1,19 @@
 """Where orders wait: for their model, then for a row."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic
 
+import structlog
+
+from latentry.contracts import JobWarning
 from latentry.errors import InvalidPrompt, LatentryError
 from worker.batching import LONE_ROWS, BatchKey, Costs, next_to_join, room
 from worker.engine.loop.backend import Backend, Plan, T
+from worker.engine.loop.intermediates import are_stored
 from worker.engine.loop.messages import Event, Failed, Joined, Order
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True, eq=False)
@@ -78,7 +84,7 @@ class WaitingOrders(Generic[T]):
             self._for_row.remove(one)
             try:
                 assert one.plan is not None, "its model is ready"
-                trajectory, warnings = self._backend.begin(one.order, one.plan)
+                trajectory, warnings = self._begin(one.order, one.plan)
             except LatentryError as error:
                 events.append(Failed(one.order.job, one.order.index, error))
                 continue
@@ -88,6 +94,16 @@ class WaitingOrders(Generic[T]):
             order, step = one.order, trajectory.step
             events.append(Joined(order.job, order.index, tuple(warnings), step))
         return joined, events
+
+    def _begin(self, order: Order, plan: Plan) -> tuple[T, list[JobWarning]]:
+        """From its checkpoint, or from the start if steps to be stored were lost since then."""
+        trajectory, warnings = self._backend.begin(order, plan)
+        # What the last whole step shows is in the checkpoint, unless it was taken within the next.
+        lost_from = trajectory.step if trajectory.has_stepped else trajectory.step + 1
+        if order.checkpoint is not None and not are_stored(order, before=lost_from):
+            log.info("checkpoint.intermediates_lost", job=order.job, step=trajectory.step)
+            return self._backend.begin(replace(order, checkpoint=None), plan)
+        return trajectory, warnings
 
     def _send_back(self) -> None:
         """Orders whose model was evicted wait for it again, before the others."""

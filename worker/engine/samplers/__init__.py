@@ -2,7 +2,8 @@
 
 from typing import Final, Protocol
 
-from latentry.contracts import Sampler
+from latentry.contracts import ResolvedRequest, Sampler
+from latentry.rules.pricing import skipped_steps
 from worker.engine.samplers.consistency import lcm, tcd
 from worker.engine.samplers.ddim import ddim
 from worker.engine.samplers.ddpm import ddpm
@@ -42,4 +43,13 @@ SAMPLERS: Final[dict[Sampler, MakeTable]] = {
     Sampler.TCD: tcd,
 }
 
-__all__ = ["SAMPLERS", "STATE_ROWS", "Level", "MakeTable", "Table"]
+
+def table_of(request: ResolvedRequest, schedule: NoiseSchedule) -> Table:
+    """The calls of a request on a model with this noise schedule."""
+    if not request.num_inference_steps:
+        return Table.without_calls()
+    schedule = schedule.spaced(request.spacing)
+    return SAMPLERS[request.sampler](schedule, request.num_inference_steps, skipped_steps(request))
+
+
+__all__ = ["SAMPLERS", "STATE_ROWS", "Level", "MakeTable", "Table", "table_of"]

@@ -92,6 +92,13 @@ class Table:
             levels=(*(call.level for call in calls), Level(1.0, 0.0)),
         )
 
+    @classmethod
+    def without_calls(cls) -> "Table":
+        """No step at all: x stays the unit noise that it starts as, whatever the sampler."""
+        inputs, updates = np.zeros((0, 2)), np.zeros((0, STATE_ROWS, STATE_ROWS + 2))
+        levels = (Level.at_sigma(1.0),)  # as the unit noise that is all there is
+        return cls(inputs, updates, steps_done=(0,), initial_sigma=1.0, levels=levels)
+
     @property
     def draws(self) -> tuple[bool, ...]:
         """[calls]: whether each call adds fresh noise."""

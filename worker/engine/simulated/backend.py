@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from latentry.contracts import Determinism, JobWarning, ResolvedRequest, Sampler
+from latentry.contracts import Determinism, IntermediateKind, JobWarning, ResolvedRequest, Sampler
 from latentry.errors import EngineError, JobFailed, UnknownModel
 from latentry.rules.pricing import skipped_steps, unet_calls
 from latentry.rules.prompt_rows import prompt_rows
@@ -43,7 +43,13 @@ class SimulatedTrajectory:
     @property
     def step(self) -> int:
         """How many of its steps are done."""
-        return self.order.request.num_inference_steps * self.calls_done // self.calls
+        return self.order.request.num_inference_steps * self.calls_done // (self.calls or 1)
+
+    @property
+    def has_stepped(self) -> bool:
+        """Whether its last call ended a step."""
+        steps, made = self.order.request.num_inference_steps, self.calls_done
+        return made > 0 and self.step > steps * (made - 1) // self.calls
 
     def advance(self) -> None:
         """Make one call."""
@@ -148,12 +154,20 @@ class Simulated:
         """Pictures in the colour of their digest."""
         pictures: list[Pixels | JobFailed] = []
         for one in members:
-            self.clock.spend(self.models[one.key.model].picture(one.key))
-            request, colour = one.order.request, np.frombuffer(one.digest[:3], np.uint8)
-            line = np.tile(colour, request.width)  # by pixels it takes four times as long
-            lines = np.tile(line, (request.height, 1))
-            pictures.append(lines.reshape(request.height, request.width, 3))
+            pictures.append(self._picture(one, one.digest))
         return Taken(pictures)
+
+    def show(self, member: SimulatedTrajectory, kind: IntermediateKind) -> Taken:
+        """A picture in the colour of its digest by now; another one for each kind."""
+        place = list(IntermediateKind).index(kind)
+        return Taken([self._picture(member, member.digest[3 * place :])])
+
+    def _picture(self, of: SimulatedTrajectory, digest: bytes) -> Pixels:
+        self.clock.spend(self.models[of.key.model].picture(of.key))
+        request, colour = of.order.request, np.frombuffer(digest[:3], np.uint8)
+        line = np.tile(colour, request.width)  # by pixels it takes four times as long
+        lines = np.tile(line, (request.height, 1))
+        return lines.reshape(request.height, request.width, 3)
 
     def preview(self, members: Sequence[SimulatedTrajectory]) -> Taken:
         """Small ones in the colour that their digest has by now."""

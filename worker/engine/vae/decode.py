@@ -52,8 +52,9 @@ def decode(
     vae: another one than the model's. max_side: scale down to so many pixels; 0 to keep the size.
     seamless: which opposite edges meet.
 
-    A picture is valid if it is finite, and not of one level throughout, as overflowed ones are: a
-    black picture is never returned as a success.
+    A picture is valid if it is finite. In half precision one of one level throughout is not: an
+    overflow that was clamped looks like that. In fp32 nothing overflows unseen, and a flat guess or
+    a white page is what it is.
     """
     vae = vae or model.vae
     latent = torch.stack(list(latents))
@@ -64,8 +65,9 @@ def decode(
         image = torch.nn.functional.adaptive_avg_pool2d(image, (height, width))
     valid = latent.isfinite().flatten(1).all(1) & image.isfinite().flatten(1).all(1)
     levels = ((image / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
-    flat = levels.flatten(1)
-    valid &= flat.amin(1) != flat.amax(1)
+    if vae.dtype is not torch.float32:
+        flat = levels.flatten(1)
+        valid &= flat.amin(1) != flat.amax(1)
     levels = levels.permute(0, 2, 3, 1).contiguous()
     if model.at.device.type != "cuda":
         return Decoded(levels.cpu(), valid.cpu())

@@ -1,4 +1,4 @@
-"""A picture that overflowed in the VAE is decoded once more, in fp32."""
+"""A picture that may have overflowed in the VAE is decoded once more, in fp32."""
 
 import copy
 from collections.abc import Sequence
@@ -20,8 +20,9 @@ log = structlog.get_logger()
 class Fp32Retry:
     """Decoded pictures of these latents, each of which may be decoded once more.
 
-    In fp16 some VAEs overflow where the latent is finite. Whether they do depends on the latent
-    alone, so strict pictures keep their bits.
+    In fp16 some VAEs overflow where the latent is finite. What fp32 says of it counts: a picture of
+    one level is one if it is so in fp32 too. Whether it comes to that depends on the latent alone,
+    so strict pictures keep their bits.
     """
 
     model: LoadedModel
@@ -46,7 +47,7 @@ class Fp32Retry:
         vae = self.model.vae
         if vae.dtype is torch.float32 or not bool(latent.isfinite().all()):
             return NonFiniteOutput()
-        log.warning("vae.overflowed", model=self.model.card.id)
+        log.warning("vae.retried_in_fp32", model=self.model.card.id)
         try:
             in_fp32 = copy.deepcopy(vae).to(torch.float32)
             [answer] = decode(self.model, [latent], vae=in_fp32, seamless=self.seamless).take()

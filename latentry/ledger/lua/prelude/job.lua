@@ -59,9 +59,7 @@ end
 local function list_output(ref, label, output)
   if redis.call('HSETNX', key('job', ref), 'output:' .. label, output) == 1 then
     redis.call('HSET', key('job', ref), 'crashes', 0) -- it came further than its last worker
-    if string.find(label, '^image:') then
-      emit(ref, 'image', output)
-    end
+    emit(ref, string.find(label, '^image:') and 'image' or 'output', output)
   end
 end
 

@@ -3,14 +3,15 @@
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
+from latentry.contracts.fields.intermediates import name_of
 from tests.worker.engine import tiny
 from tests.worker.engine.conftest import sharing
 from worker.engine.diffusion.diffusion import Diffusion
-from worker.engine.loop import Done, Engine, Event, Order
+from worker.engine.loop import Done, Engine, Event, Intermediate, Order
 from worker.engine.samplers import SAMPLERS
 
 WATCHED: dict[str, dict[str, Any]] = {
@@ -26,9 +27,12 @@ WATCHED: dict[str, dict[str, Any]] = {
         "num_inference_steps": 3, "sampler": "dpm2", "guidance_stop": 0.7,
     },
     "seamless": {"num_inference_steps": 3, "seamless": "x", "cache_interval": 2},
+    "shown": {"num_inference_steps": 4, "sampler": "heun", "intermediates": {"every": 2}},
+    "varied": {"num_inference_steps": 3, "variation_seed": 8, "variation_strength": 0.3},
     "wide": {"width": 96, "num_inference_steps": 3, "sampler": "dpmpp_sde"},
 }  # fmt: skip
 QUICK, SCHEDULES = 60, 200
+Outputs: TypeAlias = dict[tuple[str, str], bytes]  # by job and name
 
 
 def watched(name: str) -> Order:
@@ -47,6 +51,7 @@ def neighbour(chance: random.Random, number: int, **fixed: Any) -> Order:
         "determinism": chance.choice(["fast", "strict"]),
         "width": chance.choice([64, 64, 64, 96]),
         "seamless": chance.choice(["none", "none", "x", "both"]),
+        "intermediates": chance.choice([None, None, {"every": 1}]),
     }
     return tiny.order(f"neighbour-{number}", **(fields | fixed))
 
@@ -62,6 +67,8 @@ class Life:
     latents: dict[str, bytes] = field(default_factory=dict)
     pixels: dict[str, bytes] = field(default_factory=dict)
     checkpoints: dict[str, bytes] = field(default_factory=dict)
+    on_the_way: Outputs = field(default_factory=dict)  # lost if their worker dies now
+    outputs: Outputs = field(default_factory=dict)
     deaths: int = 0
     resumes: int = 0
     fillers: int = 0
@@ -74,6 +81,7 @@ class Life:
             for _ in self.one_worker(crowd):
                 if self.chance.random() < 0.15:
                     self.deaths += 1
+                    self.on_the_way = {}
                     break
 
     def one_worker(self, crowd: list[Order]) -> Iterator[None]:
@@ -95,11 +103,19 @@ class Life:
 
     def take(self, events: list[Event]) -> None:
         self.pixels |= {e.job: e.pixels.tobytes() for e in events if isinstance(e, Done)}
+        shown = [e for e in events if isinstance(e, Intermediate) and e.job in WATCHED]
+        self.on_the_way |= {(e.job, name_of(e.kind, e.step)): e.pixels.tobytes() for e in shown}
+        has_ended = any(isinstance(event, Done) and event.job in WATCHED for event in events)
+        if has_ended or self.chance.random() < 0.5:
+            assert not self.outputs.keys() & self.on_the_way.keys(), "none comes twice"
+            self.outputs |= self.on_the_way
+            self.on_the_way = {}
         self.orders = [order for order in self.orders if order.job not in self.pixels]
 
     def resumed(self, order: Order) -> Order:
         self.resumes += order.job in self.checkpoints
-        return replace(order, checkpoint=self.checkpoints.get(order.job))
+        listed = frozenset(name for job, name in self.outputs if job == order.job)
+        return replace(order, checkpoint=self.checkpoints.get(order.job), listed=listed)
 
     def spied(self) -> Diffusion:
         """Pixels are rounded and could hide a difference; no event tells who shared a call.
@@ -137,13 +153,27 @@ def alone(loaded: Diffusion) -> dict[str, tuple[bytes, bytes]]:
     return found
 
 
+@pytest.fixture(scope="module")
+def steps_alone(loaded: Diffusion) -> Outputs:
+    """What the image that is shown stores if nothing happens."""
+    life = Life(loaded, random.Random(0), [])
+    engine = Engine(sharing(loaded))
+    engine.submit(watched("shown"))
+    while not engine.idle:
+        life.take(engine.step())
+    return life.outputs | life.on_the_way
+
+
 @pytest.mark.parametrize(
     "seeds",
     [range(QUICK), pytest.param(range(QUICK, SCHEDULES), marks=pytest.mark.slow)],
     ids=["quick", "rest"],
 )
 def test_bits_do_not_depend_on_neighbours_slot_arrival_worker_or_a_resume(
-    loaded: Diffusion, alone: dict[str, tuple[bytes, bytes]], seeds: range
+    loaded: Diffusion,
+    alone: dict[str, tuple[bytes, bytes]],
+    steps_alone: Outputs,
+    seeds: range,
 ) -> None:
     deaths = resumes = 0
     for seed in seeds:
@@ -153,6 +183,7 @@ def test_bits_do_not_depend_on_neighbours_slot_arrival_worker_or_a_resume(
         life.live()
         for name in names:
             assert (life.latents[name], life.pixels[name]) == alone[name], f"{name}, seed {seed}"
+        assert life.outputs == (steps_alone if "shown" in names else {}), f"seed {seed}"
         deaths, resumes = deaths + life.deaths, resumes + life.resumes
     assert deaths > len(seeds) / 2, "workers died"
     assert resumes > len(seeds) / 2, "and others went on"

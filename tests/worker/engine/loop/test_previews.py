@@ -190,7 +190,7 @@ def test_x0_is_predicted_only_where_a_preview_is_due(shown: Diffusion, sampler: 
     predicted = []
     for calls in range(trajectory.calls_left):
         trajectory.calls = calls
-        if trajectory.preview_is_due:
+        if trajectory.prediction_is_due:
             predicted.append(trajectory.current.steps_done[calls + 1])
     assert predicted == [3, 6]
 

@@ -31,6 +31,23 @@ class Overflowing(nn.Module):
         return (image if self.dtype is torch.float32 else torch.full_like(image, self.spoil),)
 
 
+class Told(nn.Module):
+    """Decodes as it is told, in the precision of another VAE."""
+
+    def __init__(self, vae: Any, decode: Any) -> None:
+        super().__init__()
+        self.vae = vae
+        self.config = vae.config
+        self.told = decode
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.vae.dtype
+
+    def decode(self, latent: torch.Tensor, **_: object) -> Any:
+        return self.told(latent)
+
+
 def decoded(backend: Diffusion, order: Order) -> Any:
     trajectory, _ = backend.begin(order, backend.plan(order))
     while trajectory.calls_left:
@@ -42,6 +59,13 @@ def decoded(backend: Diffusion, order: Order) -> Any:
 @pytest.fixture
 def half(folders) -> Diffusion:
     backend = Diffusion(device="cpu", dtype="bfloat16")
+    backend.load("epsilon", folders["epsilon"])
+    return backend
+
+
+@pytest.fixture
+def fp32(folders) -> Diffusion:
+    backend = Diffusion(device="cpu", dtype="float32")
     backend.load("epsilon", folders["epsilon"])
     return backend
 
@@ -61,9 +85,45 @@ def test_a_picture_that_overflowed_or_is_of_one_level_is_decoded_again_in_fp32(
     assert abs(valid.astype(int) - retried.astype(int)).mean() < 3, "the same picture"
 
 
-def test_in_fp32_there_is_nothing_to_try_again(folders) -> None:
-    backend = Diffusion(device="cpu", dtype="float32")
-    backend.load("epsilon", folders["epsilon"])
+def test_in_fp32_there_is_nothing_to_try_again(fp32: Diffusion) -> None:
+    model = fp32.models["epsilon"]
+    calls = []
+
+    def decode(latent: torch.Tensor, **_: object) -> Any:
+        calls.append(latent)
+        return (torch.full((1, 3, 64, 64), float("nan")),)
+
+    fp32.adopt("epsilon", dataclasses.replace(model, vae=Told(model.vae, decode)))
+    assert isinstance(decoded(fp32, tiny.order(num_inference_steps=1)), NonFiniteOutput)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("precision", ["half", "fp32"])
+@pytest.mark.parametrize(("level", "shown"), [(1.0, 255), (-1.0, 0), (0.2, 153)])
+def test_a_picture_of_one_colour_is_legitimate(
+    request: pytest.FixtureRequest, precision: str, level: float, shown: int
+) -> None:
+    backend = request.getfixturevalue(precision)
     model = backend.models["epsilon"]
-    model.vae.decode = lambda latent, **_: (torch.zeros(1, 3, 64, 64),)
-    assert isinstance(decoded(backend, tiny.order(num_inference_steps=1)), NonFiniteOutput)
+
+    def decode(latent: torch.Tensor, **_: object) -> Any:
+        return (torch.full((1, 3, 64, 64), level),)
+
+    backend.adopt("epsilon", dataclasses.replace(model, vae=Told(model.vae, decode)))
+    picture = decoded(backend, tiny.order(num_inference_steps=1))
+    assert (picture == shown).all()
+
+
+@pytest.mark.parametrize("in_fp32", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("in_half", [float("nan"), -65504.0])
+def test_what_overflows_in_fp32_too_is_never_a_black_picture(
+    half: Diffusion, in_half: float, in_fp32: float
+) -> None:
+    model = half.models["epsilon"]
+
+    def decode(latent: torch.Tensor) -> Any:
+        level = in_fp32 if latent.dtype is torch.float32 else in_half
+        return (torch.full((1, 3, 64, 64), level, dtype=latent.dtype),)
+
+    half.adopt("epsilon", dataclasses.replace(model, vae=Told(model.vae, decode)))
+    assert isinstance(decoded(half, tiny.order(num_inference_steps=1)), NonFiniteOutput)
