@@ -7,11 +7,9 @@ from time import perf_counter
 
 import torch
 
-from latentry.contracts import Determinism, IntermediateKind, JobWarning, ModelCard
+from latentry.contracts import IntermediateKind, JobWarning, ModelCard
 from latentry.errors import EngineError, JobFailed
 from latentry.low_memory import LowMemory
-from latentry.rules.limits import refuse_unsupported
-from latentry.rules.prompt_rows import prompt_rows
 from latentry.sources import ModelLocation
 from worker.batching import BatchKey
 from worker.engine.device import Device
@@ -21,6 +19,7 @@ from worker.engine.diffusion.examples import example, smallest
 from worker.engine.diffusion.job_failures import as_job_failed
 from worker.engine.diffusion.opening import add_model, open_models
 from worker.engine.diffusion.passes import Pass
+from worker.engine.diffusion.plan import plan
 from worker.engine.diffusion.predicted_x0 import prediction_intervals, preview
 from worker.engine.diffusion.profile import Profile
 from worker.engine.diffusion.timing import Timing
@@ -161,17 +160,7 @@ class Diffusion:
 
     def plan(self, order: Order) -> Plan:
         """The batch key and rows of an order's calls. Raises InvalidRequest."""
-        request = order.request
-        model = self.models[request.model]
-        refuse_unsupported(model.card, request)
-        _, height, width = model.latent_shape(request.width, request.height)
-        bucket = model.strict_rows if request.determinism is Determinism.STRICT else 0
-        chunks = model.conditioner.chunks(request)
-        every, seamless = request.cache_interval, request.seamless
-        key = BatchKey(
-            request.model, height, width, chunks, bucket, interval=every, seamless=seamless
-        )
-        return Plan(key, rows=len(prompt_rows(request)))
+        return plan(order, self.models[order.request.model])
 
     def begin(self, order: Order, plan: Plan) -> tuple[Trajectory, list[JobWarning]]:
         """Encode its prompts, draw its first noise, or go on from its checkpoint."""

@@ -8,9 +8,9 @@ from worker.batching import BatchKey
 from worker.engine.conditioning import Conditioning, ConditioningByCall
 from worker.engine.diffusion.passes import Pass
 from worker.engine.diffusion.predicted_x0 import prediction_intervals
-from worker.engine.diffusion.repaint import Repaint
 from worker.engine.diffusion.sampler_state import Anchor, SamplerState
-from worker.engine.diffusion.starting import start
+from worker.engine.diffusion.start.repaint import Repaint
+from worker.engine.diffusion.start.start import start
 from worker.engine.loop.messages import Order
 from worker.engine.models.loaded_model import LoadedModel
 

@@ -11,7 +11,7 @@ from latentry.contracts import Sampler
 from tests.worker.engine import tiny
 from tests.worker.engine.conftest import sharing
 from worker.engine.diffusion.diffusion import Diffusion
-from worker.engine.diffusion.variation import varied
+from worker.engine.diffusion.start.variation import varied
 from worker.engine.loop import Done, Engine, Pixels, Step
 
 

@@ -7,9 +7,9 @@ import torch
 
 from latentry.contracts import MaskFill, Seamless
 from worker.engine.diffusion.passes import Pass
-from worker.engine.diffusion.repaint import Repaint
 from worker.engine.diffusion.sampler_state import SamplerState
-from worker.engine.diffusion.variation import varied
+from worker.engine.diffusion.start.repaint import Repaint
+from worker.engine.diffusion.start.variation import varied
 from worker.engine.inputs.canvas import Canvas
 from worker.engine.loop.messages import Order
 from worker.engine.models.loaded_model import LoadedModel
