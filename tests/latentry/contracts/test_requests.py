@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from latentry.contracts import GenerationRequest, Sampler, Template, Webhook
+from latentry.contracts import Extend, GenerationRequest, Sampler, Template, Webhook
 from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS, MAX_SEED
 from latentry.contracts.fields.intermediates import WantedIntermediates
 from latentry.contracts.samplers import JOINED_ALIASES, SAMPLER_ALIASES, Spacing
@@ -94,6 +94,20 @@ def test_a_joined_name_that_contradicts_the_spacing_is_refused(other: object) ->
         {"prompt": "a\0b"},
         {"model": "../etc/passwd"},
         {"model": "Model.ckpt"},
+        {"image": "http://example.com/a.png"},
+        {"image": "a.png"},
+        {"image": ["file_1"]},
+        {"strength": 0},
+        {"strength": 1.5},
+        {"strength": "0.5"},
+        {"resize_mode": "tile"},
+        {"mask_blur": -1},
+        {"mask_blur": 10_000},
+        {"mask_fill": "random"},
+        {"inpaint_area": "half"},
+        {"extend": {"left": 9}},
+        {"extend": {"left": -8}},
+        {"extend": {"inside": 8}},
         {"styles": "night"},
         {"styles": [""]},
         {"styles": ["night"] * 17},
@@ -121,6 +135,7 @@ def subclasses(model: type[RequestModel]) -> list[type[RequestModel]]:
 
 # Bodies with their required fields, for all that clients send.
 BODIES = {
+    Extend: {},
     GenerationRequest: {"prompt": "a frog"},
     Template: {"prompt": "a {red|blue} frog"},
     Webhook: {"url": "https://example.com/hook"},
