@@ -150,7 +150,7 @@ class Stock:
             guidance_scale=request.guidance_scale,
             generator=torch.Generator().manual_seed(seed),
             output_type="latent",
-            eta=_ETA.get(request.sampler, 0.0),
+            eta=ETA.get(request.sampler, 0.0),
             **masked,
         )
         latent: torch.Tensor = drawn.images[0]

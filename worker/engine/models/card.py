@@ -31,6 +31,7 @@ def make_card(
     `scheduler`: the config from which `schedule` was made. `created`: Unix time in seconds.
     `warnings`: what could not be taken as its files say it, in sentences for users.
     """
+    is_xl = len(text_encoders) > 1
     size = overrides.native_width or native[0], overrides.native_height or native[1]
     published = published_sampler(scheduler)
     differences = () if overrides.default_sampler else published.differences
@@ -42,14 +43,12 @@ def make_card(
             size_step=overrides.size_step,
             max_steps=min(overrides.max_steps, schedule.max_steps),
             max_clip_skip=_max_clip_skip(text_encoders),
-            size_conditioning=len(text_encoders) > 1,
+            size_conditioning=is_xl,
             images=True,
             previews=previews,
             strict_rows=overrides.strict_rows,
         ),
-        defaults=_defaults(
-            overrides, size, published.sampler, schedule, is_xl=len(text_encoders) > 1
-        ),
+        defaults=_defaults(overrides, size, published.sampler, schedule, is_xl=is_xl),
         samplers=list(SAMPLERS),
         created=created,
         warnings=(*warnings, *differences, *unknown_options(scheduler)),
