@@ -87,7 +87,7 @@ class RequestOptions(TypedDict):
     inpaint_area: InpaintArea | None
     mask_padding: int | None
     extend: Annotated[
-        tuple[int, int, int, int] | None, typer.Option(metavar="LEFT TOP RIGHT BOTTOM")
+        tuple[int, int, int, int] | None, typer.Option(metavar="L T R B")
     ]
     n: Annotated[int | None, typer.Option("-n", "--n")]
     output_format: Annotated[
