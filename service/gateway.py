@@ -14,6 +14,8 @@ from service.intake.decode import Intake
 from service.jobs.bell import Bell
 from service.jobs.catalogue import Catalogue
 from service.jobs.events import EventHub
+from service.jobs.files import Files
+from service.jobs.inputs import Inputs
 from service.jobs.ledger import GatewayLedger
 from service.jobs.views import Views
 from service.metrics import Metrics
@@ -35,6 +37,8 @@ class Gateway:
     views: Views
     outbound: Outbound
     intake: Intake
+    files: Files
+    inputs: Inputs
     link_secret: bytes | None  # None where the bucket signs URLs itself
 
     @classmethod
@@ -44,6 +48,8 @@ class Gateway:
         ledger = GatewayLedger.open(settings)
         storage = open_storage(settings)
         metrics = Metrics()
+        intake = Intake(settings.max_image_pixels)
+        files = Files(settings, ledger, storage, intake)
         return cls(
             settings=settings,
             ledger=ledger,
@@ -55,7 +61,9 @@ class Gateway:
             event_hub=EventHub(ledger),
             views=Views(settings, storage),
             outbound=Outbound.open(settings),
-            intake=Intake(settings.max_image_pixels),
+            intake=intake,
+            files=files,
+            inputs=Inputs(files, Outbound.for_pictures(settings), settings.max_image_bytes),
             link_secret=None if is_bucket else settings.signing_secret(),
         )
 

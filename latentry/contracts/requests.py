@@ -114,6 +114,11 @@ class ResolvedRequest(ResponseModel):
     preview_interval: int = 0
     metadata: dict[str, str] = Field(default_factory=dict)
 
+    def inputs(self) -> dict[str, InputFile]:
+        """The files that it names, by field."""
+        named = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: one for name, one in named.items() if isinstance(one, InputFile)}
+
     def pixel_fields(self) -> dict[str, Any]:
         """What an image's pixels depend on apart from its seed, ready for JSON.
 

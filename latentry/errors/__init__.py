@@ -22,7 +22,9 @@ LatentryError
 │   ├── NotAcceptable
 │   ├── UnsupportedImage
 │   ├── ImageTooLarge
-│   └── BrokenImage
+│   ├── BrokenImage
+│   ├── FileGone
+│   └── FetchFailed
 ├── NotFound                    it does not exist, or not for this caller
 │   ├── UnknownModel
 │   ├── JobNotFound
@@ -95,6 +97,8 @@ from latentry.errors.requests import (
     BodyTooLarge,
     BrokenImage,
     ClipSkipTooLarge,
+    FetchFailed,
+    FileGone,
     HeadTooLarge,
     IdempotencyConflict,
     ImageTooLarge,
@@ -137,6 +141,8 @@ __all__ = [
     "DeliveryNotFound",
     "EngineError",
     "Exhausted",
+    "FetchFailed",
+    "FileGone",
     "FileNotFound",
     "FileQuotaExceeded",
     "HeadTooLarge",

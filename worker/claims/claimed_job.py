@@ -32,7 +32,7 @@ class ClaimedJob:
     """One lease and its images. The step loop and the publishing threads both close images.
 
     `pictures`: those in storage. `checkpoints`: of its images, by index, from an earlier worker.
-    `inputs`: the files that its request brings; none does so far. `unsaved_since`: when the first
+    `inputs`: the files that its request names. `unsaved_since`: when the first
     step was made that is in no checkpoint.
     """
 

@@ -165,7 +165,7 @@ async def test_a_malformed_id_names_no_file(client, id: str) -> None:
 async def test_a_full_quota_says_when_there_is_room_again(client, app, settings) -> None:
     gateway = app.state.gateway
     few = settings.model_copy(update={"max_files": 1})
-    app.state.gateway = replace(gateway, settings=few)
+    app.state.gateway = replace(gateway, files=replace(gateway.files, settings=few))
     first = await kept(client)
     answer = await client.post("/v1/files", content=PICTURE, headers=PNG)
     assert (answer.status_code, answer.json()["code"]) == (429, "file_quota_exceeded")
