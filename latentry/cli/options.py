@@ -1,7 +1,9 @@
 """The options of `latentry generate`: one for each field of a request."""
 
 import inspect
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import (
     Annotated,
     Any,
@@ -30,10 +32,12 @@ from latentry.contracts import (
     ResizeMode,
     WebhookEvent,
 )
+from latentry.contracts.fields.inputs import PICTURE_PATTERN
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
 HEIGHT_WIDTH: Final = "HEIGHT WIDTH"
+PICTURE: Final = "PICTURE"
 # The field's own name works too. --help would cut it off at 80 columns.
 _SHORTER: Final = {"num-inference-steps": "steps", "guidance-scale": "guidance"}
 
@@ -61,12 +65,22 @@ class RequestOptions(TypedDict):
     crops_coords_top_left: Annotated[tuple[int, int] | None, typer.Option(metavar="TOP LEFT")]
     target_size: Annotated[tuple[int, int] | None, typer.Option(metavar=HEIGHT_WIDTH)]
     seed: int | None
-    image: str | None
-    mask: str | None
+    image: Annotated[
+        str | None,
+        typer.Option(
+            metavar=PICTURE, help="The picture to start from: a path, a URL or a file id."
+        ),
+    ]
+    mask: Annotated[
+        str | None,
+        typer.Option(
+            metavar=PICTURE, help="What to repaint of it: white, or transparent; named likewise."
+        ),
+    ]
     strength: float | None
     resize_mode: ResizeMode | None
     mask_blur: int | None
-    mask_fill: MaskFill | None
+    mask_fill: Annotated[MaskFill | None, typer.Option(metavar="FILL")]
     inpaint_area: InpaintArea | None
     mask_padding: int | None
     n: Annotated[int | None, typer.Option("-n", "--n")]
@@ -130,6 +144,8 @@ def request_fields(options: RequestOptions) -> Fields:
     given = dict(options) | {
         "metadata": _labels(options["metadata"]),
         "webhook": _webhook(options["webhook"], options["webhook_event"]),
+        "image": _picture("image", options["image"]),
+        "mask": _picture("mask", options["mask"]),
     }
     names = Fields.__annotations__.keys()
     return cast(Fields, {name: given[name] for name in names if given[name] is not None})
@@ -153,6 +169,14 @@ def _labels(pairs: list[str] | None) -> dict[str, str] | None:
     if not all("=" in pair for pair in pairs):
         raise typer.BadParameter("--metadata takes KEY=VALUE.")
     return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def _picture(name: str, given: str | None) -> str | Path | None:
+    if given is None or re.match(PICTURE_PATTERN, given):
+        return given
+    if not Path(given).is_file():
+        raise typer.BadParameter(f"--{name} {given}: there is no such file.")
+    return Path(given)
 
 
 def _webhook(url: str | None, events: list[WebhookEvent] | None) -> dict[str, Any] | None:

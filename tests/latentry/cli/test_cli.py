@@ -150,8 +150,12 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--prompt-syntax plain --clip-skip 1 --original-size 512 768 --crops-coords-top-left 0 8 "
         "--target-size 96 128 --guidance-rescale 0.7 --guidance-stop 0.5 --cache-interval 2 "
         "--spacing karras --priority high --start-within 60 --finish-within 600 "
+        "--image picture.png --mask https://pictures.example/mask.png --strength 0.5 "
+        "--resize-mode crop --mask-blur 4 --mask-fill noise --inpaint-area masked "
+        "--mask-padding 8 "
         "--preview-interval 5 --webhook https://shop.example/hook --webhook-event failed"
     )
+    (tmp_path / "picture.png").write_bytes(b"picture")
     code, _, _ = latentry("generate", "a red circle", *given.split())
     assert code == 0
     assert gateway.received == {
@@ -173,6 +177,14 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "crops_coords_top_left": [0, 8],
         "target_size": [96, 128],
         "seed": 9,
+        "image": "data:application/octet-stream;base64,cGljdHVyZQ==",
+        "mask": "https://pictures.example/mask.png",
+        "strength": 0.5,
+        "resize_mode": "crop",
+        "mask_blur": 4,
+        "mask_fill": "noise",
+        "inpaint_area": "masked",
+        "mask_padding": 8,
         "n": 1,
         "output_format": "webp",
         "determinism": "strict",
@@ -185,6 +197,25 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
     }
     assert gateway.received.keys() == GenerationRequest.model_fields.keys() - {"dry_run"}
     assert (tmp_path / "job-1.png").exists()
+
+
+def test_a_picture_needs_no_prompt_and_may_be_an_id(latentry, gateway):
+    code, _, _ = latentry("generate", "--image", "file_1", "-o", "out.png")
+    assert code == 0
+    assert gateway.received == {"image": "file_1", "output_format": "png"}
+
+
+def test_a_picture_that_is_not_there_is_named(latentry, gateway):
+    code, _, err = latentry("generate", "a frog", "--mask", "gone.png")
+    assert code == 2
+    assert "--mask gone.png" in err
+    assert gateway.received is None
+
+
+def test_neither_a_prompt_nor_a_picture_is_an_error(latentry, gateway):
+    code, _, err = latentry("generate")
+    assert code != 0
+    assert "prompt" in err
 
 
 def test_the_long_names_of_two_options_are_their_fields(latentry, gateway):
