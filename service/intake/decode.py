@@ -17,7 +17,7 @@ from service.intake.header import Header, PictureFormat, read_header
 DECODER: Final = Path(__file__).with_name("decoder.py")
 # A process for each picture: it starts in 60 ms, and a codec that is taken over ends with it.
 PROCESSES: Final = 2
-QUEUED: Final = 64
+QUEUED: Final = 126  # their bytes are bounded where bodies are received
 DIGEST_BYTES: Final = 32
 DECODE_WITHIN_S: Final = 30.0
 MAX_SIDE_PX: Final = 16_384
