@@ -125,8 +125,9 @@ class Site:
         self.asked.append(head.decode())
         answer = ANSWERS.get(head.split()[1].decode(), b"HTTP/1.1 404 Not Found\r\n\r\n")
         writer.write(answer)
-        if answer:
-            writer.close()
+        if not answer:
+            await reader.read()  # until the other side gives up
+        writer.close()
 
     @asynccontextmanager
     async def at(self, folder: Path) -> AsyncIterator[tuple[str, Settings]]:
