@@ -14,6 +14,7 @@ from latentry.ledger import Accepted, JobRef, NewJob, commands
 from latentry.settings import Settings
 from service.access.auth import Caller
 from service.gateway import Gateway
+from service.http.bodies import LARGE_BYTES
 from service.jobs.admission import Admitted, admit, requested_model
 from service.jobs.ids import new_ref
 from service.jobs.inputs import Brought, named
@@ -121,7 +122,10 @@ async def _body_hash(request: GenerationRequest) -> str:
     digest = hashlib.sha256(text.encode())
     for name, reference in pictures.items():
         digest.update(f"{name}:{len(reference)}:".encode())
-        await asyncio.to_thread(digest.update, reference.encode())
+        if len(reference) > LARGE_BYTES:
+            await asyncio.to_thread(digest.update, reference.encode())
+        else:
+            digest.update(reference.encode())
     return digest.hexdigest()
 
 

@@ -14,7 +14,6 @@ from latentry.contracts import GenerationRequest, InputFile
 from latentry.errors import (
     BrokenImage,
     Busy,
-    FileGone,
     FileNotFound,
     ImageTooLarge,
     InvalidRequest,
@@ -50,9 +49,9 @@ class Inputs:
     _fetching: Counter[str] = field(default_factory=Counter)
 
     async def find(self, tenant: str, request: GenerationRequest) -> Brought:
-        """What can be known without storing anything; other files have an empty id.
+        """What can be known without storing anything; what has no file yet has an empty id.
 
-        Raises FileGone, UrlNotAllowed, UnsupportedImage or ImageTooLarge, with the field's name.
+        Raises UrlNotAllowed, UnsupportedImage or ImageTooLarge, with the field's name.
         """
         found = {}
         for name, reference in named(request).items():
@@ -93,7 +92,8 @@ class Inputs:
             try:
                 return _input_of(await self.files.record(tenant, reference))
             except FileNotFound:
-                raise FileGone from None
+                # The ledger refuses it, unless the request repeats one whose job is there already.
+                return InputFile(file=reference, pixel_sha256="", width=0, height=0)
         if reference.startswith("data:"):
             start = _start(reference)
             if (len(reference) - start) * 3 // 4 > self.max_bytes + 2:

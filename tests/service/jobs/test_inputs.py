@@ -98,7 +98,7 @@ async def test_a_file_that_goes_before_the_job_is_there_is_gone(client, worker, 
 
     class Late(type(inputs)):
         async def find(self, tenant, request):
-            found = await super().find(tenant, request)
+            found = await inputs.find(tenant, request)
             await self.files.delete(files.FileRef(tenant, file.id))
             return found
 
@@ -141,6 +141,16 @@ async def test_a_repeated_request_makes_no_second_file(client, worker, settings)
     other = await client.post("/v1/generations", json=REQUEST | {"image": MASK}, headers=headers)
     assert other.json()["code"] == "idempotency_conflict"
     assert len(stored(settings)) == 1
+
+
+async def test_a_request_is_repeated_though_its_file_is_gone(client, worker) -> None:
+    file = await upload(client)
+    body, headers = REQUEST | {"image": file.id}, {"Idempotency-Key": "k"}
+    first = await client.post("/v1/generations", json=body, headers=headers)
+    await client.delete(f"/v1/files/{file.id}")
+    again = await client.post("/v1/generations", json=body, headers=headers)
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
+    await refused(client, "file_gone", "/image", image=file.id)
 
 
 async def test_of_equal_requests_at_once_one_makes_a_file(client, worker, settings) -> None:
