@@ -18,7 +18,6 @@ NOT_IN_SDK = {
     "prompt": "the positional argument",
     "dry_run": "a method of its own, Client.estimate, which returns no job",
 }
-NOT_IN_CLI = {"template": "the service writes it, programs send it back"}
 ONLY_IN_CLI = {
     "output": "where the image is saved",
     "url": "where the service is",
@@ -28,6 +27,7 @@ ONLY_IN_CLI = {
     "intermediates_kind": "the intermediates' `kinds`",
 }
 NOT_IN_CLI = {
+    "template": "the service writes it, programs send it back",
     "intermediates": "--intermediates-every and --intermediates-kind",
 }
 NOT_IN_OPENAI = {
