@@ -168,7 +168,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--spacing karras --priority high --start-within 60 --finish-within 600 "
         "--seamless x --quality 80 --lossless --style night --style oil "
         "--image file_1 --mask file_2 --strength 0.5 --resize-mode crop --mask-blur 4 "
-        "--mask-fill noise --inpaint-area masked --mask-padding 16 --extend 8 0 16 24 "
+        "--mask-fill noise --inpaint-area masked --mask-padding 16 --extend 8 0 16 0 "
         "--preview-interval 5 --webhook https://shop.example/hook --webhook-event failed"
     )
     code, _, _ = latentry("generate", "a red circle", *given.split())
@@ -202,7 +202,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "mask_fill": "noise",
         "inpaint_area": "masked",
         "mask_padding": 16,
-        "extend": {"left": 8, "top": 0, "right": 16, "bottom": 24},
+        "extend": {"left": 8, "top": 0, "right": 16, "bottom": 0},
         "variation_seed": 3,
         "variation_strength": 0.25,
         "n": 1,
