@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
@@ -45,10 +46,13 @@ class Intake:
         self._threads = ThreadPoolExecutor(PROCESSES, thread_name_prefix="intake")
         self._inside: Counter[str] = Counter()
 
-    async def take(self, data: bytes, tenant: str = "") -> Picture:
-        """Decode a picture of a tenant's.
+    async def take(
+        self, data: bytes, tenant: str = "", store: Callable[[Picture], None] = lambda _: None
+    ) -> Picture:
+        """Decode a picture of a tenant's, and store it in the same thread.
 
-        Raises UnsupportedImage, ImageTooLarge, BrokenImage or Busy.
+        So few decoded pictures are in memory at once, however slow the storage is. Raises
+        UnsupportedImage, ImageTooLarge, BrokenImage, Busy or what `store` raises.
         """
         header = self._checked_header(data)
         places = PROCESSES + QUEUED
@@ -57,16 +61,19 @@ class Intake:
         self._inside[tenant] += 1
         try:
             loop = asyncio.get_running_loop()
-            png, digest, pixel_digest = await loop.run_in_executor(
-                self._threads, decode, data, header
-            )
+            return await loop.run_in_executor(self._threads, self._take, data, header, store)
         finally:
             self._inside[tenant] -= 1
             self._inside += Counter()  # drops tenants at zero
+
+    def _take(self, data: bytes, header: Header, store: Callable[[Picture], None]) -> Picture:
+        png, digest, pixel_digest = decode(data, header)
         kept = self._checked_header(png)  # the decoder's output is not trusted either
         if kept.format is not PictureFormat.PNG:
             raise BrokenImage
-        return Picture(png, digest, pixel_digest, kept.width, kept.height)
+        picture = Picture(png, digest, pixel_digest, kept.width, kept.height)
+        store(picture)
+        return picture
 
     def close(self) -> None:
         """Stop: pictures that wait are not decoded."""

@@ -13,7 +13,7 @@ from latentry.ledger import AsyncLedger, files
 from latentry.ledger.files import FileRecord, FileRef
 from latentry.settings import Settings
 from latentry.storage import Storage, file_key, prefix_of
-from service.intake.decode import Intake
+from service.intake.decode import Intake, Picture
 
 log = structlog.get_logger()
 
@@ -34,9 +34,15 @@ class Files:
 
         Raises UnsupportedImage, ImageTooLarge, BrokenImage, FileQuotaExceeded or Unavailable.
         """
-        picture = await self.intake.take(data, tenant)
+        ref = FileRef(tenant, f"{files.PREFIX}{secrets.token_hex(16)}")
+
+        def store(picture: Picture) -> None:
+            self.storage.put(_key(ref), picture.png)
+
+        # The bytes first, so that every file the ledger lists exists.
+        picture = await self.intake.take(data, tenant, store)
         new = files.NewFile(
-            ref=FileRef(tenant, f"{files.PREFIX}{secrets.token_hex(16)}"),
+            ref=ref,
             bytes=len(picture.png),
             sha256=picture.sha256,
             pixel_sha256=picture.pixel_sha256,
@@ -49,12 +55,10 @@ class Files:
             max_files=self.settings.max_files,
             max_bytes=self.settings.max_files_bytes,
         )
-        # The bytes first, so that every file the ledger lists exists.
-        await asyncio.to_thread(self.storage.put, _key(new.ref), picture.png)
         try:
             return await self.ledger.run(keep)
         except LatentryError:
-            await self._erase(new.ref)
+            await self._erase(ref)
             raise
 
     async def record(self, tenant: str, file_id: str) -> FileRecord:
