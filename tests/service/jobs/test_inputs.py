@@ -16,10 +16,11 @@ from latentry.contracts import File, Job
 from latentry.errors import StorageUnavailable
 from latentry.ledger import Ledger, files
 from latentry.settings import Settings
-from latentry.storage import Storage
+from latentry.storage import Storage, open_storage
 from service.intake.decode import Intake
 from tests.hostile.pictures import encoded
 from tests.service.fake import FakeWorker
+from worker.claims.inputs import Inputs
 
 PICTURE = encoded("JPEG")
 DATA = "data:image/jpeg;base64," + base64.b64encode(PICTURE).decode()
@@ -79,6 +80,15 @@ async def test_a_prompt_may_be_left_out_where_a_picture_is_given(client, worker)
         answer = await client.post("/v1/generations", json=body)
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
         assert [error["pointer"] for error in answer.json()["errors"]] == ["/prompt"]
+
+
+async def test_a_worker_reads_what_the_request_brought(client, worker, settings) -> None:
+    await create(client, image=DATA, mask=MASK)
+    loaded = Inputs(open_storage(settings)).load(lease := worker.claim())
+    assert [one.name for one in loaded] == ["image", "mask"]
+    for one, named in zip(loaded, lease.record.request.inputs().values(), strict=True):
+        pixels = Image.open(io.BytesIO(one.data)).tobytes()
+        assert hashlib.sha256(pixels).hexdigest() == named.pixel_sha256
 
 
 async def test_what_is_not_there_for_this_tenant_is_gone(client, worker, ledger, settings) -> None:
