@@ -129,6 +129,14 @@ def test_invalid_requests_are_refused(fields: dict[str, object]) -> None:
         parse(**fields)
 
 
+def test_an_input_of_an_answer_can_be_sent_again() -> None:
+    again = {"file": "file_1", "pixel_sha256": "1", "width": 8, "height": 8}
+    assert parse(image=again).image == "file_1"
+    for other in ({"file": 1}, {"url": "https://a.example/b.png"}, {}):
+        with pytest.raises(ValidationError):
+            parse(image=other)
+
+
 def subclasses(model: type[RequestModel]) -> list[type[RequestModel]]:
     return [each for one in model.__subclasses__() for each in (one, *subclasses(one))]
 
