@@ -158,10 +158,8 @@ class _Body:
         self._limit = limit
         self._receive = receive
         self._enlarge = enlarge
+        self._scope = scope
         self._declared = _declared(scope)
-        self._expects_continue = (
-            dict(scope["headers"]).get(b"expect", b"").lower() == b"100-continue"
-        )
         self._refusal: LatentryError | None = None
         self._began = 0.0
         self._clock = asyncio.timeout(None)
@@ -202,9 +200,10 @@ class _Body:
     @property
     def _is_worth_reading(self) -> bool:
         declared = self._declared or 0
-        return declared <= self._limit or (
-            declared <= self._drain_limit and not self._expects_continue
-        )
+        if declared <= self._limit:
+            return True
+        expected = dict(self._scope["headers"]).get(b"expect", b"").lower()
+        return declared <= self._drain_limit and expected != b"100-continue"
 
     def _set_clock(self) -> None:
         size = min(self._declared or self._limit, self._drain_limit)
@@ -235,5 +234,7 @@ def _has_body(scope: Scope) -> bool:
 
 
 def _declared(scope: Scope) -> int | None:
-    length = dict(scope["headers"]).get(b"content-length", b"")
-    return int(length) if length.isdigit() else None
+    for name, length in scope["headers"]:
+        if name == b"content-length":
+            return int(length) if length.isdigit() else None
+    return None
