@@ -50,7 +50,7 @@ def price(request: ResolvedRequest, card: ModelCard) -> Price:
     work = megapixels * ((calls_of_two or 1) + stored)
     if card.pace:
         seconds = megapixels * calls_of_two * card.pace.step_megapixel_s
-        seconds += megapixels * (1 + stored) * card.pace.image_megapixel_s
+        seconds += megapixels * (1 + stored + len(request.inputs())) * card.pace.image_megapixel_s
     else:
         seconds = work * _NOMINAL_STEP_MEGAPIXEL_S
     return Price(
