@@ -179,7 +179,7 @@ class WorkerLoop:
             case Joined(index=index, warnings=warnings, step=step):
                 job.warn(warnings)
                 # At once: should its first call kill the worker, it is a suspect.
-                steps = job.lease.record.request.num_inference_steps
+                steps = job.lease.record.request.total_steps
                 self._reporter.progress.step(job, job.step(index, step), steps)
                 self._metrics.joined(step, job.lease.record.reached)
             case Step(index=index, step=step, steps=steps):

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from typing import (
     Annotated,
     Any,
@@ -89,6 +90,14 @@ class RequestOptions(TypedDict):
     extend: Annotated[
         tuple[int, int, int, int] | None, typer.Option(metavar="LEFT TOP RIGHT BOTTOM")
     ]
+    hires: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="A second pass at a larger size, repeatable: scale=2, or width=W and height=H;"
+            " steps, strength, upscaler (latent or lanczos).",
+        ),
+    ]
     n: Annotated[int | None, typer.Option("-n", "--n")]
     output_format: Annotated[
         OutputFormat | None,
@@ -162,8 +171,9 @@ def request_options(command: Command) -> Command:
 def request_fields(options: RequestOptions) -> Fields:
     """The SDK's keyword arguments for what was given. Raises typer.BadParameter."""
     given = dict(options) | {
-        "metadata": _labels(options["metadata"]),
+        "metadata": _labels("--metadata", options["metadata"]),
         "extend": _extend(options["extend"]),
+        "hires": _hires(options["hires"]),
         "intermediates": _intermediates(
             options["intermediates_every"], options["intermediates_kind"]
         ),
@@ -190,11 +200,24 @@ def _extend(sides: tuple[int, int, int, int] | None) -> dict[str, int] | None:
     return None if sides is None else dict(zip(names, sides, strict=True))
 
 
-def _labels(pairs: list[str] | None) -> dict[str, str] | None:
+def _hires(pairs: list[str] | None) -> dict[str, Any] | None:
+    given = _labels("--hires", pairs)
+    return given and {name: _number(value) for name, value in given.items()}
+
+
+def _number(text: str) -> float | str:
+    """A number where it is one; what it has to be is the request's to say."""
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
+
+
+def _labels(option: str, pairs: list[str] | None) -> dict[str, str] | None:
     if pairs is None:
         return None
     if not all("=" in pair for pair in pairs):
-        raise typer.BadParameter("--metadata takes KEY=VALUE.")
+        raise typer.BadParameter(f"{option} takes KEY=VALUE.")
     return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
 
 

@@ -15,6 +15,8 @@ from latentry.errors import (
     UnsupportedSize,
     UnsupportedSpacing,
 )
+from latentry.rules.hires_limits import refuse_impossible_hires
+from latentry.rules.passes import passes
 from latentry.rules.pricing import intermediates, skipped_steps
 from latentry.rules.prompt_limits import check_prompts
 
@@ -27,15 +29,21 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
 
     The error's `fields` are JSON pointers to what is wrong in the request.
     """
-    _check_size(card, request)
+    first, *later = passes(request)
+    _check_size(card, first)
     if request.sampler not in card.samplers:
         why = f"{card.id} supports the samplers {', '.join(card.samplers)}."
         raise UnsupportedSampler(why, fields={"/sampler": why})
     if request.spacing not in (spacings := SAMPLER_SPACINGS[request.sampler]):
         why = f"The sampler {request.sampler} supports the spacings {', '.join(spacings)}."
         raise UnsupportedSpacing(why, fields={"/spacing": why})
-    _check_steps(card, request)
-    check_prompts(card, request)
+    _check_steps(card, first)
+    check_prompts(card, first)
+    for one in later:
+        _check_size(card, one, below="/hires")
+        _check_steps(card, one, at="/hires/steps")
+        check_prompts(card, one)
+    refuse_impossible_hires(request)
     _check_conditions(card, request)
     _check_inputs(card, request)
     _check_output(request)
@@ -46,27 +54,29 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
         raise UnsupportedField(why, fields={"/preview_interval": why})
 
 
-def _check_size(card: ModelCard, request: ResolvedRequest) -> None:
+def _check_size(card: ModelCard, request: ResolvedRequest, *, below: str = "") -> None:
     limits = card.limits
     why = (
         f"{card.id} supports sides of {limits.min_side} to {limits.max_side} pixels"
         f" in multiples of {limits.size_step}."
     )
     wrong = {
-        pointer: why
-        for pointer, side in (("/width", request.width), ("/height", request.height))
+        f"{below}/{name}": why
+        for name, side in (("width", request.width), ("height", request.height))
         if not limits.min_side <= side <= limits.max_side or side % limits.size_step
     }
     if wrong:
         raise UnsupportedSize(why, fields=wrong)
 
 
-def _check_steps(card: ModelCard, request: ResolvedRequest) -> None:
+def _check_steps(
+    card: ModelCard, request: ResolvedRequest, *, at: str = "/num_inference_steps"
+) -> None:
     most = min(card.limits.max_steps, SAMPLER_STEPS.get(request.sampler, card.limits.max_steps))
     if request.num_inference_steps > most:
         name = card.id if most == card.limits.max_steps else f"The sampler {request.sampler}"
         why = f"{name} supports at most {most} steps."
-        raise TooManySteps(why, fields={"/num_inference_steps": why})
+        raise TooManySteps(why, fields={at: why})
 
 
 def _check_inputs(card: ModelCard, request: ResolvedRequest) -> None:

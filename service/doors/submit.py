@@ -115,6 +115,7 @@ def _limits(settings: Settings) -> _Limits:
 
 def _log_accepted(ref: JobRef, caller: Caller, admitted: Admitted) -> None:
     request = admitted.request
+    width, height = request.final_size
     log.info(
         "job.accepted",
         job=ref.id,
@@ -122,8 +123,8 @@ def _log_accepted(ref: JobRef, caller: Caller, admitted: Admitted) -> None:
         key=caller.key_id,
         model=request.model,
         images=request.n,
-        steps=request.num_inference_steps,
-        width=request.width,
-        height=request.height,
+        steps=request.total_steps,
+        width=width,
+        height=height,
         cost_ms=admitted.price.cost_ms,
     )

@@ -122,7 +122,7 @@ class ClaimedJob:
     @property
     def steps_left(self) -> int:
         """Steps still to be made, summed over its images."""
-        return sum(self.lease.record.request.num_inference_steps - k for k in self._steps.values())
+        return sum(self.lease.record.request.total_steps - k for k in self._steps.values())
 
     def leave_engine(self, index: int) -> None:
         """The engine is done with an image, with a picture or without."""
