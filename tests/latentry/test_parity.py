@@ -18,7 +18,6 @@ NOT_IN_SDK = {
     "prompt": "the positional argument",
     "dry_run": "a method of its own, Client.estimate, which returns no job",
 }
-NOT_IN_CLI = {"template": "the service writes it, programs send it back"}
 ONLY_IN_CLI = {
     "output": "where the image is saved",
     "url": "where the service is",
@@ -29,6 +28,7 @@ ONLY_IN_CLI = {
 }
 NOT_IN_CLI = {
     "intermediates": "--intermediates-every and --intermediates-kind",
+    "template": "the service writes it, programs send it back",
 }
 NOT_IN_OPENAI = {
     "width": "`size`",

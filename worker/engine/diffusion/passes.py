@@ -16,10 +16,11 @@ from worker.engine.samplers import Level, Table
 class Pass:
     """The calls that an image makes at one latent size; text-to-image is one pass.
 
-    key: of its full calls; its height and width are the latent's. inputs [calls, 3]: timestep, scale and guidance of each call. updates
-    [calls, 5, 7], draws, steps_done, initial_sigma and levels: as in Table. x0_coefficients:
-    how to predict x₀ at each call, for previews. upscaler: how what the pass before ended with is
-    enlarged and noised for this one; None to go on from it as it is.
+    key: of its full calls; its height and width are the latent's. inputs [calls, 3]: timestep,
+    scale and guidance of each call. updates [calls, 5, 7], draws, initial_sigma and levels: as in
+    Table; steps_done too, without the steps that a second pass skips. x0_coefficients: how to
+    predict x₀ at each call, for previews. upscaler: how what the pass before ended with is enlarged
+    and noised for this one; None to go on from it as it is.
     """
 
     key: BatchKey
@@ -45,10 +46,7 @@ class Pass:
         has_previews: bool = False,
         upscaler: Upscaler | None = None,
     ) -> "Pass":
-        """Move a table to the model's device, with the guidance of its calls.
-
-        Steps that a later pass skips are none of the image's.
-        """
+        """Move a table to the model's device, with the guidance of its calls."""
         device = model.at.device
         inputs = torch.tensor(table.inputs, dtype=torch.float32)
         skipped = table.steps_done[0] if upscaler else 0

@@ -75,7 +75,7 @@ class SimulatedTrajectory:
     def is_redrawn(self) -> bool:
         """Whether the VAE decodes and encodes it before its next call, of a second pass."""
         hires = self.order.request.hires
-        is_second = 0 < self.calls_done and self.shown_key != self.key
+        is_second = self.calls_done > 0 and self.shown_key != self.key
         return is_second and hires is not None and hires.upscaler is Upscaler.LANCZOS
 
     def _step_after(self, calls: int) -> int:

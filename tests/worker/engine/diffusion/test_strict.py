@@ -29,6 +29,14 @@ WATCHED: dict[str, dict[str, Any]] = {
     "seamless": {"num_inference_steps": 3, "seamless": "x", "cache_interval": 2},
     "shown": {"num_inference_steps": 4, "sampler": "heun", "intermediates": {"every": 2}},
     "varied": {"num_inference_steps": 3, "variation_seed": 8, "variation_strength": 0.3},
+    "hires": {
+        "num_inference_steps": 3, "sampler": "euler_a", "guidance_stop": 0.7,
+        "hires": {"width": 96, "height": 64, "steps": 3, "strength": 0.7},
+    },
+    "hires by pixels": {
+        "num_inference_steps": 2, "sampler": "dpmpp_2m", "intermediates": {"every": 2},
+        "hires": {"width": 96, "height": 64, "steps": 3, "strength": 0.7, "upscaler": "lanczos"},
+    },
     "wide": {"width": 96, "num_inference_steps": 3, "sampler": "dpmpp_sde"},
 }  # fmt: skip
 QUICK, SCHEDULES = 60, 200
