@@ -87,7 +87,7 @@ def test_so_it_does_by_pixels_and_at_any_strength(
 def test_so_it_does_with_every_family_each_pass_conditioned_on_its_own_size(
     engine: Engine, reference: Stock, model: str, upscaler: str
 ) -> None:
-    order = hires("job", model, "euler_a", hires={"upscaler": upscaler})
+    order = hires("job", model, "euler", hires={"upscaler": upscaler})
     assert error(oracle.alone(engine, order), order, reference, engine) <= 1
 
 
@@ -104,7 +104,7 @@ def test_in_a_crowd_of_both_sizes_each_equals_stock(
     enlarged = [
         hires(
             f"hires-{number}", "sd1-epsilon", chance.choice(["euler", "euler_a", "heun"]),
-            seed=number, hires={"upscaler": chance.choice(["latent", "lanczos"])},
+            seed=number, hires={"strength": chance.choice([0.4, 0.6, 1.0])},
         )
         for number in range(6)
     ]  # fmt: skip
