@@ -14,6 +14,8 @@ from service.intake.decode import Intake
 from service.jobs.bell import Bell
 from service.jobs.catalogue import Catalogue
 from service.jobs.events import EventHub
+from service.jobs.files import Files
+from service.jobs.inputs import Inputs
 from service.jobs.ledger import GatewayLedger
 from service.jobs.views import Views
 from service.metrics import Metrics
@@ -36,6 +38,8 @@ class Gateway:
     views: Views
     outbound: Outbound
     intake: Intake
+    files: Files
+    inputs: Inputs
     library: Library
     link_secret: bytes | None  # None where the bucket signs URLs itself
 
@@ -46,6 +50,8 @@ class Gateway:
         ledger = GatewayLedger.open(settings)
         storage = open_storage(settings)
         metrics = Metrics()
+        intake = Intake(settings.max_image_pixels)
+        files = Files(settings, ledger, storage, intake)
         return cls(
             settings=settings,
             ledger=ledger,
@@ -57,7 +63,9 @@ class Gateway:
             event_hub=EventHub(ledger),
             views=Views(settings, storage),
             outbound=Outbound.open(settings),
-            intake=Intake(settings.max_image_pixels),
+            intake=intake,
+            files=files,
+            inputs=Inputs(files, Outbound.for_pictures(settings), settings.max_image_bytes),
             library=Library.open(settings),
             link_secret=None if is_bucket else settings.signing_secret(),
         )

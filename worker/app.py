@@ -27,6 +27,7 @@ from worker.backends import open_backend
 from worker.batching import Costs
 from worker.claims.claimer import Claimer
 from worker.claims.inbox import Inbox
+from worker.claims.inputs import Inputs
 from worker.claims.queue_choice import QueueChoice
 from worker.claims.reporter import Reporter
 from worker.cost_file import CostFile
@@ -153,6 +154,7 @@ def _wire(
             queues,
             reporter,
             lease_s=settings.lease_s,
+            load_inputs=Inputs(opened.storage).load,
             on_idled=metrics.idled,
         ),
         reporter=reporter,

@@ -22,7 +22,10 @@ INTERRUPTED: Final = 130
 
 @request_options
 def generate(
-    prompt: Annotated[str, typer.Argument(help="What the image should show.")],
+    prompt: Annotated[
+        str | None,
+        typer.Argument(help="What the image should show; not needed with --image."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Output file; JOB-ID.png if omitted.")
     ] = None,

@@ -1,8 +1,10 @@
 """The options of `latentry generate`: one for each field of a request."""
 
 import inspect
+import re
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import (
     Annotated,
     Any,
@@ -33,10 +35,12 @@ from latentry.contracts import (
     Seamless,
     WebhookEvent,
 )
+from latentry.contracts.fields.inputs import PICTURE_PATTERN
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
 HEIGHT_WIDTH: Final = "HEIGHT WIDTH"
+PICTURE: Final = "PICTURE"
 # The field's own name works too. --help would cut it off at 80 columns.
 _SHORTER: Final = {
     "num-inference-steps": "steps",
@@ -79,17 +83,25 @@ class RequestOptions(TypedDict):
     seamless: Seamless | None
     variation_seed: int | None
     variation_strength: float | None
-    image: str | None
-    mask: str | None
+    image: Annotated[
+        str | None,
+        typer.Option(
+            metavar=PICTURE, help="The picture to start from: a path, a URL or a file id."
+        ),
+    ]
+    mask: Annotated[
+        str | None,
+        typer.Option(
+            metavar=PICTURE, help="What to repaint of it: white, or transparent; named likewise."
+        ),
+    ]
     strength: float | None
     resize_mode: ResizeMode | None
     mask_blur: int | None
     mask_fill: Annotated[MaskFill | None, typer.Option(metavar="FILL")]
     inpaint_area: InpaintArea | None
     mask_padding: int | None
-    extend: Annotated[
-        tuple[int, int, int, int] | None, typer.Option(metavar="LEFT TOP RIGHT BOTTOM")
-    ]
+    extend: Annotated[tuple[int, int, int, int] | None, typer.Option(metavar="L T R B")]
     hires: Annotated[
         list[str] | None,
         typer.Option(
@@ -178,6 +190,8 @@ def request_fields(options: RequestOptions) -> Fields:
             options["intermediates_every"], options["intermediates_kind"]
         ),
         "webhook": _webhook(options["webhook"], options["webhook_event"]),
+        "image": _picture("image", options["image"]),
+        "mask": _picture("mask", options["mask"]),
     }
     names = Fields.__annotations__.keys()
     return cast(Fields, {name: given[name] for name in names if given.get(name) is not None})
@@ -229,6 +243,14 @@ def _intermediates(
     if every is None:
         return None
     return {"every": every, "kinds": kinds} if kinds else {"every": every}
+
+
+def _picture(name: str, given: str | None) -> str | Path | None:
+    if given is None or re.match(PICTURE_PATTERN, given):
+        return given
+    if not Path(given).is_file():
+        raise typer.BadParameter(f"--{name} {given}: there is no such file.")
+    return Path(given)
 
 
 def _webhook(url: str | None, events: list[WebhookEvent] | None) -> dict[str, Any] | None:

@@ -49,7 +49,7 @@ class AsyncClient:
 
     async def generate(
         self,
-        prompt: str,
+        prompt: str | None = None,
         *,
         timeout_s: float | None = None,
         idempotency_key: str | None = None,
@@ -65,7 +65,11 @@ class AsyncClient:
         return await self._run(flows.generated(request, key, timeout_s, self._retries))
 
     async def submit(
-        self, prompt: str, *, idempotency_key: str | None = None, **fields: Unpack[Fields]
+        self,
+        prompt: str | None = None,
+        *,
+        idempotency_key: str | None = None,
+        **fields: Unpack[Fields],
     ) -> Job:
         """Submit a job and return it at once.
 
@@ -75,7 +79,7 @@ class AsyncClient:
         key = idempotency_key or uuid.uuid4().hex
         return await self._call(api_calls.submit(request_of(prompt, fields), key))
 
-    async def estimate(self, prompt: str, **fields: Unpack[Fields]) -> Estimate:
+    async def estimate(self, prompt: str | None = None, **fields: Unpack[Fields]) -> Estimate:
         """The cost and the estimated start of a request. Raises ApiError if it would be refused."""
         return await self._call(api_calls.estimate(request_of(prompt, fields)))
 

@@ -1,7 +1,9 @@
 """The optional fields of a request as keyword arguments."""
 
+from base64 import b64encode
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from pathlib import Path
+from typing import Any, TypeAlias, TypedDict
 
 from pydantic import ValidationError
 
@@ -24,6 +26,9 @@ from latentry.contracts import (
     Webhook,
 )
 from latentry.errors import InvalidRequest
+
+# An id, a data: URL or an https: URL; or the bytes of a picture or the path of its file.
+Picture: TypeAlias = str | bytes | Path
 
 
 class Fields(TypedDict, total=False):
@@ -51,8 +56,8 @@ class Fields(TypedDict, total=False):
     seamless: Seamless | str | None
     variation_seed: int | None
     variation_strength: float | None
-    image: str | None
-    mask: str | None
+    image: Picture | None
+    mask: Picture | None
     strength: float | None
     resize_mode: ResizeMode | str | None
     mask_blur: int | None
@@ -75,11 +80,24 @@ class Fields(TypedDict, total=False):
     webhook: Webhook | dict[str, Any] | None
 
 
-def request_of(prompt: str, fields: Fields) -> GenerationRequest:
-    """The request. Raises InvalidRequest, which names the first invalid field."""
+def request_of(prompt: str | None, fields: Fields) -> GenerationRequest:
+    """The request, with the pictures that it sends along.
+
+    Raises InvalidRequest, which names the first invalid field, or OSError for a file.
+    """
+    given = {"prompt": prompt, **fields}
+    for name in ("image", "mask"):
+        if isinstance(picture := given.get(name), bytes | Path):
+            given[name] = _data_url(picture)
     try:
-        return GenerationRequest.model_validate({"prompt": prompt, **fields})
+        return GenerationRequest.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise InvalidRequest(f"{name}: {first['msg']}.") from error
+
+
+def _data_url(picture: bytes | Path) -> str:
+    # The service reads the format from the bytes.
+    data = picture if isinstance(picture, bytes) else picture.read_bytes()
+    return f"data:application/octet-stream;base64,{b64encode(data).decode()}"

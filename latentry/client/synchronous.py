@@ -53,7 +53,7 @@ class Client:
 
     def generate(
         self,
-        prompt: str,
+        prompt: str | None = None,
         *,
         timeout_s: float | None = None,
         idempotency_key: str | None = None,
@@ -69,7 +69,11 @@ class Client:
         return self._run(flows.generated(request, key, timeout_s, self._retries))
 
     def submit(
-        self, prompt: str, *, idempotency_key: str | None = None, **fields: Unpack[Fields]
+        self,
+        prompt: str | None = None,
+        *,
+        idempotency_key: str | None = None,
+        **fields: Unpack[Fields],
     ) -> Job:
         """Submit a job and return it at once.
 
@@ -79,7 +83,7 @@ class Client:
         key = idempotency_key or uuid.uuid4().hex
         return self._call(api_calls.submit(request_of(prompt, fields), key))
 
-    def estimate(self, prompt: str, **fields: Unpack[Fields]) -> Estimate:
+    def estimate(self, prompt: str | None = None, **fields: Unpack[Fields]) -> Estimate:
         """The cost and the estimated start of a request. Raises ApiError if it would be refused."""
         return self._call(api_calls.estimate(request_of(prompt, fields)))
 

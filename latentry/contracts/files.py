@@ -16,5 +16,8 @@ class File(ResponseModel):
     height: int
     content_type: str
     sha256: str = Field(description="SHA-256 of the stored file.")
+    pixel_sha256: str = Field(
+        "", description="SHA-256 of the pixels, RGB or RGBA bytes row by row."
+    )
     created_at: datetime
     expires_at: datetime

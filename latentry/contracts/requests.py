@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from latentry.contracts.fields import conditioning, inputs, job, sampling, templates
 from latentry.contracts.fields.conditioning import PromptSyntax
@@ -26,12 +26,21 @@ _NOT_PIXELS: Final = WITHOUT_EFFECT | {
     *("output_format", "output_quality", "output_lossless"),
 }
 
+_MISSING: Final = PydanticCustomError("missing", "Required, unless `image` is given")
+
 
 class GenerationRequest(RequestModel):
-    """A request for images. A field that is omitted or null takes the model's default."""
+    """A request for images. A field that is omitted or null takes the model's default.
+
+    `prompt` may be left out where a picture is given.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["prompt"]}, {"required": ["image"]}]}
+    )
 
     model: sampling.Model = None
-    prompt: conditioning.Prompt
+    prompt: conditioning.Prompt = ""
     negative_prompt: conditioning.NegativePrompt = ""
     prompt_syntax: conditioning.Syntax = PromptSyntax.WEIGHTED
     styles: templates.Styles = ()
@@ -91,6 +100,14 @@ class GenerationRequest(RequestModel):
             )
         return body | {"sampler": sampler, "spacing": spacing}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _require_prompt(cls, body: Any) -> Any:
+        if not isinstance(body, dict) or any(body.get(n) is not None for n in ("prompt", "image")):
+            return body
+        wrong = InitErrorDetails(type=_MISSING, loc=("prompt",), input=None)
+        raise ValidationError.from_exception_data(cls.__name__, [wrong], hide_input=True)
+
 
 class ResolvedRequest(ResponseModel):
     """A request with every omitted field filled in: what a worker runs and what repeats the images.
@@ -99,7 +116,7 @@ class ResolvedRequest(ResponseModel):
     """
 
     model: sampling.ModelId
-    prompt: str
+    prompt: str = ""
     negative_prompt: str = ""
     prompt_syntax: PromptSyntax = PromptSyntax.WEIGHTED
     template: Template | None = None
@@ -171,6 +188,11 @@ class ResolvedRequest(ResponseModel):
         if self.variation_strength:
             seeds["variation_seed"] = self.variation_seed_of(index)
         return self.model_copy(update=seeds)
+
+    def inputs(self) -> dict[str, InputFile]:
+        """The files that it names, by field."""
+        named = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: one for name, one in named.items() if isinstance(one, InputFile)}
 
     def pixel_fields(self) -> dict[str, Any]:
         """What an image's pixels depend on apart from its seed, ready for JSON.

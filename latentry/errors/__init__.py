@@ -24,7 +24,9 @@ LatentryError
 │   ├── NotAcceptable
 │   ├── UnsupportedImage
 │   ├── ImageTooLarge
-│   └── BrokenImage
+│   ├── BrokenImage
+│   ├── FileGone
+│   └── FetchFailed
 ├── NotFound                    it does not exist, or not for this caller
 │   ├── UnknownModel
 │   ├── JobNotFound
@@ -97,6 +99,8 @@ from latentry.errors.requests import (
     BodyTooLarge,
     BrokenImage,
     ClipSkipTooLarge,
+    FetchFailed,
+    FileGone,
     HeadTooLarge,
     IdempotencyConflict,
     ImageTooLarge,
@@ -141,6 +145,8 @@ __all__ = [
     "DeliveryNotFound",
     "EngineError",
     "Exhausted",
+    "FetchFailed",
+    "FileGone",
     "FileNotFound",
     "FileQuotaExceeded",
     "HeadTooLarge",

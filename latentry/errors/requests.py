@@ -136,6 +136,18 @@ class ImageTooLarge(InvalidRequest):
     code = "image_too_large"
 
 
+class FileGone(InvalidRequest):
+    """The file does not exist, or it has expired or was deleted; upload the picture again."""
+
+    code = "file_gone"
+
+
+class FetchFailed(InvalidRequest):
+    """The picture could not be fetched: its URL must respond with status 200 in time."""
+
+    code = "fetch_failed"
+
+
 class BrokenImage(InvalidRequest):
     """The image cannot be decoded."""
 

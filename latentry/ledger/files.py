@@ -32,6 +32,7 @@ class NewFile:
     sha256: str
     width: int
     height: int
+    pixel_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class FileRecord:
     height: int
     created_ms: int
     expires_ms: int
+    pixel_sha256: str = ""
 
     @classmethod
     def read(cls, ref: FileRef, flat: Sequence[str]) -> Self | None:
@@ -53,7 +55,12 @@ class FileRecord:
             return None
         row = dict(zip(flat[::2], flat[1::2], strict=True))
         numbers = ("bytes", "width", "height", "created_ms", "expires_ms")
-        return cls(ref=ref, sha256=row["sha256"], **{name: int(row[name]) for name in numbers})
+        return cls(
+            ref=ref,
+            sha256=row["sha256"],
+            pixel_sha256=row.get("pixel_sha256", ""),  # an older version stored none
+            **{name: int(row[name]) for name in numbers},
+        )
 
 
 def keep(file: NewFile, *, ttl_ms: int, max_files: int, max_bytes: int) -> Command[FileRecord]:
@@ -66,14 +73,24 @@ def keep(file: NewFile, *, ttl_ms: int, max_files: int, max_bytes: int) -> Comma
         assert record is not None, "what is kept has its record"
         return record
 
-    facts = (file.sha256, file.width, file.height)
+    facts = (file.sha256, file.width, file.height, file.pixel_sha256)
     args = (str(file.ref), file.ref.tenant, file.bytes, ttl_ms, max_files, max_bytes, *facts)
     return Command("files/keep", args, read)
 
 
 def get(ref: FileRef) -> Command[FileRecord | None]:
-    """One file, or None."""
+    """One file that requests may name, or None."""
     return Command("files/get", (str(ref),), lambda answer: FileRecord.read(ref, answer))
+
+
+def exists(ref: FileRef) -> Command[bool]:
+    """Whether there is a record, also of a file that only its jobs still keep."""
+    return Command("files/exists", (str(ref),), bool)
+
+
+def delete(ref: FileRef) -> Command[bool]:
+    """From now on no request can name the file. True: no job pins it, and it may be removed."""
+    return Command("files/delete", (str(ref),), bool)
 
 
 def forget(ref: FileRef) -> Command[bool]:
@@ -82,7 +99,7 @@ def forget(ref: FileRef) -> Command[bool]:
 
 
 def take_due(limit: int) -> Command[list[FileRef]]:
-    """Files that have expired, for this caller to remove."""
+    """Files that have expired or were deleted, and that no job pins, for this caller to remove."""
 
     def read(answer: Iterable[str]) -> list[FileRef]:
         return [FileRef.parse(ref) for ref in answer]

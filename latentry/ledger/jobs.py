@@ -17,6 +17,7 @@ from latentry.contracts import (
     Webhook,
 )
 from latentry.ledger.accounts import Account
+from latentry.ledger.files import FileRef
 from latentry.ledger.refs import JobRef
 from latentry.rules.pricing import Price
 
@@ -42,6 +43,14 @@ class NewJob:
     account: Account = field(default_factory=Account)
     webhook: Webhook | None = None
     receiver: str = ""  # tenant@host:port of the webhook
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The refs of the files that it pins, by the names of their fields."""
+        named = self.request.inputs()
+        return {
+            name: str(FileRef(self.ref.tenant, one.file)) for name, one in named.items() if one.file
+        }
 
     @property
     def webhook_option(self) -> dict[str, Any]:

@@ -66,6 +66,7 @@ KEYS: Final = (
     Key("file:<ref>", "hash", "the record of a file, a picture that a caller stored"),
     Key("files:<tenant>", "zset", "a tenant's files, by when they expire"),
     Key("filebytes:<tenant>", "string", "bytes of all of them"),
+    Key("pins:<ref>", "set", "the jobs that use a file and have not ended"),
     Key("fileends", "zset", "all files, by when they may be removed"),
     # Webhooks
     Key(

@@ -21,6 +21,7 @@ _PRELUDE = (
     "estimate",
     "usage",
     "deliveries",
+    "files",
     "job",
 )
 _DEFINITION = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)

@@ -33,6 +33,12 @@ class Unread:
     kind: Foreign
     text: str
 
+    @property
+    def remedy(self) -> str:
+        """What to do if it was meant as more than text, as a part of a sentence."""
+        is_drawn = self.kind in (Foreign.WILDCARD, Foreign.VARIANT)
+        return "set prompt_syntax to dynamic" if is_drawn else "remove it"
+
 
 # Each stops at what could begin its next match, so that failing is linear in the prompt's length.
 _PATTERNS: Final = {

@@ -83,7 +83,7 @@ def _check_inputs(card: ModelCard, request: ResolvedRequest) -> None:
     if request.image is None:
         given = [name for name in _WITH_IMAGE if getattr(request, name) is not None]
         if given:
-            why = "It needs `image`."
+            why = f"{' and '.join(given)} without image: name the picture to start from."
             raise UnsupportedField(why, fields={f"/{name}": why for name in given})
         return
     if not card.limits.images:

@@ -61,6 +61,16 @@ class GatewaySettings(Section):
     max_files: int = Field(1_000, ge=0, description="Maximum number of files per tenant.")
     max_files_bytes: int = Field(1024**3, ge=0, description="Maximum size of a tenant's files.")
     file_ttl_s: int = Field(86_400, ge=1, le=MAX_TTL_S, description="Lifetime of a file.")
+    max_input_body_bytes: int = Field(
+        25 * 1024**2,
+        ge=1024,
+        description="Maximum size of a JSON body on routes that take pictures.",
+    )
+    image_url_allow: str = Field(
+        "",
+        description="Hosts of image URLs in requests that may be private, comma-separated:"
+        " `host:port` pairs and networks such as `10.0.0.0/8`.",
+    )
     webhook_ports: str = Field("443", description="Ports allowed in webhook URLs, comma-separated.")
     webhook_allow: str = Field(
         "",

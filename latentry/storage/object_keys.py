@@ -28,6 +28,11 @@ def key_of(tenant: str, job_id: str, *, fence: int, index: int, suffix: str, nam
     return key
 
 
+def file_key(tenant: str, file_id: str) -> str:
+    """The key of an uploaded picture. Raises ValueError for parts that cannot be in one."""
+    return key_of(tenant, file_id, fence=0, index=0, suffix=OutputFormat.PNG.suffix)
+
+
 def prefix_of(tenant: str, job_id: str) -> str:
     """What all keys of a job begin with. Raises ValueError for parts that are not ours."""
     prefix = f"{tenant}/{job_id}"

@@ -1,5 +1,6 @@
 """Submits requests as jobs, whichever door they come through."""
 
+import asyncio
 import hashlib
 import re
 from dataclasses import replace
@@ -8,13 +9,15 @@ from typing import Final, TypedDict
 import structlog
 
 from latentry.contracts import Estimate, GenerationRequest, Webhook
-from latentry.errors import InvalidIdempotencyKey, UnsupportedField, UrlNotAllowed
+from latentry.errors import InvalidIdempotencyKey, LatentryError, UrlNotAllowed
 from latentry.ledger import Accepted, JobRef, NewJob, commands
 from latentry.settings import Settings
 from service.access.auth import Caller
 from service.gateway import Gateway
+from service.http.bodies import LARGE_BYTES
 from service.jobs.admission import Admitted, admit, requested_model
 from service.jobs.ids import new_ref
+from service.jobs.inputs import Brought, named
 from service.jobs.prompts import with_prompts
 from service.jobs.views import time_of
 
@@ -32,27 +35,39 @@ async def submit(
 ) -> Accepted:
     """Create a job, or find the one that was created under this idempotency key.
 
+    Pictures that it brings become files of the tenant's; if no job comes of it, they are deleted.
     `ref`: the new job's, if the caller has made it already. Raises InvalidRequest, UnknownModel,
     Unavailable or Exhausted.
     """
     if idempotency_key is not None and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
         raise InvalidIdempotencyKey
-    admitted = await _admitted(gateway, request)
-    job = _new_job(gateway, caller, request, admitted)
+    found = await gateway.inputs.find(caller.tenant, request)
+    admitted = await _admitted(gateway, request, found)
+    job = await _new_job(gateway, caller, request, admitted)
     job = replace(job, ref=ref or job.ref, idempotency_key=idempotency_key or "")
-    accepted = await gateway.ledger.run(commands.create(job, **_limits(gateway.settings)))
-    if accepted.is_new:
-        if admitted.entry.workers:  # a worker that starts later looks into the queue by itself
-            gateway.bell.ring_soon(admitted.entry.card.id)
-        gateway.metrics.job_accepted(admitted.request)
-        _log_accepted(accepted.ref, caller, admitted)
+    if all(file.file for file in found.files.values()):
+        return await _create(gateway, caller, job, admitted)
+    # What can refuse the request or find its job comes before its pictures are fetched and decoded.
+    limits = _limits(gateway.settings)
+    if known := await gateway.ledger.run(commands.find_or_check(job, **limits)):
+        return Accepted(known, is_new=False)
+    brought = await gateway.inputs.bring(caller.tenant, request, found)
+    whole = replace(admitted, request=admitted.request.model_copy(update=brought.files))
+    try:
+        accepted = await _create(gateway, caller, replace(job, request=whole.request), whole)
+    except LatentryError:
+        await gateway.inputs.discard(brought)
+        raise
+    if not accepted.is_new:  # another call with this key came first
+        await gateway.inputs.discard(brought)
     return accepted
 
 
 async def estimate(gateway: Gateway, caller: Caller, request: GenerationRequest) -> Estimate:
     """The cost and the wait that `submit` would have now. Creates nothing; raises the same."""
-    admitted = await _admitted(gateway, request)
-    job = _new_job(gateway, caller, request, admitted)
+    found = await gateway.inputs.find(caller.tenant, request)
+    admitted = await _admitted(gateway, request, found)
+    job = await _new_job(gateway, caller, request, admitted)
     possible = await gateway.ledger.run(commands.estimate(job, **_limits(gateway.settings)))
     wait_ms = possible.wait_ms
     return Estimate(
@@ -62,15 +77,23 @@ async def estimate(gateway: Gateway, caller: Caller, request: GenerationRequest)
     )
 
 
-async def _admitted(gateway: Gateway, request: GenerationRequest) -> Admitted:
+async def _admitted(gateway: Gateway, request: GenerationRequest, found: Brought) -> Admitted:
     settings = gateway.settings
-    if request.image is not None or request.mask is not None:
-        raise UnsupportedField("Pictures as inputs are not supported yet.")
     entries = await gateway.catalogue.entries(including=requested_model(request, settings))
-    return admit(with_prompts(request, gateway.library), entries, settings)
+    return admit(with_prompts(request, gateway.library), entries, settings, found.files)
 
 
-def _new_job(
+async def _create(gateway: Gateway, caller: Caller, job: NewJob, admitted: Admitted) -> Accepted:
+    accepted = await gateway.ledger.run(commands.create(job, **_limits(gateway.settings)))
+    if accepted.is_new:
+        if admitted.entry.workers:  # a worker that starts later looks into the queue by itself
+            gateway.bell.ring_soon(admitted.entry.card.id)
+        gateway.metrics.job_accepted(admitted.request)
+        _log_accepted(accepted.ref, caller, admitted)
+    return accepted
+
+
+async def _new_job(
     gateway: Gateway,
     caller: Caller,
     request: GenerationRequest,
@@ -81,8 +104,7 @@ def _new_job(
         request=admitted.request,
         queue_ttl_ms=gateway.settings.queue_ttl_s * 1000,
         ttl_ms=gateway.settings.result_ttl_s * 1000,
-        # Of the request as it was sent: a seed that we drew must not make two of them differ.
-        body_hash=hashlib.sha256(request.model_dump_json().encode()).hexdigest(),
+        body_hash=await _body_hash(request),
         account=caller.account,
         price=admitted.price,
         weight=caller.weight,
@@ -92,6 +114,20 @@ def _new_job(
         webhook=request.webhook,
         receiver=_receiver(gateway, caller, request.webhook),
     )
+
+
+async def _body_hash(request: GenerationRequest) -> str:
+    """Of the request as it was sent: a seed that we drew must not make two of them differ."""
+    pictures = named(request)
+    text = request.model_copy(update=dict.fromkeys(pictures)).model_dump_json()
+    digest = hashlib.sha256(text.encode())
+    for name, reference in pictures.items():
+        digest.update(f"{name}:{len(reference)}:".encode())
+        if len(reference) > LARGE_BYTES:
+            await asyncio.to_thread(digest.update, reference.encode())
+        else:
+            digest.update(reference.encode())
+    return digest.hexdigest()
 
 
 def _receiver(gateway: Gateway, caller: Caller, webhook: Webhook | None) -> str:

@@ -1,16 +1,13 @@
 """Waits for a job's end, for doors whose response is the finished job."""
 
 import asyncio
+from collections.abc import Awaitable
 
 from fastapi import Request
 
-from latentry.contracts import GenerationRequest
 from latentry.errors import ShuttingDown, Unavailable
-from latentry.ledger import JobRecord, JobRef, commands
-from service.access.auth import Caller
-from service.doors.submit import submit
+from latentry.ledger import Accepted, JobRecord, JobRef, commands
 from service.gateway import Gateway
-from service.jobs.ids import new_ref
 
 
 async def until_ended(gateway: Gateway, ref: JobRef, *, within_s: float) -> JobRecord:
@@ -21,17 +18,15 @@ async def until_ended(gateway: Gateway, ref: JobRef, *, within_s: float) -> JobR
 
 
 async def created_and_ended(
-    gateway: Gateway,
-    caller: Caller,
-    request: GenerationRequest,
-    idempotency_key: str | None,
-    *,
-    within_s: float,
+    gateway: Gateway, ref: JobRef, submitted: Awaitable[Accepted], *, within_s: float
 ) -> JobRecord:
-    """A new job's record at its end, or after `within_s` seconds. Raises what `submit` does."""
-    ref, hub = new_ref(caller.tenant), gateway.event_hub
+    """A new job's record at its end, or after `within_s` seconds. Raises what `submitted` does.
+
+    `ref`: the job's, if `submitted` creates it; it may find an earlier one instead.
+    """
+    hub = gateway.event_hub
     with hub.expecting(ref) as expected:
-        accepted = await submit(gateway, caller, request, idempotency_key, ref)
+        accepted = await submitted
         is_new = accepted.record is not None  # one of an idempotency key may have ended long ago
         found = expected if is_new else None
         await hub.ended(accepted.ref, within_s=within_s, expected=found)

@@ -1,5 +1,6 @@
 """JSON request bodies, parsed by pydantic's own reader, and what is wrong with them."""
 
+import asyncio
 import json
 from difflib import get_close_matches
 from typing import Any, Final, TypeVar
@@ -7,11 +8,14 @@ from typing import Any, Final, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
-from latentry.errors import InvalidRequest, MalformedBody, UnsupportedMediaType
+from latentry.errors import BodyTooLarge, InvalidRequest, MalformedBody, UnsupportedMediaType
 
 M = TypeVar("M", bound=BaseModel)
 
+LARGE_BYTES: Final = 256 * 1024  # above it, only pictures may be; and a thread parses it
 _REPORTED_ERRORS: Final = 16
+_BASE64: Final = b";base64,"
+_MAX_PICTURES: Final = 16
 # Names that other services give to our fields.
 _OTHER_NAMES: Final = {
     "steps": "num_inference_steps",
@@ -26,21 +30,52 @@ _OTHER_NAMES: Final = {
 
 
 async def parse(request: Request, model: type[M]) -> M:
-    """The request's JSON body. Raises UnsupportedMediaType, MalformedBody or InvalidRequest."""
+    """The request's JSON body.
+
+    Raises UnsupportedMediaType, MalformedBody, BodyTooLarge or another InvalidRequest.
+    """
     media_type, _, charset = request.headers.get("content-type", "").lower().partition(";")
     encoding = request.headers.get("content-encoding", "identity").lower()
     is_utf8 = charset.strip().replace('"', "") in ("", "charset=utf-8")
     if media_type.strip() != "application/json" or not is_utf8 or encoding != "identity":
         raise UnsupportedMediaType
-    raw = await request.body()
+    # Not `request.body()`, which would keep a large one until the response is sent.
+    raw = b"".join([part async for part in request.stream() if part])
+    if len(raw) <= LARGE_BYTES:
+        return _parsed(raw, raw, model)
+    rest = _without_base64(raw)
+    if len(rest) > LARGE_BYTES:  # parsed, numbers take many times the memory of their text
+        raise BodyTooLarge(f"Without its pictures, the body is larger than {LARGE_BYTES} bytes.")
+    return await asyncio.to_thread(_parsed, raw, rest, model)
+
+
+def _parsed(raw: bytes, rest: bytes, model: type[M]) -> M:
     try:
         parsed = model.model_validate_json(raw)
     except ValidationError as error:
         raise invalid(error, model) from None
     # Duplicate names, as in `{"n": 1, "n": 8}`, mean different things to different parsers. Nesting
     # is bounded by pydantic; numbers stay text, as `int` refuses to parse very many digits.
-    json.loads(raw, object_pairs_hook=_refuse_duplicates, parse_int=str, parse_float=str)
+    json.loads(
+        _without_base64(raw), object_pairs_hook=_refuse_duplicates, parse_int=str, parse_float=str
+    )
     return parsed
+
+
+def _without_base64(raw: bytes) -> bytes:
+    """Valid JSON without the base64 of its pictures, of which a copy would be as large again."""
+    parts, at = list[bytes](), 0
+    for _ in range(_MAX_PICTURES):
+        begin = raw.find(_BASE64, at)
+        end = raw.find(b'"', begin)
+        if begin < 0 or end < 0:
+            break
+        # Base64 has no escapes but `\/`; after another one, the quote may be part of the text.
+        if raw.count(b"\\", begin, end) != raw.count(b"\\/", begin, end):
+            break
+        parts.append(raw[at:begin])
+        at = end
+    return b"".join((*parts, raw[at:]))
 
 
 def invalid(error: ValidationError, model: type[BaseModel]) -> InvalidRequest:

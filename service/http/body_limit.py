@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
@@ -15,11 +15,12 @@ from service.http.failures import failure
 
 # A client that is still sending cannot read our 413, so this much is read and dropped first.
 DRAIN_BYTES: Final = 2 * 1024 * 1024
-# Time for any body, and more in proportion to its limit: phones on slow links send pictures.
+# Time for any body, and more in proportion to its size: phones on slow links send pictures.
 BODY_WITHIN_S: Final = 10.0
 MIN_BYTES_PER_S: Final = 128 * 1024
-LARGE_AT_ONCE: Final = 16
-LARGE_PER_TENANT: Final = 8  # so that one tenant's slow uploads leave room for the others
+# Of large bodies that are received or read; a body counts whole from its first byte on.
+LARGE_BYTES: Final = 256 * 1024 * 1024
+LARGE_BYTES_PER_TENANT: Final = LARGE_BYTES // 2  # so that one tenant's leave room for others
 
 
 class _Refused(Exception):
@@ -34,58 +35,33 @@ class _Refused(Exception):
 class BodyLimit:
     """ASGI middleware: routes see whole bodies of at most `limit` bytes, chunked or not.
 
-    Routes in `large` accept more. Their callers are authenticated before the body is read, and
-    their number is bounded, in all and for each tenant.
+    Routes in `large` accept more. Callers who send more are authenticated before it is read, and
+    the bytes of all these bodies are bounded, in all and for each tenant, until the request ends or
+    its route calls `release_body`.
     """
 
     def __init__(self, app: ASGIApp, limit: int, large: Sequence[LargeBody]) -> None:
         self._app = app
         self._limit = limit
         self._large = large
-        self._receiving: Counter[str] = Counter()
+        self._room = _Room()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body, then call the app; or refuse it after draining."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        large = self._large_body(scope)
-        if large is None:
-            await self._forward(self._limit, None, scope, receive, send)
-            return
+        share = _Share(self._room)
+        scope.setdefault("state", {})["release_body"] = share.release
         try:
-            tenant = (await large.authenticate(Request(scope))).tenant
-            self._refuse_too_many(tenant)
-        except LatentryError as refusal:
-            await self._forward(0, refusal, scope, receive, send)
-            return
-        self._receiving[tenant] += 1
-        try:
-            await self._forward(large.limit, None, scope, receive, send)
+            await self._forward(share, scope, receive, send)
         finally:
-            self._receiving[tenant] -= 1
-            self._receiving += Counter()  # drops tenants at zero
+            share.release()
 
-    def _large_body(self, scope: Scope) -> LargeBody | None:
-        if scope["method"] != "POST":
-            return None
-        return next((large for large in self._large if large.covers(scope["path"])), None)
-
-    def _refuse_too_many(self, tenant: str) -> None:
-        receiving = self._receiving
-        if receiving.total() >= LARGE_AT_ONCE or receiving[tenant] >= LARGE_PER_TENANT:
-            raise Busy("Too many large bodies are being received; try again later.")
-
-    async def _forward(
-        self,
-        limit: int,
-        refusal: LatentryError | None,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-    ) -> None:
+    async def _forward(self, share: "_Share", scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = await _read(limit, refusal, scope, receive)
+            # No name for the body here: it would be kept until the response was sent.
+            whole: list[Message] = [_message(await self._body(share, scope, receive))]
         except _Refused as refused:
             response = problems.response(scope, failure(refused.error))
             if refused.hang_up:
@@ -94,30 +70,163 @@ class BodyLimit:
             return
         except ClientDisconnect:
             return
-        whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
             return whole.pop() if whole else await receive()
 
         await self._app(scope, replay, send)
 
+    async def _body(self, share: "_Share", scope: Scope, receive: Receive) -> bytes:
+        """The whole body. Raises _Refused or ClientDisconnect."""
+        if not _has_body(scope):
+            return b""
+        large, declared = self._large_body(scope), _declared(scope)
+        if large is None or large.limit <= self._limit:
+            return await _Body(self._limit, scope, receive).read()
 
-async def _read(limit: int, refusal: LatentryError | None, scope: Scope, receive: Receive) -> bytes:
-    """The whole body. Raises _Refused or ClientDisconnect."""
-    error = refusal or BodyTooLarge(f"The body is larger than {limit} bytes.")
-    drain_limit = max(limit, DRAIN_BYTES)
-    if refusal is None and not _has_body(scope):
-        return b""
-    if not _is_worth_draining(scope, limit, drain_limit):
-        raise _Refused(error, hang_up=True)
-    try:
-        async with asyncio.timeout(BODY_WITHIN_S + limit / MIN_BYTES_PER_S):
-            body, is_complete = await _receive(limit, drain_limit, receive)
-    except TimeoutError:
-        raise _Refused(refusal or TooSlow(), hang_up=True) from None
-    if refusal or body is None:
-        raise _Refused(error, hang_up=not is_complete)
-    return body
+        async def enlarge() -> int:
+            tenant = (await large.authenticate(Request(scope))).tenant
+            share.take(tenant, large.limit if declared is None else min(declared, large.limit))
+            return large.limit
+
+        body = _Body(self._limit, scope, receive, enlarge)
+        if declared is not None and declared > self._limit:
+            await body.enlarge()
+        return await body.read()
+
+    def _large_body(self, scope: Scope) -> LargeBody | None:
+        if scope["method"] != "POST":
+            return None
+        return next((large for large in self._large if large.covers(scope["path"])), None)
+
+
+def release_body(request: Request) -> None:
+    """There is room for another body in place of this one, of which nothing is kept."""
+    request.state.release_body()
+
+
+class _Room:
+    """The bytes of the large bodies in this process, by tenant."""
+
+    def __init__(self) -> None:
+        self._held: Counter[str] = Counter()
+
+    def take(self, tenant: str, size: int) -> None:
+        """Raises Busy. A body larger than a tenant's part comes alone."""
+        held, own = self._held.total(), self._held[tenant]
+        is_full = held and held + size > LARGE_BYTES
+        if is_full or (own and own + size > LARGE_BYTES_PER_TENANT):
+            raise Busy("Too many large bodies are being received; try again later.")
+        self._held[tenant] += size
+
+    def give_back(self, tenant: str, size: int) -> None:
+        self._held[tenant] -= size
+        self._held += Counter()  # drops tenants at zero
+
+
+class _Share:
+    """What one request takes of it."""
+
+    def __init__(self, room: _Room) -> None:
+        self._room = room
+        self._taken: tuple[str, int] | None = None
+
+    def take(self, tenant: str, size: int) -> None:
+        self._room.take(tenant, size)
+        self._taken = tenant, size
+
+    def release(self) -> None:
+        if self._taken:
+            self._room.give_back(*self._taken)
+            self._taken = None
+
+
+def _message(body: bytes) -> Message:
+    return {"type": "http.request", "body": body, "more_body": False}
+
+
+class _Body:
+    """One body as it arrives. `enlarge` gives a larger limit, or raises what refuses it."""
+
+    def __init__(
+        self,
+        limit: int,
+        scope: Scope,
+        receive: Receive,
+        enlarge: Callable[[], Awaitable[int]] | None = None,
+    ) -> None:
+        self._limit = limit
+        self._receive = receive
+        self._enlarge = enlarge
+        self._declared = _declared(scope)
+        self._expects_continue = (
+            dict(scope["headers"]).get(b"expect", b"").lower() == b"100-continue"
+        )
+        self._refusal: LatentryError | None = None
+        self._began = 0.0
+        self._clock = asyncio.timeout(None)
+
+    async def read(self) -> bytes:
+        """The whole body. Raises _Refused or ClientDisconnect."""
+        if not self._is_worth_reading:
+            raise _Refused(self._error, hang_up=True)
+        self._began = asyncio.get_running_loop().time()
+        try:
+            async with self._clock:
+                self._set_clock()
+                body, is_complete = await self._parts()
+        except TimeoutError:
+            raise _Refused(self._refusal or TooSlow(), hang_up=True) from None
+        if body is None:
+            raise _Refused(self._error, hang_up=not is_complete)
+        return body
+
+    async def enlarge(self) -> None:
+        """Allow a larger body, once."""
+        if self._enlarge is None:
+            return
+        enlarge, self._enlarge = self._enlarge, None
+        try:
+            self._limit = await enlarge()
+        except LatentryError as refusal:
+            self._limit, self._refusal = 0, refusal
+
+    @property
+    def _error(self) -> LatentryError:
+        return self._refusal or BodyTooLarge(f"The body is larger than {self._limit} bytes.")
+
+    @property
+    def _drain_limit(self) -> int:
+        return max(self._limit, DRAIN_BYTES)
+
+    @property
+    def _is_worth_reading(self) -> bool:
+        declared = self._declared or 0
+        return declared <= self._limit or (
+            declared <= self._drain_limit and not self._expects_continue
+        )
+
+    def _set_clock(self) -> None:
+        size = min(self._declared or self._limit, self._drain_limit)
+        self._clock.reschedule(self._began + BODY_WITHIN_S + size / MIN_BYTES_PER_S)
+
+    async def _parts(self) -> tuple[bytes | None, bool]:
+        # The body, None if it is refused; and whether all was received, False past the drain limit.
+        parts, received, more = list[bytes](), 0, True
+        while more and received <= self._drain_limit:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            parts.append(message.get("body", b""))
+            received += len(parts[-1])
+            if received > self._limit and self._enlarge:
+                await self.enlarge()
+                self._set_clock()
+            if received > self._limit:
+                parts.clear()
+            more = message.get("more_body", False)
+        is_refused = self._refusal is not None or received > self._limit
+        return (None if is_refused else b"".join(filter(None, parts))), not more
 
 
 def _has_body(scope: Scope) -> bool:
@@ -125,25 +234,6 @@ def _has_body(scope: Scope) -> bool:
     return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
 
 
-def _is_worth_draining(scope: Scope, limit: int, drain_limit: int) -> bool:
-    headers = dict(scope["headers"])
-    length = headers.get(b"content-length", b"")
-    declared = int(length) if length.isdigit() else 0
-    if declared <= limit:
-        return True
-    expects_continue = headers.get(b"expect", b"").lower() == b"100-continue"
-    return declared <= drain_limit and not expects_continue
-
-
-async def _receive(limit: int, drain_limit: int, receive: Receive) -> tuple[bytes | None, bool]:
-    # The body, None past `limit`; and whether all of it was received, False past `drain_limit`.
-    body, received, more = bytearray(), 0, True
-    while more and received <= drain_limit:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        received += len(message.get("body", b""))
-        if received <= limit:
-            body += message.get("body", b"")
-        more = message.get("more_body", False)
-    return (bytes(body) if received <= limit else None), not more
+def _declared(scope: Scope) -> int | None:
+    length = dict(scope["headers"]).get(b"content-length", b"")
+    return int(length) if length.isdigit() else None

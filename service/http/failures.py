@@ -23,6 +23,8 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.UnsupportedImage: 422,
     errors.ImageTooLarge: 422,
     errors.BrokenImage: 422,
+    errors.FileGone: 422,
+    errors.FetchFailed: 422,
     errors.UnsupportedSize: 422,
     errors.UnsupportedSampler: 422,
     errors.UnsupportedSpacing: 422,

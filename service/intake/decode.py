@@ -4,6 +4,8 @@ import asyncio
 import subprocess
 import sys
 import tempfile
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,44 +18,62 @@ from service.intake.header import Header, PictureFormat, read_header
 DECODER: Final = Path(__file__).with_name("decoder.py")
 # A process for each picture: it starts in 60 ms, and a codec that is taken over ends with it.
 PROCESSES: Final = 2
-QUEUED: Final = 8
+QUEUED: Final = 126  # their bytes are bounded where bodies are received
+DIGEST_BYTES: Final = 32
 DECODE_WITHIN_S: Final = 30.0
 MAX_SIDE_PX: Final = 16_384
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture that is safe to store: PNG, upright, 8-bit RGB or RGBA in sRGB, no metadata."""
+    """A picture that is safe to store: PNG, upright, 8-bit RGB or RGBA in sRGB, no metadata.
+
+    `sha256` is of the file, `pixel_sha256` of its RGB or RGBA bytes, row by row.
+    """
 
     png: bytes
     sha256: str
+    pixel_sha256: str
     width: int
     height: int
 
 
 class Intake:
-    """Decodes PROCESSES pictures at a time; QUEUED more may wait."""
+    """Decodes PROCESSES pictures at a time; QUEUED more may wait, half of them of one tenant."""
 
     def __init__(self, max_pixels: int) -> None:
         self._max_pixels = max_pixels
         self._threads = ThreadPoolExecutor(PROCESSES, thread_name_prefix="intake")
-        self._inside = 0
+        self._inside: Counter[str] = Counter()
 
-    async def take(self, data: bytes) -> Picture:
-        """Decode a picture. Raises UnsupportedImage, ImageTooLarge, BrokenImage or Busy."""
+    async def take(
+        self, data: bytes, tenant: str = "", store: Callable[[Picture], None] = lambda _: None
+    ) -> Picture:
+        """Decode a picture of a tenant's, and store it in the same thread.
+
+        So few decoded pictures are in memory at once, however slow the storage is. Raises
+        UnsupportedImage, ImageTooLarge, BrokenImage, Busy or what `store` raises.
+        """
         header = self._checked_header(data)
-        if self._inside >= PROCESSES + QUEUED:
+        places = PROCESSES + QUEUED
+        if self._inside.total() >= places or self._inside[tenant] >= max(places // 2, 1):
             raise Busy("Too many pictures are being decoded; try again later.")
-        self._inside += 1
+        self._inside[tenant] += 1
         try:
             loop = asyncio.get_running_loop()
-            png, digest = await loop.run_in_executor(self._threads, decode, data, header)
+            return await loop.run_in_executor(self._threads, self._take, data, header, store)
         finally:
-            self._inside -= 1
+            self._inside[tenant] -= 1
+            self._inside += Counter()  # drops tenants at zero
+
+    def _take(self, data: bytes, header: Header, store: Callable[[Picture], None]) -> Picture:
+        png, digest, pixel_digest = decode(data, header)
         kept = self._checked_header(png)  # the decoder's output is not trusted either
         if kept.format is not PictureFormat.PNG:
             raise BrokenImage
-        return Picture(png, digest, kept.width, kept.height)
+        picture = Picture(png, digest, pixel_digest, kept.width, kept.height)
+        store(picture)
+        return picture
 
     def close(self) -> None:
         """Stop: pictures that wait are not decoded."""
@@ -69,8 +89,8 @@ class Intake:
         return header
 
 
-def decode(data: bytes, header: Header) -> tuple[bytes, str]:
-    """The picture as PNG, and its SHA-256 in hex. Raises BrokenImage. Blocks."""
+def decode(data: bytes, header: Header) -> tuple[bytes, str, str]:
+    """The picture as PNG, the SHA-256 of that and of its pixels. Raises BrokenImage. Blocks."""
     # Files instead of pipes: the kernel limits their size, and neither side waits for the other.
     max_bytes = header.pixels * 5 + 1_000_000  # RGBA, PNG filter bytes and zlib overhead
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as result:
@@ -92,5 +112,6 @@ def decode(data: bytes, header: Header) -> tuple[bytes, str]:
         if ended.returncode:
             raise BrokenImage
         result.seek(0)
+        pixel_digest = result.read(DIGEST_BYTES).hex()
         png = result.read(max_bytes)
-    return png, sha256(png).hexdigest()  # in this thread: 64 MiB take 0.3 s
+    return png, sha256(png).hexdigest(), pixel_digest  # in this thread: 64 MiB take 0.3 s

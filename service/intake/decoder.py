@@ -1,10 +1,13 @@
-"""The program that decodes one picture: bytes on stdin, PNG on stdout, exit status 0 or BROKEN.
+"""The program that decodes one picture: bytes on stdin, exit status 0 or BROKEN.
+
+On stdout are the SHA-256 of the pixels, 32 bytes, and the picture as PNG.
 
 A malicious picture may take over a codec, so it runs as a script without our packages and without
 an environment, and can open no file or socket, fork, or exceed its limits of memory and CPU time.
 """
 
 import ctypes
+import hashlib
 import io
 import resource
 import signal
@@ -87,8 +90,10 @@ def main() -> int:
     Image.MAX_IMAGE_PIXELS = pixels
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     try:
-        png = io.BytesIO()
-        decoded(data, form).save(png, "PNG", compress_level=1)
+        image, png = decoded(data, form), io.BytesIO()
+        digest = hashlib.sha256(image.tobytes()).digest()
+        image.save(png, "PNG", compress_level=1)
+        sys.stdout.buffer.write(digest)
         sys.stdout.buffer.write(png.getbuffer())
         sys.stdout.buffer.flush()
     except Exception:  # whatever a codec raises; its text may tell of our memory and files

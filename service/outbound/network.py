@@ -1,7 +1,7 @@
 """Resolves a host once, checks every address, and connects to one of exactly those addresses.
 
 Resolving again when connecting would let a name server answer differently (DNS rebinding). Of a
-response no more than READ_BYTES are read.
+response no more than READ_BYTES are read, and the body that is wanted.
 """
 
 import asyncio
@@ -65,12 +65,19 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
     """httpcore's network backend for one target. Raises UrlNotAllowed."""
 
     def __init__(
-        self, target: Target, rules: Rules, resolve: Resolve, backend: httpcore.AsyncNetworkBackend
+        self,
+        target: Target,
+        rules: Rules,
+        resolve: Resolve,
+        backend: httpcore.AsyncNetworkBackend,
+        *,
+        read_bytes: int = READ_BYTES,
     ) -> None:
         self._target = target
         self._rules = rules
         self._resolve = resolve
         self._backend = backend
+        self._read_bytes = read_bytes
 
     async def connect_tcp(
         self,
@@ -88,7 +95,7 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 continue
             if await self._is_connected_to(stream, address):
-                return _BoundedStream(stream)
+                return _BoundedStream(stream, self._read_bytes)
         raise httpcore.ConnectError
 
     async def _checked_addresses(self) -> list[Address]:
@@ -111,11 +118,11 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
 
 
 class _BoundedStream(httpcore.AsyncNetworkStream):
-    """Fails past READ_BYTES: the number of interim (1xx) responses is not bounded by HTTP."""
+    """Fails past so many bytes: the number of interim (1xx) responses is not bounded by HTTP."""
 
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+    def __init__(self, stream: httpcore.AsyncNetworkStream, read_bytes: int) -> None:
         self._stream = stream
-        self._left = READ_BYTES
+        self._left = read_bytes
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         if self._left <= 0:
@@ -136,7 +143,8 @@ class _BoundedStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> httpcore.AsyncNetworkStream:
-        return _BoundedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+        stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        return _BoundedStream(stream, self._left)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

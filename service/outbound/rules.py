@@ -63,13 +63,22 @@ class Rules:
     def of(cls, settings: Settings) -> Self:
         """Of LATENTRY_WEBHOOK_PORTS and LATENTRY_WEBHOOK_ALLOW. Raises ConfigurationError."""
         ports = {_port(entry) for entry in _entries(settings.webhook_ports)}
+        return cls._listing(settings.webhook_allow, "LATENTRY_WEBHOOK_ALLOW", frozenset(ports))
+
+    @classmethod
+    def for_pictures(cls, settings: Settings) -> Self:
+        """Of LATENTRY_IMAGE_URL_ALLOW. Raises ConfigurationError."""
+        return cls._listing(settings.image_url_allow, "LATENTRY_IMAGE_URL_ALLOW", frozenset({443}))
+
+    @classmethod
+    def _listing(cls, allow: str, setting: str, ports: frozenset[int]) -> Self:
         hosts, networks = set[tuple[str, int]](), list[Network]()
-        for entry in _entries(settings.webhook_allow):
+        for entry in _entries(allow):
             if named := _ALLOWED.fullmatch(entry):
                 hosts.add((named["host"].strip("[]"), int(named["port"])))
             else:
-                networks.append(_network(entry))
-        return cls(frozenset(ports), frozenset(hosts), tuple(networks))
+                networks.append(_network(entry, setting))
+        return cls(ports, frozenset(hosts), tuple(networks))
 
     def read(self, url: str) -> Target:
         """The target of a URL. Raises UrlNotAllowed, which says what to change."""
@@ -151,11 +160,10 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _network(text: str) -> Network:
+def _network(text: str, setting: str) -> Network:
     try:
         return ip_network(text)
     except ValueError:
         raise ConfigurationError(
-            f"LATENTRY_WEBHOOK_ALLOW is invalid: {text!r} is neither host:port nor a network "
-            "such as 10.0.0.0/8."
+            f"{setting} is invalid: {text!r} is neither host:port nor a network such as 10.0.0.0/8."
         ) from None

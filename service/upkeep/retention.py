@@ -89,7 +89,7 @@ class Retention:
     async def _is_known(self, ref: JobRef) -> bool:
         file = files.FileRef.of(ref)
         if file:
-            return await self._ledger.run(files.get(file)) is not None
+            return await self._ledger.run(files.exists(file))
         return await self._ledger.run(commands.get(ref)) is not None
 
     async def _try(self, kind: str, id: str, removal: Awaitable[None]) -> None:

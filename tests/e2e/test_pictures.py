@@ -54,6 +54,43 @@ def test_a_style_of_the_bundled_model_is_in_the_picture(client: Client) -> None:
     assert np.abs(np.asarray(picture(client, again)).astype(int) - pixels).max() <= 8
 
 
+def test_a_picture_can_be_drawn_over_in_part_and_extended(client: Client, tmp_path) -> None:
+    circle = client.generate("a red circle on a white background", seed=3)
+    before = np.asarray(picture(client, circle))
+    file, mask = io.BytesIO(), io.BytesIO()
+    picture(client, circle).save(file, "PNG")
+    halves = np.zeros_like(before)
+    halves[64:] = 255
+    Image.fromarray(halves).save(mask, "PNG")
+    seen = {"image": file.getvalue(), "mask": mask.getvalue()}
+    job = client.generate("a blue square on a white background", **seen, seed=4)
+    after = np.asarray(picture(client, job))
+    assert (after[:64] == before[:64]).all(), "what is not repainted is the picture's own"
+    assert is_about(after[70:78, 58:70], BLUE)
+
+    again = client.generate(**job.request.model_dump(mode="json", exclude_none=True))
+    assert again.request.image == job.request.image
+    assert np.abs(np.asarray(picture(client, again)).astype(int) - after).max() <= 8
+
+    wide = client.generate(
+        "a red circle on a white background",
+        image=file.getvalue(), extend={"left": 32, "right": 32}, width=192, seed=4,
+    )  # fmt: skip
+    pixels = np.asarray(picture(client, wide))
+    assert pixels.shape == (128, 192, 3)
+    assert (pixels[:, 48:-48] == before[:, 16:-16]).all()
+    assert is_about(pixels[:, :24], (245, 245, 245))
+
+
+def test_a_picture_without_a_prompt_is_varied(client: Client) -> None:
+    circle = client.generate("a red circle on a white background", seed=3)
+    file = io.BytesIO()
+    picture(client, circle).save(file, "PNG")
+    job = client.generate(image=file.getvalue(), strength=0.2, guidance_scale=1.0, seed=5)
+    assert is_about(np.asarray(picture(client, job))[56:72, 56:72], RED)
+    assert [image.width for image in job.images] == [128]
+
+
 def test_a_job_has_its_times_seeds_and_images(client: Client, stack: Stack) -> None:
     job = client.generate("a frog", seed=3, n=2, metadata={"order": "66"})
     assert job.status is JobStatus.SUCCEEDED

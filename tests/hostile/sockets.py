@@ -27,6 +27,10 @@ class Wire:
             pass  # it hung up on what we still had to say
         return heard
 
+    def head(self) -> bytes:
+        """The beginning of the answer, as far as it has come."""
+        return self.socket.recv(65_536)
+
     def __enter__(self) -> "Wire":
         return self
 

@@ -1,5 +1,6 @@
 """Pictures from outside: valid ones come out upright and without metadata, others are refused."""
 
+import asyncio
 import io
 import os
 import signal
@@ -228,6 +229,26 @@ async def test_one_picture_too_many_at_once_gets_503(monkeypatch) -> None:
         await Intake(max_pixels=10_000).take(encoded("PNG"))
 
 
+async def test_one_tenant_takes_half_of_the_places_for_decoding(intake, monkeypatch) -> None:
+    monkeypatch.setattr(decode, "QUEUED", 2)
+    begun = [asyncio.ensure_future(intake.take(encoded("PNG"), "greedy")) for _ in range(3)]
+    other = asyncio.ensure_future(intake.take(encoded("PNG"), "other"))
+    with pytest.raises(Busy):
+        await begun[2]
+    for picture in (*begun[:2], other):
+        assert (await picture).width == 40
+
+
+async def test_the_pixels_hash_is_that_of_equal_pixels_however_they_were_sent(intake) -> None:
+    smooth, plain = encoded("PNG", compress_level=9), encoded("PNG", compress_level=0)
+    assert smooth != plain
+    expected = sha256(painted().tobytes()).hexdigest()
+    for data in (smooth, plain, encoded("WEBP", lossless=True)):
+        assert (await intake.take(data)).pixel_sha256 == expected
+    clear = await intake.take(encoded("PNG", mode="RGBA"))
+    assert clear.pixel_sha256 == sha256(painted(mode="RGBA").tobytes()).hexdigest()
+
+
 @pytest.mark.parametrize(
     ("deed", "says"),
     [
@@ -294,10 +315,12 @@ def test_a_decoder_that_sleeps_is_not_waited_for(tmp_path, monkeypatch) -> None:
 
 def test_the_decoder_knows_nothing_of_us(tmp_path, monkeypatch) -> None:
     telling = tmp_path / "decoder.py"
-    telling.write_text("import os, sys; sys.stdout.write(f'{dict(os.environ)} {os.listdir()}')")
+    telling.write_text(
+        "import os, sys; sys.stdout.write(32 * ' ' + f'{dict(os.environ)} {os.listdir()}')"
+    )
     monkeypatch.setenv("LATENTRY_REDIS_URL", "redis://user:secret@host")
     monkeypatch.setattr(decode, "DECODER", telling)
-    said, _ = decode.decode(encoded("PNG"), read_header(encoded("PNG")))
+    said, *_ = decode.decode(encoded("PNG"), read_header(encoded("PNG")))
     assert b"LATENTRY" not in said
     assert b"service" not in said
 

@@ -18,6 +18,10 @@ NOT_IN_SDK = {
     "prompt": "the positional argument",
     "dry_run": "a method of its own, Client.estimate, which returns no job",
 }
+NOT_IN_CLI = {
+    "template": "the service writes it, programs send it back",
+    "intermediates": "--intermediates-every and --intermediates-kind",
+}
 ONLY_IN_CLI = {
     "output": "where the image is saved",
     "url": "where the service is",
@@ -25,10 +29,6 @@ ONLY_IN_CLI = {
     "webhook_event": "the webhook's `events`",
     "intermediates_every": "the intermediates' `every`",
     "intermediates_kind": "the intermediates' `kinds`",
-}
-NOT_IN_CLI = {
-    "intermediates": "--intermediates-every and --intermediates-kind",
-    "template": "the service writes it, programs send it back",
 }
 NOT_IN_OPENAI = {
     "width": "`size`",

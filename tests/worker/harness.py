@@ -12,6 +12,7 @@ from tests.latentry.ledger.factory import card, request
 from tests.worker.fakes import FakeEngine
 from worker.claims.claimer import Claimer
 from worker.claims.inbox import Inbox
+from worker.claims.inputs import Inputs
 from worker.claims.queue_choice import QueueChoice
 from worker.claims.reporter import Reporter
 from worker.loop import WorkerLoop
@@ -76,6 +77,7 @@ class Worker:
             queues,
             self.reporter,
             lease_s=2,
+            load_inputs=Inputs(storage).load,
             on_idled=self.metrics.idled,
         )
         self.loop = WorkerLoop(

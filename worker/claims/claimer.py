@@ -2,23 +2,26 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
-from latentry.errors import LedgerUnavailable
+from latentry.contracts import JobStatus
+from latentry.errors import FileGone, LedgerUnavailable, StorageUnavailable
 from latentry.ledger import Command, JobRef, Lease, Ledger, commands
 from latentry.ledger.claiming import run_claim
 from latentry.ledger.leases import Claims
-from worker.claims.claimed_job import ClaimedJob
+from worker.claims.claimed_job import ClaimedJob, Outcome
 from worker.claims.idleness import Idleness
 from worker.claims.inbox import Claimed, Exchanged, Inbox
 from worker.claims.listener import Listener
 from worker.claims.preemption import Preemption
 from worker.claims.queue_choice import QueueChoice
 from worker.claims.reporter import Reporter
+from worker.engine.inputs.canvas import Canvas
 from worker.process.exit_on_failure import critical_thread
 
 log = structlog.get_logger()
@@ -41,6 +44,7 @@ class Offer:
 class Claimer:
     """Claims while there is room, and posts each job once its lease is renewed.
 
+    `load_inputs` reads the files that a job names, and may raise FileGone or StorageUnavailable.
     `on_idled` is told seconds in which a job waited that this worker had room for (`Idleness`).
     """
 
@@ -53,6 +57,7 @@ class Claimer:
         reporter: Reporter,
         *,
         lease_s: float,
+        load_inputs: Callable[[Lease], Canvas | None] = lambda _: None,
         on_idled: Callable[[float], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -61,6 +66,7 @@ class Claimer:
         self._worker = worker
         self._queues = queues
         self._reporter = reporter
+        self._load_inputs = load_inputs
         self._lease_s = lease_s
         self._clock = clock
         self._preemption = Preemption(
@@ -220,7 +226,24 @@ class Claimer:
         begins = [job.lease for job in jobs if goes_first or job.lease.record.claims > 1]
         if unsaid := [lease for lease in begins if lease not in begun]:
             progress.mark_begun(unsaid)
-        for job in jobs:
+        self._post(jobs)
+
+    def _post(self, jobs: Iterable[ClaimedJob]) -> None:
+        # Storage may be slow, so jobs that need nothing of it go first.
+        waiting = deque(sorted(jobs, key=lambda job: bool(job.lease.record.request.inputs())))
+        while waiting:
+            job = waiting[0]
             job.checkpoints = self._reporter.checkpoints.load(job.lease)
-        self._posted += len(jobs)
-        self._inbox.post(*map(Claimed, jobs))
+            try:
+                job.canvas = self._load_inputs(job.lease)
+            except FileGone as gone:
+                job.end_early(Outcome(JobStatus.FAILED, gone))  # the step loop closes its images
+            except StorageUnavailable as error:
+                log.warning("storage.unavailable", doing="inputs", why=str(error))
+                for one in waiting:
+                    self._reporter.hand_back(one)
+                self._stopping.wait(POLL_S)  # or this worker would claim them again at once
+                self.hear()
+                return
+            self._posted += 1
+            self._inbox.post(Claimed(waiting.popleft()))

@@ -1,9 +1,9 @@
 """Pictures that a request brings, and how they are used."""
 
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from latentry.contracts.fields.bounds import MAX_PADDING_PX, MAX_SIDE_PX
 from latentry.contracts.wire import RequestModel, ResponseModel
@@ -62,7 +62,15 @@ class InputFile(ResponseModel):
     height: int
 
 
-_Reference = Annotated[str, StringConstraints(pattern=PICTURE_PATTERN)]
+def _as_reference(value: Any) -> Any:
+    """The file id of an input as answers have it, so that their requests can be sent again."""
+    is_input = isinstance(value, dict) and value.keys() <= InputFile.model_fields.keys()
+    return value.get("file", value) if is_input else value
+
+
+_Reference = Annotated[
+    str, StringConstraints(pattern=PICTURE_PATTERN), BeforeValidator(_as_reference)
+]
 _Picture = "a file id of `POST /v1/files`, a `data:` URL, or an `https:` URL that is fetched once"
 
 Image = Annotated[

@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 
 from latentry.contracts import EventType
-from latentry.errors import DeadlineUnreachable, IdempotencyConflict, QueueFull
+from latentry.errors import DeadlineUnreachable, FileGone, IdempotencyConflict, QueueFull
 from latentry.ledger.accounts import refusal
 from latentry.ledger.catalogue import CatalogueEntry
 from latentry.ledger.connection import Command
@@ -26,17 +26,34 @@ _TRUSTED: Final = 0.8
 def create(job: NewJob, *, max_queued: int, max_wait_s: float = math.inf) -> Command[Accepted]:
     """Create a job, `queued`, or find the one that has its idempotency key.
 
-    Raises QueueFull, DeadlineUnreachable, TooManyJobs, QuotaExceeded, or IdempotencyConflict for
-    another request body under the same key.
+    It pins its files until it ends. Raises QueueFull, DeadlineUnreachable, TooManyJobs,
+    QuotaExceeded, FileGone, or IdempotencyConflict for another request body under the same key.
     """
 
     def read(answer: Sequence[Any]) -> Accepted:
-        _refuse(answer)
+        _refuse(job, answer)
         what, ref, *facts = answer
         record = JobRecord.created(job, *facts) if facts else None
         return Accepted(JobRef.parse(ref), what == "created", record)
 
     return Command("gateway/create", _arguments(job, max_queued, max_wait_s), read)
+
+
+def find_or_check(
+    job: NewJob, *, max_queued: int, max_wait_s: float = math.inf
+) -> Command[JobRef | None]:
+    """The job that has this one's idempotency key, or None; changes nothing.
+
+    Raises what `create` would.
+    """
+
+    def read(answer: Sequence[Any]) -> JobRef | None:
+        _refuse(job, answer)
+        what, ref, *_ = answer
+        return None if what == "possible" else JobRef.parse(ref)
+
+    options, request = _arguments(job, max_queued, max_wait_s, dry_run=True, finds=True)
+    return Command("gateway/create", (options, request), read)
 
 
 def estimate(
@@ -45,7 +62,7 @@ def estimate(
     """When a job would start if it were created now. Raises what `create` would."""
 
     def read(answer: Sequence[Any]) -> WaitEstimate:
-        _refuse(answer)
+        _refuse(job, answer)
         wait_ms, now_ms = answer[1:]
         return WaitEstimate(now_ms, wait_ms if wait_ms >= 0 else None)
 
@@ -111,7 +128,12 @@ def check_writable() -> Command[bool]:
 
 
 def _arguments(
-    job: NewJob, max_queued: int, max_wait_s: float, *, dry_run: bool = False
+    job: NewJob,
+    max_queued: int,
+    max_wait_s: float,
+    *,
+    dry_run: bool = False,
+    finds: bool = False,
 ) -> tuple[str, str]:
     price = job.price
     waits = [min(max_wait_s * 1000, _FOR_EVER_MS)]
@@ -124,7 +146,7 @@ def _arguments(
         "max_queued": max_queued,
         "queue_ttl_ms": job.queue_ttl_ms,
         "ttl_ms": job.ttl_ms,
-        "idempotency_key": "" if dry_run else job.idempotency_key,
+        "idempotency_key": "" if dry_run and not finds else job.idempotency_key,
         "body_hash": job.body_hash,
         "account": job.account.charge(job.price),
         "priority": job.priority,
@@ -137,14 +159,18 @@ def _arguments(
         "max_wait_ms": int(min(waits)),
         "wait_ttl_ms": min(job.queue_ttl_ms, job.start_within_ms or job.queue_ttl_ms),
         "finish_within_ms": job.finish_within_ms,
+        "files": sorted(set(job.files.values())),
         "dry_run": dry_run,
     } | job.webhook_option
     # The request by itself: it is stored as it is, without its numbers going through Lua.
     return json.dumps(options), job.request.model_dump_json()
 
 
-def _refuse(answer: Sequence[Any]) -> None:
+def _refuse(job: NewJob, answer: Sequence[Any]) -> None:
     match answer:
+        case ["file_gone", ref]:
+            gone = [name for name, file in job.files.items() if file == ref]
+            raise FileGone(fields={f"/{name}": FileGone().message for name in gone})
         case ["conflict"]:
             raise IdempotencyConflict
         case ["full", waiting, one_ms]:

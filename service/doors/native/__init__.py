@@ -42,6 +42,7 @@ def door(settings: Settings) -> Door:
                 settings.max_image_bytes + files.FORM_OVERHEAD_BYTES,
                 Allowed(Scope.FILES),
             ),
+            LargeBody(generations.PATH, settings.max_input_body_bytes, Allowed(Scope.WRITE)),
         ),
         models=(GenerationRequest, Problem, Event),
     )

@@ -1,8 +1,5 @@
 """`/v1/files`: callers' own pictures, kept until they expire."""
 
-import asyncio
-import re
-import secrets
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -10,12 +7,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from latentry.contracts import File, OutputFormat
-from latentry.errors import FileNotFound, LatentryError, UnsupportedMediaType
-from latentry.ledger import files
-from latentry.storage import key_of, prefix_of
-from service.access.auth import Caller, MayUpload
+from latentry.errors import UnsupportedMediaType
+from latentry.ledger.files import FileRecord
+from service.access.auth import MayUpload
 from service.doors.answers import BINARY, PROBLEMS, Responses, json_response
-from service.gateway import Gateway, GatewayDep
+from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
 from service.intake import multipart
 
@@ -25,7 +21,6 @@ FORM_OVERHEAD_BYTES: Final = 16 * 1024
 
 router = APIRouter(prefix=PATH, tags=["files"], responses=PROBLEMS)
 
-_ID: Final = re.compile(files.PREFIX + r"[0-9a-f]{32}")
 _STORED_AS: Final = OutputFormat.PNG
 _FORM: Final = {
     "schema": {
@@ -57,38 +52,22 @@ async def create_file(gateway: GatewayDep, caller: MayUpload, request: Request) 
     The picture is decoded, rotated as its EXIF orientation says and stored as PNG, without any
     metadata.
     """
-    picture = await gateway.intake.take(await _picture_bytes(request))
-    ref = files.FileRef(caller.tenant, f"{files.PREFIX}{secrets.token_hex(16)}")
-    new = files.NewFile(ref, len(picture.png), picture.sha256, picture.width, picture.height)
-    settings = gateway.settings
-    # The bytes first, so that every file the ledger lists exists.
-    await asyncio.to_thread(gateway.storage.put, _key(ref), picture.png)
-    try:
-        record = await gateway.ledger.run(
-            files.keep(
-                new,
-                ttl_ms=settings.file_ttl_s * 1000,
-                max_files=settings.max_files,
-                max_bytes=settings.max_files_bytes,
-            )
-        )
-    except LatentryError:
-        await _remove(gateway, ref)
-        raise
-    return json_response(_view(record), 201, {"Location": f"{settings.base_url}{PATH}/{ref.id}"})
+    record = await gateway.files.keep(caller.tenant, await _picture_bytes(request))
+    location = f"{gateway.settings.base_url}{PATH}/{record.ref.id}"
+    return json_response(_view(record), 201, {"Location": location})
 
 
 @router.get("/{file_id}", response_model=File, dependencies=[ACCEPTS_JSON])
 async def get_file_record(gateway: GatewayDep, caller: MayUpload, file_id: str) -> Response:
     """Get a file's size, hash and expiry."""
-    return json_response(_view(await _record(gateway, caller, file_id)))
+    return json_response(_view(await gateway.files.record(caller.tenant, file_id)))
 
 
 @router.get("/{file_id}/content", response_class=Response, responses=_CONTENT)
 async def get_file_content(gateway: GatewayDep, caller: MayUpload, file_id: str) -> Response:
     """Download the stored picture."""
-    record = await _record(gateway, caller, file_id)
-    data = await asyncio.to_thread(gateway.storage.get, _key(record.ref))
+    record = await gateway.files.record(caller.tenant, file_id)
+    data = await gateway.files.content(record.ref)
     headers = {
         "Content-Disposition": f'attachment; filename="{record.ref.id}{_STORED_AS.suffix}"',
         "Cache-Control": "private, no-store",
@@ -99,8 +78,9 @@ async def get_file_content(gateway: GatewayDep, caller: MayUpload, file_id: str)
 
 @router.delete("/{file_id}", status_code=204)
 async def delete_file(gateway: GatewayDep, caller: MayUpload, file_id: str) -> Response:
-    """Delete a file."""
-    await _remove(gateway, (await _record(gateway, caller, file_id)).ref)
+    """Delete a file. Jobs that use it keep it until they end."""
+    record = await gateway.files.record(caller.tenant, file_id)
+    await gateway.files.delete(record.ref)
     return Response(status_code=204)
 
 
@@ -118,26 +98,7 @@ async def _picture_bytes(request: Request) -> bytes:
     return body
 
 
-async def _record(gateway: Gateway, caller: Caller, file_id: str) -> files.FileRecord:
-    is_well_formed = _ID.fullmatch(file_id)
-    ref = files.FileRef(caller.tenant, file_id)
-    record = await gateway.ledger.run(files.get(ref)) if is_well_formed else None
-    if record is None:
-        raise FileNotFound
-    return record
-
-
-async def _remove(gateway: Gateway, ref: files.FileRef) -> None:
-    # The bytes first: if that fails, the file still exists and the caller can retry.
-    await asyncio.to_thread(gateway.storage.delete_prefix, prefix_of(ref.tenant, ref.id))
-    await gateway.ledger.run(files.forget(ref))
-
-
-def _key(ref: files.FileRef) -> str:
-    return key_of(ref.tenant, ref.id, fence=0, index=0, suffix=_STORED_AS.suffix)
-
-
-def _view(record: files.FileRecord) -> File:
+def _view(record: FileRecord) -> File:
     return File(
         id=record.ref.id,
         bytes=record.bytes,
@@ -145,6 +106,7 @@ def _view(record: files.FileRecord) -> File:
         height=record.height,
         content_type=_STORED_AS.content_type,
         sha256=record.sha256,
+        pixel_sha256=record.pixel_sha256,
         created_at=datetime.fromtimestamp(record.created_ms / 1000, UTC),
         expires_at=datetime.fromtimestamp(record.expires_ms / 1000, UTC),
     )

@@ -1,6 +1,7 @@
 """`/v1/generations`: create, list, read, cancel and delete jobs."""
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Annotated, Final
 
@@ -9,7 +10,7 @@ from starlette.responses import Response
 
 from latentry.contracts import Estimate, GenerationRequest, Job, JobList, JobStatus
 from latentry.errors import JobNotFound, StorageUnavailable
-from latentry.ledger import commands
+from latentry.ledger import Accepted, commands
 from latentry.storage import prefix_of
 from service.access.auth import MayRead, MayWrite
 from service.doors.answers import PROBLEMS, Responses, body_schema, json_response
@@ -19,11 +20,14 @@ from service.doors.wait import created_and_ended, until_ended
 from service.gateway import GatewayDep
 from service.http import bodies, prefer
 from service.http.accept import ACCEPTS_JSON
+from service.http.body_limit import release_body
 from service.http.direct import DirectRoute
-from service.jobs.ids import ref_of
+from service.jobs.ids import new_ref, ref_of
+
+PATH: Final = "/v1/generations"
 
 router = APIRouter(
-    prefix="/v1/generations",
+    prefix=PATH,
     tags=["generations"],
     responses=PROBLEMS,
     dependencies=[ACCEPTS_JSON],
@@ -88,14 +92,24 @@ async def create_generation(
     if body.dry_run:
         return json_response(await estimate(gateway, caller, body))
     applied = {} if wait_s is None else {"Preference-Applied": f"wait={wait_s}"}
+    ref = new_ref(caller.tenant)
+    submitted = _submitted(request, submit(gateway, caller, body, idempotency_key, ref))
+    del body  # its pictures are not kept while the client waits
     if wait_s:
-        record = await created_and_ended(gateway, caller, body, idempotency_key, within_s=wait_s)
+        record = await created_and_ended(gateway, ref, submitted, within_s=wait_s)
     else:
-        accepted = await submit(gateway, caller, body, idempotency_key)
+        accepted = await submitted
         record = accepted.record or await gateway.record(accepted.ref)
     job = await gateway.views.job(record)
     status = 200 if job.status.is_terminal else 202
     return json_response(job, status, {"Location": job.urls.self} | applied)
+
+
+async def _submitted(request: Request, submission: Awaitable[Accepted]) -> Accepted:
+    accepted = await submission
+    del submission
+    release_body(request)
+    return accepted
 
 
 @router.get("", response_model=JobList)

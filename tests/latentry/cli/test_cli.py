@@ -167,10 +167,12 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--variation-seed 3 --variation-strength 0.25 "
         "--spacing karras --priority high --start-within 60 --finish-within 600 "
         "--seamless x --quality 80 --lossless --style night --style oil "
-        "--image file_1 --mask file_2 --strength 0.5 --resize-mode crop --mask-blur 4 "
-        "--mask-fill noise --inpaint-area masked --mask-padding 16 "
+        "--image picture.png --mask https://pictures.example/mask.png --strength 0.5 "
+        "--resize-mode crop --mask-blur 4 --mask-fill noise --inpaint-area masked "
+        "--mask-padding 16 --extend 8 0 16 0 --hires scale=1.5 --hires steps=9 --hires upscaler=lanczos "
         "--preview-interval 5 --webhook https://shop.example/hook --webhook-event failed"
     )
+    (tmp_path / "picture.png").write_bytes(b"picture")
     code, _, _ = latentry("generate", "a red circle", *given.split())
     assert code == 0
     assert gateway.received == {
@@ -194,14 +196,16 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "target_size": [96, 128],
         "seed": 9,
         "seamless": "x",
-        "image": "file_1",
-        "mask": "file_2",
+        "image": "data:application/octet-stream;base64,cGljdHVyZQ==",
+        "mask": "https://pictures.example/mask.png",
         "strength": 0.5,
         "resize_mode": "crop",
         "mask_blur": 4,
         "mask_fill": "noise",
         "inpaint_area": "masked",
         "mask_padding": 16,
+        "extend": {"left": 8, "top": 0, "right": 16, "bottom": 0},
+        "hires": {"scale": 1.5, "steps": 9, "upscaler": "lanczos"},
         "variation_seed": 3,
         "variation_strength": 0.25,
         "n": 1,
@@ -249,6 +253,25 @@ def test_a_kind_of_intermediate_needs_their_interval(latentry, gateway):
     assert code == 2
     assert "--intermediates-every" in err
     assert gateway.received is None
+
+
+def test_a_picture_needs_no_prompt_and_may_be_an_id(latentry, gateway):
+    code, _, _ = latentry("generate", "--image", "file_1", "-o", "out.png")
+    assert code == 0
+    assert gateway.received == {"image": "file_1", "output_format": "png"}
+
+
+def test_a_picture_that_is_not_there_is_named(latentry, gateway):
+    code, _, err = latentry("generate", "a frog", "--mask", "gone.png")
+    assert code == 2
+    assert "--mask gone.png" in err
+    assert gateway.received is None
+
+
+def test_neither_a_prompt_nor_a_picture_is_an_error(latentry, gateway):
+    code, _, err = latentry("generate")
+    assert code != 0
+    assert "prompt" in err
 
 
 def test_the_long_names_of_two_options_are_their_fields(latentry, gateway):

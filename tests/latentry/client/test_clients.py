@@ -23,6 +23,23 @@ async def test_submit_sends_only_the_fields_that_were_given(caller):
     assert "Prefer" not in call.sent[0].headers
 
 
+async def test_a_picture_is_sent_along_and_needs_no_prompt(caller, tmp_path):
+    (tmp_path / "mask.png").write_bytes(b"mask")
+    call = caller(json_response(job(JobStatus.QUEUED), 202))
+    await call("submit", image=b"picture", mask=tmp_path / "mask.png")
+    assert json.loads(call.sent[0].content) == {
+        "image": "data:application/octet-stream;base64,cGljdHVyZQ==",
+        "mask": "data:application/octet-stream;base64,bWFzaw==",
+    }
+
+
+async def test_neither_a_prompt_nor_a_picture_is_refused_before_it_is_sent(caller):
+    call = caller()
+    with pytest.raises(InvalidRequest, match="prompt: Required, unless `image` is given"):
+        await call("submit", seed=7)
+    assert call.sent == []
+
+
 async def test_a_submit_repeated_after_a_lost_response_has_the_same_key(caller):
     call = caller(REFUSED, problem(503, "queue_full"), json_response(job(JobStatus.QUEUED), 202))
     await call("submit", "a red circle")

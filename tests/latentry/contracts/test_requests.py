@@ -101,6 +101,20 @@ def test_a_joined_name_that_contradicts_the_spacing_is_refused(other: object) ->
         {"prompt": "a\0b"},
         {"model": "../etc/passwd"},
         {"model": "Model.ckpt"},
+        {"image": "http://example.com/a.png"},
+        {"image": "a.png"},
+        {"image": ["file_1"]},
+        {"strength": 0},
+        {"strength": 1.5},
+        {"strength": "0.5"},
+        {"resize_mode": "tile"},
+        {"mask_blur": -1},
+        {"mask_blur": 10_000},
+        {"mask_fill": "random"},
+        {"inpaint_area": "half"},
+        {"extend": {"left": 9}},
+        {"extend": {"left": -8}},
+        {"extend": {"inside": 8}},
         {"styles": "night"},
         {"styles": [""]},
         {"styles": ["night"] * 17},
@@ -132,6 +146,14 @@ def test_a_joined_name_that_contradicts_the_spacing_is_refused(other: object) ->
 def test_invalid_requests_are_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         parse(**fields)
+
+
+def test_an_input_of_an_answer_can_be_sent_again() -> None:
+    again = {"file": "file_1", "pixel_sha256": "1", "width": 8, "height": 8}
+    assert parse(image=again).image == "file_1"
+    for other in ({"file": 1}, {"url": "https://a.example/b.png"}, {}):
+        with pytest.raises(ValidationError):
+            parse(image=other)
 
 
 def subclasses(model: type[RequestModel]) -> list[type[RequestModel]]:

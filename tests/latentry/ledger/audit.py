@@ -8,6 +8,7 @@ from latentry.contracts import EventType, JobStatus
 from latentry.ledger import JobRef, Ledger
 from latentry.ledger.commands import POISON_CRASHES
 from tests.latentry.ledger.audit_deliveries import audit_deliveries
+from tests.latentry.ledger.audit_files import audit_files
 from tests.latentry.ledger.audit_queues import audit_leases, audit_queues
 from tests.latentry.ledger.factory import BOUNDED
 
@@ -68,6 +69,7 @@ def audit(ledger: Ledger) -> dict[JobRef, Entry]:
     assert sum(accounts.values()) == 2 * accounts.get("total", 0), "each byte is charged for once"
     assert accounts.keys() - {"total"} <= entries.keys() - ended, "an end needs no checkpoint"
     _audit_books(found, entries)
+    audit_files(ledger, {ref: entries[ref].fields for ref in queued | running})
     jobs = {ref: (entry.fields, entry.events) for ref, entry in entries.items()}
     audit_deliveries(ledger, jobs)
     shelved = [ref for name, rows in found.items() if name.startswith("jobs:") for ref in rows]

@@ -36,7 +36,9 @@ def new_job(
     ref = JobRef(tenant, id or f"gen_{next(_numbers)}")
     times = {"queue_ttl_ms": 60_000, "ttl_ms": 60_000}
     price = {name: fields.pop(name) for name in ("cost_ms", "seats", "images") if name in fields}
-    wanted = request(model=fields.pop("model", "shapes"), n=price.get("images", 1))
+    wanted = fields.pop("request", None) or request(
+        model=fields.pop("model", "shapes"), n=price.get("images", 1)
+    )
     more = {"idempotency_key": key, "body_hash": hash, "price": Price(**price)}
     more["account"] = Account(payer=BOUNDED, max_jobs=1_000_000)
     return NewJob(ref, wanted, **(times | more | fields))
@@ -57,7 +59,9 @@ def image(index: int = 0, *, key: str = "k.png") -> StoredOutput:
 def card(model: str = "shapes") -> ModelCard:
     return ModelCard(
         id=model,
-        limits=Limits(min_side=96, max_side=192, size_step=32, max_steps=100, max_clip_skip=2),
+        limits=Limits(
+            min_side=96, max_side=192, size_step=32, max_steps=100, max_clip_skip=2, images=True
+        ),
         defaults=Defaults(
             width=128, height=128, num_inference_steps=25, guidance_scale=3.0, sampler=Sampler.DDIM
         ),

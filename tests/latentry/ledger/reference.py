@@ -7,8 +7,10 @@ from latentry.contracts import EventType, JobStatus, Priority
 from latentry.errors import IdempotencyConflict, LeaseLost, QueueFull
 from latentry.ledger import JobRef, Lease, NewJob
 from latentry.ledger.commands import POISON_CRASHES, Swept
+from latentry.ledger.files import FileRef
 from latentry.ledger.jobs import Accepted
 from tests.latentry.ledger.reference_fairness import ReferenceFairness, tenant_queue
+from tests.latentry.ledger.reference_files import ReferenceFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class ReferenceLedger:
         self.fairness = ReferenceFairness()
         self.claimed: dict[str, tuple[object, list[Lease]]] = {}
         self.reserved: dict[JobRef, str] = {}
+        self.files = ReferenceFiles()
         self._sequence = 0
 
     def queue(self, *models: str) -> list[ReferenceJob]:
@@ -132,6 +135,8 @@ class ReferenceLedger:
                 if body_hash != new.body_hash:
                     raise IdempotencyConflict
                 return Accepted(ref, is_new=False)
+        named = {FileRef.parse(file) for file in new.files.values()}
+        self.files.check(named)
         model, tenant = new.request.model, new.ref.tenant
         queue = self.queue(model)
         its_share = self.fairness.share_of(model, tenant, new.weight, max_queued)
@@ -149,6 +154,7 @@ class ReferenceLedger:
             new.finish_within_ms > 0,
         )
         self.jobs[new.ref] = job
+        self.files.pin(new.ref, named)
         if new.idempotency_key:
             self.keys[name] = (new.ref, new.body_hash)
         self.fairness.enter(job)
@@ -218,6 +224,8 @@ class ReferenceLedger:
     def _leave(self, job: ReferenceJob, state: JobStatus) -> None:
         """Out of its queue, if it is in one."""
         job.move(state)
+        if state.is_terminal:
+            self.files.unpin(job.ref)
         self.fairness.leave(job, self.queue(job.model))
 
     def end(self, job: ReferenceJob, state: JobStatus) -> None:
@@ -310,6 +318,7 @@ class ReferenceLedger:
 
     def forget(self, ref: JobRef) -> bool:
         job = self.jobs.pop(ref, None)
+        self.files.unpin(ref)
         if job and job.state is JobStatus.QUEUED:
             self.end(job, JobStatus.CANCELED)
         return job is not None

@@ -20,25 +20,29 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from latentry.contracts import JobStatus, JobWarning, Priority
+from latentry.contracts import InputFile, JobStatus, JobWarning, Priority
 from latentry.errors import (
     EngineError,
+    FileGone,
     IdempotencyConflict,
     LeaseLost,
     LedgerUnavailable,
     QueueFull,
 )
-from latentry.ledger import Command, JobRef, Lease, Ledger, NewJob, commands, redis_keys
+from latentry.ledger import Command, JobRef, Lease, Ledger, NewJob, commands, files, redis_keys
 from latentry.ledger.accounts import Account
 from latentry.ledger.commands import Swept
+from latentry.ledger.files import FileRef
 from latentry.rules.pricing import Price
 from tests.latentry.ledger.audit import Entry, audit
 from tests.latentry.ledger.audit_deliveries import HOOK, RECEIVER
+from tests.latentry.ledger.audit_files import SIZE
 from tests.latentry.ledger.factory import BOUNDED, card, image, request
 from tests.latentry.ledger.reference import ReferenceClaim, ReferenceJob, ReferenceLedger
 
 MODELS = ["shapes", "photos"]
 WORKERS_IDS = ["w1", "w2"]
+FILES = ["file_1", "file_2"]
 LEASE_S = 600.0
 BUDGET = 16  # bytes of checkpoints
 TYPES = {key.name: key.type for key in redis_keys.KEYS}
@@ -70,7 +74,7 @@ def outcome(call: Callable[[], Any]) -> Any:
     """What a call answers, or the type of its refusal."""
     try:
         return call()
-    except (IdempotencyConflict, QueueFull, LeaseLost) as refusal:
+    except (FileGone, IdempotencyConflict, QueueFull, LeaseLost) as refusal:
         return type(refusal)
 
 
@@ -90,6 +94,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.published: dict[str, list[str]] = {}
         self.counting = commands.take_ends("gateway")
         self.counted: list[JobRef] = []
+        for tenant, id in itertools.product(("one", "two"), FILES):
+            self.keep(FileRef(tenant, id), Mishap.NONE)
         self.updates = self.ledger.client.pubsub()
         self.updates.subscribe(f"{self.ledger.channels}:updates")
         self.updates.get_message(timeout=10)  # subscribed
@@ -130,7 +136,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def create(self, draw: Draw) -> None:
         ref = JobRef(draw(st.sampled_from(["one", "two"])), f"gen_{len(self.created)}")
-        wanted = request(model=draw(models), prompt=draw(prompts))
+        wanted = request(model=draw(models), prompt=draw(prompts), **self.some_inputs(draw))
         key, body = draw(st.sampled_from(["", "k", "k:é {x}"])), draw(st.sampled_from("aab"))
         new = NewJob(
             ref,
@@ -149,6 +155,12 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         self.created.append(new)
         self.create_with(new, draw(mishaps))
+
+    def some_inputs(self, draw: Draw) -> dict[str, InputFile]:
+        """Of files that are there, or were, or never have been."""
+        named = {name: draw(st.sampled_from([None, None, *FILES])) for name in ("image", "mask")}
+        facts = {"pixel_sha256": "0" * 64, "width": 1, "height": 1}
+        return {name: InputFile(file=id, **facts) for name, id in named.items() if id}
 
     def create_again(self, draw: Draw) -> None:
         new = draw(st.sampled_from(self.created))
@@ -169,6 +181,53 @@ class LedgerMachine(RuleBasedStateMachine):
         command = commands.forget(new.ref, silently=True)
         self.call(command, lambda: self.reference.forget(new.ref), draw(mishaps))
         self.forgotten.add(new.ref)
+
+    # Files
+
+    def a_file(self, draw: Draw) -> FileRef:
+        return FileRef(draw(st.sampled_from(["one", "two"])), draw(st.sampled_from(FILES)))
+
+    def keep_file(self, draw: Draw) -> None:
+        ref = self.a_file(draw)
+        if ref not in self.reference.files.all:
+            self.keep(ref, draw(mishaps))
+
+    def keep(self, ref: FileRef, mishap: Mishap) -> None:
+        new = files.NewFile(ref, SIZE, "0" * 64, 1, 1)
+        keep = files.keep(new, ttl_ms=3_600_000, max_files=9, max_bytes=999)
+        command = replace(keep, read=lambda answer: keep.read(answer) and None)
+        self.call(command, lambda: self.reference.files.keep(ref), mishap)
+
+    def delete_file(self, draw: Draw) -> None:
+        ref = self.a_file(draw)
+        self.call(files.delete(ref), lambda: self.reference.files.delete(ref), draw(mishaps))
+
+    def file_expires(self, draw: Draw) -> None:
+        ref = self.a_file(draw)
+        if ref in self.reference.files.all:
+            self.ledger.client.hset(f"{self.ledger.root}:file:{ref}", "expires_ms", 0)
+            self.ledger.client.zadd(f"{self.ledger.root}:fileends", {str(ref): 0})
+            self.reference.files.expire(ref)
+
+    def remove_due_files(self, draw: Draw) -> None:
+        taken: list[FileRef] = []
+
+        def read(answer: Any) -> set[FileRef]:
+            taken[:] = due.read(answer)
+            return set(taken)
+
+        due = files.take_due(100)
+        self.call(replace(due, read=read), self.reference.files.take_due, draw(mishaps))
+        for ref in taken:
+            assert ref not in self.reference.files.pins
+            forget = files.forget(ref)
+            self.call(forget, lambda: self.reference.files.forget(ref), draw(mishaps))  # noqa: B023
+
+    def look_at_a_file(self, draw: Draw) -> None:
+        ref = self.a_file(draw)
+        assert self.ledger.run(files.exists(ref)) == (ref in self.reference.files.all)
+        found = self.ledger.run(files.get(ref))
+        assert (found is not None) == self.reference.files.is_usable(ref)
 
     # Workers
 
@@ -477,6 +536,8 @@ class LedgerMachine(RuleBasedStateMachine):
             self.age("retention", ref)
         for ref in self.ledger.run(commands.sweep(lease_s=LEASE_S)).forgettable:
             self.ledger.run(commands.forget(ref, silently=True))
+        for file in self.reference.files.all:
+            self.ledger.run(files.forget(file))
         lasting = {key.name for key in redis_keys.KEYS if not key.ttl}
         for name in self.ledger.client.keys(f"{self.ledger.root}:*"):
             word = name.removeprefix(f"{self.ledger.root}:").partition(":")[0]
@@ -498,6 +559,8 @@ OTHERS = [
     *(M.sweep, M.waits_get_too_long, M.stays_get_too_long, M.nobody_sweeps_for_long),
     *(M.ends_get_overdue, M.suspects_wait_long),
     *(M.bells, M.look, M.count_ends),
+    *(M.keep_file, M.delete_file, M.file_expires),
+    *(M.remove_due_files, M.look_at_a_file),
 ]
 
 

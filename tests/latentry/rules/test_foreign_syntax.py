@@ -78,3 +78,12 @@ def test_a_negative_prompt_has_no_composition_and_so_no_weight() -> None:
 def test_every_prompt_is_read_and_what_is_named_stands_in_it(prompt: str) -> None:
     for one in unread(prompt, PromptSyntax.WEIGHTED):
         assert re.sub(r"\s+", "", one.text) in re.sub(r"\s+", "", prompt) or one.text[-1] == "…"
+
+
+def test_wildcards_and_variants_are_drawn_with_another_syntax() -> None:
+    found = unread("{a|b} __c__ <lora:d:1>", PromptSyntax.WEIGHTED)
+    assert {one.text: one.remedy for one in found} == {
+        "{a|b}": "set prompt_syntax to dynamic",
+        "__c__": "set prompt_syntax to dynamic",
+        "<lora:d:1>": "remove it",
+    }

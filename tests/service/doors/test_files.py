@@ -1,5 +1,6 @@
 """Callers' own pictures: uploaded, kept for a while within a quota, private to the tenant."""
 
+import asyncio
 import io
 import os
 from dataclasses import replace
@@ -24,6 +25,7 @@ from tests.service.keys import bearer, issue
 
 PNG = {"Content-Type": "image/png"}
 PICTURE = encoded("JPEG")
+LARGE = encoded("PNG", size=(300, 300), compress_level=0)
 
 
 async def kept(client: httpx.AsyncClient) -> File:
@@ -84,26 +86,56 @@ async def test_a_picture_whose_type_lies_is_known_by_its_bytes(client) -> None:
     assert (answer.status_code, answer.json()["width"]) == (201, 40)
 
 
-async def test_only_so_many_pictures_are_received_at_once(client, monkeypatch) -> None:
-    monkeypatch.setattr(body_limit, "LARGE_AT_ONCE", 0)
-    answer = await client.post("/v1/files", content=PICTURE, headers=PNG)
+async def test_only_so_many_bytes_are_received_at_once(client, monkeypatch) -> None:
+    monkeypatch.setattr(body_limit, "LARGE_BYTES", 300_000)
+    begins, comes = asyncio.Event(), asyncio.Event()
+
+    async def slowly():
+        begins.set()
+        yield LARGE[:1]
+        await comes.wait()
+        yield LARGE[1:]
+
+    headers = PNG | {"Content-Length": str(len(LARGE))}
+    first = asyncio.create_task(client.post("/v1/files", content=slowly(), headers=headers))
+    await begins.wait()
+    answer = await client.post("/v1/files", content=LARGE, headers=PNG)
     assert (answer.status_code, answer.json()["code"]) == (503, "busy")
     assert int(answer.headers["retry-after"]) > 0
     assert (await client.get("/v1/models")).status_code == 200
+    assert (await client.post("/v1/files", content=PICTURE, headers=PNG)).status_code == 201, (
+        "small"
+    )
+    comes.set()
+    assert (await first).status_code == 201
+    answer = await client.post("/v1/files", content=LARGE, headers=PNG)
+    assert answer.status_code == 201, "there is room again"
+
+
+async def test_a_body_of_unknown_size_counts_once_it_is_large(client, monkeypatch) -> None:
+    monkeypatch.setattr(body_limit, "LARGE_BYTES", 0)
+
+    async def chunked(data: bytes):
+        for at in range(0, len(data), 10_000):
+            yield data[at : at + 10_000]
+
+    for data in (PICTURE, LARGE):
+        answer = await client.post("/v1/files", content=chunked(data), headers=PNG)
+        assert answer.status_code == 201, answer.text
 
 
 @pytest.mark.parametrize("stranger", ["", "Authorization: Bearer {key}\r\n"])
 def test_slow_uploads_do_not_keep_other_tenants_from_uploading(
     url, ledger, monkeypatch, stranger
 ) -> None:
-    monkeypatch.setattr(body_limit, "LARGE_AT_ONCE", 2)
-    monkeypatch.setattr(body_limit, "LARGE_PER_TENANT", 1)
+    monkeypatch.setattr(body_limit, "LARGE_BYTES", 500_000)
+    monkeypatch.setattr(body_limit, "LARGE_BYTES_PER_TENANT", 200_000)
     slow, other = issue(ledger, "slow"), issue(ledger, "other")
-    head = "POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n"
+    head = "POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 150000\r\n"
     head += stranger.format(key=slow.text) + "\r\n\x89"
     with Wire(url).say(head.encode()), Wire(url).say(head.encode()):
         httpx.get(f"{url}/livez")
-        answer = httpx.post(f"{url}/v1/files", content=PICTURE, headers=PNG | bearer(other))
+        answer = httpx.post(f"{url}/v1/files", content=LARGE, headers=PNG | bearer(other))
         assert answer.status_code == 201, answer.text
 
 
@@ -165,7 +197,7 @@ async def test_a_malformed_id_names_no_file(client, id: str) -> None:
 async def test_a_full_quota_says_when_there_is_room_again(client, app, settings) -> None:
     gateway = app.state.gateway
     few = settings.model_copy(update={"max_files": 1})
-    app.state.gateway = replace(gateway, settings=few)
+    app.state.gateway = replace(gateway, files=replace(gateway.files, settings=few))
     first = await kept(client)
     answer = await client.post("/v1/files", content=PICTURE, headers=PNG)
     assert (answer.status_code, answer.json()["code"]) == (429, "file_quota_exceeded")

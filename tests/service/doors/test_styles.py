@@ -1,5 +1,6 @@
 """Styles and dynamic prompts from a request to its job, and back again from its answer."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -20,13 +21,18 @@ PATH = "/v1/generations"
 
 
 @pytest.fixture
-def settings(settings: Settings, tmp_path: Path) -> Settings:
+def settings(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setattr("service.upkeep.templates.EVERY_S", 0.01)
     styles, wildcards = tmp_path / "styles.json", tmp_path / "wildcards"
     styles.write_text(json.dumps(STYLES))
     wildcards.mkdir()
     (wildcards / "animals.txt").write_text("frog\nrabbit\ncat\n")
     changes = {"styles": str(styles), "wildcards": str(wildcards)}
     return settings.model_copy(update=changes)
+
+
+def write(file: str, styles: list[dict[str, str]]) -> None:
+    Path(file).write_text(json.dumps(styles))
 
 
 async def create(client: httpx.AsyncClient, **fields: object) -> Job:
@@ -40,6 +46,18 @@ async def test_the_styles_are_listed(client: httpx.AsyncClient) -> None:
     listed = StyleList.model_validate_json(answer.content)
     assert [style.name for style in listed.data] == ["Night", "fine"]
     assert listed.data[1].defaults.num_inference_steps == 77
+
+
+async def test_a_changed_file_is_listed_without_a_restart(
+    client: httpx.AsyncClient, settings: Settings
+) -> None:
+    write(settings.styles, [{"name": "other", "prompt": "of another size"}])
+    async with asyncio.timeout(30):
+        while True:
+            listed = (await client.get("/v1/styles")).json()["data"]
+            if [style["name"] for style in listed] == ["other"]:
+                break
+            await asyncio.sleep(0.01)
 
 
 async def test_a_job_has_the_prompts_with_its_styles_and_what_they_were_made_of(

@@ -102,8 +102,8 @@ class Conditioner:
                 yield JobWarning(
                     code="prompt_syntax_unsupported",
                     message=f"The {which} contains {piece.text} ({piece.kind}), which is not "
-                    "supported and was read as text; remove it, or set prompt_syntax to plain if "
-                    "it is text.",
+                    f"supported and was read as text; {piece.remedy}, or set prompt_syntax to "
+                    "plain if it is text.",
                 )
             own = [row for row in rows if row.is_negative is is_negative]
             texts = [text for row in own for text in row.distinct]

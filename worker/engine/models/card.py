@@ -31,6 +31,7 @@ def make_card(
     `scheduler`: the config from which `schedule` was made. `created`: Unix time in seconds.
     `warnings`: what could not be taken as its files say it, in sentences for users.
     """
+    is_xl = len(text_encoders) > 1
     size = overrides.native_width or native[0], overrides.native_height or native[1]
     published, is_xl = published_sampler(scheduler), len(text_encoders) > 1
     differences = () if overrides.default_sampler else published.differences

@@ -1,10 +1,8 @@
 -- Reads a file's record.
 -- ARGV: ref
 -- Reads: file
--- Returns it; an empty one if there is none, or it has expired.
-local record = redis.call('HGETALL', key('file', ARGV[1]))
-local ends = redis.call('HGET', key('file', ARGV[1]), 'expires_ms')
-if not ends or tonumber(ends) <= now_ms() then
+-- Returns it; an empty one if there is none, or it has expired, or was deleted.
+if not is_usable(ARGV[1]) then
   return {}
 end
-return record
+return redis.call('HGETALL', key('file', ARGV[1]))

@@ -1,9 +1,9 @@
 -- Cancels a job: one that waits ends at once, one that runs is stopped by its worker at the next step.
 -- ARGV: ref
--- Reads: gone
--- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, job,
---   leases, load, quarantined, queue, receivers, retention, stop, suspects, tenant_queue, tenants,
---   updates, usage, waiting_cost, weights
+-- Reads: file, gone
+-- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, fileends,
+--   job, leases, load, pins, quarantined, queue, receivers, retention, stop, suspects, tenant_queue,
+--   tenants, updates, usage, waiting_cost, weights
 -- Returns 1, or 0 if there is no such job.
 local ref = ARGV[1]
 local state = field(ref, 'state')

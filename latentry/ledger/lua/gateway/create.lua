@@ -1,13 +1,14 @@
 -- Creates a job and enters it into its model's queue, unless it cannot be taken; a dry run only says
 -- whether it could be.
 -- ARGV: options as JSON (see `commands.create`), the request as JSON
--- Reads: tags, virtual_time, worker, workers
--- Writes: active, deadlines, events, idem, job, jobs, load, quarantined, queue, retention, sequence,
---   suspects, tenant_queue, tenants, updates, usage, waiting_cost, wake, weights
+-- Reads: file, tags, virtual_time, worker, workers
+-- Writes: active, deadlines, events, idem, job, jobs, load, pins, quarantined, queue, retention,
+--   sequence, suspects, tenant_queue, tenants, updates, usage, waiting_cost, wake, weights
 -- Returns {'created', ref, sequence number, now, place in its tenant's queue, wait in ms or -1}, without
 -- the last four if it had been created by this very call before; {'existing', ref} of an idempotency
--- key; of a dry run {'possible', wait in ms or -1, now}; or a refusal: {'conflict'}, {'full', how many
--- wait, ms until one starts or -1}, {'late', wait, the most that it may be}, or what `over_limit` says.
+-- key; of a dry run {'possible', wait in ms or -1, now}; or a refusal: {'conflict'}, {'file_gone', ref},
+-- {'full', how many wait, ms until one starts or -1}, {'late', wait, the most that it may be}, or what
+-- `over_limit` says.
 local ask = cjson.decode(ARGV[1])
 local ref, tenant, model, queue = ask.ref, ask.tenant, ask.model, key('queue', ask.model)
 local idem, hash = ask.idempotency_key, ask.body_hash
@@ -22,6 +23,11 @@ if idem ~= '' then
       return { 'conflict' }
     end
     return { 'existing', known[1] }
+  end
+end
+for _, file in ipairs(ask.files) do
+  if not is_usable(file) then
+    return { 'file_gone', file }
   end
 end
 local refusal = over_limit(tenant, ask.account)
@@ -72,6 +78,7 @@ end
 if ask.webhook then
   redis.call('HSET', job, 'webhook', ask.webhook)
 end
+pin_files(ref, ask.files)
 open_account(ref, tenant, ask.account)
 redis.call('ZADD', key('jobs', tenant), sequence, ref)
 redis.call('ZADD', key('retention'), now + queue_ttl + ttl, ref)

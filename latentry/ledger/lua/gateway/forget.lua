@@ -1,10 +1,10 @@
 -- Removes every trace of a job. One that has not ended is canceled first, so that whoever follows it
 -- hears the end; a worker that still runs it finds its lease lost.
 -- ARGV: ref, tenant, 1 to drop its deliveries too
--- Reads: gone
--- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, job, jobs,
---   leases, load, quarantined, queue, receivers, retention, stop, suspects, tenant_queue, tenants,
---   updates, usage, waiting_cost, weights
+-- Reads: file, gone
+-- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, fileends,
+--   job, jobs, leases, load, pins, quarantined, queue, receivers, retention, stop, suspects,
+--   tenant_queue, tenants, updates, usage, waiting_cost, weights
 -- Returns 1 if there was something to forget.
 local ref = ARGV[1]
 local state = field(ref, 'state')

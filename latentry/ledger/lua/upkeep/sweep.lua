@@ -1,8 +1,8 @@
 -- Ends what is overdue: leases, deadlines, dead workers. Run by every gateway about once a second.
 -- ARGV: lease_ms, longest gap between sweeps in ms, crashes that make a job poison, batch size
--- Reads: bell, gone, models, virtual_time
--- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, job,
---   leases, load, quarantined, queue, receivers, retention, stop, suspects, swept, tags,
+-- Reads: bell, file, gone, models, virtual_time
+-- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, fileends,
+--   job, leases, load, pins, quarantined, queue, receivers, retention, stop, suspects, swept, tags,
 --   tenant_queue, tenants, updates, usage, waiting_cost, wake, weights, workers
 -- Returns {models whose queue waits without a bell, refs to forget, refs of jobs that failed because
 -- their records cannot be read}.
@@ -52,6 +52,7 @@ local function each(set, act)
         record_end(ref, 'failed', 'unreadable_record')
       end
       purge(ref, field(ref, 'model') or '')
+      unpin_files(ref)
       redis.call('ZREM', key('leases'), ref)
       redis.call('ZADD', key('retention'), now + (field(ref, 'ttl_ms') or 3600000), ref)
       broken[#broken + 1] = ref

@@ -3,10 +3,10 @@
 -- ARGV: {worker, token, models, room, held, crashed, begins, lease_ms} as JSON; `held`: how many jobs
 -- it has already, `crashed`: how many of those a worker died of; `begins`: whether there is a row for each
 -- job, which counts as begun then
--- Reads: gone, workers
+-- Reads: file, gone, workers
 -- Writes: active, checkpoint, checkpoints, claimed, deadlines, deliveries, delivery, ends, events,
---   job, leases, load, quarantined, queue, receivers, reserved, retention, stop, suspects, tags,
---   tenant_queue, tenants, updates, usage, virtual_time, waiting_cost, weights
+--   fileends, job, leases, load, pins, quarantined, queue, receivers, reserved, retention, stop,
+--   suspects, tags, tenant_queue, tenants, updates, usage, virtual_time, waiting_cost, weights
 -- Returns {claims, how many jobs still wait that it may run}, a claim as {ref, fence, record}; repeated
 -- with its token, the same claims.
 local ask = cjson.decode(ARGV[1])

@@ -1,9 +1,9 @@
 -- Hands an unfinished job back, uncharged, and claims an urgent one in its place.
 -- ARGV: {worker, lease_ms, ref, fence, urgent} as JSON
--- Reads: gone
--- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, job,
---   leases, load, quarantined, queue, receivers, retention, suspects, tags, tenant_queue, tenants,
---   updates, usage, virtual_time, waiting_cost, wake, weights
+-- Reads: file, gone
+-- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, fileends,
+--   job, leases, load, pins, quarantined, queue, receivers, retention, suspects, tags, tenant_queue,
+--   tenants, updates, usage, virtual_time, waiting_cost, wake, weights
 -- Returns {ref, fence, record} of the urgent one, also when repeated; nothing if it waits no longer.
 local ask = cjson.decode(ARGV[1])
 if holds(ask.ref, ask.fence) then

@@ -1,9 +1,9 @@
 -- Hands an unfinished job back to its place in the queue, uncharged.
 -- ARGV: ref, fence
--- Reads: gone, virtual_time
--- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, job,
---   leases, load, quarantined, queue, receivers, retention, suspects, tags, tenant_queue, tenants,
---   updates, usage, waiting_cost, wake, weights
+-- Reads: file, gone, virtual_time
+-- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, fileends,
+--   job, leases, load, pins, quarantined, queue, receivers, retention, suspects, tags, tenant_queue,
+--   tenants, updates, usage, waiting_cost, wake, weights
 -- Returns 1, or 0 if the lease was lost already.
 local ref = ARGV[1]
 if not holds(ref, ARGV[2]) then

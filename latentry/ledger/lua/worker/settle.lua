@@ -2,10 +2,10 @@
 -- that was killed may have lost its last writes.
 -- ARGV: ref, fence, terminal state, error code, message, warnings as JSON or '', then label and JSON of
 -- each of its outputs
--- Reads: gone
--- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, job,
---   leases, load, quarantined, queue, receivers, retention, stop, suspects, tenant_queue, tenants,
---   updates, usage, waiting_cost, weights
+-- Reads: file, gone
+-- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, fileends,
+--   job, leases, load, pins, quarantined, queue, receivers, retention, stop, suspects, tenant_queue,
+--   tenants, updates, usage, waiting_cost, weights
 -- Returns 1 if it has ended so, also when repeated; 0 if the lease is lost.
 local ref, fence, to = ARGV[1], ARGV[2], ARGV[3]
 local known = redis.call('HMGET', key('job', ref), 'state', 'fence')

@@ -83,7 +83,7 @@ def test_so_it_does_by_pixels_and_at_any_strength(
 
 
 @pytest.mark.parametrize("upscaler", ["latent", "lanczos"])
-@pytest.mark.parametrize("model", ["sd1-v", "sd2-v_zero_snr", "sdxl-epsilon"])
+@pytest.mark.parametrize("model", ["sd1-v", "sd2-epsilon", "sdxl-epsilon"])
 def test_so_it_does_with_every_family_each_pass_conditioned_on_its_own_size(
     engine: Engine, reference: Stock, model: str, upscaler: str
 ) -> None:

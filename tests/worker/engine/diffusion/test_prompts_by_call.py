@@ -13,6 +13,7 @@ import torch
 from latentry.contracts import Sampler
 from tests.latentry.rules import webui
 from tests.worker.engine import oracle, stock, tiny
+from tests.worker.engine.diffusion.test_from_pictures import from_picture
 from tests.worker.engine.oracle import MODELS
 from tests.worker.engine.stock import Stock
 from worker.batching import Costs
@@ -169,6 +170,23 @@ def test_a_picture_goes_on_from_every_call_to_the_same_last_bit(
         resumed = begin(every_model, replace(drawn, checkpoint=every_model.save(started)))
         assert resumed.calls == k
         assert finish(every_model, resumed).equal(whole)
+
+
+def test_calls_are_counted_from_the_first_that_is_made(every_model: Diffusion) -> None:
+    """As AUTOMATIC1111 does where an image starts from a picture: four of seven are made here."""
+    started = from_picture("job", NAMES[0], Sampler.DDIM, prompt="[a:b:2]")
+    begun = begin(every_model, started)
+    conditioner = every_model.models[NAMES[0]].conditioner
+    texts = {
+        text: conditioner.condition(order("schedule", prompt=text).request).at(0).hidden[1]
+        for text in "ab"
+    }
+    seen = ""
+    while begun.calls_left:
+        hidden = begun.active_conditioning.hidden[1]
+        seen += next(text for text, expected in texts.items() if hidden.equal(expected))
+        every_model.advance([begun], begun.rows)
+    assert seen == "aaab"
 
 
 def test_parts_without_the_negative_prompt_are_composed_where_guidance_has_stopped(

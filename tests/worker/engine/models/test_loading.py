@@ -56,7 +56,8 @@ def test_a_models_overrides_win(backend: Diffusion, folder: Path) -> None:
     }  # fmt: skip
     assert card.limits.model_dump() == {
         "min_side": 96, "max_side": 192, "size_step": 32, "max_steps": 100,
-        "max_clip_skip": 2, "size_conditioning": False, "previews": False,
+        "max_clip_skip": 2, "size_conditioning": False, "images": True, "previews": False,
+        "strict_rows": 8,
     }  # fmt: skip
 
 

@@ -1,0 +1,163 @@
+"""The pictures that a request brings, as files of its tenant."""
+
+import asyncio
+import base64
+import binascii
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from latentry.contracts import GenerationRequest, InputFile
+from latentry.errors import (
+    BrokenImage,
+    Busy,
+    FileNotFound,
+    ImageTooLarge,
+    InvalidRequest,
+    UnsupportedImage,
+)
+from latentry.ledger.files import PREFIX as FILE_PREFIX
+from latentry.ledger.files import FileRecord, FileRef
+from service.jobs.admission import INPUTS
+from service.jobs.files import Files
+from service.outbound import Outbound
+
+FETCHES: Final = 32
+FETCHES_PER_TENANT: Final = 8
+_DATA: Final = re.compile(r"data:(image/(?:png|jpeg|webp)|application/octet-stream)?;base64,")
+_PIECE_CHARS: Final = 4 * 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A request's pictures by the names of their fields, and the files that were made for them."""
+
+    files: Mapping[str, InputFile]
+    made: tuple[FileRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Finds, decodes or fetches the pictures that requests name."""
+
+    files: Files
+    outbound: Outbound
+    max_bytes: int
+    _fetching: Counter[str] = field(default_factory=Counter)
+
+    async def find(self, tenant: str, request: GenerationRequest) -> Brought:
+        """What can be known without storing anything; what has no file yet has an empty id.
+
+        Raises UrlNotAllowed, UnsupportedImage or ImageTooLarge, with the field's name.
+        """
+        found = {}
+        for name, reference in named(request).items():
+            with _at(name):
+                found[name] = await self._find(tenant, reference)
+        return Brought(found)
+
+    async def bring(self, tenant: str, request: GenerationRequest, found: Brought) -> Brought:
+        """Make files of what was sent with the request, and of what it names by URL.
+
+        Raises, with the field's name, what `find` and `Files.keep` do, FetchFailed or Busy; then
+        nothing is kept.
+        """
+        kept: dict[str, FileRecord] = {}
+        try:
+            for name, reference in named(request).items():
+                if found.files[name].file or reference in kept:
+                    continue
+                with _at(name):
+                    data = await self._read(tenant, reference)
+                    kept[reference] = await self.files.keep(tenant, data)
+        except BaseException:
+            await self.discard(Brought({}, tuple(record.ref for record in kept.values())))
+            raise
+        files = {
+            name: _input_of(kept[reference]) if reference in kept else found.files[name]
+            for name, reference in named(request).items()
+        }
+        return Brought(files, tuple(record.ref for record in kept.values()))
+
+    async def discard(self, brought: Brought) -> None:
+        """Delete the files that were made: no job was."""
+        for ref in brought.made:
+            await self.files.delete(ref)
+
+    async def _find(self, tenant: str, reference: str) -> InputFile:
+        if reference.startswith(FILE_PREFIX):
+            try:
+                return _input_of(await self.files.record(tenant, reference))
+            except FileNotFound:
+                # The ledger refuses it, unless the request repeats one whose job is there already.
+                return InputFile(file=reference, pixel_sha256="", width=0, height=0)
+        if reference.startswith("data:"):
+            start = _start(reference)
+            if (len(reference) - start) * 3 // 4 > self.max_bytes + 2:
+                raise ImageTooLarge(f"The picture is larger than {self.max_bytes} bytes.")
+        else:
+            self.outbound.read(reference)
+        return InputFile(file="", pixel_sha256="", width=0, height=0)
+
+    async def _read(self, tenant: str, reference: str) -> bytes:
+        if reference.startswith("data:"):
+            return await asyncio.to_thread(_decoded, reference)
+        if self._fetching.total() >= FETCHES or self._fetching[tenant] >= FETCHES_PER_TENANT:
+            raise Busy("Too many pictures are being fetched; try again later.")
+        self._fetching[tenant] += 1
+        try:
+            return await self.outbound.get(reference, max_bytes=self.max_bytes)
+        finally:
+            self._fetching.subtract([tenant])
+            if not self._fetching[tenant]:
+                del self._fetching[tenant]
+
+
+def named(request: GenerationRequest) -> dict[str, str]:
+    """The pictures that a request names, by field."""
+    return {name: one for name in INPUTS if (one := getattr(request, name)) is not None}
+
+
+def _input_of(record: FileRecord) -> InputFile:
+    return InputFile(
+        file=record.ref.id,
+        pixel_sha256=record.pixel_sha256,
+        width=record.width,
+        height=record.height,
+    )
+
+
+def _start(reference: str) -> int:
+    """Where the base64 of a `data:` URL begins. Raises UnsupportedImage."""
+    head = _DATA.match(reference)
+    if head is None:
+        raise UnsupportedImage(
+            "A data: URL must be base64 of a PNG, JPEG or WebP picture: data:image/png;base64,…"
+        )
+    return head.end()
+
+
+def _decoded(reference: str) -> bytes:
+    """The bytes of a `data:` URL. Raises BrokenImage."""
+    data = bytearray()
+    try:
+        # In pieces, as each call keeps all other threads waiting.
+        for at in range(_start(reference), len(reference), _PIECE_CHARS):
+            piece = reference[at : at + _PIECE_CHARS]
+            data += base64.b64decode(piece, validate=True)
+    except (binascii.Error, ValueError):
+        raise BrokenImage("The data: URL is not valid base64.") from None
+    return bytes(data)
+
+
+@contextmanager
+def _at(name: str) -> Iterator[None]:
+    """What is wrong with a picture is wrong with its field."""
+    try:
+        yield
+    except InvalidRequest as error:
+        error.fields = error.fields or {f"/{name}": error.message}
+        raise

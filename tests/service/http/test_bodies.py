@@ -1,0 +1,67 @@
+"""Large JSON bodies: read as small ones are, and never taken apart into many times their size."""
+
+import json
+
+import pytest
+from fastapi import Request
+
+from latentry.contracts import GenerationRequest
+from latentry.errors import BodyTooLarge, LatentryError, MalformedBody
+from service.http import bodies
+
+BASE64 = "A" * bodies.LARGE_BYTES
+IMAGE = f"data:image/png;base64,{BASE64}"
+
+
+async def parsed(body: str) -> GenerationRequest:
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": body.encode(), "more_body": False}
+
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+    return await bodies.parse(Request(scope, receive), GenerationRequest)
+
+
+@pytest.mark.parametrize("slash", ["/", "\\/"])
+async def test_a_picture_is_read_whole(slash: str) -> None:
+    body = json.dumps({"image": IMAGE + "/AA=", "mask": IMAGE, "seed": 7}).replace("/", slash)
+    found = await parsed(body)
+    assert (found.image, found.mask, found.seed) == (IMAGE + "/AA=", IMAGE, 7)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'{{"n": 1, "image": "{IMAGE}", "n": 2}}',
+        f'{{"image": "{IMAGE}", "n": 1, "n": 2}}',
+        f'{{"image": "{IMAGE}", "image": "{IMAGE}"}}',
+        f'{{"prompt": ";base64,\\"", "image": "{IMAGE}", "n": 1, "n": 2}}',
+    ],
+)
+async def test_a_duplicate_beside_a_picture_is_found(body: str) -> None:
+    with pytest.raises((MalformedBody, BodyTooLarge)):
+        await parsed(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"original_size": [' + "0," * bodies.LARGE_BYTES + "0]}",
+        '{"metadata": {' + '"":"",' * bodies.LARGE_BYTES + '"":""}}',
+        '{"image": "' + 'x;base64,", "image": "' * bodies.LARGE_BYTES,
+        '{"prompt": ";base64,\\" ' + "a" * bodies.LARGE_BYTES + '"}',
+        "[" * 2 * bodies.LARGE_BYTES,
+    ],
+    ids=["numbers", "names", "many pictures", "no base64", "brackets"],
+)
+async def test_what_is_no_picture_is_not_parsed_at_that_size(body: str, monkeypatch) -> None:
+    monkeypatch.setattr(bodies, "_parsed", lambda *_: pytest.fail("parsed"))
+    with pytest.raises(BodyTooLarge):
+        await parsed(body)
+
+
+async def test_a_small_body_may_say_base64() -> None:
+    prompt = 'a ;base64," prompt ;base64,'
+    assert (await parsed(json.dumps({"prompt": prompt}))).prompt == prompt
+    with pytest.raises(LatentryError):
+        await parsed('{"prompt": ";base64,", "n": 1, "n": 2}')

@@ -1,0 +1,154 @@
+"""The pictures that jobs start from: read before the step loop, and no job ends by chance."""
+
+import io
+from collections.abc import Callable
+
+import pytest
+from PIL import Image
+
+from latentry.contracts import InputFile, JobStatus
+from latentry.errors import FileGone, StorageUnavailable
+from latentry.ledger import JobRecord, JobRef, Lease, Ledger, commands, files
+from latentry.storage import Storage, file_key, open_storage
+from tests.latentry.ledger.factory import card, new_job, request
+from tests.worker.harness import Worker, ended
+from worker.claims.claimer import Claimer, Offer
+from worker.claims.inbox import Claimed, Inbox
+from worker.claims.inputs import Inputs
+from worker.claims.queue_choice import QueueChoice
+from worker.claims.reporter import Reporter
+from worker.engine.inputs.canvas import Canvas
+
+FILE = "file_" + "1" * 32
+NAMED = InputFile(file=FILE, pixel_sha256="0" * 64, width=2, height=1)
+
+
+def png(width: int = 2) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (width, 1), "red").save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.claims.claimer.POLL_S", 0)
+
+
+def create(ledger: Ledger, **inputs: InputFile) -> JobRef:
+    job = new_job(request=request(**inputs))
+    for file in sorted(set(job.files.values())):
+        ref = files.FileRef.parse(file)
+        new = files.NewFile(ref, 1, "0" * 64, 1, 1)
+        ledger.run(files.keep(new, ttl_ms=60_000, max_files=9, max_bytes=9))
+    return ledger.run(commands.create(job, max_queued=9)).ref
+
+
+def claimer(ledger: Ledger, load: Callable[[Lease], Canvas | None]) -> tuple[Claimer, Inbox]:
+    inbox, queues = Inbox(), QueueChoice(["shapes"], tuple)
+    reporter = Reporter(ledger, inbox, "w1", [card()], lease_s=60, heartbeat_s=5)
+    made = Claimer(ledger, inbox, "w1", queues, reporter, lease_s=60, load_inputs=load)
+    made.offer(Offer(room=4))
+    return made, inbox
+
+
+def record(ledger: Ledger, ref: JobRef) -> JobRecord:
+    found = ledger.run(commands.get(ref))
+    assert found
+    return found
+
+
+def test_the_orders_have_a_canvas(ledger: Ledger, settings) -> None:
+    storage = open_storage(settings)
+    storage.put(file_key("default", FILE), png())
+    create(ledger, image=NAMED, mask=NAMED)
+    claiming, inbox = claimer(ledger, Inputs(storage).load)
+    claiming.work()
+    [message] = inbox.take()
+    assert isinstance(message, Claimed)
+    [order] = message.job.orders
+    assert order.canvas
+    assert (order.canvas.picture == (255, 0, 0)).all()
+    assert order.canvas.repainted is not None
+
+
+@pytest.mark.parametrize("content", [b"no picture", png()[:40], png(width=3)])
+def test_what_is_not_the_picture_that_was_stored_is_none(
+    ledger: Ledger, settings, content: bytes
+) -> None:
+    storage = open_storage(settings)
+    storage.put(file_key("default", FILE), content)
+    create(ledger, image=NAMED)
+    claiming, inbox = claimer(ledger, Inputs(storage).load)
+    claiming.work()
+    [message] = inbox.take()
+    assert isinstance(message, Claimed)
+    assert message.job.ends_early
+
+
+def test_jobs_without_inputs_do_not_wait_for_storage(ledger: Ledger) -> None:
+    slow, fast = create(ledger, image=NAMED), create(ledger)
+    loaded: list[JobRef] = []
+
+    def load(lease: Lease) -> Canvas | None:
+        loaded.append(lease.ref)
+        return None
+
+    claiming, inbox = claimer(ledger, load)
+    claiming.work()
+    claimed = [message.job.lease.ref for message in inbox.take() if isinstance(message, Claimed)]
+    assert claimed == loaded == [fast, slow]
+
+
+def test_jobs_whose_inputs_cannot_be_read_now_are_handed_back_uncharged(ledger: Ledger) -> None:
+    plain, *waiting = create(ledger), create(ledger, image=NAMED), create(ledger, image=NAMED)
+    tries: list[JobRef] = []
+
+    def refuse(lease: Lease) -> Canvas | None:
+        if not lease.record.request.inputs():
+            return None
+        tries.append(lease.ref)
+        raise StorageUnavailable
+
+    claiming, inbox = claimer(ledger, refuse)
+    for _ in range(5):
+        claiming.work()
+    claimed = [message.job.lease.ref for message in inbox.take() if isinstance(message, Claimed)]
+    assert claimed == [plain]
+    assert len(tries) == 5, "the others are not tried when the first is refused"
+    for ref in waiting:
+        found = record(ledger, ref)
+        assert (found.state, found.crashes) == (JobStatus.QUEUED, 0)
+    assert ledger.run(commands.sweep(lease_s=60)).unreadable == ()
+    assert [record(ledger, ref).crashes for ref in waiting] == [0, 0]
+
+
+def test_a_job_whose_file_is_missing_fails_and_says_so(ledger: Ledger, settings) -> None:
+    ref = create(ledger, image=NAMED)
+    worker = Worker(ledger, open_storage(settings))
+    worker.start()
+    found = ended(ledger, ref)
+    worker.stop()
+    assert found.state is JobStatus.FAILED
+    assert found.error
+    assert found.error.code == FileGone.code
+
+
+def test_a_job_is_drawn_once_storage_is_back(ledger: Ledger, settings) -> None:
+    refusals = [1, 2]
+
+    class Moody(Storage):
+        def get(self, key: str) -> bytes:
+            if refusals:
+                refusals.pop()
+                raise StorageUnavailable
+            return Storage.get(self, key)
+
+    opened = open_storage(settings)
+    opened.put(file_key("default", FILE), png())
+    ref = create(ledger, image=NAMED)
+    worker = Worker(ledger, Moody(opened.store, opened.link, opened.root))
+    worker.start()
+    found = ended(ledger, ref)
+    worker.stop()
+    assert (found.state, found.crashes) == (JobStatus.SUCCEEDED, 0)
+    assert worker.engine.admitted[0].canvas
