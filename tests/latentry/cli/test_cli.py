@@ -169,7 +169,8 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--seamless x --quality 80 --lossless --style night --style oil "
         "--image picture.png --mask https://pictures.example/mask.png --strength 0.5 "
         "--resize-mode crop --mask-blur 4 --mask-fill noise --inpaint-area masked "
-        "--mask-padding 16 --extend 8 0 16 0 --hires scale=1.5 --hires steps=9 --hires upscaler=lanczos "
+        "--mask-padding 16 --extend 8 0 16 0 "
+        "--hires scale=1.5 --hires steps=9 --hires upscaler=lanczos "
         "--preview-interval 5 --webhook https://shop.example/hook --webhook-event failed"
     )
     (tmp_path / "picture.png").write_bytes(b"picture")
