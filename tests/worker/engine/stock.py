@@ -16,7 +16,7 @@ import transformers
 from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 
-from latentry.contracts import ResolvedRequest, Sampler, Seamless, Spacing, Upscaler
+from latentry.contracts import ResolvedRequest, Sampler, Seamless, Spacing
 from latentry.contracts.samplers import SAMPLER_SPACINGS
 
 _KINDS: dict[Sampler, tuple[str, dict[str, Any]]] = {
@@ -128,21 +128,21 @@ class Stock:
         return latent
 
     def enlarge(
-        self, request: ResolvedRequest, latent: torch.Tensor, generator: torch.Generator
+        self, request: ResolvedRequest, first: Any, generator: torch.Generator
     ) -> torch.Tensor:
-        """The final latent [C, h, w] of hires fix, in fp32: image to image from the first pass's.
+        """The final latent [C, h, w] of hires fix, in fp32: image to image from the first pass.
 
-        To an enlarged latent stock adds noise as to a picture's.
+        first: its latent [C, h, w], to which stock adds noise as to a picture's, or its pixels
+        [H, W, 3].
         """
         assert request.hires is not None
         size = (request.hires.width, request.hires.height)
         image: Any
-        if request.hires.upscaler is Upscaler.LATENT:
+        if isinstance(first, torch.Tensor):
             cells = (size[1] // 8, size[0] // 8)
-            image = torch.nn.functional.interpolate(latent[None], cells, mode="bilinear")
+            image = torch.nn.functional.interpolate(first[None], cells, mode="bilinear")
         else:
-            pixels = Image.fromarray(self.pixels(request.model, latent, request.seamless))
-            image = pixels.resize(size, Image.Resampling.LANCZOS)
+            image = Image.fromarray(first).resize(size, Image.Resampling.LANCZOS)
         second = {
             "width": size[0],
             "height": size[1],
