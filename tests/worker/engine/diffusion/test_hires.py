@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,7 @@ def test_so_it_does_by_pixels_and_at_any_strength(
 
 
 @pytest.mark.parametrize("upscaler", ["latent", "lanczos"])
-@pytest.mark.parametrize("model", ["sd1-v", "sd2-epsilon", "sdxl-epsilon"])
+@pytest.mark.parametrize("model", ["sd1-v", "sd2-v_zero_snr", "sdxl-epsilon"])
 def test_so_it_does_with_every_family_each_pass_conditioned_on_its_own_size(
     engine: Engine, reference: Stock, model: str, upscaler: str
 ) -> None:
@@ -194,6 +195,23 @@ def begun(backend: Diffusion, order: Order) -> Trajectory:
 def drawn_by(backend: Diffusion, one: Trajectory) -> None:
     while one.calls_left:
         backend.advance([one], one.rows)
+
+
+def test_an_inpainting_unet_s_mask_and_masked_latent_are_enlarged_too(tmp_path: Path) -> None:
+    backend = Diffusion(device="cpu", dtype="float32", threads=1)
+    backend.load("inpainting", tiny.make(tmp_path / "model", tiny.EPSILON, channels=9))
+    order = hires("job", "inpainting", "euler_a")
+    whole = begun(backend, order)
+    for _ in range(FIRST + 2):
+        backend.advance([whole], whole.rows)
+    assert whole.beside is not None
+    assert whole.beside.shape == (5, 16, 16)
+    assert torch.equal(whole.beside[0], torch.ones(16, 16)), "all is to be painted"
+    late = begun(backend, order)
+    assert checkpoint.resume(late, checkpoint.save(whole, ""), "")
+    for one in (whole, late):
+        drawn_by(backend, one)
+    assert torch.equal(late.latent, whole.latent)
 
 
 def test_a_switch_that_fails_changes_nothing_and_fails_alone(
