@@ -175,9 +175,10 @@ class Diffusion:
     def advance(self, members: Sequence[Trajectory], rows: int) -> None:
         """One UNet call; all members advance or none. Raises OutOfMemory or EngineError."""
         key = members[0].key
-        with as_job_failed(), self._spare(key):  # before the call, whose time is measured
-            for one in members:
-                one.enter_pass()
+        if entering := [one for one in members if one.is_between_passes]:
+            with as_job_failed(), self._spare(key):  # before the call, whose time is measured
+                for one in entering:
+                    one.enter_pass()
         with as_job_failed(), self._timing.call(key, rows), self._spare(key):
             denoise(members[0].model, members, rows, self.compiled)
 

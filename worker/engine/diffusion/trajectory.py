@@ -174,13 +174,11 @@ class Trajectory:
 
     @torch.inference_mode()
     def enter_pass(self) -> None:
-        """If its next call is a pass's first: begin that with the x that the last one ended with.
+        """Begin the next pass with the x that the last one ended with, if `is_between_passes`.
 
         Not at once, but before the call: until then it is what the last step has made of it, at
         that size, and what fails here fails like the call. Nothing has changed then.
         """
-        if not self.is_between_passes:
-            return
         following = self.passes[self.pass_index + 1]
         generator, x = self.sampler.generator, self.latent
         if following.upscaler is not None:
