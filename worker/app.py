@@ -154,7 +154,7 @@ def _wire(
             queues,
             reporter,
             lease_s=settings.lease_s,
-            load_inputs=Inputs(opened.storage).load,
+            prepare=Inputs(opened.storage).prepare,
             on_idled=metrics.idled,
         ),
         reporter=reporter,

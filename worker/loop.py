@@ -9,6 +9,7 @@ import structlog
 from latentry.contracts import JobStatus
 from latentry.errors import ModelNotLoaded
 from latentry.ledger import JobRef
+from latentry.rules.pricing import skipped_steps
 from worker.claims.claimed_job import ClaimedJob, Outcome
 from worker.claims.claimer import Claimer, Offer
 from worker.claims.inbox import (
@@ -179,9 +180,10 @@ class WorkerLoop:
             case Joined(index=index, warnings=warnings, step=step):
                 job.warn(warnings)
                 # At once: should its first call kill the worker, it is a suspect.
-                steps = job.lease.record.request.num_inference_steps
+                steps = job.lease.record.request.total_steps
                 self._reporter.progress.step(job, job.step(index, step), steps)
-                self._metrics.joined(step, job.lease.record.reached)
+                skipped = skipped_steps(job.lease.record.request)
+                self._metrics.joined(step - skipped, job.reached - skipped)
             case Step(index=index, step=step, steps=steps):
                 self._reporter.progress.step(job, job.step(index, step), steps)
                 job.unsaved_since = job.unsaved_since or monotonic()

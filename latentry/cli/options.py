@@ -1,9 +1,7 @@
 """The options of `latentry generate`: one for each field of a request."""
 
 import inspect
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import (
     Annotated,
     Any,
@@ -20,6 +18,7 @@ import typer
 from rich.markup import escape
 from typer.models import OptionInfo
 
+from latentry.cli import values
 from latentry.client.fields import Fields
 from latentry.contracts import (
     Determinism,
@@ -34,7 +33,6 @@ from latentry.contracts import (
     Seamless,
     WebhookEvent,
 )
-from latentry.contracts.fields.inputs import PICTURE_PATTERN
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -101,6 +99,14 @@ class RequestOptions(TypedDict):
     inpaint_area: InpaintArea | None
     mask_padding: int | None
     extend: Annotated[tuple[int, int, int, int] | None, typer.Option(metavar="L T R B")]
+    hires: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="A second pass at a larger size, repeatable: scale=2, or width=W and height=H;"
+            " steps, strength, upscaler (latent or lanczos).",
+        ),
+    ]
     n: Annotated[int | None, typer.Option("-n", "--n")]
     output_format: Annotated[
         OutputFormat | None,
@@ -174,14 +180,15 @@ def request_options(command: Command) -> Command:
 def request_fields(options: RequestOptions) -> Fields:
     """The SDK's keyword arguments for what was given. Raises typer.BadParameter."""
     given = dict(options) | {
-        "metadata": _labels(options["metadata"]),
-        "extend": _extend(options["extend"]),
-        "intermediates": _intermediates(
+        "metadata": values.labels("--metadata", options["metadata"]),
+        "extend": values.extend(options["extend"]),
+        "hires": values.hires(options["hires"]),
+        "intermediates": values.intermediates(
             options["intermediates_every"], options["intermediates_kind"]
         ),
-        "webhook": _webhook(options["webhook"], options["webhook_event"]),
-        "image": _picture("image", options["image"]),
-        "mask": _picture("mask", options["mask"]),
+        "webhook": values.webhook(options["webhook"], options["webhook_event"]),
+        "image": values.picture("image", options["image"]),
+        "mask": values.picture("mask", options["mask"]),
     }
     names = Fields.__annotations__.keys()
     return cast(Fields, {name: given[name] for name in names if given.get(name) is not None})
@@ -197,42 +204,3 @@ def _parameter(name: str, hint: Any) -> inspect.Parameter:
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
     )
-
-
-def _extend(sides: tuple[int, int, int, int] | None) -> dict[str, int] | None:
-    names = ("left", "top", "right", "bottom")
-    return None if sides is None else dict(zip(names, sides, strict=True))
-
-
-def _labels(pairs: list[str] | None) -> dict[str, str] | None:
-    if pairs is None:
-        return None
-    if not all("=" in pair for pair in pairs):
-        raise typer.BadParameter("--metadata takes KEY=VALUE.")
-    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
-
-
-def _intermediates(
-    every: int | None, kinds: list[IntermediateKind] | None
-) -> dict[str, Any] | None:
-    if every is None and kinds:
-        raise typer.BadParameter("--intermediates-kind needs --intermediates-every.")
-    if every is None:
-        return None
-    return {"every": every, "kinds": kinds} if kinds else {"every": every}
-
-
-def _picture(name: str, given: str | None) -> str | Path | None:
-    if given is None or re.match(PICTURE_PATTERN, given):
-        return given
-    if not Path(given).is_file():
-        raise typer.BadParameter(f"--{name} {given}: there is no such file.")
-    return Path(given)
-
-
-def _webhook(url: str | None, events: list[WebhookEvent] | None) -> dict[str, Any] | None:
-    if url is None and events:
-        raise typer.BadParameter("--webhook-event needs --webhook.")
-    if url is None:
-        return None
-    return {"url": url, "events": events} if events else {"url": url}

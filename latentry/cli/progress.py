@@ -26,7 +26,7 @@ def followed(client: Client, job: Job, output: Path | None) -> Job:
         transient=True,
         disable=not console.is_terminal,
     ) as progress:
-        bar = progress.add_task("queued", total=job.request.num_inference_steps)
+        bar = progress.add_task("queued", total=job.request.total_steps)
         for event in client.events(job.id):
             progress.update(bar, description=_description(event))
             if event.progress:

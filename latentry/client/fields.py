@@ -21,6 +21,7 @@ from latentry.contracts import (
     Seamless,
     Spacing,
     Template,
+    WantedHires,
     WantedIntermediates,
     Webhook,
 )
@@ -64,6 +65,7 @@ class Fields(TypedDict, total=False):
     inpaint_area: InpaintArea | str | None
     mask_padding: int | None
     extend: Extend | dict[str, int] | None
+    hires: WantedHires | dict[str, Any] | None
     n: int | None
     output_format: OutputFormat | str | None
     output_quality: int | None

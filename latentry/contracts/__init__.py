@@ -9,6 +9,7 @@ from latentry.contracts.deliveries import (
 )
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
+from latentry.contracts.fields.hires import Hires, Upscaler, WantedHires
 from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
 from latentry.contracts.fields.intermediates import (
     IntermediateKind,
@@ -45,6 +46,7 @@ __all__ = [
     "FieldError",
     "File",
     "GenerationRequest",
+    "Hires",
     "Image",
     "InpaintArea",
     "InputFile",
@@ -81,8 +83,10 @@ __all__ = [
     "StyleDefaults",
     "StyleList",
     "Template",
+    "Upscaler",
     "Usage",
     "UsageList",
+    "WantedHires",
     "WantedIntermediates",
     "Webhook",
     "WebhookEvent",

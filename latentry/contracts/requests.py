@@ -7,6 +7,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from latentry.contracts.fields import conditioning, inputs, job, sampling, templates
 from latentry.contracts.fields.conditioning import PromptSyntax
+from latentry.contracts.fields.hires import Hires, HiresOption
 from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
 from latentry.contracts.fields.intermediates import Intermediates, IntermediatesOption
 from latentry.contracts.fields.job import Priority
@@ -70,6 +71,7 @@ class GenerationRequest(RequestModel):
     inpaint_area: inputs.Area = InpaintArea.WHOLE
     mask_padding: inputs.MaskPadding = 32
     extend: inputs.Sides = None
+    hires: HiresOption = None
     n: job.Count = 1
     output_format: job.OutputFormat = OutputFormat.PNG
     output_quality: job.OutputQuality = None
@@ -144,6 +146,7 @@ class ResolvedRequest(ResponseModel):
     inpaint_area: InpaintArea = InpaintArea.WHOLE
     mask_padding: int = 32
     extend: Extend | None = None
+    hires: Hires | None = None
     n: int = 1
     output_format: OutputFormat = OutputFormat.PNG
     output_quality: int | None = None
@@ -157,6 +160,17 @@ class ResolvedRequest(ResponseModel):
     def repaints(self) -> bool:
         """Whether a part of its picture is kept."""
         return self.mask is not None or self.extend is not None
+
+    @property
+    def final_size(self) -> tuple[int, int]:
+        """Width and height of the finished image, in pixels."""
+        last = self.hires or self
+        return last.width, last.height
+
+    @property
+    def total_steps(self) -> int:
+        """The number of its last step; a second pass counts those alone that it makes."""
+        return self.num_inference_steps + (self.hires.made_steps if self.hires else 0)
 
     def seed_of(self, index: int) -> int:
         """The seed of its `index`-th image. Variations are of one image: they keep it."""

@@ -6,6 +6,7 @@ from typing import Final
 from latentry import __version__
 from latentry.contracts import (
     Extend,
+    Hires,
     InpaintArea,
     MaskFill,
     PromptSyntax,
@@ -70,7 +71,7 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Seed": seed,
         "Variation seed": request.variation_seed,
         "Variation seed strength": _unless_zero(request.variation_strength),
-        "Denoising strength": None if request.strength is None else _exact(request.strength),
+        "Denoising strength": _strength(request),
         "Init image": request.image.pixel_sha256 if request.image else None,
         "Mask": request.mask.pixel_sha256 if request.mask else None,
         "Mask blur": request.mask_blur or None,
@@ -80,6 +81,7 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         else request.mask_padding,
         "Masked content": _FILLS.get(request.mask_fill),
         "Extend": _sides(request.extend),
+        **(_second_pass(request, request.hires) if request.hires else {}),
         "Resize mode": _RESIZE_MODES.get(request.resize_mode),
         "Clip skip": request.clip_skip + 1 if request.clip_skip else None,
         "Prompt syntax": request.prompt_syntax.value if is_plain else None,
@@ -90,6 +92,27 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Crop left top": _size(request.crops_coords_top_left),
         "Target size": _size(request.target_size),
         "Model": request.model,
+    }
+
+
+def _strength(request: ResolvedRequest) -> str | None:
+    """That of a second pass as A1111 writes it, unless the image starts from a picture too."""
+    strength = request.strength
+    if strength is None and request.hires is not None:
+        strength = request.hires.strength
+    return None if strength is None else _exact(strength)
+
+
+def _second_pass(request: ResolvedRequest, hires: Hires) -> dict[str, object]:
+    """A1111's names, and its `Latent` and `Lanczos`."""
+    scale = hires.width / request.width
+    is_scaled = scale == hires.height / request.height
+    return {
+        "Hires upscale": _exact(scale) if is_scaled else None,
+        "Hires resize": None if is_scaled else f"{hires.width}x{hires.height}",
+        "Hires steps": hires.steps,
+        "Hires upscaler": hires.upscaler.capitalize(),
+        "Hires strength": None if request.strength is None else _exact(hires.strength),
     }
 
 

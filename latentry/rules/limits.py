@@ -1,8 +1,9 @@
 """What a model does not support, by its card: one check, for admission and for the engine."""
 
+from collections.abc import Sequence
 from typing import Final
 
-from latentry.contracts import ModelCard, OutputFormat, ResolvedRequest
+from latentry.contracts import InpaintArea, ModelCard, OutputFormat, ResolvedRequest, Seamless
 from latentry.contracts.fields.bounds import MAX_INTERMEDIATES
 from latentry.contracts.samplers import SAMPLER_SPACINGS, SAMPLER_STEPS
 from latentry.errors import (
@@ -15,10 +16,15 @@ from latentry.errors import (
     UnsupportedSize,
     UnsupportedSpacing,
 )
+from latentry.rules.hires_limits import refuse_impossible_hires
+from latentry.rules.passes import passes
 from latentry.rules.pricing import intermediates, skipped_steps
 from latentry.rules.prompt_limits import check_prompts
 
 _WITH_IMAGE: Final = ("mask", "strength", "extend")
+# Fields that mean nothing without a picture, or without a part of it that is kept.
+_OF_IMAGES: Final = ("resize_mode",)
+_OF_MASKS: Final = ("mask_blur", "mask_fill", "inpaint_area", "mask_padding")
 _SIZE_CONDITIONS: Final = ("original_size", "crops_coords_top_left", "target_size")
 
 
@@ -27,15 +33,21 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
 
     The error's `fields` are JSON pointers to what is wrong in the request.
     """
-    _check_size(card, request)
+    first, *later = passes(request)
+    _check_size(card, first)
     if request.sampler not in card.samplers:
         why = f"{card.id} supports the samplers {', '.join(card.samplers)}."
         raise UnsupportedSampler(why, fields={"/sampler": why})
     if request.spacing not in (spacings := SAMPLER_SPACINGS[request.sampler]):
         why = f"The sampler {request.sampler} supports the spacings {', '.join(spacings)}."
         raise UnsupportedSpacing(why, fields={"/spacing": why})
-    _check_steps(card, request)
-    check_prompts(card, request)
+    _check_steps(card, first)
+    check_prompts(card, first)
+    for one in later:
+        _check_size(card, one, below="/hires")
+        _check_steps(card, one, at="/hires/steps")
+        check_prompts(card, one)
+    refuse_impossible_hires(request)
     _check_conditions(card, request)
     _check_inputs(card, request)
     _check_output(request)
@@ -46,27 +58,29 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
         raise UnsupportedField(why, fields={"/preview_interval": why})
 
 
-def _check_size(card: ModelCard, request: ResolvedRequest) -> None:
+def _check_size(card: ModelCard, request: ResolvedRequest, *, below: str = "") -> None:
     limits = card.limits
     why = (
         f"{card.id} supports sides of {limits.min_side} to {limits.max_side} pixels"
         f" in multiples of {limits.size_step}."
     )
     wrong = {
-        pointer: why
-        for pointer, side in (("/width", request.width), ("/height", request.height))
+        f"{below}/{name}": why
+        for name, side in (("width", request.width), ("height", request.height))
         if not limits.min_side <= side <= limits.max_side or side % limits.size_step
     }
     if wrong:
         raise UnsupportedSize(why, fields=wrong)
 
 
-def _check_steps(card: ModelCard, request: ResolvedRequest) -> None:
+def _check_steps(
+    card: ModelCard, request: ResolvedRequest, *, at: str = "/num_inference_steps"
+) -> None:
     most = min(card.limits.max_steps, SAMPLER_STEPS.get(request.sampler, card.limits.max_steps))
     if request.num_inference_steps > most:
         name = card.id if most == card.limits.max_steps else f"The sampler {request.sampler}"
         why = f"{name} supports at most {most} steps."
-        raise TooManySteps(why, fields={"/num_inference_steps": why})
+        raise TooManySteps(why, fields={at: why})
 
 
 def _check_inputs(card: ModelCard, request: ResolvedRequest) -> None:
@@ -75,14 +89,37 @@ def _check_inputs(card: ModelCard, request: ResolvedRequest) -> None:
         if given:
             why = f"{' and '.join(given)} without image: name the picture to start from."
             raise UnsupportedField(why, fields={f"/{name}": why for name in given})
+        _refuse_idle(request, (*_OF_IMAGES, *_OF_MASKS), "it has no image")
         return
     if not card.limits.images:
         why = f"{card.id} does not start from pictures."
         raise UnsupportedField(why, fields={"/image": why})
     _check_extend(request)
+    _check_mask(request)
     if skipped_steps(request) >= request.num_inference_steps:
         why = "strength times num_inference_steps must be at least 1: no step would be made."
         raise InvalidRequest(why, fields=dict.fromkeys(("/strength", "/num_inference_steps"), why))
+
+
+def _refuse_idle(request: ResolvedRequest, names: Sequence[str], why: str) -> None:
+    """Raises UnsupportedField for fields that would change nothing, unless they are at default."""
+    defaults = type(request).model_fields
+    if idle := [name for name in names if getattr(request, name) != defaults[name].default]:
+        text = f"{' and '.join(idle)} would change nothing: {why}."
+        raise UnsupportedField(text, fields={f"/{name}": text for name in idle})
+
+
+def _check_mask(request: ResolvedRequest) -> None:
+    if not request.repaints:
+        _refuse_idle(request, _OF_MASKS, "nothing of the image is kept; name a mask")
+    if request.mask is None:
+        _refuse_idle(request, ("mask_blur", "inpaint_area", "mask_padding"), "it has no mask")
+    if request.inpaint_area is InpaintArea.WHOLE:
+        _refuse_idle(request, ("mask_padding",), "it is for inpaint_area: masked")
+    is_part = request.extend is not None or request.inpaint_area is InpaintArea.MASKED
+    if request.seamless is not Seamless.NONE and is_part:
+        why = "What is drawn is a part of the picture, whose own edges are not to meet."
+        raise UnsupportedField(why, fields={"/seamless": why})
 
 
 def _check_extend(request: ResolvedRequest) -> None:

@@ -4,9 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from latentry.contracts import Cost, ModelCard, ResolvedRequest, Sampler
+from latentry.contracts import Cost, InpaintArea, ModelCard, ResolvedRequest, Sampler, Upscaler
 from latentry.contracts.fields.intermediates import name_of
 from latentry.rules.compositions import parts
+from latentry.rules.passes import passes
 
 # Until a worker has been measured, costs only compare requests with each other.
 _NOMINAL_STEP_MEGAPIXEL_S: Final = 1.0
@@ -41,16 +42,16 @@ class Price:
 
 def price(request: ResolvedRequest, card: ModelCard) -> Price:
     """The cost of this request for the workers of this model."""
-    megapixels = request.width * request.height * request.n / 1e6
-    stored = len(intermediates(request))
-    rows = len(parts(request.prompt, request.prompt_syntax)) + _guided(request)
-    calls = unet_calls(request.sampler, request.num_inference_steps, skipped_steps(request))
-    calls_of_two = calls * rows / 2
+    calls = sum(_megapixels(one) * _calls_of_two(one) for one in passes(request))
+    last = _megapixels(passes(request)[-1])
+    besides = (
+        _input_megapixels(request) + _between_megapixels(request) + _stored_megapixels(request)
+    )
     # What is decoded without a call of its own counts as one: it must not be free.
-    work = megapixels * ((calls_of_two or 1) + stored)
+    work = request.n * ((calls or last) + besides)
     if card.pace:
-        seconds = megapixels * calls_of_two * card.pace.step_megapixel_s
-        seconds += megapixels * (1 + stored + len(request.inputs())) * card.pace.image_megapixel_s
+        seconds = request.n * calls * card.pace.step_megapixel_s
+        seconds += request.n * (last + besides) * card.pace.image_megapixel_s
     else:
         seconds = work * _NOMINAL_STEP_MEGAPIXEL_S
     return Price(
@@ -62,8 +63,8 @@ def price(request: ResolvedRequest, card: ModelCard) -> Price:
 
 
 def skipped_steps(request: ResolvedRequest) -> int:
-    """Steps that are not made because the image starts from a picture; as diffusers rounds."""
-    if request.image is None or request.strength is None:
+    """Steps that its first pass skips, as it starts from a picture; as diffusers rounds."""
+    if request.strength is None:
         return 0
     steps = request.num_inference_steps
     return max(steps - min(int(steps * request.strength), steps), 0)
@@ -71,7 +72,7 @@ def skipped_steps(request: ResolvedRequest) -> int:
 
 def made_steps(request: ResolvedRequest) -> range:
     """The steps of each image, by their number from 1 on, that are made."""
-    return range(skipped_steps(request) + 1, request.num_inference_steps + 1)
+    return range(skipped_steps(request) + 1, request.total_steps + 1)
 
 
 def intermediates(request: ResolvedRequest) -> dict[str, int]:
@@ -96,6 +97,42 @@ def unet_calls(sampler: Sampler, steps: int, skipped: int = 0) -> int:
 def scheduled_calls(sampler: Sampler, steps: int) -> int:
     """How many calls AUTOMATIC1111 expects: what prompt schedules count, and fractions are of."""
     return 2 * steps if sampler in _TWO_CALLS_A_STEP else steps
+
+
+def _megapixels(one: ResolvedRequest) -> float:
+    """Of one image of a pass."""
+    return one.width * one.height / 1e6
+
+
+def _calls_of_two(one: ResolvedRequest) -> float:
+    """A pass's UNet calls for one image, as so many calls of two rows."""
+    rows = len(parts(one.prompt, one.prompt_syntax)) + _guided(one)
+    return unet_calls(one.sampler, one.num_inference_steps, skipped_steps(one)) * rows / 2
+
+
+def _input_megapixels(request: ResolvedRequest) -> float:
+    """Of the pictures that are encoded, and of a larger one that the drawn one is pasted into."""
+    drawn = _megapixels(request)
+    if request.image is None or request.inpaint_area is InpaintArea.WHOLE:
+        return len(request.inputs()) * drawn
+    whole = request.image.width * request.image.height / 1e6
+    return len(request.inputs()) * drawn + max(whole - drawn, 0.0)
+
+
+def _stored_megapixels(request: ResolvedRequest) -> float:
+    """Of all that is stored of one image besides itself, each in the size of its pass."""
+    first, last = passes(request)[0], passes(request)[-1]
+    return sum(
+        _megapixels(first if step <= request.num_inference_steps else last)
+        for step in intermediates(request).values()
+    )
+
+
+def _between_megapixels(request: ResolvedRequest) -> float:
+    """Of what one image's passes take of the VAE between them: a decode and an encode, or none."""
+    if request.hires is None or request.hires.upscaler is not Upscaler.LANCZOS:
+        return 0.0
+    return sum(_megapixels(one) for one in passes(request))
 
 
 def _guided(request: ResolvedRequest) -> float:

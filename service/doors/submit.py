@@ -9,13 +9,13 @@ from typing import Final, TypedDict
 import structlog
 
 from latentry.contracts import Estimate, GenerationRequest, Webhook
-from latentry.errors import InvalidIdempotencyKey, LatentryError, UrlNotAllowed
+from latentry.errors import InvalidIdempotencyKey, UrlNotAllowed
 from latentry.ledger import Accepted, JobRef, NewJob, commands
 from latentry.settings import Settings
 from service.access.auth import Caller
 from service.gateway import Gateway
 from service.http.bodies import LARGE_BYTES
-from service.jobs.admission import Admitted, admit, requested_model
+from service.jobs.admission import Admitted, admit, requested_model, with_inputs
 from service.jobs.ids import new_ref
 from service.jobs.inputs import Brought, named
 from service.jobs.prompts import with_prompts
@@ -52,10 +52,11 @@ async def submit(
     if known := await gateway.ledger.run(commands.find_or_check(job, **limits)):
         return Accepted(known, is_new=False)
     brought = await gateway.inputs.bring(caller.tenant, request, found)
-    whole = replace(admitted, request=admitted.request.model_copy(update=brought.files))
     try:
-        accepted = await _create(gateway, caller, replace(job, request=whole.request), whole)
-    except LatentryError:
+        whole = with_inputs(admitted, brought.files, gateway.settings)
+        job = replace(job, request=whole.request, price=whole.price)
+        accepted = await _create(gateway, caller, job, whole)
+    except BaseException:  # a client that leaves keeps no files either
         await gateway.inputs.discard(brought)
         raise
     if not accepted.is_new:  # another call with this key came first
@@ -151,6 +152,7 @@ def _limits(settings: Settings) -> _Limits:
 
 def _log_accepted(ref: JobRef, caller: Caller, admitted: Admitted) -> None:
     request = admitted.request
+    width, height = request.final_size
     log.info(
         "job.accepted",
         job=ref.id,
@@ -158,8 +160,8 @@ def _log_accepted(ref: JobRef, caller: Caller, admitted: Admitted) -> None:
         key=caller.key_id,
         model=request.model,
         images=request.n,
-        steps=request.num_inference_steps,
-        width=request.width,
-        height=request.height,
+        steps=request.total_steps,
+        width=width,
+        height=height,
         cost_ms=admitted.price.cost_ms,
     )

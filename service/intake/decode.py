@@ -21,7 +21,7 @@ PROCESSES: Final = 2
 QUEUED: Final = 126  # their bytes are bounded where bodies are received
 DIGEST_BYTES: Final = 32
 DECODE_WITHIN_S: Final = 30.0
-MAX_SIDE_PX: Final = 16_384
+MAX_SIDE_PX: Final = 16_383  # of WebP, in which a picture of its size may be stored again
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,17 @@
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from latentry.contracts import (
     Cost,
     GenerationRequest,
+    Hires,
     InputFile,
     ModelCard,
     ResolvedRequest,
     Spacing,
+    WantedHires,
 )
 from latentry.contracts.fields.bounds import MAX_SEED
 from latentry.contracts.samplers import SAMPLER_SPACINGS
@@ -61,6 +63,14 @@ def admit(
     return Admitted(entry, resolved, priced)
 
 
+def with_inputs(admitted: Admitted, files: Mapping[str, InputFile], settings: Settings) -> Admitted:
+    """The same with the files that were made for it, whose sizes it costs. As `admit` raises."""
+    request = admitted.request.model_copy(update=dict(files))
+    priced = price(request, admitted.entry.card)
+    refuse_expensive(priced.cost, settings.max_cost_step_megapixels)
+    return Admitted(admitted.entry, request, priced)
+
+
 def choose(model_id: str, entries: Sequence[CatalogueEntry]) -> CatalogueEntry:
     """The model of this id; for an empty id the first with a live worker, or else the first.
 
@@ -91,6 +101,8 @@ def resolve(
     elif {"variation_seed"} == request.model_fields_set & _VARIATION:
         why = "variation_seed has no effect without variation_strength."
         raise InvalidRequest(why, fields={f"/{name}": why for name in sorted(_VARIATION)})
+    if request.hires is not None:
+        given["hires"] = _hires(request.hires, defaults | given, card)
     if request.image is not None:
         keeps_a_part = request.mask is not None or request.extend is not None
         defaults["strength"] = _INPAINTING_STRENGTH if keeps_a_part else _STRENGTH
@@ -100,6 +112,22 @@ def resolve(
     refuse_unsupported(card, resolved)
     _refuse_large_seeds(resolved)
     return resolved
+
+
+def _hires(wanted: WantedHires, first: Mapping[str, Any], card: ModelCard) -> Hires:
+    """The second pass, by what is known of the first."""
+    step, scale = card.limits.size_step, wanted.scale
+    width, height = (
+        own or round(first[side] * (scale or 1) / step) * step
+        for side, own in (("width", wanted.width), ("height", wanted.height))
+    )
+    return Hires(
+        width=width,
+        height=height,
+        steps=wanted.steps or first["num_inference_steps"] or 1,
+        strength=wanted.strength,
+        upscaler=wanted.upscaler,
+    )
 
 
 def _refuse_large_seeds(request: ResolvedRequest) -> None:

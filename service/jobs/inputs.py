@@ -71,8 +71,7 @@ class Inputs:
                 if found.files[name].file or reference in kept:
                     continue
                 with _at(name):
-                    data = await self._read(tenant, reference)
-                    kept[reference] = await self.files.keep(tenant, data)
+                    kept[reference] = await self._keep(tenant, reference)
         except BaseException:
             await self.discard(Brought({}, tuple(record.ref for record in kept.values())))
             raise
@@ -102,14 +101,17 @@ class Inputs:
             self.outbound.read(reference)
         return InputFile(file="", pixel_sha256="", width=0, height=0)
 
-    async def _read(self, tenant: str, reference: str) -> bytes:
+    async def _keep(self, tenant: str, reference: str) -> FileRecord:
         if reference.startswith("data:"):
-            return await asyncio.to_thread(_decoded, reference)
+            data = await asyncio.to_thread(_decoded, reference)
+            return await self.files.keep(tenant, data)
         if self._fetching.total() >= FETCHES or self._fetching[tenant] >= FETCHES_PER_TENANT:
             raise Busy("Too many pictures are being fetched; try again later.")
         self._fetching[tenant] += 1
         try:
-            return await self.outbound.get(reference, max_bytes=self.max_bytes)
+            # What was fetched counts until it is decoded: no body's bound knows of it.
+            data = await self.outbound.get(reference, max_bytes=self.max_bytes)
+            return await self.files.keep(tenant, data)
         finally:
             self._fetching.subtract([tenant])
             if not self._fetching[tenant]:

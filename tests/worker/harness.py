@@ -77,7 +77,7 @@ class Worker:
             queues,
             self.reporter,
             lease_s=2,
-            load_inputs=Inputs(storage).load,
+            prepare=Inputs(storage).prepare,
             on_idled=self.metrics.idled,
         )
         self.loop = WorkerLoop(

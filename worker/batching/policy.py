@@ -74,17 +74,23 @@ def next_to_join(
 ) -> C | None:
     """Which of those waiting, in order of arrival, starts now; None if none may.
 
-    A candidate whose key has free rows in its call may. One of a new key may while a round of all
-    keys stays bounded; once it has waited longer than such a round, none may overtake it.
+    A candidate whose key has free rows in its call may; one that needs more of them than come free
+    one by one is overtaken by others of its key for a round, and then no longer. One of a new key
+    may while a round of all keys stays bounded; once it has waited longer than such a round, none
+    may overtake it.
     """
     taken = _rows(stepping)
+    full: set[BatchKey] = set()  # keys of which somebody waits for rows and is not to be overtaken
     round_s = sum(costs.seconds(key, rows) for key, rows in taken.items())
     for one in waiting:
         if any(key.shallow and key.full == one.key for key in taken):
             continue  # it joins at their next full call, so that all share one DeepCache phase
         if one.key in taken:
-            if taken[one.key] + one.rows <= costs.cap(one.key):
+            if one.key not in full and taken[one.key] + one.rows <= costs.cap(one.key):
                 return one
+            lone_s = costs.seconds(one.key, LONE_ROWS)
+            if now - one.since > _ROUND * costs.max_slowdown * lone_s:
+                full.add(one.key)
             continue  # rows of its key come free as images finish
         own_s = costs.seconds(one.key, one.rows)
         shortest = min([own_s, *(costs.seconds(key, LONE_ROWS) for key in taken)])

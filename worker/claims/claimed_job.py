@@ -9,7 +9,7 @@ from typing import Final
 from latentry.contracts import JobStatus, JobWarning, StoredOutput
 from latentry.errors import LatentryError
 from latentry.ledger import Lease
-from latentry.rules.pricing import intermediates
+from latentry.rules.pricing import intermediates, skipped_steps
 from worker.engine.inputs.canvas import Canvas
 from worker.engine.loop import Order
 
@@ -96,6 +96,11 @@ class ClaimedJob:
         return self._outcome.status is not JobStatus.SUCCEEDED
 
     @property
+    def reached(self) -> int:
+        """The furthest step that is known to be made; those that are skipped count as made."""
+        return max(self.lease.record.reached, skipped_steps(self.lease.record.request))
+
+    @property
     def has_crashed(self) -> bool:
         """Whether a worker died while it ran this job, cleared since or not.
 
@@ -122,7 +127,7 @@ class ClaimedJob:
     @property
     def steps_left(self) -> int:
         """Steps still to be made, summed over its images."""
-        return sum(self.lease.record.request.num_inference_steps - k for k in self._steps.values())
+        return sum(self.lease.record.request.total_steps - k for k in self._steps.values())
 
     def leave_engine(self, index: int) -> None:
         """The engine is done with an image, with a picture or without."""
@@ -139,7 +144,7 @@ class ClaimedJob:
         """
         self._is_begun = True
         self._steps[index] = step
-        behind, reached = min(self._steps.values()), self.lease.record.reached
+        behind, reached = min(self._steps.values()), self.reached
         if behind > reached:
             self._passed_at = self._passed_at or monotonic()
             self._is_cleared = monotonic() - self._passed_at >= PROOF_S

@@ -9,19 +9,17 @@ from typing import Final
 
 import structlog
 
-from latentry.contracts import JobStatus
-from latentry.errors import FileGone, LedgerUnavailable, StorageUnavailable
+from latentry.errors import LedgerUnavailable, StorageUnavailable
 from latentry.ledger import Command, JobRef, Lease, Ledger, commands
 from latentry.ledger.claiming import run_claim
 from latentry.ledger.leases import Claims
-from worker.claims.claimed_job import ClaimedJob, Outcome
+from worker.claims.claimed_job import ClaimedJob
 from worker.claims.idleness import Idleness
 from worker.claims.inbox import Claimed, Exchanged, Inbox
 from worker.claims.listener import Listener
 from worker.claims.preemption import Preemption
 from worker.claims.queue_choice import QueueChoice
 from worker.claims.reporter import Reporter
-from worker.engine.inputs.canvas import Canvas
 from worker.process.exit_on_failure import critical_thread
 
 log = structlog.get_logger()
@@ -44,7 +42,7 @@ class Offer:
 class Claimer:
     """Claims while there is room, and posts each job once its lease is renewed.
 
-    `load_inputs` reads the files that a job names, and may raise FileGone or StorageUnavailable.
+    `prepare` makes the pictures that a job names ready, and may raise StorageUnavailable.
     `on_idled` is told seconds in which a job waited that this worker had room for (`Idleness`).
     """
 
@@ -57,7 +55,7 @@ class Claimer:
         reporter: Reporter,
         *,
         lease_s: float,
-        load_inputs: Callable[[Lease], Canvas | None] = lambda _: None,
+        prepare: Callable[[ClaimedJob], None] = lambda _: None,
         on_idled: Callable[[float], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -66,7 +64,7 @@ class Claimer:
         self._worker = worker
         self._queues = queues
         self._reporter = reporter
-        self._load_inputs = load_inputs
+        self._prepare = prepare
         self._lease_s = lease_s
         self._clock = clock
         self._preemption = Preemption(
@@ -233,11 +231,13 @@ class Claimer:
         waiting = deque(sorted(jobs, key=lambda job: bool(job.lease.record.request.inputs())))
         while waiting:
             job = waiting[0]
+            if self._stopping.is_set() and job.lease.record.request.inputs():
+                for one in waiting:  # reading them all may take longer than the worker may
+                    self._reporter.hand_back(one)
+                return
             job.checkpoints = self._reporter.checkpoints.load(job.lease)
             try:
-                job.canvas = self._load_inputs(job.lease)
-            except FileGone as gone:
-                job.end_early(Outcome(JobStatus.FAILED, gone))  # the step loop closes its images
+                self._prepare(job)
             except StorageUnavailable as error:
                 log.warning("storage.unavailable", doing="inputs", why=str(error))
                 for one in waiting:

@@ -5,13 +5,17 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
+import structlog
 from PIL import Image
 
-from latentry.contracts import InputFile
-from latentry.errors import FileGone, FileNotFound
+from latentry.contracts import InputFile, JobStatus
+from latentry.errors import EngineError, FileGone, FileNotFound, StorageUnavailable
 from latentry.ledger import Lease
 from latentry.storage import Storage, file_key
+from worker.claims.claimed_job import ClaimedJob, Outcome
 from worker.engine.inputs.canvas import Canvas, Pixels
+
+log = structlog.get_logger()
 
 
 class Inputs:
@@ -19,6 +23,19 @@ class Inputs:
 
     def __init__(self, storage: Storage) -> None:
         self._storage: Final = storage
+
+    def prepare(self, job: ClaimedJob) -> None:
+        """Give a job what it starts from, or end it early. Raises StorageUnavailable."""
+        try:
+            job.canvas = self.load(job.lease)
+        except FileGone as gone:
+            job.end_early(Outcome(JobStatus.FAILED, gone))  # the step loop closes its images
+        except StorageUnavailable:
+            raise
+        except Exception:  # one odd picture must not end the worker, and all its jobs with it
+            log.exception("inputs.failed", job=job.lease.ref.id)
+            error = EngineError("The picture could not be made ready.")
+            job.end_early(Outcome(JobStatus.FAILED, error))
 
     def load(self, lease: Lease) -> Canvas | None:
         """What the job starts from, if anything. Raises FileGone or StorageUnavailable."""

@@ -57,8 +57,7 @@ class ProgressReports:
         If the worker dies in their first step, they are suspects like all others in the engine.
         """
         begun = [
-            (lease, lease.record.reached, lease.record.request.num_inference_steps)
-            for lease in leases
+            (lease, lease.record.reached, lease.record.request.total_steps) for lease in leases
         ]
         try:
             self._ledger.run(commands.report_progress(begun))

@@ -33,9 +33,13 @@ class Picture:
         return name_of(self.kind, self.step)
 
     def finished(self) -> "Picture":
-        """As it is stored: laid back into the picture that it came from, where there is one."""
-        canvas = self.job.canvas
-        return self if canvas is None else replace(self, pixels=canvas.pasted(self.pixels))
+        """As it is stored: laid back into the picture that it came from, where there is one.
+
+        A step on the way stays as it was drawn.
+        """
+        if (canvas := self.job.canvas) is None or self.kind is not None:
+            return self
+        return replace(self, pixels=canvas.pasted(self.pixels))
 
     @property
     def request(self) -> ResolvedRequest:

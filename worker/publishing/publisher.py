@@ -9,9 +9,9 @@ from typing import Final
 
 import structlog
 
-from latentry.contracts import JobStatus
+from latentry.contracts import JobStatus, StoredOutput
 from latentry.cpus import usable_cpus, within_limit
-from latentry.errors import LatentryError, StorageUnavailable
+from latentry.errors import EngineError, LatentryError, StorageUnavailable
 from latentry.ledger import Ledger
 from latentry.storage import Storage
 from worker.claims.claimed_job import ClaimedJob, Outcome
@@ -119,15 +119,7 @@ class Publisher:
         try:
             with self._metrics.stage("publish"):
                 with self._encoding:
-                    picture = picture.finished()
-                    entry = picture.listed()
-                    file = encode(
-                        picture.pixels,
-                        picture.request,
-                        picture.seed,
-                        picture.profile,
-                        intermediate=picture.name,
-                    )
+                    entry, file = _encoded(picture.finished())
                 self._backlog.add(len(file))
                 taken += len(file)
                 is_stored = self._store(picture, file, give_up_at)
@@ -163,3 +155,13 @@ class Publisher:
                     self._backlog.is_refused = False
                     self._inbox.wake()
                 return True
+
+
+def _encoded(picture: Picture) -> tuple[StoredOutput, bytes]:
+    """Its entry and its file. Raises EngineError: drawn again it would fail again."""
+    request, seed, profile = picture.request, picture.seed, picture.profile
+    try:
+        file = encode(picture.pixels, request, seed, profile, intermediate=picture.name)
+    except (ValueError, OSError) as error:  # of Pillow, as for what a format cannot hold
+        raise EngineError(f"It cannot be stored as {request.output_format}.") from error
+    return picture.listed(), file

@@ -79,8 +79,8 @@ Image = Annotated[
 Mask = Annotated[
     _Reference | None,
     Field(
-        description="What to repaint of `image`: white is repainted, black kept. The alpha channel "
-        f"counts if the picture has one: transparent is repainted. It is {_Picture}.",
+        description="What to repaint of `image`: white is repainted, black kept; if anything is "
+        f"transparent, that is repainted instead. It is {_Picture}.",
         repr=False,
     ),
 ]

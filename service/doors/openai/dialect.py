@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from latentry.contracts import PromptSyntax
 from latentry.contracts.fields import conditioning, job, sampling, templates
+from latentry.contracts.fields.hires import HiresOption
 from latentry.contracts.wire import RequestModel
 
 
@@ -46,6 +47,7 @@ class ImagesRequest(RequestModel):
         None, description="Sampling method, also with its spacing, such as `DPM++ 2M Karras`."
     )
     spacing: sampling.Spacing = None
+    hires: HiresOption = None
     determinism: sampling.DeterminismMode | None = None
 
 

@@ -101,11 +101,12 @@ def _with_bytes(storage: Storage, record: JobRecord) -> list[Picture]:
 
 
 def _images_response(job: Job, pictures: list[Picture]) -> Response:
+    width, height = job.request.final_size
     body = Images(
         created=int(job.created_at.timestamp()),
         data=pictures,
         output_format=job.request.output_format,
-        size=f"{job.request.width}x{job.request.height}",
+        size=f"{width}x{height}",
     )
     # OpenAI's clients prefer a `url` key to `b64_json` even if it is null.
     return Response(body.model_dump_json(exclude_none=True), media_type="application/json")

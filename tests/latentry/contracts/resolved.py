@@ -5,6 +5,7 @@ from typing import Any
 from latentry.contracts import (
     Determinism,
     Extend,
+    Hires,
     InpaintArea,
     InputFile,
     Intermediates,
@@ -61,6 +62,7 @@ CHANGES: dict[str, Any] = {
     "inpaint_area": InpaintArea.MASKED,
     "mask_padding": 16,
     "extend": Extend(left=8),
+    "hires": Hires(width=256, height=192, steps=20, strength=0.7),
     "n": 2,
     "output_format": OutputFormat.WEBP,
     "output_quality": 50,

@@ -5,7 +5,14 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from latentry.contracts import Extend, GenerationRequest, Sampler, Template, Webhook
+from latentry.contracts import (
+    Extend,
+    GenerationRequest,
+    Sampler,
+    Template,
+    WantedHires,
+    Webhook,
+)
 from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS, MAX_SEED
 from latentry.contracts.fields.intermediates import WantedIntermediates
 from latentry.contracts.samplers import JOINED_ALIASES, SAMPLER_ALIASES, Spacing
@@ -115,6 +122,18 @@ def test_a_joined_name_that_contradicts_the_spacing_is_refused(other: object) ->
         {"template": {"styles": ["night"]}},
         {"seamless": "z"},
         {"seamless": True},
+        {"hires": {}},
+        {"hires": {"scale": 1.0}},
+        {"hires": {"scale": 4.1}},
+        {"hires": {"scale": "2"}},
+        {"hires": {"width": 128}},
+        {"hires": {"scale": 2.0, "width": 128, "height": 128}},
+        {"hires": {"width": 132, "height": 128}},
+        {"hires": {"scale": 2.0, "steps": 0}},
+        {"hires": {"scale": 2.0, "strength": 0.0}},
+        {"hires": {"scale": 2.0, "strength": 1.1}},
+        {"hires": {"scale": 2.0, "upscaler": "esrgan"}},
+        {"hires": {"scale": 2.0, "sampler": "ddim"}},
         {"output_quality": 0},
         {"output_quality": 101},
         {"output_quality": 90.0},
@@ -143,11 +162,12 @@ def subclasses(model: type[RequestModel]) -> list[type[RequestModel]]:
 
 # Bodies with their required fields, for all that clients send.
 BODIES = {
-    Extend: {},
     GenerationRequest: {"prompt": "a frog"},
     Template: {"prompt": "a {red|blue} frog"},
     Webhook: {"url": "https://example.com/hook"},
     WantedIntermediates: {"every": 5},
+    Extend: {},
+    WantedHires: {"scale": 2.0},
     ImagesRequest: {"prompt": "a frog"},
 }
 

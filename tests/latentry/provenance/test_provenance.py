@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
-from latentry.contracts import GenerationRequest
+from latentry.contracts import GenerationRequest, Hires
+from latentry.provenance.infotext import infotext
 from latentry.provenance.recipe import recipe
 from tests.latentry.contracts.resolved import CHANGES, RESOLVED
 
@@ -30,6 +32,33 @@ def test_a_recipe_is_a_request_with_every_field() -> None:
     again = GenerationRequest.model_validate_json(recipe(RESOLVED, seed=9))
     assert said.keys() == type(RESOLVED).model_fields.keys() - NOT_IN_RECIPES
     assert (again.seed, again.n, again.width) == (9, 1, RESOLVED.width)
+
+
+def test_the_recipe_of_a_second_pass_makes_it_again() -> None:
+    changed = RESOLVED.model_copy(update={"hires": CHANGES["hires"]})
+    again = GenerationRequest.model_validate_json(recipe(changed, seed=9))
+    assert again.hires is not None
+    assert again.hires.model_dump(exclude={"scale"}) == CHANGES["hires"].model_dump()
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({}, "Denoising strength: 0.7, Hires upscale: 2, Hires steps: 20, Hires upscaler: Latent,"),
+        ({"height": 256}, "Denoising strength: 0.7, Hires resize: 256x256, Hires steps: 20,"),
+        ({"upscaler": "lanczos"}, "Hires upscaler: Lanczos,"),
+    ],
+)
+def test_a_second_pass_has_the_names_of_automatic1111(changes: dict[str, Any], line: str) -> None:
+    hires = Hires.model_validate(CHANGES["hires"].model_dump() | changes)
+    assert line in infotext(RESOLVED.model_copy(update={"hires": hires}), 9)
+
+
+def test_a_second_pass_after_a_picture_has_a_strength_of_its_own() -> None:
+    names = ("image", "strength", "hires")
+    text = infotext(RESOLVED.model_copy(update={name: CHANGES[name] for name in names}), 9)
+    assert "Denoising strength: 0.5," in text
+    assert "Hires strength: 0.7," in text
 
 
 @pytest.mark.parametrize("name", sorted(CHANGES.keys() - {"n", "seed"}))

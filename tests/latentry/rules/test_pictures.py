@@ -34,6 +34,14 @@ def test_steps_are_skipped_as_diffusers_rounds(steps: int, strength: float, skip
         ({"image": None}, "/strength"),
         ({"image": None, "strength": None, "extend": Extend(left=8)}, "/extend"),
         ({"strength": 0.05, "num_inference_steps": 10}, "/strength"),
+        ({"image": None, "strength": None, "resize_mode": "crop"}, "/resize_mode"),
+        ({"image": None, "strength": None, "mask_blur": 3}, "/mask_blur"),
+        ({"mask_fill": "noise"}, "/mask_fill"),
+        ({"inpaint_area": "masked"}, "/inpaint_area"),
+        ({"mask": FILE, "mask_padding": 3}, "/mask_padding"),
+        ({"extend": Extend(left=8), "mask_blur": 3}, "/mask_blur"),
+        ({"mask": FILE, "inpaint_area": "masked", "seamless": "x"}, "/seamless"),
+        ({"extend": Extend(left=8), "seamless": "x"}, "/seamless"),
         ({"extend": Extend()}, "/extend"),
         ({"extend": Extend(left=64, right=64)}, "/extend"),
     ],
@@ -57,4 +65,14 @@ def test_the_price_is_of_the_steps_that_are_made(sampler: Sampler) -> None:
         for one in (1.0, 0.5)
     )
     calls = [unet_calls(sampler, 8, skipped) for skipped in (0, 4)]
-    assert part / whole == pytest.approx(calls[1] / calls[0])
+    encoded = 128 * 128 / 1e6
+    assert (part - encoded) / (whole - encoded) == pytest.approx(calls[1] / calls[0])
+
+
+def test_a_picture_that_the_drawn_one_is_pasted_into_is_paid_by_its_size() -> None:
+    large = InputFile(file="file_1", pixel_sha256="1", width=4096, height=4096)
+    small, big = (
+        price(asked(image=one, mask=FILE, inpaint_area="masked"), CARD).step_megapixels
+        for one in (FILE, large)
+    )
+    assert big - small == pytest.approx(4096**2 / 1e6 - 128**2 / 1e6)

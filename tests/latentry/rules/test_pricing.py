@@ -52,6 +52,32 @@ def test_an_intermediate_takes_as_long_as_any_picture_to_decode() -> None:
     assert shown - plain == pytest.approx(1000 * 2 * MEGAPIXELS * 4 * 10.0, abs=1)
 
 
+HIRES = {"width": 256, "height": 256, "steps": 10, "strength": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("fields", "calls"),
+    [
+        ({}, 10 + 4 * 5),
+        ({"n": 2}, 2 * (10 + 4 * 5)),
+        ({"sampler": "heun"}, 19 + 4 * 9),
+        ({"guidance_stop": 0.5}, 7.5 + 4 * 3.75),
+        ({"hires": HIRES | {"upscaler": "lanczos"}}, 10 + 4 * 5 + 1 + 4),
+        ({"intermediates": {"every": 5, "kinds": ["latent"]}}, 10 + 4 * 5 + 2 + 4),
+    ],
+)
+def test_both_passes_are_paid_by_their_own_size(fields, calls) -> None:
+    assert work(**({"hires": HIRES} | fields)) == pytest.approx(calls, abs=0.001)
+
+
+def test_the_vae_s_ways_between_passes_take_as_long_as_pictures() -> None:
+    latent, lanczos = (
+        price(request(hires=HIRES | {"upscaler": upscaler}), PACED).cost_ms
+        for upscaler in ("latent", "lanczos")
+    )
+    assert lanczos - latent == pytest.approx(1000 * MEGAPIXELS * (1 + 4) * 10.0, abs=1)
+
+
 @pytest.mark.parametrize("sampler", Sampler)
 def test_a_picture_without_steps_costs_as_much_as_one_call(sampler: Sampler) -> None:
     fields = {"num_inference_steps": 0, "sampler": sampler, "n": 2}

@@ -1,8 +1,10 @@
 """Admission: which requests may become jobs, with which defaults. Values in, values out."""
 
+from typing import Any
+
 import pytest
 
-from latentry.contracts import GenerationRequest, Sampler, Spacing
+from latentry.contracts import GenerationRequest, Hires, InputFile, Sampler, Spacing
 from latentry.contracts.fields.bounds import MAX_SEED
 from latentry.errors import (
     InvalidRequest,
@@ -85,6 +87,49 @@ def test_a_variation_seed_is_drawn_where_one_is_needed_and_bounded_like_seeds() 
     with pytest.raises(InvalidRequest) as refused:
         resolve(most, card())
     assert set(refused.value.fields) == {"/variation_seed"}
+
+
+def test_a_second_pass_is_filled_in_from_the_first() -> None:
+    def hires(**wanted: object) -> Hires | None:
+        asked = {"prompt": "a", "num_inference_steps": 20, "hires": wanted}
+        return resolve(GenerationRequest.model_validate(asked), card()).hires
+
+    assert hires(scale=1.5) == Hires(width=192, height=192, steps=20, strength=0.7)
+    assert hires(scale=1.3) == Hires(width=160, height=160, steps=20, strength=0.7), "by 32"
+    all_given = {"width": 160, "height": 192, "steps": 9, "strength": 0.5, "upscaler": "lanczos"}
+    assert hires(**all_given) == Hires.model_validate(all_given)
+    assert resolve(GenerationRequest(prompt="a"), card()).hires is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "pointers"),
+    [
+        ({"hires": {"scale": 2.0}}, {"/hires/width", "/hires/height"}),
+        ({"hires": {"width": 160, "height": 168}}, {"/hires/height"}),
+        ({"hires": {"scale": 1.1}}, {"/hires/width", "/hires/height"}),
+        ({"hires": {"width": 96, "height": 160}}, {"/hires/width", "/hires/height"}),
+        ({"hires": {"scale": 1.5, "steps": 101}}, {"/hires/steps"}),
+        (
+            {"hires": {"scale": 1.5, "steps": 3, "strength": 0.3}},
+            {"/hires/strength", "/hires/steps"},
+        ),
+        ({"hires": {"scale": 1.5}, "num_inference_steps": 0}, {"/hires", "/num_inference_steps"}),
+        ({"hires": {"scale": 1.5}, "image": "file_1", "mask": "file_2"}, {"/hires", "/mask"}),
+        (
+            {"hires": {"scale": 1.5}, "image": "file_1", "extend": {"left": 8}},
+            {"/hires", "/extend"},
+        ),
+    ],
+)
+def test_a_second_pass_that_cannot_be_is_refused_by_name(
+    fields: dict[str, Any], pointers: set[str]
+) -> None:
+    asked = GenerationRequest.model_validate({"prompt": "a"} | fields)
+    file = InputFile(file="file_1", pixel_sha256="1", width=128, height=128)
+    inputs = {name: file for name in ("image", "mask") if name in fields}
+    with pytest.raises(InvalidRequest) as refused:
+        resolve(asked, card(), inputs)
+    assert set(refused.value.fields) == pointers
 
 
 @pytest.mark.parametrize(

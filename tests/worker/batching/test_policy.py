@@ -191,3 +191,13 @@ def test_there_is_room_for_as_many_as_fit_and_one_that_waits(
 def test_an_order_that_waits_for_another_size_counts_too() -> None:
     small, large = Member(key(8), 2), [Member(key(16), 2) for _ in range(7)]
     assert room(large, [small], costs=costs(16)) == 0
+
+
+def test_one_of_many_rows_is_not_passed_for_ever_by_others_of_its_size() -> None:
+    measured = costs(8, max_slowdown=4)
+    stepping = [Member(key(), 2) for _ in range(3)]
+    wide, common, other = Member(key(), 6), Member(key(), 2), Member(key(12), 2)
+    assert next_to_join([wide, common], stepping, costs=measured, now=0.01) is common
+    assert next_to_join([wide, common], stepping, costs=measured, now=1000.0) is None
+    assert next_to_join([wide, common, other], stepping, costs=measured, now=1000.0) is other
+    assert next_to_join([wide, common], stepping[:1], costs=measured, now=1000.0) is wide

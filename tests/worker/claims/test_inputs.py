@@ -46,7 +46,13 @@ def create(ledger: Ledger, **inputs: InputFile) -> JobRef:
 def claimer(ledger: Ledger, load: Callable[[Lease], Canvas | None]) -> tuple[Claimer, Inbox]:
     inbox, queues = Inbox(), QueueChoice(["shapes"], tuple)
     reporter = Reporter(ledger, inbox, "w1", [card()], lease_s=60, heartbeat_s=5)
-    made = Claimer(ledger, inbox, "w1", queues, reporter, lease_s=60, load_inputs=load)
+
+    class Loading(Inputs):
+        def load(self, lease: Lease) -> Canvas | None:
+            return load(lease)
+
+    prepare = Loading(None).prepare
+    made = Claimer(ledger, inbox, "w1", queues, reporter, lease_s=60, prepare=prepare)
     made.offer(Offer(room=4))
     return made, inbox
 
@@ -152,3 +158,17 @@ def test_a_job_is_drawn_once_storage_is_back(ledger: Ledger, settings) -> None:
     worker.stop()
     assert (found.state, found.crashes) == (JobStatus.SUCCEEDED, 0)
     assert worker.engine.admitted[0].canvas
+
+
+def test_a_picture_that_cannot_be_made_ready_fails_its_job_and_no_other(ledger: Ledger) -> None:
+    create(ledger, image=NAMED), create(ledger)
+
+    def fail(lease: Lease) -> Canvas | None:
+        if lease.record.request.inputs():
+            raise MemoryError
+        return None
+
+    claiming, inbox = claimer(ledger, fail)
+    claiming.work()
+    jobs = [message.job for message in inbox.take() if isinstance(message, Claimed)]
+    assert [job.ends_early for job in jobs] == [False, True]

@@ -127,10 +127,37 @@ class Stock:
         latent: torch.Tensor = drawn.images[0]
         return latent
 
-    def redraw(
-        self, request: ResolvedRequest, seed: int, image: Image.Image, mask: Image.Image | None
+    def enlarge(
+        self, request: ResolvedRequest, first: Any, generator: torch.Generator
     ) -> torch.Tensor:
-        """The final latent [C, h, w] of image to image, or of inpainting with a mask, in fp32."""
+        """The final latent [C, h, w] of hires fix, in fp32: image to image from the first pass.
+
+        first: its latent [C, h, w], to which stock adds noise as to a picture's, or its pixels
+        [H, W, 3].
+        """
+        assert request.hires is not None
+        size = (request.hires.width, request.hires.height)
+        image: Any
+        if isinstance(first, torch.Tensor):
+            cells = (size[1] // 8, size[0] // 8)
+            image = torch.nn.functional.interpolate(first[None], cells, mode="bilinear")
+        else:
+            image = Image.fromarray(first).resize(size, Image.Resampling.LANCZOS)
+        second = {
+            "width": size[0],
+            "height": size[1],
+            "num_inference_steps": request.hires.steps,
+            "strength": request.hires.strength,
+        }
+        return self.redraw(request.model_copy(update=second), generator, image, None)
+
+    def redraw(
+        self, request: ResolvedRequest, seed: int | torch.Generator, image: Any, mask: Any
+    ) -> torch.Tensor:
+        """The final latent [C, h, w] of image to image, or of inpainting with a mask, in fp32.
+
+        image: a PIL one, or a latent [1, C, h, w] where there is no mask.
+        """
         of_request = self._pipelines[request.model]
         of_request.scheduler = scheduler(
             self._configs[request.model], request.sampler, request.spacing
@@ -140,8 +167,9 @@ class Stock:
         pipeline.set_progress_bar_config(disable=True)
         size = (request.width, request.height)
         masked = {} if mask is None else {"mask_image": mask, "width": size[0], "height": size[1]}
-        if mask is None:  # drawn at its own size there
+        if mask is None and isinstance(image, Image.Image):  # drawn at its own size there
             image = image.resize(size, Image.Resampling.LANCZOS)
+        generator = torch.Generator().manual_seed(seed) if isinstance(seed, int) else seed
         tiling = request.seamless
         with seamless(pipeline.unet, tiling), seamless(pipeline.vae, tiling):
             drawn = pipeline(
@@ -151,7 +179,7 @@ class Stock:
                 strength=request.strength,
                 num_inference_steps=request.num_inference_steps,
                 guidance_scale=request.guidance_scale,
-                generator=torch.Generator().manual_seed(seed),
+                generator=generator,
                 output_type="latent",
                 eta=ETA.get(request.sampler, 0.0),
                 **masked,

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,6 +40,35 @@ def test_every_sampler_costs_the_calls_that_it_is_priced_at(sampler: Sampler) ->
     tiny.drain(engine)
     calls = unet_calls(sampler, 7)
     assert engine.backend.now() == pytest.approx(calls * 0.012 + 0.005)
+
+
+@pytest.mark.parametrize(("upscaler", "between_s"), [("latent", 0.0), ("lanczos", 0.005 * 5)])
+def test_a_second_pass_costs_its_calls_at_its_size(upscaler: str, between_s: float) -> None:
+    engine = simulated()
+    second = {"width": 128, "height": 128, "steps": 10, "strength": 0.5, "upscaler": upscaler}
+    engine.submit(tiny.order(num_inference_steps=8, hires=second))
+    events = tiny.drain(engine)
+    steps = [(event.step, event.steps) for event in events if isinstance(event, Step)]
+    assert steps == [(k, 13) for k in range(1, 14)]
+    [pixels] = tiny.pixels(events).values()
+    assert pixels.shape == (128, 128, 3)
+    calls_s = 8 * 0.012 + 5 * 0.018
+    assert engine.backend.now() == pytest.approx(calls_s + between_s + 4 * 0.005)
+
+
+def test_a_resume_of_either_pass_makes_the_calls_that_are_left() -> None:
+    backend = simulated().backend
+    second = {"width": 128, "height": 128, "steps": 10, "strength": 0.5}
+    order = tiny.order(num_inference_steps=8, hires=second)
+    whole, _ = backend.begin(order, backend.plan(order))
+    keys = []
+    while whole.calls_left:
+        saved = replace(order, checkpoint=backend.save(whole))
+        late, _ = backend.begin(saved, backend.plan(saved))
+        assert (late.key, late.calls_left, late.step) == (whole.key, whole.calls_left, whole.step)
+        keys.append(whole.key.area)
+        backend.advance([whole], 2)
+    assert keys == [64] * 8 + [256] * 5
 
 
 def test_each_part_of_a_prompt_takes_a_row() -> None:

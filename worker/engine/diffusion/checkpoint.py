@@ -18,7 +18,6 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from worker.engine.diffusion.trajectory import Trajectory
-from worker.engine.samplers import STATE_ROWS
 
 log = structlog.get_logger()
 
@@ -99,8 +98,9 @@ def _restore(trajectory: Trajectory, facts: Facts, tensors: Tensors) -> None:
     if not 0 <= calls <= current.calls:
         raise _Unusable("before the first call or after the last")
     sampler = trajectory.sampler
-    latents = torch.zeros(sampler.latents.shape)
-    for j in range(STATE_ROWS):
+    rows, channels = sampler.latents.shape[:2]
+    latents = torch.zeros(rows, channels, current.key.height, current.key.width)
+    for j in range(rows):
         if (row := tensors.get(f"state.{j}")) is not None:
             latents[j] = torch.from_numpy(row)
     drawn, predicted = tensors.get("drawn"), tensors.get("predicted")

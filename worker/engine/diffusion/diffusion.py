@@ -18,17 +18,16 @@ from worker.engine.diffusion.denoise import denoise
 from worker.engine.diffusion.examples import example, smallest
 from worker.engine.diffusion.job_failures import as_job_failed
 from worker.engine.diffusion.opening import add_model, open_models
-from worker.engine.diffusion.passes import Pass
-from worker.engine.diffusion.plan import plan
-from worker.engine.diffusion.predicted_x0 import prediction_intervals, preview
+from worker.engine.diffusion.plan import plan, planned_passes
+from worker.engine.diffusion.predicted_x0 import preview
 from worker.engine.diffusion.profile import Profile
+from worker.engine.diffusion.start.start import mask_warnings
 from worker.engine.diffusion.timing import Timing
 from worker.engine.diffusion.trajectory import Trajectory
 from worker.engine.loop.backend import Pictures, Plan, Taken, TimedCall
 from worker.engine.loop.messages import Order
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.models.residents import Residents
-from worker.engine.samplers import table_of
 from worker.engine.threads import Threads, choose_threads
 from worker.engine.unet.compiled import CompiledUNets
 from worker.engine.vae.decode import decode
@@ -167,23 +166,21 @@ class Diffusion:
         request = order.request
         model = self.models[request.model]
         with as_job_failed():
-            conditioning = model.conditioner.condition(request)
-            only_pass = Pass.of(
-                table_of(request, model.schedule),
-                model,
-                key=plan.key,
-                guidance_scale=request.guidance_scale,
-                has_previews=bool(prediction_intervals(request)),
-            )
-            trajectory = Trajectory.begin(order, model, (only_pass,), conditioning)
+            passes = planned_passes(request, model)
+            trajectory = Trajectory.begin(order, model, passes)
             if order.checkpoint is not None:
                 checkpoint.resume(trajectory, order.checkpoint, self.profile(trajectory) or "")
         self._residents.use(request.model, trajectory)
-        return trajectory, list(conditioning.warnings)
+        warnings = [warning for one in passes for warning in one.conditioning.warnings]
+        return trajectory, [*warnings, *mask_warnings(order, model)]
 
     def advance(self, members: Sequence[Trajectory], rows: int) -> None:
         """One UNet call; all members advance or none. Raises OutOfMemory or EngineError."""
         key = members[0].key
+        if entering := [one for one in members if one.is_between_passes]:
+            with as_job_failed(), self._spare(key):  # before the call, whose time is measured
+                for one in entering:
+                    one.enter_pass()
         with as_job_failed(), self._timing.call(key, rows), self._spare(key):
             denoise(members[0].model, members, rows, self.compiled)
 

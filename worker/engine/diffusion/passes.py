@@ -1,10 +1,12 @@
-"""One run of an image through a sampler's noise levels: its table, on the device."""
+"""One run of an image through a sampler's noise levels: its table and prompts, on the device."""
 
 from dataclasses import dataclass, replace
 
 import torch
 
+from latentry.contracts import Upscaler
 from worker.batching import BatchKey
+from worker.engine.conditioning import ConditioningByCall
 from worker.engine.diffusion.predicted_x0 import X0Coefficients, x0_coefficients
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.samplers import Level, Table
@@ -14,12 +16,15 @@ from worker.engine.samplers import Level, Table
 class Pass:
     """The calls that an image makes at one latent size; text-to-image is one pass.
 
-    key: of its full calls. inputs [calls, 3]: timestep, scale and guidance of each call. updates
-    [calls, 5, 7], draws, steps_done, initial_sigma and levels: as in Table. x0_coefficients:
-    how to predict x₀ at each call, for previews.
+    key: of its full calls; its height and width are the latent's. inputs [calls, 3]: timestep,
+    scale and guidance of each call. updates [calls, 5, 7], draws, initial_sigma and levels: as in
+    Table; steps_done too, without the steps that a second pass skips. x0_coefficients: how to
+    predict x₀ at each call, for previews. upscaler: how what the pass before ended with is enlarged
+    and noised for this one; None to go on from it as it is.
     """
 
     key: BatchKey
+    conditioning: ConditioningByCall
     inputs: torch.Tensor
     updates: torch.Tensor
     draws: tuple[bool, ...]
@@ -27,6 +32,7 @@ class Pass:
     initial_sigma: float
     levels: tuple[Level, ...]
     x0_coefficients: tuple[X0Coefficients, ...] = ()
+    upscaler: Upscaler | None = None
 
     @classmethod
     def of(
@@ -35,22 +41,27 @@ class Pass:
         model: LoadedModel,
         *,
         key: BatchKey,
+        conditioning: ConditioningByCall,
         guidance_scale: float,
         has_previews: bool = False,
+        upscaler: Upscaler | None = None,
     ) -> "Pass":
         """Move a table to the model's device, with the guidance of its calls."""
         device = model.at.device
         inputs = torch.tensor(table.inputs, dtype=torch.float32)
+        skipped = table.steps_done[0] if upscaler else 0
         guidance = torch.full((len(inputs), 1), guidance_scale)
         return cls(
             key=key,
+            conditioning=conditioning,
             inputs=torch.cat([inputs, guidance], dim=1).to(device),
             updates=torch.tensor(table.updates, dtype=torch.float32, device=device),
             draws=table.draws,
-            steps_done=table.steps_done,
+            steps_done=tuple(step - skipped for step in table.steps_done),
             initial_sigma=table.initial_sigma,
             levels=table.levels,
             x0_coefficients=x0_coefficients(model.schedule, table) if has_previews else (),
+            upscaler=upscaler,
         )
 
     @property

@@ -7,10 +7,11 @@ import numpy as np
 import torch
 
 from latentry.contracts import IntermediateKind, ResolvedRequest
+from worker.engine.loop.backend import Pictures, Taken
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.samplers.schedule import NoiseSchedule
 from worker.engine.samplers.table import M, Table, X
-from worker.engine.vae.decode import Decoded, decode
+from worker.engine.vae.decode import decode
 
 MAX_SIDE_PX: Final = 128
 
@@ -39,6 +40,9 @@ def x0_coefficients(schedule: NoiseSchedule, table: Table) -> tuple[X0Coefficien
     return tuple(found)
 
 
-def preview(model: LoadedModel, latents: Sequence[torch.Tensor]) -> Decoded:
-    """Predicted latents [C, h, w] of one size as small pictures, in one tiny decoder's call."""
+def preview(model: LoadedModel, latents: Sequence[torch.Tensor]) -> Pictures:
+    """Predicted latents [C, h, w] as small pictures, in one tiny decoder's call if of one size."""
+    if len({latent.shape for latent in latents}) > 1:  # some are about to be enlarged
+        apart = [preview(model, [latent]) for latent in latents]
+        return Taken([answer for pictures in apart for answer in pictures.take()])
     return decode(model, latents, vae=model.taesd, max_side=MAX_SIDE_PX)

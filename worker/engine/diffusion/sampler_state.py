@@ -58,12 +58,6 @@ class SamplerState:
         self.latents = latents
         self.drawn = None
 
-    def forget(self) -> None:
-        """Keep x alone, as another sampler starts from it."""
-        latents = torch.zeros_like(self.latents)
-        latents[0] = self.x
-        self.latents = latents
-
     def anchor(self, call: int, predicted_x0: torch.Tensor | None = None) -> Anchor:
         """The state before this call."""
         return Anchor(call, self.latents, self.generator.get_state(), self.drawn, predicted_x0)

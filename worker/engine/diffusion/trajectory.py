@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 import torch
 
 from worker.batching import BatchKey
-from worker.engine.conditioning import Conditioning, ConditioningByCall
+from worker.engine.conditioning import Conditioning
 from worker.engine.diffusion.passes import Pass
 from worker.engine.diffusion.predicted_x0 import prediction_intervals
 from worker.engine.diffusion.sampler_state import Anchor, SamplerState
+from worker.engine.diffusion.start.enlarged import enlarged, resized
 from worker.engine.diffusion.start.repaint import Repaint
 from worker.engine.diffusion.start.start import start
 from worker.engine.loop.messages import Order
@@ -30,7 +31,8 @@ class Reuse:
 class Trajectory:
     """An image on its way. It costs one UNet row for each of its prompts: two with guidance.
 
-    current: the pass of the next call. calls: made in it.
+    current: the pass of the next call, or of the last one before the next pass is entered. calls:
+    made in it.
     predicted_x0 [C, h, w]: from the last call after which it is to be shown. since: seconds on the
     engine's clock, when it last stepped or arrived. picture: the hash that identifies it in
     checkpoints, once computed. repaint, beside: as in Start.
@@ -38,7 +40,6 @@ class Trajectory:
 
     order: Order
     model: LoadedModel
-    conditioning: ConditioningByCall
     passes: tuple[Pass, ...]
     sampler: SamplerState
     repaint: Repaint | None = None
@@ -55,20 +56,14 @@ class Trajectory:
     _calls_after: int = field(init=False)  # in later passes
 
     def __post_init__(self) -> None:
-        self._guided_rows = self.conditioning.rows
+        self._guided_rows = self.passes[0].conditioning.rows
         self.move_to(0, 0)
 
     @classmethod
-    def begin(
-        cls,
-        order: Order,
-        model: LoadedModel,
-        passes: tuple[Pass, ...],
-        conditioning: ConditioningByCall,
-    ) -> "Trajectory":
+    def begin(cls, order: Order, model: LoadedModel, passes: tuple[Pass, ...]) -> "Trajectory":
         """Before the first call of the first pass."""
         begun = start(order, model, passes[0])
-        return cls(order, model, conditioning, passes, begun.sampler, begun.repaint, begun.beside)
+        return cls(order, model, passes, begun.sampler, begun.repaint, begun.beside)
 
     def move_to(self, pass_index: int, calls: int) -> None:
         """Make this call of this pass the next one."""
@@ -76,38 +71,49 @@ class Trajectory:
         self.current = self.passes[pass_index]
         self._steps_before = sum(one.steps_done[-1] for one in self.passes[:pass_index])
         self._calls_after = sum(one.calls for one in self.passes[pass_index + 1 :])
+        if self.beside is not None:
+            self.beside = resized(self.beside, self.current.key.height, self.current.key.width)
+
+    @property
+    def is_between_passes(self) -> bool:
+        """Whether its next call is the first of the next pass, which is not entered so far."""
+        return self._calls_after > 0 and self.calls == self.current.calls
 
     @property
     def key(self) -> BatchKey:
         """Rows with an equal key may share its next call."""
+        if self.is_between_passes:
+            return self.passes[self.pass_index + 1].key_at(0)
         return self.current.key_at(self.calls)
 
     @property
     def is_guided(self) -> bool:
         """Whether its next call comes before guidance_stop."""
+        if self.is_between_passes:
+            return True
         return self.current.is_guided(self.calls, self.order.request.guidance_stop)
 
     @property
     def active_conditioning(self) -> Conditioning:
         """Of its next call: both prompts, or the positive one alone when guidance has stopped."""
-        conditioning = self.conditioning.at(self.calls)
+        conditioning = self.current.conditioning.at(self.calls)
         return conditioning if self.is_guided else conditioning.unguided
 
     @property
     def rows(self) -> int:
         """How many rows its next call takes."""
-        return self._guided_rows if self.is_guided else self.conditioning.unguided_rows
+        return self._guided_rows if self.is_guided else self.current.conditioning.unguided_rows
 
     @property
     def rescale(self) -> float:
         """guidance_rescale of its next call; 0 without guidance."""
         rescale = self.order.request.guidance_rescale
-        has_negative = self.rows > self.conditioning.unguided_rows
+        has_negative = self.rows > self.current.conditioning.unguided_rows
         return rescale if rescale and has_negative else 0.0
 
     @property
     def step(self) -> int:
-        """How many of its steps are done; those that a pass skips count as done."""
+        """How many of its steps are done; those that its first pass skips count as done."""
         return self._steps_before + self.current.steps_done[self.calls]
 
     @property
@@ -165,12 +171,18 @@ class Trajectory:
             self.reuse.features = features
         self.sampler.advance(latents)
         self.calls += 1
-        if self.calls == self.current.calls and self._calls_after:
-            self._enter_next_pass()
 
-    def _enter_next_pass(self) -> None:
-        """It begins with the x that the last one ended with."""
-        following = self.pass_index + 1
-        self.move_to(following, 0)
-        self.sampler.forget()
+    @torch.inference_mode()
+    def enter_pass(self) -> None:
+        """Begin the next pass with the x that the last one ended with, if `is_between_passes`.
+
+        Not at once, but before the call: until then it is what the last step has made of it, at
+        that size, and what fails here fails like the call. Nothing has changed then.
+        """
+        following = self.passes[self.pass_index + 1]
+        generator, x = self.sampler.generator, self.latent
+        if following.upscaler is not None:
+            x = enlarged(x, following, self.model, generator)
+        self.sampler = SamplerState.of(x, generator)
         self.reuse = Reuse()
+        self.move_to(self.pass_index + 1, 0)

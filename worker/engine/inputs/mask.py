@@ -20,7 +20,8 @@ def read_mask(image: Image.Image) -> Image.Image:
     """
     if image.mode == "RGBA":
         alpha = image.getchannel("A")
-        if min(alpha.tobytes()) < _OPAQUE:
+        lowest, _ = alpha.getextrema()
+        if lowest != _OPAQUE:
             return alpha.point(lambda level: _OPAQUE - level)
     return image.convert("RGB").convert("L")
 

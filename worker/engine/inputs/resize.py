@@ -16,15 +16,22 @@ def resized(image: Image.Image, width: int, height: int, mode: ResizeMode) -> Im
         return image
     if mode is ResizeMode.STRETCH:
         return image.resize((width, height), FILTER)
-    scales = (width / image.width, height / image.height)
-    scale = max(scales) if mode is ResizeMode.CROP else min(scales)
+    if mode is ResizeMode.CROP:
+        return image.resize((width, height), FILTER, box=_covering(image, width, height))
+    scale = min(width / image.width, height / image.height)
     inner = image.resize(
         (max(1, round(image.width * scale)), max(1, round(image.height * scale))), FILTER
     )
     left, top = (width - inner.width) // 2, (height - inner.height) // 2
-    if mode is ResizeMode.CROP:
-        return inner.crop((-left, -top, width - left, height - top))
     return _padded(inner, width, height, left, top)
+
+
+def _covering(image: Image.Image, width: int, height: int) -> tuple[float, float, float, float]:
+    """The largest box of this shape in the middle of the picture."""
+    scale = max(width / image.width, height / image.height)
+    wide, high = min(width / scale, image.width), min(height / scale, image.height)
+    left, top = (image.width - wide) / 2, (image.height - high) / 2
+    return left, top, left + wide, top + high
 
 
 def _padded(inner: Image.Image, width: int, height: int, left: int, top: int) -> Image.Image:

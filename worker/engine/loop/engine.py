@@ -195,7 +195,7 @@ class Engine(Generic[T]):
         for member, before in zip(members, steps_before, strict=True):
             order, member.since = member.order, now
             if member.step > before:
-                steps = order.request.num_inference_steps
+                steps = order.request.total_steps
                 events.append(Step(order.job, order.index, member.step, steps))
                 self._previews.step_done(member)
                 self._intermediates.step_done(member)
@@ -217,7 +217,8 @@ class Engine(Generic[T]):
                 self._intermediates.fail(one)
                 events.append(_failed(order, picture))
             else:
-                self._measuring.overhead.add_image(order.megapixels)
+                height, width = picture.shape[:2]
+                self._measuring.overhead.add_image(width * height / 1e6)
                 profile = self.backend.profile(one)
                 events.append(
                     Intermediate(order.job, order.index, one.step, kind, picture, profile)

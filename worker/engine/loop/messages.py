@@ -38,8 +38,9 @@ class Order:
 
     @property
     def megapixels(self) -> float:
-        """Its width times its height, in millions of pixels."""
-        return self.request.width * self.request.height / 1e6
+        """The finished image's width times its height, in millions of pixels."""
+        width, height = self.request.final_size
+        return width * height / 1e6
 
 
 @dataclass(frozen=True, slots=True)

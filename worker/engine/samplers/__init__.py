@@ -45,7 +45,7 @@ SAMPLERS: Final[dict[Sampler, MakeTable]] = {
 
 
 def table_of(request: ResolvedRequest, schedule: NoiseSchedule) -> Table:
-    """The calls of a request on a model with this noise schedule."""
+    """The calls of a request's only pass on a model with this noise schedule."""
     if not request.num_inference_steps:
         return Table.without_calls()
     schedule = schedule.spaced(request.spacing)

@@ -9,8 +9,16 @@ from typing import Final
 
 import numpy as np
 
-from latentry.contracts import Determinism, IntermediateKind, JobWarning, ResolvedRequest, Sampler
+from latentry.contracts import (
+    Determinism,
+    IntermediateKind,
+    JobWarning,
+    ResolvedRequest,
+    Sampler,
+    Upscaler,
+)
 from latentry.errors import EngineError, JobFailed, UnknownModel
+from latentry.rules.passes import passes
 from latentry.rules.pricing import skipped_steps, unet_calls
 from latentry.rules.prompt_rows import prompt_rows
 from worker.batching import BatchKey
@@ -25,31 +33,53 @@ VAE_FACTOR: Final = 8  # pixels per side of a latent's cell
 
 @dataclass(slots=True, eq=False)
 class SimulatedTrajectory:
-    """Its calls, and a digest of those that were made, by which a checkpoint is recognised."""
+    """Its calls, and a digest of those that were made, by which a checkpoint is recognised.
+
+    keys: of each call.
+    """
 
     order: Order
-    key: BatchKey
+    keys: tuple[BatchKey, ...]
     rows: int
-    calls: int
+    last_key: BatchKey
     digest: bytes
     calls_done: int = 0
     since: float = 0.0
 
     @property
+    def key(self) -> BatchKey:
+        """That of its next call, or of its picture after the last one."""
+        return self.keys[self.calls_done] if self.calls_left else self.last_key
+
+    @property
     def calls_left(self) -> int:
         """UNet calls until only the VAE is left."""
-        return self.calls - self.calls_done
+        return len(self.keys) - self.calls_done
 
     @property
     def step(self) -> int:
         """How many of its steps are done."""
-        return self.order.request.num_inference_steps * self.calls_done // (self.calls or 1)
+        return self._step_after(self.calls_done)
 
     @property
     def has_stepped(self) -> bool:
         """Whether its last call ended a step."""
-        steps, made = self.order.request.num_inference_steps, self.calls_done
-        return made > 0 and self.step > steps * (made - 1) // self.calls
+        return self.calls_done > 0 and self.step > self._step_after(self.calls_done - 1)
+
+    @property
+    def shown_key(self) -> BatchKey:
+        """That of its last call: of what a step has made."""
+        return self.keys[self.calls_done - 1] if self.calls_done else self.key
+
+    @property
+    def is_redrawn(self) -> bool:
+        """Whether the VAE decodes and encodes it before its next call, of a second pass."""
+        hires = self.order.request.hires
+        is_second = self.calls_done > 0 and self.shown_key != self.key
+        return is_second and hires is not None and hires.upscaler is Upscaler.LANCZOS
+
+    def _step_after(self, calls: int) -> int:
+        return self.order.request.total_steps * calls // (len(self.keys) or 1)
 
     def advance(self) -> None:
         """Make one call."""
@@ -109,29 +139,33 @@ class Simulated:
         return [_example(id, charge.area) for id, charge in self.models.items()]
 
     def plan(self, order: Order) -> Plan:
-        """The batch key and rows of its calls."""
-        request = order.request
-        strict = request.determinism is Determinism.STRICT
-        key = BatchKey(
-            request.model,
-            request.height // VAE_FACTOR,
-            request.width // VAE_FACTOR,
+        """The batch key and rows of its first pass's calls."""
+        return Plan(self._key(passes(order.request)[0]), rows=len(prompt_rows(order.request)))
+
+    def _key(self, one: ResolvedRequest) -> BatchKey:
+        strict = one.determinism is Determinism.STRICT
+        return BatchKey(
+            one.model,
+            one.height // VAE_FACTOR,
+            one.width // VAE_FACTOR,
             1,
-            self.models[request.model].strict_rows if strict else 0,
-            seamless=request.seamless,
+            self.models[one.model].strict_rows if strict else 0,
+            seamless=one.seamless,
         )
-        return Plan(key, rows=len(prompt_rows(request)))
 
     def begin(self, order: Order, plan: Plan) -> tuple[SimulatedTrajectory, list[JobWarning]]:
         """Prompts cost nothing; a checkpoint has the number of calls made and their digest."""
-        steps = order.request.num_inference_steps
-        calls = unet_calls(order.request.sampler, steps, skipped_steps(order.request))
+        keys: list[BatchKey] = []
+        for one in passes(order.request):
+            calls = unet_calls(one.sampler, one.num_inference_steps, skipped_steps(one))
+            keys += [self._key(one)] * calls
+        last_key = self._key(passes(order.request)[-1])
         fields = json.dumps(order.pixel_fields(), sort_keys=True)
         digest = hashlib.sha256(fields.encode()).digest()
-        begun = SimulatedTrajectory(order, plan.key, plan.rows, calls, digest)
+        begun = SimulatedTrajectory(order, tuple(keys), plan.rows, last_key, digest)
         saved = order.checkpoint or b""
         made = int.from_bytes(saved[:4], "big")
-        if made <= calls and saved[4:] == _chained(digest, made):  # it is of this picture
+        if made <= len(keys) and saved[4:] == _chained(digest, made):  # it is of this picture
             begun.calls_done, begun.digest = made, saved[4:]
         return begun, []
 
@@ -142,6 +176,9 @@ class Simulated:
         seconds = self.models[members[0].key.model].call(members[0].key, rows)
         self.clock.spend(seconds)
         for member in members:
+            if member.is_redrawn:
+                for key in (member.shown_key, member.key):
+                    self.clock.spend(self.models[key.model].picture(key))
             member.advance()
         self._calls.append(TimedCall(members[0].key, rows, seconds))
 
@@ -154,20 +191,20 @@ class Simulated:
         """Pictures in the colour of their digest."""
         pictures: list[Pixels | JobFailed] = []
         for one in members:
-            pictures.append(self._picture(one, one.digest))
+            pictures.append(self._picture(one.key, one.digest))
         return Taken(pictures)
 
     def show(self, member: SimulatedTrajectory, kind: IntermediateKind) -> Taken:
         """A picture in the colour of its digest by now; another one for each kind."""
         place = list(IntermediateKind).index(kind)
-        return Taken([self._picture(member, member.digest[3 * place :])])
+        return Taken([self._picture(member.shown_key, member.digest[3 * place :])])
 
-    def _picture(self, of: SimulatedTrajectory, digest: bytes) -> Pixels:
-        self.clock.spend(self.models[of.key.model].picture(of.key))
-        request, colour = of.order.request, np.frombuffer(digest[:3], np.uint8)
-        line = np.tile(colour, request.width)  # by pixels it takes four times as long
-        lines = np.tile(line, (request.height, 1))
-        return lines.reshape(request.height, request.width, 3)
+    def _picture(self, key: BatchKey, digest: bytes) -> Pixels:
+        self.clock.spend(self.models[key.model].picture(key))
+        height, width = key.height * VAE_FACTOR, key.width * VAE_FACTOR
+        colour = np.frombuffer(digest[:3], np.uint8)
+        line = np.tile(colour, width)  # by pixels it takes four times as long
+        return np.tile(line, (height, 1)).reshape(height, width, 3)
 
     def preview(self, members: Sequence[SimulatedTrajectory]) -> Taken:
         """Small ones in the colour that their digest has by now."""

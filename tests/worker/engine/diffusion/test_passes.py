@@ -32,12 +32,13 @@ def begin(backend: Diffusion, order: Order, *tables: Table) -> Trajectory:
             table,
             model,
             key=plan.key,
+            conditioning=model.conditioner.condition(request),
             guidance_scale=request.guidance_scale,
             has_previews=request.preview_interval > 0,
         )
         for table in tables
     )
-    return Trajectory.begin(order, model, passes, model.conditioner.condition(request))
+    return Trajectory.begin(order, model, passes)
 
 
 def advance(backend: Diffusion, one: Trajectory, calls: int | None = None) -> Trajectory:
@@ -147,7 +148,7 @@ def test_a_pass_goes_on_from_the_latent_that_the_last_one_ended_with(
     while split.calls_left:
         seen.append((split.pass_index, split.step, split.calls_left))
         advance(backend, split, 1)
-    assert seen == [(int(k >= START), k, STEPS - k) for k in range(STEPS)]
+    assert seen == [(int(k > START), k, STEPS - k) for k in range(STEPS)]
     assert split.step == STEPS
     assert torch.equal(split.latent, advance(backend, whole).latent)
 

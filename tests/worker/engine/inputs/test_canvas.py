@@ -47,7 +47,7 @@ def test_a_picture_of_the_right_size_is_taken_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("mode", ResizeMode)
-@pytest.mark.parametrize("size", [(10, 90), (200, 7), (1, 1), (64, 64)])
+@pytest.mark.parametrize("size", [(10, 90), (200, 7), (1, 1), (64, 64), (10_000, 1)])
 def test_any_picture_gets_the_size_that_is_drawn(mode: ResizeMode, size: tuple[int, int]) -> None:
     assert canvas(noise(*size), resize_mode=mode).picture.shape == (HEIGHT, WIDTH, 3)
 
@@ -183,3 +183,19 @@ def test_a_picture_may_be_masked_and_extended() -> None:
     assert made.repainted is not None
     assert made.repainted[2, 30]
     assert not made.repainted[6, 36]
+
+
+def test_a_crop_of_a_line_makes_no_picture_larger_than_what_is_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Scaled to cover 64 × 48 as a whole it would have 480,000 × 48 pixels."""
+    made: list[tuple[int, int]] = []
+    resize = Image.Image.resize
+
+    def watched(image: Image.Image, size: tuple[int, int], *how: Any, **more: Any) -> Image.Image:
+        made.append(size)
+        return resize(image, size, *how, **more)
+
+    monkeypatch.setattr(Image.Image, "resize", watched)
+    canvas(noise(10_000, 1), mask_of(10_000, 1, (0, 0, 9_000, 1)), resize_mode=ResizeMode.CROP)
+    assert set(made) == {(WIDTH, HEIGHT)}

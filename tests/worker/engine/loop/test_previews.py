@@ -60,6 +60,22 @@ def picture(events: list[Event], job: str = "job") -> np.ndarray:
     return done.pixels
 
 
+def test_previews_of_two_passes_are_of_the_pass_that_they_show(engine: Engine) -> None:
+    """Beside others that are larger already: a latent of the first pass has that one's size."""
+    second = {"width": 128, "height": 128, "steps": 3, "strength": 1.0}
+    fields = {"num_inference_steps": 3, "preview_interval": 1}
+    for number in range(3):
+        engine.submit(tiny.order(f"job-{number}", hires=second, seed=number, **fields))
+    for number in range(3):
+        engine.submit(tiny.order(f"large-{number}", width=128, height=128, seed=number, **fields))
+    events = tiny.drain(engine)
+    for number in range(3):
+        shapes = {one.step: one.pixels.shape[0] for one in previews(events, f"job-{number}")}
+        assert all(side == (64 if step <= 3 else 128) for step, side in shapes.items())
+        assert shapes.keys() & {3, 4}, "around the switch"
+        assert picture(events, f"job-{number}").shape[0] == 128
+
+
 @pytest.mark.parametrize(
     ("interval", "steps"), [(0, []), (1, [1, 2, 3, 4, 5, 6]), (3, [3, 6]), (7, []), (99, [])]
 )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from latentry.contracts import MaskFill, Seamless
+from latentry.contracts import JobWarning, MaskFill, Seamless
 from worker.engine.diffusion.passes import Pass
 from worker.engine.diffusion.sampler_state import SamplerState
 from worker.engine.diffusion.start.repaint import Repaint
@@ -41,7 +41,10 @@ class _Draws:
     seamless: Seamless
 
     def noise(self) -> torch.Tensor:
-        return self.model.noise(self.shape, self.generator).to(self.model.at.device)
+        return self.on_cpu().to(self.model.at.device)
+
+    def on_cpu(self) -> torch.Tensor:
+        return self.model.noise(self.shape, self.generator)
 
     def latent(self, image: torch.Tensor) -> torch.Tensor:
         noise = self.model.noise(self.shape, self.generator)
@@ -55,20 +58,33 @@ def start(order: Order, model: LoadedModel, first: Pass) -> Start:
     shape = model.latent_shape(order.request.width, order.request.height)
     draws = _Draws(model, shape, generator, order.request.seamless)
     if order.canvas is None:
-        noise = _varied(draws.noise(), order, draws)
+        noise = _varied(draws, order).to(model.at.device)
         sampler = SamplerState.of(noise * first.initial_sigma, generator)
         return Start(sampler, beside=_nothing_known(draws) if model.sees_masks else None)
     return _from_picture(order, order.canvas, draws, first)
 
 
-def _varied(noise: torch.Tensor, order: Order, draws: _Draws) -> torch.Tensor:
-    """The noise, or one between it and another seed's, if a variation is asked."""
+def mask_warnings(order: Order, model: LoadedModel) -> list[JobWarning]:
+    """Says so where a mask has no effect: of each cell of the latent the first pixel counts."""
+    if order.canvas is None or order.canvas.repainted is None:
+        return []
+    factor = model.vae_factor
+    if order.canvas.repainted[::factor, ::factor].any():
+        return []
+    why = (
+        f"The mask repaints no cell of {factor} × {factor} pixels, so the picture stays as it is; "
+        "draw it larger, or with inpaint_area: masked."
+    )
+    return [JobWarning(code="mask_without_effect", message=why)]
+
+
+def _varied(draws: _Draws, order: Order) -> torch.Tensor:
+    """The noise, or one between it and another seed's if a variation is asked; on the CPU."""
+    noise = draws.on_cpu()
     if order.variation_seed is None:
         return noise
-    generator = torch.Generator().manual_seed(order.variation_seed)
-    return varied(
-        noise, replace(draws, generator=generator).noise(), order.request.variation_strength
-    )
+    other = replace(draws, generator=torch.Generator().manual_seed(order.variation_seed))
+    return varied(noise, other.on_cpu(), order.request.variation_strength)
 
 
 def _from_picture(order: Order, canvas: Canvas, draws: _Draws, first: Pass) -> Start:

@@ -1,0 +1,67 @@
+"""What the values of options that are more than one word or number mean."""
+
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from latentry.contracts import IntermediateKind, WebhookEvent
+from latentry.contracts.fields.inputs import PICTURE_PATTERN
+
+
+def extend(sides: tuple[int, int, int, int] | None) -> dict[str, int] | None:
+    """Left, top, right and bottom by name."""
+    names = ("left", "top", "right", "bottom")
+    return None if sides is None else dict(zip(names, sides, strict=True))
+
+
+def hires(pairs: list[str] | None) -> dict[str, Any] | None:
+    """A second pass; its numbers are numbers. Raises typer.BadParameter."""
+    given = labels("--hires", pairs)
+    return given and {name: _number(value) for name, value in given.items()}
+
+
+def _number(text: str) -> float | str:
+    """A number where it is one; what it has to be is the request's to say."""
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
+
+
+def labels(option: str, pairs: list[str] | None) -> dict[str, str] | None:
+    """What KEY=VALUE pairs of this option say. Raises typer.BadParameter."""
+    if pairs is None:
+        return None
+    if not all("=" in pair for pair in pairs):
+        raise typer.BadParameter(f"{option} takes KEY=VALUE.")
+    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def intermediates(every: int | None, kinds: list[IntermediateKind] | None) -> dict[str, Any] | None:
+    """Which steps are stored, and how. Raises typer.BadParameter for kinds without a number."""
+    if every is None and kinds:
+        raise typer.BadParameter("--intermediates-kind needs --intermediates-every.")
+    if every is None:
+        return None
+    return {"every": every, "kinds": kinds} if kinds else {"every": every}
+
+
+def picture(name: str, given: str | None) -> str | Path | None:
+    """A reference as it is, or the path of a file. Raises typer.BadParameter if there is none."""
+    if given is None or re.match(PICTURE_PATTERN, given):
+        return given
+    if not Path(given).is_file():
+        raise typer.BadParameter(f"--{name} {given}: there is no such file.")
+    return Path(given)
+
+
+def webhook(url: str | None, events: list[WebhookEvent] | None) -> dict[str, Any] | None:
+    """A target with its events. Raises typer.BadParameter for events without one."""
+    if url is None and events:
+        raise typer.BadParameter("--webhook-event needs --webhook.")
+    if url is None:
+        return None
+    return {"url": url, "events": events} if events else {"url": url}
