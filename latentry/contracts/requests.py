@@ -199,4 +199,6 @@ class ResolvedRequest(ResponseModel):
 
         Fields at their default are left out: a new field changes nothing for requests without it.
         """
-        return self.model_dump(mode="json", exclude=set(_NOT_PIXELS), exclude_defaults=True)
+        # Of a picture its pixels count, not the file that has them.
+        left_out = dict.fromkeys(_NOT_PIXELS, True) | {name: {"file"} for name in self.inputs()}
+        return self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)

@@ -48,8 +48,9 @@ def price(request: ResolvedRequest, card: ModelCard) -> Price:
     # What is decoded without a call of its own counts as one: it must not be free.
     work = request.n * ((calls or last) + besides)
     if card.pace:
+        encoded = _megapixels(request) * len(request.inputs())
         seconds = request.n * calls * card.pace.step_megapixel_s
-        seconds += request.n * (last + besides) * card.pace.image_megapixel_s
+        seconds += request.n * (last + encoded + besides) * card.pace.image_megapixel_s
     else:
         seconds = work * _NOMINAL_STEP_MEGAPIXEL_S
     return Price(

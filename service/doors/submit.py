@@ -119,8 +119,8 @@ async def _new_job(
 async def _body_hash(request: GenerationRequest) -> str:
     """Of the request as it was sent: a seed that we drew must not make two of them differ."""
     pictures = named(request)
-    text = request.model_copy(update=dict.fromkeys(pictures)).model_dump_json()
-    digest = hashlib.sha256(text.encode())
+    bare = request.model_copy(update=dict.fromkeys(pictures)) if pictures else request
+    digest = hashlib.sha256(bare.model_dump_json().encode())
     for name, reference in pictures.items():
         digest.update(f"{name}:{len(reference)}:".encode())
         if len(reference) > LARGE_BYTES:

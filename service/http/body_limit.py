@@ -1,15 +1,15 @@
 """Request bodies, bounded in size, time and number before any route reads them."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from latentry.errors import BodyTooLarge, Busy, LatentryError, TooSlow
+from latentry.errors import BodyTooLarge, LatentryError, TooSlow
 from service.http import problems
+from service.http.body_room import Room, Share
 from service.http.door import LargeBody
 from service.http.failures import failure
 
@@ -18,9 +18,6 @@ DRAIN_BYTES: Final = 2 * 1024 * 1024
 # Time for any body, and more in proportion to its size: phones on slow links send pictures.
 BODY_WITHIN_S: Final = 10.0
 MIN_BYTES_PER_S: Final = 128 * 1024
-# Of large bodies that are received or read; a body counts whole from its first byte on.
-LARGE_BYTES: Final = 256 * 1024 * 1024
-LARGE_BYTES_PER_TENANT: Final = LARGE_BYTES // 2  # so that one tenant's leave room for others
 
 
 class _Refused(Exception):
@@ -44,21 +41,21 @@ class BodyLimit:
         self._app = app
         self._limit = limit
         self._large = large
-        self._room = _Room()
+        self._room = Room()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body, then call the app; or refuse it after draining."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        share = _Share(self._room)
+        share = Share(self._room)
         scope.setdefault("state", {})["release_body"] = share.release
         try:
             await self._forward(share, scope, receive, send)
         finally:
             share.release()
 
-    async def _forward(self, share: "_Share", scope: Scope, receive: Receive, send: Send) -> None:
+    async def _forward(self, share: Share, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             # No name for the body here: it would be kept until the response was sent.
             whole: list[Message] = [_message(await self._body(share, scope, receive))]
@@ -76,7 +73,7 @@ class BodyLimit:
 
         await self._app(scope, replay, send)
 
-    async def _body(self, share: "_Share", scope: Scope, receive: Receive) -> bytes:
+    async def _body(self, share: Share, scope: Scope, receive: Receive) -> bytes:
         """The whole body. Raises _Refused or ClientDisconnect."""
         if not _has_body(scope):
             return b""
@@ -100,47 +97,6 @@ class BodyLimit:
         return next((large for large in self._large if large.covers(scope["path"])), None)
 
 
-def release_body(request: Request) -> None:
-    """There is room for another body in place of this one, of which nothing is kept."""
-    request.state.release_body()
-
-
-class _Room:
-    """The bytes of the large bodies in this process, by tenant."""
-
-    def __init__(self) -> None:
-        self._held: Counter[str] = Counter()
-
-    def take(self, tenant: str, size: int) -> None:
-        """Raises Busy. A body larger than a tenant's part comes alone."""
-        held, own = self._held.total(), self._held[tenant]
-        is_full = held and held + size > LARGE_BYTES
-        if is_full or (own and own + size > LARGE_BYTES_PER_TENANT):
-            raise Busy("Too many large bodies are being received; try again later.")
-        self._held[tenant] += size
-
-    def give_back(self, tenant: str, size: int) -> None:
-        self._held[tenant] -= size
-        self._held += Counter()  # drops tenants at zero
-
-
-class _Share:
-    """What one request takes of it."""
-
-    def __init__(self, room: _Room) -> None:
-        self._room = room
-        self._taken: tuple[str, int] | None = None
-
-    def take(self, tenant: str, size: int) -> None:
-        self._room.take(tenant, size)
-        self._taken = tenant, size
-
-    def release(self) -> None:
-        if self._taken:
-            self._room.give_back(*self._taken)
-            self._taken = None
-
-
 def _message(body: bytes) -> Message:
     return {"type": "http.request", "body": body, "more_body": False}
 
@@ -158,10 +114,8 @@ class _Body:
         self._limit = limit
         self._receive = receive
         self._enlarge = enlarge
+        self._scope = scope
         self._declared = _declared(scope)
-        self._expects_continue = (
-            dict(scope["headers"]).get(b"expect", b"").lower() == b"100-continue"
-        )
         self._refusal: LatentryError | None = None
         self._began = 0.0
         self._clock = asyncio.timeout(None)
@@ -202,9 +156,10 @@ class _Body:
     @property
     def _is_worth_reading(self) -> bool:
         declared = self._declared or 0
-        return declared <= self._limit or (
-            declared <= self._drain_limit and not self._expects_continue
-        )
+        if declared <= self._limit:
+            return True
+        expected = dict(self._scope["headers"]).get(b"expect", b"").lower()
+        return declared <= self._drain_limit and expected != b"100-continue"
 
     def _set_clock(self) -> None:
         size = min(self._declared or self._limit, self._drain_limit)
@@ -235,5 +190,7 @@ def _has_body(scope: Scope) -> bool:
 
 
 def _declared(scope: Scope) -> int | None:
-    length = dict(scope["headers"]).get(b"content-length", b"")
-    return int(length) if length.isdigit() else None
+    for name, length in scope["headers"]:
+        if name == b"content-length":
+            return int(length) if length.isdigit() else None
+    return None

@@ -20,7 +20,7 @@ from service.doors.wait import created_and_ended, until_ended
 from service.gateway import GatewayDep
 from service.http import bodies, prefer
 from service.http.accept import ACCEPTS_JSON
-from service.http.body_limit import release_body
+from service.http.body_room import release_body
 from service.http.direct import DirectRoute
 from service.jobs.ids import new_ref, ref_of
 

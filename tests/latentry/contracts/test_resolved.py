@@ -49,3 +49,13 @@ def test_fields_at_their_default_are_left_out_of_what_pixels_depend_on() -> None
         "guidance_scale": 4.0,
         "sampler": "dpmpp_2m",
     }
+
+
+def test_of_a_picture_its_pixels_count_and_not_the_file_that_has_them() -> None:
+    image = CHANGES["image"]
+    one, same, other = (
+        RESOLVED.model_copy(update={"image": image.model_copy(update=changes)}).pixel_fields()
+        for changes in ({}, {"file": "file_9"}, {"pixel_sha256": "9" * 64})
+    )
+    assert one == same
+    assert one != other

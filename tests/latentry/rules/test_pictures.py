@@ -11,7 +11,8 @@ from latentry.rules.pricing import price, skipped_steps, unet_calls
 from tests.latentry.ledger.factory import card, request
 
 FILE = InputFile(file="file_1", pixel_sha256="1", width=8, height=8)
-CARD = card().model_copy(update={"limits": card().limits.model_copy(update={"images": True})})
+CARD = card()
+BLIND = CARD.model_copy(update={"limits": CARD.limits.model_copy(update={"images": False})})
 
 
 def asked(**changes: Any) -> ResolvedRequest:
@@ -45,7 +46,7 @@ def test_what_cannot_be_done_is_refused_by_name(changes: dict[str, Any], pointer
 
 def test_a_model_without_an_encoder_refuses_pictures() -> None:
     with pytest.raises(InvalidRequest, match="does not start from pictures"):
-        refuse_unsupported(card(), asked())
+        refuse_unsupported(BLIND, asked())
     refuse_unsupported(CARD, asked())
 
 

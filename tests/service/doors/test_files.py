@@ -17,7 +17,7 @@ from latentry.ledger.keyring import Allowance
 from latentry.storage import Storage, key_of, open_storage
 from service.access.auth import Caller
 from service.doors.native import files as uploads
-from service.http import body_limit
+from service.http import body_room
 from service.upkeep.retention import Retention
 from tests.hostile.pictures import encoded
 from tests.hostile.sockets import Wire
@@ -87,7 +87,7 @@ async def test_a_picture_whose_type_lies_is_known_by_its_bytes(client) -> None:
 
 
 async def test_only_so_many_bytes_are_received_at_once(client, monkeypatch) -> None:
-    monkeypatch.setattr(body_limit, "LARGE_BYTES", 300_000)
+    monkeypatch.setattr(body_room, "LARGE_BYTES", 300_000)
     begins, comes = asyncio.Event(), asyncio.Event()
 
     async def slowly():
@@ -113,7 +113,7 @@ async def test_only_so_many_bytes_are_received_at_once(client, monkeypatch) -> N
 
 
 async def test_a_body_of_unknown_size_counts_once_it_is_large(client, monkeypatch) -> None:
-    monkeypatch.setattr(body_limit, "LARGE_BYTES", 0)
+    monkeypatch.setattr(body_room, "LARGE_BYTES", 0)
 
     async def chunked(data: bytes):
         for at in range(0, len(data), 10_000):
@@ -128,8 +128,8 @@ async def test_a_body_of_unknown_size_counts_once_it_is_large(client, monkeypatc
 def test_slow_uploads_do_not_keep_other_tenants_from_uploading(
     url, ledger, monkeypatch, stranger
 ) -> None:
-    monkeypatch.setattr(body_limit, "LARGE_BYTES", 500_000)
-    monkeypatch.setattr(body_limit, "LARGE_BYTES_PER_TENANT", 200_000)
+    monkeypatch.setattr(body_room, "LARGE_BYTES", 500_000)
+    monkeypatch.setattr(body_room, "LARGE_BYTES_PER_TENANT", 200_000)
     slow, other = issue(ledger, "slow"), issue(ledger, "other")
     head = "POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 150000\r\n"
     head += stranger.format(key=slow.text) + "\r\n\x89"

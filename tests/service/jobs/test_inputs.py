@@ -16,7 +16,7 @@ from latentry.contracts import File, Job
 from latentry.errors import StorageUnavailable
 from latentry.ledger import Ledger, files
 from latentry.settings import Settings
-from latentry.storage import Storage, open_storage
+from latentry.storage import Storage, file_key, open_storage
 from service.intake.decode import Intake
 from tests.hostile.pictures import encoded
 from tests.service.fake import FakeWorker
@@ -84,10 +84,13 @@ async def test_a_prompt_may_be_left_out_where_a_picture_is_given(client, worker)
 
 async def test_a_worker_reads_what_the_request_brought(client, worker, settings) -> None:
     await create(client, image=DATA, mask=MASK)
-    loaded = Inputs(open_storage(settings)).load(lease := worker.claim())
-    assert [one.name for one in loaded] == ["image", "mask"]
-    for one, named in zip(loaded, lease.record.request.inputs().values(), strict=True):
-        pixels = Image.open(io.BytesIO(one.data)).tobytes()
+    storage = open_storage(settings)
+    canvas = Inputs(storage).load(lease := worker.claim())
+    assert canvas
+    assert canvas.repainted is not None
+    for named in lease.record.request.inputs().values():
+        data = storage.get(file_key(lease.ref.tenant, named.file))
+        pixels = Image.open(io.BytesIO(data)).tobytes()
         assert hashlib.sha256(pixels).hexdigest() == named.pixel_sha256
 
 

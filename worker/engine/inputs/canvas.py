@@ -24,14 +24,14 @@ class Canvas:
     """The picture at the size that is drawn, RGB bytes [H, W, 3].
 
     repainted [H, W]: which pixels may change; None if all may. whole [H', W', 3]: the picture that
-    the drawn one is pasted into, at `box`, as far as `opacity` [H', W', 1] (0 to 1) says; None
+    the drawn one is pasted into, at `box`, as far as `opacity` [H', W'] (0 to 255) says; None
     without a mask.
     """
 
     picture: Pixels
     repainted: npt.NDArray[np.bool_] | None = None
     whole: Pixels | None = None
-    opacity: npt.NDArray[np.floating[Any]] | None = None
+    opacity: npt.NDArray[np.uint8] | None = None
     box: Box = (0, 0, 0, 0)
 
     @classmethod
@@ -52,8 +52,7 @@ class Canvas:
         picture = np.asarray(resized(inner, width, height, ResizeMode.STRETCH))
         if request.mask_fill is MaskFill.FILL:
             picture = filled(picture, repainted)
-        opacity = np.asarray(mask, dtype=np.float32)[..., None] / 255
-        return cls(picture, repainted, np.asarray(image), opacity, box)
+        return cls(picture, repainted, np.asarray(image), np.asarray(mask), box)
 
     def pasted(self, drawn: Pixels) -> Pixels:
         """The finished picture. Where opacity is 0 it has the whole picture's very bytes."""
@@ -64,7 +63,8 @@ class Canvas:
         if inner.size != (right - left, bottom - top):
             inner = inner.resize((right - left, bottom - top), FILTER)
         place = np.s_[top:bottom, left:right]
-        opacity, below = self.opacity[place], self.whole[place]
+        opacity = self.opacity[place][..., None] / np.float32(255)
+        below = self.whole[place]
         mixed = below + opacity * (np.asarray(inner, dtype=np.float32) - below)
         finished = self.whole.copy()
         finished[place] = np.where(opacity > 0, mixed.round().astype(np.uint8), below)
