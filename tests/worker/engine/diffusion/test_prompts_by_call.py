@@ -225,14 +225,14 @@ def test_all_texts_of_a_picture_have_the_chunks_of_the_longest(every_model: Diff
     longer = "x" * 80
     begun = begin(every_model, order("schedule", prompt=f"[a:{longer}:2]"))
     assert begun.key.chunks == 2
-    first, last = (begun.conditioning.at(call) for call in (0, 4))
+    first, last = (begun.current.conditioning.at(call) for call in (0, 4))
     conditioner = every_model.models[NAMES[0]].conditioner
     padded = conditioner.condition(order("schedule", prompt="a BREAK").request).at(0)
     alone = conditioner.condition(order("schedule", prompt=longer).request).at(0)
     assert first.hidden[0].equal(last.hidden[0])
     assert first.hidden[1, :77].equal(padded.hidden[1, :77])
     assert last.hidden.equal(alone.hidden)
-    assert begun.conditioning.at(3) is last, "stacked once for all calls that share it"
+    assert begun.current.conditioning.at(3) is last, "stacked once for all calls that share it"
 
 
 def test_an_image_of_more_rows_than_a_worker_may_make_fails_by_name(

@@ -60,20 +60,26 @@ def picture(events: list[Event], job: str = "job") -> np.ndarray:
     return done.pixels
 
 
-def test_previews_of_two_passes_are_of_the_pass_that_they_show(engine: Engine) -> None:
-    """Beside others that are larger already: a latent of the first pass has that one's size."""
+def test_one_about_to_be_enlarged_is_shown_as_it_is_beside_larger_ones(shown: Diffusion) -> None:
+    backend, fields = sharing(shown), {"num_inference_steps": 3, "preview_interval": 1}
     second = {"width": 128, "height": 128, "steps": 3, "strength": 1.0}
-    fields = {"num_inference_steps": 3, "preview_interval": 1}
-    for number in range(3):
-        engine.submit(tiny.order(f"job-{number}", hires=second, seed=number, **fields))
-    for number in range(3):
-        engine.submit(tiny.order(f"large-{number}", width=128, height=128, seed=number, **fields))
-    events = tiny.drain(engine)
-    for number in range(3):
-        shapes = {one.step: one.pixels.shape[0] for one in previews(events, f"job-{number}")}
-        assert all(side == (64 if step <= 3 else 128) for step, side in shapes.items())
-        assert shapes.keys() & {3, 4}, "around the switch"
-        assert picture(events, f"job-{number}").shape[0] == 128
+    small, large = (
+        backend.begin(order, backend.plan(order))[0]
+        for order in (
+            tiny.order("small", hires=second, **fields),
+            tiny.order("large", width=128, height=128, **fields),
+        )
+    )
+    for one in (small, large):
+        for _ in range(3):
+            backend.advance([one], 2)
+    assert small.key == large.key
+    alone = [backend.preview([one]).take()[0] for one in (small, large)]
+    together = backend.preview([small, large]).take()
+    assert [picture.shape for picture in together] == [(64, 64, 3), (128, 128, 3)]
+    assert all(np.array_equal(*pair) for pair in zip(alone, together, strict=True))
+    backend.advance([small], 2)
+    assert backend.preview([small]).take()[0].shape == (128, 128, 3)
 
 
 @pytest.mark.parametrize(
