@@ -80,5 +80,5 @@ async def test_a_body_is_in_memory_three_times_at_most_and_not_while_a_client_wa
         tracemalloc.stop()
     worker.finish(worker.claim())
     assert (await posting).status_code == 200
-    assert peak <= 3 * len(sent)
+    assert peak <= 3 * len(sent) + MIB  # for all that has nothing to do with the body
     assert held < len(sent) / 4

@@ -96,7 +96,7 @@ def _text(folder: Path, family: Family) -> dict[str, Any]:
     return lines
 
 
-def _unet(family: Family, channels: int) -> UNet2DConditionModel:
+def _unet(family: Family, channels: int = 4) -> UNet2DConditionModel:
     attending, plain = ("CrossAttnDownBlock2D", "DownBlock2D"), ("UpBlock2D", "CrossAttnUpBlock2D")
     shape: dict[str, Any] = {
         "sample_size": 8, "in_channels": channels, "out_channels": 4, "layers_per_block": 1,
