@@ -94,9 +94,12 @@ class Family:
 
 @pytest.fixture
 def family(tmp_path: Path) -> Iterator[Family]:
+    # A shell without job control lets all that it runs in the background ignore it.
+    before = signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     started = Family(tmp_path)
     yield started
     started.end()
+    signal.signal(signal.SIGQUIT, before)
 
 
 BELOW = {
