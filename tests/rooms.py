@@ -38,6 +38,23 @@ def workers() -> int:
 class Rooms(LoadScopeScheduling):
     """Gives a worker one room after another."""
 
+    def remove_node(self, node: WorkerController) -> str | None:
+        """What a worker that died has not finished goes to others; the test that it died of.
+
+        xdist queues its finished rooms too. Whoever is given one of those is told to run nothing,
+        never reports, and is waited for until CI's time is over.
+        """
+        rooms = self.assigned_work[node]
+        for room in [room for room, tests in rooms.items() if all(tests.values())]:
+            del rooms[room]
+        return super().remove_node(node)
+
+    def _reschedule(self, node: WorkerController) -> None:
+        # A worker begins a test when it knows the next one, or that none follows.
+        super()._reschedule(node)
+        while not node.shutting_down and self._pending_of(self.assigned_work[node]) < 2:
+            super()._reschedule(node)
+
     def _split_scope(self, nodeid: str) -> str:
         return room_of(nodeid)
 
