@@ -126,7 +126,9 @@ class Reference:
         image = Image.fromarray(canvas.picture if is_prepared else brought["image"])
         mask = None
         if canvas.repainted is not None:
-            mask = Image.fromarray(canvas.repainted if is_prepared else brought["mask"]).convert("L")
+            mask = Image.fromarray(canvas.repainted if is_prepared else brought["mask"]).convert(
+                "L"
+            )
         with _on(request.mask_fill, canvas):
             return self.stock.redraw(request, generator, image, mask)
 
