@@ -24,6 +24,7 @@ from latentry.rules.pricing import Price, price
 from latentry.settings import Settings
 
 INPUTS: Final = ("image", "mask")
+_DEAR: Final = ("hires", "intermediates", "image", "mask")  # cost something where they are given
 _VARIATION: Final = frozenset({"variation_seed", "variation_strength"})
 _STRENGTH: Final = 0.8  # of image to image, as in diffusers
 _INPAINTING_STRENGTH: Final = 1.0
@@ -59,7 +60,7 @@ def admit(
     entry = choose(requested_model(request, settings), entries)
     resolved = resolve(request, entry.card, inputs or {})
     priced = price(resolved, entry.card)
-    refuse_expensive(priced.cost, settings.max_cost_step_megapixels)
+    refuse_expensive(resolved, priced.cost, settings.max_cost_step_megapixels)
     return Admitted(entry, resolved, priced)
 
 
@@ -67,7 +68,7 @@ def with_inputs(admitted: Admitted, files: Mapping[str, InputFile], settings: Se
     """The same with the files that were made for it, whose sizes it costs. As `admit` raises."""
     request = admitted.request.model_copy(update=dict(files))
     priced = price(request, admitted.entry.card)
-    refuse_expensive(priced.cost, settings.max_cost_step_megapixels)
+    refuse_expensive(request, priced.cost, settings.max_cost_step_megapixels)
     return Admitted(admitted.entry, request, priced)
 
 
@@ -139,12 +140,16 @@ def _refuse_large_seeds(request: ResolvedRequest) -> None:
             raise InvalidRequest(why, fields={f"/{name}": why})
 
 
-def refuse_expensive(cost: Cost, limit: float) -> None:
-    """Raises RequestTooExpensive for a cost above the limit, in step-megapixels."""
+def refuse_expensive(request: ResolvedRequest, cost: Cost, limit: float) -> None:
+    """Raises RequestTooExpensive for a cost above the limit, in step-megapixels.
+
+    It names the fields that cost something in this request.
+    """
     if cost.step_megapixels > limit:
         why = (
             f"The request costs {cost.step_megapixels:,.1f} step-megapixels, and at most"
             f" {limit:,.1f} are allowed; request fewer images, fewer steps or a smaller size."
         )
-        at = ("/n", "/num_inference_steps", "/width", "/height")
-        raise RequestTooExpensive(why, fields=dict.fromkeys(at, why))
+        dear = [name for name in _DEAR if getattr(request, name) is not None]
+        at = ("n", "num_inference_steps", "width", "height", *dear)
+        raise RequestTooExpensive(why, fields={f"/{name}": why for name in at})
