@@ -67,6 +67,8 @@ class RequestOptions(TypedDict):
     width: int | None
     height: int | None
     num_inference_steps: Annotated[int | None, typer.Option("--steps")]
+    denoise_start: float | None
+    denoise_end: float | None
     guidance_scale: Annotated[float | None, typer.Option("--guidance")]
     guidance_rescale: float | None
     guidance_stop: float | None

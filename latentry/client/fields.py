@@ -43,6 +43,8 @@ class Fields(TypedDict, total=False):
     width: int | None
     height: int | None
     num_inference_steps: int | None
+    denoise_start: float | None
+    denoise_end: float | None
     guidance_scale: float | None
     guidance_rescale: float | None
     guidance_stop: float | None

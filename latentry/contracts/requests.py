@@ -11,7 +11,7 @@ from latentry.contracts.fields.hires import Hires, HiresOption
 from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
 from latentry.contracts.fields.intermediates import Intermediates, IntermediatesOption
 from latentry.contracts.fields.job import Priority
-from latentry.contracts.fields.sampling import Determinism, Seamless
+from latentry.contracts.fields.sampling import Determinism, Seamless, steps_before
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.outputs import OutputFormat
 from latentry.contracts.samplers import JOINED_ALIASES, SPACING_ALIASES, Sampler, Spacing
@@ -49,6 +49,8 @@ class GenerationRequest(RequestModel):
     width: sampling.Width = None
     height: sampling.Height = None
     num_inference_steps: sampling.Steps = None
+    denoise_start: sampling.DenoiseStart = 0.0
+    denoise_end: sampling.DenoiseEnd = 1.0
     guidance_scale: sampling.GuidanceScale = None
     guidance_rescale: sampling.GuidanceRescale = 0.0
     guidance_stop: sampling.GuidanceStop = 1.0
@@ -124,6 +126,8 @@ class ResolvedRequest(ResponseModel):
     width: int
     height: int
     num_inference_steps: int
+    denoise_start: float = 0.0
+    denoise_end: float = 1.0
     guidance_scale: float
     guidance_rescale: float = 0.0
     guidance_stop: float = 1.0
@@ -168,9 +172,14 @@ class ResolvedRequest(ResponseModel):
         return last.width, last.height
 
     @property
+    def last_step(self) -> int:
+        """The number of its first pass's last step."""
+        return steps_before(self.denoise_end, self.num_inference_steps)
+
+    @property
     def total_steps(self) -> int:
         """The number of its last step; a second pass counts those alone that it makes."""
-        return self.num_inference_steps + (self.hires.made_steps if self.hires else 0)
+        return self.last_step + (self.hires.made_steps if self.hires else 0)
 
     def seed_of(self, index: int) -> int:
         """The seed of its `index`-th image. Variations are of one image: they keep it."""

@@ -72,6 +72,8 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Variation seed": request.variation_seed,
         "Variation seed strength": _unless_zero(request.variation_strength),
         "Denoising strength": _strength(request),
+        "Denoise start": _unless_zero(request.denoise_start),
+        "Denoise end": _exact(end) if (end := request.denoise_end) < 1 else None,
         "Init image": request.image.pixel_sha256 if request.image else None,
         "Mask": request.mask.pixel_sha256 if request.mask else None,
         "Mask blur": request.mask_blur or None,

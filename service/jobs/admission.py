@@ -103,7 +103,7 @@ def resolve(
         raise InvalidRequest(why, fields={f"/{name}": why for name in sorted(_VARIATION)})
     if request.hires is not None:
         given["hires"] = _hires(request.hires, defaults | given, card)
-    if request.image is not None:
+    if request.image is not None and not request.denoise_start:
         keeps_a_part = request.mask is not None or request.extend is not None
         defaults["strength"] = _INPAINTING_STRENGTH if keeps_a_part else _STRENGTH
     if defaults["spacing"] not in SAMPLER_SPACINGS[request.sampler or card.defaults.sampler]:

@@ -36,7 +36,7 @@ NOT_IN_OPENAI = {
     "metadata": "`user` is kept there",
     **dict.fromkeys(
         (
-            *("image", "mask", "strength", "resize_mode"),
+            *("image", "mask", "strength", "denoise_start", "resize_mode"),
             *("mask_blur", "mask_fill", "inpaint_area", "mask_padding", "extend"),
         ),
         "of OpenAI's edits, not of its generations",

@@ -40,6 +40,8 @@ CHANGES: dict[str, Any] = {
     "width": 64,
     "height": 64,
     "num_inference_steps": 10,
+    "denoise_start": 0.3,
+    "denoise_end": 0.8,
     "guidance_scale": 2.5,
     "guidance_rescale": 0.7,
     "guidance_stop": 0.5,

@@ -89,6 +89,20 @@ def test_a_variation_seed_is_drawn_where_one_is_needed_and_bounded_like_seeds() 
     assert set(refused.value.fields) == {"/variation_seed"}
 
 
+def test_a_strength_is_filled_in_unless_the_start_is_said() -> None:
+    file = InputFile(file="file_1", pixel_sha256="1", width=128, height=128)
+
+    def strength(**fields: Any) -> float | None:
+        asked = GenerationRequest.model_validate({"prompt": "a", "image": "file_1"} | fields)
+        return resolve(asked, card(), {"image": file}).strength
+
+    assert strength() == strength(denoise_start=0.0) == 0.8
+    assert strength(denoise_start=0.5) is None
+    with pytest.raises(InvalidRequest) as refused:
+        strength(denoise_start=0.5, strength=0.5)
+    assert set(refused.value.fields) == {"/denoise_start", "/strength"}
+
+
 def test_a_second_pass_is_filled_in_from_the_first() -> None:
     def hires(**wanted: object) -> Hires | None:
         asked = {"prompt": "a", "num_inference_steps": 20, "hires": wanted}

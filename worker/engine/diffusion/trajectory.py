@@ -128,9 +128,12 @@ class Trajectory:
 
     @property
     def seen(self) -> torch.Tensor:
-        """x [C, h, w] as its next call sees it, of unit variance whatever the sampler."""
+        """x [C, h, w] as its next call sees it, of unit variance whatever the sampler.
+
+        That of an image which ends before its last step is seen as by the call that is not made.
+        """
         if self.calls == self.current.calls:
-            return self.latent
+            return self.latent * self.current.final_scale
         return self.latent * self.current.inputs[self.calls, 1]
 
     @property
