@@ -95,6 +95,7 @@ class RequestOptions(TypedDict):
         ),
     ]
     strength: float | None
+    image_guidance_scale: float | None
     resize_mode: ResizeMode | None
     mask_blur: int | None
     mask_fill: Annotated[MaskFill | None, typer.Option(metavar="FILL")]

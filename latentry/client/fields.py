@@ -61,6 +61,7 @@ class Fields(TypedDict, total=False):
     image: Picture | None
     mask: Picture | None
     strength: float | None
+    image_guidance_scale: float | None
     resize_mode: ResizeMode | str | None
     mask_blur: int | None
     mask_fill: MaskFill | str | None

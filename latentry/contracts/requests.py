@@ -67,6 +67,7 @@ class GenerationRequest(RequestModel):
     image: inputs.Image = None
     mask: inputs.Mask = None
     strength: inputs.Strength = None
+    image_guidance_scale: inputs.ImageGuidanceScale = None
     resize_mode: inputs.Resize = ResizeMode.STRETCH
     mask_blur: inputs.MaskBlur = 0
     mask_fill: inputs.Fill = MaskFill.ORIGINAL
@@ -144,6 +145,7 @@ class ResolvedRequest(ResponseModel):
     image: InputFile | None = None
     mask: InputFile | None = None
     strength: float | None = None
+    image_guidance_scale: float | None = None
     resize_mode: ResizeMode = ResizeMode.STRETCH
     mask_blur: int = 0
     mask_fill: MaskFill = MaskFill.ORIGINAL
@@ -164,6 +166,13 @@ class ResolvedRequest(ResponseModel):
     def repaints(self) -> bool:
         """Whether a part of its picture is kept."""
         return self.mask is not None or self.extend is not None
+
+    @property
+    def negative_rows(self) -> int:
+        """Rows of a guided UNet call that are of the negative prompt: two if it edits a picture."""
+        if self.guidance_scale <= 1:
+            return 0
+        return 1 if self.image_guidance_scale is None else 2
 
     @property
     def final_size(self) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from latentry.errors import (
     UnsupportedSize,
     UnsupportedSpacing,
 )
+from latentry.rules.edit_limits import check_edit
 from latentry.rules.hires_limits import refuse_impossible_hires
 from latentry.rules.passes import passes
 from latentry.rules.pricing import intermediates, skipped_steps
@@ -49,6 +50,7 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
         check_prompts(card, one)
     refuse_impossible_hires(request)
     _check_conditions(card, request)
+    check_edit(card, request)
     _check_inputs(card, request)
     _check_part(request)
     _check_output(request)
@@ -105,8 +107,10 @@ def _check_part(request: ResolvedRequest) -> None:
     if request.denoise_start and request.strength is not None:
         why = "strength and denoise_start both say which step is the first; leave one out."
         raise InvalidRequest(why, fields=dict.fromkeys(("/denoise_start", "/strength"), why))
-    is_whole = request.image is None and request.denoise_end == 1
-    if is_whole or skipped_steps(request) < request.last_step:
+    is_from_picture = request.strength is not None or request.denoise_start > 0
+    if (not is_from_picture and request.denoise_end == 1) or skipped_steps(
+        request
+    ) < request.last_step:
         return
     given = {
         "/strength": request.strength is not None,
@@ -162,7 +166,8 @@ def _check_output(request: ResolvedRequest) -> None:
 
 
 def _check_variation(request: ResolvedRequest) -> None:
-    if request.variation_strength and request.image is not None:
+    starts_from_noise = request.image is None or request.image_guidance_scale is not None
+    if request.variation_strength and not starts_from_noise:
         why = "Variations are of a starting noise, which an image that starts from `image` has not."
         raise UnsupportedField(why, fields={"/variation_strength": why})
 

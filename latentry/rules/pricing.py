@@ -113,7 +113,7 @@ def _megapixels(one: ResolvedRequest) -> float:
 
 def _calls_of_two(one: ResolvedRequest) -> float:
     """A pass's UNet calls for one image, as so many calls of two rows."""
-    rows = len(parts(one.prompt, one.prompt_syntax)) + _guided(one)
+    rows = len(parts(one.prompt, one.prompt_syntax)) + one.negative_rows * one.guidance_stop
     return pass_calls(one) * rows / 2
 
 
@@ -140,8 +140,3 @@ def _between_megapixels(request: ResolvedRequest) -> float:
     if request.hires is None or request.hires.upscaler is not Upscaler.LANCZOS:
         return 0.0
     return sum(_megapixels(one) for one in passes(request))
-
-
-def _guided(request: ResolvedRequest) -> float:
-    """The fraction of the calls that takes a row for the negative prompt."""
-    return request.guidance_stop if request.guidance_scale > 1 else 0.0

@@ -58,6 +58,7 @@ CHANGES: dict[str, Any] = {
     "image": InputFile(file="file_1", pixel_sha256="1" * 64, width=64, height=64),
     "mask": InputFile(file="file_2", pixel_sha256="2" * 64, width=64, height=64),
     "strength": 0.5,
+    "image_guidance_scale": 2.0,
     "resize_mode": ResizeMode.CROP,
     "mask_blur": 4,
     "mask_fill": MaskFill.NOISE,

@@ -103,6 +103,26 @@ def test_a_strength_is_filled_in_unless_the_start_is_said() -> None:
     assert set(refused.value.fields) == {"/denoise_start", "/strength"}
 
 
+def test_an_edit_has_a_scale_for_its_picture_and_no_strength() -> None:
+    file = InputFile(file="file_1", pixel_sha256="1", width=128, height=128)
+    plain, limits = card(), {"edits": True}
+    editing = plain.model_copy(update={"limits": plain.limits.model_copy(update=limits)})
+    asked = GenerationRequest(prompt="a", image="file_1")
+    edit = resolve(asked, editing, {"image": file})
+    assert (edit.image_guidance_scale, edit.strength) == (1.5, None)
+    assert resolve(asked, plain, {"image": file}).image_guidance_scale is None
+    given = asked.model_copy(update={"image_guidance_scale": 2.0})
+    assert resolve(given, editing, {"image": file}).image_guidance_scale == 2.0
+    for wanted, of, pointer in (
+        (given, plain, "/image_guidance_scale"),
+        (GenerationRequest(prompt="a"), editing, "/image"),
+        (asked.model_copy(update={"strength": 0.5}), editing, "/strength"),
+    ):
+        with pytest.raises(InvalidRequest) as refused:
+            resolve(wanted, of, {"image": file} if wanted.image else {})
+        assert set(refused.value.fields) == {pointer}
+
+
 def test_a_second_pass_is_filled_in_from_the_first() -> None:
     def hires(**wanted: object) -> Hires | None:
         asked = {"prompt": "a", "num_inference_steps": 20, "hires": wanted}
