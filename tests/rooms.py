@@ -39,15 +39,18 @@ class Rooms(LoadScopeScheduling):
     """Gives a worker one room after another."""
 
     def remove_node(self, node: WorkerController) -> str | None:
-        """What a worker that died has not finished goes to others; the test that it died of.
+        """Give others what a worker that died has left, but for the test that it died of.
 
         xdist queues its finished rooms too. Whoever is given one of those is told to run nothing,
         never reports, and is waited for until CI's time is over.
         """
-        rooms = self.assigned_work[node]
-        for room in [room for room, tests in rooms.items() if all(tests.values())]:
-            del rooms[room]
-        return super().remove_node(node)
+        rooms = self.assigned_work.pop(node)
+        left = [(room, test) for room, tests in rooms.items() for test in tests if not tests[test]]
+        for room, test in left[1:]:
+            self.workqueue.setdefault(room, {})[test] = False
+        for other in self.assigned_work:
+            self._reschedule(other)
+        return left[0][1] if left else None
 
     def _reschedule(self, node: WorkerController) -> None:
         # A worker begins a test when it knows the next one, or that none follows.

@@ -56,13 +56,14 @@ class Measuring(Generic[T]):
         """What pictures of each resident model cost here, of those that were measured."""
         found = {}
         for order in self._backend.examples():
-            key = self._backend.plan(order).key
+            plan = self._backend.plan(order)
+            key = plan.key
             cheapest = self._costs.cheapest(key)
             if cheapest is not None:
                 rows, seconds = cheapest
                 found[order.request.model] = Pace(
                     step_megapixel_s=seconds * LONE_ROWS / rows / order.megapixels,
-                    images_at_once=max(1, self._costs.cap(key) // LONE_ROWS),
+                    images_at_once=max(1, self._costs.cap(key) // plan.rows),
                     image_megapixel_s=self.overhead.image_megapixel_s,
                 )
         return found
