@@ -19,8 +19,9 @@ from latentry.contracts import Job
 CELL, LABEL, GAP = 128, 168, 6  # pixels
 COLUMNS: Final = 6
 SEED: Final = 7
-SCENE: Final = "a red circle on a white background"
-OTHER: Final = "a blue square on a white background"
+SCENE: Final = "a red circle, white background"
+OTHER: Final = "a blue square, white background"
+FROG: Final = "a green frog, white background"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def rows(draw: Drawing) -> Iterator[Row]:
         "variation_seed",
         [
             Cell(
-                draw.image("a frog", variation_seed=8, variation_strength=much), f"strength {much}"
+                draw.image("a star", variation_seed=8, variation_strength=much), f"strength {much}"
             )
             for much in (0.0, 0.2, 0.4, 0.7, 1.0)
         ],
@@ -95,6 +96,12 @@ def rows(draw: Drawing) -> Iterator[Row]:
         ],
     )
     yield "seamless", _seamless(draw)
+    half = draw.image(SCENE, num_inference_steps=24, denoise_end=0.5)
+    rest = draw.image(SCENE, num_inference_steps=24, image=png(half), denoise_start=0.5)
+    yield (
+        "denoise_end, denoise_start",
+        [Cell(half, "ends at 0.5"), Cell(rest, "begins there at 0.5")],
+    )
     yield "image to image", [Cell(circle, "image"), *_strengths(draw, png(circle), OTHER)]
     yield "without a prompt", [Cell(circle, "image"), *_strengths(draw, png(circle), None)]
     yield from _inpainted(draw, circle, large)
@@ -105,13 +112,13 @@ def rows(draw: Drawing) -> Iterator[Row]:
         "extend (outpainting)",
         [Cell(circle, "image"), Cell(wide, "left, right"), Cell(all_sides, "on all sides")],
     )
-    small = {"width": 96, "height": 96}
+    small, second = {"width": 96, "height": 96}, {"scale": 2.0, "strength": 0.5}
     yield (
         "hires",
         [
-            Cell(draw.image("a frog", **small), "first pass, 96 × 96"),
+            Cell(draw.image(FROG, **small), "first pass, 96 by 96"),
             *(
-                Cell(draw.image("a frog", **small, hires={"scale": 2.0, "upscaler": how}), how)
+                Cell(draw.image(FROG, **small, hires=second | {"upscaler": how}), how)
                 for how in ("latent", "lanczos")
             ),
         ],
@@ -127,11 +134,11 @@ def _steps(draw: Drawing) -> list[Cell]:
 def _seamless(draw: Drawing) -> list[Cell]:
     cells = []
     for how in ("x", "both"):
-        tile = draw.image("a frog on a green background", seamless=how, seed=3)
+        tile = draw.image("a yellow star, blue background", seamless=how, seed=11)
         tiled = Image.new("RGB", (2 * tile.width, 2 * tile.height))
         for place in ((0, 0), (tile.width, 0), (0, tile.height), tile.size):
             tiled.paste(tile, place)
-        cells += [Cell(tile, how), Cell(tiled, f"{how}, 2 × 2 of it")]
+        cells += [Cell(tile, how), Cell(tiled, f"{how}, two by two of it")]
     return cells
 
 
@@ -164,9 +171,9 @@ def _inpainted(draw: Drawing, circle: Image.Image, large: Image.Image) -> Iterat
     yield (
         "inpaint_area: masked",
         [
-            Cell(large, "image, 192 × 192"),
+            Cell(large, "image, 192 by 192"),
             Cell(corner, "mask"),
-            Cell(draw.image("a green star on a white background", **part), "drawn at 128 × 128"),
+            Cell(draw.image("a green star, white background", **part), "drawn at 128 by 128"),
         ],
     )
 
@@ -185,7 +192,7 @@ def compose(found: list[Row]) -> Image.Image:
             left = LABEL + column * (CELL + GAP)
             sheet.paste(_fitted(cell.picture), (left, top))
             pen.rectangle((left - 1, top - 1, left + CELL, top + CELL), outline=(200, 200, 200))
-            pen.text((left, top + CELL + 3), cell.caption[:30], fill=(90, 90, 90), font_size=8)
+            pen.text((left, top + CELL + 3), cell.caption[:34], fill=(90, 90, 90), font_size=8)
     return sheet
 
 
