@@ -8,7 +8,7 @@ from pydantic import Field
 from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.outputs import Image, Output
 from latentry.contracts.pricing import Cost
-from latentry.contracts.requests import ResolvedRequest
+from latentry.contracts.resolved import AnyRequest
 from latentry.contracts.wire import ResponseModel
 
 
@@ -63,7 +63,7 @@ class Job(ResponseModel):
     id: str
     kind: JobKind = JobKind.GENERATION
     status: JobStatus
-    request: ResolvedRequest
+    request: AnyRequest
     images: list[Image] = Field(default_factory=list)
     outputs: list[Output] = Field(
         default_factory=list,

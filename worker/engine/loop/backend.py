@@ -60,6 +60,10 @@ class Trajectory(Protocol):
     def calls_left(self) -> int:
         """UNet calls until only the VAE is left."""
 
+    @property
+    def is_entering(self) -> bool:
+        """Whether the VAE is to decode and encode it before its next call, for a second pass."""
+
 
 T = TypeVar("T", bound=Trajectory)
 

@@ -72,7 +72,7 @@ class SimulatedTrajectory:
         return self.keys[self.calls_done - 1] if self.calls_done else self.key
 
     @property
-    def is_redrawn(self) -> bool:
+    def is_entering(self) -> bool:
         """Whether the VAE decodes and encodes it before its next call, of a second pass."""
         hires = self.order.request.hires
         is_second = self.calls_done > 0 and self.shown_key != self.key
@@ -176,7 +176,7 @@ class Simulated:
         seconds = self.models[members[0].key.model].call(members[0].key, rows)
         self.clock.spend(seconds)
         for member in members:
-            if member.is_redrawn:
+            if member.is_entering:
                 for key in (member.shown_key, member.key):
                     self.clock.spend(self.models[key.model].picture(key))
             member.advance()
