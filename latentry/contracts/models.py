@@ -75,6 +75,11 @@ class ModelCard(ResponseModel):
         (), description="What this service could not take as the model's files say it; sentences."
     )
 
+    @property
+    def queue(self) -> str:
+        """The name of its queue."""
+        return self.id
+
 
 class Model(ModelCard):
     """A model card and its live workers, in a shape that OpenAI's clients read too."""

@@ -29,6 +29,7 @@ LatentryError
 │   └── FetchFailed
 ├── NotFound                    it does not exist, or not for this caller
 │   ├── UnknownModel
+│   ├── UnknownUpscaler
 │   ├── JobNotFound
 │   ├── FileNotFound
 │   └── DeliveryNotFound
@@ -94,6 +95,7 @@ from latentry.errors.not_found import (
     FileNotFound,
     JobNotFound,
     UnknownModel,
+    UnknownUpscaler,
 )
 from latentry.errors.requests import (
     BodyTooLarge,
@@ -189,6 +191,7 @@ __all__ = [
     "Unavailable",
     "UnknownModel",
     "UnknownStyle",
+    "UnknownUpscaler",
     "UnsupportedField",
     "UnsupportedImage",
     "UnsupportedMediaType",

@@ -12,13 +12,14 @@ from latentry.contracts import (
     InputFile,
     ModelCard,
     ResolvedRequest,
+    ResolvedUpscale,
     Spacing,
     WantedHires,
 )
 from latentry.contracts.fields.bounds import MAX_SEED
 from latentry.contracts.samplers import SAMPLER_SPACINGS
 from latentry.errors import InvalidRequest, NoModel, RequestTooExpensive, UnknownModel
-from latentry.ledger import CatalogueEntry
+from latentry.ledger import CatalogueEntry, UpscalerEntry
 from latentry.rules.limits import refuse_unsupported
 from latentry.rules.pricing import Price, price
 from latentry.settings import Settings
@@ -28,15 +29,16 @@ _VARIATION: Final = frozenset({"variation_seed", "variation_strength"})
 _STRENGTH: Final = 0.8  # of image to image, as in diffusers
 _INPAINTING_STRENGTH: Final = 1.0
 _IMAGE_GUIDANCE_SCALE: Final = 1.5  # of edits, as in diffusers
+_COSTLY: Final = ("/n", "/num_inference_steps", "/width", "/height")
 RANDOM_SEEDS: Final = 2**32  # random seeds fit into 32 bits, as other programs' do
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A request that may become a job of one model."""
+    """A request that may become a job of one model or upscaler."""
 
-    entry: CatalogueEntry
-    request: ResolvedRequest
+    entry: CatalogueEntry | UpscalerEntry
+    request: ResolvedRequest | ResolvedUpscale
     price: Price
 
 
@@ -66,8 +68,10 @@ def admit(
 
 def with_inputs(admitted: Admitted, files: Mapping[str, InputFile], settings: Settings) -> Admitted:
     """The same with the files that were made for it, whose sizes it costs. As `admit` raises."""
-    request = admitted.request.model_copy(update=dict(files))
-    priced = price(request, admitted.entry.card)
+    request, card = admitted.request.model_copy(update=dict(files)), admitted.entry.card
+    assert isinstance(request, ResolvedRequest), "a generation"
+    assert isinstance(card, ModelCard), "of a model"
+    priced = price(request, card)
     refuse_expensive(priced.cost, settings.max_cost_step_megapixels)
     return Admitted(admitted.entry, request, priced)
 
@@ -148,12 +152,14 @@ def _refuse_large_seeds(request: ResolvedRequest) -> None:
             raise InvalidRequest(why, fields={f"/{name}": why})
 
 
-def refuse_expensive(cost: Cost, limit: float) -> None:
-    """Raises RequestTooExpensive for a cost above the limit, in step-megapixels."""
+def refuse_expensive(cost: Cost, limit: float, at: Sequence[str] = _COSTLY) -> None:
+    """Raises RequestTooExpensive for a cost above the limit, in step-megapixels.
+
+    `at`: JSON pointers to the fields that make it so.
+    """
     if cost.step_megapixels > limit:
         why = (
             f"The request costs {cost.step_megapixels:,.1f} step-megapixels, and at most"
             f" {limit:,.1f} are allowed; request fewer images, fewer steps or a smaller size."
         )
-        at = ("/n", "/num_inference_steps", "/width", "/height")
         raise RequestTooExpensive(why, fields=dict.fromkeys(at, why))
