@@ -2,7 +2,8 @@
 
 from httpx import AsyncClient
 
-from latentry.ledger import read_entry, Ledger, commands
+from latentry.ledger import Ledger, commands
+from latentry.ledger.catalogue import read_entry
 from tests.latentry.ledger.factory import card
 
 
