@@ -22,6 +22,11 @@ class Limits(ResponseModel):
         description="Supports original_size, crops_coords_top_left and target_size (SDXL).",
     )
     images: bool = Field(False, description="Supports `image` and `mask`.")
+    edits: bool = Field(
+        False,
+        description="Edits `image`, which it requires, as the prompt says (InstructPix2Pix); "
+        "supports image_guidance_scale.",
+    )
     previews: bool = Field(False, description="Supports preview_interval.")
     strict_rows: int = Field(
         8,

@@ -29,6 +29,7 @@ _VARIATION: Final = frozenset({"variation_seed", "variation_strength"})
 _STRENGTH: Final = 0.8  # of image to image, as in diffusers
 _INPAINTING_STRENGTH: Final = 1.0
 _COSTLY: Final = ("/n", "/num_inference_steps", "/width", "/height")
+_IMAGE_GUIDANCE_SCALE: Final = 1.5  # of edits, as in diffusers
 RANDOM_SEEDS: Final = 2**32  # random seeds fit into 32 bits, as other programs' do
 
 
@@ -107,15 +108,23 @@ def resolve(
         raise InvalidRequest(why, fields={f"/{name}": why for name in sorted(_VARIATION)})
     if request.hires is not None:
         given["hires"] = _hires(request.hires, defaults | given, card)
-    if request.image is not None:
-        keeps_a_part = request.mask is not None or request.extend is not None
-        defaults["strength"] = _INPAINTING_STRENGTH if keeps_a_part else _STRENGTH
+    defaults |= _of_picture(request, card)
     if defaults["spacing"] not in SAMPLER_SPACINGS[request.sampler or card.defaults.sampler]:
         defaults["spacing"] = Spacing.DEFAULT
     resolved = ResolvedRequest.model_validate(defaults | given | {"model": card.id})
     refuse_unsupported(card, resolved)
     _refuse_large_seeds(resolved)
     return resolved
+
+
+def _of_picture(request: GenerationRequest, card: ModelCard) -> dict[str, float]:
+    """The defaults of how its picture is used, if that is not said by another field."""
+    if card.limits.edits:
+        return {"image_guidance_scale": _IMAGE_GUIDANCE_SCALE}
+    if request.image is None or request.denoise_start:
+        return {}
+    keeps_a_part = request.mask is not None or request.extend is not None
+    return {"strength": _INPAINTING_STRENGTH if keeps_a_part else _STRENGTH}
 
 
 def _hires(wanted: WantedHires, first: Mapping[str, Any], card: ModelCard) -> Hires:

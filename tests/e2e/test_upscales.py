@@ -1,12 +1,9 @@
 """A picture goes in, a larger one comes out."""
 
-import hashlib
 import io
-import json
 
 import httpx
 import numpy as np
-import pytest
 from PIL import Image
 
 from latentry.client import Client

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from latentry.contracts.fields.bounds import MAX_PADDING_PX, MAX_SIDE_PX
+from latentry.contracts.fields.bounds import MAX_GUIDANCE, MAX_PADDING_PX, MAX_SIDE_PX
 from latentry.contracts.wire import RequestModel, ResponseModel
 
 # A file's id, a data: URL or an https: URL.
@@ -92,6 +92,13 @@ Strength = Annotated[
     Field(
         description="How much of the picture may change: the fraction of the steps that is made. "
         "0.8 with `image`, 1.0 with `mask` if omitted."
+    ),
+]
+ImageGuidanceScale = Annotated[
+    Annotated[float, Field(strict=True, ge=1, le=MAX_GUIDANCE)] | None,
+    Field(
+        description="How closely an edit keeps to `image`, as guidance_scale does to the prompt; "
+        "1.5 if omitted. Only for models with `limits.edits` (InstructPix2Pix)."
     ),
 ]
 Resize = Annotated[

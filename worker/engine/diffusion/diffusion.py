@@ -190,7 +190,7 @@ class Diffusion:
 
     def decode(self, members: Sequence[Trajectory]) -> Pictures:
         """Put finished latents through the VAE."""
-        return self._decode(members[0], [one.latent for one in members])
+        return self._decode(members[0], [one.seen for one in members])
 
     def show(self, member: Trajectory, kind: IntermediateKind) -> Pictures:
         """Put the latent of an unfinished image, or its predicted end, through the VAE."""

@@ -61,8 +61,8 @@ class Trajectory(Protocol):
         """UNet calls until only the VAE is left."""
 
     @property
-    def is_entering(self) -> bool:
-        """Whether the VAE is to decode and encode it before its next call, for a second pass."""
+    def is_redrawn(self) -> bool:
+        """Whether the VAE decodes and encodes it before its next call, of a second pass."""
 
 
 T = TypeVar("T", bound=Trajectory)

@@ -11,6 +11,7 @@ from worker.batching import LONE_ROWS, Batch, next_batch
 from worker.engine.loop.backend import Backend, T
 from worker.engine.loop.measuring import Measuring
 from worker.engine.loop.messages import Event, Failed, Order, Step
+from worker.engine.loop.redrawing import one_redrawn
 
 log = structlog.get_logger()
 
@@ -57,7 +58,7 @@ class Calls(Generic[T]):
 
     def _unet_call(self, moving: Sequence[T]) -> tuple[int, int, list[Event]]:
         """One UNet call, if an image can step: its rows, those in use, and its events."""
-        batch = next_batch(_one_entering(moving), costs=self._costs)
+        batch = next_batch(one_redrawn(moving), costs=self._costs)
         if batch is None:
             return 0, 0, []
         # Before the call: one that finishes, or drops its guidance, takes fewer rows after it.
@@ -128,19 +129,6 @@ class Calls(Generic[T]):
 def failed(order: Order, error: LatentryError) -> Failed:
     """The event of an image that failed."""
     return Failed(order.job, order.index, error)
-
-
-def _one_entering(moving: Sequence[T]) -> list[T]:
-    """All but those that would decode and encode before their next call, and the first of those.
-
-    Each takes about as long as a call: at most one more than a step is waited for.
-    """
-    entering = min((one for one in moving if one.is_entering), key=_since, default=None)
-    return [one for one in moving if not one.is_entering or one is entering]
-
-
-def _since(one: T) -> float:
-    return one.since
 
 
 def _may_be_smaller(batch: Batch[T], used: int) -> bool:

@@ -69,7 +69,8 @@ class Measuring(Generic[T]):
         """What pictures of each resident model cost here, of those that were measured."""
         found = {}
         for order in self._backend.examples():
-            key = self._backend.plan(order).key
+            plan = self._backend.plan(order)
+            key = plan.key
             cheapest = self.costs.cheapest(key)
             if cheapest is None:
                 continue
@@ -80,7 +81,7 @@ class Measuring(Generic[T]):
             else:
                 found[order.request.model] = Pace(
                     step_megapixel_s=seconds * LONE_ROWS / rows / order.megapixels,
-                    images_at_once=max(1, self.costs.cap(key) // LONE_ROWS),
+                    images_at_once=max(1, self.costs.cap(key) // plan.rows),
                     image_megapixel_s=self.overhead.image_megapixel_s,
                 )
         return found

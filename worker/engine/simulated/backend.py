@@ -19,7 +19,7 @@ from latentry.contracts import (
 )
 from latentry.errors import EngineError, JobFailed, UnknownModel
 from latentry.rules.passes import passes
-from latentry.rules.pricing import skipped_steps, unet_calls
+from latentry.rules.pricing import pass_calls
 from latentry.rules.prompt_rows import prompt_rows
 from worker.batching import BatchKey
 from worker.engine.inputs.canvas import Pixels
@@ -72,14 +72,17 @@ class SimulatedTrajectory:
         return self.keys[self.calls_done - 1] if self.calls_done else self.key
 
     @property
-    def is_entering(self) -> bool:
+    def is_redrawn(self) -> bool:
         """Whether the VAE decodes and encodes it before its next call, of a second pass."""
         hires = self.order.request.hires
         is_second = self.calls_done > 0 and self.shown_key != self.key
         return is_second and hires is not None and hires.upscaler is Upscaler.LANCZOS
 
     def _step_after(self, calls: int) -> int:
-        return self.order.request.total_steps * calls // (len(self.keys) or 1)
+        """Steps that are skipped, as it starts from a picture, count as done."""
+        skipped = skipped_steps(self.order.request)
+        made = self.order.request.total_steps - skipped
+        return skipped + made * calls // (len(self.keys) or 1)
 
     def advance(self) -> None:
         """Make one call."""
@@ -157,8 +160,7 @@ class Simulated:
         """Prompts cost nothing; a checkpoint has the number of calls made and their digest."""
         keys: list[BatchKey] = []
         for one in passes(order.request):
-            calls = unet_calls(one.sampler, one.num_inference_steps, skipped_steps(one))
-            keys += [self._key(one)] * calls
+            keys += [self._key(one)] * pass_calls(one)
         last_key = self._key(passes(order.request)[-1])
         fields = json.dumps(order.pixel_fields(), sort_keys=True)
         digest = hashlib.sha256(fields.encode()).digest()
@@ -176,7 +178,7 @@ class Simulated:
         seconds = self.models[members[0].key.model].call(members[0].key, rows)
         self.clock.spend(seconds)
         for member in members:
-            if member.is_entering:
+            if member.is_redrawn:
                 for key in (member.shown_key, member.key):
                     self.clock.spend(self.models[key.model].picture(key))
             member.advance()

@@ -65,7 +65,7 @@ class UpscaleTrajectory:
     calls_done: int = 0
     since: float = 0.0
     rows: int = 1
-    is_entering: bool = False
+    is_redrawn: bool = False
 
     @property
     def key(self) -> BatchKey:
