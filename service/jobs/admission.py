@@ -28,8 +28,8 @@ INPUTS: Final = ("image", "mask")
 _VARIATION: Final = frozenset({"variation_seed", "variation_strength"})
 _STRENGTH: Final = 0.8  # of image to image, as in diffusers
 _INPAINTING_STRENGTH: Final = 1.0
-_IMAGE_GUIDANCE_SCALE: Final = 1.5  # of edits, as in diffusers
 _COSTLY: Final = ("/n", "/num_inference_steps", "/width", "/height")
+_IMAGE_GUIDANCE_SCALE: Final = 1.5  # of edits, as in diffusers
 RANDOM_SEEDS: Final = 2**32  # random seeds fit into 32 bits, as other programs' do
 
 
