@@ -25,10 +25,11 @@ from latentry.rules.pricing import Price, price
 from latentry.settings import Settings
 
 INPUTS: Final = ("image", "mask")
+_ALWAYS_DEAR: Final = ("/n", "/num_inference_steps", "/width", "/height")
+_DEAR: Final = ("hires", "intermediates", "image", "mask")  # cost something where they are given
 _VARIATION: Final = frozenset({"variation_seed", "variation_strength"})
 _STRENGTH: Final = 0.8  # of image to image, as in diffusers
 _INPAINTING_STRENGTH: Final = 1.0
-_COSTLY: Final = ("/n", "/num_inference_steps", "/width", "/height")
 _IMAGE_GUIDANCE_SCALE: Final = 1.5  # of edits, as in diffusers
 RANDOM_SEEDS: Final = 2**32  # random seeds fit into 32 bits, as other programs' do
 
@@ -62,7 +63,7 @@ def admit(
     entry = choose(requested_model(request, settings), entries)
     resolved = resolve(request, entry.card, inputs or {})
     priced = price(resolved, entry.card)
-    refuse_expensive(priced.cost, settings.max_cost_step_megapixels)
+    refuse_expensive(priced.cost, settings.max_cost_step_megapixels, costly(resolved))
     return Admitted(entry, resolved, priced)
 
 
@@ -72,7 +73,7 @@ def with_inputs(admitted: Admitted, files: Mapping[str, InputFile], settings: Se
     assert isinstance(request, ResolvedRequest), "a generation"
     assert isinstance(card, ModelCard), "of a model"
     priced = price(request, card)
-    refuse_expensive(priced.cost, settings.max_cost_step_megapixels)
+    refuse_expensive(priced.cost, settings.max_cost_step_megapixels, costly(request))
     return Admitted(admitted.entry, request, priced)
 
 
@@ -152,7 +153,13 @@ def _refuse_large_seeds(request: ResolvedRequest) -> None:
             raise InvalidRequest(why, fields={f"/{name}": why})
 
 
-def refuse_expensive(cost: Cost, limit: float, at: Sequence[str] = _COSTLY) -> None:
+def costly(request: ResolvedRequest) -> tuple[str, ...]:
+    """JSON pointers to the fields that cost something in this request."""
+    given = [f"/{name}" for name in _DEAR if getattr(request, name) is not None]
+    return (*_ALWAYS_DEAR, *given)
+
+
+def refuse_expensive(cost: Cost, limit: float, at: Sequence[str]) -> None:
     """Raises RequestTooExpensive for a cost above the limit, in step-megapixels.
 
     `at`: JSON pointers to the fields that make it so.
