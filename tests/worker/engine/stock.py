@@ -100,12 +100,18 @@ class Stock:
         self._pipelines = {model: _pipeline(folder) for model, folder in folders.items()}
         self.draw = functools.cache(self._draw)
 
-    def _draw(self, request: str, seed: int, *, doubles: bool = False) -> torch.Tensor:
+    def _draw(
+        self, request: str, seed: int, *, doubles: bool = False, noise: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """The final latent [C, h, w] that the pipeline makes of a request (its JSON) alone.
 
-        `doubles`: with all arithmetic in float64, but from the same noise and weights.
+        `doubles`: with all arithmetic in float64, but from the same noise and weights. `noise`
+        [C, h, w]: to start from instead of the seed's; what is drawn later stays that.
         """
         parsed = ResolvedRequest.model_validate_json(request)
+        generator = torch.Generator().manual_seed(seed)
+        if noise is not None:
+            torch.randn(noise.shape, generator=generator)
         pipeline = self._pipelines[parsed.model]
         pipeline.scheduler = scheduler(self._configs[parsed.model], parsed.sampler, parsed.spacing)
         with (
@@ -122,7 +128,8 @@ class Stock:
                 num_inference_steps=parsed.num_inference_steps,
                 guidance_scale=parsed.guidance_scale,
                 guidance_rescale=parsed.guidance_rescale,
-                generator=torch.Generator().manual_seed(seed),
+                generator=generator,
+                latents=None if noise is None else noise[None],
                 output_type="latent",
                 eta=ETA.get(parsed.sampler, 0.0),
             )
@@ -188,6 +195,12 @@ class Stock:
             )
         latent: torch.Tensor = drawn.images[0]
         return latent
+
+    def beside(self, model: str, folder: Path, config: Any) -> "Stock":
+        """The same pipelines, and one more."""
+        made = Stock({model: folder}, {**self._configs, model: config})
+        made._pipelines |= self._pipelines
+        return made
 
     def pipeline(self, model: str) -> Any:
         """The pipeline itself."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from latentry.contracts import Upscaler
 from worker.batching import BatchKey
 from worker.engine.conditioning import Conditioning
 from worker.engine.diffusion.passes import Pass
@@ -78,6 +79,13 @@ class Trajectory:
     def is_between_passes(self) -> bool:
         """Whether its next call is the first of the next pass, which is not entered so far."""
         return self._calls_after > 0 and self.calls == self.current.calls
+
+    @property
+    def is_redrawn(self) -> bool:
+        """Whether the VAE decodes and encodes it before its next call, of a second pass."""
+        if not self.is_between_passes:
+            return False
+        return self.passes[self.pass_index + 1].upscaler is Upscaler.LANCZOS
 
     @property
     def key(self) -> BatchKey:

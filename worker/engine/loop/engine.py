@@ -25,6 +25,7 @@ from worker.engine.loop.messages import (
     StepTiming,
 )
 from worker.engine.loop.previews import Previews
+from worker.engine.loop.redrawing import one_redrawn
 from worker.engine.loop.waiting_orders import WaitingOrders
 
 log = structlog.get_logger()
@@ -155,7 +156,7 @@ class Engine(Generic[T]):
         moving = [
             one for one in self._stepping if one.order.job not in self._paused and one not in held
         ]
-        batch = next_batch(moving, costs=self.costs)
+        batch = next_batch(one_redrawn(moving), costs=self.costs)
         if batch is None:
             return 0, 0, []
         # Before the call: one that finishes, or drops its guidance, takes fewer rows after it.

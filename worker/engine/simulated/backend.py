@@ -79,7 +79,10 @@ class SimulatedTrajectory:
         return is_second and hires is not None and hires.upscaler is Upscaler.LANCZOS
 
     def _step_after(self, calls: int) -> int:
-        return self.order.request.total_steps * calls // (len(self.keys) or 1)
+        """Steps that are skipped, as it starts from a picture, count as done."""
+        skipped = skipped_steps(self.order.request)
+        made = self.order.request.total_steps - skipped
+        return skipped + made * calls // (len(self.keys) or 1)
 
     def advance(self) -> None:
         """Make one call."""
