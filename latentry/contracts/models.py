@@ -27,6 +27,10 @@ class Limits(ResponseModel):
         description="Edits `image`, which it requires, as the prompt says (InstructPix2Pix); "
         "supports image_guidance_scale.",
     )
+    refines: bool = Field(
+        False,
+        description="Refines `image`, which it requires (SDXL's refiner); without target_size.",
+    )
     previews: bool = Field(False, description="Supports preview_interval.")
     strict_rows: int = Field(
         8,

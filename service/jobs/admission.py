@@ -30,6 +30,7 @@ _DEAR: Final = ("hires", "intermediates", "image", "mask")  # cost something whe
 _VARIATION: Final = frozenset({"variation_seed", "variation_strength"})
 _STRENGTH: Final = 0.8  # of image to image, as in diffusers
 _INPAINTING_STRENGTH: Final = 1.0
+_REFINING_STRENGTH: Final = 0.3  # as in diffusers' pipeline for SDXL
 _IMAGE_GUIDANCE_SCALE: Final = 1.5  # of edits, as in diffusers
 RANDOM_SEEDS: Final = 2**32  # random seeds fit into 32 bits, as other programs' do
 
@@ -124,6 +125,8 @@ def _of_picture(request: GenerationRequest, card: ModelCard) -> dict[str, float]
         return {"image_guidance_scale": _IMAGE_GUIDANCE_SCALE}
     if request.image is None or request.denoise_start:
         return {}
+    if card.limits.refines:
+        return {"strength": _REFINING_STRENGTH}
     keeps_a_part = request.mask is not None or request.extend is not None
     return {"strength": _INPAINTING_STRENGTH if keeps_a_part else _STRENGTH}
 
