@@ -18,6 +18,7 @@ LatentryError
 │   ├── InvalidIdempotencyKey
 │   ├── IdempotencyConflict
 │   ├── RequestTooExpensive
+│   ├── FinishWithinTooShort
 │   ├── MalformedHead
 │   ├── HeadTooLarge
 │   ├── TooSlow
@@ -101,6 +102,7 @@ from latentry.errors.requests import (
     ClipSkipTooLarge,
     FetchFailed,
     FileGone,
+    FinishWithinTooShort,
     HeadTooLarge,
     IdempotencyConflict,
     ImageTooLarge,
@@ -149,6 +151,7 @@ __all__ = [
     "FileGone",
     "FileNotFound",
     "FileQuotaExceeded",
+    "FinishWithinTooShort",
     "HeadTooLarge",
     "HostRefused",
     "IdempotencyConflict",
