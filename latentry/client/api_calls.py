@@ -1,5 +1,6 @@
 """The API as values: each call is a method, a path, a body and how to read the response."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -36,6 +37,8 @@ class ApiCall(Generic[T]):
     body: GenerationRequest | bytes | None = None
     hold_s: int = 0
     """Seconds that the service may hold the response, as the call requested."""
+    within_s: float = math.inf
+    """Seconds after which the response is no use any more."""
 
     @property
     def content(self) -> str | bytes | None:
@@ -45,13 +48,28 @@ class ApiCall(Generic[T]):
         return self.body.model_dump_json(exclude_unset=True, exclude_none=True)
 
 
-def submit(request: GenerationRequest, idempotency_key: str, hold_s: int = 0) -> ApiCall[Job]:
-    """Submit a job; the response may wait up to `hold_s` seconds for its end."""
+def submit(
+    request: GenerationRequest,
+    idempotency_key: str,
+    hold_s: int = 0,
+    within_s: float = math.inf,
+) -> ApiCall[Job]:
+    """Submit a job; the response may wait up to `hold_s` seconds for its end.
+
+    It is not repeated after `within_s` seconds, nor when the job would be too late by its request.
+    """
     headers = {"Idempotency-Key": idempotency_key, "Content-Type": "application/json"}
     if hold_s:
         headers["Prefer"] = f"wait={hold_s}"
+    bounds = [s for s in (request.start_within, request.finish_within) if s is not None]
     return ApiCall(
-        "POST", "/v1/generations", _reader(Job), headers=headers, body=request, hold_s=hold_s
+        "POST",
+        "/v1/generations",
+        _reader(Job),
+        headers=headers,
+        body=request,
+        hold_s=hold_s,
+        within_s=min([within_s, *bounds]),
     )
 
 
@@ -62,10 +80,12 @@ def estimate(request: GenerationRequest) -> ApiCall[Estimate]:
     return ApiCall("POST", "/v1/generations", _reader(Estimate), headers=headers, body=dry_run)
 
 
-def get(job_id: str, hold_s: int = 0) -> ApiCall[Job]:
+def get(job_id: str, hold_s: int = 0, within_s: float = math.inf) -> ApiCall[Job]:
     """Read a job; the response may wait up to `hold_s` seconds for its end."""
     params = {"wait": hold_s} if hold_s else {}
-    return ApiCall("GET", _path(job_id), _reader(Job), params=params, hold_s=hold_s)
+    return ApiCall(
+        "GET", _path(job_id), _reader(Job), params=params, hold_s=hold_s, within_s=within_s
+    )
 
 
 def listing(limit: int | None, cursor: str | None) -> ApiCall[JobList]:

@@ -138,7 +138,7 @@ class AsyncClient:
                 async with aclosing(self._listen(following)) as events:
                     async for event in events:
                         yield event
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 following.failed(error)
 
     async def aclose(self) -> None:
@@ -187,5 +187,5 @@ class AsyncClient:
     async def _send(self, call: api_calls.ApiCall[T]) -> Outcome:
         try:
             return await self._http.send(self._address.request(self._http, call))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return error

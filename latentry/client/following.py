@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from latentry.client import api_calls
 from latentry.client.api_calls import ApiCall
-from latentry.client.retries import Outcome, Retries, error_of
+from latentry.client.retries import Endurance, Outcome, Retries, error_of
 from latentry.client.sse import ServerSentEvent, SseParser
 from latentry.contracts import Event
 
@@ -27,7 +27,10 @@ class Following:
     ended: bool = False
     pause_s: float = 0.0
     _parser: SseParser = field(default_factory=SseParser)
-    _failures: int = 0
+    _endurance: Endurance = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._endurance = Endurance(self.retries)
 
     @property
     def call(self) -> ApiCall[None]:
@@ -41,15 +44,14 @@ class Following:
     def failed(self, outcome: Outcome) -> None:
         """The stream did not open or was interrupted: pause, or raise when no retry is left."""
         self._parser = SseParser()
-        self._failures += 1
-        pause_s = self.retries.pause_s(self._failures, outcome)
+        pause_s = self._endurance.pause_s(outcome)
         if pause_s is None:
             raise error_of(outcome)
         self.pause_s = pause_s
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
         """Take the next bytes; yield the events that they complete."""
-        self._failures = 0
+        self._endurance.responded()
         for received in self._parser.feed(chunk):
             self.last_event_id = received.id or self.last_event_id
             event = _event_of(received)

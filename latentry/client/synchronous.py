@@ -138,7 +138,7 @@ class Client:
             time.sleep(following.pause_s)
             try:
                 yield from self._listen(following)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 following.failed(error)
 
     def close(self) -> None:
@@ -186,5 +186,5 @@ class Client:
     def _send(self, call: api_calls.ApiCall[T]) -> Outcome:
         try:
             return self._http.send(self._address.request(self._http, call))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return error

@@ -4,8 +4,11 @@ import inspect
 import subprocess
 import sys
 
+from pydantic import ValidationError
+
 import latentry
-from latentry.client import AsyncClient, Client
+from latentry.client import AsyncClient, Client, errors
+from latentry.errors import ConfigurationError, InvalidRequest, LatentryError
 
 HEAVY = ("redis", "obstore", "celery", "fastapi", "typer", "structlog", "torch")
 OURS = ("latentry.ledger", "latentry.storage", "service", "worker")
@@ -29,6 +32,16 @@ def test_both_clients_have_the_same_methods():
 def test_the_package_offers_both_clients():
     assert latentry.Client is Client
     assert latentry.AsyncClient is AsyncClient
+
+
+def test_every_error_that_the_sdk_raises_is_exported_beside_the_clients_and_has_one_base():
+    own = {kind for kind in vars(errors).values() if isinstance(kind, type)}
+    raised = {kind for kind in own if issubclass(kind, Exception) and kind is not ValidationError}
+    assert raised > {errors.ApiError, errors.StillRunning, LatentryError}
+    for kind in (*raised, InvalidRequest, ConfigurationError):
+        assert issubclass(kind, latentry.LatentryError)
+        assert getattr(latentry, kind.__name__) is kind
+    assert all(getattr(latentry, name) for name in latentry.__all__)
 
 
 def test_the_sdk_needs_pydantic_and_httpx_only():
