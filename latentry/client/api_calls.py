@@ -80,7 +80,7 @@ def estimate(request: GenerationRequest) -> ApiCall[Estimate]:
     return ApiCall("POST", "/v1/generations", _reader(Estimate), headers=headers, body=dry_run)
 
 
-def get(job_id: str, hold_s: int = 0, within_s: float = math.inf) -> ApiCall[Job]:
+def get(job_id: Job | str, hold_s: int = 0, within_s: float = math.inf) -> ApiCall[Job]:
     """Read a job; the response may wait up to `hold_s` seconds for its end."""
     params = {"wait": hold_s} if hold_s else {}
     return ApiCall(
@@ -95,12 +95,12 @@ def listing(limit: int | None, cursor: str | None) -> ApiCall[JobList]:
     return ApiCall("GET", "/v1/generations", _reader(JobList), params=params)
 
 
-def cancel(job_id: str) -> ApiCall[Job]:
+def cancel(job_id: Job | str) -> ApiCall[Job]:
     """Cancel a job."""
     return ApiCall("POST", _path(job_id, "/cancel"), _reader(Job))
 
 
-def delete(job_id: str) -> ApiCall[None]:
+def delete(job_id: Job | str) -> ApiCall[None]:
     """Delete a job and all its outputs."""
     return ApiCall("DELETE", _path(job_id), lambda _: None)
 
@@ -138,7 +138,7 @@ def download(url: str) -> ApiCall[bytes]:
     return ApiCall("GET", url, lambda response: response.content)
 
 
-def events(job_id: str, last_event_id: str | None, silence_s: int) -> ApiCall[None]:
+def events(job_id: Job | str, last_event_id: str | None, silence_s: int) -> ApiCall[None]:
     """Open the event stream after `last_event_id`; it may be silent for `silence_s` seconds."""
     headers = {"Accept": "text/event-stream"}
     if last_event_id is not None:
@@ -148,7 +148,8 @@ def events(job_id: str, last_event_id: str | None, silence_s: int) -> ApiCall[No
     )
 
 
-def _path(job_id: str, rest: str = "") -> str:
+def _path(job: Job | str, rest: str = "") -> str:
+    job_id = job if isinstance(job, str) else job.id
     return f"/v1/generations/{quote(job_id, safe='')}{rest}"
 
 

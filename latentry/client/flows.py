@@ -55,7 +55,7 @@ def answered(
 
 
 def ended(
-    job_id: str,
+    job_id: Job | str,
     timeout_s: float | None,
     retries: Retries,
     clock: Callable[[], float] = time.monotonic,

@@ -11,7 +11,7 @@ from latentry.client import api_calls
 from latentry.client.api_calls import ApiCall
 from latentry.client.retries import Endurance, Outcome, Retries, error_of
 from latentry.client.sse import ServerSentEvent, SseParser
-from latentry.contracts import Event
+from latentry.contracts import Event, Job
 
 # The service pings an idle stream every 15 s; three missed pings mean a dead connection.
 SILENCE_S: Final = 45
@@ -21,7 +21,7 @@ SILENCE_S: Final = 45
 class Following:
     """The state of following one job: which stream to open next, and whether it has ended."""
 
-    job_id: str
+    job_id: Job | str
     retries: Retries
     last_event_id: str | None = None
     ended: bool = False
