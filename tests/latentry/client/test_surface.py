@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+from importlib.resources import files
 
 from pydantic import ValidationError
 
@@ -35,6 +36,10 @@ def test_both_clients_have_the_same_methods():
 def test_the_package_offers_both_clients():
     assert latentry.Client is Client
     assert latentry.AsyncClient is AsyncClient
+
+
+def test_the_package_says_that_it_has_types():
+    assert files("latentry").joinpath("py.typed").is_file()
 
 
 def test_every_error_that_the_sdk_raises_is_exported_beside_the_clients_and_has_one_base():
