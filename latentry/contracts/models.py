@@ -6,7 +6,7 @@ from pydantic import Field
 
 from latentry.contracts.fields.sampling import ModelId
 from latentry.contracts.samplers import Sampler, Spacing
-from latentry.contracts.wire import ResponseModel
+from latentry.contracts.wire import Listing, ResponseModel
 
 
 class Limits(ResponseModel):
@@ -93,8 +93,7 @@ class Model(ModelCard):
     workers: int = Field(description="Number of live workers that serve this model.")
 
 
-class ModelList(ResponseModel):
+class ModelList(Listing[Model]):
     """`GET /v1/models`."""
 
     object: Literal["list"] = "list"
-    data: list[Model]
