@@ -10,6 +10,7 @@ from latentry.contracts import (
     GenerationRequest,
     Sampler,
     Template,
+    UpscaleRequest,
     WantedHires,
     Webhook,
 )
@@ -178,6 +179,7 @@ BODIES = {
     Extend: {},
     WantedHires: {"scale": 2.0},
     ImagesRequest: {"prompt": "a frog"},
+    UpscaleRequest: {"image": "file_1"},
 }
 
 
