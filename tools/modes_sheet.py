@@ -22,6 +22,12 @@ SEED: Final = 7
 SCENE: Final = "a red circle, white background"
 OTHER: Final = "a blue square, white background"
 FROG: Final = "a green frog, white background"
+BY_CALL: Final = (
+    "a [red:blue:0.15] circle on white",
+    "a [red|blue] circle on white",
+    f"{SCENE} AND {OTHER}",
+)
+STRENGTHS: Final = (0.0, 0.2, 0.4, 0.7, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,28 +79,8 @@ def rows(draw: Drawing) -> Iterator[Row]:
     """A row for each way, in the order of the docs."""
     circle, large = draw.image(SCENE), draw.image(SCENE, width=192, height=192)
     yield "text to image", [Cell(circle, SCENE), Cell(draw.image(OTHER), OTHER)]
-    yield "the starting noise (0 steps)", [Cell(draw.image(SCENE, num_inference_steps=0), "seed 7")]
-    yield "intermediates", _steps(draw)
-    yield (
-        "variation_seed",
-        [
-            Cell(
-                draw.image("a star", variation_seed=8, variation_strength=much), f"strength {much}"
-            )
-            for much in (0.0, 0.2, 0.4, 0.7, 1.0)
-        ],
-    )
-    yield (
-        "prompts by call",
-        [
-            Cell(draw.image(prompt), prompt)
-            for prompt in (
-                "a [red:blue:0.15] circle on white",
-                "a [red|blue] circle on white",
-                f"{SCENE} AND {OTHER}",
-            )
-        ],
-    )
+    yield from _noise(draw)
+    yield "prompts by call", [Cell(draw.image(prompt), prompt) for prompt in BY_CALL]
     yield "seamless", _seamless(draw)
     half = draw.image(SCENE, num_inference_steps=24, denoise_end=0.5)
     rest = draw.image(SCENE, num_inference_steps=24, image=png(half), denoise_start=0.5)
@@ -105,6 +91,20 @@ def rows(draw: Drawing) -> Iterator[Row]:
     yield "image to image", [Cell(circle, "image"), *_strengths(draw, png(circle), OTHER)]
     yield "without a prompt", [Cell(circle, "image"), *_strengths(draw, png(circle), None)]
     yield from _inpainted(draw, circle, large)
+    yield from _larger(draw, circle)
+
+
+def _noise(draw: Drawing) -> Iterator[Row]:
+    yield "the starting noise (0 steps)", [Cell(draw.image(SCENE, num_inference_steps=0), "seed 7")]
+    yield "intermediates", _steps(draw)
+    varied = {much: {"variation_seed": 8, "variation_strength": much} for much in STRENGTHS}
+    yield (
+        "variation_seed",
+        [Cell(draw.image("a star", **how), f"strength {much}") for much, how in varied.items()],
+    )
+
+
+def _larger(draw: Drawing, circle: Image.Image) -> Iterator[Row]:
     wide = draw.image(SCENE, image=png(circle), extend={"left": 32, "right": 32}, width=192)
     around = dict.fromkeys(("left", "top", "right", "bottom"), 32)
     all_sides = draw.image(SCENE, image=png(circle), extend=around, width=192, height=192)
@@ -113,14 +113,12 @@ def rows(draw: Drawing) -> Iterator[Row]:
         [Cell(circle, "image"), Cell(wide, "left, right"), Cell(all_sides, "on all sides")],
     )
     small, second = {"width": 96, "height": 96}, {"scale": 2.0, "strength": 0.5}
+    enlarged = {how: second | {"upscaler": how} for how in ("latent", "lanczos")}
     yield (
         "hires",
         [
             Cell(draw.image(FROG, **small), "first pass, 96 by 96"),
-            *(
-                Cell(draw.image(FROG, **small, hires=second | {"upscaler": how}), how)
-                for how in ("latent", "lanczos")
-            ),
+            *(Cell(draw.image(FROG, **small, hires=one), how) for how, one in enlarged.items()),
         ],
     )
 
