@@ -1,13 +1,15 @@
 """Trace modes: its requests, its rounds and its goals."""
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from benchmarks.load.traces import MIXES, MODES, Wish, wish_of
+from benchmarks.contenders.contender import child
+from benchmarks.load.traces import MIXES, MODES, Mix, Wish, wish_of
 from benchmarks.load.ways import WAYS, pictures
 from benchmarks.modes.goals import GOALS, PICTURES, ROW_STEPS, WAITS, goals, report
 from benchmarks.modes.measure import Plan, measure
@@ -17,6 +19,7 @@ from latentry.rules.pricing import made_steps
 from worker.backends import _card
 from worker.engine.inputs.canvas import Canvas
 
+QUICK = Mix((5,), ways=tuple(WAYS))
 WISHES = {wish.way: wish for wish in MODES.first(len(WAYS))}
 
 
@@ -90,3 +93,15 @@ def test_goals_are_met_or_not() -> None:
     text = "\n".join(report(run))
     assert text.count("**not met**") == 1
     assert GOALS[PICTURES] == 2.2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+async def test_the_contenders_themselves_draw_every_way() -> None:
+    """As whole processes; how fast they are, is nothing for a test."""
+    env = dict(os.environ) | {"LATENTRY_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    async with child("stock", "stock", env=env) as stock, child("engine", "engine", env=env) as us:
+        for contender in (stock, us):
+            await asyncio.gather(*map(contender.draw, QUICK.first(len(WAYS))))
+        counted = await us.clear()
+    assert counted["useful_rows"] == sum(one.steps * one.rows for one in QUICK.first(len(WAYS)))
