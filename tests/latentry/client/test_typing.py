@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-PROGRAM = '''
+PROGRAM = """
 from latentry import AsyncClient, Client
 
 with Client() as client:
@@ -16,8 +16,12 @@ with Client() as client:
     reveal_type([job.done for job in client.list()])
     reveal_type(client.map(["a frog"])[0])
     client.generate("a frog", seed="seven")
-'''
-SEEN = ('"str"', '"list[bool]"', '"latentry.contracts.jobs.Job | latentry.errors.base.LatentryError"')
+"""
+SEEN = (
+    '"str"',
+    '"list[bool]"',
+    '"latentry.contracts.jobs.Job | latentry.errors.base.LatentryError"',
+)
 
 
 @pytest.mark.slow
@@ -35,5 +39,5 @@ def test_a_type_checker_reads_the_types_of_the_package(tmp_path):
     )
     assert [line for line in checked.stdout.splitlines() if "import-untyped" in line] == []
     for seen in SEEN:
-        assert f"Revealed type is {seen}" in checked.stdout
+        assert f'Revealed type is "{seen}"' in checked.stdout
     assert 'Argument "seed" to "generate"' in checked.stdout
