@@ -77,7 +77,7 @@ def test_a_joined_name_that_contradicts_the_spacing_is_refused(other: object) ->
         {"seed": -1},
         {"seed": MAX_SEED + 1},
         {"n": 0},
-        {"n": 9},
+        {"n": 11},
         {"sampler": "Euler Z"},
         {"sampler": 3},
         {"sampler": "LCM Karras"},

@@ -67,7 +67,7 @@ async def test_what_is_not_json_is_malformed(client, worker: FakeWorker, body: b
         ("seed", 2**64),
         ("seed", 2**53),
         ("n", 0),
-        ("n", 9),
+        ("n", 11),
         ("output_format", "gif"),
         ("determinism", "maybe"),
         ("metadata", {"k": 1}),
