@@ -14,6 +14,7 @@ from latentry.ledger import Accepted, commands
 from latentry.storage import prefix_of
 from service.access.auth import MayRead, MayWrite
 from service.doors.answers import PROBLEMS, Responses, body_schema, json_response
+from service.doors.idempotency import IdempotencyKey
 from service.doors.native import cursors
 from service.doors.submit import estimate, submit
 from service.doors.wait import created_and_ended, until_ended
@@ -44,16 +45,6 @@ Wait = Annotated[
 Limit = Annotated[int, Query(ge=1, le=100, description="Jobs per page.")]
 Cursor = Annotated[
     str | None, Query(description="`next_cursor` of the previous page; omit for the first.")
-]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        description="1 to 255 printable ASCII characters. The same key with the same body returns"
-        " the same job.",
-        # Documented here; `submit` checks it, with an error code of its own.
-        json_schema_extra={"pattern": r"^[\x20-\x7e]{1,255}$"},
-    ),
 ]
 Prefer = Annotated[
     list[str] | None,
