@@ -18,7 +18,10 @@ from tests.service.keys import bearer, issue
 
 REQUEST = {"prompt": "a red circle"}
 # Health is for orchestrators, links carry their own signature, and the API's description is public.
-OPEN = {"/livez", "/readyz", "/docs", "/docs/{name}", "/openapi.json", "/v1/files/{key:path}"}
+OPEN = {
+    *("/", "/livez", "/readyz", "/docs", "/docs/{name}", "/openapi.json"),
+    "/v1/files/{key:path}",
+}
 
 
 def scopes(dependant) -> set[Scope]:
@@ -43,12 +46,13 @@ def test_every_route_says_what_a_key_must_be_for_or_is_open_to_all(app) -> None:
 
 
 async def test_while_there_is_no_key_every_client_on_this_machine_is_served(client, worker) -> None:
-    for header in ({}, {"Authorization": "Bearer any"}, bearer(ApiKey.new())):
+    useless = [{"Authorization": text} for text in ("", "Bearer", "Bearer any", "Basic Og==")]
+    for header in ({}, *useless, bearer(ApiKey.new())):
         assert (
             await client.post("/v1/generations", json=REQUEST, headers=header)
         ).status_code == 202
     jobs = (await client.get("/v1/generations")).json()["data"]
-    assert len(jobs) == 3
+    assert len(jobs) == 6
 
 
 async def test_from_the_first_key_on_a_key_is_required(client, worker) -> None:
