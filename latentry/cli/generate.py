@@ -10,7 +10,7 @@ from latentry.cli.options import RequestOptions, request_fields, request_options
 from latentry.cli.progress import followed
 from latentry.client import Client, JobDidNotSucceed
 from latentry.client.saving import image_path
-from latentry.contracts import Estimate, Image, Job, JobStatus, OutputFormat, OutputKind
+from latentry.contracts import Estimate, Image, Job, JobStatus, OutputFormat
 
 FORMATS: Final = {
     ".png": OutputFormat.PNG,
@@ -49,7 +49,7 @@ def generate(
         for image in job.images:
             _save(client, image, image_path(output, job, image.index))
         for one in job.outputs:
-            if one.kind is not OutputKind.IMAGE:
+            if not one.kind.is_final:
                 _save(client, one, image_path(output, job, one.index, name=one.name))
 
 

@@ -22,6 +22,15 @@ class Limits(ResponseModel):
         description="Supports original_size, crops_coords_top_left and target_size (SDXL).",
     )
     images: bool = Field(False, description="Supports `image` and `mask`.")
+    edits: bool = Field(
+        False,
+        description="Edits `image`, which it requires, as the prompt says (InstructPix2Pix); "
+        "supports image_guidance_scale.",
+    )
+    refines: bool = Field(
+        False,
+        description="Refines `image`, which it requires (SDXL's refiner); without target_size.",
+    )
     previews: bool = Field(False, description="Supports preview_interval.")
     strict_rows: int = Field(
         8,
@@ -69,6 +78,11 @@ class ModelCard(ResponseModel):
     warnings: tuple[str, ...] = Field(
         (), description="What this service could not take as the model's files say it; sentences."
     )
+
+    @property
+    def queue(self) -> str:
+        """The name of its queue."""
+        return self.id
 
 
 class Model(ModelCard):

@@ -30,6 +30,7 @@ LatentryError
 │   └── FetchFailed
 ├── NotFound                    it does not exist, or not for this caller
 │   ├── UnknownModel
+│   ├── UnknownUpscaler
 │   ├── JobNotFound
 │   ├── FileNotFound
 │   └── DeliveryNotFound
@@ -95,6 +96,7 @@ from latentry.errors.not_found import (
     FileNotFound,
     JobNotFound,
     UnknownModel,
+    UnknownUpscaler,
 )
 from latentry.errors.requests import (
     BodyTooLarge,
@@ -192,6 +194,7 @@ __all__ = [
     "Unavailable",
     "UnknownModel",
     "UnknownStyle",
+    "UnknownUpscaler",
     "UnsupportedField",
     "UnsupportedImage",
     "UnsupportedMediaType",

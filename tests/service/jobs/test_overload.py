@@ -93,6 +93,13 @@ async def test_too_much_work_for_one_request_is_refused_with_both_figures(client
     assert (refused.status_code, refused.json()["code"]) == (422, "request_too_expensive")
     assert "7.4 step-megapixels" in refused.json()["detail"]
     assert "5.0 are" in refused.json()["detail"]
+    always = {"/n", "/num_inference_steps", "/width", "/height"}
+    assert {one["pointer"] for one in refused.json()["errors"]} == always
+    hires = {"width": 192, "height": 192, "strength": 1.0}
+    given = {"width": 96, "height": 96, "hires": hires, "intermediates": {"every": 20}}
+    refused = await create(client, n=2, **given)
+    more = {"/hires", "/intermediates"}
+    assert {one["pointer"] for one in refused.json()["errors"]} == always | more
     assert (await create(client, n=2, guidance_scale=1.0)).status_code == 202, "half the rows"
 
 
