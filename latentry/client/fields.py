@@ -76,7 +76,7 @@ class Fields(TypedDict, total=False):
     start_within: int | None
     finish_within: int | None
     metadata: dict[str, str] | None
-    webhook: Webhook | dict[str, Any] | None
+    webhook: Webhook | dict[str, Any] | str | None
 
 
 def request_of(prompt: str | None, fields: Fields) -> GenerationRequest:
@@ -88,6 +88,8 @@ def request_of(prompt: str | None, fields: Fields) -> GenerationRequest:
     for name in ("image", "mask"):
         if (picture := given.get(name)) is not None:
             given[name] = reference_of(picture)
+    if isinstance(webhook := given.get("webhook"), str):
+        given["webhook"] = {"url": webhook}
     try:
         return GenerationRequest.model_validate(given)
     except ValidationError as error:
