@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from latentry.contracts.adapters import Adapter
 from latentry.contracts.fields.sampling import ModelId
 from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.wire import ResponseModel
@@ -61,6 +62,7 @@ class ModelCard(ResponseModel):
     """A model in the catalogue, which outlives the workers that wrote it."""
 
     id: ModelId
+    family: str = Field("", description="The kind of model, such as `SD 1.x`; adapters fit one.")
     limits: Limits
     defaults: Defaults
     samplers: list[Sampler]
@@ -69,6 +71,12 @@ class ModelCard(ResponseModel):
     warnings: tuple[str, ...] = Field(
         (), description="What this service could not take as the model's files say it; sentences."
     )
+
+
+class RegisteredCard(ModelCard):
+    """A card as workers write it, with all adapters that they have."""
+
+    adapters: tuple[Adapter, ...] = ()
 
 
 class Model(ModelCard):

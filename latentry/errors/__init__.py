@@ -12,6 +12,9 @@ LatentryError
 │   ├── TooManyIntermediates
 │   ├── InvalidPrompt
 │   ├── UnknownStyle
+│   ├── UnknownAdapter
+│   ├── AdapterMismatch
+│   ├── AdapterChanged
 │   ├── ClipSkipTooLarge
 │   ├── UnsupportedField
 │   ├── UrlNotAllowed
@@ -43,12 +46,16 @@ LatentryError
 │   ├── NoAnswer
 │   ├── ShuttingDown
 │   ├── DeadlineUnreachable
+│   ├── NoAdapterRoom
 │   └── Busy
 ├── JobFailed                   a job ended without images
 │   ├── NonFiniteOutput
 │   ├── OutOfMemory
 │   ├── EngineError
 │   ├── ModelNotLoaded
+│   ├── AdapterUnusable
+│   ├── AdapterGone
+│   ├── AdaptersTooLarge
 │   └── Poison
 ├── LeaseLost                   another worker holds the job now
 ├── ConfigurationError          the process cannot start with these settings
@@ -82,6 +89,9 @@ from latentry.errors.base import (
     Unavailable,
 )
 from latentry.errors.jobs import (
+    AdapterGone,
+    AdaptersTooLarge,
+    AdapterUnusable,
     EngineError,
     LeaseLost,
     ModelNotLoaded,
@@ -96,6 +106,8 @@ from latentry.errors.not_found import (
     UnknownModel,
 )
 from latentry.errors.requests import (
+    AdapterChanged,
+    AdapterMismatch,
     BodyTooLarge,
     BrokenImage,
     ClipSkipTooLarge,
@@ -113,6 +125,7 @@ from latentry.errors.requests import (
     TooManyIntermediates,
     TooManySteps,
     TooSlow,
+    UnknownAdapter,
     UnknownStyle,
     UnsupportedField,
     UnsupportedImage,
@@ -128,6 +141,7 @@ from latentry.errors.unavailable import (
     LedgerFull,
     LedgerMisconfigured,
     LedgerUnavailable,
+    NoAdapterRoom,
     NoAnswer,
     NoModel,
     QueueFull,
@@ -136,6 +150,11 @@ from latentry.errors.unavailable import (
 )
 
 __all__ = [
+    "AdapterChanged",
+    "AdapterGone",
+    "AdapterMismatch",
+    "AdapterUnusable",
+    "AdaptersTooLarge",
     "BodyTooLarge",
     "BrokenImage",
     "Busy",
@@ -168,6 +187,7 @@ __all__ = [
     "MalformedBody",
     "MalformedHead",
     "ModelNotLoaded",
+    "NoAdapterRoom",
     "NoAnswer",
     "NoModel",
     "NonFiniteOutput",
@@ -187,6 +207,7 @@ __all__ = [
     "TooSlow",
     "Unauthenticated",
     "Unavailable",
+    "UnknownAdapter",
     "UnknownModel",
     "UnknownStyle",
     "UnsupportedField",

@@ -51,6 +51,7 @@ class ModelFiles:
             schedule=schedule,
             scheduler=scheduler,
             previews="taesd" in self.configs,
+            family=self._family(),
             created=self.created,
             warnings=self.warnings,
         )
@@ -62,6 +63,12 @@ class ModelFiles:
             strict_rows=self.overrides.strict_rows,
             zeros_for_empty=self.zeros_for_empty,
         )
+
+    def _family(self) -> str:
+        """Its kind, by what sets the architectures of Stable Diffusion apart."""
+        if "text_encoder_2" in self.configs:
+            return "SDXL"
+        return "SD 2.x" if self.configs["unet"].get("use_linear_projection") else "SD 1.x"
 
     def _part(self, name: str) -> Part:
         config, is_xl = self.configs[name], "text_encoder_2" in self.configs
