@@ -10,6 +10,7 @@ import httpx
 from pydantic import BaseModel
 
 from latentry.contracts import (
+    AdapterList,
     Estimate,
     File,
     GenerationRequest,
@@ -88,6 +89,11 @@ def delete(job_id: str) -> ApiCall[None]:
 def models() -> ApiCall[ModelList]:
     """Read the list of models."""
     return ApiCall("GET", "/v1/models", _reader(ModelList))
+
+
+def adapters() -> ApiCall[AdapterList]:
+    """Read the list of adapters."""
+    return ApiCall("GET", "/v1/adapters", _reader(AdapterList))
 
 
 def styles() -> ApiCall[StyleList]:

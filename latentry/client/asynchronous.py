@@ -17,6 +17,7 @@ from latentry.client.following import Following, cut_short
 from latentry.client.retries import Outcome, Retries
 from latentry.client.transports import AsyncTransport
 from latentry.contracts import (
+    AdapterList,
     Estimate,
     Event,
     File,
@@ -106,6 +107,10 @@ class AsyncClient:
     async def models(self) -> ModelList:
         """The models of the service and their limits."""
         return await self._call(api_calls.models())
+
+    async def adapters(self) -> AdapterList:
+        """The LoRAs that a request may name."""
+        return await self._call(api_calls.adapters())
 
     async def styles(self) -> StyleList:
         """The styles that a request may name."""

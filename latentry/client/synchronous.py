@@ -17,6 +17,7 @@ from latentry.client.following import Following, cut_short
 from latentry.client.retries import Outcome, Retries
 from latentry.client.transports import Transport
 from latentry.contracts import (
+    AdapterList,
     Estimate,
     Event,
     File,
@@ -110,6 +111,10 @@ class Client:
     def models(self) -> ModelList:
         """The models of the service and their limits."""
         return self._call(api_calls.models())
+
+    def adapters(self) -> AdapterList:
+        """The LoRAs that a request may name."""
+        return self._call(api_calls.adapters())
 
     def styles(self) -> StyleList:
         """The styles that a request may name."""

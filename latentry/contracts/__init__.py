@@ -23,7 +23,15 @@ from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.files import File
 from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
-from latentry.contracts.models import Defaults, Limits, Model, ModelCard, ModelList, Pace, RegisteredCard
+from latentry.contracts.models import (
+    Defaults,
+    Limits,
+    Model,
+    ModelCard,
+    ModelList,
+    Pace,
+    RegisteredCard,
+)
 from latentry.contracts.outputs import Image, Output, OutputFormat, OutputKind, StoredOutput
 from latentry.contracts.pricing import Cost, Estimate
 from latentry.contracts.problems import FieldError, Problem

@@ -11,7 +11,7 @@ from latentry.errors import LatentryError
 from latentry.ledger import Lease
 from latentry.rules.pricing import intermediates, skipped_steps
 from worker.engine.inputs.canvas import Canvas
-from worker.engine.loop import Order
+from worker.engine.loop import LoadedAdapter, Order
 
 # A job that two workers died of runs alone: a third death makes it poison, and must not cost
 # another job an attempt.
@@ -34,8 +34,8 @@ class ClaimedJob:
     """One lease and its images. The step loop and the publishing threads both close images.
 
     `outputs`: those in storage, by label. `checkpoints`: of its images, by index, from an earlier
-    worker. `canvas`: the pictures that its request brings, made ready. `unsaved_since`: when the
-    first step was made that is in no checkpoint.
+    worker. `canvas`: the pictures that its request brings, made ready. `adapters`: of its LoRAs.
+    `unsaved_since`: when the first step was made that is in no checkpoint.
     """
 
     def __init__(self, lease: Lease, *, goes_first: bool = False) -> None:
@@ -48,6 +48,7 @@ class ClaimedJob:
         self._steps = dict.fromkeys(unfinished, 0)
         self.checkpoints: dict[int, bytes] = {}
         self.canvas: Canvas | None = None
+        self.adapters: tuple[LoadedAdapter | None, ...] = ()
         self.unsaved_since: float | None = None
         self.is_yielding = False
         self._is_begun = False
@@ -76,9 +77,16 @@ class ClaimedJob:
                 self.checkpoints.get(index),
                 self.canvas,
                 self._listed(index),
+                self.adapters,
             )
             for index in sorted(self._undrawn)
         ]
+
+    @property
+    def reads_files(self) -> bool:
+        """Whether something has to be read for it before it is begun."""
+        request = self.lease.record.request
+        return bool(request.inputs() or request.loras)
 
     @property
     def is_drawn(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from latentry.errors import LedgerUnavailable, StorageUnavailable
+from latentry.errors import LedgerUnavailable, NoAdapterRoom, StorageUnavailable
 from latentry.ledger import Command, JobRef, Lease, Ledger, commands
 from latentry.ledger.claiming import run_claim
 from latentry.ledger.leases import Claims
@@ -42,7 +42,8 @@ class Offer:
 class Claimer:
     """Claims while there is room, and posts each job once its lease is renewed.
 
-    `prepare` makes the pictures that a job names ready, and may raise StorageUnavailable.
+    `prepare` makes the pictures and adapters that a job names ready, and may raise
+    StorageUnavailable or NoAdapterRoom.
     `on_idled` is told seconds in which a job waited that this worker had room for (`Idleness`).
     """
 
@@ -228,18 +229,18 @@ class Claimer:
 
     def _post(self, jobs: Iterable[ClaimedJob]) -> None:
         # Storage may be slow, so jobs that need nothing of it go first.
-        waiting = deque(sorted(jobs, key=lambda job: bool(job.lease.record.request.inputs())))
+        waiting = deque(sorted(jobs, key=lambda job: job.reads_files))
         while waiting:
             job = waiting[0]
-            if self._stopping.is_set() and job.lease.record.request.inputs():
+            if self._stopping.is_set() and job.reads_files:
                 for one in waiting:  # reading them all may take longer than the worker may
                     self._reporter.hand_back(one)
                 return
             job.checkpoints = self._reporter.checkpoints.load(job.lease)
             try:
                 self._prepare(job)
-            except StorageUnavailable as error:
-                log.warning("storage.unavailable", doing="inputs", why=str(error))
+            except (StorageUnavailable, NoAdapterRoom) as error:
+                log.warning("claim.deferred", code=error.code, why=str(error))
                 for one in waiting:
                     self._reporter.hand_back(one)
                 self._stopping.wait(POLL_S)  # or this worker would claim them again at once

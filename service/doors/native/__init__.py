@@ -1,10 +1,11 @@
-"""The native front API: jobs, events, files, models, styles, usage, health, API document."""
+"""The native front API: jobs, events, files, models, adapters, styles, usage, health, docs."""
 
 from latentry.api_keys import Scope
 from latentry.contracts import Event, GenerationRequest, Problem
 from latentry.settings import Settings
 from service.access.auth import Allowed
 from service.doors.native import (
+    adapters,
     deliveries,
     docs,
     events,
@@ -28,6 +29,7 @@ def door(settings: Settings) -> Door:
             deliveries.router,
             events.router,
             models.router,
+            adapters.router,
             styles.router,
             usage.router,
             files.router,  # before `links`, whose path matches all below /v1/files

@@ -11,6 +11,7 @@ from latentry.contracts import (
     Sampler,
     Template,
     WantedHires,
+    WantedLora,
     Webhook,
 )
 from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS, MAX_SEED
@@ -134,6 +135,19 @@ def test_a_joined_name_that_contradicts_the_spacing_is_refused(other: object) ->
         {"hires": {"scale": 2.0, "strength": 1.1}},
         {"hires": {"scale": 2.0, "upscaler": "esrgan"}},
         {"hires": {"scale": 2.0, "sampler": "ddim"}},
+        {"loras": ["ink"]},
+        {"loras": [{}]},
+        {"loras": [{"id": "a:b"}]},
+        {"loras": [{"id": " a"}]},
+        {"loras": [{"id": "a>"}]},
+        {"loras": [{"id": ""}]},
+        {"loras": [{"id": "x" * 129}]},
+        {"loras": [{"id": "a", "weight": 10.1}]},
+        {"loras": [{"id": "a", "weight": "1"}]},
+        {"loras": [{"id": "a", "text_encoder_weight": -11}]},
+        {"loras": [{"id": "a", "scale": 1.0}]},
+        {"loras": [{"id": "a", "sha256": "x"}]},
+        {"loras": [{"id": "a"}] * 17},
         {"output_quality": 0},
         {"output_quality": 101},
         {"output_quality": 90.0},
@@ -168,6 +182,7 @@ BODIES = {
     WantedIntermediates: {"every": 5},
     Extend: {},
     WantedHires: {"scale": 2.0},
+    WantedLora: {"id": "ink"},
     ImagesRequest: {"prompt": "a frog"},
 }
 

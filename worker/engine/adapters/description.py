@@ -3,12 +3,10 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
 from typing import Final
 
 from latentry.contracts import Adapter
 from worker.engine.adapters.file import AdapterFile
-from worker.engine.adapters.layout import LayerPlan
 
 _MAX_WORDS: Final = 16
 _MAX_CHARS: Final = 200
@@ -21,9 +19,14 @@ _OTHERS: Final = ("transformer.", "lora_transformer_", "diffusion_model.", "doub
 
 
 def described(
-    file: AdapterFile, plans: Sequence[LayerPlan], *, family: str, models: tuple[str, ...]
+    file: AdapterFile,
+    *,
+    family: str,
+    models: tuple[str, ...] = (),
+    rank: int | None = None,
+    networks: tuple[str, ...] = (),
 ) -> Adapter:
-    """Its entry in the catalogue, without an id."""
+    """Its entry in the catalogue, without an id. `rank`: None to take it from the names."""
     shapes = (t.shape for name, t in file.header.tensors.items() if _RANKS.search(name))
     return Adapter(
         id="",
@@ -32,8 +35,8 @@ def described(
         sha256=file.sha256,
         autov3=file.autov3,
         size_bytes=len(file.data),
-        rank=max((plan.rank for plan in plans), default=max((s[0] for s in shapes if s), default=0)),
-        networks=tuple(dict.fromkeys(plan.network for plan in plans)),
+        rank=max((s[0] for s in shapes if s), default=0) if rank is None else rank,
+        networks=networks,
         title=_title(file),
         trigger_words=trigger_words(file),
     )

@@ -77,9 +77,11 @@ class AdapterFile:
         return self.header.metadata
 
     def bits(self, tensor: TensorInfo) -> np.ndarray[Any, Any]:
-        """A tensor's values as unsigned integers, flat. Raises AdapterUnusable for a dtype of no weight."""
+        """A tensor's values as unsigned integers, flat. Raises AdapterUnusable for integers."""
         if tensor.dtype not in _NOT_FINITE:
-            raise AdapterUnusable(f"It has weights of the type {tensor.dtype}, which is not supported.")
+            raise AdapterUnusable(
+                f"It has weights of the type {tensor.dtype}, which is not supported."
+            )
         kind, _ = _NOT_FINITE[tensor.dtype]
         return np.frombuffer(self.data, kind, tensor.count, tensor.begin)
 

@@ -141,25 +141,30 @@ def _layer(
     scales: Scales,
 ) -> LayerPlan:
     tensors = {part: file.header.tensors[name] for part, name in names.items() if part != "alpha"}
+    rank = _rank(path, names, tensors)
     is_loha = tensors.keys() == _LOHA
-    if not (is_loha or tensors.keys() in (_LORA, _LORA | {"mid"})):
-        have = ", ".join(sorted(names.values()))
-        raise AdapterUnusable(f"A layer of it is not whole: of {path} it has {have}.")
-    rank = tensors["w1_b" if is_loha else "down"].shape[:1]
-    if not rank or not rank[0]:
-        raise AdapterUnusable(f"Its layer {path} has no rank.")
-    wanted = _loha_shapes(shape, tensors, rank[0]) if is_loha else _shapes(shape, tensors, rank[0])
+    wanted = _loha_shapes(shape, tensors, rank) if is_loha else _shapes(shape, tensors, rank)
     for part, tensor in tensors.items():
         if _squeezed(tensor.shape) != _squeezed(wanted[part]):
             raise AdapterUnusable(
                 f"Its {names[part]} has the shape {list(tensor.shape)}; {path} of this model takes"
                 f" {list(wanted[part])}."
             )
-    whole = rank[0] * tensors["w2_b"].shape[0] if is_loha else rank[0]
     alpha = file.number(names["alpha"]) if "alpha" in names else None
-    return LayerPlan(
-        network, path, shape, tensors, whole, scales.scale(names, network, path, rank[0], alpha)
-    )
+    scale = scales.scale(names, network, path, rank, alpha)
+    whole = rank * wanted["w2_b"][0] if is_loha else rank
+    return LayerPlan(network, path, shape, tensors, whole, scale)
+
+
+def _rank(path: str, names: Mapping[str, str], tensors: Mapping[str, TensorInfo]) -> int:
+    """Of a layer that has all of its tensors: rows of the one that takes the layer's input."""
+    if tensors.keys() not in (_LORA, _LORA | {"mid"}, _LOHA):
+        have = ", ".join(sorted(names.values()))
+        raise AdapterUnusable(f"A layer of it is not whole: of {path} it has {have}.")
+    downs = [tensors[part].shape[:1] for part in ("down", "w1_b", "w2_b") if part in tensors]
+    if (0,) in downs or () in downs:
+        raise AdapterUnusable(f"Its layer {path} has no rank.")
+    return downs[0][0]
 
 
 def _shapes(
@@ -179,7 +184,7 @@ def _loha_shapes(
     out, into, *kernel = shape
     for side in kernel:
         into *= side
-    second = (*tensors["w2_b"].shape[:1], 0)[0]
+    second = tensors["w2_b"].shape[0]
     return {
         "w1_a": (out, rank),
         "w1_b": (rank, into),

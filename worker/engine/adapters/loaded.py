@@ -59,7 +59,9 @@ def size_bytes(plans: Sequence[LayerPlan], at: Device) -> int:
 
 
 def _lora(file: AdapterFile, plan: LayerPlan, at: Device) -> LowRank:
-    parts = {name: _on_device(_read(file, one), plan, name, at) for name, one in plan.tensors.items()}
+    parts = {
+        name: _on_device(_read(file, one), plan, name, at) for name, one in plan.tensors.items()
+    }
     return LowRank(parts["down"], parts["up"], plan.scale, parts.get("mid"))
 
 

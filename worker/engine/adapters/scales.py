@@ -17,7 +17,13 @@ _METADATA: Final = "lora_adapter_metadata"  # diffusers' LORA_ADAPTER_METADATA_K
 _UNSUPPORTED: Final = (
     *("use_dora", "lora_bias", "fan_in_fan_out", "modules_to_save", "use_qalora"),
     *("alora_invocation_tokens", "target_parameters", "layer_replication", "megatron_config"),
-    *("use_bdlora", "arrow_config", "velora_config", "trainable_token_indices", "monteclora_config"),
+    *(
+        "use_bdlora",
+        "arrow_config",
+        "velora_config",
+        "trainable_token_indices",
+        "monteclora_config",
+    ),
 )
 _CHANGES_BASE: Final = ("pissa", "olora", "loftq", "corda", "eva", "lora_ga")
 
@@ -30,7 +36,7 @@ class Scales:
 
     @classmethod
     def of(cls, file: AdapterFile) -> "Scales":
-        """From a folder's config, or what diffusers wrote into the metadata. Raises AdapterUnusable."""
+        """From a folder's config, or diffusers' metadata. Raises AdapterUnusable."""
         if file.config is not None:
             return cls(dict.fromkeys(NETWORKS, _checked(file.config, has_type=True)))
         written = file.metadata.get(_METADATA)
@@ -92,7 +98,9 @@ def _real(value: Any) -> float:
 
 def _checked(rules: Mapping[str, Any], *, has_type: bool) -> Mapping[str, Any]:
     if has_type and rules.get("peft_type") != "LORA":
-        raise AdapterUnusable(f"Its peft_type is {rules.get('peft_type')!r}; only LORA is supported.")
+        raise AdapterUnusable(
+            f"Its peft_type is {rules.get('peft_type')!r}; only LORA is supported."
+        )
     for name in _UNSUPPORTED:
         if rules.get(name):
             raise AdapterUnusable(f"Its config has {name}, which is not supported.")

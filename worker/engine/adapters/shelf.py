@@ -11,7 +11,7 @@ from worker.engine.adapters.architecture import Architecture
 from worker.engine.adapters.bank import Bank
 from worker.engine.adapters.description import described, family_of_file
 from worker.engine.adapters.file import AdapterFile
-from worker.engine.adapters.layout import LayerPlan, planned, refuse_other_methods
+from worker.engine.adapters.layout import planned, refuse_other_methods
 from worker.engine.adapters.loaded import LoadedAdapter, size_bytes
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
@@ -43,9 +43,15 @@ class Shelf:
                 misfit = error
         if fitting:
             plans, family = next(iter(fitting.values()))
-            return described(file, plans, family=family, models=tuple(fitting))
+            return described(
+                file,
+                family=family,
+                models=tuple(fitting),
+                rank=max(plan.rank for plan in plans),
+                networks=tuple(dict.fromkeys(plan.network for plan in plans)),
+            )
         if family := family_of_file(file):  # of another family than those that are served
-            return described(file, (), family=family, models=())
+            return described(file, family=family)
         raise misfit
 
     def load(

@@ -96,7 +96,6 @@ class Clip:
             None if pooled is None else pooled[0],
         )
 
-
     def _with(self, terms: EncoderTerms) -> AbstractContextManager[None]:
         if not terms:
             return nullcontext()

@@ -35,7 +35,6 @@ from worker.engine.unet.compiled import CompiledUNets
 from worker.engine.vae.decode import decode
 from worker.engine.vae.fp32_retry import Fp32Retry
 
-
 DEFAULT_ADAPTER_BYTES: Final = 2 * 2**30
 
 

@@ -22,7 +22,6 @@ def make_card(
     schedule: NoiseSchedule,
     scheduler: Mapping[str, Any],
     previews: bool,
-    family: str,
     created: int,
     warnings: Sequence[str] = (),
 ) -> ModelCard:
@@ -38,7 +37,6 @@ def make_card(
     differences = () if overrides.default_sampler else published.differences
     return ModelCard(
         id=model,
-        family=family,
         limits=Limits(
             min_side=overrides.min_side,
             max_side=overrides.max_side or min(2 * max(size), MAX_SIDE_PX),

@@ -25,6 +25,7 @@ from worker.batching import BatchKey
 from worker.engine.inputs.canvas import Pixels
 from worker.engine.loop.backend import Plan, Taken, TimedCall
 from worker.engine.loop.messages import Order
+from worker.engine.simulated.adapters import SimulatedShelf
 from worker.engine.simulated.charge import Charge
 from worker.engine.simulated.clocks import Clock, VirtualClock
 
@@ -110,6 +111,11 @@ class Simulated:
     def identity(self) -> str:
         """What it charges."""
         return f"simulated {dict(self.models)}"
+
+    @property
+    def adapters(self) -> SimulatedShelf:
+        """Whatever files there are."""
+        return SimulatedShelf(self.models)
 
     @property
     def resident(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Pictures with LoRAs against the definition: W + weight · alpha / rank · B A, merged in float64."""
+"""Pictures with LoRAs against the definition: W + weight · alpha / rank · B A in float64."""
 
 import random
 from collections.abc import Callable
@@ -136,9 +136,7 @@ def test_pictures_in_a_churning_crowd_equal_the_definition(
     )
 
 
-def test_peft_folder_rules(
-    engine: Engine, reference: Stock, tmp_path: Path
-) -> None:
+def test_peft_folder_rules(engine: Engine, reference: Stock, tmp_path: Path) -> None:
     """rslora divides by √rank; the first alpha_pattern that ends a name counts."""
     style = Style(ranks=(4, 9), alphas=(None,), only=lambda path: "attn" in path)
     found = written.terms(reference.pipeline("sd1-epsilon"), style, 5)

@@ -51,12 +51,11 @@ class ModelFiles:
             schedule=schedule,
             scheduler=scheduler,
             previews="taesd" in self.configs,
-            family=self._family(),
             created=self.created,
             warnings=self.warnings,
         )
         return Blueprint(
-            card=card,
+            card=card.model_copy(update={"family": self._family()}),
             schedule=schedule,
             parts={name: self._part(name) for name in self.configs},
             tokenizers=self.tokenizers,

@@ -7,39 +7,39 @@ import torch
 
 from worker.engine.adapters.loaded import LoadedAdapter
 from worker.engine.conditioning import TextTerm
-from worker.engine.diffusion.packing import PackedRows
-from worker.engine.diffusion.trajectory import Trajectory
 from worker.engine.loop.messages import Order
 from worker.engine.low_rank import Layers, Use
 
 
-def unet_uses(members: Sequence[Trajectory], packed: PackedRows) -> list[Use]:
-    """The layers that each image's rows add to a call's, empty if no image has an adapter.
+def unet_uses(
+    orders: Sequence[Order],
+    places: Sequence[range],
+    *,
+    rows: int,
+    apart: bool,
+    device: torch.device,
+) -> list[Use]:
+    """The layers that images' rows add to a call's `rows`; empty if no image has an adapter.
 
-    Rows of several images with one adapter are computed together, except in strict calls: there
-    each image's are alone, so that neighbours change neither the shape nor the order of its sums.
+    Rows of several images with one adapter are computed together, unless they are kept `apart`, as
+    in strict calls: there neighbours must change neither the shape nor the order of a row's sums.
     """
-    apart = members[0].key.is_strict
     groups: dict[tuple[int, int], tuple[Layers, list[int], list[float]]] = {}
-    for number, member in enumerate(members):
-        places = range(packed.first[number], packed.last[number] + 1)
-        for adapter, weight in unet_weights(member.order).items():
-            layers = adapter.layers("unet")
-            if not layers:
-                continue
-            group = (id(adapter), number if apart else -1)
-            _, rows, weights = groups.setdefault(group, (layers, [], []))
-            rows += places
-            weights += [weight] * len(places)
-    device = packed.first_rows.device
-    every = list(range(packed.inputs.rows))
+    for number, (order, own) in enumerate(zip(orders, places, strict=True)):
+        for adapter, weight in unet_weights(order).items():
+            if layers := adapter.layers("unet"):
+                group = (id(adapter), number if apart else -1)
+                _, chosen, weights = groups.setdefault(group, (layers, [], []))
+                chosen += own
+                weights += [weight] * len(own)
+    every = list(range(rows))
     return [
         Use(
             layers,
             torch.tensor(weights, device=device),
-            None if rows == every and not apart else torch.tensor(rows, device=device),
+            None if chosen == every and not apart else torch.tensor(chosen, device=device),
         )
-        for layers, rows, weights in groups.values()
+        for layers, chosen, weights in groups.values()
     ]
 
 
