@@ -7,7 +7,7 @@ from pathlib import Path
 
 from latentry.contracts import Adapter
 from latentry.errors import AdapterGone, AdaptersTooLarge, AdapterUnusable
-from worker.engine.adapters.architecture import Architecture
+from worker.engine.adapters.architecture import NETWORKS, Architecture
 from worker.engine.adapters.bank import Bank
 from worker.engine.adapters.description import described, family_of_file
 from worker.engine.adapters.file import AdapterFile
@@ -48,7 +48,7 @@ class Shelf:
                 family=family,
                 models=tuple(fitting),
                 rank=max(plan.rank for plan in plans),
-                networks=tuple(dict.fromkeys(plan.network for plan in plans)),
+                networks=tuple(n for n in NETWORKS if any(plan.network == n for plan in plans)),
             )
         if family := family_of_file(file):  # of another family than those that are served
             return described(file, family=family)
