@@ -56,12 +56,12 @@ Layers: TypeAlias = Mapping[str, LowRank]  # by the path of their module
 class Use:
     """An adapter's layers, and the rows of a call that they are for, each with its own weight.
 
-    rows [n]: their places; None for all rows. weights [n], fp32.
+    rows: their places, in runs; none for all rows of the call. weights [rows], fp32.
     """
 
     layers: Layers
     weights: torch.Tensor
-    rows: torch.Tensor | None = None
+    rows: tuple[range, ...] = ()
     _factors: dict[tuple[float, int], torch.Tensor] = field(default_factory=dict)
 
     def factors(self, scale: float, axes: int) -> torch.Tensor:
@@ -139,8 +139,12 @@ def _add_terms(
     for use in uses:
         layer = use.layers[path]
         factors = use.factors(layer.scale, x.ndim)
-        if use.rows is None:
+        if not use.rows:
             own += layer.of(module, x, factors)
-        else:
-            # A copy of the rows: their place in a call, and so in memory, changes no bit.
-            own.index_add_(0, use.rows, layer.of(module, x.index_select(0, use.rows), factors))
+            continue
+        # Copied: where the rows are in a call, and so in memory, changes no bit of a product.
+        chosen = torch.cat([x[run.start : run.stop] for run in use.rows])
+        begin, term = 0, layer.of(module, chosen, factors)
+        for run in use.rows:
+            own[run.start : run.stop] += term[begin : begin + len(run)]
+            begin += len(run)

@@ -24,23 +24,33 @@ def unet_uses(
     Rows of several images with one adapter are computed together, unless they are kept `apart`, as
     in strict calls: there neighbours must change neither the shape nor the order of a row's sums.
     """
-    groups: dict[tuple[int, int], tuple[Layers, list[int], list[float]]] = {}
+    groups: dict[tuple[int, int], tuple[Layers, list[range], list[float]]] = {}
     for number, (order, own) in enumerate(zip(orders, places, strict=True)):
         for adapter, weight in unet_weights(order).items():
             if layers := adapter.layers("unet"):
                 group = (id(adapter), number if apart else -1)
-                _, chosen, weights = groups.setdefault(group, (layers, [], []))
-                chosen += own
+                _, runs, weights = groups.setdefault(group, (layers, [], []))
+                runs.append(own)
                 weights += [weight] * len(own)
-    every = list(range(rows))
     return [
         Use(
             layers,
             torch.tensor(weights, device=device),
-            None if chosen == every and not apart else torch.tensor(chosen, device=device),
+            # Where all rows are meant, none has to be chosen.
+            () if len(weights) == rows and not apart else _joined(runs),
         )
-        for layers, chosen, weights in groups.values()
+        for layers, runs, weights in groups.values()
     ]
+
+
+def _joined(runs: Sequence[range]) -> tuple[range, ...]:
+    """Runs in ascending order, with those that follow each other made one."""
+    found: list[range] = []
+    for run in runs:
+        if found and found[-1].stop == run.start:
+            run = range(found.pop().start, run.stop)
+        found.append(run)
+    return tuple(found)
 
 
 def unet_weights(order: Order) -> Mapping[LoadedAdapter, float]:
