@@ -45,6 +45,8 @@ class Fields(TypedDict, total=False):
     width: int | None
     height: int | None
     num_inference_steps: int | None
+    denoise_start: float | None
+    denoise_end: float | None
     guidance_scale: float | None
     guidance_rescale: float | None
     guidance_stop: float | None
@@ -61,6 +63,7 @@ class Fields(TypedDict, total=False):
     image: Picture | None
     mask: Picture | None
     strength: float | None
+    image_guidance_scale: float | None
     resize_mode: ResizeMode | str | None
     mask_blur: int | None
     mask_fill: MaskFill | str | None

@@ -17,7 +17,7 @@ from latentry.contracts.fields.intermediates import (
     Intermediates,
     WantedIntermediates,
 )
-from latentry.contracts.fields.job import Priority
+from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.fields.lora import Lora, WantedLora
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
@@ -36,8 +36,16 @@ from latentry.contracts.outputs import Image, Output, OutputFormat, OutputKind, 
 from latentry.contracts.pricing import Cost, Estimate
 from latentry.contracts.problems import FieldError, Problem
 from latentry.contracts.requests import GenerationRequest, ResolvedRequest
+from latentry.contracts.resolved import AnyRequest
 from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.styles import Style, StyleDefaults, StyleList
+from latentry.contracts.upscales import (
+    ResolvedUpscale,
+    ServedUpscaler,
+    UpscalerCard,
+    UpscaleRequest,
+    UpscalerList,
+)
 from latentry.contracts.usage import Usage, UsageList
 from latentry.contracts.webhooks import Webhook, WebhookEvent
 
@@ -45,6 +53,7 @@ __all__ = [
     "Adapter",
     "AdapterKind",
     "AdapterList",
+    "AnyRequest",
     "Attempt",
     "Cost",
     "Defaults",
@@ -67,6 +76,7 @@ __all__ = [
     "Intermediates",
     "Job",
     "JobError",
+    "JobKind",
     "JobList",
     "JobStatus",
     "JobUrls",
@@ -90,15 +100,20 @@ __all__ = [
     "RegisteredCard",
     "ResizeMode",
     "ResolvedRequest",
+    "ResolvedUpscale",
     "Sampler",
     "Seamless",
+    "ServedUpscaler",
     "Spacing",
     "StoredOutput",
     "Style",
     "StyleDefaults",
     "StyleList",
     "Template",
+    "UpscaleRequest",
     "Upscaler",
+    "UpscalerCard",
+    "UpscalerList",
     "Usage",
     "UsageList",
     "WantedHires",

@@ -5,10 +5,10 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from latentry.contracts.fields.job import Priority
+from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.outputs import Image, Output
 from latentry.contracts.pricing import Cost
-from latentry.contracts.requests import ResolvedRequest
+from latentry.contracts.resolved import AnyRequest
 from latentry.contracts.wire import ResponseModel
 
 
@@ -61,8 +61,9 @@ class Job(ResponseModel):
     """A job, in the same shape wherever it is returned."""
 
     id: str
+    kind: JobKind = JobKind.GENERATION
     status: JobStatus
-    request: ResolvedRequest
+    request: AnyRequest
     images: list[Image] = Field(default_factory=list)
     outputs: list[Output] = Field(
         default_factory=list,

@@ -23,6 +23,11 @@ class Limits(ResponseModel):
         description="Supports original_size, crops_coords_top_left and target_size (SDXL).",
     )
     images: bool = Field(False, description="Supports `image` and `mask`.")
+    edits: bool = Field(
+        False,
+        description="Edits `image`, which it requires, as the prompt says (InstructPix2Pix); "
+        "supports image_guidance_scale.",
+    )
     previews: bool = Field(False, description="Supports preview_interval.")
     strict_rows: int = Field(
         8,
@@ -71,6 +76,11 @@ class ModelCard(ResponseModel):
     warnings: tuple[str, ...] = Field(
         (), description="What this service could not take as the model's files say it; sentences."
     )
+
+    @property
+    def queue(self) -> str:
+        """The name of its queue."""
+        return self.id
 
 
 class RegisteredCard(ModelCard):

@@ -32,6 +32,7 @@ LatentryError
 │   └── FetchFailed
 ├── NotFound                    it does not exist, or not for this caller
 │   ├── UnknownModel
+│   ├── UnknownUpscaler
 │   ├── JobNotFound
 │   ├── FileNotFound
 │   └── DeliveryNotFound
@@ -104,6 +105,7 @@ from latentry.errors.not_found import (
     FileNotFound,
     JobNotFound,
     UnknownModel,
+    UnknownUpscaler,
 )
 from latentry.errors.requests import (
     AdapterChanged,
@@ -210,6 +212,7 @@ __all__ = [
     "UnknownAdapter",
     "UnknownModel",
     "UnknownStyle",
+    "UnknownUpscaler",
     "UnsupportedField",
     "UnsupportedImage",
     "UnsupportedMediaType",

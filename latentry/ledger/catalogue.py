@@ -1,9 +1,22 @@
-"""The catalogue: all models that workers registered, each with its workers and its queue."""
+"""The catalogue: all models and upscalers of workers, each with its workers and its queue."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Final
 
-from latentry.contracts import Adapter, Model, ModelCard, RegisteredCard
+from pydantic import TypeAdapter
+
+from latentry.contracts import (
+    Adapter,
+    Model,
+    ModelCard,
+    RegisteredCard,
+    ServedUpscaler,
+    UpscalerCard,
+)
+
+_CARD: Final[TypeAdapter[RegisteredCard | UpscalerCard]] = TypeAdapter(
+    RegisteredCard | UpscalerCard
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +37,27 @@ class CatalogueEntry:
         """The entry as an API object."""
         return Model(**self.card.model_dump(exclude={"adapters"}), workers=self.workers)
 
-    @classmethod
-    def read(cls, card: str, workers: int, waiting: int, oldest_ms: int) -> Self:
-        """From one row that `list_models` returns. Raises ValueError for an unreadable card."""
-        found = RegisteredCard.model_validate_json(card)
-        return cls(found, workers, waiting, oldest_ms, found.adapters)
+
+@dataclass(frozen=True, slots=True)
+class UpscalerEntry:
+    """The same of an upscaler."""
+
+    card: UpscalerCard
+    workers: int
+    waiting: int
+    oldest_ms: int
+
+    @property
+    def upscaler(self) -> ServedUpscaler:
+        """The entry as an API object."""
+        return ServedUpscaler(**self.card.model_dump(), workers=self.workers)
+
+
+def read_entry(
+    card: str, workers: int, waiting: int, oldest_ms: int
+) -> CatalogueEntry | UpscalerEntry:
+    """From one row that `list_models` returns. Raises ValueError for an unreadable card."""
+    found = _CARD.validate_json(card)
+    if isinstance(found, UpscalerCard):
+        return UpscalerEntry(found, workers, waiting, oldest_ms)
+    return CatalogueEntry(found, workers, waiting, oldest_ms, found.adapters)

@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 
-from latentry.contracts import Adapter, ModelCard, RegisteredCard
+from latentry.contracts import Adapter, ModelCard, RegisteredCard, UpscalerCard
 from latentry.contracts.models import Pace
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import Ledger, commands
@@ -25,7 +25,7 @@ class Heartbeat:
         self,
         ledger: Ledger,
         worker: str,
-        cards: Sequence[ModelCard],
+        cards: Sequence[ModelCard | UpscalerCard],
         *,
         every_s: float,
         failed: Callable[[], Collection[str]] = tuple,
@@ -33,14 +33,14 @@ class Heartbeat:
     ) -> None:
         self._ledger = ledger
         self._worker = worker
-        self._cards = {card.id: card for card in cards}
+        self._cards = {card.queue: card for card in cards}
         self._every_s = every_s
         self._failed = failed
         self._adapters = adapters
 
     @property
     def models(self) -> list[str]:
-        """The models that this worker serves."""
+        """The queues of the models and upscalers that this worker serves."""
         return list(self._cards)
 
     def report_pace(self, paces: Mapping[str, Pace]) -> None:
@@ -51,8 +51,9 @@ class Heartbeat:
     def beat(self) -> None:
         """Refresh the catalogue and the worker's own entry. Raises LedgerUnavailable."""
         for card in list(self._cards.values()):  # each time: the ledger may have been emptied
-            registered = RegisteredCard(**dict(card), adapters=self._adapters())
-            self._ledger.run(commands.register_model(registered))
+            if isinstance(card, ModelCard):
+                card = RegisteredCard(**dict(card), adapters=self._adapters())
+            self._ledger.run(commands.register_model(card))
         failed = self._failed()
         served = [model for model in self.models if model not in failed]
         ttl_s = self._every_s * BEATS_PER_LIFE

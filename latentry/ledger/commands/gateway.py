@@ -10,7 +10,7 @@ import structlog
 from latentry.contracts import EventType
 from latentry.errors import DeadlineUnreachable, FileGone, IdempotencyConflict, QueueFull
 from latentry.ledger.accounts import refusal
-from latentry.ledger.catalogue import CatalogueEntry
+from latentry.ledger.catalogue import CatalogueEntry, UpscalerEntry, read_entry
 from latentry.ledger.connection import Command
 from latentry.ledger.feed import LedgerEvent, event_order
 from latentry.ledger.jobs import Accepted, JobRecord, NewJob, WaitEstimate
@@ -103,11 +103,11 @@ def list_events(ref: JobRef, *, after: str = "") -> Command[list[LedgerEvent]]:
     return Command("gateway/list_events", (str(ref), known), read)
 
 
-def list_models() -> Command[list[CatalogueEntry]]:
-    """The catalogue, with each model's live workers and queue."""
+def list_models() -> Command[list[CatalogueEntry | UpscalerEntry]]:
+    """The catalogue, with each model's and upscaler's live workers and queue."""
 
-    def read(answer: Iterable[Any]) -> list[CatalogueEntry]:
-        return [CatalogueEntry.read(*row) for row in answer]
+    def read(answer: Iterable[Any]) -> list[CatalogueEntry | UpscalerEntry]:
+        return [read_entry(*row) for row in answer]
 
     return Command("gateway/list_models", (), read)
 

@@ -1,7 +1,7 @@
-"""The native front API: jobs, events, files, models, adapters, styles, usage, health, docs."""
+"""The native front API: jobs, events, files, the catalogue of what there is, usage, health."""
 
 from latentry.api_keys import Scope
-from latentry.contracts import Event, GenerationRequest, Problem
+from latentry.contracts import Event, GenerationRequest, Problem, UpscaleRequest
 from latentry.settings import Settings
 from service.access.auth import Allowed
 from service.doors.native import (
@@ -15,6 +15,7 @@ from service.doors.native import (
     links,
     models,
     styles,
+    upscales,
     usage,
 )
 from service.http import problems
@@ -31,6 +32,7 @@ def door(settings: Settings) -> Door:
             models.router,
             adapters.router,
             styles.router,
+            upscales.router,
             usage.router,
             files.router,  # before `links`, whose path matches all below /v1/files
             links.router,
@@ -44,7 +46,10 @@ def door(settings: Settings) -> Door:
                 settings.max_image_bytes + files.FORM_OVERHEAD_BYTES,
                 Allowed(Scope.FILES),
             ),
-            LargeBody(generations.PATH, settings.max_input_body_bytes, Allowed(Scope.WRITE)),
+            *(
+                LargeBody(path, settings.max_input_body_bytes, Allowed(Scope.WRITE))
+                for path in (generations.PATH, upscales.PATH)
+            ),
         ),
-        models=(GenerationRequest, Problem, Event),
+        models=(GenerationRequest, UpscaleRequest, Problem, Event),
     )

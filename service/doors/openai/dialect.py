@@ -35,6 +35,7 @@ class ImagesRequest(RequestModel):
     clip_skip: conditioning.ClipSkip = None
     loras: lora.Loras | None = None
     num_inference_steps: sampling.Steps = None
+    denoise_end: sampling.DenoiseEnd | None = None
     guidance_scale: sampling.GuidanceScale = None
     guidance_rescale: sampling.GuidanceRescale | None = None
     guidance_stop: sampling.GuidanceStop | None = None

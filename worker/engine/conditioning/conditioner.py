@@ -66,8 +66,9 @@ class Conditioner:
             for encoder in self.encoders:
                 encoder.leave()
         embeddings = [[encoded[text] for text in row.texts] for row in rows]
-        if self._zeros_for_empty and rows[0].is_negative and not request.negative_prompt:
-            embeddings[0] = [embeddings[1][0].zeros()]
+        if self._zeros_for_empty and not request.negative_prompt:
+            for number in range(request.negative_rows):
+                embeddings[number] = [embeddings[-1][0].zeros()]
         like = embeddings[0][0].hidden
         return ConditioningByCall(
             embeddings,

@@ -45,7 +45,7 @@ def denoise(
     with padded(members[0].key.seamless), adapted(model.unet_sites if uses else {}, uses):
         # What a package computes was compiled without adapters.
         output, features = _call(model, members, packed, None if uses else compiled)
-    m = guided(output, packed, guidance, [member.rescale for member in members])
+    m = guided(output, packed, guidance, members)
     new = _updated(members, state, m, noise)
     for i, member in enumerate(members):
         if member.repaint is not None:

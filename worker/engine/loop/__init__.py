@@ -16,6 +16,7 @@ from worker.engine.loop.messages import (
     Saved,
     Step,
     StepTiming,
+    UpscaleOrder,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "Saved",
     "Step",
     "StepTiming",
+    "UpscaleOrder",
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from latentry.contracts import Adapter, IntermediateKind, JobWarning
-from latentry.errors import JobFailed
+from latentry.errors import AdapterUnusable, JobFailed
 from worker.batching import BatchKey
 from worker.engine.inputs.canvas import Pixels
 from worker.engine.loop.messages import LoadedAdapter, Order
@@ -60,6 +60,10 @@ class Trajectory(Protocol):
     @property
     def calls_left(self) -> int:
         """UNet calls until only the VAE is left."""
+
+    @property
+    def is_redrawn(self) -> bool:
+        """Whether the VAE decodes and encodes it before its next call, of a second pass."""
 
 
 T = TypeVar("T", bound=Trajectory)
@@ -157,6 +161,18 @@ class Shelf(Protocol):
 
         They are in memory as long as anybody has them. Raises NoAdapterRoom or a JobFailed.
         """
+
+
+class EmptyShelf:
+    """Of a backend that applies none."""
+
+    def inspect(self, path: Path) -> Adapter:
+        """Always raises AdapterUnusable."""
+        raise AdapterUnusable("There is no model that it could fit.")
+
+    def load(self, model: str, files: Sequence[tuple[Path, str] | None]) -> tuple[None, ...]:
+        """There are none to load."""
+        return tuple(None for _ in files)
 
 
 class ServedBackend(Backend[T], Protocol[T]):

@@ -23,7 +23,7 @@ class RoutedShelf:
             try:
                 found.append(shelf.inspect(path))
             except AdapterUnusable as error:
-                failure = error
+                failure = failure or error
         if not found and failure is not None:
             raise failure
         best = max(found, key=lambda one: len(one.models))

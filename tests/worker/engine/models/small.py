@@ -51,6 +51,8 @@ _UNETS: dict[str, dict[str, Any]] = {
     "sd1-inpainting": {"in_channels": 9},
     "sd2-inpainting": _LINEAR | {"in_channels": 9},
     "sdxl-inpainting": _SDXL | {"in_channels": 9},
+    "sd1-edit": {"in_channels": 8},
+    "sdxl-edit": _SDXL | {"in_channels": 8},
     # Segmind's distilled SDXLs: depths differ from layer to layer, and no attention in the middle.
     "ssd-1b": _SDXL | {
         "layers_per_block": 2, "transformer_layers_per_block": (1, (2, 1)),
@@ -63,7 +65,7 @@ FAMILIES = ["sd1", "sd2", "sdxl"]
 
 
 def _is_xl(family: str) -> bool:
-    return family in ("sdxl", "sdxl-inpainting", "ssd-1b", "koala")
+    return family in ("sdxl", "sdxl-inpainting", "sdxl-edit", "ssd-1b", "koala")
 
 
 def _is_open(family: str) -> bool:

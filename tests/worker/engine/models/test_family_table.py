@@ -91,6 +91,7 @@ def test_a_layout_is_served_as_its_folder(row: Row, made: Any, stock: Any, tmp_p
     assert bool(blueprint.schedule.alphas_cumprod[-1] == 0) == row.has_zero_snr
     if row.side_px:
         assert blueprint.card.defaults.width == row.side_px
+    assert blueprint.card.limits.edits == row.family.endswith("-edit")
     assert bool(blueprint.card.warnings) == bool(row.says)
     assert row.says in " ".join(blueprint.card.warnings)
 

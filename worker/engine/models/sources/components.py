@@ -29,6 +29,8 @@ PIPELINES: Final = (
     "StableDiffusionXLImg2ImgPipeline",
     "StableDiffusionInpaintPipeline",
     "StableDiffusionXLInpaintPipeline",
+    "StableDiffusionInstructPix2PixPipeline",
+    "StableDiffusionXLInstructPix2PixPipeline",
 )
 # Parts that an index may name and text to image does without: they judge pictures or take them.
 UNUSED_PARTS: Final = ("feature_extractor", "image_encoder", "safety_checker")

@@ -63,6 +63,8 @@ def blueprint_from_folder(model: str, path: Path, *, prefer_fp16: bool) -> Bluep
 def _refuse_other_pipeline(path: Path, index: Mapping[str, Any]) -> None:
     """Raise ConfigurationError for an index that asks for another pipeline, or for further parts.
 
+    diffusers scales the pictures that a CosXL edits, as no other model's.
+
     Parts without a class are those that a pipeline may have and this model has not.
     """
     pipeline = index.get("_class_name", PIPELINES[0])
@@ -70,6 +72,8 @@ def _refuse_other_pipeline(path: Path, index: Mapping[str, Any]) -> None:
         raise ConfigurationError(
             f"{path} is made for {pipeline}; supported are {', '.join(PIPELINES)}."
         )
+    if index.get("is_cosxl_edit"):
+        raise ConfigurationError(f"{path} is a CosXL, which was trained by EDM: not supported.")
     known = {*CLASSES, *UNUSED_PARTS} - {PREVIEWER}
     parts = [name for name, entry in index.items() if isinstance(entry, list) and any(entry)]
     if unknown := sorted(set(parts) - known):

@@ -10,7 +10,11 @@ from worker.engine.models.card import make_card
 from worker.engine.models.networks import NETWORKS
 from worker.engine.models.overrides import Overrides
 from worker.engine.models.part import Part
-from worker.engine.models.sources.supported import Config, refuse_unsupported_networks
+from worker.engine.models.sources.supported import (
+    Config,
+    is_edit_model,
+    refuse_unsupported_networks,
+)
 from worker.engine.models.weights import StoredTensor
 from worker.engine.samplers.schedule import NoiseSchedule
 from worker.engine.samplers.scheduler_config import as_its_pipeline_reads
@@ -50,6 +54,7 @@ class ModelFiles:
             ],
             schedule=schedule,
             scheduler=scheduler,
+            edits=is_edit_model(self.configs["unet"], self.configs["vae"]),
             previews="taesd" in self.configs,
             created=self.created,
             warnings=self.warnings,

@@ -16,7 +16,7 @@ _UNET_EXTRAS: Final = (
     "time_cond_proj_dim",
 )
 # What a UNet is made for that takes so many channels beside the latent.
-_KINDS: Final = {1: "depth to image", 3: "upscaling", 4: "editing pictures"}
+_KINDS: Final = {1: "depth to image", 3: "upscaling"}
 
 
 def refuse_unsupported_networks(where: str, configs: Mapping[str, Config]) -> None:
@@ -35,6 +35,11 @@ def refuse_unsupported_networks(where: str, configs: Mapping[str, Config]) -> No
         _refuse_other_previews(where, configs["taesd"], latent_channels)
     if "text_encoder_2" in configs:
         _refuse_other_conditions(where, unet, configs["text_encoder_2"])
+
+
+def is_edit_model(unet: Config, vae: Config) -> bool:
+    """Whether a UNet takes a picture's latent beside its own, as InstructPix2Pix does."""
+    return bool(unet.get("in_channels", 4) == 2 * vae.get("latent_channels", 4))
 
 
 def _refuse_extra_inputs(where: str, unet: Config, *, is_xl: bool) -> None:
@@ -56,11 +61,10 @@ def _refuse_quantized(where: str, part: str, config: Config) -> None:
 
 
 def _refuse_other_channels(where: str, in_channels: int, latent_channels: int) -> None:
-    """A text-to-image UNet takes the latent; for inpainting, a mask and a masked picture's too.
-
-    Others take a picture or a depth beside it.
+    """A text-to-image UNet takes the latent; one that edits a picture's too, and one that inpaints
+    a masked picture's and the mask. Others take a depth or a small picture beside it.
     """
-    if in_channels not in (latent_channels, 2 * latent_channels + 1):
+    if in_channels not in (latent_channels, 2 * latent_channels, 2 * latent_channels + 1):
         kind = _KINDS.get(in_channels - latent_channels, "another kind of generation")
         raise ConfigurationError(
             f"The UNet in {where} takes {in_channels} channels, its VAE makes {latent_channels}: "
