@@ -7,7 +7,7 @@ from pydantic import Field
 from latentry.contracts.adapters import Adapter
 from latentry.contracts.fields.sampling import ModelId
 from latentry.contracts.samplers import Sampler, Spacing
-from latentry.contracts.wire import ResponseModel
+from latentry.contracts.wire import Listing, ResponseModel
 
 
 class Limits(ResponseModel):
@@ -27,6 +27,10 @@ class Limits(ResponseModel):
         False,
         description="Edits `image`, which it requires, as the prompt says (InstructPix2Pix); "
         "supports image_guidance_scale.",
+    )
+    refines: bool = Field(
+        False,
+        description="Refines `image`, which it requires (SDXL's refiner); without target_size.",
     )
     previews: bool = Field(False, description="Supports preview_interval.")
     strict_rows: int = Field(
@@ -97,8 +101,7 @@ class Model(ModelCard):
     workers: int = Field(description="Number of live workers that serve this model.")
 
 
-class ModelList(ResponseModel):
+class ModelList(Listing[Model]):
     """`GET /v1/models`."""
 
     object: Literal["list"] = "list"
-    data: list[Model]

@@ -21,6 +21,7 @@ LatentryError
 │   ├── InvalidIdempotencyKey
 │   ├── IdempotencyConflict
 │   ├── RequestTooExpensive
+│   ├── FinishWithinTooShort
 │   ├── MalformedHead
 │   ├── HeadTooLarge
 │   ├── TooSlow
@@ -115,6 +116,7 @@ from latentry.errors.requests import (
     ClipSkipTooLarge,
     FetchFailed,
     FileGone,
+    FinishWithinTooShort,
     HeadTooLarge,
     IdempotencyConflict,
     ImageTooLarge,
@@ -170,6 +172,7 @@ __all__ = [
     "FileGone",
     "FileNotFound",
     "FileQuotaExceeded",
+    "FinishWithinTooShort",
     "HeadTooLarge",
     "HostRefused",
     "IdempotencyConflict",

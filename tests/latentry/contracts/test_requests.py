@@ -10,6 +10,7 @@ from latentry.contracts import (
     GenerationRequest,
     Sampler,
     Template,
+    UpscaleRequest,
     WantedHires,
     WantedLora,
     Webhook,
@@ -193,6 +194,7 @@ BODIES = {
     WantedHires: {"scale": 2.0},
     WantedLora: {"id": "ink"},
     ImagesRequest: {"prompt": "a frog"},
+    UpscaleRequest: {"image": "file_1"},
 }
 
 

@@ -61,7 +61,9 @@ class LoadedModel:
             card=blueprint.card,
             schedule=blueprint.schedule,
             conditioner=Conditioner(
-                encoders, zeros_for_empty=blueprint.is_xl and blueprint.zeros_for_empty
+                encoders,
+                zeros_for_empty=blueprint.is_xl and blueprint.zeros_for_empty,
+                takes_score=blueprint.card.limits.refines,
             ),
             unet=networks["unet"],
             vae=networks["vae"],
