@@ -85,7 +85,7 @@ def planned(file: AdapterFile, model: Architecture) -> tuple[LayerPlan, ...]:
     refuse_other_methods(file)
     groups, unknown = _grouped(file, model)
     if unknown:
-        names = ", ".join(unknown[:_SHOWN])
+        names = ", ".join(sorted(unknown)[:_SHOWN])
         raise AdapterUnusable(f"{len(unknown)} of its tensors find no layer, for example {names}.")
     if not groups:
         raise AdapterUnusable("It has no layers.")

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from latentry.contracts import Adapter
 from latentry.errors import AdapterGone, AdaptersTooLarge, AdapterUnusable
 from worker.engine.adapters.architecture import NETWORKS, Architecture
@@ -61,9 +63,14 @@ class Shelf:
 
         Raises AdapterGone, AdapterUnusable, AdaptersTooLarge or NoAdapterRoom.
         """
-        return tuple(self._one(model, *one) if one else None for one in files)
+        found: list[LoadedAdapter | None] = []
+        for one in files:
+            found.append(self._one(model, *one, beside=found) if one else None)
+        return tuple(found)
 
-    def _one(self, model: str, path: Path, sha256: str) -> LoadedAdapter:
+    def _one(
+        self, model: str, path: Path, sha256: str, *, beside: Sequence[LoadedAdapter | None]
+    ) -> LoadedAdapter:
         if (found := self.bank.find((model, sha256))) is not None:
             return found
         file = AdapterFile.read(path)
@@ -72,10 +79,15 @@ class Shelf:
         file.refuse_non_finite()
         plans = planned(file, self._architecture(self._blueprints()[model]))
         needed = size_bytes(plans, self._at)
-        if needed > self.bank.budget_bytes:
+        # Waiting for room would be in vain where its own adapters take it.
+        if needed + sum(one.size_bytes for one in set(beside) if one) > self.bank.budget_bytes:
             raise AdaptersTooLarge
         load = partial(LoadedAdapter.of, file, plans, self._at)
-        return self.bank.get((model, sha256), needed, load)
+        try:
+            return self.bank.get((model, sha256), needed, load)
+        except torch.OutOfMemoryError as error:
+            why = "The device does not have enough memory for the adapters of this job."
+            raise AdaptersTooLarge(why) from error
 
     def _architecture(self, blueprint: Blueprint) -> Architecture:
         with self._lock:

@@ -196,7 +196,7 @@ def peft_folder(found: Sequence[Term], folder: Path, **config: Any) -> Path:
 
 
 def save(weights: Mapping[str, torch.Tensor], file: Path, **metadata: str) -> Path:
-    save_file({name: t.contiguous() for name, t in weights.items()}, file, metadata or None)
+    save_file({name: t.contiguous().clone() for name, t in weights.items()}, file, metadata or None)
     return file
 
 
