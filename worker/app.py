@@ -122,7 +122,7 @@ def _open(
         cost_file.recall()
         storage = open_storage(settings)
         adapters = AdapterFiles(settings.adapter_sources, backend.adapters.inspect)
-        adapters.look()
+        adapters.open()
         serve_metrics(metrics.registry, settings, "worker_metrics_port")
     except Unavailable as error:
         log.error("worker.not_ready", code=error.code, why=error.message)

@@ -11,7 +11,7 @@ import structlog
 
 from latentry.contracts import Adapter
 from latentry.contracts.fields.lora import ADAPTER_ID
-from latentry.errors import AdapterUnusable
+from latentry.errors import AdapterUnusable, ConfigurationError
 from latentry.sources import AdapterSource
 from worker.process.exit_on_failure import critical_thread
 
@@ -46,6 +46,15 @@ class AdapterFiles:
         self._seen: Mapping[str, _Seen] = {}
         self._stopping = threading.Event()
         self._thread = critical_thread("adapters", self._run)
+
+    def open(self) -> None:
+        """Look for the first time. Raises ConfigurationError for a path that does not exist."""
+        for source in self._sources:
+            if not source.path.exists():
+                raise ConfigurationError(
+                    f"LATENTRY_ADAPTERS names {source.path}, which does not exist."
+                )
+        self.look()
 
     def start(self) -> None:
         """Look again every few seconds, if there is anything to look at."""
@@ -95,12 +104,18 @@ class AdapterFiles:
         except AdapterUnusable as error:
             log.error("adapter.unusable", adapter=name, path=str(path), why=error.message)
             return _Seen(path, state, None)
+        except Exception:  # one odd file must not end the worker
+            log.exception("adapter.unusable", adapter=name, path=str(path))
+            return _Seen(path, state, None)
         log.info("adapter.found", adapter=name, family=entry.family, models=entry.models)
         return _Seen(path, state, entry)
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_S):
-            self.look()
+            try:
+                self.look()
+            except OSError as error:  # a disk that is away may come back
+                log.warning("adapters.not_read", why=str(error))
 
     def _named(self) -> Iterator[tuple[str, Path]]:
         """Ids and paths: pairs first, then folders in their order, each by name."""

@@ -23,6 +23,8 @@ class Adapters:
     def prepare(self, job: ClaimedJob) -> None:
         """Give a job its adapters, or end it early. Raises NoAdapterRoom."""
         request = job.lease.record.request
+        if not request.loras:
+            return
         try:
             files = [self._file(lora) if lora.has_effect else None for lora in request.loras]
             job.adapters = self._shelf.load(request.model, files)

@@ -15,5 +15,5 @@ class Preparation:
     def prepare(self, job: ClaimedJob) -> None:
         """Give a job what it names, or end it early. Raises StorageUnavailable, NoAdapterRoom."""
         self._inputs.prepare(job)
-        if not job.ends_early and job.lease.record.request.loras:
+        if not job.ends_early:
             self._adapters.prepare(job)

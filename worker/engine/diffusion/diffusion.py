@@ -242,4 +242,6 @@ class Diffusion:
         """The id of the profile under which a strict picture has these bits; None in fast mode."""
         if not member.key.is_strict:
             return None
-        return Profile.of(member.model.fingerprint, self.at, rows=member.key.bucket).id
+        adapters = tuple(one.sha256 for one in member.order.adapters if one is not None)
+        fingerprint, rows = member.model.fingerprint, member.key.bucket
+        return Profile.of(fingerprint, self.at, rows=rows, adapters=adapters).id
