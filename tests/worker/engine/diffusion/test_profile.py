@@ -21,9 +21,9 @@ AT = Device.choose("cpu", "float32")
 def test_equal_profiles_have_one_id_and_every_fact_counts() -> None:
     profile = Profile.of("model", AT, rows=8)
     assert profile.id == Profile.of("model", AT, rows=8).id
-    more: dict[Any, Any] = {int: 1, str: "x", tuple: ("x",)}
+    more: dict[Any, Any] = {int: 1, tuple: ("x",)}
     facts = {field.name: getattr(profile, field.name) for field in fields(Profile)}
-    changed = {name: fact + more[type(fact)] for name, fact in facts.items()}
+    changed = {name: fact + more.get(type(fact), "x") for name, fact in facts.items()}
     others = {replace(profile, **{name: value}).id for name, value in changed.items()}
     assert len(others - {profile.id}) == len(fields(Profile))
 
