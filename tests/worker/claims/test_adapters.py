@@ -1,7 +1,9 @@
 """Adapters' files as they come and go, and the jobs that name them."""
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,8 +16,10 @@ from latentry.errors import (
 )
 from latentry.ledger import JobRecord, JobRef, Ledger, commands
 from latentry.sources import AdapterSource, parse_adapters
+from tests.e2e.processes import until
 from tests.latentry.ledger.factory import card, new_job, request
 from tests.worker.harness import Worker, ended
+from worker.claims.claimed_job import ClaimedJob
 from worker.claims.claimer import Claimer, Offer
 from worker.claims.inbox import Claimed, Inbox
 from worker.claims.preparation.adapter_files import AdapterFiles
@@ -146,15 +150,22 @@ def lora(sha256: str = "1", weight: float = 1.0) -> Lora:
     return Lora(id="ink", weight=weight, text_encoder_weight=weight, sha256=sha256)
 
 
-def claimed(ledger: Ledger, files: AdapterFiles, shelf: FakeShelf, *, times: int = 1) -> list:
+def claiming(ledger: Ledger, files: AdapterFiles, shelf: FakeShelf) -> tuple[Claimer, Inbox]:
     inbox, queues = Inbox(), QueueChoice(["shapes"], tuple)
     reporter = Reporter(ledger, inbox, "w1", [card()], lease_s=60, heartbeat_s=5)
     prepare = Adapters(files, shelf).prepare
     claimer = Claimer(ledger, inbox, "w1", queues, reporter, lease_s=60, prepare=prepare)
     claimer.offer(Offer(room=4))
-    for _ in range(times):
-        claimer.work()
-    return [message.job for message in inbox.take() if isinstance(message, Claimed)]
+    return claimer, inbox
+
+
+def posted(inbox: Inbox, count: int) -> list[ClaimedJob]:
+    """So many claimed jobs, as they come."""
+    jobs: list[ClaimedJob] = []
+    while len(jobs) < count:
+        assert inbox.wait(10), "another one comes"
+        jobs += [message.job for message in inbox.take() if isinstance(message, Claimed)]
+    return jobs
 
 
 def test_a_jobs_images_get_its_adapters(
@@ -162,7 +173,9 @@ def test_a_jobs_images_get_its_adapters(
 ) -> None:
     shelf = FakeShelf()
     create(ledger, lora(), lora("gone", 0.0))
-    [job] = claimed(ledger, files, shelf)
+    claimer, inbox = claiming(ledger, files, shelf)
+    claimer.work()
+    [job] = posted(inbox, 1)
     [order] = job.orders
     assert order.adapters == ("shapes 1", None), "one without effect is not even looked for"
     assert shelf.asked == [[(tmp_path / "closet/ink.safetensors", "1"), None]]
@@ -193,12 +206,40 @@ def test_a_job_whose_file_cannot_be_used_ends_with_a_code(
 def test_without_room_a_job_waits_and_others_do_not(
     ledger: Ledger, files: AdapterFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.claims.claimer.POLL_S", 0)
+    monkeypatch.setattr("worker.claims.preparation.handover.PAUSE_S", 0)
     waiting, plain = create(ledger, lora()), create(ledger)
     shelf = FakeShelf(NoAdapterRoom())
-    jobs = claimed(ledger, files, shelf, times=3)
-    assert [job.lease.ref for job in jobs] == [plain]
+    claimer, inbox = claiming(ledger, files, shelf)
+
+    def found() -> JobRecord:
+        record = ledger.run(commands.get(waiting))
+        assert record
+        return record
+
+    for _ in range(3):
+        claimer.work()
+        until(lambda: found().state is JobStatus.QUEUED, 10)
+    assert [job.lease.ref for job in posted(inbox, 1)] == [plain]
     assert len(shelf.asked) > 1, "it is tried again"
-    record = ledger.run(commands.get(waiting))
-    assert record
-    assert (record.state, record.crashes) == (JobStatus.QUEUED, 0)
+    assert found().crashes == 0
+
+
+def test_one_jobs_are_loaded_after_another_s(ledger: Ledger, files: AdapterFiles) -> None:
+    """Two at once would both load the same file, or take the last room."""
+    loading, most = 0, 0
+
+    class Watched(FakeShelf):
+        def load(self, model: str, files: Sequence[tuple[Path, str] | None]) -> Any:
+            nonlocal loading, most
+            loading += 1
+            most = max(most, loading)
+            threading.Event().wait(0.02)  # so that another thread would come in between
+            loading -= 1
+            return super().load(model, files)
+
+    for _ in range(4):
+        create(ledger, lora())
+    claimer, inbox = claiming(ledger, files, Watched())
+    claimer.work()
+    assert len(posted(inbox, 4)) == 4
+    assert most == 1
