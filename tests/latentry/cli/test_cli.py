@@ -172,6 +172,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--resize-mode crop --mask-blur 4 --mask-fill noise --inpaint-area masked "
         "--mask-padding 16 --extend 8 0 16 0 "
         "--hires scale=1.5 --hires steps=9 --hires upscaler=lanczos "
+        "--lora ink --lora oil:-0.5:0 "
         "--preview-interval 5 --webhook https://shop.example/hook --webhook-event failed"
     )
     (tmp_path / "picture.png").write_bytes(b"picture")
@@ -211,6 +212,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "mask_padding": 16,
         "extend": {"left": 8, "top": 0, "right": 16, "bottom": 0},
         "hires": {"scale": 1.5, "steps": 9, "upscaler": "lanczos"},
+        "loras": [{"id": "ink"}, {"id": "oil", "weight": -0.5, "text_encoder_weight": 0.0}],
         "variation_seed": 3,
         "variation_strength": 0.25,
         "n": 1,
