@@ -13,10 +13,11 @@ import httpx
 from latentry.client import api_calls, flows
 from latentry.client.fields import Fields, request_of
 from latentry.client.following import Following
-from latentry.client.many import ManyJobs
+from latentry.client.many_jobs import ManyJobs
 from latentry.client.pictures import Source, picture_bytes
 from latentry.client.saving import opened, targets
 from latentry.contracts import (
+    AdapterList,
     Delivery,
     DeliveryList,
     Estimate,
@@ -123,6 +124,10 @@ class Client(ManyJobs):
     def models(self) -> ModelList:
         """The models of the service and their limits."""
         return self._call(api_calls.models())
+
+    def adapters(self) -> AdapterList:
+        """The LoRAs that a request may name."""
+        return self._call(api_calls.adapters())
 
     def styles(self) -> StyleList:
         """The styles that a request may name."""

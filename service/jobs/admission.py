@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from latentry.contracts import (
+    Adapter,
     Cost,
     GenerationRequest,
     Hires,
@@ -21,6 +22,7 @@ from latentry.contracts.samplers import SAMPLER_SPACINGS
 from latentry.errors import InvalidRequest, NoModel, RequestTooExpensive, UnknownModel
 from latentry.ledger import CatalogueEntry, UpscalerEntry
 from latentry.rules.limits import refuse_unsupported
+from latentry.rules.loras import found_loras, with_tags
 from latentry.rules.pricing import Price, price
 from latentry.settings import Settings
 
@@ -62,7 +64,7 @@ def admit(
     Raises NoModel, UnknownModel, RequestTooExpensive or another InvalidRequest.
     """
     entry = choose(requested_model(request, settings), entries)
-    resolved = resolve(request, entry.card, inputs or {})
+    resolved = resolve(with_tags(request), entry.card, inputs, entry.adapters)
     priced = price(resolved, entry.card)
     refuse_expensive(priced.cost, settings.max_cost_step_megapixels, costly(resolved))
     return Admitted(entry, resolved, priced)
@@ -94,7 +96,10 @@ def choose(model_id: str, entries: Sequence[CatalogueEntry]) -> CatalogueEntry:
 
 
 def resolve(
-    request: GenerationRequest, card: ModelCard, inputs: Mapping[str, InputFile] | None = None
+    request: GenerationRequest,
+    card: ModelCard,
+    inputs: Mapping[str, InputFile] | None = None,
+    adapters: Sequence[Adapter] = (),
 ) -> ResolvedRequest:
     """The request with every default filled in.
 
@@ -103,6 +108,7 @@ def resolve(
     """
     defaults = card.defaults.model_dump() | {"seed": secrets.randbelow(RANDOM_SEEDS)}
     given = request.model_dump(exclude_none=True, exclude=set(INPUTS)) | dict(inputs or {})
+    given["loras"] = found_loras(request.loras, adapters, card)
     if request.variation_strength:
         defaults["variation_seed"] = secrets.randbelow(RANDOM_SEEDS)
     elif {"variation_seed"} == request.model_fields_set & _VARIATION:
