@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final, Self, TypeAlias
 
+from latentry.contracts.upscales import LANCZOS, UPSCALER_ID
 from latentry.local_path import local_path
 
 _HUB: Final = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)@(.*)", re.ASCII)
@@ -56,6 +57,20 @@ class Simulation:
 # Where the files of a real model are.
 ModelLocation: TypeAlias = Path | HubPin
 Source: TypeAlias = ModelLocation | Simulation
+
+
+def parse_upscalers(text: str) -> list[tuple[str, Path]]:
+    """Read comma-separated paths and `id=path` pairs. Raises ValueError with a sentence."""
+    found = []
+    for item in filter(None, map(str.strip, text.split(","))):
+        id, is_pair, path = item.partition("=")
+        if is_pair and not re.fullmatch(UPSCALER_ID, id):
+            raise ValueError(f"{id!r} is no id: letters, digits and . _ + ( ) - are allowed")
+        found.append((id if is_pair else "", local_path(path if is_pair else item)))
+    named = [id for id, _ in found if id]
+    if len(set(named)) < len(named) or LANCZOS in named:
+        raise ValueError(f"an id appears twice, or is {LANCZOS}, which is always there")
+    return found
 
 
 def parse_source(text: str) -> Source:

@@ -19,7 +19,7 @@ from latentry.contracts import (
 )
 from latentry.errors import EngineError, JobFailed, UnknownModel
 from latentry.rules.passes import passes
-from latentry.rules.pricing import pass_calls
+from latentry.rules.pricing import pass_calls, skipped_steps
 from latentry.rules.prompt_rows import prompt_rows
 from worker.batching import BatchKey
 from worker.engine.inputs.canvas import Pixels
