@@ -36,13 +36,13 @@ def generate(
 ) -> None:
     """Generate images and save them."""
     fields = request_fields(options)
-    if file_format := options["output_format"] or _format_of(output):
+    if file_format := options["output_format"] or format_of(output):
         fields["output_format"] = file_format
     with connect(url, api_key) as client:
         if options["dry_run"]:
-            typer.echo("\n".join(_lines(client.estimate(prompt, **fields))))
+            typer.echo("\n".join(estimate_lines(client.estimate(prompt, **fields))))
             return
-        job = _succeeded(client, client.submit(prompt, **fields), output)
+        job = succeeded(client, client.submit(prompt, **fields), output)
         for warning in job.warnings:
             typer.echo(f"{warning.message} ({warning.code})", err=True)
         for image in job.images:
@@ -57,7 +57,7 @@ def _save(client: Client, image: Image, path: Path) -> None:
     typer.echo(f"{path}  seed {image.seed}  {image.url}")
 
 
-def _succeeded(client: Client, job: Job, output: Path | None) -> Job:
+def succeeded(client: Client, job: Job, output: Path | None) -> Job:
     """The job with its images; Ctrl-C cancels it. Raises JobDidNotSucceed."""
     try:
         job = followed(client, job, output)
@@ -70,7 +70,8 @@ def _succeeded(client: Client, job: Job, output: Path | None) -> Job:
     return job
 
 
-def _lines(estimate: Estimate) -> list[str]:
+def estimate_lines(estimate: Estimate) -> list[str]:
+    """What an estimate says."""
     seconds, wait_s = estimate.cost.worker_seconds, estimate.estimated_wait_s
     cost = f"Cost: {estimate.cost.step_megapixels:g} step-megapixels"
     return [
@@ -81,7 +82,8 @@ def _lines(estimate: Estimate) -> list[str]:
     ]
 
 
-def _format_of(output: Path | None) -> OutputFormat | None:
+def format_of(output: Path | None) -> OutputFormat | None:
+    """By the extension. Raises typer.BadParameter for one that is no format's."""
     if output is None:
         return None
     if output.suffix.lower() not in FORMATS:

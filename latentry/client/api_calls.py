@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -17,9 +17,12 @@ from latentry.contracts import (
     JobList,
     ModelList,
     StyleList,
+    UpscaleRequest,
+    UpscalerList,
     UsageList,
 )
 
+Request: TypeAlias = GenerationRequest | UpscaleRequest
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
@@ -33,7 +36,7 @@ class ApiCall(Generic[T]):
     read: Callable[[httpx.Response], T]
     params: Mapping[str, str | int] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: GenerationRequest | bytes | None = None
+    body: Request | bytes | None = None
     hold_s: int = 0
     """Seconds that the service may hold the response, as the call requested."""
 
@@ -45,21 +48,20 @@ class ApiCall(Generic[T]):
         return self.body.model_dump_json(exclude_unset=True, exclude_none=True)
 
 
-def submit(request: GenerationRequest, idempotency_key: str, hold_s: int = 0) -> ApiCall[Job]:
+def submit(request: Request, idempotency_key: str, hold_s: int = 0) -> ApiCall[Job]:
     """Submit a job; the response may wait up to `hold_s` seconds for its end."""
     headers = {"Idempotency-Key": idempotency_key, "Content-Type": "application/json"}
     if hold_s:
         headers["Prefer"] = f"wait={hold_s}"
-    return ApiCall(
-        "POST", "/v1/generations", _reader(Job), headers=headers, body=request, hold_s=hold_s
-    )
+    url = _url(request)
+    return ApiCall("POST", url, _reader(Job), headers=headers, body=request, hold_s=hold_s)
 
 
-def estimate(request: GenerationRequest) -> ApiCall[Estimate]:
+def estimate(request: Request) -> ApiCall[Estimate]:
     """Ask for the cost and the estimated start of a request."""
     dry_run = request.model_copy(update={"dry_run": True})
     headers = {"Content-Type": "application/json"}
-    return ApiCall("POST", "/v1/generations", _reader(Estimate), headers=headers, body=dry_run)
+    return ApiCall("POST", _url(request), _reader(Estimate), headers=headers, body=dry_run)
 
 
 def get(job_id: str, hold_s: int = 0) -> ApiCall[Job]:
@@ -88,6 +90,11 @@ def delete(job_id: str) -> ApiCall[None]:
 def models() -> ApiCall[ModelList]:
     """Read the list of models."""
     return ApiCall("GET", "/v1/models", _reader(ModelList))
+
+
+def upscalers() -> ApiCall[UpscalerList]:
+    """Read the list of upscalers."""
+    return ApiCall("GET", "/v1/upscalers", _reader(UpscalerList))
 
 
 def styles() -> ApiCall[StyleList]:
@@ -126,6 +133,11 @@ def events(job_id: str, last_event_id: str | None, silence_s: int) -> ApiCall[No
     return ApiCall(
         "GET", _path(job_id, "/events"), lambda _: None, headers=headers, hold_s=silence_s
     )
+
+
+def _url(request: Request) -> str:
+    is_upscale = isinstance(request, UpscaleRequest)
+    return "/v1/upscales" if is_upscale else "/v1/generations"
 
 
 def _path(job_id: str, rest: str = "") -> str:

@@ -3,7 +3,7 @@
 from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, TypeAlias, TypedDict, TypeVar
 
 from pydantic import ValidationError
 
@@ -21,12 +21,14 @@ from latentry.contracts import (
     Seamless,
     Spacing,
     Template,
+    UpscaleRequest,
     WantedHires,
     WantedIntermediates,
     Webhook,
 )
 from latentry.errors import InvalidRequest
 
+R = TypeVar("R", GenerationRequest, UpscaleRequest)
 # An id, a data: URL or an https: URL; or the bytes of a picture or the path of its file.
 Picture: TypeAlias = str | bytes | Path
 
@@ -83,17 +85,40 @@ class Fields(TypedDict, total=False):
     webhook: Webhook | dict[str, Any] | None
 
 
+class UpscaleFields(TypedDict, total=False):
+    """The keyword arguments of `upscale` and others: UpscaleRequest's fields besides `image`."""
+
+    scale: float | None
+    upscaler: str | None
+    output_format: OutputFormat | str | None
+    output_quality: int | None
+    output_lossless: bool | None
+    priority: Priority | str | None
+    start_within: int | None
+    finish_within: int | None
+    metadata: dict[str, str] | None
+    webhook: Webhook | dict[str, Any] | None
+
+
 def request_of(prompt: str | None, fields: Fields) -> GenerationRequest:
     """The request, with the pictures that it sends along.
 
     Raises InvalidRequest, which names the first invalid field, or OSError for a file.
     """
-    given = {"prompt": prompt, **fields}
+    return _validated(GenerationRequest, {"prompt": prompt, **fields})
+
+
+def upscale_of(image: Picture, fields: UpscaleFields) -> UpscaleRequest:
+    """The same of an upscale."""
+    return _validated(UpscaleRequest, {"image": image, **fields})
+
+
+def _validated(model: type[R], given: dict[str, Any]) -> R:
     for name in ("image", "mask"):
         if isinstance(picture := given.get(name), bytes | Path):
             given[name] = _data_url(picture)
     try:
-        return GenerationRequest.model_validate(given)
+        return model.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])

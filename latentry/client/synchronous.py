@@ -11,7 +11,7 @@ import httpx
 
 from latentry.client import api_calls, flows
 from latentry.client.address import Address
-from latentry.client.fields import Fields, request_of
+from latentry.client.fields import Fields, Picture, UpscaleFields, request_of, upscale_of
 from latentry.client.flows import Flow, Pause
 from latentry.client.following import Following, cut_short
 from latentry.client.retries import Outcome, Retries
@@ -25,6 +25,7 @@ from latentry.contracts import (
     JobList,
     ModelList,
     StyleList,
+    UpscalerList,
     UsageList,
 )
 
@@ -86,6 +87,41 @@ class Client:
     def estimate(self, prompt: str | None = None, **fields: Unpack[Fields]) -> Estimate:
         """The cost and the estimated start of a request. Raises ApiError if it would be refused."""
         return self._call(api_calls.estimate(request_of(prompt, fields)))
+
+    def upscale(
+        self,
+        image: Picture,
+        *,
+        timeout_s: float | None = None,
+        idempotency_key: str | None = None,
+        **fields: Unpack[UpscaleFields],
+    ) -> Job:
+        """Enlarge a picture and wait until that has succeeded. Raises what `generate` does.
+
+        `image`: the bytes of a picture, the path of its file, or what a request may name.
+        """
+        key = idempotency_key or uuid.uuid4().hex
+        request = upscale_of(image, fields)
+        return self._run(flows.generated(request, key, timeout_s, self._retries))
+
+    def submit_upscale(
+        self,
+        image: Picture,
+        *,
+        idempotency_key: str | None = None,
+        **fields: Unpack[UpscaleFields],
+    ) -> Job:
+        """Submit an upscale and return its job at once. Raises what `submit` does."""
+        key = idempotency_key or uuid.uuid4().hex
+        return self._call(api_calls.submit(upscale_of(image, fields), key))
+
+    def estimate_upscale(self, image: Picture, **fields: Unpack[UpscaleFields]) -> Estimate:
+        """The cost and the estimated start of an upscale. Raises what `estimate` does."""
+        return self._call(api_calls.estimate(upscale_of(image, fields)))
+
+    def upscalers(self) -> UpscalerList:
+        """The upscalers of the service, and by how much they enlarge."""
+        return self._call(api_calls.upscalers())
 
     def get(self, job_id: str) -> Job:
         """The job in its current state."""

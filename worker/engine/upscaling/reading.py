@@ -1,7 +1,7 @@
 """spandrel's reading of networks: their architecture, scale and purpose, by their weights' names.
 
-spandrel imports torchvision for two of its architectures, which are refused here. A torchvision that
-was built for another torch, as PyPI's beside a CPU build, cannot be imported; that must not keep all
+spandrel imports torchvision for two of its architectures, which are refused here. One that was
+built for another torch, as PyPI's beside a CPU build, cannot be imported; that must not keep all
 other networks away.
 """
 
