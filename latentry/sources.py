@@ -59,15 +59,34 @@ ModelLocation: TypeAlias = Path | HubPin
 Source: TypeAlias = ModelLocation | Simulation
 
 
+@dataclass(frozen=True, slots=True)
+class AdapterSource:
+    """A folder of adapters, or one adapter under an id of its own."""
+
+    path: Path
+    id: str = ""
+
+
+def parse_adapters(text: str) -> tuple[AdapterSource, ...]:
+    """Read comma-separated folders and `id=path` pairs. Raises ValueError with a sentence."""
+    found = []
+    for part in (one.strip() for one in text.split(",")):
+        name, equals, path = part.partition("=")
+        if equals and not (name.strip() and path.strip()):
+            raise ValueError(f"{part!r} is neither a folder nor an id=path pair")
+        if equals:
+            found.append(AdapterSource(local_path(path.strip()), name.strip()))
+        elif part:
+            found.append(AdapterSource(local_path(part)))
+    return tuple(found)
+
+
 def parse_upscalers(text: str) -> list[tuple[str, Path]]:
     """Read comma-separated paths and `id=path` pairs. Raises ValueError with a sentence."""
-    found = []
-    for item in filter(None, map(str.strip, text.split(","))):
-        id, is_pair, path = item.partition("=")
-        if is_pair and not re.fullmatch(UPSCALER_ID, id):
-            raise ValueError(f"{id!r} is no id: letters, digits and . _ + ( ) - are allowed")
-        found.append((id if is_pair else "", local_path(path if is_pair else item)))
+    found = [(source.id, source.path) for source in parse_adapters(text)]
     named = [id for id, _ in found if id]
+    if wrong := [id for id in named if not re.fullmatch(UPSCALER_ID, id)]:
+        raise ValueError(f"{wrong[0]!r} is no id: letters, digits and . _ + ( ) - are allowed")
     if len(set(named)) < len(named) or LANCZOS in named:
         raise ValueError(f"an id appears twice, or is {LANCZOS}, which is always there")
     return found

@@ -8,7 +8,7 @@ import typer
 from latentry.cli import values
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.cli.generate import estimate_lines, format_of, succeeded
-from latentry.cli.progress import output_path
+from latentry.client.saving import image_path
 from latentry.contracts import OutputFormat, Priority, UpscaleRequest
 
 _HELP = {name: field.description for name, field in UpscaleRequest.model_fields.items()}
@@ -75,6 +75,6 @@ def upscale(
             return
         job = succeeded(client, client.submit_upscale(picture, **given), output)
         for one in job.images:
-            path = output_path(output, job, one.index)
+            path = image_path(output, job, one.index)
             path.write_bytes(client.download(one))
             typer.echo(f"{path}  {one.width}x{one.height}  {one.url}")

@@ -1,12 +1,11 @@
 """The optional fields of a request as keyword arguments."""
 
-from base64 import b64encode
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, TypeAlias, TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 from pydantic import ValidationError
 
+from latentry.client.pictures import Picture, reference_of
 from latentry.contracts import (
     Determinism,
     Extend,
@@ -24,13 +23,12 @@ from latentry.contracts import (
     UpscaleRequest,
     WantedHires,
     WantedIntermediates,
+    WantedLora,
     Webhook,
 )
-from latentry.errors import InvalidRequest
+from latentry.validation import invalid
 
 R = TypeVar("R", GenerationRequest, UpscaleRequest)
-# An id, a data: URL or an https: URL; or the bytes of a picture or the path of its file.
-Picture: TypeAlias = str | bytes | Path
 
 
 class Fields(TypedDict, total=False):
@@ -42,6 +40,7 @@ class Fields(TypedDict, total=False):
     styles: Sequence[str] | None
     template: Template | dict[str, Any] | None
     clip_skip: int | None
+    loras: Sequence[WantedLora | dict[str, Any]] | None
     width: int | None
     height: int | None
     num_inference_steps: int | None
@@ -82,7 +81,7 @@ class Fields(TypedDict, total=False):
     start_within: int | None
     finish_within: int | None
     metadata: dict[str, str] | None
-    webhook: Webhook | dict[str, Any] | None
+    webhook: Webhook | dict[str, Any] | str | None
 
 
 class UpscaleFields(TypedDict, total=False):
@@ -97,13 +96,13 @@ class UpscaleFields(TypedDict, total=False):
     start_within: int | None
     finish_within: int | None
     metadata: dict[str, str] | None
-    webhook: Webhook | dict[str, Any] | None
+    webhook: Webhook | dict[str, Any] | str | None
 
 
 def request_of(prompt: str | None, fields: Fields) -> GenerationRequest:
     """The request, with the pictures that it sends along.
 
-    Raises InvalidRequest, which names the first invalid field, or OSError for a file.
+    Raises InvalidRequest, which names the invalid fields, or OSError for a file.
     """
     return _validated(GenerationRequest, {"prompt": prompt, **fields})
 
@@ -115,17 +114,11 @@ def upscale_of(image: Picture, fields: UpscaleFields) -> UpscaleRequest:
 
 def _validated(model: type[R], given: dict[str, Any]) -> R:
     for name in ("image", "mask"):
-        if isinstance(picture := given.get(name), bytes | Path):
-            given[name] = _data_url(picture)
+        if (picture := given.get(name)) is not None:
+            given[name] = reference_of(picture)
+    if isinstance(webhook := given.get("webhook"), str):
+        given["webhook"] = {"url": webhook}
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise InvalidRequest(f"{name}: {first['msg']}.") from error
-
-
-def _data_url(picture: bytes | Path) -> str:
-    # The service reads the format from the bytes.
-    data = picture if isinstance(picture, bytes) else picture.read_bytes()
-    return f"data:application/octet-stream;base64,{b64encode(data).decode()}"
+        raise invalid(error, model) from None

@@ -9,7 +9,7 @@ from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.outputs import Image, Output
 from latentry.contracts.pricing import Cost
 from latentry.contracts.resolved import AnyRequest
-from latentry.contracts.wire import ResponseModel
+from latentry.contracts.wire import Listing, ResponseModel
 
 
 class JobStatus(StrEnum):
@@ -96,11 +96,15 @@ class Job(ResponseModel):
     finished_at: datetime | None = None
     urls: JobUrls
 
+    @property
+    def done(self) -> bool:
+        """Whether the job has ended, successful or not."""
+        return self.status.is_terminal
 
-class JobList(ResponseModel):
+
+class JobList(Listing[Job]):
     """One page of jobs, newest first."""
 
-    data: list[Job]
     next_cursor: str | None = Field(
         None, description="Pass as `cursor` for the next page; null on the last."
     )

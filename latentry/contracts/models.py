@@ -4,9 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from latentry.contracts.adapters import Adapter
 from latentry.contracts.fields.sampling import ModelId
 from latentry.contracts.samplers import Sampler, Spacing
-from latentry.contracts.wire import ResponseModel
+from latentry.contracts.wire import Listing, ResponseModel
 
 
 class Limits(ResponseModel):
@@ -26,6 +27,10 @@ class Limits(ResponseModel):
         False,
         description="Edits `image`, which it requires, as the prompt says (InstructPix2Pix); "
         "supports image_guidance_scale.",
+    )
+    refines: bool = Field(
+        False,
+        description="Refines `image`, which it requires (SDXL's refiner); without target_size.",
     )
     previews: bool = Field(False, description="Supports preview_interval.")
     strict_rows: int = Field(
@@ -66,6 +71,7 @@ class ModelCard(ResponseModel):
     """A model in the catalogue, which outlives the workers that wrote it."""
 
     id: ModelId
+    family: str = Field("", description="The kind of model, such as `SD 1.x`; adapters fit one.")
     limits: Limits
     defaults: Defaults
     samplers: list[Sampler]
@@ -81,6 +87,12 @@ class ModelCard(ResponseModel):
         return self.id
 
 
+class RegisteredCard(ModelCard):
+    """A card as workers write it, with all adapters that they have."""
+
+    adapters: tuple[Adapter, ...] = ()
+
+
 class Model(ModelCard):
     """A model card and its live workers, in a shape that OpenAI's clients read too."""
 
@@ -89,8 +101,7 @@ class Model(ModelCard):
     workers: int = Field(description="Number of live workers that serve this model.")
 
 
-class ModelList(ResponseModel):
+class ModelList(Listing[Model]):
     """`GET /v1/models`."""
 
     object: Literal["list"] = "list"
-    data: list[Model]

@@ -12,12 +12,16 @@ LatentryError
 │   ├── TooManyIntermediates
 │   ├── InvalidPrompt
 │   ├── UnknownStyle
+│   ├── UnknownAdapter
+│   ├── AdapterMismatch
+│   ├── AdapterChanged
 │   ├── ClipSkipTooLarge
 │   ├── UnsupportedField
 │   ├── UrlNotAllowed
 │   ├── InvalidIdempotencyKey
 │   ├── IdempotencyConflict
 │   ├── RequestTooExpensive
+│   ├── FinishWithinTooShort
 │   ├── MalformedHead
 │   ├── HeadTooLarge
 │   ├── TooSlow
@@ -44,12 +48,16 @@ LatentryError
 │   ├── NoAnswer
 │   ├── ShuttingDown
 │   ├── DeadlineUnreachable
+│   ├── NoAdapterRoom
 │   └── Busy
 ├── JobFailed                   a job ended without images
 │   ├── NonFiniteOutput
 │   ├── OutOfMemory
 │   ├── EngineError
 │   ├── ModelNotLoaded
+│   ├── AdapterUnusable
+│   ├── AdapterGone
+│   ├── AdaptersTooLarge
 │   └── Poison
 ├── LeaseLost                   another worker holds the job now
 ├── ConfigurationError          the process cannot start with these settings
@@ -83,6 +91,9 @@ from latentry.errors.base import (
     Unavailable,
 )
 from latentry.errors.jobs import (
+    AdapterGone,
+    AdaptersTooLarge,
+    AdapterUnusable,
     EngineError,
     LeaseLost,
     ModelNotLoaded,
@@ -98,11 +109,14 @@ from latentry.errors.not_found import (
     UnknownUpscaler,
 )
 from latentry.errors.requests import (
+    AdapterChanged,
+    AdapterMismatch,
     BodyTooLarge,
     BrokenImage,
     ClipSkipTooLarge,
     FetchFailed,
     FileGone,
+    FinishWithinTooShort,
     HeadTooLarge,
     IdempotencyConflict,
     ImageTooLarge,
@@ -115,6 +129,7 @@ from latentry.errors.requests import (
     TooManyIntermediates,
     TooManySteps,
     TooSlow,
+    UnknownAdapter,
     UnknownStyle,
     UnsupportedField,
     UnsupportedImage,
@@ -130,6 +145,7 @@ from latentry.errors.unavailable import (
     LedgerFull,
     LedgerMisconfigured,
     LedgerUnavailable,
+    NoAdapterRoom,
     NoAnswer,
     NoModel,
     QueueFull,
@@ -138,6 +154,11 @@ from latentry.errors.unavailable import (
 )
 
 __all__ = [
+    "AdapterChanged",
+    "AdapterGone",
+    "AdapterMismatch",
+    "AdapterUnusable",
+    "AdaptersTooLarge",
     "BodyTooLarge",
     "BrokenImage",
     "Busy",
@@ -151,6 +172,7 @@ __all__ = [
     "FileGone",
     "FileNotFound",
     "FileQuotaExceeded",
+    "FinishWithinTooShort",
     "HeadTooLarge",
     "HostRefused",
     "IdempotencyConflict",
@@ -170,6 +192,7 @@ __all__ = [
     "MalformedBody",
     "MalformedHead",
     "ModelNotLoaded",
+    "NoAdapterRoom",
     "NoAnswer",
     "NoModel",
     "NonFiniteOutput",
@@ -189,6 +212,7 @@ __all__ = [
     "TooSlow",
     "Unauthenticated",
     "Unavailable",
+    "UnknownAdapter",
     "UnknownModel",
     "UnknownStyle",
     "UnknownUpscaler",

@@ -63,6 +63,24 @@ class UnknownStyle(InvalidRequest):
     code = "unknown_style"
 
 
+class UnknownAdapter(InvalidRequest):
+    """There is no adapter of this id; GET /v1/adapters lists the available ones."""
+
+    code = "unknown_adapter"
+
+
+class AdapterMismatch(InvalidRequest):
+    """The adapter was made for another kind of model."""
+
+    code = "adapter_mismatch"
+
+
+class AdapterChanged(InvalidRequest):
+    """The service has another file under this adapter's id."""
+
+    code = "adapter_changed"
+
+
 class ClipSkipTooLarge(InvalidRequest):
     """clip_skip exceeds the layers that the model's text encoder can skip."""
 
@@ -97,6 +115,12 @@ class RequestTooExpensive(InvalidRequest):
     """The request exceeds the maximum cost of one request."""
 
     code = "request_too_expensive"
+
+
+class FinishWithinTooShort(InvalidRequest):
+    """The images take longer than `finish_within`, however short the queue."""
+
+    code = "finish_within_too_short"
 
 
 class MalformedHead(InvalidRequest):

@@ -8,7 +8,13 @@ from pydantic import Field, field_validator
 from latentry.contracts.fields.bounds import MODEL_ID
 from latentry.low_memory import LowMemory, parse_low_memory
 from latentry.settings.section import Section, Word
-from latentry.sources import Source, parse_source, parse_upscalers
+from latentry.sources import (
+    AdapterSource,
+    Source,
+    parse_adapters,
+    parse_source,
+    parse_upscalers,
+)
 
 
 class WorkerSettings(Section):
@@ -27,6 +33,14 @@ class WorkerSettings(Section):
     )
     model_memory_bytes: int = Field(
         0, ge=0, description="Maximum memory for the weights of loaded models; 0 is unlimited."
+    )
+    adapters: str = Field(
+        "",
+        description="Comma-separated folders of LoRA files, searched with all that is below them,"
+        " and `id=path` pairs; docs/adapters.md. All workers of a model need the same.",
+    )
+    adapter_memory_bytes: int = Field(
+        2 * 2**30, ge=0, description="Maximum memory for loaded adapters, besides the models'."
     )
     device: Word = Field(
         "auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="`auto` is CUDA if available."
@@ -106,6 +120,12 @@ class WorkerSettings(Section):
         parse_upscalers(value)
         return value
 
+    @field_validator("adapters")
+    @classmethod
+    def _are_folders_or_pairs(cls, value: str) -> str:
+        parse_adapters(value)
+        return value
+
     @field_validator("low_memory")
     @classmethod
     def _are_ways(cls, value: str) -> str:
@@ -121,6 +141,11 @@ class WorkerSettings(Section):
     def upscaler_sources(self) -> list[tuple[str, Path]]:
         """What `upscalers` names: an id, empty for what has its own name, and a path."""
         return parse_upscalers(self.upscalers)
+
+    @property
+    def adapter_sources(self) -> tuple[AdapterSource, ...]:
+        """What `adapters` names."""
+        return parse_adapters(self.adapters)
 
     @property
     def model_sources(self) -> dict[str, Source]:

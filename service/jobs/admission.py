@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from latentry.contracts import (
+    Adapter,
     Cost,
     GenerationRequest,
     Hires,
@@ -21,14 +22,17 @@ from latentry.contracts.samplers import SAMPLER_SPACINGS
 from latentry.errors import InvalidRequest, NoModel, RequestTooExpensive, UnknownModel
 from latentry.ledger import CatalogueEntry, UpscalerEntry
 from latentry.rules.limits import refuse_unsupported
+from latentry.rules.loras import found_loras, with_tags
 from latentry.rules.pricing import Price, price
 from latentry.settings import Settings
 
 INPUTS: Final = ("image", "mask")
+_ALWAYS_DEAR: Final = ("/n", "/num_inference_steps", "/width", "/height")
+_DEAR: Final = ("hires", "intermediates", "image", "mask")  # cost something where they are given
 _VARIATION: Final = frozenset({"variation_seed", "variation_strength"})
 _STRENGTH: Final = 0.8  # of image to image, as in diffusers
 _INPAINTING_STRENGTH: Final = 1.0
-_COSTLY: Final = ("/n", "/num_inference_steps", "/width", "/height")
+_REFINING_STRENGTH: Final = 0.3  # as in diffusers' pipeline for SDXL
 _IMAGE_GUIDANCE_SCALE: Final = 1.5  # of edits, as in diffusers
 RANDOM_SEEDS: Final = 2**32  # random seeds fit into 32 bits, as other programs' do
 
@@ -60,9 +64,9 @@ def admit(
     Raises NoModel, UnknownModel, RequestTooExpensive or another InvalidRequest.
     """
     entry = choose(requested_model(request, settings), entries)
-    resolved = resolve(request, entry.card, inputs or {})
+    resolved = resolve(with_tags(request), entry.card, inputs, entry.adapters)
     priced = price(resolved, entry.card)
-    refuse_expensive(priced.cost, settings.max_cost_step_megapixels)
+    refuse_expensive(priced.cost, settings.max_cost_step_megapixels, costly(resolved))
     return Admitted(entry, resolved, priced)
 
 
@@ -72,7 +76,7 @@ def with_inputs(admitted: Admitted, files: Mapping[str, InputFile], settings: Se
     assert isinstance(request, ResolvedRequest), "a generation"
     assert isinstance(card, ModelCard), "of a model"
     priced = price(request, card)
-    refuse_expensive(priced.cost, settings.max_cost_step_megapixels)
+    refuse_expensive(priced.cost, settings.max_cost_step_megapixels, costly(request))
     return Admitted(admitted.entry, request, priced)
 
 
@@ -92,7 +96,10 @@ def choose(model_id: str, entries: Sequence[CatalogueEntry]) -> CatalogueEntry:
 
 
 def resolve(
-    request: GenerationRequest, card: ModelCard, inputs: Mapping[str, InputFile] | None = None
+    request: GenerationRequest,
+    card: ModelCard,
+    inputs: Mapping[str, InputFile] | None = None,
+    adapters: Sequence[Adapter] = (),
 ) -> ResolvedRequest:
     """The request with every default filled in.
 
@@ -101,6 +108,7 @@ def resolve(
     """
     defaults = card.defaults.model_dump() | {"seed": secrets.randbelow(RANDOM_SEEDS)}
     given = request.model_dump(exclude_none=True, exclude=set(INPUTS)) | dict(inputs or {})
+    given["loras"] = found_loras(request.loras, adapters, card)
     if request.variation_strength:
         defaults["variation_seed"] = secrets.randbelow(RANDOM_SEEDS)
     elif {"variation_seed"} == request.model_fields_set & _VARIATION:
@@ -123,6 +131,8 @@ def _of_picture(request: GenerationRequest, card: ModelCard) -> dict[str, float]
         return {"image_guidance_scale": _IMAGE_GUIDANCE_SCALE}
     if request.image is None or request.denoise_start:
         return {}
+    if card.limits.refines:
+        return {"strength": _REFINING_STRENGTH}
     keeps_a_part = request.mask is not None or request.extend is not None
     return {"strength": _INPAINTING_STRENGTH if keeps_a_part else _STRENGTH}
 
@@ -152,7 +162,13 @@ def _refuse_large_seeds(request: ResolvedRequest) -> None:
             raise InvalidRequest(why, fields={f"/{name}": why})
 
 
-def refuse_expensive(cost: Cost, limit: float, at: Sequence[str] = _COSTLY) -> None:
+def costly(request: ResolvedRequest) -> tuple[str, ...]:
+    """JSON pointers to the fields that cost something in this request."""
+    given = [f"/{name}" for name in _DEAR if getattr(request, name) is not None]
+    return (*_ALWAYS_DEAR, *given)
+
+
+def refuse_expensive(cost: Cost, limit: float, at: Sequence[str]) -> None:
     """Raises RequestTooExpensive for a cost above the limit, in step-megapixels.
 
     `at`: JSON pointers to the fields that make it so.

@@ -123,6 +123,18 @@ def test_an_edit_has_a_scale_for_its_picture_and_no_strength() -> None:
         assert set(refused.value.fields) == {pointer}
 
 
+def test_a_refiner_changes_little_unless_told() -> None:
+    file = InputFile(file="file_1", pixel_sha256="1", width=128, height=128)
+    refiner = card().model_copy(
+        update={"limits": card().limits.model_copy(update={"refines": True})}
+    )
+    asked = GenerationRequest(image="file_1")
+    assert resolve(asked, refiner, {"image": file}).strength == 0.3
+    with pytest.raises(InvalidRequest) as refused:
+        resolve(GenerationRequest(prompt="a"), refiner)
+    assert set(refused.value.fields) == {"/image"}
+
+
 def test_a_second_pass_is_filled_in_from_the_first() -> None:
     def hires(**wanted: object) -> Hires | None:
         asked = {"prompt": "a", "num_inference_steps": 20, "hires": wanted}

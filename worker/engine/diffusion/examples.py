@@ -17,6 +17,8 @@ def example(card: ModelCard, *, steps: int) -> Order:
     native = card.defaults.model_dump() | {"num_inference_steps": steps, "guidance_scale": 2.0}
     if card.limits.edits:
         native |= {"image": _GREY, "image_guidance_scale": 1.5}
+    if card.limits.refines:
+        native |= {"image": _GREY, "strength": 1.0}
     request = ResolvedRequest(model=card.id, prompt="a test", seed=0, **native)
     return Order("example", 0, request, seed=0, canvas=_canvas(request))
 

@@ -8,6 +8,7 @@ from latentry.rules.limits import refuse_unsupported
 from latentry.rules.passes import passes
 from latentry.rules.prompt_rows import prompt_rows
 from worker.batching import BatchKey
+from worker.engine.adapters.rows import text_terms
 from worker.engine.diffusion.passes import Pass
 from worker.engine.diffusion.predicted_x0 import prediction_intervals
 from worker.engine.loop.backend import Plan
@@ -26,15 +27,16 @@ def plan(order: Order, model: LoadedModel) -> Plan:
     return Plan(_key(passes(order.request)[0], model), rows=len(prompt_rows(order.request)))
 
 
-def planned_passes(request: ResolvedRequest, model: LoadedModel) -> tuple[Pass, ...]:
-    """All passes of a request, with their prompts encoded for their own calls and sizes."""
+def planned_passes(order: Order, model: LoadedModel) -> tuple[Pass, ...]:
+    """All passes of an order, with their prompts encoded for their own calls and sizes."""
+    request, terms = order.request, text_terms(order)
     has_previews = bool(prediction_intervals(request))
     return tuple(
         Pass.of(
             table_of(one, model.schedule),
             model,
             key=_key(one, model),
-            conditioning=model.conditioner.condition(one),
+            conditioning=model.conditioner.condition(one, terms),
             guidance_scale=one.guidance_scale,
             has_previews=has_previews,
             upscaler=request.hires.upscaler if number and request.hires else None,

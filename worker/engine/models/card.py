@@ -21,30 +21,27 @@ def make_card(
     text_encoders: Sequence[Mapping[str, Any]],
     schedule: NoiseSchedule,
     scheduler: Mapping[str, Any],
-    edits: bool,
-    previews: bool,
+    supports: Mapping[str, bool],
     created: int,
     warnings: Sequence[str] = (),
 ) -> ModelCard:
     """A model's card. Raises ConfigurationError for overrides that contradict each other.
 
-    `native`: width and height in pixels. `text_encoders`: their configs; two make it an SDXL.
-    `edits`: whether its UNet takes a picture to edit. `scheduler`: the config from which
-    `schedule` was made. `created`: Unix time in seconds. `warnings`: what could not be taken as
-    its files say it, in sentences for users.
+    `native`: width and height in pixels. `text_encoders`: their configs. `scheduler`: the config
+    from which `schedule` was made. `supports`: what its networks decide of its Limits,
+    size_conditioning among it. `created`: Unix time in seconds. `warnings`: what could not be
+    taken as its files say it, in sentences for users.
     """
     size = overrides.native_width or native[0], overrides.native_height or native[1]
-    published, is_xl = published_sampler(scheduler), len(text_encoders) > 1
+    published, is_xl = published_sampler(scheduler), supports["size_conditioning"]
     differences = () if overrides.default_sampler else published.differences
     return ModelCard(
         id=model,
         limits=Limits(
             **_bounds(overrides, size, schedule),
-            max_clip_skip=_max_clip_skip(text_encoders),
-            size_conditioning=is_xl,
+            max_clip_skip=_max_clip_skip(text_encoders, is_xl=is_xl),
             images=True,
-            edits=edits,
-            previews=previews,
+            **supports,
         ),
         defaults=_defaults(overrides, size, published.sampler, schedule, is_xl=is_xl),
         samplers=list(SAMPLERS),
@@ -94,7 +91,7 @@ def _default_spacing(sampler: Sampler, override: Spacing | None, configured: Spa
     return override or (configured if configured in spacings else Spacing.DEFAULT)
 
 
-def _max_clip_skip(text_encoders: Sequence[Mapping[str, Any]]) -> int:
+def _max_clip_skip(text_encoders: Sequence[Mapping[str, Any]], *, is_xl: bool) -> int:
     """SDXL never reads the last layer, so there is one less to skip."""
     fewest: int = min(config.get("num_hidden_layers", 12) for config in text_encoders)
-    return min(fewest - (len(text_encoders) > 1), MAX_CLIP_SKIP)
+    return min(fewest - is_xl, MAX_CLIP_SKIP)

@@ -1,8 +1,9 @@
 """Strict mode: the same order gives the same bits, whatever else happens around it."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
@@ -12,7 +13,7 @@ from latentry.contracts.fields.intermediates import name_of
 from tests.modes import MODES
 from tests.worker.engine import tiny
 from tests.worker.engine.conftest import sharing
-from tests.worker.engine.reference import INPAINTING, order_of
+from tests.worker.engine.reference import order_of
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine, Event, Intermediate, Order
 from worker.engine.samplers import SAMPLERS
@@ -89,6 +90,7 @@ class Life:
     chance: random.Random
     orders: list[Order]
     company: dict[str, Any] = field(default_factory=dict)
+    neighbour: Callable[..., Order] = neighbour
     latents: dict[str, bytes] = field(default_factory=dict)
     pixels: dict[str, bytes] = field(default_factory=dict)
     checkpoints: dict[str, bytes] = field(default_factory=dict)
@@ -102,7 +104,7 @@ class Life:
         """Until every watched order is drawn."""
         while self.orders:
             size = self.chance.randint(0, 3)
-            crowd = [neighbour(self.chance, k, **self.company) for k in range(size)]
+            crowd = [self.neighbour(self.chance, k, **self.company) for k in range(size)]
             for _ in self.one_worker(crowd):
                 if self.chance.random() < 0.15:
                     self.deaths += 1
@@ -165,11 +167,11 @@ class Life:
 
 
 @pytest.fixture(scope="module")
-def loaded(loaded: Diffusion, tmp_path_factory: pytest.TempPathFactory) -> Diffusion:
-    """And a model that sees masks."""
-    folder = tiny.make(tmp_path_factory.mktemp("inpainting") / "m", tiny.EPSILON, channels=9)
+def loaded(loaded: Diffusion, special_folders: dict[str, Path]) -> Diffusion:
+    """And the models of modes that need their own."""
     made = sharing(loaded)
-    made.load(INPAINTING, folder)
+    for name, folder in special_folders.items():
+        made.load(name, folder)
     return made
 
 

@@ -103,6 +103,7 @@ def served_files() -> Iterator[Row]:
     yield File("SDXL inpainting models", "sdxl-inpainting")
     yield File("SD 1.x edit models (InstructPix2Pix)", "sd1-edit")
     yield File("SDXL edit models", "sdxl-edit")
+    yield File("SDXL's refiner", "refiner")
     yield File("SSD-1B, Segmind Vega", "ssd-1b")
     yield File("KOALA", "koala")
     for name, dtype in {"fp16": FP16, "bf16": BF16, "plain fp8": FP8}.items():
@@ -266,9 +267,11 @@ def _refused_weights() -> Iterator[Row]:
 
 
 def _refused_strangers() -> Iterator[Row]:
-    first = "conditioner.embedders.0."
-    refiner = layouts.then(layouts.without(first), layouts.moved("conditioner.embedders.1.", first))
-    yield refused(File, "SDXL refiner", "sdxl", "refiner", "another conditioning", change=refiner)
+    second = "conditioner.embedders.1."
+    yield refused(
+        File, "SDXL with one of its text encoders", "sdxl", "no text encoder", "it is incomplete",
+        change=layouts.without(second),
+    )  # fmt: skip
     one = torch.zeros(4)
     for what, name, said in (
         ("SD unCLIP", "embedder.model.visual.proj", "unCLIP"),
@@ -300,6 +303,7 @@ def folders() -> Iterator[Row]:
     yield Folder("SD 1.x as diffusers writes it", "sd1")
     yield Folder("SD 2.x", "sd2", predicts="v_prediction")
     yield Folder("SDXL", "sdxl")
+    yield Folder("SDXL's refiner", "refiner")
     yield Folder("SSD-1B", "ssd-1b")
     yield Folder("KOALA", "koala")
     for variant, dtype in {"fp16": FP16, "bf16": BF16, "fp32": torch.float32}.items():

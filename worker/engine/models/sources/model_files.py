@@ -13,6 +13,7 @@ from worker.engine.models.part import Part
 from worker.engine.models.sources.supported import (
     Config,
     is_edit_model,
+    is_refiner,
     refuse_unsupported_networks,
 )
 from worker.engine.models.weights import StoredTensor
@@ -42,7 +43,7 @@ class ModelFiles:
     def blueprint(self, model: str) -> Blueprint:
         """The blueprint under this id. Raises ConfigurationError for what cannot be served."""
         refuse_unsupported_networks(self.where, self.configs)
-        scheduler = as_its_pipeline_reads(self.scheduler, is_xl="text_encoder_2" in self.configs)
+        scheduler = as_its_pipeline_reads(self.scheduler, is_xl=self._is_xl)
         scheduler |= self.overrides.scheduler
         schedule = NoiseSchedule.from_config(scheduler)
         card = make_card(
@@ -54,13 +55,17 @@ class ModelFiles:
             ],
             schedule=schedule,
             scheduler=scheduler,
-            edits=is_edit_model(self.configs["unet"], self.configs["vae"]),
-            previews="taesd" in self.configs,
+            supports={
+                "size_conditioning": self._is_xl,
+                "edits": is_edit_model(self.configs["unet"], self.configs["vae"]),
+                "refines": is_refiner(self.configs),
+                "previews": "taesd" in self.configs,
+            },
             created=self.created,
             warnings=self.warnings,
         )
         return Blueprint(
-            card=card,
+            card=card.model_copy(update={"family": self._family()}),
             schedule=schedule,
             parts={name: self._part(name) for name in self.configs},
             tokenizers=self.tokenizers,
@@ -68,13 +73,23 @@ class ModelFiles:
             zeros_for_empty=self.zeros_for_empty,
         )
 
+    def _family(self) -> str:
+        """Its kind, by what sets the architectures of Stable Diffusion apart."""
+        if self._is_xl:
+            return "SDXL"
+        return "SD 2.x" if self.configs["unet"].get("use_linear_projection") else "SD 1.x"
+
+    @property
+    def _is_xl(self) -> bool:
+        return "text_encoder_2" in self.configs
+
     def _part(self, name: str) -> Part:
-        config, is_xl = self.configs[name], "text_encoder_2" in self.configs
+        config = self.configs[name]
         return Part(
             name,
             partial(NETWORKS[name].make, config),
             self.weights[name],
-            force_upcast=is_xl and name == "vae" and config.get("force_upcast", True),
+            force_upcast=self._is_xl and name == "vae" and config.get("force_upcast", True),
         )
 
 

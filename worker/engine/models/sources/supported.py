@@ -42,6 +42,26 @@ def is_edit_model(unet: Config, vae: Config) -> bool:
     return bool(unet.get("in_channels", 4) == 2 * vae.get("latent_channels", 4))
 
 
+def is_refiner(configs: Mapping[str, Config]) -> bool:
+    """Whether a UNet takes an aesthetic score instead of a target size: SDXL's refiner.
+
+    Its sizes and numbers beside the pooled prompt are five, as diffusers counts them for
+    requires_aesthetics_score.
+    """
+    unet, text = configs["unet"], configs.get("text_encoder_2")
+    return text is not None and _takes(unet) == _given(unet, text, numbers=5)
+
+
+def _takes(unet: Config) -> Any:
+    return unet.get("projection_class_embeddings_input_dim")
+
+
+def _given(unet: Config, text_encoder: Config, *, numbers: int) -> Any:
+    """The width of the pooled prompt and of so many numbers, each embedded like a timestep."""
+    own = unet.get("addition_time_embed_dim") or 0
+    return numbers * own + text_encoder.get("projection_dim", 512)
+
+
 def _refuse_extra_inputs(where: str, unet: Config, *, is_xl: bool) -> None:
     extras = [extra for extra in _UNET_EXTRAS if unet.get(extra) is not None]
     if unet.get("addition_embed_type") != ("text_time" if is_xl else None):
@@ -105,9 +125,8 @@ def _refuse_other_previews(where: str, taesd: Config, latent_channels: int) -> N
 
 def _refuse_other_conditions(where: str, unet: Config, text_encoder: Config) -> None:
     """SDXL's refiner takes an aesthetic score instead of a target size (arXiv:2307.01952)."""
-    takes = unet.get("projection_class_embeddings_input_dim")
-    given = 6 * unet.get("addition_time_embed_dim", 0) + text_encoder.get("projection_dim", 512)
-    if takes != given:
+    takes, given = _takes(unet), _given(unet, text_encoder, numbers=6)
+    if takes not in (given, _given(unet, text_encoder, numbers=5)):
         raise ConfigurationError(
             f"The UNet in {where} takes {takes} numbers beside its prompt; the pooled prompt, two "
             f"sizes and a crop make {given}."
