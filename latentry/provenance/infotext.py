@@ -32,6 +32,7 @@ _FILLS: Final = {
     MaskFill.NOISE: "latent noise",
     MaskFill.EMPTY: "latent nothing",
 }
+_SWITCH_AT: Final = ResolvedRequest.model_fields["refiner_switch_at"].default
 _MASK_PADDING: Final = ResolvedRequest.model_fields["mask_padding"].default
 # A1111 writes `Tiling: True`, which knows no directions.
 _TILING: Final = {Seamless.BOTH: "True", Seamless.X: "x", Seamless.Y: "y"}
@@ -75,6 +76,8 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Image CFG scale": _unless_zero(request.image_guidance_scale),
         "Denoise start": _unless_zero(request.denoise_start),
         "Denoise end": _unless_one(request.denoise_end),
+        "Refiner": request.refiner,
+        "Refiner switch at": _switch(request),
         "Init image": request.image.pixel_sha256 if request.image else None,
         "Mask": request.mask.pixel_sha256 if request.mask else None,
         "Mask blur": request.mask_blur or None,
@@ -96,6 +99,11 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Target size": _size(request.target_size),
         "Model": request.model,
     }
+
+
+def _switch(request: ResolvedRequest) -> str | None:
+    at = request.refiner_switch_at
+    return _exact(at) if request.refiner or at != _SWITCH_AT else None
 
 
 def _strength(request: ResolvedRequest) -> str | None:

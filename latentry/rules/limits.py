@@ -21,6 +21,7 @@ from latentry.rules.hires_limits import refuse_impossible_hires
 from latentry.rules.passes import passes
 from latentry.rules.pricing import intermediates, skipped_steps
 from latentry.rules.prompt_limits import check_prompts
+from latentry.rules.refiner_limits import check_refiner
 
 _WITH_IMAGE: Final = ("mask", "strength", "extend")
 # Fields that mean nothing without a picture, or without a part of it that is kept.
@@ -35,6 +36,7 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
     The error's `fields` are JSON pointers to what is wrong in the request.
     """
     first, *later = passes(request)
+    later = later if request.hires is not None else []  # a refiner's own limits are on its card
     _check_size(card, first)
     if request.sampler not in card.samplers:
         why = f"{card.id} supports the samplers {', '.join(card.samplers)}."
@@ -51,6 +53,7 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
     refuse_impossible_hires(request)
     _check_conditions(card, request)
     check_edit(card, request)
+    check_refiner(card, request)
     _check_inputs(card, request)
     _check_part(request)
     _check_output(request)

@@ -81,6 +81,8 @@ async def estimate(gateway: Gateway, caller: Caller, request: GenerationRequest)
 async def _admitted(gateway: Gateway, request: GenerationRequest, found: Brought) -> Admitted:
     settings = gateway.settings
     entries = await gateway.catalogue.entries(including=requested_model(request, settings))
+    if request.refiner is not None:
+        entries = await gateway.catalogue.entries(including=request.refiner)
     return admit(with_prompts(request, gateway.library), entries, settings, found.files)
 
 

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from latentry.contracts import (
@@ -17,10 +17,17 @@ from latentry.contracts import (
 )
 from latentry.contracts.fields.bounds import MAX_SEED
 from latentry.contracts.samplers import SAMPLER_SPACINGS
-from latentry.errors import InvalidRequest, NoModel, RequestTooExpensive, UnknownModel
+from latentry.errors import (
+    InvalidRequest,
+    NoModel,
+    RequestTooExpensive,
+    UnknownModel,
+    UnsupportedField,
+)
 from latentry.ledger import CatalogueEntry
 from latentry.rules.limits import refuse_unsupported
 from latentry.rules.pricing import Price, price
+from latentry.rules.refiner_limits import refuse_other_refiner
 from latentry.settings import Settings
 
 INPUTS: Final = ("image", "mask")
@@ -39,6 +46,7 @@ class Admitted:
     entry: CatalogueEntry
     request: ResolvedRequest
     price: Price
+    refiner: ModelCard | None = None
 
 
 def requested_model(request: GenerationRequest, settings: Settings) -> str:
@@ -60,17 +68,18 @@ def admit(
     """
     entry = choose(requested_model(request, settings), entries)
     resolved = resolve(request, entry.card, inputs or {})
-    priced = price(resolved, entry.card)
+    refiner = _refiner(resolved, entry.card, entries)
+    priced = price(resolved, entry.card, refiner)
     refuse_expensive(priced.cost, settings.max_cost_step_megapixels)
-    return Admitted(entry, resolved, priced)
+    return Admitted(entry, resolved, priced, refiner)
 
 
 def with_inputs(admitted: Admitted, files: Mapping[str, InputFile], settings: Settings) -> Admitted:
     """The same with the files that were made for it, whose sizes it costs. As `admit` raises."""
     request = admitted.request.model_copy(update=dict(files))
-    priced = price(request, admitted.entry.card)
+    priced = price(request, admitted.entry.card, admitted.refiner)
     refuse_expensive(priced.cost, settings.max_cost_step_megapixels)
-    return Admitted(admitted.entry, request, priced)
+    return replace(admitted, request=request, price=priced)
 
 
 def choose(model_id: str, entries: Sequence[CatalogueEntry]) -> CatalogueEntry:
@@ -86,6 +95,20 @@ def choose(model_id: str, entries: Sequence[CatalogueEntry]) -> CatalogueEntry:
         if entry.card.id == model_id:
             return entry
     raise UnknownModel
+
+
+def _refiner(
+    request: ResolvedRequest, card: ModelCard, entries: Sequence[CatalogueEntry]
+) -> ModelCard | None:
+    """The card of the model that makes the last steps, if another does. Raises UnsupportedField."""
+    if request.refiner is None:
+        return None
+    cards = {entry.card.id: entry.card for entry in entries}
+    if request.refiner not in cards:
+        why = f"There is no model {request.refiner}."
+        raise UnsupportedField(why, fields={"/refiner": why})
+    refuse_other_refiner(card, cards[request.refiner], request)
+    return cards[request.refiner]
 
 
 def resolve(

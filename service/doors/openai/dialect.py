@@ -35,6 +35,8 @@ class ImagesRequest(RequestModel):
     clip_skip: conditioning.ClipSkip = None
     num_inference_steps: sampling.Steps = None
     denoise_end: sampling.DenoiseEnd | None = None
+    refiner: sampling.Refiner = None
+    refiner_switch_at: sampling.RefinerSwitchAt | None = None
     guidance_scale: sampling.GuidanceScale = None
     guidance_rescale: sampling.GuidanceRescale | None = None
     guidance_stop: sampling.GuidanceStop | None = None
