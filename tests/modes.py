@@ -22,12 +22,13 @@ _PICTURES: Final = ("image", "mask")
 class Mode:
     """The fields that make it, besides model, prompt, sampler, seed and sizes of 64 to 96 pixels.
 
-    brings: which of them are pictures. sees_masks: for an inpainting UNet (nine channels).
+    brings: which of them are pictures. channels: of the UNet's input; of an inpainting one 9, of
+    one that edits pictures 8.
     """
 
     fields: Mapping[str, Any] = field(default_factory=dict)
     brings: tuple[str, ...] = ()
-    sees_masks: bool = False
+    channels: int = 4
 
     def as_resolved(self, seed: int) -> dict[str, Any]:
         """The fields as a worker gets them, with pictures by name; their pixels are of `seed`."""
@@ -40,6 +41,8 @@ class Mode:
         return {**self.fields, **{name: png(made[name]) for name in self.brings}}
 
 
+# The tests' models of modes that need a UNet of their own, by the channels of its input.
+SPECIAL: Final = {9: "sd1-inpainting", 8: "sd1-edit"}
 _IMAGE: Final = ("image",)
 _MASKED: Final = ("image", "mask")
 _HIRES: Final = {"width": 128, "height": 128, "steps": 3, "strength": 0.7}
@@ -68,11 +71,14 @@ MODES: Final[dict[str, Mode]] = {
         {"strength": 0.6, "inpaint_area": "masked", "mask_padding": 8}, _MASKED
     ),
     "outpainted": Mode({"strength": 1.0, "extend": {"left": 32, "top": 8}}, _IMAGE),
-    "inpainting UNet": Mode({"strength": 0.6}, _MASKED, sees_masks=True),
-    "inpainting UNet, text": Mode(sees_masks=True),
+    "end left out": Mode({"denoise_end": 0.5}),
+    "start left out": Mode({"denoise_start": 0.5}, _IMAGE),
+    "inpainting UNet": Mode({"strength": 0.6}, _MASKED, channels=9),
+    "inpainting UNet, text": Mode(channels=9),
     "inpainting UNet, outpainted": Mode(
-        {"strength": 1.0, "extend": {"left": 32}}, _IMAGE, sees_masks=True
+        {"strength": 1.0, "extend": {"left": 32}}, _IMAGE, channels=9
     ),
+    "edited": Mode({"image_guidance_scale": 1.5}, _IMAGE, channels=8),
 }
 
 

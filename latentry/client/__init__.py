@@ -11,15 +11,22 @@ from latentry.client.errors import (
 )
 from latentry.client.retries import Retries
 from latentry.client.synchronous import Client
+from latentry.client.webhooks import WebhookRefused, verify_webhook
+from latentry.errors import ConfigurationError, InvalidRequest, LatentryError
 
 __all__ = [
     "ApiError",
     "AsyncClient",
     "Client",
+    "ConfigurationError",
+    "InvalidRequest",
     "JobDidNotSucceed",
+    "LatentryError",
     "ProxyFailed",
     "Retries",
     "StillRunning",
     "TlsFailed",
     "Unreachable",
+    "WebhookRefused",
+    "verify_webhook",
 ]

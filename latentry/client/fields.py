@@ -1,12 +1,11 @@
 """The optional fields of a request as keyword arguments."""
 
-from base64 import b64encode
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, TypedDict
 
 from pydantic import ValidationError
 
+from latentry.client.pictures import Picture, reference_of
 from latentry.contracts import (
     Determinism,
     Extend,
@@ -25,10 +24,7 @@ from latentry.contracts import (
     WantedIntermediates,
     Webhook,
 )
-from latentry.errors import InvalidRequest
-
-# An id, a data: URL or an https: URL; or the bytes of a picture or the path of its file.
-Picture: TypeAlias = str | bytes | Path
+from latentry.validation import invalid
 
 
 class Fields(TypedDict, total=False):
@@ -82,27 +78,21 @@ class Fields(TypedDict, total=False):
     start_within: int | None
     finish_within: int | None
     metadata: dict[str, str] | None
-    webhook: Webhook | dict[str, Any] | None
+    webhook: Webhook | dict[str, Any] | str | None
 
 
 def request_of(prompt: str | None, fields: Fields) -> GenerationRequest:
     """The request, with the pictures that it sends along.
 
-    Raises InvalidRequest, which names the first invalid field, or OSError for a file.
+    Raises InvalidRequest, which names the invalid fields, or OSError for a file.
     """
-    given = {"prompt": prompt, **fields}
+    given: dict[str, Any] = {"prompt": prompt, **fields}
     for name in ("image", "mask"):
-        if isinstance(picture := given.get(name), bytes | Path):
-            given[name] = _data_url(picture)
+        if (picture := given.get(name)) is not None:
+            given[name] = reference_of(picture)
+    if isinstance(webhook := given.get("webhook"), str):
+        given["webhook"] = {"url": webhook}
     try:
         return GenerationRequest.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise InvalidRequest(f"{name}: {first['msg']}.") from error
-
-
-def _data_url(picture: bytes | Path) -> str:
-    # The service reads the format from the bytes.
-    data = picture if isinstance(picture, bytes) else picture.read_bytes()
-    return f"data:application/octet-stream;base64,{b64encode(data).decode()}"
+        raise invalid(error, GenerationRequest) from None

@@ -16,7 +16,7 @@ from latentry.contracts.fields.intermediates import (
     Intermediates,
     WantedIntermediates,
 )
-from latentry.contracts.fields.job import Priority
+from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.files import File
@@ -26,12 +26,21 @@ from latentry.contracts.outputs import Image, Output, OutputFormat, OutputKind, 
 from latentry.contracts.pricing import Cost, Estimate
 from latentry.contracts.problems import FieldError, Problem
 from latentry.contracts.requests import GenerationRequest, ResolvedRequest
+from latentry.contracts.resolved import AnyRequest
 from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.styles import Style, StyleDefaults, StyleList
+from latentry.contracts.upscales import (
+    ResolvedUpscale,
+    ServedUpscaler,
+    UpscalerCard,
+    UpscaleRequest,
+    UpscalerList,
+)
 from latentry.contracts.usage import Usage, UsageList
 from latentry.contracts.webhooks import Webhook, WebhookEvent
 
 __all__ = [
+    "AnyRequest",
     "Attempt",
     "Cost",
     "Defaults",
@@ -54,6 +63,7 @@ __all__ = [
     "Intermediates",
     "Job",
     "JobError",
+    "JobKind",
     "JobList",
     "JobStatus",
     "JobUrls",
@@ -75,15 +85,20 @@ __all__ = [
     "PromptSyntax",
     "ResizeMode",
     "ResolvedRequest",
+    "ResolvedUpscale",
     "Sampler",
     "Seamless",
+    "ServedUpscaler",
     "Spacing",
     "StoredOutput",
     "Style",
     "StyleDefaults",
     "StyleList",
     "Template",
+    "UpscaleRequest",
     "Upscaler",
+    "UpscalerCard",
+    "UpscalerList",
     "Usage",
     "UsageList",
     "WantedHires",

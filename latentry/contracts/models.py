@@ -6,7 +6,7 @@ from pydantic import Field
 
 from latentry.contracts.fields.sampling import ModelId
 from latentry.contracts.samplers import Sampler, Spacing
-from latentry.contracts.wire import ResponseModel
+from latentry.contracts.wire import Listing, ResponseModel
 
 
 class Limits(ResponseModel):
@@ -79,6 +79,11 @@ class ModelCard(ResponseModel):
         (), description="What this service could not take as the model's files say it; sentences."
     )
 
+    @property
+    def queue(self) -> str:
+        """The name of its queue."""
+        return self.id
+
 
 class Model(ModelCard):
     """A model card and its live workers, in a shape that OpenAI's clients read too."""
@@ -88,8 +93,7 @@ class Model(ModelCard):
     workers: int = Field(description="Number of live workers that serve this model.")
 
 
-class ModelList(ResponseModel):
+class ModelList(Listing[Model]):
     """`GET /v1/models`."""
 
     object: Literal["list"] = "list"
-    data: list[Model]

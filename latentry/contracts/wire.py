@@ -1,10 +1,13 @@
 """The base classes of requests and responses. Their errors omit the input: it may be a prompt."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
+
+T = TypeVar("T")
 
 
 class RequestModel(BaseModel):
@@ -30,6 +33,12 @@ class RequestModel(BaseModel):
         optional = cls.optional_fields()
         return {n: value for n, value in body.items() if value is not None or n not in optional}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_whole_numbers(cls, body: Any) -> Any:
+        # JSON has one kind of numbers: 12.0 is an integer (JSON Schema 2020-12, section 6.1.1).
+        return {n: _whole(value) for n, value in body.items()} if isinstance(body, dict) else body
+
     @classmethod
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -40,6 +49,12 @@ class RequestModel(BaseModel):
         for name in cls.optional_fields():
             properties[name] = _or_null(properties[name])
         return schema
+
+
+def _whole(value: Any) -> Any:
+    if type(value) in (list, tuple):
+        return type(value)(map(_whole, value))
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _or_null(schema: JsonSchemaValue) -> JsonSchemaValue:
@@ -59,3 +74,18 @@ class ResponseModel(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="ignore", allow_inf_nan=False, hide_input_in_errors=True
     )
+
+
+class Listing(ResponseModel, Generic[T]):
+    """Base of responses that list things: iterating over one gives them."""
+
+    data: list[T]
+
+    def __iter__(self) -> Iterator[T]:  # type: ignore[override]  # pydantic's gives fields
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> T:
+        return self.data[index]

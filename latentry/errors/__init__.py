@@ -18,6 +18,7 @@ LatentryError
 │   ├── InvalidIdempotencyKey
 │   ├── IdempotencyConflict
 │   ├── RequestTooExpensive
+│   ├── FinishWithinTooShort
 │   ├── MalformedHead
 │   ├── HeadTooLarge
 │   ├── TooSlow
@@ -29,6 +30,7 @@ LatentryError
 │   └── FetchFailed
 ├── NotFound                    it does not exist, or not for this caller
 │   ├── UnknownModel
+│   ├── UnknownUpscaler
 │   ├── JobNotFound
 │   ├── FileNotFound
 │   └── DeliveryNotFound
@@ -94,6 +96,7 @@ from latentry.errors.not_found import (
     FileNotFound,
     JobNotFound,
     UnknownModel,
+    UnknownUpscaler,
 )
 from latentry.errors.requests import (
     BodyTooLarge,
@@ -101,6 +104,7 @@ from latentry.errors.requests import (
     ClipSkipTooLarge,
     FetchFailed,
     FileGone,
+    FinishWithinTooShort,
     HeadTooLarge,
     IdempotencyConflict,
     ImageTooLarge,
@@ -149,6 +153,7 @@ __all__ = [
     "FileGone",
     "FileNotFound",
     "FileQuotaExceeded",
+    "FinishWithinTooShort",
     "HeadTooLarge",
     "HostRefused",
     "IdempotencyConflict",
@@ -189,6 +194,7 @@ __all__ = [
     "Unavailable",
     "UnknownModel",
     "UnknownStyle",
+    "UnknownUpscaler",
     "UnsupportedField",
     "UnsupportedImage",
     "UnsupportedMediaType",

@@ -76,8 +76,7 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Image CFG scale": _unless_zero(request.image_guidance_scale),
         "Denoise start": _unless_zero(request.denoise_start),
         "Denoise end": _unless_one(request.denoise_end),
-        "Refiner": request.refiner,
-        "Refiner switch at": _switch(request),
+        **_refiner(request),
         "Init image": request.image.pixel_sha256 if request.image else None,
         "Mask": request.mask.pixel_sha256 if request.mask else None,
         "Mask blur": request.mask_blur or None,
@@ -101,9 +100,13 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
     }
 
 
-def _switch(request: ResolvedRequest) -> str | None:
+def _refiner(request: ResolvedRequest) -> dict[str, object]:
     at = request.refiner_switch_at
-    return _exact(at) if request.refiner or at != _SWITCH_AT else None
+    has_switch = request.refiner is not None or at != _SWITCH_AT
+    return {
+        "Refiner": request.refiner,
+        "Refiner switch at": _exact(at) if has_switch else None,
+    }
 
 
 def _strength(request: ResolvedRequest) -> str | None:

@@ -4,14 +4,22 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from latentry.contracts import Cost, InpaintArea, ModelCard, ResolvedRequest, Sampler, Upscaler
+from latentry.contracts import (
+    Cost,
+    InpaintArea,
+    ModelCard,
+    ResolvedRequest,
+    ResolvedUpscale,
+    Sampler,
+    Upscaler,
+)
 from latentry.contracts.fields.intermediates import name_of
 from latentry.contracts.fields.sampling import steps_before
 from latentry.rules.compositions import parts
 from latentry.rules.passes import passes
 
 # Until a worker has been measured, costs only compare requests with each other.
-_NOMINAL_STEP_MEGAPIXEL_S: Final = 1.0
+NOMINAL_STEP_MEGAPIXEL_S: Final = 1.0
 _TWO_CALLS_A_STEP: Final = frozenset({Sampler.HEUN, Sampler.DPM2, Sampler.DPM2_A})
 
 
@@ -58,7 +66,7 @@ def price(request: ResolvedRequest, card: ModelCard, refiner: ModelCard | None =
         )
         seconds += request.n * (last + besides) * card.pace.image_megapixel_s
     else:
-        seconds = work * _NOMINAL_STEP_MEGAPIXEL_S
+        seconds = work * NOMINAL_STEP_MEGAPIXEL_S
     return Price(
         step_megapixels=round(work, 6),
         cost_ms=max(1, round(seconds * 1000)),
@@ -67,23 +75,25 @@ def price(request: ResolvedRequest, card: ModelCard, refiner: ModelCard | None =
     )
 
 
-def skipped_steps(request: ResolvedRequest) -> int:
+def skipped_steps(request: ResolvedRequest | ResolvedUpscale) -> int:
     """Steps that its first pass skips, as it starts from a picture; as diffusers rounds."""
+    if isinstance(request, ResolvedUpscale):
+        return 0
     steps = request.num_inference_steps
     if request.strength is None:
         return steps_before(request.denoise_start, steps)
     return max(steps - min(int(steps * request.strength), steps), 0)
 
 
-def made_steps(request: ResolvedRequest) -> range:
+def made_steps(request: ResolvedRequest | ResolvedUpscale) -> range:
     """The steps of each image, by their number from 1 on, that are made."""
     return range(skipped_steps(request) + 1, request.total_steps + 1)
 
 
-def intermediates(request: ResolvedRequest) -> dict[str, int]:
+def intermediates(request: ResolvedRequest | ResolvedUpscale) -> dict[str, int]:
     """What is stored of each image besides its picture, in order: its name and its step."""
     wanted = request.intermediates
-    if wanted is None:
+    if isinstance(request, ResolvedUpscale) or wanted is None:
         return {}
     steps = made_steps(request)
     return {name_of(kind, step): step for step in steps for kind in wanted.due(step)}

@@ -9,6 +9,11 @@ from latentry.addresses import dialable, is_base_url
 from latentry.settings.section import MAX_TTL_S, LocalPathText, Section, Word
 
 
+def names(text: str) -> list[str]:
+    """What a comma-separated setting lists."""
+    return [name for part in text.split(",") if (name := part.strip())]
+
+
 class GatewaySettings(Section):
     """What the gateway serves, accepts and refuses."""
 
@@ -58,6 +63,11 @@ class GatewaySettings(Section):
     max_image_pixels: int = Field(
         4096**2, ge=1, le=8192**2, description="Maximum width × height of an uploaded picture."
     )
+    max_upscale_pixels: int = Field(
+        2 * 4096**2,
+        ge=1,
+        description="Maximum width × height of what an upscale makes, before it is scaled down.",
+    )
     max_files: int = Field(1_000, ge=0, description="Maximum number of files per tenant.")
     max_files_bytes: int = Field(1024**3, ge=0, description="Maximum size of a tenant's files.")
     file_ttl_s: int = Field(86_400, ge=1, le=MAX_TTL_S, description="Lifetime of a file.")
@@ -82,6 +92,11 @@ class GatewaySettings(Section):
         description="PEM file of authorities that a receiver's certificate may be signed by,"
         " besides public ones.",
     )
+    cors_origins: str = Field(
+        "",
+        description="Origins of web pages that may call the service from a browser,"
+        " comma-separated: `https://shop.example`, or `*` for any. None if empty.",
+    )
     auth: Word = Field(
         "auto",
         pattern=r"^(auto|on|off)$",
@@ -102,6 +117,14 @@ class GatewaySettings(Section):
             raise ValueError("it must be http[s]://host[:port][/path]")
         if re.match("/(v1|docs)(/|$)", urlsplit(value).path):
             raise ValueError("its path must not begin with /v1 or /docs, which are added to it")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        for origin in names(value):
+            if origin != "*" and not (is_base_url(origin) and urlsplit(origin).path == ""):
+                raise ValueError("an origin is http[s]://host[:port], without a path, or *")
         return value
 
     @property

@@ -12,6 +12,7 @@ from latentry.contracts import (
     InputFile,
     ModelCard,
     ResolvedRequest,
+    ResolvedUpscale,
     Spacing,
     WantedHires,
 )
@@ -24,13 +25,14 @@ from latentry.errors import (
     UnknownModel,
     UnsupportedField,
 )
-from latentry.ledger import CatalogueEntry
-from latentry.rules.limits import refuse_unsupported
+from latentry.ledger import CatalogueEntry, UpscalerEntry
+from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
 from latentry.rules.pricing import Price, price
-from latentry.rules.refiner_limits import refuse_other_refiner
 from latentry.settings import Settings
 
 INPUTS: Final = ("image", "mask")
+_ALWAYS_DEAR: Final = ("/n", "/num_inference_steps", "/width", "/height")
+_DEAR: Final = ("hires", "intermediates", "image", "mask")  # cost something where they are given
 _VARIATION: Final = frozenset({"variation_seed", "variation_strength"})
 _STRENGTH: Final = 0.8  # of image to image, as in diffusers
 _INPAINTING_STRENGTH: Final = 1.0
@@ -41,10 +43,10 @@ RANDOM_SEEDS: Final = 2**32  # random seeds fit into 32 bits, as other programs'
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A request that may become a job of one model."""
+    """A request that may become a job of one model or upscaler."""
 
-    entry: CatalogueEntry
-    request: ResolvedRequest
+    entry: CatalogueEntry | UpscalerEntry
+    request: ResolvedRequest | ResolvedUpscale
     price: Price
     refiner: ModelCard | None = None
 
@@ -70,15 +72,17 @@ def admit(
     resolved = resolve(request, entry.card, inputs or {})
     refiner = _refiner(resolved, entry.card, entries)
     priced = price(resolved, entry.card, refiner)
-    refuse_expensive(priced.cost, settings.max_cost_step_megapixels)
+    refuse_expensive(priced.cost, settings.max_cost_step_megapixels, costly(resolved))
     return Admitted(entry, resolved, priced, refiner)
 
 
 def with_inputs(admitted: Admitted, files: Mapping[str, InputFile], settings: Settings) -> Admitted:
     """The same with the files that were made for it, whose sizes it costs. As `admit` raises."""
-    request = admitted.request.model_copy(update=dict(files))
-    priced = price(request, admitted.entry.card, admitted.refiner)
-    refuse_expensive(priced.cost, settings.max_cost_step_megapixels)
+    request, card = admitted.request.model_copy(update=dict(files)), admitted.entry.card
+    assert isinstance(request, ResolvedRequest), "a generation"
+    assert isinstance(card, ModelCard), "of a model"
+    priced = price(request, card, admitted.refiner)
+    refuse_expensive(priced.cost, settings.max_cost_step_megapixels, costly(request))
     return replace(admitted, request=request, price=priced)
 
 
@@ -174,12 +178,20 @@ def _refuse_large_seeds(request: ResolvedRequest) -> None:
             raise InvalidRequest(why, fields={f"/{name}": why})
 
 
-def refuse_expensive(cost: Cost, limit: float) -> None:
-    """Raises RequestTooExpensive for a cost above the limit, in step-megapixels."""
+def costly(request: ResolvedRequest) -> tuple[str, ...]:
+    """JSON pointers to the fields that cost something in this request."""
+    given = [f"/{name}" for name in _DEAR if getattr(request, name) is not None]
+    return (*_ALWAYS_DEAR, *given)
+
+
+def refuse_expensive(cost: Cost, limit: float, at: Sequence[str]) -> None:
+    """Raises RequestTooExpensive for a cost above the limit, in step-megapixels.
+
+    `at`: JSON pointers to the fields that make it so.
+    """
     if cost.step_megapixels > limit:
         why = (
             f"The request costs {cost.step_megapixels:,.1f} step-megapixels, and at most"
             f" {limit:,.1f} are allowed; request fewer images, fewer steps or a smaller size."
         )
-        at = ("/n", "/num_inference_steps", "/width", "/height")
         raise RequestTooExpensive(why, fields=dict.fromkeys(at, why))

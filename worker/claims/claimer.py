@@ -2,22 +2,22 @@
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
 
-from latentry.errors import LedgerUnavailable, StorageUnavailable
+from latentry.errors import LedgerUnavailable
 from latentry.ledger import Command, JobRef, Lease, Ledger, commands
 from latentry.ledger.claiming import run_claim
 from latentry.ledger.leases import Claims
 from worker.claims.claimed_job import ClaimedJob
 from worker.claims.idleness import Idleness
-from worker.claims.inbox import Claimed, Exchanged, Inbox
+from worker.claims.inbox import Exchanged, Inbox
 from worker.claims.listener import Listener
+from worker.claims.offer import Background, Hint, Offer
 from worker.claims.preemption import Preemption
+from worker.claims.preparation.handover import Handover
 from worker.claims.queue_choice import QueueChoice
 from worker.claims.reporter import Reporter
 from worker.process.exit_on_failure import critical_thread
@@ -27,22 +27,12 @@ log = structlog.get_logger()
 POLL_S: Final = 1.0  # pub/sub may lose a message, so the queues are also polled
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """How many jobs the step loop has room for, when it had received `received` claimed jobs.
-
-    `next_free_row_s`: without room, in how many seconds a row comes free.
-    """
-
-    room: int = 0
-    received: int = 0
-    next_free_row_s: float = 0.0
-
-
 class Claimer:
     """Claims while there is room, and posts each job once its lease is renewed.
 
-    `prepare` makes the pictures that a job names ready, and may raise StorageUnavailable.
+    `background`: queues of jobs that take no row, of which there is an offer of its own. `prepare`
+    makes the pictures that a job names ready, on threads of `Handover`, and may raise
+    StorageUnavailable.
     `on_idled` is told seconds in which a job waited that this worker had room for (`Idleness`).
     """
 
@@ -55,6 +45,7 @@ class Claimer:
         reporter: Reporter,
         *,
         lease_s: float,
+        background: Sequence[str] = (),
         prepare: Callable[[ClaimedJob], None] = lambda _: None,
         on_idled: Callable[[float], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
@@ -63,8 +54,9 @@ class Claimer:
         self._inbox = inbox
         self._worker = worker
         self._queues = queues
+        self._background = Background(queues=background)
         self._reporter = reporter
-        self._prepare = prepare
+        self._handover = Handover(inbox, reporter, prepare, self.hear, clock=clock)
         self._lease_s = lease_s
         self._clock = clock
         self._preemption = Preemption(
@@ -72,10 +64,8 @@ class Claimer:
         )
         self._listener = Listener(ledger, inbox, self.hear)
         self._idleness = Idleness(on_idled, clock)
-        # One writer each: the step loop replaces the offer, the claiming thread counts its posts.
-        self._offer = Offer()
-        self._posted = 0
-        self._may_find = True  # whether a job may wait, as far as is known
+        self._offer = Offer()  # the step loop replaces it
+        self._hint = Hint()
         self._unanswered: Command[Claims] | None = None
         self._wanted = threading.Event()
         self._stopping = threading.Event()
@@ -92,6 +82,7 @@ class Claimer:
         self.wake()
         self._listener.stop()  # first: the claiming thread ends meanwhile
         self._thread.join()
+        self._handover.stop()
 
     def wake(self) -> None:
         """Try to claim now. From any thread."""
@@ -99,15 +90,16 @@ class Claimer:
 
     def hear(self) -> None:
         """A job may have come. From any thread."""
-        self._may_find = True
+        self._hint.may_find = self._background.may_find = True
         self.wake()
 
     def offer(self, offer: Offer) -> None:
         """The step loop's newest offer; the last one no longer counts."""
         self._offer = offer
-        has_room = self._room(offer) > 0
-        self._idleness.offered(has_room=has_room)
-        if has_room and self._may_find:
+        left = offer.left(self._handover.posted)
+        self._idleness.offered(has_room=left.room > 0)
+        has_background = left.background > 0 and self._background.may_find
+        if has_background or (left.room > 0 and self._hint.may_find):
             self.wake()
 
     def wait(self, timeout_s: float) -> bool:
@@ -136,33 +128,45 @@ class Claimer:
             if not self._stopping.is_set():
                 self.work()
 
-    def _room(self, offer: Offer) -> int:
-        """The offer, less what was posted since it was made."""
-        return offer.room - (self._posted - offer.received)
-
     def _claim_more(self) -> None:
         offer, jobs = self._offer, self._reporter.leases.jobs
-        room = self._room(offer)
-        if any(job.is_quarantined for job in jobs):
+        left = offer.left(self._handover.posted)
+        if self._handover.is_paused or any(job.is_quarantined for job in jobs):
             return
-        if self._is_row_reserved(room, jobs, offer.next_free_row_s) or room < 1:
+        if self._background.is_due(left.background, self._clock()):
+            self._take(self._background.queues, jobs, left.background, self._background)
+            jobs = self._reporter.leases.jobs
+            left = offer.left(self._handover.posted)
+        if self._is_row_reserved(left.room, jobs, offer.next_free_row_s) or left.room < 1:
             return
         queues = self._queues.choose(self._clock())
         if not queues:  # no model of this worker loads for now
             return
+        if not self._take(queues, jobs, left.room, self._hint) and self._queues.are_empty():
+            self.hear()
+        if self._hint.may_find and self._offer is not offer:  # which nobody was woken for
+            self.wake()
+
+    def _take(
+        self, queues: Sequence[str], jobs: Sequence[ClaimedJob], room: int, hint: Hint
+    ) -> bool:
+        """Claim jobs and post them; whether more may wait."""
         # In the last place a job waits for a row, and cannot crash the worker until it has one.
         begins = room > 1 or not jobs
+        hint.may_find = False  # before: a job that comes meanwhile says so
         leases = self._claim(queues, jobs, room=room, begins=begins)
+        if leases.waiting:
+            hint.may_find = True
         if leases:
-            self._idleness.found(leases)
+            if hint is self._hint:
+                self._idleness.found(leases)
             self._accept(leases, begun=leases if begins else ())
-        if self._may_find and self._offer is not offer:  # which nobody was woken for
-            self.wake()
+        return hint.may_find
 
     def _claim(
         self, queues: Sequence[str], jobs: Sequence[ClaimedJob], *, room: int, begins: bool
     ) -> Claims:
-        """The leases, if any; and a note whether more jobs may wait."""
+        """The leases, if any, and how many more jobs wait."""
         # A claim without an answer may have claimed: repeated, it returns those leases. Otherwise
         # its jobs would count as begun by a worker that does not know of them.
         claim = self._unanswered or commands.claim(
@@ -175,7 +179,6 @@ class Claimer:
             begins=begins,
         )
         self._unanswered = claim
-        self._may_find = False  # before: a job that comes meanwhile says so
         try:
             leases = run_claim(self._ledger, claim)
         except LedgerUnavailable as error:
@@ -184,10 +187,6 @@ class Claimer:
             self.hear()
             return Claims()
         self._unanswered = None
-        if leases.waiting:
-            self._may_find = True
-        elif self._queues.are_empty():
-            self.hear()
         return leases
 
     def _is_row_reserved(
@@ -224,26 +223,4 @@ class Claimer:
         begins = [job.lease for job in jobs if goes_first or job.lease.record.claims > 1]
         if unsaid := [lease for lease in begins if lease not in begun]:
             progress.mark_begun(unsaid)
-        self._post(jobs)
-
-    def _post(self, jobs: Iterable[ClaimedJob]) -> None:
-        # Storage may be slow, so jobs that need nothing of it go first.
-        waiting = deque(sorted(jobs, key=lambda job: bool(job.lease.record.request.inputs())))
-        while waiting:
-            job = waiting[0]
-            if self._stopping.is_set() and job.lease.record.request.inputs():
-                for one in waiting:  # reading them all may take longer than the worker may
-                    self._reporter.hand_back(one)
-                return
-            job.checkpoints = self._reporter.checkpoints.load(job.lease)
-            try:
-                self._prepare(job)
-            except StorageUnavailable as error:
-                log.warning("storage.unavailable", doing="inputs", why=str(error))
-                for one in waiting:
-                    self._reporter.hand_back(one)
-                self._stopping.wait(POLL_S)  # or this worker would claim them again at once
-                self.hear()
-                return
-            self._posted += 1
-            self._inbox.post(Claimed(waiting.popleft()))
+        self._handover.take(jobs)

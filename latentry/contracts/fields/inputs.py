@@ -76,6 +76,9 @@ _Picture = "a file id of `POST /v1/files`, a `data:` URL, or an `https:` URL tha
 Image = Annotated[
     _Reference | None, Field(description=f"The picture to start from, {_Picture}.", repr=False)
 ]
+RequiredImage = Annotated[
+    _Reference, Field(description=f"The picture to enlarge, {_Picture}.", repr=False)
+]
 Mask = Annotated[
     _Reference | None,
     Field(

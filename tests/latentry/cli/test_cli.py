@@ -401,7 +401,7 @@ def test_ctrl_c_cancels_the_job(gateway):
 
 
 def test_an_error_of_the_service_is_one_sentence(latentry, gateway):
-    assert latentry("status", "nobody") == (1, "", "latentry: Not now.\n")
+    assert latentry("status", "nobody") == (1, "", "latentry: Not now. (job_not_found)\n")
 
 
 def test_an_unreachable_service_is_reported_with_how_to_start_one(latentry):

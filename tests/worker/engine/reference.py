@@ -15,8 +15,9 @@ from PIL import Image
 from latentry.contracts import InpaintArea, MaskFill, ResolvedRequest, Sampler, Spacing, Upscaler
 from latentry.rules.passes import passes
 from tests import modes
-from tests.modes import MODES
+from tests.modes import MODES, SPECIAL
 from tests.worker.engine import oracle, stock, tiny
+from tests.worker.engine.diffusion.test_edits import edited
 from tests.worker.engine.diffusion.test_noise import slerp
 from tests.worker.engine.diffusion.test_prompts_by_call import Plain
 from tests.worker.engine.stock import Stock
@@ -25,7 +26,6 @@ from worker.engine.diffusion.plan import planned_passes
 from worker.engine.inputs.canvas import Canvas
 from worker.engine.loop import Engine, Order
 
-INPAINTING = "sd1-inpainting"
 STEPS = 6
 # Where stock itself is wrong, which docs/samplers.md explains.
 _WRONG_FROM_PICTURES = {Sampler.LMS}
@@ -46,7 +46,7 @@ def order_of(
     fields = {"num_inference_steps": STEPS, "guidance_scale": 2.0, "seed": seed}
     order = oracle.order(
         job or mode,
-        INPAINTING if which.sees_masks else model,
+        SPECIAL.get(which.channels, model),
         sampler,
         Spacing.DEFAULT,
         **(fields | which.as_resolved(seed) | changes),
@@ -57,9 +57,9 @@ def order_of(
 def samplers_of(mode: str) -> list[Sampler]:
     """The samplers whose images of this mode stock, or the definition, draws rightly."""
     which, wrong = MODES[mode], set[Sampler]()
-    if "image" in which.brings or "hires" in which.fields:
+    if ("image" in which.brings and which.channels != 8) or "hires" in which.fields:
         wrong = _WRONG_FROM_PICTURES
-    if ("mask" in which.brings or "extend" in which.fields) and not which.sees_masks:
+    if ("mask" in which.brings or "extend" in which.fields) and which.channels == 4:
         wrong = _WRONG_WITH_MASKS
     return [one for one in Sampler if one not in wrong]
 
@@ -87,6 +87,9 @@ class Reference:
             return self._enlarged(order, generator)
         if not request.num_inference_steps:
             return self._noise(request, generator)
+        if model.edits:
+            brought = Image.fromarray(modes.pictures(order.seed)["image"])
+            return edited(self.stock, request, order.seed, brought)
         if order.canvas is not None:
             return self._redrawn(request, order.canvas, generator)
         if model.sees_masks:  # as AUTOMATIC1111: all of some picture is to be painted
@@ -117,6 +120,8 @@ class Reference:
         self, request: ResolvedRequest, canvas: Canvas, generator: torch.Generator
     ) -> torch.Tensor:
         """Stock's of the pictures themselves, or of the part that is drawn: see test_canvas.py."""
+        if request.strength is None:  # of the steps 1 - denoise_start is made
+            request = request.model_copy(update={"strength": 1 - request.denoise_start})
         brought = modes.pictures(request.seed)
         is_prepared = (
             request.extend is not None

@@ -197,12 +197,6 @@ class Stock:
         latent: torch.Tensor = drawn.images[0]
         return latent
 
-    def beside(self, model: str, folder: Path, config: Any) -> "Stock":
-        """The same pipelines, and one more."""
-        made = Stock({model: folder}, {**self._configs, model: config})
-        made._pipelines |= self._pipelines
-        return made
-
     def pipeline(self, model: str) -> Any:
         """The pipeline itself."""
         return self._pipelines[model]

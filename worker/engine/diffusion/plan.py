@@ -5,10 +5,9 @@ from typing import Final
 
 from latentry.contracts import Determinism, ResolvedRequest
 from latentry.errors import InvalidPrompt, UnsupportedField
-from latentry.rules.limits import refuse_unsupported
+from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
 from latentry.rules.passes import passes
 from latentry.rules.prompt_rows import prompt_rows
-from latentry.rules.refiner_limits import refuse_other_refiner
 from worker.batching import BatchKey
 from worker.engine.diffusion.passes import Pass
 from worker.engine.diffusion.predicted_x0 import prediction_intervals

@@ -19,6 +19,10 @@ class BackendRouter:
         self._by_model = dict(by_model)
         self._backends = list(dict.fromkeys(by_model.values()))
 
+    def backend_of(self, model: str) -> ServedBackend[Any]:
+        """The backend that serves this model."""
+        return self._by_model[model]
+
     @property
     def identity(self) -> str:
         """Those of all backends."""

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
@@ -12,7 +13,7 @@ from latentry.contracts.fields.intermediates import name_of
 from tests.modes import MODES
 from tests.worker.engine import tiny
 from tests.worker.engine.conftest import sharing
-from tests.worker.engine.reference import INPAINTING, order_of
+from tests.worker.engine.reference import order_of
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine, Event, Intermediate, Order
 from worker.engine.samplers import SAMPLERS
@@ -165,11 +166,11 @@ class Life:
 
 
 @pytest.fixture(scope="module")
-def loaded(loaded: Diffusion, tmp_path_factory: pytest.TempPathFactory) -> Diffusion:
-    """And a model that sees masks."""
-    folder = tiny.make(tmp_path_factory.mktemp("inpainting") / "m", tiny.EPSILON, channels=9)
+def loaded(loaded: Diffusion, special_folders: dict[str, Path]) -> Diffusion:
+    """And the models of modes that need their own."""
     made = sharing(loaded)
-    made.load(INPAINTING, folder)
+    for name, folder in special_folders.items():
+        made.load(name, folder)
     return made
 
 

@@ -12,7 +12,7 @@ from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Engine
 
 CROWD = 6
-FROM_PICTURES = [mode for mode, which in MODES.items() if which.brings and not which.sees_masks]
+FROM_PICTURES = [mode for mode, which in MODES.items() if which.brings and which.channels == 4]
 
 
 class Watched:
