@@ -11,6 +11,7 @@ import httpx
 from pydantic import BaseModel
 
 from latentry.contracts import (
+    AdapterList,
     Delivery,
     DeliveryList,
     Estimate,
@@ -121,6 +122,11 @@ def redeliver(job_id: Job | str, delivery_id: str) -> ApiCall[Delivery]:
 def models() -> ApiCall[ModelList]:
     """Read the list of models."""
     return ApiCall("GET", "/v1/models", _reader(ModelList))
+
+
+def adapters() -> ApiCall[AdapterList]:
+    """Read the list of adapters."""
+    return ApiCall("GET", "/v1/adapters", _reader(AdapterList))
 
 
 def styles() -> ApiCall[StyleList]:

@@ -18,6 +18,7 @@ from latentry.client.many import AsyncManyJobs
 from latentry.client.pictures import Source, picture_bytes
 from latentry.client.saving import opened, targets
 from latentry.contracts import (
+    AdapterList,
     Delivery,
     DeliveryList,
     Estimate,
@@ -120,6 +121,10 @@ class AsyncClient(AsyncManyJobs):
     async def models(self) -> ModelList:
         """The models of the service and their limits."""
         return await self._call(api_calls.models())
+
+    async def adapters(self) -> AdapterList:
+        """The LoRAs that a request may name."""
+        return await self._call(api_calls.adapters())
 
     async def styles(self) -> StyleList:
         """The styles that a request may name."""

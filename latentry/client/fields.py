@@ -22,6 +22,7 @@ from latentry.contracts import (
     Template,
     WantedHires,
     WantedIntermediates,
+    WantedLora,
     Webhook,
 )
 from latentry.validation import invalid
@@ -36,6 +37,7 @@ class Fields(TypedDict, total=False):
     styles: Sequence[str] | None
     template: Template | dict[str, Any] | None
     clip_skip: int | None
+    loras: Sequence[WantedLora | dict[str, Any]] | None
     width: int | None
     height: int | None
     num_inference_steps: int | None

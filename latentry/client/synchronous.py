@@ -17,6 +17,7 @@ from latentry.client.many import ManyJobs
 from latentry.client.pictures import Source, picture_bytes
 from latentry.client.saving import opened, targets
 from latentry.contracts import (
+    AdapterList,
     Delivery,
     DeliveryList,
     Estimate,
@@ -123,6 +124,10 @@ class Client(ManyJobs):
     def models(self) -> ModelList:
         """The models of the service and their limits."""
         return self._call(api_calls.models())
+
+    def adapters(self) -> AdapterList:
+        """The LoRAs that a request may name."""
+        return self._call(api_calls.adapters())
 
     def styles(self) -> StyleList:
         """The styles that a request may name."""

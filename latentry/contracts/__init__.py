@@ -1,5 +1,6 @@
 """Everything that crosses a process boundary: frozen pydantic models and named constants."""
 
+from latentry.contracts.adapters import Adapter, AdapterKind, AdapterList
 from latentry.contracts.deliveries import (
     Attempt,
     Delivery,
@@ -17,11 +18,20 @@ from latentry.contracts.fields.intermediates import (
     WantedIntermediates,
 )
 from latentry.contracts.fields.job import JobKind, Priority
+from latentry.contracts.fields.lora import Lora, WantedLora
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.files import File
 from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
-from latentry.contracts.models import Defaults, Limits, Model, ModelCard, ModelList, Pace
+from latentry.contracts.models import (
+    Defaults,
+    Limits,
+    Model,
+    ModelCard,
+    ModelList,
+    Pace,
+    RegisteredCard,
+)
 from latentry.contracts.outputs import Image, Output, OutputFormat, OutputKind, StoredOutput
 from latentry.contracts.pricing import Cost, Estimate
 from latentry.contracts.problems import FieldError, Problem
@@ -40,6 +50,9 @@ from latentry.contracts.usage import Usage, UsageList
 from latentry.contracts.webhooks import Webhook, WebhookEvent
 
 __all__ = [
+    "Adapter",
+    "AdapterKind",
+    "AdapterList",
     "AnyRequest",
     "Attempt",
     "Cost",
@@ -69,6 +82,7 @@ __all__ = [
     "JobUrls",
     "JobWarning",
     "Limits",
+    "Lora",
     "MaskFill",
     "Model",
     "ModelCard",
@@ -83,6 +97,7 @@ __all__ = [
     "Problem",
     "Progress",
     "PromptSyntax",
+    "RegisteredCard",
     "ResizeMode",
     "ResolvedRequest",
     "ResolvedUpscale",
@@ -103,6 +118,7 @@ __all__ = [
     "UsageList",
     "WantedHires",
     "WantedIntermediates",
+    "WantedLora",
     "Webhook",
     "WebhookEvent",
 ]

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from latentry.contracts.adapters import Adapter
 from latentry.contracts.fields.sampling import ModelId
 from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.wire import Listing, ResponseModel
@@ -70,6 +71,7 @@ class ModelCard(ResponseModel):
     """A model in the catalogue, which outlives the workers that wrote it."""
 
     id: ModelId
+    family: str = Field("", description="The kind of model, such as `SD 1.x`; adapters fit one.")
     limits: Limits
     defaults: Defaults
     samplers: list[Sampler]
@@ -83,6 +85,12 @@ class ModelCard(ResponseModel):
     def queue(self) -> str:
         """The name of its queue."""
         return self.id
+
+
+class RegisteredCard(ModelCard):
+    """A card as workers write it, with all adapters that they have."""
+
+    adapters: tuple[Adapter, ...] = ()
 
 
 class Model(ModelCard):

@@ -12,6 +12,9 @@ LatentryError
 │   ├── TooManyIntermediates
 │   ├── InvalidPrompt
 │   ├── UnknownStyle
+│   ├── UnknownAdapter
+│   ├── AdapterMismatch
+│   ├── AdapterChanged
 │   ├── ClipSkipTooLarge
 │   ├── UnsupportedField
 │   ├── UrlNotAllowed
@@ -45,12 +48,16 @@ LatentryError
 │   ├── NoAnswer
 │   ├── ShuttingDown
 │   ├── DeadlineUnreachable
+│   ├── NoAdapterRoom
 │   └── Busy
 ├── JobFailed                   a job ended without images
 │   ├── NonFiniteOutput
 │   ├── OutOfMemory
 │   ├── EngineError
 │   ├── ModelNotLoaded
+│   ├── AdapterUnusable
+│   ├── AdapterGone
+│   ├── AdaptersTooLarge
 │   └── Poison
 ├── LeaseLost                   another worker holds the job now
 ├── ConfigurationError          the process cannot start with these settings
@@ -84,6 +91,9 @@ from latentry.errors.base import (
     Unavailable,
 )
 from latentry.errors.jobs import (
+    AdapterGone,
+    AdaptersTooLarge,
+    AdapterUnusable,
     EngineError,
     LeaseLost,
     ModelNotLoaded,
@@ -99,6 +109,8 @@ from latentry.errors.not_found import (
     UnknownUpscaler,
 )
 from latentry.errors.requests import (
+    AdapterChanged,
+    AdapterMismatch,
     BodyTooLarge,
     BrokenImage,
     ClipSkipTooLarge,
@@ -117,6 +129,7 @@ from latentry.errors.requests import (
     TooManyIntermediates,
     TooManySteps,
     TooSlow,
+    UnknownAdapter,
     UnknownStyle,
     UnsupportedField,
     UnsupportedImage,
@@ -132,6 +145,7 @@ from latentry.errors.unavailable import (
     LedgerFull,
     LedgerMisconfigured,
     LedgerUnavailable,
+    NoAdapterRoom,
     NoAnswer,
     NoModel,
     QueueFull,
@@ -140,6 +154,11 @@ from latentry.errors.unavailable import (
 )
 
 __all__ = [
+    "AdapterChanged",
+    "AdapterGone",
+    "AdapterMismatch",
+    "AdapterUnusable",
+    "AdaptersTooLarge",
     "BodyTooLarge",
     "BrokenImage",
     "Busy",
@@ -173,6 +192,7 @@ __all__ = [
     "MalformedBody",
     "MalformedHead",
     "ModelNotLoaded",
+    "NoAdapterRoom",
     "NoAnswer",
     "NoModel",
     "NonFiniteOutput",
@@ -192,6 +212,7 @@ __all__ = [
     "TooSlow",
     "Unauthenticated",
     "Unavailable",
+    "UnknownAdapter",
     "UnknownModel",
     "UnknownStyle",
     "UnknownUpscaler",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from latentry.contracts import (
+    Adapter,
     Cost,
     GenerationRequest,
     Hires,
@@ -27,6 +28,7 @@ from latentry.errors import (
 )
 from latentry.ledger import CatalogueEntry, UpscalerEntry
 from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
+from latentry.rules.loras import found_loras, with_tags
 from latentry.rules.pricing import Price, price
 from latentry.settings import Settings
 
@@ -69,7 +71,7 @@ def admit(
     Raises NoModel, UnknownModel, RequestTooExpensive or another InvalidRequest.
     """
     entry = choose(requested_model(request, settings), entries)
-    resolved = resolve(request, entry.card, inputs or {})
+    resolved = resolve(with_tags(request), entry.card, inputs, entry.adapters)
     refiner = _refiner(resolved, entry.card, entries)
     priced = price(resolved, entry.card, refiner)
     refuse_expensive(priced.cost, settings.max_cost_step_megapixels, costly(resolved))
@@ -116,7 +118,10 @@ def _refiner(
 
 
 def resolve(
-    request: GenerationRequest, card: ModelCard, inputs: Mapping[str, InputFile] | None = None
+    request: GenerationRequest,
+    card: ModelCard,
+    inputs: Mapping[str, InputFile] | None = None,
+    adapters: Sequence[Adapter] = (),
 ) -> ResolvedRequest:
     """The request with every default filled in.
 
@@ -125,6 +130,7 @@ def resolve(
     """
     defaults = card.defaults.model_dump() | {"seed": secrets.randbelow(RANDOM_SEEDS)}
     given = request.model_dump(exclude_none=True, exclude=set(INPUTS)) | dict(inputs or {})
+    given["loras"] = found_loras(request.loras, adapters, card)
     if request.variation_strength:
         defaults["variation_seed"] = secrets.randbelow(RANDOM_SEEDS)
     elif {"variation_seed"} == request.model_fields_set & _VARIATION:

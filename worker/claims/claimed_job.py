@@ -11,7 +11,7 @@ from latentry.errors import LatentryError
 from latentry.ledger import Lease
 from latentry.rules.pricing import intermediates, skipped_steps
 from worker.engine.inputs.canvas import Canvas
-from worker.engine.loop import Order, UpscaleOrder
+from worker.engine.loop import LoadedAdapter, Order, UpscaleOrder
 
 # A job that two workers died of runs alone: a third death makes it poison, and must not cost
 # another job an attempt.
@@ -34,8 +34,8 @@ class ClaimedJob:
     """One lease and its images. The step loop and the publishing threads both close images.
 
     `outputs`: those in storage, by label. `checkpoints`: of its images, by index, from an earlier
-    worker. `canvas`: the pictures that its request brings, made ready. `unsaved_since`: when the
-    first step was made that is in no checkpoint.
+    worker. `canvas`: the pictures that its request brings, made ready. `adapters`: of its LoRAs.
+    `unsaved_since`: when the first step was made that is in no checkpoint.
     """
 
     def __init__(self, lease: Lease, *, goes_first: bool = False) -> None:
@@ -48,6 +48,7 @@ class ClaimedJob:
         self._steps = dict.fromkeys(unfinished, 0)
         self.checkpoints: dict[int, bytes] = {}
         self.canvas: Canvas | None = None
+        self.adapters: tuple[LoadedAdapter | None, ...] = ()
         self.unsaved_since: float | None = None
         self.is_yielding = False
         self._is_begun = False
@@ -67,6 +68,12 @@ class ClaimedJob:
     def orders(self) -> list[Order]:
         """The images still to be drawn."""
         return [self._order(index) for index in sorted(self._undrawn)]
+
+    @property
+    def reads_files(self) -> bool:
+        """Whether something has to be read for it before it is begun."""
+        request = self.lease.record.request
+        return bool(request.inputs() or request.loras)
 
     @property
     def is_drawn(self) -> bool:
@@ -169,7 +176,7 @@ class ClaimedJob:
         if isinstance(request, ResolvedUpscale):
             return UpscaleOrder(self.id, index, request, request.seed, saved, self.canvas)
         seed, listed = request.seed_of(index), self._listed(index)
-        return Order(self.id, index, request, seed, saved, self.canvas, listed)
+        return Order(self.id, index, request, seed, saved, self.canvas, listed, self.adapters)
 
     def _listed(self, index: int) -> frozenset[str]:
         """The names of an image's outputs that an earlier worker has stored."""

@@ -31,8 +31,8 @@ class Claimer:
     """Claims while there is room, and posts each job once its lease is renewed.
 
     `background`: queues of jobs that take no row, of which there is an offer of its own. `prepare`
-    makes the pictures that a job names ready, on threads of `Handover`, and may raise
-    StorageUnavailable.
+    makes the pictures and adapters that a job names ready, on threads of `Handover`, and may raise
+    StorageUnavailable or NoAdapterRoom.
     `on_idled` is told seconds in which a job waited that this worker had room for (`Idleness`).
     """
 

@@ -18,9 +18,9 @@ from latentry.errors import (
 )
 from latentry.rules.limits.edits import check_edit
 from latentry.rules.limits.hires import refuse_impossible_hires
+from latentry.rules.limits.outputs import refuse_impossible_output
 from latentry.rules.limits.prompts import check_prompts
 from latentry.rules.limits.refiner import check_refiner
-from latentry.rules.outputs import refuse_impossible_output
 from latentry.rules.passes import passes
 from latentry.rules.pricing import intermediates, skipped_steps
 

@@ -8,7 +8,7 @@ from latentry.rules.passes import passes
 from latentry.rules.pricing import skipped_steps
 from latentry.rules.prompt_rows import prompt_rows
 
-# A part that is kept would have to be seen by both models; the others say otherwise where it ends.
+# A part that is kept would have to be seen by both models; hires fix says otherwise where it ends.
 _WITHOUT: Final = ("mask", "extend", "hires")
 _SWITCH_AT: Final = ResolvedRequest.model_fields["refiner_switch_at"].default
 
@@ -21,8 +21,7 @@ def check_refiner(card: ModelCard, request: ResolvedRequest) -> None:
             raise UnsupportedField(why, fields={"/refiner_switch_at": why})
         return
     given = [name for name in _WITHOUT if getattr(request, name) is not None]
-    if request.denoise_end < 1:
-        given.append("denoise_end")
+    given += ["denoise_end"] * (request.denoise_end < 1) + ["loras"] * bool(request.loras)
     if given:
         why = f"A refiner makes the last steps of a whole image, without {' and '.join(given)}."
         raise UnsupportedField(why, fields=dict.fromkeys(("/refiner", f"/{given[0]}"), why))

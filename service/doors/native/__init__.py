@@ -1,10 +1,11 @@
-"""The native front API: jobs, events, files, models, styles, upscalers, usage, health, document."""
+"""The native front API: jobs, events, files, the catalogue of what there is, usage, health."""
 
 from latentry.api_keys import Scope
 from latentry.contracts import Event, GenerationRequest, Problem, UpscaleRequest
 from latentry.settings import Settings
 from service.access.auth import Allowed
 from service.doors.native import (
+    adapters,
     deliveries,
     docs,
     events,
@@ -29,6 +30,7 @@ def door(settings: Settings) -> Door:
             deliveries.router,
             events.router,
             models.router,
+            adapters.router,
             styles.router,
             upscales.router,
             usage.router,

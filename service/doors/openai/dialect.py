@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from latentry.contracts import PromptSyntax
-from latentry.contracts.fields import conditioning, job, sampling, templates
+from latentry.contracts.fields import conditioning, job, lora, sampling, templates
 from latentry.contracts.fields.hires import HiresOption
 from latentry.contracts.wire import RequestModel
 
@@ -53,6 +53,7 @@ class ImagesRequest(RequestModel):
     prompt_syntax: conditioning.Syntax = PromptSyntax.PLAIN
     styles: templates.Styles | None = None
     clip_skip: conditioning.ClipSkip = None
+    loras: lora.Loras | None = None
     num_inference_steps: sampling.Steps = None
     denoise_end: sampling.DenoiseEnd | None = None
     refiner: sampling.Refiner = None

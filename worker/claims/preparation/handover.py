@@ -1,4 +1,4 @@
-"""Claimed jobs on their way to the step loop, once what they need of storage is read."""
+"""Claimed jobs on their way to the step loop, once what they need is read."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from latentry.errors import StorageUnavailable
+from latentry.errors import NoAdapterRoom, StorageUnavailable
 from worker.claims.claimed_job import ClaimedJob
 from worker.claims.inbox import Claimed, Inbox
 from worker.claims.reporter import Reporter
@@ -22,10 +22,10 @@ PAUSE_S: Final = 1.0  # after a refusal, or this worker would claim the same job
 
 
 class Handover:
-    """Posts jobs that need nothing of storage at once; a few threads read what the others need.
+    """Posts jobs that need nothing read at once; a few threads read what the others need.
 
-    `prepare` makes the pictures that a job names ready, and may raise StorageUnavailable: then the
-    job is handed back, and `on_refused` is called.
+    `prepare` makes the pictures and adapters that a job names ready, and may raise
+    StorageUnavailable or NoAdapterRoom: then the job is handed back, and `on_refused` is called.
     """
 
     def __init__(
@@ -56,14 +56,14 @@ class Handover:
 
     @property
     def is_paused(self) -> bool:
-        """Whether storage has just refused."""
+        """Whether something has just been refused."""
         return self._clock() < self._paused_until
 
     def take(self, jobs: Iterable[ClaimedJob]) -> None:
         """From the claiming thread. Those that need nothing go first."""
-        for job in sorted(jobs, key=_needs_storage):
+        for job in sorted(jobs, key=lambda job: job.reads_files):
             self._count(1)
-            if _needs_storage(job):
+            if job.reads_files:
                 self._readers.submit(exit_on_failure(partial(self._read, job)))
             else:
                 self._try(job)
@@ -82,8 +82,8 @@ class Handover:
     def _try(self, job: ClaimedJob) -> None:
         try:
             self._post(job)
-        except StorageUnavailable as error:
-            log.warning("storage.unavailable", doing="inputs", why=str(error))
+        except (StorageUnavailable, NoAdapterRoom) as error:
+            log.warning("claim.deferred", code=error.code, why=str(error))
             self._paused_until = self._clock() + PAUSE_S
             self._hand_back(job)
             self._on_refused()
@@ -103,7 +103,3 @@ class Handover:
     def _count(self, number: int) -> None:
         with self._lock:
             self._posted += number
-
-
-def _needs_storage(job: ClaimedJob) -> bool:
-    return bool(job.lease.record.request.inputs())

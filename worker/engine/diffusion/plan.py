@@ -9,6 +9,7 @@ from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
 from latentry.rules.passes import passes
 from latentry.rules.prompt_rows import prompt_rows
 from worker.batching import BatchKey
+from worker.engine.adapters.rows import text_terms
 from worker.engine.diffusion.passes import Pass
 from worker.engine.diffusion.predicted_x0 import prediction_intervals
 from worker.engine.loop.backend import Plan
@@ -30,13 +31,14 @@ def plan(order: Order, model: LoadedModel, refiner: LoadedModel | None = None) -
 
 
 def planned_passes(
-    request: ResolvedRequest, model: LoadedModel, refiner: LoadedModel | None = None
+    order: Order, model: LoadedModel, refiner: LoadedModel | None = None
 ) -> tuple[Pass, ...]:
-    """All passes of a request, with their prompts encoded for their own calls and sizes.
+    """All passes of an order, with their prompts encoded for their own calls and sizes.
 
     A refiner goes on with the calls of the first pass; hires fix begins anew. Its levels are those
     of the model before it, whatever its own schedule: x passes over unchanged.
     """
+    request, terms = order.request, text_terms(order)
     has_previews, stop = bool(prediction_intervals(request)), request.guidance_stop
     each = passes(request)
     of_pass = [model, *[refiner or model] * (len(each) - 1)]
@@ -48,7 +50,7 @@ def planned_passes(
     found = []
     for number, (one, own, table) in enumerate(zip(each, of_pass, tables, strict=True)):
         before = sum(calls[:number]) if refiner else 0
-        conditioning = own.conditioner.condition(one)
+        conditioning = own.conditioner.condition(one, terms)
         found.append(
             Pass.of(
                 table,

@@ -1,7 +1,7 @@
 """What goes into the engine and what comes out of it."""
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from latentry.contracts import (
     IntermediateKind,
@@ -13,12 +13,21 @@ from latentry.errors import LatentryError
 from worker.engine.inputs.canvas import Canvas, Pixels
 
 
+class LoadedAdapter(Protocol):
+    """An adapter in memory; what else it is, its backend knows."""
+
+    @property
+    def sha256(self) -> str:
+        """Of its file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """One image to draw: the `index`-th of a job, from its own seed or from its checkpoint.
 
     The engine does no I/O, so pictures come as a `canvas`, and the `checkpoint` as bytes. listed:
-    the names of its outputs that are stored already.
+    the names of its outputs that are stored already. adapters: of the request's LoRAs, one each;
+    None for those without effect.
     """
 
     job: str
@@ -28,6 +37,7 @@ class Order:
     checkpoint: bytes | None = None
     canvas: Canvas | None = None
     listed: frozenset[str] = frozenset()
+    adapters: tuple[LoadedAdapter | None, ...] = ()
 
     def pixel_fields(self) -> dict[str, Any]:
         """All that its pixels depend on besides the model, ready for JSON; pictures by SHA-256."""

@@ -10,6 +10,7 @@ from latentry.contracts import ModelCard
 from latentry.low_memory import LowMemory
 from worker.engine.conditioning import Clip, Conditioner
 from worker.engine.device import Device
+from worker.engine.low_rank import Site, Sites, sites
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.fuse import fuse_projections
 from worker.engine.samplers.schedule import NoiseSchedule
@@ -39,6 +40,7 @@ class LoadedModel:
     fingerprint: str
     taesd: Any = None
     compiled: dict[tuple[int, int, int], Any] = field(default_factory=dict)
+    _sites: dict[str, Site] = field(default_factory=dict)
 
     @classmethod
     def assemble(
@@ -70,6 +72,13 @@ class LoadedModel:
             fingerprint=fingerprint,
             taesd=networks.get("taesd"),
         )
+
+    @property
+    def unet_sites(self) -> Sites:
+        """The UNet's layers that adapters may change; looked up at their first use."""
+        if not self._sites:
+            self._sites.update(sites(self.unet))
+        return self._sites
 
     @property
     def vae_factor(self) -> int:

@@ -27,6 +27,7 @@ pytestmark = stock.WARNINGS
 BASE, REFINER = "sdxl-epsilon", "refiner"
 CONFIG = oracle.MODELS[BASE].config
 STEPS, SWITCH = 5, 3
+LORA = {"id": "a", "weight": 1.0, "text_encoder_weight": 1.0, "sha256": "1"}
 # What stock does otherwise where it begins at a later step, and what is refused: docs/samplers.md.
 NOT_AS_STOCK = {Sampler.LMS, Sampler.PNDM}
 
@@ -239,6 +240,7 @@ def test_it_is_priced_by_the_calls_of_both(both: Diffusion, sampler: Sampler) ->
     [
         ({"sampler": Sampler.PNDM}, "/sampler"),
         ({"denoise_end": 0.5}, "/denoise_end"),
+        ({"loras": (LORA,)}, "/loras"),
         ({"hires": {"width": 128, "height": 128, "steps": 4, "strength": 0.5}}, "/hires"),
         ({"refiner_switch_at": 0.1}, "/refiner_switch_at"),
         ({"num_inference_steps": 1}, "/num_inference_steps"),
