@@ -74,9 +74,7 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Variation seed strength": _unless_zero(request.variation_strength),
         "Denoising strength": _strength(request),
         "Image CFG scale": _unless_zero(request.image_guidance_scale),
-        "Denoise start": _unless_zero(request.denoise_start),
-        "Denoise end": _unless_one(request.denoise_end),
-        **_refiner(request),
+        **_part_of_the_steps(request),
         "Init image": request.image.pixel_sha256 if request.image else None,
         "Mask": request.mask.pixel_sha256 if request.mask else None,
         "Mask blur": request.mask_blur or None,
@@ -101,10 +99,12 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
     }
 
 
-def _refiner(request: ResolvedRequest) -> dict[str, object]:
+def _part_of_the_steps(request: ResolvedRequest) -> dict[str, object]:
     at = request.refiner_switch_at
     has_switch = request.refiner is not None or at != _SWITCH_AT
     return {
+        "Denoise start": _unless_zero(request.denoise_start),
+        "Denoise end": _unless_one(request.denoise_end),
         "Refiner": request.refiner,
         "Refiner switch at": _exact(at) if has_switch else None,
     }

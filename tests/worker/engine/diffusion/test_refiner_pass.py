@@ -58,8 +58,9 @@ def engine(both: Diffusion) -> Engine:
 
 
 @pytest.fixture(scope="module")
-def of_stock(folder: Path, reference: Stock) -> Stock:
-    return reference.beside(REFINER, folder, CONFIG)
+def of_stock(folder: Path, every_folder: dict[str, Path]) -> Stock:
+    folders = {BASE: every_folder[BASE], REFINER: folder}
+    return Stock(folders, dict.fromkeys(folders, CONFIG))
 
 
 def handed_over(reference: Stock, order: Order, **start: Any) -> torch.Tensor:
