@@ -118,6 +118,18 @@ def test_so_it_does_by_the_very_fractions_of_stock(
     assert stock.error(oracle.alone(engine, order), theirs) <= 1
 
 
+@pytest.mark.parametrize("sampler", [Sampler.EULER_A, Sampler.HEUN, Sampler.DPM2, Sampler.DDPM])
+def test_the_same_model_once_more_draws_the_very_image_if_the_sampler_remembers_nothing(
+    both: Diffusion, sampler: Sampler
+) -> None:
+    backend = sharing(both)
+    backend.adopt("twin", both.models[BASE])
+    engine, fields = Engine(backend), {"determinism": "strict", "prompt": "[a:b:3]"}
+    apart = oracle.alone(engine, refined("apart", sampler, refiner="twin", **fields))
+    plain = refined("plain", sampler, refiner=None, refiner_switch_at=0.8, **fields)
+    assert torch.equal(apart, oracle.alone(engine, plain))
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_in_a_crowd_of_both_models_each_equals_stock(
     engine: Engine, of_stock: Stock, seed: int
