@@ -46,6 +46,8 @@ class Fields(TypedDict, total=False):
     num_inference_steps: int | None
     denoise_start: float | None
     denoise_end: float | None
+    refiner: str | None
+    refiner_switch_at: float | None
     guidance_scale: float | None
     guidance_rescale: float | None
     guidance_stop: float | None

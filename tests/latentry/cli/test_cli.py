@@ -169,6 +169,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--spacing karras --priority high --start-within 60 --finish-within 600 "
         "--seamless x --quality 80 --lossless --style night --style oil "
         "--image picture.png --mask https://pictures.example/mask.png --strength 0.5 "
+        "--refiner xl-refiner --refiner-switch-at 0.6 "
         "--image-guidance-scale 2.5 --denoise-start 0.25 --denoise-end 0.75 "
         "--resize-mode crop --mask-blur 4 --mask-fill noise --inpaint-area masked "
         "--mask-padding 16 --extend 8 0 16 0 "
@@ -203,6 +204,8 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "image": "data:application/octet-stream;base64,cGljdHVyZQ==",
         "mask": "https://pictures.example/mask.png",
         "strength": 0.5,
+        "refiner": "xl-refiner",
+        "refiner_switch_at": 0.6,
         "image_guidance_scale": 2.5,
         "denoise_start": 0.25,
         "denoise_end": 0.75,
