@@ -12,6 +12,8 @@ from pydantic import BaseModel
 
 from latentry.contracts import (
     AdapterList,
+    Delivery,
+    DeliveryList,
     Estimate,
     File,
     GenerationRequest,
@@ -104,6 +106,17 @@ def cancel(job_id: Job | str) -> ApiCall[Job]:
 def delete(job_id: Job | str) -> ApiCall[None]:
     """Delete a job and all its outputs."""
     return ApiCall("DELETE", _path(job_id), lambda _: None)
+
+
+def deliveries(job_id: Job | str) -> ApiCall[DeliveryList]:
+    """Read a job's webhook deliveries."""
+    return ApiCall("GET", _path(job_id, "/deliveries"), _reader(DeliveryList))
+
+
+def redeliver(job_id: Job | str, delivery_id: str) -> ApiCall[Delivery]:
+    """Send a webhook again."""
+    path = _path(job_id, f"/deliveries/{quote(delivery_id, safe='')}/redeliver")
+    return ApiCall("POST", path, _reader(Delivery))
 
 
 def models() -> ApiCall[ModelList]:

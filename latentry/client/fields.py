@@ -25,7 +25,7 @@ from latentry.contracts import (
     WantedLora,
     Webhook,
 )
-from latentry.errors import InvalidRequest
+from latentry.validation import invalid
 
 
 class Fields(TypedDict, total=False):
@@ -78,21 +78,21 @@ class Fields(TypedDict, total=False):
     start_within: int | None
     finish_within: int | None
     metadata: dict[str, str] | None
-    webhook: Webhook | dict[str, Any] | None
+    webhook: Webhook | dict[str, Any] | str | None
 
 
 def request_of(prompt: str | None, fields: Fields) -> GenerationRequest:
     """The request, with the pictures that it sends along.
 
-    Raises InvalidRequest, which names the first invalid field, or OSError for a file.
+    Raises InvalidRequest, which names the invalid fields, or OSError for a file.
     """
     given: dict[str, Any] = {"prompt": prompt, **fields}
     for name in ("image", "mask"):
         if (picture := given.get(name)) is not None:
             given[name] = reference_of(picture)
+    if isinstance(webhook := given.get("webhook"), str):
+        given["webhook"] = {"url": webhook}
     try:
         return GenerationRequest.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise InvalidRequest(f"{name}: {first['msg']}.") from error
+        raise invalid(error, GenerationRequest) from None

@@ -3,7 +3,7 @@
 from typing import Final
 
 MAX_PROMPT_CHARS: Final = 8_000
-MAX_IMAGES: Final = 8
+MAX_IMAGES: Final = 10
 MAX_SIDE_PX: Final = 4_096
 MAX_STEPS: Final = 1_000
 MAX_GUIDANCE: Final = 50.0

@@ -15,7 +15,8 @@ from latentry.errors import (
 from latentry.ledger import JobRecord, JobRef, Ledger, commands
 from latentry.sources import AdapterSource, parse_adapters
 from tests.latentry.ledger.factory import card, new_job, request
-from tests.worker.harness import Worker, ended
+from tests.worker.harness import Worker, ended, when
+from worker.claims.claimed_job import ClaimedJob
 from worker.claims.claimer import Claimer, Offer
 from worker.claims.inbox import Claimed, Inbox
 from worker.claims.preparation.adapter_files import AdapterFiles
@@ -146,14 +147,18 @@ def lora(sha256: str = "1", weight: float = 1.0) -> Lora:
     return Lora(id="ink", weight=weight, text_encoder_weight=weight, sha256=sha256)
 
 
-def claimed(ledger: Ledger, files: AdapterFiles, shelf: FakeShelf, *, times: int = 1) -> list:
+def claiming(ledger: Ledger, files: AdapterFiles, shelf: FakeShelf) -> tuple[Claimer, Inbox]:
     inbox, queues = Inbox(), QueueChoice(["shapes"], tuple)
     reporter = Reporter(ledger, inbox, "w1", [card()], lease_s=60, heartbeat_s=5)
     prepare = Adapters(files, shelf).prepare
     claimer = Claimer(ledger, inbox, "w1", queues, reporter, lease_s=60, prepare=prepare)
     claimer.offer(Offer(room=4))
-    for _ in range(times):
-        claimer.work()
+    return claimer, inbox
+
+
+def posted(inbox: Inbox) -> list[ClaimedJob]:
+    """The claimed jobs that are there, at least one."""
+    assert inbox.wait(10)
     return [message.job for message in inbox.take() if isinstance(message, Claimed)]
 
 
@@ -162,7 +167,9 @@ def test_a_jobs_images_get_its_adapters(
 ) -> None:
     shelf = FakeShelf()
     create(ledger, lora(), lora("gone", 0.0))
-    [job] = claimed(ledger, files, shelf)
+    claimer, inbox = claiming(ledger, files, shelf)
+    claimer.work()
+    [job] = posted(inbox)
     [order] = job.orders
     assert order.adapters == ("shapes 1", None), "one without effect is not even looked for"
     assert shelf.asked == [[(tmp_path / "closet/ink.safetensors", "1"), None]]
@@ -193,12 +200,12 @@ def test_a_job_whose_file_cannot_be_used_ends_with_a_code(
 def test_without_room_a_job_waits_and_others_do_not(
     ledger: Ledger, files: AdapterFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.claims.claimer.POLL_S", 0)
+    monkeypatch.setattr("worker.claims.preparation.handover.PAUSE_S", 0)
     waiting, plain = create(ledger, lora()), create(ledger)
     shelf = FakeShelf(NoAdapterRoom())
-    jobs = claimed(ledger, files, shelf, times=3)
-    assert [job.lease.ref for job in jobs] == [plain]
-    assert len(shelf.asked) > 1, "it is tried again"
-    record = ledger.run(commands.get(waiting))
-    assert record
-    assert (record.state, record.crashes) == (JobStatus.QUEUED, 0)
+    claimer, inbox = claiming(ledger, files, shelf)
+    while len(shelf.asked) < 2:  # it is tried again
+        claimer.work()
+    assert [job.lease.ref for job in posted(inbox)] == [plain]
+    record = when(ledger, waiting, lambda record: record.state is JobStatus.QUEUED)
+    assert record.crashes == 0

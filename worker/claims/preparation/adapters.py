@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 
 class Adapters:
-    """Loads them in the claiming thread, so that the step loop waits for none."""
+    """Loads them before the step loop has the job, so that it waits for none."""
 
     def __init__(self, files: AdapterFiles, shelf: Shelf) -> None:
         self._files = files

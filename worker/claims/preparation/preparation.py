@@ -6,7 +6,7 @@ from worker.claims.preparation.adapters import Adapters
 
 
 class Preparation:
-    """In the claiming thread: pictures first, then adapters, which take memory."""
+    """Pictures first, then adapters, which take memory."""
 
     def __init__(self, inputs: Inputs, adapters: Adapters) -> None:
         self._inputs = inputs

@@ -46,6 +46,10 @@ class BackendRouter:
         self._by_model = dict(by_model)
         self._backends = list(dict.fromkeys(by_model.values()))
 
+    def backend_of(self, model: str) -> ServedBackend[Any]:
+        """The backend that serves this model."""
+        return self._by_model[model]
+
     @property
     def adapters(self) -> RoutedShelf:
         """Those of all backends."""
