@@ -91,17 +91,20 @@ class Gateway:
                     pass
             case ("GET", "/v1/generations/job-1") | ("POST", "/v1/generations/job-1/cancel"):
                 await _send(send, self.job(self.ends_as))
-            case "GET", "/v1/models":
-                await _send(send, ModelList(data=[self.card]))
-            case "GET", "/v1/adapters":
-                await _send(send, AdapterList(data=[INK]))
-            case "GET", "/v1/styles":
-                await _send(send, StyleList(data=[Style(name="night", prompt="{prompt}, [dark]")]))
+            case "GET", ("/v1/models" | "/v1/adapters" | "/v1/styles") as path:
+                await _send(send, self.lists()[path])
             case "GET", "/a.png":
                 await answer(send, 200, "image/png", b"picture")
             case _:
                 refusal = problem(404, "job_not_found")
                 await answer(send, 404, "application/problem+json", refusal.content)
+
+    def lists(self):
+        return {
+            "/v1/models": ModelList(data=[self.card]),
+            "/v1/adapters": AdapterList(data=[INK]),
+            "/v1/styles": StyleList(data=[Style(name="night", prompt="{prompt}, [dark]")]),
+        }
 
     def job(self, status):
         n = (self.received or {}).get("n", 1)
