@@ -13,7 +13,7 @@ import httpx
 from latentry.client import api_calls, flows
 from latentry.client.fields import Fields, request_of
 from latentry.client.following import Following
-from latentry.client.many import ManyJobs
+from latentry.client.many_jobs import ManyJobs
 from latentry.client.pictures import Source, picture_bytes
 from latentry.client.saving import opened, targets
 from latentry.contracts import (
