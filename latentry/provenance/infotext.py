@@ -122,7 +122,7 @@ def _tagged(request: ResolvedRequest) -> str:
 
 
 def _lora_hashes(request: ResolvedRequest) -> str | None:
-    text = ", ".join(f"{one.id}: {one.autov3}" for one in request.loras)
+    text = ", ".join(dict.fromkeys(f"{one.id}: {one.autov3}" for one in request.loras))
     return json.dumps(text, ensure_ascii=False) if text else None
 
 
