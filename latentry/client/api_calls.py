@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -21,9 +21,12 @@ from latentry.contracts import (
     JobList,
     ModelList,
     StyleList,
+    UpscaleRequest,
+    UpscalerList,
     UsageList,
 )
 
+Request: TypeAlias = GenerationRequest | UpscaleRequest
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
@@ -37,7 +40,7 @@ class ApiCall(Generic[T]):
     read: Callable[[httpx.Response], T]
     params: Mapping[str, str | int] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: GenerationRequest | bytes | None = None
+    body: Request | bytes | None = None
     hold_s: int = 0
     """Seconds that the service may hold the response, as the call requested."""
     within_s: float = math.inf
@@ -52,7 +55,7 @@ class ApiCall(Generic[T]):
 
 
 def submit(
-    request: GenerationRequest,
+    request: Request,
     idempotency_key: str,
     hold_s: int = 0,
     within_s: float = math.inf,
@@ -67,7 +70,7 @@ def submit(
     bounds = [s for s in (request.start_within, request.finish_within) if s is not None]
     return ApiCall(
         "POST",
-        "/v1/generations",
+        _url(request),
         _reader(Job),
         headers=headers,
         body=request,
@@ -76,11 +79,11 @@ def submit(
     )
 
 
-def estimate(request: GenerationRequest) -> ApiCall[Estimate]:
+def estimate(request: Request) -> ApiCall[Estimate]:
     """Ask for the cost and the estimated start of a request."""
     dry_run = request.model_copy(update={"dry_run": True})
     headers = {"Content-Type": "application/json"}
-    return ApiCall("POST", "/v1/generations", _reader(Estimate), headers=headers, body=dry_run)
+    return ApiCall("POST", _url(request), _reader(Estimate), headers=headers, body=dry_run)
 
 
 def get(job_id: Job | str, hold_s: int = 0, within_s: float = math.inf) -> ApiCall[Job]:
@@ -124,6 +127,11 @@ def models() -> ApiCall[ModelList]:
     return ApiCall("GET", "/v1/models", _reader(ModelList))
 
 
+def upscalers() -> ApiCall[UpscalerList]:
+    """Read the list of upscalers."""
+    return ApiCall("GET", "/v1/upscalers", _reader(UpscalerList))
+
+
 def adapters() -> ApiCall[AdapterList]:
     """Read the list of adapters."""
     return ApiCall("GET", "/v1/adapters", _reader(AdapterList))
@@ -165,6 +173,11 @@ def events(job_id: Job | str, last_event_id: str | None, silence_s: int) -> ApiC
     return ApiCall(
         "GET", _path(job_id, "/events"), lambda _: None, headers=headers, hold_s=silence_s
     )
+
+
+def _url(request: Request) -> str:
+    is_upscale = isinstance(request, UpscaleRequest)
+    return "/v1/upscales" if is_upscale else "/v1/generations"
 
 
 def _path(job: Job | str, rest: str = "") -> str:

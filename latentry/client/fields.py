@@ -1,7 +1,7 @@
 """The optional fields of a request as keyword arguments."""
 
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from pydantic import ValidationError
 
@@ -20,12 +20,15 @@ from latentry.contracts import (
     Seamless,
     Spacing,
     Template,
+    UpscaleRequest,
     WantedHires,
     WantedIntermediates,
     WantedLora,
     Webhook,
 )
 from latentry.validation import invalid
+
+R = TypeVar("R", GenerationRequest, UpscaleRequest)
 
 
 class Fields(TypedDict, total=False):
@@ -43,6 +46,8 @@ class Fields(TypedDict, total=False):
     num_inference_steps: int | None
     denoise_start: float | None
     denoise_end: float | None
+    refiner: str | None
+    refiner_switch_at: float | None
     guidance_scale: float | None
     guidance_rescale: float | None
     guidance_stop: float | None
@@ -81,18 +86,41 @@ class Fields(TypedDict, total=False):
     webhook: Webhook | dict[str, Any] | str | None
 
 
+class UpscaleFields(TypedDict, total=False):
+    """The keyword arguments of `upscale` and others: UpscaleRequest's fields besides `image`."""
+
+    scale: float | None
+    upscaler: str | None
+    output_format: OutputFormat | str | None
+    output_quality: int | None
+    output_lossless: bool | None
+    priority: Priority | str | None
+    start_within: int | None
+    finish_within: int | None
+    metadata: dict[str, str] | None
+    webhook: Webhook | dict[str, Any] | str | None
+
+
 def request_of(prompt: str | None, fields: Fields) -> GenerationRequest:
     """The request, with the pictures that it sends along.
 
     Raises InvalidRequest, which names the invalid fields, or OSError for a file.
     """
-    given: dict[str, Any] = {"prompt": prompt, **fields}
+    return _validated(GenerationRequest, {"prompt": prompt, **fields})
+
+
+def upscale_of(image: Picture, fields: UpscaleFields) -> UpscaleRequest:
+    """The same of an upscale."""
+    return _validated(UpscaleRequest, {"image": image, **fields})
+
+
+def _validated(model: type[R], given: dict[str, Any]) -> R:
     for name in ("image", "mask"):
         if (picture := given.get(name)) is not None:
             given[name] = reference_of(picture)
     if isinstance(webhook := given.get("webhook"), str):
         given["webhook"] = {"url": webhook}
     try:
-        return GenerationRequest.model_validate(given)
+        return model.model_validate(given)
     except ValidationError as error:
-        raise invalid(error, GenerationRequest) from None
+        raise invalid(error, model) from None

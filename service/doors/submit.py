@@ -85,6 +85,8 @@ async def _admitted(gateway: Gateway, request: Request, found: Brought) -> Admit
     if isinstance(request, UpscaleRequest):
         return admit_upscale(request, await gateway.catalogue.upscalers(), settings, found.files)
     entries = await gateway.catalogue.entries(including=requested_model(request, settings))
+    if request.refiner is not None:
+        entries = await gateway.catalogue.entries(including=request.refiner)
     return admit(with_prompts(request, gateway.library), entries, settings, found.files)
 
 

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from latentry.contracts import (
@@ -19,9 +19,15 @@ from latentry.contracts import (
 )
 from latentry.contracts.fields.bounds import MAX_SEED
 from latentry.contracts.samplers import SAMPLER_SPACINGS
-from latentry.errors import InvalidRequest, NoModel, RequestTooExpensive, UnknownModel
+from latentry.errors import (
+    InvalidRequest,
+    NoModel,
+    RequestTooExpensive,
+    UnknownModel,
+    UnsupportedField,
+)
 from latentry.ledger import CatalogueEntry, UpscalerEntry
-from latentry.rules.limits import refuse_unsupported
+from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
 from latentry.rules.loras import found_loras, with_tags
 from latentry.rules.pricing import Price, price
 from latentry.settings import Settings
@@ -44,6 +50,7 @@ class Admitted:
     entry: CatalogueEntry | UpscalerEntry
     request: ResolvedRequest | ResolvedUpscale
     price: Price
+    refiner: ModelCard | None = None
 
 
 def requested_model(request: GenerationRequest, settings: Settings) -> str:
@@ -65,9 +72,10 @@ def admit(
     """
     entry = choose(requested_model(request, settings), entries)
     resolved = resolve(with_tags(request), entry.card, inputs, entry.adapters)
-    priced = price(resolved, entry.card)
+    refiner = _refiner(resolved, entry.card, entries)
+    priced = price(resolved, entry.card, refiner)
     refuse_expensive(priced.cost, settings.max_cost_step_megapixels, costly(resolved))
-    return Admitted(entry, resolved, priced)
+    return Admitted(entry, resolved, priced, refiner)
 
 
 def with_inputs(admitted: Admitted, files: Mapping[str, InputFile], settings: Settings) -> Admitted:
@@ -75,9 +83,9 @@ def with_inputs(admitted: Admitted, files: Mapping[str, InputFile], settings: Se
     request, card = admitted.request.model_copy(update=dict(files)), admitted.entry.card
     assert isinstance(request, ResolvedRequest), "a generation"
     assert isinstance(card, ModelCard), "of a model"
-    priced = price(request, card)
+    priced = price(request, card, admitted.refiner)
     refuse_expensive(priced.cost, settings.max_cost_step_megapixels, costly(request))
-    return Admitted(admitted.entry, request, priced)
+    return replace(admitted, request=request, price=priced)
 
 
 def choose(model_id: str, entries: Sequence[CatalogueEntry]) -> CatalogueEntry:
@@ -93,6 +101,20 @@ def choose(model_id: str, entries: Sequence[CatalogueEntry]) -> CatalogueEntry:
         if entry.card.id == model_id:
             return entry
     raise UnknownModel
+
+
+def _refiner(
+    request: ResolvedRequest, card: ModelCard, entries: Sequence[CatalogueEntry]
+) -> ModelCard | None:
+    """The card of the model that makes the last steps, if another does. Raises UnsupportedField."""
+    if request.refiner is None:
+        return None
+    cards = {entry.card.id: entry.card for entry in entries}
+    if request.refiner not in cards:
+        why = f"There is no model {request.refiner}."
+        raise UnsupportedField(why, fields={"/refiner": why})
+    refuse_other_refiner(card, cards[request.refiner], request)
+    return cards[request.refiner]
 
 
 def resolve(

@@ -54,6 +54,12 @@ class ConditioningByCall:
         self._embeddings: tuple[TextEmbedding, ...] = ()
         self._stacked: Conditioning | None = None
 
+    def after(self, calls: int) -> "ConditioningByCall":
+        """That of a pass which goes on after so many calls of another."""
+        rows = [row[min(calls, len(row) - 1) :] for row in self._rows]
+        ids, warnings = self._time_ids, self.warnings
+        return ConditioningByCall(rows, self.weights, time_ids=ids, warnings=warnings)
+
     @property
     def rows(self) -> int:
         """Rows of a guided UNet call: 2 as a rule, 1 without guidance, one more for each AND."""

@@ -1,10 +1,11 @@
 """What an order's calls need, and its passes, which make them."""
 
+from dataclasses import replace
 from typing import Final
 
 from latentry.contracts import Determinism, ResolvedRequest
-from latentry.errors import InvalidPrompt
-from latentry.rules.limits import refuse_unsupported
+from latentry.errors import InvalidPrompt, UnsupportedField
+from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
 from latentry.rules.passes import passes
 from latentry.rules.prompt_rows import prompt_rows
 from worker.batching import BatchKey
@@ -20,29 +21,66 @@ from worker.engine.samplers import table_of
 MAX_ENCODED_CHUNKS: Final = 48
 
 
-def plan(order: Order, model: LoadedModel) -> Plan:
+def plan(order: Order, model: LoadedModel, refiner: LoadedModel | None = None) -> Plan:
     """The batch key and rows of its first pass's calls. Raises InvalidRequest."""
     refuse_unsupported(model.card, order.request)
+    if refiner is not None:
+        _refuse_other_refiner(order.request, model, refiner)
     _refuse_many_texts(order.request, model.conditioner.chunks(order.request))
     return Plan(_key(passes(order.request)[0], model), rows=len(prompt_rows(order.request)))
 
 
-def planned_passes(order: Order, model: LoadedModel) -> tuple[Pass, ...]:
-    """All passes of an order, with their prompts encoded for their own calls and sizes."""
+def planned_passes(
+    order: Order, model: LoadedModel, refiner: LoadedModel | None = None
+) -> tuple[Pass, ...]:
+    """All passes of an order, with their prompts encoded for their own calls and sizes.
+
+    A refiner goes on with the calls of the first pass; hires fix begins anew. Its levels are those
+    of the model before it, whatever its own schedule: x passes over unchanged.
+    """
     request, terms = order.request, text_terms(order)
-    has_previews = bool(prediction_intervals(request))
-    return tuple(
-        Pass.of(
-            table_of(one, model.schedule),
-            model,
-            key=_key(one, model),
-            conditioning=model.conditioner.condition(one, terms),
-            guidance_scale=one.guidance_scale,
-            has_previews=has_previews,
-            upscaler=request.hires.upscaler if number and request.hires else None,
+    has_previews, stop = bool(prediction_intervals(request)), request.guidance_stop
+    each = passes(request)
+    of_pass = [model, *[refiner or model] * (len(each) - 1)]
+    tables = [
+        table_of(one, replace(model.schedule, prediction=own.schedule.prediction))
+        for one, own in zip(each, of_pass, strict=True)
+    ]
+    calls = [len(table.inputs) for table in tables]
+    found = []
+    for number, (one, own, table) in enumerate(zip(each, of_pass, tables, strict=True)):
+        before = sum(calls[:number]) if refiner else 0
+        conditioning = own.conditioner.condition(one, terms)
+        found.append(
+            Pass.of(
+                table,
+                own,
+                key=_key(one, own),
+                conditioning=conditioning.after(before) if before else conditioning,
+                guidance_scale=one.guidance_scale,
+                has_previews=has_previews,
+                is_first=not number,
+                upscaler=request.hires.upscaler if number and request.hires else None,
+                guided_calls=(sum(calls) if refiner else calls[number]) * stop - before,
+            )
         )
-        for number, one in enumerate(passes(request))
-    )
+    return tuple(found)
+
+
+def _refuse_other_refiner(
+    request: ResolvedRequest, model: LoadedModel, refiner: LoadedModel
+) -> None:
+    """Raises UnsupportedField. Latents pass over as they are, so both VAEs must mean the same."""
+    refuse_other_refiner(model.card, refiner.card, request)
+    if refiner.sees_masks or _latents(refiner) != _latents(model):
+        why = f"{refiner.card.id} cannot go on with the latents of {model.card.id}."
+        raise UnsupportedField(why, fields={"/refiner": why})
+
+
+def _latents(model: LoadedModel) -> tuple[object, ...]:
+    config = model.vae.config
+    names = ("latent_channels", "scaling_factor", "latents_mean", "latents_std")
+    return model.vae_factor, *(getattr(config, name, None) for name in names)
 
 
 def _key(one: ResolvedRequest, model: LoadedModel) -> BatchKey:
