@@ -10,6 +10,7 @@ LatentryError
 │   ├── UnsupportedSpacing
 │   ├── TooManySteps
 │   ├── TooManyIntermediates
+│   ├── KeyframesDiffer
 │   ├── InvalidPrompt
 │   ├── UnknownStyle
 │   ├── ClipSkipTooLarge
@@ -106,6 +107,7 @@ from latentry.errors.requests import (
     ImageTooLarge,
     InvalidIdempotencyKey,
     InvalidPrompt,
+    KeyframesDiffer,
     MalformedBody,
     MalformedHead,
     NotAcceptable,
@@ -159,6 +161,7 @@ __all__ = [
     "InvalidRequest",
     "JobFailed",
     "JobNotFound",
+    "KeyframesDiffer",
     "LatentryError",
     "LeaseLost",
     "LedgerFull",

@@ -8,6 +8,7 @@ from latentry.contracts import Cost, InpaintArea, ModelCard, ResolvedRequest, Sa
 from latentry.contracts.fields.intermediates import name_of
 from latentry.rules.compositions import parts
 from latentry.rules.passes import passes
+from latentry.rules.sequences.frames import clip
 
 # Until a worker has been measured, costs only compare requests with each other.
 _NOMINAL_STEP_MEGAPIXEL_S: Final = 1.0
@@ -47,6 +48,8 @@ def price(request: ResolvedRequest, card: ModelCard) -> Price:
     besides = (
         _input_megapixels(request) + _between_megapixels(request) + _stored_megapixels(request)
     )
+    if clip(request):
+        besides += last  # each frame is encoded once more
     # What is decoded without a call of its own counts as one: it must not be free.
     work = request.n * ((calls or last) + besides)
     if card.pace:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from latentry.contracts.problems import PROBLEM_JSON
 
+_EXAMPLE: Final = {"prompt": "a red circle on a blue background"}
 # OpenAPI responses by status, as FastAPI takes them.
 Responses = dict[int | str, dict[str, Any]]
 
@@ -24,11 +25,10 @@ def json_response(
     )
 
 
-def body_schema(model: type[BaseModel]) -> dict[str, Any]:
+def body_schema(model: type[BaseModel], example: Mapping[str, Any] = _EXAMPLE) -> dict[str, Any]:
     """The OpenAPI request body of a route that parses its JSON itself."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    example = {"prompt": "a red circle on a blue background"}
-    content = {"application/json": {"schema": schema, "example": example}}
+    content = {"application/json": {"schema": schema, "example": dict(example)}}
     return {"requestBody": {"required": True, "content": content}}
 
 

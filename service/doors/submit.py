@@ -8,7 +8,7 @@ from typing import Final, TypedDict
 
 import structlog
 
-from latentry.contracts import Estimate, GenerationRequest, Webhook
+from latentry.contracts import Estimate, InterpolationRequest, Webhook
 from latentry.errors import InvalidIdempotencyKey, UrlNotAllowed
 from latentry.ledger import Accepted, JobRef, NewJob, commands
 from latentry.settings import Settings
@@ -17,7 +17,8 @@ from service.gateway import Gateway
 from service.http.bodies import LARGE_BYTES
 from service.jobs.admission import Admitted, admit, requested_model, with_inputs
 from service.jobs.ids import new_ref
-from service.jobs.inputs import Brought, named
+from service.jobs.inputs import Brought, JobRequest, named, without_pictures
+from service.jobs.interpolations import admit_interpolation, with_all_prompts
 from service.jobs.prompts import with_prompts
 from service.jobs.views import time_of
 
@@ -29,7 +30,7 @@ _IDEMPOTENCY_KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 async def submit(
     gateway: Gateway,
     caller: Caller,
-    request: GenerationRequest,
+    request: JobRequest,
     idempotency_key: str | None = None,
     ref: JobRef | None = None,
 ) -> Accepted:
@@ -64,7 +65,7 @@ async def submit(
     return accepted
 
 
-async def estimate(gateway: Gateway, caller: Caller, request: GenerationRequest) -> Estimate:
+async def estimate(gateway: Gateway, caller: Caller, request: JobRequest) -> Estimate:
     """The cost and the wait that `submit` would have now. Creates nothing; raises the same."""
     found = await gateway.inputs.find(caller.tenant, request)
     admitted = await _admitted(gateway, request, found)
@@ -78,9 +79,13 @@ async def estimate(gateway: Gateway, caller: Caller, request: GenerationRequest)
     )
 
 
-async def _admitted(gateway: Gateway, request: GenerationRequest, found: Brought) -> Admitted:
+async def _admitted(gateway: Gateway, request: JobRequest, found: Brought) -> Admitted:
     settings = gateway.settings
-    entries = await gateway.catalogue.entries(including=requested_model(request, settings))
+    first = request.from_ if isinstance(request, InterpolationRequest) else request
+    entries = await gateway.catalogue.entries(including=requested_model(first, settings))
+    if isinstance(request, InterpolationRequest):
+        written = with_all_prompts(request, gateway.library)
+        return admit_interpolation(written, entries, settings, found.files)
     return admit(with_prompts(request, gateway.library), entries, settings, found.files)
 
 
@@ -97,7 +102,7 @@ async def _create(gateway: Gateway, caller: Caller, job: NewJob, admitted: Admit
 async def _new_job(
     gateway: Gateway,
     caller: Caller,
-    request: GenerationRequest,
+    request: JobRequest,
     admitted: Admitted,
 ) -> NewJob:
     return NewJob(
@@ -117,12 +122,10 @@ async def _new_job(
     )
 
 
-async def _body_hash(request: GenerationRequest) -> str:
+async def _body_hash(request: JobRequest) -> str:
     """Of the request as it was sent: a seed that we drew must not make two of them differ."""
-    pictures = named(request)
-    bare = request.model_copy(update=dict.fromkeys(pictures)) if pictures else request
-    digest = hashlib.sha256(bare.model_dump_json().encode())
-    for name, reference in pictures.items():
+    digest = hashlib.sha256(without_pictures(request).model_dump_json().encode())
+    for name, reference in named(request).items():
         digest.update(f"{name}:{len(reference)}:".encode())
         if len(reference) > LARGE_BYTES:
             await asyncio.to_thread(digest.update, reference.encode())

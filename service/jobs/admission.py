@@ -21,10 +21,12 @@ from latentry.errors import InvalidRequest, NoModel, RequestTooExpensive, Unknow
 from latentry.ledger import CatalogueEntry
 from latentry.rules.limits import refuse_unsupported
 from latentry.rules.pricing import Price, price
+from latentry.rules.sequences.frames import with_files
 from latentry.settings import Settings
 
 INPUTS: Final = ("image", "mask")
 _VARIATION: Final = frozenset({"variation_seed", "variation_strength"})
+_COSTLY: Final = ("num_inference_steps", "width", "height")
 _STRENGTH: Final = 0.8  # of image to image, as in diffusers
 _INPAINTING_STRENGTH: Final = 1.0
 RANDOM_SEEDS: Final = 2**32  # random seeds fit into 32 bits, as other programs' do
@@ -57,18 +59,20 @@ def admit(
     Raises NoModel, UnknownModel, RequestTooExpensive or another InvalidRequest.
     """
     entry = choose(requested_model(request, settings), entries)
-    resolved = resolve(request, entry.card, inputs or {})
-    priced = price(resolved, entry.card)
-    refuse_expensive(priced.cost, settings.max_cost_step_megapixels)
-    return Admitted(entry, resolved, priced)
+    return admitted(entry, resolve(request, entry.card, inputs or {}), settings)
 
 
-def with_inputs(admitted: Admitted, files: Mapping[str, InputFile], settings: Settings) -> Admitted:
+def admitted(entry: CatalogueEntry, request: ResolvedRequest, settings: Settings) -> Admitted:
+    """A resolved request with its price. Raises RequestTooExpensive."""
+    priced = price(request, entry.card)
+    at = "from/" if request.interpolation else ""
+    refuse_expensive(priced.cost, settings.max_cost_step_megapixels, below=at)
+    return Admitted(entry, request, priced)
+
+
+def with_inputs(one: Admitted, files: Mapping[str, InputFile], settings: Settings) -> Admitted:
     """The same with the files that were made for it, whose sizes it costs. As `admit` raises."""
-    request = admitted.request.model_copy(update=dict(files))
-    priced = price(request, admitted.entry.card)
-    refuse_expensive(priced.cost, settings.max_cost_step_megapixels)
-    return Admitted(admitted.entry, request, priced)
+    return admitted(one.entry, with_files(one.request, files), settings)
 
 
 def choose(model_id: str, entries: Sequence[CatalogueEntry]) -> CatalogueEntry:
@@ -139,12 +143,15 @@ def _refuse_large_seeds(request: ResolvedRequest) -> None:
             raise InvalidRequest(why, fields={f"/{name}": why})
 
 
-def refuse_expensive(cost: Cost, limit: float) -> None:
-    """Raises RequestTooExpensive for a cost above the limit, in step-megapixels."""
+def refuse_expensive(cost: Cost, limit: float, *, below: str = "") -> None:
+    """Raises RequestTooExpensive for a cost above the limit, in step-megapixels.
+
+    below: where the request's steps and sizes stand in its body.
+    """
     if cost.step_megapixels > limit:
         why = (
             f"The request costs {cost.step_megapixels:,.1f} step-megapixels, and at most"
             f" {limit:,.1f} are allowed; request fewer images, fewer steps or a smaller size."
         )
-        at = ("/n", "/num_inference_steps", "/width", "/height")
+        at = ("/frames" if below else "/n", *(f"/{below}{name}" for name in _COSTLY))
         raise RequestTooExpensive(why, fields=dict.fromkeys(at, why))

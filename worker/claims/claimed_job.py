@@ -1,7 +1,7 @@
 """A claimed job on its way through the engine, and when all of its images have ended."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
@@ -10,8 +10,9 @@ from latentry.contracts import JobStatus, JobWarning, StoredOutput
 from latentry.errors import LatentryError
 from latentry.ledger import Lease
 from latentry.rules.pricing import intermediates, skipped_steps
+from latentry.rules.sequences.frames import CLIP_NAME, clip, files, frame
 from worker.engine.inputs.canvas import Canvas
-from worker.engine.loop import Order
+from worker.engine.loop import Order, Towards
 
 # A job that two workers died of runs alone: a third death makes it poison, and must not cost
 # another job an attempt.
@@ -20,6 +21,7 @@ QUARANTINE_CRASHES: Final = 2
 # suspect is cleared by a step that it makes so long after it passed the last step that is known:
 # one that hangs makes none.
 PROOF_S: Final = 1.0
+_CLIP: Final = (0, CLIP_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,8 @@ class ClaimedJob:
     """One lease and its images. The step loop and the publishing threads both close images.
 
     `outputs`: those in storage, by label. `checkpoints`: of its images, by index, from an earlier
-    worker. `canvas`: the pictures that its request brings, made ready. `unsaved_since`: when the
-    first step was made that is in no checkpoint.
+    worker. `canvases`: the pictures that its request brings, made ready; one for each keyframe.
+    `unsaved_since`: when the first step was made that is in no checkpoint.
     """
 
     def __init__(self, lease: Lease, *, goes_first: bool = False) -> None:
@@ -45,9 +47,12 @@ class ClaimedJob:
         self.outputs = {output.label: output for output in lease.record.outputs}
         unfinished = [k for k in range(lease.record.request.n) if not self._is_complete(k)]
         self._open = {(index, "") for index in unfinished}  # image and name of each output to come
+        if clip(lease.record.request) and CLIP_NAME not in self._listed(0):
+            self._open.add(_CLIP)
+        self._begins_clip = False
         self._steps = dict.fromkeys(unfinished, 0)
         self.checkpoints: dict[int, bytes] = {}
-        self.canvas: Canvas | None = None
+        self.canvases: Sequence[Canvas | None] = ()
         self.unsaved_since: float | None = None
         self.is_yielding = False
         self._is_begun = False
@@ -71,14 +76,27 @@ class ClaimedJob:
             Order(
                 self.id,
                 index,
-                request,
-                request.seed_of(index),
+                one.request,
+                one.request.seed,
                 self.checkpoints.get(index),
-                self.canvas,
+                self._canvas(one.keyframe),
                 self._listed(index),
+                Towards(one.towards, one.weight, self._canvas(one.keyframe + 1))
+                if one.towards
+                else None,
             )
-            for index in sorted(self._undrawn)
+            for index, one in ((k, frame(request, k)) for k in sorted(self._undrawn))
         ]
+
+    @property
+    def needs_files(self) -> bool:
+        """Whether its pictures are to be read from storage before it begins."""
+        return bool(files(self.lease.record.request))
+
+    @property
+    def canvas(self) -> Canvas | None:
+        """What a plain job's images start from and are laid back into."""
+        return self._canvas(0)
 
     @property
     def is_drawn(self) -> bool:
@@ -121,7 +139,7 @@ class ClaimedJob:
     @property
     def may_yield(self) -> bool:
         """Whether handing it back would free a row, and cost no picture that is drawn already."""
-        is_whole = not self.is_drawn and {(k, "") for k in self._undrawn} == self._open
+        is_whole = not self.is_drawn and {(k, "") for k in self._undrawn} == self._open - {_CLIP}
         return self._is_begun and is_whole and not self.is_yielding
 
     @property
@@ -173,6 +191,16 @@ class ClaimedJob:
             if output is not None:
                 self.outputs[output.label] = output
             return None if self._open else self._outcome
+
+    def begins_clip(self) -> bool:
+        """Whether nothing is left to do but its clip, and nobody has been told so before."""
+        with self._lock:
+            begins = self._open == {_CLIP} and not self._begins_clip
+            self._begins_clip |= begins
+            return begins
+
+    def _canvas(self, keyframe: int) -> Canvas | None:
+        return self.canvases[keyframe] if self.canvases else None
 
     def _listed(self, index: int) -> frozenset[str]:
         """The names of an image's outputs that an earlier worker has stored."""

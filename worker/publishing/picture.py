@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from latentry.contracts import IntermediateKind, OutputKind, ResolvedRequest, StoredOutput
+from latentry.contracts import IntermediateKind, JobKind, OutputKind, ResolvedRequest, StoredOutput
 from latentry.contracts.fields.intermediates import name_of
+from latentry.rules.sequences.frames import frame
 from latentry.storage import key_of
 from worker.claims.claimed_job import ClaimedJob
 from worker.engine.loop import Pixels
@@ -43,8 +44,16 @@ class Picture:
 
     @property
     def request(self) -> ResolvedRequest:
-        """The request of this picture alone."""
-        return self.job.lease.record.request.of_image(self.index)
+        """The request of this picture alone; of a frame between two, the first one's."""
+        return frame(self.job.lease.record.request, self.index).request
+
+    @property
+    def output_kind(self) -> OutputKind:
+        """Its role in its job."""
+        if self.kind is not None:
+            return OutputKind(self.kind.value)
+        is_frame = self.job.lease.record.request.kind in (JobKind.INTERPOLATION, JobKind.CLIP)
+        return OutputKind.FRAME if is_frame else OutputKind.IMAGE
 
     @property
     def seed(self) -> int:
@@ -69,7 +78,7 @@ class Picture:
         height, width, _ = self.pixels.shape
         return StoredOutput(
             key=self.key,
-            kind=OutputKind(self.kind.value) if self.kind else OutputKind.IMAGE,
+            kind=self.output_kind,
             name=self.name,
             step=self.step,
             index=self.index,

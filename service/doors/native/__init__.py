@@ -1,7 +1,7 @@
 """The native front API: jobs, events, files, models, styles, usage, health, API document."""
 
 from latentry.api_keys import Scope
-from latentry.contracts import Event, GenerationRequest, Problem
+from latentry.contracts import Event, GenerationRequest, InterpolationRequest, Problem
 from latentry.settings import Settings
 from service.access.auth import Allowed
 from service.doors.native import (
@@ -11,6 +11,7 @@ from service.doors.native import (
     files,
     generations,
     health,
+    interpolations,
     links,
     models,
     styles,
@@ -25,6 +26,7 @@ def door(settings: Settings) -> Door:
     return Door(
         routers=(
             generations.router,
+            interpolations.router,
             deliveries.router,
             events.router,
             models.router,
@@ -42,7 +44,10 @@ def door(settings: Settings) -> Door:
                 settings.max_image_bytes + files.FORM_OVERHEAD_BYTES,
                 Allowed(Scope.FILES),
             ),
-            LargeBody(generations.PATH, settings.max_input_body_bytes, Allowed(Scope.WRITE)),
+            *(
+                LargeBody(path, settings.max_input_body_bytes, Allowed(Scope.WRITE))
+                for path in (generations.PATH, interpolations.PATH)
+            ),
         ),
-        models=(GenerationRequest, Problem, Event),
+        models=(GenerationRequest, InterpolationRequest, Problem, Event),
     )

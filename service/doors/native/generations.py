@@ -12,17 +12,18 @@ from latentry.contracts import Estimate, GenerationRequest, Job, JobList, JobSta
 from latentry.errors import JobNotFound, StorageUnavailable
 from latentry.ledger import Accepted, commands
 from latentry.storage import prefix_of
-from service.access.auth import MayRead, MayWrite
+from service.access.auth import Caller, MayRead, MayWrite
 from service.doors.answers import PROBLEMS, Responses, body_schema, json_response
 from service.doors.native import cursors
 from service.doors.submit import estimate, submit
 from service.doors.wait import created_and_ended, until_ended
-from service.gateway import GatewayDep
+from service.gateway import Gateway, GatewayDep
 from service.http import bodies, prefer
 from service.http.accept import ACCEPTS_JSON
 from service.http.body_room import release_body
 from service.http.direct import DirectRoute
 from service.jobs.ids import new_ref, ref_of
+from service.jobs.inputs import JobRequest
 
 PATH: Final = "/v1/generations"
 
@@ -34,7 +35,7 @@ router = APIRouter(
     route_class=DirectRoute,
 )
 
-_DONE: Final[Responses] = {
+DONE: Final[Responses] = {
     200: {"model": Job | Estimate, "description": "Job finished, or the `dry_run` estimate."}
 }
 Wait = Annotated[
@@ -70,7 +71,7 @@ Prefer = Annotated[
     status_code=202,
     response_model=Job,
     response_description="Job accepted.",
-    responses=_DONE,
+    responses=DONE,
     openapi_extra=body_schema(GenerationRequest),
 )
 async def create_generation(
@@ -87,8 +88,22 @@ async def create_generation(
     503 `deadline_unreachable` and a `Retry-After` header. `dry_run: true` returns the cost and the
     estimated start and creates no job.
     """
+    parsed = bodies.parse(request, GenerationRequest)
+    return await created(gateway, caller, request, parsed, idempotency_key, preferences)
+
+
+async def created(
+    gateway: Gateway,
+    caller: Caller,
+    request: Request,
+    parsed: Awaitable[JobRequest],
+    idempotency_key: str | None,
+    preferences: list[str] | None,
+) -> Response:
+    """The response to a request for a job of whatever kind, whose body is parsed here."""
     wait_s = prefer.wait_s(preferences or (), max_s=gateway.settings.max_wait_s)
-    body = await bodies.parse(request, GenerationRequest)
+    body = await parsed
+    del parsed
     if body.dry_run:
         return json_response(await estimate(gateway, caller, body))
     applied = {} if wait_s is None else {"Preference-Applied": f"wait={wait_s}"}

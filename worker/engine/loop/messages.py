@@ -9,11 +9,31 @@ from worker.engine.inputs.canvas import Canvas, Pixels
 
 
 @dataclass(frozen=True, slots=True)
+class Towards:
+    """The other picture of an image that is on its way from one to another: the next keyframe.
+
+    weight: how much of the way is behind the image, above 0 and below 1. canvas: as in Order.
+    """
+
+    request: ResolvedRequest
+    weight: float
+    canvas: Canvas | None = None
+
+    def pixel_fields(self) -> dict[str, Any]:
+        """All that an image's pixels depend on here, ready for JSON."""
+        own = {"seed": self.request.seed, "weight": self.weight}
+        if (variation_seed := self.request.variation_seed_of(0)) is not None:
+            own["variation_seed"] = variation_seed
+        return self.request.pixel_fields() | own
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """One image to draw: the `index`-th of a job, from its own seed or from its checkpoint.
 
     The engine does no I/O, so pictures come as a `canvas`, and the `checkpoint` as bytes. listed:
-    the names of its outputs that are stored already.
+    the names of its outputs that are stored already. towards: of a frame between two pictures, the
+    second one; its request is the first one's then, for one image.
     """
 
     job: str
@@ -23,18 +43,21 @@ class Order:
     checkpoint: bytes | None = None
     canvas: Canvas | None = None
     listed: frozenset[str] = frozenset()
+    towards: Towards | None = None
 
     def pixel_fields(self) -> dict[str, Any]:
         """All that its pixels depend on besides the model, ready for JSON; pictures by SHA-256."""
         fields = self.request.pixel_fields() | {"seed": self.seed}
         if self.variation_seed is not None:
             fields["variation_seed"] = self.variation_seed
+        if self.towards is not None:
+            fields["towards"] = self.towards.pixel_fields()
         return fields
 
     @property
     def variation_seed(self) -> int | None:
         """The seed of the noise that its own is varied towards; None if it is not."""
-        return self.request.variation_seed_of(self.index)
+        return self.request.variation_seed_of(self.index % self.request.n)  # one image: a frame
 
     @property
     def megapixels(self) -> float:
