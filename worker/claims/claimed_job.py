@@ -10,9 +10,9 @@ from latentry.contracts import JobStatus, JobWarning, StoredOutput
 from latentry.errors import LatentryError
 from latentry.ledger import Lease
 from latentry.rules.pricing import intermediates, skipped_steps
-from latentry.rules.sequences.frames import CLIP_NAME, clip, files, frame
+from latentry.rules.sequences.frames import CLIP_NAME, clip, files
 from worker.engine.inputs.canvas import Canvas
-from worker.engine.loop import Order, Towards
+from worker.engine.loop import Order
 
 # A job that two workers died of runs alone: a third death makes it poison, and must not cost
 # another job an attempt.
@@ -73,19 +73,15 @@ class ClaimedJob:
         """The images still to be drawn."""
         request = self.lease.record.request
         return [
-            Order(
+            Order.of(
                 self.id,
+                request,
                 index,
-                one.request,
-                one.request.seed,
-                self.checkpoints.get(index),
-                self._canvas(one.keyframe),
-                self._listed(index),
-                Towards(one.towards, one.weight, self._canvas(one.keyframe + 1))
-                if one.towards
-                else None,
+                self.canvases,
+                checkpoint=self.checkpoints.get(index),
+                listed=self._listed(index),
             )
-            for index, one in ((k, frame(request, k)) for k in sorted(self._undrawn))
+            for index in sorted(self._undrawn)
         ]
 
     @property
@@ -96,7 +92,7 @@ class ClaimedJob:
     @property
     def canvas(self) -> Canvas | None:
         """What a plain job's images start from and are laid back into."""
-        return self._canvas(0)
+        return self.canvases[0] if self.canvases else None
 
     @property
     def is_drawn(self) -> bool:
@@ -198,9 +194,6 @@ class ClaimedJob:
             begins = self._open == {_CLIP} and not self._begins_clip
             self._begins_clip |= begins
             return begins
-
-    def _canvas(self, keyframe: int) -> Canvas | None:
-        return self.canvases[keyframe] if self.canvases else None
 
     def _listed(self, index: int) -> frozenset[str]:
         """The names of an image's outputs that an earlier worker has stored."""

@@ -10,8 +10,8 @@ from PIL import Image
 
 from latentry.contracts import OutputFormat, ResolvedRequest
 from latentry.provenance.exif import exif
-from latentry.provenance.infotext import infotext
-from latentry.provenance.recipe import recipe
+from latentry.provenance.infotext import frame_settings, infotext
+from latentry.provenance.recipe import interpolation_recipe, recipe
 from worker.publishing import png
 
 _QUALITY: Final = 90  # of a request that names none
@@ -24,14 +24,20 @@ def encode(
     profile: str | None = None,
     *,
     intermediate: str = "",
+    sequence: tuple[ResolvedRequest, int] | None = None,
 ) -> bytes:
     """The file of (height, width, 3) pixels: equal arguments give equal bytes.
 
-    intermediate: its name, if it is one.
+    intermediate: its name, if it is one. sequence: of a frame, its job's request and its index.
     """
-    text = infotext(request, seed, profile, intermediate=intermediate)
+    settings = frame_settings(*sequence) if sequence else {}
+    text = infotext(request, seed, profile, intermediate=intermediate, sequence=settings)
     if request.output_format is OutputFormat.PNG:
-        again = recipe(request, seed, is_intermediate=bool(intermediate))
+        again = (
+            interpolation_recipe(sequence[0])
+            if sequence
+            else recipe(request, seed, is_intermediate=bool(intermediate))
+        )
         return png.encode(pixels, {"parameters": text, "latentry": again})
     quality = _QUALITY if request.output_quality is None else request.output_quality
     picture, file = Image.fromarray(pixels), io.BytesIO()

@@ -48,6 +48,12 @@ class Picture:
         return frame(self.job.lease.record.request, self.index).request
 
     @property
+    def sequence(self) -> tuple[ResolvedRequest, int] | None:
+        """Of a frame on the way between pictures, its job's request and its index."""
+        request = self.job.lease.record.request
+        return (request, self.index) if request.interpolation else None
+
+    @property
     def output_kind(self) -> OutputKind:
         """Its role in its job."""
         if self.kind is not None:

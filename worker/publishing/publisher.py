@@ -206,7 +206,14 @@ def _encoded(picture: Picture) -> tuple[StoredOutput, bytes]:
     """Its entry and its file. Raises EngineError: drawn again it would fail again."""
     request, seed, profile = picture.request, picture.seed, picture.profile
     try:
-        file = encode(picture.pixels, request, seed, profile, intermediate=picture.name)
+        file = encode(
+            picture.pixels,
+            request,
+            seed,
+            profile,
+            intermediate=picture.name,
+            sequence=picture.sequence,
+        )
     except (ValueError, OSError) as error:  # of Pillow, as for what a format cannot hold
         raise EngineError(f"It cannot be stored as {request.output_format}.") from error
     return picture.listed(), file

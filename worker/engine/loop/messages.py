@@ -1,10 +1,12 @@
 """What goes into the engine and what comes out of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from latentry.contracts import IntermediateKind, JobWarning, ResolvedRequest
 from latentry.errors import LatentryError
+from latentry.rules.sequences.frames import frame
 from worker.engine.inputs.canvas import Canvas, Pixels
 
 
@@ -44,6 +46,23 @@ class Order:
     canvas: Canvas | None = None
     listed: frozenset[str] = frozenset()
     towards: Towards | None = None
+
+    @classmethod
+    def of(
+        cls,
+        job: str,
+        request: ResolvedRequest,
+        index: int,
+        canvases: Sequence[Canvas | None] = (),
+        *,
+        checkpoint: bytes | None = None,
+        listed: frozenset[str] = frozenset(),
+    ) -> "Order":
+        """That of the `index`-th image of a job's request; canvases: of its keyframes, if any."""
+        one = frame(request, index)
+        own, other = (*canvases[one.keyframe : one.keyframe + 2], None, None)[:2]
+        towards = Towards(one.towards, one.weight, other) if one.towards else None
+        return cls(job, index, one.request, one.request.seed, checkpoint, own, listed, towards)
 
     def pixel_fields(self) -> dict[str, Any]:
         """All that its pixels depend on besides the model, ready for JSON; pictures by SHA-256."""
