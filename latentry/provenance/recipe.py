@@ -27,7 +27,7 @@ def interpolation_recipe(request: ResolvedRequest) -> str:
     """A body for `POST /v1/interpolations` that makes all frames of such a job again."""
     way = request.interpolation
     assert way is not None, "it is an interpolation"
-    left_out = WITHOUT_EFFECT | _OF_ALL_FRAMES | {"n"}
+    left_out = set(WITHOUT_EFFECT) | _OF_ALL_FRAMES | {"n"}
     first, *via, last = (
         one.model_dump(mode="json", exclude=left_out) for one in keyframes(request)
     )

@@ -8,7 +8,6 @@ from starlette.responses import Response
 
 from latentry.contracts.problems import PROBLEM_JSON
 
-_EXAMPLE: Final = {"prompt": "a red circle on a blue background"}
 # OpenAPI responses by status, as FastAPI takes them.
 Responses = dict[int | str, dict[str, Any]]
 
@@ -25,10 +24,14 @@ def json_response(
     )
 
 
-def body_schema(model: type[BaseModel], example: Mapping[str, Any] = _EXAMPLE) -> dict[str, Any]:
+_EXAMPLE: Final = {"prompt": "a red circle on a blue background"}
+
+
+def body_schema(model: type[BaseModel], example: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The OpenAPI request body of a route that parses its JSON itself."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    content = {"application/json": {"schema": schema, "example": dict(example)}}
+    example = example or _EXAMPLE
+    content = {"application/json": {"schema": schema, "example": example}}
     return {"requestBody": {"required": True, "content": content}}
 
 

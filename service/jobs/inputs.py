@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
-from latentry.contracts import GenerationRequest, InputFile, InterpolationRequest
+from latentry.contracts import GenerationRequest, InputFile, InterpolationRequest, UpscaleRequest
 from latentry.errors import (
     BrokenImage,
     Busy,
@@ -25,8 +25,10 @@ from service.jobs.admission import INPUTS
 from service.jobs.files import Files
 from service.outbound import Outbound
 
-# What a client asks a job for.
-JobRequest: TypeAlias = GenerationRequest | InterpolationRequest
+Request: TypeAlias = GenerationRequest | InterpolationRequest | UpscaleRequest
+
+R = TypeVar("R", bound=GenerationRequest | UpscaleRequest)
+
 FETCHES: Final = 32
 FETCHES_PER_TENANT: Final = 8
 _DATA: Final = re.compile(r"data:(image/(?:png|jpeg|webp)|application/octet-stream)?;base64,")
@@ -50,7 +52,7 @@ class Inputs:
     max_bytes: int
     _fetching: Counter[str] = field(default_factory=Counter)
 
-    async def find(self, tenant: str, request: JobRequest) -> Brought:
+    async def find(self, tenant: str, request: Request) -> Brought:
         """What can be known without storing anything; what has no file yet has an empty id.
 
         Raises UrlNotAllowed, UnsupportedImage or ImageTooLarge, with the field's name.
@@ -61,7 +63,7 @@ class Inputs:
                 found[name] = await self._find(tenant, reference)
         return Brought(found)
 
-    async def bring(self, tenant: str, request: JobRequest, found: Brought) -> Brought:
+    async def bring(self, tenant: str, request: Request, found: Brought) -> Brought:
         """Make files of what was sent with the request, and of what it names by URL.
 
         Raises, with the field's name, what `find` and `Files.keep` do, FetchFailed or Busy; then
@@ -120,7 +122,7 @@ class Inputs:
                 del self._fetching[tenant]
 
 
-def named(request: JobRequest) -> dict[str, str]:
+def named(request: Request) -> dict[str, str]:
     """The pictures that a request names, by field; those of keyframes by `from/image`."""
     if isinstance(request, InterpolationRequest):
         return {
@@ -128,10 +130,10 @@ def named(request: JobRequest) -> dict[str, str]:
             for at, keyframe in request.keyframes().items()
             for name, one in named(keyframe).items()
         }
-    return {name: one for name in INPUTS if (one := getattr(request, name)) is not None}
+    return {name: one for name in INPUTS if (one := getattr(request, name, None)) is not None}
 
 
-def without_pictures(request: JobRequest) -> JobRequest:
+def without_pictures(request: Request) -> Request:
     """The same request with no picture named."""
     if isinstance(request, InterpolationRequest):
         bare = {at: _without(keyframe) for at, keyframe in request.keyframes().items()}
@@ -139,9 +141,8 @@ def without_pictures(request: JobRequest) -> JobRequest:
     return _without(request)
 
 
-def _without(request: GenerationRequest) -> GenerationRequest:
-    pictures = named(request)
-    return request.model_copy(update=dict.fromkeys(pictures)) if pictures else request
+def _without(request: R) -> R:
+    return request.model_copy(update=dict.fromkeys(named(request)))
 
 
 def _input_of(record: FileRecord) -> InputFile:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from latentry.contracts import JobStatus, JobWarning, StoredOutput
+from latentry.contracts import JobStatus, JobWarning, ResolvedUpscale, StoredOutput
 from latentry.errors import LatentryError
 from latentry.ledger import Lease
 from latentry.rules.pricing import intermediates, skipped_steps
 from latentry.rules.sequences.frames import CLIP_NAME, clip, files
 from worker.engine.inputs.canvas import Canvas
-from worker.engine.loop import Order
+from worker.engine.loop import Order, UpscaleOrder
 
 # A job that two workers died of runs alone: a third death makes it poison, and must not cost
 # another job an attempt.
@@ -71,18 +71,7 @@ class ClaimedJob:
     @property
     def orders(self) -> list[Order]:
         """The images still to be drawn."""
-        request = self.lease.record.request
-        return [
-            Order.of(
-                self.id,
-                request,
-                index,
-                self.canvases,
-                checkpoint=self.checkpoints.get(index),
-                listed=self._listed(index),
-            )
-            for index in sorted(self._undrawn)
-        ]
+        return [self._order(index) for index in sorted(self._undrawn)]
 
     @property
     def needs_files(self) -> bool:
@@ -91,7 +80,7 @@ class ClaimedJob:
 
     @property
     def canvas(self) -> Canvas | None:
-        """What a plain job's images start from and are laid back into."""
+        """What its images start from and are laid back into; of an interpolation, the first one."""
         return self.canvases[0] if self.canvases else None
 
     @property
@@ -135,6 +124,8 @@ class ClaimedJob:
     @property
     def may_yield(self) -> bool:
         """Whether handing it back would free a row, and cost no picture that is drawn already."""
+        if isinstance(self.lease.record.request, ResolvedUpscale):  # it has no row to give
+            return False
         is_whole = not self.is_drawn and {(k, "") for k in self._undrawn} == self._open - {_CLIP}
         return self._is_begun and is_whole and not self.is_yielding
 
@@ -194,6 +185,13 @@ class ClaimedJob:
             begins = self._open == {_CLIP} and not self._begins_clip
             self._begins_clip |= begins
             return begins
+
+    def _order(self, index: int) -> Order:
+        request, saved = self.lease.record.request, self.checkpoints.get(index)
+        if isinstance(request, ResolvedUpscale):
+            return UpscaleOrder(self.id, index, request, request.seed, saved, self.canvas)
+        listed = self._listed(index)
+        return Order.of(self.id, request, index, self.canvases, checkpoint=saved, listed=listed)
 
     def _listed(self, index: int) -> frozenset[str]:
         """The names of an image's outputs that an earlier worker has stored."""

@@ -8,7 +8,7 @@ import numpy as np
 import structlog
 from PIL import Image
 
-from latentry.contracts import InputFile, JobStatus
+from latentry.contracts import InputFile, JobStatus, ResolvedRequest
 from latentry.errors import EngineError, FileGone, FileNotFound, StorageUnavailable
 from latentry.ledger import Lease
 from latentry.rules.sequences.frames import keyframes
@@ -43,11 +43,12 @@ class Inputs:
 
         Keyframes that start alike share a canvas.
         """
-        found: dict[tuple[object, ...], Canvas | None] = {}
+        found: dict[str, Canvas | None] = {}
         canvases = []
-        for request in keyframes(lease.record.request):
+        whole = lease.record.request
+        for request in keyframes(whole) if isinstance(whole, ResolvedRequest) else (whole,):
             named: Mapping[str, InputFile] = request.inputs()
-            facts = (*(one.file for one in named.values()), request.resize_mode)
+            facts = request.model_dump_json(include={*named, "resize_mode"})
             if facts not in found:
                 read = {one.file: self._read(lease.ref.tenant, one) for one in named.values()}
                 pictures = {name: read[one.file] for name, one in named.items()}

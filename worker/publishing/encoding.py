@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from latentry.contracts import OutputFormat, ResolvedRequest
+from latentry.contracts import OutputFormat, ResolvedRequest, ResolvedUpscale
 from latentry.provenance.exif import exif
 from latentry.provenance.infotext import frame_settings, infotext
 from latentry.provenance.recipe import interpolation_recipe, recipe
+from latentry.provenance.upscale import upscale_infotext, upscale_recipe
 from worker.publishing import png
 
 _QUALITY: Final = 90  # of a request that names none
@@ -19,7 +20,7 @@ _QUALITY: Final = 90  # of a request that names none
 
 def encode(
     pixels: NDArray[np.uint8],
-    request: ResolvedRequest,
+    request: ResolvedRequest | ResolvedUpscale,
     seed: int,
     profile: str | None = None,
     *,
@@ -30,14 +31,15 @@ def encode(
 
     intermediate: its name, if it is one. sequence: of a frame, its job's request and its index.
     """
-    settings = frame_settings(*sequence) if sequence else {}
-    text = infotext(request, seed, profile, intermediate=intermediate, sequence=settings)
+    if isinstance(request, ResolvedUpscale):
+        text, again = upscale_infotext(request, profile), upscale_recipe(request)
+    elif sequence is not None:
+        text = infotext(request, seed, profile, sequence=frame_settings(*sequence))
+        again = interpolation_recipe(sequence[0])
+    else:
+        text = infotext(request, seed, profile, intermediate=intermediate)
+        again = recipe(request, seed, is_intermediate=bool(intermediate))
     if request.output_format is OutputFormat.PNG:
-        again = (
-            interpolation_recipe(sequence[0])
-            if sequence
-            else recipe(request, seed, is_intermediate=bool(intermediate))
-        )
         return png.encode(pixels, {"parameters": text, "latentry": again})
     quality = _QUALITY if request.output_quality is None else request.output_quality
     picture, file = Image.fromarray(pixels), io.BytesIO()

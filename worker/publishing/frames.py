@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from latentry.contracts import OutputFormat, OutputKind, StoredOutput
+from latentry.contracts import OutputFormat, OutputKind, ResolvedRequest, StoredOutput
 from latentry.errors import EngineError, FileNotFound
 from latentry.provenance.infotext import infotext
 from latentry.rules.sequences.frames import CLIP_NAME, clip
@@ -43,6 +43,7 @@ def encoded_clip(job: ClaimedJob, read: Callable[[str], bytes]) -> tuple[StoredO
     request, lease = job.lease.record.request, job.lease
     wanted = clip(request)
     assert wanted is not None, "its job has one"
+    assert isinstance(request, ResolvedRequest), "of frames"
     stored = [one for one in job.outputs.values() if one.kind is OutputKind.FRAME]
     stored.sort(key=lambda one: one.index)
     frames = HashedFrames(StoredFrames(stored, read))

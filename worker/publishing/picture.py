@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass, replace
 
-from latentry.contracts import IntermediateKind, JobKind, OutputKind, ResolvedRequest, StoredOutput
+from latentry.contracts import (
+    IntermediateKind,
+    JobKind,
+    OutputKind,
+    ResolvedRequest,
+    ResolvedUpscale,
+    StoredOutput,
+)
 from latentry.contracts.fields.intermediates import name_of
 from latentry.rules.sequences.frames import frame
 from latentry.storage import key_of
@@ -43,15 +50,20 @@ class Picture:
         return replace(self, pixels=canvas.pasted(self.pixels))
 
     @property
-    def request(self) -> ResolvedRequest:
+    def request(self) -> ResolvedRequest | ResolvedUpscale:
         """The request of this picture alone; of a frame between two, the first one's."""
-        return frame(self.job.lease.record.request, self.index).request
+        request = self.job.lease.record.request
+        if isinstance(request, ResolvedRequest):
+            return frame(request, self.index).request
+        return request
 
     @property
     def sequence(self) -> tuple[ResolvedRequest, int] | None:
         """Of a frame on the way between pictures, its job's request and its index."""
         request = self.job.lease.record.request
-        return (request, self.index) if request.interpolation else None
+        if isinstance(request, ResolvedRequest) and request.interpolation is not None:
+            return request, self.index
+        return None
 
     @property
     def output_kind(self) -> OutputKind:
@@ -84,7 +96,7 @@ class Picture:
         height, width, _ = self.pixels.shape
         return StoredOutput(
             key=self.key,
-            kind=self.output_kind,
+            kind=OutputKind(self.kind.value) if self.kind else OutputKind.IMAGE,
             name=self.name,
             step=self.step,
             index=self.index,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from latentry.contracts import ClipFormat, InputFile, Interpolation, ResolvedRequest
+from latentry.contracts import AnyRequest, ClipFormat, InputFile, Interpolation, ResolvedRequest
 
 CLIP_NAME: Final = "clip"  # of the output, whose index is 0
 # What is between two pictures is between theirs.
@@ -33,9 +33,9 @@ class Clip:
     fps: int
 
 
-def clip(request: ResolvedRequest) -> Clip | None:
+def clip(request: AnyRequest) -> Clip | None:
     """The clip that a job stores after its frames, if it does."""
-    way = request.interpolation
+    way = _way(request)
     if way is None or way.output.clip is None:
         return None
     return Clip(way.output.clip, way.fps)
@@ -65,10 +65,10 @@ def keyframes(request: ResolvedRequest) -> tuple[ResolvedRequest, ...]:
     return first, *(first.model_copy(update=one.fields()) for one in (*way.via, way.to))
 
 
-def files(request: ResolvedRequest) -> dict[str, InputFile]:
+def files(request: AnyRequest) -> dict[str, InputFile]:
     """All files that a job needs, by where its request names them, such as `via/0/image`."""
-    way = request.interpolation
-    if way is None:
+    way = _way(request)
+    if way is None or not isinstance(request, ResolvedRequest):
         return request.inputs()
     return {
         f"{at}/{name}": one
@@ -102,6 +102,10 @@ def files_below(place: str, found: Mapping[str, InputFile]) -> dict[str, InputFi
         for name, one in found.items()
         if name.startswith(f"{place}/")
     }
+
+
+def _way(request: AnyRequest) -> Interpolation | None:
+    return request.interpolation if isinstance(request, ResolvedRequest) else None
 
 
 def _between(own: float, other: float, weight: float) -> float:

@@ -1,7 +1,13 @@
-"""The native front API: jobs, events, files, models, styles, usage, health, API document."""
+"""The native front API: jobs, events, files, models, styles, upscalers, usage, health, document."""
 
 from latentry.api_keys import Scope
-from latentry.contracts import Event, GenerationRequest, InterpolationRequest, Problem
+from latentry.contracts import (
+    Event,
+    GenerationRequest,
+    InterpolationRequest,
+    Problem,
+    UpscaleRequest,
+)
 from latentry.settings import Settings
 from service.access.auth import Allowed
 from service.doors.native import (
@@ -15,6 +21,7 @@ from service.doors.native import (
     links,
     models,
     styles,
+    upscales,
     usage,
 )
 from service.http import problems
@@ -31,6 +38,7 @@ def door(settings: Settings) -> Door:
             events.router,
             models.router,
             styles.router,
+            upscales.router,
             usage.router,
             files.router,  # before `links`, whose path matches all below /v1/files
             links.router,
@@ -46,8 +54,8 @@ def door(settings: Settings) -> Door:
             ),
             *(
                 LargeBody(path, settings.max_input_body_bytes, Allowed(Scope.WRITE))
-                for path in (generations.PATH, interpolations.PATH)
+                for path in (generations.PATH, interpolations.PATH, upscales.PATH)
             ),
         ),
-        models=(GenerationRequest, InterpolationRequest, Problem, Event),
+        models=(GenerationRequest, InterpolationRequest, UpscaleRequest, Problem, Event),
     )

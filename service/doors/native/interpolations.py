@@ -8,9 +8,8 @@ from starlette.responses import Response
 from latentry.contracts import InterpolationRequest, Job
 from service.access.auth import MayWrite
 from service.doors.answers import PROBLEMS, body_schema
-from service.doors.native.generations import DONE, IdempotencyKey, Prefer, created
+from service.doors.native.creating import CREATED, IdempotencyKey, Prefer, create
 from service.gateway import GatewayDep
-from service.http import bodies
 from service.http.accept import ACCEPTS_JSON
 from service.http.direct import DirectRoute
 
@@ -37,7 +36,7 @@ _EXAMPLE: Final = {
     status_code=202,
     response_model=Job,
     response_description="Job accepted.",
-    responses=DONE,
+    responses=CREATED,
     openapi_extra=body_schema(InterpolationRequest, _EXAMPLE),
 )
 async def create_interpolation(
@@ -55,5 +54,6 @@ async def create_interpolation(
     kind `clip`, has them all. It costs as much as so many images, and with a clip one call more for
     each. Read, follow, cancel and delete it under `/v1/generations/{id}`.
     """
-    parsed = bodies.parse(request, InterpolationRequest)
-    return await created(gateway, caller, request, parsed, idempotency_key, preferences)
+    return await create(
+        gateway, caller, request, InterpolationRequest, idempotency_key, preferences
+    )

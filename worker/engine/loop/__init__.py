@@ -16,6 +16,7 @@ from worker.engine.loop.messages import (
     Step,
     StepTiming,
     Towards,
+    UpscaleOrder,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "Step",
     "StepTiming",
     "Towards",
+    "UpscaleOrder",
 ]

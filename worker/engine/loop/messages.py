@@ -4,7 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from latentry.contracts import IntermediateKind, JobWarning, ResolvedRequest
+from latentry.contracts import (
+    IntermediateKind,
+    JobWarning,
+    ResolvedRequest,
+    ResolvedUpscale,
+)
 from latentry.errors import LatentryError
 from latentry.rules.sequences.frames import frame
 from worker.engine.inputs.canvas import Canvas, Pixels
@@ -79,10 +84,22 @@ class Order:
         return self.request.variation_seed_of(self.index % self.request.n)  # one image: a frame
 
     @property
+    def is_background(self) -> bool:
+        """Whether it is made beside the steps of others, in time of its own."""
+        return isinstance(self, UpscaleOrder)
+
+    @property
     def megapixels(self) -> float:
         """The finished image's width times its height, in millions of pixels."""
         width, height = self.request.final_size
         return width * height / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class UpscaleOrder(Order):
+    """One picture to enlarge. The router gives it to the backend of upscalers, and to no other."""
+
+    request: ResolvedUpscale  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +188,9 @@ class Saved:
 class StepTiming:
     """One step of the loop: rows of its UNet call, padding included, and seconds of its parts.
 
-    `used`: rows that are not padding. On a GPU `call_s` is the time until the call was queued
-    behind the one before: only sums over many steps mean something.
+    `used`: rows that are not padding. `background`: calls that were made beside it. On a GPU
+    `call_s` is the time until the call was queued behind the one before: only sums over many steps
+    mean something.
     """
 
     rows: int = 0
@@ -180,6 +198,7 @@ class StepTiming:
     join_s: float = 0.0
     call_s: float = 0.0
     decode_s: float = 0.0
+    background: int = 0
 
     @property
     def total_s(self) -> float:

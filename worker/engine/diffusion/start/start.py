@@ -22,7 +22,8 @@ class Start:
     """The state before the first call.
 
     repaint: what is kept of a picture, for UNets that do not see it. beside [C', h, w]: for those
-    that do, the channels that stand beside x in every call: a mask and the masked picture's latent.
+    that do, the channels that stand beside x in every call: a mask and the masked picture's latent,
+    or the latent of a picture to edit.
     """
 
     sampler: SamplerState
@@ -49,12 +50,17 @@ class _Draws:
         return encode(self.model, image, self.seamless).sample(noise, self.model.vae.config)
 
     def latent_of(self, canvas: Canvas) -> torch.Tensor:
-        """The same of a whole picture, which is encoded once for all images that start from it."""
-        noise, encoded = self.noise(), self.model.encoded
+        """The same of a whole picture."""
+        noise = self.noise()
+        return self.posterior(canvas).sample(noise, self.model.vae.config)
+
+    def posterior(self, canvas: Canvas) -> Posterior:
+        """What the encoder says of a picture, asked once for all images that start from it."""
+        encoded = self.model.encoded
         if canvas not in encoded:
             encoded[canvas] = encode(self.model, image_of(canvas.picture), self.seamless)
         posterior: Posterior = encoded[canvas]
-        return posterior.sample(noise, self.model.vae.config)
+        return posterior
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,10 +128,10 @@ def _begun(
 ) -> _Begun:
     shape = model.latent_shape(request.width, request.height)
     draws = _Draws(model, shape, source, request.seamless)
-    if canvas is not None:
+    if canvas is not None and not model.edits:
         return _from_picture(request, canvas, draws)
     noise = _varied(draws, variation_seed, request.variation_strength)
-    return _Begun(noise, beside=_nothing_known(draws) if model.sees_masks else None)
+    return _Begun(noise, beside=_beside_noise(canvas, draws))
 
 
 def _varied(draws: _Draws, variation_seed: int | None, strength: float) -> torch.Tensor:
@@ -135,6 +141,17 @@ def _varied(draws: _Draws, variation_seed: int | None, strength: float) -> torch
         return noise
     other = replace(draws, source=NoiseSource.of_seed(variation_seed))
     return varied(noise, other.noise(), strength)
+
+
+def _beside_noise(canvas: Canvas | None, draws: _Draws) -> torch.Tensor | None:
+    """For an image that starts as noise: a picture to edit, or all to be painted, if it is seen.
+
+    Of the picture to edit the encoder's mean, as diffusers' InstructPix2Pix pipelines take it:
+    neither drawn from its posterior nor scaled to unit variance.
+    """
+    if draws.model.edits and canvas is not None:
+        return draws.posterior(canvas).mean
+    return _nothing_known(draws) if draws.model.sees_masks else None
 
 
 def _from_picture(request: ResolvedRequest, canvas: Canvas, draws: _Draws) -> _Begun:
