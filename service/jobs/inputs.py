@@ -142,7 +142,9 @@ def without_pictures(request: Request) -> Request:
 
 
 def _without(request: R) -> R:
-    return request.model_copy(update=dict.fromkeys(named(request)))
+    nothing: dict[str, None] = dict.fromkeys(named(request))
+    bare: R = request.model_copy(update=nothing)
+    return bare
 
 
 def _input_of(record: FileRecord) -> InputFile:
