@@ -45,6 +45,7 @@ _SHORTER: Final = {
     "output-quality": "quality",
     "output-lossless": "lossless",
     "styles": "style",
+    "loras": "lora",
 }
 
 
@@ -64,6 +65,15 @@ class RequestOptions(TypedDict):
         ),
     ]
     clip_skip: int | None
+    loras: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--lora",
+            metavar="ID:WEIGHT",
+            help="LoRA of `latentry adapters` to apply, repeatable: id, id:weight, or"
+            " id:weight:weight in the text encoders.",
+        ),
+    ]
     width: int | None
     height: int | None
     num_inference_steps: Annotated[int | None, typer.Option("--steps")]
@@ -184,6 +194,7 @@ def request_fields(options: RequestOptions) -> Fields:
     """The SDK's keyword arguments for what was given. Raises typer.BadParameter."""
     given = dict(options) | {
         "metadata": values.labels("--metadata", options["metadata"]),
+        "loras": values.loras(options["loras"]),
         "extend": values.extend(options["extend"]),
         "hires": values.hires(options["hires"]),
         "intermediates": values.intermediates(

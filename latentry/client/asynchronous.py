@@ -24,6 +24,9 @@ from latentry.client.many import AsyncManyJobs
 from latentry.client.pictures import Source, picture_bytes
 from latentry.client.saving import opened, targets
 from latentry.contracts import (
+    AdapterList,
+    Delivery,
+    DeliveryList,
     Estimate,
     Event,
     File,
@@ -153,9 +156,21 @@ class AsyncClient(AsyncManyJobs):
         """Delete the job and its images."""
         await self._call(api_calls.delete(job_id))
 
+    async def deliveries(self, job_id: Job | str) -> DeliveryList:
+        """The deliveries of the job's webhook, with their attempts."""
+        return await self._call(api_calls.deliveries(job_id))
+
+    async def redeliver(self, job_id: Job | str, delivery_id: str) -> Delivery:
+        """Send a notification again, under the same id."""
+        return await self._call(api_calls.redeliver(job_id, delivery_id))
+
     async def models(self) -> ModelList:
         """The models of the service and their limits."""
         return await self._call(api_calls.models())
+
+    async def adapters(self) -> AdapterList:
+        """The LoRAs that a request may name."""
+        return await self._call(api_calls.adapters())
 
     async def styles(self) -> StyleList:
         """The styles that a request may name."""

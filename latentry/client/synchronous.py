@@ -23,6 +23,9 @@ from latentry.client.many import ManyJobs
 from latentry.client.pictures import Source, picture_bytes
 from latentry.client.saving import opened, targets
 from latentry.contracts import (
+    AdapterList,
+    Delivery,
+    DeliveryList,
     Estimate,
     Event,
     File,
@@ -156,9 +159,21 @@ class Client(ManyJobs):
         """Delete the job and its images."""
         self._call(api_calls.delete(job_id))
 
+    def deliveries(self, job_id: Job | str) -> DeliveryList:
+        """The deliveries of the job's webhook, with their attempts."""
+        return self._call(api_calls.deliveries(job_id))
+
+    def redeliver(self, job_id: Job | str, delivery_id: str) -> Delivery:
+        """Send a notification again, under the same id."""
+        return self._call(api_calls.redeliver(job_id, delivery_id))
+
     def models(self) -> ModelList:
         """The models of the service and their limits."""
         return self._call(api_calls.models())
+
+    def adapters(self) -> AdapterList:
+        """The LoRAs that a request may name."""
+        return self._call(api_calls.adapters())
 
     def styles(self) -> StyleList:
         """The styles that a request may name."""

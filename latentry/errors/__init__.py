@@ -13,6 +13,9 @@ LatentryError
 │   ├── KeyframesDiffer
 │   ├── InvalidPrompt
 │   ├── UnknownStyle
+│   ├── UnknownAdapter
+│   ├── AdapterMismatch
+│   ├── AdapterChanged
 │   ├── ClipSkipTooLarge
 │   ├── UnsupportedField
 │   ├── UrlNotAllowed
@@ -46,12 +49,16 @@ LatentryError
 │   ├── NoAnswer
 │   ├── ShuttingDown
 │   ├── DeadlineUnreachable
+│   ├── NoAdapterRoom
 │   └── Busy
 ├── JobFailed                   a job ended without images
 │   ├── NonFiniteOutput
 │   ├── OutOfMemory
 │   ├── EngineError
 │   ├── ModelNotLoaded
+│   ├── AdapterUnusable
+│   ├── AdapterGone
+│   ├── AdaptersTooLarge
 │   └── Poison
 ├── LeaseLost                   another worker holds the job now
 ├── ConfigurationError          the process cannot start with these settings
@@ -85,6 +92,9 @@ from latentry.errors.base import (
     Unavailable,
 )
 from latentry.errors.jobs import (
+    AdapterGone,
+    AdaptersTooLarge,
+    AdapterUnusable,
     EngineError,
     LeaseLost,
     ModelNotLoaded,
@@ -100,6 +110,8 @@ from latentry.errors.not_found import (
     UnknownUpscaler,
 )
 from latentry.errors.requests import (
+    AdapterChanged,
+    AdapterMismatch,
     BodyTooLarge,
     BrokenImage,
     ClipSkipTooLarge,
@@ -119,6 +131,7 @@ from latentry.errors.requests import (
     TooManyIntermediates,
     TooManySteps,
     TooSlow,
+    UnknownAdapter,
     UnknownStyle,
     UnsupportedField,
     UnsupportedImage,
@@ -134,6 +147,7 @@ from latentry.errors.unavailable import (
     LedgerFull,
     LedgerMisconfigured,
     LedgerUnavailable,
+    NoAdapterRoom,
     NoAnswer,
     NoModel,
     QueueFull,
@@ -142,6 +156,11 @@ from latentry.errors.unavailable import (
 )
 
 __all__ = [
+    "AdapterChanged",
+    "AdapterGone",
+    "AdapterMismatch",
+    "AdapterUnusable",
+    "AdaptersTooLarge",
     "BodyTooLarge",
     "BrokenImage",
     "Busy",
@@ -176,6 +195,7 @@ __all__ = [
     "MalformedBody",
     "MalformedHead",
     "ModelNotLoaded",
+    "NoAdapterRoom",
     "NoAnswer",
     "NoModel",
     "NonFiniteOutput",
@@ -195,6 +215,7 @@ __all__ = [
     "TooSlow",
     "Unauthenticated",
     "Unavailable",
+    "UnknownAdapter",
     "UnknownModel",
     "UnknownStyle",
     "UnknownUpscaler",

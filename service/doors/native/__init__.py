@@ -1,4 +1,4 @@
-"""The native front API: jobs, events, files, models, styles, upscalers, usage, health, document."""
+"""The native front API: jobs, events, files, the catalogue of what there is, usage, health."""
 
 from latentry.api_keys import Scope
 from latentry.contracts import (
@@ -11,6 +11,7 @@ from latentry.contracts import (
 from latentry.settings import Settings
 from service.access.auth import Allowed
 from service.doors.native import (
+    adapters,
     deliveries,
     docs,
     events,
@@ -37,6 +38,7 @@ def door(settings: Settings) -> Door:
             deliveries.router,
             events.router,
             models.router,
+            adapters.router,
             styles.router,
             upscales.router,
             usage.router,

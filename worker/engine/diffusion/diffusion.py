@@ -4,6 +4,7 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
+from typing import Final
 
 import torch
 
@@ -12,6 +13,7 @@ from latentry.errors import EngineError, JobFailed
 from latentry.low_memory import LowMemory
 from latentry.sources import ModelLocation
 from worker.batching import BatchKey
+from worker.engine.adapters.shelf import Shelf
 from worker.engine.device import Device
 from worker.engine.diffusion import checkpoint
 from worker.engine.diffusion.denoise import denoise
@@ -33,6 +35,8 @@ from worker.engine.unet.compiled import CompiledUNets
 from worker.engine.vae.decode import decode
 from worker.engine.vae.fp32_retry import Fp32Retry
 
+DEFAULT_ADAPTER_BYTES: Final = 2 * 2**30
+
 
 class Diffusion:
     """A `Backend`. All its methods must be called from one thread: see docs/decisions/0004."""
@@ -45,6 +49,7 @@ class Diffusion:
         low_memory: frozenset[LowMemory] = frozenset(),
         threads: int = 0,
         model_memory_bytes: int = 0,
+        adapter_memory_bytes: int = DEFAULT_ADAPTER_BYTES,
         compiled: CompiledUNets | None = None,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
@@ -57,6 +62,7 @@ class Diffusion:
         self._residents = Residents(
             self.at, prove=self.self_test, budget_bytes=model_memory_bytes, now=clock
         )
+        self.adapters = Shelf(self.at, lambda: self._residents.blueprints, adapter_memory_bytes)
         self.compiled = compiled
         self._timing = Timing(self.at.device)
         self.threads = Threads()
@@ -236,4 +242,6 @@ class Diffusion:
         """The id of the profile under which a strict picture has these bits; None in fast mode."""
         if not member.key.is_strict:
             return None
-        return Profile.of(member.model.fingerprint, self.at, rows=member.key.bucket).id
+        adapters = tuple(one.sha256 for one in member.order.adapters if one is not None)
+        fingerprint, rows = member.model.fingerprint, member.key.bucket
+        return Profile.of(fingerprint, self.at, rows=rows, adapters=adapters).id

@@ -25,6 +25,7 @@ from worker.batching import BatchKey
 from worker.engine.inputs.canvas import Pixels
 from worker.engine.loop.backend import Plan, Taken, TimedCall
 from worker.engine.loop.messages import Order
+from worker.engine.simulated.adapters import SimulatedShelf
 from worker.engine.simulated.charge import Charge
 from worker.engine.simulated.clocks import Clock, VirtualClock
 
@@ -101,9 +102,11 @@ class Simulated:
     clock: Clock = field(default_factory=VirtualClock)
     longest_test_s: float = 0.0
     failed: tuple[str, ...] = ()
+    adapters: SimulatedShelf = field(init=False)
     _calls: list[TimedCall] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.adapters = SimulatedShelf(self.models)
         for order in self.examples():
             plan = self.plan(order)
             seconds = self.models[order.request.model].call(plan.key, plan.rows)

@@ -1,7 +1,7 @@
 """Strict mode: the same order gives the same bits, whatever else happens around it."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -90,6 +90,7 @@ class Life:
     chance: random.Random
     orders: list[Order]
     company: dict[str, Any] = field(default_factory=dict)
+    neighbour: Callable[..., Order] = neighbour
     latents: dict[str, bytes] = field(default_factory=dict)
     pixels: dict[str, bytes] = field(default_factory=dict)
     checkpoints: dict[str, bytes] = field(default_factory=dict)
@@ -103,7 +104,7 @@ class Life:
         """Until every watched order is drawn."""
         while self.orders:
             size = self.chance.randint(0, 3)
-            crowd = [neighbour(self.chance, k, **self.company) for k in range(size)]
+            crowd = [self.neighbour(self.chance, k, **self.company) for k in range(size)]
             for _ in self.one_worker(crowd):
                 if self.chance.random() < 0.15:
                     self.deaths += 1
