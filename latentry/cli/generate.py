@@ -37,28 +37,29 @@ def generate(
 ) -> None:
     """Generate images and save them."""
     fields = request_fields(options)
-    if file_format := options["output_format"] or _format_of(output):
+    if file_format := options["output_format"] or format_of(output):
         fields["output_format"] = file_format
     with connect(url, api_key) as client:
         if options["dry_run"]:
-            typer.echo("\n".join(_lines(client.estimate(prompt, **fields))))
+            typer.echo("\n".join(lines(client.estimate(prompt, **fields))))
             return
-        job = _succeeded(client, client.submit(prompt, **fields), output)
+        job = succeeded(client, client.submit(prompt, **fields), output)
         for warning in job.warnings:
             typer.echo(f"{warning.message} ({warning.code})", err=True)
         for image in job.images:
-            _save(client, image, image_path(output, job, image.index))
+            save(client, image, image_path(output, job, image.index))
         for one in job.outputs:
             if not one.kind.is_final:
-                _save(client, one, image_path(output, job, one.index, name=one.name))
+                save(client, one, image_path(output, job, one.index, name=one.name))
 
 
-def _save(client: Client, image: Image, path: Path) -> None:
+def save(client: Client, image: Image, path: Path) -> None:
+    """Download an output, and say where it is."""
     path.write_bytes(client.download(image))
     typer.echo(f"{path}  seed {image.seed}  {image.url}")
 
 
-def _succeeded(client: Client, job: Job, output: Path | None) -> Job:
+def succeeded(client: Client, job: Job, output: Path | None) -> Job:
     """The job with its images; Ctrl-C cancels it. Raises JobDidNotSucceed."""
     try:
         job = followed(client, job, output)
@@ -71,7 +72,8 @@ def _succeeded(client: Client, job: Job, output: Path | None) -> Job:
     return job
 
 
-def _lines(estimate: Estimate) -> list[str]:
+def lines(estimate: Estimate) -> list[str]:
+    """An estimate in sentences."""
     seconds, wait_s = estimate.cost.worker_seconds, estimate.estimated_wait_s
     cost = f"Cost: {estimate.cost.step_megapixels:g} step-megapixels"
     return [
@@ -82,7 +84,8 @@ def _lines(estimate: Estimate) -> list[str]:
     ]
 
 
-def _format_of(output: Path | None) -> OutputFormat | None:
+def format_of(output: Path | None) -> OutputFormat | None:
+    """The format that a file's name stands for. Raises typer.BadParameter."""
     if output is None:
         return None
     if output.suffix.lower() not in FORMATS:
