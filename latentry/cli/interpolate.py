@@ -7,16 +7,15 @@ import typer
 
 from latentry.cli import values
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
-from latentry.cli.generate import format_of, lines, save, succeeded
+from latentry.cli.generate import estimate_lines, format_of
 from latentry.cli.options import RequestOptions, request_fields, request_options
+from latentry.cli.results import AsJson, refuse_unwritable, save_all, succeeded
 from latentry.client.fields import InterpolationFields
-from latentry.client.saving import image_path
 from latentry.contracts import (
     ClipFormat,
     Easing,
     GenerationRequest,
     InterpolationRequest,
-    OutputKind,
 )
 
 _CLIPS: Final = {form.suffix: form for form in ClipFormat}
@@ -52,6 +51,7 @@ def interpolate(
         typer.Option(help="What one picture starts from, once for each; a path, URL or file id."),
     ] = None,
     *,
+    as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
     **options: Unpack[RequestOptions],
@@ -64,23 +64,21 @@ def interpolate(
         job_fields["output_format"] = file_format
     own = {"fps": fps, "easing": easing, "output": clip}
     job_fields |= {name: value for name, value in own.items() if value is not None}
+    refuse_unwritable(output)
     pictures = _pictures(prompts, given, keyframe_seed, keyframe_image)
     first, *via, last = pictures
     fields = cast(InterpolationFields, job_fields | {"via": via})
     with connect(url, api_key) as client:
         if options["dry_run"]:
             estimate = client.estimate_interpolation(first, last, frames, **fields)
-            typer.echo("\n".join(lines(estimate)))
+            text = "\n".join(estimate_lines(estimate))
+            typer.echo(estimate.model_dump_json(indent=2) if as_json else text)
             return
         submitted = client.submit_interpolation(first, last, frames, **fields)
         job = succeeded(client, submitted, output)
-        for warning in job.warnings:
-            typer.echo(f"{warning.message} ({warning.code})", err=True)
-        for one in job.outputs:
-            if clip is None:
-                save(client, one, image_path(output, job, one.index))
-            elif one.kind is OutputKind.CLIP:
-                save(client, one, output or Path(f"{job.id}{clip.suffix}"))
+        if clip is not None:  # the file is what was asked for; `latentry fetch` saves frames too
+            job = job.model_copy(update={"images": [], "outputs": job.outputs[-1:]})
+        save_all(client, job, output, as_json=as_json)
 
 
 def _pictures(
