@@ -193,7 +193,6 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--mask-padding 16 --extend 8 0 16 0 "
         "--lora ink:0.8 --lora pen:-1:0 --lora plain "
         "--hires scale=1.5 --hires steps=9 --hires upscaler=lanczos "
-        "--lora ink --lora oil:-0.5:0 "
         "--preview-interval 5 --webhook https://shop.example/hook --webhook-event failed"
     )
     (tmp_path / "picture.png").write_bytes(b"picture")
@@ -240,7 +239,6 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
             {"id": "plain"},
         ],
         "hires": {"scale": 1.5, "steps": 9, "upscaler": "lanczos"},
-        "loras": [{"id": "ink"}, {"id": "oil", "weight": -0.5, "text_encoder_weight": 0.0}],
         "variation_seed": 3,
         "variation_strength": 0.25,
         "n": 1,
