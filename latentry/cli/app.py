@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from latentry import __version__
-from latentry.cli import admin, fetch, generate, serve, upscale
+from latentry.cli import admin, fetch, generate, interpolate, serve, upscale
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.cli.options import option_name
 from latentry.contracts import Job, Model
@@ -20,6 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("generate", context_settings={"token_normalize_func": option_name})(generate.generate)
+app.command("interpolate", context_settings={"token_normalize_func": option_name})(
+    interpolate.interpolate
+)
 app.command("fetch")(fetch.fetch)
 app.command("upscale")(upscale.upscale)
 app.command("serve")(serve.serve)

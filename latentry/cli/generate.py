@@ -62,7 +62,7 @@ def estimate_lines(estimate: Estimate) -> list[str]:
 
 
 def format_of(output: Path | None) -> OutputFormat | None:
-    """By the extension. Raises typer.BadParameter for one that is no format's."""
+    """The format that a file's name stands for. Raises typer.BadParameter."""
     if output is None or output.is_dir():
         return None
     if output.suffix.lower() not in FORMATS:
