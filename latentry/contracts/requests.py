@@ -54,6 +54,8 @@ class GenerationRequest(RequestModel):
     num_inference_steps: sampling.Steps = None
     denoise_start: sampling.DenoiseStart = 0.0
     denoise_end: sampling.DenoiseEnd = 1.0
+    refiner: sampling.Refiner = None
+    refiner_switch_at: sampling.RefinerSwitchAt = 0.8
     guidance_scale: sampling.GuidanceScale = None
     guidance_rescale: sampling.GuidanceRescale = 0.0
     guidance_stop: sampling.GuidanceStop = 1.0
@@ -133,6 +135,8 @@ class ResolvedRequest(ResponseModel):
     num_inference_steps: int
     denoise_start: float = 0.0
     denoise_end: float = 1.0
+    refiner: str | None = None
+    refiner_switch_at: float = 0.8
     guidance_scale: float
     guidance_rescale: float = 0.0
     guidance_stop: float = 1.0
@@ -176,6 +180,11 @@ class ResolvedRequest(ResponseModel):
     def repaints(self) -> bool:
         """Whether a part of its picture is kept."""
         return self.mask is not None or self.extend is not None
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that make its steps."""
+        return (self.model,) if self.refiner is None else (self.model, self.refiner)
 
     @property
     def negative_rows(self) -> int:
