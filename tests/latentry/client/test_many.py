@@ -10,9 +10,10 @@ import httpx
 import pytest
 from PIL import Image as Pillow
 
-from latentry import AsyncClient, Client, InvalidRequest, JobDidNotSucceed
+from latentry import AsyncClient, Client, InvalidRequest, JobDidNotSucceed, contracts
 from latentry.client import StillRunning
 from latentry.contracts import File, JobList, JobStatus
+from latentry.contracts.wire import Listing
 from tests.latentry.client.conftest import AT_ONCE, BASE_URL, image, job, json_response, problem
 from tests.latentry.client.stub import answer, serving
 
@@ -143,6 +144,13 @@ def test_a_page_is_a_sequence_of_jobs():
     assert [found.id for found in page] == ["a", "b"]
     assert (len(page), page[1].id) == (2, "b")
     assert JobList.model_validate_json(page.model_dump_json()) == page
+
+
+def test_everything_that_lists_iterates_over_what_it_lists():
+    models = [kind for kind in vars(contracts).values() if isinstance(kind, type)]
+    lists = [kind for kind in models if kind.__name__.endswith("List")]
+    assert len(lists) > 4
+    assert [kind for kind in lists if not issubclass(kind, Listing)] == []
 
 
 @pytest.mark.parametrize("status", JobStatus)
