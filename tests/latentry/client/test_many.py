@@ -216,6 +216,14 @@ async def test_images_are_saved_as_files(service, tmp_path):
     assert await call("save", two.images[1].url, tmp_path / "b.png") == [tmp_path / "b.png"]
 
 
+async def test_a_clip_is_saved_instead_of_its_frames(service, tmp_path):
+    call = service(lambda request: httpx.Response(200, content=b"moving"))
+    moving = image().model_dump() | {"content_type": "image/gif"}
+    clip = contracts.Output(**moving, kind=contracts.OutputKind.CLIP, name="clip")
+    made = job(images=[image(), image(1)], outputs=[clip])
+    assert await call("save", made, tmp_path / "out.gif") == [tmp_path / "out.gif"]
+
+
 async def test_an_image_opens_in_pillow(service):
     file = io.BytesIO()
     Pillow.new("RGB", (8, 16), "red").save(file, "PNG")
