@@ -22,7 +22,16 @@ from latentry.contracts.fields.lora import Lora, WantedLora
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.files import File
-from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
+from latentry.contracts.jobs import (
+    AnyRequest,
+    Job,
+    JobError,
+    JobList,
+    JobStatus,
+    JobUrls,
+    JobWarning,
+    Progress,
+)
 from latentry.contracts.models import (
     Defaults,
     Limits,
@@ -36,7 +45,6 @@ from latentry.contracts.outputs import Image, Output, OutputFormat, OutputKind, 
 from latentry.contracts.pricing import Cost, Estimate
 from latentry.contracts.problems import FieldError, Problem
 from latentry.contracts.requests import GenerationRequest, ResolvedRequest
-from latentry.contracts.resolved import AnyRequest
 from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.styles import Style, StyleDefaults, StyleList
 from latentry.contracts.upscales import (

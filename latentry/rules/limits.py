@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 from typing import Final
 
-from latentry.contracts import InpaintArea, ModelCard, ResolvedRequest, Seamless
+from latentry.contracts import (
+    InpaintArea,
+    ModelCard,
+    OutputFormat,
+    ResolvedRequest,
+    ResolvedUpscale,
+    Seamless,
+)
 from latentry.contracts.fields.bounds import MAX_INTERMEDIATES
 from latentry.contracts.samplers import SAMPLER_SPACINGS, SAMPLER_STEPS
 from latentry.errors import (
@@ -18,7 +25,6 @@ from latentry.errors import (
 )
 from latentry.rules.edit_limits import check_edit
 from latentry.rules.hires_limits import refuse_impossible_hires
-from latentry.rules.outputs import refuse_impossible_output
 from latentry.rules.passes import passes
 from latentry.rules.pricing import intermediates, skipped_steps
 from latentry.rules.prompt_limits import check_prompts
@@ -154,6 +160,17 @@ def _check_extend(request: ResolvedRequest) -> None:
     if across >= request.width or down >= request.height:
         why = "It must leave room for the picture within width and height."
         raise InvalidRequest(why, fields={"/extend": why})
+
+
+def refuse_impossible_output(request: ResolvedRequest | ResolvedUpscale) -> None:
+    """Raises UnsupportedField for options that its format does not have."""
+    form, is_lossless = request.output_format, request.output_lossless
+    if is_lossless and form is OutputFormat.JPEG:
+        why = "JPEG is never lossless; take webp or png."
+        raise UnsupportedField(why, fields={"/output_lossless": why})
+    if request.output_quality is not None and (is_lossless or form is OutputFormat.PNG):
+        why = f"A lossless {form} has no quality; leave output_quality out."
+        raise UnsupportedField(why, fields={"/output_quality": why})
 
 
 def _check_variation(request: ResolvedRequest) -> None:
