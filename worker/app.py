@@ -40,12 +40,14 @@ from worker.loop import WorkerLoop
 from worker.metrics import Metrics
 from worker.process.keepalive import Keepalive
 from worker.process.watchdog import EXIT_UNUSABLE
+from worker.publishing.clip import with_clips
 from worker.publishing.publisher import Publisher
 from worker.saving import Saving
 from worker.stepping import Stepping
 
 log = structlog.get_logger()
 
+READING_S: Final = 3600.0  # all adapters, from a slow disk
 EXIT_NOT_READY: Final = 75  # EX_TEMPFAIL: its parent tries again
 OpenBackend: TypeAlias = Callable[[Settings, Keepalive], tuple[ServedBackend[Any], Sequence[Card]]]
 
@@ -122,6 +124,7 @@ def _open(
         cost_file.recall()
         storage = open_storage(settings)
         adapters = AdapterFiles(settings.adapter_sources, backend.adapters.inspect)
+        keepalive.extend(READING_S)
         adapters.open()
         serve_metrics(metrics.registry, settings, "worker_metrics_port")
     except Unavailable as error:
@@ -130,6 +133,7 @@ def _open(
     except LatentryError as error:
         log.error("worker.unusable", code=error.code, why=error.message)
         raise SystemExit(EXIT_UNUSABLE) from error
+    cards = with_clips(cards)
     return _Opened(backend, cards, costs, cost_file, storage, metrics, adapters)
 
 

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from latentry import __version__
-from latentry.cli import admin, generate, serve, upscale
+from latentry.cli import admin, fetch, generate, interpolate, serve, upscale
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.cli.options import option_name
 from latentry.contracts import Job, Model
@@ -20,6 +20,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("generate", context_settings={"token_normalize_func": option_name})(generate.generate)
+app.command("interpolate", context_settings={"token_normalize_func": option_name})(
+    interpolate.interpolate
+)
+app.command("fetch")(fetch.fetch)
 app.command("upscale")(upscale.upscale)
 app.command("serve")(serve.serve)
 app.command("demo")(serve.demo)
@@ -132,5 +136,6 @@ def _lines(job: Job) -> list[str]:
         f"Job {job.id} is {job.status}{progress}{position}.",
         *(f"{warning.message} ({warning.code})" for warning in job.warnings),
         *([f"{job.error.message} ({job.error.code})"] if job.error else []),
-        *(f"seed {image.seed}  {image.url}" for image in job.images),
+        *(f"Image {at.index + 1}: {at.width}×{at.height}, seed {at.seed}." for at in job.images),
+        *([f"`latentry fetch {job.id}` saves them; --json has the URLs."] if job.images else []),
     ]

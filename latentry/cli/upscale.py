@@ -7,10 +7,10 @@ import typer
 
 from latentry.cli import values
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
-from latentry.cli.generate import estimate_lines, format_of, succeeded
+from latentry.cli.generate import estimate_lines, format_of
+from latentry.cli.results import AsJson, refuse_unwritable, save_all, succeeded
 from latentry.cli.signature import Command, with_options
 from latentry.client.fields import UpscaleFields
-from latentry.client.saving import image_path
 from latentry.contracts import OutputFormat, Priority, UpscaleRequest
 
 
@@ -58,6 +58,7 @@ def upscale(
         Path | None, typer.Option("-o", "--output", help="Output file; JOB-ID.png if omitted.")
     ] = None,
     *,
+    as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
     **options: Unpack[UpscaleOptions],
@@ -66,15 +67,15 @@ def upscale(
     picture = values.picture("image", image)
     assert picture is not None, "an argument is given"
     fields = _fields(options, output)
+    refuse_unwritable(output)
     with connect(url, api_key) as client:
         if options["dry_run"]:
-            typer.echo("\n".join(estimate_lines(client.estimate_upscale(picture, **fields))))
+            estimate = client.estimate_upscale(picture, **fields)
+            text = "\n".join(estimate_lines(estimate))
+            typer.echo(estimate.model_dump_json(indent=2) if as_json else text)
             return
         job = succeeded(client, client.submit_upscale(picture, **fields), output)
-        for one in job.images:
-            path = image_path(output, job, one.index)
-            path.write_bytes(client.download(one))
-            typer.echo(f"{path}  {one.width}x{one.height}  {one.url}")
+        save_all(client, job, output, as_json=as_json)
 
 
 def _fields(options: UpscaleOptions, output: Path | None) -> UpscaleFields:
@@ -82,6 +83,7 @@ def _fields(options: UpscaleOptions, output: Path | None) -> UpscaleFields:
         "output_format": options["output_format"] or format_of(output),
         "output_lossless": options["output_lossless"] or None,
         "metadata": values.labels("--metadata", options["metadata"]),
+        "webhook": values.webhook(options["webhook"], None),
     }
     names = UpscaleFields.__annotations__.keys()
     kept = {name: given[name] for name in names if given[name] is not None}

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -17,6 +17,7 @@ from latentry.contracts import (
     Estimate,
     File,
     GenerationRequest,
+    InterpolationRequest,
     Job,
     JobList,
     ModelList,
@@ -26,7 +27,13 @@ from latentry.contracts import (
     UsageList,
 )
 
-Request: TypeAlias = GenerationRequest | UpscaleRequest
+# What a job is asked for with, and where.
+JobRequest: TypeAlias = GenerationRequest | InterpolationRequest | UpscaleRequest
+_ROUTES: Final[dict[type[BaseModel], str]] = {
+    GenerationRequest: "/v1/generations",
+    InterpolationRequest: "/v1/interpolations",
+    UpscaleRequest: "/v1/upscales",
+}
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
@@ -40,7 +47,7 @@ class ApiCall(Generic[T]):
     read: Callable[[httpx.Response], T]
     params: Mapping[str, str | int] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: Request | bytes | None = None
+    body: JobRequest | bytes | None = None
     hold_s: int = 0
     """Seconds that the service may hold the response, as the call requested."""
     within_s: float = math.inf
@@ -55,7 +62,7 @@ class ApiCall(Generic[T]):
 
 
 def submit(
-    request: Request,
+    request: JobRequest,
     idempotency_key: str,
     hold_s: int = 0,
     within_s: float = math.inf,
@@ -70,7 +77,7 @@ def submit(
     bounds = [s for s in (request.start_within, request.finish_within) if s is not None]
     return ApiCall(
         "POST",
-        _url(request),
+        _ROUTES[type(request)],
         _reader(Job),
         headers=headers,
         body=request,
@@ -79,11 +86,12 @@ def submit(
     )
 
 
-def estimate(request: Request) -> ApiCall[Estimate]:
+def estimate(request: JobRequest) -> ApiCall[Estimate]:
     """Ask for the cost and the estimated start of a request."""
     dry_run = request.model_copy(update={"dry_run": True})
     headers = {"Content-Type": "application/json"}
-    return ApiCall("POST", _url(request), _reader(Estimate), headers=headers, body=dry_run)
+    route = _ROUTES[type(request)]
+    return ApiCall("POST", route, _reader(Estimate), headers=headers, body=dry_run)
 
 
 def get(job_id: Job | str, hold_s: int = 0, within_s: float = math.inf) -> ApiCall[Job]:
@@ -173,11 +181,6 @@ def events(job_id: Job | str, last_event_id: str | None, silence_s: int) -> ApiC
     return ApiCall(
         "GET", _path(job_id, "/events"), lambda _: None, headers=headers, hold_s=silence_s
     )
-
-
-def _url(request: Request) -> str:
-    is_upscale = isinstance(request, UpscaleRequest)
-    return "/v1/upscales" if is_upscale else "/v1/generations"
 
 
 def _path(job: Job | str, rest: str = "") -> str:

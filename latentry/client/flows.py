@@ -13,7 +13,7 @@ import httpx
 from pydantic import ValidationError
 
 from latentry.client import api_calls
-from latentry.client.api_calls import ApiCall, Request
+from latentry.client.api_calls import ApiCall, JobRequest
 from latentry.client.errors import ApiError, JobDidNotSucceed, StillRunning
 from latentry.client.retries import Endurance, Outcome, Retries, error_of
 from latentry.contracts import Job, JobStatus
@@ -90,7 +90,7 @@ def ended(
 
 
 def generated(
-    request: Request,
+    request: JobRequest,
     idempotency_key: str,
     timeout_s: float | None,
     retries: Retries,

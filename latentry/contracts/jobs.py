@@ -2,34 +2,14 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final, TypeAlias
 
-from pydantic import Discriminator, Field, Tag, TypeAdapter
+from pydantic import Field
 
 from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.outputs import Image, Output
 from latentry.contracts.pricing import Cost
-from latentry.contracts.requests import ResolvedRequest
-from latentry.contracts.upscales import ResolvedUpscale
+from latentry.contracts.resolved import AnyRequest
 from latentry.contracts.wire import Listing, ResponseModel
-
-
-def _kind(value: Any) -> str:
-    """Which of them it is: an upscale alone names an upscaler."""
-    names = value if isinstance(value, dict) else vars(value)
-    return "upscale" if "upscaler" in names else "generation"
-
-
-AnyRequest: TypeAlias = Annotated[
-    Annotated[ResolvedRequest, Tag("generation")] | Annotated[ResolvedUpscale, Tag("upscale")],
-    Discriminator(_kind),
-]
-_ADAPTER: Final[TypeAdapter[ResolvedRequest | ResolvedUpscale]] = TypeAdapter(AnyRequest)
-
-
-def read_request(text: str) -> ResolvedRequest | ResolvedUpscale:
-    """A record's request. Raises ValueError."""
-    return _ADAPTER.validate_json(text)
 
 
 class JobStatus(StrEnum):

@@ -12,6 +12,8 @@ import pytest
 from latentry import __version__
 from latentry.cli import main
 from latentry.contracts import (
+    Adapter,
+    AdapterList,
     Cost,
     Defaults,
     Estimate,
@@ -34,6 +36,17 @@ from tests.latentry.client.conftest import image, job, problem
 from tests.latentry.client.stub import answer, serving, sse
 from tests.valkey import free_port
 
+INK = Adapter(
+    id="ink",
+    family="SDXL",
+    models=("xl",),
+    sha256="1",
+    autov3="2",
+    size_bytes=1_500_000,
+    rank=16,
+    networks=("unet",),
+    trigger_words=("inky",),
+)
 CARD = Model(
     id="shapes",
     limits=Limits(max_side=192),
@@ -55,6 +68,7 @@ class Gateway:
 
     def __init__(self):
         self.hangs = False
+        self.cancel_path = "/v1/generations/job-1/cancel"
         self.watched = threading.Event()
         self.received = None
         self.estimate = ESTIMATE
@@ -76,17 +90,22 @@ class Gateway:
                 self.watched.set()
                 while self.hangs and (await receive())["type"] != "http.disconnect":
                     pass
-            case ("GET", "/v1/generations/job-1") | ("POST", "/v1/generations/job-1/cancel"):
+            case ("GET", "/v1/generations/job-1") | ("POST", self.cancel_path):
                 await _send(send, self.job(self.ends_as))
-            case "GET", "/v1/models":
-                await _send(send, ModelList(data=[self.card]))
-            case "GET", "/v1/styles":
-                await _send(send, StyleList(data=[Style(name="night", prompt="{prompt}, [dark]")]))
+            case "GET", ("/v1/models" | "/v1/adapters" | "/v1/styles") as path:
+                await _send(send, self.lists()[path])
             case "GET", "/a.png":
                 await answer(send, 200, "image/png", b"picture")
             case _:
                 refusal = problem(404, "job_not_found")
                 await answer(send, 404, "application/problem+json", refusal.content)
+
+    def lists(self):
+        return {
+            "/v1/models": ModelList(data=[self.card]),
+            "/v1/adapters": AdapterList(data=[INK]),
+            "/v1/styles": StyleList(data=[Style(name="night", prompt="{prompt}, [dark]")]),
+        }
 
     def job(self, status):
         n = (self.received or {}).get("n", 1)
@@ -145,7 +164,7 @@ def latentry(monkeypatch, capsys, tmp_path):
 def test_generate_saves_the_picture_and_prints_where_it_came_from(latentry, gateway, tmp_path):
     code, out, _ = latentry("generate", "a red circle", "--seed", "7", "-o", "out.png")
     assert code == 0
-    assert out == f"out.png  seed 7  {gateway.url}/a.png\n"
+    assert out == "out.png  seed 7\n"
     assert (tmp_path / "out.png").read_bytes() == b"picture"
     assert gateway.received == {"prompt": "a red circle", "seed": 7, "output_format": "png"}
 
@@ -168,9 +187,11 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--spacing karras --priority high --start-within 60 --finish-within 600 "
         "--seamless x --quality 80 --lossless --style night --style oil "
         "--image picture.png --mask https://pictures.example/mask.png --strength 0.5 "
+        "--refiner xl-refiner --refiner-switch-at 0.6 "
         "--image-guidance-scale 2.5 --denoise-start 0.25 --denoise-end 0.75 "
         "--resize-mode crop --mask-blur 4 --mask-fill noise --inpaint-area masked "
         "--mask-padding 16 --extend 8 0 16 0 "
+        "--lora ink:0.8 --lora pen:-1:0 --lora plain "
         "--hires scale=1.5 --hires steps=9 --hires upscaler=lanczos "
         "--preview-interval 5 --webhook https://shop.example/hook --webhook-event failed"
     )
@@ -201,6 +222,8 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "image": "data:application/octet-stream;base64,cGljdHVyZQ==",
         "mask": "https://pictures.example/mask.png",
         "strength": 0.5,
+        "refiner": "xl-refiner",
+        "refiner_switch_at": 0.6,
         "image_guidance_scale": 2.5,
         "denoise_start": 0.25,
         "denoise_end": 0.75,
@@ -210,6 +233,11 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "inpaint_area": "masked",
         "mask_padding": 16,
         "extend": {"left": 8, "top": 0, "right": 16, "bottom": 0},
+        "loras": [
+            {"id": "ink", "weight": 0.8},
+            {"id": "pen", "weight": -1.0, "text_encoder_weight": 0.0},
+            {"id": "plain"},
+        ],
         "hires": {"scale": 1.5, "steps": 9, "upscaler": "lanczos"},
         "variation_seed": 3,
         "variation_strength": 0.25,
@@ -315,7 +343,7 @@ def test_a_dry_run_prints_what_is_unknown(latentry, gateway):
 def test_the_latest_preview_is_saved_next_to_the_picture(latentry, gateway, tmp_path):
     gateway.previews = [Preview(index=0, step=k, url=_data_url(k)) for k in (5, 10)]
     code, out, _ = latentry("generate", "a red circle", "--preview-interval", "5", "-o", "out.png")
-    assert (code, out) == (0, f"out.png  seed 7  {gateway.url}/a.png\n")
+    assert (code, out) == (0, "out.png  seed 7\n")
     assert gateway.received["preview_interval"] == 5
     assert (tmp_path / "out-preview.jpg").read_bytes() == b"after 10"
     assert (tmp_path / "out.png").read_bytes() == b"picture"
@@ -368,6 +396,19 @@ def test_a_models_warnings_are_printed_beside_the_list(latentry, gateway):
     assert len(out.splitlines()) == 2
 
 
+def test_adapters_are_listed(latentry, gateway):
+    code, out, _ = latentry("adapters")
+    assert code == 0
+    assert out.splitlines()[1].split() == ["ink", "SDXL", "xl", "16", "1.5", "MB", "inky"]
+
+
+@pytest.mark.parametrize("given", ["a:1:2:3", "a:x", ":1"])
+def test_a_lora_that_says_something_else_is_refused(latentry, gateway, given):
+    code, _, err = latentry("generate", "a frog", "--lora", given)
+    assert code
+    assert "lora" in err
+
+
 def test_styles_are_listed(latentry, gateway):
     code, out, _ = latentry("styles")
     assert code == 0
@@ -376,9 +417,51 @@ def test_styles_are_listed(latentry, gateway):
 
 def test_a_job_is_printed_as_text_or_as_json(latentry, gateway):
     _, out, _ = latentry("status", "job-1")
-    assert out == f"Job job-1 is succeeded.\nseed 7  {gateway.url}/a.png\n"
+    assert out == (
+        "Job job-1 is succeeded.\nImage 1: 128×128, seed 7.\n"
+        "`latentry fetch job-1` saves them; --json has the URLs.\n"
+    )
     _, out, _ = latentry("status", "job-1", "--json")
     assert json.loads(out)["id"] == "job-1"
+
+
+def test_json_has_the_whole_job_alone_on_standard_output(latentry, gateway, tmp_path):
+    code, out, err = latentry("generate", "a frog", "-o", "out.png", "--json")
+    assert (code, err) == (0, "out.png  seed 7\n")
+    assert json.loads(out)["images"][0]["url"] == f"{gateway.url}/a.png"
+    _, out, _ = latentry("generate", "a frog", "--dry-run", "--json")
+    assert json.loads(out)["cost"] == {"step_megapixels": 0.4096, "worker_seconds": 1.5}
+
+
+@pytest.mark.parametrize("command", [("generate", "a red circle"), ("fetch", "job-1")])
+def test_where_nothing_can_be_saved_is_said_before_anything_is_drawn(latentry, gateway, command):
+    code, _, err = latentry(*command, "-o", "/nonexistent/a.png")
+    assert code == 2
+    assert "there is no folder /nonexistent" in " ".join(err.split())
+    assert gateway.received is None
+
+
+def test_a_folder_gets_files_named_by_the_job(latentry, gateway, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    assert latentry("generate", "a frog", "-o", "pictures")[1] == "pictures/job-1.png  seed 7\n"
+    assert "output_format" not in gateway.received
+
+
+def test_images_that_could_not_be_saved_are_named_with_how_to_get_them(latentry, gateway, tmp_path):
+    (tmp_path / "a.png").mkdir()
+    (tmp_path / "a.png" / "job-1.png").mkdir()
+    code, _, err = latentry("generate", "a frog", "-o", "a.png")
+    assert code == 1
+    assert "`latentry fetch job-1` saves its images" in err
+
+
+def test_a_job_is_fetched(latentry, gateway, tmp_path):
+    code, out, _ = latentry("fetch", "job-1", "-o", "out.png")
+    assert (code, out) == (0, "out.png  seed 7\n")
+    assert (tmp_path / "out.png").read_bytes() == b"picture"
+    assert gateway.received is None
+    gateway.ends_as = JobStatus.FAILED
+    assert latentry("fetch", "job-1")[0] == 1
 
 
 def test_a_job_is_canceled(latentry, gateway):
@@ -395,6 +478,19 @@ def test_ctrl_c_cancels_the_job(gateway):
         process.send_signal(signal.SIGINT)
         assert process.stderr.read() == "Job job-1 is canceled.\n"
     assert process.returncode == 130
+
+
+def test_ctrl_c_says_what_can_be_done_where_it_could_not_cancel(gateway):
+    gateway.hangs = True
+    gateway.cancel_path = "/nowhere"
+    command = [sys.executable, "-m", "latentry", "generate", "a red circle"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert gateway.watched.wait(30)
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert "`latentry fetch job-1`" in said
+    assert "`latentry cancel job-1`" in said
 
 
 def test_an_error_of_the_service_is_one_sentence(latentry, gateway):

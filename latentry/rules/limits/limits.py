@@ -3,14 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from latentry.contracts import (
-    InpaintArea,
-    ModelCard,
-    OutputFormat,
-    ResolvedRequest,
-    ResolvedUpscale,
-    Seamless,
-)
+from latentry.contracts import InpaintArea, ModelCard, ResolvedRequest, Seamless
 from latentry.contracts.fields.bounds import MAX_INTERMEDIATES
 from latentry.contracts.samplers import SAMPLER_SPACINGS, SAMPLER_STEPS
 from latentry.errors import (
@@ -23,11 +16,13 @@ from latentry.errors import (
     UnsupportedSize,
     UnsupportedSpacing,
 )
-from latentry.rules.edit_limits import check_edit
-from latentry.rules.hires_limits import refuse_impossible_hires
+from latentry.rules.limits.edits import check_edit
+from latentry.rules.limits.hires import refuse_impossible_hires
+from latentry.rules.limits.outputs import refuse_impossible_output
+from latentry.rules.limits.prompts import check_prompts
+from latentry.rules.limits.refiner import check_refiner
 from latentry.rules.passes import passes
 from latentry.rules.pricing import intermediates, skipped_steps
-from latentry.rules.prompt_limits import check_prompts
 
 _WITH_IMAGE: Final = ("mask", "strength", "extend")
 # Fields that mean nothing without a picture, or without a part of it that is kept.
@@ -42,6 +37,7 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
     The error's `fields` are JSON pointers to what is wrong in the request.
     """
     first, *later = passes(request)
+    later = later if request.hires is not None else []  # a refiner's own limits are on its card
     _check_size(card, first)
     if request.sampler not in card.samplers:
         why = f"{card.id} supports the samplers {', '.join(card.samplers)}."
@@ -58,6 +54,7 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
     refuse_impossible_hires(request)
     _check_conditions(card, request)
     check_edit(card, request)
+    check_refiner(card, request)
     _check_inputs(card, request)
     _check_part(request)
     refuse_impossible_output(request)
@@ -160,17 +157,6 @@ def _check_extend(request: ResolvedRequest) -> None:
     if across >= request.width or down >= request.height:
         why = "It must leave room for the picture within width and height."
         raise InvalidRequest(why, fields={"/extend": why})
-
-
-def refuse_impossible_output(request: ResolvedRequest | ResolvedUpscale) -> None:
-    """Raises UnsupportedField for options that its format does not have."""
-    form, is_lossless = request.output_format, request.output_lossless
-    if is_lossless and form is OutputFormat.JPEG:
-        why = "JPEG is never lossless; take webp or png."
-        raise UnsupportedField(why, fields={"/output_lossless": why})
-    if request.output_quality is not None and (is_lossless or form is OutputFormat.PNG):
-        why = f"A lossless {form} has no quality; leave output_quality out."
-        raise UnsupportedField(why, fields={"/output_quality": why})
 
 
 def _check_variation(request: ResolvedRequest) -> None:
