@@ -105,6 +105,8 @@ def test_a_file_for_models_that_are_not_served_is_known_by_its_cross_attention(
     }
     entry = loaded.adapters.inspect(written.save(weights, tmp_path / f"{name}.safetensors"))
     assert (entry.family, entry.models, entry.rank) == (family, (), 4)
+    why = "no model" if family != "SD 1.x" else "2 of its tensors find no layer, for example"
+    assert why in (entry.reason or "")
 
 
 def test_a_file_of_another_architecture_is_known_too(loaded: Diffusion, tmp_path: Path) -> None:
@@ -174,6 +176,19 @@ def test_what_is_too_large_for_the_models_precision_is_refused(
     assert loaded.adapters.load("epsilon", [(path, sha256)])
     with pytest.raises(AdapterUnusable, match=r"too large for torch\.float16"):
         half.adapters.load("epsilon", [(path, sha256)])
+
+
+def test_a_product_of_lohas_factors_that_overflows_is_refused(
+    loaded: Diffusion, tmp_path: Path
+) -> None:
+    names = ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b")
+    shapes = ((64, 2), (2, 64), (64, 2), (2, 64))
+    weights = {
+        f"{STEM}.{name}": torch.full(shape, 1e30) for name, shape in zip(names, shapes, strict=True)
+    }
+    path = written.save(weights, tmp_path / "a.safetensors")
+    with pytest.raises(AdapterUnusable, match="too large"):
+        loaded.adapters.load("epsilon", [(path, AdapterFile.read(path).sha256)])
 
 
 def test_another_file_under_the_same_path_is_not_loaded(
