@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -17,13 +17,23 @@ from latentry.contracts import (
     Estimate,
     File,
     GenerationRequest,
+    InterpolationRequest,
     Job,
     JobList,
     ModelList,
     StyleList,
+    UpscaleRequest,
+    UpscalerList,
     UsageList,
 )
 
+# What a job is asked for with, and where.
+JobRequest: TypeAlias = GenerationRequest | InterpolationRequest | UpscaleRequest
+_ROUTES: Final[dict[type[BaseModel], str]] = {
+    GenerationRequest: "/v1/generations",
+    InterpolationRequest: "/v1/interpolations",
+    UpscaleRequest: "/v1/upscales",
+}
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
@@ -37,7 +47,7 @@ class ApiCall(Generic[T]):
     read: Callable[[httpx.Response], T]
     params: Mapping[str, str | int] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: GenerationRequest | bytes | None = None
+    body: JobRequest | bytes | None = None
     hold_s: int = 0
     """Seconds that the service may hold the response, as the call requested."""
     within_s: float = math.inf
@@ -52,7 +62,7 @@ class ApiCall(Generic[T]):
 
 
 def submit(
-    request: GenerationRequest,
+    request: JobRequest,
     idempotency_key: str,
     hold_s: int = 0,
     within_s: float = math.inf,
@@ -67,7 +77,7 @@ def submit(
     bounds = [s for s in (request.start_within, request.finish_within) if s is not None]
     return ApiCall(
         "POST",
-        "/v1/generations",
+        _ROUTES[type(request)],
         _reader(Job),
         headers=headers,
         body=request,
@@ -76,11 +86,12 @@ def submit(
     )
 
 
-def estimate(request: GenerationRequest) -> ApiCall[Estimate]:
+def estimate(request: JobRequest) -> ApiCall[Estimate]:
     """Ask for the cost and the estimated start of a request."""
     dry_run = request.model_copy(update={"dry_run": True})
     headers = {"Content-Type": "application/json"}
-    return ApiCall("POST", "/v1/generations", _reader(Estimate), headers=headers, body=dry_run)
+    route = _ROUTES[type(request)]
+    return ApiCall("POST", route, _reader(Estimate), headers=headers, body=dry_run)
 
 
 def get(job_id: Job | str, hold_s: int = 0, within_s: float = math.inf) -> ApiCall[Job]:
@@ -122,6 +133,11 @@ def redeliver(job_id: Job | str, delivery_id: str) -> ApiCall[Delivery]:
 def models() -> ApiCall[ModelList]:
     """Read the list of models."""
     return ApiCall("GET", "/v1/models", _reader(ModelList))
+
+
+def upscalers() -> ApiCall[UpscalerList]:
+    """Read the list of upscalers."""
+    return ApiCall("GET", "/v1/upscalers", _reader(UpscalerList))
 
 
 def adapters() -> ApiCall[AdapterList]:

@@ -1,31 +1,40 @@
 """The optional fields of a request as keyword arguments."""
 
-from collections.abc import Sequence
-from typing import Any, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, TypedDict, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from latentry.client.pictures import Picture, reference_of
 from latentry.contracts import (
     Determinism,
+    Easing,
     Extend,
     GenerationRequest,
     InpaintArea,
+    InterpolationRequest,
     MaskFill,
     OutputFormat,
     Priority,
     PromptSyntax,
     ResizeMode,
+    ResolvedRequest,
     Sampler,
     Seamless,
+    SequenceOutput,
     Spacing,
     Template,
+    UpscaleRequest,
     WantedHires,
     WantedIntermediates,
     WantedLora,
     Webhook,
 )
 from latentry.validation import invalid
+
+# A picture of an interpolation: a request's fields by name, or the request of a finished job.
+Keyframe: TypeAlias = Mapping[str, Any] | GenerationRequest | ResolvedRequest
+M = TypeVar("M", bound=BaseModel)
 
 
 class Fields(TypedDict, total=False):
@@ -43,6 +52,8 @@ class Fields(TypedDict, total=False):
     num_inference_steps: int | None
     denoise_start: float | None
     denoise_end: float | None
+    refiner: str | None
+    refiner_switch_at: float | None
     guidance_scale: float | None
     guidance_rescale: float | None
     guidance_stop: float | None
@@ -81,18 +92,85 @@ class Fields(TypedDict, total=False):
     webhook: Webhook | dict[str, Any] | str | None
 
 
+class UpscaleFields(TypedDict, total=False):
+    """The keyword arguments of `upscale` and others: UpscaleRequest's fields besides `image`."""
+
+    scale: float | None
+    upscaler: str | None
+    output_format: OutputFormat | str | None
+    output_quality: int | None
+    output_lossless: bool | None
+    priority: Priority | str | None
+    start_within: int | None
+    finish_within: int | None
+    metadata: dict[str, str] | None
+    webhook: Webhook | dict[str, Any] | str | None
+
+
+class InterpolationFields(TypedDict, total=False):
+    """The optional keyword arguments of `interpolate`: those of InterpolationRequest."""
+
+    via: Sequence[Keyframe] | None
+    easing: Easing | str | None
+    output: SequenceOutput | str | None
+    fps: int | None
+    output_format: OutputFormat | str | None
+    output_quality: int | None
+    output_lossless: bool | None
+    preview_interval: int | None
+    priority: Priority | str | None
+    start_within: int | None
+    finish_within: int | None
+    metadata: dict[str, str] | None
+    webhook: Webhook | dict[str, Any] | str | None
+
+
 def request_of(prompt: str | None, fields: Fields) -> GenerationRequest:
     """The request, with the pictures that it sends along.
 
     Raises InvalidRequest, which names the invalid fields, or OSError for a file.
     """
-    given: dict[str, Any] = {"prompt": prompt, **fields}
+    given = _with_pictures({"prompt": prompt, **fields})
+    return _valid(GenerationRequest, _with_webhook(given))
+
+
+def upscale_of(image: Picture, fields: UpscaleFields) -> UpscaleRequest:
+    """The request of an enlarged picture. Raises as `request_of`."""
+    given = _with_pictures({"image": image, **fields})
+    return _valid(UpscaleRequest, _with_webhook(given))
+
+
+def interpolation_of(
+    first: Keyframe, last: Keyframe, frames: int, fields: InterpolationFields
+) -> InterpolationRequest:
+    """The request of frames from one picture to another. Raises as `request_of`."""
+    given = {"from": _keyframe(first), "to": _keyframe(last), "frames": frames, **fields}
+    given["via"] = [_keyframe(one) for one in fields.get("via") or ()]
+    return _valid(InterpolationRequest, _with_webhook(given))
+
+
+def _keyframe(one: Keyframe) -> dict[str, Any]:
+    if isinstance(one, BaseModel):
+        return one.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+    return _with_pictures(one)
+
+
+def _with_pictures(fields: Mapping[str, Any]) -> dict[str, Any]:
+    given = dict(fields)
     for name in ("image", "mask"):
-        if (picture := given.get(name)) is not None:
+        if (picture := given.get(name)) is not None and not isinstance(picture, dict):
             given[name] = reference_of(picture)
+    return given
+
+
+def _with_webhook(given: dict[str, Any]) -> dict[str, Any]:
     if isinstance(webhook := given.get("webhook"), str):
         given["webhook"] = {"url": webhook}
+    return given
+
+
+def _valid(model: type[M], given: Mapping[str, Any]) -> M:
     try:
-        return GenerationRequest.model_validate(given)
+        return model.model_validate(given)
     except ValidationError as error:
-        raise invalid(error, GenerationRequest) from None
+        raise invalid(error, model) from None

@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from latentry.contracts import Image, Job
+from latentry.contracts import Image, Job, Output
 from latentry.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -22,6 +22,12 @@ def image_path(path: Path | None, job: Job, index: int, *, name: str = "") -> Pa
     path = own if path is None else path / own if path.is_dir() else path
     parts = [path.stem, *([str(index + 1)] if job.request.n > 1 else []), *([name] if name else [])]
     return path.with_stem("-".join(parts))
+
+
+def clip_path(path: Path | None, job: Job, clip: Output) -> Path:
+    """The file of all frames of a job, whose ending is its own."""
+    named = image_path(path, job.model_copy(update={"request": job.request.of_image(0)}), 0)
+    return named.with_suffix("." + clip.content_type.partition("/")[2])
 
 
 def targets(

@@ -17,11 +17,18 @@ from latentry.contracts.fields.intermediates import (
     Intermediates,
     WantedIntermediates,
 )
+from latentry.contracts.fields.interpolation import (
+    Easing,
+    Interpolation,
+    Keyframe,
+    SequenceOutput,
+)
 from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.fields.lora import Lora, WantedLora
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.files import File
+from latentry.contracts.interpolations import InterpolationRequest
 from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.models import (
     Defaults,
@@ -32,7 +39,14 @@ from latentry.contracts.models import (
     Pace,
     RegisteredCard,
 )
-from latentry.contracts.outputs import Image, Output, OutputFormat, OutputKind, StoredOutput
+from latentry.contracts.outputs import (
+    ClipFormat,
+    Image,
+    Output,
+    OutputFormat,
+    OutputKind,
+    StoredOutput,
+)
 from latentry.contracts.pricing import Cost, Estimate
 from latentry.contracts.problems import FieldError, Problem
 from latentry.contracts.requests import GenerationRequest, ResolvedRequest
@@ -55,12 +69,14 @@ __all__ = [
     "AdapterList",
     "AnyRequest",
     "Attempt",
+    "ClipFormat",
     "Cost",
     "Defaults",
     "Delivery",
     "DeliveryList",
     "DeliveryStatus",
     "Determinism",
+    "Easing",
     "Estimate",
     "Event",
     "EventType",
@@ -74,6 +90,8 @@ __all__ = [
     "InputFile",
     "IntermediateKind",
     "Intermediates",
+    "Interpolation",
+    "InterpolationRequest",
     "Job",
     "JobError",
     "JobKind",
@@ -81,6 +99,7 @@ __all__ = [
     "JobStatus",
     "JobUrls",
     "JobWarning",
+    "Keyframe",
     "Limits",
     "Lora",
     "MaskFill",
@@ -103,6 +122,7 @@ __all__ = [
     "ResolvedUpscale",
     "Sampler",
     "Seamless",
+    "SequenceOutput",
     "ServedUpscaler",
     "Spacing",
     "StoredOutput",

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from latentry.contracts.adapters import Adapter
 from latentry.contracts.fields.sampling import ModelId
+from latentry.contracts.outputs import ClipFormat
 from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.wire import Listing, ResponseModel
 
@@ -33,6 +34,9 @@ class Limits(ResponseModel):
         description="Refines `image`, which it requires (SDXL's refiner); without target_size.",
     )
     previews: bool = Field(False, description="Supports preview_interval.")
+    clips: tuple[ClipFormat, ...] = Field(
+        (), description="Formats in which its workers write the frames of a job as one file."
+    )
     strict_rows: int = Field(
         8,
         description="Rows of each UNet call of strict mode. An image takes one for each prompt"

@@ -10,6 +10,7 @@ from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import Hires, HiresOption
 from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
 from latentry.contracts.fields.intermediates import Intermediates, IntermediatesOption
+from latentry.contracts.fields.interpolation import Interpolation
 from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.fields.lora import Lora
 from latentry.contracts.fields.sampling import Determinism, Seamless, steps_before
@@ -53,6 +54,8 @@ class GenerationRequest(RequestModel):
     num_inference_steps: sampling.Steps = None
     denoise_start: sampling.DenoiseStart = 0.0
     denoise_end: sampling.DenoiseEnd = 1.0
+    refiner: sampling.Refiner = None
+    refiner_switch_at: sampling.RefinerSwitchAt = 0.8
     guidance_scale: sampling.GuidanceScale = None
     guidance_rescale: sampling.GuidanceRescale = 0.0
     guidance_stop: sampling.GuidanceStop = 1.0
@@ -132,6 +135,8 @@ class ResolvedRequest(ResponseModel):
     num_inference_steps: int
     denoise_start: float = 0.0
     denoise_end: float = 1.0
+    refiner: str | None = None
+    refiner_switch_at: float = 0.8
     guidance_scale: float
     guidance_rescale: float = 0.0
     guidance_stop: float = 1.0
@@ -164,16 +169,22 @@ class ResolvedRequest(ResponseModel):
     preview_interval: int = 0
     intermediates: Intermediates | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
+    interpolation: Interpolation | None = Field(None, exclude_if=lambda way: way is None)
 
     @property
     def kind(self) -> JobKind:
         """What its job makes: each kind but a plain generation has a record of its own here."""
-        return JobKind.GENERATION
+        return JobKind.INTERPOLATION if self.interpolation else JobKind.GENERATION
 
     @property
     def repaints(self) -> bool:
         """Whether a part of its picture is kept."""
         return self.mask is not None or self.extend is not None
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that make its steps."""
+        return (self.model,) if self.refiner is None else (self.model, self.refiner)
 
     @property
     def negative_rows(self) -> int:

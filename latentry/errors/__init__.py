@@ -10,6 +10,7 @@ LatentryError
 │   ├── UnsupportedSpacing
 │   ├── TooManySteps
 │   ├── TooManyIntermediates
+│   ├── KeyframesDiffer
 │   ├── InvalidPrompt
 │   ├── UnknownStyle
 │   ├── UnknownAdapter
@@ -122,6 +123,7 @@ from latentry.errors.requests import (
     ImageTooLarge,
     InvalidIdempotencyKey,
     InvalidPrompt,
+    KeyframesDiffer,
     MalformedBody,
     MalformedHead,
     NotAcceptable,
@@ -183,6 +185,7 @@ __all__ = [
     "InvalidRequest",
     "JobFailed",
     "JobNotFound",
+    "KeyframesDiffer",
     "LatentryError",
     "LeaseLost",
     "LedgerFull",

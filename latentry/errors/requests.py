@@ -51,6 +51,12 @@ class TooManyIntermediates(InvalidRequest):
     code = "too_many_intermediates"
 
 
+class KeyframesDiffer(InvalidRequest):
+    """The pictures of an interpolation differ in what must be equal."""
+
+    code = "keyframes_differ"
+
+
 class InvalidPrompt(InvalidRequest):
     """A weight is out of range, there are too many parts or texts, or a wildcard is unknown."""
 

@@ -19,11 +19,18 @@ from latentry.contracts import (
 )
 from latentry.contracts.fields.bounds import MAX_SEED
 from latentry.contracts.samplers import SAMPLER_SPACINGS
-from latentry.errors import InvalidRequest, NoModel, RequestTooExpensive, UnknownModel
+from latentry.errors import (
+    InvalidRequest,
+    NoModel,
+    RequestTooExpensive,
+    UnknownModel,
+    UnsupportedField,
+)
 from latentry.ledger import CatalogueEntry, UpscalerEntry
-from latentry.rules.limits import refuse_unsupported
+from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
 from latentry.rules.loras import found_loras, with_tags
 from latentry.rules.pricing import Price, price
+from latentry.rules.sequences.frames import with_files
 from latentry.settings import Settings
 
 INPUTS: Final = ("image", "mask")
@@ -44,6 +51,7 @@ class Admitted:
     entry: CatalogueEntry | UpscalerEntry
     request: ResolvedRequest | ResolvedUpscale
     price: Price
+    refiner: ModelCard | None = None
 
 
 def requested_model(request: GenerationRequest, settings: Settings) -> str:
@@ -65,19 +73,26 @@ def admit(
     """
     entry = choose(requested_model(request, settings), entries)
     resolved = resolve(with_tags(request), entry.card, inputs, entry.adapters)
-    priced = price(resolved, entry.card)
-    refuse_expensive(priced.cost, settings.max_cost_step_megapixels, costly(resolved))
-    return Admitted(entry, resolved, priced)
+    return admitted(entry, resolved, settings, refiner_card(resolved, entry.card, entries))
 
 
-def with_inputs(admitted: Admitted, files: Mapping[str, InputFile], settings: Settings) -> Admitted:
-    """The same with the files that were made for it, whose sizes it costs. As `admit` raises."""
-    request, card = admitted.request.model_copy(update=dict(files)), admitted.entry.card
-    assert isinstance(request, ResolvedRequest), "a generation"
-    assert isinstance(card, ModelCard), "of a model"
-    priced = price(request, card)
+def admitted(
+    entry: CatalogueEntry,
+    request: ResolvedRequest,
+    settings: Settings,
+    refiner: ModelCard | None = None,
+) -> Admitted:
+    """A resolved request with its price. Raises RequestTooExpensive."""
+    priced = price(request, entry.card, refiner)
     refuse_expensive(priced.cost, settings.max_cost_step_megapixels, costly(request))
-    return Admitted(admitted.entry, request, priced)
+    return Admitted(entry, request, priced, refiner)
+
+
+def with_inputs(one: Admitted, files: Mapping[str, InputFile], settings: Settings) -> Admitted:
+    """The same with the files that were made for it, whose sizes it costs. As `admit` raises."""
+    assert isinstance(one.request, ResolvedRequest), "a generation"
+    assert isinstance(one.entry, CatalogueEntry), "of a model"
+    return admitted(one.entry, with_files(one.request, files), settings, one.refiner)
 
 
 def choose(model_id: str, entries: Sequence[CatalogueEntry]) -> CatalogueEntry:
@@ -93,6 +108,20 @@ def choose(model_id: str, entries: Sequence[CatalogueEntry]) -> CatalogueEntry:
         if entry.card.id == model_id:
             return entry
     raise UnknownModel
+
+
+def refiner_card(
+    request: ResolvedRequest, card: ModelCard, entries: Sequence[CatalogueEntry]
+) -> ModelCard | None:
+    """The card of the model that makes the last steps, if another does. Raises UnsupportedField."""
+    if request.refiner is None:
+        return None
+    cards = {entry.card.id: entry.card for entry in entries}
+    if request.refiner not in cards:
+        why = f"There is no model {request.refiner}."
+        raise UnsupportedField(why, fields={"/refiner": why})
+    refuse_other_refiner(card, cards[request.refiner], request)
+    return cards[request.refiner]
 
 
 def resolve(
@@ -165,7 +194,9 @@ def _refuse_large_seeds(request: ResolvedRequest) -> None:
 def costly(request: ResolvedRequest) -> tuple[str, ...]:
     """JSON pointers to the fields that cost something in this request."""
     given = [f"/{name}" for name in _DEAR if getattr(request, name) is not None]
-    return (*_ALWAYS_DEAR, *given)
+    if request.interpolation is None:
+        return (*_ALWAYS_DEAR, *given)
+    return "/frames", *(f"/from{pointer}" for pointer in (*_ALWAYS_DEAR[1:], *given))
 
 
 def refuse_expensive(cost: Cost, limit: float, at: Sequence[str]) -> None:

@@ -16,6 +16,11 @@ MAX_EXTENT_PX: Final = 16_384
 MAX_SEED: Final = 2**53 - 1
 # Pictures that one job stores besides its images.
 MAX_INTERMEDIATES: Final = 100
+MAX_FRAMES: Final = 100
+MAX_FPS: Final = 60
+DEFAULT_FPS: Final = 8
+# Of an interpolation, beside its first and last one.
+MAX_VIA: Final = 8
 MAX_PADDING_PX: Final = 512
 MAX_STYLES: Final = 16
 MAX_STYLE_NAME_CHARS: Final = 100

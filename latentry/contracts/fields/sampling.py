@@ -92,6 +92,22 @@ DenoiseEnd = Annotated[
         "all: 0.8 makes the first four fifths.",
     ),
 ]
+Refiner = Annotated[
+    ModelId | None,
+    Field(
+        description="Model that makes the last steps, from `refiner_switch_at` on: SDXL's refiner, "
+        "or another model with the same latents. Its workers must serve both."
+    ),
+]
+RefinerSwitchAt = Annotated[
+    float,
+    Field(
+        strict=True,
+        gt=0,
+        lt=1,
+        description="The fraction of the steps after which `refiner` takes over.",
+    ),
+]
 GuidanceScale = Annotated[
     Annotated[float, Field(strict=True, ge=0, le=MAX_GUIDANCE)] | None,
     Field(

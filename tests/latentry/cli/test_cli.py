@@ -187,11 +187,11 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--spacing karras --priority high --start-within 60 --finish-within 600 "
         "--seamless x --quality 80 --lossless --style night --style oil "
         "--image picture.png --mask https://pictures.example/mask.png --strength 0.5 "
+        "--refiner xl-refiner --refiner-switch-at 0.6 "
         "--image-guidance-scale 2.5 --denoise-start 0.25 --denoise-end 0.75 "
         "--resize-mode crop --mask-blur 4 --mask-fill noise --inpaint-area masked "
         "--mask-padding 16 --extend 8 0 16 0 "
         "--hires scale=1.5 --hires steps=9 --hires upscaler=lanczos "
-        "--lora ink --lora oil:-0.5:0 "
         "--preview-interval 5 --webhook https://shop.example/hook --webhook-event failed"
     )
     (tmp_path / "picture.png").write_bytes(b"picture")
@@ -221,6 +221,8 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "image": "data:application/octet-stream;base64,cGljdHVyZQ==",
         "mask": "https://pictures.example/mask.png",
         "strength": 0.5,
+        "refiner": "xl-refiner",
+        "refiner_switch_at": 0.6,
         "image_guidance_scale": 2.5,
         "denoise_start": 0.25,
         "denoise_end": 0.75,
@@ -231,7 +233,6 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "mask_padding": 16,
         "extend": {"left": 8, "top": 0, "right": 16, "bottom": 0},
         "hires": {"scale": 1.5, "steps": 9, "upscaler": "lanczos"},
-        "loras": [{"id": "ink"}, {"id": "oil", "weight": -0.5, "text_encoder_weight": 0.0}],
         "variation_seed": 3,
         "variation_strength": 0.25,
         "n": 1,

@@ -57,13 +57,18 @@ class Conditioner:
         )
 
     def condition(
-        self, request: ResolvedRequest, terms: Sequence[TextTerm] = ()
+        self,
+        request: ResolvedRequest,
+        terms: Sequence[TextTerm] = (),
+        *,
+        chunks: int | None = None,
     ) -> ConditioningByCall:
         """Encode all texts of its prompts, chunk by chunk, and warn of what was not done.
 
-        `terms`: what adapters change in the encoders for this request.
+        `terms`: what adapters change in the encoders for this request. `chunks`: of each text; as
+        many as it needs if omitted.
         """
-        chunks, rows = self.chunks(request), prompt_rows(request)
+        chunks, rows = chunks or self.chunks(request), prompt_rows(request)
         texts = dict.fromkeys(text for row in rows for text in row.texts)
         try:
             encoded = {text: self._embedding(text, request, chunks, terms) for text in texts}

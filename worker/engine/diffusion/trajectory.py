@@ -40,7 +40,6 @@ class Trajectory:
     """
 
     order: Order
-    model: LoadedModel
     passes: tuple[Pass, ...]
     sampler: SamplerState
     repaint: Repaint | None = None
@@ -61,10 +60,20 @@ class Trajectory:
         self.move_to(0, 0)
 
     @classmethod
-    def begin(cls, order: Order, model: LoadedModel, passes: tuple[Pass, ...]) -> "Trajectory":
+    def begin(cls, order: Order, passes: tuple[Pass, ...]) -> "Trajectory":
         """Before the first call of the first pass."""
-        begun = start(order, model, passes[0])
-        return cls(order, model, passes, begun.sampler, begun.repaint, begun.beside)
+        begun = start(order, passes[0].model, passes[0])
+        return cls(order, passes, begun.sampler, begun.repaint, begun.beside)
+
+    @property
+    def model(self) -> LoadedModel:
+        """Of the current pass."""
+        return self.current.model
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Those of its models, each once."""
+        return tuple(dict.fromkeys(one.model.fingerprint for one in self.passes))
 
     def move_to(self, pass_index: int, calls: int) -> None:
         """Make this call of this pass the next one."""
@@ -98,8 +107,8 @@ class Trajectory:
     def is_guided(self) -> bool:
         """Whether its next call comes before guidance_stop."""
         if self.is_between_passes:
-            return True
-        return self.current.is_guided(self.calls, self.order.request.guidance_stop)
+            return self.passes[self.pass_index + 1].is_guided(0)
+        return self.current.is_guided(self.calls)
 
     @property
     def active_conditioning(self) -> Conditioning:
@@ -212,9 +221,9 @@ class Trajectory:
         that size, and what fails here fails like the call. Nothing has changed then.
         """
         following = self.passes[self.pass_index + 1]
-        generator, x = self.sampler.generator, self.latent
+        source, x = self.sampler.source, self.latent
         if following.upscaler is not None:
-            x = enlarged(x, following, self.model, generator)
-        self.sampler = SamplerState.of(x, generator)
+            x = enlarged(x, following, self.model, source)
+        self.sampler = SamplerState.of(x, source)
         self.reuse = Reuse()
         self.move_to(self.pass_index + 1, 0)

@@ -16,6 +16,7 @@ from worker.engine.loop.messages import (
     Saved,
     Step,
     StepTiming,
+    Towards,
     UpscaleOrder,
 )
 
@@ -35,5 +36,6 @@ __all__ = [
     "Saved",
     "Step",
     "StepTiming",
+    "Towards",
     "UpscaleOrder",
 ]

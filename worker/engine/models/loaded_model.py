@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -10,6 +11,7 @@ from latentry.contracts import ModelCard
 from latentry.low_memory import LowMemory
 from worker.engine.conditioning import Clip, Conditioner
 from worker.engine.device import Device
+from worker.engine.inputs.canvas import Canvas
 from worker.engine.low_rank import Site, Sites, sites
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.fuse import fuse_projections
@@ -27,7 +29,8 @@ class LoadedModel:
 
     strict_rows: rows of every UNet call of strict mode. fingerprint: which model this is, by its
     content. taesd: the tiny autoencoder of previews, if it has one. compiled: the UNet's compiled
-    calls by latent height and width and tokens; they come while the model is in use.
+    calls by latent height and width and tokens; they come while the model is in use. encoded: what
+    the VAE says of the pictures of jobs that are here, with which it leaves.
     """
 
     card: ModelCard
@@ -40,6 +43,7 @@ class LoadedModel:
     fingerprint: str
     taesd: Any = None
     compiled: dict[tuple[int, int, int], Any] = field(default_factory=dict)
+    encoded: WeakKeyDictionary[Canvas, Any] = field(default_factory=WeakKeyDictionary)
     _sites: dict[str, Site] = field(default_factory=dict)
 
     @classmethod

@@ -35,10 +35,11 @@ def begin(backend: Diffusion, order: Order, *tables: Table) -> Trajectory:
             conditioning=model.conditioner.condition(request),
             guidance_scale=request.guidance_scale,
             has_previews=request.preview_interval > 0,
+            guided_calls=len(table.inputs) * request.guidance_stop,
         )
         for table in tables
     )
-    return Trajectory.begin(order, model, passes)
+    return Trajectory.begin(order, passes)
 
 
 def advance(backend: Diffusion, one: Trajectory, calls: int | None = None) -> Trajectory:
@@ -50,7 +51,7 @@ def advance(backend: Diffusion, one: Trajectory, calls: int | None = None) -> Tr
 def take_up(late: Trajectory, early: Trajectory) -> None:
     """Begin with another one's latents and what its generator has drawn."""
     late.sampler.latents = early.sampler.latents.clone()
-    late.sampler.generator.set_state(early.sampler.generator.get_state())
+    late.sampler.source.restore(early.sampler.source.state)
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm", "euler", "euler_a", "heun", "dpm2_a"])
