@@ -1,6 +1,7 @@
 """Files that are refused, each with a sentence that says why."""
 
 import json
+import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -258,3 +259,27 @@ def test_jobs_that_come_together_load_a_file_once(
         found = list(pool.map(lambda _: shelf.load("epsilon", [file]), range(32)))
     assert len({id(one) for [one] in found}) == 1
     assert shelf.bank.used_bytes == found[0][0].size_bytes
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_damaged_file_is_refused_or_taken_and_nothing_else(
+    loaded: Diffusion, good: Weights, tmp_path: Path, seed: int
+) -> None:
+    """Bytes of the header above all: names, shapes, numbers."""
+    chance = random.Random(seed)
+    rules = json.dumps({"unet.lora_alpha": 4, "unet.alpha_pattern": {"attn1.to_q": 2.0}})
+    path = written.save(good, tmp_path / "a.safetensors", lora_adapter_metadata=rules)
+    whole, taken, reasons = path.read_bytes(), 0, set()
+    length = int.from_bytes(whole[:8], "little")
+    for _ in range(400):
+        damaged = bytearray(whole)
+        for _ in range(chance.choice([1, 1, 2, 5])):
+            where = chance.choice([chance.randrange(8 + length), chance.randrange(len(whole))])
+            damaged[where] = chance.choice([chance.randrange(256), *b'0198"{}[],:.'])
+        path.write_bytes(damaged)
+        try:
+            taken += bool(loaded.adapters.inspect(path).models)
+        except AdapterUnusable as error:
+            reasons.add(error.message)
+    assert taken, "some damage is to weights alone"
+    assert len(reasons) > 10
