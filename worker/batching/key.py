@@ -14,7 +14,8 @@ class BatchKey:
     that any number will do. `interval`: of DeepCache, every so many calls one is full; those
     between are `shallow` and reuse its features. `adapters`: the ids of what changes the weights
     themselves; adapters whose effect can be added row by row are not part of the key. `seamless`:
-    how the convolutions of the whole call pad.
+    how the convolutions of the whole call pad. `frames`: of each row, which is a whole clip if there
+    are several; its latent is theirs, one below the other.
     """
 
     model: str
@@ -26,6 +27,7 @@ class BatchKey:
     shallow: bool = False
     adapters: tuple[str, ...] = ()
     seamless: Seamless = Seamless.NONE
+    frames: int = 1
 
     @property
     def is_strict(self) -> bool:
