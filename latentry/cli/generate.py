@@ -9,7 +9,7 @@ from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.cli.options import RequestOptions, request_fields, request_options
 from latentry.cli.progress import followed, output_path
 from latentry.client import Client, JobDidNotSucceed
-from latentry.contracts import Estimate, Image, Job, JobStatus, OutputFormat, OutputKind
+from latentry.contracts import Estimate, Image, Job, JobStatus, OutputFormat
 
 FORMATS: Final = {
     ".png": OutputFormat.PNG,
@@ -48,7 +48,7 @@ def generate(
         for image in job.images:
             _save(client, image, output_path(output, job, image.index))
         for one in job.outputs:
-            if one.kind is not OutputKind.IMAGE:
+            if not one.kind.is_final:
                 _save(client, one, output_path(output, job, one.index, name=one.name))
 
 

@@ -16,7 +16,7 @@ from latentry.contracts.fields.intermediates import (
     Intermediates,
     WantedIntermediates,
 )
-from latentry.contracts.fields.job import Priority
+from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.files import File
@@ -54,6 +54,7 @@ __all__ = [
     "Intermediates",
     "Job",
     "JobError",
+    "JobKind",
     "JobList",
     "JobStatus",
     "JobUrls",

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from latentry.contracts.fields.job import Priority
+from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.outputs import Image, Output
 from latentry.contracts.pricing import Cost
 from latentry.contracts.requests import ResolvedRequest
@@ -61,6 +61,7 @@ class Job(ResponseModel):
     """A job, in the same shape wherever it is returned."""
 
     id: str
+    kind: JobKind = JobKind.GENERATION
     status: JobStatus
     request: ResolvedRequest
     images: list[Image] = Field(default_factory=list)

@@ -48,6 +48,13 @@ class OutputKind(StrEnum):
     IMAGE = "image"  # a final picture, one of the n requested
     LATENT = "latent"  # the noisy latent after one of its steps, decoded
     PREDICTED = "predicted"  # what the model took the picture for at one of its steps, decoded
+    FRAME = "frame"  # a final picture that is one of a sequence
+    CLIP = "clip"  # all frames in one file
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it is one of the job's `images`."""
+        return self in (OutputKind.IMAGE, OutputKind.FRAME)
 
 
 class StoredOutput(_Picture):
@@ -63,9 +70,13 @@ class StoredOutput(_Picture):
     key: str
 
     @property
-    def place(self) -> tuple[int, float, str]:
-        """Where it stands among the job's outputs: image by image, its steps before its end."""
-        return self.index, math.inf if self.step is None else self.step, self.name
+    def place(self) -> tuple[bool, int, float, str]:
+        """Where it stands among the job's outputs: image by image, its steps before its end.
+
+        A clip of all of them comes last.
+        """
+        step = math.inf if self.step is None else self.step
+        return self.kind is OutputKind.CLIP, self.index, step, self.name
 
     @property
     def label(self) -> str:

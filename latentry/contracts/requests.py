@@ -10,7 +10,7 @@ from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import Hires, HiresOption
 from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
 from latentry.contracts.fields.intermediates import Intermediates, IntermediatesOption
-from latentry.contracts.fields.job import Priority
+from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.outputs import OutputFormat
@@ -155,6 +155,11 @@ class ResolvedRequest(ResponseModel):
     preview_interval: int = 0
     intermediates: Intermediates | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def kind(self) -> JobKind:
+        """What its job makes: each kind but a plain generation has a record of its own here."""
+        return JobKind.GENERATION
 
     @property
     def repaints(self) -> bool:

@@ -9,7 +9,6 @@ from latentry.contracts import (
     JobError,
     JobStatus,
     JobWarning,
-    OutputKind,
     Priority,
     Progress,
     ResolvedRequest,
@@ -94,7 +93,7 @@ class JobRecord:
     @property
     def images(self) -> tuple[StoredOutput, ...]:
         """The final pictures."""
-        return tuple(output for output in self.outputs if output.kind is OutputKind.IMAGE)
+        return tuple(output for output in self.outputs if output.kind.is_final)
 
     @property
     def queue_ms(self) -> int | None:

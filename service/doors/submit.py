@@ -156,6 +156,7 @@ def _log_accepted(ref: JobRef, caller: Caller, admitted: Admitted) -> None:
     log.info(
         "job.accepted",
         job=ref.id,
+        kind=request.kind,
         tenant=caller.tenant,
         key=caller.key_id,
         model=request.model,

@@ -13,7 +13,6 @@ from latentry.contracts import (
     Job,
     JobUrls,
     Output,
-    OutputKind,
     StoredOutput,
 )
 from latentry.ledger import JobRecord, JobUpdate, PreviewUpdate, StepUpdate
@@ -65,9 +64,10 @@ class Views:
         outputs = [self._output(stored) for stored in record.outputs]
         return Job(
             id=record.ref.id,
+            kind=record.request.kind,
             status=record.state,
             request=record.request,
-            images=[_image(one) for one in outputs if one.kind is OutputKind.IMAGE],
+            images=[_image(one) for one in outputs if one.kind.is_final],
             outputs=outputs,
             error=record.error,
             warnings=list(record.warnings),

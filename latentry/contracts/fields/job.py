@@ -9,6 +9,15 @@ from latentry.contracts import outputs, webhooks
 from latentry.contracts.fields.bounds import MAX_IMAGES, MAX_STEPS, MAX_WITHIN_S
 
 
+class JobKind(StrEnum):
+    """What a job makes."""
+
+    GENERATION = "generation"
+    INTERPOLATION = "interpolation"
+    UPSCALE = "upscale"
+    CLIP = "clip"
+
+
 class Priority(StrEnum):
     """The order among a tenant's own jobs. It never delays another tenant's job."""
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from latentry.contracts import Job, JobStatus
+from latentry.contracts import Job, JobKind, JobStatus
 from latentry.errors import EngineError, LeaseLost
 from latentry.ledger import Ledger, commands
 from latentry.settings import Settings
@@ -36,7 +36,7 @@ async def test_a_request_is_accepted_with_every_blank_filled(client, worker: Fak
     assert answer.status_code == 202
     assert answer.headers["location"] == job.urls.self == f"http://gateway/v1/generations/{job.id}"
     assert re.fullmatch(r"gen_[0-9a-f]{32}", job.id)
-    assert (job.status, job.queue_position) == (JobStatus.QUEUED, 0)
+    assert (job.kind, job.status, job.queue_position) == (JobKind.GENERATION, JobStatus.QUEUED, 0)
     assert job.request.model == "shapes"
     assert (job.request.width, job.request.num_inference_steps) == (128, 25)
     assert 0 <= job.request.seed < 2**32

@@ -55,11 +55,14 @@ local function begin_run(ref, worker, lease_ms)
   notify(ref, 'running')
 end
 
+-- Kinds of outputs that are final pictures.
+local IMAGES = { image = true, frame = true }
+
 -- An output, `kind:index:name`, whose bytes are in storage. One that is listed already stays as it is.
 local function list_output(ref, label, output)
   if redis.call('HSETNX', key('job', ref), 'output:' .. label, output) == 1 then
     redis.call('HSET', key('job', ref), 'crashes', 0) -- it came further than its last worker
-    emit(ref, string.find(label, '^image:') and 'image' or 'output', output)
+    emit(ref, IMAGES[string.match(label, '^%a+')] and 'image' or 'output', output)
   end
 end
 
