@@ -23,6 +23,7 @@ class Limits(ResponseModel):
     )
     images: bool = Field(False, description="Supports `image` and `mask`.")
     previews: bool = Field(False, description="Supports preview_interval.")
+    max_frames: int = Field(0, description="Most frames of a clip; 0 if it makes none.")
     strict_rows: int = Field(
         8,
         description="Rows of each UNet call of strict mode. An image takes one for each prompt"

@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from latentry.contracts.fields import conditioning, inputs, job, sampling, templates
+from latentry.contracts.fields.clip import Clip
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import Hires, HiresOption
 from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
@@ -147,6 +148,7 @@ class ResolvedRequest(ResponseModel):
     mask_padding: int = 32
     extend: Extend | None = None
     hires: Hires | None = None
+    clip: Clip | None = None
     n: int = 1
     output_format: OutputFormat = OutputFormat.PNG
     output_quality: int | None = None
@@ -159,7 +161,12 @@ class ResolvedRequest(ResponseModel):
     @property
     def kind(self) -> JobKind:
         """What its job makes: each kind but a plain generation has a record of its own here."""
-        return JobKind.GENERATION
+        return JobKind.GENERATION if self.clip is None else JobKind.CLIP
+
+    @property
+    def frames(self) -> int:
+        """How many pictures each of its n are: those of a clip, or one."""
+        return 1 if self.clip is None else self.clip.frames
 
     @property
     def repaints(self) -> bool:
@@ -206,4 +213,5 @@ class ResolvedRequest(ResponseModel):
         """
         # Of a picture its pixels count, not the file that has them.
         left_out = dict.fromkeys(_NOT_PIXELS, True) | {name: {"file"} for name in self.inputs()}
+        left_out |= {"clip": {"fps"}}
         return self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)

@@ -16,6 +16,8 @@ MAX_EXTENT_PX: Final = 16_384
 MAX_SEED: Final = 2**53 - 1
 # Pictures that one job stores besides its images.
 MAX_INTERMEDIATES: Final = 100
+# Frames of a clip, whose motion module may know fewer.
+MAX_CLIP_FRAMES: Final = 64
 MAX_PADDING_PX: Final = 512
 MAX_STYLES: Final = 16
 MAX_STYLE_NAME_CHARS: Final = 100

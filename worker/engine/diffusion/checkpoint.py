@@ -121,7 +121,7 @@ def _picture(trajectory: Trajectory) -> str:
 
 def _hash(trajectory: Trajectory) -> str:
     order, found = trajectory.order, hashlib.sha256()
-    for fact in (order.pixel_fields(), trajectory.model.fingerprint):
+    for fact in (order.pixel_fields(), trajectory.fingerprint):
         found.update(json.dumps(fact, sort_keys=True).encode())
     for one in trajectory.passes:
         for table in (one.inputs, one.updates):

@@ -192,6 +192,11 @@ class Diffusion:
         """Put finished latents through the VAE."""
         return self._decode(members[0], [one.latent for one in members])
 
+    def decode_frames(self, member: Trajectory, frames: range) -> Pictures:
+        """Put these frames of a finished clip through the VAE."""
+        of_each = member.latent.unflatten(1, (member.key.frames, -1)).unbind(1)
+        return self._decode(member, [of_each[frame] for frame in frames])
+
     def show(self, member: Trajectory, kind: IntermediateKind) -> Pictures:
         """Put the latent of an unfinished image, or its predicted end, through the VAE."""
         if kind is IntermediateKind.LATENT:
@@ -236,4 +241,4 @@ class Diffusion:
         """The id of the profile under which a strict picture has these bits; None in fast mode."""
         if not member.key.is_strict:
             return None
-        return Profile.of(member.model.fingerprint, self.at, rows=member.key.bucket).id
+        return Profile.of(member.fingerprint, self.at, rows=member.key.bucket).id

@@ -44,15 +44,18 @@ def planned_passes(request: ResolvedRequest, model: LoadedModel) -> tuple[Pass, 
 
 
 def _key(one: ResolvedRequest, model: LoadedModel) -> BatchKey:
-    _, height, width = model.latent_shape(one.width, one.height)
+    _, height, width = model.latent_shape(one.width, one.height, one.frames)
+    # Clips are large: a strict one fills its calls by itself.
+    bucket = model.strict_rows if one.frames == 1 else len(prompt_rows(one))
     return BatchKey(
         one.model,
         height,
         width,
         model.conditioner.chunks(one),
-        model.strict_rows if one.determinism is Determinism.STRICT else 0,
+        bucket if one.determinism is Determinism.STRICT else 0,
         interval=one.cache_interval,
         seamless=one.seamless,
+        frames=one.frames,
     )
 
 

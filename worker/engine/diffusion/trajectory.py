@@ -122,6 +122,12 @@ class Trajectory:
         return self.current.calls - self.calls + self._calls_after
 
     @property
+    def fingerprint(self) -> str:
+        """Which model draws it, by its content."""
+        is_clip = self.order.request.frames > 1
+        return self.model.clip_fingerprint if is_clip else self.model.fingerprint
+
+    @property
     def latent(self) -> torch.Tensor:
         """x, [C, h, w]."""
         return self.sampler.x

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from latentry.contracts import Defaults, Limits, ModelCard, Sampler, Spacing
-from latentry.contracts.fields.bounds import MAX_CLIP_SKIP, MAX_SIDE_PX
+from latentry.contracts.fields.bounds import MAX_CLIP_FRAMES, MAX_CLIP_SKIP, MAX_SIDE_PX
 from latentry.contracts.samplers import SAMPLER_SPACINGS
 from latentry.errors import ConfigurationError
 from worker.engine.models.overrides import Overrides
@@ -22,6 +22,7 @@ def make_card(
     schedule: NoiseSchedule,
     scheduler: Mapping[str, Any],
     previews: bool,
+    max_frames: int,
     created: int,
     warnings: Sequence[str] = (),
 ) -> ModelCard:
@@ -29,6 +30,7 @@ def make_card(
 
     `native`: width and height in pixels. `text_encoders`: their configs; two make it an SDXL.
     `scheduler`: the config from which `schedule` was made. `created`: Unix time in seconds.
+    `max_frames`: that its motion module knows, 0 without one.
     `warnings`: what could not be taken as its files say it, in sentences for users.
     """
     is_xl = len(text_encoders) > 1
@@ -46,6 +48,7 @@ def make_card(
             size_conditioning=is_xl,
             images=True,
             previews=previews,
+            max_frames=min(max_frames, MAX_CLIP_FRAMES),
             strict_rows=overrides.strict_rows,
         ),
         defaults=_defaults(overrides, size, published.sampler, schedule, is_xl=is_xl),

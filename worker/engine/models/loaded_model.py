@@ -12,6 +12,7 @@ from worker.engine.conditioning import Clip, Conditioner
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.fuse import fuse_projections
+from worker.engine.models.motion.unet import with_motion
 from worker.engine.samplers.schedule import NoiseSchedule
 
 
@@ -25,7 +26,8 @@ class LoadedModel:
     """The parts of a Stable Diffusion model, on the device `at`.
 
     strict_rows: rows of every UNet call of strict mode. fingerprint: which model this is, by its
-    content. taesd: the tiny autoencoder of previews, if it has one. compiled: the UNet's compiled
+    content; clip_fingerprint: the same with its motion module. taesd: the tiny autoencoder of
+    previews, if it has one. motion: the UNet with its motion module, if it has one. compiled: the UNet's compiled
     calls by latent height and width and tokens; they come while the model is in use.
     """
 
@@ -37,12 +39,19 @@ class LoadedModel:
     at: Device
     strict_rows: int
     fingerprint: str
+    clip_fingerprint: str = ""
     taesd: Any = None
+    motion: Any = None
     compiled: dict[tuple[int, int, int], Any] = field(default_factory=dict)
 
     @classmethod
     def assemble(
-        cls, blueprint: Blueprint, networks: Mapping[str, Any], at: Device, fingerprint: str
+        cls,
+        blueprint: Blueprint,
+        networks: Mapping[str, Any],
+        at: Device,
+        fingerprint: str,
+        clip_fingerprint: str = "",
     ) -> "LoadedModel":
         """Join the networks of a blueprint, which are on the device and ready by now."""
         encoders = [
@@ -53,6 +62,9 @@ class LoadedModel:
             )
             for name, tokenizer in blueprint.tokenizers.items()
         ]
+        adapter = networks.get("motion_adapter")
+        # Before projections are fused: that changes the modules that both UNets have.
+        motion = None if adapter is None else with_motion(networks["unet"], adapter)
         if at.device.type == "cuda" and LowMemory.OFFLOAD not in at.low_memory:
             fuse_projections(networks["unet"])
         return cls(
@@ -67,6 +79,8 @@ class LoadedModel:
             strict_rows=blueprint.strict_rows,
             fingerprint=fingerprint,
             taesd=networks.get("taesd"),
+            motion=motion,
+            clip_fingerprint=clip_fingerprint,
         )
 
     @property
@@ -79,13 +93,14 @@ class LoadedModel:
         """Whether the UNet takes a mask and a masked latent beside x, as inpainting models do."""
         return bool(self.unet.config.in_channels == 2 * self.vae.config.latent_channels + 1)
 
-    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
+    def latent_shape(self, width: int, height: int, frames: int = 1) -> tuple[int, int, int]:
         """Channels, height and width of the latent of a picture of this size in pixels.
 
-        The VAE's channels: an inpainting UNet takes a mask and a masked latent beside x.
+        The VAE's channels: an inpainting UNet takes a mask and a masked latent beside x. A clip's
+        latent has its frames one below the other.
         """
         factor = self.vae_factor
-        return self.vae.config.latent_channels, height // factor, width // factor
+        return self.vae.config.latent_channels, frames * (height // factor), width // factor
 
     def noise(self, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
         """Unit noise in fp32 on the CPU, the same as diffusers' randn_tensor for a single picture.

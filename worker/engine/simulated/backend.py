@@ -144,13 +144,15 @@ class Simulated:
 
     def _key(self, one: ResolvedRequest) -> BatchKey:
         strict = one.determinism is Determinism.STRICT
+        bucket = self.models[one.model].strict_rows if one.frames == 1 else len(prompt_rows(one))
         return BatchKey(
             one.model,
-            one.height // VAE_FACTOR,
+            one.frames * (one.height // VAE_FACTOR),
             one.width // VAE_FACTOR,
             1,
-            self.models[one.model].strict_rows if strict else 0,
+            bucket if strict else 0,
             seamless=one.seamless,
+            frames=one.frames,
         )
 
     def begin(self, order: Order, plan: Plan) -> tuple[SimulatedTrajectory, list[JobWarning]]:
@@ -194,6 +196,11 @@ class Simulated:
             pictures.append(self._picture(one.key, one.digest))
         return Taken(pictures)
 
+    def decode_frames(self, member: SimulatedTrajectory, frames: range) -> Taken:
+        """Pictures in the colours of their digests, one for each frame."""
+        digests = (_chained(member.digest, 1 + frame) for frame in frames)
+        return Taken([self._picture(member.key, digest) for digest in digests])
+
     def show(self, member: SimulatedTrajectory, kind: IntermediateKind) -> Taken:
         """A picture in the colour of its digest by now; another one for each kind."""
         place = list(IntermediateKind).index(kind)
@@ -201,7 +208,7 @@ class Simulated:
 
     def _picture(self, key: BatchKey, digest: bytes) -> Pixels:
         self.clock.spend(self.models[key.model].picture(key))
-        height, width = key.height * VAE_FACTOR, key.width * VAE_FACTOR
+        height, width = key.height // key.frames * VAE_FACTOR, key.width * VAE_FACTOR
         colour = np.frombuffer(digest[:3], np.uint8)
         line = np.tile(colour, width)  # by pixels it takes four times as long
         return np.tile(line, (height, 1)).reshape(height, width, 3)

@@ -55,8 +55,9 @@ class _Draws:
 def start(order: Order, model: LoadedModel, first: Pass) -> Start:
     """Draw its noise, after and before encoding the pictures that it brings."""
     generator = torch.Generator().manual_seed(order.seed)
-    shape = model.latent_shape(order.request.width, order.request.height)
-    draws = _Draws(model, shape, generator, order.request.seamless)
+    request = order.request
+    shape = model.latent_shape(request.width, request.height, request.frames)
+    draws = _Draws(model, shape, generator, request.seamless)
     if order.canvas is None:
         noise = _varied(draws, order).to(model.at.device)
         sampler = SamplerState.of(noise * first.initial_sigma, generator)

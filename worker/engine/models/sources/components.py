@@ -12,6 +12,8 @@ from worker.engine.samplers.published import EXACT, NEAREST
 TOKENIZERS: Final = ("tokenizer", "tokenizer_2")
 # The tiny autoencoder of previews; no index names it, because stock pipelines have none.
 PREVIEWER: Final = "taesd"
+# The layers between those of the UNet that draw the frames of a clip together.
+MOTION: Final = "motion_adapter"
 
 SD_NETWORKS: Final = ("text_encoder", "unet", "vae")
 SD_TOKENIZERS: Final = TOKENIZERS[:1]
@@ -29,6 +31,7 @@ PIPELINES: Final = (
     "StableDiffusionXLImg2ImgPipeline",
     "StableDiffusionInpaintPipeline",
     "StableDiffusionXLInpaintPipeline",
+    "AnimateDiffPipeline",
 )
 # Parts that an index may name and text to image does without: they judge pictures or take them.
 UNUSED_PARTS: Final = ("feature_extractor", "image_encoder", "safety_checker")

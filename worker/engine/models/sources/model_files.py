@@ -10,6 +10,7 @@ from worker.engine.models.card import make_card
 from worker.engine.models.networks import NETWORKS
 from worker.engine.models.overrides import Overrides
 from worker.engine.models.part import Part
+from worker.engine.models.sources.components import MOTION
 from worker.engine.models.sources.supported import Config, refuse_unsupported_networks
 from worker.engine.models.weights import StoredTensor
 from worker.engine.samplers.schedule import NoiseSchedule
@@ -51,6 +52,7 @@ class ModelFiles:
             schedule=schedule,
             scheduler=scheduler,
             previews="taesd" in self.configs,
+            max_frames=self.configs.get(MOTION, {}).get("motion_max_seq_length", 0),
             created=self.created,
             warnings=self.warnings,
         )
