@@ -37,6 +37,7 @@ from worker.loop import WorkerLoop
 from worker.metrics import Metrics
 from worker.process.keepalive import Keepalive
 from worker.process.watchdog import EXIT_UNUSABLE
+from worker.publishing.clip import with_clips
 from worker.publishing.publisher import Publisher
 from worker.saving import Saving
 from worker.stepping import Stepping
@@ -122,7 +123,7 @@ def _open(
     except LatentryError as error:
         log.error("worker.unusable", code=error.code, why=error.message)
         raise SystemExit(EXIT_UNUSABLE) from error
-    return _Opened(backend, cards, costs, cost_file, storage, metrics)
+    return _Opened(backend, with_clips(cards), costs, cost_file, storage, metrics)
 
 
 def _wire(

@@ -22,7 +22,14 @@ from latentry.contracts.fields.templates import Template
 from latentry.contracts.files import File
 from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.models import Defaults, Limits, Model, ModelCard, ModelList, Pace
-from latentry.contracts.outputs import Image, Output, OutputFormat, OutputKind, StoredOutput
+from latentry.contracts.outputs import (
+    ClipFormat,
+    Image,
+    Output,
+    OutputFormat,
+    OutputKind,
+    StoredOutput,
+)
 from latentry.contracts.pricing import Cost, Estimate
 from latentry.contracts.problems import FieldError, Problem
 from latentry.contracts.requests import GenerationRequest, ResolvedRequest
@@ -33,6 +40,7 @@ from latentry.contracts.webhooks import Webhook, WebhookEvent
 
 __all__ = [
     "Attempt",
+    "ClipFormat",
     "Cost",
     "Defaults",
     "Delivery",

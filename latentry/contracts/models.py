@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from latentry.contracts.fields.sampling import ModelId
+from latentry.contracts.outputs import ClipFormat
 from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.wire import ResponseModel
 
@@ -23,6 +24,9 @@ class Limits(ResponseModel):
     )
     images: bool = Field(False, description="Supports `image` and `mask`.")
     previews: bool = Field(False, description="Supports preview_interval.")
+    clips: tuple[ClipFormat, ...] = Field(
+        (), description="Formats in which its workers write the frames of a job as one file."
+    )
     max_frames: int = Field(0, description="Most frames of a clip; 0 if it makes none.")
     strict_rows: int = Field(
         8,

@@ -26,6 +26,24 @@ class OutputFormat(StrEnum):
         return ".jpg" if self is OutputFormat.JPEG else f".{self.value}"
 
 
+class ClipFormat(StrEnum):
+    """How a sequence of pictures is encoded as one file."""
+
+    WEBP = "webp"
+    GIF = "gif"
+    MP4 = "mp4"
+
+    @property
+    def content_type(self) -> str:
+        """The media type, such as `video/mp4`."""
+        return f"video/{self.value}" if self is ClipFormat.MP4 else f"image/{self.value}"
+
+    @property
+    def suffix(self) -> str:
+        """The file name's ending, such as `.mp4`."""
+        return f".{self.value}"
+
+
 class _Picture(ResponseModel):
     index: int = Field(ge=0, description="Which of the request's n images this is.")
     seed: int
@@ -34,7 +52,8 @@ class _Picture(ResponseModel):
     height: int
     content_type: str
     pixel_sha256: str = Field(
-        description="SHA-256 of the RGB bytes, row by row: equal pixels, equal hash."
+        description="SHA-256 of the RGB bytes, row by row: equal pixels, equal hash. Of a clip, of"
+        " all its frames' in turn, before they are encoded."
     )
     profile: str | None = Field(
         None,

@@ -9,6 +9,7 @@ LatentryError
 │   ├── UnsupportedSampler
 │   ├── UnsupportedSpacing
 │   ├── TooManySteps
+│   ├── TooManyFrames
 │   ├── TooManyIntermediates
 │   ├── InvalidPrompt
 │   ├── UnknownStyle
@@ -110,6 +111,7 @@ from latentry.errors.requests import (
     MalformedHead,
     NotAcceptable,
     RequestTooExpensive,
+    TooManyFrames,
     TooManyIntermediates,
     TooManySteps,
     TooSlow,
@@ -181,6 +183,7 @@ __all__ = [
     "RequestTooExpensive",
     "ShuttingDown",
     "StorageUnavailable",
+    "TooManyFrames",
     "TooManyIntermediates",
     "TooManyJobs",
     "TooManySteps",

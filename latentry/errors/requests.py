@@ -51,6 +51,12 @@ class TooManyIntermediates(InvalidRequest):
     code = "too_many_intermediates"
 
 
+class TooManyFrames(InvalidRequest):
+    """The model's motion module does not know this many frames."""
+
+    code = "too_many_frames"
+
+
 class InvalidPrompt(InvalidRequest):
     """A weight is out of range, there are too many parts or texts, or a wildcard is unknown."""
 

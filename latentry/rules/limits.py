@@ -16,6 +16,7 @@ from latentry.errors import (
     UnsupportedSize,
     UnsupportedSpacing,
 )
+from latentry.rules.clip_limits import refuse_impossible_clip
 from latentry.rules.hires_limits import refuse_impossible_hires
 from latentry.rules.passes import passes
 from latentry.rules.pricing import intermediates, skipped_steps
@@ -48,6 +49,7 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
         _check_steps(card, one, at="/hires/steps")
         check_prompts(card, one)
     refuse_impossible_hires(request)
+    refuse_impossible_clip(card, request)
     _check_conditions(card, request)
     _check_inputs(card, request)
     _check_output(request)

@@ -6,9 +6,10 @@ All parts are the service's own, never a client's words.
 import re
 from typing import Final
 
-from latentry.contracts.outputs import OutputFormat
+from latentry.contracts.outputs import ClipFormat, OutputFormat
 
-_CONTENT_TYPES: Final = {form.suffix: form.content_type for form in OutputFormat}
+_FORMATS: Final[tuple[OutputFormat | ClipFormat, ...]] = (*OutputFormat, *ClipFormat)
+_CONTENT_TYPES: Final = {form.suffix: form.content_type for form in _FORMATS}
 _SUFFIXES: Final = "|".join(map(re.escape, _CONTENT_TYPES))
 # The suffix has a key's only dot, so that no key leads out of its folder.
 _WORD: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"

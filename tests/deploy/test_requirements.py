@@ -75,7 +75,7 @@ SHARED = [
     ("patterns", "extras"),
     [
         (["service/**/*.py", *COMMANDS, *SHARED], ["cli", "server"]),
-        (["worker/**/*.py", *SHARED], ["server", "worker"]),
+        (["worker/**/*.py", *SHARED], ["server", "worker", "video"]),
     ],
     ids=["gateway", "worker"],
 )

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from latentry.contracts import OutputFormat
+from latentry.contracts import ClipFormat, OutputFormat
 from latentry.errors import FileNotFound, LinkRefused
 from latentry.storage import content_type_of, verify
 from service.doors.answers import BINARY, PROBLEMS, Responses
@@ -16,7 +16,7 @@ from service.gateway import GatewayDep
 router = APIRouter(prefix="/v1/files", tags=["files"], responses=PROBLEMS)
 
 _PICTURE: Final[Responses] = {
-    200: {"content": {form.content_type: BINARY for form in OutputFormat}}
+    200: {"content": {form.content_type: BINARY for form in (*OutputFormat, *ClipFormat)}}
 }
 
 
