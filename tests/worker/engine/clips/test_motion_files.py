@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from latentry.errors import ConfigurationError
 from tests.worker.engine.clips import tiny_motion
+from tests.worker.engine.models import published, small
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.sources.folder import blueprint_from_folder
@@ -133,3 +134,24 @@ def test_an_index_that_names_a_module_needs_one(folder: Path) -> None:
         read(folder)
     tiny_motion.write(folder, tiny_motion.adapter())
     assert read(folder).card.limits.max_frames == tiny_motion.FRAMES
+
+
+def test_a_module_beside_a_checkpoint_in_one_file_draws_what_the_folder_draws(
+    tmp_path: Path,
+) -> None:
+    folder = small.make(tmp_path / "folder", "sd1")
+    file = published.write(folder, tmp_path / "dream.safetensors")
+    module = tiny_motion.adapter(block_out_channels=(64, 128), motion_norm_num_groups=32)
+    tiny_motion.write(folder, module)
+    save_file(tiny_motion.published(module), tmp_path / "dream.motion.safetensors")
+    backend = Diffusion(device="cpu", dtype="float32", threads=1)
+    cards = [backend.load("folder", folder), backend.load("file", file)]
+    assert [card.limits.max_frames for card in cards] == [tiny_motion.FRAMES] * 2
+    latents = []
+    for model in ("folder", "file"):
+        order = tiny_motion.order(model=model, num_inference_steps=2)
+        clip, _ = backend.begin(order, backend.plan(order))
+        while clip.calls_left:
+            backend.advance([clip], clip.rows)
+        latents.append(clip.latent)
+    assert torch.equal(*latents)
