@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import AnimateDiffPipeline, StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
 
 from latentry.errors import ConfigurationError
@@ -149,6 +150,31 @@ def test_a_module_beside_a_checkpoint_in_one_file_draws_what_the_folder_draws(
     assert [card.limits.max_frames for card in cards] == [tiny_motion.FRAMES] * 2
     latents = []
     for model in ("folder", "file"):
+        order = tiny_motion.order(model=model, num_inference_steps=2)
+        clip, _ = backend.begin(order, backend.plan(order))
+        while clip.calls_left:
+            backend.advance([clip], clip.rows)
+        latents.append(clip.latent)
+    assert torch.equal(*latents)
+
+
+def test_a_folder_that_stock_saved_draws_what_its_parts_draw(
+    motion_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """AnimateDiffPipeline saves a UNetMotionModel, and its motion adapter a second time."""
+    parts = StableDiffusionPipeline.from_pretrained(
+        motion_folders["epsilon"], low_cpu_mem_usage=False
+    ).components
+    wanted = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
+    saved = AnimateDiffPipeline(
+        **{name: parts[name] for name in wanted}, motion_adapter=tiny_motion.adapter()
+    )
+    saved.save_pretrained(tmp_path / "saved")
+    backend = Diffusion(device="cpu", dtype="float32", threads=1)
+    backend.load("parts", motion_folders["epsilon"])
+    backend.load("saved", tmp_path / "saved")
+    latents = []
+    for model in ("parts", "saved"):
         order = tiny_motion.order(model=model, num_inference_steps=2)
         clip, _ = backend.begin(order, backend.plan(order))
         while clip.calls_left:

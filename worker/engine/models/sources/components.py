@@ -37,6 +37,8 @@ PIPELINES: Final = (
 UNUSED_PARTS: Final = ("feature_extractor", "image_encoder", "safety_checker")
 CLASSES: Final[Mapping[str, frozenset[str]]] = {
     **{name: frozenset({network.name}) for name, network in NETWORKS.items()},
+    # The latter is split into both of its parts.
+    "unet": frozenset({"UNet2DConditionModel", "UNetMotionModel"}),
     # The projection of the first encoder is never used.
     "text_encoder": frozenset({"CLIPTextModel", "CLIPTextModelWithProjection"}),
     **dict.fromkeys(TOKENIZERS, _CLIP_TOKENIZERS),
