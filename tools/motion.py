@@ -1,6 +1,6 @@
 """Trains the motion module of the bundled model, writes it and measures it.
 
-`python -m tools.motion` trains, from where it was stopped, and writes `models/shapes/motion_adapter`;
+`python -m tools.motion` trains, from where it was stopped, and writes it into the model's folder;
 with `--measure` it measures the last checkpoint, and writes nothing.
 """
 

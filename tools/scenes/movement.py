@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from tools.scenes.checker import DetectedObject, Picture, detect
 from tools.scenes.clips import MovingScene
@@ -33,6 +34,6 @@ def moves_as_told(frames: Sequence[Picture], scene: MovingScene) -> bool:
     dx, dy = DIRECTIONS[scene.way]
     along = [dx * one.x + dy * one.y for one in seen]
     aside = [abs(dy) * one.x + abs(dx) * one.y for one in seen]
-    steps = [after - before for before, after in zip(along, along[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(along)]
     goes = along[-1] - along[0] >= MIN_WAY and min(steps) >= -MAX_BACK
     return bool(goes and max(aside) - min(aside) <= MAX_ASIDE)

@@ -14,8 +14,8 @@ class BatchKey:
     that any number will do. `interval`: of DeepCache, every so many calls one is full; those
     between are `shallow` and reuse its features. `adapters`: the ids of what changes the weights
     themselves; adapters whose effect can be added row by row are not part of the key. `seamless`:
-    how the convolutions of the whole call pad. `frames`: of each row, which is a whole clip if there
-    are several; its latent is theirs, one below the other.
+    how the convolutions of the whole call pad. `frames`: if there are several, each row is a clip
+    of so many, whose latent has them one below the other.
     """
 
     model: str

@@ -11,8 +11,8 @@ from worker.engine.diffusion.trajectory import Trajectory
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.seamless import padded
 from worker.engine.unet import call as unet
-from worker.engine.unet.compiled import CompiledUNets
 from worker.engine.unet.clips import eager_clips
+from worker.engine.unet.compiled import CompiledUNets
 from worker.engine.unet.deepcache import kept_features, shallow_call
 
 

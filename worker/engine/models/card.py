@@ -28,12 +28,9 @@ def make_card(
 ) -> ModelCard:
     """A model's card. Raises ConfigurationError for overrides that contradict each other.
 
-    `native`: width and height in pixels. `text_encoders`: their configs; two make it an SDXL.
-    `scheduler`: the config from which `schedule` was made. `created`: Unix time in seconds.
-    `max_frames`: that its motion module knows, 0 without one.
-    `warnings`: what could not be taken as its files say it, in sentences for users.
+    `native`: in pixels. `text_encoders`: their configs; two make it an SDXL. `scheduler`: the
+    config of `schedule`. `created`: Unix time. `warnings`: what differs from its files; sentences.
     """
-    is_xl = len(text_encoders) > 1
     size = overrides.native_width or native[0], overrides.native_height or native[1]
     published, is_xl = published_sampler(scheduler), len(text_encoders) > 1
     differences = () if overrides.default_sampler else published.differences

@@ -27,8 +27,8 @@ class LoadedModel:
 
     strict_rows: rows of every UNet call of strict mode. fingerprint: which model this is, by its
     content; clip_fingerprint: the same with its motion module. taesd: the tiny autoencoder of
-    previews, if it has one. motion: the UNet with its motion module, if it has one. compiled: the UNet's compiled
-    calls by latent height and width and tokens; they come while the model is in use.
+    previews, and motion: the UNet with its motion module, if it has them. compiled: the UNet's
+    compiled calls by latent height and width and tokens; they come while the model is in use.
     """
 
     card: ModelCard

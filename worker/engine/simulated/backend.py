@@ -143,14 +143,13 @@ class Simulated:
         return Plan(self._key(passes(order.request)[0]), rows=len(prompt_rows(order.request)))
 
     def _key(self, one: ResolvedRequest) -> BatchKey:
-        strict = one.determinism is Determinism.STRICT
         bucket = self.models[one.model].strict_rows if one.frames == 1 else len(prompt_rows(one))
         return BatchKey(
             one.model,
             one.frames * (one.height // VAE_FACTOR),
             one.width // VAE_FACTOR,
             1,
-            bucket if strict else 0,
+            bucket if one.determinism is Determinism.STRICT else 0,
             seamless=one.seamless,
             frames=one.frames,
         )

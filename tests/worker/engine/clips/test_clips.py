@@ -163,7 +163,7 @@ def test_a_clip_saved_while_it_is_decoded_needs_no_step(clip_engine: Engine) -> 
     while clip_engine.rows or not clip_engine.save("strict"):
         clip_engine.step()
     [saved] = clip_engine.save("strict")
-    whole = [event for event in tiny.drain(clip_engine) if isinstance(event, Done)][0]
+    whole = next(event for event in tiny.drain(clip_engine) if isinstance(event, Done))
     again = done(clip_engine, replace(order, checkpoint=saved.checkpoint))["strict"]
     assert saved.step == 3
     assert np.array_equal(again.pixels, whole.pixels)

@@ -129,7 +129,10 @@ def test_a_module_of_another_unet_is_refused(
 
 def test_an_index_that_names_a_module_needs_one(folder: Path) -> None:
     index = json.loads((folder / "model_index.json").read_text())
-    index |= {"_class_name": "AnimateDiffPipeline", "motion_adapter": ["diffusers", "MotionAdapter"]}
+    index |= {
+        "_class_name": "AnimateDiffPipeline",
+        "motion_adapter": ["diffusers", "MotionAdapter"],
+    }
     (folder / "model_index.json").write_text(json.dumps(index))
     with pytest.raises(ConfigurationError, match="motion_adapter"):
         read(folder)

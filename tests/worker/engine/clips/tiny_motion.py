@@ -1,4 +1,4 @@
-"""Motion modules with random weights for the tiny models, as diffusers and AnimateDiff have them."""
+"""Motion modules with random weights for the tiny models, in diffusers' layout or published."""
 
 import re
 from pathlib import Path

@@ -38,6 +38,7 @@ def fingerprints(
         found.update(value.tobytes() if isinstance(value, np.ndarray) else str(value).encode())
     for tokenizer in blueprint.tokenizers.values():
         found.update(_vocabulary(tokenizer()).encode())
+
     def take(part: str) -> None:
         upcast = blueprint.parts[part].force_upcast
         found.update(f"{part} {upcast} {_text(networks[part].config)}".encode())

@@ -45,9 +45,7 @@ def motion_in_folder(
     return config, weights
 
 
-def motion_in_file(
-    file: Path, unet: Config
-) -> tuple[dict[str, Any], dict[str, StoredTensor]]:
+def motion_in_file(file: Path, unet: Config) -> tuple[dict[str, Any], dict[str, StoredTensor]]:
     """Config and weights of a module in one file, under AnimateDiff's names or diffusers'.
 
     Raises ConfigurationError.
