@@ -194,7 +194,7 @@ class Diffusion:
 
     def decode_frames(self, member: Trajectory, frames: range) -> Pictures:
         """Put these frames of a finished clip through the VAE."""
-        of_each = member.latent.unflatten(1, (member.key.frames, -1)).unbind(1)
+        of_each = member.latent.chunk(member.key.frames, dim=1)
         return self._decode(member, [of_each[frame] for frame in frames])
 
     def show(self, member: Trajectory, kind: IntermediateKind) -> Pictures:
