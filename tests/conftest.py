@@ -52,6 +52,14 @@ def no_process_survives() -> Iterator[None]:
     assert survivors() == []
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_thread_ends_the_tests() -> Iterator[None]:
+    """A worker's thread that fails in this process fails a test, by pytest's own hook."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("worker.process.exit_on_failure.end_process", lambda: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     """One server for the whole session; tests keep apart by prefix."""

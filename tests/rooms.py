@@ -38,6 +38,26 @@ def workers() -> int:
 class Rooms(LoadScopeScheduling):
     """Gives a worker one room after another."""
 
+    def remove_node(self, node: WorkerController) -> str | None:
+        """Give others what a worker that died has left, but for the test that it died of.
+
+        xdist queues its finished rooms too. Whoever is given one of those is told to run nothing,
+        never reports, and is waited for until CI's time is over.
+        """
+        rooms = self.assigned_work.pop(node)
+        left = [(room, test) for room, tests in rooms.items() for test in tests if not tests[test]]
+        for room, test in left[1:]:
+            self.workqueue.setdefault(room, {})[test] = False
+        for other in self.assigned_work:
+            self._reschedule(other)
+        return left[0][1] if left else None
+
+    def _reschedule(self, node: WorkerController) -> None:
+        # A worker begins a test when it knows the next one, or that none follows.
+        super()._reschedule(node)
+        while not node.shutting_down and self._pending_of(self.assigned_work[node]) < 2:
+            super()._reschedule(node)
+
     def _split_scope(self, nodeid: str) -> str:
         return room_of(nodeid)
 

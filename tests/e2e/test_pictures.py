@@ -113,11 +113,12 @@ def test_the_hash_is_the_hash_of_the_pixels(client: Client) -> None:
 
 
 def test_a_png_contains_its_request(client: Client) -> None:
-    job = client.generate("a star ★ on a black background", seed=11)
+    job = client.generate("a star ★ on a black background", seed=11, determinism="strict")
     text = picture(client, job).text
     assert "Seed: 11" in text["parameters"]
     recipe = json.loads(text["latentry"])
-    fields = {name: recipe[name] for name in ("num_inference_steps", "guidance_scale", "sampler")}
+    names = ("num_inference_steps", "guidance_scale", "sampler", "determinism")
+    fields = {name: recipe[name] for name in names}
     again = client.generate(recipe["prompt"], seed=recipe["seed"], **fields)
     assert again.images[0].pixel_sha256 == job.images[0].pixel_sha256
 

@@ -22,9 +22,15 @@ def exit_on_failure(work: Callable[[], None]) -> Callable[[], None]:
             work()
         except BaseException:
             log.exception("worker.crashed", thread=threading.current_thread().name)
-            os._exit(EXIT_BROKEN)
+            end_process()
+            raise
 
     return run
+
+
+def end_process() -> None:
+    """At once, whatever its other threads do."""
+    os._exit(EXIT_BROKEN)
 
 
 def critical_thread(name: str, work: Callable[[], None]) -> threading.Thread:
