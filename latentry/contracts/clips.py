@@ -4,9 +4,10 @@ from pydantic import Field
 
 from latentry.contracts.fields import clip, conditioning, interpolation, job, sampling, templates
 from latentry.contracts.fields.conditioning import PromptSyntax
+from latentry.contracts.fields.interpolation import SequenceOutput
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism
-from latentry.contracts.outputs import ClipFormat, OutputFormat
+from latentry.contracts.outputs import OutputFormat
 from latentry.contracts.requests import GenerationRequest
 from latentry.contracts.wire import RequestModel
 
@@ -34,7 +35,7 @@ class ClipRequest(RequestModel):
     seed: sampling.Seed = None
     frames: clip.Frames = None
     fps: interpolation.Fps = None
-    output: interpolation.OutputOption = ClipFormat.WEBP
+    output: interpolation.OutputOption = SequenceOutput.WEBP
     output_format: job.OutputFormat = OutputFormat.PNG
     output_quality: job.OutputQuality = None
     output_lossless: job.OutputLossless = False

@@ -213,5 +213,5 @@ class ResolvedRequest(ResponseModel):
         """
         # Of a picture its pixels count, not the file that has them.
         left_out = dict.fromkeys(_NOT_PIXELS, True) | {name: {"file"} for name in self.inputs()}
-        left_out |= {"clip": {"fps"}}
+        left_out |= {"clip": {"fps", "output"}}
         return self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)

@@ -87,6 +87,7 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Prompt syntax": request.prompt_syntax.value if is_plain else None,
         "Styles": _styles(request),
         "Tiling": _TILING.get(request.seamless),
+        "Frames": request.clip.frames if request.clip else None,
         "Size": f"{request.width}x{request.height}",
         "Original size": _size(request.original_size),
         "Crop left top": _size(request.crops_coords_top_left),

@@ -4,15 +4,17 @@ from typing import Annotated
 
 from pydantic import Field
 
-from latentry.contracts.fields.bounds import MAX_CLIP_FRAMES
+from latentry.contracts.fields.bounds import DEFAULT_FPS, MAX_CLIP_FRAMES
+from latentry.contracts.fields.interpolation import SequenceOutput
 from latentry.contracts.wire import ResponseModel
 
 
 class Clip(ResponseModel):
-    """`frames` pictures, each of which knows the others, shown for 1/`fps` seconds each."""
+    """How many pictures a motion module draws together, and the file of all, if that is asked."""
 
     frames: int
-    fps: int
+    output: SequenceOutput = SequenceOutput.FRAMES
+    fps: int = DEFAULT_FPS
 
 
 Frames = Annotated[
