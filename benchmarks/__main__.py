@@ -11,8 +11,6 @@ import asyncio
 import json
 import logging
 import os
-import platform
-import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -25,6 +23,7 @@ from benchmarks.contenders.service import compiled, service
 from benchmarks.load.traces import SIDES
 from benchmarks.report import report
 from benchmarks.run import CALLERS, PATIENCE, QUICK, Bench, Plan, Result
+from benchmarks.where import where
 from worker.process.runtime import environment
 
 say = partial(print, flush=True)  # into files too
@@ -49,7 +48,7 @@ async def measure(plan: Plan, peers: Sequence[str]) -> Result:
             await _compiled(bench, single_s, closed, exits)
     return {
         "kind": "bench",
-        **_where(),
+        **where(),
         "took_s": time.monotonic() - begin,
         "callers": CALLERS,
         "patience": PATIENCE,
@@ -80,24 +79,6 @@ async def _compiled(bench: Bench, single_s: Result, closed: Result, exits: Async
         return
     single_s |= await bench.single([contender])
     await bench.add(closed, contender, say)
-
-
-def _where() -> Result:
-    import torch
-
-    from benchmarks.contenders.stock import dtype
-
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
-    return {
-        "at": time.strftime("%Y-%m-%d", time.gmtime()),
-        "machine": f"{platform.machine()} with {os.cpu_count()} CPUs",
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-        "dtype": str(dtype()).removeprefix("torch."),
-        "commit": commit.stdout.strip() or "unknown",
-    }
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from benchmarks.goals import goals, row_cost_limit
 from benchmarks.gpu.report import gpu
+from benchmarks.modes import report as modes
 from benchmarks.real_size.report import real_size
 from benchmarks.tables import number, share, table
 
@@ -170,6 +171,7 @@ _REPORTS: Final[dict[str, Callable[[Run], list[str]]]] = {
     "simulation": simulation,
     "gpu": gpu,
     "real_size": real_size,
+    "modes": modes,
 }
 
 

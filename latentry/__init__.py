@@ -6,13 +6,40 @@ from typing import TYPE_CHECKING, Any
 from latentry.version import __version__
 
 if TYPE_CHECKING:
-    from latentry.client import AsyncClient, Client
+    from latentry.client import (
+        ApiError,
+        AsyncClient,
+        Client,
+        ConfigurationError,
+        InvalidRequest,
+        JobDidNotSucceed,
+        LatentryError,
+        ProxyFailed,
+        Retries,
+        StillRunning,
+        TlsFailed,
+        Unreachable,
+    )
 
-__all__ = ["AsyncClient", "Client", "__version__"]
+__all__ = [
+    "ApiError",
+    "AsyncClient",
+    "Client",
+    "ConfigurationError",
+    "InvalidRequest",
+    "JobDidNotSucceed",
+    "LatentryError",
+    "ProxyFailed",
+    "Retries",
+    "StillRunning",
+    "TlsFailed",
+    "Unreachable",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:
     # Imported on first access: the worker imports latentry.contracts and needs no HTTP client.
-    if name in ("AsyncClient", "Client"):
+    if name in __all__:
         return getattr(import_module("latentry.client"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

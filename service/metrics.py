@@ -5,7 +5,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from latentry.contracts import DeliveryStatus, ResolvedRequest
+from latentry.contracts import DeliveryStatus, ResolvedRequest, ResolvedUpscale
 from latentry.ledger import JobEnd
 
 _HTTP_S: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
@@ -54,7 +54,7 @@ class Metrics:
         self._requests(method, route, str(status)).inc()
         self._latency(method, route).observe(took_s)
 
-    def job_accepted(self, request: ResolvedRequest) -> None:
+    def job_accepted(self, request: ResolvedRequest | ResolvedUpscale) -> None:
         """A job was accepted."""
         self._accepted.labels(request.model).inc()
 

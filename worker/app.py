@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from secrets import token_hex
@@ -23,7 +23,7 @@ from latentry.metrics_port import serve_metrics
 from latentry.settings import Settings
 from latentry.storage import Storage, open_storage
 from worker import tasks
-from worker.backends import open_backend
+from worker.backends import Card, open_backend
 from worker.batching import Costs
 from worker.claims.claimer import Claimer
 from worker.claims.inbox import Inbox
@@ -45,7 +45,7 @@ from worker.stepping import Stepping
 log = structlog.get_logger()
 
 EXIT_NOT_READY: Final = 75  # EX_TEMPFAIL: its parent tries again
-OpenBackend: TypeAlias = Callable[[Settings, Keepalive], tuple[ServedBackend[Any], list[ModelCard]]]
+OpenBackend: TypeAlias = Callable[[Settings, Keepalive], tuple[ServedBackend[Any], Sequence[Card]]]
 
 
 def run(settings: Settings, keepalive: Keepalive, open_backend: OpenBackend = open_backend) -> None:
@@ -98,7 +98,7 @@ class _Opened:
     """All that can fail to open on this machine: models, cost file, storage, metrics port."""
 
     backend: ServedBackend[Any]
-    cards: list[ModelCard]
+    cards: Sequence[Card]
     costs: Costs
     cost_file: CostFile
     storage: Storage
@@ -135,7 +135,7 @@ def _wire(
     reporter = _reporter(settings, ledger, inbox, name, opened)
     engine = Engine(backend, opened.costs)
     reporter.heartbeat.report_pace(compute.submit(engine.paces).result())
-    models = reporter.heartbeat.models
+    models = [card.queue for card in opened.cards if isinstance(card, ModelCard)]
     queues = QueueChoice(models, lambda: backend.resident, lambda: backend.failed)
     loop = WorkerLoop(
         engine=engine,
@@ -155,6 +155,7 @@ def _wire(
             queues,
             reporter,
             lease_s=settings.lease_s,
+            background=[one for one in reporter.heartbeat.models if one not in models],
             prepare=Inputs(opened.storage).prepare,
             on_idled=metrics.idled,
         ),

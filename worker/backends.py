@@ -1,15 +1,17 @@
 """Opens the backend that the models' sources name: torch, or a simulation that keeps time only."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
-from latentry.contracts import Defaults, Limits, ModelCard, Sampler
+from latentry.contracts import Defaults, Limits, ModelCard, Sampler, UpscalerCard
 from latentry.low_memory import LowMemory
 from latentry.settings import Settings
 from latentry.sources import HubPin, ModelLocation, Simulation
 from worker.engine.loop.backend import ServedBackend
 from worker.engine.loop.router import BackendRouter
 from worker.engine.simulated import VAE_FACTOR, Charge, Simulated, WallClock
+from worker.engine.upscaling.backend import Upscaling
+from worker.engine.upscaling.lanczos import Lanczos
 from worker.process.keepalive import Keepalive
 from worker.stepping import LOADING_S
 
@@ -17,10 +19,14 @@ FETCH_S: Final = 3600.0  # downloading a model from a hub over a slow connection
 _SIDE: Final = 512  # pixels; a simulation's `call_ms` and `row_ms` are for this size
 
 
-def open_backend(
-    settings: Settings, keepalive: Keepalive
-) -> tuple[ServedBackend[Any], list[ModelCard]]:
-    """The backend, with every model that fits loaded and tested; and the cards of all models."""
+Card: TypeAlias = ModelCard | UpscalerCard
+
+
+def open_backend(settings: Settings, keepalive: Keepalive) -> tuple[ServedBackend[Any], list[Card]]:
+    """The backend, with every model that fits loaded and tested, and every upscaler.
+
+    With the cards of all models, then those of upscalers.
+    """
     simulations: dict[str, Simulation] = {}
     stored: dict[str, ModelLocation] = {}
     for model, source in settings.model_sources.items():
@@ -33,10 +39,13 @@ def open_backend(
         opened.append(_diffusion(settings, stored, keepalive))
     if simulations:
         opened.append(_simulated(simulations))
-    if len(opened) == 1:
-        return opened[0]
-    routes = {card.id: backend for backend, cards in opened for card in cards}
-    return BackendRouter(routes), [card for _, cards in opened for card in cards]
+    upscaling = Upscaling([Lanczos()])
+    everything: list[tuple[ServedBackend[Any], Sequence[Card]]] = [
+        *opened,
+        (upscaling, upscaling.cards),
+    ]
+    routes = {card.queue: backend for backend, cards in everything for card in cards}
+    return BackendRouter(routes), [card for _, cards in everything for card in cards]
 
 
 def _simulated(models: Mapping[str, Simulation]) -> tuple[ServedBackend[Any], list[ModelCard]]:

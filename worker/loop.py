@@ -11,7 +11,7 @@ from latentry.errors import ModelNotLoaded
 from latentry.ledger import JobRef
 from latentry.rules.pricing import skipped_steps
 from worker.claims.claimed_job import ClaimedJob, Outcome
-from worker.claims.claimer import Claimer, Offer
+from worker.claims.claimer import Claimer
 from worker.claims.inbox import (
     Claimed,
     Exchanged,
@@ -22,6 +22,7 @@ from worker.claims.inbox import (
     StopAsked,
     YieldWanted,
 )
+from worker.claims.offer import Offer
 from worker.claims.reporter import Reporter
 from worker.engine.loop import (
     Canceled,
@@ -113,7 +114,8 @@ class WorkerLoop:
         for event in events:
             self._pass_on(event)
         self._saving.save_due(self._jobs.values())
-        is_paused = not (events or self._engine.last_step.rows)  # all jobs, to be exchanged
+        timing = self._engine.last_step
+        is_paused = not (events or timing.rows or timing.background)  # all, to be exchanged
         return PAUSED_S if is_paused else 0.0
 
     def _read_inbox(self) -> None:
@@ -135,15 +137,19 @@ class WorkerLoop:
                 self._forget(job)
 
     def _offer_room(self) -> None:
-        room = self._room()
+        room, background = self._room()
         next_free_row_s = 0.0 if room > 1 else self._engine.next_free_row_s
-        self._claimer.offer(Offer(room, self._received, next_free_row_s))
+        self._claimer.offer(Offer(room, background, self._received, next_free_row_s))
 
-    def _room(self) -> int:
-        """How many more jobs to claim: for as many there are rows, and memory for the pictures."""
+    def _room(self) -> tuple[int, int]:
+        """How many more jobs to claim: for as many there are rows, and memory for the pictures;
+        and how many more of the background.
+        """
         if self._publisher.is_refused:  # one at a time finds out when storage is back
-            return 0 if self._jobs else 1
-        return self._engine.room if self._publisher.has_room else 0
+            return (0, 0) if self._jobs else (1, 0)
+        if not self._publisher.has_room:
+            return 0, 0
+        return self._engine.room, self._engine.background_room
 
     def _report_pace(self) -> None:
         if monotonic() >= self._report_pace_at:

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from typing import Any, Protocol
 
 from benchmarks.contenders.checkout import HERE, Checkout
@@ -44,7 +43,7 @@ class Child:
 
     async def draw(self, wish: Wish) -> Answer:
         """See Contender."""
-        return await self.ask("draw", wish=asdict(wish))
+        return await self.ask("draw", wish=wish.plain())
 
     async def clear(self) -> Answer:
         """See Contender."""

@@ -10,10 +10,12 @@ import torch
 
 from benchmarks.child import Command, Inbox, Reply
 from benchmarks.contenders.stock import SHAPES, medians
+from benchmarks.load.ways import pictures
 from latentry.settings import Settings
 from worker.backends import open_backend  # so that it is what the service runs
 from worker.batching import Costs
 from worker.engine.diffusion.diffusion import Diffusion
+from worker.engine.inputs.canvas import Canvas
 from worker.engine.loop import Done, Engine, Event, Failed, Joined, Order, Step
 from worker.engine.unet import call as unet
 from worker.engine.unet.inputs import UNetInputs
@@ -67,7 +69,10 @@ class Loop:
     def draw(self, command: Command) -> None:
         """Submit the order; the batching policy decides when it joins."""
         job, wish = str(command.number), command.wish
-        order = Order(job, 0, wish.request(MODEL), wish.seed)
+        request = wish.request(MODEL)
+        # As the claiming thread of a worker, but within the time that is measured.
+        brought = pictures(wish.seed) if wish.made.brings else {}
+        order = Order(job, 0, request, wish.seed, canvas=Canvas.of(request, brought))
         plan = self._backend.plan(order)
         is_waited_for = any(not one.has_joined for one in self._in_flight.values())
         free = self._engine.costs.cap(plan.key) - self._engine.rows

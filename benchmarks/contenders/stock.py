@@ -17,14 +17,18 @@ from diffusers import (
     DPMSolverMultistepScheduler,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionInpaintPipeline,
     StableDiffusionPipeline,
 )
 from diffusers.utils import logging
+from PIL import Image
 from transformers.utils import logging as transformers_logging
 
 from benchmarks.child import Command, Inbox, Reply
 from benchmarks.contenders.dynamic import next_group
 from benchmarks.load.traces import Wish
+from benchmarks.load.ways import pictures
 from latentry.contracts import Sampler
 from latentry.settings import Settings
 from worker.engine.device import Device
@@ -49,6 +53,13 @@ class Stock:
         self._pipeline = pipeline or _shapes()
         self._pipeline.set_progress_bar_config(disable=True)
         config = self._pipeline.scheduler.config
+        # The same weights: only what they begin with, and keep of a picture, differs.
+        self._kinds = {
+            kind: kind(**self._pipeline.components, requires_safety_checker=False)
+            for kind in (StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline)
+        }
+        for kind in self._kinds.values():
+            kind.set_progress_bar_config(disable=True)
         self._samplers = {name: kind.from_config(config) for name, kind in SCHEDULERS.items()}
 
     def draw(self, wishes: Sequence[Wish], interrupted: threading.Event | None = None) -> list[Any]:
@@ -60,17 +71,36 @@ class Stock:
             return kept
 
         like = wishes[0]
-        self._pipeline.scheduler = self._samplers[like.sampler]
-        images: list[Any] = self._pipeline(
+        pipeline, options = self._kind_of(like, wishes)
+        pipeline.scheduler = self._samplers[like.sampler]
+        images: list[Any] = pipeline(
             [wish.prompt for wish in wishes],
             num_inference_steps=like.num_inference_steps,
             guidance_scale=like.guidance_scale,
-            width=like.side,
-            height=like.side,
+            **options,
             generator=[torch.Generator().manual_seed(wish.seed) for wish in wishes],
             callback_on_step_end=stop,
         ).images
         return images
+
+    def _kind_of(self, like: Wish, wishes: Sequence[Wish]) -> tuple[Any, dict[str, Any]]:
+        """The pipeline of the wishes' way, and what it takes besides prompts and steps.
+
+        What stock has no pipeline for is drawn as a plain prompt, or as inpainting of the whole
+        picture, which is never more work.
+        """
+        way, size = like.made, {"width": like.side, "height": like.side}
+        if not way.brings:
+            return self._pipeline, size
+        brought = [pictures(wish.seed, like.side) for wish in wishes]
+        options: dict[str, Any] = {
+            "image": [Image.fromarray(one["image"]) for one in brought],
+            "strength": way.strength,
+        }
+        if not (way.room or "mask" in way.brings):
+            return self._kinds[StableDiffusionImg2ImgPipeline], options
+        masks = [Image.fromarray(one["mask"]).convert("L") for one in brought]
+        return self._kinds[StableDiffusionInpaintPipeline], {**options, **size, "mask_image": masks}
 
     def unet_s(self, rows: Sequence[int], side: int, rounds: int) -> dict[int, float]:
         """Median seconds of a UNet call for each count of rows, taken in turn."""

@@ -97,8 +97,8 @@ def rate(samples: Sequence[Sample], since_s: float, until_s: float, *, callers: 
     done = [wish for first, last in windows for wish in wishes[first + 1 : last + 1]]
     return Rate(
         images=len(done) / took_s,
-        steps=sum(w.num_inference_steps for w in done) / took_s,
-        row_steps=sum(w.num_inference_steps * w.rows for w in done) / took_s,
+        steps=sum(w.steps for w in done) / took_s,
+        row_steps=sum(w.steps * w.rows for w in done) / took_s,
     )
 
 
@@ -145,7 +145,7 @@ def _ends(trial: Sequence[Sample]) -> list[tuple[float, int]]:
     """Seconds from the start of the trial to each picture, and its steps; in order of time."""
     begin_s = min(sample.sent_s for sample in trial)
     return sorted(
-        (sample.ended_s - begin_s, sample.wish.num_inference_steps)
+        (sample.ended_s - begin_s, sample.wish.steps)
         for sample in trial
         if sample.ended_s is not None
     )

@@ -2,11 +2,13 @@
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, Final, TypeVar
 
+from benchmarks.load.ways import WAYS, Way
 from latentry.contracts import Determinism, ResolvedRequest, Sampler
+from latentry.rules.prompt_rows import prompt_rows
 
 PROMPTS: Final = (
     "a red circle on a blue background",
@@ -25,7 +27,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """One request of a trace, by the API's field names. `side`: width and height in pixels."""
+    """One request of a trace, by the API's field names. `side`: width and height in pixels.
+
+    way: the name of a way to make an image; empty for text to image.
+    """
 
     prompt: str
     seed: int
@@ -34,30 +39,46 @@ class Wish:
     sampler: Sampler
     side: int
     determinism: Determinism = Determinism.FAST
+    way: str = ""
+
+    @property
+    def made(self) -> Way:
+        """The way that it names."""
+        return WAYS[self.way]
 
     @property
     def rows(self) -> int:
         """UNet rows per step."""
-        return 2 if self.guidance_scale > 1 else 1
+        return len(prompt_rows(self.request("any")))
+
+    @property
+    def steps(self) -> int:
+        """Steps that are made: from a picture only some are."""
+        return int(self.num_inference_steps * self.made.strength)
 
     @property
     def likeness(self) -> tuple[object, ...]:
         """What must be equal for requests to share a call of the stock pipeline."""
-        return self.num_inference_steps, self.guidance_scale, self.sampler, self.side
+        return self.num_inference_steps, self.guidance_scale, self.sampler, self.side, self.way
 
     def request(self, model: str) -> ResolvedRequest:
         """The request as the engine gets it."""
-        return ResolvedRequest(
-            model=model,
-            prompt=self.prompt,
-            width=self.side,
-            height=self.side,
-            num_inference_steps=self.num_inference_steps,
-            guidance_scale=self.guidance_scale,
-            sampler=self.sampler,
-            seed=self.seed,
-            determinism=self.determinism,
-        )
+        fields = {
+            "model": model,
+            "prompt": self.prompt,
+            "width": self.side,
+            "height": self.side,
+            "num_inference_steps": self.num_inference_steps,
+            "guidance_scale": self.guidance_scale,
+            "sampler": self.sampler,
+            "seed": self.seed,
+            "determinism": self.determinism,
+        }
+        return ResolvedRequest.model_validate(fields | self.made.fields(self.prompt, self.side))
+
+    def plain(self) -> dict[str, Any]:
+        """As plain values. Without what another checkout may not know, where it says nothing."""
+        return {name: value for name, value in asdict(self).items() if value or name != "way"}
 
 
 def wish_of(fields: Mapping[str, Any]) -> Wish:
@@ -78,16 +99,17 @@ class Mix:
     samplers: Sequence[Sampler] = (Sampler.DDIM,)
     sides: Sequence[int] = (128,)
     determinism: Determinism = Determinism.FAST
+    ways: Sequence[str] = ("",)
 
     def wishes(self, seed: int = 0) -> Iterator[Wish]:
         """Endless requests; the same for the same seed."""
         # One random stream per field, so that traces differ only in the fields that they vary.
-        chances = iter(random.Random(f"{seed}/{field}") for field in range(5))
-        fields = (PROMPTS, self.steps, self.guidance, self.samplers, self.sides)
+        chances = iter(random.Random(f"{seed}/{field}") for field in range(6))
+        fields = (PROMPTS, self.steps, self.guidance, self.samplers, self.sides, self.ways)
         streams = [_in_equal_shares(values, next(chances)) for values in fields]
         for number, values in enumerate(zip(*streams, strict=True)):
-            prompt, steps, guidance, sampler, side = values
-            yield Wish(prompt, number, steps, guidance, sampler, side, self.determinism)
+            prompt, steps, guidance, sampler, side, way = values
+            yield Wish(prompt, number, steps, guidance, sampler, side, self.determinism, way)
 
     def first(self, count: int, seed: int = 0) -> list[Wish]:
         """The first `count` of them."""
@@ -100,6 +122,9 @@ MIXES: Final = {
     "full": Mix(STEPS, GUIDANCE, SAMPLERS, SIDES),
     "full, one size": Mix(STEPS, GUIDANCE, SAMPLERS),
 }
+
+# Of one model and one size, so that all of them share calls.
+MODES: Final = Mix(ways=tuple(WAYS))
 
 
 def arrivals(rate_per_s: float, count: int, seed: int = 0) -> list[float]:

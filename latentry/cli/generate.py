@@ -7,8 +7,9 @@ import typer
 
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.cli.options import RequestOptions, request_fields, request_options
-from latentry.cli.progress import followed, output_path
+from latentry.cli.progress import followed
 from latentry.client import Client, JobDidNotSucceed
+from latentry.client.saving import image_path
 from latentry.contracts import Estimate, Image, Job, JobStatus, OutputFormat
 
 FORMATS: Final = {
@@ -46,10 +47,10 @@ def generate(
         for warning in job.warnings:
             typer.echo(f"{warning.message} ({warning.code})", err=True)
         for image in job.images:
-            _save(client, image, output_path(output, job, image.index))
+            _save(client, image, image_path(output, job, image.index))
         for one in job.outputs:
             if not one.kind.is_final:
-                _save(client, one, output_path(output, job, one.index, name=one.name))
+                _save(client, one, image_path(output, job, one.index, name=one.name))
 
 
 def _save(client: Client, image: Image, path: Path) -> None:

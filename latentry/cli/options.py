@@ -67,6 +67,8 @@ class RequestOptions(TypedDict):
     width: int | None
     height: int | None
     num_inference_steps: Annotated[int | None, typer.Option("--steps")]
+    denoise_start: float | None
+    denoise_end: float | None
     guidance_scale: Annotated[float | None, typer.Option("--guidance")]
     guidance_rescale: float | None
     guidance_stop: float | None
@@ -93,6 +95,7 @@ class RequestOptions(TypedDict):
         ),
     ]
     strength: float | None
+    image_guidance_scale: float | None
     resize_mode: ResizeMode | None
     mask_blur: int | None
     mask_fill: Annotated[MaskFill | None, typer.Option(metavar="FILL")]

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from latentry.client import Client
+from latentry.client.saving import image_path
 from latentry.contracts import Event, EventType, Job, Preview
 
 _WHILE_RUNNING: Final = frozenset(
@@ -32,16 +33,9 @@ def followed(client: Client, job: Job, output: Path | None) -> Job:
             if event.progress:
                 progress.update(bar, completed=event.progress.step, total=event.progress.steps)
             if event.preview:
-                _save(event.preview, output_path(output, job, event.preview.index))
+                _save(event.preview, image_path(output, job, event.preview.index))
             job = event.job or job
     return job
-
-
-def output_path(output: Path | None, job: Job, index: int, *, name: str = "") -> Path:
-    """The file of one output: numbered from 1 where the job has several images."""
-    path = output or Path(job.id + job.request.output_format.suffix)
-    parts = [path.stem, *([str(index + 1)] if job.request.n > 1 else []), *([name] if name else [])]
-    return path.with_stem("-".join(parts))
 
 
 def _description(event: Event) -> str:

@@ -11,12 +11,16 @@ from latentry.client.errors import (
 )
 from latentry.client.retries import Retries
 from latentry.client.synchronous import Client
+from latentry.errors import ConfigurationError, InvalidRequest, LatentryError
 
 __all__ = [
     "ApiError",
     "AsyncClient",
     "Client",
+    "ConfigurationError",
+    "InvalidRequest",
     "JobDidNotSucceed",
+    "LatentryError",
     "ProxyFailed",
     "Retries",
     "StillRunning",

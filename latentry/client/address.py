@@ -10,6 +10,8 @@ from latentry.client.api_calls import ApiCall
 from latentry.errors import ConfigurationError
 
 CONNECT_S = 5.0
+# A service that is there responds within this, after it has held a response.
+GRACE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +36,14 @@ class Address:
 
     def request(self, http: httpx.Client | httpx.AsyncClient, call: ApiCall[Any]) -> httpx.Request:
         """The call as an HTTP request."""
+        timeout_s = min(self.timeout_s + call.hold_s, call.within_s + GRACE_S)
         request = http.build_request(
             call.method,
             call.url,
             params=call.params or None,
             headers={"User-Agent": f"latentry/{__version__}", **call.headers},
             content=call.content,
-            timeout=httpx.Timeout(self.timeout_s + call.hold_s, connect=CONNECT_S),
+            timeout=httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
         )
         # Image URLs may point to another server, which must never see the key.
         if self.api_key and _origin(request.url) == _origin(httpx.URL(self.base_url)):

@@ -1,5 +1,6 @@
 """The API as values: each call is a method, a path, a body and how to read the response."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -36,6 +37,8 @@ class ApiCall(Generic[T]):
     body: GenerationRequest | bytes | None = None
     hold_s: int = 0
     """Seconds that the service may hold the response, as the call requested."""
+    within_s: float = math.inf
+    """Seconds after which the response is no use any more."""
 
     @property
     def content(self) -> str | bytes | None:
@@ -45,13 +48,28 @@ class ApiCall(Generic[T]):
         return self.body.model_dump_json(exclude_unset=True, exclude_none=True)
 
 
-def submit(request: GenerationRequest, idempotency_key: str, hold_s: int = 0) -> ApiCall[Job]:
-    """Submit a job; the response may wait up to `hold_s` seconds for its end."""
+def submit(
+    request: GenerationRequest,
+    idempotency_key: str,
+    hold_s: int = 0,
+    within_s: float = math.inf,
+) -> ApiCall[Job]:
+    """Submit a job; the response may wait up to `hold_s` seconds for its end.
+
+    It is not repeated after `within_s` seconds, nor when the job would be too late by its request.
+    """
     headers = {"Idempotency-Key": idempotency_key, "Content-Type": "application/json"}
     if hold_s:
         headers["Prefer"] = f"wait={hold_s}"
+    bounds = [s for s in (request.start_within, request.finish_within) if s is not None]
     return ApiCall(
-        "POST", "/v1/generations", _reader(Job), headers=headers, body=request, hold_s=hold_s
+        "POST",
+        "/v1/generations",
+        _reader(Job),
+        headers=headers,
+        body=request,
+        hold_s=hold_s,
+        within_s=min([within_s, *bounds]),
     )
 
 
@@ -62,10 +80,12 @@ def estimate(request: GenerationRequest) -> ApiCall[Estimate]:
     return ApiCall("POST", "/v1/generations", _reader(Estimate), headers=headers, body=dry_run)
 
 
-def get(job_id: str, hold_s: int = 0) -> ApiCall[Job]:
+def get(job_id: Job | str, hold_s: int = 0, within_s: float = math.inf) -> ApiCall[Job]:
     """Read a job; the response may wait up to `hold_s` seconds for its end."""
     params = {"wait": hold_s} if hold_s else {}
-    return ApiCall("GET", _path(job_id), _reader(Job), params=params, hold_s=hold_s)
+    return ApiCall(
+        "GET", _path(job_id), _reader(Job), params=params, hold_s=hold_s, within_s=within_s
+    )
 
 
 def listing(limit: int | None, cursor: str | None) -> ApiCall[JobList]:
@@ -75,12 +95,12 @@ def listing(limit: int | None, cursor: str | None) -> ApiCall[JobList]:
     return ApiCall("GET", "/v1/generations", _reader(JobList), params=params)
 
 
-def cancel(job_id: str) -> ApiCall[Job]:
+def cancel(job_id: Job | str) -> ApiCall[Job]:
     """Cancel a job."""
     return ApiCall("POST", _path(job_id, "/cancel"), _reader(Job))
 
 
-def delete(job_id: str) -> ApiCall[None]:
+def delete(job_id: Job | str) -> ApiCall[None]:
     """Delete a job and all its outputs."""
     return ApiCall("DELETE", _path(job_id), lambda _: None)
 
@@ -118,7 +138,7 @@ def download(url: str) -> ApiCall[bytes]:
     return ApiCall("GET", url, lambda response: response.content)
 
 
-def events(job_id: str, last_event_id: str | None, silence_s: int) -> ApiCall[None]:
+def events(job_id: Job | str, last_event_id: str | None, silence_s: int) -> ApiCall[None]:
     """Open the event stream after `last_event_id`; it may be silent for `silence_s` seconds."""
     headers = {"Accept": "text/event-stream"}
     if last_event_id is not None:
@@ -128,7 +148,8 @@ def events(job_id: str, last_event_id: str | None, silence_s: int) -> ApiCall[No
     )
 
 
-def _path(job_id: str, rest: str = "") -> str:
+def _path(job: Job | str, rest: str = "") -> str:
+    job_id = job if isinstance(job, str) else job.id
     return f"/v1/generations/{quote(job_id, safe='')}{rest}"
 
 

@@ -2,20 +2,21 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from datetime import date
-from typing import Self, TypeVar, Unpack
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
 
 import httpx
 
 from latentry.client import api_calls, flows
-from latentry.client.address import Address
 from latentry.client.fields import Fields, request_of
-from latentry.client.flows import Flow, Pause
-from latentry.client.following import Following, cut_short
-from latentry.client.retries import Outcome, Retries
-from latentry.client.transports import AsyncTransport
+from latentry.client.following import Following
+from latentry.client.many import AsyncManyJobs
+from latentry.client.pictures import Source, picture_bytes
+from latentry.client.saving import opened, targets
 from latentry.contracts import (
     Estimate,
     Event,
@@ -28,24 +29,12 @@ from latentry.contracts import (
     UsageList,
 )
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
 
 
-class AsyncClient:
+class AsyncClient(AsyncManyJobs):
     """A client of a latentry service for asyncio. Its methods are those of Client."""
-
-    def __init__(
-        self,
-        base_url: str = "http://127.0.0.1:8000",
-        *,
-        api_key: str | None = None,
-        timeout_s: float = 30.0,
-        retries: Retries | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
-        self._address = Address(base_url, api_key, timeout_s)
-        self._retries = retries or Retries()
-        self._http = httpx.AsyncClient(base_url=base_url, transport=transport or AsyncTransport())
 
     async def generate(
         self,
@@ -83,7 +72,7 @@ class AsyncClient:
         """The cost and the estimated start of a request. Raises ApiError if it would be refused."""
         return await self._call(api_calls.estimate(request_of(prompt, fields)))
 
-    async def get(self, job_id: str) -> Job:
+    async def get(self, job_id: Job | str) -> Job:
         """The job in its current state."""
         return await self._call(api_calls.get(job_id))
 
@@ -91,15 +80,30 @@ class AsyncClient:
         """One page of jobs, newest first."""
         return await self._call(api_calls.listing(limit, cursor))
 
-    async def wait(self, job_id: str, *, timeout_s: float | None = None) -> Job:
-        """The job at its end, successful or not. Raises StillRunning after `timeout_s` seconds."""
+    async def list_all(self) -> AsyncIterator[Job]:
+        """All jobs of the tenant, newest first, read page by page."""
+        cursor: str | None = None
+        while True:
+            page = await self._call(api_calls.listing(100, cursor))
+            for job in page:
+                yield job
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def wait(self, job_id: Job | str, *, timeout_s: float | None = None) -> Job:
+        """The job at its end, successful or not.
+
+        It outlasts restarts of the service. After `timeout_s` seconds it raises StillRunning, or
+        Unreachable or ApiError if the service does not respond.
+        """
         return await self._run(flows.ended(job_id, timeout_s, self._retries))
 
-    async def cancel(self, job_id: str) -> Job:
+    async def cancel(self, job_id: Job | str) -> Job:
         """Cancel the job, if it has not ended yet."""
         return await self._call(api_calls.cancel(job_id))
 
-    async def delete(self, job_id: str) -> None:
+    async def delete(self, job_id: Job | str) -> None:
         """Delete the job and its images."""
         await self._call(api_calls.delete(job_id))
 
@@ -115,9 +119,12 @@ class AsyncClient:
         """The usage of the API key by day (UTC), inclusive; by default the last 30 days."""
         return await self._call(api_calls.usage(first, last))
 
-    async def upload(self, picture: bytes) -> File:
-        """Upload the bytes of a PNG, JPEG or WebP picture; it expires after a time."""
-        return await self._call(api_calls.upload(picture))
+    async def upload(self, picture: Source) -> File:
+        """Upload a PNG, JPEG or WebP picture; it expires after a time.
+
+        Given as a path, bytes, a file opened with `rb`, or an image of Pillow's. Raises OSError.
+        """
+        return await self._call(api_calls.upload(await asyncio.to_thread(picture_bytes, picture)))
 
     async def delete_file(self, file_id: str) -> None:
         """Delete an uploaded picture."""
@@ -127,8 +134,26 @@ class AsyncClient:
         """The encoded bytes of an image or another output, given as such or by its URL."""
         return await self._call(api_calls.download(image if isinstance(image, str) else image.url))
 
+    async def save(
+        self, what: Job | Image | str, path: str | PathLike[str] | None = None
+    ) -> Sequence[Path]:
+        """Save the images of a job, or one by itself or by its URL; the files.
+
+        `path` is a file or a directory; the images of one job are numbered. Raises OSError.
+        """
+        saved = []
+        for url, target in targets(what, path):
+            data = await self.download(url)
+            await asyncio.to_thread(target.write_bytes, data)
+            saved.append(target)
+        return saved
+
+    async def pil(self, image: Image | str) -> "PillowImage":
+        """An image, opened by Pillow. Raises ConfigurationError if Pillow is not installed."""
+        return opened(await self.download(image))
+
     async def events(
-        self, job_id: str, *, last_event_id: str | None = None
+        self, job_id: Job | str, *, last_event_id: str | None = None
     ) -> AsyncIterator[Event]:
         """The events of the job until its end; reconnects after dropped connections."""
         following = Following(job_id, self._retries, last_event_id)
@@ -138,54 +163,5 @@ class AsyncClient:
                 async with aclosing(self._listen(following)) as events:
                     async for event in events:
                         yield event
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 following.failed(error)
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    async def _listen(self, following: Following) -> AsyncGenerator[Event]:
-        request = self._address.request(self._http, following.call)
-        async with aclosing(await self._http.send(request, stream=True)) as response:
-            if response.is_error:
-                await response.aread()
-                following.failed(response)
-                return
-            following.opened(response)
-            async for chunk in response.aiter_bytes():
-                for event in following.feed(chunk):
-                    yield event
-                if following.ended:
-                    return
-        if not following.ended:
-            raise cut_short(request)
-
-    async def _call(self, call: api_calls.ApiCall[T]) -> T:
-        return await self._run(flows.answered(call, self._retries))
-
-    async def _run(self, flow: Flow[T]) -> T:
-        outcome: Outcome | None = None
-        while True:
-            try:
-                step = flow.send(outcome)
-            except StopIteration as done:
-                answer: T = done.value
-                return answer
-            if isinstance(step, Pause):
-                await asyncio.sleep(step.seconds)
-                outcome = None
-            else:
-                outcome = await self._send(step)
-
-    async def _send(self, call: api_calls.ApiCall[T]) -> Outcome:
-        try:
-            return await self._http.send(self._address.request(self._http, call))
-        except httpx.TransportError as error:
-            return error

@@ -1,7 +1,9 @@
-"""The errors that the SDK raises.
+"""The errors that the SDK raises, all of one base; `from latentry import ApiError, …` has them all.
 
-LatentryError
-├── ApiError            the service refused the call
+LatentryError           message, code, retryable, retry_after_s
+├── InvalidRequest      it was refused before it was sent
+├── ConfigurationError  the base URL, a proxy or the certificates cannot be used
+├── ApiError            the service refused the call: status, errors, request_id
 ├── Unreachable         the service did not respond, after all retries
 │   ├── ProxyFailed     a proxy of the environment did not
 │   └── TlsFailed       its certificate is not trusted, or it speaks no TLS
@@ -10,6 +12,9 @@ LatentryError
 """
 
 import ssl
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
 
 import httpx
 from pydantic import ValidationError
@@ -18,22 +23,33 @@ from latentry.client.transports import EXTENSION
 from latentry.contracts import Job, Problem
 from latentry.errors import LatentryError
 
+# Too many calls, and what a gateway or a proxy before it returns while it restarts.
+TRANSIENT: Final = frozenset({429, 502, 503, 504})
+
 
 class ApiError(LatentryError):
     """The service refused the call."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, retry_after_s: float | None = None) -> None:
         super().__init__(problem.detail)
         self.problem = problem
         self.code = problem.code
         self.status = problem.status
         self.errors = problem.errors
+        self.request_id = problem.request_id
+        self.retry_after_s = retry_after_s
+        self.retryable = problem.status in TRANSIENT
+
+    def __str__(self) -> str:
+        request = f", request {self.request_id}" if self.request_id else ""
+        return f"{self.message} ({self.code}{request})"
 
     @classmethod
     def of(cls, response: httpx.Response) -> "ApiError":
         """The error in a response whose body has been read, problem document or not."""
+        after_s = retry_after_s(response)
         try:
-            return cls(Problem.model_validate_json(response.content))
+            return cls(Problem.model_validate_json(response.content), after_s)
         except ValidationError:
             # Not from the gateway, but from a proxy or another service.
             title = response.reason_phrase or "Unexpected response"
@@ -46,8 +62,23 @@ class ApiError(LatentryError):
                     status=response.status_code,
                     detail=f"{response.request.url} returned {response.status_code} {title}{via}.",
                     code=f"http_{response.status_code}",
-                )
+                    request_id=response.headers.get("X-Request-Id"),
+                ),
+                after_s,
             )
+
+
+def retry_after_s(response: httpx.Response) -> float | None:
+    """The seconds in `Retry-After`, which may be a date (RFC 9110, section 10.2.3)."""
+    header = response.headers.get("Retry-After", "").strip()
+    if header.isdecimal():
+        return float(header)
+    try:
+        at = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    now = datetime.now(UTC) if at.tzinfo else datetime.now(UTC).replace(tzinfo=None)
+    return max(0.0, (at - now).total_seconds())
 
 
 class Unreachable(LatentryError):
@@ -79,7 +110,7 @@ class TlsFailed(Unreachable):
         return cls(f"{origin} does not speak TLS ({error.reason}); is its URL http://…?")
 
 
-def unreachable(error: httpx.TransportError) -> Unreachable:
+def unreachable(error: httpx.RequestError) -> Unreachable:
     """What stood between us and the service: a proxy, TLS, or that it does not respond."""
     origin = error.request.url.copy_with(raw_path=b"/")
     why = str(error) or type(error).__name__

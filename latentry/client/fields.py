@@ -1,12 +1,11 @@
 """The optional fields of a request as keyword arguments."""
 
-from base64 import b64encode
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, TypedDict
 
 from pydantic import ValidationError
 
+from latentry.client.pictures import Picture, reference_of
 from latentry.contracts import (
     Determinism,
     Extend,
@@ -27,9 +26,6 @@ from latentry.contracts import (
 )
 from latentry.errors import InvalidRequest
 
-# An id, a data: URL or an https: URL; or the bytes of a picture or the path of its file.
-Picture: TypeAlias = str | bytes | Path
-
 
 class Fields(TypedDict, total=False):
     """The keyword arguments of `generate`, `submit` and `estimate`: GenerationRequest's fields."""
@@ -43,6 +39,8 @@ class Fields(TypedDict, total=False):
     width: int | None
     height: int | None
     num_inference_steps: int | None
+    denoise_start: float | None
+    denoise_end: float | None
     guidance_scale: float | None
     guidance_rescale: float | None
     guidance_stop: float | None
@@ -59,6 +57,7 @@ class Fields(TypedDict, total=False):
     image: Picture | None
     mask: Picture | None
     strength: float | None
+    image_guidance_scale: float | None
     resize_mode: ResizeMode | str | None
     mask_blur: int | None
     mask_fill: MaskFill | str | None
@@ -85,19 +84,13 @@ def request_of(prompt: str | None, fields: Fields) -> GenerationRequest:
 
     Raises InvalidRequest, which names the first invalid field, or OSError for a file.
     """
-    given = {"prompt": prompt, **fields}
+    given: dict[str, Any] = {"prompt": prompt, **fields}
     for name in ("image", "mask"):
-        if isinstance(picture := given.get(name), bytes | Path):
-            given[name] = _data_url(picture)
+        if (picture := given.get(name)) is not None:
+            given[name] = reference_of(picture)
     try:
         return GenerationRequest.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise InvalidRequest(f"{name}: {first['msg']}.") from error
-
-
-def _data_url(picture: bytes | Path) -> str:
-    # The service reads the format from the bytes.
-    data = picture if isinstance(picture, bytes) else picture.read_bytes()
-    return f"data:application/octet-stream;base64,{b64encode(data).decode()}"

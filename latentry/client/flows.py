@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from latentry.client import api_calls
 from latentry.client.api_calls import ApiCall
 from latentry.client.errors import ApiError, JobDidNotSucceed, StillRunning
-from latentry.client.retries import Outcome, Retries, error_of
+from latentry.client.retries import Endurance, Outcome, Retries, error_of
 from latentry.contracts import GenerationRequest, Job, JobStatus
 
 T = TypeVar("T")
@@ -36,43 +36,56 @@ class Pause:
 Flow = Generator[ApiCall[Any] | Pause, Outcome | None, T]
 
 
-def answered(call: ApiCall[T], retries: Retries) -> Flow[T]:
-    """The response to a call, retried as `retries` allows."""
-    attempt = 0
+def answered(
+    call: ApiCall[T], retries: Retries, clock: Callable[[], float] = time.monotonic
+) -> Flow[T]:
+    """The response to a call, retried as `retries` allows, within the time that it is of use."""
+    attempt, started = 0, clock()
     while True:
         attempt += 1
         outcome = cast(Outcome, (yield call))
         if isinstance(outcome, httpx.Response) and (
             outcome.is_success or _is_deleted(call, attempt, outcome)
         ):
-            try:
-                return call.read(outcome)
-            except ValidationError as error:
-                raise ApiError.of(outcome) from error
+            return _read(call, outcome)
         pause_s = retries.pause_s(attempt, outcome)
-        if pause_s is None:
+        if pause_s is None or clock() - started + pause_s > call.within_s:
             raise error_of(outcome)
         yield Pause(pause_s)
 
 
 def ended(
-    job_id: str,
+    job_id: Job | str,
     timeout_s: float | None,
     retries: Retries,
     clock: Callable[[], float] = time.monotonic,
 ) -> Flow[Job]:
-    """The job at its end. Raises StillRunning after `timeout_s` seconds."""
+    """The job at its end, through restarts of the service.
+
+    After `timeout_s` seconds it raises StillRunning, or what the last call failed with.
+    """
     deadline = clock() + (math.inf if timeout_s is None else timeout_s)
+    endurance = Endurance(retries, deadline, clock)
     while True:
         sent = clock()
-        hold_s = math.ceil(min(HOLD_S, max(0.0, deadline - sent)))
-        job = yield from answered(api_calls.get(job_id, hold_s), retries)
+        left_s = max(0.0, deadline - sent)
+        hold_s = math.floor(min(HOLD_S, left_s))
+        call = api_calls.get(job_id, hold_s, left_s)
+        outcome = cast(Outcome, (yield call))
+        if not (isinstance(outcome, httpx.Response) and outcome.is_success):
+            pause_s = endurance.pause_s(outcome)
+            if pause_s is None:
+                raise error_of(outcome)
+            yield Pause(pause_s)
+            continue
+        endurance.responded()
+        job = _read(call, outcome)
         if job.status.is_terminal:
             return job
         now = clock()
         if now >= deadline:
             raise StillRunning(job)
-        if now - sent < min(POLL_S, hold_s):
+        if now - sent < POLL_S:
             yield Pause(min(POLL_S, deadline - now))
 
 
@@ -86,13 +99,22 @@ def generated(
     """The succeeded job. Raises JobDidNotSucceed, or StillRunning after `timeout_s` seconds."""
     limit_s = math.inf if timeout_s is None else timeout_s
     started = clock()
-    hold_s = math.ceil(min(HOLD_S, limit_s))
-    job = yield from answered(api_calls.submit(request, idempotency_key, hold_s), retries)
+    hold_s = math.floor(min(HOLD_S, limit_s))
+    submit = api_calls.submit(request, idempotency_key, hold_s, limit_s)
+    job = yield from answered(submit, retries, clock)
     if not job.status.is_terminal:
-        job = yield from ended(job.id, limit_s - (clock() - started), retries, clock)
+        left_s = None if timeout_s is None else timeout_s - (clock() - started)
+        job = yield from ended(job.id, left_s, retries, clock)
     if job.status is not JobStatus.SUCCEEDED:
         raise JobDidNotSucceed(job)
     return job
+
+
+def _read(call: ApiCall[T], response: httpx.Response) -> T:
+    try:
+        return call.read(response)
+    except ValidationError as error:
+        raise ApiError.of(response) from error
 
 
 def _is_deleted(call: ApiCall[Any], attempt: int, outcome: httpx.Response) -> bool:

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from latentry.client import api_calls
 from latentry.client.api_calls import ApiCall
-from latentry.client.retries import Outcome, Retries, error_of
+from latentry.client.retries import Endurance, Outcome, Retries, error_of
 from latentry.client.sse import ServerSentEvent, SseParser
-from latentry.contracts import Event
+from latentry.contracts import Event, Job
 
 # The service pings an idle stream every 15 s; three missed pings mean a dead connection.
 SILENCE_S: Final = 45
@@ -21,13 +21,16 @@ SILENCE_S: Final = 45
 class Following:
     """The state of following one job: which stream to open next, and whether it has ended."""
 
-    job_id: str
+    job_id: Job | str
     retries: Retries
     last_event_id: str | None = None
     ended: bool = False
     pause_s: float = 0.0
     _parser: SseParser = field(default_factory=SseParser)
-    _failures: int = 0
+    _endurance: Endurance = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._endurance = Endurance(self.retries)
 
     @property
     def call(self) -> ApiCall[None]:
@@ -41,15 +44,14 @@ class Following:
     def failed(self, outcome: Outcome) -> None:
         """The stream did not open or was interrupted: pause, or raise when no retry is left."""
         self._parser = SseParser()
-        self._failures += 1
-        pause_s = self.retries.pause_s(self._failures, outcome)
+        pause_s = self._endurance.pause_s(outcome)
         if pause_s is None:
             raise error_of(outcome)
         self.pause_s = pause_s
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
         """Take the next bytes; yield the events that they complete."""
-        self._failures = 0
+        self._endurance.responded()
         for received in self._parser.feed(chunk):
             self.last_event_id = received.id or self.last_event_id
             event = _event_of(received)

@@ -1,39 +1,75 @@
 """When to retry a call. Every call may be repeated: POSTs carry an idempotency key."""
 
+import math
 import random
-from dataclasses import dataclass
-from typing import Final
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import httpx
 
-from latentry.client.errors import ApiError, tls_failure, unreachable
+from latentry.client.errors import TRANSIENT, ApiError, retry_after_s, tls_failure, unreachable
 from latentry.errors import LatentryError
 
 # The outcome of one attempt.
-Outcome = httpx.Response | httpx.TransportError
-# Too many calls, and what a gateway or a proxy before it returns while it restarts.
-TRANSIENT: Final = frozenset({429, 502, 503, 504})
+Outcome = httpx.Response | httpx.RequestError
 
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """The number of attempts per call, and the pauses between them in seconds."""
+    """The number of attempts per call, and the pauses between them in seconds.
+
+    A wait for a job with a timeout is retried until then; one without is retried for `outage_s`
+    seconds since the service last responded, as it may be restarting.
+    """
 
     attempts: int = 5
     first_s: float = 0.5
     longest_s: float = 30.0
+    outage_s: float = 120.0
 
-    def pause_s(self, attempt: int, outcome: Outcome) -> float | None:
+    def pause_s(self, attempt: int, outcome: Outcome, left_s: float | None = None) -> float | None:
         """Seconds to wait after attempt number `attempt` (from 1); None if the outcome is final.
 
         Full jitter (M. Brooker, "Exponential Backoff And Jitter", 2015) on top of Retry-After. If
-        that is more than `longest_s`, the call is not retried.
+        that is more than `longest_s`, the call is not retried. `left_s`: retry for so many seconds
+        instead of `attempts` times.
         """
-        retry_after_s = _retry_after_s(outcome)
-        if attempt >= self.attempts or not _is_transient(outcome) or retry_after_s > self.longest_s:
+        asked_s = (retry_after_s(outcome) or 0.0) if isinstance(outcome, httpx.Response) else 0.0
+        is_over = attempt >= self.attempts if left_s is None else left_s <= 0
+        if is_over or not _is_transient(outcome) or asked_s > self.longest_s:
             return None
-        ceiling_s = min(self.longest_s, self.first_s * 2 ** (attempt - 1))
-        return retry_after_s + random.uniform(0, ceiling_s)  # noqa: S311 - jitter, not a secret
+        ceiling_s = min(self.longest_s, self.first_s * 2 ** min(attempt - 1, 30))
+        pause_s = asked_s + random.uniform(0, ceiling_s)  # noqa: S311 - jitter, not a secret
+        return pause_s if left_s is None else min(pause_s, left_s)
+
+
+@dataclass(slots=True)
+class Endurance:
+    """How long a wait for a job goes on while the service does not respond."""
+
+    retries: Retries
+    deadline: float = math.inf
+    """On `clock`; without one, `outage_s` counts."""
+    clock: Callable[[], float] = time.monotonic
+    _failures: int = 0
+    _lost_at: float = field(default=0.0)
+
+    def responded(self) -> None:
+        """The service responds."""
+        self._failures = 0
+
+    def pause_s(self, outcome: Outcome) -> float | None:
+        """Seconds to wait after this failure; None if the wait is over or the outcome is final."""
+        now = self.clock()
+        if not self._failures:
+            self._lost_at = now
+        self._failures += 1
+        left_s: float | None = self.deadline - now
+        if left_s == math.inf:
+            is_long = self._failures >= self.retries.attempts
+            left_s = self._lost_at + self.retries.outage_s - now if is_long else None
+        return self.retries.pause_s(self._failures, outcome, left_s)
 
 
 def error_of(outcome: Outcome) -> LatentryError:
@@ -46,11 +82,6 @@ def error_of(outcome: Outcome) -> LatentryError:
 def _is_transient(outcome: Outcome) -> bool:
     if isinstance(outcome, httpx.Response):
         return outcome.status_code in TRANSIENT
-    return not (isinstance(outcome, httpx.UnsupportedProtocol) or tls_failure(outcome))
-
-
-def _retry_after_s(outcome: Outcome) -> float:
-    if not isinstance(outcome, httpx.Response):
-        return 0.0
-    header = outcome.headers.get("Retry-After", "")
-    return float(header) if header.isdecimal() else 0.0
+    if not isinstance(outcome, httpx.TransportError) or tls_failure(outcome):
+        return False
+    return not isinstance(outcome, httpx.UnsupportedProtocol)

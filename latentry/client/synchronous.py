@@ -2,20 +2,20 @@
 
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import Self, TypeVar, Unpack
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
 
 import httpx
 
 from latentry.client import api_calls, flows
-from latentry.client.address import Address
 from latentry.client.fields import Fields, request_of
-from latentry.client.flows import Flow, Pause
-from latentry.client.following import Following, cut_short
-from latentry.client.retries import Outcome, Retries
-from latentry.client.transports import Transport
+from latentry.client.following import Following
+from latentry.client.many import ManyJobs
+from latentry.client.pictures import Source, picture_bytes
+from latentry.client.saving import opened, targets
 from latentry.contracts import (
     Estimate,
     Event,
@@ -28,28 +28,17 @@ from latentry.contracts import (
     UsageList,
 )
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
 
 
-class Client:
+class Client(ManyJobs):
     """A blocking client of a latentry service.
 
-    `timeout_s` bounds each response in seconds. Every method raises ApiError when the service
-    refuses the call and Unreachable when it does not respond after all retries.
+    `timeout_s` bounds each response in seconds. Where a method takes a job's id, it takes the job
+    as well. Every method raises ApiError when the service refuses the call and Unreachable when it
+    does not respond after all retries.
     """
-
-    def __init__(
-        self,
-        base_url: str = "http://127.0.0.1:8000",
-        *,
-        api_key: str | None = None,
-        timeout_s: float = 30.0,
-        retries: Retries | None = None,
-        transport: httpx.BaseTransport | None = None,
-    ) -> None:
-        self._address = Address(base_url, api_key, timeout_s)
-        self._retries = retries or Retries()
-        self._http = httpx.Client(base_url=base_url, transport=transport or Transport())
 
     def generate(
         self,
@@ -87,7 +76,7 @@ class Client:
         """The cost and the estimated start of a request. Raises ApiError if it would be refused."""
         return self._call(api_calls.estimate(request_of(prompt, fields)))
 
-    def get(self, job_id: str) -> Job:
+    def get(self, job_id: Job | str) -> Job:
         """The job in its current state."""
         return self._call(api_calls.get(job_id))
 
@@ -95,15 +84,29 @@ class Client:
         """One page of jobs, newest first."""
         return self._call(api_calls.listing(limit, cursor))
 
-    def wait(self, job_id: str, *, timeout_s: float | None = None) -> Job:
-        """The job at its end, successful or not. Raises StillRunning after `timeout_s` seconds."""
+    def list_all(self) -> Iterator[Job]:
+        """All jobs of the tenant, newest first, read page by page."""
+        cursor: str | None = None
+        while True:
+            page = self._call(api_calls.listing(100, cursor))
+            yield from page
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def wait(self, job_id: Job | str, *, timeout_s: float | None = None) -> Job:
+        """The job at its end, successful or not.
+
+        It outlasts restarts of the service. After `timeout_s` seconds it raises StillRunning, or
+        Unreachable or ApiError if the service does not respond.
+        """
         return self._run(flows.ended(job_id, timeout_s, self._retries))
 
-    def cancel(self, job_id: str) -> Job:
+    def cancel(self, job_id: Job | str) -> Job:
         """Cancel the job, if it has not ended yet."""
         return self._call(api_calls.cancel(job_id))
 
-    def delete(self, job_id: str) -> None:
+    def delete(self, job_id: Job | str) -> None:
         """Delete the job and its images."""
         self._call(api_calls.delete(job_id))
 
@@ -119,9 +122,12 @@ class Client:
         """The usage of the API key by day (UTC), inclusive; by default the last 30 days."""
         return self._call(api_calls.usage(first, last))
 
-    def upload(self, picture: bytes) -> File:
-        """Upload the bytes of a PNG, JPEG or WebP picture; it expires after a time."""
-        return self._call(api_calls.upload(picture))
+    def upload(self, picture: Source) -> File:
+        """Upload a PNG, JPEG or WebP picture; it expires after a time.
+
+        Given as a path, bytes, a file opened with `rb`, or an image of Pillow's. Raises OSError.
+        """
+        return self._call(api_calls.upload(picture_bytes(picture)))
 
     def delete_file(self, file_id: str) -> None:
         """Delete an uploaded picture."""
@@ -131,60 +137,29 @@ class Client:
         """The encoded bytes of an image or another output, given as such or by its URL."""
         return self._call(api_calls.download(image if isinstance(image, str) else image.url))
 
-    def events(self, job_id: str, *, last_event_id: str | None = None) -> Iterator[Event]:
+    def save(
+        self, what: Job | Image | str, path: str | PathLike[str] | None = None
+    ) -> Sequence[Path]:
+        """Save the images of a job, or one by itself or by its URL; the files.
+
+        `path` is a file or a directory; the images of one job are numbered. Raises OSError.
+        """
+        saved = []
+        for url, target in targets(what, path):
+            target.write_bytes(self.download(url))
+            saved.append(target)
+        return saved
+
+    def pil(self, image: Image | str) -> "PillowImage":
+        """An image, opened by Pillow. Raises ConfigurationError if Pillow is not installed."""
+        return opened(self.download(image))
+
+    def events(self, job_id: Job | str, *, last_event_id: str | None = None) -> Iterator[Event]:
         """The events of the job until its end; reconnects after dropped connections."""
         following = Following(job_id, self._retries, last_event_id)
         while not following.ended:
             time.sleep(following.pause_s)
             try:
                 yield from self._listen(following)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 following.failed(error)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _listen(self, following: Following) -> Iterator[Event]:
-        request = self._address.request(self._http, following.call)
-        with closing(self._http.send(request, stream=True)) as response:
-            if response.is_error:
-                response.read()
-                following.failed(response)
-                return
-            following.opened(response)
-            for chunk in response.iter_bytes():
-                yield from following.feed(chunk)
-                if following.ended:
-                    return
-        if not following.ended:
-            raise cut_short(request)
-
-    def _call(self, call: api_calls.ApiCall[T]) -> T:
-        return self._run(flows.answered(call, self._retries))
-
-    def _run(self, flow: Flow[T]) -> T:
-        outcome: Outcome | None = None
-        while True:
-            try:
-                step = flow.send(outcome)
-            except StopIteration as done:
-                answer: T = done.value
-                return answer
-            if isinstance(step, Pause):
-                time.sleep(step.seconds)
-                outcome = None
-            else:
-                outcome = self._send(step)
-
-    def _send(self, call: api_calls.ApiCall[T]) -> Outcome:
-        try:
-            return self._http.send(self._address.request(self._http, call))
-        except httpx.TransportError as error:
-            return error

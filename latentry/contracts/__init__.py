@@ -33,12 +33,21 @@ from latentry.contracts.outputs import (
 from latentry.contracts.pricing import Cost, Estimate
 from latentry.contracts.problems import FieldError, Problem
 from latentry.contracts.requests import GenerationRequest, ResolvedRequest
+from latentry.contracts.resolved import AnyRequest
 from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.styles import Style, StyleDefaults, StyleList
+from latentry.contracts.upscales import (
+    ResolvedUpscale,
+    ServedUpscaler,
+    UpscalerCard,
+    UpscaleRequest,
+    UpscalerList,
+)
 from latentry.contracts.usage import Usage, UsageList
 from latentry.contracts.webhooks import Webhook, WebhookEvent
 
 __all__ = [
+    "AnyRequest",
     "Attempt",
     "ClipFormat",
     "Cost",
@@ -84,15 +93,20 @@ __all__ = [
     "PromptSyntax",
     "ResizeMode",
     "ResolvedRequest",
+    "ResolvedUpscale",
     "Sampler",
     "Seamless",
+    "ServedUpscaler",
     "Spacing",
     "StoredOutput",
     "Style",
     "StyleDefaults",
     "StyleList",
     "Template",
+    "UpscaleRequest",
     "Upscaler",
+    "UpscalerCard",
+    "UpscalerList",
     "Usage",
     "UsageList",
     "WantedHires",

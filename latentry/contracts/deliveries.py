@@ -7,7 +7,7 @@ from pydantic import Field
 
 from latentry.contracts.jobs import Job
 from latentry.contracts.webhooks import WebhookEvent
-from latentry.contracts.wire import ResponseModel
+from latentry.contracts.wire import Listing, ResponseModel
 
 
 class Notification(ResponseModel):
@@ -51,7 +51,5 @@ class Delivery(ResponseModel):
     )
 
 
-class DeliveryList(ResponseModel):
+class DeliveryList(Listing[Delivery]):
     """A job's deliveries, in the order of their events."""
-
-    data: list[Delivery]

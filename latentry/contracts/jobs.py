@@ -8,8 +8,8 @@ from pydantic import Field
 from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.outputs import Image, Output
 from latentry.contracts.pricing import Cost
-from latentry.contracts.requests import ResolvedRequest
-from latentry.contracts.wire import ResponseModel
+from latentry.contracts.resolved import AnyRequest
+from latentry.contracts.wire import Listing, ResponseModel
 
 
 class JobStatus(StrEnum):
@@ -63,7 +63,7 @@ class Job(ResponseModel):
     id: str
     kind: JobKind = JobKind.GENERATION
     status: JobStatus
-    request: ResolvedRequest
+    request: AnyRequest
     images: list[Image] = Field(default_factory=list)
     outputs: list[Output] = Field(
         default_factory=list,
@@ -96,11 +96,15 @@ class Job(ResponseModel):
     finished_at: datetime | None = None
     urls: JobUrls
 
+    @property
+    def done(self) -> bool:
+        """Whether the job has ended, successful or not."""
+        return self.status.is_terminal
 
-class JobList(ResponseModel):
+
+class JobList(Listing[Job]):
     """One page of jobs, newest first."""
 
-    data: list[Job]
     next_cursor: str | None = Field(
         None, description="Pass as `cursor` for the next page; null on the last."
     )

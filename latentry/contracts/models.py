@@ -7,7 +7,7 @@ from pydantic import Field
 from latentry.contracts.fields.sampling import ModelId
 from latentry.contracts.outputs import ClipFormat
 from latentry.contracts.samplers import Sampler, Spacing
-from latentry.contracts.wire import ResponseModel
+from latentry.contracts.wire import Listing, ResponseModel
 
 
 class Limits(ResponseModel):
@@ -23,6 +23,15 @@ class Limits(ResponseModel):
         description="Supports original_size, crops_coords_top_left and target_size (SDXL).",
     )
     images: bool = Field(False, description="Supports `image` and `mask`.")
+    edits: bool = Field(
+        False,
+        description="Edits `image`, which it requires, as the prompt says (InstructPix2Pix); "
+        "supports image_guidance_scale.",
+    )
+    refines: bool = Field(
+        False,
+        description="Refines `image`, which it requires (SDXL's refiner); without target_size.",
+    )
     previews: bool = Field(False, description="Supports preview_interval.")
     clips: tuple[ClipFormat, ...] = Field(
         (), description="Formats in which its workers write the frames of a job as one file."
@@ -75,6 +84,11 @@ class ModelCard(ResponseModel):
         (), description="What this service could not take as the model's files say it; sentences."
     )
 
+    @property
+    def queue(self) -> str:
+        """The name of its queue."""
+        return self.id
+
 
 class Model(ModelCard):
     """A model card and its live workers, in a shape that OpenAI's clients read too."""
@@ -84,8 +98,7 @@ class Model(ModelCard):
     workers: int = Field(description="Number of live workers that serve this model.")
 
 
-class ModelList(ResponseModel):
+class ModelList(Listing[Model]):
     """`GET /v1/models`."""
 
     object: Literal["list"] = "list"
-    data: list[Model]

@@ -12,7 +12,7 @@ from latentry.contracts.fields.hires import Hires, HiresOption
 from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
 from latentry.contracts.fields.intermediates import Intermediates, IntermediatesOption
 from latentry.contracts.fields.job import JobKind, Priority
-from latentry.contracts.fields.sampling import Determinism, Seamless
+from latentry.contracts.fields.sampling import Determinism, Seamless, steps_before
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.outputs import OutputFormat
 from latentry.contracts.samplers import JOINED_ALIASES, SPACING_ALIASES, Sampler, Spacing
@@ -50,6 +50,8 @@ class GenerationRequest(RequestModel):
     width: sampling.Width = None
     height: sampling.Height = None
     num_inference_steps: sampling.Steps = None
+    denoise_start: sampling.DenoiseStart = 0.0
+    denoise_end: sampling.DenoiseEnd = 1.0
     guidance_scale: sampling.GuidanceScale = None
     guidance_rescale: sampling.GuidanceRescale = 0.0
     guidance_stop: sampling.GuidanceStop = 1.0
@@ -66,6 +68,7 @@ class GenerationRequest(RequestModel):
     image: inputs.Image = None
     mask: inputs.Mask = None
     strength: inputs.Strength = None
+    image_guidance_scale: inputs.ImageGuidanceScale = None
     resize_mode: inputs.Resize = ResizeMode.STRETCH
     mask_blur: inputs.MaskBlur = 0
     mask_fill: inputs.Fill = MaskFill.ORIGINAL
@@ -125,6 +128,8 @@ class ResolvedRequest(ResponseModel):
     width: int
     height: int
     num_inference_steps: int
+    denoise_start: float = 0.0
+    denoise_end: float = 1.0
     guidance_scale: float
     guidance_rescale: float = 0.0
     guidance_stop: float = 1.0
@@ -141,6 +146,7 @@ class ResolvedRequest(ResponseModel):
     image: InputFile | None = None
     mask: InputFile | None = None
     strength: float | None = None
+    image_guidance_scale: float | None = None
     resize_mode: ResizeMode = ResizeMode.STRETCH
     mask_blur: int = 0
     mask_fill: MaskFill = MaskFill.ORIGINAL
@@ -174,15 +180,27 @@ class ResolvedRequest(ResponseModel):
         return self.mask is not None or self.extend is not None
 
     @property
+    def negative_rows(self) -> int:
+        """Rows of a guided UNet call that are of the negative prompt: two if it edits a picture."""
+        if self.guidance_scale <= 1:
+            return 0
+        return 1 if self.image_guidance_scale is None else 2
+
+    @property
     def final_size(self) -> tuple[int, int]:
         """Width and height of the finished image, in pixels."""
         last = self.hires or self
         return last.width, last.height
 
     @property
+    def last_step(self) -> int:
+        """The number of its first pass's last step."""
+        return steps_before(self.denoise_end, self.num_inference_steps)
+
+    @property
     def total_steps(self) -> int:
         """The number of its last step; a second pass counts those alone that it makes."""
-        return self.num_inference_steps + (self.hires.made_steps if self.hires else 0)
+        return self.last_step + (self.hires.made_steps if self.hires else 0)
 
     def seed_of(self, index: int) -> int:
         """The seed of its `index`-th image. Variations are of one image: they keep it."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 from latentry.contracts.fields import conditioning, sampling
 from latentry.contracts.fields.templates import StyleName
-from latentry.contracts.wire import ResponseModel
+from latentry.contracts.wire import Listing, ResponseModel
 
 
 class StyleDefaults(ResponseModel):
@@ -27,8 +27,7 @@ class Style(ResponseModel):
     defaults: StyleDefaults = StyleDefaults()
 
 
-class StyleList(ResponseModel):
+class StyleList(Listing[Style]):
     """`GET /v1/styles`."""
 
     object: Literal["list"] = "list"
-    data: list[Style]

@@ -4,7 +4,7 @@ from datetime import date
 
 from pydantic import Field
 
-from latentry.contracts.wire import ResponseModel
+from latentry.contracts.wire import Listing, ResponseModel
 
 
 class Usage(ResponseModel):
@@ -19,7 +19,5 @@ class Usage(ResponseModel):
     )
 
 
-class UsageList(ResponseModel):
+class UsageList(Listing[Usage]):
     """Usage by day and key, oldest first; days without jobs are left out."""
-
-    data: list[Usage]

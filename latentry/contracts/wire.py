@@ -1,10 +1,13 @@
 """The base classes of requests and responses. Their errors omit the input: it may be a prompt."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
+
+T = TypeVar("T")
 
 
 class RequestModel(BaseModel):
@@ -59,3 +62,18 @@ class ResponseModel(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="ignore", allow_inf_nan=False, hide_input_in_errors=True
     )
+
+
+class Listing(ResponseModel, Generic[T]):
+    """Base of responses that list things: iterating over one gives them."""
+
+    data: list[T]
+
+    def __iter__(self) -> Iterator[T]:  # type: ignore[override]  # pydantic's gives fields
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> T:
+        return self.data[index]

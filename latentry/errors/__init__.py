@@ -19,6 +19,7 @@ LatentryError
 │   ├── InvalidIdempotencyKey
 │   ├── IdempotencyConflict
 │   ├── RequestTooExpensive
+│   ├── FinishWithinTooShort
 │   ├── MalformedHead
 │   ├── HeadTooLarge
 │   ├── TooSlow
@@ -30,6 +31,7 @@ LatentryError
 │   └── FetchFailed
 ├── NotFound                    it does not exist, or not for this caller
 │   ├── UnknownModel
+│   ├── UnknownUpscaler
 │   ├── JobNotFound
 │   ├── FileNotFound
 │   └── DeliveryNotFound
@@ -95,6 +97,7 @@ from latentry.errors.not_found import (
     FileNotFound,
     JobNotFound,
     UnknownModel,
+    UnknownUpscaler,
 )
 from latentry.errors.requests import (
     BodyTooLarge,
@@ -102,6 +105,7 @@ from latentry.errors.requests import (
     ClipSkipTooLarge,
     FetchFailed,
     FileGone,
+    FinishWithinTooShort,
     HeadTooLarge,
     IdempotencyConflict,
     ImageTooLarge,
@@ -151,6 +155,7 @@ __all__ = [
     "FileGone",
     "FileNotFound",
     "FileQuotaExceeded",
+    "FinishWithinTooShort",
     "HeadTooLarge",
     "HostRefused",
     "IdempotencyConflict",
@@ -192,6 +197,7 @@ __all__ = [
     "Unavailable",
     "UnknownModel",
     "UnknownStyle",
+    "UnknownUpscaler",
     "UnsupportedField",
     "UnsupportedImage",
     "UnsupportedMediaType",

@@ -11,6 +11,7 @@ class LatentryError(Exception):
 
     code: str = "internal"
     retryable: bool = False
+    retry_after_s: float | None = None  # seconds; None: unknown
 
     def __init__(self, message: str | None = None) -> None:
         self.message = message or (self.__doc__ or self.code).strip().splitlines()[0]
@@ -43,7 +44,7 @@ class Unavailable(LatentryError):
 
     def __init__(self, message: str | None = None, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
-        self.retry_after_s = retry_after_s  # None: unknown
+        self.retry_after_s = retry_after_s
 
 
 class JobFailed(LatentryError):

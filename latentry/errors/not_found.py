@@ -9,6 +9,12 @@ class UnknownModel(NotFound):
     code = "unknown_model"
 
 
+class UnknownUpscaler(NotFound):
+    """The upscaler does not exist; GET /v1/upscalers lists the available upscalers."""
+
+    code = "unknown_upscaler"
+
+
 class JobNotFound(NotFound):
     """The job does not exist, or its record has expired."""
 

@@ -105,6 +105,12 @@ class RequestTooExpensive(InvalidRequest):
     code = "request_too_expensive"
 
 
+class FinishWithinTooShort(InvalidRequest):
+    """The images take longer than `finish_within`, however short the queue."""
+
+    code = "finish_within_too_short"
+
+
 class MalformedHead(InvalidRequest):
     """The HTTP request line or a header is malformed."""
 

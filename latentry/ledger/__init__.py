@@ -12,7 +12,7 @@ an event loop. Every command may be repeated, so a lost reply does no harm.
 `refs`         full names of jobs and files
 `jobs`         a job when it is created, stored and ended
 `leases`       a worker's right to run a job; `claiming` takes them
-`catalogue`    the models, with their workers and queues
+`catalogue`    the models and upscalers, with their workers and queues
 `feed`         events and progress as they happen, for gateways
 `signals`      a queue got longer, a job is to stop: for workers
 `accounts`     who pays for a job, and what was used
@@ -21,7 +21,7 @@ an event loop. Every command may be repeated, so a lost reply does no harm.
 `deliveries`   webhook deliveries
 """
 
-from latentry.ledger.catalogue import CatalogueEntry
+from latentry.ledger.catalogue import CatalogueEntry, UpscalerEntry
 from latentry.ledger.connection import AsyncLedger, Command, Ledger
 from latentry.ledger.feed import (
     Feed,
@@ -54,5 +54,6 @@ __all__ = [
     "StepUpdate",
     "TransientUpdate",
     "UnreadableRecord",
+    "UpscalerEntry",
     "event_order",
 ]

@@ -1,9 +1,13 @@
-"""The catalogue: all models that workers registered, each with its workers and its queue."""
+"""The catalogue: all models and upscalers of workers, each with its workers and its queue."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Final
 
-from latentry.contracts import Model, ModelCard
+from pydantic import TypeAdapter
+
+from latentry.contracts import Model, ModelCard, ServedUpscaler, UpscalerCard
+
+_CARD: Final[TypeAdapter[ModelCard | UpscalerCard]] = TypeAdapter(ModelCard | UpscalerCard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,27 @@ class CatalogueEntry:
         """The entry as an API object."""
         return Model(**self.card.model_dump(), workers=self.workers)
 
-    @classmethod
-    def read(cls, card: str, workers: int, waiting: int, oldest_ms: int) -> Self:
-        """From one row that `list_models` returns. Raises ValueError for an unreadable card."""
-        return cls(ModelCard.model_validate_json(card), workers, waiting, oldest_ms)
+
+@dataclass(frozen=True, slots=True)
+class UpscalerEntry:
+    """The same of an upscaler."""
+
+    card: UpscalerCard
+    workers: int
+    waiting: int
+    oldest_ms: int
+
+    @property
+    def upscaler(self) -> ServedUpscaler:
+        """The entry as an API object."""
+        return ServedUpscaler(**self.card.model_dump(), workers=self.workers)
+
+
+def read_entry(
+    card: str, workers: int, waiting: int, oldest_ms: int
+) -> CatalogueEntry | UpscalerEntry:
+    """From one row that `list_models` returns. Raises ValueError for an unreadable card."""
+    found = _CARD.validate_json(card)
+    if isinstance(found, UpscalerCard):
+        return UpscalerEntry(found, workers, waiting, oldest_ms)
+    return CatalogueEntry(found, workers, waiting, oldest_ms)

@@ -12,9 +12,11 @@ from latentry.contracts import (
     Priority,
     Progress,
     ResolvedRequest,
+    ResolvedUpscale,
     StoredOutput,
     Webhook,
 )
+from latentry.contracts.resolved import read_request
 from latentry.ledger.accounts import Account
 from latentry.ledger.files import FileRef
 from latentry.ledger.refs import JobRef
@@ -29,7 +31,7 @@ class NewJob:
     """
 
     ref: JobRef
-    request: ResolvedRequest
+    request: ResolvedRequest | ResolvedUpscale
     queue_ttl_ms: int
     ttl_ms: int
     idempotency_key: str = ""
@@ -70,7 +72,7 @@ class JobRecord:
 
     ref: JobRef
     state: JobStatus
-    request: ResolvedRequest
+    request: ResolvedRequest | ResolvedUpscale
     sequence: int
     created_ms: int
     fence: int = 0
@@ -137,7 +139,7 @@ class JobRecord:
         return cls(
             ref=JobRef.parse(ref),
             state=JobStatus(row["state"]),
-            request=ResolvedRequest.model_validate_json(row["request"]),
+            request=read_request(row["request"]),
             sequence=int(row["sequence"]),
             created_ms=int(row["created_ms"]),
             fence=int(row["fence"]),

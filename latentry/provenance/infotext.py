@@ -66,12 +66,15 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Schedule type": _SCHEDULE_TYPES.get(request.spacing),
         "CFG scale": _exact(request.guidance_scale),
         "CFG rescale": _unless_zero(request.guidance_rescale),
-        "CFG stop": _exact(stop) if (stop := request.guidance_stop) < 1 else None,
+        "CFG stop": _unless_one(request.guidance_stop),
         "Cache interval": every if (every := request.cache_interval) > 1 else None,
         "Seed": seed,
         "Variation seed": request.variation_seed,
         "Variation seed strength": _unless_zero(request.variation_strength),
         "Denoising strength": _strength(request),
+        "Image CFG scale": _unless_zero(request.image_guidance_scale),
+        "Denoise start": _unless_zero(request.denoise_start),
+        "Denoise end": _unless_one(request.denoise_end),
         "Init image": request.image.pixel_sha256 if request.image else None,
         "Mask": request.mask.pixel_sha256 if request.mask else None,
         "Mask blur": request.mask_blur or None,
@@ -134,8 +137,12 @@ def _exact(number: float) -> str:
     return repr(number).removesuffix(".0")
 
 
-def _unless_zero(number: float) -> str | None:
+def _unless_zero(number: float | None) -> str | None:
     return _exact(number) if number else None
+
+
+def _unless_one(number: float) -> str | None:
+    return None if number == 1 else _exact(number)
 
 
 def _size(height_width: tuple[int, int] | None) -> str | None:

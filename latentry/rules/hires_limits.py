@@ -14,6 +14,9 @@ def refuse_impossible_hires(request: ResolvedRequest) -> None:
     if given:
         why = "An image that keeps a part of a picture has no second pass."
         raise UnsupportedField(why, fields=dict.fromkeys(("/hires", f"/{given[0]}"), why))
+    if request.denoise_end < 1:
+        why = "A second pass begins with a finished image; denoise_end leaves noise in it."
+        raise UnsupportedField(why, fields=dict.fromkeys(("/hires", "/denoise_end"), why))
     if not request.num_inference_steps:
         why = "Without a step there is no picture for a second pass."
         raise InvalidRequest(why, fields=dict.fromkeys(("/hires", "/num_inference_steps"), why))

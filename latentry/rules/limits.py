@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from latentry.contracts import InpaintArea, ModelCard, OutputFormat, ResolvedRequest, Seamless
+from latentry.contracts import InpaintArea, ModelCard, ResolvedRequest, Seamless
 from latentry.contracts.fields.bounds import MAX_INTERMEDIATES
 from latentry.contracts.samplers import SAMPLER_SPACINGS, SAMPLER_STEPS
 from latentry.errors import (
@@ -16,8 +16,10 @@ from latentry.errors import (
     UnsupportedSize,
     UnsupportedSpacing,
 )
-from latentry.rules.clip_limits import refuse_impossible_clip
+from latentry.rules.sequences.clip_limits import refuse_impossible_clip
+from latentry.rules.edit_limits import check_edit
 from latentry.rules.hires_limits import refuse_impossible_hires
+from latentry.rules.outputs import refuse_impossible_output
 from latentry.rules.passes import passes
 from latentry.rules.pricing import intermediates, skipped_steps
 from latentry.rules.prompt_limits import check_prompts
@@ -51,8 +53,10 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
     refuse_impossible_hires(request)
     refuse_impossible_clip(card, request)
     _check_conditions(card, request)
+    check_edit(card, request)
     _check_inputs(card, request)
-    _check_output(request)
+    _check_part(request)
+    refuse_impossible_output(request)
     _check_variation(request)
     _check_intermediates(request)
     if request.preview_interval and not card.limits.previews:
@@ -87,6 +91,7 @@ def _check_steps(
 
 def _check_inputs(card: ModelCard, request: ResolvedRequest) -> None:
     if request.image is None:
+        _refuse_idle(request, ("denoise_start",), "it has no image to start from")
         given = [name for name in _WITH_IMAGE if getattr(request, name) is not None]
         if given:
             why = f"{' and '.join(given)} without image: name the picture to start from."
@@ -98,9 +103,27 @@ def _check_inputs(card: ModelCard, request: ResolvedRequest) -> None:
         raise UnsupportedField(why, fields={"/image": why})
     _check_extend(request)
     _check_mask(request)
-    if skipped_steps(request) >= request.num_inference_steps:
-        why = "strength times num_inference_steps must be at least 1: no step would be made."
-        raise InvalidRequest(why, fields=dict.fromkeys(("/strength", "/num_inference_steps"), why))
+
+
+def _check_part(request: ResolvedRequest) -> None:
+    """That some of the steps are made, by one of the fields that say which."""
+    if request.denoise_start and request.strength is not None:
+        why = "strength and denoise_start both say which step is the first; leave one out."
+        raise InvalidRequest(why, fields=dict.fromkeys(("/denoise_start", "/strength"), why))
+    is_from_picture = request.strength is not None or request.denoise_start > 0
+    if (not is_from_picture and request.denoise_end == 1) or skipped_steps(
+        request
+    ) < request.last_step:
+        return
+    given = {
+        "/strength": request.strength is not None,
+        "/denoise_start": request.denoise_start > 0,
+        "/denoise_end": request.denoise_end < 1,
+    }
+    named = [at for at, is_given in given.items() if is_given]
+    why = f"No step would be made, by {' and '.join(at[1:] for at in named)} of "
+    why += f"{request.num_inference_steps} steps."
+    raise InvalidRequest(why, fields=dict.fromkeys((*named, "/num_inference_steps"), why))
 
 
 def _refuse_idle(request: ResolvedRequest, names: Sequence[str], why: str) -> None:
@@ -135,18 +158,9 @@ def _check_extend(request: ResolvedRequest) -> None:
         raise InvalidRequest(why, fields={"/extend": why})
 
 
-def _check_output(request: ResolvedRequest) -> None:
-    form, is_lossless = request.output_format, request.output_lossless
-    if is_lossless and form is OutputFormat.JPEG:
-        why = "JPEG is never lossless; take webp or png."
-        raise UnsupportedField(why, fields={"/output_lossless": why})
-    if request.output_quality is not None and (is_lossless or form is OutputFormat.PNG):
-        why = f"A lossless {form} has no quality; leave output_quality out."
-        raise UnsupportedField(why, fields={"/output_quality": why})
-
-
 def _check_variation(request: ResolvedRequest) -> None:
-    if request.variation_strength and request.image is not None:
+    starts_from_noise = request.image is None or request.image_guidance_scale is not None
+    if request.variation_strength and not starts_from_noise:
         why = "Variations are of a starting noise, which an image that starts from `image` has not."
         raise UnsupportedField(why, fields={"/variation_strength": why})
 

@@ -13,5 +13,6 @@ def passes(request: ResolvedRequest) -> tuple[ResolvedRequest, ...]:
         "height": hires.height,
         "num_inference_steps": hires.steps,
         "strength": hires.strength,
+        "denoise_start": 0.0,
     }
     return first, first.model_copy(update=larger)

@@ -4,13 +4,22 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from latentry.contracts import Cost, InpaintArea, ModelCard, ResolvedRequest, Sampler, Upscaler
+from latentry.contracts import (
+    Cost,
+    InpaintArea,
+    ModelCard,
+    ResolvedRequest,
+    ResolvedUpscale,
+    Sampler,
+    Upscaler,
+)
 from latentry.contracts.fields.intermediates import name_of
+from latentry.contracts.fields.sampling import steps_before
 from latentry.rules.compositions import parts
 from latentry.rules.passes import passes
 
 # Until a worker has been measured, costs only compare requests with each other.
-_NOMINAL_STEP_MEGAPIXEL_S: Final = 1.0
+NOMINAL_STEP_MEGAPIXEL_S: Final = 1.0
 _TWO_CALLS_A_STEP: Final = frozenset({Sampler.HEUN, Sampler.DPM2, Sampler.DPM2_A})
 
 
@@ -53,7 +62,7 @@ def price(request: ResolvedRequest, card: ModelCard) -> Price:
         seconds = request.n * calls * card.pace.step_megapixel_s
         seconds += request.n * (last + besides) * card.pace.image_megapixel_s
     else:
-        seconds = work * _NOMINAL_STEP_MEGAPIXEL_S
+        seconds = work * NOMINAL_STEP_MEGAPIXEL_S
     return Price(
         step_megapixels=round(work, 6),
         cost_ms=max(1, round(seconds * 1000)),
@@ -62,36 +71,44 @@ def price(request: ResolvedRequest, card: ModelCard) -> Price:
     )
 
 
-def skipped_steps(request: ResolvedRequest) -> int:
+def skipped_steps(request: ResolvedRequest | ResolvedUpscale) -> int:
     """Steps that its first pass skips, as it starts from a picture; as diffusers rounds."""
-    if request.strength is None:
+    if isinstance(request, ResolvedUpscale):
         return 0
     steps = request.num_inference_steps
+    if request.strength is None:
+        return steps_before(request.denoise_start, steps)
     return max(steps - min(int(steps * request.strength), steps), 0)
 
 
-def made_steps(request: ResolvedRequest) -> range:
+def made_steps(request: ResolvedRequest | ResolvedUpscale) -> range:
     """The steps of each image, by their number from 1 on, that are made."""
     return range(skipped_steps(request) + 1, request.total_steps + 1)
 
 
-def intermediates(request: ResolvedRequest) -> dict[str, int]:
+def intermediates(request: ResolvedRequest | ResolvedUpscale) -> dict[str, int]:
     """What is stored of each image besides its picture, in order: its name and its step."""
     wanted = request.intermediates
-    if wanted is None:
+    if isinstance(request, ResolvedUpscale) or wanted is None:
         return {}
     steps = made_steps(request)
     return {name_of(kind, step): step for step in steps for kind in wanted.due(step)}
 
 
-def unet_calls(sampler: Sampler, steps: int, skipped: int = 0) -> int:
-    """The number of UNet calls of a trajectory that makes all but the first `skipped` steps."""
-    made = steps - skipped
-    if not made:
+def unet_calls(sampler: Sampler, steps: int, skipped: int = 0, last: int | None = None) -> int:
+    """The UNet calls of all but the first `skipped` of so many steps, up to the `last`."""
+    last = steps if last is None else last
+    made = last - skipped
+    if made < 1:
         return 0
-    if sampler in _TWO_CALLS_A_STEP:  # except the last step, which is of first order
-        return 2 * made - 1
+    if sampler in _TWO_CALLS_A_STEP:  # except the very last step, which is of first order
+        return 2 * made - (last == steps)
     return made + 1 if sampler is Sampler.PNDM and steps > 1 else made
+
+
+def pass_calls(one: ResolvedRequest) -> int:
+    """The number of UNet calls of a pass of one image."""
+    return unet_calls(one.sampler, one.num_inference_steps, skipped_steps(one), one.last_step)
 
 
 def scheduled_calls(sampler: Sampler, steps: int) -> int:
@@ -106,8 +123,8 @@ def _megapixels(one: ResolvedRequest) -> float:
 
 def _calls_of_two(one: ResolvedRequest) -> float:
     """A pass's UNet calls for one image, as so many calls of two rows."""
-    rows = len(parts(one.prompt, one.prompt_syntax)) + _guided(one)
-    return unet_calls(one.sampler, one.num_inference_steps, skipped_steps(one)) * rows / 2
+    rows = len(parts(one.prompt, one.prompt_syntax)) + one.negative_rows * one.guidance_stop
+    return pass_calls(one) * rows / 2
 
 
 def _input_megapixels(request: ResolvedRequest) -> float:
@@ -133,8 +150,3 @@ def _between_megapixels(request: ResolvedRequest) -> float:
     if request.hires is None or request.hires.upscaler is not Upscaler.LANCZOS:
         return 0.0
     return sum(_megapixels(one) for one in passes(request))
-
-
-def _guided(request: ResolvedRequest) -> float:
-    """The fraction of the calls that takes a row for the negative prompt."""
-    return request.guidance_stop if request.guidance_scale > 1 else 0.0

@@ -30,9 +30,12 @@ class PromptRow:
 
 
 def prompt_rows(request: ResolvedRequest) -> tuple[PromptRow, ...]:
-    """The negative prompt's row, if there is guidance; then one for each part of the prompt."""
-    found = written_rows(request)
-    return found if request.guidance_scale > 1 else found[1:]
+    """The negative prompt's row, if there is guidance; then one for each part of the prompt.
+
+    An edit has the negative prompt's twice: without its picture, and with it.
+    """
+    negative, *positive = written_rows(request)
+    return (*[negative] * request.negative_rows, *positive)
 
 
 def written_rows(request: ResolvedRequest) -> tuple[PromptRow, ...]:

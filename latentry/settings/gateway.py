@@ -58,6 +58,11 @@ class GatewaySettings(Section):
     max_image_pixels: int = Field(
         4096**2, ge=1, le=8192**2, description="Maximum width × height of an uploaded picture."
     )
+    max_upscale_pixels: int = Field(
+        2 * 4096**2,
+        ge=1,
+        description="Maximum width × height of what an upscale makes, before it is scaled down.",
+    )
     max_files: int = Field(1_000, ge=0, description="Maximum number of files per tenant.")
     max_files_bytes: int = Field(1024**3, ge=0, description="Maximum size of a tenant's files.")
     file_ttl_s: int = Field(86_400, ge=1, le=MAX_TTL_S, description="Lifetime of a file.")

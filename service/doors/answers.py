@@ -24,10 +24,13 @@ def json_response(
     )
 
 
-def body_schema(model: type[BaseModel]) -> dict[str, Any]:
+_EXAMPLE: Final = {"prompt": "a red circle on a blue background"}
+
+
+def body_schema(model: type[BaseModel], example: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The OpenAPI request body of a route that parses its JSON itself."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    example = {"prompt": "a red circle on a blue background"}
+    example = example or _EXAMPLE
     content = {"application/json": {"schema": schema, "example": example}}
     return {"requestBody": {"required": True, "content": content}}
 

@@ -3,12 +3,13 @@
 import asyncio
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, TypedDict
 
 import structlog
 
-from latentry.contracts import Estimate, GenerationRequest, Webhook
+from latentry.contracts import Estimate, InputFile, ResolvedUpscale, UpscaleRequest, Webhook
 from latentry.errors import InvalidIdempotencyKey, UrlNotAllowed
 from latentry.ledger import Accepted, JobRef, NewJob, commands
 from latentry.settings import Settings
@@ -17,8 +18,9 @@ from service.gateway import Gateway
 from service.http.bodies import LARGE_BYTES
 from service.jobs.admission import Admitted, admit, requested_model, with_inputs
 from service.jobs.ids import new_ref
-from service.jobs.inputs import Brought, named
+from service.jobs.inputs import Brought, Request, named
 from service.jobs.prompts import with_prompts
+from service.jobs.upscales import admit_upscale, upscale_with_inputs
 from service.jobs.views import time_of
 
 log = structlog.get_logger()
@@ -29,7 +31,7 @@ _IDEMPOTENCY_KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 async def submit(
     gateway: Gateway,
     caller: Caller,
-    request: GenerationRequest,
+    request: Request,
     idempotency_key: str | None = None,
     ref: JobRef | None = None,
 ) -> Accepted:
@@ -53,7 +55,7 @@ async def submit(
         return Accepted(known, is_new=False)
     brought = await gateway.inputs.bring(caller.tenant, request, found)
     try:
-        whole = with_inputs(admitted, brought.files, gateway.settings)
+        whole = _with_inputs(admitted, brought.files, gateway.settings)
         job = replace(job, request=whole.request, price=whole.price)
         accepted = await _create(gateway, caller, job, whole)
     except BaseException:  # a client that leaves keeps no files either
@@ -64,7 +66,7 @@ async def submit(
     return accepted
 
 
-async def estimate(gateway: Gateway, caller: Caller, request: GenerationRequest) -> Estimate:
+async def estimate(gateway: Gateway, caller: Caller, request: Request) -> Estimate:
     """The cost and the wait that `submit` would have now. Creates nothing; raises the same."""
     found = await gateway.inputs.find(caller.tenant, request)
     admitted = await _admitted(gateway, request, found)
@@ -78,17 +80,27 @@ async def estimate(gateway: Gateway, caller: Caller, request: GenerationRequest)
     )
 
 
-async def _admitted(gateway: Gateway, request: GenerationRequest, found: Brought) -> Admitted:
+async def _admitted(gateway: Gateway, request: Request, found: Brought) -> Admitted:
     settings = gateway.settings
+    if isinstance(request, UpscaleRequest):
+        return admit_upscale(request, await gateway.catalogue.upscalers(), settings, found.files)
     entries = await gateway.catalogue.entries(including=requested_model(request, settings))
     return admit(with_prompts(request, gateway.library), entries, settings, found.files)
+
+
+def _with_inputs(
+    admitted: Admitted, files: Mapping[str, InputFile], settings: Settings
+) -> Admitted:
+    if isinstance(admitted.request, ResolvedUpscale):
+        return upscale_with_inputs(admitted, files, settings)
+    return with_inputs(admitted, files, settings)
 
 
 async def _create(gateway: Gateway, caller: Caller, job: NewJob, admitted: Admitted) -> Accepted:
     accepted = await gateway.ledger.run(commands.create(job, **_limits(gateway.settings)))
     if accepted.is_new:
         if admitted.entry.workers:  # a worker that starts later looks into the queue by itself
-            gateway.bell.ring_soon(admitted.entry.card.id)
+            gateway.bell.ring_soon(admitted.entry.card.queue)
         gateway.metrics.job_accepted(admitted.request)
         _log_accepted(accepted.ref, caller, admitted)
     return accepted
@@ -97,7 +109,7 @@ async def _create(gateway: Gateway, caller: Caller, job: NewJob, admitted: Admit
 async def _new_job(
     gateway: Gateway,
     caller: Caller,
-    request: GenerationRequest,
+    request: Request,
     admitted: Admitted,
 ) -> NewJob:
     return NewJob(
@@ -117,7 +129,7 @@ async def _new_job(
     )
 
 
-async def _body_hash(request: GenerationRequest) -> str:
+async def _body_hash(request: Request) -> str:
     """Of the request as it was sent: a seed that we drew must not make two of them differ."""
     pictures = named(request)
     bare = request.model_copy(update=dict.fromkeys(pictures)) if pictures else request

@@ -36,6 +36,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.UnsupportedField: 422,
     errors.UrlNotAllowed: 422,
     errors.RequestTooExpensive: 422,
+    errors.FinishWithinTooShort: 422,
     errors.InvalidIdempotencyKey: 400,
     errors.IdempotencyConflict: 422,
     errors.NotFound: 404,

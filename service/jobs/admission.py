@@ -12,30 +12,35 @@ from latentry.contracts import (
     InputFile,
     ModelCard,
     ResolvedRequest,
+    ResolvedUpscale,
     Spacing,
     WantedHires,
 )
 from latentry.contracts.fields.bounds import MAX_SEED
 from latentry.contracts.samplers import SAMPLER_SPACINGS
 from latentry.errors import InvalidRequest, NoModel, RequestTooExpensive, UnknownModel
-from latentry.ledger import CatalogueEntry
+from latentry.ledger import CatalogueEntry, UpscalerEntry
 from latentry.rules.limits import refuse_unsupported
 from latentry.rules.pricing import Price, price
 from latentry.settings import Settings
 
 INPUTS: Final = ("image", "mask")
+_ALWAYS_DEAR: Final = ("/n", "/num_inference_steps", "/width", "/height")
+_DEAR: Final = ("hires", "intermediates", "image", "mask")  # cost something where they are given
 _VARIATION: Final = frozenset({"variation_seed", "variation_strength"})
 _STRENGTH: Final = 0.8  # of image to image, as in diffusers
 _INPAINTING_STRENGTH: Final = 1.0
+_REFINING_STRENGTH: Final = 0.3  # as in diffusers' pipeline for SDXL
+_IMAGE_GUIDANCE_SCALE: Final = 1.5  # of edits, as in diffusers
 RANDOM_SEEDS: Final = 2**32  # random seeds fit into 32 bits, as other programs' do
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A request that may become a job of one model."""
+    """A request that may become a job of one model or upscaler."""
 
-    entry: CatalogueEntry
-    request: ResolvedRequest
+    entry: CatalogueEntry | UpscalerEntry
+    request: ResolvedRequest | ResolvedUpscale
     price: Price
 
 
@@ -59,15 +64,17 @@ def admit(
     entry = choose(requested_model(request, settings), entries)
     resolved = resolve(request, entry.card, inputs or {})
     priced = price(resolved, entry.card)
-    refuse_expensive(priced.cost, settings.max_cost_step_megapixels)
+    refuse_expensive(priced.cost, settings.max_cost_step_megapixels, costly(resolved))
     return Admitted(entry, resolved, priced)
 
 
 def with_inputs(admitted: Admitted, files: Mapping[str, InputFile], settings: Settings) -> Admitted:
     """The same with the files that were made for it, whose sizes it costs. As `admit` raises."""
-    request = admitted.request.model_copy(update=dict(files))
-    priced = price(request, admitted.entry.card)
-    refuse_expensive(priced.cost, settings.max_cost_step_megapixels)
+    request, card = admitted.request.model_copy(update=dict(files)), admitted.entry.card
+    assert isinstance(request, ResolvedRequest), "a generation"
+    assert isinstance(card, ModelCard), "of a model"
+    priced = price(request, card)
+    refuse_expensive(priced.cost, settings.max_cost_step_megapixels, costly(request))
     return Admitted(admitted.entry, request, priced)
 
 
@@ -103,15 +110,25 @@ def resolve(
         raise InvalidRequest(why, fields={f"/{name}": why for name in sorted(_VARIATION)})
     if request.hires is not None:
         given["hires"] = _hires(request.hires, defaults | given, card)
-    if request.image is not None:
-        keeps_a_part = request.mask is not None or request.extend is not None
-        defaults["strength"] = _INPAINTING_STRENGTH if keeps_a_part else _STRENGTH
+    defaults |= _of_picture(request, card)
     if defaults["spacing"] not in SAMPLER_SPACINGS[request.sampler or card.defaults.sampler]:
         defaults["spacing"] = Spacing.DEFAULT
     resolved = ResolvedRequest.model_validate(defaults | given | {"model": card.id})
     refuse_unsupported(card, resolved)
     _refuse_large_seeds(resolved)
     return resolved
+
+
+def _of_picture(request: GenerationRequest, card: ModelCard) -> dict[str, float]:
+    """The defaults of how its picture is used, if that is not said by another field."""
+    if card.limits.edits:
+        return {"image_guidance_scale": _IMAGE_GUIDANCE_SCALE}
+    if request.image is None or request.denoise_start:
+        return {}
+    if card.limits.refines:
+        return {"strength": _REFINING_STRENGTH}
+    keeps_a_part = request.mask is not None or request.extend is not None
+    return {"strength": _INPAINTING_STRENGTH if keeps_a_part else _STRENGTH}
 
 
 def _hires(wanted: WantedHires, first: Mapping[str, Any], card: ModelCard) -> Hires:
@@ -139,12 +156,20 @@ def _refuse_large_seeds(request: ResolvedRequest) -> None:
             raise InvalidRequest(why, fields={f"/{name}": why})
 
 
-def refuse_expensive(cost: Cost, limit: float) -> None:
-    """Raises RequestTooExpensive for a cost above the limit, in step-megapixels."""
+def costly(request: ResolvedRequest) -> tuple[str, ...]:
+    """JSON pointers to the fields that cost something in this request."""
+    given = [f"/{name}" for name in _DEAR if getattr(request, name) is not None]
+    return (*_ALWAYS_DEAR, *given)
+
+
+def refuse_expensive(cost: Cost, limit: float, at: Sequence[str]) -> None:
+    """Raises RequestTooExpensive for a cost above the limit, in step-megapixels.
+
+    `at`: JSON pointers to the fields that make it so.
+    """
     if cost.step_megapixels > limit:
         why = (
             f"The request costs {cost.step_megapixels:,.1f} step-megapixels, and at most"
             f" {limit:,.1f} are allowed; request fewer images, fewer steps or a smaller size."
         )
-        at = ("/n", "/num_inference_steps", "/width", "/height")
         raise RequestTooExpensive(why, fields=dict.fromkeys(at, why))

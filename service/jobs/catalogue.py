@@ -3,17 +3,18 @@
 from time import monotonic
 from typing import Final
 
-from latentry.ledger import AsyncLedger, CatalogueEntry, commands
+from latentry.ledger import AsyncLedger, CatalogueEntry, UpscalerEntry, commands
 
 FRESH_S: Final = 1.0
 
 
 class Catalogue:
-    """Reads all models from the ledger, at most once every FRESH_S seconds."""
+    """Reads all models and upscalers from the ledger, at most once every FRESH_S seconds."""
 
     def __init__(self, ledger: AsyncLedger) -> None:
         self._ledger = ledger
         self._entries: tuple[CatalogueEntry, ...] = ()
+        self._upscalers: tuple[UpscalerEntry, ...] = ()
         self._read_at = float("-inf")
 
     async def entries(self, *, including: str = "") -> tuple[CatalogueEntry, ...]:
@@ -22,13 +23,26 @@ class Catalogue:
         Raises LedgerUnavailable.
         """
         is_known = any(including in ("", entry.card.id) for entry in self._entries)
-        if is_known and monotonic() - self._read_at < FRESH_S:
+        if is_known and self._is_fresh:
             return self._entries
-        return await self.read()
-
-    async def read(self) -> tuple[CatalogueEntry, ...]:
-        """All models by id, read from the ledger. Raises LedgerUnavailable."""
-        entries = await self._ledger.run(commands.list_models())
-        self._entries = tuple(sorted(entries, key=lambda entry: entry.card.id))
-        self._read_at = monotonic()
+        await self.read()
         return self._entries
+
+    async def upscalers(self) -> tuple[UpscalerEntry, ...]:
+        """All upscalers by id, as `entries` has the models. Raises LedgerUnavailable."""
+        if not (self._upscalers and self._is_fresh):
+            await self.read()
+        return self._upscalers
+
+    async def read(self) -> tuple[CatalogueEntry | UpscalerEntry, ...]:
+        """All models and upscalers, read from the ledger. Raises LedgerUnavailable."""
+        found = await self._ledger.run(commands.list_models())
+        entries = sorted(found, key=lambda entry: entry.card.id)
+        self._entries = tuple(one for one in entries if isinstance(one, CatalogueEntry))
+        self._upscalers = tuple(one for one in entries if isinstance(one, UpscalerEntry))
+        self._read_at = monotonic()
+        return *self._entries, *self._upscalers
+
+    @property
+    def _is_fresh(self) -> bool:
+        return monotonic() - self._read_at < FRESH_S

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
-from latentry.contracts import GenerationRequest, InputFile
+from latentry.contracts import GenerationRequest, InputFile, UpscaleRequest
 from latentry.errors import (
     BrokenImage,
     Busy,
@@ -24,6 +24,8 @@ from latentry.ledger.files import FileRecord, FileRef
 from service.jobs.admission import INPUTS
 from service.jobs.files import Files
 from service.outbound import Outbound
+
+Request: TypeAlias = GenerationRequest | UpscaleRequest
 
 FETCHES: Final = 32
 FETCHES_PER_TENANT: Final = 8
@@ -48,7 +50,7 @@ class Inputs:
     max_bytes: int
     _fetching: Counter[str] = field(default_factory=Counter)
 
-    async def find(self, tenant: str, request: GenerationRequest) -> Brought:
+    async def find(self, tenant: str, request: Request) -> Brought:
         """What can be known without storing anything; what has no file yet has an empty id.
 
         Raises UrlNotAllowed, UnsupportedImage or ImageTooLarge, with the field's name.
@@ -59,7 +61,7 @@ class Inputs:
                 found[name] = await self._find(tenant, reference)
         return Brought(found)
 
-    async def bring(self, tenant: str, request: GenerationRequest, found: Brought) -> Brought:
+    async def bring(self, tenant: str, request: Request, found: Brought) -> Brought:
         """Make files of what was sent with the request, and of what it names by URL.
 
         Raises, with the field's name, what `find` and `Files.keep` do, FetchFailed or Busy; then
@@ -118,9 +120,9 @@ class Inputs:
                 del self._fetching[tenant]
 
 
-def named(request: GenerationRequest) -> dict[str, str]:
+def named(request: Request) -> dict[str, str]:
     """The pictures that a request names, by field."""
-    return {name: one for name in INPUTS if (one := getattr(request, name)) is not None}
+    return {name: one for name in INPUTS if (one := getattr(request, name, None)) is not None}
 
 
 def _input_of(record: FileRecord) -> InputFile:

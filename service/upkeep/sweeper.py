@@ -38,10 +38,10 @@ class Sweeper:
             log.error("record.unreadable", job=ref.id)
         for entry in await gateway.catalogue.read():
             gateway.metrics.queue_state(
-                entry.card.id,
+                entry.card.queue,
                 waiting=entry.waiting,
                 oldest_ms=entry.oldest_ms,
                 workers=entry.workers,
             )
-            if entry.workers and entry.card.id in swept.silent_queues:
-                gateway.bell.ring_soon(entry.card.id)
+            if entry.workers and entry.card.queue in swept.silent_queues:
+                gateway.bell.ring_soon(entry.card.queue)

@@ -91,6 +91,19 @@ def test_a_picture_without_a_prompt_is_varied(client: Client) -> None:
     assert [image.width for image in job.images] == [128]
 
 
+def test_an_image_that_ends_early_shows_its_noise_less_the_later_it_ends(client: Client) -> None:
+    fields = {"seed": 7, "determinism": "strict", "num_inference_steps": 20}
+    prompt = "a red circle on a blue background"
+    whole = np.asarray(picture(client, client.generate(prompt, **fields))).astype(int)
+    distances = []
+    for end in (0.25, 0.5, 0.95):
+        job = client.generate(prompt, denoise_end=end, **fields)
+        distances.append(np.abs(np.asarray(picture(client, job)).astype(int) - whole).mean())
+    assert distances == sorted(distances, reverse=True)
+    assert distances[0] > 30
+    assert distances[-1] < 10
+
+
 def test_a_job_has_its_times_seeds_and_images(client: Client, stack: Stack) -> None:
     job = client.generate("a frog", seed=3, n=2, metadata={"order": "66"})
     assert job.status is JobStatus.SUCCEEDED

@@ -11,9 +11,10 @@ from hashlib import sha256
 from threading import Lock
 
 from latentry.client import ApiError, Unreachable
-from latentry.contracts import EventType, Job, JobStatus, StoredOutput
+from latentry.contracts import EventType, Job, JobStatus, ResolvedRequest, StoredOutput
 from latentry.errors import FileNotFound
 from latentry.ledger import JobRef
+from latentry.rules.pricing import intermediates
 from tests.faults.house import House
 from tests.latentry.ledger.audit import Entry, audit
 
@@ -84,7 +85,11 @@ class History:
         rows = [text for name, text in entry.fields.items() if name.startswith("output:")]
         images = [StoredOutput.model_validate_json(text) for text in rows]
         if entry.state is JobStatus.SUCCEEDED:
-            assert len(images) == int(entry.fields["n"]), "each picture, once (I2)"
+            request = ResolvedRequest.model_validate_json(entry.fields["request"])
+            names = ["", *intermediates(request)]
+            each = [(index, name) for index in range(request.n) for name in names]
+            found = sorted((image.index, image.name) for image in images)
+            assert found == sorted(each), "each picture, and each of its steps, once (I2)"
         for image in images:
             assert self.is_stored(image.key), "it exists (I7)"
             assert image.key.startswith(f"{ref.tenant}/{ref.id}/"), "and is its own"

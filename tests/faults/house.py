@@ -45,6 +45,12 @@ class House(Stack):
         """The first one."""
         return self._processes[0]
 
+    def kill_gateway(self) -> None:
+        """The first one, in the middle of its requests; then another at its place."""
+        self.gateway.kill()
+        self._processes[0] = Process("service", self.settings, self.gateway.log)
+        until(self.is_ready, 60, "the gateway being ready")
+
     def add(self, module: str, *arguments: str, **variables: str) -> Process:
         """One more process, started and not waited for."""
         log = self.logs / f"{module}-{len(self._processes)}.log"
@@ -64,8 +70,11 @@ class House(Stack):
 
     def submit(self, steps: int = 10, **fields: object) -> Job:
         """A small picture."""
-        options = {"width": SIDE, "height": SIDE, "guidance_scale": 1.0} | fields
-        return self.client.submit("a plain colour", num_inference_steps=steps, **options)  # type: ignore[arg-type]
+        options = {
+            "prompt": "a plain colour", "num_inference_steps": steps, "guidance_scale": 1.0,
+            "width": SIDE, "height": SIDE,
+        }  # fmt: skip
+        return self.client.submit(**(options | fields))  # type: ignore[arg-type]
 
     def marked(self, hazard: str, steps: int = 10, **fields: object) -> Job:
         """A small picture to which something happens."""

@@ -72,6 +72,10 @@ MATRIX: Final = {
     "T31": ("slow and idle connections", "other clients are not affected"),
     "T32": ("thousands of jobs", "memory use stays constant"),
     "T33": ("any call of the ledger is lost, before or after its effect", "every invariant holds"),
+    "T34": (
+        "workers, gateways and Valkey are killed under jobs of every mode",
+        "each job ends once, with all of its steps; pins are gone; strict pictures are the same",
+    ),
 }
 
 # Rows that other tests cover, or cover as well.

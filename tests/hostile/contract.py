@@ -7,6 +7,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from latentry.client import Client
+from tests.hostile.bodies import FILES
+from tests.modes import pictures, png
+
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -26,6 +30,12 @@ class Report:
     said: str
 
 
+def _files(url: str) -> list[str]:
+    """Ids of files that requests may name."""
+    with Client(url) as client:
+        return [client.upload(png(one)).id for one in pictures(5).values()]
+
+
 def run(url: str, *, examples: int, within_s: int, only: str = "") -> Report:
     """Try every operation that the gateway's own document tells of."""
     command = [
@@ -35,7 +45,7 @@ def run(url: str, *, examples: int, within_s: int, only: str = "") -> Report:
         "--suppress-health-check", "all", "--generation-database", "none",
     ]  # fmt: skip
     command += ["--include-path", only] if only else []
-    env = os.environ | {"SCHEMATHESIS_HOOKS": "tests.hostile.checks"}
+    env = os.environ | {"SCHEMATHESIS_HOOKS": "tests.hostile.checks", FILES: " ".join(_files(url))}
     ended = subprocess.run(
         command, env=env, cwd=_ROOT, capture_output=True, text=True, timeout=within_s
     )

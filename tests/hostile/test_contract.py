@@ -3,23 +3,41 @@
 import pytest
 from starlette.responses import Response
 
+from latentry.contracts import InputFile, ResolvedRequest
 from service.doors.native import models
 from tests.hostile import contract
+from tests.modes import MODES
 from tests.service.fake import FakeWorker
 
 JSON = {"content-type": "application/json"}
 
 
 def tried(url: str, worker: FakeWorker, *, examples: int, least: int, within_s: int) -> None:
+    accepted: list[ResolvedRequest] = []
+    worker.on_claim = lambda lease: accepted.append(lease.record.request)
     with worker:
         report = contract.run(url, examples=examples, within_s=within_s)
-    print(f"{report.cases} cases")
+    print(f"{report.cases} cases, {len(accepted)} jobs")
     assert report.is_clean, report.said
     assert report.cases >= least, report.said
+    assert {mode for mode in MODES if not any(is_of(mode, one) for one in accepted)} == set()
+
+
+def is_of(mode: str, request: ResolvedRequest) -> bool:
+    """Whether it has what the mode has of its own."""
+    fields = request.model_dump(mode="json", exclude_none=True)
+    wanted = MODES[mode].as_resolved(1)
+    return all(_is_in(wanted[name], fields.get(name)) for name in wanted)
+
+
+def _is_in(wanted: object, found: object) -> bool:
+    if isinstance(wanted, dict):
+        return isinstance(found, dict) and all(found[name] == wanted[name] for name in wanted)
+    return found is not None if isinstance(wanted, InputFile) else found == wanted
 
 
 def test_every_route_keeps_its_word(url: str, worker: FakeWorker) -> None:
-    tried(url, worker, examples=3, least=500, within_s=120)
+    tried(url, worker, examples=3, least=500, within_s=240)
 
 
 @pytest.mark.faults

@@ -36,8 +36,8 @@ NOT_IN_OPENAI = {
     "metadata": "`user` is kept there",
     **dict.fromkeys(
         (
-            *("image", "mask", "strength", "resize_mode"),
-            *("mask_blur", "mask_fill", "inpaint_area", "mask_padding", "extend"),
+            *("image", "mask", "strength", "denoise_start", "image_guidance_scale"),
+            *("resize_mode", "mask_blur", "mask_fill", "inpaint_area", "mask_padding", "extend"),
         ),
         "of OpenAI's edits, not of its generations",
     ),

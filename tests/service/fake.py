@@ -1,6 +1,7 @@
 """A worker without an engine: it moves jobs through the ledger exactly as a real one does."""
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ class FakeWorker:
         self.ledger = ledger
         self.storage = storage
         self.fails_with: LatentryError | None = None
+        self.on_claim: Callable[[Lease], object] = lambda _: None
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._work)
 
@@ -81,6 +83,7 @@ class FakeWorker:
     def _work(self) -> None:
         while not self._done.wait(0.01):
             for lease in self.ledger.run(commands.claim("fake", ["shapes"], room=8, lease_s=30)):
+                self.on_claim(lease)
                 with suppress(LeaseLost):  # it was canceled, or its time is over
                     self.step(lease, 1)
                     self.finish(lease)

@@ -27,6 +27,7 @@ class FakeEngine:
     last_step = StepTiming(rows=2)
     is_loading = False
     next_free_row_s = 60.0
+    background_room = 0
 
     def __init__(self) -> None:
         self._drawing: deque[tuple[Order, int]] = deque()

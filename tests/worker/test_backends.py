@@ -12,7 +12,6 @@ from tests.worker.engine import tiny
 from worker.backends import open_backend
 from worker.engine.loop import Done, Engine, Order
 from worker.engine.loop.router import BackendRouter
-from worker.engine.simulated import Simulated
 from worker.process.keepalive import NoKeepalive
 
 FAST = Settings(models="a=simulated:call_ms=0.1:row_ms=0.1:picture_ms=0.1")
@@ -43,8 +42,8 @@ print(json.dumps(sorted(sys.modules)))
 
 
 def test_every_picture_of_a_simulation_has_the_profile_simulated() -> None:
-    backend, [card] = open_backend(FAST, NoKeepalive())
-    assert (card.id, backend.resident, backend.failed) == ("a", ("a",), ())
+    backend, [card, _] = open_backend(FAST, NoKeepalive())
+    assert (card.id, backend.failed) == ("a", ())
     orders = [tiny.order(how, model="a", determinism=how) for how in ("fast", "strict")]
     assert [done.profile for done in pictures_of(Engine(backend), *orders)] == ["simulated"] * 2
 
@@ -84,8 +83,8 @@ def test_models_of_both_kinds_share_one_engine() -> None:
     mixed = "shapes=models/shapes,a=simulated:call_ms=0.1"
     backend, cards = open_backend(Settings(models=mixed, device="cpu"), NoKeepalive())
     assert isinstance(backend, BackendRouter)
-    assert [card.id for card in cards] == ["shapes", "a"]
-    assert (backend.resident, backend.failed) == (("shapes", "a"), ())
+    assert [card.queue for card in cards] == ["shapes", "a", "upscaler/lanczos"]
+    assert (backend.resident, backend.failed) == (("shapes", "a", "upscaler/lanczos"), ())
     sizes = {"shapes": {"width": 128, "height": 128}, "a": {}}
     orders = [
         tiny.order(model, model=model, determinism="strict", num_inference_steps=2, **sizes[model])
@@ -94,7 +93,3 @@ def test_models_of_both_kinds_share_one_engine() -> None:
     profiles = {done.job: done.profile for done in pictures_of(Engine(backend), *orders)}
     assert profiles["a"] == "simulated"
     assert profiles["shapes"] not in (None, "simulated")
-
-
-def test_one_kind_of_models_needs_no_router() -> None:
-    assert isinstance(open_backend(FAST, NoKeepalive())[0], Simulated)

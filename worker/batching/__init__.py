@@ -1,5 +1,6 @@
 """Pure policy: which orders join, and which images share the next UNet call."""
 
+from worker.batching.background import BackgroundShare
 from worker.batching.call_costs import LONE_ROWS, Costs
 from worker.batching.key import BatchKey
 from worker.batching.overhead import Overhead
@@ -8,6 +9,7 @@ from worker.batching.probes import Probes
 
 __all__ = [
     "LONE_ROWS",
+    "BackgroundShare",
     "Batch",
     "BatchKey",
     "Candidate",

@@ -147,7 +147,16 @@ class Costs:
         return lambda rows: curve.seconds(rows * ratio)
 
     def _nearest(self, key: BatchKey) -> BatchKey | None:
-        """The kind of call that is most like this one, if any was ever made: of its model first."""
+        """The kind of call that is most like this one, if any was ever made: of its model first.
+
+        Those of the background are like those of their own upscaler alone.
+        """
+        own = key.model if key.background else None
+        alike = [
+            one
+            for one in self._curves
+            if one.background == key.background and own in (None, one.model)
+        ]
 
         def distance(one: BatchKey) -> tuple[bool, bool, bool, bool, float]:
             unlike = (
@@ -157,7 +166,7 @@ class Costs:
             )
             return one.model != key.model, *unlike, abs(math.log(one.area / key.area))
 
-        return min(self._curves, key=distance, default=None)
+        return min(alike, key=distance, default=None)
 
     def _longest(self, key: BatchKey, rows: int) -> float:
         """What a call takes at most, by those that differ in size only; infinity without any.

@@ -15,7 +15,9 @@ class BatchKey:
     between are `shallow` and reuse its features. `adapters`: the ids of what changes the weights
     themselves; adapters whose effect can be added row by row are not part of the key. `seamless`:
     how the convolutions of the whole call pad. `frames`: if there are several, each row is a clip
-    of so many, whose latent has them one below the other.
+    of so many, whose latent has them one below the other. `background`: no call of a UNet, but one
+    that is made beside those (`BackgroundShare`); height and width are then the pixels that it
+    makes.
     """
 
     model: str
@@ -28,6 +30,7 @@ class BatchKey:
     adapters: tuple[str, ...] = ()
     seamless: Seamless = Seamless.NONE
     frames: int = 1
+    background: bool = False
 
     @property
     def is_strict(self) -> bool:

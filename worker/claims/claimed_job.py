@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from latentry.contracts import JobStatus, JobWarning, StoredOutput
+from latentry.contracts import JobStatus, JobWarning, ResolvedUpscale, StoredOutput
 from latentry.errors import LatentryError
 from latentry.ledger import Lease
 from latentry.rules.pricing import intermediates, skipped_steps
 from worker.engine.inputs.canvas import Canvas
-from worker.engine.loop import Order
+from worker.engine.loop import Order, UpscaleOrder
 
 # A job that two workers died of runs alone: a third death makes it poison, and must not cost
 # another job an attempt.
@@ -66,19 +66,7 @@ class ClaimedJob:
     @property
     def orders(self) -> list[Order]:
         """The images still to be drawn."""
-        request = self.lease.record.request
-        return [
-            Order(
-                self.id,
-                index,
-                request,
-                request.seed_of(index),
-                self.checkpoints.get(index),
-                self.canvas,
-                self._listed(index),
-            )
-            for index in sorted(self._undrawn)
-        ]
+        return [self._order(index) for index in sorted(self._undrawn)]
 
     @property
     def is_drawn(self) -> bool:
@@ -121,6 +109,8 @@ class ClaimedJob:
     @property
     def may_yield(self) -> bool:
         """Whether handing it back would free a row, and cost no picture that is drawn already."""
+        if isinstance(self.lease.record.request, ResolvedUpscale):  # it has no row to give
+            return False
         is_whole = not self.is_drawn and {(k, "") for k in self._undrawn} == self._open
         return self._is_begun and is_whole and not self.is_yielding
 
@@ -173,6 +163,13 @@ class ClaimedJob:
             if output is not None:
                 self.outputs[output.label] = output
             return None if self._open else self._outcome
+
+    def _order(self, index: int) -> Order:
+        request, saved = self.lease.record.request, self.checkpoints.get(index)
+        if isinstance(request, ResolvedUpscale):
+            return UpscaleOrder(self.id, index, request, request.seed, saved, self.canvas)
+        seed, listed = request.seed_of(index), self._listed(index)
+        return Order(self.id, index, request, seed, saved, self.canvas, listed)
 
     def _listed(self, index: int) -> frozenset[str]:
         """The names of an image's outputs that an earlier worker has stored."""

@@ -4,7 +4,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -17,6 +16,7 @@ from worker.claims.claimed_job import ClaimedJob
 from worker.claims.idleness import Idleness
 from worker.claims.inbox import Claimed, Exchanged, Inbox
 from worker.claims.listener import Listener
+from worker.claims.offer import Background, Hint, Offer
 from worker.claims.preemption import Preemption
 from worker.claims.queue_choice import QueueChoice
 from worker.claims.reporter import Reporter
@@ -27,22 +27,11 @@ log = structlog.get_logger()
 POLL_S: Final = 1.0  # pub/sub may lose a message, so the queues are also polled
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """How many jobs the step loop has room for, when it had received `received` claimed jobs.
-
-    `next_free_row_s`: without room, in how many seconds a row comes free.
-    """
-
-    room: int = 0
-    received: int = 0
-    next_free_row_s: float = 0.0
-
-
 class Claimer:
     """Claims while there is room, and posts each job once its lease is renewed.
 
-    `prepare` makes the pictures that a job names ready, and may raise StorageUnavailable.
+    `background`: queues of jobs that take no row, of which there is an offer of its own. `prepare`
+    makes the pictures that a job names ready, and may raise StorageUnavailable.
     `on_idled` is told seconds in which a job waited that this worker had room for (`Idleness`).
     """
 
@@ -55,6 +44,7 @@ class Claimer:
         reporter: Reporter,
         *,
         lease_s: float,
+        background: Sequence[str] = (),
         prepare: Callable[[ClaimedJob], None] = lambda _: None,
         on_idled: Callable[[float], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
@@ -63,6 +53,7 @@ class Claimer:
         self._inbox = inbox
         self._worker = worker
         self._queues = queues
+        self._background = Background(queues=background)
         self._reporter = reporter
         self._prepare = prepare
         self._lease_s = lease_s
@@ -75,7 +66,7 @@ class Claimer:
         # One writer each: the step loop replaces the offer, the claiming thread counts its posts.
         self._offer = Offer()
         self._posted = 0
-        self._may_find = True  # whether a job may wait, as far as is known
+        self._hint = Hint()
         self._unanswered: Command[Claims] | None = None
         self._wanted = threading.Event()
         self._stopping = threading.Event()
@@ -99,15 +90,16 @@ class Claimer:
 
     def hear(self) -> None:
         """A job may have come. From any thread."""
-        self._may_find = True
+        self._hint.may_find = self._background.may_find = True
         self.wake()
 
     def offer(self, offer: Offer) -> None:
         """The step loop's newest offer; the last one no longer counts."""
         self._offer = offer
-        has_room = self._room(offer) > 0
-        self._idleness.offered(has_room=has_room)
-        if has_room and self._may_find:
+        left = offer.left(self._posted)
+        self._idleness.offered(has_room=left.room > 0)
+        has_background = left.background > 0 and self._background.may_find
+        if has_background or (left.room > 0 and self._hint.may_find):
             self.wake()
 
     def wait(self, timeout_s: float) -> bool:
@@ -136,33 +128,45 @@ class Claimer:
             if not self._stopping.is_set():
                 self.work()
 
-    def _room(self, offer: Offer) -> int:
-        """The offer, less what was posted since it was made."""
-        return offer.room - (self._posted - offer.received)
-
     def _claim_more(self) -> None:
         offer, jobs = self._offer, self._reporter.leases.jobs
-        room = self._room(offer)
+        left = offer.left(self._posted)
         if any(job.is_quarantined for job in jobs):
             return
-        if self._is_row_reserved(room, jobs, offer.next_free_row_s) or room < 1:
+        if self._background.is_due(left.background, self._clock()):
+            self._take(self._background.queues, jobs, left.background, self._background)
+            jobs = self._reporter.leases.jobs
+            left = offer.left(self._posted)
+        if self._is_row_reserved(left.room, jobs, offer.next_free_row_s) or left.room < 1:
             return
         queues = self._queues.choose(self._clock())
         if not queues:  # no model of this worker loads for now
             return
+        if not self._take(queues, jobs, left.room, self._hint) and self._queues.are_empty():
+            self.hear()
+        if self._hint.may_find and self._offer is not offer:  # which nobody was woken for
+            self.wake()
+
+    def _take(
+        self, queues: Sequence[str], jobs: Sequence[ClaimedJob], room: int, hint: Hint
+    ) -> bool:
+        """Claim jobs and post them; whether more may wait."""
         # In the last place a job waits for a row, and cannot crash the worker until it has one.
         begins = room > 1 or not jobs
+        hint.may_find = False  # before: a job that comes meanwhile says so
         leases = self._claim(queues, jobs, room=room, begins=begins)
+        if leases.waiting:
+            hint.may_find = True
         if leases:
-            self._idleness.found(leases)
+            if hint is self._hint:
+                self._idleness.found(leases)
             self._accept(leases, begun=leases if begins else ())
-        if self._may_find and self._offer is not offer:  # which nobody was woken for
-            self.wake()
+        return hint.may_find
 
     def _claim(
         self, queues: Sequence[str], jobs: Sequence[ClaimedJob], *, room: int, begins: bool
     ) -> Claims:
-        """The leases, if any; and a note whether more jobs may wait."""
+        """The leases, if any, and how many more jobs wait."""
         # A claim without an answer may have claimed: repeated, it returns those leases. Otherwise
         # its jobs would count as begun by a worker that does not know of them.
         claim = self._unanswered or commands.claim(
@@ -175,7 +179,6 @@ class Claimer:
             begins=begins,
         )
         self._unanswered = claim
-        self._may_find = False  # before: a job that comes meanwhile says so
         try:
             leases = run_claim(self._ledger, claim)
         except LedgerUnavailable as error:
@@ -184,10 +187,6 @@ class Claimer:
             self.hear()
             return Claims()
         self._unanswered = None
-        if leases.waiting:
-            self._may_find = True
-        elif self._queues.are_empty():
-            self.hear()
         return leases
 
     def _is_row_reserved(

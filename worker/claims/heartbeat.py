@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 
-from latentry.contracts import ModelCard
+from latentry.contracts import ModelCard, UpscalerCard
 from latentry.contracts.models import Pace
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import Ledger, commands
@@ -22,20 +22,20 @@ class Heartbeat:
         self,
         ledger: Ledger,
         worker: str,
-        cards: Sequence[ModelCard],
+        cards: Sequence[ModelCard | UpscalerCard],
         *,
         every_s: float,
         failed: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._ledger = ledger
         self._worker = worker
-        self._cards = {card.id: card for card in cards}
+        self._cards = {card.queue: card for card in cards}
         self._every_s = every_s
         self._failed = failed
 
     @property
     def models(self) -> list[str]:
-        """The models that this worker serves."""
+        """The queues of the models and upscalers that this worker serves."""
         return list(self._cards)
 
     def report_pace(self, paces: Mapping[str, Pace]) -> None:

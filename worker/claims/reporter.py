@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from latentry.contracts import ModelCard
+from latentry.contracts import ModelCard, UpscalerCard
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import Ledger
 from worker.claims.checkpoints import Checkpoints
@@ -33,7 +33,7 @@ class Reporter:
         ledger: Ledger,
         inbox: Inbox,
         worker: str,
-        cards: Sequence[ModelCard],
+        cards: Sequence[ModelCard | UpscalerCard],
         *,
         lease_s: float,
         heartbeat_s: float,

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from latentry.contracts import OutputFormat, ResolvedRequest
+from latentry.contracts import OutputFormat, ResolvedRequest, ResolvedUpscale
 from latentry.provenance.exif import exif
 from latentry.provenance.infotext import infotext
 from latentry.provenance.recipe import recipe
+from latentry.provenance.upscale import upscale_infotext, upscale_recipe
 from worker.publishing import png
 
 _QUALITY: Final = 90  # of a request that names none
@@ -19,7 +20,7 @@ _QUALITY: Final = 90  # of a request that names none
 
 def encode(
     pixels: NDArray[np.uint8],
-    request: ResolvedRequest,
+    request: ResolvedRequest | ResolvedUpscale,
     seed: int,
     profile: str | None = None,
     *,
@@ -29,9 +30,12 @@ def encode(
 
     intermediate: its name, if it is one.
     """
-    text = infotext(request, seed, profile, intermediate=intermediate)
-    if request.output_format is OutputFormat.PNG:
+    if isinstance(request, ResolvedUpscale):
+        text, again = upscale_infotext(request, profile), upscale_recipe(request)
+    else:
+        text = infotext(request, seed, profile, intermediate=intermediate)
         again = recipe(request, seed, is_intermediate=bool(intermediate))
+    if request.output_format is OutputFormat.PNG:
         return png.encode(pixels, {"parameters": text, "latentry": again})
     quality = _QUALITY if request.output_quality is None else request.output_quality
     picture, file = Image.fromarray(pixels), io.BytesIO()

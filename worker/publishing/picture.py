@@ -2,7 +2,13 @@
 
 from dataclasses import dataclass, replace
 
-from latentry.contracts import IntermediateKind, OutputKind, ResolvedRequest, StoredOutput
+from latentry.contracts import (
+    IntermediateKind,
+    OutputKind,
+    ResolvedRequest,
+    ResolvedUpscale,
+    StoredOutput,
+)
 from latentry.contracts.fields.intermediates import name_of
 from latentry.storage import key_of
 from worker.claims.claimed_job import ClaimedJob
@@ -42,7 +48,7 @@ class Picture:
         return replace(self, pixels=canvas.pasted(self.pixels))
 
     @property
-    def request(self) -> ResolvedRequest:
+    def request(self) -> ResolvedRequest | ResolvedUpscale:
         """The request of this picture alone."""
         return self.job.lease.record.request.of_image(self.index)
 

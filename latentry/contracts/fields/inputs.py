@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from latentry.contracts.fields.bounds import MAX_PADDING_PX, MAX_SIDE_PX
+from latentry.contracts.fields.bounds import MAX_GUIDANCE, MAX_PADDING_PX, MAX_SIDE_PX
 from latentry.contracts.wire import RequestModel, ResponseModel
 
 # A file's id, a data: URL or an https: URL.
@@ -76,6 +76,9 @@ _Picture = "a file id of `POST /v1/files`, a `data:` URL, or an `https:` URL tha
 Image = Annotated[
     _Reference | None, Field(description=f"The picture to start from, {_Picture}.", repr=False)
 ]
+RequiredImage = Annotated[
+    _Reference, Field(description=f"The picture to enlarge, {_Picture}.", repr=False)
+]
 Mask = Annotated[
     _Reference | None,
     Field(
@@ -89,6 +92,13 @@ Strength = Annotated[
     Field(
         description="How much of the picture may change: the fraction of the steps that is made. "
         "0.8 with `image`, 1.0 with `mask` if omitted."
+    ),
+]
+ImageGuidanceScale = Annotated[
+    Annotated[float, Field(strict=True, ge=1, le=MAX_GUIDANCE)] | None,
+    Field(
+        description="How closely an edit keeps to `image`, as guidance_scale does to the prompt; "
+        "1.5 if omitted. Only for models with `limits.edits` (InstructPix2Pix)."
     ),
 ]
 Resize = Annotated[

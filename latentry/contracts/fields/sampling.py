@@ -1,5 +1,6 @@
 """How an image is sampled: model, size, steps, guidance, sampler and seed."""
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
@@ -35,6 +36,14 @@ class Seamless(StrEnum):
     BOTH = "both"
 
 
+def steps_before(fraction: float, steps: int) -> int:
+    """How many of the steps come before this fraction of them, rounded down.
+
+    A whole number that floats miss by their last bits, such as 100 times 0.29, is that number.
+    """
+    return math.floor(round(steps * fraction, 6))
+
+
 def canonical(value: Any, aliases: Mapping[str, StrEnum]) -> Any:
     """The enum member of an alias; anything else unchanged, for pydantic to validate."""
     return aliases.get(value, value) if isinstance(value, str) else value
@@ -61,6 +70,26 @@ Steps = Annotated[
     Field(
         description="Number of denoising steps; the model's default if omitted. 0 gives the "
         "starting noise, decoded."
+    ),
+]
+DenoiseStart = Annotated[
+    float,
+    Field(
+        strict=True,
+        ge=0,
+        lt=1,
+        description="Start from `image` after this fraction of the steps, instead of `strength`: "
+        "0.8 makes the last fifth.",
+    ),
+]
+DenoiseEnd = Annotated[
+    float,
+    Field(
+        strict=True,
+        gt=0,
+        le=1,
+        description="Stop after this fraction of the steps and decode what is there, noise and "
+        "all: 0.8 makes the first four fifths.",
     ),
 ]
 GuidanceScale = Annotated[

@@ -8,9 +8,15 @@ from typing import Any, Final
 import structlog
 
 from latentry.contracts import EventType
-from latentry.errors import DeadlineUnreachable, FileGone, IdempotencyConflict, QueueFull
+from latentry.errors import (
+    DeadlineUnreachable,
+    FileGone,
+    FinishWithinTooShort,
+    IdempotencyConflict,
+    QueueFull,
+)
 from latentry.ledger.accounts import refusal
-from latentry.ledger.catalogue import CatalogueEntry
+from latentry.ledger.catalogue import CatalogueEntry, UpscalerEntry, read_entry
 from latentry.ledger.connection import Command
 from latentry.ledger.feed import LedgerEvent, event_order
 from latentry.ledger.jobs import Accepted, JobRecord, NewJob, WaitEstimate
@@ -26,8 +32,9 @@ _TRUSTED: Final = 0.8
 def create(job: NewJob, *, max_queued: int, max_wait_s: float = math.inf) -> Command[Accepted]:
     """Create a job, `queued`, or find the one that has its idempotency key.
 
-    It pins its files until it ends. Raises QueueFull, DeadlineUnreachable, TooManyJobs,
-    QuotaExceeded, FileGone, or IdempotencyConflict for another request body under the same key.
+    It pins its files until it ends. Raises QueueFull, DeadlineUnreachable, FinishWithinTooShort,
+    TooManyJobs, QuotaExceeded, FileGone, or IdempotencyConflict for another request body under the
+    same key.
     """
 
     def read(answer: Sequence[Any]) -> Accepted:
@@ -103,11 +110,11 @@ def list_events(ref: JobRef, *, after: str = "") -> Command[list[LedgerEvent]]:
     return Command("gateway/list_events", (str(ref), known), read)
 
 
-def list_models() -> Command[list[CatalogueEntry]]:
-    """The catalogue, with each model's live workers and queue."""
+def list_models() -> Command[list[CatalogueEntry | UpscalerEntry]]:
+    """The catalogue, with each model's and upscaler's live workers and queue."""
 
-    def read(answer: Iterable[Any]) -> list[CatalogueEntry]:
-        return [CatalogueEntry.read(*row) for row in answer]
+    def read(answer: Iterable[Any]) -> list[CatalogueEntry | UpscalerEntry]:
+        return [read_entry(*row) for row in answer]
 
     return Command("gateway/list_models", (), read)
 
@@ -178,6 +185,9 @@ def _refuse(job: NewJob, answer: Sequence[Any]) -> None:
                 f"{waiting} jobs wait for this model already; try again later.",
                 retry_after_s=one_ms / 1000 if one_ms >= 0 else None,
             )
+        case ["late", _, most_ms] if most_ms < 0:  # no queue is short enough: no retry helps
+            why = _too_short(job)
+            raise FinishWithinTooShort(why, fields={"/finish_within": why})
         case ["late", wait_ms, most_ms]:
             raise DeadlineUnreachable(
                 f"The job would start in about {wait_ms / 1000:.1f} s,"
@@ -186,6 +196,15 @@ def _refuse(job: NewJob, answer: Sequence[Any]) -> None:
             )
         case ["too_many_jobs" | "quota_exceeded", *_]:
             raise refusal(*answer)
+
+
+def _too_short(job: NewJob) -> str:
+    takes_s = job.price.takes_ms / 1000
+    least_s = math.ceil(takes_s / _TRUSTED)
+    return (
+        f"The images take about {takes_s:.1f} s without any queue; `finish_within` must be"
+        f" {least_s} or more, as estimates err."
+    )
 
 
 def _records(answer: Iterable[Sequence[Any]]) -> list[JobRecord | None]:

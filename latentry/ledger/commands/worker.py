@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from latentry.contracts import JobStatus, JobWarning, ModelCard, StoredOutput
+from latentry.contracts import JobStatus, JobWarning, ModelCard, StoredOutput, UpscalerCard
 from latentry.errors import LatentryError, LeaseLost
 from latentry.ledger.connection import Command
 from latentry.ledger.jobs import JobRecord
@@ -14,9 +14,9 @@ from latentry.ledger.leases import Claims, Lease, UnreadableRecord
 from latentry.ledger.refs import JobRef
 
 
-def register_model(card: ModelCard) -> Command[int]:
-    """Enter a model into the catalogue, or replace its card."""
-    return Command("worker/register_model", (card.id, card.model_dump_json()), int)
+def register_model(card: ModelCard | UpscalerCard) -> Command[int]:
+    """Enter a model or an upscaler into the catalogue, or replace its card."""
+    return Command("worker/register_model", (card.queue, card.model_dump_json()), int)
 
 
 def heartbeat(worker: str, models: Iterable[str], *, ttl_s: float) -> Command[int]:

@@ -1,7 +1,7 @@
-"""The native front API: jobs, events, files, models, styles, usage, health, API document."""
+"""The native front API: jobs, events, files, models, styles, upscalers, usage, health, document."""
 
 from latentry.api_keys import Scope
-from latentry.contracts import Event, GenerationRequest, Problem
+from latentry.contracts import Event, GenerationRequest, Problem, UpscaleRequest
 from latentry.settings import Settings
 from service.access.auth import Allowed
 from service.doors.native import (
@@ -14,6 +14,7 @@ from service.doors.native import (
     links,
     models,
     styles,
+    upscales,
     usage,
 )
 from service.http import problems
@@ -29,6 +30,7 @@ def door(settings: Settings) -> Door:
             events.router,
             models.router,
             styles.router,
+            upscales.router,
             usage.router,
             files.router,  # before `links`, whose path matches all below /v1/files
             links.router,
@@ -42,7 +44,10 @@ def door(settings: Settings) -> Door:
                 settings.max_image_bytes + files.FORM_OVERHEAD_BYTES,
                 Allowed(Scope.FILES),
             ),
-            LargeBody(generations.PATH, settings.max_input_body_bytes, Allowed(Scope.WRITE)),
+            *(
+                LargeBody(path, settings.max_input_body_bytes, Allowed(Scope.WRITE))
+                for path in (generations.PATH, upscales.PATH)
+            ),
         ),
-        models=(GenerationRequest, Problem, Event),
+        models=(GenerationRequest, UpscaleRequest, Problem, Event),
     )

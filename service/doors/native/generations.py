@@ -1,28 +1,25 @@
 """`/v1/generations`: create, list, read, cancel and delete jobs."""
 
 import asyncio
-from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from latentry.contracts import Estimate, GenerationRequest, Job, JobList, JobStatus
+from latentry.contracts import GenerationRequest, Job, JobList, JobStatus
 from latentry.errors import JobNotFound, StorageUnavailable
-from latentry.ledger import Accepted, commands
+from latentry.ledger import commands
 from latentry.storage import prefix_of
 from service.access.auth import MayRead, MayWrite
-from service.doors.answers import PROBLEMS, Responses, body_schema, json_response
+from service.doors.answers import PROBLEMS, body_schema, json_response
 from service.doors.native import cursors
-from service.doors.submit import estimate, submit
-from service.doors.wait import created_and_ended, until_ended
+from service.doors.native.creating import CREATED, IdempotencyKey, Prefer, create
+from service.doors.wait import until_ended
 from service.gateway import GatewayDep
-from service.http import bodies, prefer
 from service.http.accept import ACCEPTS_JSON
-from service.http.body_room import release_body
 from service.http.direct import DirectRoute
-from service.jobs.ids import new_ref, ref_of
+from service.jobs.ids import ref_of
 
 PATH: Final = "/v1/generations"
 
@@ -34,9 +31,6 @@ router = APIRouter(
     route_class=DirectRoute,
 )
 
-_DONE: Final[Responses] = {
-    200: {"model": Job | Estimate, "description": "Job finished, or the `dry_run` estimate."}
-}
 Wait = Annotated[
     int,
     Query(ge=0, description="Seconds to wait for the job's end; LATENTRY_MAX_WAIT_S at most."),
@@ -45,24 +39,6 @@ Limit = Annotated[int, Query(ge=1, le=100, description="Jobs per page.")]
 Cursor = Annotated[
     str | None, Query(description="`next_cursor` of the previous page; omit for the first.")
 ]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        description="1 to 255 printable ASCII characters. The same key with the same body returns"
-        " the same job.",
-        # Documented here; `submit` checks it, with an error code of its own.
-        json_schema_extra={"pattern": r"^[\x20-\x7e]{1,255}$"},
-    ),
-]
-Prefer = Annotated[
-    list[str] | None,
-    Header(
-        alias="Prefer",
-        description="`wait=N`: respond when the job has ended, after N seconds at the latest"
-        " (RFC 7240).",
-    ),
-]
 
 
 @router.post(
@@ -70,7 +46,7 @@ Prefer = Annotated[
     status_code=202,
     response_model=Job,
     response_description="Job accepted.",
-    responses=_DONE,
+    responses=CREATED,
     openapi_extra=body_schema(GenerationRequest),
 )
 async def create_generation(
@@ -87,29 +63,7 @@ async def create_generation(
     503 `deadline_unreachable` and a `Retry-After` header. `dry_run: true` returns the cost and the
     estimated start and creates no job.
     """
-    wait_s = prefer.wait_s(preferences or (), max_s=gateway.settings.max_wait_s)
-    body = await bodies.parse(request, GenerationRequest)
-    if body.dry_run:
-        return json_response(await estimate(gateway, caller, body))
-    applied = {} if wait_s is None else {"Preference-Applied": f"wait={wait_s}"}
-    ref = new_ref(caller.tenant)
-    submitted = _submitted(request, submit(gateway, caller, body, idempotency_key, ref))
-    del body  # its pictures are not kept while the client waits
-    if wait_s:
-        record = await created_and_ended(gateway, ref, submitted, within_s=wait_s)
-    else:
-        accepted = await submitted
-        record = accepted.record or await gateway.record(accepted.ref)
-    job = await gateway.views.job(record)
-    status = 200 if job.status.is_terminal else 202
-    return json_response(job, status, {"Location": job.urls.self} | applied)
-
-
-async def _submitted(request: Request, submission: Awaitable[Accepted]) -> Accepted:
-    accepted = await submission
-    del submission
-    release_body(request)
-    return accepted
+    return await create(gateway, caller, request, GenerationRequest, idempotency_key, preferences)
 
 
 @router.get("", response_model=JobList)

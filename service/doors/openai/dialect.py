@@ -34,6 +34,7 @@ class ImagesRequest(RequestModel):
     styles: templates.Styles | None = None
     clip_skip: conditioning.ClipSkip = None
     num_inference_steps: sampling.Steps = None
+    denoise_end: sampling.DenoiseEnd | None = None
     guidance_scale: sampling.GuidanceScale = None
     guidance_rescale: sampling.GuidanceRescale | None = None
     guidance_stop: sampling.GuidanceStop | None = None

@@ -168,6 +168,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--spacing karras --priority high --start-within 60 --finish-within 600 "
         "--seamless x --quality 80 --lossless --style night --style oil "
         "--image picture.png --mask https://pictures.example/mask.png --strength 0.5 "
+        "--image-guidance-scale 2.5 --denoise-start 0.25 --denoise-end 0.75 "
         "--resize-mode crop --mask-blur 4 --mask-fill noise --inpaint-area masked "
         "--mask-padding 16 --extend 8 0 16 0 "
         "--hires scale=1.5 --hires steps=9 --hires upscaler=lanczos "
@@ -200,6 +201,9 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "image": "data:application/octet-stream;base64,cGljdHVyZQ==",
         "mask": "https://pictures.example/mask.png",
         "strength": 0.5,
+        "image_guidance_scale": 2.5,
+        "denoise_start": 0.25,
+        "denoise_end": 0.75,
         "resize_mode": "crop",
         "mask_blur": 4,
         "mask_fill": "noise",
@@ -394,7 +398,7 @@ def test_ctrl_c_cancels_the_job(gateway):
 
 
 def test_an_error_of_the_service_is_one_sentence(latentry, gateway):
-    assert latentry("status", "nobody") == (1, "", "latentry: Not now.\n")
+    assert latentry("status", "nobody") == (1, "", "latentry: Not now. (job_not_found)\n")
 
 
 def test_an_unreachable_service_is_reported_with_how_to_start_one(latentry):

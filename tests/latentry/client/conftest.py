@@ -10,7 +10,7 @@ from latentry.client import AsyncClient, Client, Retries
 from latentry.contracts import Image, Job, JobStatus, JobUrls, Problem, ResolvedRequest, Sampler
 
 BASE_URL = "http://latentry.test"
-AT_ONCE = Retries(attempts=4, first_s=0.0)
+AT_ONCE = Retries(attempts=4, first_s=0.0, outage_s=0.0)
 
 
 def image(index=0, url=f"{BASE_URL}/v1/files/a.png"):
@@ -55,8 +55,15 @@ def json_response(model, status=200, **headers):
     )
 
 
-def problem(status, code, **headers):
-    body = Problem(type="about:blank", title="No", status=status, detail="Not now.", code=code)
+def problem(status, code, request_id=None, **headers):
+    body = Problem(
+        type="about:blank",
+        title="No",
+        status=status,
+        detail="Not now.",
+        code=code,
+        request_id=request_id,
+    )
     return json_response(body, status, **{"Content-Type": "application/problem+json", **headers})
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from latentry.client import ApiError, JobDidNotSucceed, StillRunning, Unreachable
 from latentry.contracts import JobList, JobStatus, ModelList, Style, StyleList
-from latentry.errors import ConfigurationError, InvalidRequest
+from latentry.errors import ConfigurationError, InvalidRequest, LatentryError
 from tests.latentry.client.conftest import BASE_URL, image, job, json_response, problem
 
 REFUSED = httpx.ConnectError("connection refused", request=httpx.Request("GET", BASE_URL))
@@ -125,11 +125,36 @@ async def test_a_delete_whose_response_was_lost_counts_as_done(caller):
 
 
 async def test_a_refusal_carries_the_problem(caller):
-    call = caller(problem(404, "job_not_found"))
-    with pytest.raises(ApiError) as caught:
+    call = caller(problem(404, "job_not_found", request_id="req_1"))
+    with pytest.raises(LatentryError) as caught:
         await call("get", "nobody")
-    assert (caught.value.code, caught.value.status) == ("job_not_found", 404)
-    assert str(caught.value) == "Not now."
+    refusal = caught.value
+    assert isinstance(refusal, ApiError)
+    assert (refusal.code, refusal.status, refusal.request_id) == ("job_not_found", 404, "req_1")
+    assert (refusal.message, str(refusal)) == (
+        "Not now.",
+        "Not now. (job_not_found, request req_1)",
+    )
+    assert (refusal.retryable, refusal.retry_after_s) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("header", "least_s"), [("3600", 3600), ("Wed, 01 Jan 2125 00:00:00 GMT", 1e9)]
+)
+async def test_a_refusal_says_when_to_come_back(caller, header, least_s):
+    call = caller(problem(429, "quota_exceeded", **{"Retry-After": header}))
+    with pytest.raises(ApiError) as caught:
+        await call("submit", "a red circle")
+    assert caught.value.retryable
+    assert caught.value.retry_after_s >= least_s
+    assert len(call.sent) == 1, "it is longer than retries wait"
+
+
+async def test_a_response_that_cannot_be_decoded_is_an_error_of_ours(caller):
+    garbled = httpx.DecodingError("invalid gzip", request=httpx.Request("GET", BASE_URL))
+    call = caller(garbled)
+    with pytest.raises(LatentryError, match="invalid gzip"):
+        await call("models")
 
 
 async def test_attempts_run_out_with_the_last_refusal(caller):

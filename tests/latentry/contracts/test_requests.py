@@ -10,6 +10,7 @@ from latentry.contracts import (
     GenerationRequest,
     Sampler,
     Template,
+    UpscaleRequest,
     WantedHires,
     Webhook,
 )
@@ -105,6 +106,15 @@ def test_a_joined_name_that_contradicts_the_spacing_is_refused(other: object) ->
         {"image": "a.png"},
         {"image": ["file_1"]},
         {"strength": 0},
+        {"image_guidance_scale": 0.9},
+        {"image_guidance_scale": 1_000.0},
+        {"image_guidance_scale": "1.5"},
+        {"denoise_start": 1.0},
+        {"denoise_start": -0.1},
+        {"denoise_start": "0.5"},
+        {"denoise_end": 0.0},
+        {"denoise_end": 1.1},
+        {"denoise_end": float("nan")},
         {"strength": 1.5},
         {"strength": "0.5"},
         {"resize_mode": "tile"},
@@ -169,6 +179,7 @@ BODIES = {
     Extend: {},
     WantedHires: {"scale": 2.0},
     ImagesRequest: {"prompt": "a frog"},
+    UpscaleRequest: {"image": "file_1"},
 }
 
 

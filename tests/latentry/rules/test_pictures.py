@@ -7,12 +7,16 @@ import pytest
 from latentry.contracts import Extend, InputFile, ResolvedRequest, Sampler
 from latentry.errors import InvalidRequest
 from latentry.rules.limits import refuse_unsupported
-from latentry.rules.pricing import price, skipped_steps, unet_calls
+from latentry.rules.pricing import made_steps, price, skipped_steps, unet_calls
 from tests.latentry.ledger.factory import card, request
 
 FILE = InputFile(file="file_1", pixel_sha256="1", width=8, height=8)
 CARD = card()
 BLIND = CARD.model_copy(update={"limits": CARD.limits.model_copy(update={"images": False})})
+
+
+def from_the(start: float, **changes: Any) -> dict[str, Any]:
+    return {"strength": None, "denoise_start": start} | changes
 
 
 def asked(**changes: Any) -> ResolvedRequest:
@@ -28,8 +32,47 @@ def test_steps_are_skipped_as_diffusers_rounds(steps: int, strength: float, skip
 
 
 @pytest.mark.parametrize(
+    ("steps", "start", "skipped"),
+    [(25, 0.5, 12), (10, 0.2, 2), (100, 0.29, 29), (7, 0.99, 6), (3, 0.3, 0)],
+)
+def test_a_start_skips_that_fraction_of_the_steps(steps: int, start: float, skipped: int) -> None:
+    assert skipped_steps(asked(num_inference_steps=steps, **from_the(start))) == skipped
+
+
+@pytest.mark.parametrize(
+    ("changes", "made"),
+    [
+        ({"image": None, "strength": None, "denoise_end": 0.8}, range(1, 9)),
+        ({"image": None, "strength": None, "denoise_end": 0.29}, range(1, 3)),
+        ({"strength": 0.5, "denoise_end": 0.8}, range(6, 9)),
+        (from_the(0.3, denoise_end=0.7), range(4, 8)),
+        (from_the(0.3), range(4, 11)),
+    ],
+)
+def test_made_are_the_steps_between_start_and_end(changes: dict[str, Any], made: range) -> None:
+    request = asked(num_inference_steps=10, **changes)
+    refuse_unsupported(CARD, request)
+    assert made_steps(request) == made
+    assert request.total_steps == made.stop - 1
+
+
+@pytest.mark.parametrize(
     ("changes", "pointer"),
     [
+        ({"denoise_start": 0.5}, "/denoise_start"),
+        (from_the(0.5, image=None), "/denoise_start"),
+        (from_the(0.5, denoise_end=0.5), "/denoise_end"),
+        (from_the(0.55, denoise_end=0.59), "/num_inference_steps"),
+        ({"image": None, "strength": None, "denoise_end": 0.05}, "/denoise_end"),
+        ({"strength": 0.1, "denoise_end": 0.9}, "/denoise_end"),
+        (
+            {"image": None, "strength": None, "denoise_end": 0.5, "num_inference_steps": 0},
+            "/denoise_end",
+        ),
+        (
+            {"denoise_end": 0.5, "hires": {"width": 192, "height": 192, "steps": 4, "strength": 1}},
+            "/denoise_end",
+        ),
         ({"image": None, "strength": None, "mask": FILE}, "/mask"),
         ({"image": None}, "/strength"),
         ({"image": None, "strength": None, "extend": Extend(left=8)}, "/extend"),

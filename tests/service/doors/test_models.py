@@ -2,7 +2,8 @@
 
 from httpx import AsyncClient
 
-from latentry.ledger import CatalogueEntry, Ledger, commands
+from latentry.ledger import Ledger, commands
+from latentry.ledger.catalogue import read_entry
 from tests.latentry.ledger.factory import card
 
 
@@ -20,4 +21,4 @@ async def test_a_models_warnings_are_in_the_list_and_in_its_own_answer(
 
 def test_a_card_that_an_older_worker_wrote_has_no_warnings() -> None:
     old = card().model_dump_json(exclude={"warnings"})
-    assert CatalogueEntry.read(old, workers=1, waiting=0, oldest_ms=0).model.warnings == ()
+    assert read_entry(old, workers=1, waiting=0, oldest_ms=0).model.warnings == ()

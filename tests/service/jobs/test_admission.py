@@ -89,6 +89,52 @@ def test_a_variation_seed_is_drawn_where_one_is_needed_and_bounded_like_seeds() 
     assert set(refused.value.fields) == {"/variation_seed"}
 
 
+def test_a_strength_is_filled_in_unless_the_start_is_said() -> None:
+    file = InputFile(file="file_1", pixel_sha256="1", width=128, height=128)
+
+    def strength(**fields: Any) -> float | None:
+        asked = GenerationRequest.model_validate({"prompt": "a", "image": "file_1"} | fields)
+        return resolve(asked, card(), {"image": file}).strength
+
+    assert strength() == strength(denoise_start=0.0) == 0.8
+    assert strength(denoise_start=0.5) is None
+    with pytest.raises(InvalidRequest) as refused:
+        strength(denoise_start=0.5, strength=0.5)
+    assert set(refused.value.fields) == {"/denoise_start", "/strength"}
+
+
+def test_an_edit_has_a_scale_for_its_picture_and_no_strength() -> None:
+    file = InputFile(file="file_1", pixel_sha256="1", width=128, height=128)
+    plain, limits = card(), {"edits": True}
+    editing = plain.model_copy(update={"limits": plain.limits.model_copy(update=limits)})
+    asked = GenerationRequest(prompt="a", image="file_1")
+    edit = resolve(asked, editing, {"image": file})
+    assert (edit.image_guidance_scale, edit.strength) == (1.5, None)
+    assert resolve(asked, plain, {"image": file}).image_guidance_scale is None
+    given = asked.model_copy(update={"image_guidance_scale": 2.0})
+    assert resolve(given, editing, {"image": file}).image_guidance_scale == 2.0
+    for wanted, of, pointer in (
+        (given, plain, "/image_guidance_scale"),
+        (GenerationRequest(prompt="a"), editing, "/image"),
+        (asked.model_copy(update={"strength": 0.5}), editing, "/strength"),
+    ):
+        with pytest.raises(InvalidRequest) as refused:
+            resolve(wanted, of, {"image": file} if wanted.image else {})
+        assert set(refused.value.fields) == {pointer}
+
+
+def test_a_refiner_changes_little_unless_told() -> None:
+    file = InputFile(file="file_1", pixel_sha256="1", width=128, height=128)
+    refiner = card().model_copy(
+        update={"limits": card().limits.model_copy(update={"refines": True})}
+    )
+    asked = GenerationRequest(image="file_1")
+    assert resolve(asked, refiner, {"image": file}).strength == 0.3
+    with pytest.raises(InvalidRequest) as refused:
+        resolve(GenerationRequest(prompt="a"), refiner)
+    assert set(refused.value.fields) == {"/image"}
+
+
 def test_a_second_pass_is_filled_in_from_the_first() -> None:
     def hires(**wanted: object) -> Hires | None:
         asked = {"prompt": "a", "num_inference_steps": 20, "hires": wanted}

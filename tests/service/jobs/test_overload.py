@@ -1,5 +1,6 @@
 """Overload: too much is refused at once, with what to change; accepted jobs say when they start."""
 
+import re
 from datetime import datetime
 
 import pytest
@@ -59,12 +60,25 @@ async def test_a_job_that_would_wait_too_long_gets_503_with_retry_after(client, 
     assert "s too late" in refused.json()["detail"]
 
 
-@pytest.mark.parametrize("bound", ["start_within", "finish_within"])
-async def test_a_deadline_that_cannot_be_met_is_refused_at_once(client, paced, bound) -> None:
+@pytest.mark.parametrize(("bound", "too_little"), [("start_within", 3), ("finish_within", 5)])
+async def test_a_deadline_that_cannot_be_met_is_refused_at_once(
+    client, paced, bound, too_little
+) -> None:
     await create(client)
-    assert (await create(client, **{bound: 3})).json()["code"] == "deadline_unreachable"
+    assert (await create(client, **{bound: too_little})).json()["code"] == "deadline_unreachable"
     accepted = (await create(client, **{bound: 60})).json()
     assert (accepted["finish_by"] is not None) == (bound == "finish_within")
+
+
+async def test_less_time_than_the_images_take_is_refused_for_good(client, paced) -> None:
+    refused = await create(client, finish_within=1)
+    problem = refused.json()
+    assert (refused.status_code, problem["code"]) == (422, "finish_within_too_short")
+    assert "Retry-After" not in refused.headers
+    [wrong] = problem["errors"]
+    assert wrong["pointer"] == "/finish_within"
+    least_s = int(re.search(r"must be (\d+) or more", wrong["detail"])[1])
+    assert (await create(client, finish_within=least_s)).status_code == 202
 
 
 async def test_without_a_measured_pace_only_the_length_of_the_queue_counts(client, worker) -> None:
@@ -79,6 +93,13 @@ async def test_too_much_work_for_one_request_is_refused_with_both_figures(client
     assert (refused.status_code, refused.json()["code"]) == (422, "request_too_expensive")
     assert "7.4 step-megapixels" in refused.json()["detail"]
     assert "5.0 are" in refused.json()["detail"]
+    always = {"/n", "/num_inference_steps", "/width", "/height"}
+    assert {one["pointer"] for one in refused.json()["errors"]} == always
+    hires = {"width": 192, "height": 192, "strength": 1.0}
+    given = {"width": 96, "height": 96, "hires": hires, "intermediates": {"every": 20}}
+    refused = await create(client, n=2, **given)
+    more = {"/hires", "/intermediates"}
+    assert {one["pointer"] for one in refused.json()["errors"]} == always | more
     assert (await create(client, n=2, guidance_scale=1.0)).status_code == 202, "half the rows"
 
 

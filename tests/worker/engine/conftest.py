@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from tests.modes import SPECIAL
 from tests.worker.engine import oracle, tiny
 from tests.worker.engine.stock import Stock
 from worker.engine.diffusion.diffusion import Diffusion
@@ -63,6 +64,16 @@ def every_model(every_folder: dict[str, Path]) -> Diffusion:
 def reference(every_folder: dict[str, Path]) -> Stock:
     """The stock pipelines of the same models."""
     return Stock(every_folder, {name: model.config for name, model in oracle.MODELS.items()})
+
+
+@pytest.fixture(scope="session")
+def special_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Models of the modes that need a UNet of their own, by name."""
+    root = tmp_path_factory.mktemp("special")
+    return {
+        name: tiny.make(root / name, tiny.EPSILON, channels=channels)
+        for channels, name in SPECIAL.items()
+    }
 
 
 def sharing(loaded: Diffusion) -> Diffusion:

@@ -17,7 +17,7 @@ from tests.worker.engine.tiny import Family
 from worker.engine.loop import Engine, Order
 
 # What the published models of each family say, as far as it matters here.
-_FAMILIES: dict[Family, dict[str, Any]] = {
+FAMILIES: dict[Family, dict[str, Any]] = {
     Family.SD1: tiny.EPSILON,
     Family.SD2: tiny.EPSILON | {"_class_name": "DDIMScheduler", "skip_prk_steps": None},
     Family.SDXL: tiny.EPSILON
@@ -52,7 +52,7 @@ MODELS: dict[str, Model] = {
     for model in (
         *(
             Model(family, prediction, config | changes)
-            for family, config in _FAMILIES.items()
+            for family, config in FAMILIES.items()
             for prediction, changes in _PREDICTIONS.items()
         ),
         Model(Family.SD1, "sample", tiny.EPSILON | {"prediction_type": "sample"}),

@@ -18,6 +18,7 @@ from PIL import Image
 
 from latentry.contracts import ResolvedRequest, Sampler, Seamless, Spacing
 from latentry.contracts.samplers import SAMPLER_SPACINGS
+from latentry.rules.pricing import unet_calls
 
 _KINDS: dict[Sampler, tuple[str, dict[str, Any]]] = {
     Sampler.DDIM: ("ddim.DDIM", {"clip_sample": False}),
@@ -99,12 +100,18 @@ class Stock:
         self._pipelines = {model: _pipeline(folder) for model, folder in folders.items()}
         self.draw = functools.cache(self._draw)
 
-    def _draw(self, request: str, seed: int, *, doubles: bool = False) -> torch.Tensor:
+    def _draw(
+        self, request: str, seed: int, *, doubles: bool = False, noise: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """The final latent [C, h, w] that the pipeline makes of a request (its JSON) alone.
 
-        `doubles`: with all arithmetic in float64, but from the same noise and weights.
+        `doubles`: with all arithmetic in float64, but from the same noise and weights. `noise`
+        [C, h, w]: to start from instead of the seed's; what is drawn later stays that.
         """
         parsed = ResolvedRequest.model_validate_json(request)
+        generator = torch.Generator().manual_seed(seed)
+        if noise is not None:
+            torch.randn(noise.shape, generator=generator)
         pipeline = self._pipelines[parsed.model]
         pipeline.scheduler = scheduler(self._configs[parsed.model], parsed.sampler, parsed.spacing)
         with (
@@ -113,6 +120,7 @@ class Stock:
             seamless(pipeline.unet, parsed.seamless),
         ):
             drawn = pipeline(
+                **_cut(pipeline, parsed),
                 prompt=parsed.prompt,
                 negative_prompt=parsed.negative_prompt or None,
                 width=parsed.width,
@@ -120,7 +128,8 @@ class Stock:
                 num_inference_steps=parsed.num_inference_steps,
                 guidance_scale=parsed.guidance_scale,
                 guidance_rescale=parsed.guidance_rescale,
-                generator=torch.Generator().manual_seed(seed),
+                generator=generator,
+                latents=None if noise is None else noise[None],
                 output_type="latent",
                 eta=ETA.get(parsed.sampler, 0.0),
             )
@@ -198,6 +207,29 @@ class Stock:
             image = pipeline.vae.decode(latent[None] / pipeline.vae.config.scaling_factor).sample
         picture = pipeline.image_processor.postprocess(image, output_type="np")[0]
         return (picture * 255).round().astype("uint8")
+
+
+def _cut(pipeline: Any, request: ResolvedRequest) -> dict[str, Any]:
+    """Stock's arguments to end after `denoise_end` of the steps.
+
+    SDXL's denoising_end compares timesteps, and leaves a step of two calls in its middle: there,
+    and for pipelines without it, all calls after ours are interrupted.
+    """
+    if request.denoise_end == 1:
+        return {}
+    made, kind = request.last_step, pipeline.scheduler
+    kind.set_timesteps(request.num_inference_steps)
+    visited = list(dict.fromkeys(float(t) for t in kind.timesteps))
+    if "XL" in type(pipeline).__name__ and kind.order == 1:
+        middle = (visited[made - 1] + visited[made]) / 2
+        return {"denoising_end": 1 - middle / kind.config.num_train_timesteps}
+    calls = unet_calls(request.sampler, request.num_inference_steps, 0, made)
+
+    def after(pipe: Any, index: int, _: Any, __: Any) -> dict[str, Any]:
+        pipe._interrupt = index + 1 >= calls
+        return {}
+
+    return {"callback_on_step_end": after}
 
 
 @contextmanager

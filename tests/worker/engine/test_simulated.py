@@ -9,9 +9,10 @@ import pytest
 
 from latentry.contracts import Sampler
 from latentry.rules.pricing import unet_calls
+from tests.modes import MODES
 from tests.worker.engine import tiny
 from worker.batching import Costs
-from worker.engine.loop import Engine, Order, Step
+from worker.engine.loop import Engine, Joined, Order, Step
 from worker.engine.simulated import Charge, Simulated
 
 CHARGE = Charge(call_s=0.010, row_s=0.001, area=64, picture_s=0.005)
@@ -54,6 +55,17 @@ def test_a_second_pass_costs_its_calls_at_its_size(upscaler: str, between_s: flo
     assert pixels.shape == (128, 128, 3)
     calls_s = 8 * 0.012 + 5 * 0.018
     assert engine.backend.now() == pytest.approx(calls_s + between_s + 4 * 0.005)
+
+
+def test_steps_that_an_image_from_a_picture_skips_count_as_done() -> None:
+    """A worker that was told of fewer would end: its counter of resumed steps only rises."""
+    engine = simulated()
+    fields = MODES["image to image"].as_resolved(1) | {"strength": 0.5}
+    engine.submit(tiny.order(num_inference_steps=8, **fields))
+    events = tiny.drain(engine)
+    [joined] = [event for event in events if isinstance(event, Joined)]
+    assert joined.step == 4
+    assert [event.step for event in events if isinstance(event, Step)] == [5, 6, 7, 8]
 
 
 def test_a_resume_of_either_pass_makes_the_calls_that_are_left() -> None:

@@ -49,6 +49,7 @@ class Family(StrEnum):
     SD1 = "sd1"
     SD2 = "sd2"
     SDXL = "sdxl"
+    REFINER = "refiner"
 
 
 def _tokenizer(folder: Path, *, pad: str = END) -> None:
@@ -80,9 +81,14 @@ _TEXTS: dict[Family, dict[str, tuple[Any, dict[str, Any], str]]] = {
 }
 
 
+_TEXTS[Family.REFINER] = {"_2": _TEXTS[Family.SDXL]["_2"]}
+
+
 def _text(folder: Path, family: Family) -> dict[str, Any]:
     """Tokenizers and text encoders, and their lines in the model's index."""
     lines: dict[str, Any] = {}
+    if family is Family.REFINER:  # the second of SDXL's alone
+        lines = {"tokenizer": [None, None], "text_encoder": [None, None]}
     for suffix, (kind, changes, pad) in _TEXTS[family].items():
         _tokenizer(folder / f"tokenizer{suffix}", pad=pad)
         config = {
@@ -115,6 +121,14 @@ def _unet(family: Family, channels: int = 4) -> UNet2DConditionModel:
             "down_block_types": attending[::-1],
             "up_block_types": plain[::-1],
         }
+    if family is Family.REFINER:
+        shape |= {
+            "cross_attention_dim": 40,
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": 8,
+            "projection_class_embeddings_input_dim": 24 + 5 * 8,
+            "transformer_layers_per_block": (2, 2),
+        }
     return UNet2DConditionModel(**shape)
 
 
@@ -133,7 +147,7 @@ def make(
     AutoencoderKL(
         block_out_channels=(16, 16, 16, 16), latent_channels=4, norm_num_groups=4,
         down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-        scaling_factor=0.13025 if family is Family.SDXL else 0.18215,
+        scaling_factor=0.13025 if family in (Family.SDXL, Family.REFINER) else 0.18215,
     ).save_pretrained(folder / "vae")  # fmt: skip
     (folder / "scheduler").mkdir()
     (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(scheduler))
@@ -143,7 +157,13 @@ def make(
         "scheduler": ["diffusers", scheduler["_class_name"]],
         "feature_extractor": [None, None],
     }
-    if family is Family.SDXL:
+    if family is Family.REFINER:
+        index |= {
+            "_class_name": "StableDiffusionXLImg2ImgPipeline",
+            "requires_aesthetics_score": True,
+            "force_zeros_for_empty_prompt": False,
+        }
+    elif family is Family.SDXL:
         index |= {
             "_class_name": "StableDiffusionXLPipeline",
             "image_encoder": [None, None],

@@ -8,7 +8,7 @@ import torch
 
 from latentry.contracts import JobWarning, ResolvedRequest
 from latentry.rules.foreign_syntax import unread
-from latentry.rules.prompt_rows import prompt_rows
+from latentry.rules.prompt_rows import PromptRow, prompt_rows
 from worker.engine.conditioning.cache import EmbeddingCache, EmbeddingKey
 from worker.engine.conditioning.clip import Clip, TextEmbedding
 from worker.engine.conditioning.conditioning import ConditioningByCall
@@ -16,13 +16,16 @@ from worker.engine.conditioning.tokens import MAX_CHUNKS
 
 # About 1,100 chunks of SD 1.x in fp16, 400 of SDXL.
 _CACHE_BYTES: Final = 128 * 2**20
+# The aesthetic scores, out of ten, of a prompt and of a negative one: diffusers' and A1111's.
+_SCORES: Final = {False: 6.0, True: 2.5}
 
 
 class Conditioner:
     """The text encoders of a model, with a cache of what they encoded last.
 
-    SDXL has two, whose hidden states are joined along the width. `zeros_for_empty`: an empty
-    negative prompt is zeros instead of encoded, as SDXL was trained.
+    SDXL has two, whose hidden states are joined along the width; its refiner has the second alone.
+    `zeros_for_empty`: an empty negative prompt is zeros instead of encoded, as SDXL was trained.
+    `takes_score`: an aesthetic score stands in the place of the target size, as in the refiner.
     """
 
     def __init__(
@@ -30,16 +33,18 @@ class Conditioner:
         encoders: Sequence[Clip],
         *,
         zeros_for_empty: bool = False,
+        takes_score: bool = False,
         cache_bytes: int = _CACHE_BYTES,
     ) -> None:
         self.encoders = tuple(encoders)
         self.cache = EmbeddingCache(cache_bytes)
         self._zeros_for_empty = zeros_for_empty
+        self._takes_score = takes_score
 
     @property
     def is_xl(self) -> bool:
         """Whether the model takes sizes and crops too."""
-        return len(self.encoders) > 1
+        return len(self.encoders) > 1 or self._takes_score
 
     def chunks(self, request: ResolvedRequest) -> int:
         """How many chunks each text of its prompts has; shorter ones are padded to the longest."""
@@ -60,13 +65,14 @@ class Conditioner:
             for encoder in self.encoders:
                 encoder.leave()
         embeddings = [[encoded[text] for text in row.texts] for row in rows]
-        if self._zeros_for_empty and rows[0].is_negative and not request.negative_prompt:
-            embeddings[0] = [embeddings[1][0].zeros()]
+        if self._zeros_for_empty and not request.negative_prompt:
+            for number in range(request.negative_rows):
+                embeddings[number] = [embeddings[-1][0].zeros()]
         like = embeddings[0][0].hidden
         return ConditioningByCall(
             embeddings,
             tuple(row.weight for row in rows if not row.is_negative),
-            time_ids=_time_ids(request).to(like) if self.is_xl else None,
+            time_ids=self._time_ids(request, rows).to(like) if self.is_xl else None,
             warnings=tuple(self._warnings(request)),
         )
 
@@ -93,6 +99,18 @@ class Conditioner:
             for chunk in padded
         ]
 
+    def _time_ids(self, request: ResolvedRequest, rows: Sequence[PromptRow]) -> torch.Tensor:
+        """Original size, crop, target size, [rows, 6] in pixels, height before width.
+
+        Podell et al. 2023 (arXiv:2307.01952), section 2.2; the order is diffusers'
+        _get_add_time_ids. The refiner's are [rows, 5], with the score of a row's prompt at the end.
+        """
+        size = (request.height, request.width)
+        first = (*(request.original_size or size), *(request.crops_coords_top_left or (0, 0)))
+        if not self._takes_score:
+            return torch.tensor([(*first, *(request.target_size or size))] * len(rows))
+        return torch.tensor([(*first, _SCORES[row.is_negative]) for row in rows])
+
     def _warnings(self, request: ResolvedRequest) -> Iterator[JobWarning]:
         tokenizer, rows = self.encoders[0].tokenizer, prompt_rows(request)
         for is_negative in dict.fromkeys(row.is_negative for row in rows):
@@ -116,18 +134,3 @@ class Conditioner:
                     f"{tokenizer.chunk_tokens} tokens; everything from here on was left out: "
                     f"{dropped}",
                 )
-
-
-def _time_ids(request: ResolvedRequest) -> torch.Tensor:
-    """Original size, crop, target size, [6] in pixels, height before width.
-
-    Podell et al. 2023 (arXiv:2307.01952), section 2.2; the order is diffusers' _get_add_time_ids.
-    """
-    size = (request.height, request.width)
-    return torch.tensor(
-        [
-            *(request.original_size or size),
-            *(request.crops_coords_top_left or (0, 0)),
-            *(request.target_size or size),
-        ]
-    )

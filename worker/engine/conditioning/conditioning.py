@@ -15,8 +15,9 @@ class Conditioning:
 
     hidden [rows, tokens, width]: diffusers' encoder_hidden_states, 77 tokens a chunk. added:
     diffusers' added_cond_kwargs, empty for SD 1.x and 2.x; for SDXL text_embeds [rows, width], the
-    pooled prompts, and time_ids [rows, 6] in pixels. All are on the device and in the model's
-    dtype. weights: of the prompt's parts between ANDs, which are the last rows.
+    pooled prompts, and time_ids [rows, 6] in pixels, or [rows, 5] with a score at the end. All are
+    on the device and in the model's dtype. weights: of the prompt's parts between ANDs, which are
+    the last rows.
     """
 
     hidden: torch.Tensor
@@ -34,8 +35,8 @@ class Conditioning:
 class ConditioningByCall:
     """An image's conditioning at each call of a pass: most have one, prompt schedules several.
 
-    rows: of each row of a call, its embeddings at call 0, 1, …; the last one stays. time_ids [6]:
-    SDXL's sizes. warnings: what of the prompts was left out.
+    rows: of each row of a call, its embeddings at call 0, 1, …; the last one stays. time_ids
+    [rows, 6 or 5]: SDXL's sizes. warnings: what of the prompts was left out.
     """
 
     def __init__(
@@ -74,5 +75,5 @@ class ConditioningByCall:
         pooled = [one.pooled for one in embeddings if one.pooled is not None]
         added = {"text_embeds": torch.stack(pooled)} if pooled else {}
         if self._time_ids is not None:
-            added["time_ids"] = self._time_ids.repeat(len(embeddings), 1)
+            added["time_ids"] = self._time_ids
         return Conditioning(torch.stack([one.hidden for one in embeddings]), added, self.weights)

@@ -36,7 +36,7 @@ def denoise(
     packed = pack(members, rows, x=x, t=t)
     with padded(members[0].key.seamless):
         output, features = _call(model, members, packed, compiled)
-    m = guided(output, packed, guidance, [member.rescale for member in members])
+    m = guided(output, packed, guidance, members)
     new = _updated(members, state, m, noise)
     for i, member in enumerate(members):
         if member.repaint is not None:

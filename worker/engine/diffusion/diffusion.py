@@ -16,19 +16,19 @@ from worker.engine.device import Device
 from worker.engine.diffusion import checkpoint
 from worker.engine.diffusion.denoise import denoise
 from worker.engine.diffusion.examples import example, smallest
-from worker.engine.diffusion.job_failures import as_job_failed
 from worker.engine.diffusion.opening import add_model, open_models
 from worker.engine.diffusion.plan import plan, planned_passes
 from worker.engine.diffusion.predicted_x0 import preview
 from worker.engine.diffusion.profile import Profile
 from worker.engine.diffusion.start.start import mask_warnings
-from worker.engine.diffusion.timing import Timing
 from worker.engine.diffusion.trajectory import Trajectory
+from worker.engine.job_failures import as_job_failed
 from worker.engine.loop.backend import Pictures, Plan, Taken, TimedCall
 from worker.engine.loop.messages import Order
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.models.residents import Residents
 from worker.engine.threads import Threads, choose_threads
+from worker.engine.timing import Timing
 from worker.engine.unet.compiled import CompiledUNets
 from worker.engine.vae.decode import decode
 from worker.engine.vae.fp32_retry import Fp32Retry
@@ -190,7 +190,7 @@ class Diffusion:
 
     def decode(self, members: Sequence[Trajectory]) -> Pictures:
         """Put finished latents through the VAE."""
-        return self._decode(members[0], [one.latent for one in members])
+        return self._decode(members[0], [one.seen for one in members])
 
     def decode_frames(self, member: Trajectory, frames: range) -> Pictures:
         """Put these frames of a finished clip through the VAE."""

@@ -14,7 +14,8 @@ from worker.engine.unet.inputs import UNetInputs
 class PackedRows:
     """A call's inputs, with the first and last row of each image, on the host and on the device.
 
-    An image's first row is the negative prompt's if it is guided; its last ones are the prompt's,
+    An image's first row is the negative prompt's if it is guided, and its second one too if it is
+    an edit, of which the first sees no picture; its last ones are the prompt's,
     one for each of its `weights`: as a rule one, which is also the first if it is not guided. The
     last `padding` rows are of no image.
     """
@@ -39,13 +40,15 @@ def pack(
     first = [row + 1 - count for row, count in zip(last, counts, strict=True)]
     padding = rows - len(owner)
     owner += owner[-1:] * padding
-    if beside := [member.beside for member in members if member.beside is not None]:
-        x = torch.cat([x, torch.stack(beside)], dim=1)
     conditioning = [member.active_conditioning for member in members]
     places = sent(torch.tensor([*owner, *first, *last]), x.device)
     of_row, first_rows, last_rows = torch.split(places, [rows, len(members), len(members)])
+    x = x.index_select(0, of_row)
+    beside = [seen for member in members if (seen := member.beside_rows) is not None]
+    if beside:
+        x = torch.cat([x, joined(beside, padding)], dim=1)
     inputs = UNetInputs(
-        x.index_select(0, of_row).to(at.dtype, memory_format=at.memory_format),
+        x.to(at.dtype, memory_format=at.memory_format),
         t.index_select(0, of_row),
         joined([one.hidden for one in conditioning], padding),
         {

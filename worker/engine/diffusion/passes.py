@@ -17,10 +17,10 @@ class Pass:
     """The calls that an image makes at one latent size; text-to-image is one pass.
 
     key: of its full calls; its height and width are the latent's. inputs [calls, 3]: timestep,
-    scale and guidance of each call. updates [calls, 5, 7], draws, initial_sigma and levels: as in
-    Table; steps_done too, without the steps that a second pass skips. x0_coefficients: how to
-    predict x₀ at each call, for previews. upscaler: how what the pass before ended with is enlarged
-    and noised for this one; None to go on from it as it is.
+    scale and guidance of each call. updates [calls, 5, 7], draws, initial_sigma, levels and
+    final_scale: as in Table; steps_done too, without the steps that a second pass skips.
+    x0_coefficients: how to predict x₀ at each call, for previews. upscaler: how what the pass
+    before ended with is enlarged and noised for this one; None to go on from it as it is.
     """
 
     key: BatchKey
@@ -31,6 +31,7 @@ class Pass:
     steps_done: tuple[int, ...]
     initial_sigma: float
     levels: tuple[Level, ...]
+    final_scale: float = 1.0
     x0_coefficients: tuple[X0Coefficients, ...] = ()
     upscaler: Upscaler | None = None
 
@@ -60,6 +61,7 @@ class Pass:
             steps_done=tuple(step - skipped for step in table.steps_done),
             initial_sigma=table.initial_sigma,
             levels=table.levels,
+            final_scale=table.final_scale,
             x0_coefficients=x0_coefficients(model.schedule, table) if has_previews else (),
             upscaler=upscaler,
         )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from latentry.contracts import Upscaler
 from worker.batching import BatchKey
 from worker.engine.conditioning import Conditioning
 from worker.engine.diffusion.passes import Pass
@@ -80,6 +81,13 @@ class Trajectory:
         return self._calls_after > 0 and self.calls == self.current.calls
 
     @property
+    def is_redrawn(self) -> bool:
+        """Whether the VAE decodes and encodes it before its next call, of a second pass."""
+        if not self.is_between_passes:
+            return False
+        return self.passes[self.pass_index + 1].upscaler is Upscaler.LANCZOS
+
+    @property
     def key(self) -> BatchKey:
         """Rows with an equal key may share its next call."""
         if self.is_between_passes:
@@ -105,11 +113,32 @@ class Trajectory:
         return self._guided_rows if self.is_guided else self.current.conditioning.unguided_rows
 
     @property
+    def beside_rows(self) -> torch.Tensor | None:
+        """[rows, C', h, w]: what stands beside x in its next call; None if nothing does.
+
+        The first row of a guided edit sees no picture: zeros.
+        """
+        if self.beside is None:
+            return None
+        rows = self.beside.expand(self.rows, *self.beside.shape)
+        if self.image_guidance is None:
+            return rows
+        return torch.cat([torch.zeros_like(rows[:1]), rows[1:]])
+
+    @property
+    def image_guidance(self) -> float | None:
+        """image_guidance_scale of its next call; None without guidance or a picture to edit."""
+        return self.order.request.image_guidance_scale if self._has_negative else None
+
+    @property
+    def _has_negative(self) -> bool:
+        return self.rows > self.current.conditioning.unguided_rows
+
+    @property
     def rescale(self) -> float:
         """guidance_rescale of its next call; 0 without guidance."""
         rescale = self.order.request.guidance_rescale
-        has_negative = self.rows > self.current.conditioning.unguided_rows
-        return rescale if rescale and has_negative else 0.0
+        return rescale if rescale and self._has_negative else 0.0
 
     @property
     def step(self) -> int:
@@ -134,9 +163,12 @@ class Trajectory:
 
     @property
     def seen(self) -> torch.Tensor:
-        """x [C, h, w] as its next call sees it, of unit variance whatever the sampler."""
+        """x [C, h, w] as its next call sees it, of unit variance whatever the sampler.
+
+        That of an image which ends before its last step is seen as by the call that is not made.
+        """
         if self.calls == self.current.calls:
-            return self.latent
+            return self.latent * self.current.final_scale
         return self.latent * self.current.inputs[self.calls, 1]
 
     @property

@@ -8,7 +8,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from latentry.contracts import InpaintArea, MaskFill, ResizeMode, ResolvedRequest
+from latentry.contracts import (
+    InpaintArea,
+    MaskFill,
+    ResizeMode,
+    ResolvedRequest,
+    ResolvedUpscale,
+)
 from worker.engine.inputs.extend import extended
 from worker.engine.inputs.fill import filled
 from worker.engine.inputs.mask import Box, read_mask, region, sized_mask
@@ -35,11 +41,15 @@ class Canvas:
     box: Box = (0, 0, 0, 0)
 
     @classmethod
-    def of(cls, request: ResolvedRequest, pictures: Mapping[str, Pixels]) -> "Canvas | None":
+    def of(
+        cls, request: ResolvedRequest | ResolvedUpscale, pictures: Mapping[str, Pixels]
+    ) -> "Canvas | None":
         """Prepare a request's `image` and `mask`, RGB or RGBA bytes; None if it brings none."""
         if request.image is None:
             return None
         image = _on_white(Image.fromarray(pictures["image"]))
+        if isinstance(request, ResolvedUpscale):
+            return cls(np.asarray(image))
         width, height = request.width, request.height
         if not request.repaints:
             return cls(np.asarray(resized(image, width, height, request.resize_mode)))

@@ -15,6 +15,7 @@ from worker.engine.loop.messages import (
     Saved,
     Step,
     StepTiming,
+    UpscaleOrder,
 )
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "Saved",
     "Step",
     "StepTiming",
+    "UpscaleOrder",
 ]

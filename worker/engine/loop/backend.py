@@ -60,6 +60,10 @@ class Trajectory(Protocol):
     def calls_left(self) -> int:
         """UNet calls until only the VAE is left."""
 
+    @property
+    def is_redrawn(self) -> bool:
+        """Whether the VAE decodes and encodes it before its next call, of a second pass."""
+
 
 T = TypeVar("T", bound=Trajectory)
 

@@ -1,15 +1,14 @@
 """The engine: one step of all images' denoising loops at a time."""
 
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Generic
 
 import structlog
 
 from latentry.contracts.models import Pace
-from latentry.errors import JobFailed, LatentryError, OutOfMemory
-from worker.batching import LONE_ROWS, Batch, Costs, next_batch
+from latentry.errors import JobFailed
+from worker.batching import Costs
 from worker.engine.loop.backend import Backend, T
+from worker.engine.loop.calls import Calls, failed
 from worker.engine.loop.decoding import Decoding
 from worker.engine.loop.intermediates import Intermediates
 from worker.engine.loop.measuring import Measuring
@@ -17,11 +16,9 @@ from worker.engine.loop.messages import (
     Canceled,
     Done,
     Event,
-    Failed,
     Intermediate,
     Order,
     Saved,
-    Step,
     StepTiming,
 )
 from worker.engine.loop.previews import Previews
@@ -50,17 +47,23 @@ class Engine(Generic[T]):
         self.holds_intermediates = False
         self._canceled: list[Event] = []
         self._measuring = Measuring(backend, self.costs)
+        self._calls = Calls(backend, self._measuring, on_step=self._stepped, on_left=self._left)
 
     @property
     def rows(self) -> int:
         """UNet rows of the orders that are being denoised."""
-        return sum(trajectory.rows for trajectory in self._stepping)
+        return sum(one.rows for one in self._stepping if not one.key.background)
 
     @property
     def room(self) -> int:
         """How many more orders it could use; those before their last call do not count."""
         staying = [trajectory for trajectory in self._stepping if trajectory.calls_left > 1]
         return self._waiting.room(staying)
+
+    @property
+    def background_room(self) -> int:
+        """How many more orders of the background it could use."""
+        return self._waiting.background_room(self._stepping)
 
     @property
     def idle(self) -> bool:
@@ -76,8 +79,9 @@ class Engine(Generic[T]):
     @property
     def next_free_row_s(self) -> float:
         """Seconds until an image finishes and frees a row, if steps go on as the last one did."""
-        calls = min((one.calls_left for one in self._stepping), default=0)
-        return calls * len({one.key for one in self._stepping}) * self.last_step.total_s
+        denoised = [one for one in self._stepping if not one.key.background]
+        calls = min((one.calls_left for one in denoised), default=0)
+        return calls * len({one.key for one in denoised}) * self.last_step.total_s
 
     def submit(self, order: Order, *, goes_first: bool = False) -> None:
         """Take an order; it joins the loop at a step boundary, as the policy decides.
@@ -94,7 +98,7 @@ class Engine(Generic[T]):
         """Take a job's images out; the next step returns a Canceled for each."""
         self._paused.discard(job)
         dropped = [one for one in self._stepping if one.order.job == job]
-        self._stepping = [one for one in self._stepping if one not in dropped]
+        self._stepping[:] = [one for one in self._stepping if one not in dropped]
         dropped += self._decoding.drop(job)
         self._intermediates.drop(job)
         orders = [*self._waiting.drop(job), *(one.order for one in dropped)]
@@ -105,11 +109,13 @@ class Engine(Generic[T]):
         return [
             Saved(job, one.order.index, one.step, self.backend.save(one))
             for one in (*self._stepping, *self._decoding.members)
-            if one.order.job == job
+            if one.order.job == job and not one.key.background  # as large as what they make
         ]
 
     def step(self) -> list[Event]:
-        """Newcomers join; one UNet call; some latents are decoded, or shown; pictures leave."""
+        """Newcomers join; one UNet call, and calls beside it; some latents are decoded, or shown;
+        pictures leave.
+        """
         events, self._canceled = self._canceled, []
         is_drawing = self._stepping or not self._decoding.is_empty
         self.backend.continue_loading(idle=not is_drawing)
@@ -124,18 +130,27 @@ class Engine(Generic[T]):
                 self._intermediates.step_done(one)
         events += joins
         joined = self.backend.now()
-        rows, used, drawn = self._call()
-        events += drawn
-        calls_s = self._measuring.take_in()
-        called = self.backend.now()
+        called = self._calls.call(self._moving())
+        events += called.events
+        self._measuring.take_in()
+        ended_calls = self.backend.now()
         self._decoding.decode_some(but=self._intermediates.members)
         events += self._pictures()
-        events += self._steps_shown(is_alone=not rows)
+        events += self._steps_shown(is_alone=not (called.rows or called.background))
         events += self._previews.step(self._stepping)
         ended = self.backend.now()
-        self._measuring.overhead.add_step(step_s=ended - began, calls_s=calls_s)
+        self._measuring.add_step(
+            ended - began, is_unet=called.rows > 0, wants_background=called.wants_background
+        )
         join_s = joined - began if newcomers else 0.0
-        self.last_step = StepTiming(rows, used, join_s, called - joined, ended - called)
+        self.last_step = StepTiming(
+            called.rows,
+            called.used,
+            join_s,
+            ended_calls - joined,
+            ended - ended_calls,
+            background=called.background,
+        )
         return events
 
     def calibrate(self) -> bool:
@@ -149,60 +164,23 @@ class Engine(Generic[T]):
         """What pictures of each resident model cost here, of those that were measured."""
         return self._measuring.paces()
 
-    def _call(self) -> tuple[int, int, list[Event]]:
-        """One UNet call, if an image can step: its rows, those in use, and its events."""
+    def _moving(self) -> list[T]:
+        """Those that may be advanced now."""
         held = self._intermediates.members
-        moving = [
+        return [
             one for one in self._stepping if one.order.job not in self._paused and one not in held
         ]
-        batch = next_batch(moving, costs=self.costs)
-        if batch is None:
-            return 0, 0, []
-        # Before the call: one that finishes, or drops its guidance, takes fewer rows after it.
-        used = sum(member.rows for member in batch.members)
-        batch = replace(batch, rows=self._measuring.rows(batch.key, batch.rows))
-        return batch.rows, used, self._denoise(batch, used)
 
-    def _denoise(self, batch: Batch[T], used: int) -> list[Event]:
-        """Advance the batch. If that fails, run its members apart, so that only the faulty fail."""
-        is_probe = batch.rows > used and not batch.key.is_strict
-        try:
-            return self._advance(batch.members, batch.rows)
-        except OutOfMemory:
-            log.warning("engine.out_of_memory", rows=batch.rows, members=len(batch.members))
-            if _may_be_smaller(batch, used):
-                fitting = used if is_probe else self.costs.retreat(batch.key, batch.rows)
-                self.costs.bound(batch.key, fitting)
-                return []
-        except JobFailed as error:
-            log.warning("engine.call_failed", rows=batch.rows, why=error.message)
-            if is_probe:  # the next call goes without the extra rows
-                return []
-        events: list[Event] = []
-        for member in batch.members:
-            try:
-                events += self._advance([member], member.key.bucket or member.rows)
-            except JobFailed as error:
-                self._stepping.remove(member)
-                events.append(_failed(member.order, error))
-        return events
+    def _stepped(self, member: T) -> None:
+        """It has made a step."""
+        self._previews.step_done(member)
+        self._intermediates.step_done(member)
 
-    def _advance(self, members: Sequence[T], rows: int) -> list[Event]:
-        steps_before = [member.step for member in members]
-        self.backend.advance(members, rows)
-        now = self.backend.now()
-        events: list[Event] = []
-        for member, before in zip(members, steps_before, strict=True):
-            order, member.since = member.order, now
-            if member.step > before:
-                steps = order.request.total_steps
-                events.append(Step(order.job, order.index, member.step, steps))
-                self._previews.step_done(member)
-                self._intermediates.step_done(member)
-            if member.calls_left == 0:
-                self._stepping.remove(member)
-                self._decoding.add(member)
-        return events
+    def _left(self, member: T) -> None:
+        """It was advanced for the last time, or failed, which leaves it calls."""
+        self._stepping.remove(member)
+        if not member.calls_left:
+            self._decoding.add(member)
 
     def _steps_shown(self, *, is_alone: bool) -> list[Event]:
         """Steps that are to be stored; `is_alone`: there was no call, and nothing else is to do."""
@@ -212,10 +190,10 @@ class Engine(Generic[T]):
         for one, kind, picture in self._intermediates.take(wait=is_alone):
             order = one.order
             if isinstance(picture, JobFailed):
-                self._stepping = [other for other in self._stepping if other is not one]
+                self._stepping[:] = [other for other in self._stepping if other is not one]
                 self._decoding.fail(one)
                 self._intermediates.fail(one)
-                events.append(_failed(order, picture))
+                events.append(failed(order, picture))
             else:
                 height, width = picture.shape[:2]
                 self._measuring.overhead.add_image(width * height / 1e6)
@@ -230,19 +208,10 @@ class Engine(Generic[T]):
         events: list[Event] = []
         for one, picture in self._decoding.take(wait=not self._stepping):
             if isinstance(picture, JobFailed):
-                events.append(_failed(one.order, picture))
+                events.append(failed(one.order, picture))
             else:
-                self._measuring.overhead.add_image(one.order.megapixels)
+                if not one.key.background:
+                    self._measuring.overhead.add_image(one.order.megapixels)
                 profile = self.backend.profile(one)
                 events.append(Done(one.order.job, one.order.index, picture, profile))
         return events
-
-
-def _may_be_smaller(batch: Batch[T], used: int) -> bool:
-    """Whether fewer rows are left to try: not in strict mode, nor below what one image takes."""
-    has_more = batch.rows > used or len(batch.members) > 1
-    return has_more and batch.rows > LONE_ROWS and not batch.key.is_strict
-
-
-def _failed(order: Order, error: LatentryError) -> Failed:
-    return Failed(order.job, order.index, error)

@@ -3,7 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from latentry.contracts import IntermediateKind, JobWarning, ResolvedRequest
+from latentry.contracts import (
+    IntermediateKind,
+    JobWarning,
+    ResolvedRequest,
+    ResolvedUpscale,
+)
 from latentry.errors import LatentryError
 from worker.engine.inputs.canvas import Canvas, Pixels
 
@@ -37,10 +42,22 @@ class Order:
         return self.request.variation_seed_of(self.index)
 
     @property
+    def is_background(self) -> bool:
+        """Whether it is made beside the steps of others, in time of its own."""
+        return isinstance(self, UpscaleOrder)
+
+    @property
     def megapixels(self) -> float:
         """The finished image's width times its height, in millions of pixels; of all its frames."""
         width, height = self.request.final_size
         return self.request.frames * width * height / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class UpscaleOrder(Order):
+    """One picture to enlarge. The router gives it to the backend of upscalers, and to no other."""
+
+    request: ResolvedUpscale  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +149,9 @@ class Saved:
 class StepTiming:
     """One step of the loop: rows of its UNet call, padding included, and seconds of its parts.
 
-    `used`: rows that are not padding. On a GPU `call_s` is the time until the call was queued
-    behind the one before: only sums over many steps mean something.
+    `used`: rows that are not padding. `background`: calls that were made beside it. On a GPU
+    `call_s` is the time until the call was queued behind the one before: only sums over many steps
+    mean something.
     """
 
     rows: int = 0
@@ -141,6 +159,7 @@ class StepTiming:
     join_s: float = 0.0
     call_s: float = 0.0
     decode_s: float = 0.0
+    background: int = 0
 
     @property
     def total_s(self) -> float:

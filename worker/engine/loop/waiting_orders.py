@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Generic
+from typing import Final, Generic
 
 import structlog
 
@@ -14,6 +14,8 @@ from worker.engine.loop.intermediates import are_stored
 from worker.engine.loop.messages import Event, Failed, Joined, Order
 
 log = structlog.get_logger()
+
+MOST_IN_BACKGROUND: Final = 2  # at once: each holds a picture and what is made of it
 
 
 @dataclass(slots=True, eq=False)
@@ -54,8 +56,17 @@ class WaitingOrders(Generic[T]):
         return not (self._for_model or self._for_row)
 
     def room(self, stepping: Sequence[T]) -> int:
-        """How many more orders could be used beside these."""
-        return room(self._for_row, stepping, costs=self._costs) - len(self._for_model)
+        """How many more orders could be used beside these, besides those of the background."""
+        waiting = [one for one in self._for_row if not one.key.background]
+        return room(waiting, _foreground(stepping), costs=self._costs) - sum(
+            not one.order.is_background for one in self._for_model
+        )
+
+    def background_room(self, stepping: Sequence[T]) -> int:
+        """How many more of the background: one waits beside those that are made."""
+        orders = [one.order for one in (*self._for_model, *self._for_row)]
+        orders += [one.order for one in stepping]
+        return MOST_IN_BACKGROUND + 1 - sum(one.is_background for one in orders)
 
     def submit(self, order: Order, *, goes_first: bool = False) -> None:
         """Take an order; one that goes first gets a row before all others that wait."""
@@ -78,8 +89,9 @@ class WaitingOrders(Generic[T]):
         joined: list[T] = []
         began = self._backend.now()
         beside = [*stepping]
-        while one := next_to_join(self._for_row, beside, costs=self._costs, now=began):
-            if beside and self._backend.now() - began > self._costs.seconds(one.key, LONE_ROWS):
+        while one := self._next(beside, began):
+            is_late = self._backend.now() - began > self._costs.seconds(one.key, LONE_ROWS)
+            if beside and is_late:
                 break
             self._for_row.remove(one)
             try:
@@ -94,6 +106,15 @@ class WaitingOrders(Generic[T]):
             order, step = one.order, trajectory.step
             events.append(Joined(order.job, order.index, tuple(warnings), step))
         return joined, events
+
+    def _next(self, beside: Sequence[T], now: float) -> _Waiting | None:
+        """Which order begins next; those of the background in their order, a few at once."""
+        waiting = [one for one in self._for_row if not one.key.background]
+        if one := next_to_join(waiting, _foreground(beside), costs=self._costs, now=now):
+            return one
+        if sum(one.key.background for one in beside) >= MOST_IN_BACKGROUND:
+            return None
+        return next((one for one in self._for_row if one.key.background), None)
 
     def _begin(self, order: Order, plan: Plan) -> tuple[T, list[JobWarning]]:
         """From its checkpoint, or from the start if steps to be stored were lost since then."""
@@ -134,6 +155,10 @@ class WaitingOrders(Generic[T]):
             return self._backend.ready(model)
         except LatentryError:
             return False
+
+
+def _foreground(members: Sequence[T]) -> list[T]:
+    return [one for one in members if not one.key.background]
 
 
 def _refuse_more_rows(needed: int, most: int) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from latentry.contracts import Defaults, Limits, ModelCard, Sampler, Spacing
-from latentry.contracts.fields.bounds import MAX_CLIP_FRAMES, MAX_CLIP_SKIP, MAX_SIDE_PX
+from latentry.contracts.fields.bounds import MAX_CLIP_SKIP, MAX_SIDE_PX
 from latentry.contracts.samplers import SAMPLER_SPACINGS
 from latentry.errors import ConfigurationError
 from worker.engine.models.overrides import Overrides
@@ -21,38 +21,44 @@ def make_card(
     text_encoders: Sequence[Mapping[str, Any]],
     schedule: NoiseSchedule,
     scheduler: Mapping[str, Any],
-    previews: bool,
-    max_frames: int,
+    supports: Mapping[str, Any],
     created: int,
     warnings: Sequence[str] = (),
 ) -> ModelCard:
     """A model's card. Raises ConfigurationError for overrides that contradict each other.
 
-    `native`: in pixels. `text_encoders`: their configs; two make it an SDXL. `scheduler`: the
-    config of `schedule`. `created`: Unix time. `warnings`: what differs from its files; sentences.
+    `native`: width and height in pixels. `text_encoders`: their configs. `scheduler`: the config
+    from which `schedule` was made. `supports`: what its networks decide of its Limits,
+    size_conditioning among it. `created`: Unix time in seconds. `warnings`: what could not be
+    taken as its files say it, in sentences for users.
     """
     size = overrides.native_width or native[0], overrides.native_height or native[1]
-    published, is_xl = published_sampler(scheduler), len(text_encoders) > 1
+    published, is_xl = published_sampler(scheduler), supports["size_conditioning"]
     differences = () if overrides.default_sampler else published.differences
     return ModelCard(
         id=model,
         limits=Limits(
-            min_side=overrides.min_side,
-            max_side=overrides.max_side or min(2 * max(size), MAX_SIDE_PX),
-            size_step=overrides.size_step,
-            max_steps=min(overrides.max_steps, schedule.max_steps),
-            max_clip_skip=_max_clip_skip(text_encoders),
-            size_conditioning=is_xl,
+            **_bounds(overrides, size, schedule),
+            max_clip_skip=_max_clip_skip(text_encoders, is_xl=is_xl),
             images=True,
-            previews=previews,
-            max_frames=min(max_frames, MAX_CLIP_FRAMES),
-            strict_rows=overrides.strict_rows,
+            **supports,
         ),
         defaults=_defaults(overrides, size, published.sampler, schedule, is_xl=is_xl),
         samplers=list(SAMPLERS),
         created=created,
         warnings=(*warnings, *differences, *unknown_options(scheduler)),
     )
+
+
+def _bounds(overrides: Overrides, size: tuple[int, int], schedule: NoiseSchedule) -> dict[str, int]:
+    """The limits that overrides may set."""
+    return {
+        "min_side": overrides.min_side,
+        "max_side": overrides.max_side or min(2 * max(size), MAX_SIDE_PX),
+        "size_step": overrides.size_step,
+        "max_steps": min(overrides.max_steps, schedule.max_steps),
+        "strict_rows": overrides.strict_rows,
+    }
 
 
 def _defaults(
@@ -85,7 +91,7 @@ def _default_spacing(sampler: Sampler, override: Spacing | None, configured: Spa
     return override or (configured if configured in spacings else Spacing.DEFAULT)
 
 
-def _max_clip_skip(text_encoders: Sequence[Mapping[str, Any]]) -> int:
+def _max_clip_skip(text_encoders: Sequence[Mapping[str, Any]], *, is_xl: bool) -> int:
     """SDXL never reads the last layer, so there is one less to skip."""
     fewest: int = min(config.get("num_hidden_layers", 12) for config in text_encoders)
-    return min(fewest - (len(text_encoders) > 1), MAX_CLIP_SKIP)
+    return min(fewest - is_xl, MAX_CLIP_SKIP)

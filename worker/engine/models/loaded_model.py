@@ -71,7 +71,9 @@ class LoadedModel:
             card=blueprint.card,
             schedule=blueprint.schedule,
             conditioner=Conditioner(
-                encoders, zeros_for_empty=blueprint.is_xl and blueprint.zeros_for_empty
+                encoders,
+                zeros_for_empty=blueprint.is_xl and blueprint.zeros_for_empty,
+                takes_score=blueprint.card.limits.refines,
             ),
             unet=networks["unet"],
             vae=networks["vae"],
@@ -93,11 +95,16 @@ class LoadedModel:
         """Whether the UNet takes a mask and a masked latent beside x, as inpainting models do."""
         return bool(self.unet.config.in_channels == 2 * self.vae.config.latent_channels + 1)
 
+    @property
+    def edits(self) -> bool:
+        """Whether the UNet takes a picture's latent beside x, as InstructPix2Pix models do."""
+        return bool(self.unet.config.in_channels == 2 * self.vae.config.latent_channels)
+
     def latent_shape(self, width: int, height: int, frames: int = 1) -> tuple[int, int, int]:
         """Channels, height and width of the latent of a picture of this size in pixels.
 
-        The VAE's channels: an inpainting UNet takes a mask and a masked latent beside x. A clip's
-        latent has its frames one below the other.
+        The VAE's channels: some UNets take a picture's latent beside x, and a mask. A clip's latent
+        has its frames one below the other.
         """
         factor = self.vae_factor
         return self.vae.config.latent_channels, frames * (height // factor), width // factor

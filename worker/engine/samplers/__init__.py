@@ -48,8 +48,9 @@ def table_of(request: ResolvedRequest, schedule: NoiseSchedule) -> Table:
     """The calls of a request's only pass on a model with this noise schedule."""
     if not request.num_inference_steps:
         return Table.without_calls()
-    schedule = schedule.spaced(request.spacing)
-    return SAMPLERS[request.sampler](schedule, request.num_inference_steps, skipped_steps(request))
+    schedule, steps = schedule.spaced(request.spacing), request.num_inference_steps
+    table = SAMPLERS[request.sampler](schedule, steps, skipped_steps(request))
+    return table.until(request.last_step)
 
 
 __all__ = ["SAMPLERS", "STATE_ROWS", "Level", "MakeTable", "Table", "table_of"]

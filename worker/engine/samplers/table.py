@@ -8,7 +8,7 @@ forms for latents, and the engine applies the resulting coefficients of all rows
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -61,7 +61,8 @@ class Table:
     inputs [calls, 2]: timestep and scale. updates [calls, 5, 7]: new (x, h) from (x, h, m, noise).
     steps_done[k]: steps completed after k calls, those that are skipped included. x starts as unit
     noise times initial_sigma, or from a picture's latent at levels[0]. levels [calls + 1]: of x
-    before each call, and after the last one.
+    before each call, and after the last one. final_scale: of x after the last call, as one more
+    call would see it; 1 where nothing of the noise is left.
     """
 
     inputs: Array
@@ -69,6 +70,7 @@ class Table:
     steps_done: tuple[int, ...]
     initial_sigma: float
     levels: tuple[Level, ...]
+    final_scale: float = 1.0
 
     @classmethod
     def of(
@@ -98,6 +100,20 @@ class Table:
         inputs, updates = np.zeros((0, 2)), np.zeros((0, STATE_ROWS, STATE_ROWS + 2))
         levels = (Level.at_sigma(1.0),)  # as the unit noise that is all there is
         return cls(inputs, updates, steps_done=(0,), initial_sigma=1.0, levels=levels)
+
+    def until(self, step: int) -> "Table":
+        """The same up to the end of this step: what comes after it changes nothing before it."""
+        calls = self.steps_done.index(step)
+        if calls == len(self.inputs):
+            return self
+        return replace(
+            self,
+            inputs=self.inputs[:calls],
+            updates=self.updates[:calls],
+            steps_done=self.steps_done[: calls + 1],
+            levels=self.levels[: calls + 1],
+            final_scale=float(self.inputs[calls, 1]),
+        )
 
     @property
     def draws(self) -> tuple[bool, ...]:

@@ -19,7 +19,7 @@ from latentry.contracts import (
 )
 from latentry.errors import EngineError, JobFailed, UnknownModel
 from latentry.rules.passes import passes
-from latentry.rules.pricing import skipped_steps, unet_calls
+from latentry.rules.pricing import pass_calls, skipped_steps
 from latentry.rules.prompt_rows import prompt_rows
 from worker.batching import BatchKey
 from worker.engine.inputs.canvas import Pixels
@@ -79,7 +79,10 @@ class SimulatedTrajectory:
         return is_second and hires is not None and hires.upscaler is Upscaler.LANCZOS
 
     def _step_after(self, calls: int) -> int:
-        return self.order.request.total_steps * calls // (len(self.keys) or 1)
+        """Steps that are skipped, as it starts from a picture, count as done."""
+        skipped = skipped_steps(self.order.request)
+        made = self.order.request.total_steps - skipped
+        return skipped + made * calls // (len(self.keys) or 1)
 
     def advance(self) -> None:
         """Make one call."""
@@ -158,8 +161,7 @@ class Simulated:
         """Prompts cost nothing; a checkpoint has the number of calls made and their digest."""
         keys: list[BatchKey] = []
         for one in passes(order.request):
-            calls = unet_calls(one.sampler, one.num_inference_steps, skipped_steps(one))
-            keys += [self._key(one)] * calls
+            keys += [self._key(one)] * pass_calls(one)
         last_key = self._key(passes(order.request)[-1])
         fields = json.dumps(order.pixel_fields(), sort_keys=True)
         digest = hashlib.sha256(fields.encode()).digest()

@@ -23,7 +23,8 @@ end
 local function count_as_begun(ref)
   local reached, text = fields(ref, 'reached', 'request')
   local is_read, request = pcall(cjson.decode, text)
-  local steps = is_read and type(request) == 'table' and tonumber(request.num_inference_steps)
+  local steps = is_read and type(request) == 'table'
+    and tonumber(request.num_inference_steps or request.steps)
   if steps then -- else nobody can run it: its worker finds so
     redis.call('HSET', key('job', ref), 'step', reached or 0, 'steps', steps)
     begun[#begun + 1] = string.format('[%s,%d,%d]', cjson.encode(ref), reached or 0, steps)

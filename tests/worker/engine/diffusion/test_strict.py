@@ -3,18 +3,22 @@
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 
+from latentry.contracts import Sampler
 from latentry.contracts.fields.intermediates import name_of
+from tests.modes import MODES
 from tests.worker.engine import tiny
 from tests.worker.engine.conftest import sharing
+from tests.worker.engine.reference import order_of
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Done, Engine, Event, Intermediate, Order
 from worker.engine.samplers import SAMPLERS
 
-WATCHED: dict[str, dict[str, Any]] = {
+CALLS: dict[str, dict[str, Any]] = {
     "guided": {"guidance_scale": 5.0, "num_inference_steps": 4, "sampler": "ddim"},
     "unguided": {"guidance_scale": 1.0, "num_inference_steps": 3, "sampler": "euler"},
     "stochastic": {"guidance_scale": 3.0, "num_inference_steps": 3, "sampler": "dpmpp_2m_sde"},
@@ -39,15 +43,29 @@ WATCHED: dict[str, dict[str, Any]] = {
     },
     "wide": {"width": 96, "num_inference_steps": 3, "sampler": "dpmpp_sde"},
 }  # fmt: skip
+# And every mode, each with another sampler.
+WATCHED = [*CALLS, *(f"mode {mode}" for mode in MODES)]
 QUICK, SCHEDULES = 60, 200
 Outputs: TypeAlias = dict[tuple[str, str], bytes]  # by job and name
 
 
 def watched(name: str) -> Order:
-    return tiny.order(name, seed=7, determinism="strict", **WATCHED[name])
+    if name in CALLS:
+        return tiny.order(name, seed=7, determinism="strict", **CALLS[name])
+    return of_mode(name.removeprefix("mode "), name, seed=7, determinism="strict")
+
+
+def of_mode(mode: str, job: str, **changes: Any) -> Order:
+    sampler = list(Sampler)[list(MODES).index(mode) % len(Sampler)]
+    steps = MODES[mode].fields.get("num_inference_steps", 4)
+    fields = {"model": "epsilon", "sampler": sampler, "num_inference_steps": steps}
+    return order_of(mode, job, **(fields | changes))
 
 
 def neighbour(chance: random.Random, number: int, **fixed: Any) -> Order:
+    if not fixed and chance.random() < 0.3:
+        mode, how = chance.choice(list(MODES)), chance.choice(["fast", "strict"])
+        return of_mode(mode, f"neighbour-{number}", seed=chance.randrange(100), determinism=how)
     fields = {
         "prompt": chance.choice(["a green star", "night", "", "[a|b]", "a AND b :2 AND c"]),
         "num_inference_steps": chance.randint(1, 3),
@@ -148,6 +166,15 @@ class Life:
 
 
 @pytest.fixture(scope="module")
+def loaded(loaded: Diffusion, special_folders: dict[str, Path]) -> Diffusion:
+    """And the models of modes that need their own."""
+    made = sharing(loaded)
+    for name, folder in special_folders.items():
+        made.load(name, folder)
+    return made
+
+
+@pytest.fixture(scope="module")
 def alone(loaded: Diffusion) -> dict[str, tuple[bytes, bytes]]:
     found = {}
     for name in WATCHED:
@@ -166,9 +193,9 @@ def steps_alone(loaded: Diffusion) -> Outputs:
     """What the images that are shown store if nothing happens."""
     life = Life(loaded, random.Random(0), [])
     engine = Engine(sharing(loaded))
-    for name in WATCHED:
-        if "intermediates" in WATCHED[name]:
-            engine.submit(watched(name))
+    for order in map(watched, WATCHED):
+        if order.request.intermediates:
+            engine.submit(order)
     while not engine.idle:
         life.take(engine.step())
     return life.outputs | life.on_the_way
@@ -188,7 +215,8 @@ def test_bits_do_not_depend_on_neighbours_slot_arrival_worker_or_a_resume(
     deaths = resumes = 0
     for seed in seeds:
         chance = random.Random(seed)
-        names = chance.sample(list(WATCHED), 2)
+        name = WATCHED[seed % len(WATCHED)]  # each has its turn, beside any other
+        names = [name, chance.choice([other for other in WATCHED if other != name])]
         life = Life(loaded, chance, [watched(name) for name in names])
         life.live()
         for name in names:

@@ -80,7 +80,7 @@ def test_every_picture_in_a_mixed_churning_batch_equals_the_stock_pipelines(
 
 def _table(found: Found) -> str:
     """Per sampler and family: the worst of the equal pictures, and those that rounding excuses."""
-    columns = [(family, how) for family in Family for how in ("alone", "crowd")]
+    columns = [(family, how) for family in oracle.FAMILIES for how in ("alone", "crowd")]
     lines = [
         "Largest |ours - stock| / (1e-5 · max(1, max|stock|)) of how many pictures.",
         "[Where stock's own rounding takes up the tolerance: how many, and how far ours and",

@@ -101,6 +101,9 @@ def served_files() -> Iterator[Row]:
     yield File("SD 1.x inpainting models", "sd1-inpainting")
     yield File("SD 2.x inpainting models", "sd2-inpainting", "predicts ε", side_px=512)
     yield File("SDXL inpainting models", "sdxl-inpainting")
+    yield File("SD 1.x edit models (InstructPix2Pix)", "sd1-edit")
+    yield File("SDXL edit models", "sdxl-edit")
+    yield File("SDXL's refiner", "refiner")
     yield File("SSD-1B, Segmind Vega", "ssd-1b")
     yield File("KOALA", "koala")
     for name, dtype in {"fp16": FP16, "bf16": BF16, "plain fp8": FP8}.items():
@@ -208,12 +211,8 @@ def _spec(prediction: str) -> dict[str, str]:
 
 
 def refused_files() -> Iterator[Row]:
-    for what, count, kind in (
-        ("edit models (InstructPix2Pix)", 8, "editing"),
-        ("depth-to-image models", 5, "depth"),
-    ):
-        change = layouts.input_channels(count)
-        yield refused(File, what, "sd1", kind, "not a mode yet", change=change)
+    change = layouts.input_channels(5)
+    yield refused(File, "depth-to-image models", "sd1", "depth", "not a mode yet", change=change)
     sigma = {"edm_vpred.sigma_max": torch.tensor(120.0), "edm_vpred.sigma_min": torch.tensor(0.002)}
     yield refused(File, "CosXL", "sdxl", "EDM", "no sampler for it", change=layouts.adding(sigma))
     edm = {"edm_mean": torch.zeros(4), "edm_std": torch.ones(4)}
@@ -268,9 +267,11 @@ def _refused_weights() -> Iterator[Row]:
 
 
 def _refused_strangers() -> Iterator[Row]:
-    first = "conditioner.embedders.0."
-    refiner = layouts.then(layouts.without(first), layouts.moved("conditioner.embedders.1.", first))
-    yield refused(File, "SDXL refiner", "sdxl", "refiner", "another conditioning", change=refiner)
+    second = "conditioner.embedders.1."
+    yield refused(
+        File, "SDXL with one of its text encoders", "sdxl", "no text encoder", "it is incomplete",
+        change=layouts.without(second),
+    )  # fmt: skip
     one = torch.zeros(4)
     for what, name, said in (
         ("SD unCLIP", "embedder.model.visual.proj", "unCLIP"),
@@ -302,6 +303,7 @@ def folders() -> Iterator[Row]:
     yield Folder("SD 1.x as diffusers writes it", "sd1")
     yield Folder("SD 2.x", "sd2", predicts="v_prediction")
     yield Folder("SDXL", "sdxl")
+    yield Folder("SDXL's refiner", "refiner")
     yield Folder("SSD-1B", "ssd-1b")
     yield Folder("KOALA", "koala")
     for variant, dtype in {"fp16": FP16, "bf16": BF16, "fp32": torch.float32}.items():
@@ -324,6 +326,10 @@ def folders() -> Iterator[Row]:
     yield Folder("VAE with `latents_mean` and `latents_std`", "sdxl", edit=_with_a_mean)
     inpaint = _edit("model_index.json", _class_name="StableDiffusionInpaintPipeline")
     yield Folder("inpainting models", "sd1-inpainting", edit=inpaint)
+    for family, kind in {"sd1-edit": "", "sdxl-edit": "XL"}.items():
+        name = f"StableDiffusion{kind}InstructPix2PixPipeline"
+        edit = _edit("model_index.json", _class_name=name)
+        yield Folder(f"edit models (`{name}`)", family, edit=edit)
     yield from _refused_folders()
 
 
@@ -334,6 +340,8 @@ def _refused_folders() -> Iterator[Row]:
     other = _edit("model_index.json", _class_name="StableDiffusionDepth2ImgPipeline")
     yield refused(Folder, "another pipeline, such as depth to image", "sd1", "Depth2ImgPipeline",
                   "not a mode yet", edit=other)  # fmt: skip
+    cosxl = _edit("model_index.json", is_cosxl_edit=True)
+    yield refused(Folder, "CosXL's edit model", "sdxl-edit", "EDM", "no sampler for it", edit=cosxl)
     controlled = _edit("model_index.json", controlnet=["diffusers", "ControlNetModel"])
     yield refused(Folder, "further parts, such as a ControlNet", "sd1", "controlnet",
                   "it would be left out", edit=controlled)  # fmt: skip

@@ -134,12 +134,15 @@ def weights_of(folder: Path) -> Weights:
     weights = under("model.diffusion_model", unet(part("unet"), blocks=blocks, layers=layers))
     blocks = len(config("vae")["block_out_channels"])
     weights |= under("first_stage_model", vae(part("vae"), blocks=blocks))
+    if (folder / "text_encoder_2").exists():
+        second = open_clip(part("text_encoder_2", "model")) | {"logit_scale": torch.tensor(4.6)}
+        if not (folder / "text_encoder").exists():
+            return weights | under("conditioner.embedders.0.model", second)
     text = part("text_encoder", "model")
     clip = {f"text_model.{name.removeprefix('text_model.')}": t for name, t in text.items()}
     clip["text_model.embeddings.position_ids"] = torch.arange(77)[None]
     if (folder / "text_encoder_2").exists():
         weights |= under("conditioner.embedders.0.transformer", clip)
-        second = open_clip(part("text_encoder_2", "model")) | {"logit_scale": torch.tensor(4.6)}
         return weights | under("conditioner.embedders.1.model", second)
     if config("text_encoder")["hidden_act"] == "gelu":
         weights |= under("cond_stage_model.model", _whole_open_clip(open_clip(text)))

@@ -5,6 +5,7 @@ SD 2.x's 23 layers of text encoder.
 """
 
 import json
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,15 @@ _UNETS: dict[str, dict[str, Any]] = {
     "sd1-inpainting": {"in_channels": 9},
     "sd2-inpainting": _LINEAR | {"in_channels": 9},
     "sdxl-inpainting": _SDXL | {"in_channels": 9},
+    "sd1-edit": {"in_channels": 8},
+    "sdxl-edit": _SDXL | {"in_channels": 8},
+    # The refiner: the second text encoder alone, five numbers, and a middle that attends deeply.
+    "refiner": _SDXL | {
+        "cross_attention_dim": 128, "projection_class_embeddings_input_dim": 32 + 5 * 16,
+        "transformer_layers_per_block": (2, 2),
+        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+    },
     # Segmind's distilled SDXLs: depths differ from layer to layer, and no attention in the middle.
     "ssd-1b": _SDXL | {
         "layers_per_block": 2, "transformer_layers_per_block": (1, (2, 1)),
@@ -63,7 +73,7 @@ FAMILIES = ["sd1", "sd2", "sdxl"]
 
 
 def _is_xl(family: str) -> bool:
-    return family in ("sdxl", "sdxl-inpainting", "ssd-1b", "koala")
+    return family in ("sdxl", "sdxl-inpainting", "sdxl-edit", "refiner", "ssd-1b", "koala")
 
 
 def _is_open(family: str) -> bool:
@@ -93,6 +103,10 @@ def _texts(folder: Path, family: str) -> dict[str, list[str]]:
         "tokenizer": ["transformers", "CLIPTokenizer"],
         "text_encoder": ["transformers", "CLIPTextModel"],
     }
+    if family == "refiner":
+        index = {"tokenizer": [None, None], "text_encoder": [None, None]}
+        for name in index:
+            shutil.rmtree(folder / name)
     if _is_xl(family):
         second = CLIPTextModelWithProjection(_TEXT(**_XL_TEXT))
         _told_apart(second).save_pretrained(folder / "text_encoder_2")
@@ -126,5 +140,8 @@ def make(folder: Path, family: str, **unet: Any) -> Path:
         "scheduler": ["diffusers", "PNDMScheduler"],
     }
     kind = "StableDiffusionXLPipeline" if _is_xl(family) else "StableDiffusionPipeline"
+    if family == "refiner":
+        kind = "StableDiffusionXLImg2ImgPipeline"
+        index |= {"requires_aesthetics_score": True, "force_zeros_for_empty_prompt": False}
     (folder / "model_index.json").write_text(json.dumps({"_class_name": kind, **index}))
     return folder

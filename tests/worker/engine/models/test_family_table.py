@@ -40,7 +40,8 @@ def outputs(blueprint: Blueprint, found: Networks) -> dict[str, torch.Tensor]:
     more: dict[str, Any] = {}
     if blueprint.is_xl:
         pooled = hidden["text_encoder_2"].text_embeds
-        more["added_cond_kwargs"] = {"text_embeds": pooled, "time_ids": torch.ones(1, 6)}
+        numbers = 5 if blueprint.card.limits.refines else 6
+        more["added_cond_kwargs"] = {"text_embeds": pooled, "time_ids": torch.ones(1, numbers)}
     x = torch.randn(1, 4, 8, 8)
     wide = torch.randn(1, found["unet"].config.in_channels, 8, 8)
     return {
@@ -91,6 +92,9 @@ def test_a_layout_is_served_as_its_folder(row: Row, made: Any, stock: Any, tmp_p
     assert bool(blueprint.schedule.alphas_cumprod[-1] == 0) == row.has_zero_snr
     if row.side_px:
         assert blueprint.card.defaults.width == row.side_px
+    assert blueprint.card.limits.refines == (row.family == "refiner")
+    assert blueprint.zeros_for_empty == (row.family != "refiner")
+    assert blueprint.card.limits.edits == row.family.endswith("-edit")
     assert bool(blueprint.card.warnings) == bool(row.says)
     assert row.says in " ".join(blueprint.card.warnings)
 

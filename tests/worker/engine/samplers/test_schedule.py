@@ -27,7 +27,7 @@ def card(overrides: dict[str, Any] | None = None, **changes: Any) -> ModelCard:
         schedule=NoiseSchedule.from_config(config),
         scheduler=config,
         created=0,
-        previews=False,
+        supports={"size_conditioning": False},
     )
 
 

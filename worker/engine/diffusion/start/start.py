@@ -21,7 +21,8 @@ class Start:
     """The state before the first call.
 
     repaint: what is kept of a picture, for UNets that do not see it. beside [C', h, w]: for those
-    that do, the channels that stand beside x in every call: a mask and the masked picture's latent.
+    that do, the channels that stand beside x in every call: a mask and the masked picture's latent,
+    or the latent of a picture to edit.
     """
 
     sampler: SamplerState
@@ -58,10 +59,10 @@ def start(order: Order, model: LoadedModel, first: Pass) -> Start:
     request = order.request
     shape = model.latent_shape(request.width, request.height, request.frames)
     draws = _Draws(model, shape, generator, request.seamless)
-    if order.canvas is None:
+    if order.canvas is None or model.edits:
         noise = _varied(draws, order).to(model.at.device)
         sampler = SamplerState.of(noise * first.initial_sigma, generator)
-        return Start(sampler, beside=_nothing_known(draws) if model.sees_masks else None)
+        return Start(sampler, beside=_beside_noise(order, draws))
     return _from_picture(order, order.canvas, draws, first)
 
 
@@ -86,6 +87,17 @@ def _varied(draws: _Draws, order: Order) -> torch.Tensor:
         return noise
     other = replace(draws, generator=torch.Generator().manual_seed(order.variation_seed))
     return varied(noise, other.on_cpu(), order.request.variation_strength)
+
+
+def _beside_noise(order: Order, draws: _Draws) -> torch.Tensor | None:
+    """For an image that starts as noise: a picture to edit, or all to be painted, if it is seen.
+
+    Of the picture to edit the encoder's mean, as diffusers' InstructPix2Pix pipelines take it:
+    neither drawn from its posterior nor scaled to unit variance.
+    """
+    if draws.model.edits and order.canvas is not None:
+        return encode(draws.model, image_of(order.canvas.picture), draws.seamless).mean
+    return _nothing_known(draws) if draws.model.sees_masks else None
 
 
 def _from_picture(order: Order, canvas: Canvas, draws: _Draws, first: Pass) -> Start:

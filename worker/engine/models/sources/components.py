@@ -20,6 +20,9 @@ SD_TOKENIZERS: Final = TOKENIZERS[:1]
 # A folder with a second text encoder is an SDXL.
 SDXL_NETWORKS: Final = (*SD_NETWORKS, "text_encoder_2")
 SDXL_TOKENIZERS: Final = TOKENIZERS
+# One with the second alone is its refiner.
+REFINER_NETWORKS: Final = ("unet", "vae", "text_encoder_2")
+REFINER_TOKENIZERS: Final = TOKENIZERS[1:]
 
 _CLIP_TOKENIZERS: Final = frozenset({"CLIPTokenizer", "CLIPTokenizerFast"})
 # All of them draw with the same parts; their UNets take more or fewer channels.
@@ -32,6 +35,8 @@ PIPELINES: Final = (
     "StableDiffusionInpaintPipeline",
     "StableDiffusionXLInpaintPipeline",
     "AnimateDiffPipeline",
+    "StableDiffusionInstructPix2PixPipeline",
+    "StableDiffusionXLInstructPix2PixPipeline",
 )
 # Parts that an index may name and text to image does without: they judge pictures or take them.
 UNUSED_PARTS: Final = ("feature_extractor", "image_encoder", "safety_checker")

@@ -19,6 +19,8 @@ from worker.engine.models.sources.components import (
     MOTION,
     PIPELINES,
     PREVIEWER,
+    REFINER_NETWORKS,
+    REFINER_TOKENIZERS,
     SD_NETWORKS,
     SD_TOKENIZERS,
     SDXL_NETWORKS,
@@ -38,9 +40,7 @@ def blueprint_from_folder(model: str, path: Path, *, prefer_fp16: bool) -> Bluep
     """
     index = read_json(path / "model_index.json")
     _refuse_other_pipeline(path, index)
-    is_xl = _class_of(index, "text_encoder_2") not in ("nothing", "None")
-    networks = SDXL_NETWORKS if is_xl else SD_NETWORKS
-    tokenizers = SDXL_TOKENIZERS if is_xl else SD_TOKENIZERS
+    networks, tokenizers = _components(index)
     for component in (*networks, *tokenizers, "scheduler"):
         _refuse_other_class(path, component, _class_of(index, component))
     configs = {name: read_json(path / name / "config.json") for name in networks}
@@ -75,6 +75,8 @@ def blueprint_from_folder(model: str, path: Path, *, prefer_fp16: bool) -> Bluep
 def _refuse_other_pipeline(path: Path, index: Mapping[str, Any]) -> None:
     """Raise ConfigurationError for an index that asks for another pipeline, or for further parts.
 
+    diffusers scales the pictures that a CosXL edits, as no other model's.
+
     Parts without a class are those that a pipeline may have and this model has not.
     """
     pipeline = index.get("_class_name", PIPELINES[0])
@@ -82,12 +84,27 @@ def _refuse_other_pipeline(path: Path, index: Mapping[str, Any]) -> None:
         raise ConfigurationError(
             f"{path} is made for {pipeline}; supported are {', '.join(PIPELINES)}."
         )
+    if index.get("is_cosxl_edit"):
+        raise ConfigurationError(f"{path} is a CosXL, which was trained by EDM: not supported.")
     known = {*CLASSES, *UNUSED_PARTS} - {PREVIEWER}
     parts = [name for name, entry in index.items() if isinstance(entry, list) and any(entry)]
     if unknown := sorted(set(parts) - known):
         raise ConfigurationError(
             f"{path} has a {unknown[0]} in its index, which is not supported and would be left out."
         )
+
+
+def _components(index: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Networks and tokenizers of a folder, by the text encoders that its index has."""
+    has = {
+        name: _class_of(index, name) not in ("nothing", "None")
+        for name in ("text_encoder", "text_encoder_2")
+    }
+    if not has["text_encoder_2"]:
+        return SD_NETWORKS, SD_TOKENIZERS
+    if not has["text_encoder"]:
+        return REFINER_NETWORKS, REFINER_TOKENIZERS
+    return SDXL_NETWORKS, SDXL_TOKENIZERS
 
 
 def _class_of(index: Mapping[str, Any], component: str) -> str:

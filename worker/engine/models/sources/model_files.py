@@ -5,13 +5,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from latentry.contracts.fields.bounds import MAX_CLIP_FRAMES
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.card import make_card
 from worker.engine.models.networks import NETWORKS
 from worker.engine.models.overrides import Overrides
 from worker.engine.models.part import Part
 from worker.engine.models.sources.components import MOTION
-from worker.engine.models.sources.supported import Config, refuse_unsupported_networks
+from worker.engine.models.sources.supported import (
+    Config,
+    is_edit_model,
+    is_refiner,
+    refuse_unsupported_networks,
+)
 from worker.engine.models.weights import StoredTensor
 from worker.engine.samplers.schedule import NoiseSchedule
 from worker.engine.samplers.scheduler_config import as_its_pipeline_reads
@@ -39,7 +45,7 @@ class ModelFiles:
     def blueprint(self, model: str) -> Blueprint:
         """The blueprint under this id. Raises ConfigurationError for what cannot be served."""
         refuse_unsupported_networks(self.where, self.configs)
-        scheduler = as_its_pipeline_reads(self.scheduler, is_xl="text_encoder_2" in self.configs)
+        scheduler = as_its_pipeline_reads(self.scheduler, is_xl=self._is_xl)
         scheduler |= self.overrides.scheduler
         schedule = NoiseSchedule.from_config(scheduler)
         card = make_card(
@@ -51,8 +57,13 @@ class ModelFiles:
             ],
             schedule=schedule,
             scheduler=scheduler,
-            previews="taesd" in self.configs,
-            max_frames=self.configs.get(MOTION, {}).get("motion_max_seq_length", 0),
+            supports={
+                "size_conditioning": self._is_xl,
+                "edits": is_edit_model(self.configs["unet"], self.configs["vae"]),
+                "refines": is_refiner(self.configs),
+                "previews": "taesd" in self.configs,
+                "max_frames": self._max_frames,
+            },
             created=self.created,
             warnings=self.warnings,
         )
@@ -65,13 +76,22 @@ class ModelFiles:
             zeros_for_empty=self.zeros_for_empty,
         )
 
+    @property
+    def _is_xl(self) -> bool:
+        return "text_encoder_2" in self.configs
+
+    @property
+    def _max_frames(self) -> int:
+        known: int = self.configs.get(MOTION, {}).get("motion_max_seq_length", 0)
+        return min(known, MAX_CLIP_FRAMES)
+
     def _part(self, name: str) -> Part:
-        config, is_xl = self.configs[name], "text_encoder_2" in self.configs
+        config = self.configs[name]
         return Part(
             name,
             partial(NETWORKS[name].make, config),
             self.weights[name],
-            force_upcast=is_xl and name == "vae" and config.get("force_upcast", True),
+            force_upcast=self._is_xl and name == "vae" and config.get("force_upcast", True),
         )
 
 

@@ -16,7 +16,7 @@ _UNET_EXTRAS: Final = (
     "time_cond_proj_dim",
 )
 # What a UNet is made for that takes so many channels beside the latent.
-_KINDS: Final = {1: "depth to image", 3: "upscaling", 4: "editing pictures"}
+_KINDS: Final = {1: "depth to image", 3: "upscaling"}
 
 
 def refuse_unsupported_networks(where: str, configs: Mapping[str, Config]) -> None:
@@ -35,6 +35,31 @@ def refuse_unsupported_networks(where: str, configs: Mapping[str, Config]) -> No
         _refuse_other_previews(where, configs["taesd"], latent_channels)
     if "text_encoder_2" in configs:
         _refuse_other_conditions(where, unet, configs["text_encoder_2"])
+
+
+def is_edit_model(unet: Config, vae: Config) -> bool:
+    """Whether a UNet takes a picture's latent beside its own, as InstructPix2Pix does."""
+    return bool(unet.get("in_channels", 4) == 2 * vae.get("latent_channels", 4))
+
+
+def is_refiner(configs: Mapping[str, Config]) -> bool:
+    """Whether a UNet takes an aesthetic score instead of a target size: SDXL's refiner.
+
+    Its sizes and numbers beside the pooled prompt are five, as diffusers counts them for
+    requires_aesthetics_score.
+    """
+    unet, text = configs["unet"], configs.get("text_encoder_2")
+    return text is not None and _takes(unet) == _given(unet, text, numbers=5)
+
+
+def _takes(unet: Config) -> Any:
+    return unet.get("projection_class_embeddings_input_dim")
+
+
+def _given(unet: Config, text_encoder: Config, *, numbers: int) -> Any:
+    """The width of the pooled prompt and of so many numbers, each embedded like a timestep."""
+    own = unet.get("addition_time_embed_dim") or 0
+    return numbers * own + text_encoder.get("projection_dim", 512)
 
 
 def _refuse_extra_inputs(where: str, unet: Config, *, is_xl: bool) -> None:
@@ -56,11 +81,10 @@ def _refuse_quantized(where: str, part: str, config: Config) -> None:
 
 
 def _refuse_other_channels(where: str, in_channels: int, latent_channels: int) -> None:
-    """A text-to-image UNet takes the latent; for inpainting, a mask and a masked picture's too.
-
-    Others take a picture or a depth beside it.
+    """A text-to-image UNet takes the latent; one that edits a picture's too, and one that inpaints
+    a masked picture's and the mask. Others take a depth or a small picture beside it.
     """
-    if in_channels not in (latent_channels, 2 * latent_channels + 1):
+    if in_channels not in (latent_channels, 2 * latent_channels, 2 * latent_channels + 1):
         kind = _KINDS.get(in_channels - latent_channels, "another kind of generation")
         raise ConfigurationError(
             f"The UNet in {where} takes {in_channels} channels, its VAE makes {latent_channels}: "
@@ -101,9 +125,8 @@ def _refuse_other_previews(where: str, taesd: Config, latent_channels: int) -> N
 
 def _refuse_other_conditions(where: str, unet: Config, text_encoder: Config) -> None:
     """SDXL's refiner takes an aesthetic score instead of a target size (arXiv:2307.01952)."""
-    takes = unet.get("projection_class_embeddings_input_dim")
-    given = 6 * unet.get("addition_time_embed_dim", 0) + text_encoder.get("projection_dim", 512)
-    if takes != given:
+    takes, given = _takes(unet), _given(unet, text_encoder, numbers=6)
+    if takes not in (given, _given(unet, text_encoder, numbers=5)):
         raise ConfigurationError(
             f"The UNet in {where} takes {takes} numbers beside its prompt; the pooled prompt, two "
             f"sizes and a crop make {given}."

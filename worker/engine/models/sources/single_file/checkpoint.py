@@ -73,6 +73,7 @@ def _blueprint(model: str, file: Path, weights: Weights, metadata: dict[str, str
             "prediction_type": prediction.type,
         },
         created=int(file.stat().st_mtime),
+        zeros_for_empty=family.zeros_for_empty,
         warnings=(*_warnings(file, weights), *config.warnings, *prediction.warnings),
     ).blueprint(model)
     marks.refuse_other_levels(where, weights, blueprint.schedule)

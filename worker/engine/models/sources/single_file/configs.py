@@ -15,10 +15,10 @@ HEAD_CHANNELS: Final = 64
 SD1_HEADS: Final = 8
 
 
-def unet_config(unet: Weights, sample_size: int, pooled: int) -> dict[str, Any]:
+def unet_config(unet: Weights, sample_size: int, pooled: int, numbers: int) -> dict[str, Any]:
     """A UNet's config. `sample_size`: the side of its native latent.
 
-    `pooled`: the width of SDXL's pooled prompt; six numbers follow it, each embedded like a
+    `pooled`: the width of SDXL's pooled prompt; so many numbers follow it, each embedded like a
     timestep.
     """
     blocks = count(unet, "down_blocks.{}.resnets.0.conv1.weight")
@@ -39,12 +39,12 @@ def unet_config(unet: Weights, sample_size: int, pooled: int) -> dict[str, Any]:
         "mid_block_type": _middle(unet),
         "up_block_types": [_block("Up", any(depths)) for depths in ups],
         "cross_attention_dim": unet[f"{attention}.transformer_blocks.0.attn2.to_k.weight"].shape[1],
-        **_transformers(downs, ups),
+        **_transformers(downs, ups, _depths(unet, "mid_block", 1)[0]),
         "use_linear_projection": is_linear,
         # diffusers' name for how many heads there are (huggingface/diffusers#2011).
         "attention_head_dim": [c // HEAD_CHANNELS for c in channels] if is_linear else SD1_HEADS,
     }
-    return config | _size_conditioning(unet, pooled)
+    return config | _size_conditioning(unet, pooled, numbers)
 
 
 def _depths(unet: Weights, block: str, layers: int) -> list[int]:
@@ -53,9 +53,15 @@ def _depths(unet: Weights, block: str, layers: int) -> list[int]:
     return [count(unet, f"{name}.{{}}.norm1.weight") for name in names]
 
 
-def _transformers(downs: list[list[int]], ups: list[list[int]]) -> dict[str, Any]:
-    """The depths as diffusers has them: a number a block where the way up mirrors the way down."""
+def _transformers(downs: list[list[int]], ups: list[list[int]], middle: int) -> dict[str, Any]:
+    """The depths as diffusers has them: a number a block where the way up mirrors the way down.
+
+    It takes the last one for the middle too, which in SDXL's refiner alone attends below a block
+    that does not.
+    """
     depths = [max(block) or 1 for block in downs]
+    if not any(downs[-1]):
+        depths[-1] = middle or 1
     if all(len({*down, *up}) == 1 for down, up in zip(downs, reversed(ups), strict=True)):
         return {"transformer_layers_per_block": depths}
     return {
@@ -75,14 +81,14 @@ def _block(direction: str, attend: bool) -> str:
     return f"CrossAttn{direction}Block2D" if attend else f"{direction}Block2D"
 
 
-def _size_conditioning(unet: Weights, pooled: int) -> dict[str, Any]:
+def _size_conditioning(unet: Weights, pooled: int, numbers: int) -> dict[str, Any]:
     """SDXL's options for its pooled prompt and sizes; none for a UNet without them."""
     if "add_embedding.linear_1.weight" not in unet:
         return {}
     takes = unet["add_embedding.linear_1.weight"].shape[1]
     return {
         "addition_embed_type": "text_time",
-        "addition_time_embed_dim": (takes - pooled) // 6,
+        "addition_time_embed_dim": (takes - pooled) // numbers,
         "projection_class_embeddings_input_dim": takes,
     }
 

@@ -1,7 +1,7 @@
 """What single-file checkpoints of one family share, apart from the shapes of their tensors."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 from typing import Any, Final
@@ -56,7 +56,8 @@ class Family:
     `side_px`: the side of its native pictures. `vae_scaling`: the VAE's scaling factor.
     `scheduler`: the config of the scheduler that it was published with. `text_encoders` are by the
     names that a folder in diffusers layout has for them. `has_two_predictions`: it was published
-    with UNets that predict v, for `side_px`, and others that predict ε, for 512 pixels.
+    with UNets that predict v, for `side_px`, and others that predict ε, for 512 pixels. `numbers`:
+    how many an SDXL takes beside its pooled prompt. `zeros_for_empty` as in Blueprint.
     """
 
     name: str
@@ -65,6 +66,8 @@ class Family:
     scheduler: Mapping[str, Any]
     text_encoders: Mapping[str, TextEncoder]
     has_two_predictions: bool = False
+    numbers: int = 6
+    zeros_for_empty: bool = True
 
     def side_for(self, prediction: str) -> int:
         """The side in pixels of native pictures of a UNet that predicts this."""
@@ -120,13 +123,28 @@ SDXL: Final = Family(
 )
 
 
-def family_of(unet: Mapping[str, StoredTensor]) -> Family:
-    """The family of a UNet, whose weights have diffusers' names.
+SDXL_REFINER: Final = replace(
+    SDXL,
+    name="SDXL's refiner",
+    text_encoders={
+        "text_encoder_2": TextEncoder(
+            {"conditioner.embedders.0.model.": Naming.OPEN_CLIP}, is_open_clip=True
+        ),
+    },
+    numbers=5,
+    zeros_for_empty=False,
+)
 
-    Only SDXL's takes more than a prompt; since 2.x projections are matrices, not convolutions.
-    Raises KeyError with the name of a weight that is missing.
+
+def family_of(unet: Mapping[str, StoredTensor], names: Iterable[str]) -> Family:
+    """The family of a UNet, whose weights have diffusers' names, in a file with these names.
+
+    Only SDXL's takes more than a prompt, and only its refiner has SDXL's second text encoder first;
+    since 2.x projections are matrices, not convolutions. Raises KeyError with the name of a weight
+    that is missing.
     """
     if "add_embedding.linear_1.weight" in unet:
-        return SDXL
+        first = next(iter(SDXL_REFINER.text_encoders["text_encoder_2"].layouts))
+        return SDXL_REFINER if any(name.startswith(first) for name in names) else SDXL
     projection = next((name for name in unet if name.endswith(".proj_in.weight")), "proj_in.weight")
     return SD2 if len(unet[projection].shape) == 2 else SD1

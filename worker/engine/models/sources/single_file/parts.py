@@ -50,7 +50,9 @@ class Parts:
             for name, encoder in self.family.text_encoders.items()
         }
         pooled = configs.get("text_encoder_2", {}).get("projection_dim", 0)
-        configs["unet"] = unet_config(self.networks["unet"], side_px // 8, pooled)
+        configs["unet"] = unet_config(
+            self.networks["unet"], side_px // 8, pooled, self.family.numbers
+        )
         configs["vae"] = vae_config(self.networks["vae"], vae_scaling)
         return configs
 
@@ -67,7 +69,7 @@ def split(where: str, weights: Weights, vae: Weights | None) -> Parts:
     weights that are not known, and KeyError with the name of a weight that is missing.
     """
     unet = names.unet(weights)
-    family = family_of(unet)
+    family = family_of(unet, weights)
     texts, used = {}, [names.UNET_PREFIX, names.VAE_PREFIX]
     for name, encoder in family.text_encoders.items():
         prefix = _prefix(where, family, encoder, weights)

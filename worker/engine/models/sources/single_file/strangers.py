@@ -43,8 +43,6 @@ def stranger(names: Collection[str]) -> str | None:
         return "a checkpoint with EMA weights only, which cannot be told from each other by name"
     if not has:
         return "no Stable Diffusion 1.x, 2.x or SDXL in its original layout"
-    if _is_refiner(names):
-        return "an SDXL refiner, which is not supported"
     if missing := [part for part in ("a UNet", "a text encoder") if part not in has]:
         return f"no whole checkpoint: it holds {' and '.join(has)}, but not {missing[0]}"
     return None
@@ -56,10 +54,3 @@ _PARTS: Final = {
     "a text encoder": ("cond_stage_model.", "conditioner."),
     "EMA weights": ("model_ema.",),
 }
-
-
-def _is_refiner(names: Collection[str]) -> bool:
-    """Its one text encoder is SDXL's second, and its UNet takes sizes."""
-    return f"{UNET_PREFIX}label_emb.0.0.weight" in names and not any(
-        name.startswith("conditioner.embedders.1.") for name in names
-    )

@@ -5,7 +5,7 @@ from latentry.errors import InvalidRequest, TooManyFrames, UnsupportedField
 
 # What a request for a clip may not change, because frames are drawn without it.
 _NOT_OF_CLIPS = (
-    *("image", "mask", "strength", "extend", "hires", "variation_strength"),
+    *("image", "mask", "strength", "extend", "hires", "upscale", "variation_strength"),
     *("intermediates", "preview_interval", "cache_interval", "guidance_rescale", "seamless", "n"),
 )
 

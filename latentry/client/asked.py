@@ -1,0 +1,58 @@
+"""Many jobs with one call: what to ask, how long, and what comes of each."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, cast
+
+from latentry.client.fields import Fields, request_of
+from latentry.contracts import GenerationRequest, Job
+from latentry.errors import InvalidRequest, LatentryError
+
+CONCURRENCY: Final = 16
+"""Calls at once: more are slower, as the service shares its workers anyway."""
+
+Asked: TypeAlias = str | Mapping[str, Any]
+"""A prompt, or the fields of a request by name, `prompt` among them."""
+Result: TypeAlias = Job | LatentryError
+"""The succeeded job, or why there is none."""
+Done: TypeAlias = Callable[[int, Result], None]
+"""Called with the number of a request, from 0, and its result, in the order of their ends."""
+
+
+def requests_of(asked: Iterable[Asked], common: Fields) -> list[GenerationRequest]:
+    """All requests. Raises InvalidRequest, which names the first that is invalid."""
+    return [_request_of(number, one, common) for number, one in enumerate(asked)]
+
+
+def ids_of(jobs: Iterable[Job | str]) -> list[str]:
+    """Jobs by their ids."""
+    return [job if isinstance(job, str) else job.id for job in jobs]
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The end of a wait that several calls share."""
+
+    at: float
+
+    @classmethod
+    def after(cls, timeout_s: float | None) -> "Deadline":
+        """In so many seconds; None: never."""
+        return cls(math.inf if timeout_s is None else time.monotonic() + timeout_s)
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until then; None: for ever."""
+        return None if self.at == math.inf else max(0.0, self.at - time.monotonic())
+
+
+def _request_of(number: int, asked: Asked, common: Fields) -> GenerationRequest:
+    own = {"prompt": asked} if isinstance(asked, str) else dict(asked)
+    fields = {**common, **own}
+    prompt = fields.pop("prompt", None)
+    try:
+        return request_of(cast(str | None, prompt), cast(Fields, fields))
+    except InvalidRequest as error:
+        raise InvalidRequest(f"Request {number}: {error.message}", fields=error.fields) from error

@@ -1,0 +1,166 @@
+"""Many jobs with one call, for both clients."""
+
+import uuid
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import aclosing
+from typing import Unpack
+
+from latentry.client import flows
+from latentry.client.as_done import in_tasks, in_threads
+from latentry.client.asked import (
+    CONCURRENCY,
+    Asked,
+    Deadline,
+    Done,
+    Result,
+    ids_of,
+    requests_of,
+)
+from latentry.client.connections import AsyncConnection, Connection
+from latentry.client.fields import Fields
+from latentry.contracts import GenerationRequest, Job
+from latentry.errors import LatentryError
+
+
+class ManyJobs(Connection):
+    """Many jobs at once."""
+
+    def map(
+        self,
+        requests: Iterable[Asked],
+        *,
+        concurrency: int = CONCURRENCY,
+        timeout_s: float | None = None,
+        done: Done | None = None,
+        **common: Unpack[Fields],
+    ) -> Sequence[Result]:
+        """Generate many requests, `concurrency` at a time; their results in the same order.
+
+        A request is a prompt or a dict of fields, to which `common` are added. A result is the
+        succeeded job, or the LatentryError that there is instead; `done` is called with each as it
+        comes. `timeout_s` bounds each wait. Raises InvalidRequest before any is sent.
+        """
+        wanted = requests_of(requests, common)
+
+        def attempt(request: GenerationRequest) -> Result:
+            try:
+                return self._run(
+                    flows.generated(request, uuid.uuid4().hex, timeout_s, self._retries)
+                )
+            except LatentryError as error:
+                return error
+
+        results = dict[int, Result]()
+        for number, result in in_threads(attempt, wanted, concurrency):
+            results[number] = result
+            if done:
+                done(number, result)
+        return [results[number] for number in range(len(wanted))]
+
+    def as_completed(
+        self,
+        jobs: Iterable[Job | str],
+        *,
+        concurrency: int = CONCURRENCY,
+        timeout_s: float | None = None,
+    ) -> Iterator[Job]:
+        """Each of these jobs at its end, successful or not, as they come.
+
+        `concurrency` of them are waited for at a time, the first ones first; `timeout_s` bounds the
+        whole. Raises what `wait` does.
+        """
+        deadline = Deadline.after(timeout_s)
+
+        def wait(job_id: str) -> Job:
+            return self._run(flows.ended(job_id, deadline.left_s, self._retries))
+
+        for _, job in in_threads(wait, ids_of(jobs), concurrency):
+            yield job
+
+    def wait_all(
+        self,
+        jobs: Iterable[Job | str],
+        *,
+        concurrency: int = CONCURRENCY,
+        timeout_s: float | None = None,
+    ) -> Sequence[Job]:
+        """All these jobs at their ends, in the same order. Raises what `wait` does."""
+        ids = ids_of(jobs)
+        ended = {
+            job.id: job
+            for job in self.as_completed(ids, concurrency=concurrency, timeout_s=timeout_s)
+        }
+        return [ended[job_id] for job_id in ids]
+
+
+class AsyncManyJobs(AsyncConnection):
+    """Many jobs at once."""
+
+    async def map(
+        self,
+        requests: Iterable[Asked],
+        *,
+        concurrency: int = CONCURRENCY,
+        timeout_s: float | None = None,
+        done: Done | None = None,
+        **common: Unpack[Fields],
+    ) -> Sequence[Result]:
+        """Generate many requests, `concurrency` at a time; their results in the same order.
+
+        A request is a prompt or a dict of fields, to which `common` are added. A result is the
+        succeeded job, or the LatentryError that there is instead; `done` is called with each as it
+        comes. `timeout_s` bounds each wait. Raises InvalidRequest before any is sent.
+        """
+        wanted = requests_of(requests, common)
+
+        async def attempt(request: GenerationRequest) -> Result:
+            try:
+                return await self._run(
+                    flows.generated(request, uuid.uuid4().hex, timeout_s, self._retries)
+                )
+            except LatentryError as error:
+                return error
+
+        results = dict[int, Result]()
+        async with aclosing(in_tasks(attempt, wanted, concurrency)) as outcomes:
+            async for number, result in outcomes:
+                results[number] = result
+                if done:
+                    done(number, result)
+        return [results[number] for number in range(len(wanted))]
+
+    async def as_completed(
+        self,
+        jobs: Iterable[Job | str],
+        *,
+        concurrency: int = CONCURRENCY,
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[Job]:
+        """Each of these jobs at its end, successful or not, as they come.
+
+        `concurrency` of them are waited for at a time, the first ones first; `timeout_s` bounds the
+        whole. Raises what `wait` does.
+        """
+        deadline = Deadline.after(timeout_s)
+
+        async def wait(job_id: str) -> Job:
+            return await self._run(flows.ended(job_id, deadline.left_s, self._retries))
+
+        async with aclosing(in_tasks(wait, ids_of(jobs), concurrency)) as ended:
+            async for _, job in ended:
+                yield job
+
+    async def wait_all(
+        self,
+        jobs: Iterable[Job | str],
+        *,
+        concurrency: int = CONCURRENCY,
+        timeout_s: float | None = None,
+    ) -> Sequence[Job]:
+        """All these jobs at their ends, in the same order. Raises what `wait` does."""
+        ids = ids_of(jobs)
+        ended = {
+            job.id: job
+            async for job in self.as_completed(ids, concurrency=concurrency, timeout_s=timeout_s)
+        }
+        return [ended[job_id] for job_id in ids]

@@ -1,0 +1,49 @@
+"""Images as files, and as images of Pillow's."""
+
+from collections.abc import Iterator
+from io import BytesIO
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from latentry.contracts import Image, Job
+from latentry.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+
+def image_path(path: Path | None, job: Job, index: int, *, name: str = "") -> Path:
+    """The file of one output: numbered from 1 where the job has several images.
+
+    In the directory `path`, or without one, files are named by the job's id.
+    """
+    own = Path(job.id + job.request.output_format.suffix)
+    path = own if path is None else path / own if path.is_dir() else path
+    parts = [path.stem, *([str(index + 1)] if job.request.n > 1 else []), *([name] if name else [])]
+    return path.with_stem("-".join(parts))
+
+
+def targets(
+    what: Job | Image | str, path: str | PathLike[str] | None
+) -> Iterator[tuple[str, Path]]:
+    """The URL and the file of each image to save."""
+    given = None if path is None else Path(path)
+    if isinstance(what, Job):
+        for image in what.images:
+            yield image.url, image_path(given, what, image.index)
+        return
+    url = what if isinstance(what, str) else what.url
+    name = url.partition("?")[0].rpartition("/")[2]
+    yield url, Path(name) if given is None else given / name if given.is_dir() else given
+
+
+def opened(data: bytes) -> "PillowImage":
+    """An image of Pillow's, wholly read. Raises ConfigurationError without Pillow."""
+    try:
+        from PIL import Image as Pillow
+    except ImportError as error:
+        raise ConfigurationError("pil() needs Pillow: pip install pillow") from error
+    image = Pillow.open(BytesIO(data))
+    image.load()
+    return image

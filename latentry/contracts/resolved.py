@@ -1,0 +1,26 @@
+"""The request of a job of any kind, as records and answers have it."""
+
+from typing import Annotated, Any, Final, TypeAlias
+
+from pydantic import Discriminator, Tag, TypeAdapter
+
+from latentry.contracts.requests import ResolvedRequest
+from latentry.contracts.upscales import ResolvedUpscale
+
+
+def _kind(value: Any) -> str:
+    """Which of them it is: an upscale alone names an upscaler."""
+    names = value if isinstance(value, dict) else vars(value)
+    return "upscale" if "upscaler" in names else "generation"
+
+
+AnyRequest: TypeAlias = Annotated[
+    Annotated[ResolvedRequest, Tag("generation")] | Annotated[ResolvedUpscale, Tag("upscale")],
+    Discriminator(_kind),
+]
+_ADAPTER: Final[TypeAdapter[ResolvedRequest | ResolvedUpscale]] = TypeAdapter(AnyRequest)
+
+
+def read_request(text: str) -> ResolvedRequest | ResolvedUpscale:
+    """A record's request. Raises ValueError."""
+    return _ADAPTER.validate_json(text)

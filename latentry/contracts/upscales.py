@@ -1,0 +1,145 @@
+"""Enlarging a picture by itself: what a client asks for, what a worker runs, and by what."""
+
+from typing import Annotated, Any, ClassVar, Final
+
+from pydantic import Field, StringConstraints
+
+from latentry.contracts.fields import inputs, job
+from latentry.contracts.fields.inputs import InputFile
+from latentry.contracts.fields.job import JobKind, Priority
+from latentry.contracts.models import Pace
+from latentry.contracts.outputs import OutputFormat
+from latentry.contracts.wire import RequestModel, ResponseModel
+
+LANCZOS: Final = "lanczos"
+# As file names are written, but for what separates ids in settings and in the ledger.
+UPSCALER_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9._+()-]{0,99}$"
+MAX_SCALE: Final = 8.0
+# Upscalers are served beside models, under names that no model can have.
+_QUEUE: Final = "upscaler/"
+
+UpscalerId = Annotated[str, StringConstraints(pattern=UPSCALER_ID)]
+
+
+def upscaler_queue(upscaler: str) -> str:
+    """The name of an upscaler's queue, by which workers serve it."""
+    return f"{_QUEUE}{upscaler}"
+
+
+class UpscaleRequest(RequestModel):
+    """A request to enlarge one picture. A field that is omitted or null takes its default."""
+
+    image: inputs.RequiredImage
+    scale: Annotated[float, Field(strict=True, gt=1, le=MAX_SCALE)] | None = Field(
+        None,
+        description="Times the picture's width and height, at most the upscaler's `scale`; its"
+        " `default_scale` if omitted. What a network draws larger is scaled down by Lanczos.",
+    )
+    upscaler: UpscalerId = Field(
+        LANCZOS,
+        description="Id of `GET /v1/upscalers`; capitals matter only where two ids differ by them.",
+    )
+    output_format: job.OutputFormat = OutputFormat.PNG
+    output_quality: job.OutputQuality = None
+    output_lossless: job.OutputLossless = False
+    priority: job.QueuePriority = Priority.NORMAL
+    start_within: job.StartWithin = None
+    finish_within: job.FinishWithin = None
+    dry_run: job.DryRun = False
+    metadata: job.Metadata = Field(default_factory=dict)
+    webhook: job.WebhookTarget = None
+
+
+class ResolvedUpscale(ResponseModel):
+    """An upscale with every omitted field filled in: what a worker runs and what repeats it.
+
+    Without bounds: a reader accepts what an older or newer service admitted. `steps`: the calls
+    that it is expected to take, for its progress.
+    """
+
+    # What a generation has and an upscale has not.
+    n: ClassVar[int] = 1
+    seed: ClassVar[int] = 0
+    intermediates: ClassVar[None] = None
+    preview_interval: ClassVar[int] = 0
+
+    image: InputFile
+    scale: float
+    upscaler: str
+    steps: int = 1
+    output_format: OutputFormat = OutputFormat.PNG
+    output_quality: int | None = None
+    output_lossless: bool = False
+    metadata: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def kind(self) -> JobKind:
+        """What its job makes."""
+        return JobKind.UPSCALE
+
+    @property
+    def model(self) -> str:
+        """What its upscaler is served as, in the place of a model."""
+        return upscaler_queue(self.upscaler)
+
+    @property
+    def final_size(self) -> tuple[int, int]:
+        """Width and height of the enlarged picture, in pixels."""
+        return round(self.image.width * self.scale), round(self.image.height * self.scale)
+
+    @property
+    def total_steps(self) -> int:
+        """The number of its last step."""
+        return self.steps
+
+    def seed_of(self, _: int) -> int:
+        """Nothing is drawn from a seed."""
+        return self.seed
+
+    def variation_seed_of(self, _: int) -> None:
+        """Nor varied."""
+
+    def of_image(self, _: int) -> "ResolvedUpscale":
+        """The request that makes its only picture."""
+        return self
+
+    def inputs(self) -> dict[str, InputFile]:
+        """The file that it names, by field."""
+        return {"image": self.image}
+
+    def pixel_fields(self) -> dict[str, Any]:
+        """What the picture's pixels depend on, ready for JSON."""
+        picture = {"pixel_sha256": self.image.pixel_sha256}
+        return {"image": picture, "scale": self.scale, "upscaler": self.upscaler}
+
+
+class UpscalerCard(ResponseModel):
+    """An upscaler in the catalogue, which outlives the workers that wrote it."""
+
+    id: str
+    architecture: str = Field(description="`Lanczos`, or the network's as spandrel calls it.")
+    scale: float = Field(description="Times that it enlarges width and height, at most.")
+    default_scale: float = Field(description="The `scale` of requests that name none.")
+    created: int = Field(description="Unix time in seconds.")
+    tile: int = Field(
+        0, description="Side of the tiles that its network is given, in pixels; 0 without one."
+    )
+    pace: Pace | None = Field(None, description="Null until a worker has measured it.")
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def queue(self) -> str:
+        """The name of its queue."""
+        return upscaler_queue(self.id)
+
+
+class ServedUpscaler(UpscalerCard):
+    """An upscaler's card and its live workers."""
+
+    workers: int = Field(description="Number of live workers that serve this upscaler.")
+
+
+class UpscalerList(ResponseModel):
+    """`GET /v1/upscalers`."""
+
+    data: list[ServedUpscaler]

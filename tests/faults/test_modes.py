@@ -1,0 +1,166 @@
+"""A storm over jobs of every mode: workers, gateways and Valkey die, and nothing shows it."""
+
+import io
+import itertools
+import random
+import threading
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from PIL import Image
+
+from latentry.contracts import Job, JobStatus
+from tests.e2e.conftest import SHAPES
+from tests.faults.figures import Figure
+from tests.faults.history import History
+from tests.faults.house import FAST, House, house
+from tests.faults.storm import Killer, doubled, ends_of, every
+from tests.modes import MODES
+
+STEPS = 8
+Pixels: TypeAlias = dict[tuple[int, str], str]  # SHA-256 by index and name
+
+
+@dataclass(slots=True)
+class Storm:
+    """Jobs of these modes, each with one of a few seeds and in strict mode, and what they drew."""
+
+    house: House
+    modes: list[str]
+    side: int
+    seeds: int = 2
+    history: History = field(init=False)
+    undisturbed: dict[tuple[str, int], Pixels] = field(default_factory=dict)
+    _files: dict[bytes, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.history = History(self.house)
+
+    def calm(self) -> None:
+        """Draw each once while nothing happens."""
+        pairs = list(itertools.product(self.modes, range(self.seeds)))
+        jobs = [self.submit(mode, seed) for mode, seed in pairs]
+        for pair, job in zip(pairs, jobs, strict=True):
+            assert job
+            self.undisturbed[pair] = self.pixels(self.history.end_of(job.id))
+
+    def submit(self, mode: str, seed: int, *, by_file: bool = False) -> Job | None:
+        """A job, whose pictures come with it or are files that were uploaded before."""
+        fields: dict[str, Any] = MODES[mode].as_sent(seed)
+        if by_file:
+            for name in MODES[mode].brings:
+                fields[name] = self._files[fields[name]]
+        size = {"width": self.side, "height": self.side}
+        kept = {"mode": mode, "seed": str(seed)}
+        return self.history.submit(
+            **({"steps": STEPS, "seed": seed, "determinism": "strict", "metadata": kept} | size),
+            **fields,
+        )
+
+    def upload(self) -> None:
+        """What later jobs name as files."""
+        sent = [MODES[mode].as_sent(seed) for mode in self.modes for seed in range(self.seeds)]
+        for data in {one for fields in sent for one in fields.values() if isinstance(one, bytes)}:
+            self._files[data] = self.house.client.upload(data).id
+
+    def rain(self, jobs: int, *, a_second: float) -> None:
+        """Submit so many more, of all modes in turn, at a steady pace."""
+        chance = random.Random(jobs)
+        for number in range(jobs):
+            mode = self.modes[number % len(self.modes)]
+            self.submit(mode, chance.randrange(self.seeds), by_file=chance.random() < 0.5)
+            threading.Event().wait(1 / a_second)
+
+    def pixels(self, job: Job) -> Pixels:
+        """All that it stored, steps on the way too."""
+        found = {}
+        for output in job.outputs:
+            image = Image.open(io.BytesIO(self.house.client.download(output)))
+            found[output.index, output.name] = sha256(image.tobytes()).hexdigest()
+        return found
+
+    def is_as_ever(self, job: Job) -> bool:
+        """Whether it drew what it draws undisturbed."""
+        pair = (job.request.metadata["mode"], int(job.request.metadata["seed"]))
+        return self.pixels(job) == self.undisturbed[pair]
+
+
+def weather(
+    storm: Storm, killer: Killer, jobs: int, *, a_second: float, kill_s: float, others_s: float
+) -> dict[str, int]:
+    """The storm itself: a worker dies every `kill_s`, gateway and Valkey in turn every other."""
+    killed = {"gateway": 0, "Valkey": 0}
+
+    def strike() -> None:
+        if killed["gateway"] <= killed["Valkey"]:
+            storm.house.kill_gateway()
+            killed["gateway"] += 1
+        else:
+            storm.house.valkey.kill()
+            storm.house.valkey.start()
+            killed["Valkey"] += 1
+
+    with every(kill_s, killer.strike), every(others_s, strike):
+        storm.rain(jobs, a_second=a_second)
+    return killed | {"worker": killer.killed}
+
+
+def tried(
+    storm: Storm, workers: int, jobs: int, figure: Figure, name: str, **weathered: float
+) -> None:
+    """Everything that is promised, after a storm."""
+    killer = Killer(storm.house, [storm.house.worker() for _ in range(workers)])
+    storm.calm()
+    storm.upload()
+    killed = weather(storm, killer, jobs, **weathered)
+    ends = ends_of(storm.history)
+    storm.history.check()  # each in one terminal state, its steps complete, and nothing pinned
+    assert not list(storm.house.ledger.client.scan_iter(f"{storm.house.ledger.root}:pins:*"))
+    failed = [job for job in ends if job.status is not JobStatus.SUCCEEDED]
+    changed = [job for job in ends if job not in failed and not storm.is_as_ever(job)]
+    figure(f"{name}: jobs of {len(storm.modes)} modes", len(ends))
+    for who, times in killed.items():
+        figure(f"{name}: {who} killed", times, at_least=1)
+    figure(
+        f"{name}: refused or of unknown outcome", len(storm.history.refused) + storm.history.unknown
+    )
+    figure(f"{name}: jobs failed", len(failed), at_most=0)
+    figure(f"{name}: jobs with two results", len(doubled(storm.history)), at_most=0)
+    figure(f"{name}: jobs whose pictures differ from undisturbed ones", len(changed), at_most=0)
+
+
+SIMULATED = {"lease_s": "3", "heartbeat_s": "1", "durable": True}
+
+
+@pytest.mark.slow
+def test_a_small_storm_over_all_modes_shows_in_no_picture(tmp_path: Path, figure: Figure) -> None:
+    """T34"""
+    with house(tmp_path, models=FAST, **SIMULATED) as fast:
+        storm = Storm(fast, list(MODES), 64, seeds=1)
+        tried(storm, 2, 36, figure, "small storm", a_second=8, kill_s=2, others_s=3)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(1_200)
+def test_a_storm_over_all_modes_shows_in_no_picture(
+    tmp_path: Path, storm_jobs: int, figure: Figure
+) -> None:
+    """T34"""
+    with house(tmp_path, models=FAST, **SIMULATED) as fast:
+        storm = Storm(fast, list(MODES), 64)
+        jobs = max(100, storm_jobs // 4)
+        tried(storm, 3, jobs, figure, "all modes, simulated", a_second=8, kill_s=3, others_s=11)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(1_200)
+def test_nor_does_it_on_the_real_engine(tmp_path: Path, storm_jobs: int, figure: Figure) -> None:
+    """T34"""
+    models = {"models": f"shapes={SHAPES}", "threads": "1", "checkpoint_s": "0.5"}
+    with house(tmp_path, durable=True, **models) as real:
+        storm = Storm(real, [name for name, mode in MODES.items() if mode.channels == 4], 96)
+        jobs = max(50, storm_jobs // 20)
+        tried(storm, 1, jobs, figure, "all modes, real", a_second=1, kill_s=25, others_s=18)

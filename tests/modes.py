@@ -1,0 +1,98 @@
+"""Every way to make an image, as the fields of a request: a new one needs a line in MODES here.
+
+All proofs walk this table: the oracle, strict mode's schedules and the fault storm.
+"""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from latentry.contracts import InputFile
+
+WIDTH, HEIGHT = 80, 72  # of the pictures that are brought: other sizes than the images'
+_PICTURES: Final = ("image", "mask")
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """The fields that make it, besides model, prompt, sampler, seed and sizes of 64 to 96 pixels.
+
+    brings: which of them are pictures. channels: of the UNet's input; of an inpainting one 9, of
+    one that edits pictures 8.
+    """
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    brings: tuple[str, ...] = ()
+    channels: int = 4
+
+    def as_resolved(self, seed: int) -> dict[str, Any]:
+        """The fields as a worker gets them, with pictures by name; their pixels are of `seed`."""
+        file = InputFile(file="file_1", pixel_sha256=str(seed), width=WIDTH, height=HEIGHT)
+        return {**self.fields, **dict.fromkeys(self.brings, file)}
+
+    def as_sent(self, seed: int) -> dict[str, Any]:
+        """The fields as a client sends them, with pictures as PNG bytes."""
+        made = pictures(seed)
+        return {**self.fields, **{name: png(made[name]) for name in self.brings}}
+
+
+# The tests' models of modes that need a UNet of their own, by the channels of its input.
+SPECIAL: Final = {9: "sd1-inpainting", 8: "sd1-edit"}
+_IMAGE: Final = ("image",)
+_MASKED: Final = ("image", "mask")
+_HIRES: Final = {"width": 128, "height": 128, "steps": 3, "strength": 0.7}
+
+MODES: Final[dict[str, Mode]] = {
+    "text": Mode(),
+    "noise": Mode({"num_inference_steps": 0}),
+    "shown": Mode({"intermediates": {"every": 2}}),
+    "varied": Mode({"variation_seed": 8, "variation_strength": 0.3}),
+    "seamless": Mode({"seamless": "x"}),
+    "scheduled": Mode({"prompt": "a [red:blue:0.5] circle", "negative_prompt": "[blur::.3]"}),
+    "alternating": Mode({"prompt": "a [red|blue|green] circle"}),
+    "composed": Mode({"prompt": "a [cat|cow] AND a dog :0.7 AND snow :-0.4"}),
+    "hires": Mode({"hires": _HIRES}),
+    "hires by pixels": Mode({"hires": {**_HIRES, "upscaler": "lanczos"}}),
+    "image to image": Mode({"strength": 0.6}, _IMAGE),
+    "image varied": Mode({"strength": 0.3, "prompt": ""}, _IMAGE),
+    "image, hires": Mode({"strength": 0.6, "hires": _HIRES}, _IMAGE),
+    "image, seamless": Mode({"strength": 0.6, "seamless": "both"}, _IMAGE),
+    "inpainted": Mode({"strength": 0.6}, _MASKED),
+    "inpainted anew": Mode({"strength": 1.0}, _MASKED),
+    "inpainted on fill": Mode({"strength": 0.6, "mask_fill": "fill", "mask_blur": 4}, _MASKED),
+    "inpainted on noise": Mode({"strength": 0.6, "mask_fill": "noise"}, _MASKED),
+    "inpainted on nothing": Mode({"strength": 0.6, "mask_fill": "empty"}, _MASKED),
+    "inpainted in part": Mode(
+        {"strength": 0.6, "inpaint_area": "masked", "mask_padding": 8}, _MASKED
+    ),
+    "outpainted": Mode({"strength": 1.0, "extend": {"left": 32, "top": 8}}, _IMAGE),
+    "end left out": Mode({"denoise_end": 0.5}),
+    "start left out": Mode({"denoise_start": 0.5}, _IMAGE),
+    "inpainting UNet": Mode({"strength": 0.6}, _MASKED, channels=9),
+    "inpainting UNet, text": Mode(channels=9),
+    "inpainting UNet, outpainted": Mode(
+        {"strength": 1.0, "extend": {"left": 32}}, _IMAGE, channels=9
+    ),
+    "edited": Mode({"image_guidance_scale": 1.5}, _IMAGE, channels=8),
+}
+
+
+def pictures(seed: int) -> dict[str, npt.NDArray[np.uint8]]:
+    """An `image` of smooth colours and a `mask` that repaints an ellipse in it: RGB bytes."""
+    cells = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), np.uint8)
+    photo = Image.fromarray(cells).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
+    mask = Image.new("RGB", (WIDTH, HEIGHT))
+    ImageDraw.Draw(mask).ellipse((18, 10, 62 + seed % 8, 52), fill="white")
+    return {"image": np.asarray(photo), "mask": np.asarray(mask)}
+
+
+def png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """The pixels as a file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
