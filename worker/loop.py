@@ -168,6 +168,8 @@ class WorkerLoop:
             self._engine.drop(job.id)
         if job.is_over:  # its last worker died between the last picture and the end
             self._publisher.close(job, 0)
+        elif job.begins_clip():  # or before it had made one file of them
+            self._publisher.add_clip(job)
 
     def _yield(self, job: ClaimedJob, urgent: JobRef) -> None:
         """Save and pause this job; its rows stay taken until the urgent job has arrived."""

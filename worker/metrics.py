@@ -13,7 +13,7 @@ _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
 
 class Metrics:
-    """Counters of this process. The stages of a job are encode, step, decode and publish."""
+    """Counters of this process. The stages of a job are encode, step, decode, publish and clip."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -25,7 +25,7 @@ class Metrics:
         )
         self._stages = Histogram(
             "latentry_stage_seconds",
-            "Seconds of one stage: encode and step and decode in the engine, publish to storage.",
+            "Seconds of one stage: encode, step, decode in the engine; publish, clip to storage.",
             ["stage"],
             buckets=_SECONDS,
             registry=self.registry,

@@ -16,10 +16,17 @@ from latentry.contracts.fields.intermediates import (
     Intermediates,
     WantedIntermediates,
 )
+from latentry.contracts.fields.interpolation import (
+    Easing,
+    Interpolation,
+    Keyframe,
+    SequenceOutput,
+)
 from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.files import File
+from latentry.contracts.interpolations import InterpolationRequest
 from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.models import Defaults, Limits, Model, ModelCard, ModelList, Pace
 from latentry.contracts.outputs import (
@@ -56,6 +63,7 @@ __all__ = [
     "DeliveryList",
     "DeliveryStatus",
     "Determinism",
+    "Easing",
     "Estimate",
     "Event",
     "EventType",
@@ -69,6 +77,8 @@ __all__ = [
     "InputFile",
     "IntermediateKind",
     "Intermediates",
+    "Interpolation",
+    "InterpolationRequest",
     "Job",
     "JobError",
     "JobKind",
@@ -76,6 +86,7 @@ __all__ = [
     "JobStatus",
     "JobUrls",
     "JobWarning",
+    "Keyframe",
     "Limits",
     "MaskFill",
     "Model",
@@ -96,6 +107,7 @@ __all__ = [
     "ResolvedUpscale",
     "Sampler",
     "Seamless",
+    "SequenceOutput",
     "ServedUpscaler",
     "Spacing",
     "StoredOutput",

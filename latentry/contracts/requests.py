@@ -11,6 +11,7 @@ from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import Hires, HiresOption
 from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
 from latentry.contracts.fields.intermediates import Intermediates, IntermediatesOption
+from latentry.contracts.fields.interpolation import Interpolation
 from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.fields.sampling import Determinism, Seamless, steps_before
 from latentry.contracts.fields.templates import Template
@@ -163,11 +164,14 @@ class ResolvedRequest(ResponseModel):
     preview_interval: int = 0
     intermediates: Intermediates | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
+    interpolation: Interpolation | None = Field(None, exclude_if=lambda way: way is None)
 
     @property
     def kind(self) -> JobKind:
         """What its job makes: each kind but a plain generation has a record of its own here."""
-        return JobKind.GENERATION if self.clip is None else JobKind.CLIP
+        if self.clip is not None:
+            return JobKind.CLIP
+        return JobKind.INTERPOLATION if self.interpolation else JobKind.GENERATION
 
     @property
     def frames(self) -> int:

@@ -11,6 +11,7 @@ LatentryError
 │   ├── TooManySteps
 │   ├── TooManyFrames
 │   ├── TooManyIntermediates
+│   ├── KeyframesDiffer
 │   ├── InvalidPrompt
 │   ├── UnknownStyle
 │   ├── ClipSkipTooLarge
@@ -111,6 +112,7 @@ from latentry.errors.requests import (
     ImageTooLarge,
     InvalidIdempotencyKey,
     InvalidPrompt,
+    KeyframesDiffer,
     MalformedBody,
     MalformedHead,
     NotAcceptable,
@@ -166,6 +168,7 @@ __all__ = [
     "InvalidRequest",
     "JobFailed",
     "JobNotFound",
+    "KeyframesDiffer",
     "LatentryError",
     "LeaseLost",
     "LedgerFull",

@@ -57,6 +57,12 @@ class TooManyFrames(InvalidRequest):
     code = "too_many_frames"
 
 
+class KeyframesDiffer(InvalidRequest):
+    """The pictures of an interpolation differ in what must be equal."""
+
+    code = "keyframes_differ"
+
+
 class InvalidPrompt(InvalidRequest):
     """A weight is out of range, there are too many parts or texts, or a wildcard is unknown."""
 

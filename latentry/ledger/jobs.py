@@ -21,6 +21,7 @@ from latentry.ledger.accounts import Account
 from latentry.ledger.files import FileRef
 from latentry.ledger.refs import JobRef
 from latentry.rules.pricing import Price
+from latentry.rules.sequences.frames import files
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class NewJob:
     @property
     def files(self) -> dict[str, str]:
         """The refs of the files that it pins, by the names of their fields."""
-        named = self.request.inputs()
+        named = files(self.request)
         return {
             name: str(FileRef(self.ref.tenant, one.file)) for name, one in named.items() if one.file
         }

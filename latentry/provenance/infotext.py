@@ -1,6 +1,8 @@
 """AUTOMATIC1111's generation parameters: the text that most image tools read."""
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from latentry import __version__
@@ -17,6 +19,7 @@ from latentry.contracts import (
     Spacing,
 )
 from latentry.contracts.samplers import SAMPLER_ALIASES, SPACING_ALIASES
+from latentry.rules.sequences.frames import frame
 
 # AUTOMATIC1111's names of the samplers, which readers of its convention expect.
 _A1111: Final[dict[Sampler, str]] = {
@@ -39,22 +42,51 @@ _RESIZE_MODES: Final = {ResizeMode.CROP: "Crop and resize", ResizeMode.PAD: "Res
 
 
 def infotext(
-    request: ResolvedRequest, seed: int, profile: str | None = None, *, intermediate: str = ""
+    request: ResolvedRequest,
+    seed: int,
+    profile: str | None = None,
+    *,
+    intermediate: str = "",
+    sequence: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """The `parameters` text of an image: prompt, negative prompt, one line of settings.
 
     As in create_infotext of AUTOMATIC1111's modules/processing.py; settings at their default are
     left out. A strict image names its profile, which with request and seed repeats it exactly; an
-    intermediate names itself, so that it is not taken for the image.
+    intermediate names itself, so that it is not taken for the image. sequence: what there is to say
+    of a frame, which names itself too.
     """
     negative = [f"Negative prompt: {request.negative_prompt}"] if request.negative_prompt else []
-    settings = _settings(request, seed) | {
-        "Intermediate": intermediate or None,
-        "Profile": profile,
-        "Version": f"latentry {__version__}",
-    }
+    settings = (
+        _settings(request, seed)
+        | dict(sequence)
+        | {
+            "Intermediate": intermediate or None,
+            "Profile": profile,
+            "Version": f"latentry {__version__}",
+        }
+    )
     line = ", ".join(f"{name}: {value}" for name, value in settings.items() if value is not None)
     return "\n".join([request.prompt, *negative, line])
+
+
+def frame_settings(request: ResolvedRequest, index: int) -> dict[str, str]:
+    """What the `index`-th frame of an interpolation is; all else is of the keyframe behind it."""
+    found = {"Frame": f"{index + 1} of {request.n}"}
+    one = frame(request, index)
+    if one.towards is not None:
+        found |= {
+            "Frame weight": _exact(one.weight),
+            "Towards seed": str(one.towards.seed),
+            "Towards CFG scale": _exact(one.towards.guidance_scale),
+            "Towards": json.dumps(one.towards.prompt, ensure_ascii=False),
+        }
+        if one.towards.negative_prompt:
+            negative = json.dumps(one.towards.negative_prompt, ensure_ascii=False)
+            found["Towards negative"] = negative
+        if one.towards.image is not None:
+            found["Towards init image"] = one.towards.image.pixel_sha256
+    return found
 
 
 def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:

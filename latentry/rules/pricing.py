@@ -17,6 +17,7 @@ from latentry.contracts.fields.intermediates import name_of
 from latentry.contracts.fields.sampling import steps_before
 from latentry.rules.compositions import parts
 from latentry.rules.passes import passes
+from latentry.rules.sequences.frames import clip
 
 # Until a worker has been measured, costs only compare requests with each other.
 NOMINAL_STEP_MEGAPIXEL_S: Final = 1.0
@@ -56,6 +57,8 @@ def price(request: ResolvedRequest, card: ModelCard) -> Price:
     besides = (
         _input_megapixels(request) + _between_megapixels(request) + _stored_megapixels(request)
     )
+    if clip(request):
+        besides += last  # each frame is encoded once more
     # What is decoded without a call of its own counts as one: it must not be free.
     work = request.n * ((calls or last) + besides)
     if card.pace:

@@ -9,7 +9,14 @@ from typing import Final, TypedDict
 
 import structlog
 
-from latentry.contracts import Estimate, InputFile, ResolvedUpscale, UpscaleRequest, Webhook
+from latentry.contracts import (
+    Estimate,
+    InputFile,
+    InterpolationRequest,
+    ResolvedUpscale,
+    UpscaleRequest,
+    Webhook,
+)
 from latentry.errors import InvalidIdempotencyKey, UrlNotAllowed
 from latentry.ledger import Accepted, JobRef, NewJob, commands
 from latentry.settings import Settings
@@ -18,7 +25,8 @@ from service.gateway import Gateway
 from service.http.bodies import LARGE_BYTES
 from service.jobs.admission import Admitted, admit, requested_model, with_inputs
 from service.jobs.ids import new_ref
-from service.jobs.inputs import Brought, Request, named
+from service.jobs.inputs import Brought, Request, named, without_pictures
+from service.jobs.interpolations import admit_interpolation, with_all_prompts
 from service.jobs.prompts import with_prompts
 from service.jobs.upscales import admit_upscale, upscale_with_inputs
 from service.jobs.views import time_of
@@ -84,7 +92,11 @@ async def _admitted(gateway: Gateway, request: Request, found: Brought) -> Admit
     settings = gateway.settings
     if isinstance(request, UpscaleRequest):
         return admit_upscale(request, await gateway.catalogue.upscalers(), settings, found.files)
-    entries = await gateway.catalogue.entries(including=requested_model(request, settings))
+    first = request.from_ if isinstance(request, InterpolationRequest) else request
+    entries = await gateway.catalogue.entries(including=requested_model(first, settings))
+    if isinstance(request, InterpolationRequest):
+        written = with_all_prompts(request, gateway.library)
+        return admit_interpolation(written, entries, settings, found.files)
     return admit(with_prompts(request, gateway.library), entries, settings, found.files)
 
 
@@ -131,10 +143,8 @@ async def _new_job(
 
 async def _body_hash(request: Request) -> str:
     """Of the request as it was sent: a seed that we drew must not make two of them differ."""
-    pictures = named(request)
-    bare = request.model_copy(update=dict.fromkeys(pictures)) if pictures else request
-    digest = hashlib.sha256(bare.model_dump_json().encode())
-    for name, reference in pictures.items():
+    digest = hashlib.sha256(without_pictures(request).model_dump_json().encode())
+    for name, reference in named(request).items():
         digest.update(f"{name}:{len(reference)}:".encode())
         if len(reference) > LARGE_BYTES:
             await asyncio.to_thread(digest.update, reference.encode())

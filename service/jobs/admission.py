@@ -22,6 +22,7 @@ from latentry.errors import InvalidRequest, NoModel, RequestTooExpensive, Unknow
 from latentry.ledger import CatalogueEntry, UpscalerEntry
 from latentry.rules.limits import refuse_unsupported
 from latentry.rules.pricing import Price, price
+from latentry.rules.sequences.frames import with_files
 from latentry.settings import Settings
 
 INPUTS: Final = ("image", "mask")
@@ -62,20 +63,21 @@ def admit(
     Raises NoModel, UnknownModel, RequestTooExpensive or another InvalidRequest.
     """
     entry = choose(requested_model(request, settings), entries)
-    resolved = resolve(request, entry.card, inputs or {})
-    priced = price(resolved, entry.card)
-    refuse_expensive(priced.cost, settings.max_cost_step_megapixels, costly(resolved))
-    return Admitted(entry, resolved, priced)
+    return admitted(entry, resolve(request, entry.card, inputs or {}), settings)
 
 
-def with_inputs(admitted: Admitted, files: Mapping[str, InputFile], settings: Settings) -> Admitted:
-    """The same with the files that were made for it, whose sizes it costs. As `admit` raises."""
-    request, card = admitted.request.model_copy(update=dict(files)), admitted.entry.card
-    assert isinstance(request, ResolvedRequest), "a generation"
-    assert isinstance(card, ModelCard), "of a model"
-    priced = price(request, card)
+def admitted(entry: CatalogueEntry, request: ResolvedRequest, settings: Settings) -> Admitted:
+    """A resolved request with its price. Raises RequestTooExpensive."""
+    priced = price(request, entry.card)
     refuse_expensive(priced.cost, settings.max_cost_step_megapixels, costly(request))
-    return Admitted(admitted.entry, request, priced)
+    return Admitted(entry, request, priced)
+
+
+def with_inputs(one: Admitted, files: Mapping[str, InputFile], settings: Settings) -> Admitted:
+    """The same with the files that were made for it, whose sizes it costs. As `admit` raises."""
+    assert isinstance(one.request, ResolvedRequest), "a generation"
+    assert isinstance(one.entry, CatalogueEntry), "of a model"
+    return admitted(one.entry, with_files(one.request, files), settings)
 
 
 def choose(model_id: str, entries: Sequence[CatalogueEntry]) -> CatalogueEntry:
@@ -159,7 +161,9 @@ def _refuse_large_seeds(request: ResolvedRequest) -> None:
 def costly(request: ResolvedRequest) -> tuple[str, ...]:
     """JSON pointers to the fields that cost something in this request."""
     given = [f"/{name}" for name in _DEAR if getattr(request, name) is not None]
-    return (*_ALWAYS_DEAR, *given)
+    if request.interpolation is None:
+        return (*_ALWAYS_DEAR, *given)
+    return "/frames", *(f"/from{pointer}" for pointer in (*_ALWAYS_DEAR[1:], *given))
 
 
 def refuse_expensive(cost: Cost, limit: float, at: Sequence[str]) -> None:

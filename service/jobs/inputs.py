@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
-from latentry.contracts import GenerationRequest, InputFile, UpscaleRequest
+from latentry.contracts import GenerationRequest, InputFile, InterpolationRequest, UpscaleRequest
 from latentry.errors import (
     BrokenImage,
     Busy,
@@ -25,7 +25,9 @@ from service.jobs.admission import INPUTS
 from service.jobs.files import Files
 from service.outbound import Outbound
 
-Request: TypeAlias = GenerationRequest | UpscaleRequest
+Request: TypeAlias = GenerationRequest | InterpolationRequest | UpscaleRequest
+
+R = TypeVar("R", bound=GenerationRequest | UpscaleRequest)
 
 FETCHES: Final = 32
 FETCHES_PER_TENANT: Final = 8
@@ -121,8 +123,26 @@ class Inputs:
 
 
 def named(request: Request) -> dict[str, str]:
-    """The pictures that a request names, by field."""
+    """The pictures that a request names, by field; those of keyframes by `from/image`."""
+    if isinstance(request, InterpolationRequest):
+        return {
+            f"{at}/{name}": one
+            for at, keyframe in request.keyframes().items()
+            for name, one in named(keyframe).items()
+        }
     return {name: one for name in INPUTS if (one := getattr(request, name, None)) is not None}
+
+
+def without_pictures(request: Request) -> Request:
+    """The same request with no picture named."""
+    if isinstance(request, InterpolationRequest):
+        bare = {at: _without(keyframe) for at, keyframe in request.keyframes().items()}
+        return request.with_keyframes(bare)
+    return _without(request)
+
+
+def _without(request: R) -> R:
+    return request.model_copy(update=dict.fromkeys(named(request)))
 
 
 def _input_of(record: FileRecord) -> InputFile:

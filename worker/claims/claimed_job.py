@@ -1,7 +1,7 @@
 """A claimed job on its way through the engine, and when all of its images have ended."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
@@ -10,6 +10,7 @@ from latentry.contracts import JobStatus, JobWarning, ResolvedUpscale, StoredOut
 from latentry.errors import LatentryError
 from latentry.ledger import Lease
 from latentry.rules.pricing import intermediates, skipped_steps
+from latentry.rules.sequences.frames import CLIP_NAME, clip, files
 from worker.engine.inputs.canvas import Canvas
 from worker.engine.loop import Order, UpscaleOrder
 
@@ -20,6 +21,7 @@ QUARANTINE_CRASHES: Final = 2
 # suspect is cleared by a step that it makes so long after it passed the last step that is known:
 # one that hangs makes none.
 PROOF_S: Final = 1.0
+_CLIP: Final = (0, CLIP_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,8 @@ class ClaimedJob:
     """One lease and its images. The step loop and the publishing threads both close images.
 
     `outputs`: those in storage, by label. `checkpoints`: of its images, by index, from an earlier
-    worker. `canvas`: the pictures that its request brings, made ready. `unsaved_since`: when the
-    first step was made that is in no checkpoint.
+    worker. `canvases`: the pictures that its request brings, made ready; one for each keyframe.
+    `unsaved_since`: when the first step was made that is in no checkpoint.
     """
 
     def __init__(self, lease: Lease, *, goes_first: bool = False) -> None:
@@ -45,9 +47,12 @@ class ClaimedJob:
         self.outputs = {output.label: output for output in lease.record.outputs}
         unfinished = [k for k in range(lease.record.request.n) if not self._is_complete(k)]
         self._open = {(index, "") for index in unfinished}  # image and name of each output to come
+        if clip(lease.record.request) and CLIP_NAME not in self._listed(0):
+            self._open.add(_CLIP)
+        self._begins_clip = False
         self._steps = dict.fromkeys(unfinished, 0)
         self.checkpoints: dict[int, bytes] = {}
-        self.canvas: Canvas | None = None
+        self.canvases: Sequence[Canvas | None] = ()
         self.unsaved_since: float | None = None
         self.is_yielding = False
         self._is_begun = False
@@ -67,6 +72,16 @@ class ClaimedJob:
     def orders(self) -> list[Order]:
         """The images still to be drawn."""
         return [self._order(index) for index in sorted(self._undrawn)]
+
+    @property
+    def needs_files(self) -> bool:
+        """Whether its pictures are to be read from storage before it begins."""
+        return bool(files(self.lease.record.request))
+
+    @property
+    def canvas(self) -> Canvas | None:
+        """What its images start from and are laid back into; of an interpolation, the first one."""
+        return self.canvases[0] if self.canvases else None
 
     @property
     def is_drawn(self) -> bool:
@@ -111,7 +126,7 @@ class ClaimedJob:
         """Whether handing it back would free a row, and cost no picture that is drawn already."""
         if isinstance(self.lease.record.request, ResolvedUpscale):  # it has no row to give
             return False
-        is_whole = not self.is_drawn and {(k, "") for k in self._undrawn} == self._open
+        is_whole = not self.is_drawn and {(k, "") for k in self._undrawn} == self._open - {_CLIP}
         return self._is_begun and is_whole and not self.is_yielding
 
     @property
@@ -164,12 +179,19 @@ class ClaimedJob:
                 self.outputs[output.label] = output
             return None if self._open else self._outcome
 
+    def begins_clip(self) -> bool:
+        """Whether nothing is left to do but its clip, and nobody has been told so before."""
+        with self._lock:
+            begins = self._open == {_CLIP} and not self._begins_clip
+            self._begins_clip |= begins
+            return begins
+
     def _order(self, index: int) -> Order:
         request, saved = self.lease.record.request, self.checkpoints.get(index)
         if isinstance(request, ResolvedUpscale):
             return UpscaleOrder(self.id, index, request, request.seed, saved, self.canvas)
-        seed, listed = request.seed_of(index), self._listed(index)
-        return Order(self.id, index, request, seed, saved, self.canvas, listed)
+        listed = self._listed(index)
+        return Order.of(self.id, request, index, self.canvases, checkpoint=saved, listed=listed)
 
     def _listed(self, index: int) -> frozenset[str]:
         """The names of an image's outputs that an earlier worker has stored."""

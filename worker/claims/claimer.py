@@ -227,10 +227,10 @@ class Claimer:
 
     def _post(self, jobs: Iterable[ClaimedJob]) -> None:
         # Storage may be slow, so jobs that need nothing of it go first.
-        waiting = deque(sorted(jobs, key=lambda job: bool(job.lease.record.request.inputs())))
+        waiting = deque(sorted(jobs, key=lambda job: job.needs_files))
         while waiting:
             job = waiting[0]
-            if self._stopping.is_set() and job.lease.record.request.inputs():
+            if self._stopping.is_set() and job.needs_files:
                 for one in waiting:  # reading them all may take longer than the worker may
                     self._reporter.hand_back(one)
                 return

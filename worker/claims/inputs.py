@@ -8,9 +8,10 @@ import numpy as np
 import structlog
 from PIL import Image
 
-from latentry.contracts import InputFile, JobStatus
+from latentry.contracts import InputFile, JobStatus, ResolvedRequest
 from latentry.errors import EngineError, FileGone, FileNotFound, StorageUnavailable
 from latentry.ledger import Lease
+from latentry.rules.sequences.frames import keyframes
 from latentry.storage import Storage, file_key
 from worker.claims.claimed_job import ClaimedJob, Outcome
 from worker.engine.inputs.canvas import Canvas, Pixels
@@ -27,7 +28,7 @@ class Inputs:
     def prepare(self, job: ClaimedJob) -> None:
         """Give a job what it starts from, or end it early. Raises StorageUnavailable."""
         try:
-            job.canvas = self.load(job.lease)
+            job.canvases = self.load(job.lease)
         except FileGone as gone:
             job.end_early(Outcome(JobStatus.FAILED, gone))  # the step loop closes its images
         except StorageUnavailable:
@@ -37,12 +38,23 @@ class Inputs:
             error = EngineError("The picture could not be made ready.")
             job.end_early(Outcome(JobStatus.FAILED, error))
 
-    def load(self, lease: Lease) -> Canvas | None:
-        """What the job starts from, if anything. Raises FileGone or StorageUnavailable."""
-        request = lease.record.request
-        named: Mapping[str, InputFile] = request.inputs()
-        read = {one.file: self._read(lease.ref.tenant, one) for one in named.values()}
-        return Canvas.of(request, {name: read[one.file] for name, one in named.items()})
+    def load(self, lease: Lease) -> list[Canvas | None]:
+        """What the job starts from, keyframe by keyframe. Raises FileGone or StorageUnavailable.
+
+        Keyframes that start alike share a canvas.
+        """
+        found: dict[str, Canvas | None] = {}
+        canvases = []
+        whole = lease.record.request
+        for request in keyframes(whole) if isinstance(whole, ResolvedRequest) else (whole,):
+            named: Mapping[str, InputFile] = request.inputs()
+            facts = request.model_dump_json(include={*named, "resize_mode"})
+            if facts not in found:
+                read = {one.file: self._read(lease.ref.tenant, one) for one in named.values()}
+                pictures = {name: read[one.file] for name, one in named.items()}
+                found[facts] = Canvas.of(request, pictures)
+            canvases.append(found[facts])
+        return canvases
 
     def _read(self, tenant: str, named: InputFile) -> Pixels:
         """RGB or RGBA bytes [height, width, channels] of a PNG that the gateway wrote."""

@@ -4,7 +4,7 @@ import hashlib
 import io
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from latentry.contracts import ClipFormat, ModelCard
 from latentry.provenance.exif import exif
 
 Pixels = NDArray[np.uint8]
+C = TypeVar("C")
 
 _CODEC: Final = "libx264"
 _CRF: Final = "16"  # x264's scale: 23 is its default, and 18 is hard to tell from the original
@@ -27,11 +28,14 @@ def writable_formats() -> tuple[ClipFormat, ...]:
     return tuple(form for form in ClipFormat if form is not ClipFormat.MP4 or _has_mp4())
 
 
-def with_clips(cards: Iterable[ModelCard]) -> list[ModelCard]:
-    """The cards with what this process can write."""
+def with_clips(cards: Iterable[C]) -> list[C | ModelCard]:
+    """The cards, those of models with what this process can write."""
     formats = {"clips": writable_formats()}
     return [
-        card.model_copy(update={"limits": card.limits.model_copy(update=formats)}) for card in cards
+        card.model_copy(update={"limits": card.limits.model_copy(update=formats)})
+        if isinstance(card, ModelCard)
+        else card
+        for card in cards
     ]
 
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 from latentry.contracts import OutputFormat, ResolvedRequest, ResolvedUpscale
 from latentry.provenance.exif import exif
-from latentry.provenance.infotext import infotext
-from latentry.provenance.recipe import recipe
+from latentry.provenance.infotext import frame_settings, infotext
+from latentry.provenance.recipe import interpolation_recipe, recipe
 from latentry.provenance.upscale import upscale_infotext, upscale_recipe
 from worker.publishing import png
 
@@ -25,13 +25,17 @@ def encode(
     profile: str | None = None,
     *,
     intermediate: str = "",
+    sequence: tuple[ResolvedRequest, int] | None = None,
 ) -> bytes:
     """The file of (height, width, 3) pixels: equal arguments give equal bytes.
 
-    intermediate: its name, if it is one.
+    intermediate: its name, if it is one. sequence: of a frame, its job's request and its index.
     """
     if isinstance(request, ResolvedUpscale):
         text, again = upscale_infotext(request, profile), upscale_recipe(request)
+    elif sequence is not None:
+        text = infotext(request, seed, profile, sequence=frame_settings(*sequence))
+        again = interpolation_recipe(sequence[0])
     else:
         text = infotext(request, seed, profile, intermediate=intermediate)
         again = recipe(request, seed, is_intermediate=bool(intermediate))

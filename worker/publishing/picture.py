@@ -4,12 +4,14 @@ from dataclasses import dataclass, replace
 
 from latentry.contracts import (
     IntermediateKind,
+    JobKind,
     OutputKind,
     ResolvedRequest,
     ResolvedUpscale,
     StoredOutput,
 )
 from latentry.contracts.fields.intermediates import name_of
+from latentry.rules.sequences.frames import frame
 from latentry.storage import key_of
 from worker.claims.claimed_job import ClaimedJob
 from worker.engine.loop import Pixels
@@ -49,8 +51,27 @@ class Picture:
 
     @property
     def request(self) -> ResolvedRequest | ResolvedUpscale:
-        """The request of this picture alone."""
-        return self.job.lease.record.request.of_image(self.index)
+        """The request of this picture alone; of a frame between two, the first one's."""
+        request = self.job.lease.record.request
+        if isinstance(request, ResolvedRequest):
+            return frame(request, self.index).request
+        return request
+
+    @property
+    def sequence(self) -> tuple[ResolvedRequest, int] | None:
+        """Of a frame on the way between pictures, its job's request and its index."""
+        request = self.job.lease.record.request
+        if isinstance(request, ResolvedRequest) and request.interpolation is not None:
+            return request, self.index
+        return None
+
+    @property
+    def output_kind(self) -> OutputKind:
+        """Its role in its job."""
+        if self.kind is not None:
+            return OutputKind(self.kind.value)
+        is_frame = self.job.lease.record.request.kind in (JobKind.INTERPOLATION, JobKind.CLIP)
+        return OutputKind.FRAME if is_frame else OutputKind.IMAGE
 
     @property
     def seed(self) -> int:

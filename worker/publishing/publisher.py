@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from threading import BoundedSemaphore, Event
 from time import monotonic
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -13,16 +13,20 @@ from latentry.contracts import JobStatus, StoredOutput
 from latentry.cpus import usable_cpus, within_limit
 from latentry.errors import EngineError, LatentryError, StorageUnavailable
 from latentry.ledger import Ledger
+from latentry.rules.sequences.frames import CLIP_NAME
 from latentry.storage import Storage
 from worker.claims.claimed_job import ClaimedJob, Outcome
 from worker.claims.inbox import Inbox, JobEnded
 from worker.metrics import Metrics
 from worker.publishing.backlog import Backlog
 from worker.publishing.encoding import encode
+from worker.publishing.frames import encoded_clip
 from worker.publishing.picture import Picture
 from worker.publishing.settling import EndedImage, Settling
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 # A thread that waits for a bucket costs next to nothing: the bound is the memory of pictures.
 UPLOADS: Final = 128
@@ -54,11 +58,15 @@ class Publisher:
         self._inbox = inbox
         self._backlog = Backlog(budget_bytes)
         self._stopping = Event()
-        self._settling = Settling(ledger, storage, metrics, inbox, self._stopping)
+        self._settling = Settling(
+            ledger, storage, metrics, inbox, self._stopping, on_frames_done=self.add_clip
+        )
         self._encoding = BoundedSemaphore(within_limit(len(usable_cpus())))
         self._uploads = pool or ThreadPoolExecutor(UPLOADS, thread_name_prefix="publisher")
         # Of their own: images without a picture do not wait for those that storage does not take.
         self._closes = pool or ThreadPoolExecutor(1, thread_name_prefix="closer")
+        # One at a time, which takes long: what an encoder holds is bounded.
+        self._clips = pool or ThreadPoolExecutor(1, thread_name_prefix="clips")
         self._begun: set[Future[None]] = set()
         metrics.watch_backlog(lambda: self._backlog.bytes)
 
@@ -82,6 +90,10 @@ class Publisher:
         """One image of the job ended without a picture."""
         self._begin(self._closes, job, self._settling.add, EndedImage(job, index))
 
+    def add_clip(self, job: ClaimedJob) -> None:
+        """Publish the clip of a job whose frames have ended; with it the job ends."""
+        self._begin(self._clips, job, self._publish_clip, job, monotonic() + PATIENCE_S)
+
     def stop(self) -> None:
         """Finish what was submitted, unless ledger or storage take longer than two seconds.
 
@@ -89,7 +101,7 @@ class Publisher:
         """
         self._stopping.set()
         wait([*self._begun], STOP_S)
-        for pool in (self._uploads, self._closes):
+        for pool in (self._uploads, self._closes, self._clips):
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _begin(
@@ -131,37 +143,77 @@ class Publisher:
             if self._backlog.remove(taken):
                 self._inbox.wake()
 
+    def _publish_clip(self, job: ClaimedJob, give_up_at: float) -> None:
+        """All steps of a clip; none if the job has failed."""
+        entry: StoredOutput | None = None
+        try:
+            if not job.ends_early:
+                entry = self._clip(job, give_up_at)
+        except _WorkerStops:
+            return  # the next worker of this job makes it again
+        except LatentryError as error:
+            job.end_early(Outcome(JobStatus.FAILED, error))
+        self._settling.add(EndedImage(job, 0, entry, CLIP_NAME))
+
+    def _clip(self, job: ClaimedJob, give_up_at: float) -> StoredOutput:
+        def read(key: str) -> bytes:
+            return self._insist(job, lambda: self._storage.get(key), give_up_at)
+
+        with self._metrics.stage("clip"):
+            entry, file = encoded_clip(job, read)
+            self._insist(job, lambda: self._storage.put(entry.key, file), give_up_at)
+        return entry
+
     def _store(self, picture: Picture, file: bytes, give_up_at: float) -> bool:
         """Try until storage takes the file; False if the worker stops first.
 
-        Storage itself tries for about ten seconds. A repeat is harmless: the same picture goes to
-        the same key. Raises StorageUnavailable.
+        A repeat is harmless: the same picture goes to the same key. Raises StorageUnavailable.
+        """
+        try:
+            self._insist(picture.job, lambda: self._storage.put(picture.key, file), give_up_at)
+        except _WorkerStops:
+            return False  # the next worker of this job draws it again
+        return True
+
+    def _insist(self, job: ClaimedJob, call: Callable[[], T], give_up_at: float) -> T:
+        """Try until storage answers. Raises StorageUnavailable or _WorkerStops.
+
+        Storage itself tries for about ten seconds.
         """
         while True:
             try:
-                self._storage.put(picture.key, file)
+                answer = call()
             except StorageUnavailable:
-                log.warning(
-                    "storage.unavailable", job=picture.job.lease.ref.id, index=picture.index
-                )
+                log.warning("storage.unavailable", job=job.lease.ref.id)
                 self._backlog.is_refused = True
                 if monotonic() >= give_up_at:
                     raise
                 # Spread out: a storage that recovers must not get all retries at once.
                 if self._stopping.wait(RETRY_S * random.uniform(0.5, 2)):  # noqa: S311
-                    return False  # the next worker of this job draws it again
+                    raise _WorkerStops from None
             else:
                 if self._backlog.is_refused:
                     self._backlog.is_refused = False
                     self._inbox.wake()
-                return True
+                return answer
+
+
+class _WorkerStops(Exception):
+    """Nothing more is stored."""
 
 
 def _encoded(picture: Picture) -> tuple[StoredOutput, bytes]:
     """Its entry and its file. Raises EngineError: drawn again it would fail again."""
     request, seed, profile = picture.request, picture.seed, picture.profile
     try:
-        file = encode(picture.pixels, request, seed, profile, intermediate=picture.name)
+        file = encode(
+            picture.pixels,
+            request,
+            seed,
+            profile,
+            intermediate=picture.name,
+            sequence=picture.sequence,
+        )
     except (ValueError, OSError) as error:  # of Pillow, as for what a format cannot hold
         raise EngineError(f"It cannot be stored as {request.output_format}.") from error
     return picture.listed(), file

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,7 +51,8 @@ class Settling:
     """Images that end while the ledger is busy with others go to it together.
 
     A job's only picture is listed as the job is settled. When a job has ended, JobEnded is posted
-    to the step loop. `stopping`: what is not heard by then never will be.
+    to the step loop. `stopping`: what is not heard by then never will be. `on_frames_done` is
+    called when all of a job has ended but its clip.
     """
 
     def __init__(
@@ -61,12 +62,14 @@ class Settling:
         metrics: Metrics,
         inbox: Inbox,
         stopping: threading.Event,
+        on_frames_done: Callable[[ClaimedJob], None] = lambda _: None,
     ) -> None:
         self._ledger = ledger
         self._storage = storage
         self._metrics = metrics
         self._inbox = inbox
         self._stopping = stopping
+        self._on_frames_done = on_frames_done
         self._waiting: deque[EndedImage] = deque()
         self._sending = threading.Lock()
 
@@ -140,6 +143,8 @@ class Settling:
                 status=outcome.status.value,
                 code=outcome.error.code if outcome.error else None,
             )
+        elif job.begins_clip():
+            self._on_frames_done(job)
         return True
 
 

@@ -18,6 +18,11 @@ MAX_SEED: Final = 2**53 - 1
 MAX_INTERMEDIATES: Final = 100
 # Frames of a clip, whose motion module may know fewer.
 MAX_CLIP_FRAMES: Final = 64
+MAX_FRAMES: Final = 100
+MAX_FPS: Final = 60
+DEFAULT_FPS: Final = 8
+# Of an interpolation, beside its first and last one.
+MAX_VIA: Final = 8
 MAX_PADDING_PX: Final = 512
 MAX_STYLES: Final = 16
 MAX_STYLE_NAME_CHARS: Final = 100

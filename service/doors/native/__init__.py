@@ -1,7 +1,13 @@
 """The native front API: jobs, events, files, models, styles, upscalers, usage, health, document."""
 
 from latentry.api_keys import Scope
-from latentry.contracts import Event, GenerationRequest, Problem, UpscaleRequest
+from latentry.contracts import (
+    Event,
+    GenerationRequest,
+    InterpolationRequest,
+    Problem,
+    UpscaleRequest,
+)
 from latentry.settings import Settings
 from service.access.auth import Allowed
 from service.doors.native import (
@@ -11,6 +17,7 @@ from service.doors.native import (
     files,
     generations,
     health,
+    interpolations,
     links,
     models,
     styles,
@@ -26,6 +33,7 @@ def door(settings: Settings) -> Door:
     return Door(
         routers=(
             generations.router,
+            interpolations.router,
             deliveries.router,
             events.router,
             models.router,
@@ -46,8 +54,8 @@ def door(settings: Settings) -> Door:
             ),
             *(
                 LargeBody(path, settings.max_input_body_bytes, Allowed(Scope.WRITE))
-                for path in (generations.PATH, upscales.PATH)
+                for path in (generations.PATH, interpolations.PATH, upscales.PATH)
             ),
         ),
-        models=(GenerationRequest, UpscaleRequest, Problem, Event),
+        models=(GenerationRequest, InterpolationRequest, UpscaleRequest, Problem, Event),
     )

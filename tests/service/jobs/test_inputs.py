@@ -85,7 +85,7 @@ async def test_a_prompt_may_be_left_out_where_a_picture_is_given(client, worker)
 async def test_a_worker_reads_what_the_request_brought(client, worker, settings) -> None:
     await create(client, image=DATA, mask=MASK)
     storage = open_storage(settings)
-    canvas = Inputs(storage).load(lease := worker.claim())
+    [canvas] = Inputs(storage).load(lease := worker.claim())
     assert canvas
     assert canvas.repainted is not None
     for named in lease.record.request.inputs().values():

@@ -23,10 +23,21 @@ class TextEmbedding:
         pooled = None if self.pooled is None else torch.zeros_like(self.pooled)
         return TextEmbedding(torch.zeros_like(self.hidden), pooled)
 
+    def towards(self, other: "TextEmbedding", weight: float) -> "TextEmbedding":
+        """So far on the straight line to another one of the same shapes."""
+        pooled = self.pooled
+        if pooled is not None and other.pooled is not None:
+            pooled = _between(pooled, other.pooled, weight)
+        return TextEmbedding(_between(self.hidden, other.hidden, weight), pooled)
+
     @property
     def size_bytes(self) -> int:
         """Device memory that it takes."""
         return self.hidden.nbytes + (0 if self.pooled is None else self.pooled.nbytes)
+
+
+def _between(own: torch.Tensor, other: torch.Tensor, weight: float) -> torch.Tensor:
+    return torch.lerp(own.float(), other.float(), weight).to(own.dtype)
 
 
 @runtime_checkable

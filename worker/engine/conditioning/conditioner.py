@@ -55,9 +55,12 @@ class Conditioner:
             for text in row.distinct
         )
 
-    def condition(self, request: ResolvedRequest) -> ConditioningByCall:
-        """Encode all texts of its prompts, chunk by chunk, and warn of what was not done."""
-        chunks, rows = self.chunks(request), prompt_rows(request)
+    def condition(self, request: ResolvedRequest, chunks: int | None = None) -> ConditioningByCall:
+        """Encode all texts of its prompts, chunk by chunk, and warn of what was not done.
+
+        chunks: of each text; as many as it needs if omitted.
+        """
+        chunks, rows = chunks or self.chunks(request), prompt_rows(request)
         texts = dict.fromkeys(text for row in rows for text in row.texts)
         try:
             encoded = {text: self._embedding(text, request, chunks) for text in texts}

@@ -54,6 +54,28 @@ class ConditioningByCall:
         self._embeddings: tuple[TextEmbedding, ...] = ()
         self._stacked: Conditioning | None = None
 
+    def towards(self, other: "ConditioningByCall", weight: float) -> "ConditioningByCall":
+        """So far on the straight line to another one with as many rows, call by call."""
+        mixed: dict[tuple[TextEmbedding, TextEmbedding], TextEmbedding] = {}
+        rows = []
+        for own, its in zip(self._rows, other._rows, strict=True):
+            calls = max(len(own), len(its))
+            pairs = [(own[min(k, len(own) - 1)], its[min(k, len(its) - 1)]) for k in range(calls)]
+            for pair in pairs:
+                if pair not in mixed:
+                    mixed[pair] = pair[0].towards(pair[1], weight)
+            rows.append([mixed[pair] for pair in pairs])
+        weights = zip(self.weights, other.weights, strict=True)
+        time_ids = self._time_ids
+        if time_ids is not None and other._time_ids is not None:
+            time_ids = torch.lerp(time_ids.float(), other._time_ids.float(), weight).to(time_ids)
+        return ConditioningByCall(
+            rows,
+            tuple(own + weight * (its - own) for own, its in weights),
+            time_ids=time_ids,
+            warnings=tuple(dict.fromkeys((*self.warnings, *other.warnings))),
+        )
+
     @property
     def rows(self) -> int:
         """Rows of a guided UNet call: 2 as a rule, 1 without guidance, one more for each AND."""

@@ -39,7 +39,7 @@ def save(trajectory: Trajectory, profile: str) -> bytes:
     anchor = trajectory.resume_point()
     state = anchor.state.cpu().numpy()
     tensors: Tensors = {f"state.{j}": row for j, row in enumerate(state) if j == 0 or row.any()}
-    tensors["generator"] = anchor.generator.numpy()
+    tensors["generator"] = anchor.source.numpy()
     if anchor.drawn is not None:  # its call has not succeeded so far
         tensors["drawn"] = anchor.drawn.numpy()
     if anchor.predicted_x0 is not None and trajectory.order.request.intermediates:
@@ -104,7 +104,7 @@ def _restore(trajectory: Trajectory, facts: Facts, tensors: Tensors) -> None:
         if (row := tensors.get(f"state.{j}")) is not None:
             latents[j] = torch.from_numpy(row)
     drawn, predicted = tensors.get("drawn"), tensors.get("predicted")
-    sampler.generator.set_state(torch.from_numpy(tensors["generator"]))
+    sampler.source.restore(torch.from_numpy(tensors["generator"]))
     sampler.latents = latents.to(sampler.latents.device)
     sampler.drawn = None if drawn is None else torch.from_numpy(drawn)
     if predicted is not None:

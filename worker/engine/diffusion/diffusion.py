@@ -166,7 +166,7 @@ class Diffusion:
         request = order.request
         model = self.models[request.model]
         with as_job_failed():
-            passes = planned_passes(request, model)
+            passes = planned_passes(order, model)
             trajectory = Trajectory.begin(order, model, passes)
             if order.checkpoint is not None:
                 checkpoint.resume(trajectory, order.checkpoint, self.profile(trajectory) or "")

@@ -1,5 +1,6 @@
 """What an order's calls need, and its passes, which make them."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from latentry.contracts import Determinism, ResolvedRequest
@@ -8,6 +9,7 @@ from latentry.rules.limits import refuse_unsupported
 from latentry.rules.passes import passes
 from latentry.rules.prompt_rows import prompt_rows
 from worker.batching import BatchKey
+from worker.engine.conditioning import ConditioningByCall
 from worker.engine.diffusion.passes import Pass
 from worker.engine.diffusion.predicted_x0 import prediction_intervals
 from worker.engine.loop.backend import Plan
@@ -21,29 +23,52 @@ MAX_ENCODED_CHUNKS: Final = 48
 
 def plan(order: Order, model: LoadedModel) -> Plan:
     """The batch key and rows of its first pass's calls. Raises InvalidRequest."""
-    refuse_unsupported(model.card, order.request)
-    _refuse_many_texts(order.request, model.conditioner.chunks(order.request))
-    return Plan(_key(passes(order.request)[0], model), rows=len(prompt_rows(order.request)))
+    pictures = _pictures(order)
+    for request in pictures:
+        refuse_unsupported(model.card, request)
+    _refuse_many_texts(pictures, max(map(model.conditioner.chunks, pictures)))
+    return Plan(_key(_passes(order)[0], model), rows=len(prompt_rows(order.request)))
 
 
-def planned_passes(request: ResolvedRequest, model: LoadedModel) -> tuple[Pass, ...]:
-    """All passes of a request, with their prompts encoded for their own calls and sizes."""
-    has_previews = bool(prediction_intervals(request))
+def planned_passes(order: Order, model: LoadedModel) -> tuple[Pass, ...]:
+    """All its passes, with their prompts encoded for their own calls and sizes."""
+    hires, has_previews = order.request.hires, bool(prediction_intervals(order.request))
     return tuple(
         Pass.of(
-            table_of(one, model.schedule),
+            table_of(pictures[0], model.schedule),
             model,
-            key=_key(one, model),
-            conditioning=model.conditioner.condition(one),
-            guidance_scale=one.guidance_scale,
+            key=(key := _key(pictures, model)),
+            conditioning=_conditioning(order, pictures, key.chunks, model),
+            guidance_scale=pictures[0].guidance_scale,
             has_previews=has_previews,
-            upscaler=request.hires.upscaler if number and request.hires else None,
+            upscaler=hires.upscaler if number and hires else None,
         )
-        for number, one in enumerate(passes(request))
+        for number, pictures in enumerate(_passes(order))
     )
 
 
-def _key(one: ResolvedRequest, model: LoadedModel) -> BatchKey:
+def _pictures(order: Order) -> tuple[ResolvedRequest, ...]:
+    """Its request; that of the picture too to which it is on its way, if it is."""
+    return (order.request, *((order.towards.request,) if order.towards else ()))
+
+
+def _passes(order: Order) -> list[tuple[ResolvedRequest, ...]]:
+    """Each pass of the order's pictures."""
+    return list(zip(*map(passes, _pictures(order)), strict=True))
+
+
+def _conditioning(
+    order: Order, pictures: Sequence[ResolvedRequest], chunks: int, model: LoadedModel
+) -> ConditioningByCall:
+    own, *others = (model.conditioner.condition(one, chunks) for one in pictures)
+    for other in others:
+        assert order.towards is not None, "it has two pictures"
+        own = own.towards(other, order.towards.weight)
+    return own
+
+
+def _key(pictures: Sequence[ResolvedRequest], model: LoadedModel) -> BatchKey:
+    one = pictures[0]
     _, height, width = model.latent_shape(one.width, one.height, one.frames)
     # Clips are large: a strict one fills its calls by itself.
     bucket = model.strict_rows if one.frames == 1 else len(prompt_rows(one))
@@ -51,7 +76,7 @@ def _key(one: ResolvedRequest, model: LoadedModel) -> BatchKey:
         one.model,
         height,
         width,
-        model.conditioner.chunks(one),
+        max(map(model.conditioner.chunks, pictures)),
         bucket if one.determinism is Determinism.STRICT else 0,
         interval=one.cache_interval,
         seamless=one.seamless,
@@ -59,8 +84,9 @@ def _key(one: ResolvedRequest, model: LoadedModel) -> BatchKey:
     )
 
 
-def _refuse_many_texts(request: ResolvedRequest, chunks: int) -> None:
-    texts = {text for row in prompt_rows(request) for text in row.distinct}
+def _refuse_many_texts(pictures: Sequence[ResolvedRequest], chunks: int) -> None:
+    rows = [row for request in pictures for row in prompt_rows(request)]
+    texts = {text for row in rows for text in row.distinct}
     if len(texts) * chunks > MAX_ENCODED_CHUNKS:
         raise InvalidPrompt(
             f"Its {len(texts)} texts take {chunks} chunks each; together at most "

@@ -218,9 +218,9 @@ class Trajectory:
         that size, and what fails here fails like the call. Nothing has changed then.
         """
         following = self.passes[self.pass_index + 1]
-        generator, x = self.sampler.generator, self.latent
+        source, x = self.sampler.source, self.latent
         if following.upscaler is not None:
-            x = enlarged(x, following, self.model, generator)
-        self.sampler = SamplerState.of(x, generator)
+            x = enlarged(x, following, self.model, source)
+        self.sampler = SamplerState.of(x, source)
         self.reuse = Reuse()
         self.move_to(self.pass_index + 1, 0)

@@ -25,7 +25,7 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 _HALF: Final = 128
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Canvas:
     """The picture at the size that is drawn, RGB bytes [H, W, 3].
 

@@ -15,6 +15,7 @@ from worker.engine.loop.messages import (
     Saved,
     Step,
     StepTiming,
+    Towards,
     UpscaleOrder,
 )
 
@@ -33,5 +34,6 @@ __all__ = [
     "Saved",
     "Step",
     "StepTiming",
+    "Towards",
     "UpscaleOrder",
 ]

@@ -1,5 +1,6 @@
 """What goes into the engine and what comes out of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -10,7 +11,27 @@ from latentry.contracts import (
     ResolvedUpscale,
 )
 from latentry.errors import LatentryError
+from latentry.rules.sequences.frames import frame
 from worker.engine.inputs.canvas import Canvas, Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Towards:
+    """The other picture of an image that is on its way from one to another: the next keyframe.
+
+    weight: how much of the way is behind the image, above 0 and below 1. canvas: as in Order.
+    """
+
+    request: ResolvedRequest
+    weight: float
+    canvas: Canvas | None = None
+
+    def pixel_fields(self) -> dict[str, Any]:
+        """All that an image's pixels depend on here, ready for JSON."""
+        own = {"seed": self.request.seed, "weight": self.weight}
+        if (variation_seed := self.request.variation_seed_of(0)) is not None:
+            own["variation_seed"] = variation_seed
+        return self.request.pixel_fields() | own
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +39,8 @@ class Order:
     """One image to draw: the `index`-th of a job, from its own seed or from its checkpoint.
 
     The engine does no I/O, so pictures come as a `canvas`, and the `checkpoint` as bytes. listed:
-    the names of its outputs that are stored already.
+    the names of its outputs that are stored already. towards: of a frame between two pictures, the
+    second one; its request is the first one's then, for one image.
     """
 
     job: str
@@ -28,18 +50,38 @@ class Order:
     checkpoint: bytes | None = None
     canvas: Canvas | None = None
     listed: frozenset[str] = frozenset()
+    towards: Towards | None = None
+
+    @classmethod
+    def of(
+        cls,
+        job: str,
+        request: ResolvedRequest,
+        index: int,
+        canvases: Sequence[Canvas | None] = (),
+        *,
+        checkpoint: bytes | None = None,
+        listed: frozenset[str] = frozenset(),
+    ) -> "Order":
+        """That of the `index`-th image of a job's request; canvases: of its keyframes, if any."""
+        one = frame(request, index)
+        own, other = (*canvases[one.keyframe : one.keyframe + 2], None, None)[:2]
+        towards = Towards(one.towards, one.weight, other) if one.towards else None
+        return cls(job, index, one.request, one.request.seed, checkpoint, own, listed, towards)
 
     def pixel_fields(self) -> dict[str, Any]:
         """All that its pixels depend on besides the model, ready for JSON; pictures by SHA-256."""
         fields = self.request.pixel_fields() | {"seed": self.seed}
         if self.variation_seed is not None:
             fields["variation_seed"] = self.variation_seed
+        if self.towards is not None:
+            fields["towards"] = self.towards.pixel_fields()
         return fields
 
     @property
     def variation_seed(self) -> int | None:
         """The seed of the noise that its own is varied towards; None if it is not."""
-        return self.request.variation_seed_of(self.index)
+        return self.request.variation_seed_of(self.index % self.request.n)  # one image: a frame
 
     @property
     def is_background(self) -> bool:

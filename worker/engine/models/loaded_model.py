@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -10,6 +11,7 @@ from latentry.contracts import ModelCard
 from latentry.low_memory import LowMemory
 from worker.engine.conditioning import Clip, Conditioner
 from worker.engine.device import Device
+from worker.engine.inputs.canvas import Canvas
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.fuse import fuse_projections
 from worker.engine.models.motion.unet import with_motion
@@ -29,6 +31,7 @@ class LoadedModel:
     content; clip_fingerprint: the same with its motion module. taesd: the tiny autoencoder of
     previews, and motion: the UNet with its motion module, if it has them. compiled: the UNet's
     compiled calls by latent height and width and tokens; they come while the model is in use.
+    encoded: what the VAE says of the pictures of jobs that are here, with which it leaves.
     """
 
     card: ModelCard
@@ -43,6 +46,7 @@ class LoadedModel:
     taesd: Any = None
     motion: Any = None
     compiled: dict[tuple[int, int, int], Any] = field(default_factory=dict)
+    encoded: WeakKeyDictionary[Canvas, Any] = field(default_factory=WeakKeyDictionary)
 
     @classmethod
     def assemble(

@@ -78,7 +78,7 @@ def is_ignored(backend: Diffusion, order: Order, saved: bytes) -> bool:
     if tried.calls:
         return False
     assert torch.equal(tried.sampler.latents, fresh.sampler.latents)
-    states = [one.sampler.generator.get_state() for one in (tried, fresh)]
+    states = [one.sampler.source.state for one in (tried, fresh)]
     assert torch.equal(*states)
     return True
 

@@ -50,7 +50,7 @@ def advance(backend: Diffusion, one: Trajectory, calls: int | None = None) -> Tr
 def take_up(late: Trajectory, early: Trajectory) -> None:
     """Begin with another one's latents and what its generator has drawn."""
     late.sampler.latents = early.sampler.latents.clone()
-    late.sampler.generator.set_state(early.sampler.generator.get_state())
+    late.sampler.source.restore(early.sampler.source.state)
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm", "euler", "euler_a", "heun", "dpm2_a"])

@@ -7,6 +7,7 @@ from PIL import Image
 from latentry.contracts import ResizeMode, Upscaler
 from latentry.errors import JobFailed
 from worker.engine.diffusion.passes import Pass
+from worker.engine.diffusion.start.noise import NoiseSource
 from worker.engine.inputs.resize import resized as resized_picture
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.vae.decode import decode
@@ -15,22 +16,22 @@ from worker.engine.vae.fp32_retry import Fp32Retry
 
 
 def enlarged(
-    latent: torch.Tensor, following: Pass, model: LoadedModel, generator: torch.Generator
+    latent: torch.Tensor, following: Pass, model: LoadedModel, source: NoiseSource
 ) -> torch.Tensor:
     """x [C, H, W] before the pass's first call, of the finished latent [C, h, w] of the last one.
 
     As hires fix of AUTOMATIC1111, with the noise of diffusers' StableDiffusionImg2ImgPipeline. Of
-    the image's own generator the encoder's sample is drawn first, if there is one, then the noise;
+    the image's own noise the encoder's sample is drawn first, if there is one, then the noise;
     nothing before all else has succeeded. Raises NonFiniteOutput.
     """
     key, level = following.key, following.levels[0]
     shape = (latent.shape[0], key.height, key.width)
     if following.upscaler is Upscaler.LANCZOS:
         posterior = encode(model, _picture(latent, following, model), key.seamless)
-        begun = posterior.sample(model.noise(shape, generator), model.vae.config)
+        begun = posterior.sample(source.draw(model, shape), model.vae.config)
     else:
         begun = resized(latent, key.height, key.width)
-    noise = model.noise(shape, generator).to(begun.device)
+    noise = source.draw(model, shape).to(begun.device)
     return level.signal * begun + level.noise * noise
 
 

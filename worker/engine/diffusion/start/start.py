@@ -5,15 +5,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from latentry.contracts import JobWarning, MaskFill, Seamless
+from latentry.contracts import JobWarning, MaskFill, ResolvedRequest, Seamless
 from worker.engine.diffusion.passes import Pass
 from worker.engine.diffusion.sampler_state import SamplerState
+from worker.engine.diffusion.start.noise import NoiseSource, slerp
 from worker.engine.diffusion.start.repaint import Repaint
 from worker.engine.diffusion.start.variation import varied
 from worker.engine.inputs.canvas import Canvas
 from worker.engine.loop.messages import Order
 from worker.engine.models.loaded_model import LoadedModel
-from worker.engine.vae.encode import encode, image_of
+from worker.engine.vae.encode import Posterior, encode, image_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,32 +39,70 @@ class _Draws:
 
     model: LoadedModel
     shape: tuple[int, int, int]
-    generator: torch.Generator
+    source: NoiseSource
     seamless: Seamless
 
     def noise(self) -> torch.Tensor:
-        return self.on_cpu().to(self.model.at.device)
-
-    def on_cpu(self) -> torch.Tensor:
-        return self.model.noise(self.shape, self.generator)
+        return self.source.draw(self.model, self.shape)
 
     def latent(self, image: torch.Tensor) -> torch.Tensor:
-        noise = self.model.noise(self.shape, self.generator)
+        noise = self.noise()
         return encode(self.model, image, self.seamless).sample(noise, self.model.vae.config)
+
+    def latent_of(self, canvas: Canvas) -> torch.Tensor:
+        """The same of a whole picture."""
+        noise = self.noise()
+        return self.posterior(canvas).sample(noise, self.model.vae.config)
+
+    def posterior(self, canvas: Canvas) -> Posterior:
+        """What the encoder says of a picture, asked once for all images that start from it."""
+        encoded = self.model.encoded
+        if canvas not in encoded:
+            encoded[canvas] = encode(self.model, image_of(canvas.picture), self.seamless)
+        posterior: Posterior = encoded[canvas]
+        return posterior
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Begun:
+    """What one picture begins with.
+
+    noise [C, h, w]: unit noise on the CPU. latent [C, h, w]: what is under it; None if nothing is.
+    """
+
+    noise: torch.Tensor
+    latent: torch.Tensor | None = None
+    repaint: Repaint | None = None
+    beside: torch.Tensor | None = None
+
+    def towards(self, other: "_Begun", weight: float) -> "_Begun":
+        """On the way to another one, which begins alike: noise and latent each on their sphere."""
+        latent = beside = None
+        if self.latent is not None and other.latent is not None:
+            latent = slerp(self.latent, other.latent, weight)
+        if self.beside is not None and other.beside is not None:
+            beside = torch.lerp(self.beside, other.beside, weight)
+        return _Begun(slerp(self.noise, other.noise, weight), latent, beside=beside)
+
+    def x(self, first: Pass, device: torch.device) -> torch.Tensor:
+        """[C, h, w] before the first call."""
+        noise = self.noise.to(device)
+        if self.latent is None:
+            return noise * first.initial_sigma
+        return first.levels[0].signal * self.latent + first.levels[0].noise * noise
 
 
 @torch.inference_mode()
 def start(order: Order, model: LoadedModel, first: Pass) -> Start:
     """Draw its noise, after and before encoding the pictures that it brings."""
-    generator = torch.Generator().manual_seed(order.seed)
-    request = order.request
-    shape = model.latent_shape(request.width, request.height, request.frames)
-    draws = _Draws(model, shape, generator, request.seamless)
-    if order.canvas is None or model.edits:
-        noise = _varied(draws, order).to(model.at.device)
-        sampler = SamplerState.of(noise * first.initial_sigma, generator)
-        return Start(sampler, beside=_beside_noise(order, draws))
-    return _from_picture(order, order.canvas, draws, first)
+    source = NoiseSource.of_seed(order.seed)
+    begun = _begun(order.request, order.variation_seed, order.canvas, model, source)
+    if (other := order.towards) is not None:
+        request, second = other.request, NoiseSource.of_seed(other.request.seed)
+        end = _begun(request, request.variation_seed_of(0), other.canvas, model, second)
+        begun, source = begun.towards(end, other.weight), source.towards(second, other.weight)
+    x = begun.x(first, model.at.device)
+    return Start(SamplerState.of(x, source), begun.repaint, begun.beside)
 
 
 def mask_warnings(order: Order, model: LoadedModel) -> list[JobWarning]:
@@ -80,44 +119,57 @@ def mask_warnings(order: Order, model: LoadedModel) -> list[JobWarning]:
     return [JobWarning(code="mask_without_effect", message=why)]
 
 
-def _varied(draws: _Draws, order: Order) -> torch.Tensor:
-    """The noise, or one between it and another seed's if a variation is asked; on the CPU."""
-    noise = draws.on_cpu()
-    if order.variation_seed is None:
+def _begun(
+    request: ResolvedRequest,
+    variation_seed: int | None,
+    canvas: Canvas | None,
+    model: LoadedModel,
+    source: NoiseSource,
+) -> _Begun:
+    shape = model.latent_shape(request.width, request.height, request.frames)
+    draws = _Draws(model, shape, source, request.seamless)
+    if canvas is not None and not model.edits:
+        return _from_picture(request, canvas, draws)
+    noise = _varied(draws, variation_seed, request.variation_strength)
+    return _Begun(noise, beside=_beside_noise(canvas, draws))
+
+
+def _varied(draws: _Draws, variation_seed: int | None, strength: float) -> torch.Tensor:
+    """The noise, or one between it and another seed's if a variation is asked."""
+    noise = draws.noise()
+    if variation_seed is None:
         return noise
-    other = replace(draws, generator=torch.Generator().manual_seed(order.variation_seed))
-    return varied(noise, other.on_cpu(), order.request.variation_strength)
+    other = replace(draws, source=NoiseSource.of_seed(variation_seed))
+    return varied(noise, other.noise(), strength)
 
 
-def _beside_noise(order: Order, draws: _Draws) -> torch.Tensor | None:
+def _beside_noise(canvas: Canvas | None, draws: _Draws) -> torch.Tensor | None:
     """For an image that starts as noise: a picture to edit, or all to be painted, if it is seen.
 
     Of the picture to edit the encoder's mean, as diffusers' InstructPix2Pix pipelines take it:
     neither drawn from its posterior nor scaled to unit variance.
     """
-    if draws.model.edits and order.canvas is not None:
-        return encode(draws.model, image_of(order.canvas.picture), draws.seamless).mean
+    if draws.model.edits and canvas is not None:
+        return draws.posterior(canvas).mean
     return _nothing_known(draws) if draws.model.sees_masks else None
 
 
-def _from_picture(order: Order, canvas: Canvas, draws: _Draws, first: Pass) -> Start:
-    model, image = draws.model, image_of(canvas.picture)
+def _from_picture(request: ResolvedRequest, canvas: Canvas, draws: _Draws) -> _Begun:
+    model = draws.model
     cells = _cells(canvas, draws.shape, model)
-    is_pure_noise = cells is not None and order.request.strength == 1
-    latent = None if is_pure_noise and model.sees_masks else draws.latent(image)
+    is_pure_noise = cells is not None and request.strength == 1
+    latent = None if is_pure_noise and model.sees_masks else draws.latent_of(canvas)
     noise = draws.noise()
     repaint = beside = None
     if model.sees_masks:
-        beside = _beside(canvas, cells, image, draws)
+        beside = _beside(canvas, cells, draws)
     elif cells is not None and latent is not None:
         draws.noise()  # stock encodes the masked picture for these UNets too
-        repaint = Repaint(cells, latent, noise)
+        repaint = Repaint(cells, latent, noise.to(model.at.device))
     if is_pure_noise or latent is None:
-        x = noise * first.initial_sigma
-    else:
-        begun = latent if cells is None else _filled(order.request.mask_fill, cells, latent, noise)
-        x = first.levels[0].signal * begun + first.levels[0].noise * noise
-    return Start(SamplerState.of(x, draws.generator), repaint, beside)
+        return _Begun(noise, None, repaint, beside)
+    under = latent if cells is None else _filled(request.mask_fill, cells, latent, noise)
+    return _Begun(noise, under, repaint, beside)
 
 
 def _cells(canvas: Canvas, shape: tuple[int, int, int], model: LoadedModel) -> torch.Tensor | None:
@@ -135,21 +187,19 @@ def _filled(
     """The picture's latent, with something else where it is repainted, if that is asked."""
     match fill:
         case MaskFill.NOISE:
-            return torch.where(cells, noise, latent)
+            return torch.where(cells, noise.to(latent.device), latent)
         case MaskFill.EMPTY:
             return torch.where(cells, 0.0, latent)
         case _:
             return latent
 
 
-def _beside(
-    canvas: Canvas, cells: torch.Tensor | None, image: torch.Tensor, draws: _Draws
-) -> torch.Tensor:
+def _beside(canvas: Canvas, cells: torch.Tensor | None, draws: _Draws) -> torch.Tensor:
     """The mask, and the latent of the picture in grey where it is repainted."""
     if canvas.repainted is None or cells is None:
         return _nothing_known(draws)
     kept = torch.from_numpy(~canvas.repainted)
-    return torch.cat([cells.float(), draws.latent(image * kept)])
+    return torch.cat([cells.float(), draws.latent(image_of(canvas.picture) * kept)])
 
 
 def _nothing_known(draws: _Draws) -> torch.Tensor:

@@ -1,0 +1,1 @@
+"""Jobs whose images are frames of one sequence."""
