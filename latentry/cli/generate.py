@@ -41,24 +41,25 @@ def generate(
         fields["output_format"] = file_format
     with connect(url, api_key) as client:
         if options["dry_run"]:
-            typer.echo("\n".join(_lines(client.estimate(prompt, **fields))))
+            typer.echo("\n".join(estimate_lines(client.estimate(prompt, **fields))))
             return
-        job = _succeeded(client, client.submit(prompt, **fields), output)
+        job = succeeded(client, client.submit(prompt, **fields), output)
         for warning in job.warnings:
             typer.echo(f"{warning.message} ({warning.code})", err=True)
         for image in job.images:
-            _save(client, image, image_path(output, job, image.index))
+            save(client, image, image_path(output, job, image.index))
         for one in job.outputs:
             if not one.kind.is_final:
-                _save(client, one, image_path(output, job, one.index, name=one.name))
+                save(client, one, image_path(output, job, one.index, name=one.name))
 
 
-def _save(client: Client, image: Image, path: Path) -> None:
+def save(client: Client, image: Image, path: Path) -> None:
+    """Download a picture or a clip into a file, and say so."""
     path.write_bytes(client.download(image))
     typer.echo(f"{path}  seed {image.seed}  {image.url}")
 
 
-def _succeeded(client: Client, job: Job, output: Path | None) -> Job:
+def succeeded(client: Client, job: Job, output: Path | None) -> Job:
     """The job with its images; Ctrl-C cancels it. Raises JobDidNotSucceed."""
     try:
         job = followed(client, job, output)
@@ -71,7 +72,8 @@ def _succeeded(client: Client, job: Job, output: Path | None) -> Job:
     return job
 
 
-def _lines(estimate: Estimate) -> list[str]:
+def estimate_lines(estimate: Estimate) -> list[str]:
+    """What an estimate says, in sentences."""
     seconds, wait_s = estimate.cost.worker_seconds, estimate.estimated_wait_s
     cost = f"Cost: {estimate.cost.step_megapixels:g} step-megapixels"
     return [

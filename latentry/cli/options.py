@@ -1,7 +1,7 @@
 """The options of `latentry generate`: one for each field of a request."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import (
     Annotated,
     Any,
@@ -15,12 +15,14 @@ from typing import (
 )
 
 import typer
+from pydantic import BaseModel
 from rich.markup import escape
 from typer.models import OptionInfo
 
 from latentry.cli import values
 from latentry.client.fields import Fields
 from latentry.contracts import (
+    ClipRequest,
     Determinism,
     GenerationRequest,
     InpaintArea,
@@ -166,43 +168,57 @@ def option_name(name: str) -> str:
 
 def request_options(command: Command) -> Command:
     """Replace a command's `**options` by RequestOptions, as typer reads them from a signature."""
+    hints = get_type_hints(RequestOptions, include_extras=True)
+    return _with_options(command, hints, GenerationRequest)
+
+
+def clip_options(command: Command) -> Command:
+    """The same with those of a clip; what is stored follows from the name of the output file."""
+    hints = get_type_hints(RequestOptions, include_extras=True)
+    names = (ClipRequest.model_fields.keys() - {"output_format"}) | {"webhook_event"}
+    shared = {name: hint for name, hint in hints.items() if name in names}
+    own = {"frames": int | None, "fps": int | None}
+    return _with_options(command, shared | own, ClipRequest)
+
+
+def _with_options(command: Command, hints: dict[str, Any], request: type[BaseModel]) -> Command:
     own = inspect.signature(command)
     kinds: dict[Any, list[inspect.Parameter]] = {}
     for parameter in own.parameters.values():
         kinds.setdefault(parameter.kind, []).append(parameter)
-    hints = get_type_hints(RequestOptions, include_extras=True)
     parameters = (
         *kinds[inspect.Parameter.POSITIONAL_OR_KEYWORD],
-        *(_parameter(name, hint) for name, hint in hints.items()),
+        *(_parameter(name, hint, request) for name, hint in hints.items()),
         *kinds[inspect.Parameter.KEYWORD_ONLY],
     )
     command.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
     return command
 
 
-def request_fields(options: RequestOptions) -> Fields:
+def request_fields(options: Mapping[str, Any]) -> Fields:
     """The SDK's keyword arguments for what was given. Raises typer.BadParameter."""
+    told = options.get
     given = dict(options) | {
-        "metadata": values.labels("--metadata", options["metadata"]),
-        "extend": values.extend(options["extend"]),
-        "hires": values.hires(options["hires"]),
+        "metadata": values.labels("--metadata", told("metadata")),
+        "extend": values.extend(told("extend")),
+        "hires": values.hires(told("hires")),
         "intermediates": values.intermediates(
-            options["intermediates_every"], options["intermediates_kind"]
+            told("intermediates_every"), told("intermediates_kind")
         ),
-        "webhook": values.webhook(options["webhook"], options["webhook_event"]),
-        "image": values.picture("image", options["image"]),
-        "mask": values.picture("mask", options["mask"]),
+        "webhook": values.webhook(told("webhook"), told("webhook_event")),
+        "image": values.picture("image", told("image")),
+        "mask": values.picture("mask", told("mask")),
     }
     names = Fields.__annotations__.keys()
     return cast(Fields, {name: given[name] for name in names if given.get(name) is not None})
 
 
-def _parameter(name: str, hint: Any) -> inspect.Parameter:
+def _parameter(name: str, hint: Any, request: type[BaseModel]) -> inspect.Parameter:
     kind, option = get_args(hint) if get_origin(hint) is Annotated else (hint, typer.Option())
     assert isinstance(option, OptionInfo)
     if option.help is None:
         # Rich would read `[word]` as markup.
-        option.help = escape(GenerationRequest.model_fields[name].description or "")
+        option.help = escape(request.model_fields[name].description or "")
     default = False if kind is bool else None
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]

@@ -4,13 +4,14 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel
 
 from latentry.contracts import (
+    ClipRequest,
     Estimate,
     File,
     GenerationRequest,
@@ -21,6 +22,12 @@ from latentry.contracts import (
     UsageList,
 )
 
+# What a job is asked for, and where.
+JobRequest: TypeAlias = GenerationRequest | ClipRequest
+_PATHS: Final[Mapping[type[BaseModel], str]] = {
+    GenerationRequest: "/v1/generations",
+    ClipRequest: "/v1/clips",
+}
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
@@ -34,7 +41,7 @@ class ApiCall(Generic[T]):
     read: Callable[[httpx.Response], T]
     params: Mapping[str, str | int] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: GenerationRequest | bytes | None = None
+    body: JobRequest | bytes | None = None
     hold_s: int = 0
     """Seconds that the service may hold the response, as the call requested."""
     within_s: float = math.inf
@@ -49,7 +56,7 @@ class ApiCall(Generic[T]):
 
 
 def submit(
-    request: GenerationRequest,
+    request: JobRequest,
     idempotency_key: str,
     hold_s: int = 0,
     within_s: float = math.inf,
@@ -64,7 +71,7 @@ def submit(
     bounds = [s for s in (request.start_within, request.finish_within) if s is not None]
     return ApiCall(
         "POST",
-        "/v1/generations",
+        _PATHS[type(request)],
         _reader(Job),
         headers=headers,
         body=request,
@@ -73,11 +80,11 @@ def submit(
     )
 
 
-def estimate(request: GenerationRequest) -> ApiCall[Estimate]:
+def estimate(request: JobRequest) -> ApiCall[Estimate]:
     """Ask for the cost and the estimated start of a request."""
     dry_run = request.model_copy(update={"dry_run": True})
     headers = {"Content-Type": "application/json"}
-    return ApiCall("POST", "/v1/generations", _reader(Estimate), headers=headers, body=dry_run)
+    return ApiCall("POST", _PATHS[type(request)], _reader(Estimate), headers=headers, body=dry_run)
 
 
 def get(job_id: Job | str, hold_s: int = 0, within_s: float = math.inf) -> ApiCall[Job]:

@@ -1,9 +1,9 @@
 """The optional fields of a request as keyword arguments."""
 
-from collections.abc import Sequence
-from typing import Any, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from latentry.client.pictures import Picture, reference_of
 from latentry.contracts import (
@@ -25,6 +25,8 @@ from latentry.contracts import (
     Webhook,
 )
 from latentry.errors import InvalidRequest
+
+R = TypeVar("R", bound=BaseModel)
 
 
 class Fields(TypedDict, total=False):
@@ -88,8 +90,13 @@ def request_of(prompt: str | None, fields: Fields) -> GenerationRequest:
     for name in ("image", "mask"):
         if (picture := given.get(name)) is not None:
             given[name] = reference_of(picture)
+    return validated(GenerationRequest, given)
+
+
+def validated(kind: type[R], given: Mapping[str, Any]) -> R:
+    """A request of this kind. Raises InvalidRequest, which names the first invalid field."""
     try:
-        return GenerationRequest.model_validate(given)
+        return kind.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])

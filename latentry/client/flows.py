@@ -13,10 +13,10 @@ import httpx
 from pydantic import ValidationError
 
 from latentry.client import api_calls
-from latentry.client.api_calls import ApiCall
+from latentry.client.api_calls import ApiCall, JobRequest
 from latentry.client.errors import ApiError, JobDidNotSucceed, StillRunning
 from latentry.client.retries import Endurance, Outcome, Retries, error_of
-from latentry.contracts import GenerationRequest, Job, JobStatus
+from latentry.contracts import Job, JobStatus
 
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ def ended(
 
 
 def generated(
-    request: GenerationRequest,
+    request: JobRequest,
     idempotency_key: str,
     timeout_s: float | None,
     retries: Retries,

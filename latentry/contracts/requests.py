@@ -31,6 +31,19 @@ _NOT_PIXELS: Final = WITHOUT_EFFECT | {
 _MISSING: Final = PydanticCustomError("missing", "Required, unless `image` is given")
 
 
+def split_joined_name(body: Any) -> Any:
+    """A name for sampler and spacing at once, such as `DPM++ 2M Karras`, as the two."""
+    name = body.get("sampler") if isinstance(body, dict) else None
+    if not isinstance(name, str) or name not in JOINED_ALIASES:
+        return body
+    sampler, spacing = JOINED_ALIASES[name]
+    if sampling.canonical(body.get("spacing"), SPACING_ALIASES) not in (None, spacing):
+        raise PydanticCustomError(
+            "contradiction", "The sampler's name implies another spacing than `spacing`"
+        )
+    return body | {"sampler": sampler, "spacing": spacing}
+
+
 class GenerationRequest(RequestModel):
     """A request for images. A field that is omitted or null takes the model's default.
 
@@ -91,19 +104,7 @@ class GenerationRequest(RequestModel):
     metadata: job.Metadata = Field(default_factory=dict)
     webhook: job.WebhookTarget = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _split_joined_name(cls, body: Any) -> Any:
-        """A name for sampler and spacing at once, such as `DPM++ 2M Karras`, as the two."""
-        name = body.get("sampler") if isinstance(body, dict) else None
-        if not isinstance(name, str) or name not in JOINED_ALIASES:
-            return body
-        sampler, spacing = JOINED_ALIASES[name]
-        if sampling.canonical(body.get("spacing"), SPACING_ALIASES) not in (None, spacing):
-            raise PydanticCustomError(
-                "contradiction", "The sampler's name implies another spacing than `spacing`"
-            )
-        return body | {"sampler": sampler, "spacing": spacing}
+    _split_joined_name = model_validator(mode="before")(split_joined_name)
 
     @model_validator(mode="before")
     @classmethod
@@ -155,7 +156,7 @@ class ResolvedRequest(ResponseModel):
     mask_padding: int = 32
     extend: Extend | None = None
     hires: Hires | None = None
-    clip: Clip | None = None
+    clip: Clip | None = Field(None, exclude_if=lambda clip: clip is None)
     n: int = 1
     output_format: OutputFormat = OutputFormat.PNG
     output_quality: int | None = None
@@ -177,6 +178,11 @@ class ResolvedRequest(ResponseModel):
     def frames(self) -> int:
         """How many pictures each of its n are: those of a clip, or one."""
         return 1 if self.clip is None else self.clip.frames
+
+    @property
+    def pictures(self) -> int:
+        """How many final pictures its job stores."""
+        return self.n * self.frames
 
     @property
     def repaints(self) -> bool:

@@ -16,13 +16,13 @@ from latentry.errors import (
     UnsupportedSize,
     UnsupportedSpacing,
 )
-from latentry.rules.sequences.clip_limits import refuse_impossible_clip
 from latentry.rules.edit_limits import check_edit
 from latentry.rules.hires_limits import refuse_impossible_hires
 from latentry.rules.outputs import refuse_impossible_output
 from latentry.rules.passes import passes
 from latentry.rules.pricing import intermediates, skipped_steps
 from latentry.rules.prompt_limits import check_prompts
+from latentry.rules.sequences.clip_limits import refuse_impossible_clip
 
 _WITH_IMAGE: Final = ("mask", "strength", "extend")
 # Fields that mean nothing without a picture, or without a part of it that is kept.

@@ -70,7 +70,7 @@ def price(request: ResolvedRequest, card: ModelCard) -> Price:
         step_megapixels=round(work, 6),
         cost_ms=max(1, round(seconds * 1000)),
         seats=card.pace.images_at_once if card.pace else 0,
-        images=request.n * request.frames,
+        images=request.pictures,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from latentry.contracts import (
+    ClipRequest,
     Cost,
     GenerationRequest,
     Hires,
@@ -45,7 +46,7 @@ class Admitted:
     price: Price
 
 
-def requested_model(request: GenerationRequest, settings: Settings) -> str:
+def requested_model(request: GenerationRequest | ClipRequest, settings: Settings) -> str:
     """The model id that the request or LATENTRY_DEFAULT_MODEL names; empty if neither does."""
     return request.model or settings.default_model
 

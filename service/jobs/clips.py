@@ -6,7 +6,7 @@ from typing import Final
 from latentry.contracts import ClipRequest, GenerationRequest, SequenceOutput
 from latentry.contracts.fields.bounds import DEFAULT_FPS
 from latentry.contracts.fields.clip import Clip
-from latentry.errors import InvalidRequest
+from latentry.errors import InvalidRequest, UnsupportedField
 from latentry.ledger import CatalogueEntry
 from latentry.rules.limits import refuse_unsupported
 from latentry.settings import Settings
@@ -27,6 +27,10 @@ def admit_clip(
     and TooManyFrames.
     """
     entry = choose(requested_model(picture, settings), entries)
+    form, formats = request.output.clip, entry.card.limits.clips
+    if form is not None and form not in formats:
+        why = f"The workers of {entry.card.id} write: {', '.join((*formats, 'frames'))}."
+        raise UnsupportedField(why, fields={"/output": why})
     if request.fps is not None and request.output is SequenceOutput.FRAMES:
         why = "fps has no effect without a file of all frames."
         raise InvalidRequest(why, fields={"/fps": why, "/output": why})

@@ -10,7 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, TypeVar
 
-from latentry.contracts import GenerationRequest, InputFile, InterpolationRequest, UpscaleRequest
+from pydantic import BaseModel
+
+from latentry.contracts import (
+    ClipRequest,
+    GenerationRequest,
+    InputFile,
+    InterpolationRequest,
+    UpscaleRequest,
+)
 from latentry.errors import (
     BrokenImage,
     Busy,
@@ -25,9 +33,9 @@ from service.jobs.admission import INPUTS
 from service.jobs.files import Files
 from service.outbound import Outbound
 
-Request: TypeAlias = GenerationRequest | InterpolationRequest | UpscaleRequest
+Request: TypeAlias = GenerationRequest | InterpolationRequest | UpscaleRequest | ClipRequest
 
-R = TypeVar("R", bound=GenerationRequest | UpscaleRequest)
+R = TypeVar("R", bound=BaseModel)
 
 FETCHES: Final = 32
 FETCHES_PER_TENANT: Final = 8
@@ -142,7 +150,8 @@ def without_pictures(request: Request) -> Request:
 
 
 def _without(request: R) -> R:
-    return request.model_copy(update=dict.fromkeys(named(request)))
+    pictures = [name for name in INPUTS if getattr(request, name, None) is not None]
+    return request.model_copy(update=dict.fromkeys(pictures))
 
 
 def _input_of(record: FileRecord) -> InputFile:

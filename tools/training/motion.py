@@ -25,10 +25,10 @@ from tools.scenes.clips import MovingScene, moving_caption, sample_moving, sampl
 from tools.training import bank, checkpoints, text
 from tools.training.export import FOLDER
 from tools.training.muon import MuonAdamW
-from tools.training.unet import noise_schedule
+from tools.training.unet import follow, noise_schedule, share_gradients
 
 FRAMES = 8
-STEPS = 1200
+STEPS = 900
 DECAY_STEPS = 500
 CLIPS = 2  # in each process
 MOVING_COUNT, STILL_COUNT = 480, 96  # in the bank
@@ -183,13 +183,13 @@ def train(batches: BatchSource, total: int = STEPS) -> None:
         with torch.autocast("cpu", torch.bfloat16):
             loss = loss_of(unet, noising, batches.draw(step * world + rank))
         torch.autograd.backward(loss)
-        _share_gradients(layers, world)
+        share_gradients(layers, world)
         torch.nn.utils.clip_grad_norm_(layers.parameters(), 1.0)
         optimiser.step()
         step += 1
         if rank > 0:
             continue
-        _follow(average, layers, step)
+        follow(average, layers, step, AVERAGE_DECAY)
         smooth += max(0.02, 1 / step) * (loss.item() - smooth)
         if step % SAVE_EVERY == 0 or step == total:
             seconds = round(time.monotonic() - began)
@@ -197,24 +197,6 @@ def train(batches: BatchSource, total: int = STEPS) -> None:
             state = {"model": layers.state_dict(), "average": average.state_dict()}
             state |= {"optimiser": optimiser.state_dict(), "step": step, "loss": smooth}
             checkpoints.save("motion", state)
-
-
-@torch.no_grad()
-def _follow(average: torch.nn.Module, model: torch.nn.Module, step: int) -> None:
-    decay = min(AVERAGE_DECAY, (step + 1) / (step + 10))
-    for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
-        slow.lerp_(fast, 1 - decay)
-
-
-def _share_gradients(layers: torch.nn.Module, world: int) -> None:
-    gradients = [weight.grad for weight in layers.parameters()]
-    flat = torch.cat([gradient.flatten() for gradient in gradients if gradient is not None])
-    torch.distributed.all_reduce(flat)
-    flat /= world
-    parts = torch.split(flat, [weight.numel() for weight in layers.parameters()])
-    for gradient, part in zip(gradients, parts, strict=True):
-        assert gradient is not None
-        gradient.copy_(part.view_as(gradient))
 
 
 def trained() -> MotionAdapter:

@@ -11,7 +11,7 @@ from PIL import Image
 from latentry.contracts import OutputFormat, ResolvedRequest, ResolvedUpscale
 from latentry.provenance.exif import exif
 from latentry.provenance.infotext import frame_settings, infotext
-from latentry.provenance.recipe import interpolation_recipe, recipe
+from latentry.provenance.recipe import clip_recipe, interpolation_recipe, recipe
 from latentry.provenance.upscale import upscale_infotext, upscale_recipe
 from worker.publishing import png
 
@@ -39,6 +39,8 @@ def encode(
     else:
         text = infotext(request, seed, profile, intermediate=intermediate)
         again = recipe(request, seed, is_intermediate=bool(intermediate))
+        if request.clip is not None:
+            again = clip_recipe(request)
     if request.output_format is OutputFormat.PNG:
         return png.encode(pixels, {"parameters": text, "latentry": again})
     quality = _QUALITY if request.output_quality is None else request.output_quality

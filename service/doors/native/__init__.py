@@ -2,6 +2,7 @@
 
 from latentry.api_keys import Scope
 from latentry.contracts import (
+    ClipRequest,
     Event,
     GenerationRequest,
     InterpolationRequest,
@@ -11,6 +12,7 @@ from latentry.contracts import (
 from latentry.settings import Settings
 from service.access.auth import Allowed
 from service.doors.native import (
+    clips,
     deliveries,
     docs,
     events,
@@ -34,6 +36,7 @@ def door(settings: Settings) -> Door:
         routers=(
             generations.router,
             interpolations.router,
+            clips.router,
             deliveries.router,
             events.router,
             models.router,
@@ -57,5 +60,12 @@ def door(settings: Settings) -> Door:
                 for path in (generations.PATH, interpolations.PATH, upscales.PATH)
             ),
         ),
-        models=(GenerationRequest, InterpolationRequest, UpscaleRequest, Problem, Event),
+        models=(
+            GenerationRequest,
+            InterpolationRequest,
+            UpscaleRequest,
+            ClipRequest,
+            Problem,
+            Event,
+        ),
     )

@@ -8,9 +8,8 @@ from starlette.responses import Response
 from latentry.contracts import ClipRequest, Job
 from service.access.auth import MayWrite
 from service.doors.answers import PROBLEMS, body_schema
-from service.doors.native.generations import DONE, IdempotencyKey, Prefer, created
+from service.doors.native.creating import CREATED, IdempotencyKey, Prefer, create
 from service.gateway import GatewayDep
-from service.http import bodies
 from service.http.accept import ACCEPTS_JSON
 from service.http.direct import DirectRoute
 
@@ -36,7 +35,7 @@ _EXAMPLE: Final = {
     status_code=202,
     response_model=Job,
     response_description="Job accepted.",
-    responses=DONE,
+    responses=CREATED,
     openapi_extra=body_schema(ClipRequest, _EXAMPLE),
 )
 async def create_clip(
@@ -49,8 +48,8 @@ async def create_clip(
     """Create a job for a clip, whose frames the model's motion module draws together.
 
     Only for models with `limits.max_frames`. `images` lists the frames; with an `output` other than
-    `frames` one more output, of kind `clip`, has them all. It costs as much as so many images. Read,
-    follow, cancel and delete it under `/v1/generations/{id}`.
+    `frames` one more output, of kind `clip`, has them all. It costs as much as so many images, and
+    with such a file one call more for each. Read, follow, cancel and delete it under
+    `/v1/generations/{id}`.
     """
-    parsed = bodies.parse(request, ClipRequest)
-    return await created(gateway, caller, request, parsed, idempotency_key, preferences)
+    return await create(gateway, caller, request, ClipRequest, idempotency_key, preferences)

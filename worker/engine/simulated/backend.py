@@ -192,10 +192,7 @@ class Simulated:
 
     def decode(self, members: Sequence[SimulatedTrajectory]) -> Taken:
         """Pictures in the colour of their digest."""
-        pictures: list[Pixels | JobFailed] = []
-        for one in members:
-            pictures.append(self._picture(one.key, one.digest))
-        return Taken(pictures)
+        return Taken([self._picture(one.key, one.digest) for one in members])
 
     def decode_frames(self, member: SimulatedTrajectory, frames: range) -> Taken:
         """Pictures in the colours of their digests, one for each frame."""

@@ -1,6 +1,6 @@
 """What a client asks for with `POST /v1/clips`."""
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from latentry.contracts.fields import clip, conditioning, interpolation, job, sampling, templates
 from latentry.contracts.fields.conditioning import PromptSyntax
@@ -8,7 +8,7 @@ from latentry.contracts.fields.interpolation import SequenceOutput
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism
 from latentry.contracts.outputs import OutputFormat
-from latentry.contracts.requests import GenerationRequest
+from latentry.contracts.requests import GenerationRequest, split_joined_name
 from latentry.contracts.wire import RequestModel
 
 
@@ -46,6 +46,8 @@ class ClipRequest(RequestModel):
     dry_run: job.DryRun = False
     metadata: job.Metadata = Field(default_factory=dict)
     webhook: job.WebhookTarget = None
+
+    _split_joined_name = model_validator(mode="before")(split_joined_name)
 
     def of_frames(self) -> GenerationRequest:
         """What it says of its frames, as a request for a picture; what it omits stays omitted."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
+from latentry.client.fields import validated
 from latentry.contracts import (
     ClipRequest,
     Determinism,
