@@ -16,11 +16,12 @@ WAYS = {
     "down": ("top", "bottom"),
     "up": ("bottom", "top"),
 }
+# The first of each way is the hardest to tell from its opposite: the text encoder hardly does.
 PHRASES = {
     "right": ("moving from left to right", "moving to the right", "moving right"),
     "left": ("moving from right to left", "moving to the left", "moving left"),
-    "down": ("moving from top to bottom", "moving down"),
-    "up": ("moving from bottom to top", "moving up"),
+    "down": ("moving down", "moving from top to bottom"),
+    "up": ("moving up", "moving from bottom to top"),
 }
 
 
@@ -58,8 +59,13 @@ def sample_still(rng: random.Random, frames: int) -> MovingScene:
     return MovingScene(None, (sample_scene(rng),) * frames)
 
 
-def moving_caption(scene: MovingScene, rng: random.Random, *, empty: float = 0.1) -> str:
-    """Say what moves and where to; a still scene gets the caption of its picture."""
+def moving_caption(
+    scene: MovingScene, rng: random.Random, *, empty: float = 0.1, hardest: int = 1
+) -> str:
+    """Say what moves and where to; a still scene gets the caption of its picture.
+
+    hardest: how many times as often as the others the hardest phrase is taken.
+    """
     if scene.way is None:
         return caption(scene.frames[0], rng)
     if rng.random() < empty:
@@ -71,7 +77,8 @@ def moving_caption(scene: MovingScene, rng: random.Random, *, empty: float = 0.1
     noun = " ".join(words)
     noun = f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
     ground = f"{background} {rng.choice(BACKGROUND_WORDS)}"
-    moves = rng.choice(PHRASES[scene.way])
+    phrases = PHRASES[scene.way]
+    moves = rng.choices(phrases, (hardest, *[1] * (len(phrases) - 1)))[0]
     return rng.choice(
         (
             f"{noun} {moves} on a {ground}",

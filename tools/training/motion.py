@@ -28,11 +28,12 @@ from tools.training.muon import MuonAdamW
 from tools.training.unet import follow, noise_schedule, share_gradients
 
 FRAMES = 8
-STEPS = 900
+STEPS = 1600
 DECAY_STEPS = 500
 CLIPS = 2  # in each process
 MOVING_COUNT, STILL_COUNT = 480, 96  # in the bank
 STILL_SHARE = 0.15
+HARDEST = 3
 PEAK_RATE = 1e-3
 MATRIX_RATE = 2e-3
 AVERAGE_DECAY = 0.99
@@ -128,7 +129,7 @@ class BatchSource:
             if rng.random() < 0.5:
                 scene, clip = scene.reversed(), clip.flip(0)
             latents.append(clip.transpose(0, 1))
-            captions.append(moving_caption(scene, rng))
+            captions.append(moving_caption(scene, rng, hardest=HARDEST))
         ids = text.tokenize(self.tokenizer, captions)
         return Batch(torch.stack(latents), self.encoder(ids).last_hidden_state)
 
