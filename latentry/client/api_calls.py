@@ -15,6 +15,7 @@ from latentry.contracts import (
     Estimate,
     File,
     GenerationRequest,
+    InterpolationRequest,
     Job,
     JobList,
     ModelList,
@@ -22,10 +23,11 @@ from latentry.contracts import (
     UsageList,
 )
 
-# What a job is asked for, and where.
-JobRequest: TypeAlias = GenerationRequest | ClipRequest
-_PATHS: Final[Mapping[type[BaseModel], str]] = {
+# What a job is asked for with, and where.
+JobRequest: TypeAlias = GenerationRequest | InterpolationRequest | ClipRequest
+_ROUTES: Final[dict[type[BaseModel], str]] = {
     GenerationRequest: "/v1/generations",
+    InterpolationRequest: "/v1/interpolations",
     ClipRequest: "/v1/clips",
 }
 T = TypeVar("T")
@@ -71,7 +73,7 @@ def submit(
     bounds = [s for s in (request.start_within, request.finish_within) if s is not None]
     return ApiCall(
         "POST",
-        _PATHS[type(request)],
+        _ROUTES[type(request)],
         _reader(Job),
         headers=headers,
         body=request,
@@ -84,7 +86,8 @@ def estimate(request: JobRequest) -> ApiCall[Estimate]:
     """Ask for the cost and the estimated start of a request."""
     dry_run = request.model_copy(update={"dry_run": True})
     headers = {"Content-Type": "application/json"}
-    return ApiCall("POST", _PATHS[type(request)], _reader(Estimate), headers=headers, body=dry_run)
+    route = _ROUTES[type(request)]
+    return ApiCall("POST", route, _reader(Estimate), headers=headers, body=dry_run)
 
 
 def get(job_id: Job | str, hold_s: int = 0, within_s: float = math.inf) -> ApiCall[Job]:

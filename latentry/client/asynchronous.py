@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Unpack
 import httpx
 
 from latentry.client import api_calls, flows
-from latentry.client.fields import Fields, request_of
+from latentry.client.fields import (
+    Fields,
+    InterpolationFields,
+    Keyframe,
+    interpolation_of,
+    request_of,
+)
 from latentry.client.following import Following
 from latentry.client.many import AsyncManyJobs
 from latentry.client.pictures import Source, picture_bytes
@@ -68,6 +74,46 @@ class AsyncClient(AsyncManyJobs):
         """
         key = idempotency_key or uuid.uuid4().hex
         return await self._call(api_calls.submit(request_of(prompt, fields), key))
+
+    async def interpolate(
+        self,
+        first: Keyframe,
+        last: Keyframe,
+        frames: int,
+        *,
+        timeout_s: float | None = None,
+        idempotency_key: str | None = None,
+        **fields: Unpack[InterpolationFields],
+    ) -> Job:
+        """Submit a job of frames from one picture to another, and wait until it has succeeded.
+
+        A picture is given as a mapping of a request's fields, or as the request of a job. Raises as
+        `generate`.
+        """
+        key = idempotency_key or uuid.uuid4().hex
+        request = interpolation_of(first, last, frames, fields)
+        return await self._run(flows.generated(request, key, timeout_s, self._retries))
+
+    async def submit_interpolation(
+        self,
+        first: Keyframe,
+        last: Keyframe,
+        frames: int,
+        *,
+        idempotency_key: str | None = None,
+        **fields: Unpack[InterpolationFields],
+    ) -> Job:
+        """Submit a job as `interpolate` does, and return it at once. Raises as `submit`."""
+        key = idempotency_key or uuid.uuid4().hex
+        request = interpolation_of(first, last, frames, fields)
+        return await self._call(api_calls.submit(request, key))
+
+    async def estimate_interpolation(
+        self, first: Keyframe, last: Keyframe, frames: int, **fields: Unpack[InterpolationFields]
+    ) -> Estimate:
+        """The cost and the estimated start of an interpolation. Raises as `estimate`."""
+        request = interpolation_of(first, last, frames, fields)
+        return await self._call(api_calls.estimate(request))
 
     async def estimate(self, prompt: str | None = None, **fields: Unpack[Fields]) -> Estimate:
         """The cost and the estimated start of a request. Raises ApiError if it would be refused."""

@@ -1,23 +1,27 @@
 """The optional fields of a request as keyword arguments."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeAlias, TypedDict, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from latentry.client.pictures import Picture, reference_of
 from latentry.contracts import (
     Determinism,
+    Easing,
     Extend,
     GenerationRequest,
     InpaintArea,
+    InterpolationRequest,
     MaskFill,
     OutputFormat,
     Priority,
     PromptSyntax,
     ResizeMode,
+    ResolvedRequest,
     Sampler,
     Seamless,
+    SequenceOutput,
     Spacing,
     Template,
     WantedHires,
@@ -26,7 +30,9 @@ from latentry.contracts import (
 )
 from latentry.errors import InvalidRequest
 
-R = TypeVar("R", bound=BaseModel)
+# A picture of an interpolation: a request's fields by name, or the request of a finished job.
+Keyframe: TypeAlias = Mapping[str, Any] | GenerationRequest | ResolvedRequest
+M = TypeVar("M", bound=BaseModel)
 
 
 class Fields(TypedDict, total=False):
@@ -81,22 +87,59 @@ class Fields(TypedDict, total=False):
     webhook: Webhook | dict[str, Any] | None
 
 
+class InterpolationFields(TypedDict, total=False):
+    """The optional keyword arguments of `interpolate`: those of InterpolationRequest."""
+
+    via: Sequence[Keyframe] | None
+    easing: Easing | str | None
+    output: SequenceOutput | str | None
+    fps: int | None
+    output_format: OutputFormat | str | None
+    output_quality: int | None
+    output_lossless: bool | None
+    preview_interval: int | None
+    priority: Priority | str | None
+    start_within: int | None
+    finish_within: int | None
+    metadata: dict[str, str] | None
+    webhook: Webhook | dict[str, Any] | None
+
+
 def request_of(prompt: str | None, fields: Fields) -> GenerationRequest:
     """The request, with the pictures that it sends along.
 
     Raises InvalidRequest, which names the first invalid field, or OSError for a file.
     """
-    given: dict[str, Any] = {"prompt": prompt, **fields}
+    return validated(GenerationRequest, _with_pictures({"prompt": prompt, **fields}))
+
+
+def interpolation_of(
+    first: Keyframe, last: Keyframe, frames: int, fields: InterpolationFields
+) -> InterpolationRequest:
+    """The request of frames from one picture to another. Raises as `request_of`."""
+    given = {"from": _keyframe(first), "to": _keyframe(last), "frames": frames, **fields}
+    given["via"] = [_keyframe(one) for one in fields.get("via") or ()]
+    return validated(InterpolationRequest, given)
+
+
+def _keyframe(one: Keyframe) -> dict[str, Any]:
+    if isinstance(one, BaseModel):
+        return one.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+    return _with_pictures(one)
+
+
+def _with_pictures(fields: Mapping[str, Any]) -> dict[str, Any]:
+    given = dict(fields)
     for name in ("image", "mask"):
-        if (picture := given.get(name)) is not None:
+        if (picture := given.get(name)) is not None and not isinstance(picture, dict):
             given[name] = reference_of(picture)
-    return validated(GenerationRequest, given)
+    return given
 
 
-def validated(kind: type[R], given: Mapping[str, Any]) -> R:
+def validated(model: type[M], given: Mapping[str, Any]) -> M:
     """A request of this kind. Raises InvalidRequest, which names the first invalid field."""
     try:
-        return kind.model_validate(given)
+        return model.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])

@@ -8,9 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias, TypeVar
-
-from pydantic import BaseModel
+from typing import Final, TypeAlias
 
 from latentry.contracts import (
     ClipRequest,
@@ -35,7 +33,6 @@ from service.outbound import Outbound
 
 Request: TypeAlias = GenerationRequest | InterpolationRequest | UpscaleRequest | ClipRequest
 
-R = TypeVar("R", bound=BaseModel)
 
 FETCHES: Final = 32
 FETCHES_PER_TENANT: Final = 8
@@ -144,14 +141,15 @@ def named(request: Request) -> dict[str, str]:
 def without_pictures(request: Request) -> Request:
     """The same request with no picture named."""
     if isinstance(request, InterpolationRequest):
-        bare = {at: _without(keyframe) for at, keyframe in request.keyframes().items()}
-        return request.with_keyframes(bare)
-    return _without(request)
+        keyframes = request.keyframes().items()
+        return request.with_keyframes(
+            {at: one.model_copy(update=_nothing(one)) for at, one in keyframes}
+        )
+    return request.model_copy(update=_nothing(request))
 
 
-def _without(request: R) -> R:
-    pictures = [name for name in INPUTS if getattr(request, name, None) is not None]
-    return request.model_copy(update=dict.fromkeys(pictures))
+def _nothing(request: Request) -> dict[str, None]:
+    return dict.fromkeys(named(request))
 
 
 def _input_of(record: FileRecord) -> InputFile:

@@ -96,7 +96,7 @@ class Picture:
         height, width, _ = self.pixels.shape
         return StoredOutput(
             key=self.key,
-            kind=OutputKind(self.kind.value) if self.kind else OutputKind.IMAGE,
+            kind=self.output_kind,
             name=self.name,
             step=self.step,
             index=self.index,

@@ -93,7 +93,7 @@ class Publisher:
 
     def add_clip(self, job: ClaimedJob) -> None:
         """Publish the clip of a job whose frames have ended; with it the job ends."""
-        self._begin(self._clips, job, self._publish_clip, job, monotonic() + PATIENCE_S)
+        self._begin(self._clips, job, self._publish_clip, job)
 
     def stop(self) -> None:
         """Finish what was submitted, unless ledger or storage take longer than two seconds.
@@ -144,25 +144,27 @@ class Publisher:
             if self._backlog.remove(taken):
                 self._inbox.wake()
 
-    def _publish_clip(self, job: ClaimedJob, give_up_at: float) -> None:
+    def _publish_clip(self, job: ClaimedJob) -> None:
         """All steps of a clip; none if the job has failed."""
         entry: StoredOutput | None = None
         try:
             if not job.ends_early:
-                entry = self._clip(job, give_up_at)
+                entry = self._clip(job)
         except _WorkerStops:
             return  # the next worker of this job makes it again
         except LatentryError as error:
             job.end_early(Outcome(JobStatus.FAILED, error))
         self._settling.add(EndedImage(job, 0, entry, CLIP_NAME))
 
-    def _clip(self, job: ClaimedJob, give_up_at: float) -> StoredOutput:
-        def read(key: str) -> bytes:
-            return self._insist(job, lambda: self._storage.get(key), give_up_at)
+    def _clip(self, job: ClaimedJob) -> StoredOutput:
+        def insist(call: Callable[[], T]) -> T:
+            if self._stopping.is_set():  # a worker that stops does not wait for many frames
+                raise _WorkerStops
+            return self._insist(job, call, monotonic() + PATIENCE_S)
 
         with self._metrics.stage("clip"):
-            entry, file = encoded_clip(job, read)
-            self._insist(job, lambda: self._storage.put(entry.key, file), give_up_at)
+            entry, file = encoded_clip(job, lambda key: insist(lambda: self._storage.get(key)))
+            insist(lambda: self._storage.put(entry.key, file))
         return entry
 
     def _store(self, picture: Picture, file: bytes, give_up_at: float) -> bool:
