@@ -28,7 +28,7 @@ from tools.training.muon import MuonAdamW
 from tools.training.unet import follow, noise_schedule, share_gradients
 
 FRAMES = 8
-STEPS = 1600
+STEPS = 1200
 DECAY_STEPS = 500
 CLIPS = 2  # in each process
 MOVING_COUNT, STILL_COUNT = 480, 96  # in the bank
