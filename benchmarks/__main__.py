@@ -20,10 +20,10 @@ from pathlib import Path
 from benchmarks.contenders.contender import child
 from benchmarks.contenders.peers import PEERS, peer
 from benchmarks.contenders.service import compiled, service
+from benchmarks.contenders.where import where
 from benchmarks.load.traces import SIDES
 from benchmarks.report import report
 from benchmarks.run import CALLERS, PATIENCE, QUICK, Bench, Plan, Result
-from benchmarks.where import where
 from worker.process.runtime import environment
 
 say = partial(print, flush=True)  # into files too

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from benchmarks.goals import goals, row_cost_limit
 from benchmarks.gpu.report import gpu
-from benchmarks.modes import report as modes
+from benchmarks.modes.goals import report as modes
 from benchmarks.real_size.report import real_size
 from benchmarks.tables import number, share, table
 

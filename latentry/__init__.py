@@ -19,6 +19,8 @@ if TYPE_CHECKING:
         StillRunning,
         TlsFailed,
         Unreachable,
+        WebhookRefused,
+        verify_webhook,
     )
 
 __all__ = [
@@ -34,7 +36,9 @@ __all__ = [
     "StillRunning",
     "TlsFailed",
     "Unreachable",
+    "WebhookRefused",
     "__version__",
+    "verify_webhook",
 ]
 
 

@@ -58,6 +58,28 @@ ModelLocation: TypeAlias = Path | HubPin
 Source: TypeAlias = ModelLocation | Simulation
 
 
+@dataclass(frozen=True, slots=True)
+class AdapterSource:
+    """A folder of adapters, or one adapter under an id of its own."""
+
+    path: Path
+    id: str = ""
+
+
+def parse_adapters(text: str) -> tuple[AdapterSource, ...]:
+    """Read comma-separated folders and `id=path` pairs. Raises ValueError with a sentence."""
+    found = []
+    for part in (one.strip() for one in text.split(",")):
+        name, equals, path = part.partition("=")
+        if equals and not (name.strip() and path.strip()):
+            raise ValueError(f"{part!r} is neither a folder nor an id=path pair")
+        if equals:
+            found.append(AdapterSource(local_path(path.strip()), name.strip()))
+        elif part:
+            found.append(AdapterSource(local_path(part)))
+    return tuple(found)
+
+
 def parse_source(text: str) -> Source:
     """Read a path, `owner/name@commit`, or `simulated:`. Raises ValueError with a sentence.
 

@@ -11,7 +11,7 @@ from service import description
 from service.background import Background
 from service.doors import native, openai
 from service.gateway import Gateway
-from service.http import problems
+from service.http import cors, problems
 from service.http.body_limit import BodyLimit
 from service.http.path_prefix import PathPrefix
 from service.http.request_context import RequestContext
@@ -53,4 +53,5 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RequestContext, metrics=gateway.metrics)
     if settings.path_prefix:
         app.add_middleware(PathPrefix, prefix=settings.path_prefix)
+    cors.install(app, settings)
     return app

@@ -19,8 +19,15 @@ from latentry.contracts import Job
 CELL, LABEL, GAP = 128, 168, 6  # pixels
 COLUMNS: Final = 6
 SEED: Final = 7
-SCENE: Final = "a red circle on a white background"
-OTHER: Final = "a blue square on a white background"
+SCENE: Final = "a red circle, white background"
+OTHER: Final = "a blue square, white background"
+FROG: Final = "a green frog, white background"
+BY_CALL: Final = (
+    "a [red:blue:0.15] circle on white",
+    "a [red|blue] circle on white",
+    f"{SCENE} AND {OTHER}",
+)
+STRENGTHS: Final = (0.0, 0.2, 0.4, 0.7, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,32 +79,32 @@ def rows(draw: Drawing) -> Iterator[Row]:
     """A row for each way, in the order of the docs."""
     circle, large = draw.image(SCENE), draw.image(SCENE, width=192, height=192)
     yield "text to image", [Cell(circle, SCENE), Cell(draw.image(OTHER), OTHER)]
-    yield "the starting noise (0 steps)", [Cell(draw.image(SCENE, num_inference_steps=0), "seed 7")]
-    yield "intermediates", _steps(draw)
-    yield (
-        "variation_seed",
-        [
-            Cell(
-                draw.image("a frog", variation_seed=8, variation_strength=much), f"strength {much}"
-            )
-            for much in (0.0, 0.2, 0.4, 0.7, 1.0)
-        ],
-    )
-    yield (
-        "prompts by call",
-        [
-            Cell(draw.image(prompt), prompt)
-            for prompt in (
-                "a [red:blue:0.15] circle on white",
-                "a [red|blue] circle on white",
-                f"{SCENE} AND {OTHER}",
-            )
-        ],
-    )
+    yield from _noise(draw)
+    yield "prompts by call", [Cell(draw.image(prompt), prompt) for prompt in BY_CALL]
     yield "seamless", _seamless(draw)
+    half = draw.image(SCENE, num_inference_steps=24, denoise_end=0.5)
+    rest = draw.image(SCENE, num_inference_steps=24, image=png(half), denoise_start=0.5)
+    yield (
+        "denoise_end, denoise_start",
+        [Cell(half, "ends at 0.5"), Cell(rest, "begins there at 0.5")],
+    )
     yield "image to image", [Cell(circle, "image"), *_strengths(draw, png(circle), OTHER)]
     yield "without a prompt", [Cell(circle, "image"), *_strengths(draw, png(circle), None)]
     yield from _inpainted(draw, circle, large)
+    yield from _larger(draw, circle)
+
+
+def _noise(draw: Drawing) -> Iterator[Row]:
+    yield "the starting noise (0 steps)", [Cell(draw.image(SCENE, num_inference_steps=0), "seed 7")]
+    yield "intermediates", _steps(draw)
+    varied = {much: {"variation_seed": 8, "variation_strength": much} for much in STRENGTHS}
+    yield (
+        "variation_seed",
+        [Cell(draw.image("a star", **how), f"strength {much}") for much, how in varied.items()],
+    )
+
+
+def _larger(draw: Drawing, circle: Image.Image) -> Iterator[Row]:
     wide = draw.image(SCENE, image=png(circle), extend={"left": 32, "right": 32}, width=192)
     around = dict.fromkeys(("left", "top", "right", "bottom"), 32)
     all_sides = draw.image(SCENE, image=png(circle), extend=around, width=192, height=192)
@@ -105,15 +112,13 @@ def rows(draw: Drawing) -> Iterator[Row]:
         "extend (outpainting)",
         [Cell(circle, "image"), Cell(wide, "left, right"), Cell(all_sides, "on all sides")],
     )
-    small = {"width": 96, "height": 96}
+    small, second = {"width": 96, "height": 96}, {"scale": 2.0, "strength": 0.5}
+    enlarged = {how: second | {"upscaler": how} for how in ("latent", "lanczos")}
     yield (
         "hires",
         [
-            Cell(draw.image("a frog", **small), "first pass, 96 × 96"),
-            *(
-                Cell(draw.image("a frog", **small, hires={"scale": 2.0, "upscaler": how}), how)
-                for how in ("latent", "lanczos")
-            ),
+            Cell(draw.image(FROG, **small), "first pass, 96 by 96"),
+            *(Cell(draw.image(FROG, **small, hires=one), how) for how, one in enlarged.items()),
         ],
     )
 
@@ -127,11 +132,11 @@ def _steps(draw: Drawing) -> list[Cell]:
 def _seamless(draw: Drawing) -> list[Cell]:
     cells = []
     for how in ("x", "both"):
-        tile = draw.image("a frog on a green background", seamless=how, seed=3)
+        tile = draw.image("a yellow star, blue background", seamless=how, seed=11)
         tiled = Image.new("RGB", (2 * tile.width, 2 * tile.height))
         for place in ((0, 0), (tile.width, 0), (0, tile.height), tile.size):
             tiled.paste(tile, place)
-        cells += [Cell(tile, how), Cell(tiled, f"{how}, 2 × 2 of it")]
+        cells += [Cell(tile, how), Cell(tiled, f"{how}, two by two of it")]
     return cells
 
 
@@ -164,9 +169,9 @@ def _inpainted(draw: Drawing, circle: Image.Image, large: Image.Image) -> Iterat
     yield (
         "inpaint_area: masked",
         [
-            Cell(large, "image, 192 × 192"),
+            Cell(large, "image, 192 by 192"),
             Cell(corner, "mask"),
-            Cell(draw.image("a green star on a white background", **part), "drawn at 128 × 128"),
+            Cell(draw.image("a green star, white background", **part), "drawn at 128 by 128"),
         ],
     )
 
@@ -185,7 +190,7 @@ def compose(found: list[Row]) -> Image.Image:
             left = LABEL + column * (CELL + GAP)
             sheet.paste(_fitted(cell.picture), (left, top))
             pen.rectangle((left - 1, top - 1, left + CELL, top + CELL), outline=(200, 200, 200))
-            pen.text((left, top + CELL + 3), cell.caption[:30], fill=(90, 90, 90), font_size=8)
+            pen.text((left, top + CELL + 3), cell.caption[:34], fill=(90, 90, 90), font_size=8)
     return sheet
 
 

@@ -28,6 +28,9 @@ from worker.batching import Costs
 from worker.claims.claimer import Claimer
 from worker.claims.inbox import Inbox
 from worker.claims.inputs import Inputs
+from worker.claims.preparation.adapter_files import AdapterFiles
+from worker.claims.preparation.adapters import Adapters
+from worker.claims.preparation.preparation import Preparation
 from worker.claims.queue_choice import QueueChoice
 from worker.claims.reporter import Reporter
 from worker.cost_file import CostFile
@@ -70,6 +73,7 @@ def run(settings: Settings, keepalive: Keepalive, open_backend: OpenBackend = op
     @signals.worker_ready.connect(weak=False)
     def begin(**_: Any) -> None:
         reporter.start()
+        opened.adapters.start()
         keepalive.extend(0)
         # The first bell is the worker's own: it finds the jobs that already wait.
         app.send_task(TASK, args=[models[0]], queue=queues[0])
@@ -81,6 +85,7 @@ def run(settings: Settings, keepalive: Keepalive, open_backend: OpenBackend = op
 
     _serve(app, queues)
     reporter.stop()
+    opened.adapters.stop()
     opened.cost_file.keep()
 
 
@@ -103,6 +108,7 @@ class _Opened:
     cost_file: CostFile
     storage: Storage
     metrics: Metrics
+    adapters: AdapterFiles
 
 
 def _open(
@@ -116,6 +122,8 @@ def _open(
         cost_file = CostFile(costs, settings.data_dir / "costs", backend.identity)
         cost_file.recall()
         storage = open_storage(settings)
+        adapters = AdapterFiles(settings.adapter_sources, backend.adapters.inspect)
+        adapters.open()
         serve_metrics(metrics.registry, settings, "worker_metrics_port")
     except Unavailable as error:
         log.error("worker.not_ready", code=error.code, why=error.message)
@@ -123,7 +131,8 @@ def _open(
     except LatentryError as error:
         log.error("worker.unusable", code=error.code, why=error.message)
         raise SystemExit(EXIT_UNUSABLE) from error
-    return _Opened(backend, with_clips(cards), costs, cost_file, storage, metrics)
+    cards = with_clips(cards)
+    return _Opened(backend, cards, costs, cost_file, storage, metrics, adapters)
 
 
 def _wire(
@@ -156,7 +165,7 @@ def _wire(
             reporter,
             lease_s=settings.lease_s,
             background=[one for one in reporter.heartbeat.models if one not in models],
-            prepare=Inputs(opened.storage).prepare,
+            prepare=_preparation(opened).prepare,
             on_idled=metrics.idled,
         ),
         reporter=reporter,
@@ -166,6 +175,11 @@ def _wire(
         metrics=metrics,
     )
     return loop, reporter
+
+
+def _preparation(opened: _Opened) -> Preparation:
+    adapters = Adapters(opened.adapters, opened.backend.adapters)
+    return Preparation(Inputs(opened.storage), adapters)
 
 
 def _reporter(
@@ -180,4 +194,5 @@ def _reporter(
         heartbeat_s=settings.heartbeat_s,
         checkpoint_bytes=settings.checkpoint_bytes,
         failed=lambda: opened.backend.failed,
+        adapters=lambda: opened.adapters.entries,
     )

@@ -97,6 +97,7 @@ def _diffusion(
         low_memory=saves,
         threads=settings.threads,
         model_memory_bytes=settings.model_memory_bytes,
+        adapter_memory_bytes=settings.adapter_memory_bytes,
         compiled=CompiledUNets(settings.data_dir / "compiled") if compiles else None,
     )
     return backend, backend.open(sources, before=extend)

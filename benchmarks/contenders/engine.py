@@ -17,6 +17,7 @@ from worker.batching import Costs
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.inputs.canvas import Canvas
 from worker.engine.loop import Done, Engine, Event, Failed, Joined, Order, Step
+from worker.engine.loop.router import BackendRouter
 from worker.engine.unet import call as unet
 from worker.engine.unet.inputs import UNetInputs
 from worker.process.keepalive import NoKeepalive
@@ -52,10 +53,11 @@ class Loop:
         chosen = {"LATENTRY_COMPILE": "off"} | os.environ | {"LATENTRY_MODELS": f"{MODEL}={SHAPES}"}
         settings = Settings.from_env(chosen)
         backend, _ = open_backend(settings, NoKeepalive())
-        assert isinstance(backend, Diffusion), "there is something to measure"
-        self._backend = backend
+        served = backend.backend_of(MODEL) if isinstance(backend, BackendRouter) else backend
+        assert isinstance(served, Diffusion), "there is something to measure"
+        self._backend = served
         costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)
-        self._engine = Engine(self._backend, costs)
+        self._engine = Engine(backend, costs)
         while self._engine.calibrate():  # a worker does so while it has nothing else to do
             pass
         self._in_flight: dict[str, InFlight] = {}

@@ -54,6 +54,19 @@ def models(url: Url = DEFAULT_URL, api_key: ApiKey = None) -> None:
 
 
 @app.command()
+def adapters(url: Url = DEFAULT_URL, api_key: ApiKey = None) -> None:
+    """List the LoRAs of the service."""
+    with connect(url, api_key) as client:
+        found = client.adapters().data
+    table = Table("adapter", "family", "models", "rank", "size", "trigger words", box=None)
+    for one in found:
+        size, words = f"{one.size_bytes / 1e6:.1f} MB", ", ".join(one.trigger_words)
+        row = (one.id, one.family, ", ".join(one.models), str(one.rank), size, words)
+        table.add_row(*map(escape, row))
+    Console().print(table)
+
+
+@app.command()
 def styles(url: Url = DEFAULT_URL, api_key: ApiKey = None) -> None:
     """List the styles of the service."""
     with connect(url, api_key) as client:

@@ -47,6 +47,7 @@ _SHORTER: Final = {
     "output-quality": "quality",
     "output-lossless": "lossless",
     "styles": "style",
+    "loras": "lora",
 }
 
 
@@ -66,6 +67,15 @@ class RequestOptions(TypedDict):
         ),
     ]
     clip_skip: int | None
+    loras: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--lora",
+            metavar="ID:WEIGHT",
+            help="LoRA of `latentry adapters` to apply, repeatable: id, id:weight, or"
+            " id:weight:weight in the text encoders.",
+        ),
+    ]
     width: int | None
     height: int | None
     num_inference_steps: Annotated[int | None, typer.Option("--steps")]
@@ -200,6 +210,7 @@ def request_fields(options: Mapping[str, Any]) -> Fields:
     told = options.get
     given = dict(options) | {
         "metadata": values.labels("--metadata", told("metadata")),
+        "loras": values.loras(told("loras")),
         "extend": values.extend(told("extend")),
         "hires": values.hires(told("hires")),
         "intermediates": values.intermediates(

@@ -23,6 +23,26 @@ def hires(pairs: list[str] | None) -> dict[str, Any] | None:
     return given and {name: _number(value) for name, value in given.items()}
 
 
+def loras(given: list[str] | None) -> list[dict[str, Any]] | None:
+    """LoRAs by id, with their weights after colons; these are the request's to check."""
+    if given is None:
+        return None
+    names = ("id", "weight", "text_encoder_weight")
+    found = []
+    for one in given:
+        name, *weights = one.split(":")
+        if len(weights) > 2:
+            raise typer.BadParameter(f"--lora {one}: it takes an id and two weights at most.")
+        values = (name, *(_real(weight) for weight in weights))
+        found.append(dict(zip(names, values, strict=False)))
+    return found
+
+
+def _real(text: str) -> float | str:
+    number = _number(text)
+    return number if isinstance(number, str) else float(number)
+
+
 def _number(text: str) -> float | str:
     """A number where it is one; what it has to be is the request's to say."""
     for kind in (int, float):

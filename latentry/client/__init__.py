@@ -11,6 +11,7 @@ from latentry.client.errors import (
 )
 from latentry.client.retries import Retries
 from latentry.client.synchronous import Client
+from latentry.client.webhooks import WebhookRefused, verify_webhook
 from latentry.errors import ConfigurationError, InvalidRequest, LatentryError
 
 __all__ = [
@@ -26,4 +27,6 @@ __all__ = [
     "StillRunning",
     "TlsFailed",
     "Unreachable",
+    "WebhookRefused",
+    "verify_webhook",
 ]

@@ -11,7 +11,10 @@ import httpx
 from pydantic import BaseModel
 
 from latentry.contracts import (
+    AdapterList,
     ClipRequest,
+    Delivery,
+    DeliveryList,
     Estimate,
     File,
     GenerationRequest,
@@ -115,9 +118,25 @@ def delete(job_id: Job | str) -> ApiCall[None]:
     return ApiCall("DELETE", _path(job_id), lambda _: None)
 
 
+def deliveries(job_id: Job | str) -> ApiCall[DeliveryList]:
+    """Read a job's webhook deliveries."""
+    return ApiCall("GET", _path(job_id, "/deliveries"), _reader(DeliveryList))
+
+
+def redeliver(job_id: Job | str, delivery_id: str) -> ApiCall[Delivery]:
+    """Send a webhook again."""
+    path = _path(job_id, f"/deliveries/{quote(delivery_id, safe='')}/redeliver")
+    return ApiCall("POST", path, _reader(Delivery))
+
+
 def models() -> ApiCall[ModelList]:
     """Read the list of models."""
     return ApiCall("GET", "/v1/models", _reader(ModelList))
+
+
+def adapters() -> ApiCall[AdapterList]:
+    """Read the list of adapters."""
+    return ApiCall("GET", "/v1/adapters", _reader(AdapterList))
 
 
 def styles() -> ApiCall[StyleList]:

@@ -25,6 +25,9 @@ from latentry.client.pictures import Source, picture_bytes
 from latentry.client.saving import opened, targets
 from latentry.client.sequences.clips import ClipFields, clip_request_of
 from latentry.contracts import (
+    AdapterList,
+    Delivery,
+    DeliveryList,
     Estimate,
     Event,
     File,
@@ -120,16 +123,10 @@ class AsyncClient(AsyncManyJobs):
         return await self._call(api_calls.estimate(request_of(prompt, fields)))
 
     async def clip(
-        self,
-        prompt: str,
-        *,
-        timeout_s: float | None = None,
-        idempotency_key: str | None = None,
-        **fields: Unpack[ClipFields],
+        self, prompt: str, *, timeout_s: float | None = None, **fields: Unpack[ClipFields]
     ) -> Job:
         """Submit a job for a clip and wait until it has succeeded; as `generate`."""
-        key = idempotency_key or uuid.uuid4().hex
-        request = clip_request_of(prompt, fields)
+        key, request = uuid.uuid4().hex, clip_request_of(prompt, fields)
         return await self._run(flows.generated(request, key, timeout_s, self._retries))
 
     async def submit_clip(
@@ -178,9 +175,21 @@ class AsyncClient(AsyncManyJobs):
         """Delete the job and its images."""
         await self._call(api_calls.delete(job_id))
 
+    async def deliveries(self, job_id: Job | str) -> DeliveryList:
+        """The deliveries of the job's webhook, with their attempts."""
+        return await self._call(api_calls.deliveries(job_id))
+
+    async def redeliver(self, job_id: Job | str, delivery_id: str) -> Delivery:
+        """Send a notification again, under the same id."""
+        return await self._call(api_calls.redeliver(job_id, delivery_id))
+
     async def models(self) -> ModelList:
         """The models of the service and their limits."""
         return await self._call(api_calls.models())
+
+    async def adapters(self) -> AdapterList:
+        """The LoRAs that a request may name."""
+        return await self._call(api_calls.adapters())
 
     async def styles(self) -> StyleList:
         """The styles that a request may name."""

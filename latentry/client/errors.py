@@ -8,7 +8,8 @@ LatentryError           message, code, retryable, retry_after_s
 │   ├── ProxyFailed     a proxy of the environment did not
 │   └── TlsFailed       its certificate is not trusted, or it speaks no TLS
 ├── StillRunning        the timeout passed before the job ended
-└── JobDidNotSucceed    the job ended without images
+├── JobDidNotSucceed    the job ended without images
+└── WebhookRefused      a notification is not from the service
 """
 
 import ssl

@@ -26,9 +26,10 @@ from latentry.contracts import (
     Template,
     WantedHires,
     WantedIntermediates,
+    WantedLora,
     Webhook,
 )
-from latentry.errors import InvalidRequest
+from latentry.validation import invalid
 
 # A picture of an interpolation: a request's fields by name, or the request of a finished job.
 Keyframe: TypeAlias = Mapping[str, Any] | GenerationRequest | ResolvedRequest
@@ -44,6 +45,7 @@ class Fields(TypedDict, total=False):
     styles: Sequence[str] | None
     template: Template | dict[str, Any] | None
     clip_skip: int | None
+    loras: Sequence[WantedLora | dict[str, Any]] | None
     width: int | None
     height: int | None
     num_inference_steps: int | None
@@ -84,7 +86,7 @@ class Fields(TypedDict, total=False):
     start_within: int | None
     finish_within: int | None
     metadata: dict[str, str] | None
-    webhook: Webhook | dict[str, Any] | None
+    webhook: Webhook | dict[str, Any] | str | None
 
 
 class InterpolationFields(TypedDict, total=False):
@@ -102,15 +104,16 @@ class InterpolationFields(TypedDict, total=False):
     start_within: int | None
     finish_within: int | None
     metadata: dict[str, str] | None
-    webhook: Webhook | dict[str, Any] | None
+    webhook: Webhook | dict[str, Any] | str | None
 
 
 def request_of(prompt: str | None, fields: Fields) -> GenerationRequest:
     """The request, with the pictures that it sends along.
 
-    Raises InvalidRequest, which names the first invalid field, or OSError for a file.
+    Raises InvalidRequest, which names the invalid fields, or OSError for a file.
     """
-    return validated(GenerationRequest, _with_pictures({"prompt": prompt, **fields}))
+    given = _with_pictures({"prompt": prompt, **fields})
+    return validated(GenerationRequest, _with_webhook(given))
 
 
 def interpolation_of(
@@ -119,7 +122,7 @@ def interpolation_of(
     """The request of frames from one picture to another. Raises as `request_of`."""
     given = {"from": _keyframe(first), "to": _keyframe(last), "frames": frames, **fields}
     given["via"] = [_keyframe(one) for one in fields.get("via") or ()]
-    return validated(InterpolationRequest, given)
+    return validated(InterpolationRequest, _with_webhook(given))
 
 
 def _keyframe(one: Keyframe) -> dict[str, Any]:
@@ -136,11 +139,15 @@ def _with_pictures(fields: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
+def _with_webhook(given: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(webhook := given.get("webhook"), str):
+        given["webhook"] = {"url": webhook}
+    return given
+
+
 def validated(model: type[M], given: Mapping[str, Any]) -> M:
     """A request of this kind. Raises InvalidRequest, which names the first invalid field."""
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise InvalidRequest(f"{name}: {first['msg']}.") from error
+        raise invalid(error, model) from None

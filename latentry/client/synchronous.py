@@ -24,6 +24,9 @@ from latentry.client.pictures import Source, picture_bytes
 from latentry.client.saving import opened, targets
 from latentry.client.sequences.clips import ClipFields, clip_request_of
 from latentry.contracts import (
+    AdapterList,
+    Delivery,
+    DeliveryList,
     Estimate,
     Event,
     File,
@@ -124,16 +127,10 @@ class Client(ManyJobs):
         return self._call(api_calls.estimate(request_of(prompt, fields)))
 
     def clip(
-        self,
-        prompt: str,
-        *,
-        timeout_s: float | None = None,
-        idempotency_key: str | None = None,
-        **fields: Unpack[ClipFields],
+        self, prompt: str, *, timeout_s: float | None = None, **fields: Unpack[ClipFields]
     ) -> Job:
         """Submit a job for a clip and wait until it has succeeded; as `generate`."""
-        key = idempotency_key or uuid.uuid4().hex
-        request = clip_request_of(prompt, fields)
+        key, request = uuid.uuid4().hex, clip_request_of(prompt, fields)
         return self._run(flows.generated(request, key, timeout_s, self._retries))
 
     def submit_clip(
@@ -181,9 +178,21 @@ class Client(ManyJobs):
         """Delete the job and its images."""
         self._call(api_calls.delete(job_id))
 
+    def deliveries(self, job_id: Job | str) -> DeliveryList:
+        """The deliveries of the job's webhook, with their attempts."""
+        return self._call(api_calls.deliveries(job_id))
+
+    def redeliver(self, job_id: Job | str, delivery_id: str) -> Delivery:
+        """Send a notification again, under the same id."""
+        return self._call(api_calls.redeliver(job_id, delivery_id))
+
     def models(self) -> ModelList:
         """The models of the service and their limits."""
         return self._call(api_calls.models())
+
+    def adapters(self) -> AdapterList:
+        """The LoRAs that a request may name."""
+        return self._call(api_calls.adapters())
 
     def styles(self) -> StyleList:
         """The styles that a request may name."""

@@ -1,5 +1,6 @@
 """Everything that crosses a process boundary: frozen pydantic models and named constants."""
 
+from latentry.contracts.adapters import Adapter, AdapterKind, AdapterList
 from latentry.contracts.deliveries import (
     Attempt,
     Delivery,
@@ -23,12 +24,21 @@ from latentry.contracts.fields.interpolation import (
     SequenceOutput,
 )
 from latentry.contracts.fields.job import JobKind, Priority
+from latentry.contracts.fields.lora import Lora, WantedLora
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.files import File
 from latentry.contracts.interpolations import InterpolationRequest
 from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
-from latentry.contracts.models import Defaults, Limits, Model, ModelCard, ModelList, Pace
+from latentry.contracts.models import (
+    Defaults,
+    Limits,
+    Model,
+    ModelCard,
+    ModelList,
+    Pace,
+    RegisteredCard,
+)
 from latentry.contracts.outputs import (
     ClipFormat,
     Image,
@@ -55,6 +65,9 @@ from latentry.contracts.usage import Usage, UsageList
 from latentry.contracts.webhooks import Webhook, WebhookEvent
 
 __all__ = [
+    "Adapter",
+    "AdapterKind",
+    "AdapterList",
     "AnyRequest",
     "Attempt",
     "ClipFormat",
@@ -90,6 +103,7 @@ __all__ = [
     "JobWarning",
     "Keyframe",
     "Limits",
+    "Lora",
     "MaskFill",
     "Model",
     "ModelCard",
@@ -104,6 +118,7 @@ __all__ = [
     "Problem",
     "Progress",
     "PromptSyntax",
+    "RegisteredCard",
     "ResizeMode",
     "ResolvedRequest",
     "ResolvedUpscale",
@@ -125,6 +140,7 @@ __all__ = [
     "UsageList",
     "WantedHires",
     "WantedIntermediates",
+    "WantedLora",
     "Webhook",
     "WebhookEvent",
 ]

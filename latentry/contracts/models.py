@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from latentry.contracts.adapters import Adapter
 from latentry.contracts.fields.sampling import ModelId
 from latentry.contracts.outputs import ClipFormat
 from latentry.contracts.samplers import Sampler, Spacing
@@ -75,6 +76,7 @@ class ModelCard(ResponseModel):
     """A model in the catalogue, which outlives the workers that wrote it."""
 
     id: ModelId
+    family: str = Field("", description="The kind of model, such as `SD 1.x`; adapters fit one.")
     limits: Limits
     defaults: Defaults
     samplers: list[Sampler]
@@ -88,6 +90,12 @@ class ModelCard(ResponseModel):
     def queue(self) -> str:
         """The name of its queue."""
         return self.id
+
+
+class RegisteredCard(ModelCard):
+    """A card as workers write it, with all adapters that they have."""
+
+    adapters: tuple[Adapter, ...] = ()
 
 
 class Model(ModelCard):

@@ -14,6 +14,15 @@ class FieldError(ResponseModel):
     detail: str
 
 
+class Fault(ResponseModel):
+    """OpenAI's error object, with its codes and types. All four keys are always present."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
 class Problem(ResponseModel):
     """`code` is for programs and never changes; `detail` is for people and may change."""
 
@@ -25,3 +34,4 @@ class Problem(ResponseModel):
     instance: str | None = None
     request_id: str | None = None
     errors: list[FieldError] = Field(default_factory=list)
+    error: Fault | None = Field(None, description="The same for clients of OpenAI's API.")

@@ -5,7 +5,7 @@ from typing import Any, Final
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from latentry.contracts.fields import conditioning, inputs, job, sampling, templates
+from latentry.contracts.fields import conditioning, inputs, job, lora, sampling, templates
 from latentry.contracts.fields.clip import Clip
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import Hires, HiresOption
@@ -13,6 +13,7 @@ from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, Mas
 from latentry.contracts.fields.intermediates import Intermediates, IntermediatesOption
 from latentry.contracts.fields.interpolation import Interpolation
 from latentry.contracts.fields.job import JobKind, Priority
+from latentry.contracts.fields.lora import Lora
 from latentry.contracts.fields.sampling import Determinism, Seamless, steps_before
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.outputs import OutputFormat
@@ -61,6 +62,7 @@ class GenerationRequest(RequestModel):
     styles: templates.Styles = ()
     template: templates.FilledTemplate = None
     clip_skip: conditioning.ClipSkip = None
+    loras: lora.Loras = ()
     width: sampling.Width = None
     height: sampling.Height = None
     num_inference_steps: sampling.Steps = None
@@ -127,6 +129,7 @@ class ResolvedRequest(ResponseModel):
     prompt_syntax: PromptSyntax = PromptSyntax.WEIGHTED
     template: Template | None = None
     clip_skip: int | None = None
+    loras: tuple[Lora, ...] = ()
     width: int
     height: int
     num_inference_steps: int
@@ -239,7 +242,9 @@ class ResolvedRequest(ResponseModel):
 
         Fields at their default are left out: a new field changes nothing for requests without it.
         """
-        # Of a picture its pixels count, not the file that has them.
-        left_out = dict.fromkeys(_NOT_PIXELS, True) | {name: {"file"} for name in self.inputs()}
-        left_out |= {"clip": {"fps", "output"}}
+        # Of a picture its pixels count, not the file that has them; of a LoRA its file's content.
+        left_out: dict[str, Any] = dict.fromkeys(_NOT_PIXELS, True)
+        left_out |= {name: {"file"} for name in self.inputs()}
+        left_out["loras"] = {"__all__": {"id", "autov3"}}
+        left_out["clip"] = {"fps", "output"}
         return self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)

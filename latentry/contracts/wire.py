@@ -33,6 +33,12 @@ class RequestModel(BaseModel):
         optional = cls.optional_fields()
         return {n: value for n, value in body.items() if value is not None or n not in optional}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_whole_numbers(cls, body: Any) -> Any:
+        # JSON has one kind of numbers: 12.0 is an integer (JSON Schema 2020-12, section 6.1.1).
+        return {n: _whole(value) for n, value in body.items()} if isinstance(body, dict) else body
+
     @classmethod
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -43,6 +49,12 @@ class RequestModel(BaseModel):
         for name in cls.optional_fields():
             properties[name] = _or_null(properties[name])
         return schema
+
+
+def _whole(value: Any) -> Any:
+    if type(value) in (list, tuple):
+        return type(value)(map(_whole, value))
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _or_null(schema: JsonSchemaValue) -> JsonSchemaValue:

@@ -14,6 +14,9 @@ LatentryError
 │   ├── KeyframesDiffer
 │   ├── InvalidPrompt
 │   ├── UnknownStyle
+│   ├── UnknownAdapter
+│   ├── AdapterMismatch
+│   ├── AdapterChanged
 │   ├── ClipSkipTooLarge
 │   ├── UnsupportedField
 │   ├── UrlNotAllowed
@@ -47,12 +50,16 @@ LatentryError
 │   ├── NoAnswer
 │   ├── ShuttingDown
 │   ├── DeadlineUnreachable
+│   ├── NoAdapterRoom
 │   └── Busy
 ├── JobFailed                   a job ended without images
 │   ├── NonFiniteOutput
 │   ├── OutOfMemory
 │   ├── EngineError
 │   ├── ModelNotLoaded
+│   ├── AdapterUnusable
+│   ├── AdapterGone
+│   ├── AdaptersTooLarge
 │   └── Poison
 ├── LeaseLost                   another worker holds the job now
 ├── ConfigurationError          the process cannot start with these settings
@@ -86,6 +93,9 @@ from latentry.errors.base import (
     Unavailable,
 )
 from latentry.errors.jobs import (
+    AdapterGone,
+    AdaptersTooLarge,
+    AdapterUnusable,
     EngineError,
     LeaseLost,
     ModelNotLoaded,
@@ -101,6 +111,8 @@ from latentry.errors.not_found import (
     UnknownUpscaler,
 )
 from latentry.errors.requests import (
+    AdapterChanged,
+    AdapterMismatch,
     BodyTooLarge,
     BrokenImage,
     ClipSkipTooLarge,
@@ -121,6 +133,7 @@ from latentry.errors.requests import (
     TooManyIntermediates,
     TooManySteps,
     TooSlow,
+    UnknownAdapter,
     UnknownStyle,
     UnsupportedField,
     UnsupportedImage,
@@ -136,6 +149,7 @@ from latentry.errors.unavailable import (
     LedgerFull,
     LedgerMisconfigured,
     LedgerUnavailable,
+    NoAdapterRoom,
     NoAnswer,
     NoModel,
     QueueFull,
@@ -144,6 +158,11 @@ from latentry.errors.unavailable import (
 )
 
 __all__ = [
+    "AdapterChanged",
+    "AdapterGone",
+    "AdapterMismatch",
+    "AdapterUnusable",
+    "AdaptersTooLarge",
     "BodyTooLarge",
     "BrokenImage",
     "Busy",
@@ -178,6 +197,7 @@ __all__ = [
     "MalformedBody",
     "MalformedHead",
     "ModelNotLoaded",
+    "NoAdapterRoom",
     "NoAnswer",
     "NoModel",
     "NonFiniteOutput",
@@ -198,6 +218,7 @@ __all__ = [
     "TooSlow",
     "Unauthenticated",
     "Unavailable",
+    "UnknownAdapter",
     "UnknownModel",
     "UnknownStyle",
     "UnknownUpscaler",

@@ -28,6 +28,24 @@ class ModelNotLoaded(JobFailed):
     retryable = True
 
 
+class AdapterUnusable(JobFailed):
+    """The adapter's file cannot be used."""
+
+    code = "adapter_unusable"
+
+
+class AdapterGone(JobFailed):
+    """The worker no longer has the file that the adapter's id meant when the job was accepted."""
+
+    code = "adapter_gone"
+
+
+class AdaptersTooLarge(JobFailed):
+    """The adapters of this job take more memory than the worker allows for adapters."""
+
+    code = "adapters_too_large"
+
+
 class Poison(JobFailed):
     """Workers died three times while running this job."""
 

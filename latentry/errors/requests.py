@@ -75,6 +75,24 @@ class UnknownStyle(InvalidRequest):
     code = "unknown_style"
 
 
+class UnknownAdapter(InvalidRequest):
+    """There is no adapter of this id; GET /v1/adapters lists the available ones."""
+
+    code = "unknown_adapter"
+
+
+class AdapterMismatch(InvalidRequest):
+    """The adapter was made for another kind of model."""
+
+    code = "adapter_mismatch"
+
+
+class AdapterChanged(InvalidRequest):
+    """The service has another file under this adapter's id."""
+
+    code = "adapter_changed"
+
+
 class ClipSkipTooLarge(InvalidRequest):
     """clip_skip exceeds the layers that the model's text encoder can skip."""
 

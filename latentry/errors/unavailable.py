@@ -61,3 +61,9 @@ class LedgerMisconfigured(LedgerUnavailable):
     """The ledger (Redis) responds, but refuses what the service needs."""
 
     code = "ledger_misconfigured"
+
+
+class NoAdapterRoom(Unavailable):
+    """The worker's memory for adapters is taken by images that are being drawn."""
+
+    code = "no_adapter_room"

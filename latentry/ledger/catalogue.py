@@ -5,24 +5,37 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from latentry.contracts import Model, ModelCard, ServedUpscaler, UpscalerCard
+from latentry.contracts import (
+    Adapter,
+    Model,
+    ModelCard,
+    RegisteredCard,
+    ServedUpscaler,
+    UpscalerCard,
+)
 
-_CARD: Final[TypeAdapter[ModelCard | UpscalerCard]] = TypeAdapter(ModelCard | UpscalerCard)
+_CARD: Final[TypeAdapter[RegisteredCard | UpscalerCard]] = TypeAdapter(
+    RegisteredCard | UpscalerCard
+)
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueEntry:
-    """A model's card, its live workers, how many jobs wait for it, and the age of the oldest."""
+    """A model's card, its live workers, how many jobs wait for it, and the age of the oldest.
+
+    adapters: all that its workers have, also those that do not fit it.
+    """
 
     card: ModelCard
     workers: int
     waiting: int
     oldest_ms: int  # age; 0 if none waits
+    adapters: tuple[Adapter, ...] = ()
 
     @property
     def model(self) -> Model:
         """The entry as an API object."""
-        return Model(**self.card.model_dump(), workers=self.workers)
+        return Model(**self.card.model_dump(exclude={"adapters"}), workers=self.workers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +60,4 @@ def read_entry(
     found = _CARD.validate_json(card)
     if isinstance(found, UpscalerCard):
         return UpscalerEntry(found, workers, waiting, oldest_ms)
-    return CatalogueEntry(found, workers, waiting, oldest_ms)
+    return CatalogueEntry(found, workers, waiting, oldest_ms, found.adapters)

@@ -67,7 +67,7 @@ def infotext(
         }
     )
     line = ", ".join(f"{name}: {value}" for name, value in settings.items() if value is not None)
-    return "\n".join([request.prompt, *negative, line])
+    return "\n".join([_tagged(request), *negative, line])
 
 
 def frame_settings(request: ResolvedRequest, index: int) -> dict[str, str]:
@@ -121,14 +121,30 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Clip skip": request.clip_skip + 1 if request.clip_skip else None,
         "Prompt syntax": request.prompt_syntax.value if is_plain else None,
         "Styles": _styles(request),
+        "Lora hashes": _lora_hashes(request),
         "Tiling": _TILING.get(request.seamless),
-        "Frames": request.clip.frames if request.clip else None,
         "Size": f"{request.width}x{request.height}",
         "Original size": _size(request.original_size),
         "Crop left top": _size(request.crops_coords_top_left),
         "Target size": _size(request.target_size),
         "Model": request.model,
     }
+
+
+def _tagged(request: ResolvedRequest) -> str:
+    """The prompt with A1111's tags for its LoRAs: the text encoders' weight before the UNet's."""
+    tags = [
+        f"<lora:{one.id}:{_exact(one.text_encoder_weight)}>"
+        if one.text_encoder_weight == one.weight
+        else f"<lora:{one.id}:{_exact(one.text_encoder_weight)}:{_exact(one.weight)}>"
+        for one in request.loras
+    ]
+    return " ".join([request.prompt, *tags]) if request.prompt else " ".join(tags)
+
+
+def _lora_hashes(request: ResolvedRequest) -> str | None:
+    text = ", ".join(f"{one.id}: {one.autov3}" for one in request.loras)
+    return json.dumps(text, ensure_ascii=False) if text else None
 
 
 def _strength(request: ResolvedRequest) -> str | None:

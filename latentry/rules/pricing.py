@@ -21,6 +21,8 @@ from latentry.rules.sequences.frames import clip
 
 # Until a worker has been measured, costs only compare requests with each other.
 NOMINAL_STEP_MEGAPIXEL_S: Final = 1.0
+# What a LoRA adds to a row's part of a call, as a fraction: docs/decisions/0045.
+LORA_CALLS: Final = 0.25
 _TWO_CALLS_A_STEP: Final = frozenset({Sampler.HEUN, Sampler.DPM2, Sampler.DPM2_A})
 
 
@@ -53,6 +55,7 @@ class Price:
 def price(request: ResolvedRequest, card: ModelCard) -> Price:
     """The cost of this request for the workers of this model."""
     calls = sum(_megapixels(one) * _calls_of_two(one) for one in passes(request))
+    calls *= 1 + LORA_CALLS * sum(bool(lora.weight) for lora in request.loras)
     last = _megapixels(passes(request)[-1])
     besides = (
         _input_megapixels(request) + _between_megapixels(request) + _stored_megapixels(request)

@@ -9,6 +9,11 @@ from latentry.addresses import dialable, is_base_url
 from latentry.settings.section import MAX_TTL_S, LocalPathText, Section, Word
 
 
+def names(text: str) -> list[str]:
+    """What a comma-separated setting lists."""
+    return [name for part in text.split(",") if (name := part.strip())]
+
+
 class GatewaySettings(Section):
     """What the gateway serves, accepts and refuses."""
 
@@ -87,6 +92,11 @@ class GatewaySettings(Section):
         description="PEM file of authorities that a receiver's certificate may be signed by,"
         " besides public ones.",
     )
+    cors_origins: str = Field(
+        "",
+        description="Origins of web pages that may call the service from a browser,"
+        " comma-separated: `https://shop.example`, or `*` for any. None if empty.",
+    )
     auth: Word = Field(
         "auto",
         pattern=r"^(auto|on|off)$",
@@ -107,6 +117,14 @@ class GatewaySettings(Section):
             raise ValueError("it must be http[s]://host[:port][/path]")
         if re.match("/(v1|docs)(/|$)", urlsplit(value).path):
             raise ValueError("its path must not begin with /v1 or /docs, which are added to it")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        for origin in names(value):
+            if origin != "*" and not (is_base_url(origin) and urlsplit(origin).path == ""):
+                raise ValueError("an origin is http[s]://host[:port], without a path, or *")
         return value
 
     @property

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from latentry.contracts.fields.bounds import MODEL_ID
 from latentry.low_memory import LowMemory, parse_low_memory
 from latentry.settings.section import Section, Word
-from latentry.sources import Source, parse_source
+from latentry.sources import AdapterSource, Source, parse_adapters, parse_source
 
 
 class WorkerSettings(Section):
@@ -21,6 +21,14 @@ class WorkerSettings(Section):
     )
     model_memory_bytes: int = Field(
         0, ge=0, description="Maximum memory for the weights of loaded models; 0 is unlimited."
+    )
+    adapters: str = Field(
+        "",
+        description="Comma-separated folders of LoRA files, searched with all that is below them,"
+        " and `id=path` pairs; docs/adapters.md. All workers of a model need the same.",
+    )
+    adapter_memory_bytes: int = Field(
+        2 * 2**30, ge=0, description="Maximum memory for loaded adapters, besides the models'."
     )
     device: Word = Field(
         "auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="`auto` is CUDA if available."
@@ -94,6 +102,12 @@ class WorkerSettings(Section):
             raise ValueError("an id appears twice")
         return value
 
+    @field_validator("adapters")
+    @classmethod
+    def _are_folders_or_pairs(cls, value: str) -> str:
+        parse_adapters(value)
+        return value
+
     @field_validator("low_memory")
     @classmethod
     def _are_ways(cls, value: str) -> str:
@@ -104,6 +118,11 @@ class WorkerSettings(Section):
     def ways_to_save_memory(self) -> frozenset[LowMemory]:
         """What `low_memory` names."""
         return parse_low_memory(self.low_memory)
+
+    @property
+    def adapter_sources(self) -> tuple[AdapterSource, ...]:
+        """What `adapters` names."""
+        return parse_adapters(self.adapters)
 
     @property
     def model_sources(self) -> dict[str, Source]:

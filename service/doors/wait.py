@@ -34,12 +34,13 @@ async def created_and_ended(
 
 
 async def ended_or_canceled(
-    gateway: Gateway, request: Request, ref: JobRef, *, within_s: float
+    gateway: Gateway, request: Request, ref: JobRef, *, within_s: float, keep: bool = False
 ) -> JobRecord:
     """The record of the ended job; cancels it if the client disconnects or `within_s` pass.
 
-    For doors whose clients never get the job's id and so cannot fetch its result later. Raises
-    ShuttingDown, Unavailable or JobNotFound.
+    For doors whose clients never get the job's id and so cannot fetch its result later. `keep`: the
+    client can, by the idempotency key of its request; so it is not canceled. Raises ShuttingDown,
+    Unavailable or JobNotFound.
     """
     ended = asyncio.create_task(gateway.event_hub.ended(ref, within_s=within_s))
     disconnected = asyncio.create_task(_disconnected(request))
@@ -47,12 +48,17 @@ async def ended_or_canceled(
     ended.cancel()
     disconnected.cancel()
     record = await gateway.record(ref)
-    if not record.state.is_terminal:
+    if record.state.is_terminal:
+        return record
+    if not keep:
         await gateway.ledger.run(commands.cancel(ref))
-        if gateway.is_stopping:
-            raise ShuttingDown
-        raise Unavailable("The job did not end in time and was canceled.")
-    return record
+    if gateway.is_stopping:
+        raise ShuttingDown
+    raise Unavailable(
+        "The job did not end in time and continues; repeat the request with its Idempotency-Key."
+        if keep
+        else "The job did not end in time and was canceled."
+    )
 
 
 async def _disconnected(request: Request) -> None:

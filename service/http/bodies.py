@@ -2,31 +2,19 @@
 
 import asyncio
 import json
-from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
+from latentry import validation
 from latentry.errors import BodyTooLarge, InvalidRequest, MalformedBody, UnsupportedMediaType
 
 M = TypeVar("M", bound=BaseModel)
 
 LARGE_BYTES: Final = 256 * 1024  # above it, only pictures may be; and a thread parses it
-_REPORTED_ERRORS: Final = 16
 _BASE64: Final = b";base64,"
 _MAX_PICTURES: Final = 16
-# Names that other services give to our fields.
-_OTHER_NAMES: Final = {
-    "steps": "num_inference_steps",
-    "cfg_scale": "guidance_scale",
-    "cfg": "guidance_scale",
-    "scheduler": "sampler",
-    "sampler_name": "sampler",
-    "num_images": "n",
-    "num_images_per_prompt": "n",
-    "batch_size": "n",
-}
 
 
 async def parse(request: Request, model: type[M]) -> M:
@@ -80,27 +68,10 @@ def _without_base64(raw: bytes) -> bytes:
 
 def invalid(error: ValidationError, model: type[BaseModel]) -> InvalidRequest:
     """A pydantic error as our own. Of the body it quotes field names only, never values."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    if found[0]["type"] == "json_invalid":
-        return MalformedBody(found[0]["msg"].removeprefix("Invalid JSON: ").capitalize() + ".")
-    fields = {_pointer(wrong["loc"]): wrong["msg"] for wrong in found[:_REPORTED_ERRORS]}
-    for wrong in found[:_REPORTED_ERRORS]:
-        if wrong["type"] == "extra_forbidden":
-            fields[_pointer(wrong["loc"])] = _unknown(str(wrong["loc"][-1]), model)
-    where, why = next(iter(fields.items()))
-    rest = f" ({len(found) - 1} more)" if len(found) > 1 else ""
-    return InvalidRequest(f"{where or 'The body'}: {why}{rest}", fields=fields)
-
-
-def _unknown(name: str, model: type[BaseModel]) -> str:
-    near = get_close_matches(name[:64], model.model_fields, n=1)
-    meant = _OTHER_NAMES.get(name) or (near[0] if near else None)
-    return "Unknown field" + (f"; did you mean {meant}?" if meant else ".")
-
-
-def _pointer(path: tuple[int | str, ...]) -> str:
-    # RFC 6901. Names are cut: one may be as long as the body.
-    return "".join("/" + str(part)[:64].replace("~", "~0").replace("/", "~1") for part in path)
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return MalformedBody(first["msg"].removeprefix("Invalid JSON: ").capitalize() + ".")
+    return validation.invalid(error, model)
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:

@@ -16,6 +16,7 @@ from latentry.contracts.problems import PROBLEM_JSON
 from latentry.errors import InvalidRequest, LatentryError
 from service.http.door import door_of
 from service.http.failures import INTERNAL, Failure, failure
+from service.http.openai_fault import fault
 
 log = structlog.get_logger()
 
@@ -45,6 +46,7 @@ def problem(what: Failure, *, request_id: str, instance: str | None = None) -> P
         instance=instance,
         request_id=request_id,
         errors=[FieldError(pointer=where, detail=why) for where, why in what.fields.items()],
+        error=fault(what),
     )
 
 

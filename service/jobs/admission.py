@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from latentry.contracts import (
+    Adapter,
     ClipRequest,
     Cost,
     GenerationRequest,
@@ -22,6 +23,7 @@ from latentry.contracts.samplers import SAMPLER_SPACINGS
 from latentry.errors import InvalidRequest, NoModel, RequestTooExpensive, UnknownModel
 from latentry.ledger import CatalogueEntry, UpscalerEntry
 from latentry.rules.limits import refuse_unsupported
+from latentry.rules.loras import found_loras, with_tags
 from latentry.rules.pricing import Price, price
 from latentry.rules.sequences.frames import with_files
 from latentry.settings import Settings
@@ -64,7 +66,8 @@ def admit(
     Raises NoModel, UnknownModel, RequestTooExpensive or another InvalidRequest.
     """
     entry = choose(requested_model(request, settings), entries)
-    return admitted(entry, resolve(request, entry.card, inputs or {}), settings)
+    resolved = resolve(with_tags(request), entry.card, inputs, entry.adapters)
+    return admitted(entry, resolved, settings)
 
 
 def admitted(entry: CatalogueEntry, request: ResolvedRequest, settings: Settings) -> Admitted:
@@ -97,7 +100,10 @@ def choose(model_id: str, entries: Sequence[CatalogueEntry]) -> CatalogueEntry:
 
 
 def resolve(
-    request: GenerationRequest, card: ModelCard, inputs: Mapping[str, InputFile] | None = None
+    request: GenerationRequest,
+    card: ModelCard,
+    inputs: Mapping[str, InputFile] | None = None,
+    adapters: Sequence[Adapter] = (),
 ) -> ResolvedRequest:
     """The request with every default filled in.
 
@@ -106,6 +112,7 @@ def resolve(
     """
     defaults = card.defaults.model_dump() | {"seed": secrets.randbelow(RANDOM_SEEDS)}
     given = request.model_dump(exclude_none=True, exclude=set(INPUTS)) | dict(inputs or {})
+    given["loras"] = found_loras(request.loras, adapters, card)
     if request.variation_strength:
         defaults["variation_seed"] = secrets.randbelow(RANDOM_SEEDS)
     elif {"variation_seed"} == request.model_fields_set & _VARIATION:

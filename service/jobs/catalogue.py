@@ -1,8 +1,10 @@
 """The ledger's catalogue of models and their queues, cached for a second."""
 
+from collections.abc import Sequence
 from time import monotonic
 from typing import Final
 
+from latentry.contracts import Adapter
 from latentry.ledger import AsyncLedger, CatalogueEntry, UpscalerEntry, commands
 
 FRESH_S: Final = 1.0
@@ -46,3 +48,14 @@ class Catalogue:
     @property
     def _is_fresh(self) -> bool:
         return monotonic() - self._read_at < FRESH_S
+
+
+def adapters_of(entries: Sequence[CatalogueEntry]) -> list[Adapter]:
+    """The adapters of all models' workers by id, each file once, with all models that it fits."""
+    found: dict[tuple[str, str], Adapter] = {}
+    for entry in entries:
+        for one in entry.adapters:
+            known = found.get((one.id, one.sha256), one)
+            models = tuple(dict.fromkeys((*known.models, *one.models)))
+            found[one.id, one.sha256] = known.model_copy(update={"models": models})
+    return [found[key] for key in sorted(found)]

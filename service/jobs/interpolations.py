@@ -10,12 +10,12 @@ from latentry.contracts import (
     Interpolation,
     InterpolationRequest,
     Keyframe,
-    ModelCard,
     ResolvedRequest,
 )
 from latentry.errors import InvalidRequest, KeyframesDiffer, LatentryError, UnsupportedField
 from latentry.ledger import CatalogueEntry
 from latentry.rules.limits import refuse_unsupported
+from latentry.rules.loras import with_tags
 from latentry.rules.sequences.frames import files_below
 from latentry.rules.sequences.keyframe_limits import refuse_different, refuse_impossible_way
 from latentry.settings import Settings
@@ -57,23 +57,24 @@ def admit_interpolation(
             if choose(requested_model(one, settings), entries) is not entry:
                 why = "model must be that of `from` in all pictures of an interpolation."
                 raise KeyframesDiffer(why, fields={"/model": why})
-    return admitted(entry, _resolved(request, entry.card, inputs or {}), settings)
+    return admitted(entry, _resolved(request, entry, inputs or {}), settings)
 
 
 def _resolved(
-    request: InterpolationRequest, card: ModelCard, inputs: Mapping[str, InputFile]
+    request: InterpolationRequest, entry: CatalogueEntry, inputs: Mapping[str, InputFile]
 ) -> ResolvedRequest:
     found = {}
     for at, one in request.keyframes().items():
         with _below(at):
-            found[at] = resolve(one, card, files_below(at, inputs))
+            tagged = with_tags(one)
+            found[at] = resolve(tagged, entry.card, files_below(at, inputs), entry.adapters)
     refuse_different(found)
     way = _way(request, [*found.values()][1:])
-    refuse_impossible_way(card, way, request.frames)
+    refuse_impossible_way(entry.card, way, request.frames)
     of_request = {name: getattr(request, name) for name in _OF_REQUEST}
     of_request |= {"n": request.frames, "interpolation": way}
     whole = found["from"].model_copy(update=of_request)
-    refuse_unsupported(card, whole)
+    refuse_unsupported(entry.card, whole)
     return whole
 
 

@@ -1,22 +1,25 @@
 """Trace modes: its requests, its rounds and its goals."""
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from benchmarks import modes
-from benchmarks.load.traces import MIXES, MODES, Wish, wish_of
+from benchmarks.contenders.contender import child
+from benchmarks.load.traces import MIXES, MODES, Mix, Wish, wish_of
 from benchmarks.load.ways import WAYS, pictures
-from benchmarks.modes import PICTURES, ROW_STEPS, WAITS, Plan, goals, measure, report
+from benchmarks.modes.goals import GOALS, PICTURES, ROW_STEPS, WAITS, goals, report
+from benchmarks.modes.measure import Plan, measure
 from latentry.contracts import ModelCard
 from latentry.rules.limits import refuse_unsupported
 from latentry.rules.pricing import made_steps
 from worker.backends import _card
 from worker.engine.inputs.canvas import Canvas
 
+QUICK = Mix((5,), ways=tuple(WAYS))
 WISHES = {wish.way: wish for wish in MODES.first(len(WAYS))}
 
 
@@ -72,7 +75,7 @@ class Paced:
 
 
 async def test_rounds_give_the_ratios() -> None:
-    plan = Plan(rounds=2, window_s=0.2, warm_s=0.05)
+    plan = Plan(rounds=2, window_s=0.2, warm_s=0.0)
     found = await measure(plan, Paced("engine", 0.002), Paced("stock", 0.05))
     assert [len(found[name]) for name in (ROW_STEPS, PICTURES)] == [2, 2]
     assert all(ratio > 1 for ratio in found[PICTURES])
@@ -89,4 +92,16 @@ def test_goals_are_met_or_not() -> None:
     assert [goal.is_met for goal in goals(run)] == [True, False, True]
     text = "\n".join(report(run))
     assert text.count("**not met**") == 1
-    assert modes.GOALS[PICTURES] == 2.2
+    assert GOALS[PICTURES] == 2.2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+async def test_the_contenders_themselves_draw_every_way() -> None:
+    """As whole processes; how fast they are, is nothing for a test."""
+    env = dict(os.environ) | {"LATENTRY_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    async with child("stock", "stock", env=env) as stock, child("engine", "engine", env=env) as us:
+        for contender in (stock, us):
+            await asyncio.gather(*map(contender.draw, QUICK.first(len(WAYS))))
+        counted = await us.clear()
+    assert counted["useful_rows"] == sum(one.steps * one.rows for one in QUICK.first(len(WAYS)))

@@ -21,6 +21,9 @@ from tests.faults.storm import Killer, doubled, ends_of, every
 from tests.modes import MODES
 
 STEPS = 8
+# Only a UNet of its own edits; what others a model refuses, a simulation does not know.
+SIMULATED_MODES = [name for name, mode in MODES.items() if mode.channels != 8]
+REAL_MODES = [name for name, mode in MODES.items() if mode.channels == 4]
 Pixels: TypeAlias = dict[tuple[int, str], str]  # SHA-256 by index and name
 
 
@@ -139,7 +142,7 @@ SIMULATED = {"lease_s": "3", "heartbeat_s": "1", "durable": True}
 def test_a_small_storm_over_all_modes_shows_in_no_picture(tmp_path: Path, figure: Figure) -> None:
     """T34"""
     with house(tmp_path, models=FAST, **SIMULATED) as fast:
-        storm = Storm(fast, list(MODES), 64, seeds=1)
+        storm = Storm(fast, SIMULATED_MODES, 64, seeds=1)
         tried(storm, 2, 36, figure, "small storm", a_second=8, kill_s=2, others_s=3)
 
 
@@ -150,7 +153,7 @@ def test_a_storm_over_all_modes_shows_in_no_picture(
 ) -> None:
     """T34"""
     with house(tmp_path, models=FAST, **SIMULATED) as fast:
-        storm = Storm(fast, list(MODES), 64)
+        storm = Storm(fast, SIMULATED_MODES, 64)
         jobs = max(100, storm_jobs // 4)
         tried(storm, 3, jobs, figure, "all modes, simulated", a_second=8, kill_s=3, others_s=11)
 
@@ -161,6 +164,6 @@ def test_nor_does_it_on_the_real_engine(tmp_path: Path, storm_jobs: int, figure:
     """T34"""
     models = {"models": f"shapes={SHAPES}", "threads": "1", "checkpoint_s": "0.5"}
     with house(tmp_path, durable=True, **models) as real:
-        storm = Storm(real, [name for name, mode in MODES.items() if mode.channels == 4], 96)
+        storm = Storm(real, REAL_MODES, 96)
         jobs = max(50, storm_jobs // 20)
         tried(storm, 1, jobs, figure, "all modes, real", a_second=1, kill_s=25, others_s=18)

@@ -53,7 +53,10 @@ NOT_IN_OPENAI = {
     "dry_run": "the answer would not be OpenAI's",
     "webhook": "the client waits for the answer",
 }
-ONLY_IN_OPENAI = {"size", "response_format", "stream", "user"}
+ONLY_IN_OPENAI = {
+    *("size", "response_format", "stream", "partial_images", "user", "safety_identifier"),
+    *("background", "output_compression", "quality", "style", "moderation", "input_fidelity"),
+}
 # Names that mean more there than in a request.
 OPENAI_S_OWN_TYPE = {
     "model": "OpenAI's model names mean the default model",

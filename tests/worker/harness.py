@@ -10,6 +10,7 @@ from latentry.ledger import Command, JobRecord, JobRef, Ledger, NewJob, commands
 from latentry.storage import Storage
 from tests.latentry.ledger.factory import card, request
 from tests.worker.fakes import FakeEngine
+from worker.claims.claimed_job import ClaimedJob
 from worker.claims.claimer import Claimer
 from worker.claims.inbox import Inbox
 from worker.claims.inputs import Inputs
@@ -55,6 +56,7 @@ class Worker:
         on_measured: Callable[[], None] = lambda: None,
         engine: Any = None,
         backlog_bytes: int = 1_000_000,
+        prepare: Callable[[ClaimedJob], None] | None = None,
     ) -> None:
         self.engine = engine or FakeEngine()
         self.metrics = Metrics()
@@ -77,7 +79,7 @@ class Worker:
             queues,
             self.reporter,
             lease_s=2,
-            prepare=Inputs(storage).prepare,
+            prepare=prepare or Inputs(storage).prepare,
             on_idled=self.metrics.idled,
         )
         self.loop = WorkerLoop(

@@ -12,7 +12,7 @@ from latentry.ledger import Lease
 from latentry.rules.pricing import intermediates, skipped_steps
 from latentry.rules.sequences.frames import CLIP_NAME, clip, files, moving
 from worker.engine.inputs.canvas import Canvas
-from worker.engine.loop import Order, UpscaleOrder
+from worker.engine.loop import LoadedAdapter, Order, UpscaleOrder
 
 # A job that two workers died of runs alone: a third death makes it poison, and must not cost
 # another job an attempt.
@@ -37,6 +37,7 @@ class ClaimedJob:
 
     `outputs`: those in storage, by label. `checkpoints`: of its images, by index, from an earlier
     worker. `canvases`: the pictures that its request brings, made ready; one for each keyframe.
+    `adapters`: of its LoRAs.
     `unsaved_since`: when the first step was made that is in no checkpoint.
     """
 
@@ -58,6 +59,7 @@ class ClaimedJob:
         self._steps = dict.fromkeys(self._made, 0)
         self.checkpoints: dict[int, bytes] = {}
         self.canvases: Sequence[Canvas | None] = ()
+        self.adapters: tuple[LoadedAdapter | None, ...] = ()
         self.unsaved_since: float | None = None
         self.is_yielding = False
         self._is_begun = False
@@ -79,9 +81,10 @@ class ClaimedJob:
         return [self._order(index) for index in sorted(self._undrawn)]
 
     @property
-    def needs_files(self) -> bool:
-        """Whether its pictures are to be read from storage before it begins."""
-        return bool(files(self.lease.record.request))
+    def reads_files(self) -> bool:
+        """Whether something has to be read for it before it is begun."""
+        request = self.lease.record.request
+        return bool(files(request) or request.loras)
 
     @property
     def canvas(self) -> Canvas | None:
@@ -200,8 +203,15 @@ class ClaimedJob:
         request, saved = self.lease.record.request, self.checkpoints.get(index)
         if isinstance(request, ResolvedUpscale):
             return UpscaleOrder(self.id, index, request, request.seed, saved, self.canvas)
-        listed = self._listed(index)
-        return Order.of(self.id, request, index, self.canvases, checkpoint=saved, listed=listed)
+        return Order.of(
+            self.id,
+            request,
+            index,
+            self.canvases,
+            checkpoint=saved,
+            listed=self._listed(index),
+            adapters=self.adapters,
+        )
 
     def _listed(self, index: int) -> frozenset[str]:
         """The names of an image's outputs that an earlier worker has stored."""

@@ -2,22 +2,22 @@
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
 
-from latentry.errors import LedgerUnavailable, StorageUnavailable
+from latentry.errors import LedgerUnavailable
 from latentry.ledger import Command, JobRef, Lease, Ledger, commands
 from latentry.ledger.claiming import run_claim
 from latentry.ledger.leases import Claims
 from worker.claims.claimed_job import ClaimedJob
 from worker.claims.idleness import Idleness
-from worker.claims.inbox import Claimed, Exchanged, Inbox
+from worker.claims.inbox import Exchanged, Inbox
 from worker.claims.listener import Listener
 from worker.claims.offer import Background, Hint, Offer
 from worker.claims.preemption import Preemption
+from worker.claims.preparation.handover import Handover
 from worker.claims.queue_choice import QueueChoice
 from worker.claims.reporter import Reporter
 from worker.process.exit_on_failure import critical_thread
@@ -31,7 +31,8 @@ class Claimer:
     """Claims while there is room, and posts each job once its lease is renewed.
 
     `background`: queues of jobs that take no row, of which there is an offer of its own. `prepare`
-    makes the pictures that a job names ready, and may raise StorageUnavailable.
+    makes the pictures and adapters that a job names ready, on threads of `Handover`, and may raise
+    StorageUnavailable or NoAdapterRoom.
     `on_idled` is told seconds in which a job waited that this worker had room for (`Idleness`).
     """
 
@@ -55,7 +56,7 @@ class Claimer:
         self._queues = queues
         self._background = Background(queues=background)
         self._reporter = reporter
-        self._prepare = prepare
+        self._handover = Handover(inbox, reporter, prepare, self.hear, clock=clock)
         self._lease_s = lease_s
         self._clock = clock
         self._preemption = Preemption(
@@ -63,9 +64,7 @@ class Claimer:
         )
         self._listener = Listener(ledger, inbox, self.hear)
         self._idleness = Idleness(on_idled, clock)
-        # One writer each: the step loop replaces the offer, the claiming thread counts its posts.
-        self._offer = Offer()
-        self._posted = 0
+        self._offer = Offer()  # the step loop replaces it
         self._hint = Hint()
         self._unanswered: Command[Claims] | None = None
         self._wanted = threading.Event()
@@ -83,6 +82,7 @@ class Claimer:
         self.wake()
         self._listener.stop()  # first: the claiming thread ends meanwhile
         self._thread.join()
+        self._handover.stop()
 
     def wake(self) -> None:
         """Try to claim now. From any thread."""
@@ -96,7 +96,7 @@ class Claimer:
     def offer(self, offer: Offer) -> None:
         """The step loop's newest offer; the last one no longer counts."""
         self._offer = offer
-        left = offer.left(self._posted)
+        left = offer.left(self._handover.posted)
         self._idleness.offered(has_room=left.room > 0)
         has_background = left.background > 0 and self._background.may_find
         if has_background or (left.room > 0 and self._hint.may_find):
@@ -130,13 +130,13 @@ class Claimer:
 
     def _claim_more(self) -> None:
         offer, jobs = self._offer, self._reporter.leases.jobs
-        left = offer.left(self._posted)
-        if any(job.is_quarantined for job in jobs):
+        left = offer.left(self._handover.posted)
+        if self._handover.is_paused or any(job.is_quarantined for job in jobs):
             return
         if self._background.is_due(left.background, self._clock()):
             self._take(self._background.queues, jobs, left.background, self._background)
             jobs = self._reporter.leases.jobs
-            left = offer.left(self._posted)
+            left = offer.left(self._handover.posted)
         if self._is_row_reserved(left.room, jobs, offer.next_free_row_s) or left.room < 1:
             return
         queues = self._queues.choose(self._clock())
@@ -223,26 +223,4 @@ class Claimer:
         begins = [job.lease for job in jobs if goes_first or job.lease.record.claims > 1]
         if unsaid := [lease for lease in begins if lease not in begun]:
             progress.mark_begun(unsaid)
-        self._post(jobs)
-
-    def _post(self, jobs: Iterable[ClaimedJob]) -> None:
-        # Storage may be slow, so jobs that need nothing of it go first.
-        waiting = deque(sorted(jobs, key=lambda job: job.needs_files))
-        while waiting:
-            job = waiting[0]
-            if self._stopping.is_set() and job.needs_files:
-                for one in waiting:  # reading them all may take longer than the worker may
-                    self._reporter.hand_back(one)
-                return
-            job.checkpoints = self._reporter.checkpoints.load(job.lease)
-            try:
-                self._prepare(job)
-            except StorageUnavailable as error:
-                log.warning("storage.unavailable", doing="inputs", why=str(error))
-                for one in waiting:
-                    self._reporter.hand_back(one)
-                self._stopping.wait(POLL_S)  # or this worker would claim them again at once
-                self.hear()
-                return
-            self._posted += 1
-            self._inbox.post(Claimed(waiting.popleft()))
+        self._handover.take(jobs)

@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 
-from latentry.contracts import ModelCard, UpscalerCard
+from latentry.contracts import Adapter, ModelCard, RegisteredCard, UpscalerCard
 from latentry.contracts.models import Pace
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import Ledger, commands
@@ -16,7 +16,10 @@ BEATS_PER_LIFE: Final = 3  # a worker counts as dead after this many heartbeats 
 
 
 class Heartbeat:
-    """One worker's sign of life. Models that `failed` to load are not counted as served."""
+    """One worker's sign of life. Models that `failed` to load are not counted as served.
+
+    `adapters`: all that the worker has now.
+    """
 
     def __init__(
         self,
@@ -26,12 +29,14 @@ class Heartbeat:
         *,
         every_s: float,
         failed: Callable[[], Collection[str]] = tuple,
+        adapters: Callable[[], tuple[Adapter, ...]] = tuple,
     ) -> None:
         self._ledger = ledger
         self._worker = worker
         self._cards = {card.queue: card for card in cards}
         self._every_s = every_s
         self._failed = failed
+        self._adapters = adapters
 
     @property
     def models(self) -> list[str]:
@@ -46,6 +51,8 @@ class Heartbeat:
     def beat(self) -> None:
         """Refresh the catalogue and the worker's own entry. Raises LedgerUnavailable."""
         for card in list(self._cards.values()):  # each time: the ledger may have been emptied
+            if isinstance(card, ModelCard):
+                card = RegisteredCard(**dict(card), adapters=self._adapters())
             self._ledger.run(commands.register_model(card))
         failed = self._failed()
         served = [model for model in self.models if model not in failed]

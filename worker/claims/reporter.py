@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from latentry.contracts import ModelCard, UpscalerCard
+from latentry.contracts import Adapter, ModelCard, UpscalerCard
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import Ledger
 from worker.claims.checkpoints import Checkpoints
@@ -39,9 +39,12 @@ class Reporter:
         heartbeat_s: float,
         checkpoint_bytes: int = 0,
         failed: Callable[[], Collection[str]] = tuple,
+        adapters: Callable[[], tuple[Adapter, ...]] = tuple,
     ) -> None:
         self.leases = Leases(ledger, inbox, lease_s=lease_s)
-        self.heartbeat = Heartbeat(ledger, worker, cards, every_s=heartbeat_s, failed=failed)
+        self.heartbeat = Heartbeat(
+            ledger, worker, cards, every_s=heartbeat_s, failed=failed, adapters=adapters
+        )
         self.progress = ProgressReports(ledger)
         self.checkpoints = Checkpoints(
             ledger, budget_bytes=checkpoint_bytes, between=self._beat_if_due

@@ -36,11 +36,12 @@ def encode(
     elif sequence is not None:
         text = infotext(request, seed, profile, sequence=frame_settings(*sequence))
         again = interpolation_recipe(sequence[0])
+    elif request.clip is not None:
+        text = infotext(request, seed, profile, sequence={"Frames": str(request.frames)})
+        again = clip_recipe(request)
     else:
         text = infotext(request, seed, profile, intermediate=intermediate)
         again = recipe(request, seed, is_intermediate=bool(intermediate))
-        if request.clip is not None:
-            again = clip_recipe(request)
     if request.output_format is OutputFormat.PNG:
         return png.encode(pixels, {"parameters": text, "latentry": again})
     quality = _QUALITY if request.output_quality is None else request.output_quality

@@ -3,7 +3,7 @@
 from typing import Final
 
 MAX_PROMPT_CHARS: Final = 8_000
-MAX_IMAGES: Final = 8
+MAX_IMAGES: Final = 10
 MAX_SIDE_PX: Final = 4_096
 MAX_STEPS: Final = 1_000
 MAX_GUIDANCE: Final = 50.0
@@ -28,3 +28,5 @@ MAX_STYLES: Final = 16
 MAX_STYLE_NAME_CHARS: Final = 100
 MAX_WITHIN_S: Final = 86_400
 MODEL_ID: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+MAX_LORAS: Final = 16
+MAX_LORA_WEIGHT: Final = 10.0

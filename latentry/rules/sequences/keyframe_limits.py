@@ -17,16 +17,15 @@ def refuse_different(keyframes: Mapping[str, ResolvedRequest]) -> None:
     Between two of them all is mixed that may differ; what may not would split their calls.
     """
     (begin, first), *others = keyframes.items()
-    for at, one in keyframes.items():
-        given = [name for name in _OF_MASKS if getattr(one, name) is not None]
-        why = "A picture on the way to another keeps no part of `image`."
-        _refuse(UnsupportedField, why, [f"{at}/{name}" for name in given])
+    given = [(at, name) for at in keyframes for name in _OF_MASKS if _has(keyframes[at], name)]
+    why = "A picture on the way to another keeps no part of `image`."
+    _refuse(UnsupportedField, why, ["/".join(one) for one in given])
+    for name, of, why in _SHAPES:
+        differing = [at for at, one in others if of(one) != of(first)]
+        _refuse(KeyframesDiffer, why, [f"{at}/{name}" for at in differing])
     for name in sorted(_ALIKE):
         differing = [at for at, one in others if getattr(one, name) != getattr(first, name)]
         why = f"{name} must be that of `{begin}` in all pictures of an interpolation."
-        _refuse(KeyframesDiffer, why, [f"{at}/{name}" for at in differing])
-    for name, of, why in _SHAPES:
-        differing = [at for at, one in others if of(one) != of(first)]
         _refuse(KeyframesDiffer, why, [f"{at}/{name}" for at in differing])
 
 
@@ -40,6 +39,10 @@ def refuse_impossible_way(card: ModelCard, way: Interpolation, frames: int) -> N
     if frames < len(way.via) + 2:
         why = f"{len(way.via) + 2} pictures do not fit into {frames} frames."
         _refuse(InvalidRequest, why, ["frames"])
+
+
+def _has(one: ResolvedRequest, name: str) -> bool:
+    return getattr(one, name) is not None
 
 
 def _is_guided(one: ResolvedRequest) -> bool:

@@ -1,4 +1,4 @@
-"""The native front API: jobs, events, files, models, styles, upscalers, usage, health, document."""
+"""The native front API: jobs, events, files, the catalogue of what there is, usage, health."""
 
 from latentry.api_keys import Scope
 from latentry.contracts import (
@@ -12,7 +12,7 @@ from latentry.contracts import (
 from latentry.settings import Settings
 from service.access.auth import Allowed
 from service.doors.native import (
-    clips,
+    adapters,
     deliveries,
     docs,
     events,
@@ -26,6 +26,7 @@ from service.doors.native import (
     upscales,
     usage,
 )
+from service.doors.native.sequences import clips
 from service.http import problems
 from service.http.door import Door, LargeBody
 
@@ -40,6 +41,7 @@ def door(settings: Settings) -> Door:
             deliveries.router,
             events.router,
             models.router,
+            adapters.router,
             styles.router,
             upscales.router,
             usage.router,

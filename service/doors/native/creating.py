@@ -21,16 +21,6 @@ from service.jobs.ids import new_ref
 CREATED: Final[Responses] = {
     200: {"model": Job | Estimate, "description": "Job finished, or the `dry_run` estimate."}
 }
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        description="1 to 255 printable ASCII characters. The same key with the same body returns"
-        " the same job.",
-        # Documented here; `submit` checks it, with an error code of its own.
-        json_schema_extra={"pattern": r"^[\x20-\x7e]{1,255}$"},
-    ),
-]
 Prefer = Annotated[
     list[str] | None,
     Header(

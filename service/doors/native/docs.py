@@ -10,7 +10,9 @@ from fastapi import APIRouter
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import FileResponse, HTMLResponse
 
+from latentry import __version__
 from latentry.errors import FileNotFound
+from service.gateway import GatewayDep
 
 router = APIRouter(include_in_schema=False)
 
@@ -18,6 +20,19 @@ router = APIRouter(include_in_schema=False)
 _ASSETS: Final = files("fastapi_offline") / "static"
 _INLINE: Final = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 _SERVED: Final = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png")
+
+
+@router.get("/")
+async def root(gateway: GatewayDep) -> dict[str, str]:
+    """What this is, and where to read on."""
+    url = gateway.settings.base_url
+    return {
+        "service": "latentry",
+        "version": __version__,
+        "docs": f"{url}/docs",
+        "openapi": f"{url}/openapi.json",
+        "health": f"{url}/readyz",
+    }
 
 
 @router.get("/docs")

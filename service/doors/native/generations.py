@@ -13,8 +13,9 @@ from latentry.ledger import commands
 from latentry.storage import prefix_of
 from service.access.auth import MayRead, MayWrite
 from service.doors.answers import PROBLEMS, body_schema, json_response
+from service.doors.idempotency import IdempotencyKey
 from service.doors.native import cursors
-from service.doors.native.creating import CREATED, IdempotencyKey, Prefer, create
+from service.doors.native.creating import CREATED, Prefer, create
 from service.doors.wait import until_ended
 from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON

@@ -8,7 +8,8 @@ from starlette.responses import Response
 from latentry.contracts import Job, UpscaleRequest, UpscalerList
 from service.access.auth import MayRead, MayWrite
 from service.doors.answers import PROBLEMS, body_schema, json_response
-from service.doors.native.creating import CREATED, IdempotencyKey, Prefer, create
+from service.doors.idempotency import IdempotencyKey
+from service.doors.native.creating import CREATED, Prefer, create
 from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
 from service.http.direct import DirectRoute

@@ -1,24 +1,28 @@
 """OpenAI's request, response and error as models."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from latentry.contracts import PromptSyntax
-from latentry.contracts.fields import conditioning, job, sampling, templates
+from latentry.contracts.fields import conditioning, job, lora, sampling, templates
 from latentry.contracts.fields.hires import HiresOption
 from latentry.contracts.wire import RequestModel
 
 
 class ImagesRequest(RequestModel):
-    """OpenAI's fields and latentry's own. Fields that are not named here are ignored."""
+    """OpenAI's fields and latentry's own. Other fields are ignored and named in a header."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="allow")
 
     prompt: conditioning.Prompt
     model: str | None = Field(None, description="Model id; OpenAI's names mean the default model.")
     n: job.Count | None = None
-    size: str | None = Field(None, description="`auto` or `WIDTHxHEIGHT` in pixels.")
+    size: str | None = Field(
+        None,
+        description="`auto` or `WIDTHxHEIGHT` in pixels. Unless `model` is an id of ours, sizes"
+        " that OpenAI documents mean the nearest that the model can.",
+    )
     response_format: Literal["url", "b64_json"] | None = Field(
         None,
         description="If omitted, `b64_json` for OpenAI's `gpt-image-*` models, else `url`.",
@@ -27,12 +31,29 @@ class ImagesRequest(RequestModel):
     output_quality: job.OutputQuality = None
     output_lossless: job.OutputLossless | None = None
     stream: bool | None = Field(None, description="Not supported; omit or set to false.")
+    partial_images: Annotated[int, Field(strict=True, ge=0, le=3)] | None = Field(
+        None, description="Not supported; omit or set to 0."
+    )
+    background: Literal["auto", "opaque", "transparent"] | None = Field(
+        None, description="`transparent` is refused: the models cannot."
+    )
+    output_compression: Annotated[int, Field(strict=True, ge=0, le=100)] | None = Field(
+        None, description="Quality of JPEG and WebP, as `output_quality`."
+    )
+    quality: str | None = Field(None, max_length=64, description="Ignored.")
+    style: str | None = Field(None, max_length=64, description="Ignored.")
+    moderation: str | None = Field(None, max_length=64, description="Ignored.")
+    input_fidelity: str | None = Field(None, max_length=64, description="Ignored.")
     user: str | None = Field(None, max_length=512, description="Kept in the job's metadata.")
+    safety_identifier: str | None = Field(
+        None, max_length=512, description="Kept in the job's metadata."
+    )
     negative_prompt: conditioning.NegativePrompt | None = None
     # OpenAI's clients expect brackets to be literal.
     prompt_syntax: conditioning.Syntax = PromptSyntax.PLAIN
     styles: templates.Styles | None = None
     clip_skip: conditioning.ClipSkip = None
+    loras: lora.Loras | None = None
     num_inference_steps: sampling.Steps = None
     denoise_end: sampling.DenoiseEnd | None = None
     guidance_scale: sampling.GuidanceScale = None

@@ -2,25 +2,32 @@
 
 import asyncio
 import base64
-import re
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, Request
-from pydantic import ValidationError
 from starlette.responses import Response
 
-from latentry.contracts import GenerationRequest, Job, JobStatus
-from latentry.errors import InvalidRequest, JobFailed, LatentryError, Unavailable
+from latentry.contracts import Job, JobStatus
+from latentry.errors import JobFailed, LatentryError, Unavailable
 from latentry.ledger import JobRecord
 from latentry.storage import Storage
 from service.access.auth import MayWrite
 from service.doors.answers import Responses, body_schema
+from service.doors.idempotency import IdempotencyKey
 from service.doors.openai.dialect import Images, ImagesRequest, Picture
 from service.doors.openai.errors import Envelope
+from service.doors.openai.sizes import is_wish, nearest, sides
+from service.doors.openai.translation import (
+    generation_request,
+    ignored,
+    names_a_model,
+    wants_base64,
+)
 from service.doors.submit import submit
 from service.doors.wait import ended_or_canceled
-from service.gateway import GatewayDep
+from service.gateway import Gateway, GatewayDep
 from service.http import bodies
+from service.jobs.admission import choose
 
 PREFIX: Final = "/v1/images"
 _FAILURES: Final[Responses] = {
@@ -30,59 +37,45 @@ _FAILURES: Final[Responses] = {
 router = APIRouter(prefix=PREFIX, tags=["openai"], responses=_FAILURES)
 
 WITHIN_S: Final = 600.0  # the default timeout of OpenAI's own clients
-_SIZE: Final = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
-# OpenAI's model ids, which some clients always send; here they mean the default model.
-_ALIASES: Final = re.compile(r"dall-e-[23]|(chat)?gpt-image-.*")
-# Clients of these never send `response_format`: OpenAI's answer is always base64.
-_BASE64_ALIASES: Final = re.compile(r"(chat)?gpt-image-.*")
+IGNORED: Final = "X-Ignored-Fields"
 
 
 @router.post("/generations", response_model=Images, openapi_extra=body_schema(ImagesRequest))
-async def create_images(gateway: GatewayDep, caller: MayWrite, request: Request) -> Response:
-    """Generate images as OpenAI's API does. Responds when the job has ended."""
+async def create_images(
+    gateway: GatewayDep,
+    caller: MayWrite,
+    request: Request,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Generate images as OpenAI's API does. Responds when the job has ended.
+
+    The job is canceled if the client disconnects, unless the request has an `Idempotency-Key`: then
+    a repetition gets the same images. Fields without effect are named in `X-Ignored-Fields`.
+    """
     body = await bodies.parse(request, ImagesRequest)
-    ref = (await submit(gateway, caller, _generation_request(body))).ref
-    record = await ended_or_canceled(gateway, request, ref, within_s=WITHIN_S)
+    own = generation_request(body, await _wished_size(gateway, body))
+    ref = (await submit(gateway, caller, own, idempotency_key)).ref
+    record = await ended_or_canceled(
+        gateway, request, ref, within_s=WITHIN_S, keep=idempotency_key is not None
+    )
     if record.state is not JobStatus.SUCCEEDED:
         raise _failed(record)
     job = await gateway.views.job(record)
-    if _wants_base64(body):
+    if wants_base64(body):
         pictures = await asyncio.to_thread(_with_bytes, gateway.storage, record)
     else:
         pictures = [Picture(url=image.url, seed=image.seed) for image in job.images]
-    return _images_response(job, pictures)
+    names = ignored(body)
+    return _images_response(job, pictures, {IGNORED: names} if names else {})
 
 
-def _generation_request(body: ImagesRequest) -> GenerationRequest:
-    if body.stream:
-        why = "`stream` is not supported; leave it out."
-        raise InvalidRequest(why, fields={"/stream": why})
-    fields: dict[str, Any] = body.model_dump(
-        exclude={"size", "response_format", "stream", "user", "model"}, exclude_none=True
-    )
-    if body.model and not _ALIASES.fullmatch(body.model):
-        fields["model"] = body.model
-    if body.user:
-        fields["metadata"] = {"user": body.user}
-    if body.size not in (None, "auto"):
-        fields |= _sides(body.size)
-    try:
-        return GenerationRequest.model_validate(fields)
-    except ValidationError as error:
-        raise bodies.invalid(error, GenerationRequest) from None
-
-
-def _wants_base64(body: ImagesRequest) -> bool:
-    if body.response_format is None:
-        return _BASE64_ALIASES.fullmatch(body.model or "") is not None
-    return body.response_format == "b64_json"
-
-
-def _sides(size: str) -> dict[str, int]:
-    if not (found := _SIZE.fullmatch(size)):
-        why = "`size` must be `auto` or WIDTHxHEIGHT, such as 512x512."
-        raise InvalidRequest(why, fields={"/size": why})
-    return {"width": int(found[1]), "height": int(found[2])}
+async def _wished_size(gateway: Gateway, body: ImagesRequest) -> tuple[int, int] | None:
+    """The size to draw where the client did not choose a model, and so cannot know its sizes."""
+    if body.size is None or names_a_model(body) or not is_wish(body.size):
+        return None
+    model = gateway.settings.default_model
+    entry = choose(model, await gateway.catalogue.entries(including=model))
+    return nearest(sides(body.size), entry.card.limits)
 
 
 def _failed(record: JobRecord) -> LatentryError:
@@ -100,7 +93,7 @@ def _with_bytes(storage: Storage, record: JobRecord) -> list[Picture]:
     ]
 
 
-def _images_response(job: Job, pictures: list[Picture]) -> Response:
+def _images_response(job: Job, pictures: list[Picture], headers: dict[str, str]) -> Response:
     width, height = job.request.final_size
     body = Images(
         created=int(job.created_at.timestamp()),
@@ -109,4 +102,5 @@ def _images_response(job: Job, pictures: list[Picture]) -> Response:
         size=f"{width}x{height}",
     )
     # OpenAI's clients prefer a `url` key to `b64_json` even if it is null.
-    return Response(body.model_dump_json(exclude_none=True), media_type="application/json")
+    text = body.model_dump_json(exclude_none=True)
+    return Response(text, headers=headers, media_type="application/json")

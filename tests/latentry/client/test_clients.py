@@ -198,6 +198,9 @@ async def test_an_invalid_request_is_refused_before_it_is_sent(caller):
         await call("generate", "a red circle", width=129)
     with pytest.raises(InvalidRequest, match="colour: "):
         await call("submit", "a red circle", colour="red")
+    with pytest.raises(InvalidRequest, match=r"steps: .*did you mean num_inference_steps") as wrong:
+        await call("submit", "a red circle", steps=5, seed=-1)
+    assert wrong.value.fields.keys() == {"/steps", "/seed"}
     assert call.sent == []
 
 

@@ -39,5 +39,5 @@ def test_a_type_checker_reads_the_types_of_the_package(tmp_path):
     )
     assert [line for line in checked.stdout.splitlines() if "import-untyped" in line] == []
     for seen in SEEN:
-        assert f"Revealed type is {seen}" in checked.stdout
+        assert f'Revealed type is "{seen}"' in checked.stdout
     assert 'Argument "seed" to "generate"' in checked.stdout

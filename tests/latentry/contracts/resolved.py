@@ -9,6 +9,7 @@ from latentry.contracts import (
     InpaintArea,
     InputFile,
     Intermediates,
+    Lora,
     MaskFill,
     OutputFormat,
     PromptSyntax,
@@ -37,6 +38,9 @@ CHANGES: dict[str, Any] = {
     "prompt_syntax": PromptSyntax.PLAIN,
     "template": Template(prompt="a {red|blue} circle", prompt_syntax="dynamic", styles=("night",)),
     "clip_skip": 1,
+    "loras": (
+        Lora(id="ink", weight=0.8, text_encoder_weight=0.5, sha256="3" * 64, autov3="4" * 12),
+    ),
     "width": 64,
     "height": 64,
     "num_inference_steps": 10,

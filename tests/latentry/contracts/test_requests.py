@@ -14,6 +14,7 @@ from latentry.contracts import (
     Template,
     UpscaleRequest,
     WantedHires,
+    WantedLora,
     Webhook,
 )
 from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS, MAX_SEED
@@ -65,7 +66,7 @@ def test_a_joined_name_that_contradicts_the_spacing_is_refused(other: object) ->
     [
         {"widht": 128},
         {"width": "128"},
-        {"width": 128.0},
+        {"width": 128.5},
         {"width": True},
         {"width": 130},
         {"width": 0},
@@ -80,7 +81,7 @@ def test_a_joined_name_that_contradicts_the_spacing_is_refused(other: object) ->
         {"seed": -1},
         {"seed": MAX_SEED + 1},
         {"n": 0},
-        {"n": 9},
+        {"n": 11},
         {"sampler": "Euler Z"},
         {"sampler": 3},
         {"sampler": "LCM Karras"},
@@ -93,7 +94,7 @@ def test_a_joined_name_that_contradicts_the_spacing_is_refused(other: object) ->
         {"prompt_syntax": "natural"},
         {"clip_skip": 0},
         {"clip_skip": 13},
-        {"clip_skip": 1.0},
+        {"clip_skip": 1.5},
         {"original_size": 512},
         {"original_size": [512]},
         {"original_size": [0, 512]},
@@ -146,9 +147,22 @@ def test_a_joined_name_that_contradicts_the_spacing_is_refused(other: object) ->
         {"hires": {"scale": 2.0, "strength": 1.1}},
         {"hires": {"scale": 2.0, "upscaler": "esrgan"}},
         {"hires": {"scale": 2.0, "sampler": "ddim"}},
+        {"loras": ["ink"]},
+        {"loras": [{}]},
+        {"loras": [{"id": "a:b"}]},
+        {"loras": [{"id": " a"}]},
+        {"loras": [{"id": "a>"}]},
+        {"loras": [{"id": ""}]},
+        {"loras": [{"id": "x" * 129}]},
+        {"loras": [{"id": "a", "weight": 10.1}]},
+        {"loras": [{"id": "a", "weight": "1"}]},
+        {"loras": [{"id": "a", "text_encoder_weight": -11}]},
+        {"loras": [{"id": "a", "scale": 1.0}]},
+        {"loras": [{"id": "a", "sha256": "x"}]},
+        {"loras": [{"id": "a"}] * 17},
         {"output_quality": 0},
         {"output_quality": 101},
-        {"output_quality": 90.0},
+        {"output_quality": "90"},
         {"output_lossless": 1},
         {"metadata": {"a": 1}},
         {"metadata": {str(k): "" for k in range(17)}},
@@ -158,6 +172,21 @@ def test_a_joined_name_that_contradicts_the_spacing_is_refused(other: object) ->
 def test_invalid_requests_are_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         parse(**fields)
+
+
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    request = parse(
+        width=128.0,
+        num_inference_steps=12.0,
+        seed=2.0**53 - 1,
+        original_size=[512.0, 768.0],
+        hires={"scale": 2.0, "steps": 9.0},
+    )
+    assert (request.width, request.num_inference_steps, request.seed) == (128, 12, MAX_SEED)
+    assert request.original_size == (512, 768)
+    assert request.hires is not None
+    assert type(request.hires.steps) is int
+    assert parse(width=128.0).model_dump_json() == parse(width=128).model_dump_json()
 
 
 def test_an_input_of_an_answer_can_be_sent_again() -> None:
@@ -185,6 +214,7 @@ BODIES = {
     WantedIntermediates: {"every": 5},
     Extend: {},
     WantedHires: {"scale": 2.0},
+    WantedLora: {"id": "ink"},
     ImagesRequest: {"prompt": "a frog"},
     InterpolationRequest: {"from": {"prompt": "a"}, "to": {"prompt": "b"}, "frames": 2},
     UpscaleRequest: {"image": "file_1"},

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from latentry.contracts import GenerationRequest, Hires
+from latentry.contracts import GenerationRequest, Hires, Lora
 from latentry.provenance.infotext import infotext
 from latentry.provenance.recipe import recipe
 from tests.latentry.contracts.resolved import CHANGES, RESOLVED
@@ -30,7 +30,10 @@ def test_the_gateway_can_read_provenance_without_the_worker_s_packages(module: s
 def test_a_recipe_is_a_request_with_every_field() -> None:
     said = json.loads(recipe(RESOLVED, seed=9))
     again = GenerationRequest.model_validate_json(recipe(RESOLVED, seed=9))
-    assert said.keys() == type(RESOLVED).model_fields.keys() - NOT_IN_RECIPES - {"interpolation", "clip"}
+    assert said.keys() == type(RESOLVED).model_fields.keys() - NOT_IN_RECIPES - {
+        "interpolation",
+        "clip",
+    }
     assert (again.seed, again.n, again.width) == (9, 1, RESOLVED.width)
 
 
@@ -73,3 +76,19 @@ def test_the_recipe_of_an_intermediate_stores_it_again() -> None:
     again = GenerationRequest.model_validate_json(recipe(changed, seed=9, is_intermediate=True))
     assert again.intermediates is not None
     assert again.intermediates.model_dump() == changed.intermediates.model_dump()
+
+
+def test_loras_are_tags_and_hashes_as_automatic1111_writes_them() -> None:
+    """Its tag has the text encoders' weight first; its hashes are quoted, as they have colons."""
+    loras = [("ink", 0.8, 0.8, "a"), ("pen v2", -0.5, 1.0, "b")]
+    request = RESOLVED.model_copy(
+        update={
+            "loras": tuple(
+                Lora(id=name, weight=unet, text_encoder_weight=text, sha256="", autov3=12 * digit)
+                for name, unet, text, digit in loras
+            )
+        }
+    )
+    first, *_, line = infotext(request, 7).split("\n")
+    assert first == "a red circle <lora:ink:0.8> <lora:pen v2:1:-0.5>"
+    assert 'Lora hashes: "ink: aaaaaaaaaaaa, pen v2: bbbbbbbbbbbb"' in line

@@ -10,6 +10,7 @@ from tests.latentry.ledger.factory import card, request
 PACED = card().model_copy(
     update={"pace": Pace(step_megapixel_s=2.0, images_at_once=4, image_megapixel_s=10.0)}
 )
+LORA = {"id": "ink", "weight": -0.5, "text_encoder_weight": 1.0, "sha256": "1" * 64}
 MEGAPIXELS = 128 * 128 / 1e6
 
 
@@ -31,6 +32,9 @@ def work(**fields: object) -> float:
         ({"image_guidance_scale": 1.5}, 15),
         ({"image_guidance_scale": 1.5, "guidance_stop": 0.5}, 10),
         ({"image_guidance_scale": 1.5, "guidance_scale": 1.0}, 5),
+        ({"loras": [LORA]}, 12.5),
+        ({"loras": [LORA, LORA], "guidance_scale": 1.0}, 7.5),
+        ({"loras": [LORA | {"weight": 0.0}]}, 10),
         ({"denoise_end": 0.7}, 7),
         ({"denoise_end": 0.7, "sampler": "heun"}, 14),
         ({"denoise_end": 0.7, "sampler": "pndm"}, 8),

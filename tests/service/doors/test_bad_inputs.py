@@ -54,7 +54,7 @@ async def test_what_is_not_json_is_malformed(client, worker: FakeWorker, body: b
         ("width", 10**9),
         ("width", True),
         ("width", "512"),
-        ("width", 512.0),
+        ("width", 512.5),
         ("height", 10**400),
         ("num_inference_steps", -1),
         ("num_inference_steps", 10**6),
@@ -67,7 +67,7 @@ async def test_what_is_not_json_is_malformed(client, worker: FakeWorker, body: b
         ("seed", 2**64),
         ("seed", 2**53),
         ("n", 0),
-        ("n", 9),
+        ("n", 11),
         ("output_format", "gif"),
         ("determinism", "maybe"),
         ("metadata", {"k": 1}),
@@ -83,6 +83,18 @@ async def test_what_is_not_json_is_malformed(client, worker: FakeWorker, body: b
 async def test_a_wrong_value_is_refused_with_its_pointer(client, worker, field, value) -> None:
     problem = await refused(client, 422, "invalid_request", json=OK | {field: value})
     assert problem["errors"][0]["pointer"].startswith(f"/{field}")
+
+
+async def test_the_sentence_names_every_field_that_is_wrong_as_callers_write_it(client, worker):
+    wrong = {"n": 99, "seed": -1, "hires": {"scale": 9}, "steps": 5}
+    problem = await refused(client, 422, "invalid_request", json=OK | wrong)
+    whole = problem["detail"]
+    assert whole.startswith("seed: ")
+    for name in ("n: ", "hires.scale: ", "steps: Unknown field; did you mean num_inference_steps?"):
+        assert f"; {name}" in whole
+    assert "/" not in whole
+    many = await refused(client, 422, "invalid_request", json=OK | {f"x{k}": k for k in range(20)})
+    assert many["detail"].endswith("; 4 more errors.")
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400"])

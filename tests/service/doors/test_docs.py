@@ -16,6 +16,14 @@ async def test_the_page_loads_nothing_from_elsewhere(client) -> None:
         assert (await client.get(f"/{path}")).status_code == 200
 
 
+async def test_the_root_says_where_to_read_on(client) -> None:
+    said = (await client.get("/")).json()
+    assert said["service"] == "latentry"
+    for name in ("docs", "openapi"):
+        assert said[name].startswith("http://gateway/")
+        assert (await client.get(said[name])).status_code == 200
+
+
 @pytest.mark.parametrize("name", ["../core.py", "redoc.standalone.js", "%2e%2e%2fcore.py"])
 async def test_only_the_pages_own_files_are_served(client, name: str) -> None:
     assert (await client.get(f"/docs/{name}")).status_code == 404

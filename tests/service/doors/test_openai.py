@@ -133,10 +133,20 @@ def test_the_models_are_listed_for_openais_client(sdk: openai.OpenAI, worker) ->
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"n": 9}, "n"),
+        ({"n": 11}, "n"),
         ({"size": "big"}, "size"),
-        ({"size": "1024x1024"}, "size"),
+        ({"size": "1024x1024", "model": "shapes"}, "size"),
+        ({"size": "1000x1000"}, "size"),
         ({"size": "100x100"}, "size"),
+        ({"background": "transparent"}, "background"),
+        ({"background": "green"}, "background"),
+        ({"output_compression": 150, "output_format": "jpeg"}, "output_compression"),
+        ({"output_compression": 50}, "output_compression"),
+        ({"output_compression": 50, "output_format": "png"}, "output_compression"),
+        ({"partial_images": 2}, "partial_images"),
+        ({"extra_body": {"width": 128}}, "size"),
+        ({"extra_body": {"preview_interval": 5}}, "preview_interval"),
+        ({"extra_body": {"webhook": {"url": "https://a.example/"}}}, "webhook"),
         ({"response_format": "gif"}, "response_format"),
         ({"prompt": "x" * 9_000}, "prompt"),
         ({"stream": True}, "stream"),
@@ -159,7 +169,89 @@ def test_what_cannot_be_is_refused_in_openais_envelope(sdk, worker, fields, para
 def test_an_unknown_model_is_not_found(sdk: openai.OpenAI, worker: FakeWorker) -> None:
     with pytest.raises(openai.NotFoundError) as refusal:
         sdk.images.generate(prompt="a", model="dreams")
-    assert refusal.value.code == "unknown_model"
+    assert (refusal.value.code, refusal.value.param) == ("model_not_found", "model")
+
+
+@pytest.mark.parametrize("model", [None, "dall-e-3", "gpt-image-2"])
+@pytest.mark.parametrize(
+    ("size", "drawn"),
+    [
+        ("256x256", "192x192"),
+        ("1024x1024", "192x192"),
+        ("1792x1024", "192x96"),
+        ("1024x1536", "128x192"),
+        ("128x160", "128x160"),
+    ],
+)
+async def test_openais_sizes_are_wishes_unless_a_model_is_chosen(
+    client, worker: FakeWorker, model, size, drawn
+) -> None:
+    with worker:
+        answer = await client.post(PATH, json={"prompt": "a", "model": model, "size": size})
+    assert (answer.status_code, answer.json()["size"]) == (200, drawn)
+
+
+def test_ten_images_come_at_once(sdk: openai.OpenAI, worker: FakeWorker) -> None:
+    with worker:
+        assert len(sdk.images.generate(prompt="a", n=10).data) == 10
+
+
+async def test_what_has_no_effect_is_named(client, worker: FakeWorker) -> None:
+    body = {
+        "prompt": "a",
+        "quality": "hd",
+        "moderation": "auto",
+        "background": "opaque",
+        "partial_images": 0,
+        "stream": False,
+        "cfg": 3,
+        "steps": None,
+        "a\r\nb": 1,
+        "safety_identifier": "u2",
+        "output_format": "webp",
+        "output_compression": 0,
+    }
+    with worker:
+        answer = await client.post(PATH, json=body)
+        plain = await client.post(PATH, json={"prompt": "a"})
+    assert answer.headers["X-Ignored-Fields"] == "quality, cfg"
+    assert "X-Ignored-Fields" not in plain.headers
+    found = worker.ledger.run(commands.list_jobs("default", below=None, limit=2))
+    assert found[1].request.metadata == {"safety_identifier": "u2"}
+    assert found[1].request.output_quality == 1
+
+
+async def test_a_request_with_an_idempotency_key_is_one_job(client, worker: FakeWorker) -> None:
+    headers = {"Idempotency-Key": "k1"}
+    with worker:
+        first = await client.post(PATH, json={"prompt": "a"}, headers=headers)
+        again = await client.post(PATH, json={"prompt": "a"}, headers=headers)
+        other = await client.post(PATH, json={"prompt": "b"}, headers=headers)
+        wrong = await client.post(PATH, json={"prompt": "a"}, headers={"Idempotency-Key": "\t"})
+    assert first.json()["data"][0]["seed"] == again.json()["data"][0]["seed"]
+    assert len(worker.ledger.run(commands.list_jobs("default", below=None, limit=9))) == 1
+    assert (other.status_code, other.json()["error"]["code"]) == (400, "idempotency_conflict")
+    assert wrong.json()["error"]["code"] == "invalid_idempotency_key"
+
+
+def test_a_client_that_hangs_up_and_repeats_its_key_gets_the_images(url: str, worker) -> None:
+    headers = {"Idempotency-Key": "k1"}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{url}{PATH}", json={"prompt": "a"}, headers=headers, timeout=1)
+    with worker:
+        answer = httpx.post(f"{url}{PATH}", json={"prompt": "a"}, headers=headers, timeout=20)
+    assert answer.status_code == 200
+    assert len(worker.ledger.run(commands.list_jobs("default", below=None, limit=9))) == 1
+
+
+async def test_a_job_with_a_key_outlives_the_wait_for_it(client, worker, monkeypatch) -> None:
+    monkeypatch.setattr(images, "WITHIN_S", 0.05)
+    headers = {"Idempotency-Key": "k1"}
+    answer = await client.post(PATH, json={"prompt": "a"}, headers=headers)
+    assert answer.status_code == 503
+    assert "Idempotency-Key" in answer.json()["error"]["message"]
+    [record] = worker.ledger.run(commands.list_jobs("default", below=None, limit=2))
+    assert record.state == "queued"
 
 
 def test_a_failed_job_is_an_error_that_the_client_does_not_repeat(url: str, worker) -> None:

@@ -1,7 +1,9 @@
 """The pictures that jobs start from: read before the step loop, and no job ends by chance."""
 
 import io
+import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -10,8 +12,10 @@ from latentry.contracts import InputFile, JobStatus
 from latentry.errors import FileGone, StorageUnavailable
 from latentry.ledger import JobRecord, JobRef, Lease, Ledger, commands, files
 from latentry.storage import Storage, file_key, open_storage
+from tests.e2e.processes import until
 from tests.latentry.ledger.factory import card, new_job, request
 from tests.worker.harness import Worker, ended
+from worker.claims.claimed_job import ClaimedJob
 from worker.claims.claimer import Claimer, Offer
 from worker.claims.inbox import Claimed, Inbox
 from worker.claims.inputs import Inputs
@@ -32,6 +36,7 @@ def png(width: int = 2) -> bytes:
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.claims.claimer.POLL_S", 0)
+    monkeypatch.setattr("worker.claims.preparation.handover.PAUSE_S", 0)
 
 
 def create(ledger: Ledger, **inputs: InputFile) -> JobRef:
@@ -43,7 +48,9 @@ def create(ledger: Ledger, **inputs: InputFile) -> JobRef:
     return ledger.run(commands.create(job, max_queued=9)).ref
 
 
-def claimer(ledger: Ledger, load: Callable[[Lease], Canvas | None]) -> tuple[Claimer, Inbox]:
+def claimer(
+    ledger: Ledger, load: Callable[[Lease], Canvas | None], **more: Any
+) -> tuple[Claimer, Inbox]:
     inbox, queues = Inbox(), QueueChoice(["shapes"], tuple)
     reporter = Reporter(ledger, inbox, "w1", [card()], lease_s=60, heartbeat_s=5)
 
@@ -52,9 +59,19 @@ def claimer(ledger: Ledger, load: Callable[[Lease], Canvas | None]) -> tuple[Cla
             return load(lease)
 
     prepare = Loading(None).prepare
-    made = Claimer(ledger, inbox, "w1", queues, reporter, lease_s=60, prepare=prepare)
+    made = Claimer(ledger, inbox, "w1", queues, reporter, lease_s=60, prepare=prepare, **more)
     made.offer(Offer(room=4))
     return made, inbox
+
+
+def posted(inbox: Inbox, count: int) -> list[ClaimedJob]:
+    """So many claimed jobs, as they come."""
+    jobs: list[ClaimedJob] = []
+    while len(jobs) < count:
+        assert inbox.wait(10), "another one comes"
+        jobs += [message.job for message in inbox.take() if isinstance(message, Claimed)]
+    assert len(jobs) == count
+    return jobs
 
 
 def record(ledger: Ledger, ref: JobRef) -> JobRecord:
@@ -69,9 +86,8 @@ def test_the_orders_have_a_canvas(ledger: Ledger, settings) -> None:
     create(ledger, image=NAMED, mask=NAMED)
     claiming, inbox = claimer(ledger, Inputs(storage).load)
     claiming.work()
-    [message] = inbox.take()
-    assert isinstance(message, Claimed)
-    [order] = message.job.orders
+    [job] = posted(inbox, 1)
+    [order] = job.orders
     assert order.canvas
     assert (order.canvas.picture == (255, 0, 0)).all()
     assert order.canvas.repainted is not None
@@ -86,23 +102,28 @@ def test_what_is_not_the_picture_that_was_stored_is_none(
     create(ledger, image=NAMED)
     claiming, inbox = claimer(ledger, Inputs(storage).load)
     claiming.work()
-    [message] = inbox.take()
-    assert isinstance(message, Claimed)
-    assert message.job.ends_early
+    [job] = posted(inbox, 1)
+    assert job.ends_early
 
 
 def test_jobs_without_inputs_do_not_wait_for_storage(ledger: Ledger) -> None:
+    """Neither those that are claimed together, nor those that come while a picture is read."""
     slow, fast = create(ledger, image=NAMED), create(ledger)
-    loaded: list[JobRef] = []
+    is_there = threading.Event()
 
     def load(lease: Lease) -> Canvas | None:
-        loaded.append(lease.ref)
+        assert not lease.record.request.inputs() or is_there.wait(10)
         return None
 
     claiming, inbox = claimer(ledger, load)
     claiming.work()
-    claimed = [message.job.lease.ref for message in inbox.take() if isinstance(message, Claimed)]
-    assert claimed == loaded == [fast, slow]
+    assert [job.lease.ref for job in posted(inbox, 1)] == [fast]
+    later = [create(ledger) for _ in range(3)]
+    claiming.offer(Offer(room=3, received=1))
+    claiming.work()
+    assert [job.lease.ref for job in posted(inbox, 2)] == later[:2], "what is read takes room"
+    is_there.set()
+    assert [job.lease.ref for job in posted(inbox, 1)] == [slow]
 
 
 def test_jobs_whose_inputs_cannot_be_read_now_are_handed_back_uncharged(ledger: Ledger) -> None:
@@ -118,14 +139,35 @@ def test_jobs_whose_inputs_cannot_be_read_now_are_handed_back_uncharged(ledger: 
     claiming, inbox = claimer(ledger, refuse)
     for _ in range(5):
         claiming.work()
-    claimed = [message.job.lease.ref for message in inbox.take() if isinstance(message, Claimed)]
-    assert claimed == [plain]
-    assert len(tries) == 5, "the others are not tried when the first is refused"
+        until(lambda: {record(ledger, ref).state for ref in waiting} == {JobStatus.QUEUED}, 10)
+    assert [job.lease.ref for job in posted(inbox, 1)] == [plain]
+    assert len(tries) >= 5, "they are tried again"
     for ref in waiting:
-        found = record(ledger, ref)
-        assert (found.state, found.crashes) == (JobStatus.QUEUED, 0)
+        assert record(ledger, ref).crashes == 0
     assert ledger.run(commands.sweep(lease_s=60)).unreadable == ()
     assert [record(ledger, ref).crashes for ref in waiting] == [0, 0]
+    more = [create(ledger) for _ in range(3)]
+    claiming.offer(Offer(room=5, received=1))
+    claiming.work()
+    assert {job.lease.ref for job in posted(inbox, len(more))} == set(more), "they take no room"
+
+
+def test_after_a_refusal_nothing_is_claimed_for_a_while(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.claims.preparation.handover.PAUSE_S", 1.0)
+    ref, now, tries = create(ledger, image=NAMED), [0.0], list[JobRef]()
+
+    def refuse(lease: Lease) -> Canvas | None:
+        tries.append(lease.ref)
+        raise StorageUnavailable
+
+    claiming, _ = claimer(ledger, refuse, clock=lambda: now[-1])
+    for at_s, times in ((10.0, 1), (10.9, 1), (11.1, 2)):
+        now.append(at_s)
+        claiming.work()
+        until(lambda: record(ledger, ref).state is JobStatus.QUEUED, 10)
+        assert len(tries) == times
 
 
 def test_a_job_whose_file_is_missing_fails_and_says_so(ledger: Ledger, settings) -> None:
@@ -170,5 +212,4 @@ def test_a_picture_that_cannot_be_made_ready_fails_its_job_and_no_other(ledger: 
 
     claiming, inbox = claimer(ledger, fail)
     claiming.work()
-    jobs = [message.job for message in inbox.take() if isinstance(message, Claimed)]
-    assert [job.ends_early for job in jobs] == [False, True]
+    assert [job.ends_early for job in posted(inbox, 2)] == [False, True]

@@ -3,5 +3,6 @@
 from worker.engine.conditioning.clip import Clip
 from worker.engine.conditioning.conditioner import Conditioner
 from worker.engine.conditioning.conditioning import Conditioning, ConditioningByCall
+from worker.engine.conditioning.terms import TextTerm
 
-__all__ = ["Clip", "Conditioner", "Conditioning", "ConditioningByCall"]
+__all__ = ["Clip", "Conditioner", "Conditioning", "ConditioningByCall", "TextTerm"]

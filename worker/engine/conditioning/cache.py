@@ -5,16 +5,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from worker.engine.conditioning.clip import TextEmbedding
+from worker.engine.conditioning.terms import TermsKey
 from worker.engine.conditioning.tokens import Chunk
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingKey:
-    """All that an embedding depends on: which of the model's encoders, its input, its layer."""
+    """All that an embedding depends on: which of the model's encoders, its input, its layer, and
+    the adapters of the encoder.
+    """
 
     encoder: int
     chunk: Chunk
     clip_skip: int | None
+    terms: TermsKey = ()
 
 
 class EmbeddingCache:

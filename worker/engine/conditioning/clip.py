@@ -1,11 +1,14 @@
 """One CLIP text encoder: a chunk of tokens to the hidden states that a UNet attends to."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 
+from worker.engine.conditioning.terms import EncoderTerms
 from worker.engine.conditioning.tokens import Chunk, Tokenizer
+from worker.engine.low_rank import Sites, Use, adapted, sites
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +47,9 @@ def _between(own: torch.Tensor, other: torch.Tensor, weight: float) -> torch.Ten
 class Visitor(Protocol):
     """A model that is in memory only while it is needed."""
 
+    def enter(self) -> Any:
+        """The model itself, which stays until it leaves."""
+
     def leave(self) -> None:
         """It is not needed for now."""
 
@@ -59,6 +65,7 @@ class Clip:
         self._is_xl = is_xl
         # transformers 5.6 removed the module `text_model` around the encoder.
         self._final_layer_norm = getattr(model, "text_model", model).final_layer_norm
+        self._sites: Sites | None = None
         self._is_masked = not is_xl and getattr(model.config, "use_attention_mask", False)
 
     def leave(self) -> None:
@@ -67,8 +74,12 @@ class Clip:
             self.model.leave()
 
     @torch.inference_mode()
-    def encode(self, chunk: Chunk, clip_skip: int | None) -> TextEmbedding:
+    def encode(
+        self, chunk: Chunk, clip_skip: int | None, terms: EncoderTerms = ()
+    ) -> TextEmbedding:
         """Encode one chunk. Never several at once: an embedding's bits depend on its call.
+
+        `terms`: what adapters add to the encoder's layers.
 
         Layers as in diffusers' encode_prompt: SD 1.x and 2.x normalise the last but `clip_skip`;
         SDXL takes the last but one and `clip_skip`, as it is. Weights do not change `pooled`.
@@ -78,11 +89,12 @@ class Clip:
         if self._is_masked:
             is_text = [position < chunk.length for position in range(len(chunk.ids))]
             mask = torch.tensor([is_text], device=device).long()
-        output = self.model(
-            torch.tensor([chunk.ids], device=device),
-            attention_mask=mask,
-            output_hidden_states=True,
-        )
+        with self._with(terms):
+            output = self.model(
+                torch.tensor([chunk.ids], device=device),
+                attention_mask=mask,
+                output_hidden_states=True,
+            )
         if self._is_xl:
             hidden = output.hidden_states[-2 - (clip_skip or 0)]
         elif clip_skip:
@@ -94,6 +106,18 @@ class Clip:
             emphasized(hidden[0], chunk) if chunk.is_weighted else hidden[0],
             None if pooled is None else pooled[0],
         )
+
+    def _with(self, terms: EncoderTerms) -> AbstractContextManager[None]:
+        if not terms:
+            return nullcontext()
+        if isinstance(self.model, Visitor):  # another object at each visit
+            return adapted(sites(self.model.enter()), self._uses(terms))
+        self._sites = self._sites or sites(self.model)
+        return adapted(self._sites, self._uses(terms))
+
+    def _uses(self, terms: EncoderTerms) -> list[Use]:
+        device = self.model.device
+        return [Use(layers, torch.tensor([weight], device=device)) for layers, weight in terms]
 
 
 def emphasized(hidden: torch.Tensor, chunk: Chunk) -> torch.Tensor:

@@ -12,6 +12,7 @@ from latentry.rules.prompt_rows import PromptRow, prompt_rows
 from worker.engine.conditioning.cache import EmbeddingCache, EmbeddingKey
 from worker.engine.conditioning.clip import Clip, TextEmbedding
 from worker.engine.conditioning.conditioning import ConditioningByCall
+from worker.engine.conditioning.terms import TextTerm, of_encoder
 from worker.engine.conditioning.tokens import MAX_CHUNKS
 
 # About 1,100 chunks of SD 1.x in fp16, 400 of SDXL.
@@ -55,15 +56,22 @@ class Conditioner:
             for text in row.distinct
         )
 
-    def condition(self, request: ResolvedRequest, chunks: int | None = None) -> ConditioningByCall:
+    def condition(
+        self,
+        request: ResolvedRequest,
+        terms: Sequence[TextTerm] = (),
+        *,
+        chunks: int | None = None,
+    ) -> ConditioningByCall:
         """Encode all texts of its prompts, chunk by chunk, and warn of what was not done.
 
-        chunks: of each text; as many as it needs if omitted.
+        `terms`: what adapters change in the encoders for this request. `chunks`: of each text; as
+        many as it needs if omitted.
         """
         chunks, rows = chunks or self.chunks(request), prompt_rows(request)
         texts = dict.fromkeys(text for row in rows for text in row.texts)
         try:
-            encoded = {text: self._embedding(text, request, chunks) for text in texts}
+            encoded = {text: self._embedding(text, request, chunks, terms) for text in texts}
         finally:
             for encoder in self.encoders:
                 encoder.leave()
@@ -79,26 +87,38 @@ class Conditioner:
             warnings=tuple(self._warnings(request)),
         )
 
-    def _embedding(self, prompt: str, request: ResolvedRequest, chunks: int) -> TextEmbedding:
+    def _embedding(
+        self, prompt: str, request: ResolvedRequest, chunks: int, terms: Sequence[TextTerm]
+    ) -> TextEmbedding:
         """One text: chunks one after another, encoders side by side.
 
         Pooled is the last encoder's first chunk, as stock pools a prompt of one chunk.
         """
         encoded = [
-            self._encode(number, prompt, request, chunks) for number in range(len(self.encoders))
+            self._encode(number, prompt, request, chunks, terms)
+            for number in range(len(self.encoders))
         ]
         side_by_side = [torch.cat([chunk.hidden for chunk in row]) for row in encoded]
         return TextEmbedding(torch.cat(side_by_side, dim=-1), encoded[-1][0].pooled)
 
     def _encode(
-        self, number: int, prompt: str, request: ResolvedRequest, chunks: int
+        self,
+        number: int,
+        prompt: str,
+        request: ResolvedRequest,
+        chunks: int,
+        terms: Sequence[TextTerm],
     ) -> list[TextEmbedding]:
         """One text by one encoder, padded with empty chunks to so many."""
         encoder, skip = self.encoders[number], request.clip_skip
         own = encoder.tokenizer.tokenize(prompt, request.prompt_syntax).chunks
         padded = [*own, *[encoder.tokenizer.empty_chunk] * (chunks - len(own))]
+        own_terms, key = of_encoder(number, terms)
         return [
-            self.cache.get(EmbeddingKey(number, chunk, skip), partial(encoder.encode, chunk, skip))
+            self.cache.get(
+                EmbeddingKey(number, chunk, skip, key),
+                partial(encoder.encode, chunk, skip, own_terms),
+            )
             for chunk in padded
         ]
 

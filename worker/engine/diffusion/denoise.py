@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import torch
 
 from latentry.contracts import Seamless
+from worker.engine.adapters.rows import unet_uses
 from worker.engine.diffusion.guidance import guided
 from worker.engine.diffusion.packing import PackedRows, joined, pack, sent
 from worker.engine.diffusion.trajectory import Trajectory
+from worker.engine.low_rank import adapted
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.seamless import padded
 from worker.engine.unet import call as unet
@@ -34,8 +36,16 @@ def denoise(
     x = state[:, 0] * scale[:, None, None, None]
     noise = _noise(members, model.at.device)  # on its way before the UNet keeps the device busy
     packed = pack(members, rows, x=x, t=t)
-    with padded(members[0].key.seamless):
-        output, features = _call(model, members, packed, compiled)
+    uses = unet_uses(
+        [member.order for member in members],
+        packed.places,
+        rows=rows,
+        apart=members[0].key.is_strict,
+        device=model.at.device,
+    )
+    with padded(members[0].key.seamless), adapted(model.unet_sites if uses else {}, uses):
+        # What a package computes was compiled without adapters.
+        output, features = _call(model, members, packed, None if uses else compiled)
     m = guided(output, packed, guidance, members)
     new = _updated(members, state, m, noise)
     for i, member in enumerate(members):
@@ -74,8 +84,7 @@ def _call(
         member.reuse.anchor = member.resume_point()
     with kept_features(model.unet) as below:
         output = unet.call(model, packed.inputs)
-    places = zip(packed.first, packed.last, strict=True)
-    return output, [below[0][first : last + 1].clone() for first, last in places]
+    return output, [below[0][own.start : own.stop].clone() for own in packed.places]
 
 
 def _updated(

@@ -4,6 +4,7 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
+from typing import Final
 
 import torch
 
@@ -12,6 +13,7 @@ from latentry.errors import EngineError, JobFailed
 from latentry.low_memory import LowMemory
 from latentry.sources import ModelLocation
 from worker.batching import BatchKey
+from worker.engine.adapters.shelf import Shelf
 from worker.engine.device import Device
 from worker.engine.diffusion import checkpoint
 from worker.engine.diffusion.denoise import denoise
@@ -33,6 +35,8 @@ from worker.engine.unet.compiled import CompiledUNets
 from worker.engine.vae.decode import decode
 from worker.engine.vae.fp32_retry import Fp32Retry
 
+DEFAULT_ADAPTER_BYTES: Final = 2 * 2**30
+
 
 class Diffusion:
     """A `Backend`. All its methods must be called from one thread: see docs/decisions/0004."""
@@ -45,6 +49,7 @@ class Diffusion:
         low_memory: frozenset[LowMemory] = frozenset(),
         threads: int = 0,
         model_memory_bytes: int = 0,
+        adapter_memory_bytes: int = DEFAULT_ADAPTER_BYTES,
         compiled: CompiledUNets | None = None,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
@@ -57,6 +62,7 @@ class Diffusion:
         self._residents = Residents(
             self.at, prove=self.self_test, budget_bytes=model_memory_bytes, now=clock
         )
+        self.adapters = Shelf(self.at, lambda: self._residents.blueprints, adapter_memory_bytes)
         self.compiled = compiled
         self._timing = Timing(self.at.device)
         self.threads = Threads()
@@ -122,17 +128,17 @@ class Diffusion:
         of the smallest size, which proves the same, and its seconds are in proportion.
         """
         began = self.now()
-        order = example(self.models[model].card, steps=1)
-        native_megapixels = order.megapixels
+        card = self.models[model].card
+        order = native = example(card, steps=1)
         if self.at.device.type == "cpu":
-            order = smallest(order, self.models[model].card)
+            order = smallest(native, card)
         trajectory, _ = self.begin(order, self.plan(order))
         while trajectory.calls_left:
             self.advance([trajectory], trajectory.rows)
         for picture in self.decode([trajectory]).take():
             if isinstance(picture, JobFailed):
                 raise picture
-        seconds = (self.now() - began) * native_megapixels / order.megapixels
+        seconds = (self.now() - began) * native.megapixels / order.megapixels
         self.longest_test_s = max(self.longest_test_s, seconds)
         return seconds
 
@@ -194,8 +200,7 @@ class Diffusion:
 
     def decode_frames(self, member: Trajectory, frames: range) -> Pictures:
         """Put these frames of a finished clip through the VAE."""
-        of_each = member.latent.chunk(member.key.frames, dim=1)
-        return self._decode(member, [of_each[frame] for frame in frames])
+        return self._decode(member, member.frames[frames.start : frames.stop])
 
     def show(self, member: Trajectory, kind: IntermediateKind) -> Pictures:
         """Put the latent of an unfinished image, or its predicted end, through the VAE."""
@@ -241,4 +246,5 @@ class Diffusion:
         """The id of the profile under which a strict picture has these bits; None in fast mode."""
         if not member.key.is_strict:
             return None
-        return Profile.of(member.fingerprint, self.at, rows=member.key.bucket).id
+        known = tuple(one.sha256 for one in member.order.adapters if one is not None)
+        return Profile.of(member.fingerprint, self.at, rows=member.key.bucket, adapters=known).id

@@ -28,6 +28,12 @@ class PackedRows:
     first_rows: torch.Tensor
     last_rows: torch.Tensor
 
+    @property
+    def places(self) -> list[range]:
+        """Each image's rows."""
+        ends = zip(self.first, self.last, strict=True)
+        return [range(first, last + 1) for first, last in ends]
+
 
 def pack(
     members: Sequence[Trajectory], rows: int, *, x: torch.Tensor, t: torch.Tensor

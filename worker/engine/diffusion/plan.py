@@ -9,6 +9,7 @@ from latentry.rules.limits import refuse_unsupported
 from latentry.rules.passes import passes
 from latentry.rules.prompt_rows import prompt_rows
 from worker.batching import BatchKey
+from worker.engine.adapters.rows import text_terms
 from worker.engine.conditioning import ConditioningByCall
 from worker.engine.diffusion.passes import Pass
 from worker.engine.diffusion.predicted_x0 import prediction_intervals
@@ -60,7 +61,8 @@ def _passes(order: Order) -> list[tuple[ResolvedRequest, ...]]:
 def _conditioning(
     order: Order, pictures: Sequence[ResolvedRequest], chunks: int, model: LoadedModel
 ) -> ConditioningByCall:
-    own, *others = (model.conditioner.condition(one, chunks) for one in pictures)
+    terms = text_terms(order)
+    own, *others = (model.conditioner.condition(one, terms, chunks=chunks) for one in pictures)
     for other in others:
         assert order.towards is not None, "it has two pictures"
         own = own.towards(other, order.towards.weight)

@@ -46,10 +46,14 @@ class Profile:
     execution: str = "eager"
     pictures_per_decode: int = 1
     prompts_per_encode: int = 1
+    adapters: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, model: str, at: Device, *, rows: int) -> Self:
-        """The profile of a model, by its fingerprint, on a device with calls of so many rows."""
+    def of(cls, model: str, at: Device, *, rows: int, adapters: tuple[str, ...] = ()) -> Self:
+        """The profile of a model, by its fingerprint, on a device with calls of so many rows.
+
+        `adapters`: the SHA-256 of those that change the image.
+        """
         on_cpu = at.device.type == "cpu"
         return cls(
             model=model,
@@ -66,13 +70,17 @@ class Profile:
             vae="tiles" if LowMemory.VAE_TILES in at.low_memory else "whole",
             files=f"zlib {zlib.ZLIB_RUNTIME_VERSION} Pillow {PIL.__version__}",
             latentry=__version__,
+            adapters=adapters,
             execution="eager, unfused" if LowMemory.OFFLOAD in at.low_memory else "eager",
         )
 
     @property
     def id(self) -> str:
         """Short and stable: equal for equal profiles, in every process."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        facts = asdict(self)
+        if not self.adapters:  # as before there were any
+            del facts["adapters"]
+        text = json.dumps(facts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:_ID_LETTERS]
 
 

@@ -162,6 +162,11 @@ class Trajectory:
         return self.sampler.x
 
     @property
+    def frames(self) -> tuple[torch.Tensor, ...]:
+        """The x of each frame, [C, h, w]."""
+        return self.latent.chunk(self.key.frames, dim=1)
+
+    @property
     def seen(self) -> torch.Tensor:
         """x [C, h, w] as its next call sees it, of unit variance whatever the sampler.
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeVar
 
-from latentry.contracts import IntermediateKind, JobWarning
-from latentry.errors import JobFailed
+from latentry.contracts import Adapter, IntermediateKind, JobWarning
+from latentry.errors import AdapterUnusable, JobFailed
 from worker.batching import BatchKey
 from worker.engine.inputs.canvas import Pixels
-from worker.engine.loop.messages import Order
+from worker.engine.loop.messages import LoadedAdapter, Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +151,43 @@ class Backend(Protocol[T]):
         """The id of the profile under which a strict picture has these bits; None in fast mode."""
 
 
+class Shelf(Protocol):
+    """The adapters of a backend. Called from threads beside that of the steps."""
+
+    def inspect(self, path: Path) -> Adapter:
+        """What a file is, and which models it fits, perhaps none. Raises AdapterUnusable."""
+
+    def load(
+        self, model: str, files: Sequence[tuple[Path, str] | None]
+    ) -> tuple[LoadedAdapter | None, ...]:
+        """The adapters in these files, which have these SHA-256; None for None.
+
+        They are in memory as long as anybody has them. Raises NoAdapterRoom or a JobFailed.
+        """
+
+
+class EmptyShelf:
+    """Of a backend that applies none."""
+
+    def inspect(self, path: Path) -> Adapter:
+        """Always raises AdapterUnusable."""
+        raise AdapterUnusable("There is no model that it could fit.")
+
+    def load(self, model: str, files: Sequence[tuple[Path, str] | None]) -> tuple[None, ...]:
+        """There are none to load."""
+        return tuple(None for _ in files)
+
+
 class ServedBackend(Backend[T], Protocol[T]):
     """A backend, with what the worker around the engine reads."""
 
     @property
     def identity(self) -> str:
         """Device, precision and software: what a call's time depends on, apart from its shape."""
+
+    @property
+    def adapters(self) -> Shelf:
+        """The adapters that requests may name."""
 
     @property
     def resident(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from latentry.contracts import (
     IntermediateKind,
@@ -13,6 +13,14 @@ from latentry.contracts import (
 from latentry.errors import LatentryError
 from latentry.rules.sequences.frames import frame
 from worker.engine.inputs.canvas import Canvas, Pixels
+
+
+class LoadedAdapter(Protocol):
+    """An adapter in memory; what else it is, its backend knows."""
+
+    @property
+    def sha256(self) -> str:
+        """Of its file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +47,9 @@ class Order:
     """One image to draw: the `index`-th of a job, from its own seed or from its checkpoint.
 
     The engine does no I/O, so pictures come as a `canvas`, and the `checkpoint` as bytes. listed:
-    the names of its outputs that are stored already. towards: of a frame between two pictures, the
-    second one; its request is the first one's then, for one image.
+    the names of its outputs that are stored already. adapters: of the request's LoRAs, one each;
+    None for those without effect. towards: of a frame between two pictures, the second one; its
+    request is the first one's then, for one image.
     """
 
     job: str
@@ -50,6 +59,7 @@ class Order:
     checkpoint: bytes | None = None
     canvas: Canvas | None = None
     listed: frozenset[str] = frozenset()
+    adapters: tuple[LoadedAdapter | None, ...] = ()
     towards: Towards | None = None
 
     @classmethod
@@ -59,15 +69,17 @@ class Order:
         request: ResolvedRequest,
         index: int,
         canvases: Sequence[Canvas | None] = (),
-        *,
-        checkpoint: bytes | None = None,
-        listed: frozenset[str] = frozenset(),
+        **more: Any,
     ) -> "Order":
-        """That of the `index`-th image of a job's request; canvases: of its keyframes, if any."""
+        """That of the `index`-th image of a job's request; canvases: of its keyframes, if any.
+
+        more: other fields.
+        """
         one = frame(request, index)
         own, other = (*canvases[one.keyframe : one.keyframe + 2], None, None)[:2]
         towards = Towards(one.towards, one.weight, other) if one.towards else None
-        return cls(job, index, one.request, one.request.seed, checkpoint, own, listed, towards)
+        seed = one.request.seed
+        return cls(job, index, one.request, seed, canvas=own, towards=towards, **more)
 
     def pixel_fields(self) -> dict[str, Any]:
         """All that its pixels depend on besides the model, ready for JSON; pictures by SHA-256."""

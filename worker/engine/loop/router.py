@@ -1,12 +1,39 @@
 """Several backends in one engine: each model's work goes to the backend that serves it."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from latentry.contracts import IntermediateKind, JobWarning
-from latentry.errors import UnknownModel
+from latentry.contracts import Adapter, IntermediateKind, JobWarning
+from latentry.errors import AdapterUnusable, UnknownModel
 from worker.engine.loop.backend import Pictures, Plan, ServedBackend, TimedCall
-from worker.engine.loop.messages import Order
+from worker.engine.loop.messages import LoadedAdapter, Order
+
+
+class RoutedShelf:
+    """The adapters of several backends."""
+
+    def __init__(self, by_model: Mapping[str, ServedBackend[Any]]) -> None:
+        self._by_model = by_model
+
+    def inspect(self, path: Path) -> Adapter:
+        """As those see it whose models it fits, if any. Raises AdapterUnusable if none can."""
+        found, failure = [], None
+        for shelf in {id(one): one.adapters for one in self._by_model.values()}.values():
+            try:
+                found.append(shelf.inspect(path))
+            except AdapterUnusable as error:
+                failure = failure or error
+        if not found and failure is not None:
+            raise failure
+        best = max(found, key=lambda one: len(one.models))
+        return best.model_copy(update={"models": tuple(m for one in found for m in one.models)})
+
+    def load(
+        self, model: str, files: Sequence[tuple[Path, str] | None]
+    ) -> tuple[LoadedAdapter | None, ...]:
+        """By the backend of the model."""
+        return self._by_model[model].adapters.load(model, files)
 
 
 class BackendRouter:
@@ -18,6 +45,15 @@ class BackendRouter:
     def __init__(self, by_model: Mapping[str, ServedBackend[Any]]) -> None:
         self._by_model = dict(by_model)
         self._backends = list(dict.fromkeys(by_model.values()))
+
+    def backend_of(self, model: str) -> ServedBackend[Any]:
+        """The backend that serves this model."""
+        return self._by_model[model]
+
+    @property
+    def adapters(self) -> RoutedShelf:
+        """Those of all backends."""
+        return RoutedShelf(self._by_model)
 
     @property
     def identity(self) -> str:

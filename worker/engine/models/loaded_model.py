@@ -12,6 +12,7 @@ from latentry.low_memory import LowMemory
 from worker.engine.conditioning import Clip, Conditioner
 from worker.engine.device import Device
 from worker.engine.inputs.canvas import Canvas
+from worker.engine.low_rank import Site, Sites, sites
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.fuse import fuse_projections
 from worker.engine.models.motion.unet import with_motion
@@ -47,6 +48,7 @@ class LoadedModel:
     motion: Any = None
     compiled: dict[tuple[int, int, int], Any] = field(default_factory=dict)
     encoded: WeakKeyDictionary[Canvas, Any] = field(default_factory=WeakKeyDictionary)
+    _sites: dict[str, Site] = field(default_factory=dict)
 
     @classmethod
     def assemble(
@@ -88,6 +90,13 @@ class LoadedModel:
             motion=motion,
             clip_fingerprint=clip_fingerprint,
         )
+
+    @property
+    def unet_sites(self) -> Sites:
+        """The UNet's layers that adapters may change; looked up at their first use."""
+        if not self._sites:
+            self._sites.update(sites(self.unet))
+        return self._sites
 
     @property
     def vae_factor(self) -> int:

@@ -70,6 +70,11 @@ class Residents:
         """Whether the next `continue_loading` may take as long as proving a model."""
         return self._loading is not None
 
+    @property
+    def blueprints(self) -> Mapping[str, Blueprint]:
+        """Of all that are served from files, by id. May be read from any thread."""
+        return {model: one.blueprint for model, one in list(self.served.items())}
+
     def add(self, blueprint: Blueprint) -> None:
         """Serve a model, without loading it. Raises ConfigurationError if it can never fit."""
         model = blueprint.card.id

@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 import numpy as np
 
@@ -14,7 +12,6 @@ from latentry.contracts import (
     IntermediateKind,
     JobWarning,
     ResolvedRequest,
-    Sampler,
     Upscaler,
 )
 from latentry.errors import EngineError, JobFailed, UnknownModel
@@ -25,10 +22,10 @@ from worker.batching import BatchKey
 from worker.engine.inputs.canvas import Pixels
 from worker.engine.loop.backend import Plan, Taken, TimedCall
 from worker.engine.loop.messages import Order
+from worker.engine.simulated.adapters import SimulatedShelf
 from worker.engine.simulated.charge import Charge
 from worker.engine.simulated.clocks import Clock, VirtualClock
-
-VAE_FACTOR: Final = 8  # pixels per side of a latent's cell
+from worker.engine.simulated.example import VAE_FACTOR, example
 
 
 @dataclass(slots=True, eq=False)
@@ -101,9 +98,11 @@ class Simulated:
     clock: Clock = field(default_factory=VirtualClock)
     longest_test_s: float = 0.0
     failed: tuple[str, ...] = ()
+    adapters: SimulatedShelf = field(init=False)
     _calls: list[TimedCall] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.adapters = SimulatedShelf(self.models)
         for order in self.examples():
             plan = self.plan(order)
             seconds = self.models[order.request.model].call(plan.key, plan.rows)
@@ -139,7 +138,7 @@ class Simulated:
 
     def examples(self) -> list[Order]:
         """One order of each model, of the size that its charge is for, with guidance."""
-        return [_example(id, charge.area) for id, charge in self.models.items()]
+        return [example(id, charge.area) for id, charge in self.models.items()]
 
     def plan(self, order: Order) -> Plan:
         """The batch key and rows of its first pass's calls."""
@@ -226,21 +225,6 @@ class Simulated:
     def profile(self, member: SimulatedTrajectory) -> str | None:
         """Always this one: pixels depend on nothing but their order."""
         return "simulated"
-
-
-def _example(model: str, area: int) -> Order:
-    side = VAE_FACTOR * math.isqrt(area)
-    request = ResolvedRequest(
-        model=model,
-        prompt="a test",
-        width=side,
-        height=side,
-        num_inference_steps=4,
-        guidance_scale=2.0,
-        sampler=Sampler.DDIM,
-        seed=0,
-    )
-    return Order("example", 0, request, seed=0)
 
 
 def _chained(digest: bytes, calls: int) -> bytes:

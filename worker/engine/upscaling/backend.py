@@ -11,7 +11,7 @@ from latentry.errors import EngineError, UnknownModel
 from latentry.rules.upscaling import call_sizes
 from worker.batching import BatchKey
 from worker.engine.inputs.canvas import Pixels
-from worker.engine.loop.backend import Pictures, Plan, Taken, TimedCall
+from worker.engine.loop.backend import EmptyShelf, Pictures, Plan, Taken, TimedCall
 from worker.engine.loop.messages import Order, UpscaleOrder
 from worker.engine.upscaling.upscaler import Upscaler, UpscaleTrajectory
 
@@ -25,6 +25,7 @@ class Upscaling:
     failed: tuple[str, ...] = ()
     longest_test_s = 0.0
     identity = "upscaling"
+    adapters = EmptyShelf()
 
     def __init__(
         self, upscalers: Sequence[Upscaler], now: Callable[[], float] = time.perf_counter

@@ -21,10 +21,9 @@ AT = Device.choose("cpu", "float32")
 def test_equal_profiles_have_one_id_and_every_fact_counts() -> None:
     profile = Profile.of("model", AT, rows=8)
     assert profile.id == Profile.of("model", AT, rows=8).id
-    changed: dict[str, Any] = {
-        field.name: getattr(profile, field.name) + (1 if field.type is int else "x")
-        for field in fields(Profile)
-    }
+    more: dict[Any, Any] = {int: 1, tuple: ("x",)}
+    facts = {field.name: getattr(profile, field.name) for field in fields(Profile)}
+    changed = {name: fact + more.get(type(fact), "x") for name, fact in facts.items()}
     others = {replace(profile, **{name: value}).id for name, value in changed.items()}
     assert len(others - {profile.id}) == len(fields(Profile))
 

@@ -1,7 +1,7 @@
 """Strict mode: the same order gives the same bits, whatever else happens around it."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,7 +11,7 @@ import pytest
 from latentry.contracts import Sampler
 from latentry.contracts.fields.intermediates import name_of
 from tests.modes import MODES
-from tests.worker.engine import tiny
+from tests.worker.engine import tiny, ways
 from tests.worker.engine.conftest import sharing
 from tests.worker.engine.reference import order_of
 from worker.engine.diffusion.diffusion import Diffusion
@@ -43,8 +43,13 @@ CALLS: dict[str, dict[str, Any]] = {
     },
     "wide": {"width": 96, "num_inference_steps": 3, "sampler": "dpmpp_sde"},
 }  # fmt: skip
+# Frames half-way between two pictures.
+WAYS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "between": ({"seed": 7}, {"seed": 8, "prompt": "a blue star BREAK fog", "guidance_scale": 7.0}),
+    "between by call": ({"prompt": "[a|b] AND c"}, {"prompt": "[d:e:0.5] AND f :2"}),
+}
 # And every mode, each with another sampler.
-WATCHED = [*CALLS, *(f"mode {mode}" for mode in MODES)]
+WATCHED = [*CALLS, *WAYS, *(f"mode {mode}" for mode in MODES)]
 QUICK, SCHEDULES = 60, 200
 Outputs: TypeAlias = dict[tuple[str, str], bytes]  # by job and name
 
@@ -52,6 +57,10 @@ Outputs: TypeAlias = dict[tuple[str, str], bytes]  # by job and name
 def watched(name: str) -> Order:
     if name in CALLS:
         return tiny.order(name, seed=7, determinism="strict", **CALLS[name])
+    if name in WAYS:
+        sampler = {"between": "euler_a", "between by call": "dpmpp_2m_sde"}[name]
+        request = ways.way(3, *WAYS[name], sampler=sampler, determinism="strict")
+        return replace(ways.orders(request)[1], job=name)
     return of_mode(name.removeprefix("mode "), name, seed=7, determinism="strict")
 
 
@@ -90,6 +99,7 @@ class Life:
     chance: random.Random
     orders: list[Order]
     company: dict[str, Any] = field(default_factory=dict)
+    neighbour: Callable[..., Order] = neighbour
     latents: dict[str, bytes] = field(default_factory=dict)
     pixels: dict[str, bytes] = field(default_factory=dict)
     checkpoints: dict[str, bytes] = field(default_factory=dict)
@@ -103,7 +113,7 @@ class Life:
         """Until every watched order is drawn."""
         while self.orders:
             size = self.chance.randint(0, 3)
-            crowd = [neighbour(self.chance, k, **self.company) for k in range(size)]
+            crowd = [self.neighbour(self.chance, k, **self.company) for k in range(size)]
             for _ in self.one_worker(crowd):
                 if self.chance.random() < 0.15:
                     self.deaths += 1

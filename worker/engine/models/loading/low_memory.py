@@ -106,9 +106,13 @@ class VisitingEncoder:
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """The encoder's output."""
+        return self.enter()(*arguments, **options)
+
+    def enter(self) -> Any:
+        """The encoder itself."""
         if self._module is None:
             self._module = self._arrive()
-        return self._module(*arguments, **options)
+        return self._module
 
     def leave(self) -> None:
         """The prompts of a request are encoded: make room."""

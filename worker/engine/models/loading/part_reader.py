@@ -66,7 +66,7 @@ def _read(at: Device, stored: StoredTensor) -> tuple[torch.Tensor, str]:
         pieces = map(digest.take, stored.pieces(_PIECE_BYTES))
         return converted(pieces, stored.shape, at), digest.of(stored)
     whole = digest.take(stored.read())
-    with _stream(at.device):
+    with own_stream(at.device):
         # The device first: converting on the way there would compute on the CPU.
         weight = whole.to(at.device).to(at.dtype)
         if weight.ndim == 4:
@@ -75,7 +75,7 @@ def _read(at: Device, stored: StoredTensor) -> tuple[torch.Tensor, str]:
 
 
 @contextmanager
-def _stream(device: torch.device) -> Iterator[None]:
+def own_stream(device: torch.device) -> Iterator[None]:
     """On CUDA a stream of its own: copies beside the step loop's kernels, not between them."""
     if device.type != "cuda":
         yield

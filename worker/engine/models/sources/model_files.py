@@ -68,13 +68,19 @@ class ModelFiles:
             warnings=self.warnings,
         )
         return Blueprint(
-            card=card,
+            card=card.model_copy(update={"family": self._family()}),
             schedule=schedule,
             parts={name: self._part(name) for name in self.configs},
             tokenizers=self.tokenizers,
             strict_rows=self.overrides.strict_rows,
             zeros_for_empty=self.zeros_for_empty,
         )
+
+    def _family(self) -> str:
+        """Its kind, by what sets the architectures of Stable Diffusion apart."""
+        if self._is_xl:
+            return "SDXL"
+        return "SD 2.x" if self.configs["unet"].get("use_linear_projection") else "SD 1.x"
 
     @property
     def _is_xl(self) -> bool:

@@ -1,0 +1,44 @@
+"""Adapters in the catalogue: files that change a model for the rows of one request."""
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from latentry.contracts.wire import ResponseModel
+
+
+class AdapterKind(StrEnum):
+    """What an adapter is, as its file says."""
+
+    LORA = "lora"
+
+
+class Adapter(ResponseModel):
+    """An adapter that workers have, as they read its file."""
+
+    id: str
+    kind: AdapterKind = AdapterKind.LORA
+    family: str = Field(description="The kind of model that it was made for, such as `SDXL`.")
+    models: tuple[str, ...] = Field(description="The served models that it fits.")
+    sha256: str = Field(description="Of the whole file, or of all files of a folder.")
+    autov3: str = Field(
+        description="First 12 digits of the SHA-256 of its weights, by which AUTOMATIC1111 and"
+        " Civitai know the file."
+    )
+    size_bytes: int
+    rank: int = Field(description="The largest rank of its layers.")
+    networks: tuple[str, ...] = Field(
+        description="What it changes: `unet`, `text_encoder`, `text_encoder_2`."
+    )
+    title: str | None = None
+    trigger_words: tuple[str, ...] = Field(
+        (), description="What its metadata say that a prompt should contain."
+    )
+
+
+class AdapterList(ResponseModel):
+    """`GET /v1/adapters`."""
+
+    object: Literal["list"] = "list"
+    data: list[Adapter]

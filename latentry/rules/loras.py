@@ -1,0 +1,113 @@
+"""The LoRAs of a request: named in its field or by tags in its prompt, found in the catalogue."""
+
+import re
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+from pydantic import ValidationError
+
+from latentry.contracts import Adapter, GenerationRequest, Lora, ModelCard, PromptSyntax, WantedLora
+from latentry.contracts.fields.bounds import MAX_LORAS
+from latentry.errors import (
+    AdapterChanged,
+    AdapterMismatch,
+    InvalidPrompt,
+    InvalidRequest,
+    UnknownAdapter,
+)
+from latentry.rules.styles import hint
+
+# AUTOMATIC1111's re_extra_net, for the two words that it takes for a LoRA: its
+# modules/extra_networks.py and extensions-builtin/Lora.
+_TAG: Final = re.compile(r"<(?:lora|lyco):([^<>]++)>")
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)")
+
+
+def with_tags(request: GenerationRequest) -> GenerationRequest:
+    """The request with what tags in its prompt say in `loras`, and without the tags.
+
+    As there, the first number is the text encoders' weight and the second one the UNet's, which is
+    the same if it is left out; `te=` and `unet=` name them. Raises InvalidPrompt.
+    """
+    if request.prompt_syntax is PromptSyntax.PLAIN or "<" not in request.prompt:
+        return request
+    tagged = [_wanted(tag) for tag in _TAG.findall(request.prompt)]
+    if not tagged:
+        return request
+    loras = (*request.loras, *tagged)
+    if len(loras) > MAX_LORAS:
+        _refuse(f"It has {len(loras)} LoRAs with those of its tags; at most {MAX_LORAS} are used.")
+    return request.model_copy(update={"prompt": _TAG.sub("", request.prompt), "loras": loras})
+
+
+def found_loras(
+    wanted: Sequence[WantedLora], adapters: Sequence[Adapter], card: ModelCard
+) -> tuple[Lora, ...]:
+    """Each with its file as the model's workers have it.
+
+    Raises UnknownAdapter, AdapterMismatch or AdapterChanged, with JSON pointers to all such.
+    """
+    found, wrong, kinds = [], {}, dict[str, type[InvalidRequest]]()
+    for number, one in enumerate(wanted):
+        at = f"/loras/{number}/id"
+        adapter = _named(one.id, adapters)
+        if adapter is None:
+            known = {other.id: other for other in adapters if card.id in other.models}
+            wrong[at] = f"There is no adapter “{one.id}”{hint(one.id, known)}"
+            kinds[at] = UnknownAdapter
+        elif card.id not in adapter.models:
+            kind = card.family or "another kind"
+            wrong[at] = (
+                f"“{adapter.id}” is for {adapter.family} models, and {card.id} is of {kind}"
+                if adapter.family != card.family
+                else f"“{adapter.id}” does not fit the layers of {card.id}"
+            ) + "."
+            kinds[at] = AdapterMismatch
+        elif one.sha256 not in (None, adapter.sha256):
+            wrong[at] = f"“{adapter.id}” is another file than the one that is meant by sha256."
+            kinds[at] = AdapterChanged
+        else:
+            found.append(_lora(one, adapter))
+    if wrong:
+        first = next(iter(wrong))
+        raise kinds[first](wrong[first], fields=wrong)
+    return tuple(found)
+
+
+def _lora(wanted: WantedLora, adapter: Adapter) -> Lora:
+    text = wanted.text_encoder_weight
+    return Lora(
+        id=adapter.id,
+        weight=wanted.weight,
+        text_encoder_weight=wanted.weight if text is None else text,
+        sha256=adapter.sha256,
+        autov3=adapter.autov3,
+    )
+
+
+def _named(name: str, adapters: Sequence[Adapter]) -> Adapter | None:
+    """The adapter of this id, capitals or not where that is unambiguous."""
+    exact = next((one for one in adapters if one.id == name), None)
+    alike = [one for one in adapters if one.id.casefold() == name.casefold()]
+    return exact or (alike[0] if len(alike) == 1 else None)
+
+
+def _wanted(tag: str) -> WantedLora:
+    name, *rest = tag.split(":")
+    named = dict(one.split("=", 1) for one in rest if "=" in one)
+    numbers = [one for one in rest if "=" not in one]
+    text = named.pop("te", numbers[0] if numbers else "1")
+    unet = named.pop("unet", numbers[1] if len(numbers) > 1 else text)
+    shown = f"<lora:{tag}>"
+    if named or len(numbers) > 2:
+        _refuse(f"{shown} says more than a name and two weights, which is not supported.")
+    if not (_NUMBER.fullmatch(text.strip()) and _NUMBER.fullmatch(unet.strip())):
+        _refuse(f"A weight in {shown} is not a number.")
+    try:
+        return WantedLora(id=name.strip(), weight=float(unet), text_encoder_weight=float(text))
+    except ValidationError:
+        _refuse(f"{shown} has no valid name, or a weight that is out of range.")
+
+
+def _refuse(why: str) -> NoReturn:
+    raise InvalidPrompt(why, fields={"/prompt": why})

@@ -1,0 +1,211 @@
+"""Adapters' files as they come and go, and the jobs that name them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from latentry.contracts import Adapter, JobStatus, Lora
+from latentry.errors import (
+    AdapterGone,
+    AdapterUnusable,
+    ConfigurationError,
+    NoAdapterRoom,
+)
+from latentry.ledger import JobRecord, JobRef, Ledger, commands
+from latentry.sources import AdapterSource, parse_adapters
+from tests.latentry.ledger.factory import card, new_job, request
+from tests.worker.harness import Worker, ended, when
+from worker.claims.claimed_job import ClaimedJob
+from worker.claims.claimer import Claimer, Offer
+from worker.claims.inbox import Claimed, Inbox
+from worker.claims.preparation.adapter_files import AdapterFiles
+from worker.claims.preparation.adapters import Adapters
+from worker.claims.queue_choice import QueueChoice
+from worker.claims.reporter import Reporter
+from worker.engine.loop import LoadedAdapter
+
+
+class Inspector:
+    """Takes every file that does not begin with `bad`, and notes what it has looked at."""
+
+    def __init__(self) -> None:
+        self.looked: list[str] = []
+
+    def __call__(self, path: Path) -> Adapter:
+        self.looked.append(path.name)
+        content = "".join(
+            one.read_text() for one in (sorted(path.iterdir()) if path.is_dir() else [path])
+        )
+        if content.startswith("bad"):
+            raise AdapterUnusable
+        if content.startswith("odd"):
+            raise RuntimeError
+        return Adapter(
+            id="", family="SD 1.x", models=("shapes",), sha256=content, autov3="",
+            size_bytes=len(content), rank=1, networks=("unet",),
+        )  # fmt: skip
+
+
+def ids(files: AdapterFiles) -> dict[str, str]:
+    return {one.id: one.sha256 for one in files.entries}
+
+
+def write(path: Path, content: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+
+
+def test_files_are_found_by_their_names_and_looked_at_once(tmp_path: Path) -> None:
+    write(tmp_path / "one/Ink v1.5.safetensors", "1")
+    write(tmp_path / "one/deep/pen.safetensors", "2")
+    write(tmp_path / "one/peft/adapter_config.json", "3")
+    write(tmp_path / "one/peft/adapter_model.safetensors", "4")
+    write(tmp_path / "one/notes.txt", "5")
+    write(tmp_path / "one/broken.safetensors", "bad")
+    write(tmp_path / "one/strange.safetensors", "odd")
+    write(tmp_path / "one/a,b.safetensors", "6")
+    write(tmp_path / "two/pen.safetensors", "7")
+    write(tmp_path / "single.safetensors", "8")
+    inspector = Inspector()
+    named = f"{tmp_path}/one, mine={tmp_path}/single.safetensors,{tmp_path}/two"
+    files = AdapterFiles(parse_adapters(named), inspector)
+    files.open()
+    assert ids(files) == {"Ink v1.5": "1", "pen": "2", "peft": "34", "mine": "8"}
+    assert files.path("34") == tmp_path / "one/peft"
+    assert files.path("7") is None
+    looked = len(inspector.looked)
+    files.look()
+    assert len(inspector.looked) == looked, "nothing has changed"
+
+
+def test_they_come_change_and_go_while_the_worker_runs(tmp_path: Path) -> None:
+    write(tmp_path / "ink.safetensors", "1")
+    files = AdapterFiles([AdapterSource(tmp_path)], Inspector())
+    files.open()
+    write(tmp_path / "pen.safetensors", "2")
+    files.look()
+    assert ids(files) == {"ink": "1", "pen": "2"}
+    write(tmp_path / "new", "3")
+    (tmp_path / "new").replace(tmp_path / "ink.safetensors")  # same name, size and perhaps time
+    files.look()
+    assert ids(files) == {"ink": "3", "pen": "2"}
+    assert files.path("1") is None
+    write(tmp_path / "ink.safetensors", "bad, for as long as it is copied")
+    (tmp_path / "pen.safetensors").unlink()
+    files.look()
+    assert ids(files) == {}
+    write(tmp_path / "ink.safetensors", "4")
+    files.look()
+    assert ids(files) == {"ink": "4"}
+
+
+def test_a_path_that_does_not_exist_is_no_silence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="which does not exist"):
+        AdapterFiles([AdapterSource(tmp_path / "none")], Inspector()).open()
+
+
+@pytest.mark.parametrize("text", ["=a", "a=", "a, b="])
+def test_settings_that_name_nothing_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="neither a folder nor"):
+        parse_adapters(text)
+
+
+class FakeShelf:
+    """Loads strings."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.failure = failure
+        self.asked: list[Sequence[tuple[Path, str] | None]] = []
+
+    def inspect(self, path: Path) -> Adapter:
+        raise AdapterUnusable
+
+    def load(
+        self, model: str, files: Sequence[tuple[Path, str] | None]
+    ) -> tuple[LoadedAdapter | None, ...]:
+        self.asked.append(files)
+        if self.failure:
+            raise self.failure
+        return tuple(one and f"{model} {one[1]}" for one in files)  # type: ignore[misc]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> AdapterFiles:
+    write(tmp_path / "closet/ink.safetensors", "1")
+    found = AdapterFiles([AdapterSource(tmp_path / "closet")], Inspector())
+    found.open()
+    return found
+
+
+def create(ledger: Ledger, *loras: Lora) -> JobRef:
+    job = new_job(request=request(loras=loras))
+    return ledger.run(commands.create(job, max_queued=9)).ref
+
+
+def lora(sha256: str = "1", weight: float = 1.0) -> Lora:
+    return Lora(id="ink", weight=weight, text_encoder_weight=weight, sha256=sha256)
+
+
+def claiming(ledger: Ledger, files: AdapterFiles, shelf: FakeShelf) -> tuple[Claimer, Inbox]:
+    inbox, queues = Inbox(), QueueChoice(["shapes"], tuple)
+    reporter = Reporter(ledger, inbox, "w1", [card()], lease_s=60, heartbeat_s=5)
+    prepare = Adapters(files, shelf).prepare
+    claimer = Claimer(ledger, inbox, "w1", queues, reporter, lease_s=60, prepare=prepare)
+    claimer.offer(Offer(room=4))
+    return claimer, inbox
+
+
+def posted(inbox: Inbox) -> list[ClaimedJob]:
+    """The claimed jobs that are there, at least one."""
+    assert inbox.wait(10)
+    return [message.job for message in inbox.take() if isinstance(message, Claimed)]
+
+
+def test_a_jobs_images_get_its_adapters(
+    ledger: Ledger, files: AdapterFiles, tmp_path: Path
+) -> None:
+    shelf = FakeShelf()
+    create(ledger, lora(), lora("gone", 0.0))
+    claimer, inbox = claiming(ledger, files, shelf)
+    claimer.work()
+    [job] = posted(inbox)
+    [order] = job.orders
+    assert order.adapters == ("shapes 1", None), "one without effect is not even looked for"
+    assert shelf.asked == [[(tmp_path / "closet/ink.safetensors", "1"), None]]
+
+
+@pytest.mark.parametrize(
+    ("named", "failure", "code"),
+    [
+        ("2", None, "adapter_gone"),
+        ("1", AdapterGone(), "adapter_gone"),
+        ("1", AdapterUnusable(), "adapter_unusable"),
+        ("1", RuntimeError(), "engine_error"),
+    ],
+)
+def test_a_job_whose_file_cannot_be_used_ends_with_a_code(
+    ledger: Ledger, files: AdapterFiles, storage, named: str, failure: Exception | None, code: str
+) -> None:
+    ref = create(ledger, lora(named))
+    worker = Worker(ledger, storage, prepare=Adapters(files, FakeShelf(failure)).prepare)
+    worker.start()
+    found: JobRecord = ended(ledger, ref)
+    worker.stop()
+    assert found.state is JobStatus.FAILED
+    assert found.error
+    assert found.error.code == code
+
+
+def test_without_room_a_job_waits_and_others_do_not(
+    ledger: Ledger, files: AdapterFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.claims.preparation.handover.PAUSE_S", 0)
+    waiting, plain = create(ledger, lora()), create(ledger)
+    shelf = FakeShelf(NoAdapterRoom())
+    claimer, inbox = claiming(ledger, files, shelf)
+    while len(shelf.asked) < 2:  # it is tried again
+        claimer.work()
+    assert [job.lease.ref for job in posted(inbox)] == [plain]
+    record = when(ledger, waiting, lambda record: record.state is JobStatus.QUEUED)
+    assert record.crashes == 0

@@ -1,0 +1,145 @@
+"""The adapters' files of this worker: found in folders, looked at again when they change."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import structlog
+
+from latentry.contracts import Adapter
+from latentry.contracts.fields.lora import ADAPTER_ID
+from latentry.errors import AdapterUnusable, ConfigurationError
+from latentry.sources import AdapterSource
+from worker.process.exit_on_failure import critical_thread
+
+log = structlog.get_logger()
+
+LOOK_S: Final = 5.0
+_SUFFIX: Final = ".safetensors"
+_PEFT: Final = "adapter_config.json"
+State: TypeAlias = tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A path, and what its files were when they were read; without an entry it is unusable."""
+
+    path: Path
+    state: State
+    entry: Adapter | None
+
+
+class AdapterFiles:
+    """Reads each file when it is new or has changed. `inspect` may raise AdapterUnusable.
+
+    Ids are file names without their ending; of two files with one name the first counts.
+    """
+
+    def __init__(
+        self, sources: Sequence[AdapterSource], inspect: Callable[[Path], Adapter]
+    ) -> None:
+        self._sources = sources
+        self._inspect = inspect
+        self._seen: Mapping[str, _Seen] = {}
+        self._stopping = threading.Event()
+        self._thread = critical_thread("adapters", self._run)
+
+    def open(self) -> None:
+        """Look for the first time. Raises ConfigurationError for a path that does not exist."""
+        for source in self._sources:
+            if not source.path.exists():
+                raise ConfigurationError(
+                    f"LATENTRY_ADAPTERS names {source.path}, which does not exist."
+                )
+        self.look()
+
+    def start(self) -> None:
+        """Look again every few seconds, if there is anything to look at."""
+        if self._sources:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @property
+    def entries(self) -> tuple[Adapter, ...]:
+        """Those that can be used, by id. From any thread."""
+        return tuple(one.entry for _, one in sorted(self._seen.items()) if one.entry)
+
+    def path(self, sha256: str) -> Path | None:
+        """Where a file of this content was when it was last looked at. From any thread."""
+        for one in self._seen.values():
+            if one.entry is not None and one.entry.sha256 == sha256:
+                return one.path
+        return None
+
+    def look(self) -> None:
+        """Look at all files, and read those that are new or changed."""
+        found: dict[str, _Seen] = {}
+        for name, path in self._named():
+            if name in found:
+                if found[name].path != path and name not in self._seen:
+                    log.error("adapter.name_twice", adapter=name, path=str(path))
+                continue
+            before = self._seen.get(name)
+            if (state := _state(path)) is None:  # it is gone by now
+                continue
+            is_known = before is not None and (before.path, before.state) == (path, state)
+            found[name] = before if is_known and before else self._read(name, path, state)
+        for name in self._seen.keys() - found.keys():
+            log.info("adapter.gone", adapter=name)
+        self._seen = found
+
+    def _read(self, name: str, path: Path, state: State) -> _Seen:
+        try:
+            if not re.fullmatch(ADAPTER_ID, name):
+                raise AdapterUnusable("Its name has a letter that no id may have.")
+            entry = self._inspect(path).model_copy(update={"id": name})
+        except AdapterUnusable as error:
+            log.error("adapter.unusable", adapter=name, path=str(path), why=error.message)
+            return _Seen(path, state, None)
+        except Exception:  # one odd file must not end the worker
+            log.exception("adapter.unusable", adapter=name, path=str(path))
+            return _Seen(path, state, None)
+        log.info("adapter.found", adapter=name, family=entry.family, models=entry.models)
+        return _Seen(path, state, entry)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(LOOK_S):
+            try:
+                self.look()
+            except OSError as error:  # a disk that is away may come back
+                log.warning("adapters.not_read", why=str(error))
+
+    def _named(self) -> Iterator[tuple[str, Path]]:
+        """Ids and paths: pairs first, then folders in their order, each by name."""
+        for source in self._sources:
+            if source.id:
+                yield source.id, source.path
+        for source in self._sources:
+            if not source.id:
+                for path in _in_folder(source.path):
+                    yield (path.name if path.is_dir() else path.stem), path
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    """Files and peft's folders in it, at whatever depth, the upper ones first."""
+    files = [path for path in folder.rglob(f"*{_SUFFIX}") if not (path.parent / _PEFT).exists()]
+    folders = [path.parent for path in folder.rglob(_PEFT)]
+    return sorted((*files, *folders), key=lambda path: (len(path.parts), str(path)))
+
+
+def _state(path: Path) -> State | None:
+    """What changes when a file is written or replaced: place on disk, size and both times."""
+    try:
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        stats = [file.stat() for file in files]
+    except OSError:
+        return None
+    return tuple((one.st_ino, one.st_size, one.st_ctime_ns) for one in stats)

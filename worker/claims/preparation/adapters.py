@@ -1,0 +1,44 @@
+"""The adapters that jobs name, loaded before the jobs reach the step loop."""
+
+from pathlib import Path
+
+import structlog
+
+from latentry.contracts import JobStatus, Lora
+from latentry.errors import AdapterGone, EngineError, JobFailed, NoAdapterRoom
+from worker.claims.claimed_job import ClaimedJob, Outcome
+from worker.claims.preparation.adapter_files import AdapterFiles
+from worker.engine.loop.backend import Shelf
+
+log = structlog.get_logger()
+
+
+class Adapters:
+    """Loads them before the step loop has the job, so that it waits for none."""
+
+    def __init__(self, files: AdapterFiles, shelf: Shelf) -> None:
+        self._files = files
+        self._shelf = shelf
+
+    def prepare(self, job: ClaimedJob) -> None:
+        """Give a job its adapters, or end it early. Raises NoAdapterRoom."""
+        request = job.lease.record.request
+        if not request.loras:
+            return
+        try:
+            files = [self._file(lora) if lora.has_effect else None for lora in request.loras]
+            job.adapters = self._shelf.load(request.model, files)
+        except JobFailed as error:
+            job.end_early(Outcome(JobStatus.FAILED, error))
+        except NoAdapterRoom:
+            raise
+        except Exception:  # one odd file must not end the worker, and all its jobs with it
+            log.exception("adapters.failed", job=job.lease.ref.id)
+            why = EngineError("The adapters could not be loaded.")
+            job.end_early(Outcome(JobStatus.FAILED, why))
+
+    def _file(self, lora: Lora) -> tuple[Path, str]:
+        path = self._files.path(lora.sha256)
+        if path is None:
+            raise AdapterGone
+        return path, lora.sha256

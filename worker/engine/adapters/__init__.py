@@ -1,0 +1,1 @@
+"""LoRA files: which there are, whether they fit a model, and their layers in memory."""

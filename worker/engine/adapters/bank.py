@@ -1,0 +1,73 @@
+"""The adapters in memory: loaded beside the step loop, within a budget, the last used ones kept."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, TypeAlias
+from weakref import WeakValueDictionary
+
+import structlog
+
+from latentry.errors import NoAdapterRoom
+from worker.engine.adapters.loaded import LoadedAdapter
+
+log = structlog.get_logger()
+
+Key: TypeAlias = tuple[str, str]  # model, and the file's SHA-256
+
+
+class Bank:
+    """Adapters by model and content. One thread loads, others may read.
+
+    `budget_bytes` bounds all that are in memory: those that are kept here, and those that are not
+    but that an image still uses.
+    """
+
+    def __init__(self, budget_bytes: int) -> None:
+        self.budget_bytes: Final = budget_bytes
+        self._kept: OrderedDict[Key, LoadedAdapter] = OrderedDict()
+        self._alive: WeakValueDictionary[Key, LoadedAdapter] = WeakValueDictionary()
+        self._lock = threading.Lock()
+
+    @property
+    def used_bytes(self) -> int:
+        """What those in memory take."""
+        return sum(one.size_bytes for one in list(self._alive.values()))
+
+    def find(self, key: Key) -> LoadedAdapter | None:
+        """The adapter under this key if it is in memory, which counts as its use."""
+        with self._lock:
+            found = self._alive.get(key)
+            if found is not None:
+                self._keep(key, found)
+            return found
+
+    def get(self, key: Key, size_bytes: int, load: Callable[[], LoadedAdapter]) -> LoadedAdapter:
+        """The adapter under this key; if it is not in memory, what `load` makes, of so many bytes.
+
+        Raises NoAdapterRoom, and what `load` raises.
+        """
+        if (found := self.find(key)) is not None:
+            return found
+        with self._lock:
+            self._make_room(size_bytes)
+        loaded = load()
+        with self._lock:
+            self._alive[key] = loaded
+            self._keep(key, loaded)
+        log.info("adapter.loaded", model=key[0], sha256=key[1], bytes=loaded.size_bytes)
+        return loaded
+
+    def _keep(self, key: Key, adapter: LoadedAdapter) -> None:
+        self._kept[key] = adapter
+        self._kept.move_to_end(key)
+
+    def _make_room(self, size_bytes: int) -> None:
+        """Drop the least recently used until it fits; one that an image uses stays in memory."""
+        while self.used_bytes + size_bytes > self.budget_bytes:
+            if not self._kept:
+                raise NoAdapterRoom
+            key = next(iter(self._kept))
+            del self._kept[key]
+            if key not in self._alive:
+                log.info("adapter.evicted", model=key[0], sha256=key[1])

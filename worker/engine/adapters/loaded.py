@@ -1,0 +1,105 @@
+"""An adapter in memory: its layers as tensors on the device, in a model's precision."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from latentry.errors import AdapterUnusable
+from worker.engine.adapters.file import AdapterFile, are_finite
+from worker.engine.adapters.layout import LayerPlan
+from worker.engine.device import Device
+from worker.engine.low_rank import Layers, LowRank
+from worker.engine.models.loading.conversion import converted
+from worker.engine.models.loading.part_reader import own_stream
+from worker.engine.models.safetensors_header import TensorInfo
+
+_DTYPES: Final = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+}
+_HALVES: Final = {torch.float16: "F16", torch.bfloat16: "BF16"}
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class LoadedAdapter:
+    """The terms of each network's layers by their paths."""
+
+    sha256: str
+    networks: dict[str, Layers]
+    size_bytes: int
+
+    @classmethod
+    def of(cls, file: AdapterFile, plans: Sequence[LayerPlan], at: Device) -> "LoadedAdapter":
+        """Converted by the calling thread alone (docs/decisions/0004). Raises AdapterUnusable.
+
+        What is finite in the file need not be in the model's precision.
+        """
+        networks: dict[str, dict[str, LowRank]] = {}
+        for plan in plans:
+            layer = _loha(file, plan, at) if "w1_a" in plan.tensors else _lora(file, plan, at)
+            networks.setdefault(plan.network, {})[plan.path] = layer
+        size = sum(layer.size_bytes for layers in networks.values() for layer in layers.values())
+        return cls(file.sha256, dict(networks), size)
+
+    def layers(self, network: str) -> Layers:
+        """Those of one network, perhaps none."""
+        return self.networks.get(network, {})
+
+
+def size_bytes(plans: Sequence[LayerPlan], at: Device) -> int:
+    """What the layers will take in memory."""
+    return at.dtype.itemsize * sum(plan.size for plan in plans)
+
+
+def _lora(file: AdapterFile, plan: LayerPlan, at: Device) -> LowRank:
+    parts = {
+        name: _on_device(_read(file, one), plan, name, at) for name, one in plan.tensors.items()
+    }
+    return LowRank(parts["down"], parts["up"], plan.scale, parts.get("mid"))
+
+
+def _loha(file: AdapterFile, plan: LayerPlan, at: Device) -> LowRank:
+    """(A₁B₁) ∘ (A₂B₂) as one product: every pair of a column of each, and of a row of each."""
+    parts = {name: _fp32(_read(file, one)) for name, one in plan.tensors.items()}
+    up = parts["w1_a"][:, :, None] * parts["w2_a"][:, None, :]
+    down = parts["w1_b"][:, None, :] * parts["w2_b"][None, :, :]
+    rank, out, into = plan.rank, plan.shape[0], plan.shape[1]
+    return LowRank(
+        _on_device(torch.from_numpy(down.reshape(rank, into, *plan.shape[2:])), plan, "down", at),
+        _on_device(torch.from_numpy(up.reshape(out, rank)), plan, "up", at),
+        plan.scale,
+    )
+
+
+def _read(file: AdapterFile, tensor: TensorInfo) -> torch.Tensor:
+    """A tensor in the file's dtype."""
+    data = bytearray(memoryview(file.data)[tensor.begin : tensor.end])  # aligned, and writable
+    return torch.frombuffer(data, dtype=_DTYPES[tensor.dtype]).reshape(tensor.shape)
+
+
+def _fp32(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
+    plain = Device(torch.device("cpu"), torch.float32, torch.contiguous_format)
+    return converted([tensor.reshape(tensor.shape[:2])], tensor.shape[:2], plain).numpy()
+
+
+def _on_device(tensor: torch.Tensor, plan: LayerPlan, part: str, at: Device) -> torch.Tensor:
+    is_conv = len(plan.shape) == 4
+    shape = tuple(tensor.shape)
+    if is_conv != (len(shape) == 4):  # a 1 × 1 kernel, written or left out
+        shape = (*shape[:2], 1, 1) if is_conv else shape[:2]
+    found = converted([tensor.reshape(shape)], shape, at)
+    half = _HALVES.get(at.dtype)
+    flat = found.as_strided((found.numel(),), (1,))  # in whatever order
+    if half and not are_finite(flat.view(torch.uint16).numpy(), half):
+        raise AdapterUnusable(f"The {part} of its layer {plan.path} is too large for {at.dtype}.")
+    if at.device.type == "cpu":
+        return found
+    with own_stream(at.device):
+        return found.to(at.device)

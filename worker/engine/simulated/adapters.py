@@ -1,0 +1,25 @@
+"""Adapters of a simulation: their files are read, and change its pictures' colour alone."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from latentry.contracts import Adapter
+from worker.engine.adapters.description import described
+from worker.engine.adapters.file import AdapterFile
+
+_FAMILY = "simulated"
+
+
+class SimulatedShelf:
+    """Every adapter fits every simulated model."""
+
+    def __init__(self, models: Iterable[str]) -> None:
+        self._models = tuple(models)
+
+    def inspect(self, path: Path) -> Adapter:
+        """What a file says of itself. Raises AdapterUnusable for one that is not readable."""
+        return described(AdapterFile.read(path), family=_FAMILY, models=self._models)
+
+    def load(self, model: str, files: Sequence[tuple[Path, str] | None]) -> tuple[None, ...]:
+        """Nothing: pictures depend on their request alone, which names the files by content."""
+        return tuple(None for _ in files)
