@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from latentry import __version__
-from latentry.cli import admin, clip, generate, serve
+from latentry.cli import admin, clip, fetch, generate, serve
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.cli.options import option_name
 from latentry.contracts import Job, Model
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.command("generate", context_settings={"token_normalize_func": option_name})(generate.generate)
 app.command("clip", context_settings={"token_normalize_func": option_name})(clip.clip)
+app.command("fetch")(fetch.fetch)
 app.command("serve")(serve.serve)
 app.command("demo")(serve.demo)
 app.command("keys", context_settings=admin.SETTINGS)(admin.keys)
@@ -118,5 +119,6 @@ def _lines(job: Job) -> list[str]:
         f"Job {job.id} is {job.status}{progress}{position}.",
         *(f"{warning.message} ({warning.code})" for warning in job.warnings),
         *([f"{job.error.message} ({job.error.code})"] if job.error else []),
-        *(f"seed {image.seed}  {image.url}" for image in job.images),
+        *(f"Image {at.index + 1}: {at.width}×{at.height}, seed {at.seed}." for at in job.images),
+        *([f"`latentry fetch {job.id}` saves them; --json has the URLs."] if job.images else []),
     ]

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Final, cast
 import typer
 
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
-from latentry.cli.generate import FORMATS, estimate_lines, save, succeeded
+from latentry.cli.generate import FORMATS, estimate_lines
 from latentry.cli.options import clip_options, request_fields
+from latentry.cli.results import refuse_unwritable, save, succeeded
 from latentry.client.saving import image_path
 from latentry.client.sequences.clips import ClipFields
 from latentry.contracts import OutputKind, SequenceOutput
@@ -42,6 +43,7 @@ def clip(
     fields["output"] = made = _made(output)
     if made is SequenceOutput.FRAMES and output is not None:
         fields["output_format"] = FORMATS[output.suffix.lower()]
+    refuse_unwritable(output)
     with connect(url, api_key) as client:
         if options["dry_run"]:
             typer.echo("\n".join(estimate_lines(client.estimate_clip(prompt, **fields))))

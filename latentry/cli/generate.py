@@ -7,10 +7,8 @@ import typer
 
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.cli.options import RequestOptions, request_fields, request_options
-from latentry.cli.progress import followed
-from latentry.client import Client, JobDidNotSucceed
-from latentry.client.saving import image_path
-from latentry.contracts import Estimate, Image, Job, JobStatus, OutputFormat
+from latentry.cli.results import AsJson, refuse_unwritable, save_all, succeeded
+from latentry.contracts import Estimate, OutputFormat
 
 FORMATS: Final = {
     ".png": OutputFormat.PNG,
@@ -18,7 +16,6 @@ FORMATS: Final = {
     ".jpeg": OutputFormat.JPEG,
     ".webp": OutputFormat.WEBP,
 }
-INTERRUPTED: Final = 130
 
 
 @request_options
@@ -28,9 +25,11 @@ def generate(
         typer.Argument(help="What the image should show; not needed with --image."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Output file; JOB-ID.png if omitted.")
+        Path | None,
+        typer.Option("-o", "--output", help="Output file or folder; JOB-ID.png if omitted."),
     ] = None,
     *,
+    as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
     **options: Unpack[RequestOptions],
@@ -39,37 +38,15 @@ def generate(
     fields = request_fields(options)
     if file_format := options["output_format"] or _format_of(output):
         fields["output_format"] = file_format
+    refuse_unwritable(output)
     with connect(url, api_key) as client:
         if options["dry_run"]:
-            typer.echo("\n".join(estimate_lines(client.estimate(prompt, **fields))))
+            estimate = client.estimate(prompt, **fields)
+            text = "\n".join(estimate_lines(estimate))
+            typer.echo(estimate.model_dump_json(indent=2) if as_json else text)
             return
         job = succeeded(client, client.submit(prompt, **fields), output)
-        for warning in job.warnings:
-            typer.echo(f"{warning.message} ({warning.code})", err=True)
-        for image in job.images:
-            save(client, image, image_path(output, job, image.index))
-        for one in job.outputs:
-            if not one.kind.is_final:
-                save(client, one, image_path(output, job, one.index, name=one.name))
-
-
-def save(client: Client, image: Image, path: Path) -> None:
-    """Download a picture or a clip into a file, and say so."""
-    path.write_bytes(client.download(image))
-    typer.echo(f"{path}  seed {image.seed}  {image.url}")
-
-
-def succeeded(client: Client, job: Job, output: Path | None) -> Job:
-    """The job with its images; Ctrl-C cancels it. Raises JobDidNotSucceed."""
-    try:
-        job = followed(client, job, output)
-    except KeyboardInterrupt:
-        job = client.cancel(job.id)
-        typer.echo(f"Job {job.id} is {job.status}.", err=True)
-        raise typer.Exit(INTERRUPTED) from None
-    if job.status is not JobStatus.SUCCEEDED:
-        raise JobDidNotSucceed(job)
-    return job
+        save_all(client, job, output, as_json=as_json)
 
 
 def estimate_lines(estimate: Estimate) -> list[str]:
@@ -85,7 +62,7 @@ def estimate_lines(estimate: Estimate) -> list[str]:
 
 
 def _format_of(output: Path | None) -> OutputFormat | None:
-    if output is None:
+    if output is None or output.is_dir():
         return None
     if output.suffix.lower() not in FORMATS:
         raise typer.BadParameter(

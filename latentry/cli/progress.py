@@ -1,19 +1,32 @@
 """Following a job in the terminal: a progress bar, and previews as files."""
 
 import base64
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from latentry.client import Client
 from latentry.client.saving import image_path
-from latentry.contracts import Event, EventType, Job, Preview
+from latentry.contracts import Event, EventType, Job, JobStatus, Preview
+from latentry.errors import LatentryError
 
 _WHILE_RUNNING: Final = frozenset(
-    {EventType.STEP, EventType.PREVIEW, EventType.OUTPUT, EventType.IMAGE}
+    {EventType.RUNNING, EventType.STEP, EventType.PREVIEW, EventType.OUTPUT, EventType.IMAGE}
 )
+QUEUE_POLL_S: Final = 2.0
+"""A queued job has no events, so its place is asked for."""
 
 
 def followed(client: Client, job: Job, output: Path | None) -> Job:
@@ -27,21 +40,58 @@ def followed(client: Client, job: Job, output: Path | None) -> Job:
         transient=True,
         disable=not console.is_terminal,
     ) as progress:
-        bar = progress.add_task("queued", total=job.request.total_steps)
-        for event in client.events(job.id):
-            progress.update(bar, description=_description(event))
-            if event.progress:
-                progress.update(bar, completed=event.progress.step, total=event.progress.steps)
-            if event.preview:
-                _save(event.preview, image_path(output, job, event.preview.index))
-            job = event.job or job
+        bar = progress.add_task(_queued(job.queue_position), total=job.request.total_steps)
+        done = len(job.images)
+        with _queue_shown(client, job, progress, bar) as started:
+            for event in client.events(job.id):
+                if event.type is not EventType.QUEUED:
+                    started.set()
+                done += event.type is EventType.IMAGE
+                said = _description(event, done, job.request.n)
+                progress.update(bar, description=said, refresh=event.type is not EventType.STEP)
+                if event.progress:
+                    progress.update(bar, completed=event.progress.step, total=event.progress.steps)
+                if event.preview:
+                    _save(event.preview, image_path(output, job, event.preview.index))
+                job = event.job or job
     return job
 
 
-def _description(event: Event) -> str:
-    if event.type is EventType.QUEUED and event.position:
-        return f"queued behind {event.position}"
-    return "running" if event.type in _WHILE_RUNNING else event.type.value
+@contextmanager
+def _queue_shown(
+    client: Client, job: Job, progress: Progress, bar: TaskID
+) -> Iterator[threading.Event]:
+    """Shows the place of a job in the queue until the event is set, which says that it started."""
+    started = threading.Event()
+
+    def look() -> None:
+        while not started.wait(QUEUE_POLL_S):
+            try:
+                now = client.get(job.id)
+            except LatentryError:
+                return  # whoever follows the events says it
+            if now.status is not JobStatus.QUEUED:
+                return
+            progress.update(bar, description=_queued(now.queue_position), refresh=True)
+
+    if not progress.disable and job.status is JobStatus.QUEUED:
+        threading.Thread(target=look, daemon=True).start()
+    try:
+        yield started
+    finally:
+        started.set()
+
+
+def _queued(position: int | None) -> str:
+    return f"queued, {position} of your jobs before it" if position else "queued"
+
+
+def _description(event: Event, done: int, n: int) -> str:
+    if event.type is EventType.QUEUED:
+        return _queued(event.position)
+    if event.type not in _WHILE_RUNNING:
+        return event.type.value
+    return f"running, {done} of {n} images" if n > 1 else "running"
 
 
 def _save(preview: Preview, path: Path) -> None:

@@ -53,7 +53,7 @@ async def _demo(settings: Settings, output: Path) -> None:
         pictures = await demo_sheet.generate(stack)
         demo_sheet.save(pictures, output)
         for picture in pictures:
-            typer.echo(f"{picture.image.url}  {picture.prompt}")
+            typer.echo(f"seed {picture.image.seed}  {picture.prompt}")
         typer.echo(f"The sheet was saved to {output}.")
 
 

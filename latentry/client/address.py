@@ -1,5 +1,6 @@
 """The URL of the service and the headers of every request."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ class Address:
     timeout_s: float
 
     def __post_init__(self) -> None:
+        if self.api_key and not re.fullmatch(r"[!-~]+", self.api_key):
+            raise ConfigurationError("The API key must be printable ASCII without spaces.")
         try:
             url = httpx.URL(self.base_url)
         except httpx.InvalidURL as error:

@@ -20,7 +20,7 @@ from latentry.client.fields import (
     request_of,
 )
 from latentry.client.following import Following
-from latentry.client.many import AsyncManyJobs
+from latentry.client.many_jobs import AsyncManyJobs
 from latentry.client.pictures import Source, picture_bytes
 from latentry.client.saving import opened, targets
 from latentry.client.sequences.clips import ClipFields, clip_request_of

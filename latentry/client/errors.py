@@ -24,8 +24,8 @@ from latentry.client.transports import EXTENSION
 from latentry.contracts import Job, Problem
 from latentry.errors import LatentryError
 
-# Too many calls, and what a gateway or a proxy before it returns while it restarts.
-TRANSIENT: Final = frozenset({429, 502, 503, 504})
+# Too slow, too many calls, and what a gateway or a proxy before it returns while it restarts.
+TRANSIENT: Final = frozenset({408, 429, 502, 503, 504})
 
 
 class ApiError(LatentryError):

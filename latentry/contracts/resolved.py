@@ -10,8 +10,8 @@ from latentry.contracts.upscales import ResolvedUpscale
 
 def _kind(value: Any) -> str:
     """Which of them it is: an upscale alone names an upscaler."""
-    names = value if isinstance(value, dict) else vars(value)
-    return "upscale" if "upscaler" in names else "generation"
+    names_upscaler = isinstance(value, dict) and "upscaler" in value
+    return "upscale" if names_upscaler or isinstance(value, ResolvedUpscale) else "generation"
 
 
 AnyRequest: TypeAlias = Annotated[

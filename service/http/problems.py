@@ -20,7 +20,7 @@ from service.http.openai_fault import fault
 
 log = structlog.get_logger()
 
-_FRAMEWORK: Final = {
+FRAMEWORK: Final = {
     404: ("not_found", "No such path."),
     405: ("method_not_allowed", "This path does not support the method; see the Allow header."),
     406: ("not_acceptable", "The response cannot be sent in a format that `Accept` allows."),
@@ -80,7 +80,7 @@ def install(app: FastAPI) -> None:
         if status < 400:  # not a failure: a route's dependency answered early
             return Response(None, status, error.headers)
         default = (f"http_{status}", f"{http.HTTPStatus(status).phrase}.")
-        code, detail = _FRAMEWORK.get(status, default)
+        code, detail = FRAMEWORK.get(status, default)
         headers = {"Allow": _allowed(request)} if status == 405 else error.headers or {}
         return response(request.scope, Failure(status, code, detail, headers=headers))
 

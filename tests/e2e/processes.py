@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -79,7 +79,8 @@ class Process:
 
     def _signal(self, number: signal.Signals) -> None:
         for pid in self.pids:  # the parent first: it must not interfere
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):  # a decoder lives for a picture only
+                os.kill(pid, number)
 
     def wait(self, timeout_s: float = 40) -> int:
         """Its exit status, once it has ended by itself."""

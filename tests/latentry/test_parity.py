@@ -24,6 +24,7 @@ NOT_IN_CLI = {
 }
 ONLY_IN_CLI = {
     "output": "where the image is saved",
+    "as_json": "how the job is printed",
     "url": "where the service is",
     "api_key": "the key to it",
     "webhook_event": "the webhook's `events`",

@@ -55,6 +55,7 @@ class Gateway:
 
     def __init__(self):
         self.hangs = False
+        self.cancel_path = "/v1/generations/job-1/cancel"
         self.watched = threading.Event()
         self.received = None
         self.estimate = ESTIMATE
@@ -76,7 +77,7 @@ class Gateway:
                 self.watched.set()
                 while self.hangs and (await receive())["type"] != "http.disconnect":
                     pass
-            case ("GET", "/v1/generations/job-1") | ("POST", "/v1/generations/job-1/cancel"):
+            case ("GET", "/v1/generations/job-1") | ("POST", self.cancel_path):
                 await _send(send, self.job(self.ends_as))
             case "GET", "/v1/models":
                 await _send(send, ModelList(data=[self.card]))
@@ -145,7 +146,7 @@ def latentry(monkeypatch, capsys, tmp_path):
 def test_generate_saves_the_picture_and_prints_where_it_came_from(latentry, gateway, tmp_path):
     code, out, _ = latentry("generate", "a red circle", "--seed", "7", "-o", "out.png")
     assert code == 0
-    assert out == f"out.png  seed 7  {gateway.url}/a.png\n"
+    assert out == "out.png  seed 7\n"
     assert (tmp_path / "out.png").read_bytes() == b"picture"
     assert gateway.received == {"prompt": "a red circle", "seed": 7, "output_format": "png"}
 
@@ -172,6 +173,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--resize-mode crop --mask-blur 4 --mask-fill noise --inpaint-area masked "
         "--mask-padding 16 --extend 8 0 16 0 "
         "--hires scale=1.5 --hires steps=9 --hires upscaler=lanczos "
+        "--lora ink --lora oil:-0.5:0 "
         "--preview-interval 5 --webhook https://shop.example/hook --webhook-event failed"
     )
     (tmp_path / "picture.png").write_bytes(b"picture")
@@ -211,6 +213,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "mask_padding": 16,
         "extend": {"left": 8, "top": 0, "right": 16, "bottom": 0},
         "hires": {"scale": 1.5, "steps": 9, "upscaler": "lanczos"},
+        "loras": [{"id": "ink"}, {"id": "oil", "weight": -0.5, "text_encoder_weight": 0.0}],
         "variation_seed": 3,
         "variation_strength": 0.25,
         "n": 1,
@@ -315,7 +318,7 @@ def test_a_dry_run_prints_what_is_unknown(latentry, gateway):
 def test_the_latest_preview_is_saved_next_to_the_picture(latentry, gateway, tmp_path):
     gateway.previews = [Preview(index=0, step=k, url=_data_url(k)) for k in (5, 10)]
     code, out, _ = latentry("generate", "a red circle", "--preview-interval", "5", "-o", "out.png")
-    assert (code, out) == (0, f"out.png  seed 7  {gateway.url}/a.png\n")
+    assert (code, out) == (0, "out.png  seed 7\n")
     assert gateway.received["preview_interval"] == 5
     assert (tmp_path / "out-preview.jpg").read_bytes() == b"after 10"
     assert (tmp_path / "out.png").read_bytes() == b"picture"
@@ -376,9 +379,51 @@ def test_styles_are_listed(latentry, gateway):
 
 def test_a_job_is_printed_as_text_or_as_json(latentry, gateway):
     _, out, _ = latentry("status", "job-1")
-    assert out == f"Job job-1 is succeeded.\nseed 7  {gateway.url}/a.png\n"
+    assert out == (
+        "Job job-1 is succeeded.\nImage 1: 128×128, seed 7.\n"
+        "`latentry fetch job-1` saves them; --json has the URLs.\n"
+    )
     _, out, _ = latentry("status", "job-1", "--json")
     assert json.loads(out)["id"] == "job-1"
+
+
+def test_json_has_the_whole_job_alone_on_standard_output(latentry, gateway, tmp_path):
+    code, out, err = latentry("generate", "a frog", "-o", "out.png", "--json")
+    assert (code, err) == (0, "out.png  seed 7\n")
+    assert json.loads(out)["images"][0]["url"] == f"{gateway.url}/a.png"
+    _, out, _ = latentry("generate", "a frog", "--dry-run", "--json")
+    assert json.loads(out)["cost"] == {"step_megapixels": 0.4096, "worker_seconds": 1.5}
+
+
+@pytest.mark.parametrize("command", [("generate", "a red circle"), ("fetch", "job-1")])
+def test_where_nothing_can_be_saved_is_said_before_anything_is_drawn(latentry, gateway, command):
+    code, _, err = latentry(*command, "-o", "/nonexistent/a.png")
+    assert code == 2
+    assert "there is no folder /nonexistent" in " ".join(err.split())
+    assert gateway.received is None
+
+
+def test_a_folder_gets_files_named_by_the_job(latentry, gateway, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    assert latentry("generate", "a frog", "-o", "pictures")[1] == "pictures/job-1.png  seed 7\n"
+    assert "output_format" not in gateway.received
+
+
+def test_images_that_could_not_be_saved_are_named_with_how_to_get_them(latentry, gateway, tmp_path):
+    (tmp_path / "a.png").mkdir()
+    (tmp_path / "a.png" / "job-1.png").mkdir()
+    code, _, err = latentry("generate", "a frog", "-o", "a.png")
+    assert code == 1
+    assert "`latentry fetch job-1` saves its images" in err
+
+
+def test_a_job_is_fetched(latentry, gateway, tmp_path):
+    code, out, _ = latentry("fetch", "job-1", "-o", "out.png")
+    assert (code, out) == (0, "out.png  seed 7\n")
+    assert (tmp_path / "out.png").read_bytes() == b"picture"
+    assert gateway.received is None
+    gateway.ends_as = JobStatus.FAILED
+    assert latentry("fetch", "job-1")[0] == 1
 
 
 def test_a_job_is_canceled(latentry, gateway):
@@ -395,6 +440,19 @@ def test_ctrl_c_cancels_the_job(gateway):
         process.send_signal(signal.SIGINT)
         assert process.stderr.read() == "Job job-1 is canceled.\n"
     assert process.returncode == 130
+
+
+def test_ctrl_c_says_what_can_be_done_where_it_could_not_cancel(gateway):
+    gateway.hangs = True
+    gateway.cancel_path = "/nowhere"
+    command = [sys.executable, "-m", "latentry", "generate", "a red circle"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert gateway.watched.wait(30)
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert "`latentry fetch job-1`" in said
+    assert "`latentry cancel job-1`" in said
 
 
 def test_an_error_of_the_service_is_one_sentence(latentry, gateway):

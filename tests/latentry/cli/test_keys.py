@@ -12,6 +12,7 @@ from latentry.api_keys import ApiKey, Scope
 from latentry.ledger import keyring
 from latentry.ledger.keyring import Allowance
 from latentry.serve.valkey import Valkey as Embedded
+from tests.valkey import free_port
 
 
 @pytest.fixture
@@ -114,8 +115,28 @@ def test_a_bootstrap_key_needs_no_ledger(keys, ledger) -> None:
 def test_an_unavailable_ledger_is_reported_with_what_to_do(keys) -> None:
     ended = keys("list", LATENTRY_REDIS_URL="redis://127.0.0.1:1/0")
     assert ended.returncode == 1
-    assert "latentry serve" in ended.stderr
+    assert "The ledger of LATENTRY_REDIS_URL does not respond" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["keys", "webhooks"])
+def test_a_folder_whose_service_does_not_run_is_named_with_the_variable(tmp_path, command) -> None:
+    stopped = Embedded(tmp_path / "valkey", free_port(), "secret")
+    stopped.folder.mkdir()
+    stopped.config_path.write_text(stopped.config)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("LATENTRY_")}
+    words = {"keys": ["list"], "webhooks": ["secret"]}[command]
+    ended = subprocess.run(
+        [sys.executable, "-m", "latentry", command, *words],
+        env=env | {"LATENTRY_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 1
+    assert f"No service with the data folder {tmp_path} is running" in ended.stderr
+    assert "set LATENTRY_DATA_DIR" in ended.stderr
+    assert "latentry serve" in ended.stderr
 
 
 def test_a_ledger_that_refuses_the_operator_is_not_said_to_be_away(keys, valkey) -> None:

@@ -210,6 +210,12 @@ def test_an_invalid_base_url_is_refused(caller, url):
         type(caller().client)(url)
 
 
+@pytest.mark.parametrize("key", ["ltk_…", "two words", "ltk_a\n"])
+def test_a_key_that_no_header_can_have_is_refused(caller, key):
+    with pytest.raises(ConfigurationError, match="API key"):
+        type(caller().client)(BASE_URL, api_key=key)
+
+
 async def test_a_base_url_may_have_a_path(caller):
     call = caller(json_response(job()), base_url=f"{BASE_URL}/pictures/")
     await call("get", "job-1")

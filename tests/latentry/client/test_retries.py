@@ -10,7 +10,7 @@ def answer(status, **headers):
     return httpx.Response(status, headers=headers, request=REQUEST)
 
 
-@pytest.mark.parametrize("status", [429, 502, 503, 504])
+@pytest.mark.parametrize("status", [408, 429, 502, 503, 504])
 def test_a_transient_error_is_retried_within_the_backoff(status):
     retries = Retries(first_s=1.0, longest_s=3.0)
     for attempt, ceiling_s in ((1, 1.0), (2, 2.0), (3, 3.0), (4, 3.0)):

@@ -1,7 +1,9 @@
 """Adapters' files as they come and go, and the jobs that name them."""
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,8 +16,9 @@ from latentry.errors import (
 )
 from latentry.ledger import JobRecord, JobRef, Ledger, commands
 from latentry.sources import AdapterSource, parse_adapters
+from tests.e2e.processes import until
 from tests.latentry.ledger.factory import card, new_job, request
-from tests.worker.harness import Worker, ended, when
+from tests.worker.harness import Worker, ended
 from worker.claims.claimed_job import ClaimedJob
 from worker.claims.claimer import Claimer, Offer
 from worker.claims.inbox import Claimed, Inbox
@@ -156,10 +159,13 @@ def claiming(ledger: Ledger, files: AdapterFiles, shelf: FakeShelf) -> tuple[Cla
     return claimer, inbox
 
 
-def posted(inbox: Inbox) -> list[ClaimedJob]:
-    """The claimed jobs that are there, at least one."""
-    assert inbox.wait(10)
-    return [message.job for message in inbox.take() if isinstance(message, Claimed)]
+def posted(inbox: Inbox, count: int) -> list[ClaimedJob]:
+    """So many claimed jobs, as they come."""
+    jobs: list[ClaimedJob] = []
+    while len(jobs) < count:
+        assert inbox.wait(10), "another one comes"
+        jobs += [message.job for message in inbox.take() if isinstance(message, Claimed)]
+    return jobs
 
 
 def test_a_jobs_images_get_its_adapters(
@@ -169,7 +175,7 @@ def test_a_jobs_images_get_its_adapters(
     create(ledger, lora(), lora("gone", 0.0))
     claimer, inbox = claiming(ledger, files, shelf)
     claimer.work()
-    [job] = posted(inbox)
+    [job] = posted(inbox, 1)
     [order] = job.orders
     assert order.adapters == ("shapes 1", None), "one without effect is not even looked for"
     assert shelf.asked == [[(tmp_path / "closet/ink.safetensors", "1"), None]]
@@ -204,8 +210,36 @@ def test_without_room_a_job_waits_and_others_do_not(
     waiting, plain = create(ledger, lora()), create(ledger)
     shelf = FakeShelf(NoAdapterRoom())
     claimer, inbox = claiming(ledger, files, shelf)
-    while len(shelf.asked) < 2:  # it is tried again
+
+    def found() -> JobRecord:
+        record = ledger.run(commands.get(waiting))
+        assert record
+        return record
+
+    for _ in range(3):
         claimer.work()
-    assert [job.lease.ref for job in posted(inbox)] == [plain]
-    record = when(ledger, waiting, lambda record: record.state is JobStatus.QUEUED)
-    assert record.crashes == 0
+        until(lambda: found().state is JobStatus.QUEUED, 10)
+    assert [job.lease.ref for job in posted(inbox, 1)] == [plain]
+    assert len(shelf.asked) > 1, "it is tried again"
+    assert found().crashes == 0
+
+
+def test_one_jobs_are_loaded_after_another_s(ledger: Ledger, files: AdapterFiles) -> None:
+    """Two at once would both load the same file, or take the last room."""
+    loading, most = 0, 0
+
+    class Watched(FakeShelf):
+        def load(self, model: str, files: Sequence[tuple[Path, str] | None]) -> Any:
+            nonlocal loading, most
+            loading += 1
+            most = max(most, loading)
+            threading.Event().wait(0.02)  # so that another thread would come in between
+            loading -= 1
+            return super().load(model, files)
+
+    for _ in range(4):
+        create(ledger, lora())
+    claimer, inbox = claiming(ledger, files, Watched())
+    claimer.work()
+    assert len(posted(inbox, 4)) == 4
+    assert most == 1

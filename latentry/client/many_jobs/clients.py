@@ -6,8 +6,10 @@ from contextlib import aclosing
 from typing import Unpack
 
 from latentry.client import flows
-from latentry.client.as_done import in_tasks, in_threads
-from latentry.client.asked import (
+from latentry.client.connections import AsyncConnection, Connection
+from latentry.client.fields import Fields
+from latentry.client.many_jobs.as_done import in_tasks, in_threads
+from latentry.client.many_jobs.asked import (
     CONCURRENCY,
     Asked,
     Deadline,
@@ -16,8 +18,6 @@ from latentry.client.asked import (
     ids_of,
     requests_of,
 )
-from latentry.client.connections import AsyncConnection, Connection
-from latentry.client.fields import Fields
 from latentry.contracts import GenerationRequest, Job
 from latentry.errors import LatentryError
 
