@@ -57,14 +57,15 @@ def pipeline_of(adapter: MotionAdapter) -> AnimateDiffPipeline:
 def draw(pipeline: AnimateDiffPipeline, prompt: str, seed: int, steps: int) -> list[Picture]:
     """A clip's frames, with the bundled model's guidance."""
     guidance = json.loads((FOLDER / "latentry.json").read_text())["default_guidance_scale"]
-    made = pipeline(
-        prompt,
-        num_frames=motion.FRAMES,
-        num_inference_steps=steps,
-        guidance_scale=guidance,
-        generator=torch.Generator("cpu").manual_seed(seed),
-        output_type="np",
-    )
+    with torch.autocast("cpu", torch.bfloat16):  # as the service draws on CPUs that can
+        made = pipeline(
+            prompt,
+            num_frames=motion.FRAMES,
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            generator=torch.Generator("cpu").manual_seed(seed),
+            output_type="np",
+        )
     return [np.round(frame * 255).astype(np.uint8) for frame in made.frames[0]]
 
 

@@ -28,12 +28,12 @@ from tools.training.muon import MuonAdamW
 from tools.training.unet import follow, noise_schedule, share_gradients
 
 FRAMES = 8
-STEPS = 1200
+STEPS = 1450
 DECAY_STEPS = 500
 CLIPS = 2  # in each process
 MOVING_COUNT, STILL_COUNT = 480, 96  # in the bank
 STILL_SHARE = 0.15
-HARDEST = 3
+HARDEST = 4
 PEAK_RATE = 1e-3
 MATRIX_RATE = 2e-3
 AVERAGE_DECAY = 0.99
