@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final, Self, TypeAlias
 
+from latentry.contracts.upscales import LANCZOS, UPSCALER_ID
 from latentry.local_path import local_path
 
 _HUB: Final = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)@(.*)", re.ASCII)
@@ -78,6 +79,17 @@ def parse_adapters(text: str) -> tuple[AdapterSource, ...]:
         elif part:
             found.append(AdapterSource(local_path(part)))
     return tuple(found)
+
+
+def parse_upscalers(text: str) -> list[tuple[str, Path]]:
+    """Read comma-separated paths and `id=path` pairs. Raises ValueError with a sentence."""
+    found = [(source.id, source.path) for source in parse_adapters(text)]
+    named = [id for id, _ in found if id]
+    if wrong := [id for id in named if not re.fullmatch(UPSCALER_ID, id)]:
+        raise ValueError(f"{wrong[0]!r} is no id: letters, digits and . _ + ( ) - are allowed")
+    if len(set(named)) < len(named) or LANCZOS in named:
+        raise ValueError(f"an id appears twice, or is {LANCZOS}, which is always there")
+    return found
 
 
 def parse_source(text: str) -> Source:

@@ -47,6 +47,7 @@ from worker.stepping import Stepping
 
 log = structlog.get_logger()
 
+READING_S: Final = 3600.0  # all adapters, from a slow disk
 EXIT_NOT_READY: Final = 75  # EX_TEMPFAIL: its parent tries again
 OpenBackend: TypeAlias = Callable[[Settings, Keepalive], tuple[ServedBackend[Any], Sequence[Card]]]
 
@@ -123,6 +124,7 @@ def _open(
         cost_file.recall()
         storage = open_storage(settings)
         adapters = AdapterFiles(settings.adapter_sources, backend.adapters.inspect)
+        keepalive.extend(READING_S)
         adapters.open()
         serve_metrics(metrics.registry, settings, "worker_metrics_port")
     except Unavailable as error:

@@ -12,6 +12,7 @@ from worker.engine.loop.router import BackendRouter
 from worker.engine.simulated import VAE_FACTOR, Charge, Simulated, WallClock
 from worker.engine.upscaling.backend import Upscaling
 from worker.engine.upscaling.lanczos import Lanczos
+from worker.engine.upscaling.upscaler import Upscaler
 from worker.process.keepalive import Keepalive
 from worker.stepping import LOADING_S
 
@@ -39,13 +40,24 @@ def open_backend(settings: Settings, keepalive: Keepalive) -> tuple[ServedBacken
         opened.append(_diffusion(settings, stored, keepalive))
     if simulations:
         opened.append(_simulated(simulations))
-    upscaling = Upscaling([Lanczos()])
+    upscaling = Upscaling([Lanczos(), *_networks(settings, keepalive)])
     everything: list[tuple[ServedBackend[Any], Sequence[Card]]] = [
         *opened,
         (upscaling, upscaling.cards),
     ]
     routes = {card.queue: backend for backend, cards in everything for card in cards}
     return BackendRouter(routes), [card for _, cards in everything for card in cards]
+
+
+def _networks(settings: Settings, keepalive: Keepalive) -> Sequence[Upscaler]:
+    if not (sources := settings.upscaler_sources):
+        return ()
+    # Imported here, as for models: without any there is no torch to load.
+    from worker.engine.device import Device
+    from worker.engine.upscaling.catalogue import open_upscalers
+
+    keepalive.extend(LOADING_S)
+    return [*open_upscalers(sources, Device.choose(settings.device, settings.dtype))]
 
 
 def _simulated(models: Mapping[str, Simulation]) -> tuple[ServedBackend[Any], list[ModelCard]]:

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from latentry import __version__
-from latentry.cli import admin, clip, fetch, generate, serve
+from latentry.cli import admin, clip, fetch, generate, interpolate, serve, upscale
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.cli.options import option_name
 from latentry.contracts import Job, Model
@@ -21,7 +21,11 @@ app = typer.Typer(
 )
 app.command("generate", context_settings={"token_normalize_func": option_name})(generate.generate)
 app.command("clip", context_settings={"token_normalize_func": option_name})(clip.clip)
+app.command("interpolate", context_settings={"token_normalize_func": option_name})(
+    interpolate.interpolate
+)
 app.command("fetch")(fetch.fetch)
+app.command("upscale")(upscale.upscale)
 app.command("serve")(serve.serve)
 app.command("demo")(serve.demo)
 app.command("keys", context_settings=admin.SETTINGS)(admin.keys)
@@ -52,6 +56,20 @@ def models(url: Url = DEFAULT_URL, api_key: ApiKey = None) -> None:
     for model in found:
         for warning in model.warnings:
             typer.echo(f"{model.id}: {warning}", err=True)
+
+
+@app.command()
+def upscalers(url: Url = DEFAULT_URL, api_key: ApiKey = None) -> None:
+    """List the upscalers of the service."""
+    with connect(url, api_key) as client:
+        found = client.upscalers().data
+    table = Table("upscaler", "architecture", "scale", "workers", box=None)
+    for one in found:
+        table.add_row(escape(one.id), one.architecture, f"{one.scale:g}", str(one.workers))
+    Console().print(table)
+    for one in found:
+        for warning in one.warnings:
+            typer.echo(f"{one.id}: {warning}", err=True)
 
 
 @app.command()

@@ -36,7 +36,7 @@ def generate(
 ) -> None:
     """Generate images and save them."""
     fields = request_fields(options)
-    if file_format := options["output_format"] or _format_of(output):
+    if file_format := options["output_format"] or format_of(output):
         fields["output_format"] = file_format
     refuse_unwritable(output)
     with connect(url, api_key) as client:
@@ -61,7 +61,8 @@ def estimate_lines(estimate: Estimate) -> list[str]:
     ]
 
 
-def _format_of(output: Path | None) -> OutputFormat | None:
+def format_of(output: Path | None) -> OutputFormat | None:
+    """The format that a file's name stands for. Raises typer.BadParameter."""
     if output is None or output.is_dir():
         return None
     if output.suffix.lower() not in FORMATS:

@@ -81,6 +81,8 @@ class RequestOptions(TypedDict):
     num_inference_steps: Annotated[int | None, typer.Option("--steps")]
     denoise_start: float | None
     denoise_end: float | None
+    refiner: Annotated[str | None, typer.Option(metavar="MODEL")]
+    refiner_switch_at: float | None
     guidance_scale: Annotated[float | None, typer.Option("--guidance")]
     guidance_rescale: float | None
     guidance_stop: float | None

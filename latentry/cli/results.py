@@ -8,7 +8,7 @@ import typer
 
 from latentry.cli.progress import followed
 from latentry.client import Client, JobDidNotSucceed, Unreachable
-from latentry.client.saving import image_path
+from latentry.client.saving import clip_path, image_path
 from latentry.contracts import Image, Job, JobStatus, OutputKind
 from latentry.errors import LatentryError
 
@@ -50,10 +50,10 @@ def save_all(client: Client, job: Job, output: Path | None, *, as_json: bool = F
         for image in job.images:
             save(client, image, image_path(output, job, image.index), err=as_json)
         for one in job.outputs:
-            if not one.kind.is_final:
+            if one.kind is OutputKind.CLIP:
+                save(client, one, clip_path(output, job, one), err=as_json)
+            elif not one.kind.is_final:
                 path = image_path(output, job, one.index, name=one.name)
-                if one.kind is OutputKind.CLIP:
-                    path = path.with_suffix(f".{one.content_type.partition('/')[2]}")
                 save(client, one, path, err=as_json)
     except (OSError, LatentryError):
         typer.echo(f"Job {job.id} succeeded; `latentry fetch {job.id}` saves its images.", err=True)

@@ -23,14 +23,17 @@ from latentry.contracts import (
     JobList,
     ModelList,
     StyleList,
+    UpscaleRequest,
+    UpscalerList,
     UsageList,
 )
 
 # What a job is asked for with, and where.
-JobRequest: TypeAlias = GenerationRequest | InterpolationRequest | ClipRequest
+JobRequest: TypeAlias = GenerationRequest | InterpolationRequest | UpscaleRequest | ClipRequest
 _ROUTES: Final[dict[type[BaseModel], str]] = {
     GenerationRequest: "/v1/generations",
     InterpolationRequest: "/v1/interpolations",
+    UpscaleRequest: "/v1/upscales",
     ClipRequest: "/v1/clips",
 }
 T = TypeVar("T")
@@ -132,6 +135,11 @@ def redeliver(job_id: Job | str, delivery_id: str) -> ApiCall[Delivery]:
 def models() -> ApiCall[ModelList]:
     """Read the list of models."""
     return ApiCall("GET", "/v1/models", _reader(ModelList))
+
+
+def upscalers() -> ApiCall[UpscalerList]:
+    """Read the list of upscalers."""
+    return ApiCall("GET", "/v1/upscalers", _reader(UpscalerList))
 
 
 def adapters() -> ApiCall[AdapterList]:

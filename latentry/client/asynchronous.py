@@ -23,7 +23,8 @@ from latentry.client.following import Following
 from latentry.client.many_jobs import AsyncManyJobs
 from latentry.client.pictures import Source, picture_bytes
 from latentry.client.saving import opened, targets
-from latentry.client.sequences.clips import ClipFields, clip_request_of
+from latentry.client.sequences.clips import AsyncClips
+from latentry.client.upscales import AsyncUpscales
 from latentry.contracts import (
     AdapterList,
     Delivery,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 
-class AsyncClient(AsyncManyJobs):
+class AsyncClient(AsyncManyJobs, AsyncUpscales, AsyncClips):
     """A client of a latentry service for asyncio. Its methods are those of Client."""
 
     async def generate(
@@ -121,24 +122,6 @@ class AsyncClient(AsyncManyJobs):
     async def estimate(self, prompt: str | None = None, **fields: Unpack[Fields]) -> Estimate:
         """The cost and the estimated start of a request. Raises ApiError if it would be refused."""
         return await self._call(api_calls.estimate(request_of(prompt, fields)))
-
-    async def clip(
-        self, prompt: str, *, timeout_s: float | None = None, **fields: Unpack[ClipFields]
-    ) -> Job:
-        """Submit a job for a clip and wait until it has succeeded; as `generate`."""
-        key, request = uuid.uuid4().hex, clip_request_of(prompt, fields)
-        return await self._run(flows.generated(request, key, timeout_s, self._retries))
-
-    async def submit_clip(
-        self, prompt: str, *, idempotency_key: str | None = None, **fields: Unpack[ClipFields]
-    ) -> Job:
-        """Submit a job for a clip and return it at once; as `submit`."""
-        key = idempotency_key or uuid.uuid4().hex
-        return await self._call(api_calls.submit(clip_request_of(prompt, fields), key))
-
-    async def estimate_clip(self, prompt: str, **fields: Unpack[ClipFields]) -> Estimate:
-        """The cost and the estimated start of a clip. Raises ApiError if it would be refused."""
-        return await self._call(api_calls.estimate(clip_request_of(prompt, fields)))
 
     async def get(self, job_id: Job | str) -> Job:
         """The job in its current state."""

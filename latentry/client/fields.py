@@ -24,6 +24,7 @@ from latentry.contracts import (
     SequenceOutput,
     Spacing,
     Template,
+    UpscaleRequest,
     WantedHires,
     WantedIntermediates,
     WantedLora,
@@ -51,6 +52,8 @@ class Fields(TypedDict, total=False):
     num_inference_steps: int | None
     denoise_start: float | None
     denoise_end: float | None
+    refiner: str | None
+    refiner_switch_at: float | None
     guidance_scale: float | None
     guidance_rescale: float | None
     guidance_stop: float | None
@@ -89,6 +92,21 @@ class Fields(TypedDict, total=False):
     webhook: Webhook | dict[str, Any] | str | None
 
 
+class UpscaleFields(TypedDict, total=False):
+    """The keyword arguments of `upscale` and others: UpscaleRequest's fields besides `image`."""
+
+    scale: float | None
+    upscaler: str | None
+    output_format: OutputFormat | str | None
+    output_quality: int | None
+    output_lossless: bool | None
+    priority: Priority | str | None
+    start_within: int | None
+    finish_within: int | None
+    metadata: dict[str, str] | None
+    webhook: Webhook | dict[str, Any] | str | None
+
+
 class InterpolationFields(TypedDict, total=False):
     """The optional keyword arguments of `interpolate`: those of InterpolationRequest."""
 
@@ -114,6 +132,12 @@ def request_of(prompt: str | None, fields: Fields) -> GenerationRequest:
     """
     given = _with_pictures({"prompt": prompt, **fields})
     return validated(GenerationRequest, _with_webhook(given))
+
+
+def upscale_of(image: Picture, fields: UpscaleFields) -> UpscaleRequest:
+    """The request of an enlarged picture. Raises as `request_of`."""
+    given = _with_pictures({"image": image, **fields})
+    return validated(UpscaleRequest, _with_webhook(given))
 
 
 def interpolation_of(

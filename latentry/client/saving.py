@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from latentry.contracts import Image, Job
+from latentry.contracts import Image, Job, Output
 from latentry.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,6 +23,13 @@ def image_path(path: Path | None, job: Job, index: int, *, name: str = "") -> Pa
     number = [str(index + 1)] if job.request.pictures > 1 else []
     parts = [path.stem, *number, *([name] if name else [])]
     return path.with_stem("-".join(parts))
+
+
+def clip_path(path: Path | None, job: Job, clip: Output) -> Path:
+    """The file of all frames of a job, whose ending is its own."""
+    own = Path(job.id)
+    named = own if path is None else path / own if path.is_dir() else path
+    return named.with_suffix("." + clip.content_type.partition("/")[2])
 
 
 def targets(

@@ -22,7 +22,8 @@ from latentry.client.following import Following
 from latentry.client.many_jobs import ManyJobs
 from latentry.client.pictures import Source, picture_bytes
 from latentry.client.saving import opened, targets
-from latentry.client.sequences.clips import ClipFields, clip_request_of
+from latentry.client.sequences.clips import Clips
+from latentry.client.upscales import Upscales
 from latentry.contracts import (
     AdapterList,
     Delivery,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 
-class Client(ManyJobs):
+class Client(ManyJobs, Upscales, Clips):
     """A blocking client of a latentry service.
 
     `timeout_s` bounds each response in seconds. Where a method takes a job's id, it takes the job
@@ -125,24 +126,6 @@ class Client(ManyJobs):
     def estimate(self, prompt: str | None = None, **fields: Unpack[Fields]) -> Estimate:
         """The cost and the estimated start of a request. Raises ApiError if it would be refused."""
         return self._call(api_calls.estimate(request_of(prompt, fields)))
-
-    def clip(
-        self, prompt: str, *, timeout_s: float | None = None, **fields: Unpack[ClipFields]
-    ) -> Job:
-        """Submit a job for a clip and wait until it has succeeded; as `generate`."""
-        key, request = uuid.uuid4().hex, clip_request_of(prompt, fields)
-        return self._run(flows.generated(request, key, timeout_s, self._retries))
-
-    def submit_clip(
-        self, prompt: str, *, idempotency_key: str | None = None, **fields: Unpack[ClipFields]
-    ) -> Job:
-        """Submit a job for a clip and return it at once; as `submit`."""
-        key = idempotency_key or uuid.uuid4().hex
-        return self._call(api_calls.submit(clip_request_of(prompt, fields), key))
-
-    def estimate_clip(self, prompt: str, **fields: Unpack[ClipFields]) -> Estimate:
-        """The cost and the estimated start of a clip. Raises ApiError if it would be refused."""
-        return self._call(api_calls.estimate(clip_request_of(prompt, fields)))
 
     def get(self, job_id: Job | str) -> Job:
         """The job in its current state."""

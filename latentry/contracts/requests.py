@@ -17,7 +17,7 @@ from latentry.contracts.fields.lora import Lora
 from latentry.contracts.fields.sampling import Determinism, Seamless, steps_before
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.outputs import OutputFormat
-from latentry.contracts.samplers import JOINED_ALIASES, SPACING_ALIASES, Sampler, Spacing
+from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.wire import RequestModel, ResponseModel
 
 # Fields of a resolved request that change neither an image nor its file. All other fields do: a new
@@ -30,19 +30,6 @@ _NOT_PIXELS: Final = WITHOUT_EFFECT | {
 }
 
 _MISSING: Final = PydanticCustomError("missing", "Required, unless `image` is given")
-
-
-def split_joined_name(body: Any) -> Any:
-    """A name for sampler and spacing at once, such as `DPM++ 2M Karras`, as the two."""
-    name = body.get("sampler") if isinstance(body, dict) else None
-    if not isinstance(name, str) or name not in JOINED_ALIASES:
-        return body
-    sampler, spacing = JOINED_ALIASES[name]
-    if sampling.canonical(body.get("spacing"), SPACING_ALIASES) not in (None, spacing):
-        raise PydanticCustomError(
-            "contradiction", "The sampler's name implies another spacing than `spacing`"
-        )
-    return body | {"sampler": sampler, "spacing": spacing}
 
 
 class GenerationRequest(RequestModel):
@@ -68,6 +55,8 @@ class GenerationRequest(RequestModel):
     num_inference_steps: sampling.Steps = None
     denoise_start: sampling.DenoiseStart = 0.0
     denoise_end: sampling.DenoiseEnd = 1.0
+    refiner: sampling.Refiner = None
+    refiner_switch_at: sampling.RefinerSwitchAt = 0.8
     guidance_scale: sampling.GuidanceScale = None
     guidance_rescale: sampling.GuidanceRescale = 0.0
     guidance_stop: sampling.GuidanceStop = 1.0
@@ -106,7 +95,7 @@ class GenerationRequest(RequestModel):
     metadata: job.Metadata = Field(default_factory=dict)
     webhook: job.WebhookTarget = None
 
-    _split_joined_name = model_validator(mode="before")(split_joined_name)
+    _split_joined_name = model_validator(mode="before")(sampling.split_joined_name)
 
     @model_validator(mode="before")
     @classmethod
@@ -135,6 +124,8 @@ class ResolvedRequest(ResponseModel):
     num_inference_steps: int
     denoise_start: float = 0.0
     denoise_end: float = 1.0
+    refiner: str | None = None
+    refiner_switch_at: float = 0.8
     guidance_scale: float
     guidance_rescale: float = 0.0
     guidance_stop: float = 1.0
@@ -191,6 +182,11 @@ class ResolvedRequest(ResponseModel):
     def repaints(self) -> bool:
         """Whether a part of its picture is kept."""
         return self.mask is not None or self.extend is not None
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that make its steps."""
+        return (self.model,) if self.refiner is None else (self.model, self.refiner)
 
     @property
     def negative_rows(self) -> int:

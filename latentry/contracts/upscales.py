@@ -85,6 +85,11 @@ class ResolvedUpscale(ResponseModel):
         return upscaler_queue(self.upscaler)
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """Nothing else is needed."""
+        return (self.model,)
+
+    @property
     def final_size(self) -> tuple[int, int]:
         """Width and height of the enlarged picture, in pixels."""
         return round(self.image.width * self.scale), round(self.image.height * self.scale)

@@ -35,6 +35,7 @@ _FILLS: Final = {
     MaskFill.NOISE: "latent noise",
     MaskFill.EMPTY: "latent nothing",
 }
+_SWITCH_AT: Final = ResolvedRequest.model_fields["refiner_switch_at"].default
 _MASK_PADDING: Final = ResolvedRequest.model_fields["mask_padding"].default
 # A1111 writes `Tiling: True`, which knows no directions.
 _TILING: Final = {Seamless.BOTH: "True", Seamless.X: "x", Seamless.Y: "y"}
@@ -105,8 +106,7 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Variation seed strength": _unless_zero(request.variation_strength),
         "Denoising strength": _strength(request),
         "Image CFG scale": _unless_zero(request.image_guidance_scale),
-        "Denoise start": _unless_zero(request.denoise_start),
-        "Denoise end": _unless_one(request.denoise_end),
+        **_part_of_the_steps(request),
         "Init image": request.image.pixel_sha256 if request.image else None,
         "Mask": request.mask.pixel_sha256 if request.mask else None,
         "Mask blur": request.mask_blur or None,
@@ -131,6 +131,17 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
     }
 
 
+def _part_of_the_steps(request: ResolvedRequest) -> dict[str, object]:
+    at = request.refiner_switch_at
+    has_switch = request.refiner is not None or at != _SWITCH_AT
+    return {
+        "Denoise start": _unless_zero(request.denoise_start),
+        "Denoise end": _unless_one(request.denoise_end),
+        "Refiner": request.refiner,
+        "Refiner switch at": _exact(at) if has_switch else None,
+    }
+
+
 def _tagged(request: ResolvedRequest) -> str:
     """The prompt with A1111's tags for its LoRAs: the text encoders' weight before the UNet's."""
     tags = [
@@ -143,7 +154,7 @@ def _tagged(request: ResolvedRequest) -> str:
 
 
 def _lora_hashes(request: ResolvedRequest) -> str | None:
-    text = ", ".join(f"{one.id}: {one.autov3}" for one in request.loras)
+    text = ", ".join(dict.fromkeys(f"{one.id}: {one.autov3}" for one in request.loras))
     return json.dumps(text, ensure_ascii=False) if text else None
 
 

@@ -31,12 +31,12 @@ def with_tags(request: GenerationRequest) -> GenerationRequest:
     """
     if request.prompt_syntax is PromptSyntax.PLAIN or "<" not in request.prompt:
         return request
-    tagged = [_wanted(tag) for tag in _TAG.findall(request.prompt)]
-    if not tagged:
+    tags = _TAG.findall(request.prompt)
+    if not tags:
         return request
-    loras = (*request.loras, *tagged)
-    if len(loras) > MAX_LORAS:
-        _refuse(f"It has {len(loras)} LoRAs with those of its tags; at most {MAX_LORAS} are used.")
+    if (count := len(request.loras) + len(tags)) > MAX_LORAS:
+        _refuse(f"It has {count} LoRAs with those of its tags; at most {MAX_LORAS} are used.")
+    loras = (*request.loras, *map(_wanted, tags))
     return request.model_copy(update={"prompt": _TAG.sub("", request.prompt), "loras": loras})
 
 

@@ -52,11 +52,11 @@ class Price:
         return Cost(step_megapixels=self.step_megapixels, worker_seconds=seconds)
 
 
-def price(request: ResolvedRequest, card: ModelCard) -> Price:
-    """The cost of this request for the workers of this model."""
-    calls = sum(_megapixels(one) * _calls_of_two(one) for one in passes(request))
-    calls *= 1 + LORA_CALLS * sum(bool(lora.weight) for lora in request.loras)
-    last = _megapixels(passes(request)[-1])
+def price(request: ResolvedRequest, card: ModelCard, refiner: ModelCard | None = None) -> Price:
+    """The cost of this request for the workers of this model, and of its refiner."""
+    more = 1 + LORA_CALLS * sum(bool(lora.weight) for lora in request.loras)
+    by_pass = [more * _megapixels(one) * _calls_of_two(one) for one in passes(request)]
+    calls, last = sum(by_pass), _megapixels(passes(request)[-1])
     besides = (
         _input_megapixels(request) + _between_megapixels(request) + _stored_megapixels(request)
     )
@@ -65,7 +65,11 @@ def price(request: ResolvedRequest, card: ModelCard) -> Price:
     # What is decoded without a call of its own counts as one: it must not be free.
     work = request.n * ((calls or last) + besides)
     if card.pace:
-        seconds = request.n * calls * card.pace.step_megapixel_s
+        last_pace = (refiner and refiner.pace) or card.pace
+        paces = [card.pace] * (len(by_pass) - 1) + [last_pace]
+        seconds = request.n * sum(
+            one * pace.step_megapixel_s for one, pace in zip(by_pass, paces, strict=True)
+        )
         seconds += request.n * (last + besides) * card.pace.image_megapixel_s
     else:
         seconds = work * NOMINAL_STEP_MEGAPIXEL_S

@@ -7,7 +7,7 @@ from typing import Final
 
 from latentry.contracts import ResolvedUpscale, UpscalerCard
 from latentry.errors import ImageTooLarge, UnsupportedSize
-from latentry.rules.outputs import refuse_impossible_output
+from latentry.rules.limits.outputs import refuse_impossible_output
 from latentry.rules.pricing import NOMINAL_STEP_MEGAPIXEL_S, Price
 
 # What two neighbouring tiles of a network have in common, in pixels of its input. Twice what lies

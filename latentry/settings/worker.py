@@ -1,13 +1,20 @@
 """The worker: models, device and the limits of its calls."""
 
 import re
+from pathlib import Path
 
 from pydantic import Field, field_validator
 
 from latentry.contracts.fields.bounds import MODEL_ID
 from latentry.low_memory import LowMemory, parse_low_memory
 from latentry.settings.section import Section, Word
-from latentry.sources import AdapterSource, Source, parse_adapters, parse_source
+from latentry.sources import (
+    AdapterSource,
+    Source,
+    parse_adapters,
+    parse_source,
+    parse_upscalers,
+)
 
 
 class WorkerSettings(Section):
@@ -18,6 +25,11 @@ class WorkerSettings(Section):
         description="Comma-separated `id=source` pairs. A source is a folder in diffusers layout,"
         " a `.safetensors` file, `owner/name@commit` on a hub, or `simulated:` to test a"
         " deployment without a GPU.",
+    )
+    upscalers: str = Field(
+        "",
+        description="Upscaling networks besides Lanczos, comma-separated: `.safetensors` files,"
+        " folders of such, or `id=path` pairs; an id is the file's name if none is given.",
     )
     model_memory_bytes: int = Field(
         0, ge=0, description="Maximum memory for the weights of loaded models; 0 is unlimited."
@@ -102,6 +114,12 @@ class WorkerSettings(Section):
             raise ValueError("an id appears twice")
         return value
 
+    @field_validator("upscalers")
+    @classmethod
+    def _are_upscalers(cls, value: str) -> str:
+        parse_upscalers(value)
+        return value
+
     @field_validator("adapters")
     @classmethod
     def _are_folders_or_pairs(cls, value: str) -> str:
@@ -118,6 +136,11 @@ class WorkerSettings(Section):
     def ways_to_save_memory(self) -> frozenset[LowMemory]:
         """What `low_memory` names."""
         return parse_low_memory(self.low_memory)
+
+    @property
+    def upscaler_sources(self) -> list[tuple[str, Path]]:
+        """What `upscalers` names: an id, empty for what has its own name, and a path."""
+        return parse_upscalers(self.upscalers)
 
     @property
     def adapter_sources(self) -> tuple[AdapterSource, ...]:

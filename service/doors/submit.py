@@ -94,11 +94,14 @@ async def _admitted(gateway: Gateway, request: Request, found: Brought) -> Admit
     settings = gateway.settings
     if isinstance(request, UpscaleRequest):
         return admit_upscale(request, await gateway.catalogue.upscalers(), settings, found.files)
-    first = request.from_ if isinstance(request, InterpolationRequest) else request
-    entries = await gateway.catalogue.entries(including=requested_model(first, settings))
     if isinstance(request, ClipRequest):
         picture = with_prompts(request.of_frames(), gateway.library)
-        return admit_clip(request, picture, entries, settings)
+        known = await gateway.catalogue.entries(including=requested_model(picture, settings))
+        return admit_clip(request, picture, known, settings)
+    first = request.from_ if isinstance(request, InterpolationRequest) else request
+    entries = await gateway.catalogue.entries(including=requested_model(first, settings))
+    if first.refiner is not None:
+        entries = await gateway.catalogue.entries(including=first.refiner)
     if isinstance(request, InterpolationRequest):
         written = with_all_prompts(request, gateway.library)
         return admit_interpolation(written, entries, settings, found.files)

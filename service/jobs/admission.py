@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from latentry.contracts import (
     Adapter,
-    ClipRequest,
     Cost,
     GenerationRequest,
     Hires,
@@ -20,9 +19,15 @@ from latentry.contracts import (
 )
 from latentry.contracts.fields.bounds import MAX_SEED
 from latentry.contracts.samplers import SAMPLER_SPACINGS
-from latentry.errors import InvalidRequest, NoModel, RequestTooExpensive, UnknownModel
+from latentry.errors import (
+    InvalidRequest,
+    NoModel,
+    RequestTooExpensive,
+    UnknownModel,
+    UnsupportedField,
+)
 from latentry.ledger import CatalogueEntry, UpscalerEntry
-from latentry.rules.limits import refuse_unsupported
+from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
 from latentry.rules.loras import found_loras, with_tags
 from latentry.rules.pricing import Price, price
 from latentry.rules.sequences.frames import with_files
@@ -46,9 +51,10 @@ class Admitted:
     entry: CatalogueEntry | UpscalerEntry
     request: ResolvedRequest | ResolvedUpscale
     price: Price
+    refiner: ModelCard | None = None
 
 
-def requested_model(request: GenerationRequest | ClipRequest, settings: Settings) -> str:
+def requested_model(request: GenerationRequest, settings: Settings) -> str:
     """The model id that the request or LATENTRY_DEFAULT_MODEL names; empty if neither does."""
     return request.model or settings.default_model
 
@@ -67,21 +73,26 @@ def admit(
     """
     entry = choose(requested_model(request, settings), entries)
     resolved = resolve(with_tags(request), entry.card, inputs, entry.adapters)
-    return admitted(entry, resolved, settings)
+    return admitted(entry, resolved, settings, refiner_card(resolved, entry.card, entries))
 
 
-def admitted(entry: CatalogueEntry, request: ResolvedRequest, settings: Settings) -> Admitted:
+def admitted(
+    entry: CatalogueEntry,
+    request: ResolvedRequest,
+    settings: Settings,
+    refiner: ModelCard | None = None,
+) -> Admitted:
     """A resolved request with its price. Raises RequestTooExpensive."""
-    priced = price(request, entry.card)
+    priced = price(request, entry.card, refiner)
     refuse_expensive(priced.cost, settings.max_cost_step_megapixels, costly(request))
-    return Admitted(entry, request, priced)
+    return Admitted(entry, request, priced, refiner)
 
 
 def with_inputs(one: Admitted, files: Mapping[str, InputFile], settings: Settings) -> Admitted:
     """The same with the files that were made for it, whose sizes it costs. As `admit` raises."""
     assert isinstance(one.request, ResolvedRequest), "a generation"
     assert isinstance(one.entry, CatalogueEntry), "of a model"
-    return admitted(one.entry, with_files(one.request, files), settings)
+    return admitted(one.entry, with_files(one.request, files), settings, one.refiner)
 
 
 def choose(model_id: str, entries: Sequence[CatalogueEntry]) -> CatalogueEntry:
@@ -97,6 +108,20 @@ def choose(model_id: str, entries: Sequence[CatalogueEntry]) -> CatalogueEntry:
         if entry.card.id == model_id:
             return entry
     raise UnknownModel
+
+
+def refiner_card(
+    request: ResolvedRequest, card: ModelCard, entries: Sequence[CatalogueEntry]
+) -> ModelCard | None:
+    """The card of the model that makes the last steps, if another does. Raises UnsupportedField."""
+    if request.refiner is None:
+        return None
+    cards = {entry.card.id: entry.card for entry in entries}
+    if request.refiner not in cards:
+        why = f"There is no model {request.refiner}."
+        raise UnsupportedField(why, fields={"/refiner": why})
+    refuse_other_refiner(card, cards[request.refiner], request)
+    return cards[request.refiner]
 
 
 def resolve(

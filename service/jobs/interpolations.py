@@ -19,7 +19,14 @@ from latentry.rules.loras import with_tags
 from latentry.rules.sequences.frames import files_below
 from latentry.rules.sequences.keyframe_limits import refuse_different, refuse_impossible_way
 from latentry.settings import Settings
-from service.jobs.admission import Admitted, admitted, choose, requested_model, resolve
+from service.jobs.admission import (
+    Admitted,
+    admitted,
+    choose,
+    refiner_card,
+    requested_model,
+    resolve,
+)
 from service.jobs.prompts import with_prompts
 from service.templates.library import Library
 
@@ -57,7 +64,8 @@ def admit_interpolation(
             if choose(requested_model(one, settings), entries) is not entry:
                 why = "model must be that of `from` in all pictures of an interpolation."
                 raise KeyframesDiffer(why, fields={"/model": why})
-    return admitted(entry, _resolved(request, entry, inputs or {}), settings)
+    resolved = _resolved(request, entry, inputs or {})
+    return admitted(entry, resolved, settings, refiner_card(resolved, entry.card, entries))
 
 
 def _resolved(

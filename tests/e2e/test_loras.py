@@ -84,7 +84,7 @@ def pixels(client: Client, job: Job) -> np.ndarray:
 
 
 def test_a_lora_draws_what_the_merged_model_draws(client: Client) -> None:
-    fields = {"seed": 3, "determinism": "strict", "num_inference_steps": 8}
+    fields = {"seed": 3, "determinism": "strict", "num_inference_steps": 3}
     prompt = "a red circle on a blue background"
     lora = {"id": "ink V1", "weight": STRENGTH, "text_encoder_weight": TEXT_STRENGTH}
     job = client.generate(prompt, model="shapes", loras=[lora], **fields)

@@ -5,8 +5,9 @@ import inspect
 import pytest
 
 from latentry.cli.generate import generate
-from latentry.client.fields import Fields
-from latentry.contracts import GenerationRequest
+from latentry.cli.upscale import upscale
+from latentry.client.fields import Fields, UpscaleFields
+from latentry.contracts import GenerationRequest, UpscaleRequest
 from latentry.provenance.infotext import infotext
 from service.doors.openai.dialect import ImagesRequest
 from tests.latentry.contracts.resolved import CHANGES, RESOLVED
@@ -114,6 +115,15 @@ def test_infotext_has_every_field(name: str) -> None:
     assert (infotext(changed, 9) == infotext(RESOLVED, 9)) == (name in NOT_IN_INFOTEXT)
 
 
-def test_every_field_has_a_description() -> None:
-    for name, field in GenerationRequest.model_fields.items():
+@pytest.mark.parametrize("model", [GenerationRequest, UpscaleRequest])
+def test_every_field_has_a_description(model) -> None:
+    for name, field in model.model_fields.items():
         assert field.description, name
+
+
+def test_clients_take_every_field_of_an_upscale() -> None:
+    fields = UpscaleRequest.model_fields.keys()
+    # The picture is the positional argument, and `estimate_upscale` is a dry run.
+    assert UpscaleFields.__annotations__.keys() == fields - {"image", "dry_run"}
+    options = inspect.signature(upscale).parameters.keys()
+    assert options - {"output", "url", "api_key"} == fields

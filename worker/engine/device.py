@@ -58,6 +58,11 @@ class Device:
         )
 
 
+def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The same on the device, not waited for: only a copy from pinned memory is asynchronous."""
+    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
+
+
 def _found(device: str) -> torch.device:
     """The device of this name. Raises ConfigurationError if there is none."""
     where = torch.device(

@@ -1,12 +1,17 @@
 """The fields of a clip as keyword arguments."""
 
+import uuid
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import Any, TypedDict, Unpack
 
+from latentry.client import api_calls, flows
+from latentry.client.connections import AsyncConnection, Connection
 from latentry.client.fields import validated
 from latentry.contracts import (
     ClipRequest,
     Determinism,
+    Estimate,
+    Job,
     OutputFormat,
     Priority,
     PromptSyntax,
@@ -52,3 +57,47 @@ class ClipFields(TypedDict, total=False):
 def clip_request_of(prompt: str, fields: ClipFields) -> ClipRequest:
     """The request. Raises InvalidRequest, which names the first invalid field."""
     return validated(ClipRequest, {"prompt": prompt, **fields})
+
+
+class Clips(Connection):
+    """What a client does with clips."""
+
+    def clip(
+        self, prompt: str, *, timeout_s: float | None = None, **fields: Unpack[ClipFields]
+    ) -> Job:
+        """Submit a job for a clip and wait until it has succeeded; as `generate`."""
+        key, request = uuid.uuid4().hex, clip_request_of(prompt, fields)
+        return self._run(flows.generated(request, key, timeout_s, self._retries))
+
+    def submit_clip(
+        self, prompt: str, *, idempotency_key: str | None = None, **fields: Unpack[ClipFields]
+    ) -> Job:
+        """Submit a job for a clip and return it at once; as `submit`."""
+        key = idempotency_key or uuid.uuid4().hex
+        return self._call(api_calls.submit(clip_request_of(prompt, fields), key))
+
+    def estimate_clip(self, prompt: str, **fields: Unpack[ClipFields]) -> Estimate:
+        """The cost and the estimated start of a clip. Raises ApiError if it would be refused."""
+        return self._call(api_calls.estimate(clip_request_of(prompt, fields)))
+
+
+class AsyncClips(AsyncConnection):
+    """What an asyncio client does with clips."""
+
+    async def clip(
+        self, prompt: str, *, timeout_s: float | None = None, **fields: Unpack[ClipFields]
+    ) -> Job:
+        """Submit a job for a clip and wait until it has succeeded; as `generate`."""
+        key, request = uuid.uuid4().hex, clip_request_of(prompt, fields)
+        return await self._run(flows.generated(request, key, timeout_s, self._retries))
+
+    async def submit_clip(
+        self, prompt: str, *, idempotency_key: str | None = None, **fields: Unpack[ClipFields]
+    ) -> Job:
+        """Submit a job for a clip and return it at once; as `submit`."""
+        key = idempotency_key or uuid.uuid4().hex
+        return await self._call(api_calls.submit(clip_request_of(prompt, fields), key))
+
+    async def estimate_clip(self, prompt: str, **fields: Unpack[ClipFields]) -> Estimate:
+        """The cost and the estimated start of a clip. Raises ApiError if it would be refused."""
+        return await self._call(api_calls.estimate(clip_request_of(prompt, fields)))

@@ -8,7 +8,7 @@ from latentry.contracts.fields.interpolation import SequenceOutput
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism
 from latentry.contracts.outputs import OutputFormat
-from latentry.contracts.requests import GenerationRequest, split_joined_name
+from latentry.contracts.requests import GenerationRequest
 from latentry.contracts.wire import RequestModel
 
 
@@ -47,7 +47,7 @@ class ClipRequest(RequestModel):
     metadata: job.Metadata = Field(default_factory=dict)
     webhook: job.WebhookTarget = None
 
-    _split_joined_name = model_validator(mode="before")(split_joined_name)
+    _split_joined_name = model_validator(mode="before")(sampling.split_joined_name)
 
     def of_frames(self) -> GenerationRequest:
         """What it says of its frames, as a request for a picture; what it omits stays omitted."""

@@ -56,6 +56,8 @@ class ImagesRequest(RequestModel):
     loras: lora.Loras | None = None
     num_inference_steps: sampling.Steps = None
     denoise_end: sampling.DenoiseEnd | None = None
+    refiner: sampling.Refiner = None
+    refiner_switch_at: sampling.RefinerSwitchAt | None = None
     guidance_scale: sampling.GuidanceScale = None
     guidance_rescale: sampling.GuidanceRescale | None = None
     guidance_stop: sampling.GuidanceStop | None = None

@@ -12,6 +12,8 @@ import pytest
 from latentry import __version__
 from latentry.cli import main
 from latentry.contracts import (
+    Adapter,
+    AdapterList,
     Cost,
     Defaults,
     Estimate,
@@ -34,6 +36,17 @@ from tests.latentry.client.conftest import image, job, problem
 from tests.latentry.client.stub import answer, serving, sse
 from tests.valkey import free_port
 
+INK = Adapter(
+    id="ink",
+    family="SDXL",
+    models=("xl",),
+    sha256="1",
+    autov3="2",
+    size_bytes=1_500_000,
+    rank=16,
+    networks=("unet",),
+    trigger_words=("inky",),
+)
 CARD = Model(
     id="shapes",
     limits=Limits(max_side=192),
@@ -79,15 +92,20 @@ class Gateway:
                     pass
             case ("GET", "/v1/generations/job-1") | ("POST", self.cancel_path):
                 await _send(send, self.job(self.ends_as))
-            case "GET", "/v1/models":
-                await _send(send, ModelList(data=[self.card]))
-            case "GET", "/v1/styles":
-                await _send(send, StyleList(data=[Style(name="night", prompt="{prompt}, [dark]")]))
+            case "GET", ("/v1/models" | "/v1/adapters" | "/v1/styles") as path:
+                await _send(send, self.lists()[path])
             case "GET", "/a.png":
                 await answer(send, 200, "image/png", b"picture")
             case _:
                 refusal = problem(404, "job_not_found")
                 await answer(send, 404, "application/problem+json", refusal.content)
+
+    def lists(self):
+        return {
+            "/v1/models": ModelList(data=[self.card]),
+            "/v1/adapters": AdapterList(data=[INK]),
+            "/v1/styles": StyleList(data=[Style(name="night", prompt="{prompt}, [dark]")]),
+        }
 
     def job(self, status):
         n = (self.received or {}).get("n", 1)
@@ -169,11 +187,12 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--spacing karras --priority high --start-within 60 --finish-within 600 "
         "--seamless x --quality 80 --lossless --style night --style oil "
         "--image picture.png --mask https://pictures.example/mask.png --strength 0.5 "
+        "--refiner xl-refiner --refiner-switch-at 0.6 "
         "--image-guidance-scale 2.5 --denoise-start 0.25 --denoise-end 0.75 "
         "--resize-mode crop --mask-blur 4 --mask-fill noise --inpaint-area masked "
         "--mask-padding 16 --extend 8 0 16 0 "
+        "--lora ink:0.8 --lora pen:-1:0 --lora plain "
         "--hires scale=1.5 --hires steps=9 --hires upscaler=lanczos "
-        "--lora ink --lora oil:-0.5:0 "
         "--preview-interval 5 --webhook https://shop.example/hook --webhook-event failed"
     )
     (tmp_path / "picture.png").write_bytes(b"picture")
@@ -203,6 +222,8 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "image": "data:application/octet-stream;base64,cGljdHVyZQ==",
         "mask": "https://pictures.example/mask.png",
         "strength": 0.5,
+        "refiner": "xl-refiner",
+        "refiner_switch_at": 0.6,
         "image_guidance_scale": 2.5,
         "denoise_start": 0.25,
         "denoise_end": 0.75,
@@ -212,8 +233,12 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "inpaint_area": "masked",
         "mask_padding": 16,
         "extend": {"left": 8, "top": 0, "right": 16, "bottom": 0},
+        "loras": [
+            {"id": "ink", "weight": 0.8},
+            {"id": "pen", "weight": -1.0, "text_encoder_weight": 0.0},
+            {"id": "plain"},
+        ],
         "hires": {"scale": 1.5, "steps": 9, "upscaler": "lanczos"},
-        "loras": [{"id": "ink"}, {"id": "oil", "weight": -0.5, "text_encoder_weight": 0.0}],
         "variation_seed": 3,
         "variation_strength": 0.25,
         "n": 1,
@@ -369,6 +394,19 @@ def test_a_models_warnings_are_printed_beside_the_list(latentry, gateway):
     code, out, err = latentry("models")
     assert (code, err) == (0, "shapes: Its scheduler is not known.\n")
     assert len(out.splitlines()) == 2
+
+
+def test_adapters_are_listed(latentry, gateway):
+    code, out, _ = latentry("adapters")
+    assert code == 0
+    assert out.splitlines()[1].split() == ["ink", "SDXL", "xl", "16", "1.5", "MB", "inky"]
+
+
+@pytest.mark.parametrize("given", ["a:1:2:3", "a:x", ":1"])
+def test_a_lora_that_says_something_else_is_refused(latentry, gateway, given):
+    code, _, err = latentry("generate", "a frog", "--lora", given)
+    assert code
+    assert "lora" in err
 
 
 def test_styles_are_listed(latentry, gateway):

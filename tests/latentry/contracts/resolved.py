@@ -46,6 +46,8 @@ CHANGES: dict[str, Any] = {
     "num_inference_steps": 10,
     "denoise_start": 0.3,
     "denoise_end": 0.8,
+    "refiner": "xl-refiner",
+    "refiner_switch_at": 0.6,
     "guidance_scale": 2.5,
     "guidance_rescale": 0.7,
     "guidance_stop": 0.5,

@@ -49,6 +49,23 @@ def test_cost_is_the_work_of_the_unet(fields, calls) -> None:
     assert work(**fields) == pytest.approx(calls, abs=0.001)
 
 
+@pytest.mark.parametrize(
+    ("fields", "calls"),
+    [({}, 10), ({"sampler": "heun"}, 16 + 3), ({"guidance_scale": 1.0, "n": 2}, 10)],
+)
+def test_a_refiner_s_calls_are_its_image_s(fields, calls) -> None:
+    assert work(refiner="refiner", **fields) == pytest.approx(calls, abs=0.001)
+
+
+def test_each_model_s_calls_take_its_own_pace() -> None:
+    asked = request(num_inference_steps=10, refiner="refiner", refiner_switch_at=0.6)
+    slow = Pace(step_megapixel_s=5.0, images_at_once=1)
+    refiner = card("refiner").model_copy(update={"pace": slow})
+    measured, not_yet = price(asked, PACED, refiner), price(asked, PACED, card("refiner"))
+    assert measured.cost_ms == round(1000 * MEGAPIXELS * (6 * 2.0 + 4 * 5.0 + 10.0))
+    assert not_yet.cost_ms == round(1000 * MEGAPIXELS * (10 * 2.0 + 10.0))
+
+
 def test_a_measured_pace_turns_cost_into_seconds() -> None:
     cost = price(request(num_inference_steps=10, n=6), PACED)
     assert cost.cost_ms == round(1000 * 6 * MEGAPIXELS * (10 * 2.0 + 10.0))

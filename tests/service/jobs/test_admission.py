@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from latentry.contracts import GenerationRequest, Hires, InputFile, Sampler, Spacing
+from latentry.contracts import (
+    GenerationRequest,
+    Hires,
+    InputFile,
+    ModelCard,
+    Sampler,
+    Spacing,
+)
 from latentry.contracts.fields.bounds import MAX_SEED
 from latentry.errors import (
     InvalidRequest,
@@ -17,7 +24,7 @@ from latentry.errors import (
 from latentry.ledger import CatalogueEntry
 from latentry.settings import Settings
 from service.http import prefer
-from service.jobs.admission import RANDOM_SEEDS, admit, choose, resolve
+from service.jobs.admission import RANDOM_SEEDS, Admitted, admit, choose, resolve
 from tests.latentry.ledger.factory import card
 
 
@@ -133,6 +140,34 @@ def test_a_refiner_changes_little_unless_told() -> None:
     with pytest.raises(InvalidRequest) as refused:
         resolve(GenerationRequest(prompt="a"), refiner)
     assert set(refused.value.fields) == {"/image"}
+
+
+def test_a_refiner_of_the_catalogue_makes_the_last_steps_and_any_other_is_refused() -> None:
+    def refined(refiner: ModelCard, **fields: Any) -> Admitted:
+        entries = [CatalogueEntry(one, 1, 0, 0) for one in (card("base"), refiner)]
+        asked = {"prompt": "a", "model": "base", "refiner": "refiner", "num_inference_steps": 10}
+        return admit(GenerationRequest.model_validate(asked | fields), entries, Settings())
+
+    def other(**limits: Any) -> ModelCard:
+        plain = card("refiner")
+        return plain.model_copy(update={"limits": plain.limits.model_copy(update=limits)})
+
+    admitted = refined(other(refines=True))
+    assert admitted.request.models == ("base", "refiner")
+    assert admitted.request.refiner_switch_at == 0.8
+    for refiner, fields in (
+        (card("another"), {}),
+        (other(edits=True), {}),
+        (other(size_conditioning=True), {}),
+        (other(max_side=96), {}),
+        (other(max_steps=9), {}),
+        (other(strict_rows=2), {"determinism": "strict", "prompt": "a AND b"}),
+        (other(max_clip_skip=1), {"clip_skip": 2}),
+        (card("refiner").model_copy(update={"samplers": [Sampler.LCM]}), {}),
+    ):
+        with pytest.raises(InvalidRequest) as refused:
+            refined(refiner, **fields)
+        assert set(refused.value.fields) == {"/refiner"}
 
 
 def test_a_second_pass_is_filled_in_from_the_first() -> None:

@@ -147,7 +147,7 @@ class Reference:
         request, model = order.request, self.backend.models[order.request.model]
         assert request.hires is not None
         first = replace(order, request=passes(request)[0])
-        draws = 1 + (order.canvas is not None) + sum(planned_passes(first.request, model)[0].draws)
+        draws = 1 + (order.canvas is not None) + sum(planned_passes(first, model)[0].draws)
         for _ in range(draws):
             self._noise(first.request, generator)
         drawn: Any = self.latent_of(first)

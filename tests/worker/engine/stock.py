@@ -18,7 +18,7 @@ from PIL import Image
 
 from latentry.contracts import ResolvedRequest, Sampler, Seamless, Spacing
 from latentry.contracts.samplers import SAMPLER_SPACINGS
-from latentry.rules.pricing import unet_calls
+from latentry.rules.pricing import pass_calls
 
 _KINDS: dict[Sampler, tuple[str, dict[str, Any]]] = {
     Sampler.DDIM: ("ddim.DDIM", {"clip_sample": False}),
@@ -120,7 +120,7 @@ class Stock:
             seamless(pipeline.unet, parsed.seamless),
         ):
             drawn = pipeline(
-                **_cut(pipeline, parsed),
+                **cut(pipeline, parsed),
                 prompt=parsed.prompt,
                 negative_prompt=parsed.negative_prompt or None,
                 width=parsed.width,
@@ -182,6 +182,7 @@ class Stock:
         tiling = request.seamless
         with seamless(pipeline.unet, tiling), seamless(pipeline.vae, tiling):
             drawn = pipeline(
+                **cut(pipeline, request),
                 prompt=request.prompt,
                 negative_prompt=request.negative_prompt or None,
                 image=image,
@@ -209,21 +210,23 @@ class Stock:
         return (picture * 255).round().astype("uint8")
 
 
-def _cut(pipeline: Any, request: ResolvedRequest) -> dict[str, Any]:
+def cut(pipeline: Any, request: ResolvedRequest) -> dict[str, Any]:
     """Stock's arguments to end after `denoise_end` of the steps.
 
-    SDXL's denoising_end compares timesteps, and leaves a step of two calls in its middle: there,
-    and for pipelines without it, all calls after ours are interrupted.
+    SDXL's denoising_end compares timesteps. It leaves a step of two calls in its middle, and
+    inpainting's lays the picture back without noise (docs/samplers.md): there, and for pipelines
+    without it, all calls after ours are interrupted.
     """
     if request.denoise_end == 1:
         return {}
     made, kind = request.last_step, pipeline.scheduler
     kind.set_timesteps(request.num_inference_steps)
     visited = list(dict.fromkeys(float(t) for t in kind.timesteps))
-    if "XL" in type(pipeline).__name__ and kind.order == 1:
+    name = type(pipeline).__name__
+    if "XL" in name and "Inpaint" not in name and kind.order == 1:
         middle = (visited[made - 1] + visited[made]) / 2
         return {"denoising_end": 1 - middle / kind.config.num_train_timesteps}
-    calls = unet_calls(request.sampler, request.num_inference_steps, 0, made)
+    calls = pass_calls(request)
 
     def after(pipe: Any, index: int, _: Any, __: Any) -> dict[str, Any]:
         pipe._interrupt = index + 1 >= calls

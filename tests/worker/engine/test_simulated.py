@@ -12,7 +12,7 @@ from latentry.rules.pricing import unet_calls
 from tests.modes import MODES
 from tests.worker.engine import tiny
 from worker.batching import Costs
-from worker.engine.loop import Engine, Joined, Order, Step
+from worker.engine.loop import Engine, Failed, Joined, Order, Step
 from worker.engine.simulated import Charge, Simulated
 
 CHARGE = Charge(call_s=0.010, row_s=0.001, area=64, picture_s=0.005)
@@ -55,6 +55,23 @@ def test_a_second_pass_costs_its_calls_at_its_size(upscaler: str, between_s: flo
     assert pixels.shape == (128, 128, 3)
     calls_s = 8 * 0.012 + 5 * 0.018
     assert engine.backend.now() == pytest.approx(calls_s + between_s + 4 * 0.005)
+
+
+def test_a_refiner_s_calls_cost_what_the_refiner_s_cost() -> None:
+    models = {"epsilon": CHARGE, "refiner": replace(CHARGE, call_s=0.1, picture_s=0.5)}
+    engine = Engine(Simulated(models), Costs())
+    engine.submit(tiny.order(num_inference_steps=10, refiner="refiner", refiner_switch_at=0.6))
+    events = tiny.drain(engine)
+    steps = [(event.step, event.steps) for event in events if isinstance(event, Step)]
+    assert steps == [(k, 10) for k in range(1, 11)]
+    assert engine.backend.now() == pytest.approx(6 * 0.012 + 4 * 0.102 + 0.5)
+
+
+def test_a_refiner_that_this_worker_has_not_fails_the_image_by_name() -> None:
+    engine = simulated()
+    engine.submit(tiny.order(refiner="refiner"))
+    [failed] = [event for event in tiny.drain(engine) if isinstance(event, Failed)]
+    assert "does not serve the model refiner" in failed.error.message
 
 
 def test_steps_that_an_image_from_a_picture_skips_count_as_done() -> None:

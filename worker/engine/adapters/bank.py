@@ -17,7 +17,7 @@ Key: TypeAlias = tuple[str, str]  # model, and the file's SHA-256
 
 
 class Bank:
-    """Adapters by model and content. One thread loads, others may read.
+    """Adapters by model and content. One thread loads at a time, others may find.
 
     `budget_bytes` bounds all that are in memory: those that are kept here, and those that are not
     but that an image still uses.

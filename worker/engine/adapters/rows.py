@@ -7,6 +7,7 @@ import torch
 
 from worker.engine.adapters.loaded import LoadedAdapter
 from worker.engine.conditioning import TextTerm
+from worker.engine.device import sent
 from worker.engine.loop.messages import Order
 from worker.engine.low_rank import Layers, Use
 
@@ -35,7 +36,7 @@ def unet_uses(
     return [
         Use(
             layers,
-            torch.tensor(weights, device=device),
+            sent(torch.tensor(weights), device),
             # Where all rows are meant, none has to be chosen.
             () if len(weights) == rows and not apart else _joined(runs),
         )

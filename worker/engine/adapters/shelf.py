@@ -30,6 +30,7 @@ class Shelf:
         self._blueprints = blueprints
         self._known: dict[int, tuple[Blueprint, Architecture]] = {}
         self._lock = threading.Lock()
+        self._loading = threading.Lock()
 
     def inspect(self, path: Path) -> Adapter:
         """What a file is, and which models it fits, perhaps none. Raises AdapterUnusable."""
@@ -63,9 +64,14 @@ class Shelf:
 
         Raises AdapterGone, AdapterUnusable, AdaptersTooLarge or NoAdapterRoom.
         """
+        hot = [one and self.bank.find((model, one[1])) for one in files]
+        if all(found or not one for found, one in zip(hot, files, strict=True)):
+            return tuple(hot)
         found: list[LoadedAdapter | None] = []
-        for one in files:
-            found.append(self._one(model, *one, beside=found) if one else None)
+        # One job at a time: two that load the same file, or take each other's room, help nobody.
+        with self._loading:
+            for one in files:
+                found.append(self._one(model, *one, beside=found) if one else None)
         return tuple(found)
 
     def _one(

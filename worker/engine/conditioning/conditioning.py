@@ -54,6 +54,12 @@ class ConditioningByCall:
         self._embeddings: tuple[TextEmbedding, ...] = ()
         self._stacked: Conditioning | None = None
 
+    def after(self, calls: int) -> "ConditioningByCall":
+        """That of a pass which goes on after so many calls of another."""
+        rows = [row[min(calls, len(row) - 1) :] for row in self._rows]
+        ids, warnings = self._time_ids, self.warnings
+        return ConditioningByCall(rows, self.weights, time_ids=ids, warnings=warnings)
+
     def towards(self, other: "ConditioningByCall", weight: float) -> "ConditioningByCall":
         """So far on the straight line to another one with as many rows, call by call."""
         mixed: dict[tuple[TextEmbedding, TextEmbedding], TextEmbedding] = {}

@@ -121,7 +121,7 @@ def _picture(trajectory: Trajectory) -> str:
 
 def _hash(trajectory: Trajectory) -> str:
     order, found = trajectory.order, hashlib.sha256()
-    for fact in (order.pixel_fields(), trajectory.fingerprint):
+    for fact in (order.pixel_fields(), *trajectory.fingerprints):
         found.update(json.dumps(fact, sort_keys=True).encode())
     for one in trajectory.passes:
         for table in (one.inputs, one.updates):

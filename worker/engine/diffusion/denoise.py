@@ -6,8 +6,9 @@ import torch
 
 from latentry.contracts import Seamless
 from worker.engine.adapters.rows import unet_uses
+from worker.engine.device import sent
 from worker.engine.diffusion.guidance import guided
-from worker.engine.diffusion.packing import PackedRows, joined, pack, sent
+from worker.engine.diffusion.packing import PackedRows, joined, pack
 from worker.engine.diffusion.trajectory import Trajectory
 from worker.engine.low_rank import adapted
 from worker.engine.models.loaded_model import LoadedModel

@@ -21,7 +21,7 @@ from worker.engine.diffusion.examples import example, smallest
 from worker.engine.diffusion.opening import add_model, open_models
 from worker.engine.diffusion.plan import plan, planned_passes
 from worker.engine.diffusion.predicted_x0 import preview
-from worker.engine.diffusion.profile import Profile
+from worker.engine.diffusion.profile import profile_of
 from worker.engine.diffusion.start.start import mask_warnings
 from worker.engine.diffusion.trajectory import Trajectory
 from worker.engine.job_failures import as_job_failed
@@ -146,9 +146,11 @@ class Diffusion:
         """Seconds of this process's clock."""
         return self._clock()
 
-    def ready(self, model: str) -> bool:
-        """Whether the model is resident. Raises UnknownModel or ModelNotLoaded."""
-        return self._residents.ready(model)
+    def ready(self, *models: str) -> bool:
+        """Whether all are resident. Raises UnknownModel, UnsupportedField or ModelNotLoaded."""
+        self._residents.refuse_together(models)
+        ready = [self._residents.ready(model) for model in models]  # each is wanted from now on
+        return all(ready)
 
     @property
     def is_loading(self) -> bool:
@@ -165,20 +167,21 @@ class Diffusion:
 
     def plan(self, order: Order) -> Plan:
         """The batch key and rows of an order's calls. Raises InvalidRequest."""
-        return plan(order, self.models[order.request.model])
+        return plan(order, *(self.models[model] for model in order.request.models))
 
     def begin(self, order: Order, plan: Plan) -> tuple[Trajectory, list[JobWarning]]:
         """Encode its prompts, draw its first noise, or go on from its checkpoint."""
         request = order.request
-        model = self.models[request.model]
+        models = [self.models[model] for model in request.models]
         with as_job_failed():
-            passes = planned_passes(order, model)
-            trajectory = Trajectory.begin(order, model, passes)
+            passes = planned_passes(order, *models)
+            trajectory = Trajectory.begin(order, passes)
             if order.checkpoint is not None:
                 checkpoint.resume(trajectory, order.checkpoint, self.profile(trajectory) or "")
-        self._residents.use(request.model, trajectory)
+        for name in request.models:
+            self._residents.use(name, trajectory)
         warnings = [warning for one in passes for warning in one.conditioning.warnings]
-        return trajectory, [*warnings, *mask_warnings(order, model)]
+        return trajectory, [*warnings, *mask_warnings(order, models[0])]
 
     def advance(self, members: Sequence[Trajectory], rows: int) -> None:
         """One UNet call; all members advance or none. Raises OutOfMemory or EngineError."""
@@ -244,7 +247,4 @@ class Diffusion:
 
     def profile(self, member: Trajectory) -> str | None:
         """The id of the profile under which a strict picture has these bits; None in fast mode."""
-        if not member.key.is_strict:
-            return None
-        known = tuple(one.sha256 for one in member.order.adapters if one is not None)
-        return Profile.of(member.fingerprint, self.at, rows=member.key.bucket, adapters=known).id
+        return profile_of(member, self.at)

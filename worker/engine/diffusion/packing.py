@@ -6,6 +6,7 @@ from itertools import accumulate
 
 import torch
 
+from worker.engine.device import sent
 from worker.engine.diffusion.trajectory import Trajectory
 from worker.engine.unet.inputs import UNetInputs
 
@@ -69,8 +70,3 @@ def pack(
 def joined(parts: list[torch.Tensor], padding: int) -> torch.Tensor:
     """All rows, and the last one again for those that only fill up the call."""
     return torch.cat(parts + [parts[-1][-1:]] * padding)
-
-
-def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """The same on the device, not waited for: only a copy from pinned memory is asynchronous."""
-    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)

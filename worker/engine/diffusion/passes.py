@@ -1,5 +1,6 @@
 """One run of an image through a sampler's noise levels: its table and prompts, on the device."""
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,15 +15,17 @@ from worker.engine.samplers import Level, Table
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pass:
-    """The calls that an image makes at one latent size; text-to-image is one pass.
+    """The calls that an image makes of one model at one latent size; text-to-image is one pass.
 
     key: of its full calls; its height and width are the latent's. inputs [calls, 3]: timestep,
     scale and guidance of each call. updates [calls, 5, 7], draws, initial_sigma, levels and
     final_scale: as in Table; steps_done too, without the steps that a second pass skips.
     x0_coefficients: how to predict x₀ at each call, for previews. upscaler: how what the pass
     before ended with is enlarged and noised for this one; None to go on from it as it is.
+    guided_calls: guidance stops after so many; below 0 where it had stopped before.
     """
 
+    model: LoadedModel
     key: BatchKey
     conditioning: ConditioningByCall
     inputs: torch.Tensor
@@ -34,6 +37,7 @@ class Pass:
     final_scale: float = 1.0
     x0_coefficients: tuple[X0Coefficients, ...] = ()
     upscaler: Upscaler | None = None
+    guided_calls: float = math.inf
 
     @classmethod
     def of(
@@ -45,14 +49,17 @@ class Pass:
         conditioning: ConditioningByCall,
         guidance_scale: float,
         has_previews: bool = False,
+        is_first: bool = True,
         upscaler: Upscaler | None = None,
+        guided_calls: float = math.inf,
     ) -> "Pass":
         """Move a table to the model's device, with the guidance of its calls."""
         device = model.at.device
         inputs = torch.tensor(table.inputs, dtype=torch.float32)
-        skipped = table.steps_done[0] if upscaler else 0
+        skipped = 0 if is_first else table.steps_done[0]
         guidance = torch.full((len(inputs), 1), guidance_scale)
         return cls(
+            model=model,
             key=key,
             conditioning=conditioning,
             inputs=torch.cat([inputs, guidance], dim=1).to(device),
@@ -64,6 +71,7 @@ class Pass:
             final_scale=table.final_scale,
             x0_coefficients=x0_coefficients(model.schedule, table) if has_previews else (),
             upscaler=upscaler,
+            guided_calls=guided_calls,
         )
 
     @property
@@ -76,6 +84,6 @@ class Pass:
         is_shallow = call % self.key.interval > 0
         return replace(self.key, shallow=True) if is_shallow else self.key
 
-    def is_guided(self, call: int, guidance_stop: float) -> bool:
-        """Whether this call is within that fraction of the calls made."""
-        return call < self.calls * guidance_stop
+    def is_guided(self, call: int) -> bool:
+        """Whether this call comes before guidance stops."""
+        return call < self.guided_calls

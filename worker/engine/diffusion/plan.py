@@ -1,11 +1,12 @@
 """What an order's calls need, and its passes, which make them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from latentry.contracts import Determinism, ResolvedRequest
-from latentry.errors import InvalidPrompt
-from latentry.rules.limits import refuse_unsupported
+from latentry.errors import InvalidPrompt, UnsupportedField
+from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
 from latentry.rules.passes import passes
 from latentry.rules.prompt_rows import prompt_rows
 from worker.batching import BatchKey
@@ -22,30 +23,68 @@ from worker.engine.samplers import table_of
 MAX_ENCODED_CHUNKS: Final = 48
 
 
-def plan(order: Order, model: LoadedModel) -> Plan:
+def plan(order: Order, model: LoadedModel, refiner: LoadedModel | None = None) -> Plan:
     """The batch key and rows of its first pass's calls. Raises InvalidRequest."""
     pictures = _pictures(order)
     for request in pictures:
         refuse_unsupported(model.card, request)
+        if refiner is not None:
+            _refuse_other_refiner(request, model, refiner)
     _refuse_many_texts(pictures, max(map(model.conditioner.chunks, pictures)))
     return Plan(_key(_passes(order)[0], model), rows=len(prompt_rows(order.request)))
 
 
-def planned_passes(order: Order, model: LoadedModel) -> tuple[Pass, ...]:
-    """All its passes, with their prompts encoded for their own calls and sizes."""
-    hires, has_previews = order.request.hires, bool(prediction_intervals(order.request))
-    return tuple(
-        Pass.of(
-            table_of(pictures[0], model.schedule),
-            model,
-            key=(key := _key(pictures, model)),
-            conditioning=_conditioning(order, pictures, key.chunks, model),
-            guidance_scale=pictures[0].guidance_scale,
-            has_previews=has_previews,
-            upscaler=hires.upscaler if number and hires else None,
+def planned_passes(
+    order: Order, model: LoadedModel, refiner: LoadedModel | None = None
+) -> tuple[Pass, ...]:
+    """All its passes, with their prompts encoded for their own calls and sizes.
+
+    A refiner goes on with the calls of the first pass; hires fix begins anew. Its levels are those
+    of the model before it, whatever its own schedule: x passes over unchanged.
+    """
+    request, each = order.request, _passes(order)
+    has_previews, stop = bool(prediction_intervals(request)), request.guidance_stop
+    of_pass = [model, *[refiner or model] * (len(each) - 1)]
+    tables = [
+        table_of(pictures[0], replace(model.schedule, prediction=own.schedule.prediction))
+        for pictures, own in zip(each, of_pass, strict=True)
+    ]
+    calls = [len(table.inputs) for table in tables]
+    found = []
+    for number, (pictures, own, table) in enumerate(zip(each, of_pass, tables, strict=True)):
+        before = sum(calls[:number]) if refiner else 0
+        key = _key(pictures, own)
+        conditioning = _conditioning(order, pictures, key.chunks, own)
+        found.append(
+            Pass.of(
+                table,
+                own,
+                key=key,
+                conditioning=conditioning.after(before) if before else conditioning,
+                guidance_scale=pictures[0].guidance_scale,
+                has_previews=has_previews,
+                is_first=not number,
+                upscaler=request.hires.upscaler if number and request.hires else None,
+                guided_calls=(sum(calls) if refiner else calls[number]) * stop - before,
+            )
         )
-        for number, pictures in enumerate(_passes(order))
-    )
+    return tuple(found)
+
+
+def _refuse_other_refiner(
+    request: ResolvedRequest, model: LoadedModel, refiner: LoadedModel
+) -> None:
+    """Raises UnsupportedField. Latents pass over as they are, so both VAEs must mean the same."""
+    refuse_other_refiner(model.card, refiner.card, request)
+    if refiner.sees_masks or _latents(refiner) != _latents(model):
+        why = f"{refiner.card.id} cannot go on with the latents of {model.card.id}."
+        raise UnsupportedField(why, fields={"/refiner": why})
+
+
+def _latents(model: LoadedModel) -> tuple[object, ...]:
+    config = model.vae.config
+    names = ("latent_channels", "scaling_factor", "latents_mean", "latents_std")
+    return model.vae_factor, *(getattr(config, name, None) for name in names)
 
 
 def _pictures(order: Order) -> tuple[ResolvedRequest, ...]:

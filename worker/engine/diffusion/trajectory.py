@@ -40,7 +40,6 @@ class Trajectory:
     """
 
     order: Order
-    model: LoadedModel
     passes: tuple[Pass, ...]
     sampler: SamplerState
     repaint: Repaint | None = None
@@ -61,10 +60,22 @@ class Trajectory:
         self.move_to(0, 0)
 
     @classmethod
-    def begin(cls, order: Order, model: LoadedModel, passes: tuple[Pass, ...]) -> "Trajectory":
+    def begin(cls, order: Order, passes: tuple[Pass, ...]) -> "Trajectory":
         """Before the first call of the first pass."""
-        begun = start(order, model, passes[0])
-        return cls(order, model, passes, begun.sampler, begun.repaint, begun.beside)
+        begun = start(order, passes[0].model, passes[0])
+        return cls(order, passes, begun.sampler, begun.repaint, begun.beside)
+
+    @property
+    def model(self) -> LoadedModel:
+        """Of the current pass."""
+        return self.current.model
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Those of its models, each once."""
+        if self.order.request.frames > 1:
+            return (self.model.clip_fingerprint,)
+        return tuple(dict.fromkeys(one.model.fingerprint for one in self.passes))
 
     def move_to(self, pass_index: int, calls: int) -> None:
         """Make this call of this pass the next one."""
@@ -98,8 +109,8 @@ class Trajectory:
     def is_guided(self) -> bool:
         """Whether its next call comes before guidance_stop."""
         if self.is_between_passes:
-            return True
-        return self.current.is_guided(self.calls, self.order.request.guidance_stop)
+            return self.passes[self.pass_index + 1].is_guided(0)
+        return self.current.is_guided(self.calls)
 
     @property
     def active_conditioning(self) -> Conditioning:
@@ -149,12 +160,6 @@ class Trajectory:
     def calls_left(self) -> int:
         """UNet calls until only the VAE is left, in all passes."""
         return self.current.calls - self.calls + self._calls_after
-
-    @property
-    def fingerprint(self) -> str:
-        """Which model draws it, by its content."""
-        is_clip = self.order.request.frames > 1
-        return self.model.clip_fingerprint if is_clip else self.model.fingerprint
 
     @property
     def latent(self) -> torch.Tensor:

@@ -101,8 +101,11 @@ class Backend(Protocol[T]):
     def now(self) -> float:
         """Seconds on the clock of the batching policy."""
 
-    def ready(self, model: str) -> bool:
-        """Whether the model is resident; if not, load it soon. Raises UnknownModel or JobFailed."""
+    def ready(self, *models: str) -> bool:
+        """Whether all of one order's models are resident; if not, they are loaded soon.
+
+        Raises UnknownModel, InvalidRequest if they can never be together, or JobFailed.
+        """
 
     @property
     def is_loading(self) -> bool:

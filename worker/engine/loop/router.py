@@ -79,11 +79,12 @@ class BackendRouter:
         """Seconds on the common clock."""
         return self._backends[0].now()
 
-    def ready(self, model: str) -> bool:
-        """Whether its backend has the model. Raises UnknownModel or JobFailed."""
-        if model not in self._by_model:
-            raise UnknownModel(f"This worker does not serve the model {model}.")
-        return self._by_model[model].ready(model)
+    def ready(self, *models: str) -> bool:
+        """Whether the first one's backend has all. Raises UnknownModel, and what it raises."""
+        for model in models:
+            if model not in self._by_model:
+                raise UnknownModel(f"This worker does not serve the model {model}.")
+        return self._by_model[models[0]].ready(*models)
 
     @property
     def is_loading(self) -> bool:

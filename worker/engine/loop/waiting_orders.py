@@ -128,7 +128,7 @@ class WaitingOrders(Generic[T]):
 
     def _send_back(self) -> None:
         """Orders whose model was evicted wait for it again, before the others."""
-        lost = [one for one in self._for_row if not self._is_ready(one.key.model)]
+        lost = [one for one in self._for_row if not self._is_ready(one.order)]
         self._for_row = [one for one in self._for_row if one not in lost]
         for one in lost:
             one.plan, one.goes_first = None, False
@@ -139,7 +139,7 @@ class WaitingOrders(Generic[T]):
         events: list[Event] = []
         for one in list(self._for_model):
             try:
-                if not self._backend.ready(one.order.request.model):
+                if not self._backend.ready(*one.order.request.models):
                     continue
                 one.plan = self._backend.plan(one.order)
                 _refuse_more_rows(one.plan.rows, self._costs.max_rows)
@@ -150,9 +150,9 @@ class WaitingOrders(Generic[T]):
             self._for_model.remove(one)
         return events
 
-    def _is_ready(self, model: str) -> bool:
+    def _is_ready(self, order: Order) -> bool:
         try:
-            return self._backend.ready(model)
+            return self._backend.ready(*order.request.models)
         except LatentryError:
             return False
 

@@ -1,6 +1,6 @@
 """Which models are in memory, and how others are loaded while those are in use."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Final
 
@@ -13,6 +13,7 @@ from latentry.errors import (
     ModelNotLoaded,
     OutOfMemory,
     UnknownModel,
+    UnsupportedField,
 )
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
@@ -135,6 +136,13 @@ class Residents:
             one.become(Residency.WAITING)
             self._waiting.append(model)
         return one.state is Residency.RESIDENT
+
+    def refuse_together(self, models: Sequence[str]) -> None:
+        """Raises UnsupportedField if the models of one order can never be in memory together."""
+        served = [self.served[model] for model in dict.fromkeys(models) if model in self.served]
+        if 0 < self.memory.budget_bytes < sum(one.size_bytes for one in served) and served[1:]:
+            why = f"This worker's memory does not hold {' and '.join(models)} together."
+            raise UnsupportedField(why, fields={"/refiner": why})
 
     def use(self, model: str, user: object) -> None:
         """As long as `user` is alive, the model stays."""

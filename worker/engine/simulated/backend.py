@@ -122,10 +122,11 @@ class Simulated:
         """Seconds on its clock."""
         return self.clock.now()
 
-    def ready(self, model: str) -> bool:
-        """Whether there is such a model."""
-        if model not in self.models:
-            raise UnknownModel(f"This worker does not serve the model {model}.")
+    def ready(self, *models: str) -> bool:
+        """Whether there are such models."""
+        for model in models:
+            if model not in self.models:
+                raise UnknownModel(f"This worker does not serve the model {model}.")
         return True
 
     @property

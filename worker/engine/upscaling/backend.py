@@ -39,10 +39,11 @@ class Upscaling:
         """What each can do."""
         return [one.card for one in self._upscalers.values()]
 
-    def ready(self, model: str) -> bool:
-        """Whether there is such an upscaler. Raises UnknownModel."""
-        if model not in self._upscalers:
-            raise UnknownModel(f"This worker does not serve {model}.")
+    def ready(self, *models: str) -> bool:
+        """Whether there are such upscalers. Raises UnknownModel."""
+        for model in models:
+            if model not in self._upscalers:
+                raise UnknownModel(f"This worker does not serve {model}.")
         return True
 
     def continue_loading(self, *, idle: bool) -> None:

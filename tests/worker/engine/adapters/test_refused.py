@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -229,3 +230,16 @@ def test_metadata_are_read(loaded: Diffusion, good: Weights, tmp_path: Path) -> 
     ]:
         path = written.save(good, tmp_path / "a.safetensors", **metadata)
         assert loaded.adapters.inspect(path).trigger_words == words
+
+
+def test_jobs_that_come_together_load_a_file_once(
+    loaded: Diffusion, good: Weights, tmp_path: Path
+) -> None:
+    path = written.save(good, tmp_path / "a.safetensors")
+    file = (path, AdapterFile.read(path).sha256)
+    residents = loaded._residents
+    shelf = Shelf(loaded.at, lambda: residents.blueprints, 2**20)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: shelf.load("epsilon", [file]), range(32)))
+    assert len({id(one) for [one] in found}) == 1
+    assert shelf.bank.used_bytes == found[0][0].size_bytes

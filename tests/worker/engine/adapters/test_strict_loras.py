@@ -15,7 +15,7 @@ from worker.engine.adapters.shelf import Shelf
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Engine, Failed, Order
 
-QUICK, SCHEDULES = 24, 200
+QUICK, SCHEDULES = 16, 160
 HIRES = {"width": 96, "height": 64, "steps": 3, "strength": 0.7}
 # Of each watched image: its fields, and which files of the closet it wears.
 WATCHED: dict[str, tuple[dict[str, Any], dict[str, float]]] = {

@@ -88,6 +88,7 @@ def edited(reference: Stock, request: ResolvedRequest, seed: int, image: Image.I
     tiling = request.seamless
     with stock.seamless(pipeline.unet, tiling), stock.seamless(pipeline.vae, tiling):
         drawn = pipeline(
+            **stock.cut(pipeline, request),
             prompt=request.prompt,
             negative_prompt=request.negative_prompt or None,
             image=image.resize((request.width, request.height), Image.Resampling.LANCZOS),
@@ -153,7 +154,7 @@ def test_in_a_crowd_of_two_and_three_rows_each_equals_stock(
             f"job-{number}", chance.choice([*EDITING]), chance.choice([*Sampler]), seed=number,
             photo_seed=number, guidance_scale=chance.choice([1.0, 2.0, 4.0]),
             image_guidance_scale=chance.choice([1.0, 1.5, 3.0]),
-            num_inference_steps=chance.choice([3, 5]),
+            num_inference_steps=chance.choice([3, 5]), denoise_end=chance.choice([0.7, 1.0]),
             determinism=chance.choice(["fast", "fast", "strict"]),
         )
         for number in range(10)

@@ -9,7 +9,11 @@ import torch
 from latentry.contracts import IntermediateKind, Sampler, Spacing
 from latentry.rules.pricing import pass_calls, price
 from tests.worker.engine import oracle, stock, tiny
-from tests.worker.engine.diffusion.test_from_pictures import from_picture
+from tests.worker.engine.diffusion.test_from_pictures import (
+    NOT_INPAINTED_AS_STOCK,
+    error,
+    from_picture,
+)
 from tests.worker.engine.stock import WALKS, Stock
 from worker.engine.diffusion import checkpoint
 from worker.engine.diffusion.diffusion import Diffusion
@@ -149,6 +153,27 @@ def test_a_start_from_a_picture_is_that_of_the_same_strength(
     )  # fmt: skip
     expected = oracle.alone(engine, by_strength)
     assert torch.equal(oracle.alone(engine, by_start), expected)
+
+
+@pytest.mark.parametrize("has_mask", [False, True])
+@pytest.mark.parametrize("sampler", [one for one in Sampler if one not in NOT_INPAINTED_AS_STOCK])
+def test_from_a_picture_an_early_end_leaves_what_stock_leaves(
+    engine: Engine, reference: Stock, sampler: Sampler, has_mask: bool
+) -> None:
+    order = from_picture(
+        "job", "sd1-epsilon", sampler, has_mask=has_mask, num_inference_steps=8,
+        strength=0.5, denoise_end=0.75,
+    )  # fmt: skip
+    assert error(oracle.alone(engine, order), order, reference) <= 1
+
+
+@pytest.mark.parametrize("has_mask", [False, True])
+def test_so_it_does_with_sdxl(engine: Engine, reference: Stock, has_mask: bool) -> None:
+    order = from_picture(
+        "job", "sdxl-epsilon", Sampler.EULER_A, has_mask=has_mask, num_inference_steps=8,
+        strength=0.5, denoise_end=0.75,
+    )  # fmt: skip
+    assert error(oracle.alone(engine, order), order, reference) <= 1
 
 
 def test_a_start_and_an_end_leave_what_is_between(engine: Engine) -> None:

@@ -35,10 +35,11 @@ def begin(backend: Diffusion, order: Order, *tables: Table) -> Trajectory:
             conditioning=model.conditioner.condition(request),
             guidance_scale=request.guidance_scale,
             has_previews=request.preview_interval > 0,
+            guided_calls=len(table.inputs) * request.guidance_stop,
         )
         for table in tables
     )
-    return Trajectory.begin(order, model, passes)
+    return Trajectory.begin(order, passes)
 
 
 def advance(backend: Diffusion, one: Trajectory, calls: int | None = None) -> Trajectory:

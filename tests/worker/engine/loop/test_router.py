@@ -1,11 +1,14 @@
 """Several backends in one engine, each with its own models."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
-from latentry.errors import UnknownModel
+from latentry.contracts import Lora
+from latentry.errors import AdapterUnusable, UnknownModel
 from tests.worker.engine import tiny
 from worker.engine.loop import Engine, Failed, Preview, Step
 from worker.engine.loop.router import BackendRouter
@@ -94,3 +97,32 @@ def test_a_model_of_none_of_them_is_unknown(alone: dict[str, Simulated]) -> None
     [failed] = tiny.drain(engine)
     assert isinstance(failed, Failed)
     assert isinstance(failed.error, UnknownModel)
+
+
+def test_adapters_fit_the_models_of_all_backends(
+    alone: dict[str, Simulated], tmp_path: Path
+) -> None:
+    file = tmp_path / "ink.safetensors"
+    save_file({"lora_unet_x.lora_down.weight": np.zeros((4, 8), np.float16)}, file)
+    router = BackendRouter(alone)
+    entry = router.adapters.inspect(file)
+    assert (entry.models, entry.rank, entry.family) == (("small", "large"), 4, "simulated")
+    assert router.adapters.load("small", [(file, entry.sha256), None]) == (None, None)
+    file.write_bytes(b"no such file")
+    with pytest.raises(AdapterUnusable):
+        router.adapters.inspect(file)
+
+
+def test_a_simulated_picture_depends_on_the_files_of_its_loras(
+    alone: dict[str, Simulated],
+) -> None:
+    def colour(**fields: object) -> bytes:
+        lora = Lora(**({"id": "a", "weight": 1.0, "text_encoder_weight": 1.0} | fields))
+        engine = Engine(BackendRouter(alone))
+        engine.submit(replace(tiny.order(model="small", loras=(lora,)), adapters=(None,)))
+        return tiny.pixels(tiny.drain(engine))["job"].tobytes()
+
+    one = colour(sha256="1")
+    assert colour(sha256="1", id="b") == one
+    assert colour(sha256="2") != one
+    assert colour(sha256="1", weight=0.5) != one

@@ -16,12 +16,13 @@ from latentry.errors import (
     UnsupportedSize,
     UnsupportedSpacing,
 )
-from latentry.rules.edit_limits import check_edit
-from latentry.rules.hires_limits import refuse_impossible_hires
-from latentry.rules.outputs import refuse_impossible_output
+from latentry.rules.limits.edits import check_edit
+from latentry.rules.limits.hires import refuse_impossible_hires
+from latentry.rules.limits.outputs import refuse_impossible_output
+from latentry.rules.limits.prompts import check_prompts
+from latentry.rules.limits.refiner import check_refiner
 from latentry.rules.passes import passes
 from latentry.rules.pricing import intermediates, skipped_steps
-from latentry.rules.prompt_limits import check_prompts
 from latentry.rules.sequences.clip_limits import refuse_impossible_clip
 
 _WITH_IMAGE: Final = ("mask", "strength", "extend")
@@ -37,6 +38,7 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
     The error's `fields` are JSON pointers to what is wrong in the request.
     """
     first, *later = passes(request)
+    later = later if request.hires is not None else []  # a refiner's own limits are on its card
     _check_size(card, first)
     if request.sampler not in card.samplers:
         why = f"{card.id} supports the samplers {', '.join(card.samplers)}."
@@ -54,6 +56,7 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
     refuse_impossible_clip(card, request)
     _check_conditions(card, request)
     check_edit(card, request)
+    check_refiner(card, request)
     _check_inputs(card, request)
     _check_part(request)
     refuse_impossible_output(request)
