@@ -54,9 +54,10 @@ def pipeline_of(adapter: MotionAdapter) -> AnimateDiffPipeline:
     return made
 
 
-def draw(pipeline: AnimateDiffPipeline, prompt: str, seed: int, steps: int) -> list[Picture]:
-    """A clip's frames, with the bundled model's guidance."""
-    guidance = json.loads((FOLDER / "latentry.json").read_text())["default_guidance_scale"]
+def draw(
+    pipeline: AnimateDiffPipeline, prompt: str, seed: int, steps: int, guidance: float
+) -> list[Picture]:
+    """A clip's frames."""
     with torch.autocast("cpu", torch.bfloat16):  # as the service draws on CPUs that can
         made = pipeline(
             prompt,
@@ -69,11 +70,13 @@ def draw(pipeline: AnimateDiffPipeline, prompt: str, seed: int, steps: int) -> l
     return [np.round(frame * 255).astype(np.uint8) for frame in made.frames[0]]
 
 
-def measure(adapter: MotionAdapter, count: int, steps: int, sheet: Path | None) -> None:
+def measure(
+    adapter: MotionAdapter, count: int, steps: int, guidance: float, sheet: Path | None
+) -> None:
     """How many held-out prompts move as told, by the pixels; each clip is a row of the sheet."""
     pipeline, marks, rows = pipeline_of(adapter), Counter[str](), []
     for number, (scene, prompt) in enumerate(held_out(count)):
-        frames = draw(pipeline, prompt, 3_000_000 + number, steps)
+        frames = draw(pipeline, prompt, 3_000_000 + number, steps, guidance)
         thing = scene.frames[0].things[0]
         told = moves_as_told(frames, scene)
         shapes = [{one.shape for one in detect(frame).objects} for frame in frames]
@@ -100,6 +103,7 @@ def main() -> None:
     parser.add_argument("--measure", action="store_true", help="only measure the last checkpoint")
     parser.add_argument("--count", type=int, default=60, help="held-out prompts")
     parser.add_argument("--inference-steps", type=int, default=25)
+    parser.add_argument("--guidance", type=float, default=4.0)
     parser.add_argument("--sheet", type=Path, help="where to save the frames, a row a clip")
     options = parser.parse_args()
     torch.set_num_threads(options.workers)
@@ -108,7 +112,13 @@ def main() -> None:
         (checkpoints.RUNS / "rendezvous-motion").unlink(missing_ok=True)
         spawn(train, (options.workers, options.steps), nprocs=options.workers)  # type: ignore[no-untyped-call]
         motion.export(FOLDER / "motion_adapter")
-    measure(motion.trained(), options.count, options.inference_steps, options.sheet)
+    measure(
+        motion.trained(),
+        options.count,
+        options.inference_steps,
+        options.guidance,
+        options.sheet,
+    )
 
 
 if __name__ == "__main__":
