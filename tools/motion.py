@@ -1,7 +1,8 @@
-"""Trains the motion module of the bundled model, writes it and measures it.
+"""Trains a motion module for the bundled model and measures it.
 
-`python -m tools.motion` trains, from where it was stopped, and writes it into the model's folder;
-with `--measure` it measures the last checkpoint, and writes nothing.
+`python -m tools.motion` trains, from where it was stopped; with `--measure` it only measures the
+last checkpoint. `--export FOLDER` writes it, as diffusers' MotionAdapter. docs/clips.md has what
+came of it.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ def main() -> None:
     parser.add_argument("--measure", action="store_true", help="only measure the last checkpoint")
     parser.add_argument("--count", type=int, default=60, help="held-out prompts")
     parser.add_argument("--inference-steps", type=int, default=25)
-    parser.add_argument("--guidance", type=float, default=4.0)
+    parser.add_argument("--guidance", type=float, default=2.0)
+    parser.add_argument("--export", type=Path, help="where to write the module")
     parser.add_argument("--sheet", type=Path, help="where to save the frames, a row a clip")
     options = parser.parse_args()
     torch.set_num_threads(options.workers)
@@ -111,7 +113,8 @@ def main() -> None:
         motion.build_bank()
         (checkpoints.RUNS / "rendezvous-motion").unlink(missing_ok=True)
         spawn(train, (options.workers, options.steps), nprocs=options.workers)  # type: ignore[no-untyped-call]
-        motion.export(FOLDER / "motion_adapter")
+    if options.export is not None:
+        motion.export(options.export)
     measure(
         motion.trained(),
         options.count,
