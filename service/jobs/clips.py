@@ -9,6 +9,7 @@ from latentry.contracts.fields.clip import Clip
 from latentry.errors import InvalidRequest, UnsupportedField
 from latentry.ledger import CatalogueEntry
 from latentry.rules.limits import refuse_unsupported
+from latentry.rules.loras import with_tags
 from latentry.settings import Settings
 from service.jobs.admission import Admitted, admitted, choose, requested_model, resolve
 
@@ -39,6 +40,8 @@ def admit_clip(
         output=request.output,
         fps=request.fps or DEFAULT_FPS,
     )
-    resolved = resolve(picture, entry.card).model_copy(update={"clip": clip})
+    # Tags of LoRAs are read as everywhere, and then refused: they are no part of what is drawn.
+    frame = resolve(with_tags(picture), entry.card, adapters=entry.adapters)
+    resolved = frame.model_copy(update={"clip": clip})
     refuse_unsupported(entry.card, resolved)
     return admitted(entry, resolved, settings)
