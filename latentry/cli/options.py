@@ -1,25 +1,18 @@
 """The options of `latentry generate`: one for each field of a request."""
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import (
     Annotated,
     Any,
     Final,
     TypedDict,
-    TypeVar,
     cast,
-    get_args,
-    get_origin,
-    get_type_hints,
 )
 
 import typer
-from pydantic import BaseModel
-from rich.markup import escape
-from typer.models import OptionInfo
 
 from latentry.cli import values
+from latentry.cli.signature import Command, hints_of, with_options
 from latentry.client.fields import Fields
 from latentry.contracts import (
     ClipRequest,
@@ -35,8 +28,6 @@ from latentry.contracts import (
     Seamless,
     WebhookEvent,
 )
-
-Command = TypeVar("Command", bound=Callable[..., None])
 
 HEIGHT_WIDTH: Final = "HEIGHT WIDTH"
 PICTURE: Final = "PICTURE"
@@ -180,31 +171,16 @@ def option_name(name: str) -> str:
 
 def request_options(command: Command) -> Command:
     """Replace a command's `**options` by RequestOptions, as typer reads them from a signature."""
-    hints = get_type_hints(RequestOptions, include_extras=True)
-    return _with_options(command, hints, GenerationRequest)
+    return with_options(command, hints_of(RequestOptions), GenerationRequest)
 
 
 def clip_options(command: Command) -> Command:
     """The same with those of a clip; what is stored follows from the name of the output file."""
-    hints = get_type_hints(RequestOptions, include_extras=True)
     names = (ClipRequest.model_fields.keys() - {"output_format"}) | {"webhook_event"}
+    hints = hints_of(RequestOptions)
     shared = {name: hint for name, hint in hints.items() if name in names}
     own = {"frames": int | None, "fps": int | None}
-    return _with_options(command, shared | own, ClipRequest)
-
-
-def _with_options(command: Command, hints: dict[str, Any], request: type[BaseModel]) -> Command:
-    own = inspect.signature(command)
-    kinds: dict[Any, list[inspect.Parameter]] = {}
-    for parameter in own.parameters.values():
-        kinds.setdefault(parameter.kind, []).append(parameter)
-    parameters = (
-        *kinds[inspect.Parameter.POSITIONAL_OR_KEYWORD],
-        *(_parameter(name, hint, request) for name, hint in hints.items()),
-        *kinds[inspect.Parameter.KEYWORD_ONLY],
-    )
-    command.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
-    return command
+    return with_options(command, shared | own, ClipRequest)
 
 
 def request_fields(options: Mapping[str, Any]) -> Fields:
@@ -224,15 +200,3 @@ def request_fields(options: Mapping[str, Any]) -> Fields:
     }
     names = Fields.__annotations__.keys()
     return cast(Fields, {name: given[name] for name in names if given.get(name) is not None})
-
-
-def _parameter(name: str, hint: Any, request: type[BaseModel]) -> inspect.Parameter:
-    kind, option = get_args(hint) if get_origin(hint) is Annotated else (hint, typer.Option())
-    assert isinstance(option, OptionInfo)
-    if option.help is None:
-        # Rich would read `[word]` as markup.
-        option.help = escape(request.model_fields[name].description or "")
-    default = False if kind is bool else None
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
-    )

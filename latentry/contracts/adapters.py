@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from latentry.contracts.wire import ResponseModel
+from latentry.contracts.wire import Listing, ResponseModel
 
 
 class AdapterKind(StrEnum):
@@ -31,14 +31,14 @@ class Adapter(ResponseModel):
     networks: tuple[str, ...] = Field(
         description="What it changes: `unet`, `text_encoder`, `text_encoder_2`."
     )
+    reason: str | None = Field(None, description="Why it fits none of the models, if so.")
     title: str | None = None
     trigger_words: tuple[str, ...] = Field(
         (), description="What its metadata say that a prompt should contain."
     )
 
 
-class AdapterList(ResponseModel):
+class AdapterList(Listing[Adapter]):
     """`GET /v1/adapters`."""
 
     object: Literal["list"] = "list"
-    data: list[Adapter]

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any, TypedDict, Unpack
 
 from latentry.client import api_calls, flows
-from latentry.client.connections import AsyncConnection, Connection
 from latentry.client.fields import validated
+from latentry.client.http.connections import AsyncConnection, Connection
 from latentry.contracts import (
     ClipRequest,
     Determinism,
