@@ -31,6 +31,7 @@ class Adapter(ResponseModel):
     networks: tuple[str, ...] = Field(
         description="What it changes: `unet`, `text_encoder`, `text_encoder_2`."
     )
+    reason: str | None = Field(None, description="Why it fits none of the models, if so.")
     title: str | None = None
     trigger_words: tuple[str, ...] = Field(
         (), description="What its metadata say that a prompt should contain."

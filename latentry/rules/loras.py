@@ -56,12 +56,7 @@ def found_loras(
             wrong[at] = f"There is no adapter “{one.id}”{hint(one.id, known)}"
             kinds[at] = UnknownAdapter
         elif card.id not in adapter.models:
-            kind = card.family or "another kind"
-            wrong[at] = (
-                f"“{adapter.id}” is for {adapter.family} models, and {card.id} is of {kind}"
-                if adapter.family != card.family
-                else f"“{adapter.id}” does not fit the layers of {card.id}"
-            ) + "."
+            wrong[at] = _mismatch(adapter, card)
             kinds[at] = AdapterMismatch
         elif one.sha256 not in (None, adapter.sha256):
             wrong[at] = f"“{adapter.id}” is another file than the one that is meant by sha256."
@@ -72,6 +67,13 @@ def found_loras(
         first = next(iter(wrong))
         raise kinds[first](wrong[first], fields=wrong)
     return tuple(found)
+
+
+def _mismatch(adapter: Adapter, card: ModelCard) -> str:
+    if adapter.family != card.family:
+        kind = card.family or "another kind"
+        return f"“{adapter.id}” is for {adapter.family} models, and {card.id} is of {kind}."
+    return f"“{adapter.id}” does not fit the layers of {card.id}. {adapter.reason or ''}".rstrip()
 
 
 def _lora(wanted: WantedLora, adapter: Adapter) -> Lora:

@@ -93,7 +93,7 @@ CLOSET = [
     adapter("Pen", "2"),
     adapter("pen", "3"),
     adapter("large", family="SDXL", models=("xl",)),
-    adapter("other", models=()),
+    adapter("other", models=(), reason="Its x finds no layer."),
 ]
 CARD = card().model_copy(update={"family": "SD 1.x"})
 
@@ -112,7 +112,7 @@ def test_ids_are_matched_without_case_where_that_is_unambiguous() -> None:
         ("Inc", UnknownAdapter, "There is no adapter “Inc”; did you mean “Ink”?"),
         ("PEN", UnknownAdapter, "There is no adapter “PEN”"),
         ("large", AdapterMismatch, "“large” is for SDXL models, and shapes is of SD 1.x."),
-        ("other", AdapterMismatch, "“other” does not fit the layers of shapes."),
+        ("other", AdapterMismatch, "“other” does not fit the layers of shapes. Its x finds"),
     ],
 )
 def test_what_is_unknown_or_does_not_fit_is_refused(

@@ -1,9 +1,7 @@
 """Adapters' files as they come and go, and the jobs that name them."""
 
-import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -222,24 +220,3 @@ def test_without_room_a_job_waits_and_others_do_not(
     assert [job.lease.ref for job in posted(inbox, 1)] == [plain]
     assert len(shelf.asked) > 1, "it is tried again"
     assert found().crashes == 0
-
-
-def test_one_jobs_are_loaded_after_another_s(ledger: Ledger, files: AdapterFiles) -> None:
-    """Two at once would both load the same file, or take the last room."""
-    loading, most = 0, 0
-
-    class Watched(FakeShelf):
-        def load(self, model: str, files: Sequence[tuple[Path, str] | None]) -> Any:
-            nonlocal loading, most
-            loading += 1
-            most = max(most, loading)
-            threading.Event().wait(0.02)  # so that another thread would come in between
-            loading -= 1
-            return super().load(model, files)
-
-    for _ in range(4):
-        create(ledger, lora())
-    claimer, inbox = claiming(ledger, files, Watched())
-    claimer.work()
-    assert len(posted(inbox, 4)) == 4
-    assert most == 1

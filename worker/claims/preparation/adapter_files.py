@@ -107,6 +107,8 @@ class AdapterFiles:
         except Exception:  # one odd file must not end the worker
             log.exception("adapter.unusable", adapter=name, path=str(path))
             return _Seen(path, state, None)
+        if entry.reason:
+            log.warning("adapter.fits_no_model", adapter=name, path=str(path), why=entry.reason)
         log.info("adapter.found", adapter=name, family=entry.family, models=entry.models)
         return _Seen(path, state, entry)
 

@@ -1,6 +1,5 @@
 """The adapters that jobs name, loaded before the jobs reach the step loop."""
 
-import threading
 from pathlib import Path
 
 import structlog
@@ -15,15 +14,11 @@ log = structlog.get_logger()
 
 
 class Adapters:
-    """Loads them before the step loop has the job, so that it waits for none.
-
-    One job's after another's, on whichever thread: two may want one file, or the last room.
-    """
+    """Loads them before the step loop has the job, so that it waits for none. From any thread."""
 
     def __init__(self, files: AdapterFiles, shelf: Shelf) -> None:
         self._files = files
         self._shelf = shelf
-        self._loading = threading.Lock()
 
     def prepare(self, job: ClaimedJob) -> None:
         """Give a job its adapters, or end it early. Raises NoAdapterRoom."""
@@ -32,8 +27,7 @@ class Adapters:
             return
         try:
             files = [self._file(lora) if lora.has_effect else None for lora in request.loras]
-            with self._loading:
-                job.adapters = self._shelf.load(request.model, files)
+            job.adapters = self._shelf.load(request.model, files)
         except JobFailed as error:
             job.end_early(Outcome(JobStatus.FAILED, error))
         except NoAdapterRoom:

@@ -25,6 +25,7 @@ def described(
     models: tuple[str, ...] = (),
     rank: int | None = None,
     networks: tuple[str, ...] = (),
+    reason: str | None = None,
 ) -> Adapter:
     """Its entry in the catalogue, without an id. `rank`: None to take it from the names."""
     shapes = (t.shape for name, t in file.header.tensors.items() if _RANKS.search(name))
@@ -37,6 +38,7 @@ def described(
         size_bytes=len(file.data),
         rank=max((s[0] for s in shapes if s), default=0) if rank is None else rank,
         networks=networks,
+        reason=reason,
         title=_title(file),
         trigger_words=trigger_words(file),
     )

@@ -106,9 +106,9 @@ class AdapterFile:
 
 
 def are_finite(bits: np.ndarray[Any, Any], dtype: str) -> bool:
-    """Whether all values are finite, which are of this dtype and here as unsigned integers."""
+    """Whether all values are finite, which are of this dtype and here as integers or bytes."""
     kind, ones = _NOT_FINITE[dtype]
-    mask = np.dtype(kind).type(ones)
+    bits, mask = bits.view(kind), np.dtype(kind).type(ones)
     pieces = (bits[begin : begin + _PIECE] for begin in range(0, len(bits), _PIECE))
     return not any(((piece & mask) == mask).any() for piece in pieces)
 

@@ -24,7 +24,7 @@ _DTYPES: Final = {
     "F8_E4M3": torch.float8_e4m3fn,
     "F8_E5M2": torch.float8_e5m2,
 }
-_HALVES: Final = {torch.float16: "F16", torch.bfloat16: "BF16"}
+_NAMES: Final = {dtype: name for name, dtype in _DTYPES.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -68,8 +68,9 @@ def _lora(file: AdapterFile, plan: LayerPlan, at: Device) -> LowRank:
 def _loha(file: AdapterFile, plan: LayerPlan, at: Device) -> LowRank:
     """(A₁B₁) ∘ (A₂B₂) as one product: every pair of a column of each, and of a row of each."""
     parts = {name: _fp32(_read(file, one)) for name, one in plan.tensors.items()}
-    up = parts["w1_a"][:, :, None] * parts["w2_a"][:, None, :]
-    down = parts["w1_b"][:, None, :] * parts["w2_b"][None, :, :]
+    with np.errstate(over="ignore"):  # what is too large is refused below
+        up = parts["w1_a"][:, :, None] * parts["w2_a"][:, None, :]
+        down = parts["w1_b"][:, None, :] * parts["w2_b"][None, :, :]
     rank, out, into = plan.rank, plan.shape[0], plan.shape[1]
     return LowRank(
         _on_device(torch.from_numpy(down.reshape(rank, into, *plan.shape[2:])), plan, "down", at),
@@ -95,9 +96,8 @@ def _on_device(tensor: torch.Tensor, plan: LayerPlan, part: str, at: Device) -> 
     if is_conv != (len(shape) == 4):  # a 1 × 1 kernel, written or left out
         shape = (*shape[:2], 1, 1) if is_conv else shape[:2]
     found = converted([tensor.reshape(shape)], shape, at)
-    half = _HALVES.get(at.dtype)
     flat = found.as_strided((found.numel(),), (1,))  # in whatever order
-    if half and not are_finite(flat.view(torch.uint16).numpy(), half):
+    if not are_finite(flat.view(torch.uint8).numpy(), _NAMES[at.dtype]):
         raise AdapterUnusable(f"The {part} of its layer {plan.path} is too large for {at.dtype}.")
     if at.device.type == "cpu":
         return found

@@ -37,13 +37,15 @@ class Shelf:
         file = AdapterFile.read(path)
         refuse_other_methods(file)
         file.refuse_non_finite()
-        fitting, misfit = {}, AdapterUnusable("There is no model that it could fit.")
+        family, fitting = family_of_file(file), {}
+        misfit = AdapterUnusable("There is no model that it could fit.")
         for model, blueprint in self._blueprints().items():
             architecture = self._architecture(blueprint)
             try:
                 fitting[model] = planned(file, architecture), architecture.family
             except AdapterUnusable as error:
-                misfit = error
+                if not family or architecture.family == family:
+                    misfit = error
         if fitting:
             plans, family = next(iter(fitting.values()))
             return described(
@@ -53,8 +55,8 @@ class Shelf:
                 rank=max(plan.rank for plan in plans),
                 networks=tuple(n for n in NETWORKS if any(plan.network == n for plan in plans)),
             )
-        if family := family_of_file(file):  # of another family than those that are served
-            return described(file, family=family)
+        if family:  # known, so that requests can be told why it is not for their model
+            return described(file, family=family, reason=misfit.message)
         raise misfit
 
     def load(

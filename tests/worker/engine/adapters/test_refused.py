@@ -1,6 +1,7 @@
 """Files that are refused, each with a sentence that says why."""
 
 import json
+import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -105,6 +106,8 @@ def test_a_file_for_models_that_are_not_served_is_known_by_its_cross_attention(
     }
     entry = loaded.adapters.inspect(written.save(weights, tmp_path / f"{name}.safetensors"))
     assert (entry.family, entry.models, entry.rank) == (family, (), 4)
+    why = "no model" if family != "SD 1.x" else "2 of its tensors find no layer, for example"
+    assert why in (entry.reason or "")
 
 
 def test_a_file_of_another_architecture_is_known_too(loaded: Diffusion, tmp_path: Path) -> None:
@@ -176,6 +179,19 @@ def test_what_is_too_large_for_the_models_precision_is_refused(
         half.adapters.load("epsilon", [(path, sha256)])
 
 
+def test_a_product_of_lohas_factors_that_overflows_is_refused(
+    loaded: Diffusion, tmp_path: Path
+) -> None:
+    names = ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b")
+    shapes = ((64, 2), (2, 64), (64, 2), (2, 64))
+    weights = {
+        f"{STEM}.{name}": torch.full(shape, 1e30) for name, shape in zip(names, shapes, strict=True)
+    }
+    path = written.save(weights, tmp_path / "a.safetensors")
+    with pytest.raises(AdapterUnusable, match="too large"):
+        loaded.adapters.load("epsilon", [(path, AdapterFile.read(path).sha256)])
+
+
 def test_another_file_under_the_same_path_is_not_loaded(
     loaded: Diffusion, good: Weights, tmp_path: Path
 ) -> None:
@@ -243,3 +259,27 @@ def test_jobs_that_come_together_load_a_file_once(
         found = list(pool.map(lambda _: shelf.load("epsilon", [file]), range(32)))
     assert len({id(one) for [one] in found}) == 1
     assert shelf.bank.used_bytes == found[0][0].size_bytes
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_damaged_file_is_refused_or_taken_and_nothing_else(
+    loaded: Diffusion, good: Weights, tmp_path: Path, seed: int
+) -> None:
+    """Bytes of the header above all: names, shapes, numbers."""
+    chance = random.Random(seed)
+    rules = json.dumps({"unet.lora_alpha": 4, "unet.alpha_pattern": {"attn1.to_q": 2.0}})
+    path = written.save(good, tmp_path / "a.safetensors", lora_adapter_metadata=rules)
+    whole, taken, reasons = path.read_bytes(), 0, set()
+    length = int.from_bytes(whole[:8], "little")
+    for _ in range(400):
+        damaged = bytearray(whole)
+        for _ in range(chance.choice([1, 1, 2, 5])):
+            where = chance.choice([chance.randrange(8 + length), chance.randrange(len(whole))])
+            damaged[where] = chance.choice([chance.randrange(256), *b'0198"{}[],:.'])
+        path.write_bytes(damaged)
+        try:
+            taken += bool(loaded.adapters.inspect(path).models)
+        except AdapterUnusable as error:
+            reasons.add(error.message)
+    assert taken, "some damage is to weights alone"
+    assert len(reasons) > 10
