@@ -43,3 +43,6 @@ else
 fi
 echo "Installing into .venv; the first time takes a few minutes and 1.6 GB of disk space."
 $pip install --quiet -c constraints.txt -e ".[$extras]"
+# Without torchvision, which it requires: PyPI's is of the CUDA build, breaks diffusers beside another,
+# and no network that is served needs it (docs/upscales.md).
+$pip install --quiet --no-deps -c constraints.txt spandrel einops

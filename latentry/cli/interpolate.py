@@ -23,33 +23,40 @@ _CLIPS: Final = {form.suffix: form for form in ClipFormat}
 _OF_JOBS: Final = GenerationRequest.model_fields.keys() & InterpolationRequest.model_fields.keys()
 
 
+Prompts = Annotated[
+    list[str], typer.Argument(help="What the pictures show that it leads through: 2 to 10.")
+]
+OutputFile = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        help="A .webp, .gif or .mp4 file of all frames; with .png or .jpg the frames are saved as "
+        "OUTPUT-1.png and so on. JOB-ID.webp if omitted.",
+    ),
+]
+Frames = Annotated[int, typer.Option(help="Number of frames, first and last picture included.")]
+Fps = Annotated[int | None, typer.Option(help="Frames per second of the file.")]
+EasingOption = Annotated[Easing | None, typer.Option(help="How fast the way is gone.")]
+Seeds = Annotated[
+    list[int] | None,
+    typer.Option(help="Seed of one picture, once for each; --seed is that of all."),
+]
+Images = Annotated[
+    list[str] | None,
+    typer.Option(help="What one picture starts from, once for each; a path, URL or file id."),
+]
+
+
 @request_options
 def interpolate(
-    prompts: Annotated[
-        list[str], typer.Argument(help="What the pictures show that it leads through: 2 to 10.")
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help="A .webp, .gif or .mp4 file of all frames; with .png or .jpg the frames are saved "
-            "as OUTPUT-1.png and so on. JOB-ID.webp if omitted.",
-        ),
-    ] = None,
-    frames: Annotated[
-        int, typer.Option(help="Number of frames, the first and the last picture included.")
-    ] = 16,
-    fps: Annotated[int | None, typer.Option(help="Frames per second of the file.")] = None,
-    easing: Annotated[Easing | None, typer.Option(help="How fast the way is gone.")] = None,
-    keyframe_seed: Annotated[
-        list[int] | None,
-        typer.Option(help="Seed of one picture, once for each; --seed is that of all."),
-    ] = None,
-    keyframe_image: Annotated[
-        list[str] | None,
-        typer.Option(help="What one picture starts from, once for each; a path, URL or file id."),
-    ] = None,
+    prompts: Prompts,
+    output: OutputFile = None,
+    frames: Frames = 16,
+    fps: Fps = None,
+    easing: EasingOption = None,
+    keyframe_seed: Seeds = None,
+    keyframe_image: Images = None,
     *,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,

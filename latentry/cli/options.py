@@ -1,24 +1,16 @@
 """The options of `latentry generate`: one for each field of a request."""
 
-import inspect
-from collections.abc import Callable
 from typing import (
     Annotated,
-    Any,
     Final,
     TypedDict,
-    TypeVar,
     cast,
-    get_args,
-    get_origin,
-    get_type_hints,
 )
 
 import typer
-from rich.markup import escape
-from typer.models import OptionInfo
 
 from latentry.cli import values
+from latentry.cli.signature import Command, with_options
 from latentry.client.fields import Fields
 from latentry.contracts import (
     Determinism,
@@ -33,8 +25,6 @@ from latentry.contracts import (
     Seamless,
     WebhookEvent,
 )
-
-Command = TypeVar("Command", bound=Callable[..., None])
 
 HEIGHT_WIDTH: Final = "HEIGHT WIDTH"
 PICTURE: Final = "PICTURE"
@@ -178,18 +168,7 @@ def option_name(name: str) -> str:
 
 def request_options(command: Command) -> Command:
     """Replace a command's `**options` by RequestOptions, as typer reads them from a signature."""
-    own = inspect.signature(command)
-    kinds: dict[Any, list[inspect.Parameter]] = {}
-    for parameter in own.parameters.values():
-        kinds.setdefault(parameter.kind, []).append(parameter)
-    hints = get_type_hints(RequestOptions, include_extras=True)
-    parameters = (
-        *kinds[inspect.Parameter.POSITIONAL_OR_KEYWORD],
-        *(_parameter(name, hint) for name, hint in hints.items()),
-        *kinds[inspect.Parameter.KEYWORD_ONLY],
-    )
-    command.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
-    return command
+    return with_options(command, RequestOptions, GenerationRequest)
 
 
 def request_fields(options: RequestOptions) -> Fields:
@@ -208,15 +187,3 @@ def request_fields(options: RequestOptions) -> Fields:
     }
     names = Fields.__annotations__.keys()
     return cast(Fields, {name: given[name] for name in names if given.get(name) is not None})
-
-
-def _parameter(name: str, hint: Any) -> inspect.Parameter:
-    kind, option = get_args(hint) if get_origin(hint) is Annotated else (hint, typer.Option())
-    assert isinstance(option, OptionInfo)
-    if option.help is None:
-        # Rich would read `[word]` as markup.
-        option.help = escape(GenerationRequest.model_fields[name].description or "")
-    default = False if kind is bool else None
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
-    )

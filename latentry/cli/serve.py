@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from latentry.cli.results import refuse_unwritable
 from latentry.serve import demo as demo_sheet
 from latentry.serve import signals
 from latentry.serve.ready import instructions, ready, requires_key
@@ -33,6 +34,7 @@ def demo(
     output: Annotated[Path, typer.Option("-o", "--output", help="Output file.")] = Path("demo.png"),
 ) -> None:
     """Start the service on free ports, generate a sheet of six images, and stop."""
+    refuse_unwritable(output)
     env = demo_sheet.demo_env(os.environ)
     finished = signals.run(_demo(Settings.from_env(env), output))
     if not finished:

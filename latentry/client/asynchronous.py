@@ -201,7 +201,8 @@ class AsyncClient(AsyncManyJobs, AsyncUpscales):
     ) -> Sequence[Path]:
         """Save the images of a job, or one by itself or by its URL; the files.
 
-        `path` is a file or a directory; the images of one job are numbered. Raises OSError.
+        `path` is a file or a directory; the images of one job are numbered, and a clip is saved
+        instead of its frames. Raises OSError.
         """
         saved = []
         for url, target in targets(what, path):

@@ -20,7 +20,7 @@ from typing import Final
 import httpx
 from pydantic import ValidationError
 
-from latentry.client.transports import EXTENSION
+from latentry.client.http.transports import EXTENSION
 from latentry.contracts import Job, Problem
 from latentry.errors import LatentryError
 

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from latentry.client import api_calls
 from latentry.client.api_calls import ApiCall
+from latentry.client.http.sse import ServerSentEvent, SseParser
 from latentry.client.retries import Endurance, Outcome, Retries, error_of
-from latentry.client.sse import ServerSentEvent, SseParser
 from latentry.contracts import Event, Job
 
 # The service pings an idle stream every 15 s; three missed pings mean a dead connection.

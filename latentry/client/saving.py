@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from latentry.contracts import Image, Job, Output
+from latentry.contracts import Image, Job, Output, OutputKind
 from latentry.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -36,7 +36,10 @@ def targets(
     """The URL and the file of each image to save."""
     given = None if path is None else Path(path)
     if isinstance(what, Job):
-        for image in what.images:
+        clips = [one for one in what.outputs if one.kind is OutputKind.CLIP]
+        for clip in clips:
+            yield clip.url, clip_path(given, what, clip)
+        for image in [] if clips else what.images:
             yield image.url, image_path(given, what, image.index)
         return
     url = what if isinstance(what, str) else what.url

@@ -4,8 +4,8 @@ import uuid
 from typing import Unpack
 
 from latentry.client import api_calls, flows
-from latentry.client.connections import AsyncConnection, Connection
 from latentry.client.fields import UpscaleFields, upscale_of
+from latentry.client.http.connections import AsyncConnection, Connection
 from latentry.client.pictures import Picture
 from latentry.contracts import Estimate, Job, UpscalerList
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from latentry.contracts.wire import ResponseModel
+from latentry.contracts.wire import Listing, ResponseModel
 
 
 class AdapterKind(StrEnum):
@@ -38,8 +38,7 @@ class Adapter(ResponseModel):
     )
 
 
-class AdapterList(ResponseModel):
+class AdapterList(Listing[Adapter]):
     """`GET /v1/adapters`."""
 
     object: Literal["list"] = "list"
-    data: list[Adapter]

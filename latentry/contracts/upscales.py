@@ -9,7 +9,7 @@ from latentry.contracts.fields.inputs import InputFile
 from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.models import Pace
 from latentry.contracts.outputs import OutputFormat
-from latentry.contracts.wire import RequestModel, ResponseModel
+from latentry.contracts.wire import Listing, RequestModel, ResponseModel
 
 LANCZOS: Final = "lanczos"
 # As file names are written, but for what separates ids in settings and in the ledger.
@@ -145,7 +145,5 @@ class ServedUpscaler(UpscalerCard):
     workers: int = Field(description="Number of live workers that serve this upscaler.")
 
 
-class UpscalerList(ResponseModel):
+class UpscalerList(Listing[ServedUpscaler]):
     """`GET /v1/upscalers`."""
-
-    data: list[ServedUpscaler]

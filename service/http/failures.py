@@ -45,6 +45,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.IdempotencyConflict: 422,
     errors.NotFound: 404,
     errors.UnknownModel: 404,
+    errors.UnknownUpscaler: 404,
     errors.JobNotFound: 404,
     errors.FileNotFound: 404,
     errors.DeliveryNotFound: 404,

@@ -126,4 +126,4 @@ def test_clients_take_every_field_of_an_upscale() -> None:
     # The picture is the positional argument, and `estimate_upscale` is a dry run.
     assert UpscaleFields.__annotations__.keys() == fields - {"image", "dry_run"}
     options = inspect.signature(upscale).parameters.keys()
-    assert options - {"output", "url", "api_key"} == fields
+    assert options - {"output", "as_json", "url", "api_key"} == fields

@@ -6,8 +6,8 @@ from contextlib import aclosing
 from typing import Unpack
 
 from latentry.client import flows
-from latentry.client.connections import AsyncConnection, Connection
 from latentry.client.fields import Fields
+from latentry.client.http.connections import AsyncConnection, Connection
 from latentry.client.many_jobs.as_done import in_tasks, in_threads
 from latentry.client.many_jobs.asked import (
     CONCURRENCY,

@@ -427,7 +427,7 @@ def test_json_has_the_whole_job_alone_on_standard_output(latentry, gateway, tmp_
     assert json.loads(out)["cost"] == {"step_megapixels": 0.4096, "worker_seconds": 1.5}
 
 
-@pytest.mark.parametrize("command", [("generate", "a red circle"), ("fetch", "job-1")])
+@pytest.mark.parametrize("command", [("generate", "a red circle"), ("fetch", "job-1"), ("demo",)])
 def test_where_nothing_can_be_saved_is_said_before_anything_is_drawn(latentry, gateway, command):
     code, _, err = latentry(*command, "-o", "/nonexistent/a.png")
     assert code == 2

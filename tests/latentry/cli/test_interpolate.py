@@ -31,7 +31,8 @@ class Frames(Gateway):
         images = [image(k, f"{self.url}/a.png") for k in range(n)]
         outputs = [Output(**one.model_dump(), kind=OutputKind.FRAME, name="") for one in images]
         if self.received.get("output"):
-            clip = image(0, f"{self.url}/a.png").model_dump()
+            form = f"image/{self.received['output']}"
+            clip = image(0, f"{self.url}/a.png").model_dump() | {"content_type": form}
             outputs.append(Output(**clip, kind=OutputKind.CLIP, name="clip"))
         made = job(status, images=images, outputs=outputs)
         return made.model_copy(update={"request": made.request.model_copy(update={"n": n})})

@@ -10,9 +10,10 @@ import httpx
 import pytest
 from PIL import Image as Pillow
 
-from latentry import AsyncClient, Client, InvalidRequest, JobDidNotSucceed
+from latentry import AsyncClient, Client, InvalidRequest, JobDidNotSucceed, contracts
 from latentry.client import StillRunning
 from latentry.contracts import File, JobList, JobStatus
+from latentry.contracts.wire import Listing
 from tests.latentry.client.conftest import AT_ONCE, BASE_URL, image, job, json_response, problem
 from tests.latentry.client.stub import answer, serving
 
@@ -145,6 +146,13 @@ def test_a_page_is_a_sequence_of_jobs():
     assert JobList.model_validate_json(page.model_dump_json()) == page
 
 
+def test_everything_that_lists_iterates_over_what_it_lists():
+    models = [kind for kind in vars(contracts).values() if isinstance(kind, type)]
+    lists = [kind for kind in models if kind.__name__.endswith("List")]
+    assert len(lists) > 4
+    assert [kind for kind in lists if not issubclass(kind, Listing)] == []
+
+
 @pytest.mark.parametrize("status", JobStatus)
 def test_a_job_knows_whether_it_is_done(status):
     assert job(status).done == (status not in ("queued", "running"))
@@ -206,6 +214,14 @@ async def test_images_are_saved_as_files(service, tmp_path):
     assert await call("save", two, tmp_path) == [tmp_path / "job-1-1.png", tmp_path / "job-1-2.png"]
     assert await call("save", two.images[0], str(tmp_path)) == [tmp_path / "0.png"]
     assert await call("save", two.images[1].url, tmp_path / "b.png") == [tmp_path / "b.png"]
+
+
+async def test_a_clip_is_saved_instead_of_its_frames(service, tmp_path):
+    call = service(lambda request: httpx.Response(200, content=b"moving"))
+    moving = image().model_dump() | {"content_type": "image/gif"}
+    clip = contracts.Output(**moving, kind=contracts.OutputKind.CLIP, name="clip")
+    made = job(images=[image(), image(1)], outputs=[clip])
+    assert await call("save", made, tmp_path / "out.gif") == [tmp_path / "out.gif"]
 
 
 async def test_an_image_opens_in_pillow(service):

@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latentry.client.sse import ServerSentEvent, SseParser
+from latentry.client.http.sse import ServerSentEvent, SseParser
 
 STREAM = (
     ": ping\n\n"

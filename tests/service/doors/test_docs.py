@@ -19,6 +19,8 @@ async def test_the_page_loads_nothing_from_elsewhere(client) -> None:
 async def test_the_root_says_where_to_read_on(client) -> None:
     said = (await client.get("/")).json()
     assert said["service"] == "latentry"
+    # Clients of AUTOMATIC1111 take a service that has it for ComfyUI.
+    assert (await client.get("/system_stats")).status_code == 404
     for name in ("docs", "openapi"):
         assert said[name].startswith("http://gateway/")
         assert (await client.get(said[name])).status_code == 200

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from latentry.client import Client
-from latentry.client.sse import ServerSentEvent, SseParser
+from latentry.client.http.sse import ServerSentEvent, SseParser
 from latentry.contracts import Event, EventType, Job, JobStatus, Preview, Progress
 from latentry.ledger import JobRef, Ledger, LedgerEvent, PreviewUpdate, StepUpdate
 from service.jobs.subscription import MAX_EVENTS, Pending, Subscription

@@ -9,12 +9,12 @@ from typing import Self, TypeVar
 import httpx
 
 from latentry.client import flows
-from latentry.client.address import Address
 from latentry.client.api_calls import ApiCall
 from latentry.client.flows import Flow, Pause
 from latentry.client.following import Following, cut_short
+from latentry.client.http.address import Address
+from latentry.client.http.transports import AsyncTransport, Transport
 from latentry.client.retries import Outcome, Retries
-from latentry.client.transports import AsyncTransport, Transport
 from latentry.contracts import Event
 
 T = TypeVar("T")

@@ -1,0 +1,1 @@
+"""How the clients reach the service: its address, proxies and TLS, connections, event streams."""
