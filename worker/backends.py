@@ -72,7 +72,9 @@ def _simulated(models: Mapping[str, Simulation]) -> tuple[ServedBackend[Any], li
 def _card(model: str) -> ModelCard:
     return ModelCard(
         id=model,
-        limits=Limits(max_side=2 * _SIDE, max_clip_skip=1, images=True, previews=True),
+        limits=Limits(
+            max_side=2 * _SIDE, max_clip_skip=1, images=True, previews=True, max_frames=32
+        ),
         defaults=Defaults(
             width=_SIDE,
             height=_SIDE,

@@ -167,7 +167,7 @@ class WorkerLoop:
         if job.ends_early:  # stopped while its Claimed was in the inbox
             self._engine.drop(job.id)
         if job.is_over:  # its last worker died between the last picture and the end
-            self._publisher.close(job, 0)
+            self._publisher.close(job, [0])
         elif job.begins_clip():  # or before it had made one file of them
             self._publisher.add_clip(job)
 
@@ -209,19 +209,21 @@ class WorkerLoop:
 
     def _leave_engine(self, job: ClaimedJob, event: Done | Failed | Canceled) -> None:
         """The engine is done with an image."""
-        job.leave_engine(event.index)
+        images = job.leave_engine(event.index)
         match event:
-            case Done(index=index, pixels=pixels, profile=profile):
-                self._publisher.submit(Picture(job, index, pixels, profile))
+            case Done(pixels=pixels, profile=profile):
+                for image in images:
+                    shown = pixels[image] if pixels.ndim == 4 else pixels  # a clip's frames
+                    self._publisher.submit(Picture(job, image, shown, profile))
             case Failed(error=ModelNotLoaded()):  # another worker may have the model
                 self._forget(job)
                 self._reporter.hand_back(job)
-            case Failed(index=index, error=error):
+            case Failed(error=error):
                 # One failed image fails the job; pictures that are published stay listed.
                 self._end_early(job, Outcome(JobStatus.FAILED, error))
-                self._publisher.close(job, index)
-            case Canceled(index=index):
-                self._publisher.close(job, index)
+                self._publisher.close(job, images)
+            case Canceled():
+                self._publisher.close(job, images)
 
     def _end_early(self, job: ClaimedJob, outcome: Outcome) -> None:
         job.end_early(outcome)

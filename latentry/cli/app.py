@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from latentry import __version__
-from latentry.cli import admin, fetch, generate, interpolate, serve, upscale
+from latentry.cli import admin, clip, fetch, generate, interpolate, serve, upscale
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.cli.options import option_name
 from latentry.contracts import Job, Model
@@ -20,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("generate", context_settings={"token_normalize_func": option_name})(generate.generate)
+app.command("clip", context_settings={"token_normalize_func": option_name})(clip.clip)
 app.command("interpolate", context_settings={"token_normalize_func": option_name})(
     interpolate.interpolate
 )

@@ -1,7 +1,9 @@
 """The options of `latentry generate`: one for each field of a request."""
 
+from collections.abc import Mapping
 from typing import (
     Annotated,
+    Any,
     Final,
     TypedDict,
     cast,
@@ -10,9 +12,10 @@ from typing import (
 import typer
 
 from latentry.cli import values
-from latentry.cli.signature import Command, with_options
+from latentry.cli.signature import Command, hints_of, with_options
 from latentry.client.fields import Fields
 from latentry.contracts import (
+    ClipRequest,
     Determinism,
     GenerationRequest,
     InpaintArea,
@@ -168,22 +171,32 @@ def option_name(name: str) -> str:
 
 def request_options(command: Command) -> Command:
     """Replace a command's `**options` by RequestOptions, as typer reads them from a signature."""
-    return with_options(command, RequestOptions, GenerationRequest)
+    return with_options(command, hints_of(RequestOptions), GenerationRequest)
 
 
-def request_fields(options: RequestOptions) -> Fields:
+def clip_options(command: Command) -> Command:
+    """The same with those of a clip; what is stored follows from the name of the output file."""
+    names = (ClipRequest.model_fields.keys() - {"output_format"}) | {"webhook_event"}
+    hints = hints_of(RequestOptions)
+    shared = {name: hint for name, hint in hints.items() if name in names}
+    own = {"frames": int | None, "fps": int | None}
+    return with_options(command, shared | own, ClipRequest)
+
+
+def request_fields(options: Mapping[str, Any]) -> Fields:
     """The SDK's keyword arguments for what was given. Raises typer.BadParameter."""
+    told = options.get
     given = dict(options) | {
-        "metadata": values.labels("--metadata", options["metadata"]),
-        "loras": values.loras(options["loras"]),
-        "extend": values.extend(options["extend"]),
-        "hires": values.hires(options["hires"]),
+        "metadata": values.labels("--metadata", told("metadata")),
+        "loras": values.loras(told("loras")),
+        "extend": values.extend(told("extend")),
+        "hires": values.hires(told("hires")),
         "intermediates": values.intermediates(
-            options["intermediates_every"], options["intermediates_kind"]
+            told("intermediates_every"), told("intermediates_kind")
         ),
-        "webhook": values.webhook(options["webhook"], options["webhook_event"]),
-        "image": values.picture("image", options["image"]),
-        "mask": values.picture("mask", options["mask"]),
+        "webhook": values.webhook(told("webhook"), told("webhook_event")),
+        "image": values.picture("image", told("image")),
+        "mask": values.picture("mask", told("mask")),
     }
     names = Fields.__annotations__.keys()
     return cast(Fields, {name: given[name] for name in names if given.get(name) is not None})

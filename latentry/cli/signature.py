@@ -1,7 +1,7 @@
 """Options of a command that are fields of a request, as typer reads them from a signature."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
@@ -12,8 +12,13 @@ from typer.models import OptionInfo
 Command = TypeVar("Command", bound=Callable[..., None])
 
 
-def with_options(command: Command, options: type, model: type[BaseModel]) -> Command:
-    """Replace a command's `**options` by those of a TypedDict.
+def hints_of(options: type) -> dict[str, Any]:
+    """The options that a TypedDict lists, with typer's annotations."""
+    return get_type_hints(options, include_extras=True)
+
+
+def with_options(command: Command, hints: Mapping[str, Any], model: type[BaseModel]) -> Command:
+    """Replace a command's `**options` by these.
 
     Help is the description of the model's field, unless the option has its own.
     """
@@ -21,7 +26,6 @@ def with_options(command: Command, options: type, model: type[BaseModel]) -> Com
     kinds: dict[Any, list[inspect.Parameter]] = {}
     for parameter in own.parameters.values():
         kinds.setdefault(parameter.kind, []).append(parameter)
-    hints = get_type_hints(options, include_extras=True)
     parameters = (
         *kinds[inspect.Parameter.POSITIONAL_OR_KEYWORD],
         *(_parameter(name, hint, model) for name, hint in hints.items()),

@@ -9,7 +9,7 @@ from latentry.cli import values
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.cli.generate import estimate_lines, format_of
 from latentry.cli.results import AsJson, refuse_unwritable, save_all, succeeded
-from latentry.cli.signature import Command, with_options
+from latentry.cli.signature import Command, hints_of, with_options
 from latentry.client.fields import UpscaleFields
 from latentry.contracts import OutputFormat, Priority, UpscaleRequest
 
@@ -46,7 +46,7 @@ class UpscaleOptions(TypedDict):
 
 def upscale_options(command: Command) -> Command:
     """Replace a command's `**options` by UpscaleOptions."""
-    return with_options(command, UpscaleOptions, UpscaleRequest)
+    return with_options(command, hints_of(UpscaleOptions), UpscaleRequest)
 
 
 @upscale_options

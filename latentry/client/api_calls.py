@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from latentry.contracts import (
     AdapterList,
+    ClipRequest,
     Delivery,
     DeliveryList,
     Estimate,
@@ -28,11 +29,12 @@ from latentry.contracts import (
 )
 
 # What a job is asked for with, and where.
-JobRequest: TypeAlias = GenerationRequest | InterpolationRequest | UpscaleRequest
+JobRequest: TypeAlias = GenerationRequest | InterpolationRequest | UpscaleRequest | ClipRequest
 _ROUTES: Final[dict[type[BaseModel], str]] = {
     GenerationRequest: "/v1/generations",
     InterpolationRequest: "/v1/interpolations",
     UpscaleRequest: "/v1/upscales",
+    ClipRequest: "/v1/clips",
 }
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)

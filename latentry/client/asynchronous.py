@@ -23,6 +23,7 @@ from latentry.client.following import Following
 from latentry.client.many_jobs import AsyncManyJobs
 from latentry.client.pictures import Source, picture_bytes
 from latentry.client.saving import opened, targets
+from latentry.client.sequences.clips import AsyncClips
 from latentry.client.upscales import AsyncUpscales
 from latentry.contracts import (
     AdapterList,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 
-class AsyncClient(AsyncManyJobs, AsyncUpscales):
+class AsyncClient(AsyncManyJobs, AsyncUpscales, AsyncClips):
     """A client of a latentry service for asyncio. Its methods are those of Client."""
 
     async def generate(

@@ -20,13 +20,15 @@ def image_path(path: Path | None, job: Job, index: int, *, name: str = "") -> Pa
     """
     own = Path(job.id + job.request.output_format.suffix)
     path = own if path is None else path / own if path.is_dir() else path
-    parts = [path.stem, *([str(index + 1)] if job.request.n > 1 else []), *([name] if name else [])]
+    number = [str(index + 1)] if job.request.pictures > 1 else []
+    parts = [path.stem, *number, *([name] if name else [])]
     return path.with_stem("-".join(parts))
 
 
 def clip_path(path: Path | None, job: Job, clip: Output) -> Path:
     """The file of all frames of a job, whose ending is its own."""
-    named = image_path(path, job.model_copy(update={"request": job.request.of_image(0)}), 0)
+    own = Path(job.id)
+    named = own if path is None else path / own if path.is_dir() else path
     return named.with_suffix("." + clip.content_type.partition("/")[2])
 
 

@@ -22,6 +22,7 @@ from latentry.client.following import Following
 from latentry.client.many_jobs import ManyJobs
 from latentry.client.pictures import Source, picture_bytes
 from latentry.client.saving import opened, targets
+from latentry.client.sequences.clips import Clips
 from latentry.client.upscales import Upscales
 from latentry.contracts import (
     AdapterList,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 
-class Client(ManyJobs, Upscales):
+class Client(ManyJobs, Upscales, Clips):
     """A blocking client of a latentry service.
 
     `timeout_s` bounds each response in seconds. Where a method takes a job's id, it takes the job

@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from latentry.contracts.fields import conditioning, inputs, job, lora, sampling, templates
+from latentry.contracts.fields.clip import Clip
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import Hires, HiresOption
 from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
@@ -16,7 +17,7 @@ from latentry.contracts.fields.lora import Lora
 from latentry.contracts.fields.sampling import Determinism, Seamless, steps_before
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.outputs import OutputFormat
-from latentry.contracts.samplers import JOINED_ALIASES, SPACING_ALIASES, Sampler, Spacing
+from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.wire import RequestModel, ResponseModel
 
 # Fields of a resolved request that change neither an image nor its file. All other fields do: a new
@@ -94,19 +95,7 @@ class GenerationRequest(RequestModel):
     metadata: job.Metadata = Field(default_factory=dict)
     webhook: job.WebhookTarget = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _split_joined_name(cls, body: Any) -> Any:
-        """A name for sampler and spacing at once, such as `DPM++ 2M Karras`, as the two."""
-        name = body.get("sampler") if isinstance(body, dict) else None
-        if not isinstance(name, str) or name not in JOINED_ALIASES:
-            return body
-        sampler, spacing = JOINED_ALIASES[name]
-        if sampling.canonical(body.get("spacing"), SPACING_ALIASES) not in (None, spacing):
-            raise PydanticCustomError(
-                "contradiction", "The sampler's name implies another spacing than `spacing`"
-            )
-        return body | {"sampler": sampler, "spacing": spacing}
+    _split_joined_name = model_validator(mode="before")(sampling.split_joined_name)
 
     @model_validator(mode="before")
     @classmethod
@@ -161,6 +150,7 @@ class ResolvedRequest(ResponseModel):
     mask_padding: int = 32
     extend: Extend | None = None
     hires: Hires | None = None
+    clip: Clip | None = Field(None, exclude_if=lambda clip: clip is None)
     n: int = 1
     output_format: OutputFormat = OutputFormat.PNG
     output_quality: int | None = None
@@ -174,7 +164,19 @@ class ResolvedRequest(ResponseModel):
     @property
     def kind(self) -> JobKind:
         """What its job makes: each kind but a plain generation has a record of its own here."""
+        if self.clip is not None:
+            return JobKind.CLIP
         return JobKind.INTERPOLATION if self.interpolation else JobKind.GENERATION
+
+    @property
+    def frames(self) -> int:
+        """How many pictures each of its n are: those of a clip, or one."""
+        return 1 if self.clip is None else self.clip.frames
+
+    @property
+    def pictures(self) -> int:
+        """How many final pictures its job stores."""
+        return self.n * self.frames
 
     @property
     def repaints(self) -> bool:
@@ -240,4 +242,5 @@ class ResolvedRequest(ResponseModel):
         left_out: dict[str, Any] = dict.fromkeys(_NOT_PIXELS, True)
         left_out |= {name: {"file"} for name in self.inputs()}
         left_out["loras"] = {"__all__": {"id", "autov3"}}
+        left_out["clip"] = {"fps", "output"}
         return self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)

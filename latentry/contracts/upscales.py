@@ -59,6 +59,7 @@ class ResolvedUpscale(ResponseModel):
 
     # What a generation has and an upscale has not.
     n: ClassVar[int] = 1
+    pictures: ClassVar[int] = 1
     seed: ClassVar[int] = 0
     intermediates: ClassVar[None] = None
     preview_interval: ClassVar[int] = 0

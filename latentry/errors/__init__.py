@@ -9,6 +9,7 @@ LatentryError
 │   ├── UnsupportedSampler
 │   ├── UnsupportedSpacing
 │   ├── TooManySteps
+│   ├── TooManyFrames
 │   ├── TooManyIntermediates
 │   ├── KeyframesDiffer
 │   ├── InvalidPrompt
@@ -128,6 +129,7 @@ from latentry.errors.requests import (
     MalformedHead,
     NotAcceptable,
     RequestTooExpensive,
+    TooManyFrames,
     TooManyIntermediates,
     TooManySteps,
     TooSlow,
@@ -209,6 +211,7 @@ __all__ = [
     "RequestTooExpensive",
     "ShuttingDown",
     "StorageUnavailable",
+    "TooManyFrames",
     "TooManyIntermediates",
     "TooManyJobs",
     "TooManySteps",

@@ -51,6 +51,12 @@ class TooManyIntermediates(InvalidRequest):
     code = "too_many_intermediates"
 
 
+class TooManyFrames(InvalidRequest):
+    """The model's motion module does not know this many frames."""
+
+    code = "too_many_frames"
+
+
 class KeyframesDiffer(InvalidRequest):
     """The pictures of an interpolation differ in what must be equal."""
 

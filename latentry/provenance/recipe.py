@@ -3,7 +3,7 @@
 import json
 from typing import Any, Final
 
-from latentry.contracts import ResolvedRequest
+from latentry.contracts import ClipRequest, ResolvedRequest
 from latentry.contracts.requests import WITHOUT_EFFECT
 from latentry.rules.sequences.frames import keyframes
 
@@ -21,6 +21,14 @@ def recipe(request: ResolvedRequest, seed: int, *, is_intermediate: bool = False
     left_out = set(WITHOUT_EFFECT) - {"intermediates"} if is_intermediate else set(WITHOUT_EFFECT)
     one = request.model_copy(update={"seed": seed, "n": 1})
     return one.model_dump_json(exclude=left_out)
+
+
+def clip_recipe(request: ResolvedRequest) -> str:
+    """A body for `POST /v1/clips` that makes such a clip again."""
+    fields = request.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
+    whole = fields | fields.pop("clip")
+    said = {name: whole[name] for name in ClipRequest.model_fields if name in whole}
+    return json.dumps(said, separators=(",", ":"), ensure_ascii=False)
 
 
 def interpolation_recipe(request: ResolvedRequest) -> str:

@@ -77,7 +77,7 @@ def price(request: ResolvedRequest, card: ModelCard, refiner: ModelCard | None =
         step_megapixels=round(work, 6),
         cost_ms=max(1, round(seconds * 1000)),
         seats=card.pace.images_at_once if card.pace else 0,
-        images=request.n,
+        images=request.pictures,
     )
 
 
@@ -127,8 +127,8 @@ def scheduled_calls(sampler: Sampler, steps: int) -> int:
 
 
 def _megapixels(one: ResolvedRequest) -> float:
-    """Of one image of a pass."""
-    return one.width * one.height / 1e6
+    """Of one image of a pass; of all frames of a clip."""
+    return one.frames * one.width * one.height / 1e6
 
 
 def _calls_of_two(one: ResolvedRequest) -> float:

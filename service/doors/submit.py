@@ -10,6 +10,7 @@ from typing import Final, TypedDict
 import structlog
 
 from latentry.contracts import (
+    ClipRequest,
     Estimate,
     InputFile,
     InterpolationRequest,
@@ -24,6 +25,7 @@ from service.access.auth import Caller
 from service.gateway import Gateway
 from service.http.bodies import LARGE_BYTES
 from service.jobs.admission import Admitted, admit, requested_model, with_inputs
+from service.jobs.clips import admit_clip
 from service.jobs.ids import new_ref
 from service.jobs.inputs import Brought, Request, named, without_pictures
 from service.jobs.interpolations import admit_interpolation, with_all_prompts
@@ -92,6 +94,10 @@ async def _admitted(gateway: Gateway, request: Request, found: Brought) -> Admit
     settings = gateway.settings
     if isinstance(request, UpscaleRequest):
         return admit_upscale(request, await gateway.catalogue.upscalers(), settings, found.files)
+    if isinstance(request, ClipRequest):
+        picture = with_prompts(request.of_frames(), gateway.library)
+        known = await gateway.catalogue.entries(including=requested_model(picture, settings))
+        return admit_clip(request, picture, known, settings)
     first = request.from_ if isinstance(request, InterpolationRequest) else request
     entries = await gateway.catalogue.entries(including=requested_model(first, settings))
     if first.refiner is not None:
@@ -184,7 +190,7 @@ def _log_accepted(ref: JobRef, caller: Caller, admitted: Admitted) -> None:
         tenant=caller.tenant,
         key=caller.key_id,
         model=request.model,
-        images=request.n,
+        images=request.pictures,
         steps=request.total_steps,
         width=width,
         height=height,

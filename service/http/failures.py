@@ -30,6 +30,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.UnsupportedSpacing: 422,
     errors.TooManySteps: 422,
     errors.TooManyIntermediates: 422,
+    errors.TooManyFrames: 422,
     errors.KeyframesDiffer: 422,
     errors.InvalidPrompt: 422,
     errors.UnknownStyle: 422,

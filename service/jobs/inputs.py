@@ -10,7 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from latentry.contracts import GenerationRequest, InputFile, InterpolationRequest, UpscaleRequest
+from latentry.contracts import (
+    ClipRequest,
+    GenerationRequest,
+    InputFile,
+    InterpolationRequest,
+    UpscaleRequest,
+)
 from latentry.errors import (
     BrokenImage,
     Busy,
@@ -25,7 +31,7 @@ from service.jobs.admission import INPUTS
 from service.jobs.files import Files
 from service.outbound import Outbound
 
-Request: TypeAlias = GenerationRequest | InterpolationRequest | UpscaleRequest
+Request: TypeAlias = GenerationRequest | InterpolationRequest | UpscaleRequest | ClipRequest
 
 
 FETCHES: Final = 32

@@ -30,7 +30,10 @@ PALETTE = np.array([COLOURS[name] for name in NAMES], np.float32)
 
 @dataclass(frozen=True, slots=True)
 class DetectedObject:
-    """One object in a picture; `shape` is None where no template fits."""
+    """One object in a picture; `shape` is None where no template fits.
+
+    `x`, `y`: the middle of its bounding box, as shares of the picture's width and height.
+    """
 
     colour: str
     shape: str | None
@@ -38,6 +41,8 @@ class DetectedObject:
     size: str
     position: str
     area_px: int
+    x: float
+    y: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +113,16 @@ def _describe(patch: Mask, nearest: npt.NDArray[np.intp]) -> DetectedObject:
     }
     best = max(overlaps, key=lambda shape: overlaps[shape])
     height, width = patch.shape
+    x, y = (left + right + 1) / 2 / width, (top + bottom + 1) / 2 / height
     return DetectedObject(
         colour=NAMES[_commonest(seen)],
         shape=best if overlaps[best] >= MIN_OVERLAP else None,
         overlap=overlaps[best],
         size=_size(best, (bottom - top + 1) / min(height, width)),
-        position=_position((left + right + 1) / 2 / width, (top + bottom + 1) / 2 / height),
+        position=_position(x, y),
         area_px=int(patch.sum()),
+        x=x,
+        y=y,
     )
 
 

@@ -112,8 +112,9 @@ def share_at(step: int, total: int) -> float:
 
 
 @torch.no_grad()
-def _follow(average: torch.nn.Module, model: torch.nn.Module, step: int) -> None:
-    decay = min(AVERAGE_DECAY, (step + 1) / (step + 10))
+def follow(average: torch.nn.Module, model: torch.nn.Module, step: int, most: float) -> None:
+    """Move an average of the weights on; `most`: how much of it is kept, once there are steps."""
+    decay = min(most, (step + 1) / (step + 10))
     pairs = zip(average.parameters(), model.parameters(), strict=True)
     for slow, fast in pairs:
         slow.lerp_(fast, 1 - decay)
@@ -143,13 +144,13 @@ def train(batches: BatchSource, total: int = STEPS) -> None:
         with torch.autocast("cpu", torch.bfloat16):
             loss = loss_of(unet, noising, batches.draw(step * world + rank))
         torch.autograd.backward(loss)
-        _share_gradients(unet, world)
+        share_gradients(unet, world)
         torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
         optimiser.step()
         step += 1
         if rank > 0:
             continue
-        _follow(average, unet, step)
+        follow(average, unet, step, AVERAGE_DECAY)
         smooth += 0.02 * (loss.item() - smooth)
         if step % 50 == 0:
             seconds = round(time.monotonic() - began)
@@ -160,8 +161,9 @@ def train(batches: BatchSource, total: int = STEPS) -> None:
             checkpoints.save("unet", state)
 
 
-def _share_gradients(unet: UNet2DConditionModel, world: int) -> None:
-    gradients = [weight.grad for weight in unet.parameters()]
+def share_gradients(model: torch.nn.Module, world: int) -> None:
+    """Give every process the mean of all their gradients."""
+    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     torch.distributed.all_reduce(flat)
     flat /= world

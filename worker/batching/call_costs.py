@@ -120,7 +120,8 @@ class Costs:
         self._caps.clear()
 
     def _most(self, key: BatchKey) -> int:
-        return min(self.max_rows, self._memory.get(key.cost_key, self.max_rows))
+        most = max(LONE_ROWS, self.max_rows // key.frames)  # each frame is a row of the UNet's
+        return min(most, self._memory.get(key.cost_key, most))
 
     def _best(self, key: BatchKey) -> int:
         seconds = self._seconds_by_rows(key)
@@ -134,7 +135,7 @@ class Costs:
         """How many rows a call may have so as not to be much larger than any before."""
         near = self._nearest(key)
         if near is None:
-            return self.max_rows
+            return self._most(key)
         return int(_GROWTH * self._curves[near].most_called * near.area / key.area)
 
     def _seconds_by_rows(self, key: BatchKey) -> Callable[[int], float]:
@@ -157,9 +158,10 @@ class Costs:
             if one.background == key.background and own in (None, one.model)
         ]
 
-        def distance(one: BatchKey) -> tuple[bool, bool, bool, float]:
+        def distance(one: BatchKey) -> tuple[bool, bool, bool, bool, float]:
             unlike = (
                 one.shallow != key.shallow,
+                (one.frames > 1) != (key.frames > 1),
                 one.is_strict != key.is_strict or one.seamless != key.cost_key.seamless,
             )
             return one.model != key.model, *unlike, abs(math.log(one.area / key.area))

@@ -14,8 +14,10 @@ class BatchKey:
     that any number will do. `interval`: of DeepCache, every so many calls one is full; those
     between are `shallow` and reuse its features. `adapters`: the ids of what changes the weights
     themselves; adapters whose effect can be added row by row are not part of the key. `seamless`:
-    how the convolutions of the whole call pad. `background`: no call of a UNet, but one that is
-    made beside those (`BackgroundShare`); height and width are then the pixels that it makes.
+    how the convolutions of the whole call pad. `frames`: if there are several, each row is a clip
+    of so many, whose latent has them one below the other. `background`: no call of a UNet, but one
+    that is made beside those (`BackgroundShare`); height and width are then the pixels that it
+    makes.
     """
 
     model: str
@@ -27,6 +29,7 @@ class BatchKey:
     shallow: bool = False
     adapters: tuple[str, ...] = ()
     seamless: Seamless = Seamless.NONE
+    frames: int = 1
     background: bool = False
 
     @property

@@ -10,7 +10,7 @@ from latentry.contracts import JobStatus, JobWarning, ResolvedUpscale, StoredOut
 from latentry.errors import LatentryError
 from latentry.ledger import Lease
 from latentry.rules.pricing import intermediates, skipped_steps
-from latentry.rules.sequences.frames import CLIP_NAME, clip, files
+from latentry.rules.sequences.frames import CLIP_NAME, clip, files, moving
 from worker.engine.inputs.canvas import Canvas
 from worker.engine.loop import LoadedAdapter, Order, UpscaleOrder
 
@@ -46,12 +46,17 @@ class ClaimedJob:
         self.goes_first = goes_first  # another job yielded its rows for this one
         # A worker that died half-way may have published some: those are not drawn again.
         self.outputs = {output.label: output for output in lease.record.outputs}
-        unfinished = [k for k in range(lease.record.request.n) if not self._is_complete(k)]
+        request = lease.record.request
+        unfinished = [k for k in range(request.pictures) if not self._is_complete(k)]
+        # The images that each order makes, by its index.
+        self._made = (
+            {0: unfinished} if moving(request) and unfinished else {k: [k] for k in unfinished}
+        )
         self._open = {(index, "") for index in unfinished}  # image and name of each output to come
-        if clip(lease.record.request) and CLIP_NAME not in self._listed(0):
+        if clip(request) and CLIP_NAME not in self._listed(0):
             self._open.add(_CLIP)
         self._begins_clip = False
-        self._steps = dict.fromkeys(unfinished, 0)
+        self._steps = dict.fromkeys(self._made, 0)
         self.checkpoints: dict[int, bytes] = {}
         self.canvases: Sequence[Canvas | None] = ()
         self.adapters: tuple[LoadedAdapter | None, ...] = ()
@@ -60,7 +65,7 @@ class ClaimedJob:
         self._is_begun = False
         self._passed_at: float | None = None
         self._is_cleared = False
-        self._undrawn = set(unfinished)
+        self._undrawn = set(self._made)
         self.warnings: list[JobWarning] = []
         self._outcome = Outcome(JobStatus.SUCCEEDED)
         self._lock = threading.Lock()
@@ -129,7 +134,8 @@ class ClaimedJob:
         """Whether handing it back would free a row, and cost no picture that is drawn already."""
         if isinstance(self.lease.record.request, ResolvedUpscale):  # it has no row to give
             return False
-        is_whole = not self.is_drawn and {(k, "") for k in self._undrawn} == self._open - {_CLIP}
+        undrawn = {(image, "") for k in self._undrawn for image in self._made[k]}
+        is_whole = not self.is_drawn and undrawn == self._open - {_CLIP}
         return self._is_begun and is_whole and not self.is_yielding
 
     @property
@@ -137,9 +143,13 @@ class ClaimedJob:
         """Steps still to be made, summed over its images."""
         return sum(self.lease.record.request.total_steps - k for k in self._steps.values())
 
-    def leave_engine(self, index: int) -> None:
-        """The engine is done with an image, with a picture or without."""
+    def leave_engine(self, index: int) -> Sequence[int]:
+        """The engine is done with an order, with a picture or without; the images that it made.
+
+        Those of a clip are its frames, but for frames that an earlier worker has stored.
+        """
         self._undrawn.discard(index)
+        return self._made[index]
 
     def warn(self, warnings: Iterable[JobWarning]) -> None:
         """Keep warnings for the client, each once: every image of a job repeats them."""

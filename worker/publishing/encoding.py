@@ -11,7 +11,7 @@ from PIL import Image
 from latentry.contracts import OutputFormat, ResolvedRequest, ResolvedUpscale
 from latentry.provenance.exif import exif
 from latentry.provenance.infotext import frame_settings, infotext
-from latentry.provenance.recipe import interpolation_recipe, recipe
+from latentry.provenance.recipe import clip_recipe, interpolation_recipe, recipe
 from latentry.provenance.upscale import upscale_infotext, upscale_recipe
 from worker.publishing import png
 
@@ -36,6 +36,9 @@ def encode(
     elif sequence is not None:
         text = infotext(request, seed, profile, sequence=frame_settings(*sequence))
         again = interpolation_recipe(sequence[0])
+    elif request.clip is not None:
+        text = infotext(request, seed, profile, sequence={"Frames": str(request.frames)})
+        again = clip_recipe(request)
     else:
         text = infotext(request, seed, profile, intermediate=intermediate)
         again = recipe(request, seed, is_intermediate=bool(intermediate))

@@ -48,7 +48,7 @@ def encoded_clip(job: ClaimedJob, read: Callable[[str], bytes]) -> tuple[StoredO
     stored.sort(key=lambda one: one.index)
     frames = HashedFrames(StoredFrames(stored, read))
     try:
-        text = infotext(request, request.seed, sequence={"Frames": str(request.n)})
+        text = infotext(request, request.seed, sequence={"Frames": str(request.pictures)})
         file = encode_clip(frames, wanted.fps, wanted.format, text)
     except ImportError:
         raise EngineError("This worker cannot write MP4: PyAV is not installed.") from None

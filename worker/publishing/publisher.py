@@ -1,7 +1,7 @@
 """The last steps of a job, on threads of their own: pictures to storage, then to the ledger."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from threading import BoundedSemaphore, Event
 from time import monotonic
@@ -86,9 +86,10 @@ class Publisher:
         give_up_at = monotonic() + PATIENCE_S
         self._begin(self._uploads, picture.job, self._publish, picture, give_up_at)
 
-    def close(self, job: ClaimedJob, index: int) -> None:
-        """One image of the job ended without a picture."""
-        self._begin(self._closes, job, self._settling.add, EndedImage(job, index))
+    def close(self, job: ClaimedJob, images: Iterable[int]) -> None:
+        """Images of the job ended without a picture."""
+        for image in images:
+            self._begin(self._closes, job, self._settling.add, EndedImage(job, image))
 
     def add_clip(self, job: ClaimedJob) -> None:
         """Publish the clip of a job whose frames have ended; with it the job ends."""

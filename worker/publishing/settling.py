@@ -34,7 +34,7 @@ class EndedImage:
     @property
     def is_listed_alone(self) -> bool:
         """Whether its picture is listed before its job is settled."""
-        is_only = self.job.lease.record.request.n == 1 and not self.name
+        is_only = self.job.lease.record.request.pictures == 1 and not self.name
         return self.entry is not None and not is_only
 
 

@@ -37,6 +37,7 @@ class Limits(ResponseModel):
     clips: tuple[ClipFormat, ...] = Field(
         (), description="Formats in which its workers write the frames of a job as one file."
     )
+    max_frames: int = Field(0, description="Most frames of a clip; 0 if it makes none.")
     strict_rows: int = Field(
         8,
         description="Rows of each UNet call of strict mode. An image takes one for each prompt"

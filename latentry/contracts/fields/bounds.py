@@ -16,6 +16,8 @@ MAX_EXTENT_PX: Final = 16_384
 MAX_SEED: Final = 2**53 - 1
 # Pictures that one job stores besides its images.
 MAX_INTERMEDIATES: Final = 100
+# Frames of a clip, whose motion module may know fewer.
+MAX_CLIP_FRAMES: Final = 64
 MAX_FRAMES: Final = 100
 MAX_FPS: Final = 60
 DEFAULT_FPS: Final = 8

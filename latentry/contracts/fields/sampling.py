@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from latentry.contracts.fields.bounds import (
     MAX_CACHE_INTERVAL,
@@ -15,7 +16,7 @@ from latentry.contracts.fields.bounds import (
     MAX_STEPS,
     MODEL_ID,
 )
-from latentry.contracts.samplers import SAMPLER_ALIASES, SPACING_ALIASES
+from latentry.contracts.samplers import JOINED_ALIASES, SAMPLER_ALIASES, SPACING_ALIASES
 from latentry.contracts.samplers import Sampler as SamplerName
 from latentry.contracts.samplers import Spacing as SpacingName
 
@@ -47,6 +48,19 @@ def steps_before(fraction: float, steps: int) -> int:
 def canonical(value: Any, aliases: Mapping[str, StrEnum]) -> Any:
     """The enum member of an alias; anything else unchanged, for pydantic to validate."""
     return aliases.get(value, value) if isinstance(value, str) else value
+
+
+def split_joined_name(body: Any) -> Any:
+    """A name for sampler and spacing at once, such as `DPM++ 2M Karras`, as the two."""
+    name = body.get("sampler") if isinstance(body, dict) else None
+    if not isinstance(name, str) or name not in JOINED_ALIASES:
+        return body
+    sampler, spacing = JOINED_ALIASES[name]
+    if canonical(body.get("spacing"), SPACING_ALIASES) not in (None, spacing):
+        raise PydanticCustomError(
+            "contradiction", "The sampler's name implies another spacing than `spacing`"
+        )
+    return body | {"sampler": sampler, "spacing": spacing}
 
 
 def _by_alias(aliases: Mapping[str, StrEnum]) -> BeforeValidator:

@@ -23,6 +23,7 @@ from latentry.rules.limits.prompts import check_prompts
 from latentry.rules.limits.refiner import check_refiner
 from latentry.rules.passes import passes
 from latentry.rules.pricing import intermediates, skipped_steps
+from latentry.rules.sequences.clip_limits import refuse_impossible_clip
 
 _WITH_IMAGE: Final = ("mask", "strength", "extend")
 # Fields that mean nothing without a picture, or without a part of it that is kept.
@@ -52,6 +53,7 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
         _check_steps(card, one, at="/hires/steps")
         check_prompts(card, one)
     refuse_impossible_hires(request)
+    refuse_impossible_clip(card, request)
     _check_conditions(card, request)
     check_edit(card, request)
     check_refiner(card, request)

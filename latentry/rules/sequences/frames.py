@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from latentry.contracts import AnyRequest, ClipFormat, InputFile, Interpolation, ResolvedRequest
+from latentry.contracts.fields.clip import Clip as MovingClip
 
 CLIP_NAME: Final = "clip"  # of the output, whose index is 0
 # What is between two pictures is between theirs.
@@ -35,14 +36,21 @@ class Clip:
 
 def clip(request: AnyRequest) -> Clip | None:
     """The clip that a job stores after its frames, if it does."""
-    way = _way(request)
-    if way is None or way.output.clip is None:
+    sequence = _way(request) or moving(request)
+    if sequence is None or sequence.output.clip is None:
         return None
-    return Clip(way.output.clip, way.fps)
+    return Clip(sequence.output.clip, sequence.fps)
+
+
+def moving(request: AnyRequest) -> MovingClip | None:
+    """What a clip's request says of its frames, which one order draws together; None of others."""
+    return request.clip if isinstance(request, ResolvedRequest) else None
 
 
 def frame(request: ResolvedRequest, index: int) -> Frame:
-    """The `index`-th image of a job."""
+    """The `index`-th image of a job; those of a clip are drawn by one request."""
+    if request.clip is not None:
+        return Frame(request)
     way = request.interpolation
     if way is None:
         return Frame(request.of_image(index))

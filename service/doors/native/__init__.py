@@ -2,6 +2,7 @@
 
 from latentry.api_keys import Scope
 from latentry.contracts import (
+    ClipRequest,
     Event,
     GenerationRequest,
     InterpolationRequest,
@@ -25,6 +26,7 @@ from service.doors.native import (
     upscales,
     usage,
 )
+from service.doors.native.sequences import clips
 from service.http import problems
 from service.http.door import Door, LargeBody
 
@@ -35,6 +37,7 @@ def door(settings: Settings) -> Door:
         routers=(
             generations.router,
             interpolations.router,
+            clips.router,
             deliveries.router,
             events.router,
             models.router,
@@ -59,5 +62,12 @@ def door(settings: Settings) -> Door:
                 for path in (generations.PATH, interpolations.PATH, upscales.PATH)
             ),
         ),
-        models=(GenerationRequest, InterpolationRequest, UpscaleRequest, Problem, Event),
+        models=(
+            GenerationRequest,
+            InterpolationRequest,
+            UpscaleRequest,
+            ClipRequest,
+            Problem,
+            Event,
+        ),
     )

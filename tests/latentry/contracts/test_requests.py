@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from latentry.contracts import (
+    ClipRequest,
     Extend,
     GenerationRequest,
     InterpolationRequest,
@@ -222,6 +223,7 @@ BODIES = {
     ImagesRequest: {"prompt": "a frog"},
     InterpolationRequest: {"from": {"prompt": "a"}, "to": {"prompt": "b"}, "frames": 2},
     UpscaleRequest: {"image": "file_1"},
+    ClipRequest: {"prompt": "a frog"},
 }
 
 

@@ -30,7 +30,10 @@ def test_the_gateway_can_read_provenance_without_the_worker_s_packages(module: s
 def test_a_recipe_is_a_request_with_every_field() -> None:
     said = json.loads(recipe(RESOLVED, seed=9))
     again = GenerationRequest.model_validate_json(recipe(RESOLVED, seed=9))
-    assert said.keys() == type(RESOLVED).model_fields.keys() - NOT_IN_RECIPES - {"interpolation"}
+    assert said.keys() == type(RESOLVED).model_fields.keys() - NOT_IN_RECIPES - {
+        "interpolation",
+        "clip",
+    }
     assert (again.seed, again.n, again.width) == (9, 1, RESOLVED.width)
 
 

@@ -230,3 +230,25 @@ def test_rows_that_were_tried_and_do_not_fit_leave_what_was_best_before() -> Non
     assert (costs.cap(KEY), costs.retreat(KEY, 12)) == (12, 8)
     costs.bound(KEY, 8)
     assert costs.cap(KEY) == 8
+
+
+def test_frames_of_clips_count_as_rows() -> None:
+    clip = BatchKey("model", 8 * 8, 8, 1, frames=8)
+    free = {2: 1.0, 4: 1.0, 8: 1.0, 16: 1.0}  # the more rows the better
+    costs = Costs(max_rows=32, max_slowdown=100)
+    for rows, s in free.items():
+        for _ in range(4):
+            costs.observe(clip, rows, s)
+    assert costs.cap(clip) == 32 // 8
+    longer = BatchKey("model", 32 * 8, 8, 1, frames=32)
+    assert costs.cap(longer) == 2, "a clip always has a call"
+
+
+def test_clips_are_costed_by_clips() -> None:
+    """The motion module's layers take time that no picture's call shows."""
+    costs = measured({2: 0.1, 16: 0.8})
+    clip = BatchKey("model", 4 * 8, 8, 1, frames=4)
+    assert costs.seconds(clip, 2) == pytest.approx(0.4), "by the area, while none was drawn"
+    for _ in range(4):
+        costs.observe(BatchKey("model", 8 * 8, 8, 1, frames=8), 2, 2.0)
+    assert costs.seconds(clip, 2) == pytest.approx(2.0), "then by the nearest clip"

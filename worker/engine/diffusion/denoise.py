@@ -14,6 +14,7 @@ from worker.engine.low_rank import adapted
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.seamless import padded
 from worker.engine.unet import call as unet
+from worker.engine.unet.clips import eager_clips
 from worker.engine.unet.compiled import CompiledUNets
 from worker.engine.unet.deepcache import kept_features, shallow_call
 
@@ -75,6 +76,8 @@ def _call(
             if member.reuse.features is not None
         ]
         return shallow_call(model.unet, packed.inputs, joined(kept, packed.padding)), nothing
+    if key.frames > 1:
+        return eager_clips(model.motion, packed.inputs, key.frames), nothing
     if key.interval == 1:
         may_compile = not key.is_strict and key.seamless is Seamless.NONE
         return unet.call(model, packed.inputs, compiled if may_compile else None), nothing

@@ -21,7 +21,7 @@ from worker.engine.diffusion.examples import example, smallest
 from worker.engine.diffusion.opening import add_model, open_models
 from worker.engine.diffusion.plan import plan, planned_passes
 from worker.engine.diffusion.predicted_x0 import preview
-from worker.engine.diffusion.profile import Profile
+from worker.engine.diffusion.profile import profile_of
 from worker.engine.diffusion.start.start import mask_warnings
 from worker.engine.diffusion.trajectory import Trajectory
 from worker.engine.job_failures import as_job_failed
@@ -128,17 +128,17 @@ class Diffusion:
         of the smallest size, which proves the same, and its seconds are in proportion.
         """
         began = self.now()
-        order = example(self.models[model].card, steps=1)
-        native_megapixels = order.megapixels
+        card = self.models[model].card
+        order = native = example(card, steps=1)
         if self.at.device.type == "cpu":
-            order = smallest(order, self.models[model].card)
+            order = smallest(native, card)
         trajectory, _ = self.begin(order, self.plan(order))
         while trajectory.calls_left:
             self.advance([trajectory], trajectory.rows)
         for picture in self.decode([trajectory]).take():
             if isinstance(picture, JobFailed):
                 raise picture
-        seconds = (self.now() - began) * native_megapixels / order.megapixels
+        seconds = (self.now() - began) * native.megapixels / order.megapixels
         self.longest_test_s = max(self.longest_test_s, seconds)
         return seconds
 
@@ -201,6 +201,10 @@ class Diffusion:
         """Put finished latents through the VAE."""
         return self._decode(members[0], [one.seen for one in members])
 
+    def decode_frames(self, member: Trajectory, frames: range) -> Pictures:
+        """Put these frames of a finished clip through the VAE."""
+        return self._decode(member, member.frames[frames.start : frames.stop])
+
     def show(self, member: Trajectory, kind: IntermediateKind) -> Pictures:
         """Put the latent of an unfinished image, or its predicted end, through the VAE."""
         if kind is IntermediateKind.LATENT:
@@ -243,8 +247,4 @@ class Diffusion:
 
     def profile(self, member: Trajectory) -> str | None:
         """The id of the profile under which a strict picture has these bits; None in fast mode."""
-        if not member.key.is_strict:
-            return None
-        adapters = tuple(one.sha256 for one in member.order.adapters if one is not None)
-        fingerprint, rows = " ".join(member.fingerprints), member.passes[0].key.bucket
-        return Profile.of(fingerprint, self.at, rows=rows, adapters=adapters).id
+        return profile_of(member, self.at)

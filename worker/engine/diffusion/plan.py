@@ -110,15 +110,18 @@ def _conditioning(
 
 def _key(pictures: Sequence[ResolvedRequest], model: LoadedModel) -> BatchKey:
     one = pictures[0]
-    _, height, width = model.latent_shape(one.width, one.height)
+    _, height, width = model.latent_shape(one.width, one.height, one.frames)
+    # Clips are large: a strict one fills its calls by itself.
+    bucket = model.strict_rows if one.frames == 1 else len(prompt_rows(one))
     return BatchKey(
         one.model,
         height,
         width,
         max(map(model.conditioner.chunks, pictures)),
-        model.strict_rows if one.determinism is Determinism.STRICT else 0,
+        bucket if one.determinism is Determinism.STRICT else 0,
         interval=one.cache_interval,
         seamless=one.seamless,
+        frames=one.frames,
     )
 
 

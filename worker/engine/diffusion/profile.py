@@ -17,6 +17,7 @@ import transformers
 from latentry.low_memory import LowMemory
 from latentry.version import __version__
 from worker.engine.device import Device, accelerator, processor
+from worker.engine.diffusion.trajectory import Trajectory
 
 _ID_LETTERS: Final = 16  # 64 bits: profiles are few
 
@@ -82,6 +83,15 @@ class Profile:
             del facts["adapters"]
         text = json.dumps(facts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:_ID_LETTERS]
+
+
+def profile_of(member: Trajectory, at: Device) -> str | None:
+    """The id of the profile of a strict picture on this device; None in fast mode."""
+    if not member.key.is_strict:
+        return None
+    adapters = tuple(one.sha256 for one in member.order.adapters if one is not None)
+    fingerprint, rows = " ".join(member.fingerprints), member.passes[0].key.bucket
+    return Profile.of(fingerprint, at, rows=rows, adapters=adapters).id
 
 
 @cache

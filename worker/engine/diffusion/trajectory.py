@@ -73,6 +73,8 @@ class Trajectory:
     @property
     def fingerprints(self) -> tuple[str, ...]:
         """Those of its models, each once."""
+        if self.order.request.frames > 1:
+            return (self.model.clip_fingerprint,)
         return tuple(dict.fromkeys(one.model.fingerprint for one in self.passes))
 
     def move_to(self, pass_index: int, calls: int) -> None:
@@ -163,6 +165,11 @@ class Trajectory:
     def latent(self) -> torch.Tensor:
         """x, [C, h, w]."""
         return self.sampler.x
+
+    @property
+    def frames(self) -> tuple[torch.Tensor, ...]:
+        """The x of each frame, [C, h, w]."""
+        return self.latent.chunk(self.key.frames, dim=1)
 
     @property
     def seen(self) -> torch.Tensor:

@@ -135,6 +135,9 @@ class Backend(Protocol[T]):
     def decode(self, members: Sequence[T]) -> Pictures:
         """Put finished latents of one key through the VAE."""
 
+    def decode_frames(self, member: T, frames: range) -> Pictures:
+        """Put some frames of a finished clip through the VAE; one picture each."""
+
     def preview(self, members: Sequence[T]) -> Pictures:
         """Small pictures of what unfinished images of one key are heading for. Changes nothing."""
 

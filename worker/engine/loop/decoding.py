@@ -4,13 +4,24 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from typing import Generic, TypeAlias
+
+import numpy as np
 
 from latentry.errors import JobFailed
 from worker.engine.inputs.canvas import Pixels
 from worker.engine.loop.backend import Backend, Pictures, T
 
 Decoded: TypeAlias = tuple[T, Pixels | JobFailed]
+
+
+@dataclass(slots=True)
+class Clip:
+    """A clip on its way through the VAE: how many frames were sent off, and those that are back."""
+
+    sent: int = 0
+    frames: list[Pixels] = field(default_factory=list)
 
 
 class Decoding(Generic[T]):
@@ -20,6 +31,7 @@ class Decoding(Generic[T]):
         self._backend = backend
         self._finished: list[T] = []
         self._decoding: deque[tuple[list[T], Pictures]] = deque()
+        self._clips: dict[T, Clip] = {}  # of those whose first frames were sent off
 
     @property
     def is_empty(self) -> bool:
@@ -29,7 +41,8 @@ class Decoding(Generic[T]):
     @property
     def members(self) -> list[T]:
         """Those whose picture is missing."""
-        return [*self._finished, *(one for members, _ in self._decoding for one in members)]
+        decoding = (one for members, _ in self._decoding for one in members)
+        return [*dict.fromkeys((*self._finished, *decoding))]
 
     def add(self, member: T) -> None:
         """A latent is finished."""
@@ -38,11 +51,13 @@ class Decoding(Generic[T]):
     def fail(self, member: T) -> None:
         """Its picture will not be drawn."""
         self._finished = [one for one in self._finished if one is not member]
+        self._clips.pop(member, None)
 
     def drop(self, job: str) -> list[T]:
         """Take out a job's latents that are not being decoded so far."""
         dropped = [one for one in self._finished if one.order.job == job]
-        self._finished = [one for one in self._finished if one not in dropped]
+        for one in dropped:
+            self.fail(one)
         return dropped
 
     def decode_some(self, *, but: AbstractSet[T]) -> None:
@@ -55,6 +70,9 @@ class Decoding(Generic[T]):
         finished = [one for one in self._finished if one not in but]
         if not finished:
             return
+        if finished[0].key.frames > 1:
+            self._decode_frames(finished[0])
+            return
         key = finished[0].key
         most = 1 if key.is_strict else math.ceil(len(finished) / 4)
         members = [one for one in finished if one.key == key][:most]
@@ -63,7 +81,40 @@ class Decoding(Generic[T]):
         self._decoding.append((members, self._backend.decode(members)))
 
     def take(self, *, wait: bool) -> Iterator[Decoded[T]]:
-        """The pictures that have arrived from the device, or with `wait` all of them."""
+        """The pictures that have arrived from the device, or with `wait` all of them.
+
+        Of a clip all frames at once, [frames, H, W, 3], after the last one has arrived.
+        """
         while self._decoding and (wait or self._decoding[0][1].ready):
             members, pictures = self._decoding.popleft()
-            yield from zip(members, pictures.take(), strict=True)
+            if members[0].key.frames > 1:
+                yield from self._take_frames(members[0], pictures.take())
+            else:
+                yield from zip(members, pictures.take(), strict=True)
+
+    def _decode_frames(self, member: T) -> None:
+        """Send off a quarter of a clip's frames that are left, one in strict mode; then the next
+        clip's turn.
+        """
+        clip = self._clips.setdefault(member, Clip())
+        left = range(clip.sent, member.key.frames)
+        frames = left[: 1 if member.key.is_strict else math.ceil(len(left) / 4)]
+        clip.sent = frames.stop
+        self._finished.remove(member)
+        if clip.sent < member.key.frames:
+            self._finished.append(member)
+        self._decoding.append(([member], self._backend.decode_frames(member, frames)))
+
+    def _take_frames(self, member: T, answers: list[Pixels | JobFailed]) -> Iterator[Decoded[T]]:
+        """The clip, if these are its last frames; or why it will not be drawn."""
+        if (clip := self._clips.get(member)) is None:  # it has failed, or was dropped
+            return
+        for answer in answers:
+            if isinstance(answer, JobFailed):
+                self.fail(member)
+                yield member, answer
+                return
+            clip.frames.append(answer)
+        if len(clip.frames) == member.key.frames:
+            del self._clips[member]
+            yield member, np.stack(clip.frames)

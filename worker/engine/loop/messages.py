@@ -102,9 +102,9 @@ class Order:
 
     @property
     def megapixels(self) -> float:
-        """The finished image's width times its height, in millions of pixels."""
+        """The finished image's width times its height, in millions of pixels; of all its frames."""
         width, height = self.request.final_size
-        return width * height / 1e6
+        return self.request.frames * width * height / 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,10 @@ class Intermediate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Done:
-    """The picture, RGB bytes [height, width, 3]; in strict mode with the id of its profile."""
+    """The picture, RGB bytes [height, width, 3]; in strict mode with the id of its profile.
+
+    Of a clip its frames, [frames, height, width, 3].
+    """
 
     job: str
     index: int

@@ -120,6 +120,10 @@ class BackendRouter:
         """By the backend of their model."""
         return self._of(members).decode(members)
 
+    def decode_frames(self, member: Any, frames: range) -> Pictures:
+        """By the backend of its model."""
+        return self._of([member]).decode_frames(member, frames)
+
     def preview(self, members: Sequence[Any]) -> Pictures:
         """By the backend of their model."""
         return self._of(members).preview(members)

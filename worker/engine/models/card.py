@@ -21,7 +21,7 @@ def make_card(
     text_encoders: Sequence[Mapping[str, Any]],
     schedule: NoiseSchedule,
     scheduler: Mapping[str, Any],
-    supports: Mapping[str, bool],
+    supports: Mapping[str, Any],
     created: int,
     warnings: Sequence[str] = (),
 ) -> ModelCard:

@@ -15,6 +15,7 @@ from worker.engine.inputs.canvas import Canvas
 from worker.engine.low_rank import Site, Sites, sites
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.fuse import fuse_projections
+from worker.engine.models.motion.unet import with_motion
 from worker.engine.samplers.schedule import NoiseSchedule
 
 
@@ -28,9 +29,10 @@ class LoadedModel:
     """The parts of a Stable Diffusion model, on the device `at`.
 
     strict_rows: rows of every UNet call of strict mode. fingerprint: which model this is, by its
-    content. taesd: the tiny autoencoder of previews, if it has one. compiled: the UNet's compiled
-    calls by latent height and width and tokens; they come while the model is in use. encoded: what
-    the VAE says of the pictures of jobs that are here, with which it leaves.
+    content; clip_fingerprint: the same with its motion module. taesd: the tiny autoencoder of
+    previews, and motion: the UNet with its motion module, if it has them. compiled: the UNet's
+    compiled calls by latent height and width and tokens; they come while the model is in use.
+    encoded: what the VAE says of the pictures of jobs that are here, with which it leaves.
     """
 
     card: ModelCard
@@ -41,14 +43,21 @@ class LoadedModel:
     at: Device
     strict_rows: int
     fingerprint: str
+    clip_fingerprint: str = ""
     taesd: Any = None
+    motion: Any = None
     compiled: dict[tuple[int, int, int], Any] = field(default_factory=dict)
     encoded: WeakKeyDictionary[Canvas, Any] = field(default_factory=WeakKeyDictionary)
     _sites: dict[str, Site] = field(default_factory=dict)
 
     @classmethod
     def assemble(
-        cls, blueprint: Blueprint, networks: Mapping[str, Any], at: Device, fingerprint: str
+        cls,
+        blueprint: Blueprint,
+        networks: Mapping[str, Any],
+        at: Device,
+        fingerprint: str,
+        clip_fingerprint: str = "",
     ) -> "LoadedModel":
         """Join the networks of a blueprint, which are on the device and ready by now."""
         encoders = [
@@ -59,6 +68,9 @@ class LoadedModel:
             )
             for name, tokenizer in blueprint.tokenizers.items()
         ]
+        adapter = networks.get("motion_adapter")
+        # Before projections are fused: that changes the modules that both UNets have.
+        motion = None if adapter is None else with_motion(networks["unet"], adapter)
         if at.device.type == "cuda" and LowMemory.OFFLOAD not in at.low_memory:
             fuse_projections(networks["unet"])
         return cls(
@@ -75,6 +87,8 @@ class LoadedModel:
             strict_rows=blueprint.strict_rows,
             fingerprint=fingerprint,
             taesd=networks.get("taesd"),
+            motion=motion,
+            clip_fingerprint=clip_fingerprint,
         )
 
     @property
@@ -99,13 +113,14 @@ class LoadedModel:
         """Whether the UNet takes a picture's latent beside x, as InstructPix2Pix models do."""
         return bool(self.unet.config.in_channels == 2 * self.vae.config.latent_channels)
 
-    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
+    def latent_shape(self, width: int, height: int, frames: int = 1) -> tuple[int, int, int]:
         """Channels, height and width of the latent of a picture of this size in pixels.
 
-        The VAE's channels: some UNets take a picture's latent beside x, and a mask.
+        The VAE's channels: some UNets take a picture's latent beside x, and a mask. A clip's latent
+        has its frames one below the other.
         """
         factor = self.vae_factor
-        return self.vae.config.latent_channels, height // factor, width // factor
+        return self.vae.config.latent_channels, frames * (height // factor), width // factor
 
     def noise(self, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
         """Unit noise in fp32 on the CPU, the same as diffusers' randn_tensor for a single picture.

@@ -7,6 +7,7 @@ from typing import Any, Final
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.models.unets.unet_motion_model import MotionAdapter
 from torch import nn
 from transformers import CLIPTextConfig
 from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
@@ -65,4 +66,5 @@ NETWORKS: Final[Mapping[str, NetworkType]] = {
     "vae": NetworkType(AutoencoderKL, "diffusion_pytorch_model"),
     "text_encoder_2": NetworkType(CLIPTextModelWithProjection, "model"),
     "taesd": NetworkType(AutoencoderTiny, "diffusion_pytorch_model"),
+    "motion_adapter": NetworkType(MotionAdapter, "diffusion_pytorch_model"),
 }

@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 import numpy as np
 
@@ -14,7 +12,6 @@ from latentry.contracts import (
     IntermediateKind,
     JobWarning,
     ResolvedRequest,
-    Sampler,
     Upscaler,
 )
 from latentry.errors import EngineError, JobFailed, UnknownModel
@@ -28,8 +25,7 @@ from worker.engine.loop.messages import Order
 from worker.engine.simulated.adapters import SimulatedShelf
 from worker.engine.simulated.charge import Charge
 from worker.engine.simulated.clocks import Clock, VirtualClock
-
-VAE_FACTOR: Final = 8  # pixels per side of a latent's cell
+from worker.engine.simulated.example import VAE_FACTOR, example
 
 
 @dataclass(slots=True, eq=False)
@@ -143,21 +139,22 @@ class Simulated:
 
     def examples(self) -> list[Order]:
         """One order of each model, of the size that its charge is for, with guidance."""
-        return [_example(id, charge.area) for id, charge in self.models.items()]
+        return [example(id, charge.area) for id, charge in self.models.items()]
 
     def plan(self, order: Order) -> Plan:
         """The batch key and rows of its first pass's calls."""
         return Plan(self._key(passes(order.request)[0]), rows=len(prompt_rows(order.request)))
 
     def _key(self, one: ResolvedRequest) -> BatchKey:
-        strict = one.determinism is Determinism.STRICT
+        bucket = self.models[one.model].strict_rows if one.frames == 1 else len(prompt_rows(one))
         return BatchKey(
             one.model,
-            one.height // VAE_FACTOR,
+            one.frames * (one.height // VAE_FACTOR),
             one.width // VAE_FACTOR,
             1,
-            self.models[one.model].strict_rows if strict else 0,
+            bucket if one.determinism is Determinism.STRICT else 0,
             seamless=one.seamless,
+            frames=one.frames,
         )
 
     def begin(self, order: Order, plan: Plan) -> tuple[SimulatedTrajectory, list[JobWarning]]:
@@ -195,10 +192,12 @@ class Simulated:
 
     def decode(self, members: Sequence[SimulatedTrajectory]) -> Taken:
         """Pictures in the colour of their digest."""
-        pictures: list[Pixels | JobFailed] = []
-        for one in members:
-            pictures.append(self._picture(one.key, one.digest))
-        return Taken(pictures)
+        return Taken([self._picture(one.key, one.digest) for one in members])
+
+    def decode_frames(self, member: SimulatedTrajectory, frames: range) -> Taken:
+        """Pictures in the colours of their digests, one for each frame."""
+        digests = (_chained(member.digest, 1 + frame) for frame in frames)
+        return Taken([self._picture(member.key, digest) for digest in digests])
 
     def show(self, member: SimulatedTrajectory, kind: IntermediateKind) -> Taken:
         """A picture in the colour of its digest by now; another one for each kind."""
@@ -207,7 +206,7 @@ class Simulated:
 
     def _picture(self, key: BatchKey, digest: bytes) -> Pixels:
         self.clock.spend(self.models[key.model].picture(key))
-        height, width = key.height * VAE_FACTOR, key.width * VAE_FACTOR
+        height, width = key.height // key.frames * VAE_FACTOR, key.width * VAE_FACTOR
         colour = np.frombuffer(digest[:3], np.uint8)
         line = np.tile(colour, width)  # by pixels it takes four times as long
         return np.tile(line, (height, 1)).reshape(height, width, 3)
@@ -227,21 +226,6 @@ class Simulated:
     def profile(self, member: SimulatedTrajectory) -> str | None:
         """Always this one: pixels depend on nothing but their order."""
         return "simulated"
-
-
-def _example(model: str, area: int) -> Order:
-    side = VAE_FACTOR * math.isqrt(area)
-    request = ResolvedRequest(
-        model=model,
-        prompt="a test",
-        width=side,
-        height=side,
-        num_inference_steps=4,
-        guidance_scale=2.0,
-        sampler=Sampler.DDIM,
-        seed=0,
-    )
-    return Order("example", 0, request, seed=0)
 
 
 def _chained(digest: bytes, calls: int) -> bytes:

@@ -25,8 +25,8 @@ class Charge:
         return self.call_s + self.row_s * rows * key.area / self.area
 
     def picture(self, key: BatchKey) -> float:
-        """One picture through the VAE."""
-        return self.picture_s * key.area / self.area
+        """One picture, or one frame of a clip, through the VAE."""
+        return self.picture_s * key.area / key.frames / self.area
 
     def preview(self, key: BatchKey) -> float:
         """One through the tiny decoder."""

@@ -76,6 +76,10 @@ class Upscaling:
         """The calls that ended since the last call of this method."""
         return [call for one in self._upscalers.values() for call in one.timer.ended()]
 
+    def decode_frames(self, member: UpscaleTrajectory, frames: range) -> Pictures:
+        """There are none."""
+        return Taken([EngineError("An upscale has no frames.")] * len(frames))
+
     def decode(self, members: Sequence[UpscaleTrajectory]) -> Pictures:
         """The finished picture."""
         [member] = members

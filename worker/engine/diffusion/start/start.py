@@ -126,7 +126,7 @@ def _begun(
     model: LoadedModel,
     source: NoiseSource,
 ) -> _Begun:
-    shape = model.latent_shape(request.width, request.height)
+    shape = model.latent_shape(request.width, request.height, request.frames)
     draws = _Draws(model, shape, source, request.seamless)
     if canvas is not None and not model.edits:
         return _from_picture(request, canvas, draws)

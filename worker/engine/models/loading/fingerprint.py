@@ -13,20 +13,21 @@ from torch import nn
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.weights import BITS, StoredTensor
 
-# No picture depends on the tiny autoencoder of previews.
-_PREVIEW_ONLY: Final = {"taesd"}
+# No picture depends on the tiny autoencoder of previews, and only a clip on the motion module.
+_NOT_OF_PICTURES: Final = {"taesd", "motion_adapter"}
 # The sections of a tokenizer.json that decide which ids a prompt becomes.
 _TOKENIZING: Final = ("added_tokens", "model", "normalizer", "pre_tokenizer")
 # Config entries that begin so say where a model came from, not what it draws.
 _ORIGIN: Final = ("_", "transformers_version")
 
 
-def fingerprint(
+def fingerprints(
     blueprint: Blueprint,
     networks: Mapping[str, nn.Module],
     digests: Mapping[str, Mapping[str, str]],
-) -> str:
-    """SHA-256, in hex, of every weight in its file's dtype, every config, vocabulary, noise level.
+) -> tuple[str, str]:
+    """SHA-256, in hex, of every weight in its file's dtype, every config, vocabulary, noise level:
+    of all that pictures depend on, and with the motion module of all that clips depend on.
 
     `digests`: what `WeightDigest` tells of each weight, by part and name. A digest of headers and
     sizes would cost nothing, but it is equal for all fine-tunes of a model.
@@ -37,14 +38,19 @@ def fingerprint(
         found.update(value.tobytes() if isinstance(value, np.ndarray) else str(value).encode())
     for tokenizer in blueprint.tokenizers.values():
         found.update(_vocabulary(tokenizer()).encode())
-    for part, network in sorted(networks.items()):
-        if part in _PREVIEW_ONLY:
-            continue
+
+    def take(part: str) -> None:
         upcast = blueprint.parts[part].force_upcast
-        found.update(f"{part} {upcast} {_text(network.config)}".encode())
+        found.update(f"{part} {upcast} {_text(networks[part].config)}".encode())
         for name, told in sorted(digests[part].items()):
             found.update(f"{name} {told} ".encode())
-    return found.hexdigest()
+
+    for part in sorted(networks.keys() - _NOT_OF_PICTURES):
+        take(part)
+    pictures = found.hexdigest()
+    if "motion_adapter" in networks:
+        take("motion_adapter")
+    return pictures, found.hexdigest()
 
 
 class WeightDigest:

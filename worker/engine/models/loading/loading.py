@@ -11,7 +11,7 @@ from latentry.errors import ConfigurationError, LatentryError
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.loaded_model import LoadedModel
-from worker.engine.models.loading.fingerprint import fingerprint
+from worker.engine.models.loading.fingerprint import fingerprints
 from worker.engine.models.loading.low_memory import slimmed
 from worker.engine.models.loading.part_reader import PartReader
 
@@ -66,9 +66,9 @@ class Loading:
     def read(self) -> None:
         """The whole model, on to its device. Raises ConfigurationError."""
         networks = {name: self._reader.read(name) for name in self._blueprint.parts}
-        found = fingerprint(self._blueprint, networks, self._reader.digests)
+        found = fingerprints(self._blueprint, networks, self._reader.digests)
         slim = slimmed(networks, self._at, self._reader.read)
-        self._loaded = LoadedModel.assemble(self._blueprint, slim, self._at, found)
+        self._loaded = LoadedModel.assemble(self._blueprint, slim, self._at, *found)
 
     def loaded(self) -> LoadedModel:
         """The model, ready to draw, once it is read; raises what reading ended with otherwise."""

@@ -12,6 +12,8 @@ from worker.engine.samplers.published import EXACT, NEAREST
 TOKENIZERS: Final = ("tokenizer", "tokenizer_2")
 # The tiny autoencoder of previews; no index names it, because stock pipelines have none.
 PREVIEWER: Final = "taesd"
+# The layers between those of the UNet that draw the frames of a clip together.
+MOTION: Final = "motion_adapter"
 
 SD_NETWORKS: Final = ("text_encoder", "unet", "vae")
 SD_TOKENIZERS: Final = TOKENIZERS[:1]
@@ -32,6 +34,7 @@ PIPELINES: Final = (
     "StableDiffusionXLImg2ImgPipeline",
     "StableDiffusionInpaintPipeline",
     "StableDiffusionXLInpaintPipeline",
+    "AnimateDiffPipeline",
     "StableDiffusionInstructPix2PixPipeline",
     "StableDiffusionXLInstructPix2PixPipeline",
 )
@@ -39,6 +42,8 @@ PIPELINES: Final = (
 UNUSED_PARTS: Final = ("feature_extractor", "image_encoder", "safety_checker")
 CLASSES: Final[Mapping[str, frozenset[str]]] = {
     **{name: frozenset({network.name}) for name, network in NETWORKS.items()},
+    # The latter is split into both of its parts.
+    "unet": frozenset({"UNet2DConditionModel", "UNetMotionModel"}),
     # The projection of the first encoder is never used.
     "text_encoder": frozenset({"CLIPTextModel", "CLIPTextModelWithProjection"}),
     **dict.fromkeys(TOKENIZERS, _CLIP_TOKENIZERS),

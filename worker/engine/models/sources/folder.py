@@ -9,10 +9,14 @@ from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
 from latentry.errors import ConfigurationError
 from worker.engine.models.blueprint import Blueprint
+from worker.engine.models.motion.files import motion_in_folder, refuse_other_motion
+from worker.engine.models.motion.split import CLASS as MOTION_UNET
+from worker.engine.models.motion.split import split_config, split_weights
 from worker.engine.models.networks import NETWORKS
 from worker.engine.models.overrides import OVERRIDES_FILE, read_overrides
 from worker.engine.models.sources.components import (
     CLASSES,
+    MOTION,
     PIPELINES,
     PREVIEWER,
     REFINER_NETWORKS,
@@ -47,6 +51,14 @@ def blueprint_from_folder(model: str, path: Path, *, prefer_fp16: bool) -> Bluep
         name: weights_in(path / name, NETWORKS[name].stem, prefer_fp16=prefer_fp16)
         for name in configs
     }
+    if _class_of(index, "unet") == MOTION_UNET:
+        configs["unet"], configs[MOTION] = split_config(configs["unet"])
+        weights["unet"], weights[MOTION] = split_weights(weights["unet"])
+        refuse_other_motion(str(path), configs[MOTION], configs["unet"])
+    elif (path / MOTION).is_dir() or _class_of(index, MOTION) not in ("nothing", "None"):
+        configs[MOTION], weights[MOTION] = motion_in_folder(
+            path / MOTION, configs["unet"], prefer_fp16=prefer_fp16
+        )
     return ModelFiles(
         str(path),
         read_overrides(path / OVERRIDES_FILE),

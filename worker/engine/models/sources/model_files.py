@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from latentry.contracts.fields.bounds import MAX_CLIP_FRAMES
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.card import make_card
 from worker.engine.models.networks import NETWORKS
 from worker.engine.models.overrides import Overrides
 from worker.engine.models.part import Part
+from worker.engine.models.sources.components import MOTION
 from worker.engine.models.sources.supported import (
     Config,
     is_edit_model,
@@ -60,6 +62,7 @@ class ModelFiles:
                 "edits": is_edit_model(self.configs["unet"], self.configs["vae"]),
                 "refines": is_refiner(self.configs),
                 "previews": "taesd" in self.configs,
+                "max_frames": self._max_frames,
             },
             created=self.created,
             warnings=self.warnings,
@@ -82,6 +85,11 @@ class ModelFiles:
     @property
     def _is_xl(self) -> bool:
         return "text_encoder_2" in self.configs
+
+    @property
+    def _max_frames(self) -> int:
+        known: int = self.configs.get(MOTION, {}).get("motion_max_seq_length", 0)
+        return min(known, MAX_CLIP_FRAMES)
 
     def _part(self, name: str) -> Part:
         config = self.configs[name]

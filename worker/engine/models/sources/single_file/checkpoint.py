@@ -11,7 +11,9 @@ from typing import Final
 
 from latentry.errors import ConfigurationError
 from worker.engine.models.blueprint import Blueprint
+from worker.engine.models.motion.files import motion_in_file
 from worker.engine.models.overrides import read_overrides
+from worker.engine.models.sources.components import MOTION
 from worker.engine.models.sources.model_files import ModelFiles
 from worker.engine.models.sources.scales import with_scales
 from worker.engine.models.sources.single_file import marks
@@ -24,6 +26,7 @@ from worker.engine.models.weights import stored_in
 
 # AUTOMATIC1111's convention: a VAE beside a checkpoint replaces its own.
 _VAE: Final = ".vae.safetensors"
+_MOTION: Final = ".motion.safetensors"
 _PICKLED_VAES: Final = (".vae.pt", ".vae.ckpt")
 
 
@@ -53,11 +56,15 @@ def _blueprint(model: str, file: Path, weights: Weights, metadata: dict[str, str
     prediction = predicted(where, family, weights, unet, metadata, config, overrides)
     vae_scaling = config.vae_scaling or family.vae_scaling
     marks.refuse_other_scaling(where, weights, vae_scaling)
+    configs = parts.configs(family.side_for(prediction.type), vae_scaling)
+    networks = dict(parts.networks)
+    if (motion := file.with_suffix(_MOTION)).exists():
+        configs[MOTION], networks[MOTION] = motion_in_file(motion, configs["unet"])
     blueprint = ModelFiles(
         where,
         overrides,
-        configs=parts.configs(family.side_for(prediction.type), vae_scaling),
-        weights=parts.networks,
+        configs=configs,
+        weights=networks,
         tokenizers=family.tokenizers,
         scheduler={
             **family.scheduler,

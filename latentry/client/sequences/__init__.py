@@ -1,0 +1,1 @@
+"""Keyword arguments of requests for pictures that belong in a sequence."""

@@ -1,0 +1,103 @@
+"""The fields of a clip as keyword arguments."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any, TypedDict, Unpack
+
+from latentry.client import api_calls, flows
+from latentry.client.fields import validated
+from latentry.client.http.connections import AsyncConnection, Connection
+from latentry.contracts import (
+    ClipRequest,
+    Determinism,
+    Estimate,
+    Job,
+    OutputFormat,
+    Priority,
+    PromptSyntax,
+    Sampler,
+    SequenceOutput,
+    Spacing,
+    Template,
+    Webhook,
+)
+
+
+class ClipFields(TypedDict, total=False):
+    """The keyword arguments of `clip`, `submit_clip` and `estimate_clip`: ClipRequest's fields."""
+
+    model: str | None
+    negative_prompt: str | None
+    prompt_syntax: PromptSyntax | str | None
+    styles: Sequence[str] | None
+    template: Template | dict[str, Any] | None
+    clip_skip: int | None
+    width: int | None
+    height: int | None
+    num_inference_steps: int | None
+    guidance_scale: float | None
+    guidance_stop: float | None
+    sampler: Sampler | str | None
+    spacing: Spacing | str | None
+    seed: int | None
+    frames: int | None
+    fps: int | None
+    output: SequenceOutput | str | None
+    output_format: OutputFormat | str | None
+    output_quality: int | None
+    output_lossless: bool | None
+    determinism: Determinism | str | None
+    priority: Priority | str | None
+    start_within: int | None
+    finish_within: int | None
+    metadata: dict[str, str] | None
+    webhook: Webhook | dict[str, Any] | None
+
+
+def clip_request_of(prompt: str, fields: ClipFields) -> ClipRequest:
+    """The request. Raises InvalidRequest, which names the first invalid field."""
+    return validated(ClipRequest, {"prompt": prompt, **fields})
+
+
+class Clips(Connection):
+    """What a client does with clips."""
+
+    def clip(
+        self, prompt: str, *, timeout_s: float | None = None, **fields: Unpack[ClipFields]
+    ) -> Job:
+        """Submit a job for a clip and wait until it has succeeded; as `generate`."""
+        key, request = uuid.uuid4().hex, clip_request_of(prompt, fields)
+        return self._run(flows.generated(request, key, timeout_s, self._retries))
+
+    def submit_clip(
+        self, prompt: str, *, idempotency_key: str | None = None, **fields: Unpack[ClipFields]
+    ) -> Job:
+        """Submit a job for a clip and return it at once; as `submit`."""
+        key = idempotency_key or uuid.uuid4().hex
+        return self._call(api_calls.submit(clip_request_of(prompt, fields), key))
+
+    def estimate_clip(self, prompt: str, **fields: Unpack[ClipFields]) -> Estimate:
+        """The cost and the estimated start of a clip. Raises ApiError if it would be refused."""
+        return self._call(api_calls.estimate(clip_request_of(prompt, fields)))
+
+
+class AsyncClips(AsyncConnection):
+    """What an asyncio client does with clips."""
+
+    async def clip(
+        self, prompt: str, *, timeout_s: float | None = None, **fields: Unpack[ClipFields]
+    ) -> Job:
+        """Submit a job for a clip and wait until it has succeeded; as `generate`."""
+        key, request = uuid.uuid4().hex, clip_request_of(prompt, fields)
+        return await self._run(flows.generated(request, key, timeout_s, self._retries))
+
+    async def submit_clip(
+        self, prompt: str, *, idempotency_key: str | None = None, **fields: Unpack[ClipFields]
+    ) -> Job:
+        """Submit a job for a clip and return it at once; as `submit`."""
+        key = idempotency_key or uuid.uuid4().hex
+        return await self._call(api_calls.submit(clip_request_of(prompt, fields), key))
+
+    async def estimate_clip(self, prompt: str, **fields: Unpack[ClipFields]) -> Estimate:
+        """The cost and the estimated start of a clip. Raises ApiError if it would be refused."""
+        return await self._call(api_calls.estimate(clip_request_of(prompt, fields)))

@@ -1,0 +1,1 @@
+"""Requests for pictures that belong in a sequence."""

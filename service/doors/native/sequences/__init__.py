@@ -1,0 +1,1 @@
+"""Jobs whose pictures belong in a sequence."""

@@ -1,0 +1,44 @@
+"""Admission of clips: a request for frames, resolved like one for a picture, and how many."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from latentry.contracts import ClipRequest, GenerationRequest, SequenceOutput
+from latentry.contracts.fields.bounds import DEFAULT_FPS
+from latentry.contracts.fields.clip import Clip
+from latentry.errors import InvalidRequest, UnsupportedField
+from latentry.ledger import CatalogueEntry
+from latentry.rules.limits import refuse_unsupported
+from latentry.settings import Settings
+from service.jobs.admission import Admitted, admitted, choose, requested_model, resolve
+
+_FRAMES: Final = 16  # of diffusers' AnimateDiffPipeline
+
+
+def admit_clip(
+    request: ClipRequest,
+    picture: GenerationRequest,
+    entries: Sequence[CatalogueEntry],
+    settings: Settings,
+) -> Admitted:
+    """Choose the model, fill in the defaults, check the limits and price the frames.
+
+    `picture`: what the request says of its frames, with its prompts written out. Raises as `admit`,
+    and TooManyFrames.
+    """
+    entry = choose(requested_model(picture, settings), entries)
+    form, formats = request.output.clip, entry.card.limits.clips
+    if form is not None and form not in formats:
+        why = f"The workers of {entry.card.id} write: {', '.join((*formats, 'frames'))}."
+        raise UnsupportedField(why, fields={"/output": why})
+    if request.fps is not None and request.output is SequenceOutput.FRAMES:
+        why = "fps has no effect without a file of all frames."
+        raise InvalidRequest(why, fields={"/fps": why, "/output": why})
+    clip = Clip(
+        frames=request.frames or min(_FRAMES, entry.card.limits.max_frames or _FRAMES),
+        output=request.output,
+        fps=request.fps or DEFAULT_FPS,
+    )
+    resolved = resolve(picture, entry.card).model_copy(update={"clip": clip})
+    refuse_unsupported(entry.card, resolved)
+    return admitted(entry, resolved, settings)

@@ -1,0 +1,1 @@
+"""Motion modules, which make a UNet draw the frames of a clip together (AnimateDiff)."""
