@@ -43,8 +43,6 @@ def admit_clip(
         output=request.output,
         fps=request.fps or DEFAULT_FPS,
     )
-    # Tags of LoRAs are read as everywhere, and then refused: they are no part of what is drawn.
-    frame = resolve(with_tags(picture), entry.card, adapters=entry.adapters)
-    resolved = frame.model_copy(update={"clip": clip})
+    resolved = resolve(picture, entry.card).model_copy(update={"clip": clip})
     refuse_unsupported(entry.card, resolved)
     return admitted(entry, resolved, settings)
