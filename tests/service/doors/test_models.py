@@ -2,6 +2,7 @@
 
 import pytest
 from httpx import AsyncClient
+from pydantic import ValidationError
 
 from latentry.ledger import Ledger, commands
 from latentry.ledger.catalogue import read_entry
@@ -31,7 +32,7 @@ async def test_a_card_that_a_newer_worker_wrote_hides_no_other(
     client: AsyncClient, worker: FakeWorker
 ) -> None:
     newer = card("newer").model_dump_json().replace('"ddim"', '"sampler_of_tomorrow"')
-    with pytest.raises(ValueError):
+    with pytest.raises(ValidationError):
         read_entry(newer, workers=1, waiting=0, oldest_ms=0)
     worker.ledger.run(Command("worker/register_model", ("newer", newer), int))
     for path in ("/v1/models", "/v1/adapters", "/v1/upscalers"):
