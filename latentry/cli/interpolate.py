@@ -83,9 +83,8 @@ def interpolate(
             return
         submitted = client.submit_interpolation(first, last, frames, **fields)
         job = succeeded(client, submitted, output)
-        if clip is not None:  # the file is what was asked for; `latentry fetch` saves frames too
-            job = job.model_copy(update={"images": [], "outputs": job.outputs[-1:]})
-        save_all(client, job, output, as_json=as_json)
+        # The file is what was asked for; `latentry fetch` saves frames too.
+        save_all(client, job, output, as_json=as_json, clip_alone=clip is not None)
 
 
 def _pictures(

@@ -194,6 +194,8 @@ def _refuse_large_seeds(request: ResolvedRequest) -> None:
 def costly(request: ResolvedRequest) -> tuple[str, ...]:
     """JSON pointers to the fields that cost something in this request."""
     given = [f"/{name}" for name in _DEAR if getattr(request, name) is not None]
+    if request.clip is not None:
+        return "/frames", *_ALWAYS_DEAR[1:]
     if request.interpolation is None:
         return (*_ALWAYS_DEAR, *given)
     return "/frames", *(f"/from{pointer}" for pointer in (*_ALWAYS_DEAR[1:], *given))

@@ -61,6 +61,14 @@ def test_prompts_become_the_pictures_and_a_file_of_all_frames_is_saved(
     }  # fmt: skip
 
 
+def test_json_is_the_whole_job_though_the_file_alone_is_saved(latentry, gateway, tmp_path) -> None:
+    code, out, _ = latentry("interpolate", "a", "b", "--frames", "3", "--json", "-o", "x.webp")
+    assert code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["x.webp"]
+    told = json.loads(out)
+    assert (len(told["images"]), len(told["outputs"])) == (3, 4)
+
+
 def test_frames_are_saved_one_by_one_where_the_file_is_a_picture(
     latentry, gateway, tmp_path
 ) -> None:
