@@ -145,9 +145,7 @@ class WorkerLoop:
         """How many more jobs to claim: for as many there are rows, and memory for the pictures;
         and how many more of the background.
         """
-        if (
-            self._publisher.is_refused
-        ):  # one at a time, of whatever kind, shows when storage is back
+        if self._publisher.is_refused:  # one of any kind finds out when storage is back
             return (0, 0) if self._jobs else (1, min(1, self._engine.background_room))
         if not self._publisher.has_room:
             return 0, 0
