@@ -72,6 +72,12 @@ class Engine(Generic[T]):
         return self._waiting.is_empty and not is_drawing and not self._canceled
 
     @property
+    def most_frames(self) -> int:
+        """Of the images whose calls the next step may make: a clip's take so many times as long."""
+        orders = [*self._waiting.orders, *(one.order for one in self._stepping)]
+        return max((one.request.frames for one in orders if not one.is_background), default=1)
+
+    @property
     def is_loading(self) -> bool:
         """Whether the next step may have to prove a model, however long that takes."""
         return self.backend.is_loading
