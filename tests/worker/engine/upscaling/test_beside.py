@@ -35,6 +35,7 @@ class Slow:
     fails: bool = False
     spent_s: float = 0.0
     profile: str = "simulated"
+    test_s: float = 0.0
     timer: Clock = field(init=False)
     card: UpscalerCard = field(init=False)
 
