@@ -115,8 +115,8 @@ class WorkerLoop:
             self._pass_on(event)
         self._saving.save_due(self._jobs.values())
         timing = self._engine.last_step
-        is_paused = not (events or timing.rows or timing.background)  # all, to be exchanged
-        return PAUSED_S if is_paused else 0.0
+        has_worked = events or timing.rows or timing.background or timing.decoded
+        return 0.0 if has_worked else PAUSED_S  # all are paused, to be exchanged
 
     def _read_inbox(self) -> None:
         for message in self._inbox.take():

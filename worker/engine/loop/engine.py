@@ -140,7 +140,7 @@ class Engine(Generic[T]):
         events += called.events
         self._measuring.take_in()
         ended_calls = self.backend.now()
-        self._decoding.decode_some(but=self._intermediates.members)
+        decoded = self._decoding.decode_some(but=self._intermediates.members)
         events += self._pictures()
         events += self._steps_shown(is_alone=not (called.rows or called.background))
         events += self._previews.step(self._stepping)
@@ -156,6 +156,7 @@ class Engine(Generic[T]):
             ended_calls - joined,
             ended - ended_calls,
             background=called.background,
+            decoded=decoded,
         )
         return events
 
