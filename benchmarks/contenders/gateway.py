@@ -18,7 +18,7 @@ from benchmarks.contenders.checkout import HERE, Checkout
 from benchmarks.contenders.service import POLL_S, READY_S, running
 from benchmarks.load.sockets import Load, command
 from latentry.contracts import ModelCard
-from latentry.contracts.models import Defaults, Limits, Pace
+from latentry.contracts.catalogue.models import Defaults, Limits, Pace
 from latentry.contracts.samplers import Sampler
 from latentry.ledger import Ledger, commands
 from latentry.serve.child import TETHER

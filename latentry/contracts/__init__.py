@@ -1,6 +1,16 @@
 """Everything that crosses a process boundary: frozen pydantic models and named constants."""
 
-from latentry.contracts.adapters import Adapter, AdapterKind, AdapterList
+from latentry.contracts.catalogue.adapters import Adapter, AdapterKind, AdapterList
+from latentry.contracts.catalogue.models import (
+    Defaults,
+    Limits,
+    Model,
+    ModelCard,
+    ModelList,
+    Pace,
+    RegisteredCard,
+)
+from latentry.contracts.catalogue.styles import Style, StyleDefaults, StyleList
 from latentry.contracts.deliveries import (
     Attempt,
     Delivery,
@@ -30,15 +40,6 @@ from latentry.contracts.fields.templates import Template
 from latentry.contracts.files import File
 from latentry.contracts.interpolations import InterpolationRequest
 from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
-from latentry.contracts.models import (
-    Defaults,
-    Limits,
-    Model,
-    ModelCard,
-    ModelList,
-    Pace,
-    RegisteredCard,
-)
 from latentry.contracts.outputs import (
     ClipFormat,
     Image,
@@ -52,8 +53,6 @@ from latentry.contracts.problems import FieldError, Problem
 from latentry.contracts.requests import GenerationRequest, ResolvedRequest
 from latentry.contracts.resolved import AnyRequest
 from latentry.contracts.samplers import Sampler, Spacing
-from latentry.contracts.sequences.clips import ClipRequest
-from latentry.contracts.styles import Style, StyleDefaults, StyleList
 from latentry.contracts.upscales import (
     ResolvedUpscale,
     ServedUpscaler,
@@ -71,7 +70,6 @@ __all__ = [
     "AnyRequest",
     "Attempt",
     "ClipFormat",
-    "ClipRequest",
     "Cost",
     "Defaults",
     "Delivery",

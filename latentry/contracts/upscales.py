@@ -4,10 +4,10 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field, StringConstraints
 
+from latentry.contracts.catalogue.models import Pace
 from latentry.contracts.fields import inputs, job
 from latentry.contracts.fields.inputs import InputFile
 from latentry.contracts.fields.job import JobKind, Priority
-from latentry.contracts.models import Pace
 from latentry.contracts.outputs import OutputFormat
 from latentry.contracts.wire import Listing, RequestModel, ResponseModel
 

@@ -5,7 +5,7 @@ from collections import deque
 import numpy as np
 
 from latentry.contracts import JobWarning
-from latentry.contracts.models import Pace
+from latentry.contracts.catalogue.models import Pace
 from latentry.errors import EngineError, ModelNotLoaded
 from worker.engine.loop import (
     Canceled,

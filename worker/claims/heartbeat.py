@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from latentry.contracts import Adapter, ModelCard, RegisteredCard, UpscalerCard
-from latentry.contracts.models import Pace
+from latentry.contracts.catalogue.models import Pace
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import Ledger, commands
 

@@ -4,7 +4,7 @@ import itertools
 from typing import Any
 
 from latentry.contracts import ModelCard, ResolvedRequest, StoredOutput
-from latentry.contracts.models import Defaults, Limits
+from latentry.contracts.catalogue.models import Defaults, Limits
 from latentry.contracts.samplers import Sampler
 from latentry.ledger import JobRef, NewJob
 from latentry.ledger.accounts import Account

@@ -3,7 +3,7 @@
 import pytest
 
 from latentry.contracts import Sampler
-from latentry.contracts.models import Pace
+from latentry.contracts.catalogue.models import Pace
 from latentry.rules.pricing import price
 from tests.latentry.ledger.factory import card, request
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentry.contracts import InputFile, OutputFormat, ResolvedUpscale, UpscalerCard
-from latentry.contracts.models import Pace
+from latentry.contracts.catalogue.models import Pace
 from latentry.errors import ImageTooLarge, UnsupportedField, UnsupportedSize
 from latentry.rules.upscaling import (
     MAX_SIDE_PX,

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from latentry.contracts import Estimate, Job, JobKind, JobStatus, UpscalerCard, UpscalerList
-from latentry.contracts.models import Pace
+from latentry.contracts.catalogue.models import Pace
 from latentry.ledger import commands
 from tests.service.fake import FakeWorker
 

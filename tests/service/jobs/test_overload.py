@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from latentry.contracts.models import Pace
+from latentry.contracts.catalogue.models import Pace
 from latentry.ledger import commands
 from tests.latentry.ledger.factory import card
 

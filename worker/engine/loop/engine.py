@@ -4,7 +4,7 @@ from typing import Generic
 
 import structlog
 
-from latentry.contracts.models import Pace
+from latentry.contracts.catalogue.models import Pace
 from latentry.errors import JobFailed
 from worker.batching import Costs
 from worker.engine.loop.backend import Backend, T

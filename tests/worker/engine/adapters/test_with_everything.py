@@ -19,6 +19,7 @@ from tests.worker.engine.adapters.drawing import Made, Worn, dressed
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.inputs.canvas import Canvas
 from worker.engine.loop import Engine, Order
+from worker.engine.loop.messages import Towards
 from worker.engine.unet.compiled import CompiledUNets
 
 STRENGTH, TEXT_STRENGTH = 0.7, -0.4
@@ -85,6 +86,18 @@ def test_it_is_as_if_merged(both: Diffusion, made: Made, way: str) -> None:
     most = 4 if "pixels" in way else 1
     assert stock.error(latent, oracle.alone(Engine(both), of_merged)) <= most
     assert stock.error(latent, oracle.alone(Engine(both), order)) > 100
+
+
+def test_a_frame_between_two_pictures_has_it_too(both: Diffusion, made: Made) -> None:
+    def between(order: Order) -> Order:
+        other = order.request.model_copy(update={"prompt": "a dog", "seed": 9})
+        return replace(order, towards=Towards(other, 0.4))
+
+    order, of_merged = (tiny.order("job", model=one) for one in ("epsilon", "merged"))
+    worn = between(dressed(both, order, [Worn(made, STRENGTH, TEXT_STRENGTH)]))
+    latent = oracle.alone(Engine(both), worn)
+    assert stock.error(latent, oracle.alone(Engine(both), between(of_merged))) <= 1
+    assert stock.error(latent, oracle.alone(Engine(both), between(order))) > 100
 
 
 def test_in_bfloat16_it_is_as_far_off_as_bfloat16_is(

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from latentry.contracts.adapters import Adapter
+from latentry.contracts.catalogue.adapters import Adapter
 from latentry.contracts.fields.sampling import ModelId
 from latentry.contracts.outputs import ClipFormat
 from latentry.contracts.samplers import Sampler, Spacing
