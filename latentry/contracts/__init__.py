@@ -53,6 +53,7 @@ from latentry.contracts.problems import FieldError, Problem
 from latentry.contracts.requests import GenerationRequest, ResolvedRequest
 from latentry.contracts.resolved import AnyRequest
 from latentry.contracts.samplers import Sampler, Spacing
+from latentry.contracts.sequences.clips import ClipRequest
 from latentry.contracts.upscales import (
     ResolvedUpscale,
     ServedUpscaler,
@@ -70,6 +71,7 @@ __all__ = [
     "AnyRequest",
     "Attempt",
     "ClipFormat",
+    "ClipRequest",
     "Cost",
     "Defaults",
     "Delivery",
