@@ -98,7 +98,8 @@ class AdapterFiles:
 
     def _read(self, name: str, path: Path, state: State) -> _Seen:
         try:
-            if not re.fullmatch(ADAPTER_ID, name):
+            # A name that is no UTF-8 has surrogates, which the catalogue's JSON cannot carry.
+            if not (re.fullmatch(ADAPTER_ID, name) and name.isprintable()):
                 raise AdapterUnusable("Its name has a letter that no id may have.")
             entry = self._inspect(path).model_copy(update={"id": name})
         except AdapterUnusable as error:

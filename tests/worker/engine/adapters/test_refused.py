@@ -110,6 +110,25 @@ def test_a_file_for_models_that_are_not_served_is_known_by_its_cross_attention(
     assert why in (entry.reason or "")
 
 
+def test_a_reason_that_names_tensors_is_short_and_fits_into_json(
+    loaded: Diffusion, good: Weights, tmp_path: Path
+) -> None:
+    """A header's names may be surrogates, control characters, megabytes."""
+    path = tmp_path / "odd.safetensors"
+    names = ["\ud800\n\x1b[2J", "down.attn2_to_k.lora_down.weight"] + ["x" * 1_000_000]
+    shapes = [[1], [1, 768], [1]]
+    fields, at = {}, 0
+    for name, shape in zip(names, shapes, strict=True):
+        size = 4 * shape[-1]
+        fields[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    header = json.dumps(fields).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(at))
+    entry = loaded.adapters.inspect(path)
+    assert "3 of its tensors find no layer" in (entry.reason or "")
+    assert len(entry.model_dump_json()) < 2000
+
+
 def test_a_file_of_another_architecture_is_known_too(loaded: Diffusion, tmp_path: Path) -> None:
     weights = {"transformer.blocks.0.attn.to_q.lora_A.weight": torch.ones(4, 64)}
     entry = loaded.adapters.inspect(written.save(weights, tmp_path / "a.safetensors"))
