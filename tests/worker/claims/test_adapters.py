@@ -190,6 +190,19 @@ def test_a_jobs_images_get_its_adapters(
     assert shelf.asked == [[(tmp_path / "closet/ink.safetensors", "1"), None]]
 
 
+def test_a_file_that_another_worker_saw_first_is_found(
+    ledger: Ledger, files: AdapterFiles, tmp_path: Path
+) -> None:
+    """Workers look every few seconds, and a job may come sooner."""
+    create(ledger, lora("new"))
+    write(tmp_path / "closet/pen.safetensors", "new")
+    claimer, inbox = claiming(ledger, files, FakeShelf())
+    claimer.work()
+    [job] = posted(inbox, 1)
+    assert not job.ends_early
+    assert job.adapters == ("shapes new",)
+
+
 @pytest.mark.parametrize(
     ("named", "failure", "code"),
     [
