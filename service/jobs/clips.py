@@ -9,6 +9,7 @@ from latentry.contracts.fields.clip import Clip
 from latentry.errors import InvalidRequest, UnsupportedField
 from latentry.ledger import CatalogueEntry
 from latentry.rules.limits import refuse_unsupported
+from latentry.rules.loras import with_tags
 from latentry.settings import Settings
 from service.jobs.admission import Admitted, admitted, choose, requested_model, resolve
 
@@ -34,6 +35,9 @@ def admit_clip(
     if request.fps is not None and request.output is SequenceOutput.FRAMES:
         why = "fps has no effect without a file of all frames."
         raise InvalidRequest(why, fields={"/fps": why, "/output": why})
+    if with_tags(picture).loras:
+        why = "Clips are drawn without LoRAs; remove their tags."
+        raise UnsupportedField(why, fields={"/prompt": why})
     clip = Clip(
         frames=request.frames or min(_FRAMES, entry.card.limits.max_frames or _FRAMES),
         output=request.output,

@@ -60,7 +60,6 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
     _check_inputs(card, request)
     _check_part(request)
     refuse_impossible_output(request)
-    _check_variation(request)
     _check_intermediates(request)
     if request.preview_interval and not card.limits.previews:
         why = f"{card.id} does not support previews."
@@ -159,13 +158,6 @@ def _check_extend(request: ResolvedRequest) -> None:
     if across >= request.width or down >= request.height:
         why = "It must leave room for the picture within width and height."
         raise InvalidRequest(why, fields={"/extend": why})
-
-
-def _check_variation(request: ResolvedRequest) -> None:
-    starts_from_noise = request.image is None or request.image_guidance_scale is not None
-    if request.variation_strength and not starts_from_noise:
-        why = "Variations are of a starting noise, which an image that starts from `image` has not."
-        raise UnsupportedField(why, fields={"/variation_strength": why})
 
 
 def _check_intermediates(request: ResolvedRequest) -> None:

@@ -17,11 +17,8 @@ with Client() as client:
     reveal_type(client.map(["a frog"])[0])
     client.generate("a frog", seed="seven")
 """
-SEEN = (
-    '"str"',
-    '"list[bool]"',
-    '"latentry.contracts.jobs.Job | latentry.errors.base.LatentryError"',
-)
+RESULT = "latentry.contracts.jobs.Job | latentry.errors.base.LatentryError"
+SEEN = ("str", "list[bool]", RESULT)
 
 
 @pytest.mark.slow

@@ -125,3 +125,10 @@ async def test_openais_door_takes_them_too(client: httpx.AsyncClient) -> None:
     answer = await client.post("/v1/images/generations", json=body)
     assert answer.status_code in (400, 422)
     assert answer.json()["error"]["code"] == "unknown_adapter"
+
+
+async def test_a_clip_takes_no_tag_for_text(client: httpx.AsyncClient) -> None:
+    body = {"prompt": "a frog <lora:ink>", "model": "shapes", "output": "frames"}
+    answer = await client.post("/v1/clips", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "unsupported_field")
+    assert [one["pointer"] for one in answer.json()["errors"]] == ["/prompt"]

@@ -1,18 +1,25 @@
 """The noise that images start from: what it depends on, variations of it, and nothing but it."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from latentry.contracts import Sampler
+from latentry.contracts import InputFile, Sampler
+from tests import modes
 from tests.worker.engine import tiny
 from tests.worker.engine.conftest import sharing
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.diffusion.start.variation import varied
+from worker.engine.diffusion.trajectory import Trajectory
+from worker.engine.inputs.canvas import Canvas
 from worker.engine.loop import Done, Engine, Pixels, Step
+
+FAMILIES = [one for one in tiny.Family if one is not tiny.Family.REFINER]  # it takes a picture
+FILE = InputFile(file="file_1", pixel_sha256="1", width=modes.WIDTH, height=modes.HEIGHT)
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +27,7 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Diffusion:
     """Models of equal latent size that share nothing else: weights, families, schedules."""
     root = tmp_path_factory.mktemp("family")
     backend = Diffusion(device="cpu", dtype="float32", threads=1)
-    for seed, family in enumerate(tiny.Family):
+    for seed, family in enumerate(FAMILIES):
         config = tiny.EPSILON if family is not tiny.Family.SD2 else tiny.V_ZERO_SNR
         backend.load(family, tiny.make(root / family, config, family=family, seed=seed))
     return backend
@@ -45,7 +52,7 @@ def test_the_noise_of_a_seed_is_the_same_for_all_models_prompts_and_samplers(
     family: Diffusion, sampler: Sampler
 ) -> None:
     expected = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(3))[0]
-    for model in tiny.Family:
+    for model in FAMILIES:
         for fields in (
             {"prompt": "a blue star", "guidance_scale": 1.0},
             {"num_inference_steps": 9, "negative_prompt": "red"},
@@ -162,3 +169,25 @@ def test_the_images_of_a_job_are_variations_of_the_first_one_s_seed(backend: Dif
     engine.submit(type(tiny.order())("job", 2, request, request.seed_of(2)))
     assert (tiny.pixels(tiny.drain(engine))["job"] == alone).all()
     assert json.dumps(third.pixel_fields()) == json.dumps(request.pixel_fields())
+
+
+@pytest.mark.parametrize("brings", [("image",), ("image", "mask")])
+def test_a_picture_gets_the_varied_noise_too(backend: Diffusion, brings: tuple[str, ...]) -> None:
+    def begun(**fields: Any) -> Trajectory:
+        order = tiny.order(seed=3, strength=0.6, **dict.fromkeys(brings, FILE), **fields)
+        given = {name: modes.pictures(1)[name] for name in brings}
+        order = replace(order, canvas=Canvas.of(order.request, given))
+        return backend.begin(order, backend.plan(order))[0]
+
+    plain = begun()
+    full = begun(variation_seed=4, variation_strength=1.0)
+    half = begun(variation_seed=4, variation_strength=0.5)
+    level = plain.current.levels[0]
+    generator = torch.Generator().manual_seed(3)
+    _, own = (torch.randn(4, 8, 8, generator=generator) for _ in range(2))  # the encoder's is first
+    other = torch.randn(4, 8, 8, generator=torch.Generator().manual_seed(4))
+    moved = full.latent - plain.latent
+    torch.testing.assert_close(moved, level.noise * (other - own), rtol=1e-4, atol=1e-5)
+    between = varied(own, other, 0.5)
+    moved = half.latent - plain.latent
+    torch.testing.assert_close(moved, level.noise * (between - own), rtol=1e-4, atol=1e-5)

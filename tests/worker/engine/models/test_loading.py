@@ -57,7 +57,7 @@ def test_a_models_overrides_win(backend: Diffusion, folder: Path) -> None:
     assert card.limits.model_dump() == {
         "min_side": 96, "max_side": 192, "size_step": 32, "max_steps": 100,
         "max_clip_skip": 2, "size_conditioning": False, "images": True, "previews": False,
-        "strict_rows": 8,
+        "strict_rows": 8, "edits": False, "refines": False, "clips": (), "max_frames": 0,
     }  # fmt: skip
 
 
@@ -204,7 +204,7 @@ def test_what_was_read_before_a_failure_is_not_kept_with_it(
         raise ValueError("damaged")
 
     monkeypatch.setattr(PartReader, "read", read)
-    monkeypatch.setattr("worker.engine.models.loading.loading.fingerprint", fail)
+    monkeypatch.setattr("worker.engine.models.loading.loading.fingerprints", fail)
     blueprint = blueprint_from_folder("m", folder, prefer_fp16=False)
     loading = Loading(blueprint, Device.choose("cpu", "float32"))
     loading.start()

@@ -129,7 +129,7 @@ def _begun(
     shape = model.latent_shape(request.width, request.height, request.frames)
     draws = _Draws(model, shape, source, request.seamless)
     if canvas is not None and not model.edits:
-        return _from_picture(request, canvas, draws)
+        return _from_picture(request, variation_seed, canvas, draws)
     noise = _varied(draws, variation_seed, request.variation_strength)
     return _Begun(noise, beside=_beside_noise(canvas, draws))
 
@@ -154,12 +154,14 @@ def _beside_noise(canvas: Canvas | None, draws: _Draws) -> torch.Tensor | None:
     return _nothing_known(draws) if draws.model.sees_masks else None
 
 
-def _from_picture(request: ResolvedRequest, canvas: Canvas, draws: _Draws) -> _Begun:
+def _from_picture(
+    request: ResolvedRequest, variation_seed: int | None, canvas: Canvas, draws: _Draws
+) -> _Begun:
     model = draws.model
     cells = _cells(canvas, draws.shape, model)
     is_pure_noise = cells is not None and request.strength == 1
     latent = None if is_pure_noise and model.sees_masks else draws.latent_of(canvas)
-    noise = draws.noise()
+    noise = _varied(draws, variation_seed, request.variation_strength)
     repaint = beside = None
     if model.sees_masks:
         beside = _beside(canvas, cells, draws)
