@@ -131,8 +131,8 @@ def _refuse_other_conditions(where: str, configs: Mapping[str, Config]) -> None:
     unet, text = configs["unet"], configs["text_encoder_2"]
     takes, given = _takes(unet), _given(unet, text, numbers=6 if has_both else 5)
     if takes != given:
-        whose = "with two text encoders" if has_both else "with text_encoder_2 alone"
+        whose = "two text encoders" if has_both else "text_encoder_2 alone"
         raise ConfigurationError(
-            f"The UNet in {where} takes {takes} numbers beside its prompt; those of a model {whose} "
-            f"are {given}."
+            f"The UNet in {where} takes {takes} numbers beside its prompt; with {whose} they are "
+            f"{given}."
         )
