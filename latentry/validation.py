@@ -41,7 +41,7 @@ def invalid(error: ValidationError, model: type[BaseModel]) -> InvalidRequest:
     sentences = [f"{_name(pointer)}: {why}" for pointer, why in fields.items()]
     rest = [f"{len(found) - _REPORTED} more errors"] if len(found) > _REPORTED else []
     text = "; ".join(sentence.removesuffix(".") for sentence in [*sentences, *rest])
-    return InvalidRequest(f"{text}.", fields=fields)
+    return InvalidRequest(text if text.endswith("?") else f"{text}.", fields=fields)
 
 
 def _why(wrong: Any, model: type[BaseModel]) -> str:

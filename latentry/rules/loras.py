@@ -20,7 +20,7 @@ from latentry.rules.styles import hint
 # AUTOMATIC1111's re_extra_net, for the two words that it takes for a LoRA: its
 # modules/extra_networks.py and extensions-builtin/Lora.
 _TAG: Final = re.compile(r"<(?:lora|lyco):([^<>]++)>")
-_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)")
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]{1,3})?")
 
 
 def with_tags(request: GenerationRequest) -> GenerationRequest:

@@ -124,6 +124,7 @@ async def test_an_unknown_field_is_refused_with_what_was_meant(client, worker, u
     [error] = problem["errors"]
     assert error["pointer"] == f"/{unknown}"
     assert (f"did you mean {meant}?" in error["detail"]) == bool(meant)
+    assert problem["detail"].endswith("?" if meant else "field.")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Adapters' files as they come and go, and the jobs that name them."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -78,6 +79,16 @@ def test_files_are_found_by_their_names_and_looked_at_once(tmp_path: Path) -> No
     looked = len(inspector.looked)
     files.look()
     assert len(inspector.looked) == looked, "nothing has changed"
+
+
+@pytest.mark.parametrize("name", [b"\xff", b"\xed\xa0\x80", "\u2028".encode(), b"\x7f"])
+def test_a_name_that_no_catalogue_can_carry_is_left_out(tmp_path: Path, name: bytes) -> None:
+    with open(os.fsencode(tmp_path) + b"/" + name + b".safetensors", "w") as file:
+        file.write("1")
+    write(tmp_path / "größer.safetensors", "2")
+    files = AdapterFiles([AdapterSource(tmp_path)], Inspector())
+    files.open()
+    assert ids(files) == {"größer": "2"}
 
 
 def test_they_come_change_and_go_while_the_worker_runs(tmp_path: Path) -> None:
@@ -177,6 +188,19 @@ def test_a_jobs_images_get_its_adapters(
     [order] = job.orders
     assert order.adapters == ("shapes 1", None), "one without effect is not even looked for"
     assert shelf.asked == [[(tmp_path / "closet/ink.safetensors", "1"), None]]
+
+
+def test_a_file_that_another_worker_saw_first_is_found(
+    ledger: Ledger, files: AdapterFiles, tmp_path: Path
+) -> None:
+    """Workers look every few seconds, and a job may come sooner."""
+    create(ledger, lora("new"))
+    write(tmp_path / "closet/pen.safetensors", "new")
+    claimer, inbox = claiming(ledger, files, FakeShelf())
+    claimer.work()
+    [job] = posted(inbox, 1)
+    assert not job.ends_early
+    assert job.adapters == ("shapes new",)
 
 
 @pytest.mark.parametrize(
