@@ -104,7 +104,8 @@ def _sendable(request: dict) -> dict:
     ("prompt", "loras", "code", "at"),
     [
         ("", [{"id": "pen"}], "unknown_adapter", "/loras/0/id"),
-        ("<lora:pen>", [{"id": "ink"}], "unknown_adapter", "/loras/1/id"),
+        ("<lora:pen>", [{"id": "ink"}], "unknown_adapter", "/prompt"),
+        ("<lora:ink><lora:large><lora:pen>", [], "adapter_mismatch", "/prompt"),
         ("", [{"id": "large"}], "adapter_mismatch", "/loras/0/id"),
         ("", [{"id": "ink", "sha256": "3" * 64}], "adapter_changed", "/loras/0/id"),
         ("<lora:ink:x>", [], "invalid_prompt", "/prompt"),

@@ -1,6 +1,7 @@
 """Adapters' files as they come and go, and the jobs that name them."""
 
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,12 +18,14 @@ from latentry.ledger import JobRecord, JobRef, Ledger, commands
 from latentry.sources import AdapterSource, parse_adapters
 from tests.e2e.processes import until
 from tests.latentry.ledger.factory import card, new_job, request
+from tests.worker.claims import test_inputs
 from tests.worker.harness import Worker, ended
 from worker.claims.claimed_job import ClaimedJob
 from worker.claims.claimer import Claimer, Offer
 from worker.claims.inbox import Claimed, Inbox
 from worker.claims.preparation.adapter_files import AdapterFiles
 from worker.claims.preparation.adapters import Adapters
+from worker.claims.preparation.handover import READERS
 from worker.claims.queue_choice import QueueChoice
 from worker.claims.reporter import Reporter
 from worker.engine.loop import LoadedAdapter
@@ -201,6 +204,28 @@ def test_a_file_that_another_worker_saw_first_is_found(
     [job] = posted(inbox, 1)
     assert not job.ends_early
     assert job.adapters == ("shapes new",)
+
+
+def test_jobs_that_load_adapters_keep_none_with_a_picture_waiting(
+    ledger: Ledger, files: AdapterFiles
+) -> None:
+    loaded = threading.Event()
+
+    class Slow(FakeShelf):
+        def load(
+            self, model: str, files: Sequence[tuple[Path, str] | None]
+        ) -> tuple[LoadedAdapter | None, ...]:
+            assert loaded.wait(10)
+            return super().load(model, files)
+
+    slow = [create(ledger, lora()) for _ in range(READERS)]
+    with_picture = test_inputs.create(ledger, image=test_inputs.NAMED)
+    claimer, inbox = claiming(ledger, files, Slow())
+    claimer.offer(Offer(room=READERS + 1))
+    claimer.work()
+    assert [job.lease.ref for job in posted(inbox, 1)] == [with_picture]
+    loaded.set()
+    assert {job.lease.ref for job in posted(inbox, READERS)} == set(slow)
 
 
 @pytest.mark.parametrize(
