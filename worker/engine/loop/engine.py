@@ -141,11 +141,10 @@ class Engine(Generic[T]):
         self._measuring.add_step(
             ended - began, is_unet=called.rows > 0, wants_background=called.wants_background
         )
-        join_s = joined - began if has_newcomers else 0.0
         self.last_step = StepTiming(
             called.rows,
             called.used,
-            join_s,
+            joined - began if has_newcomers else 0.0,
             ended_calls - joined,
             ended - ended_calls,
             background=called.background,
