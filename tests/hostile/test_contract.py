@@ -45,8 +45,9 @@ def _is_in(wanted: object, found: object) -> bool:
     return found is not None if isinstance(wanted, InputFile) else found == wanted
 
 
+@pytest.mark.timeout(420)
 def test_every_route_keeps_its_word(url: str, worker: FakeWorker) -> None:
-    tried(url, worker, examples=3, least=500, within_s=240)
+    tried(url, worker, examples=3, least=500, within_s=400)
 
 
 @pytest.mark.faults
