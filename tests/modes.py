@@ -33,7 +33,10 @@ class Mode:
     def as_resolved(self, seed: int) -> dict[str, Any]:
         """The fields as a worker gets them, with pictures by name; their pixels are of `seed`."""
         file = InputFile(file="file_1", pixel_sha256=str(seed), width=WIDTH, height=HEIGHT)
-        return {**self.fields, **dict.fromkeys(self.brings, file)}
+        fields = {**self.fields, **dict.fromkeys(self.brings, file)}
+        if "loras" in fields:
+            fields["loras"] = [resolved(lora) for lora in fields["loras"]]
+        return fields
 
     def as_sent(self, seed: int) -> dict[str, Any]:
         """The fields as a client sends them, with pictures as PNG bytes."""
@@ -45,6 +48,10 @@ class Mode:
 SPECIAL: Final = {9: "sd1-inpainting", 8: "sd1-edit"}
 _IMAGE: Final = ("image",)
 _MASKED: Final = ("image", "mask")
+# Files of the tests' own: `ink` changes a UNet's attention, `pen` convolutions and texts too.
+LORAS: Final = ("ink", "pen")
+_INK: Final = {"id": "ink", "weight": 0.8}
+_PEN: Final = {"id": "pen", "weight": -0.5, "text_encoder_weight": 0.4}
 _HIRES: Final = {"width": 128, "height": 128, "steps": 3, "strength": 0.7}
 
 MODES: Final[dict[str, Mode]] = {
@@ -56,12 +63,16 @@ MODES: Final[dict[str, Mode]] = {
     "scheduled": Mode({"prompt": "a [red:blue:0.5] circle", "negative_prompt": "[blur::.3]"}),
     "alternating": Mode({"prompt": "a [red|blue|green] circle"}),
     "composed": Mode({"prompt": "a [cat|cow] AND a dog :0.7 AND snow :-0.4"}),
+    "LoRA": Mode({"loras": [_INK]}),
+    "LoRAs": Mode({"loras": [_INK, _PEN], "prompt": "a [cat|cow] AND snow :0.4"}),
     "hires": Mode({"hires": _HIRES}),
+    "hires, LoRAs": Mode({"hires": _HIRES, "loras": [_PEN, _INK]}),
     "hires by pixels": Mode({"hires": {**_HIRES, "upscaler": "lanczos"}}),
     "image to image": Mode({"strength": 0.6}, _IMAGE),
     "image varied": Mode({"strength": 0.3, "prompt": ""}, _IMAGE),
     "image, hires": Mode({"strength": 0.6, "hires": _HIRES}, _IMAGE),
     "image, seamless": Mode({"strength": 0.6, "seamless": "both"}, _IMAGE),
+    "image, LoRA": Mode({"strength": 0.6, "loras": [_PEN]}, _IMAGE),
     "inpainted": Mode({"strength": 0.6}, _MASKED),
     "inpainted anew": Mode({"strength": 1.0}, _MASKED),
     "inpainted on fill": Mode({"strength": 0.6, "mask_fill": "fill", "mask_blur": 4}, _MASKED),
@@ -80,6 +91,11 @@ MODES: Final[dict[str, Mode]] = {
     ),
     "edited": Mode({"image_guidance_scale": 1.5}, _IMAGE, channels=8),
 }
+
+
+def resolved(lora: Mapping[str, Any]) -> dict[str, Any]:
+    """The LoRA as a worker gets it, of a file whose hash is yet to be known."""
+    return {"text_encoder_weight": lora["weight"], "sha256": "0" * 64, **lora}
 
 
 def pictures(seed: int) -> dict[str, npt.NDArray[np.uint8]]:

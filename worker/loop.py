@@ -115,8 +115,8 @@ class WorkerLoop:
             self._pass_on(event)
         self._saving.save_due(self._jobs.values())
         timing = self._engine.last_step
-        is_paused = not (events or timing.rows or timing.background)  # all, to be exchanged
-        return PAUSED_S if is_paused else 0.0
+        has_worked = events or timing.rows or timing.background or timing.decoded
+        return 0.0 if has_worked else PAUSED_S  # all are paused, to be exchanged
 
     def _read_inbox(self) -> None:
         for message in self._inbox.take():
@@ -145,8 +145,8 @@ class WorkerLoop:
         """How many more jobs to claim: for as many there are rows, and memory for the pictures;
         and how many more of the background.
         """
-        if self._publisher.is_refused:  # one at a time finds out when storage is back
-            return (0, 0) if self._jobs else (1, 0)
+        if self._publisher.is_refused:  # one of any kind finds out when storage is back
+            return (0, 0) if self._jobs else (1, min(1, self._engine.background_room))
         if not self._publisher.has_room:
             return 0, 0
         return self._engine.room, self._engine.background_room

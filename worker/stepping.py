@@ -82,7 +82,8 @@ class Stepping:
         self._extend(STOPPING_S)
 
     def _announce(self) -> None:
-        slow_s = SLOW_STEPS * max(self._longest_s, self._longest_test_s())
+        test_s = self._longest_test_s() * self._engine.most_frames  # tests draw one picture
+        slow_s = SLOW_STEPS * max(self._longest_s, test_s)
         allowed_s = max(LOADING_S if self._engine.is_loading else HUNG_S, slow_s)
         # Thousands of steps a second would cost the parent more than they take here.
         is_new = monotonic() < self._announced_at + RENEW_S

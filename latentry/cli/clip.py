@@ -1,23 +1,16 @@
 """`latentry clip`."""
 
 from pathlib import Path
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, cast
 
 import typer
 
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
-from latentry.cli.generate import FORMATS, estimate_lines
+from latentry.cli.generate import tell_estimate
 from latentry.cli.options import clip_options, request_fields
-from latentry.cli.results import refuse_unwritable, save, succeeded
-from latentry.client.saving import image_path
+from latentry.cli.results import AsJson, refuse_unwritable, save_all, succeeded
+from latentry.cli.sequence import stored
 from latentry.client.sequences.clips import ClipFields
-from latentry.contracts import OutputKind, SequenceOutput
-
-_CLIPS: Final = {
-    ".mp4": SequenceOutput.MP4,
-    ".webp": SequenceOutput.WEBP,
-    ".gif": SequenceOutput.GIF,
-}
 
 
 @clip_options
@@ -29,10 +22,11 @@ def clip(
             "-o",
             "--output",
             help="Output file: .mp4, .webp or .gif for the clip, .png or .jpg for its frames, as"
-            " OUTPUT-1.png and so on; JOB-ID.webp if omitted.",
+            " OUTPUT-1.png and so on; JOB-ID.webp if omitted or a folder.",
         ),
     ] = None,
     *,
+    as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
     **options: Any,
@@ -40,29 +34,15 @@ def clip(
     """Generate a short clip and save it."""
     fields = cast(ClipFields, dict(request_fields(options)))
     fields |= {name: options[name] for name in ("frames", "fps") if options[name] is not None}  # type: ignore[typeddict-item]
-    fields["output"] = made = _made(output)
-    if made is SequenceOutput.FRAMES and output is not None:
-        fields["output_format"] = FORMATS[output.suffix.lower()]
+    made, file_format = stored(output)
+    fields["output"] = made
+    if file_format is not None:
+        fields["output_format"] = file_format
     refuse_unwritable(output)
     with connect(url, api_key) as client:
         if options["dry_run"]:
-            typer.echo("\n".join(estimate_lines(client.estimate_clip(prompt, **fields))))
+            tell_estimate(client.estimate_clip(prompt, **fields), as_json=as_json)
             return
         job = succeeded(client, client.submit_clip(prompt, **fields), output)
-        for warning in job.warnings:
-            typer.echo(f"{warning.message} ({warning.code})", err=True)
-        if made is SequenceOutput.FRAMES:
-            for frame in job.images:
-                save(client, frame, image_path(output, job, frame.index))
-        for one in job.outputs:
-            if one.kind is OutputKind.CLIP:
-                save(client, one, output or Path(f"{job.id}.{made}"))
-
-
-def _made(output: Path | None) -> SequenceOutput:
-    """What is to be made, by the file's extension."""
-    suffix = ".webp" if output is None else output.suffix.lower()
-    known = dict.fromkeys(FORMATS, SequenceOutput.FRAMES) | _CLIPS
-    if suffix not in known:
-        raise typer.BadParameter(f"--output {output} must end in {', '.join(known)}.")
-    return known[suffix]
+        # The file is what was asked for; `latentry fetch` saves frames too.
+        save_all(client, job, output, as_json=as_json, clip_alone=made.clip is not None)

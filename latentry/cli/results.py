@@ -42,12 +42,22 @@ def succeeded(client: Client, job: Job, output: Path | None) -> Job:
     return job
 
 
-def save_all(client: Client, job: Job, output: Path | None, *, as_json: bool = False) -> None:
-    """Save the images of a job and its steps, and print where, or the whole job as JSON."""
+def save_all(
+    client: Client,
+    job: Job,
+    output: Path | None,
+    *,
+    as_json: bool = False,
+    clip_alone: bool = False,
+) -> None:
+    """Save the images of a job and its steps, and print where, or the whole job as JSON.
+
+    `clip_alone`: save no frames beside the file of all.
+    """
     for warning in job.warnings:
         typer.echo(f"{warning.message} ({warning.code})", err=True)
     try:
-        for image in job.images:
+        for image in () if clip_alone else job.images:
             save(client, image, image_path(output, job, image.index), err=as_json)
         for one in job.outputs:
             if one.kind is OutputKind.CLIP:

@@ -131,13 +131,13 @@ def request_of(prompt: str | None, fields: Fields) -> GenerationRequest:
     Raises InvalidRequest, which names the invalid fields, or OSError for a file.
     """
     given = _with_pictures({"prompt": prompt, **fields})
-    return validated(GenerationRequest, _with_webhook(given))
+    return validated(GenerationRequest, with_webhook(given))
 
 
 def upscale_of(image: Picture, fields: UpscaleFields) -> UpscaleRequest:
     """The request of an enlarged picture. Raises as `request_of`."""
     given = _with_pictures({"image": image, **fields})
-    return validated(UpscaleRequest, _with_webhook(given))
+    return validated(UpscaleRequest, with_webhook(given))
 
 
 def interpolation_of(
@@ -146,7 +146,7 @@ def interpolation_of(
     """The request of frames from one picture to another. Raises as `request_of`."""
     given = {"from": _keyframe(first), "to": _keyframe(last), "frames": frames, **fields}
     given["via"] = [_keyframe(one) for one in fields.get("via") or ()]
-    return validated(InterpolationRequest, _with_webhook(given))
+    return validated(InterpolationRequest, with_webhook(given))
 
 
 def _keyframe(one: Keyframe) -> dict[str, Any]:
@@ -163,7 +163,8 @@ def _with_pictures(fields: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _with_webhook(given: dict[str, Any]) -> dict[str, Any]:
+def with_webhook(given: dict[str, Any]) -> dict[str, Any]:
+    """The fields with a webhook that is named by its URL alone as one."""
     if isinstance(webhook := given.get("webhook"), str):
         given["webhook"] = {"url": webhook}
     return given

@@ -1,6 +1,7 @@
 """The catalogue: all models and upscalers of workers, each with its workers and its queue."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -57,7 +58,13 @@ def read_entry(
     card: str, workers: int, waiting: int, oldest_ms: int
 ) -> CatalogueEntry | UpscalerEntry:
     """From one row that `list_models` returns. Raises ValueError for an unreadable card."""
-    found = _CARD.validate_json(card)
+    found = _read_card(card)
     if isinstance(found, UpscalerCard):
         return UpscalerEntry(found, workers, waiting, oldest_ms)
     return CatalogueEntry(found, workers, waiting, oldest_ms, found.adapters)
+
+
+@lru_cache(maxsize=64)
+def _read_card(card: str) -> RegisteredCard | UpscalerCard:
+    """Cards change rarely, are read each second, and may name thousands of adapters."""
+    return _CARD.validate_json(card)

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from latentry.contracts import ClipRequest, ResolvedRequest
 from latentry.contracts.requests import WITHOUT_EFFECT
-from latentry.rules.sequences.frames import keyframes
+from latentry.rules.sequences.frames import clip, keyframes
 
 # What is said once of all frames, and not of each keyframe.
 _OF_ALL_FRAMES: Final = {"output_format", "output_quality", "output_lossless"}
@@ -27,6 +27,8 @@ def clip_recipe(request: ResolvedRequest) -> str:
     """A body for `POST /v1/clips` that makes such a clip again."""
     fields = request.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
     whole = fields | fields.pop("clip")
+    if clip(request) is None:
+        del whole["fps"]  # of a file that is not made
     said = {name: whole[name] for name in ClipRequest.model_fields if name in whole}
     return json.dumps(said, separators=(",", ":"), ensure_ascii=False)
 

@@ -20,7 +20,7 @@ from latentry.rules.styles import hint
 # AUTOMATIC1111's re_extra_net, for the two words that it takes for a LoRA: its
 # modules/extra_networks.py and extensions-builtin/Lora.
 _TAG: Final = re.compile(r"<(?:lora|lyco):([^<>]++)>")
-_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)")
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]{1,3})?")
 
 
 def with_tags(request: GenerationRequest) -> GenerationRequest:
@@ -41,15 +41,22 @@ def with_tags(request: GenerationRequest) -> GenerationRequest:
 
 
 def found_loras(
-    wanted: Sequence[WantedLora], adapters: Sequence[Adapter], card: ModelCard
+    wanted: Sequence[WantedLora],
+    adapters: Sequence[Adapter],
+    card: ModelCard,
+    *,
+    in_field: int = MAX_LORAS,
 ) -> tuple[Lora, ...]:
-    """Each with its file as the model's workers have it.
+    """Each with its file as the model's workers have it. All after the first `in_field` are tags.
 
-    Raises UnknownAdapter, AdapterMismatch or AdapterChanged, with JSON pointers to all such.
+    Raises UnknownAdapter, AdapterMismatch or AdapterChanged, with JSON pointers to all such; to the
+    prompt for the first of its tags.
     """
-    found, wrong, kinds = [], {}, dict[str, type[InvalidRequest]]()
+    found, wrong, kinds = [], dict[str, str](), dict[str, type[InvalidRequest]]()
     for number, one in enumerate(wanted):
-        at = f"/loras/{number}/id"
+        at = f"/loras/{number}/id" if number < in_field else "/prompt"
+        if at in wrong:
+            continue
         adapter = _named(one.id, adapters)
         if adapter is None:
             known = {other.id: other for other in adapters if card.id in other.models}

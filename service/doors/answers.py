@@ -16,8 +16,13 @@ def json_response(
     body: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """A contract as JSON. Never cached: jobs change, and their URLs are signed and expire."""
+    return json_text(body.model_dump_json(), status, headers)
+
+
+def json_text(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """The same of what is JSON already."""
     return Response(
-        body.model_dump_json(),
+        text,
         status,
         {"Cache-Control": "no-store"} | dict(headers or {}),
         media_type="application/json",

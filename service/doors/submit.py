@@ -20,6 +20,7 @@ from latentry.contracts import (
 )
 from latentry.errors import InvalidIdempotencyKey, UrlNotAllowed
 from latentry.ledger import Accepted, JobRef, NewJob, commands
+from latentry.ledger.jobs import WaitEstimate
 from latentry.settings import Settings
 from service.access.auth import Caller
 from service.gateway import Gateway
@@ -77,17 +78,33 @@ async def submit(
 
 
 async def estimate(gateway: Gateway, caller: Caller, request: Request) -> Estimate:
-    """The cost and the wait that `submit` would have now. Creates nothing; raises the same."""
+    """The cost and the wait that `submit` would have now. Creates nothing; raises the same.
+
+    An upscale costs what its picture's size is, so that is brought for it, and not kept.
+    """
     found = await gateway.inputs.find(caller.tenant, request)
     admitted = await _admitted(gateway, request, found)
-    job = await _new_job(gateway, caller, request, admitted)
-    possible = await gateway.ledger.run(commands.estimate(job, **_limits(gateway.settings)))
+    possible = await _possible(gateway, caller, request, admitted)
+    if isinstance(request, UpscaleRequest) and not found.files["image"].file:
+        brought = await gateway.inputs.bring(caller.tenant, request, found)
+        try:
+            admitted = upscale_with_inputs(admitted, brought.files, gateway.settings)
+            possible = await _possible(gateway, caller, request, admitted)
+        finally:
+            await gateway.inputs.discard(brought)
     wait_ms = possible.wait_ms
     return Estimate(
         cost=admitted.price.cost,
         estimated_wait_s=None if wait_ms is None else wait_ms / 1000,
         estimated_start_at=None if wait_ms is None else time_of(possible.now_ms + wait_ms),
     )
+
+
+async def _possible(
+    gateway: Gateway, caller: Caller, request: Request, admitted: Admitted
+) -> WaitEstimate:
+    job = await _new_job(gateway, caller, request, admitted)
+    return await gateway.ledger.run(commands.estimate(job, **_limits(gateway.settings)))
 
 
 async def _admitted(gateway: Gateway, request: Request, found: Brought) -> Admitted:

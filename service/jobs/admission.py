@@ -72,7 +72,7 @@ def admit(
     Raises NoModel, UnknownModel, RequestTooExpensive or another InvalidRequest.
     """
     entry = choose(requested_model(request, settings), entries)
-    resolved = resolve(with_tags(request), entry.card, inputs, entry.adapters)
+    resolved = resolve(request, entry.card, inputs, entry.adapters)
     return admitted(entry, resolved, settings, refiner_card(resolved, entry.card, entries))
 
 
@@ -130,14 +130,15 @@ def resolve(
     inputs: Mapping[str, InputFile] | None = None,
     adapters: Sequence[Adapter] = (),
 ) -> ResolvedRequest:
-    """The request with every default filled in.
+    """The request with every default filled in, and the LoRAs that tags in its prompt name.
 
     The seed is drawn here, so that a job that is run again makes the same pictures. Raises
     InvalidRequest, or the subclass that names what the model does not support.
     """
+    in_field, request = len(request.loras), with_tags(request)
     defaults = card.defaults.model_dump() | {"seed": secrets.randbelow(RANDOM_SEEDS)}
     given = request.model_dump(exclude_none=True, exclude=set(INPUTS)) | dict(inputs or {})
-    given["loras"] = found_loras(request.loras, adapters, card)
+    given["loras"] = found_loras(request.loras, adapters, card, in_field=in_field)
     if request.variation_strength:
         defaults["variation_seed"] = secrets.randbelow(RANDOM_SEEDS)
     elif {"variation_seed"} == request.model_fields_set & _VARIATION:
@@ -194,6 +195,8 @@ def _refuse_large_seeds(request: ResolvedRequest) -> None:
 def costly(request: ResolvedRequest) -> tuple[str, ...]:
     """JSON pointers to the fields that cost something in this request."""
     given = [f"/{name}" for name in _DEAR if getattr(request, name) is not None]
+    if request.clip is not None:
+        return "/frames", *_ALWAYS_DEAR[1:]
     if request.interpolation is None:
         return (*_ALWAYS_DEAR, *given)
     return "/frames", *(f"/from{pointer}" for pointer in (*_ALWAYS_DEAR[1:], *given))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import Final
 
-from latentry.contracts import Adapter
+from latentry.contracts import Adapter, AdapterList
 from latentry.ledger import AsyncLedger, CatalogueEntry, UpscalerEntry, commands
 
 FRESH_S: Final = 1.0
@@ -18,6 +18,8 @@ class Catalogue:
         self._entries: tuple[CatalogueEntry, ...] = ()
         self._upscalers: tuple[UpscalerEntry, ...] = ()
         self._read_at = float("-inf")
+        self._adapters: list[tuple[Adapter, ...]] = []
+        self._listing = AdapterList(data=[]).model_dump_json()
 
     async def entries(self, *, including: str = "") -> tuple[CatalogueEntry, ...]:
         """All models by id, at most FRESH_S old; read anew if the model `including` is missing.
@@ -29,6 +31,18 @@ class Catalogue:
             return self._entries
         await self.read()
         return self._entries
+
+    async def adapters(self) -> str:
+        """`GET /v1/adapters` as JSON; made when adapters have changed, as there may be thousands.
+
+        Raises LedgerUnavailable.
+        """
+        entries = await self.entries()
+        adapters = [entry.adapters for entry in entries]
+        if adapters != self._adapters:
+            self._listing = AdapterList(data=adapters_of(entries)).model_dump_json()
+            self._adapters = adapters
+        return self._listing
 
     async def upscalers(self) -> tuple[UpscalerEntry, ...]:
         """All upscalers by id, as `entries` has the models. Raises LedgerUnavailable."""
@@ -55,7 +69,8 @@ def adapters_of(entries: Sequence[CatalogueEntry]) -> list[Adapter]:
     found: dict[tuple[str, str], Adapter] = {}
     for entry in entries:
         for one in entry.adapters:
-            known = found.get((one.id, one.sha256), one)
-            models = tuple(dict.fromkeys((*known.models, *one.models)))
-            found[one.id, one.sha256] = known.model_copy(update={"models": models})
+            known = found.setdefault((one.id, one.sha256), one)
+            if new := set(one.models) - set(known.models):
+                models = (*known.models, *(model for model in one.models if model in new))
+                found[one.id, one.sha256] = known.model_copy(update={"models": models})
     return [found[key] for key in sorted(found)]

@@ -6,15 +6,18 @@ I5 a job is in one place; I6 attempts are capped; I7 what is named exists; I8 de
 
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from threading import Lock
 
 from latentry.client import ApiError, Unreachable
-from latentry.contracts import EventType, Job, JobStatus, ResolvedRequest, StoredOutput
+from latentry.contracts import EventType, Job, JobStatus, StoredOutput
+from latentry.contracts.resolved import read_request
 from latentry.errors import FileNotFound
 from latentry.ledger import JobRef
 from latentry.rules.pricing import intermediates
+from latentry.rules.sequences.frames import CLIP_NAME, clip
 from tests.faults.house import House
 from tests.latentry.ledger.audit import Entry, audit
 
@@ -35,8 +38,12 @@ class History:
 
     def submit(self, steps: int = 10, **fields: object) -> Job | None:
         """Submit a job; None if it was refused, or if the reply was lost."""
+        return self.note(lambda: self.house.submit(steps, **fields))
+
+    def note(self, submit: Callable[[], Job]) -> Job | None:
+        """A submission of any kind of job; None as of `submit`."""
         try:
-            job = self.house.submit(steps, **fields)
+            job = submit()
         except ApiError as error:
             with self._lock:
                 self.refused.append(error.code)
@@ -85,11 +92,14 @@ class History:
         rows = [text for name, text in entry.fields.items() if name.startswith("output:")]
         images = [StoredOutput.model_validate_json(text) for text in rows]
         if entry.state is JobStatus.SUCCEEDED:
-            request = ResolvedRequest.model_validate_json(entry.fields["request"])
+            request = read_request(entry.fields["request"])
             names = ["", *intermediates(request)]
-            each = [(index, name) for index in range(request.n) for name in names]
+            each = [(index, name) for index in range(request.pictures) for name in names]
+            each += [(0, CLIP_NAME)] if clip(request) else []
             found = sorted((image.index, image.name) for image in images)
-            assert found == sorted(each), "each picture, and each of its steps, once (I2)"
+            assert found == sorted(each), (
+                "each picture, each of its steps, and their clip, once (I2)"
+            )
         for image in images:
             assert self.is_stored(image.key), "it exists (I7)"
             assert image.key.startswith(f"{ref.tenant}/{ref.id}/"), "and is its own"

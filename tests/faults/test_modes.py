@@ -1,4 +1,4 @@
-"""A storm over jobs of every mode: workers, gateways and Valkey die, and nothing shows it."""
+"""A storm over jobs of all modes and kinds: workers, gateways, Valkey die, and nothing shows it."""
 
 import io
 import itertools
@@ -7,34 +7,47 @@ import threading
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import pytest
-from PIL import Image
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from PIL import Image, ImageSequence
+from transformers.models.clip.modeling_clip import CLIPTextModel
 
-from latentry.contracts import Job, JobStatus
+from latentry.client import Client
+from latentry.contracts import Job, JobKind, JobStatus
 from tests.e2e.conftest import SHAPES
 from tests.faults.figures import Figure
 from tests.faults.history import History
 from tests.faults.house import FAST, House, house
 from tests.faults.storm import Killer, doubled, ends_of, every
-from tests.modes import MODES
+from tests.kinds import KINDS, with_pictures
+from tests.modes import LORAS, MODES
+from tests.worker.engine import tiny
+from tests.worker.engine.adapters import written
+from tests.worker.engine.adapters.written import Style
+from tests.worker.engine.clips import tiny_motion
 
 STEPS = 8
 # Only a UNet of its own edits; what others a model refuses, a simulation does not know.
-SIMULATED_MODES = [name for name, mode in MODES.items() if mode.channels != 8]
-REAL_MODES = [name for name, mode in MODES.items() if mode.channels == 4]
+SIMULATED_MODES = [name for name, mode in MODES.items() if mode.channels != 8] + [*KINDS]
+REAL_MODES = [name for name, mode in MODES.items() if mode.channels == 4] + [*KINDS]
 Pixels: TypeAlias = dict[tuple[int, str], str]  # SHA-256 by index and name
 
 
 @dataclass(slots=True)
 class Storm:
-    """Jobs of these modes, each with one of a few seeds and in strict mode, and what they drew."""
+    """Jobs of these modes, each with one of a few seeds and in strict mode, and what they drew.
+
+    modes: and kinds. clips_by: the model that makes clips.
+    """
 
     house: House
     modes: list[str]
     side: int
     seeds: int = 2
+    clips_by: str = "shapes"
     history: History = field(init=False)
     undisturbed: dict[tuple[str, int], Pixels] = field(default_factory=dict)
     _files: dict[bytes, str] = field(default_factory=dict)
@@ -52,22 +65,38 @@ class Storm:
 
     def submit(self, mode: str, seed: int, *, by_file: bool = False) -> Job | None:
         """A job, whose pictures come with it or are files that were uploaded before."""
-        fields: dict[str, Any] = MODES[mode].as_sent(seed)
+        fields = self.fields(mode, seed)
         if by_file:
-            for name in MODES[mode].brings:
-                fields[name] = self._files[fields[name]]
-        size = {"width": self.side, "height": self.side}
-        kept = {"mode": mode, "seed": str(seed)}
-        return self.history.submit(
-            **({"steps": STEPS, "seed": seed, "determinism": "strict", "metadata": kept} | size),
-            **fields,
-        )
+            fields = with_pictures(fields, self._files.__getitem__)
+        of_job = {"metadata": {"mode": mode, "seed": str(seed)}}
+        if mode in KINDS:
+            return self.history.note(
+                lambda: sent(self.house.client, KINDS[mode].kind, fields | of_job)
+            )
+        return self.history.submit(**fields | of_job)
+
+    def fields(self, mode: str, seed: int) -> dict[str, Any]:
+        """Of its body, but what concerns the job."""
+        drawn = {
+            "model": "shapes", "prompt": "a plain colour", "num_inference_steps": STEPS,
+            "guidance_scale": 1.0, "determinism": "strict", "width": self.side, "height": self.side,
+        }  # fmt: skip
+        if mode not in KINDS:
+            return {**drawn, "steps": STEPS, "seed": seed, **MODES[mode].as_sent(seed)}
+        if KINDS[mode].kind is JobKind.CLIP:
+            drawn |= {"model": self.clips_by, "width": 64, "height": 64}
+        return KINDS[mode].body(seed, drawn)
 
     def upload(self) -> None:
         """What later jobs name as files."""
-        sent = [MODES[mode].as_sent(seed) for mode in self.modes for seed in range(self.seeds)]
-        for data in {one for fields in sent for one in fields.values() if isinstance(one, bytes)}:
-            self._files[data] = self.house.client.upload(data).id
+
+        def upload(data: bytes) -> bytes:
+            if data not in self._files:
+                self._files[data] = self.house.client.upload(data).id
+            return data
+
+        for mode, seed in itertools.product(self.modes, range(self.seeds)):
+            with_pictures(self.fields(mode, seed), upload)
 
     def rain(self, jobs: int, *, a_second: float) -> None:
         """Submit so many more, of all modes in turn, at a steady pace."""
@@ -78,17 +107,29 @@ class Storm:
             threading.Event().wait(1 / a_second)
 
     def pixels(self, job: Job) -> Pixels:
-        """All that it stored, steps on the way too."""
+        """All that it stored, steps on the way and clips too."""
         found = {}
         for output in job.outputs:
             image = Image.open(io.BytesIO(self.house.client.download(output)))
-            found[output.index, output.name] = sha256(image.tobytes()).hexdigest()
+            shown = b"".join(one.convert("RGB").tobytes() for one in ImageSequence.Iterator(image))
+            found[output.index, output.name] = sha256(shown).hexdigest()
         return found
 
     def is_as_ever(self, job: Job) -> bool:
         """Whether it drew what it draws undisturbed."""
         pair = (job.request.metadata["mode"], int(job.request.metadata["seed"]))
         return self.pixels(job) == self.undisturbed[pair]
+
+
+def sent(client: Client, kind: JobKind, body: dict[str, Any]) -> Job:
+    """A job of any kind but a generation."""
+    match kind:
+        case JobKind.UPSCALE:
+            return client.submit_upscale(**body)
+        case JobKind.CLIP:
+            return client.submit_clip(**body)
+        case _:
+            return client.submit_interpolation(body.pop("from"), body.pop("to"), **body)
 
 
 def weather(
@@ -138,21 +179,45 @@ def tried(
 SIMULATED = {"lease_s": "3", "heartbeat_s": "1", "durable": True}
 
 
+@pytest.fixture
+def closet(tmp_path: Path) -> str:
+    """A folder with the LoRAs that modes name, for the bundled model."""
+    folder = tmp_path / "closet"
+    folder.mkdir()
+    unet = UNet2DConditionModel.from_pretrained(SHAPES / "unet", low_cpu_mem_usage=False)
+    texts = CLIPTextModel.from_pretrained(SHAPES / "text_encoder")
+    for number, id in enumerate(LORAS):
+        style = Style(size=0.15, networks=("unet", "text_encoder")[: number + 1])
+        found = written.terms(SimpleNamespace(unet=unet, text_encoder=texts), style, number)
+        written.save(written.kohya(found), folder / f"{id}.safetensors")
+    return str(folder)
+
+
+@pytest.fixture
+def moving(tmp_path: Path) -> str:
+    """A tiny model with a motion module."""
+    made = tiny.make(tmp_path / "moving", tiny.EPSILON)
+    return str(tiny_motion.write(made, tiny_motion.adapter()))
+
+
 @pytest.mark.slow
-def test_a_small_storm_over_all_modes_shows_in_no_picture(tmp_path: Path, figure: Figure) -> None:
+def test_a_small_storm_over_all_modes_shows_in_no_picture(
+    tmp_path: Path, closet: str, figure: Figure
+) -> None:
     """T34"""
-    with house(tmp_path, models=FAST, **SIMULATED) as fast:
+    with house(tmp_path, models=FAST, adapters=closet, **SIMULATED) as fast:
         storm = Storm(fast, SIMULATED_MODES, 64, seeds=1)
-        tried(storm, 2, 36, figure, "small storm", a_second=8, kill_s=2, others_s=3)
+        jobs = len(storm.modes) + 4
+        tried(storm, 2, jobs, figure, "small storm", a_second=8, kill_s=2, others_s=3)
 
 
 @pytest.mark.faults
 @pytest.mark.timeout(1_200)
 def test_a_storm_over_all_modes_shows_in_no_picture(
-    tmp_path: Path, storm_jobs: int, figure: Figure
+    tmp_path: Path, closet: str, storm_jobs: int, figure: Figure
 ) -> None:
     """T34"""
-    with house(tmp_path, models=FAST, **SIMULATED) as fast:
+    with house(tmp_path, models=FAST, adapters=closet, **SIMULATED) as fast:
         storm = Storm(fast, SIMULATED_MODES, 64)
         jobs = max(100, storm_jobs // 4)
         tried(storm, 3, jobs, figure, "all modes, simulated", a_second=8, kill_s=3, others_s=11)
@@ -160,10 +225,12 @@ def test_a_storm_over_all_modes_shows_in_no_picture(
 
 @pytest.mark.faults
 @pytest.mark.timeout(1_200)
-def test_nor_does_it_on_the_real_engine(tmp_path: Path, storm_jobs: int, figure: Figure) -> None:
+def test_nor_does_it_on_the_real_engine(
+    tmp_path: Path, closet: str, moving: str, storm_jobs: int, figure: Figure
+) -> None:
     """T34"""
-    models = {"models": f"shapes={SHAPES}", "threads": "1", "checkpoint_s": "0.5"}
-    with house(tmp_path, durable=True, **models) as real:
-        storm = Storm(real, REAL_MODES, 96)
+    options = {"models": f"shapes={SHAPES},moves={moving}", "threads": "1", "checkpoint_s": "0.5"}
+    with house(tmp_path, durable=True, adapters=closet, **options) as real:
+        storm = Storm(real, REAL_MODES, 96, clips_by="moves")
         jobs = max(50, storm_jobs // 20)
         tried(storm, 1, jobs, figure, "all modes, real", a_second=1, kill_s=25, others_s=18)

@@ -28,6 +28,7 @@ class FakeEngine:
     is_loading = False
     next_free_row_s = 60.0
     background_room = 0
+    most_frames = 1
 
     def __init__(self) -> None:
         self._drawing: deque[tuple[Order, int]] = deque()

@@ -48,15 +48,25 @@ class Deadlines:
 
 
 @pytest.mark.parametrize(
-    ("is_loading", "test_s", "allowed_s"),
-    [(False, 0, HUNG_S), (True, 0, LOADING_S), (False, HUNG_S, SLOW_STEPS * HUNG_S)],
+    ("is_loading", "test_s", "frames", "allowed_s"),
+    [
+        (False, 0, 1, HUNG_S),
+        (True, 0, 1, LOADING_S),
+        (False, HUNG_S, 1, SLOW_STEPS * HUNG_S),
+        (False, HUNG_S, 16, SLOW_STEPS * HUNG_S * 16),
+    ],
 )
-def test_a_step_may_take_long_while_a_model_is_loaded_or_where_steps_are_slow(
-    ledger: Ledger, storage: Storage, is_loading: bool, test_s: float, allowed_s: float
+def test_a_step_may_take_long_while_a_model_is_loaded_or_where_steps_are_slow_or_draw_clips(
+    ledger: Ledger,
+    storage: Storage,
+    is_loading: bool,
+    test_s: float,
+    frames: int,
+    allowed_s: float,
 ) -> None:
     keepalive = Deadlines()
     worker = Worker(ledger, storage, keepalive=keepalive, test_s=test_s)
-    worker.engine.is_loading = is_loading
+    worker.engine.is_loading, worker.engine.most_frames = is_loading, frames
     worker.start()
     assert ended(ledger, submit(ledger)).state is JobStatus.SUCCEEDED
     worker.stop()

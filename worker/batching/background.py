@@ -29,6 +29,10 @@ class BackgroundShare:
         """A call was made, which is expected to take so long."""
         self._under_way.append((seconds, is_free))
 
+    def failed(self) -> None:
+        """The call that was made last has failed, and is never timed."""
+        self._under_way.pop()
+
     def ended(self, seconds: float) -> None:
         """The oldest call under way has ended, and took so long."""
         expected_free = self._under_way.popleft() if self._under_way else (0.0, True)

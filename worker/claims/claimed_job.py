@@ -83,8 +83,12 @@ class ClaimedJob:
     @property
     def reads_files(self) -> bool:
         """Whether something has to be read for it before it is begun."""
-        request = self.lease.record.request
-        return bool(files(request) or request.loras)
+        return bool(files(self.lease.record.request)) or self.has_adapters
+
+    @property
+    def has_adapters(self) -> bool:
+        """Whether its request names any."""
+        return bool(self.lease.record.request.loras)
 
     @property
     def canvas(self) -> Canvas | None:

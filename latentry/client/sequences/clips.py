@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, TypedDict, Unpack
 
 from latentry.client import api_calls, flows
-from latentry.client.fields import validated
+from latentry.client.fields import validated, with_webhook
 from latentry.client.http.connections import AsyncConnection, Connection
 from latentry.contracts import (
     ClipRequest,
@@ -51,22 +51,28 @@ class ClipFields(TypedDict, total=False):
     start_within: int | None
     finish_within: int | None
     metadata: dict[str, str] | None
-    webhook: Webhook | dict[str, Any] | None
+    webhook: Webhook | dict[str, Any] | str | None
 
 
 def clip_request_of(prompt: str, fields: ClipFields) -> ClipRequest:
     """The request. Raises InvalidRequest, which names the first invalid field."""
-    return validated(ClipRequest, {"prompt": prompt, **fields})
+    return validated(ClipRequest, with_webhook({"prompt": prompt, **fields}))
 
 
 class Clips(Connection):
     """What a client does with clips."""
 
     def clip(
-        self, prompt: str, *, timeout_s: float | None = None, **fields: Unpack[ClipFields]
+        self,
+        prompt: str,
+        *,
+        timeout_s: float | None = None,
+        idempotency_key: str | None = None,
+        **fields: Unpack[ClipFields],
     ) -> Job:
         """Submit a job for a clip and wait until it has succeeded; as `generate`."""
-        key, request = uuid.uuid4().hex, clip_request_of(prompt, fields)
+        key = idempotency_key or uuid.uuid4().hex
+        request = clip_request_of(prompt, fields)
         return self._run(flows.generated(request, key, timeout_s, self._retries))
 
     def submit_clip(
@@ -85,10 +91,16 @@ class AsyncClips(AsyncConnection):
     """What an asyncio client does with clips."""
 
     async def clip(
-        self, prompt: str, *, timeout_s: float | None = None, **fields: Unpack[ClipFields]
+        self,
+        prompt: str,
+        *,
+        timeout_s: float | None = None,
+        idempotency_key: str | None = None,
+        **fields: Unpack[ClipFields],
     ) -> Job:
         """Submit a job for a clip and wait until it has succeeded; as `generate`."""
-        key, request = uuid.uuid4().hex, clip_request_of(prompt, fields)
+        key = idempotency_key or uuid.uuid4().hex
+        request = clip_request_of(prompt, fields)
         return await self._run(flows.generated(request, key, timeout_s, self._retries))
 
     async def submit_clip(

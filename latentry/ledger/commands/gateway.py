@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import structlog
@@ -111,12 +111,11 @@ def list_events(ref: JobRef, *, after: str = "") -> Command[list[LedgerEvent]]:
 
 
 def list_models() -> Command[list[CatalogueEntry | UpscalerEntry]]:
-    """The catalogue, with each model's and upscaler's live workers and queue."""
+    """The catalogue, with each model's and upscaler's live workers and queue.
 
-    def read(answer: Iterable[Any]) -> list[CatalogueEntry | UpscalerEntry]:
-        return [read_entry(*row) for row in answer]
-
-    return Command("gateway/list_models", (), read)
+    Cards that this version cannot read, of newer workers, are left out and logged.
+    """
+    return Command("gateway/list_models", (), lambda answer: list(_readable_entries(answer)))
 
 
 def reserve_bell(model: str, *, ttl_s: float) -> Command[bool]:
@@ -217,6 +216,14 @@ def _readable(ref: str, *fields: Any) -> JobRecord | None:
     except (KeyError, ValueError):  # one such record must not hide all others
         log.error("record.unreadable", job=JobRef.parse(ref).id)
         return None
+
+
+def _readable_entries(answer: Iterable[Any]) -> Iterator[CatalogueEntry | UpscalerEntry]:
+    for card, *counts in answer:
+        try:
+            yield read_entry(card, *counts)
+        except ValueError:  # one such card must not hide all others
+            log.error("card.unreadable", begins=card[:80])
 
 
 def _event(ref: JobRef, id: str, row: dict[str, str]) -> LedgerEvent:

@@ -5,10 +5,9 @@ from starlette.responses import Response
 
 from latentry.contracts import AdapterList
 from service.access.auth import MayRead
-from service.doors.answers import PROBLEMS, json_response
+from service.doors.answers import PROBLEMS, json_text
 from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
-from service.jobs.catalogue import adapters_of
 
 router = APIRouter(
     prefix="/v1/adapters", tags=["models"], responses=PROBLEMS, dependencies=[ACCEPTS_JSON]
@@ -18,5 +17,4 @@ router = APIRouter(
 @router.get("", response_model=AdapterList)
 async def list_adapters(gateway: GatewayDep, _: MayRead) -> Response:
     """List the adapters: their kinds, the models that they fit, their trigger words."""
-    entries = await gateway.catalogue.entries()
-    return json_response(AdapterList(data=adapters_of(entries)))
+    return json_text(await gateway.catalogue.adapters())

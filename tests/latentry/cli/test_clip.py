@@ -29,10 +29,12 @@ class ClipGateway(Gateway):
     def job(self, status):
         images = [image(index, f"{self.url}/a.png") for index in range(2)]
         outputs = [Output(**one.model_dump(), kind=OutputKind.FRAME, name="") for one in images]
-        file = image(0, f"{self.url}/a.mp4").model_copy(update={"content_type": "video/mp4"})
+        form = (self.received or {}).get("output")
+        kind = f"video/{form}" if form == "mp4" else f"image/{form}"
+        file = image(0, f"{self.url}/a.mp4").model_copy(update={"content_type": kind})
         outputs.append(Output(**file.model_dump(), kind=OutputKind.CLIP, name="clip"))
         made = job(status, images=images, outputs=outputs)
-        if (self.received or {}).get("output") == "frames":
+        if form == "frames":
             made = made.model_copy(update={"outputs": outputs[:2]})
         of_clip = made.request.model_copy(update={"clip": Clip(frames=2)})
         return made.model_copy(update={"request": of_clip})
@@ -69,6 +71,15 @@ def test_frames_are_numbered(latentry, gateway, tmp_path):  # noqa: F811
 def test_a_clip_without_a_name_has_its_job_s(latentry, gateway, tmp_path):  # noqa: F811
     assert latentry("clip", "a red circle")[0] == 0
     assert [path.name for path in tmp_path.iterdir()] == ["job-1.webp"]
+
+
+def test_json_is_the_whole_job_though_the_file_alone_is_saved(latentry, gateway, tmp_path):  # noqa: F811
+    (tmp_path / "made").mkdir()
+    code, out, _ = latentry("clip", "a red circle", "--json", "-o", "made")
+    assert code == 0
+    assert [path.name for path in (tmp_path / "made").iterdir()] == ["job-1.webp"]
+    told = json.loads(out)
+    assert (len(told["images"]), len(told["outputs"])) == (2, 3)
 
 
 def test_a_dry_run_tells_the_cost(latentry, gateway, tmp_path):  # noqa: F811

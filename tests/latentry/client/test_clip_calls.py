@@ -34,6 +34,13 @@ async def test_a_clip_is_submitted_where_clips_are_and_waited_for(caller):
     assert (second.method, second.url.path) == ("GET", "/v1/generations/job-1")
 
 
+async def test_a_clip_takes_what_a_picture_does_besides_its_fields(caller):
+    call = caller(json_response(job()))
+    await call("clip", "a red circle", idempotency_key="k", webhook="https://example.com/hook")
+    assert call.sent[0].headers["Idempotency-Key"] == "k"
+    assert json.loads(call.sent[0].content)["webhook"] == {"url": "https://example.com/hook"}
+
+
 async def test_a_clip_may_be_submitted_alone_or_only_estimated(caller):
     estimate = Estimate(cost=Cost(step_megapixels=1.0), estimated_wait_s=0.0)
     call = caller(json_response(job(JobStatus.QUEUED), 202), json_response(estimate))
@@ -56,7 +63,7 @@ def test_the_sdk_takes_every_field():
 
 def test_the_command_line_takes_every_field():
     options = inspect.signature(clip).parameters.keys()
-    only_there = {"url", "api_key", "webhook_event"}
+    only_there = {"url", "api_key", "as_json", "webhook_event"}
     assert options - only_there == FIELDS - {"template", "output_format"}
     assert options > only_there
 

@@ -44,8 +44,8 @@ class Entry:
 
     @property
     def images(self) -> set[int]:
-        labels = [name.split(":") for name in self.fields if name.startswith("output:image:")]
-        return {int(index) for _, _, index, _ in labels}
+        labels = [name.split(":") for name in self.fields if name.startswith("output:")]
+        return {int(index) for _, kind, index, _ in labels if kind in ("image", "frame")}
 
 
 def audit(ledger: Ledger) -> dict[JobRef, Entry]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis.exceptions import ResponseError
 
-from latentry.contracts import EventType, JobStatus, Priority
+from latentry.contracts import EventType, JobStatus, OutputKind, Priority
 from latentry.errors import (
     EngineError,
     IdempotencyConflict,
@@ -157,10 +157,13 @@ def test_outputs_of_one_index_differ_by_their_names(ledger: Ledger) -> None:
     assert read(ledger, ref).outputs == (plain, named)
 
 
-def test_only_final_pictures_are_images_and_are_charged_for(ledger: Ledger) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in OutputKind if kind.is_final])
+def test_only_final_pictures_are_images_and_are_charged_for(
+    ledger: Ledger, kind: OutputKind
+) -> None:
     ref = create(ledger)
     [lease] = claim(ledger)
-    ledger.run(commands.add_output(lease, image(0)))
+    ledger.run(commands.add_output(lease, image(0).model_copy(update={"kind": kind})))
     of_another_kind = (str(ref), lease.fence, "latent:0:step-5", "{}")
     assert ledger.run(Command("worker/add_output", of_another_kind, bool))
     ledger.run(commands.settle(lease, JobStatus.SUCCEEDED))

@@ -31,6 +31,7 @@ def tagged(prompt: str, **fields: object) -> GenerationRequest:
         ("<lora:ink:unet=0.3>", "ink", 0.3, 1.0),
         ("<lora:ink:0.9:unet=0.3:te=0.1>", "ink", 0.3, 0.1),
         ("<lora:ink:0>", "ink", 0.0, 0.0),
+        ("<lora:ink:1e-05:-2.5E+0>", "ink", -2.5, 1e-05),
     ],
 )
 def test_a_tag_means_what_automatic1111_takes_it_for(
@@ -65,6 +66,7 @@ def test_in_a_plain_prompt_and_in_a_negative_one_they_are_text() -> None:
     "tag",
     [
         "<lora:a:x>", "<lora:a:1:2:3>", "<lora:a:1:dyn=4>", "<lora:a:nan>", "<lora:a:1e3>",
+        "<lora:a:1e999>", "<lora:a:1e>",
         "<lora:a:11>", "<lora: :1>", "<lora:a,b>", "<lora:a:te=>", f"<lora:{'a' * 129}>",
     ],
 )  # fmt: skip

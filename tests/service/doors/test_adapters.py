@@ -1,10 +1,13 @@
 """LoRAs at the gateway: listed, resolved into hashes, refused before anything is queued."""
 
+from collections.abc import Sequence
+
 import httpx
 import pytest
 
 from latentry.contracts import Adapter, RegisteredCard
-from latentry.ledger import Ledger, commands
+from latentry.ledger import CatalogueEntry, Ledger, commands
+from service.jobs import catalogue
 from tests.latentry.ledger.factory import card
 from tests.service.fake import FakeWorker
 
@@ -42,6 +45,37 @@ async def test_adapters_are_listed_with_the_models_that_they_fit(
     assert not any("adapters" in one for one in models)
 
 
+async def test_thousands_of_adapters_are_read_and_listed_once(
+    client: httpx.AsyncClient, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a client that asks often would keep the gateway from all other requests."""
+    monkeypatch.setattr(catalogue, "FRESH_S", 0.0)  # the ledger is asked each time
+    listed: list[int] = []
+
+    def counted(entries: Sequence[CatalogueEntry]) -> list[Adapter]:
+        listed.append(len(entries))
+        return catalogue_adapters(entries)
+
+    catalogue_adapters = catalogue.adapters_of
+    monkeypatch.setattr(catalogue, "adapters_of", counted)
+
+    def register(count: int) -> None:
+        many = tuple(
+            INK.model_copy(update={"id": f"{k}", "sha256": f"{k:064x}"}) for k in range(count)
+        )
+        ledger.run(commands.register_model(RegisteredCard(**dict(card("shapes")), adapters=many)))
+
+    async def ask() -> int:
+        return len((await client.get("/v1/adapters")).json()["data"])
+
+    register(1500)
+    assert [await ask() for _ in range(4)] == [1501] * 4
+    assert listed == [2]
+    register(1499)
+    assert await ask() == 1500
+    assert listed == [2, 2]
+
+
 async def test_a_job_names_the_files_that_it_means(client: httpx.AsyncClient) -> None:
     body = {"prompt": "a frog <lora:ink:0.5>", "loras": [{"id": "INK", "weight": -1}]}
     body |= {"model": "shapes"}
@@ -70,7 +104,8 @@ def _sendable(request: dict) -> dict:
     ("prompt", "loras", "code", "at"),
     [
         ("", [{"id": "pen"}], "unknown_adapter", "/loras/0/id"),
-        ("<lora:pen>", [{"id": "ink"}], "unknown_adapter", "/loras/1/id"),
+        ("<lora:pen>", [{"id": "ink"}], "unknown_adapter", "/prompt"),
+        ("<lora:ink><lora:large><lora:pen>", [], "adapter_mismatch", "/prompt"),
         ("", [{"id": "large"}], "adapter_mismatch", "/loras/0/id"),
         ("", [{"id": "ink", "sha256": "3" * 64}], "adapter_changed", "/loras/0/id"),
         ("<lora:ink:x>", [], "invalid_prompt", "/prompt"),

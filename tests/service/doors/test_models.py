@@ -1,10 +1,14 @@
 """`/v1/models`: what the catalogue says of a model."""
 
+import pytest
 from httpx import AsyncClient
+from pydantic import ValidationError
 
 from latentry.ledger import Ledger, commands
 from latentry.ledger.catalogue import read_entry
+from latentry.ledger.connection import Command
 from tests.latentry.ledger.factory import card
+from tests.service.fake import FakeWorker
 
 
 async def test_a_models_warnings_are_in_the_list_and_in_its_own_answer(
@@ -22,3 +26,17 @@ async def test_a_models_warnings_are_in_the_list_and_in_its_own_answer(
 def test_a_card_that_an_older_worker_wrote_has_no_warnings() -> None:
     old = card().model_dump_json(exclude={"warnings"})
     assert read_entry(old, workers=1, waiting=0, oldest_ms=0).model.warnings == ()
+
+
+async def test_a_card_that_a_newer_worker_wrote_hides_no_other(
+    client: AsyncClient, worker: FakeWorker
+) -> None:
+    newer = card("newer").model_dump_json().replace('"ddim"', '"sampler_of_tomorrow"')
+    with pytest.raises(ValidationError):
+        read_entry(newer, workers=1, waiting=0, oldest_ms=0)
+    worker.ledger.run(Command("worker/register_model", ("newer", newer), int))
+    for path in ("/v1/models", "/v1/adapters", "/v1/upscalers"):
+        assert (await client.get(path)).status_code == 200
+    listed = (await client.get("/v1/models")).json()["data"]
+    assert [one["id"] for one in listed] == ["shapes"]
+    assert (await client.post("/v1/generations", json={"prompt": "a"})).status_code == 202

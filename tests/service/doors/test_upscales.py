@@ -11,6 +11,7 @@ from latentry.contracts import Estimate, Job, JobKind, JobStatus, UpscalerCard, 
 from latentry.contracts.catalogue.models import Pace
 from latentry.ledger import commands
 from tests.service.fake import FakeWorker
+from tests.service.jobs.test_inputs import stored
 
 LANCZOS = UpscalerCard(
     id="lanczos",
@@ -102,11 +103,21 @@ async def test_a_repeat_with_its_key_is_the_same_job(client, upscalers) -> None:
     assert other.json()["code"] == "idempotency_conflict"
 
 
-async def test_a_dry_run_creates_nothing(client, upscalers) -> None:
-    answer = await post(client, dry_run=True)
+async def test_a_dry_run_tells_the_cost_and_keeps_nothing(client, upscalers, settings) -> None:
+    answer = await post(client, image=png(200, 100), dry_run=True)
     assert answer.status_code == 200
-    assert Estimate.model_validate_json(answer.content)
+    told = Estimate.model_validate_json(answer.content).cost
+    assert (told.step_megapixels, told.worker_seconds) == pytest.approx((0.08, 0.04))
     assert (await client.get("/v1/generations")).json()["data"] == []
+    assert stored(settings) == []
+    job = Job.model_validate_json((await post(client, image=png(200, 100))).content)
+    assert job.cost == told
+
+
+async def test_a_dry_run_refuses_what_would_be_too_large(client, upscalers, settings) -> None:
+    answer = await post(client, image=png(3000, 1), scale=8, dry_run=True)
+    assert (answer.status_code, answer.json()["code"]) == (422, "image_too_large")
+    assert stored(settings) == []
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Adapters' files as they come and go, and the jobs that name them."""
 
+import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,12 +18,14 @@ from latentry.ledger import JobRecord, JobRef, Ledger, commands
 from latentry.sources import AdapterSource, parse_adapters
 from tests.e2e.processes import until
 from tests.latentry.ledger.factory import card, new_job, request
+from tests.worker.claims import test_inputs
 from tests.worker.harness import Worker, ended
 from worker.claims.claimed_job import ClaimedJob
 from worker.claims.claimer import Claimer, Offer
 from worker.claims.inbox import Claimed, Inbox
 from worker.claims.preparation.adapter_files import AdapterFiles
 from worker.claims.preparation.adapters import Adapters
+from worker.claims.preparation.handover import READERS
 from worker.claims.queue_choice import QueueChoice
 from worker.claims.reporter import Reporter
 from worker.engine.loop import LoadedAdapter
@@ -78,6 +82,16 @@ def test_files_are_found_by_their_names_and_looked_at_once(tmp_path: Path) -> No
     looked = len(inspector.looked)
     files.look()
     assert len(inspector.looked) == looked, "nothing has changed"
+
+
+@pytest.mark.parametrize("name", [b"\xff", b"\xed\xa0\x80", "\u2028".encode(), b"\x7f"])
+def test_a_name_that_no_catalogue_can_carry_is_left_out(tmp_path: Path, name: bytes) -> None:
+    with open(os.fsencode(tmp_path) + b"/" + name + b".safetensors", "w") as file:
+        file.write("1")
+    write(tmp_path / "größer.safetensors", "2")
+    files = AdapterFiles([AdapterSource(tmp_path)], Inspector())
+    files.open()
+    assert ids(files) == {"größer": "2"}
 
 
 def test_they_come_change_and_go_while_the_worker_runs(tmp_path: Path) -> None:
@@ -177,6 +191,41 @@ def test_a_jobs_images_get_its_adapters(
     [order] = job.orders
     assert order.adapters == ("shapes 1", None), "one without effect is not even looked for"
     assert shelf.asked == [[(tmp_path / "closet/ink.safetensors", "1"), None]]
+
+
+def test_a_file_that_another_worker_saw_first_is_found(
+    ledger: Ledger, files: AdapterFiles, tmp_path: Path
+) -> None:
+    """Workers look every few seconds, and a job may come sooner."""
+    create(ledger, lora("new"))
+    write(tmp_path / "closet/pen.safetensors", "new")
+    claimer, inbox = claiming(ledger, files, FakeShelf())
+    claimer.work()
+    [job] = posted(inbox, 1)
+    assert not job.ends_early
+    assert job.adapters == ("shapes new",)
+
+
+def test_jobs_that_load_adapters_keep_none_with_a_picture_waiting(
+    ledger: Ledger, files: AdapterFiles
+) -> None:
+    loaded = threading.Event()
+
+    class Slow(FakeShelf):
+        def load(
+            self, model: str, files: Sequence[tuple[Path, str] | None]
+        ) -> tuple[LoadedAdapter | None, ...]:
+            assert loaded.wait(10)
+            return super().load(model, files)
+
+    slow = [create(ledger, lora()) for _ in range(READERS)]
+    with_picture = test_inputs.create(ledger, image=test_inputs.NAMED)
+    claimer, inbox = claiming(ledger, files, Slow())
+    claimer.offer(Offer(room=READERS + 1))
+    claimer.work()
+    assert [job.lease.ref for job in posted(inbox, 1)] == [with_picture]
+    loaded.set()
+    assert {job.lease.ref for job in posted(inbox, READERS)} == set(slow)
 
 
 @pytest.mark.parametrize(

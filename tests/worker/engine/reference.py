@@ -17,6 +17,7 @@ from latentry.rules.passes import passes
 from tests import modes
 from tests.modes import MODES, SPECIAL
 from tests.worker.engine import oracle, stock, tiny
+from tests.worker.engine.adapters.closet import closet_for
 from tests.worker.engine.diffusion.test_edits import edited
 from tests.worker.engine.diffusion.test_noise import slerp
 from tests.worker.engine.diffusion.test_prompts_by_call import Plain
@@ -51,7 +52,8 @@ def order_of(
         Spacing.DEFAULT,
         **(fields | which.as_resolved(seed) | changes),
     )
-    return replace(order, canvas=Canvas.of(order.request, modes.pictures(seed)))
+    order = replace(order, canvas=Canvas.of(order.request, modes.pictures(seed)))
+    return closet_for(order.request.model).dressed(order) if order.request.loras else order
 
 
 def samplers_of(mode: str) -> list[Sampler]:
@@ -81,6 +83,13 @@ class Reference:
     @torch.inference_mode()
     def latent_of(self, order: Order) -> torch.Tensor:
         """The final latent [C, h, w] of an order."""
+        if not order.request.loras:
+            return self._latent_of(order)
+        model = order.request.model
+        with closet_for(model).merged(self.stock.pipeline(model), order):
+            return self._latent_of(order)
+
+    def _latent_of(self, order: Order) -> torch.Tensor:
         request, model = order.request, self.backend.models[order.request.model]
         generator = torch.Generator().manual_seed(order.seed)
         if request.hires is not None:
@@ -150,7 +159,7 @@ class Reference:
         draws = 1 + (order.canvas is not None) + sum(planned_passes(first, model)[0].draws)
         for _ in range(draws):
             self._noise(first.request, generator)
-        drawn: Any = self.latent_of(first)
+        drawn: Any = self._latent_of(first)
         if request.hires.upscaler is Upscaler.LANCZOS:
             engine = Engine(self.backend)
             engine.submit(first)

@@ -13,6 +13,7 @@ from latentry.storage import Storage
 from tests.latentry.ledger.factory import image, request
 from tests.worker.harness import Worker, ended, submit
 from worker.claims.claimed_job import ClaimedJob
+from worker.claims.inbox import Claimed
 from worker.engine.loop import Engine
 from worker.engine.simulated import Charge, Simulated
 
@@ -100,10 +101,23 @@ def test_a_canceled_clip_ends_once(ledger: Ledger, storage: Storage) -> None:
     worker.stop()
 
 
-def claimed_clip() -> ClaimedJob:
+def claimed_clip(**fields: Any) -> ClaimedJob:
     ref = JobRef("default", "gen_1")
-    record = JobRecord(ref, JobStatus.RUNNING, request(**WANTED), 1, 1)
+    record = JobRecord(ref, JobStatus.RUNNING, request(**WANTED, **fields), 1, 1)
     return ClaimedJob(Lease(ref, 1, record))
+
+
+def test_no_worker_rests_between_the_frames_that_it_decodes(
+    ledger: Ledger, storage: Storage
+) -> None:
+    worker, job = Worker(ledger, storage, engine=simulated()), claimed_clip(determinism="strict")
+    worker.reporter.leases.track(job)
+    worker.inbox.post(Claimed(job))
+    rests = []
+    while not job.is_drawn:
+        rests.append(worker.loop.turn())
+    assert len(rests) >= FRAMES, "one frame at each turn"
+    assert not any(rests)
 
 
 def test_a_clip_yields_until_it_is_drawn() -> None:

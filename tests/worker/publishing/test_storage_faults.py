@@ -10,6 +10,8 @@ from latentry.errors import LedgerUnavailable, StorageUnavailable
 from latentry.ledger import Command, Ledger
 from latentry.storage import Storage
 from tests.worker.harness import OneByOne, Worker, ended, read, submit, when
+from worker.claims.offer import Offer
+from worker.publishing.publisher import Publisher
 
 
 class Faulty:
@@ -120,3 +122,19 @@ def test_a_put_that_hangs_does_not_hold_up_the_end(
     assert read(ledger, ref).state is JobStatus.QUEUED
     released.set()
     assert removed.wait(10), "the late picture finds its lease lost, and is removed"
+
+
+@pytest.mark.parametrize("in_background", [0, 3])
+def test_while_storage_refuses_one_job_of_any_kind_is_claimed_to_find_out(
+    ledger: Ledger, storage: Storage, monkeypatch: pytest.MonkeyPatch, in_background: int
+) -> None:
+    """Where only upscales wait, nothing else would ever show that storage is back."""
+    worker, offers = Worker(ledger, storage), list[Offer]()
+    worker.engine.background_room = in_background
+    monkeypatch.setattr(Publisher, "is_refused", True)
+    monkeypatch.setattr(worker.claimer, "offer", offers.append)
+    worker.loop.turn()
+    [offer] = offers
+    assert (offer.room, offer.background) == (1, min(1, in_background))
+    after_one = offer.left(offer.received + 1)
+    assert (after_one.room, after_one.background) == (0, min(1, in_background) - 1)

@@ -44,6 +44,7 @@ class AdapterFiles:
         self._sources = sources
         self._inspect = inspect
         self._seen: Mapping[str, _Seen] = {}
+        self._looking = threading.Lock()
         self._stopping = threading.Event()
         self._thread = critical_thread("adapters", self._run)
 
@@ -79,8 +80,22 @@ class AdapterFiles:
                 return one.path
         return None
 
+    def find(self, sha256: str) -> Path | None:
+        """As `path`, but looks once more before it says None. From any thread.
+
+        Another worker may have seen a new file, and a job been accepted with it, a little earlier.
+        """
+        if (known := self.path(sha256)) is None:
+            self._look_if_readable()
+            known = self.path(sha256)
+        return known
+
     def look(self) -> None:
         """Look at all files, and read those that are new or changed."""
+        with self._looking:
+            self._look()
+
+    def _look(self) -> None:
         found: dict[str, _Seen] = {}
         for name, path in self._named():
             if name in found:
@@ -98,7 +113,8 @@ class AdapterFiles:
 
     def _read(self, name: str, path: Path, state: State) -> _Seen:
         try:
-            if not re.fullmatch(ADAPTER_ID, name):
+            # A name that is no UTF-8 has surrogates, which the catalogue's JSON cannot carry.
+            if not (re.fullmatch(ADAPTER_ID, name) and name.isprintable()):
                 raise AdapterUnusable("Its name has a letter that no id may have.")
             entry = self._inspect(path).model_copy(update={"id": name})
         except AdapterUnusable as error:
@@ -114,10 +130,13 @@ class AdapterFiles:
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_S):
-            try:
-                self.look()
-            except OSError as error:  # a disk that is away may come back
-                log.warning("adapters.not_read", why=str(error))
+            self._look_if_readable()
+
+    def _look_if_readable(self) -> None:
+        try:
+            self.look()
+        except OSError as error:  # a disk that is away may come back
+            log.warning("adapters.not_read", why=str(error))
 
     def _named(self) -> Iterator[tuple[str, Path]]:
         """Ids and paths: pairs first, then folders in their order, each by name."""

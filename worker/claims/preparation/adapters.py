@@ -38,7 +38,7 @@ class Adapters:
             job.end_early(Outcome(JobStatus.FAILED, why))
 
     def _file(self, lora: Lora) -> tuple[Path, str]:
-        path = self._files.path(lora.sha256)
+        path = self._files.find(lora.sha256)
         if path is None:
             raise AdapterGone
         return path, lora.sha256

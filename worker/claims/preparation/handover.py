@@ -17,7 +17,7 @@ from worker.process.exit_on_failure import exit_on_failure
 
 log = structlog.get_logger()
 
-READERS: Final = 4  # threads: one slow read delays neither other ones nor jobs without any
+READERS: Final = 4  # threads each: one slow read delays neither other ones nor jobs without any
 PAUSE_S: Final = 1.0  # after a refusal, or this worker would claim the same jobs again at once
 
 
@@ -46,7 +46,11 @@ class Handover:
         self._posted = 0
         self._paused_until = 0.0
         self._stopping = threading.Event()
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="inputs")
+        # Apart: adapters are loaded one job at a time, and those that wait keep their threads.
+        self._readers = {
+            needs: ThreadPoolExecutor(READERS, thread_name_prefix=needs)
+            for needs in ("inputs", "adapters")
+        }
 
     @property
     def posted(self) -> int:
@@ -64,14 +68,16 @@ class Handover:
         for job in sorted(jobs, key=lambda job: job.reads_files):
             self._count(1)
             if job.reads_files:
-                self._readers.submit(exit_on_failure(partial(self._read, job)))
+                needs = "adapters" if job.has_adapters else "inputs"
+                self._readers[needs].submit(exit_on_failure(partial(self._read, job)))
             else:
                 self._try(job)
 
     def stop(self) -> None:
         """Wait for what is being read, and hand back what is not."""
         self._stopping.set()
-        self._readers.shutdown()
+        for readers in self._readers.values():
+            readers.shutdown()
 
     def _read(self, job: ClaimedJob) -> None:
         if self._stopping.is_set() or self.is_paused:

@@ -10,6 +10,7 @@ from worker.engine.adapters.file import AdapterFile
 
 _MAX_WORDS: Final = 16
 _MAX_CHARS: Final = 200
+_MAX_REASON: Final = 1000
 _RANKS: Final = re.compile(r"\.(lora_down|lora_A|lora\.down|hada_w1_b|lora_linear_layer\.down)")
 _CROSS: Final = re.compile(r"attn2[._](?:processor\.)?to_[kv]\b.*(?:down|lora_A|hada_w1_b)")
 # The width of the prompts that a model's cross attention reads.
@@ -38,7 +39,8 @@ def described(
         size_bytes=len(file.data),
         rank=max((s[0] for s in shapes if s), default=0) if rank is None else rank,
         networks=networks,
-        reason=reason,
+        # It names tensors of the file, which may be called anything.
+        reason=reason and _plain(reason, _MAX_REASON),
         title=_title(file),
         trigger_words=trigger_words(file),
     )
@@ -82,6 +84,6 @@ def _title(file: AdapterFile) -> str | None:
     return None
 
 
-def _plain(text: str) -> str:
-    """One line of printable text."""
-    return "".join(letter for letter in text.strip()[:_MAX_CHARS] if letter.isprintable())
+def _plain(text: str, most: int = _MAX_CHARS) -> str:
+    """One line of printable text, which surrogates, that no JSON can carry, are not."""
+    return "".join(letter for letter in text.strip()[:most] if letter.isprintable())

@@ -27,6 +27,11 @@ _NOT_FINITE: Final = {
     "F8_E5M2": ("u1", 0x7C),
     "F8_E4M3": ("u1", 0x7F),  # no infinities, and one not-a-number of each sign
 }
+# What an alpha may be, but no weight.
+_INTEGERS: Final = {
+    "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
+    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1",
+}  # fmt: skip
 _PIECE: Final = 2**20  # elements looked at in one go
 
 
@@ -90,6 +95,8 @@ class AdapterFile:
         tensor = self.header.tensors[name]
         if tensor.count != 1:
             raise AdapterUnusable(f"Its {name} must be one number.")
+        if tensor.dtype in _INTEGERS:
+            return float(np.frombuffer(self.data, _INTEGERS[tensor.dtype], 1, tensor.begin)[0])
         bits = int(self.bits(tensor)[0])
         if tensor.dtype == "BF16":
             return float(np.uint32(bits << 16).view(np.float32))
@@ -101,6 +108,8 @@ class AdapterFile:
     def refuse_non_finite(self) -> None:
         """Raises AdapterUnusable if a weight is infinite or not a number."""
         for name, tensor in self.header.tensors.items():
+            if tensor.dtype in _INTEGERS and name.endswith(".alpha"):
+                continue
             if not are_finite(self.bits(tensor), tensor.dtype):
                 raise AdapterUnusable(f"Its {name} has values that are not finite.")
 

@@ -72,8 +72,9 @@ class Shelf:
         found: list[LoadedAdapter | None] = []
         # One job at a time: two that load the same file, or take each other's room, help nobody.
         with self._loading:
-            for one in files:
-                found.append(self._one(model, *one, beside=found) if one else None)
+            for number, one in enumerate(files):
+                beside = [*found, *hot[number + 1 :]]
+                found.append(self._one(model, *one, beside=beside) if one else None)
         return tuple(found)
 
     def _one(

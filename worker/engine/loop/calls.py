@@ -75,8 +75,11 @@ class Calls(Generic[T]):
                 break
             share.called(expected_s, is_free=is_alone)
             made += 1
-            events += self._advance_all(batch, batch.rows)
-            ended = {(event.job, event.index) for event in events if isinstance(event, Failed)}
+            called = self._advance_all(batch, batch.rows)
+            events += called
+            ended = {(event.job, event.index) for event in called if isinstance(event, Failed)}
+            if ended:
+                share.failed()
             moving = [
                 one
                 for one in moving

@@ -60,25 +60,25 @@ class Decoding(Generic[T]):
             self.fail(one)
         return dropped
 
-    def decode_some(self, *, but: AbstractSet[T]) -> None:
+    def decode_some(self, *, but: AbstractSet[T]) -> int:
         """Send off the oldest finished latent, and a quarter of many with it, if of its size.
 
-        `but`: those that wait for something else.
+        How many latents, or frames of a clip. `but`: those that wait for something else.
         So a single picture stalls the loop by one decode, a burst is decoded within a few steps,
         and the queue stays bounded however many finish in each step.
         """
         finished = [one for one in self._finished if one not in but]
         if not finished:
-            return
+            return 0
         if finished[0].key.frames > 1:
-            self._decode_frames(finished[0])
-            return
+            return self._decode_frames(finished[0])
         key = finished[0].key
         most = 1 if key.is_strict else math.ceil(len(finished) / 4)
         members = [one for one in finished if one.key == key][:most]
         for one in members:
             self._finished.remove(one)
         self._decoding.append((members, self._backend.decode(members)))
+        return len(members)
 
     def take(self, *, wait: bool) -> Iterator[Decoded[T]]:
         """The pictures that have arrived from the device, or with `wait` all of them.
@@ -92,7 +92,7 @@ class Decoding(Generic[T]):
             else:
                 yield from zip(members, pictures.take(), strict=True)
 
-    def _decode_frames(self, member: T) -> None:
+    def _decode_frames(self, member: T) -> int:
         """Send off a quarter of a clip's frames that are left, one in strict mode; then the next
         clip's turn.
         """
@@ -104,6 +104,7 @@ class Decoding(Generic[T]):
         if clip.sent < member.key.frames:
             self._finished.append(member)
         self._decoding.append(([member], self._backend.decode_frames(member, frames)))
+        return len(frames)
 
     def _take_frames(self, member: T, answers: list[Pixels | JobFailed]) -> Iterator[Decoded[T]]:
         """The clip, if these are its last frames; or why it will not be drawn."""

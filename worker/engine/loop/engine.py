@@ -72,6 +72,12 @@ class Engine(Generic[T]):
         return self._waiting.is_empty and not is_drawing and not self._canceled
 
     @property
+    def most_frames(self) -> int:
+        """Of the images whose calls the next step may make: a clip's take so many times as long."""
+        orders = [*self._waiting.orders, *(one.order for one in self._stepping)]
+        return max((one.request.frames for one in orders if not one.is_background), default=1)
+
+    @property
     def is_loading(self) -> bool:
         """Whether the next step may have to prove a model, however long that takes."""
         return self.backend.is_loading
@@ -134,7 +140,7 @@ class Engine(Generic[T]):
         events += called.events
         self._measuring.take_in()
         ended_calls = self.backend.now()
-        self._decoding.decode_some(but=self._intermediates.members)
+        decoded = self._decoding.decode_some(but=self._intermediates.members)
         events += self._pictures()
         events += self._steps_shown(is_alone=not (called.rows or called.background))
         events += self._previews.step(self._stepping)
@@ -150,6 +156,7 @@ class Engine(Generic[T]):
             ended_calls - joined,
             ended - ended_calls,
             background=called.background,
+            decoded=decoded,
         )
         return events
 

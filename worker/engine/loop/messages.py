@@ -203,7 +203,8 @@ class Saved:
 class StepTiming:
     """One step of the loop: rows of its UNet call, padding included, and seconds of its parts.
 
-    `used`: rows that are not padding. `background`: calls that were made beside it. On a GPU
+    `used`: rows that are not padding. `background`: calls that were made beside it. `decoded`:
+    latents that were sent to the VAE, of clips their frames. On a GPU
     `call_s` is the time until the call was queued behind the one before: only sums over many steps
     mean something.
     """
@@ -214,6 +215,7 @@ class StepTiming:
     call_s: float = 0.0
     decode_s: float = 0.0
     background: int = 0
+    decoded: int = 0
 
     @property
     def total_s(self) -> float:

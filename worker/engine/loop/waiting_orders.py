@@ -55,6 +55,11 @@ class WaitingOrders(Generic[T]):
         """Whether no order waits."""
         return not (self._for_model or self._for_row)
 
+    @property
+    def orders(self) -> list[Order]:
+        """All that wait."""
+        return [one.order for one in (*self._for_model, *self._for_row)]
+
     def room(self, stepping: Sequence[T]) -> int:
         """How many more orders could be used beside these, besides those of the background."""
         waiting = [one for one in self._for_row if not one.key.background]
@@ -64,8 +69,7 @@ class WaitingOrders(Generic[T]):
 
     def background_room(self, stepping: Sequence[T]) -> int:
         """How many more of the background: one waits beside those that are made."""
-        orders = [one.order for one in (*self._for_model, *self._for_row)]
-        orders += [one.order for one in stepping]
+        orders = [*self.orders, *(one.order for one in stepping)]
         return MOST_IN_BACKGROUND + 1 - sum(one.is_background for one in orders)
 
     def submit(self, order: Order, *, goes_first: bool = False) -> None:

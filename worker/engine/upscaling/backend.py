@@ -23,7 +23,6 @@ class Upscaling:
 
     is_loading = False
     failed: tuple[str, ...] = ()
-    longest_test_s = 0.0
     identity = "upscaling"
     adapters = EmptyShelf()
 
@@ -32,6 +31,7 @@ class Upscaling:
     ) -> None:
         self._upscalers = {one.card.queue: one for one in upscalers}
         self.resident = tuple(self._upscalers)
+        self.longest_test_s = max((one.test_s for one in upscalers), default=0.0)
         self.now = now
 
     @property

@@ -81,6 +81,7 @@ class Lanczos:
         default_scale=_DEFAULT_SCALE,
         created=0,  # there is no file that has a date
     )
+    test_s = 0.0
 
     def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
         self.timer = Clock(now)

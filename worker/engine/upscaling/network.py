@@ -21,7 +21,8 @@ from worker.engine.upscaling.lanczos import Resampling
 class Network:
     """A network in memory: RGB [1, 3, h, w] from 0 to 1, in `dtype`, to the same, enlarged.
 
-    descriptor: spandrel's, which pads what is too small and cuts levels to that range.
+    descriptor: spandrel's, which pads what is too small and cuts levels to that range. test_s: as
+    in `Upscaler`.
     """
 
     card: UpscalerCard
@@ -30,6 +31,7 @@ class Network:
     dtype: torch.dtype
     timer: Timing
     profile: str
+    test_s: float = 0.0
 
     @torch.inference_mode()
     def enlarged(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -44,6 +44,10 @@ class Upscaler(Protocol):
         """What times its calls."""
 
     @property
+    def test_s(self) -> float:
+        """Seconds of its self-test, in proportion to a whole tile; 0 without one."""
+
+    @property
     def profile(self) -> str:
         """The id of all that its bits depend on besides the request."""
 

@@ -55,9 +55,6 @@ local function begin_run(ref, worker, lease_ms)
   notify(ref, 'running')
 end
 
--- Kinds of outputs that are final pictures.
-local IMAGES = { image = true, frame = true }
-
 -- An output, `kind:index:name`, whose bytes are in storage. One that is listed already stays as it is.
 local function list_output(ref, label, output)
   if redis.call('HSETNX', key('job', ref), 'output:' .. label, output) == 1 then

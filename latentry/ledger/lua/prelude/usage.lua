@@ -2,6 +2,8 @@
 -- there are no keys; a job's record says who pays for it, and what an image of it costs.
 
 local DAY_MS = 86400000
+-- Kinds of outputs that are final pictures: what is charged for.
+local IMAGES = { image = true, frame = true }
 
 local function add_usage(tenant, payer, day, what, amount, ttl)
   local usage = key('usage', tenant, day)
@@ -56,7 +58,7 @@ local function close_account(ref, to)
   end
   local tenant, images = string.match(ref, '^[^:]+'), 0
   for _, name in ipairs(redis.call('HKEYS', job)) do
-    if string.find(name, '^output:image:') then
+    if IMAGES[string.match(name, '^output:(%a+):')] then
       images = images + 1
     end
   end

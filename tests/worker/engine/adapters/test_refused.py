@@ -110,6 +110,39 @@ def test_a_file_for_models_that_are_not_served_is_known_by_its_cross_attention(
     assert why in (entry.reason or "")
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.int16, torch.uint8])
+def test_an_alpha_may_be_an_integer(
+    loaded: Diffusion, good: Weights, tmp_path: Path, dtype: torch.dtype
+) -> None:
+    """As kohya-ss writes it where it was not given, and no precision to save in."""
+    found = []
+    for alpha in (torch.tensor(3.0), torch.tensor(3, dtype=dtype)):
+        path = written.save(good | {f"{STEM}.alpha": alpha}, tmp_path / f"{alpha.dtype}")
+        [one] = loaded.adapters.load("epsilon", [(path, AdapterFile.read(path).sha256)])
+        assert one is not None
+        found += [layer.scale for layer in one.networks["unet"].values()]  # type: ignore[attr-defined]
+    assert found == [0.75, 0.75]
+
+
+def test_a_reason_that_names_tensors_is_short_and_fits_into_json(
+    loaded: Diffusion, good: Weights, tmp_path: Path
+) -> None:
+    """A header's names may be surrogates, control characters, megabytes."""
+    path = tmp_path / "odd.safetensors"
+    names = ["\ud800\n\x1b[2J", "down.attn2_to_k.lora_down.weight", "x" * 1_000_000]
+    shapes = [[1], [1, 768], [1]]
+    fields, at = {}, 0
+    for name, shape in zip(names, shapes, strict=True):
+        size = 4 * shape[-1]
+        fields[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    header = json.dumps(fields).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(at))
+    entry = loaded.adapters.inspect(path)
+    assert "3 of its tensors find no layer" in (entry.reason or "")
+    assert len(entry.model_dump_json()) < 2000
+
+
 def test_a_file_of_another_architecture_is_known_too(loaded: Diffusion, tmp_path: Path) -> None:
     weights = {"transformer.blocks.0.attn.to_q.lora_A.weight": torch.ones(4, 64)}
     entry = loaded.adapters.inspect(written.save(weights, tmp_path / "a.safetensors"))
@@ -219,6 +252,12 @@ def test_memory_is_bounded_and_what_is_not_used_leaves_it(
         shelf(0.9).load("epsilon", files[:1])
     with pytest.raises(AdaptersTooLarge):  # together
         shelf(2.9).load("epsilon", files)
+
+    crowded = shelf(2.9)
+    others = crowded.load("epsilon", files[2:])
+    with pytest.raises(AdaptersTooLarge):  # together, though others use the last one too
+        crowded.load("epsilon", files)
+    del others
 
     two = shelf(2)
     held = two.load("epsilon", files[:1])

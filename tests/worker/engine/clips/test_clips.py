@@ -71,6 +71,20 @@ def test_a_clips_decoding_is_spread_over_step_boundaries(
     assert max(per_step) == 1
 
 
+def test_the_frames_of_calls_that_may_come_are_known(clip_engine: Engine) -> None:
+    """The watchdog waits as many times longer for a step."""
+    assert clip_engine.most_frames == 1
+    clip_engine.submit(tiny.order("picture", num_inference_steps=9))
+    clip_engine.submit(tiny_motion.order("short", frames=3, num_inference_steps=2))
+    clip_engine.submit(tiny_motion.order("long", frames=5, num_inference_steps=1))
+    assert clip_engine.most_frames == 5
+    while clip_engine.most_frames == 5:
+        clip_engine.step()
+    assert clip_engine.most_frames in (1, 3)
+    tiny.drain(clip_engine)
+    assert clip_engine.most_frames == 1
+
+
 def test_strict_bits_do_not_depend_on_other_clips_and_pictures(clip_engine: Engine) -> None:
     alone = done(clip_engine, strict())["strict"]
     crowd = [

@@ -15,9 +15,13 @@ from latentry.contracts import ResolvedRequest, Sampler, Seamless
 from latentry.errors import InvalidRequest
 from latentry.rules.pricing import price
 from tests.worker.engine import oracle, stock, tiny
+from tests.worker.engine.adapters import written
+from tests.worker.engine.adapters.drawing import Made, Worn, by_definition, dressed
+from tests.worker.engine.adapters.written import Style
 from tests.worker.engine.diffusion.test_from_pictures import from_picture, photo
 from tests.worker.engine.stock import Stock
 from tests.worker.engine.tiny import Family
+from worker.engine.adapters.file import AdapterFile
 from worker.engine.diffusion import checkpoint
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.diffusion.guidance import rescaled
@@ -115,6 +119,25 @@ def test_an_edit_equals_the_stock_pipeline(
 ) -> None:
     order = edit("job", "sd1-edit", sampler)
     assert error(oracle.alone(engine, order), order, of_stock) <= 1
+
+
+@pytest.mark.parametrize("model", EDITING)
+@pytest.mark.parametrize("determinism", ["fast", "strict"])
+def test_all_three_rows_of_an_edit_have_its_loras(
+    engine: Engine, of_stock: Stock, tmp_path: Path, model: str, determinism: str
+) -> None:
+    style = Style(networks=("unet", "text_encoder"), convolutions=True)
+    terms = written.terms(of_stock.pipeline(model), style, 1)
+    weights = written.kohya(terms, is_xl="sdxl" in model)
+    path = written.save(weights, tmp_path / "ink.safetensors")
+    worn = [Worn(Made(path, AdapterFile.read(path).sha256, written.deltas(terms)), 0.7, 0.4)]
+    plain = edit("plain", model, Sampler.EULER, determinism=determinism)
+    order = dressed(engine.backend, replace(plain, job="worn"), worn)
+    latents = oracle.in_a_crowd(engine, [plain, order], random.Random(1))
+    assert error(latents["plain"], plain, of_stock) <= 1
+    with by_definition(of_stock, order, worn):
+        assert error(latents["worn"], order, of_stock) <= 1
+    assert error(latents["worn"], plain, of_stock) > 100
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,14 @@ def test_every_mode_alone_equals_its_reference(
     error = modes_reference.error(oracle.alone(Engine(backend), order), order)
     found.setdefault((mode, "alone"), []).append(error)
     assert error <= 1
+
+
+@pytest.mark.parametrize("mode", [name for name, mode in MODES.items() if "loras" in mode.fields])
+def test_loras_of_the_table_change_the_image(backend: Diffusion, mode: str) -> None:
+    order = order_of(mode)
+    plain = replace(order, request=order.request.model_copy(update={"loras": ()}), adapters=())
+    latents = [oracle.alone(Engine(backend), one) for one in (order, plain)]
+    assert stock.error(*latents) > 100
 
 
 def crowd_of(chance: random.Random, size: int) -> list[Order]:

@@ -193,7 +193,7 @@ def add_image_embeddings(folder: Path) -> None:
     ("spoil", "sentence"),
     [
         (tell_a_score, "takes 64 numbers"),
-        (forget_an_encoder, "None as its text_encoder"),
+        (forget_an_encoder, "with text_encoder_2 alone"),
         (add_image_embeddings, "addition_embed_type"),
     ],
 )

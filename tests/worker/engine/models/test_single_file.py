@@ -142,7 +142,7 @@ def test_the_published_unets_are_recognised_by_their_shapes(family: str) -> None
     old = published.unet(real.state_dict(), blocks=len(real.config.block_out_channels), layers=2)
     found = single_file_names.unet(stored(old, "model.diffusion_model."))
     assert {name: one.shape for name, one in found.items()} == shapes(real)
-    config = unet_config(found, real.config.sample_size, pooled=1280)
+    config = unet_config(found, real.config.sample_size, pooled=1280, numbers=6)
     with torch.device("meta"):
         ours = UNet2DConditionModel(**config)
     assert shapes(ours) == shapes(real)

@@ -35,6 +35,7 @@ class Slow:
     fails: bool = False
     spent_s: float = 0.0
     profile: str = "simulated"
+    test_s: float = 0.0
     timer: Clock = field(init=False)
     card: UpscalerCard = field(init=False)
 
@@ -192,6 +193,22 @@ def test_what_fails_ends_alone() -> None:
             if isinstance(event, Done | Failed):
                 ended[event.job] = type(event)
     assert ended == {"a": Failed, "b": Done, "image": Done}
+
+
+def test_what_failed_takes_nothing_from_those_that_come_later() -> None:
+    clock = VirtualClock()
+    bad, good = Slow(clock, 0.1, id="bad", fails=True), Slow(clock, 0.1, id="good")
+    one = engine(Charge(0.05, 0.0, area=64), bad, good, clock=clock)
+    one.submit(tiny.order("image", model="epsilon", num_inference_steps=900))
+    for job in range(50):
+        one.submit(upscale(f"bad {job}", side=300, id="bad"))
+    failed = 0
+    while failed < 50:
+        failed += sum(isinstance(event, Failed) for event in one.step())
+    one.submit(upscale("good", id="good"))
+    began = clock.now()
+    steps_of(one, "image")
+    assert good.spent_s >= LEAST * (clock.now() - began) - 2 * good.call_s
 
 
 def test_nothing_is_saved_of_it() -> None:

@@ -14,6 +14,8 @@ from worker.engine.inputs.canvas import Canvas
 from worker.engine.loop import Done, Engine, Failed, UpscaleOrder
 from worker.engine.upscaling.backend import Upscaling
 from worker.engine.upscaling.catalogue import TILE_PX, load, open_upscalers, upscaler_files
+from worker.engine.upscaling.lanczos import Lanczos
+from worker.stepping import SLOW_STEPS
 
 CPU = Device.choose("cpu", "float32")
 
@@ -148,6 +150,16 @@ def test_values_that_are_no_numbers_fail_the_picture(tmp_path, wrong: float, sca
     events = upscaled(upscaler, picture(20, 170), scale)
     [failed] = [event for event in events if isinstance(event, Failed)]
     assert isinstance(failed.error, NonFiniteOutput)
+
+
+def test_a_tile_takes_about_as_long_as_its_self_test_says(tmp_path) -> None:
+    """Or at most ten times as long, which is what the watchdog allows."""
+    upscaler = network(tmp_path, esrgan.random_weights(features=32))
+    backend = Upscaling([Lanczos(), upscaler])
+    [order] = [one for one in backend.examples() if one.request.upscaler == "tiny"]
+    backend.advance([backend.begin(order, backend.plan(order))[0]], 1)
+    [call] = backend.calls()
+    assert 0 < call.seconds < SLOW_STEPS * backend.longest_test_s
 
 
 def test_what_is_no_upscaler_is_refused_by_name(tmp_path) -> None:

@@ -34,7 +34,7 @@ def refuse_unsupported_networks(where: str, configs: Mapping[str, Config]) -> No
     if "taesd" in configs:
         _refuse_other_previews(where, configs["taesd"], latent_channels)
     if "text_encoder_2" in configs:
-        _refuse_other_conditions(where, unet, configs["text_encoder_2"])
+        _refuse_other_conditions(where, configs)
 
 
 def is_edit_model(unet: Config, vae: Config) -> bool:
@@ -123,11 +123,16 @@ def _refuse_other_previews(where: str, taesd: Config, latent_channels: int) -> N
         )
 
 
-def _refuse_other_conditions(where: str, unet: Config, text_encoder: Config) -> None:
-    """SDXL's refiner takes an aesthetic score instead of a target size (arXiv:2307.01952)."""
-    takes, given = _takes(unet), _given(unet, text_encoder, numbers=6)
-    if takes not in (given, _given(unet, text_encoder, numbers=5)):
+def _refuse_other_conditions(where: str, configs: Mapping[str, Config]) -> None:
+    """SDXL has two text encoders, a target size among its numbers; its refiner one, and an
+    aesthetic score instead of that size (arXiv:2307.01952).
+    """
+    has_both = "text_encoder" in configs
+    unet, text = configs["unet"], configs["text_encoder_2"]
+    takes, given = _takes(unet), _given(unet, text, numbers=6 if has_both else 5)
+    if takes != given:
+        whose = "two text encoders" if has_both else "text_encoder_2 alone"
         raise ConfigurationError(
-            f"The UNet in {where} takes {takes} numbers beside its prompt; the pooled prompt, two "
-            f"sizes and a crop make {given}."
+            f"The UNet in {where} takes {takes} numbers beside its prompt; with {whose} they are "
+            f"{given}."
         )

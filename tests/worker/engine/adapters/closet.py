@@ -1,0 +1,83 @@
+"""The LoRAs that tests/modes.py names, made to measure for each family of tiny models."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import diffusers
+import torch
+
+from tests.modes import SPECIAL
+from tests.worker.engine import oracle, tiny
+from tests.worker.engine.adapters import written
+from tests.worker.engine.adapters.drawing import Made
+from tests.worker.engine.adapters.written import Style
+from tests.worker.engine.tiny import Family
+from worker.engine.adapters.file import AdapterFile
+from worker.engine.diffusion.diffusion import Diffusion
+from worker.engine.loop import LoadedAdapter, Order
+
+STYLES = {
+    "ink": Style(alphas=(2.0, 4.0), size=0.3),
+    "pen": Style(
+        convolutions=True, ranks=(2, 5), networks=("unet", "text_encoder"), alphas=(1.0,), size=0.3
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Closet:
+    """Of one family, by id: what each file says, and the same loaded."""
+
+    made: Mapping[str, Made]
+    loaded: Mapping[str, LoadedAdapter]
+
+    def dressed(self, order: Order) -> Order:
+        """The order as a worker makes it that has found the files."""
+        loras = tuple(
+            one.model_copy(update={"sha256": self.made[one.id].sha256})
+            for one in order.request.loras
+        )
+        request = order.request.model_copy(update={"loras": loras})
+        return replace(order, request=request, adapters=tuple(self.loaded[one.id] for one in loras))
+
+    @contextmanager
+    def merged(self, pipeline: Any, order: Order) -> Iterator[None]:
+        """A stock pipeline with the order's LoRAs in its weights."""
+        weighted = [
+            (self.made[one.id].deltas, one.weight, one.text_encoder_weight)
+            for one in order.request.loras
+        ]
+        with written.merged(pipeline, *weighted):
+            yield
+
+
+@cache
+def closet(family: Family) -> Closet:
+    """Made once, whatever weights the models themselves have."""
+    made, loaded = {}, {}
+    with TemporaryDirectory() as name, torch.random.fork_rng(devices=[]):
+        folder = Path(name)
+        source = tiny.make(folder / "model", oracle.FAMILIES[family], family=family)
+        pipeline = diffusers.DiffusionPipeline.from_pretrained(source, low_cpu_mem_usage=False)
+        backend = Diffusion(device="cpu", dtype="float32", threads=1)
+        backend.load("model", source)
+        for seed, (id, style) in enumerate(STYLES.items()):
+            found = written.terms(pipeline, style, seed)
+            path = folder / f"{id}.safetensors"
+            written.save(written.kohya(found, is_xl=family is Family.SDXL), path)
+            sha256 = AdapterFile.read(path).sha256
+            made[id] = Made(path, sha256, written.deltas(found))
+            [loaded[id]] = backend.adapters.load("model", [(path, sha256)])
+    return Closet(made, loaded)
+
+
+def closet_for(model: str) -> Closet:
+    """That of a tiny model's family, by the model's name."""
+    known = oracle.MODELS.get(model)
+    assert known or model in (*tiny.SCHEDULERS, *SPECIAL.values()), "an SD 1.x"
+    return closet(known.family if known else Family.SD1)
