@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from latentry.contracts import GenerationRequest, Job, JobList, JobStatus
 from latentry.errors import JobNotFound, StorageUnavailable
-from latentry.ledger import commands
+from latentry.ledger import UnreadableRecord, commands
 from latentry.storage import prefix_of
 from service.access.auth import MayRead, MayWrite
 from service.doors.answers import PROBLEMS, body_schema, json_response
@@ -107,7 +107,7 @@ async def delete_generation(gateway: GatewayDep, caller: MayWrite, job_id: str) 
     prefix = prefix_of(ref.tenant, ref.id)
     try:
         was_running = (await gateway.record(ref)).state is JobStatus.RUNNING
-    except (KeyError, ValueError):  # of a version that writes other records: it can go all the same
+    except UnreadableRecord:  # of a version that writes other records: it can go all the same
         was_running = True
     # Pictures first: if that fails, the job still exists and the caller can retry.
     await asyncio.to_thread(gateway.storage.delete_prefix, prefix)
