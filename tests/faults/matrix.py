@@ -73,8 +73,9 @@ MATRIX: Final = {
     "T32": ("thousands of jobs", "memory use stays constant"),
     "T33": ("any call of the ledger is lost, before or after its effect", "every invariant holds"),
     "T34": (
-        "workers, gateways and Valkey are killed under jobs of every mode",
-        "each job ends once, with all of its steps; pins are gone; strict pictures are the same",
+        "workers, gateways and Valkey are killed under jobs of every mode and kind",
+        "each job ends once, with all steps, frames and its clip; pins are gone; strict pixels are"
+        " the same",
     ),
 }
 

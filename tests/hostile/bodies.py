@@ -1,4 +1,4 @@
-"""Bodies of generations that a schema alone hardly ever finds: all modes, with any pictures.
+"""Bodies of jobs that a schema alone hardly ever finds: all modes and kinds, with any pictures.
 
 Schemathesis loads it by `checks.py`. Every other body stays as it was generated.
 """
@@ -6,11 +6,13 @@ Schemathesis loads it by `checks.py`. Every other body stays as it was generated
 import os
 import random
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from tests.hostile.pictures import animated, encoded, png
-from tests.modes import MODES, pictures
+from tests.kinds import KINDS, with_pictures
+from tests.modes import MODES, Mode, pictures
 from tests.modes import png as png_of
 
 FILES: Final = "HOSTILE_FILES"  # the variable with the ids of files that are there
@@ -33,18 +35,40 @@ _PICTURES: Final = (
 )
 
 
-def body_of(number: int, generated: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The `number`-th body: as it was generated, or a mode's with some field of that."""
-    names = list(MODES)
-    turn, is_mode = divmod(number, 2)
-    if not is_mode:
+TRIED: Final = "tried"  # in the metadata of all kinds but generations: which one it was
+
+
+def bodies_of(route: str) -> list[Callable[[int], Mapping[str, Any]]]:
+    """What makes a good body from a seed, for each way to ask this route; none of other routes."""
+    if route == "/v1/generations":
+        return [partial(_of_mode, mode) for mode in MODES.values()]
+    return [partial(_of_kind, name) for name, kind in KINDS.items() if kind.path == route]
+
+
+def _of_mode(mode: Mode, seed: int) -> Mapping[str, Any]:
+    return {**_ONE, **mode.as_sent(seed)}
+
+
+def _of_kind(name: str, seed: int) -> Mapping[str, Any]:
+    return {**KINDS[name].body(seed, _ONE), "metadata": {TRIED: name}}
+
+
+def body_of(route: str, number: int, generated: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The `number`-th body of a route: as it was generated, or a good one with some field of that.
+
+    Each good one is sent as it is for once.
+    """
+    good = bodies_of(route)
+    each = 2 if route == "/v1/generations" else 8  # interpolations have thousands of generated ones
+    turn, place = divmod(number, each)
+    if place < each - 1:
         return generated
-    chance = random.Random(number)
-    fields: dict[str, Any] = {**_ONE, **MODES[names[turn % len(names)]].as_sent(turn % 4)}
-    first_time = turn < len(names)
-    for name, value in fields.items():
-        if isinstance(value, bytes):
-            fields[name] = _reference(value if first_time else chance.choice(_PICTURES), chance)
+    chance, first_time = random.Random(number), turn < len(good)
+
+    def named(picture: bytes) -> str:
+        return _reference(picture if first_time else chance.choice(_PICTURES), chance)
+
+    fields = with_pictures(good[turn % len(good)](turn % 4), named)
     for name in () if first_time else chance.sample(sorted(generated), min(1, len(generated))):
         fields[name] = generated[name]
     return fields

@@ -2,24 +2,27 @@
 
 import itertools
 import re
+from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 import schemathesis
 
-from tests.hostile.bodies import body_of
+from tests.hostile.bodies import bodies_of, body_of
 
-_NUMBERS = itertools.count()
+_NUMBERS: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
 
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
-    """Let generations be of every mode.
+    """Let jobs be of every mode and kind.
 
     Most of its cases have one idempotency key, and all but the first end at that: few may keep it.
     """
-    if case.operation.label == "POST /v1/generations" and isinstance(case.body, dict):
-        number = next(_NUMBERS)
-        case.body = body_of(number, case.body)
+    method, route = case.operation.label.split(" ")
+    if method == "POST" and bodies_of(route) and isinstance(case.body, dict):
+        number = next(_NUMBERS[route])
+        case.body = body_of(route, number, case.body)
         if number % 8 and case.headers:
             case.headers.pop("Idempotency-Key", None)
 

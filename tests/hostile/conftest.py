@@ -2,8 +2,10 @@
 
 import pytest
 
-from latentry.contracts import UpscalerCard
+from latentry.contracts import Adapter, ClipFormat, RegisteredCard, Sampler, UpscalerCard
 from latentry.ledger import Ledger, commands
+from tests.latentry.ledger.factory import card
+from tests.modes import LORAS
 from tests.service.conftest import app, client, settings, url
 from tests.service.conftest import worker as serving
 from tests.service.fake import FakeWorker
@@ -13,9 +15,22 @@ __all__ = ["app", "client", "serving", "settings", "url"]
 
 @pytest.fixture
 def worker(serving: FakeWorker, ledger: Ledger) -> FakeWorker:
-    """It has an upscaler too, as every worker has."""
-    card = UpscalerCard(
+    """It can do all that a worker can: LoRAs, clips, and it has an upscaler, as each has."""
+    plain = card()
+    adapters = tuple(
+        Adapter(
+            id=id, family="SD 1.x", models=(plain.id,), sha256="0" * 64, autov3="0" * 12,
+            size_bytes=1, rank=1, networks=("unet",),
+        )
+        for id in LORAS
+    )  # fmt: skip
+    limits = plain.limits.model_copy(update={"clips": tuple(ClipFormat), "max_frames": 4})
+    able = {"limits": limits, "samplers": list(Sampler), "adapters": adapters}
+    ledger.run(commands.register_model(RegisteredCard(**dict(plain) | able)))
+    upscaler = UpscalerCard(
         id="lanczos", architecture="Lanczos", scale=8.0, default_scale=2.0, created=1_790_000_000
     )
-    ledger.run(commands.register_model(card))
+    ledger.run(commands.register_model(upscaler))
+    serving.queues.append(upscaler.queue)
+    ledger.run(commands.heartbeat("fake", serving.queues, ttl_s=60))
     return serving

@@ -20,6 +20,7 @@ class FakeWorker:
         self.ledger = ledger
         self.storage = storage
         self.fails_with: LatentryError | None = None
+        self.queues = ["shapes"]
         self.on_claim: Callable[[Lease], object] = lambda _: None
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._work)
@@ -29,7 +30,7 @@ class FakeWorker:
         return lease
 
     def step(self, lease: Lease, step: int) -> None:
-        steps = lease.record.request.num_inference_steps
+        steps = lease.record.request.total_steps
         self.ledger.run(commands.report_progress([(lease, step, steps)]))
 
     def show(self, lease: Lease, step: int, index: int = 0) -> None:
@@ -48,11 +49,12 @@ class FakeWorker:
             name=more.get("name", ""),
         )
         self.storage.put(key, PICTURE)
+        width, height = request.final_size
         image = StoredOutput(
             index=index,
             seed=request.seed + index,
-            width=request.width,
-            height=request.height,
+            width=width,
+            height=height,
             content_type=request.output_format.content_type,
             pixel_sha256="0" * 64,
             key=key,
@@ -68,7 +70,7 @@ class FakeWorker:
         if self.fails_with:
             self.settle(lease, JobStatus.FAILED)
             return
-        for index in range(lease.record.request.n):
+        for index in range(lease.record.request.pictures):
             self.draw(lease, index)
         self.settle(lease)
 
@@ -82,7 +84,7 @@ class FakeWorker:
 
     def _work(self) -> None:
         while not self._done.wait(0.01):
-            for lease in self.ledger.run(commands.claim("fake", ["shapes"], room=8, lease_s=30)):
+            for lease in self.ledger.run(commands.claim("fake", self.queues, room=8, lease_s=30)):
                 self.on_claim(lease)
                 with suppress(LeaseLost):  # it was canceled, or its time is over
                     self.step(lease, 1)
