@@ -1,6 +1,6 @@
 """Trace *loras*: eight LoRAs of different callers in one call, beside the alternatives.
 
-    python -m benchmarks.loras [--rounds 5] [--seconds 5] [--out RESULT.json]
+    python -m benchmarks.loras [--rounds 5] [--seconds 6.5] [--out RESULT.json]
 
 In each round 16 callers with mixed steps ask, in turn, the engine with a LoRA for each image, the
 same engine made to batch only equal LoRAs, the engine without any, the engine with one for all, and

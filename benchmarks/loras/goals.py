@@ -17,7 +17,7 @@ ENGINES: Final = (EACH, GROUPED, NONE, ONE_FOR_ALL)
 OVER_GROUPED: Final = "row-steps a second, eight LoRAs in one call over grouping by adapter"
 OVER_NONE: Final = "row-steps a second, eight LoRAs over none"
 ONE_OVER_NONE: Final = "row-steps a second, one LoRA for all over none"
-OVER_STOCK: Final = "pictures a second, eight LoRAs over stock one at a time"
+OVER_STOCK: Final = "row-steps a second, eight LoRAs over stock one at a time"
 GOALS: Final = {OVER_GROUPED: 1.4, OVER_NONE: 0.7, ONE_OVER_NONE: 0.9, OVER_STOCK: 2.0}
 PAIRS: Final = {
     OVER_GROUPED: (EACH, GROUPED),

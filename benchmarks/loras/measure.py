@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from benchmarks.contenders.contender import Child
-from benchmarks.load import loops, samples
+from benchmarks.load import loops
 from benchmarks.load.traces import STEPS, Mix
 from benchmarks.loras.files import NAMES, ONE
 from benchmarks.loras.goals import (
@@ -35,8 +35,7 @@ class Plan:
     """How long everything is measured."""
 
     rounds: int = 5
-    window_s: float = 5.0
-    warm_s: float = 1.5
+    window_s: float = 6.5
     call_rounds: int = 3
 
 
@@ -60,7 +59,7 @@ async def measure(plan: Plan, contenders: Mapping[str, Child]) -> Found:
     for number in range(plan.rounds):
         order = list(contenders) if number % 2 == 0 else list(contenders)[::-1]
         trials = {name: await _trial(plan, name, contenders[name], number) for name in order}
-        ratios = _ratios(plan, trials)
+        ratios = _ratios(trials)
         for text, ratio in ratios.items():
             found.each.setdefault(text, []).append(ratio)
         for name in ENGINES:
@@ -93,29 +92,33 @@ async def _calls(plan: Plan, engine: Child) -> dict[str, dict[str, float]]:
 
 
 async def _trial(plan: Plan, name: str, contender: Child, seed: int) -> loops.Trial:
-    """The closed loop, until a few pictures came after the warm-up."""
-
-    def is_enough(trial: loops.Trial) -> bool:
-        since_s = trial.begin_s + plan.warm_s
-        return sum((one.ended_s or 0.0) > since_s for one in trial.samples) >= len(NAMES)
-
+    """The closed loop, until a few pictures came."""
     return await loops.closed(
         contender,
         Mix(STEPS, loras=LORAS[name]).wishes(seed=seed),
         callers=CALLERS,
-        for_s=plan.warm_s + plan.window_s,
-        is_enough=is_enough,
+        for_s=plan.window_s,
+        is_enough=lambda trial: trial.drawn >= len(NAMES),
     )
 
 
-def _ratios(plan: Plan, trials: Mapping[str, loops.Trial]) -> dict[str, float]:
+def _ratios(trials: Mapping[str, loops.Trial]) -> dict[str, float]:
     """Of one round. All contenders have the same pictures to draw, but for the LoRAs."""
     paces = {name: _row_steps(trials[name]) for name in ENGINES}
     ratios = {text: paces[ours] / paces[theirs] for text, (ours, theirs) in PAIRS.items()}
-    ours, theirs = trials[EACH].samples, trials[STOCK].samples
-    return ratios | {OVER_STOCK: samples.pace(ours, theirs, plan.warm_s)}
+    return ratios | {OVER_STOCK: paces[EACH] / _one_at_a_time(trials[STOCK])}
 
 
 def _row_steps(trial: loops.Trial) -> float:
     """A second, by the engine's own count of rows that were not padding."""
     return float(trial.counted["useful_rows"]) / (trial.end_s - trial.begin_s)
+
+
+def _one_at_a_time(trial: loops.Trial) -> float:
+    """Row-steps a second, from one picture to another: nothing else is under way at either."""
+    done = sorted(
+        ((one.ended_s, one.wish) for one in trial.samples if one.ended_s is not None),
+        key=lambda one: one[0],
+    )
+    row_steps = sum(wish.steps * wish.rows for _, wish in done[1:])
+    return row_steps / (done[-1][0] - done[0][0])
