@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from standardwebhooks import Webhook
@@ -14,6 +15,13 @@ SECRET, OLDER = "whsec_c2VjcmV0IG9mIHRoZSBzaG9w", "whsec_b25lIGZyb20gYmVmb3Jl"
 NOW = datetime.now(UTC)
 SENT = Notification(type="generation.succeeded", timestamp=NOW, data=job())
 BODY = SENT.model_dump_json().encode()
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch):
+    """The time at which this module was read: the tests may run long after that."""
+    clock = SimpleNamespace(time=NOW.timestamp)
+    monkeypatch.setattr("latentry.client.webhooks.time", clock)
 
 
 def signed(body=BODY, at=NOW, secret=SECRET):
