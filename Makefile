@@ -45,9 +45,10 @@ check: $(READY) ## Check lint, formatting, types, import rules, sizes
 	$(PYTHON_BIN)/python -m tools.rules
 	$(PYTHON_BIN)/python -m tools.sizes
 
-bench: $(READY) ## Compare engine and service with the stock pipeline; fifteen minutes
+bench: $(READY) ## Compare engine and service with the stock pipeline; twenty minutes
 	@$(PYTHON_BIN)/python -m benchmarks
 	@$(PYTHON_BIN)/python -m benchmarks.modes
+	@$(PYTHON_BIN)/python -m benchmarks.loras
 
 simulate: $(READY) ## Run the benchmark's traces on a virtual clock, with tables of call costs
 	@$(PYTHON_BIN)/python -m benchmarks.simulate

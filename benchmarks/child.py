@@ -1,4 +1,4 @@
-"""The process of a contender that draws: `python -m benchmarks.child stock | engine`.
+"""The process of a contender that draws: `python -m benchmarks.child stock | engine | grouping`.
 
 It reads commands and writes replies, one JSON object per line. `benchmarks.beside` starts this
 module of other checkouts too: name, arguments and lines have to stay as they are.
@@ -90,7 +90,14 @@ def _engine(inbox: Inbox, reply: Reply) -> None:
     run(inbox, reply)
 
 
-_KINDS: Final = {"stock": _stock, "engine": _engine}
+def _grouping(inbox: Inbox, reply: Reply) -> None:
+    from benchmarks.contenders.engine import run
+    from benchmarks.contenders.grouping import ByAdapter
+
+    run(inbox, reply, ByAdapter.of)
+
+
+_KINDS: Final = {"stock": _stock, "engine": _engine, "grouping": _grouping}
 
 if __name__ == "__main__":
     main()

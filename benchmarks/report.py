@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from benchmarks.goals import goals, row_cost_limit
 from benchmarks.gpu.report import gpu
+from benchmarks.loras.goals import report as loras
 from benchmarks.modes.goals import report as modes
 from benchmarks.real_size.report import real_size
 from benchmarks.tables import number, share, table
@@ -172,6 +173,7 @@ _REPORTS: Final[dict[str, Callable[[Run], list[str]]]] = {
     "gpu": gpu,
     "real_size": real_size,
     "modes": modes,
+    "loras": loras,
 }
 
 

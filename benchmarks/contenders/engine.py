@@ -2,27 +2,35 @@
 
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import torch
 
 from benchmarks.child import Command, Inbox, Reply
 from benchmarks.contenders.stock import SHAPES, medians
+from benchmarks.load.traces import Mix, Wish
 from benchmarks.load.ways import pictures
+from latentry.contracts import Lora
 from latentry.settings import Settings
 from worker.backends import open_backend  # so that it is what the service runs
 from worker.batching import Costs
+from worker.claims.preparation.adapter_files import AdapterFiles
+from worker.engine.adapters.rows import unet_uses
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.inputs.canvas import Canvas
 from worker.engine.loop import Done, Engine, Event, Failed, Joined, Order, Step
+from worker.engine.loop.backend import ServedBackend
 from worker.engine.loop.router import BackendRouter
+from worker.engine.low_rank import adapted
 from worker.engine.unet import call as unet
 from worker.engine.unet.inputs import UNetInputs
 from worker.process.keepalive import NoKeepalive
 
 MODEL: Final = "shapes"
+
+Batching = Callable[[Diffusion], ServedBackend[Any]]
 
 
 @dataclass(slots=True)
@@ -47,17 +55,22 @@ class Counters:
 
 
 class Loop:
-    """Submits orders to the engine and measures how long each waits for its first step."""
+    """Submits orders to the engine and measures how long each waits for its first step.
 
-    def __init__(self) -> None:
+    batching: what the engine sees instead of the backend, so that other rows share its calls.
+    """
+
+    def __init__(self, batching: Batching | None = None) -> None:
         chosen = {"LATENTRY_COMPILE": "off"} | os.environ | {"LATENTRY_MODELS": f"{MODEL}={SHAPES}"}
         settings = Settings.from_env(chosen)
         backend, _ = open_backend(settings, NoKeepalive())
         served = backend.backend_of(MODEL) if isinstance(backend, BackendRouter) else backend
         assert isinstance(served, Diffusion), "there is something to measure"
         self._backend = served
+        self._files = AdapterFiles(settings.adapter_sources, served.adapters.inspect)
+        self._files.open()
         costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)
-        self._engine = Engine(backend, costs)
+        self._engine = Engine(batching(served) if batching else backend, costs)
         while self._engine.calibrate():  # a worker does so while it has nothing else to do
             pass
         self._in_flight: dict[str, InFlight] = {}
@@ -70,16 +83,29 @@ class Loop:
 
     def draw(self, command: Command) -> None:
         """Submit the order; the batching policy decides when it joins."""
-        job, wish = str(command.number), command.wish
-        request = wish.request(MODEL)
-        # As the claiming thread of a worker, but within the time that is measured.
-        brought = pictures(wish.seed) if wish.made.brings else {}
-        order = Order(job, 0, request, wish.seed, canvas=Canvas.of(request, brought))
-        plan = self._backend.plan(order)
+        order = self._order(str(command.number), command.wish)
+        plan = self._engine.backend.plan(order)
         is_waited_for = any(not one.has_joined for one in self._in_flight.values())
         free = self._engine.costs.cap(plan.key) - self._engine.rows
-        self._in_flight[job] = InFlight(command, plan.rows <= free and not is_waited_for)
+        self._in_flight[order.job] = InFlight(command, plan.rows <= free and not is_waited_for)
         self._engine.submit(order)
+
+    def _order(self, job: str, wish: Wish) -> Order:
+        """As the claiming thread of a worker makes it, but within the time that is measured."""
+        request = wish.request(MODEL)
+        brought = pictures(wish.seed) if wish.made.brings else {}
+        order = Order(job, 0, request, wish.seed, canvas=Canvas.of(request, brought))
+        if not wish.lora:
+            return order
+        sha256 = next(one.sha256 for one in self._files.entries if one.id == wish.lora)
+        path = self._files.path(sha256)
+        assert path is not None, "it was just found"
+        lora = Lora(id=wish.lora, weight=1, text_encoder_weight=1, sha256=sha256)
+        return replace(
+            order,
+            request=request.model_copy(update={"loras": (lora,)}),
+            adapters=self._backend.adapters.load(MODEL, [(path, sha256)]),
+        )
 
     def clear(self) -> dict[str, Any]:
         """Drop all requests. Returns the counters and resets them."""
@@ -119,8 +145,13 @@ class Loop:
             case Failed(error=error):
                 raise error
 
-    def unet_s(self, rows: Sequence[int], side: int, rounds: int) -> dict[int, float]:
-        """Median seconds of a call of the engine's own UNet, for each count of rows."""
+    def unet_s(
+        self, rows: Sequence[int], side: int, rounds: int, loras: Sequence[str] = ("",)
+    ) -> dict[int, float]:
+        """Median seconds of a call of the engine's own UNet, for each count of rows.
+
+        loras: of its images, in equal shares; images have two rows each.
+        """
         model = self._backend.models[MODEL]
         shape = model.latent_shape(side, side)
         prompt = torch.randn(77, model.unet.config.cross_attention_dim)
@@ -130,14 +161,18 @@ class Loop:
             x = torch.randn(count, *shape).to(model.at.dtype, memory_format=model.at.memory_format)
             hidden = prompt.expand(count, *prompt.shape).to(model.at.dtype)
             inputs = UNetInputs(x, torch.full((count,), 500.0), hidden, {})
-            unet.call(model, inputs)
+            orders = [self._order("", wish) for wish in Mix(loras=loras).first(count // 2)]
+            places = [range(2 * image, 2 * image + 2) for image in range(count // 2)]
+            uses = unet_uses(orders, places, rows=count, apart=False, device=model.at.device)
+            with adapted(model.unet_sites if uses else {}, uses):
+                unet.call(model, inputs)
 
         return medians(call, rows, rounds)
 
 
-def run(inbox: Inbox, reply: Reply) -> None:
+def run(inbox: Inbox, reply: Reply, batching: Batching | None = None) -> None:
     """Carry out commands until the input ends."""
-    loop = Loop()
+    loop = Loop(batching)
     while True:
         for command in inbox.take(wait=loop.idle):
             match command.verb:

@@ -27,6 +27,7 @@ from transformers.utils import logging as transformers_logging
 
 from benchmarks.child import Command, Inbox, Reply
 from benchmarks.contenders.dynamic import next_group
+from benchmarks.contenders.stock_loras import loras_of
 from benchmarks.load.traces import Wish
 from benchmarks.load.ways import pictures
 from latentry.contracts import Sampler
@@ -52,6 +53,7 @@ class Stock:
     def __init__(self, pipeline: Any = None) -> None:
         self._pipeline = pipeline or _shapes()
         self._pipeline.set_progress_bar_config(disable=True)
+        self._loras = loras_of(self._pipeline)
         config = self._pipeline.scheduler.config
         # The same weights: only what they begin with, and keep of a picture, differs.
         self._kinds = {
@@ -73,6 +75,7 @@ class Stock:
         like = wishes[0]
         pipeline, options = self._kind_of(like, wishes)
         pipeline.scheduler = self._samplers[like.sampler]
+        self._loras.wear(like.lora)
         images: list[Any] = pipeline(
             [wish.prompt for wish in wishes],
             num_inference_steps=like.num_inference_steps,

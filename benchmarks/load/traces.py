@@ -29,7 +29,8 @@ T = TypeVar("T")
 class Wish:
     """One request of a trace, by the API's field names. `side`: width and height in pixels.
 
-    way: the name of a way to make an image; empty for text to image.
+    way: the name of a way to make an image; empty for text to image. lora: the id of a LoRA, at its
+    full weight; empty for none.
     """
 
     prompt: str
@@ -40,6 +41,7 @@ class Wish:
     side: int
     determinism: Determinism = Determinism.FAST
     way: str = ""
+    lora: str = ""
 
     @property
     def made(self) -> Way:
@@ -59,10 +61,11 @@ class Wish:
     @property
     def likeness(self) -> tuple[object, ...]:
         """What must be equal for requests to share a call of the stock pipeline."""
-        return self.num_inference_steps, self.guidance_scale, self.sampler, self.side, self.way
+        same = self.num_inference_steps, self.guidance_scale, self.sampler, self.side, self.way
+        return *same, self.lora
 
     def request(self, model: str) -> ResolvedRequest:
-        """The request as the engine gets it."""
+        """The request as the engine gets it, but for its LoRA, of which only the id is known."""
         fields = {
             "model": model,
             "prompt": self.prompt,
@@ -78,7 +81,8 @@ class Wish:
 
     def plain(self) -> dict[str, Any]:
         """As plain values. Without what another checkout may not know, where it says nothing."""
-        return {name: value for name, value in asdict(self).items() if value or name != "way"}
+        said = asdict(self).items()
+        return {name: value for name, value in said if value or name not in ("way", "lora")}
 
 
 def wish_of(fields: Mapping[str, Any]) -> Wish:
@@ -100,16 +104,20 @@ class Mix:
     sides: Sequence[int] = (128,)
     determinism: Determinism = Determinism.FAST
     ways: Sequence[str] = ("",)
+    loras: Sequence[str] = ("",)
 
     def wishes(self, seed: int = 0) -> Iterator[Wish]:
         """Endless requests; the same for the same seed."""
         # One random stream per field, so that traces differ only in the fields that they vary.
-        chances = iter(random.Random(f"{seed}/{field}") for field in range(6))
-        fields = (PROMPTS, self.steps, self.guidance, self.samplers, self.sides, self.ways)
-        streams = [_in_equal_shares(values, next(chances)) for values in fields]
+        chances = iter(random.Random(f"{seed}/{field}") for field in range(7))
+        sampling = (self.steps, self.guidance, self.samplers, self.sides)
+        streams = [
+            _in_equal_shares(values, next(chances))
+            for values in (PROMPTS, *sampling, self.ways, self.loras)
+        ]
         for number, values in enumerate(zip(*streams, strict=True)):
-            prompt, steps, guidance, sampler, side, way = values
-            yield Wish(prompt, number, steps, guidance, sampler, side, self.determinism, way)
+            prompt, steps, guidance, sampler, side, *made = values
+            yield Wish(prompt, number, steps, guidance, sampler, side, self.determinism, *made)
 
     def first(self, count: int, seed: int = 0) -> list[Wish]:
         """The first `count` of them."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from latentry.errors import LatentryError
+from latentry.errors import Unavailable
 from latentry.ledger.jobs import JobRecord
 from latentry.ledger.refs import JobRef
 
@@ -25,7 +25,7 @@ class Claims(list[Lease]):
         self.waiting = waiting
 
 
-class UnreadableRecord(LatentryError):
+class UnreadableRecord(Unavailable):
     """This version cannot read the ledger's record of this job."""
 
     code = "unreadable_record"

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import obstore
 from obstore.exceptions import BaseError
@@ -16,6 +17,8 @@ from obstore.store import ObjectStore, S3Store
 
 from latentry.errors import FileNotFound, StorageUnavailable
 from latentry.storage.object_keys import content_type_of, is_key, is_prefix
+
+_PIECE_BYTES: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,20 @@ class Storage:
                 return bytes(obstore.get(self.store, key).bytes())
             except FileNotFoundError as error:
                 raise FileNotFound from error
+
+    def pieces(self, key: str) -> tuple[int, Iterator[bytes]]:
+        """How many bytes are under `key`, and they themselves one piece after the other.
+
+        So that who passes a large file on need not hold it. Raises FileNotFound.
+        """
+        if not self._is_ours(key):
+            raise FileNotFound
+        with _translated():
+            try:
+                found = obstore.get(self.store, key)
+            except FileNotFoundError as error:
+                raise FileNotFound from error
+        return found.meta["size"], map(bytes, found.stream(min_chunk_size=_PIECE_BYTES))
 
     def url(self, key: str, expires_s: int) -> str:
         """A URL that reads `key` for `expires_s` seconds, whether or not the file exists."""

@@ -71,6 +71,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.ShuttingDown: 503,
     errors.Busy: 503,
     errors.NoAdapterRoom: 503,
+    UnreadableRecord: 503,  # of another version: until all processes are of one
     # Raised by doors that wait for the job's end: the worker is the upstream server.
     errors.JobFailed: 502,
     errors.NonFiniteOutput: 502,
@@ -83,7 +84,6 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.Poison: 502,
     # Raised in workers and at start-up only, never by a route.
     errors.LeaseLost: 500,
-    UnreadableRecord: 500,
     errors.ConfigurationError: 500,
 }
 # Retry-After in seconds where the error gives none: a queue takes longer to drain than a restart.

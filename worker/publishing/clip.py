@@ -48,7 +48,12 @@ def encode_clip(frames: Sequence[Pixels], fps: int, form: ClipFormat, text: str)
     ImportError for MP4 without PyAV.
     """
     if form is ClipFormat.MP4:
-        return _mp4(frames, fps, text)
+        import av
+
+        try:
+            return _mp4(frames, fps, text)
+        except av.FFmpegError as error:  # the encoder's own are neither ValueError nor OSError
+            raise ValueError(str(error)) from error
     file = io.BytesIO()
     moving = _Moving(frames)
     if form is ClipFormat.GIF:

@@ -93,7 +93,8 @@ class Publisher:
 
     def add_clip(self, job: ClaimedJob) -> None:
         """Publish the clip of a job whose frames have ended; with it the job ends."""
-        self._begin(self._clips, job, self._publish_clip, job)
+        if not self._stopping.is_set():  # or it is handed back, and the next worker makes it
+            self._begin(self._clips, job, self._publish_clip, job)
 
     def stop(self) -> None:
         """Finish what was submitted, unless ledger or storage take longer than two seconds.
@@ -145,13 +146,14 @@ class Publisher:
                 self._inbox.wake()
 
     def _publish_clip(self, job: ClaimedJob) -> None:
-        """All steps of a clip; none if the job has failed."""
+        """All steps of a clip; none if the job has failed, or no more once it was canceled."""
         entry: StoredOutput | None = None
         try:
-            if not job.ends_early:
-                entry = self._clip(job)
+            entry = self._clip(job)
         except _WorkerStops:
             return  # the next worker of this job makes it again
+        except _JobEndsEarly:
+            pass
         except LatentryError as error:
             job.end_early(Outcome(JobStatus.FAILED, error))
         self._settling.add(EndedImage(job, 0, entry, CLIP_NAME))
@@ -160,11 +162,18 @@ class Publisher:
         def insist(call: Callable[[], T]) -> T:
             if self._stopping.is_set():  # a worker that stops does not wait for many frames
                 raise _WorkerStops
+            if job.ends_early:  # other jobs' clips wait
+                raise _JobEndsEarly
             return self._insist(job, call, monotonic() + PATIENCE_S)
 
         with self._metrics.stage("clip"):
             entry, file = encoded_clip(job, lambda key: insist(lambda: self._storage.get(key)))
-            insist(lambda: self._storage.put(entry.key, file))
+            self._backlog.add(len(file))
+            try:
+                insist(lambda: self._storage.put(entry.key, file))
+            finally:
+                if self._backlog.remove(len(file)):
+                    self._inbox.wake()
         return entry
 
     def _store(self, picture: Picture, file: bytes, give_up_at: float) -> bool:
@@ -203,6 +212,10 @@ class Publisher:
 
 class _WorkerStops(Exception):
     """Nothing more is stored."""
+
+
+class _JobEndsEarly(Exception):
+    """No clip is needed."""
 
 
 def _encoded(picture: Picture) -> tuple[StoredOutput, bytes]:

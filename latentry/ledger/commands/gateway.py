@@ -20,6 +20,7 @@ from latentry.ledger.catalogue import CatalogueEntry, UpscalerEntry, read_entry
 from latentry.ledger.connection import Command
 from latentry.ledger.feed import LedgerEvent, event_order
 from latentry.ledger.jobs import Accepted, JobRecord, NewJob, WaitEstimate
+from latentry.ledger.leases import UnreadableRecord
 from latentry.ledger.refs import JobRef
 
 log = structlog.get_logger()
@@ -77,8 +78,15 @@ def estimate(
 
 
 def get(ref: JobRef) -> Command[JobRecord | None]:
-    """One job as it stands, or None."""
-    return Command("gateway/get", (str(ref),), lambda answer: JobRecord.read(*answer))
+    """One job as it stands, or None. Raises UnreadableRecord."""
+
+    def read(answer: Sequence[Any]) -> JobRecord | None:
+        try:
+            return JobRecord.read(*answer)
+        except (KeyError, ValueError) as error:
+            raise UnreadableRecord(str(ref)) from error
+
+    return Command("gateway/get", (str(ref),), read)
 
 
 def list_jobs(tenant: str, *, below: int | None, limit: int) -> Command[list[JobRecord | None]]:

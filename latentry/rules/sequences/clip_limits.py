@@ -21,6 +21,7 @@ def refuse_impossible_clip(card: ModelCard, request: ResolvedRequest) -> None:
     if clip.frames > card.limits.max_frames:
         why = f"The motion module of {card.id} knows {card.limits.max_frames} frames at most."
         raise TooManyFrames(why, fields={"/frames": why})
+    _refuse_large(card, request, clip.frames)
     defaults = type(request).model_fields
     changed = [name for name in _NOT_OF_CLIPS if getattr(request, name) != defaults[name].default]
     if changed:
@@ -29,3 +30,16 @@ def refuse_impossible_clip(card: ModelCard, request: ResolvedRequest) -> None:
     if not request.num_inference_steps:
         why = "A clip needs a step."
         raise InvalidRequest(why, fields={"/num_inference_steps": why})
+
+
+def _refuse_large(card: ModelCard, request: ResolvedRequest, frames: int) -> None:
+    """A clip is one row of a UNet call, and nothing of it can be drawn apart."""
+    limits, native = card.limits, card.defaults
+    most = limits.max_frames * native.width * native.height
+    if (pixels := frames * request.width * request.height) > most:
+        why = (
+            f"The frames have {pixels / 1e6:,.1f} megapixels together; {card.id} draws"
+            f" {most / 1e6:,.1f}, which is {limits.max_frames} frames of {native.width} ×"
+            f" {native.height}."
+        )
+        raise TooManyFrames(why, fields=dict.fromkeys(("/frames", "/width", "/height"), why))

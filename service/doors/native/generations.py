@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from latentry.contracts import GenerationRequest, Job, JobList, JobStatus
 from latentry.errors import JobNotFound, StorageUnavailable
-from latentry.ledger import commands
+from latentry.ledger import UnreadableRecord, commands
 from latentry.storage import prefix_of
 from service.access.auth import MayRead, MayWrite
 from service.doors.answers import PROBLEMS, body_schema, json_response
@@ -105,7 +105,10 @@ async def delete_generation(gateway: GatewayDep, caller: MayWrite, job_id: str) 
     """Delete a job and its pictures. A running job is canceled first."""
     ref = ref_of(caller.tenant, job_id)
     prefix = prefix_of(ref.tenant, ref.id)
-    was_running = (await gateway.record(ref)).state is JobStatus.RUNNING
+    try:
+        was_running = (await gateway.record(ref)).state is JobStatus.RUNNING
+    except UnreadableRecord:  # of a version that writes other records: it can go all the same
+        was_running = True
     # Pictures first: if that fails, the job still exists and the caller can retry.
     await asyncio.to_thread(gateway.storage.delete_prefix, prefix)
     await gateway.ledger.run(commands.forget(ref, silently=True))

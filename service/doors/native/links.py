@@ -5,7 +5,7 @@ import time
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from latentry.contracts import ClipFormat, OutputFormat
 from latentry.errors import FileNotFound, LinkRefused
@@ -33,12 +33,14 @@ async def get_file(
     if not (exp.isascii() and exp.isdigit() and len(exp) < 16):
         raise LinkRefused
     verify(gateway.link_secret, key, int(exp), sig, time.time())
-    data = await asyncio.to_thread(gateway.storage.get, key)
+    size, pieces = await asyncio.to_thread(gateway.storage.pieces, key)
     name = key.replace("/", "-")
     headers = {
         # Browsers must never render it as a page, whatever text the picture contains.
         "Content-Disposition": f'attachment; filename="{name}"',
         "Cache-Control": "private, max-age=31536000, immutable",
         "Accept-Ranges": "none",
+        "Content-Length": str(size),
     }
-    return Response(data, headers=headers, media_type=content_type_of(key))
+    # Piece by piece: a clip of large frames may have hundreds of megabytes.
+    return StreamingResponse(pieces, headers=headers, media_type=content_type_of(key))

@@ -18,9 +18,11 @@ BODY: dict[str, Any] = {"prompt": "a red circle", "frames": 4}
 @pytest.fixture
 def moving(worker: FakeWorker) -> None:
     """A model with a motion module for eight frames."""
-    changed = {"max_frames": 8, "clips": (ClipFormat.WEBP,), "max_side": 1024, "max_steps": 1000}
+    changed = {"max_frames": 8, "clips": (ClipFormat.WEBP,), "max_side": 2048, "max_steps": 1000}
     limits = card().limits.model_copy(update=changed)
-    worker.ledger.run(commands.register_model(card().model_copy(update={"limits": limits})))
+    defaults = card().defaults.model_copy(update={"width": 1024, "height": 1024})
+    changed_card = card().model_copy(update={"limits": limits, "defaults": defaults})
+    worker.ledger.run(commands.register_model(changed_card))
 
 
 async def create(client: httpx.AsyncClient, **fields: object) -> Job:
@@ -58,6 +60,11 @@ async def test_the_recipe_of_a_clip_can_be_sent_again(
     [
         ({"frames": 9}, "too_many_frames", ["/frames"]),
         ({"frames": 65}, "invalid_request", ["/frames"]),
+        (
+            {"frames": 8, "width": 1024, "height": 1032},
+            "too_many_frames",
+            ["/frames", "/width", "/height"],
+        ),
         ({"output": "mp4"}, "unsupported_field", ["/output"]),
         ({"output": "frames", "fps": 8}, "invalid_request", ["/fps", "/output"]),
         ({"image": "file_0"}, "invalid_request", ["/image"]),
@@ -80,7 +87,7 @@ async def test_what_a_clip_cannot_be_is_refused_by_name(
 async def test_a_clip_that_is_too_dear_names_its_own_fields(
     client: httpx.AsyncClient, moving: None
 ) -> None:
-    fields = {"frames": 8, "num_inference_steps": 1000, "width": 1024, "height": 1024}
+    fields = {"frames": 8, "num_inference_steps": 1000}
     answer = await client.post(PATH, json=BODY | fields)
     assert answer.json()["code"] == "request_too_expensive", answer.text
     pointers = [one["pointer"] for one in answer.json()["errors"]]

@@ -233,6 +233,31 @@ async def test_a_record_that_makes_no_sense_does_not_end_the_list(client, worker
     assert rest["next_cursor"] is None
 
 
+async def test_a_record_that_makes_no_sense_is_said_to_be_one(client, worker) -> None:
+    job = await create(client)
+    record = f"{worker.ledger.root}:job:default:{job.id}"
+    worker.ledger.client.hset(record, "request", '{"from": "another version"}')
+    path = f"/v1/generations/{job.id}"
+    for answer in (
+        await client.get(path),
+        await client.get(f"{path}/events"),
+        await client.post(f"{path}/cancel"),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (503, "unreadable_record")
+
+
+async def test_a_record_that_makes_no_sense_can_be_deleted(
+    client, worker, settings: Settings
+) -> None:
+    job = await create(client)
+    worker.finish(worker.claim())
+    record = f"{worker.ledger.root}:job:default:{job.id}"
+    worker.ledger.client.hset(record, "request", '{"from": "another version"}')
+    assert (await client.delete(f"/v1/generations/{job.id}")).status_code == 204
+    assert not worker.ledger.client.exists(record)
+    assert [path for path in (settings.data_dir / "images").rglob("*") if path.is_file()] == []
+
+
 async def test_pages_run_from_the_newest_to_the_oldest_without_gaps(client, worker) -> None:
     ids = [(await create(client)).id for _ in range(5)]
     seen, cursor = [], None

@@ -110,3 +110,15 @@ def test_odd_sides_are_no_mp4() -> None:
     pytest.importorskip("av")
     with pytest.raises(ValueError, match="even"):
         encode_clip([np.zeros((47, 64, 3), np.uint8)], 8, ClipFormat.MP4, "")
+
+
+def test_what_the_encoder_says_no_to_is_a_value_that_it_cannot_hold(monkeypatch) -> None:
+    """Its errors of this kind are no ValueError: the job would be tried again and again."""
+    av = pytest.importorskip("av")
+
+    def refuses(*_: object, **__: object) -> None:
+        raise av.error.ExternalError(av.error.ErrorType.EXTERNAL.value, "Generic error")
+
+    monkeypatch.setattr(av, "open", refuses)
+    with pytest.raises(ValueError, match="Generic error"):
+        encode_clip(frames(), 8, ClipFormat.MP4, "")

@@ -116,6 +116,8 @@ def test_no_worker_rests_between_the_frames_that_it_decodes(
     rests = []
     while not job.is_drawn:
         rests.append(worker.loop.turn())
+    worker.start()
+    worker.stop()  # with its threads
     assert len(rests) >= FRAMES, "one frame at each turn"
     assert not any(rests)
 

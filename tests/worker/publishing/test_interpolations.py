@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -153,6 +154,49 @@ def test_a_worker_that_cannot_write_the_format_fails_the_job_by_name(
     assert record.error is not None
     assert "PyAV" in record.error.message
     assert listed(record) == FRAMES, "they are drawn, and stay"
+
+
+def test_a_clip_that_waits_for_storage_counts_as_memory(
+    ledger, storage, drawing, monkeypatch
+) -> None:
+    sizes, put = {}, storage.put
+
+    def weighed(key: str, data: bytes) -> None:
+        sizes[key] = drawing.metrics.registry.get_sample_value("latentry_worker_backlog_bytes")
+        put(key, data)
+
+    monkeypatch.setattr(type(storage), "put", lambda self, key, data: weighed(key, data))
+    clip = ended(ledger, submit(ledger, **way())).outputs[-1]
+    assert sizes[clip.key] == len(storage.get(clip.key))
+    assert drawing.metrics.registry.get_sample_value("latentry_worker_backlog_bytes") == 0
+
+
+def test_the_clip_of_a_canceled_job_is_not_encoded_to_its_end(
+    ledger, storage, drawing, monkeypatch
+) -> None:
+    ref, get, read = submit(ledger, **way()), storage.get, []
+
+    def canceled(key: str) -> bytes:
+        read.append(key)
+        ledger.run(commands.cancel(ref))
+        [running] = drawing.loop._jobs.values()
+        assert told.wait(10)
+        assert running.ends_early
+        return get(key)
+
+    told = threading.Event()
+    end_early = ClaimedJob.end_early
+
+    def tells(one: ClaimedJob, outcome: Outcome) -> None:
+        end_early(one, outcome)
+        told.set()
+
+    monkeypatch.setattr(ClaimedJob, "end_early", tells)
+    monkeypatch.setattr(type(storage), "get", lambda self, key: canceled(key))
+    record = ended(ledger, ref)
+    assert record.state is JobStatus.CANCELED
+    assert len(read) == 1, "of four frames"
+    assert listed(record) == FRAMES
 
 
 def job(made: ResolvedRequest) -> ClaimedJob:

@@ -126,14 +126,7 @@ class Engine(Generic[T]):
         is_drawing = self._stepping or not self._decoding.is_empty
         self.backend.continue_loading(idle=not is_drawing)
         began = self.backend.now()  # loading is no part of a step, whose length it would distort
-        newcomers, joins = self._waiting.join(self._stepping)
-        for one in newcomers:  # one saved when only its picture was missing goes there at once
-            if one.calls_left:
-                self._stepping.append(one)
-            else:
-                self._decoding.add(one)
-            if one.order.checkpoint is not None and one.has_stepped:
-                self._intermediates.step_done(one)
+        has_newcomers, joins = self._join()
         events += joins
         joined = self.backend.now()
         called = self._calls.call(self._moving())
@@ -148,17 +141,28 @@ class Engine(Generic[T]):
         self._measuring.add_step(
             ended - began, is_unet=called.rows > 0, wants_background=called.wants_background
         )
-        join_s = joined - began if newcomers else 0.0
         self.last_step = StepTiming(
             called.rows,
             called.used,
-            join_s,
+            joined - began if has_newcomers else 0.0,
             ended_calls - joined,
             ended - ended_calls,
             background=called.background,
             decoded=decoded,
         )
         return events
+
+    def _join(self) -> tuple[bool, list[Event]]:
+        """Newcomers join; whether there are any, and their events."""
+        newcomers, events = self._waiting.join(self._stepping)
+        for one in newcomers:  # one saved when only its picture was missing goes there at once
+            if one.calls_left:
+                self._stepping.append(one)
+            else:
+                self._decoding.add(one)
+            if one.order.checkpoint is not None and one.has_stepped:
+                self._intermediates.step_done(one)
+        return bool(newcomers), events
 
     def calibrate(self) -> bool:
         """Make and time one call for the costs; False if none is both wanted and short enough.

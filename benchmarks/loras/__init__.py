@@ -1,0 +1,1 @@
+"""Different LoRAs in one call, beside grouping by adapter, none, one for all, and stock."""
