@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from threading import Lock
 
@@ -16,6 +17,7 @@ from latentry.contracts import EventType, Job, JobStatus, StoredOutput
 from latentry.contracts.resolved import read_request
 from latentry.errors import FileNotFound
 from latentry.ledger import JobRef
+from latentry.ledger.accounts import read_usage
 from latentry.rules.pricing import intermediates
 from latentry.rules.sequences.frames import CLIP_NAME, clip
 from tests.faults.house import House
@@ -82,6 +84,7 @@ class History:
             self._check_pictures(ref, entry)
             _check_deadline(entry)
         self._check_fences(ids)
+        self._check_usage(entries)
         return entries
 
     def _check_sight(self, statuses: list[JobStatus], at_last: JobStatus) -> None:
@@ -109,6 +112,14 @@ class History:
             return bool(self.house.storage.get(key))
         except FileNotFound:
             return False
+
+    def _check_usage(self, entries: dict[JobRef, Entry]) -> None:
+        today = datetime.now(UTC).date()
+        tenants = {ref.tenant for ref in entries}
+        days = [read_usage(one, today - timedelta(1), today + timedelta(1)) for one in tenants]
+        used = sum(day.images for one in days for day in self.house.ledger.run(one))
+        made = sum(len(entry.images) for entry in entries.values())
+        assert used == made, "each picture is charged for, once"
 
     def _check_fences(self, ids: dict[str, Entry]) -> None:
         claims = defaultdict(list)
