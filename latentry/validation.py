@@ -1,9 +1,11 @@
 """What is wrong with a request, in a sentence: pydantic's errors as our own."""
 
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from latentry.errors import InvalidRequest
 
@@ -39,17 +41,41 @@ def invalid(error: ValidationError, model: type[BaseModel]) -> InvalidRequest:
     sentences = [f"{_name(pointer)}: {why}" for pointer, why in fields.items()]
     rest = [f"{len(found) - _REPORTED} more errors"] if len(found) > _REPORTED else []
     text = "; ".join(sentence.removesuffix(".") for sentence in [*sentences, *rest])
-    return InvalidRequest(f"{text}.", fields=fields)
+    return InvalidRequest(text if text.endswith("?") else f"{text}.", fields=fields)
 
 
 def _why(wrong: Any, model: type[BaseModel]) -> str:
     if wrong["type"] != "extra_forbidden":
         return str(wrong["msg"])
-    name = str(wrong["loc"][-1])
-    near = get_close_matches(name[:64], model.model_fields, n=1)
+    *path, last = wrong["loc"]
+    name, owner = str(last), _owner(model, path)
+    known = _named(owner) if owner else {}
+    near = get_close_matches(name[:64], known, n=1)
     other = _OTHER_NAMES.get(name)
-    meant = other if other in model.model_fields else near[0] if near else None
+    meant = other if other in known else near[0] if near else None
     return "Unknown field" + (f"; did you mean {meant}?" if meant else ".")
+
+
+def _owner(model: type[BaseModel], path: Sequence[int | str]) -> type[BaseModel] | None:
+    """Which model a field below `path` is one of; None where that is not known."""
+    owner: type[BaseModel] | None = model
+    for part in path:
+        if isinstance(part, str):
+            found = _named(owner).get(part) if owner else None
+            owner = found and next(_models(found.annotation), None)
+    return owner
+
+
+def _named(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Its fields, as callers name them."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for one in get_args(annotation):
+        yield from _models(one)
 
 
 def _name(pointer: str) -> str:

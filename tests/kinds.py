@@ -3,7 +3,7 @@
 The fault storm and hostile bodies walk this table; tests/modes.py has the ways to make an image.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -70,3 +70,14 @@ KINDS: Final[dict[str, Kind]] = {
     "clip": Kind(JobKind.CLIP, {"frames": 4}),
     "clip's frames": Kind(JobKind.CLIP, {"frames": 3, "output": "frames"}),
 }
+
+
+def with_pictures(fields: Mapping[str, Any], named: Callable[[bytes], Any]) -> dict[str, Any]:
+    """A body, with something else for each picture in it, those of keyframes too."""
+    changed = dict(fields)
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            changed[name] = with_pictures(value, named)
+        elif isinstance(value, bytes):
+            changed[name] = named(value)
+    return changed

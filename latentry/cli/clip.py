@@ -1,18 +1,16 @@
 """`latentry clip`."""
 
 from pathlib import Path
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, cast
 
 import typer
 
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
-from latentry.cli.generate import FORMATS, estimate_lines, format_of
+from latentry.cli.generate import tell_estimate
 from latentry.cli.options import clip_options, request_fields
 from latentry.cli.results import AsJson, refuse_unwritable, save_all, succeeded
+from latentry.cli.sequence import stored
 from latentry.client.sequences.clips import ClipFields
-from latentry.contracts import ClipFormat, SequenceOutput
-
-_CLIPS: Final = {form.suffix: SequenceOutput(form) for form in ClipFormat}
 
 
 @clip_options
@@ -36,25 +34,15 @@ def clip(
     """Generate a short clip and save it."""
     fields = cast(ClipFields, dict(request_fields(options)))
     fields |= {name: options[name] for name in ("frames", "fps") if options[name] is not None}  # type: ignore[typeddict-item]
-    fields["output"] = made = _made(output)
-    if made is SequenceOutput.FRAMES and (file_format := format_of(output)):
+    made, file_format = stored(output)
+    fields["output"] = made
+    if file_format is not None:
         fields["output_format"] = file_format
     refuse_unwritable(output)
     with connect(url, api_key) as client:
         if options["dry_run"]:
-            estimate = client.estimate_clip(prompt, **fields)
-            text = "\n".join(estimate_lines(estimate))
-            typer.echo(estimate.model_dump_json(indent=2) if as_json else text)
+            tell_estimate(client.estimate_clip(prompt, **fields), as_json=as_json)
             return
         job = succeeded(client, client.submit_clip(prompt, **fields), output)
         # The file is what was asked for; `latentry fetch` saves frames too.
         save_all(client, job, output, as_json=as_json, clip_alone=made.clip is not None)
-
-
-def _made(output: Path | None) -> SequenceOutput:
-    """What is to be made, by the file's extension."""
-    suffix = ".webp" if output is None or output.is_dir() else output.suffix.lower()
-    known = dict.fromkeys(FORMATS, SequenceOutput.FRAMES) | _CLIPS
-    if suffix not in known:
-        raise typer.BadParameter(f"--output {output} must end in {', '.join(known)}.")
-    return known[suffix]

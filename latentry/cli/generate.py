@@ -41,16 +41,19 @@ def generate(
     refuse_unwritable(output)
     with connect(url, api_key) as client:
         if options["dry_run"]:
-            estimate = client.estimate(prompt, **fields)
-            text = "\n".join(estimate_lines(estimate))
-            typer.echo(estimate.model_dump_json(indent=2) if as_json else text)
+            tell_estimate(client.estimate(prompt, **fields), as_json=as_json)
             return
         job = succeeded(client, client.submit(prompt, **fields), output)
         save_all(client, job, output, as_json=as_json)
 
 
-def estimate_lines(estimate: Estimate) -> list[str]:
-    """What an estimate says, in sentences."""
+def tell_estimate(estimate: Estimate, *, as_json: bool) -> None:
+    """Print what an estimate says, in sentences or as JSON."""
+    text = "\n".join(_sentences(estimate))
+    typer.echo(estimate.model_dump_json(indent=2) if as_json else text)
+
+
+def _sentences(estimate: Estimate) -> list[str]:
     seconds, wait_s = estimate.cost.worker_seconds, estimate.estimated_wait_s
     cost = f"Cost: {estimate.cost.step_megapixels:g} step-megapixels"
     return [

@@ -7,18 +7,17 @@ import typer
 
 from latentry.cli import values
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
-from latentry.cli.generate import estimate_lines, format_of
+from latentry.cli.generate import tell_estimate
 from latentry.cli.options import RequestOptions, request_fields, request_options
 from latentry.cli.results import AsJson, refuse_unwritable, save_all, succeeded
+from latentry.cli.sequence import stored
 from latentry.client.fields import InterpolationFields
 from latentry.contracts import (
-    ClipFormat,
     Easing,
     GenerationRequest,
     InterpolationRequest,
 )
 
-_CLIPS: Final = {form.suffix: form for form in ClipFormat}
 # What is said once, of the job.
 _OF_JOBS: Final = GenerationRequest.model_fields.keys() & InterpolationRequest.model_fields.keys()
 
@@ -32,7 +31,7 @@ OutputFile = Annotated[
         "-o",
         "--output",
         help="A .webp, .gif or .mp4 file of all frames; with .png or .jpg the frames are saved as "
-        "OUTPUT-1.png and so on. JOB-ID.webp if omitted.",
+        "OUTPUT-1.png and so on. JOB-ID.webp if omitted or a folder.",
     ),
 ]
 Frames = Annotated[int, typer.Option(help="Number of frames, first and last picture included.")]
@@ -66,10 +65,8 @@ def interpolate(
     """Generate the frames between pictures and save them as one file, or one by one."""
     given: dict[str, Any] = dict(request_fields(options))
     job_fields = {name: given.pop(name) for name in _OF_JOBS & given.keys()}
-    clip = ClipFormat.WEBP if output is None else _CLIPS.get(output.suffix.lower())
-    if clip is None and (file_format := options["output_format"] or format_of(output)):
-        job_fields["output_format"] = file_format
-    own = {"fps": fps, "easing": easing, "output": clip}
+    made, file_format = stored(output, options["output_format"])
+    own = {"fps": fps, "easing": easing, "output": made, "output_format": file_format}
     job_fields |= {name: value for name, value in own.items() if value is not None}
     refuse_unwritable(output)
     pictures = _pictures(prompts, given, keyframe_seed, keyframe_image)
@@ -77,14 +74,14 @@ def interpolate(
     fields = cast(InterpolationFields, job_fields | {"via": via})
     with connect(url, api_key) as client:
         if options["dry_run"]:
-            estimate = client.estimate_interpolation(first, last, frames, **fields)
-            text = "\n".join(estimate_lines(estimate))
-            typer.echo(estimate.model_dump_json(indent=2) if as_json else text)
+            tell_estimate(
+                client.estimate_interpolation(first, last, frames, **fields), as_json=as_json
+            )
             return
         submitted = client.submit_interpolation(first, last, frames, **fields)
         job = succeeded(client, submitted, output)
         # The file is what was asked for; `latentry fetch` saves frames too.
-        save_all(client, job, output, as_json=as_json, clip_alone=clip is not None)
+        save_all(client, job, output, as_json=as_json, clip_alone=made.clip is not None)
 
 
 def _pictures(

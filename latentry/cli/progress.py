@@ -47,7 +47,7 @@ def followed(client: Client, job: Job, output: Path | None) -> Job:
                 if event.type is not EventType.QUEUED:
                     started.set()
                 done += event.type is EventType.IMAGE
-                said = _description(event, done, job.request.n)
+                said = _description(event, done, job.request.pictures)
                 progress.update(bar, description=said, refresh=event.type is not EventType.STEP)
                 if event.progress:
                     progress.update(bar, completed=event.progress.step, total=event.progress.steps)

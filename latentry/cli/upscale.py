@@ -7,7 +7,7 @@ import typer
 
 from latentry.cli import values
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
-from latentry.cli.generate import estimate_lines, format_of
+from latentry.cli.generate import format_of, tell_estimate
 from latentry.cli.results import AsJson, refuse_unwritable, save_all, succeeded
 from latentry.cli.signature import Command, hints_of, with_options
 from latentry.client.fields import UpscaleFields
@@ -70,9 +70,7 @@ def upscale(
     refuse_unwritable(output)
     with connect(url, api_key) as client:
         if options["dry_run"]:
-            estimate = client.estimate_upscale(picture, **fields)
-            text = "\n".join(estimate_lines(estimate))
-            typer.echo(estimate.model_dump_json(indent=2) if as_json else text)
+            tell_estimate(client.estimate_upscale(picture, **fields), as_json=as_json)
             return
         job = succeeded(client, client.submit_upscale(picture, **fields), output)
         save_all(client, job, output, as_json=as_json)

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Final
 
-from latentry.contracts import ClipRequest, GenerationRequest, SequenceOutput
+from latentry.contracts import ClipRequest, GenerationRequest
 from latentry.contracts.fields.bounds import DEFAULT_FPS
 from latentry.contracts.fields.clip import Clip
-from latentry.errors import InvalidRequest, UnsupportedField
+from latentry.errors import UnsupportedField
 from latentry.ledger import CatalogueEntry
 from latentry.rules.limits import refuse_unsupported
 from latentry.rules.loras import with_tags
+from latentry.rules.sequences.file_limits import refuse_impossible_file
 from latentry.settings import Settings
 from service.jobs.admission import Admitted, admitted, choose, requested_model, resolve
 
@@ -28,13 +29,7 @@ def admit_clip(
     and TooManyFrames.
     """
     entry = choose(requested_model(picture, settings), entries)
-    form, formats = request.output.clip, entry.card.limits.clips
-    if form is not None and form not in formats:
-        why = f"The workers of {entry.card.id} write: {', '.join((*formats, 'frames'))}."
-        raise UnsupportedField(why, fields={"/output": why})
-    if request.fps is not None and request.output is SequenceOutput.FRAMES:
-        why = "fps has no effect without a file of all frames."
-        raise InvalidRequest(why, fields={"/fps": why, "/output": why})
+    refuse_impossible_file(entry.card, request.output, request.fps)
     if with_tags(picture).loras:
         why = "Clips are drawn without LoRAs; remove their tags."
         raise UnsupportedField(why, fields={"/prompt": why})

@@ -15,6 +15,7 @@ from latentry.contracts import (
 from latentry.errors import InvalidRequest, KeyframesDiffer, LatentryError, UnsupportedField
 from latentry.ledger import CatalogueEntry
 from latentry.rules.limits import refuse_unsupported
+from latentry.rules.sequences.file_limits import refuse_impossible_file
 from latentry.rules.sequences.frames import files_below
 from latentry.rules.sequences.keyframe_limits import refuse_different, refuse_impossible_way
 from latentry.settings import Settings
@@ -57,6 +58,7 @@ def admit_interpolation(
     `inputs`: their files, by where the request names them. Raises as `admit`, and KeyframesDiffer.
     """
     entry = choose(requested_model(request.from_, settings), entries)
+    refuse_impossible_file(entry.card, request.output, request.fps)
     for at, one in request.keyframes().items():
         _refuse_job_fields(at, one)
         with _below(at):
@@ -76,7 +78,7 @@ def _resolved(
             found[at] = resolve(one, entry.card, files_below(at, inputs), entry.adapters)
     refuse_different(found)
     way = _way(request, [*found.values()][1:])
-    refuse_impossible_way(entry.card, way, request.frames)
+    refuse_impossible_way(way, request.frames)
     of_request = {name: getattr(request, name) for name in _OF_REQUEST}
     of_request |= {"n": request.frames, "interpolation": way}
     whole = found["from"].model_copy(update=of_request)
@@ -87,12 +89,7 @@ def _resolved(
 def _way(request: InterpolationRequest, keyframes: Sequence[ResolvedRequest]) -> Interpolation:
     *via, last = (Keyframe.of(one) for one in keyframes)
     way = Interpolation(via=tuple(via), to=last, easing=request.easing, output=request.output)
-    if request.fps is None:
-        return way
-    if request.output.clip is None:
-        why = "fps has no effect without a file of all frames."
-        raise InvalidRequest(why, fields={"/fps": why, "/output": why})
-    return way.model_copy(update={"fps": request.fps})
+    return way if request.fps is None else way.model_copy(update={"fps": request.fps})
 
 
 def _refuse_job_fields(at: str, one: GenerationRequest) -> None:

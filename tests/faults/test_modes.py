@@ -4,7 +4,6 @@ import io
 import itertools
 import random
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -23,7 +22,7 @@ from tests.faults.figures import Figure
 from tests.faults.history import History
 from tests.faults.house import FAST, House, house
 from tests.faults.storm import Killer, doubled, ends_of, every
-from tests.kinds import KINDS
+from tests.kinds import KINDS, with_pictures
 from tests.modes import LORAS, MODES
 from tests.worker.engine import tiny
 from tests.worker.engine.adapters import written
@@ -120,18 +119,6 @@ class Storm:
         """Whether it drew what it draws undisturbed."""
         pair = (job.request.metadata["mode"], int(job.request.metadata["seed"]))
         return self.pixels(job) == self.undisturbed[pair]
-
-
-def with_pictures(fields: dict[str, Any], named: Callable[[bytes], Any]) -> dict[str, Any]:
-    """The fields, and those of keyframes, with something else for each picture."""
-    return {
-        name: with_pictures(value, named)
-        if isinstance(value, dict)
-        else named(value)
-        if isinstance(value, bytes)
-        else value
-        for name, value in fields.items()
-    }
 
 
 def sent(client: Client, kind: JobKind, body: dict[str, Any]) -> Job:

@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _die_at(point: Point) -> None:
-    run, run_all, put = Ledger.run, Ledger.run_all, Storage.put
+    run, run_all, put, get = Ledger.run, Ledger.run_all, Storage.put, Storage.get
 
     def run_and_die(ledger: Ledger, command: Command[Any]) -> Any:
         name = command.script.rpartition("/")[2]
@@ -66,9 +66,16 @@ def _die_at(point: Point) -> None:
         put(storage, key, data)
         point.pass_by("put", is_after=True)
 
+    def get_and_die(storage: Storage, key: str) -> bytes:
+        point.pass_by("get", is_after=False)
+        data = get(storage, key)
+        point.pass_by("get", is_after=True)
+        return data
+
     Ledger.run = run_and_die  # type: ignore[method-assign]
     Ledger.run_all = run_all_and_die  # type: ignore[method-assign,assignment]
     Storage.put = put_and_die  # type: ignore[method-assign]
+    Storage.get = get_and_die  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from latentry.contracts import Interpolation, Keyframe, ModelCard, ResolvedRequest, SequenceOutput
+from latentry.contracts import Interpolation, Keyframe, ResolvedRequest
 from latentry.errors import InvalidRequest, KeyframesDiffer, UnsupportedField
 from latentry.rules.compositions import parts
 
@@ -29,13 +29,8 @@ def refuse_different(keyframes: Mapping[str, ResolvedRequest]) -> None:
         _refuse(KeyframesDiffer, why, [f"{at}/{name}" for at in differing])
 
 
-def refuse_impossible_way(card: ModelCard, way: Interpolation, frames: int) -> None:
-    """Raises UnsupportedField or InvalidRequest."""
-    clip = way.output.clip
-    if clip is not None and clip not in card.limits.clips:
-        formats = ", ".join((SequenceOutput.FRAMES, *card.limits.clips))
-        why = f"The workers of {card.id} write: {formats}."
-        _refuse(UnsupportedField, why, ["output"])
+def refuse_impossible_way(way: Interpolation, frames: int) -> None:
+    """Raises InvalidRequest for more pictures than frames."""
     if frames < len(way.via) + 2:
         why = f"{len(way.via) + 2} pictures do not fit into {frames} frames."
         _refuse(InvalidRequest, why, ["frames"])

@@ -30,7 +30,7 @@ class Frames(Gateway):
         n = self.received["frames"]
         images = [image(k, f"{self.url}/a.png") for k in range(n)]
         outputs = [Output(**one.model_dump(), kind=OutputKind.FRAME, name="") for one in images]
-        if self.received.get("output"):
+        if self.received.get("output", "frames") != "frames":
             form = f"image/{self.received['output']}"
             clip = image(0, f"{self.url}/a.png").model_dump() | {"content_type": form}
             outputs.append(Output(**clip, kind=OutputKind.CLIP, name="clip"))
@@ -82,7 +82,15 @@ def test_frames_are_saved_one_by_one_where_the_file_is_a_picture(
     assert gateway.received["from"]["image"].startswith("data:")
     assert gateway.received["to"]["image"] == "https://a.example/b.png"
     assert gateway.received["output_format"] == "jpeg"
-    assert "output" not in gateway.received
+    assert gateway.received["output"] == "frames"
+
+
+def test_a_folder_gets_one_file_and_other_endings_are_refused(latentry, gateway, tmp_path) -> None:
+    (tmp_path / "made").mkdir()
+    assert latentry("interpolate", "a", "b", "-o", "made")[0] == 0
+    assert [path.name for path in (tmp_path / "made").iterdir()] == ["job-1.webp"]
+    code, _, err = latentry("interpolate", "a", "b", "-o", "x.avi")
+    assert (code, ".mp4" in err) == (2, True)
 
 
 @pytest.mark.parametrize("given", [["a"], ["a", "b", "--keyframe-seed", "1"]])

@@ -2,8 +2,11 @@
 
 import threading
 
+import pytest
+
 from latentry.cli import progress
 from latentry.contracts import Event, EventType, JobStatus
+from latentry.contracts.fields.clip import Clip
 from tests.latentry.client.conftest import image, job
 
 
@@ -27,12 +30,13 @@ class Queued:
         yield Event(type=EventType.SUCCEEDED, job=job())
 
 
-def test_a_terminal_shows_the_place_in_the_queue_and_the_count(monkeypatch, capsys) -> None:
+@pytest.mark.parametrize("fields", [{"n": 2}, {"clip": Clip(frames=2)}])
+def test_a_terminal_shows_the_place_in_the_queue_and_the_count(monkeypatch, capsys, fields) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setattr(progress, "QUEUE_POLL_S", 0.01)
     two = job(JobStatus.QUEUED)
-    two = two.model_copy(update={"request": two.request.model_copy(update={"n": 2})})
+    two = two.model_copy(update={"request": two.request.model_copy(update=fields)})
     assert progress.followed(Queued(), two, None).done
     shown = capsys.readouterr().err
     texts = (

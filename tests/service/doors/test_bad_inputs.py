@@ -11,8 +11,10 @@ JSON = {"Content-Type": "application/json"}
 OK = {"prompt": "a red circle"}
 
 
-async def refused(client, status: int, code: str, **kwargs: object) -> dict:
-    answer = await client.post("/v1/generations", **kwargs)
+async def refused(
+    client, status: int, code: str, *, path: str = "/v1/generations", **kwargs: object
+) -> dict:
+    answer = await client.post(path, **kwargs)
     assert (answer.status_code, answer.json().get("code")) == (status, code), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
@@ -122,6 +124,31 @@ async def test_an_unknown_field_is_refused_with_what_was_meant(client, worker, u
     [error] = problem["errors"]
     assert error["pointer"] == f"/{unknown}"
     assert (f"did you mean {meant}?" in error["detail"]) == bool(meant)
+    assert problem["detail"].endswith("?" if meant else "field.")
+
+
+@pytest.mark.parametrize(
+    ("within", "unknown", "meant"),
+    [
+        ("to", "steps", "num_inference_steps"),
+        ("via/0", "sede", "seed"),
+        ("to/hires", "step", "steps"),
+        ("to", "frame", None),  # a field of the body, but not of a picture
+        ("", "form", "from"),
+    ],
+)
+async def test_what_was_meant_is_a_field_of_the_same_object(
+    client, worker, within, unknown, meant
+) -> None:
+    body = {"from": OK.copy(), "to": OK | {"hires": {"scale": 2}}, "via": [OK.copy()], "frames": 3}
+    into = body
+    for part in filter(None, within.split("/")):
+        into = into[int(part) if part.isdigit() else part]
+    into[unknown] = 1
+    problem = await refused(client, 422, "invalid_request", path="/v1/interpolations", json=body)
+    [error] = [one for one in problem["errors"] if unknown in one["pointer"]]
+    assert error["pointer"] == f"/{within}/{unknown}".replace("//", "/")
+    assert error["detail"].partition("did you mean ")[2].rstrip("?") == (meant or "")
 
 
 async def test_a_thousand_unknown_fields_make_a_short_answer(client, worker) -> None:
