@@ -20,6 +20,7 @@ log = structlog.get_logger()
 LOOK_S: Final = 5.0
 _SUFFIX: Final = ".safetensors"
 _PEFT: Final = "adapter_config.json"
+_MAX_WHY: Final = 1000
 State: TypeAlias = tuple[tuple[int, int, int], ...]
 
 
@@ -118,7 +119,8 @@ class AdapterFiles:
                 raise AdapterUnusable("Its name has a letter that no id may have.")
             entry = self._inspect(path).model_copy(update={"id": name})
         except AdapterUnusable as error:
-            log.error("adapter.unusable", adapter=name, path=str(path), why=error.message)
+            why = error.message[:_MAX_WHY]  # it may quote names from the file's header
+            log.error("adapter.unusable", adapter=name, path=str(path), why=why)
             return _Seen(path, state, None)
         except Exception:  # one odd file must not end the worker
             log.exception("adapter.unusable", adapter=name, path=str(path))

@@ -133,6 +133,8 @@ def _config(path: Path) -> Mapping[str, Any]:
 
 
 def _bytes(path: Path, most: int) -> bytes:
+    if path.exists() and not path.is_file():  # a pipe would be waited for without end
+        raise AdapterUnusable(f"{path.name} is no file.")
     try:
         with path.open("rb") as file:
             data = file.read(most + 1)

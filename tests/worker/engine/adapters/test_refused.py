@@ -1,6 +1,7 @@
 """Files that are refused, each with a sentence that says why."""
 
 import json
+import os
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -122,6 +123,12 @@ def test_an_alpha_may_be_an_integer(
         assert one is not None
         found += [layer.scale for layer in one.networks["unet"].values()]  # type: ignore[attr-defined]
     assert found == [0.75, 0.75]
+
+
+def test_what_is_no_file_is_not_waited_for(loaded: Diffusion, tmp_path: Path) -> None:
+    os.mkfifo(path := tmp_path / "pipe.safetensors")
+    with pytest.raises(AdapterUnusable, match="is no file"):
+        loaded.adapters.inspect(path)
 
 
 def test_a_reason_that_names_tensors_is_short_and_fits_into_json(
