@@ -55,13 +55,7 @@ class Stock:
         self._pipeline.set_progress_bar_config(disable=True)
         self._loras = loras_of(self._pipeline)
         config = self._pipeline.scheduler.config
-        # The same weights: only what they begin with, and keep of a picture, differs.
-        self._kinds = {
-            kind: kind(**self._pipeline.components, requires_safety_checker=False)
-            for kind in (StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline)
-        }
-        for kind in self._kinds.values():
-            kind.set_progress_bar_config(disable=True)
+        self._kinds: dict[Any, Any] = {}
         self._samplers = {name: kind.from_config(config) for name, kind in SCHEDULERS.items()}
 
     def draw(self, wishes: Sequence[Wish], interrupted: threading.Event | None = None) -> list[Any]:
@@ -101,9 +95,18 @@ class Stock:
             "strength": way.strength,
         }
         if not (way.room or "mask" in way.brings):
-            return self._kinds[StableDiffusionImg2ImgPipeline], options
+            return self._of_kind(StableDiffusionImg2ImgPipeline), options
         masks = [Image.fromarray(one["mask"]).convert("L") for one in brought]
-        return self._kinds[StableDiffusionInpaintPipeline], {**options, **size, "mask_image": masks}
+        inpainting = self._of_kind(StableDiffusionInpaintPipeline)
+        return inpainting, {**options, **size, "mask_image": masks}
+
+    def _of_kind(self, kind: Any) -> Any:
+        """A pipeline of the same weights: what it begins with, and keeps of a picture, differs."""
+        if kind not in self._kinds:
+            made = kind(**self._pipeline.components, requires_safety_checker=False)
+            made.set_progress_bar_config(disable=True)
+            self._kinds[kind] = made
+        return self._kinds[kind]
 
     def unet_s(self, rows: Sequence[int], side: int, rounds: int) -> dict[int, float]:
         """Median seconds of a UNet call for each count of rows, taken in turn."""
