@@ -80,7 +80,7 @@ def test_a_job_can_be_canceled_while_it_runs(client: Client) -> None:
 def test_generate_raises_for_a_canceled_job(client: Client) -> None:
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(client.generate, "a red star", num_inference_steps=100, n=8)
-        until(lambda: client.list(limit=1).data[0].request.n == 8, what="the job")
+        until(lambda: not client.list(limit=1).data[0].status.is_terminal, what="the job")
         client.cancel(client.list(limit=1).data[0].id)
         with pytest.raises(JobDidNotSucceed) as ended:
             waiting.result()

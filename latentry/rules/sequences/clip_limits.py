@@ -1,5 +1,7 @@
 """What a clip may not ask."""
 
+from typing import Final
+
 from latentry.contracts import ModelCard, ResolvedRequest
 from latentry.errors import InvalidRequest, TooManyFrames, UnsupportedField
 
@@ -9,6 +11,8 @@ _NOT_OF_CLIPS = (
     *("denoise_start", "denoise_end", "loras", "refiner"),
     *("intermediates", "preview_interval", "cache_interval", "guidance_rescale", "seamless", "n"),
 )
+
+_LARGER: Final = 2  # frames together than the model's most of its own size: memory is the bound
 
 
 def refuse_impossible_clip(card: ModelCard, request: ResolvedRequest) -> None:
@@ -34,12 +38,11 @@ def refuse_impossible_clip(card: ModelCard, request: ResolvedRequest) -> None:
 
 def _refuse_large(card: ModelCard, request: ResolvedRequest, frames: int) -> None:
     """A clip is one row of a UNet call, and nothing of it can be drawn apart."""
-    limits, native = card.limits, card.defaults
-    most = limits.max_frames * native.width * native.height
+    native = card.defaults.width * card.defaults.height
+    most = _LARGER * card.limits.max_frames * native
     if (pixels := frames * request.width * request.height) > most:
         why = (
-            f"The frames have {pixels / 1e6:,.1f} megapixels together; {card.id} draws"
-            f" {most / 1e6:,.1f}, which is {limits.max_frames} frames of {native.width} ×"
-            f" {native.height}."
+            f"The frames have {pixels / 1e6:.2f} megapixels together; {card.id} draws at most"
+            f" {most / 1e6:.2f}, {_LARGER} times {card.limits.max_frames} frames of its own size."
         )
         raise TooManyFrames(why, fields=dict.fromkeys(("/frames", "/width", "/height"), why))

@@ -61,7 +61,7 @@ async def test_the_recipe_of_a_clip_can_be_sent_again(
         ({"frames": 9}, "too_many_frames", ["/frames"]),
         ({"frames": 65}, "invalid_request", ["/frames"]),
         (
-            {"frames": 8, "width": 2048},
+            {"frames": 8, "width": 2048, "height": 2048},
             "too_many_frames",
             ["/frames", "/width", "/height"],
         ),
