@@ -71,6 +71,7 @@ class Calls(Generic[T]):
         share, made, events = self._measuring.background, 0, list[Event]()
         while batch := next_batch(moving, costs=self._costs):
             expected_s = self._costs.seconds(batch.key, batch.rows)
+            is_timed = self._costs.cheapest(batch.key) is not None  # or that is a mere guess
             if not (is_alone or share.may_call(expected_s)):
                 break
             share.called(expected_s, is_free=is_alone)
@@ -85,7 +86,7 @@ class Calls(Generic[T]):
                 for one in moving
                 if one.calls_left and (one.order.job, one.order.index) not in ended
             ]
-            if is_alone:
+            if is_alone or not is_timed:
                 break
         return made, events
 

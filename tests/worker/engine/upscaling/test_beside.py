@@ -82,6 +82,23 @@ def steps_of(engine: Engine, job: str, *, most: int = 100_000) -> int:
     raise AssertionError("it starves")
 
 
+def test_until_a_first_call_has_ended_no_other_is_made_beside_a_step() -> None:
+    """What it takes is guessed until then: twelve of a large network's stood in one step's way."""
+    clock = VirtualClock()
+    tile = Slow(clock, call_s=2.7)
+    one = engine(Charge(call_s=3.5, row_s=0.01, area=64), tile, clock=clock)
+    one.submit(tiny.order("image", model="epsilon", num_inference_steps=60))
+    for _ in range(5):
+        one.step()
+    one.submit(upscale())
+    made = []
+    for _ in range(30):
+        one.step()
+        made.append(one.last_step.background)
+    assert max(made) == 1
+    assert sum(made) * tile.call_s >= LEAST * 30 * 3.5 - tile.call_s
+
+
 @settings(max_examples=25)
 @given(
     call_s=st.floats(0.01, 0.2),
