@@ -1,5 +1,6 @@
 """Everything that crosses a process boundary: frozen pydantic models and named constants."""
 
+from latentry.contracts.any_request import AnyRequest
 from latentry.contracts.catalogue.adapters import Adapter, AdapterKind, AdapterList
 from latentry.contracts.catalogue.models import (
     Defaults,
@@ -38,7 +39,6 @@ from latentry.contracts.fields.lora import Lora, WantedLora
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.files import File
-from latentry.contracts.interpolations import InterpolationRequest
 from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.outputs import (
     ClipFormat,
@@ -50,10 +50,11 @@ from latentry.contracts.outputs import (
 )
 from latentry.contracts.pricing import Cost, Estimate
 from latentry.contracts.problems import FieldError, Problem
-from latentry.contracts.requests import GenerationRequest, ResolvedRequest
-from latentry.contracts.resolved import AnyRequest
+from latentry.contracts.requests import GenerationRequest
+from latentry.contracts.resolved import ResolvedRequest
 from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.sequences.clips import ClipRequest
+from latentry.contracts.sequences.interpolations import InterpolationRequest
 from latentry.contracts.upscales import (
     ResolvedUpscale,
     ServedUpscaler,

@@ -5,10 +5,10 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from latentry.contracts.any_request import AnyRequest
 from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.outputs import Image, Output
 from latentry.contracts.pricing import Cost
-from latentry.contracts.resolved import AnyRequest
 from latentry.contracts.wire import Listing, ResponseModel
 
 
