@@ -10,6 +10,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel
 
+from latentry.client.filters import Filters, parameters
 from latentry.contracts import (
     AdapterList,
     ClipRequest,
@@ -47,7 +48,7 @@ class ApiCall(Generic[T]):
     method: str
     url: str
     read: Callable[[httpx.Response], T]
-    params: Mapping[str, str | int] = field(default_factory=dict)
+    params: Mapping[str, str | int | list[str]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: JobRequest | bytes | None = None
     hold_s: int = 0
@@ -104,10 +105,14 @@ def get(job_id: Job | str, hold_s: int = 0, within_s: float = math.inf) -> ApiCa
     )
 
 
-def listing(limit: int | None, cursor: str | None) -> ApiCall[JobList]:
+def listing(
+    limit: int | None, cursor: str | None, filters: Filters, *, count: bool = False
+) -> ApiCall[JobList]:
     """Read one page of jobs, newest first."""
-    given = {"limit": limit, "cursor": cursor}
-    params = {name: value for name, value in given.items() if value is not None}
+    params: dict[str, str | int | list[str]] = dict(parameters(filters))
+    params |= {} if limit is None else {"limit": limit}
+    params |= {} if cursor is None else {"cursor": cursor}
+    params |= {"count": "true"} if count else {}
     return ApiCall("GET", "/v1/generations", _reader(JobList), params=params)
 
 
