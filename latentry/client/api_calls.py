@@ -1,10 +1,10 @@
 """The API as values: each call is a method, a path, a body and how to read the response."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -13,6 +13,8 @@ from pydantic import BaseModel
 from latentry.client.filters import Filters, parameters
 from latentry.contracts import (
     AdapterList,
+    Batch,
+    BatchResult,
     ClipRequest,
     Delivery,
     DeliveryList,
@@ -50,7 +52,7 @@ class ApiCall(Generic[T]):
     read: Callable[[httpx.Response], T]
     params: Mapping[str, str | int | list[str]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: JobRequest | bytes | None = None
+    body: JobRequest | Batch | bytes | None = None
     hold_s: int = 0
     """Seconds that the service may hold the response, as the call requested."""
     within_s: float = math.inf
@@ -86,6 +88,17 @@ def submit(
         body=request,
         hold_s=hold_s,
         within_s=min([within_s, *bounds]),
+    )
+
+
+def submit_batch(
+    requests: Sequence[Mapping[str, Any]], idempotency_key: str
+) -> ApiCall[BatchResult]:
+    """Submit many jobs, each accepted or refused by itself."""
+    headers = {"Idempotency-Key": idempotency_key, "Content-Type": "application/json"}
+    body = Batch(requests=tuple(dict(one) for one in requests))
+    return ApiCall(
+        "POST", "/v1/generations:batch", _reader(BatchResult), headers=headers, body=body
     )
 
 
