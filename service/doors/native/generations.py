@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from latentry.contracts import GenerationRequest, Job, JobList, JobStatus
-from latentry.errors import JobNotFound, StorageUnavailable
+from latentry.errors import StorageUnavailable
 from latentry.ledger import UnreadableRecord, commands
 from latentry.storage import prefix_of
 from service.access.auth import MayRead, MayWrite
@@ -113,7 +113,7 @@ async def cancel_generation(gateway: GatewayDep, caller: MayWrite, job_id: str) 
     """Cancel a job: immediately if queued, at its next step if running. Idempotent."""
     ref = ref_of(caller.tenant, job_id)
     if not await gateway.ledger.run(commands.cancel(ref)):
-        raise JobNotFound
+        raise await gateway.absence(ref)
     return json_response(await gateway.views.job(await gateway.record(ref)))
 
 
