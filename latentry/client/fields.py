@@ -89,6 +89,7 @@ class Fields(TypedDict, total=False):
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None
+    keep_for: int | None
     metadata: dict[str, str] | None
     webhook: Webhook | dict[str, Any] | str | None
 
@@ -104,6 +105,7 @@ class UpscaleFields(TypedDict, total=False):
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None
+    keep_for: int | None
     metadata: dict[str, str] | None
     webhook: Webhook | dict[str, Any] | str | None
 
@@ -122,6 +124,7 @@ class InterpolationFields(TypedDict, total=False):
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None
+    keep_for: int | None
     metadata: dict[str, str] | None
     webhook: Webhook | dict[str, Any] | str | None
 

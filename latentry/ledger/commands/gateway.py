@@ -108,6 +108,11 @@ def forget(ref: JobRef, *, silently: bool = False) -> Command[bool]:
     return Command("gateway/forget", (str(ref), ref.tenant, int(silently)), bool)
 
 
+def was_kept(ref: JobRef) -> Command[bool]:
+    """Whether there was such a job until its time was over, not long ago."""
+    return Command("gateway/was_kept", (str(ref),), bool)
+
+
 def list_events(ref: JobRef, *, after: str = "") -> Command[list[LedgerEvent]]:
     """A job's durable events after an event id; all of them if it is no event id."""
     known = after if event_order(after) > (0, 0) else ""
