@@ -133,6 +133,9 @@ class UpscalerCard(ResponseModel):
     )
     pace: Pace | None = Field(None, description="Null until a worker has measured it.")
     warnings: tuple[str, ...] = ()
+    safety_labels: tuple[str, ...] = Field(
+        (), description="What its workers' classifier scores each picture for; rules name them."
+    )
 
     @property
     def queue(self) -> str:

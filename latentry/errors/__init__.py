@@ -13,6 +13,7 @@ LatentryError
 │   ├── TooManyIntermediates
 │   ├── KeyframesDiffer
 │   ├── InvalidPrompt
+│   ├── PromptRefused
 │   ├── UnknownStyle
 │   ├── UnknownAdapter
 │   ├── AdapterMismatch
@@ -51,6 +52,7 @@ LatentryError
 │   ├── ShuttingDown
 │   ├── DeadlineUnreachable
 │   ├── NoAdapterRoom
+│   ├── NoClassifier
 │   └── Busy
 ├── JobFailed                   a job ended without images
 │   ├── NonFiniteOutput
@@ -60,6 +62,7 @@ LatentryError
 │   ├── AdapterUnusable
 │   ├── AdapterGone
 │   ├── AdaptersTooLarge
+│   ├── PictureRefused
 │   └── Poison
 ├── LeaseLost                   another worker holds the job now
 ├── ConfigurationError          the process cannot start with these settings
@@ -101,6 +104,7 @@ from latentry.errors.jobs import (
     ModelNotLoaded,
     NonFiniteOutput,
     OutOfMemory,
+    PictureRefused,
     Poison,
 )
 from latentry.errors.not_found import (
@@ -128,6 +132,7 @@ from latentry.errors.requests import (
     MalformedBody,
     MalformedHead,
     NotAcceptable,
+    PromptRefused,
     RequestTooExpensive,
     TooManyFrames,
     TooManyIntermediates,
@@ -151,6 +156,7 @@ from latentry.errors.unavailable import (
     LedgerUnavailable,
     NoAdapterRoom,
     NoAnswer,
+    NoClassifier,
     NoModel,
     QueueFull,
     ShuttingDown,
@@ -199,12 +205,15 @@ __all__ = [
     "ModelNotLoaded",
     "NoAdapterRoom",
     "NoAnswer",
+    "NoClassifier",
     "NoModel",
     "NonFiniteOutput",
     "NotAcceptable",
     "NotFound",
     "OutOfMemory",
+    "PictureRefused",
     "Poison",
+    "PromptRefused",
     "QueueFull",
     "QuotaExceeded",
     "RateLimited",

@@ -11,6 +11,13 @@ local function add_usage(tenant, payer, day, what, amount, ttl)
   redis.call('PEXPIRE', usage, ttl)
 end
 
+-- Rules that were met today, each as {its name, what it did}.
+local function count_rules(tenant, payer, ttl, applied)
+  for _, one in ipairs(applied) do
+    add_usage(tenant, payer, math.floor(now_ms() / DAY_MS), 'rule:' .. one[1] .. ':' .. one[2], 1, ttl)
+  end
+end
+
 -- Why this account may not create a job now: {refusal, what is left, ms to wait}; nil if it may.
 local function over_limit(tenant, account)
   local active = key('active', tenant, account.payer)
