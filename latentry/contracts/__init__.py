@@ -39,7 +39,7 @@ from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.files import File
 from latentry.contracts.interpolations import InterpolationRequest
-from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
+from latentry.contracts.jobs import Job, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.outputs import (
     ClipFormat,
     Image,
@@ -49,7 +49,7 @@ from latentry.contracts.outputs import (
     StoredOutput,
 )
 from latentry.contracts.pricing import Cost, Estimate
-from latentry.contracts.problems import FieldError, Problem
+from latentry.contracts.problems import FieldError, JobError, Problem
 from latentry.contracts.requests import GenerationRequest, ResolvedRequest
 from latentry.contracts.resolved import AnyRequest
 from latentry.contracts.samplers import Sampler, Spacing

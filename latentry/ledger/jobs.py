@@ -108,7 +108,7 @@ class JobRecord:
     @property
     def images(self) -> tuple[StoredOutput, ...]:
         """The final pictures."""
-        return tuple(output for output in self.outputs if output.kind.is_final)
+        return tuple(output for output in self.outputs if output.is_picture)
 
     @property
     def queue_ms(self) -> int | None:

@@ -26,6 +26,11 @@ class Verdict:
         return self.rules[0].reason if self.rules else ""
 
     @property
+    def applied(self) -> tuple[tuple[str, str], ...]:
+        """The rules that were reached, and what each does."""
+        return tuple((rule.name, rule.action.value) for rule in self.rules)
+
+    @property
     def is_charged(self) -> bool:
         """Whether it is paid for although it is blocked."""
         return any(rule.charge for rule in self.rules if rule.action is ImageAction.BLOCK)
