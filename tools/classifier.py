@@ -32,16 +32,17 @@ SIDE: Final = 96
 SHAPE: Final = "frog"
 HELD_OUT: Final = 200
 _SIZES: Final = ((128, 128), (128, 128), (96, 96), (192, 128), (128, 192), (160, 160))
-_BATCH: Final = 64
-_DRAWN_SHARE: Final = 0.5  # of a batch: pictures of the model's
-_CHANNELS: Final = (16, 32, 48, 64)
+_BATCH: Final = 48
+_RENDERED: Final = 3000
+_DRAWN_SHARE: Final = 0.2  # of a batch: pictures of the model's
+_CHANNELS: Final = (12, 24, 32, 48)
 
 
 def network() -> nn.Sequential:
     """[n, 3, SIDE, SIDE] RGB from 0 to 1 to [n, 1], the probability of a frog."""
-    layers: list[nn.Module] = []
-    before = 3
-    for channels in _CHANNELS:
+    before, *others = _CHANNELS
+    layers: list[nn.Module] = [nn.Conv2d(3, before, 5, stride=2, padding=2), nn.ReLU()]
+    for channels in others:
         layers += [nn.Conv2d(before, channels, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
         before = channels
     layers += [nn.Conv2d(before, before, 3, padding=1), nn.ReLU(), nn.AdaptiveMaxPool2d(1)]
@@ -128,19 +129,21 @@ def train(steps: int, painted: list[np.ndarray], seed: int = 0) -> nn.Sequential
     model = network()
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
-    known = as_input(painted)
-    truths = torch.tensor([float(shows_frog(one)) for one in scenes(len(painted), "training")])
+    pictures, frogs = rendered(_RENDERED, "rendered")
+    frogs += [shows_frog(one) for one in scenes(len(painted), "training")]
+    known, truths = as_input(pictures + painted), torch.tensor(frogs).float()
+    from_model = int(_BATCH * _DRAWN_SHARE)
     for step in range(steps):
-        from_model = rng.choice(len(painted), int(_BATCH * _DRAWN_SHARE))
-        pictures, frogs = rendered(_BATCH - len(from_model), f"training {step}")
-        shown = torch.cat([as_input(pictures), known[from_model]])
-        truth = torch.cat([torch.tensor(frogs).float(), truths[from_model]])
+        ours = rng.choice(len(pictures), _BATCH - from_model)
+        theirs = len(pictures) + rng.choice(len(painted), from_model)
+        chosen = np.concatenate([ours, theirs])
+        shown, truth = known[chosen], truths[chosen]
         loss = functional.binary_cross_entropy(model(varied(shown, rng))[:, 0], truth)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
-        if step % 100 == 0:
+        if step % 50 == 0:
             print(f"step {step}: loss {loss.item():.3f}", flush=True)
     return model.eval()
 
@@ -171,10 +174,8 @@ def main() -> None:
     """Train, measure and export."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, required=True, help="folder for drawn pictures")
-    parser.add_argument(
-        "--count", type=int, default=400, help="pictures of the model to learn from"
-    )
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--count", type=int, default=60, help="pictures of the model to learn from")
+    parser.add_argument("--steps", type=int, default=900)
     given = parser.parse_args()
     unseen = drawn_by_the_model(HELD_OUT, "held out", given.cache)
     model = train(given.steps, drawn_by_the_model(given.count, "training", given.cache))

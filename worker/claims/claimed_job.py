@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from latentry.contracts import JobStatus, JobWarning, ResolvedUpscale, StoredOutput
+from latentry.contracts import JobKind, JobStatus, JobWarning, ResolvedUpscale, StoredOutput
 from latentry.errors import LatentryError, PictureRefused
-from latentry.ledger import Lease
+from latentry.ledger import JobRecord, Lease
 from latentry.rules.pricing import intermediates, skipped_steps
 from latentry.rules.sequences.frames import CLIP_NAME, clip, files, moving
 from worker.engine.inputs.canvas import Canvas
@@ -30,6 +30,19 @@ class Outcome:
 
     status: JobStatus
     error: LatentryError | None = None
+
+
+def is_sequence(record: JobRecord) -> bool:
+    """Whether its pictures are frames of one sequence, which with a hole is none."""
+    return record.request.kind in (JobKind.INTERPOLATION, JobKind.CLIP)
+
+
+def _outcome_so_far(record: JobRecord) -> Outcome:
+    """A sequence has failed if an earlier worker's rules withheld one of its frames."""
+    refused = [one.error for one in record.outputs if one.error is not None]
+    if refused and is_sequence(record):
+        return Outcome(JobStatus.FAILED, PictureRefused(refused[0].message))
+    return Outcome(JobStatus.SUCCEEDED)
 
 
 class ClaimedJob:
@@ -67,7 +80,7 @@ class ClaimedJob:
         self._is_cleared = False
         self._undrawn = set(self._made)
         self.warnings: list[JobWarning] = list(lease.record.warnings)
-        self._outcome = Outcome(JobStatus.SUCCEEDED)
+        self._outcome = _outcome_so_far(lease.record)
         self._lock = threading.Lock()
 
     @property

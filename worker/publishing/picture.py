@@ -6,7 +6,6 @@ from typing import Any
 from latentry.contracts import (
     IntermediateKind,
     JobError,
-    JobKind,
     OutputKind,
     ResolvedRequest,
     ResolvedUpscale,
@@ -18,7 +17,7 @@ from latentry.errors import PictureRefused
 from latentry.rules.moderation.image_rules import Verdict
 from latentry.rules.sequences.frames import frame
 from latentry.storage import key_of
-from worker.claims.claimed_job import ClaimedJob
+from worker.claims.claimed_job import ClaimedJob, is_sequence
 from worker.engine.loop import Pixels
 from worker.publishing.encoding import pixel_sha256
 
@@ -77,8 +76,7 @@ class Picture:
         """Its role in its job."""
         if self.kind is not None:
             return OutputKind(self.kind.value)
-        is_frame = self.job.lease.record.request.kind in (JobKind.INTERPOLATION, JobKind.CLIP)
-        return OutputKind.FRAME if is_frame else OutputKind.IMAGE
+        return OutputKind.FRAME if is_sequence(self.job.lease.record) else OutputKind.IMAGE
 
     @property
     def seed(self) -> int:

@@ -180,6 +180,23 @@ def test_what_a_dead_worker_s_rules_withheld_is_not_drawn_again(
     assert [order.index for order in first.engine.admitted] == [0]
 
 
+def test_nor_is_the_rest_of_a_sequence_of_which_a_frame_was_withheld(
+    ledger: Ledger, storage: Storage
+) -> None:
+    ref = submit(ledger, rule(), **way("gif"))
+    [lease] = ledger.run(commands.claim("dead", ["shapes"], room=1, lease_s=0))
+    refused = ended_outputs(ledger, storage)[0].model_copy(update={"kind": OutputKind.FRAME})
+    ledger.run(commands.add_output(lease, refused))
+    ledger.run(commands.sweep(lease_s=2))
+    second = Worker(ledger, storage, judge=Judge(Brightness()))
+    second.start()
+    record = ended(ledger, ref)
+    second.stop()
+    assert record.state is JobStatus.FAILED
+    assert record.error is not None
+    assert (record.error.code, record.images) == ("picture_refused", ())
+
+
 def ended_outputs(ledger: Ledger, storage: Storage) -> tuple[Any, ...]:
     worker = Worker(ledger, storage, "w0", judge=Judge(Brightness()))
     worker.start()
