@@ -9,9 +9,11 @@ import pytest
 import structlog
 from fastapi import FastAPI
 
-from latentry.ledger import Ledger
+from latentry.contracts import Adapter, ClipFormat, RegisteredCard
+from latentry.ledger import Ledger, commands
 from latentry.settings import Settings
 from service.app import create_app
+from tests.latentry.ledger.factory import card
 from tests.service.fake import FakeWorker
 
 RULES = """
@@ -56,6 +58,19 @@ def settings(settings: Settings, tmp_path: Path) -> Settings:
     return settings.model_copy(update={**changed, "wildcards": str(tmp_path / "wild")})
 
 
+@pytest.fixture
+def worker(worker: FakeWorker) -> FakeWorker:
+    """One with a motion module, and a LoRA whose trigger words have a frog among them."""
+    lora = Adapter(
+        id="Ink", family="SD 1.x", models=("shapes",), sha256="1" * 64, autov3="2" * 12,
+        size_bytes=10, rank=4, networks=("unet",), trigger_words=("inky", "a tiny frog"),
+    )  # fmt: skip
+    limits = card().limits.model_copy(update={"max_frames": 8, "clips": tuple(ClipFormat)})
+    facts = dict(card()) | {"limits": limits, "family": "SD 1.x", "adapters": (lora,)}
+    worker.ledger.run(commands.register_model(RegisteredCard(**facts)))
+    return worker
+
+
 def keyframes(*prompts: str, **fields: object) -> dict[str, Any]:
     first, *via, last = ({"prompt": prompt} for prompt in prompts)
     return {"from": first, "via": via, "to": last, "frames": 4, **fields}
@@ -72,6 +87,9 @@ def keyframes(*prompts: str, **fields: object) -> dict[str, Any]:
         ("generations", {"prompt": "a cat", "styles": ["wet"]}, "/prompt"),
         ("generations", {"prompt": "a __animals__", "prompt_syntax": "dynamic"}, "/prompt"),
         ("generations", {"prompt": "a cat", "negative_prompt": "(frog:-2)"}, "/negative_prompt"),
+        ("generations", {"prompt": "a cat", "loras": [{"id": "Ink"}]}, "/loras/0/id"),
+        ("generations", {"prompt": "a cat <lora:ink:0.5>"}, "/loras/0/id"),
+        ("clips", {"prompt": "a frog that jumps"}, "/prompt"),
         ("interpolations", keyframes("a frog", "a cat"), "/from/prompt"),
         ("interpolations", keyframes("a cat", "a cow", "a FROG", "a dog"), "/via/1/prompt"),
         ("interpolations", keyframes("a cat", "a frog"), "/to/prompt"),
