@@ -33,7 +33,7 @@ from latentry.contracts.fields.lora import Lora, WantedLora
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.files import File
-from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
+from latentry.contracts.jobs import Job, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.outputs import (
     ClipFormat,
     Image,
@@ -43,7 +43,7 @@ from latentry.contracts.outputs import (
     StoredOutput,
 )
 from latentry.contracts.pricing import Cost, Estimate
-from latentry.contracts.problems import FieldError, Problem
+from latentry.contracts.problems import FieldError, JobError, Problem
 from latentry.contracts.requests import GenerationRequest
 from latentry.contracts.resolved import ResolvedRequest
 from latentry.contracts.samplers import Sampler, Spacing

@@ -13,6 +13,7 @@ LatentryError
 │   ├── TooManyIntermediates
 │   ├── KeyframesDiffer
 │   ├── InvalidPrompt
+│   ├── PromptRefused
 │   ├── UnknownStyle
 │   ├── UnknownAdapter
 │   ├── AdapterMismatch
@@ -52,6 +53,7 @@ LatentryError
 │   ├── ShuttingDown
 │   ├── DeadlineUnreachable
 │   ├── NoAdapterRoom
+│   ├── NoClassifier
 │   └── Busy
 ├── JobFailed                   a job ended without images
 │   ├── NonFiniteOutput
@@ -61,6 +63,7 @@ LatentryError
 │   ├── AdapterUnusable
 │   ├── AdapterGone
 │   ├── AdaptersTooLarge
+│   ├── PictureRefused
 │   └── Poison
 ├── LeaseLost                   another worker holds the job now
 ├── ConfigurationError          the process cannot start with these settings
@@ -102,6 +105,7 @@ from latentry.errors.jobs import (
     ModelNotLoaded,
     NonFiniteOutput,
     OutOfMemory,
+    PictureRefused,
     Poison,
 )
 from latentry.errors.not_found import (
@@ -130,6 +134,7 @@ from latentry.errors.requests import (
     MalformedBody,
     MalformedHead,
     NotAcceptable,
+    PromptRefused,
     RequestTooExpensive,
     TooManyFrames,
     TooManyIntermediates,
@@ -153,6 +158,7 @@ from latentry.errors.unavailable import (
     LedgerUnavailable,
     NoAdapterRoom,
     NoAnswer,
+    NoClassifier,
     NoModel,
     QueueFull,
     ShuttingDown,
@@ -202,12 +208,15 @@ __all__ = [
     "ModelNotLoaded",
     "NoAdapterRoom",
     "NoAnswer",
+    "NoClassifier",
     "NoModel",
     "NonFiniteOutput",
     "NotAcceptable",
     "NotFound",
     "OutOfMemory",
+    "PictureRefused",
     "Poison",
+    "PromptRefused",
     "QueueFull",
     "QuotaExceeded",
     "RateLimited",
