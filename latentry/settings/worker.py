@@ -17,7 +17,6 @@ from latentry.sources import (
     parse_upscalers,
 )
 
-
 # The bundled model, and what is bundled for it, in a checkout's folder or an image's.
 BUNDLED: Final = Path("models/shapes")
 BUNDLED_ADAPTERS: Final = "models/adapters"
