@@ -22,7 +22,7 @@ def model() -> nn.Module:
 def loss_of(network: nn.Module) -> Callable[[int], torch.Tensor]:
     def loss(number: int) -> torch.Tensor:
         inputs = torch.randn(8, 3)  # of the seed that the loop sets
-        return (network(inputs) - inputs.sum(1, keepdim=True) - number / 100).square().mean()
+        return (network(inputs) - inputs.sum(1, keepdim=True) - number / 1e6).square().mean()
 
     return loss
 

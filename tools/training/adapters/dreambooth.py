@@ -1,4 +1,4 @@
-"""DreamBooth: a few pictures of a subject change the whole UNet, and ordinary ones keep the rest.
+"""DreamBooth: a few pictures of a subject change the UNet itself, ordinary ones keep the rest.
 
 Ruiz et al., "DreamBooth: fine tuning text-to-image diffusion models for subject-driven generation",
 2023. The result is a model of its own, or the difference to the bundled one as a LoRA.
@@ -20,24 +20,24 @@ from tools.training.adapters.lessons import Lessons
 from tools.training.adapters.lora import Models, about
 from tools.training.adapters.low_rank import Form, LowRank
 from tools.training.export import export as export_model
-from tools.training.loop import Course, trapezoid
-from tools.training.muon import muon_adamw
+from tools.training.loop import Course, adamw, trapezoid
 from tools.training.parts import hidden, load_part
 
 STEPS = 300
 BATCH = 12
 COUNT = 40  # pictures, of which some are ordinary
 AVERAGE_DECAY = 0.95
-PEAK_RATE = 1e-4
-MATRIX_RATE = 4e-4
-FORM = Form(rank=16, alpha=16, conv_rank=16)  # of the difference
+PEAK_RATE = 3e-4
+FORM = Form(rank=32, alpha=32, conv_rank=32)  # of the difference
 
 
 def train(subject: Subject, steps: int | None = None) -> None:
     """Train from the last checkpoint to the end, keeping an average of the weights."""
     torch.manual_seed(8)
     models, lessons, total = Models.load(), Lessons(subject, COUNT), steps or STEPS
-    unet = models.unet.requires_grad_(True)
+    unet = models.unet
+    for layer in low_rank.layers(unet).values():  # no norms or biases, so that a LoRA can follow
+        layer.get_parameter("weight").requires_grad_(True)
     course = Course(name_of(subject), total, trapezoid(20, total // 2), AVERAGE_DECAY, 25, 50)
 
     def loss_of(number: int) -> torch.Tensor:
@@ -46,7 +46,7 @@ def train(subject: Subject, steps: int | None = None) -> None:
             words = hidden(models.encoder, models.tokenizer, batch.captions)
         return models.loss(batch, words)
 
-    loop.train(course, unet, muon_adamw(unet, PEAK_RATE, MATRIX_RATE), loss_of)
+    loop.train(course, unet, adamw(unet, PEAK_RATE), loss_of)
 
 
 def name_of(subject: Subject) -> str:
@@ -81,10 +81,7 @@ def export_lora(subject: Subject, path: Path) -> None:
 
 @torch.no_grad()
 def difference(before: nn.Module, after: nn.Module, form: Form = FORM) -> nn.ModuleDict:
-    """Terms that make `after` of `before`: the largest singular values of each layer's difference.
-
-    Biases and norms stay as they were; LoRAs have none.
-    """
+    """Terms that make `after` of `before`: the largest singular values of each difference."""
     old, new = low_rank.layers(before), low_rank.layers(after)
     terms = low_rank.build(old, form)
     for name, term in terms.items():
