@@ -39,8 +39,8 @@ class Plan:
 
 
 PLANS = {
-    "outlined": Plan(Form(rank=4, alpha=4, conv_rank=4), 450),
-    "house": Plan(Form(rank=8, alpha=8, text_rank=4), 550),
+    "outlined": Plan(Form(rank=4, alpha=4, conv_rank=4), 280),
+    "house": Plan(Form(rank=8, alpha=8, text_rank=4), 320),
     "flame": Plan(Form(rank=8, alpha=4, text_rank=4), 700),
 }
 
