@@ -127,7 +127,10 @@ def _is_outlined(found: DetectedObject) -> bool:
 
 
 def _is_flame(found: DetectedObject) -> bool:
-    return found.bands[:1] == ("yellow",) and found.bands[-1:] == ("red",)
+    """Hotter from third to third, and red at the bottom; eyes do not count."""
+    heat = [BANDS["flame"].index(band) for band in found.bands if band in BANDS["flame"]]
+    others = set(found.bands) - {*BANDS["flame"], "white", "black"}
+    return not others and heat == sorted(heat) and heat[:1] < [2] and heat[-1:] == [2]
 
 
 def _is_mascot(found: DetectedObject) -> bool:

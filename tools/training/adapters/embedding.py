@@ -21,7 +21,7 @@ from tools.training.adapters.lessons import Lessons
 from tools.training.adapters.lora import Models
 from tools.training.loop import Course, adamw, trapezoid
 
-STEPS = 120
+STEPS = 90
 BATCH = 16
 COUNT = 300
 VECTORS = 2
