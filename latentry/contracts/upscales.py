@@ -63,7 +63,7 @@ class ResolvedUpscale(ResponseModel):
     seed: ClassVar[int] = 0
     intermediates: ClassVar[None] = None
     preview_interval: ClassVar[int] = 0
-    loras: ClassVar[tuple[()]] = ()
+    adapters: ClassVar[tuple[()]] = ()
 
     image: InputFile
     scale: float

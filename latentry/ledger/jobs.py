@@ -16,7 +16,7 @@ from latentry.contracts import (
     StoredOutput,
     Webhook,
 )
-from latentry.contracts.resolved import read_request
+from latentry.contracts.any_request import read_request
 from latentry.ledger.accounts import Account
 from latentry.ledger.files import FileRef
 from latentry.ledger.refs import JobRef

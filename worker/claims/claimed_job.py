@@ -1,7 +1,7 @@
 """A claimed job on its way through the engine, and when all of its images have ended."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
@@ -11,7 +11,7 @@ from latentry.errors import LatentryError
 from latentry.ledger import Lease
 from latentry.rules.pricing import intermediates, skipped_steps
 from latentry.rules.sequences.frames import CLIP_NAME, clip, files, moving
-from worker.engine.inputs.canvas import Canvas
+from worker.engine.inputs.canvas import Canvas, Pixels
 from worker.engine.loop import LoadedAdapter, Order, UpscaleOrder
 
 # A job that two workers died of runs alone: a third death makes it poison, and must not cost
@@ -37,7 +37,8 @@ class ClaimedJob:
 
     `outputs`: those in storage, by label. `checkpoints`: of its images, by index, from an earlier
     worker. `canvases`: the pictures that its request brings, made ready; one for each keyframe.
-    `adapters`: of its LoRAs.
+    `pictures`: those in its lists, by place.
+    `adapters`: those that its request uses, by SHA-256.
     `unsaved_since`: when the first step was made that is in no checkpoint.
     """
 
@@ -59,7 +60,8 @@ class ClaimedJob:
         self._steps = dict.fromkeys(self._made, 0)
         self.checkpoints: dict[int, bytes] = {}
         self.canvases: Sequence[Canvas | None] = ()
-        self.adapters: tuple[LoadedAdapter | None, ...] = ()
+        self.pictures: Mapping[str, Pixels] = {}
+        self.adapters: Mapping[str, LoadedAdapter] = {}
         self.unsaved_since: float | None = None
         self.is_yielding = False
         self._is_begun = False
@@ -88,7 +90,7 @@ class ClaimedJob:
     @property
     def has_adapters(self) -> bool:
         """Whether its request names any."""
-        return bool(self.lease.record.request.loras)
+        return bool(self.lease.record.request.adapters)
 
     @property
     def canvas(self) -> Canvas | None:
@@ -214,6 +216,7 @@ class ClaimedJob:
             self.canvases,
             checkpoint=saved,
             listed=self._listed(index),
+            pictures=self.pictures,
             adapters=self.adapters,
         )
 

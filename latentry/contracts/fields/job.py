@@ -5,8 +5,9 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from latentry.contracts import outputs, webhooks
+from latentry.contracts import outputs
 from latentry.contracts.fields.bounds import MAX_IMAGES, MAX_STEPS, MAX_WITHIN_S
+from latentry.contracts.webhooks.webhook import Webhook
 
 
 class JobKind(StrEnum):
@@ -96,7 +97,7 @@ Metadata = Annotated[
     Field(max_length=16, description="Your own labels, returned unchanged."),
 ]
 WebhookTarget = Annotated[
-    webhooks.Webhook | None,
+    Webhook | None,
     Field(
         description="Where to send a notification when the job ends. Not kept in the image file."
     ),

@@ -92,7 +92,7 @@ def get(ref: JobRef) -> Command[JobRecord | None]:
 def list_jobs(tenant: str, *, below: int | None, limit: int) -> Command[list[JobRecord | None]]:
     """A tenant's jobs below a sequence number, newest first; None for an unreadable record."""
     start = "+inf" if below is None else f"({below}"
-    return Command("gateway/list_jobs", (tenant, start, limit), _records)
+    return Command("gateway/list_jobs", (tenant, start, limit), readable_records)
 
 
 def cancel(ref: JobRef) -> Command[bool]:
@@ -214,7 +214,8 @@ def _too_short(job: NewJob) -> str:
     )
 
 
-def _records(answer: Iterable[Sequence[Any]]) -> list[JobRecord | None]:
+def readable_records(answer: Iterable[Sequence[Any]]) -> list[JobRecord | None]:
+    """What `read_job` says of several jobs; None for a record of another version."""
     return [_readable(*row) for row in answer]
 
 

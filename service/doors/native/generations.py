@@ -14,15 +14,18 @@ from latentry.storage import prefix_of
 from service.access.auth import MayRead, MayWrite
 from service.doors.answers import PROBLEMS, body_schema, json_response
 from service.doors.idempotency import IdempotencyKey
-from service.doors.native import cursors
 from service.doors.native.creating import CREATED, Prefer, create
+from service.doors.native.pages import cursors
+from service.doors.native.pages.query import JobQuery
 from service.doors.wait import until_ended
 from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
 from service.http.direct import DirectRoute
+from service.jobs import search
 from service.jobs.ids import ref_of
 
 PATH: Final = "/v1/generations"
+_FIRST_PAGE: Final = JobQuery()
 
 router = APIRouter(
     prefix=PATH,
@@ -35,10 +38,6 @@ router = APIRouter(
 Wait = Annotated[
     int,
     Query(ge=0, description="Seconds to wait for the job's end; LATENTRY_MAX_WAIT_S at most."),
-]
-Limit = Annotated[int, Query(ge=1, le=100, description="Jobs per page.")]
-Cursor = Annotated[
-    str | None, Query(description="`next_cursor` of the previous page; omit for the first.")
 ]
 
 
@@ -69,14 +68,23 @@ async def create_generation(
 
 @router.get("", response_model=JobList)
 async def list_generations(
-    gateway: GatewayDep, caller: MayRead, limit: Limit = 20, cursor: Cursor = None
+    gateway: GatewayDep, caller: MayRead, query: Annotated[JobQuery, Query()] = _FIRST_PAGE
 ) -> Response:
-    """List the tenant's jobs, newest first."""
-    page = commands.list_jobs(caller.tenant, below=cursors.parse(cursor), limit=limit + 1)
-    found = await gateway.ledger.run(page)
-    records = [record for record in found[:limit] if record]
-    more = cursors.cursor(records[-1].sequence) if records and len(found) > limit else None
-    return json_response(JobList(data=await gateway.views.jobs(records), next_cursor=more))
+    """List the tenant's jobs, newest first; only those that match, if the query says so.
+
+    Where few of many jobs match, a page may have fewer than `limit`; `next_cursor` goes on.
+    """
+    like, below = query.filter, cursors.parse(query.cursor)
+    records, more = await search.page(
+        gateway.ledger, caller.tenant, like, below=below, limit=query.limit
+    )
+    count = await search.count(gateway.ledger, caller.tenant, like) if query.count else None
+    page = JobList(
+        data=await gateway.views.jobs(records),
+        next_cursor=None if more is None else cursors.cursor(more),
+        count=count,
+    )
+    return json_response(page)
 
 
 @router.get("/{job_id}", response_model=Job)
