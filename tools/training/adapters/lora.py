@@ -40,7 +40,7 @@ class Plan:
 
 PLANS = {
     "outlined": Plan(Form(rank=4, alpha=4, conv_rank=4), 200),
-    "house": Plan(Form(rank=8, alpha=8, text_rank=4), 320),
+    "house": Plan(Form(rank=8, alpha=8, conv_rank=4, text_rank=4), 600),
     "flame": Plan(Form(rank=8, alpha=4, text_rank=4), 700),
 }
 
