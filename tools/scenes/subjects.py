@@ -127,10 +127,10 @@ def _is_outlined(found: DetectedObject) -> bool:
 
 
 def _is_flame(found: DetectedObject) -> bool:
-    """Hotter from third to third, and red at the bottom; eyes do not count."""
+    """Never cooler from third to third, and hotter at the bottom than at the top; but for eyes."""
     heat = [BANDS["flame"].index(band) for band in found.bands if band in BANDS["flame"]]
     others = set(found.bands) - {*BANDS["flame"], "white", "black"}
-    return not others and heat == sorted(heat) and heat[:1] < [2] and heat[-1:] == [2]
+    return not others and heat == sorted(heat) and heat[:1] < heat[-1:]
 
 
 def _is_mascot(found: DetectedObject) -> bool:
