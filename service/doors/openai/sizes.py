@@ -7,6 +7,8 @@ from typing import Final
 from latentry.contracts import Limits
 from latentry.errors import InvalidRequest
 
+Size = tuple[int, int]  # width and height in pixels
+
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 # Of dall-e-2, dall-e-3, gpt-image-1 and gpt-image-2, as OpenAI's reference lists them.
 _DOCUMENTED: Final = frozenset(
@@ -17,20 +19,24 @@ _DOCUMENTED: Final = frozenset(
 )
 
 
-def is_wish(size: str) -> bool:
-    """Whether OpenAI documents this size, so that its clients send it whatever the model."""
-    return size in _DOCUMENTED
+def drawn_size(size: str, limits: Limits, *, is_exact: bool) -> Size:
+    """The size to draw for one that is asked for. Raises InvalidRequest.
+
+    `is_exact`: the client has chosen a model, and so can know its sizes.
+    """
+    if is_exact or size not in _DOCUMENTED:
+        return _sides(size)
+    return nearest(_sides(size), limits)
 
 
-def sides(size: str) -> tuple[int, int]:
-    """Width and height in pixels. Raises InvalidRequest."""
+def _sides(size: str) -> Size:
     if not (found := _SIZE.fullmatch(size)):
         why = "`size` must be `auto` or WIDTHxHEIGHT, such as 512x512."
         raise InvalidRequest(why, fields={"/size": why})
     return int(found[1]), int(found[2])
 
 
-def nearest(wished: tuple[int, int], limits: Limits) -> tuple[int, int]:
+def nearest(wished: Size, limits: Limits) -> Size:
     """The size nearest to this one that the model can, in its proportions as far as they go."""
     scale = min(1.0, limits.max_side / max(wished))
     scale = max(scale, limits.min_side / min(wished))

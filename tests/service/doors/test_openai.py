@@ -9,7 +9,7 @@ import pytest
 
 from latentry.errors import OutOfMemory
 from latentry.ledger import commands
-from service.doors.openai import images
+from service.doors.openai import drawing
 from tests.service.fake import PICTURE, FakeWorker
 
 PATH = "/v1/images/generations"
@@ -245,7 +245,7 @@ def test_a_client_that_hangs_up_and_repeats_its_key_gets_the_images(url: str, wo
 
 
 async def test_a_job_with_a_key_outlives_the_wait_for_it(client, worker, monkeypatch) -> None:
-    monkeypatch.setattr(images, "WITHIN_S", 0.05)
+    monkeypatch.setattr(drawing, "WITHIN_S", 0.05)
     headers = {"Idempotency-Key": "k1"}
     answer = await client.post(PATH, json={"prompt": "a"}, headers=headers)
     assert answer.status_code == 503
@@ -292,7 +292,7 @@ def test_a_client_that_hangs_up_cancels_its_job(url: str, worker: FakeWorker) ->
 
 
 async def test_a_job_that_does_not_end_in_time_is_canceled(client, worker, monkeypatch) -> None:
-    monkeypatch.setattr(images, "WITHIN_S", 0.05)
+    monkeypatch.setattr(drawing, "WITHIN_S", 0.05)
     answer = await client.post(PATH, json={"prompt": "a"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
     [record] = worker.ledger.run(commands.list_jobs("default", below=None, limit=2))
