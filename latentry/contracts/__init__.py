@@ -21,7 +21,14 @@ from latentry.contracts.deliveries import (
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import Hires, Upscaler, WantedHires
-from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
+from latentry.contracts.fields.inputs import (
+    Extend,
+    InpaintArea,
+    InputFile,
+    MaskChannel,
+    MaskFill,
+    ResizeMode,
+)
 from latentry.contracts.fields.intermediates import (
     IntermediateKind,
     Intermediates,
@@ -104,6 +111,7 @@ __all__ = [
     "Keyframe",
     "Limits",
     "Lora",
+    "MaskChannel",
     "MaskFill",
     "Model",
     "ModelCard",

@@ -44,6 +44,7 @@ class OwnFields(RequestModel):
     image_guidance_scale: inputs.ImageGuidanceScale = None
     resize_mode: inputs.Resize | None = None
     mask_blur: inputs.MaskBlur | None = None
+    mask_channel: inputs.Channel | None = None
     mask_fill: inputs.Fill | None = None
     inpaint_area: inputs.Area | None = None
     mask_padding: inputs.MaskPadding | None = None

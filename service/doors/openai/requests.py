@@ -47,7 +47,7 @@ class AnyImagesRequest(OwnFields):
     @property
     def names(self) -> Mapping[str, str]:
         """What its fields are called where that is not our own request's name."""
-        return {"width": "size", "height": "size", "preview_interval": "partial_images"}
+        return {"width": "size", "height": "size"}
 
 
 class ImagesRequest(AnyImagesRequest):

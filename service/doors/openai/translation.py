@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from latentry.contracts import GenerationRequest, ModelCard, ResizeMode
+from latentry.contracts import GenerationRequest, MaskChannel, ModelCard, ResizeMode
 from latentry.errors import InvalidRequest
 from service.doors.openai import quality
 from service.doors.openai.fates import Fate, fate_of
@@ -15,6 +15,7 @@ from service.doors.openai.own_fields import OwnFields
 from service.doors.openai.refusals import has_quality, refuse_impossible
 from service.doors.openai.requests import AnyImagesRequest, ImagesRequest, VariationRequest
 from service.http import bodies
+from service.jobs.admission import STRENGTH
 
 # OpenAI's model ids, which some clients always send; here they mean the default model.
 _ALIASES: Final = re.compile(r"dall-e-[23]|(chat)?gpt-image-.*")
@@ -79,6 +80,7 @@ def generation_request(
         fields["num_inference_steps"] = quality.steps(body.quality, card)
     if body.partial_images:
         fields["preview_interval"] = _interval(body.partial_images, fields, card)
+        fields["preview_size"] = PARTIAL_SIDE_PX
     try:
         return GenerationRequest.model_validate(fields)
     except ValidationError as error:
@@ -101,6 +103,8 @@ def _of_pictures(body: AnyImagesRequest, card: ModelCard) -> dict[str, Any]:
     if isinstance(body, ImagesRequest):
         return {}
     fields: dict[str, Any] = {}
+    if "mask" in body.pictures and body.mask_channel is None:
+        fields["mask_channel"] = MaskChannel.ALPHA
     if body.resize_mode is None:
         fields["resize_mode"] = ResizeMode.CROP  # OpenAI's answers are never stretched
     says = body.strength is not None or body.denoise_start is not None
@@ -113,5 +117,6 @@ def _of_pictures(body: AnyImagesRequest, card: ModelCard) -> dict[str, Any]:
 def _interval(partial_images: int, fields: dict[str, Any], card: ModelCard) -> int:
     """After every how many steps an image is shown, so often at least before its last one."""
     steps = fields.get("num_inference_steps", card.defaults.num_inference_steps)
-    made = int(steps * fields.get("strength", 1.0))
+    starts_from_picture = "image" in fields and "mask" not in fields
+    made = int(steps * fields.get("strength", STRENGTH if starts_from_picture else 1.0))
     return max(1, made // (partial_images + 1))
