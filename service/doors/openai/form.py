@@ -24,7 +24,7 @@ FILES: Final = (IMAGE, "mask", "markup")
 _NAME: Final = re.compile(r"([^\[\]]{1,64})((?:\[[^\[\]]{0,64}\]){0,3})")
 _MAX_TEXT_BYTES: Final = 64 * 1024
 # What a picture's part may be instead of the picture: a reference to one.
-_REFERENCE: Final = re.compile(rb"(file_|data:|https://)[\x21-\x7e]{1,4096}")
+_REFERENCE: Final = re.compile(rb"(file_|data:|https://)[\x21-\x7e]+")
 
 
 def parsed(raw: bytes, content_type: str, model: type[M]) -> M:
@@ -75,7 +75,7 @@ def _path(name: str) -> tuple[str, list[str]]:
 
 def _picture(part: Part) -> str:
     content = part.content
-    if len(content) <= _MAX_TEXT_BYTES and _REFERENCE.fullmatch(content):
+    if _REFERENCE.fullmatch(content):
         return bytes(content).decode()
     if not content:
         return ""

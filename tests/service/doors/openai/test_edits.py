@@ -1,6 +1,7 @@
 """Edits and variations: forms, JSON, and whose picture it is."""
 
 import base64
+from typing import Any
 
 import httpx
 import openai
