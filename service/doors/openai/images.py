@@ -31,7 +31,14 @@ _FAILURES: Final[Responses] = {
 _STREAM: Final[Responses] = {
     200: {
         "description": "The images; with `stream`, OpenAI's server-sent events.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {
+            "text/event-stream": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+                }
+            }
+        },
     }
 }
 router = APIRouter(prefix=PREFIX, tags=["openai"], responses=_FAILURES, route_class=DirectRoute)
