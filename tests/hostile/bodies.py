@@ -70,7 +70,8 @@ def body_of(route: str, number: int, generated: Mapping[str, Any]) -> Mapping[st
     Each good one is sent as it is for once.
     """
     good = bodies_of(route)
-    each = 2 if route in ("/v1/generations", EDITS) else 8  # interpolations have thousands of generated ones
+    # Interpolations have thousands of generated ones.
+    each = 2 if route in ("/v1/generations", EDITS) else 8
     turn, place = divmod(number, each)
     if place < each - 1:
         return generated
