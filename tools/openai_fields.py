@@ -11,7 +11,7 @@ from typing import Final
 from pydantic.fields import FieldInfo
 
 from latentry.contracts import GenerationRequest
-from service.doors.openai.fates import fate_of
+from service.doors.openai.fields import fate_of
 from service.doors.openai.own_fields import OwnFields
 from service.doors.openai.requests import (
     AnyImagesRequest,
@@ -29,7 +29,7 @@ ROUTES: Final[Mapping[str, type[AnyImagesRequest]]] = {
     "variations": VariationRequest,
 }
 # Of generations these are ours, named as in `POST /v1/generations`.
-_OURS: Final = {ImagesRequest: {"image", "mask"}}
+_OURS: Final[Mapping[type[AnyImagesRequest], set[str]]] = {ImagesRequest: {"image", "mask"}}
 _WIDTH: Final = 150
 
 

@@ -10,14 +10,6 @@ from latentry.contracts.fields.bounds import PREVIEW_SIDE_PX
 from latentry.contracts.fields.clip import Clip
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import Hires, HiresOption
-from latentry.contracts.fields.inputs import (
-    Extend,
-    InpaintArea,
-    InputFile,
-    MaskChannel,
-    MaskFill,
-    ResizeMode,
-)
 from latentry.contracts.fields.intermediates import Intermediates, IntermediatesOption
 from latentry.contracts.fields.interpolation import Interpolation
 from latentry.contracts.fields.job import JobKind, Priority
@@ -82,11 +74,11 @@ class GenerationRequest(RequestModel):
     mask: inputs.Mask = None
     strength: inputs.Strength = None
     image_guidance_scale: inputs.ImageGuidanceScale = None
-    resize_mode: inputs.Resize = ResizeMode.STRETCH
+    resize_mode: inputs.Resize = inputs.ResizeMode.STRETCH
     mask_blur: inputs.MaskBlur = 0
-    mask_channel: inputs.Channel = MaskChannel.AUTO
-    mask_fill: inputs.Fill = MaskFill.ORIGINAL
-    inpaint_area: inputs.Area = InpaintArea.WHOLE
+    mask_channel: inputs.Channel = inputs.MaskChannel.AUTO
+    mask_fill: inputs.Fill = inputs.MaskFill.ORIGINAL
+    inpaint_area: inputs.Area = inputs.InpaintArea.WHOLE
     mask_padding: inputs.MaskPadding = 32
     extend: inputs.Sides = None
     hires: HiresOption = None
@@ -149,17 +141,17 @@ class ResolvedRequest(ResponseModel):
     seamless: Seamless = Seamless.NONE
     variation_seed: int | None = None
     variation_strength: float = 0.0
-    image: InputFile | None = None
-    mask: InputFile | None = None
+    image: inputs.InputFile | None = None
+    mask: inputs.InputFile | None = None
     strength: float | None = None
     image_guidance_scale: float | None = None
-    resize_mode: ResizeMode = ResizeMode.STRETCH
+    resize_mode: inputs.ResizeMode = inputs.ResizeMode.STRETCH
     mask_blur: int = 0
-    mask_channel: MaskChannel = MaskChannel.AUTO
-    mask_fill: MaskFill = MaskFill.ORIGINAL
-    inpaint_area: InpaintArea = InpaintArea.WHOLE
+    mask_channel: inputs.MaskChannel = inputs.MaskChannel.AUTO
+    mask_fill: inputs.MaskFill = inputs.MaskFill.ORIGINAL
+    inpaint_area: inputs.InpaintArea = inputs.InpaintArea.WHOLE
     mask_padding: int = 32
-    extend: Extend | None = None
+    extend: inputs.Extend | None = None
     hires: Hires | None = None
     clip: Clip | None = Field(None, exclude_if=lambda clip: clip is None)
     n: int = 1
@@ -240,10 +232,10 @@ class ResolvedRequest(ResponseModel):
             seeds["variation_seed"] = self.variation_seed_of(index)
         return self.model_copy(update=seeds)
 
-    def inputs(self) -> dict[str, InputFile]:
+    def inputs(self) -> dict[str, inputs.InputFile]:
         """The files that it names, by field."""
         named = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: one for name, one in named.items() if isinstance(one, InputFile)}
+        return {name: one for name, one in named.items() if isinstance(one, inputs.InputFile)}
 
     def pixel_fields(self) -> dict[str, Any]:
         """What an image's pixels depend on apart from its seed, ready for JSON.

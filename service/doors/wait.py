@@ -8,6 +8,7 @@ from fastapi import Request
 from latentry.errors import ShuttingDown, Unavailable
 from latentry.ledger import Accepted, JobRecord, JobRef, commands
 from service.gateway import Gateway
+from service.jobs.subscription import Subscription
 
 
 async def until_ended(gateway: Gateway, ref: JobRef, *, within_s: float) -> JobRecord:
@@ -52,16 +53,14 @@ async def created_and_ended_or_canceled(
     hub = gateway.event_hub
     with hub.expecting(ref) as expected:
         accepted = await submitted
-        is_new = accepted.record is not None
-        disconnected = asyncio.create_task(_disconnected(request))
-        if is_new:  # closing it ends the wait, which canceling may not (see `service.background`)
-            disconnected.add_done_callback(lambda _: expected.close())
-        ended = asyncio.create_task(
-            hub.ended(accepted.ref, within_s=within_s, expected=expected if is_new else None)
-        )
-        await asyncio.wait((ended, disconnected), return_when=asyncio.FIRST_COMPLETED)
-        ended.cancel()
-        disconnected.cancel()
+        found = expected if accepted.record else Subscription(with_transient=False)
+        # Closing it ends the wait, which canceling may not (see `service.background`).
+        leaving = asyncio.create_task(_disconnected(request))
+        leaving.add_done_callback(lambda _: found.close())
+        try:
+            await hub.ended(accepted.ref, within_s=within_s, expected=found)
+        finally:
+            leaving.cancel()
     record = await gateway.record(accepted.ref)
     if record.state.is_terminal:
         return record

@@ -10,11 +10,10 @@ from latentry.contracts import JobStatus, ModelCard
 from latentry.ledger import Accepted, JobRecord
 from service.access.auth import Caller
 from service.doors.openai.encoded import with_base64
-from service.doors.openai.job_end import failed
-from service.doors.openai.pictures import size_of
+from service.doors.openai.errors import failed
 from service.doors.openai.requests import AnyImagesRequest
 from service.doors.openai.responses import Images, Picture
-from service.doors.openai.sizes import Size, drawn_size, nearest
+from service.doors.openai.sizes import Size, drawn_size, nearest, size_of
 from service.doors.openai.streaming import ImageStream
 from service.doors.openai.translation import generation_request, named_as_sent, names_a_model
 from service.doors.openai.wanted import Wanted

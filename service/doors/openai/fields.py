@@ -1,13 +1,38 @@
 """OpenAI's fields: what each may be, and what becomes of it here."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from latentry.contracts.wire import RequestModel
-from service.doors.openai.fates import Fate, Here
+
+
+class Fate(StrEnum):
+    """What the door does with a field."""
+
+    OBEYED = "obeyed"
+    MAPPED = "mapped"  # onto what a diffusion model has
+    IGNORED = "ignored"  # harmless, and named in a header
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """The fate of a field here, in the field's annotation. `unless`: values that are no request."""
+
+    fate: Fate
+    unless: tuple[Any, ...] = ()
+
+
+def fate_of(field: FieldInfo) -> Here:
+    """What becomes of it; fields of ours have no mark, and are obeyed."""
+    marks = (mark for mark in field.metadata if isinstance(mark, Here))
+    return next(marks, Here(Fate.OBEYED))
+
 
 MAX_PARTIAL_IMAGES: Final = 3
 MAX_IMAGES: Final = 16

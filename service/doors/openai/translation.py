@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from latentry.contracts import GenerationRequest, MaskChannel, ModelCard, ResizeMode
 from latentry.errors import InvalidRequest
 from service.doors.openai import quality
-from service.doors.openai.fates import Fate, fate_of
+from service.doors.openai.fields import Fate, fate_of
 from service.doors.openai.own_fields import OwnFields
 from service.doors.openai.refusals import has_quality, refuse_impossible
 from service.doors.openai.requests import AnyImagesRequest, ImagesRequest, VariationRequest

@@ -228,10 +228,9 @@ class Diffusion:
     def preview(self, members: Sequence[Trajectory]) -> Pictures:
         """The pictures that the model predicts of unfinished images, by the tiny autoencoder."""
         latents = [one.latent if one.predicted_x0 is None else one.predicted_x0 for one in members]
-        sides = [one.order.request.preview_size for one in members]
         try:
             with as_job_failed():
-                return preview(members[0].model, latents, sides)
+                return preview(members[0].model, latents, [one.preview_size for one in members])
         except JobFailed as error:
             return Taken([error] * len(members))
 
