@@ -44,7 +44,9 @@ async def draw(
         own = generation_request(body, card, await _size(gateway, caller, body, card))
     del body  # its pictures are not kept while the client waits
     ref = new_ref(caller.tenant)
-    submitted = _submitted(request, wanted, submit(gateway, caller, own, idempotency_key, ref))
+    submission = submit(gateway, caller, own, idempotency_key, ref, is_low=wanted.is_low)
+    submitted = _submitted(request, wanted, submission)
+    del submission
     del own
     if wanted.is_stream:
         accepted = await submitted

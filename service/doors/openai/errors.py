@@ -6,7 +6,7 @@ from starlette.types import Scope
 
 from latentry.contracts import JobStatus
 from latentry.contracts.problems import Fault
-from latentry.errors import JobFailed, LatentryError, QuotaExceeded, Unavailable
+from latentry.errors import JobFailed, LatentryError, PictureRefused, QuotaExceeded, Unavailable
 from latentry.ledger import JobRecord
 from service.http.failures import Failure, failure
 from service.http.openai_fault import fault
@@ -45,6 +45,8 @@ def fault_of(error: LatentryError) -> Fault:
 def failed(record: JobRecord) -> LatentryError:
     """Why there are no images."""
     message = record.error.message if record.error else f"The job was {record.state}."
+    if record.error and record.error.code == PictureRefused.code:
+        return PictureRefused(message)
     is_late = record.state is JobStatus.EXPIRED  # retryable: the queue may be shorter then
     error = Unavailable(message) if is_late else JobFailed(message)
     error.code = record.error.code if record.error else record.state.value

@@ -36,6 +36,7 @@ def fate_of(field: FieldInfo) -> Here:
 
 MAX_PARTIAL_IMAGES: Final = 3
 MAX_IMAGES: Final = 16
+MODERATIONS: Final = ("auto", "low")
 _OBEYED: Final = Here(Fate.OBEYED)
 _MAPPED: Final = Here(Fate.MAPPED)
 _REFUSED: Final = Here(Fate.REFUSED)
@@ -145,7 +146,13 @@ QualityName = Annotated[
 ]
 Style = Annotated[str | None, _IGNORED, Field(max_length=64, description="Ignored.")]
 Moderation = Annotated[
-    str | None, Here(Fate.IGNORED, unless=("auto",)), Field(max_length=64, description="Ignored.")
+    str | None,
+    _MAPPED,
+    Field(
+        max_length=64,
+        description="`auto` is what is always done; `low` leaves out the rules that this service"
+        " relaxes for it. Others are ignored.",
+    ),
 ]
 Complexity = Annotated[
     str | None, _IGNORED, Field(max_length=64, description="Ignored: nothing is planned.")

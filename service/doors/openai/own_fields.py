@@ -54,4 +54,5 @@ class OwnFields(RequestModel):
     priority: job.QueuePriority | None = None
     start_within: job.StartWithin = None
     finish_within: job.FinishWithin = None
+    keep_for: job.KeepFor = None
     metadata: job.Metadata | None = None

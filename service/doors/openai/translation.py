@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from latentry.contracts import GenerationRequest, MaskChannel, ModelCard, ResizeMode
 from latentry.errors import InvalidRequest
 from service.doors.openai import quality
-from service.doors.openai.fields import Fate, fate_of
+from service.doors.openai.fields import MODERATIONS, Fate, fate_of
 from service.doors.openai.own_fields import OwnFields
 from service.doors.openai.refusals import has_quality, refuse_impossible
 from service.doors.openai.requests import AnyImagesRequest, ImagesRequest, VariationRequest
@@ -52,6 +52,8 @@ def ignored(body: AnyImagesRequest) -> str:
 
 def _is_ignored(body: AnyImagesRequest, name: str) -> bool:
     value, here = getattr(body, name), fate_of(type(body).model_fields[name])
+    if name == "moderation":
+        return value not in (None, *MODERATIONS)
     if name == "quality":  # the number of steps was said by a field of ours
         return value is not None and body.num_inference_steps is not None
     return here.fate is Fate.IGNORED and value is not None and value not in here.unless

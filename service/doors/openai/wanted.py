@@ -19,6 +19,7 @@ class Wanted:
     is_stream: bool
     is_base64: bool
     partial_images: int
+    is_low: bool  # less moderation
     events: str  # how the names of its events begin
     quality: Quality
     safety_identifier: str | None
@@ -33,6 +34,7 @@ class Wanted:
             is_stream=bool(body.stream),
             is_base64=wants_base64(body),
             partial_images=body.partial_images or 0,
+            is_low=body.moderation == "low",
             events=body.events,
             quality=quality.said(body.quality),
             safety_identifier=body.safety_identifier or body.user,
