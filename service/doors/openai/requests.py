@@ -35,6 +35,7 @@ class AnyImagesRequest(OwnFields):
     safety_identifier: fields.SafetyIdentifier = None
     moderation: fields.Moderation = None
     complexity: fields.Complexity = None
+    input_fidelity: fields.InputFidelity = None
     frame_count: fields.FrameCount = None
     frame_duration_ms: fields.FrameDuration = None
     svg: fields.Svg = None
@@ -73,7 +74,6 @@ class EditRequest(AnyImagesRequest):
     image: fields.EditedImages | None = None
     images: fields.References | None = None
     mask: fields.Mask = None
-    input_fidelity: fields.InputFidelity = None
     markup: fields.Markup = None
 
     @model_validator(mode="before")

@@ -21,7 +21,7 @@ class InputTokens(BaseModel):
     image_tokens: int = 0
 
 
-class Usage(BaseModel):
+class ImagesUsage(BaseModel):
     """What was charged, in thousandths of a step-megapixel; reading a request costs nothing."""
 
     input_tokens: int = 0
@@ -56,7 +56,7 @@ class Images(BaseModel):
     size: str
     quality: str
     background: str
-    usage: Usage
+    usage: ImagesUsage
     safety_identifier: str | None = None
     warnings: list[JobWarning] | None = None
 
@@ -66,7 +66,7 @@ class Images(BaseModel):
         return cls(
             created=record.created_ms // 1000,
             data=data,
-            usage=Usage.of(record),
+            usage=ImagesUsage.of(record),
             warnings=list(record.warnings) or None,
             **_facts(record, wanted),
         )
@@ -96,7 +96,7 @@ class CompletedImage(BaseModel):
     quality: str
     background: str
     output_format: str
-    usage: Usage
+    usage: ImagesUsage
     safety_identifier: str | None = None
     warnings: list[JobWarning] | None = None
     seed: int
@@ -120,7 +120,7 @@ def completed_image(record: JobRecord, wanted: Wanted, *, index: int, seed: int)
     return CompletedImage(
         type=f"{wanted.events}.completed",
         created_at=int(time.time()),
-        usage=Usage.of(record, index),
+        usage=ImagesUsage.of(record, index),
         warnings=list(record.warnings) or None,
         seed=seed,
         index=_index(record, index),
