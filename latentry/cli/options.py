@@ -20,6 +20,7 @@ from latentry.contracts import (
     GenerationRequest,
     InpaintArea,
     IntermediateKind,
+    MaskChannel,
     MaskFill,
     OutputFormat,
     Priority,
@@ -103,6 +104,7 @@ class RequestOptions(TypedDict):
     image_guidance_scale: float | None
     resize_mode: ResizeMode | None
     mask_blur: int | None
+    mask_channel: MaskChannel | None
     mask_fill: Annotated[MaskFill | None, typer.Option(metavar="FILL")]
     inpaint_area: InpaintArea | None
     mask_padding: int | None
@@ -127,6 +129,7 @@ class RequestOptions(TypedDict):
         int | None,
         typer.Option(help="Save a preview of each image every N steps as OUTPUT-preview.jpg."),
     ]
+    preview_size: int | None
     intermediates_every: Annotated[
         int | None,
         typer.Option(help="Save every N-th step of each image too, as OUTPUT-latent-0005.png."),

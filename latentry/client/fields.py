@@ -13,6 +13,7 @@ from latentry.contracts import (
     GenerationRequest,
     InpaintArea,
     InterpolationRequest,
+    MaskChannel,
     MaskFill,
     OutputFormat,
     Priority,
@@ -74,6 +75,7 @@ class Fields(TypedDict, total=False):
     image_guidance_scale: float | None
     resize_mode: ResizeMode | str | None
     mask_blur: int | None
+    mask_channel: MaskChannel | str | None
     mask_fill: MaskFill | str | None
     inpaint_area: InpaintArea | str | None
     mask_padding: int | None
@@ -85,6 +87,7 @@ class Fields(TypedDict, total=False):
     output_lossless: bool | None
     determinism: Determinism | str | None
     preview_interval: int | None
+    preview_size: int | None
     intermediates: WantedIntermediates | dict[str, Any] | None
     priority: Priority | str | None
     start_within: int | None

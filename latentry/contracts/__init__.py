@@ -16,7 +16,14 @@ from latentry.contracts.catalogue.styles import Style, StyleDefaults, StyleList
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import Hires, Upscaler, WantedHires
-from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
+from latentry.contracts.fields.inputs import (
+    Extend,
+    InpaintArea,
+    InputFile,
+    MaskChannel,
+    MaskFill,
+    ResizeMode,
+)
 from latentry.contracts.fields.intermediates import (
     IntermediateKind,
     Intermediates,
@@ -109,6 +116,7 @@ __all__ = [
     "Keyframe",
     "Limits",
     "Lora",
+    "MaskChannel",
     "MaskFill",
     "Model",
     "ModelCard",

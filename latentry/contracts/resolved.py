@@ -5,10 +5,18 @@ from typing import Any, Final
 from pydantic import Field
 
 from latentry.contracts.fields import sampling
+from latentry.contracts.fields.bounds import PREVIEW_SIDE_PX
 from latentry.contracts.fields.clip import Clip
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import Hires
-from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
+from latentry.contracts.fields.inputs import (
+    Extend,
+    InpaintArea,
+    InputFile,
+    MaskChannel,
+    MaskFill,
+    ResizeMode,
+)
 from latentry.contracts.fields.intermediates import Intermediates
 from latentry.contracts.fields.interpolation import Interpolation
 from latentry.contracts.fields.job import JobKind
@@ -22,7 +30,7 @@ from latentry.contracts.wire import ResponseModel
 
 # Fields of a resolved request that change neither an image nor its file. All other fields do: a new
 # one that does not must be added here.
-WITHOUT_EFFECT: Final = frozenset({"intermediates", "metadata", "preview_interval"})
+WITHOUT_EFFECT: Final = frozenset({"intermediates", "metadata", "preview_interval", "preview_size"})
 # Nor do these change the pixels of one image, whose own seeds are stored separately.
 _NOT_PIXELS: Final = WITHOUT_EFFECT | {
     *("n", "seed", "template", "variation_seed"),
@@ -69,6 +77,7 @@ class ResolvedRequest(ResponseModel):
     image_guidance_scale: float | None = None
     resize_mode: ResizeMode = ResizeMode.STRETCH
     mask_blur: int = 0
+    mask_channel: MaskChannel = MaskChannel.AUTO
     mask_fill: MaskFill = MaskFill.ORIGINAL
     inpaint_area: InpaintArea = InpaintArea.WHOLE
     mask_padding: int = 32
@@ -81,6 +90,7 @@ class ResolvedRequest(ResponseModel):
     output_lossless: bool = False
     determinism: Determinism = Determinism.FAST
     preview_interval: int = 0
+    preview_size: int = PREVIEW_SIDE_PX
     intermediates: Intermediates | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
     interpolation: Interpolation | None = Field(None, exclude_if=lambda way: way is None)
