@@ -42,6 +42,7 @@ from worker.process.keepalive import Keepalive
 from worker.process.watchdog import EXIT_UNUSABLE
 from worker.publishing.clip import with_clips
 from worker.publishing.publisher import Publisher
+from worker.publishing.signing import Signing, open_signing
 from worker.saving import Saving
 from worker.stepping import Stepping
 
@@ -110,6 +111,7 @@ class _Opened:
     storage: Storage
     metrics: Metrics
     adapters: AdapterFiles
+    signing: Signing
 
 
 def _open(
@@ -126,6 +128,7 @@ def _open(
         adapters = AdapterFiles(settings.adapter_sources, backend.adapters.inspect)
         keepalive.extend(READING_S)
         adapters.open()
+        signing = open_signing(settings, metrics)
         serve_metrics(metrics.registry, settings, "worker_metrics_port")
     except Unavailable as error:
         log.error("worker.not_ready", code=error.code, why=error.message)
@@ -134,7 +137,7 @@ def _open(
         log.error("worker.unusable", code=error.code, why=error.message)
         raise SystemExit(EXIT_UNUSABLE) from error
     cards = with_clips(cards)
-    return _Opened(backend, cards, costs, cost_file, storage, metrics, adapters)
+    return _Opened(backend, cards, costs, cost_file, storage, metrics, adapters, signing)
 
 
 def _wire(
@@ -171,12 +174,21 @@ def _wire(
             on_idled=metrics.idled,
         ),
         reporter=reporter,
-        publisher=Publisher(
-            ledger, opened.storage, metrics, inbox, budget_bytes=settings.backlog_bytes
-        ),
+        publisher=_publisher(settings, ledger, inbox, opened),
         metrics=metrics,
     )
     return loop, reporter
+
+
+def _publisher(settings: Settings, ledger: Ledger, inbox: Inbox, opened: _Opened) -> Publisher:
+    return Publisher(
+        ledger,
+        opened.storage,
+        opened.metrics,
+        inbox,
+        budget_bytes=settings.backlog_bytes,
+        signing=opened.signing,
+    )
 
 
 def _preparation(opened: _Opened) -> Preparation:

@@ -17,6 +17,7 @@ from latentry.contracts import (
     OutputFormat,
     Priority,
     PromptSyntax,
+    Provenance,
     ResizeMode,
     ResolvedRequest,
     Sampler,
@@ -82,6 +83,7 @@ class Fields(TypedDict, total=False):
     output_format: OutputFormat | str | None
     output_quality: int | None
     output_lossless: bool | None
+    provenance: Provenance | str | None
     determinism: Determinism | str | None
     preview_interval: int | None
     intermediates: WantedIntermediates | dict[str, Any] | None
@@ -100,6 +102,7 @@ class UpscaleFields(TypedDict, total=False):
     output_format: OutputFormat | str | None
     output_quality: int | None
     output_lossless: bool | None
+    provenance: Provenance | str | None
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None
@@ -117,6 +120,7 @@ class InterpolationFields(TypedDict, total=False):
     output_format: OutputFormat | str | None
     output_quality: int | None
     output_lossless: bool | None
+    provenance: Provenance | str | None
     preview_interval: int | None
     priority: Priority | str | None
     start_within: int | None

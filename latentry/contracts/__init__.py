@@ -50,6 +50,15 @@ from latentry.contracts.outputs import (
 )
 from latentry.contracts.pricing import Cost, Estimate
 from latentry.contracts.problems import FieldError, Problem
+from latentry.contracts.provenance.marks import C2paState, Provenance
+from latentry.contracts.provenance.verification import (
+    C2pa,
+    MadeHere,
+    Manifest,
+    Verification,
+    VerifyRequest,
+    Xmp,
+)
 from latentry.contracts.requests import GenerationRequest, ResolvedRequest
 from latentry.contracts.resolved import AnyRequest
 from latentry.contracts.samplers import Sampler, Spacing
@@ -70,6 +79,8 @@ __all__ = [
     "AdapterList",
     "AnyRequest",
     "Attempt",
+    "C2pa",
+    "C2paState",
     "ClipFormat",
     "ClipRequest",
     "Cost",
@@ -104,6 +115,8 @@ __all__ = [
     "Keyframe",
     "Limits",
     "Lora",
+    "MadeHere",
+    "Manifest",
     "MaskFill",
     "Model",
     "ModelCard",
@@ -118,6 +131,7 @@ __all__ = [
     "Problem",
     "Progress",
     "PromptSyntax",
+    "Provenance",
     "RegisteredCard",
     "ResizeMode",
     "ResolvedRequest",
@@ -138,9 +152,12 @@ __all__ = [
     "UpscalerList",
     "Usage",
     "UsageList",
+    "Verification",
+    "VerifyRequest",
     "WantedHires",
     "WantedIntermediates",
     "WantedLora",
     "Webhook",
     "WebhookEvent",
+    "Xmp",
 ]

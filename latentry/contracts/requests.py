@@ -17,6 +17,7 @@ from latentry.contracts.fields.lora import Lora
 from latentry.contracts.fields.sampling import Determinism, Seamless, steps_before
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.outputs import OutputFormat
+from latentry.contracts.provenance.marks import Provenance, ProvenanceOption
 from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.wire import RequestModel, ResponseModel
 
@@ -26,7 +27,7 @@ WITHOUT_EFFECT: Final = frozenset({"intermediates", "metadata", "preview_interva
 # Nor do these change the pixels of one image, whose own seeds are stored separately.
 _NOT_PIXELS: Final = WITHOUT_EFFECT | {
     *("n", "seed", "template", "variation_seed"),
-    *("output_format", "output_quality", "output_lossless"),
+    *("output_format", "output_quality", "output_lossless", "provenance"),
 }
 
 _MISSING: Final = PydanticCustomError("missing", "Required, unless `image` is given")
@@ -85,6 +86,7 @@ class GenerationRequest(RequestModel):
     output_format: job.OutputFormat = OutputFormat.PNG
     output_quality: job.OutputQuality = None
     output_lossless: job.OutputLossless = False
+    provenance: ProvenanceOption = Provenance.FULL
     determinism: sampling.DeterminismMode = Determinism.FAST
     preview_interval: job.PreviewInterval = 0
     intermediates: IntermediatesOption = None
@@ -155,6 +157,7 @@ class ResolvedRequest(ResponseModel):
     output_format: OutputFormat = OutputFormat.PNG
     output_quality: int | None = None
     output_lossless: bool = False
+    provenance: Provenance = Provenance.FULL
     determinism: Determinism = Determinism.FAST
     preview_interval: int = 0
     intermediates: Intermediates | None = None
@@ -240,7 +243,7 @@ class ResolvedRequest(ResponseModel):
         """
         # Of a picture its pixels count, not the file that has them; of a LoRA its file's content.
         left_out: dict[str, Any] = dict.fromkeys(_NOT_PIXELS, True)
-        left_out |= {name: {"file"} for name in self.inputs()}
+        left_out |= {name: {"file", "c2pa"} for name in self.inputs()}
         left_out["loras"] = {"__all__": {"id", "autov3"}}
         left_out["clip"] = {"fps", "output"}
         return self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)

@@ -32,6 +32,7 @@ LatentryError
 │   ├── ImageTooLarge
 │   ├── BrokenImage
 │   ├── FileGone
+│   ├── ProvenanceRequired
 │   └── FetchFailed
 ├── NotFound                    it does not exist, or not for this caller
 │   ├── UnknownModel
@@ -51,6 +52,7 @@ LatentryError
 │   ├── ShuttingDown
 │   ├── DeadlineUnreachable
 │   ├── NoAdapterRoom
+│   ├── SigningUnavailable
 │   └── Busy
 ├── JobFailed                   a job ended without images
 │   ├── NonFiniteOutput
@@ -60,6 +62,7 @@ LatentryError
 │   ├── AdapterUnusable
 │   ├── AdapterGone
 │   ├── AdaptersTooLarge
+│   ├── SigningFailed
 │   └── Poison
 ├── LeaseLost                   another worker holds the job now
 ├── ConfigurationError          the process cannot start with these settings
@@ -102,6 +105,7 @@ from latentry.errors.jobs import (
     NonFiniteOutput,
     OutOfMemory,
     Poison,
+    SigningFailed,
 )
 from latentry.errors.not_found import (
     DeliveryNotFound,
@@ -128,6 +132,7 @@ from latentry.errors.requests import (
     MalformedBody,
     MalformedHead,
     NotAcceptable,
+    ProvenanceRequired,
     RequestTooExpensive,
     TooManyFrames,
     TooManyIntermediates,
@@ -154,6 +159,7 @@ from latentry.errors.unavailable import (
     NoModel,
     QueueFull,
     ShuttingDown,
+    SigningUnavailable,
     StorageUnavailable,
 )
 
@@ -205,11 +211,14 @@ __all__ = [
     "NotFound",
     "OutOfMemory",
     "Poison",
+    "ProvenanceRequired",
     "QueueFull",
     "QuotaExceeded",
     "RateLimited",
     "RequestTooExpensive",
     "ShuttingDown",
+    "SigningFailed",
+    "SigningUnavailable",
     "StorageUnavailable",
     "TooManyFrames",
     "TooManyIntermediates",

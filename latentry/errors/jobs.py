@@ -46,6 +46,12 @@ class AdaptersTooLarge(JobFailed):
     code = "adapters_too_large"
 
 
+class SigningFailed(JobFailed):
+    """The image could not be signed, and unsigned images are not stored."""
+
+    code = "signing_failed"
+
+
 class Poison(JobFailed):
     """Workers died three times while running this job."""
 

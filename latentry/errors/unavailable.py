@@ -67,3 +67,9 @@ class NoAdapterRoom(Unavailable):
     """The worker's memory for adapters is taken by images that are being drawn."""
 
     code = "no_adapter_room"
+
+
+class SigningUnavailable(Unavailable):
+    """Images cannot be signed now, and unsigned ones are not stored."""
+
+    code = "signing_unavailable"

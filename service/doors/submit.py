@@ -31,6 +31,7 @@ from service.jobs.ids import new_ref
 from service.jobs.inputs import Brought, Request, named, without_pictures
 from service.jobs.interpolations import admit_interpolation, with_all_prompts
 from service.jobs.prompts import with_prompts
+from service.jobs.provenance.floor import refuse_less
 from service.jobs.upscales import admit_upscale, upscale_with_inputs
 from service.jobs.views import time_of
 
@@ -54,6 +55,7 @@ async def submit(
     """
     if idempotency_key is not None and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
         raise InvalidIdempotencyKey
+    refuse_less(request.provenance, gateway.settings.least_provenance, caller.provenance)
     found = await gateway.inputs.find(caller.tenant, request)
     admitted = await _admitted(gateway, request, found)
     job = await _new_job(gateway, caller, request, admitted)
@@ -82,6 +84,7 @@ async def estimate(gateway: Gateway, caller: Caller, request: Request) -> Estima
 
     An upscale costs what its picture's size is, so that is brought for it, and not kept.
     """
+    refuse_less(request.provenance, gateway.settings.least_provenance, caller.provenance)
     found = await gateway.inputs.find(caller.tenant, request)
     admitted = await _admitted(gateway, request, found)
     possible = await _possible(gateway, caller, request, admitted)

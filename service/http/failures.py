@@ -25,6 +25,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.BrokenImage: 422,
     errors.FileGone: 422,
     errors.FetchFailed: 422,
+    errors.ProvenanceRequired: 422,
     errors.UnsupportedSize: 422,
     errors.UnsupportedSampler: 422,
     errors.UnsupportedSpacing: 422,
@@ -71,6 +72,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.ShuttingDown: 503,
     errors.Busy: 503,
     errors.NoAdapterRoom: 503,
+    errors.SigningUnavailable: 503,
     UnreadableRecord: 503,  # of another version: until all processes are of one
     # Raised by doors that wait for the job's end: the worker is the upstream server.
     errors.JobFailed: 502,
@@ -81,6 +83,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.AdapterUnusable: 502,
     errors.AdapterGone: 502,
     errors.AdaptersTooLarge: 502,
+    errors.SigningFailed: 502,
     errors.Poison: 502,
     # Raised in workers and at start-up only, never by a route.
     errors.LeaseLost: 500,

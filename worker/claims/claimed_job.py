@@ -1,7 +1,7 @@
 """A claimed job on its way through the engine, and when all of its images have ended."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
@@ -37,7 +37,7 @@ class ClaimedJob:
 
     `outputs`: those in storage, by label. `checkpoints`: of its images, by index, from an earlier
     worker. `canvases`: the pictures that its request brings, made ready; one for each keyframe.
-    `adapters`: of its LoRAs.
+    `manifests`: of those that came with one, by their file. `adapters`: of its LoRAs.
     `unsaved_since`: when the first step was made that is in no checkpoint.
     """
 
@@ -59,6 +59,7 @@ class ClaimedJob:
         self._steps = dict.fromkeys(self._made, 0)
         self.checkpoints: dict[int, bytes] = {}
         self.canvases: Sequence[Canvas | None] = ()
+        self.manifests: Mapping[str, bytes] = {}
         self.adapters: tuple[LoadedAdapter | None, ...] = ()
         self.unsaved_since: float | None = None
         self.is_yielding = False
@@ -157,7 +158,8 @@ class ClaimedJob:
 
     def warn(self, warnings: Iterable[JobWarning]) -> None:
         """Keep warnings for the client, each once: every image of a job repeats them."""
-        self.warnings += [warning for warning in warnings if warning not in self.warnings]
+        with self._lock:
+            self.warnings += [warning for warning in warnings if warning not in self.warnings]
 
     def step(self, index: int, step: int) -> int:
         """Record an image's step; returns the step to report: that of the image furthest behind.

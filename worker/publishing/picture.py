@@ -1,8 +1,10 @@
 """A finished picture on its way from the engine to storage."""
 
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from latentry.contracts import (
+    InputFile,
     IntermediateKind,
     JobKind,
     OutputKind,
@@ -11,11 +13,14 @@ from latentry.contracts import (
     StoredOutput,
 )
 from latentry.contracts.fields.intermediates import name_of
+from latentry.errors import EngineError
+from latentry.provenance.infotext import frame_settings
 from latentry.rules.sequences.frames import frame
 from latentry.storage import key_of
 from worker.claims.claimed_job import ClaimedJob
-from worker.engine.loop import Pixels
-from worker.publishing.encoding import pixel_sha256
+from worker.engine.loop import Done, Intermediate, Pixels
+from worker.publishing.encoding import encode, pixel_sha256
+from worker.publishing.signing import Origin
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +28,8 @@ class Picture:
     """The `index`-th picture of a job: (height, width, 3) RGB bytes.
 
     `profile`: of a strict picture, the id of the profile under which it has these bits. `kind`:
-    what is shown of it after `step`; None if it is the finished one.
+    what is shown of it after `step`; None if it is the finished one. `fingerprints`: of the models
+    that drew it.
     """
 
     job: ClaimedJob
@@ -32,6 +38,18 @@ class Picture:
     profile: str | None = None
     kind: IntermediateKind | None = None
     step: int | None = None
+    fingerprints: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, job: ClaimedJob, index: int, done: Done) -> "Picture":
+        """A finished picture; of a clip the frame of this index."""
+        shown = done.pixels[index] if done.pixels.ndim == 4 else done.pixels
+        return cls(job, index, shown, done.profile, fingerprints=done.fingerprints)
+
+    @classmethod
+    def of_step(cls, job: ClaimedJob, one: Intermediate) -> "Picture":
+        """A step on the way to one."""
+        return cls(job, one.index, one.pixels, one.profile, one.kind, one.step, one.fingerprints)
 
     @property
     def name(self) -> str:
@@ -66,6 +84,27 @@ class Picture:
         return None
 
     @property
+    def inputs(self) -> dict[str, InputFile]:
+        """The pictures that went into it; of a frame, those of the keyframes around it.
+
+        Only one that is named `image` became it.
+        """
+        request = self.job.lease.record.request
+        if not isinstance(request, ResolvedRequest):
+            return request.inputs()
+        one = frame(request, self.index)
+        if one.towards is None:
+            return one.request.inputs()
+        ends = {"from": one.request, "to": one.towards}
+        return {f"{at}/{n}": file for at, end in ends.items() for n, file in end.inputs().items()}
+
+    @property
+    def origin(self) -> Origin:
+        """What it was made of."""
+        told = frame_settings(*self.sequence) if self.sequence else {}
+        return Origin(self.request, self.inputs, self.fingerprints, told)
+
+    @property
     def output_kind(self) -> OutputKind:
         """Its role in its job."""
         if self.kind is not None:
@@ -91,8 +130,8 @@ class Picture:
             name=self.name,
         )
 
-    def listed(self) -> StoredOutput:
-        """Its entry in the ledger."""
+    def listed(self, file: bytes) -> StoredOutput:
+        """Its entry in the ledger; `file`: as it is before it is signed."""
         height, width, _ = self.pixels.shape
         return StoredOutput(
             key=self.key,
@@ -106,5 +145,23 @@ class Picture:
             height=height,
             content_type=self.request.output_format.content_type,
             pixel_sha256=pixel_sha256(self.pixels),
+            unsigned_sha256=sha256(file).hexdigest(),
             profile=self.profile,
         )
+
+
+def encoded_picture(picture: Picture) -> tuple[StoredOutput, bytes]:
+    """Its entry and its file, unsigned. Raises EngineError: drawn again it would fail again."""
+    request, seed, profile = picture.request, picture.seed, picture.profile
+    try:
+        file = encode(
+            picture.pixels,
+            request,
+            seed,
+            profile,
+            intermediate=picture.name,
+            sequence=picture.sequence,
+        )
+    except (ValueError, OSError) as error:  # of Pillow, as for what a format cannot hold
+        raise EngineError(f"It cannot be stored as {request.output_format}.") from error
+    return picture.listed(file), file

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from latentry.contracts import PromptSyntax
 from latentry.contracts.fields import conditioning, job, lora, sampling, templates
 from latentry.contracts.fields.hires import HiresOption
+from latentry.contracts.provenance.marks import ProvenanceOption
 from latentry.contracts.wire import RequestModel
 
 
@@ -30,6 +31,7 @@ class ImagesRequest(RequestModel):
     output_format: job.OutputFormat | None = None
     output_quality: job.OutputQuality = None
     output_lossless: job.OutputLossless | None = None
+    provenance: ProvenanceOption | None = None
     stream: bool | None = Field(None, description="Not supported; omit or set to false.")
     partial_images: Annotated[int, Field(strict=True, ge=0, le=3)] | None = Field(
         None, description="Not supported; omit or set to 0."

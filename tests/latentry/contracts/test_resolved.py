@@ -16,7 +16,7 @@ IN_THE_PROMPTS = {"styles"}
 # What does not change the pixels of one image; its seeds are stored separately.
 NOT_PIXELS = {
     *("metadata", "n", "preview_interval", "intermediates", "seed", "template", "variation_seed"),
-    *("output_format", "output_quality", "output_lossless"),
+    *("output_format", "output_quality", "output_lossless", "provenance"),
 }
 
 
