@@ -11,6 +11,7 @@ from latentry import __version__
 from latentry.cli import admin, clip, fetch, generate, interpolate, serve, upscale
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.cli.options import option_name
+from latentry.cli.provenance import verify
 from latentry.contracts import Job, Model
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app.command("interpolate", context_settings={"token_normalize_func": option_name
 )
 app.command("fetch")(fetch.fetch)
 app.command("upscale")(upscale.upscale)
+app.command("verify")(verify.verify)
 app.command("serve")(serve.serve)
 app.command("demo")(serve.demo)
 app.command("keys", context_settings=admin.SETTINGS)(admin.keys)

@@ -42,13 +42,19 @@ class ProvenanceSettings(StoreSettings):
     )
     c2pa_timestamp_url: str = Field(
         "",
-        pattern=r"^(https?://\S+)?$",
         description="RFC 3161 authority that time-stamps each signature; none if empty.",
     )
     c2pa_trust_file: LocalPathText = Field(
         "",
         description="PEM file of the authorities whose signers `POST /v1/verify` calls trusted.",
     )
+
+    @field_validator("c2pa_timestamp_url")
+    @classmethod
+    def _is_a_url(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("it must be http[s]://…")
+        return value
 
     @field_validator("c2pa_sign_command")
     @classmethod

@@ -207,11 +207,11 @@ def _texts(file: bytes) -> dict[str, Any]:
     elif image.format == "GIF":
         infotext = _text(image.info.get("comment"))
     xmp = _text(image.info.get("xmp"))
-    return {"infotext": infotext and str(infotext)[:MAX_TEXT], "xmp": _xmp(xmp or "")}
+    return {"infotext": str(infotext)[:MAX_TEXT] if infotext else None, "xmp": _xmp(xmp)}
 
 
-def _text(value: object) -> str | None:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value and str(value)
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
 
 
 def _xmp(packet: str) -> dict[str, Any] | None:
