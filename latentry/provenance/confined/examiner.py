@@ -110,11 +110,10 @@ def _manifests(asked: dict[str, Any], file: bytes) -> dict[str, Any]:
             return _history(json.loads(reader.json())) | {"state": _state(reader)}
         except c2pa.C2paError.ManifestNotFound:
             return {"state": "none"}
-        except c2pa.C2paError.RemoteManifest:  # it lies elsewhere, and nobody asks there
-            return {"state": "none", "codes": ["manifest.inaccessible"]}
         except c2pa.C2paError as error:
-            kind = type(error).__name__.removeprefix("_C2pa").lower()
-            return {"state": "invalid", "codes": [f"manifest.unreadable.{kind}"]}
+            if str(error).startswith("Remote"):  # it lies elsewhere, and nobody asks there
+                return {"state": "none", "codes": ["manifest.inaccessible"]}
+            return {"state": "invalid", "codes": ["manifest.unreadable"]}
 
 
 def _history(store: dict[str, Any]) -> dict[str, Any]:
