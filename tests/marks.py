@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from latentry.contracts import C2paState, OutputFormat
+from latentry.provenance.exif import exif
 from latentry.provenance.signing.chain import Chain, now
 from latentry.provenance.signing.development import new_chain
 from latentry.provenance.signing.signer import Signer
@@ -56,12 +57,12 @@ class Authority:
 
 
 def unsigned(form: OutputFormat = OutputFormat.PNG, seed: int = 0) -> bytes:
-    """A small picture with XMP and, in a PNG, a prompt."""
+    """A small picture with XMP and a prompt."""
     cells = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)
     image = Image.fromarray(cells).resize((96, 64), Image.Resampling.BICUBIC)
     xmp, file = packet(SourceType.GENERATED), io.BytesIO()
     if form is not OutputFormat.PNG:
-        image.save(file, form.name, xmp=xmp.encode())
+        image.save(file, form.name, xmp=xmp.encode(), exif=exif(PROMPT))
         return file.getvalue()
     image.save(file, "PNG")
     text = chunk(b"tEXt", b"parameters\0" + PROMPT.encode())

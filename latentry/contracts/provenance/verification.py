@@ -17,7 +17,7 @@ class VerifyRequest(RequestModel):
         StringConstraints(pattern=PICTURE_PATTERN),
         Field(
             description="A file id of `POST /v1/files`, a `data:` URL, or an `https:` URL that is "
-            "fetched once. Of a file id only the manifest is known, as it was at the upload.",
+            "fetched once. Of a file id it is known what the upload said if it had a manifest.",
             repr=False,
         ),
     ]

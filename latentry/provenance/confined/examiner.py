@@ -8,6 +8,7 @@ without an environment, and can open no file or socket, fork, or exceed its limi
 time.
 """
 
+import codecs
 import contextlib
 import ctypes
 import io
@@ -19,13 +20,15 @@ import sys
 from typing import Any
 
 import c2pa
-from PIL import (
+from PIL import (  # all that parsing may need: later no file can be opened
     GifImagePlugin,
     Image,
     JpegImagePlugin,
+    MpoImagePlugin,
     PngImagePlugin,
+    TiffImagePlugin,
     WebPImagePlugin,
-)  # before no file can be
+)
 
 BROKEN = 3
 MEMORY_BYTES = 600 * 1024**2
@@ -41,8 +44,10 @@ SETTINGS: dict[str, Any] = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_after_sign": False},
     "builder": {"thumbnail": {"enabled": False}},
 }
-_PLUGINS = (GifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin)
-_STATES = {"Trusted": "trusted", "Valid": "valid", "Invalid": "invalid"}
+_STILL = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin)  # the last reads EXIF
+_UTF16 = codecs.lookup("utf-16-be")
+_PLUGINS = (*_STILL, GifImagePlugin, WebPImagePlugin)
+_STATES = {"Trusted": "trusted", "Valid": "valid"}
 
 
 def sandbox(max_bytes: int) -> None:
@@ -74,7 +79,7 @@ def examine(asked: dict[str, Any], file: bytes) -> tuple[dict[str, Any], bytes]:
 def _is_own(asked: dict[str, Any], file: bytes) -> bool:
     """Whether its signer is one of these, whom one of these authorities vouches for."""
     with _context(trust_anchors=asked["authorities"]) as context:
-        reader = _reader(asked, file, context)
+        reader = c2pa.Reader(asked["content_type"], io.BytesIO(file), context=context)
         signed = (reader.get_active_manifest() or {}).get("signature_info") or {}
         return _state(reader) == "trusted" and signed.get("cert_serial_number") in asked["serials"]
 
@@ -95,10 +100,6 @@ def _context(**trust: str) -> c2pa.Context:
     return c2pa.Context.from_dict(SETTINGS | ({"trust": given} if given else {}))
 
 
-def _reader(asked: dict[str, Any], file: bytes, context: c2pa.Context) -> c2pa.Reader:
-    return c2pa.Reader(asked["content_type"], io.BytesIO(file), context=context)
-
-
 def _state(reader: c2pa.Reader) -> str:
     return _STATES.get(reader.get_validation_state() or "", "invalid")
 
@@ -106,7 +107,7 @@ def _state(reader: c2pa.Reader) -> str:
 def _manifests(asked: dict[str, Any], file: bytes) -> dict[str, Any]:
     with _context(trust_anchors=asked["trust"]) as context:
         try:
-            reader = _reader(asked, file, context)
+            reader = c2pa.Reader(asked["content_type"], io.BytesIO(file), context=context)
             return _history(json.loads(reader.json())) | {"state": _state(reader)}
         except c2pa.C2paError.ManifestNotFound:
             return {"state": "none"}
@@ -202,7 +203,7 @@ def _texts(file: bytes) -> dict[str, Any]:
         return {}
     infotext = image.info.get("parameters")
     if isinstance(comment, bytes) and comment.startswith(b"UNICODE\0"):
-        infotext = comment[8:].decode("utf-16-be", "replace")
+        infotext, _ = _UTF16.decode(comment[8:], "replace")
     elif image.format == "GIF":
         infotext = _text(image.info.get("comment"))
     xmp = _text(image.info.get("xmp"))

@@ -26,7 +26,7 @@ class Verifier:
     async def named(self, tenant: str, reference: str) -> Verification:
         """Of a file id, or of a picture named by its URL. Raises what `Inputs.sent` does, and more.
 
-        Of a file only its manifest is known, which was taken out when it came.
+        Of a file it is known what it said when it came, if it had a manifest.
         """
         if reference.startswith(PREFIX):
             record = await self.files.record(tenant, reference)

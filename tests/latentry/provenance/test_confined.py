@@ -51,6 +51,7 @@ def test_other_formats_are_signed_and_checked_alike(form: OutputFormat, own: Aut
         for file in (signed, marks.flipped(signed, pixels))
     )
     assert (good.c2pa.state, good.c2pa.codes) == (C2paState.TRUSTED, ())
+    assert good.infotext == PROMPT
     assert good.xmp is not None
     assert good.xmp.digital_source_type.endswith("/trainedAlgorithmicMedia")
     assert (bad.c2pa.state, bad.c2pa.codes) == (C2paState.INVALID, marks.MISMATCH)
@@ -111,7 +112,7 @@ def test_every_context_of_the_library_is_told_not_to_dial() -> None:
                 given += [ast.unparse(one.value) for one in node.keywords]
                 assert {"context", "self._context"} & set(given), (path, node.lineno)
                 users += 1
-    assert users == 4
+    assert users == 5
 
 
 def test_an_ingredient_s_manifest_is_kept_and_goes_along(own: Authority, other: Authority) -> None:
