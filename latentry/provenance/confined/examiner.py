@@ -10,6 +10,7 @@ time.
 
 import codecs
 import contextlib
+import copy
 import ctypes
 import io
 import json
@@ -44,9 +45,10 @@ SETTINGS: dict[str, Any] = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_after_sign": False},
     "builder": {"thumbnail": {"enabled": False}},
 }
-_STILL = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin)  # the last reads EXIF
+# What Pillow imports when it needs it, as `copy` for GIF: in the sandbox it could not any more.
+_PLUGINS = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin)
+_ALSO = (copy, GifImagePlugin)
 _UTF16 = codecs.lookup("utf-16-be")
-_PLUGINS = (*_STILL, GifImagePlugin, WebPImagePlugin)
 _STATES = {"Trusted": "trusted", "Valid": "valid"}
 
 
