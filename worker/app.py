@@ -43,6 +43,8 @@ from worker.process.watchdog import EXIT_UNUSABLE
 from worker.publishing.clip import with_clips
 from worker.publishing.publisher import Publisher
 from worker.publishing.signing import Signing, open_signing
+from worker.safety.judge import Judge
+from worker.safety.opening import open_classifier, with_labels
 from worker.saving import Saving
 from worker.stepping import Stepping
 
@@ -112,6 +114,7 @@ class _Opened:
     metrics: Metrics
     adapters: AdapterFiles
     signing: Signing
+    judge: Judge
 
 
 def _open(
@@ -125,6 +128,7 @@ def _open(
         cost_file = CostFile(costs, settings.data_dir / "costs", backend.identity)
         cost_file.recall()
         storage = open_storage(settings)
+        judge = Judge(compute.submit(open_classifier, settings).result())
         adapters = AdapterFiles(settings.adapter_sources, backend.adapters.inspect)
         keepalive.extend(READING_S)
         adapters.open()
@@ -136,8 +140,8 @@ def _open(
     except LatentryError as error:
         log.error("worker.unusable", code=error.code, why=error.message)
         raise SystemExit(EXIT_UNUSABLE) from error
-    cards = with_clips(cards)
-    return _Opened(backend, cards, costs, cost_file, storage, metrics, adapters, signing)
+    cards = with_labels(with_clips(cards), judge.labels)
+    return _Opened(backend, cards, costs, cost_file, storage, metrics, adapters, signing, judge)
 
 
 def _wire(
@@ -188,6 +192,7 @@ def _publisher(settings: Settings, ledger: Ledger, inbox: Inbox, opened: _Opened
         inbox,
         budget_bytes=settings.backlog_bytes,
         signing=opened.signing,
+        judge=opened.judge,
     )
 
 

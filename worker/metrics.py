@@ -6,6 +6,7 @@ from time import perf_counter, time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from latentry.rules.moderation.image_rules import Verdict
 from worker.claims.claimed_job import Outcome
 from worker.engine.loop import StepTiming
 
@@ -25,13 +26,19 @@ class Metrics:
         )
         self._stages = Histogram(
             "latentry_stage_seconds",
-            "Seconds of one stage: encode, step, decode in the engine; publish, clip to storage;"
-            " sign, a part of these two.",
+            "Seconds of one stage: encode, step, decode in the engine; judge; publish, clip to"
+            " storage; sign, a part of these two.",
             ["stage"],
             buckets=_SECONDS,
             registry=self.registry,
         )
         self._count_work()
+        self._marked = Counter(
+            "latentry_files_marked",
+            "Files by what became of their C2PA signature: `signed`, `no_certificate` or a code.",
+            ["result"],
+            registry=self.registry,
+        )
 
     def _count_work(self) -> None:
         self._jobs = Counter(
@@ -50,16 +57,22 @@ class Metrics:
             "Steps made again, because an earlier worker had made them after its last checkpoint.",
             registry=self.registry,
         )
+        self._judged = Counter(
+            "latentry_pictures_judged",
+            "Pictures that rules were applied to, by what was done about them.",
+            ["action"],
+            registry=self.registry,
+        )
+        self._rules = Counter(
+            "latentry_rules_applied",
+            "Rules met by pictures.",
+            ["rule", "tenant", "action"],
+            registry=self.registry,
+        )
         self._idled = Counter(
             "latentry_worker_idle_seconds",
             "Seconds for which this worker had room and left a job waiting. More than 0 is a fault:"
             " a wake-up was lost or late.",
-            registry=self.registry,
-        )
-        self._marked = Counter(
-            "latentry_files_marked",
-            "Files by what became of their C2PA signature: `signed`, `no_certificate` or a code.",
-            ["result"],
             registry=self.registry,
         )
         self._backlog = Gauge(
@@ -79,6 +92,12 @@ class Metrics:
             "Seconds until the certificate that signs pictures expires; negative since.",
             registry=self.registry,
         ).set_function(lambda: ends - time())
+
+    def judged(self, tenant: str, verdict: Verdict) -> None:
+        """A picture was judged by its job's rules."""
+        self._judged.labels(verdict.action.value).inc()
+        for rule, action in verdict.applied:
+            self._rules.labels(rule, tenant, action).inc()
 
     def stepped(self, timing: StepTiming) -> None:
         """The engine made a step: orders joined, one UNet call, some decoding, or all of these."""

@@ -13,6 +13,7 @@ LatentryError
 │   ├── TooManyIntermediates
 │   ├── KeyframesDiffer
 │   ├── InvalidPrompt
+│   ├── PromptRefused
 │   ├── UnknownStyle
 │   ├── UnknownAdapter
 │   ├── AdapterMismatch
@@ -38,6 +39,7 @@ LatentryError
 │   ├── UnknownModel
 │   ├── UnknownUpscaler
 │   ├── JobNotFound
+│   ├── JobGone
 │   ├── FileNotFound
 │   └── DeliveryNotFound
 ├── LinkRefused                 a file URL is forged or has expired
@@ -52,7 +54,7 @@ LatentryError
 │   ├── ShuttingDown
 │   ├── DeadlineUnreachable
 │   ├── NoAdapterRoom
-│   ├── SigningUnavailable
+│   ├── NoClassifier
 │   └── Busy
 ├── JobFailed                   a job ended without images
 │   ├── NonFiniteOutput
@@ -63,6 +65,7 @@ LatentryError
 │   ├── AdapterGone
 │   ├── AdaptersTooLarge
 │   ├── SigningFailed
+│   ├── PictureRefused
 │   └── Poison
 ├── LeaseLost                   another worker holds the job now
 ├── ConfigurationError          the process cannot start with these settings
@@ -104,12 +107,14 @@ from latentry.errors.jobs import (
     ModelNotLoaded,
     NonFiniteOutput,
     OutOfMemory,
+    PictureRefused,
     Poison,
     SigningFailed,
 )
 from latentry.errors.not_found import (
     DeliveryNotFound,
     FileNotFound,
+    JobGone,
     JobNotFound,
     UnknownModel,
     UnknownUpscaler,
@@ -132,6 +137,7 @@ from latentry.errors.requests import (
     MalformedBody,
     MalformedHead,
     NotAcceptable,
+    PromptRefused,
     ProvenanceRequired,
     RequestTooExpensive,
     TooManyFrames,
@@ -156,10 +162,10 @@ from latentry.errors.unavailable import (
     LedgerUnavailable,
     NoAdapterRoom,
     NoAnswer,
+    NoClassifier,
     NoModel,
     QueueFull,
     ShuttingDown,
-    SigningUnavailable,
     StorageUnavailable,
 )
 
@@ -192,6 +198,7 @@ __all__ = [
     "InvalidPrompt",
     "InvalidRequest",
     "JobFailed",
+    "JobGone",
     "JobNotFound",
     "KeyframesDiffer",
     "LatentryError",
@@ -205,12 +212,15 @@ __all__ = [
     "ModelNotLoaded",
     "NoAdapterRoom",
     "NoAnswer",
+    "NoClassifier",
     "NoModel",
     "NonFiniteOutput",
     "NotAcceptable",
     "NotFound",
     "OutOfMemory",
+    "PictureRefused",
     "Poison",
+    "PromptRefused",
     "ProvenanceRequired",
     "QueueFull",
     "QuotaExceeded",
@@ -218,7 +228,6 @@ __all__ = [
     "RequestTooExpensive",
     "ShuttingDown",
     "SigningFailed",
-    "SigningUnavailable",
     "StorageUnavailable",
     "TooManyFrames",
     "TooManyIntermediates",

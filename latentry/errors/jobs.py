@@ -52,6 +52,12 @@ class SigningFailed(JobFailed):
     code = "signing_failed"
 
 
+class PictureRefused(JobFailed):
+    """A rule of this service forbids what the picture shows."""
+
+    code = "picture_refused"
+
+
 class Poison(JobFailed):
     """Workers died three times while running this job."""
 

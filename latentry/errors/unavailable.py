@@ -69,7 +69,7 @@ class NoAdapterRoom(Unavailable):
     code = "no_adapter_room"
 
 
-class SigningUnavailable(Unavailable):
-    """Images cannot be signed now, and unsigned ones are not stored."""
+class NoClassifier(Unavailable):
+    """A rule on pictures needs a classifier that the workers of this model do not have."""
 
-    code = "signing_unavailable"
+    code = "no_classifier"

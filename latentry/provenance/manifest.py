@@ -15,7 +15,7 @@ from latentry.contracts import (
     ResolvedUpscale,
     StoredOutput,
 )
-from latentry.contracts.requests import WITHOUT_EFFECT
+from latentry.contracts.resolved import WITHOUT_EFFECT
 from latentry.provenance.xmp import SourceType
 from latentry.version import __version__
 

@@ -9,6 +9,7 @@ import structlog
 from PIL import Image
 
 from latentry.contracts import InputFile, JobStatus, ResolvedRequest
+from latentry.contracts.fields.places import FIELDS
 from latentry.errors import EngineError, FileGone, FileNotFound, StorageUnavailable
 from latentry.ledger import Lease
 from latentry.provenance.confined.process import Examined
@@ -31,6 +32,7 @@ class Inputs:
         try:
             job.canvases = self.load(job.lease)
             job.manifests = self._manifests(job.lease)
+            job.pictures = self.listed(job.lease)
         except FileGone as gone:
             job.end_early(Outcome(JobStatus.FAILED, gone))  # the step loop closes its images
         except StorageUnavailable:
@@ -49,7 +51,7 @@ class Inputs:
         canvases = []
         whole = lease.record.request
         for request in keyframes(whole) if isinstance(whole, ResolvedRequest) else (whole,):
-            named: Mapping[str, InputFile] = request.inputs()
+            named = {at: one for at, one in request.inputs().items() if at in FIELDS}
             facts = request.model_dump_json(include={*named, "resize_mode"})
             if facts not in found:
                 read = {one.file: self._read(lease.ref.tenant, one) for one in named.values()}
@@ -57,6 +59,17 @@ class Inputs:
                 found[facts] = Canvas.of(request, pictures)
             canvases.append(found[facts])
         return canvases
+
+    def listed(self, lease: Lease) -> Mapping[str, Pixels]:
+        """The pictures in its request's lists, by place, each file read once. Raises as `load`.
+
+        RGB or RGBA bytes [height, width, channels], as they were sent.
+        """
+        named = lease.record.request.inputs()
+        wanted = {at: one for at, one in named.items() if at not in FIELDS}
+        files = {one.file: one for one in wanted.values()}
+        read = {name: self._read(lease.ref.tenant, one) for name, one in files.items()}
+        return {at: read[one.file] for at, one in wanted.items()}
 
     def _manifests(self, lease: Lease) -> dict[str, bytes]:
         """The archives of pictures that came with a manifest. Raises StorageUnavailable."""

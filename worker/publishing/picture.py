@@ -2,19 +2,22 @@
 
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import Any
 
 from latentry.contracts import (
     InputFile,
     IntermediateKind,
-    JobKind,
+    JobError,
     OutputKind,
     ResolvedRequest,
     ResolvedUpscale,
     StoredOutput,
 )
 from latentry.contracts.fields.intermediates import name_of
-from latentry.errors import EngineError
+from latentry.contracts.fields.safety import ImageAction
+from latentry.errors import EngineError, PictureRefused
 from latentry.provenance.infotext import frame_settings
+from latentry.rules.moderation.image_rules import Verdict
 from latentry.rules.sequences.frames import frame
 from latentry.storage import key_of
 from worker.claims.claimed_job import ClaimedJob
@@ -29,7 +32,7 @@ class Picture:
 
     `profile`: of a strict picture, the id of the profile under which it has these bits. `kind`:
     what is shown of it after `step`; None if it is the finished one. `fingerprints`: of the models
-    that drew it.
+    that drew it. `verdict`: that of its job's rules, once it was judged.
     """
 
     job: ClaimedJob
@@ -39,6 +42,7 @@ class Picture:
     kind: IntermediateKind | None = None
     step: int | None = None
     fingerprints: tuple[str, ...] = ()
+    verdict: Verdict | None = None
 
     @classmethod
     def of(cls, job: ClaimedJob, index: int, done: Done) -> "Picture":
@@ -109,8 +113,7 @@ class Picture:
         """Its role in its job."""
         if self.kind is not None:
             return OutputKind(self.kind.value)
-        is_frame = self.job.lease.record.request.kind in (JobKind.INTERPOLATION, JobKind.CLIP)
-        return OutputKind.FRAME if is_frame else OutputKind.IMAGE
+        return OutputKind.FRAME if self.job.lease.record.request.is_sequence else OutputKind.IMAGE
 
     @property
     def seed(self) -> int:
@@ -130,11 +133,19 @@ class Picture:
             name=self.name,
         )
 
-    def listed(self, file: bytes) -> StoredOutput:
-        """Its entry in the ledger; `file`: as it is before it is signed."""
+    @property
+    def is_blocked(self) -> bool:
+        """Whether a rule withholds it."""
+        return self.verdict is not None and self.verdict.action is ImageAction.BLOCK
+
+    def listed(self, file: bytes = b"") -> StoredOutput:
+        """Its entry in the ledger; of one that is blocked, that it has failed.
+
+        `file`: as it is before it is signed.
+        """
         height, width, _ = self.pixels.shape
         return StoredOutput(
-            key=self.key,
+            key="" if self.is_blocked else self.key,
             kind=self.output_kind,
             name=self.name,
             step=self.step,
@@ -144,10 +155,20 @@ class Picture:
             width=width,
             height=height,
             content_type=self.request.output_format.content_type,
-            pixel_sha256=pixel_sha256(self.pixels),
-            unsigned_sha256=sha256(file).hexdigest(),
+            pixel_sha256="" if self.is_blocked else pixel_sha256(self.pixels),
+            unsigned_sha256=sha256(file).hexdigest() if file else "",
             profile=self.profile,
+            **self._judgement(),
         )
+
+    def _judgement(self) -> dict[str, Any]:
+        if self.verdict is None:
+            return {}
+        found: dict[str, Any] = {"safety": self.verdict.safety, "applied": self.verdict.applied}
+        if self.is_blocked:
+            found["error"] = JobError(code=PictureRefused.code, message=self.verdict.reason)
+            found["is_charged"] = self.verdict.is_charged
+        return found
 
 
 def encoded_picture(picture: Picture) -> tuple[StoredOutput, bytes]:

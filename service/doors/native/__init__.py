@@ -2,6 +2,7 @@
 
 from latentry.api_keys import Scope
 from latentry.contracts import (
+    Batch,
     ClipRequest,
     Event,
     GenerationRequest,
@@ -14,6 +15,7 @@ from latentry.settings import Settings
 from service.access.auth import Allowed
 from service.doors.native import (
     adapters,
+    batch,
     deliveries,
     docs,
     events,
@@ -38,6 +40,7 @@ def door(settings: Settings) -> Door:
     return Door(
         routers=(
             generations.router,
+            batch.router,
             interpolations.router,
             clips.router,
             deliveries.router,
@@ -57,6 +60,7 @@ def door(settings: Settings) -> Door:
         large_bodies=_large_bodies(settings),
         models=(
             GenerationRequest,
+            Batch,
             InterpolationRequest,
             UpscaleRequest,
             ClipRequest,
@@ -77,4 +81,5 @@ def _large_bodies(settings: Settings) -> tuple[LargeBody, ...]:
             LargeBody(path, settings.max_input_body_bytes, Allowed(Scope.WRITE))
             for path in (generations.PATH, interpolations.PATH, upscales.PATH)
         ),
+        LargeBody(batch.PATH, batch.MAX_BYTES, Allowed(Scope.WRITE)),
     )

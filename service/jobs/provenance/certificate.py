@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from latentry.errors import SigningUnavailable
+from latentry.errors import Unavailable
 from latentry.provenance.signing.chain import Chain, now
 from latentry.settings import Settings
 
@@ -22,6 +22,6 @@ class Certificate:
         return cls(Chain.read(path) if path else None, settings.c2pa_unsigned == "refuse")
 
     def refuse_expired(self) -> None:
-        """Raises SigningUnavailable once no picture can be signed, if all must be."""
+        """Raises Unavailable once no picture can be signed, if all must be."""
         if self.chain is not None and self.must_sign and not self.chain.holds(now()):
-            raise SigningUnavailable(self.chain.complaint(now()))
+            raise Unavailable(self.chain.complaint(now()))

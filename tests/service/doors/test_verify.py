@@ -201,7 +201,7 @@ async def test_an_expired_certificate_fails_readiness(
     late = own.signer.chain.ends + timedelta(seconds=1)
     monkeypatch.setattr("service.jobs.provenance.certificate.now", lambda: late)
     answer = await client.get("/readyz")
-    assert (answer.status_code, answer.json()["code"]) == (503, "signing_unavailable")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert "expired on" in json.dumps(answer.json())
     made = create_app(settings.model_copy(update={"c2pa_unsigned": "allow"}))
     async with made.router.lifespan_context(made):
