@@ -25,6 +25,7 @@ from latentry.contracts import (
     OutputFormat,
     Priority,
     PromptSyntax,
+    Provenance,
     ResizeMode,
     Seamless,
     WebhookEvent,
@@ -124,6 +125,7 @@ class RequestOptions(TypedDict):
     ]
     output_quality: Annotated[int | None, typer.Option("--quality")]
     output_lossless: Annotated[bool | None, typer.Option("--lossless")]
+    provenance: Provenance | None
     determinism: Determinism | None
     preview_interval: Annotated[
         int | None,

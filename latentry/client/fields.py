@@ -18,6 +18,7 @@ from latentry.contracts import (
     OutputFormat,
     Priority,
     PromptSyntax,
+    Provenance,
     ResizeMode,
     ResolvedRequest,
     Sampler,
@@ -85,6 +86,7 @@ class Fields(TypedDict, total=False):
     output_format: OutputFormat | str | None
     output_quality: int | None
     output_lossless: bool | None
+    provenance: Provenance | str | None
     determinism: Determinism | str | None
     preview_interval: int | None
     preview_size: int | None
@@ -105,6 +107,7 @@ class UpscaleFields(TypedDict, total=False):
     output_format: OutputFormat | str | None
     output_quality: int | None
     output_lossless: bool | None
+    provenance: Provenance | str | None
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None
@@ -123,6 +126,7 @@ class InterpolationFields(TypedDict, total=False):
     output_format: OutputFormat | str | None
     output_quality: int | None
     output_lossless: bool | None
+    provenance: Provenance | str | None
     preview_interval: int | None
     priority: Priority | str | None
     start_within: int | None

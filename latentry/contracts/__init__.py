@@ -51,6 +51,15 @@ from latentry.contracts.outputs import (
 )
 from latentry.contracts.pricing import Cost, Estimate
 from latentry.contracts.problems import FieldError, JobError, Problem
+from latentry.contracts.provenance.marks import C2paState, Provenance
+from latentry.contracts.provenance.verification import (
+    C2pa,
+    MadeHere,
+    Manifest,
+    Verification,
+    VerifyRequest,
+    Xmp,
+)
 from latentry.contracts.requests import GenerationRequest
 from latentry.contracts.resolved import ResolvedRequest
 from latentry.contracts.samplers import Sampler, Spacing
@@ -82,6 +91,8 @@ __all__ = [
     "Batch",
     "BatchItem",
     "BatchResult",
+    "C2pa",
+    "C2paState",
     "ClipFormat",
     "ClipRequest",
     "Cost",
@@ -116,6 +127,8 @@ __all__ = [
     "Keyframe",
     "Limits",
     "Lora",
+    "MadeHere",
+    "Manifest",
     "MaskChannel",
     "MaskFill",
     "Model",
@@ -131,6 +144,7 @@ __all__ = [
     "Problem",
     "Progress",
     "PromptSyntax",
+    "Provenance",
     "RegisteredCard",
     "ResizeMode",
     "ResolvedRequest",
@@ -151,9 +165,12 @@ __all__ = [
     "UpscalerList",
     "Usage",
     "UsageList",
+    "Verification",
+    "VerifyRequest",
     "WantedHires",
     "WantedIntermediates",
     "WantedLora",
     "Webhook",
     "WebhookEvent",
+    "Xmp",
 ]

@@ -14,6 +14,7 @@ from latentry.contracts.fields.intermediates import IntermediatesOption
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.outputs import OutputFormat
+from latentry.contracts.provenance.marks import Provenance, ProvenanceOption
 from latentry.contracts.wire import RequestModel
 
 _MISSING: Final = PydanticCustomError("missing", "Required, unless `image` is given")
@@ -73,6 +74,7 @@ class GenerationRequest(RequestModel):
     output_format: job.OutputFormat = OutputFormat.PNG
     output_quality: job.OutputQuality = None
     output_lossless: job.OutputLossless = False
+    provenance: ProvenanceOption = Provenance.FULL
     determinism: sampling.DeterminismMode = Determinism.FAST
     preview_interval: job.PreviewInterval = 0
     preview_size: job.PreviewSize = PREVIEW_SIDE_PX

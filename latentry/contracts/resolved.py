@@ -25,6 +25,7 @@ from latentry.contracts.fields.places import FIELDS, pictures
 from latentry.contracts.fields.sampling import Determinism, Seamless, steps_before
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.outputs import OutputFormat
+from latentry.contracts.provenance.marks import Provenance
 from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.wire import ResponseModel
 
@@ -34,7 +35,7 @@ WITHOUT_EFFECT: Final = frozenset({"intermediates", "metadata", "preview_interva
 # Nor do these change the pixels of one image, whose own seeds are stored separately.
 _NOT_PIXELS: Final = WITHOUT_EFFECT | {
     *("n", "seed", "template", "variation_seed"),
-    *("output_format", "output_quality", "output_lossless"),
+    *("output_format", "output_quality", "output_lossless", "provenance"),
 }
 
 
@@ -88,6 +89,7 @@ class ResolvedRequest(ResponseModel):
     output_format: OutputFormat = OutputFormat.PNG
     output_quality: int | None = None
     output_lossless: bool = False
+    provenance: Provenance = Provenance.FULL
     determinism: Determinism = Determinism.FAST
     preview_interval: int = 0
     preview_size: int = PREVIEW_SIDE_PX
@@ -183,7 +185,7 @@ class ResolvedRequest(ResponseModel):
         """
         # Of a picture its pixels count, not the file that has them; of a LoRA its file's content.
         left_out: dict[str, Any] = dict.fromkeys(_NOT_PIXELS, True)
-        left_out |= {name: {"file"} for name in FIELDS}
+        left_out |= {name: {"file", "c2pa"} for name in FIELDS}
         left_out["loras"] = {"__all__": {"id", "autov3"}}
         left_out["clip"] = {"fps", "output"}
         return self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)

@@ -5,6 +5,7 @@ from pydantic import Field
 from latentry.contracts import PromptSyntax
 from latentry.contracts.fields import conditioning, inputs, job, lora, sampling, templates
 from latentry.contracts.fields.hires import HiresOption
+from latentry.contracts.provenance.marks import ProvenanceOption
 from latentry.contracts.wire import RequestModel
 
 
@@ -55,4 +56,5 @@ class OwnFields(RequestModel):
     start_within: job.StartWithin = None
     finish_within: job.FinishWithin = None
     keep_for: job.KeepFor = None
+    provenance: ProvenanceOption | None = None
     metadata: job.Metadata | None = None

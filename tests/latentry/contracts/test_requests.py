@@ -13,6 +13,7 @@ from latentry.contracts import (
     Sampler,
     Template,
     UpscaleRequest,
+    VerifyRequest,
     WantedHires,
     WantedLora,
     Webhook,
@@ -236,6 +237,7 @@ BODIES = {
     InterpolationRequest: {"from": {"prompt": "a"}, "to": {"prompt": "b"}, "frames": 2},
     UpscaleRequest: {"image": "file_1"},
     ClipRequest: {"prompt": "a frog"},
+    VerifyRequest: {"image": "file_1"},
 }
 
 
