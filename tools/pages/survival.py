@@ -1,6 +1,6 @@
-"""`python -m tools.survival`: what is left of a picture's marks after what people do to pictures.
+"""What is left of a picture's marks after what people do to pictures.
 
-Prints the table of docs/provenance.md.
+`python -m tools.pages.survival` prints the table of docs/provenance.md.
 """
 
 import io
