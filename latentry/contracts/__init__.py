@@ -21,6 +21,7 @@ from latentry.contracts.deliveries import (
 )
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
+from latentry.contracts.fields.embedding import Embedding, WantedEmbedding
 from latentry.contracts.fields.hires import Hires, Upscaler, WantedHires
 from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
 from latentry.contracts.fields.intermediates import (
@@ -80,6 +81,7 @@ __all__ = [
     "DeliveryStatus",
     "Determinism",
     "Easing",
+    "Embedding",
     "Estimate",
     "Event",
     "EventType",
@@ -139,6 +141,7 @@ __all__ = [
     "UpscalerList",
     "Usage",
     "UsageList",
+    "WantedEmbedding",
     "WantedHires",
     "WantedIntermediates",
     "WantedLora",
