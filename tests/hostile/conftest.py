@@ -2,7 +2,14 @@
 
 import pytest
 
-from latentry.contracts import Adapter, AdapterKind, ClipFormat, RegisteredCard, Sampler, UpscalerCard
+from latentry.contracts import (
+    Adapter,
+    AdapterKind,
+    ClipFormat,
+    RegisteredCard,
+    Sampler,
+    UpscalerCard,
+)
 from latentry.ledger import Ledger, commands
 from tests.latentry.ledger.factory import card
 from tests.modes import EMBEDDINGS, LORAS

@@ -8,10 +8,10 @@ from latentry.contracts import Adapter, AdapterKind
 
 _PATTERNS: Final = ("*.pt", "learned_embeds*.bin")  # AUTOMATIC1111's, and diffusers'
 WHY: Final = (
-    "It is a pickle, which can run code when it is read, so it is not read. If you trust it, save"
-    ' its vectors with safetensors.torch.save_file({"emb_params": vectors}, "NAME.safetensors"),'
-    " where vectors are, of torch.load(file, weights_only=True), string_to_param's only value; or"
-    " the only value there is."
+    "It is a pickle, which can run code when it is read, so it is never read. Convert it:"
+    " data = torch.load(FILE, weights_only=True);"
+    ' [vectors] = data.get("string_to_param", data).values();'
+    ' safetensors.torch.save_file({"emb_params": vectors}, "NAME.safetensors").'
 )
 
 

@@ -1,4 +1,4 @@
-"""The LoRAs and embeddings that tests/modes.py names, made to measure for each family of tiny models."""
+"""The adapters that tests/modes.py names, made to measure for each family of tiny models."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
