@@ -1,6 +1,7 @@
 """Everything that crosses a process boundary: frozen pydantic models and named constants."""
 
 from latentry.contracts.any_request import AnyRequest
+from latentry.contracts.batches import Batch, BatchItem, BatchResult
 from latentry.contracts.catalogue.adapters import Adapter, AdapterKind, AdapterList
 from latentry.contracts.catalogue.models import (
     Defaults,
@@ -12,13 +13,6 @@ from latentry.contracts.catalogue.models import (
     RegisteredCard,
 )
 from latentry.contracts.catalogue.styles import Style, StyleDefaults, StyleList
-from latentry.contracts.deliveries import (
-    Attempt,
-    Delivery,
-    DeliveryList,
-    DeliveryStatus,
-    Notification,
-)
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.embedding import Embedding, WantedEmbedding
@@ -64,7 +58,14 @@ from latentry.contracts.upscales import (
     UpscalerList,
 )
 from latentry.contracts.usage import Usage, UsageList
-from latentry.contracts.webhooks import Webhook, WebhookEvent
+from latentry.contracts.webhooks.deliveries import (
+    Attempt,
+    Delivery,
+    DeliveryList,
+    DeliveryStatus,
+    Notification,
+)
+from latentry.contracts.webhooks.webhook import Webhook, WebhookEvent
 
 __all__ = [
     "Adapter",
@@ -72,6 +73,9 @@ __all__ = [
     "AdapterList",
     "AnyRequest",
     "Attempt",
+    "Batch",
+    "BatchItem",
+    "BatchResult",
     "ClipFormat",
     "ClipRequest",
     "Cost",

@@ -108,3 +108,6 @@ class JobList(Listing[Job]):
     next_cursor: str | None = Field(
         None, description="Pass as `cursor` for the next page; null on the last."
     )
+    count: int | None = Field(
+        None, description="How many jobs match, with `count=true`; of the 10,000 newest."
+    )

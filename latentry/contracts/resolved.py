@@ -14,6 +14,7 @@ from latentry.contracts.fields.intermediates import Intermediates
 from latentry.contracts.fields.interpolation import Interpolation
 from latentry.contracts.fields.job import JobKind
 from latentry.contracts.fields.lora import Lora
+from latentry.contracts.fields.places import FIELDS, pictures
 from latentry.contracts.fields.sampling import Determinism, Seamless, steps_before
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.outputs import OutputFormat
@@ -163,9 +164,8 @@ class ResolvedRequest(ResponseModel):
         return tuple(dict.fromkeys(named))
 
     def inputs(self) -> dict[str, InputFile]:
-        """The files that it names, by field."""
-        named = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: one for name, one in named.items() if isinstance(one, InputFile)}
+        """The files that it names, by place: `image`, `controls/0/image`."""
+        return pictures(self)
 
     def pixel_fields(self) -> dict[str, Any]:
         """What an image's pixels depend on apart from its seed, ready for JSON.
@@ -174,7 +174,7 @@ class ResolvedRequest(ResponseModel):
         """
         # Of a picture its pixels count, not the file that has them; of a LoRA its file's content.
         left_out: dict[str, Any] = dict.fromkeys(_NOT_PIXELS, True)
-        left_out |= {name: {"file"} for name in self.inputs()}
+        left_out |= {name: {"file"} for name in FIELDS}
         left_out["loras"] = {"__all__": {"id", "autov3"}}
         left_out["clip"] = {"fps", "output"}
         return self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)

@@ -37,6 +37,7 @@ LatentryError
 │   ├── UnknownModel
 │   ├── UnknownUpscaler
 │   ├── JobNotFound
+│   ├── JobGone
 │   ├── FileNotFound
 │   └── DeliveryNotFound
 ├── LinkRefused                 a file URL is forged or has expired
@@ -106,6 +107,7 @@ from latentry.errors.jobs import (
 from latentry.errors.not_found import (
     DeliveryNotFound,
     FileNotFound,
+    JobGone,
     JobNotFound,
     UnknownModel,
     UnknownUpscaler,
@@ -186,6 +188,7 @@ __all__ = [
     "InvalidPrompt",
     "InvalidRequest",
     "JobFailed",
+    "JobGone",
     "JobNotFound",
     "KeyframesDiffer",
     "LatentryError",

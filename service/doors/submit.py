@@ -18,7 +18,7 @@ from latentry.contracts import (
     UpscaleRequest,
     Webhook,
 )
-from latentry.errors import InvalidIdempotencyKey, UrlNotAllowed
+from latentry.errors import InvalidIdempotencyKey, InvalidRequest, UrlNotAllowed
 from latentry.ledger import Accepted, JobRef, NewJob, commands
 from latentry.ledger.jobs import WaitEstimate
 from latentry.settings import Settings
@@ -153,7 +153,7 @@ async def _new_job(
         ref=new_ref(caller.tenant),
         request=admitted.request,
         queue_ttl_ms=gateway.settings.queue_ttl_s * 1000,
-        ttl_ms=gateway.settings.result_ttl_s * 1000,
+        ttl_ms=_keep_s(gateway.settings, request) * 1000,
         body_hash=await _body_hash(request),
         account=caller.account,
         price=admitted.price,
@@ -186,6 +186,14 @@ def _receiver(gateway: Gateway, caller: Caller, webhook: Webhook | None) -> str:
     except UrlNotAllowed as error:
         raise UrlNotAllowed(error.message, fields={"/webhook/url": error.message}) from None
     return f"{caller.tenant}@{target.host}:{target.port}"
+
+
+def _keep_s(settings: Settings, request: Request) -> int:
+    wanted, most = request.keep_for or settings.result_ttl_s, settings.longest_kept_s
+    if wanted > most:
+        why = f"Must be at most {most}."
+        raise InvalidRequest(why, fields={"/keep_for": why})
+    return wanted
 
 
 class _Limits(TypedDict):

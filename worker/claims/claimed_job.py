@@ -11,7 +11,7 @@ from latentry.errors import LatentryError
 from latentry.ledger import Lease
 from latentry.rules.pricing import intermediates, skipped_steps
 from latentry.rules.sequences.frames import CLIP_NAME, clip, files, moving
-from worker.engine.inputs.canvas import Canvas
+from worker.engine.inputs.canvas import Canvas, Pixels
 from worker.engine.loop import LoadedAdapter, Order, UpscaleOrder
 
 # A job that two workers died of runs alone: a third death makes it poison, and must not cost
@@ -37,6 +37,7 @@ class ClaimedJob:
 
     `outputs`: those in storage, by label. `checkpoints`: of its images, by index, from an earlier
     worker. `canvases`: the pictures that its request brings, made ready; one for each keyframe.
+    `pictures`: those in its lists, by place.
     `adapters`: those that its request uses, by SHA-256.
     `unsaved_since`: when the first step was made that is in no checkpoint.
     """
@@ -59,6 +60,7 @@ class ClaimedJob:
         self._steps = dict.fromkeys(self._made, 0)
         self.checkpoints: dict[int, bytes] = {}
         self.canvases: Sequence[Canvas | None] = ()
+        self.pictures: Mapping[str, Pixels] = {}
         self.adapters: Mapping[str, LoadedAdapter] = {}
         self.unsaved_since: float | None = None
         self.is_yielding = False
@@ -214,6 +216,7 @@ class ClaimedJob:
             self.canvases,
             checkpoint=saved,
             listed=self._listed(index),
+            pictures=self.pictures,
             adapters=self.adapters,
         )
 
