@@ -36,8 +36,8 @@ class WorkerSettings(Section):
     )
     adapters: str = Field(
         "",
-        description="Comma-separated folders of LoRA files, searched with all that is below them,"
-        " and `id=path` pairs; docs/adapters.md. All workers of a model need the same.",
+        description="Comma-separated folders of LoRAs and embeddings, searched with all that is"
+        " below them, and `id=path` pairs; docs/adapters.md. All workers of a model need the same.",
     )
     adapter_memory_bytes: int = Field(
         2 * 2**30, ge=0, description="Maximum memory for loaded adapters, besides the models'."
