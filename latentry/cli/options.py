@@ -41,6 +41,7 @@ _SHORTER: Final = {
     "output-lossless": "lossless",
     "styles": "style",
     "loras": "lora",
+    "embeddings": "embedding",
 }
 
 
@@ -67,6 +68,15 @@ class RequestOptions(TypedDict):
             metavar="ID:WEIGHT",
             help="LoRA of `latentry adapters` to apply, repeatable: id, id:weight, or"
             " id:weight:weight in the text encoders.",
+        ),
+    ]
+    embeddings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--embedding",
+            metavar="ID",
+            help="Embedding of `latentry adapters` that the prompts may name, repeatable; all of"
+            " them if omitted, and in a plain prompt none.",
         ),
     ]
     width: int | None
@@ -195,6 +205,7 @@ def request_fields(options: Mapping[str, Any]) -> Fields:
     given = dict(options) | {
         "metadata": values.labels("--metadata", told("metadata")),
         "loras": values.loras(told("loras")),
+        "embeddings": values.embeddings(told("embeddings")),
         "extend": values.extend(told("extend")),
         "hires": values.hires(told("hires")),
         "intermediates": values.intermediates(

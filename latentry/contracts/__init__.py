@@ -15,6 +15,7 @@ from latentry.contracts.catalogue.models import (
 from latentry.contracts.catalogue.styles import Style, StyleDefaults, StyleList
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
+from latentry.contracts.fields.embedding import Embedding, WantedEmbedding
 from latentry.contracts.fields.hires import Hires, Upscaler, WantedHires
 from latentry.contracts.fields.inputs import (
     Extend,
@@ -102,6 +103,7 @@ __all__ = [
     "DeliveryStatus",
     "Determinism",
     "Easing",
+    "Embedding",
     "Estimate",
     "Event",
     "EventType",
@@ -167,6 +169,7 @@ __all__ = [
     "UsageList",
     "Verification",
     "VerifyRequest",
+    "WantedEmbedding",
     "WantedHires",
     "WantedIntermediates",
     "WantedLora",

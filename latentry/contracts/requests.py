@@ -5,7 +5,15 @@ from typing import Any, Final
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from latentry.contracts.fields import conditioning, inputs, job, lora, sampling, templates
+from latentry.contracts.fields import (
+    conditioning,
+    embedding,
+    inputs,
+    job,
+    lora,
+    sampling,
+    templates,
+)
 from latentry.contracts.fields.bounds import PREVIEW_SIDE_PX
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import HiresOption
@@ -38,6 +46,7 @@ class GenerationRequest(RequestModel):
     template: templates.FilledTemplate = None
     clip_skip: conditioning.ClipSkip = None
     loras: lora.Loras = ()
+    embeddings: embedding.Embeddings = None
     width: sampling.Width = None
     height: sampling.Height = None
     num_inference_steps: sampling.Steps = None

@@ -8,6 +8,7 @@ from latentry.contracts.fields import sampling
 from latentry.contracts.fields.bounds import PREVIEW_SIDE_PX
 from latentry.contracts.fields.clip import Clip
 from latentry.contracts.fields.conditioning import PromptSyntax
+from latentry.contracts.fields.embedding import Embedding
 from latentry.contracts.fields.hires import Hires
 from latentry.contracts.fields.inputs import (
     Extend,
@@ -52,6 +53,7 @@ class ResolvedRequest(ResponseModel):
     template: Template | None = None
     clip_skip: int | None = None
     loras: tuple[Lora, ...] = ()
+    embeddings: tuple[Embedding, ...] = ()
     width: int
     height: int
     num_inference_steps: int
@@ -172,7 +174,11 @@ class ResolvedRequest(ResponseModel):
     @property
     def adapters(self) -> tuple[str, ...]:
         """The SHA-256 of each adapter that changes its images, once, as the request names them."""
-        return tuple(dict.fromkeys(one.sha256 for one in self.loras if one.has_effect))
+        keyframes = self.interpolation.keyframes if self.interpolation else ()
+        named = [one.sha256 for one in self.loras if one.has_effect]
+        named += [one.sha256 for one in self.embeddings]
+        named += [one.sha256 for at in keyframes for one in at.embeddings]
+        return tuple(dict.fromkeys(named))
 
     def inputs(self) -> dict[str, InputFile]:
         """The files that it names, by place: `image`, `controls/0/image`."""

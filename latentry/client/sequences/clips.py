@@ -20,6 +20,7 @@ from latentry.contracts import (
     SequenceOutput,
     Spacing,
     Template,
+    WantedEmbedding,
     Webhook,
 )
 
@@ -33,6 +34,7 @@ class ClipFields(TypedDict, total=False):
     styles: Sequence[str] | None
     template: Template | dict[str, Any] | None
     clip_skip: int | None
+    embeddings: Sequence[WantedEmbedding | dict[str, Any]] | None
     width: int | None
     height: int | None
     num_inference_steps: int | None

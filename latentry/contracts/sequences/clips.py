@@ -2,7 +2,15 @@
 
 from pydantic import Field, model_validator
 
-from latentry.contracts.fields import clip, conditioning, interpolation, job, sampling, templates
+from latentry.contracts.fields import (
+    clip,
+    conditioning,
+    embedding,
+    interpolation,
+    job,
+    sampling,
+    templates,
+)
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.interpolation import SequenceOutput
 from latentry.contracts.fields.job import Priority
@@ -26,6 +34,7 @@ class ClipRequest(RequestModel):
     styles: templates.Styles = ()
     template: templates.FilledTemplate = None
     clip_skip: conditioning.ClipSkip = None
+    embeddings: embedding.Embeddings = None
     width: sampling.Width = None
     height: sampling.Height = None
     num_inference_steps: sampling.Steps = None

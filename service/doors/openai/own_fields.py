@@ -3,7 +3,15 @@
 from pydantic import Field
 
 from latentry.contracts import PromptSyntax
-from latentry.contracts.fields import conditioning, inputs, job, lora, sampling, templates
+from latentry.contracts.fields import (
+    conditioning,
+    embedding,
+    inputs,
+    job,
+    lora,
+    sampling,
+    templates,
+)
 from latentry.contracts.fields.hires import HiresOption
 from latentry.contracts.provenance.marks import ProvenanceOption
 from latentry.contracts.wire import RequestModel
@@ -19,6 +27,7 @@ class OwnFields(RequestModel):
     prompt_syntax: conditioning.Syntax = PromptSyntax.PLAIN
     styles: templates.Styles | None = None
     clip_skip: conditioning.ClipSkip = None
+    embeddings: embedding.Embeddings = None
     loras: lora.Loras | None = None
     num_inference_steps: sampling.Steps = None
     denoise_start: sampling.DenoiseStart | None = None

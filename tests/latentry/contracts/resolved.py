@@ -4,6 +4,7 @@ from typing import Any
 
 from latentry.contracts import (
     Determinism,
+    Embedding,
     Extend,
     Hires,
     InpaintArea,
@@ -43,6 +44,7 @@ CHANGES: dict[str, Any] = {
     "loras": (
         Lora(id="ink", weight=0.8, text_encoder_weight=0.5, sha256="3" * 64, autov3="4" * 12),
     ),
+    "embeddings": (Embedding(id="Easy Negative", sha256="5" * 64, vectors=8),),
     "width": 64,
     "height": 64,
     "num_inference_steps": 10,

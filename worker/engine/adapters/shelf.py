@@ -9,6 +9,7 @@ import torch
 from latentry.contracts import Adapter
 from latentry.errors import AdapterGone, AdaptersTooLarge
 from worker.engine.adapters.bank import Bank
+from worker.engine.adapters.embedding.reader import EmbeddingReader
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.adapters.lora.reader import LoraReader
 from worker.engine.adapters.reader import Reader, SizedAdapter
@@ -24,7 +25,7 @@ class Shelf:
     ) -> None:
         self.bank = Bank(budget_bytes)
         self._blueprints = blueprints
-        self._readers: tuple[Reader, ...] = (LoraReader(at),)
+        self._readers: tuple[Reader, ...] = (EmbeddingReader(at), LoraReader(at))
         self._loading = threading.Lock()
 
     def inspect(self, path: Path) -> Adapter:
