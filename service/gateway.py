@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from fastapi import Depends, Request
 
-from latentry.errors import JobNotFound
+from latentry.errors import JobGone, JobNotFound, NotFound
 from latentry.ledger import AsyncLedger, JobRecord, JobRef, commands
 from latentry.settings import Settings
 from latentry.storage import Storage, open_storage
@@ -90,11 +90,15 @@ class Gateway:
         await self.ledger.close()
 
     async def record(self, ref: JobRef) -> JobRecord:
-        """A job's present record. Raises JobNotFound."""
+        """A job's present record. Raises JobNotFound or JobGone."""
         record = await self.ledger.run(commands.get(ref))
         if record is None:
-            raise JobNotFound
+            raise await self.absence(ref)
         return record
+
+    async def absence(self, ref: JobRef) -> NotFound:
+        """Why there is no such job."""
+        return JobGone() if await self.ledger.run(commands.was_kept(ref)) else JobNotFound()
 
 
 async def _gateway(request: Request) -> Gateway:

@@ -17,7 +17,7 @@ from latentry.settings import Settings
 from worker.backends import open_backend  # so that it is what the service runs
 from worker.batching import Costs
 from worker.claims.preparation.adapter_files import AdapterFiles
-from worker.engine.adapters.rows import unet_uses
+from worker.engine.adapters.lora.rows import unet_uses
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.inputs.canvas import Canvas
 from worker.engine.loop import Done, Engine, Event, Failed, Joined, Order, Step
@@ -104,7 +104,7 @@ class Loop:
         return replace(
             order,
             request=request.model_copy(update={"loras": (lora,)}),
-            adapters=self._backend.adapters.load(MODEL, [(path, sha256)]),
+            adapters=self._backend.adapters.load(MODEL, {sha256: path}),
         )
 
     def clear(self) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from latentry.contracts import (
     WantedLora,
     Webhook,
 )
+from latentry.contracts.fields.places import FIELDS
 from latentry.validation import invalid
 
 # A picture of an interpolation: a request's fields by name, or the request of a finished job.
@@ -88,6 +89,7 @@ class Fields(TypedDict, total=False):
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None
+    keep_for: int | None
     metadata: dict[str, str] | None
     webhook: Webhook | dict[str, Any] | str | None
 
@@ -103,6 +105,7 @@ class UpscaleFields(TypedDict, total=False):
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None
+    keep_for: int | None
     metadata: dict[str, str] | None
     webhook: Webhook | dict[str, Any] | str | None
 
@@ -121,6 +124,7 @@ class InterpolationFields(TypedDict, total=False):
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None
+    keep_for: int | None
     metadata: dict[str, str] | None
     webhook: Webhook | dict[str, Any] | str | None
 
@@ -157,9 +161,11 @@ def _keyframe(one: Keyframe) -> dict[str, Any]:
 
 def _with_pictures(fields: Mapping[str, Any]) -> dict[str, Any]:
     given = dict(fields)
-    for name in ("image", "mask"):
-        if (picture := given.get(name)) is not None and not isinstance(picture, dict):
-            given[name] = reference_of(picture)
+    for name, value in fields.items():
+        if name in FIELDS and value is not None and not isinstance(value, dict):
+            given[name] = reference_of(value)
+        elif isinstance(value, list | tuple):  # of LoRAs or of what else brings pictures
+            given[name] = [_with_pictures(one) if isinstance(one, dict) else one for one in value]
     return given
 
 

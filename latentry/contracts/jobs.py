@@ -5,11 +5,11 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from latentry.contracts.any_request import AnyRequest
 from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.outputs import Image, Output
 from latentry.contracts.pricing import Cost
 from latentry.contracts.problems import JobError
-from latentry.contracts.resolved import AnyRequest
 from latentry.contracts.wire import Listing, ResponseModel
 
 
@@ -101,4 +101,7 @@ class JobList(Listing[Job]):
 
     next_cursor: str | None = Field(
         None, description="Pass as `cursor` for the next page; null on the last."
+    )
+    count: int | None = Field(
+        None, description="How many jobs match, with `count=true`; of the 10,000 newest."
     )

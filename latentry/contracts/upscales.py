@@ -45,6 +45,7 @@ class UpscaleRequest(RequestModel):
     priority: job.QueuePriority = Priority.NORMAL
     start_within: job.StartWithin = None
     finish_within: job.FinishWithin = None
+    keep_for: job.KeepFor = None
     dry_run: job.DryRun = False
     metadata: job.Metadata = Field(default_factory=dict)
     webhook: job.WebhookTarget = None
@@ -63,7 +64,8 @@ class ResolvedUpscale(ResponseModel):
     seed: ClassVar[int] = 0
     intermediates: ClassVar[None] = None
     preview_interval: ClassVar[int] = 0
-    loras: ClassVar[tuple[()]] = ()
+    is_sequence: ClassVar[bool] = False
+    adapters: ClassVar[tuple[()]] = ()
 
     image: InputFile
     scale: float

@@ -38,6 +38,7 @@ LatentryError
 │   ├── UnknownModel
 │   ├── UnknownUpscaler
 │   ├── JobNotFound
+│   ├── JobGone
 │   ├── FileNotFound
 │   └── DeliveryNotFound
 ├── LinkRefused                 a file URL is forged or has expired
@@ -110,6 +111,7 @@ from latentry.errors.jobs import (
 from latentry.errors.not_found import (
     DeliveryNotFound,
     FileNotFound,
+    JobGone,
     JobNotFound,
     UnknownModel,
     UnknownUpscaler,
@@ -192,6 +194,7 @@ __all__ = [
     "InvalidPrompt",
     "InvalidRequest",
     "JobFailed",
+    "JobGone",
     "JobNotFound",
     "KeyframesDiffer",
     "LatentryError",

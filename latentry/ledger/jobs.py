@@ -16,8 +16,8 @@ from latentry.contracts import (
     StoredOutput,
     Webhook,
 )
+from latentry.contracts.any_request import read_request
 from latentry.contracts.fields.safety import ImageRule
-from latentry.contracts.resolved import read_request
 from latentry.ledger.accounts import Account, Applied
 from latentry.ledger.files import FileRef
 from latentry.ledger.refs import JobRef

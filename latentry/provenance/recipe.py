@@ -4,7 +4,7 @@ import json
 from typing import Any, Final
 
 from latentry.contracts import ClipRequest, ResolvedRequest
-from latentry.contracts.requests import WITHOUT_EFFECT
+from latentry.contracts.resolved import WITHOUT_EFFECT
 from latentry.rules.sequences.frames import clip, keyframes
 
 # What is said once of all frames, and not of each keyframe.

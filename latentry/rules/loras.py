@@ -6,7 +6,15 @@ from typing import Final, NoReturn
 
 from pydantic import ValidationError
 
-from latentry.contracts import Adapter, GenerationRequest, Lora, ModelCard, PromptSyntax, WantedLora
+from latentry.contracts import (
+    Adapter,
+    AdapterKind,
+    GenerationRequest,
+    Lora,
+    ModelCard,
+    PromptSyntax,
+    WantedLora,
+)
 from latentry.contracts.fields.bounds import MAX_LORAS
 from latentry.errors import (
     AdapterChanged,
@@ -15,7 +23,7 @@ from latentry.errors import (
     InvalidRequest,
     UnknownAdapter,
 )
-from latentry.rules.styles import hint
+from latentry.rules.adapters import found_adapter
 
 # AUTOMATIC1111's re_extra_net, for the two words that it takes for a LoRA: its
 # modules/extra_networks.py and extensions-builtin/Lora.
@@ -57,30 +65,16 @@ def found_loras(
         at = f"/loras/{number}/id" if number < in_field else "/prompt"
         if at in wrong:
             continue
-        adapter = _named(one.id, adapters)
-        if adapter is None:
-            known = {other.id: other for other in adapters if card.id in other.models}
-            wrong[at] = f"There is no adapter “{one.id}”{hint(one.id, known)}"
-            kinds[at] = UnknownAdapter
-        elif card.id not in adapter.models:
-            wrong[at] = _mismatch(adapter, card)
-            kinds[at] = AdapterMismatch
-        elif one.sha256 not in (None, adapter.sha256):
-            wrong[at] = f"“{adapter.id}” is another file than the one that is meant by sha256."
-            kinds[at] = AdapterChanged
+        try:
+            adapter = found_adapter(one.id, AdapterKind.LORA, adapters, card, sha256=one.sha256)
+        except (UnknownAdapter, AdapterMismatch, AdapterChanged) as error:
+            wrong[at], kinds[at] = error.message, type(error)
         else:
             found.append(_lora(one, adapter))
     if wrong:
         first = next(iter(wrong))
         raise kinds[first](wrong[first], fields=wrong)
     return tuple(found)
-
-
-def _mismatch(adapter: Adapter, card: ModelCard) -> str:
-    if adapter.family != card.family:
-        kind = card.family or "another kind"
-        return f"“{adapter.id}” is for {adapter.family} models, and {card.id} is of {kind}."
-    return f"“{adapter.id}” does not fit the layers of {card.id}. {adapter.reason or ''}".rstrip()
 
 
 def _lora(wanted: WantedLora, adapter: Adapter) -> Lora:
@@ -92,13 +86,6 @@ def _lora(wanted: WantedLora, adapter: Adapter) -> Lora:
         sha256=adapter.sha256,
         autov3=adapter.autov3,
     )
-
-
-def _named(name: str, adapters: Sequence[Adapter]) -> Adapter | None:
-    """The adapter of this id, capitals or not where that is unambiguous."""
-    exact = next((one for one in adapters if one.id == name), None)
-    alike = [one for one in adapters if one.id.casefold() == name.casefold()]
-    return exact or (alike[0] if len(alike) == 1 else None)
 
 
 def _wanted(tag: str) -> WantedLora:

@@ -18,7 +18,7 @@ from latentry.contracts import (
     UpscaleRequest,
     Webhook,
 )
-from latentry.errors import InvalidIdempotencyKey, UrlNotAllowed
+from latentry.errors import InvalidIdempotencyKey, InvalidRequest, UrlNotAllowed
 from latentry.ledger import Accepted, JobRef, NewJob, commands
 from latentry.ledger.jobs import WaitEstimate
 from latentry.settings import Settings
@@ -26,13 +26,13 @@ from service.access.auth import Caller
 from service.gateway import Gateway
 from service.http.bodies import LARGE_BYTES
 from service.jobs.admission import Admitted, admit, requested_model, with_inputs
-from service.jobs.clips import admit_clip
 from service.jobs.ids import new_ref
 from service.jobs.inputs import Brought, Request, named, without_pictures
-from service.jobs.interpolations import admit_interpolation, with_all_prompts
+from service.jobs.kinds.clips import admit_clip
+from service.jobs.kinds.interpolations import admit_interpolation, with_all_prompts
+from service.jobs.kinds.upscales import admit_upscale, upscale_with_inputs
 from service.jobs.moderation import Moderated
 from service.jobs.prompts import with_prompts
-from service.jobs.upscales import admit_upscale, upscale_with_inputs
 from service.jobs.views import time_of
 
 log = structlog.get_logger()
@@ -162,7 +162,7 @@ async def _new_job(
         ref=new_ref(caller.tenant),
         request=admitted.request,
         queue_ttl_ms=gateway.settings.queue_ttl_s * 1000,
-        ttl_ms=gateway.settings.result_ttl_s * 1000,
+        ttl_ms=_keep_s(gateway.settings, request) * 1000,
         body_hash=await _body_hash(request),
         account=caller.account,
         price=admitted.price,
@@ -198,6 +198,14 @@ def _receiver(gateway: Gateway, caller: Caller, webhook: Webhook | None) -> str:
     except UrlNotAllowed as error:
         raise UrlNotAllowed(error.message, fields={"/webhook/url": error.message}) from None
     return f"{caller.tenant}@{target.host}:{target.port}"
+
+
+def _keep_s(settings: Settings, request: Request) -> int:
+    wanted, most = request.keep_for or settings.result_ttl_s, settings.longest_kept_s
+    if wanted > most:
+        why = f"Must be at most {most}."
+        raise InvalidRequest(why, fields={"/keep_for": why})
+    return wanted
 
 
 class _Limits(TypedDict):

@@ -49,6 +49,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.UnknownModel: 404,
     errors.UnknownUpscaler: 404,
     errors.JobNotFound: 404,
+    errors.JobGone: 410,
     errors.FileNotFound: 404,
     errors.DeliveryNotFound: 404,
     errors.LinkRefused: 403,

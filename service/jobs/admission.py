@@ -18,6 +18,7 @@ from latentry.contracts import (
     WantedHires,
 )
 from latentry.contracts.fields.bounds import MAX_SEED
+from latentry.contracts.fields.places import FIELDS
 from latentry.contracts.samplers import SAMPLER_SPACINGS
 from latentry.errors import (
     InvalidRequest,
@@ -33,7 +34,6 @@ from latentry.rules.pricing import Price, price
 from latentry.rules.sequences.frames import with_files
 from latentry.settings import Settings
 
-INPUTS: Final = ("image", "mask")
 _ALWAYS_DEAR: Final = ("/n", "/num_inference_steps", "/width", "/height")
 _DEAR: Final = ("hires", "intermediates", "image", "mask")  # cost something where they are given
 _VARIATION: Final = frozenset({"variation_seed", "variation_strength"})
@@ -67,7 +67,7 @@ def admit(
 ) -> Admitted:
     """Choose the model, fill in the defaults, check the limits and price the request.
 
-    `inputs`: the files of the pictures that it brings, by the name of their fields.
+    `inputs`: the files of the pictures that it brings, by place: `image`, `controls/0/image`.
 
     Raises NoModel, UnknownModel, RequestTooExpensive or another InvalidRequest.
     """
@@ -137,7 +137,8 @@ def resolve(
     """
     in_field, request = len(request.loras), with_tags(request)
     defaults = card.defaults.model_dump() | {"seed": secrets.randbelow(RANDOM_SEEDS)}
-    given = request.model_dump(exclude_none=True, exclude=set(INPUTS)) | dict(inputs or {})
+    given = request.model_dump(exclude_none=True, exclude=set(FIELDS))
+    given |= {place: file for place, file in (inputs or {}).items() if place in FIELDS}
     given["loras"] = found_loras(request.loras, adapters, card, in_field=in_field)
     if request.variation_strength:
         defaults["variation_seed"] = secrets.randbelow(RANDOM_SEEDS)

@@ -96,7 +96,7 @@ def test_grouping_gives_calls_to_equal_adapters_alone(folder: Path, backend: Dif
         sha256 = backend.adapters.inspect(path).sha256
         lora = Lora(id=wish.lora, weight=1, text_encoder_weight=1, sha256=sha256)
         request = wish.request("shapes").model_copy(update={"loras": (lora,)})
-        loaded = backend.adapters.load("shapes", [(path, sha256)])
+        loaded = backend.adapters.load("shapes", {sha256: path})
         order = Order("job", 0, request, wish.seed, adapters=loaded)
         plan = grouping.plan(order)
         begun, _ = grouping.begin(order, plan)

@@ -14,7 +14,7 @@ from threading import Lock
 
 from latentry.client import ApiError, Unreachable
 from latentry.contracts import EventType, Job, JobStatus, StoredOutput
-from latentry.contracts.resolved import read_request
+from latentry.contracts.any_request import read_request
 from latentry.errors import FileNotFound
 from latentry.ledger import JobRef
 from latentry.ledger.accounts import read_usage

@@ -1,17 +1,17 @@
 """A claimed job on its way through the engine, and when all of its images have ended."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from latentry.contracts import JobKind, JobStatus, JobWarning, ResolvedUpscale, StoredOutput
+from latentry.contracts import JobStatus, JobWarning, ResolvedUpscale, StoredOutput
 from latentry.errors import LatentryError, PictureRefused
 from latentry.ledger import JobRecord, Lease
 from latentry.rules.pricing import intermediates, skipped_steps
 from latentry.rules.sequences.frames import CLIP_NAME, clip, files, moving
-from worker.engine.inputs.canvas import Canvas
+from worker.engine.inputs.canvas import Canvas, Pixels
 from worker.engine.loop import LoadedAdapter, Order, UpscaleOrder
 
 # A job that two workers died of runs alone: a third death makes it poison, and must not cost
@@ -32,15 +32,10 @@ class Outcome:
     error: LatentryError | None = None
 
 
-def is_sequence(record: JobRecord) -> bool:
-    """Whether its pictures are frames of one sequence, which with a hole is none."""
-    return record.request.kind in (JobKind.INTERPOLATION, JobKind.CLIP)
-
-
 def _outcome_so_far(record: JobRecord) -> Outcome:
     """A sequence has failed if an earlier worker's rules withheld one of its frames."""
     refused = [one.error for one in record.outputs if one.error is not None]
-    if refused and is_sequence(record):
+    if refused and record.request.is_sequence:
         return Outcome(JobStatus.FAILED, PictureRefused(refused[0].message))
     return Outcome(JobStatus.SUCCEEDED)
 
@@ -50,7 +45,8 @@ class ClaimedJob:
 
     `outputs`: those in storage, by label. `checkpoints`: of its images, by index, from an earlier
     worker. `canvases`: the pictures that its request brings, made ready; one for each keyframe.
-    `adapters`: of its LoRAs.
+    `pictures`: those in its lists, by place.
+    `adapters`: those that its request uses, by SHA-256.
     `unsaved_since`: when the first step was made that is in no checkpoint.
     """
 
@@ -72,7 +68,8 @@ class ClaimedJob:
         self._steps = dict.fromkeys(self._made, 0)
         self.checkpoints: dict[int, bytes] = {}
         self.canvases: Sequence[Canvas | None] = ()
-        self.adapters: tuple[LoadedAdapter | None, ...] = ()
+        self.pictures: Mapping[str, Pixels] = {}
+        self.adapters: Mapping[str, LoadedAdapter] = {}
         self.unsaved_since: float | None = None
         self.is_yielding = False
         self._is_begun = False
@@ -101,7 +98,7 @@ class ClaimedJob:
     @property
     def has_adapters(self) -> bool:
         """Whether its request names any."""
-        return bool(self.lease.record.request.loras)
+        return bool(self.lease.record.request.adapters)
 
     @property
     def canvas(self) -> Canvas | None:
@@ -235,6 +232,7 @@ class ClaimedJob:
             self.canvases,
             checkpoint=saved,
             listed=self._listed(index),
+            pictures=self.pictures,
             adapters=self.adapters,
         )
 

@@ -6,7 +6,7 @@ from latentry.contracts import JobStatus, JobWarning
 from latentry.contracts.fields.safety import ImageAction
 from latentry.errors import PictureRefused
 from latentry.rules.moderation.image_rules import Verdict
-from worker.claims.claimed_job import ClaimedJob, Outcome, is_sequence
+from worker.claims.claimed_job import ClaimedJob, Outcome
 from worker.claims.inbox import Inbox, StopAsked
 from worker.metrics import Metrics
 from worker.publishing.picture import Picture
@@ -41,7 +41,7 @@ class Judging:
 
     def _withhold(self, job: ClaimedJob, index: int, verdict: Verdict) -> None:
         """A sequence with a hole is none and fails as a whole; other jobs go on without it."""
-        if is_sequence(job.lease.record):
+        if job.lease.record.request.is_sequence:
             job.end_early(Outcome(JobStatus.FAILED, PictureRefused(verdict.reason)))
             self.inbox.post(StopAsked(job.lease.ref))  # nothing more of it is drawn
             return

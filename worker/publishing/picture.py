@@ -17,7 +17,7 @@ from latentry.errors import PictureRefused
 from latentry.rules.moderation.image_rules import Verdict
 from latentry.rules.sequences.frames import frame
 from latentry.storage import key_of
-from worker.claims.claimed_job import ClaimedJob, is_sequence
+from worker.claims.claimed_job import ClaimedJob
 from worker.engine.loop import Pixels
 from worker.publishing.encoding import pixel_sha256
 
@@ -76,7 +76,7 @@ class Picture:
         """Its role in its job."""
         if self.kind is not None:
             return OutputKind(self.kind.value)
-        return OutputKind.FRAME if is_sequence(self.job.lease.record) else OutputKind.IMAGE
+        return OutputKind.FRAME if self.job.lease.record.request.is_sequence else OutputKind.IMAGE
 
     @property
     def seed(self) -> int:

@@ -13,6 +13,11 @@ class AdapterKind(StrEnum):
 
     LORA = "lora"
 
+    @property
+    def article(self) -> str:
+        """Its name in a sentence."""
+        return {AdapterKind.LORA: "a LoRA"}[self]
+
 
 class Adapter(ResponseModel):
     """An adapter that workers have, as they read its file."""

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -131,18 +131,16 @@ class FakeShelf:
 
     def __init__(self, failure: Exception | None = None) -> None:
         self.failure = failure
-        self.asked: list[Sequence[tuple[Path, str] | None]] = []
+        self.asked: list[Mapping[str, Path]] = []
 
     def inspect(self, path: Path) -> Adapter:
         raise AdapterUnusable
 
-    def load(
-        self, model: str, files: Sequence[tuple[Path, str] | None]
-    ) -> tuple[LoadedAdapter | None, ...]:
+    def load(self, model: str, files: Mapping[str, Path]) -> Mapping[str, LoadedAdapter]:
         self.asked.append(files)
         if self.failure:
             raise self.failure
-        return tuple(one and f"{model} {one[1]}" for one in files)  # type: ignore[misc]
+        return {one: f"{model} {one}" for one in files}  # type: ignore[misc]
 
 
 @pytest.fixture
@@ -189,8 +187,8 @@ def test_a_jobs_images_get_its_adapters(
     claimer.work()
     [job] = posted(inbox, 1)
     [order] = job.orders
-    assert order.adapters == ("shapes 1", None), "one without effect is not even looked for"
-    assert shelf.asked == [[(tmp_path / "closet/ink.safetensors", "1"), None]]
+    assert order.adapters == {"1": "shapes 1"}, "one without effect is not even looked for"
+    assert shelf.asked == [{"1": tmp_path / "closet/ink.safetensors"}]
 
 
 def test_a_file_that_another_worker_saw_first_is_found(
@@ -203,7 +201,7 @@ def test_a_file_that_another_worker_saw_first_is_found(
     claimer.work()
     [job] = posted(inbox, 1)
     assert not job.ends_early
-    assert job.adapters == ("shapes new",)
+    assert job.adapters == {"new": "shapes new"}
 
 
 def test_jobs_that_load_adapters_keep_none_with_a_picture_waiting(
@@ -212,9 +210,7 @@ def test_jobs_that_load_adapters_keep_none_with_a_picture_waiting(
     loaded = threading.Event()
 
     class Slow(FakeShelf):
-        def load(
-            self, model: str, files: Sequence[tuple[Path, str] | None]
-        ) -> tuple[LoadedAdapter | None, ...]:
+        def load(self, model: str, files: Mapping[str, Path]) -> Mapping[str, LoadedAdapter]:
             assert loaded.wait(10)
             return super().load(model, files)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import structlog
 
-from latentry.contracts import JobStatus, Lora
+from latentry.contracts import JobStatus
 from latentry.errors import AdapterGone, EngineError, JobFailed, NoAdapterRoom
 from worker.claims.claimed_job import ClaimedJob, Outcome
 from worker.claims.preparation.adapter_files import AdapterFiles
@@ -23,10 +23,10 @@ class Adapters:
     def prepare(self, job: ClaimedJob) -> None:
         """Give a job its adapters, or end it early. Raises NoAdapterRoom."""
         request = job.lease.record.request
-        if not request.loras:
+        if not request.adapters:
             return
         try:
-            files = [self._file(lora) if lora.has_effect else None for lora in request.loras]
+            files = {sha256: self._path(sha256) for sha256 in request.adapters}
             job.adapters = self._shelf.load(request.model, files)
         except JobFailed as error:
             job.end_early(Outcome(JobStatus.FAILED, error))
@@ -37,8 +37,8 @@ class Adapters:
             why = EngineError("The adapters could not be loaded.")
             job.end_early(Outcome(JobStatus.FAILED, why))
 
-    def _file(self, lora: Lora) -> tuple[Path, str]:
-        path = self._files.find(lora.sha256)
+    def _path(self, sha256: str) -> Path:
+        path = self._files.find(sha256)
         if path is None:
             raise AdapterGone
-        return path, lora.sha256
+        return path

@@ -1,1 +1,1 @@
-"""LoRA files: which there are, whether they fit a model, and their layers in memory."""
+"""Adapters: files that change a model for some rows, one folder a kind, and their memory."""

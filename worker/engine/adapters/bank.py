@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from latentry.errors import NoAdapterRoom
-from worker.engine.adapters.loaded import LoadedAdapter
+from worker.engine.adapters.reader import SizedAdapter
 
 log = structlog.get_logger()
 
@@ -30,8 +30,8 @@ class Bank:
         self.budget_bytes: Final = budget_bytes
         self._clock = clock
         self._refused: tuple[Key, int, float] | None = None  # its size, and when
-        self._kept: OrderedDict[Key, LoadedAdapter] = OrderedDict()
-        self._alive: WeakValueDictionary[Key, LoadedAdapter] = WeakValueDictionary()
+        self._kept: OrderedDict[Key, SizedAdapter] = OrderedDict()
+        self._alive: WeakValueDictionary[Key, SizedAdapter] = WeakValueDictionary()
         self._lock = threading.Lock()
 
     @property
@@ -39,7 +39,7 @@ class Bank:
         """What those in memory take."""
         return sum(one.size_bytes for one in list(self._alive.values()))
 
-    def find(self, key: Key) -> LoadedAdapter | None:
+    def find(self, key: Key) -> SizedAdapter | None:
         """The adapter under this key if it is in memory, which counts as its use."""
         with self._lock:
             found = self._alive.get(key)
@@ -47,7 +47,7 @@ class Bank:
                 self._keep(key, found)
             return found
 
-    def get(self, key: Key, size_bytes: int, load: Callable[[], LoadedAdapter]) -> LoadedAdapter:
+    def get(self, key: Key, size_bytes: int, load: Callable[[], SizedAdapter]) -> SizedAdapter:
         """The adapter under this key; if it is not in memory, what `load` makes, of so many bytes.
 
         Raises NoAdapterRoom, and what `load` raises.
@@ -63,7 +63,7 @@ class Bank:
         log.info("adapter.loaded", model=key[0], sha256=key[1], bytes=loaded.size_bytes)
         return loaded
 
-    def _keep(self, key: Key, adapter: LoadedAdapter) -> None:
+    def _keep(self, key: Key, adapter: SizedAdapter) -> None:
         self._kept[key] = adapter
         self._kept.move_to_end(key)
 

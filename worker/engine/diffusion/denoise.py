@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from latentry.contracts import Seamless
-from worker.engine.adapters.rows import unet_uses
+from worker.engine.adapters.lora.rows import unet_uses
 from worker.engine.device import sent
 from worker.engine.diffusion.guidance import guided
 from worker.engine.diffusion.packing import PackedRows, joined, pack

@@ -10,7 +10,7 @@ from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
 from latentry.rules.passes import passes
 from latentry.rules.prompt_rows import prompt_rows
 from worker.batching import BatchKey
-from worker.engine.adapters.rows import text_terms
+from worker.engine.adapters.lora.rows import text_terms
 from worker.engine.conditioning import ConditioningByCall
 from worker.engine.diffusion.passes import Pass
 from worker.engine.diffusion.predicted_x0 import prediction_intervals

@@ -89,7 +89,7 @@ def profile_of(member: Trajectory, at: Device) -> str | None:
     """The id of the profile of a strict picture on this device; None in fast mode."""
     if not member.key.is_strict:
         return None
-    adapters = tuple(one.sha256 for one in member.order.adapters if one is not None)
+    adapters = member.order.request.adapters
     fingerprint, rows = " ".join(member.fingerprints), member.passes[0].key.bucket
     return Profile.of(fingerprint, at, rows=rows, adapters=adapters).id
 

@@ -1,6 +1,6 @@
 """What the step loop needs of whatever computes: torch, or a clock that only charges for it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -160,10 +160,8 @@ class Shelf(Protocol):
     def inspect(self, path: Path) -> Adapter:
         """What a file is, and which models it fits, perhaps none. Raises AdapterUnusable."""
 
-    def load(
-        self, model: str, files: Sequence[tuple[Path, str] | None]
-    ) -> tuple[LoadedAdapter | None, ...]:
-        """The adapters in these files, which have these SHA-256; None for None.
+    def load(self, model: str, files: Mapping[str, Path]) -> Mapping[str, LoadedAdapter]:
+        """The adapters in these files, by the SHA-256 that these must have.
 
         They are in memory as long as anybody has them. Raises NoAdapterRoom or a JobFailed.
         """
@@ -176,9 +174,9 @@ class EmptyShelf:
         """Always raises AdapterUnusable."""
         raise AdapterUnusable("There is no model that it could fit.")
 
-    def load(self, model: str, files: Sequence[tuple[Path, str] | None]) -> tuple[None, ...]:
+    def load(self, model: str, files: Mapping[str, Path]) -> Mapping[str, LoadedAdapter]:
         """There are none to load."""
-        return tuple(None for _ in files)
+        return {}
 
 
 class ServedBackend(Backend[T], Protocol[T]):

@@ -1,7 +1,7 @@
 """What goes into the engine and what comes out of it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from latentry.contracts import (
@@ -47,8 +47,9 @@ class Order:
     """One image to draw: the `index`-th of a job, from its own seed or from its checkpoint.
 
     The engine does no I/O, so pictures come as a `canvas`, and the `checkpoint` as bytes. listed:
-    the names of its outputs that are stored already. adapters: of the request's LoRAs, one each;
-    None for those without effect. towards: of a frame between two pictures, the second one; its
+    the names of its outputs that are stored already. pictures: those in lists of the request, by
+    place, such as `controls/0/image`. adapters: those that the request uses, by the
+    SHA-256 of their files. towards: of a frame between two pictures, the second one; its
     request is the first one's then, for one image.
     """
 
@@ -59,7 +60,8 @@ class Order:
     checkpoint: bytes | None = None
     canvas: Canvas | None = None
     listed: frozenset[str] = frozenset()
-    adapters: tuple[LoadedAdapter | None, ...] = ()
+    pictures: Mapping[str, Pixels] = field(default_factory=dict)
+    adapters: Mapping[str, LoadedAdapter] = field(default_factory=dict)
     towards: Towards | None = None
 
     @classmethod

@@ -6,7 +6,7 @@ from typing import Any
 
 from latentry.contracts import Adapter, IntermediateKind, JobWarning
 from latentry.errors import AdapterUnusable, UnknownModel
-from worker.engine.loop.backend import Pictures, Plan, ServedBackend, TimedCall
+from worker.engine.loop.backend import Pictures, Plan, ServedBackend, Shelf, TimedCall
 from worker.engine.loop.messages import LoadedAdapter, Order
 
 
@@ -29,11 +29,10 @@ class RoutedShelf:
         best = max(found, key=lambda one: len(one.models))
         return best.model_copy(update={"models": tuple(m for one in found for m in one.models)})
 
-    def load(
-        self, model: str, files: Sequence[tuple[Path, str] | None]
-    ) -> tuple[LoadedAdapter | None, ...]:
+    def load(self, model: str, files: Mapping[str, Path]) -> Mapping[str, LoadedAdapter]:
         """By the backend of the model."""
-        return self._by_model[model].adapters.load(model, files)
+        shelf: Shelf = self._by_model[model].adapters
+        return shelf.load(model, files)
 
 
 class BackendRouter:

@@ -1,11 +1,12 @@
 """Adapters of a simulation: their files are read, and change its pictures' colour alone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from latentry.contracts import Adapter
-from worker.engine.adapters.description import described
 from worker.engine.adapters.file import AdapterFile
+from worker.engine.adapters.lora.description import described
+from worker.engine.loop.messages import LoadedAdapter
 
 _FAMILY = "simulated"
 
@@ -20,6 +21,6 @@ class SimulatedShelf:
         """What a file says of itself. Raises AdapterUnusable for one that is not readable."""
         return described(AdapterFile.read(path), family=_FAMILY, models=self._models)
 
-    def load(self, model: str, files: Sequence[tuple[Path, str] | None]) -> tuple[None, ...]:
+    def load(self, model: str, files: Mapping[str, Path]) -> Mapping[str, LoadedAdapter]:
         """Nothing: pictures depend on their request alone, which names the files by content."""
-        return tuple(None for _ in files)
+        return {}

@@ -43,7 +43,9 @@ class Closet:
             for one in order.request.loras
         )
         request = order.request.model_copy(update={"loras": loras})
-        return replace(order, request=request, adapters=tuple(self.loaded[one.id] for one in loras))
+        return replace(
+            order, request=request, adapters={one.sha256: self.loaded[one.id] for one in loras}
+        )
 
     @contextmanager
     def merged(self, pipeline: Any, order: Order) -> Iterator[None]:
@@ -72,7 +74,7 @@ def closet(family: Family) -> Closet:
             written.save(written.kohya(found, is_xl=family is Family.SDXL), path)
             sha256 = AdapterFile.read(path).sha256
             made[id] = Made(path, sha256, written.deltas(found))
-            [loaded[id]] = backend.adapters.load("model", [(path, sha256)])
+            [loaded[id]] = backend.adapters.load("model", {sha256: path}).values()
     return Closet(made, loaded)
 
 

@@ -44,7 +44,7 @@ def dressed(backend: Diffusion, order: Order, worn: Sequence[Worn]) -> Order:
     """The order with these LoRAs, loaded as a worker loads them."""
     loras = tuple(one.lora for one in worn)
     request = order.request.model_copy(update={"loras": loras})
-    files = [(one.made.path, one.made.sha256) if one.lora.has_effect else None for one in worn]
+    files = {one.made.sha256: one.made.path for one in worn if one.lora.has_effect}
     return replace(order, request=request, adapters=backend.adapters.load(request.model, files))
 
 

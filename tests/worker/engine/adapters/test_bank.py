@@ -4,7 +4,7 @@ import pytest
 
 from latentry.errors import NoAdapterRoom
 from worker.engine.adapters.bank import WAITS_S, Bank
-from worker.engine.adapters.loaded import LoadedAdapter
+from worker.engine.adapters.lora.loaded import LoadedAdapter
 
 
 class Clock:

@@ -19,7 +19,7 @@ def test_joined_projections_take_the_terms_of_the_single_ones(
 ) -> None:
     """As on a GPU, where queries, keys and values are one product."""
     made = tailor(21)
-    [adapter] = loaded.adapters.load("epsilon", [(made.path, made.sha256)])
+    [adapter] = loaded.adapters.load("epsilon", {made.sha256: made.path}).values()
     unet = loaded.models["epsilon"].unet
     fused = type(unet).from_config(unet.config)
     fused.load_state_dict(unet.state_dict())

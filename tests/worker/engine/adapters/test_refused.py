@@ -119,8 +119,7 @@ def test_an_alpha_may_be_an_integer(
     found = []
     for alpha in (torch.tensor(3.0), torch.tensor(3, dtype=dtype)):
         path = written.save(good | {f"{STEM}.alpha": alpha}, tmp_path / f"{alpha.dtype}")
-        [one] = loaded.adapters.load("epsilon", [(path, AdapterFile.read(path).sha256)])
-        assert one is not None
+        [one] = loaded.adapters.load("epsilon", {AdapterFile.read(path).sha256: path}).values()
         found += [layer.scale for layer in one.networks["unet"].values()]  # type: ignore[attr-defined]
     assert found == [0.75, 0.75]
 
@@ -214,9 +213,9 @@ def test_what_is_too_large_for_the_models_precision_is_refused(
     half.load("epsilon", folders["epsilon"])
     path = written.save(good | {Q: torch.full((4, 64), 1e6)}, tmp_path / "a.safetensors")
     sha256 = AdapterFile.read(path).sha256
-    assert loaded.adapters.load("epsilon", [(path, sha256)])
+    assert loaded.adapters.load("epsilon", {sha256: path})
     with pytest.raises(AdapterUnusable, match=r"too large for torch\.float16"):
-        half.adapters.load("epsilon", [(path, sha256)])
+        half.adapters.load("epsilon", {sha256: path})
 
 
 def test_a_product_of_lohas_factors_that_overflows_is_refused(
@@ -229,7 +228,7 @@ def test_a_product_of_lohas_factors_that_overflows_is_refused(
     }
     path = written.save(weights, tmp_path / "a.safetensors")
     with pytest.raises(AdapterUnusable, match="too large"):
-        loaded.adapters.load("epsilon", [(path, AdapterFile.read(path).sha256)])
+        loaded.adapters.load("epsilon", {AdapterFile.read(path).sha256: path})
 
 
 def test_another_file_under_the_same_path_is_not_loaded(
@@ -237,48 +236,49 @@ def test_another_file_under_the_same_path_is_not_loaded(
 ) -> None:
     path = written.save(good, tmp_path / "a.safetensors")
     with pytest.raises(AdapterGone):
-        loaded.adapters.load("epsilon", [(path, "0" * 64)])
+        loaded.adapters.load("epsilon", {"0" * 64: path})
 
 
 def test_memory_is_bounded_and_what_is_not_used_leaves_it(
     loaded: Diffusion, tiny_networks: SimpleNamespace, tmp_path: Path
 ) -> None:
-    files = []
+    files: list[dict[str, Path]] = []
     for seed in range(3):
         weights = written.kohya(written.terms(tiny_networks, Style(), seed))
         path = written.save(weights, tmp_path / f"{seed}.safetensors")
-        files.append((path, AdapterFile.read(path).sha256))
+        files.append({AdapterFile.read(path).sha256: path})
     residents = loaded._residents
-    [one] = loaded.adapters.load("epsilon", files[:1])
+    every = files[0] | files[1] | files[2]
+    [one] = loaded.adapters.load("epsilon", files[0]).values()
     size = one.size_bytes
 
     def shelf(adapters: float) -> Shelf:
         return Shelf(loaded.at, lambda: residents.blueprints, int(adapters * size))
 
     with pytest.raises(AdaptersTooLarge):
-        shelf(0.9).load("epsilon", files[:1])
+        shelf(0.9).load("epsilon", files[0])
     with pytest.raises(AdaptersTooLarge):  # together
-        shelf(2.9).load("epsilon", files)
+        shelf(2.9).load("epsilon", every)
 
     crowded = shelf(2.9)
-    others = crowded.load("epsilon", files[2:])
+    others = crowded.load("epsilon", files[2])
     with pytest.raises(AdaptersTooLarge):  # together, though others use the last one too
-        crowded.load("epsilon", files)
+        crowded.load("epsilon", every)
     del others
 
     two = shelf(2)
-    held = two.load("epsilon", files[:1])
-    two.load("epsilon", files[1:2])
+    held = two.load("epsilon", files[0])
+    two.load("epsilon", files[1])
     assert two.bank.used_bytes == 2 * size
-    two.load("epsilon", files[2:])  # takes the place of the second, which nobody uses
+    two.load("epsilon", files[2])  # takes the place of the second, which nobody uses
     assert two.bank.used_bytes == 2 * size
-    assert two.load("epsilon", files[:1]) == held, "it is still there"
-    held_too = two.load("epsilon", files[1:2])
+    assert two.load("epsilon", files[0]) == held, "it is still there"
+    held_too = two.load("epsilon", files[1])
     with pytest.raises(NoAdapterRoom):
-        two.load("epsilon", files[2:])
-    assert two.load("epsilon", files[:2]) == (*held, *held_too)
+        two.load("epsilon", files[2])
+    assert two.load("epsilon", files[0] | files[1]) == {**held, **held_too}
     del held, held_too
-    assert two.load("epsilon", files[2:])
+    assert two.load("epsilon", files[2])
 
 
 def test_metadata_are_read(loaded: Diffusion, good: Weights, tmp_path: Path) -> None:
@@ -298,13 +298,13 @@ def test_jobs_that_come_together_load_a_file_once(
     loaded: Diffusion, good: Weights, tmp_path: Path
 ) -> None:
     path = written.save(good, tmp_path / "a.safetensors")
-    file = (path, AdapterFile.read(path).sha256)
+    sha256 = AdapterFile.read(path).sha256
     residents = loaded._residents
     shelf = Shelf(loaded.at, lambda: residents.blueprints, 2**20)
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: shelf.load("epsilon", [file]), range(32)))
-    assert len({id(one) for [one] in found}) == 1
-    assert shelf.bank.used_bytes == found[0][0].size_bytes
+        found = list(pool.map(lambda _: shelf.load("epsilon", {sha256: path}), range(32)))
+    assert len({id(one[sha256]) for one in found}) == 1
+    assert shelf.bank.used_bytes == found[0][sha256].size_bytes
 
 
 @pytest.mark.parametrize("seed", range(4))

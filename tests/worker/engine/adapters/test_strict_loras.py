@@ -50,7 +50,7 @@ class Closet:
 
     def dress(self, order: Order, wears: dict[str, float]) -> Order:
         worn = [Worn(self.made[name], weight) for name, weight in wears.items()]
-        files = [(one.made.path, one.made.sha256) for one in worn]
+        files = {one.made.sha256: one.made.path for one in worn}
         loras = tuple(one.lora for one in worn)
         request = order.request.model_copy(update={"loras": loras})
         adapters = self._shelf.load("epsilon", files)

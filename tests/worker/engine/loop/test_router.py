@@ -107,7 +107,7 @@ def test_adapters_fit_the_models_of_all_backends(
     router = BackendRouter(alone)
     entry = router.adapters.inspect(file)
     assert (entry.models, entry.rank, entry.family) == (("small", "large"), 4, "simulated")
-    assert router.adapters.load("small", [(file, entry.sha256), None]) == (None, None)
+    assert router.adapters.load("small", {entry.sha256: file}) == {}
     file.write_bytes(b"no such file")
     with pytest.raises(AdapterUnusable):
         router.adapters.inspect(file)
@@ -119,7 +119,7 @@ def test_a_simulated_picture_depends_on_the_files_of_its_loras(
     def colour(**fields: object) -> bytes:
         lora = Lora(**({"id": "a", "weight": 1.0, "text_encoder_weight": 1.0} | fields))
         engine = Engine(BackendRouter(alone))
-        engine.submit(replace(tiny.order(model="small", loras=(lora,)), adapters=(None,)))
+        engine.submit(tiny.order(model="small", loras=(lora,)))
         return tiny.pixels(tiny.drain(engine))["job"].tobytes()
 
     one = colour(sha256="1")

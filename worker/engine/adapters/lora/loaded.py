@@ -9,7 +9,7 @@ import torch
 
 from latentry.errors import AdapterUnusable
 from worker.engine.adapters.file import AdapterFile, are_finite
-from worker.engine.adapters.layout import LayerPlan
+from worker.engine.adapters.lora.layout import LayerPlan
 from worker.engine.device import Device
 from worker.engine.low_rank import Layers, LowRank
 from worker.engine.models.loading.conversion import converted

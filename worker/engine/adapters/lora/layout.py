@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from latentry.errors import AdapterUnusable
-from worker.engine.adapters.architecture import Architecture
 from worker.engine.adapters.file import AdapterFile
-from worker.engine.adapters.scales import Scales
+from worker.engine.adapters.lora.architecture import Architecture
+from worker.engine.adapters.lora.scales import Scales
 from worker.engine.models.safetensors_header import TensorInfo
 
 # What each tensor of a layer is, by the end of its name: kohya-ss's and LyCORIS' names, peft's, and

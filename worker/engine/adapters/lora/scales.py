@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from latentry.errors import AdapterUnusable
-from worker.engine.adapters.architecture import NETWORKS
 from worker.engine.adapters.file import AdapterFile
+from worker.engine.adapters.lora.architecture import NETWORKS
 
 _METADATA: Final = "lora_adapter_metadata"  # diffusers' LORA_ADAPTER_METADATA_KEY
 # Entries of a peft config under which the layers are more, or other, than down and up; and those

@@ -5,7 +5,7 @@ from typing import cast
 
 import torch
 
-from worker.engine.adapters.loaded import LoadedAdapter
+from worker.engine.adapters.lora.loaded import LoadedAdapter
 from worker.engine.conditioning import TextTerm
 from worker.engine.device import sent
 from worker.engine.loop.messages import Order
@@ -70,8 +70,8 @@ def text_terms(order: Order) -> tuple[TextTerm, ...]:
 
 def _weights(order: Order, weights: Sequence[float]) -> dict[LoadedAdapter, float]:
     found: dict[LoadedAdapter, float] = {}
-    for adapter, weight in zip(order.adapters, weights, strict=True):
-        if adapter is not None:
-            one = cast(LoadedAdapter, adapter)
+    for lora, weight in zip(order.request.loras, weights, strict=True):
+        if lora.has_effect:
+            one = cast(LoadedAdapter, order.adapters[lora.sha256])
             found[one] = found.get(one, 0.0) + weight
     return {one: weight for one, weight in found.items() if weight}

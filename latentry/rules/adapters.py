@@ -1,0 +1,49 @@
+"""Which adapter of the catalogue a request means, whatever its kind."""
+
+from collections.abc import Sequence
+
+from latentry.contracts import Adapter, AdapterKind, ModelCard
+from latentry.errors import AdapterChanged, AdapterMismatch, UnknownAdapter
+from latentry.rules.styles import hint
+
+
+def found_adapter(
+    name: str,
+    kind: AdapterKind,
+    adapters: Sequence[Adapter],
+    card: ModelCard,
+    *,
+    sha256: str | None = None,
+) -> Adapter:
+    """The adapter of this id and kind, capitals or not where that is unambiguous.
+
+    sha256: of the file that is meant, if the request says so. Raises UnknownAdapter,
+    AdapterMismatch or AdapterChanged, without fields.
+    """
+    adapter = named(name, [one for one in adapters if one.kind is kind])
+    if adapter is None:
+        if other := named(name, adapters):
+            raise AdapterMismatch(f"“{other.id}” is {other.kind.article}, not {kind.article}.")
+        known = {one.id: one for one in adapters if one.kind is kind and card.id in one.models}
+        raise UnknownAdapter(f"There is no adapter “{name}”{hint(name, known)}")
+    if card.id not in adapter.models:
+        raise AdapterMismatch(_mismatch(adapter, card))
+    if sha256 not in (None, adapter.sha256):
+        raise AdapterChanged(
+            f"“{adapter.id}” is another file than the one that is meant by sha256."
+        )
+    return adapter
+
+
+def named(name: str, adapters: Sequence[Adapter]) -> Adapter | None:
+    """The adapter of this id, capitals or not where that is unambiguous."""
+    exact = next((one for one in adapters if one.id == name), None)
+    alike = [one for one in adapters if one.id.casefold() == name.casefold()]
+    return exact or (alike[0] if len(alike) == 1 else None)
+
+
+def _mismatch(adapter: Adapter, card: ModelCard) -> str:
+    if adapter.family != card.family:
+        kind = card.family or "another kind"
+        return f"“{adapter.id}” is for {adapter.family} models, and {card.id} is of {kind}."
+    return f"“{adapter.id}” does not fit the layers of {card.id}. {adapter.reason or ''}".rstrip()
