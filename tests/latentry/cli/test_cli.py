@@ -198,7 +198,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--intermediates-every 2 --intermediates-kind predicted "
         "--variation-seed 3 --variation-strength 0.25 "
         "--spacing karras --priority high --start-within 60 --finish-within 600 --keep-for 3600 "
-        "--seamless x --quality 80 --lossless --style night --style oil "
+        "--seamless x --quality 80 --lossless --provenance minimal --style night --style oil "
         "--image picture.png --mask https://pictures.example/mask.png --strength 0.5 "
         "--refiner xl-refiner --refiner-switch-at 0.6 "
         "--image-guidance-scale 2.5 --denoise-start 0.25 --denoise-end 0.75 "
@@ -257,6 +257,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "output_format": "webp",
         "output_quality": 80,
         "output_lossless": True,
+        "provenance": "minimal",
         "determinism": "strict",
         "preview_interval": 5,
         "preview_size": 256,
