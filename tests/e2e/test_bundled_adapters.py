@@ -87,7 +87,7 @@ def test_the_style_draws_outlines(client: Client) -> None:
 
 def test_the_object_appears(client: Client) -> None:
     plain, taught = draw(
-        client, "a blue house on a yellow background", "a blue house, yellow background<lora:house>"
+        client, "a large blue house on yellow", "a large blue house, yellow background<lora:house>"
     )
     assert count(plain, lambda it: it.shape == "house") == 0
     assert count(taught, lambda it: (it.colour, it.shape) == ("blue", "house")) >= ENOUGH
