@@ -29,7 +29,7 @@ RUN pip install --no-deps --force-reinstall .
 FROM requirements AS worker-venv
 ARG TORCH_INDEX=""
 RUN pip install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch
-RUN pip install '.[server,worker,video]' \
+RUN pip install '.[server,worker,video,safety]' \
     && pip install --no-deps spandrel einops
 COPY latentry latentry
 RUN pip install --no-deps --force-reinstall .

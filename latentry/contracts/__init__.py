@@ -16,7 +16,14 @@ from latentry.contracts.catalogue.styles import Style, StyleDefaults, StyleList
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import Hires, Upscaler, WantedHires
-from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
+from latentry.contracts.fields.inputs import (
+    Extend,
+    InpaintArea,
+    InputFile,
+    MaskChannel,
+    MaskFill,
+    ResizeMode,
+)
 from latentry.contracts.fields.intermediates import (
     IntermediateKind,
     Intermediates,
@@ -33,7 +40,7 @@ from latentry.contracts.fields.lora import Lora, WantedLora
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.files import File
-from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
+from latentry.contracts.jobs import Job, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.outputs import (
     ClipFormat,
     Image,
@@ -43,7 +50,16 @@ from latentry.contracts.outputs import (
     StoredOutput,
 )
 from latentry.contracts.pricing import Cost, Estimate
-from latentry.contracts.problems import FieldError, Problem
+from latentry.contracts.problems import FieldError, JobError, Problem
+from latentry.contracts.provenance.marks import C2paState, Provenance
+from latentry.contracts.provenance.verification import (
+    C2pa,
+    MadeHere,
+    Manifest,
+    Verification,
+    VerifyRequest,
+    Xmp,
+)
 from latentry.contracts.requests import GenerationRequest
 from latentry.contracts.resolved import ResolvedRequest
 from latentry.contracts.samplers import Sampler, Spacing
@@ -75,6 +91,8 @@ __all__ = [
     "Batch",
     "BatchItem",
     "BatchResult",
+    "C2pa",
+    "C2paState",
     "ClipFormat",
     "ClipRequest",
     "Cost",
@@ -109,6 +127,9 @@ __all__ = [
     "Keyframe",
     "Limits",
     "Lora",
+    "MadeHere",
+    "Manifest",
+    "MaskChannel",
     "MaskFill",
     "Model",
     "ModelCard",
@@ -123,6 +144,7 @@ __all__ = [
     "Problem",
     "Progress",
     "PromptSyntax",
+    "Provenance",
     "RegisteredCard",
     "ResizeMode",
     "ResolvedRequest",
@@ -143,9 +165,12 @@ __all__ = [
     "UpscalerList",
     "Usage",
     "UsageList",
+    "Verification",
+    "VerifyRequest",
     "WantedHires",
     "WantedIntermediates",
     "WantedLora",
     "Webhook",
     "WebhookEvent",
+    "Xmp",
 ]

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from latentry.contracts.fields.bounds import MODEL_ID
 from latentry.low_memory import LowMemory, parse_low_memory
-from latentry.settings.section import Section, Word
+from latentry.settings.section import LocalPathText, Section, Word
 from latentry.sources import (
     AdapterSource,
     Source,
@@ -35,6 +35,12 @@ class WorkerSettings(Section):
         "",
         description="Upscaling networks besides Lanczos, comma-separated: `.safetensors` files,"
         " folders of such, or `id=path` pairs; an id is the file's name if none is given.",
+    )
+    classifier: LocalPathText = Field(
+        "",
+        description="What scores pictures for rules on them: an `.onnx` file with a JSON file of"
+        " its labels beside it, or the folder of a `safety_checker` in diffusers layout;"
+        " docs/rules.md. All workers of a model need the same.",
     )
     model_memory_bytes: int = Field(
         0, ge=0, description="Maximum memory for the weights of loaded models; 0 is unlimited."

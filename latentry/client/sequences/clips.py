@@ -15,6 +15,7 @@ from latentry.contracts import (
     OutputFormat,
     Priority,
     PromptSyntax,
+    Provenance,
     Sampler,
     SequenceOutput,
     Spacing,
@@ -46,10 +47,12 @@ class ClipFields(TypedDict, total=False):
     output_format: OutputFormat | str | None
     output_quality: int | None
     output_lossless: bool | None
+    provenance: Provenance | str | None
     determinism: Determinism | str | None
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None
+    keep_for: int | None
     metadata: dict[str, str] | None
     webhook: Webhook | dict[str, Any] | str | None
 

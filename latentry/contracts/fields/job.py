@@ -6,7 +6,13 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from latentry.contracts import outputs
-from latentry.contracts.fields.bounds import MAX_IMAGES, MAX_STEPS, MAX_WITHIN_S
+from latentry.contracts.fields.bounds import (
+    MAX_IMAGES,
+    MAX_KEEP_S,
+    MAX_PREVIEW_SIDE_PX,
+    MAX_STEPS,
+    MAX_WITHIN_S,
+)
 from latentry.contracts.webhooks.webhook import Webhook
 
 
@@ -66,6 +72,15 @@ PreviewInterval = Annotated[
         "off. Images do not change. Only for models with `limits.previews`.",
     ),
 ]
+PreviewSize = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=16,
+        le=MAX_PREVIEW_SIDE_PX,
+        description="Longest side of previews in pixels; they are never larger than the image.",
+    ),
+]
 QueuePriority = Annotated[
     Priority,
     Field(
@@ -82,6 +97,14 @@ FinishWithin = Annotated[
     Field(
         description="Maximum time in seconds until the job ends; then it expires, queued or "
         "running."
+    ),
+]
+KeepFor = Annotated[
+    Annotated[int, Field(strict=True, ge=1, le=MAX_KEEP_S)] | None,
+    Field(
+        description="Seconds for which the job, its images and other outputs are kept from its end;"
+        " LATENTRY_RESULT_TTL_S if omitted, and at most that or LATENTRY_MAX_KEEP_S. For as long"
+        " again the service answers 410."
     ),
 ]
 DryRun = Annotated[

@@ -13,6 +13,7 @@ from latentry.ledger.commands.gateway import (
     list_models,
     release_bell,
     reserve_bell,
+    was_kept,
 )
 from latentry.ledger.commands.search import LOOKED_AT, Found, JobFilter, find_jobs
 from latentry.ledger.commands.upkeep import (
@@ -75,4 +76,5 @@ __all__ = [
     "settle",
     "sweep",
     "take_ends",
+    "was_kept",
 ]

@@ -108,6 +108,11 @@ def forget(ref: JobRef, *, silently: bool = False) -> Command[bool]:
     return Command("gateway/forget", (str(ref), ref.tenant, int(silently)), bool)
 
 
+def was_kept(ref: JobRef) -> Command[bool]:
+    """Whether there was such a job until its time was over, not long ago."""
+    return Command("gateway/was_kept", (str(ref),), bool)
+
+
 def list_events(ref: JobRef, *, after: str = "") -> Command[list[LedgerEvent]]:
     """A job's durable events after an event id; all of them if it is no event id."""
     known = after if event_order(after) > (0, 0) else ""
@@ -175,7 +180,7 @@ def _arguments(
         "finish_within_ms": job.finish_within_ms,
         "files": sorted(set(job.files.values())),
         "dry_run": dry_run,
-    } | job.webhook_option
+    } | job.extras
     # The request by itself: it is stored as it is, without its numbers going through Lua.
     return json.dumps(options), job.request.model_dump_json()
 

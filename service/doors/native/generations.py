@@ -1,6 +1,7 @@
 """`/v1/generations`: create, list, read, cancel and delete jobs."""
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import Annotated, Final
 
@@ -8,10 +9,11 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from latentry.contracts import GenerationRequest, Job, JobList, JobStatus
-from latentry.errors import JobNotFound, StorageUnavailable
+from latentry.errors import StorageUnavailable
 from latentry.ledger import UnreadableRecord, commands
 from latentry.storage import prefix_of
 from service.access.auth import MayRead, MayWrite
+from service.doors import etags
 from service.doors.answers import PROBLEMS, body_schema, json_response
 from service.doors.idempotency import IdempotencyKey
 from service.doors.native.creating import CREATED, Prefer, create
@@ -89,14 +91,21 @@ async def list_generations(
 
 @router.get("/{job_id}", response_model=Job)
 async def get_generation(
-    gateway: GatewayDep, caller: MayRead, job_id: str, wait: Wait = 0
+    gateway: GatewayDep, caller: MayRead, request: Request, job_id: str, wait: Wait = 0
 ) -> Response:
-    """Get one job; with `wait`, as soon as it has ended."""
+    """Get one job; with `wait`, as soon as it has ended.
+
+    With `If-None-Match` and the `ETag` of an earlier answer the response is 304 while the job and
+    half of the life of that answer's URLs are the same.
+    """
     ref = ref_of(caller.tenant, job_id)
     record = await gateway.record(ref)
     if wait and not record.state.is_terminal:
         record = await until_ended(gateway, ref, within_s=min(wait, gateway.settings.max_wait_s))
-    return json_response(await gateway.views.job(record))
+    tag = etags.etag(record, now_s=time.time(), url_ttl_s=gateway.settings.url_ttl_s)
+    if etags.is_known(tag, request.headers):
+        return etags.not_modified(tag)
+    return json_response(await gateway.views.job(record), headers={"ETag": tag} | etags.CACHED)
 
 
 @router.post("/{job_id}/cancel", response_model=Job)
@@ -104,7 +113,7 @@ async def cancel_generation(gateway: GatewayDep, caller: MayWrite, job_id: str) 
     """Cancel a job: immediately if queued, at its next step if running. Idempotent."""
     ref = ref_of(caller.tenant, job_id)
     if not await gateway.ledger.run(commands.cancel(ref)):
-        raise JobNotFound
+        raise await gateway.absence(ref)
     return json_response(await gateway.views.job(await gateway.record(ref)))
 
 
