@@ -51,6 +51,7 @@ from latentry.contracts.provenance.verification import (
     Manifest,
     Verification,
     VerifyRequest,
+    Watermark,
     Xmp,
 )
 from latentry.contracts.requests import GenerationRequest
@@ -162,6 +163,7 @@ __all__ = [
     "WantedHires",
     "WantedIntermediates",
     "WantedLora",
+    "Watermark",
     "Webhook",
     "WebhookEvent",
     "Xmp",
