@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any, Final, Self, TypeAlias
 
 from pydantic import ValidationError
@@ -24,6 +25,8 @@ DETECTOR: Final = Path(__file__).with_name("detector.py")
 EXAMINER: Final = Path(__file__).with_name("examiner.py")
 SIGNER: Final = Path(__file__).with_name("signer.py")
 WITHIN_S: Final = 20.0
+AT_ONCE: Final = 2  # a process takes up to 100 MB and a core
+_turns: Final = BoundedSemaphore(AT_ONCE)
 MAX_ARCHIVE_BYTES: Final = 1024**2  # of an ingredient's manifests; larger ones are not kept
 _MAX_SAID_BYTES: Final = 2 * 1024**2
 _MAX_TO_BE_SIGNED: Final = 1024**2
@@ -136,7 +139,7 @@ def _run(
 ) -> bytes | None:
     """The program's answer; None if it gave none."""
     # Files instead of pipes: the kernel limits their size, and neither side waits for the other.
-    with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as result:
+    with _turns, tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as result:
         source.writelines(sent)
         source.seek(0)
         ours, theirs = socket.socketpair()
