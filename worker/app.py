@@ -192,6 +192,7 @@ def _publisher(settings: Settings, ledger: Ledger, inbox: Inbox, opened: _Opened
         inbox,
         budget_bytes=settings.backlog_bytes,
         signing=opened.signing,
+        watermarks=settings.watermark == "on",
         judge=opened.judge,
     )
 

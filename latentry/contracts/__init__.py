@@ -59,6 +59,7 @@ from latentry.contracts.provenance.verification import (
     Manifest,
     Verification,
     VerifyRequest,
+    Watermark,
     Xmp,
 )
 from latentry.contracts.requests import GenerationRequest
@@ -173,6 +174,7 @@ __all__ = [
     "WantedHires",
     "WantedIntermediates",
     "WantedLora",
+    "Watermark",
     "Webhook",
     "WebhookEvent",
     "Xmp",

@@ -23,6 +23,12 @@ class ProvenanceSettings(StoreSettings):
         description="The least that files must say of their making; requests for less are refused."
         " Requests that do not say get `full`. A key may require more.",
     )
+    watermark: Word = Field(
+        "off",
+        pattern=r"^(off|on)$",
+        description="Mark the pixels of finished pictures too. The mark survives JPEG, half the"
+        " size and a crop. It changes all pixels a little, those that an edit keeps too.",
+    )
     c2pa_certificate_file: LocalPathText = Field(
         "",
         description="PEM file of the certificate chain that signs pictures, the signer's first. If"

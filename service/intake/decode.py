@@ -12,9 +12,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, TypeVar
 
-from latentry.contracts import C2pa, C2paState
+from latentry.contracts import C2pa, C2paState, Watermark
 from latentry.errors import BrokenImage, Busy, ImageTooLarge
-from latentry.provenance.confined.process import Examined, Said, examine
+from latentry.provenance.confined.process import Examined, Said, can_detect, detect, examine
 from latentry.provenance.signing.chain import KnownSigners
 from service.intake.header import Header, PictureFormat, read_header
 from service.intake.kinds import content_type_of, has_manifest
@@ -66,14 +66,17 @@ class Intake:
         header = self._checked_header(data)
         return await self._in_turn(tenant, self._take, data, header, store)
 
-    async def examine(self, data: bytes, tenant: str = "") -> tuple[str, Said]:
-        """A file's media type, and what it says of its origin; nothing of it is kept.
+    async def examine(self, data: bytes, tenant: str = "") -> tuple[str, Said, Watermark | None]:
+        """A file's media type, what it says of its origin, its watermark; nothing of it is kept.
 
         Raises UnsupportedImage, BrokenImage or Busy.
         """
         content_type = content_type_of(data)
         found = await self._in_turn(tenant, examine, data, content_type, self._known)
-        return content_type, found.said
+        if not (can_detect() and content_type.startswith("image/")):
+            return content_type, found.said, None
+        mark = await self._in_turn(tenant, detect, data, self._max_pixels)
+        return content_type, found.said, mark
 
     async def _in_turn(self, tenant: str, work: Callable[..., T], *args: object) -> T:
         places = PROCESSES + QUEUED

@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from latentry.contracts import C2paState
+from latentry.contracts import C2pa, C2paState
 from latentry.errors import FileNotFound, LatentryError, StorageUnavailable
 from latentry.ledger import AsyncLedger, files
 from latentry.ledger.files import FileRecord, FileRef
@@ -85,7 +85,10 @@ class Files:
         if not record.c2pa.is_any:
             return Said()
         key = manifest_key(record.ref.tenant, record.ref.id)
-        return Examined.read(await asyncio.to_thread(self.storage.get, key)).said
+        try:
+            return Examined.read(await asyncio.to_thread(self.storage.get, key)).said
+        except (FileNotFound, ValueError):  # deleted just now, or no longer what we wrote
+            return Said(c2pa=C2pa(state=record.c2pa))
 
     async def delete(self, ref: FileRef) -> None:
         """From here on no request can name it; its bytes stay while a job pins it."""

@@ -24,6 +24,7 @@ from worker.publishing.judging import Judging
 from worker.publishing.picture import Picture, encoded_picture
 from worker.publishing.settling import EndedImage, Settling
 from worker.publishing.signing import Signing
+from worker.publishing.watermarking import watermarked
 from worker.safety.judge import Judge
 
 log = structlog.get_logger()
@@ -54,6 +55,7 @@ class Publisher:
         *,
         budget_bytes: int,
         signing: Signing | None = None,
+        watermarks: bool = False,
         judge: Judge | None = None,
         pool: Executor | None = None,
     ) -> None:
@@ -61,6 +63,7 @@ class Publisher:
         self._storage = storage
         self._metrics = metrics
         self._inbox = inbox
+        self._watermarks = watermarks
         self._signing = signing or Signing(None, metrics)
         self._backlog = Backlog(budget_bytes)
         self._stopping = Event()
@@ -142,7 +145,8 @@ class Publisher:
                 return EndedImage(job, picture.index, picture.listed(), picture.name)
             with self._metrics.stage("publish"):
                 with self._encoding:
-                    entry, file = encoded_picture(picture)
+                    marked = watermarked(picture) if self._watermarks else picture
+                    entry, file = encoded_picture(marked)
                 entry, file = self._signing.finish(job, entry, file, picture.origin)
                 self._backlog.add(len(file))
                 taken += len(file)

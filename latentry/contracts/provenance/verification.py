@@ -76,6 +76,17 @@ class Xmp(ResponseModel):
     creator_tool: str = ""
 
 
+class Watermark(ResponseModel):
+    """A mark in the pixels, as a service with `LATENTRY_WATERMARK=on` writes it.
+
+    Nothing protects it: anybody can write it.
+    """
+
+    payload: Annotated[int, Field(strict=True, ge=0, le=0xFFFF)] = Field(
+        description="16 bits of a hash of what the pixels depend on: equal requests, equal bits."
+    )
+
+
 class MadeHere(ResponseModel):
     """Whether this service made the file, and which of the caller's jobs."""
 
@@ -95,5 +106,7 @@ class Verification(ResponseModel):
         None, description="Generation parameters as AUTOMATIC1111 writes them, unprotected."
     )
     xmp: Xmp | None = None
-    watermark: None = Field(None, description="Always null: no watermark is written.")
+    watermark: Watermark | None = Field(
+        None, description="Null if there is none, or the service cannot look for one."
+    )
     made_here: MadeHere

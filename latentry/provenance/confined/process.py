@@ -1,5 +1,6 @@
 """Runs the confined programs: a file in, what it says of itself or its signed form out."""
 
+import importlib.util
 import json
 import socket
 import subprocess
@@ -9,19 +10,23 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any, Final, Self, TypeAlias
 
 from pydantic import ValidationError
 
-from latentry.contracts import C2pa, Xmp
+from latentry.contracts import C2pa, Watermark, Xmp
 from latentry.contracts.wire import ResponseModel
 from latentry.errors import BrokenImage, SigningFailed
 from latentry.provenance.signing.chain import KnownSigners
 from latentry.provenance.signing.keys import Sign
 
+DETECTOR: Final = Path(__file__).with_name("detector.py")
 EXAMINER: Final = Path(__file__).with_name("examiner.py")
 SIGNER: Final = Path(__file__).with_name("signer.py")
 WITHIN_S: Final = 20.0
+AT_ONCE: Final = 2  # a process takes up to 100 MB and a core
+_turns: Final = BoundedSemaphore(AT_ONCE)
 MAX_ARCHIVE_BYTES: Final = 1024**2  # of an ingredient's manifests; larger ones are not kept
 _MAX_SAID_BYTES: Final = 2 * 1024**2
 _MAX_TO_BE_SIGNED: Final = 1024**2
@@ -65,7 +70,8 @@ def examine(file: bytes, content_type: str, known: KnownSigners, *, keep: bool =
     keep: its manifests too, so that they go into what is made of the picture.
     """
     asked = {"content_type": content_type, "keep": keep, **asdict(known)}
-    answer = _run(asked, [file], max_bytes=len(file) + _MAX_SAID_BYTES)
+    max_bytes = len(file) + _MAX_SAID_BYTES
+    answer = _run([EXAMINER], [_head(asked, [file], max_bytes), file], max_bytes=max_bytes)
     if answer is None:
         raise BrokenImage("What the picture says of its origin cannot be read.")
     try:
@@ -73,6 +79,20 @@ def examine(file: bytes, content_type: str, known: KnownSigners, *, keep: bool =
     except ValidationError:
         raise BrokenImage("What the picture says of its origin cannot be read.") from None
     return found if len(found.archive) <= MAX_ARCHIVE_BYTES else Examined(found.said)
+
+
+def can_detect() -> bool:
+    """Whether watermarks can be looked for here: it takes NumPy, the extra `watermark`."""
+    return importlib.util.find_spec("numpy") is not None
+
+
+def detect(file: bytes, max_pixels: int) -> Watermark | None:
+    """The watermark of a picture, if it has one and can be decoded. Blocks."""
+    answer = _run([DETECTOR, str(max_pixels)], [file], max_bytes=4096)
+    try:
+        return Watermark.model_validate_json(answer) if answer else None
+    except ValidationError:
+        return None
 
 
 def sign_confined(
@@ -97,32 +117,41 @@ def sign_confined(
         "algorithm": algorithm,
     }
     blobs = [file, *(archive for _, archive in ingredients)]
-    answer = _run(asked, blobs, max_bytes=sum(map(len, blobs)) + _MAX_SAID_BYTES, sign=sign)
+    max_bytes = sum(map(len, blobs)) + _MAX_SAID_BYTES
+    sent = [_head(asked, blobs, max_bytes), *blobs]
+    answer = _run([SIGNER], sent, max_bytes=max_bytes, sign=sign)
     if not answer:
         raise SigningFailed("The image could not be signed with its pictures' own manifests.")
     return answer
 
 
+def _head(asked: Mapping[str, Any], blobs: Sequence[bytes], max_bytes: int) -> bytes:
+    head = {**asked, "lengths": [len(one) for one in blobs], "max_bytes": max_bytes}
+    return json.dumps(head).encode() + b"\n"
+
+
 def _run(
-    asked: Mapping[str, Any], blobs: Sequence[bytes], *, max_bytes: int, sign: Sign | None = None
+    program: Sequence[Path | str],
+    sent: Sequence[bytes],
+    *,
+    max_bytes: int,
+    sign: Sign | None = None,
 ) -> bytes | None:
     """The program's answer; None if it gave none."""
     # Files instead of pipes: the kernel limits their size, and neither side waits for the other.
-    with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as result:
-        head = {**asked, "lengths": [len(one) for one in blobs], "max_bytes": max_bytes}
-        source.write(json.dumps(head).encode() + b"\n")
-        source.writelines(blobs)
+    with _turns, tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as result:
+        source.writelines(sent)
         source.seek(0)
         ours, theirs = socket.socketpair()
         with closing(ours), closing(theirs):
             link = [theirs.fileno()] if sign else []
-            process = subprocess.Popen(  # noqa: S603 - our own program; its argument is a number
-                [sys.executable, "-I", SIGNER if sign else EXAMINER, *map(str, link)],
+            process = subprocess.Popen(  # noqa: S603 - our own programs; their arguments are numbers
+                [sys.executable, "-I", *program, *map(str, link)],
                 stdin=source,
                 stdout=result,
                 stderr=subprocess.DEVNULL,
                 pass_fds=link,
-                env={},
+                env={"OPENBLAS_NUM_THREADS": "1"},  # each thread would reserve memory
                 cwd="/",
             )
             theirs.close()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from latentry.contracts import C2paState, MadeHere, OutputFormat, Verification
+from latentry.contracts import C2paState, MadeHere, OutputFormat, Verification, Watermark
 from latentry.errors import ImageTooLarge, JobNotFound
 from latentry.ledger import AsyncLedger, commands
 from latentry.ledger.files import PREFIX
@@ -41,12 +41,15 @@ class Verifier:
             raise ImageTooLarge(f"The file is larger than {self.max_bytes} bytes.")
         return await self._verification(tenant, *await self.intake.examine(data, tenant))
 
-    async def _verification(self, tenant: str, content_type: str, said: Said) -> Verification:
+    async def _verification(
+        self, tenant: str, content_type: str, said: Said, mark: Watermark | None = None
+    ) -> Verification:
         return Verification(
             content_type=content_type,
             c2pa=said.c2pa,
             infotext=said.infotext,
             xmp=said.xmp,
+            watermark=mark,
             made_here=await self._made_here(tenant, said),
         )
 

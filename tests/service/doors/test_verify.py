@@ -1,16 +1,20 @@
 """`POST /v1/verify`, and what is kept of the marks of uploads."""
 
 import base64
+import io
 import json
 from datetime import timedelta
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from fastapi import FastAPI
+from PIL import Image
 
 from latentry.contracts import C2paState, File, Provenance
 from latentry.ledger import Ledger, commands
+from latentry.provenance.confined.watermark import embed
 from latentry.provenance.signing.chain import Chain
 from latentry.provenance.signing.signer import Signer
 from latentry.settings import Settings
@@ -113,6 +117,14 @@ async def test_the_job_is_told_to_its_tenant_alone(
     picture = own.signer.signed(marks.unsigned(), "image/png", definition)
     found = await verified(client, picture, headers=bearer(mine))
     assert found["made_here"]["job"] is None
+
+
+async def test_a_watermark_is_found(client) -> None:
+    file = io.BytesIO()
+    Image.fromarray(embed(np.full((256, 256, 3), 99, np.uint8), 1234)).save(file, "JPEG")
+    found = await verified(client, file.getvalue())
+    assert found["watermark"] == {"payload": 1234}
+    assert found["made_here"] == {"verified": False, "job": None}, "anybody can write one"
 
 
 @pytest.mark.parametrize(

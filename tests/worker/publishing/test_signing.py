@@ -24,6 +24,7 @@ from latentry.errors import ConfigurationError
 from latentry.ledger import JobRecord, JobRef, Ledger, NewJob, commands, files
 from latentry.ledger.files import FileRef, NewFile
 from latentry.provenance.confined.process import Said, examine
+from latentry.provenance.confined.watermark import detect
 from latentry.provenance.signing.chain import Chain, KnownSigners
 from latentry.provenance.signing.development import ensure_chain
 from latentry.settings import Settings
@@ -38,6 +39,7 @@ from worker.publishing.encoding import encode
 from worker.publishing.picture import Picture
 from worker.publishing.publisher import Publisher
 from worker.publishing.signing import Signing, open_signing
+from worker.publishing.watermarking import payload_of
 
 Pixels = NDArray[np.uint8]
 
@@ -257,3 +259,35 @@ def test_a_worker_opens_the_chain_that_serve_made(
     with pytest.raises(ConfigurationError, match="expired on"):
         open_signing(settings, Metrics())
     open_signing(settings.model_copy(update={"c2pa_unsigned": "allow"}), Metrics())
+
+
+def test_a_watermark_is_in_the_pixels_that_are_hashed_and_names_itself_in_the_profile(
+    ledger: Ledger, storage: Storage, own: Authority, request_made: ResolvedRequest
+) -> None:
+    at = house(ledger, storage, own)
+    at.publisher._watermarks = True
+    grey = np.full((512, 512, 3), 128, np.uint8)
+    request = one(request_made, width=512, height=512)
+    record = at.published(request, grey, profile="p")
+    [stored] = record.images
+    shown = Image.open(io.BytesIO(storage.get(stored.key))).convert("RGB")
+    assert detect(np.asarray(shown.convert("L"))) == payload_of(request)
+    assert stored.pixel_sha256 == sha256(shown.tobytes()).hexdigest()
+    assert stored.profile == "p+watermark"
+    assert "Profile: p+watermark" in (said(storage, record, own).infotext or "")
+
+
+def test_one_that_wants_to_say_nothing_has_none(
+    ledger: Ledger, storage: Storage, own: Authority, request_made: ResolvedRequest
+) -> None:
+    at = house(ledger, storage, own)
+    at.publisher._watermarks = True
+    grey = np.full((512, 512, 3), 128, np.uint8)
+    record = at.published(one(request_made, provenance=Provenance.NONE), grey)
+    shown = Image.open(io.BytesIO(storage.get(record.images[0].key))).convert("RGB")
+    assert np.array_equal(np.asarray(shown), grey)
+
+
+def test_equal_requests_have_equal_marks(request_made: ResolvedRequest) -> None:
+    assert payload_of(one(request_made)) == payload_of(one(request_made, output_quality=5))
+    assert payload_of(one(request_made)) != payload_of(one(request_made, seed=8))
