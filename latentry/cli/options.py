@@ -39,6 +39,7 @@ _SHORTER: Final = {
     "output-lossless": "lossless",
     "styles": "style",
     "loras": "lora",
+    "controls": "control",
 }
 
 
@@ -65,6 +66,15 @@ class RequestOptions(TypedDict):
             metavar="ID:WEIGHT",
             help="LoRA of `latentry adapters` to apply, repeatable: id, id:weight, or"
             " id:weight:weight in the text encoders.",
+        ),
+    ]
+    controls: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--control",
+            metavar="ID=PICTURE:WEIGHT",
+            help="ControlNet of `latentry adapters` and the picture to follow, repeatable:"
+            " id=picture, id=picture:weight.",
         ),
     ]
     width: int | None
@@ -189,6 +199,7 @@ def request_fields(options: Mapping[str, Any]) -> Fields:
     given = dict(options) | {
         "metadata": values.labels("--metadata", told("metadata")),
         "loras": values.loras(told("loras")),
+        "controls": values.controls(told("controls")),
         "extend": values.extend(told("extend")),
         "hires": values.hires(told("hires")),
         "intermediates": values.intermediates(

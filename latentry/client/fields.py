@@ -25,6 +25,7 @@ from latentry.contracts import (
     Spacing,
     Template,
     UpscaleRequest,
+    WantedControl,
     WantedHires,
     WantedIntermediates,
     WantedLora,
@@ -48,6 +49,7 @@ class Fields(TypedDict, total=False):
     template: Template | dict[str, Any] | None
     clip_skip: int | None
     loras: Sequence[WantedLora | dict[str, Any]] | None
+    controls: Sequence[WantedControl | dict[str, Any]] | None
     width: int | None
     height: int | None
     num_inference_steps: int | None

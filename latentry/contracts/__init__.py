@@ -21,6 +21,7 @@ from latentry.contracts.deliveries import (
 )
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
+from latentry.contracts.fields.control import Control, ControlMode, Preprocess, WantedControl
 from latentry.contracts.fields.hires import Hires, Upscaler, WantedHires
 from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
 from latentry.contracts.fields.intermediates import (
@@ -73,6 +74,8 @@ __all__ = [
     "Attempt",
     "ClipFormat",
     "ClipRequest",
+    "Control",
+    "ControlMode",
     "Cost",
     "Defaults",
     "Delivery",
@@ -114,6 +117,7 @@ __all__ = [
     "OutputFormat",
     "OutputKind",
     "Pace",
+    "Preprocess",
     "Preview",
     "Priority",
     "Problem",
@@ -139,6 +143,7 @@ __all__ = [
     "UpscalerList",
     "Usage",
     "UsageList",
+    "WantedControl",
     "WantedHires",
     "WantedIntermediates",
     "WantedLora",

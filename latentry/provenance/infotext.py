@@ -19,6 +19,7 @@ from latentry.contracts import (
     Spacing,
 )
 from latentry.contracts.samplers import SAMPLER_ALIASES, SPACING_ALIASES
+from latentry.provenance.controls import control_settings
 from latentry.rules.sequences.frames import frame
 
 # AUTOMATIC1111's names of the samplers, which readers of its convention expect.
@@ -122,6 +123,7 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Prompt syntax": request.prompt_syntax.value if is_plain else None,
         "Styles": _styles(request),
         "Lora hashes": _lora_hashes(request),
+        **control_settings(request),
         "Tiling": _TILING.get(request.seamless),
         "Size": f"{request.width}x{request.height}",
         "Original size": _size(request.original_size),

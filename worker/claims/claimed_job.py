@@ -9,6 +9,7 @@ from typing import Final
 from latentry.contracts import JobStatus, JobWarning, ResolvedUpscale, StoredOutput
 from latentry.errors import LatentryError
 from latentry.ledger import Lease
+from latentry.rules.controls import control_names
 from latentry.rules.pricing import intermediates, skipped_steps
 from latentry.rules.sequences.frames import CLIP_NAME, clip, files, moving
 from worker.engine.inputs.canvas import Canvas, Pixels
@@ -37,7 +38,7 @@ class ClaimedJob:
 
     `outputs`: those in storage, by label. `checkpoints`: of its images, by index, from an earlier
     worker. `canvases`: the pictures that its request brings, made ready; one for each keyframe.
-    `pictures`: those in its lists, by place.
+    `pictures`: those in its lists, by place; `controls`: what its ControlNets see, as in Order.
     `adapters`: those that its request uses, by SHA-256.
     `unsaved_since`: when the first step was made that is in no checkpoint.
     """
@@ -56,11 +57,13 @@ class ClaimedJob:
         self._open = {(index, "") for index in unfinished}  # image and name of each output to come
         if clip(request) and CLIP_NAME not in self._listed(0):
             self._open.add(_CLIP)
+        self._open |= {(0, name) for name in self._unstored_controls}
         self._begins_clip = False
         self._steps = dict.fromkeys(self._made, 0)
         self.checkpoints: dict[int, bytes] = {}
         self.canvases: Sequence[Canvas | None] = ()
         self.pictures: Mapping[str, Pixels] = {}
+        self.controls: Sequence[Sequence[Pixels]] = ()
         self.adapters: Mapping[str, LoadedAdapter] = {}
         self.unsaved_since: float | None = None
         self.is_yielding = False
@@ -91,6 +94,15 @@ class ClaimedJob:
     def has_adapters(self) -> bool:
         """Whether its request names any."""
         return bool(self.lease.record.request.adapters)
+
+    @property
+    def control_pictures(self) -> dict[str, Pixels | None]:
+        """What its ControlNets see in the first pass and is not stored, by its output's name.
+
+        None if its pictures were not made ready.
+        """
+        shown = {number: own[0] for number, own in enumerate(self.controls)}
+        return {name: shown.get(number) for name, number in self._unstored_controls.items()}
 
     @property
     def canvas(self) -> Canvas | None:
@@ -217,8 +229,15 @@ class ClaimedJob:
             checkpoint=saved,
             listed=self._listed(index),
             pictures=self.pictures,
+            controls=self.controls,
             adapters=self.adapters,
         )
+
+    @property
+    def _unstored_controls(self) -> dict[str, int]:
+        listed = self._listed(0)
+        names = control_names(self.lease.record.request)
+        return {name: number for name, number in names.items() if name not in listed}
 
     def _listed(self, index: int) -> frozenset[str]:
         """The names of an image's outputs that an earlier worker has stored."""

@@ -1,10 +1,12 @@
 """A finished picture on its way from the engine to storage."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from latentry.contracts import (
     IntermediateKind,
     JobKind,
+    OutputFormat,
     OutputKind,
     ResolvedRequest,
     ResolvedUpscale,
@@ -17,13 +19,17 @@ from worker.claims.claimed_job import ClaimedJob
 from worker.engine.loop import Pixels
 from worker.publishing.encoding import pixel_sha256
 
+# Edges that were blurred by a JPEG would be others.
+_LOSSLESS: Final = {"output_format": OutputFormat.PNG, "output_quality": None}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """The `index`-th picture of a job: (height, width, 3) RGB bytes.
 
     `profile`: of a strict picture, the id of the profile under which it has these bits. `kind`:
-    what is shown of it after `step`; None if it is the finished one.
+    what is shown of it after `step`; None if it is the finished one. `control`: the output's name,
+    if it is what a ControlNet of it sees.
     """
 
     job: ClaimedJob
@@ -32,10 +38,13 @@ class Picture:
     profile: str | None = None
     kind: IntermediateKind | None = None
     step: int | None = None
+    control: str = ""
 
     @property
     def name(self) -> str:
         """Its name among the outputs of its image; empty for the finished one."""
+        if self.control:
+            return self.control
         if self.kind is None or self.step is None:
             return ""
         return name_of(self.kind, self.step)
@@ -45,7 +54,7 @@ class Picture:
 
         A step on the way stays as it was drawn.
         """
-        if (canvas := self.job.canvas) is None or self.kind is not None:
+        if (canvas := self.job.canvas) is None or self.name:
             return self
         return replace(self, pixels=canvas.pasted(self.pixels))
 
@@ -54,7 +63,8 @@ class Picture:
         """The request of this picture alone; of a frame between two, the first one's."""
         request = self.job.lease.record.request
         if isinstance(request, ResolvedRequest):
-            return frame(request, self.index).request
+            one = frame(request, self.index).request
+            return one.model_copy(update=_LOSSLESS) if self.control else one
         return request
 
     @property
@@ -68,6 +78,8 @@ class Picture:
     @property
     def output_kind(self) -> OutputKind:
         """Its role in its job."""
+        if self.control:
+            return OutputKind.CONTROL
         if self.kind is not None:
             return OutputKind(self.kind.value)
         is_frame = self.job.lease.record.request.kind in (JobKind.INTERPOLATION, JobKind.CLIP)

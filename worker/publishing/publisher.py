@@ -91,6 +91,14 @@ class Publisher:
         for image in images:
             self._begin(self._closes, job, self._settling.add, EndedImage(job, image))
 
+    def add_controls(self, job: ClaimedJob) -> None:
+        """Publish what the job's ControlNets see, or close what was not made ready."""
+        for name, pixels in job.control_pictures.items():
+            if pixels is None:
+                self._begin(self._closes, job, self._settling.add, EndedImage(job, 0, name=name))
+            else:
+                self.submit(Picture(job, 0, pixels, control=name))
+
     def add_clip(self, job: ClaimedJob) -> None:
         """Publish the clip of a job whose frames have ended; with it the job ends."""
         if not self._stopping.is_set():  # or it is handed back, and the next worker makes it

@@ -12,11 +12,12 @@ class AdapterKind(StrEnum):
     """What an adapter is, as its file says."""
 
     LORA = "lora"
+    CONTROLNET = "controlnet"
 
     @property
     def article(self) -> str:
         """Its name in a sentence."""
-        return {AdapterKind.LORA: "a LoRA"}[self]
+        return {AdapterKind.LORA: "a LoRA", AdapterKind.CONTROLNET: "a ControlNet"}[self]
 
 
 class Adapter(ResponseModel):
@@ -32,7 +33,7 @@ class Adapter(ResponseModel):
         " Civitai know the file."
     )
     size_bytes: int
-    rank: int = Field(description="The largest rank of its layers.")
+    rank: int = Field(0, description="The largest rank of a LoRA's layers.")
     networks: tuple[str, ...] = Field(
         description="What it changes: `unet`, `text_encoder`, `text_encoder_2`."
     )
