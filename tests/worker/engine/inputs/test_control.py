@@ -1,5 +1,7 @@
 """What a ControlNet is shown, and the edges that it was trained on."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,52 +22,51 @@ def noise(seed: int, height: int = 24, width: int = 40) -> Pixels:
     return np.asarray(Image.fromarray(cells).resize((width, height), Image.Resampling.BICUBIC))
 
 
+def gradient(picture: Pixels, y: int, x: int) -> tuple[int, int]:
+    """Of the channel that changes most here."""
+    edged = np.pad(picture.astype(int), ((1, 1), (1, 1), (0, 0)), mode="edge")
+    found = []
+    for c in range(3):
+        p = edged[y : y + 3, x : x + 3, c]
+        dx = p[0, 2] + 2 * p[1, 2] + p[2, 2] - p[0, 0] - 2 * p[1, 0] - p[2, 0]
+        dy = p[2, 0] + 2 * p[2, 1] + p[2, 2] - p[0, 0] - 2 * p[0, 1] - p[0, 2]
+        found.append((int(dx), int(dy)))
+    return max(found, key=lambda one: abs(one[0]) + abs(one[1]))
+
+
+def is_ridge(near: Any, dx: int, dy: int) -> bool:
+    """Whether it is more than both neighbours along the gradient."""
+    m, level, steep = near(0, 0), abs(dx) * 13573, abs(dy) << 15
+    if steep < level:
+        return bool(m > near(0, -1) and m >= near(0, 1))
+    if steep > level + (abs(dx) << 16):
+        return bool(m > near(-1, 0) and m >= near(1, 0))
+    s = -1 if (dx ^ dy) < 0 else 1
+    return bool(m > near(-1, -s) and m > near(1, s))
+
+
 def plainly(picture: Pixels, low: int, high: int) -> Pixels:
     """OpenCV's modules/imgproc/src/canny.cpp, pixel by pixel."""
     height, width, _ = picture.shape
-    edged = np.pad(picture.astype(int), ((1, 1), (1, 1), (0, 0)), mode="edge")
-    across, down = np.zeros((height, width), int), np.zeros((height, width), int)
-    strength = np.zeros((height + 2, width + 2), int)
-    for y in range(height):
-        for x in range(width):
-            best = -1
-            for c in range(3):
-                p = edged[y : y + 3, x : x + 3, c]
-                dx = p[0, 2] + 2 * p[1, 2] + p[2, 2] - p[0, 0] - 2 * p[1, 0] - p[2, 0]
-                dy = p[2, 0] + 2 * p[2, 1] + p[2, 2] - p[0, 0] - 2 * p[0, 1] - p[0, 2]
-                if abs(dx) + abs(dy) > best:
-                    best, across[y, x], down[y, x] = abs(dx) + abs(dy), dx, dy
-            strength[y + 1, x + 1] = best
-    weak, begun = set(), []
-    for y in range(height):
-        for x in range(width):
-            m = strength[y + 1, x + 1]
-            if m <= low:
-                continue
-            xs, ys = across[y, x], down[y, x]
-            near = lambda b, a: strength[y + 1 + b, x + 1 + a]  # noqa: B023, E731
-            tg22, steep = abs(xs) * 13573, abs(ys) << 15
-            if steep < tg22:
-                kept = m > near(0, -1) and m >= near(0, 1)
-            elif steep > tg22 + (abs(xs) << 16):
-                kept = m > near(-1, 0) and m >= near(1, 0)
-            else:
-                s = -1 if (xs ^ ys) < 0 else 1
-                kept = m > near(-1, -s) and m > near(1, s)
-            if kept:
-                weak.add((y, x))
-                if m > high:
-                    begun.append((y, x))
-    found, stack = set(begun), begun
+    each = {(y, x): gradient(picture, y, x) for y in range(height) for x in range(width)}
+    strength = {place: abs(dx) + abs(dy) for place, (dx, dy) in each.items()}
+    weak = {
+        (y, x)
+        for (y, x), own in each.items()
+        if strength[y, x] > low
+        and is_ridge(lambda b, a, y=y, x=x: strength.get((y + b, x + a), 0), *own)
+    }
+    stack = [place for place in weak if strength[place] > high]
+    found = set(stack)
     while stack:
         y, x = stack.pop()
-        for other in ((y + b, x + a) for b in (-1, 0, 1) for a in (-1, 0, 1)):
-            if other in weak and other not in found:
-                found.add(other)
-                stack.append(other)
+        around = {(y + b, x + a) for b in (-1, 0, 1) for a in (-1, 0, 1)}
+        new = (around & weak) - found
+        found |= new
+        stack += new
     edges = np.zeros((height, width, 3), np.uint8)
-    for y, x in found:
-        edges[y, x] = WHITE
+    for place in found:
+        edges[place] = WHITE
     return edges
 
 
