@@ -11,14 +11,16 @@ from typing import Any
 import diffusers
 import torch
 
-from tests.modes import SPECIAL
+from tests.modes import CONTROLS, SPECIAL, pictures
 from tests.worker.engine import oracle, tiny
 from tests.worker.engine.adapters import written
+from tests.worker.engine.adapters.control.written import network, original, save
 from tests.worker.engine.adapters.drawing import Made
 from tests.worker.engine.adapters.written import Style
 from tests.worker.engine.tiny import Family
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.diffusion.diffusion import Diffusion
+from worker.engine.inputs.control import control_pictures
 from worker.engine.loop import LoadedAdapter, Order
 
 STYLES = {
@@ -35,17 +37,26 @@ class Closet:
 
     made: Mapping[str, Made]
     loaded: Mapping[str, LoadedAdapter]
+    nets: Mapping[str, Any]
 
     def dressed(self, order: Order) -> Order:
         """The order as a worker makes it that has found the files."""
-        loras = tuple(
-            one.model_copy(update={"sha256": self.made[one.id].sha256})
-            for one in order.request.loras
-        )
-        request = order.request.model_copy(update={"loras": loras})
-        return replace(
-            order, request=request, adapters={one.sha256: self.loaded[one.id] for one in loras}
-        )
+        named = {
+            name: tuple(
+                one.model_copy(update={"sha256": self.loaded[one.id].sha256})
+                for one in getattr(order.request, name)
+            )
+            for name in ("loras", "controls")
+        }
+        request = order.request.model_copy(update=named)
+        shown = [
+            control_pictures(
+                one, pictures(int(one.image.pixel_sha256))["image"], request, order.canvas
+            )
+            for one in request.controls
+        ]
+        adapters = {one.sha256: self.loaded[one.id] for each in named.values() for one in each}
+        return replace(order, request=request, adapters=adapters, controls=shown)
 
     @contextmanager
     def merged(self, pipeline: Any, order: Order) -> Iterator[None]:
@@ -61,7 +72,8 @@ class Closet:
 @cache
 def closet(family: Family) -> Closet:
     """Made once, whatever weights the models themselves have."""
-    made, loaded = {}, {}
+    made: dict[str, Made] = {}
+    loaded: dict[str, LoadedAdapter] = {}
     with TemporaryDirectory() as name, torch.random.fork_rng(devices=[]):
         folder = Path(name)
         source = tiny.make(folder / "model", oracle.FAMILIES[family], family=family)
@@ -75,7 +87,12 @@ def closet(family: Family) -> Closet:
             sha256 = AdapterFile.read(path).sha256
             made[id] = Made(path, sha256, written.deltas(found))
             [loaded[id]] = backend.adapters.load("model", {sha256: path}).values()
-    return Closet(made, loaded)
+        nets = {id: network(pipeline.unet, seed) for seed, id in enumerate(CONTROLS)}
+        for id, net in nets.items():
+            path = save(original(net), folder / f"{id}.safetensors")
+            sha256 = backend.adapters.inspect(path).sha256
+            [loaded[id]] = backend.adapters.load("model", {sha256: path}).values()
+    return Closet(made, loaded, nets)
 
 
 def closet_for(model: str) -> Closet:

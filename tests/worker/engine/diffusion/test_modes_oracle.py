@@ -85,10 +85,14 @@ def test_every_mode_alone_equals_its_reference(
     assert error <= 1
 
 
-@pytest.mark.parametrize("mode", [name for name, mode in MODES.items() if "loras" in mode.fields])
-def test_loras_of_the_table_change_the_image(backend: Diffusion, mode: str) -> None:
+@pytest.mark.parametrize(
+    ("mode", "name"),
+    [(mode, n) for mode, way in MODES.items() for n in ("loras", "controls") if n in way.fields],
+)
+def test_adapters_of_the_table_change_the_image(backend: Diffusion, mode: str, name: str) -> None:
     order = order_of(mode)
-    plain = replace(order, request=order.request.model_copy(update={"loras": ()}), adapters={})
+    without = order.request.model_copy(update={name: ()})
+    plain = replace(order, request=without, controls=order.controls if name == "loras" else ())
     latents = [oracle.alone(Engine(backend), one) for one in (order, plain)]
     assert stock.error(*latents) > 100
 

@@ -19,18 +19,6 @@ _DOWN: Final = re.compile(r"input_blocks\.(\d+)\.0\.op\.weight")
 _HINT: Final = re.compile(r"input_hint_block\.(\d+)\.(weight|bias)")
 _ZERO: Final = re.compile(r"zero_convs\.(\d+)\.0\.(weight|bias)")
 _MIDDLE: Final = re.compile(r"middle_block_out\.0\.(weight|bias)")
-# What tells a ControlNet of any kind, by a part of a tensor's name.
-_MARKS: Final = (
-    "controlnet_cond_embedding.",
-    "controlnet_down_blocks.",
-    "controlnet_mid_block.",
-    "zero_convs.",
-    "input_hint_block.",
-    "lora_controlnet",
-    "lllite_",
-    "controlnet_blocks.",
-    "controlnet_x_embedder.",
-)
 _OTHERS: Final = {
     "task_embedding": "a union ControlNet",
     "control_add_embedding": "a union ControlNet",
@@ -40,11 +28,6 @@ _OTHERS: Final = {
     "controlnet_blocks.": "a ControlNet of a transformer, not of a UNet",
     "controlnet_x_embedder.": "a ControlNet of a transformer, not of a UNet",
 }
-
-
-def is_controlnet(names: Weights) -> bool:
-    """Whether a file is a ControlNet of any kind."""
-    return any(mark in name for name in names for mark in _MARKS)
 
 
 def under_diffusers_names(weights: Weights) -> dict[str, StoredTensor]:

@@ -12,7 +12,8 @@ from latentry.contracts import Adapter, AdapterKind
 from latentry.errors import AdapterUnusable, ConfigurationError
 from worker.engine.adapters.control.config import control_config
 from worker.engine.adapters.control.loaded import LoadedControl
-from worker.engine.adapters.control.names import is_controlnet, under_diffusers_names
+from worker.engine.adapters.control.marks import is_controlnet
+from worker.engine.adapters.control.names import under_diffusers_names
 from worker.engine.adapters.network_file import NetworkFile, Reading
 from worker.engine.adapters.reader import Loading
 from worker.engine.device import Device
