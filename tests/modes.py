@@ -39,7 +39,17 @@ class Mode:
         if "controls" in fields:
             controls = fields["controls"]
             fields["controls"] = [{**one, "image": file, "sha256": "0" * 64} for one in controls]
+        if self.embeddings:
+            fields["embeddings"] = [
+                {"id": id, "sha256": "0" * 64, "vectors": EMBEDDINGS[id]} for id in self.embeddings
+            ]
         return fields
+
+    @property
+    def embeddings(self) -> list[str]:
+        """Those that its prompts name."""
+        prompts = f"{self.fields.get('prompt')} {self.fields.get('negative_prompt')}"
+        return [id for id in EMBEDDINGS if f"<{id}>" in prompts]
 
     def as_sent(self, seed: int) -> dict[str, Any]:
         """The fields as a client sends them, with pictures as PNG bytes."""
@@ -57,6 +67,8 @@ _IMAGE: Final = ("image",)
 _MASKED: Final = ("image", "mask")
 # Files of the tests' own: `ink` changes a UNet's attention, `pen` convolutions and texts too.
 LORAS: Final = ("ink", "pen")
+# Embeddings of the tests' own, and how many vectors each has.
+EMBEDDINGS: Final = {"murk": 1, "wisp": 3}
 _INK: Final = {"id": "ink", "weight": 0.8}
 _PEN: Final = {"id": "pen", "weight": -0.5, "text_encoder_weight": 0.4}
 # ControlNets of the tests' own, each shown the picture of its image's seed.
@@ -82,6 +94,8 @@ MODES: Final[dict[str, Mode]] = {
     "image, control": Mode({"strength": 0.6, "controls": [_LINES]}, _IMAGE),
     "inpainted, controls": Mode({"strength": 0.6, "controls": [_LINES, _DEPTH]}, _MASKED),
     "inpainting UNet, control": Mode({"strength": 0.6, "controls": [_LINES]}, _MASKED, channels=9),
+    "embeddings": Mode({"prompt": "a <wisp> and a circle", "negative_prompt": "<murk>, blur"}),
+    "embeddings by call": Mode({"prompt": "a [<wisp>|cow] AND <murk> :0.4", "loras": [_PEN]}),
     "hires": Mode({"hires": _HIRES}),
     "hires, LoRAs": Mode({"hires": _HIRES, "loras": [_PEN, _INK]}),
     "hires by pixels": Mode({"hires": {**_HIRES, "upscaler": "lanczos"}}),

@@ -18,12 +18,14 @@ from latentry.client.fields import (
     interpolation_of,
     request_of,
 )
+from latentry.client.filters import Filters
 from latentry.client.following import Following
 from latentry.client.many_jobs import ManyJobs
 from latentry.client.pictures import Source, picture_bytes
 from latentry.client.saving import opened, targets
 from latentry.client.sequences.clips import Clips
 from latentry.client.upscales import Upscales
+from latentry.client.verifying import Verifying
 from latentry.contracts import (
     AdapterList,
     Delivery,
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 
-class Client(ManyJobs, Upscales, Clips):
+class Client(ManyJobs, Upscales, Clips, Verifying):
     """A blocking client of a latentry service.
 
     `timeout_s` bounds each response in seconds. Where a method takes a job's id, it takes the job
@@ -131,15 +133,22 @@ class Client(ManyJobs, Upscales, Clips):
         """The job in its current state."""
         return self._call(api_calls.get(job_id))
 
-    def list(self, *, limit: int | None = None, cursor: str | None = None) -> JobList:
-        """One page of jobs, newest first."""
-        return self._call(api_calls.listing(limit, cursor))
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        count: bool = False,
+        **filters: Unpack[Filters],
+    ) -> JobList:
+        """One page of jobs that match, newest first; with `count` also how many do."""
+        return self._call(api_calls.listing(limit, cursor, filters, count=count))
 
-    def list_all(self) -> Iterator[Job]:
-        """All jobs of the tenant, newest first, read page by page."""
+    def list_all(self, **filters: Unpack[Filters]) -> Iterator[Job]:
+        """All jobs of the tenant that match, newest first, read page by page."""
         cursor: str | None = None
         while True:
-            page = self._call(api_calls.listing(100, cursor))
+            page = self._call(api_calls.listing(100, cursor, filters))
             yield from page
             cursor = page.next_cursor
             if cursor is None:

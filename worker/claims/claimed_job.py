@@ -7,11 +7,11 @@ from time import monotonic
 from typing import Final
 
 from latentry.contracts import JobStatus, JobWarning, ResolvedUpscale, StoredOutput
-from latentry.errors import LatentryError
-from latentry.ledger import Lease
-from latentry.rules.controls import control_names
+from latentry.errors import LatentryError, PictureRefused
+from latentry.ledger import JobRecord, Lease
 from latentry.rules.pricing import intermediates, skipped_steps
 from latentry.rules.sequences.frames import CLIP_NAME, clip, files, moving
+from worker.claims.controls import unstored_controls
 from worker.engine.inputs.canvas import Canvas, Pixels
 from worker.engine.loop import LoadedAdapter, Order, UpscaleOrder
 
@@ -33,12 +33,21 @@ class Outcome:
     error: LatentryError | None = None
 
 
+def _outcome_so_far(record: JobRecord) -> Outcome:
+    """A sequence has failed if an earlier worker's rules withheld one of its frames."""
+    refused = [one.error for one in record.outputs if one.error is not None]
+    if refused and record.request.is_sequence:
+        return Outcome(JobStatus.FAILED, PictureRefused(refused[0].message))
+    return Outcome(JobStatus.SUCCEEDED)
+
+
 class ClaimedJob:
     """One lease and its images. The step loop and the publishing threads both close images.
 
     `outputs`: those in storage, by label. `checkpoints`: of its images, by index, from an earlier
     worker. `canvases`: the pictures that its request brings, made ready; one for each keyframe.
     `pictures`: those in its lists, by place; `controls`: what its ControlNets see, as in Order.
+    `manifests`: of those that came with one, by file.
     `adapters`: those that its request uses, by SHA-256.
     `unsaved_since`: when the first step was made that is in no checkpoint.
     """
@@ -57,11 +66,12 @@ class ClaimedJob:
         self._open = {(index, "") for index in unfinished}  # image and name of each output to come
         if clip(request) and CLIP_NAME not in self._listed(0):
             self._open.add(_CLIP)
-        self._open |= {(0, name) for name in self._unstored_controls}
+        self._open |= {(0, name) for name in unstored_controls(lease.record)}
         self._begins_clip = False
         self._steps = dict.fromkeys(self._made, 0)
         self.checkpoints: dict[int, bytes] = {}
         self.canvases: Sequence[Canvas | None] = ()
+        self.manifests: Mapping[str, bytes] = {}
         self.pictures: Mapping[str, Pixels] = {}
         self.controls: Sequence[Sequence[Pixels]] = ()
         self.adapters: Mapping[str, LoadedAdapter] = {}
@@ -71,8 +81,8 @@ class ClaimedJob:
         self._passed_at: float | None = None
         self._is_cleared = False
         self._undrawn = set(self._made)
-        self.warnings: list[JobWarning] = []
-        self._outcome = Outcome(JobStatus.SUCCEEDED)
+        self.warnings: list[JobWarning] = list(lease.record.warnings)
+        self._outcome = _outcome_so_far(lease.record)
         self._lock = threading.Lock()
 
     @property
@@ -94,15 +104,6 @@ class ClaimedJob:
     def has_adapters(self) -> bool:
         """Whether its request names any."""
         return bool(self.lease.record.request.adapters)
-
-    @property
-    def control_pictures(self) -> dict[str, Pixels | None]:
-        """What its ControlNets see in the first pass and is not stored, by its output's name.
-
-        None if its pictures were not made ready.
-        """
-        shown = {number: own[0] for number, own in enumerate(self.controls)}
-        return {name: shown.get(number) for name, number in self._unstored_controls.items()}
 
     @property
     def canvas(self) -> Canvas | None:
@@ -171,7 +172,8 @@ class ClaimedJob:
 
     def warn(self, warnings: Iterable[JobWarning]) -> None:
         """Keep warnings for the client, each once: every image of a job repeats them."""
-        self.warnings += [warning for warning in warnings if warning not in self.warnings]
+        with self._lock:
+            self.warnings += [warning for warning in warnings if warning not in self.warnings]
 
     def step(self, index: int, step: int) -> int:
         """Record an image's step; returns the step to report: that of the image furthest behind.
@@ -208,7 +210,15 @@ class ClaimedJob:
             self._open.discard((index, name))
             if output is not None:
                 self.outputs[output.label] = output
-            return None if self._open else self._outcome
+            return None if self._open else self._ending()
+
+    def _ending(self) -> Outcome:
+        """The outcome; without a picture, because rules withhold all, it has failed by them."""
+        final = [one for one in self.outputs.values() if one.kind.is_final]
+        refused = [one.error for one in final if one.error is not None]
+        if self.ends_early or not refused or len(refused) < len(final):
+            return self._outcome
+        return Outcome(JobStatus.FAILED, PictureRefused(refused[0].message))
 
     def begins_clip(self) -> bool:
         """Whether nothing is left to do but its clip, and nobody has been told so before."""
@@ -232,12 +242,6 @@ class ClaimedJob:
             controls=self.controls,
             adapters=self.adapters,
         )
-
-    @property
-    def _unstored_controls(self) -> dict[str, int]:
-        listed = self._listed(0)
-        names = control_names(self.lease.record.request)
-        return {name: number for name, number in names.items() if name not in listed}
 
     def _listed(self, index: int) -> frozenset[str]:
         """The names of an image's outputs that an earlier worker has stored."""

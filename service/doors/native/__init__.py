@@ -2,17 +2,20 @@
 
 from latentry.api_keys import Scope
 from latentry.contracts import (
+    Batch,
     ClipRequest,
     Event,
     GenerationRequest,
     InterpolationRequest,
     Problem,
     UpscaleRequest,
+    VerifyRequest,
 )
 from latentry.settings import Settings
 from service.access.auth import Allowed
 from service.doors.native import (
     adapters,
+    batch,
     deliveries,
     docs,
     events,
@@ -26,6 +29,7 @@ from service.doors.native import (
     upscales,
     usage,
 )
+from service.doors.native.provenance import verify
 from service.doors.native.sequences import clips
 from service.http import problems
 from service.http.door import Door, LargeBody
@@ -36,6 +40,7 @@ def door(settings: Settings) -> Door:
     return Door(
         routers=(
             generations.router,
+            batch.router,
             interpolations.router,
             clips.router,
             deliveries.router,
@@ -44,6 +49,7 @@ def door(settings: Settings) -> Door:
             adapters.router,
             styles.router,
             upscales.router,
+            verify.router,
             usage.router,
             files.router,  # before `links`, whose path matches all below /v1/files
             links.router,
@@ -51,23 +57,29 @@ def door(settings: Settings) -> Door:
             docs.router,
         ),
         dialect=problems.dialect,
-        large_bodies=(
-            LargeBody(
-                files.PATH,
-                settings.max_image_bytes + files.FORM_OVERHEAD_BYTES,
-                Allowed(Scope.FILES),
-            ),
-            *(
-                LargeBody(path, settings.max_input_body_bytes, Allowed(Scope.WRITE))
-                for path in (generations.PATH, interpolations.PATH, upscales.PATH)
-            ),
-        ),
+        large_bodies=_large_bodies(settings),
         models=(
             GenerationRequest,
+            Batch,
             InterpolationRequest,
             UpscaleRequest,
             ClipRequest,
+            VerifyRequest,
             Problem,
             Event,
         ),
+    )
+
+
+def _large_bodies(settings: Settings) -> tuple[LargeBody, ...]:
+    picture = settings.max_image_bytes + files.FORM_OVERHEAD_BYTES
+    any_picture = max(settings.max_input_body_bytes, picture)
+    return (
+        LargeBody(files.PATH, picture, Allowed(Scope.FILES)),
+        LargeBody(verify.PATH, any_picture, Allowed(Scope.READ)),
+        *(
+            LargeBody(path, settings.max_input_body_bytes, Allowed(Scope.WRITE))
+            for path in (generations.PATH, interpolations.PATH, upscales.PATH)
+        ),
+        LargeBody(batch.PATH, batch.MAX_BYTES, Allowed(Scope.WRITE)),
     )

@@ -54,9 +54,12 @@ def order_of(
         **(fields | which.as_resolved(seed) | changes),
     )
     order = replace(order, canvas=Canvas.of(order.request, modes.pictures(seed)))
-    request = order.request
-    named = request.loras or request.controls
-    return closet_for(request.model).dressed(order) if named else order
+    return closet_for(order.request.model).dressed(order) if has_adapters(order) else order
+
+
+def has_adapters(order: Order) -> bool:
+    """Whether it names any."""
+    return bool(order.request.loras or order.request.embeddings or order.request.controls)
 
 
 def samplers_of(mode: str) -> list[Sampler]:
@@ -87,7 +90,7 @@ class Reference:
     def latent_of(self, order: Order) -> torch.Tensor:
         """The final latent [C, h, w] of an order."""
         request = order.request
-        if not (request.loras or request.controls):
+        if not has_adapters(order):
             return self._latent_of(order)
         closet, pipeline = closet_for(request.model), self.stock.pipeline(request.model)
         with closet.merged(pipeline, order):

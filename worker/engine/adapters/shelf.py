@@ -10,6 +10,7 @@ from latentry.contracts import Adapter
 from latentry.errors import AdapterGone, AdaptersTooLarge, AdapterUnusable
 from worker.engine.adapters.bank import Bank
 from worker.engine.adapters.control.reader import ControlReader
+from worker.engine.adapters.embedding.reader import EmbeddingReader
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.adapters.lora.reader import LoraReader
 from worker.engine.adapters.network_file import CONFIG, NetworkFile
@@ -27,7 +28,7 @@ class Shelf:
         self.bank = Bank(budget_bytes)
         self._blueprints = blueprints
         self._networks: tuple[NetworkReader, ...] = (ControlReader(at),)
-        self._readers: tuple[Reader, ...] = (LoraReader(at),)
+        self._readers: tuple[Reader, ...] = (EmbeddingReader(at), LoraReader(at))
         self._loading = threading.Lock()
 
     def inspect(self, path: Path) -> Adapter:

@@ -1,4 +1,4 @@
-"""The LoRAs that tests/modes.py names, made to measure for each family of tiny models."""
+"""The adapters that tests/modes.py names, made to measure for each family of tiny models."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,9 +11,9 @@ from typing import Any
 import diffusers
 import torch
 
-from tests.modes import CONTROLS, SPECIAL, pictures
+from tests.modes import CONTROLS, EMBEDDINGS, SPECIAL, pictures
 from tests.worker.engine import oracle, tiny
-from tests.worker.engine.adapters import written
+from tests.worker.engine.adapters import vectors, written
 from tests.worker.engine.adapters.control.written import network, original, save
 from tests.worker.engine.adapters.drawing import Made
 from tests.worker.engine.adapters.written import Style
@@ -36,6 +36,7 @@ class Closet:
     """Of one family, by id: what each file says, and the same loaded."""
 
     made: Mapping[str, Made]
+    spoken: Mapping[str, vectors.Vectors]
     loaded: Mapping[str, LoadedAdapter]
     nets: Mapping[str, Any]
 
@@ -46,7 +47,7 @@ class Closet:
                 one.model_copy(update={"sha256": self.loaded[one.id].sha256})
                 for one in getattr(order.request, name)
             )
-            for name in ("loras", "controls")
+            for name in ("loras", "embeddings", "controls")
         }
         request = order.request.model_copy(update=named)
         shown = [
@@ -60,12 +61,13 @@ class Closet:
 
     @contextmanager
     def merged(self, pipeline: Any, order: Order) -> Iterator[None]:
-        """A stock pipeline with the order's LoRAs in its weights."""
+        """A stock pipeline with the order's LoRAs in its weights, which knows its embeddings."""
         weighted = [
             (self.made[one.id].deltas, one.weight, one.text_encoder_weight)
             for one in order.request.loras
         ]
-        with written.merged(pipeline, *weighted):
+        named = {f"<{one.id}>": self.spoken[one.id] for one in order.request.embeddings}
+        with written.merged(pipeline, *weighted), vectors.words(pipeline, named):
             yield
 
 
@@ -73,6 +75,7 @@ class Closet:
 def closet(family: Family) -> Closet:
     """Made once, whatever weights the models themselves have."""
     made: dict[str, Made] = {}
+    spoken: dict[str, vectors.Vectors] = {}
     loaded: dict[str, LoadedAdapter] = {}
     with TemporaryDirectory() as name, torch.random.fork_rng(devices=[]):
         folder = Path(name)
@@ -92,7 +95,12 @@ def closet(family: Family) -> Closet:
             path = save(original(net), folder / f"{id}.safetensors")
             sha256 = backend.adapters.inspect(path).sha256
             [loaded[id]] = backend.adapters.load("model", {sha256: path}).values()
-    return Closet(made, loaded, nets)
+        for id, count in EMBEDDINGS.items():
+            spoken[id] = vectors.drawn(pipeline, count, seed=count)
+            path = written.save(vectors.file(spoken[id]), folder / f"{id}.safetensors")
+            sha256 = AdapterFile.read(path).sha256
+            [loaded[id]] = backend.adapters.load("model", {sha256: path}).values()
+    return Closet(made, spoken, loaded, nets)
 
 
 def closet_for(model: str) -> Closet:
