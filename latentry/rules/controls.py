@@ -1,6 +1,6 @@
 """The controls of a request: ControlNets of the catalogue, and what cannot be had with them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from latentry.contracts import (
     Adapter,
@@ -11,6 +11,7 @@ from latentry.contracts import (
     ModelCard,
     ResizeMode,
     ResolvedRequest,
+    StoredOutput,
     WantedControl,
 )
 from latentry.errors import (
@@ -65,3 +66,9 @@ def control_names(request: AnyRequest) -> dict[str, int]:
     """The names of the outputs that show what its ControlNets see, and which control each is of."""
     controls = request.controls if isinstance(request, ResolvedRequest) else ()
     return {f"control-{k + 1}": k for k, control in enumerate(controls) if control.has_effect}
+
+
+def unstored_controls(request: AnyRequest, outputs: Iterable[StoredOutput]) -> dict[str, int]:
+    """Those of them that are not among a job's outputs."""
+    listed = {output.name for output in outputs if output.index == 0}
+    return {name: k for name, k in control_names(request).items() if name not in listed}

@@ -13,10 +13,10 @@ from latentry.contracts import JobStatus, StoredOutput
 from latentry.cpus import usable_cpus, within_limit
 from latentry.errors import LatentryError, StorageUnavailable
 from latentry.ledger import Ledger
+from latentry.rules.controls import unstored_controls
 from latentry.rules.sequences.frames import CLIP_NAME
 from latentry.storage import Storage
 from worker.claims.claimed_job import ClaimedJob, Outcome
-from worker.claims.controls import unstored_controls
 from worker.claims.inbox import Inbox, JobEnded
 from worker.metrics import Metrics
 from worker.publishing.backlog import Backlog
@@ -100,7 +100,8 @@ class Publisher:
 
     def add_controls(self, job: ClaimedJob) -> None:
         """Publish what the job's ControlNets see, or close what was not made ready."""
-        for name, number in unstored_controls(job.lease.record).items():
+        record = job.lease.record
+        for name, number in unstored_controls(record.request, record.outputs).items():
             if number < len(job.controls):
                 self.submit(Picture(job, 0, job.controls[number][0], control=name))
             else:
