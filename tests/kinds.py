@@ -73,11 +73,15 @@ KINDS: Final[dict[str, Kind]] = {
 
 
 def with_pictures(fields: Mapping[str, Any], named: Callable[[bytes], Any]) -> dict[str, Any]:
-    """A body, with something else for each picture in it, those of keyframes too."""
+    """A body, with something else for each picture in it, those of keyframes and lists too."""
     changed = dict(fields)
     for name, value in fields.items():
         if isinstance(value, dict):
             changed[name] = with_pictures(value, named)
         elif isinstance(value, bytes):
             changed[name] = named(value)
+        elif isinstance(value, list):
+            changed[name] = [
+                with_pictures(one, named) if isinstance(one, dict) else one for one in value
+            ]
     return changed

@@ -41,6 +41,7 @@ _SHORTER: Final = {
     "output-lossless": "lossless",
     "styles": "style",
     "loras": "lora",
+    "controls": "control",
     "embeddings": "embedding",
 }
 
@@ -68,6 +69,15 @@ class RequestOptions(TypedDict):
             metavar="ID:WEIGHT",
             help="LoRA of `latentry adapters` to apply, repeatable: id, id:weight, or"
             " id:weight:weight in the text encoders.",
+        ),
+    ]
+    controls: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--control",
+            metavar="ID=PICTURE:WEIGHT",
+            help="ControlNet of `latentry adapters` and the picture to follow, repeatable:"
+            " id=picture, id=picture:weight.",
         ),
     ]
     embeddings: Annotated[
@@ -205,6 +215,7 @@ def request_fields(options: Mapping[str, Any]) -> Fields:
     given = dict(options) | {
         "metadata": values.labels("--metadata", told("metadata")),
         "loras": values.loras(told("loras")),
+        "controls": values.controls(told("controls")),
         "embeddings": values.embeddings(told("embeddings")),
         "extend": values.extend(told("extend")),
         "hires": values.hires(told("hires")),

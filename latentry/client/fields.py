@@ -27,6 +27,7 @@ from latentry.contracts import (
     Spacing,
     Template,
     UpscaleRequest,
+    WantedControl,
     WantedEmbedding,
     WantedHires,
     WantedIntermediates,
@@ -51,6 +52,7 @@ class Fields(TypedDict, total=False):
     template: Template | dict[str, Any] | None
     clip_skip: int | None
     loras: Sequence[WantedLora | dict[str, Any]] | None
+    controls: Sequence[WantedControl | dict[str, Any]] | None
     embeddings: Sequence[WantedEmbedding | dict[str, Any]] | None
     width: int | None
     height: int | None

@@ -15,6 +15,7 @@ from latentry.contracts.catalogue.models import (
 from latentry.contracts.catalogue.styles import Style, StyleDefaults, StyleList
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
+from latentry.contracts.fields.control import Control, ControlMode, Preprocess, WantedControl
 from latentry.contracts.fields.embedding import Embedding, WantedEmbedding
 from latentry.contracts.fields.hires import Hires, Upscaler, WantedHires
 from latentry.contracts.fields.inputs import (
@@ -97,6 +98,8 @@ __all__ = [
     "C2paState",
     "ClipFormat",
     "ClipRequest",
+    "Control",
+    "ControlMode",
     "Cost",
     "Defaults",
     "Delivery",
@@ -142,6 +145,7 @@ __all__ = [
     "OutputFormat",
     "OutputKind",
     "Pace",
+    "Preprocess",
     "Preview",
     "Priority",
     "Problem",
@@ -170,6 +174,7 @@ __all__ = [
     "UsageList",
     "Verification",
     "VerifyRequest",
+    "WantedControl",
     "WantedEmbedding",
     "WantedHires",
     "WantedIntermediates",

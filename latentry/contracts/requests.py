@@ -7,6 +7,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from latentry.contracts.fields import (
     conditioning,
+    control,
     embedding,
     inputs,
     job,
@@ -46,6 +47,7 @@ class GenerationRequest(RequestModel):
     template: templates.FilledTemplate = None
     clip_skip: conditioning.ClipSkip = None
     loras: lora.Loras = ()
+    controls: control.Controls = ()
     embeddings: embedding.Embeddings = None
     width: sampling.Width = None
     height: sampling.Height = None

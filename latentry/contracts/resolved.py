@@ -8,6 +8,7 @@ from latentry.contracts.fields import sampling
 from latentry.contracts.fields.bounds import PREVIEW_SIDE_PX
 from latentry.contracts.fields.clip import Clip
 from latentry.contracts.fields.conditioning import PromptSyntax
+from latentry.contracts.fields.control import Control
 from latentry.contracts.fields.embedding import Embedding
 from latentry.contracts.fields.hires import Hires
 from latentry.contracts.fields.inputs import (
@@ -53,6 +54,7 @@ class ResolvedRequest(ResponseModel):
     template: Template | None = None
     clip_skip: int | None = None
     loras: tuple[Lora, ...] = ()
+    controls: tuple[Control, ...] = ()
     embeddings: tuple[Embedding, ...] = ()
     width: int
     height: int
@@ -175,7 +177,8 @@ class ResolvedRequest(ResponseModel):
     def adapters(self) -> tuple[str, ...]:
         """The SHA-256 of each adapter that changes its images, once, as the request names them."""
         keyframes = self.interpolation.keyframes if self.interpolation else ()
-        named = [one.sha256 for one in self.loras if one.has_effect]
+        changing: tuple[Lora | Control, ...] = (*self.loras, *self.controls)
+        named = [one.sha256 for one in changing if one.has_effect]
         named += [one.sha256 for one in self.embeddings]
         named += [one.sha256 for at in keyframes for one in at.embeddings]
         return tuple(dict.fromkeys(named))
@@ -193,5 +196,7 @@ class ResolvedRequest(ResponseModel):
         left_out: dict[str, Any] = dict.fromkeys(_NOT_PIXELS, True)
         left_out |= {name: {"file", "c2pa"} for name in FIELDS}
         left_out["loras"] = {"__all__": {"id", "autov3"}}
+        of_control = {"id": True, "autov3": True, "image": {"file", "c2pa"}}
+        left_out["controls"] = {"__all__": of_control}
         left_out["clip"] = {"fps", "output"}
         return self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)

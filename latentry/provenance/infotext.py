@@ -21,6 +21,7 @@ from latentry.contracts import (
     Spacing,
 )
 from latentry.contracts.samplers import SAMPLER_ALIASES, SPACING_ALIASES
+from latentry.provenance.controls import control_settings
 from latentry.rules.sequences.frames import frame
 
 # AUTOMATIC1111's names of the samplers, which readers of its convention expect.
@@ -142,6 +143,7 @@ def _adapters(request: ResolvedRequest) -> dict[str, object]:
     return {
         "Lora hashes": _lora_hashes(request),
         "TI hashes": _embedding_hashes(request.embeddings),
+        **control_settings(request),
     }
 
 

@@ -12,7 +12,7 @@ from latentry.contracts import (
 )
 from latentry.ledger import Ledger, commands
 from tests.latentry.ledger.factory import card
-from tests.modes import EMBEDDINGS, LORAS
+from tests.modes import CONTROLS, EMBEDDINGS, LORAS
 from tests.service.conftest import app, client, settings, url
 from tests.service.conftest import worker as serving
 from tests.service.fake import FakeWorker
@@ -26,10 +26,11 @@ def worker(serving: FakeWorker, ledger: Ledger) -> FakeWorker:
     plain = card()
     adapters = tuple(
         Adapter(
-            id=id, family="SD 1.x", models=(plain.id,), sha256="0" * 64, autov3="0" * 12,
-            size_bytes=1, rank=1, networks=("unet",),
+            id=id, kind=kind, family="SD 1.x", models=(plain.id,), sha256="0" * 64,
+            autov3="0" * 12, size_bytes=1, rank=1, networks=("unet",),
         )
-        for id in LORAS
+        for kind, ids in ((AdapterKind.LORA, LORAS), (AdapterKind.CONTROLNET, CONTROLS))
+        for id in ids
     )  # fmt: skip
     adapters += tuple(
         Adapter(

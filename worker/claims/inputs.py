@@ -1,7 +1,7 @@
 """The pictures that jobs start from, made ready before the jobs reach the step loop."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,7 @@ from latentry.rules.sequences.frames import files, keyframes
 from latentry.storage import Storage, file_key, manifest_key
 from worker.claims.claimed_job import ClaimedJob, Outcome
 from worker.engine.inputs.canvas import Canvas, Pixels
+from worker.engine.inputs.control import control_pictures
 
 log = structlog.get_logger()
 
@@ -32,7 +33,9 @@ class Inputs:
         try:
             job.canvases = self.load(job.lease)
             job.manifests = self._manifests(job.lease)
-            job.pictures = self.listed(job.lease)
+            found = dict(self.listed(job.lease))
+            job.controls = _controls(job, found)
+            job.pictures = found
         except FileGone as gone:
             job.end_early(Outcome(JobStatus.FAILED, gone))  # the step loop closes its images
         except StorageUnavailable:
@@ -95,3 +98,14 @@ class Inputs:
             return np.asarray(image)
         except (FileNotFound, OSError, ValueError):  # or what is there is no file of ours
             raise FileGone from None
+
+
+def _controls(job: ClaimedJob, found: dict[str, Pixels]) -> Sequence[Sequence[Pixels]]:
+    """What each of its ControlNets is shown, pass by pass, of the pictures that are taken out."""
+    request = job.lease.record.request
+    if not isinstance(request, ResolvedRequest):
+        return ()
+    return [
+        control_pictures(one, found.pop(f"controls/{number}/image"), request, job.canvas)
+        for number, one in enumerate(request.controls)
+    ]

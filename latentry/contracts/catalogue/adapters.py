@@ -12,12 +12,17 @@ class AdapterKind(StrEnum):
     """What an adapter is, as its file says."""
 
     LORA = "lora"
+    CONTROLNET = "controlnet"
     EMBEDDING = "embedding"
 
     @property
     def article(self) -> str:
         """Its name in a sentence."""
-        return {AdapterKind.LORA: "a LoRA", AdapterKind.EMBEDDING: "an embedding"}[self]
+        return {
+            AdapterKind.LORA: "a LoRA",
+            AdapterKind.EMBEDDING: "an embedding",
+            AdapterKind.CONTROLNET: "a ControlNet",
+        }[self]
 
 
 class Adapter(ResponseModel):

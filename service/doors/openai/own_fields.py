@@ -5,6 +5,7 @@ from pydantic import Field
 from latentry.contracts import PromptSyntax
 from latentry.contracts.fields import (
     conditioning,
+    control,
     embedding,
     inputs,
     job,
@@ -29,6 +30,7 @@ class OwnFields(RequestModel):
     clip_skip: conditioning.ClipSkip = None
     embeddings: embedding.Embeddings = None
     loras: lora.Loras | None = None
+    controls: control.Controls | None = None
     num_inference_steps: sampling.Steps = None
     denoise_start: sampling.DenoiseStart | None = None
     denoise_end: sampling.DenoiseEnd | None = None

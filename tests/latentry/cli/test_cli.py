@@ -205,6 +205,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--resize-mode crop --mask-blur 4 --mask-fill noise --inpaint-area masked "
         "--mask-channel alpha --mask-padding 16 --extend 8 0 16 0 "
         "--lora ink:0.8 --embedding wisp "
+        "--control lines=picture.png:0.5 --control depth=file_1 "
         "--hires scale=1.5 --hires steps=9 --hires upscaler=lanczos "
         "--preview-interval 5 --preview-size 256 "
         "--webhook https://shop.example/hook --webhook-event failed"
@@ -249,6 +250,14 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "mask_padding": 16,
         "extend": {"left": 8, "top": 0, "right": 16, "bottom": 0},
         "loras": [{"id": "ink", "weight": 0.8}],
+        "controls": [
+            {
+                "id": "lines",
+                "image": "data:application/octet-stream;base64,cGljdHVyZQ==",
+                "weight": 0.5,
+            },
+            {"id": "depth", "image": "file_1"},
+        ],
         "embeddings": [{"id": "wisp"}],
         "hires": {"scale": 1.5, "steps": 9, "upscaler": "lanczos"},
         "variation_seed": 3,

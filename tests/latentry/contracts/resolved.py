@@ -3,6 +3,7 @@
 from typing import Any
 
 from latentry.contracts import (
+    Control,
     Determinism,
     Embedding,
     Extend,
@@ -43,6 +44,15 @@ CHANGES: dict[str, Any] = {
     "clip_skip": 1,
     "loras": (
         Lora(id="ink", weight=0.8, text_encoder_weight=0.5, sha256="3" * 64, autov3="4" * 12),
+    ),
+    "controls": (
+        Control(
+            id="lines",
+            image=InputFile(file="file_3", pixel_sha256="5" * 64, width=64, height=64),
+            weight=0.5,
+            sha256="6" * 64,
+            autov3="7" * 12,
+        ),
     ),
     "embeddings": (Embedding(id="Easy Negative", sha256="5" * 64, vectors=8),),
     "width": 64,

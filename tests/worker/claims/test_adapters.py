@@ -311,3 +311,13 @@ def test_without_room_a_job_waits_and_others_do_not(
     assert [job.lease.ref for job in posted(inbox, 1)] == [plain]
     assert len(shelf.asked) > 1, "it is tried again"
     assert found().crashes == 0
+
+
+def test_a_folder_of_diffusers_is_one_adapter(tmp_path: Path) -> None:
+    write(tmp_path / "canny/config.json", "1")
+    write(tmp_path / "canny/diffusion_pytorch_model.safetensors", "2")
+    write(tmp_path / "depth/diffusion_pytorch_model.safetensors", "3")
+    files = AdapterFiles([AdapterSource(tmp_path)], Inspector())
+    files.open()
+    assert ids(files) == {"canny": "12", "diffusion_pytorch_model": "3"}
+    assert files.path("12") == tmp_path / "canny"

@@ -21,6 +21,8 @@ log = structlog.get_logger()
 LOOK_S: Final = 5.0
 _SUFFIX: Final = ".safetensors"
 _PEFT: Final = "adapter_config.json"
+_NETWORK: Final = "diffusion_pytorch_model"
+_CONFIG: Final = "config.json"
 _MAX_WHY: Final = 1000
 State: TypeAlias = tuple[tuple[int, int, int], ...]
 
@@ -159,10 +161,17 @@ class AdapterFiles:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    """Files and peft's folders in it, at whatever depth, the upper ones first."""
-    files = [path for path in folder.rglob(f"*{_SUFFIX}") if not (path.parent / _PEFT).exists()]
-    folders = [path.parent for path in folder.rglob(_PEFT)]
-    return sorted((*files, *folders), key=lambda path: (len(path.parts), str(path)))
+    """Files, and folders that are one adapter, in it at whatever depth, the upper ones first."""
+    weights = [*folder.rglob(f"*{_SUFFIX}")]
+    folders = {path.parent for path in weights if _is_of_folder(path)}
+    files = {path for path in weights if path.parent not in folders}
+    return sorted(files | folders, key=lambda path: (len(path.parts), str(path)))
+
+
+def _is_of_folder(weights: Path) -> bool:
+    """Whether its folder is an adapter: of peft's, or a network of diffusers' with its config."""
+    is_network = weights.name.startswith(_NETWORK) and (weights.parent / _CONFIG).exists()
+    return is_network or (weights.parent / _PEFT).exists()
 
 
 def _state(path: Path) -> State | None:
