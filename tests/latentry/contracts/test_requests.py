@@ -17,6 +17,7 @@ from latentry.contracts import (
     WantedLora,
     Webhook,
 )
+from latentry.contracts.batches import Batch
 from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS, MAX_SEED
 from latentry.contracts.fields.intermediates import WantedIntermediates
 from latentry.contracts.samplers import JOINED_ALIASES, SAMPLER_ALIASES, Spacing
@@ -227,6 +228,7 @@ BODIES = {
     Extend: {},
     WantedHires: {"scale": 2.0},
     WantedLora: {"id": "ink"},
+    Batch: {"requests": [{"prompt": "a frog"}]},
     OwnFields: {},
     AnyImagesRequest: {"prompt": "a frog"},
     ImagesRequest: {"prompt": "a frog"},
