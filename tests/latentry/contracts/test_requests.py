@@ -20,6 +20,7 @@ from latentry.contracts import (
     WantedLora,
     Webhook,
 )
+from latentry.contracts.batches import Batch
 from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS, MAX_SEED
 from latentry.contracts.fields.intermediates import WantedIntermediates
 from latentry.contracts.samplers import JOINED_ALIASES, SAMPLER_ALIASES, Spacing
@@ -257,6 +258,7 @@ BODIES = {
     WantedHires: {"scale": 2.0},
     WantedLora: {"id": "ink"},
     WantedControl: {"id": "lines", "image": "file_1"},
+    Batch: {"requests": [{"prompt": "a frog"}]},
     OwnFields: {},
     AnyImagesRequest: {"prompt": "a frog"},
     WantedEmbedding: {"id": "Easy Negative"},
