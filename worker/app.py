@@ -126,9 +126,9 @@ def _open(
         cost_file = CostFile(costs, settings.data_dir / "costs", backend.identity)
         cost_file.recall()
         storage = open_storage(settings)
-        judge = Judge(compute.submit(open_classifier, settings).result())
         adapters = AdapterFiles(settings.adapter_sources, backend.adapters.inspect)
         keepalive.extend(READING_S)
+        judge = Judge(compute.submit(open_classifier, settings).result())
         adapters.open()
         serve_metrics(metrics.registry, settings, "worker_metrics_port")
     except Unavailable as error:
