@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import perf_counter
+from time import perf_counter, time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from latentry.rules.moderation.image_rules import Verdict
 from worker.claims.claimed_job import Outcome
 from worker.engine.loop import StepTiming
 
@@ -13,7 +14,7 @@ _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
 
 class Metrics:
-    """Counters of this process. The stages of a job are encode, step, decode, publish and clip."""
+    """Counters of this process. A job's stages are encode, step, decode, publish, sign and clip."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -25,12 +26,19 @@ class Metrics:
         )
         self._stages = Histogram(
             "latentry_stage_seconds",
-            "Seconds of one stage: encode, step, decode in the engine; publish, clip to storage.",
+            "Seconds of one stage: encode, step, decode in the engine; judge; publish, clip to"
+            " storage; sign, a part of these two.",
             ["stage"],
             buckets=_SECONDS,
             registry=self.registry,
         )
         self._count_work()
+        self._marked = Counter(
+            "latentry_files_marked",
+            "Files by what became of their C2PA signature: `signed`, `no_certificate` or a code.",
+            ["result"],
+            registry=self.registry,
+        )
 
     def _count_work(self) -> None:
         self._jobs = Counter(
@@ -49,6 +57,18 @@ class Metrics:
             "Steps made again, because an earlier worker had made them after its last checkpoint.",
             registry=self.registry,
         )
+        self._judged = Counter(
+            "latentry_pictures_judged",
+            "Pictures that rules were applied to, by what was done about them.",
+            ["action"],
+            registry=self.registry,
+        )
+        self._rules = Counter(
+            "latentry_rules_applied",
+            "Rules met by pictures.",
+            ["rule", "tenant", "action"],
+            registry=self.registry,
+        )
         self._idled = Counter(
             "latentry_worker_idle_seconds",
             "Seconds for which this worker had room and left a job waiting. More than 0 is a fault:"
@@ -60,6 +80,24 @@ class Metrics:
             "Memory of pictures that are not stored yet; at its limit the worker claims no job.",
             registry=self.registry,
         )
+
+    def marked(self, result: str) -> None:
+        """A file was signed, or why it was not."""
+        self._marked.labels(result).inc()
+
+    def watch_certificate(self, ends: float) -> None:
+        """When the certificate that signs pictures expires, as Unix time."""
+        Gauge(
+            "latentry_certificate_seconds_left",
+            "Seconds until the certificate that signs pictures expires; negative since.",
+            registry=self.registry,
+        ).set_function(lambda: ends - time())
+
+    def judged(self, tenant: str, verdict: Verdict) -> None:
+        """A picture was judged by its job's rules."""
+        self._judged.labels(verdict.action.value).inc()
+        for rule, action in verdict.applied:
+            self._rules.labels(rule, tenant, action).inc()
 
     def stepped(self, timing: StepTiming) -> None:
         """The engine made a step: orders joined, one UNet call, some decoding, or all of these."""

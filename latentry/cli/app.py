@@ -11,6 +11,7 @@ from latentry import __version__
 from latentry.cli import admin, fetch, generate, jobs, serve, upscale
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.cli.options import option_name
+from latentry.cli.provenance import verify
 from latentry.cli.sequences import clip, interpolate
 from latentry.contracts import Job, Model
 
@@ -30,6 +31,7 @@ app.command("list")(jobs.list_jobs)
 app.command("watch")(jobs.watch)
 app.command("usage")(jobs.usage)
 app.command("upscale")(upscale.upscale)
+app.command("verify")(verify.verify)
 app.command("serve")(serve.serve)
 app.command("demo")(serve.demo)
 app.command("keys", context_settings=admin.SETTINGS)(admin.keys)

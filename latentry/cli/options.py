@@ -20,10 +20,12 @@ from latentry.contracts import (
     GenerationRequest,
     InpaintArea,
     IntermediateKind,
+    MaskChannel,
     MaskFill,
     OutputFormat,
     Priority,
     PromptSyntax,
+    Provenance,
     ResizeMode,
     Seamless,
     WebhookEvent,
@@ -113,6 +115,7 @@ class RequestOptions(TypedDict):
     image_guidance_scale: float | None
     resize_mode: ResizeMode | None
     mask_blur: int | None
+    mask_channel: MaskChannel | None
     mask_fill: Annotated[MaskFill | None, typer.Option(metavar="FILL")]
     inpaint_area: InpaintArea | None
     mask_padding: int | None
@@ -132,11 +135,13 @@ class RequestOptions(TypedDict):
     ]
     output_quality: Annotated[int | None, typer.Option("--quality")]
     output_lossless: Annotated[bool | None, typer.Option("--lossless")]
+    provenance: Provenance | None
     determinism: Determinism | None
     preview_interval: Annotated[
         int | None,
         typer.Option(help="Save a preview of each image every N steps as OUTPUT-preview.jpg."),
     ]
+    preview_size: int | None
     intermediates_every: Annotated[
         int | None,
         typer.Option(help="Save every N-th step of each image too, as OUTPUT-latent-0005.png."),

@@ -17,7 +17,14 @@ from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.embedding import Embedding, WantedEmbedding
 from latentry.contracts.fields.hires import Hires, Upscaler, WantedHires
-from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
+from latentry.contracts.fields.inputs import (
+    Extend,
+    InpaintArea,
+    InputFile,
+    MaskChannel,
+    MaskFill,
+    ResizeMode,
+)
 from latentry.contracts.fields.intermediates import (
     IntermediateKind,
     Intermediates,
@@ -34,7 +41,7 @@ from latentry.contracts.fields.lora import Lora, WantedLora
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.files import File
-from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
+from latentry.contracts.jobs import Job, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.outputs import (
     ClipFormat,
     Image,
@@ -44,7 +51,17 @@ from latentry.contracts.outputs import (
     StoredOutput,
 )
 from latentry.contracts.pricing import Cost, Estimate
-from latentry.contracts.problems import FieldError, Problem
+from latentry.contracts.problems import FieldError, JobError, Problem
+from latentry.contracts.provenance.marks import C2paState, Provenance
+from latentry.contracts.provenance.verification import (
+    C2pa,
+    MadeHere,
+    Manifest,
+    Verification,
+    VerifyRequest,
+    Watermark,
+    Xmp,
+)
 from latentry.contracts.requests import GenerationRequest
 from latentry.contracts.resolved import ResolvedRequest
 from latentry.contracts.samplers import Sampler, Spacing
@@ -76,6 +93,8 @@ __all__ = [
     "Batch",
     "BatchItem",
     "BatchResult",
+    "C2pa",
+    "C2paState",
     "ClipFormat",
     "ClipRequest",
     "Cost",
@@ -111,6 +130,9 @@ __all__ = [
     "Keyframe",
     "Limits",
     "Lora",
+    "MadeHere",
+    "Manifest",
+    "MaskChannel",
     "MaskFill",
     "Model",
     "ModelCard",
@@ -125,6 +147,7 @@ __all__ = [
     "Problem",
     "Progress",
     "PromptSyntax",
+    "Provenance",
     "RegisteredCard",
     "ResizeMode",
     "ResolvedRequest",
@@ -145,10 +168,14 @@ __all__ = [
     "UpscalerList",
     "Usage",
     "UsageList",
+    "Verification",
+    "VerifyRequest",
     "WantedEmbedding",
     "WantedHires",
     "WantedIntermediates",
     "WantedLora",
+    "Watermark",
     "Webhook",
     "WebhookEvent",
+    "Xmp",
 ]

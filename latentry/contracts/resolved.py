@@ -5,11 +5,19 @@ from typing import Any, Final
 from pydantic import Field
 
 from latentry.contracts.fields import sampling
+from latentry.contracts.fields.bounds import PREVIEW_SIDE_PX
 from latentry.contracts.fields.clip import Clip
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.embedding import Embedding
 from latentry.contracts.fields.hires import Hires
-from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
+from latentry.contracts.fields.inputs import (
+    Extend,
+    InpaintArea,
+    InputFile,
+    MaskChannel,
+    MaskFill,
+    ResizeMode,
+)
 from latentry.contracts.fields.intermediates import Intermediates
 from latentry.contracts.fields.interpolation import Interpolation
 from latentry.contracts.fields.job import JobKind
@@ -18,16 +26,17 @@ from latentry.contracts.fields.places import FIELDS, pictures
 from latentry.contracts.fields.sampling import Determinism, Seamless, steps_before
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.outputs import OutputFormat
+from latentry.contracts.provenance.marks import Provenance
 from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.wire import ResponseModel
 
 # Fields of a resolved request that change neither an image nor its file. All other fields do: a new
 # one that does not must be added here.
-WITHOUT_EFFECT: Final = frozenset({"intermediates", "metadata", "preview_interval"})
+WITHOUT_EFFECT: Final = frozenset({"intermediates", "metadata", "preview_interval", "preview_size"})
 # Nor do these change the pixels of one image, whose own seeds are stored separately.
 _NOT_PIXELS: Final = WITHOUT_EFFECT | {
     *("n", "seed", "template", "variation_seed"),
-    *("output_format", "output_quality", "output_lossless"),
+    *("output_format", "output_quality", "output_lossless", "provenance"),
 }
 
 
@@ -71,6 +80,7 @@ class ResolvedRequest(ResponseModel):
     image_guidance_scale: float | None = None
     resize_mode: ResizeMode = ResizeMode.STRETCH
     mask_blur: int = 0
+    mask_channel: MaskChannel = MaskChannel.AUTO
     mask_fill: MaskFill = MaskFill.ORIGINAL
     inpaint_area: InpaintArea = InpaintArea.WHOLE
     mask_padding: int = 32
@@ -81,8 +91,10 @@ class ResolvedRequest(ResponseModel):
     output_format: OutputFormat = OutputFormat.PNG
     output_quality: int | None = None
     output_lossless: bool = False
+    provenance: Provenance = Provenance.FULL
     determinism: Determinism = Determinism.FAST
     preview_interval: int = 0
+    preview_size: int = PREVIEW_SIDE_PX
     intermediates: Intermediates | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
     interpolation: Interpolation | None = Field(None, exclude_if=lambda way: way is None)
@@ -93,6 +105,11 @@ class ResolvedRequest(ResponseModel):
         if self.clip is not None:
             return JobKind.CLIP
         return JobKind.INTERPOLATION if self.interpolation else JobKind.GENERATION
+
+    @property
+    def is_sequence(self) -> bool:
+        """Whether its pictures are frames of one sequence, which with a hole is none."""
+        return self.kind is not JobKind.GENERATION
 
     @property
     def frames(self) -> int:
@@ -174,7 +191,7 @@ class ResolvedRequest(ResponseModel):
         """
         # Of a picture its pixels count, not the file that has them; of a LoRA its file's content.
         left_out: dict[str, Any] = dict.fromkeys(_NOT_PIXELS, True)
-        left_out |= {name: {"file"} for name in FIELDS}
+        left_out |= {name: {"file", "c2pa"} for name in FIELDS}
         left_out["loras"] = {"__all__": {"id", "autov3"}}
         left_out["clip"] = {"fps", "output"}
         return self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)

@@ -9,6 +9,7 @@ from latentry.contracts.fields import inputs, job
 from latentry.contracts.fields.inputs import InputFile
 from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.outputs import OutputFormat
+from latentry.contracts.provenance.marks import Provenance, ProvenanceOption
 from latentry.contracts.wire import Listing, RequestModel, ResponseModel
 
 LANCZOS: Final = "lanczos"
@@ -42,6 +43,7 @@ class UpscaleRequest(RequestModel):
     output_format: job.OutputFormat = OutputFormat.PNG
     output_quality: job.OutputQuality = None
     output_lossless: job.OutputLossless = False
+    provenance: ProvenanceOption = Provenance.FULL
     priority: job.QueuePriority = Priority.NORMAL
     start_within: job.StartWithin = None
     finish_within: job.FinishWithin = None
@@ -64,6 +66,7 @@ class ResolvedUpscale(ResponseModel):
     seed: ClassVar[int] = 0
     intermediates: ClassVar[None] = None
     preview_interval: ClassVar[int] = 0
+    is_sequence: ClassVar[bool] = False
     adapters: ClassVar[tuple[()]] = ()
 
     image: InputFile
@@ -73,6 +76,7 @@ class ResolvedUpscale(ResponseModel):
     output_format: OutputFormat = OutputFormat.PNG
     output_quality: int | None = None
     output_lossless: bool = False
+    provenance: Provenance = Provenance.FULL
     metadata: dict[str, str] = Field(default_factory=dict)
 
     @property
@@ -134,6 +138,9 @@ class UpscalerCard(ResponseModel):
     )
     pace: Pace | None = Field(None, description="Null until a worker has measured it.")
     warnings: tuple[str, ...] = ()
+    safety_labels: tuple[str, ...] = Field(
+        (), description="What its workers' classifier scores each picture for; rules name them."
+    )
 
     @property
     def queue(self) -> str:

@@ -13,6 +13,7 @@ LatentryError
 │   ├── TooManyIntermediates
 │   ├── KeyframesDiffer
 │   ├── InvalidPrompt
+│   ├── PromptRefused
 │   ├── UnknownStyle
 │   ├── UnknownAdapter
 │   ├── AdapterMismatch
@@ -32,6 +33,7 @@ LatentryError
 │   ├── ImageTooLarge
 │   ├── BrokenImage
 │   ├── FileGone
+│   ├── ProvenanceRequired
 │   └── FetchFailed
 ├── NotFound                    it does not exist, or not for this caller
 │   ├── UnknownModel
@@ -52,6 +54,7 @@ LatentryError
 │   ├── ShuttingDown
 │   ├── DeadlineUnreachable
 │   ├── NoAdapterRoom
+│   ├── NoClassifier
 │   └── Busy
 ├── JobFailed                   a job ended without images
 │   ├── NonFiniteOutput
@@ -61,6 +64,8 @@ LatentryError
 │   ├── AdapterUnusable
 │   ├── AdapterGone
 │   ├── AdaptersTooLarge
+│   ├── SigningFailed
+│   ├── PictureRefused
 │   └── Poison
 ├── LeaseLost                   another worker holds the job now
 ├── ConfigurationError          the process cannot start with these settings
@@ -102,7 +107,9 @@ from latentry.errors.jobs import (
     ModelNotLoaded,
     NonFiniteOutput,
     OutOfMemory,
+    PictureRefused,
     Poison,
+    SigningFailed,
 )
 from latentry.errors.not_found import (
     DeliveryNotFound,
@@ -130,6 +137,8 @@ from latentry.errors.requests import (
     MalformedBody,
     MalformedHead,
     NotAcceptable,
+    PromptRefused,
+    ProvenanceRequired,
     RequestTooExpensive,
     TooManyFrames,
     TooManyIntermediates,
@@ -153,6 +162,7 @@ from latentry.errors.unavailable import (
     LedgerUnavailable,
     NoAdapterRoom,
     NoAnswer,
+    NoClassifier,
     NoModel,
     QueueFull,
     ShuttingDown,
@@ -202,17 +212,22 @@ __all__ = [
     "ModelNotLoaded",
     "NoAdapterRoom",
     "NoAnswer",
+    "NoClassifier",
     "NoModel",
     "NonFiniteOutput",
     "NotAcceptable",
     "NotFound",
     "OutOfMemory",
+    "PictureRefused",
     "Poison",
+    "PromptRefused",
+    "ProvenanceRequired",
     "QueueFull",
     "QuotaExceeded",
     "RateLimited",
     "RequestTooExpensive",
     "ShuttingDown",
+    "SigningFailed",
     "StorageUnavailable",
     "TooManyFrames",
     "TooManyIntermediates",

@@ -69,6 +69,12 @@ class InvalidPrompt(InvalidRequest):
     code = "invalid_prompt"
 
 
+class PromptRefused(InvalidRequest):
+    """A rule of this service forbids what the prompt asks for."""
+
+    code = "prompt_refused"
+
+
 class UnknownStyle(InvalidRequest):
     """There is no style of this name."""
 
@@ -176,6 +182,12 @@ class FileGone(InvalidRequest):
     """The file does not exist, or it has expired or was deleted; upload the picture again."""
 
     code = "file_gone"
+
+
+class ProvenanceRequired(InvalidRequest):
+    """Files of this service must say more of their making than the request allows."""
+
+    code = "provenance_required"
 
 
 class FetchFailed(InvalidRequest):

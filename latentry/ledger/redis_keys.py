@@ -63,6 +63,7 @@ KEYS: Final = (
     Key("rate:<id>", "string", "when its bucket of requests is full again", "until then"),
     Key("active:<tenant>:<id>", "set", "jobs of a key that have not ended, if it may have so many"),
     Key("usage:<tenant>:<day>", "hash", "what a tenant's keys used: `<id>:<what>`", "400 days"),
+    Key("counted:<token>", "string", "a refusal that was counted by now", "a minute"),
     # Files
     Key("file:<ref>", "hash", "the record of a file, a picture that a caller stored"),
     Key("files:<tenant>", "zset", "a tenant's files, by when they expire"),

@@ -11,6 +11,7 @@ from latentry.contracts import (
     Extend,
     Hires,
     InpaintArea,
+    MaskChannel,
     MaskFill,
     PromptSyntax,
     ResizeMode,
@@ -30,6 +31,7 @@ _SCHEDULE_TYPES: Final[dict[Spacing, str]] = {
     spacing: label for label, spacing in SPACING_ALIASES.items()
 }
 
+_CHANNELS: Final = {MaskChannel.ALPHA: "alpha"}
 _AREAS: Final = {InpaintArea.MASKED: "Only masked"}
 _FILLS: Final = {
     MaskFill.FILL: "fill",
@@ -114,6 +116,7 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Init image": request.image.pixel_sha256 if request.image else None,
         "Mask": request.mask.pixel_sha256 if request.mask else None,
         "Mask blur": request.mask_blur or None,
+        "Mask channel": _CHANNELS.get(request.mask_channel),
         "Inpaint area": _AREAS.get(request.inpaint_area),
         "Masked area padding": None
         if request.mask_padding == _MASK_PADDING
@@ -125,14 +128,20 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Clip skip": request.clip_skip + 1 if request.clip_skip else None,
         "Prompt syntax": request.prompt_syntax.value if is_plain else None,
         "Styles": _styles(request),
-        "Lora hashes": _lora_hashes(request),
-        "TI hashes": _embedding_hashes(request.embeddings),
+        **_adapters(request),
         "Tiling": _TILING.get(request.seamless),
         "Size": f"{request.width}x{request.height}",
         "Original size": _size(request.original_size),
         "Crop left top": _size(request.crops_coords_top_left),
         "Target size": _size(request.target_size),
         "Model": request.model,
+    }
+
+
+def _adapters(request: ResolvedRequest) -> dict[str, object]:
+    return {
+        "Lora hashes": _lora_hashes(request),
+        "TI hashes": _embedding_hashes(request.embeddings),
     }
 
 

@@ -25,6 +25,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.BrokenImage: 422,
     errors.FileGone: 422,
     errors.FetchFailed: 422,
+    errors.ProvenanceRequired: 422,
     errors.UnsupportedSize: 422,
     errors.UnsupportedSampler: 422,
     errors.UnsupportedSpacing: 422,
@@ -33,6 +34,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.TooManyFrames: 422,
     errors.KeyframesDiffer: 422,
     errors.InvalidPrompt: 422,
+    errors.PromptRefused: 422,
     errors.UnknownStyle: 422,
     errors.UnknownAdapter: 422,
     errors.AdapterMismatch: 422,
@@ -72,6 +74,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.ShuttingDown: 503,
     errors.Busy: 503,
     errors.NoAdapterRoom: 503,
+    errors.NoClassifier: 503,
     UnreadableRecord: 503,  # of another version: until all processes are of one
     # Raised by doors that wait for the job's end: the worker is the upstream server.
     errors.JobFailed: 502,
@@ -82,6 +85,8 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.AdapterUnusable: 502,
     errors.AdapterGone: 502,
     errors.AdaptersTooLarge: 502,
+    errors.SigningFailed: 502,
+    errors.PictureRefused: 422,
     errors.Poison: 502,
     # Raised in workers and at start-up only, never by a route.
     errors.LeaseLost: 500,

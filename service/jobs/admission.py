@@ -38,7 +38,7 @@ from latentry.settings import Settings
 _ALWAYS_DEAR: Final = ("/n", "/num_inference_steps", "/width", "/height")
 _DEAR: Final = ("hires", "intermediates", "image", "mask")  # cost something where they are given
 _VARIATION: Final = frozenset({"variation_seed", "variation_strength"})
-_STRENGTH: Final = 0.8  # of image to image, as in diffusers
+STRENGTH: Final = 0.8  # of image to image, as in diffusers
 _INPAINTING_STRENGTH: Final = 1.0
 _REFINING_STRENGTH: Final = 0.3  # as in diffusers' pipeline for SDXL
 _IMAGE_GUIDANCE_SCALE: Final = 1.5  # of edits, as in diffusers
@@ -167,7 +167,7 @@ def _of_picture(request: GenerationRequest, card: ModelCard) -> dict[str, float]
     if card.limits.refines:
         return {"strength": _REFINING_STRENGTH}
     keeps_a_part = request.mask is not None or request.extend is not None
-    return {"strength": _INPAINTING_STRENGTH if keeps_a_part else _STRENGTH}
+    return {"strength": _INPAINTING_STRENGTH if keeps_a_part else STRENGTH}
 
 
 def _hires(wanted: WantedHires, first: Mapping[str, Any], card: ModelCard) -> Hires:

@@ -15,6 +15,7 @@ from latentry.contracts import (
     OutputFormat,
     Priority,
     PromptSyntax,
+    Provenance,
     Sampler,
     SequenceOutput,
     Spacing,
@@ -48,6 +49,7 @@ class ClipFields(TypedDict, total=False):
     output_format: OutputFormat | str | None
     output_quality: int | None
     output_lossless: bool | None
+    provenance: Provenance | str | None
     determinism: Determinism | str | None
     priority: Priority | str | None
     start_within: int | None

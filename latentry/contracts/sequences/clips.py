@@ -16,6 +16,7 @@ from latentry.contracts.fields.interpolation import SequenceOutput
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism
 from latentry.contracts.outputs import OutputFormat
+from latentry.contracts.provenance.marks import Provenance, ProvenanceOption
 from latentry.contracts.requests import GenerationRequest
 from latentry.contracts.wire import RequestModel
 
@@ -48,6 +49,7 @@ class ClipRequest(RequestModel):
     output_format: job.OutputFormat = OutputFormat.PNG
     output_quality: job.OutputQuality = None
     output_lossless: job.OutputLossless = False
+    provenance: ProvenanceOption = Provenance.FULL
     determinism: sampling.DeterminismMode = Determinism.FAST
     priority: job.QueuePriority = Priority.NORMAL
     start_within: job.StartWithin = None

@@ -180,7 +180,7 @@ def _arguments(
         "finish_within_ms": job.finish_within_ms,
         "files": sorted(set(job.files.values())),
         "dry_run": dry_run,
-    } | job.webhook_option
+    } | job.extras
     # The request by itself: it is stored as it is, without its numbers going through Lua.
     return json.dumps(options), job.request.model_dump_json()
 

@@ -198,15 +198,16 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--intermediates-every 2 --intermediates-kind predicted "
         "--variation-seed 3 --variation-strength 0.25 "
         "--spacing karras --priority high --start-within 60 --finish-within 600 --keep-for 3600 "
-        "--seamless x --quality 80 --lossless --style night --style oil "
+        "--seamless x --quality 80 --lossless --provenance minimal --style night --style oil "
         "--image picture.png --mask https://pictures.example/mask.png --strength 0.5 "
         "--refiner xl-refiner --refiner-switch-at 0.6 "
         "--image-guidance-scale 2.5 --denoise-start 0.25 --denoise-end 0.75 "
         "--resize-mode crop --mask-blur 4 --mask-fill noise --inpaint-area masked "
-        "--mask-padding 16 --extend 8 0 16 0 "
+        "--mask-channel alpha --mask-padding 16 --extend 8 0 16 0 "
         "--lora ink:0.8 --embedding wisp "
         "--hires scale=1.5 --hires steps=9 --hires upscaler=lanczos "
-        "--preview-interval 5 --webhook https://shop.example/hook --webhook-event failed"
+        "--preview-interval 5 --preview-size 256 "
+        "--webhook https://shop.example/hook --webhook-event failed"
     )
     (tmp_path / "picture.png").write_bytes(b"picture")
     code, _, _ = latentry("generate", "a red circle", *given.split())
@@ -242,6 +243,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "denoise_end": 0.75,
         "resize_mode": "crop",
         "mask_blur": 4,
+        "mask_channel": "alpha",
         "mask_fill": "noise",
         "inpaint_area": "masked",
         "mask_padding": 16,
@@ -255,8 +257,10 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "output_format": "webp",
         "output_quality": 80,
         "output_lossless": True,
+        "provenance": "minimal",
         "determinism": "strict",
         "preview_interval": 5,
+        "preview_size": 256,
         "intermediates": {"every": 2, "kinds": ["predicted"]},
         "priority": "high",
         "start_within": 60,
