@@ -22,6 +22,7 @@ from latentry.contracts.deliveries import (
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import Hires, Upscaler, WantedHires
+from latentry.contracts.fields.image_prompt import ImagePrompt, WantedImagePrompt
 from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
 from latentry.contracts.fields.intermediates import (
     IntermediateKind,
@@ -89,6 +90,7 @@ __all__ = [
     "GenerationRequest",
     "Hires",
     "Image",
+    "ImagePrompt",
     "InpaintArea",
     "InputFile",
     "IntermediateKind",
@@ -140,6 +142,7 @@ __all__ = [
     "Usage",
     "UsageList",
     "WantedHires",
+    "WantedImagePrompt",
     "WantedIntermediates",
     "WantedLora",
     "Webhook",

@@ -5,7 +5,15 @@ from typing import Any, Final
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from latentry.contracts.fields import conditioning, inputs, job, lora, sampling, templates
+from latentry.contracts.fields import (
+    conditioning,
+    image_prompt,
+    inputs,
+    job,
+    lora,
+    sampling,
+    templates,
+)
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import HiresOption
 from latentry.contracts.fields.inputs import InpaintArea, MaskFill, ResizeMode
@@ -36,6 +44,7 @@ class GenerationRequest(RequestModel):
     template: templates.FilledTemplate = None
     clip_skip: conditioning.ClipSkip = None
     loras: lora.Loras = ()
+    image_prompts: image_prompt.ImagePrompts = ()
     width: sampling.Width = None
     height: sampling.Height = None
     num_inference_steps: sampling.Steps = None

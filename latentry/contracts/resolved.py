@@ -8,6 +8,7 @@ from latentry.contracts.fields import sampling
 from latentry.contracts.fields.clip import Clip
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import Hires
+from latentry.contracts.fields.image_prompt import ImagePrompt
 from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
 from latentry.contracts.fields.intermediates import Intermediates
 from latentry.contracts.fields.interpolation import Interpolation
@@ -43,6 +44,7 @@ class ResolvedRequest(ResponseModel):
     template: Template | None = None
     clip_skip: int | None = None
     loras: tuple[Lora, ...] = ()
+    image_prompts: tuple[ImagePrompt, ...] = ()
     width: int
     height: int
     num_inference_steps: int
@@ -155,7 +157,8 @@ class ResolvedRequest(ResponseModel):
     @property
     def adapters(self) -> tuple[str, ...]:
         """The SHA-256 of each adapter that changes its images, once, as the request names them."""
-        return tuple(dict.fromkeys(one.sha256 for one in self.loras if one.has_effect))
+        used: tuple[Lora | ImagePrompt, ...] = (*self.loras, *self.image_prompts)
+        return tuple(dict.fromkeys(one.sha256 for one in used if one.has_effect))
 
     def inputs(self) -> dict[str, InputFile]:
         """The files that it names, by place: `image`, `controls/0/image`."""
@@ -170,5 +173,6 @@ class ResolvedRequest(ResponseModel):
         left_out: dict[str, Any] = dict.fromkeys(_NOT_PIXELS, True)
         left_out |= {name: {"file"} for name in FIELDS}
         left_out["loras"] = {"__all__": {"id", "autov3"}}
+        left_out["image_prompts"] = {"__all__": {"id": True, "image": {"file"}}}
         left_out["clip"] = {"fps", "output"}
         return self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)

@@ -12,11 +12,12 @@ class AdapterKind(StrEnum):
     """What an adapter is, as its file says."""
 
     LORA = "lora"
+    IP_ADAPTER = "ip_adapter"
 
     @property
     def article(self) -> str:
         """Its name in a sentence."""
-        return {AdapterKind.LORA: "a LoRA"}[self]
+        return {AdapterKind.LORA: "a LoRA", AdapterKind.IP_ADAPTER: "an IP-Adapter"}[self]
 
 
 class Adapter(ResponseModel):

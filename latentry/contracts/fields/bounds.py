@@ -30,3 +30,5 @@ MAX_WITHIN_S: Final = 86_400
 MODEL_ID: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 MAX_LORAS: Final = 16
 MAX_LORA_WEIGHT: Final = 10.0
+MAX_IMAGE_PROMPTS: Final = 8
+MAX_IMAGE_PROMPT_WEIGHT: Final = 10.0

@@ -79,6 +79,10 @@ Image = Annotated[
 RequiredImage = Annotated[
     _Reference, Field(description=f"The picture to enlarge, {_Picture}.", repr=False)
 ]
+PromptImage = Annotated[
+    _Reference,
+    Field(description=f"The picture, of which the square in its middle counts: {_Picture}."),
+]
 Mask = Annotated[
     _Reference | None,
     Field(

@@ -2,16 +2,19 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import torch
 
 from latentry.contracts import Adapter
 from latentry.errors import AdapterGone, AdaptersTooLarge
-from worker.engine.adapters.bank import Bank
+from worker.engine.adapters.bank import Bank, Key
 from worker.engine.adapters.file import AdapterFile
+from worker.engine.adapters.ip_adapter.reader import IPAdapterReader
 from worker.engine.adapters.lora.reader import LoraReader
-from worker.engine.adapters.reader import Reader, SizedAdapter
+from worker.engine.adapters.reader import Loading, Reader, SizedAdapter
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
 
@@ -24,8 +27,10 @@ class Shelf:
     ) -> None:
         self.bank = Bank(budget_bytes)
         self._blueprints = blueprints
-        self._readers: tuple[Reader, ...] = (LoraReader(at),)
+        self._readers: tuple[Reader, ...] = (IPAdapterReader(at), LoraReader(at))
         self._loading = threading.Lock()
+        # What adapters have besides: kept in memory by them, and counted with them.
+        self._parts: WeakKeyDictionary[SizedAdapter, SizedAdapter] = WeakKeyDictionary()
 
     def inspect(self, path: Path) -> Adapter:
         """What a file is, and which models it fits, perhaps none. Raises AdapterUnusable."""
@@ -53,17 +58,36 @@ class Shelf:
         if (found := self.bank.find((model, sha256))) is not None:
             return found
         file = AdapterFile.read(path)
-        if file.sha256 != sha256:
-            raise AdapterGone
         one = self._reader(file).plan(file, self._blueprints()[model])
-        # Waiting for room would be in vain where its own adapters take it.
-        if one.size_bytes + sum(each.size_bytes for each in beside) > self.bank.budget_bytes:
-            raise AdaptersTooLarge
+        if (one.sha256 or file.sha256) != sha256:
+            raise AdapterGone
         try:
-            return self.bank.get((model, sha256), one.size_bytes, one.load)
+            if one.part is None:
+                return self._fitting((model, sha256), one, one.load, beside)
+            part = self._fitting(("", one.part.sha256), one.part, one.part.load, beside)
+            load = partial(one.load, part)
+            whole = self._fitting((model, sha256), one, load, [*beside, part])
+            self._parts[whole] = part
+            return whole
         except torch.OutOfMemoryError as error:
             why = "The device does not have enough memory for the adapters of this job."
             raise AdaptersTooLarge(why) from error
+
+    def _fitting(
+        self,
+        key: Key,
+        one: Loading,
+        load: Callable[[], SizedAdapter],
+        beside: Iterable[SizedAdapter],
+    ) -> SizedAdapter:
+        """Out of memory, or into it; not if it has no room beside these, which the job has too."""
+        if (found := self.bank.find(key)) is not None:
+            return found
+        beside = {*beside, *(self._parts[each] for each in beside if each in self._parts)}
+        # Waiting for room would be in vain where its own adapters take it.
+        if one.size_bytes + sum(each.size_bytes for each in beside) > self.bank.budget_bytes:
+            raise AdaptersTooLarge
+        return self.bank.get(key, one.size_bytes, load)
 
     def _reader(self, file: AdapterFile) -> Reader:
         return next(one for one in self._readers if one.recognises(file))

@@ -10,6 +10,7 @@ from worker.engine.device import sent
 from worker.engine.diffusion.guidance import guided
 from worker.engine.diffusion.packing import PackedRows, joined, pack
 from worker.engine.diffusion.trajectory import Trajectory
+from worker.engine.image_attention import Look, looking, together
 from worker.engine.low_rank import adapted
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.seamless import padded
@@ -44,9 +45,11 @@ def denoise(
         apart=members[0].key.is_strict,
         device=model.at.device,
     )
-    with padded(members[0].key.seamless), adapted(model.unet_sites if uses else {}, uses):
+    looks = _looks(members, packed)
+    sites = model.unet_sites if uses or looks else {}
+    with padded(members[0].key.seamless), adapted(sites, uses), looking(sites, looks):
         # What a package computes was compiled without adapters.
-        output, features = _call(model, members, packed, None if uses else compiled)
+        output, features = _call(model, members, packed, None if uses or looks else compiled)
     m = guided(output, packed, guidance, members)
     new = _updated(members, state, m, noise)
     for i, member in enumerate(members):
@@ -58,6 +61,16 @@ def denoise(
             member.predicted_x0 = a * x[i] + b * m[i]
     for member, latents, reusable in zip(members, new.unbind(0), features, strict=True):
         member.advance(latents, reusable)
+
+
+def _looks(members: Sequence[Trajectory], packed: PackedRows) -> list[list[Look]]:
+    """What the rows of image prompts attend to besides."""
+    looks = [
+        Look(context, own, member.negative_rows)
+        for member, own in zip(members, packed.places, strict=True)
+        for context in member.contexts
+    ]
+    return together(looks, apart=members[0].key.is_strict)
 
 
 def _call(
