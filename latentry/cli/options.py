@@ -39,6 +39,7 @@ _SHORTER: Final = {
     "output-lossless": "lossless",
     "styles": "style",
     "loras": "lora",
+    "image-prompts": "image-prompt",
 }
 
 
@@ -65,6 +66,15 @@ class RequestOptions(TypedDict):
             metavar="ID:WEIGHT",
             help="LoRA of `latentry adapters` to apply, repeatable: id, id:weight, or"
             " id:weight:weight in the text encoders.",
+        ),
+    ]
+    image_prompts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--image-prompt",
+            metavar="ID=PICTURE:WEIGHT",
+            help="Picture to draw after, read by an IP-Adapter of `latentry adapters`, repeatable:"
+            " id=picture or id=picture:weight; a path, a URL or a file id.",
         ),
     ]
     width: int | None
@@ -189,6 +199,7 @@ def request_fields(options: Mapping[str, Any]) -> Fields:
     given = dict(options) | {
         "metadata": values.labels("--metadata", told("metadata")),
         "loras": values.loras(told("loras")),
+        "image_prompts": values.image_prompts(told("image_prompts")),
         "extend": values.extend(told("extend")),
         "hires": values.hires(told("hires")),
         "intermediates": values.intermediates(

@@ -26,6 +26,7 @@ from latentry.contracts import (
     Template,
     UpscaleRequest,
     WantedHires,
+    WantedImagePrompt,
     WantedIntermediates,
     WantedLora,
     Webhook,
@@ -48,6 +49,7 @@ class Fields(TypedDict, total=False):
     template: Template | dict[str, Any] | None
     clip_skip: int | None
     loras: Sequence[WantedLora | dict[str, Any]] | None
+    image_prompts: Sequence[WantedImagePrompt | dict[str, Any]] | None
     width: int | None
     height: int | None
     num_inference_steps: int | None

@@ -122,6 +122,7 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Prompt syntax": request.prompt_syntax.value if is_plain else None,
         "Styles": _styles(request),
         "Lora hashes": _lora_hashes(request),
+        "Image prompts": _image_prompts(request),
         "Tiling": _TILING.get(request.seamless),
         "Size": f"{request.width}x{request.height}",
         "Original size": _size(request.original_size),
@@ -155,6 +156,15 @@ def _tagged(request: ResolvedRequest) -> str:
 
 def _lora_hashes(request: ResolvedRequest) -> str | None:
     text = ", ".join(dict.fromkeys(f"{one.id}: {one.autov3}" for one in request.loras))
+    return json.dumps(text, ensure_ascii=False) if text else None
+
+
+def _image_prompts(request: ResolvedRequest) -> str | None:
+    """Adapter, the beginning of its hash, and the picture's pixels: A1111 has no words for it."""
+    text = ", ".join(
+        f"{one.id} [{one.sha256[:10]}]: {_exact(one.weight)} {one.image.pixel_sha256}"
+        for one in request.image_prompts
+    )
     return json.dumps(text, ensure_ascii=False) if text else None
 
 

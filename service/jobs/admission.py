@@ -28,6 +28,7 @@ from latentry.errors import (
     UnsupportedField,
 )
 from latentry.ledger import CatalogueEntry, UpscalerEntry
+from latentry.rules.image_prompts import found_image_prompts
 from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
 from latentry.rules.loras import found_loras, with_tags
 from latentry.rules.pricing import Price, price
@@ -140,6 +141,8 @@ def resolve(
     given = request.model_dump(exclude_none=True, exclude=set(FIELDS))
     given |= {place: file for place, file in (inputs or {}).items() if place in FIELDS}
     given["loras"] = found_loras(request.loras, adapters, card, in_field=in_field)
+    prompts = request.image_prompts
+    given["image_prompts"] = found_image_prompts(prompts, inputs or {}, adapters, card)
     if request.variation_strength:
         defaults["variation_seed"] = secrets.randbelow(RANDOM_SEEDS)
     elif {"variation_seed"} == request.model_fields_set & _VARIATION:

@@ -2,10 +2,17 @@
 
 import pytest
 
-from latentry.contracts import Adapter, ClipFormat, RegisteredCard, Sampler, UpscalerCard
+from latentry.contracts import (
+    Adapter,
+    AdapterKind,
+    ClipFormat,
+    RegisteredCard,
+    Sampler,
+    UpscalerCard,
+)
 from latentry.ledger import Ledger, commands
 from tests.latentry.ledger.factory import card
-from tests.modes import LORAS
+from tests.modes import IP_ADAPTERS, LORAS
 from tests.service.conftest import app, client, settings, url
 from tests.service.conftest import worker as serving
 from tests.service.fake import FakeWorker
@@ -24,6 +31,10 @@ def worker(serving: FakeWorker, ledger: Ledger) -> FakeWorker:
         )
         for id in LORAS
     )  # fmt: skip
+    adapters += tuple(
+        adapters[0].model_copy(update={"id": id, "kind": AdapterKind.IP_ADAPTER})
+        for id in IP_ADAPTERS
+    )
     limits = plain.limits.model_copy(update={"clips": tuple(ClipFormat), "max_frames": 4})
     able = {"limits": limits, "samplers": list(Sampler), "adapters": adapters}
     ledger.run(commands.register_model(RegisteredCard(**dict(plain) | able)))

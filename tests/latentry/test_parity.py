@@ -43,6 +43,7 @@ NOT_IN_OPENAI = {
         ),
         "of OpenAI's edits, not of its generations",
     ),
+    "image_prompts": "they bring pictures too",
     "template": "the service writes it",
     "original_size": "OpenAI's clients name a size only",
     "crops_coords_top_left": "the same",

@@ -191,6 +191,8 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--image-guidance-scale 2.5 --denoise-start 0.25 --denoise-end 0.75 "
         "--resize-mode crop --mask-blur 4 --mask-fill noise --inpaint-area masked "
         "--mask-padding 16 --extend 8 0 16 0 "
+        "--image-prompt ip=picture.png:2 "
+        "--image-prompt ip=https://a.example:8443/b.png:0.5 "
         "--lora ink:0.8 --hires scale=1.5 --hires steps=9 --hires upscaler=lanczos "
         "--preview-interval 5 --webhook https://shop.example/hook --webhook-event failed"
     )
@@ -233,6 +235,10 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "mask_padding": 16,
         "extend": {"left": 8, "top": 0, "right": 16, "bottom": 0},
         "loras": [{"id": "ink", "weight": 0.8}],
+        "image_prompts": [
+            {"id": "ip", "image": "data:application/octet-stream;base64,cGljdHVyZQ==", "weight": 2},
+            {"id": "ip", "image": "https://a.example:8443/b.png", "weight": 0.5},
+        ],
         "hires": {"scale": 1.5, "steps": 9, "upscaler": "lanczos"},
         "variation_seed": 3,
         "variation_strength": 0.25,
@@ -395,6 +401,13 @@ def test_adapters_are_listed(latentry, gateway):
     code, out, _ = latentry("adapters")
     assert code == 0
     assert out.splitlines()[1].split() == ["ink", "SDXL", "xl", "16", "1.5", "MB", "inky"]
+
+
+@pytest.mark.parametrize("given", ["ip", "ip=none.png", "ip=none.png:0.5", "=https://a.example/b"])
+def test_an_image_prompt_that_says_something_else_is_refused(latentry, gateway, given):
+    code, _, err = latentry("generate", "a frog", "--image-prompt", given)
+    assert code
+    assert "image" in err
 
 
 @pytest.mark.parametrize("given", ["a:1:2:3", "a:x", ":1"])

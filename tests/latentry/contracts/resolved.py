@@ -6,6 +6,7 @@ from latentry.contracts import (
     Determinism,
     Extend,
     Hires,
+    ImagePrompt,
     InpaintArea,
     InputFile,
     Intermediates,
@@ -40,6 +41,14 @@ CHANGES: dict[str, Any] = {
     "clip_skip": 1,
     "loras": (
         Lora(id="ink", weight=0.8, text_encoder_weight=0.5, sha256="3" * 64, autov3="4" * 12),
+    ),
+    "image_prompts": (
+        ImagePrompt(
+            id="ip",
+            image=InputFile(file="file_3", pixel_sha256="5" * 64, width=64, height=64),
+            weight=0.7,
+            sha256="6" * 64,
+        ),
     ),
     "width": 64,
     "height": 64,

@@ -25,6 +25,7 @@ from tests.worker.engine.stock import Stock
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.diffusion.plan import planned_passes
 from worker.engine.inputs.canvas import Canvas
+from worker.engine.inputs.clip_picture import clip_picture
 from worker.engine.loop import Engine, Order
 
 STEPS = 6
@@ -52,8 +53,15 @@ def order_of(
         Spacing.DEFAULT,
         **(fields | which.as_resolved(seed) | changes),
     )
-    order = replace(order, canvas=Canvas.of(order.request, modes.pictures(seed)))
-    return closet_for(order.request.model).dressed(order) if order.request.loras else order
+    canvas = Canvas.of(order.request, modes.pictures(seed))
+    pictures = {place: clip_picture(one) for place, one in which.shown(seed).items()}
+    order = replace(order, canvas=canvas, pictures=pictures)
+    return closet_for(order.request.model).dressed(order) if wears(order) else order
+
+
+def wears(order: Order) -> bool:
+    """Whether it has adapters."""
+    return bool(order.request.loras or order.request.image_prompts)
 
 
 def samplers_of(mode: str) -> list[Sampler]:
@@ -83,10 +91,10 @@ class Reference:
     @torch.inference_mode()
     def latent_of(self, order: Order) -> torch.Tensor:
         """The final latent [C, h, w] of an order."""
-        if not order.request.loras:
+        if not wears(order):
             return self._latent_of(order)
         model = order.request.model
-        with closet_for(model).merged(self.stock.pipeline(model), order):
+        with closet_for(model).merged(self.stock.pipeline(model), order, order.pictures):
             return self._latent_of(order)
 
     def _latent_of(self, order: Order) -> torch.Tensor:

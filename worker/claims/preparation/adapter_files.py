@@ -4,8 +4,9 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import structlog
 
@@ -13,6 +14,7 @@ from latentry.contracts import Adapter
 from latentry.contracts.fields.lora import ADAPTER_ID
 from latentry.errors import AdapterUnusable, ConfigurationError
 from latentry.sources import AdapterSource
+from worker.engine.adapters.beside import IMAGE_ENCODER, State, image_encoders, state_of
 from worker.process.exit_on_failure import critical_thread
 
 log = structlog.get_logger()
@@ -21,7 +23,6 @@ LOOK_S: Final = 5.0
 _SUFFIX: Final = ".safetensors"
 _PEFT: Final = "adapter_config.json"
 _MAX_WHY: Final = 1000
-State: TypeAlias = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +99,16 @@ class AdapterFiles:
 
     def _look(self) -> None:
         found: dict[str, _Seen] = {}
+        beside = cache(_beside)
         for name, path in self._named():
             if name in found:
                 if found[name].path != path and name not in self._seen:
                     log.error("adapter.name_twice", adapter=name, path=str(path))
                 continue
             before = self._seen.get(name)
-            if (state := _state(path)) is None:  # it is gone by now
+            if not (state := state_of([path])):  # it is gone by now
                 continue
+            state += beside(path.parent)
             is_known = before is not None and (before.path, before.state) == (path, state)
             found[name] = before if is_known and before else self._read(name, path, state)
         for name in self._seen.keys() - found.keys():
@@ -153,16 +156,15 @@ class AdapterFiles:
 
 def _in_folder(folder: Path) -> list[Path]:
     """Files and peft's folders in it, at whatever depth, the upper ones first."""
-    files = [path for path in folder.rglob(f"*{_SUFFIX}") if not (path.parent / _PEFT).exists()]
+    files = [
+        path
+        for path in folder.rglob(f"*{_SUFFIX}")
+        if not (path.parent / _PEFT).exists() and path.parent.name != IMAGE_ENCODER
+    ]
     folders = [path.parent for path in folder.rglob(_PEFT)]
     return sorted((*files, *folders), key=lambda path: (len(path.parts), str(path)))
 
 
-def _state(path: Path) -> State | None:
-    """What changes when a file is written or replaced: place on disk, size and both times."""
-    try:
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
-        stats = [file.stat() for file in files]
-    except OSError:
-        return None
-    return tuple((one.st_ino, one.st_size, one.st_ctime_ns) for one in stats)
+def _beside(folder: Path) -> State:
+    """Of the image encoders that files in a folder may need."""
+    return state_of(image_encoders(folder))

@@ -5,19 +5,26 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 IMAGE_ENCODER: Final = "image_encoder"
+_PUBLISHED: Final = ("models", "sdxl_models")
 State: TypeAlias = tuple[tuple[int, int, int], ...]
 
 
 def image_encoders(folder: Path) -> tuple[Path, ...]:
     """The folders of image encoders for the files in this folder, the nearest first.
 
-    As in the repository h94/IP-Adapter: in the folder itself, and in its neighbours, because
-    `sdxl_models` has files that were made with the encoder of `models`.
+    In the folder itself and in the one above; and where the repository h94/IP-Adapter has them,
+    each of whose folders has files that were made with the encoder of the other one.
     """
-    around = folder.parent
-    candidates = (folder, around, *sorted(around.glob("*")))
-    found = dict.fromkeys(one / IMAGE_ENCODER for one in candidates)
-    return tuple(one for one in found if (one / "config.json").is_file())
+    around = (folder, folder.parent, *(folder.parent / name for name in _PUBLISHED))
+    found = dict.fromkeys(one / IMAGE_ENCODER for one in around)
+    return tuple(one for one in found if _is_file(one / "config.json"))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder that nobody lets us look into
+        return False
 
 
 def state_of(paths: Iterable[Path]) -> State:

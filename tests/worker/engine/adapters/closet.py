@@ -1,20 +1,22 @@
-"""The LoRAs that tests/modes.py names, made to measure for each family of tiny models."""
+"""The LoRAs and IP-Adapters that tests/modes.py names, made for each family of tiny models."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
 import diffusers
 import torch
 
-from tests.modes import SPECIAL
+from tests.modes import IP_ADAPTERS, SPECIAL
 from tests.worker.engine import oracle, tiny
 from tests.worker.engine.adapters import written
 from tests.worker.engine.adapters.drawing import Made
+from tests.worker.engine.adapters.ip_adapter import pasted
+from tests.worker.engine.adapters.ip_adapter.showing import Shown, shown
 from tests.worker.engine.adapters.written import Style
 from tests.worker.engine.tiny import Family
 from worker.engine.adapters.file import AdapterFile
@@ -31,10 +33,15 @@ STYLES = {
 
 @dataclass(frozen=True, slots=True)
 class Closet:
-    """Of one family, by id: what each file says, and the same loaded."""
+    """Of one family, by id: what each file says, and the same loaded.
+
+    pasted: the weights of IP-Adapters; encoder: the folder of what shows them pictures.
+    """
 
     made: Mapping[str, Made]
     loaded: Mapping[str, LoadedAdapter]
+    pasted: Mapping[str, pasted.Weights]
+    encoder: Path
 
     def dressed(self, order: Order) -> Order:
         """The order as a worker makes it that has found the files."""
@@ -42,28 +49,47 @@ class Closet:
             one.model_copy(update={"sha256": self.made[one.id].sha256})
             for one in order.request.loras
         )
-        request = order.request.model_copy(update={"loras": loras})
-        return replace(
-            order, request=request, adapters={one.sha256: self.loaded[one.id] for one in loras}
+        prompts = tuple(
+            one.model_copy(update={"sha256": self.loaded[one.id].sha256})
+            for one in order.request.image_prompts
         )
+        request = order.request.model_copy(update={"loras": loras, "image_prompts": prompts})
+        adapters = {one.sha256: self.loaded[one.id] for one in (*loras, *prompts)}
+        return replace(order, request=request, adapters=adapters)
 
     @contextmanager
-    def merged(self, pipeline: Any, order: Order) -> Iterator[None]:
-        """A stock pipeline with the order's LoRAs in its weights."""
+    def merged(
+        self, pipeline: Any, order: Order, pictures: Mapping[str, Any] | None = None
+    ) -> Iterator[None]:
+        """A stock pipeline with the order's LoRAs in its weights, and its IP-Adapters beside them.
+
+        pictures: of its image prompts, by place.
+        """
         weighted = [
             (self.made[one.id].deltas, one.weight, one.text_encoder_weight)
             for one in order.request.loras
         ]
-        with written.merged(pipeline, *weighted):
+        of_adapter: dict[str, list[Any]] = {}
+        for number, one in enumerate(order.request.image_prompts):
+            picture = (pictures or {})[f"image_prompts/{number}/image"]
+            of_adapter.setdefault(one.id, []).append((picture, one.weight))
+        prompts = [Shown(self.pasted[id], each) for id, each in of_adapter.items()]
+        with (
+            written.merged(pipeline, *weighted),
+            shown(pipeline, self.encoder, prompts) if prompts else nullcontext(),
+        ):
             yield
+
+
+_ROOT = TemporaryDirectory()  # as long as the process: stock reads its encoder later
 
 
 @cache
 def closet(family: Family) -> Closet:
     """Made once, whatever weights the models themselves have."""
-    made, loaded = {}, {}
-    with TemporaryDirectory() as name, torch.random.fork_rng(devices=[]):
-        folder = Path(name)
+    made, loaded, weights = {}, {}, {}
+    with torch.random.fork_rng(devices=[]):
+        folder = Path(mkdtemp(prefix="closet-", dir=_ROOT.name))
         source = tiny.make(folder / "model", oracle.FAMILIES[family], family=family)
         pipeline = diffusers.DiffusionPipeline.from_pretrained(source, low_cpu_mem_usage=False)
         backend = Diffusion(device="cpu", dtype="float32", threads=1)
@@ -75,7 +101,14 @@ def closet(family: Family) -> Closet:
             sha256 = AdapterFile.read(path).sha256
             made[id] = Made(path, sha256, written.deltas(found))
             [loaded[id]] = backend.adapters.load("model", {sha256: path}).values()
-    return Closet(made, loaded)
+        encoder = pasted.image_encoder(folder / "image_encoder")
+        kinds = zip(IP_ADAPTERS, ("ip-adapter", "ip-adapter-plus"), strict=True)
+        for seed, (id, kind) in enumerate(kinds):
+            weights[id] = pasted.ip_adapter(pipeline.unet, pasted.KINDS[kind], seed)
+            path = pasted.save(weights[id], folder / f"{id}.safetensors")
+            sha256 = backend.adapters.inspect(path).sha256
+            [loaded[id]] = backend.adapters.load("model", {sha256: path}).values()
+    return Closet(made, loaded, weights, encoder)
 
 
 def closet_for(model: str) -> Closet:
