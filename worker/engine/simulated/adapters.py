@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from latentry.contracts import Adapter
+from latentry.contracts import Adapter, AdapterKind
 from worker.engine.adapters.file import AdapterFile
+from worker.engine.adapters.ip_adapter.layout import is_ip_adapter
 from worker.engine.adapters.lora.description import described
 from worker.engine.loop.messages import LoadedAdapter
 
@@ -19,7 +20,10 @@ class SimulatedShelf:
 
     def inspect(self, path: Path) -> Adapter:
         """What a file says of itself. Raises AdapterUnusable for one that is not readable."""
-        return described(AdapterFile.read(path), family=_FAMILY, models=self._models)
+        file = AdapterFile.read(path)
+        kind = AdapterKind.IP_ADAPTER if is_ip_adapter(file) else AdapterKind.LORA
+        entry = described(file, family=_FAMILY, models=self._models)
+        return entry.model_copy(update={"kind": kind})
 
     def load(self, model: str, files: Mapping[str, Path]) -> Mapping[str, LoadedAdapter]:
         """Nothing: pictures depend on their request alone, which names the files by content."""

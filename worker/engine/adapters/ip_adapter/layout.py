@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-import torch
-
 from latentry.errors import AdapterUnusable
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.models.safetensors_header import TensorInfo
@@ -60,10 +58,10 @@ class IPAdapterFile:
     projection: Mapping[str, TensorInfo]
     layers: Mapping[int, KeyValue]
 
-    def size_bytes(self, dtype: torch.dtype) -> int:
-        """What its tensors take in memory."""
+    def size_bytes(self, itemsize: int) -> int:
+        """What its tensors take in memory, with so many bytes a number."""
         layers = (one for layer in self.layers.values() for one in (layer.key, layer.value))
-        return dtype.itemsize * sum(one.count for one in (*self.projection.values(), *layers))
+        return itemsize * sum(one.count for one in (*self.projection.values(), *layers))
 
     @classmethod
     def of(cls, file: AdapterFile) -> "IPAdapterFile":

@@ -84,7 +84,7 @@ class LoadedIPAdapter:
 
         projection = {n: read(one, f"image_proj.{n}") for n, one in parsed.projection.items()}
         by_path = {one.path: projections(one) for one in layers}
-        size_bytes = parsed.size_bytes(at.dtype)
+        size_bytes = parsed.size_bytes(at.dtype.itemsize)
         return cls(sha256, parsed.layout, encoder, projection, by_path, size_bytes)
 
     @torch.inference_mode()

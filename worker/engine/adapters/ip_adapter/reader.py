@@ -77,7 +77,7 @@ class IPAdapterReader:
         files, encoder = self._encoders.find(file, parsed)
         identity = _identity(file, encoder)
         return Loading(
-            parsed.size_bytes(self._at.dtype),
+            parsed.size_bytes(self._at.dtype.itemsize),
             partial(LoadedIPAdapter.of, file, parsed, layers, identity, self._at),
             sha256=identity,
             part=Loading(
