@@ -91,6 +91,7 @@ class Fields(TypedDict, total=False):
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None
+    keep_for: int | None
     metadata: dict[str, str] | None
     webhook: Webhook | dict[str, Any] | str | None
 
@@ -106,6 +107,7 @@ class UpscaleFields(TypedDict, total=False):
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None
+    keep_for: int | None
     metadata: dict[str, str] | None
     webhook: Webhook | dict[str, Any] | str | None
 
@@ -124,6 +126,7 @@ class InterpolationFields(TypedDict, total=False):
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None
+    keep_for: int | None
     metadata: dict[str, str] | None
     webhook: Webhook | dict[str, Any] | str | None
 

@@ -1,6 +1,7 @@
 """Everything that crosses a process boundary: frozen pydantic models and named constants."""
 
 from latentry.contracts.any_request import AnyRequest
+from latentry.contracts.batches import Batch, BatchItem, BatchResult
 from latentry.contracts.catalogue.adapters import Adapter, AdapterKind, AdapterList
 from latentry.contracts.catalogue.models import (
     Defaults,
@@ -12,13 +13,6 @@ from latentry.contracts.catalogue.models import (
     RegisteredCard,
 )
 from latentry.contracts.catalogue.styles import Style, StyleDefaults, StyleList
-from latentry.contracts.deliveries import (
-    Attempt,
-    Delivery,
-    DeliveryList,
-    DeliveryStatus,
-    Notification,
-)
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import Hires, Upscaler, WantedHires
@@ -40,7 +34,7 @@ from latentry.contracts.fields.lora import Lora, WantedLora
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.files import File
-from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
+from latentry.contracts.jobs import Job, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.outputs import (
     ClipFormat,
     Image,
@@ -50,7 +44,7 @@ from latentry.contracts.outputs import (
     StoredOutput,
 )
 from latentry.contracts.pricing import Cost, Estimate
-from latentry.contracts.problems import FieldError, Problem
+from latentry.contracts.problems import FieldError, JobError, Problem
 from latentry.contracts.requests import GenerationRequest
 from latentry.contracts.resolved import ResolvedRequest
 from latentry.contracts.samplers import Sampler, Spacing
@@ -64,7 +58,14 @@ from latentry.contracts.upscales import (
     UpscalerList,
 )
 from latentry.contracts.usage import Usage, UsageList
-from latentry.contracts.webhooks import Webhook, WebhookEvent
+from latentry.contracts.webhooks.deliveries import (
+    Attempt,
+    Delivery,
+    DeliveryList,
+    DeliveryStatus,
+    Notification,
+)
+from latentry.contracts.webhooks.webhook import Webhook, WebhookEvent
 
 __all__ = [
     "Adapter",
@@ -72,6 +73,9 @@ __all__ = [
     "AdapterList",
     "AnyRequest",
     "Attempt",
+    "Batch",
+    "BatchItem",
+    "BatchResult",
     "ClipFormat",
     "ClipRequest",
     "Cost",

@@ -95,6 +95,11 @@ class ResolvedRequest(ResponseModel):
         return JobKind.INTERPOLATION if self.interpolation else JobKind.GENERATION
 
     @property
+    def is_sequence(self) -> bool:
+        """Whether its pictures are frames of one sequence, which with a hole is none."""
+        return self.kind is not JobKind.GENERATION
+
+    @property
     def frames(self) -> int:
         """How many pictures each of its n are: those of a clip, or one."""
         return 1 if self.clip is None else self.clip.frames

@@ -53,6 +53,7 @@ NOT_IN_OPENAI = {
     "priority": "the client waits for the answer",
     "start_within": "the same",
     "finish_within": "the same",
+    "keep_for": "the same",
     "dry_run": "the answer would not be OpenAI's",
     "webhook": "the client waits for the answer",
 }

@@ -7,8 +7,8 @@ from time import monotonic
 from typing import Final
 
 from latentry.contracts import JobStatus, JobWarning, ResolvedUpscale, StoredOutput
-from latentry.errors import LatentryError
-from latentry.ledger import Lease
+from latentry.errors import LatentryError, PictureRefused
+from latentry.ledger import JobRecord, Lease
 from latentry.rules.pricing import intermediates, skipped_steps
 from latentry.rules.sequences.frames import CLIP_NAME, clip, files, moving
 from worker.engine.inputs.canvas import Canvas, Pixels
@@ -30,6 +30,14 @@ class Outcome:
 
     status: JobStatus
     error: LatentryError | None = None
+
+
+def _outcome_so_far(record: JobRecord) -> Outcome:
+    """A sequence has failed if an earlier worker's rules withheld one of its frames."""
+    refused = [one.error for one in record.outputs if one.error is not None]
+    if refused and record.request.is_sequence:
+        return Outcome(JobStatus.FAILED, PictureRefused(refused[0].message))
+    return Outcome(JobStatus.SUCCEEDED)
 
 
 class ClaimedJob:
@@ -68,8 +76,8 @@ class ClaimedJob:
         self._passed_at: float | None = None
         self._is_cleared = False
         self._undrawn = set(self._made)
-        self.warnings: list[JobWarning] = []
-        self._outcome = Outcome(JobStatus.SUCCEEDED)
+        self.warnings: list[JobWarning] = list(lease.record.warnings)
+        self._outcome = _outcome_so_far(lease.record)
         self._lock = threading.Lock()
 
     @property
@@ -196,7 +204,15 @@ class ClaimedJob:
             self._open.discard((index, name))
             if output is not None:
                 self.outputs[output.label] = output
-            return None if self._open else self._outcome
+            return None if self._open else self._ending()
+
+    def _ending(self) -> Outcome:
+        """The outcome; without a picture, because rules withhold all, it has failed by them."""
+        final = [one for one in self.outputs.values() if one.kind.is_final]
+        refused = [one.error for one in final if one.error is not None]
+        if self.ends_early or not refused or len(refused) < len(final):
+            return self._outcome
+        return Outcome(JobStatus.FAILED, PictureRefused(refused[0].message))
 
     def begins_clip(self) -> bool:
         """Whether nothing is left to do but its clip, and nobody has been told so before."""

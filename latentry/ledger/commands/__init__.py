@@ -13,7 +13,9 @@ from latentry.ledger.commands.gateway import (
     list_models,
     release_bell,
     reserve_bell,
+    was_kept,
 )
+from latentry.ledger.commands.search import LOOKED_AT, Found, JobFilter, find_jobs
 from latentry.ledger.commands.upkeep import (
     ENDS_BATCH,
     POISON_CRASHES,
@@ -40,8 +42,11 @@ from latentry.ledger.commands.worker import (
 
 __all__ = [
     "ENDS_BATCH",
+    "LOOKED_AT",
     "POISON_CRASHES",
     "SWEEP_BATCH",
+    "Found",
+    "JobFilter",
     "Swept",
     "add_output",
     "cancel",
@@ -50,6 +55,7 @@ __all__ = [
     "create",
     "estimate",
     "exchange",
+    "find_jobs",
     "find_or_check",
     "find_urgent",
     "forget",
@@ -70,4 +76,5 @@ __all__ = [
     "settle",
     "sweep",
     "take_ends",
+    "was_kept",
 ]

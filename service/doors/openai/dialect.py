@@ -42,7 +42,11 @@ class ImagesRequest(RequestModel):
     )
     quality: str | None = Field(None, max_length=64, description="Ignored.")
     style: str | None = Field(None, max_length=64, description="Ignored.")
-    moderation: str | None = Field(None, max_length=64, description="Ignored.")
+    moderation: str | None = Field(
+        None,
+        max_length=64,
+        description="`low`: without the rules that this service relaxes. Others are ignored.",
+    )
     input_fidelity: str | None = Field(None, max_length=64, description="Ignored.")
     user: str | None = Field(None, max_length=512, description="Kept in the job's metadata.")
     safety_identifier: str | None = Field(

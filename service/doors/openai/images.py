@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from latentry.contracts import Job, JobStatus
-from latentry.errors import JobFailed, LatentryError, Unavailable
+from latentry.errors import JobFailed, LatentryError, PictureRefused, Unavailable
 from latentry.ledger import JobRecord
 from latentry.storage import Storage
 from service.access.auth import MayWrite
@@ -54,7 +54,8 @@ async def create_images(
     """
     body = await bodies.parse(request, ImagesRequest)
     own = generation_request(body, await _wished_size(gateway, body))
-    ref = (await submit(gateway, caller, own, idempotency_key)).ref
+    is_low = body.moderation == "low"
+    ref = (await submit(gateway, caller, own, idempotency_key, is_low=is_low)).ref
     record = await ended_or_canceled(
         gateway, request, ref, within_s=WITHIN_S, keep=idempotency_key is not None
     )
@@ -80,6 +81,8 @@ async def _wished_size(gateway: Gateway, body: ImagesRequest) -> tuple[int, int]
 
 def _failed(record: JobRecord) -> LatentryError:
     message = record.error.message if record.error else f"The job was {record.state}."
+    if record.error and record.error.code == PictureRefused.code:
+        return PictureRefused(message)
     is_late = record.state is JobStatus.EXPIRED  # retryable: the queue may be shorter then
     error = Unavailable(message) if is_late else JobFailed(message)
     error.code = record.error.code if record.error else record.state.value

@@ -18,7 +18,8 @@ _BASE64_ALIASES: Final = re.compile(r"(chat)?gpt-image-.*")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MAX_NAMES: Final = 32
 # Fields of OpenAI's that change nothing here.
-_HARMLESS: Final = ("quality", "style", "moderation", "input_fidelity")
+_HARMLESS: Final = ("quality", "style", "input_fidelity")
+_MODERATIONS: Final = ("auto", "low")
 # Fields of both requests that mean the same.
 _SHARED: Final = frozenset(
     (ImagesRequest.model_fields.keys() & GenerationRequest.model_fields.keys()) - {"model"}
@@ -40,6 +41,8 @@ def wants_base64(body: ImagesRequest) -> bool:
 def ignored(body: ImagesRequest) -> str:
     """The names of the fields that were sent and have no effect, comma-separated."""
     given = [name for name in _HARMLESS if getattr(body, name) not in (None, "auto")]
+    if body.moderation not in (None, *_MODERATIONS):
+        given.append("moderation")
     sent = (name for name, value in (body.model_extra or {}).items() if value is not None)
     unknown = sorted(name for name in sent if _NAME.fullmatch(name))
     return ", ".join([*given, *unknown][:_MAX_NAMES])

@@ -184,7 +184,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--target-size 96 128 --guidance-rescale 0.7 --guidance-stop 0.5 --cache-interval 2 "
         "--intermediates-every 2 --intermediates-kind predicted "
         "--variation-seed 3 --variation-strength 0.25 "
-        "--spacing karras --priority high --start-within 60 --finish-within 600 "
+        "--spacing karras --priority high --start-within 60 --finish-within 600 --keep-for 3600 "
         "--seamless x --quality 80 --lossless --style night --style oil "
         "--image picture.png --mask https://pictures.example/mask.png --strength 0.5 "
         "--refiner xl-refiner --refiner-switch-at 0.6 "
@@ -252,6 +252,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "priority": "high",
         "start_within": 60,
         "finish_within": 600,
+        "keep_for": 3600,
         "metadata": {"a": "b=c"},
         "webhook": {"url": "https://shop.example/hook", "events": ["failed"]},
     }

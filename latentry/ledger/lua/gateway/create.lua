@@ -75,11 +75,14 @@ redis.call('HSET', job, 'v', 1, 'state', 'queued', 'model', model, 'sequence', s
 if ask.finish_within_ms > 0 then
   redis.call('HSET', job, 'finish_by_ms', now + ask.finish_within_ms, 'takes_ms', ask.takes_ms)
 end
-if ask.webhook then
-  redis.call('HSET', job, 'webhook', ask.webhook)
+for _, name in ipairs({ 'webhook', 'warnings', 'image_rules' }) do
+  if ask[name] then
+    redis.call('HSET', job, name, ask[name])
+  end
 end
 pin_files(ref, ask.files)
 open_account(ref, tenant, ask.account)
+count_rules(tenant, ask.account.payer, ask.account.usage_ttl_ms, ask.applied or {})
 redis.call('ZADD', key('jobs', tenant), sequence, ref)
 redis.call('ZADD', key('retention'), now + queue_ttl + ttl, ref)
 if idem ~= '' then
