@@ -27,7 +27,7 @@ class Shelf:
     ) -> None:
         self.bank = Bank(budget_bytes)
         self._blueprints = blueprints
-        self._readers: tuple[Reader, ...] = (IPAdapterReader(at), LoraReader(at))
+        self._readers: tuple[Reader, ...] = (IPAdapterReader(at, budget_bytes), LoraReader(at))
         self._loading = threading.Lock()
         # What adapters have besides: kept in memory by them, and counted with them.
         self._parts: WeakKeyDictionary[SizedAdapter, SizedAdapter] = WeakKeyDictionary()

@@ -15,6 +15,7 @@ from worker.engine.adapters.ip_adapter.attentions import (
     refuse_misfit,
 )
 from worker.engine.adapters.ip_adapter.encoder import ImageEncoder
+from worker.engine.adapters.ip_adapter.encoder_files import EncoderFiles
 from worker.engine.adapters.ip_adapter.encoders import Encoders
 from worker.engine.adapters.ip_adapter.layout import IPAdapterFile, is_ip_adapter
 from worker.engine.adapters.ip_adapter.loaded import LoadedIPAdapter
@@ -30,8 +31,9 @@ _FAMILIES: Final = {768: "SD 1.x", 1024: "SD 2.x", 2048: "SDXL"}
 class IPAdapterReader:
     """Reads the files of h94/IP-Adapter and their like."""
 
-    def __init__(self, at: Device) -> None:
+    def __init__(self, at: Device, budget_bytes: int) -> None:
         self._at = at
+        self._budget_bytes = budget_bytes
         self._encoders = Encoders()
         self._known: dict[int, tuple[Blueprint, tuple[CrossAttention, ...]]] = {}
         self._lock = threading.Lock()
@@ -43,7 +45,7 @@ class IPAdapterReader:
     def inspect(self, file: AdapterFile, blueprints: Mapping[str, Blueprint]) -> Adapter:
         """What a file is, and which models it fits, perhaps none. Raises AdapterUnusable.
 
-        One without an encoder fits none, and is listed with what it lacks.
+        One without an encoder, or too large with it, fits none, and is listed with the reason.
         """
         parsed = IPAdapterFile.of(file)
         file.refuse_non_finite()
@@ -61,7 +63,9 @@ class IPAdapterReader:
             raise why
         sha256, reason = file.sha256, None if fitting else why.message
         try:
-            sha256 = _identity(file, self._encoders.find(file, parsed)[1])
+            files, encoder = self._encoders.find(file, parsed)
+            sha256 = _identity(file, encoder)
+            self._refuse_large(parsed, files)
         except AdapterUnusable as error:
             fitting, reason = {}, error.message
         entry = described(file, family=family, models=tuple(fitting), rank=0, reason=reason)
@@ -86,6 +90,15 @@ class IPAdapterReader:
                 sha256=encoder,
             ),
         )
+
+    def _refuse_large(self, parsed: IPAdapterFile, files: EncoderFiles) -> None:
+        """Raises AdapterUnusable for one that no job could ever have loaded."""
+        own = parsed.size_bytes(self._at.dtype.itemsize) + files.size_bytes(self._at.dtype)
+        if own > self._budget_bytes:
+            raise AdapterUnusable(
+                f"With its image encoder it takes {own} bytes of memory, and workers keep"
+                f" {self._budget_bytes} for adapters (LATENTRY_ADAPTER_MEMORY_BYTES)."
+            )
 
     def _attentions(self, blueprint: Blueprint) -> tuple[CrossAttention, ...]:
         with self._lock:

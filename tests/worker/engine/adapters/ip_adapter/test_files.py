@@ -276,6 +276,9 @@ def test_files_share_their_encoder_in_memory_and_count_it_once(
     assert of(whole).load("epsilon", files)
     with pytest.raises(AdaptersTooLarge):
         of(whole - 1).load("epsilon", files)
+    [large] = [of(whole // 2).inspect(path) for path in paths[1:]]
+    assert large.models == ()
+    assert "LATENTRY_ADAPTER_MEMORY_BYTES" in (large.reason or "")
     crowded = of(whole - 1)
     held = crowded.load("epsilon", dict([*files.items()][:1]))
     with pytest.raises(AdaptersTooLarge):  # not for ever back to the queue
