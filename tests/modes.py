@@ -40,7 +40,17 @@ class Mode:
                 {**one, "sha256": "0" * 64, "image": file_of(f"{seed} {place}")}
                 for place, one in self._prompts.items()
             ]
+        if self.embeddings:
+            fields["embeddings"] = [
+                {"id": id, "sha256": "0" * 64, "vectors": EMBEDDINGS[id]} for id in self.embeddings
+            ]
         return fields
+
+    @property
+    def embeddings(self) -> list[str]:
+        """Those that its prompts name."""
+        prompts = f"{self.fields.get('prompt')} {self.fields.get('negative_prompt')}"
+        return [id for id in EMBEDDINGS if f"<{id}>" in prompts]
 
     def as_sent(self, seed: int) -> dict[str, Any]:
         """The fields as a client sends them, with pictures as PNG bytes."""
@@ -76,6 +86,8 @@ LORAS: Final = ("ink", "pen")
 IP_ADAPTERS: Final = ("eye", "gaze")
 _EYE: Final = {"id": "eye", "weight": 0.7}
 _GAZE: Final = {"id": "gaze", "weight": 0.5}
+# Embeddings of the tests' own, and how many vectors each has.
+EMBEDDINGS: Final = {"murk": 1, "wisp": 3}
 _INK: Final = {"id": "ink", "weight": 0.8}
 _PEN: Final = {"id": "pen", "weight": -0.5, "text_encoder_weight": 0.4}
 _HIRES: Final = {"width": 128, "height": 128, "steps": 3, "strength": 0.7}
@@ -98,6 +110,8 @@ MODES: Final[dict[str, Mode]] = {
     "hires, image prompts": Mode(
         {"hires": _HIRES, "image_prompts": [_GAZE, {**_GAZE, "weight": 0.3}]}
     ),
+    "embeddings": Mode({"prompt": "a <wisp> and a circle", "negative_prompt": "<murk>, blur"}),
+    "embeddings by call": Mode({"prompt": "a [<wisp>|cow] AND <murk> :0.4", "loras": [_PEN]}),
     "hires": Mode({"hires": _HIRES}),
     "hires, LoRAs": Mode({"hires": _HIRES, "loras": [_PEN, _INK]}),
     "hires by pixels": Mode({"hires": {**_HIRES, "upscaler": "lanczos"}}),

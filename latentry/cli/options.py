@@ -20,10 +20,12 @@ from latentry.contracts import (
     GenerationRequest,
     InpaintArea,
     IntermediateKind,
+    MaskChannel,
     MaskFill,
     OutputFormat,
     Priority,
     PromptSyntax,
+    Provenance,
     ResizeMode,
     Seamless,
     WebhookEvent,
@@ -40,6 +42,7 @@ _SHORTER: Final = {
     "styles": "style",
     "loras": "lora",
     "image-prompts": "image-prompt",
+    "embeddings": "embedding",
 }
 
 
@@ -75,6 +78,15 @@ class RequestOptions(TypedDict):
             metavar="ID=PICTURE:WEIGHT",
             help="Picture to draw after, read by an IP-Adapter of `latentry adapters`, repeatable:"
             " id=picture or id=picture:weight; a path, a URL or a file id.",
+        ),
+    ]
+    embeddings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--embedding",
+            metavar="ID",
+            help="Embedding of `latentry adapters` that the prompts may name, repeatable; all of"
+            " them if omitted, and in a plain prompt none.",
         ),
     ]
     width: int | None
@@ -113,6 +125,7 @@ class RequestOptions(TypedDict):
     image_guidance_scale: float | None
     resize_mode: ResizeMode | None
     mask_blur: int | None
+    mask_channel: MaskChannel | None
     mask_fill: Annotated[MaskFill | None, typer.Option(metavar="FILL")]
     inpaint_area: InpaintArea | None
     mask_padding: int | None
@@ -132,11 +145,13 @@ class RequestOptions(TypedDict):
     ]
     output_quality: Annotated[int | None, typer.Option("--quality")]
     output_lossless: Annotated[bool | None, typer.Option("--lossless")]
+    provenance: Provenance | None
     determinism: Determinism | None
     preview_interval: Annotated[
         int | None,
         typer.Option(help="Save a preview of each image every N steps as OUTPUT-preview.jpg."),
     ]
+    preview_size: int | None
     intermediates_every: Annotated[
         int | None,
         typer.Option(help="Save every N-th step of each image too, as OUTPUT-latent-0005.png."),
@@ -201,6 +216,7 @@ def request_fields(options: Mapping[str, Any]) -> Fields:
         "metadata": values.labels("--metadata", told("metadata")),
         "loras": values.loras(told("loras")),
         "image_prompts": values.image_prompts(told("image_prompts")),
+        "embeddings": values.embeddings(told("embeddings")),
         "extend": values.extend(told("extend")),
         "hires": values.hires(told("hires")),
         "intermediates": values.intermediates(

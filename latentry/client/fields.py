@@ -13,10 +13,12 @@ from latentry.contracts import (
     GenerationRequest,
     InpaintArea,
     InterpolationRequest,
+    MaskChannel,
     MaskFill,
     OutputFormat,
     Priority,
     PromptSyntax,
+    Provenance,
     ResizeMode,
     ResolvedRequest,
     Sampler,
@@ -25,6 +27,7 @@ from latentry.contracts import (
     Spacing,
     Template,
     UpscaleRequest,
+    WantedEmbedding,
     WantedHires,
     WantedImagePrompt,
     WantedIntermediates,
@@ -50,6 +53,7 @@ class Fields(TypedDict, total=False):
     clip_skip: int | None
     loras: Sequence[WantedLora | dict[str, Any]] | None
     image_prompts: Sequence[WantedImagePrompt | dict[str, Any]] | None
+    embeddings: Sequence[WantedEmbedding | dict[str, Any]] | None
     width: int | None
     height: int | None
     num_inference_steps: int | None
@@ -76,6 +80,7 @@ class Fields(TypedDict, total=False):
     image_guidance_scale: float | None
     resize_mode: ResizeMode | str | None
     mask_blur: int | None
+    mask_channel: MaskChannel | str | None
     mask_fill: MaskFill | str | None
     inpaint_area: InpaintArea | str | None
     mask_padding: int | None
@@ -85,8 +90,10 @@ class Fields(TypedDict, total=False):
     output_format: OutputFormat | str | None
     output_quality: int | None
     output_lossless: bool | None
+    provenance: Provenance | str | None
     determinism: Determinism | str | None
     preview_interval: int | None
+    preview_size: int | None
     intermediates: WantedIntermediates | dict[str, Any] | None
     priority: Priority | str | None
     start_within: int | None
@@ -104,6 +111,7 @@ class UpscaleFields(TypedDict, total=False):
     output_format: OutputFormat | str | None
     output_quality: int | None
     output_lossless: bool | None
+    provenance: Provenance | str | None
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None
@@ -122,6 +130,7 @@ class InterpolationFields(TypedDict, total=False):
     output_format: OutputFormat | str | None
     output_quality: int | None
     output_lossless: bool | None
+    provenance: Provenance | str | None
     preview_interval: int | None
     priority: Priority | str | None
     start_within: int | None

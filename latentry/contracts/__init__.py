@@ -15,9 +15,17 @@ from latentry.contracts.catalogue.models import (
 from latentry.contracts.catalogue.styles import Style, StyleDefaults, StyleList
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
+from latentry.contracts.fields.embedding import Embedding, WantedEmbedding
 from latentry.contracts.fields.hires import Hires, Upscaler, WantedHires
 from latentry.contracts.fields.image_prompt import ImagePrompt, WantedImagePrompt
-from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
+from latentry.contracts.fields.inputs import (
+    Extend,
+    InpaintArea,
+    InputFile,
+    MaskChannel,
+    MaskFill,
+    ResizeMode,
+)
 from latentry.contracts.fields.intermediates import (
     IntermediateKind,
     Intermediates,
@@ -45,6 +53,15 @@ from latentry.contracts.outputs import (
 )
 from latentry.contracts.pricing import Cost, Estimate
 from latentry.contracts.problems import FieldError, JobError, Problem
+from latentry.contracts.provenance.marks import C2paState, Provenance
+from latentry.contracts.provenance.verification import (
+    C2pa,
+    MadeHere,
+    Manifest,
+    Verification,
+    VerifyRequest,
+    Xmp,
+)
 from latentry.contracts.requests import GenerationRequest
 from latentry.contracts.resolved import ResolvedRequest
 from latentry.contracts.samplers import Sampler, Spacing
@@ -76,6 +93,8 @@ __all__ = [
     "Batch",
     "BatchItem",
     "BatchResult",
+    "C2pa",
+    "C2paState",
     "ClipFormat",
     "ClipRequest",
     "Cost",
@@ -85,6 +104,7 @@ __all__ = [
     "DeliveryStatus",
     "Determinism",
     "Easing",
+    "Embedding",
     "Estimate",
     "Event",
     "EventType",
@@ -111,6 +131,9 @@ __all__ = [
     "Keyframe",
     "Limits",
     "Lora",
+    "MadeHere",
+    "Manifest",
+    "MaskChannel",
     "MaskFill",
     "Model",
     "ModelCard",
@@ -125,6 +148,7 @@ __all__ = [
     "Problem",
     "Progress",
     "PromptSyntax",
+    "Provenance",
     "RegisteredCard",
     "ResizeMode",
     "ResolvedRequest",
@@ -145,10 +169,14 @@ __all__ = [
     "UpscalerList",
     "Usage",
     "UsageList",
+    "Verification",
+    "VerifyRequest",
+    "WantedEmbedding",
     "WantedHires",
     "WantedImagePrompt",
     "WantedIntermediates",
     "WantedLora",
     "Webhook",
     "WebhookEvent",
+    "Xmp",
 ]

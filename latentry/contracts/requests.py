@@ -7,6 +7,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from latentry.contracts.fields import (
     conditioning,
+    embedding,
     image_prompt,
     inputs,
     job,
@@ -14,13 +15,15 @@ from latentry.contracts.fields import (
     sampling,
     templates,
 )
+from latentry.contracts.fields.bounds import PREVIEW_SIDE_PX
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import HiresOption
-from latentry.contracts.fields.inputs import InpaintArea, MaskFill, ResizeMode
+from latentry.contracts.fields.inputs import InpaintArea, MaskChannel, MaskFill, ResizeMode
 from latentry.contracts.fields.intermediates import IntermediatesOption
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.outputs import OutputFormat
+from latentry.contracts.provenance.marks import Provenance, ProvenanceOption
 from latentry.contracts.wire import RequestModel
 
 _MISSING: Final = PydanticCustomError("missing", "Required, unless `image` is given")
@@ -45,6 +48,7 @@ class GenerationRequest(RequestModel):
     clip_skip: conditioning.ClipSkip = None
     loras: lora.Loras = ()
     image_prompts: image_prompt.ImagePrompts = ()
+    embeddings: embedding.Embeddings = None
     width: sampling.Width = None
     height: sampling.Height = None
     num_inference_steps: sampling.Steps = None
@@ -71,6 +75,7 @@ class GenerationRequest(RequestModel):
     image_guidance_scale: inputs.ImageGuidanceScale = None
     resize_mode: inputs.Resize = ResizeMode.STRETCH
     mask_blur: inputs.MaskBlur = 0
+    mask_channel: inputs.Channel = MaskChannel.AUTO
     mask_fill: inputs.Fill = MaskFill.ORIGINAL
     inpaint_area: inputs.Area = InpaintArea.WHOLE
     mask_padding: inputs.MaskPadding = 32
@@ -80,8 +85,10 @@ class GenerationRequest(RequestModel):
     output_format: job.OutputFormat = OutputFormat.PNG
     output_quality: job.OutputQuality = None
     output_lossless: job.OutputLossless = False
+    provenance: ProvenanceOption = Provenance.FULL
     determinism: sampling.DeterminismMode = Determinism.FAST
     preview_interval: job.PreviewInterval = 0
+    preview_size: job.PreviewSize = PREVIEW_SIDE_PX
     intermediates: IntermediatesOption = None
     priority: job.QueuePriority = Priority.NORMAL
     start_within: job.StartWithin = None

@@ -5,11 +5,20 @@ from typing import Any, Final
 from pydantic import Field
 
 from latentry.contracts.fields import sampling
+from latentry.contracts.fields.bounds import PREVIEW_SIDE_PX
 from latentry.contracts.fields.clip import Clip
 from latentry.contracts.fields.conditioning import PromptSyntax
+from latentry.contracts.fields.embedding import Embedding
 from latentry.contracts.fields.hires import Hires
 from latentry.contracts.fields.image_prompt import ImagePrompt
-from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
+from latentry.contracts.fields.inputs import (
+    Extend,
+    InpaintArea,
+    InputFile,
+    MaskChannel,
+    MaskFill,
+    ResizeMode,
+)
 from latentry.contracts.fields.intermediates import Intermediates
 from latentry.contracts.fields.interpolation import Interpolation
 from latentry.contracts.fields.job import JobKind
@@ -18,16 +27,17 @@ from latentry.contracts.fields.places import FIELDS, pictures
 from latentry.contracts.fields.sampling import Determinism, Seamless, steps_before
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.outputs import OutputFormat
+from latentry.contracts.provenance.marks import Provenance
 from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.wire import ResponseModel
 
 # Fields of a resolved request that change neither an image nor its file. All other fields do: a new
 # one that does not must be added here.
-WITHOUT_EFFECT: Final = frozenset({"intermediates", "metadata", "preview_interval"})
+WITHOUT_EFFECT: Final = frozenset({"intermediates", "metadata", "preview_interval", "preview_size"})
 # Nor do these change the pixels of one image, whose own seeds are stored separately.
 _NOT_PIXELS: Final = WITHOUT_EFFECT | {
     *("n", "seed", "template", "variation_seed"),
-    *("output_format", "output_quality", "output_lossless"),
+    *("output_format", "output_quality", "output_lossless", "provenance"),
 }
 
 
@@ -45,6 +55,7 @@ class ResolvedRequest(ResponseModel):
     clip_skip: int | None = None
     loras: tuple[Lora, ...] = ()
     image_prompts: tuple[ImagePrompt, ...] = ()
+    embeddings: tuple[Embedding, ...] = ()
     width: int
     height: int
     num_inference_steps: int
@@ -71,6 +82,7 @@ class ResolvedRequest(ResponseModel):
     image_guidance_scale: float | None = None
     resize_mode: ResizeMode = ResizeMode.STRETCH
     mask_blur: int = 0
+    mask_channel: MaskChannel = MaskChannel.AUTO
     mask_fill: MaskFill = MaskFill.ORIGINAL
     inpaint_area: InpaintArea = InpaintArea.WHOLE
     mask_padding: int = 32
@@ -81,8 +93,10 @@ class ResolvedRequest(ResponseModel):
     output_format: OutputFormat = OutputFormat.PNG
     output_quality: int | None = None
     output_lossless: bool = False
+    provenance: Provenance = Provenance.FULL
     determinism: Determinism = Determinism.FAST
     preview_interval: int = 0
+    preview_size: int = PREVIEW_SIDE_PX
     intermediates: Intermediates | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
     interpolation: Interpolation | None = Field(None, exclude_if=lambda way: way is None)
@@ -162,8 +176,12 @@ class ResolvedRequest(ResponseModel):
     @property
     def adapters(self) -> tuple[str, ...]:
         """The SHA-256 of each adapter that changes its images, once, as the request names them."""
-        used: tuple[Lora | ImagePrompt, ...] = (*self.loras, *self.image_prompts)
-        return tuple(dict.fromkeys(one.sha256 for one in used if one.has_effect))
+        keyframes = self.interpolation.keyframes if self.interpolation else ()
+        named = [one.sha256 for one in self.loras if one.has_effect]
+        named += [one.sha256 for one in self.image_prompts if one.has_effect]
+        named += [one.sha256 for one in self.embeddings]
+        named += [one.sha256 for at in keyframes for one in at.embeddings]
+        return tuple(dict.fromkeys(named))
 
     def inputs(self) -> dict[str, InputFile]:
         """The files that it names, by place: `image`, `controls/0/image`."""
@@ -176,7 +194,7 @@ class ResolvedRequest(ResponseModel):
         """
         # Of a picture its pixels count, not the file that has them; of a LoRA its file's content.
         left_out: dict[str, Any] = dict.fromkeys(_NOT_PIXELS, True)
-        left_out |= {name: {"file"} for name in FIELDS}
+        left_out |= {name: {"file", "c2pa"} for name in FIELDS}
         left_out["loras"] = {"__all__": {"id", "autov3"}}
         left_out["image_prompts"] = {"__all__": {"id": True, "image": {"file"}}}
         left_out["clip"] = {"fps", "output"}

@@ -1,15 +1,17 @@
 """AUTOMATIC1111's generation parameters: the text that most image tools read."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
 from latentry import __version__
 from latentry.contracts import (
+    Embedding,
     Extend,
     Hires,
     InpaintArea,
+    MaskChannel,
     MaskFill,
     PromptSyntax,
     ResizeMode,
@@ -29,12 +31,14 @@ _SCHEDULE_TYPES: Final[dict[Spacing, str]] = {
     spacing: label for label, spacing in SPACING_ALIASES.items()
 }
 
+_CHANNELS: Final = {MaskChannel.ALPHA: "alpha"}
 _AREAS: Final = {InpaintArea.MASKED: "Only masked"}
 _FILLS: Final = {
     MaskFill.FILL: "fill",
     MaskFill.NOISE: "latent noise",
     MaskFill.EMPTY: "latent nothing",
 }
+_HASH_DIGITS: Final = 12
 _SWITCH_AT: Final = ResolvedRequest.model_fields["refiner_switch_at"].default
 _MASK_PADDING: Final = ResolvedRequest.model_fields["mask_padding"].default
 # A1111 writes `Tiling: True`, which knows no directions.
@@ -85,6 +89,8 @@ def frame_settings(request: ResolvedRequest, index: int) -> dict[str, str]:
         if one.towards.negative_prompt:
             negative = json.dumps(one.towards.negative_prompt, ensure_ascii=False)
             found["Towards negative"] = negative
+        if hashes := _embedding_hashes(one.towards.embeddings):
+            found["Towards TI hashes"] = hashes
         if one.towards.image is not None:
             found["Towards init image"] = one.towards.image.pixel_sha256
     return found
@@ -110,6 +116,7 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Init image": request.image.pixel_sha256 if request.image else None,
         "Mask": request.mask.pixel_sha256 if request.mask else None,
         "Mask blur": request.mask_blur or None,
+        "Mask channel": _CHANNELS.get(request.mask_channel),
         "Inpaint area": _AREAS.get(request.inpaint_area),
         "Masked area padding": None
         if request.mask_padding == _MASK_PADDING
@@ -121,14 +128,21 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Clip skip": request.clip_skip + 1 if request.clip_skip else None,
         "Prompt syntax": request.prompt_syntax.value if is_plain else None,
         "Styles": _styles(request),
-        "Lora hashes": _lora_hashes(request),
-        "Image prompts": _image_prompts(request),
+        **_adapters(request),
         "Tiling": _TILING.get(request.seamless),
         "Size": f"{request.width}x{request.height}",
         "Original size": _size(request.original_size),
         "Crop left top": _size(request.crops_coords_top_left),
         "Target size": _size(request.target_size),
         "Model": request.model,
+    }
+
+
+def _adapters(request: ResolvedRequest) -> dict[str, object]:
+    return {
+        "Lora hashes": _lora_hashes(request),
+        "TI hashes": _embedding_hashes(request.embeddings),
+        "Image prompts": _image_prompts(request),
     }
 
 
@@ -162,9 +176,15 @@ def _lora_hashes(request: ResolvedRequest) -> str | None:
 def _image_prompts(request: ResolvedRequest) -> str | None:
     """Adapter, the beginning of its hash, and the picture's pixels: A1111 has no words for it."""
     text = ", ".join(
-        f"{one.id} [{one.sha256[:10]}]: {_exact(one.weight)} {one.image.pixel_sha256}"
+        f"{one.id} [{one.sha256[:_HASH_DIGITS]}]: {_exact(one.weight)} {one.image.pixel_sha256}"
         for one in request.image_prompts
     )
+    return json.dumps(text, ensure_ascii=False) if text else None
+
+
+def _embedding_hashes(embeddings: Sequence[Embedding]) -> str | None:
+    """As AUTOMATIC1111 has them: the first digits of the whole file's SHA-256."""
+    text = ", ".join(f"{one.id}: {one.sha256[:_HASH_DIGITS]}" for one in embeddings)
     return json.dumps(text, ensure_ascii=False) if text else None
 
 

@@ -10,6 +10,7 @@ from fastapi.security.base import SecurityBase
 
 from latentry.addresses import is_loopback
 from latentry.api_keys import ALL_SCOPES, DEFAULT_TENANT, ApiKey, Scope
+from latentry.contracts import Provenance
 from latentry.errors import (
     HostRefused,
     InsufficientScope,
@@ -38,6 +39,7 @@ class Caller:
     scopes: frozenset[Scope] = ALL_SCOPES
     allowance: Allowance = field(default_factory=Allowance)
     usage_ttl_ms: int = USAGE_TTL_MS
+    provenance: Provenance = Provenance.NONE  # the least that files of its jobs must say
 
     @property
     def weight(self) -> int:
@@ -102,7 +104,8 @@ class Gatekeeper:
         if authorization.key is None:
             return Caller(DEFAULT_TENANT, usage_ttl_ms=self._usage_ttl_ms)
         key = authorization.key
-        return Caller(key.tenant, key.id, key.scopes, key.allowance, self._usage_ttl_ms)
+        of_key = (key.tenant, key.id, key.scopes, key.allowance)
+        return Caller(*of_key, self._usage_ttl_ms, key.provenance)
 
     async def _enter_bootstrap_key(self) -> None:
         key = self._bootstrap
@@ -162,7 +165,7 @@ def _hostname(host: str) -> str | None:
 
 
 def _rate_limit_headers(authorization: Authorization) -> dict[str, str]:
-    """The `RateLimit` headers of draft-ietf-httpapi-ratelimit-headers-10."""
+    """The `RateLimit` headers of draft-ietf-httpapi-ratelimit-headers-10, and OpenAI's."""
     if not (authorization.key and authorization.key.allowance.per_minute):
         return {}
     allowance, left = authorization.key.allowance, max(authorization.left, 0)
@@ -170,6 +173,10 @@ def _rate_limit_headers(authorization: Authorization) -> dict[str, str]:
     return {
         "RateLimit-Policy": f'"requests";q={allowance.burst};w={window_s}',
         "RateLimit": f'"requests";r={left};t={_seconds(authorization.full_ms)}',
+        # The same for OpenAI's clients, by the names that they read.
+        "x-ratelimit-limit-requests": str(allowance.burst),
+        "x-ratelimit-remaining-requests": str(left),
+        "x-ratelimit-reset-requests": f"{_seconds(authorization.full_ms)}s",
     }
 
 

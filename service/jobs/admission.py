@@ -28,6 +28,7 @@ from latentry.errors import (
     UnsupportedField,
 )
 from latentry.ledger import CatalogueEntry, UpscalerEntry
+from latentry.rules.embeddings.found import found_embeddings
 from latentry.rules.image_prompts import found_image_prompts
 from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
 from latentry.rules.loras import found_loras, with_tags
@@ -38,7 +39,7 @@ from latentry.settings import Settings
 _ALWAYS_DEAR: Final = ("/n", "/num_inference_steps", "/width", "/height")
 _DEAR: Final = ("hires", "intermediates", "image", "mask")  # cost something where they are given
 _VARIATION: Final = frozenset({"variation_seed", "variation_strength"})
-_STRENGTH: Final = 0.8  # of image to image, as in diffusers
+STRENGTH: Final = 0.8  # of image to image, as in diffusers
 _INPAINTING_STRENGTH: Final = 1.0
 _REFINING_STRENGTH: Final = 0.3  # as in diffusers' pipeline for SDXL
 _IMAGE_GUIDANCE_SCALE: Final = 1.5  # of edits, as in diffusers
@@ -131,14 +132,14 @@ def resolve(
     inputs: Mapping[str, InputFile] | None = None,
     adapters: Sequence[Adapter] = (),
 ) -> ResolvedRequest:
-    """The request with every default filled in, and the LoRAs that tags in its prompt name.
+    """The request with every default filled in, and the adapters that its prompts name.
 
     The seed is drawn here, so that a job that is run again makes the same pictures. Raises
     InvalidRequest, or the subclass that names what the model does not support.
     """
     in_field, request = len(request.loras), with_tags(request)
     defaults = card.defaults.model_dump() | {"seed": secrets.randbelow(RANDOM_SEEDS)}
-    given = request.model_dump(exclude_none=True, exclude=set(FIELDS))
+    given = request.model_dump(exclude_none=True, exclude={*FIELDS, "embeddings"})
     given |= {place: file for place, file in (inputs or {}).items() if place in FIELDS}
     given["loras"] = found_loras(request.loras, adapters, card, in_field=in_field)
     prompts = request.image_prompts
@@ -156,7 +157,8 @@ def resolve(
     resolved = ResolvedRequest.model_validate(defaults | given | {"model": card.id})
     refuse_unsupported(card, resolved)
     _refuse_large_seeds(resolved)
-    return resolved
+    embeddings = found_embeddings(resolved, request.embeddings, adapters, card)
+    return resolved.model_copy(update={"embeddings": embeddings})
 
 
 def _of_picture(request: GenerationRequest, card: ModelCard) -> dict[str, float]:
@@ -168,7 +170,7 @@ def _of_picture(request: GenerationRequest, card: ModelCard) -> dict[str, float]
     if card.limits.refines:
         return {"strength": _REFINING_STRENGTH}
     keeps_a_part = request.mask is not None or request.extend is not None
-    return {"strength": _INPAINTING_STRENGTH if keeps_a_part else _STRENGTH}
+    return {"strength": _INPAINTING_STRENGTH if keeps_a_part else STRENGTH}
 
 
 def _hires(wanted: WantedHires, first: Mapping[str, Any], card: ModelCard) -> Hires:

@@ -23,9 +23,9 @@ from tests.faults.history import History
 from tests.faults.house import FAST, House, house
 from tests.faults.storm import Killer, doubled, ends_of, every
 from tests.kinds import KINDS, with_pictures
-from tests.modes import IP_ADAPTERS, LORAS, MODES
+from tests.modes import EMBEDDINGS, IP_ADAPTERS, LORAS, MODES
 from tests.worker.engine import tiny
-from tests.worker.engine.adapters import written
+from tests.worker.engine.adapters import vectors, written
 from tests.worker.engine.adapters.ip_adapter import pasted
 from tests.worker.engine.adapters.written import Style
 from tests.worker.engine.clips import tiny_motion
@@ -182,7 +182,7 @@ SIMULATED = {"lease_s": "3", "heartbeat_s": "1", "durable": True}
 
 @pytest.fixture
 def closet(tmp_path: Path) -> str:
-    """A folder with the LoRAs and IP-Adapters that modes name, for the bundled model."""
+    """A folder with the adapters that modes name, for the bundled model."""
     folder = tmp_path / "closet"
     folder.mkdir()
     unet = UNet2DConditionModel.from_pretrained(SHAPES / "unet", low_cpu_mem_usage=False)
@@ -194,6 +194,9 @@ def closet(tmp_path: Path) -> str:
     pasted.image_encoder(folder / "image_encoder")
     for number, (id, kind) in enumerate(zip(IP_ADAPTERS, pasted.KINDS.values(), strict=False)):
         pasted.save(pasted.ip_adapter(unet, kind, number), folder / f"{id}.safetensors")
+    for id, count in EMBEDDINGS.items():
+        made = vectors.drawn(SimpleNamespace(text_encoder=texts), count, seed=count)
+        written.save(vectors.file(made), folder / f"{id}.safetensors")
     return str(folder)
 
 

@@ -12,7 +12,7 @@ from latentry.contracts import (
 )
 from latentry.ledger import Ledger, commands
 from tests.latentry.ledger.factory import card
-from tests.modes import IP_ADAPTERS, LORAS
+from tests.modes import EMBEDDINGS, IP_ADAPTERS, LORAS
 from tests.service.conftest import app, client, settings, url
 from tests.service.conftest import worker as serving
 from tests.service.fake import FakeWorker
@@ -35,6 +35,13 @@ def worker(serving: FakeWorker, ledger: Ledger) -> FakeWorker:
         adapters[0].model_copy(update={"id": id, "kind": AdapterKind.IP_ADAPTER})
         for id in IP_ADAPTERS
     )
+    adapters += tuple(
+        Adapter(
+            id=id, kind=AdapterKind.EMBEDDING, family="SD 1.x", models=(plain.id,),
+            sha256="0" * 64, autov3="0" * 12, size_bytes=1, vectors=vectors, networks=(),
+        )
+        for id, vectors in EMBEDDINGS.items()
+    )  # fmt: skip
     limits = plain.limits.model_copy(update={"clips": tuple(ClipFormat), "max_frames": 4})
     able = {"limits": limits, "samplers": list(Sampler), "adapters": adapters}
     ledger.run(commands.register_model(RegisteredCard(**dict(plain) | able)))

@@ -5,6 +5,8 @@ from typing import Final
 MAX_PROMPT_CHARS: Final = 8_000
 MAX_IMAGES: Final = 10
 MAX_SIDE_PX: Final = 4_096
+PREVIEW_SIDE_PX: Final = 128
+MAX_PREVIEW_SIDE_PX: Final = 1_024
 MAX_STEPS: Final = 1_000
 MAX_GUIDANCE: Final = 50.0
 # CLIP ViT-L, the smallest text encoder of the published models, has this many layers.
@@ -33,3 +35,4 @@ MAX_LORAS: Final = 16
 MAX_LORA_WEIGHT: Final = 10.0
 MAX_IMAGE_PROMPTS: Final = 8
 MAX_IMAGE_PROMPT_WEIGHT: Final = 10.0
+MAX_EMBEDDINGS: Final = 64

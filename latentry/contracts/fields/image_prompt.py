@@ -50,6 +50,5 @@ ImagePrompts = Annotated[
         max_length=MAX_IMAGE_PROMPTS,
         description="Pictures to draw after, each read by an IP-Adapter: {id, image, weight (1.0)}."
         " Those of one adapter are looked at together.",
-        repr=False,
     ),
 ]

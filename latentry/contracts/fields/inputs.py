@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from latentry.contracts.fields.bounds import MAX_GUIDANCE, MAX_PADDING_PX, MAX_SIDE_PX
+from latentry.contracts.provenance.marks import C2paState
 from latentry.contracts.wire import RequestModel, ResponseModel
 
 # A file's id, a data: URL or an https: URL.
@@ -27,6 +28,13 @@ class MaskFill(StrEnum):
     FILL = "fill"  # colours of its surroundings
     NOISE = "noise"
     EMPTY = "empty"  # a latent of zeros
+
+
+class MaskChannel(StrEnum):
+    """What of a mask says which pixels are repainted."""
+
+    AUTO = "auto"  # its alpha if anything is transparent, else its brightness
+    ALPHA = "alpha"  # transparent is repainted, as in OpenAI's edits; opaque masks repaint nothing
 
 
 class InpaintArea(StrEnum):
@@ -60,6 +68,11 @@ class InputFile(ResponseModel):
     pixel_sha256: str
     width: int
     height: int
+    c2pa: C2paState = Field(
+        C2paState.NONE,
+        description="What its own manifest was worth when it came.",
+        exclude_if=lambda state: state is C2paState.NONE,
+    )
 
 
 def _as_reference(value: Any) -> Any:
@@ -81,7 +94,10 @@ RequiredImage = Annotated[
 ]
 PromptImage = Annotated[
     _Reference,
-    Field(description=f"The picture, of which the square in its middle counts: {_Picture}."),
+    Field(
+        description=f"The picture, of which the square in its middle counts: {_Picture}.",
+        repr=False,
+    ),
 ]
 Mask = Annotated[
     _Reference | None,
@@ -127,6 +143,13 @@ Fill = Annotated[
     Field(
         description="What is under the mask before the first step: `original`, `fill` (colours of "
         "its surroundings), `noise` or `empty`."
+    ),
+]
+Channel = Annotated[
+    MaskChannel,
+    Field(
+        description="`auto`: what is transparent in the mask is repainted, or if nothing is, what "
+        "is white. `alpha`: only what is transparent, as in OpenAI's edits."
     ),
 ]
 Area = Annotated[

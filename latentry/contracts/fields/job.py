@@ -6,7 +6,13 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from latentry.contracts import outputs
-from latentry.contracts.fields.bounds import MAX_IMAGES, MAX_KEEP_S, MAX_STEPS, MAX_WITHIN_S
+from latentry.contracts.fields.bounds import (
+    MAX_IMAGES,
+    MAX_KEEP_S,
+    MAX_PREVIEW_SIDE_PX,
+    MAX_STEPS,
+    MAX_WITHIN_S,
+)
 from latentry.contracts.webhooks.webhook import Webhook
 
 
@@ -64,6 +70,15 @@ PreviewInterval = Annotated[
         le=MAX_STEPS,
         description="Send a small preview of each image in the event stream every N steps; 0 is "
         "off. Images do not change. Only for models with `limits.previews`.",
+    ),
+]
+PreviewSize = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=16,
+        le=MAX_PREVIEW_SIDE_PX,
+        description="Longest side of previews in pixels; they are never larger than the image.",
     ),
 ]
 QueuePriority = Annotated[

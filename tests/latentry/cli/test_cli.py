@@ -47,6 +47,19 @@ INK = Adapter(
     networks=("unet",),
     trigger_words=("inky",),
 )
+WISP = Adapter(
+    id="wisp",
+    kind="embedding",
+    family="SD 1.x",
+    models=(),
+    sha256="3",
+    autov3="4",
+    size_bytes=25_000,
+    vectors=8,
+    networks=("text_encoder",),
+    reason="There is no model that it could fit.",
+    trigger_words=("wisp",),
+)
 CARD = Model(
     id="shapes",
     limits=Limits(max_side=192),
@@ -103,7 +116,7 @@ class Gateway:
     def lists(self):
         return {
             "/v1/models": ModelList(data=[self.card]),
-            "/v1/adapters": AdapterList(data=[INK]),
+            "/v1/adapters": AdapterList(data=[INK, WISP]),
             "/v1/styles": StyleList(data=[Style(name="night", prompt="{prompt}, [dark]")]),
         }
 
@@ -185,16 +198,18 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--intermediates-every 2 --intermediates-kind predicted "
         "--variation-seed 3 --variation-strength 0.25 "
         "--spacing karras --priority high --start-within 60 --finish-within 600 --keep-for 3600 "
-        "--seamless x --quality 80 --lossless --style night --style oil "
+        "--seamless x --quality 80 --lossless --provenance minimal --style night --style oil "
         "--image picture.png --mask https://pictures.example/mask.png --strength 0.5 "
         "--refiner xl-refiner --refiner-switch-at 0.6 "
         "--image-guidance-scale 2.5 --denoise-start 0.25 --denoise-end 0.75 "
         "--resize-mode crop --mask-blur 4 --mask-fill noise --inpaint-area masked "
-        "--mask-padding 16 --extend 8 0 16 0 "
+        "--mask-channel alpha --mask-padding 16 --extend 8 0 16 0 "
         "--image-prompt ip=picture.png:2 "
         "--image-prompt ip=https://a.example:8443/b.png:0.5 "
-        "--lora ink:0.8 --hires scale=1.5 --hires steps=9 --hires upscaler=lanczos "
-        "--preview-interval 5 --webhook https://shop.example/hook --webhook-event failed"
+        "--lora ink:0.8 --embedding wisp "
+        "--hires scale=1.5 --hires steps=9 --hires upscaler=lanczos "
+        "--preview-interval 5 --preview-size 256 "
+        "--webhook https://shop.example/hook --webhook-event failed"
     )
     (tmp_path / "picture.png").write_bytes(b"picture")
     code, _, _ = latentry("generate", "a red circle", *given.split())
@@ -230,6 +245,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "denoise_end": 0.75,
         "resize_mode": "crop",
         "mask_blur": 4,
+        "mask_channel": "alpha",
         "mask_fill": "noise",
         "inpaint_area": "masked",
         "mask_padding": 16,
@@ -239,6 +255,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
             {"id": "ip", "image": "data:application/octet-stream;base64,cGljdHVyZQ==", "weight": 2},
             {"id": "ip", "image": "https://a.example:8443/b.png", "weight": 0.5},
         ],
+        "embeddings": [{"id": "wisp"}],
         "hires": {"scale": 1.5, "steps": 9, "upscaler": "lanczos"},
         "variation_seed": 3,
         "variation_strength": 0.25,
@@ -246,8 +263,10 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "output_format": "webp",
         "output_quality": 80,
         "output_lossless": True,
+        "provenance": "minimal",
         "determinism": "strict",
         "preview_interval": 5,
+        "preview_size": 256,
         "intermediates": {"every": 2, "kinds": ["predicted"]},
         "priority": "high",
         "start_within": 60,
@@ -399,9 +418,11 @@ def test_a_models_warnings_are_printed_beside_the_list(latentry, gateway):
 
 
 def test_adapters_are_listed(latentry, gateway):
-    code, out, _ = latentry("adapters")
-    assert code == 0
-    assert out.splitlines()[1].split() == ["ink", "SDXL", "xl", "16", "1.5", "MB", "inky"]
+    code, out, err = latentry("adapters")
+    assert (code, err) == (0, "wisp: There is no model that it could fit.\n")
+    ink, wisp = (line.split() for line in out.splitlines()[1:])
+    assert ink == ["ink", "lora", "SDXL", "xl", "16", "1.5", "MB", "inky"]
+    assert wisp == ["wisp", "embedding", "SD", "1.x", "8", "0.0", "MB", "wisp"]
 
 
 @pytest.mark.parametrize("given", ["ip", "ip=none.png", "ip=none.png:0.5", "=https://a.example/b"])

@@ -15,8 +15,17 @@ OTHER_KINDS = {"interpolation", "clip"}
 IN_THE_PROMPTS = {"styles"}
 # What does not change the pixels of one image; its seeds are stored separately.
 NOT_PIXELS = {
-    *("metadata", "n", "preview_interval", "intermediates", "seed", "template", "variation_seed"),
-    *("output_format", "output_quality", "output_lossless"),
+    *(
+        "metadata",
+        "n",
+        "preview_interval",
+        "preview_size",
+        "intermediates",
+        "seed",
+        "template",
+        "variation_seed",
+    ),
+    *("output_format", "output_quality", "output_lossless", "provenance"),
 }
 
 

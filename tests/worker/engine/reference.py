@@ -56,12 +56,13 @@ def order_of(
     canvas = Canvas.of(order.request, modes.pictures(seed))
     pictures = {place: clip_picture(one) for place, one in which.shown(seed).items()}
     order = replace(order, canvas=canvas, pictures=pictures)
-    return closet_for(order.request.model).dressed(order) if wears(order) else order
+    return closet_for(order.request.model).dressed(order) if has_adapters(order) else order
 
 
-def wears(order: Order) -> bool:
-    """Whether it has adapters."""
-    return bool(order.request.loras or order.request.image_prompts)
+def has_adapters(order: Order) -> bool:
+    """Whether it names any."""
+    request = order.request
+    return bool(request.loras or request.embeddings or request.image_prompts)
 
 
 def samplers_of(mode: str) -> list[Sampler]:
@@ -91,7 +92,7 @@ class Reference:
     @torch.inference_mode()
     def latent_of(self, order: Order) -> torch.Tensor:
         """The final latent [C, h, w] of an order."""
-        if not wears(order):
+        if not has_adapters(order):
             return self._latent_of(order)
         model = order.request.model
         with closet_for(model).merged(self.stock.pipeline(model), order, order.pictures):

@@ -11,6 +11,7 @@ import torch
 from latentry.contracts import Adapter
 from latentry.errors import AdapterGone, AdaptersTooLarge
 from worker.engine.adapters.bank import Bank, Key
+from worker.engine.adapters.embedding.reader import EmbeddingReader
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.adapters.ip_adapter.reader import IPAdapterReader
 from worker.engine.adapters.lora.reader import LoraReader
@@ -27,7 +28,11 @@ class Shelf:
     ) -> None:
         self.bank = Bank(budget_bytes)
         self._blueprints = blueprints
-        self._readers: tuple[Reader, ...] = (IPAdapterReader(at, budget_bytes), LoraReader(at))
+        self._readers: tuple[Reader, ...] = (
+            IPAdapterReader(at, budget_bytes),
+            EmbeddingReader(at),
+            LoraReader(at),
+        )
         self._loading = threading.Lock()
         # What adapters have besides: kept in memory by them, and counted with them.
         self._parts: WeakKeyDictionary[SizedAdapter, SizedAdapter] = WeakKeyDictionary()

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from latentry.contracts import Adapter, AdapterKind
+from worker.engine.adapters.embedding import layout
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.adapters.ip_adapter.layout import is_ip_adapter
 from worker.engine.adapters.lora.description import described
@@ -21,6 +22,9 @@ class SimulatedShelf:
     def inspect(self, path: Path) -> Adapter:
         """What a file says of itself. Raises AdapterUnusable for one that is not readable."""
         file = AdapterFile.read(path)
+        if layout.is_embedding(file):
+            vectors = layout.vectors_of(file)
+            return layout.described(file, vectors, family=_FAMILY, models=self._models)
         kind = AdapterKind.IP_ADAPTER if is_ip_adapter(file) else AdapterKind.LORA
         entry = described(file, family=_FAMILY, models=self._models)
         return entry.model_copy(update={"kind": kind})

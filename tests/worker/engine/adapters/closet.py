@@ -1,4 +1,4 @@
-"""The LoRAs and IP-Adapters that tests/modes.py names, made for each family of tiny models."""
+"""The adapters that tests/modes.py names, made to measure for each family of tiny models."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -11,9 +11,9 @@ from typing import Any
 import diffusers
 import torch
 
-from tests.modes import IP_ADAPTERS, SPECIAL
+from tests.modes import EMBEDDINGS, IP_ADAPTERS, SPECIAL
 from tests.worker.engine import oracle, tiny
-from tests.worker.engine.adapters import written
+from tests.worker.engine.adapters import vectors, written
 from tests.worker.engine.adapters.drawing import Made
 from tests.worker.engine.adapters.ip_adapter import pasted
 from tests.worker.engine.adapters.ip_adapter.showing import Shown, shown
@@ -39,6 +39,7 @@ class Closet:
     """
 
     made: Mapping[str, Made]
+    spoken: Mapping[str, vectors.Vectors]
     loaded: Mapping[str, LoadedAdapter]
     pasted: Mapping[str, pasted.Weights]
     encoder: Path
@@ -49,33 +50,40 @@ class Closet:
             one.model_copy(update={"sha256": self.made[one.id].sha256})
             for one in order.request.loras
         )
+        embeddings = tuple(
+            one.model_copy(update={"sha256": self.loaded[one.id].sha256})
+            for one in order.request.embeddings
+        )
         prompts = tuple(
             one.model_copy(update={"sha256": self.loaded[one.id].sha256})
             for one in order.request.image_prompts
         )
-        request = order.request.model_copy(update={"loras": loras, "image_prompts": prompts})
-        adapters = {one.sha256: self.loaded[one.id] for one in (*loras, *prompts)}
+        every = {"loras": loras, "embeddings": embeddings, "image_prompts": prompts}
+        request = order.request.model_copy(update=every)
+        named = (*loras, *embeddings, *prompts)
+        adapters = {one.sha256: self.loaded[one.id] for one in named}
         return replace(order, request=request, adapters=adapters)
 
     @contextmanager
     def merged(
         self, pipeline: Any, order: Order, pictures: Mapping[str, Any] | None = None
     ) -> Iterator[None]:
-        """A stock pipeline with the order's LoRAs in its weights, and its IP-Adapters beside them.
-
-        pictures: of its image prompts, by place.
+        """A stock pipeline with the order's LoRAs in its weights, which knows its embeddings, and
+        its IP-Adapters beside them. pictures: of its image prompts, by place.
         """
         weighted = [
             (self.made[one.id].deltas, one.weight, one.text_encoder_weight)
             for one in order.request.loras
         ]
+        named = {f"<{one.id}>": self.spoken[one.id] for one in order.request.embeddings}
         of_adapter: dict[str, list[Any]] = {}
-        for number, one in enumerate(order.request.image_prompts):
+        for number, prompt in enumerate(order.request.image_prompts):
             picture = (pictures or {})[f"image_prompts/{number}/image"]
-            of_adapter.setdefault(one.id, []).append((picture, one.weight))
+            of_adapter.setdefault(prompt.id, []).append((picture, prompt.weight))
         prompts = [Shown(self.pasted[id], each) for id, each in of_adapter.items()]
         with (
             written.merged(pipeline, *weighted),
+            vectors.words(pipeline, named),
             shown(pipeline, self.encoder, prompts) if prompts else nullcontext(),
         ):
             yield
@@ -87,7 +95,7 @@ _ROOT = TemporaryDirectory()  # as long as the process: stock reads its encoder 
 @cache
 def closet(family: Family) -> Closet:
     """Made once, whatever weights the models themselves have."""
-    made, loaded, weights = {}, {}, {}
+    made, spoken, loaded, weights = {}, {}, {}, {}
     with torch.random.fork_rng(devices=[]):
         folder = Path(mkdtemp(prefix="closet-", dir=_ROOT.name))
         source = tiny.make(folder / "model", oracle.FAMILIES[family], family=family)
@@ -101,6 +109,11 @@ def closet(family: Family) -> Closet:
             sha256 = AdapterFile.read(path).sha256
             made[id] = Made(path, sha256, written.deltas(found))
             [loaded[id]] = backend.adapters.load("model", {sha256: path}).values()
+        for id, count in EMBEDDINGS.items():
+            spoken[id] = vectors.drawn(pipeline, count, seed=count)
+            path = written.save(vectors.file(spoken[id]), folder / f"{id}.safetensors")
+            sha256 = AdapterFile.read(path).sha256
+            [loaded[id]] = backend.adapters.load("model", {sha256: path}).values()
         encoder = pasted.image_encoder(folder / "image_encoder")
         kinds = zip(IP_ADAPTERS, ("ip-adapter", "ip-adapter-plus"), strict=True)
         for seed, (id, kind) in enumerate(kinds):
@@ -108,7 +121,7 @@ def closet(family: Family) -> Closet:
             path = pasted.save(weights[id], folder / f"{id}.safetensors")
             sha256 = backend.adapters.inspect(path).sha256
             [loaded[id]] = backend.adapters.load("model", {sha256: path}).values()
-    return Closet(made, loaded, weights, encoder)
+    return Closet(made, spoken, loaded, weights, encoder)
 
 
 def closet_for(model: str) -> Closet:

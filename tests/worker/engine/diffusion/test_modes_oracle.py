@@ -85,15 +85,19 @@ def test_every_mode_alone_equals_its_reference(
     assert error <= 1
 
 
-@pytest.mark.parametrize(
-    ("mode", "of"),
-    [
-        (name, of)
-        for name, mode in MODES.items()
-        for of in ("loras", "image_prompts")
-        if of in mode.fields
-    ],
-)
+WITH_ADAPTERS = [
+    (name, of)
+    for name, mode in MODES.items()
+    for of, is_there in (
+        ("loras", "loras" in mode.fields),
+        ("image_prompts", "image_prompts" in mode.fields),
+        ("embeddings", bool(mode.embeddings)),
+    )
+    if is_there
+]
+
+
+@pytest.mark.parametrize(("mode", "of"), WITH_ADAPTERS)
 def test_adapters_of_the_table_change_the_image(backend: Diffusion, mode: str, of: str) -> None:
     order = order_of(mode)
     plain = replace(order, request=order.request.model_copy(update={of: ()}))

@@ -15,7 +15,8 @@ from worker.engine.adapters.ip_adapter.attentions import CrossAttention
 from worker.engine.adapters.ip_adapter.encoder import ImageEncoder
 from worker.engine.adapters.ip_adapter.layout import IPAdapterFile, Layout
 from worker.engine.adapters.ip_adapter.projection import Weights, tokens_of
-from worker.engine.adapters.tensors import on_device, tensor_of
+from worker.engine.adapters.tensors import moved
+from worker.engine.adapters.tensors import read as tensor_of
 from worker.engine.device import Device
 from worker.engine.image_attention import Context, KeysValues
 from worker.engine.inputs.canvas import Pixels
@@ -74,8 +75,8 @@ class LoadedIPAdapter:
     ) -> "LoadedIPAdapter":
         """Converted by the calling thread alone. Raises AdapterUnusable."""
 
-        def read(tensor: TensorInfo, what: str) -> torch.Tensor:
-            return on_device(tensor_of(file, tensor), at, f"Its {what}")
+        def read(tensor: TensorInfo, name: str) -> torch.Tensor:
+            return moved(tensor_of(file, tensor), tensor.shape, name, at)
 
         def projections(one: CrossAttention) -> Projections:
             tensors, name = parsed.layers[one.number], f"ip_adapter.{one.number}"
