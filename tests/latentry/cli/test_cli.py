@@ -380,7 +380,7 @@ def test_the_latest_preview_is_saved_next_to_the_picture(latentry, gateway, tmp_
 
 
 def test_help_has_the_descriptions_of_the_api_fields(latentry, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setenv("COLUMNS", "1000")
     _, out, _ = latentry("generate", "--help")
     assert GenerationRequest.model_fields["original_size"].description in out
     assert GenerationRequest.model_fields["prompt_syntax"].description in out
