@@ -36,6 +36,8 @@ class Mode:
         fields = {**self.fields, **dict.fromkeys(self.brings, file)}
         if "loras" in fields:
             fields["loras"] = [resolved(lora) for lora in fields["loras"]]
+        if "vae" in fields:
+            fields["vae"] = {"id": fields["vae"], "sha256": "0" * 64}
         return fields
 
     def as_sent(self, seed: int) -> dict[str, Any]:
@@ -50,6 +52,7 @@ _IMAGE: Final = ("image",)
 _MASKED: Final = ("image", "mask")
 # Files of the tests' own: `ink` changes a UNet's attention, `pen` convolutions and texts too.
 LORAS: Final = ("ink", "pen")
+VAE: Final = "glass"  # akin to each model's own
 _INK: Final = {"id": "ink", "weight": 0.8}
 _PEN: Final = {"id": "pen", "weight": -0.5, "text_encoder_weight": 0.4}
 _HIRES: Final = {"width": 128, "height": 128, "steps": 3, "strength": 0.7}
@@ -72,6 +75,11 @@ MODES: Final[dict[str, Mode]] = {
     "image varied": Mode({"strength": 0.3, "prompt": ""}, _IMAGE),
     "image, hires": Mode({"strength": 0.6, "hires": _HIRES}, _IMAGE),
     "image, seamless": Mode({"strength": 0.6, "seamless": "both"}, _IMAGE),
+    "VAE": Mode({"vae": VAE}),
+    "image, VAE": Mode({"strength": 0.6, "vae": VAE}, _IMAGE),
+    "hires by pixels, VAE, LoRA": Mode(
+        {"hires": {**_HIRES, "upscaler": "lanczos"}, "vae": VAE, "loras": [_INK]}
+    ),
     "image, LoRA": Mode({"strength": 0.6, "loras": [_PEN]}, _IMAGE),
     "inpainted": Mode({"strength": 0.6}, _MASKED),
     "inpainted anew": Mode({"strength": 1.0}, _MASKED),

@@ -74,13 +74,14 @@ def upscalers(url: Url = DEFAULT_URL, api_key: ApiKey = None) -> None:
 
 @app.command()
 def adapters(url: Url = DEFAULT_URL, api_key: ApiKey = None) -> None:
-    """List the LoRAs of the service."""
+    """List the adapters of the service: LoRAs and VAEs."""
     with connect(url, api_key) as client:
         found = client.adapters().data
-    table = Table("adapter", "family", "models", "rank", "size", "trigger words", box=None)
+    table = Table("adapter", "kind", "family", "models", "rank", "size", "trigger words", box=None)
     for one in found:
         size, words = f"{one.size_bytes / 1e6:.1f} MB", ", ".join(one.trigger_words)
-        row = (one.id, one.family, ", ".join(one.models), str(one.rank), size, words)
+        rank, models = str(one.rank or ""), ", ".join(one.models)
+        row = (one.id, one.kind, one.family, models, rank, size, words)
         table.add_row(*map(escape, row))
     Console().print(table)
 

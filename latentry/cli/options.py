@@ -67,6 +67,7 @@ class RequestOptions(TypedDict):
             " id:weight:weight in the text encoders.",
         ),
     ]
+    vae: Annotated[str | None, typer.Option(metavar="ID")]
     width: int | None
     height: int | None
     num_inference_steps: Annotated[int | None, typer.Option("--steps")]

@@ -28,6 +28,7 @@ from latentry.contracts import (
     WantedHires,
     WantedIntermediates,
     WantedLora,
+    WantedVae,
     Webhook,
 )
 from latentry.validation import invalid
@@ -47,6 +48,7 @@ class Fields(TypedDict, total=False):
     template: Template | dict[str, Any] | None
     clip_skip: int | None
     loras: Sequence[WantedLora | dict[str, Any]] | None
+    vae: WantedVae | dict[str, Any] | str | None
     width: int | None
     height: int | None
     num_inference_steps: int | None

@@ -38,6 +38,7 @@ from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.fields.lora import Lora, WantedLora
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
+from latentry.contracts.fields.vae import Vae, WantedVae
 from latentry.contracts.files import File
 from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.outputs import (
@@ -139,9 +140,11 @@ __all__ = [
     "UpscalerList",
     "Usage",
     "UsageList",
+    "Vae",
     "WantedHires",
     "WantedIntermediates",
     "WantedLora",
+    "WantedVae",
     "Webhook",
     "WebhookEvent",
 ]

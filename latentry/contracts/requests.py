@@ -12,6 +12,7 @@ from latentry.contracts.fields.inputs import InpaintArea, MaskFill, ResizeMode
 from latentry.contracts.fields.intermediates import IntermediatesOption
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism, Seamless
+from latentry.contracts.fields.vae import VaeOption
 from latentry.contracts.outputs import OutputFormat
 from latentry.contracts.wire import RequestModel
 
@@ -36,6 +37,7 @@ class GenerationRequest(RequestModel):
     template: templates.FilledTemplate = None
     clip_skip: conditioning.ClipSkip = None
     loras: lora.Loras = ()
+    vae: VaeOption = None
     width: sampling.Width = None
     height: sampling.Height = None
     num_inference_steps: sampling.Steps = None

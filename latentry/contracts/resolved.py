@@ -15,6 +15,7 @@ from latentry.contracts.fields.job import JobKind
 from latentry.contracts.fields.lora import Lora
 from latentry.contracts.fields.sampling import Determinism, Seamless, steps_before
 from latentry.contracts.fields.templates import Template
+from latentry.contracts.fields.vae import Vae
 from latentry.contracts.outputs import OutputFormat
 from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.wire import ResponseModel
@@ -42,6 +43,7 @@ class ResolvedRequest(ResponseModel):
     template: Template | None = None
     clip_skip: int | None = None
     loras: tuple[Lora, ...] = ()
+    vae: Vae | None = None
     width: int
     height: int
     num_inference_steps: int
@@ -154,7 +156,9 @@ class ResolvedRequest(ResponseModel):
     @property
     def adapters(self) -> tuple[str, ...]:
         """The SHA-256 of each adapter that changes its images, once, as the request names them."""
-        return tuple(dict.fromkeys(one.sha256 for one in self.loras if one.has_effect))
+        used = [one.sha256 for one in self.loras if one.has_effect]
+        used += [self.vae.sha256] if self.vae else []
+        return tuple(dict.fromkeys(used))
 
     def inputs(self) -> dict[str, InputFile]:
         """The files that it names, by field."""
@@ -166,9 +170,10 @@ class ResolvedRequest(ResponseModel):
 
         Fields at their default are left out: a new field changes nothing for requests without it.
         """
-        # Of a picture its pixels count, not the file that has them; of a LoRA its file's content.
+        # Of a picture its pixels count, not the file that has them; of adapters theirs.
         left_out: dict[str, Any] = dict.fromkeys(_NOT_PIXELS, True)
         left_out |= {name: {"file"} for name in self.inputs()}
         left_out["loras"] = {"__all__": {"id", "autov3"}}
+        left_out["vae"] = {"id"}
         left_out["clip"] = {"fps", "output"}
         return self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)

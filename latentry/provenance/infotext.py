@@ -128,6 +128,7 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Crop left top": _size(request.crops_coords_top_left),
         "Target size": _size(request.target_size),
         "Model": request.model,
+        **_vae(request),
     }
 
 
@@ -156,6 +157,13 @@ def _tagged(request: ResolvedRequest) -> str:
 def _lora_hashes(request: ResolvedRequest) -> str | None:
     text = ", ".join(dict.fromkeys(f"{one.id}: {one.autov3}" for one in request.loras))
     return json.dumps(text, ensure_ascii=False) if text else None
+
+
+def _vae(request: ResolvedRequest) -> dict[str, object]:
+    """Its id and the first 10 digits of its SHA-256, as A1111 writes a file's name and hash."""
+    if request.vae is None:
+        return {}
+    return {"VAE hash": request.vae.sha256[:10], "VAE": request.vae.id}
 
 
 def _strength(request: ResolvedRequest) -> str | None:

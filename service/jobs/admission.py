@@ -31,6 +31,7 @@ from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
 from latentry.rules.loras import found_loras, with_tags
 from latentry.rules.pricing import Price, price
 from latentry.rules.sequences.frames import with_files
+from latentry.rules.vaes import found_vae
 from latentry.settings import Settings
 
 INPUTS: Final = ("image", "mask")
@@ -113,15 +114,16 @@ def choose(model_id: str, entries: Sequence[CatalogueEntry]) -> CatalogueEntry:
 def refiner_card(
     request: ResolvedRequest, card: ModelCard, entries: Sequence[CatalogueEntry]
 ) -> ModelCard | None:
-    """The card of the model that makes the last steps, if another does. Raises UnsupportedField."""
+    """The card of the model that makes the last steps, if another does. Raises InvalidRequest."""
     if request.refiner is None:
         return None
-    cards = {entry.card.id: entry.card for entry in entries}
-    if request.refiner not in cards:
+    refiner = next((one for one in entries if one.card.id == request.refiner), None)
+    if refiner is None:
         why = f"There is no model {request.refiner}."
         raise UnsupportedField(why, fields={"/refiner": why})
-    refuse_other_refiner(card, cards[request.refiner], request)
-    return cards[request.refiner]
+    refuse_other_refiner(card, refiner.card, request)
+    found_vae(request.vae, refiner.adapters, refiner.card)
+    return refiner.card
 
 
 def resolve(
@@ -138,6 +140,7 @@ def resolve(
     in_field, request = len(request.loras), with_tags(request)
     defaults = card.defaults.model_dump() | {"seed": secrets.randbelow(RANDOM_SEEDS)}
     given = request.model_dump(exclude_none=True, exclude=set(INPUTS)) | dict(inputs or {})
+    given["vae"] = found_vae(request.vae, adapters, card)
     given["loras"] = found_loras(request.loras, adapters, card, in_field=in_field)
     if request.variation_strength:
         defaults["variation_seed"] = secrets.randbelow(RANDOM_SEEDS)

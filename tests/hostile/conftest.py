@@ -2,10 +2,17 @@
 
 import pytest
 
-from latentry.contracts import Adapter, ClipFormat, RegisteredCard, Sampler, UpscalerCard
+from latentry.contracts import (
+    Adapter,
+    AdapterKind,
+    ClipFormat,
+    RegisteredCard,
+    Sampler,
+    UpscalerCard,
+)
 from latentry.ledger import Ledger, commands
 from tests.latentry.ledger.factory import card
-from tests.modes import LORAS
+from tests.modes import LORAS, VAE
 from tests.service.conftest import app, client, settings, url
 from tests.service.conftest import worker as serving
 from tests.service.fake import FakeWorker
@@ -15,14 +22,14 @@ __all__ = ["app", "client", "serving", "settings", "url"]
 
 @pytest.fixture
 def worker(serving: FakeWorker, ledger: Ledger) -> FakeWorker:
-    """It can do all that a worker can: LoRAs, clips, and it has an upscaler, as each has."""
+    """It can do all that a worker can: LoRAs, a VAE, clips, and it has an upscaler, as each has."""
     plain = card()
     adapters = tuple(
         Adapter(
             id=id, family="SD 1.x", models=(plain.id,), sha256="0" * 64, autov3="0" * 12,
-            size_bytes=1, rank=1, networks=("unet",),
+            size_bytes=1, rank=1, networks=("unet",), kind=kind,
         )
-        for id in LORAS
+        for id, kind in [*((id, AdapterKind.LORA) for id in LORAS), (VAE, AdapterKind.VAE)]
     )  # fmt: skip
     limits = plain.limits.model_copy(update={"clips": tuple(ClipFormat), "max_frames": 4})
     able = {"limits": limits, "samplers": list(Sampler), "adapters": adapters}

@@ -19,6 +19,7 @@ from latentry.contracts import (
     SequenceOutput,
     Spacing,
     Template,
+    WantedVae,
     Webhook,
 )
 
@@ -32,6 +33,7 @@ class ClipFields(TypedDict, total=False):
     styles: Sequence[str] | None
     template: Template | dict[str, Any] | None
     clip_skip: int | None
+    vae: WantedVae | dict[str, Any] | str | None
     width: int | None
     height: int | None
     num_inference_steps: int | None

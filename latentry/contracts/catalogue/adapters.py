@@ -12,11 +12,12 @@ class AdapterKind(StrEnum):
     """What an adapter is, as its file says."""
 
     LORA = "lora"
+    VAE = "vae"
 
     @property
     def article(self) -> str:
         """Its name in a sentence."""
-        return {AdapterKind.LORA: "a LoRA"}[self]
+        return {AdapterKind.LORA: "a LoRA", AdapterKind.VAE: "a VAE"}[self]
 
 
 class Adapter(ResponseModel):
@@ -32,9 +33,9 @@ class Adapter(ResponseModel):
         " Civitai know the file."
     )
     size_bytes: int
-    rank: int = Field(description="The largest rank of its layers.")
+    rank: int = Field(0, description="The largest rank of its layers; 0 of what has none.")
     networks: tuple[str, ...] = Field(
-        description="What it changes: `unet`, `text_encoder`, `text_encoder_2`."
+        description="What it changes: `unet`, `text_encoder`, `text_encoder_2`, `vae`."
     )
     reason: str | None = Field(None, description="Why it fits none of the models, if so.")
     title: str | None = None

@@ -7,6 +7,7 @@ from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.interpolation import SequenceOutput
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism
+from latentry.contracts.fields.vae import VaeOption
 from latentry.contracts.outputs import OutputFormat
 from latentry.contracts.requests import GenerationRequest
 from latentry.contracts.wire import RequestModel
@@ -25,6 +26,7 @@ class ClipRequest(RequestModel):
     styles: templates.Styles = ()
     template: templates.FilledTemplate = None
     clip_skip: conditioning.ClipSkip = None
+    vae: VaeOption = None
     width: sampling.Width = None
     height: sampling.Height = None
     num_inference_steps: sampling.Steps = None

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from latentry.contracts import PromptSyntax
 from latentry.contracts.fields import conditioning, job, lora, sampling, templates
 from latentry.contracts.fields.hires import HiresOption
+from latentry.contracts.fields.vae import VaeOption
 from latentry.contracts.wire import RequestModel
 
 
@@ -54,6 +55,7 @@ class ImagesRequest(RequestModel):
     styles: templates.Styles | None = None
     clip_skip: conditioning.ClipSkip = None
     loras: lora.Loras | None = None
+    vae: VaeOption = None
     num_inference_steps: sampling.Steps = None
     denoise_end: sampling.DenoiseEnd | None = None
     refiner: sampling.Refiner = None

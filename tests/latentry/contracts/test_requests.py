@@ -15,6 +15,7 @@ from latentry.contracts import (
     UpscaleRequest,
     WantedHires,
     WantedLora,
+    WantedVae,
     Webhook,
 )
 from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS, MAX_SEED
@@ -220,6 +221,7 @@ BODIES = {
     Extend: {},
     WantedHires: {"scale": 2.0},
     WantedLora: {"id": "ink"},
+    WantedVae: {"id": "glass"},
     ImagesRequest: {"prompt": "a frog"},
     InterpolationRequest: {"from": {"prompt": "a"}, "to": {"prompt": "b"}, "frames": 2},
     UpscaleRequest: {"image": "file_1"},

@@ -53,7 +53,9 @@ def order_of(
         **(fields | which.as_resolved(seed) | changes),
     )
     order = replace(order, canvas=Canvas.of(order.request, modes.pictures(seed)))
-    return closet_for(order.request.model).dressed(order) if order.request.loras else order
+    if not (order.request.loras or order.request.vae):
+        return order
+    return closet_for(order.request.model).dressed(order)
 
 
 def samplers_of(mode: str) -> list[Sampler]:
@@ -83,7 +85,7 @@ class Reference:
     @torch.inference_mode()
     def latent_of(self, order: Order) -> torch.Tensor:
         """The final latent [C, h, w] of an order."""
-        if not order.request.loras:
+        if not (order.request.loras or order.request.vae):
             return self._latent_of(order)
         model = order.request.model
         with closet_for(model).merged(self.stock.pipeline(model), order):

@@ -13,13 +13,13 @@ from latentry.contracts import Adapter
 from latentry.contracts.fields.lora import ADAPTER_ID
 from latentry.errors import AdapterUnusable, ConfigurationError
 from latentry.sources import AdapterSource
+from worker.engine.adapters.file import parts_of_folder
 from worker.process.exit_on_failure import critical_thread
 
 log = structlog.get_logger()
 
 LOOK_S: Final = 5.0
 _SUFFIX: Final = ".safetensors"
-_PEFT: Final = "adapter_config.json"
 _MAX_WHY: Final = 1000
 State: TypeAlias = tuple[tuple[int, int, int], ...]
 
@@ -152,10 +152,11 @@ class AdapterFiles:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    """Files and peft's folders in it, at whatever depth, the upper ones first."""
-    files = [path for path in folder.rglob(f"*{_SUFFIX}") if not (path.parent / _PEFT).exists()]
-    folders = [path.parent for path in folder.rglob(_PEFT)]
-    return sorted((*files, *folders), key=lambda path: (len(path.parts), str(path)))
+    """Files, and folders of one adapter, in it at whatever depth, the upper ones first."""
+    files = [*folder.rglob(f"*{_SUFFIX}")]
+    folders = {one for one in {path.parent for path in files} if parts_of_folder(one)}
+    found = [*(path for path in files if path.parent not in folders), *folders]
+    return sorted(found, key=lambda path: (len(path.parts), str(path)))
 
 
 def _state(path: Path) -> State | None:

@@ -12,6 +12,7 @@ from worker.engine.adapters.bank import Bank
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.adapters.lora.reader import LoraReader
 from worker.engine.adapters.reader import Reader, SizedAdapter
+from worker.engine.adapters.vae.reader import VaeReader
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
 
@@ -24,7 +25,7 @@ class Shelf:
     ) -> None:
         self.bank = Bank(budget_bytes)
         self._blueprints = blueprints
-        self._readers: tuple[Reader, ...] = (LoraReader(at),)
+        self._readers: tuple[Reader, ...] = (VaeReader(at), LoraReader(at))
         self._loading = threading.Lock()
 
     def inspect(self, path: Path) -> Adapter:

@@ -133,7 +133,7 @@ class Backend(Protocol[T]):
         """The calls that ended since the last call of this method."""
 
     def decode(self, members: Sequence[T]) -> Pictures:
-        """Put finished latents of one key through the VAE."""
+        """Put finished latents of one key and one VAE through it."""
 
     def decode_frames(self, member: T, frames: range) -> Pictures:
         """Put some frames of a finished clip through the VAE; one picture each."""

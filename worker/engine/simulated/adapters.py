@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from latentry.contracts import Adapter
+from latentry.contracts import Adapter, AdapterKind
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.adapters.lora.description import described
+from worker.engine.adapters.vae.marks import is_vae
 from worker.engine.loop.messages import LoadedAdapter
 
 _FAMILY = "simulated"
@@ -19,7 +20,9 @@ class SimulatedShelf:
 
     def inspect(self, path: Path) -> Adapter:
         """What a file says of itself. Raises AdapterUnusable for one that is not readable."""
-        return described(AdapterFile.read(path), family=_FAMILY, models=self._models)
+        file = AdapterFile.read(path)
+        kind = AdapterKind.VAE if is_vae(file) else AdapterKind.LORA
+        return described(file, kind, family=_FAMILY, models=self._models)
 
     def load(self, model: str, files: Mapping[str, Path]) -> Mapping[str, LoadedAdapter]:
         """Nothing: pictures depend on their request alone, which names the files by content."""

@@ -1,4 +1,4 @@
-"""The LoRAs that tests/modes.py names, made to measure for each family of tiny models."""
+"""The adapters that tests/modes.py names, made to measure for each family of tiny models."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,9 +11,10 @@ from typing import Any
 import diffusers
 import torch
 
-from tests.modes import SPECIAL
+from latentry.contracts import Vae
+from tests.modes import SPECIAL, VAE
 from tests.worker.engine import oracle, tiny
-from tests.worker.engine.adapters import written
+from tests.worker.engine.adapters import vaes, written
 from tests.worker.engine.adapters.drawing import Made
 from tests.worker.engine.adapters.written import Style
 from tests.worker.engine.tiny import Family
@@ -35,6 +36,7 @@ class Closet:
 
     made: Mapping[str, Made]
     loaded: Mapping[str, LoadedAdapter]
+    vae: Any
 
     def dressed(self, order: Order) -> Order:
         """The order as a worker makes it that has found the files."""
@@ -42,20 +44,27 @@ class Closet:
             one.model_copy(update={"sha256": self.made[one.id].sha256})
             for one in order.request.loras
         )
-        request = order.request.model_copy(update={"loras": loras})
+        vae = order.request.vae and Vae(id=VAE, sha256=self.loaded[VAE].sha256)
+        request = order.request.model_copy(update={"loras": loras, "vae": vae})
+        used = [*loras, *([vae] if vae else [])]
         return replace(
-            order, request=request, adapters={one.sha256: self.loaded[one.id] for one in loras}
+            order, request=request, adapters={one.sha256: self.loaded[one.id] for one in used}
         )
 
     @contextmanager
     def merged(self, pipeline: Any, order: Order) -> Iterator[None]:
-        """A stock pipeline with the order's LoRAs in its weights."""
+        """A stock pipeline with the order's LoRAs in its weights, and its VAE."""
         weighted = [
             (self.made[one.id].deltas, one.weight, one.text_encoder_weight)
             for one in order.request.loras
         ]
+        own = pipeline.vae
         with written.merged(pipeline, *weighted):
-            yield
+            pipeline.vae = self.vae if order.request.vae else own
+            try:
+                yield
+            finally:
+                pipeline.vae = own
 
 
 @cache
@@ -75,7 +84,11 @@ def closet(family: Family) -> Closet:
             sha256 = AdapterFile.read(path).sha256
             made[id] = Made(path, sha256, written.deltas(found))
             [loaded[id]] = backend.adapters.load("model", {sha256: path}).values()
-    return Closet(made, loaded)
+        vae = vaes.kin(pipeline.vae)
+        path = vaes.write(folder / f"{VAE}.safetensors", vaes.as_published(vae))
+        sha256 = AdapterFile.read(path).sha256
+        [loaded[VAE]] = backend.adapters.load("model", {sha256: path}).values()
+    return Closet(made, loaded, vae)
 
 
 def closet_for(model: str) -> Closet:

@@ -88,7 +88,7 @@ def test_every_mode_alone_equals_its_reference(
 @pytest.mark.parametrize("mode", [name for name, mode in MODES.items() if "loras" in mode.fields])
 def test_loras_of_the_table_change_the_image(backend: Diffusion, mode: str) -> None:
     order = order_of(mode)
-    plain = replace(order, request=order.request.model_copy(update={"loras": ()}), adapters={})
+    plain = replace(order, request=order.request.model_copy(update={"loras": ()}))
     latents = [oracle.alone(Engine(backend), one) for one in (order, plain)]
     assert stock.error(*latents) > 100
 
