@@ -84,6 +84,11 @@ def adapters(url: Url = DEFAULT_URL, api_key: ApiKey = None) -> None:
         row = (one.id, one.kind, one.family, models, rank, size, words)
         table.add_row(*map(escape, row))
     Console().print(table)
+    for one in found:
+        if known := one.suggests:
+            options = f"--sampler {known.sampler} --spacing {known.spacing}"
+            options += f" --steps {known.num_inference_steps} --guidance {known.guidance_scale:g}"
+            typer.echo(f"{one.id} is for few steps: {options}", err=True)
 
 
 @app.command()

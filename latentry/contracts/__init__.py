@@ -1,7 +1,7 @@
 """Everything that crosses a process boundary: frozen pydantic models and named constants."""
 
 from latentry.contracts.any_request import AnyRequest
-from latentry.contracts.catalogue.adapters import Adapter, AdapterKind, AdapterList
+from latentry.contracts.catalogue.adapters import Adapter, AdapterKind, AdapterList, Suggestion
 from latentry.contracts.catalogue.models import (
     Defaults,
     Limits,
@@ -133,6 +133,7 @@ __all__ = [
     "Style",
     "StyleDefaults",
     "StyleList",
+    "Suggestion",
     "Template",
     "UpscaleRequest",
     "Upscaler",

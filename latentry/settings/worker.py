@@ -36,7 +36,7 @@ class WorkerSettings(Section):
     )
     adapters: str = Field(
         "",
-        description="Comma-separated folders of LoRAs and VAEs, searched with all that is below them,"
+        description="Comma-separated folders of LoRAs and VAEs, searched with all below them,"
         " and `id=path` pairs; docs/adapters.md. All workers of a model need the same.",
     )
     adapter_memory_bytes: int = Field(

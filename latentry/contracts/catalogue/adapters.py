@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.wire import Listing, ResponseModel
 
 
@@ -18,6 +19,15 @@ class AdapterKind(StrEnum):
     def article(self) -> str:
         """Its name in a sentence."""
         return {AdapterKind.LORA: "a LoRA", AdapterKind.VAE: "a VAE"}[self]
+
+
+class Suggestion(ResponseModel):
+    """What a LoRA for few steps is made to be used with; requests say it themselves."""
+
+    sampler: Sampler
+    spacing: Spacing
+    num_inference_steps: int
+    guidance_scale: float
 
 
 class Adapter(ResponseModel):
@@ -41,6 +51,10 @@ class Adapter(ResponseModel):
     title: str | None = None
     trigger_words: tuple[str, ...] = Field(
         (), description="What its metadata say that a prompt should contain."
+    )
+    suggests: Suggestion | None = Field(
+        None,
+        description="Of a LoRA that was distilled for few steps, by its name: what to draw with.",
     )
 
 

@@ -192,7 +192,8 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--resize-mode crop --mask-blur 4 --mask-fill noise --inpaint-area masked "
         "--mask-padding 16 --extend 8 0 16 0 "
         "--lora ink:0.8 --hires scale=1.5 --hires steps=9 --hires upscaler=lanczos "
-        "--preview-interval 5 --vae glass --webhook https://shop.example/hook --webhook-event failed"
+        "--vae glass --preview-interval 5 "
+        "--webhook https://shop.example/hook --webhook-event failed"
     )
     (tmp_path / "picture.png").write_bytes(b"picture")
     code, _, _ = latentry("generate", "a red circle", *given.split())
@@ -233,7 +234,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "mask_padding": 16,
         "extend": {"left": 8, "top": 0, "right": 16, "bottom": 0},
         "loras": [{"id": "ink", "weight": 0.8}],
-        "vae": "glass",
+        "vae": {"id": "glass"},
         "hires": {"scale": 1.5, "steps": 9, "upscaler": "lanczos"},
         "variation_seed": 3,
         "variation_strength": 0.25,

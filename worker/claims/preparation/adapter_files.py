@@ -9,9 +9,10 @@ from typing import Final, TypeAlias
 
 import structlog
 
-from latentry.contracts import Adapter
+from latentry.contracts import Adapter, AdapterKind
 from latentry.contracts.fields.lora import ADAPTER_ID
 from latentry.errors import AdapterUnusable, ConfigurationError
+from latentry.rules.few_steps import suggestion
 from latentry.sources import AdapterSource
 from worker.engine.adapters.file import parts_of_folder
 from worker.process.exit_on_failure import critical_thread
@@ -117,7 +118,7 @@ class AdapterFiles:
             # A name that is no UTF-8 has surrogates, which the catalogue's JSON cannot carry.
             if not (re.fullmatch(ADAPTER_ID, name) and name.isprintable()):
                 raise AdapterUnusable("Its name has a letter that no id may have.")
-            entry = self._inspect(path).model_copy(update={"id": name})
+            entry = _named(self._inspect(path), name)
         except AdapterUnusable as error:
             why = error.message[:_MAX_WHY]  # it may quote names from the file's header
             log.error("adapter.unusable", adapter=name, path=str(path), why=why)
@@ -149,6 +150,13 @@ class AdapterFiles:
             if not source.id:
                 for path in _in_folder(source.path):
                     yield (path.name if path.is_dir() else path.stem), path
+
+
+def _named(entry: Adapter, name: str) -> Adapter:
+    """The entry with its id, and with what is known of a LoRA by its names."""
+    is_lora = entry.kind is AdapterKind.LORA
+    suggests = suggestion((name, entry.title)) if is_lora else None
+    return entry.model_copy(update={"id": name, "suggests": suggests})
 
 
 def _in_folder(folder: Path) -> list[Path]:
