@@ -197,4 +197,5 @@ def _reporter(
         checkpoint_bytes=settings.checkpoint_bytes,
         failed=lambda: opened.backend.failed,
         adapters=lambda: opened.adapters.entries,
+        held=lambda: opened.backend.adapters.held,
     )

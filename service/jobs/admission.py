@@ -27,11 +27,11 @@ from latentry.errors import (
     UnsupportedField,
 )
 from latentry.ledger import CatalogueEntry, UpscalerEntry
+from latentry.rules.adapters import found_vae
 from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
 from latentry.rules.loras import found_loras, with_tags
 from latentry.rules.pricing import Price, price
 from latentry.rules.sequences.frames import with_files
-from latentry.rules.vaes import found_vae
 from latentry.settings import Settings
 
 INPUTS: Final = ("image", "mask")

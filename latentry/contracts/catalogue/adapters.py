@@ -48,6 +48,7 @@ class Adapter(ResponseModel):
         description="What it changes: `unet`, `text_encoder`, `text_encoder_2`, `vae`."
     )
     reason: str | None = Field(None, description="Why it fits none of the models, if so.")
+    resident_on: int = Field(0, description="Number of live workers that have it in memory.")
     title: str | None = None
     trigger_words: tuple[str, ...] = Field(
         (), description="What its metadata say that a prompt should contain."

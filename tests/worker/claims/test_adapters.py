@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -136,6 +137,10 @@ class FakeShelf:
     def inspect(self, path: Path) -> Adapter:
         raise AdapterUnusable
 
+    @property
+    def held(self) -> frozenset[str]:
+        return frozenset()
+
     def load(self, model: str, files: Mapping[str, Path]) -> Mapping[str, LoadedAdapter]:
         self.asked.append(files)
         if self.failure:
@@ -160,11 +165,13 @@ def lora(sha256: str = "1", weight: float = 1.0) -> Lora:
     return Lora(id="ink", weight=weight, text_encoder_weight=weight, sha256=sha256)
 
 
-def claiming(ledger: Ledger, files: AdapterFiles, shelf: FakeShelf) -> tuple[Claimer, Inbox]:
+def claiming(
+    ledger: Ledger, files: AdapterFiles, shelf: FakeShelf, **options: Any
+) -> tuple[Claimer, Inbox]:
     inbox, queues = Inbox(), QueueChoice(["shapes"], tuple)
     reporter = Reporter(ledger, inbox, "w1", [card()], lease_s=60, heartbeat_s=5)
     prepare = Adapters(files, shelf).prepare
-    claimer = Claimer(ledger, inbox, "w1", queues, reporter, lease_s=60, prepare=prepare)
+    claimer = Claimer(ledger, inbox, "w1", queues, reporter, lease_s=60, prepare=prepare, **options)
     claimer.offer(Offer(room=4))
     return claimer, inbox
 
@@ -244,6 +251,44 @@ def test_a_job_whose_file_cannot_be_used_ends_with_a_code(
     assert found.state is JobStatus.FAILED
     assert found.error
     assert found.error.code == code
+
+
+def test_without_room_only_jobs_that_need_some_are_left_for_a_second(
+    ledger: Ledger, files: AdapterFiles
+) -> None:
+    cold, warm = create(ledger, lora()), create(ledger, lora("2"))
+    plain = create(ledger)
+    ledger.run(commands.hold("w1", ["2"], ttl_s=60))
+    now = [100.0]
+
+    class Full(FakeShelf):
+        def load(self, model: str, files: Mapping[str, Path]) -> Mapping[str, LoadedAdapter]:
+            loaded = super().load(model, files)
+            if "1" in files and now[0] < 101:
+                raise NoAdapterRoom
+            return loaded
+
+    write(files._sources[0].path / "pen.safetensors", "2")
+    shelf = Full()
+    claimer, inbox = claiming(ledger, files, shelf, clock=lambda: now[0])
+    claimer.work()
+    assert {job.lease.ref for job in posted(inbox, 2)} == {warm, plain}
+
+    def is_queued() -> bool:
+        record = ledger.run(commands.get(cold))
+        assert record
+        assert record.crashes == 0
+        return record.state is JobStatus.QUEUED
+
+    until(is_queued, 10)
+    more = create(ledger)  # while it is full
+    claimer.offer(Offer(room=4, received=2))
+    claimer.work()
+    assert [job.lease.ref for job in posted(inbox, 1)] == [more]
+    assert is_queued()
+    now[0] += 1
+    claimer.work()
+    assert [job.lease.ref for job in posted(inbox, 1)] == [cold], "without another hint"
 
 
 def test_without_room_a_job_waits_and_others_do_not(

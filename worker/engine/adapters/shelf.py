@@ -33,6 +33,11 @@ class Shelf:
         file = AdapterFile.read(path)
         return self._reader(file).inspect(file, self._blueprints())
 
+    @property
+    def held(self) -> frozenset[str]:
+        """The SHA-256 of those in memory."""
+        return frozenset(sha256 for _, sha256 in self.bank.keys)
+
     def load(self, model: str, files: Mapping[str, Path]) -> Mapping[str, SizedAdapter]:
         """The adapters in these files, by the SHA-256 that these must have.
 

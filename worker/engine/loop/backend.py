@@ -166,6 +166,10 @@ class Shelf(Protocol):
         They are in memory as long as anybody has them. Raises NoAdapterRoom or a JobFailed.
         """
 
+    @property
+    def held(self) -> frozenset[str]:
+        """The SHA-256 of those in memory. From any thread."""
+
 
 class EmptyShelf:
     """Of a backend that applies none."""
@@ -177,6 +181,11 @@ class EmptyShelf:
     def load(self, model: str, files: Mapping[str, Path]) -> Mapping[str, LoadedAdapter]:
         """There are none to load."""
         return {}
+
+    @property
+    def held(self) -> frozenset[str]:
+        """None."""
+        return frozenset()
 
 
 class ServedBackend(Backend[T], Protocol[T]):

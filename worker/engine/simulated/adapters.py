@@ -27,3 +27,8 @@ class SimulatedShelf:
     def load(self, model: str, files: Mapping[str, Path]) -> Mapping[str, LoadedAdapter]:
         """Nothing: pictures depend on their request alone, which names the files by content."""
         return {}
+
+    @property
+    def held(self) -> frozenset[str]:
+        """None."""
+        return frozenset()
