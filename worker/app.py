@@ -28,6 +28,7 @@ from worker.batching import Costs
 from worker.claims.claimer import Claimer
 from worker.claims.inbox import Inbox
 from worker.claims.inputs import Inputs
+from worker.claims.preparation.adapter_cache import AdapterCache
 from worker.claims.preparation.adapter_files import AdapterFiles
 from worker.claims.preparation.adapters import Adapters
 from worker.claims.preparation.preparation import Preparation
@@ -123,7 +124,8 @@ def _open(
         cost_file = CostFile(costs, settings.data_dir / "costs", backend.identity)
         cost_file.recall()
         storage = open_storage(settings)
-        adapters = AdapterFiles(settings.adapter_sources, backend.adapters.inspect)
+        cache = AdapterCache(settings.data_dir / "adapters", backend.adapters.identity)
+        adapters = AdapterFiles(settings.adapter_sources, backend.adapters.inspect, cache)
         keepalive.extend(READING_S)
         adapters.open()
         serve_metrics(metrics.registry, settings, "worker_metrics_port")

@@ -24,6 +24,7 @@ from tests.worker.harness import Worker, ended
 from worker.claims.claimed_job import ClaimedJob
 from worker.claims.claimer import Claimer, Offer
 from worker.claims.inbox import Claimed, Inbox
+from worker.claims.preparation.adapter_cache import AdapterCache
 from worker.claims.preparation.adapter_files import AdapterFiles
 from worker.claims.preparation.adapters import Adapters
 from worker.claims.preparation.handover import READERS
@@ -85,6 +86,29 @@ def test_files_are_found_by_their_names_and_looked_at_once(tmp_path: Path) -> No
     assert len(inspector.looked) == looked, "nothing has changed"
 
 
+def test_a_file_is_read_once_over_all_starts(tmp_path: Path) -> None:
+    write(tmp_path / "closet/ink.safetensors", "1")
+    write(tmp_path / "closet/bad.safetensors", "bad")
+
+    def started(identity: str = "models") -> list[str]:
+        inspector, cache = Inspector(), AdapterCache(tmp_path / "data", identity)
+        files = AdapterFiles([AdapterSource(tmp_path / "closet")], inspector, cache)
+        files.open()
+        assert ids(files).get("ink") == (tmp_path / "closet/ink.safetensors").read_text()
+        return inspector.looked
+
+    assert started() == ["bad.safetensors", "ink.safetensors"]
+    assert started() == ["bad.safetensors"], "what could not be used is tried again"
+    assert "ink.safetensors" in started("other models")
+    write(tmp_path / "new", "2")
+    (tmp_path / "new").replace(tmp_path / "closet/ink.safetensors")
+    assert "ink.safetensors" in started()
+    assert "ink.safetensors" not in started()
+    for kept in (tmp_path / "data").iterdir():
+        kept.write_text('{"a": [[], 1]}')
+    assert "ink.safetensors" in started(), "a damaged cache is ignored"
+
+
 @pytest.mark.parametrize("name", [b"\xff", b"\xed\xa0\x80", "\u2028".encode(), b"\x7f"])
 def test_a_name_that_no_catalogue_can_carry_is_left_out(tmp_path: Path, name: bytes) -> None:
     with open(os.fsencode(tmp_path) + b"/" + name + b".safetensors", "w") as file:
@@ -136,6 +160,8 @@ class FakeShelf:
 
     def inspect(self, path: Path) -> Adapter:
         raise AdapterUnusable
+
+    identity = "fake"
 
     @property
     def held(self) -> frozenset[str]:
@@ -310,3 +336,32 @@ def test_without_room_a_job_waits_and_others_do_not(
     assert [job.lease.ref for job in posted(inbox, 1)] == [plain]
     assert len(shelf.asked) > 1, "it is tried again"
     assert found().crashes == 0
+
+
+def test_of_two_workers_the_one_that_has_the_adapter_gets_the_job(
+    ledger: Ledger, files: AdapterFiles
+) -> None:
+    held = {"cold": set[str](), "warm": {"1"}}
+    claimers, inboxes, reporters = {}, {}, {}
+    for name in held:
+        inbox, queues = Inbox(), QueueChoice(["shapes"], tuple)
+        reporter = Reporter(
+            ledger, inbox, name, [card()], lease_s=60, heartbeat_s=60, held=lambda n=name: held[n]
+        )
+        reporter.report()
+        prepare = Adapters(files, FakeShelf()).prepare
+        claimer = Claimer(ledger, inbox, name, queues, reporter, lease_s=60, prepare=prepare)
+        claimer.offer(Offer(room=4))
+        claimers[name], inboxes[name], reporters[name] = claimer, inbox, reporter
+    first = create(ledger, lora())
+    for name in held:
+        claimers[name].work()
+    assert [job.lease.ref for job in posted(inboxes["warm"], 1)] == [first]
+    held["cold"], held["warm"] = {"1"}, set()  # evicted here, loaded there
+    for reporter in reporters.values():
+        reporter.report()
+    second = create(ledger, lora())
+    for name in ("warm", "cold"):
+        claimers[name].hear()
+        claimers[name].work()
+    assert [job.lease.ref for job in posted(inboxes["cold"], 1)] == [second]

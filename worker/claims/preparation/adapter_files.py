@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import structlog
 
@@ -14,6 +14,7 @@ from latentry.contracts.fields.lora import ADAPTER_ID
 from latentry.errors import AdapterUnusable, ConfigurationError
 from latentry.rules.few_steps import suggestion
 from latentry.sources import AdapterSource
+from worker.claims.preparation.adapter_cache import AdapterCache, State
 from worker.engine.adapters.file import parts_of_folder
 from worker.process.exit_on_failure import critical_thread
 
@@ -22,7 +23,6 @@ log = structlog.get_logger()
 LOOK_S: Final = 5.0
 _SUFFIX: Final = ".safetensors"
 _MAX_WHY: Final = 1000
-State: TypeAlias = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,14 @@ class AdapterFiles:
     """
 
     def __init__(
-        self, sources: Sequence[AdapterSource], inspect: Callable[[Path], Adapter]
+        self,
+        sources: Sequence[AdapterSource],
+        inspect: Callable[[Path], Adapter],
+        cache: AdapterCache | None = None,
     ) -> None:
         self._sources = sources
         self._inspect = inspect
+        self._cache = cache
         self._seen: Mapping[str, _Seen] = {}
         self._looking = threading.Lock()
         self._stopping = threading.Event()
@@ -57,6 +61,8 @@ class AdapterFiles:
                 raise ConfigurationError(
                     f"LATENTRY_ADAPTERS names {source.path}, which does not exist."
                 )
+        if self._cache is not None:
+            self._cache.recall()
         self.look()
 
     def start(self) -> None:
@@ -112,13 +118,17 @@ class AdapterFiles:
         for name in self._seen.keys() - found.keys():
             log.info("adapter.gone", adapter=name)
         self._seen = found
+        if self._cache is not None:
+            rows = ((one.path, one.state, one.entry) for one in found.values())
+            self._cache.keep((path, state, entry) for path, state, entry in rows if entry)
 
     def _read(self, name: str, path: Path, state: State) -> _Seen:
         try:
             # A name that is no UTF-8 has surrogates, which the catalogue's JSON cannot carry.
             if not (re.fullmatch(ADAPTER_ID, name) and name.isprintable()):
                 raise AdapterUnusable("Its name has a letter that no id may have.")
-            entry = _named(self._inspect(path), name)
+            known = self._cache and self._cache.find(path, state)
+            entry = _named(known or self._inspect(path), name)
         except AdapterUnusable as error:
             why = error.message[:_MAX_WHY]  # it may quote names from the file's header
             log.error("adapter.unusable", adapter=name, path=str(path), why=why)

@@ -8,6 +8,7 @@ import torch
 
 from latentry.contracts import Adapter
 from latentry.errors import AdapterGone, AdaptersTooLarge
+from latentry.version import __version__
 from worker.engine.adapters.bank import Bank
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.adapters.lora.reader import LoraReader
@@ -27,6 +28,12 @@ class Shelf:
         self._blueprints = blueprints
         self._readers: tuple[Reader, ...] = (VaeReader(at), LoraReader(at))
         self._loading = threading.Lock()
+
+    @property
+    def identity(self) -> str:
+        """Which models there are, by their files and configs, and which kinds are read."""
+        models = {id: one.identity for id, one in self._blueprints().items()}
+        return repr((__version__, [type(one).__name__ for one in self._readers], models))
 
     def inspect(self, path: Path) -> Adapter:
         """What a file is, and which models it fits, perhaps none. Raises AdapterUnusable."""

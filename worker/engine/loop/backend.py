@@ -157,6 +157,10 @@ class Backend(Protocol[T]):
 class Shelf(Protocol):
     """The adapters of a backend. Called from threads beside that of the steps."""
 
+    @property
+    def identity(self) -> str:
+        """All that an inspection depends on besides the file."""
+
     def inspect(self, path: Path) -> Adapter:
         """What a file is, and which models it fits, perhaps none. Raises AdapterUnusable."""
 
@@ -173,6 +177,8 @@ class Shelf(Protocol):
 
 class EmptyShelf:
     """Of a backend that applies none."""
+
+    identity = ""
 
     def inspect(self, path: Path) -> Adapter:
         """Always raises AdapterUnusable."""

@@ -35,6 +35,11 @@ class RoutedShelf:
         return shelf.load(model, files)
 
     @property
+    def identity(self) -> str:
+        """Those of all of them, by model."""
+        return "\n".join(f"{id} {one.adapters.identity}" for id, one in self._by_model.items())
+
+    @property
     def held(self) -> frozenset[str]:
         """Those of all of them."""
         shelves: list[Shelf] = [one.adapters for one in dict.fromkeys(self._by_model.values())]

@@ -18,6 +18,11 @@ class SimulatedShelf:
     def __init__(self, models: Iterable[str]) -> None:
         self._models = tuple(models)
 
+    @property
+    def identity(self) -> str:
+        """All models, which every file fits."""
+        return f"simulated {self._models}"
+
     def inspect(self, path: Path) -> Adapter:
         """What a file says of itself. Raises AdapterUnusable for one that is not readable."""
         file = AdapterFile.read(path)
