@@ -102,6 +102,9 @@ class AdapterFiles:
         """Look at all files, and read those that are new or changed."""
         with self._looking:
             self._look()
+            if self._cache is not None:
+                rows = ((one.path, one.state, one.entry) for one in self._seen.values())
+                self._cache.keep((path, state, entry) for path, state, entry in rows if entry)
 
     def _look(self) -> None:
         found: dict[str, _Seen] = {}
@@ -118,9 +121,6 @@ class AdapterFiles:
         for name in self._seen.keys() - found.keys():
             log.info("adapter.gone", adapter=name)
         self._seen = found
-        if self._cache is not None:
-            rows = ((one.path, one.state, one.entry) for one in found.values())
-            self._cache.keep((path, state, entry) for path, state, entry in rows if entry)
 
     def _read(self, name: str, path: Path, state: State) -> _Seen:
         try:
