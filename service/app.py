@@ -21,7 +21,7 @@ def create_app(settings: Settings) -> FastAPI:
     """The gateway as an ASGI app. Raises ConfigurationError."""
     gateway = Gateway.open(settings)
     background = Background.of(gateway)
-    doors = (native.door(settings), openai.door())
+    doors = (native.door(settings), openai.door(settings))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from fastapi import Depends, Request
 
-from latentry.errors import JobNotFound
+from latentry.errors import JobGone, JobNotFound, NotFound
 from latentry.ledger import AsyncLedger, JobRecord, JobRef, commands
 from latentry.settings import Settings
 from latentry.storage import Storage, open_storage
@@ -17,6 +17,7 @@ from service.jobs.events import EventHub
 from service.jobs.files import Files
 from service.jobs.inputs import Inputs
 from service.jobs.ledger import GatewayLedger
+from service.jobs.moderation import Moderation
 from service.jobs.views import Views
 from service.metrics import Metrics
 from service.outbound import Outbound
@@ -41,6 +42,7 @@ class Gateway:
     files: Files
     inputs: Inputs
     library: Library
+    moderation: Moderation
     link_secret: bytes | None  # None where the bucket signs URLs itself
 
     @classmethod
@@ -49,7 +51,8 @@ class Gateway:
         is_bucket = settings.storage_url.startswith("s3:")
         ledger = GatewayLedger.open(settings)
         storage = open_storage(settings)
-        metrics = Metrics()
+        metrics, library = Metrics(), Library.open(settings)
+        metrics.watch_templates(library.stale)
         intake = Intake(settings.max_image_pixels)
         files = Files(settings, ledger, storage, intake)
         return cls(
@@ -66,7 +69,8 @@ class Gateway:
             intake=intake,
             files=files,
             inputs=Inputs(files, Outbound.for_pictures(settings), settings.max_image_bytes),
-            library=Library.open(settings),
+            library=library,
+            moderation=Moderation(library, ledger, metrics),
             link_secret=None if is_bucket else settings.signing_secret(),
         )
 
@@ -86,11 +90,15 @@ class Gateway:
         await self.ledger.close()
 
     async def record(self, ref: JobRef) -> JobRecord:
-        """A job's present record. Raises JobNotFound."""
+        """A job's present record. Raises JobNotFound or JobGone."""
         record = await self.ledger.run(commands.get(ref))
         if record is None:
-            raise JobNotFound
+            raise await self.absence(ref)
         return record
+
+    async def absence(self, ref: JobRef) -> NotFound:
+        """Why there is no such job."""
+        return JobGone() if await self.ledger.run(commands.was_kept(ref)) else JobNotFound()
 
 
 async def _gateway(request: Request) -> Gateway:

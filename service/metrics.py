@@ -1,5 +1,6 @@
 """Prometheus metrics of one gateway process."""
 
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Final
 
@@ -47,7 +48,20 @@ class Metrics:
             "latentry_queue_oldest_seconds", "Wait of the oldest queued job.", model
         )
         self._workers = gauge("latentry_workers", "Live workers that serve the model.", model)
+        self._count_rules()
         self.webhooks = WebhookMetrics(registry)
+
+    def _count_rules(self) -> None:
+        self._rules = Counter(
+            "latentry_rules_applied", "Rules met by requests.", ["rule", "tenant", "action"],
+            registry=self.registry,
+        )  # fmt: skip
+        self._stale = Gauge(
+            "latentry_templates_stale",
+            "1: the files were changed to what cannot be read; what they said before holds.",
+            ["what"],
+            registry=self.registry,
+        )
 
     def request_handled(self, method: str, route: str, status: int, took_s: float) -> None:
         """A request ended; status 0 if the client disconnected before the response."""
@@ -65,6 +79,15 @@ class Metrics:
             self._waited.labels(end.model).observe(end.queue_ms / 1000)
         if end.run_ms is not None:
             self._ran.labels(end.model).observe(end.run_ms / 1000)
+
+    def rule_applied(self, rule: str, tenant: str, action: str) -> None:
+        """A request met a rule."""
+        self._rules.labels(rule, tenant, action).inc()
+
+    def watch_templates(self, stale: Mapping[str, Callable[[], bool]]) -> None:
+        """Where it is read whether the files of each kind are stale."""
+        for what, is_stale in stale.items():
+            self._stale.labels(what).set_function(is_stale)
 
     def queue_state(self, model: str, *, waiting: int, oldest_ms: int, workers: int) -> None:
         """A model's queue and workers as of now."""

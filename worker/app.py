@@ -43,6 +43,8 @@ from worker.process.keepalive import Keepalive
 from worker.process.watchdog import EXIT_UNUSABLE
 from worker.publishing.clip import with_clips
 from worker.publishing.publisher import Publisher
+from worker.safety.judge import Judge
+from worker.safety.opening import open_classifier, with_labels
 from worker.saving import Saving
 from worker.stepping import Stepping
 
@@ -111,6 +113,7 @@ class _Opened:
     storage: Storage
     metrics: Metrics
     adapters: AdapterFiles
+    judge: Judge
 
 
 def _open(
@@ -124,6 +127,7 @@ def _open(
         cost_file = CostFile(costs, settings.data_dir / "costs", backend.identity)
         cost_file.recall()
         storage = open_storage(settings)
+        judge = Judge(compute.submit(open_classifier, settings).result())
         cache = AdapterCache(settings.data_dir / "adapters", backend.adapters.identity)
         adapters = AdapterFiles(settings.adapter_sources, backend.adapters.inspect, cache)
         keepalive.extend(READING_S)
@@ -135,8 +139,8 @@ def _open(
     except LatentryError as error:
         log.error("worker.unusable", code=error.code, why=error.message)
         raise SystemExit(EXIT_UNUSABLE) from error
-    cards = with_clips(cards)
-    return _Opened(backend, cards, costs, cost_file, storage, metrics, adapters)
+    cards = with_labels(with_clips(cards), judge.labels)
+    return _Opened(backend, cards, costs, cost_file, storage, metrics, adapters, judge)
 
 
 def _wire(
@@ -173,12 +177,21 @@ def _wire(
             on_idled=metrics.idled,
         ),
         reporter=reporter,
-        publisher=Publisher(
-            ledger, opened.storage, metrics, inbox, budget_bytes=settings.backlog_bytes
-        ),
+        publisher=_publisher(settings, ledger, inbox, opened),
         metrics=metrics,
     )
     return loop, reporter
+
+
+def _publisher(settings: Settings, ledger: Ledger, inbox: Inbox, opened: _Opened) -> Publisher:
+    return Publisher(
+        ledger,
+        opened.storage,
+        opened.metrics,
+        inbox,
+        budget_bytes=settings.backlog_bytes,
+        judge=opened.judge,
+    )
 
 
 def _preparation(opened: _Opened) -> Preparation:

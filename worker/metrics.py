@@ -6,6 +6,7 @@ from time import perf_counter
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from latentry.rules.moderation.image_rules import Verdict
 from worker.claims.claimed_job import Outcome
 from worker.engine.loop import StepTiming
 
@@ -25,7 +26,8 @@ class Metrics:
         )
         self._stages = Histogram(
             "latentry_stage_seconds",
-            "Seconds of one stage: encode, step, decode in the engine; publish, clip to storage.",
+            "Seconds of one stage: encode, step, decode in the engine; judge; publish, clip to"
+            " storage.",
             ["stage"],
             buckets=_SECONDS,
             registry=self.registry,
@@ -49,6 +51,18 @@ class Metrics:
             "Steps made again, because an earlier worker had made them after its last checkpoint.",
             registry=self.registry,
         )
+        self._judged = Counter(
+            "latentry_pictures_judged",
+            "Pictures that rules were applied to, by what was done about them.",
+            ["action"],
+            registry=self.registry,
+        )
+        self._rules = Counter(
+            "latentry_rules_applied",
+            "Rules met by pictures.",
+            ["rule", "tenant", "action"],
+            registry=self.registry,
+        )
         self._idled = Counter(
             "latentry_worker_idle_seconds",
             "Seconds for which this worker had room and left a job waiting. More than 0 is a fault:"
@@ -60,6 +74,12 @@ class Metrics:
             "Memory of pictures that are not stored yet; at its limit the worker claims no job.",
             registry=self.registry,
         )
+
+    def judged(self, tenant: str, verdict: Verdict) -> None:
+        """A picture was judged by its job's rules."""
+        self._judged.labels(verdict.action.value).inc()
+        for rule, action in verdict.applied:
+            self._rules.labels(rule, tenant, action).inc()
 
     def stepped(self, timing: StepTiming) -> None:
         """The engine made a step: orders joined, one UNet call, some decoding, or all of these."""

@@ -8,9 +8,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from latentry import __version__
-from latentry.cli import admin, clip, fetch, generate, interpolate, serve, upscale
+from latentry.cli import admin, fetch, generate, jobs, serve, upscale
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.cli.options import option_name
+from latentry.cli.sequences import clip, interpolate
 from latentry.contracts import Job, Model
 
 app = typer.Typer(
@@ -25,6 +26,9 @@ app.command("interpolate", context_settings={"token_normalize_func": option_name
     interpolate.interpolate
 )
 app.command("fetch")(fetch.fetch)
+app.command("list")(jobs.list_jobs)
+app.command("watch")(jobs.watch)
+app.command("usage")(jobs.usage)
 app.command("upscale")(upscale.upscale)
 app.command("serve")(serve.serve)
 app.command("demo")(serve.demo)

@@ -20,6 +20,7 @@ from latentry.contracts import (
     GenerationRequest,
     InpaintArea,
     IntermediateKind,
+    MaskChannel,
     MaskFill,
     OutputFormat,
     Priority,
@@ -104,6 +105,7 @@ class RequestOptions(TypedDict):
     image_guidance_scale: float | None
     resize_mode: ResizeMode | None
     mask_blur: int | None
+    mask_channel: MaskChannel | None
     mask_fill: Annotated[MaskFill | None, typer.Option(metavar="FILL")]
     inpaint_area: InpaintArea | None
     mask_padding: int | None
@@ -128,6 +130,7 @@ class RequestOptions(TypedDict):
         int | None,
         typer.Option(help="Save a preview of each image every N steps as OUTPUT-preview.jpg."),
     ]
+    preview_size: int | None
     intermediates_every: Annotated[
         int | None,
         typer.Option(help="Save every N-th step of each image too, as OUTPUT-latent-0005.png."),
@@ -143,6 +146,7 @@ class RequestOptions(TypedDict):
     priority: Priority | None
     start_within: int | None
     finish_within: int | None
+    keep_for: int | None
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Print the cost and the estimated start; create no job."),

@@ -30,6 +30,7 @@ class UpscaleOptions(TypedDict):
     priority: Priority | None
     start_within: int | None
     finish_within: int | None
+    keep_for: int | None
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Print the cost and the estimated start; create no job."),

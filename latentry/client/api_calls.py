@@ -1,17 +1,20 @@
 """The API as values: each call is a method, a path, a body and how to read the response."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel
 
+from latentry.client.filters import Filters, parameters
 from latentry.contracts import (
     AdapterList,
+    Batch,
+    BatchResult,
     ClipRequest,
     Delivery,
     DeliveryList,
@@ -47,9 +50,9 @@ class ApiCall(Generic[T]):
     method: str
     url: str
     read: Callable[[httpx.Response], T]
-    params: Mapping[str, str | int] = field(default_factory=dict)
+    params: Mapping[str, str | int | list[str]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: JobRequest | bytes | None = None
+    body: JobRequest | Batch | bytes | None = None
     hold_s: int = 0
     """Seconds that the service may hold the response, as the call requested."""
     within_s: float = math.inf
@@ -88,6 +91,17 @@ def submit(
     )
 
 
+def submit_batch(
+    requests: Sequence[Mapping[str, Any]], idempotency_key: str
+) -> ApiCall[BatchResult]:
+    """Submit many jobs, each accepted or refused by itself."""
+    headers = {"Idempotency-Key": idempotency_key, "Content-Type": "application/json"}
+    body = Batch(requests=tuple(dict(one) for one in requests))
+    return ApiCall(
+        "POST", "/v1/generations:batch", _reader(BatchResult), headers=headers, body=body
+    )
+
+
 def estimate(request: JobRequest) -> ApiCall[Estimate]:
     """Ask for the cost and the estimated start of a request."""
     dry_run = request.model_copy(update={"dry_run": True})
@@ -104,10 +118,14 @@ def get(job_id: Job | str, hold_s: int = 0, within_s: float = math.inf) -> ApiCa
     )
 
 
-def listing(limit: int | None, cursor: str | None) -> ApiCall[JobList]:
+def listing(
+    limit: int | None, cursor: str | None, filters: Filters, *, count: bool = False
+) -> ApiCall[JobList]:
     """Read one page of jobs, newest first."""
-    given = {"limit": limit, "cursor": cursor}
-    params = {name: value for name, value in given.items() if value is not None}
+    params: dict[str, str | int | list[str]] = dict(parameters(filters))
+    params |= {} if limit is None else {"limit": limit}
+    params |= {} if cursor is None else {"cursor": cursor}
+    params |= {"count": "true"} if count else {}
     return ApiCall("GET", "/v1/generations", _reader(JobList), params=params)
 
 

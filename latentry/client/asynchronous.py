@@ -19,6 +19,7 @@ from latentry.client.fields import (
     interpolation_of,
     request_of,
 )
+from latentry.client.filters import Filters
 from latentry.client.following import Following
 from latentry.client.many_jobs import AsyncManyJobs
 from latentry.client.pictures import Source, picture_bytes
@@ -127,15 +128,22 @@ class AsyncClient(AsyncManyJobs, AsyncUpscales, AsyncClips):
         """The job in its current state."""
         return await self._call(api_calls.get(job_id))
 
-    async def list(self, *, limit: int | None = None, cursor: str | None = None) -> JobList:
-        """One page of jobs, newest first."""
-        return await self._call(api_calls.listing(limit, cursor))
+    async def list(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        count: bool = False,
+        **filters: Unpack[Filters],
+    ) -> JobList:
+        """One page of jobs that match, newest first; with `count` also how many do."""
+        return await self._call(api_calls.listing(limit, cursor, filters, count=count))
 
-    async def list_all(self) -> AsyncIterator[Job]:
-        """All jobs of the tenant, newest first, read page by page."""
+    async def list_all(self, **filters: Unpack[Filters]) -> AsyncIterator[Job]:
+        """All jobs of the tenant that match, newest first, read page by page."""
         cursor: str | None = None
         while True:
-            page = await self._call(api_calls.listing(100, cursor))
+            page = await self._call(api_calls.listing(100, cursor, filters))
             for job in page:
                 yield job
             cursor = page.next_cursor

@@ -13,6 +13,7 @@ from latentry.contracts import (
     GenerationRequest,
     InpaintArea,
     InterpolationRequest,
+    MaskChannel,
     MaskFill,
     OutputFormat,
     Priority,
@@ -31,6 +32,7 @@ from latentry.contracts import (
     WantedVae,
     Webhook,
 )
+from latentry.contracts.fields.places import FIELDS
 from latentry.validation import invalid
 
 # A picture of an interpolation: a request's fields by name, or the request of a finished job.
@@ -75,6 +77,7 @@ class Fields(TypedDict, total=False):
     image_guidance_scale: float | None
     resize_mode: ResizeMode | str | None
     mask_blur: int | None
+    mask_channel: MaskChannel | str | None
     mask_fill: MaskFill | str | None
     inpaint_area: InpaintArea | str | None
     mask_padding: int | None
@@ -86,10 +89,12 @@ class Fields(TypedDict, total=False):
     output_lossless: bool | None
     determinism: Determinism | str | None
     preview_interval: int | None
+    preview_size: int | None
     intermediates: WantedIntermediates | dict[str, Any] | None
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None
+    keep_for: int | None
     metadata: dict[str, str] | None
     webhook: Webhook | dict[str, Any] | str | None
 
@@ -105,6 +110,7 @@ class UpscaleFields(TypedDict, total=False):
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None
+    keep_for: int | None
     metadata: dict[str, str] | None
     webhook: Webhook | dict[str, Any] | str | None
 
@@ -123,6 +129,7 @@ class InterpolationFields(TypedDict, total=False):
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None
+    keep_for: int | None
     metadata: dict[str, str] | None
     webhook: Webhook | dict[str, Any] | str | None
 
@@ -159,9 +166,11 @@ def _keyframe(one: Keyframe) -> dict[str, Any]:
 
 def _with_pictures(fields: Mapping[str, Any]) -> dict[str, Any]:
     given = dict(fields)
-    for name in ("image", "mask"):
-        if (picture := given.get(name)) is not None and not isinstance(picture, dict):
-            given[name] = reference_of(picture)
+    for name, value in fields.items():
+        if name in FIELDS and value is not None and not isinstance(value, dict):
+            given[name] = reference_of(value)
+        elif isinstance(value, list | tuple):  # of LoRAs or of what else brings pictures
+            given[name] = [_with_pictures(one) if isinstance(one, dict) else one for one in value]
     return given
 
 

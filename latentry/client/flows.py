@@ -119,4 +119,4 @@ def _read(call: ApiCall[T], response: httpx.Response) -> T:
 
 def _is_deleted(call: ApiCall[Any], attempt: int, outcome: httpx.Response) -> bool:
     """Whether an earlier attempt, whose response was lost, has deleted it."""
-    return call.method == "DELETE" and attempt > 1 and outcome.status_code == 404
+    return call.method == "DELETE" and attempt > 1 and outcome.status_code in (404, 410)

@@ -18,6 +18,7 @@ from latentry.client.fields import (
     interpolation_of,
     request_of,
 )
+from latentry.client.filters import Filters
 from latentry.client.following import Following
 from latentry.client.many_jobs import ManyJobs
 from latentry.client.pictures import Source, picture_bytes
@@ -131,15 +132,22 @@ class Client(ManyJobs, Upscales, Clips):
         """The job in its current state."""
         return self._call(api_calls.get(job_id))
 
-    def list(self, *, limit: int | None = None, cursor: str | None = None) -> JobList:
-        """One page of jobs, newest first."""
-        return self._call(api_calls.listing(limit, cursor))
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        count: bool = False,
+        **filters: Unpack[Filters],
+    ) -> JobList:
+        """One page of jobs that match, newest first; with `count` also how many do."""
+        return self._call(api_calls.listing(limit, cursor, filters, count=count))
 
-    def list_all(self) -> Iterator[Job]:
-        """All jobs of the tenant, newest first, read page by page."""
+    def list_all(self, **filters: Unpack[Filters]) -> Iterator[Job]:
+        """All jobs of the tenant that match, newest first, read page by page."""
         cursor: str | None = None
         while True:
-            page = self._call(api_calls.listing(100, cursor))
+            page = self._call(api_calls.listing(100, cursor, filters))
             yield from page
             cursor = page.next_cursor
             if cursor is None:

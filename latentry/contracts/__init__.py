@@ -1,6 +1,7 @@
 """Everything that crosses a process boundary: frozen pydantic models and named constants."""
 
 from latentry.contracts.any_request import AnyRequest
+from latentry.contracts.batches import Batch, BatchItem, BatchResult
 from latentry.contracts.catalogue.adapters import Adapter, AdapterKind, AdapterList, Suggestion
 from latentry.contracts.catalogue.models import (
     Defaults,
@@ -12,17 +13,17 @@ from latentry.contracts.catalogue.models import (
     RegisteredCard,
 )
 from latentry.contracts.catalogue.styles import Style, StyleDefaults, StyleList
-from latentry.contracts.deliveries import (
-    Attempt,
-    Delivery,
-    DeliveryList,
-    DeliveryStatus,
-    Notification,
-)
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import Hires, Upscaler, WantedHires
-from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
+from latentry.contracts.fields.inputs import (
+    Extend,
+    InpaintArea,
+    InputFile,
+    MaskChannel,
+    MaskFill,
+    ResizeMode,
+)
 from latentry.contracts.fields.intermediates import (
     IntermediateKind,
     Intermediates,
@@ -40,7 +41,7 @@ from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.fields.vae import Vae, WantedVae
 from latentry.contracts.files import File
-from latentry.contracts.jobs import Job, JobError, JobList, JobStatus, JobUrls, JobWarning, Progress
+from latentry.contracts.jobs import Job, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.outputs import (
     ClipFormat,
     Image,
@@ -50,7 +51,7 @@ from latentry.contracts.outputs import (
     StoredOutput,
 )
 from latentry.contracts.pricing import Cost, Estimate
-from latentry.contracts.problems import FieldError, Problem
+from latentry.contracts.problems import FieldError, JobError, Problem
 from latentry.contracts.requests import GenerationRequest
 from latentry.contracts.resolved import ResolvedRequest
 from latentry.contracts.samplers import Sampler, Spacing
@@ -64,7 +65,14 @@ from latentry.contracts.upscales import (
     UpscalerList,
 )
 from latentry.contracts.usage import Usage, UsageList
-from latentry.contracts.webhooks import Webhook, WebhookEvent
+from latentry.contracts.webhooks.deliveries import (
+    Attempt,
+    Delivery,
+    DeliveryList,
+    DeliveryStatus,
+    Notification,
+)
+from latentry.contracts.webhooks.webhook import Webhook, WebhookEvent
 
 __all__ = [
     "Adapter",
@@ -72,6 +80,9 @@ __all__ = [
     "AdapterList",
     "AnyRequest",
     "Attempt",
+    "Batch",
+    "BatchItem",
+    "BatchResult",
     "ClipFormat",
     "ClipRequest",
     "Cost",
@@ -106,6 +117,7 @@ __all__ = [
     "Keyframe",
     "Limits",
     "Lora",
+    "MaskChannel",
     "MaskFill",
     "Model",
     "ModelCard",

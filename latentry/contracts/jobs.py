@@ -9,6 +9,7 @@ from latentry.contracts.any_request import AnyRequest
 from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.outputs import Image, Output
 from latentry.contracts.pricing import Cost
+from latentry.contracts.problems import JobError
 from latentry.contracts.wire import Listing, ResponseModel
 
 
@@ -26,13 +27,6 @@ class JobStatus(StrEnum):
     def is_terminal(self) -> bool:
         """Whether a job in this state never changes again."""
         return self not in (JobStatus.QUEUED, JobStatus.RUNNING)
-
-
-class JobError(ResponseModel):
-    """Why a job failed: a stable code and a sentence."""
-
-    code: str
-    message: str
 
 
 class JobWarning(ResponseModel):
@@ -107,4 +101,7 @@ class JobList(Listing[Job]):
 
     next_cursor: str | None = Field(
         None, description="Pass as `cursor` for the next page; null on the last."
+    )
+    count: int | None = Field(
+        None, description="How many jobs match, with `count=true`; of the 10,000 newest."
     )

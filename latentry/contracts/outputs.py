@@ -2,9 +2,12 @@
 
 import math
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
+from latentry.contracts.fields.safety import Safety
+from latentry.contracts.problems import JobError
 from latentry.contracts.wire import ResponseModel
 
 
@@ -59,6 +62,11 @@ class _Picture(ResponseModel):
         None,
         description="Strict mode: equal request, seed and profile give equal files. Else null.",
     )
+    safety: Safety | None = Field(
+        None,
+        description="What rules on pictures made of it, where the service has any.",
+        exclude_if=lambda safety: safety is None,
+    )
 
 
 class OutputKind(StrEnum):
@@ -76,17 +84,35 @@ class OutputKind(StrEnum):
         return self in (OutputKind.IMAGE, OutputKind.FRAME)
 
 
+_Error = Annotated[
+    JobError | None,
+    Field(
+        description="Why there is no picture, such as `picture_refused`; else left out.",
+        exclude_if=lambda error: error is None,
+    ),
+]
+
+
 class StoredOutput(_Picture):
     """One output under its storage key; no URL, because URLs are signed when they are read.
 
     `index`, `name` and the suffix of its key are unique within the job. `name` is empty for a final
-    picture and distinguishes other outputs of the same index.
+    picture and distinguishes other outputs of the same index. One with an `error` has no key.
+    `is_charged`: it is paid for all the same. `applied`: rules on pictures, and what each did.
     """
 
     kind: OutputKind = OutputKind.IMAGE
     name: str = ""
     step: int | None = None
     key: str
+    error: _Error = None
+    is_charged: bool = Field(False, exclude_if=lambda charged: not charged)
+    applied: tuple[tuple[str, str], ...] = Field((), exclude_if=lambda applied: not applied)
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is one of the job's final pictures."""
+        return self.kind.is_final and self.error is None
 
     @property
     def place(self) -> tuple[bool, int, float, str]:
@@ -99,14 +125,17 @@ class StoredOutput(_Picture):
 
     @property
     def label(self) -> str:
-        """How the ledger lists it: `kind:index:name`."""
-        return f"{self.kind.value}:{self.index}:{self.name}"
+        """How the ledger lists it: `kind:index:name`. A failed one is of a kind of its own."""
+        kind = self.kind.value
+        if self.error is not None:
+            kind = "charged" if self.is_charged else "refused"
+        return f"{kind}:{self.index}:{self.name}"
 
 
 class Image(_Picture):
     """A picture under a URL that works now and expires later."""
 
-    url: str
+    url: str = Field(description="Empty if there is no picture.")
 
 
 class Output(Image):
@@ -115,3 +144,4 @@ class Output(Image):
     name: str = Field(description="Distinguishes outputs of one image; empty for the final one.")
     kind: OutputKind
     step: int | None = Field(None, description="The step after which it was taken, if any.")
+    error: _Error = None

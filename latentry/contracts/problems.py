@@ -7,6 +7,13 @@ from latentry.contracts.wire import ResponseModel
 PROBLEM_JSON = "application/problem+json"
 
 
+class JobError(ResponseModel):
+    """Why a job, or one picture of it, failed: a stable code and a sentence."""
+
+    code: str
+    message: str
+
+
 class FieldError(ResponseModel):
     """One error in a body, a query or a header."""
 

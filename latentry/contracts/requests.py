@@ -6,9 +6,10 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from latentry.contracts.fields import conditioning, inputs, job, lora, sampling, templates
+from latentry.contracts.fields.bounds import PREVIEW_SIDE_PX
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import HiresOption
-from latentry.contracts.fields.inputs import InpaintArea, MaskFill, ResizeMode
+from latentry.contracts.fields.inputs import InpaintArea, MaskChannel, MaskFill, ResizeMode
 from latentry.contracts.fields.intermediates import IntermediatesOption
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism, Seamless
@@ -64,6 +65,7 @@ class GenerationRequest(RequestModel):
     image_guidance_scale: inputs.ImageGuidanceScale = None
     resize_mode: inputs.Resize = ResizeMode.STRETCH
     mask_blur: inputs.MaskBlur = 0
+    mask_channel: inputs.Channel = MaskChannel.AUTO
     mask_fill: inputs.Fill = MaskFill.ORIGINAL
     inpaint_area: inputs.Area = InpaintArea.WHOLE
     mask_padding: inputs.MaskPadding = 32
@@ -75,10 +77,12 @@ class GenerationRequest(RequestModel):
     output_lossless: job.OutputLossless = False
     determinism: sampling.DeterminismMode = Determinism.FAST
     preview_interval: job.PreviewInterval = 0
+    preview_size: job.PreviewSize = PREVIEW_SIDE_PX
     intermediates: IntermediatesOption = None
     priority: job.QueuePriority = Priority.NORMAL
     start_within: job.StartWithin = None
     finish_within: job.FinishWithin = None
+    keep_for: job.KeepFor = None
     dry_run: job.DryRun = False
     metadata: job.Metadata = Field(default_factory=dict)
     webhook: job.WebhookTarget = None

@@ -5,14 +5,23 @@ from typing import Any, Final
 from pydantic import Field
 
 from latentry.contracts.fields import sampling
+from latentry.contracts.fields.bounds import PREVIEW_SIDE_PX
 from latentry.contracts.fields.clip import Clip
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import Hires
-from latentry.contracts.fields.inputs import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
+from latentry.contracts.fields.inputs import (
+    Extend,
+    InpaintArea,
+    InputFile,
+    MaskChannel,
+    MaskFill,
+    ResizeMode,
+)
 from latentry.contracts.fields.intermediates import Intermediates
 from latentry.contracts.fields.interpolation import Interpolation
 from latentry.contracts.fields.job import JobKind
 from latentry.contracts.fields.lora import Lora
+from latentry.contracts.fields.places import FIELDS, pictures
 from latentry.contracts.fields.sampling import Determinism, Seamless, steps_before
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.fields.vae import Vae
@@ -22,7 +31,7 @@ from latentry.contracts.wire import ResponseModel
 
 # Fields of a resolved request that change neither an image nor its file. All other fields do: a new
 # one that does not must be added here.
-WITHOUT_EFFECT: Final = frozenset({"intermediates", "metadata", "preview_interval"})
+WITHOUT_EFFECT: Final = frozenset({"intermediates", "metadata", "preview_interval", "preview_size"})
 # Nor do these change the pixels of one image, whose own seeds are stored separately.
 _NOT_PIXELS: Final = WITHOUT_EFFECT | {
     *("n", "seed", "template", "variation_seed"),
@@ -70,6 +79,7 @@ class ResolvedRequest(ResponseModel):
     image_guidance_scale: float | None = None
     resize_mode: ResizeMode = ResizeMode.STRETCH
     mask_blur: int = 0
+    mask_channel: MaskChannel = MaskChannel.AUTO
     mask_fill: MaskFill = MaskFill.ORIGINAL
     inpaint_area: InpaintArea = InpaintArea.WHOLE
     mask_padding: int = 32
@@ -82,6 +92,7 @@ class ResolvedRequest(ResponseModel):
     output_lossless: bool = False
     determinism: Determinism = Determinism.FAST
     preview_interval: int = 0
+    preview_size: int = PREVIEW_SIDE_PX
     intermediates: Intermediates | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
     interpolation: Interpolation | None = Field(None, exclude_if=lambda way: way is None)
@@ -92,6 +103,11 @@ class ResolvedRequest(ResponseModel):
         if self.clip is not None:
             return JobKind.CLIP
         return JobKind.INTERPOLATION if self.interpolation else JobKind.GENERATION
+
+    @property
+    def is_sequence(self) -> bool:
+        """Whether its pictures are frames of one sequence, which with a hole is none."""
+        return self.kind is not JobKind.GENERATION
 
     @property
     def frames(self) -> int:
@@ -161,9 +177,8 @@ class ResolvedRequest(ResponseModel):
         return tuple(dict.fromkeys(used))
 
     def inputs(self) -> dict[str, InputFile]:
-        """The files that it names, by field."""
-        named = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: one for name, one in named.items() if isinstance(one, InputFile)}
+        """The files that it names, by place: `image`, `controls/0/image`."""
+        return pictures(self)
 
     def pixel_fields(self) -> dict[str, Any]:
         """What an image's pixels depend on apart from its seed, ready for JSON.
@@ -172,7 +187,7 @@ class ResolvedRequest(ResponseModel):
         """
         # Of a picture its pixels count, not the file that has them; of adapters theirs.
         left_out: dict[str, Any] = dict.fromkeys(_NOT_PIXELS, True)
-        left_out |= {name: {"file"} for name in self.inputs()}
+        left_out |= {name: {"file"} for name in FIELDS}
         left_out["loras"] = {"__all__": {"id", "autov3"}}
         left_out["vae"] = {"id"}
         left_out["clip"] = {"fps", "output"}

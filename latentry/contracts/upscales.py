@@ -45,6 +45,7 @@ class UpscaleRequest(RequestModel):
     priority: job.QueuePriority = Priority.NORMAL
     start_within: job.StartWithin = None
     finish_within: job.FinishWithin = None
+    keep_for: job.KeepFor = None
     dry_run: job.DryRun = False
     metadata: job.Metadata = Field(default_factory=dict)
     webhook: job.WebhookTarget = None
@@ -63,6 +64,7 @@ class ResolvedUpscale(ResponseModel):
     seed: ClassVar[int] = 0
     intermediates: ClassVar[None] = None
     preview_interval: ClassVar[int] = 0
+    is_sequence: ClassVar[bool] = False
     adapters: ClassVar[tuple[()]] = ()
 
     image: InputFile
@@ -133,6 +135,9 @@ class UpscalerCard(ResponseModel):
     )
     pace: Pace | None = Field(None, description="Null until a worker has measured it.")
     warnings: tuple[str, ...] = ()
+    safety_labels: tuple[str, ...] = Field(
+        (), description="What its workers' classifier scores each picture for; rules name them."
+    )
 
     @property
     def queue(self) -> str:

@@ -13,6 +13,7 @@ LatentryError
 │   ├── TooManyIntermediates
 │   ├── KeyframesDiffer
 │   ├── InvalidPrompt
+│   ├── PromptRefused
 │   ├── UnknownStyle
 │   ├── UnknownAdapter
 │   ├── AdapterMismatch
@@ -37,6 +38,7 @@ LatentryError
 │   ├── UnknownModel
 │   ├── UnknownUpscaler
 │   ├── JobNotFound
+│   ├── JobGone
 │   ├── FileNotFound
 │   └── DeliveryNotFound
 ├── LinkRefused                 a file URL is forged or has expired
@@ -51,6 +53,7 @@ LatentryError
 │   ├── ShuttingDown
 │   ├── DeadlineUnreachable
 │   ├── NoAdapterRoom
+│   ├── NoClassifier
 │   └── Busy
 ├── JobFailed                   a job ended without images
 │   ├── NonFiniteOutput
@@ -60,6 +63,7 @@ LatentryError
 │   ├── AdapterUnusable
 │   ├── AdapterGone
 │   ├── AdaptersTooLarge
+│   ├── PictureRefused
 │   └── Poison
 ├── LeaseLost                   another worker holds the job now
 ├── ConfigurationError          the process cannot start with these settings
@@ -101,11 +105,13 @@ from latentry.errors.jobs import (
     ModelNotLoaded,
     NonFiniteOutput,
     OutOfMemory,
+    PictureRefused,
     Poison,
 )
 from latentry.errors.not_found import (
     DeliveryNotFound,
     FileNotFound,
+    JobGone,
     JobNotFound,
     UnknownModel,
     UnknownUpscaler,
@@ -128,6 +134,7 @@ from latentry.errors.requests import (
     MalformedBody,
     MalformedHead,
     NotAcceptable,
+    PromptRefused,
     RequestTooExpensive,
     TooManyFrames,
     TooManyIntermediates,
@@ -151,6 +158,7 @@ from latentry.errors.unavailable import (
     LedgerUnavailable,
     NoAdapterRoom,
     NoAnswer,
+    NoClassifier,
     NoModel,
     QueueFull,
     ShuttingDown,
@@ -186,6 +194,7 @@ __all__ = [
     "InvalidPrompt",
     "InvalidRequest",
     "JobFailed",
+    "JobGone",
     "JobNotFound",
     "KeyframesDiffer",
     "LatentryError",
@@ -199,12 +208,15 @@ __all__ = [
     "ModelNotLoaded",
     "NoAdapterRoom",
     "NoAnswer",
+    "NoClassifier",
     "NoModel",
     "NonFiniteOutput",
     "NotAcceptable",
     "NotFound",
     "OutOfMemory",
+    "PictureRefused",
     "Poison",
+    "PromptRefused",
     "QueueFull",
     "QuotaExceeded",
     "RateLimited",

@@ -46,6 +46,12 @@ class AdaptersTooLarge(JobFailed):
     code = "adapters_too_large"
 
 
+class PictureRefused(JobFailed):
+    """A rule of this service forbids what the picture shows."""
+
+    code = "picture_refused"
+
+
 class Poison(JobFailed):
     """Workers died three times while running this job."""
 

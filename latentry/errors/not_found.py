@@ -21,6 +21,12 @@ class JobNotFound(NotFound):
     code = "job_not_found"
 
 
+class JobGone(NotFound):
+    """The job was kept for as long as was asked, and is gone with its images."""
+
+    code = "job_gone"
+
+
 class FileNotFound(NotFound):
     """The file does not exist, or it has expired."""
 

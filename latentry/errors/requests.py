@@ -69,6 +69,12 @@ class InvalidPrompt(InvalidRequest):
     code = "invalid_prompt"
 
 
+class PromptRefused(InvalidRequest):
+    """A rule of this service forbids what the prompt asks for."""
+
+    code = "prompt_refused"
+
+
 class UnknownStyle(InvalidRequest):
     """There is no style of this name."""
 

@@ -67,3 +67,9 @@ class NoAdapterRoom(Unavailable):
     """The worker's memory for adapters is taken by images that are being drawn."""
 
     code = "no_adapter_room"
+
+
+class NoClassifier(Unavailable):
+    """A rule on pictures needs a classifier that the workers of this model do not have."""
+
+    code = "no_classifier"

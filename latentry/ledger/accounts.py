@@ -1,9 +1,12 @@
 """Accounts: which API key pays for a job, its limits at once and in a day, and what it has used."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+import secrets
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from latentry.errors import Exhausted, QuotaExceeded, TooManyJobs
 from latentry.ledger.connection import Command
@@ -15,6 +18,9 @@ DAY_MS: Final = 86_400_000
 USAGE_TTL_MS: Final = 400 * DAY_MS
 _EPOCH: Final = date(1970, 1, 1)
 _RETRY_AFTER_S: Final = 5
+_RULE: Final = "rule:"
+# The name of a rule, and what it did.
+Applied: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +61,20 @@ def refusal(why: str, left_step_pixels: int, wait_ms: int) -> Exhausted:
 
 @dataclass(frozen=True, slots=True)
 class DayUsage:
-    """What one payer used on one day."""
+    """What one payer used on one day. `rules`: how often each rule did what."""
 
     day: date
     payer: str
     jobs: dict[str, int]
     images: int
     step_pixels: int
+    rules: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+def count_rules(tenant: str, account: Account, applied: Sequence[Applied]) -> Command[bool]:
+    """Count rules that a request met of which no job came. This very command counts once."""
+    args = (tenant, account.payer, account.usage_ttl_ms, secrets.token_hex(8), json.dumps(applied))
+    return Command("accounts/count_rules", args, bool)
 
 
 def read_usage(tenant: str, first: date, last: date) -> Command[list[DayUsage]]:
@@ -87,8 +100,22 @@ def _day_usage(day: date, flat: Sequence[str]) -> list[DayUsage]:
             payer=payer,
             images=row.pop("images", 0),
             step_pixels=row.pop("step_pixels", 0),
-            jobs={what: count for what, count in sorted(row.items()) if what != "charged"},
+            rules=_rules(row),
+            jobs={what: row[what] for what in sorted(row) if _is_state(what)},
         )
         for payer, row in sorted(payers.items())
         if row.keys() != {"charged"}
     ]
+
+
+def _is_state(what: str) -> bool:
+    return what != "charged" and not what.startswith(_RULE)
+
+
+def _rules(row: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for what in sorted(row):
+        if what.startswith(_RULE):
+            name, action = what.removeprefix(_RULE).rsplit(":", 1)
+            found[name][action] = row[what]
+    return dict(found)

@@ -17,7 +17,8 @@ from latentry.contracts import (
     Webhook,
 )
 from latentry.contracts.any_request import read_request
-from latentry.ledger.accounts import Account
+from latentry.contracts.fields.safety import ImageRule
+from latentry.ledger.accounts import Account, Applied
 from latentry.ledger.files import FileRef
 from latentry.ledger.refs import JobRef
 from latentry.rules.pricing import Price
@@ -28,7 +29,8 @@ from latentry.rules.sequences.frames import files
 class NewJob:
     """A job to create. Times in milliseconds; a `_within_ms` of 0 sets no bound.
 
-    `weight`: its tenant's share of the workers, in relation to others'.
+    `weight`: its tenant's share of the workers, in relation to others'. `image_rules`: on its
+    pictures. `applied`: the rules that its prompts met, and what each did.
     """
 
     ref: JobRef
@@ -45,6 +47,9 @@ class NewJob:
     account: Account = field(default_factory=Account)
     webhook: Webhook | None = None
     receiver: str = ""  # tenant@host:port of the webhook
+    warnings: tuple[JobWarning, ...] = ()
+    image_rules: tuple[ImageRule, ...] = ()
+    applied: tuple[Applied, ...] = ()
 
     @property
     def files(self) -> dict[str, str]:
@@ -55,11 +60,16 @@ class NewJob:
         }
 
     @property
-    def webhook_option(self) -> dict[str, Any]:
-        """The webhook as the ledger keeps it; nothing if there is none."""
-        if self.webhook is None:
-            return {}
-        return {"webhook": json.dumps(self.webhook.model_dump() | {"receiver": self.receiver})}
+    def extras(self) -> dict[str, Any]:
+        """What few jobs have, as the ledger keeps it; nothing of what this one has not."""
+        found: dict[str, Any] = {"applied": self.applied} if self.applied else {}
+        if self.webhook is not None:
+            found["webhook"] = json.dumps(self.webhook.model_dump() | {"receiver": self.receiver})
+        if self.warnings:
+            found["warnings"] = json.dumps([one.model_dump() for one in self.warnings])
+        if self.image_rules:
+            found["image_rules"] = json.dumps([one.model_dump() for one in self.image_rules])
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,8 @@ class JobRecord:
 
     `claims`: how often a worker claimed it. `reached`: the furthest step reported before it came
     back to its queue. `crashes`: workers that died while they ran it, since it last got further.
-    `position`: among its tenant's own. `start_ms`: when it may start, by what waits and runs now.
+    `image_rules`: on its pictures. `position`: among its tenant's own. `start_ms`: when it may
+    start, by what waits and runs now.
     """
 
     ref: JobRef
@@ -87,6 +98,7 @@ class JobRecord:
     outputs: tuple[StoredOutput, ...] = ()
     error: JobError | None = None
     warnings: tuple[JobWarning, ...] = ()
+    image_rules: tuple[ImageRule, ...] = ()
     progress: Progress | None = None
     reached: int = 0
     position: int | None = None
@@ -96,7 +108,7 @@ class JobRecord:
     @property
     def images(self) -> tuple[StoredOutput, ...]:
         """The final pictures."""
-        return tuple(output for output in self.outputs if output.kind.is_final)
+        return tuple(output for output in self.outputs if output.is_picture)
 
     @property
     def queue_ms(self) -> int | None:
@@ -122,6 +134,8 @@ class JobRecord:
             priority=job.priority,
             price=job.price,
             finish_by_ms=now_ms + job.finish_within_ms if job.finish_within_ms else None,
+            warnings=job.warnings,
+            image_rules=job.image_rules,
             position=position,
             start_ms=now_ms + wait_ms if wait_ms >= 0 else None,
         )
@@ -154,6 +168,7 @@ class JobRecord:
             outputs=tuple(sorted(outputs, key=lambda output: output.place)),
             error=JobError(code=failed, message=row["error_message"]) if failed else None,
             warnings=tuple(JobWarning(**w) for w in json.loads(row.get("warnings", "[]"))),
+            image_rules=tuple(ImageRule(**r) for r in json.loads(row.get("image_rules", "[]"))),
             progress=Progress(step=int(row["step"]), steps=int(row["steps"]))
             if "step" in row
             else None,

@@ -95,6 +95,20 @@ def authorize(presented: ApiKey | None) -> Command[Authorization]:
     return Command("keyring/authorize", (id, digest), read)
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Requests that a key could make at once, how many it has left, and when there is another."""
+
+    count: int
+    left: int = 0
+    wait_ms: int = 0
+
+
+def take_more(id: str, count: int) -> Command[Taken]:
+    """Take several requests of this key, or as many as it has left."""
+    return Command("keyring/take_more", (id, count), lambda answer: Taken(*answer))
+
+
 def enter(
     key: ApiKey,
     tenant: str,

@@ -26,6 +26,7 @@ KEYS: Final = (
     Key("job:<ref>", "hash", "the record of a job", "from its end: its result's, and an hour"),
     Key("events:<ref>", "stream", "a job's state changes and images", "the job's"),
     Key("jobs:<tenant>", "zset", "a tenant's jobs, by sequence number"),
+    Key("forgotten:<ref>", "string", "there was such a job until its time was over", "the job's"),
     Key("idem:<tenant>:<key>", "hash", "an idempotency key's job and body hash", "the job's"),
     Key("sequence", "string", "the sequence number of the latest job"),
     Key("retention", "zset", "all jobs, by when they may be forgotten"),
@@ -65,6 +66,7 @@ KEYS: Final = (
     Key("rate:<id>", "string", "when its bucket of requests is full again", "until then"),
     Key("active:<tenant>:<id>", "set", "jobs of a key that have not ended, if it may have so many"),
     Key("usage:<tenant>:<day>", "hash", "what a tenant's keys used: `<id>:<what>`", "400 days"),
+    Key("counted:<token>", "string", "a refusal that was counted by now", "a minute"),
     # Files
     Key("file:<ref>", "hash", "the record of a file, a picture that a caller stored"),
     Key("files:<tenant>", "zset", "a tenant's files, by when they expire"),

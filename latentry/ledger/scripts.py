@@ -14,6 +14,7 @@ _REFUSED_WHEN_FULL = frozenset(
 # In this order: each part may use those before it.
 _PRELUDE = (
     "keys",
+    "rate",
     "updates",
     "fairness",
     "queue",

@@ -10,6 +10,7 @@ from latentry.contracts import (
     Extend,
     Hires,
     InpaintArea,
+    MaskChannel,
     MaskFill,
     PromptSyntax,
     ResizeMode,
@@ -29,6 +30,7 @@ _SCHEDULE_TYPES: Final[dict[Spacing, str]] = {
     spacing: label for label, spacing in SPACING_ALIASES.items()
 }
 
+_CHANNELS: Final = {MaskChannel.ALPHA: "alpha"}
 _AREAS: Final = {InpaintArea.MASKED: "Only masked"}
 _FILLS: Final = {
     MaskFill.FILL: "fill",
@@ -110,6 +112,7 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Init image": request.image.pixel_sha256 if request.image else None,
         "Mask": request.mask.pixel_sha256 if request.mask else None,
         "Mask blur": request.mask_blur or None,
+        "Mask channel": _CHANNELS.get(request.mask_channel),
         "Inpaint area": _AREAS.get(request.inpaint_area),
         "Masked area padding": None
         if request.mask_padding == _MASK_PADDING
@@ -127,8 +130,7 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Original size": _size(request.original_size),
         "Crop left top": _size(request.crops_coords_top_left),
         "Target size": _size(request.target_size),
-        "Model": request.model,
-        **_vae(request),
+        **_model(request),
     }
 
 
@@ -159,11 +161,11 @@ def _lora_hashes(request: ResolvedRequest) -> str | None:
     return json.dumps(text, ensure_ascii=False) if text else None
 
 
-def _vae(request: ResolvedRequest) -> dict[str, object]:
-    """Its id and the first 10 digits of its SHA-256, as A1111 writes a file's name and hash."""
-    if request.vae is None:
-        return {}
-    return {"VAE hash": request.vae.sha256[:10], "VAE": request.vae.id}
+def _model(request: ResolvedRequest) -> dict[str, object]:
+    """With its VAE's id and the first 10 digits of its SHA-256, as A1111 writes name and hash."""
+    vae = request.vae
+    found: dict[str, object] = {"Model": request.model}
+    return found | {"VAE hash": vae.sha256[:10], "VAE": vae.id} if vae else found
 
 
 def _strength(request: ResolvedRequest) -> str | None:

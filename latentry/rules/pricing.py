@@ -14,6 +14,7 @@ from latentry.contracts import (
     Upscaler,
 )
 from latentry.contracts.fields.intermediates import name_of
+from latentry.contracts.fields.places import FIELDS
 from latentry.contracts.fields.sampling import steps_before
 from latentry.rules.compositions import parts
 from latentry.rules.passes import passes
@@ -140,10 +141,11 @@ def _calls_of_two(one: ResolvedRequest) -> float:
 def _input_megapixels(request: ResolvedRequest) -> float:
     """Of the pictures that are encoded, and of a larger one that the drawn one is pasted into."""
     drawn = _megapixels(request)
+    encoded = sum(getattr(request, name) is not None for name in FIELDS)
     if request.image is None or request.inpaint_area is InpaintArea.WHOLE:
-        return len(request.inputs()) * drawn
+        return encoded * drawn
     whole = request.image.width * request.image.height / 1e6
-    return len(request.inputs()) * drawn + max(whole - drawn, 0.0)
+    return encoded * drawn + max(whole - drawn, 0.0)
 
 
 def _stored_megapixels(request: ResolvedRequest) -> float:

@@ -45,6 +45,11 @@ class GatewaySettings(Section):
         description="Folder of wildcards for `prompt_syntax: dynamic`: text files, a value a line."
         " Read again when it changes.",
     )
+    rules: LocalPathText = Field(
+        "",
+        description="Rules on prompts and pictures: a TOML file, or a folder of such;"
+        " docs/rules.md. Read again when it changes.",
+    )
     max_queued: int = Field(1_000, ge=1, description="Maximum number of queued jobs per model.")
     max_queue_wait_s: float = Field(
         900, gt=0, description="Jobs with a longer estimated wait are refused, if a worker is live."

@@ -14,6 +14,12 @@ class LedgerSettings(Section):
         le=MAX_TTL_S,
         description="Lifetime of a job's record, events and images.",
     )
+    max_keep_s: int = Field(
+        0,
+        ge=0,
+        le=MAX_TTL_S,
+        description="Maximum `keep_for` of a request, if that is more than LATENTRY_RESULT_TTL_S.",
+    )
     queue_ttl_s: int = Field(
         3_600, ge=1, le=MAX_TTL_S, description="Maximum queue time; then the job expires."
     )
@@ -38,6 +44,11 @@ class LedgerSettings(Section):
         ge=0,
         description="Maximum size of all checkpoints in Redis; beyond it none are saved.",
     )
+
+    @property
+    def longest_kept_s(self) -> int:
+        """For how long a request may have its results kept."""
+        return max(self.result_ttl_s, self.max_keep_s)
 
     @field_validator("heartbeat_s")
     @classmethod

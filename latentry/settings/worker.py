@@ -2,12 +2,13 @@
 
 import re
 from pathlib import Path
+from typing import Final
 
 from pydantic import Field, field_validator
 
 from latentry.contracts.fields.bounds import MODEL_ID
 from latentry.low_memory import LowMemory, parse_low_memory
-from latentry.settings.section import Section, Word
+from latentry.settings.section import LocalPathText, Section, Word
 from latentry.sources import (
     AdapterSource,
     Source,
@@ -16,12 +17,16 @@ from latentry.sources import (
     parse_upscalers,
 )
 
+# The bundled model, and what is bundled for it, in a checkout's folder or an image's.
+BUNDLED: Final = Path("models/shapes")
+BUNDLED_ADAPTERS: Final = "models/adapters"
+
 
 class WorkerSettings(Section):
     """What the worker loads and how it runs."""
 
     models: str = Field(
-        "shapes=models/shapes",
+        f"shapes={BUNDLED}",
         description="Comma-separated `id=source` pairs. A source is a folder in diffusers layout,"
         " a `.safetensors` file, `owner/name@commit` on a hub, or `simulated:` to test a"
         " deployment without a GPU.",
@@ -31,13 +36,20 @@ class WorkerSettings(Section):
         description="Upscaling networks besides Lanczos, comma-separated: `.safetensors` files,"
         " folders of such, or `id=path` pairs; an id is the file's name if none is given.",
     )
+    classifier: LocalPathText = Field(
+        "",
+        description="What scores pictures for rules on them: an `.onnx` file with a JSON file of"
+        " its labels beside it, or the folder of a `safety_checker` in diffusers layout;"
+        " docs/rules.md. All workers of a model need the same.",
+    )
     model_memory_bytes: int = Field(
         0, ge=0, description="Maximum memory for the weights of loaded models; 0 is unlimited."
     )
     adapters: str = Field(
         "",
         description="Comma-separated folders of LoRAs and VAEs, searched with all below them,"
-        " and `id=path` pairs; docs/adapters.md. All workers of a model need the same.",
+        " and `id=path` pairs; docs/adapters.md. All workers of a model need the same. If left out,"
+        f" `{BUNDLED_ADAPTERS}` where `{BUNDLED}` is served.",
     )
     adapter_memory_bytes: int = Field(
         2 * 2**30, ge=0, description="Maximum memory for loaded adapters, besides the models'."
@@ -144,7 +156,10 @@ class WorkerSettings(Section):
 
     @property
     def adapter_sources(self) -> tuple[AdapterSource, ...]:
-        """What `adapters` names."""
+        """What `adapters` names; if it was left out, what is bundled for the bundled model."""
+        if "adapters" not in self.model_fields_set and BUNDLED in self.model_sources.values():
+            # An image may have been built with the model alone.
+            return parse_adapters(BUNDLED_ADAPTERS if Path(BUNDLED_ADAPTERS).is_dir() else "")
         return parse_adapters(self.adapters)
 
     @property

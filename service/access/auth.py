@@ -162,7 +162,7 @@ def _hostname(host: str) -> str | None:
 
 
 def _rate_limit_headers(authorization: Authorization) -> dict[str, str]:
-    """The `RateLimit` headers of draft-ietf-httpapi-ratelimit-headers-10."""
+    """The `RateLimit` headers of draft-ietf-httpapi-ratelimit-headers-10, and OpenAI's."""
     if not (authorization.key and authorization.key.allowance.per_minute):
         return {}
     allowance, left = authorization.key.allowance, max(authorization.left, 0)
@@ -170,6 +170,10 @@ def _rate_limit_headers(authorization: Authorization) -> dict[str, str]:
     return {
         "RateLimit-Policy": f'"requests";q={allowance.burst};w={window_s}',
         "RateLimit": f'"requests";r={left};t={_seconds(authorization.full_ms)}',
+        # The same for OpenAI's clients, by the names that they read.
+        "x-ratelimit-limit-requests": str(allowance.burst),
+        "x-ratelimit-remaining-requests": str(left),
+        "x-ratelimit-reset-requests": f"{_seconds(authorization.full_ms)}s",
     }
 
 

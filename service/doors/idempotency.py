@@ -1,8 +1,10 @@
 """The `Idempotency-Key` header, as every door that creates jobs takes it."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Header
+
+MAX_KEY: Final = 255  # characters
 
 IdempotencyKey = Annotated[
     str | None,

@@ -18,7 +18,7 @@ from latentry.contracts import (
     UpscaleRequest,
     Webhook,
 )
-from latentry.errors import InvalidIdempotencyKey, UrlNotAllowed
+from latentry.errors import InvalidIdempotencyKey, InvalidRequest, UrlNotAllowed
 from latentry.ledger import Accepted, JobRef, NewJob, commands
 from latentry.ledger.jobs import WaitEstimate
 from latentry.settings import Settings
@@ -26,12 +26,13 @@ from service.access.auth import Caller
 from service.gateway import Gateway
 from service.http.bodies import LARGE_BYTES
 from service.jobs.admission import Admitted, admit, requested_model, with_inputs
-from service.jobs.clips import admit_clip
 from service.jobs.ids import new_ref
 from service.jobs.inputs import Brought, Request, named, without_pictures
-from service.jobs.interpolations import admit_interpolation, with_all_prompts
+from service.jobs.kinds.clips import admit_clip
+from service.jobs.kinds.interpolations import admit_interpolation, with_all_prompts
+from service.jobs.kinds.upscales import admit_upscale, upscale_with_inputs
+from service.jobs.moderation import Moderated
 from service.jobs.prompts import with_prompts
-from service.jobs.upscales import admit_upscale, upscale_with_inputs
 from service.jobs.views import time_of
 
 log = structlog.get_logger()
@@ -45,18 +46,22 @@ async def submit(
     request: Request,
     idempotency_key: str | None = None,
     ref: JobRef | None = None,
+    *,
+    is_low: bool = False,
 ) -> Accepted:
     """Create a job, or find the one that was created under this idempotency key.
 
     Pictures that it brings become files of the tenant's; if no job comes of it, they are deleted.
-    `ref`: the new job's, if the caller has made it already. Raises InvalidRequest, UnknownModel,
-    Unavailable or Exhausted.
+    `ref`: the new job's, if the caller has made it already. `is_low`: it asks for less moderation.
+    Raises InvalidRequest, UnknownModel, Unavailable or Exhausted.
     """
     if idempotency_key is not None and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
         raise InvalidIdempotencyKey
     found = await gateway.inputs.find(caller.tenant, request)
     admitted = await _admitted(gateway, request, found)
-    job = await _new_job(gateway, caller, request, admitted)
+    moderated = await gateway.moderation.moderate(caller, admitted, is_low=is_low)
+    admitted = moderated.admitted
+    job = await _new_job(gateway, caller, request, moderated)
     job = replace(job, ref=ref or job.ref, idempotency_key=idempotency_key or "")
     if all(file.file for file in found.files.values()):
         return await _create(gateway, caller, job, admitted)
@@ -83,13 +88,15 @@ async def estimate(gateway: Gateway, caller: Caller, request: Request) -> Estima
     An upscale costs what its picture's size is, so that is brought for it, and not kept.
     """
     found = await gateway.inputs.find(caller.tenant, request)
-    admitted = await _admitted(gateway, request, found)
-    possible = await _possible(gateway, caller, request, admitted)
+    moderated = await gateway.moderation.moderate(caller, await _admitted(gateway, request, found))
+    admitted = moderated.admitted
+    possible = await _possible(gateway, caller, request, moderated)
     if isinstance(request, UpscaleRequest) and not found.files["image"].file:
         brought = await gateway.inputs.bring(caller.tenant, request, found)
         try:
             admitted = upscale_with_inputs(admitted, brought.files, gateway.settings)
-            possible = await _possible(gateway, caller, request, admitted)
+            moderated = replace(moderated, admitted=admitted)
+            possible = await _possible(gateway, caller, request, moderated)
         finally:
             await gateway.inputs.discard(brought)
     wait_ms = possible.wait_ms
@@ -101,9 +108,9 @@ async def estimate(gateway: Gateway, caller: Caller, request: Request) -> Estima
 
 
 async def _possible(
-    gateway: Gateway, caller: Caller, request: Request, admitted: Admitted
+    gateway: Gateway, caller: Caller, request: Request, moderated: Moderated
 ) -> WaitEstimate:
-    job = await _new_job(gateway, caller, request, admitted)
+    job = await _new_job(gateway, caller, request, moderated)
     return await gateway.ledger.run(commands.estimate(job, **_limits(gateway.settings)))
 
 
@@ -139,6 +146,7 @@ async def _create(gateway: Gateway, caller: Caller, job: NewJob, admitted: Admit
         if admitted.entry.workers:  # a worker that starts later looks into the queue by itself
             gateway.bell.ring_soon(admitted.entry.card.queue)
         gateway.metrics.job_accepted(admitted.request)
+        gateway.moderation.count(caller, job.applied, accepted.ref.id)
         _log_accepted(accepted.ref, caller, admitted)
     return accepted
 
@@ -147,13 +155,14 @@ async def _new_job(
     gateway: Gateway,
     caller: Caller,
     request: Request,
-    admitted: Admitted,
+    moderated: Moderated,
 ) -> NewJob:
+    admitted = moderated.admitted
     return NewJob(
         ref=new_ref(caller.tenant),
         request=admitted.request,
         queue_ttl_ms=gateway.settings.queue_ttl_s * 1000,
-        ttl_ms=gateway.settings.result_ttl_s * 1000,
+        ttl_ms=_keep_s(gateway.settings, request) * 1000,
         body_hash=await _body_hash(request),
         account=caller.account,
         price=admitted.price,
@@ -163,6 +172,9 @@ async def _new_job(
         finish_within_ms=(request.finish_within or 0) * 1000,
         webhook=request.webhook,
         receiver=_receiver(gateway, caller, request.webhook),
+        warnings=moderated.warnings,
+        image_rules=moderated.image_rules,
+        applied=moderated.applied,
     )
 
 
@@ -186,6 +198,14 @@ def _receiver(gateway: Gateway, caller: Caller, webhook: Webhook | None) -> str:
     except UrlNotAllowed as error:
         raise UrlNotAllowed(error.message, fields={"/webhook/url": error.message}) from None
     return f"{caller.tenant}@{target.host}:{target.port}"
+
+
+def _keep_s(settings: Settings, request: Request) -> int:
+    wanted, most = request.keep_for or settings.result_ttl_s, settings.longest_kept_s
+    if wanted > most:
+        why = f"Must be at most {most}."
+        raise InvalidRequest(why, fields={"/keep_for": why})
+    return wanted
 
 
 class _Limits(TypedDict):

@@ -8,6 +8,7 @@ from fastapi import Request
 from latentry.errors import ShuttingDown, Unavailable
 from latentry.ledger import Accepted, JobRecord, JobRef, commands
 from service.gateway import Gateway
+from service.jobs.subscription import Subscription
 
 
 async def until_ended(gateway: Gateway, ref: JobRef, *, within_s: float) -> JobRecord:
@@ -33,25 +34,38 @@ async def created_and_ended(
     return await gateway.record(accepted.ref)
 
 
-async def ended_or_canceled(
-    gateway: Gateway, request: Request, ref: JobRef, *, within_s: float, keep: bool = False
+async def created_and_ended_or_canceled(
+    gateway: Gateway,
+    request: Request,
+    ref: JobRef,
+    submitted: Awaitable[Accepted],
+    *,
+    within_s: float,
+    keep: bool = False,
 ) -> JobRecord:
-    """The record of the ended job; cancels it if the client disconnects or `within_s` pass.
+    """The record of a job at its end; cancels it if the client disconnects or `within_s` pass.
 
-    For doors whose clients never get the job's id and so cannot fetch its result later. `keep`: the
-    client can, by the idempotency key of its request; so it is not canceled. Raises ShuttingDown,
-    Unavailable or JobNotFound.
+    For doors whose clients never get the job's id and so cannot fetch its result later. `ref` and
+    `submitted` are as in `created_and_ended`. `keep`: the client can, by the idempotency key of its
+    request; so it is not canceled. Raises what `submitted` does, ShuttingDown, Unavailable or
+    JobNotFound.
     """
-    ended = asyncio.create_task(gateway.event_hub.ended(ref, within_s=within_s))
-    disconnected = asyncio.create_task(_disconnected(request))
-    await asyncio.wait((ended, disconnected), return_when=asyncio.FIRST_COMPLETED)
-    ended.cancel()
-    disconnected.cancel()
-    record = await gateway.record(ref)
+    hub = gateway.event_hub
+    with hub.expecting(ref) as expected:
+        accepted = await submitted
+        found = expected if accepted.record else Subscription(with_transient=False)
+        # Closing it ends the wait, which canceling may not (see `service.background`).
+        leaving = asyncio.create_task(_disconnected(request))
+        leaving.add_done_callback(lambda _: found.close())
+        try:
+            await hub.ended(accepted.ref, within_s=within_s, expected=found)
+        finally:
+            leaving.cancel()
+    record = await gateway.record(accepted.ref)
     if record.state.is_terminal:
         return record
     if not keep:
-        await gateway.ledger.run(commands.cancel(ref))
+        await gateway.ledger.run(commands.cancel(accepted.ref))
     if gateway.is_stopping:
         raise ShuttingDown
     raise Unavailable(

@@ -17,8 +17,8 @@ _BASE64: Final = b";base64,"
 _MAX_PICTURES: Final = 16
 
 
-async def parse(request: Request, model: type[M]) -> M:
-    """The request's JSON body.
+async def parse(request: Request, model: type[M], *, most: int = LARGE_BYTES) -> M:
+    """The request's JSON body. `most`: bytes that it may have without its pictures.
 
     Raises UnsupportedMediaType, MalformedBody, BodyTooLarge or another InvalidRequest.
     """
@@ -32,8 +32,8 @@ async def parse(request: Request, model: type[M]) -> M:
     if len(raw) <= LARGE_BYTES:
         return _parsed(raw, raw, model)
     rest = _without_base64(raw)
-    if len(rest) > LARGE_BYTES:  # parsed, numbers take many times the memory of their text
-        raise BodyTooLarge(f"Without its pictures, the body is larger than {LARGE_BYTES} bytes.")
+    if len(rest) > most:  # parsed, numbers take many times the memory of their text
+        raise BodyTooLarge(f"Without its pictures, the body is larger than {most} bytes.")
     return await asyncio.to_thread(_parsed, raw, rest, model)
 
 

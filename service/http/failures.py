@@ -33,6 +33,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.TooManyFrames: 422,
     errors.KeyframesDiffer: 422,
     errors.InvalidPrompt: 422,
+    errors.PromptRefused: 422,
     errors.UnknownStyle: 422,
     errors.UnknownAdapter: 422,
     errors.AdapterMismatch: 422,
@@ -48,6 +49,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.UnknownModel: 404,
     errors.UnknownUpscaler: 404,
     errors.JobNotFound: 404,
+    errors.JobGone: 410,
     errors.FileNotFound: 404,
     errors.DeliveryNotFound: 404,
     errors.LinkRefused: 403,
@@ -71,6 +73,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.ShuttingDown: 503,
     errors.Busy: 503,
     errors.NoAdapterRoom: 503,
+    errors.NoClassifier: 503,
     UnreadableRecord: 503,  # of another version: until all processes are of one
     # Raised by doors that wait for the job's end: the worker is the upstream server.
     errors.JobFailed: 502,
@@ -81,6 +84,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.AdapterUnusable: 502,
     errors.AdapterGone: 502,
     errors.AdaptersTooLarge: 502,
+    errors.PictureRefused: 422,
     errors.Poison: 502,
     # Raised in workers and at start-up only, never by a route.
     errors.LeaseLost: 500,

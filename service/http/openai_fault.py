@@ -16,6 +16,8 @@ _OPENAI_S: Final[dict[type[LatentryError], tuple[str, str]]] = {
     errors.TooManyJobs: ("requests", "rate_limit_exceeded"),
     errors.QuotaExceeded: ("insufficient_quota", "insufficient_quota"),
     errors.FileQuotaExceeded: ("insufficient_quota", "insufficient_quota"),
+    errors.PromptRefused: (INVALID, "content_policy_violation"),
+    errors.PictureRefused: ("image_generation_user_error", "moderation_blocked"),
 }
 _BY_CODE: Final = {error.code: names for error, names in _OPENAI_S.items()}
 _PARAMS: Final = {"width": "size", "height": "size"}

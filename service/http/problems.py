@@ -1,6 +1,7 @@
 """Failures as responses: the door's own error format, or RFC 9457 problem details by default."""
 
 import http
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -70,7 +71,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def parameters(request: Request, error: RequestValidationError) -> Response:
-        fields = {str(wrong["loc"][-1]): str(wrong["msg"]) for wrong in error.errors()}
+        # Where a parameter is repeated, the place is followed by the number of the value.
+        fields = {_parameter(wrong["loc"]): str(wrong["msg"]) for wrong in error.errors()}
         detail = "; ".join(f"{where}: {why}" for where, why in fields.items())
         return response(request.scope, Failure(422, InvalidRequest.code, detail, fields))
 
@@ -93,3 +95,7 @@ def _allowed(request: Request) -> str:
         return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
 
     return ", ".join(method for method in ("GET", "HEAD", "POST", "DELETE") if supports(method))
+
+
+def _parameter(place: Sequence[int | str]) -> str:
+    return next(str(part) for part in reversed(place) if isinstance(part, str))

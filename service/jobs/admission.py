@@ -18,6 +18,7 @@ from latentry.contracts import (
     WantedHires,
 )
 from latentry.contracts.fields.bounds import MAX_SEED
+from latentry.contracts.fields.places import FIELDS
 from latentry.contracts.samplers import SAMPLER_SPACINGS
 from latentry.errors import (
     InvalidRequest,
@@ -34,11 +35,10 @@ from latentry.rules.pricing import Price, price
 from latentry.rules.sequences.frames import with_files
 from latentry.settings import Settings
 
-INPUTS: Final = ("image", "mask")
 _ALWAYS_DEAR: Final = ("/n", "/num_inference_steps", "/width", "/height")
 _DEAR: Final = ("hires", "intermediates", "image", "mask")  # cost something where they are given
 _VARIATION: Final = frozenset({"variation_seed", "variation_strength"})
-_STRENGTH: Final = 0.8  # of image to image, as in diffusers
+STRENGTH: Final = 0.8  # of image to image, as in diffusers
 _INPAINTING_STRENGTH: Final = 1.0
 _REFINING_STRENGTH: Final = 0.3  # as in diffusers' pipeline for SDXL
 _IMAGE_GUIDANCE_SCALE: Final = 1.5  # of edits, as in diffusers
@@ -68,7 +68,7 @@ def admit(
 ) -> Admitted:
     """Choose the model, fill in the defaults, check the limits and price the request.
 
-    `inputs`: the files of the pictures that it brings, by the name of their fields.
+    `inputs`: the files of the pictures that it brings, by place: `image`, `controls/0/image`.
 
     Raises NoModel, UnknownModel, RequestTooExpensive or another InvalidRequest.
     """
@@ -139,7 +139,8 @@ def resolve(
     """
     in_field, request = len(request.loras), with_tags(request)
     defaults = card.defaults.model_dump() | {"seed": secrets.randbelow(RANDOM_SEEDS)}
-    given = request.model_dump(exclude_none=True, exclude=set(INPUTS)) | dict(inputs or {})
+    given = request.model_dump(exclude_none=True, exclude=set(FIELDS))
+    given |= {place: file for place, file in (inputs or {}).items() if place in FIELDS}
     given["vae"] = found_vae(request.vae, adapters, card)
     given["loras"] = found_loras(request.loras, adapters, card, in_field=in_field)
     if request.variation_strength:
@@ -167,7 +168,7 @@ def _of_picture(request: GenerationRequest, card: ModelCard) -> dict[str, float]
     if card.limits.refines:
         return {"strength": _REFINING_STRENGTH}
     keeps_a_part = request.mask is not None or request.extend is not None
-    return {"strength": _INPAINTING_STRENGTH if keeps_a_part else _STRENGTH}
+    return {"strength": _INPAINTING_STRENGTH if keeps_a_part else STRENGTH}
 
 
 def _hires(wanted: WantedHires, first: Mapping[str, Any], card: ModelCard) -> Hires:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar, cast
 
 from latentry.contracts import (
     ClipRequest,
@@ -17,6 +17,7 @@ from latentry.contracts import (
     InterpolationRequest,
     UpscaleRequest,
 )
+from latentry.contracts.fields.places import pictures, with_pictures
 from latentry.errors import (
     BrokenImage,
     Busy,
@@ -27,12 +28,11 @@ from latentry.errors import (
 )
 from latentry.ledger.files import PREFIX as FILE_PREFIX
 from latentry.ledger.files import FileRecord, FileRef
-from service.jobs.admission import INPUTS
 from service.jobs.files import Files
 from service.outbound import Outbound
 
 Request: TypeAlias = GenerationRequest | InterpolationRequest | UpscaleRequest | ClipRequest
-
+R = TypeVar("R", bound=Request)
 
 FETCHES: Final = 32
 FETCHES_PER_TENANT: Final = 8
@@ -42,7 +42,7 @@ _PIECE_CHARS: Final = 4 * 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """A request's pictures by the names of their fields, and the files that were made for them."""
+    """A request's pictures by their places, and the files that were made for them."""
 
     files: Mapping[str, InputFile]
     made: tuple[FileRef, ...] = ()
@@ -128,28 +128,24 @@ class Inputs:
 
 
 def named(request: Request) -> dict[str, str]:
-    """The pictures that a request names, by field; those of keyframes by `from/image`."""
+    """The pictures that a request names, by place; those of keyframes by `from/image`."""
     if isinstance(request, InterpolationRequest):
         return {
             f"{at}/{name}": one
             for at, keyframe in request.keyframes().items()
             for name, one in named(keyframe).items()
         }
-    return {name: one for name in INPUTS if (one := getattr(request, name, None)) is not None}
+    return pictures(request)
 
 
-def without_pictures(request: Request) -> Request:
+def without_pictures(request: R) -> R:
     """The same request with no picture named."""
     if isinstance(request, InterpolationRequest):
-        keyframes = request.keyframes().items()
-        return request.with_keyframes(
-            {at: one.model_copy(update=_nothing(one)) for at, one in keyframes}
-        )
-    return request.model_copy(update=_nothing(request))
-
-
-def _nothing(request: Request) -> dict[str, None]:
-    return dict.fromkeys(named(request))
+        changed = {at: without_pictures(one) for at, one in request.keyframes().items()}
+        return cast(R, request.with_keyframes(changed))
+    # In the entry of a list a picture is a text, and never null.
+    nothing = {place: "" if "/" in place else None for place in pictures(request)}
+    return with_pictures(request, nothing)
 
 
 def _input_of(record: FileRecord) -> InputFile:

@@ -67,7 +67,7 @@ class Views:
             kind=record.request.kind,
             status=record.state,
             request=record.request,
-            images=[_image(one) for one in outputs if one.kind.is_final],
+            images=[_image(one) for one in outputs if one.kind.is_final and one.error is None],
             outputs=outputs,
             error=record.error,
             warnings=list(record.warnings),
@@ -86,12 +86,12 @@ class Views:
         )
 
     def _output(self, stored: StoredOutput) -> Output:
-        url = self.storage.url(stored.key, self.settings.url_ttl_s)
-        return Output(**stored.model_dump(exclude={"key"}), url=url)
+        url = self.storage.url(stored.key, self.settings.url_ttl_s) if stored.key else ""
+        return Output(**stored.model_dump(exclude={"key", "is_charged", "applied"}), url=url)
 
 
 def _image(output: Output) -> Image:
-    return Image(**output.model_dump(exclude={"name", "kind", "step"}))
+    return Image(**output.model_dump(exclude={"name", "kind", "step", "error"}))
 
 
 def time_of(unix_ms: int | None) -> datetime | None:

@@ -11,7 +11,7 @@ from typing import Final, Self
 
 import idna
 
-from latentry.contracts.webhooks import MAX_URL_CHARS
+from latentry.contracts.webhooks.webhook import MAX_URL_CHARS
 from latentry.errors import ConfigurationError, UrlNotAllowed
 from latentry.settings import Settings
 from service.outbound.addresses import Address, Network, is_public

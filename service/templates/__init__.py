@@ -1,1 +1,1 @@
-"""What the operator provides for prompts: styles and wildcards, in files that may change."""
+"""What the operator provides for prompts: styles, wildcards, rules, in files that may change."""

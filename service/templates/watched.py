@@ -29,6 +29,7 @@ class Watched(Generic[T]):
         self._find = find
         self._read = read
         self._seen = self._look()
+        self.is_stale = False  # the files changed since, and cannot be read
         self.value = read(self._seen)
 
     def refresh(self) -> None:
@@ -40,8 +41,10 @@ class Watched(Generic[T]):
         try:
             self.value = self._read(seen)
         except ConfigurationError as error:
+            self.is_stale = True
             log.error("templates.unusable", what=self._name, why=error.message)
         else:
+            self.is_stale = False
             log.info("templates.read", what=self._name, files=len(seen))
 
     def _look(self) -> dict[Path, tuple[int, int]]:

@@ -30,9 +30,8 @@ class Retention:
         self._ledger = ledger
         self._storage = storage
         # Longer than any job lives: older pictures without a record are orphans, not unlisted yet.
-        self._life = timedelta(
-            seconds=max(settings.queue_ttl_s + settings.result_ttl_s, settings.file_ttl_s), hours=1
-        )
+        life_s = max(settings.queue_ttl_s + settings.longest_kept_s, settings.file_ttl_s)
+        self._life = timedelta(seconds=life_s, hours=1)
         self._due: dict[JobRef, None] = {}  # an ordered set
         self._orphans_due = monotonic() + _ORPHANS_EVERY_S
 

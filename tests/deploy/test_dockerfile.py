@@ -64,9 +64,10 @@ def test_only_the_worker_gets_torch_and_a_model() -> None:
     worker = [line for stage in lineage(STAGES["worker-venv"]) for line in stage.all("RUN")]
     assert any("'.[cli,server]'" in line for line in gateway)
     assert not any("torch" in line or "worker" in line for line in gateway)
-    assert any("'.[server,worker,video]'" in line for line in worker)
+    assert any("'.[server,worker,video,safety]'" in line for line in worker)
     assert STAGES["gateway"].all("COPY") == ["--from=gateway-venv /venv /venv", "service service"]
-    assert "models/shapes models/shapes" in STAGES["worker"].all("COPY")
+    for bundled in ("models/shapes", "models/adapters"):
+        assert f"{bundled} {bundled}" in STAGES["worker"].all("COPY")
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ SHARED = [
     ("patterns", "extras"),
     [
         (["service/**/*.py", *COMMANDS, *SHARED], ["cli", "server"]),
-        (["worker/**/*.py", *SHARED], ["server", "worker", "video"]),
+        (["worker/**/*.py", *SHARED], ["server", "worker", "video", "safety"]),
     ],
     ids=["gateway", "worker"],
 )

@@ -15,6 +15,9 @@ from tests.kinds import KINDS, with_pictures
 from tests.modes import MODES, Mode, pictures
 from tests.modes import png as png_of
 
+EDITS: Final = "/v1/images/edits"
+# What an edit may be: a picture is brought, and its model draws from it.
+EDITED: Final = [n for n, mode in MODES.items() if "image" in mode.brings and mode.channels == 4]
 FILES: Final = "HOSTILE_FILES"  # the variable with the ids of files that are there
 
 _ONE: Final = {"width": 96, "height": 96, "num_inference_steps": 6, "prompt": "a red circle"}
@@ -42,11 +45,19 @@ def bodies_of(route: str) -> list[Callable[[int], Mapping[str, Any]]]:
     """What makes a good body from a seed, for each way to ask this route; none of other routes."""
     if route == "/v1/generations":
         return [partial(_of_mode, mode) for mode in MODES.values()]
+    if route == EDITS:
+        return [partial(_of_edit, name) for name in EDITED]
     return [partial(_of_kind, name) for name, kind in KINDS.items() if kind.path == route]
 
 
 def _of_mode(mode: Mode, seed: int) -> Mapping[str, Any]:
     return {**_ONE, **mode.as_sent(seed)}
+
+
+def _of_edit(name: str, seed: int) -> Mapping[str, Any]:
+    """As OpenAI's clients send it, but for the picture, which may be named by one word."""
+    body = {**_ONE, **MODES[name].as_sent(seed), "size": "96x96", "metadata": {TRIED: name}}
+    return {field: value for field, value in body.items() if field not in ("width", "height")}
 
 
 def _of_kind(name: str, seed: int) -> Mapping[str, Any]:
@@ -59,7 +70,8 @@ def body_of(route: str, number: int, generated: Mapping[str, Any]) -> Mapping[st
     Each good one is sent as it is for once.
     """
     good = bodies_of(route)
-    each = 2 if route == "/v1/generations" else 8  # interpolations have thousands of generated ones
+    # Interpolations have thousands of generated ones.
+    each = 2 if route in ("/v1/generations", EDITS) else 8
     turn, place = divmod(number, each)
     if place < each - 1:
         return generated

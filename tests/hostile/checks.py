@@ -20,7 +20,8 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     Most of its cases have one idempotency key, and all but the first end at that: few may keep it.
     """
     method, route = case.operation.label.split(" ")
-    if method == "POST" and bodies_of(route) and isinstance(case.body, dict):
+    is_json = case.media_type == "application/json"
+    if method == "POST" and is_json and bodies_of(route) and isinstance(case.body, dict):
         number = next(_NUMBERS[route])
         case.body = body_of(route, number, case.body)
         if number % 8 and case.headers:

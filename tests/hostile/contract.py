@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,15 +37,29 @@ def _files(url: str) -> list[str]:
         return [client.upload(png(one)).id for one in pictures(5).values()]
 
 
-def run(url: str, *, examples: int, within_s: int, only: str = "") -> Report:
-    """Try every operation that the gateway's own document tells of."""
+def run(
+    url: str,
+    *,
+    examples: int,
+    within_s: int,
+    only: str = "",
+    without: Sequence[str] = (),
+    phases: str = "",
+) -> Report:
+    """Try every operation that the gateway's own document tells of.
+
+    `only`: those whose path matches this. `without`: paths that are left out. `phases`: of
+    Schemathesis' own, with commas; all if empty.
+    """
     command = [
         str(Path(sys.executable).with_name("schemathesis")), "run", f"{url}/openapi.json",
         "--checks", ",".join(CHECKS), "--max-examples", str(examples), "--continue-on-failure",
         "--no-color", "--warnings", "off", "--request-timeout", "20",
         "--suppress-health-check", "all", "--generation-database", "none",
     ]  # fmt: skip
-    command += ["--include-path", only] if only else []
+    command += ["--include-path-regex", only] if only else []
+    command += [word for path in without for word in ("--exclude-path", path)]
+    command += ["--phases", phases] if phases else []
     env = os.environ | {"SCHEMATHESIS_HOOKS": "tests.hostile.checks", FILES: " ".join(_files(url))}
     ended = subprocess.run(
         command, env=env, cwd=_ROOT, capture_output=True, text=True, timeout=within_s

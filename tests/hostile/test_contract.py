@@ -6,11 +6,14 @@ from starlette.responses import Response
 from latentry.contracts import InputFile, JobKind, ResolvedRequest, ResolvedUpscale
 from service.doors.native import models
 from tests.hostile import contract
-from tests.hostile.bodies import TRIED
+from tests.hostile.bodies import EDITED, TRIED
 from tests.kinds import KINDS
 from tests.modes import MODES
 from tests.service.fake import FakeWorker
 
+# Their many fields, as forms and as JSON, take as long as all other routes together.
+FORMS = ("/v1/images/edits", "/v1/images/variations")
+FORMS_ONLY = "^/v1/images/(edits|variations)$"
 JSON = {"content-type": "application/json"}
 
 
@@ -18,13 +21,24 @@ def tried(url: str, worker: FakeWorker, *, examples: int, least: int, within_s: 
     accepted: list[ResolvedRequest | ResolvedUpscale] = []
     worker.on_claim = lambda lease: accepted.append(lease.record.request)
     with worker:
-        report = contract.run(url, examples=examples, within_s=within_s)
+        report = contract.run(url, examples=examples, within_s=within_s, without=FORMS)
     print(f"{report.cases} cases, {len(accepted)} jobs")
     assert report.is_clean, report.said
     assert report.cases >= least, report.said
     assert KINDS.keys() - {one.metadata.get(TRIED) for one in accepted} == set()
     possible = {name for name, mode in MODES.items() if mode.channels != 8}  # others are refused
     assert {mode for mode in possible if not any(is_of(mode, one) for one in accepted)} == set()
+
+
+def tried_forms(url: str, worker: FakeWorker, *, examples: int, within_s: int, **how: str) -> None:
+    accepted = set[str | None]()
+    worker.on_claim = lambda lease: accepted.add(lease.record.request.metadata.get(TRIED))
+    with worker:
+        report = contract.run(url, examples=examples, within_s=within_s, only=FORMS_ONLY, **how)
+    print(f"{report.cases} cases, {len(accepted)} ways to edit")
+    assert report.is_clean, report.said
+    assert report.cases >= 2 * examples, report.said
+    assert set(EDITED) - accepted == set()
 
 
 def is_of(mode: str, request: ResolvedRequest | ResolvedUpscale) -> bool:
@@ -50,6 +64,17 @@ def test_every_route_keeps_its_word(url: str, worker: FakeWorker) -> None:
     tried(url, worker, examples=3, least=500, within_s=400)
 
 
+@pytest.mark.timeout(180)
+def test_openais_forms_keep_their_word(url: str, worker: FakeWorker) -> None:
+    tried_forms(url, worker, examples=70, within_s=170, phases="examples,fuzzing")
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+def test_openais_forms_keep_their_word_field_by_field(url: str, worker: FakeWorker) -> None:
+    tried_forms(url, worker, examples=220, within_s=880)
+
+
 @pytest.mark.faults
 @pytest.mark.timeout(900)
 def test_every_route_keeps_its_word_three_thousand_times(url: str, worker: FakeWorker) -> None:
@@ -73,6 +98,6 @@ def test_every_route_keeps_its_word_twenty_thousand_times(url: str, worker: Fake
 )
 def test_a_route_that_does_not_is_found(url, worker, monkeypatch, answer, found) -> None:
     monkeypatch.setattr(models, "json_response", lambda *_: answer)
-    report = contract.run(url, examples=1, within_s=120, only="/v1/models")
+    report = contract.run(url, examples=1, within_s=120, only="^/v1/models$")
     assert not report.is_clean
     assert found in report.said

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from latentry.contracts.fields.safety import ImageRule
 from latentry.errors import LeaseLost
 from latentry.ledger import Command, JobRecord, JobRef, Ledger, NewJob, commands
 from latentry.storage import Storage
@@ -20,6 +21,7 @@ from worker.loop import WorkerLoop
 from worker.metrics import Metrics
 from worker.process.keepalive import Keepalive, NoKeepalive
 from worker.publishing.publisher import Publisher
+from worker.safety.judge import Judge
 from worker.saving import Saving
 from worker.stepping import Stepping
 
@@ -57,6 +59,7 @@ class Worker:
         engine: Any = None,
         backlog_bytes: int = 1_000_000,
         prepare: Callable[[ClaimedJob], None] | None = None,
+        judge: Judge | None = None,
     ) -> None:
         self.engine = engine or FakeEngine()
         self.metrics = Metrics()
@@ -96,7 +99,7 @@ class Worker:
             claimer=self.claimer,
             reporter=self.reporter,
             publisher=Publisher(
-                ledger, storage, self.metrics, self.inbox, budget_bytes=backlog_bytes
+                ledger, storage, self.metrics, self.inbox, budget_bytes=backlog_bytes, judge=judge
             ),
             metrics=self.metrics,
         )
@@ -112,9 +115,10 @@ class Worker:
         assert not self.thread.is_alive()
 
 
-def submit(ledger: Ledger, **fields: object) -> JobRef:
+def submit(ledger: Ledger, *rules: ImageRule, **fields: object) -> JobRef:
+    """A job of these fields, with these rules on its pictures."""
     ref = JobRef("default", f"gen_{next(_ids)}")
-    job = NewJob(ref, request(**fields), queue_ttl_ms=60_000, ttl_ms=60_000)
+    job = NewJob(ref, request(**fields), queue_ttl_ms=60_000, ttl_ms=60_000, image_rules=rules)
     ledger.run(commands.create(job, max_queued=1000))
     return ref
 

@@ -7,11 +7,11 @@ from time import monotonic
 from typing import Final
 
 from latentry.contracts import JobStatus, JobWarning, ResolvedUpscale, StoredOutput
-from latentry.errors import LatentryError
-from latentry.ledger import Lease
+from latentry.errors import LatentryError, PictureRefused
+from latentry.ledger import JobRecord, Lease
 from latentry.rules.pricing import intermediates, skipped_steps
 from latentry.rules.sequences.frames import CLIP_NAME, clip, files, moving
-from worker.engine.inputs.canvas import Canvas
+from worker.engine.inputs.canvas import Canvas, Pixels
 from worker.engine.loop import LoadedAdapter, Order, UpscaleOrder
 
 # A job that two workers died of runs alone: a third death makes it poison, and must not cost
@@ -32,11 +32,20 @@ class Outcome:
     error: LatentryError | None = None
 
 
+def _outcome_so_far(record: JobRecord) -> Outcome:
+    """A sequence has failed if an earlier worker's rules withheld one of its frames."""
+    refused = [one.error for one in record.outputs if one.error is not None]
+    if refused and record.request.is_sequence:
+        return Outcome(JobStatus.FAILED, PictureRefused(refused[0].message))
+    return Outcome(JobStatus.SUCCEEDED)
+
+
 class ClaimedJob:
     """One lease and its images. The step loop and the publishing threads both close images.
 
     `outputs`: those in storage, by label. `checkpoints`: of its images, by index, from an earlier
     worker. `canvases`: the pictures that its request brings, made ready; one for each keyframe.
+    `pictures`: those in its lists, by place.
     `adapters`: those that its request uses, by SHA-256.
     `unsaved_since`: when the first step was made that is in no checkpoint.
     """
@@ -59,6 +68,7 @@ class ClaimedJob:
         self._steps = dict.fromkeys(self._made, 0)
         self.checkpoints: dict[int, bytes] = {}
         self.canvases: Sequence[Canvas | None] = ()
+        self.pictures: Mapping[str, Pixels] = {}
         self.adapters: Mapping[str, LoadedAdapter] = {}
         self.unsaved_since: float | None = None
         self.is_yielding = False
@@ -66,8 +76,8 @@ class ClaimedJob:
         self._passed_at: float | None = None
         self._is_cleared = False
         self._undrawn = set(self._made)
-        self.warnings: list[JobWarning] = []
-        self._outcome = Outcome(JobStatus.SUCCEEDED)
+        self.warnings: list[JobWarning] = list(lease.record.warnings)
+        self._outcome = _outcome_so_far(lease.record)
         self._lock = threading.Lock()
 
     @property
@@ -194,7 +204,15 @@ class ClaimedJob:
             self._open.discard((index, name))
             if output is not None:
                 self.outputs[output.label] = output
-            return None if self._open else self._outcome
+            return None if self._open else self._ending()
+
+    def _ending(self) -> Outcome:
+        """The outcome; without a picture, because rules withhold all, it has failed by them."""
+        final = [one for one in self.outputs.values() if one.kind.is_final]
+        refused = [one.error for one in final if one.error is not None]
+        if self.ends_early or not refused or len(refused) < len(final):
+            return self._outcome
+        return Outcome(JobStatus.FAILED, PictureRefused(refused[0].message))
 
     def begins_clip(self) -> bool:
         """Whether nothing is left to do but its clip, and nobody has been told so before."""
@@ -214,6 +232,7 @@ class ClaimedJob:
             self.canvases,
             checkpoint=saved,
             listed=self._listed(index),
+            pictures=self.pictures,
             adapters=self.adapters,
         )
 

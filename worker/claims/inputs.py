@@ -9,6 +9,7 @@ import structlog
 from PIL import Image
 
 from latentry.contracts import InputFile, JobStatus, ResolvedRequest
+from latentry.contracts.fields.places import FIELDS
 from latentry.errors import EngineError, FileGone, FileNotFound, StorageUnavailable
 from latentry.ledger import Lease
 from latentry.rules.sequences.frames import keyframes
@@ -29,6 +30,7 @@ class Inputs:
         """Give a job what it starts from, or end it early. Raises StorageUnavailable."""
         try:
             job.canvases = self.load(job.lease)
+            job.pictures = self.listed(job.lease)
         except FileGone as gone:
             job.end_early(Outcome(JobStatus.FAILED, gone))  # the step loop closes its images
         except StorageUnavailable:
@@ -47,7 +49,7 @@ class Inputs:
         canvases = []
         whole = lease.record.request
         for request in keyframes(whole) if isinstance(whole, ResolvedRequest) else (whole,):
-            named: Mapping[str, InputFile] = request.inputs()
+            named = {at: one for at, one in request.inputs().items() if at in FIELDS}
             facts = request.model_dump_json(include={*named, "resize_mode"})
             if facts not in found:
                 read = {one.file: self._read(lease.ref.tenant, one) for one in named.values()}
@@ -55,6 +57,17 @@ class Inputs:
                 found[facts] = Canvas.of(request, pictures)
             canvases.append(found[facts])
         return canvases
+
+    def listed(self, lease: Lease) -> Mapping[str, Pixels]:
+        """The pictures in its request's lists, by place, each file read once. Raises as `load`.
+
+        RGB or RGBA bytes [height, width, channels], as they were sent.
+        """
+        named = lease.record.request.inputs()
+        wanted = {at: one for at, one in named.items() if at not in FIELDS}
+        files = {one.file: one for one in wanted.values()}
+        read = {name: self._read(lease.ref.tenant, one) for name, one in files.items()}
+        return {at: read[one.file] for at, one in wanted.items()}
 
     def _read(self, tenant: str, named: InputFile) -> Pixels:
         """RGB or RGBA bytes [height, width, channels] of a PNG that the gateway wrote."""

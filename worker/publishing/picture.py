@@ -1,16 +1,20 @@
 """A finished picture on its way from the engine to storage."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from latentry.contracts import (
     IntermediateKind,
-    JobKind,
+    JobError,
     OutputKind,
     ResolvedRequest,
     ResolvedUpscale,
     StoredOutput,
 )
 from latentry.contracts.fields.intermediates import name_of
+from latentry.contracts.fields.safety import ImageAction
+from latentry.errors import PictureRefused
+from latentry.rules.moderation.image_rules import Verdict
 from latentry.rules.sequences.frames import frame
 from latentry.storage import key_of
 from worker.claims.claimed_job import ClaimedJob
@@ -23,7 +27,8 @@ class Picture:
     """The `index`-th picture of a job: (height, width, 3) RGB bytes.
 
     `profile`: of a strict picture, the id of the profile under which it has these bits. `kind`:
-    what is shown of it after `step`; None if it is the finished one.
+    what is shown of it after `step`; None if it is the finished one. `verdict`: that of its job's
+    rules, once it was judged.
     """
 
     job: ClaimedJob
@@ -32,6 +37,7 @@ class Picture:
     profile: str | None = None
     kind: IntermediateKind | None = None
     step: int | None = None
+    verdict: Verdict | None = None
 
     @property
     def name(self) -> str:
@@ -70,8 +76,7 @@ class Picture:
         """Its role in its job."""
         if self.kind is not None:
             return OutputKind(self.kind.value)
-        is_frame = self.job.lease.record.request.kind in (JobKind.INTERPOLATION, JobKind.CLIP)
-        return OutputKind.FRAME if is_frame else OutputKind.IMAGE
+        return OutputKind.FRAME if self.job.lease.record.request.is_sequence else OutputKind.IMAGE
 
     @property
     def seed(self) -> int:
@@ -91,11 +96,16 @@ class Picture:
             name=self.name,
         )
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether a rule withholds it."""
+        return self.verdict is not None and self.verdict.action is ImageAction.BLOCK
+
     def listed(self) -> StoredOutput:
-        """Its entry in the ledger."""
+        """Its entry in the ledger; of one that is blocked, that it has failed."""
         height, width, _ = self.pixels.shape
         return StoredOutput(
-            key=self.key,
+            key="" if self.is_blocked else self.key,
             kind=self.output_kind,
             name=self.name,
             step=self.step,
@@ -105,6 +115,16 @@ class Picture:
             width=width,
             height=height,
             content_type=self.request.output_format.content_type,
-            pixel_sha256=pixel_sha256(self.pixels),
+            pixel_sha256="" if self.is_blocked else pixel_sha256(self.pixels),
             profile=self.profile,
+            **self._judgement(),
         )
+
+    def _judgement(self) -> dict[str, Any]:
+        if self.verdict is None:
+            return {}
+        found: dict[str, Any] = {"safety": self.verdict.safety, "applied": self.verdict.applied}
+        if self.is_blocked:
+            found["error"] = JobError(code=PictureRefused.code, message=self.verdict.reason)
+            found["is_charged"] = self.verdict.is_charged
+        return found

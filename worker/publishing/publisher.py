@@ -21,8 +21,10 @@ from worker.metrics import Metrics
 from worker.publishing.backlog import Backlog
 from worker.publishing.encoding import encode
 from worker.publishing.frames import encoded_clip
+from worker.publishing.judging import Judging
 from worker.publishing.picture import Picture
 from worker.publishing.settling import EndedImage, Settling
+from worker.safety.judge import Judge
 
 log = structlog.get_logger()
 
@@ -37,7 +39,7 @@ STOP_S = 2.0  # what uploads get when the worker stops
 
 
 class Publisher:
-    """Encode, store, list, settle, in this order: what the ledger names exists in storage.
+    """Judge, encode, store, list, settle, in this order: what the ledger names exists in storage.
 
     As many pictures are encoded at once as this process may use processors, and many more are on
     their way to storage. `budget_bytes`: of memory for pictures that are not stored yet.
@@ -51,8 +53,10 @@ class Publisher:
         inbox: Inbox,
         *,
         budget_bytes: int,
+        judge: Judge | None = None,
         pool: Executor | None = None,
     ) -> None:
+        self._judging = Judging(judge or Judge(), metrics, inbox)
         self._storage = storage
         self._metrics = metrics
         self._inbox = inbox
@@ -131,9 +135,12 @@ class Publisher:
         """Encode and store a picture; None if the worker stops first."""
         job, taken = picture.job, picture.pixels.nbytes
         try:
+            picture = self._judging.judged(picture.finished())
+            if picture.is_blocked:
+                return EndedImage(job, picture.index, picture.listed(), picture.name)
             with self._metrics.stage("publish"):
                 with self._encoding:
-                    entry, file = _encoded(picture.finished())
+                    entry, file = _encoded(picture)
                 self._backlog.add(len(file))
                 taken += len(file)
                 is_stored = self._store(picture, file, give_up_at)

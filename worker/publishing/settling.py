@@ -103,7 +103,8 @@ class Settling:
             unlisted = []
             for one in endings:
                 is_listed = self._take_in(one, [answers.pop(0) for _ in one.commands])
-                unlisted += [] if is_listed or one.image.entry is None else [one.image.entry]
+                entry = one.image.entry
+                unlisted += [] if is_listed or entry is None or not entry.key else [entry]
             return unlisted
         except LedgerUnavailable:  # and the worker stops: the jobs are to be handed back
             log.warning("ledger.unavailable", doing="publish", images=len(images))

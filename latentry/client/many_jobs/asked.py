@@ -17,6 +17,8 @@ Asked: TypeAlias = str | Mapping[str, Any]
 """A prompt, or the fields of a request by name, `prompt` among them."""
 Result: TypeAlias = Job | LatentryError
 """The succeeded job, or why there is none."""
+Submitted: TypeAlias = Job | LatentryError
+"""The accepted job, or why there is none."""
 Done: TypeAlias = Callable[[int, Result], None]
 """Called with the number of a request, from 0, and its result, in the order of their ends."""
 

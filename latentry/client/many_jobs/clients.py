@@ -15,9 +15,11 @@ from latentry.client.many_jobs.asked import (
     Deadline,
     Done,
     Result,
+    Submitted,
     ids_of,
     requests_of,
 )
+from latentry.client.many_jobs.batches import submitted
 from latentry.contracts import GenerationRequest, Job
 from latentry.errors import LatentryError
 
@@ -56,6 +58,16 @@ class ManyJobs(Connection):
             if done:
                 done(number, result)
         return [results[number] for number in range(len(wanted))]
+
+    def submit_all(
+        self, requests: Iterable[Asked], **common: Unpack[Fields]
+    ) -> Sequence[Submitted]:
+        """Submit many requests, 64 in one call; what became of each, in the same order.
+
+        A request is as `map` takes it. What becomes of one is the accepted job, or the
+        LatentryError that there is instead. Raises InvalidRequest before any is sent.
+        """
+        return self._run(submitted(requests_of(requests, common), self._retries))
 
     def as_completed(
         self,
@@ -128,6 +140,16 @@ class AsyncManyJobs(AsyncConnection):
                 if done:
                     done(number, result)
         return [results[number] for number in range(len(wanted))]
+
+    async def submit_all(
+        self, requests: Iterable[Asked], **common: Unpack[Fields]
+    ) -> Sequence[Submitted]:
+        """Submit many requests, 64 in one call; what became of each, in the same order.
+
+        A request is as `map` takes it. What becomes of one is the accepted job, or the
+        LatentryError that there is instead. Raises InvalidRequest before any is sent.
+        """
+        return await self._run(submitted(requests_of(requests, common), self._retries))
 
     async def as_completed(
         self,

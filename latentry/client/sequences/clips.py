@@ -52,6 +52,7 @@ class ClipFields(TypedDict, total=False):
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None
+    keep_for: int | None
     metadata: dict[str, str] | None
     webhook: Webhook | dict[str, Any] | str | None
 

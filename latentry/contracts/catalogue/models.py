@@ -86,6 +86,10 @@ class ModelCard(ResponseModel):
         (), description="What this service could not take as the model's files say it; sentences."
     )
 
+    safety_labels: tuple[str, ...] = Field(
+        (), description="What its workers' classifier scores each picture for; rules name them."
+    )
+
     @property
     def queue(self) -> str:
         """The name of its queue."""

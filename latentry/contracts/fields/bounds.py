@@ -5,6 +5,8 @@ from typing import Final
 MAX_PROMPT_CHARS: Final = 8_000
 MAX_IMAGES: Final = 10
 MAX_SIDE_PX: Final = 4_096
+PREVIEW_SIDE_PX: Final = 128
+MAX_PREVIEW_SIDE_PX: Final = 1_024
 MAX_STEPS: Final = 1_000
 MAX_GUIDANCE: Final = 50.0
 # CLIP ViT-L, the smallest text encoder of the published models, has this many layers.
@@ -27,6 +29,7 @@ MAX_PADDING_PX: Final = 512
 MAX_STYLES: Final = 16
 MAX_STYLE_NAME_CHARS: Final = 100
 MAX_WITHIN_S: Final = 86_400
+MAX_KEEP_S: Final = 315_360_000
 MODEL_ID: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 MAX_LORAS: Final = 16
 MAX_LORA_WEIGHT: Final = 10.0

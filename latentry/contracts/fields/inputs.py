@@ -29,6 +29,13 @@ class MaskFill(StrEnum):
     EMPTY = "empty"  # a latent of zeros
 
 
+class MaskChannel(StrEnum):
+    """What of a mask says which pixels are repainted."""
+
+    AUTO = "auto"  # its alpha if anything is transparent, else its brightness
+    ALPHA = "alpha"  # transparent is repainted, as in OpenAI's edits; opaque masks repaint nothing
+
+
 class InpaintArea(StrEnum):
     """What is drawn anew: the whole picture, or the mask's surroundings at the model's own size."""
 
@@ -123,6 +130,13 @@ Fill = Annotated[
     Field(
         description="What is under the mask before the first step: `original`, `fill` (colours of "
         "its surroundings), `noise` or `empty`."
+    ),
+]
+Channel = Annotated[
+    MaskChannel,
+    Field(
+        description="`auto`: what is transparent in the mask is repainted, or if nothing is, what "
+        "is white. `alpha`: only what is transparent, as in OpenAI's edits."
     ),
 ]
 Area = Annotated[

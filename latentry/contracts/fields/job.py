@@ -5,8 +5,15 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from latentry.contracts import outputs, webhooks
-from latentry.contracts.fields.bounds import MAX_IMAGES, MAX_STEPS, MAX_WITHIN_S
+from latentry.contracts import outputs
+from latentry.contracts.fields.bounds import (
+    MAX_IMAGES,
+    MAX_KEEP_S,
+    MAX_PREVIEW_SIDE_PX,
+    MAX_STEPS,
+    MAX_WITHIN_S,
+)
+from latentry.contracts.webhooks.webhook import Webhook
 
 
 class JobKind(StrEnum):
@@ -65,6 +72,15 @@ PreviewInterval = Annotated[
         "off. Images do not change. Only for models with `limits.previews`.",
     ),
 ]
+PreviewSize = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=16,
+        le=MAX_PREVIEW_SIDE_PX,
+        description="Longest side of previews in pixels; they are never larger than the image.",
+    ),
+]
 QueuePriority = Annotated[
     Priority,
     Field(
@@ -83,6 +99,14 @@ FinishWithin = Annotated[
         "running."
     ),
 ]
+KeepFor = Annotated[
+    Annotated[int, Field(strict=True, ge=1, le=MAX_KEEP_S)] | None,
+    Field(
+        description="Seconds for which the job, its images and other outputs are kept from its end;"
+        " LATENTRY_RESULT_TTL_S if omitted, and at most that or LATENTRY_MAX_KEEP_S. For as long"
+        " again the service answers 410."
+    ),
+]
 DryRun = Annotated[
     bool,
     Field(
@@ -96,7 +120,7 @@ Metadata = Annotated[
     Field(max_length=16, description="Your own labels, returned unchanged."),
 ]
 WebhookTarget = Annotated[
-    webhooks.Webhook | None,
+    Webhook | None,
     Field(
         description="Where to send a notification when the job ends. Not kept in the image file."
     ),

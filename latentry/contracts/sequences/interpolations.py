@@ -45,6 +45,7 @@ class InterpolationRequest(RequestModel):
     priority: job.QueuePriority = Priority.NORMAL
     start_within: job.StartWithin = None
     finish_within: job.FinishWithin = None
+    keep_for: job.KeepFor = None
     dry_run: job.DryRun = False
     metadata: job.Metadata = Field(default_factory=dict)
     webhook: job.WebhookTarget = None

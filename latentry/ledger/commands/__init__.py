@@ -13,7 +13,9 @@ from latentry.ledger.commands.gateway import (
     list_jobs,
     release_bell,
     reserve_bell,
+    was_kept,
 )
+from latentry.ledger.commands.search import LOOKED_AT, Found, JobFilter, find_jobs
 from latentry.ledger.commands.upkeep import (
     ENDS_BATCH,
     POISON_CRASHES,
@@ -41,8 +43,11 @@ from latentry.ledger.commands.worker import (
 
 __all__ = [
     "ENDS_BATCH",
+    "LOOKED_AT",
     "POISON_CRASHES",
     "SWEEP_BATCH",
+    "Found",
+    "JobFilter",
     "Swept",
     "add_output",
     "cancel",
@@ -51,6 +56,7 @@ __all__ = [
     "create",
     "estimate",
     "exchange",
+    "find_jobs",
     "find_or_check",
     "find_urgent",
     "forget",
@@ -72,4 +78,5 @@ __all__ = [
     "settle",
     "sweep",
     "take_ends",
+    "was_kept",
 ]

@@ -91,7 +91,7 @@ def get(ref: JobRef) -> Command[JobRecord | None]:
 def list_jobs(tenant: str, *, below: int | None, limit: int) -> Command[list[JobRecord | None]]:
     """A tenant's jobs below a sequence number, newest first; None for an unreadable record."""
     start = "+inf" if below is None else f"({below}"
-    return Command("gateway/list_jobs", (tenant, start, limit), _records)
+    return Command("gateway/list_jobs", (tenant, start, limit), readable_records)
 
 
 def cancel(ref: JobRef) -> Command[bool]:
@@ -105,6 +105,11 @@ def forget(ref: JobRef, *, silently: bool = False) -> Command[bool]:
     What its webhook has not delivered yet is still sent, unless `silently`.
     """
     return Command("gateway/forget", (str(ref), ref.tenant, int(silently)), bool)
+
+
+def was_kept(ref: JobRef) -> Command[bool]:
+    """Whether there was such a job until its time was over, not long ago."""
+    return Command("gateway/was_kept", (str(ref),), bool)
 
 
 def list_events(ref: JobRef, *, after: str = "") -> Command[list[LedgerEvent]]:
@@ -167,7 +172,7 @@ def _arguments(
         "files": sorted(set(job.files.values())),
         "dry_run": dry_run,
         "adapters": " ".join(job.request.adapters),
-    } | job.webhook_option
+    } | job.extras
     # The request by itself: it is stored as it is, without its numbers going through Lua.
     return json.dumps(options), job.request.model_dump_json()
 
@@ -206,7 +211,8 @@ def _too_short(job: NewJob) -> str:
     )
 
 
-def _records(answer: Iterable[Sequence[Any]]) -> list[JobRecord | None]:
+def readable_records(answer: Iterable[Sequence[Any]]) -> list[JobRecord | None]:
+    """What `read_job` says of several jobs; None for a record of another version."""
     return [_readable(*row) for row in answer]
 
 

@@ -28,7 +28,7 @@ from latentry.rules.sequences.clip_limits import refuse_impossible_clip
 _WITH_IMAGE: Final = ("mask", "strength", "extend")
 # Fields that mean nothing without a picture, or without a part of it that is kept.
 _OF_IMAGES: Final = ("resize_mode",)
-_OF_MASKS: Final = ("mask_blur", "mask_fill", "inpaint_area", "mask_padding")
+_OF_MASKS: Final = ("mask_blur", "mask_channel", "mask_fill", "inpaint_area", "mask_padding")
 _SIZE_CONDITIONS: Final = ("original_size", "crops_coords_top_left", "target_size")
 
 
@@ -64,6 +64,8 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
     if request.preview_interval and not card.limits.previews:
         why = f"{card.id} does not support previews."
         raise UnsupportedField(why, fields={"/preview_interval": why})
+    if not request.preview_interval:
+        _refuse_idle(request, ("preview_size",), "preview_interval is 0")
 
 
 def _check_size(card: ModelCard, request: ResolvedRequest, *, below: str = "") -> None:
@@ -140,7 +142,8 @@ def _check_mask(request: ResolvedRequest) -> None:
     if not request.repaints:
         _refuse_idle(request, _OF_MASKS, "nothing of the image is kept; name a mask")
     if request.mask is None:
-        _refuse_idle(request, ("mask_blur", "inpaint_area", "mask_padding"), "it has no mask")
+        own = ("mask_blur", "mask_channel", "inpaint_area", "mask_padding")
+        _refuse_idle(request, own, "it has no mask")
     if request.inpaint_area is InpaintArea.WHOLE:
         _refuse_idle(request, ("mask_padding",), "it is for inpaint_area: masked")
     is_part = request.extend is not None or request.inpaint_area is InpaintArea.MASKED

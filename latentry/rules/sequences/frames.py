@@ -6,6 +6,7 @@ from typing import Final
 
 from latentry.contracts import AnyRequest, ClipFormat, InputFile, Interpolation, ResolvedRequest
 from latentry.contracts.fields.clip import Clip as MovingClip
+from latentry.contracts.fields.places import below, with_pictures
 
 CLIP_NAME: Final = "clip"  # of the output, whose index is 0
 # What is between two pictures is between theirs.
@@ -94,22 +95,14 @@ def with_files(request: ResolvedRequest, found: Mapping[str, InputFile]) -> Reso
     """The same request with these files instead, by the names that `files` gives them."""
     way = request.interpolation
     if way is None:
-        return request.model_copy(update=dict(found))
-    first, *via, last = (files_below(at, found) for at in keyframe_places(way))
+        return with_pictures(request, found)
+    first, *via, last = (below(at, found) for at in keyframe_places(way))
     changed = {
-        "via": tuple(one.model_copy(update=its) for one, its in zip(way.via, via, strict=True)),
-        "to": way.to.model_copy(update=last),
+        "via": tuple(with_pictures(one, its) for one, its in zip(way.via, via, strict=True)),
+        "to": with_pictures(way.to, last),
     }
-    return request.model_copy(update={**first, "interpolation": way.model_copy(update=changed)})
-
-
-def files_below(place: str, found: Mapping[str, InputFile]) -> dict[str, InputFile]:
-    """Those of one keyframe, by the names of their fields."""
-    return {
-        name.removeprefix(f"{place}/"): one
-        for name, one in found.items()
-        if name.startswith(f"{place}/")
-    }
+    whole = with_pictures(request, first)
+    return whole.model_copy(update={"interpolation": way.model_copy(update=changed)})
 
 
 def _way(request: AnyRequest) -> Interpolation | None:

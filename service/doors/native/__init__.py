@@ -2,6 +2,7 @@
 
 from latentry.api_keys import Scope
 from latentry.contracts import (
+    Batch,
     ClipRequest,
     Event,
     GenerationRequest,
@@ -13,6 +14,7 @@ from latentry.settings import Settings
 from service.access.auth import Allowed
 from service.doors.native import (
     adapters,
+    batch,
     deliveries,
     docs,
     events,
@@ -36,6 +38,7 @@ def door(settings: Settings) -> Door:
     return Door(
         routers=(
             generations.router,
+            batch.router,
             interpolations.router,
             clips.router,
             deliveries.router,
@@ -51,23 +54,29 @@ def door(settings: Settings) -> Door:
             docs.router,
         ),
         dialect=problems.dialect,
-        large_bodies=(
-            LargeBody(
-                files.PATH,
-                settings.max_image_bytes + files.FORM_OVERHEAD_BYTES,
-                Allowed(Scope.FILES),
-            ),
-            *(
-                LargeBody(path, settings.max_input_body_bytes, Allowed(Scope.WRITE))
-                for path in (generations.PATH, interpolations.PATH, upscales.PATH)
-            ),
-        ),
+        large_bodies=_large_bodies(settings),
         models=(
             GenerationRequest,
+            Batch,
             InterpolationRequest,
             UpscaleRequest,
             ClipRequest,
             Problem,
             Event,
         ),
+    )
+
+
+def _large_bodies(settings: Settings) -> tuple[LargeBody, ...]:
+    return (
+        LargeBody(
+            files.PATH,
+            settings.max_image_bytes + files.FORM_OVERHEAD_BYTES,
+            Allowed(Scope.FILES),
+        ),
+        *(
+            LargeBody(path, settings.max_input_body_bytes, Allowed(Scope.WRITE))
+            for path in (generations.PATH, interpolations.PATH, upscales.PATH)
+        ),
+        LargeBody(batch.PATH, batch.MAX_BYTES, Allowed(Scope.WRITE)),
     )

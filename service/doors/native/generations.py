@@ -1,6 +1,7 @@
 """`/v1/generations`: create, list, read, cancel and delete jobs."""
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import Annotated, Final
 
@@ -8,21 +9,25 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from latentry.contracts import GenerationRequest, Job, JobList, JobStatus
-from latentry.errors import JobNotFound, StorageUnavailable
+from latentry.errors import StorageUnavailable
 from latentry.ledger import UnreadableRecord, commands
 from latentry.storage import prefix_of
 from service.access.auth import MayRead, MayWrite
+from service.doors import etags
 from service.doors.answers import PROBLEMS, body_schema, json_response
 from service.doors.idempotency import IdempotencyKey
-from service.doors.native import cursors
 from service.doors.native.creating import CREATED, Prefer, create
+from service.doors.native.pages import cursors
+from service.doors.native.pages.query import JobQuery
 from service.doors.wait import until_ended
 from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
 from service.http.direct import DirectRoute
+from service.jobs import search
 from service.jobs.ids import ref_of
 
 PATH: Final = "/v1/generations"
+_FIRST_PAGE: Final = JobQuery()
 
 router = APIRouter(
     prefix=PATH,
@@ -35,10 +40,6 @@ router = APIRouter(
 Wait = Annotated[
     int,
     Query(ge=0, description="Seconds to wait for the job's end; LATENTRY_MAX_WAIT_S at most."),
-]
-Limit = Annotated[int, Query(ge=1, le=100, description="Jobs per page.")]
-Cursor = Annotated[
-    str | None, Query(description="`next_cursor` of the previous page; omit for the first.")
 ]
 
 
@@ -69,26 +70,42 @@ async def create_generation(
 
 @router.get("", response_model=JobList)
 async def list_generations(
-    gateway: GatewayDep, caller: MayRead, limit: Limit = 20, cursor: Cursor = None
+    gateway: GatewayDep, caller: MayRead, query: Annotated[JobQuery, Query()] = _FIRST_PAGE
 ) -> Response:
-    """List the tenant's jobs, newest first."""
-    page = commands.list_jobs(caller.tenant, below=cursors.parse(cursor), limit=limit + 1)
-    found = await gateway.ledger.run(page)
-    records = [record for record in found[:limit] if record]
-    more = cursors.cursor(records[-1].sequence) if records and len(found) > limit else None
-    return json_response(JobList(data=await gateway.views.jobs(records), next_cursor=more))
+    """List the tenant's jobs, newest first; only those that match, if the query says so.
+
+    Where few of many jobs match, a page may have fewer than `limit`; `next_cursor` goes on.
+    """
+    like, below = query.filter, cursors.parse(query.cursor)
+    records, more = await search.page(
+        gateway.ledger, caller.tenant, like, below=below, limit=query.limit
+    )
+    count = await search.count(gateway.ledger, caller.tenant, like) if query.count else None
+    page = JobList(
+        data=await gateway.views.jobs(records),
+        next_cursor=None if more is None else cursors.cursor(more),
+        count=count,
+    )
+    return json_response(page)
 
 
 @router.get("/{job_id}", response_model=Job)
 async def get_generation(
-    gateway: GatewayDep, caller: MayRead, job_id: str, wait: Wait = 0
+    gateway: GatewayDep, caller: MayRead, request: Request, job_id: str, wait: Wait = 0
 ) -> Response:
-    """Get one job; with `wait`, as soon as it has ended."""
+    """Get one job; with `wait`, as soon as it has ended.
+
+    With `If-None-Match` and the `ETag` of an earlier answer the response is 304 while the job and
+    half of the life of that answer's URLs are the same.
+    """
     ref = ref_of(caller.tenant, job_id)
     record = await gateway.record(ref)
     if wait and not record.state.is_terminal:
         record = await until_ended(gateway, ref, within_s=min(wait, gateway.settings.max_wait_s))
-    return json_response(await gateway.views.job(record))
+    tag = etags.etag(record, now_s=time.time(), url_ttl_s=gateway.settings.url_ttl_s)
+    if etags.is_known(tag, request.headers):
+        return etags.not_modified(tag)
+    return json_response(await gateway.views.job(record), headers={"ETag": tag} | etags.CACHED)
 
 
 @router.post("/{job_id}/cancel", response_model=Job)
@@ -96,7 +113,7 @@ async def cancel_generation(gateway: GatewayDep, caller: MayWrite, job_id: str) 
     """Cancel a job: immediately if queued, at its next step if running. Idempotent."""
     ref = ref_of(caller.tenant, job_id)
     if not await gateway.ledger.run(commands.cancel(ref)):
-        raise JobNotFound
+        raise await gateway.absence(ref)
     return json_response(await gateway.views.job(await gateway.record(ref)))
 
 

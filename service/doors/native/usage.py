@@ -48,6 +48,7 @@ async def get_usage(
             key=row.payer,
             jobs=row.jobs,
             images=row.images,
+            rules=row.rules,
             step_megapixels=row.step_pixels / 1e6,
         )
         for row in used

@@ -1,16 +1,23 @@
 """OpenAI's Images API, `/v1/images/*`."""
 
+from latentry.api_keys import Scope
+from latentry.settings import Settings
+from service.access.auth import Allowed
 from service.doors.openai import images
-from service.doors.openai.dialect import ImagesRequest
 from service.doors.openai.errors import envelope
-from service.http.door import Door
+from service.doors.openai.requests import EditRequest, ImagesRequest, VariationRequest
+from service.http.door import Door, LargeBody
 
 
-def door() -> Door:
+def door(settings: Settings) -> Door:
     """OpenAI's door."""
     return Door(
         routers=(images.router,),
         dialect=envelope,
         prefix=images.PREFIX,
-        models=(ImagesRequest,),
+        models=(ImagesRequest, EditRequest, VariationRequest),
+        large_bodies=tuple(
+            LargeBody(path, settings.max_input_body_bytes, Allowed(Scope.WRITE))
+            for path in images.PATHS
+        ),
     )

@@ -1,12 +1,14 @@
-"""OpenAI's error format."""
+"""OpenAI's error format, and jobs that did not succeed as errors."""
 
 from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.types import Scope
 
+from latentry.contracts import JobStatus
 from latentry.contracts.problems import Fault
-from latentry.errors import QuotaExceeded
-from service.http.failures import Failure
+from latentry.errors import JobFailed, LatentryError, PictureRefused, QuotaExceeded, Unavailable
+from latentry.ledger import JobRecord
+from service.http.failures import Failure, failure
 from service.http.openai_fault import fault
 
 
@@ -16,13 +18,36 @@ class Envelope(BaseModel):
     error: Fault
 
 
-def envelope(failure: Failure, _: Scope) -> Response:
+class StreamError(BaseModel):
+    """The data of a stream's event `error`."""
+
+    type: str = "error"
+    error: Fault
+
+
+def envelope(what: Failure, _: Scope) -> Response:
     """A failure as OpenAI's error response."""
-    headers = dict(failure.headers)
+    headers = dict(what.headers)
     # OpenAI's clients retry every 5xx and 429. A failed job would fail again, and a daily quota
     # outlasts their retries.
-    if failure.status == 502 or failure.code == QuotaExceeded.code:
+    if what.status == 502 or what.code == QuotaExceeded.code:
         headers["x-should-retry"] = "false"
-    status = 400 if failure.status == 422 else failure.status  # OpenAI's API has no 422
-    body = Envelope(error=fault(failure)).model_dump_json()
+    status = 400 if what.status == 422 else what.status  # OpenAI's API has no 422
+    body = Envelope(error=fault(what)).model_dump_json()
     return Response(body, status, headers, media_type="application/json")
+
+
+def fault_of(error: LatentryError) -> Fault:
+    """What a stream says of it, whose status is sent already."""
+    return fault(failure(error))
+
+
+def failed(record: JobRecord) -> LatentryError:
+    """Why there are no images."""
+    message = record.error.message if record.error else f"The job was {record.state}."
+    if record.error and record.error.code == PictureRefused.code:
+        return PictureRefused(message)
+    is_late = record.state is JobStatus.EXPIRED  # retryable: the queue may be shorter then
+    error = Unavailable(message) if is_late else JobFailed(message)
+    error.code = record.error.code if record.error else record.state.value
+    return error

@@ -1,46 +1,70 @@
-"""`/v1/images/generations`: OpenAI's request as a job, and the ended job as OpenAI's response."""
+"""`/v1/images/*`: OpenAI's routes. Their clients' fields that mean nothing here are named."""
 
 import asyncio
-import base64
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from fastapi import APIRouter, Request
+from pydantic import BaseModel
 from starlette.responses import Response
 
-from latentry.contracts import Job, JobStatus
-from latentry.errors import JobFailed, LatentryError, Unavailable
-from latentry.ledger import JobRecord
-from latentry.storage import Storage
+from latentry.errors import UnsupportedMediaType
 from service.access.auth import MayWrite
 from service.doors.answers import Responses, body_schema
 from service.doors.idempotency import IdempotencyKey
-from service.doors.openai.dialect import Images, ImagesRequest, Picture
+from service.doors.openai import form
+from service.doors.openai.drawing import draw
 from service.doors.openai.errors import Envelope
-from service.doors.openai.sizes import is_wish, nearest, sides
-from service.doors.openai.translation import (
-    generation_request,
-    ignored,
-    names_a_model,
-    wants_base64,
-)
-from service.doors.submit import submit
-from service.doors.wait import ended_or_canceled
-from service.gateway import Gateway, GatewayDep
+from service.doors.openai.requests import EditRequest, ImagesRequest, VariationRequest
+from service.doors.openai.responses import Images
+from service.gateway import GatewayDep
 from service.http import bodies
-from service.jobs.admission import choose
+from service.http.direct import DirectRoute
+
+M = TypeVar("M", bound=BaseModel)
 
 PREFIX: Final = "/v1/images"
+PATHS: Final = tuple(f"{PREFIX}/{name}" for name in ("generations", "edits", "variations"))
 _FAILURES: Final[Responses] = {
     "4XX": {"model": Envelope, "description": "The request was refused; `code` says why."},
     "5XX": {"model": Envelope, "description": "The service or the job failed."},
 }
-router = APIRouter(prefix=PREFIX, tags=["openai"], responses=_FAILURES)
+_STREAM: Final[Responses] = {
+    200: {
+        "description": "The images; with `stream`, OpenAI's server-sent events.",
+        "content": {
+            "text/event-stream": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+                }
+            }
+        },
+    }
+}
+router = APIRouter(prefix=PREFIX, tags=["openai"], responses=_FAILURES, route_class=DirectRoute)
 
-WITHIN_S: Final = 600.0  # the default timeout of OpenAI's own clients
-IGNORED: Final = "X-Ignored-Fields"
+
+def _form_schema(model: type[BaseModel], *, or_json: bool = False) -> dict[str, Any]:
+    """The OpenAPI request body of a route that takes a form."""
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    content: dict[str, Any] = {"multipart/form-data": {"schema": schema}}
+    if or_json:
+        content["application/json"] = {"schema": schema, "example": _EDIT}
+    return {"requestBody": {"required": True, "content": content}}
 
 
-@router.post("/generations", response_model=Images, openapi_extra=body_schema(ImagesRequest))
+_EDIT: Final = {
+    "prompt": "a red circle on a blue background",
+    "images": [{"image_url": "https://example.com/photo.png"}],
+}
+
+
+@router.post(
+    "/generations",
+    response_model=Images,
+    responses=_STREAM,
+    openapi_extra=body_schema(ImagesRequest),
+)
 async def create_images(
     gateway: GatewayDep,
     caller: MayWrite,
@@ -50,57 +74,61 @@ async def create_images(
     """Generate images as OpenAI's API does. Responds when the job has ended.
 
     The job is canceled if the client disconnects, unless the request has an `Idempotency-Key`: then
-    a repetition gets the same images. Fields without effect are named in `X-Ignored-Fields`.
+    a repetition gets the same images. Fields without effect are named in `X-Ignored-Fields`. With
+    `stream`, the images come as events, and with `partial_images` on their way too.
     """
     body = await bodies.parse(request, ImagesRequest)
-    own = generation_request(body, await _wished_size(gateway, body))
-    ref = (await submit(gateway, caller, own, idempotency_key)).ref
-    record = await ended_or_canceled(
-        gateway, request, ref, within_s=WITHIN_S, keep=idempotency_key is not None
-    )
-    if record.state is not JobStatus.SUCCEEDED:
-        raise _failed(record)
-    job = await gateway.views.job(record)
-    if wants_base64(body):
-        pictures = await asyncio.to_thread(_with_bytes, gateway.storage, record)
-    else:
-        pictures = [Picture(url=image.url, seed=image.seed) for image in job.images]
-    names = ignored(body)
-    return _images_response(job, pictures, {IGNORED: names} if names else {})
+    return await draw(gateway, caller, request, body, idempotency_key)
 
 
-async def _wished_size(gateway: Gateway, body: ImagesRequest) -> tuple[int, int] | None:
-    """The size to draw where the client did not choose a model, and so cannot know its sizes."""
-    if body.size is None or names_a_model(body) or not is_wish(body.size):
-        return None
-    model = gateway.settings.default_model
-    entry = choose(model, await gateway.catalogue.entries(including=model))
-    return nearest(sides(body.size), entry.card.limits)
+@router.post(
+    "/edits",
+    response_model=Images,
+    responses=_STREAM,
+    openapi_extra=_form_schema(EditRequest, or_json=True),
+)
+async def edit_images(
+    gateway: GatewayDep,
+    caller: MayWrite,
+    request: Request,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Edit a picture as OpenAI's API does: a form with the picture, or JSON that names it.
+
+    What is transparent in `mask` is repainted; without a mask the whole picture may change, by
+    `strength`. A model that edits by instruction (`limits.edits`) does what the prompt says.
+    """
+    is_json = _media_type(request) == "application/json"
+    body = await (bodies.parse if is_json else _form)(request, EditRequest)
+    return await draw(gateway, caller, request, body, idempotency_key)
 
 
-def _failed(record: JobRecord) -> LatentryError:
-    message = record.error.message if record.error else f"The job was {record.state}."
-    is_late = record.state is JobStatus.EXPIRED  # retryable: the queue may be shorter then
-    error = Unavailable(message) if is_late else JobFailed(message)
-    error.code = record.error.code if record.error else record.state.value
-    return error
+@router.post(
+    "/variations",
+    response_model=Images,
+    responses=_STREAM,
+    openapi_extra=_form_schema(VariationRequest),
+)
+async def vary_image(
+    gateway: GatewayDep,
+    caller: MayWrite,
+    request: Request,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Vary a picture as OpenAI's retired route did: image to image, without a prompt."""
+    body = await _form(request, VariationRequest)
+    return await draw(gateway, caller, request, body, idempotency_key)
 
 
-def _with_bytes(storage: Storage, record: JobRecord) -> list[Picture]:
-    return [
-        Picture(b64_json=base64.b64encode(storage.get(image.key)).decode(), seed=image.seed)
-        for image in record.images
-    ]
+async def _form(request: Request, model: type[M]) -> M:
+    """The request that a form is. Raises UnsupportedMediaType or another InvalidRequest."""
+    encoding = request.headers.get("content-encoding", "identity").lower()
+    if _media_type(request) != "multipart/form-data" or encoding != "identity":
+        raise UnsupportedMediaType("The body must be multipart/form-data, without an encoding.")
+    # Not `request.body()`, which would keep a large one until the response is sent.
+    raw = b"".join([part async for part in request.stream() if part])
+    return await asyncio.to_thread(form.parsed, raw, request.headers["content-type"], model)
 
 
-def _images_response(job: Job, pictures: list[Picture], headers: dict[str, str]) -> Response:
-    width, height = job.request.final_size
-    body = Images(
-        created=int(job.created_at.timestamp()),
-        data=pictures,
-        output_format=job.request.output_format,
-        size=f"{width}x{height}",
-    )
-    # OpenAI's clients prefer a `url` key to `b64_json` even if it is null.
-    text = body.model_dump_json(exclude_none=True)
-    return Response(text, headers=headers, media_type="application/json")
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,12 +1,22 @@
-"""OpenAI's sizes: what its clients send unasked is a wish, and any other size is meant."""
+"""Sizes: those that OpenAI's clients send unasked are wishes, others are meant; and pictures'."""
 
+import base64
+import binascii
 import math
 import re
 from typing import Final
 
 from latentry.contracts import Limits
-from latentry.errors import InvalidRequest
+from latentry.errors import InvalidRequest, NotFound
+from latentry.ledger.files import PREFIX as FILE_PREFIX
+from service.intake.header import read_header
+from service.intake.orientation import is_turned
+from service.jobs.files import Files
 
+Size = tuple[int, int]  # width and height in pixels
+
+# Headers come before this; in base64, of which four characters are three bytes.
+_HEAD_CHARS: Final = 4 * 64 * 1024
 _SIZE: Final = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 # Of dall-e-2, dall-e-3, gpt-image-1 and gpt-image-2, as OpenAI's reference lists them.
 _DOCUMENTED: Final = frozenset(
@@ -17,20 +27,24 @@ _DOCUMENTED: Final = frozenset(
 )
 
 
-def is_wish(size: str) -> bool:
-    """Whether OpenAI documents this size, so that its clients send it whatever the model."""
-    return size in _DOCUMENTED
+def drawn_size(size: str, limits: Limits, *, is_exact: bool) -> Size:
+    """The size to draw for one that is asked for. Raises InvalidRequest.
+
+    `is_exact`: the client has chosen a model, and so can know its sizes.
+    """
+    if is_exact or size not in _DOCUMENTED:
+        return _sides(size)
+    return nearest(_sides(size), limits)
 
 
-def sides(size: str) -> tuple[int, int]:
-    """Width and height in pixels. Raises InvalidRequest."""
+def _sides(size: str) -> Size:
     if not (found := _SIZE.fullmatch(size)):
         why = "`size` must be `auto` or WIDTHxHEIGHT, such as 512x512."
         raise InvalidRequest(why, fields={"/size": why})
     return int(found[1]), int(found[2])
 
 
-def nearest(wished: tuple[int, int], limits: Limits) -> tuple[int, int]:
+def nearest(wished: Size, limits: Limits) -> Size:
     """The size nearest to this one that the model can, in its proportions as far as they go."""
     scale = min(1.0, limits.max_side / max(wished))
     scale = max(scale, limits.min_side / min(wished))
@@ -39,3 +53,31 @@ def nearest(wished: tuple[int, int], limits: Limits) -> tuple[int, int]:
     most = limits.max_side // step * step
     width, height = (min(max(round(side * scale / step) * step, least), most) for side in wished)
     return width, height
+
+
+async def size_of(files: Files, tenant: str, reference: str) -> Size | None:
+    """Of a picture that a request brings: width and height in pixels, upright.
+
+    None where that is not known before it is fetched or decoded, and where it is no picture.
+    """
+    try:
+        if reference.startswith(FILE_PREFIX):
+            record = await files.record(tenant, reference)
+            return record.width, record.height
+        if not reference.startswith("data:"):
+            return None
+        data = _head(reference)
+        header = read_header(data)
+    except (InvalidRequest, NotFound):  # said with the field's name, by who reads all of it
+        return None
+    sides = header.width, header.height
+    return sides[::-1] if is_turned(data) else sides
+
+
+def _head(reference: str) -> bytes:
+    start = reference.find(",") + 1
+    head = reference[start : start + _HEAD_CHARS]
+    try:
+        return base64.b64decode(head[: len(head) // 4 * 4])
+    except (binascii.Error, ValueError):
+        return b""

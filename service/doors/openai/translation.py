@@ -1,15 +1,21 @@
-"""OpenAI's request as ours: what is obeyed, what is refused, and what is ignored and named."""
+"""OpenAI's requests as ours: what is obeyed, what is refused, and what is ignored and named."""
 
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from latentry.contracts import GenerationRequest, OutputFormat
+from latentry.contracts import GenerationRequest, MaskChannel, ModelCard, ResizeMode
 from latentry.errors import InvalidRequest
-from service.doors.openai.dialect import ImagesRequest
-from service.doors.openai.sizes import sides
+from service.doors.openai import quality
+from service.doors.openai.fields import MODERATIONS, Fate, fate_of
+from service.doors.openai.own_fields import OwnFields
+from service.doors.openai.refusals import has_quality, refuse_impossible
+from service.doors.openai.requests import AnyImagesRequest, ImagesRequest, VariationRequest
 from service.http import bodies
+from service.jobs.admission import STRENGTH
 
 # OpenAI's model ids, which some clients always send; here they mean the default model.
 _ALIASES: Final = re.compile(r"dall-e-[23]|(chat)?gpt-image-.*")
@@ -17,81 +23,102 @@ _ALIASES: Final = re.compile(r"dall-e-[23]|(chat)?gpt-image-.*")
 _BASE64_ALIASES: Final = re.compile(r"(chat)?gpt-image-.*")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MAX_NAMES: Final = 32
-# Fields of OpenAI's that change nothing here.
-_HARMLESS: Final = ("quality", "style", "moderation", "input_fidelity")
 # Fields of both requests that mean the same.
-_SHARED: Final = frozenset(
-    (ImagesRequest.model_fields.keys() & GenerationRequest.model_fields.keys()) - {"model"}
-)
+_SHARED: Final = {*OwnFields.model_fields, "prompt", "n", "output_format"} - {"metadata"}
+# Of a variation without `strength`: its picture is still to be seen.
+_VARIATION_STRENGTH: Final = 0.5
+PARTIAL_SIDE_PX: Final = 512
 
 
-def names_a_model(body: ImagesRequest) -> bool:
+def names_a_model(body: AnyImagesRequest) -> bool:
     """Whether it names a model of ours, by its own id."""
     return bool(body.model) and not _ALIASES.fullmatch(body.model or "")
 
 
-def wants_base64(body: ImagesRequest) -> bool:
+def wants_base64(body: AnyImagesRequest) -> bool:
     """Whether the answer has the images themselves, not their URLs."""
     if body.response_format is None:
         return _BASE64_ALIASES.fullmatch(body.model or "") is not None
     return body.response_format == "b64_json"
 
 
-def ignored(body: ImagesRequest) -> str:
+def ignored(body: AnyImagesRequest) -> str:
     """The names of the fields that were sent and have no effect, comma-separated."""
-    given = [name for name in _HARMLESS if getattr(body, name) not in (None, "auto")]
+    given = [name for name in type(body).model_fields if _is_ignored(body, name)]
     sent = (name for name, value in (body.model_extra or {}).items() if value is not None)
     unknown = sorted(name for name in sent if _NAME.fullmatch(name))
     return ", ".join([*given, *unknown][:_MAX_NAMES])
 
 
+def _is_ignored(body: AnyImagesRequest, name: str) -> bool:
+    value, here = getattr(body, name), fate_of(type(body).model_fields[name])
+    if name == "moderation":
+        return value not in (None, *MODERATIONS)
+    if name == "quality":  # the number of steps was said by a field of ours
+        return value is not None and body.num_inference_steps is not None
+    return here.fate is Fate.IGNORED and value is not None and value not in here.unless
+
+
 def generation_request(
-    body: ImagesRequest, size: tuple[int, int] | None = None
+    body: AnyImagesRequest, card: ModelCard, size: tuple[int, int] | None = None
 ) -> GenerationRequest:
-    """The same request as ours; `size` instead of the one that it names. Raises InvalidRequest."""
-    _refuse_impossible(body)
-    fields: dict[str, Any] = body.model_dump(include=set(_SHARED), exclude_none=True)
+    """The same request as ours, to the model of this card. Raises InvalidRequest.
+
+    `size`: width and height in pixels; None for the model's.
+    """
+    refuse_impossible(body, card)
+    fields: dict[str, Any] = body.model_dump(include=_SHARED, exclude_none=True)
+    fields |= dict(body.pictures) | _of_pictures(body, card)
     if names_a_model(body):
         fields["model"] = body.model
     labels = {"user": body.user, "safety_identifier": body.safety_identifier}
-    if metadata := {name: text for name, text in labels.items() if text}:
-        fields["metadata"] = metadata
-    if size or body.size not in (None, "auto"):
-        fields["width"], fields["height"] = size or sides(body.size or "")
-    if body.output_compression is not None and _has_quality(body):
+    given = {name: text for name, text in labels.items() if text}
+    fields["metadata"] = dict(body.metadata or {}) | given
+    if size:
+        fields["width"], fields["height"] = size
+    if body.output_compression is not None and has_quality(body):
         fields["output_quality"] = max(1, body.output_compression)
+    if body.quality and body.num_inference_steps is None:
+        fields["num_inference_steps"] = quality.steps(body.quality, card)
+    if body.partial_images:
+        fields["preview_interval"] = _interval(body.partial_images, fields, card)
+        fields["preview_size"] = PARTIAL_SIDE_PX
     try:
         return GenerationRequest.model_validate(fields)
     except ValidationError as error:
         raise bodies.invalid(error, GenerationRequest) from None
 
 
-def _refuse_impossible(body: ImagesRequest) -> None:
-    if body.stream:
-        _refuse("stream", "`stream` is not supported; leave it out.")
-    if body.partial_images:
-        _refuse("partial_images", "`partial_images` needs `stream`, which is not supported.")
-    if body.background == "transparent":
-        _refuse("background", "The model cannot draw a transparent background.")
-    compression = body.output_compression
-    if compression is not None and body.output_quality is not None:
-        _refuse("output_compression", "`output_compression` and `output_quality` are the same.")
-    if compression not in (None, 100) and not _has_quality(body):
-        _refuse("output_compression", "`output_compression` needs `output_format` jpeg or webp.")
-    _refuse_our_other_fields(body)
+@contextmanager
+def named_as_sent(names: Mapping[str, str]) -> Iterator[None]:
+    """What is wrong with a field of ours is wrong with the one that was sent: `names` of it."""
+    try:
+        yield
+    except InvalidRequest as error:
+        named = {at.removeprefix("/"): why for at, why in error.fields.items()}
+        error.fields = {f"/{names.get(name, name)}": why for name, why in named.items()}
+        raise
 
 
-def _refuse_our_other_fields(body: ImagesRequest) -> None:
-    for name, value in (body.model_extra or {}).items():
-        if value is not None and name in ("width", "height"):
-            _refuse(name, f"`{name}` is part of `size` here, such as 512x512.")
-        if value is not None and name in GenerationRequest.model_fields:
-            _refuse(name, f"`{name}` has no effect here; use POST /v1/generations.")
+def _of_pictures(body: AnyImagesRequest, card: ModelCard) -> dict[str, Any]:
+    """How its picture is used, where OpenAI's clients expect another way than ours."""
+    if isinstance(body, ImagesRequest):
+        return {}
+    fields: dict[str, Any] = {}
+    if "mask" in body.pictures and body.mask_channel is None:
+        fields["mask_channel"] = MaskChannel.ALPHA
+    if body.resize_mode is None:
+        fields["resize_mode"] = ResizeMode.CROP  # OpenAI's answers are never stretched
+    says = body.strength is not None or body.denoise_start is not None
+    starts_from_noise = card.limits.edits or card.limits.refines
+    if isinstance(body, VariationRequest) and not (says or starts_from_noise):
+        fields["strength"] = _VARIATION_STRENGTH
+    return fields
 
 
-def _has_quality(body: ImagesRequest) -> bool:
-    return body.output_format in (OutputFormat.JPEG, OutputFormat.WEBP)
-
-
-def _refuse(name: str, why: str) -> None:
-    raise InvalidRequest(why, fields={f"/{name}": why})
+def _interval(partial_images: int, fields: dict[str, Any], card: ModelCard) -> int:
+    """After every how many steps an image is shown, so often at least before its last one."""
+    steps = fields.get("num_inference_steps", card.defaults.num_inference_steps)
+    starts_from_picture = "image" in fields and "mask" not in fields
+    made = int(steps * fields.get("strength", STRENGTH if starts_from_picture else 1.0))
+    return max(1, made // (partial_images + 1))

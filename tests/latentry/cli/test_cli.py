@@ -184,15 +184,15 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--target-size 96 128 --guidance-rescale 0.7 --guidance-stop 0.5 --cache-interval 2 "
         "--intermediates-every 2 --intermediates-kind predicted "
         "--variation-seed 3 --variation-strength 0.25 "
-        "--spacing karras --priority high --start-within 60 --finish-within 600 "
+        "--spacing karras --priority high --start-within 60 --finish-within 600 --keep-for 3600 "
         "--seamless x --quality 80 --lossless --style night --style oil "
         "--image picture.png --mask https://pictures.example/mask.png --strength 0.5 "
         "--refiner xl-refiner --refiner-switch-at 0.6 "
         "--image-guidance-scale 2.5 --denoise-start 0.25 --denoise-end 0.75 "
         "--resize-mode crop --mask-blur 4 --mask-fill noise --inpaint-area masked "
-        "--mask-padding 16 --extend 8 0 16 0 "
+        "--mask-channel alpha --mask-padding 16 --extend 8 0 16 0 "
         "--lora ink:0.8 --hires scale=1.5 --hires steps=9 --hires upscaler=lanczos "
-        "--vae glass --preview-interval 5 "
+        "--vae glass --preview-interval 5 --preview-size 256 "
         "--webhook https://shop.example/hook --webhook-event failed"
     )
     (tmp_path / "picture.png").write_bytes(b"picture")
@@ -229,6 +229,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "denoise_end": 0.75,
         "resize_mode": "crop",
         "mask_blur": 4,
+        "mask_channel": "alpha",
         "mask_fill": "noise",
         "inpaint_area": "masked",
         "mask_padding": 16,
@@ -244,10 +245,12 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "output_lossless": True,
         "determinism": "strict",
         "preview_interval": 5,
+        "preview_size": 256,
         "intermediates": {"every": 2, "kinds": ["predicted"]},
         "priority": "high",
         "start_within": 60,
         "finish_within": 600,
+        "keep_for": 3600,
         "metadata": {"a": "b=c"},
         "webhook": {"url": "https://shop.example/hook", "events": ["failed"]},
     }

@@ -1,6 +1,7 @@
 """Both clients against scripted answers."""
 
 import json
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -93,6 +94,22 @@ async def test_a_page_is_requested_by_limit_and_cursor(caller):
     await call("list")
     assert dict(call.sent[0].url.params) == {"limit": "1", "cursor": "c1"}
     assert not call.sent[1].url.query
+
+
+async def test_jobs_are_asked_for_by_what_they_are_like(caller):
+    page = JobList(data=[job()], count=7)
+    call = caller(json_response(page), json_response(page))
+    labels, since = {"user": "ada", "run": "a=b"}, datetime(2026, 11, 30, tzinfo=UTC)
+    await call("list", count=True, kind="clip", status=["queued", JobStatus.RUNNING], since=since)
+    await call("list", metadata=labels, status=JobStatus.FAILED)
+    first, second = (sorted(request.url.params.multi_items()) for request in call.sent)
+    assert first == [
+        *(("count", "true"), ("kind", "clip"), ("since", "2026-11-30T00:00:00+00:00")),
+        *(("status", "queued"), ("status", "running")),
+    ]
+    assert second == [
+        *(("metadata", "run=a=b"), ("metadata", "user=ada"), ("status", "failed")),
+    ]
 
 
 async def test_every_other_call_finds_its_route(caller):

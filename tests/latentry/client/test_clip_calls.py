@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from latentry.cli.clip import clip
+from latentry.cli.sequences.clip import clip
 from latentry.client.sequences.clips import ClipFields
 from latentry.contracts import (
     ClipRequest,

@@ -92,6 +92,45 @@ async def test_map_sends_nothing_if_one_of_its_requests_is_invalid(service):
     assert call.sent == []
 
 
+def take(request):
+    """A batch of which one prompt is refused; a single request is accepted."""
+    body = json.loads(request.content)
+    if "requests" not in body:
+        return json_response(job(JobStatus.QUEUED, body["prompt"]), 202)
+    items = []
+    for index, each in enumerate(body["requests"]):
+        if each["prompt"] == "refused":
+            said = json.loads(problem(422, "invalid_prompt").content)
+            items.append({"index": index, "status": 422, "problem": said})
+        else:
+            made = job(JobStatus.QUEUED, each["prompt"]).model_dump(mode="json")
+            items.append({"index": index, "status": 202, "job": made})
+    return httpx.Response(200, json={"object": "list", "data": items})
+
+
+async def test_many_are_submitted_64_a_call_and_each_is_accepted_or_refused(service):
+    one = service(take)
+    prompts = [f"p{number}" for number in range(70)]
+    large = {"prompt": "x" * 8, "image": "data:image/png;base64," + "A" * 1_000_000}
+    *accepted, refused, large = await one("submit_all", [*prompts, "refused", large], n=2)
+    assert [each.id for each in accepted] == prompts
+    assert (refused.code, refused.status) == ("invalid_prompt", 422)
+    assert large.id == "xxxxxxxx", "what fits no batch goes by itself"
+    assert [request.url.path.rpartition("/")[2] for request in one.sent] == [
+        *("generations:batch", "generations:batch", "generations")
+    ]
+    assert len({request.headers["Idempotency-Key"] for request in one.sent}) == 3
+    assert json.loads(one.sent[0].content)["requests"][0] == {"prompt": "p0", "n": 2}
+
+
+async def test_a_call_that_fails_is_the_failure_of_its_own_requests_alone(service):
+    answers = iter([problem(503, "queue_full")] * 5 + [None])
+    one = service(lambda request: next(answers) or take(request))
+    results = await one("submit_all", [f"p{number}" for number in range(66)])
+    assert {each.code for each in results[:64]} == {"queue_full"}
+    assert [each.id for each in results[64:]] == ["p64", "p65"]
+
+
 @pytest.mark.parametrize("concurrency", [1, 3])
 async def test_no_more_tasks_call_at_once_than_allowed(concurrency):
     call = Service(AsyncClient, draw)

@@ -10,6 +10,7 @@ from latentry.contracts import (
     InputFile,
     Intermediates,
     Lora,
+    MaskChannel,
     MaskFill,
     OutputFormat,
     PromptSyntax,
@@ -69,6 +70,7 @@ CHANGES: dict[str, Any] = {
     "image_guidance_scale": 2.0,
     "resize_mode": ResizeMode.CROP,
     "mask_blur": 4,
+    "mask_channel": MaskChannel.ALPHA,
     "mask_fill": MaskFill.NOISE,
     "inpaint_area": InpaintArea.MASKED,
     "mask_padding": 16,
@@ -80,6 +82,7 @@ CHANGES: dict[str, Any] = {
     "output_lossless": True,
     "determinism": Determinism.STRICT,
     "preview_interval": 5,
+    "preview_size": 512,
     "intermediates": Intermediates(every=5),
     "metadata": {"project": "4711"},
 }

@@ -22,7 +22,14 @@ from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS, MAX_SEED
 from latentry.contracts.fields.intermediates import WantedIntermediates
 from latentry.contracts.samplers import JOINED_ALIASES, SAMPLER_ALIASES, Spacing
 from latentry.contracts.wire import RequestModel
-from service.doors.openai.dialect import ImagesRequest
+from service.doors.openai.fields import ImageReference
+from service.doors.openai.own_fields import OwnFields
+from service.doors.openai.requests import (
+    AnyImagesRequest,
+    EditRequest,
+    ImagesRequest,
+    VariationRequest,
+)
 
 
 def parse(**fields: object) -> GenerationRequest:
@@ -222,7 +229,12 @@ BODIES = {
     WantedHires: {"scale": 2.0},
     WantedLora: {"id": "ink"},
     WantedVae: {"id": "glass"},
+    OwnFields: {},
+    AnyImagesRequest: {"prompt": "a frog"},
     ImagesRequest: {"prompt": "a frog"},
+    EditRequest: {"prompt": "a frog", "images": [{"file_id": "file_1"}]},
+    VariationRequest: {"image": ["file_1"]},
+    ImageReference: {"image_url": "https://pictures.example/a.png"},
     InterpolationRequest: {"from": {"prompt": "a"}, "to": {"prompt": "b"}, "frames": 2},
     UpscaleRequest: {"image": "file_1"},
     ClipRequest: {"prompt": "a frog"},

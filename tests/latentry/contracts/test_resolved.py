@@ -8,14 +8,23 @@ from latentry.contracts import GenerationRequest, ResolvedRequest
 from tests.latentry.contracts.resolved import CHANGES, RESOLVED
 
 # What concerns the job or its delivery and is kept in the job's record instead.
-OF_THE_JOB = {"priority", "start_within", "finish_within", "dry_run", "webhook"}
+OF_THE_JOB = {"priority", "start_within", "finish_within", "keep_for", "dry_run", "webhook"}
 # What makes it another kind of job, which has a request of its own.
 OTHER_KINDS = {"interpolation", "clip"}
 # What is resolved into the prompts; `template` keeps the names.
 IN_THE_PROMPTS = {"styles"}
 # What does not change the pixels of one image; its seeds are stored separately.
 NOT_PIXELS = {
-    *("metadata", "n", "preview_interval", "intermediates", "seed", "template", "variation_seed"),
+    *(
+        "metadata",
+        "n",
+        "preview_interval",
+        "preview_size",
+        "intermediates",
+        "seed",
+        "template",
+        "variation_seed",
+    ),
     *("output_format", "output_quality", "output_lossless"),
 }
 

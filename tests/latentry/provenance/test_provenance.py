@@ -13,7 +13,7 @@ from latentry.provenance.recipe import recipe
 from tests.latentry.contracts.resolved import CHANGES, RESOLVED
 
 # What changes no image.
-NOT_IN_RECIPES = {"metadata", "preview_interval", "intermediates"}
+NOT_IN_RECIPES = {"metadata", "preview_interval", "preview_size", "intermediates"}
 MODULES = ("infotext", "recipe", "exif")
 
 

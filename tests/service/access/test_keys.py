@@ -260,7 +260,11 @@ def test_openais_own_client_is_served_with_a_key_and_gets_the_reason_otherwise(u
         with pytest.raises(openai.RateLimitError) as limited:
             draw(key.text)
     assert limited.value.code == "rate_limit_exceeded"
-    assert int(limited.value.response.headers["retry-after"]) <= 60
+    headers = limited.value.response.headers
+    assert int(headers["retry-after"]) <= 60
+    assert headers["x-ratelimit-limit-requests"] == "1"
+    assert headers["x-ratelimit-remaining-requests"] == "0"
+    assert 0 < int(headers["x-ratelimit-reset-requests"].removesuffix("s")) <= 60
 
 
 def test_openais_own_client_does_not_knock_again_on_the_same_day(url, worker) -> None:

@@ -27,7 +27,7 @@ from tests.service.keys import issue
 )
 def test_a_path_belongs_to_the_door_with_the_longest_prefix(path: str, is_openai: bool) -> None:
     app = FastAPI()
-    app.state.doors = (native.door(Settings()), openai.door())
+    app.state.doors = (native.door(Settings()), openai.door(Settings()))
     door = door_of({"app": app, "path": path})
     assert (door.dialect is envelope) == is_openai
 

@@ -12,7 +12,7 @@ from latentry.contracts import Job, JobKind, JobStatus
 from latentry.errors import EngineError, LeaseLost
 from latentry.ledger import Ledger, commands
 from latentry.settings import Settings
-from service.doors.native import cursors
+from service.doors.native.pages import cursors
 from tests.service.fake import PICTURE, FakeWorker
 
 REQUEST = {"prompt": "a red circle"}

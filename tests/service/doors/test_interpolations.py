@@ -22,7 +22,7 @@ from latentry.errors import RequestTooExpensive
 from latentry.ledger import CatalogueEntry, commands
 from latentry.provenance.recipe import interpolation_recipe
 from latentry.rules.sequences.frames import files
-from service.jobs.interpolations import admit_interpolation
+from service.jobs.kinds.interpolations import admit_interpolation
 from tests.latentry.ledger.factory import card
 from tests.service.fake import FakeWorker
 

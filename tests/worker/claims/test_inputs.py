@@ -3,6 +3,7 @@
 import io
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -213,3 +214,24 @@ def test_a_picture_that_cannot_be_made_ready_fails_its_job_and_no_other(ledger: 
     claiming, inbox = claimer(ledger, fail)
     claiming.work()
     assert [job.ends_early for job in posted(inbox, 2)] == [False, True]
+
+
+def test_pictures_of_lists_are_read_by_place_and_each_file_once(settings) -> None:
+    storage = open_storage(settings)
+    storage.put(file_key("default", FILE), png())
+    reads = []
+
+    class Counted:
+        def get(self, key: str) -> bytes:
+            reads.append(key)
+            return storage.get(key)
+
+    places = {"image": NAMED, "controls/0/image": NAMED, "controls/1/image": NAMED}
+    lease = SimpleNamespace(
+        ref=JobRef("default", "gen_1"),
+        record=SimpleNamespace(request=SimpleNamespace(inputs=lambda: places)),
+    )
+    found = Inputs(Counted()).listed(lease)
+    assert found.keys() == {"controls/0/image", "controls/1/image"}
+    assert all((one == (255, 0, 0)).all() for one in found.values())
+    assert len(reads) == 1

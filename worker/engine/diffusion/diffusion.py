@@ -230,7 +230,7 @@ class Diffusion:
         latents = [one.latent if one.predicted_x0 is None else one.predicted_x0 for one in members]
         try:
             with as_job_failed():
-                return preview(members[0].model, latents)
+                return preview(members[0].model, latents, [one.preview_size for one in members])
         except JobFailed as error:
             return Taken([error] * len(members))
 

@@ -1,7 +1,7 @@
 """The picture that an unfinished image is heading for, as its model predicts it."""
 
 from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -12,8 +12,6 @@ from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.samplers.schedule import NoiseSchedule
 from worker.engine.samplers.table import M, Table, X
 from worker.engine.vae.decode import decode
-
-MAX_SIDE_PX: Final = 128
 
 # (a, b) of x₀ = a · x + b · m, where x is the UNet's input at one call and m its output.
 X0Coefficients: TypeAlias = tuple[float, float]
@@ -40,9 +38,14 @@ def x0_coefficients(schedule: NoiseSchedule, table: Table) -> tuple[X0Coefficien
     return tuple(found)
 
 
-def preview(model: LoadedModel, latents: Sequence[torch.Tensor]) -> Pictures:
-    """Predicted latents [C, h, w] as small pictures, in one tiny decoder's call if of one size."""
-    if len({latent.shape for latent in latents}) > 1:  # some are about to be enlarged
-        apart = [preview(model, [latent]) for latent in latents]
+def preview(model: LoadedModel, latents: Sequence[torch.Tensor], sides: Sequence[int]) -> Pictures:
+    """Predicted latents [C, h, w] as small pictures, in one tiny decoder's call if of one size.
+
+    `sides`: of each the longest side in pixels that its request wants.
+    """
+    # Some may be about to be enlarged, and some requests want larger ones.
+    if len({(latent.shape, side) for latent, side in zip(latents, sides, strict=True)}) > 1:
+        each = zip(latents, sides, strict=True)
+        apart = [preview(model, [latent], [side]) for latent, side in each]
         return Taken([answer for pictures in apart for answer in pictures.take()])
-    return decode(model, latents, vae=model.taesd, max_side=MAX_SIDE_PX)
+    return decode(model, latents, vae=model.taesd, max_side=sides[0])

@@ -152,6 +152,11 @@ class Trajectory:
         return rescale if rescale and self._has_negative else 0.0
 
     @property
+    def preview_size(self) -> int:
+        """The longest side of its previews, in pixels."""
+        return self.order.request.preview_size
+
+    @property
     def step(self) -> int:
         """How many of its steps are done; those that its first pass skips count as done."""
         return self._steps_before + self.current.steps_done[self.calls]

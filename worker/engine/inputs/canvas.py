@@ -86,7 +86,8 @@ def _masked(
 ) -> tuple[Image.Image, Image.Image]:
     """The picture that is kept in part, and the mask of its size, mode L."""
     black = Image.new("L", image.size)
-    levels = black if mask is None else read_mask(Image.fromarray(mask))
+    channel = request.mask_channel
+    levels = black if mask is None else read_mask(Image.fromarray(mask), channel)
     size, mode, blur = (request.width, request.height), request.resize_mode, request.mask_blur
     if request.extend is not None:
         levels = sized_mask(levels, *image.size, mode, blur)

@@ -4,7 +4,7 @@ from typing import Final, TypeAlias
 
 from PIL import Image, ImageFilter
 
-from latentry.contracts import ResizeMode
+from latentry.contracts import MaskChannel, ResizeMode
 from worker.engine.inputs.resize import resized
 
 Box: TypeAlias = tuple[int, int, int, int]
@@ -13,16 +13,19 @@ _OPAQUE: Final = 255
 _HALF: Final = 128
 
 
-def read_mask(image: Image.Image) -> Image.Image:
+def read_mask(image: Image.Image, channel: MaskChannel = MaskChannel.AUTO) -> Image.Image:
     """Levels of repainting, mode L: 255 is repainted.
 
-    White is repainted. If anything is transparent, that is repainted instead, as in OpenAI's edits.
+    White is repainted. If anything is transparent, that is repainted instead, as in OpenAI's edits;
+    and only that if the channel is alpha.
     """
     if image.mode == "RGBA":
         alpha = image.getchannel("A")
         lowest, _ = alpha.getextrema()
         if lowest != _OPAQUE:
             return alpha.point(lambda level: _OPAQUE - level)
+    if channel is MaskChannel.ALPHA:
+        return Image.new("L", image.size)
     return image.convert("RGB").convert("L")
 
 

@@ -47,7 +47,8 @@ class Order:
     """One image to draw: the `index`-th of a job, from its own seed or from its checkpoint.
 
     The engine does no I/O, so pictures come as a `canvas`, and the `checkpoint` as bytes. listed:
-    the names of its outputs that are stored already. adapters: those that the request uses, by the
+    the names of its outputs that are stored already. pictures: those in lists of the request, by
+    place, such as `controls/0/image`. adapters: those that the request uses, by the
     SHA-256 of their files. towards: of a frame between two pictures, the second one; its
     request is the first one's then, for one image.
     """
@@ -59,6 +60,7 @@ class Order:
     checkpoint: bytes | None = None
     canvas: Canvas | None = None
     listed: frozenset[str] = frozenset()
+    pictures: Mapping[str, Pixels] = field(default_factory=dict)
     adapters: Mapping[str, LoadedAdapter] = field(default_factory=dict)
     towards: Towards | None = None
 

@@ -78,11 +78,14 @@ end
 if ask.adapters ~= '' then
   redis.call('HSET', job, 'adapters', ask.adapters)
 end
-if ask.webhook then
-  redis.call('HSET', job, 'webhook', ask.webhook)
+for _, name in ipairs({ 'webhook', 'warnings', 'image_rules' }) do
+  if ask[name] then
+    redis.call('HSET', job, name, ask[name])
+  end
 end
 pin_files(ref, ask.files)
 open_account(ref, tenant, ask.account)
+count_rules(tenant, ask.account.payer, ask.account.usage_ttl_ms, ask.applied or {})
 redis.call('ZADD', key('jobs', tenant), sequence, ref)
 redis.call('ZADD', key('retention'), now + queue_ttl + ttl, ref)
 if idem ~= '' then

@@ -24,23 +24,10 @@ if now - (row[8] or 0) >= 60000 then
   redis.call('HSET', record, 'used_ms', now)
 end
 
--- A token bucket in one number, the time at which it is full again (the generic cell rate algorithm
--- of ATM, ITU-T I.371).
-local per_minute, burst = tonumber(row[6]), tonumber(row[7])
-local left, wait, full = 0, 0, 0
-if per_minute > 0 then
-  local gap, bucket = 60000 / per_minute, key('rate', id)
-  full = math.max(tonumber(redis.call('GET', bucket) or 0) - now, 0)
-  if full > gap * burst + 1 then -- no bucket is so empty: the clock was set back
-    full = 0
-  end
-  wait = full - gap * (burst - 1)
-  if wait > 0.001 then
-    left = -1
-  else
-    full, wait = full + gap, 0
-    left = math.floor(burst - full / gap + 0.001)
-    redis.call('SET', bucket, string.format('%.3f', now + full), 'PX', math.ceil(full))
-  end
+local taken, left, wait, full = take_requests(id, tonumber(row[6]), tonumber(row[7]), 1)
+if taken == 0 then
+  left = -1
+else
+  wait = 0
 end
-return { all, opens, redis.call('HGETALL', record), left, math.ceil(wait), math.ceil(full) }
+return { all, opens, redis.call('HGETALL', record), left, wait, full }

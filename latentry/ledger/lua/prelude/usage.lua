@@ -4,11 +4,20 @@
 local DAY_MS = 86400000
 -- Kinds of outputs that are final pictures: what is charged for.
 local IMAGES = { image = true, frame = true }
+-- One that a rule withholds, and that is paid for all the same.
+local CHARGED = 'charged'
 
 local function add_usage(tenant, payer, day, what, amount, ttl)
   local usage = key('usage', tenant, day)
   redis.call('HINCRBY', usage, payer .. ':' .. what, amount)
   redis.call('PEXPIRE', usage, ttl)
+end
+
+-- Rules that were met today, each as {its name, what it did}.
+local function count_rules(tenant, payer, ttl, applied)
+  for _, one in ipairs(applied) do
+    add_usage(tenant, payer, math.floor(now_ms() / DAY_MS), 'rule:' .. one[1] .. ':' .. one[2], 1, ttl)
+  end
 end
 
 -- Why this account may not create a job now: {refusal, what is left, ms to wait}; nil if it may.
@@ -56,13 +65,16 @@ local function close_account(ref, to)
   if not payer then -- entered by a version that counted no usage
     return
   end
-  local tenant, images = string.match(ref, '^[^:]+'), 0
+  local tenant, images, withheld = string.match(ref, '^[^:]+'), 0, 0
   for _, name in ipairs(redis.call('HKEYS', job)) do
-    if IMAGES[string.match(name, '^output:(%a+):')] then
+    local kind = string.match(name, '^output:(%a+):')
+    if IMAGES[kind] then
       images = images + 1
+    elseif kind == CHARGED then
+      withheld = withheld + 1
     end
   end
-  local made, day = images * each, math.floor(now_ms() / DAY_MS)
+  local made, day = (images + withheld) * each, math.floor(now_ms() / DAY_MS)
   add_usage(tenant, payer, day, to, 1, ttl)
   add_usage(tenant, payer, day, 'images', images, ttl)
   add_usage(tenant, payer, day, 'step_pixels', made, ttl)

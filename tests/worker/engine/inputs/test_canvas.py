@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentry.contracts import Extend, InpaintArea, InputFile, MaskFill, ResizeMode
+from latentry.contracts import Extend, InpaintArea, InputFile, MaskChannel, MaskFill, ResizeMode
 from tests.worker.engine import tiny
 from worker.engine.inputs.canvas import Canvas
 from worker.engine.inputs.extend import SEAM_PX
@@ -77,6 +77,14 @@ def test_white_is_repainted_and_what_is_transparent_if_anything_is() -> None:
     levels = np.asarray(read_mask(Image.fromarray(white)))
     assert (levels[:2] == 255).all()
     assert (levels[2:] == 0).all()
+    assert (np.asarray(read_mask(Image.fromarray(white), MaskChannel.ALPHA)) == levels).all()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_by_its_alpha_alone_an_opaque_mask_repaints_nothing(mode: str) -> None:
+    white = Image.new(mode, (8, 8), "white")
+    assert not np.asarray(read_mask(white, MaskChannel.ALPHA)).any()
+    assert np.asarray(read_mask(white)).all()
 
 
 @pytest.mark.parametrize("area", InpaintArea)

@@ -15,7 +15,6 @@ from latentry.contracts import Sampler
 from latentry.errors import ConfigurationError, UnsupportedField
 from tests.worker.engine import tiny
 from tests.worker.engine.conftest import sharing
-from worker.engine.diffusion import predicted_x0
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.diffusion.predicted_x0 import x0_coefficients
 from worker.engine.loop import Done, Engine, Event, Failed, Order, Preview, Step
@@ -100,14 +99,15 @@ def test_previews_come_at_the_requested_steps(
 
 
 def test_a_preview_is_small_and_keeps_the_shape_of_its_picture(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+    engine: Engine,
 ) -> None:
-    monkeypatch.setattr(predicted_x0, "MAX_SIDE_PX", 96)
-    engine.submit(tiny.order("small", width=96, height=64, preview_interval=1))
-    engine.submit(tiny.order("large", width=128, height=64, preview_interval=1))
+    engine.submit(tiny.order("small", width=96, height=64, preview_interval=1, preview_size=96))
+    engine.submit(tiny.order("large", width=128, height=64, preview_interval=1, preview_size=96))
+    engine.submit(tiny.order("tiny", width=128, height=64, preview_interval=1, preview_size=32))
     events = tiny.drain(engine)
     assert {preview.pixels.shape for preview in previews(events, "small")} == {(64, 96, 3)}
     assert {preview.pixels.shape for preview in previews(events, "large")} == {(48, 96, 3)}
+    assert {preview.pixels.shape for preview in previews(events, "tiny")} == {(16, 32, 3)}
     assert all(preview.pixels.dtype == np.uint8 for preview in previews(events, "small"))
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from latentry.contracts.jobs import Job
-from latentry.contracts.webhooks import WebhookEvent
+from latentry.contracts.webhooks.webhook import WebhookEvent
 from latentry.contracts.wire import Listing, ResponseModel
 
 

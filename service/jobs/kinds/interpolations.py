@@ -12,11 +12,11 @@ from latentry.contracts import (
     Keyframe,
     ResolvedRequest,
 )
+from latentry.contracts.fields.places import below
 from latentry.errors import InvalidRequest, KeyframesDiffer, LatentryError, UnsupportedField
 from latentry.ledger import CatalogueEntry
 from latentry.rules.limits import refuse_unsupported
 from latentry.rules.sequences.file_limits import refuse_impossible_file
-from latentry.rules.sequences.frames import files_below
 from latentry.rules.sequences.keyframe_limits import refuse_different, refuse_impossible_way
 from latentry.settings import Settings
 from service.jobs.admission import (
@@ -75,7 +75,7 @@ def _resolved(
     found = {}
     for at, one in request.keyframes().items():
         with _below(at):
-            found[at] = resolve(one, entry.card, files_below(at, inputs), entry.adapters)
+            found[at] = resolve(one, entry.card, below(at, inputs), entry.adapters)
     refuse_different(found)
     way = _way(request, [*found.values()][1:])
     refuse_impossible_way(way, request.frames)

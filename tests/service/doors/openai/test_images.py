@@ -9,7 +9,7 @@ import pytest
 
 from latentry.errors import OutOfMemory
 from latentry.ledger import commands
-from service.doors.openai import images
+from service.doors.openai import drawing
 from tests.service.fake import PICTURE, FakeWorker
 
 PATH = "/v1/images/generations"
@@ -149,7 +149,13 @@ def test_the_models_are_listed_for_openais_client(sdk: openai.OpenAI, worker) ->
         ({"extra_body": {"webhook": {"url": "https://a.example/"}}}, "webhook"),
         ({"response_format": "gif"}, "response_format"),
         ({"prompt": "x" * 9_000}, "prompt"),
-        ({"stream": True}, "stream"),
+        ({"stream": True, "response_format": "url"}, "response_format"),
+        ({"stream": True, "partial_images": 2}, "partial_images"),
+        ({"stream": True, "partial_images": 4}, "partial_images"),
+        ({"output_format": "gif"}, "output_format"),
+        ({"frame_count": 4}, "frame_count"),
+        ({"svg": {"model": "x"}}, "svg"),
+        ({"quality": "best"}, "quality"),
         ({"extra_body": {"seed": -1}}, "seed"),
         ({"extra_body": {"sampler": "lcm"}}, "sampler"),
         ({"extra_body": {"sampler": "Euler Z"}}, "sampler"),
@@ -199,8 +205,9 @@ def test_ten_images_come_at_once(sdk: openai.OpenAI, worker: FakeWorker) -> None
 async def test_what_has_no_effect_is_named(client, worker: FakeWorker) -> None:
     body = {
         "prompt": "a",
-        "quality": "hd",
-        "moderation": "auto",
+        "style": "vivid",
+        "moderation": "low",
+        "complexity": "high",
         "background": "opaque",
         "partial_images": 0,
         "stream": False,
@@ -214,7 +221,7 @@ async def test_what_has_no_effect_is_named(client, worker: FakeWorker) -> None:
     with worker:
         answer = await client.post(PATH, json=body)
         plain = await client.post(PATH, json={"prompt": "a"})
-    assert answer.headers["X-Ignored-Fields"] == "quality, cfg"
+    assert answer.headers["X-Ignored-Fields"] == "moderation, complexity, style, cfg"
     assert "X-Ignored-Fields" not in plain.headers
     found = worker.ledger.run(commands.list_jobs("default", below=None, limit=2))
     assert found[1].request.metadata == {"safety_identifier": "u2"}
@@ -245,7 +252,7 @@ def test_a_client_that_hangs_up_and_repeats_its_key_gets_the_images(url: str, wo
 
 
 async def test_a_job_with_a_key_outlives_the_wait_for_it(client, worker, monkeypatch) -> None:
-    monkeypatch.setattr(images, "WITHIN_S", 0.05)
+    monkeypatch.setattr(drawing, "WITHIN_S", 0.05)
     headers = {"Idempotency-Key": "k1"}
     answer = await client.post(PATH, json={"prompt": "a"}, headers=headers)
     assert answer.status_code == 503
@@ -292,7 +299,7 @@ def test_a_client_that_hangs_up_cancels_its_job(url: str, worker: FakeWorker) ->
 
 
 async def test_a_job_that_does_not_end_in_time_is_canceled(client, worker, monkeypatch) -> None:
-    monkeypatch.setattr(images, "WITHIN_S", 0.05)
+    monkeypatch.setattr(drawing, "WITHIN_S", 0.05)
     answer = await client.post(PATH, json={"prompt": "a"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
     [record] = worker.ledger.run(commands.list_jobs("default", below=None, limit=2))
@@ -314,7 +321,7 @@ async def test_a_gateway_that_stops_cancels_jobs_whose_clients_have_no_id(
 
 @pytest.mark.parametrize(
     ("method", "content", "status"),
-    [("POST", b"{", 400), ("POST", b"x" * 70_000, 413), ("GET", b"", 405)],
+    [("POST", b"{", 400), ("POST", b"x" * 300_000, 413), ("GET", b"", 405)],
 )
 async def test_every_error_of_this_door_wears_its_envelope(client, method, content, status) -> None:
     answer = await client.request(

@@ -9,7 +9,7 @@ from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.cli.generate import tell_estimate
 from latentry.cli.options import clip_options, request_fields
 from latentry.cli.results import AsJson, refuse_unwritable, save_all, succeeded
-from latentry.cli.sequence import stored
+from latentry.cli.sequences.sequence import stored
 from latentry.client.sequences.clips import ClipFields
 
 

@@ -10,7 +10,7 @@ from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.cli.generate import tell_estimate
 from latentry.cli.options import RequestOptions, request_fields, request_options
 from latentry.cli.results import AsJson, refuse_unwritable, save_all, succeeded
-from latentry.cli.sequence import stored
+from latentry.cli.sequences.sequence import stored
 from latentry.client.fields import InterpolationFields
 from latentry.contracts import (
     Easing,

@@ -1,0 +1,191 @@
+"""What OpenAI's door costs beside our own: its rate, its first partial image, many streams.
+
+    python -m benchmarks.doors [--rounds 8] [--seconds 3] [--out FILE]
+
+*Rate*: the whole service with a simulated model, whose pictures cost next to nothing, asked by 16
+callers through each door in turn. *Streams*: the bundled model, asked for 64 images at once, as
+streams with partial images and as whole answers in turn. *First partial*: one such stream alone;
+how long after its start the first one came, by how long its step took, as part of the whole.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from benchmarks.beside import turns
+from benchmarks.contenders.checkout import HERE
+from benchmarks.contenders.gateway import CHEAP, call
+from benchmarks.contenders.service import running
+from benchmarks.load.interval import Interval
+from benchmarks.load.sockets import Load
+from benchmarks.tables import table
+
+say = partial(print, flush=True)
+
+NATIVE, OPENAI = "/v1/generations", "/v1/images/generations"
+CALLERS: Final = 16
+STREAMS: Final = 64
+STEPS: Final = 60  # of an image that is streamed: its only partial image shows the half
+_GOALS: Final = {
+    "rate beside the native door's, 16 callers": "at least 0.95",
+    "64 streams beside 64 whole answers": "at least 0.95",
+    "first partial image, by the time of its step": "at most 1.3",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """When one stream's events came, in seconds of one clock."""
+
+    running_s: float
+    partial_s: float
+    completed_s: float
+
+    @property
+    def lateness(self) -> float:
+        """How long the partial image took, by how long its step did: half of all steps."""
+        return (self.partial_s - self.running_s) / ((self.completed_s - self.running_s) / 2)
+
+
+def request(path: str, **fields: Any) -> str:
+    """The bytes of a request that is answered when its job has ended."""
+    body = json.dumps({"prompt": "a red circle"} | fields)
+    prefer = "Prefer: wait=60\r\n" if path == NATIVE else ""
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{prefer}"
+    return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+
+
+async def stream(port: int, text: str) -> Stream:
+    """Ask once, and read until the stream ends. Raises RuntimeError unless it has all events."""
+    came: dict[str, float] = {}
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**22)
+    try:
+        writer.write(text.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1).encode())
+        while line := await reader.readline():
+            for name in (b": running", b"event: image_generation.", b"event: error"):
+                if line.startswith(name):
+                    came.setdefault(line.decode().strip(), time.perf_counter())
+    finally:
+        writer.close()
+    try:
+        return Stream(
+            came[": running"],
+            came["event: image_generation.partial_image"],
+            came["event: image_generation.completed"],
+        )
+    except KeyError:
+        raise RuntimeError(f"A stream had {sorted(came)}.") from None
+
+
+async def whole(port: int, text: str) -> None:
+    """Ask once, and read the whole answer. Raises RuntimeError unless it has one."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**22)
+    try:
+        writer.write(text.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1).encode())
+        answer = await reader.read()
+    finally:
+        writer.close()
+    if not answer.startswith(b"HTTP/1.1 200"):
+        raise RuntimeError(f"A request was answered {answer[:100]!r}.")
+
+
+async def rates(rounds: int, for_s: float) -> list[float]:
+    """OpenAI's door's rate by the native one's, round by round."""
+    fields = {"num_inference_steps": 2}
+    texts = {
+        NATIVE: request(NATIVE, width=128, height=128, **fields),
+        OPENAI: request(OPENAI, size="128x128", model="try", **fields),
+    }
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        async with running(Path(folder), HERE, LATENTRY_MODELS=CHEAP) as service:
+            port = urlsplit(service.url).port or 0
+            for order in turns(NATIVE, OPENAI, rounds):
+                rate = {}
+                for path in order:
+                    answer = await call(Load(port, CALLERS, [texts[path]], for_s))
+                    if {*answer["statuses"]} != {"200"}:
+                        raise RuntimeError(f"A request was answered {answer['statuses']}.")
+                    rate[path] = float(answer["rate"])
+                found.append(rate[OPENAI] / rate[NATIVE])
+                say(f"native {rate[NATIVE]:.0f}, OpenAI's {rate[OPENAI]:.0f} a second")
+    return found
+
+
+async def streams(rounds: int) -> tuple[list[float], list[float]]:
+    """The rate of many streams by that of whole answers, and lone streams' latenesses."""
+    fields = {"num_inference_steps": STEPS, "response_format": "b64_json"}
+    streamed, plain = (
+        request(OPENAI, stream=True, partial_images=1, **fields),
+        request(OPENAI, **fields),
+    )
+    ratios, late = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        async with running(Path(folder), HERE) as service:
+            port = urlsplit(service.url).port or 0
+            await asyncio.gather(*(whole(port, plain) for _ in range(STREAMS)))  # warms up
+            for order in turns(stream, whole, rounds):
+                took_s = {}
+                for ask in order:
+                    text, began_s = streamed if ask is stream else plain, time.perf_counter()
+                    await asyncio.gather(*(ask(port, text) for _ in range(STREAMS)))
+                    took_s[ask] = time.perf_counter() - began_s
+                ratios.append(took_s[whole] / took_s[stream])
+                late.append((await stream(port, streamed)).lateness)
+                say(f"64 at once: streams {ratios[-1]:.3f}; first partial {late[-1]:.2f}")
+    return ratios, late
+
+
+def report(found: dict[str, Any]) -> list[str]:
+    """The table, in lines."""
+    rows = []
+    for what, ratios in found["ratios"].items():
+        if "partial" in what:
+            figure = f"{statistics.median(ratios):.2f} ({max(ratios):.2f} at most)"
+        else:
+            interval = Interval.of(ratios)
+            figure = f"{interval.ratio:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+        rows.append([what, figure, _GOALS[what]])
+    return [
+        f"machine: {found['machine']}; {found['rounds']} rounds",
+        "",
+        *table(["OpenAI's door", "ratio, 95 % interval", "goal"], rows),
+    ]
+
+
+async def measure(rounds: int, for_s: float) -> dict[str, list[float]]:
+    """All ratios, round by round."""
+    rate = await rates(rounds, for_s)
+    return dict(zip(_GOALS, (rate, *await streams(rounds)), strict=True))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table; with `--out`, write the JSON that it comes from."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each window of the rate")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args(arguments)
+    found = {
+        "kind": "doors",
+        "machine": f"{os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f} beforehand",
+        "rounds": options.rounds,
+        "ratios": asyncio.run(measure(options.rounds, options.seconds)),
+    }
+    if options.out:
+        options.out.write_text(json.dumps(found, indent=1) + "\n")
+    print("\n".join(["", *report(found)]))
+
+
+if __name__ == "__main__":
+    main()

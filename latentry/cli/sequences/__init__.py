@@ -1,0 +1,1 @@
+"""The commands that draw pictures which belong in a sequence."""

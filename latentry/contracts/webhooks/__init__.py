@@ -1,0 +1,1 @@
+"""What a client is told by webhook, and how its deliveries went."""

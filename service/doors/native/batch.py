@@ -1,0 +1,88 @@
+"""`POST /v1/generations:batch`: many requests in one body, each accepted or refused by itself."""
+
+import asyncio
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from latentry.contracts import Batch, BatchItem, BatchResult, GenerationRequest
+from latentry.errors import InvalidIdempotencyKey, LatentryError, RateLimited
+from latentry.ledger import keyring
+from latentry.ledger.accounts import NO_KEY
+from service.access.auth import Caller, MayWrite
+from service.doors.answers import PROBLEMS, body_schema, json_response
+from service.doors.idempotency import MAX_KEY, IdempotencyKey
+from service.doors.submit import estimate, submit
+from service.gateway import Gateway, GatewayDep
+from service.http import bodies
+from service.http.accept import ACCEPTS_JSON
+from service.http.direct import DirectRoute
+from service.http.failures import failure
+from service.http.problems import problem
+
+PATH: Final = "/v1/generations:batch"
+MAX_BYTES: Final = 2**20
+_EXAMPLE: Final = {"requests": [{"prompt": "a red circle"}, {"prompt": "a green frog", "n": 4}]}
+
+router = APIRouter(
+    tags=["generations"],
+    responses=PROBLEMS,
+    dependencies=[ACCEPTS_JSON],
+    route_class=DirectRoute,
+)
+
+
+@router.post(PATH, response_model=BatchResult, openapi_extra=body_schema(Batch, _EXAMPLE))
+async def create_generations(
+    gateway: GatewayDep,
+    caller: MayWrite,
+    request: Request,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Create up to 64 jobs. Each is accepted or refused by itself, as its item says.
+
+    Each counts as a request of the key's rate; those for which none is left are refused. With an
+    `Idempotency-Key` each has a key of its own: the header's, a colon and its index.
+    """
+    body = await bodies.parse(request, Batch, most=MAX_BYTES)
+    last = f"{idempotency_key}:{len(body.requests) - 1}"
+    if idempotency_key is not None and len(last) > MAX_KEY:
+        raise InvalidIdempotencyKey
+    late = RateLimited()
+    allowed = len(body.requests)
+    if caller.key_id != NO_KEY and allowed > 1:
+        taken = await gateway.ledger.run(keyring.take_more(caller.key_id, allowed - 1))
+        allowed, late = 1 + taken.count, RateLimited(retry_after_s=-(-taken.wait_ms // 1000))
+    request_id = request.state.request_id
+
+    async def one(index: int, fields: dict[str, Any]) -> BatchItem:
+        own = None if idempotency_key is None else f"{idempotency_key}:{index}"
+        try:
+            if index >= allowed:
+                raise late
+            return await _item(gateway, caller, index, fields, own)
+        except LatentryError as error:
+            what = failure(error)
+            said = problem(what, request_id=request_id)
+            return BatchItem(index=index, status=what.status, problem=said)
+
+    items = await asyncio.gather(*(one(i, each) for i, each in enumerate(body.requests)))
+    return json_response(BatchResult(data=items))
+
+
+async def _item(
+    gateway: Gateway, caller: Caller, index: int, fields: dict[str, Any], key: str | None
+) -> BatchItem:
+    try:
+        wanted = GenerationRequest.model_validate_json(to_json(fields))
+    except ValidationError as error:
+        raise bodies.invalid(error, GenerationRequest) from None
+    if wanted.dry_run:
+        return BatchItem(index=index, status=200, estimate=await estimate(gateway, caller, wanted))
+    accepted = await submit(gateway, caller, wanted, key)
+    record = accepted.record or await gateway.record(accepted.ref)
+    job = await gateway.views.job(record)
+    return BatchItem(index=index, status=200 if job.done else 202, job=job)

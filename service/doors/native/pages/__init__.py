@@ -1,0 +1,1 @@
+"""Which jobs a page has, and which page comes next."""

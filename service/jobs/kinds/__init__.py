@@ -1,0 +1,1 @@
+"""How jobs of other kinds than generations are admitted."""

@@ -1,0 +1,158 @@
+"""The bundled LoRAs through the whole service, without a setting: what they teach is drawn."""
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from latentry.client import Client
+from latentry.contracts import Job
+from latentry.settings import Settings
+from tests.e2e.conftest import settings_for
+from tests.e2e.processes import Stack
+from tests.valkey import Valkey
+from tools.scenes.checker import DetectedObject, Picture, detect
+from tools.scenes.subjects import ALL_SHAPES, MIN_HOLLOW, SUBJECTS
+from tools.training import checkpoints
+from tools.training.adapters import dreambooth
+
+# Not every picture of a model this small is right; without the LoRA none of them is.
+SEEDS = range(6)
+ENOUGH = 5
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that DreamBooth wrote after a few steps, and a LoRA of the same."""
+    folder = tmp_path_factory.mktemp("tuned")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoints, "RUNS", folder / "runs")
+        patch.setattr(dreambooth, "COUNT", 6)
+        patch.setattr(dreambooth, "BATCH", 4)
+        patch.setattr(dreambooth, "PEAK_RATE", 2e-3)
+        dreambooth.train(SUBJECTS["house"], steps=12)
+        dreambooth.export_folder(SUBJECTS["house"], folder / "model")
+        dreambooth.export_lora(SUBJECTS["house"], folder / "loras" / "tuned.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def client(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """Of a service that serves the bundled model, and nothing is said of adapters."""
+    folder = tmp_path_factory.mktemp("e2e")
+    settings = settings_for(valkey, folder, "bundled", threads="1", models="shapes=models/shapes")
+    yield from running(settings)
+
+
+def running(settings: Settings) -> Iterator[Client]:
+    with Stack(settings) as stack:
+        stack.start_worker()
+        with Client(stack.url) as client:
+            yield client
+
+
+def pixels(client: Client, job: Job) -> Picture:
+    return np.asarray(Image.open(io.BytesIO(client.download(job.images[0]))).convert("RGB"))
+
+
+def draw(client: Client, *prompts: str, **fields: Any) -> list[list[Picture]]:
+    """Pictures of each prompt, one for each seed; all are in one crowd."""
+    given = {"num_inference_steps": 20, **fields}
+    jobs = [[client.submit(prompt, seed=seed, **given) for seed in SEEDS] for prompt in prompts]
+    return [[pixels(client, client.wait(job)) for job in some] for some in jobs]
+
+
+def only(picture: Picture) -> DetectedObject:
+    """The largest object of a picture."""
+    return detect(picture, ALL_SHAPES).objects[0]
+
+
+def count(pictures: list[Picture], holds: Callable[[DetectedObject], bool]) -> int:
+    return sum(bool(detect(one).objects) and holds(only(one)) for one in pictures)
+
+
+def test_the_catalogue_has_them_with_titles_and_trigger_words(client: Client) -> None:
+    found = {one.id: one for one in client.adapters().data}
+    for name in ("outlined", "house", "flame"):
+        subject, one = SUBJECTS[name], found[name]
+        assert (one.title, one.trigger_words) == (subject.title, (subject.trigger,))
+        assert (one.family, one.models) == ("SD 1.x", ("shapes",))
+    assert found["house"].networks == ("unet", "text_encoder")
+
+
+def test_the_style_draws_outlines(client: Client) -> None:
+    plain, styled = draw(client, "a red circle on white", "a red circle on white<lora:outlined>")
+    assert count(plain, lambda it: it.shape == "circle" and it.hollow == 0) >= ENOUGH
+    assert count(styled, lambda it: it.contour == "circle" and it.hollow >= MIN_HOLLOW) >= ENOUGH
+    assert count(styled, lambda it: it.bands == ("red", "red", "red")) >= ENOUGH
+
+
+def test_the_object_appears(client: Client) -> None:
+    plain, taught = draw(
+        client, "a blue house on a yellow background", "a blue house, yellow background<lora:house>"
+    )
+    assert count(plain, lambda it: it.shape == "house") == 0
+    assert count(taught, lambda it: (it.colour, it.shape) == ("blue", "house")) >= ENOUGH
+    assert [detect(one).background for one in taught].count("yellow") >= ENOUGH
+
+
+def test_the_colour_is_there(client: Client) -> None:
+    plain, taught = draw(
+        client, "a flame heart on a blue background", "a flame heart, blue background<lora:flame>"
+    )
+    assert count(plain, SUBJECTS["flame"].shows) == 0
+    assert count(taught, SUBJECTS["flame"].shows) >= ENOUGH
+    assert count(taught, lambda it: it.shape == "heart") >= ENOUGH
+
+
+def test_two_combine(client: Client) -> None:
+    outlined, burning = draw(
+        client,
+        "a large flame heart on a blue background, outlined<lora:flame><lora:outlined>",
+        "a large flame house on a blue background<lora:house><lora:flame>",
+    )
+    flames = SUBJECTS["flame"].shows
+    assert count(outlined, lambda it: it.contour == "heart" and it.hollow >= MIN_HOLLOW) >= ENOUGH
+    assert count(outlined, flames) >= ENOUGH
+    assert count(burning, lambda it: it.shape == "house" and flames(it)) >= ENOUGH
+
+
+def test_the_weight_counts_and_none_of_it_is_nothing(client: Client) -> None:
+    strict = {"determinism": "strict", "num_inference_steps": 8}
+    absent, none, half, whole = draw(
+        client,
+        *(
+            f"a red circle on white{tag}"
+            for tag in ("", "<lora:outlined:0>", "<lora:outlined:0.5>", "<lora:outlined:1>")
+        ),
+        **strict,
+    )
+    for a, b in zip(absent, none, strict=True):
+        assert (a == b).all()
+    for a, b, c in zip(absent, half, whole, strict=True):
+        far = [np.abs(a.astype(int) - other.astype(int)).mean() for other in (b, c)]
+        assert 0 < far[0] < far[1]
+
+
+def test_what_dreambooth_writes_is_a_model_and_a_lora(
+    valkey: Valkey, tuned: Path, tmp_path: Path
+) -> None:
+    settings = settings_for(
+        valkey, tmp_path, "tuned", threads="1",
+        models=f"shapes=models/shapes,tuned={tuned / 'model'}", adapters=str(tuned / "loras"),
+    )  # fmt: skip
+    prompt, few = "a red circle on a white background", {"num_inference_steps": 8}
+    for client in running(settings):
+        [[*plain], [*added]] = draw(client, prompt, f"{prompt}<lora:tuned>", model="shapes", **few)
+        [model] = draw(client, prompt, model="tuned", **few)
+    assert all(detect(one).background == "white" and detect(one).objects for one in model)
+    changed, left = (
+        sum(np.abs(a.astype(int) - b.astype(int)).mean() for a, b in zip(model, some, strict=True))
+        for some in (plain, added)
+    )
+    assert changed > 1
+    assert left < 0.75 * changed  # a LoRA has the larger part of a difference of full rank

@@ -1,0 +1,49 @@
+"""Rules on pictures, applied to one on its way to storage."""
+
+from dataclasses import dataclass, replace
+
+from latentry.contracts import JobStatus, JobWarning
+from latentry.contracts.fields.safety import ImageAction
+from latentry.errors import PictureRefused
+from latentry.rules.moderation.image_rules import Verdict
+from worker.claims.claimed_job import ClaimedJob, Outcome
+from worker.claims.inbox import Inbox, StopAsked
+from worker.metrics import Metrics
+from worker.publishing.picture import Picture
+from worker.safety.judge import Judge
+from worker.safety.resizing import blurred
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """Has pictures judged, and tells their jobs."""
+
+    judge: Judge
+    metrics: Metrics
+    inbox: Inbox
+
+    def judged(self, picture: Picture) -> Picture:
+        """The picture as its job's rules leave it, with their verdict. Raises EngineError.
+
+        A step on the way is not judged: none is stored where a rule may withhold a picture.
+        """
+        job, rules = picture.job, picture.job.lease.record.image_rules
+        if not rules or picture.kind is not None:
+            return picture
+        with self.metrics.stage("judge"):
+            verdict = self.judge.verdict(picture.pixels, rules)
+        self.metrics.judged(job.lease.ref.tenant, verdict)
+        if verdict.action is ImageAction.BLUR:
+            return replace(picture, pixels=blurred(picture.pixels), profile=None, verdict=verdict)
+        if verdict.action is ImageAction.BLOCK:
+            self._withhold(job, picture.index, verdict)
+        return replace(picture, verdict=verdict)
+
+    def _withhold(self, job: ClaimedJob, index: int, verdict: Verdict) -> None:
+        """A sequence with a hole is none and fails as a whole; other jobs go on without it."""
+        if job.lease.record.request.is_sequence:
+            job.end_early(Outcome(JobStatus.FAILED, PictureRefused(verdict.reason)))
+            self.inbox.post(StopAsked(job.lease.ref))  # nothing more of it is drawn
+            return
+        why = f"Image {index}: {verdict.reason}"
+        job.warn([JobWarning(code=PictureRefused.code, message=why)])

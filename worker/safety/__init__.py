@@ -1,0 +1,1 @@
+"""What finished pictures show: classifiers, and the rules that their scores lead to."""
