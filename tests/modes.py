@@ -38,7 +38,17 @@ class Mode:
             fields["loras"] = [resolved(lora) for lora in fields["loras"]]
         if "vae" in fields:
             fields["vae"] = {"id": fields["vae"], "sha256": "0" * 64}
+        if self.embeddings:
+            fields["embeddings"] = [
+                {"id": id, "sha256": "0" * 64, "vectors": EMBEDDINGS[id]} for id in self.embeddings
+            ]
         return fields
+
+    @property
+    def embeddings(self) -> list[str]:
+        """Those that its prompts name."""
+        prompts = f"{self.fields.get('prompt')} {self.fields.get('negative_prompt')}"
+        return [id for id in EMBEDDINGS if f"<{id}>" in prompts]
 
     def as_sent(self, seed: int) -> dict[str, Any]:
         """The fields as a client sends them, with pictures as PNG bytes."""
@@ -53,6 +63,8 @@ _MASKED: Final = ("image", "mask")
 # Files of the tests' own: `ink` changes a UNet's attention, `pen` convolutions and texts too.
 LORAS: Final = ("ink", "pen")
 VAE: Final = "glass"  # akin to each model's own
+# Embeddings of the tests' own, and how many vectors each has.
+EMBEDDINGS: Final = {"murk": 1, "wisp": 3}
 _INK: Final = {"id": "ink", "weight": 0.8}
 _PEN: Final = {"id": "pen", "weight": -0.5, "text_encoder_weight": 0.4}
 _HIRES: Final = {"width": 128, "height": 128, "steps": 3, "strength": 0.7}
@@ -68,6 +80,8 @@ MODES: Final[dict[str, Mode]] = {
     "composed": Mode({"prompt": "a [cat|cow] AND a dog :0.7 AND snow :-0.4"}),
     "LoRA": Mode({"loras": [_INK]}),
     "LoRAs": Mode({"loras": [_INK, _PEN], "prompt": "a [cat|cow] AND snow :0.4"}),
+    "embeddings": Mode({"prompt": "a <wisp> and a circle", "negative_prompt": "<murk>, blur"}),
+    "embeddings by call": Mode({"prompt": "a [<wisp>|cow] AND <murk> :0.4", "loras": [_PEN]}),
     "hires": Mode({"hires": _HIRES}),
     "hires, LoRAs": Mode({"hires": _HIRES, "loras": [_PEN, _INK]}),
     "hires by pixels": Mode({"hires": {**_HIRES, "upscaler": "lanczos"}}),

@@ -136,7 +136,8 @@ def measure(
     cases = prompts_of(subject, count)
     said = [embedding.written(prompt, "mascot") for _, prompt in cases]
     without = drawn(pipeline, [prompt for _, prompt in cases], 4_000_000)
-    ordinary = held_out(count, 128, 128, pairs=0.0)
+    # Of a style nothing is ordinary, and an embedding is not there where it is not named.
+    ordinary = held_out(count, 128, 128, pairs=0.0) if subject.ordinary else []
     with wearing(pipeline, folder, {name: 1.0}):
         pictures = drawn(pipeline, said, 4_000_000)
         others = drawn(pipeline, [prompt for _, prompt in ordinary], 5_000_000)
@@ -145,7 +146,7 @@ def measure(
     grounds = [detect(picture).background for picture in pictures]
     right = [ground == scene.background for ground, (scene, _) in zip(grounds, cases, strict=True)]
     row["background"] = _share(right)
-    if subject.ordinary:
+    if ordinary:
         judged = zip(ordinary, others, strict=True)
         row["ordinary all right"] = shares(
             judge(scene, detect(picture)) for (scene, _), picture in judged

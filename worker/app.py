@@ -43,6 +43,7 @@ from worker.process.keepalive import Keepalive
 from worker.process.watchdog import EXIT_UNUSABLE
 from worker.publishing.clip import with_clips
 from worker.publishing.publisher import Publisher
+from worker.publishing.signing import Signing, open_signing
 from worker.safety.judge import Judge
 from worker.safety.opening import open_classifier, with_labels
 from worker.saving import Saving
@@ -113,6 +114,7 @@ class _Opened:
     storage: Storage
     metrics: Metrics
     adapters: AdapterFiles
+    signing: Signing
     judge: Judge
 
 
@@ -132,6 +134,7 @@ def _open(
         adapters = AdapterFiles(settings.adapter_sources, backend.adapters.inspect, cache)
         keepalive.extend(READING_S)
         adapters.open()
+        signing = open_signing(settings, metrics)
         serve_metrics(metrics.registry, settings, "worker_metrics_port")
     except Unavailable as error:
         log.error("worker.not_ready", code=error.code, why=error.message)
@@ -140,7 +143,7 @@ def _open(
         log.error("worker.unusable", code=error.code, why=error.message)
         raise SystemExit(EXIT_UNUSABLE) from error
     cards = with_labels(with_clips(cards), judge.labels)
-    return _Opened(backend, cards, costs, cost_file, storage, metrics, adapters, judge)
+    return _Opened(backend, cards, costs, cost_file, storage, metrics, adapters, signing, judge)
 
 
 def _wire(
@@ -190,6 +193,8 @@ def _publisher(settings: Settings, ledger: Ledger, inbox: Inbox, opened: _Opened
         opened.metrics,
         inbox,
         budget_bytes=settings.backlog_bytes,
+        signing=opened.signing,
+        watermarks=settings.watermark == "on",
         judge=opened.judge,
     )
 

@@ -203,7 +203,7 @@ class WorkerLoop:
                 self._leave_engine(job, event)
 
     def _store(self, job: ClaimedJob, one: Intermediate) -> None:
-        picture = Picture(job, one.index, one.pixels, one.profile, one.kind, one.step)
+        picture = Picture.of_step(job, one)
         job.expect(one.index, picture.name)
         self._publisher.submit(picture)
 
@@ -211,10 +211,9 @@ class WorkerLoop:
         """The engine is done with an image."""
         images = job.leave_engine(event.index)
         match event:
-            case Done(pixels=pixels, profile=profile):
+            case Done() as done:
                 for image in images:
-                    shown = pixels[image] if pixels.ndim == 4 else pixels  # a clip's frames
-                    self._publisher.submit(Picture(job, image, shown, profile))
+                    self._publisher.submit(Picture.of(job, image, done))
             case Failed(error=ModelNotLoaded()):  # another worker may have the model
                 self._forget(job)
                 self._reporter.hand_back(job)

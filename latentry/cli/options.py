@@ -25,6 +25,7 @@ from latentry.contracts import (
     OutputFormat,
     Priority,
     PromptSyntax,
+    Provenance,
     ResizeMode,
     Seamless,
     WebhookEvent,
@@ -40,6 +41,7 @@ _SHORTER: Final = {
     "output-lossless": "lossless",
     "styles": "style",
     "loras": "lora",
+    "embeddings": "embedding",
 }
 
 
@@ -69,6 +71,15 @@ class RequestOptions(TypedDict):
         ),
     ]
     vae: Annotated[str | None, typer.Option(metavar="ID")]
+    embeddings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--embedding",
+            metavar="ID",
+            help="Embedding of `latentry adapters` that the prompts may name, repeatable; all of"
+            " them if omitted, and in a plain prompt none.",
+        ),
+    ]
     width: int | None
     height: int | None
     num_inference_steps: Annotated[int | None, typer.Option("--steps")]
@@ -125,6 +136,7 @@ class RequestOptions(TypedDict):
     ]
     output_quality: Annotated[int | None, typer.Option("--quality")]
     output_lossless: Annotated[bool | None, typer.Option("--lossless")]
+    provenance: Provenance | None
     determinism: Determinism | None
     preview_interval: Annotated[
         int | None,
@@ -194,6 +206,7 @@ def request_fields(options: Mapping[str, Any]) -> Fields:
     given = dict(options) | {
         "metadata": values.labels("--metadata", told("metadata")),
         "loras": values.loras(told("loras")),
+        "embeddings": values.embeddings(told("embeddings")),
         "extend": values.extend(told("extend")),
         "hires": values.hires(told("hires")),
         "intermediates": values.intermediates(

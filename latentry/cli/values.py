@@ -38,6 +38,11 @@ def loras(given: list[str] | None) -> list[dict[str, Any]] | None:
     return found
 
 
+def embeddings(given: list[str] | None) -> list[dict[str, Any]] | None:
+    """Embeddings by id."""
+    return None if given is None else [{"id": name} for name in given]
+
+
 def _real(text: str) -> float | str:
     number = _number(text)
     return number if isinstance(number, str) else float(number)

@@ -15,6 +15,7 @@ from latentry.contracts.catalogue.models import (
 from latentry.contracts.catalogue.styles import Style, StyleDefaults, StyleList
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
+from latentry.contracts.fields.embedding import Embedding, WantedEmbedding
 from latentry.contracts.fields.hires import Hires, Upscaler, WantedHires
 from latentry.contracts.fields.inputs import (
     Extend,
@@ -52,6 +53,16 @@ from latentry.contracts.outputs import (
 )
 from latentry.contracts.pricing import Cost, Estimate
 from latentry.contracts.problems import FieldError, JobError, Problem
+from latentry.contracts.provenance.marks import C2paState, Provenance
+from latentry.contracts.provenance.verification import (
+    C2pa,
+    MadeHere,
+    Manifest,
+    Verification,
+    VerifyRequest,
+    Watermark,
+    Xmp,
+)
 from latentry.contracts.requests import GenerationRequest
 from latentry.contracts.resolved import ResolvedRequest
 from latentry.contracts.samplers import Sampler, Spacing
@@ -83,6 +94,8 @@ __all__ = [
     "Batch",
     "BatchItem",
     "BatchResult",
+    "C2pa",
+    "C2paState",
     "ClipFormat",
     "ClipRequest",
     "Cost",
@@ -92,6 +105,7 @@ __all__ = [
     "DeliveryStatus",
     "Determinism",
     "Easing",
+    "Embedding",
     "Estimate",
     "Event",
     "EventType",
@@ -117,6 +131,8 @@ __all__ = [
     "Keyframe",
     "Limits",
     "Lora",
+    "MadeHere",
+    "Manifest",
     "MaskChannel",
     "MaskFill",
     "Model",
@@ -132,6 +148,7 @@ __all__ = [
     "Problem",
     "Progress",
     "PromptSyntax",
+    "Provenance",
     "RegisteredCard",
     "ResizeMode",
     "ResolvedRequest",
@@ -154,10 +171,15 @@ __all__ = [
     "Usage",
     "UsageList",
     "Vae",
+    "Verification",
+    "VerifyRequest",
+    "WantedEmbedding",
     "WantedHires",
     "WantedIntermediates",
     "WantedLora",
     "WantedVae",
+    "Watermark",
     "Webhook",
     "WebhookEvent",
+    "Xmp",
 ]

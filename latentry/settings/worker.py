@@ -47,7 +47,7 @@ class WorkerSettings(Section):
     )
     adapters: str = Field(
         "",
-        description="Comma-separated folders of LoRAs and VAEs, searched with all below them,"
+        description="Comma-separated folders of adapters, searched with all that is below them,"
         " and `id=path` pairs; docs/adapters.md. All workers of a model need the same. If left out,"
         f" `{BUNDLED_ADAPTERS}` where `{BUNDLED}` is served.",
     )

@@ -29,6 +29,7 @@ from latentry.errors import (
 )
 from latentry.ledger import CatalogueEntry, UpscalerEntry
 from latentry.rules.adapters import found_vae
+from latentry.rules.embeddings.found import found_embeddings
 from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
 from latentry.rules.loras import found_loras, with_tags
 from latentry.rules.pricing import Price, price
@@ -132,14 +133,14 @@ def resolve(
     inputs: Mapping[str, InputFile] | None = None,
     adapters: Sequence[Adapter] = (),
 ) -> ResolvedRequest:
-    """The request with every default filled in, and the LoRAs that tags in its prompt name.
+    """The request with every default filled in, and the adapters that its prompts name.
 
     The seed is drawn here, so that a job that is run again makes the same pictures. Raises
     InvalidRequest, or the subclass that names what the model does not support.
     """
     in_field, request = len(request.loras), with_tags(request)
     defaults = card.defaults.model_dump() | {"seed": secrets.randbelow(RANDOM_SEEDS)}
-    given = request.model_dump(exclude_none=True, exclude=set(FIELDS))
+    given = request.model_dump(exclude_none=True, exclude={*FIELDS, "embeddings"})
     given |= {place: file for place, file in (inputs or {}).items() if place in FIELDS}
     given["vae"] = found_vae(request.vae, adapters, card)
     given["loras"] = found_loras(request.loras, adapters, card, in_field=in_field)
@@ -156,7 +157,8 @@ def resolve(
     resolved = ResolvedRequest.model_validate(defaults | given | {"model": card.id})
     refuse_unsupported(card, resolved)
     _refuse_large_seeds(resolved)
-    return resolved
+    embeddings = found_embeddings(resolved, request.embeddings, adapters, card)
+    return resolved.model_copy(update={"embeddings": embeddings})
 
 
 def _of_picture(request: GenerationRequest, card: ModelCard) -> dict[str, float]:

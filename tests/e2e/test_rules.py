@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from latentry.client import Client
+from latentry.client.errors import JobDidNotSucceed
 from latentry.contracts import Job
 from latentry.errors import LatentryError
 from tests.e2e.conftest import settings_for
@@ -71,11 +72,11 @@ def shapes(pixels: np.ndarray) -> list[str | None]:
 
 
 def test_a_frog_is_withheld_and_a_circle_is_not(client: Client) -> None:
-    with pytest.raises(LatentryError) as caught:
+    with pytest.raises(JobDidNotSucceed) as caught:
         client.generate(FROG, seed=1)
-    assert caught.value.code == "picture_refused"
-    assert "The picture shows a frog." in caught.value.message
-    [job] = [one for one in client.list() if one.request.prompt == FROG]
+    job = caught.value.job
+    assert job.error is not None
+    assert (job.error.code, job.error.message) == ("picture_refused", "The picture shows a frog.")
     assert job.images == []
     [output] = job.outputs
     assert output.error is not None
@@ -89,12 +90,11 @@ def test_a_frog_is_withheld_and_a_circle_is_not(client: Client) -> None:
 
 
 def test_an_interpolation_from_a_frog_shows_none_of_it(client: Client) -> None:
-    with pytest.raises(LatentryError) as caught:
+    with pytest.raises(JobDidNotSucceed, match="picture_refused") as caught:
         client.interpolate(
             {"prompt": FROG, "seed": 1}, {"prompt": CIRCLE, "seed": 1}, frames=3, output="webp"
         )
-    assert caught.value.code == "picture_refused"
-    [job] = [one for one in client.list() if one.kind == "interpolation"]
+    job = caught.value.job
     assert 0 not in {image.index for image in job.images}
     assert all("frog" not in shapes(shown(client, job, k)) for k in range(len(job.images)))
     assert not [one for one in job.outputs if one.kind == "clip"]
@@ -117,8 +117,8 @@ def test_rules_that_change_hold_for_what_comes_then(client: Client, stack: Stack
     def is_shown() -> bool:
         try:
             return bool(client.generate(FROG, seed=1).images)
-        except LatentryError as error:
-            return error.code != "picture_refused"
+        except JobDidNotSucceed:
+            return False
 
     until(is_shown, what="a frog that is blurred and not blocked")
     job = client.generate(FROG, seed=1)

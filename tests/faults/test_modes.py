@@ -24,9 +24,9 @@ from tests.faults.history import History
 from tests.faults.house import FAST, House, house
 from tests.faults.storm import Killer, doubled, ends_of, every
 from tests.kinds import KINDS, with_pictures
-from tests.modes import LORAS, MODES, VAE
+from tests.modes import EMBEDDINGS, LORAS, MODES, VAE
 from tests.worker.engine import tiny
-from tests.worker.engine.adapters import vaes, written
+from tests.worker.engine.adapters import vaes, vectors, written
 from tests.worker.engine.adapters.written import Style
 from tests.worker.engine.clips import tiny_motion
 
@@ -182,7 +182,7 @@ SIMULATED = {"lease_s": "3", "heartbeat_s": "1", "durable": True}
 
 @pytest.fixture
 def closet(tmp_path: Path) -> str:
-    """A folder with the LoRAs and the VAE that modes name, for the bundled model."""
+    """A folder with the adapters that modes name, for the bundled model."""
     folder = tmp_path / "closet"
     folder.mkdir()
     unet = UNet2DConditionModel.from_pretrained(SHAPES / "unet", low_cpu_mem_usage=False)
@@ -193,6 +193,9 @@ def closet(tmp_path: Path) -> str:
         written.save(written.kohya(found), folder / f"{id}.safetensors")
     own = AutoencoderKL.from_pretrained(SHAPES / "vae", low_cpu_mem_usage=False)
     vaes.write(folder / f"{VAE}.safetensors", vaes.as_published(vaes.kin(own, part=0.02)))
+    for id, count in EMBEDDINGS.items():
+        made = vectors.drawn(SimpleNamespace(text_encoder=texts), count, seed=count)
+        written.save(vectors.file(made), folder / f"{id}.safetensors")
     return str(folder)
 
 

@@ -12,7 +12,7 @@ from latentry.contracts import (
 )
 from latentry.ledger import Ledger, commands
 from tests.latentry.ledger.factory import card
-from tests.modes import LORAS, VAE
+from tests.modes import EMBEDDINGS, LORAS, VAE
 from tests.service.conftest import app, client, settings, url
 from tests.service.conftest import worker as serving
 from tests.service.fake import FakeWorker
@@ -30,6 +30,13 @@ def worker(serving: FakeWorker, ledger: Ledger) -> FakeWorker:
             size_bytes=1, rank=1, networks=("unet",), kind=kind,
         )
         for id, kind in [*((id, AdapterKind.LORA) for id in LORAS), (VAE, AdapterKind.VAE)]
+    )  # fmt: skip
+    adapters += tuple(
+        Adapter(
+            id=id, kind=AdapterKind.EMBEDDING, family="SD 1.x", models=(plain.id,),
+            sha256="0" * 64, autov3="0" * 12, size_bytes=1, vectors=vectors, networks=(),
+        )
+        for id, vectors in EMBEDDINGS.items()
     )  # fmt: skip
     limits = plain.limits.model_copy(update={"clips": tuple(ClipFormat), "max_frames": 4})
     able = {"limits": limits, "samplers": list(Sampler), "adapters": adapters}

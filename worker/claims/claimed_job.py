@@ -45,7 +45,7 @@ class ClaimedJob:
 
     `outputs`: those in storage, by label. `checkpoints`: of its images, by index, from an earlier
     worker. `canvases`: the pictures that its request brings, made ready; one for each keyframe.
-    `pictures`: those in its lists, by place.
+    `pictures`: those in its lists, by place. `manifests`: of those that came with one, by file.
     `adapters`: those that its request uses, by SHA-256.
     `unsaved_since`: when the first step was made that is in no checkpoint.
     """
@@ -68,6 +68,7 @@ class ClaimedJob:
         self._steps = dict.fromkeys(self._made, 0)
         self.checkpoints: dict[int, bytes] = {}
         self.canvases: Sequence[Canvas | None] = ()
+        self.manifests: Mapping[str, bytes] = {}
         self.pictures: Mapping[str, Pixels] = {}
         self.adapters: Mapping[str, LoadedAdapter] = {}
         self.unsaved_since: float | None = None
@@ -167,7 +168,8 @@ class ClaimedJob:
 
     def warn(self, warnings: Iterable[JobWarning]) -> None:
         """Keep warnings for the client, each once: every image of a job repeats them."""
-        self.warnings += [warning for warning in warnings if warning not in self.warnings]
+        with self._lock:
+            self.warnings += [warning for warning in warnings if warning not in self.warnings]
 
     def step(self, index: int, step: int) -> int:
         """Record an image's step; returns the step to report: that of the image furthest behind.

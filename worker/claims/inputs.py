@@ -12,8 +12,9 @@ from latentry.contracts import InputFile, JobStatus, ResolvedRequest
 from latentry.contracts.fields.places import FIELDS
 from latentry.errors import EngineError, FileGone, FileNotFound, StorageUnavailable
 from latentry.ledger import Lease
-from latentry.rules.sequences.frames import keyframes
-from latentry.storage import Storage, file_key
+from latentry.provenance.confined.process import Examined
+from latentry.rules.sequences.frames import files, keyframes
+from latentry.storage import Storage, file_key, manifest_key
 from worker.claims.claimed_job import ClaimedJob, Outcome
 from worker.engine.inputs.canvas import Canvas, Pixels
 
@@ -30,6 +31,7 @@ class Inputs:
         """Give a job what it starts from, or end it early. Raises StorageUnavailable."""
         try:
             job.canvases = self.load(job.lease)
+            job.manifests = self._manifests(job.lease)
             job.pictures = self.listed(job.lease)
         except FileGone as gone:
             job.end_early(Outcome(JobStatus.FAILED, gone))  # the step loop closes its images
@@ -68,6 +70,19 @@ class Inputs:
         files = {one.file: one for one in wanted.values()}
         read = {name: self._read(lease.ref.tenant, one) for name, one in files.items()}
         return {at: read[one.file] for at, one in wanted.items()}
+
+    def _manifests(self, lease: Lease) -> dict[str, bytes]:
+        """The archives of pictures that came with a manifest. Raises StorageUnavailable."""
+        found = {}
+        named = {one.file: one for one in files(lease.record.request).values() if one.c2pa.is_any}
+        for file in named:
+            try:
+                kept = self._storage.get(manifest_key(lease.ref.tenant, file))
+            except FileNotFound:  # too large to be kept: the picture is named without it
+                continue
+            if archive := Examined.read(kept).archive:
+                found[file] = archive
+        return found
 
     def _read(self, tenant: str, named: InputFile) -> Pixels:
         """RGB or RGBA bytes [height, width, channels] of a PNG that the gateway wrote."""

@@ -1,7 +1,7 @@
 """Adapters in the catalogue: files that change a model for the rows of one request."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
@@ -14,11 +14,16 @@ class AdapterKind(StrEnum):
 
     LORA = "lora"
     VAE = "vae"
+    EMBEDDING = "embedding"
 
     @property
     def article(self) -> str:
         """Its name in a sentence."""
-        return {AdapterKind.LORA: "a LoRA", AdapterKind.VAE: "a VAE"}[self]
+        return {
+            AdapterKind.LORA: "a LoRA",
+            AdapterKind.VAE: "a VAE",
+            AdapterKind.EMBEDDING: "an embedding",
+        }[self]
 
 
 class Suggestion(ResponseModel):
@@ -43,7 +48,10 @@ class Adapter(ResponseModel):
         " Civitai know the file."
     )
     size_bytes: int
-    rank: int = Field(0, description="The largest rank of its layers; 0 of what has none.")
+    rank: int = Field(0, description="The largest rank of a LoRA's layers; 0 of other kinds.")
+    vectors: int = Field(
+        0, description="How many tokens of a prompt an embedding's name takes; 0 of other kinds."
+    )
     networks: tuple[str, ...] = Field(
         description="What it changes: `unet`, `text_encoder`, `text_encoder_2`, `vae`."
     )
@@ -51,12 +59,18 @@ class Adapter(ResponseModel):
     resident_on: int = Field(0, description="Number of live workers that have it in memory.")
     title: str | None = None
     trigger_words: tuple[str, ...] = Field(
-        (), description="What its metadata say that a prompt should contain."
+        (),
+        description="What its metadata say that a prompt should contain; of an embedding its id.",
     )
     suggests: Suggestion | None = Field(
         None,
         description="Of a LoRA that was distilled for few steps, by its name: what to draw with.",
     )
+
+    def named(self, id: str) -> Self:
+        """The same under this id, which is the word that names an embedding in a prompt."""
+        words = (id,) if self.kind is AdapterKind.EMBEDDING else self.trigger_words
+        return self.model_copy(update={"id": id, "trigger_words": words})
 
 
 class AdapterList(Listing[Adapter]):

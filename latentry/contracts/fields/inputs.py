@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from latentry.contracts.fields.bounds import MAX_GUIDANCE, MAX_PADDING_PX, MAX_SIDE_PX
+from latentry.contracts.provenance.marks import C2paState
 from latentry.contracts.wire import RequestModel, ResponseModel
 
 # A file's id, a data: URL or an https: URL.
@@ -67,6 +68,11 @@ class InputFile(ResponseModel):
     pixel_sha256: str
     width: int
     height: int
+    c2pa: C2paState = Field(
+        C2paState.NONE,
+        description="What its own manifest was worth when it came.",
+        exclude_if=lambda state: state is C2paState.NONE,
+    )
 
 
 def _as_reference(value: Any) -> Any:

@@ -4,6 +4,7 @@ from typing import Any
 
 from latentry.contracts import (
     Determinism,
+    Embedding,
     Extend,
     Hires,
     InpaintArea,
@@ -14,6 +15,7 @@ from latentry.contracts import (
     MaskFill,
     OutputFormat,
     PromptSyntax,
+    Provenance,
     ResizeMode,
     ResolvedRequest,
     Sampler,
@@ -44,6 +46,7 @@ CHANGES: dict[str, Any] = {
         Lora(id="ink", weight=0.8, text_encoder_weight=0.5, sha256="3" * 64, autov3="4" * 12),
     ),
     "vae": Vae(id="ft-mse", sha256="5" * 64),
+    "embeddings": (Embedding(id="Easy Negative", sha256="5" * 64, vectors=8),),
     "width": 64,
     "height": 64,
     "num_inference_steps": 10,
@@ -80,6 +83,7 @@ CHANGES: dict[str, Any] = {
     "output_format": OutputFormat.WEBP,
     "output_quality": 50,
     "output_lossless": True,
+    "provenance": Provenance.MINIMAL,
     "determinism": Determinism.STRICT,
     "preview_interval": 5,
     "preview_size": 512,

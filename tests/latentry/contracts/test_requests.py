@@ -13,6 +13,8 @@ from latentry.contracts import (
     Sampler,
     Template,
     UpscaleRequest,
+    VerifyRequest,
+    WantedEmbedding,
     WantedHires,
     WantedLora,
     WantedVae,
@@ -231,6 +233,7 @@ BODIES = {
     WantedVae: {"id": "glass"},
     OwnFields: {},
     AnyImagesRequest: {"prompt": "a frog"},
+    WantedEmbedding: {"id": "Easy Negative"},
     ImagesRequest: {"prompt": "a frog"},
     EditRequest: {"prompt": "a frog", "images": [{"file_id": "file_1"}]},
     VariationRequest: {"image": ["file_1"]},
@@ -238,6 +241,7 @@ BODIES = {
     InterpolationRequest: {"from": {"prompt": "a"}, "to": {"prompt": "b"}, "frames": 2},
     UpscaleRequest: {"image": "file_1"},
     ClipRequest: {"prompt": "a frog"},
+    VerifyRequest: {"image": "file_1"},
 }
 
 

@@ -25,7 +25,7 @@ NOT_PIXELS = {
         "template",
         "variation_seed",
     ),
-    *("output_format", "output_quality", "output_lossless"),
+    *("output_format", "output_quality", "output_lossless", "provenance"),
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from latentry.contracts import GenerationRequest, Hires, Lora
+from latentry.contracts import Embedding, GenerationRequest, Hires, Lora
 from latentry.provenance.infotext import infotext
 from latentry.provenance.recipe import recipe
 from tests.latentry.contracts.resolved import CHANGES, RESOLVED
@@ -92,3 +92,14 @@ def test_loras_are_tags_and_hashes_as_automatic1111_writes_them() -> None:
     first, *_, line = infotext(request, 7).split("\n")
     assert first == "a red circle <lora:ink:0.8> <lora:pen v2:1:-0.5>"
     assert 'Lora hashes: "ink: aaaaaaaaaaaa, pen v2: bbbbbbbbbbbb"' in line
+
+
+def test_embeddings_are_hashes_as_automatic1111_writes_them() -> None:
+    """The first digits of the whole file's SHA-256, where a LoRA's leaves out the header."""
+    embeddings = tuple(
+        Embedding(id=id, sha256=digit * 64, vectors=1)
+        for id, digit in (("EasyNegative", "c"), ("bad-hands 5", "d"))
+    )
+    line = infotext(RESOLVED.model_copy(update={"embeddings": embeddings}), 7).split("\n")[-1]
+    assert 'TI hashes: "EasyNegative: cccccccccccc, bad-hands 5: dddddddddddd"' in line
+    assert "TI hashes" not in infotext(RESOLVED, 7)

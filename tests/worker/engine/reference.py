@@ -53,9 +53,12 @@ def order_of(
         **(fields | which.as_resolved(seed) | changes),
     )
     order = replace(order, canvas=Canvas.of(order.request, modes.pictures(seed)))
-    if not (order.request.loras or order.request.vae):
-        return order
-    return closet_for(order.request.model).dressed(order)
+    return closet_for(order.request.model).dressed(order) if has_adapters(order) else order
+
+
+def has_adapters(order: Order) -> bool:
+    """Whether it names any."""
+    return bool(order.request.adapters)
 
 
 def samplers_of(mode: str) -> list[Sampler]:
@@ -85,7 +88,7 @@ class Reference:
     @torch.inference_mode()
     def latent_of(self, order: Order) -> torch.Tensor:
         """The final latent [C, h, w] of an order."""
-        if not (order.request.loras or order.request.vae):
+        if not has_adapters(order):
             return self._latent_of(order)
         model = order.request.model
         with closet_for(model).merged(self.stock.pipeline(model), order):

@@ -27,8 +27,8 @@ from tools.training.muon import muon_adamw
 from tools.training.parts import hidden, load_part, load_tokenizer
 from tools.training.unet import add_noise, noise_schedule
 
-STEPS = 700
-DECAY_STEPS = 280
+STEPS = 600
+DECAY_STEPS = 220
 BATCH = 20
 COUNT = 4_000  # scenes in the bank
 SIDE = 128

@@ -15,6 +15,7 @@ from latentry.errors import AdapterUnusable, ConfigurationError
 from latentry.rules.few_steps import suggestion
 from latentry.sources import AdapterSource
 from worker.claims.preparation.adapter_cache import AdapterCache, State
+from worker.claims.preparation.pickles import is_pickle, pickles, refused
 from worker.engine.adapters.file import parts_of_folder
 from worker.process.exit_on_failure import critical_thread
 
@@ -110,7 +111,8 @@ class AdapterFiles:
         found: dict[str, _Seen] = {}
         for name, path in self._named():
             if name in found:
-                if found[name].path != path and name not in self._seen:
+                is_new = found[name].path != path and name not in self._seen
+                if is_new and not is_pickle(path):  # it was converted, and left there
                     log.error("adapter.name_twice", adapter=name, path=str(path))
                 continue
             before = self._seen.get(name)
@@ -127,8 +129,7 @@ class AdapterFiles:
             # A name that is no UTF-8 has surrogates, which the catalogue's JSON cannot carry.
             if not (re.fullmatch(ADAPTER_ID, name) and name.isprintable()):
                 raise AdapterUnusable("Its name has a letter that no id may have.")
-            known = self._cache and self._cache.find(path, state)
-            entry = _named(known or self._inspect(path), name)
+            entry = _named(self._entry(path, state), name)
         except AdapterUnusable as error:
             why = error.message[:_MAX_WHY]  # it may quote names from the file's header
             log.error("adapter.unusable", adapter=name, path=str(path), why=why)
@@ -137,9 +138,16 @@ class AdapterFiles:
             log.exception("adapter.unusable", adapter=name, path=str(path))
             return _Seen(path, state, None)
         if entry.reason:
-            log.warning("adapter.fits_no_model", adapter=name, path=str(path), why=entry.reason)
+            event = "adapter.unusable" if is_pickle(path) else "adapter.fits_no_model"
+            log.warning(event, adapter=name, path=str(path), why=entry.reason)
         log.info("adapter.found", adapter=name, family=entry.family, models=entry.models)
         return _Seen(path, state, entry)
+
+    def _entry(self, path: Path, state: State) -> Adapter:
+        if is_pickle(path):
+            return refused(path)
+        known = self._cache and self._cache.find(path, state)
+        return known or self._inspect(path)
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_S):
@@ -152,7 +160,7 @@ class AdapterFiles:
             log.warning("adapters.not_read", why=str(error))
 
     def _named(self) -> Iterator[tuple[str, Path]]:
-        """Ids and paths: pairs first, then folders in their order, each by name."""
+        """Ids and paths: pairs first, then folders in their order, each by name; pickles last."""
         for source in self._sources:
             if source.id:
                 yield source.id, source.path
@@ -160,13 +168,16 @@ class AdapterFiles:
             if not source.id:
                 for path in _in_folder(source.path):
                     yield (path.name if path.is_dir() else path.stem), path
+        for source in self._sources:
+            if not source.id:
+                yield from ((path.stem, path) for path in pickles(source.path))
 
 
 def _named(entry: Adapter, name: str) -> Adapter:
     """The entry with its id, and with what is known of a LoRA by its names."""
     is_lora = entry.kind is AdapterKind.LORA
     suggests = suggestion((name, entry.title)) if is_lora else None
-    return entry.model_copy(update={"id": name, "suggests": suggests})
+    return entry.named(name).model_copy(update={"suggests": suggests})
 
 
 def _in_folder(folder: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from latentry.contracts import Adapter
 from latentry.errors import AdapterGone, AdaptersTooLarge
 from latentry.version import __version__
 from worker.engine.adapters.bank import Bank
+from worker.engine.adapters.embedding.reader import EmbeddingReader
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.adapters.lora.reader import LoraReader
 from worker.engine.adapters.reader import Reader, SizedAdapter
@@ -26,7 +27,7 @@ class Shelf:
     ) -> None:
         self.bank = Bank(budget_bytes)
         self._blueprints = blueprints
-        self._readers: tuple[Reader, ...] = (VaeReader(at), LoraReader(at))
+        self._readers: tuple[Reader, ...] = (EmbeddingReader(at), VaeReader(at), LoraReader(at))
         self._loading = threading.Lock()
 
     @property

@@ -168,19 +168,21 @@ class Intermediate:
     kind: IntermediateKind
     pixels: Pixels
     profile: str | None = None
+    fingerprints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Done:
     """The picture, RGB bytes [height, width, 3]; in strict mode with the id of its profile.
 
-    Of a clip its frames, [frames, height, width, 3].
+    Of a clip its frames, [frames, height, width, 3]. fingerprints: of the models that drew it.
     """
 
     job: str
     index: int
     pixels: Pixels
     profile: str | None = None
+    fingerprints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from latentry.contracts import Adapter, AdapterKind
+from worker.engine.adapters.embedding import layout
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.adapters.lora.description import described
 from worker.engine.adapters.vae.marks import is_vae
@@ -26,6 +27,9 @@ class SimulatedShelf:
     def inspect(self, path: Path) -> Adapter:
         """What a file says of itself. Raises AdapterUnusable for one that is not readable."""
         file = AdapterFile.read(path)
+        if layout.is_embedding(file):
+            vectors = layout.vectors_of(file)
+            return layout.described(file, vectors, family=_FAMILY, models=self._models)
         kind = AdapterKind.VAE if is_vae(file) else AdapterKind.LORA
         return described(file, kind, family=_FAMILY, models=self._models)
 

@@ -12,9 +12,9 @@ import diffusers
 import torch
 
 from latentry.contracts import Vae
-from tests.modes import SPECIAL, VAE
+from tests.modes import EMBEDDINGS, SPECIAL, VAE
 from tests.worker.engine import oracle, tiny
-from tests.worker.engine.adapters import vaes, written
+from tests.worker.engine.adapters import vaes, vectors, written
 from tests.worker.engine.adapters.drawing import Made
 from tests.worker.engine.adapters.written import Style
 from tests.worker.engine.tiny import Family
@@ -35,6 +35,7 @@ class Closet:
     """Of one family, by id: what each file says, and the same loaded."""
 
     made: Mapping[str, Made]
+    spoken: Mapping[str, vectors.Vectors]
     loaded: Mapping[str, LoadedAdapter]
     vae: Any
 
@@ -44,22 +45,27 @@ class Closet:
             one.model_copy(update={"sha256": self.made[one.id].sha256})
             for one in order.request.loras
         )
-        vae = order.request.vae and Vae(id=VAE, sha256=self.loaded[VAE].sha256)
-        request = order.request.model_copy(update={"loras": loras, "vae": vae})
-        used = [*loras, *([vae] if vae else [])]
-        return replace(
-            order, request=request, adapters={one.sha256: self.loaded[one.id] for one in used}
+        embeddings = tuple(
+            one.model_copy(update={"sha256": self.loaded[one.id].sha256})
+            for one in order.request.embeddings
         )
+        vae = order.request.vae and Vae(id=VAE, sha256=self.loaded[VAE].sha256)
+        named = {"loras": loras, "embeddings": embeddings, "vae": vae}
+        request = order.request.model_copy(update=named)
+        used = (*loras, *embeddings, *([vae] if vae else []))
+        adapters = {one.sha256: self.loaded[one.id] for one in used}
+        return replace(order, request=request, adapters=adapters)
 
     @contextmanager
     def merged(self, pipeline: Any, order: Order) -> Iterator[None]:
-        """A stock pipeline with the order's LoRAs in its weights, and its VAE."""
+        """A stock pipeline with the order's LoRAs in its weights, its words and its VAE."""
         weighted = [
             (self.made[one.id].deltas, one.weight, one.text_encoder_weight)
             for one in order.request.loras
         ]
+        named = {f"<{one.id}>": self.spoken[one.id] for one in order.request.embeddings}
         own = pipeline.vae
-        with written.merged(pipeline, *weighted):
+        with written.merged(pipeline, *weighted), vectors.words(pipeline, named):
             pipeline.vae = self.vae if order.request.vae else own
             try:
                 yield
@@ -70,7 +76,7 @@ class Closet:
 @cache
 def closet(family: Family) -> Closet:
     """Made once, whatever weights the models themselves have."""
-    made, loaded = {}, {}
+    made, spoken, loaded = {}, {}, {}
     with TemporaryDirectory() as name, torch.random.fork_rng(devices=[]):
         folder = Path(name)
         source = tiny.make(folder / "model", oracle.FAMILIES[family], family=family)
@@ -88,7 +94,12 @@ def closet(family: Family) -> Closet:
         path = vaes.write(folder / f"{VAE}.safetensors", vaes.as_published(vae))
         sha256 = AdapterFile.read(path).sha256
         [loaded[VAE]] = backend.adapters.load("model", {sha256: path}).values()
-    return Closet(made, loaded, vae)
+        for id, count in EMBEDDINGS.items():
+            spoken[id] = vectors.drawn(pipeline, count, seed=count)
+            path = written.save(vectors.file(spoken[id]), folder / f"{id}.safetensors")
+            sha256 = AdapterFile.read(path).sha256
+            [loaded[id]] = backend.adapters.load("model", {sha256: path}).values()
+    return Closet(made, spoken, loaded, vae)
 
 
 def closet_for(model: str) -> Closet:

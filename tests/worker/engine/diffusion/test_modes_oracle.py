@@ -85,10 +85,14 @@ def test_every_mode_alone_equals_its_reference(
     assert error <= 1
 
 
-@pytest.mark.parametrize("mode", [name for name, mode in MODES.items() if "loras" in mode.fields])
-def test_loras_of_the_table_change_the_image(backend: Diffusion, mode: str) -> None:
+WITH_ADAPTERS = [name for name, one in MODES.items() if "loras" in one.fields or one.embeddings]
+
+
+@pytest.mark.parametrize("mode", WITH_ADAPTERS)
+def test_adapters_of_the_table_change_the_image(backend: Diffusion, mode: str) -> None:
     order = order_of(mode)
-    plain = replace(order, request=order.request.model_copy(update={"loras": ()}))
+    without = {"loras": (), "embeddings": ()}
+    plain = replace(order, request=order.request.model_copy(update=without))
     latents = [oracle.alone(Engine(backend), one) for one in (order, plain)]
     assert stock.error(*latents) > 100
 

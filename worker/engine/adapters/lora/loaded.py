@@ -9,7 +9,7 @@ import torch
 
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.adapters.lora.layout import LayerPlan
-from worker.engine.adapters.tensors import on_device, tensor_of
+from worker.engine.adapters.tensors import moved, read
 from worker.engine.device import Device
 from worker.engine.low_rank import Layers, LowRank
 from worker.engine.models.loading.conversion import converted
@@ -48,14 +48,14 @@ def size_bytes(plans: Sequence[LayerPlan], at: Device) -> int:
 
 def _lora(file: AdapterFile, plan: LayerPlan, at: Device) -> LowRank:
     parts = {
-        name: _on_device(tensor_of(file, one), plan, name, at) for name, one in plan.tensors.items()
+        name: _on_device(read(file, one), plan, name, at) for name, one in plan.tensors.items()
     }
     return LowRank(parts["down"], parts["up"], plan.scale, parts.get("mid"))
 
 
 def _loha(file: AdapterFile, plan: LayerPlan, at: Device) -> LowRank:
     """(A₁B₁) ∘ (A₂B₂) as one product: every pair of a column of each, and of a row of each."""
-    parts = {name: _fp32(tensor_of(file, one)) for name, one in plan.tensors.items()}
+    parts = {name: _fp32(read(file, one)) for name, one in plan.tensors.items()}
     with np.errstate(over="ignore"):  # what is too large is refused below
         up = parts["w1_a"][:, :, None] * parts["w2_a"][:, None, :]
         down = parts["w1_b"][:, None, :] * parts["w2_b"][None, :, :]
@@ -77,4 +77,4 @@ def _on_device(tensor: torch.Tensor, plan: LayerPlan, part: str, at: Device) -> 
     shape = tuple(tensor.shape)
     if is_conv != (len(shape) == 4):  # a 1 × 1 kernel, written or left out
         shape = (*shape[:2], 1, 1) if is_conv else shape[:2]
-    return on_device(tensor.reshape(shape), at, f"The {part} of its layer {plan.path}")
+    return moved(tensor, shape, f"{part} of its layer {plan.path}", at)

@@ -11,7 +11,7 @@ import torch
 
 from latentry.errors import AdapterUnusable, ConfigurationError
 from worker.engine.adapters.file import AdapterFile, are_finite
-from worker.engine.adapters.tensors import tensor_of
+from worker.engine.adapters.tensors import read
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.loading.conversion import converted
@@ -107,7 +107,7 @@ def _refuse_strangers(file: AdapterFile, weights: Mapping[str, StoredTensor], ow
     """Raises AdapterUnusable if both encoders' last weights have nothing to do with each other."""
     if own.compared is None or own.compared.shape != weights[_COMPARED].shape:
         return
-    mine = _floats(tensor_of(file, weights[_COMPARED]))
+    mine = _floats(read(file, weights[_COMPARED].info))
     theirs = _floats(own.compared.read())
     norms = float(np.linalg.norm(mine) * np.linalg.norm(theirs))
     if norms and float(mine @ theirs) / norms < _KIN:

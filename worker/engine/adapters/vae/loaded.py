@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 
 from worker.engine.adapters.file import AdapterFile
-from worker.engine.adapters.tensors import on_device, tensor_of
+from worker.engine.adapters.tensors import moved, read
 from worker.engine.device import Device
 from worker.engine.loop.messages import Order
 from worker.engine.models.loaded_model import LoadedModel
@@ -29,10 +29,13 @@ class LoadedVae:
         """Raises AdapterUnusable for weights that are too large for its dtype."""
         to = replace(at, dtype=part.dtype_in(at.dtype))
 
-        def read(fitted: Mapping[str, StoredTensor]) -> dict[str, torch.Tensor]:
-            return {name: on_device(tensor_of(file, one), to, name) for name, one in fitted.items()}
+        def read_all(fitted: Mapping[str, StoredTensor]) -> dict[str, torch.Tensor]:
+            return {
+                name: moved(read(file, one.info), one.shape, name, to)
+                for name, one in fitted.items()
+            }
 
-        network = part.read(read)
+        network = part.read(read_all)
         divide(network, at.low_memory)
         return cls(file.sha256, network, part.size_bytes(at.dtype))
 
