@@ -44,6 +44,11 @@ class Bank:
         """Of those in memory."""
         return list(self._alive.keys())
 
+    def clear(self) -> None:
+        """Keep none; those that an image uses stay in memory for it."""
+        with self._lock:
+            self._kept.clear()
+
     def find(self, key: Key) -> SizedAdapter | None:
         """The adapter under this key if it is in memory, which counts as its use."""
         with self._lock:
