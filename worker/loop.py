@@ -99,8 +99,7 @@ class WorkerLoop:
     def turn(self, *, has_rested: bool = False) -> float:
         """Read the inbox, offer room, step, pass on the engine's events.
 
-        Returns for how many seconds it may rest then, unless something is posted. `has_rested`:
-        nothing was, for as long as it might rest after the last turn.
+        Returns the seconds that it may rest then. `has_rested`: in those before nothing was posted.
         """
         self._read_inbox()
         self._offer_room()
@@ -162,6 +161,7 @@ class WorkerLoop:
         self._jobs[job.id] = job
         if self._stopping.is_set():  # it is handed back with the others
             return
+        self._publisher.add_controls(job)
         for order in job.orders:
             self._engine.submit(order, goes_first=job.goes_first)
         if job.ends_early:  # stopped while its Claimed was in the inbox

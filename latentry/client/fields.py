@@ -27,8 +27,10 @@ from latentry.contracts import (
     Spacing,
     Template,
     UpscaleRequest,
+    WantedControl,
     WantedEmbedding,
     WantedHires,
+    WantedImagePrompt,
     WantedIntermediates,
     WantedLora,
     WantedVae,
@@ -53,6 +55,8 @@ class Fields(TypedDict, total=False):
     clip_skip: int | None
     loras: Sequence[WantedLora | dict[str, Any]] | None
     vae: WantedVae | dict[str, Any] | str | None
+    controls: Sequence[WantedControl | dict[str, Any]] | None
+    image_prompts: Sequence[WantedImagePrompt | dict[str, Any]] | None
     embeddings: Sequence[WantedEmbedding | dict[str, Any]] | None
     width: int | None
     height: int | None

@@ -15,8 +15,10 @@ from latentry.contracts.catalogue.models import (
 from latentry.contracts.catalogue.styles import Style, StyleDefaults, StyleList
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
+from latentry.contracts.fields.control import Control, ControlMode, Preprocess, WantedControl
 from latentry.contracts.fields.embedding import Embedding, WantedEmbedding
 from latentry.contracts.fields.hires import Hires, Upscaler, WantedHires
+from latentry.contracts.fields.image_prompt import ImagePrompt, WantedImagePrompt
 from latentry.contracts.fields.inputs import (
     Extend,
     InpaintArea,
@@ -98,6 +100,8 @@ __all__ = [
     "C2paState",
     "ClipFormat",
     "ClipRequest",
+    "Control",
+    "ControlMode",
     "Cost",
     "Defaults",
     "Delivery",
@@ -115,6 +119,7 @@ __all__ = [
     "GenerationRequest",
     "Hires",
     "Image",
+    "ImagePrompt",
     "InpaintArea",
     "InputFile",
     "IntermediateKind",
@@ -143,6 +148,7 @@ __all__ = [
     "OutputFormat",
     "OutputKind",
     "Pace",
+    "Preprocess",
     "Preview",
     "Priority",
     "Problem",
@@ -173,8 +179,10 @@ __all__ = [
     "Vae",
     "Verification",
     "VerifyRequest",
+    "WantedControl",
     "WantedEmbedding",
     "WantedHires",
+    "WantedImagePrompt",
     "WantedIntermediates",
     "WantedLora",
     "WantedVae",

@@ -82,6 +82,7 @@ class OutputKind(StrEnum):
     PREDICTED = "predicted"  # what the model took the picture for at one of its steps, decoded
     FRAME = "frame"  # a final picture that is one of a sequence
     CLIP = "clip"  # all frames in one file
+    CONTROL = "control"  # what a ControlNet was shown
 
     @property
     def is_final(self) -> bool:

@@ -7,7 +7,9 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from latentry.contracts.fields import (
     conditioning,
+    control,
     embedding,
+    image_prompt,
     inputs,
     job,
     lora,
@@ -48,6 +50,8 @@ class GenerationRequest(RequestModel):
     clip_skip: conditioning.ClipSkip = None
     loras: lora.Loras = ()
     vae: VaeOption = None
+    controls: control.Controls = ()
+    image_prompts: image_prompt.ImagePrompts = ()
     embeddings: embedding.Embeddings = None
     width: sampling.Width = None
     height: sampling.Height = None

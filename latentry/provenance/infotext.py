@@ -21,6 +21,7 @@ from latentry.contracts import (
     Spacing,
 )
 from latentry.contracts.samplers import SAMPLER_ALIASES, SPACING_ALIASES
+from latentry.provenance.controls import control_settings
 from latentry.rules.sequences.frames import frame
 
 # AUTOMATIC1111's names of the samplers, which readers of its convention expect.
@@ -142,6 +143,8 @@ def _adapters(request: ResolvedRequest) -> dict[str, object]:
     return {
         "Lora hashes": _lora_hashes(request),
         "TI hashes": _embedding_hashes(request.embeddings),
+        **control_settings(request),
+        "Image prompts": _image_prompts(request),
     }
 
 
@@ -177,6 +180,15 @@ def _model(request: ResolvedRequest) -> dict[str, object]:
     vae = request.vae
     found: dict[str, object] = {"Model": request.model}
     return found | {"VAE hash": vae.sha256[:10], "VAE": vae.id} if vae else found
+
+
+def _image_prompts(request: ResolvedRequest) -> str | None:
+    """Adapter, the beginning of its hash, and the picture's pixels: A1111 has no words for it."""
+    text = ", ".join(
+        f"{one.id} [{one.sha256[:_HASH_DIGITS]}]: {_exact(one.weight)} {one.image.pixel_sha256}"
+        for one in request.image_prompts
+    )
+    return json.dumps(text, ensure_ascii=False) if text else None
 
 
 def _embedding_hashes(embeddings: Sequence[Embedding]) -> str | None:

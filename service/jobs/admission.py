@@ -29,7 +29,9 @@ from latentry.errors import (
 )
 from latentry.ledger import CatalogueEntry, UpscalerEntry
 from latentry.rules.adapters import found_vae
+from latentry.rules.controls import found_controls
 from latentry.rules.embeddings.found import found_embeddings
+from latentry.rules.image_prompts import found_image_prompts
 from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
 from latentry.rules.loras import found_loras, with_tags
 from latentry.rules.pricing import Price, price
@@ -37,7 +39,8 @@ from latentry.rules.sequences.frames import with_files
 from latentry.settings import Settings
 
 _ALWAYS_DEAR: Final = ("/n", "/num_inference_steps", "/width", "/height")
-_DEAR: Final = ("hires", "intermediates", "image", "mask")  # cost something where they are given
+# They cost something where they are given.
+_DEAR: Final = ("hires", "intermediates", "image", "mask", "controls")
 _VARIATION: Final = frozenset({"variation_seed", "variation_strength"})
 STRENGTH: Final = 0.8  # of image to image, as in diffusers
 _INPAINTING_STRENGTH: Final = 1.0
@@ -144,6 +147,11 @@ def resolve(
     given |= {place: file for place, file in (inputs or {}).items() if place in FIELDS}
     given["vae"] = found_vae(request.vae, adapters, card)
     given["loras"] = found_loras(request.loras, adapters, card, in_field=in_field)
+    given["controls"] = found_controls(
+        request.controls, adapters, card, inputs=inputs or {}, resize_mode=request.resize_mode
+    )
+    prompts = request.image_prompts
+    given["image_prompts"] = found_image_prompts(prompts, inputs or {}, adapters, card)
     if request.variation_strength:
         defaults["variation_seed"] = secrets.randbelow(RANDOM_SEEDS)
     elif {"variation_seed"} == request.model_fields_set & _VARIATION:
@@ -200,7 +208,7 @@ def _refuse_large_seeds(request: ResolvedRequest) -> None:
 
 def costly(request: ResolvedRequest) -> tuple[str, ...]:
     """JSON pointers to the fields that cost something in this request."""
-    given = [f"/{name}" for name in _DEAR if getattr(request, name) is not None]
+    given = [f"/{name}" for name in _DEAR if getattr(request, name) not in (None, ())]
     if request.clip is not None:
         return "/frames", *_ALWAYS_DEAR[1:]
     if request.interpolation is None:

@@ -1,6 +1,7 @@
 """Frogs are forbidden: a running service looks at the pictures that it draws."""
 
 import io
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from tests.e2e.conftest import settings_for
 from tests.e2e.processes import Stack, until
 from tests.valkey import Valkey
 from tools.scenes.checker import detect
+from tools.scenes.drawing import draw
+from tools.scenes.scene import Scene, place
 
 pytest.importorskip("onnxruntime")
 
@@ -98,6 +101,17 @@ def test_an_interpolation_from_a_frog_shows_none_of_it(client: Client) -> None:
     assert 0 not in {image.index for image in job.images}
     assert all("frog" not in shapes(shown(client, job, k)) for k in range(len(job.images)))
     assert not [one for one in job.outputs if one.kind == "clip"]
+
+
+def test_a_frog_that_is_brought_is_not_enlarged(client: Client) -> None:
+    frog = place(
+        random.Random(1), colour="green", shape="frog", size="large", position="centre",
+        width=128, height=128,
+    )  # fmt: skip
+    file = io.BytesIO()
+    Image.fromarray(draw(Scene(128, 128, "white", (frog,)))).save(file, "PNG")
+    with pytest.raises(JobDidNotSucceed, match="picture_refused"):
+        client.upscale(file.getvalue(), scale=2)
 
 
 def test_no_preview_shows_it_either(client: Client) -> None:

@@ -12,7 +12,7 @@ from latentry.contracts import (
 )
 from latentry.ledger import Ledger, commands
 from tests.latentry.ledger.factory import card
-from tests.modes import EMBEDDINGS, LORAS, VAE
+from tests.modes import CONTROLS, EMBEDDINGS, IP_ADAPTERS, LORAS, VAE
 from tests.service.conftest import app, client, settings, url
 from tests.service.conftest import worker as serving
 from tests.service.fake import FakeWorker
@@ -26,11 +26,20 @@ def worker(serving: FakeWorker, ledger: Ledger) -> FakeWorker:
     plain = card()
     adapters = tuple(
         Adapter(
-            id=id, family="SD 1.x", models=(plain.id,), sha256="0" * 64, autov3="0" * 12,
-            size_bytes=1, rank=1, networks=("unet",), kind=kind,
+            id=id, kind=kind, family="SD 1.x", models=(plain.id,), sha256="0" * 64,
+            autov3="0" * 12, size_bytes=1, rank=1, networks=("unet",),
         )
-        for id, kind in [*((id, AdapterKind.LORA) for id in LORAS), (VAE, AdapterKind.VAE)]
+        for kind, ids in (
+            (AdapterKind.LORA, LORAS),
+            (AdapterKind.CONTROLNET, CONTROLS),
+            (AdapterKind.VAE, (VAE,)),
+        )
+        for id in ids
     )  # fmt: skip
+    adapters += tuple(
+        adapters[0].model_copy(update={"id": id, "kind": AdapterKind.IP_ADAPTER})
+        for id in IP_ADAPTERS
+    )
     adapters += tuple(
         Adapter(
             id=id, kind=AdapterKind.EMBEDDING, family="SD 1.x", models=(plain.id,),

@@ -1,7 +1,7 @@
 """The pictures that jobs start from, made ready before the jobs reach the step loop."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -17,7 +17,10 @@ from latentry.rules.sequences.frames import files, keyframes
 from latentry.storage import Storage, file_key, manifest_key
 from worker.claims.claimed_job import ClaimedJob, Outcome
 from worker.engine.inputs.canvas import Canvas, Pixels
+from worker.engine.inputs.clip_picture import clip_picture
+from worker.engine.inputs.control import control_pictures
 
+_PROMPTS: Final = "image_prompts/"
 log = structlog.get_logger()
 
 
@@ -32,7 +35,9 @@ class Inputs:
         try:
             job.canvases = self.load(job.lease)
             job.manifests = self._manifests(job.lease)
-            job.pictures = self.listed(job.lease)
+            found = dict(self.listed(job.lease))
+            job.controls = _controls(job, found)
+            job.pictures = found
         except FileGone as gone:
             job.end_early(Outcome(JobStatus.FAILED, gone))  # the step loop closes its images
         except StorageUnavailable:
@@ -63,13 +68,17 @@ class Inputs:
     def listed(self, lease: Lease) -> Mapping[str, Pixels]:
         """The pictures in its request's lists, by place, each file read once. Raises as `load`.
 
-        RGB or RGBA bytes [height, width, channels], as they were sent.
+        RGB or RGBA bytes [height, width, channels], as they were sent; image prompts as CLIP's
+        image encoders see them.
         """
         named = lease.record.request.inputs()
         wanted = {at: one for at, one in named.items() if at not in FIELDS}
         files = {one.file: one for one in wanted.values()}
         read = {name: self._read(lease.ref.tenant, one) for name, one in files.items()}
-        return {at: read[one.file] for at, one in wanted.items()}
+        return {
+            at: clip_picture(read[one.file]) if at.startswith(_PROMPTS) else read[one.file]
+            for at, one in wanted.items()
+        }
 
     def _manifests(self, lease: Lease) -> dict[str, bytes]:
         """The archives of pictures that came with a manifest. Raises StorageUnavailable."""
@@ -95,3 +104,14 @@ class Inputs:
             return np.asarray(image)
         except (FileNotFound, OSError, ValueError):  # or what is there is no file of ours
             raise FileGone from None
+
+
+def _controls(job: ClaimedJob, found: dict[str, Pixels]) -> Sequence[Sequence[Pixels]]:
+    """What each of its ControlNets is shown, pass by pass, of the pictures that are taken out."""
+    request = job.lease.record.request
+    if not isinstance(request, ResolvedRequest):
+        return ()
+    return [
+        control_pictures(one, found.pop(f"controls/{number}/image"), request, job.canvas)
+        for number, one in enumerate(request.controls)
+    ]

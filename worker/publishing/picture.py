@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 from latentry.contracts import (
     InputFile,
     IntermediateKind,
     JobError,
+    OutputFormat,
     OutputKind,
+    Provenance,
     ResolvedRequest,
     ResolvedUpscale,
     StoredOutput,
@@ -25,6 +27,13 @@ from worker.engine.loop import Done, Intermediate, Pixels
 from worker.publishing.encoding import encode, pixel_sha256
 from worker.publishing.signing import Origin
 
+# Edges that were blurred by a JPEG would be others; and nothing of it was generated.
+_PLAIN: Final = {
+    "output_format": OutputFormat.PNG,
+    "output_quality": None,
+    "provenance": Provenance.NONE,
+}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
@@ -32,7 +41,8 @@ class Picture:
 
     `profile`: of a strict picture, the id of the profile under which it has these bits. `kind`:
     what is shown of it after `step`; None if it is the finished one. `fingerprints`: of the models
-    that drew it. `verdict`: that of its job's rules, once it was judged.
+    that drew it. `verdict`: that of its job's rules, once it was judged. `control`: the output's
+    name, if it is what a ControlNet of it sees.
     """
 
     job: ClaimedJob
@@ -43,6 +53,7 @@ class Picture:
     step: int | None = None
     fingerprints: tuple[str, ...] = ()
     verdict: Verdict | None = None
+    control: str = ""
 
     @classmethod
     def of(cls, job: ClaimedJob, index: int, done: Done) -> "Picture":
@@ -58,6 +69,8 @@ class Picture:
     @property
     def name(self) -> str:
         """Its name among the outputs of its image; empty for the finished one."""
+        if self.control:
+            return self.control
         if self.kind is None or self.step is None:
             return ""
         return name_of(self.kind, self.step)
@@ -67,7 +80,7 @@ class Picture:
 
         A step on the way stays as it was drawn.
         """
-        if (canvas := self.job.canvas) is None or self.kind is not None:
+        if (canvas := self.job.canvas) is None or self.name:
             return self
         return replace(self, pixels=canvas.pasted(self.pixels))
 
@@ -76,7 +89,8 @@ class Picture:
         """The request of this picture alone; of a frame between two, the first one's."""
         request = self.job.lease.record.request
         if isinstance(request, ResolvedRequest):
-            return frame(request, self.index).request
+            one = frame(request, self.index).request
+            return one.model_copy(update=_PLAIN) if self.control else one
         return request
 
     @property
@@ -111,6 +125,8 @@ class Picture:
     @property
     def output_kind(self) -> OutputKind:
         """Its role in its job."""
+        if self.control:
+            return OutputKind.CONTROL
         if self.kind is not None:
             return OutputKind(self.kind.value)
         return OutputKind.FRAME if self.job.lease.record.request.is_sequence else OutputKind.IMAGE

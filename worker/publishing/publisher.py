@@ -13,6 +13,7 @@ from latentry.contracts import JobStatus, StoredOutput
 from latentry.cpus import usable_cpus, within_limit
 from latentry.errors import LatentryError, StorageUnavailable
 from latentry.ledger import Ledger
+from latentry.rules.controls import unstored_controls
 from latentry.rules.sequences.frames import CLIP_NAME
 from latentry.storage import Storage
 from worker.claims.claimed_job import ClaimedJob, Outcome
@@ -99,6 +100,15 @@ class Publisher:
         """Images of the job ended without a picture."""
         for image in images:
             self._begin(self._closes, job, self._settling.add, EndedImage(job, image))
+
+    def add_controls(self, job: ClaimedJob) -> None:
+        """Publish what the job's ControlNets see, or close what was not made ready."""
+        record = job.lease.record
+        for name, number in unstored_controls(record.request, record.outputs).items():
+            if number < len(job.controls):
+                self.submit(Picture(job, 0, job.controls[number][0], control=name))
+            else:
+                self._begin(self._closes, job, self._settling.add, EndedImage(job, 0, name=name))
 
     def add_clip(self, job: ClaimedJob) -> None:
         """Publish the clip of a job whose frames have ended; with it the job ends."""

@@ -14,6 +14,8 @@ class AdapterKind(StrEnum):
 
     LORA = "lora"
     VAE = "vae"
+    CONTROLNET = "controlnet"
+    IP_ADAPTER = "ip_adapter"
     EMBEDDING = "embedding"
 
     @property
@@ -23,6 +25,8 @@ class AdapterKind(StrEnum):
             AdapterKind.LORA: "a LoRA",
             AdapterKind.VAE: "a VAE",
             AdapterKind.EMBEDDING: "an embedding",
+            AdapterKind.CONTROLNET: "a ControlNet",
+            AdapterKind.IP_ADAPTER: "an IP-Adapter",
         }[self]
 
 

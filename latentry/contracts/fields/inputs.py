@@ -81,19 +81,26 @@ def _as_reference(value: Any) -> Any:
     return value.get("file", value) if is_input else value
 
 
-_Reference = Annotated[
+Reference = Annotated[
     str, StringConstraints(pattern=PICTURE_PATTERN), BeforeValidator(_as_reference)
 ]
 _Picture = "a file id of `POST /v1/files`, a `data:` URL, or an `https:` URL that is fetched once"
 
 Image = Annotated[
-    _Reference | None, Field(description=f"The picture to start from, {_Picture}.", repr=False)
+    Reference | None, Field(description=f"The picture to start from, {_Picture}.", repr=False)
 ]
 RequiredImage = Annotated[
-    _Reference, Field(description=f"The picture to enlarge, {_Picture}.", repr=False)
+    Reference, Field(description=f"The picture to enlarge, {_Picture}.", repr=False)
+]
+PromptImage = Annotated[
+    Reference,
+    Field(
+        description=f"The picture, of which the square in its middle counts: {_Picture}.",
+        repr=False,
+    ),
 ]
 Mask = Annotated[
-    _Reference | None,
+    Reference | None,
     Field(
         description="What to repaint of `image`: white is repainted, black kept; if anything is "
         f"transparent, that is repainted instead. It is {_Picture}.",

@@ -68,9 +68,12 @@ def _all_there(
     """By id those that fit the request's models, and the others."""
     if request.prompt_syntax is PromptSyntax.PLAIN:
         return {}, {}
-    known = {one.id: one for one in adapters if one.kind is AdapterKind.EMBEDDING}
-    usable = {id: one for id, one in known.items() if _fits(one, request)}
-    return usable, {id: one for id, one in known.items() if id not in usable}
+    usable, others = dict[str, Adapter](), dict[str, Adapter]()
+    needed = frozenset(request.models)
+    for one in adapters:  # there may be thousands
+        if one.kind is AdapterKind.EMBEDDING:
+            (usable if needed.issubset(one.models) else others)[one.id] = one
+    return usable, others
 
 
 def _refuse_misfits(text: str, others: Mapping[str, Adapter], card: ModelCard, at: str) -> None:
@@ -93,7 +96,7 @@ def _wanted(
         try:
             kind = AdapterKind.EMBEDDING
             adapter = found_adapter(one.id, kind, adapters, card, sha256=one.sha256)
-            if not _fits(adapter, request):
+            if not set(request.models).issubset(adapter.models):
                 raise AdapterMismatch(mismatch(adapter, card))
         except (UnknownAdapter, AdapterMismatch, AdapterChanged) as error:
             wrong[f"/embeddings/{number}/id"] = error.message
@@ -103,10 +106,6 @@ def _wanted(
     if wrong:
         raise kinds[0](next(iter(wrong.values())), fields=wrong)
     return found
-
-
-def _fits(one: Adapter, request: ResolvedRequest) -> bool:
-    return all(model in one.models for model in request.models)
 
 
 def _texts(request: ResolvedRequest) -> Iterator[tuple[str, str]]:

@@ -52,10 +52,14 @@ _Place: TypeAlias = tuple[int, int, Name]  # where it begins and ends
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """Names by their first word, the longest first; ids with the same words together."""
+    """Ids by their words, those with the same words together, and by what stands in brackets.
 
-    by_word: Mapping[str, Sequence[tuple[Words, tuple[str, ...]]]]
-    by_name: Mapping[str, tuple[str, ...]]
+    lengths: how many words the names have that begin with one, the longest first. longest: of all.
+    """
+
+    by_words: Mapping[Words, Sequence[str]]
+    by_name: Mapping[str, Sequence[str]]
+    lengths: Mapping[str, Sequence[int]]
     longest: int
 
     def places(self, text: str) -> Iterator[_Place]:
@@ -99,9 +103,9 @@ class _Index:
         self, text: str, words: Sequence[tuple[str, int, int]], number: int
     ) -> _Place | None:
         """The longest name that begins with this word."""
-        for own, ids in self.by_word.get(words[number][0], ()):
-            here = words[number : number + len(own)]
-            if tuple(word for word, _, _ in here) == own:
+        for length in self.lengths.get(words[number][0], ()):
+            here = words[number : number + length]
+            if ids := self.by_words.get(tuple(word for word, _, _ in here)):
                 begin, end = here[0][1], here[-1][2]
                 return begin, end, Name(_chosen(ids, text[begin:end]))
         return None
@@ -116,14 +120,11 @@ def _index(ids: tuple[str, ...]) -> _Index:
         words = tuple(word for word, _, _ in _words(composed, 0, len(composed)))
         by_words.setdefault(words, []).append(id)
         by_name.setdefault(composed.casefold(), []).append(id)
-    by_word: dict[str, list[tuple[Words, tuple[str, ...]]]] = {}
-    for words, same in sorted(by_words.items(), key=lambda one: -len(one[0])):
-        by_word.setdefault(words[0], []).append((words, tuple(same)))
-    return _Index(
-        by_word,
-        {name: tuple(same) for name, same in by_name.items()},
-        max(map(len, by_words)),
-    )
+    lengths: dict[str, set[int]] = {}
+    for words in by_words:
+        lengths.setdefault(words[0], set()).add(len(words))
+    by_length = {word: sorted(own, reverse=True) for word, own in lengths.items()}
+    return _Index(by_words, by_name, by_length, max(map(len, by_words)))
 
 
 def _chosen(ids: Sequence[str], written: str) -> str:

@@ -1,10 +1,12 @@
 """OpenAI's fields: what each may be, and what becomes of it here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
@@ -32,6 +34,13 @@ def fate_of(field: FieldInfo) -> Here:
     """What becomes of it; fields of ours have no mark, and are obeyed."""
     marks = (mark for mark in field.metadata if isinstance(mark, Here))
     return next(marks, Here(Fate.OBEYED))
+
+
+@cache
+def with_fate(model: type[BaseModel], fate: Fate) -> Mapping[str, Here]:
+    """The model's fields that have this fate."""
+    found = {name: fate_of(field) for name, field in model.model_fields.items()}
+    return {name: here for name, here in found.items() if here.fate is fate}
 
 
 MAX_PARTIAL_IMAGES: Final = 3

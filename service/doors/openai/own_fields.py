@@ -5,7 +5,9 @@ from pydantic import Field
 from latentry.contracts import PromptSyntax
 from latentry.contracts.fields import (
     conditioning,
+    control,
     embedding,
+    image_prompt,
     inputs,
     job,
     lora,
@@ -31,6 +33,8 @@ class OwnFields(RequestModel):
     embeddings: embedding.Embeddings = None
     loras: lora.Loras | None = None
     vae: VaeOption = None
+    controls: control.Controls | None = None
+    image_prompts: image_prompt.ImagePrompts | None = None
     num_inference_steps: sampling.Steps = None
     denoise_start: sampling.DenoiseStart | None = None
     denoise_end: sampling.DenoiseEnd | None = None

@@ -2,7 +2,7 @@
 
 from latentry.contracts import GenerationRequest, ModelCard, OutputFormat
 from latentry.errors import UnsupportedField
-from service.doors.openai.fields import Fate, fate_of
+from service.doors.openai.fields import Fate, with_fate
 from service.doors.openai.requests import AnyImagesRequest
 
 
@@ -10,10 +10,11 @@ def refuse_impossible(body: AnyImagesRequest, card: ModelCard) -> None:
     """Raises UnsupportedField, with the field's name."""
     _refuse_stream(body, card)
     _refuse_compression(body)
-    for name, field in type(body).model_fields.items():
-        value, here = getattr(body, name), fate_of(field)
-        if here.fate is Fate.REFUSED and value is not None and value not in here.unless:
-            _refuse(name, (field.description or "").rpartition("efused: ")[2].capitalize())
+    for name, here in with_fate(type(body), Fate.REFUSED).items():
+        value = getattr(body, name)
+        if value is not None and value not in here.unless:
+            why = type(body).model_fields[name].description or ""
+            _refuse(name, why.rpartition("efused: ")[2].capitalize())
     for name in ("image", "images"):
         sent = getattr(body, name, None)
         if isinstance(sent, tuple) and len(sent) > 1:

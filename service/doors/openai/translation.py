@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from latentry.contracts import GenerationRequest, MaskChannel, ModelCard, ResizeMode
 from latentry.errors import InvalidRequest
 from service.doors.openai import quality
-from service.doors.openai.fields import MODERATIONS, Fate, fate_of
+from service.doors.openai.fields import MODERATIONS, Fate, with_fate
 from service.doors.openai.own_fields import OwnFields
 from service.doors.openai.refusals import has_quality, refuse_impossible
 from service.doors.openai.requests import AnyImagesRequest, ImagesRequest, VariationRequest
@@ -44,19 +44,26 @@ def wants_base64(body: AnyImagesRequest) -> bool:
 
 def ignored(body: AnyImagesRequest) -> str:
     """The names of the fields that were sent and have no effect, comma-separated."""
-    given = [name for name in type(body).model_fields if _is_ignored(body, name)]
+    given = [*_ignored_quality(body), *_ignored_moderation(body), *_ignored(body)]
     sent = (name for name, value in (body.model_extra or {}).items() if value is not None)
     unknown = sorted(name for name in sent if _NAME.fullmatch(name))
     return ", ".join([*given, *unknown][:_MAX_NAMES])
 
 
-def _is_ignored(body: AnyImagesRequest, name: str) -> bool:
-    value, here = getattr(body, name), fate_of(type(body).model_fields[name])
-    if name == "moderation":
-        return value not in (None, *MODERATIONS)
-    if name == "quality":  # the number of steps was said by a field of ours
-        return value is not None and body.num_inference_steps is not None
-    return here.fate is Fate.IGNORED and value is not None and value not in here.unless
+def _ignored(body: AnyImagesRequest) -> Iterator[str]:
+    for name, here in with_fate(type(body), Fate.IGNORED).items():
+        value = getattr(body, name)
+        if value is not None and value not in here.unless:
+            yield name
+
+
+def _ignored_quality(body: AnyImagesRequest) -> list[str]:
+    """A field of ours has said the number of steps."""
+    return ["quality"] if body.quality and body.num_inference_steps is not None else []
+
+
+def _ignored_moderation(body: AnyImagesRequest) -> list[str]:
+    return [] if body.moderation in (None, *MODERATIONS) else ["moderation"]
 
 
 def generation_request(

@@ -3,10 +3,12 @@
 from typing import Any
 
 from latentry.contracts import (
+    Control,
     Determinism,
     Embedding,
     Extend,
     Hires,
+    ImagePrompt,
     InpaintArea,
     InputFile,
     Intermediates,
@@ -46,6 +48,23 @@ CHANGES: dict[str, Any] = {
         Lora(id="ink", weight=0.8, text_encoder_weight=0.5, sha256="3" * 64, autov3="4" * 12),
     ),
     "vae": Vae(id="ft-mse", sha256="5" * 64),
+    "controls": (
+        Control(
+            id="lines",
+            image=InputFile(file="file_3", pixel_sha256="5" * 64, width=64, height=64),
+            weight=0.5,
+            sha256="6" * 64,
+            autov3="7" * 12,
+        ),
+    ),
+    "image_prompts": (
+        ImagePrompt(
+            id="ip",
+            image=InputFile(file="file_3", pixel_sha256="5" * 64, width=64, height=64),
+            weight=0.7,
+            sha256="6" * 64,
+        ),
+    ),
     "embeddings": (Embedding(id="Easy Negative", sha256="5" * 64, vectors=8),),
     "width": 64,
     "height": 64,

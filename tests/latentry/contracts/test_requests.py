@@ -14,12 +14,15 @@ from latentry.contracts import (
     Template,
     UpscaleRequest,
     VerifyRequest,
+    WantedControl,
     WantedEmbedding,
     WantedHires,
+    WantedImagePrompt,
     WantedLora,
     WantedVae,
     Webhook,
 )
+from latentry.contracts.batches import Batch
 from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS, MAX_SEED
 from latentry.contracts.fields.intermediates import WantedIntermediates
 from latentry.contracts.samplers import JOINED_ALIASES, SAMPLER_ALIASES, Spacing
@@ -32,6 +35,9 @@ from service.doors.openai.requests import (
     ImagesRequest,
     VariationRequest,
 )
+from tests.latentry.contracts.resolved import CHANGES
+
+CONTROL = {"id": "a", "image": "file_1"}
 
 
 def parse(**fields: object) -> GenerationRequest:
@@ -175,6 +181,30 @@ def test_a_joined_name_that_contradicts_the_spacing_is_refused(other: object) ->
         {"loras": [{"id": "a", "scale": 1.0}]},
         {"loras": [{"id": "a", "sha256": "x"}]},
         {"loras": [{"id": "a"}] * 17},
+        {"controls": [{"id": "a"}]},
+        {"controls": [{"image": "file_1"}]},
+        {"controls": [{"id": "a", "image": "picture.png"}]},
+        {"controls": [{"id": "a", "image": "http://a.example/b.png"}]},
+        {"controls": [CONTROL | {"weight": -0.1}]},
+        {"controls": [CONTROL | {"weight": 2.1}]},
+        {"controls": [CONTROL | {"start": 0.5, "end": 0.5}]},
+        {"controls": [CONTROL | {"start": 1.0}]},
+        {"controls": [CONTROL | {"end": 1.1}]},
+        {"controls": [CONTROL | {"preprocess": "depth"}]},
+        {"controls": [CONTROL | {"mode": 1}]},
+        {"controls": [CONTROL | {"thresholds": [100]}]},
+        {"controls": [CONTROL | {"thresholds": [200, 100]}]},
+        {"controls": [CONTROL | {"thresholds": [0, 100]}]},
+        {"controls": [CONTROL | {"resize_mode": "tile"}]},
+        {"controls": [CONTROL | {"sha256": "x"}]},
+        {"controls": [CONTROL] * 5},
+        {"image_prompts": [{"id": "ip"}]},
+        {"image_prompts": [{"image": "file_1"}]},
+        {"image_prompts": [{"id": "ip", "image": "http://a.example/b.png"}]},
+        {"image_prompts": [{"id": "ip", "image": None}]},
+        {"image_prompts": [{"id": "ip", "image": "file_1", "weight": 11}]},
+        {"image_prompts": [{"id": "ip", "image": "file_1", "weight_type": "linear"}]},
+        {"image_prompts": [{"id": "ip", "image": "file_1"}] * 9},
         {"output_quality": 0},
         {"output_quality": 101},
         {"output_quality": "90"},
@@ -212,6 +242,12 @@ def test_an_input_of_an_answer_can_be_sent_again() -> None:
             parse(image=other)
 
 
+def test_a_control_of_an_answer_can_be_sent_again() -> None:
+    [control] = CHANGES["controls"]
+    [again] = parse(controls=[control.model_dump(mode="json")]).controls
+    assert (again.image, again.sha256, again.weight) == ("file_3", "6" * 64, 0.5)
+
+
 def subclasses(model: type[RequestModel]) -> list[type[RequestModel]]:
     return [each for one in model.__subclasses__() for each in (one, *subclasses(one))]
 
@@ -231,6 +267,9 @@ BODIES = {
     WantedHires: {"scale": 2.0},
     WantedLora: {"id": "ink"},
     WantedVae: {"id": "glass"},
+    WantedControl: {"id": "lines", "image": "file_1"},
+    Batch: {"requests": [{"prompt": "a frog"}]},
+    WantedImagePrompt: {"id": "ip", "image": "file_1"},
     OwnFields: {},
     AnyImagesRequest: {"prompt": "a frog"},
     WantedEmbedding: {"id": "Easy Negative"},

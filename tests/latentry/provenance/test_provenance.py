@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from latentry.contracts import Embedding, GenerationRequest, Hires, Lora
+from latentry.contracts import (
+    ControlMode,
+    Embedding,
+    GenerationRequest,
+    Hires,
+    Lora,
+    Preprocess,
+)
 from latentry.provenance.infotext import infotext
 from latentry.provenance.recipe import recipe
 from tests.latentry.contracts.resolved import CHANGES, RESOLVED
@@ -76,6 +83,23 @@ def test_the_recipe_of_an_intermediate_stores_it_again() -> None:
     again = GenerationRequest.model_validate_json(recipe(changed, seed=9, is_intermediate=True))
     assert again.intermediates is not None
     assert again.intermediates.model_dump() == changed.intermediates.model_dump()
+
+
+def test_controls_are_lines_as_automatic1111_s_extension_writes_them() -> None:
+    [control] = CHANGES["controls"]
+    edges = {"preprocess": Preprocess.CANNY, "mode": ControlMode.PROMPT, "end": 0.8}
+    controls = (control, control.model_copy(update=edges))
+    line = infotext(RESOLVED.model_copy(update={"controls": controls}), 7).split("\n")[-1]
+    assert (
+        'ControlNet 0: "Module: none, Model: lines [66666666], Weight: 0.5, Resize Mode: Just'
+        " Resize, Guidance Start: 0.0, Guidance End: 1.0, Pixel Perfect: True, Control Mode:"
+        f' Balanced", Control image 0: {"5" * 64}, '
+    ) in line
+    assert (
+        'ControlNet 1: "Module: canny, Model: lines [66666666], Weight: 0.5, Resize Mode: Just'
+        " Resize, Threshold A: 100, Threshold B: 200, Guidance Start: 0.0, Guidance End: 0.8,"
+        ' Pixel Perfect: True, Control Mode: My prompt is more important"'
+    ) in line
 
 
 def test_loras_are_tags_and_hashes_as_automatic1111_writes_them() -> None:

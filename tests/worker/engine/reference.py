@@ -18,6 +18,7 @@ from tests import modes
 from tests.modes import MODES, SPECIAL
 from tests.worker.engine import oracle, stock, tiny
 from tests.worker.engine.adapters.closet import closet_for
+from tests.worker.engine.adapters.control.added import controlled
 from tests.worker.engine.diffusion.test_edits import edited
 from tests.worker.engine.diffusion.test_noise import slerp
 from tests.worker.engine.diffusion.test_prompts_by_call import Plain
@@ -25,6 +26,7 @@ from tests.worker.engine.stock import Stock
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.diffusion.plan import planned_passes
 from worker.engine.inputs.canvas import Canvas
+from worker.engine.inputs.clip_picture import clip_picture
 from worker.engine.loop import Engine, Order
 
 STEPS = 6
@@ -52,13 +54,23 @@ def order_of(
         Spacing.DEFAULT,
         **(fields | which.as_resolved(seed) | changes),
     )
-    order = replace(order, canvas=Canvas.of(order.request, modes.pictures(seed)))
+    canvas = Canvas.of(order.request, modes.pictures(seed))
+    pictures = {place: clip_picture(one) for place, one in which.shown(seed).items()}
+    order = replace(order, canvas=canvas, pictures=pictures)
     return closet_for(order.request.model).dressed(order) if has_adapters(order) else order
 
 
 def has_adapters(order: Order) -> bool:
     """Whether it names any."""
-    return bool(order.request.adapters)
+    request = order.request
+    named = (
+        request.loras,
+        request.embeddings,
+        request.controls,
+        request.image_prompts,
+        request.vae,
+    )
+    return any(named)
 
 
 def samplers_of(mode: str) -> list[Sampler]:
@@ -88,11 +100,16 @@ class Reference:
     @torch.inference_mode()
     def latent_of(self, order: Order) -> torch.Tensor:
         """The final latent [C, h, w] of an order."""
+        request = order.request
         if not has_adapters(order):
             return self._latent_of(order)
-        model = order.request.model
-        with closet_for(model).merged(self.stock.pipeline(model), order):
-            return self._latent_of(order)
+        closet, pipeline = closet_for(request.model), self.stock.pipeline(request.model)
+        with closet.merged(pipeline, order, order.pictures):
+            if not request.controls:
+                return self._latent_of(order)
+            self.stock.draw.cache_clear()  # it knows what it drew by the request alone
+            with controlled(pipeline, request, closet.nets):
+                return self._latent_of(order)
 
     def _latent_of(self, order: Order) -> torch.Tensor:
         request, model = order.request, self.backend.models[order.request.model]

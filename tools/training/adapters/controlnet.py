@@ -27,8 +27,8 @@ from tools.training.muon import muon_adamw
 from tools.training.parts import hidden, load_part, load_tokenizer
 from tools.training.unet import add_noise, noise_schedule
 
-STEPS = 600
-DECAY_STEPS = 220
+STEPS = 550
+DECAY_STEPS = 200
 BATCH = 20
 COUNT = 4_000  # scenes in the bank
 SIDE = 128

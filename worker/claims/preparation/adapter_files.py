@@ -4,6 +4,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +15,9 @@ from latentry.contracts.fields.lora import ADAPTER_ID
 from latentry.errors import AdapterUnusable, ConfigurationError
 from latentry.rules.few_steps import suggestion
 from latentry.sources import AdapterSource
-from worker.claims.preparation.adapter_cache import AdapterCache, State
+from worker.claims.preparation.adapter_cache import AdapterCache
 from worker.claims.preparation.pickles import is_pickle, pickles, refused
+from worker.engine.adapters.beside import IMAGE_ENCODER, State, image_encoders, state_of
 from worker.engine.adapters.file import parts_of_folder
 from worker.process.exit_on_failure import critical_thread
 
@@ -109,6 +111,7 @@ class AdapterFiles:
 
     def _look(self) -> None:
         found: dict[str, _Seen] = {}
+        beside = cache(_beside)
         for name, path in self._named():
             if name in found:
                 is_new = found[name].path != path and name not in self._seen
@@ -116,8 +119,9 @@ class AdapterFiles:
                     log.error("adapter.name_twice", adapter=name, path=str(path))
                 continue
             before = self._seen.get(name)
-            if (state := _state(path)) is None:  # it is gone by now
+            if not (state := state_of([path])):  # it is gone by now
                 continue
+            state += beside(path.parent)
             is_known = before is not None and (before.path, before.state) == (path, state)
             found[name] = before if is_known and before else self._read(name, path, state)
         for name in self._seen.keys() - found.keys():
@@ -182,17 +186,12 @@ def _named(entry: Adapter, name: str) -> Adapter:
 
 def _in_folder(folder: Path) -> list[Path]:
     """Files, and folders of one adapter, in it at whatever depth, the upper ones first."""
-    files = [*folder.rglob(f"*{_SUFFIX}")]
+    files = [path for path in folder.rglob(f"*{_SUFFIX}") if path.parent.name != IMAGE_ENCODER]
     folders = {one for one in {path.parent for path in files} if parts_of_folder(one)}
     found = [*(path for path in files if path.parent not in folders), *folders]
     return sorted(found, key=lambda path: (len(path.parts), str(path)))
 
 
-def _state(path: Path) -> State | None:
-    """What changes when a file is written or replaced: place on disk, size and both times."""
-    try:
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
-        stats = [file.stat() for file in files]
-    except OSError:
-        return None
-    return tuple((one.st_ino, one.st_size, one.st_ctime_ns) for one in stats)
+def _beside(folder: Path) -> State:
+    """Of the image encoders that files in a folder may need."""
+    return state_of(image_encoders(folder))

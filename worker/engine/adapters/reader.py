@@ -6,6 +6,7 @@ from typing import Protocol
 
 from latentry.contracts import Adapter
 from worker.engine.adapters.file import AdapterFile
+from worker.engine.adapters.network_file import NetworkFile
 from worker.engine.loop.messages import LoadedAdapter
 from worker.engine.models.blueprint import Blueprint
 
@@ -20,10 +21,16 @@ class SizedAdapter(LoadedAdapter, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """An adapter that is ready to be loaded: how much memory it will take, and how."""
+    """An adapter that is ready to be loaded: how much memory it will take, and how.
+
+    sha256: its hash, if that of its file is not all. part: what it has besides, perhaps together
+    with other adapters, and without its size; `load` then takes it.
+    """
 
     size_bytes: int
-    load: Callable[[], SizedAdapter]
+    load: Callable[..., SizedAdapter]
+    sha256: str = ""
+    part: "Loading | None" = None
 
 
 class Reader(Protocol):
@@ -40,3 +47,16 @@ class Reader(Protocol):
 
     def plan(self, file: AdapterFile, blueprint: Blueprint) -> Loading:
         """How it is loaded for this model. Raises AdapterUnusable."""
+
+
+class NetworkReader(Protocol):
+    """One kind of adapter that is a network, whose files are not read as a whole."""
+
+    def recognises(self, file: NetworkFile) -> bool:
+        """As `Reader`."""
+
+    def inspect(self, file: NetworkFile, blueprints: Mapping[str, Blueprint]) -> Adapter:
+        """As `Reader`."""
+
+    def plan(self, file: NetworkFile, sha256: str, blueprint: Blueprint) -> Loading:
+        """As `Reader`; its `load` raises AdapterGone if the file has another SHA-256 then."""

@@ -10,6 +10,7 @@ from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
 from latentry.rules.passes import passes
 from latentry.rules.prompt_rows import prompt_rows
 from worker.batching import BatchKey
+from worker.engine.adapters.control.rows import active_controls
 from worker.engine.adapters.embedding.prompts import text_vectors
 from worker.engine.adapters.lora.rows import text_terms
 from worker.engine.conditioning import ConditioningByCall, TextAdapters
@@ -67,6 +68,7 @@ def planned_passes(
                 is_first=not number,
                 upscaler=request.hires.upscaler if number and request.hires else None,
                 guided_calls=(sum(calls) if refiner else calls[number]) * stop - before,
+                controls=active_controls(order, pictures[0], number, calls[number]),
             )
         )
     return tuple(found)

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from latentry.contracts import Adapter, AdapterKind
+from worker.engine.adapters.control.marks import is_controlnet
 from worker.engine.adapters.embedding import layout
 from worker.engine.adapters.file import AdapterFile
+from worker.engine.adapters.ip_adapter.layout import is_ip_adapter
 from worker.engine.adapters.lora.description import described
 from worker.engine.adapters.vae.marks import is_vae
 from worker.engine.loop.messages import LoadedAdapter
@@ -30,7 +32,11 @@ class SimulatedShelf:
         if layout.is_embedding(file):
             vectors = layout.vectors_of(file)
             return layout.described(file, vectors, family=_FAMILY, models=self._models)
-        kind = AdapterKind.VAE if is_vae(file) else AdapterKind.LORA
+        kind = AdapterKind.IP_ADAPTER if is_ip_adapter(file) else AdapterKind.LORA
+        if is_controlnet(file.header.tensors):
+            kind = AdapterKind.CONTROLNET
+        if is_vae(file):
+            kind = AdapterKind.VAE
         return described(file, kind, family=_FAMILY, models=self._models)
 
     def load(self, model: str, files: Mapping[str, Path]) -> Mapping[str, LoadedAdapter]:

@@ -206,7 +206,7 @@ async def test_what_has_no_effect_is_named(client, worker: FakeWorker) -> None:
     body = {
         "prompt": "a",
         "style": "vivid",
-        "moderation": "low",
+        "moderation": "none",
         "complexity": "high",
         "background": "opaque",
         "partial_images": 0,
