@@ -35,6 +35,8 @@ class Mode:
         fields = {**self.fields, **dict.fromkeys(self.brings, file_of(str(seed)))}
         if "loras" in fields:
             fields["loras"] = [resolved(lora) for lora in fields["loras"]]
+        if "vae" in fields:
+            fields["vae"] = {"id": fields["vae"], "sha256": "0" * 64}
         if "controls" in fields:
             guide, controls = file_of(str(seed)), fields["controls"]
             fields["controls"] = [{**one, "image": guide, "sha256": "0" * 64} for one in controls]
@@ -88,6 +90,7 @@ _IMAGE: Final = ("image",)
 _MASKED: Final = ("image", "mask")
 # Files of the tests' own: `ink` changes a UNet's attention, `pen` convolutions and texts too.
 LORAS: Final = ("ink", "pen")
+VAE: Final = "glass"  # akin to each model's own
 # IP-Adapters of theirs: `eye` looks at a whole picture, `gaze` (plus) at its parts.
 IP_ADAPTERS: Final = ("eye", "gaze")
 _EYE: Final = {"id": "eye", "weight": 0.7}
@@ -135,6 +138,11 @@ MODES: Final[dict[str, Mode]] = {
     "image varied": Mode({"strength": 0.3, "prompt": ""}, _IMAGE),
     "image, hires": Mode({"strength": 0.6, "hires": _HIRES}, _IMAGE),
     "image, seamless": Mode({"strength": 0.6, "seamless": "both"}, _IMAGE),
+    "VAE": Mode({"vae": VAE}),
+    "image, VAE": Mode({"strength": 0.6, "vae": VAE}, _IMAGE),
+    "hires by pixels, VAE, LoRA": Mode(
+        {"hires": {**_HIRES, "upscaler": "lanczos"}, "vae": VAE, "loras": [_INK]}
+    ),
     "image, LoRA": Mode({"strength": 0.6, "loras": [_PEN]}, _IMAGE),
     "inpainted": Mode({"strength": 0.6}, _MASKED),
     "inpainted, image prompt": Mode({"strength": 0.6, "image_prompts": [_GAZE]}, _MASKED),

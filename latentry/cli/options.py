@@ -72,6 +72,7 @@ class RequestOptions(TypedDict):
             " id:weight:weight in the text encoders.",
         ),
     ]
+    vae: Annotated[str | None, typer.Option(metavar="ID")]
     controls: Annotated[
         list[str] | None,
         typer.Option(

@@ -2,7 +2,7 @@
 
 from latentry.contracts.any_request import AnyRequest
 from latentry.contracts.batches import Batch, BatchItem, BatchResult
-from latentry.contracts.catalogue.adapters import Adapter, AdapterKind, AdapterList
+from latentry.contracts.catalogue.adapters import Adapter, AdapterKind, AdapterList, Suggestion
 from latentry.contracts.catalogue.models import (
     Defaults,
     Limits,
@@ -42,6 +42,7 @@ from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.fields.lora import Lora, WantedLora
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
+from latentry.contracts.fields.vae import Vae, WantedVae
 from latentry.contracts.files import File
 from latentry.contracts.jobs import Job, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.outputs import (
@@ -167,6 +168,7 @@ __all__ = [
     "Style",
     "StyleDefaults",
     "StyleList",
+    "Suggestion",
     "Template",
     "UpscaleRequest",
     "Upscaler",
@@ -174,6 +176,7 @@ __all__ = [
     "UpscalerList",
     "Usage",
     "UsageList",
+    "Vae",
     "Verification",
     "VerifyRequest",
     "WantedControl",
@@ -182,6 +185,7 @@ __all__ = [
     "WantedImagePrompt",
     "WantedIntermediates",
     "WantedLora",
+    "WantedVae",
     "Watermark",
     "Webhook",
     "WebhookEvent",

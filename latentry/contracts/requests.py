@@ -23,6 +23,7 @@ from latentry.contracts.fields.inputs import InpaintArea, MaskChannel, MaskFill,
 from latentry.contracts.fields.intermediates import IntermediatesOption
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism, Seamless
+from latentry.contracts.fields.vae import VaeOption
 from latentry.contracts.outputs import OutputFormat
 from latentry.contracts.provenance.marks import Provenance, ProvenanceOption
 from latentry.contracts.wire import RequestModel
@@ -48,6 +49,7 @@ class GenerationRequest(RequestModel):
     template: templates.FilledTemplate = None
     clip_skip: conditioning.ClipSkip = None
     loras: lora.Loras = ()
+    vae: VaeOption = None
     controls: control.Controls = ()
     image_prompts: image_prompt.ImagePrompts = ()
     embeddings: embedding.Embeddings = None

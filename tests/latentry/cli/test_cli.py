@@ -209,7 +209,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--lora ink:0.8 --embedding wisp "
         "--control lines=picture.png:0.5 --control depth=file_1 "
         "--hires scale=1.5 --hires steps=9 --hires upscaler=lanczos "
-        "--preview-interval 5 --preview-size 256 "
+        "--vae glass --preview-interval 5 --preview-size 256 "
         "--webhook https://shop.example/hook --webhook-event failed"
     )
     (tmp_path / "picture.png").write_bytes(b"picture")
@@ -252,6 +252,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "mask_padding": 16,
         "extend": {"left": 8, "top": 0, "right": 16, "bottom": 0},
         "loras": [{"id": "ink", "weight": 0.8}],
+        "vae": {"id": "glass"},
         "controls": [
             {
                 "id": "lines",

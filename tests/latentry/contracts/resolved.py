@@ -24,6 +24,7 @@ from latentry.contracts import (
     Seamless,
     Spacing,
     Template,
+    Vae,
 )
 
 RESOLVED = ResolvedRequest(
@@ -46,6 +47,7 @@ CHANGES: dict[str, Any] = {
     "loras": (
         Lora(id="ink", weight=0.8, text_encoder_weight=0.5, sha256="3" * 64, autov3="4" * 12),
     ),
+    "vae": Vae(id="ft-mse", sha256="5" * 64),
     "controls": (
         Control(
             id="lines",

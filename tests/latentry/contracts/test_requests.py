@@ -19,6 +19,7 @@ from latentry.contracts import (
     WantedHires,
     WantedImagePrompt,
     WantedLora,
+    WantedVae,
     Webhook,
 )
 from latentry.contracts.batches import Batch
@@ -265,6 +266,7 @@ BODIES = {
     Extend: {},
     WantedHires: {"scale": 2.0},
     WantedLora: {"id": "ink"},
+    WantedVae: {"id": "glass"},
     WantedControl: {"id": "lines", "image": "file_1"},
     Batch: {"requests": [{"prompt": "a frog"}]},
     WantedImagePrompt: {"id": "ip", "image": "file_1"},

@@ -63,7 +63,13 @@ def order_of(
 def has_adapters(order: Order) -> bool:
     """Whether it names any."""
     request = order.request
-    named = (request.loras, request.embeddings, request.controls, request.image_prompts)
+    named = (
+        request.loras,
+        request.embeddings,
+        request.controls,
+        request.image_prompts,
+        request.vae,
+    )
     return any(named)
 
 

@@ -10,6 +10,7 @@ import torch
 
 from latentry.contracts import Adapter
 from latentry.errors import AdapterGone, AdaptersTooLarge, AdapterUnusable
+from latentry.version import __version__
 from worker.engine.adapters.bank import Bank, Key
 from worker.engine.adapters.control.reader import ControlReader
 from worker.engine.adapters.embedding.reader import EmbeddingReader
@@ -18,6 +19,7 @@ from worker.engine.adapters.ip_adapter.reader import IPAdapterReader
 from worker.engine.adapters.lora.reader import LoraReader
 from worker.engine.adapters.network_file import CONFIG, NetworkFile
 from worker.engine.adapters.reader import Loading, NetworkReader, Reader, SizedAdapter
+from worker.engine.adapters.vae.reader import VaeReader
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
 
@@ -34,11 +36,20 @@ class Shelf:
         self._readers: tuple[Reader, ...] = (
             IPAdapterReader(at, budget_bytes),
             EmbeddingReader(at),
+            VaeReader(at),
             LoraReader(at),
         )
         self._loading = threading.Lock()
         # What adapters have besides: kept in memory by them, and counted with them.
         self._parts: WeakKeyDictionary[SizedAdapter, SizedAdapter] = WeakKeyDictionary()
+
+    @property
+    def identity(self) -> str:
+        """Which models there are, by their files and configs, and which kinds are read."""
+        models = {id: one.identity for id, one in self._blueprints().items()}
+        return repr(
+            (__version__, [type(one).__name__ for one in (*self._networks, *self._readers)], models)
+        )
 
     def inspect(self, path: Path) -> Adapter:
         """What a file is, and which models it fits, perhaps none. Raises AdapterUnusable."""
@@ -47,6 +58,11 @@ class Shelf:
             return reader.inspect(large, self._blueprints())
         file = AdapterFile.read(path)
         return self._reader(file).inspect(file, self._blueprints())
+
+    @property
+    def held(self) -> frozenset[str]:
+        """The SHA-256 of those in memory."""
+        return frozenset(sha256 for _, sha256 in self.bank.keys)
 
     def load(self, model: str, files: Mapping[str, Path]) -> Mapping[str, SizedAdapter]:
         """The adapters in these files, by the SHA-256 that these must have.

@@ -11,9 +11,10 @@ from typing import Any
 import diffusers
 import torch
 
-from tests.modes import CONTROLS, EMBEDDINGS, IP_ADAPTERS, SPECIAL, pictures
+from latentry.contracts import Vae
+from tests.modes import CONTROLS, EMBEDDINGS, IP_ADAPTERS, SPECIAL, VAE, pictures
 from tests.worker.engine import oracle, tiny
-from tests.worker.engine.adapters import vectors, written
+from tests.worker.engine.adapters import vaes, vectors, written
 from tests.worker.engine.adapters.control.written import network, original, save
 from tests.worker.engine.adapters.drawing import Made
 from tests.worker.engine.adapters.ip_adapter import pasted
@@ -43,6 +44,7 @@ class Closet:
     made: Mapping[str, Made]
     spoken: Mapping[str, vectors.Vectors]
     loaded: Mapping[str, LoadedAdapter]
+    vae: Any
     nets: Mapping[str, Any]
     pasted: Mapping[str, pasted.Weights]
     encoder: Path
@@ -56,7 +58,8 @@ class Closet:
             )
             for name in ("loras", "embeddings", "controls", "image_prompts")
         }
-        request = order.request.model_copy(update=named)
+        vae = order.request.vae and Vae(id=VAE, sha256=self.loaded[VAE].sha256)
+        request = order.request.model_copy(update={**named, "vae": vae})
         shown = [
             control_pictures(
                 one, pictures(int(one.image.pixel_sha256))["image"], request, order.canvas
@@ -64,6 +67,8 @@ class Closet:
             for one in request.controls
         ]
         adapters = {one.sha256: self.loaded[one.id] for each in named.values() for one in each}
+        if vae:
+            adapters[vae.sha256] = self.loaded[VAE]
         return replace(order, request=request, adapters=adapters, controls=shown)
 
     @contextmanager
@@ -88,7 +93,12 @@ class Closet:
             vectors.words(pipeline, named),
             shown(pipeline, self.encoder, prompts) if prompts else nullcontext(),
         ):
-            yield
+            own = pipeline.vae
+            pipeline.vae = self.vae if order.request.vae else own
+            try:
+                yield
+            finally:
+                pipeline.vae = own
 
 
 _ROOT = TemporaryDirectory()  # as long as the process: stock reads its encoder later
@@ -114,6 +124,10 @@ def closet(family: Family) -> Closet:
             sha256 = AdapterFile.read(path).sha256
             made[id] = Made(path, sha256, written.deltas(found))
             [loaded[id]] = backend.adapters.load("model", {sha256: path}).values()
+        vae = vaes.kin(pipeline.vae)
+        path = vaes.write(folder / f"{VAE}.safetensors", vaes.as_published(vae))
+        sha256 = AdapterFile.read(path).sha256
+        [loaded[VAE]] = backend.adapters.load("model", {sha256: path}).values()
         nets = {id: network(pipeline.unet, seed) for seed, id in enumerate(CONTROLS)}
         for id, net in nets.items():
             path = save(original(net), folder / f"{id}.safetensors")
@@ -131,7 +145,7 @@ def closet(family: Family) -> Closet:
             path = pasted.save(weights[id], folder / f"{id}.safetensors")
             sha256 = backend.adapters.inspect(path).sha256
             [loaded[id]] = backend.adapters.load("model", {sha256: path}).values()
-    return Closet(made, spoken, loaded, nets, weights, encoder)
+    return Closet(made, spoken, loaded, vae, nets, weights, encoder)
 
 
 def closet_for(model: str) -> Closet:
