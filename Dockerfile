@@ -46,6 +46,7 @@ ENTRYPOINT ["python", "-m", "service"]
 FROM base AS worker
 COPY --from=worker-venv /venv /venv
 COPY models/shapes models/shapes
+COPY models/adapters models/adapters
 COPY worker worker
 # A worker downloads no model files. It does not compile UNets either, which needs a C++ compiler:
 # see deploy/README.md.

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from latentry.errors import JobGone, JobNotFound, NotFound
 from latentry.ledger import AsyncLedger, JobRecord, JobRef, commands
+from latentry.provenance.signing.chain import KnownSigners
 from latentry.settings import Settings
 from latentry.storage import Storage, open_storage
 from service.access.auth import Gatekeeper
@@ -18,6 +19,8 @@ from service.jobs.files import Files
 from service.jobs.inputs import Inputs
 from service.jobs.ledger import GatewayLedger
 from service.jobs.moderation import Moderation
+from service.jobs.provenance.certificate import Certificate
+from service.jobs.provenance.verifier import Verifier
 from service.jobs.views import Views
 from service.metrics import Metrics
 from service.outbound import Outbound
@@ -41,6 +44,8 @@ class Gateway:
     intake: Intake
     files: Files
     inputs: Inputs
+    verifier: Verifier
+    certificate: Certificate
     library: Library
     moderation: Moderation
     link_secret: bytes | None  # None where the bucket signs URLs itself
@@ -53,8 +58,9 @@ class Gateway:
         storage = open_storage(settings)
         metrics, library = Metrics(), Library.open(settings)
         metrics.watch_templates(library.stale)
-        intake = Intake(settings.max_image_pixels)
+        intake = Intake(settings.max_image_pixels, KnownSigners.read(settings))
         files = Files(settings, ledger, storage, intake)
+        inputs = Inputs(files, Outbound.for_pictures(settings), settings.max_image_bytes)
         return cls(
             settings=settings,
             ledger=ledger,
@@ -68,7 +74,9 @@ class Gateway:
             outbound=Outbound.open(settings),
             intake=intake,
             files=files,
-            inputs=Inputs(files, Outbound.for_pictures(settings), settings.max_image_bytes),
+            inputs=inputs,
+            verifier=Verifier(ledger, files, inputs, intake, settings.max_image_bytes),
+            certificate=Certificate.of(settings),
             library=library,
             moderation=Moderation(library, ledger, metrics),
             link_secret=None if is_bucket else settings.signing_secret(),

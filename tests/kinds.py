@@ -45,6 +45,7 @@ class Kind:
 
 
 _LORA: Final = {"loras": [{"id": "ink", "weight": 0.8}]}
+_NAMES: Final = ({"prompt": "a <wisp>"}, {"prompt": "fog", "negative_prompt": "(murk:1.2)"})
 _PROMPTS: Final = ({"prompt": "a red circle"}, {"prompt": "a blue square BREAK fog"})
 
 KINDS: Final[dict[str, Kind]] = {
@@ -65,6 +66,7 @@ KINDS: Final[dict[str, Kind]] = {
     "frames with a LoRA": Kind(
         JobKind.INTERPOLATION, {"frames": 2, "output": "webp"}, _LORA, _PROMPTS
     ),
+    "frames with embeddings": Kind(JobKind.INTERPOLATION, {"frames": 3}, {}, _NAMES),
     "enlarged": Kind(JobKind.UPSCALE, {"scale": 2.5}),
     "enlarged as JPEG": Kind(JobKind.UPSCALE, {"upscaler": "lanczos", "output_format": "jpeg"}),
     "clip": Kind(JobKind.CLIP, {"frames": 4}),
@@ -73,11 +75,15 @@ KINDS: Final[dict[str, Kind]] = {
 
 
 def with_pictures(fields: Mapping[str, Any], named: Callable[[bytes], Any]) -> dict[str, Any]:
-    """A body, with something else for each picture in it, those of keyframes too."""
+    """A body, with something else for each picture in it, those of keyframes and lists too."""
     changed = dict(fields)
     for name, value in fields.items():
         if isinstance(value, dict):
             changed[name] = with_pictures(value, named)
         elif isinstance(value, bytes):
             changed[name] = named(value)
+        elif isinstance(value, list):
+            changed[name] = [
+                with_pictures(one, named) if isinstance(one, dict) else one for one in value
+            ]
     return changed

@@ -36,12 +36,29 @@ class Mode:
         fields = {**self.fields, **dict.fromkeys(self.brings, file)}
         if "loras" in fields:
             fields["loras"] = [resolved(lora) for lora in fields["loras"]]
+        if "controls" in fields:
+            controls = fields["controls"]
+            fields["controls"] = [{**one, "image": file, "sha256": "0" * 64} for one in controls]
+        if self.embeddings:
+            fields["embeddings"] = [
+                {"id": id, "sha256": "0" * 64, "vectors": EMBEDDINGS[id]} for id in self.embeddings
+            ]
         return fields
+
+    @property
+    def embeddings(self) -> list[str]:
+        """Those that its prompts name."""
+        prompts = f"{self.fields.get('prompt')} {self.fields.get('negative_prompt')}"
+        return [id for id in EMBEDDINGS if f"<{id}>" in prompts]
 
     def as_sent(self, seed: int) -> dict[str, Any]:
         """The fields as a client sends them, with pictures as PNG bytes."""
         made = pictures(seed)
-        return {**self.fields, **{name: png(made[name]) for name in self.brings}}
+        fields = {**self.fields, **{name: png(made[name]) for name in self.brings}}
+        if "controls" in fields:
+            image = png(made["image"])
+            fields["controls"] = [{**one, "image": image} for one in fields["controls"]]
+        return fields
 
 
 # The tests' models of modes that need a UNet of their own, by the channels of its input.
@@ -50,8 +67,14 @@ _IMAGE: Final = ("image",)
 _MASKED: Final = ("image", "mask")
 # Files of the tests' own: `ink` changes a UNet's attention, `pen` convolutions and texts too.
 LORAS: Final = ("ink", "pen")
+# Embeddings of the tests' own, and how many vectors each has.
+EMBEDDINGS: Final = {"murk": 1, "wisp": 3}
 _INK: Final = {"id": "ink", "weight": 0.8}
 _PEN: Final = {"id": "pen", "weight": -0.5, "text_encoder_weight": 0.4}
+# ControlNets of the tests' own, each shown the picture of its image's seed.
+CONTROLS: Final = ("lines", "depth")
+_LINES: Final = {"id": "lines", "weight": 0.8}
+_DEPTH: Final = {"id": "depth", "weight": 1.5, "start": 0.2, "end": 0.7, "mode": "prompt"}
 _HIRES: Final = {"width": 128, "height": 128, "steps": 3, "strength": 0.7}
 
 MODES: Final[dict[str, Mode]] = {
@@ -65,6 +88,14 @@ MODES: Final[dict[str, Mode]] = {
     "composed": Mode({"prompt": "a [cat|cow] AND a dog :0.7 AND snow :-0.4"}),
     "LoRA": Mode({"loras": [_INK]}),
     "LoRAs": Mode({"loras": [_INK, _PEN], "prompt": "a [cat|cow] AND snow :0.4"}),
+    "control": Mode({"controls": [_LINES]}),
+    "controls, LoRA": Mode({"controls": [_DEPTH, {**_LINES, "mode": "guess"}], "loras": [_PEN]}),
+    "hires, control": Mode({"hires": _HIRES, "controls": [{**_LINES, "mode": "control"}]}),
+    "image, control": Mode({"strength": 0.6, "controls": [_LINES]}, _IMAGE),
+    "inpainted, controls": Mode({"strength": 0.6, "controls": [_LINES, _DEPTH]}, _MASKED),
+    "inpainting UNet, control": Mode({"strength": 0.6, "controls": [_LINES]}, _MASKED, channels=9),
+    "embeddings": Mode({"prompt": "a <wisp> and a circle", "negative_prompt": "<murk>, blur"}),
+    "embeddings by call": Mode({"prompt": "a [<wisp>|cow] AND <murk> :0.4", "loras": [_PEN]}),
     "hires": Mode({"hires": _HIRES}),
     "hires, LoRAs": Mode({"hires": _HIRES, "loras": [_PEN, _INK]}),
     "hires by pixels": Mode({"hires": {**_HIRES, "upscaler": "lanczos"}}),

@@ -25,7 +25,7 @@ from tools.evaluate import generate
 from tools.scenes.captions import caption
 from tools.scenes.drawing import draw
 from tools.scenes.scene import Scene, sample_scene
-from tools.training.export import FOLDER as SHAPES
+from tools.training.parts import FOLDER as SHAPES
 
 FOLDER: Final = Path(__file__).parents[1] / "models" / "frogs"
 SIDE: Final = 96

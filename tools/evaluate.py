@@ -21,7 +21,7 @@ from diffusers import StableDiffusionPipeline
 from tools.scenes.captions import caption
 from tools.scenes.checker import DetectedObject, Detection, detect
 from tools.scenes.scene import Scene, sample_scene
-from tools.training.export import FOLDER
+from tools.training.parts import FOLDER
 
 AT_ONCE = 8
 OTHER_SIZES = ((96, 96), (160, 160), (192, 192), (96, 192), (192, 96), (160, 128), (128, 192))

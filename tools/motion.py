@@ -11,32 +11,27 @@ import argparse
 import json
 import random
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import AnimateDiffPipeline, MotionAdapter, StableDiffusionPipeline
 from PIL import Image
-from torch.multiprocessing.spawn import spawn
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel
 
 from tools.scenes.checker import Picture, detect
 from tools.scenes.clips import PHRASES, MovingScene, moving_caption, sample_moving
 from tools.scenes.movement import moves_as_told
-from tools.training import checkpoints, motion
-from tools.training.export import FOLDER
+from tools.training import motion, processes
+from tools.training.parts import FOLDER, load_part, load_tokenizer
 
 
-def train(rank: int, workers: int, steps: int) -> None:
-    """One of the training processes, each on a thread of its own (see `tools.train`)."""
-    torch.set_num_threads(1)
-    rendezvous = checkpoints.RUNS / "rendezvous-motion"
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{rendezvous.resolve()}", rank=rank, world_size=workers
+def train(steps: int) -> None:
+    """One of the training processes."""
+    motion.train(
+        motion.BatchSource(load_part(CLIPTextModel, "text_encoder"), load_tokenizer()), steps
     )
-    words = CLIPTokenizer.from_pretrained(FOLDER / "tokenizer")
-    motion.train(motion.BatchSource(motion.load_part(CLIPTextModel, "text_encoder"), words), steps)
-    torch.distributed.destroy_process_group()
 
 
 def held_out(count: int) -> list[tuple[MovingScene, str]]:
@@ -111,8 +106,7 @@ def main() -> None:
     torch.set_num_threads(options.workers)
     if not options.measure:
         motion.build_bank()
-        (checkpoints.RUNS / "rendezvous-motion").unlink(missing_ok=True)
-        spawn(train, (options.workers, options.steps), nprocs=options.workers)  # type: ignore[no-untyped-call]
+        processes.spread("motion", options.workers, partial(train, options.steps))
     if options.export is not None:
         motion.export(options.export)
     measure(

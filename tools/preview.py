@@ -16,9 +16,9 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
 
 from tools.scenes.scene import sample_scene
-from tools.training import bank, checkpoints
-from tools.training.export import FOLDER
-from tools.training.vae import schedule
+from tools.training import bank, loop
+from tools.training.loop import Course, adamw, cosine
+from tools.training.parts import FOLDER, load_part
 
 STEPS = 3000
 PICTURES = 384
@@ -46,10 +46,8 @@ def build() -> AutoencoderTiny:
 
 def load_vae() -> AutoencoderKL:
     """The autoencoder to learn from."""
-    vae = AutoencoderKL.from_pretrained(
-        FOLDER / "vae", torch_dtype=torch.float32, low_cpu_mem_usage=False
-    )
-    return vae.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    vae: AutoencoderKL = load_part(AutoencoderKL, "vae").to(memory_format=torch.channels_last)
+    return vae
 
 
 @torch.no_grad()
@@ -77,24 +75,19 @@ def crops(
 
 
 def train() -> AutoencoderTiny:
-    """Distil the decoder by its mean absolute error, from nothing to the end."""
+    """Distil the decoder by its mean absolute error, from the last checkpoint to the end."""
     torch.manual_seed(1)
     tiny = build().to(memory_format=torch.channels_last)
     latents, pictures = pairs(load_vae(), PICTURES, "preview")
-    optimiser = torch.optim.AdamW(tiny.decoder.parameters(), RATE, weight_decay=0)
-    began = time.monotonic()
-    for step in range(STEPS):
-        for group in optimiser.param_groups:
-            group["lr"] = RATE * schedule(step, STEPS)
+
+    def loss_of(step: int) -> torch.Tensor:
         inputs, targets = crops(latents, pictures, random.Random(step))
         error = tiny.decode(inputs + NOISE * torch.randn_like(inputs)).sample - targets
-        loss = error.abs().mean() + error.square().mean()
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        optimiser.step()
-        if (step + 1) % 100 == 0:
-            seconds = round(time.monotonic() - began)
-            checkpoints.log("preview", step=step + 1, loss=loss.item(), seconds=seconds)
+        loss: torch.Tensor = error.abs().mean() + error.square().mean()
+        return loss
+
+    course = Course("preview", STEPS, cosine)
+    loop.train(course, tiny.decoder, adamw(tiny.decoder, RATE, weight_decay=0), loss_of)
     return tiny.eval().requires_grad_(False)
 
 

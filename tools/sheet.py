@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from tools.evaluate import generate, load_pipeline
-from tools.training.export import FOLDER
+from tools.training.parts import FOLDER
 
 PROMPTS = (
     "a red circle on a blue background",

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import argparse
 import random
+from functools import partial
 
 import torch
 from diffusers import AutoencoderKL
-from torch.multiprocessing.spawn import spawn
 
 from tools.scenes.scene import sample_scene
-from tools.training import bank, checkpoints, export, text, tokenizer, unet, vae
+from tools.training import bank, checkpoints, export, processes, text, tokenizer, unet, vae
 
 STAGES = ("vae", "text", "bank", "unet", "export")
 
@@ -27,20 +27,10 @@ def folded_vae() -> AutoencoderKL:
     return model
 
 
-def train_unet(rank: int, workers: int, steps: int) -> None:
-    """One of the UNet's training processes, each on a thread of its own.
-
-    On a machine that is not idle, threads of one process wait for each other at every operation,
-    processes only once a step: processes were four times as fast.
-    """
-    torch.set_num_threads(1)
-    rendezvous = checkpoints.RUNS / "rendezvous"
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{rendezvous.resolve()}", rank=rank, world_size=workers
-    )
+def train_unet(steps: int) -> None:
+    """One of the UNet's training processes."""
     words = tokenizer.load(checkpoints.RUNS / "tokenizer")
     unet.train(unet.BatchSource(bank.load(), text.trained(words), words), steps)
-    torch.distributed.destroy_process_group()
 
 
 def run(stages: list[str], steps: int, workers: int) -> None:
@@ -53,8 +43,7 @@ def run(stages: list[str], steps: int, workers: int) -> None:
     if "bank" in stages:
         bank.build(folded_vae())
     if "unet" in stages:
-        (checkpoints.RUNS / "rendezvous").unlink(missing_ok=True)
-        spawn(train_unet, (workers, steps), nprocs=workers)  # type: ignore[no-untyped-call]
+        processes.spread("unet", workers, partial(train_unet, steps))
     if "export" in stages:
         export.export(vae=folded_vae(), encoder=text.trained(words), unet=unet.trained())
 

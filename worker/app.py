@@ -42,6 +42,7 @@ from worker.process.keepalive import Keepalive
 from worker.process.watchdog import EXIT_UNUSABLE
 from worker.publishing.clip import with_clips
 from worker.publishing.publisher import Publisher
+from worker.publishing.signing import Signing, open_signing
 from worker.safety.judge import Judge
 from worker.safety.opening import open_classifier, with_labels
 from worker.saving import Saving
@@ -112,6 +113,7 @@ class _Opened:
     storage: Storage
     metrics: Metrics
     adapters: AdapterFiles
+    signing: Signing
     judge: Judge
 
 
@@ -126,10 +128,11 @@ def _open(
         cost_file = CostFile(costs, settings.data_dir / "costs", backend.identity)
         cost_file.recall()
         storage = open_storage(settings)
-        judge = Judge(compute.submit(open_classifier, settings).result())
         adapters = AdapterFiles(settings.adapter_sources, backend.adapters.inspect)
         keepalive.extend(READING_S)
+        judge = Judge(compute.submit(open_classifier, settings).result())
         adapters.open()
+        signing = open_signing(settings, metrics)
         serve_metrics(metrics.registry, settings, "worker_metrics_port")
     except Unavailable as error:
         log.error("worker.not_ready", code=error.code, why=error.message)
@@ -138,7 +141,7 @@ def _open(
         log.error("worker.unusable", code=error.code, why=error.message)
         raise SystemExit(EXIT_UNUSABLE) from error
     cards = with_labels(with_clips(cards), judge.labels)
-    return _Opened(backend, cards, costs, cost_file, storage, metrics, adapters, judge)
+    return _Opened(backend, cards, costs, cost_file, storage, metrics, adapters, signing, judge)
 
 
 def _wire(
@@ -188,6 +191,8 @@ def _publisher(settings: Settings, ledger: Ledger, inbox: Inbox, opened: _Opened
         opened.metrics,
         inbox,
         budget_bytes=settings.backlog_bytes,
+        signing=opened.signing,
+        watermarks=settings.watermark == "on",
         judge=opened.judge,
     )
 

@@ -99,8 +99,7 @@ class WorkerLoop:
     def turn(self, *, has_rested: bool = False) -> float:
         """Read the inbox, offer room, step, pass on the engine's events.
 
-        Returns for how many seconds it may rest then, unless something is posted. `has_rested`:
-        nothing was, for as long as it might rest after the last turn.
+        Returns the seconds that it may rest then. `has_rested`: in those before nothing was posted.
         """
         self._read_inbox()
         self._offer_room()
@@ -162,6 +161,7 @@ class WorkerLoop:
         self._jobs[job.id] = job
         if self._stopping.is_set():  # it is handed back with the others
             return
+        self._publisher.add_controls(job)
         for order in job.orders:
             self._engine.submit(order, goes_first=job.goes_first)
         if job.ends_early:  # stopped while its Claimed was in the inbox
@@ -203,7 +203,7 @@ class WorkerLoop:
                 self._leave_engine(job, event)
 
     def _store(self, job: ClaimedJob, one: Intermediate) -> None:
-        picture = Picture(job, one.index, one.pixels, one.profile, one.kind, one.step)
+        picture = Picture.of_step(job, one)
         job.expect(one.index, picture.name)
         self._publisher.submit(picture)
 
@@ -211,10 +211,9 @@ class WorkerLoop:
         """The engine is done with an image."""
         images = job.leave_engine(event.index)
         match event:
-            case Done(pixels=pixels, profile=profile):
+            case Done() as done:
                 for image in images:
-                    shown = pixels[image] if pixels.ndim == 4 else pixels  # a clip's frames
-                    self._publisher.submit(Picture(job, image, shown, profile))
+                    self._publisher.submit(Picture.of(job, image, done))
             case Failed(error=ModelNotLoaded()):  # another worker may have the model
                 self._forget(job)
                 self._reporter.hand_back(job)

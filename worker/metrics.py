@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import perf_counter
+from time import perf_counter, time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -14,7 +14,7 @@ _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
 
 class Metrics:
-    """Counters of this process. The stages of a job are encode, step, decode, publish and clip."""
+    """Counters of this process. A job's stages are encode, step, decode, publish, sign and clip."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -27,12 +27,18 @@ class Metrics:
         self._stages = Histogram(
             "latentry_stage_seconds",
             "Seconds of one stage: encode, step, decode in the engine; judge; publish, clip to"
-            " storage.",
+            " storage; sign, a part of these two.",
             ["stage"],
             buckets=_SECONDS,
             registry=self.registry,
         )
         self._count_work()
+        self._marked = Counter(
+            "latentry_files_marked",
+            "Files by what became of their C2PA signature: `signed`, `no_certificate` or a code.",
+            ["result"],
+            registry=self.registry,
+        )
 
     def _count_work(self) -> None:
         self._jobs = Counter(
@@ -74,6 +80,18 @@ class Metrics:
             "Memory of pictures that are not stored yet; at its limit the worker claims no job.",
             registry=self.registry,
         )
+
+    def marked(self, result: str) -> None:
+        """A file was signed, or why it was not."""
+        self._marked.labels(result).inc()
+
+    def watch_certificate(self, ends: float) -> None:
+        """When the certificate that signs pictures expires, as Unix time."""
+        Gauge(
+            "latentry_certificate_seconds_left",
+            "Seconds until the certificate that signs pictures expires; negative since.",
+            registry=self.registry,
+        ).set_function(lambda: ends - time())
 
     def judged(self, tenant: str, verdict: Verdict) -> None:
         """A picture was judged by its job's rules."""

@@ -12,6 +12,7 @@ from rich.table import Table
 from latentry.admin import options
 from latentry.admin.ledger import opened
 from latentry.api_keys import ALL_SCOPES, DEFAULT_TENANT, ApiKey, Scope
+from latentry.contracts import Provenance
 from latentry.errors import NotFound
 from latentry.ledger import keyring
 from latentry.ledger.keyring import Allowance, KeyRecord
@@ -44,6 +45,7 @@ def create(
     concurrency: options.Concurrency = 0,
     quota: options.Quota = 0,
     weight: options.Weight = 1,
+    provenance: options.LeastProvenance = Provenance.NONE,
     as_json: options.AsJson = False,
 ) -> None:
     """Create a key. It is printed once and cannot be shown again."""
@@ -51,7 +53,13 @@ def create(
     allowance = Allowance(rate or 0, burst or rate or 0, concurrency, quota, weight)
     with opened(os.environ) as ledger:
         entry = keyring.enter(
-            key, tenant, name=name, scopes=scopes, allowance=allowance, ttl_ms=expires or 0
+            key,
+            tenant,
+            name=name,
+            scopes=scopes,
+            allowance=allowance,
+            provenance=provenance,
+            ttl_ms=expires or 0,
         )
         ledger.run(entry)
     _show(key, f"Key {key.id} of tenant {tenant}. Save it now: it cannot be shown again.", as_json)
@@ -115,6 +123,7 @@ def _as_dict(record: KeyRecord, at_ms: int) -> dict[str, Any]:
         "concurrency": allowance.jobs,
         "step_megapixels_per_day": allowance.step_megapixels,
         "weight": allowance.weight,
+        "provenance": record.provenance,
         "created_at": _day(record.created_ms),
         "expires_at": _day(record.expires_ms) or None,
         "last_used_at": _day(record.used_ms) or None,

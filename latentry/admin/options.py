@@ -6,6 +6,7 @@ import typer
 
 from latentry.admin import amounts
 from latentry.api_keys import Scope
+from latentry.contracts import Provenance
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 KeyId = Annotated[
@@ -60,6 +61,10 @@ Weight = Annotated[
     typer.Option(
         min=1, max=1000, help="The tenant's relative share of the workers while others wait."
     ),
+]
+LeastProvenance = Annotated[
+    Provenance,
+    typer.Option(help="The least that files of its jobs must say of their making."),
 ]
 KeyGrace = Annotated[
     Any,

@@ -11,6 +11,7 @@ from latentry import __version__
 from latentry.cli import admin, fetch, generate, jobs, serve, upscale
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.cli.options import option_name
+from latentry.cli.provenance import verify
 from latentry.cli.sequences import clip, interpolate
 from latentry.contracts import Job, Model
 
@@ -30,6 +31,7 @@ app.command("list")(jobs.list_jobs)
 app.command("watch")(jobs.watch)
 app.command("usage")(jobs.usage)
 app.command("upscale")(upscale.upscale)
+app.command("verify")(verify.verify)
 app.command("serve")(serve.serve)
 app.command("demo")(serve.demo)
 app.command("keys", context_settings=admin.SETTINGS)(admin.keys)
@@ -78,15 +80,20 @@ def upscalers(url: Url = DEFAULT_URL, api_key: ApiKey = None) -> None:
 
 @app.command()
 def adapters(url: Url = DEFAULT_URL, api_key: ApiKey = None) -> None:
-    """List the LoRAs of the service."""
+    """List the adapters of the service: LoRAs and embeddings."""
     with connect(url, api_key) as client:
         found = client.adapters().data
-    table = Table("adapter", "family", "models", "rank", "size", "trigger words", box=None)
+    names = ("adapter", "kind", "family", "models", "rank or vectors", "size", "trigger words")
+    table = Table(*names, box=None)
     for one in found:
         size, words = f"{one.size_bytes / 1e6:.1f} MB", ", ".join(one.trigger_words)
-        row = (one.id, one.family, ", ".join(one.models), str(one.rank), size, words)
+        models, counted = ", ".join(one.models), str(one.vectors or one.rank)
+        row = (one.id, one.kind.value, one.family, models, counted, size, words)
         table.add_row(*map(escape, row))
     Console().print(table)
+    for one in found:
+        if one.reason:
+            typer.echo(f"{one.id}: {one.reason}", err=True)
 
 
 @app.command()

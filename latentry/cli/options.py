@@ -25,6 +25,7 @@ from latentry.contracts import (
     OutputFormat,
     Priority,
     PromptSyntax,
+    Provenance,
     ResizeMode,
     Seamless,
     WebhookEvent,
@@ -40,6 +41,8 @@ _SHORTER: Final = {
     "output-lossless": "lossless",
     "styles": "style",
     "loras": "lora",
+    "controls": "control",
+    "embeddings": "embedding",
 }
 
 
@@ -66,6 +69,24 @@ class RequestOptions(TypedDict):
             metavar="ID:WEIGHT",
             help="LoRA of `latentry adapters` to apply, repeatable: id, id:weight, or"
             " id:weight:weight in the text encoders.",
+        ),
+    ]
+    controls: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--control",
+            metavar="ID=PICTURE:WEIGHT",
+            help="ControlNet of `latentry adapters` and the picture to follow, repeatable:"
+            " id=picture, id=picture:weight.",
+        ),
+    ]
+    embeddings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--embedding",
+            metavar="ID",
+            help="Embedding of `latentry adapters` that the prompts may name, repeatable; all of"
+            " them if omitted, and in a plain prompt none.",
         ),
     ]
     width: int | None
@@ -124,6 +145,7 @@ class RequestOptions(TypedDict):
     ]
     output_quality: Annotated[int | None, typer.Option("--quality")]
     output_lossless: Annotated[bool | None, typer.Option("--lossless")]
+    provenance: Provenance | None
     determinism: Determinism | None
     preview_interval: Annotated[
         int | None,
@@ -193,6 +215,8 @@ def request_fields(options: Mapping[str, Any]) -> Fields:
     given = dict(options) | {
         "metadata": values.labels("--metadata", told("metadata")),
         "loras": values.loras(told("loras")),
+        "controls": values.controls(told("controls")),
+        "embeddings": values.embeddings(told("embeddings")),
         "extend": values.extend(told("extend")),
         "hires": values.hires(told("hires")),
         "intermediates": values.intermediates(

@@ -11,7 +11,7 @@ from latentry.cli.generate import format_of, tell_estimate
 from latentry.cli.results import AsJson, refuse_unwritable, save_all, succeeded
 from latentry.cli.signature import Command, hints_of, with_options
 from latentry.client.fields import UpscaleFields
-from latentry.contracts import OutputFormat, Priority, UpscaleRequest
+from latentry.contracts import OutputFormat, Priority, Provenance, UpscaleRequest
 
 
 class UpscaleOptions(TypedDict):
@@ -27,6 +27,7 @@ class UpscaleOptions(TypedDict):
     ]
     output_quality: Annotated[int | None, typer.Option("--quality")]
     output_lossless: Annotated[bool, typer.Option("--lossless")]
+    provenance: Provenance | None
     priority: Priority | None
     start_within: int | None
     finish_within: int | None

@@ -38,6 +38,32 @@ def loras(given: list[str] | None) -> list[dict[str, Any]] | None:
     return found
 
 
+def controls(given: list[str] | None) -> list[dict[str, Any]] | None:
+    """ControlNets by id, each with its picture and its weight after a colon, if there is a number.
+
+    Raises typer.BadParameter for a path of no file.
+    """
+    if given is None:
+        return None
+    found = []
+    for one in given:
+        name, is_named, rest = one.partition("=")
+        if not is_named:
+            raise typer.BadParameter(f"--control {one}: it takes id=PICTURE or id=PICTURE:WEIGHT.")
+        path, _, weight = rest.rpartition(":")
+        number = _real(weight) if path else ""
+        has_weight = isinstance(number, float)
+        named = picture("control", path if has_weight else rest)
+        control: dict[str, Any] = {"id": name, "image": named}
+        found.append(control | ({"weight": number} if has_weight else {}))
+    return found
+
+
+def embeddings(given: list[str] | None) -> list[dict[str, Any]] | None:
+    """Embeddings by id."""
+    return None if given is None else [{"id": name} for name in given]
+
+
 def _real(text: str) -> float | str:
     number = _number(text)
     return number if isinstance(number, str) else float(number)

@@ -29,6 +29,8 @@ from latentry.contracts import (
     UpscaleRequest,
     UpscalerList,
     UsageList,
+    Verification,
+    VerifyRequest,
 )
 
 # What a job is asked for with, and where.
@@ -52,7 +54,7 @@ class ApiCall(Generic[T]):
     read: Callable[[httpx.Response], T]
     params: Mapping[str, str | int | list[str]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: JobRequest | Batch | bytes | None = None
+    body: JobRequest | Batch | VerifyRequest | bytes | None = None
     hold_s: int = 0
     """Seconds that the service may hold the response, as the call requested."""
     within_s: float = math.inf
@@ -181,6 +183,13 @@ def upload(picture: bytes) -> ApiCall[File]:
     """Upload a picture. The service detects the format from the bytes."""
     headers = {"Content-Type": "application/octet-stream"}
     return ApiCall("POST", "/v1/files", _reader(File), headers=headers, body=picture)
+
+
+def verify(reference: str) -> ApiCall[Verification]:
+    """Examine a picture, named as requests name one."""
+    headers = {"Content-Type": "application/json"}
+    body = VerifyRequest(image=reference)
+    return ApiCall("POST", "/v1/verify", _reader(Verification), headers=headers, body=body)
 
 
 def delete_file(file_id: str) -> ApiCall[None]:

@@ -26,6 +26,7 @@ from latentry.client.pictures import Source, picture_bytes
 from latentry.client.saving import opened, targets
 from latentry.client.sequences.clips import AsyncClips
 from latentry.client.upscales import AsyncUpscales
+from latentry.client.verifying import AsyncVerifying
 from latentry.contracts import (
     AdapterList,
     Delivery,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 
-class AsyncClient(AsyncManyJobs, AsyncUpscales, AsyncClips):
+class AsyncClient(AsyncManyJobs, AsyncUpscales, AsyncClips, AsyncVerifying):
     """A client of a latentry service for asyncio. Its methods are those of Client."""
 
     async def generate(

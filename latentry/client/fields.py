@@ -18,6 +18,7 @@ from latentry.contracts import (
     OutputFormat,
     Priority,
     PromptSyntax,
+    Provenance,
     ResizeMode,
     ResolvedRequest,
     Sampler,
@@ -26,6 +27,8 @@ from latentry.contracts import (
     Spacing,
     Template,
     UpscaleRequest,
+    WantedControl,
+    WantedEmbedding,
     WantedHires,
     WantedIntermediates,
     WantedLora,
@@ -49,6 +52,8 @@ class Fields(TypedDict, total=False):
     template: Template | dict[str, Any] | None
     clip_skip: int | None
     loras: Sequence[WantedLora | dict[str, Any]] | None
+    controls: Sequence[WantedControl | dict[str, Any]] | None
+    embeddings: Sequence[WantedEmbedding | dict[str, Any]] | None
     width: int | None
     height: int | None
     num_inference_steps: int | None
@@ -85,6 +90,7 @@ class Fields(TypedDict, total=False):
     output_format: OutputFormat | str | None
     output_quality: int | None
     output_lossless: bool | None
+    provenance: Provenance | str | None
     determinism: Determinism | str | None
     preview_interval: int | None
     preview_size: int | None
@@ -105,6 +111,7 @@ class UpscaleFields(TypedDict, total=False):
     output_format: OutputFormat | str | None
     output_quality: int | None
     output_lossless: bool | None
+    provenance: Provenance | str | None
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None
@@ -123,6 +130,7 @@ class InterpolationFields(TypedDict, total=False):
     output_format: OutputFormat | str | None
     output_quality: int | None
     output_lossless: bool | None
+    provenance: Provenance | str | None
     preview_interval: int | None
     priority: Priority | str | None
     start_within: int | None

@@ -15,6 +15,8 @@ from latentry.contracts.catalogue.models import (
 from latentry.contracts.catalogue.styles import Style, StyleDefaults, StyleList
 from latentry.contracts.events import Event, EventType, Preview
 from latentry.contracts.fields.conditioning import PromptSyntax
+from latentry.contracts.fields.control import Control, ControlMode, Preprocess, WantedControl
+from latentry.contracts.fields.embedding import Embedding, WantedEmbedding
 from latentry.contracts.fields.hires import Hires, Upscaler, WantedHires
 from latentry.contracts.fields.inputs import (
     Extend,
@@ -51,6 +53,16 @@ from latentry.contracts.outputs import (
 )
 from latentry.contracts.pricing import Cost, Estimate
 from latentry.contracts.problems import FieldError, JobError, Problem
+from latentry.contracts.provenance.marks import C2paState, Provenance
+from latentry.contracts.provenance.verification import (
+    C2pa,
+    MadeHere,
+    Manifest,
+    Verification,
+    VerifyRequest,
+    Watermark,
+    Xmp,
+)
 from latentry.contracts.requests import GenerationRequest
 from latentry.contracts.resolved import ResolvedRequest
 from latentry.contracts.samplers import Sampler, Spacing
@@ -82,8 +94,12 @@ __all__ = [
     "Batch",
     "BatchItem",
     "BatchResult",
+    "C2pa",
+    "C2paState",
     "ClipFormat",
     "ClipRequest",
+    "Control",
+    "ControlMode",
     "Cost",
     "Defaults",
     "Delivery",
@@ -91,6 +107,7 @@ __all__ = [
     "DeliveryStatus",
     "Determinism",
     "Easing",
+    "Embedding",
     "Estimate",
     "Event",
     "EventType",
@@ -116,6 +133,8 @@ __all__ = [
     "Keyframe",
     "Limits",
     "Lora",
+    "MadeHere",
+    "Manifest",
     "MaskChannel",
     "MaskFill",
     "Model",
@@ -126,11 +145,13 @@ __all__ = [
     "OutputFormat",
     "OutputKind",
     "Pace",
+    "Preprocess",
     "Preview",
     "Priority",
     "Problem",
     "Progress",
     "PromptSyntax",
+    "Provenance",
     "RegisteredCard",
     "ResizeMode",
     "ResolvedRequest",
@@ -151,9 +172,15 @@ __all__ = [
     "UpscalerList",
     "Usage",
     "UsageList",
+    "Verification",
+    "VerifyRequest",
+    "WantedControl",
+    "WantedEmbedding",
     "WantedHires",
     "WantedIntermediates",
     "WantedLora",
+    "Watermark",
     "Webhook",
     "WebhookEvent",
+    "Xmp",
 ]

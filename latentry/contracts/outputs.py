@@ -58,9 +58,14 @@ class _Picture(ResponseModel):
         description="SHA-256 of the RGB bytes, row by row: equal pixels, equal hash. Of a clip, of"
         " all its frames' in turn, before they are encoded."
     )
+    unsigned_sha256: str = Field(
+        "", description="SHA-256 of the file before its C2PA manifest was signed into it."
+    )
+    signed: bool = Field(False, description="Whether it has a signed C2PA manifest.")
     profile: str | None = Field(
         None,
-        description="Strict mode: equal request, seed and profile give equal files. Else null.",
+        description="Strict mode: equal request, seed and profile give equal pixels, and equal"
+        " files but for the signature: an equal `unsigned_sha256`. Else null.",
     )
     safety: Safety | None = Field(
         None,
@@ -77,6 +82,7 @@ class OutputKind(StrEnum):
     PREDICTED = "predicted"  # what the model took the picture for at one of its steps, decoded
     FRAME = "frame"  # a final picture that is one of a sequence
     CLIP = "clip"  # all frames in one file
+    CONTROL = "control"  # what a ControlNet was shown
 
     @property
     def is_final(self) -> bool:

@@ -8,6 +8,8 @@ from latentry.contracts.fields import sampling
 from latentry.contracts.fields.bounds import PREVIEW_SIDE_PX
 from latentry.contracts.fields.clip import Clip
 from latentry.contracts.fields.conditioning import PromptSyntax
+from latentry.contracts.fields.control import Control
+from latentry.contracts.fields.embedding import Embedding
 from latentry.contracts.fields.hires import Hires
 from latentry.contracts.fields.inputs import (
     Extend,
@@ -25,6 +27,7 @@ from latentry.contracts.fields.places import FIELDS, pictures
 from latentry.contracts.fields.sampling import Determinism, Seamless, steps_before
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.outputs import OutputFormat
+from latentry.contracts.provenance.marks import Provenance
 from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.wire import ResponseModel
 
@@ -34,7 +37,7 @@ WITHOUT_EFFECT: Final = frozenset({"intermediates", "metadata", "preview_interva
 # Nor do these change the pixels of one image, whose own seeds are stored separately.
 _NOT_PIXELS: Final = WITHOUT_EFFECT | {
     *("n", "seed", "template", "variation_seed"),
-    *("output_format", "output_quality", "output_lossless"),
+    *("output_format", "output_quality", "output_lossless", "provenance"),
 }
 
 
@@ -51,6 +54,8 @@ class ResolvedRequest(ResponseModel):
     template: Template | None = None
     clip_skip: int | None = None
     loras: tuple[Lora, ...] = ()
+    controls: tuple[Control, ...] = ()
+    embeddings: tuple[Embedding, ...] = ()
     width: int
     height: int
     num_inference_steps: int
@@ -88,6 +93,7 @@ class ResolvedRequest(ResponseModel):
     output_format: OutputFormat = OutputFormat.PNG
     output_quality: int | None = None
     output_lossless: bool = False
+    provenance: Provenance = Provenance.FULL
     determinism: Determinism = Determinism.FAST
     preview_interval: int = 0
     preview_size: int = PREVIEW_SIDE_PX
@@ -170,7 +176,12 @@ class ResolvedRequest(ResponseModel):
     @property
     def adapters(self) -> tuple[str, ...]:
         """The SHA-256 of each adapter that changes its images, once, as the request names them."""
-        return tuple(dict.fromkeys(one.sha256 for one in self.loras if one.has_effect))
+        keyframes = self.interpolation.keyframes if self.interpolation else ()
+        changing: tuple[Lora | Control, ...] = (*self.loras, *self.controls)
+        named = [one.sha256 for one in changing if one.has_effect]
+        named += [one.sha256 for one in self.embeddings]
+        named += [one.sha256 for at in keyframes for one in at.embeddings]
+        return tuple(dict.fromkeys(named))
 
     def inputs(self) -> dict[str, InputFile]:
         """The files that it names, by place: `image`, `controls/0/image`."""
@@ -183,7 +194,9 @@ class ResolvedRequest(ResponseModel):
         """
         # Of a picture its pixels count, not the file that has them; of a LoRA its file's content.
         left_out: dict[str, Any] = dict.fromkeys(_NOT_PIXELS, True)
-        left_out |= {name: {"file"} for name in FIELDS}
+        left_out |= {name: {"file", "c2pa"} for name in FIELDS}
         left_out["loras"] = {"__all__": {"id", "autov3"}}
+        of_control = {"id": True, "autov3": True, "image": {"file", "c2pa"}}
+        left_out["controls"] = {"__all__": of_control}
         left_out["clip"] = {"fps", "output"}
         return self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)

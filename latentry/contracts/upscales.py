@@ -9,6 +9,7 @@ from latentry.contracts.fields import inputs, job
 from latentry.contracts.fields.inputs import InputFile
 from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.outputs import OutputFormat
+from latentry.contracts.provenance.marks import Provenance, ProvenanceOption
 from latentry.contracts.wire import Listing, RequestModel, ResponseModel
 
 LANCZOS: Final = "lanczos"
@@ -42,6 +43,7 @@ class UpscaleRequest(RequestModel):
     output_format: job.OutputFormat = OutputFormat.PNG
     output_quality: job.OutputQuality = None
     output_lossless: job.OutputLossless = False
+    provenance: ProvenanceOption = Provenance.FULL
     priority: job.QueuePriority = Priority.NORMAL
     start_within: job.StartWithin = None
     finish_within: job.FinishWithin = None
@@ -74,6 +76,7 @@ class ResolvedUpscale(ResponseModel):
     output_format: OutputFormat = OutputFormat.PNG
     output_quality: int | None = None
     output_lossless: bool = False
+    provenance: Provenance = Provenance.FULL
     metadata: dict[str, str] = Field(default_factory=dict)
 
     @property

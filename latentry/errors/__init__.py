@@ -33,6 +33,7 @@ LatentryError
 │   ├── ImageTooLarge
 │   ├── BrokenImage
 │   ├── FileGone
+│   ├── ProvenanceRequired
 │   └── FetchFailed
 ├── NotFound                    it does not exist, or not for this caller
 │   ├── UnknownModel
@@ -63,6 +64,7 @@ LatentryError
 │   ├── AdapterUnusable
 │   ├── AdapterGone
 │   ├── AdaptersTooLarge
+│   ├── SigningFailed
 │   ├── PictureRefused
 │   └── Poison
 ├── LeaseLost                   another worker holds the job now
@@ -107,6 +109,7 @@ from latentry.errors.jobs import (
     OutOfMemory,
     PictureRefused,
     Poison,
+    SigningFailed,
 )
 from latentry.errors.not_found import (
     DeliveryNotFound,
@@ -135,6 +138,7 @@ from latentry.errors.requests import (
     MalformedHead,
     NotAcceptable,
     PromptRefused,
+    ProvenanceRequired,
     RequestTooExpensive,
     TooManyFrames,
     TooManyIntermediates,
@@ -217,11 +221,13 @@ __all__ = [
     "PictureRefused",
     "Poison",
     "PromptRefused",
+    "ProvenanceRequired",
     "QueueFull",
     "QuotaExceeded",
     "RateLimited",
     "RequestTooExpensive",
     "ShuttingDown",
+    "SigningFailed",
     "StorageUnavailable",
     "TooManyFrames",
     "TooManyIntermediates",

@@ -46,6 +46,12 @@ class AdaptersTooLarge(JobFailed):
     code = "adapters_too_large"
 
 
+class SigningFailed(JobFailed):
+    """The image could not be signed, and unsigned images are not stored."""
+
+    code = "signing_failed"
+
+
 class PictureRefused(JobFailed):
     """A rule of this service forbids what the picture shows."""
 

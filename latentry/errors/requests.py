@@ -184,6 +184,12 @@ class FileGone(InvalidRequest):
     code = "file_gone"
 
 
+class ProvenanceRequired(InvalidRequest):
+    """Files of this service must say more of their making than the request allows."""
+
+    code = "provenance_required"
+
+
 class FetchFailed(InvalidRequest):
     """The picture could not be fetched: its URL must respond with status 200 in time."""
 

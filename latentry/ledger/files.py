@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, Final, Self
 
+from latentry.contracts import C2paState
 from latentry.errors import FileQuotaExceeded
 from latentry.ledger.connection import Command
 from latentry.ledger.refs import JobRef, Ref
@@ -25,7 +26,7 @@ class FileRef(Ref):
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """A file to enter."""
+    """A file to enter; `bytes` with those of its manifest."""
 
     ref: FileRef
     bytes: int
@@ -33,6 +34,7 @@ class NewFile:
     width: int
     height: int
     pixel_sha256: str = ""
+    c2pa: C2paState = C2paState.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class FileRecord:
     created_ms: int
     expires_ms: int
     pixel_sha256: str = ""
+    c2pa: C2paState = C2paState.NONE
 
     @classmethod
     def read(cls, ref: FileRef, flat: Sequence[str]) -> Self | None:
@@ -59,6 +62,7 @@ class FileRecord:
             ref=ref,
             sha256=row["sha256"],
             pixel_sha256=row.get("pixel_sha256", ""),  # an older version stored none
+            c2pa=C2paState(row.get("c2pa", C2paState.NONE)),
             **{name: int(row[name]) for name in numbers},
         )
 
@@ -73,7 +77,7 @@ def keep(file: NewFile, *, ttl_ms: int, max_files: int, max_bytes: int) -> Comma
         assert record is not None, "what is kept has its record"
         return record
 
-    facts = (file.sha256, file.width, file.height, file.pixel_sha256)
+    facts = (file.sha256, file.width, file.height, file.pixel_sha256, file.c2pa)
     args = (str(file.ref), file.ref.tenant, file.bytes, ttl_ms, max_files, max_bytes, *facts)
     return Command("files/keep", args, read)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from latentry.api_keys import ALL_SCOPES, ApiKey, Scope
+from latentry.contracts import Provenance
 from latentry.ledger.connection import Command
 
 # Compared with where there is no such key: no secret has this digest.
@@ -25,13 +26,17 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """One key as the ledger has it. Times are Unix milliseconds by the ledger's clock."""
+    """One key as the ledger has it. Times are Unix milliseconds by the ledger's clock.
+
+    provenance: the least that files of its jobs must say.
+    """
 
     id: str
     tenant: str
     name: str = ""
     scopes: frozenset[Scope] = ALL_SCOPES
     allowance: Allowance = field(default_factory=Allowance)
+    provenance: Provenance = Provenance.NONE
     created_ms: int = 0
     expires_ms: int | None = None
     revoked_ms: int | None = None
@@ -50,6 +55,7 @@ class KeyRecord:
             # A scope that this version does not know allows nothing here.
             scopes=frozenset(Scope(word) for word in row["scopes"].split() if word in known),
             allowance=Allowance(**{name: int(row[name]) for name in numbers}),
+            provenance=_provenance(row.get("provenance", Provenance.NONE)),
             created_ms=int(row["created_ms"]),
             expires_ms=_int(row.get("expires_ms")),
             revoked_ms=_int(row.get("revoked_ms")),
@@ -116,6 +122,7 @@ def enter(
     name: str = "",
     scopes: frozenset[Scope] = ALL_SCOPES,
     allowance: Allowance = Allowance(),
+    provenance: Provenance = Provenance.NONE,
     ttl_ms: int = 0,
 ) -> Command[bool]:
     """Enter a key; one that is there already stays as it is.
@@ -129,7 +136,12 @@ def enter(
         ("step_megapixels", allowance.step_megapixels),
         ("weight", allowance.weight),
     )
-    words = (("tenant", tenant), ("name", name), ("scopes", " ".join(sorted(scopes))))
+    words = (
+        ("tenant", tenant),
+        ("name", name),
+        ("scopes", " ".join(sorted(scopes))),
+        ("provenance", provenance.value),
+    )
     fields = [part for pair in (*words, *limits) for part in pair]
     return Command("keyring/enter", (key.id, key.digest, ttl_ms, *fields), bool)
 
@@ -158,6 +170,11 @@ def list_keys() -> Command[tuple[int, list[KeyRecord]]]:
         return int(answer[0]), [KeyRecord.read(id, flat) for id, flat in answer[1]]
 
     return Command("keyring/list_keys", (), read)
+
+
+def _provenance(word: str) -> Provenance:
+    """What a later version may know and this one does not, requires all."""
+    return Provenance(word) if word in list(Provenance) else Provenance.FULL
 
 
 def _int(text: str | None) -> int | None:

@@ -1,12 +1,13 @@
 """AUTOMATIC1111's generation parameters: the text that most image tools read."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
 from latentry import __version__
 from latentry.contracts import (
+    Embedding,
     Extend,
     Hires,
     InpaintArea,
@@ -20,6 +21,7 @@ from latentry.contracts import (
     Spacing,
 )
 from latentry.contracts.samplers import SAMPLER_ALIASES, SPACING_ALIASES
+from latentry.provenance.controls import control_settings
 from latentry.rules.sequences.frames import frame
 
 # AUTOMATIC1111's names of the samplers, which readers of its convention expect.
@@ -37,6 +39,7 @@ _FILLS: Final = {
     MaskFill.NOISE: "latent noise",
     MaskFill.EMPTY: "latent nothing",
 }
+_HASH_DIGITS: Final = 12
 _SWITCH_AT: Final = ResolvedRequest.model_fields["refiner_switch_at"].default
 _MASK_PADDING: Final = ResolvedRequest.model_fields["mask_padding"].default
 # A1111 writes `Tiling: True`, which knows no directions.
@@ -87,6 +90,8 @@ def frame_settings(request: ResolvedRequest, index: int) -> dict[str, str]:
         if one.towards.negative_prompt:
             negative = json.dumps(one.towards.negative_prompt, ensure_ascii=False)
             found["Towards negative"] = negative
+        if hashes := _embedding_hashes(one.towards.embeddings):
+            found["Towards TI hashes"] = hashes
         if one.towards.image is not None:
             found["Towards init image"] = one.towards.image.pixel_sha256
     return found
@@ -124,13 +129,21 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Clip skip": request.clip_skip + 1 if request.clip_skip else None,
         "Prompt syntax": request.prompt_syntax.value if is_plain else None,
         "Styles": _styles(request),
-        "Lora hashes": _lora_hashes(request),
+        **_adapters(request),
         "Tiling": _TILING.get(request.seamless),
         "Size": f"{request.width}x{request.height}",
         "Original size": _size(request.original_size),
         "Crop left top": _size(request.crops_coords_top_left),
         "Target size": _size(request.target_size),
         "Model": request.model,
+    }
+
+
+def _adapters(request: ResolvedRequest) -> dict[str, object]:
+    return {
+        "Lora hashes": _lora_hashes(request),
+        "TI hashes": _embedding_hashes(request.embeddings),
+        **control_settings(request),
     }
 
 
@@ -158,6 +171,12 @@ def _tagged(request: ResolvedRequest) -> str:
 
 def _lora_hashes(request: ResolvedRequest) -> str | None:
     text = ", ".join(dict.fromkeys(f"{one.id}: {one.autov3}" for one in request.loras))
+    return json.dumps(text, ensure_ascii=False) if text else None
+
+
+def _embedding_hashes(embeddings: Sequence[Embedding]) -> str | None:
+    """As AUTOMATIC1111 has them: the first digits of the whole file's SHA-256."""
+    text = ", ".join(f"{one.id}: {one.sha256[:_HASH_DIGITS]}" for one in embeddings)
     return json.dumps(text, ensure_ascii=False) if text else None
 
 

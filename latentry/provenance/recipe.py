@@ -8,7 +8,7 @@ from latentry.contracts.resolved import WITHOUT_EFFECT
 from latentry.rules.sequences.frames import clip, keyframes
 
 # What is said once of all frames, and not of each keyframe.
-_OF_ALL_FRAMES: Final = {"output_format", "output_quality", "output_lossless"}
+_OF_ALL_FRAMES: Final = {"output_format", "output_quality", "output_lossless", "provenance"}
 
 
 def recipe(request: ResolvedRequest, seed: int, *, is_intermediate: bool = False) -> str:

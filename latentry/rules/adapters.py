@@ -27,7 +27,7 @@ def found_adapter(
         known = {one.id: one for one in adapters if one.kind is kind and card.id in one.models}
         raise UnknownAdapter(f"There is no adapter “{name}”{hint(name, known)}")
     if card.id not in adapter.models:
-        raise AdapterMismatch(_mismatch(adapter, card))
+        raise AdapterMismatch(mismatch(adapter, card))
     if sha256 not in (None, adapter.sha256):
         raise AdapterChanged(
             f"“{adapter.id}” is another file than the one that is meant by sha256."
@@ -42,7 +42,12 @@ def named(name: str, adapters: Sequence[Adapter]) -> Adapter | None:
     return exact or (alike[0] if len(alike) == 1 else None)
 
 
-def _mismatch(adapter: Adapter, card: ModelCard) -> str:
+def mismatch(adapter: Adapter, card: ModelCard) -> str:
+    """Why it is of no use for this model, or for one that goes on with its images."""
+    if not adapter.family:  # a file that is not read
+        return f"“{adapter.id}” cannot be used. {adapter.reason or ''}".rstrip()
+    if card.id in adapter.models:
+        return f"“{adapter.id}” does not fit the refiner."
     if adapter.family != card.family:
         kind = card.family or "another kind"
         return f"“{adapter.id}” is for {adapter.family} models, and {card.id} is of {kind}."

@@ -9,6 +9,7 @@ from typing import Final
 
 from latentry.contracts import PromptSyntax
 from latentry.rules.compositions import Part, parts, weighted
+from latentry.rules.embeddings.names import pieces
 from latentry.rules.switches import Alternating, Scheduled, parse
 
 _QUOTED_CHARS: Final = 60
@@ -18,7 +19,7 @@ class Foreign(StrEnum):
     """Syntax of AUTOMATIC1111 and its extensions, diffusers and ComfyUI that is not supported."""
 
     ADAPTER = "an adapter"
-    EMBEDDING = "an embedding"
+    EMBEDDING = "an unknown embedding"
     SCHEDULE = "a prompt schedule"
     ALTERNATION = "alternating words"
     WEIGHT = "a weight of the whole prompt"
@@ -34,6 +35,25 @@ class Unread:
     text: str
 
     @property
+    def code(self) -> str:
+        """Of the warning."""
+        is_embedding = self.kind is Foreign.EMBEDDING
+        return "unknown_embedding" if is_embedding else "prompt_syntax_unsupported"
+
+    @property
+    def sentence(self) -> str:
+        """Of the warning, without its subject: the prompt."""
+        if self.kind is Foreign.EMBEDDING:
+            return (
+                f"names {self.text}, and the model had no such embedding when the request was"
+                " accepted; it was read as text."
+            )
+        return (
+            f"contains {self.text} ({self.kind}), which is not supported and was read as text;"
+            f" {self.remedy}, or set prompt_syntax to plain if it is text."
+        )
+
+    @property
     def remedy(self) -> str:
         """What to do if it was meant as more than text, as a part of a sentence."""
         is_drawn = self.kind in (Foreign.WILDCARD, Foreign.VARIANT)
@@ -44,18 +64,26 @@ class Unread:
 _PATTERNS: Final = {
     # AUTOMATIC1111's extra networks: <lora:name:1>, <lyco:…>, <hypernet:…>, whatever the word.
     Foreign.ADAPTER: re.compile(r"<\w++:[^<>]++>"),
-    # Textual inversion as diffusers (<cat-toy>) and ComfyUI (embedding:name) name it.
-    Foreign.EMBEDDING: re.compile(r"<[A-Za-z][\w-]*+>|\bembedding:\w[\w.-]*+"),
     # The dynamic prompts extension.
     Foreign.WILDCARD: re.compile(r"__(?:[A-Za-z0-9*/.-]++_?+)++(?<=_)_"),
     Foreign.VARIANT: re.compile(r"\{[^{}|]*+\|[^{}]*+\}"),
 }
+# Textual inversion as diffusers (<cat-toy>) and ComfyUI (embedding:name) name it.
+_EMBEDDING: Final = re.compile(r"<[A-Za-z][\w. -]*+(?<! )>|\bembedding:\w[\w.-]*+")
 _BRACKETS: Final = re.compile(r"\\.|[\[\]|]", re.DOTALL)
 _WHEN: Final = re.compile(r":\s*+[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)\s*+\Z")
 
 
-def unread(prompt: str, syntax: PromptSyntax, *, is_negative: bool = False) -> tuple[Unread, ...]:
+def unread(
+    prompt: str,
+    syntax: PromptSyntax,
+    *,
+    is_negative: bool = False,
+    embeddings: tuple[str, ...] = (),
+) -> tuple[Unread, ...]:
     """The first piece of each kind; none in a plain prompt, which is text by its caller's word.
+
+    embeddings: the ids of those that it may name.
 
     AND, and with it a weight, is text in negative prompts, as for AUTOMATIC1111. A schedule or an
     alternation that stands here is malformed, or something beside it made all of the prompt text.
@@ -63,6 +91,9 @@ def unread(prompt: str, syntax: PromptSyntax, *, is_negative: bool = False) -> t
     if syntax is PromptSyntax.PLAIN:
         return ()
     found = {kind: match[0] for kind, one in _PATTERNS.items() if (match := one.search(prompt))}
+    texts = (piece for piece in pieces(prompt, embeddings) if isinstance(piece, str))
+    if unknown := next(filter(None, map(_EMBEDDING.search, texts)), None):
+        found[Foreign.EMBEDDING] = unknown[0]
     written = [Part(prompt)] if is_negative else parts(prompt, syntax)
     if not is_negative and len(written) == 1 and (without := weighted(prompt)).weight != 1:
         found[Foreign.WEIGHT] = prompt[len(without.text) :]

@@ -24,6 +24,8 @@ from latentry.rules.sequences.frames import clip
 NOMINAL_STEP_MEGAPIXEL_S: Final = 1.0
 # What a LoRA adds to a row's part of a call, as a fraction: docs/decisions/0045.
 LORA_CALLS: Final = 0.25
+# What a ControlNet's call is of a UNet's: docs/decisions/0049.
+CONTROL_CALLS: Final = 0.4
 _TWO_CALLS_A_STEP: Final = frozenset({Sampler.HEUN, Sampler.DPM2, Sampler.DPM2_A})
 
 
@@ -56,7 +58,10 @@ class Price:
 def price(request: ResolvedRequest, card: ModelCard, refiner: ModelCard | None = None) -> Price:
     """The cost of this request for the workers of this model, and of its refiner."""
     more = 1 + LORA_CALLS * sum(bool(lora.weight) for lora in request.loras)
-    by_pass = [more * _megapixels(one) * _calls_of_two(one) for one in passes(request)]
+    by_pass = [
+        _megapixels(one) * (more * _calls_of_two(one) + CONTROL_CALLS * _control_calls_of_two(one))
+        for one in passes(request)
+    ]
     calls, last = sum(by_pass), _megapixels(passes(request)[-1])
     besides = (
         _input_megapixels(request) + _between_megapixels(request) + _stored_megapixels(request)
@@ -136,6 +141,17 @@ def _calls_of_two(one: ResolvedRequest) -> float:
     """A pass's UNet calls for one image, as so many calls of two rows."""
     rows = len(parts(one.prompt, one.prompt_syntax)) + one.negative_rows * one.guidance_stop
     return pass_calls(one) * rows / 2
+
+
+def _control_calls_of_two(one: ResolvedRequest) -> float:
+    """Those of its ControlNets in a pass, each in its window and on its rows."""
+    calls, found = pass_calls(one), 0.0
+    positive, negative = len(parts(one.prompt, one.prompt_syntax)), one.negative_rows
+    for control in one.controls:
+        if control.has_effect:
+            rows = positive + (0 if control.mode.is_of_prompt_alone else negative)
+            found += len(control.window(calls)) * rows / 2
+    return found
 
 
 def _input_megapixels(request: ResolvedRequest) -> float:

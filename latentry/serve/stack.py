@@ -76,6 +76,7 @@ async def running(
         check_ports(settings)
         if settings.port == 0:
             settings = settings.model_copy(update={"port": free_port(settings.host)})
+        _ensure_certificate(settings, say)
         async with AsyncExitStack() as exits:
             stack = Stack(settings, [])
 
@@ -95,6 +96,14 @@ async def running(
                 keep(worker)
             keep(Child("gateway", command("service"), child_env, GATEWAY_GRACE_S))
             yield stack
+
+
+def _ensure_certificate(settings: Settings, say: Say) -> None:
+    """Pictures are signed from the first one on, if only by a certificate that nobody knows."""
+    from latentry.provenance.signing.development import ensure_chain  # not of the SDK's extras
+
+    if not settings.c2pa_certificate_file and ensure_chain(settings.c2pa_folder):
+        say(f"A development certificate that signs pictures was made in {settings.c2pa_folder}.")
 
 
 async def _valkey(folder: Path) -> Valkey:

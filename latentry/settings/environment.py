@@ -10,15 +10,15 @@ from latentry.errors import ConfigurationError
 from latentry.secret_file import kept_secret
 from latentry.settings.gateway import GatewaySettings
 from latentry.settings.ledger import LedgerSettings
+from latentry.settings.provenance import ProvenanceSettings
 from latentry.settings.section import PREFIX, Word
-from latentry.settings.stores import StoreSettings
 from latentry.settings.worker import WorkerSettings
 
 # Variables of the command line, not settings of the service.
 CLIENT_VARIABLES: Final = frozenset({"LATENTRY_URL", "LATENTRY_API_KEY"})
 
 
-class Settings(WorkerSettings, LedgerSettings, GatewaySettings, StoreSettings):
+class Settings(WorkerSettings, LedgerSettings, GatewaySettings, ProvenanceSettings):
     """All settings of gateway and worker. Field `redis_url` is variable LATENTRY_REDIS_URL."""
 
     log_level: Word = Field(

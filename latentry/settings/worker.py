@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Final
 
 from pydantic import Field, field_validator
 
@@ -16,12 +17,16 @@ from latentry.sources import (
     parse_upscalers,
 )
 
+# The bundled model, and what is bundled for it, in a checkout's folder or an image's.
+BUNDLED: Final = Path("models/shapes")
+BUNDLED_ADAPTERS: Final = "models/adapters"
+
 
 class WorkerSettings(Section):
     """What the worker loads and how it runs."""
 
     models: str = Field(
-        "shapes=models/shapes",
+        f"shapes={BUNDLED}",
         description="Comma-separated `id=source` pairs. A source is a folder in diffusers layout,"
         " a `.safetensors` file, `owner/name@commit` on a hub, or `simulated:` to test a"
         " deployment without a GPU.",
@@ -42,8 +47,9 @@ class WorkerSettings(Section):
     )
     adapters: str = Field(
         "",
-        description="Comma-separated folders of LoRA files, searched with all that is below them,"
-        " and `id=path` pairs; docs/adapters.md. All workers of a model need the same.",
+        description="Comma-separated folders of adapters, searched with all that is below them,"
+        " and `id=path` pairs; docs/adapters.md. All workers of a model need the same. If left out,"
+        f" `{BUNDLED_ADAPTERS}` where `{BUNDLED}` is served.",
     )
     adapter_memory_bytes: int = Field(
         2 * 2**30, ge=0, description="Maximum memory for loaded adapters, besides the models'."
@@ -150,7 +156,10 @@ class WorkerSettings(Section):
 
     @property
     def adapter_sources(self) -> tuple[AdapterSource, ...]:
-        """What `adapters` names."""
+        """What `adapters` names; if it was left out, what is bundled for the bundled model."""
+        if "adapters" not in self.model_fields_set and BUNDLED in self.model_sources.values():
+            # An image may have been built with the model alone.
+            return parse_adapters(BUNDLED_ADAPTERS if Path(BUNDLED_ADAPTERS).is_dir() else "")
         return parse_adapters(self.adapters)
 
     @property

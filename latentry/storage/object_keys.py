@@ -9,7 +9,10 @@ from typing import Final
 from latentry.contracts.outputs import ClipFormat, OutputFormat
 
 _FORMATS: Final[tuple[OutputFormat | ClipFormat, ...]] = (*OutputFormat, *ClipFormat)
-_CONTENT_TYPES: Final = {form.suffix: form.content_type for form in _FORMATS}
+MANIFEST_SUFFIX: Final = ".c2pa"
+_CONTENT_TYPES: Final = {form.suffix: form.content_type for form in _FORMATS} | {
+    MANIFEST_SUFFIX: "application/octet-stream"  # after a line of JSON
+}
 _SUFFIXES: Final = "|".join(map(re.escape, _CONTENT_TYPES))
 # The suffix has a key's only dot, so that no key leads out of its folder.
 _WORD: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
@@ -32,6 +35,11 @@ def key_of(tenant: str, job_id: str, *, fence: int, index: int, suffix: str, nam
 def file_key(tenant: str, file_id: str) -> str:
     """The key of an uploaded picture. Raises ValueError for parts that cannot be in one."""
     return key_of(tenant, file_id, fence=0, index=0, suffix=OutputFormat.PNG.suffix)
+
+
+def manifest_key(tenant: str, file_id: str) -> str:
+    """The key of what an uploaded picture said of its origin. Raises as `file_key`."""
+    return key_of(tenant, file_id, fence=0, index=0, suffix=MANIFEST_SUFFIX)
 
 
 def prefix_of(tenant: str, job_id: str) -> str:

@@ -10,6 +10,7 @@ from fastapi.security.base import SecurityBase
 
 from latentry.addresses import is_loopback
 from latentry.api_keys import ALL_SCOPES, DEFAULT_TENANT, ApiKey, Scope
+from latentry.contracts import Provenance
 from latentry.errors import (
     HostRefused,
     InsufficientScope,
@@ -38,6 +39,7 @@ class Caller:
     scopes: frozenset[Scope] = ALL_SCOPES
     allowance: Allowance = field(default_factory=Allowance)
     usage_ttl_ms: int = USAGE_TTL_MS
+    provenance: Provenance = Provenance.NONE  # the least that files of its jobs must say
 
     @property
     def weight(self) -> int:
@@ -102,7 +104,8 @@ class Gatekeeper:
         if authorization.key is None:
             return Caller(DEFAULT_TENANT, usage_ttl_ms=self._usage_ttl_ms)
         key = authorization.key
-        return Caller(key.tenant, key.id, key.scopes, key.allowance, self._usage_ttl_ms)
+        of_key = (key.tenant, key.id, key.scopes, key.allowance)
+        return Caller(*of_key, self._usage_ttl_ms, key.provenance)
 
     async def _enter_bootstrap_key(self) -> None:
         key = self._bootstrap

@@ -33,6 +33,7 @@ from service.jobs.kinds.interpolations import admit_interpolation, with_all_prom
 from service.jobs.kinds.upscales import admit_upscale, upscale_with_inputs
 from service.jobs.moderation import Moderated
 from service.jobs.prompts import with_prompts
+from service.jobs.provenance.floor import refuse_less
 from service.jobs.views import time_of
 
 log = structlog.get_logger()
@@ -57,7 +58,7 @@ async def submit(
     """
     if idempotency_key is not None and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
         raise InvalidIdempotencyKey
-    found = await gateway.inputs.find(caller.tenant, request)
+    found = await _found(gateway, caller, request)
     admitted = await _admitted(gateway, request, found)
     moderated = await gateway.moderation.moderate(caller, admitted, is_low=is_low)
     admitted = moderated.admitted
@@ -87,7 +88,7 @@ async def estimate(gateway: Gateway, caller: Caller, request: Request) -> Estima
 
     An upscale costs what its picture's size is, so that is brought for it, and not kept.
     """
-    found = await gateway.inputs.find(caller.tenant, request)
+    found = await _found(gateway, caller, request)
     moderated = await gateway.moderation.moderate(caller, await _admitted(gateway, request, found))
     admitted = moderated.admitted
     possible = await _possible(gateway, caller, request, moderated)
@@ -105,6 +106,12 @@ async def estimate(gateway: Gateway, caller: Caller, request: Request) -> Estima
         estimated_wait_s=None if wait_ms is None else wait_ms / 1000,
         estimated_start_at=None if wait_ms is None else time_of(possible.now_ms + wait_ms),
     )
+
+
+async def _found(gateway: Gateway, caller: Caller, request: Request) -> Brought:
+    """What can be known of its pictures, once its files will say enough."""
+    refuse_less(request.provenance, gateway.settings.least_provenance, caller.provenance)
+    return await gateway.inputs.find(caller.tenant, request)
 
 
 async def _possible(

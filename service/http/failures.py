@@ -25,6 +25,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.BrokenImage: 422,
     errors.FileGone: 422,
     errors.FetchFailed: 422,
+    errors.ProvenanceRequired: 422,
     errors.UnsupportedSize: 422,
     errors.UnsupportedSampler: 422,
     errors.UnsupportedSpacing: 422,
@@ -84,6 +85,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.AdapterUnusable: 502,
     errors.AdapterGone: 502,
     errors.AdaptersTooLarge: 502,
+    errors.SigningFailed: 502,
     errors.PictureRefused: 422,
     errors.Poison: 502,
     # Raised in workers and at start-up only, never by a route.

@@ -10,10 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
+from latentry.contracts import C2pa, C2paState, Watermark
 from latentry.errors import BrokenImage, Busy, ImageTooLarge
+from latentry.provenance.confined.process import Examined, Said, can_detect, detect, examine
+from latentry.provenance.signing.chain import KnownSigners
 from service.intake.header import Header, PictureFormat, read_header
+from service.intake.kinds import content_type_of, has_manifest
+
+T = TypeVar("T")
 
 DECODER: Final = Path(__file__).with_name("decoder.py")
 # A process for each picture: it starts in 60 ms, and a codec that is taken over ends with it.
@@ -28,7 +34,8 @@ MAX_SIDE_PX: Final = 16_383  # of WebP, in which a picture of its size may be st
 class Picture:
     """A picture that is safe to store: PNG, upright, 8-bit RGB or RGBA in sRGB, no metadata.
 
-    `sha256` is of the file, `pixel_sha256` of its RGB or RGBA bytes, row by row.
+    `sha256` is of the file, `pixel_sha256` of its RGB or RGBA bytes, row by row. `origin`: what
+    the manifest that it came with says, if it had one.
     """
 
     png: bytes
@@ -36,13 +43,15 @@ class Picture:
     pixel_sha256: str
     width: int
     height: int
+    origin: Examined | None = None
 
 
 class Intake:
     """Decodes PROCESSES pictures at a time; QUEUED more may wait, half of them of one tenant."""
 
-    def __init__(self, max_pixels: int) -> None:
+    def __init__(self, max_pixels: int, known: KnownSigners | None = None) -> None:
         self._max_pixels = max_pixels
+        self._known = known or KnownSigners()
         self._threads = ThreadPoolExecutor(PROCESSES, thread_name_prefix="intake")
         self._inside: Counter[str] = Counter()
 
@@ -55,13 +64,28 @@ class Intake:
         UnsupportedImage, ImageTooLarge, BrokenImage, Busy or what `store` raises.
         """
         header = self._checked_header(data)
+        return await self._in_turn(tenant, self._take, data, header, store)
+
+    async def examine(self, data: bytes, tenant: str = "") -> tuple[str, Said, Watermark | None]:
+        """A file's media type, what it says of its origin, its watermark; nothing of it is kept.
+
+        Raises UnsupportedImage, BrokenImage or Busy.
+        """
+        content_type = content_type_of(data)
+        found = await self._in_turn(tenant, examine, data, content_type, self._known)
+        if not (can_detect() and content_type.startswith("image/")):
+            return content_type, found.said, None
+        mark = await self._in_turn(tenant, detect, data, self._max_pixels)
+        return content_type, found.said, mark
+
+    async def _in_turn(self, tenant: str, work: Callable[..., T], *args: object) -> T:
         places = PROCESSES + QUEUED
         if self._inside.total() >= places or self._inside[tenant] >= max(places // 2, 1):
             raise Busy("Too many pictures are being decoded; try again later.")
         self._inside[tenant] += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, self._take, data, header, store)
+            return await loop.run_in_executor(self._threads, work, *args)
         finally:
             self._inside[tenant] -= 1
             self._inside += Counter()  # drops tenants at zero
@@ -71,9 +95,17 @@ class Intake:
         kept = self._checked_header(png)  # the decoder's output is not trusted either
         if kept.format is not PictureFormat.PNG:
             raise BrokenImage
-        picture = Picture(png, digest, pixel_digest, kept.width, kept.height)
+        origin = self._origin(data) if has_manifest(data) else None
+        picture = Picture(png, digest, pixel_digest, kept.width, kept.height, origin)
         store(picture)
         return picture
+
+    def _origin(self, data: bytes) -> Examined:
+        try:
+            return examine(data, content_type_of(data), self._known, keep=True)
+        except BrokenImage:  # its manifest took the process along; the picture is fine
+            broken = C2pa(state=C2paState.INVALID, codes=("manifest.unreadable",))
+            return Examined(Said(c2pa=broken))
 
     def close(self) -> None:
         """Stop: pictures that wait are not decoded."""

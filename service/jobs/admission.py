@@ -28,6 +28,8 @@ from latentry.errors import (
     UnsupportedField,
 )
 from latentry.ledger import CatalogueEntry, UpscalerEntry
+from latentry.rules.controls import found_controls
+from latentry.rules.embeddings.found import found_embeddings
 from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
 from latentry.rules.loras import found_loras, with_tags
 from latentry.rules.pricing import Price, price
@@ -35,7 +37,8 @@ from latentry.rules.sequences.frames import with_files
 from latentry.settings import Settings
 
 _ALWAYS_DEAR: Final = ("/n", "/num_inference_steps", "/width", "/height")
-_DEAR: Final = ("hires", "intermediates", "image", "mask")  # cost something where they are given
+# They cost something where they are given.
+_DEAR: Final = ("hires", "intermediates", "image", "mask", "controls")
 _VARIATION: Final = frozenset({"variation_seed", "variation_strength"})
 STRENGTH: Final = 0.8  # of image to image, as in diffusers
 _INPAINTING_STRENGTH: Final = 1.0
@@ -130,16 +133,19 @@ def resolve(
     inputs: Mapping[str, InputFile] | None = None,
     adapters: Sequence[Adapter] = (),
 ) -> ResolvedRequest:
-    """The request with every default filled in, and the LoRAs that tags in its prompt name.
+    """The request with every default filled in, and the adapters that its prompts name.
 
     The seed is drawn here, so that a job that is run again makes the same pictures. Raises
     InvalidRequest, or the subclass that names what the model does not support.
     """
     in_field, request = len(request.loras), with_tags(request)
     defaults = card.defaults.model_dump() | {"seed": secrets.randbelow(RANDOM_SEEDS)}
-    given = request.model_dump(exclude_none=True, exclude=set(FIELDS))
+    given = request.model_dump(exclude_none=True, exclude={*FIELDS, "embeddings"})
     given |= {place: file for place, file in (inputs or {}).items() if place in FIELDS}
     given["loras"] = found_loras(request.loras, adapters, card, in_field=in_field)
+    given["controls"] = found_controls(
+        request.controls, adapters, card, inputs=inputs or {}, resize_mode=request.resize_mode
+    )
     if request.variation_strength:
         defaults["variation_seed"] = secrets.randbelow(RANDOM_SEEDS)
     elif {"variation_seed"} == request.model_fields_set & _VARIATION:
@@ -153,7 +159,8 @@ def resolve(
     resolved = ResolvedRequest.model_validate(defaults | given | {"model": card.id})
     refuse_unsupported(card, resolved)
     _refuse_large_seeds(resolved)
-    return resolved
+    embeddings = found_embeddings(resolved, request.embeddings, adapters, card)
+    return resolved.model_copy(update={"embeddings": embeddings})
 
 
 def _of_picture(request: GenerationRequest, card: ModelCard) -> dict[str, float]:
@@ -195,7 +202,7 @@ def _refuse_large_seeds(request: ResolvedRequest) -> None:
 
 def costly(request: ResolvedRequest) -> tuple[str, ...]:
     """JSON pointers to the fields that cost something in this request."""
-    given = [f"/{name}" for name in _DEAR if getattr(request, name) is not None]
+    given = [f"/{name}" for name in _DEAR if getattr(request, name) not in (None, ())]
     if request.clip is not None:
         return "/frames", *_ALWAYS_DEAR[1:]
     if request.interpolation is None:

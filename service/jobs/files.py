@@ -8,11 +8,13 @@ from typing import Final
 
 import structlog
 
+from latentry.contracts import C2pa, C2paState
 from latentry.errors import FileNotFound, LatentryError, StorageUnavailable
 from latentry.ledger import AsyncLedger, files
 from latentry.ledger.files import FileRecord, FileRef
+from latentry.provenance.confined.process import Examined, Said
 from latentry.settings import Settings
-from latentry.storage import Storage, file_key, prefix_of
+from latentry.storage import Storage, file_key, manifest_key, prefix_of
 from service.intake.decode import Intake, Picture
 
 log = structlog.get_logger()
@@ -38,12 +40,15 @@ class Files:
 
         def store(picture: Picture) -> None:
             self.storage.put(_key(ref), picture.png)
+            if picture.origin is not None:
+                self.storage.put(manifest_key(ref.tenant, ref.id), picture.origin.kept)
 
         # The bytes first, so that every file the ledger lists exists.
         picture = await self.intake.take(data, tenant, store)
         new = files.NewFile(
             ref=ref,
-            bytes=len(picture.png),
+            bytes=len(picture.png) + (len(picture.origin.kept) if picture.origin else 0),
+            c2pa=picture.origin.said.c2pa.state if picture.origin else C2paState.NONE,
             sha256=picture.sha256,
             pixel_sha256=picture.pixel_sha256,
             width=picture.width,
@@ -74,6 +79,16 @@ class Files:
     async def content(self, ref: FileRef) -> bytes:
         """The stored picture. Raises FileNotFound."""
         return await asyncio.to_thread(self.storage.get, _key(ref))
+
+    async def origin(self, record: FileRecord) -> Said:
+        """What the picture's own manifest said when it came. Raises StorageUnavailable."""
+        if not record.c2pa.is_any:
+            return Said()
+        key = manifest_key(record.ref.tenant, record.ref.id)
+        try:
+            return Examined.read(await asyncio.to_thread(self.storage.get, key)).said
+        except (FileNotFound, ValueError):  # deleted just now, or no longer what we wrote
+            return Said(c2pa=C2pa(state=record.c2pa))
 
     async def delete(self, ref: FileRef) -> None:
         """From here on no request can name it; its bytes stay while a job pins it."""

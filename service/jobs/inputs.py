@@ -5,8 +5,8 @@ import base64
 import binascii
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, TypeVar, cast
 
@@ -112,15 +112,31 @@ class Inputs:
 
     async def _keep(self, tenant: str, reference: str) -> FileRecord:
         if reference.startswith("data:"):
-            data = await asyncio.to_thread(_decoded, reference)
+            return await self.files.keep(tenant, await asyncio.to_thread(_decoded, reference))
+        async with self._fetched(tenant, reference) as data:
+            # What was fetched counts until it is decoded: no body's bound knows of it.
             return await self.files.keep(tenant, data)
+
+    @asynccontextmanager
+    async def sent(self, tenant: str, reference: str) -> AsyncIterator[bytes]:
+        """The bytes of a picture named by a `data:` or `https:` URL, which are not kept.
+
+        Raises UrlNotAllowed, UnsupportedImage, ImageTooLarge, BrokenImage, FetchFailed or Busy.
+        """
+        await self._find(tenant, reference)
+        if reference.startswith("data:"):
+            yield await asyncio.to_thread(_decoded, reference)
+        else:
+            async with self._fetched(tenant, reference) as data:
+                yield data
+
+    @asynccontextmanager
+    async def _fetched(self, tenant: str, reference: str) -> AsyncIterator[bytes]:
         if self._fetching.total() >= FETCHES or self._fetching[tenant] >= FETCHES_PER_TENANT:
             raise Busy("Too many pictures are being fetched; try again later.")
         self._fetching[tenant] += 1
         try:
-            # What was fetched counts until it is decoded: no body's bound knows of it.
-            data = await self.outbound.get(reference, max_bytes=self.max_bytes)
-            return await self.files.keep(tenant, data)
+            yield await self.outbound.get(reference, max_bytes=self.max_bytes)
         finally:
             self._fetching.subtract([tenant])
             if not self._fetching[tenant]:
@@ -154,6 +170,7 @@ def _input_of(record: FileRecord) -> InputFile:
         pixel_sha256=record.pixel_sha256,
         width=record.width,
         height=record.height,
+        c2pa=record.c2pa,
     )
 
 

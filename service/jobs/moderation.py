@@ -31,7 +31,7 @@ from service.templates.library import Library
 
 log = structlog.get_logger()
 
-_MANY_CHARS: Final = 20_000  # more would hold up the event loop
+_MANY_CHARS: Final = 4_000  # more would hold up the event loop for ten milliseconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,12 +111,13 @@ def read_rules(files: Iterable[Path]) -> Rulebook:
     """All rules, in order. Raises ConfigurationError, which names file and rule."""
     prompt: list[PromptRule] = []
     image: list[tuple[Scope, ImageRule]] = []
-    names = set[str]()
+    names, patterns = set[str](), list[str]()
     for file in files:
         tables = _tables(file)
         prompt += _rules(file, "prompt", tables, _PromptEntry, names)
+        patterns += [text for one in tables.get("prompt", ()) for text in one.get("patterns", ())]
         image += _rules(file, "image", tables, _ImageEntry, names)
-    return Rulebook(tuple(prompt), tuple(image))
+    return Rulebook(tuple(prompt), tuple(image), _any_of(patterns))
 
 
 def _tables(file: Path) -> dict[str, Any]:
@@ -162,13 +163,26 @@ def _sentence(error: ValidationError) -> str:
     return f"{where}: {why}." if where else f"{why}."
 
 
-def _pattern(text: str) -> Pattern:
-    """RE2 takes time in proportion to the text, whatever the pattern. Raises ValueError."""
+def _any_of(patterns: Iterable[str]) -> Pattern | None:
+    """One pattern for all: most texts are looked at once. None if RE2 has no room for it."""
+    try:
+        return _compiled("|".join(f"(?:{text})" for text in patterns) or r"\z\A.")
+    except re2.error:
+        return None
+
+
+def _compiled(text: str) -> Pattern:
+    """RE2 takes time in proportion to the text, whatever the pattern. Raises re2.error."""
     options = re2.Options()
     options.log_errors = False
     options.case_sensitive = False
+    return re2.compile(text, options)  # type: ignore[no-any-return]
+
+
+def _pattern(text: str) -> Pattern:
+    """The pattern. Raises ValueError."""
     try:
-        pattern: Pattern = re2.compile(text, options)
+        pattern = _compiled(text)
     except re2.error as error:
         why = error.args[0]
         raise ValueError(f"“{text}” is no pattern of RE2: {_decoded(why)}") from None

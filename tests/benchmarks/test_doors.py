@@ -2,7 +2,7 @@
 
 import json
 
-from benchmarks.doors import NATIVE, OPENAI, Stream, report, request
+from benchmarks.callers.doors import NATIVE, OPENAI, Stream, report, request
 
 
 def test_both_doors_are_asked_to_wait_for_the_image() -> None:

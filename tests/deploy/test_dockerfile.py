@@ -66,7 +66,8 @@ def test_only_the_worker_gets_torch_and_a_model() -> None:
     assert not any("torch" in line or "worker" in line for line in gateway)
     assert any("'.[server,worker,video,safety]'" in line for line in worker)
     assert STAGES["gateway"].all("COPY") == ["--from=gateway-venv /venv /venv", "service service"]
-    assert "models/shapes models/shapes" in STAGES["worker"].all("COPY")
+    for bundled in ("models/shapes", "models/adapters"):
+        assert f"{bundled} {bundled}" in STAGES["worker"].all("COPY")
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,8 @@ def _needed(requirement: Requirement) -> Iterator[Requirement]:
             yield needed
 
 
-# Of [upscale]: what needs it says so where it is missing.
-OPTIONAL = {"spandrel", "torchvision"}
+# Of [upscale] and, for gateways, [watermark]: what needs them says so where they are missing.
+OPTIONAL = {"spandrel", "torchvision", "numpy"}
 # Both images run all of latentry except its commands: the gateway's image has those too, to create
 # keys where the ledger is, and `latentry serve` runs in neither.
 COMMANDS = [f"latentry/{folder}/**/*.py" for folder in ("admin", "cli", "client")]

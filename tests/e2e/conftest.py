@@ -32,7 +32,8 @@ def settings_for(valkey: Valkey, folder: Path, prefix: str, **more: str) -> Sett
 def stack(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A gateway and one worker, on one thread: other tests run beside."""
     folder = tmp_path_factory.mktemp("e2e")
-    with Stack(settings_for(valkey, folder, "e2e", threads="1")) as running:
+    models = "shapes=models/shapes"  # as it is by default, which brings the bundled adapters
+    with Stack(settings_for(valkey, folder, "e2e", threads="1", models=models)) as running:
         running.start_worker()
         yield running
 

@@ -14,6 +14,8 @@ from typing import Self
 
 import httpx
 
+from latentry.contracts import Image
+from latentry.provenance.signing.development import ensure_chain
 from latentry.settings import Settings
 
 
@@ -24,6 +26,12 @@ def until(holds: Callable[[], object], timeout_s: float = 110, what: str = "it")
     while not holds():
         assert time.monotonic() < deadline, f"{what} did not happen in {timeout_s} s"
         pause.wait(0.02)
+
+
+def before_signing(image: Image) -> str:
+    """The hash of its file before it was signed, which strict mode promises; it is signed."""
+    assert image.signed
+    return image.unsigned_sha256
 
 
 class Process:
@@ -101,6 +109,7 @@ class Stack:
         self._processes: list[Process] = []
 
     def __enter__(self) -> Self:
+        ensure_chain(self.settings.c2pa_folder)  # as `latentry serve` does: all is signed
         self._start("service")
         try:
             until(self.is_ready, what="the gateway being ready")

@@ -13,7 +13,7 @@ from latentry.client import Client
 from latentry.contracts import Job, JobStatus
 from latentry.ledger import JobRef, Ledger, commands
 from tests.e2e.conftest import settings_for
-from tests.e2e.processes import Stack, until
+from tests.e2e.processes import Stack, before_signing, until
 from tests.valkey import Valkey, free_port
 
 _numbers = itertools.count()
@@ -84,9 +84,9 @@ def crowd(client: Client, number: int) -> Callable[[], None]:
 def test_the_steps_of_a_picture_survive_a_kill_and_none_comes_twice(stack: Stack) -> None:
     fields = {"num_inference_steps": STEPS, "determinism": "strict", "intermediates": {"every": 4}}
 
-    def files(client: Client, job: Job) -> dict[str, bytes]:
+    def files(job: Job) -> dict[str, str]:
         assert len({output.name for output in job.outputs}) == len(job.outputs) == 21
-        return {output.name: client.download(output) for output in job.outputs}
+        return {output.name: before_signing(output) for output in job.outputs}
 
     with Client(stack.url) as client:
         first = stack.start_worker()
@@ -100,7 +100,7 @@ def test_the_steps_of_a_picture_survive_a_kill_and_none_comes_twice(stack: Stack
         assert before.status is JobStatus.RUNNING
         stack.start_worker()
         done = client.wait(job.id, timeout_s=100)
-        assert files(client, done) == files(client, alone)
+        assert files(done) == files(alone)
         kept = {output.name: output.pixel_sha256 for output in before.outputs}
         assert kept.items() <= {one.name: one.pixel_sha256 for one in done.outputs}.items()
 
@@ -109,7 +109,7 @@ def test_a_strict_picture_survives_a_drain_and_a_kill_to_the_last_byte(stack: St
     with Client(stack.url) as client:
         first = stack.start_worker()
         alone = [client.wait(order(client, name).id, timeout_s=100) for name in WATCHED]
-        files = [client.download(job.images[0]) for job in alone]
+        files = [before_signing(job.images[0]) for job in alone]
 
         leave = crowd(client, 3)
         jobs = [order(client, name) for name in WATCHED]
@@ -137,7 +137,7 @@ def test_a_strict_picture_survives_a_drain_and_a_kill_to_the_last_byte(stack: St
         crowd(client, 2)
         stack.start_worker()
         done = [client.wait(job.id, timeout_s=100) for job in jobs]
-        assert [client.download(job.images[0]) for job in done] == files
+        assert [before_signing(job.images[0]) for job in done] == files
         assert [job.images[0].profile for job in done] == [job.images[0].profile for job in alone]
         assert done[0].images[0].profile
         assert metric(stack, "latentry_steps_resumed_total") == sum(killed)

@@ -1,6 +1,7 @@
 """Frogs are forbidden: a running service looks at the pictures that it draws."""
 
 import io
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +10,15 @@ import pytest
 from PIL import Image
 
 from latentry.client import Client
+from latentry.client.errors import JobDidNotSucceed
 from latentry.contracts import Job
 from latentry.errors import LatentryError
 from tests.e2e.conftest import settings_for
 from tests.e2e.processes import Stack, until
 from tests.valkey import Valkey
 from tools.scenes.checker import detect
+from tools.scenes.drawing import draw
+from tools.scenes.scene import Scene, place
 
 pytest.importorskip("onnxruntime")
 
@@ -71,11 +75,11 @@ def shapes(pixels: np.ndarray) -> list[str | None]:
 
 
 def test_a_frog_is_withheld_and_a_circle_is_not(client: Client) -> None:
-    with pytest.raises(LatentryError) as caught:
+    with pytest.raises(JobDidNotSucceed) as caught:
         client.generate(FROG, seed=1)
-    assert caught.value.code == "picture_refused"
-    assert "The picture shows a frog." in caught.value.message
-    [job] = [one for one in client.list() if one.request.prompt == FROG]
+    job = caught.value.job
+    assert job.error is not None
+    assert (job.error.code, job.error.message) == ("picture_refused", "The picture shows a frog.")
     assert job.images == []
     [output] = job.outputs
     assert output.error is not None
@@ -89,15 +93,25 @@ def test_a_frog_is_withheld_and_a_circle_is_not(client: Client) -> None:
 
 
 def test_an_interpolation_from_a_frog_shows_none_of_it(client: Client) -> None:
-    with pytest.raises(LatentryError) as caught:
+    with pytest.raises(JobDidNotSucceed, match="picture_refused") as caught:
         client.interpolate(
             {"prompt": FROG, "seed": 1}, {"prompt": CIRCLE, "seed": 1}, frames=3, output="webp"
         )
-    assert caught.value.code == "picture_refused"
-    [job] = [one for one in client.list() if one.kind == "interpolation"]
+    job = caught.value.job
     assert 0 not in {image.index for image in job.images}
     assert all("frog" not in shapes(shown(client, job, k)) for k in range(len(job.images)))
     assert not [one for one in job.outputs if one.kind == "clip"]
+
+
+def test_a_frog_that_is_brought_is_not_enlarged(client: Client) -> None:
+    frog = place(
+        random.Random(1), colour="green", shape="frog", size="large", position="centre",
+        width=128, height=128,
+    )  # fmt: skip
+    file = io.BytesIO()
+    Image.fromarray(draw(Scene(128, 128, "white", (frog,)))).save(file, "PNG")
+    with pytest.raises(JobDidNotSucceed, match="picture_refused"):
+        client.upscale(file.getvalue(), scale=2)
 
 
 def test_no_preview_shows_it_either(client: Client) -> None:
@@ -117,8 +131,8 @@ def test_rules_that_change_hold_for_what_comes_then(client: Client, stack: Stack
     def is_shown() -> bool:
         try:
             return bool(client.generate(FROG, seed=1).images)
-        except LatentryError as error:
-            return error.code != "picture_refused"
+        except JobDidNotSucceed:
+            return False
 
     until(is_shown, what="a frog that is blurred and not blocked")
     job = client.generate(FROG, seed=1)

@@ -54,6 +54,11 @@ def test_the_commands_that_serve_prints_work(tmp_path: Path) -> None:
         with Image.open(tmp_path / "out.png") as picture:
             red, green, blue = picture.convert("RGB").getpixel((64, 64))  # type: ignore[misc]
             assert red > green + blue
+        verify = [*words[: words.index("generate")], "verify", str(tmp_path / "out.png")]
+        verify += words[words.index("--url") :] if "--url" in words else []
+        told = subprocess.run(verify, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        assert told.startswith("C2PA: valid"), "signed from the first picture on"
+        assert "Made by this service, by job gen_" in told
         serving.send_signal(signal.SIGINT)
         serving.stdout.read()
         assert serving.wait() == 0

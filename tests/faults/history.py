@@ -20,6 +20,7 @@ from latentry.ledger import JobRef
 from latentry.ledger.accounts import read_usage
 from latentry.rules.pricing import intermediates
 from latentry.rules.sequences.frames import CLIP_NAME, clip
+from tests.e2e.processes import before_signing
 from tests.faults.house import House
 from tests.latentry.ledger.audit import Entry, audit
 
@@ -149,5 +150,6 @@ def claims_of(entry: Entry) -> int:
 
 
 def digest(house: House, job: Job) -> str:
-    """The files of a job's pictures as one hash."""
-    return sha256(b"".join(house.client.download(image) for image in job.images)).hexdigest()
+    """The files of a job's pictures before they were signed, as one hash; all are there."""
+    assert all(house.client.download(image) for image in job.images)
+    return sha256("".join(map(before_signing, job.images)).encode()).hexdigest()

@@ -23,9 +23,10 @@ from tests.faults.history import History
 from tests.faults.house import FAST, House, house
 from tests.faults.storm import Killer, doubled, ends_of, every
 from tests.kinds import KINDS, with_pictures
-from tests.modes import LORAS, MODES
+from tests.modes import CONTROLS, EMBEDDINGS, LORAS, MODES
 from tests.worker.engine import tiny
-from tests.worker.engine.adapters import written
+from tests.worker.engine.adapters import vectors, written
+from tests.worker.engine.adapters.control.written import network, original, save
 from tests.worker.engine.adapters.written import Style
 from tests.worker.engine.clips import tiny_motion
 
@@ -181,7 +182,7 @@ SIMULATED = {"lease_s": "3", "heartbeat_s": "1", "durable": True}
 
 @pytest.fixture
 def closet(tmp_path: Path) -> str:
-    """A folder with the LoRAs that modes name, for the bundled model."""
+    """A folder with the adapters that modes name, for the bundled model."""
     folder = tmp_path / "closet"
     folder.mkdir()
     unet = UNet2DConditionModel.from_pretrained(SHAPES / "unet", low_cpu_mem_usage=False)
@@ -190,6 +191,11 @@ def closet(tmp_path: Path) -> str:
         style = Style(size=0.15, networks=("unet", "text_encoder")[: number + 1])
         found = written.terms(SimpleNamespace(unet=unet, text_encoder=texts), style, number)
         written.save(written.kohya(found), folder / f"{id}.safetensors")
+    for number, id in enumerate(CONTROLS):
+        save(original(network(unet, number)), folder / f"{id}.safetensors")
+    for id, count in EMBEDDINGS.items():
+        made = vectors.drawn(SimpleNamespace(text_encoder=texts), count, seed=count)
+        written.save(vectors.file(made), folder / f"{id}.safetensors")
     return str(folder)
 
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from latentry.contracts import Job, JobKind, JobStatus, OutputKind
-from tests.e2e.processes import until
+from tests.e2e.processes import before_signing, until
 from tests.faults.history import History
 from tests.faults.house import SLOW, House, house
 
@@ -28,11 +27,9 @@ def submitted(one: House, kind: JobKind) -> Job:
 
 
 def drawn(one: House, job: Job) -> list[tuple[OutputKind, int, str]]:
-    """All that it stored, by place and by bytes."""
-    return [
-        (output.kind, output.index, sha256(one.client.download(output)).hexdigest())
-        for output in job.outputs
-    ]
+    """All that it stored, by place and by bytes before they were signed."""
+    assert all(one.client.download(output) for output in job.outputs)
+    return [(output.kind, output.index, before_signing(output)) for output in job.outputs]
 
 
 @pytest.fixture

@@ -2,10 +2,17 @@
 
 import pytest
 
-from latentry.contracts import Adapter, ClipFormat, RegisteredCard, Sampler, UpscalerCard
+from latentry.contracts import (
+    Adapter,
+    AdapterKind,
+    ClipFormat,
+    RegisteredCard,
+    Sampler,
+    UpscalerCard,
+)
 from latentry.ledger import Ledger, commands
 from tests.latentry.ledger.factory import card
-from tests.modes import LORAS
+from tests.modes import CONTROLS, EMBEDDINGS, LORAS
 from tests.service.conftest import app, client, settings, url
 from tests.service.conftest import worker as serving
 from tests.service.fake import FakeWorker
@@ -19,10 +26,18 @@ def worker(serving: FakeWorker, ledger: Ledger) -> FakeWorker:
     plain = card()
     adapters = tuple(
         Adapter(
-            id=id, family="SD 1.x", models=(plain.id,), sha256="0" * 64, autov3="0" * 12,
-            size_bytes=1, rank=1, networks=("unet",),
+            id=id, kind=kind, family="SD 1.x", models=(plain.id,), sha256="0" * 64,
+            autov3="0" * 12, size_bytes=1, rank=1, networks=("unet",),
         )
-        for id in LORAS
+        for kind, ids in ((AdapterKind.LORA, LORAS), (AdapterKind.CONTROLNET, CONTROLS))
+        for id in ids
+    )  # fmt: skip
+    adapters += tuple(
+        Adapter(
+            id=id, kind=AdapterKind.EMBEDDING, family="SD 1.x", models=(plain.id,),
+            sha256="0" * 64, autov3="0" * 12, size_bytes=1, vectors=vectors, networks=(),
+        )
+        for id, vectors in EMBEDDINGS.items()
     )  # fmt: skip
     limits = plain.limits.model_copy(update={"clips": tuple(ClipFormat), "max_frames": 4})
     able = {"limits": limits, "samplers": list(Sampler), "adapters": adapters}

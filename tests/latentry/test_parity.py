@@ -53,6 +53,7 @@ NOT_IN_INFOTEXT = {
     "output_format": "visible in the file itself",
     "output_quality": "the same",
     "output_lossless": "the same",
+    "provenance": "the same",
     "determinism": "a strict image names its profile",
     "preview_interval": "does not change the image",
     "preview_size": "the same",

@@ -181,3 +181,28 @@ def test_an_invalid_simulation_is_refused_with_what_is_valid(said: str) -> None:
 def test_simulated_and_real_models_may_be_named_together() -> None:
     settings = Settings.from_env({"LATENTRY_MODELS": "a=simulated:,b=models/shapes"})
     assert settings.model_sources == {"a": Simulation(), "b": Path("models/shapes")}
+
+
+@pytest.mark.parametrize(
+    ("given", "folders"),
+    [
+        ({}, ["models/adapters"]),
+        ({"MODELS": "mine=models/shapes,a=simulated:"}, ["models/adapters"]),
+        ({"MODELS": "a=simulated:"}, []),
+        ({"MODELS": "shapes=/srv/models/shapes"}, []),
+        ({"ADAPTERS": ""}, []),
+        ({"ADAPTERS": "/srv/loras"}, ["/srv/loras"]),
+    ],
+)
+def test_the_bundled_adapters_come_with_the_bundled_model(
+    given: dict[str, str], folders: list[str]
+) -> None:
+    settings = Settings.from_env({f"LATENTRY_{name}": value for name, value in given.items()})
+    assert [str(source.path) for source in settings.adapter_sources] == folders
+
+
+def test_the_bundled_model_may_be_there_without_its_adapters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Settings.from_env({}).adapter_sources == ()

@@ -3,7 +3,7 @@
 import latentry
 from latentry.errors import LatentryError
 from service.http.failures import STATUS
-from tools.error_codes import PAGE, page
+from tools.pages.error_codes import PAGE, page
 
 
 def _all(kind: type[LatentryError]) -> set[type[LatentryError]]:
@@ -11,7 +11,7 @@ def _all(kind: type[LatentryError]) -> set[type[LatentryError]]:
 
 
 def test_the_page_is_what_the_program_writes() -> None:
-    assert PAGE.read_text() == page(), "run `python -m tools.error_codes`"
+    assert PAGE.read_text() == page(), "run `python -m tools.pages.error_codes`"
 
 
 def test_every_code_that_a_caller_can_meet_is_on_the_page() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tools.openapi import PAGE, breaking, document, text
+from tools.pages.openapi import PAGE, breaking, document, text
 
 _document = cache(document)
 
@@ -21,9 +21,9 @@ def test_nothing_breaks_clients_and_the_file_is_up_to_date(current) -> None:
     promised = json.loads(PAGE.read_text())
     assert breaking(promised, current) == [], (
         "this breaks clients of the API: take it back, or say so in CHANGELOG.md"
-        " and run `python -m tools.openapi`"
+        " and run `python -m tools.pages.openapi`"
     )
-    assert PAGE.read_text() == text(current), "run `python -m tools.openapi`"
+    assert PAGE.read_text() == text(current), "run `python -m tools.pages.openapi`"
 
 
 def altered(current: dict[str, Any], *path: str, to: Any = None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 from diffusers import AutoencoderTiny
 
 from tools.preview import load_vae, pairs
-from tools.training.export import FOLDER
+from tools.training.parts import FOLDER
 
 
 def test_it_shows_nearly_what_the_autoencoder_draws() -> None:

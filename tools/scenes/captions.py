@@ -49,7 +49,7 @@ def _finish(text: str, rng: random.Random) -> str:
 
 def _one(scene: Scene, rng: random.Random) -> str:
     thing = scene.things[0]
-    noun, where = _noun(thing, rng), _where(thing, rng)
+    noun, where = _noun(thing, rng), place_words(thing, rng)
     ground = f"{scene.background} {rng.choice(BACKGROUND_WORDS)}"
     article = rng.choice(("a ", "a ", "the ", ""))
     forms = [
@@ -86,7 +86,7 @@ def _two(scene: Scene, rng: random.Random) -> str:
         forms.append(f"{_with_article(nouns[1])} below {_with_article(nouns[0])}")
         forms.append(f"{_with_article(nouns[1])} under {_with_article(nouns[0])}")
     placed = [
-        f"{_with_article(n)}{_where(t, rng)}" for n, t in zip(nouns, scene.things, strict=True)
+        f"{_with_article(n)}{place_words(t, rng)}" for n, t in zip(nouns, scene.things, strict=True)
     ]
     if rng.random() < 0.4:
         placed.reverse()
@@ -113,7 +113,7 @@ def _partial(scene: Scene, rng: random.Random) -> str:
         other = scene.things[0] if thing is scene.things[1] else scene.things[1]
         bare += [f"{_noun(thing, rng)} and {_noun(other, rng)}", f"{shape} and {other.shape}"]
         return rng.choice(bare)
-    where = _where(thing, rng)
+    where = place_words(thing, rng)
     anything = f"{thing.colour} {rng.choice(ANY_THING)}"
     forms = [
         _with_article(_noun(thing, rng)) + where,
@@ -134,7 +134,8 @@ def _noun(thing: Thing, rng: random.Random) -> str:
     return " ".join(words)
 
 
-def _where(thing: Thing, rng: random.Random) -> str:
+def place_words(thing: Thing, rng: random.Random) -> str:
+    """Where it is, with a blank before; often nothing for the centre."""
     if thing.position == "centre" and rng.random() < 0.7:
         return ""
     return " " + rng.choice(POSITION_PHRASES[thing.position])

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from tools.scenes.scene import COLOURS, POSITIONS, SIZES
+from tools.scenes.scene import COLOURS, POSITIONS, SHAPES, SIZES
 from tools.scenes.shapes import SILHOUETTES
 
 Mask = npt.NDArray[np.bool_]
@@ -33,6 +33,8 @@ class DetectedObject:
     """One object in a picture; `shape` is None where no template fits.
 
     `x`, `y`: the middle of its bounding box, as shares of the picture's width and height.
+    `contour`: the shape with all holes filled. `hollow`: the holes' share of that. `bands`: the
+    commonest colours of the upper, the middle and the lower third.
     """
 
     colour: str
@@ -43,6 +45,9 @@ class DetectedObject:
     area_px: int
     x: float
     y: float
+    contour: str | None
+    hollow: float
+    bands: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +59,18 @@ class Detection:
     off_palette: float  # share of pixels far from every palette colour: smears and blurs
 
 
-def detect(picture: Picture) -> Detection:
-    """Find the background and the objects in a picture of height × width × 3 bytes."""
+def detect(picture: Picture, shapes: tuple[str, ...] = SHAPES) -> Detection:
+    """Find the background and the objects in a picture of height × width × 3 bytes.
+
+    shapes: those that an object may have; the bundled model's, if not told otherwise.
+    """
     distances = np.linalg.norm(picture[:, :, None].astype(np.float32) - PALETTE, axis=-1)
     nearest = distances.argmin(-1)
     background = _commonest(_border(nearest))
     differs = distances[..., background] > CONTRAST
     patches = [patch for patch in _patches(differs) if patch.sum() >= MIN_SHARE * differs.size]
     patches.sort(key=lambda patch: -int(patch.sum()))
-    objects = tuple(_describe(patch, nearest) for patch in patches)
+    objects = tuple(_describe(patch, nearest, shapes) for patch in patches)
     off_palette = float((distances.min(-1) > CONTRAST / 2).mean())
     return Detection(NAMES[background], objects, off_palette)
 
@@ -101,29 +109,54 @@ def _erode(mask: Mask) -> Mask:
     return inner
 
 
-def _describe(patch: Mask, nearest: npt.NDArray[np.intp]) -> DetectedObject:
+def _describe(
+    patch: Mask, nearest: npt.NDArray[np.intp], shapes: tuple[str, ...]
+) -> DetectedObject:
     inside = _erode(_erode(patch))
     seen = nearest[inside] if inside.sum() > 20 else nearest[patch]
     top, bottom = np.flatnonzero(patch.any(1))[[0, -1]]
     left, right = np.flatnonzero(patch.any(0))[[0, -1]]
-    silhouette = _resize(patch[top : bottom + 1, left : right + 1])
-    overlaps = {
-        shape: max(_overlap(silhouette, template) for template in _templates(shape))
-        for shape in SILHOUETTES
-    }
-    best = max(overlaps, key=lambda shape: overlaps[shape])
+    box = (slice(top, bottom + 1), slice(left, right + 1))
+    filled = _filled(patch[box])
+    best, overlap = _best(patch[box], shapes)
+    contour, contour_overlap = _best(filled, shapes)
     height, width = patch.shape
     x, y = (left + right + 1) / 2 / width, (top + bottom + 1) / 2 / height
     return DetectedObject(
         colour=NAMES[_commonest(seen)],
-        shape=best if overlaps[best] >= MIN_OVERLAP else None,
-        overlap=overlaps[best],
+        shape=best if overlap >= MIN_OVERLAP else None,
+        overlap=overlap,
         size=_size(best, (bottom - top + 1) / min(height, width)),
         position=_position(x, y),
         area_px=int(patch.sum()),
         x=x,
         y=y,
+        contour=contour if contour_overlap >= MIN_OVERLAP else None,
+        hollow=float(1 - patch.sum() / filled.sum()),
+        bands=_bands(patch[box], nearest[box]),
     )
+
+
+def _best(cut: Mask, shapes: tuple[str, ...]) -> tuple[str, float]:
+    """The shape that fits a cut-out best, and how well."""
+    silhouette = _resize(cut)
+    overlaps = {
+        shape: max(_overlap(silhouette, template) for template in _templates(shape))
+        for shape in shapes
+    }
+    best = max(overlaps, key=lambda shape: overlaps[shape])
+    return best, overlaps[best]
+
+
+def _filled(cut: Mask) -> Mask:
+    """With its holes: all that cannot be reached from outside."""
+    outside = next(patch for patch in _patches(~np.pad(cut, 1)) if patch[0, 0])
+    return ~outside[1:-1, 1:-1]
+
+
+def _bands(cut: Mask, nearest: npt.NDArray[np.intp]) -> tuple[str, ...]:
+    rows = np.array_split(np.arange(len(cut)), 3)
+    return tuple(NAMES[_commonest(nearest[part][cut[part]])] for part in rows if cut[part].any())
 
 
 def _resize(mask: Mask) -> Mask:

@@ -11,6 +11,8 @@ from tools.scenes.scene import COLOURS, Scene, Thing
 from tools.scenes.shapes import SILHOUETTES, Field, face
 
 Picture = npt.NDArray[np.uint8]
+# Colours of bands of equal height, from the top; the bundled model knows none of these.
+BANDS = {"flame": ("yellow", "orange", "red")}
 
 
 def draw(scene: Scene) -> Picture:
@@ -31,8 +33,12 @@ def _paint(canvas: Field, thing: Thing) -> None:
         return
     x, y = _coordinates(thing, left, right, top, bottom)
     window = canvas[top:bottom, left:right]
-    _fill(window, SILHOUETTES[thing.shape](x, y), thing.radius, COLOURS[thing.colour])
-    for ink, distance in face(thing.shape, x, y):
+    distance = SILHOUETTES[thing.shape](x, y)
+    if thing.line:
+        half = thing.line / thing.radius / 2
+        distance = np.abs(distance + half) - half
+    _fill(window, distance, thing.radius, _paint_of(thing.colour, distance, y))
+    for ink, distance in () if thing.line else face(thing.shape, x, y):
         _fill(window, distance, thing.radius, _ink(ink, thing.colour))
 
 
@@ -44,9 +50,23 @@ def _coordinates(thing: Thing, left: int, right: int, top: int, bottom: int) -> 
     return x * cos + y * sin, y * cos - x * sin
 
 
-def _fill(window: Field, distance: Field, radius: float, colour: tuple[int, int, int]) -> None:
+def _fill(
+    window: Field, distance: Field, radius: float, colour: Field | tuple[int, int, int]
+) -> None:
     coverage = np.clip(0.5 - distance * radius, 0, 1)[..., None]
     window += coverage * (np.asarray(colour, np.float32) - window)
+
+
+def _paint_of(colour: str, distance: Field, y: Field) -> Field | tuple[int, int, int]:
+    """One colour, or one for each pixel of a window whose rows are at `y`."""
+    if colour not in BANDS:
+        return COLOURS[colour]
+    rows = y[(distance < 0).any(axis=1)]
+    top, bottom = (rows.min(), rows.max()) if rows.size else (-1.0, 1.0)
+    bands = np.array([COLOURS[name] for name in BANDS[colour]], np.float32)
+    which = (y - top) / max(float(bottom - top), 1e-6) * len(bands)
+    painted: Field = bands[np.clip(which.astype(int), 0, len(bands) - 1)]
+    return painted
 
 
 def _ink(ink: str, body: str) -> tuple[int, int, int]:

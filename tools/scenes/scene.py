@@ -44,7 +44,10 @@ MARGIN = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """One coloured shape, in words and in pixels."""
+    """One coloured shape, in words and in pixels.
+
+    line: how wide its outline is, of which all else is then left out; 0 is filled.
+    """
 
     colour: str
     shape: str
@@ -54,6 +57,7 @@ class Thing:
     y: float
     radius: float
     angle: float = 0.0
+    line: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

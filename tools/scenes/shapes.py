@@ -112,6 +112,12 @@ def rabbit(x: Field, y: Field) -> Field:
     return np.minimum(head, ellipse(lean, y, at=(0.32, -0.4), radii=(0.21, 0.62)))
 
 
+def house(x: Field, y: Field) -> Field:
+    """A house with a wide roof."""
+    roof = polygon(x, y, [(0, -0.95), (0.98, -0.08), (-0.98, -0.08)])
+    return np.minimum(roof, box(x, y - 0.4, 0.64, 0.56))
+
+
 SILHOUETTES: dict[str, Callable[[Field, Field], Field]] = {
     "circle": circle,
     "square": square,
@@ -122,11 +128,12 @@ SILHOUETTES: dict[str, Callable[[Field, Field], Field]] = {
     "heart": heart,
     "frog": frog,
     "rabbit": rabbit,
+    "house": house,
 }
 
 
 def face(shape: str, x: Field, y: Field) -> list[tuple[str, Field]]:
-    """The faces of the animals: (ink, distance) from back to front; ink is "light" or "dark"."""
+    """What is on a shape: (ink, distance) from back to front; ink is "light" or "dark"."""
     side = np.abs(x)
     if shape == "frog":
         smile = np.abs(disc(x, y, at=(0, -0.12), radius=0.62)) - 0.08
@@ -139,4 +146,6 @@ def face(shape: str, x: Field, y: Field) -> list[tuple[str, Field]]:
         return [
             ("dark", disc(side, y, at=(0.28, 0.36), radius=0.15)),
         ]
+    if shape == "house":
+        return [("dark", box(x, y - 0.66, 0.19, 0.31))]
     return []

@@ -14,6 +14,7 @@ SHAPE_WORDS = {
     "heart": ("heart",),
     "frog": ("frog",),
     "rabbit": ("rabbit", "rabbit", "rabbit", "bunny"),
+    "house": ("house",),
 }
 SIZE_WORDS = {
     "small": ("small", "small", "small", "little", "tiny"),

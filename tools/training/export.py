@@ -11,11 +11,10 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel
 
 from tools.training import tokenizer as words
+from tools.training.parts import FOLDER
 from tools.training.unet import noise_schedule
 
-FOLDER = Path("models/shapes")
 SERVING: dict[str, Any] = {
-    "id": "shapes",
     "native_width": 128,
     "native_height": 128,
     "default_steps": 25,
@@ -45,7 +44,12 @@ def fold(vae: AutoencoderKL, mean: torch.Tensor, deviation: torch.Tensor) -> Non
 
 
 def export(
-    *, vae: AutoencoderKL, encoder: CLIPTextModel, unet: UNet2DConditionModel, folder: Path = FOLDER
+    *,
+    vae: AutoencoderKL,
+    encoder: CLIPTextModel,
+    unet: UNet2DConditionModel,
+    folder: Path = FOLDER,
+    name: str = FOLDER.name,
 ) -> None:
     """Write every part, half precision where it may be, and the index that names them."""
     # transformers would load a half-precision text encoder as such, beside a float32 UNet.
@@ -68,7 +72,7 @@ def export(
         "vae": ["diffusers", "AutoencoderKL"],
     }
     _write_json(folder / "model_index.json", index)
-    _write_json(folder / "latentry.json", SERVING)
+    _write_json(folder / "latentry.json", {"id": name, **SERVING})
 
 
 def _save_half(part: AutoencoderKL | UNet2DConditionModel, folder: Path) -> None:

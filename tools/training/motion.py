@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from diffusers import (
@@ -22,10 +20,11 @@ from torch.nn.functional import mse_loss
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from tools.scenes.clips import MovingScene, moving_caption, sample_moving, sample_still
-from tools.training import bank, checkpoints, text
-from tools.training.export import FOLDER
-from tools.training.muon import MuonAdamW
-from tools.training.unet import follow, noise_schedule, share_gradients
+from tools.training import bank, checkpoints, loop
+from tools.training.loop import Course, trapezoid
+from tools.training.muon import muon_adamw
+from tools.training.parts import hidden, load_part
+from tools.training.unet import add_noise, noise_schedule
 
 FRAMES = 8
 STEPS = 1200
@@ -70,12 +69,6 @@ def build() -> MotionAdapter:
 @torch.no_grad()
 def _identity(weight: torch.Tensor, scale: float) -> None:
     weight.copy_(scale * torch.eye(len(weight)))
-
-
-def load_part(kind: Any, folder: str) -> Any:
-    """A part of the bundled model, in float32, frozen."""
-    part = kind.from_pretrained(FOLDER / folder, torch_dtype=torch.float32, low_cpu_mem_usage=False)
-    return part.eval().requires_grad_(False)
 
 
 def scenes() -> list[MovingScene]:
@@ -130,21 +123,16 @@ class BatchSource:
                 scene, clip = scene.reversed(), clip.flip(0)
             latents.append(clip.transpose(0, 1))
             captions.append(moving_caption(scene, rng, hardest=HARDEST))
-        ids = text.tokenize(self.tokenizer, captions)
-        return Batch(torch.stack(latents), self.encoder(ids).last_hidden_state)
+        return Batch(torch.stack(latents), hidden(self.encoder, self.tokenizer, captions))
 
 
 def loss_of(unet: UNetMotionModel, noising: DDIMScheduler, batch: Batch) -> torch.Tensor:
-    """Mean squared error of the velocity, each clip at one timestep."""
-    count = len(batch.latents)
-    spread = (torch.arange(count) + torch.rand(count)) / count
-    timesteps = (spread**TIMESTEP_POWER * noising.config.num_train_timesteps).long()
-    noise = torch.randn_like(batch.latents)
-    noised = noising.add_noise(batch.latents, noise, timesteps)
-    velocity = noising.get_velocity(batch.latents, noise, timesteps)
+    """Mean squared error of the velocity, each clip at one timestep, computed in bfloat16."""
+    noised = add_noise(noising, batch.latents, TIMESTEP_POWER)
     words = batch.words.repeat_interleave(FRAMES, dim=0)
-    predicted = unet(noised, timesteps, encoder_hidden_states=words).sample
-    return mse_loss(predicted.float(), velocity)
+    with torch.autocast("cpu", torch.bfloat16):
+        predicted = unet(noised.latents, noised.timesteps, encoder_hidden_states=words).sample
+    return mse_loss(predicted.float(), noised.velocity)
 
 
 def motion_layers(unet: UNetMotionModel) -> torch.nn.ModuleDict:
@@ -153,51 +141,23 @@ def motion_layers(unet: UNetMotionModel) -> torch.nn.ModuleDict:
     return torch.nn.ModuleDict({name.replace(".", "-"): part for name, part in named})
 
 
-def share_at(step: int, total: int) -> float:
-    """Share of the peak learning rates: warm up, hold, and fall to zero over the last steps."""
-    return min(1.0, (step + 1) / 50, max(total - step, 1) / DECAY_STEPS)
-
-
 def train(batches: BatchSource, total: int = STEPS) -> None:
-    """Train from the last checkpoint to the end, keeping an average of the weights.
-
-    Every process of the group draws its own clips; their gradients are averaged.
-    """
+    """Train from the last checkpoint to the end, keeping an average of the weights."""
     torch.manual_seed(4)
-    rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
     unet = UNetMotionModel.from_unet2d(load_part(UNet2DConditionModel, "unet"), build())
     # Backward through torch's fused attention took a third of a step on the CPU.
     unet.set_attn_processor(AttnProcessor())
     unet.freeze_unet2d_params()
     layers, noising = motion_layers(unet), noise_schedule()
-    average = copy.deepcopy(layers).requires_grad_(False)
-    optimiser = MuonAdamW(layers, PEAK_RATE, MATRIX_RATE)
-    step, began, smooth = 0, time.monotonic(), 1.0
-    if state := checkpoints.load("motion"):
-        layers.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        step, smooth = state["step"], state["loss"]
-    while step < total:
-        optimiser.set_share(share_at(step, total))
-        torch.manual_seed(step * world + rank)
-        with torch.autocast("cpu", torch.bfloat16):
-            loss = loss_of(unet, noising, batches.draw(step * world + rank))
-        torch.autograd.backward(loss)
-        share_gradients(layers, world)
-        torch.nn.utils.clip_grad_norm_(layers.parameters(), 1.0)
-        optimiser.step()
-        step += 1
-        if rank > 0:
-            continue
-        follow(average, layers, step, AVERAGE_DECAY)
-        smooth += max(0.02, 1 / step) * (loss.item() - smooth)
-        if step % SAVE_EVERY == 0 or step == total:
-            seconds = round(time.monotonic() - began)
-            checkpoints.log("motion", step=step, loss=round(smooth, 5), seconds=seconds)
-            state = {"model": layers.state_dict(), "average": average.state_dict()}
-            state |= {"optimiser": optimiser.state_dict(), "step": step, "loss": smooth}
-            checkpoints.save("motion", state)
+    course = Course(
+        "motion", total, trapezoid(50, DECAY_STEPS), AVERAGE_DECAY, SAVE_EVERY, SAVE_EVERY
+    )
+    loop.train(
+        course,
+        layers,
+        muon_adamw(layers, PEAK_RATE, MATRIX_RATE),
+        lambda number: loss_of(unet, noising, batches.draw(number)),
+    )
 
 
 def trained() -> MotionAdapter:

@@ -7,9 +7,10 @@ scaled to AdamW's as in "Muon is scalable for LLM training" (Moonshot, 2025).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
+
+from tools.training.loop import Optimisers, place
 
 OUTER = ("conv_in", "conv_out", "time_embedding")
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
@@ -43,7 +44,7 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Update every weight once. The processes divide the orthogonalising, half of the cost."""
-        rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
+        rank, world = place()
         for group in self.param_groups:
             weights = group["params"]
             updates = torch.zeros(sum(weight.numel() for weight in weights))
@@ -52,7 +53,8 @@ class Muon(torch.optim.Optimizer):
                 ahead = self._ahead(weight, group["momentum"])
                 if number % world == rank:
                     part.copy_(orthogonalise(ahead).flatten())
-            torch.distributed.all_reduce(updates)
+            if world > 1:
+                torch.distributed.all_reduce(updates)
             torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
             steps = [part.view_as(weight) for weight, part in zip(weights, parts, strict=True)]
             torch._foreach_add_(weights, steps, alpha=-group["lr"])
@@ -68,38 +70,13 @@ class Muon(torch.optim.Optimizer):
         return weight.grad.lerp(average, momentum)
 
 
-class MuonAdamW:
-    """Muon and AdamW over one model, as one optimiser."""
-
-    def __init__(self, model: torch.nn.Module, rate: float, matrix_rate: float) -> None:
-        """Divide the model's weights between the two."""
-        named = list(model.named_parameters())
-        inner = [w for name, w in named if w.ndim >= 2 and not name.startswith(OUTER)]
-        chosen = {id(weight) for weight in inner}
-        rest = [weight for _, weight in named if id(weight) not in chosen]
-        self.parts: list[torch.optim.Optimizer] = [
-            Muon(inner, matrix_rate),
-            torch.optim.AdamW(rest, rate, betas=(0.9, 0.99), weight_decay=0.01),
-        ]
-        self.peaks = (matrix_rate, rate)
-
-    def set_share(self, share: float) -> None:
-        """Use this share of the peak learning rates."""
-        for part, peak in zip(self.parts, self.peaks, strict=True):
-            for group in part.param_groups:
-                group["lr"] = peak * share
-
-    def step(self) -> None:
-        """Update every weight once and clear the gradients."""
-        for part in self.parts:
-            part.step()
-            part.zero_grad(set_to_none=True)
-
-    def state_dict(self) -> list[dict[str, Any]]:
-        """The states of both."""
-        return [part.state_dict() for part in self.parts]
-
-    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
-        """Restore the states of both."""
-        for part, state in zip(self.parts, states, strict=True):
-            part.load_state_dict(state)
+def muon_adamw(model: torch.nn.Module, rate: float, matrix_rate: float) -> Optimisers:
+    """Muon and AdamW over one model, which divide its weights between them."""
+    named = list(model.named_parameters())
+    inner = [w for name, w in named if w.ndim >= 2 and not name.startswith(OUTER)]
+    chosen = {id(weight) for weight in inner}
+    rest = [weight for _, weight in named if id(weight) not in chosen]
+    return Optimisers(
+        Muon(inner, matrix_rate),
+        torch.optim.AdamW(rest, rate, betas=(0.9, 0.99), weight_decay=0.01),
+    )

@@ -7,7 +7,6 @@ ignored after 1,500 steps. So it first learns to predict the scene from its last
 from __future__ import annotations
 
 import random
-import time
 
 import torch
 from torch import nn
@@ -16,9 +15,9 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from tools.scenes.captions import caption
 from tools.scenes.scene import COLOURS, POSITIONS, SHAPES, SIZES, Scene, Thing, sample_scene
-from tools.training import checkpoints
+from tools.training import checkpoints, loop
+from tools.training.loop import Course, adamw, cosine
 from tools.training.tokenizer import LENGTH
-from tools.training.vae import schedule
 
 WIDTH = 128
 STEPS = 1800
@@ -114,30 +113,13 @@ def train(tokenizer: CLIPTokenizer) -> None:
     torch.manual_seed(2)
     encoder, reader = build(tokenizer), Reader()
     both = nn.ModuleList([encoder, reader])
-    optimiser = torch.optim.AdamW(both.parameters(), PEAK_RATE, weight_decay=0.01)
-    step, began = 0, time.monotonic()
-    if state := checkpoints.load("text"):
-        both.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        step = state["step"]
-    while step < STEPS:
-        for group in optimiser.param_groups:
-            group["lr"] = PEAK_RATE * schedule(step, STEPS)
-        torch.manual_seed(step)
-        loss = _loss(encoder, reader, tokenizer, step)
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(both.parameters(), 1.0)
-        optimiser.step()
-        step += 1
-        if step % 50 == 0:
-            seconds = round(time.monotonic() - began)
-            checkpoints.log("text", step=step, loss=loss.item(), seconds=seconds)
-        if step % 300 == 0 or step == STEPS:
-            checkpoints.save(
-                "text",
-                {"model": both.state_dict(), "optimiser": optimiser.state_dict(), "step": step},
-            )
+    course = Course("text", STEPS, cosine, save_every=300)
+    loop.train(
+        course,
+        both,
+        adamw(both, PEAK_RATE),
+        lambda step: _loss(encoder, reader, tokenizer, step),
+    )
 
 
 def trained(tokenizer: CLIPTokenizer) -> CLIPTextModel:

@@ -7,9 +7,7 @@ instead of from the text.
 
 from __future__ import annotations
 
-import copy
 import random
-import time
 from dataclasses import dataclass
 
 import torch
@@ -19,9 +17,10 @@ from torch.nn.functional import mse_loss
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from tools.scenes.captions import caption
-from tools.training import checkpoints, text
+from tools.training import checkpoints, loop, text
 from tools.training.bank import Bank
-from tools.training.muon import MuonAdamW
+from tools.training.loop import Course, trapezoid
+from tools.training.muon import muon_adamw
 
 STEPS = 3700
 DECAY_STEPS = 1500
@@ -94,82 +93,44 @@ class BatchSource:
         return Batch(bank.latents[picked].float(), words)
 
 
-def loss_of(unet: UNet2DConditionModel, noising: DDIMScheduler, batch: Batch) -> torch.Tensor:
-    """Mean squared error of the velocity, at timesteps spread evenly over the batch."""
-    count = len(batch.latents)
+@dataclass(frozen=True, slots=True)
+class Noised:
+    """Latents with noise at some timesteps, and the velocity that is to be predicted."""
+
+    latents: torch.Tensor
+    timesteps: torch.Tensor
+    velocity: torch.Tensor
+
+
+def add_noise(noising: DDIMScheduler, latents: torch.Tensor, power: float = 1.0) -> Noised:
+    """Noise the latents at timesteps spread evenly over the batch; a power below 1: later ones."""
+    count = len(latents)
     spread = (torch.arange(count) + torch.rand(count)) / count
-    timesteps = (spread * noising.config.num_train_timesteps).long()
-    noise = torch.randn_like(batch.latents)
-    noised = noising.add_noise(batch.latents, noise, timesteps)
-    velocity = noising.get_velocity(batch.latents, noise, timesteps)
-    predicted = unet(noised, timesteps, encoder_hidden_states=batch.words).sample
-    return mse_loss(predicted.float(), velocity)
+    timesteps = (spread**power * noising.config.num_train_timesteps).long()
+    noise = torch.randn_like(latents)
+    noised = noising.add_noise(latents, noise, timesteps)
+    return Noised(noised, timesteps, noising.get_velocity(latents, noise, timesteps))
 
 
-def share_at(step: int, total: int) -> float:
-    """Share of the peak learning rates: warm up, hold, and fall to zero over the last steps."""
-    return min(1.0, (step + 1) / 200, max(total - step, 1) / DECAY_STEPS)
-
-
-@torch.no_grad()
-def follow(average: torch.nn.Module, model: torch.nn.Module, step: int, most: float) -> None:
-    """Move an average of the weights on; `most`: how much of it is kept, once there are steps."""
-    decay = min(most, (step + 1) / (step + 10))
-    pairs = zip(average.parameters(), model.parameters(), strict=True)
-    for slow, fast in pairs:
-        slow.lerp_(fast, 1 - decay)
+def loss_of(unet: UNet2DConditionModel, noising: DDIMScheduler, batch: Batch) -> torch.Tensor:
+    """Mean squared error of the velocity, computed in bfloat16."""
+    noised = add_noise(noising, batch.latents)
+    with torch.autocast("cpu", torch.bfloat16):
+        predicted = unet(noised.latents, noised.timesteps, encoder_hidden_states=batch.words).sample
+    return mse_loss(predicted.float(), noised.velocity)
 
 
 def train(batches: BatchSource, total: int = STEPS) -> None:
-    """Train from the last checkpoint to the end, keeping an average of the weights.
-
-    Every process of the group draws its own batches; their gradients are averaged.
-    """
+    """Train from the last checkpoint to the end, keeping an average of the weights."""
     torch.manual_seed(3)
-    rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
     unet, noising = build().to(memory_format=torch.channels_last), noise_schedule()
     # Backward through torch's fused attention took a third of a step on the CPU.
     unet.set_attn_processor(AttnProcessor())
-    average = copy.deepcopy(unet).requires_grad_(False)
-    optimiser = MuonAdamW(unet, PEAK_RATE, MATRIX_RATE)
-    step, began, smooth = 0, time.monotonic(), 1.0
-    if state := checkpoints.load("unet"):
-        unet.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        step, smooth = state["step"], state["loss"]
-    while step < total:
-        optimiser.set_share(share_at(step, total))
-        torch.manual_seed(step * world + rank)
-        with torch.autocast("cpu", torch.bfloat16):
-            loss = loss_of(unet, noising, batches.draw(step * world + rank))
-        torch.autograd.backward(loss)
-        share_gradients(unet, world)
-        torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
-        optimiser.step()
-        step += 1
-        if rank > 0:
-            continue
-        follow(average, unet, step, AVERAGE_DECAY)
-        smooth += 0.02 * (loss.item() - smooth)
-        if step % 50 == 0:
-            seconds = round(time.monotonic() - began)
-            checkpoints.log("unet", step=step, loss=round(smooth, 5), seconds=seconds)
-        if step % 100 == 0 or step == total:
-            state = {"model": unet.state_dict(), "average": average.state_dict()}
-            state |= {"optimiser": optimiser.state_dict(), "step": step, "loss": smooth}
-            checkpoints.save("unet", state)
-
-
-def share_gradients(model: torch.nn.Module, world: int) -> None:
-    """Give every process the mean of all their gradients."""
-    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
-    flat = torch.cat([gradient.flatten() for gradient in gradients])
-    torch.distributed.all_reduce(flat)
-    flat /= world
-    parts = torch.split(flat, [gradient.numel() for gradient in gradients])
-    for gradient, part in zip(gradients, parts, strict=True):
-        gradient.copy_(part.view_as(gradient))
+    course = Course("unet", total, trapezoid(200, DECAY_STEPS), AVERAGE_DECAY)
+    optimisers = muon_adamw(unet, PEAK_RATE, MATRIX_RATE)
+    loop.train(
+        course, unet, optimisers, lambda number: loss_of(unet, noising, batches.draw(number))
+    )
 
 
 def trained() -> UNet2DConditionModel:
@@ -177,20 +138,3 @@ def trained() -> UNet2DConditionModel:
     unet = build()
     unet.load_state_dict(checkpoints.require("unet")["average"])
     return unet.eval().requires_grad_(False)
-
-
-def _save(
-    unet: UNet2DConditionModel,
-    average: UNet2DConditionModel,
-    optimiser: torch.optim.Optimizer,
-    step: int,
-) -> None:
-    checkpoints.save(
-        "unet",
-        {
-            "model": unet.state_dict(),
-            "average": average.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "step": step,
-        },
-    )

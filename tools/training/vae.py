@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import random
-import time
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from torch.nn.functional import avg_pool2d
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tools.scenes.drawing import draw
 from tools.scenes.scene import COLOURS, SHAPES, SIZES, Scene, Thing, sample_scene
-from tools.training import checkpoints
+from tools.training import checkpoints, loop
+from tools.training.loop import Course, adamw, cosine
 
 JOINT_STEPS = 3200  # encoder and decoder; afterwards the decoder alone, so the latents stay
 DECODER_STEPS = 1900
@@ -25,6 +23,7 @@ JOINT_NOISE = 0.06
 DECODER_NOISE = 0.15
 JOINT_RATE = 2.5e-3
 DECODER_RATE = 1.5e-3
+AVERAGE_DECAY = 0.99
 
 
 def build() -> AutoencoderKL:
@@ -79,8 +78,8 @@ def training_batch(rng: random.Random, step: int) -> torch.Tensor:
     return to_tensor([draw(sample_scene(rng, width, height)) for _ in range(6)])
 
 
-def loss_of(vae: AutoencoderKL, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Training loss, and the mean absolute error in 0…255 for the log."""
+def loss_of(vae: AutoencoderKL, pictures: torch.Tensor) -> torch.Tensor:
+    """Absolute and squared error, that of areas of 8² once more, and how far from a Gaussian."""
     with torch.set_grad_enabled(vae.quant_conv.weight.requires_grad):
         posterior = vae.encode(pictures).latent_dist
     latents = posterior.sample()
@@ -89,69 +88,35 @@ def loss_of(vae: AutoencoderKL, pictures: torch.Tensor) -> tuple[torch.Tensor, t
     decoded = vae.decode(latents + noise).sample
     error = decoded - pictures
     flat = avg_pool2d(error, 8)
-    loss = error.abs().mean() + 2 * error.square().mean() + 2 * flat.square().mean()
-    loss = loss + KL_WEIGHT * posterior.kl().mean() / latents[0].numel()
-    return loss, error.detach().abs().mean() * 127.5
+    loss: torch.Tensor = error.abs().mean() + 2 * error.square().mean() + 2 * flat.square().mean()
+    spread: torch.Tensor = posterior.kl().mean() / latents[0].numel()
+    return loss + KL_WEIGHT * spread
 
 
-def rate_at(step: int) -> float:
+def share_at(step: int, _total: int) -> float:
     """One warm-up and cosine for both halves together, another for the decoder alone."""
     if step < JOINT_STEPS:
-        return JOINT_RATE * schedule(step, JOINT_STEPS)
-    return DECODER_RATE * schedule(step - JOINT_STEPS, DECODER_STEPS)
-
-
-def schedule(step: int, total: int, *, warm_up: int = 100, floor: float = 0.02) -> float:
-    """Share of the peak learning rate: a short warm-up, then half a cosine."""
-    decay = floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * step / total))
-    return min(1, (step + 1) / warm_up) * decay
+        return cosine(step, JOINT_STEPS)
+    return DECODER_RATE / JOINT_RATE * cosine(step - JOINT_STEPS, DECODER_STEPS)
 
 
 def train() -> None:
     """Train from the last checkpoint to the end, keeping an average of the weights."""
     torch.manual_seed(1)
     vae = build().to(memory_format=torch.channels_last)
-    following = get_ema_multi_avg_fn(0.99)  # type: ignore[no-untyped-call]
-    average = AveragedModel(vae, multi_avg_fn=following)
-    optimiser = torch.optim.AdamW(vae.parameters(), JOINT_RATE, betas=(0.9, 0.99), weight_decay=0)
-    total, step, began = JOINT_STEPS + DECODER_STEPS, 0, time.monotonic()
-    if state := checkpoints.load("vae"):
-        vae.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        step = state["step"]
-    while step < total:
-        for group in optimiser.param_groups:
-            group["lr"] = rate_at(step)
+
+    def loss_at(step: int) -> torch.Tensor:
         if step >= JOINT_STEPS:
             vae.encoder.requires_grad_(False)
             vae.quant_conv.requires_grad_(False)
-        torch.manual_seed(step)
-        loss, error = loss_of(vae, training_batch(random.Random(step), step))
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        optimiser.step()
-        average.update_parameters(vae)
-        step += 1
-        if step % 50 == 0:
-            seconds = round(time.monotonic() - began)
-            checkpoints.log("vae", step=step, loss=loss.item(), error=error.item(), seconds=seconds)
-        if step % 200 == 0 or step == total:
-            checkpoints.save(
-                "vae",
-                {
-                    "model": vae.state_dict(),
-                    "average": average.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                    "step": step,
-                },
-            )
+        return loss_of(vae, training_batch(random.Random(step), step))
+
+    course = Course("vae", JOINT_STEPS + DECODER_STEPS, share_at, AVERAGE_DECAY, save_every=200)
+    loop.train(course, vae, adamw(vae, JOINT_RATE, weight_decay=0), loss_at)
 
 
 def trained() -> AutoencoderKL:
     """The averaged weights of the last checkpoint."""
-    average = AveragedModel(build())
-    average.load_state_dict(checkpoints.require("vae")["average"])
-    model: AutoencoderKL = average.module
+    model = build()
+    model.load_state_dict(checkpoints.require("vae")["average"])
     return model.eval().requires_grad_(False).to(memory_format=torch.channels_last)

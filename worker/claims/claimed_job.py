@@ -4,11 +4,12 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from latentry.contracts import JobStatus, JobWarning, ResolvedUpscale, StoredOutput
 from latentry.errors import LatentryError, PictureRefused
 from latentry.ledger import JobRecord, Lease
+from latentry.rules.controls import unstored_controls
 from latentry.rules.pricing import intermediates, skipped_steps
 from latentry.rules.sequences.frames import CLIP_NAME, clip, files, moving
 from worker.engine.inputs.canvas import Canvas, Pixels
@@ -45,8 +46,9 @@ class ClaimedJob:
 
     `outputs`: those in storage, by label. `checkpoints`: of its images, by index, from an earlier
     worker. `canvases`: the pictures that its request brings, made ready; one for each keyframe.
-    `pictures`: those in its lists, by place.
-    `adapters`: those that its request uses, by SHA-256.
+    `pictures`: those in its lists, by place; `controls`: what its ControlNets see, as in Order.
+    `manifests`: of those that came with one, by file. `adapters`: those that its request uses, by
+    SHA-256.
     `unsaved_since`: when the first step was made that is in no checkpoint.
     """
 
@@ -64,11 +66,14 @@ class ClaimedJob:
         self._open = {(index, "") for index in unfinished}  # image and name of each output to come
         if clip(request) and CLIP_NAME not in self._listed(0):
             self._open.add(_CLIP)
+        self._open |= {(0, name) for name in unstored_controls(request, lease.record.outputs)}
         self._begins_clip = False
         self._steps = dict.fromkeys(self._made, 0)
         self.checkpoints: dict[int, bytes] = {}
         self.canvases: Sequence[Canvas | None] = ()
+        self.manifests: Mapping[str, bytes] = {}
         self.pictures: Mapping[str, Pixels] = {}
+        self.controls: Sequence[Sequence[Pixels]] = ()
         self.adapters: Mapping[str, LoadedAdapter] = {}
         self.unsaved_since: float | None = None
         self.is_yielding = False
@@ -167,7 +172,8 @@ class ClaimedJob:
 
     def warn(self, warnings: Iterable[JobWarning]) -> None:
         """Keep warnings for the client, each once: every image of a job repeats them."""
-        self.warnings += [warning for warning in warnings if warning not in self.warnings]
+        with self._lock:
+            self.warnings += [warning for warning in warnings if warning not in self.warnings]
 
     def step(self, index: int, step: int) -> int:
         """Record an image's step; returns the step to report: that of the image furthest behind.
@@ -225,16 +231,9 @@ class ClaimedJob:
         request, saved = self.lease.record.request, self.checkpoints.get(index)
         if isinstance(request, ResolvedUpscale):
             return UpscaleOrder(self.id, index, request, request.seed, saved, self.canvas)
-        return Order.of(
-            self.id,
-            request,
-            index,
-            self.canvases,
-            checkpoint=saved,
-            listed=self._listed(index),
-            pictures=self.pictures,
-            adapters=self.adapters,
-        )
+        ready: dict[str, Any] = {"pictures": self.pictures, "controls": self.controls}
+        ready |= {"listed": self._listed(index), "adapters": self.adapters}
+        return Order.of(self.id, request, index, self.canvases, checkpoint=saved, **ready)
 
     def _listed(self, index: int) -> frozenset[str]:
         """The names of an image's outputs that an earlier worker has stored."""

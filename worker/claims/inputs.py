@@ -1,7 +1,7 @@
 """The pictures that jobs start from, made ready before the jobs reach the step loop."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -12,10 +12,12 @@ from latentry.contracts import InputFile, JobStatus, ResolvedRequest
 from latentry.contracts.fields.places import FIELDS
 from latentry.errors import EngineError, FileGone, FileNotFound, StorageUnavailable
 from latentry.ledger import Lease
-from latentry.rules.sequences.frames import keyframes
-from latentry.storage import Storage, file_key
+from latentry.provenance.confined.process import Examined
+from latentry.rules.sequences.frames import files, keyframes
+from latentry.storage import Storage, file_key, manifest_key
 from worker.claims.claimed_job import ClaimedJob, Outcome
 from worker.engine.inputs.canvas import Canvas, Pixels
+from worker.engine.inputs.control import control_pictures
 
 log = structlog.get_logger()
 
@@ -30,7 +32,10 @@ class Inputs:
         """Give a job what it starts from, or end it early. Raises StorageUnavailable."""
         try:
             job.canvases = self.load(job.lease)
-            job.pictures = self.listed(job.lease)
+            job.manifests = self._manifests(job.lease)
+            found = dict(self.listed(job.lease))
+            job.controls = _controls(job, found)
+            job.pictures = found
         except FileGone as gone:
             job.end_early(Outcome(JobStatus.FAILED, gone))  # the step loop closes its images
         except StorageUnavailable:
@@ -69,6 +74,19 @@ class Inputs:
         read = {name: self._read(lease.ref.tenant, one) for name, one in files.items()}
         return {at: read[one.file] for at, one in wanted.items()}
 
+    def _manifests(self, lease: Lease) -> dict[str, bytes]:
+        """The archives of pictures that came with a manifest. Raises StorageUnavailable."""
+        found = {}
+        named = {one.file: one for one in files(lease.record.request).values() if one.c2pa.is_any}
+        for file in named:
+            try:
+                kept = self._storage.get(manifest_key(lease.ref.tenant, file))
+            except FileNotFound:  # too large to be kept: the picture is named without it
+                continue
+            if archive := Examined.read(kept).archive:
+                found[file] = archive
+        return found
+
     def _read(self, tenant: str, named: InputFile) -> Pixels:
         """RGB or RGBA bytes [height, width, channels] of a PNG that the gateway wrote."""
         try:
@@ -80,3 +98,14 @@ class Inputs:
             return np.asarray(image)
         except (FileNotFound, OSError, ValueError):  # or what is there is no file of ours
             raise FileGone from None
+
+
+def _controls(job: ClaimedJob, found: dict[str, Pixels]) -> Sequence[Sequence[Pixels]]:
+    """What each of its ControlNets is shown, pass by pass, of the pictures that are taken out."""
+    request = job.lease.record.request
+    if not isinstance(request, ResolvedRequest):
+        return ()
+    return [
+        control_pictures(one, found.pop(f"controls/{number}/image"), request, job.canvas)
+        for number, one in enumerate(request.controls)
+    ]

@@ -39,8 +39,12 @@ def with_clips(cards: Iterable[C]) -> list[C | ModelCard]:
     ]
 
 
-def encode_clip(frames: Sequence[Pixels], fps: int, form: ClipFormat, text: str) -> bytes:
+def encode_clip(
+    frames: Sequence[Pixels], fps: int, form: ClipFormat, text: str, xmp: str = ""
+) -> bytes:
     """The file of (height, width, 3) RGB frames of one size, with `text` in its metadata.
+
+    XMP goes into WebP alone: of the others no writer of ours has a place for it.
 
     Frames are asked for one by one, in order, so that a lazy sequence need not hold them; GIF keeps
     a byte a pixel of each. WebP and GIF repeat for ever. GIF counts hundredths of a second and WebP
@@ -68,7 +72,8 @@ def encode_clip(frames: Sequence[Pixels], fps: int, form: ClipFormat, text: str)
             duration=1000 / fps,
             loop=0,
             quality=_WEBP_QUALITY,
-            exif=exif(text),
+            **({"exif": exif(text)} if text else {}),
+            xmp=xmp.encode(),
         )
     return file.getvalue()
 

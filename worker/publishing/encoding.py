@@ -2,20 +2,24 @@
 
 import hashlib
 import io
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from latentry.contracts import OutputFormat, ResolvedRequest, ResolvedUpscale
+from latentry.contracts import OutputFormat, Provenance, ResolvedRequest, ResolvedUpscale
 from latentry.provenance.exif import exif
 from latentry.provenance.infotext import frame_settings, infotext
+from latentry.provenance.manifest import source_type
 from latentry.provenance.recipe import clip_recipe, interpolation_recipe, recipe
 from latentry.provenance.upscale import upscale_infotext, upscale_recipe
+from latentry.provenance.xmp import KEYWORD, packet
 from worker.publishing import png
 
 _QUALITY: Final = 90  # of a request that names none
+_PARAMETERS: Final = "parameters"  # AUTOMATIC1111's keyword
 
 
 def encode(
@@ -31,6 +35,27 @@ def encode(
 
     intermediate: its name, if it is one. sequence: of a frame, its job's request and its index.
     """
+    texts = _texts(request, seed, profile, intermediate=intermediate, sequence=sequence)
+    if request.output_format is OutputFormat.PNG:
+        return png.encode(pixels, texts)
+    return _lossy(pixels, request, texts)
+
+
+def _texts(
+    request: ResolvedRequest | ResolvedUpscale,
+    seed: int,
+    profile: str | None,
+    *,
+    intermediate: str,
+    sequence: tuple[ResolvedRequest, int] | None,
+) -> dict[str, str]:
+    """What the file says of its making, by the keyword of a PNG's chunks."""
+    xmp = {KEYWORD: packet(source_type(request))}
+    match request.provenance:
+        case Provenance.NONE:
+            return {}
+        case Provenance.MINIMAL:
+            return xmp
     if isinstance(request, ResolvedUpscale):
         text, again = upscale_infotext(request, profile), upscale_recipe(request)
     elif sequence is not None:
@@ -42,17 +67,27 @@ def encode(
     else:
         text = infotext(request, seed, profile, intermediate=intermediate)
         again = recipe(request, seed, is_intermediate=bool(intermediate))
-    if request.output_format is OutputFormat.PNG:
-        return png.encode(pixels, {"parameters": text, "latentry": again})
+    return {_PARAMETERS: text, "latentry": again, **xmp}
+
+
+def _lossy(
+    pixels: NDArray[np.uint8], request: ResolvedRequest | ResolvedUpscale, texts: Mapping[str, str]
+) -> bytes:
+    """A JPEG, or a WebP even if it is lossless."""
     quality = _QUALITY if request.output_quality is None else request.output_quality
     picture, file = Image.fromarray(pixels), io.BytesIO()
+    marks: dict[str, Any] = {}
+    if _PARAMETERS in texts:
+        marks["exif"] = exif(texts[_PARAMETERS])
+    if KEYWORD in texts:
+        marks["xmp"] = texts[KEYWORD].encode()
     if request.output_format is OutputFormat.JPEG:
         # Full-size chroma (subsampling 0): halved, it smears the edge between two pure colours.
-        picture.save(file, "JPEG", quality=quality, subsampling=0, exif=exif(text))
+        picture.save(file, "JPEG", quality=quality, subsampling=0, **marks)
     elif request.output_lossless:
-        picture.save(file, "WEBP", lossless=True, exif=exif(text))
+        picture.save(file, "WEBP", lossless=True, **marks)
     else:
-        picture.save(file, "WEBP", quality=quality, exif=exif(text))
+        picture.save(file, "WEBP", quality=quality, **marks)
     return file.getvalue()
 
 

@@ -3,18 +3,28 @@
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from latentry.contracts import OutputFormat, OutputKind, ResolvedRequest, StoredOutput
+from latentry.contracts import (
+    OutputFormat,
+    OutputKind,
+    Provenance,
+    ResolvedRequest,
+    StoredOutput,
+)
 from latentry.errors import EngineError, FileNotFound
 from latentry.provenance.infotext import infotext
-from latentry.rules.sequences.frames import CLIP_NAME, clip
+from latentry.provenance.manifest import source_type
+from latentry.provenance.xmp import packet
+from latentry.rules.sequences.frames import CLIP_NAME, clip, files
 from latentry.storage import key_of
 from worker.claims.claimed_job import ClaimedJob
 from worker.publishing.clip import HashedFrames, Pixels, encode_clip
+from worker.publishing.signing import Origin
 
 _FORMATS = [form.name for form in OutputFormat]
 
@@ -48,8 +58,7 @@ def encoded_clip(job: ClaimedJob, read: Callable[[str], bytes]) -> tuple[StoredO
     stored.sort(key=lambda one: one.index)
     frames = HashedFrames(StoredFrames(stored, read))
     try:
-        text = infotext(request, request.seed, sequence={"Frames": str(request.pictures)})
-        file = encode_clip(frames, wanted.fps, wanted.format, text)
+        file = encode_clip(frames, wanted.fps, wanted.format, *_marks(request))
     except ImportError:
         raise EngineError("This worker cannot write MP4: PyAV is not installed.") from None
     except (FileNotFound, ValueError, OSError) as error:
@@ -71,5 +80,24 @@ def encoded_clip(job: ClaimedJob, read: Callable[[str], bytes]) -> tuple[StoredO
         height=stored[0].height,
         content_type=wanted.format.content_type,
         pixel_sha256=frames.pixel_sha256,
+        unsigned_sha256=sha256(file).hexdigest(),
     )
     return entry, file
+
+
+def origin_of_clip(job: ClaimedJob) -> Origin:
+    """What a clip was made of: all its job's pictures, none of which became it alone."""
+    request = job.lease.record.request
+    inputs = {name: one for name, one in files(request).items() if name != "image"}
+    return Origin(request, inputs, sequence={"Frames": str(request.pictures)})
+
+
+def _marks(request: ResolvedRequest) -> tuple[str, str]:
+    """The infotext and the XMP of its clip; empty where it wants none."""
+    match request.provenance:
+        case Provenance.NONE:
+            return "", ""
+        case Provenance.MINIMAL:
+            return "", packet(source_type(request))
+    text = infotext(request, request.seed, sequence={"Frames": str(request.pictures)})
+    return text, packet(source_type(request))

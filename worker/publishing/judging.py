@@ -25,10 +25,11 @@ class Judging:
     def judged(self, picture: Picture) -> Picture:
         """The picture as its job's rules leave it, with their verdict. Raises EngineError.
 
-        A step on the way is not judged: none is stored where a rule may withhold a picture.
+        A step on the way is not judged: none is stored where a rule may withhold a picture. Nor is
+        what a ControlNet sees, which is the caller's own.
         """
         job, rules = picture.job, picture.job.lease.record.image_rules
-        if not rules or picture.kind is not None:
+        if not rules or picture.kind is not None or picture.control:
             return picture
         with self.metrics.stage("judge"):
             verdict = self.judge.verdict(picture.pixels, rules)

@@ -11,19 +11,21 @@ import structlog
 
 from latentry.contracts import JobStatus, StoredOutput
 from latentry.cpus import usable_cpus, within_limit
-from latentry.errors import EngineError, LatentryError, StorageUnavailable
+from latentry.errors import LatentryError, StorageUnavailable
 from latentry.ledger import Ledger
+from latentry.rules.controls import unstored_controls
 from latentry.rules.sequences.frames import CLIP_NAME
 from latentry.storage import Storage
 from worker.claims.claimed_job import ClaimedJob, Outcome
 from worker.claims.inbox import Inbox, JobEnded
 from worker.metrics import Metrics
 from worker.publishing.backlog import Backlog
-from worker.publishing.encoding import encode
-from worker.publishing.frames import encoded_clip
+from worker.publishing.frames import encoded_clip, origin_of_clip
 from worker.publishing.judging import Judging
-from worker.publishing.picture import Picture
+from worker.publishing.picture import Picture, encoded_picture
 from worker.publishing.settling import EndedImage, Settling
+from worker.publishing.signing import Signing
+from worker.publishing.watermarking import watermarked
 from worker.safety.judge import Judge
 
 log = structlog.get_logger()
@@ -39,7 +41,7 @@ STOP_S = 2.0  # what uploads get when the worker stops
 
 
 class Publisher:
-    """Judge, encode, store, list, settle, in this order: what the ledger names exists in storage.
+    """Judge, encode, sign, store, list, settle: what the ledger names exists in storage.
 
     As many pictures are encoded at once as this process may use processors, and many more are on
     their way to storage. `budget_bytes`: of memory for pictures that are not stored yet.
@@ -53,6 +55,8 @@ class Publisher:
         inbox: Inbox,
         *,
         budget_bytes: int,
+        signing: Signing | None = None,
+        watermarks: bool = False,
         judge: Judge | None = None,
         pool: Executor | None = None,
     ) -> None:
@@ -60,6 +64,8 @@ class Publisher:
         self._storage = storage
         self._metrics = metrics
         self._inbox = inbox
+        self._watermarks = watermarks
+        self._signing = signing or Signing(None, metrics)
         self._backlog = Backlog(budget_bytes)
         self._stopping = Event()
         self._settling = Settling(
@@ -94,6 +100,15 @@ class Publisher:
         """Images of the job ended without a picture."""
         for image in images:
             self._begin(self._closes, job, self._settling.add, EndedImage(job, image))
+
+    def add_controls(self, job: ClaimedJob) -> None:
+        """Publish what the job's ControlNets see, or close what was not made ready."""
+        record = job.lease.record
+        for name, number in unstored_controls(record.request, record.outputs).items():
+            if number < len(job.controls):
+                self.submit(Picture(job, 0, job.controls[number][0], control=name))
+            else:
+                self._begin(self._closes, job, self._settling.add, EndedImage(job, 0, name=name))
 
     def add_clip(self, job: ClaimedJob) -> None:
         """Publish the clip of a job whose frames have ended; with it the job ends."""
@@ -140,7 +155,9 @@ class Publisher:
                 return EndedImage(job, picture.index, picture.listed(), picture.name)
             with self._metrics.stage("publish"):
                 with self._encoding:
-                    entry, file = _encoded(picture)
+                    marked = watermarked(picture) if self._watermarks else picture
+                    entry, file = encoded_picture(marked)
+                entry, file = self._signing.finish(job, entry, file, picture.origin)
                 self._backlog.add(len(file))
                 taken += len(file)
                 is_stored = self._store(picture, file, give_up_at)
@@ -174,7 +191,8 @@ class Publisher:
             return self._insist(job, call, monotonic() + PATIENCE_S)
 
         with self._metrics.stage("clip"):
-            entry, file = encoded_clip(job, lambda key: insist(lambda: self._storage.get(key)))
+            unsigned = encoded_clip(job, lambda key: insist(lambda: self._storage.get(key)))
+            entry, file = self._signing.finish(job, *unsigned, origin_of_clip(job))
             self._backlog.add(len(file))
             try:
                 insist(lambda: self._storage.put(entry.key, file))
@@ -223,20 +241,3 @@ class _WorkerStops(Exception):
 
 class _JobEndsEarly(Exception):
     """No clip is needed."""
-
-
-def _encoded(picture: Picture) -> tuple[StoredOutput, bytes]:
-    """Its entry and its file. Raises EngineError: drawn again it would fail again."""
-    request, seed, profile = picture.request, picture.seed, picture.profile
-    try:
-        file = encode(
-            picture.pixels,
-            request,
-            seed,
-            profile,
-            intermediate=picture.name,
-            sequence=picture.sequence,
-        )
-    except (ValueError, OSError) as error:  # of Pillow, as for what a format cannot hold
-        raise EngineError(f"It cannot be stored as {request.output_format}.") from error
-    return picture.listed(), file

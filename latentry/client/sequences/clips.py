@@ -15,10 +15,12 @@ from latentry.contracts import (
     OutputFormat,
     Priority,
     PromptSyntax,
+    Provenance,
     Sampler,
     SequenceOutput,
     Spacing,
     Template,
+    WantedEmbedding,
     Webhook,
 )
 
@@ -32,6 +34,7 @@ class ClipFields(TypedDict, total=False):
     styles: Sequence[str] | None
     template: Template | dict[str, Any] | None
     clip_skip: int | None
+    embeddings: Sequence[WantedEmbedding | dict[str, Any]] | None
     width: int | None
     height: int | None
     num_inference_steps: int | None
@@ -46,6 +49,7 @@ class ClipFields(TypedDict, total=False):
     output_format: OutputFormat | str | None
     output_quality: int | None
     output_lossless: bool | None
+    provenance: Provenance | str | None
     determinism: Determinism | str | None
     priority: Priority | str | None
     start_within: int | None

@@ -1,7 +1,7 @@
 """Adapters in the catalogue: files that change a model for the rows of one request."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
@@ -12,11 +12,17 @@ class AdapterKind(StrEnum):
     """What an adapter is, as its file says."""
 
     LORA = "lora"
+    CONTROLNET = "controlnet"
+    EMBEDDING = "embedding"
 
     @property
     def article(self) -> str:
         """Its name in a sentence."""
-        return {AdapterKind.LORA: "a LoRA"}[self]
+        return {
+            AdapterKind.LORA: "a LoRA",
+            AdapterKind.EMBEDDING: "an embedding",
+            AdapterKind.CONTROLNET: "a ControlNet",
+        }[self]
 
 
 class Adapter(ResponseModel):
@@ -32,15 +38,24 @@ class Adapter(ResponseModel):
         " Civitai know the file."
     )
     size_bytes: int
-    rank: int = Field(description="The largest rank of its layers.")
+    rank: int = Field(0, description="The largest rank of a LoRA's layers; 0 of other kinds.")
+    vectors: int = Field(
+        0, description="How many tokens of a prompt an embedding's name takes; 0 of other kinds."
+    )
     networks: tuple[str, ...] = Field(
         description="What it changes: `unet`, `text_encoder`, `text_encoder_2`."
     )
     reason: str | None = Field(None, description="Why it fits none of the models, if so.")
     title: str | None = None
     trigger_words: tuple[str, ...] = Field(
-        (), description="What its metadata say that a prompt should contain."
+        (),
+        description="What its metadata say that a prompt should contain; of an embedding its id.",
     )
+
+    def named(self, id: str) -> Self:
+        """The same under this id, which is the word that names an embedding in a prompt."""
+        words = (id,) if self.kind is AdapterKind.EMBEDDING else self.trigger_words
+        return self.model_copy(update={"id": id, "trigger_words": words})
 
 
 class AdapterList(Listing[Adapter]):

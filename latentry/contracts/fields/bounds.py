@@ -33,3 +33,6 @@ MAX_KEEP_S: Final = 315_360_000
 MODEL_ID: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 MAX_LORAS: Final = 16
 MAX_LORA_WEIGHT: Final = 10.0
+MAX_CONTROLS: Final = 4
+MAX_CONTROL_WEIGHT: Final = 2.0
+MAX_EMBEDDINGS: Final = 64

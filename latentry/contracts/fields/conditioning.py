@@ -31,7 +31,8 @@ Syntax = Annotated[
     PromptSyntax,
     Field(
         description="`weighted` reads both prompts as AUTOMATIC1111 does: (word:1.3), [word], "
-        "BREAK, [from:to:0.5], [a|b], AND. `plain` takes every character literally. `dynamic` "
+        "BREAK, [from:to:0.5], [a|b], AND, names of embeddings. `plain` takes every character "
+        "literally. `dynamic` "
         "first draws wildcards, `__name__`, and variants, `{red|blue}` or `{2$$red|green|blue}`, "
         "by the seed: one prompt for all images of the job, which the answer has as a `weighted` "
         "one."

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from latentry.contracts.fields.bounds import MAX_GUIDANCE, MAX_PADDING_PX, MAX_SIDE_PX
+from latentry.contracts.provenance.marks import C2paState
 from latentry.contracts.wire import RequestModel, ResponseModel
 
 # A file's id, a data: URL or an https: URL.
@@ -67,6 +68,11 @@ class InputFile(ResponseModel):
     pixel_sha256: str
     width: int
     height: int
+    c2pa: C2paState = Field(
+        C2paState.NONE,
+        description="What its own manifest was worth when it came.",
+        exclude_if=lambda state: state is C2paState.NONE,
+    )
 
 
 def _as_reference(value: Any) -> Any:
@@ -75,19 +81,19 @@ def _as_reference(value: Any) -> Any:
     return value.get("file", value) if is_input else value
 
 
-_Reference = Annotated[
+Reference = Annotated[
     str, StringConstraints(pattern=PICTURE_PATTERN), BeforeValidator(_as_reference)
 ]
 _Picture = "a file id of `POST /v1/files`, a `data:` URL, or an `https:` URL that is fetched once"
 
 Image = Annotated[
-    _Reference | None, Field(description=f"The picture to start from, {_Picture}.", repr=False)
+    Reference | None, Field(description=f"The picture to start from, {_Picture}.", repr=False)
 ]
 RequiredImage = Annotated[
-    _Reference, Field(description=f"The picture to enlarge, {_Picture}.", repr=False)
+    Reference, Field(description=f"The picture to enlarge, {_Picture}.", repr=False)
 ]
 Mask = Annotated[
-    _Reference | None,
+    Reference | None,
     Field(
         description="What to repaint of `image`: white is repainted, black kept; if anything is "
         f"transparent, that is repainted instead. It is {_Picture}.",

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from latentry.contracts.fields.bounds import DEFAULT_FPS, MAX_FPS, MAX_FRAMES
 from latentry.contracts.fields.conditioning import PromptSyntax
+from latentry.contracts.fields.embedding import Embedding
 from latentry.contracts.fields.inputs import InputFile, ResizeMode
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.outputs import ClipFormat
@@ -57,6 +58,7 @@ class Keyframe(ResponseModel):
     prompt_syntax: PromptSyntax = PromptSyntax.WEIGHTED
     template: Template | None = None
     clip_skip: int | None = None
+    embeddings: tuple[Embedding, ...] = ()
     guidance_scale: float
     guidance_rescale: float = 0.0
     original_size: tuple[int, int] | None = None
@@ -89,6 +91,11 @@ class Interpolation(ResponseModel):
     easing: Easing = Easing.LINEAR
     output: SequenceOutput = SequenceOutput.FRAMES
     fps: int = DEFAULT_FPS
+
+    @property
+    def keyframes(self) -> tuple[Keyframe, ...]:
+        """Those after the first."""
+        return (*self.via, self.to)
 
     def place(self, index: int, frames: int) -> tuple[int, float]:
         """Where the frame is: after which keyframe, and which part of the way to the next one.

@@ -2,12 +2,21 @@
 
 from pydantic import Field, model_validator
 
-from latentry.contracts.fields import clip, conditioning, interpolation, job, sampling, templates
+from latentry.contracts.fields import (
+    clip,
+    conditioning,
+    embedding,
+    interpolation,
+    job,
+    sampling,
+    templates,
+)
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.interpolation import SequenceOutput
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism
 from latentry.contracts.outputs import OutputFormat
+from latentry.contracts.provenance.marks import Provenance, ProvenanceOption
 from latentry.contracts.requests import GenerationRequest
 from latentry.contracts.wire import RequestModel
 
@@ -25,6 +34,7 @@ class ClipRequest(RequestModel):
     styles: templates.Styles = ()
     template: templates.FilledTemplate = None
     clip_skip: conditioning.ClipSkip = None
+    embeddings: embedding.Embeddings = None
     width: sampling.Width = None
     height: sampling.Height = None
     num_inference_steps: sampling.Steps = None
@@ -39,6 +49,7 @@ class ClipRequest(RequestModel):
     output_format: job.OutputFormat = OutputFormat.PNG
     output_quality: job.OutputQuality = None
     output_lossless: job.OutputLossless = False
+    provenance: ProvenanceOption = Provenance.FULL
     determinism: sampling.DeterminismMode = Determinism.FAST
     priority: job.QueuePriority = Priority.NORMAL
     start_within: job.StartWithin = None

@@ -10,6 +10,7 @@ from latentry.contracts.fields.bounds import MAX_VIA
 from latentry.contracts.fields.interpolation import Easing, SequenceOutput
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.outputs import OutputFormat
+from latentry.contracts.provenance.marks import Provenance, ProvenanceOption
 from latentry.contracts.requests import GenerationRequest
 from latentry.contracts.wire import RequestModel
 
@@ -41,6 +42,7 @@ class InterpolationRequest(RequestModel):
     output_format: job.OutputFormat = OutputFormat.PNG
     output_quality: job.OutputQuality = None
     output_lossless: job.OutputLossless = False
+    provenance: ProvenanceOption = Provenance.FULL
     preview_interval: job.PreviewInterval = 0
     priority: job.QueuePriority = Priority.NORMAL
     start_within: job.StartWithin = None

@@ -16,6 +16,7 @@ from latentry.errors import (
     UnsupportedSize,
     UnsupportedSpacing,
 )
+from latentry.rules.limits.controls import refuse_impossible_controls
 from latentry.rules.limits.edits import check_edit
 from latentry.rules.limits.hires import refuse_impossible_hires
 from latentry.rules.limits.outputs import refuse_impossible_output
@@ -59,6 +60,7 @@ def refuse_unsupported(card: ModelCard, request: ResolvedRequest) -> None:
     check_refiner(card, request)
     _check_inputs(card, request)
     _check_part(request)
+    refuse_impossible_controls(card, request)
     refuse_impossible_output(request)
     _check_intermediates(request)
     if request.preview_interval and not card.limits.previews:
@@ -100,7 +102,8 @@ def _check_inputs(card: ModelCard, request: ResolvedRequest) -> None:
         if given:
             why = f"{' and '.join(given)} without image: name the picture to start from."
             raise UnsupportedField(why, fields={f"/{name}": why for name in given})
-        _refuse_idle(request, (*_OF_IMAGES, *_OF_MASKS), "it has no image")
+        of_images = () if request.controls else _OF_IMAGES
+        _refuse_idle(request, (*of_images, *_OF_MASKS), "it has no image")
         return
     if not card.limits.images:
         why = f"{card.id} does not start from pictures."

@@ -1,11 +1,13 @@
 """All rules of a service, and which of them a request meets."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from latentry.contracts.fields.safety import ImageRule
 from latentry.rules.moderation.folding import readings
-from latentry.rules.moderation.prompt_rules import PromptRule
+from latentry.rules.moderation.phrases import Phrases
+from latentry.rules.moderation.prompt_rules import Pattern, PromptRule
 from latentry.rules.moderation.scope import Scope
 from latentry.rules.moderation.texts import Text
 
@@ -18,28 +20,57 @@ class Found:
     pointer: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Rulebook:
-    """The rules as the operator's file has them, in its order."""
+    """The rules as the operator's file has them, in its order.
+
+    any_pattern: finds something wherever one of the rules' patterns does. It and the words of all
+    rules are looked for once in each text; a rule by itself only where it may find something.
+    """
 
     prompt: tuple[PromptRule, ...] = ()
     image: tuple[tuple[Scope, ImageRule], ...] = ()
+    any_pattern: Pattern | None = None
 
     def found(self, texts: Iterable[Text], tenant: str, *, is_low: bool = False) -> list[Found]:
         """The rules for this tenant's requests that find something, with the first place each."""
         rules = [rule for rule in self.prompt if rule.scope.covers(tenant, is_low=is_low)]
-        if not rules:
-            return []
-        is_read = {False} | {rule.reads_negative for rule in rules}
-        read = [(one, readings(one.text)) for one in texts if one.is_negative in is_read]
-        return [found for rule in rules if (found := next(_places(rule, read), None))]
+        reads_negative = any(rule.reads_negative for rule in rules)
+        places: dict[PromptRule, str] = {}
+        for one in texts if rules else ():
+            if one.is_negative and not reads_negative:
+                continue
+            for reading in readings(one.text):
+                possible = self._possible(reading)
+                for rule in rules:
+                    if rule in possible and rule not in places and self._finds(rule, one, reading):
+                        places[rule] = one.pointer
+        return [Found(rule, places[rule]) for rule in rules if rule in places]
 
     def image_rules(self, tenant: str, *, is_low: bool = False) -> tuple[ImageRule, ...]:
         """The rules on this tenant's pictures."""
         return tuple(rule for scope, rule in self.image if scope.covers(tenant, is_low=is_low))
 
+    def _finds(self, rule: PromptRule, text: Text, reading: str) -> bool:
+        return (rule.reads_negative or not text.is_negative) and rule.finds(reading)
 
-def _places(rule: PromptRule, read: Iterable[tuple[Text, tuple[str, ...]]]) -> Iterator[Found]:
-    for text, ways in read:
-        if (not text.is_negative or rule.reads_negative) and any(map(rule.finds, ways)):
-            yield Found(rule, text.pointer)
+    def _possible(self, reading: str) -> set[PromptRule]:
+        """The rules that may find something in a reading; all others find nothing."""
+        words = reading.split()
+        found = self._words.owners(words)
+        if self.any_pattern is None or self.any_pattern.search(reading):
+            return found | self._with_patterns
+        # Where an exception is cut out, a pattern may find what it does not find in the whole.
+        return found | (self._exceptions.owners(words) & self._with_patterns)
+
+    @cached_property
+    def _with_patterns(self) -> set[PromptRule]:
+        return {rule for rule in self.prompt if rule.patterns}
+
+    @cached_property
+    def _words(self) -> Phrases[PromptRule]:
+        return Phrases((word, rule) for rule in self.prompt for word in rule.words)
+
+    @cached_property
+    def _exceptions(self) -> Phrases[PromptRule]:
+        return Phrases((word, rule) for rule in self.prompt for word in rule.exceptions)

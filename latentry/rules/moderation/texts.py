@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
+from unicodedata import normalize
 
 from latentry.contracts import Adapter, PromptSyntax, ResolvedRequest
 from latentry.errors import InvalidPrompt
@@ -38,7 +39,7 @@ def texts(request: ResolvedRequest, adapters: tuple[Adapter, ...] = ()) -> tuple
     for one in _all(request, adapters):
         if one not in found:
             found[one] = None
-            length += len(one.text)
+            length += len(normalize("NFKD", one.text))  # one sign may become eighteen
         if length > MAX_CHARS:
             why = f"With its schedules it is more than {MAX_CHARS:,} characters to read."
             raise InvalidPrompt(why, fields={one.pointer: why})

@@ -20,6 +20,8 @@ def refuse_different(keyframes: Mapping[str, ResolvedRequest]) -> None:
     given = [(at, name) for at in keyframes for name in _OF_MASKS if _has(keyframes[at], name)]
     why = "A picture on the way to another keeps no part of `image`."
     _refuse(UnsupportedField, why, ["/".join(one) for one in given])
+    controlled = [f"{at}/controls" for at, one in keyframes.items() if one.controls]
+    _refuse(UnsupportedField, "An interpolation takes no controls.", controlled)
     for name, of, why in _SHAPES:
         differing = [at for at, one in others if of(one) != of(first)]
         _refuse(KeyframesDiffer, why, [f"{at}/{name}" for at in differing])

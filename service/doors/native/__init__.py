@@ -9,6 +9,7 @@ from latentry.contracts import (
     InterpolationRequest,
     Problem,
     UpscaleRequest,
+    VerifyRequest,
 )
 from latentry.settings import Settings
 from service.access.auth import Allowed
@@ -28,6 +29,7 @@ from service.doors.native import (
     upscales,
     usage,
 )
+from service.doors.native.provenance import verify
 from service.doors.native.sequences import clips
 from service.http import problems
 from service.http.door import Door, LargeBody
@@ -47,6 +49,7 @@ def door(settings: Settings) -> Door:
             adapters.router,
             styles.router,
             upscales.router,
+            verify.router,
             usage.router,
             files.router,  # before `links`, whose path matches all below /v1/files
             links.router,
@@ -61,6 +64,7 @@ def door(settings: Settings) -> Door:
             InterpolationRequest,
             UpscaleRequest,
             ClipRequest,
+            VerifyRequest,
             Problem,
             Event,
         ),
@@ -68,12 +72,11 @@ def door(settings: Settings) -> Door:
 
 
 def _large_bodies(settings: Settings) -> tuple[LargeBody, ...]:
+    picture = settings.max_image_bytes + files.FORM_OVERHEAD_BYTES
+    any_picture = max(settings.max_input_body_bytes, picture)
     return (
-        LargeBody(
-            files.PATH,
-            settings.max_image_bytes + files.FORM_OVERHEAD_BYTES,
-            Allowed(Scope.FILES),
-        ),
+        LargeBody(files.PATH, picture, Allowed(Scope.FILES)),
+        LargeBody(verify.PATH, any_picture, Allowed(Scope.READ)),
         *(
             LargeBody(path, settings.max_input_body_bytes, Allowed(Scope.WRITE))
             for path in (generations.PATH, interpolations.PATH, upscales.PATH)

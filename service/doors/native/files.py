@@ -1,5 +1,6 @@
 """`/v1/files`: callers' own pictures, kept until they expire."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -50,9 +51,9 @@ async def create_file(gateway: GatewayDep, caller: MayUpload, request: Request) 
     """Upload a picture: PNG, JPEG or WebP, as the body or as the form part `file`.
 
     The picture is decoded, rotated as its EXIF orientation says and stored as PNG, without any
-    metadata.
+    metadata but a C2PA manifest of its own, which goes into what is made of it.
     """
-    record = await gateway.files.keep(caller.tenant, await _picture_bytes(request))
+    record = await gateway.files.keep(caller.tenant, await picture_bytes(request))
     location = f"{gateway.settings.base_url}{PATH}/{record.ref.id}"
     return json_response(_view(record), 201, {"Location": location})
 
@@ -84,7 +85,11 @@ async def delete_file(gateway: GatewayDep, caller: MayUpload, file_id: str) -> R
     return Response(status_code=204)
 
 
-async def _picture_bytes(request: Request) -> bytes:
+async def picture_bytes(request: Request, others: Sequence[str] = ()) -> bytes:
+    """The picture of a body that is one or has one as a form's part. Raises UnsupportedMediaType.
+
+    `others`: more media types that are accepted.
+    """
     # The media type tells a form from a plain body; the picture's format is read from its bytes.
     content_type = request.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
@@ -93,7 +98,7 @@ async def _picture_bytes(request: Request) -> bytes:
     body = await request.body()
     if kind == "multipart/form-data":
         return multipart.field(body, content_type, "file")
-    if kind not in _MEDIA_TYPES:
+    if kind not in (*_MEDIA_TYPES, *others):
         raise UnsupportedMediaType(_EXPECTED)
     return body
 
@@ -107,6 +112,7 @@ def _view(record: FileRecord) -> File:
         content_type=_STORED_AS.content_type,
         sha256=record.sha256,
         pixel_sha256=record.pixel_sha256,
+        c2pa=record.c2pa,
         created_at=datetime.fromtimestamp(record.created_ms / 1000, UTC),
         expires_at=datetime.fromtimestamp(record.expires_ms / 1000, UTC),
     )

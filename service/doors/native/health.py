@@ -25,12 +25,14 @@ async def livez() -> dict[str, str]:
 async def readyz(gateway: GatewayDep) -> dict[str, str | bool]:
     """Readiness: Redis accepts writes, sends updates, and the gateway is not shutting down.
 
-    `can_draw` tells whether a live worker serves any model.
+    The certificate that signs pictures must not have expired. `can_draw` tells whether a live
+    worker serves any model.
     """
     if gateway.is_stopping:
         raise ShuttingDown
     if gateway.event_hub.refusal:
         raise gateway.event_hub.refusal
+    gateway.certificate.refuse_expired()
     try:
         async with asyncio.timeout(_READY_WITHIN_S):
             await gateway.ledger.run(commands.check_writable())

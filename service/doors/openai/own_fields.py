@@ -3,8 +3,18 @@
 from pydantic import Field
 
 from latentry.contracts import PromptSyntax
-from latentry.contracts.fields import conditioning, inputs, job, lora, sampling, templates
+from latentry.contracts.fields import (
+    conditioning,
+    control,
+    embedding,
+    inputs,
+    job,
+    lora,
+    sampling,
+    templates,
+)
 from latentry.contracts.fields.hires import HiresOption
+from latentry.contracts.provenance.marks import ProvenanceOption
 from latentry.contracts.wire import RequestModel
 
 
@@ -18,7 +28,9 @@ class OwnFields(RequestModel):
     prompt_syntax: conditioning.Syntax = PromptSyntax.PLAIN
     styles: templates.Styles | None = None
     clip_skip: conditioning.ClipSkip = None
+    embeddings: embedding.Embeddings = None
     loras: lora.Loras | None = None
+    controls: control.Controls | None = None
     num_inference_steps: sampling.Steps = None
     denoise_start: sampling.DenoiseStart | None = None
     denoise_end: sampling.DenoiseEnd | None = None
@@ -55,4 +67,5 @@ class OwnFields(RequestModel):
     start_within: job.StartWithin = None
     finish_within: job.FinishWithin = None
     keep_for: job.KeepFor = None
+    provenance: ProvenanceOption | None = None
     metadata: job.Metadata | None = None

@@ -38,6 +38,8 @@ def admit_clip(
         output=request.output,
         fps=request.fps or DEFAULT_FPS,
     )
-    resolved = resolve(picture, entry.card).model_copy(update={"clip": clip})
+    resolved = resolve(picture, entry.card, adapters=entry.adapters).model_copy(
+        update={"clip": clip}
+    )
     refuse_unsupported(entry.card, resolved)
     return admitted(entry, resolved, settings)

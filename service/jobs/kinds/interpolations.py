@@ -34,7 +34,7 @@ from service.templates.library import Library
 _OF_JOBS: Final = {"n", "intermediates"} | (
     GenerationRequest.model_fields.keys() & InterpolationRequest.model_fields.keys()
 )
-_OF_FILES: Final = {"output_format", "output_quality", "output_lossless"}
+_OF_FILES: Final = {"output_format", "output_quality", "output_lossless", "provenance"}
 _OF_REQUEST: Final = _OF_FILES | {"preview_interval", "metadata"}
 
 

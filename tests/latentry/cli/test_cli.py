@@ -47,6 +47,19 @@ INK = Adapter(
     networks=("unet",),
     trigger_words=("inky",),
 )
+WISP = Adapter(
+    id="wisp",
+    kind="embedding",
+    family="SD 1.x",
+    models=(),
+    sha256="3",
+    autov3="4",
+    size_bytes=25_000,
+    vectors=8,
+    networks=("text_encoder",),
+    reason="There is no model that it could fit.",
+    trigger_words=("wisp",),
+)
 CARD = Model(
     id="shapes",
     limits=Limits(max_side=192),
@@ -103,7 +116,7 @@ class Gateway:
     def lists(self):
         return {
             "/v1/models": ModelList(data=[self.card]),
-            "/v1/adapters": AdapterList(data=[INK]),
+            "/v1/adapters": AdapterList(data=[INK, WISP]),
             "/v1/styles": StyleList(data=[Style(name="night", prompt="{prompt}, [dark]")]),
         }
 
@@ -185,13 +198,15 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--intermediates-every 2 --intermediates-kind predicted "
         "--variation-seed 3 --variation-strength 0.25 "
         "--spacing karras --priority high --start-within 60 --finish-within 600 --keep-for 3600 "
-        "--seamless x --quality 80 --lossless --style night --style oil "
+        "--seamless x --quality 80 --lossless --provenance minimal --style night --style oil "
         "--image picture.png --mask https://pictures.example/mask.png --strength 0.5 "
         "--refiner xl-refiner --refiner-switch-at 0.6 "
         "--image-guidance-scale 2.5 --denoise-start 0.25 --denoise-end 0.75 "
         "--resize-mode crop --mask-blur 4 --mask-fill noise --inpaint-area masked "
         "--mask-channel alpha --mask-padding 16 --extend 8 0 16 0 "
-        "--lora ink:0.8 --hires scale=1.5 --hires steps=9 --hires upscaler=lanczos "
+        "--lora ink:0.8 --embedding wisp "
+        "--control lines=picture.png:0.5 --control depth=file_1 "
+        "--hires scale=1.5 --hires steps=9 --hires upscaler=lanczos "
         "--preview-interval 5 --preview-size 256 "
         "--webhook https://shop.example/hook --webhook-event failed"
     )
@@ -235,6 +250,15 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "mask_padding": 16,
         "extend": {"left": 8, "top": 0, "right": 16, "bottom": 0},
         "loras": [{"id": "ink", "weight": 0.8}],
+        "controls": [
+            {
+                "id": "lines",
+                "image": "data:application/octet-stream;base64,cGljdHVyZQ==",
+                "weight": 0.5,
+            },
+            {"id": "depth", "image": "file_1"},
+        ],
+        "embeddings": [{"id": "wisp"}],
         "hires": {"scale": 1.5, "steps": 9, "upscaler": "lanczos"},
         "variation_seed": 3,
         "variation_strength": 0.25,
@@ -242,6 +266,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "output_format": "webp",
         "output_quality": 80,
         "output_lossless": True,
+        "provenance": "minimal",
         "determinism": "strict",
         "preview_interval": 5,
         "preview_size": 256,
@@ -396,9 +421,11 @@ def test_a_models_warnings_are_printed_beside_the_list(latentry, gateway):
 
 
 def test_adapters_are_listed(latentry, gateway):
-    code, out, _ = latentry("adapters")
-    assert code == 0
-    assert out.splitlines()[1].split() == ["ink", "SDXL", "xl", "16", "1.5", "MB", "inky"]
+    code, out, err = latentry("adapters")
+    assert (code, err) == (0, "wisp: There is no model that it could fit.\n")
+    ink, wisp = (line.split() for line in out.splitlines()[1:])
+    assert ink == ["ink", "lora", "SDXL", "xl", "16", "1.5", "MB", "inky"]
+    assert wisp == ["wisp", "embedding", "SD", "1.x", "8", "0.0", "MB", "wisp"]
 
 
 @pytest.mark.parametrize("given", ["a:1:2:3", "a:x", ":1"])

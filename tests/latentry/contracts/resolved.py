@@ -3,7 +3,9 @@
 from typing import Any
 
 from latentry.contracts import (
+    Control,
     Determinism,
+    Embedding,
     Extend,
     Hires,
     InpaintArea,
@@ -14,6 +16,7 @@ from latentry.contracts import (
     MaskFill,
     OutputFormat,
     PromptSyntax,
+    Provenance,
     ResizeMode,
     ResolvedRequest,
     Sampler,
@@ -42,6 +45,16 @@ CHANGES: dict[str, Any] = {
     "loras": (
         Lora(id="ink", weight=0.8, text_encoder_weight=0.5, sha256="3" * 64, autov3="4" * 12),
     ),
+    "controls": (
+        Control(
+            id="lines",
+            image=InputFile(file="file_3", pixel_sha256="5" * 64, width=64, height=64),
+            weight=0.5,
+            sha256="6" * 64,
+            autov3="7" * 12,
+        ),
+    ),
+    "embeddings": (Embedding(id="Easy Negative", sha256="5" * 64, vectors=8),),
     "width": 64,
     "height": 64,
     "num_inference_steps": 10,
@@ -78,6 +91,7 @@ CHANGES: dict[str, Any] = {
     "output_format": OutputFormat.WEBP,
     "output_quality": 50,
     "output_lossless": True,
+    "provenance": Provenance.MINIMAL,
     "determinism": Determinism.STRICT,
     "preview_interval": 5,
     "preview_size": 512,

@@ -13,6 +13,9 @@ from latentry.contracts import (
     Sampler,
     Template,
     UpscaleRequest,
+    VerifyRequest,
+    WantedControl,
+    WantedEmbedding,
     WantedHires,
     WantedLora,
     Webhook,
@@ -30,6 +33,9 @@ from service.doors.openai.requests import (
     ImagesRequest,
     VariationRequest,
 )
+from tests.latentry.contracts.resolved import CHANGES
+
+CONTROL = {"id": "a", "image": "file_1"}
 
 
 def parse(**fields: object) -> GenerationRequest:
@@ -173,6 +179,23 @@ def test_a_joined_name_that_contradicts_the_spacing_is_refused(other: object) ->
         {"loras": [{"id": "a", "scale": 1.0}]},
         {"loras": [{"id": "a", "sha256": "x"}]},
         {"loras": [{"id": "a"}] * 17},
+        {"controls": [{"id": "a"}]},
+        {"controls": [{"image": "file_1"}]},
+        {"controls": [{"id": "a", "image": "picture.png"}]},
+        {"controls": [{"id": "a", "image": "http://a.example/b.png"}]},
+        {"controls": [CONTROL | {"weight": -0.1}]},
+        {"controls": [CONTROL | {"weight": 2.1}]},
+        {"controls": [CONTROL | {"start": 0.5, "end": 0.5}]},
+        {"controls": [CONTROL | {"start": 1.0}]},
+        {"controls": [CONTROL | {"end": 1.1}]},
+        {"controls": [CONTROL | {"preprocess": "depth"}]},
+        {"controls": [CONTROL | {"mode": 1}]},
+        {"controls": [CONTROL | {"thresholds": [100]}]},
+        {"controls": [CONTROL | {"thresholds": [200, 100]}]},
+        {"controls": [CONTROL | {"thresholds": [0, 100]}]},
+        {"controls": [CONTROL | {"resize_mode": "tile"}]},
+        {"controls": [CONTROL | {"sha256": "x"}]},
+        {"controls": [CONTROL] * 5},
         {"output_quality": 0},
         {"output_quality": 101},
         {"output_quality": "90"},
@@ -210,6 +233,12 @@ def test_an_input_of_an_answer_can_be_sent_again() -> None:
             parse(image=other)
 
 
+def test_a_control_of_an_answer_can_be_sent_again() -> None:
+    [control] = CHANGES["controls"]
+    [again] = parse(controls=[control.model_dump(mode="json")]).controls
+    assert (again.image, again.sha256, again.weight) == ("file_3", "6" * 64, 0.5)
+
+
 def subclasses(model: type[RequestModel]) -> list[type[RequestModel]]:
     return [each for one in model.__subclasses__() for each in (one, *subclasses(one))]
 
@@ -228,9 +257,11 @@ BODIES = {
     Extend: {},
     WantedHires: {"scale": 2.0},
     WantedLora: {"id": "ink"},
+    WantedControl: {"id": "lines", "image": "file_1"},
     Batch: {"requests": [{"prompt": "a frog"}]},
     OwnFields: {},
     AnyImagesRequest: {"prompt": "a frog"},
+    WantedEmbedding: {"id": "Easy Negative"},
     ImagesRequest: {"prompt": "a frog"},
     EditRequest: {"prompt": "a frog", "images": [{"file_id": "file_1"}]},
     VariationRequest: {"image": ["file_1"]},
@@ -238,6 +269,7 @@ BODIES = {
     InterpolationRequest: {"from": {"prompt": "a"}, "to": {"prompt": "b"}, "frames": 2},
     UpscaleRequest: {"image": "file_1"},
     ClipRequest: {"prompt": "a frog"},
+    VerifyRequest: {"image": "file_1"},
 }
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from latentry.contracts import GenerationRequest, ResolvedRequest
+from latentry.contracts import ControlMode, GenerationRequest, ResolvedRequest
 from tests.latentry.contracts.resolved import CHANGES, RESOLVED
 
 # What concerns the job or its delivery and is kept in the job's record instead.
@@ -25,7 +25,7 @@ NOT_PIXELS = {
         "template",
         "variation_seed",
     ),
-    *("output_format", "output_quality", "output_lossless"),
+    *("output_format", "output_quality", "output_lossless", "provenance"),
 }
 
 
@@ -61,6 +61,21 @@ def test_fields_at_their_default_are_left_out_of_what_pixels_depend_on() -> None
         "guidance_scale": 4.0,
         "sampler": "dpmpp_2m",
     }
+
+
+def test_of_a_control_its_file_s_content_and_its_picture_s_pixels_count() -> None:
+    [control] = CHANGES["controls"]
+
+    def facts(**changes: object) -> dict:
+        changed = control.model_copy(update=changes)
+        return RESOLVED.model_copy(update={"controls": (changed,)}).pixel_fields()
+
+    renamed = control.image.model_copy(update={"file": "file_9"})
+    other = control.image.model_copy(update={"pixel_sha256": "9" * 64})
+    assert facts(id="x", autov3="", image=renamed) == facts()
+    guess = {"mode": ControlMode.GUESS}
+    for changes in ({"sha256": "8" * 64}, {"image": other}, {"weight": 1.0}, guess):
+        assert facts(**changes) != facts()
 
 
 def test_of_a_picture_its_pixels_count_and_not_the_file_that_has_them() -> None:

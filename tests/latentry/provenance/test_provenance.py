@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from latentry.contracts import GenerationRequest, Hires, Lora
+from latentry.contracts import (
+    ControlMode,
+    Embedding,
+    GenerationRequest,
+    Hires,
+    Lora,
+    Preprocess,
+)
 from latentry.provenance.infotext import infotext
 from latentry.provenance.recipe import recipe
 from tests.latentry.contracts.resolved import CHANGES, RESOLVED
@@ -78,6 +85,23 @@ def test_the_recipe_of_an_intermediate_stores_it_again() -> None:
     assert again.intermediates.model_dump() == changed.intermediates.model_dump()
 
 
+def test_controls_are_lines_as_automatic1111_s_extension_writes_them() -> None:
+    [control] = CHANGES["controls"]
+    edges = {"preprocess": Preprocess.CANNY, "mode": ControlMode.PROMPT, "end": 0.8}
+    controls = (control, control.model_copy(update=edges))
+    line = infotext(RESOLVED.model_copy(update={"controls": controls}), 7).split("\n")[-1]
+    assert (
+        'ControlNet 0: "Module: none, Model: lines [66666666], Weight: 0.5, Resize Mode: Just'
+        " Resize, Guidance Start: 0.0, Guidance End: 1.0, Pixel Perfect: True, Control Mode:"
+        f' Balanced", Control image 0: {"5" * 64}, '
+    ) in line
+    assert (
+        'ControlNet 1: "Module: canny, Model: lines [66666666], Weight: 0.5, Resize Mode: Just'
+        " Resize, Threshold A: 100, Threshold B: 200, Guidance Start: 0.0, Guidance End: 0.8,"
+        ' Pixel Perfect: True, Control Mode: My prompt is more important"'
+    ) in line
+
+
 def test_loras_are_tags_and_hashes_as_automatic1111_writes_them() -> None:
     """Its tag has the text encoders' weight first; its hashes are quoted, as they have colons."""
     loras = [("ink", 0.8, 0.8, "a"), ("pen v2", -0.5, 1.0, "b")]
@@ -92,3 +116,14 @@ def test_loras_are_tags_and_hashes_as_automatic1111_writes_them() -> None:
     first, *_, line = infotext(request, 7).split("\n")
     assert first == "a red circle <lora:ink:0.8> <lora:pen v2:1:-0.5>"
     assert 'Lora hashes: "ink: aaaaaaaaaaaa, pen v2: bbbbbbbbbbbb"' in line
+
+
+def test_embeddings_are_hashes_as_automatic1111_writes_them() -> None:
+    """The first digits of the whole file's SHA-256, where a LoRA's leaves out the header."""
+    embeddings = tuple(
+        Embedding(id=id, sha256=digit * 64, vectors=1)
+        for id, digit in (("EasyNegative", "c"), ("bad-hands 5", "d"))
+    )
+    line = infotext(RESOLVED.model_copy(update={"embeddings": embeddings}), 7).split("\n")[-1]
+    assert 'TI hashes: "EasyNegative: cccccccccccc, bad-hands 5: dddddddddddd"' in line
+    assert "TI hashes" not in infotext(RESOLVED, 7)

@@ -11,6 +11,8 @@ PACED = card().model_copy(
     update={"pace": Pace(step_megapixel_s=2.0, images_at_once=4, image_megapixel_s=10.0)}
 )
 LORA = {"id": "ink", "weight": -0.5, "text_encoder_weight": 1.0, "sha256": "1" * 64}
+FILE = {"file": "file_1", "pixel_sha256": "1", "width": 8, "height": 8}
+CONTROL = {"id": "lines", "image": FILE, "sha256": "2" * 64}
 MEGAPIXELS = 128 * 128 / 1e6
 
 
@@ -35,6 +37,11 @@ def work(**fields: object) -> float:
         ({"loras": [LORA]}, 12.5),
         ({"loras": [LORA, LORA], "guidance_scale": 1.0}, 7.5),
         ({"loras": [LORA | {"weight": 0.0}]}, 10),
+        ({"controls": [CONTROL]}, 14),
+        ({"controls": [CONTROL, CONTROL | {"end": 0.5}]}, 16),
+        ({"controls": [CONTROL | {"mode": "guess"}]}, 12),
+        ({"controls": [CONTROL], "guidance_scale": 1.0}, 7),
+        ({"controls": [CONTROL | {"weight": 0.0}]}, 10),
         ({"denoise_end": 0.7}, 7),
         ({"denoise_end": 0.7, "sampler": "heun"}, 14),
         ({"denoise_end": 0.7, "sampler": "pndm"}, 8),

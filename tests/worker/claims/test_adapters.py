@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from latentry.contracts import Adapter, JobStatus, Lora
+from latentry.contracts import Adapter, AdapterKind, JobStatus, Lora
 from latentry.errors import (
     AdapterGone,
     AdapterUnusable,
@@ -28,6 +30,8 @@ from worker.claims.preparation.adapters import Adapters
 from worker.claims.preparation.handover import READERS
 from worker.claims.queue_choice import QueueChoice
 from worker.claims.reporter import Reporter
+from worker.engine.adapters.embedding.layout import is_embedding
+from worker.engine.adapters.file import AdapterFile
 from worker.engine.loop import LoadedAdapter
 
 
@@ -82,6 +86,48 @@ def test_files_are_found_by_their_names_and_looked_at_once(tmp_path: Path) -> No
     looked = len(inspector.looked)
     files.look()
     assert len(inspector.looked) == looked, "nothing has changed"
+
+
+def test_pickles_are_listed_and_never_read(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """With a sentence that says how to convert them; once that is done they do not matter."""
+    for name in ("Old.pt", "deep/learned_embeds-steps-500.bin", "Both.pt", "unet/weights.bin"):
+        write(tmp_path / "one" / name, "bad, and never looked at")
+    write(tmp_path / "two/Both.safetensors", "1")
+    inspector = Inspector()
+    files = AdapterFiles(parse_adapters(f"{tmp_path}/one,{tmp_path}/two"), inspector)
+    files.open()
+    both, old, learned = files.entries
+    assert inspector.looked == ["Both.safetensors"]
+    assert (both.id, both.sha256) == ("Both", "1")
+    assert (old.id, learned.id) == ("Old", "learned_embeds-steps-500")
+    for one in (old, learned):
+        assert (one.kind, one.models, one.sha256) == (AdapterKind.EMBEDDING, (), "")
+        assert (one.reason or "").startswith("It is a pickle, which can run code when it is read")
+        assert "safetensors.torch.save_file" in (one.reason or "")
+    said = capsys.readouterr()
+    assert "adapter.unusable" in said.out + said.err
+    assert "name_twice" not in said.out + said.err
+    write(tmp_path / "one/Old.safetensors", "2")
+    files.look()
+    assert ids(files)["Old"] == "2"
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        {"string_to_token": {"*": 265}, "string_to_param": {"*": torch.ones(2, 4)}, "name": "x"},
+        {"<cat-toy>": torch.ones(2, 4)},
+    ],
+)
+def test_the_sentence_says_what_converts_them(tmp_path: Path, saved: dict) -> None:
+    """As AUTOMATIC1111 and diffusers saved them."""
+    torch.save(saved, tmp_path / "x.pt")
+    data = torch.load(tmp_path / "x.pt", weights_only=True)
+    [vectors] = data.get("string_to_param", data).values()
+    save_file({"emb_params": vectors}, tmp_path / "x.safetensors")
+    file = AdapterFile.read(tmp_path / "x.safetensors")
+    assert is_embedding(file)
+    assert [one.shape for one in file.header.tensors.values()] == [(2, 4)]
 
 
 @pytest.mark.parametrize("name", [b"\xff", b"\xed\xa0\x80", "\u2028".encode(), b"\x7f"])
@@ -265,3 +311,13 @@ def test_without_room_a_job_waits_and_others_do_not(
     assert [job.lease.ref for job in posted(inbox, 1)] == [plain]
     assert len(shelf.asked) > 1, "it is tried again"
     assert found().crashes == 0
+
+
+def test_a_folder_of_diffusers_is_one_adapter(tmp_path: Path) -> None:
+    write(tmp_path / "canny/config.json", "1")
+    write(tmp_path / "canny/diffusion_pytorch_model.safetensors", "2")
+    write(tmp_path / "depth/diffusion_pytorch_model.safetensors", "3")
+    files = AdapterFiles([AdapterSource(tmp_path)], Inspector())
+    files.open()
+    assert ids(files) == {"canny": "12", "diffusion_pytorch_model": "3"}
+    assert files.path("12") == tmp_path / "canny"

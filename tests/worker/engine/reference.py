@@ -18,6 +18,7 @@ from tests import modes
 from tests.modes import MODES, SPECIAL
 from tests.worker.engine import oracle, stock, tiny
 from tests.worker.engine.adapters.closet import closet_for
+from tests.worker.engine.adapters.control.added import controlled
 from tests.worker.engine.diffusion.test_edits import edited
 from tests.worker.engine.diffusion.test_noise import slerp
 from tests.worker.engine.diffusion.test_prompts_by_call import Plain
@@ -53,7 +54,12 @@ def order_of(
         **(fields | which.as_resolved(seed) | changes),
     )
     order = replace(order, canvas=Canvas.of(order.request, modes.pictures(seed)))
-    return closet_for(order.request.model).dressed(order) if order.request.loras else order
+    return closet_for(order.request.model).dressed(order) if has_adapters(order) else order
+
+
+def has_adapters(order: Order) -> bool:
+    """Whether it names any."""
+    return bool(order.request.loras or order.request.embeddings or order.request.controls)
 
 
 def samplers_of(mode: str) -> list[Sampler]:
@@ -83,11 +89,16 @@ class Reference:
     @torch.inference_mode()
     def latent_of(self, order: Order) -> torch.Tensor:
         """The final latent [C, h, w] of an order."""
-        if not order.request.loras:
+        request = order.request
+        if not has_adapters(order):
             return self._latent_of(order)
-        model = order.request.model
-        with closet_for(model).merged(self.stock.pipeline(model), order):
-            return self._latent_of(order)
+        closet, pipeline = closet_for(request.model), self.stock.pipeline(request.model)
+        with closet.merged(pipeline, order):
+            if not request.controls:
+                return self._latent_of(order)
+            self.stock.draw.cache_clear()  # it knows what it drew by the request alone
+            with controlled(pipeline, request, closet.nets):
+                return self._latent_of(order)
 
     def _latent_of(self, order: Order) -> torch.Tensor:
         request, model = order.request, self.backend.models[order.request.model]

@@ -13,6 +13,7 @@ from latentry.contracts import Adapter
 from latentry.contracts.fields.lora import ADAPTER_ID
 from latentry.errors import AdapterUnusable, ConfigurationError
 from latentry.sources import AdapterSource
+from worker.claims.preparation.pickles import is_pickle, pickles, refused
 from worker.process.exit_on_failure import critical_thread
 
 log = structlog.get_logger()
@@ -20,6 +21,8 @@ log = structlog.get_logger()
 LOOK_S: Final = 5.0
 _SUFFIX: Final = ".safetensors"
 _PEFT: Final = "adapter_config.json"
+_NETWORK: Final = "diffusion_pytorch_model"
+_CONFIG: Final = "config.json"
 _MAX_WHY: Final = 1000
 State: TypeAlias = tuple[tuple[int, int, int], ...]
 
@@ -100,7 +103,8 @@ class AdapterFiles:
         found: dict[str, _Seen] = {}
         for name, path in self._named():
             if name in found:
-                if found[name].path != path and name not in self._seen:
+                is_new = found[name].path != path and name not in self._seen
+                if is_new and not is_pickle(path):  # it was converted, and left there
                     log.error("adapter.name_twice", adapter=name, path=str(path))
                 continue
             before = self._seen.get(name)
@@ -117,7 +121,8 @@ class AdapterFiles:
             # A name that is no UTF-8 has surrogates, which the catalogue's JSON cannot carry.
             if not (re.fullmatch(ADAPTER_ID, name) and name.isprintable()):
                 raise AdapterUnusable("Its name has a letter that no id may have.")
-            entry = self._inspect(path).model_copy(update={"id": name})
+            entry = refused(path) if is_pickle(path) else self._inspect(path)
+            entry = entry.named(name)
         except AdapterUnusable as error:
             why = error.message[:_MAX_WHY]  # it may quote names from the file's header
             log.error("adapter.unusable", adapter=name, path=str(path), why=why)
@@ -126,7 +131,8 @@ class AdapterFiles:
             log.exception("adapter.unusable", adapter=name, path=str(path))
             return _Seen(path, state, None)
         if entry.reason:
-            log.warning("adapter.fits_no_model", adapter=name, path=str(path), why=entry.reason)
+            event = "adapter.unusable" if is_pickle(path) else "adapter.fits_no_model"
+            log.warning(event, adapter=name, path=str(path), why=entry.reason)
         log.info("adapter.found", adapter=name, family=entry.family, models=entry.models)
         return _Seen(path, state, entry)
 
@@ -141,7 +147,7 @@ class AdapterFiles:
             log.warning("adapters.not_read", why=str(error))
 
     def _named(self) -> Iterator[tuple[str, Path]]:
-        """Ids and paths: pairs first, then folders in their order, each by name."""
+        """Ids and paths: pairs first, then folders in their order, each by name; pickles last."""
         for source in self._sources:
             if source.id:
                 yield source.id, source.path
@@ -149,13 +155,23 @@ class AdapterFiles:
             if not source.id:
                 for path in _in_folder(source.path):
                     yield (path.name if path.is_dir() else path.stem), path
+        for source in self._sources:
+            if not source.id:
+                yield from ((path.stem, path) for path in pickles(source.path))
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    """Files and peft's folders in it, at whatever depth, the upper ones first."""
-    files = [path for path in folder.rglob(f"*{_SUFFIX}") if not (path.parent / _PEFT).exists()]
-    folders = [path.parent for path in folder.rglob(_PEFT)]
-    return sorted((*files, *folders), key=lambda path: (len(path.parts), str(path)))
+    """Files, and folders that are one adapter, in it at whatever depth, the upper ones first."""
+    weights = [*folder.rglob(f"*{_SUFFIX}")]
+    folders = {path.parent for path in weights if _is_of_folder(path)}
+    files = {path for path in weights if path.parent not in folders}
+    return sorted(files | folders, key=lambda path: (len(path.parts), str(path)))
+
+
+def _is_of_folder(weights: Path) -> bool:
+    """Whether its folder is an adapter: of peft's, or a network of diffusers' with its config."""
+    is_network = weights.name.startswith(_NETWORK) and (weights.parent / _CONFIG).exists()
+    return is_network or (weights.parent / _PEFT).exists()
 
 
 def _state(path: Path) -> State | None:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from latentry.contracts import Adapter
 from worker.engine.adapters.file import AdapterFile
+from worker.engine.adapters.network_file import NetworkFile
 from worker.engine.loop.messages import LoadedAdapter
 from worker.engine.models.blueprint import Blueprint
 
@@ -40,3 +41,16 @@ class Reader(Protocol):
 
     def plan(self, file: AdapterFile, blueprint: Blueprint) -> Loading:
         """How it is loaded for this model. Raises AdapterUnusable."""
+
+
+class NetworkReader(Protocol):
+    """One kind of adapter that is a network, whose files are not read as a whole."""
+
+    def recognises(self, file: NetworkFile) -> bool:
+        """As `Reader`."""
+
+    def inspect(self, file: NetworkFile, blueprints: Mapping[str, Blueprint]) -> Adapter:
+        """As `Reader`."""
+
+    def plan(self, file: NetworkFile, sha256: str, blueprint: Blueprint) -> Loading:
+        """As `Reader`; its `load` raises AdapterGone if the file has another SHA-256 then."""

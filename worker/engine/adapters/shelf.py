@@ -7,11 +7,14 @@ from pathlib import Path
 import torch
 
 from latentry.contracts import Adapter
-from latentry.errors import AdapterGone, AdaptersTooLarge
+from latentry.errors import AdapterGone, AdaptersTooLarge, AdapterUnusable
 from worker.engine.adapters.bank import Bank
+from worker.engine.adapters.control.reader import ControlReader
+from worker.engine.adapters.embedding.reader import EmbeddingReader
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.adapters.lora.reader import LoraReader
-from worker.engine.adapters.reader import Reader, SizedAdapter
+from worker.engine.adapters.network_file import CONFIG, NetworkFile
+from worker.engine.adapters.reader import Loading, NetworkReader, Reader, SizedAdapter
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
 
@@ -24,11 +27,15 @@ class Shelf:
     ) -> None:
         self.bank = Bank(budget_bytes)
         self._blueprints = blueprints
-        self._readers: tuple[Reader, ...] = (LoraReader(at),)
+        self._networks: tuple[NetworkReader, ...] = (ControlReader(at),)
+        self._readers: tuple[Reader, ...] = (EmbeddingReader(at), LoraReader(at))
         self._loading = threading.Lock()
 
     def inspect(self, path: Path) -> Adapter:
         """What a file is, and which models it fits, perhaps none. Raises AdapterUnusable."""
+        if network := self._network(path):
+            reader, large = network
+            return reader.inspect(large, self._blueprints())
         file = AdapterFile.read(path)
         return self._reader(file).inspect(file, self._blueprints())
 
@@ -52,10 +59,7 @@ class Shelf:
     ) -> SizedAdapter:
         if (found := self.bank.find((model, sha256))) is not None:
             return found
-        file = AdapterFile.read(path)
-        if file.sha256 != sha256:
-            raise AdapterGone
-        one = self._reader(file).plan(file, self._blueprints()[model])
+        one = self._planned(path, sha256, self._blueprints()[model])
         # Waiting for room would be in vain where its own adapters take it.
         if one.size_bytes + sum(each.size_bytes for each in beside) > self.bank.budget_bytes:
             raise AdaptersTooLarge
@@ -64,6 +68,28 @@ class Shelf:
         except torch.OutOfMemoryError as error:
             why = "The device does not have enough memory for the adapters of this job."
             raise AdaptersTooLarge(why) from error
+
+    def _planned(self, path: Path, sha256: str, blueprint: Blueprint) -> Loading:
+        if network := self._network(path):
+            reader, large = network
+            return reader.plan(large, sha256, blueprint)
+        file = AdapterFile.read(path)
+        if file.sha256 != sha256:
+            raise AdapterGone
+        return self._reader(file).plan(file, blueprint)
+
+    def _network(self, path: Path) -> tuple[NetworkReader, NetworkFile] | None:
+        """The kind of a network's file, and the file with its header read; None for other files."""
+        is_folder = (path / CONFIG).exists()
+        if path.is_dir() and not is_folder:
+            return None
+        try:
+            file = NetworkFile.open(path)
+        except AdapterUnusable:
+            if is_folder:
+                raise
+            return None  # what reads it as a whole says what is wrong
+        return next(((one, file) for one in self._networks if one.recognises(file)), None)
 
     def _reader(self, file: AdapterFile) -> Reader:
         return next(one for one in self._readers if one.recognises(file))

@@ -3,6 +3,6 @@
 from worker.engine.conditioning.clip import Clip
 from worker.engine.conditioning.conditioner import Conditioner
 from worker.engine.conditioning.conditioning import Conditioning, ConditioningByCall
-from worker.engine.conditioning.terms import TextTerm
+from worker.engine.conditioning.terms import TextAdapters, TextTerm
 
-__all__ = ["Clip", "Conditioner", "Conditioning", "ConditioningByCall", "TextTerm"]
+__all__ = ["Clip", "Conditioner", "Conditioning", "ConditioningByCall", "TextAdapters", "TextTerm"]

@@ -6,8 +6,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
-from worker.engine.conditioning.terms import EncoderTerms
+from worker.engine.conditioning.terms import NO_ADAPTERS, EncoderAdapters, EncoderTerms
 from worker.engine.conditioning.tokens import Chunk, Tokenizer
+from worker.engine.conditioning.vectors import EncoderVectors, placed
 from worker.engine.low_rank import Sites, Use, adapted, sites
 
 
@@ -75,11 +76,11 @@ class Clip:
 
     @torch.inference_mode()
     def encode(
-        self, chunk: Chunk, clip_skip: int | None, terms: EncoderTerms = ()
+        self, chunk: Chunk, clip_skip: int | None, adapters: EncoderAdapters = NO_ADAPTERS
     ) -> TextEmbedding:
         """Encode one chunk. Never several at once: an embedding's bits depend on its call.
 
-        `terms`: what adapters add to the encoder's layers.
+        `adapters`: what they add to the encoder's layers, and the embeddings that stand in it.
 
         Layers as in diffusers' encode_prompt: SD 1.x and 2.x normalise the last but `clip_skip`;
         SDXL takes the last but one and `clip_skip`, as it is. Weights do not change `pooled`.
@@ -89,7 +90,7 @@ class Clip:
         if self._is_masked:
             is_text = [position < chunk.length for position in range(len(chunk.ids))]
             mask = torch.tensor([is_text], device=device).long()
-        with self._with(terms):
+        with self._with(adapters.terms), self._placed(chunk, adapters.vectors):
             output = self.model(
                 torch.tensor([chunk.ids], device=device),
                 attention_mask=mask,
@@ -114,6 +115,12 @@ class Clip:
             return adapted(sites(self.model.enter()), self._uses(terms))
         self._sites = self._sites or sites(self.model)
         return adapted(self._sites, self._uses(terms))
+
+    def _placed(self, chunk: Chunk, vectors: EncoderVectors) -> AbstractContextManager[None]:
+        if not chunk.embeddings:
+            return nullcontext()
+        is_visitor = isinstance(self.model, Visitor)
+        return placed(self.model.enter() if is_visitor else self.model, chunk, vectors)
 
     def _uses(self, terms: EncoderTerms) -> list[Use]:
         device = self.model.device

@@ -12,13 +12,14 @@ from latentry.rules.prompt_rows import PromptRow, prompt_rows
 from worker.engine.conditioning.cache import EmbeddingCache, EmbeddingKey
 from worker.engine.conditioning.clip import Clip, TextEmbedding
 from worker.engine.conditioning.conditioning import ConditioningByCall
-from worker.engine.conditioning.terms import TextTerm, of_encoder
-from worker.engine.conditioning.tokens import MAX_CHUNKS
+from worker.engine.conditioning.terms import TextAdapters
+from worker.engine.conditioning.tokens import MAX_CHUNKS, TokenizedPrompt
 
 # About 1,100 chunks of SD 1.x in fp16, 400 of SDXL.
 _CACHE_BYTES: Final = 128 * 2**20
 # The aesthetic scores, out of ten, of a prompt and of a negative one: diffusers' and A1111's.
 _SCORES: Final = {False: 6.0, True: 2.5}
+_NO_ADAPTERS: Final = TextAdapters()
 
 
 class Conditioner:
@@ -50,7 +51,7 @@ class Conditioner:
     def chunks(self, request: ResolvedRequest) -> int:
         """How many chunks each text of its prompts has; shorter ones are padded to the longest."""
         return max(
-            len(encoder.tokenizer.tokenize(text, request.prompt_syntax).chunks)
+            len(_tokenized(encoder, text, request).chunks)
             for encoder in self.encoders
             for row in prompt_rows(request)
             for text in row.distinct
@@ -59,19 +60,19 @@ class Conditioner:
     def condition(
         self,
         request: ResolvedRequest,
-        terms: Sequence[TextTerm] = (),
+        adapters: TextAdapters = _NO_ADAPTERS,
         *,
         chunks: int | None = None,
     ) -> ConditioningByCall:
         """Encode all texts of its prompts, chunk by chunk, and warn of what was not done.
 
-        `terms`: what adapters change in the encoders for this request. `chunks`: of each text; as
+        `adapters`: what they change in the encoders for this request. `chunks`: of each text; as
         many as it needs if omitted.
         """
         chunks, rows = chunks or self.chunks(request), prompt_rows(request)
         texts = dict.fromkeys(text for row in rows for text in row.texts)
         try:
-            encoded = {text: self._embedding(text, request, chunks, terms) for text in texts}
+            encoded = {text: self._embedding(text, request, chunks, adapters) for text in texts}
         finally:
             for encoder in self.encoders:
                 encoder.leave()
@@ -88,14 +89,14 @@ class Conditioner:
         )
 
     def _embedding(
-        self, prompt: str, request: ResolvedRequest, chunks: int, terms: Sequence[TextTerm]
+        self, prompt: str, request: ResolvedRequest, chunks: int, adapters: TextAdapters
     ) -> TextEmbedding:
         """One text: chunks one after another, encoders side by side.
 
         Pooled is the last encoder's first chunk, as stock pools a prompt of one chunk.
         """
         encoded = [
-            self._encode(number, prompt, request, chunks, terms)
+            self._encode(number, prompt, request, chunks, adapters)
             for number in range(len(self.encoders))
         ]
         side_by_side = [torch.cat([chunk.hidden for chunk in row]) for row in encoded]
@@ -107,17 +108,17 @@ class Conditioner:
         prompt: str,
         request: ResolvedRequest,
         chunks: int,
-        terms: Sequence[TextTerm],
+        adapters: TextAdapters,
     ) -> list[TextEmbedding]:
         """One text by one encoder, padded with empty chunks to so many."""
         encoder, skip = self.encoders[number], request.clip_skip
-        own = encoder.tokenizer.tokenize(prompt, request.prompt_syntax).chunks
+        own = _tokenized(encoder, prompt, request).chunks
         padded = [*own, *[encoder.tokenizer.empty_chunk] * (chunks - len(own))]
-        own_terms, key = of_encoder(number, terms)
+        its = adapters.of_encoder(number, len(self.encoders))
         return [
             self.cache.get(
-                EmbeddingKey(number, chunk, skip, key),
-                partial(encoder.encode, chunk, skip, own_terms),
+                EmbeddingKey(number, chunk, skip, its.key),
+                partial(encoder.encode, chunk, skip, its),
             )
             for chunk in padded
         ]
@@ -135,25 +136,26 @@ class Conditioner:
         return torch.tensor([(*first, _SCORES[row.is_negative]) for row in rows])
 
     def _warnings(self, request: ResolvedRequest) -> Iterator[JobWarning]:
-        tokenizer, rows = self.encoders[0].tokenizer, prompt_rows(request)
+        rows, syntax = prompt_rows(request), request.prompt_syntax
         for is_negative in dict.fromkeys(row.is_negative for row in rows):
             which = "negative prompt" if is_negative else "prompt"
             prompt = request.negative_prompt if is_negative else request.prompt
-            for piece in unread(prompt, request.prompt_syntax, is_negative=is_negative):
-                yield JobWarning(
-                    code="prompt_syntax_unsupported",
-                    message=f"The {which} contains {piece.text} ({piece.kind}), which is not "
-                    f"supported and was read as text; {piece.remedy}, or set prompt_syntax to "
-                    "plain if it is text.",
-                )
+            known = tuple(one.id for one in request.embeddings)
+            for piece in unread(prompt, syntax, is_negative=is_negative, embeddings=known):
+                yield JobWarning(code=piece.code, message=f"The {which} {piece.sentence}")
             own = [row for row in rows if row.is_negative is is_negative]
             texts = [text for row in own for text in row.distinct]
-            tokenized = [tokenizer.tokenize(text, request.prompt_syntax) for text in texts]
+            tokenized = [_tokenized(self.encoders[0], text, request) for text in texts]
             dropped = next((one.dropped for one in tokenized if one.dropped), "")
             if dropped:
+                tokens = self.encoders[0].tokenizer.chunk_tokens
                 yield JobWarning(
                     code="prompt_truncated",
                     message=f"The {which} takes more than {MAX_CHUNKS} chunks of "
-                    f"{tokenizer.chunk_tokens} tokens; everything from here on was left out: "
+                    f"{tokens} tokens; everything from here on was left out: "
                     f"{dropped}",
                 )
+
+
+def _tokenized(encoder: Clip, text: str, request: ResolvedRequest) -> TokenizedPrompt:
+    return encoder.tokenizer.tokenize(text, request.prompt_syntax, request.embeddings)

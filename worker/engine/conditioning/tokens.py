@@ -1,13 +1,14 @@
 """Prompts to the chunks of tokens that CLIP encodes, split where AUTOMATIC1111 splits them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
-from typing import Any, Final, TypeAlias
+from itertools import accumulate, groupby, islice
+from typing import Any, Final
 
-from latentry.contracts import PromptSyntax
+from latentry.contracts import Embedding, PromptSyntax
+from latentry.rules.embeddings.names import Name, pieces
 from latentry.rules.prompts import Segment, parse
 
 # 600 tokens, at CLIP's usual 75 a chunk. Each chunk makes the cross-attention of all steps larger.
@@ -17,24 +18,33 @@ _COMMA_BACKTRACK: Final = 20
 _CACHED_PROMPTS: Final = 256
 _WORDS_SHOWN: Final = 8
 
-_Token: TypeAlias = tuple[int, float]
-
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """The input of one call of a text encoder: token ids, and a weight for each.
 
-    The first `length` ids are not padding; two of them mark begin and end.
+    The first `length` ids are not padding; two of them mark begin and end. embeddings: where each
+    begins, and the SHA-256 of its file; the ids there mean nothing.
     """
 
     ids: tuple[int, ...]
     weights: tuple[float, ...]
     length: int
+    embeddings: tuple[tuple[int, str], ...] = ()
 
     @property
     def is_weighted(self) -> bool:
         """Whether some token has another weight than 1."""
         return any(weight != 1 for weight in self.weights)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """What a chunk has as a whole or not at all: a token, or an embedding with all its vectors."""
+
+    ids: tuple[int, ...]
+    weight: float
+    embedding: Embedding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +58,17 @@ class TokenizedPrompt:
 class Tokenizer:
     """A model's own tokenizer, for chunks of `length` ids, of which two mark begin and end.
 
-    `tokenize` takes a prompt and its syntax, and remembers the last prompts.
+    `tokenize` takes a prompt, its syntax and the embeddings that it names, and remembers the last
+    prompts.
     """
 
     def __init__(self, tokenizer: Any, length: int) -> None:
         self._tokenizer = tokenizer
         self._encoder = _reading_all_words(tokenizer)
         self._length = length
-        self._comma = tokenizer.get_vocab().get(",</w>")
+        self._comma = (tokenizer.get_vocab().get(",</w>"),)
+        # In the place of vectors: any but the one by which an encoder finds a text's end.
+        self._placeholder = int(tokenizer.eos_token_id == 0)
         self.tokenize = lru_cache(_CACHED_PROMPTS)(self._tokenize)
 
     @property
@@ -68,58 +81,95 @@ class Tokenizer:
         """The chunk of an empty prompt, with which shorter prompts are padded."""
         return self._chunk(())
 
-    def _tokenize(self, prompt: str, syntax: PromptSyntax) -> TokenizedPrompt:
-        chunks = self._divide(parse(prompt, syntax))
+    def _tokenize(
+        self, prompt: str, syntax: PromptSyntax, embeddings: tuple[Embedding, ...] = ()
+    ) -> TokenizedPrompt:
+        chunks = self._divide(parse(prompt, syntax), {one.id: one for one in embeddings})
         kept = [self._chunk(chunk) for chunk in islice(chunks, MAX_CHUNKS)]
         # The rest is not even tokenised: all trajectories wait while this runs, between two steps.
-        dropped = [token for token, _ in next(filter(None, chunks), [])]
-        words = self._tokenizer.decode(dropped).split() if dropped else []
+        words = self._shown(next(filter(None, chunks), [])).split()
         ellipsis = ["…"] if len(words) > _WORDS_SHOWN else []
         return TokenizedPrompt(tuple(kept), " ".join(words[:_WORDS_SHOWN] + ellipsis))
 
-    def _divide(self, segments: Sequence[Segment]) -> Iterator[list[_Token]]:
-        """As AUTOMATIC1111's modules/sd_hijack_clip.py: a full chunk and BREAK begin a new one."""
+    def _divide(
+        self, segments: Sequence[Segment], embeddings: Mapping[str, Embedding]
+    ) -> Iterator[list[_Unit]]:
+        """As AUTOMATIC1111's modules/sd_hijack_clip.py: a full chunk and BREAK begin a new one, and
+        so does an embedding that does not fit as a whole.
+        """
         for number, segment in enumerate(segments, start=1):
-            chunk: list[_Token] = []
-            for token in self._tokens(segment):
-                if len(chunk) == self.chunk_tokens:
-                    carried = [] if token[0] == self._comma else self._take_last_phrase(chunk)
+            chunk, room = list[_Unit](), self.chunk_tokens
+            for unit in self._units(segment, embeddings):
+                if not room:
+                    carried = [] if unit.ids == self._comma else self._take_last_phrase(chunk)
                     yield chunk
-                    chunk = carried
-                chunk.append(token)
+                    chunk, room = carried, self.chunk_tokens - _tokens(carried)
+                if len(unit.ids) > room:
+                    yield chunk
+                    chunk, room = [], self.chunk_tokens
+                chunk.append(unit)
+                room -= len(unit.ids)
             ends_with_break = 1 < number == len(segments) and not chunk
             if not ends_with_break:
                 yield chunk
 
-    def _tokens(self, segment: Segment) -> Iterator[_Token]:
+    def _units(self, segment: Segment, embeddings: Mapping[str, Embedding]) -> Iterator[_Unit]:
+        names = tuple(embeddings)
         for phrase in segment:
-            if not phrase.text.isspace():
-                ids = self._encoder.encode(phrase.text, add_special_tokens=False).ids
-                yield from ((token, phrase.weight) for token in ids)
+            for piece in pieces(phrase.text, names):
+                if isinstance(piece, Name):
+                    one = embeddings[piece.id]
+                    yield _Unit((self._placeholder,) * one.vectors, phrase.weight, one)
+                elif not piece.isspace():
+                    ids = self._encoder.encode(piece, add_special_tokens=False).ids
+                    yield from (_Unit((token,), phrase.weight) for token in ids)
 
-    def _take_last_phrase(self, chunk: list[_Token]) -> list[_Token]:
+    def _take_last_phrase(self, chunk: list[_Unit]) -> list[_Unit]:
         """Remove and return what is after the chunk's last comma, if that is near its end."""
-        for start in range(len(chunk), max(len(chunk) - _COMMA_BACKTRACK, 0), -1):
-            if chunk[start - 1][0] == self._comma:
+        tokens = 0
+        for start in range(len(chunk), 0, -1):
+            if tokens >= _COMMA_BACKTRACK:
+                break
+            if chunk[start - 1].ids == self._comma:
                 phrase = chunk[start:]
                 del chunk[start:]
                 return phrase
+            tokens += len(chunk[start - 1].ids)
         return []
 
-    def _chunk(self, tokens: Sequence[_Token]) -> Chunk:
+    def _chunk(self, units: Sequence[_Unit]) -> Chunk:
         begin, end = self._tokenizer.bos_token_id, self._tokenizer.eos_token_id
-        pad = self._tokenizer.pad_token_id
-        padding = self.chunk_tokens - len(tokens)
+        pad, length = self._tokenizer.pad_token_id, _tokens(units)
+        padding = self.chunk_tokens - length
+        weights = [unit.weight for unit in units for _ in unit.ids]
+        starts = accumulate((len(unit.ids) for unit in units), initial=1)
         return Chunk(
             ids=(
                 begin,
-                *(token for token, _ in tokens),
+                *(token for unit in units for token in unit.ids),
                 end,
                 *[end if pad is None else pad] * padding,
             ),
-            weights=(1.0, *(weight for _, weight in tokens), 1.0, *[1.0] * padding),
-            length=len(tokens) + 2,
+            weights=(1.0, *weights, 1.0, *[1.0] * padding),
+            length=length + 2,
+            embeddings=tuple(
+                (start, unit.embedding.sha256)
+                for start, unit in zip(starts, units, strict=False)
+                if unit.embedding is not None
+            ),
         )
+
+    def _shown(self, units: Sequence[_Unit]) -> str:
+        """Their text, with embeddings by their ids."""
+        texts = []
+        for name, run in groupby(units, key=lambda unit: unit.embedding and unit.embedding.id):
+            words = [token for unit in run for token in unit.ids]
+            texts.append(name or self._tokenizer.decode(words))
+        return " ".join(texts)
+
+
+def _tokens(units: Sequence[_Unit]) -> int:
+    return sum(len(unit.ids) for unit in units)
 
 
 def _reading_all_words(tokenizer: Any) -> Any:

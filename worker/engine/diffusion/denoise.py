@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from latentry.contracts import Seamless
+from worker.engine.adapters.control.rows import ControlRows, call_residuals
 from worker.engine.adapters.lora.rows import unet_uses
 from worker.engine.device import sent
 from worker.engine.diffusion.guidance import guided
@@ -12,6 +13,7 @@ from worker.engine.diffusion.packing import PackedRows, joined, pack
 from worker.engine.diffusion.trajectory import Trajectory
 from worker.engine.low_rank import adapted
 from worker.engine.models.loaded_model import LoadedModel
+from worker.engine.residuals import Residuals, with_residuals
 from worker.engine.seamless import padded
 from worker.engine.unet import call as unet
 from worker.engine.unet.clips import eager_clips
@@ -37,16 +39,7 @@ def denoise(
     x = state[:, 0] * scale[:, None, None, None]
     noise = _noise(members, model.at.device)  # on its way before the UNet keeps the device busy
     packed = pack(members, rows, x=x, t=t)
-    uses = unet_uses(
-        [member.order for member in members],
-        packed.places,
-        rows=rows,
-        apart=members[0].key.is_strict,
-        device=model.at.device,
-    )
-    with padded(members[0].key.seamless), adapted(model.unet_sites if uses else {}, uses):
-        # What a package computes was compiled without adapters.
-        output, features = _call(model, members, packed, None if uses else compiled)
+    output, features = _adapted(model, members, packed, compiled)
     m = guided(output, packed, guidance, members)
     new = _updated(members, state, m, noise)
     for i, member in enumerate(members):
@@ -58,6 +51,25 @@ def denoise(
             member.predicted_x0 = a * x[i] + b * m[i]
     for member, latents, reusable in zip(members, new.unbind(0), features, strict=True):
         member.advance(latents, reusable)
+
+
+def _adapted(
+    model: LoadedModel,
+    members: Sequence[Trajectory],
+    packed: PackedRows,
+    compiled: CompiledUNets | None,
+) -> tuple[torch.Tensor, list[torch.Tensor | None]]:
+    """As `_call`, with what the images' adapters add to their rows."""
+    key, rows = members[0].key, packed.inputs.rows
+    orders, device = [member.order for member in members], model.at.device
+    uses = unet_uses(orders, packed.places, rows=rows, apart=key.is_strict, device=device)
+    with padded(key.seamless):
+        residuals = _residuals(members, packed)
+        # What a package computes was compiled without adapters.
+        packages = None if uses or residuals else compiled
+        sites = model.unet_sites if uses else {}
+        with adapted(sites, uses), with_residuals(model.unet, residuals):
+            return _call(model, members, packed, packages)
 
 
 def _call(
@@ -86,6 +98,15 @@ def _call(
     with kept_features(model.unet) as below:
         output = unet.call(model, packed.inputs)
     return output, [below[0][own.start : own.stop].clone() for own in packed.places]
+
+
+def _residuals(members: Sequence[Trajectory], packed: PackedRows) -> list[Residuals]:
+    """What the images' ControlNets add to this call."""
+    images = [
+        ControlRows(own, len(weights), member.current.controls_at(member.calls))
+        for member, own, weights in zip(members, packed.places, packed.weights, strict=True)
+    ]
+    return call_residuals(images, packed.inputs.tensors, apart=members[0].key.is_strict)
 
 
 def _updated(

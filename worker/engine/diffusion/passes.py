@@ -7,6 +7,7 @@ import torch
 
 from latentry.contracts import Upscaler
 from worker.batching import BatchKey
+from worker.engine.adapters.control.rows import ActiveControl
 from worker.engine.conditioning import ConditioningByCall
 from worker.engine.diffusion.predicted_x0 import X0Coefficients, x0_coefficients
 from worker.engine.models.loaded_model import LoadedModel
@@ -22,7 +23,8 @@ class Pass:
     final_scale: as in Table; steps_done too, without the steps that a second pass skips.
     x0_coefficients: how to predict x₀ at each call, for previews. upscaler: how what the pass
     before ended with is enlarged and noised for this one; None to go on from it as it is.
-    guided_calls: guidance stops after so many; below 0 where it had stopped before.
+    guided_calls: guidance stops after so many; below 0 where it had stopped before. controls: its
+    ControlNets, each with its own calls.
     """
 
     model: LoadedModel
@@ -38,6 +40,7 @@ class Pass:
     x0_coefficients: tuple[X0Coefficients, ...] = ()
     upscaler: Upscaler | None = None
     guided_calls: float = math.inf
+    controls: tuple[ActiveControl, ...] = ()
 
     @classmethod
     def of(
@@ -52,6 +55,7 @@ class Pass:
         is_first: bool = True,
         upscaler: Upscaler | None = None,
         guided_calls: float = math.inf,
+        controls: tuple[ActiveControl, ...] = (),
     ) -> "Pass":
         """Move a table to the model's device, with the guidance of its calls."""
         device = model.at.device
@@ -72,6 +76,7 @@ class Pass:
             x0_coefficients=x0_coefficients(model.schedule, table) if has_previews else (),
             upscaler=upscaler,
             guided_calls=guided_calls,
+            controls=controls,
         )
 
     @property
@@ -87,3 +92,7 @@ class Pass:
     def is_guided(self, call: int) -> bool:
         """Whether this call comes before guidance stops."""
         return call < self.guided_calls
+
+    def controls_at(self, call: int) -> tuple[ActiveControl, ...]:
+        """The ControlNets that count at this call."""
+        return tuple(one for one in self.controls if call in one.calls)

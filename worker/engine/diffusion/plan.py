@@ -10,8 +10,10 @@ from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
 from latentry.rules.passes import passes
 from latentry.rules.prompt_rows import prompt_rows
 from worker.batching import BatchKey
+from worker.engine.adapters.control.rows import active_controls
+from worker.engine.adapters.embedding.prompts import text_vectors
 from worker.engine.adapters.lora.rows import text_terms
-from worker.engine.conditioning import ConditioningByCall
+from worker.engine.conditioning import ConditioningByCall, TextAdapters
 from worker.engine.diffusion.passes import Pass
 from worker.engine.diffusion.predicted_x0 import prediction_intervals
 from worker.engine.loop.backend import Plan
@@ -66,6 +68,7 @@ def planned_passes(
                 is_first=not number,
                 upscaler=request.hires.upscaler if number and request.hires else None,
                 guided_calls=(sum(calls) if refiner else calls[number]) * stop - before,
+                controls=active_controls(order, pictures[0], number, calls[number]),
             )
         )
     return tuple(found)
@@ -100,8 +103,8 @@ def _passes(order: Order) -> list[tuple[ResolvedRequest, ...]]:
 def _conditioning(
     order: Order, pictures: Sequence[ResolvedRequest], chunks: int, model: LoadedModel
 ) -> ConditioningByCall:
-    terms = text_terms(order)
-    own, *others = (model.conditioner.condition(one, terms, chunks=chunks) for one in pictures)
+    adapters = TextAdapters(text_terms(order), text_vectors(order))
+    own, *others = (model.conditioner.condition(one, adapters, chunks=chunks) for one in pictures)
     for other in others:
         assert order.towards is not None, "it has two pictures"
         own = own.towards(other, order.towards.weight)

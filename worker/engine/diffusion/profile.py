@@ -89,7 +89,9 @@ def profile_of(member: Trajectory, at: Device) -> str | None:
     """The id of the profile of a strict picture on this device; None in fast mode."""
     if not member.key.is_strict:
         return None
-    adapters = member.order.request.adapters
+    order = member.order
+    beside = order.towards.request.adapters if order.towards else ()
+    adapters = tuple(dict.fromkeys((*order.request.adapters, *beside)))
     fingerprint, rows = " ".join(member.fingerprints), member.passes[0].key.bucket
     return Profile.of(fingerprint, at, rows=rows, adapters=adapters).id
 

@@ -47,7 +47,7 @@ class Canvas:
         """Prepare a request's `image` and `mask`, RGB or RGBA bytes; None if it brings none."""
         if request.image is None:
             return None
-        image = _on_white(Image.fromarray(pictures["image"]))
+        image = on_white(Image.fromarray(pictures["image"]))
         if isinstance(request, ResolvedUpscale):
             return cls(np.asarray(image))
         width, height = request.width, request.height
@@ -97,7 +97,8 @@ def _masked(
     return image, sized_mask(levels, *image.size, mode, blur)
 
 
-def _on_white(image: Image.Image) -> Image.Image:
+def on_white(image: Image.Image) -> Image.Image:
+    """The picture without transparency, where it was on white."""
     if image.mode != "RGBA":
         return image
     white = Image.new("RGBA", image.size, "white")

@@ -62,6 +62,10 @@ class Trajectory(Protocol):
         """UNet calls until only the VAE is left."""
 
     @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Which models draw it, by their content."""
+
+    @property
     def is_redrawn(self) -> bool:
         """Whether the VAE decodes and encodes it before its next call, of a second pass."""
 

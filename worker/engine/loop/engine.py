@@ -208,10 +208,8 @@ class Engine(Generic[T]):
             else:
                 height, width = picture.shape[:2]
                 self._measuring.overhead.add_image(width * height / 1e6)
-                profile = self.backend.profile(one)
-                events.append(
-                    Intermediate(order.job, order.index, one.step, kind, picture, profile)
-                )
+                facts = picture, self.backend.profile(one), one.fingerprints
+                events.append(Intermediate(order.job, order.index, one.step, kind, *facts))
         return events
 
     def _pictures(self) -> list[Event]:
@@ -223,6 +221,6 @@ class Engine(Generic[T]):
             else:
                 if not one.key.background:
                     self._measuring.overhead.add_image(one.order.megapixels)
-                profile = self.backend.profile(one)
-                events.append(Done(one.order.job, one.order.index, picture, profile))
+                facts = picture, self.backend.profile(one), one.fingerprints
+                events.append(Done(one.order.job, one.order.index, *facts))
         return events

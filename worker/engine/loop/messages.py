@@ -48,7 +48,8 @@ class Order:
 
     The engine does no I/O, so pictures come as a `canvas`, and the `checkpoint` as bytes. listed:
     the names of its outputs that are stored already. pictures: those in lists of the request, by
-    place, such as `controls/0/image`. adapters: those that the request uses, by the
+    place, such as `controls/0/image`. controls: what each of its ControlNets sees, in the size of
+    each pass, RGB bytes [H, W, 3]. adapters: those that the request uses, by the
     SHA-256 of their files. towards: of a frame between two pictures, the second one; its
     request is the first one's then, for one image.
     """
@@ -61,6 +62,7 @@ class Order:
     canvas: Canvas | None = None
     listed: frozenset[str] = frozenset()
     pictures: Mapping[str, Pixels] = field(default_factory=dict)
+    controls: Sequence[Sequence[Pixels]] = ()
     adapters: Mapping[str, LoadedAdapter] = field(default_factory=dict)
     towards: Towards | None = None
 
@@ -159,19 +161,21 @@ class Intermediate:
     kind: IntermediateKind
     pixels: Pixels
     profile: str | None = None
+    fingerprints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Done:
     """The picture, RGB bytes [height, width, 3]; in strict mode with the id of its profile.
 
-    Of a clip its frames, [frames, height, width, 3].
+    Of a clip its frames, [frames, height, width, 3]. fingerprints: of the models that drew it.
     """
 
     job: str
     index: int
     pixels: Pixels
     profile: str | None = None
+    fingerprints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,16 +45,24 @@ class Part:
         SD 1.5 half a minute. `from_pretrained` changes torch's defaults for the whole process
         while it loads, which would reach into the step loop of the thread beside it.
         """
-        with torch.device("meta"):
-            module = self.make()
-        fitted = _fitted(self.weights, module.state_dict().keys())
-        _check(self.name, fitted, module)
-        _refuse_unused(self.name, self.weights, fitted)
+        module, fitted = self.fitted()
         module.load_state_dict(read_all(fitted), assign=True)
         for name, buffer in module.named_buffers():
             if buffer.is_meta:
                 _make_buffer(module, name, buffer)
         return module.eval().requires_grad_(False)
+
+    def fitted(self) -> tuple[nn.Module, Mapping[str, StoredTensor]]:
+        """The network without weights, and those that it will have, by its own names for them.
+
+        Raises ConfigurationError unless each weight has a place of its shape, and each place one.
+        """
+        with torch.device("meta"):
+            module = self.make()
+        fitted = _fitted(self.weights, module.state_dict().keys())
+        _check(self.name, fitted, module)
+        _refuse_unused(self.name, self.weights, fitted)
+        return module, fitted
 
 
 def _fitted(weights: Mapping[str, StoredTensor], expected: Any) -> dict[str, StoredTensor]:

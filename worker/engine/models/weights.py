@@ -85,6 +85,13 @@ class StoredTensor:
         _fill(memoryview(raw), self.file, self.info.begin)
         return bytes(raw)
 
+    def values(self, raw: bytearray) -> torch.Tensor:
+        """Of bytes that are its own, what `read` gives. Raises ConfigurationError."""
+        tensor = torch.frombuffer(raw, dtype=self._stored_dtype).reshape(self.info.shape)
+        if self.scale != 1.0:
+            tensor = _scaled(tensor, self.scale)
+        return _transposed(tensor) if self.transposed else tensor
+
     def pieces(self, size_bytes: int) -> Iterator[torch.Tensor]:
         """Its values as in `read`, some rows at a time: about so many bytes, and a row at least.
 

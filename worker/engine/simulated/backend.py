@@ -42,6 +42,7 @@ class SimulatedTrajectory:
     digest: bytes
     calls_done: int = 0
     since: float = 0.0
+    fingerprints: tuple[str, ...] = ()
 
     @property
     def key(self) -> BatchKey:

@@ -70,6 +70,7 @@ class UpscaleTrajectory:
     since: float = 0.0
     rows: int = 1
     is_redrawn: bool = False
+    fingerprints: tuple[str, ...] = ()
 
     @property
     def key(self) -> BatchKey:

@@ -3,6 +3,8 @@
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from latentry.rules.moderation.folding import readings
 from latentry.rules.moderation.prompt_rules import PromptAction, PromptRule
@@ -85,3 +87,34 @@ def test_negative_prompts_are_read_by_rules_that_say_so() -> None:
     assert found.pointer == "/via/0/prompt"
     [found] = Rulebook((rule(words=["frog"], reads_negative=True),)).found(read, "a")
     assert found.pointer == "/negative_prompt"
+
+
+WORDS = st.lists(st.sampled_from(["frog", "red frog", "frog red", "a", "r3d", "pond"]), max_size=3)
+PATTERNS = st.lists(st.sampled_from([r"\bpo", "d fr", r"^a\b", "g$", "[^a-z ]"]), max_size=2)
+TEXTS = st.text(st.sampled_from("afrogedpn3 .-"), max_size=30) | st.lists(
+    st.sampled_from(["frog", "red", "pond", "a", "FR0G", "r-e-d", "f r o g"]), max_size=6
+).map(" ".join)
+
+
+@given(st.lists(st.tuples(WORDS, PATTERNS, WORDS), max_size=4), st.lists(TEXTS, max_size=3))
+def test_many_rules_at_once_find_what_each_finds_by_itself(rules, texts) -> None:
+    made = [
+        rule(name=f"r{k}", words=words, patterns=[*map(re.compile, patterns)], exceptions=cut)
+        for k, (words, patterns, cut) in enumerate(rules)
+    ]
+    every = "|".join(f"(?:{one})" for _, patterns, _ in rules for one in patterns)
+    book = Rulebook(tuple(made), any_pattern=re.compile(every or "(?!)"))
+    found = book.found([Text(f"/{k}", text) for k, text in enumerate(texts)], "a")
+    expected = {}
+    for one in made:
+        for number, text in enumerate(texts):
+            if finds(one, text):
+                expected.setdefault(one.name, f"/{number}")
+    assert {one.rule.name: one.pointer for one in found} == expected
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_read(text: str) -> None:
+    for reading in readings(text):
+        assert reading == " ".join(reading.split())
+    assert readings(text) == readings(text)

@@ -1,4 +1,4 @@
-"""The LoRAs that tests/modes.py names, made to measure for each family of tiny models."""
+"""The adapters that tests/modes.py names, made to measure for each family of tiny models."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,14 +11,16 @@ from typing import Any
 import diffusers
 import torch
 
-from tests.modes import SPECIAL
+from tests.modes import CONTROLS, EMBEDDINGS, SPECIAL, pictures
 from tests.worker.engine import oracle, tiny
-from tests.worker.engine.adapters import written
+from tests.worker.engine.adapters import vectors, written
+from tests.worker.engine.adapters.control.written import network, original, save
 from tests.worker.engine.adapters.drawing import Made
 from tests.worker.engine.adapters.written import Style
 from tests.worker.engine.tiny import Family
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.diffusion.diffusion import Diffusion
+from worker.engine.inputs.control import control_pictures
 from worker.engine.loop import LoadedAdapter, Order
 
 STYLES = {
@@ -34,34 +36,47 @@ class Closet:
     """Of one family, by id: what each file says, and the same loaded."""
 
     made: Mapping[str, Made]
+    spoken: Mapping[str, vectors.Vectors]
     loaded: Mapping[str, LoadedAdapter]
+    nets: Mapping[str, Any]
 
     def dressed(self, order: Order) -> Order:
         """The order as a worker makes it that has found the files."""
-        loras = tuple(
-            one.model_copy(update={"sha256": self.made[one.id].sha256})
-            for one in order.request.loras
-        )
-        request = order.request.model_copy(update={"loras": loras})
-        return replace(
-            order, request=request, adapters={one.sha256: self.loaded[one.id] for one in loras}
-        )
+        named = {
+            name: tuple(
+                one.model_copy(update={"sha256": self.loaded[one.id].sha256})
+                for one in getattr(order.request, name)
+            )
+            for name in ("loras", "embeddings", "controls")
+        }
+        request = order.request.model_copy(update=named)
+        shown = [
+            control_pictures(
+                one, pictures(int(one.image.pixel_sha256))["image"], request, order.canvas
+            )
+            for one in request.controls
+        ]
+        adapters = {one.sha256: self.loaded[one.id] for each in named.values() for one in each}
+        return replace(order, request=request, adapters=adapters, controls=shown)
 
     @contextmanager
     def merged(self, pipeline: Any, order: Order) -> Iterator[None]:
-        """A stock pipeline with the order's LoRAs in its weights."""
+        """A stock pipeline with the order's LoRAs in its weights, which knows its embeddings."""
         weighted = [
             (self.made[one.id].deltas, one.weight, one.text_encoder_weight)
             for one in order.request.loras
         ]
-        with written.merged(pipeline, *weighted):
+        named = {f"<{one.id}>": self.spoken[one.id] for one in order.request.embeddings}
+        with written.merged(pipeline, *weighted), vectors.words(pipeline, named):
             yield
 
 
 @cache
 def closet(family: Family) -> Closet:
     """Made once, whatever weights the models themselves have."""
-    made, loaded = {}, {}
+    made: dict[str, Made] = {}
+    spoken: dict[str, vectors.Vectors] = {}
+    loaded: dict[str, LoadedAdapter] = {}
     with TemporaryDirectory() as name, torch.random.fork_rng(devices=[]):
         folder = Path(name)
         source = tiny.make(folder / "model", oracle.FAMILIES[family], family=family)
@@ -75,7 +90,17 @@ def closet(family: Family) -> Closet:
             sha256 = AdapterFile.read(path).sha256
             made[id] = Made(path, sha256, written.deltas(found))
             [loaded[id]] = backend.adapters.load("model", {sha256: path}).values()
-    return Closet(made, loaded)
+        nets = {id: network(pipeline.unet, seed) for seed, id in enumerate(CONTROLS)}
+        for id, net in nets.items():
+            path = save(original(net), folder / f"{id}.safetensors")
+            sha256 = backend.adapters.inspect(path).sha256
+            [loaded[id]] = backend.adapters.load("model", {sha256: path}).values()
+        for id, count in EMBEDDINGS.items():
+            spoken[id] = vectors.drawn(pipeline, count, seed=count)
+            path = written.save(vectors.file(spoken[id]), folder / f"{id}.safetensors")
+            sha256 = AdapterFile.read(path).sha256
+            [loaded[id]] = backend.adapters.load("model", {sha256: path}).values()
+    return Closet(made, spoken, loaded, nets)
 
 
 def closet_for(model: str) -> Closet:

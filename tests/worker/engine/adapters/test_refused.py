@@ -70,7 +70,6 @@ REFUSED: dict[str, tuple[Callable[[Weights], Weights], str]] = {
     "LoKr": (adding(f"{STEM}.lokr_w1", ONE), "It is LoKr"),
     "LoHa in Tucker form": (adding(f"{STEM}.hada_t1", ONE), "It is LoHa in Tucker form"),
     "biases": (adding(f"{STEM}.lora_up.bias", ONE), "It is a LoRA with biases"),
-    "an embedding": (lambda _: {"emb_params": torch.ones(2, 32)}, "It is an embedding"),
     "the same layer twice": (
         adding("unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q.lora_A.weight", ONE),
         "of the same layer",

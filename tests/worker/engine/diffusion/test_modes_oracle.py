@@ -85,10 +85,19 @@ def test_every_mode_alone_equals_its_reference(
     assert error <= 1
 
 
-@pytest.mark.parametrize("mode", [name for name, mode in MODES.items() if "loras" in mode.fields])
-def test_loras_of_the_table_change_the_image(backend: Diffusion, mode: str) -> None:
+WITH_ADAPTERS = [
+    (mode, name)
+    for mode, way in MODES.items()
+    for name in ("loras", "controls", "embeddings")
+    if name in way.fields or (name == "embeddings" and way.embeddings)
+]
+
+
+@pytest.mark.parametrize(("mode", "name"), WITH_ADAPTERS)
+def test_adapters_of_the_table_change_the_image(backend: Diffusion, mode: str, name: str) -> None:
     order = order_of(mode)
-    plain = replace(order, request=order.request.model_copy(update={"loras": ()}), adapters={})
+    without = order.request.model_copy(update={name: ()})
+    plain = replace(order, request=without, controls=() if name == "controls" else order.controls)
     latents = [oracle.alone(Engine(backend), one) for one in (order, plain)]
     assert stock.error(*latents) > 100
 

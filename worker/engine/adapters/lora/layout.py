@@ -45,7 +45,6 @@ _OTHERS: Final = {
     "glora": "GLoRA",
     "a1.weight": "GLoRA",
     "w_norm": "trained norms",
-    "emb_params": "an embedding",
     "lora_B.bias": "a LoRA with biases",
     "lora_up.bias": "a LoRA with biases",
 }

@@ -2,29 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
 
-from latentry.errors import AdapterUnusable
-from worker.engine.adapters.file import AdapterFile, are_finite
+from worker.engine.adapters.file import AdapterFile
 from worker.engine.adapters.lora.layout import LayerPlan
+from worker.engine.adapters.tensors import moved, read
 from worker.engine.device import Device
 from worker.engine.low_rank import Layers, LowRank
 from worker.engine.models.loading.conversion import converted
-from worker.engine.models.loading.part_reader import own_stream
-from worker.engine.models.safetensors_header import TensorInfo
-
-_DTYPES: Final = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "F8_E4M3": torch.float8_e4m3fn,
-    "F8_E5M2": torch.float8_e5m2,
-}
-_NAMES: Final = {dtype: name for name, dtype in _DTYPES.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -60,14 +48,14 @@ def size_bytes(plans: Sequence[LayerPlan], at: Device) -> int:
 
 def _lora(file: AdapterFile, plan: LayerPlan, at: Device) -> LowRank:
     parts = {
-        name: _on_device(_read(file, one), plan, name, at) for name, one in plan.tensors.items()
+        name: _on_device(read(file, one), plan, name, at) for name, one in plan.tensors.items()
     }
     return LowRank(parts["down"], parts["up"], plan.scale, parts.get("mid"))
 
 
 def _loha(file: AdapterFile, plan: LayerPlan, at: Device) -> LowRank:
     """(A₁B₁) ∘ (A₂B₂) as one product: every pair of a column of each, and of a row of each."""
-    parts = {name: _fp32(_read(file, one)) for name, one in plan.tensors.items()}
+    parts = {name: _fp32(read(file, one)) for name, one in plan.tensors.items()}
     with np.errstate(over="ignore"):  # what is too large is refused below
         up = parts["w1_a"][:, :, None] * parts["w2_a"][:, None, :]
         down = parts["w1_b"][:, None, :] * parts["w2_b"][None, :, :]
@@ -77,12 +65,6 @@ def _loha(file: AdapterFile, plan: LayerPlan, at: Device) -> LowRank:
         _on_device(torch.from_numpy(up.reshape(out, rank)), plan, "up", at),
         plan.scale,
     )
-
-
-def _read(file: AdapterFile, tensor: TensorInfo) -> torch.Tensor:
-    """A tensor in the file's dtype."""
-    data = bytearray(memoryview(file.data)[tensor.begin : tensor.end])  # aligned, and writable
-    return torch.frombuffer(data, dtype=_DTYPES[tensor.dtype]).reshape(tensor.shape)
 
 
 def _fp32(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
@@ -95,11 +77,4 @@ def _on_device(tensor: torch.Tensor, plan: LayerPlan, part: str, at: Device) -> 
     shape = tuple(tensor.shape)
     if is_conv != (len(shape) == 4):  # a 1 × 1 kernel, written or left out
         shape = (*shape[:2], 1, 1) if is_conv else shape[:2]
-    found = converted([tensor.reshape(shape)], shape, at)
-    flat = found.as_strided((found.numel(),), (1,))  # in whatever order
-    if not are_finite(flat.view(torch.uint8).numpy(), _NAMES[at.dtype]):
-        raise AdapterUnusable(f"The {part} of its layer {plan.path} is too large for {at.dtype}.")
-    if at.device.type == "cpu":
-        return found
-    with own_stream(at.device):
-        return found.to(at.device)
+    return moved(tensor, shape, f"{part} of its layer {plan.path}", at)

@@ -92,10 +92,10 @@ def unet(weights: Weights) -> dict[str, StoredTensor]:
     downs = [re.fullmatch(r"input_blocks\.(\d+)\.0\.op\.weight", name) for name in found]
     # Blocks are numbered through all levels: `level` of them, the last one being a downsampler.
     level = min((int(match[1]) for match in downs if match), default=1)
-    return renamed(found, lambda name: _unet_name(name, level))
+    return renamed(found, lambda name: unet_block_name(name, level))
 
 
-def _unet_name(name: str, level: int) -> str:
+def unet_block_name(name: str, level: int) -> str:
     """diffusers' name for a weight of a UNet with `level` blocks a level."""
     head, _, tail = name.partition(".")
     if head in ("input_blocks", "output_blocks") and not name.startswith("input_blocks.0."):

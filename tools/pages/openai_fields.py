@@ -1,6 +1,6 @@
 """Writes the tables of docs/openai.md: what becomes of each field, from the models that read them.
 
-`python -m tools.openai_fields`
+`python -m tools.pages.openai_fields`
 """
 
 import re
@@ -20,8 +20,8 @@ from service.doors.openai.requests import (
     VariationRequest,
 )
 
-PAGE: Final = Path(__file__).parents[1] / "docs" / "openai.md"
-BEGIN: Final = "<!-- Written by `python -m tools.openai_fields`; a test compares. -->\n"
+PAGE: Final = Path(__file__).parents[2] / "docs" / "openai.md"
+BEGIN: Final = "<!-- Written by `python -m tools.pages.openai_fields`; a test compares. -->\n"
 END: Final = "<!-- End of what it writes. -->\n"
 ROUTES: Final[Mapping[str, type[AnyImagesRequest]]] = {
     "generations": ImagesRequest,

@@ -1,6 +1,6 @@
 """Writes docs/errors.md: every error code, from the classes that raise them.
 
-`python -m tools.error_codes`
+`python -m tools.pages.error_codes`
 """
 
 import inspect
@@ -15,13 +15,13 @@ from service.http.failures import STATUS, Failure
 from service.http.openai_fault import fault
 from service.http.problems import FRAMEWORK
 
-PAGE: Final = Path(__file__).parents[1] / "docs" / "errors.md"
+PAGE: Final = Path(__file__).parents[2] / "docs" / "errors.md"
 HEAD: Final = """# Error codes
 
-Written by `python -m tools.error_codes` from the classes of the errors; a test compares. A refused
-call is answered with [problem details](http.md#errors), whose `code` never changes its meaning;
-`error.code` is for clients of OpenAI's API, with OpenAI's own code where there is one. *Retry*: the
-same request may succeed later, and the SDK repeats it within its bounds.
+Written by `python -m tools.pages.error_codes` from the classes of the errors; a test compares. A
+refused call is answered with [problem details](http.md#errors), whose `code` never changes its
+meaning; `error.code` is for clients of OpenAI's API, with OpenAI's own code where there is one.
+*Retry*: the same request may succeed later, and the SDK repeats it within its bounds.
 """
 # Never answered as they are: base classes, and what a worker or a start alone raises.
 _INSIDE: Final = {errors.LatentryError, errors.LeaseLost, errors.ConfigurationError}

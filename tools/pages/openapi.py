@@ -1,6 +1,6 @@
 """Writes docs/openapi.json, and says what in a new document would break clients of the old one.
 
-`python -m tools.openapi`
+`python -m tools.pages.openapi`
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any, Final
 from latentry.settings import Settings
 from service.app import create_app
 
-PAGE: Final = Path(__file__).parents[1] / "docs" / "openapi.json"
+PAGE: Final = Path(__file__).parents[2] / "docs" / "openapi.json"
 _LOWER: Final = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 _HIGHER: Final = ("minimum", "exclusiveMinimum", "minLength", "minItems")
 Schema = Mapping[str, Any]

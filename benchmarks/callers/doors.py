@@ -1,6 +1,6 @@
 """What OpenAI's door costs beside our own: its rate, its first partial image, many streams.
 
-    python -m benchmarks.doors [--rounds 8] [--seconds 3] [--out FILE]
+    python -m benchmarks.callers.doors [--rounds 8] [--seconds 3] [--out FILE]
 
 *Rate*: the whole service with a simulated model, whose pictures cost next to nothing, asked by 16
 callers through each door in turn. *Streams*: the bundled model, asked for 64 images at once, as

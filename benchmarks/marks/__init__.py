@@ -1,0 +1,1 @@
+"""What marks cost: seconds and bytes a picture."""

@@ -1,0 +1,1 @@
+"""C2PA: the chain that signs, what is signed, and the signature itself."""

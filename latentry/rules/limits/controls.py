@@ -1,0 +1,31 @@
+"""What cannot be had together with a ControlNet."""
+
+from latentry.contracts import ModelCard, ResolvedRequest
+from latentry.errors import UnsupportedField
+from latentry.rules.passes import passes
+from latentry.rules.pricing import pass_calls
+
+
+def refuse_impossible_controls(card: ModelCard, request: ResolvedRequest) -> None:
+    """Raises UnsupportedField."""
+    if not request.controls:
+        return
+    if card.limits.edits or card.limits.refines:
+        why = f"{card.id} takes no controls: it edits or refines pictures."
+        raise UnsupportedField(why, fields={"/controls": why})
+    others = {
+        "refiner": request.refiner is not None,
+        "cache_interval": request.cache_interval > 1,
+        "clip": request.clip is not None,
+    }
+    if given := [name for name, is_given in others.items() if is_given]:
+        why = f"controls cannot be used together with {' and '.join(given)}."
+        raise UnsupportedField(why, fields={f"/{name}": why for name in ("controls", *given)})
+    most = max(pass_calls(one) for one in passes(request))
+    for number, control in enumerate(request.controls):
+        if control.has_effect and not any(
+            control.window(pass_calls(one)) for one in passes(request)
+        ):
+            why = f"No whole UNet call of {most} lies between start and end of this control."
+            at = (f"/controls/{number}/start", f"/controls/{number}/end")
+            raise UnsupportedField(why, fields=dict.fromkeys(at, why))

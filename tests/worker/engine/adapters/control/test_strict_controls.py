@@ -1,0 +1,214 @@
+"""Strict images with ControlNets, and strict images without one beside others that have some."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
+from latentry.contracts import Control
+from tests.worker.engine import oracle, stock, tiny
+from tests.worker.engine.adapters.control.conftest import Carve, Made, controlled
+from tests.worker.engine.conftest import sharing
+from tests.worker.engine.diffusion.test_strict import Life, neighbour
+from worker.engine.diffusion.diffusion import Diffusion
+from worker.engine.loop import Engine, Failed, Order
+from worker.engine.unet.compiled import CompiledUNets
+
+SCHEDULES = 10
+HIRES = {"width": 96, "height": 64, "steps": 3, "strength": 0.7}
+# Of each watched image: its fields, and fields of its controls by the net that they use.
+WATCHED: dict[str, tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]] = {
+    "plain": ({}, []),
+    "one": ({"guidance_stop": 0.5}, [("lines", {"weight": 0.8})]),
+    "two": ({"sampler": "dpmpp_2m_sde"}, [("depth", {"end": 0.7}), ("lines", {})]),
+    "twice": ({"prompt": "a [cat|dog] AND fog"}, [("lines", {}), ("lines", {"mode": "guess"})]),
+    "seamless": ({"seamless": "both"}, [("depth", {"mode": "prompt"})]),
+    "hires": ({"hires": HIRES, "sampler": "euler_a"}, [("lines", {"start": 0.3})]),
+}
+Nets = Mapping[str, Made]
+
+
+@pytest.fixture(scope="module")
+def nets(folders: dict[str, Path], carve: Carve) -> Nets:
+    unet = UNet2DConditionModel.from_pretrained(
+        folders["epsilon"] / "unet", low_cpu_mem_usage=False
+    )
+    # Finite in its file, and far beyond anything in a product.
+    return {
+        "lines": carve(unet, 1),
+        "depth": carve(unet, 2),
+        "bomb": carve(unet, 3, size=1e30),
+    }
+
+
+def watched(loaded: Diffusion, nets: Nets, name: str) -> Order:
+    fields, controls = WATCHED[name]
+    fixed = {"num_inference_steps": 3, "seed": 7, "determinism": "strict"}
+    return worn(loaded, nets, tiny.order(name, **(fixed | fields)), controls)
+
+
+def worn(
+    loaded: Diffusion, nets: Nets, order: Order, controls: list[tuple[str, dict[str, Any]]]
+) -> Order:
+    each: list[tuple[Made, Control]] = [
+        (nets[net], nets[net].control(seed, **fields))
+        for seed, (net, fields) in enumerate(controls)
+    ]
+    return controlled(loaded, order, *each)
+
+
+@pytest.fixture(scope="module")
+def alone(loaded: Diffusion, nets: Nets) -> dict[str, bytes]:
+    """Each in an engine of its own; the one without a control first: nothing has seen one then."""
+    return {
+        name: oracle.alone(Engine(sharing(loaded)), watched(loaded, nets, name)).numpy().tobytes()
+        for name in WATCHED
+    }
+
+
+def test_every_watched_image_is_another(alone: dict[str, bytes]) -> None:
+    assert len(set(alone.values())) == len(WATCHED)
+
+
+def test_bits_depend_on_an_images_own_controls_alone(
+    loaded: Diffusion, nets: Nets, alone: dict[str, bytes]
+) -> None:
+    def beside(chance: random.Random, number: int) -> Order:
+        order = neighbour(chance, number)
+        if order.request.controls or order.request.cache_interval > 1 or order.request.loras:
+            return order
+        names = chance.sample(sorted(nets), chance.choice([0, 1, 1, 2]))
+        return worn(loaded, nets, order, [(name, {"weight": 1.0}) for name in names])
+
+    resumes = 0
+    for seed in range(SCHEDULES):
+        chance = random.Random(seed)
+        names = chance.sample(sorted(WATCHED), 2)
+        orders = [watched(loaded, nets, name) for name in names]
+        life = Life(loaded, chance, orders, neighbour=beside)
+        life.live()
+        for name in names:
+            assert life.latents[name] == alone[name], f"{name}, seed {seed}"
+        resumes += life.resumes
+    assert resumes, "workers died, and others went on"
+
+
+def test_weight_0_is_absent_to_the_bit(
+    loaded: Diffusion, nets: Nets, alone: dict[str, bytes]
+) -> None:
+    """It is not called: that one here would spoil everything."""
+    order = worn(loaded, nets, watched(loaded, nets, "plain"), [("bomb", {"weight": 0.0})])
+    assert oracle.alone(Engine(sharing(loaded)), order).numpy().tobytes() == alone["plain"]
+
+
+@pytest.mark.parametrize("determinism", ["fast", "strict"])
+def test_one_that_overflows_spoils_its_own_rows_alone(
+    loaded: Diffusion, nets: Nets, determinism: str
+) -> None:
+    engine = Engine(sharing(loaded))
+    fields = {"num_inference_steps": 3, "determinism": determinism}
+    plain = tiny.order("plain", **fields)
+    expected = oracle.alone(engine, plain)
+    orders = [
+        plain,
+        worn(loaded, nets, tiny.order("bomb", **fields), [("bomb", {})]),
+        worn(loaded, nets, tiny.order("fine", **fields), [("lines", {})]),
+    ]
+    with oracle._finals(engine) as latents:
+        for order in orders:
+            engine.submit(order)
+        events = tiny.drain(engine)
+    assert latents["fine"].isfinite().all()
+    assert stock.error(latents["plain"], expected) <= 1
+    [failed] = [event for event in events if isinstance(event, Failed)]
+    assert (failed.job, failed.error.code) == ("bomb", "non_finite_output")
+
+
+def test_a_checkpoint_is_of_its_file_picture_and_weight(loaded: Diffusion, nets: Nets) -> None:
+    backend, order = sharing(loaded), watched(loaded, nets, "one")
+    begun, _ = backend.begin(order, backend.plan(order))
+    backend.advance([begun], 8)
+    saved = backend.save(begun)
+
+    def calls(net: str, seed: int, **fields: Any) -> int:
+        made, request = nets[net], order.request.model_copy(update={"controls": ()})
+        bare = replace(order, request=request, controls=(), adapters={})
+        other = controlled(loaded, bare, (made, made.control(seed, **fields)))
+        again = replace(other, checkpoint=saved)
+        return backend.begin(again, backend.plan(again))[0].calls
+
+    assert calls("lines", 0, weight=0.8) == 1
+    assert calls("lines", 1, weight=0.8) == 0
+    assert calls("depth", 0, weight=0.8) == 0
+    assert calls("lines", 0, weight=0.7) == 0
+
+
+def test_it_is_called_on_the_rows_that_use_it_and_for_all_images_at_once(
+    loaded: Diffusion, nets: Nets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = sharing(loaded)
+    fields = {"num_inference_steps": 2, "sampler": "euler"}
+    orders = [
+        tiny.order("plain", **fields),
+        worn(loaded, nets, tiny.order("both", **fields), [("lines", {})]),
+        worn(loaded, nets, tiny.order("early", **fields), [("lines", {"end": 0.5})]),
+        worn(loaded, nets, tiny.order("half", **fields), [("lines", {"mode": "guess"})]),
+    ]
+    [one] = orders[1].adapters.values()
+    called: list[int] = []
+    forward = one.network.forward  # type: ignore[attr-defined]
+    monkeypatch.setattr(
+        one.network,  # type: ignore[attr-defined]
+        "forward",
+        lambda x, *args, **more: called.append(len(x)) or forward(x, *args, **more),
+    )
+    members = [backend.begin(order, backend.plan(order))[0] for order in orders]
+    for _ in range(2):
+        backend.advance(members, sum(member.rows for member in members))
+    assert called == [2 + 2 + 1, 2 + 1]
+
+
+def test_no_compiled_call_has_a_row_with_one(
+    folders: dict[str, Path], nets: Nets, tmp_path: Path
+) -> None:
+    compiled: list[int] = []
+
+    class Noted(CompiledUNets):
+        def prepare(self, slot: Any, unet: Any) -> None:
+            compiled.append(slot.calls)
+
+    backend = Diffusion(
+        device="cpu", dtype="float32", threads=1, compiled=Noted(tmp_path / "compiled")
+    )
+    backend.load("epsilon", folders["epsilon"])
+    compiled.clear()
+    plain = tiny.order("plain", num_inference_steps=2, sampler="euler")
+    with_one = worn(backend, nets, plain, [("lines", {"end": 0.5})])
+    members = [backend.begin(order, backend.plan(order))[0] for order in (plain, with_one)]
+    backend.advance(members, 4)
+    assert not compiled
+    backend.advance(members, 4)
+    assert len(compiled) == 1, "its window is over"
+
+
+def test_it_is_near_in_bfloat16(folders: dict[str, Path], nets: Nets, loaded: Diffusion) -> None:
+    half = Diffusion(device="cpu", dtype="bfloat16", threads=1)
+    half.load("epsilon", folders["epsilon"])
+    order = tiny.order("job", guidance_scale=2.0)
+
+    def relative(*controls: tuple[str, dict[str, Any]]) -> float:
+        exact = oracle.alone(Engine(sharing(loaded)), worn(loaded, nets, order, [*controls]))
+        rough = oracle.alone(Engine(half), worn(half, nets, order, [*controls]))
+        return float((exact - rough).norm() / exact.norm())
+
+    assert relative(("lines", {})) < 3 * relative()
+
+
+def test_hooks_are_gone_after_a_call(loaded: Diffusion, nets: Nets) -> None:
+    model = loaded.models["epsilon"]
+    oracle.alone(Engine(sharing(loaded)), watched(loaded, nets, "one"))
+    assert not any(module._forward_pre_hooks for module in model.unet.modules())

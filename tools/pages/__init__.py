@@ -1,0 +1,1 @@
+"""Pages of the documentation that programs write from the code; tests compare."""

@@ -1,0 +1,1 @@
+"""Embeddings (textual inversion): vectors that stand in a prompt where their name does."""
