@@ -30,6 +30,7 @@ from latentry.contracts import (
     WantedControl,
     WantedEmbedding,
     WantedHires,
+    WantedImagePrompt,
     WantedIntermediates,
     WantedLora,
     Webhook,
@@ -53,6 +54,7 @@ class Fields(TypedDict, total=False):
     clip_skip: int | None
     loras: Sequence[WantedLora | dict[str, Any]] | None
     controls: Sequence[WantedControl | dict[str, Any]] | None
+    image_prompts: Sequence[WantedImagePrompt | dict[str, Any]] | None
     embeddings: Sequence[WantedEmbedding | dict[str, Any]] | None
     width: int | None
     height: int | None

@@ -18,6 +18,7 @@ from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.control import Control, ControlMode, Preprocess, WantedControl
 from latentry.contracts.fields.embedding import Embedding, WantedEmbedding
 from latentry.contracts.fields.hires import Hires, Upscaler, WantedHires
+from latentry.contracts.fields.image_prompt import ImagePrompt, WantedImagePrompt
 from latentry.contracts.fields.inputs import (
     Extend,
     InpaintArea,
@@ -117,6 +118,7 @@ __all__ = [
     "GenerationRequest",
     "Hires",
     "Image",
+    "ImagePrompt",
     "InpaintArea",
     "InputFile",
     "IntermediateKind",
@@ -177,6 +179,7 @@ __all__ = [
     "WantedControl",
     "WantedEmbedding",
     "WantedHires",
+    "WantedImagePrompt",
     "WantedIntermediates",
     "WantedLora",
     "Watermark",

@@ -9,6 +9,7 @@ from latentry.contracts.fields import (
     conditioning,
     control,
     embedding,
+    image_prompt,
     inputs,
     job,
     lora,
@@ -48,6 +49,7 @@ class GenerationRequest(RequestModel):
     clip_skip: conditioning.ClipSkip = None
     loras: lora.Loras = ()
     controls: control.Controls = ()
+    image_prompts: image_prompt.ImagePrompts = ()
     embeddings: embedding.Embeddings = None
     width: sampling.Width = None
     height: sampling.Height = None

@@ -11,6 +11,7 @@ from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.control import Control
 from latentry.contracts.fields.embedding import Embedding
 from latentry.contracts.fields.hires import Hires
+from latentry.contracts.fields.image_prompt import ImagePrompt
 from latentry.contracts.fields.inputs import (
     Extend,
     InpaintArea,
@@ -55,6 +56,7 @@ class ResolvedRequest(ResponseModel):
     clip_skip: int | None = None
     loras: tuple[Lora, ...] = ()
     controls: tuple[Control, ...] = ()
+    image_prompts: tuple[ImagePrompt, ...] = ()
     embeddings: tuple[Embedding, ...] = ()
     width: int
     height: int
@@ -177,7 +179,8 @@ class ResolvedRequest(ResponseModel):
     def adapters(self) -> tuple[str, ...]:
         """The SHA-256 of each adapter that changes its images, once, as the request names them."""
         keyframes = self.interpolation.keyframes if self.interpolation else ()
-        changing: tuple[Lora | Control, ...] = (*self.loras, *self.controls)
+        changing: tuple[Lora | Control | ImagePrompt, ...]
+        changing = (*self.loras, *self.controls, *self.image_prompts)
         named = [one.sha256 for one in changing if one.has_effect]
         named += [one.sha256 for one in self.embeddings]
         named += [one.sha256 for at in keyframes for one in at.embeddings]
@@ -198,5 +201,6 @@ class ResolvedRequest(ResponseModel):
         left_out["loras"] = {"__all__": {"id", "autov3"}}
         of_control = {"id": True, "autov3": True, "image": {"file", "c2pa"}}
         left_out["controls"] = {"__all__": of_control}
+        left_out["image_prompts"] = {"__all__": {"id": True, "image": {"file", "c2pa"}}}
         left_out["clip"] = {"fps", "output"}
         return self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)

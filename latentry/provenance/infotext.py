@@ -144,6 +144,7 @@ def _adapters(request: ResolvedRequest) -> dict[str, object]:
         "Lora hashes": _lora_hashes(request),
         "TI hashes": _embedding_hashes(request.embeddings),
         **control_settings(request),
+        "Image prompts": _image_prompts(request),
     }
 
 
@@ -171,6 +172,15 @@ def _tagged(request: ResolvedRequest) -> str:
 
 def _lora_hashes(request: ResolvedRequest) -> str | None:
     text = ", ".join(dict.fromkeys(f"{one.id}: {one.autov3}" for one in request.loras))
+    return json.dumps(text, ensure_ascii=False) if text else None
+
+
+def _image_prompts(request: ResolvedRequest) -> str | None:
+    """Adapter, the beginning of its hash, and the picture's pixels: A1111 has no words for it."""
+    text = ", ".join(
+        f"{one.id} [{one.sha256[:_HASH_DIGITS]}]: {_exact(one.weight)} {one.image.pixel_sha256}"
+        for one in request.image_prompts
+    )
     return json.dumps(text, ensure_ascii=False) if text else None
 
 

@@ -30,6 +30,7 @@ from latentry.errors import (
 from latentry.ledger import CatalogueEntry, UpscalerEntry
 from latentry.rules.controls import found_controls
 from latentry.rules.embeddings.found import found_embeddings
+from latentry.rules.image_prompts import found_image_prompts
 from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
 from latentry.rules.loras import found_loras, with_tags
 from latentry.rules.pricing import Price, price
@@ -146,6 +147,8 @@ def resolve(
     given["controls"] = found_controls(
         request.controls, adapters, card, inputs=inputs or {}, resize_mode=request.resize_mode
     )
+    prompts = request.image_prompts
+    given["image_prompts"] = found_image_prompts(prompts, inputs or {}, adapters, card)
     if request.variation_strength:
         defaults["variation_seed"] = secrets.randbelow(RANDOM_SEEDS)
     elif {"variation_seed"} == request.model_fields_set & _VARIATION:

@@ -23,10 +23,11 @@ from tests.faults.history import History
 from tests.faults.house import FAST, House, house
 from tests.faults.storm import Killer, doubled, ends_of, every
 from tests.kinds import KINDS, with_pictures
-from tests.modes import CONTROLS, EMBEDDINGS, LORAS, MODES
+from tests.modes import CONTROLS, EMBEDDINGS, IP_ADAPTERS, LORAS, MODES
 from tests.worker.engine import tiny
 from tests.worker.engine.adapters import vectors, written
 from tests.worker.engine.adapters.control.written import network, original, save
+from tests.worker.engine.adapters.ip_adapter import pasted
 from tests.worker.engine.adapters.written import Style
 from tests.worker.engine.clips import tiny_motion
 
@@ -193,6 +194,9 @@ def closet(tmp_path: Path) -> str:
         written.save(written.kohya(found), folder / f"{id}.safetensors")
     for number, id in enumerate(CONTROLS):
         save(original(network(unet, number)), folder / f"{id}.safetensors")
+    pasted.image_encoder(folder / "image_encoder")
+    for number, (id, kind) in enumerate(zip(IP_ADAPTERS, pasted.KINDS.values(), strict=False)):
+        pasted.save(pasted.ip_adapter(unet, kind, number), folder / f"{id}.safetensors")
     for id, count in EMBEDDINGS.items():
         made = vectors.drawn(SimpleNamespace(text_encoder=texts), count, seed=count)
         written.save(vectors.file(made), folder / f"{id}.safetensors")

@@ -12,7 +12,7 @@ from latentry.contracts import (
 )
 from latentry.ledger import Ledger, commands
 from tests.latentry.ledger.factory import card
-from tests.modes import CONTROLS, EMBEDDINGS, LORAS
+from tests.modes import CONTROLS, EMBEDDINGS, IP_ADAPTERS, LORAS
 from tests.service.conftest import app, client, settings, url
 from tests.service.conftest import worker as serving
 from tests.service.fake import FakeWorker
@@ -32,6 +32,10 @@ def worker(serving: FakeWorker, ledger: Ledger) -> FakeWorker:
         for kind, ids in ((AdapterKind.LORA, LORAS), (AdapterKind.CONTROLNET, CONTROLS))
         for id in ids
     )  # fmt: skip
+    adapters += tuple(
+        adapters[0].model_copy(update={"id": id, "kind": AdapterKind.IP_ADAPTER})
+        for id in IP_ADAPTERS
+    )
     adapters += tuple(
         Adapter(
             id=id, kind=AdapterKind.EMBEDDING, family="SD 1.x", models=(plain.id,),

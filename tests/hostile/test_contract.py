@@ -55,7 +55,9 @@ def is_of(mode: str, request: ResolvedRequest | ResolvedUpscale) -> bool:
 
 def _is_in(wanted: object, found: object) -> bool:
     if isinstance(wanted, dict):
-        return isinstance(found, dict) and all(_is_in(wanted[name], found[name]) for name in wanted)
+        return isinstance(found, dict) and all(
+            _is_in(wanted[name], found.get(name)) for name in wanted
+        )
     if isinstance(wanted, list):
         same = isinstance(found, list) and len(found) == len(wanted)
         return same and all(map(_is_in, wanted, found))

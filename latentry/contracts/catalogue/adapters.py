@@ -13,6 +13,7 @@ class AdapterKind(StrEnum):
 
     LORA = "lora"
     CONTROLNET = "controlnet"
+    IP_ADAPTER = "ip_adapter"
     EMBEDDING = "embedding"
 
     @property
@@ -22,6 +23,7 @@ class AdapterKind(StrEnum):
             AdapterKind.LORA: "a LoRA",
             AdapterKind.EMBEDDING: "an embedding",
             AdapterKind.CONTROLNET: "a ControlNet",
+            AdapterKind.IP_ADAPTER: "an IP-Adapter",
         }[self]
 
 

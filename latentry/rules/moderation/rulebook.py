@@ -37,9 +37,8 @@ class Rulebook:
         rules = [rule for rule in self.prompt if rule.scope.covers(tenant, is_low=is_low)]
         reads_negative = any(rule.reads_negative for rule in rules)
         places: dict[PromptRule, str] = {}
-        for one in texts if rules else ():
-            if one.is_negative and not reads_negative:
-                continue
+        read = (one for one in texts if rules and (reads_negative or not one.is_negative))
+        for one in read:
             for reading in readings(one.text):
                 possible = self._possible(reading)
                 for rule in rules:

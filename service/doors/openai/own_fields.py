@@ -7,6 +7,7 @@ from latentry.contracts.fields import (
     conditioning,
     control,
     embedding,
+    image_prompt,
     inputs,
     job,
     lora,
@@ -31,6 +32,7 @@ class OwnFields(RequestModel):
     embeddings: embedding.Embeddings = None
     loras: lora.Loras | None = None
     controls: control.Controls | None = None
+    image_prompts: image_prompt.ImagePrompts | None = None
     num_inference_steps: sampling.Steps = None
     denoise_start: sampling.DenoiseStart | None = None
     denoise_end: sampling.DenoiseEnd | None = None

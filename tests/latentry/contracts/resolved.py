@@ -8,6 +8,7 @@ from latentry.contracts import (
     Embedding,
     Extend,
     Hires,
+    ImagePrompt,
     InpaintArea,
     InputFile,
     Intermediates,
@@ -52,6 +53,14 @@ CHANGES: dict[str, Any] = {
             weight=0.5,
             sha256="6" * 64,
             autov3="7" * 12,
+        ),
+    ),
+    "image_prompts": (
+        ImagePrompt(
+            id="ip",
+            image=InputFile(file="file_3", pixel_sha256="5" * 64, width=64, height=64),
+            weight=0.7,
+            sha256="6" * 64,
         ),
     ),
     "embeddings": (Embedding(id="Easy Negative", sha256="5" * 64, vectors=8),),

@@ -161,6 +161,27 @@ def test_they_come_change_and_go_while_the_worker_runs(tmp_path: Path) -> None:
     assert ids(files) == {"ink": "4"}
 
 
+def test_an_image_encoder_is_no_adapter_and_those_beside_it_follow_it(tmp_path: Path) -> None:
+    """It belongs to what they are, as in the repository h94/IP-Adapter."""
+    write(tmp_path / "models/eye.safetensors", "1")
+    write(tmp_path / "sdxl_models/gaze.safetensors", "2")
+    write(tmp_path / "else/pen.safetensors", "3")
+    write(tmp_path / "models/image_encoder/config.json", "{}")
+    write(tmp_path / "models/image_encoder/model.safetensors", "4")
+    inspector = Inspector()
+    files = AdapterFiles([AdapterSource(tmp_path)], inspector)
+    files.open()
+    assert ids(files) == {"eye": "1", "gaze": "2", "pen": "3"}
+    inspector.looked.clear()
+    files.look()
+    assert not inspector.looked
+    (tmp_path / "models/image_encoder/model.safetensors").unlink()
+    write(tmp_path / "models/image_encoder/model.safetensors", "other")
+    files.look()
+    assert {"eye.safetensors", "gaze.safetensors"} <= set(inspector.looked)
+    assert "model.safetensors" not in inspector.looked
+
+
 def test_a_path_that_does_not_exist_is_no_silence(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="which does not exist"):
         AdapterFiles([AdapterSource(tmp_path / "none")], Inspector()).open()

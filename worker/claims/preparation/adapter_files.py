@@ -4,8 +4,9 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import structlog
 
@@ -14,6 +15,7 @@ from latentry.contracts.fields.lora import ADAPTER_ID
 from latentry.errors import AdapterUnusable, ConfigurationError
 from latentry.sources import AdapterSource
 from worker.claims.preparation.pickles import is_pickle, pickles, refused
+from worker.engine.adapters.beside import IMAGE_ENCODER, State, image_encoders, state_of
 from worker.process.exit_on_failure import critical_thread
 
 log = structlog.get_logger()
@@ -24,7 +26,6 @@ _PEFT: Final = "adapter_config.json"
 _NETWORK: Final = "diffusion_pytorch_model"
 _CONFIG: Final = "config.json"
 _MAX_WHY: Final = 1000
-State: TypeAlias = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class AdapterFiles:
 
     def _look(self) -> None:
         found: dict[str, _Seen] = {}
+        beside = cache(_beside)
         for name, path in self._named():
             if name in found:
                 is_new = found[name].path != path and name not in self._seen
@@ -108,8 +110,9 @@ class AdapterFiles:
                     log.error("adapter.name_twice", adapter=name, path=str(path))
                 continue
             before = self._seen.get(name)
-            if (state := _state(path)) is None:  # it is gone by now
+            if not (state := state_of([path])):  # it is gone by now
                 continue
+            state += beside(path.parent)
             is_known = before is not None and (before.path, before.state) == (path, state)
             found[name] = before if is_known and before else self._read(name, path, state)
         for name in self._seen.keys() - found.keys():
@@ -162,7 +165,7 @@ class AdapterFiles:
 
 def _in_folder(folder: Path) -> list[Path]:
     """Files, and folders that are one adapter, in it at whatever depth, the upper ones first."""
-    weights = [*folder.rglob(f"*{_SUFFIX}")]
+    weights = [path for path in folder.rglob(f"*{_SUFFIX}") if path.parent.name != IMAGE_ENCODER]
     folders = {path.parent for path in weights if _is_of_folder(path)}
     files = {path for path in weights if path.parent not in folders}
     return sorted(files | folders, key=lambda path: (len(path.parts), str(path)))
@@ -174,11 +177,6 @@ def _is_of_folder(weights: Path) -> bool:
     return is_network or (weights.parent / _PEFT).exists()
 
 
-def _state(path: Path) -> State | None:
-    """What changes when a file is written or replaced: place on disk, size and both times."""
-    try:
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
-        stats = [file.stat() for file in files]
-    except OSError:
-        return None
-    return tuple((one.st_ino, one.st_size, one.st_ctime_ns) for one in stats)
+def _beside(folder: Path) -> State:
+    """Of the image encoders that files in a folder may need."""
+    return state_of(image_encoders(folder))

@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self
@@ -37,12 +37,16 @@ _PIECE: Final = 2**20  # elements looked at in one go
 
 @dataclass(frozen=True)
 class AdapterFile:
-    """A safetensors file, and beside it peft's config if it is a folder that peft wrote."""
+    """A safetensors file, and beside it peft's config if it is a folder that peft wrote.
+
+    folder: where it is.
+    """
 
     name: str
     data: bytes
     header: Header
     config: Mapping[str, Any] | None = None
+    folder: Path | None = None
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -51,7 +55,8 @@ class AdapterFile:
         if path.is_dir():
             weights = path / WEIGHTS
             config = _config(path / CONFIG)
-        return cls.of(path.name, _bytes(weights, MAX_FILE_BYTES), config)
+        read = cls.of(path.name, _bytes(weights, MAX_FILE_BYTES), config)
+        return replace(read, folder=path.parent)
 
     @classmethod
     def of(cls, name: str, data: bytes, config: Mapping[str, Any] | None = None) -> Self:

@@ -7,6 +7,7 @@ from latentry.contracts import Adapter, AdapterKind
 from worker.engine.adapters.control.marks import is_controlnet
 from worker.engine.adapters.embedding import layout
 from worker.engine.adapters.file import AdapterFile
+from worker.engine.adapters.ip_adapter.layout import is_ip_adapter
 from worker.engine.adapters.lora.description import described
 from worker.engine.loop.messages import LoadedAdapter
 
@@ -25,9 +26,11 @@ class SimulatedShelf:
         if layout.is_embedding(file):
             vectors = layout.vectors_of(file)
             return layout.described(file, vectors, family=_FAMILY, models=self._models)
-        found = described(file, family=_FAMILY, models=self._models)
-        is_network = is_controlnet(file.header.tensors)
-        return found.model_copy(update={"kind": AdapterKind.CONTROLNET} if is_network else {})
+        kind = AdapterKind.IP_ADAPTER if is_ip_adapter(file) else AdapterKind.LORA
+        if is_controlnet(file.header.tensors):
+            kind = AdapterKind.CONTROLNET
+        entry = described(file, family=_FAMILY, models=self._models)
+        return entry.model_copy(update={"kind": kind})
 
     def load(self, model: str, files: Mapping[str, Path]) -> Mapping[str, LoadedAdapter]:
         """Nothing: pictures depend on their request alone, which names the files by content."""
