@@ -14,11 +14,18 @@ from latentry.contracts.catalogue.models import (
 )
 from latentry.contracts.catalogue.styles import Style, StyleDefaults, StyleList
 from latentry.contracts.events import Event, EventType, Preview
+from latentry.contracts.fields.adapters.control import (
+    Control,
+    ControlMode,
+    Preprocess,
+    WantedControl,
+)
+from latentry.contracts.fields.adapters.embedding import Embedding, WantedEmbedding
+from latentry.contracts.fields.adapters.image_prompt import ImagePrompt, WantedImagePrompt
+from latentry.contracts.fields.adapters.lora import Lora, WantedLora
+from latentry.contracts.fields.adapters.vae import Vae, WantedVae
 from latentry.contracts.fields.conditioning import PromptSyntax
-from latentry.contracts.fields.control import Control, ControlMode, Preprocess, WantedControl
-from latentry.contracts.fields.embedding import Embedding, WantedEmbedding
 from latentry.contracts.fields.hires import Hires, Upscaler, WantedHires
-from latentry.contracts.fields.image_prompt import ImagePrompt, WantedImagePrompt
 from latentry.contracts.fields.inputs import (
     Extend,
     InpaintArea,
@@ -39,10 +46,8 @@ from latentry.contracts.fields.interpolation import (
     SequenceOutput,
 )
 from latentry.contracts.fields.job import JobKind, Priority
-from latentry.contracts.fields.lora import Lora, WantedLora
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
-from latentry.contracts.fields.vae import Vae, WantedVae
 from latentry.contracts.files import File
 from latentry.contracts.jobs import Job, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.outputs import (

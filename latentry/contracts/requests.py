@@ -5,17 +5,9 @@ from typing import Any, Final
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from latentry.contracts.fields import (
-    conditioning,
-    control,
-    embedding,
-    image_prompt,
-    inputs,
-    job,
-    lora,
-    sampling,
-    templates,
-)
+from latentry.contracts.fields import conditioning, inputs, job, sampling, templates
+from latentry.contracts.fields.adapters import control, embedding, image_prompt, lora
+from latentry.contracts.fields.adapters.vae import VaeOption
 from latentry.contracts.fields.bounds import PREVIEW_SIDE_PX
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import HiresOption
@@ -23,7 +15,6 @@ from latentry.contracts.fields.inputs import InpaintArea, MaskChannel, MaskFill,
 from latentry.contracts.fields.intermediates import IntermediatesOption
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism, Seamless
-from latentry.contracts.fields.vae import VaeOption
 from latentry.contracts.outputs import OutputFormat
 from latentry.contracts.provenance.marks import Provenance, ProvenanceOption
 from latentry.contracts.wire import RequestModel

@@ -5,13 +5,15 @@ from typing import Any, Final
 from pydantic import Field
 
 from latentry.contracts.fields import sampling
+from latentry.contracts.fields.adapters.control import Control
+from latentry.contracts.fields.adapters.embedding import Embedding
+from latentry.contracts.fields.adapters.image_prompt import ImagePrompt
+from latentry.contracts.fields.adapters.lora import Lora
+from latentry.contracts.fields.adapters.vae import Vae
 from latentry.contracts.fields.bounds import PREVIEW_SIDE_PX
 from latentry.contracts.fields.clip import Clip
 from latentry.contracts.fields.conditioning import PromptSyntax
-from latentry.contracts.fields.control import Control
-from latentry.contracts.fields.embedding import Embedding
 from latentry.contracts.fields.hires import Hires
-from latentry.contracts.fields.image_prompt import ImagePrompt
 from latentry.contracts.fields.inputs import (
     Extend,
     InpaintArea,
@@ -23,11 +25,9 @@ from latentry.contracts.fields.inputs import (
 from latentry.contracts.fields.intermediates import Intermediates
 from latentry.contracts.fields.interpolation import Interpolation
 from latentry.contracts.fields.job import JobKind
-from latentry.contracts.fields.lora import Lora
 from latentry.contracts.fields.places import FIELDS, pictures
 from latentry.contracts.fields.sampling import Determinism, Seamless, steps_before
 from latentry.contracts.fields.templates import Template
-from latentry.contracts.fields.vae import Vae
 from latentry.contracts.outputs import OutputFormat
 from latentry.contracts.provenance.marks import Provenance
 from latentry.contracts.samplers import Sampler, Spacing

@@ -28,12 +28,12 @@ from latentry.errors import (
     UnsupportedField,
 )
 from latentry.ledger import CatalogueEntry, UpscalerEntry
-from latentry.rules.adapters import found_vae
-from latentry.rules.controls import found_controls
-from latentry.rules.embeddings.found import found_embeddings
-from latentry.rules.image_prompts import found_image_prompts
+from latentry.rules.adapters.controls import found_controls
+from latentry.rules.adapters.embeddings.found import found_embeddings
+from latentry.rules.adapters.found import found_vae
+from latentry.rules.adapters.image_prompts import found_image_prompts
+from latentry.rules.adapters.loras import found_loras, with_tags
 from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
-from latentry.rules.loras import found_loras, with_tags
 from latentry.rules.pricing import Price, price
 from latentry.rules.sequences.frames import with_files
 from latentry.settings import Settings

@@ -2,20 +2,13 @@
 
 from pydantic import Field, model_validator
 
-from latentry.contracts.fields import (
-    clip,
-    conditioning,
-    embedding,
-    interpolation,
-    job,
-    sampling,
-    templates,
-)
+from latentry.contracts.fields import clip, conditioning, interpolation, job, sampling, templates
+from latentry.contracts.fields.adapters import embedding
+from latentry.contracts.fields.adapters.vae import VaeOption
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.interpolation import SequenceOutput
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism
-from latentry.contracts.fields.vae import VaeOption
 from latentry.contracts.outputs import OutputFormat
 from latentry.contracts.provenance.marks import Provenance, ProvenanceOption
 from latentry.contracts.requests import GenerationRequest

@@ -3,19 +3,10 @@
 from pydantic import Field
 
 from latentry.contracts import PromptSyntax
-from latentry.contracts.fields import (
-    conditioning,
-    control,
-    embedding,
-    image_prompt,
-    inputs,
-    job,
-    lora,
-    sampling,
-    templates,
-)
+from latentry.contracts.fields import conditioning, inputs, job, sampling, templates
+from latentry.contracts.fields.adapters import control, embedding, image_prompt, lora
+from latentry.contracts.fields.adapters.vae import VaeOption
 from latentry.contracts.fields.hires import HiresOption
-from latentry.contracts.fields.vae import VaeOption
 from latentry.contracts.provenance.marks import ProvenanceOption
 from latentry.contracts.wire import RequestModel
 

@@ -11,9 +11,9 @@ from typing import Final
 import structlog
 
 from latentry.contracts import Adapter, AdapterKind
-from latentry.contracts.fields.lora import ADAPTER_ID
+from latentry.contracts.fields.adapters.lora import ADAPTER_ID
 from latentry.errors import AdapterUnusable, ConfigurationError
-from latentry.rules.few_steps import suggestion
+from latentry.rules.adapters.few_steps import suggestion
 from latentry.sources import AdapterSource
 from worker.claims.preparation.adapter_cache import AdapterCache
 from worker.claims.preparation.pickles import is_pickle, pickles, refused

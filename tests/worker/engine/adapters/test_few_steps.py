@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from latentry.contracts import Sampler
-from latentry.rules.few_steps import suggestion
+from latentry.rules.adapters.few_steps import suggestion
 from tests.latentry.rules.test_few_steps import PUBLISHED
 from tests.worker.engine import oracle, stock
 from tests.worker.engine.reference import Reference, order_of

@@ -3,7 +3,7 @@
 import pytest
 
 from latentry.contracts.samplers import SAMPLER_SPACINGS
-from latentry.rules.few_steps import suggestion
+from latentry.rules.adapters.few_steps import suggestion
 
 PUBLISHED = {
     "lcm-lora-sdv1-5": ("lcm", "default", 4, 1.0),

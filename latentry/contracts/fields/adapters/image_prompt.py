@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from latentry.contracts.fields.adapters.lora import ADAPTER_ID
 from latentry.contracts.fields.bounds import MAX_IMAGE_PROMPT_WEIGHT, MAX_IMAGE_PROMPTS
 from latentry.contracts.fields.inputs import InputFile, PromptImage
-from latentry.contracts.fields.lora import ADAPTER_ID
 from latentry.contracts.wire import RequestModel, ResponseModel
 
 _Weight = Annotated[

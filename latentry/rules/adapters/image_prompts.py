@@ -11,7 +11,7 @@ from latentry.contracts import (
     WantedImagePrompt,
 )
 from latentry.errors import AdapterChanged, AdapterMismatch, InvalidRequest, UnknownAdapter
-from latentry.rules.adapters import found_adapter
+from latentry.rules.adapters.found import found_adapter
 
 
 def found_image_prompts(

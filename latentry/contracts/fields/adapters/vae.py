@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, model_validator
 
-from latentry.contracts.fields.lora import ADAPTER_ID
+from latentry.contracts.fields.adapters.lora import ADAPTER_ID
 from latentry.contracts.wire import RequestModel, ResponseModel
 
 
