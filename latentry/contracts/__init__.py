@@ -2,7 +2,7 @@
 
 from latentry.contracts.any_request import AnyRequest
 from latentry.contracts.batches import Batch, BatchItem, BatchResult
-from latentry.contracts.catalogue.adapters import Adapter, AdapterKind, AdapterList
+from latentry.contracts.catalogue.adapters import Adapter, AdapterKind, AdapterList, Suggestion
 from latentry.contracts.catalogue.models import (
     Defaults,
     Limits,
@@ -18,6 +18,7 @@ from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.control import Control, ControlMode, Preprocess, WantedControl
 from latentry.contracts.fields.embedding import Embedding, WantedEmbedding
 from latentry.contracts.fields.hires import Hires, Upscaler, WantedHires
+from latentry.contracts.fields.image_prompt import ImagePrompt, WantedImagePrompt
 from latentry.contracts.fields.inputs import (
     Extend,
     InpaintArea,
@@ -41,6 +42,7 @@ from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.fields.lora import Lora, WantedLora
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
+from latentry.contracts.fields.vae import Vae, WantedVae
 from latentry.contracts.files import File
 from latentry.contracts.jobs import Job, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.outputs import (
@@ -117,6 +119,7 @@ __all__ = [
     "GenerationRequest",
     "Hires",
     "Image",
+    "ImagePrompt",
     "InpaintArea",
     "InputFile",
     "IntermediateKind",
@@ -165,6 +168,7 @@ __all__ = [
     "Style",
     "StyleDefaults",
     "StyleList",
+    "Suggestion",
     "Template",
     "UpscaleRequest",
     "Upscaler",
@@ -172,13 +176,16 @@ __all__ = [
     "UpscalerList",
     "Usage",
     "UsageList",
+    "Vae",
     "Verification",
     "VerifyRequest",
     "WantedControl",
     "WantedEmbedding",
     "WantedHires",
+    "WantedImagePrompt",
     "WantedIntermediates",
     "WantedLora",
+    "WantedVae",
     "Watermark",
     "Webhook",
     "WebhookEvent",

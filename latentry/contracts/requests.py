@@ -9,6 +9,7 @@ from latentry.contracts.fields import (
     conditioning,
     control,
     embedding,
+    image_prompt,
     inputs,
     job,
     lora,
@@ -22,6 +23,7 @@ from latentry.contracts.fields.inputs import InpaintArea, MaskChannel, MaskFill,
 from latentry.contracts.fields.intermediates import IntermediatesOption
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism, Seamless
+from latentry.contracts.fields.vae import VaeOption
 from latentry.contracts.outputs import OutputFormat
 from latentry.contracts.provenance.marks import Provenance, ProvenanceOption
 from latentry.contracts.wire import RequestModel
@@ -47,7 +49,9 @@ class GenerationRequest(RequestModel):
     template: templates.FilledTemplate = None
     clip_skip: conditioning.ClipSkip = None
     loras: lora.Loras = ()
+    vae: VaeOption = None
     controls: control.Controls = ()
+    image_prompts: image_prompt.ImagePrompts = ()
     embeddings: embedding.Embeddings = None
     width: sampling.Width = None
     height: sampling.Height = None

@@ -15,6 +15,7 @@ from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.interpolation import SequenceOutput
 from latentry.contracts.fields.job import Priority
 from latentry.contracts.fields.sampling import Determinism
+from latentry.contracts.fields.vae import VaeOption
 from latentry.contracts.outputs import OutputFormat
 from latentry.contracts.provenance.marks import Provenance, ProvenanceOption
 from latentry.contracts.requests import GenerationRequest
@@ -34,6 +35,7 @@ class ClipRequest(RequestModel):
     styles: templates.Styles = ()
     template: templates.FilledTemplate = None
     clip_skip: conditioning.ClipSkip = None
+    vae: VaeOption = None
     embeddings: embedding.Embeddings = None
     width: sampling.Width = None
     height: sampling.Height = None

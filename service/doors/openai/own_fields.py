@@ -7,6 +7,7 @@ from latentry.contracts.fields import (
     conditioning,
     control,
     embedding,
+    image_prompt,
     inputs,
     job,
     lora,
@@ -14,6 +15,7 @@ from latentry.contracts.fields import (
     templates,
 )
 from latentry.contracts.fields.hires import HiresOption
+from latentry.contracts.fields.vae import VaeOption
 from latentry.contracts.provenance.marks import ProvenanceOption
 from latentry.contracts.wire import RequestModel
 
@@ -30,7 +32,9 @@ class OwnFields(RequestModel):
     clip_skip: conditioning.ClipSkip = None
     embeddings: embedding.Embeddings = None
     loras: lora.Loras | None = None
+    vae: VaeOption = None
     controls: control.Controls | None = None
+    image_prompts: image_prompt.ImagePrompts | None = None
     num_inference_steps: sampling.Steps = None
     denoise_start: sampling.DenoiseStart | None = None
     denoise_end: sampling.DenoiseEnd | None = None
