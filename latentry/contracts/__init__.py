@@ -14,11 +14,11 @@ from latentry.contracts.catalogue.models import (
 )
 from latentry.contracts.catalogue.styles import Style, StyleDefaults, StyleList
 from latentry.contracts.events import Event, EventType, Preview
+from latentry.contracts.fields.adapters.image_prompt import ImagePrompt, WantedImagePrompt
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.control import Control, ControlMode, Preprocess, WantedControl
 from latentry.contracts.fields.embedding import Embedding, WantedEmbedding
 from latentry.contracts.fields.hires import Hires, Upscaler, WantedHires
-from latentry.contracts.fields.image_prompt import ImagePrompt, WantedImagePrompt
 from latentry.contracts.fields.inputs import (
     Extend,
     InpaintArea,

@@ -9,13 +9,13 @@ from latentry.contracts.fields import (
     conditioning,
     control,
     embedding,
-    image_prompt,
     inputs,
     job,
     lora,
     sampling,
     templates,
 )
+from latentry.contracts.fields.adapters import image_prompt
 from latentry.contracts.fields.bounds import PREVIEW_SIDE_PX
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import HiresOption

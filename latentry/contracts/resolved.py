@@ -5,13 +5,13 @@ from typing import Any, Final
 from pydantic import Field
 
 from latentry.contracts.fields import sampling
+from latentry.contracts.fields.adapters.image_prompt import ImagePrompt
 from latentry.contracts.fields.bounds import PREVIEW_SIDE_PX
 from latentry.contracts.fields.clip import Clip
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.control import Control
 from latentry.contracts.fields.embedding import Embedding
 from latentry.contracts.fields.hires import Hires
-from latentry.contracts.fields.image_prompt import ImagePrompt
 from latentry.contracts.fields.inputs import (
     Extend,
     InpaintArea,

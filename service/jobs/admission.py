@@ -28,9 +28,9 @@ from latentry.errors import (
     UnsupportedField,
 )
 from latentry.ledger import CatalogueEntry, UpscalerEntry
+from latentry.rules.adapters import found_image_prompts
 from latentry.rules.controls import found_controls
 from latentry.rules.embeddings.found import found_embeddings
-from latentry.rules.image_prompts import found_image_prompts
 from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
 from latentry.rules.loras import found_loras, with_tags
 from latentry.rules.pricing import Price, price

@@ -7,13 +7,13 @@ from latentry.contracts.fields import (
     conditioning,
     control,
     embedding,
-    image_prompt,
     inputs,
     job,
     lora,
     sampling,
     templates,
 )
+from latentry.contracts.fields.adapters import image_prompt
 from latentry.contracts.fields.hires import HiresOption
 from latentry.contracts.provenance.marks import ProvenanceOption
 from latentry.contracts.wire import RequestModel

@@ -1,0 +1,1 @@
+"""Adapters that a request names, a module a kind."""
