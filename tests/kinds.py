@@ -80,6 +80,10 @@ def with_pictures(fields: Mapping[str, Any], named: Callable[[bytes], Any]) -> d
     for name, value in fields.items():
         if isinstance(value, dict):
             changed[name] = with_pictures(value, named)
+        elif isinstance(value, list):
+            changed[name] = [
+                with_pictures(one, named) if isinstance(one, dict) else one for one in value
+            ]
         elif isinstance(value, bytes):
             changed[name] = named(value)
         elif isinstance(value, list):

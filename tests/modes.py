@@ -32,13 +32,19 @@ class Mode:
 
     def as_resolved(self, seed: int) -> dict[str, Any]:
         """The fields as a worker gets them, with pictures by name; their pixels are of `seed`."""
-        file = InputFile(file="file_1", pixel_sha256=str(seed), width=WIDTH, height=HEIGHT)
-        fields = {**self.fields, **dict.fromkeys(self.brings, file)}
+        fields = {**self.fields, **dict.fromkeys(self.brings, file_of(str(seed)))}
         if "loras" in fields:
             fields["loras"] = [resolved(lora) for lora in fields["loras"]]
+        if "vae" in fields:
+            fields["vae"] = {"id": fields["vae"], "sha256": "0" * 64}
         if "controls" in fields:
-            controls = fields["controls"]
-            fields["controls"] = [{**one, "image": file, "sha256": "0" * 64} for one in controls]
+            guide, controls = file_of(str(seed)), fields["controls"]
+            fields["controls"] = [{**one, "image": guide, "sha256": "0" * 64} for one in controls]
+        if "image_prompts" in fields:
+            fields["image_prompts"] = [
+                {**one, "sha256": "0" * 64, "image": file_of(f"{seed} {place}")}
+                for place, one in self._prompts.items()
+            ]
         if self.embeddings:
             fields["embeddings"] = [
                 {"id": id, "sha256": "0" * 64, "vectors": EMBEDDINGS[id]} for id in self.embeddings
@@ -53,12 +59,29 @@ class Mode:
 
     def as_sent(self, seed: int) -> dict[str, Any]:
         """The fields as a client sends them, with pictures as PNG bytes."""
-        made = pictures(seed)
+        made, shown = pictures(seed), self.shown(seed)
         fields = {**self.fields, **{name: png(made[name]) for name in self.brings}}
         if "controls" in fields:
             image = png(made["image"])
             fields["controls"] = [{**one, "image": image} for one in fields["controls"]]
+        if "image_prompts" in fields:
+            fields["image_prompts"] = [
+                {**one, "image": png(shown[f"{place}/image"])}
+                for place, one in self._prompts.items()
+            ]
         return fields
+
+    def shown(self, seed: int) -> dict[str, npt.NDArray[np.uint8]]:
+        """The pictures of its image prompts, by place."""
+        return {
+            f"{place}/image": pictures(1000 * (number + 1) + seed)["image"]
+            for number, place in enumerate(self._prompts)
+        }
+
+    @property
+    def _prompts(self) -> dict[str, Mapping[str, Any]]:
+        prompts = self.fields.get("image_prompts", ())
+        return {f"image_prompts/{number}": one for number, one in enumerate(prompts)}
 
 
 # The tests' models of modes that need a UNet of their own, by the channels of its input.
@@ -67,6 +90,11 @@ _IMAGE: Final = ("image",)
 _MASKED: Final = ("image", "mask")
 # Files of the tests' own: `ink` changes a UNet's attention, `pen` convolutions and texts too.
 LORAS: Final = ("ink", "pen")
+VAE: Final = "glass"  # akin to each model's own
+# IP-Adapters of theirs: `eye` looks at a whole picture, `gaze` (plus) at its parts.
+IP_ADAPTERS: Final = ("eye", "gaze")
+_EYE: Final = {"id": "eye", "weight": 0.7}
+_GAZE: Final = {"id": "gaze", "weight": 0.5}
 # Embeddings of the tests' own, and how many vectors each has.
 EMBEDDINGS: Final = {"murk": 1, "wisp": 3}
 _INK: Final = {"id": "ink", "weight": 0.8}
@@ -94,6 +122,13 @@ MODES: Final[dict[str, Mode]] = {
     "image, control": Mode({"strength": 0.6, "controls": [_LINES]}, _IMAGE),
     "inpainted, controls": Mode({"strength": 0.6, "controls": [_LINES, _DEPTH]}, _MASKED),
     "inpainting UNet, control": Mode({"strength": 0.6, "controls": [_LINES]}, _MASKED, channels=9),
+    "image prompt": Mode({"image_prompts": [_EYE]}),
+    "image prompts, LoRA": Mode(
+        {"image_prompts": [_GAZE, {**_EYE, "weight": -0.4}, _GAZE], "loras": [_PEN]}
+    ),
+    "hires, image prompts": Mode(
+        {"hires": _HIRES, "image_prompts": [_GAZE, {**_GAZE, "weight": 0.3}]}
+    ),
     "embeddings": Mode({"prompt": "a <wisp> and a circle", "negative_prompt": "<murk>, blur"}),
     "embeddings by call": Mode({"prompt": "a [<wisp>|cow] AND <murk> :0.4", "loras": [_PEN]}),
     "hires": Mode({"hires": _HIRES}),
@@ -103,8 +138,14 @@ MODES: Final[dict[str, Mode]] = {
     "image varied": Mode({"strength": 0.3, "prompt": ""}, _IMAGE),
     "image, hires": Mode({"strength": 0.6, "hires": _HIRES}, _IMAGE),
     "image, seamless": Mode({"strength": 0.6, "seamless": "both"}, _IMAGE),
+    "VAE": Mode({"vae": VAE}),
+    "image, VAE": Mode({"strength": 0.6, "vae": VAE}, _IMAGE),
+    "hires by pixels, VAE, LoRA": Mode(
+        {"hires": {**_HIRES, "upscaler": "lanczos"}, "vae": VAE, "loras": [_INK]}
+    ),
     "image, LoRA": Mode({"strength": 0.6, "loras": [_PEN]}, _IMAGE),
     "inpainted": Mode({"strength": 0.6}, _MASKED),
+    "inpainted, image prompt": Mode({"strength": 0.6, "image_prompts": [_GAZE]}, _MASKED),
     "inpainted anew": Mode({"strength": 1.0}, _MASKED),
     "inpainted on fill": Mode({"strength": 0.6, "mask_fill": "fill", "mask_blur": 4}, _MASKED),
     "inpainted on noise": Mode({"strength": 0.6, "mask_fill": "noise"}, _MASKED),
@@ -122,6 +163,11 @@ MODES: Final[dict[str, Mode]] = {
     ),
     "edited": Mode({"image_guidance_scale": 1.5}, _IMAGE, channels=8),
 }
+
+
+def file_of(pixel_sha256: str) -> InputFile:
+    """A file with such pixels."""
+    return InputFile(file="file_1", pixel_sha256=pixel_sha256, width=WIDTH, height=HEIGHT)
 
 
 def resolved(lora: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from worker.batching import Costs
 from worker.claims.claimer import Claimer
 from worker.claims.inbox import Inbox
 from worker.claims.inputs import Inputs
+from worker.claims.preparation.adapter_cache import AdapterCache
 from worker.claims.preparation.adapter_files import AdapterFiles
 from worker.claims.preparation.adapters import Adapters
 from worker.claims.preparation.preparation import Preparation
@@ -128,7 +129,8 @@ def _open(
         cost_file = CostFile(costs, settings.data_dir / "costs", backend.identity)
         cost_file.recall()
         storage = open_storage(settings)
-        adapters = AdapterFiles(settings.adapter_sources, backend.adapters.inspect)
+        cache = AdapterCache(settings.data_dir / "adapters", backend.adapters.identity)
+        adapters = AdapterFiles(settings.adapter_sources, backend.adapters.inspect, cache)
         keepalive.extend(READING_S)
         judge = Judge(compute.submit(open_classifier, settings).result())
         adapters.open()
@@ -215,4 +217,5 @@ def _reporter(
         checkpoint_bytes=settings.checkpoint_bytes,
         failed=lambda: opened.backend.failed,
         adapters=lambda: opened.adapters.entries,
+        held=lambda: opened.backend.adapters.held,
     )

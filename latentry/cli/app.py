@@ -80,20 +80,24 @@ def upscalers(url: Url = DEFAULT_URL, api_key: ApiKey = None) -> None:
 
 @app.command()
 def adapters(url: Url = DEFAULT_URL, api_key: ApiKey = None) -> None:
-    """List the adapters of the service: LoRAs and embeddings."""
+    """List the adapters of the service: LoRAs, embeddings and VAEs."""
     with connect(url, api_key) as client:
         found = client.adapters().data
     names = ("adapter", "kind", "family", "models", "rank or vectors", "size", "trigger words")
     table = Table(*names, box=None)
     for one in found:
         size, words = f"{one.size_bytes / 1e6:.1f} MB", ", ".join(one.trigger_words)
-        models, counted = ", ".join(one.models), str(one.vectors or one.rank)
+        models, counted = ", ".join(one.models), str(one.vectors or one.rank or "")
         row = (one.id, one.kind.value, one.family, models, counted, size, words)
         table.add_row(*map(escape, row))
     Console().print(table)
     for one in found:
         if one.reason:
             typer.echo(f"{one.id}: {one.reason}", err=True)
+        if known := one.suggests:
+            options = f"--sampler {known.sampler} --spacing {known.spacing}"
+            options += f" --steps {known.num_inference_steps} --guidance {known.guidance_scale:g}"
+            typer.echo(f"{one.id} is for few steps: {options}", err=True)
 
 
 @app.command()

@@ -42,6 +42,7 @@ _SHORTER: Final = {
     "styles": "style",
     "loras": "lora",
     "controls": "control",
+    "image-prompts": "image-prompt",
     "embeddings": "embedding",
 }
 
@@ -71,6 +72,7 @@ class RequestOptions(TypedDict):
             " id:weight:weight in the text encoders.",
         ),
     ]
+    vae: Annotated[str | None, typer.Option(metavar="ID")]
     controls: Annotated[
         list[str] | None,
         typer.Option(
@@ -78,6 +80,15 @@ class RequestOptions(TypedDict):
             metavar="ID=PICTURE:WEIGHT",
             help="ControlNet of `latentry adapters` and the picture to follow, repeatable:"
             " id=picture, id=picture:weight.",
+        ),
+    ]
+    image_prompts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--image-prompt",
+            metavar="ID=PICTURE:WEIGHT",
+            help="Picture to draw after, read by an IP-Adapter of `latentry adapters`, repeatable:"
+            " id=picture or id=picture:weight; a path, a URL or a file id.",
         ),
     ]
     embeddings: Annotated[
@@ -216,6 +227,7 @@ def request_fields(options: Mapping[str, Any]) -> Fields:
         "metadata": values.labels("--metadata", told("metadata")),
         "loras": values.loras(told("loras")),
         "controls": values.controls(told("controls")),
+        "image_prompts": values.image_prompts(told("image_prompts")),
         "embeddings": values.embeddings(told("embeddings")),
         "extend": values.extend(told("extend")),
         "hires": values.hires(told("hires")),

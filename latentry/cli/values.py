@@ -3,12 +3,14 @@
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import typer
 
 from latentry.contracts import IntermediateKind, WebhookEvent
 from latentry.contracts.fields.inputs import PICTURE_PATTERN
+
+_WEIGHTED: Final = re.compile(r"(?P<picture>.+):(?P<weight>[-+]?[.\d]+)")
 
 
 def extend(sides: tuple[int, int, int, int] | None) -> dict[str, int] | None:
@@ -56,6 +58,27 @@ def controls(given: list[str] | None) -> list[dict[str, Any]] | None:
         named = picture("control", path if has_weight else rest)
         control: dict[str, Any] = {"id": name, "image": named}
         found.append(control | ({"weight": number} if has_weight else {}))
+    return found
+
+
+def image_prompts(given: list[str] | None) -> list[dict[str, Any]] | None:
+    """Pictures by the id of their IP-Adapter, with a weight after the last colon.
+
+    Raises typer.BadParameter.
+    """
+    if given is None:
+        return None
+    found: list[dict[str, Any]] = []
+    for one in given:
+        name, equals, named = one.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"--image-prompt {one}: it takes ID=PICTURE:WEIGHT.")
+        # A URL's port is no weight, nor is a path's own end.
+        weighted = None if Path(named).is_file() else _WEIGHTED.fullmatch(named)
+        shown = picture("image-prompt", weighted["picture"] if weighted else named)
+        found.append({"id": name, "image": shown})
+        if weighted:
+            found[-1]["weight"] = _real(weighted["weight"])
     return found
 
 

@@ -30,8 +30,10 @@ from latentry.contracts import (
     WantedControl,
     WantedEmbedding,
     WantedHires,
+    WantedImagePrompt,
     WantedIntermediates,
     WantedLora,
+    WantedVae,
     Webhook,
 )
 from latentry.contracts.fields.places import FIELDS
@@ -52,7 +54,9 @@ class Fields(TypedDict, total=False):
     template: Template | dict[str, Any] | None
     clip_skip: int | None
     loras: Sequence[WantedLora | dict[str, Any]] | None
+    vae: WantedVae | dict[str, Any] | str | None
     controls: Sequence[WantedControl | dict[str, Any]] | None
+    image_prompts: Sequence[WantedImagePrompt | dict[str, Any]] | None
     embeddings: Sequence[WantedEmbedding | dict[str, Any]] | None
     width: int | None
     height: int | None

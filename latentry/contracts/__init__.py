@@ -2,7 +2,7 @@
 
 from latentry.contracts.any_request import AnyRequest
 from latentry.contracts.batches import Batch, BatchItem, BatchResult
-from latentry.contracts.catalogue.adapters import Adapter, AdapterKind, AdapterList
+from latentry.contracts.catalogue.adapters import Adapter, AdapterKind, AdapterList, Suggestion
 from latentry.contracts.catalogue.models import (
     Defaults,
     Limits,
@@ -14,9 +14,17 @@ from latentry.contracts.catalogue.models import (
 )
 from latentry.contracts.catalogue.styles import Style, StyleDefaults, StyleList
 from latentry.contracts.events import Event, EventType, Preview
+from latentry.contracts.fields.adapters.control import (
+    Control,
+    ControlMode,
+    Preprocess,
+    WantedControl,
+)
+from latentry.contracts.fields.adapters.embedding import Embedding, WantedEmbedding
+from latentry.contracts.fields.adapters.image_prompt import ImagePrompt, WantedImagePrompt
+from latentry.contracts.fields.adapters.lora import Lora, WantedLora
+from latentry.contracts.fields.adapters.vae import Vae, WantedVae
 from latentry.contracts.fields.conditioning import PromptSyntax
-from latentry.contracts.fields.control import Control, ControlMode, Preprocess, WantedControl
-from latentry.contracts.fields.embedding import Embedding, WantedEmbedding
 from latentry.contracts.fields.hires import Hires, Upscaler, WantedHires
 from latentry.contracts.fields.inputs import (
     Extend,
@@ -38,7 +46,6 @@ from latentry.contracts.fields.interpolation import (
     SequenceOutput,
 )
 from latentry.contracts.fields.job import JobKind, Priority
-from latentry.contracts.fields.lora import Lora, WantedLora
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.files import File
@@ -117,6 +124,7 @@ __all__ = [
     "GenerationRequest",
     "Hires",
     "Image",
+    "ImagePrompt",
     "InpaintArea",
     "InputFile",
     "IntermediateKind",
@@ -165,6 +173,7 @@ __all__ = [
     "Style",
     "StyleDefaults",
     "StyleList",
+    "Suggestion",
     "Template",
     "UpscaleRequest",
     "Upscaler",
@@ -172,13 +181,16 @@ __all__ = [
     "UpscalerList",
     "Usage",
     "UsageList",
+    "Vae",
     "Verification",
     "VerifyRequest",
     "WantedControl",
     "WantedEmbedding",
     "WantedHires",
+    "WantedImagePrompt",
     "WantedIntermediates",
     "WantedLora",
+    "WantedVae",
     "Watermark",
     "Webhook",
     "WebhookEvent",

@@ -5,16 +5,9 @@ from typing import Any, Final
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from latentry.contracts.fields import (
-    conditioning,
-    control,
-    embedding,
-    inputs,
-    job,
-    lora,
-    sampling,
-    templates,
-)
+from latentry.contracts.fields import conditioning, inputs, job, sampling, templates
+from latentry.contracts.fields.adapters import control, embedding, image_prompt, lora
+from latentry.contracts.fields.adapters.vae import VaeOption
 from latentry.contracts.fields.bounds import PREVIEW_SIDE_PX
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.hires import HiresOption
@@ -47,7 +40,9 @@ class GenerationRequest(RequestModel):
     template: templates.FilledTemplate = None
     clip_skip: conditioning.ClipSkip = None
     loras: lora.Loras = ()
+    vae: VaeOption = None
     controls: control.Controls = ()
+    image_prompts: image_prompt.ImagePrompts = ()
     embeddings: embedding.Embeddings = None
     width: sampling.Width = None
     height: sampling.Height = None

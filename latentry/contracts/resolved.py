@@ -5,11 +5,14 @@ from typing import Any, Final
 from pydantic import Field
 
 from latentry.contracts.fields import sampling
+from latentry.contracts.fields.adapters.control import Control
+from latentry.contracts.fields.adapters.embedding import Embedding
+from latentry.contracts.fields.adapters.image_prompt import ImagePrompt
+from latentry.contracts.fields.adapters.lora import Lora
+from latentry.contracts.fields.adapters.vae import Vae
 from latentry.contracts.fields.bounds import PREVIEW_SIDE_PX
 from latentry.contracts.fields.clip import Clip
 from latentry.contracts.fields.conditioning import PromptSyntax
-from latentry.contracts.fields.control import Control
-from latentry.contracts.fields.embedding import Embedding
 from latentry.contracts.fields.hires import Hires
 from latentry.contracts.fields.inputs import (
     Extend,
@@ -22,7 +25,6 @@ from latentry.contracts.fields.inputs import (
 from latentry.contracts.fields.intermediates import Intermediates
 from latentry.contracts.fields.interpolation import Interpolation
 from latentry.contracts.fields.job import JobKind
-from latentry.contracts.fields.lora import Lora
 from latentry.contracts.fields.places import FIELDS, pictures
 from latentry.contracts.fields.sampling import Determinism, Seamless, steps_before
 from latentry.contracts.fields.templates import Template
@@ -54,7 +56,9 @@ class ResolvedRequest(ResponseModel):
     template: Template | None = None
     clip_skip: int | None = None
     loras: tuple[Lora, ...] = ()
+    vae: Vae | None = None
     controls: tuple[Control, ...] = ()
+    image_prompts: tuple[ImagePrompt, ...] = ()
     embeddings: tuple[Embedding, ...] = ()
     width: int
     height: int
@@ -177,10 +181,12 @@ class ResolvedRequest(ResponseModel):
     def adapters(self) -> tuple[str, ...]:
         """The SHA-256 of each adapter that changes its images, once, as the request names them."""
         keyframes = self.interpolation.keyframes if self.interpolation else ()
-        changing: tuple[Lora | Control, ...] = (*self.loras, *self.controls)
+        changing: tuple[Lora | Control | ImagePrompt, ...]
+        changing = (*self.loras, *self.controls, *self.image_prompts)
         named = [one.sha256 for one in changing if one.has_effect]
         named += [one.sha256 for one in self.embeddings]
         named += [one.sha256 for at in keyframes for one in at.embeddings]
+        named += [self.vae.sha256] if self.vae else []
         return tuple(dict.fromkeys(named))
 
     def inputs(self) -> dict[str, InputFile]:
@@ -192,11 +198,13 @@ class ResolvedRequest(ResponseModel):
 
         Fields at their default are left out: a new field changes nothing for requests without it.
         """
-        # Of a picture its pixels count, not the file that has them; of a LoRA its file's content.
+        # Of a picture its pixels count, not the file that has them; of adapters theirs.
         left_out: dict[str, Any] = dict.fromkeys(_NOT_PIXELS, True)
         left_out |= {name: {"file", "c2pa"} for name in FIELDS}
         left_out["loras"] = {"__all__": {"id", "autov3"}}
+        left_out["vae"] = {"id"}
         of_control = {"id": True, "autov3": True, "image": {"file", "c2pa"}}
         left_out["controls"] = {"__all__": of_control}
+        left_out["image_prompts"] = {"__all__": {"id": True, "image": {"file", "c2pa"}}}
         left_out["clip"] = {"fps", "output"}
         return self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)

@@ -1,10 +1,13 @@
 """The catalogue: all models and upscalers of workers, each with its workers and its queue."""
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Final, Self
 
-from pydantic import TypeAdapter
+import structlog
+from pydantic import TypeAdapter, ValidationError
 
 from latentry.contracts import (
     Adapter,
@@ -19,12 +22,36 @@ _CARD: Final[TypeAdapter[RegisteredCard | UpscalerCard]] = TypeAdapter(
     RegisteredCard | UpscalerCard
 )
 
+log = structlog.get_logger()
+
+_ADAPTERS: Final[TypeAdapter[tuple[Adapter, ...]]] = TypeAdapter(tuple[Adapter, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAdapters:
+    """A list of adapters as the ledger keeps it, once for all models whose workers have it."""
+
+    digest: str
+    text: str
+
+    @classmethod
+    def of(cls, adapters: Sequence[Adapter]) -> Self:
+        """Without any there is no list."""
+        if not adapters:
+            return cls("", "")
+        text = _ADAPTERS.dump_json(tuple(adapters)).decode()
+        return cls(hashlib.sha256(text.encode()).hexdigest(), text)
+
+
+NO_ADAPTERS: Final = ListedAdapters("", "")
+
 
 @dataclass(frozen=True, slots=True)
 class CatalogueEntry:
     """A model's card, its live workers, how many jobs wait for it, and the age of the oldest.
 
-    adapters: all that its workers have, also those that do not fit it.
+    adapters: all that its workers have, also those that do not fit it; digest: of that list, if it
+    has one. held: how many workers of any model have which adapter in memory, by SHA-256.
     """
 
     card: ModelCard
@@ -32,6 +59,8 @@ class CatalogueEntry:
     waiting: int
     oldest_ms: int  # age; 0 if none waits
     adapters: tuple[Adapter, ...] = ()
+    digest: str = ""
+    held: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def model(self) -> Model:
@@ -68,3 +97,12 @@ def read_entry(
 def _read_card(card: str) -> RegisteredCard | UpscalerCard:
     """Cards change rarely, are read each second, and may name thousands of adapters."""
     return _CARD.validate_json(card)
+
+
+def read_adapters(text: str) -> tuple[Adapter, ...]:
+    """A list of adapters; none of one that this version cannot read, of a newer worker."""
+    try:
+        return _ADAPTERS.validate_json(text)
+    except ValidationError:
+        log.error("adapters.unreadable", begins=text[:80])
+        return ()

@@ -18,11 +18,15 @@ class Lease:
 
 
 class Claims(list[Lease]):
-    """The leases that a claim got; `waiting`: how many jobs were left in its queues."""
+    """The leases that a claim got; `waiting`: how many jobs were left in its queues.
 
-    def __init__(self, leases: Iterable[Lease] = (), waiting: int = 0) -> None:
+    `left_ms`: if some were left to other workers, in how many milliseconds this one may have them.
+    """
+
+    def __init__(self, leases: Iterable[Lease] = (), waiting: int = 0, left_ms: int = 0) -> None:
         super().__init__(leases)
         self.waiting = waiting
+        self.left_ms = left_ms
 
 
 class UnreadableRecord(Unavailable):

@@ -54,8 +54,11 @@ KEYS: Final = (
     Key("checkpoints", "hash", "bytes of these by ref, and of all as `total`"),
     # Models and workers
     Key("models", "hash", "the catalogue: model id to card"),
+    Key("adapters", "hash", "model id to the digest of its workers' adapters"),
+    Key("adapter_list:<digest>", "string", "adapters, as workers read their files", "7 days"),
     Key("workers", "zset", "live workers, by when they count as dead"),
     Key("worker:<id>", "string", "the models that one of them serves", "some heartbeats"),
+    Key("held:<worker>", "set", "the adapters (SHA-256) that it has in memory", "some heartbeats"),
     Key("bell:<model>", "string", "a Celery message for this model is on its way", "2 s"),
     # API keys
     Key("apikeys", "zset", "ids of all API keys there ever were, by when they were made"),

@@ -135,7 +135,7 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Original size": _size(request.original_size),
         "Crop left top": _size(request.crops_coords_top_left),
         "Target size": _size(request.target_size),
-        "Model": request.model,
+        **_model(request),
     }
 
 
@@ -144,6 +144,7 @@ def _adapters(request: ResolvedRequest) -> dict[str, object]:
         "Lora hashes": _lora_hashes(request),
         "TI hashes": _embedding_hashes(request.embeddings),
         **control_settings(request),
+        "Image prompts": _image_prompts(request),
     }
 
 
@@ -171,6 +172,22 @@ def _tagged(request: ResolvedRequest) -> str:
 
 def _lora_hashes(request: ResolvedRequest) -> str | None:
     text = ", ".join(dict.fromkeys(f"{one.id}: {one.autov3}" for one in request.loras))
+    return json.dumps(text, ensure_ascii=False) if text else None
+
+
+def _model(request: ResolvedRequest) -> dict[str, object]:
+    """With its VAE's id and the first 10 digits of its SHA-256, as A1111 writes name and hash."""
+    vae = request.vae
+    found: dict[str, object] = {"Model": request.model}
+    return found | {"VAE hash": vae.sha256[:10], "VAE": vae.id} if vae else found
+
+
+def _image_prompts(request: ResolvedRequest) -> str | None:
+    """Adapter, the beginning of its hash, and the picture's pixels: A1111 has no words for it."""
+    text = ", ".join(
+        f"{one.id} [{one.sha256[:_HASH_DIGITS]}]: {_exact(one.weight)} {one.image.pixel_sha256}"
+        for one in request.image_prompts
+    )
     return json.dumps(text, ensure_ascii=False) if text else None
 
 

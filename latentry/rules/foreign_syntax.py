@@ -8,8 +8,8 @@ from itertools import chain
 from typing import Final
 
 from latentry.contracts import PromptSyntax
+from latentry.rules.adapters.embeddings.names import pieces
 from latentry.rules.compositions import Part, parts, weighted
-from latentry.rules.embeddings.names import pieces
 from latentry.rules.switches import Alternating, Scheduled, parse
 
 _QUOTED_CHARS: Final = 60

@@ -26,6 +26,10 @@ NOMINAL_STEP_MEGAPIXEL_S: Final = 1.0
 LORA_CALLS: Final = 0.25
 # What a ControlNet's call is of a UNet's: docs/decisions/0049.
 CONTROL_CALLS: Final = 0.4
+# What an IP-Adapter adds to it; and each of its pictures, which an encoder of its own reads, in
+# megapixels that the VAE encodes: docs/decisions/0056.
+IP_ADAPTER_CALLS: Final = 0.05
+IMAGE_PROMPT_MEGAPIXELS: Final = 0.1
 _TWO_CALLS_A_STEP: Final = frozenset({Sampler.HEUN, Sampler.DPM2, Sampler.DPM2_A})
 
 
@@ -58,6 +62,8 @@ class Price:
 def price(request: ResolvedRequest, card: ModelCard, refiner: ModelCard | None = None) -> Price:
     """The cost of this request for the workers of this model, and of its refiner."""
     more = 1 + LORA_CALLS * sum(bool(lora.weight) for lora in request.loras)
+    shown = [one for one in request.image_prompts if one.has_effect]
+    more += IP_ADAPTER_CALLS * len({one.sha256 for one in shown})
     by_pass = [
         _megapixels(one) * (more * _calls_of_two(one) + CONTROL_CALLS * _control_calls_of_two(one))
         for one in passes(request)
@@ -66,6 +72,7 @@ def price(request: ResolvedRequest, card: ModelCard, refiner: ModelCard | None =
     besides = (
         _input_megapixels(request) + _between_megapixels(request) + _stored_megapixels(request)
     )
+    besides += IMAGE_PROMPT_MEGAPIXELS * len(shown)
     if clip(request):
         besides += last  # each frame is encoded once more
     # What is decoded without a call of its own counts as one: it must not be free.

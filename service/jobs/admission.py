@@ -28,10 +28,12 @@ from latentry.errors import (
     UnsupportedField,
 )
 from latentry.ledger import CatalogueEntry, UpscalerEntry
-from latentry.rules.controls import found_controls
-from latentry.rules.embeddings.found import found_embeddings
+from latentry.rules.adapters.controls import found_controls
+from latentry.rules.adapters.embeddings.found import found_embeddings
+from latentry.rules.adapters.found import found_vae
+from latentry.rules.adapters.image_prompts import found_image_prompts
+from latentry.rules.adapters.loras import found_loras, with_tags
 from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
-from latentry.rules.loras import found_loras, with_tags
 from latentry.rules.pricing import Price, price
 from latentry.rules.sequences.frames import with_files
 from latentry.settings import Settings
@@ -116,15 +118,16 @@ def choose(model_id: str, entries: Sequence[CatalogueEntry]) -> CatalogueEntry:
 def refiner_card(
     request: ResolvedRequest, card: ModelCard, entries: Sequence[CatalogueEntry]
 ) -> ModelCard | None:
-    """The card of the model that makes the last steps, if another does. Raises UnsupportedField."""
+    """The card of the model that makes the last steps, if another does. Raises InvalidRequest."""
     if request.refiner is None:
         return None
-    cards = {entry.card.id: entry.card for entry in entries}
-    if request.refiner not in cards:
+    refiner = next((one for one in entries if one.card.id == request.refiner), None)
+    if refiner is None:
         why = f"There is no model {request.refiner}."
         raise UnsupportedField(why, fields={"/refiner": why})
-    refuse_other_refiner(card, cards[request.refiner], request)
-    return cards[request.refiner]
+    refuse_other_refiner(card, refiner.card, request)
+    found_vae(request.vae, refiner.adapters, refiner.card)
+    return refiner.card
 
 
 def resolve(
@@ -142,10 +145,13 @@ def resolve(
     defaults = card.defaults.model_dump() | {"seed": secrets.randbelow(RANDOM_SEEDS)}
     given = request.model_dump(exclude_none=True, exclude={*FIELDS, "embeddings"})
     given |= {place: file for place, file in (inputs or {}).items() if place in FIELDS}
+    given["vae"] = found_vae(request.vae, adapters, card)
     given["loras"] = found_loras(request.loras, adapters, card, in_field=in_field)
     given["controls"] = found_controls(
         request.controls, adapters, card, inputs=inputs or {}, resize_mode=request.resize_mode
     )
+    prompts = request.image_prompts
+    given["image_prompts"] = found_image_prompts(prompts, inputs or {}, adapters, card)
     if request.variation_strength:
         defaults["variation_seed"] = secrets.randbelow(RANDOM_SEEDS)
     elif {"variation_seed"} == request.model_fields_set & _VARIATION:

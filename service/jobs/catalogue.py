@@ -1,6 +1,6 @@
 """The ledger's catalogue of models and their queues, cached for a second."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Final
 
@@ -18,7 +18,8 @@ class Catalogue:
         self._entries: tuple[CatalogueEntry, ...] = ()
         self._upscalers: tuple[UpscalerEntry, ...] = ()
         self._read_at = float("-inf")
-        self._adapters: list[tuple[Adapter, ...]] = []
+        self._lists: dict[str, tuple[Adapter, ...]] = {}
+        self._listed: list[tuple[tuple[Adapter, ...], Mapping[str, int]]] = []
         self._listing = AdapterList(data=[]).model_dump_json()
 
     async def entries(self, *, including: str = "") -> tuple[CatalogueEntry, ...]:
@@ -38,10 +39,10 @@ class Catalogue:
         Raises LedgerUnavailable.
         """
         entries = await self.entries()
-        adapters = [entry.adapters for entry in entries]
-        if adapters != self._adapters:
+        listed = [(entry.adapters, entry.held) for entry in entries]
+        if listed != self._listed:
             self._listing = AdapterList(data=adapters_of(entries)).model_dump_json()
-            self._adapters = adapters
+            self._listed = listed
         return self._listing
 
     async def upscalers(self) -> tuple[UpscalerEntry, ...]:
@@ -52,9 +53,10 @@ class Catalogue:
 
     async def read(self) -> tuple[CatalogueEntry | UpscalerEntry, ...]:
         """All models and upscalers, read from the ledger. Raises LedgerUnavailable."""
-        found = await self._ledger.run(commands.list_models())
+        found = await self._ledger.run(commands.list_models(self._lists))
         entries = sorted(found, key=lambda entry: entry.card.id)
         self._entries = tuple(one for one in entries if isinstance(one, CatalogueEntry))
+        self._lists = {one.digest: one.adapters for one in self._entries if one.digest}
         self._upscalers = tuple(one for one in entries if isinstance(one, UpscalerEntry))
         self._read_at = monotonic()
         return *self._entries, *self._upscalers
@@ -65,7 +67,9 @@ class Catalogue:
 
 
 def adapters_of(entries: Sequence[CatalogueEntry]) -> list[Adapter]:
-    """The adapters of all models' workers by id, each file once, with all models that it fits."""
+    """The adapters of all models' workers by id, each file once, with all models that it fits and
+    how many workers have it in memory.
+    """
     found: dict[tuple[str, str], Adapter] = {}
     for entry in entries:
         for one in entry.adapters:
@@ -73,4 +77,8 @@ def adapters_of(entries: Sequence[CatalogueEntry]) -> list[Adapter]:
             if new := set(one.models) - set(known.models):
                 models = (*known.models, *(model for model in one.models if model in new))
                 found[one.id, one.sha256] = known.model_copy(update={"models": models})
+    held = {sha256: count for entry in entries for sha256, count in entry.held.items()}
+    for key, one in found.items():
+        if count := held.get(one.sha256):
+            found[key] = one.model_copy(update={"resident_on": count})
     return [found[key] for key in sorted(found)]

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import pytest
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from PIL import Image, ImageSequence
 from transformers.models.clip.modeling_clip import CLIPTextModel
@@ -23,10 +24,11 @@ from tests.faults.history import History
 from tests.faults.house import FAST, House, house
 from tests.faults.storm import Killer, doubled, ends_of, every
 from tests.kinds import KINDS, with_pictures
-from tests.modes import CONTROLS, EMBEDDINGS, LORAS, MODES
+from tests.modes import CONTROLS, EMBEDDINGS, IP_ADAPTERS, LORAS, MODES, VAE
 from tests.worker.engine import tiny
-from tests.worker.engine.adapters import vectors, written
+from tests.worker.engine.adapters import vaes, vectors, written
 from tests.worker.engine.adapters.control.written import network, original, save
+from tests.worker.engine.adapters.ip_adapter import pasted
 from tests.worker.engine.adapters.written import Style
 from tests.worker.engine.clips import tiny_motion
 
@@ -191,8 +193,13 @@ def closet(tmp_path: Path) -> str:
         style = Style(size=0.15, networks=("unet", "text_encoder")[: number + 1])
         found = written.terms(SimpleNamespace(unet=unet, text_encoder=texts), style, number)
         written.save(written.kohya(found), folder / f"{id}.safetensors")
+    own = AutoencoderKL.from_pretrained(SHAPES / "vae", low_cpu_mem_usage=False)
+    vaes.write(folder / f"{VAE}.safetensors", vaes.as_published(vaes.kin(own, part=0.02)))
     for number, id in enumerate(CONTROLS):
         save(original(network(unet, number)), folder / f"{id}.safetensors")
+    pasted.image_encoder(folder / "image_encoder")
+    for number, (id, kind) in enumerate(zip(IP_ADAPTERS, pasted.KINDS.values(), strict=False)):
+        pasted.save(pasted.ip_adapter(unet, kind, number), folder / f"{id}.safetensors")
     for id, count in EMBEDDINGS.items():
         made = vectors.drawn(SimpleNamespace(text_encoder=texts), count, seed=count)
         written.save(vectors.file(made), folder / f"{id}.safetensors")

@@ -12,7 +12,7 @@ from latentry.contracts import (
 )
 from latentry.ledger import Ledger, commands
 from tests.latentry.ledger.factory import card
-from tests.modes import CONTROLS, EMBEDDINGS, LORAS
+from tests.modes import CONTROLS, EMBEDDINGS, IP_ADAPTERS, LORAS, VAE
 from tests.service.conftest import app, client, settings, url
 from tests.service.conftest import worker as serving
 from tests.service.fake import FakeWorker
@@ -22,16 +22,24 @@ __all__ = ["app", "client", "serving", "settings", "url"]
 
 @pytest.fixture
 def worker(serving: FakeWorker, ledger: Ledger) -> FakeWorker:
-    """It can do all that a worker can: LoRAs, clips, and it has an upscaler, as each has."""
+    """It can do all that a worker can: LoRAs, a VAE, clips, and it has an upscaler, as each has."""
     plain = card()
     adapters = tuple(
         Adapter(
             id=id, kind=kind, family="SD 1.x", models=(plain.id,), sha256="0" * 64,
             autov3="0" * 12, size_bytes=1, rank=1, networks=("unet",),
         )
-        for kind, ids in ((AdapterKind.LORA, LORAS), (AdapterKind.CONTROLNET, CONTROLS))
+        for kind, ids in (
+            (AdapterKind.LORA, LORAS),
+            (AdapterKind.CONTROLNET, CONTROLS),
+            (AdapterKind.VAE, (VAE,)),
+        )
         for id in ids
     )  # fmt: skip
+    adapters += tuple(
+        adapters[0].model_copy(update={"id": id, "kind": AdapterKind.IP_ADAPTER})
+        for id in IP_ADAPTERS
+    )
     adapters += tuple(
         Adapter(
             id=id, kind=AdapterKind.EMBEDDING, family="SD 1.x", models=(plain.id,),

@@ -10,10 +10,12 @@ from PIL import Image
 from safetensors import SafetensorError, deserialize
 
 from latentry.contracts import PromptSyntax
-from latentry.errors import BrokenImage, MalformedBody, UnsupportedImage
+from latentry.errors import BrokenImage, InvalidRequest, MalformedBody, UnsupportedImage
 from latentry.rules.compositions import parts
 from latentry.rules.prompt_schedules import texts_by_call
 from latentry.rules.prompts import is_bounded, parse
+from service.doors.openai.form import parsed as form_of_openai
+from service.doors.openai.requests import EditRequest
 from service.intake.header import read_header as read_picture
 from service.intake.multipart import field
 from tests.hostile.pictures import FORMATS, encoded
@@ -83,11 +85,21 @@ def form(data: bytes) -> None:
     assert b"\r\n--b" not in found
 
 
+def edit(data: bytes) -> None:
+    """OpenAI's form is a request with a picture, or is refused with the field's name."""
+    try:
+        found = form_of_openai(data, BOUNDARY, EditRequest)
+    except InvalidRequest:
+        return
+    assert found.pictures["image"].startswith(("file_", "data:", "https://"))
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "picture": picture,
     "prompt": prompt,
     "weights": weights,
     "form": form,
+    "edit": edit,
 }
 
 
@@ -97,6 +109,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "prompt": ("BREAK", "AND", "(", ")", "[", "]", "|", ":1.1)", ":-.5)", ":.5]", "\\\\"),
     "weights": ("dtype", "shape", "data_offsets", "__metadata__", "F32", "[0,4]", "{}", "BF16"),
     "form": ("\\x0d\\x0a--b", "--b--", "Content-Disposition:", 'name=\\"file\\"'),
+    "edit": ("\\x0d\\x0a--b", 'name=\\"image\\"', "prompt", "loras[][id]", "hires[scale]"),
 }
 
 
@@ -114,6 +127,12 @@ def seeds(target: str) -> Iterator[bytes]:
         case "weights":
             whole = tensors({"a": [2], "b": [1, 3]})
             yield from (b"\x02\0\0\0\0\0\0\0{}", whole, whole[8:-20] + b"\n" + whole[-20:])
+        case "edit":
+            parts = (("prompt", "a"), ("image", "file_1"), ("n", "2"), ("loras[][id]", "a"))
+            head = "--b\r\nContent-Disposition: form-data; name="
+            each = [f'{head}"{name}"\r\n\r\n{text}\r\n' for name, text in parts]
+            yield f"{''.join(each)}--b--".encode()
+            yield f"{''.join([*each, each[1], each[3]])}--b--".encode()
         case "form":
             head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'
             yield from (head + b"bytes\r\n--b--\r\n", head + b"\r\n--b\r\n\r\n\r\n--b--")

@@ -48,6 +48,40 @@ def test_many_slow_senders_keep_nobody_waiting(url: str, worker: FakeWorker) -> 
     assert len(files) == SENDERS
 
 
+async def test_a_form_is_in_memory_four_times_at_most_and_not_while_a_client_waits(
+    client, worker: FakeWorker, ledger: Ledger
+) -> None:
+    head = '--b\r\nContent-Disposition: form-data; name="{}"\r\n\r\n'
+    picture = encoded("PNG")
+    sent = head.format("prompt").encode() + b"a\r\n" + head.format("image").encode()
+    sent += picture + bytes(6 * MIB - len(picture)) + b"\r\n--b--"
+
+    async def pieces():
+        for at in range(0, len(sent), 64 * 1024):
+            yield sent[at : at + 64 * 1024]
+
+    headers = {
+        "Content-Type": "multipart/form-data; boundary=b",
+        "Content-Length": str(len(sent)),
+    }
+    tracemalloc.start()
+    try:
+        posting = asyncio.create_task(
+            client.post("/v1/images/edits", content=pieces(), headers=headers)
+        )
+        while not (await asyncio.to_thread(ledger.run, commands.list_models()))[0].waiting:
+            pass
+        for _ in range(3):
+            await client.get("/v1/generations")
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    worker.finish(worker.claim())
+    assert (await posting).status_code == 200
+    assert peak <= 4 * len(sent) + 4 * MIB  # and for all that has nothing to do with the body
+    assert held < len(sent) / 4
+
+
 async def test_a_body_is_in_memory_three_times_at_most_and_not_while_a_client_waits(
     client, worker: FakeWorker, ledger: Ledger
 ) -> None:

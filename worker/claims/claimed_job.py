@@ -9,7 +9,7 @@ from typing import Any, Final
 from latentry.contracts import JobStatus, JobWarning, ResolvedUpscale, StoredOutput
 from latentry.errors import LatentryError, PictureRefused
 from latentry.ledger import JobRecord, Lease
-from latentry.rules.controls import unstored_controls
+from latentry.rules.adapters.controls import unstored_controls
 from latentry.rules.pricing import intermediates, skipped_steps
 from latentry.rules.sequences.frames import CLIP_NAME, clip, files, moving
 from worker.engine.inputs.canvas import Canvas, Pixels

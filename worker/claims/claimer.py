@@ -1,5 +1,6 @@
 """Claims jobs on a thread of its own, so that the step loop never waits for the ledger."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -66,6 +67,7 @@ class Claimer:
         self._idleness = Idleness(on_idled, clock)
         self._offer = Offer()  # the step loop replaces it
         self._hint = Hint()
+        self._look_at = math.inf  # when this worker may have jobs that it left to others
         self._unanswered: Command[Claims] | None = None
         self._wanted = threading.Event()
         self._stopping = threading.Event()
@@ -115,6 +117,8 @@ class Claimer:
 
     def work(self) -> None:
         """Exchange what yielded, then claim more if there is room."""
+        if self._clock() >= self._look_at:
+            self._look_at, self._hint.may_find = math.inf, True
         self._idleness.look()
         for job, leases in self._preemption.exchange():
             self._accept(leases, goes_first=True)
@@ -124,7 +128,7 @@ class Claimer:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self.wait(POLL_S)
+            self.wait(min(POLL_S, max(0.0, self._look_at - self._clock())))
             if not self._stopping.is_set():
                 self.work()
 
@@ -157,6 +161,8 @@ class Claimer:
         leases = self._claim(queues, jobs, room=room, begins=begins)
         if leases.waiting:
             hint.may_find = True
+        if leases.left_ms:
+            self._look_at = min(self._look_at, self._clock() + leases.left_ms / 1000)
         if leases:
             if hint is self._hint:
                 self._idleness.found(leases)
@@ -177,6 +183,7 @@ class Claimer:
             held=len(jobs),
             crashed=sum(job.has_crashed for job in jobs),
             begins=begins,
+            is_full=self._handover.is_full,
         )
         self._unanswered = claim
         try:

@@ -5,10 +5,11 @@ from typing import Final
 
 import structlog
 
-from latentry.contracts import Adapter, ModelCard, RegisteredCard, UpscalerCard
+from latentry.contracts import Adapter, ModelCard, UpscalerCard
 from latentry.contracts.catalogue.models import Pace
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import Ledger, commands
+from latentry.ledger.catalogue import NO_ADAPTERS, ListedAdapters
 
 log = structlog.get_logger()
 
@@ -18,7 +19,8 @@ BEATS_PER_LIFE: Final = 3  # a worker counts as dead after this many heartbeats 
 class Heartbeat:
     """One worker's sign of life. Models that `failed` to load are not counted as served.
 
-    `adapters`: all that the worker has now.
+    `adapters`: all that the worker has now; their list is sent when it has changed. `held`: the
+    SHA-256 of those in its memory.
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class Heartbeat:
         every_s: float,
         failed: Callable[[], Collection[str]] = tuple,
         adapters: Callable[[], tuple[Adapter, ...]] = tuple,
+        held: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._ledger = ledger
         self._worker = worker
@@ -37,6 +40,9 @@ class Heartbeat:
         self._every_s = every_s
         self._failed = failed
         self._adapters = adapters
+        self._listed: tuple[tuple[Adapter, ...], ListedAdapters] = ((), NO_ADAPTERS)
+        self._held = held
+        self._said_held: frozenset[str] = frozenset()
 
     @property
     def models(self) -> list[str]:
@@ -51,13 +57,29 @@ class Heartbeat:
     def beat(self) -> None:
         """Refresh the catalogue and the worker's own entry. Raises LedgerUnavailable."""
         for card in list(self._cards.values()):  # each time: the ledger may have been emptied
-            if isinstance(card, ModelCard):
-                card = RegisteredCard(**dict(card), adapters=self._adapters())
-            self._ledger.run(commands.register_model(card))
+            listed = self._list() if isinstance(card, ModelCard) else NO_ADAPTERS
+            if self._ledger.run(commands.register_model(card, listed, in_full=False)) < 0:
+                self._ledger.run(commands.register_model(card, listed))
         failed = self._failed()
         served = [model for model in self.models if model not in failed]
         ttl_s = self._every_s * BEATS_PER_LIFE
         self._ledger.run(commands.heartbeat(self._worker, served, ttl_s=ttl_s))
+        self._said_held = frozenset()
+        self.say_held()
+
+    def say_held(self) -> None:
+        """Tell which adapters are in memory, if others than were told. Raises LedgerUnavailable."""
+        held = frozenset(self._held())
+        if held != self._said_held:
+            ttl_s = self._every_s * BEATS_PER_LIFE
+            self._ledger.run(commands.hold(self._worker, sorted(held), ttl_s=ttl_s))
+            self._said_held = held
+
+    def _list(self) -> ListedAdapters:
+        adapters = self._adapters()
+        if adapters != self._listed[0]:
+            self._listed = adapters, ListedAdapters.of(adapters)
+        return self._listed[1]
 
     def sign_off(self) -> None:
         """Remove this worker's entry. If the ledger is not reached, the entry expires."""

@@ -17,8 +17,10 @@ from latentry.rules.sequences.frames import files, keyframes
 from latentry.storage import Storage, file_key, manifest_key
 from worker.claims.claimed_job import ClaimedJob, Outcome
 from worker.engine.inputs.canvas import Canvas, Pixels
+from worker.engine.inputs.clip_picture import clip_picture
 from worker.engine.inputs.control import control_pictures
 
+_PROMPTS: Final = "image_prompts/"
 log = structlog.get_logger()
 
 
@@ -66,13 +68,17 @@ class Inputs:
     def listed(self, lease: Lease) -> Mapping[str, Pixels]:
         """The pictures in its request's lists, by place, each file read once. Raises as `load`.
 
-        RGB or RGBA bytes [height, width, channels], as they were sent.
+        RGB or RGBA bytes [height, width, channels], as they were sent; image prompts as CLIP's
+        image encoders see them.
         """
         named = lease.record.request.inputs()
         wanted = {at: one for at, one in named.items() if at not in FIELDS}
         files = {one.file: one for one in wanted.values()}
         read = {name: self._read(lease.ref.tenant, one) for name, one in files.items()}
-        return {at: read[one.file] for at, one in wanted.items()}
+        return {
+            at: clip_picture(read[one.file]) if at.startswith(_PROMPTS) else read[one.file]
+            for at, one in wanted.items()
+        }
 
     def _manifests(self, lease: Lease) -> dict[str, bytes]:
         """The archives of pictures that came with a manifest. Raises StorageUnavailable."""

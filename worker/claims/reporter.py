@@ -40,10 +40,11 @@ class Reporter:
         checkpoint_bytes: int = 0,
         failed: Callable[[], Collection[str]] = tuple,
         adapters: Callable[[], tuple[Adapter, ...]] = tuple,
+        held: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self.leases = Leases(ledger, inbox, lease_s=lease_s)
         self.heartbeat = Heartbeat(
-            ledger, worker, cards, every_s=heartbeat_s, failed=failed, adapters=adapters
+            ledger, worker, cards, every_s=heartbeat_s, failed=failed, adapters=adapters, held=held
         )
         self.progress = ProgressReports(ledger)
         self.checkpoints = Checkpoints(
@@ -82,6 +83,7 @@ class Reporter:
             self.progress.send()
             self.checkpoints.flush()
             self._beat_if_due()
+            self.heartbeat.say_held()
         except LedgerUnavailable as error:
             log.warning("ledger.unavailable", doing="heartbeat", why=str(error))
 

@@ -13,7 +13,7 @@ from latentry.contracts import JobStatus, StoredOutput
 from latentry.cpus import usable_cpus, within_limit
 from latentry.errors import LatentryError, StorageUnavailable
 from latentry.ledger import Ledger
-from latentry.rules.controls import unstored_controls
+from latentry.rules.adapters.controls import unstored_controls
 from latentry.rules.sequences.frames import CLIP_NAME
 from latentry.storage import Storage
 from worker.claims.claimed_job import ClaimedJob, Outcome

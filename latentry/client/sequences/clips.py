@@ -21,6 +21,7 @@ from latentry.contracts import (
     Spacing,
     Template,
     WantedEmbedding,
+    WantedVae,
     Webhook,
 )
 
@@ -34,6 +35,7 @@ class ClipFields(TypedDict, total=False):
     styles: Sequence[str] | None
     template: Template | dict[str, Any] | None
     clip_skip: int | None
+    vae: WantedVae | dict[str, Any] | str | None
     embeddings: Sequence[WantedEmbedding | dict[str, Any]] | None
     width: int | None
     height: int | None

@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field
 
+from latentry.contracts.samplers import Sampler, Spacing
 from latentry.contracts.wire import Listing, ResponseModel
 
 
@@ -12,7 +13,9 @@ class AdapterKind(StrEnum):
     """What an adapter is, as its file says."""
 
     LORA = "lora"
+    VAE = "vae"
     CONTROLNET = "controlnet"
+    IP_ADAPTER = "ip_adapter"
     EMBEDDING = "embedding"
 
     @property
@@ -20,9 +23,20 @@ class AdapterKind(StrEnum):
         """Its name in a sentence."""
         return {
             AdapterKind.LORA: "a LoRA",
+            AdapterKind.VAE: "a VAE",
             AdapterKind.EMBEDDING: "an embedding",
             AdapterKind.CONTROLNET: "a ControlNet",
+            AdapterKind.IP_ADAPTER: "an IP-Adapter",
         }[self]
+
+
+class Suggestion(ResponseModel):
+    """What a LoRA for few steps is made to be used with; requests say it themselves."""
+
+    sampler: Sampler
+    spacing: Spacing
+    num_inference_steps: int
+    guidance_scale: float
 
 
 class Adapter(ResponseModel):
@@ -43,13 +57,18 @@ class Adapter(ResponseModel):
         0, description="How many tokens of a prompt an embedding's name takes; 0 of other kinds."
     )
     networks: tuple[str, ...] = Field(
-        description="What it changes: `unet`, `text_encoder`, `text_encoder_2`."
+        description="What it changes: `unet`, `text_encoder`, `text_encoder_2`, `vae`."
     )
     reason: str | None = Field(None, description="Why it fits none of the models, if so.")
+    resident_on: int = Field(0, description="Number of live workers that have it in memory.")
     title: str | None = None
     trigger_words: tuple[str, ...] = Field(
         (),
         description="What its metadata say that a prompt should contain; of an embedding its id.",
+    )
+    suggests: Suggestion | None = Field(
+        None,
+        description="Of a LoRA that was distilled for few steps, by its name: what to draw with.",
     )
 
     def named(self, id: str) -> Self:

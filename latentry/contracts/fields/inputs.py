@@ -92,6 +92,13 @@ Image = Annotated[
 RequiredImage = Annotated[
     Reference, Field(description=f"The picture to enlarge, {_Picture}.", repr=False)
 ]
+PromptImage = Annotated[
+    Reference,
+    Field(
+        description=f"The picture, of which the square in its middle counts: {_Picture}.",
+        repr=False,
+    ),
+]
 Mask = Annotated[
     Reference | None,
     Field(

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from latentry.contracts.fields.adapters.embedding import Embedding
 from latentry.contracts.fields.bounds import DEFAULT_FPS, MAX_FPS, MAX_FRAMES
 from latentry.contracts.fields.conditioning import PromptSyntax
-from latentry.contracts.fields.embedding import Embedding
 from latentry.contracts.fields.inputs import InputFile, ResizeMode
 from latentry.contracts.fields.templates import Template
 from latentry.contracts.outputs import ClipFormat

@@ -2,15 +2,9 @@
 
 from pydantic import Field, model_validator
 
-from latentry.contracts.fields import (
-    clip,
-    conditioning,
-    embedding,
-    interpolation,
-    job,
-    sampling,
-    templates,
-)
+from latentry.contracts.fields import clip, conditioning, interpolation, job, sampling, templates
+from latentry.contracts.fields.adapters import embedding
+from latentry.contracts.fields.adapters.vae import VaeOption
 from latentry.contracts.fields.conditioning import PromptSyntax
 from latentry.contracts.fields.interpolation import SequenceOutput
 from latentry.contracts.fields.job import Priority
@@ -34,6 +28,7 @@ class ClipRequest(RequestModel):
     styles: templates.Styles = ()
     template: templates.FilledTemplate = None
     clip_skip: conditioning.ClipSkip = None
+    vae: VaeOption = None
     embeddings: embedding.Embeddings = None
     width: sampling.Width = None
     height: sampling.Height = None

@@ -1,5 +1,6 @@
 """Commands about jobs, models and workers: each function returns one atomic command, a value."""
 
+from latentry.ledger.commands.catalogue import list_models
 from latentry.ledger.commands.gateway import (
     cancel,
     check_writable,
@@ -10,7 +11,6 @@ from latentry.ledger.commands.gateway import (
     get,
     list_events,
     list_jobs,
-    list_models,
     release_bell,
     reserve_bell,
     was_kept,
@@ -30,6 +30,7 @@ from latentry.ledger.commands.worker import (
     exchange,
     find_urgent,
     heartbeat,
+    hold,
     list_checkpoints,
     publish_preview,
     register_model,
@@ -61,6 +62,7 @@ __all__ = [
     "forget",
     "get",
     "heartbeat",
+    "hold",
     "list_checkpoints",
     "list_events",
     "list_jobs",

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -16,7 +16,6 @@ from latentry.errors import (
     QueueFull,
 )
 from latentry.ledger.accounts import refusal
-from latentry.ledger.catalogue import CatalogueEntry, UpscalerEntry, read_entry
 from latentry.ledger.connection import Command
 from latentry.ledger.feed import LedgerEvent, event_order
 from latentry.ledger.jobs import Accepted, JobRecord, NewJob, WaitEstimate
@@ -123,14 +122,6 @@ def list_events(ref: JobRef, *, after: str = "") -> Command[list[LedgerEvent]]:
     return Command("gateway/list_events", (str(ref), known), read)
 
 
-def list_models() -> Command[list[CatalogueEntry | UpscalerEntry]]:
-    """The catalogue, with each model's and upscaler's live workers and queue.
-
-    Cards that this version cannot read, of newer workers, are left out and logged.
-    """
-    return Command("gateway/list_models", (), lambda answer: list(_readable_entries(answer)))
-
-
 def reserve_bell(model: str, *, ttl_s: float) -> Command[bool]:
     """Take the right to send a model's bell. False: one is on its way already."""
     return Command("gateway/reserve_bell", (model, int(ttl_s * 1000)), bool)
@@ -180,6 +171,7 @@ def _arguments(
         "finish_within_ms": job.finish_within_ms,
         "files": sorted(set(job.files.values())),
         "dry_run": dry_run,
+        "adapters": " ".join(job.request.adapters),
     } | job.extras
     # The request by itself: it is stored as it is, without its numbers going through Lua.
     return json.dumps(options), job.request.model_dump_json()
@@ -230,14 +222,6 @@ def _readable(ref: str, *fields: Any) -> JobRecord | None:
     except (KeyError, ValueError):  # one such record must not hide all others
         log.error("record.unreadable", job=JobRef.parse(ref).id)
         return None
-
-
-def _readable_entries(answer: Iterable[Any]) -> Iterator[CatalogueEntry | UpscalerEntry]:
-    for card, *counts in answer:
-        try:
-            yield read_entry(card, *counts)
-        except ValueError:  # one such card must not hide all others
-            log.error("card.unreadable", begins=card[:80])
 
 
 def _event(ref: JobRef, id: str, row: dict[str, str]) -> LedgerEvent:

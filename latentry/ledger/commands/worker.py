@@ -4,19 +4,43 @@ import base64
 import json
 import secrets
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
-from latentry.contracts import JobStatus, JobWarning, ModelCard, StoredOutput, UpscalerCard
+from latentry.contracts import (
+    JobStatus,
+    JobWarning,
+    ModelCard,
+    RegisteredCard,
+    StoredOutput,
+    UpscalerCard,
+)
 from latentry.errors import LatentryError, LeaseLost
+from latentry.ledger.catalogue import NO_ADAPTERS, ListedAdapters
 from latentry.ledger.connection import Command
 from latentry.ledger.jobs import JobRecord
 from latentry.ledger.leases import Claims, Lease, UnreadableRecord
 from latentry.ledger.refs import JobRef
 
+_LIST_TTL_MS: Final = 7 * 86_400_000
 
-def register_model(card: ModelCard | UpscalerCard) -> Command[int]:
-    """Enter a model or an upscaler into the catalogue, or replace its card."""
-    return Command("worker/register_model", (card.queue, card.model_dump_json()), int)
+
+def register_model(
+    card: ModelCard | UpscalerCard, adapters: ListedAdapters = NO_ADAPTERS, *, in_full: bool = True
+) -> Command[int]:
+    """Enter a model or an upscaler into the catalogue, or replace its card; 1 if it is new.
+
+    `adapters`: all that its workers have; `in_full`: else -1 says that the ledger lacks the list.
+    """
+    if isinstance(card, RegisteredCard):
+        adapters = ListedAdapters.of(card.adapters)
+    arguments = (adapters.digest, adapters.text if in_full else "", _LIST_TTL_MS)
+    text = card.model_dump_json(exclude={"adapters"})
+    return Command("worker/register_model", (card.queue, text, *arguments), int)
+
+
+def hold(worker: str, adapters: Iterable[str], *, ttl_s: float) -> Command[int]:
+    """This worker has these adapters in memory, by the SHA-256 of their files."""
+    return Command("worker/hold", (worker, int(ttl_s * 1000), " ".join(adapters)), int)
 
 
 def heartbeat(worker: str, models: Iterable[str], *, ttl_s: float) -> Command[int]:
@@ -33,19 +57,20 @@ def claim(
     held: int = 0,
     crashed: int = 0,
     begins: bool = False,
+    is_full: bool = False,
 ) -> Command[Claims]:
     """Claim up to `room` jobs for a worker that has `held` already; `crashed`: of those, the jobs
     that a worker died of.
 
     A suspect, whose worker died, is claimed by a worker that holds no other such job; a quarantined
     one, after a second death, alone by one that has no job. Where there is a row for each, they
-    count as begun. This very command, run again, returns the same leases. Raises UnreadableRecord;
-    see `claiming`.
+    count as begun. One that `is_full` has no room for adapters besides those in its memory. This
+    very command, run again, returns the same leases. Raises UnreadableRecord; see `claiming`.
     """
 
     def read(answer: Sequence[Any]) -> Claims:
-        claims, waiting = answer
-        return Claims(_leases(claims), waiting)
+        claims, waiting, left_ms = answer
+        return Claims(_leases(claims), waiting, left_ms)
 
     options = {
         "worker": worker,
@@ -56,6 +81,7 @@ def claim(
         "held": held,
         "crashed": crashed,
         "begins": begins,
+        "is_full": is_full,
     }
     return Command("worker/claim", (json.dumps(options),), read)
 

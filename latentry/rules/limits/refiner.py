@@ -10,6 +10,8 @@ from latentry.rules.prompt_rows import prompt_rows
 
 # A part that is kept would have to be seen by both models; hires fix says otherwise where it ends.
 _WITHOUT: Final = ("mask", "extend", "hires")
+# They are for one model.
+_ADAPTERS: Final = ("loras", "image_prompts")
 _SWITCH_AT: Final = ResolvedRequest.model_fields["refiner_switch_at"].default
 
 
@@ -21,7 +23,8 @@ def check_refiner(card: ModelCard, request: ResolvedRequest) -> None:
             raise UnsupportedField(why, fields={"/refiner_switch_at": why})
         return
     given = [name for name in _WITHOUT if getattr(request, name) is not None]
-    given += ["denoise_end"] * (request.denoise_end < 1) + ["loras"] * bool(request.loras)
+    given += ["denoise_end"] * (request.denoise_end < 1)
+    given += [name for name in _ADAPTERS if getattr(request, name)]
     if given:
         why = f"A refiner makes the last steps of a whole image, without {' and '.join(given)}."
         raise UnsupportedField(why, fields=dict.fromkeys(("/refiner", f"/{given[0]}"), why))

@@ -1,6 +1,6 @@
 """All rules of a service, and which of them a request meets."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -35,24 +35,22 @@ class Rulebook:
     def found(self, texts: Iterable[Text], tenant: str, *, is_low: bool = False) -> list[Found]:
         """The rules for this tenant's requests that find something, with the first place each."""
         rules = [rule for rule in self.prompt if rule.scope.covers(tenant, is_low=is_low)]
-        reads_negative = any(rule.reads_negative for rule in rules)
         places: dict[PromptRule, str] = {}
-        for one in texts if rules else ():
-            if one.is_negative and not reads_negative:
-                continue
-            for reading in readings(one.text):
-                possible = self._possible(reading)
-                for rule in rules:
-                    if rule in possible and rule not in places and self._finds(rule, one, reading):
-                        places[rule] = one.pointer
+        for one in texts:
+            readers = [rule for rule in rules if rule.reads_negative or not one.is_negative]
+            for rule in self._finding(readers, one.text):
+                places.setdefault(rule, one.pointer)
         return [Found(rule, places[rule]) for rule in rules if rule in places]
 
     def image_rules(self, tenant: str, *, is_low: bool = False) -> tuple[ImageRule, ...]:
         """The rules on this tenant's pictures."""
         return tuple(rule for scope, rule in self.image if scope.covers(tenant, is_low=is_low))
 
-    def _finds(self, rule: PromptRule, text: Text, reading: str) -> bool:
-        return (rule.reads_negative or not text.is_negative) and rule.finds(reading)
+    def _finding(self, rules: Collection[PromptRule], text: str) -> Iterator[PromptRule]:
+        """Those of the rules that find something in a text; some of them more than once."""
+        for reading in readings(text) if rules else ():
+            possible = self._possible(reading)
+            yield from (rule for rule in rules if rule in possible and rule.finds(reading))
 
     def _possible(self, reading: str) -> set[PromptRule]:
         """The rules that may find something in a reading; all others find nothing."""

@@ -8,7 +8,7 @@ from latentry.errors import InvalidRequest, TooManyFrames, UnsupportedField
 # What a request for a clip may not change, because frames are drawn without it.
 _NOT_OF_CLIPS = (
     *("image", "mask", "strength", "extend", "image_guidance_scale", "hires", "variation_strength"),
-    *("denoise_start", "denoise_end", "loras", "refiner"),
+    *("denoise_start", "denoise_end", "loras", "image_prompts", "refiner"),
     *("intermediates", "preview_interval", "cache_interval", "guidance_rescale", "seamless", "n"),
 )
 

@@ -22,6 +22,9 @@ def refuse_different(keyframes: Mapping[str, ResolvedRequest]) -> None:
     _refuse(UnsupportedField, why, ["/".join(one) for one in given])
     controlled = [f"{at}/controls" for at, one in keyframes.items() if one.controls]
     _refuse(UnsupportedField, "An interpolation takes no controls.", controlled)
+    given = [(at, "image_prompts") for at, one in keyframes.items() if one.image_prompts]
+    why = "Pictures on the way to another have no image prompts."
+    _refuse(UnsupportedField, why, ["/".join(one) for one in given])
     for name, of, why in _SHAPES:
         differing = [at for at, one in others if of(one) != of(first)]
         _refuse(KeyframesDiffer, why, [f"{at}/{name}" for at in differing])

@@ -1,4 +1,4 @@
-"""`/v1/adapters`: the LoRAs and embeddings that requests may name."""
+"""`/v1/adapters`: what adapters requests may name."""
 
 from fastapi import APIRouter
 from starlette.responses import Response

@@ -31,18 +31,20 @@ async def draw(
     gateway: Gateway,
     caller: Caller,
     request: Request,
-    body: AnyImagesRequest,
+    reading: Awaitable[AnyImagesRequest],
     idempotency_key: str | None,
 ) -> Response:
     """Create the job, and answer when it has ended; a stream at once.
 
-    It is canceled if the client leaves, unless an idempotency key lets a repetition find it.
+    `reading` gives the request, whose pictures nobody keeps while the client waits. The job is
+    canceled if the client leaves, unless an idempotency key lets a repetition find it.
     """
+    body = await reading
     wanted, keep = Wanted.of(body), idempotency_key is not None
     with named_as_sent(wanted.names):
         card = await _card(gateway, body)
         own = generation_request(body, card, await _size(gateway, caller, body, card))
-    del body  # its pictures are not kept while the client waits
+    del body, reading
     ref = new_ref(caller.tenant)
     submission = submit(gateway, caller, own, idempotency_key, ref, is_low=wanted.is_low)
     submitted = _submitted(request, wanted, submission)

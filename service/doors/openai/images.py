@@ -77,8 +77,8 @@ async def create_images(
     a repetition gets the same images. Fields without effect are named in `X-Ignored-Fields`. With
     `stream`, the images come as events, and with `partial_images` on their way too.
     """
-    body = await bodies.parse(request, ImagesRequest)
-    return await draw(gateway, caller, request, body, idempotency_key)
+    reading = bodies.parse(request, ImagesRequest)
+    return await draw(gateway, caller, request, reading, idempotency_key)
 
 
 @router.post(
@@ -99,8 +99,8 @@ async def edit_images(
     `strength`. A model that edits by instruction (`limits.edits`) does what the prompt says.
     """
     is_json = _media_type(request) == "application/json"
-    body = await (bodies.parse if is_json else _form)(request, EditRequest)
-    return await draw(gateway, caller, request, body, idempotency_key)
+    reading = (bodies.parse if is_json else _form)(request, EditRequest)
+    return await draw(gateway, caller, request, reading, idempotency_key)
 
 
 @router.post(
@@ -116,8 +116,8 @@ async def vary_image(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Vary a picture as OpenAI's retired route did: image to image, without a prompt."""
-    body = await _form(request, VariationRequest)
-    return await draw(gateway, caller, request, body, idempotency_key)
+    reading = _form(request, VariationRequest)
+    return await draw(gateway, caller, request, reading, idempotency_key)
 
 
 async def _form(request: Request, model: type[M]) -> M:

@@ -3,16 +3,9 @@
 from pydantic import Field
 
 from latentry.contracts import PromptSyntax
-from latentry.contracts.fields import (
-    conditioning,
-    control,
-    embedding,
-    inputs,
-    job,
-    lora,
-    sampling,
-    templates,
-)
+from latentry.contracts.fields import conditioning, inputs, job, sampling, templates
+from latentry.contracts.fields.adapters import control, embedding, image_prompt, lora
+from latentry.contracts.fields.adapters.vae import VaeOption
 from latentry.contracts.fields.hires import HiresOption
 from latentry.contracts.provenance.marks import ProvenanceOption
 from latentry.contracts.wire import RequestModel
@@ -30,7 +23,9 @@ class OwnFields(RequestModel):
     clip_skip: conditioning.ClipSkip = None
     embeddings: embedding.Embeddings = None
     loras: lora.Loras | None = None
+    vae: VaeOption = None
     controls: control.Controls | None = None
+    image_prompts: image_prompt.ImagePrompts | None = None
     num_inference_steps: sampling.Steps = None
     denoise_start: sampling.DenoiseStart | None = None
     denoise_end: sampling.DenoiseEnd | None = None

@@ -8,8 +8,8 @@ from latentry.contracts.fields.bounds import DEFAULT_FPS
 from latentry.contracts.fields.clip import Clip
 from latentry.errors import UnsupportedField
 from latentry.ledger import CatalogueEntry
+from latentry.rules.adapters.loras import with_tags
 from latentry.rules.limits import refuse_unsupported
-from latentry.rules.loras import with_tags
 from latentry.rules.sequences.file_limits import refuse_impossible_file
 from latentry.settings import Settings
 from service.jobs.admission import Admitted, admitted, choose, requested_model, resolve

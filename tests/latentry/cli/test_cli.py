@@ -204,10 +204,12 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--image-guidance-scale 2.5 --denoise-start 0.25 --denoise-end 0.75 "
         "--resize-mode crop --mask-blur 4 --mask-fill noise --inpaint-area masked "
         "--mask-channel alpha --mask-padding 16 --extend 8 0 16 0 "
+        "--image-prompt ip=picture.png:2 "
+        "--image-prompt ip=https://a.example:8443/b.png:0.5 "
         "--lora ink:0.8 --embedding wisp "
         "--control lines=picture.png:0.5 --control depth=file_1 "
         "--hires scale=1.5 --hires steps=9 --hires upscaler=lanczos "
-        "--preview-interval 5 --preview-size 256 "
+        "--vae glass --preview-interval 5 --preview-size 256 "
         "--webhook https://shop.example/hook --webhook-event failed"
     )
     (tmp_path / "picture.png").write_bytes(b"picture")
@@ -250,6 +252,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "mask_padding": 16,
         "extend": {"left": 8, "top": 0, "right": 16, "bottom": 0},
         "loras": [{"id": "ink", "weight": 0.8}],
+        "vae": {"id": "glass"},
         "controls": [
             {
                 "id": "lines",
@@ -257,6 +260,10 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
                 "weight": 0.5,
             },
             {"id": "depth", "image": "file_1"},
+        ],
+        "image_prompts": [
+            {"id": "ip", "image": "data:application/octet-stream;base64,cGljdHVyZQ==", "weight": 2},
+            {"id": "ip", "image": "https://a.example:8443/b.png", "weight": 0.5},
         ],
         "embeddings": [{"id": "wisp"}],
         "hires": {"scale": 1.5, "steps": 9, "upscaler": "lanczos"},
@@ -374,7 +381,7 @@ def test_the_latest_preview_is_saved_next_to_the_picture(latentry, gateway, tmp_
 
 
 def test_help_has_the_descriptions_of_the_api_fields(latentry, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setenv("COLUMNS", "1000")
     _, out, _ = latentry("generate", "--help")
     assert GenerationRequest.model_fields["original_size"].description in out
     assert GenerationRequest.model_fields["prompt_syntax"].description in out
@@ -426,6 +433,13 @@ def test_adapters_are_listed(latentry, gateway):
     ink, wisp = (line.split() for line in out.splitlines()[1:])
     assert ink == ["ink", "lora", "SDXL", "xl", "16", "1.5", "MB", "inky"]
     assert wisp == ["wisp", "embedding", "SD", "1.x", "8", "0.0", "MB", "wisp"]
+
+
+@pytest.mark.parametrize("given", ["ip", "ip=none.png", "ip=none.png:0.5", "=https://a.example/b"])
+def test_an_image_prompt_that_says_something_else_is_refused(latentry, gateway, given):
+    code, _, err = latentry("generate", "a frog", "--image-prompt", given)
+    assert code
+    assert "image" in err
 
 
 @pytest.mark.parametrize("given", ["a:1:2:3", "a:x", ":1"])

@@ -8,6 +8,7 @@ from latentry.contracts import (
     Embedding,
     Extend,
     Hires,
+    ImagePrompt,
     InpaintArea,
     InputFile,
     Intermediates,
@@ -23,6 +24,7 @@ from latentry.contracts import (
     Seamless,
     Spacing,
     Template,
+    Vae,
 )
 
 RESOLVED = ResolvedRequest(
@@ -45,6 +47,7 @@ CHANGES: dict[str, Any] = {
     "loras": (
         Lora(id="ink", weight=0.8, text_encoder_weight=0.5, sha256="3" * 64, autov3="4" * 12),
     ),
+    "vae": Vae(id="ft-mse", sha256="5" * 64),
     "controls": (
         Control(
             id="lines",
@@ -52,6 +55,14 @@ CHANGES: dict[str, Any] = {
             weight=0.5,
             sha256="6" * 64,
             autov3="7" * 12,
+        ),
+    ),
+    "image_prompts": (
+        ImagePrompt(
+            id="ip",
+            image=InputFile(file="file_3", pixel_sha256="5" * 64, width=64, height=64),
+            weight=0.7,
+            sha256="6" * 64,
         ),
     ),
     "embeddings": (Embedding(id="Easy Negative", sha256="5" * 64, vectors=8),),

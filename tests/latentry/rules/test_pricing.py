@@ -13,6 +13,8 @@ PACED = card().model_copy(
 LORA = {"id": "ink", "weight": -0.5, "text_encoder_weight": 1.0, "sha256": "1" * 64}
 FILE = {"file": "file_1", "pixel_sha256": "1", "width": 8, "height": 8}
 CONTROL = {"id": "lines", "image": FILE, "sha256": "2" * 64}
+PROMPT = {"id": "ip", "weight": 0.5, "image": FILE, "sha256": "3" * 64}
+OTHER = PROMPT | {"sha256": "4" * 64}
 MEGAPIXELS = 128 * 128 / 1e6
 
 
@@ -42,6 +44,10 @@ def work(**fields: object) -> float:
         ({"controls": [CONTROL | {"mode": "guess"}]}, 12),
         ({"controls": [CONTROL], "guidance_scale": 1.0}, 7),
         ({"controls": [CONTROL | {"weight": 0.0}]}, 10),
+        ({"image_prompts": [PROMPT]}, 10.5 + 0.1 / MEGAPIXELS),
+        ({"image_prompts": [PROMPT] * 2, "guidance_scale": 1.0}, 5.25 + 0.2 / MEGAPIXELS),
+        ({"image_prompts": [PROMPT, OTHER], "n": 2}, 22 + 0.4 / MEGAPIXELS),
+        ({"image_prompts": [PROMPT | {"weight": 0.0}]}, 10),
         ({"denoise_end": 0.7}, 7),
         ({"denoise_end": 0.7, "sampler": "heun"}, 14),
         ({"denoise_end": 0.7, "sampler": "pndm"}, 8),

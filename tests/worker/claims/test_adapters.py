@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,6 +26,7 @@ from tests.worker.harness import Worker, ended
 from worker.claims.claimed_job import ClaimedJob
 from worker.claims.claimer import Claimer, Offer
 from worker.claims.inbox import Claimed, Inbox
+from worker.claims.preparation.adapter_cache import AdapterCache
 from worker.claims.preparation.adapter_files import AdapterFiles
 from worker.claims.preparation.adapters import Adapters
 from worker.claims.preparation.handover import READERS
@@ -86,6 +88,29 @@ def test_files_are_found_by_their_names_and_looked_at_once(tmp_path: Path) -> No
     looked = len(inspector.looked)
     files.look()
     assert len(inspector.looked) == looked, "nothing has changed"
+
+
+def test_a_file_is_read_once_over_all_starts(tmp_path: Path) -> None:
+    write(tmp_path / "closet/ink.safetensors", "1")
+    write(tmp_path / "closet/bad.safetensors", "bad")
+
+    def started(identity: str = "models") -> list[str]:
+        inspector, cache = Inspector(), AdapterCache(tmp_path / "data", identity)
+        files = AdapterFiles([AdapterSource(tmp_path / "closet")], inspector, cache)
+        files.open()
+        assert ids(files).get("ink") == (tmp_path / "closet/ink.safetensors").read_text()
+        return inspector.looked
+
+    assert started() == ["bad.safetensors", "ink.safetensors"]
+    assert started() == ["bad.safetensors"], "what could not be used is tried again"
+    assert "ink.safetensors" in started("other models")
+    write(tmp_path / "new", "2")
+    (tmp_path / "new").replace(tmp_path / "closet/ink.safetensors")
+    assert "ink.safetensors" in started()
+    assert "ink.safetensors" not in started()
+    for kept in (tmp_path / "data").iterdir():
+        kept.write_text('{"a": [[], 1]}')
+    assert "ink.safetensors" in started(), "a damaged cache is ignored"
 
 
 def test_pickles_are_listed_and_never_read(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -161,6 +186,27 @@ def test_they_come_change_and_go_while_the_worker_runs(tmp_path: Path) -> None:
     assert ids(files) == {"ink": "4"}
 
 
+def test_an_image_encoder_is_no_adapter_and_those_beside_it_follow_it(tmp_path: Path) -> None:
+    """It belongs to what they are, as in the repository h94/IP-Adapter."""
+    write(tmp_path / "models/eye.safetensors", "1")
+    write(tmp_path / "sdxl_models/gaze.safetensors", "2")
+    write(tmp_path / "else/pen.safetensors", "3")
+    write(tmp_path / "models/image_encoder/config.json", "{}")
+    write(tmp_path / "models/image_encoder/model.safetensors", "4")
+    inspector = Inspector()
+    files = AdapterFiles([AdapterSource(tmp_path)], inspector)
+    files.open()
+    assert ids(files) == {"eye": "1", "gaze": "2", "pen": "3"}
+    inspector.looked.clear()
+    files.look()
+    assert not inspector.looked
+    (tmp_path / "models/image_encoder/model.safetensors").unlink()
+    write(tmp_path / "models/image_encoder/model.safetensors", "other")
+    files.look()
+    assert {"eye.safetensors", "gaze.safetensors"} <= set(inspector.looked)
+    assert "model.safetensors" not in inspector.looked
+
+
 def test_a_path_that_does_not_exist_is_no_silence(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="which does not exist"):
         AdapterFiles([AdapterSource(tmp_path / "none")], Inspector()).open()
@@ -181,6 +227,12 @@ class FakeShelf:
 
     def inspect(self, path: Path) -> Adapter:
         raise AdapterUnusable
+
+    identity = "fake"
+
+    @property
+    def held(self) -> frozenset[str]:
+        return frozenset()
 
     def load(self, model: str, files: Mapping[str, Path]) -> Mapping[str, LoadedAdapter]:
         self.asked.append(files)
@@ -206,11 +258,13 @@ def lora(sha256: str = "1", weight: float = 1.0) -> Lora:
     return Lora(id="ink", weight=weight, text_encoder_weight=weight, sha256=sha256)
 
 
-def claiming(ledger: Ledger, files: AdapterFiles, shelf: FakeShelf) -> tuple[Claimer, Inbox]:
+def claiming(
+    ledger: Ledger, files: AdapterFiles, shelf: FakeShelf, **options: Any
+) -> tuple[Claimer, Inbox]:
     inbox, queues = Inbox(), QueueChoice(["shapes"], tuple)
     reporter = Reporter(ledger, inbox, "w1", [card()], lease_s=60, heartbeat_s=5)
     prepare = Adapters(files, shelf).prepare
-    claimer = Claimer(ledger, inbox, "w1", queues, reporter, lease_s=60, prepare=prepare)
+    claimer = Claimer(ledger, inbox, "w1", queues, reporter, lease_s=60, prepare=prepare, **options)
     claimer.offer(Offer(room=4))
     return claimer, inbox
 
@@ -292,6 +346,44 @@ def test_a_job_whose_file_cannot_be_used_ends_with_a_code(
     assert found.error.code == code
 
 
+def test_without_room_only_jobs_that_need_some_are_left_for_a_second(
+    ledger: Ledger, files: AdapterFiles
+) -> None:
+    cold, warm = create(ledger, lora()), create(ledger, lora("2"))
+    plain = create(ledger)
+    ledger.run(commands.hold("w1", ["2"], ttl_s=60))
+    now = [100.0]
+
+    class Full(FakeShelf):
+        def load(self, model: str, files: Mapping[str, Path]) -> Mapping[str, LoadedAdapter]:
+            loaded = super().load(model, files)
+            if "1" in files and now[0] < 101:
+                raise NoAdapterRoom
+            return loaded
+
+    write(files._sources[0].path / "pen.safetensors", "2")
+    shelf = Full()
+    claimer, inbox = claiming(ledger, files, shelf, clock=lambda: now[0])
+    claimer.work()
+    assert {job.lease.ref for job in posted(inbox, 2)} == {warm, plain}
+
+    def is_queued() -> bool:
+        record = ledger.run(commands.get(cold))
+        assert record
+        assert record.crashes == 0
+        return record.state is JobStatus.QUEUED
+
+    until(is_queued, 10)
+    more = create(ledger)  # while it is full
+    claimer.offer(Offer(room=4, received=2))
+    claimer.work()
+    assert [job.lease.ref for job in posted(inbox, 1)] == [more]
+    assert is_queued()
+    now[0] += 1
+    claimer.work()
+    assert [job.lease.ref for job in posted(inbox, 1)] == [cold], "without another hint"
+
+
 def test_without_room_a_job_waits_and_others_do_not(
     ledger: Ledger, files: AdapterFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -311,6 +403,35 @@ def test_without_room_a_job_waits_and_others_do_not(
     assert [job.lease.ref for job in posted(inbox, 1)] == [plain]
     assert len(shelf.asked) > 1, "it is tried again"
     assert found().crashes == 0
+
+
+def test_of_two_workers_the_one_that_has_the_adapter_gets_the_job(
+    ledger: Ledger, files: AdapterFiles
+) -> None:
+    held = {"cold": set[str](), "warm": {"1"}}
+    claimers, inboxes, reporters = {}, {}, {}
+    for name in held:
+        inbox, queues = Inbox(), QueueChoice(["shapes"], tuple)
+        reporter = Reporter(
+            ledger, inbox, name, [card()], lease_s=60, heartbeat_s=60, held=lambda n=name: held[n]
+        )
+        reporter.report()
+        prepare = Adapters(files, FakeShelf()).prepare
+        claimer = Claimer(ledger, inbox, name, queues, reporter, lease_s=60, prepare=prepare)
+        claimer.offer(Offer(room=4))
+        claimers[name], inboxes[name], reporters[name] = claimer, inbox, reporter
+    first = create(ledger, lora())
+    for name in held:
+        claimers[name].work()
+    assert [job.lease.ref for job in posted(inboxes["warm"], 1)] == [first]
+    held["cold"], held["warm"] = {"1"}, set()  # evicted here, loaded there
+    for reporter in reporters.values():
+        reporter.report()
+    second = create(ledger, lora())
+    for name in ("warm", "cold"):
+        claimers[name].hear()
+        claimers[name].work()
+    assert [job.lease.ref for job in posted(inboxes["cold"], 1)] == [second]
 
 
 def test_a_folder_of_diffusers_is_one_adapter(tmp_path: Path) -> None:

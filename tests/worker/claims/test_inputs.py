@@ -226,12 +226,17 @@ def test_pictures_of_lists_are_read_by_place_and_each_file_once(settings) -> Non
             reads.append(key)
             return storage.get(key)
 
-    places = {"image": NAMED, "controls/0/image": NAMED, "controls/1/image": NAMED}
+    places = dict.fromkeys(("controls/0/image", "controls/1/image", "image_prompts/0/image"), NAMED)
     lease = SimpleNamespace(
         ref=JobRef("default", "gen_1"),
-        record=SimpleNamespace(request=SimpleNamespace(inputs=lambda: places)),
+        record=SimpleNamespace(request=SimpleNamespace(inputs=lambda: {**places, "image": NAMED})),
     )
     found = Inputs(Counted()).listed(lease)
-    assert found.keys() == {"controls/0/image", "controls/1/image"}
+    assert found.keys() == places.keys()
     assert all((one == (255, 0, 0)).all() for one in found.values())
+    assert {at: one.shape for at, one in found.items()} == {
+        "controls/0/image": (1, 2, 3),
+        "controls/1/image": (1, 2, 3),
+        "image_prompts/0/image": (224, 224, 3),
+    }
     assert len(reads) == 1

@@ -26,6 +26,7 @@ from tests.worker.engine.stock import Stock
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.diffusion.plan import planned_passes
 from worker.engine.inputs.canvas import Canvas
+from worker.engine.inputs.clip_picture import clip_picture
 from worker.engine.loop import Engine, Order
 
 STEPS = 6
@@ -53,13 +54,23 @@ def order_of(
         Spacing.DEFAULT,
         **(fields | which.as_resolved(seed) | changes),
     )
-    order = replace(order, canvas=Canvas.of(order.request, modes.pictures(seed)))
+    canvas = Canvas.of(order.request, modes.pictures(seed))
+    pictures = {place: clip_picture(one) for place, one in which.shown(seed).items()}
+    order = replace(order, canvas=canvas, pictures=pictures)
     return closet_for(order.request.model).dressed(order) if has_adapters(order) else order
 
 
 def has_adapters(order: Order) -> bool:
     """Whether it names any."""
-    return bool(order.request.loras or order.request.embeddings or order.request.controls)
+    request = order.request
+    named = (
+        request.loras,
+        request.embeddings,
+        request.controls,
+        request.image_prompts,
+        request.vae,
+    )
+    return any(named)
 
 
 def samplers_of(mode: str) -> list[Sampler]:
@@ -93,7 +104,7 @@ class Reference:
         if not has_adapters(order):
             return self._latent_of(order)
         closet, pipeline = closet_for(request.model), self.stock.pipeline(request.model)
-        with closet.merged(pipeline, order):
+        with closet.merged(pipeline, order, order.pictures):
             if not request.controls:
                 return self._latent_of(order)
             self.stock.draw.cache_clear()  # it knows what it drew by the request alone

@@ -4,27 +4,28 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import structlog
 
-from latentry.contracts import Adapter
-from latentry.contracts.fields.lora import ADAPTER_ID
+from latentry.contracts import Adapter, AdapterKind
+from latentry.contracts.fields.adapters.lora import ADAPTER_ID
 from latentry.errors import AdapterUnusable, ConfigurationError
+from latentry.rules.adapters.few_steps import suggestion
 from latentry.sources import AdapterSource
+from worker.claims.preparation.adapter_cache import AdapterCache
 from worker.claims.preparation.pickles import is_pickle, pickles, refused
+from worker.engine.adapters.beside import IMAGE_ENCODER, State, image_encoders, state_of
+from worker.engine.adapters.file import parts_of_folder
 from worker.process.exit_on_failure import critical_thread
 
 log = structlog.get_logger()
 
 LOOK_S: Final = 5.0
 _SUFFIX: Final = ".safetensors"
-_PEFT: Final = "adapter_config.json"
-_NETWORK: Final = "diffusion_pytorch_model"
-_CONFIG: Final = "config.json"
 _MAX_WHY: Final = 1000
-State: TypeAlias = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,14 @@ class AdapterFiles:
     """
 
     def __init__(
-        self, sources: Sequence[AdapterSource], inspect: Callable[[Path], Adapter]
+        self,
+        sources: Sequence[AdapterSource],
+        inspect: Callable[[Path], Adapter],
+        cache: AdapterCache | None = None,
     ) -> None:
         self._sources = sources
         self._inspect = inspect
+        self._cache = cache
         self._seen: Mapping[str, _Seen] = {}
         self._looking = threading.Lock()
         self._stopping = threading.Event()
@@ -59,6 +64,8 @@ class AdapterFiles:
                 raise ConfigurationError(
                     f"LATENTRY_ADAPTERS names {source.path}, which does not exist."
                 )
+        if self._cache is not None:
+            self._cache.recall()
         self.look()
 
     def start(self) -> None:
@@ -98,9 +105,13 @@ class AdapterFiles:
         """Look at all files, and read those that are new or changed."""
         with self._looking:
             self._look()
+            if self._cache is not None:
+                rows = ((one.path, one.state, one.entry) for one in self._seen.values())
+                self._cache.keep((path, state, entry) for path, state, entry in rows if entry)
 
     def _look(self) -> None:
         found: dict[str, _Seen] = {}
+        beside = cache(_beside)
         for name, path in self._named():
             if name in found:
                 is_new = found[name].path != path and name not in self._seen
@@ -108,8 +119,9 @@ class AdapterFiles:
                     log.error("adapter.name_twice", adapter=name, path=str(path))
                 continue
             before = self._seen.get(name)
-            if (state := _state(path)) is None:  # it is gone by now
+            if not (state := state_of([path])):  # it is gone by now
                 continue
+            state += beside(path.parent)
             is_known = before is not None and (before.path, before.state) == (path, state)
             found[name] = before if is_known and before else self._read(name, path, state)
         for name in self._seen.keys() - found.keys():
@@ -121,8 +133,7 @@ class AdapterFiles:
             # A name that is no UTF-8 has surrogates, which the catalogue's JSON cannot carry.
             if not (re.fullmatch(ADAPTER_ID, name) and name.isprintable()):
                 raise AdapterUnusable("Its name has a letter that no id may have.")
-            entry = refused(path) if is_pickle(path) else self._inspect(path)
-            entry = entry.named(name)
+            entry = _named(self._entry(path, state), name)
         except AdapterUnusable as error:
             why = error.message[:_MAX_WHY]  # it may quote names from the file's header
             log.error("adapter.unusable", adapter=name, path=str(path), why=why)
@@ -135,6 +146,12 @@ class AdapterFiles:
             log.warning(event, adapter=name, path=str(path), why=entry.reason)
         log.info("adapter.found", adapter=name, family=entry.family, models=entry.models)
         return _Seen(path, state, entry)
+
+    def _entry(self, path: Path, state: State) -> Adapter:
+        if is_pickle(path):
+            return refused(path)
+        known = self._cache and self._cache.find(path, state)
+        return known or self._inspect(path)
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_S):
@@ -160,25 +177,21 @@ class AdapterFiles:
                 yield from ((path.stem, path) for path in pickles(source.path))
 
 
+def _named(entry: Adapter, name: str) -> Adapter:
+    """The entry with its id, and with what is known of a LoRA by its names."""
+    is_lora = entry.kind is AdapterKind.LORA
+    suggests = suggestion((name, entry.title)) if is_lora else None
+    return entry.named(name).model_copy(update={"suggests": suggests})
+
+
 def _in_folder(folder: Path) -> list[Path]:
-    """Files, and folders that are one adapter, in it at whatever depth, the upper ones first."""
-    weights = [*folder.rglob(f"*{_SUFFIX}")]
-    folders = {path.parent for path in weights if _is_of_folder(path)}
-    files = {path for path in weights if path.parent not in folders}
-    return sorted(files | folders, key=lambda path: (len(path.parts), str(path)))
+    """Files, and folders of one adapter, in it at whatever depth, the upper ones first."""
+    files = [path for path in folder.rglob(f"*{_SUFFIX}") if path.parent.name != IMAGE_ENCODER]
+    folders = {one for one in {path.parent for path in files} if parts_of_folder(one)}
+    found = [*(path for path in files if path.parent not in folders), *folders]
+    return sorted(found, key=lambda path: (len(path.parts), str(path)))
 
 
-def _is_of_folder(weights: Path) -> bool:
-    """Whether its folder is an adapter: of peft's, or a network of diffusers' with its config."""
-    is_network = weights.name.startswith(_NETWORK) and (weights.parent / _CONFIG).exists()
-    return is_network or (weights.parent / _PEFT).exists()
-
-
-def _state(path: Path) -> State | None:
-    """What changes when a file is written or replaced: place on disk, size and both times."""
-    try:
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
-        stats = [file.stat() for file in files]
-    except OSError:
-        return None
-    return tuple((one.st_ino, one.st_size, one.st_ctime_ns) for one in stats)
+def _beside(folder: Path) -> State:
+    """Of the image encoders that files in a folder may need."""
+    return state_of(image_encoders(folder))

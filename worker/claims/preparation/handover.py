@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from latentry.errors import NoAdapterRoom, StorageUnavailable
+from latentry.errors import LatentryError, NoAdapterRoom, StorageUnavailable
 from worker.claims.claimed_job import ClaimedJob
 from worker.claims.inbox import Claimed, Inbox
 from worker.claims.reporter import Reporter
@@ -45,6 +45,7 @@ class Handover:
         self._lock = threading.Lock()
         self._posted = 0
         self._paused_until = 0.0
+        self._full_until = 0.0
         self._stopping = threading.Event()
         # Apart: adapters are loaded one job at a time, and those that wait keep their threads.
         self._readers = {
@@ -60,8 +61,13 @@ class Handover:
 
     @property
     def is_paused(self) -> bool:
-        """Whether something has just been refused."""
+        """Whether storage has just refused something."""
         return self._clock() < self._paused_until
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there was no room for an adapter just now: none is claimed that needs loading."""
+        return self._clock() < self._full_until
 
     def take(self, jobs: Iterable[ClaimedJob]) -> None:
         """From the claiming thread. Those that need nothing go first."""
@@ -88,11 +94,17 @@ class Handover:
     def _try(self, job: ClaimedJob) -> None:
         try:
             self._post(job)
-        except (StorageUnavailable, NoAdapterRoom) as error:
-            log.warning("claim.deferred", code=error.code, why=str(error))
+        except StorageUnavailable as error:
             self._paused_until = self._clock() + PAUSE_S
-            self._hand_back(job)
-            self._on_refused()
+            self._refuse(job, error)
+        except NoAdapterRoom as error:
+            self._full_until = self._clock() + PAUSE_S
+            self._refuse(job, error)
+
+    def _refuse(self, job: ClaimedJob, error: LatentryError) -> None:
+        log.warning("claim.deferred", code=error.code, why=str(error))
+        self._hand_back(job)
+        self._on_refused()
 
     def _post(self, job: ClaimedJob) -> None:
         job.checkpoints = self._reporter.checkpoints.load(job.lease)

@@ -39,6 +39,16 @@ class Bank:
         """What those in memory take."""
         return sum(one.size_bytes for one in list(self._alive.values()))
 
+    @property
+    def keys(self) -> list[Key]:
+        """Of those in memory."""
+        return list(self._alive.keys())
+
+    def clear(self) -> None:
+        """Keep none; those that an image uses stay in memory for it."""
+        with self._lock:
+            self._kept.clear()
+
     def find(self, key: Key) -> SizedAdapter | None:
         """The adapter under this key if it is in memory, which counts as its use."""
         with self._lock:

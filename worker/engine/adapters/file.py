@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self
@@ -15,8 +15,13 @@ from latentry.errors import AdapterUnusable
 from worker.engine.models.safetensors_header import DTYPE_BYTES, Header, TensorInfo, read_header
 
 MAX_FILE_BYTES: Final = 2**31
-WEIGHTS: Final = "adapter_model.safetensors"
-CONFIG: Final = "adapter_config.json"
+# Folders of one adapter: what peft and diffusers call a config, and the weights beside it.
+FOLDERS: Final = {
+    "adapter_config.json": ("adapter_model.safetensors",),
+    "config.json": tuple(
+        f"diffusion_pytorch_model{precision}.safetensors" for precision in ("", ".fp16", ".bf16")
+    ),
+}
 _MAX_CONFIG_BYTES: Final = 2**20
 # An unsigned integer of each float's size, and the bits that are all set where it is not finite.
 _NOT_FINITE: Final = {
@@ -37,21 +42,28 @@ _PIECE: Final = 2**20  # elements looked at in one go
 
 @dataclass(frozen=True)
 class AdapterFile:
-    """A safetensors file, and beside it peft's config if it is a folder that peft wrote."""
+    """A safetensors file, and the config beside it in a folder that peft or diffusers wrote.
+
+    folder: where it is.
+    """
 
     name: str
     data: bytes
     header: Header
     config: Mapping[str, Any] | None = None
+    folder: Path | None = None
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read a `.safetensors` file, or a folder. Raises AdapterUnusable."""
         config, weights = None, path
         if path.is_dir():
-            weights = path / WEIGHTS
-            config = _config(path / CONFIG)
-        return cls.of(path.name, _bytes(weights, MAX_FILE_BYTES), config)
+            parts = parts_of_folder(path)
+            if parts is None:
+                raise AdapterUnusable("It is a folder without a config and weights beside it.")
+            config, weights = _config(parts[0]), parts[1]
+        read = cls.of(path.name, _bytes(weights, MAX_FILE_BYTES), config)
+        return replace(read, folder=path.parent)
 
     @classmethod
     def of(cls, name: str, data: bytes, config: Mapping[str, Any] | None = None) -> Self:
@@ -75,6 +87,11 @@ class AdapterFile:
         """AUTOMATIC1111's short hash: of all that comes after the header."""
         length = int.from_bytes(self.data[:8], "little")
         return hashlib.sha256(memoryview(self.data)[8 + length :]).hexdigest()[:12]
+
+    @property
+    def class_name(self) -> str:
+        """The class of diffusers' that a folder's config names; empty if it names none."""
+        return str((self.config or {}).get("_class_name", ""))
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -114,6 +131,15 @@ class AdapterFile:
                 raise AdapterUnusable(f"Its {name} has values that are not finite.")
 
 
+def parts_of_folder(folder: Path) -> tuple[Path, Path] | None:
+    """The config and weights of a folder that is one adapter; None if it is none."""
+    for config, weights in FOLDERS.items():
+        found = [folder / name for name in weights if (folder / name).exists()]
+        if found and (folder / config).exists():
+            return folder / config, found[0]
+    return None
+
+
 def are_finite(bits: np.ndarray[Any, Any], dtype: str) -> bool:
     """Whether all values are finite, which are of this dtype and here as integers or bytes."""
     kind, ones = _NOT_FINITE[dtype]
@@ -126,9 +152,9 @@ def _config(path: Path) -> Mapping[str, Any]:
     try:
         config = json.loads(_bytes(path, _MAX_CONFIG_BYTES))
     except (ValueError, RecursionError) as error:
-        raise AdapterUnusable(f"Its {CONFIG} is not readable: {error}") from None
+        raise AdapterUnusable(f"Its {path.name} is not readable: {error}") from None
     if not isinstance(config, dict):
-        raise AdapterUnusable(f"Its {CONFIG} is not a JSON object.")
+        raise AdapterUnusable(f"Its {path.name} is not a JSON object.")
     return config
 
 

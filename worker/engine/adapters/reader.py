@@ -21,10 +21,16 @@ class SizedAdapter(LoadedAdapter, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """An adapter that is ready to be loaded: how much memory it will take, and how."""
+    """An adapter that is ready to be loaded: how much memory it will take, and how.
+
+    sha256: its hash, if that of its file is not all. part: what it has besides, perhaps together
+    with other adapters, and without its size; `load` then takes it.
+    """
 
     size_bytes: int
-    load: Callable[[], SizedAdapter]
+    load: Callable[..., SizedAdapter]
+    sha256: str = ""
+    part: "Loading | None" = None
 
 
 class Reader(Protocol):

@@ -2,19 +2,24 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import torch
 
 from latentry.contracts import Adapter
 from latentry.errors import AdapterGone, AdaptersTooLarge, AdapterUnusable
-from worker.engine.adapters.bank import Bank
+from latentry.version import __version__
+from worker.engine.adapters.bank import Bank, Key
 from worker.engine.adapters.control.reader import ControlReader
 from worker.engine.adapters.embedding.reader import EmbeddingReader
 from worker.engine.adapters.file import AdapterFile
+from worker.engine.adapters.ip_adapter.reader import IPAdapterReader
 from worker.engine.adapters.lora.reader import LoraReader
 from worker.engine.adapters.network_file import CONFIG, NetworkFile
 from worker.engine.adapters.reader import Loading, NetworkReader, Reader, SizedAdapter
+from worker.engine.adapters.vae.reader import VaeReader
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
 
@@ -28,8 +33,23 @@ class Shelf:
         self.bank = Bank(budget_bytes)
         self._blueprints = blueprints
         self._networks: tuple[NetworkReader, ...] = (ControlReader(at),)
-        self._readers: tuple[Reader, ...] = (EmbeddingReader(at), LoraReader(at))
+        self._readers: tuple[Reader, ...] = (
+            IPAdapterReader(at, budget_bytes),
+            EmbeddingReader(at),
+            VaeReader(at),
+            LoraReader(at),
+        )
         self._loading = threading.Lock()
+        # What adapters have besides: kept in memory by them, and counted with them.
+        self._parts: WeakKeyDictionary[SizedAdapter, SizedAdapter] = WeakKeyDictionary()
+
+    @property
+    def identity(self) -> str:
+        """Which models there are, by their files and configs, and which kinds are read."""
+        models = {id: one.identity for id, one in self._blueprints().items()}
+        return repr(
+            (__version__, [type(one).__name__ for one in (*self._networks, *self._readers)], models)
+        )
 
     def inspect(self, path: Path) -> Adapter:
         """What a file is, and which models it fits, perhaps none. Raises AdapterUnusable."""
@@ -38,6 +58,11 @@ class Shelf:
             return reader.inspect(large, self._blueprints())
         file = AdapterFile.read(path)
         return self._reader(file).inspect(file, self._blueprints())
+
+    @property
+    def held(self) -> frozenset[str]:
+        """The SHA-256 of those in memory."""
+        return frozenset(sha256 for _, sha256 in self.bank.keys)
 
     def load(self, model: str, files: Mapping[str, Path]) -> Mapping[str, SizedAdapter]:
         """The adapters in these files, by the SHA-256 that these must have.
@@ -60,11 +85,14 @@ class Shelf:
         if (found := self.bank.find((model, sha256))) is not None:
             return found
         one = self._planned(path, sha256, self._blueprints()[model])
-        # Waiting for room would be in vain where its own adapters take it.
-        if one.size_bytes + sum(each.size_bytes for each in beside) > self.bank.budget_bytes:
-            raise AdaptersTooLarge
         try:
-            return self.bank.get((model, sha256), one.size_bytes, one.load)
+            if one.part is None:
+                return self._fitting((model, sha256), one, one.load, beside)
+            part = self._fitting(("", one.part.sha256), one.part, one.part.load, beside)
+            load = partial(one.load, part)
+            whole = self._fitting((model, sha256), one, load, [*beside, part])
+            self._parts[whole] = part
+            return whole
         except torch.OutOfMemoryError as error:
             why = "The device does not have enough memory for the adapters of this job."
             raise AdaptersTooLarge(why) from error
@@ -74,9 +102,10 @@ class Shelf:
             reader, large = network
             return reader.plan(large, sha256, blueprint)
         file = AdapterFile.read(path)
-        if file.sha256 != sha256:
+        one = self._reader(file).plan(file, blueprint)
+        if (one.sha256 or file.sha256) != sha256:
             raise AdapterGone
-        return self._reader(file).plan(file, blueprint)
+        return one
 
     def _network(self, path: Path) -> tuple[NetworkReader, NetworkFile] | None:
         """The kind of a network's file, and the file with its header read; None for other files."""
@@ -90,6 +119,22 @@ class Shelf:
                 raise
             return None  # what reads it as a whole says what is wrong
         return next(((one, file) for one in self._networks if one.recognises(file)), None)
+
+    def _fitting(
+        self,
+        key: Key,
+        one: Loading,
+        load: Callable[[], SizedAdapter],
+        beside: Iterable[SizedAdapter],
+    ) -> SizedAdapter:
+        """Out of memory, or into it; not if it has no room beside these, which the job has too."""
+        if (found := self.bank.find(key)) is not None:
+            return found
+        beside = {*beside, *(self._parts[each] for each in beside if each in self._parts)}
+        # Waiting for room would be in vain where its own adapters take it.
+        if one.size_bytes + sum(each.size_bytes for each in beside) > self.bank.budget_bytes:
+            raise AdaptersTooLarge
+        return self.bank.get(key, one.size_bytes, load)
 
     def _reader(self, file: AdapterFile) -> Reader:
         return next(one for one in self._readers if one.recognises(file))

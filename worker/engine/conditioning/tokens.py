@@ -8,7 +8,7 @@ from itertools import accumulate, groupby, islice
 from typing import Any, Final
 
 from latentry.contracts import Embedding, PromptSyntax
-from latentry.rules.embeddings.names import Name, pieces
+from latentry.rules.adapters.embeddings.names import Name, pieces
 from latentry.rules.prompts import Segment, parse
 
 # 600 tokens, at CLIP's usual 75 a chunk. Each chunk makes the cross-attention of all steps larger.

@@ -11,6 +11,7 @@ from worker.engine.device import sent
 from worker.engine.diffusion.guidance import guided
 from worker.engine.diffusion.packing import PackedRows, joined, pack
 from worker.engine.diffusion.trajectory import Trajectory
+from worker.engine.image_attention import Look, looking, together
 from worker.engine.low_rank import adapted
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.residuals import Residuals, with_residuals
@@ -63,13 +64,25 @@ def _adapted(
     key, rows = members[0].key, packed.inputs.rows
     orders, device = [member.order for member in members], model.at.device
     uses = unet_uses(orders, packed.places, rows=rows, apart=key.is_strict, device=device)
+    looks = _looks(members, packed)
     with padded(key.seamless):
         residuals = _residuals(members, packed)
         # What a package computes was compiled without adapters.
-        packages = None if uses or residuals else compiled
-        sites = model.unet_sites if uses else {}
-        with adapted(sites, uses), with_residuals(model.unet, residuals):
+        packages = None if uses or looks or residuals else compiled
+        sites = model.unet_sites if uses or looks else {}
+        own = with_residuals(model.unet, residuals)
+        with adapted(sites, uses), looking(sites, looks), own:
             return _call(model, members, packed, packages)
+
+
+def _looks(members: Sequence[Trajectory], packed: PackedRows) -> list[list[Look]]:
+    """What the rows of image prompts attend to besides."""
+    looks = [
+        Look(context, own, member.negative_rows)
+        for member, own in zip(members, packed.places, strict=True)
+        for context in member.contexts
+    ]
+    return together(looks, apart=members[0].key.is_strict)
 
 
 def _call(

@@ -14,6 +14,7 @@ from latentry.low_memory import LowMemory
 from latentry.sources import ModelLocation
 from worker.batching import BatchKey
 from worker.engine.adapters.shelf import Shelf
+from worker.engine.adapters.vae.loaded import models_of
 from worker.engine.device import Device
 from worker.engine.diffusion import checkpoint
 from worker.engine.diffusion.denoise import denoise
@@ -167,18 +168,17 @@ class Diffusion:
 
     def plan(self, order: Order) -> Plan:
         """The batch key and rows of an order's calls. Raises InvalidRequest."""
-        return plan(order, *(self.models[model] for model in order.request.models))
+        return plan(order, *models_of(order, self.models))
 
     def begin(self, order: Order, plan: Plan) -> tuple[Trajectory, list[JobWarning]]:
         """Encode its prompts, draw its first noise, or go on from its checkpoint."""
-        request = order.request
-        models = [self.models[model] for model in request.models]
+        models = models_of(order, self.models)
         with as_job_failed():
             passes = planned_passes(order, *models)
             trajectory = Trajectory.begin(order, passes)
             if order.checkpoint is not None:
                 checkpoint.resume(trajectory, order.checkpoint, self.profile(trajectory) or "")
-        for name in request.models:
+        for name in order.request.models:
             self._residents.use(name, trajectory)
         warnings = [warning for one in passes for warning in one.conditioning.warnings]
         return trajectory, [*warnings, *mask_warnings(order, models[0])]

@@ -6,6 +6,7 @@ import torch
 
 from latentry.contracts import Upscaler
 from worker.batching import BatchKey
+from worker.engine.adapters.ip_adapter.rows import contexts
 from worker.engine.conditioning import Conditioning
 from worker.engine.diffusion.passes import Pass
 from worker.engine.diffusion.predicted_x0 import prediction_intervals
@@ -13,6 +14,7 @@ from worker.engine.diffusion.sampler_state import Anchor, SamplerState
 from worker.engine.diffusion.start.enlarged import enlarged, resized
 from worker.engine.diffusion.start.repaint import Repaint
 from worker.engine.diffusion.start.start import start
+from worker.engine.image_attention import Context
 from worker.engine.loop.messages import Order
 from worker.engine.models.loaded_model import LoadedModel
 
@@ -36,7 +38,8 @@ class Trajectory:
     made in it.
     predicted_x0 [C, h, w]: from the last call after which it is to be shown. since: seconds on the
     engine's clock, when it last stepped or arrived. picture: the hash that identifies it in
-    checkpoints, once computed. repaint, beside: as in Start.
+    checkpoints, once computed. repaint, beside: as in Start. contexts: what its rows attend to
+    besides their prompts.
     """
 
     order: Order
@@ -44,6 +47,7 @@ class Trajectory:
     sampler: SamplerState
     repaint: Repaint | None = None
     beside: torch.Tensor | None = None
+    contexts: tuple[Context, ...] = ()
     pass_index: int = field(init=False)
     current: Pass = field(init=False)
     calls: int = field(init=False)
@@ -63,7 +67,7 @@ class Trajectory:
     def begin(cls, order: Order, passes: tuple[Pass, ...]) -> "Trajectory":
         """Before the first call of the first pass."""
         begun = start(order, passes[0].model, passes[0])
-        return cls(order, passes, begun.sampler, begun.repaint, begun.beside)
+        return cls(order, passes, begun.sampler, begun.repaint, begun.beside, contexts(order))
 
     @property
     def model(self) -> LoadedModel:
@@ -137,13 +141,18 @@ class Trajectory:
         return torch.cat([torch.zeros_like(rows[:1]), rows[1:]])
 
     @property
+    def negative_rows(self) -> int:
+        """How many of the rows of its next call are of the negative prompt: the first ones."""
+        return self.rows - self.current.conditioning.unguided_rows
+
+    @property
     def image_guidance(self) -> float | None:
         """image_guidance_scale of its next call; None without guidance or a picture to edit."""
         return self.order.request.image_guidance_scale if self._has_negative else None
 
     @property
     def _has_negative(self) -> bool:
-        return self.rows > self.current.conditioning.unguided_rows
+        return self.negative_rows > 0
 
     @property
     def rescale(self) -> float:

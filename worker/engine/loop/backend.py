@@ -137,7 +137,7 @@ class Backend(Protocol[T]):
         """The calls that ended since the last call of this method."""
 
     def decode(self, members: Sequence[T]) -> Pictures:
-        """Put finished latents of one key through the VAE."""
+        """Put finished latents of one key and one VAE through it."""
 
     def decode_frames(self, member: T, frames: range) -> Pictures:
         """Put some frames of a finished clip through the VAE; one picture each."""
@@ -161,6 +161,10 @@ class Backend(Protocol[T]):
 class Shelf(Protocol):
     """The adapters of a backend. Called from threads beside that of the steps."""
 
+    @property
+    def identity(self) -> str:
+        """All that an inspection depends on besides the file."""
+
     def inspect(self, path: Path) -> Adapter:
         """What a file is, and which models it fits, perhaps none. Raises AdapterUnusable."""
 
@@ -170,9 +174,15 @@ class Shelf(Protocol):
         They are in memory as long as anybody has them. Raises NoAdapterRoom or a JobFailed.
         """
 
+    @property
+    def held(self) -> frozenset[str]:
+        """The SHA-256 of those in memory. From any thread."""
+
 
 class EmptyShelf:
     """Of a backend that applies none."""
+
+    identity = ""
 
     def inspect(self, path: Path) -> Adapter:
         """Always raises AdapterUnusable."""
@@ -181,6 +191,11 @@ class EmptyShelf:
     def load(self, model: str, files: Mapping[str, Path]) -> Mapping[str, LoadedAdapter]:
         """There are none to load."""
         return {}
+
+    @property
+    def held(self) -> frozenset[str]:
+        """None."""
+        return frozenset()
 
 
 class ServedBackend(Backend[T], Protocol[T]):

@@ -10,6 +10,7 @@ from typing import Generic, TypeAlias
 import numpy as np
 
 from latentry.errors import JobFailed
+from worker.batching import BatchKey
 from worker.engine.inputs.canvas import Pixels
 from worker.engine.loop.backend import Backend, Pictures, T
 
@@ -72,9 +73,9 @@ class Decoding(Generic[T]):
             return 0
         if finished[0].key.frames > 1:
             return self._decode_frames(finished[0])
-        key = finished[0].key
-        most = 1 if key.is_strict else math.ceil(len(finished) / 4)
-        members = [one for one in finished if one.key == key][:most]
+        alike = _alike(finished[0])
+        most = 1 if finished[0].key.is_strict else math.ceil(len(finished) / 4)
+        members = [one for one in finished if _alike(one) == alike][:most]
         for one in members:
             self._finished.remove(one)
         self._decoding.append((members, self._backend.decode(members)))
@@ -119,3 +120,8 @@ class Decoding(Generic[T]):
         if len(clip.frames) == member.key.frames:
             del self._clips[member]
             yield member, np.stack(clip.frames)
+
+
+def _alike(member: T) -> tuple[BatchKey, str | None]:
+    """What latents have in common that one call of a VAE decodes."""
+    return member.key, member.order.vae

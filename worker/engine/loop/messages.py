@@ -100,6 +100,11 @@ class Order:
         return self.request.variation_seed_of(self.index % self.request.n)  # one image: a frame
 
     @property
+    def vae(self) -> str | None:
+        """The SHA-256 of the VAE that decodes it; None for its model's own."""
+        return self.request.vae.sha256 if self.request.vae else None
+
+    @property
     def is_background(self) -> bool:
         """Whether it is made beside the steps of others, in time of its own."""
         return isinstance(self, UpscaleOrder)
@@ -116,6 +121,10 @@ class UpscaleOrder(Order):
     """One picture to enlarge. The router gives it to the backend of upscalers, and to no other."""
 
     request: ResolvedUpscale  # type: ignore[assignment]
+
+    @property
+    def vae(self) -> None:
+        """It has no latent."""
 
 
 @dataclass(frozen=True, slots=True)

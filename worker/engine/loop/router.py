@@ -34,6 +34,17 @@ class RoutedShelf:
         shelf: Shelf = self._by_model[model].adapters
         return shelf.load(model, files)
 
+    @property
+    def identity(self) -> str:
+        """Those of all of them, by model."""
+        return "\n".join(f"{id} {one.adapters.identity}" for id, one in self._by_model.items())
+
+    @property
+    def held(self) -> frozenset[str]:
+        """Those of all of them."""
+        shelves: list[Shelf] = [one.adapters for one in dict.fromkeys(self._by_model.values())]
+        return frozenset[str]().union(*(one.held for one in shelves))
+
 
 class BackendRouter:
     """A `ServedBackend` over others, by model id. A batch key names its model, so a call has one.

@@ -28,6 +28,13 @@ class Blueprint:
     zeros_for_empty: bool = True
 
     @property
+    def identity(self) -> str:
+        """Which files and configs it is made of: as long as it is the same, so is all but values
+        that were changed behind the file system's times.
+        """
+        return repr([self.card.family, *(self.parts[name].identity for name in sorted(self.parts))])
+
+    @property
     def is_xl(self) -> bool:
         """Whether it is an SDXL, with two text encoders and size conditioning."""
         return "text_encoder_2" in self.parts

@@ -32,7 +32,7 @@ class LoadedModel:
     content; clip_fingerprint: the same with its motion module. taesd: the tiny autoencoder of
     previews, and motion: the UNet with its motion module, if it has them. compiled: the UNet's
     compiled calls by latent height and width and tokens; they come while the model is in use.
-    encoded: what the VAE says of the pictures of jobs that are here, with which it leaves.
+    encoded: which VAE says what of the pictures of jobs that are here, with which it leaves.
     """
 
     card: ModelCard

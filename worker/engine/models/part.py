@@ -1,5 +1,6 @@
 """One network of a model: how it is made, and how the weights in its files fit it."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -28,6 +29,17 @@ class Part:
     make: Callable[[], nn.Module]
     weights: Mapping[str, StoredTensor]
     force_upcast: bool = False
+
+    @property
+    def identity(self) -> str:
+        """Its config, its weights' names and shapes, and the state of their files on disk."""
+        found = hashlib.sha256(repr(getattr(self.make, "args", ())).encode())
+        for name, stored in sorted(self.weights.items()):
+            found.update(f"{name} {stored.shape} ".encode())
+        for file in sorted({stored.file for stored in self.weights.values()}):
+            stat = file.stat()
+            found.update(f"{file} {stat.st_ino} {stat.st_size} {stat.st_ctime_ns} ".encode())
+        return f"{self.name} {found.hexdigest()}"
 
     def dtype_in(self, model: torch.dtype) -> torch.dtype:
         """The dtype of its weights in a model of this dtype."""

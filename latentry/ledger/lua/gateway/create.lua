@@ -75,6 +75,9 @@ redis.call('HSET', job, 'v', 1, 'state', 'queued', 'model', model, 'sequence', s
 if ask.finish_within_ms > 0 then
   redis.call('HSET', job, 'finish_by_ms', now + ask.finish_within_ms, 'takes_ms', ask.takes_ms)
 end
+if ask.adapters ~= '' then
+  redis.call('HSET', job, 'adapters', ask.adapters)
+end
 for _, name in ipairs({ 'webhook', 'warnings', 'image_rules' }) do
   if ask[name] then
     redis.call('HSET', job, name, ask[name])

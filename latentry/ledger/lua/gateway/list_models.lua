@@ -1,12 +1,21 @@
--- Lists the catalogue with each model's workers and queue.
--- ARGV: none
--- Reads: job, models, queue, worker, workers
--- Returns {card JSON, live workers, waiting jobs, age of the oldest in ms} of each model.
-local now, live = now_ms(), {}
+-- Lists the catalogue with each model's workers and queue, and the adapters of all workers.
+-- ARGV: digests of lists of adapters that the caller has
+-- Reads: adapter_list, adapters, held, job, models, queue, worker, workers
+-- Returns {card JSON, live workers, waiting jobs, age of the oldest in ms, digest of its workers' list of
+-- adapters or ''} of each model; {digest, JSON} of each list that the caller lacks; and {SHA-256, how many
+-- workers have it in memory} of each such adapter.
+local now, live, held = now_ms(), {}, {}
 for _, worker in ipairs(redis.call('ZRANGEBYSCORE', key('workers'), now, '+inf')) do
   for model in string.gmatch(redis.call('GET', key('worker', worker)) or '', '%S+') do
     live[model] = (live[model] or 0) + 1
   end
+  for _, sha256 in ipairs(redis.call('SMEMBERS', key('held', worker))) do
+    held[sha256] = (held[sha256] or 0) + 1
+  end
+end
+local known, lists, counts = {}, {}, {}
+for _, digest in ipairs(ARGV) do
+  known[digest] = true
 end
 local cards, answers = redis.call('HGETALL', key('models')), {}
 for i = 1, #cards, 2 do
@@ -16,6 +25,14 @@ for i = 1, #cards, 2 do
   if created then
     age = now - created
   end
-  answers[#answers + 1] = { cards[i + 1], live[cards[i]] or 0, redis.call('ZCARD', queue), age }
+  local digest = redis.call('HGET', key('adapters'), cards[i]) or ''
+  if digest ~= '' and not known[digest] then
+    known[digest] = true
+    lists[#lists + 1] = { digest, redis.call('GET', key('adapter_list', digest)) or '[]' }
+  end
+  answers[#answers + 1] = { cards[i + 1], live[cards[i]] or 0, redis.call('ZCARD', queue), age, digest }
 end
-return answers
+for sha256, count in pairs(held) do
+  counts[#counts + 1] = { sha256, count }
+end
+return { answers, lists, counts }

@@ -42,18 +42,30 @@ local function refund(ref)
   set_tag(tenant, tag_of(tenant) - stride(ref))
 end
 
--- The next job of these queues: of the tenant with the least tag, the one with the least score.
-local function next_job(models)
+-- A tenant's first job of a queue, with its score; but for those in `left`, of which there are so many.
+local function first_but(model, tenant, left, count)
+  local jobs = redis.call('ZRANGE', key('tenant_queue', model, tenant), 0, count, 'WITHSCORES')
+  for i = 1, #jobs, 2 do
+    if not left[jobs[i]] then
+      return jobs[i], tonumber(jobs[i + 1])
+    end
+  end
+end
+
+-- The next job of these queues: of the tenant with the least tag, the one with the least score; but for
+-- those in `left`, of which there are so many.
+local function next_job(models, left, count)
   local best
   for _, model in ipairs(models) do
-    local head = redis.call('ZRANGE', key('tenants', model), 0, 0, 'WITHSCORES')
-    if head[1] then
-      local first = redis.call('ZRANGE', key('tenant_queue', model, head[1]), 0, 0, 'WITHSCORES')
-      local candidate = { ref = first[1], model = model, tag = tonumber(head[2]),
-        score = tonumber(first[2]) }
-      if not best or candidate.tag < best.tag
-        or candidate.tag == best.tag and candidate.score < best.score then
-        best = candidate
+    local tenants = redis.call('ZRANGE', key('tenants', model), 0, count, 'WITHSCORES')
+    for i = 1, #tenants, 2 do
+      local ref, score = first_but(model, tenants[i], left, count)
+      if ref then
+        local tag = tonumber(tenants[i + 1])
+        if not best or tag < best.tag or tag == best.tag and score < best.score then
+          best = { ref = ref, model = model, tag = tag, score = score }
+        end
+        break
       end
     end
   end

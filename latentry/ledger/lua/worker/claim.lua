@@ -1,19 +1,24 @@
 -- Claims jobs for a worker: suspects first, then by fair queueing, and no more than this worker's share
 -- of what waits, so that one does not hoard while another idles.
--- ARGV: {worker, token, models, room, held, crashed, begins, lease_ms} as JSON; `held`: how many jobs
+-- ARGV: {worker, token, models, room, held, crashed, begins, is_full, lease_ms} as JSON; `held`: how many jobs
 -- it has already, `crashed`: how many of those a worker died of; `begins`: whether there is a row for each
--- job, which counts as begun then
--- Reads: file, gone, workers
+-- job, which counts as begun then; `is_full`: whether it has no room for adapters that it does not hold
+-- Reads: file, gone, held, worker, workers
 -- Writes: active, checkpoint, checkpoints, claimed, deadlines, deliveries, delivery, ends, events,
 --   fileends, job, leases, load, pins, quarantined, queue, receivers, reserved, retention, stop,
 --   suspects, tags, tenant_queue, tenants, updates, usage, virtual_time, waiting_cost, weights
--- Returns {claims, how many jobs still wait that it may run}, a claim as {ref, fence, record}; repeated
+-- Returns {claims, how many jobs still wait that it may run, in how many ms it may have those that it left
+-- to others, or 0}, a claim as {ref, fence, record}; repeated
 -- with its token, the same claims.
 local ask = cjson.decode(ARGV[1])
 local now, claims, begun = now_ms(), {}, {}
 local claimed = key('claimed', ask.worker)
 -- A quarantined job that was passed over for so long reserves a worker, for so long.
 local PASSED_OVER_US, RESERVED_MS = 5000000, 30000
+-- A job is left to workers that hold its adapters for so long at most, from its turn on; one claim leaves
+-- so many. A worker that has no room for adapters looks again after so long.
+local LEFT_MS, MOST_LEFT, FULL_MS = 200, 16, 1000
+local left, left_count, left_ms = {}, 0, 0
 
 local function add(ref)
   claims[#claims + 1] = { ref, field(ref, 'fence'), redis.call('HGETALL', key('job', ref)) }
@@ -120,13 +125,62 @@ local function share_of_this_worker()
   return math.ceil(count_waiting() / workers)
 end
 
+local function has_in_memory(worker, adapters)
+  for sha256 in string.gmatch(adapters, '%S+') do
+    if redis.call('SISMEMBER', key('held', worker), sha256) == 0 then
+      return false
+    end
+  end
+  return true
+end
+
+local function another_has(adapters, model)
+  for _, worker in ipairs(redis.call('ZRANGEBYSCORE', key('workers'), now, '+inf')) do
+    if worker ~= ask.worker and has_in_memory(worker, adapters) then
+      local serves = ' ' .. (redis.call('GET', key('worker', worker)) or '') .. ' '
+      if string.find(serves, ' ' .. model .. ' ', 1, true) then
+        return true
+      end
+    end
+  end
+  return false
+end
+
+-- For how many ms this worker leaves a job, whose turn it is, to others; 0 if not at all.
+local function leaves_for(ref, model)
+  local adapters, since = fields(ref, 'adapters', 'left_ms')
+  if not adapters or has_in_memory(ask.worker, adapters) then
+    return 0
+  end
+  if ask.is_full then
+    return FULL_MS
+  end
+  local rest = since and math.max(0, since + LEFT_MS - now) or LEFT_MS
+  if rest == 0 or not another_has(adapters, model) then
+    return 0
+  end
+  redis.call('HSETNX', key('job', ref), 'left_ms', now)
+  return rest
+end
+
+local function leave(ref, ms)
+  left[ref], left_count = true, left_count + 1
+  left_ms = left_ms == 0 and ms or math.min(left_ms, ms)
+end
+
 local function take_in_order(room)
   while #claims < room do
-    local head = next_job(ask.models)
+    local head = next_job(ask.models, left, left_count)
     if not head then
       return
     end
-    if is_fit(head.ref, head.model) then
+    local ms = leaves_for(head.ref, head.model)
+    if ms > 0 and left_count == MOST_LEFT then
+      return
+    end
+    if ms > 0 then
+      leave(head.ref, ms)
+    elseif is_fit(head.ref, head.model) then
       charge(head.ref, head.tag, true)
       take(head.ref)
     end
@@ -140,7 +194,7 @@ if last[1] == ask.token then -- its reply was lost
       add(claim[1])
     end
   end
-  return { claims, count_open() }
+  return { claims, count_open(), 0 }
 end
 
 local room = math.min(ask.room, share_of_this_worker())
@@ -148,7 +202,7 @@ if room > 0 then
   if ask.held == 0 and take_one_of('quarantined') then
     room = 0 -- it runs alone
   elseif ask.held > 0 and is_reserved() then
-    return { {}, 0 } -- there is nothing for this worker until it is empty
+    return { {}, 0, 0 } -- there is nothing for this worker until it is empty
   elseif ask.crashed == 0 then
     take_one_of('suspects')
   end
@@ -166,4 +220,4 @@ if #claims > 0 then
   redis.call('HSET', claimed, 'token', ask.token, 'claims', cjson.encode(names))
   redis.call('PEXPIRE', claimed, ask.lease_ms + 60000)
 end
-return { claims, count_open() }
+return { claims, math.max(0, count_open() - left_count), left_ms }

@@ -1,21 +1,24 @@
 """The adapters that tests/modes.py names, made to measure for each family of tiny models."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
 import diffusers
 import torch
 
-from tests.modes import CONTROLS, EMBEDDINGS, SPECIAL, pictures
+from latentry.contracts import Vae
+from tests.modes import CONTROLS, EMBEDDINGS, IP_ADAPTERS, SPECIAL, VAE, pictures
 from tests.worker.engine import oracle, tiny
-from tests.worker.engine.adapters import vectors, written
+from tests.worker.engine.adapters import vaes, vectors, written
 from tests.worker.engine.adapters.control.written import network, original, save
 from tests.worker.engine.adapters.drawing import Made
+from tests.worker.engine.adapters.ip_adapter import pasted
+from tests.worker.engine.adapters.ip_adapter.showing import Shown, shown
 from tests.worker.engine.adapters.written import Style
 from tests.worker.engine.tiny import Family
 from worker.engine.adapters.file import AdapterFile
@@ -33,12 +36,18 @@ STYLES = {
 
 @dataclass(frozen=True, slots=True)
 class Closet:
-    """Of one family, by id: what each file says, and the same loaded."""
+    """Of one family, by id: what each file says, and the same loaded.
+
+    pasted: the weights of IP-Adapters; encoder: the folder of what shows them pictures.
+    """
 
     made: Mapping[str, Made]
     spoken: Mapping[str, vectors.Vectors]
     loaded: Mapping[str, LoadedAdapter]
+    vae: Any
     nets: Mapping[str, Any]
+    pasted: Mapping[str, pasted.Weights]
+    encoder: Path
 
     def dressed(self, order: Order) -> Order:
         """The order as a worker makes it that has found the files."""
@@ -47,9 +56,10 @@ class Closet:
                 one.model_copy(update={"sha256": self.loaded[one.id].sha256})
                 for one in getattr(order.request, name)
             )
-            for name in ("loras", "embeddings", "controls")
+            for name in ("loras", "embeddings", "controls", "image_prompts")
         }
-        request = order.request.model_copy(update=named)
+        vae = order.request.vae and Vae(id=VAE, sha256=self.loaded[VAE].sha256)
+        request = order.request.model_copy(update={**named, "vae": vae})
         shown = [
             control_pictures(
                 one, pictures(int(one.image.pixel_sha256))["image"], request, order.canvas
@@ -57,18 +67,41 @@ class Closet:
             for one in request.controls
         ]
         adapters = {one.sha256: self.loaded[one.id] for each in named.values() for one in each}
+        if vae:
+            adapters[vae.sha256] = self.loaded[VAE]
         return replace(order, request=request, adapters=adapters, controls=shown)
 
     @contextmanager
-    def merged(self, pipeline: Any, order: Order) -> Iterator[None]:
-        """A stock pipeline with the order's LoRAs in its weights, which knows its embeddings."""
+    def merged(
+        self, pipeline: Any, order: Order, pictures: Mapping[str, Any] | None = None
+    ) -> Iterator[None]:
+        """A stock pipeline with the order's LoRAs in its weights, which knows its embeddings, and
+        its IP-Adapters beside them. pictures: of its image prompts, by place.
+        """
         weighted = [
             (self.made[one.id].deltas, one.weight, one.text_encoder_weight)
             for one in order.request.loras
         ]
         named = {f"<{one.id}>": self.spoken[one.id] for one in order.request.embeddings}
-        with written.merged(pipeline, *weighted), vectors.words(pipeline, named):
-            yield
+        of_adapter: dict[str, list[Any]] = {}
+        for number, prompt in enumerate(order.request.image_prompts):
+            picture = (pictures or {})[f"image_prompts/{number}/image"]
+            of_adapter.setdefault(prompt.id, []).append((picture, prompt.weight))
+        prompts = [Shown(self.pasted[id], each) for id, each in of_adapter.items()]
+        with (
+            written.merged(pipeline, *weighted),
+            vectors.words(pipeline, named),
+            shown(pipeline, self.encoder, prompts) if prompts else nullcontext(),
+        ):
+            own = pipeline.vae
+            pipeline.vae = self.vae if order.request.vae else own
+            try:
+                yield
+            finally:
+                pipeline.vae = own
+
+
+_ROOT = TemporaryDirectory()  # as long as the process: stock reads its encoder later
 
 
 @cache
@@ -77,8 +110,9 @@ def closet(family: Family) -> Closet:
     made: dict[str, Made] = {}
     spoken: dict[str, vectors.Vectors] = {}
     loaded: dict[str, LoadedAdapter] = {}
-    with TemporaryDirectory() as name, torch.random.fork_rng(devices=[]):
-        folder = Path(name)
+    weights: dict[str, pasted.Weights] = {}
+    with torch.random.fork_rng(devices=[]):
+        folder = Path(mkdtemp(prefix="closet-", dir=_ROOT.name))
         source = tiny.make(folder / "model", oracle.FAMILIES[family], family=family)
         pipeline = diffusers.DiffusionPipeline.from_pretrained(source, low_cpu_mem_usage=False)
         backend = Diffusion(device="cpu", dtype="float32", threads=1)
@@ -90,6 +124,10 @@ def closet(family: Family) -> Closet:
             sha256 = AdapterFile.read(path).sha256
             made[id] = Made(path, sha256, written.deltas(found))
             [loaded[id]] = backend.adapters.load("model", {sha256: path}).values()
+        vae = vaes.kin(pipeline.vae)
+        path = vaes.write(folder / f"{VAE}.safetensors", vaes.as_published(vae))
+        sha256 = AdapterFile.read(path).sha256
+        [loaded[VAE]] = backend.adapters.load("model", {sha256: path}).values()
         nets = {id: network(pipeline.unet, seed) for seed, id in enumerate(CONTROLS)}
         for id, net in nets.items():
             path = save(original(net), folder / f"{id}.safetensors")
@@ -100,7 +138,14 @@ def closet(family: Family) -> Closet:
             path = written.save(vectors.file(spoken[id]), folder / f"{id}.safetensors")
             sha256 = AdapterFile.read(path).sha256
             [loaded[id]] = backend.adapters.load("model", {sha256: path}).values()
-    return Closet(made, spoken, loaded, nets)
+        encoder = pasted.image_encoder(folder / "image_encoder")
+        kinds = zip(IP_ADAPTERS, ("ip-adapter", "ip-adapter-plus"), strict=True)
+        for seed, (id, kind) in enumerate(kinds):
+            weights[id] = pasted.ip_adapter(pipeline.unet, pasted.KINDS[kind], seed)
+            path = pasted.save(weights[id], folder / f"{id}.safetensors")
+            sha256 = backend.adapters.inspect(path).sha256
+            [loaded[id]] = backend.adapters.load("model", {sha256: path}).values()
+    return Closet(made, spoken, loaded, vae, nets, weights, encoder)
 
 
 def closet_for(model: str) -> Closet:

@@ -88,7 +88,7 @@ def test_every_mode_alone_equals_its_reference(
 WITH_ADAPTERS = [
     (mode, name)
     for mode, way in MODES.items()
-    for name in ("loras", "controls", "embeddings")
+    for name in ("loras", "controls", "embeddings", "image_prompts")
     if name in way.fields or (name == "embeddings" and way.embeddings)
 ]
 

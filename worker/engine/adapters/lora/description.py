@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from typing import Final
 
-from latentry.contracts import Adapter
+from latentry.contracts import Adapter, AdapterKind
 from worker.engine.adapters.file import AdapterFile
 
 _MAX_WORDS: Final = 16
@@ -21,6 +21,7 @@ _OTHERS: Final = ("transformer.", "lora_transformer_", "diffusion_model.", "doub
 
 def described(
     file: AdapterFile,
+    kind: AdapterKind = AdapterKind.LORA,
     *,
     family: str,
     models: tuple[str, ...] = (),
@@ -32,6 +33,7 @@ def described(
     shapes = (t.shape for name, t in file.header.tensors.items() if _RANKS.search(name))
     return Adapter(
         id="",
+        kind=kind,
         family=family,
         models=models,
         sha256=file.sha256,

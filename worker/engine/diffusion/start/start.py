@@ -1,6 +1,7 @@
 """What an image starts from: pure noise, or a picture with noise."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,11 +57,12 @@ class _Draws:
 
     def posterior(self, canvas: Canvas) -> Posterior:
         """What the encoder says of a picture, asked once for all images that start from it."""
-        encoded = self.model.encoded
-        if canvas not in encoded:
-            encoded[canvas] = encode(self.model, image_of(canvas.picture), self.seamless)
-        posterior: Posterior = encoded[canvas]
-        return posterior
+        encoded, vae = self.model.encoded, self.model.vae
+        known: tuple[Any, Posterior] | None = encoded.get(canvas)
+        if known is None or known[0] is not vae:
+            known = vae, encode(self.model, image_of(canvas.picture), self.seamless)
+            encoded[canvas] = known
+        return known[1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

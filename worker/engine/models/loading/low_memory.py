@@ -37,7 +37,7 @@ def slimmed(
     its files for the next prompt.
     """
     found: dict[str, Any] = dict(networks)
-    _divide(found["vae"], at.low_memory)
+    divide(found["vae"], at.low_memory)
     for name, network in networks.items():
         if not leaves(name, at):
             continue
@@ -52,7 +52,7 @@ def slimmed(
     return found
 
 
-def _divide(vae: Any, ways: frozenset[LowMemory]) -> None:
+def divide(vae: Any, ways: frozenset[LowMemory]) -> None:
     """Decode picture by picture, and tile by tile: diffusers' own tiling, blended at the seams."""
     if LowMemory.VAE_SLICES in ways:
         vae.enable_slicing()

@@ -20,7 +20,7 @@ from latentry.errors import (
     InvalidRequest,
     UnknownAdapter,
 )
-from latentry.rules.adapters import found_adapter
+from latentry.rules.adapters.found import found_adapter
 
 
 def found_controls(

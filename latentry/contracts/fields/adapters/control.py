@@ -5,9 +5,9 @@ from typing import Annotated, Final, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from latentry.contracts.fields.adapters.lora import ADAPTER_ID
 from latentry.contracts.fields.bounds import MAX_CONTROL_WEIGHT, MAX_CONTROLS
 from latentry.contracts.fields.inputs import InputFile, Reference, ResizeMode
-from latentry.contracts.fields.lora import ADAPTER_ID
 from latentry.contracts.wire import RequestModel, ResponseModel
 
 _THRESHOLDS: Final = (100, 200)  # as the first two sliders of AUTOMATIC1111's extension

@@ -10,7 +10,7 @@ from latentry.errors import (
     InvalidRequest,
     UnknownAdapter,
 )
-from latentry.rules.loras import found_loras, with_tags
+from latentry.rules.adapters.loras import found_loras, with_tags
 from tests.latentry.ledger.factory import card
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentry.rules.embeddings.names import Name, pieces
+from latentry.rules.adapters.embeddings.names import Name, pieces
 from worker.engine.conditioning.tokens import Tokenizer
 from worker.engine.models import clip
 

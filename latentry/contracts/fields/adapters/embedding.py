@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from latentry.contracts.fields.adapters.lora import ADAPTER_ID
 from latentry.contracts.fields.bounds import MAX_EMBEDDINGS
-from latentry.contracts.fields.lora import ADAPTER_ID
 from latentry.contracts.wire import RequestModel, ResponseModel
 
 

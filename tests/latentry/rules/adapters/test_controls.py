@@ -12,7 +12,7 @@ from latentry.contracts import (
     WantedControl,
 )
 from latentry.errors import AdapterChanged, InvalidRequest, UnsupportedField
-from latentry.rules.controls import control_names, found_controls
+from latentry.rules.adapters.controls import control_names, found_controls
 from latentry.rules.limits import refuse_unsupported
 from tests.latentry.ledger.factory import card, request
 

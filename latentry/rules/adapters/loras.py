@@ -23,7 +23,7 @@ from latentry.errors import (
     InvalidRequest,
     UnknownAdapter,
 )
-from latentry.rules.adapters import found_adapter
+from latentry.rules.adapters.found import found_adapter
 
 # AUTOMATIC1111's re_extra_net, for the two words that it takes for a LoRA: its
 # modules/extra_networks.py and extensions-builtin/Lora.

@@ -12,7 +12,7 @@ from latentry.errors import (
     InvalidRequest,
     UnknownAdapter,
 )
-from latentry.rules.embeddings.found import found_embeddings
+from latentry.rules.adapters.embeddings.found import found_embeddings
 from tests.latentry.contracts.resolved import RESOLVED
 from tests.latentry.ledger.factory import card
 

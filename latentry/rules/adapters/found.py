@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from latentry.contracts import Adapter, AdapterKind, ModelCard
+from latentry.contracts import Adapter, AdapterKind, ModelCard, Vae, WantedVae
 from latentry.errors import AdapterChanged, AdapterMismatch, UnknownAdapter
 from latentry.rules.styles import hint
 
@@ -33,6 +33,22 @@ def found_adapter(
             f"“{adapter.id}” is another file than the one that is meant by sha256."
         )
     return adapter
+
+
+def found_vae(
+    wanted: WantedVae | Vae | None, adapters: Sequence[Adapter], card: ModelCard
+) -> Vae | None:
+    """With its file as the model's workers have it; None for None.
+
+    Raises UnknownAdapter, AdapterMismatch or AdapterChanged.
+    """
+    if wanted is None:
+        return None
+    try:
+        found = found_adapter(wanted.id, AdapterKind.VAE, adapters, card, sha256=wanted.sha256)
+    except (UnknownAdapter, AdapterMismatch, AdapterChanged) as error:
+        raise type(error)(error.message, fields={"/vae": error.message}) from None
+    return Vae(id=found.id, sha256=found.sha256)
 
 
 def named(name: str, adapters: Sequence[Adapter]) -> Adapter | None:

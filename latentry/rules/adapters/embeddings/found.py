@@ -20,8 +20,8 @@ from latentry.errors import (
     InvalidRequest,
     UnknownAdapter,
 )
-from latentry.rules.adapters import found_adapter, mismatch
-from latentry.rules.embeddings.names import Name, pieces
+from latentry.rules.adapters.embeddings.names import Name, pieces
+from latentry.rules.adapters.found import found_adapter, mismatch
 from latentry.rules.passes import passes
 from latentry.rules.prompt_rows import written_rows
 from latentry.rules.prompts import parse

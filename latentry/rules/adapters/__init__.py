@@ -1,0 +1,1 @@
+"""Which adapters a request means, one kind each."""

@@ -1,0 +1,1 @@
+"""VAEs that requests name instead of their model's own."""
