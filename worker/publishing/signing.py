@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 
 import structlog
@@ -63,7 +64,8 @@ class Signing:
             job.warn([_UNSIGNED])
             return output, file
         self._metrics.marked("signed")
-        return output.model_copy(update={"signed": True}), signed
+        told = {"signed": True, "signed_sha256": sha256(signed).hexdigest()}
+        return output.model_copy(update=told), signed
 
     def _signed(
         self,
