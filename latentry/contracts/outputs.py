@@ -105,6 +105,7 @@ class StoredOutput(_Picture):
     `index`, `name` and the suffix of its key are unique within the job. `name` is empty for a final
     picture and distinguishes other outputs of the same index. One with an `error` has no key.
     `is_charged`: it is paid for all the same. `applied`: rules on pictures, and what each did.
+    `signed_sha256`: of the file with its signature, if it has one.
     """
 
     kind: OutputKind = OutputKind.IMAGE
@@ -114,6 +115,7 @@ class StoredOutput(_Picture):
     error: _Error = None
     is_charged: bool = Field(False, exclude_if=lambda charged: not charged)
     applied: tuple[tuple[str, str], ...] = Field((), exclude_if=lambda applied: not applied)
+    signed_sha256: str = Field("", exclude_if=lambda digest: not digest)
 
     @property
     def is_picture(self) -> bool:

@@ -44,6 +44,16 @@ def written_rows(request: ResolvedRequest) -> tuple[PromptRow, ...]:
     return _rows(request.prompt, request.negative_prompt, request.prompt_syntax, calls)
 
 
+def leads_away(request: ResolvedRequest) -> bool:
+    """Whether guidance leads away from the negative prompt.
+
+    It does not while it is off, and leads there where the weights of AND come to little or less
+    than nothing: of `u + g·Σw·(c - u)` the negative prompt has `1 - g·Σw`.
+    """
+    weight = sum(row.weight for row in written_rows(request) if not row.is_negative)
+    return request.guidance_scale * weight > 1
+
+
 @lru_cache(_CACHED)
 def _rows(prompt: str, negative: str, syntax: PromptSyntax, calls: int) -> tuple[PromptRow, ...]:
     if syntax is PromptSyntax.PLAIN:

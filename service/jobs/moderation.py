@@ -23,6 +23,7 @@ from latentry.ledger.accounts import Applied
 from latentry.rules.moderation.prompt_rules import PromptAction
 from latentry.rules.moderation.rulebook import Found, Rulebook
 from latentry.rules.moderation.texts import Text, texts
+from latentry.rules.prompt_rows import leads_away
 from latentry.rules.sequences.frames import keyframes
 from service.access.auth import Caller
 from service.jobs.admission import Admitted
@@ -135,7 +136,7 @@ def _added(request: ResolvedRequest, found: Found) -> ResolvedRequest:
     if any(len(one.negative_prompt) > MAX_PROMPT_CHARS for one in each):
         why = f"With what a rule adds to it, it is longer than {MAX_PROMPT_CHARS} characters."
         raise InvalidPrompt(why, fields={"/negative_prompt": why})
-    if any(one.guidance_scale <= 1 for one in each):
+    if not all(map(leads_away, each)):
         why = f"{found.rule.reason} Without guidance a negative prompt has no effect."
         raise PromptRefused(why, fields={"/guidance_scale": why})
     return changed

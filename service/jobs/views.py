@@ -87,7 +87,9 @@ class Views:
 
     def _output(self, stored: StoredOutput) -> Output:
         url = self.storage.url(stored.key, self.settings.url_ttl_s) if stored.key else ""
-        return Output(**stored.model_dump(exclude={"key", "is_charged", "applied"}), url=url)
+        return Output(
+            **stored.model_dump(exclude={"key", "is_charged", "applied", "signed_sha256"}), url=url
+        )
 
 
 def _image(output: Output) -> Image:

@@ -23,16 +23,20 @@ class Judging:
     inbox: Inbox
 
     def judged(self, picture: Picture) -> Picture:
-        """The picture as its job's rules leave it, with their verdict. Raises EngineError.
+        """The finished picture as its job's rules leave it, with their verdict. Raises EngineError.
 
-        A step on the way is not judged: none is stored where a rule may withhold a picture. Nor is
-        what a ControlNet sees, which is the caller's own.
+        What was drawn is judged by itself too: laid back into a large picture it may be too small
+        to be seen. A step on the way is not judged: none is stored where a rule may withhold a
+        picture. Nor is what a ControlNet sees, which is the caller's own.
         """
+        drawn, picture = picture, picture.finished()
         job, rules = picture.job, picture.job.lease.record.image_rules
         if not rules or picture.kind is not None or picture.control:
             return picture
         with self.metrics.stage("judge"):
-            verdict = self.judge.verdict(picture.pixels, rules)
+            is_laid_back = picture.pixels is not drawn.pixels
+            shown = (picture.pixels, drawn.pixels) if is_laid_back else (picture.pixels,)
+            verdict = self.judge.verdict(shown, rules)
         self.metrics.judged(job.lease.ref.tenant, verdict)
         if verdict.action is ImageAction.BLUR:
             return replace(picture, pixels=blurred(picture.pixels), profile=None, verdict=verdict)

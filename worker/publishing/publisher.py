@@ -150,7 +150,7 @@ class Publisher:
         """Encode and store a picture; None if the worker stops first."""
         job, taken = picture.job, picture.pixels.nbytes
         try:
-            picture = self._judging.judged(picture.finished())
+            picture = self._judging.judged(picture)
             if picture.is_blocked:
                 return EndedImage(job, picture.index, picture.listed(), picture.name)
             with self._metrics.stage("publish"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 
 import structlog
@@ -63,7 +64,8 @@ class Signing:
             job.warn([_UNSIGNED])
             return output, file
         self._metrics.marked("signed")
-        return output.model_copy(update={"signed": True}), signed
+        told = {"signed": True, "signed_sha256": sha256(signed).hexdigest()}
+        return output.model_copy(update=told), signed
 
     def _signed(
         self,
@@ -73,6 +75,8 @@ class Signing:
         file: bytes,
         origin: Origin,
     ) -> bytes:
+        # What a picture that went in says may name its prompt: to say little is to leave that out.
+        manifests = job.manifests if origin.request.provenance is Provenance.FULL else {}
         claim = Claim(
             request=origin.request,
             output=output,
@@ -81,12 +85,12 @@ class Signing:
             inputs=origin.inputs,
             fingerprints=origin.fingerprints,
             sequence=origin.sequence or {},
-            embedded=frozenset(job.manifests),
+            embedded=frozenset(manifests),
         )
         brought = [
-            (ingredient(name, one), job.manifests[one.file])
+            (ingredient(name, one), manifests[one.file])
             for name, one in origin.inputs.items()
-            if one.file in job.manifests
+            if one.file in manifests
         ]
         return signer.signed(file, output.content_type, manifest(claim), brought)
 

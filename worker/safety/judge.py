@@ -41,16 +41,21 @@ class Judge:
         """What pictures are scored for; nothing without a classifier."""
         return self._classifier.labels if self._classifier else ()
 
-    def verdict(self, pixels: Pixels, rules: Sequence[ImageRule]) -> Verdict:
-        """What these rules make of a picture. Raises EngineError if it cannot be checked."""
+    def verdict(self, views: Sequence[Pixels], rules: Sequence[ImageRule]) -> Verdict:
+        """What these rules make of a picture, by the highest score of its views for each label.
+
+        Raises EngineError if it cannot be checked.
+        """
         if self._classifier is None or not {rule.label for rule in rules} <= set(self.labels):
             log.error("picture.unjudged", why="no classifier has the labels of its rules")
             raise EngineError(_UNJUDGED)
         self._begin()
         try:
-            waiting = _Waiting(self._classifier.prepared(pixels), Future())
-            self._queue.put(waiting)
-            scores = waiting.scores.result()
+            waiting = [_Waiting(self._classifier.prepared(one), Future()) for one in views]
+            for one in waiting:
+                self._queue.put(one)
+            found = [one.scores.result() for one in waiting]
+            scores = [max(of_label) for of_label in zip(*found, strict=True)]
         except Exception as error:
             log.exception("picture.unjudged")
             raise EngineError(_UNJUDGED) from error

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Any, Final, Self, TypeAlias
@@ -33,10 +34,14 @@ _MAX_TO_BE_SIGNED: Final = 1024**2
 
 
 class Said(ResponseModel):
-    """What a file says of itself. own: whether one of this service's certificates signed it."""
+    """What a file says of itself. own: whether one of this service's certificates signed it.
+
+    sha256: of the file.
+    """
 
     c2pa: C2pa = C2pa()
     own: bool = False
+    sha256: str = ""
     infotext: str | None = None
     xmp: Xmp | None = None
 
@@ -78,7 +83,8 @@ def examine(file: bytes, content_type: str, known: KnownSigners, *, keep: bool =
         found = Examined.read(answer)
     except ValidationError:
         raise BrokenImage("What the picture says of its origin cannot be read.") from None
-    return found if len(found.archive) <= MAX_ARCHIVE_BYTES else Examined(found.said)
+    said = found.said.model_copy(update={"sha256": sha256(file).hexdigest()})
+    return Examined(said, found.archive if len(found.archive) <= MAX_ARCHIVE_BYTES else b"")
 
 
 def can_detect() -> bool:

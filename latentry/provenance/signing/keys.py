@@ -75,21 +75,36 @@ def sign_by_command(command: str) -> Sign:
     return sign
 
 
+def checked(sign: Sign, chain: Chain) -> Sign:
+    """The same, and each signature is tried with the chain's certificate before it is used.
+
+    A command's key may change while we run, and what it prints may be anything.
+    """
+    key = load_pem_x509_certificate(chain.signer_pem.encode()).public_key()
+
+    def sign_checked(data: bytes) -> bytes:
+        try:
+            signature = sign(data)
+            match key:
+                case ec.EllipticCurvePublicKey():
+                    key.verify(signature, data, ec.ECDSA(_HASHES[chain.algorithm]))
+                case rsa.RSAPublicKey():
+                    key.verify(signature, data, _PSS, _HASHES[chain.algorithm])
+                case ed25519.Ed25519PublicKey():
+                    key.verify(signature, data)
+        except (InvalidSignature, TypeError, ValueError, KeyError):
+            raise SigningFailed(
+                "The signer's key does not belong to the certificate of"
+                " LATENTRY_C2PA_CERTIFICATE_FILE."
+            ) from None
+        return signature
+
+    return sign_checked
+
+
 def check(sign: Sign, chain: Chain) -> None:
     """Raises ConfigurationError if what it signs is not of the chain's key."""
-    key = load_pem_x509_certificate(chain.signer_pem.encode()).public_key()
     try:
-        signature = sign(_TEST)
-        match key:
-            case ec.EllipticCurvePublicKey():
-                key.verify(signature, _TEST, ec.ECDSA(_HASHES[chain.algorithm]))
-            case rsa.RSAPublicKey():
-                key.verify(signature, _TEST, _PSS, _HASHES[chain.algorithm])
-            case ed25519.Ed25519PublicKey():
-                key.verify(signature, _TEST)
+        checked(sign, chain)(_TEST)
     except SigningFailed as error:
         raise ConfigurationError(error.message) from error
-    except (InvalidSignature, TypeError, ValueError):
-        raise ConfigurationError(
-            "The signer's key does not belong to the certificate of LATENTRY_C2PA_CERTIFICATE_FILE."
-        ) from None

@@ -14,7 +14,14 @@ import structlog
 from latentry.errors import ConfigurationError, SigningFailed
 from latentry.provenance.confined.process import Ingredient, sign_confined
 from latentry.provenance.signing.chain import Chain, now
-from latentry.provenance.signing.keys import Sign, check, key_pem, sign_by_command, sign_by_key
+from latentry.provenance.signing.keys import (
+    Sign,
+    check,
+    checked,
+    key_pem,
+    sign_by_command,
+    sign_by_key,
+)
 from latentry.settings import Settings
 
 log = structlog.get_logger()
@@ -43,7 +50,9 @@ class Signer:
         """`key` in PEM, or the `command` that has it. Raises ConfigurationError."""
         self.chain: Final = chain
         self._sign: Final[Sign] = (
-            sign_by_command(command) if command else sign_by_key(key, chain.algorithm)
+            _told(checked(sign_by_command(command), chain))
+            if command
+            else sign_by_key(key, chain.algorithm)
         )
         self._key = "" if command else key
         self._timestamp_url = timestamp_url
@@ -135,3 +144,16 @@ class Signer:
             raise ConfigurationError(
                 f"The certificate chain cannot sign pictures ({str(error)[:200]})."
             ) from None
+
+
+def _told(sign: Sign) -> Sign:
+    """The same, and the log has why it failed: the library passes no reason on."""
+
+    def sign_told(data: bytes) -> bytes:
+        try:
+            return sign(data)
+        except SigningFailed as error:
+            log.error("c2pa.command_failed", why=error.message)
+            raise
+
+    return sign_told

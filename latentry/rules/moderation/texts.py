@@ -9,7 +9,7 @@ from latentry.contracts import Adapter, PromptSyntax, ResolvedRequest
 from latentry.errors import InvalidPrompt
 from latentry.rules import prompts
 from latentry.rules.passes import passes
-from latentry.rules.prompt_rows import written_rows
+from latentry.rules.prompt_rows import leads_away, written_rows
 from latentry.rules.sequences.frames import keyframe_places, keyframes
 
 # Of all texts together. A prompt of the greatest length with the most texts takes two thirds.
@@ -59,13 +59,14 @@ def _all(request: ResolvedRequest, adapters: tuple[Adapter, ...]) -> Iterator[Te
 
 
 def _of_pass(place: str, one: ResolvedRequest) -> Iterator[Text]:
+    is_reversed = bool(one.negative_rows) and not leads_away(one)
     for row in written_rows(one):
         for text in row.distinct:
             name = "negative_prompt" if row.is_negative else "prompt"
             for plain in _plain(text, one.prompt_syntax):
                 yield Text(f"{place}/{name}", plain, row.is_negative)
             if row.is_negative:  # not to be drawn, and that by a weight below 0: to be drawn
-                for plain in _plain(text, one.prompt_syntax, below_zero=True):
+                for plain in _plain(text, one.prompt_syntax, below_zero=not is_reversed):
                     yield Text(f"{place}/{name}", plain)
 
 

@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
-from latentry.contracts import C2paState, MadeHere, OutputFormat, Verification, Watermark
+from latentry.contracts import (
+    C2paState,
+    MadeHere,
+    OutputFormat,
+    StoredOutput,
+    Verification,
+    Watermark,
+)
 from latentry.errors import ImageTooLarge, JobNotFound
 from latentry.ledger import AsyncLedger, commands
 from latentry.ledger.files import PREFIX
@@ -56,16 +63,22 @@ class Verifier:
     async def _made_here(self, tenant: str, said: Said) -> MadeHere:
         if said.c2pa.state not in (C2paState.TRUSTED, C2paState.VALID) or not said.c2pa.history:
             return MadeHere(verified=False)
-        own = said.c2pa.history[0]
-        job = await self._job(tenant, own.job, own.unsigned_sha256)
+        job = await self._job(tenant, said)
         return MadeHere(verified=said.own or job is not None, job=job)
 
-    async def _job(self, tenant: str, claimed: str, unsigned_sha256: str) -> str | None:
-        """The tenant's job of this id, if it has stored the file that was signed."""
+    async def _job(self, tenant: str, said: Said) -> str | None:
+        """The tenant's job that the file names, if it has stored this file."""
+        claimed = said.c2pa.history[0].job
         try:
             record = await self.ledger.run(commands.get(ref_of(tenant, claimed)))
         except JobNotFound:
             return None
         stored = record.outputs if record else ()
-        is_there = any(one.unsigned_sha256 == unsigned_sha256 for one in stored)
-        return claimed if unsigned_sha256 and is_there else None
+        return claimed if any(_is_of(one, said) for one in stored) else None
+
+
+def _is_of(stored: StoredOutput, said: Said) -> bool:
+    """Whether it is this output's file. Our own signature proves its hashes; no other's does."""
+    if said.own:
+        return stored.unsigned_sha256 == said.c2pa.history[0].unsigned_sha256 != ""
+    return stored.signed_sha256 == said.sha256 != ""

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from latentry.provenance.confined.process import examine
 from latentry.provenance.manifest import Claim, manifest, source_type
 from latentry.provenance.signing.chain import Chain, KnownSigners, now
 from latentry.provenance.signing.development import ensure_chain, new_chain
+from latentry.provenance.signing.keys import check, sign_by_key
 from latentry.provenance.signing.signer import Signer
 from latentry.provenance.xmp import SourceType
 from latentry.settings import Settings
@@ -118,9 +120,18 @@ def test_the_key_may_be_a_command_s(tmp_path: Path) -> None:
     signed = signer.signed(marks.unsigned(), PNG, marks.definition())
     known = KnownSigners(trust=authority.root)
     assert examine(signed, PNG, known).said.c2pa.state is C2paState.TRUSTED
-    (tmp_path / "key.pem").unlink()
-    with pytest.raises(SigningFailed):
-        signer.signed(marks.unsigned(), PNG, marks.definition())
+    other = Authority.new(tmp_path / "other")
+    for change in (lambda file: file.write_text(other.key), lambda file: file.unlink()):
+        change(tmp_path / "key.pem")  # its signatures would be wrong, and then there are none
+        with pytest.raises(SigningFailed):
+            signer.signed(marks.unsigned(), PNG, marks.definition())
+
+
+def test_a_key_of_another_kind_is_refused(tmp_path: Path) -> None:
+    authority = Authority.new(tmp_path)
+    chain = replace(authority.signer.chain, algorithm="ED25519")
+    with pytest.raises(ConfigurationError, match="does not belong"):
+        check(sign_by_key(authority.key, chain.algorithm), chain)
 
 
 def test_what_cannot_sign_is_refused_at_the_start(tmp_path: Path) -> None:

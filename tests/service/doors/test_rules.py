@@ -143,10 +143,13 @@ async def test_it_is_added_to_all_pictures_of_an_interpolation(
     assert negatives == {"frog, (toad:1.2)"}
 
 
+@pytest.mark.parametrize(
+    "body", [{"prompt": "a pond", "guidance_scale": 1}, {"prompt": "a pond AND a pond :-3"}]
+)
 async def test_what_would_have_no_effect_is_no_way_around(
-    client: httpx.AsyncClient, worker: FakeWorker
+    client: httpx.AsyncClient, worker: FakeWorker, body: dict[str, object]
 ) -> None:
-    answer = await client.post("/v1/generations", json={"prompt": "a pond", "guidance_scale": 1})
+    answer = await client.post("/v1/generations", json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, "prompt_refused")
     assert "has no effect" in answer.json()["detail"]
 

@@ -1,6 +1,7 @@
 """`POST /v1/verify`, and what is kept of the marks of uploads."""
 
 import base64
+import hashlib
 import io
 import json
 from datetime import timedelta
@@ -117,6 +118,26 @@ async def test_the_job_is_told_to_its_tenant_alone(
     picture = own.signer.signed(marks.unsigned(), "image/png", definition)
     found = await verified(client, picture, headers=bearer(mine))
     assert found["made_here"]["job"] is None
+
+
+async def test_anothers_signature_proves_no_more_than_the_file_that_a_job_stored(
+    client, other, ledger: Ledger, settings: Settings
+) -> None:
+    """Each picture of ours tells its job and hash: anybody can sign another one with them."""
+    ledger.run(commands.register_model(card()))
+    job = (await client.post("/v1/generations", json={"prompt": "a"})).json()["id"]
+    definition = marks.definition()
+    definition["assertions"][1]["data"] = {"job": job, "unsigned_sha256": "ab" * 32}
+    stored, forged = (
+        other.signer.signed(marks.unsigned(seed=seed), "image/png", definition) for seed in (0, 1)
+    )
+    digest = hashlib.sha256(stored).hexdigest()
+    worker = FakeWorker(ledger, open_storage(settings))
+    worker.draw(worker.claim(), unsigned_sha256="ab" * 32, signed_sha256=digest)
+    assert (await verified(client, stored))["made_here"] == {"verified": True, "job": job}
+    found = await verified(client, forged)
+    assert found["c2pa"]["state"] == "valid"
+    assert found["made_here"] == {"verified": False, "job": None}
 
 
 async def test_a_watermark_is_found(client) -> None:

@@ -17,8 +17,14 @@ from latentry.storage import Storage
 from tests.latentry.ledger.factory import request
 from tests.worker.harness import Worker, ended, submit
 from tests.worker.safety.brightness import Brightness, rule
+from worker.claims.claimed_job import ClaimedJob
+from worker.claims.inbox import Inbox
+from worker.engine.inputs.canvas import Canvas
 from worker.engine.loop import Engine
 from worker.engine.simulated import Charge, Simulated
+from worker.metrics import Metrics
+from worker.publishing.judging import Judging
+from worker.publishing.picture import Picture
 from worker.safety.judge import Judge
 
 BRIGHT = 200  # a seed; those below 128 are dark
@@ -195,6 +201,22 @@ def test_nor_is_the_rest_of_a_sequence_of_which_a_frame_was_withheld(
     assert record.state is JobStatus.FAILED
     assert record.error is not None
     assert (record.error.code, record.images) == ("picture_refused", ())
+
+
+def test_what_is_laid_back_into_a_large_picture_is_judged_by_itself_too(ledger: Ledger) -> None:
+    submit(ledger, rule())
+    [lease] = ledger.run(commands.claim("w1", ["shapes"], room=1, lease_s=60))
+    job = ClaimedJob(lease)
+    drawn, whole = np.full((64, 64, 3), 255, np.uint8), np.zeros((512, 512, 3), np.uint8)
+    opacity = np.full((512, 512), 255, np.uint8)
+    job.canvases = [Canvas(drawn, whole=whole, opacity=opacity, box=(0, 0, 32, 32))]
+    judging = Judging(Judge(Brightness()), Metrics(), Inbox())
+    found = judging.judged(Picture(job, 0, drawn))
+    assert found.pixels.shape == whole.shape
+    assert found.pixels.mean() < 2
+    assert found.is_blocked
+    assert found.verdict is not None
+    assert found.verdict.safety.scores["bright"] == 1
 
 
 def ended_outputs(ledger: Ledger, storage: Storage) -> tuple[Any, ...]:

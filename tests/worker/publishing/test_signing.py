@@ -161,7 +161,7 @@ def test_none_is_none(
     request = one(request_made, output_format=form, provenance=Provenance.NONE)
     record = house(ledger, storage, own).published(request, pixels)
     found = said(storage, record, own)
-    assert found == Said()
+    assert found == Said(sha256=found.sha256)
     assert b"latentry" not in storage.get(record.images[0].key)
     assert not record.images[0].signed
 
@@ -203,22 +203,29 @@ def test_an_expired_certificate_fails_the_job_or_leaves_the_picture_unsigned_wit
         assert record.images == ()
 
 
-def test_a_picture_that_went_in_is_an_ingredient_with_its_own_manifest(
-    ledger: Ledger, storage: Storage, own: Authority, tmp_path: Path, pixels: Pixels
-) -> None:
-    other = Authority.new(tmp_path / "other")
-    kept = examine(other.picture(), "image/png", KnownSigners(), keep=True)
+def from_a_signed_picture(
+    at: House, folder: Path, provenance: Provenance = Provenance.FULL
+) -> JobRecord:
+    """What is made of somebody else's picture, which names its prompt."""
+    told = marks.definition()
+    told["assertions"][1]["data"]["request"] = {"prompt": marks.PROMPT}
+    signed = Authority.new(folder).signer.signed(marks.unsigned(), "image/png", told)
+    kept = examine(signed, "image/png", KnownSigners(), keep=True)
     brought = Image.open(io.BytesIO(marks.unsigned()))
     file = InputFile(
         file="file_1", pixel_sha256="1" * 64, width=brought.width, height=brought.height,
         c2pa=kept.said.c2pa.state,
     )  # fmt: skip
-    at = house(ledger, storage, own)
     at.brought(file)
-    storage.put(manifest_key("default", "file_1"), kept.kept)
-    request = ResolvedUpscale(image=file, scale=2, upscaler="lanczos")
-    large = np.zeros((brought.height * 2, brought.width * 2, 3), np.uint8)
-    record = at.published(request, large)
+    at.storage.put(manifest_key("default", "file_1"), kept.kept)
+    request = ResolvedUpscale(image=file, scale=2, upscaler="lanczos", provenance=provenance)
+    return at.published(request, np.zeros((brought.height * 2, brought.width * 2, 3), np.uint8))
+
+
+def test_a_picture_that_went_in_is_an_ingredient_with_its_own_manifest(
+    ledger: Ledger, storage: Storage, own: Authority, tmp_path: Path
+) -> None:
+    record = from_a_signed_picture(house(ledger, storage, own), tmp_path / "other")
     found = said(storage, record, own)
     assert found.c2pa.state is C2paState.TRUSTED
     made, before = found.c2pa.history
@@ -228,6 +235,17 @@ def test_a_picture_that_went_in_is_an_ingredient_with_its_own_manifest(
     assert (ingredient.state, ingredient.manifest) == (C2paState.VALID, before.label)
     assert found.xmp is not None
     assert found.xmp.digital_source_type.endswith("algorithmicallyEnhanced")
+    assert marks.PROMPT.encode() in storage.get(record.images[0].key)
+
+
+def test_a_minimal_file_leaves_out_what_the_picture_that_went_in_says(
+    ledger: Ledger, storage: Storage, own: Authority, tmp_path: Path
+) -> None:
+    at = house(ledger, storage, own)
+    record = from_a_signed_picture(at, tmp_path / "other", Provenance.MINIMAL)
+    [made] = said(storage, record, own).c2pa.history
+    assert [one.state for one in made.ingredients] == [C2paState.NONE]
+    assert marks.PROMPT.encode() not in storage.get(record.images[0].key)
 
 
 def test_one_without_a_manifest_is_named_by_its_pixels(

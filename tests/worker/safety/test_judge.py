@@ -32,10 +32,10 @@ class Held(Brightness):
 
 def test_each_picture_gets_its_own_verdict() -> None:
     judge = Judge(Brightness())
-    found = judge.verdict(grey(255), [rule()])
+    found = judge.verdict([grey(255)], [rule()])
     assert (found.action, found.safety.labels) == (ImageAction.BLOCK, ["bright"])
     assert found.safety.scores == {"bright": 1.0, "dark": 0.0}
-    passed = judge.verdict(grey(0), [rule()])
+    passed = judge.verdict([grey(0)], [rule()])
     assert (passed.action, passed.safety.labels, passed.rules) == (ImageAction.NONE, [], ())
     assert passed.safety.scores == {"bright": 0.0, "dark": 1.0}
 
@@ -45,9 +45,9 @@ def test_pictures_that_come_meanwhile_share_calls() -> None:
     judge = Judge(classifier)
     count = 2 * MAX_PICTURES + 1
     with ThreadPoolExecutor(count) as pool:
-        first = pool.submit(judge.verdict, grey(255), [rule()])
+        first = pool.submit(judge.verdict, [grey(255)], [rule()])
         assert classifier.asked.wait(30)
-        others = [pool.submit(judge.verdict, grey(k), [rule()]) for k in range(count - 1)]
+        others = [pool.submit(judge.verdict, [grey(k)], [rule()]) for k in range(count - 1)]
         while judge._queue.qsize() < count - 1:
             pass
         classifier.opened.set()
@@ -70,12 +70,12 @@ class Forgetful(Brightness):
 @pytest.mark.parametrize("judge", [Judge(), Judge(Broken()), Judge(Forgetful())])
 def test_a_picture_that_cannot_be_judged_fails(judge: Judge) -> None:
     with pytest.raises(EngineError, match="could not be checked"):
-        judge.verdict(grey(0), [rule()])
+        judge.verdict([grey(0)], [rule()])
 
 
 def test_a_label_that_the_classifier_does_not_have_fails() -> None:
     with pytest.raises(EngineError, match="could not be checked"):
-        Judge(Brightness()).verdict(grey(0), [rule(label="frog")])
+        Judge(Brightness()).verdict([grey(0)], [rule(label="frog")])
 
 
 def test_the_strictest_rule_that_is_reached_decides_and_all_are_told() -> None:

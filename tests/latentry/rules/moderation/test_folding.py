@@ -17,7 +17,7 @@ def reads(text: str, word: str) -> bool:
         *("f r o g", "a f r o g", "F.R.O.G.", "f-r-o-g", "fr-og", "f_rog", "fr'og"),
         *("fr\u00adog", "fr\u200bog", "f\u2060r\u2060o\u2060g", "fr\u3164og", "\u202efrog"),
         *("frög", "f̶r̶o̶g̶", "f\u0301rog", "fróg"),
-        *("frоg", "ｆｒｏｇ", "𝐟𝐫𝐨𝐠", "ⓕⓡⓞⓖ", "ḟrog", "frøg", "ꓝꓣꓳꓖ"),
+        *("frоg", "ｆｒｏｇ", "𝐟𝐫𝐨𝐠", "ⓕⓡⓞⓖ", "ḟrog", "frøg", "ꓝꓣꓳꓖ", "ꜰʀᴏɢ", "🅵🆁🅾🅶", "🅕🅡🅞🅖"),
         *("fr0g", "FR0G", "a fr0g."),
     ],
 )  # fmt: skip

@@ -61,6 +61,24 @@ def test_a_negative_prompt_is_what_is_not_drawn_but_for_weights_below_0() -> Non
     assert Text("/negative_prompt", "naked") in texts(doubled)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "scale", "is_drawn"),
+    [
+        ("a cat AND a cat :-3", 2.0, True),
+        ("a cat :0.2 AND a cow :0.2", 2.0, True),
+        ("a cat AND a cow :-0.4", 2.0, False),
+        ("a cat", 2.0, False),
+        ("a cat AND a cat :-3", 1.0, False),  # guidance is off, and with it the negative prompt
+    ],
+)
+def test_a_negative_prompt_that_guidance_leads_to_is_to_be_drawn(
+    prompt: str, scale: float, is_drawn: bool
+) -> None:
+    wanted = request(prompt=prompt, negative_prompt="(naked:0.9)", guidance_scale=scale)
+    read = Text("/negative_prompt", "naked", is_negative=False) in texts(wanted)
+    assert read == is_drawn
+
+
 def test_every_keyframe_is_read() -> None:
     keyframe = {"prompt": "x", "guidance_scale": 3.0, "seed": 1}
     way = {
