@@ -1,6 +1,6 @@
 """A contact sheet of the bundled adapters, drawn by the stock pipelines.
 
-`python -m tools.adapters_sheet docs/images/adapters.webp`: a row for each LoRA, one for several
+`python -m tools.adapters_sheet sheet.webp`: a row for each LoRA, one for several
 together, one for the embedding and one for the ControlNet, each picture after its outline.
 """
 
