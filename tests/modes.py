@@ -120,7 +120,9 @@ MODES: Final[dict[str, Mode]] = {
     "controls, LoRA": Mode({"controls": [_DEPTH, {**_LINES, "mode": "guess"}], "loras": [_PEN]}),
     "hires, control": Mode({"hires": _HIRES, "controls": [{**_LINES, "mode": "control"}]}),
     "image, control": Mode({"strength": 0.6, "controls": [_LINES]}, _IMAGE),
-    "inpainted, controls": Mode({"strength": 0.6, "controls": [_LINES, _DEPTH]}, _MASKED),
+    "inpainted, controls": Mode(
+        {"strength": 0.6, "controls": [_LINES, {**_DEPTH, "start": 0.0}]}, _MASKED
+    ),
     "inpainting UNet, control": Mode({"strength": 0.6, "controls": [_LINES]}, _MASKED, channels=9),
     "image prompt": Mode({"image_prompts": [_EYE]}),
     "image prompts, LoRA": Mode(

@@ -108,6 +108,23 @@ def test_a_full_worker_takes_what_it_has_and_plain_jobs(ledger: Ledger) -> None:
     assert refs(claim(ledger, "full")) == [cold], "when there is room again"
 
 
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_a_full_worker_leaves_one_under_suspicion_too(ledger: Ledger, deaths: int) -> None:
+    """Handed back it would be the first again, and be claimed and handed back without end."""
+    alive(ledger, "full", PEN)
+    suspect = submit(ledger, INK)
+    for number in range(deaths):
+        dying = commands.claim(f"dead-{number}", ["shapes"], room=1, lease_s=0)
+        [lease] = ledger.run(dying)
+        ledger.run(commands.report_progress([(lease, 1, 4)]))
+        ledger.run(commands.sweep(lease_s=2))
+    plain = submit(ledger)
+    claims = claim(ledger, "full", is_full=True)
+    assert (refs(claims), claims.left_ms) == ([plain], 1000)
+    ledger.run(commands.release(claims[0]))
+    assert suspect in refs(claim(ledger, "full", room=1)), "when there is room again"
+
+
 def test_a_claim_looks_past_a_few_and_no_further(ledger: Ledger) -> None:
     """It has to stay cheap however many wait."""
     alive(ledger, "full")

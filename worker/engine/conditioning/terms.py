@@ -39,7 +39,7 @@ class TextAdapters:
 
     def of_encoder(self, number: int, encoders: int) -> EncoderAdapters:
         """What applies to one encoder of so many."""
-        own = [one for one in self.terms if number < len(one.layers) and one.layers[number]]
+        own = [one for one in self.terms if one.layers[number]]
         return EncoderAdapters(
             tuple((one.layers[number], one.weight) for one in own),
             {sha256: tensors[number - encoders] for sha256, tensors in self.vectors.items()},

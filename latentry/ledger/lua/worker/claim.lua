@@ -69,20 +69,6 @@ local function first_of(queues, before)
   return first
 end
 
-local function take_one_of(queues)
-  while true do
-    local first = first_of(queues, '+inf')
-    if not first then
-      return false
-    end
-    if is_fit(first.ref, first.model) then
-      charge(first.ref, tag_of(tenant_of(first.ref)), false)
-      take(first.ref)
-      return true
-    end
-  end
-end
-
 -- Whether this worker is to get nothing more until it is empty, and run a quarantined job then. Should
 -- it die or stay busy, another worker is reserved in its place.
 local function is_reserved()
@@ -166,6 +152,26 @@ end
 local function leave(ref, ms)
   left[ref], left_count = true, left_count + 1
   left_ms = left_ms == 0 and ms or math.min(left_ms, ms)
+end
+
+-- One that has to be loaded for keeps its place while there is no room: else it would be claimed and
+-- handed back without end.
+local function take_one_of(queues)
+  while true do
+    local first = first_of(queues, '+inf')
+    if not first then
+      return false
+    end
+    if ask.is_full and leaves_for(first.ref, first.model) > 0 then
+      leave(first.ref, FULL_MS)
+      return false
+    end
+    if is_fit(first.ref, first.model) then
+      charge(first.ref, tag_of(tenant_of(first.ref)), false)
+      take(first.ref)
+      return true
+    end
+  end
 end
 
 local function take_in_order(room)

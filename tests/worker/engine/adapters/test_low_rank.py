@@ -26,7 +26,7 @@ def test_joined_projections_take_the_terms_of_the_single_ones(
     fuse_projections(fused.eval())
     x, t = torch.randn(3, 4, 8, 8), torch.tensor([10.0, 900.0, 500.0])
     hidden = torch.randn(3, 77, unet.config.cross_attention_dim)
-    use = Use(adapter.layers("unet"), torch.tensor([0.5, -0.7]), (range(1), range(2, 3)))
+    use = Use(adapter.unet, torch.tensor([0.5, -0.7]), (range(1), range(2, 3)))
     outputs = []
     with torch.inference_mode():
         for network in (unet, fused):

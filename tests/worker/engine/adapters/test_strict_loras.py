@@ -54,7 +54,7 @@ class Closet:
         loras = tuple(one.lora for one in worn)
         request = order.request.model_copy(update={"loras": loras})
         adapters = self._shelf.load("epsilon", files)
-        return replace(order, request=request, adapters=adapters)
+        return replace(order, request=request, adapters={**order.adapters, **adapters})
 
     def watched(self, name: str) -> Order:
         fields, wears = WATCHED[name]

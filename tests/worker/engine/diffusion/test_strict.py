@@ -15,7 +15,7 @@ from tests.worker.engine import tiny, ways
 from tests.worker.engine.conftest import sharing
 from tests.worker.engine.reference import order_of
 from worker.engine.diffusion.diffusion import Diffusion
-from worker.engine.loop import Done, Engine, Event, Intermediate, Order
+from worker.engine.loop import Done, Engine, Event, Failed, Intermediate, Order
 from worker.engine.samplers import SAMPLERS
 
 CALLS: dict[str, dict[str, Any]] = {
@@ -50,7 +50,7 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 # And every mode, each with another sampler.
 WATCHED = [*CALLS, *WAYS, *(f"mode {mode}" for mode in MODES)]
-QUICK, SCHEDULES = 60, 200
+QUICK, SCHEDULES = len(WATCHED), 200
 Outputs: TypeAlias = dict[tuple[str, str], bytes]  # by job and name
 
 
@@ -138,6 +138,9 @@ class Life:
             yield
 
     def take(self, events: list[Event]) -> None:
+        ours = {order.job for order in self.orders}
+        failed = [e for e in events if isinstance(e, Failed) and e.job in ours]
+        assert not failed, "it would be tried for ever"
         self.pixels |= {e.job: e.pixels.tobytes() for e in events if isinstance(e, Done)}
         shown = [e for e in events if isinstance(e, Intermediate) and e.job in WATCHED]
         self.on_the_way |= {(e.job, name_of(e.kind, e.step)): e.pixels.tobytes() for e in shown}

@@ -24,21 +24,29 @@ _ALIKE: Final = (
     "addition_time_embed_dim", "encoder_hid_dim_type", "resnet_time_scale_shift",
 )  # fmt: skip
 _CLASS: Final = "ControlNetModel"
+_RGB: Final = 3
 _ORDERS: Final = ("rgb", "bgr")
 
 
 def control_config(
-    weights: Weights, unet: Mapping[str, Any], own: Mapping[str, Any] | None, name: str
+    weights: Weights,
+    unet: Mapping[str, Any],
+    own: Mapping[str, Any] | None,
+    name: str,
+    *,
+    cell: int,
 ) -> dict[str, Any]:
     """The config of diffusers' ControlNetModel; weights are under its names.
 
-    own: the config of a folder. name: of the file. Raises AdapterUnusable.
+    own: the config of a folder. name: of the file. cell: pixels of a picture for each of the
+    latent's cells, along a side. Raises AdapterUnusable.
     """
     try:
         config = {one: unet[one] for one in _OF_UNET if one in unet} | _shapes(weights)
     except (KeyError, IndexError) as error:
         raise AdapterUnusable(f"It is not whole: it lacks {error}.") from None
     _refuse_other(config, unet)
+    _refuse_other_inputs(config, unet, cell)
     # Only its name tells, as in ComfyUI's comfy/controlnet.py.
     pools = name.endswith(("_shuffle", "_shuffle_fp16"))
     if own is None:
@@ -83,6 +91,17 @@ def _refuse_other(config: Mapping[str, Any], unet: Mapping[str, Any]) -> None:
         own, other = _listed(config[name]), _listed(unet[name])
         if own != (other[:1] if len(set(other)) == 1 and len(own) == 1 else other):
             raise AdapterUnusable(f"Its {name} is {own}, and the UNet's {other}.")
+
+
+def _refuse_other_inputs(config: Mapping[str, Any], unet: Mapping[str, Any], cell: int) -> None:
+    """What it is shown are RGB pictures, and of a UNet's input the latent alone or all."""
+    takes, latent, whole = config["in_channels"], unet["out_channels"], unet["in_channels"]
+    if takes not in (latent, whole):
+        raise AdapterUnusable(f"Its in_channels is {takes}, and the UNet's {whole}.")
+    if (channels := config["conditioning_channels"]) != _RGB:
+        raise AdapterUnusable(f"Its conditioning_channels is {channels}; a picture has {_RGB}.")
+    if (own := 2 ** (len(config["conditioning_embedding_out_channels"]) - 1)) != cell:
+        raise AdapterUnusable(f"It makes one cell of {own} pixels a side, and the VAE of {cell}.")
 
 
 def _said(own: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, cast
 
 import torch
 from diffusers.models.controlnets.controlnet import ControlNetModel
@@ -18,8 +18,12 @@ from worker.engine.adapters.network_file import NetworkFile, Reading
 from worker.engine.adapters.reader import Loading
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
+from worker.engine.models.loaded_model import vae_factor
 from worker.engine.models.networks import NetworkType
 from worker.engine.models.part import Part
+
+# The config of a model's UNet, with all defaults; and how many pixels a cell of its latents has.
+Target: TypeAlias = tuple[Mapping[str, Any], int]
 
 _NETWORK: Final = NetworkType(ControlNetModel, "diffusion_pytorch_model")
 # The width of the prompts that a model's cross attention reads.
@@ -31,7 +35,7 @@ class ControlReader:
 
     def __init__(self, at: Device) -> None:
         self._at = at
-        self._known: dict[int, tuple[Blueprint, Mapping[str, Any]]] = {}
+        self._known: dict[int, tuple[Blueprint, Target]] = {}
         self._lock = threading.Lock()
 
     def recognises(self, file: NetworkFile) -> bool:
@@ -73,16 +77,15 @@ class ControlReader:
         return Loading(part.size_bytes(self._at.dtype), load)
 
     def _part(self, file: NetworkFile, blueprint: Blueprint) -> Part:
-        weights, unet = under_diffusers_names(file.weights), self._unet(blueprint)
-        config = control_config(weights, unet, file.config, file.name)
+        weights, (unet, cell) = under_diffusers_names(file.weights), self._target(blueprint)
+        config = control_config(weights, unet, file.config, file.name, cell=cell)
         return Part("ControlNet", partial(_NETWORK.make, config), weights)
 
-    def _unet(self, blueprint: Blueprint) -> Mapping[str, Any]:
-        """The config of a model's UNet, with all defaults."""
+    def _target(self, blueprint: Blueprint) -> Target:
         with self._lock:
             known = self._known.get(id(blueprint))
             if known is None or known[0] is not blueprint:
                 with torch.device("meta"):
-                    unet: Any = blueprint.parts["unet"].make()
-                known = self._known[id(blueprint)] = blueprint, dict(unet.config)
+                    unet, vae = (cast(Any, blueprint.parts[one].make()) for one in ("unet", "vae"))
+                known = self._known[id(blueprint)] = blueprint, (dict(unet.config), vae_factor(vae))
             return known[1]

@@ -1,6 +1,6 @@
 """An adapter in memory: its layers as tensors on the device, in a model's precision."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,28 +17,36 @@ from worker.engine.models.loading.conversion import converted
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class LoadedAdapter:
-    """The terms of each network's layers by their paths."""
+    """The terms of each network's layers by their paths; networks: all that the model has."""
 
     sha256: str
-    networks: dict[str, Layers]
+    networks: Mapping[str, Layers]
     size_bytes: int
 
     @classmethod
-    def of(cls, file: AdapterFile, plans: Sequence[LayerPlan], at: Device) -> "LoadedAdapter":
+    def of(
+        cls, file: AdapterFile, plans: Sequence[LayerPlan], has: Iterable[str], at: Device
+    ) -> "LoadedAdapter":
         """Converted by the calling thread alone (docs/decisions/0004). Raises AdapterUnusable.
 
-        What is finite in the file need not be in the model's precision.
+        has: the model's networks. What is finite in the file need not be in its precision.
         """
-        networks: dict[str, dict[str, LowRank]] = {}
+        networks: dict[str, dict[str, LowRank]] = {network: {} for network in has}
         for plan in plans:
             layer = _loha(file, plan, at) if "w1_a" in plan.tensors else _lora(file, plan, at)
-            networks.setdefault(plan.network, {})[plan.path] = layer
+            networks[plan.network][plan.path] = layer
         size = sum(layer.size_bytes for layers in networks.values() for layer in layers.values())
-        return cls(file.sha256, dict(networks), size)
+        return cls(file.sha256, networks, size)
 
-    def layers(self, network: str) -> Layers:
-        """Those of one network, perhaps none."""
-        return self.networks.get(network, {})
+    @property
+    def unet(self) -> Layers:
+        """Those of the UNet, perhaps none."""
+        return self.networks["unet"]
+
+    @property
+    def text_encoders(self) -> tuple[Layers, ...]:
+        """Of each of its text encoders in order: a refiner has SDXL's second alone."""
+        return tuple(layers for name, layers in self.networks.items() if name != "unet")
 
 
 def size_bytes(plans: Sequence[LayerPlan], at: Device) -> int:

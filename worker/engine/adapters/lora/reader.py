@@ -57,8 +57,9 @@ class LoraReader:
     def plan(self, file: AdapterFile, blueprint: Blueprint) -> Loading:
         """The layers that it changes in a model. Raises AdapterUnusable."""
         file.refuse_non_finite()
-        plans = planned(file, self._architecture(blueprint))
-        load = partial(LoadedAdapter.of, file, plans, self._at)
+        architecture = self._architecture(blueprint)
+        plans = planned(file, architecture)
+        load = partial(LoadedAdapter.of, file, plans, architecture.shapes, self._at)
         return Loading(size_bytes(plans, self._at), load)
 
     def _architecture(self, blueprint: Blueprint) -> Architecture:

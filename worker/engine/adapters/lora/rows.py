@@ -28,7 +28,7 @@ def unet_uses(
     groups: dict[tuple[int, int], tuple[Layers, list[range], list[float]]] = {}
     for number, (order, own) in enumerate(zip(orders, places, strict=True)):
         for adapter, weight in unet_weights(order).items():
-            if layers := adapter.layers("unet"):
+            if layers := adapter.unet:
                 group = (id(adapter), number if apart else -1)
                 _, runs, weights = groups.setdefault(group, (layers, [], []))
                 runs.append(own)
@@ -62,10 +62,7 @@ def unet_weights(order: Order) -> Mapping[LoadedAdapter, float]:
 def text_terms(order: Order) -> tuple[TextTerm, ...]:
     """What its adapters change in the text encoders."""
     weights = _weights(order, [lora.text_encoder_weight for lora in order.request.loras])
-    return tuple(
-        TextTerm(one.sha256, weight, (one.layers("text_encoder"), one.layers("text_encoder_2")))
-        for one, weight in weights.items()
-    )
+    return tuple(TextTerm(one.sha256, weight, one.text_encoders) for one, weight in weights.items())
 
 
 def _weights(order: Order, weights: Sequence[float]) -> dict[LoadedAdapter, float]:

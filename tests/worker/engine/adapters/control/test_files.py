@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers.models.controlnets.controlnet import ControlNetModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
 from latentry.contracts import AdapterKind
@@ -174,6 +175,26 @@ def test_every_key_is_accounted_for(shelf: Shelf, net: Any, tmp_path: Path, kind
     more, why = MISFITS[kind]
     path = written.save(changed(net, **more), tmp_path / "net.safetensors")
     entry = shelf.inspect(path)
+    assert entry.models == ()
+    assert why in (entry.reason or "")
+
+
+OTHER_INPUTS = {
+    "cells of another size": ({"conditioning_embedding_out_channels": (4, 8, 8)}, "4 pixels"),
+    "pictures of another kind": ({"conditioning_channels": 4}, "conditioning_channels is 4"),
+    "a mask beside x": ({"in_channels": 9}, "in_channels is 9"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_INPUTS)
+def test_one_that_could_not_be_called_with_this_models_rows_fits_nothing(
+    shelf: Shelf, unet: Any, tmp_path: Path, kind: str
+) -> None:
+    """It would fail in a call that it shares with others."""
+    changes, why = OTHER_INPUTS[kind]
+    config = written.network(unet, 1).config | changes
+    net = ControlNetModel.from_config(config)
+    entry = shelf.inspect(written.save(written.diffusers_weights(net), tmp_path / "a.safetensors"))
     assert entry.models == ()
     assert why in (entry.reason or "")
 
