@@ -32,7 +32,10 @@ from service.templates.library import Library
 
 log = structlog.get_logger()
 
-_MANY_CHARS: Final = 4_000  # more would hold up the event loop for ten milliseconds
+# Characters times rules: more would hold up the event loop for ten milliseconds or longer. Folding
+# a text takes as long as six rules.
+_MUCH: Final = 28_000
+_FOLDING: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,8 @@ async def _found(
     def look() -> Sequence[Found]:
         return rules.found(read, tenant, is_low=is_low)
 
-    return await asyncio.to_thread(look) if _chars(read) > _MANY_CHARS else look()
+    work = _chars(read) * (_FOLDING + len(rules.prompt))
+    return await asyncio.to_thread(look) if work > _MUCH else look()
 
 
 def _chars(read: Sequence[Text]) -> int:
