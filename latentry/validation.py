@@ -45,6 +45,8 @@ def invalid(error: ValidationError, model: type[BaseModel]) -> InvalidRequest:
 
 
 def _why(wrong: Any, model: type[BaseModel]) -> str:
+    if wrong["type"] == "model_type":  # pydantic names the class, unless it reads JSON
+        return "Input should be an object"
     if wrong["type"] != "extra_forbidden":
         return str(wrong["msg"])
     *path, last = wrong["loc"]

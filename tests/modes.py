@@ -143,6 +143,28 @@ MODES: Final[dict[str, Mode]] = {
     "hires by pixels, VAE, LoRA": Mode(
         {"hires": {**_HIRES, "upscaler": "lanczos"}, "vae": VAE, "loras": [_INK]}
     ),
+    "all adapters": Mode(
+        {
+            "prompt": "a <wisp> and a circle",
+            "negative_prompt": "<murk>, blur",
+            "hires": {**_HIRES, "upscaler": "lanczos"},
+            "loras": [_INK, _PEN],
+            "controls": [_DEPTH, {**_LINES, "mode": "guess"}],
+            "image_prompts": [_EYE, _GAZE],
+            "vae": VAE,
+        }
+    ),
+    "inpainted, all adapters": Mode(
+        {
+            "prompt": "a <wisp> and a circle",
+            "strength": 0.6,
+            "loras": [_PEN],
+            "controls": [_LINES],
+            "image_prompts": [_GAZE],
+            "vae": VAE,
+        },
+        _MASKED,
+    ),
     "image, LoRA": Mode({"strength": 0.6, "loras": [_PEN]}, _IMAGE),
     "inpainted": Mode({"strength": 0.6}, _MASKED),
     "inpainted, image prompt": Mode({"strength": 0.6, "image_prompts": [_GAZE]}, _MASKED),

@@ -3,9 +3,7 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich import filesize
 
 from latentry import __version__
 from latentry.cli import admin, fetch, generate, jobs, serve, upscale
@@ -13,6 +11,7 @@ from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.cli.options import option_name
 from latentry.cli.provenance import verify
 from latentry.cli.sequences import clip, interpolate
+from latentry.cli.tables import add, show, table
 from latentry.contracts import Job, Model
 
 app = typer.Typer(
@@ -55,10 +54,10 @@ def models(url: Url = DEFAULT_URL, api_key: ApiKey = None) -> None:
     """List the models of the service."""
     with connect(url, api_key) as client:
         found = client.models().data
-    table = Table("model", "size", "steps", "guidance", "samplers", "workers", box=None)
+    rows = table("model", "size", "steps", "guidance", "samplers", "workers")
     for model in found:
-        table.add_row(*_row(model))
-    Console().print(table)
+        add(rows, *_row(model))
+    show(rows)
     for model in found:
         for warning in model.warnings:
             typer.echo(f"{model.id}: {warning}", err=True)
@@ -69,10 +68,10 @@ def upscalers(url: Url = DEFAULT_URL, api_key: ApiKey = None) -> None:
     """List the upscalers of the service."""
     with connect(url, api_key) as client:
         found = client.upscalers().data
-    table = Table("upscaler", "architecture", "scale", "workers", box=None)
+    rows = table("upscaler", "architecture", "scale", "workers")
     for one in found:
-        table.add_row(escape(one.id), one.architecture, f"{one.scale:g}", str(one.workers))
-    Console().print(table)
+        add(rows, one.id, one.architecture, f"{one.scale:g}", str(one.workers))
+    show(rows)
     for one in found:
         for warning in one.warnings:
             typer.echo(f"{one.id}: {warning}", err=True)
@@ -80,17 +79,16 @@ def upscalers(url: Url = DEFAULT_URL, api_key: ApiKey = None) -> None:
 
 @app.command()
 def adapters(url: Url = DEFAULT_URL, api_key: ApiKey = None) -> None:
-    """List the adapters of the service: LoRAs, embeddings and VAEs."""
+    """List the adapters of the service: LoRAs, embeddings, ControlNets and others."""
     with connect(url, api_key) as client:
         found = client.adapters().data
     names = ("adapter", "kind", "family", "models", "rank or vectors", "size", "trigger words")
-    table = Table(*names, box=None)
+    rows = table(*names)
     for one in found:
-        size, words = f"{one.size_bytes / 1e6:.1f} MB", ", ".join(one.trigger_words)
+        size, words = filesize.decimal(one.size_bytes), ", ".join(one.trigger_words)
         models, counted = ", ".join(one.models), str(one.vectors or one.rank or "")
-        row = (one.id, one.kind.value, one.family, models, counted, size, words)
-        table.add_row(*map(escape, row))
-    Console().print(table)
+        add(rows, one.id, one.kind.value, one.family, models, counted, size, words)
+    show(rows)
     for one in found:
         if one.reason:
             typer.echo(f"{one.id}: {one.reason}", err=True)
@@ -105,10 +103,10 @@ def styles(url: Url = DEFAULT_URL, api_key: ApiKey = None) -> None:
     """List the styles of the service."""
     with connect(url, api_key) as client:
         found = client.styles().data
-    table = Table("style", "prompt", "negative prompt", box=None)
+    rows = table("style", "prompt", "negative prompt")
     for style in found:
-        table.add_row(*map(escape, (style.name, style.prompt, style.negative_prompt)))
-    Console().print(table)
+        add(rows, style.name, style.prompt, style.negative_prompt)
+    show(rows)
 
 
 @app.command()

@@ -6,11 +6,10 @@ from itertools import islice
 from typing import Annotated, Final, cast
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
+from latentry.cli.tables import add, show, table
 from latentry.cli.values import labels
 from latentry.client.filters import Filters
 from latentry.contracts import Event, EventType, Job, JobKind, JobStatus
@@ -54,7 +53,7 @@ def list_jobs(
         for job in found:
             typer.echo(job.model_dump_json())
     else:
-        Console().print(_table(found))
+        show(_table(found))
 
 
 def watch(
@@ -88,13 +87,11 @@ def usage(
     """Print what your keys used, by day (UTC)."""
     with connect(url, api_key) as client:
         found = client.usage(_day(since), _day(until)).data
-    table = Table("day", "key", "jobs", "images", "step megapixels", box=None)
+    rows = table("day", "key", "jobs", "images", "step megapixels")
     for one in found:
         jobs = ", ".join(f"{count} {state}" for state, count in one.jobs.items() if count)
-        table.add_row(
-            str(one.day), escape(one.key), jobs, str(one.images), f"{one.step_megapixels:.2f}"
-        )
-    Console().print(table)
+        add(rows, str(one.day), one.key, jobs, str(one.images), f"{one.step_megapixels:.2f}")
+    show(rows)
 
 
 def _day(time: datetime | None) -> date | None:
@@ -102,10 +99,10 @@ def _day(time: datetime | None) -> date | None:
 
 
 def _table(jobs: Iterable[Job]) -> Table:
-    table = Table("job", "created", "state", "kind", "model", "prompt", box=None)
+    rows = table("job", "created", "state", "kind", "model", "prompt")
     for job in jobs:
-        table.add_row(*map(escape, _row(job)))
-    return table
+        add(rows, *_row(job))
+    return rows
 
 
 def _row(job: Job) -> tuple[str, ...]:

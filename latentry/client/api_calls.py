@@ -32,6 +32,7 @@ from latentry.contracts import (
     Verification,
     VerifyRequest,
 )
+from latentry.contracts.catalogue.capabilities import Capabilities
 
 # What a job is asked for with, and where.
 JobRequest: TypeAlias = GenerationRequest | InterpolationRequest | UpscaleRequest | ClipRequest
@@ -150,6 +151,11 @@ def redeliver(job_id: Job | str, delivery_id: str) -> ApiCall[Delivery]:
     """Send a webhook again."""
     path = _path(job_id, f"/deliveries/{quote(delivery_id, safe='')}/redeliver")
     return ApiCall("POST", path, _reader(Delivery))
+
+
+def capabilities() -> ApiCall[Capabilities]:
+    """Read what the service can do."""
+    return ApiCall("GET", "/v1/capabilities", _reader(Capabilities))
 
 
 def models() -> ApiCall[ModelList]:

@@ -41,6 +41,7 @@ from latentry.contracts import (
     StyleList,
     UsageList,
 )
+from latentry.contracts.catalogue.capabilities import Capabilities
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -174,6 +175,10 @@ class AsyncClient(AsyncManyJobs, AsyncUpscales, AsyncClips, AsyncVerifying):
     async def redeliver(self, job_id: Job | str, delivery_id: str) -> Delivery:
         """Send a notification again, under the same id."""
         return await self._call(api_calls.redeliver(job_id, delivery_id))
+
+    async def capabilities(self) -> Capabilities:
+        """What the service can do: kinds of jobs, modes of its models, formats, limits."""
+        return await self._call(api_calls.capabilities())
 
     async def models(self) -> ModelList:
         """The models of the service and their limits."""

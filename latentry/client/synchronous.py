@@ -40,6 +40,7 @@ from latentry.contracts import (
     StyleList,
     UsageList,
 )
+from latentry.contracts.catalogue.capabilities import Capabilities
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -177,6 +178,10 @@ class Client(ManyJobs, Upscales, Clips, Verifying):
     def redeliver(self, job_id: Job | str, delivery_id: str) -> Delivery:
         """Send a notification again, under the same id."""
         return self._call(api_calls.redeliver(job_id, delivery_id))
+
+    def capabilities(self) -> Capabilities:
+        """What the service can do: kinds of jobs, modes of its models, formats, limits."""
+        return self._call(api_calls.capabilities())
 
     def models(self) -> ModelList:
         """The models of the service and their limits."""

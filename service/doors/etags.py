@@ -2,19 +2,16 @@
 
 It changes with the job, and at each half of its URLs' life: a client that is told that nothing has
 changed still has URLs that live for the other half. It is weak (RFC 9110, section 8.8.1): estimates
-of a queued job's start move all the time, and do not count.
+of a queued job's start move all the time, and do not count. Caches still keep nothing, as answers
+have prompts and signed URLs: it is for clients that keep the answer themselves.
 """
 
 import hashlib
 from collections.abc import Mapping
-from typing import Final
 
 from starlette.responses import Response
 
 from latentry.ledger import JobRecord
-
-# A copy may be kept, but is only of use with a question whether it still holds.
-CACHED: Final = {"Cache-Control": "private, no-cache"}
 
 
 def etag(record: JobRecord, *, now_s: float, url_ttl_s: int) -> str:
@@ -40,4 +37,4 @@ def is_known(tag: str, headers: Mapping[str, str]) -> bool:
 
 def not_modified(tag: str) -> Response:
     """The answer to a client that has it."""
-    return Response(None, 304, {"ETag": tag} | CACHED)
+    return Response(None, 304, {"ETag": tag, "Cache-Control": "no-store"})

@@ -3,7 +3,7 @@
 from typing import Final
 
 from latentry.ledger import AsyncLedger, JobRecord
-from latentry.ledger.commands import LOOKED_AT, JobFilter, find_jobs, list_jobs
+from latentry.ledger.commands import JobFilter, find_jobs, list_jobs
 
 # Jobs that one request may have looked at; a client goes on with the cursor.
 MOST_LOOKED_AT: Final = 10_000
@@ -21,11 +21,12 @@ async def page(
         known = [record for record in every[:limit] if record]
         return known, known[-1].sequence if known and len(every) > limit else None
     found: list[JobRecord] = []
-    for _ in range(MOST_LOOKED_AT // LOOKED_AT):
+    looked_at = 0
+    while looked_at < MOST_LOOKED_AT:
         wanted = limit - len(found)
         one = await ledger.run(find_jobs(tenant, like, below=below, limit=wanted))
         found += [record for record in one.records if record]
-        below = one.below
+        looked_at, below = looked_at + one.looked_at, one.below
         if below is None or len(one.records) == wanted:
             break
     return found, below
@@ -33,10 +34,11 @@ async def page(
 
 async def count(ledger: AsyncLedger, tenant: str, like: JobFilter) -> int:
     """How many of a tenant's newest MOST_LOOKED_AT jobs match. Raises LedgerUnavailable."""
-    total, below = 0, None
-    for _ in range(MOST_LOOKED_AT // LOOKED_AT):
+    total, looked_at, below = 0, 0, None
+    while looked_at < MOST_LOOKED_AT:
         one = await ledger.run(find_jobs(tenant, like, below=below, limit=0))
-        total, below = total + one.matching, one.below
+        total, looked_at = total + one.matching, looked_at + one.looked_at
+        below = one.below
         if below is None:
             break
     return total

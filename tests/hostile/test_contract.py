@@ -4,7 +4,7 @@ import pytest
 from starlette.responses import Response
 
 from latentry.contracts import InputFile, JobKind, ResolvedRequest, ResolvedUpscale
-from service.doors.native import models
+from service.doors.native.catalogue import models
 from tests.hostile import contract
 from tests.hostile.bodies import EDITED, TRIED
 from tests.kinds import KINDS

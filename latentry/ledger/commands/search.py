@@ -10,8 +10,10 @@ from latentry.ledger.commands.gateway import readable_records
 from latentry.ledger.connection import Command
 from latentry.ledger.jobs import JobRecord
 
-# Of so many the ledger reads a few fields in some milliseconds.
+# Of so many the ledger reads a few fields in some milliseconds; of requests, which may be large, it
+# decodes so many bytes in as many.
 LOOKED_AT: Final = 1000
+DECODED_BYTES: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,12 @@ class JobFilter:
 class Found:
     """Jobs that match among those that were looked at: some of them, and how many there are.
 
-    below: the sequence number that the others are below; None if there are none.
+    looked_at: how many these were. below: the sequence number that the others are below; None if
+    there are none.
     """
 
     records: list[JobRecord | None]
+    looked_at: int
     matching: int
     below: int | None
 
@@ -54,13 +58,14 @@ class Found:
 def find_jobs(tenant: str, like: JobFilter, *, below: int | None, limit: int) -> Command[Found]:
     """At most `limit` of a tenant's jobs that match, newest first; looks at LOOKED_AT at most.
 
-    With a limit of 0 it counts.
+    It looks at fewer if their requests are large. With a limit of 0 it counts.
     """
 
     def read(answer: Sequence[Any]) -> Found:
-        last, matching, *rows = answer
-        return Found(readable_records(rows), matching, last if last >= 0 else None)
+        last, looked_at, matching, *rows = answer
+        below = last if last >= 0 else None
+        return Found(readable_records(rows), looked_at, matching, below)
 
     start = "+inf" if below is None else f"({below}"
-    args = (tenant, start, limit, LOOKED_AT, json.dumps(like.given))
+    args = (tenant, start, limit, LOOKED_AT, DECODED_BYTES, json.dumps(like.given))
     return Command("gateway/find_jobs", args, read)

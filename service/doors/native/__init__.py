@@ -14,7 +14,6 @@ from latentry.contracts import (
 from latentry.settings import Settings
 from service.access.auth import Allowed
 from service.doors.native import (
-    adapters,
     batch,
     deliveries,
     docs,
@@ -24,11 +23,10 @@ from service.doors.native import (
     health,
     interpolations,
     links,
-    models,
-    styles,
     upscales,
     usage,
 )
+from service.doors.native.catalogue import adapters, capabilities, models, styles
 from service.doors.native.provenance import verify
 from service.doors.native.sequences import clips
 from service.http import problems
@@ -45,6 +43,7 @@ def door(settings: Settings) -> Door:
             clips.router,
             deliveries.router,
             events.router,
+            capabilities.router,
             models.router,
             adapters.router,
             styles.router,

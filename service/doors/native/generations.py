@@ -105,7 +105,7 @@ async def get_generation(
     tag = etags.etag(record, now_s=time.time(), url_ttl_s=gateway.settings.url_ttl_s)
     if etags.is_known(tag, request.headers):
         return etags.not_modified(tag)
-    return json_response(await gateway.views.job(record), headers={"ETag": tag} | etags.CACHED)
+    return json_response(await gateway.views.job(record), headers={"ETag": tag})
 
 
 @router.post("/{job_id}/cancel", response_model=Job)

@@ -15,9 +15,11 @@ def refuse_impossible(body: AnyImagesRequest, card: ModelCard) -> None:
         if value is not None and value not in here.unless:
             why = type(body).model_fields[name].description or ""
             _refuse(name, why.rpartition("efused: ")[2].capitalize())
+    sent = 0
     for name in ("image", "images"):
-        sent = getattr(body, name, None)
-        if isinstance(sent, tuple) and len(sent) > 1:
+        pictures = getattr(body, name, None)
+        sent += len(pictures) if isinstance(pictures, tuple) else 0
+        if sent > 1:
             _refuse(name, "The models take one picture.")
     _refuse_our_other_fields(body)
 

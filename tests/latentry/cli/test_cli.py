@@ -432,7 +432,7 @@ def test_adapters_are_listed(latentry, gateway):
     assert (code, err) == (0, "wisp: There is no model that it could fit.\n")
     ink, wisp = (line.split() for line in out.splitlines()[1:])
     assert ink == ["ink", "lora", "SDXL", "xl", "16", "1.5", "MB", "inky"]
-    assert wisp == ["wisp", "embedding", "SD", "1.x", "8", "0.0", "MB", "wisp"]
+    assert wisp == ["wisp", "embedding", "SD", "1.x", "8", "25.0", "kB", "wisp"]
 
 
 @pytest.mark.parametrize("given", ["ip", "ip=none.png", "ip=none.png:0.5", "=https://a.example/b"])

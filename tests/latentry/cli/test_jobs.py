@@ -1,6 +1,7 @@
 """`latentry list`, `watch` and `usage` against a stub of the gateway, over real connections."""
 
 import json
+import sys
 from datetime import date
 from urllib.parse import parse_qsl
 
@@ -20,6 +21,7 @@ class Listing(Gateway):
     def __init__(self):
         super().__init__()
         self.asked = []
+        self.fields = {}
 
     async def __call__(self, scope, receive, send):
         match scope["method"], scope["path"]:
@@ -28,7 +30,7 @@ class Listing(Gateway):
                 self.asked.append(query)
                 second = ("cursor", "c2") in query
                 page = JobList(
-                    data=[job(JobStatus.FAILED if second else JobStatus.SUCCEEDED)],
+                    data=[job(JobStatus.FAILED if second else JobStatus.SUCCEEDED, **self.fields)],
                     next_cursor=None if second else "c2",
                 )
                 await _send(send, page)
@@ -57,6 +59,17 @@ def test_list_shows_jobs_of_all_pages(latentry, gateway):
     assert "a red circle" in out
     code, out, _ = latentry("list", "-n", "1", "--json")
     assert json.loads(out)["id"] == "job-1"
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_list_never_cuts_an_id(latentry, gateway, monkeypatch, is_terminal):
+    gateway.fields = {"id": "gen_" + "0123456789abcdef" * 2}
+    monkeypatch.setenv("TERM", "dumb")  # 80 columns, without escapes
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    _, out, _ = latentry("list", "-n", "1")
+    rows = out.splitlines()
+    assert rows[1].split()[0] == gateway.fields["id"]
+    assert max(map(len, rows)) <= 80 if is_terminal else len(rows) == 2
 
 
 def test_list_asks_for_what_the_options_say(latentry, gateway):

@@ -66,7 +66,6 @@ async def test_a_count_is_of_all_that_match_and_pages_follow_each_other(
     client, worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ledger_search, "LOOKED_AT", 3)  # several calls of the ledger a page
-    monkeypatch.setattr(search, "LOOKED_AT", 3)
     jobs = [await create(client, metadata={"odd": str(i % 2)}) for i in range(11)]
     odd = [job.id for job in reversed(jobs) if job.request.metadata["odd"] == "1"]
     seen, cursor = [], None
@@ -87,7 +86,6 @@ async def test_a_search_that_looks_at_too_many_goes_on_with_its_cursor(
     client, worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ledger_search, "LOOKED_AT", 2)
-    monkeypatch.setattr(search, "LOOKED_AT", 2)
     monkeypatch.setattr(search, "MOST_LOOKED_AT", 4)
     rare = await create(client, metadata={"rare": "yes"})
     for _ in range(5):
@@ -95,6 +93,20 @@ async def test_a_search_that_looks_at_too_many_goes_on_with_its_cursor(
     page = await listed(client, metadata="rare=yes")
     assert (ids(page), page.next_cursor is None) == ([], False)
     assert ids(await listed(client, metadata="rare=yes", cursor=page.next_cursor)) == [rare.id]
+
+
+async def test_a_call_of_the_ledger_decodes_few_large_requests(
+    client, worker, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [await create(client, prompt="x" * 700, metadata={"user": "ada"}) for _ in range(4)]
+    monkeypatch.setattr(ledger_search, "DECODED_BYTES", 2_000)  # two requests
+    ada = JobFilter(metadata={"user": "ada"})
+    first = ledger.run(find_jobs("default", ada, below=None, limit=0))
+    assert (first.looked_at, first.matching, first.below is None) == (2, 2, False)
+    page = await listed(client, metadata="user=ada", count=True)
+    assert (ids(page), page.count) == ([job.id for job in reversed(jobs)], 4)
+    by_facts = ledger.run(find_jobs("default", JobFilter(model="shapes"), below=None, limit=0))
+    assert (by_facts.looked_at, by_facts.below) == (4, None)
 
 
 async def test_others_jobs_are_never_found(client, worker, ledger: Ledger) -> None:
@@ -114,6 +126,7 @@ async def test_others_jobs_are_never_found(client, worker, ledger: Ledger) -> No
         ("kind=video", "kind"),
         ("metadata=user", "metadata"),
         ("metadata==ada", "metadata"),
+        ("metadata=user=ada&metadata=user=bob", "metadata"),
         ("since=yesterday", "since"),
         ("count=perhaps", "count"),
         ("page=2", "page"),

@@ -40,10 +40,11 @@ class JobQuery(BaseModel):
 
     @property
     def filter(self) -> JobFilter:
-        """What the jobs must be like. Raises InvalidRequest for a label without a `=`."""
+        """What the jobs must be like. Raises InvalidRequest for a label without `=`, or twice."""
         labels = [label.partition("=") for label in self.metadata]
-        if not all(equals and name for name, equals, _ in labels):
-            why = "Must be key=value."
+        names = {name for name, _, _ in labels}
+        if not all(equals and name for name, equals, _ in labels) or len(names) < len(labels):
+            why = "Must be key=value, each key once."
             raise InvalidRequest(why, fields={"metadata": why})
         return JobFilter(
             status=self.status,

@@ -183,6 +183,18 @@ def test_several_pictures_are_refused_by_name(sdk: openai.OpenAI, worker) -> Non
     assert (refusal.value.param, refusal.value.code) == ("image", "unsupported_field")
 
 
+async def test_one_under_each_name_is_two_pictures(client, worker) -> None:
+    photo = data_url(PHOTO)
+    answer = await client.post(EDITS, json={"prompt": "a", "image": photo, "images": [photo]})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "images")
+
+
+async def test_what_is_no_object_in_a_form_names_no_class_of_ours(client, worker) -> None:
+    form = {"prompt": "a", "hires": "2"}
+    answer = await client.post(EDITS, data=form, files={"image": ("a.png", PHOTO)})
+    assert answer.json()["error"]["message"] == "hires: Input should be an object."
+
+
 @pytest.mark.parametrize(
     ("content_type", "content", "status"),
     [
