@@ -9,6 +9,8 @@ import pytest
 from latentry.ledger import CatalogueEntry
 from latentry.rules.moderation.prompt_rules import PromptAction, PromptRule
 from latentry.rules.moderation.rulebook import Rulebook
+from latentry.rules.pricing import Price
+from service.jobs.admission import Admitted
 from service.jobs.moderation import Moderation
 from tests.latentry.ledger.factory import card, request
 
@@ -39,7 +41,8 @@ async def test_much_to_read_is_read_beside_the_event_loop(
         cast(Any, SimpleNamespace(rules=book)), cast(Any, None), cast(Any, None)
     )
     entry = CatalogueEntry(card(), 1, waiting=0, oldest_ms=0)
-    admitted = cast(Any, SimpleNamespace(request=request(prompt="a" * chars), entry=entry))
+    price = Price(step_megapixels=1, cost_ms=1, seats=0, images=1)
+    admitted = Admitted(entry, request(prompt="a" * chars), price)
     await moderation.moderate(cast(Any, SimpleNamespace(tenant="acme")), admitted)
     assert spy.threads
     assert (threading.get_ident() not in spy.threads) == is_beside
