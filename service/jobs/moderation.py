@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from latentry.contracts import JobWarning, ResolvedRequest
-from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS
+from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS, PREVIEW_SIDE_PX
 from latentry.contracts.fields.safety import ImageRule
 from latentry.errors import (
     InvalidPrompt,
@@ -173,9 +173,10 @@ def _with_image_rules(moderated: Moderated, rules: tuple[ImageRule, ...]) -> Mod
         raise UnsupportedField(why, fields={"/intermediates": why})
     if not request.preview_interval:
         return moderated
+    none = {"preview_interval": 0, "preview_size": PREVIEW_SIDE_PX}  # a size alone is refused
     why = "Previews are not sent where a rule may withhold the picture."
     return replace(
         moderated,
-        admitted=replace(admitted, request=request.model_copy(update={"preview_interval": 0})),
+        admitted=replace(admitted, request=request.model_copy(update=none)),
         warnings=(*moderated.warnings, JobWarning(code="previews_withheld", message=why)),
     )
