@@ -46,14 +46,41 @@ class Picture:
     origin: Examined | None = None
 
 
+class _Turns:
+    """So many threads; QUEUED more calls may wait, half of all of one tenant."""
+
+    def __init__(self, threads: int, name: str) -> None:
+        self._at_once = threads
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._inside: Counter[str] = Counter()
+
+    async def run(self, tenant: str, work: Callable[..., T], *args: object) -> T:
+        """What it returns. Raises Busy or what it raises."""
+        places = self._at_once + QUEUED
+        if self._inside.total() >= places or self._inside[tenant] >= max(places // 2, 1):
+            raise Busy("Too many pictures are being decoded; try again later.")
+        self._inside[tenant] += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, work, *args)
+        finally:
+            self._inside[tenant] -= 1
+            self._inside += Counter()  # drops tenants at zero
+
+    def close(self) -> None:
+        """Stop: calls that wait are not made."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
 class Intake:
-    """Decodes PROCESSES pictures at a time; QUEUED more may wait, half of them of one tenant."""
+    """Decodes PROCESSES pictures at a time, and examines one."""
 
     def __init__(self, max_pixels: int, known: KnownSigners | None = None) -> None:
         self._max_pixels = max_pixels
         self._known = known or KnownSigners()
-        self._threads = ThreadPoolExecutor(PROCESSES, thread_name_prefix="intake")
-        self._inside: Counter[str] = Counter()
+        self._decoding = _Turns(PROCESSES, "intake")
+        # By itself, and one: a file to examine may take half a minute, and no upload waits for it.
+        self._examining = _Turns(1, "examiner")
 
     async def take(
         self, data: bytes, tenant: str = "", store: Callable[[Picture], None] = lambda _: None
@@ -64,7 +91,7 @@ class Intake:
         UnsupportedImage, ImageTooLarge, BrokenImage, Busy or what `store` raises.
         """
         header = self._checked_header(data)
-        return await self._in_turn(tenant, self._take, data, header, store)
+        return await self._decoding.run(tenant, self._take, data, header, store)
 
     async def examine(self, data: bytes, tenant: str = "") -> tuple[str, Said, Watermark | None]:
         """A file's media type, what it says of its origin, its watermark; nothing of it is kept.
@@ -72,23 +99,11 @@ class Intake:
         Raises UnsupportedImage, BrokenImage or Busy.
         """
         content_type = content_type_of(data)
-        found = await self._in_turn(tenant, examine, data, content_type, self._known)
+        found = await self._examining.run(tenant, examine, data, content_type, self._known)
         if not (can_detect() and content_type.startswith("image/")):
             return content_type, found.said, None
-        mark = await self._in_turn(tenant, detect, data, self._max_pixels)
+        mark = await self._examining.run(tenant, detect, data, self._max_pixels)
         return content_type, found.said, mark
-
-    async def _in_turn(self, tenant: str, work: Callable[..., T], *args: object) -> T:
-        places = PROCESSES + QUEUED
-        if self._inside.total() >= places or self._inside[tenant] >= max(places // 2, 1):
-            raise Busy("Too many pictures are being decoded; try again later.")
-        self._inside[tenant] += 1
-        try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, work, *args)
-        finally:
-            self._inside[tenant] -= 1
-            self._inside += Counter()  # drops tenants at zero
 
     def _take(self, data: bytes, header: Header, store: Callable[[Picture], None]) -> Picture:
         png, digest, pixel_digest = decode(data, header)
@@ -109,7 +124,8 @@ class Intake:
 
     def close(self) -> None:
         """Stop: pictures that wait are not decoded."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._decoding.close()
+        self._examining.close()
 
     def _checked_header(self, data: bytes) -> Header:
         header = read_header(data)

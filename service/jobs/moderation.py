@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from latentry.contracts import JobWarning, ResolvedRequest
-from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS
+from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS, PREVIEW_SIDE_PX
 from latentry.contracts.fields.safety import ImageRule
 from latentry.errors import (
     InvalidPrompt,
@@ -32,7 +32,10 @@ from service.templates.library import Library
 
 log = structlog.get_logger()
 
-_MANY_CHARS: Final = 4_000  # more would hold up the event loop for ten milliseconds
+# Characters times rules: more would hold up the event loop for ten milliseconds or longer. Folding
+# a text takes as long as six rules.
+_MUCH: Final = 28_000
+_FOLDING: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,8 @@ async def _found(
     def look() -> Sequence[Found]:
         return rules.found(read, tenant, is_low=is_low)
 
-    return await asyncio.to_thread(look) if _chars(read) > _MANY_CHARS else look()
+    work = _chars(read) * (_FOLDING + len(rules.prompt))
+    return await asyncio.to_thread(look) if work > _MUCH else look()
 
 
 def _chars(read: Sequence[Text]) -> int:
@@ -169,9 +173,10 @@ def _with_image_rules(moderated: Moderated, rules: tuple[ImageRule, ...]) -> Mod
         raise UnsupportedField(why, fields={"/intermediates": why})
     if not request.preview_interval:
         return moderated
+    none = {"preview_interval": 0, "preview_size": PREVIEW_SIDE_PX}  # a size alone is refused
     why = "Previews are not sent where a rule may withhold the picture."
     return replace(
         moderated,
-        admitted=replace(admitted, request=request.model_copy(update={"preview_interval": 0})),
+        admitted=replace(admitted, request=request.model_copy(update=none)),
         warnings=(*moderated.warnings, JobWarning(code="previews_withheld", message=why)),
     )

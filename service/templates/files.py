@@ -1,5 +1,6 @@
 """Text files of the operator's, as a gateway may read them."""
 
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -19,7 +20,10 @@ def below(place: Path, suffixes: Iterable[str]) -> list[Path]:
 def read_text(path: Path) -> str:
     """A file's text. Raises ConfigurationError."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # whoever opened a pipe would wait for its other end
+            raise ConfigurationError(f"{path} is no file.")
+        if found.st_size > MAX_BYTES:
             raise ConfigurationError(f"{path} is larger than {MAX_BYTES} bytes.")
         text = path.read_text("utf-8-sig")
     except FileNotFoundError:

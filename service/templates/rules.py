@@ -103,20 +103,26 @@ class _ImageEntry(_Entry):
 
 
 def find_rules(settings: Settings) -> list[Path]:
-    """The files that LATENTRY_RULES names."""
-    return below(Path(settings.rules), SUFFIXES) if settings.rules else []
+    """The files that LATENTRY_RULES names; a folder itself if it has none."""
+    place = Path(settings.rules)
+    return below(place, SUFFIXES) or [place] if settings.rules else []
 
 
 def read_rules(files: Iterable[Path]) -> Rulebook:
-    """All rules, in order. Raises ConfigurationError, which names file and rule."""
+    """All rules, in order. Raises ConfigurationError, which names file and rule.
+
+    Files without any are refused, too: one that is being written is empty at first.
+    """
     prompt: list[PromptRule] = []
     image: list[tuple[Scope, ImageRule]] = []
-    names, patterns = set[str](), list[str]()
+    names, patterns, files = set[str](), list[str](), list(files)
     for file in files:
         tables = _tables(file)
         prompt += _rules(file, "prompt", tables, _PromptEntry, names)
         patterns += [text for one in tables.get("prompt", ()) for text in one.get("patterns", ())]
         image += _rules(file, "image", tables, _ImageEntry, names)
+    if files and not names:
+        raise ConfigurationError(f"{files[0]} has no rules; without LATENTRY_RULES there are none.")
     return Rulebook(tuple(prompt), tuple(image), _any_of(patterns))
 
 

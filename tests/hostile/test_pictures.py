@@ -15,6 +15,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from latentry.errors import BrokenImage, Busy, ImageTooLarge, UnsupportedImage
+from latentry.provenance.confined.process import Examined, Said
 from service.intake import decode, decoder
 from service.intake.decode import Intake
 from service.intake.header import read_header
@@ -330,3 +331,23 @@ def test_the_program_itself_says_one_word(capfd) -> None:
         [sys.executable, "-I", DECODER, "PNG", "100", "1000"], input=b"no", capture_output=True
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (decoder.BROKEN, b"", b"")
+
+
+async def test_no_upload_waits_for_a_file_that_takes_long_to_examine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened = threading.Event()
+
+    def slow(*args: object) -> Examined:
+        assert opened.wait(60)
+        return Examined(Said())
+
+    monkeypatch.setattr(decode, "examine", slow)
+    made, picture = Intake(max_pixels=4096**2), encoded("PNG")
+    try:
+        waiting = [asyncio.create_task(made.examine(picture, "acme")) for _ in range(4)]
+        await asyncio.sleep(0)
+        assert (await made.take(picture, "other")).png
+    finally:
+        opened.set()
+    await asyncio.gather(*waiting)

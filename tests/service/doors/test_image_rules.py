@@ -10,6 +10,7 @@ from latentry.contracts import JobError, OutputKind
 from latentry.contracts.fields.safety import Safety
 from latentry.errors import PictureRefused
 from latentry.ledger import Ledger, commands
+from latentry.rules.limits.limits import refuse_unsupported
 from latentry.settings import Settings
 from tests.latentry.ledger.factory import card
 from tests.service.fake import FakeWorker
@@ -66,10 +67,12 @@ async def test_no_picture_is_drawn_that_nobody_can_judge(
 async def test_no_preview_is_sent_of_what_may_be_withheld(
     client: httpx.AsyncClient, worker: FakeWorker
 ) -> None:
-    job = (await create(client, preview_interval=2)).json()
+    job = (await create(client, preview_interval=2, preview_size=256)).json()
     assert job["request"]["preview_interval"] == 0
     assert [one["code"] for one in job["warnings"]] == ["previews_withheld"]
-    assert worker.claim().record.request.preview_interval == 0
+    drawn = worker.claim().record.request
+    assert drawn.preview_interval == 0
+    refuse_unsupported(card(), drawn)  # as its worker does
 
 
 async def test_no_step_is_stored_of_what_may_be_withheld(

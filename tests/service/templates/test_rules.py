@@ -1,5 +1,6 @@
 """Files of rules: what they may say, what is refused at start, and what a broken change does."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -140,6 +141,38 @@ def test_a_broken_change_leaves_the_old_rules_and_says_so(
     library.refresh()
     assert [one.name for one in library.rules.prompt] == ["x"]
     assert is_stale() == 0
+
+
+def _emptied(file: Path) -> None:
+    file.write_text("")
+
+
+def _a_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def _a_pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+@pytest.mark.parametrize(
+    ("becomes", "why"),
+    [(_emptied, "has no rules"), (_a_folder, "is no file"), (_a_pipe, "is no file")],
+)
+def test_rules_do_not_vanish_with_their_file(
+    settings: Settings, tmp_path: Path, becomes: Callable[[Path], None], why: str
+) -> None:
+    """Who writes a file anew empties it first, and a pipe would never be read to its end."""
+    file = write(tmp_path / "rules.toml", FROGS, 1)
+    library = Library.open(settings.model_copy(update={"rules": str(file)}))
+    becomes(file)
+    with structlog.testing.capture_logs() as logs:
+        library.refresh()
+    assert [one.name for one in library.rules.prompt] == ["frogs"]
+    [logged] = logs
+    assert why in logged["why"]
 
 
 def test_no_pattern_takes_more_time_than_the_text_is_long(read: Read) -> None:
