@@ -12,7 +12,7 @@ from latentry.contracts import Batch, BatchItem, BatchResult, GenerationRequest
 from latentry.errors import InvalidIdempotencyKey, LatentryError, RateLimited
 from latentry.ledger import keyring
 from latentry.ledger.accounts import NO_KEY
-from service.access.auth import Caller, MayWrite
+from service.access.auth import Caller, MayWrite, rate_limit_headers
 from service.doors.answers import PROBLEMS, body_schema, json_response
 from service.doors.idempotency import MAX_KEY, IdempotencyKey
 from service.doors.submit import estimate, submit
@@ -56,6 +56,7 @@ async def create_generations(
     if caller.key_id != NO_KEY and allowed > 1:
         taken = await gateway.ledger.run(keyring.take_more(caller.key_id, allowed - 1))
         allowed, late = 1 + taken.count, RateLimited(retry_after_s=-(-taken.wait_ms // 1000))
+        request.state.headers = rate_limit_headers(caller.allowance, taken.left, taken.full_ms)
     request_id = request.state.request_id
 
     async def one(index: int, fields: dict[str, Any]) -> BatchItem:

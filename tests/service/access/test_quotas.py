@@ -168,6 +168,7 @@ async def test_the_books_say_what_was_made_by_day_and_key(client, worker, key, l
         "jobs": {"failed": 1, "succeeded": 1},
         "images": 2,
         "step_megapixels": 2 * EACH,
+        "rules": {},
     }
     [row] = await books(client, theirs)
     assert (row["jobs"], row["images"]) == ({"canceled": 1}, 0)
