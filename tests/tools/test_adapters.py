@@ -54,7 +54,7 @@ def test_the_embedding_draws_what_it_stands_for(pipeline: StableDiffusionPipelin
     without = drawn(pipeline, prompts, 700)
     with wearing(pipeline, FOLDER, {"mascot": 1.0}):
         pictures = drawn(pipeline, said, 700)
-    # Of more prompts it is seven in ten.
+    # 70 % of 20, says the adapters' card; of these 6, 4 on the machine that measured it.
     assert sum(subject.is_in(picture) for picture in pictures) >= 3
     assert sum(subject.is_in(picture) for picture in without) <= 1
 

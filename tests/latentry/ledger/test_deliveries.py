@@ -204,8 +204,9 @@ def test_what_is_not_delivered_yet_outlives_its_job_unless_its_owner_deletes_it(
     assert (due.ref, due.is_job_known) == (kept, False)
     assert due.record.state is JobStatus.SUCCEEDED
     report(ledger, due, DeliveryStatus.DELIVERED)
-    for ref in (kept, dropped):
-        assert ledger.client.keys(f"{ledger.root}*{ref.id}*") == []
+    assert ledger.client.keys(f"{ledger.root}*{dropped.id}*") == []
+    # That there was such a job is known for a time.
+    assert ledger.client.keys(f"{ledger.root}*{kept.id}*") == [f"{ledger.root}:forgotten:{kept}"]
     assert ledger.client.keys(f"{ledger.root}:deliver*") == []
     assert ledger.client.keys(f"{ledger.root}:receivers") == []
 
