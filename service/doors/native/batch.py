@@ -68,7 +68,13 @@ async def create_generations(
         except LatentryError as error:
             what = failure(error)
             said = problem(what, request_id=request_id)
-            return BatchItem(index=index, status=what.status, problem=said)
+            after = what.headers.get("Retry-After")
+            return BatchItem(
+                index=index,
+                status=what.status,
+                problem=said,
+                retry_after_s=None if after is None else int(after),
+            )
 
     items = await asyncio.gather(*(one(i, each) for i, each in enumerate(body.requests)))
     return json_response(BatchResult(data=items))
