@@ -66,15 +66,7 @@ async def create_generations(
                 raise late
             return await _item(gateway, caller, index, fields, own)
         except LatentryError as error:
-            what = failure(error)
-            said = problem(what, request_id=request_id)
-            after = what.headers.get("Retry-After")
-            return BatchItem(
-                index=index,
-                status=what.status,
-                problem=said,
-                retry_after_s=None if after is None else int(after),
-            )
+            return _refused(index, error, request_id)
 
     items = await asyncio.gather(*(one(i, each) for i, each in enumerate(body.requests)))
     return json_response(BatchResult(data=items))
@@ -93,3 +85,14 @@ async def _item(
     record = accepted.record or await gateway.record(accepted.ref)
     job = await gateway.views.job(record)
     return BatchItem(index=index, status=200 if job.done else 202, job=job)
+
+
+def _refused(index: int, error: LatentryError, request_id: str) -> BatchItem:
+    what = failure(error)
+    after = what.headers.get("Retry-After")
+    return BatchItem(
+        index=index,
+        status=what.status,
+        problem=problem(what, request_id=request_id),
+        retry_after_s=None if after is None else int(after),
+    )
