@@ -43,8 +43,8 @@ def list_jobs(
         "model": model,
         "kind": kind,
         "metadata": labels("--metadata", metadata),
-        "since": since and since.astimezone(),
-        "until": until and until.astimezone(),
+        "since": since,
+        "until": until,
     }
     filters = cast(Filters, {name: value for name, value in given.items() if value})
     with connect(url, api_key) as client:

@@ -10,7 +10,7 @@ from latentry.contracts import JobKind, JobStatus
 class Filters(TypedDict, total=False):
     """What the jobs must be like. since, until: when they were created, the latter excluded.
 
-    metadata: labels that they have, all of them.
+    Times without a zone are local ones, as Python's are. metadata: labels, all of which they have.
     """
 
     status: JobStatus | str | Iterable[JobStatus | str]
@@ -26,7 +26,7 @@ def parameters(filters: Filters) -> dict[str, str | list[str]]:
     found: dict[str, str | list[str]] = {}
     for name, value in filters.items():
         if isinstance(value, datetime):
-            found[name] = value.isoformat()
+            found[name] = (value if value.tzinfo else value.astimezone()).isoformat()
         elif isinstance(value, Mapping):
             found[name] = [f"{key}={text}" for key, text in value.items()]
         elif isinstance(value, str):

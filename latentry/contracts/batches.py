@@ -33,6 +33,9 @@ class BatchItem(ResponseModel):
     job: Job | None = None
     estimate: Estimate | None = Field(None, description="If it was a `dry_run`.")
     problem: Problem | None = None
+    retry_after_s: int | None = Field(
+        None, description="What `Retry-After` would have said of the request alone."
+    )
 
 
 class BatchResult(Listing[BatchItem]):

@@ -103,11 +103,12 @@ def authorize(presented: ApiKey | None) -> Command[Authorization]:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Requests that a key could make at once, how many it has left, and when there is another."""
+    """Requests that a key could make at once, how many are left, when one and all are back."""
 
     count: int
     left: int = 0
     wait_ms: int = 0
+    full_ms: int = 0
 
 
 def take_more(id: str, count: int) -> Command[Taken]:

@@ -134,7 +134,9 @@ class Allowed(SecurityBase):
         ):  # once per request: it counts against the rate limit
             state.authorization = await self._authorize(gatekeeper, request)
         authorization: Authorization = state.authorization
-        state.headers = _rate_limit_headers(authorization)
+        if authorization.key is not None:
+            allowance = authorization.key.allowance
+            state.headers = rate_limit_headers(allowance, authorization.left, authorization.full_ms)
         if authorization.too_many:
             raise RateLimited(retry_after_s=_seconds(authorization.wait_ms))
         caller = gatekeeper.caller(authorization)
@@ -164,19 +166,22 @@ def _hostname(host: str) -> str | None:
         return None
 
 
-def _rate_limit_headers(authorization: Authorization) -> dict[str, str]:
-    """The `RateLimit` headers of draft-ietf-httpapi-ratelimit-headers-10, and OpenAI's."""
-    if not (authorization.key and authorization.key.allowance.per_minute):
+def rate_limit_headers(allowance: Allowance, left: int, full_ms: int) -> dict[str, str]:
+    """The `RateLimit` headers of draft-ietf-httpapi-ratelimit-headers-10, and OpenAI's.
+
+    `left`: requests, or less than 0; `full_ms`: until all are back.
+    """
+    if not allowance.per_minute:
         return {}
-    allowance, left = authorization.key.allowance, max(authorization.left, 0)
+    left, full_s = max(left, 0), _seconds(full_ms)
     window_s = _seconds(60_000 * allowance.burst // allowance.per_minute)
     return {
         "RateLimit-Policy": f'"requests";q={allowance.burst};w={window_s}',
-        "RateLimit": f'"requests";r={left};t={_seconds(authorization.full_ms)}',
+        "RateLimit": f'"requests";r={left};t={full_s}',
         # The same for OpenAI's clients, by the names that they read.
         "x-ratelimit-limit-requests": str(allowance.burst),
         "x-ratelimit-remaining-requests": str(left),
-        "x-ratelimit-reset-requests": f"{_seconds(authorization.full_ms)}s",
+        "x-ratelimit-reset-requests": f"{full_s}s",
     }
 
 

@@ -56,5 +56,5 @@ def _result(item: BatchItem) -> Submitted:
     if item.job is not None:
         return item.job
     if item.problem is not None:
-        return ApiError(item.problem)
+        return ApiError(item.problem, item.retry_after_s)
     return LatentryError("The service said nothing of this request.")

@@ -15,7 +15,7 @@ from latentry.ledger.commands.gateway import (
     reserve_bell,
     was_kept,
 )
-from latentry.ledger.commands.search import LOOKED_AT, Found, JobFilter, find_jobs
+from latentry.ledger.commands.search import Found, JobFilter, find_jobs
 from latentry.ledger.commands.upkeep import (
     ENDS_BATCH,
     POISON_CRASHES,
@@ -43,7 +43,6 @@ from latentry.ledger.commands.worker import (
 
 __all__ = [
     "ENDS_BATCH",
-    "LOOKED_AT",
     "POISON_CRASHES",
     "SWEEP_BATCH",
     "Found",

@@ -12,7 +12,7 @@ from latentry.contracts import Batch, BatchItem, BatchResult, GenerationRequest
 from latentry.errors import InvalidIdempotencyKey, LatentryError, RateLimited
 from latentry.ledger import keyring
 from latentry.ledger.accounts import NO_KEY
-from service.access.auth import Caller, MayWrite
+from service.access.auth import Caller, MayWrite, rate_limit_headers
 from service.doors.answers import PROBLEMS, body_schema, json_response
 from service.doors.idempotency import MAX_KEY, IdempotencyKey
 from service.doors.submit import estimate, submit
@@ -56,6 +56,7 @@ async def create_generations(
     if caller.key_id != NO_KEY and allowed > 1:
         taken = await gateway.ledger.run(keyring.take_more(caller.key_id, allowed - 1))
         allowed, late = 1 + taken.count, RateLimited(retry_after_s=-(-taken.wait_ms // 1000))
+        request.state.headers = rate_limit_headers(caller.allowance, taken.left, taken.full_ms)
     request_id = request.state.request_id
 
     async def one(index: int, fields: dict[str, Any]) -> BatchItem:
@@ -65,9 +66,7 @@ async def create_generations(
                 raise late
             return await _item(gateway, caller, index, fields, own)
         except LatentryError as error:
-            what = failure(error)
-            said = problem(what, request_id=request_id)
-            return BatchItem(index=index, status=what.status, problem=said)
+            return _refused(index, error, request_id)
 
     items = await asyncio.gather(*(one(i, each) for i, each in enumerate(body.requests)))
     return json_response(BatchResult(data=items))
@@ -86,3 +85,14 @@ async def _item(
     record = accepted.record or await gateway.record(accepted.ref)
     job = await gateway.views.job(record)
     return BatchItem(index=index, status=200 if job.done else 202, job=job)
+
+
+def _refused(index: int, error: LatentryError, request_id: str) -> BatchItem:
+    what = failure(error)
+    after = what.headers.get("Retry-After")
+    return BatchItem(
+        index=index,
+        status=what.status,
+        problem=problem(what, request_id=request_id),
+        retry_after_s=None if after is None else int(after),
+    )

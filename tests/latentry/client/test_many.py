@@ -101,7 +101,7 @@ def take(request):
     for index, each in enumerate(body["requests"]):
         if each["prompt"] == "refused":
             said = json.loads(problem(422, "invalid_prompt").content)
-            items.append({"index": index, "status": 422, "problem": said})
+            items.append({"index": index, "status": 422, "problem": said, "retry_after_s": 7})
         else:
             made = job(JobStatus.QUEUED, each["prompt"]).model_dump(mode="json")
             items.append({"index": index, "status": 202, "job": made})
@@ -114,7 +114,7 @@ async def test_many_are_submitted_64_a_call_and_each_is_accepted_or_refused(serv
     large = {"prompt": "x" * 8, "image": "data:image/png;base64," + "A" * 1_000_000}
     *accepted, refused, large = await one("submit_all", [*prompts, "refused", large], n=2)
     assert [each.id for each in accepted] == prompts
-    assert (refused.code, refused.status) == ("invalid_prompt", 422)
+    assert (refused.code, refused.status, refused.retry_after_s) == ("invalid_prompt", 422, 7)
     assert large.id == "xxxxxxxx", "what fits no batch goes by itself"
     assert [request.url.path.rpartition("/")[2] for request in one.sent] == [
         *("generations:batch", "generations:batch", "generations")

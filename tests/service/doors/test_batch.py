@@ -60,11 +60,15 @@ async def test_each_has_a_key_of_its_own(client, worker) -> None:
 
 
 async def test_each_counts_as_a_request_of_the_keys_rate(client, worker, ledger) -> None:
-    key = bearer(issue(ledger, allowance=Allowance(per_minute=60, burst=4)))
-    requests = [{"prompt": "a red circle"}] * 5
-    found = await post(client, *requests, **key)
-    assert [one.status for one in found] == [202, 202, 202, 202, 429]
-    assert found[4].problem.code == "rate_limited"
+    key = bearer(issue(ledger, allowance=Allowance(per_minute=1, burst=4)))
+    requests = [{"prompt": "a red circle"}] * 3
+    first = await client.post(PATH, json={"requests": requests[:2]}, headers=key)
+    assert first.headers["x-ratelimit-remaining-requests"] == "2"
+    found = await post(client, *requests[:3], **key)
+    assert [one.status for one in found] == [202, 202, 429]
+    assert found[2].problem.code == "rate_limited"
+    assert 0 < found[2].retry_after_s <= 60
+    assert found[0].retry_after_s is None
     assert (await client.get("/v1/models", headers=key)).status_code == 429
 
 
