@@ -86,7 +86,7 @@ def test_an_image_is_drawn_after_pictures(
     recipe = job.request.model_dump(mode="json", exclude_none=True)
     assert not difference(client, client.generate(**recipe), job)
     file = Image.open(io.BytesIO(client.download(job.images[0])))
-    line = f'Image prompts: "ip-adapter [{prompt.sha256[:10]}]: 0.6 {prompt.image.pixel_sha256}"'
+    line = f'Image prompts: "ip-adapter [{prompt.sha256[:12]}]: 0.6 {prompt.image.pixel_sha256}"'
     assert line in file.text["parameters"]  # type: ignore[attr-defined]
 
 
