@@ -18,6 +18,7 @@ from latentry.contracts.any_request import read_request
 from latentry.errors import FileNotFound
 from latentry.ledger import JobRef
 from latentry.ledger.accounts import read_usage
+from latentry.rules.adapters.controls import control_names
 from latentry.rules.pricing import intermediates
 from latentry.rules.sequences.frames import CLIP_NAME, clip
 from tests.e2e.processes import before_signing
@@ -100,6 +101,7 @@ class History:
             names = ["", *intermediates(request)]
             each = [(index, name) for index in range(request.pictures) for name in names]
             each += [(0, CLIP_NAME)] if clip(request) else []
+            each += [(0, name) for name in control_names(request)]
             found = sorted((image.index, image.name) for image in images)
             assert found == sorted(each), (
                 "each picture, each of its steps, and their clip, once (I2)"

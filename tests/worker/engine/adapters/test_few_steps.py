@@ -7,7 +7,7 @@ import pytest
 
 from latentry.contracts import Sampler
 from latentry.rules.adapters.few_steps import suggestion
-from tests.latentry.rules.test_few_steps import PUBLISHED
+from tests.latentry.rules.adapters.test_few_steps import PUBLISHED
 from tests.worker.engine import oracle, stock
 from tests.worker.engine.reference import Reference, order_of
 from tests.worker.engine.stock import Stock
