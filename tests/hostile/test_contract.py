@@ -33,7 +33,8 @@ def tried(url: str, worker: FakeWorker, *, examples: int, least: int, within_s: 
 
 def tried_at_openais(
     url: str, worker: FakeWorker, *, examples: int, within_s: int, **how: str
-) -> None:
+) -> set[str | None]:
+    """The ways to edit that were accepted."""
     accepted = set[str | None]()
     worker.on_claim = lambda lease: accepted.add(lease.record.request.metadata.get(TRIED))
     with worker:
@@ -41,7 +42,7 @@ def tried_at_openais(
     print(f"{report.cases} cases, {len(accepted)} ways to edit")
     assert report.is_clean, report.said
     assert report.cases >= 2 * examples, report.said
-    assert set(EDITED) - accepted == set()
+    return accepted
 
 
 def is_of(mode: str, request: ResolvedRequest | ResolvedUpscale) -> bool:
@@ -71,13 +72,15 @@ def test_every_route_keeps_its_word(url: str, worker: FakeWorker) -> None:
 
 @pytest.mark.timeout(240)
 def test_openais_routes_keep_their_word(url: str, worker: FakeWorker) -> None:
-    tried_at_openais(url, worker, examples=90, within_s=230, phases="examples,fuzzing")
+    accepted = tried_at_openais(url, worker, examples=90, within_s=230, phases="examples,fuzzing")
+    assert accepted & set(EDITED), "which of them, chance decides; the longer test has all"
 
 
 @pytest.mark.faults
 @pytest.mark.timeout(900)
 def test_openais_routes_keep_their_word_field_by_field(url: str, worker: FakeWorker) -> None:
-    tried_at_openais(url, worker, examples=220, within_s=880)
+    accepted = tried_at_openais(url, worker, examples=220, within_s=880)
+    assert set(EDITED) - accepted == set()
 
 
 @pytest.mark.faults
