@@ -13,10 +13,11 @@ from service.doors.openai.encoded import with_base64
 from service.doors.openai.errors import failed
 from service.doors.openai.requests import AnyImagesRequest
 from service.doors.openai.responses import Images, Picture
-from service.doors.openai.sizes import Size, drawn_size, nearest, size_of
+from service.doors.openai.sizes import drawn_size, size_of
 from service.doors.openai.streaming import ImageStream
 from service.doors.openai.translation import generation_request, named_as_sent, names_a_model
 from service.doors.openai.wanted import Wanted
+from service.doors.sizes import Size, nearest
 from service.doors.submit import submit
 from service.doors.wait import created_and_ended_or_canceled
 from service.gateway import Gateway

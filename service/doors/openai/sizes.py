@@ -2,18 +2,16 @@
 
 import base64
 import binascii
-import math
 import re
 from typing import Final
 
 from latentry.contracts import Limits
 from latentry.errors import InvalidRequest, NotFound
 from latentry.ledger.files import PREFIX as FILE_PREFIX
+from service.doors.sizes import Size, nearest
 from service.intake.header import read_header
 from service.intake.orientation import is_turned
 from service.jobs.files import Files
-
-Size = tuple[int, int]  # width and height in pixels
 
 # Headers come before this; in base64, of which four characters are three bytes.
 _HEAD_CHARS: Final = 4 * 64 * 1024
@@ -42,17 +40,6 @@ def _sides(size: str) -> Size:
         why = "`size` must be `auto` or WIDTHxHEIGHT, such as 512x512."
         raise InvalidRequest(why, fields={"/size": why})
     return int(found[1]), int(found[2])
-
-
-def nearest(wished: Size, limits: Limits) -> Size:
-    """The size nearest to this one that the model can, in its proportions as far as they go."""
-    scale = min(1.0, limits.max_side / max(wished))
-    scale = max(scale, limits.min_side / min(wished))
-    step = limits.size_step
-    least = math.ceil(limits.min_side / step) * step
-    most = limits.max_side // step * step
-    width, height = (min(max(round(side * scale / step) * step, least), most) for side in wished)
-    return width, height
 
 
 async def size_of(files: Files, tenant: str, reference: str) -> Size | None:

@@ -9,11 +9,12 @@ from pydantic import ValidationError
 
 from latentry.contracts import GenerationRequest, MaskChannel, ModelCard, ResizeMode
 from latentry.errors import InvalidRequest
+from service.doors.fates import Fate, with_fate
 from service.doors.openai import quality
-from service.doors.openai.fields import MODERATIONS, Fate, with_fate
-from service.doors.openai.own_fields import OwnFields
+from service.doors.openai.fields import MODERATIONS
 from service.doors.openai.refusals import has_quality, refuse_impossible
 from service.doors.openai.requests import AnyImagesRequest, ImagesRequest, VariationRequest
+from service.doors.own_fields import OwnFields
 from service.http import bodies
 from service.jobs.admission import STRENGTH
 
