@@ -14,7 +14,7 @@ def door(settings: Settings) -> Door:
     return Door(
         routers=(images.router,),
         dialect=envelope,
-        prefix=images.PREFIX,
+        prefixes=(images.PREFIX,),
         models=(ImagesRequest, EditRequest, VariationRequest),
         large_bodies=tuple(
             LargeBody(path, settings.max_input_body_bytes, Allowed(Scope.WRITE))
