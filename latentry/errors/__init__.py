@@ -38,6 +38,8 @@ LatentryError
 ├── NotFound                    it does not exist, or not for this caller
 │   ├── UnknownModel
 │   ├── UnknownUpscaler
+│   ├── UnknownSampler
+│   ├── InitImageNotFound
 │   ├── JobNotFound
 │   ├── JobGone
 │   ├── FileNotFound
@@ -114,9 +116,11 @@ from latentry.errors.jobs import (
 from latentry.errors.not_found import (
     DeliveryNotFound,
     FileNotFound,
+    InitImageNotFound,
     JobGone,
     JobNotFound,
     UnknownModel,
+    UnknownSampler,
     UnknownUpscaler,
 )
 from latentry.errors.requests import (
@@ -193,6 +197,7 @@ __all__ = [
     "HostRefused",
     "IdempotencyConflict",
     "ImageTooLarge",
+    "InitImageNotFound",
     "InsufficientScope",
     "InvalidIdempotencyKey",
     "InvalidPrompt",
@@ -238,6 +243,7 @@ __all__ = [
     "Unavailable",
     "UnknownAdapter",
     "UnknownModel",
+    "UnknownSampler",
     "UnknownStyle",
     "UnknownUpscaler",
     "UnsupportedField",
