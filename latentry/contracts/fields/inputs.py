@@ -151,8 +151,8 @@ Channel = Annotated[
     MaskChannel,
     Field(
         description="`auto`: what is transparent in the mask is repainted, or if nothing is, what "
-        "is white. `alpha`: only what is transparent, as in OpenAI's edits. `opaque`: what is "
-        "not transparent, or if all is, what is white, as in AUTOMATIC1111; `transparent`: the rest."
+        "is white. `alpha`: only what is transparent, as in OpenAI's edits. `opaque`: what is not, "
+        "or if all is opaque, what is white, as in AUTOMATIC1111; `transparent`: the rest."
     ),
 ]
 Area = Annotated[

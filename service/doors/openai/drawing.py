@@ -10,13 +10,14 @@ from latentry.contracts import JobStatus, ModelCard
 from latentry.ledger import Accepted, JobRecord
 from service.access.auth import Caller
 from service.doors.encoded import begun
+from service.doors.ends import failed
+from service.doors.naming import named_as_sent
 from service.doors.openai.encoded import with_base64
-from service.doors.openai.errors import failed
 from service.doors.openai.requests import AnyImagesRequest
 from service.doors.openai.responses import Images, Picture
 from service.doors.openai.sizes import drawn_size
 from service.doors.openai.streaming import ImageStream
-from service.doors.openai.translation import generation_request, named_as_sent, names_a_model
+from service.doors.openai.translation import generation_request, names_a_model
 from service.doors.openai.wanted import Wanted
 from service.doors.sizes import Size, nearest, size_of
 from service.doors.submit import submit

@@ -1,14 +1,12 @@
 """OpenAI's requests as ours: what is obeyed, what is refused, and what is ignored and named."""
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from latentry.contracts import GenerationRequest, MaskChannel, ModelCard, ResizeMode
-from latentry.errors import InvalidRequest
 from service.doors.fates import Fate, with_fate
 from service.doors.openai import quality
 from service.doors.openai.fields import MODERATIONS
@@ -95,17 +93,6 @@ def generation_request(
         return GenerationRequest.model_validate(fields)
     except ValidationError as error:
         raise bodies.invalid(error, GenerationRequest) from None
-
-
-@contextmanager
-def named_as_sent(names: Mapping[str, str]) -> Iterator[None]:
-    """What is wrong with a field of ours is wrong with the one that was sent: `names` of it."""
-    try:
-        yield
-    except InvalidRequest as error:
-        named = {at.removeprefix("/"): why for at, why in error.fields.items()}
-        error.fields = {f"/{names.get(name, name)}": why for name, why in named.items()}
-        raise
 
 
 def _of_pictures(body: AnyImagesRequest, card: ModelCard) -> dict[str, Any]:
