@@ -14,7 +14,8 @@ from service.doors.own_fields import OwnFields
 from service.http import bodies
 
 PARAMETERS: Final = "parameters"  # where our fields are
-_SAME: Final = {*OwnFields.model_fields, "width", "height", "mask"}
+# Of ours `target_size` is another thing, that of SDXL's conditioning.
+_SAME: Final = {*OwnFields.model_fields, "width", "height", "mask"} - {"target_size"}
 
 
 def generation_request(

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from latentry.contracts.fields import conditioning, inputs, sampling
+from latentry.contracts.fields import conditioning, inputs, job, sampling
 from latentry.contracts.webhooks.webhook import WebhookUrl
 from latentry.contracts.wire import RequestModel
 from service.doors.fates import IGNORED, MAPPED
@@ -28,7 +28,7 @@ class ModelInput(OwnFields):
     height: sampling.Height = None
     aspect_ratio: fields.AspectRatio = None
     num_outputs: fields.Outputs = None
-    n: fields.Outputs = None
+    n: job.Count | None = None
     scheduler: fields.Scheduler = None
     image: inputs.Image = None
     mask: inputs.Mask = None
