@@ -15,6 +15,11 @@ from tests.service.fake import FakeWorker
 # they are tried by `make faults`.
 OPENAI = ("/v1/images/generations", "/v1/images/edits", "/v1/images/variations")
 OPENAI_ONLY = "^/v1/images/"
+PEERS = (
+    *("/replicate/v1/predictions", "/replicate/v1/models/{owner}/{name}/predictions"),
+    "/hf/{model}",
+)
+PEERS_ONLY = "^/(replicate/v1/(predictions|models/.owner./.name./predictions)|hf/.model.)$"
 JSON = {"content-type": "application/json"}
 
 
@@ -22,7 +27,7 @@ def tried(url: str, worker: FakeWorker, *, examples: int, least: int, within_s: 
     accepted: list[ResolvedRequest | ResolvedUpscale] = []
     worker.on_claim = lambda lease: accepted.append(lease.record.request)
     with worker:
-        report = contract.run(url, examples=examples, within_s=within_s, without=OPENAI)
+        report = contract.run(url, examples=examples, within_s=within_s, without=OPENAI + PEERS)
     print(f"{report.cases} cases, {len(accepted)} jobs")
     assert report.is_clean, report.said
     assert report.cases >= least, report.said
@@ -43,6 +48,19 @@ def tried_at_openais(
     assert report.is_clean, report.said
     assert report.cases >= 2 * examples, report.said
     return accepted
+
+
+def tried_at_peers(
+    url: str, worker: FakeWorker, *, examples: int, within_s: int, **how: str
+) -> None:
+    accepted: list[str] = []
+    worker.on_claim = lambda lease: accepted.append(lease.ref.id)
+    with worker:
+        report = contract.run(url, examples=examples, within_s=within_s, only=PEERS_ONLY, **how)
+    print(f"{report.cases} cases, {len(accepted)} jobs")
+    assert report.is_clean, report.said
+    assert report.cases >= 2 * examples, report.said
+    assert accepted
 
 
 def is_of(mode: str, request: ResolvedRequest | ResolvedUpscale) -> bool:
@@ -74,6 +92,17 @@ def test_every_route_keeps_its_word(url: str, worker: FakeWorker) -> None:
 def test_openais_routes_keep_their_word(url: str, worker: FakeWorker) -> None:
     accepted = tried_at_openais(url, worker, examples=90, within_s=230, phases="examples,fuzzing")
     assert accepted & set(EDITED), "which of them, chance decides; the longer test has all"
+
+
+@pytest.mark.timeout(240)
+def test_replicates_and_hugging_faces_routes_keep_their_word(url: str, worker: FakeWorker) -> None:
+    tried_at_peers(url, worker, examples=30, within_s=230, phases="examples,fuzzing")
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+def test_theirs_keep_their_word_field_by_field(url: str, worker: FakeWorker) -> None:
+    tried_at_peers(url, worker, examples=150, within_s=880)
 
 
 @pytest.mark.faults

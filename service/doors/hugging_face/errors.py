@@ -31,8 +31,11 @@ def error(what: Failure, scope: Scope) -> Response:
     503 is said as 504: their npm client repeats a 503 at once and for ever.
     """
     status = 504 if what.status == 503 else what.status
+    wrong = [f"{at.removeprefix('/').replace('/', '.')}: {why}" for at, why in what.fields.items()]
     body = HuggingFaceError(
-        error=what.detail, error_type=what.code, request_id=scope["state"]["request_id"]
+        error="; ".join(wrong) or what.detail,
+        error_type=what.code,
+        request_id=scope["state"]["request_id"],
     )
     text, headers = body.model_dump_json(), dict(what.headers)
     return Response(text, status, headers, media_type="application/json")

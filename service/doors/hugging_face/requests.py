@@ -57,7 +57,8 @@ class Parameters(OwnFields):
     prompt: Prompt = None
     width: sampling.Width = None
     height: sampling.Height = None
-    target_size: Target = None
+    # Of ours, it is SDXL's size conditioning.
+    target_size: Target = None  # type: ignore[assignment]
     scheduler: Scheduler = None
     num_images_per_prompt: Images = None
     output_format: OutputFormat = None

@@ -87,7 +87,7 @@ async def list_predictions(
     like = JobFilter(kind=JobKind.GENERATION)
     records, more = await search.page(gateway.ledger, caller.tenant, like, below=below, limit=_PAGE)
     root = f"{gateway.settings.base_url}{PATH}"
-    page = Page(
+    page = Page[Prediction](
         next=None if more is None else f"{root}?cursor={cursors.cursor(more)}",
         results=[prediction(gateway, record) for record in records],
     )

@@ -23,7 +23,7 @@ class ModelInput(OwnFields):
 
     model_config = ConfigDict(extra="allow")
 
-    prompt: conditioning.Prompt = ""
+    prompt: conditioning.Prompt | None = None
     width: sampling.Width = None
     height: sampling.Height = None
     aspect_ratio: fields.AspectRatio = None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from latentry.contracts import JobStatus
 from latentry.errors import EngineError
 from latentry.ledger import Ledger
 from latentry.settings import Settings
@@ -121,7 +122,7 @@ def test_a_prediction_is_followed_and_canceled(sdk, worker: FakeWorker) -> None:
     prediction.reload()
     assert (prediction.status, prediction.progress.percentage) == ("processing", 0.4)
     prediction.cancel()
-    worker.settle(lease, "canceled")
+    worker.settle(lease, JobStatus.CANCELED)
     prediction.wait()
     assert (prediction.status, prediction.output) == ("canceled", None)
 

@@ -295,4 +295,4 @@ async def test_large_bodies_have_the_inputs_bound(client, worker, settings: Sett
     assert (await client.post(PATH, json=body)).status_code == 201
     body["input"]["padding"] = "A" * settings.max_input_body_bytes
     answer = await client.post(PATH, json=body)
-    assert (answer.status_code, answer.json()["title"]) == (413, "Content Too Large")
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
