@@ -114,6 +114,8 @@ def names(body: PredictionRequest) -> Mapping[str, str]:
         found[ours] = f"input/{next(sent, ours)}"
     if inputs.aspect_ratio not in (None, "custom"):
         found |= dict.fromkeys(("width", "height"), "input/aspect_ratio")
+    if inputs.finish_within is None:
+        found["finish_within"] = "Cancel-After"
     if loras := [name for name in _LORAS if getattr(inputs, name) and not inputs.loras]:
         found["loras"] = f"input/{loras[0]}"
     return found

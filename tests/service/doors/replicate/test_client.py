@@ -127,6 +127,19 @@ def test_a_prediction_is_followed_and_canceled(sdk, worker: FakeWorker) -> None:
     assert (prediction.status, prediction.output) == ("canceled", None)
 
 
+def test_a_client_that_hangs_up_comes_back_to_its_prediction(
+    url: str, sdk, worker: FakeWorker, jobs
+) -> None:
+    body = {"version": "shapes", "input": {"prompt": "a"}}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(
+            f"{url}/replicate/v1/predictions", json=body, headers={"Prefer": "wait"}, timeout=1
+        )
+    [job] = jobs()
+    worker.finish(worker.claim())
+    assert sdk.predictions.get(job.ref.id).status == "succeeded"
+
+
 def test_a_stream_gives_the_pictures(sdk, worker: FakeWorker) -> None:
     with worker:
         events = list(sdk.stream(MODEL, input={"prompt": "a", "num_outputs": 2}))

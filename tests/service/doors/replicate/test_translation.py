@@ -145,6 +145,8 @@ def test_names_are_those_that_were_sent() -> None:
     assert sent["width"] == sent["height"] == "input/aspect_ratio"
     assert sent["loras"] == "input/hf_lora"
     assert sent["webhook"] == "webhook_completed"
+    assert sent["finish_within"] == "Cancel-After"
+    assert "finish_within" not in names(asked(finish_within=9))
     assert names(asked(seed=1))["sampler"] == "input/sampler"
 
 
