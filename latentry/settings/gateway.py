@@ -113,8 +113,8 @@ class GatewaySettings(Section):
     bootstrap_key_file: LocalPathText = Field("", description="File with the bootstrap key.")
     signing_key: SecretStr = Field(
         SecretStr(""),
-        description="Secret that signs the gateway's own file URLs, which Replicate's door has with"
-        " a bucket too: one for all gateways. Kept in data_dir if empty.",
+        description="Secret that signs the gateway's own file URLs. If empty, it is kept in"
+        " data_dir, or with a bucket made of its secret key.",
     )
 
     @field_validator("public_url")

@@ -1,5 +1,6 @@
 """URLs of the gateway itself that expire, need no key, and mind none that is sent along."""
 
+import hmac
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,8 @@ from latentry.storage import sign, verify
 class GatewayLinks:
     """Signs such URLs and checks them, whether or not the storage signs its own.
 
-    Where it does, the secret is read at its first use: such a gateway may have no data folder.
+    Where it does, gateways share no folder: what they share is the bucket's secret key, from which
+    theirs is made; or else LATENTRY_SIGNING_KEY. It is read at its first use, as few need it there.
     """
 
     settings: Settings
@@ -33,10 +35,18 @@ class GatewayLinks:
             raise LinkRefused
         verify(self._secret, key, int(exp), sig, time.time())
 
+    @property
+    def _is_bucket(self) -> bool:
+        return self.settings.storage_url.startswith("s3:")
+
     @cached_property
     def _secret(self) -> bytes:
+        settings = self.settings
+        shared = settings.s3_secret_key.get_secret_value()
+        if shared and not settings.signing_key.get_secret_value() and self._is_bucket:
+            return hmac.digest(shared.encode(), b"latentry's links", "sha256")
         try:
-            return self.settings.signing_secret()
+            return settings.signing_secret()
         except OSError:
             raise Unavailable(
                 "There is no secret to sign URLs with: LATENTRY_SIGNING_KEY."
