@@ -19,6 +19,8 @@ PEERS = (
     *("/replicate/v1/predictions", "/replicate/v1/models/{owner}/{name}/predictions"),
     "/hf/{model}",
 )
+# It fails as it should once the fake worker's only heartbeat is over.
+HEALTH = ("/hf/{model}/health",)
 PEERS_ONLY = "^/(replicate/v1/(predictions|models/.owner./.name./predictions)|hf/.model.)$"
 JSON = {"content-type": "application/json"}
 
@@ -27,7 +29,9 @@ def tried(url: str, worker: FakeWorker, *, examples: int, least: int, within_s: 
     accepted: list[ResolvedRequest | ResolvedUpscale] = []
     worker.on_claim = lambda lease: accepted.append(lease.record.request)
     with worker:
-        report = contract.run(url, examples=examples, within_s=within_s, without=OPENAI + PEERS)
+        report = contract.run(
+            url, examples=examples, within_s=within_s, without=OPENAI + PEERS + HEALTH
+        )
     print(f"{report.cases} cases, {len(accepted)} jobs")
     assert report.is_clean, report.said
     assert report.cases >= least, report.said
