@@ -39,6 +39,7 @@ from latentry.ledger.commands.worker import (
     report_progress,
     save_checkpoint,
     settle,
+    withdraw_model,
 )
 
 __all__ = [
@@ -78,4 +79,5 @@ __all__ = [
     "sweep",
     "take_ends",
     "was_kept",
+    "withdraw_model",
 ]
