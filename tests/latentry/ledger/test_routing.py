@@ -140,7 +140,7 @@ def test_a_claim_looks_past_a_few_and_no_further(ledger: Ledger) -> None:
 def test_a_full_worker_looks_past_many(ledger: Ledger) -> None:
     """It comes once a second, and would draw nothing until something comes free."""
     alive(ledger, "full")
-    for _ in range(129):
+    for _ in range(65):
         submit(ledger, INK)
     plain = submit(ledger)
     assert refs(claim(ledger, "full", is_full=True)) == []

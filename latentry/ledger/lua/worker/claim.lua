@@ -18,7 +18,7 @@ local PASSED_OVER_US, RESERVED_MS = 5000000, 30000
 -- A job is left to workers that hold its adapters for so long at most, from its turn on; one claim leaves
 -- so many. A worker that has no room for adapters looks again after so long, and so may look further.
 local LEFT_MS, FULL_MS = 200, 1000
-local MOST_LEFT = ask.is_full and 128 or 16
+local MOST_LEFT = ask.is_full and 64 or 16
 local left, left_count, left_ms = {}, 0, 0
 
 local function add(ref)
