@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -75,7 +76,8 @@ def _models_in(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
     yield from (one for one in entries if _is_checkpoint(one))
     for one in entries:
         if one.is_dir():
-            yield from _models_in(one, seen)
+            with suppress(PermissionError):  # such as lost+found
+                yield from _models_in(one, seen)
 
 
 def _is_checkpoint(path: Path) -> bool:

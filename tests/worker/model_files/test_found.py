@@ -1,6 +1,7 @@
 """Which models lie in folders, by the names of their files."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,25 @@ def test_a_link_that_leads_back_ends_nothing(tmp_path: Path) -> None:
     write(tmp_path / "a/pen.safetensors")
     (tmp_path / "a/back").symlink_to(tmp_path)
     assert list(find({}, [tmp_path])[0]) == ["pen"]
+
+
+def test_a_folder_in_it_that_nobody_may_read_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "a/pen.safetensors")
+    write(tmp_path / "lost+found/x.safetensors")
+    write(tmp_path / "z/ink.safetensors")
+    iterdir = Path.iterdir
+
+    def refuse(folder: Path) -> Iterator[Path]:
+        if folder.name == "lost+found":
+            raise PermissionError
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert set(find({}, [tmp_path])[0]) == {"pen", "ink"}
+    with pytest.raises(PermissionError):
+        find({}, [tmp_path / "lost+found"])
 
 
 def test_a_state_changes_with_each_of_a_models_files(tmp_path: Path) -> None:
