@@ -40,7 +40,7 @@ def client(stack: Stack) -> Iterator[Client]:
 
 
 def test_a_model_is_copied_in_drawn_with_and_removed(
-    client: Client, stack: Stack, folder: Path
+    client: Client, stack: Stack, folder: Path, valkey: Valkey
 ) -> None:
     def ids() -> set[str]:
         return {one["id"] for one in httpx.get(f"{stack.url}/v1/models").json()["data"]}
@@ -49,12 +49,18 @@ def test_a_model_is_copied_in_drawn_with_and_removed(
         adapters = httpx.get(f"{stack.url}/v1/adapters").json()["data"]
         return {one["id"] for one in adapters if "shapes-2" in one["models"]}
 
+    def bells() -> list[bytes]:
+        """Broker queues of the model in which some wait."""
+        keys = valkey.client.keys("*folders.shapes-2")
+        return [key for key in keys if valkey.client.type(key) == b"list"]
+
     assert ids() == {"sim"}
     (folder / "broken.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{")
     shutil.copytree(SHAPES, folder / "Shapes 2")
     until(lambda: "shapes-2" in ids(), what="finding a new model")
     fields = {"model": "shapes-2", "seed": 1, "num_inference_steps": 2}
     assert client.generate("a red circle", **fields).images
+    until(lambda: not bells(), what="taking the bells that were rung for it")
     until(lambda: "outlined" in fitting(), what="finding adapters that fit it")
     assert client.generate("a red circle <lora:outlined:1>", **fields).images
     assert ids() == {"sim", "shapes-2"}
