@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from latentry.contracts import ModelCard
 from latentry.errors import ConfigurationError
@@ -75,19 +76,17 @@ def test_models_come_change_and_go(watched: Watched) -> None:
 
 
 @pytest.mark.parametrize("text", ["bad", "odd"])
-def test_what_cannot_be_used_is_said_once_and_ends_nothing(
-    watched: Watched, text: str, capsys: pytest.CaptureFixture
-) -> None:
-    watched.write("b", text)
-    assert watched.said() == []
-    watched.remove("b")
-    assert watched.said() == [], "it never was there"
-    watched.write("a", text)
-    assert watched.said() == [("a", None)], "it is what it was no more"
-    assert watched.said() == []
+def test_what_cannot_be_used_is_said_once_and_ends_nothing(watched: Watched, text: str) -> None:
+    with capture_logs() as logs:
+        watched.write("b", text)
+        assert watched.said() == []
+        watched.remove("b")
+        assert watched.said() == [], "it never was there"
+        watched.write("a", text)
+        assert watched.said() == [("a", None)], "it is what it was no more"
+        assert watched.said() == []
     assert watched.reader.read_of == ["b", "a"]
-    said = capsys.readouterr()
-    assert (said.out + said.err).count("] model.unusable") == 2
+    assert [one["model"] for one in logs if one["event"] == "model.unusable"] == ["b", "a"]
     watched.write("a", "SDXL")
     assert watched.said() == [("a", "blueprint of SDXL")]
 
