@@ -27,10 +27,15 @@ _PICTURES: Final[Errors] = (
 )
 _REFERENCES: Final[Errors] = (errors.UrlNotAllowed, errors.FetchFailed)
 _ADAPTERS: Final[Errors] = (errors.UnknownAdapter, errors.AdapterMismatch, errors.AdapterChanged)
+_JOB: Final[Errors] = (errors.JobNotFound, errors.JobGone, UnreadableRecord)
+# By a path's parameter, as all doors call it.
 _BY_PATH: Final[Mapping[str, Errors]] = {
-    "job_id": (errors.JobNotFound, errors.JobGone, UnreadableRecord),
+    "job_id": _JOB,
+    "prediction_id": _JOB,
     "delivery_id": (errors.DeliveryNotFound,),
     "model_id": (errors.UnknownModel,),
+    "model": (errors.UnknownModel,),
+    "name": (errors.UnknownModel,),
     "file_id": (errors.FileNotFound,),
     "key": (errors.FileNotFound, errors.LinkRefused),
 }
