@@ -101,7 +101,7 @@ def adapted(
     outlines = f"Outlines={SHAPES.parent}/adapters/outlines"
     settings = settings_for(
         valkey, tmp_path_factory.mktemp("e2e"), "adapted", threads="1",
-        models=f"shapes={SHAPES},merged={merged}",
+        models=f"shapes={SHAPES},merged={merged}", default_model="shapes",
         adapters=f"{loras},{embeddings},{gallery},{outlines}",
     )  # fmt: skip
     with Stack(settings) as running:
