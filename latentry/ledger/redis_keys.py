@@ -65,6 +65,9 @@ KEYS: Final = (
     Key("apikeys", "zset", "ids of all API keys there ever were, by when they were made"),
     Key("apikey:<id>", "hash", "tenant, scopes, limits, digest of the secret"),
     Key("rate:<id>", "string", "when its bucket of requests is full again", "until then"),
+    Key(
+        "taken:<token>", "string", "what a call took of a rate, in case it is repeated", "a minute"
+    ),
     Key("active:<tenant>:<id>", "set", "jobs of a key that have not ended, if it may have so many"),
     Key("usage:<tenant>:<day>", "hash", "what a tenant's keys used: `<id>:<what>`", "400 days"),
     Key("counted:<token>", "string", "a refusal that was counted by now", "a minute"),

@@ -10,12 +10,11 @@ from latentry.ledger.commands.gateway import (
     forget,
     get,
     list_events,
-    list_jobs,
     release_bell,
     reserve_bell,
     was_kept,
 )
-from latentry.ledger.commands.search import Found, JobFilter, find_jobs
+from latentry.ledger.commands.search import Found, JobFilter, find_jobs, list_jobs
 from latentry.ledger.commands.upkeep import (
     ENDS_BATCH,
     POISON_CRASHES,
