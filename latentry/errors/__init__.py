@@ -2,15 +2,12 @@
 
 LatentryError
 ├── InvalidRequest              the request is invalid
-│   ├── MalformedBody
-│   ├── BodyTooLarge
+│   ├── MalformedBody, BodyTooLarge
 │   ├── UnsupportedMediaType
 │   ├── UnsupportedSize
 │   ├── UnsupportedSampler
 │   ├── UnsupportedSpacing
-│   ├── TooManySteps
-│   ├── TooManyFrames
-│   ├── TooManyIntermediates
+│   ├── TooManySteps, TooManyFrames, TooManyIntermediates
 │   ├── KeyframesDiffer
 │   ├── InvalidPrompt
 │   ├── PromptRefused
@@ -62,7 +59,7 @@ LatentryError
 │   ├── NonFiniteOutput
 │   ├── OutOfMemory
 │   ├── EngineError
-│   ├── ModelNotLoaded
+│   ├── ModelNotLoaded, ModelGone
 │   ├── AdapterUnusable
 │   ├── AdapterGone
 │   ├── AdaptersTooLarge
@@ -106,6 +103,7 @@ from latentry.errors.jobs import (
     AdapterUnusable,
     EngineError,
     LeaseLost,
+    ModelGone,
     ModelNotLoaded,
     NonFiniteOutput,
     OutOfMemory,
@@ -214,6 +212,7 @@ __all__ = [
     "LinkRefused",
     "MalformedBody",
     "MalformedHead",
+    "ModelGone",
     "ModelNotLoaded",
     "NoAdapterRoom",
     "NoAnswer",

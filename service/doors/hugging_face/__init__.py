@@ -1,10 +1,11 @@
 """Hugging Face's inference endpoints: text to image and image to image on `/hf/{model}`."""
 
 from latentry.api_keys import Scope
+from latentry.contracts import GenerationRequest
 from latentry.settings import Settings
 from service.access.auth import Allowed
 from service.doors.hugging_face import inference
-from service.doors.hugging_face.errors import error
+from service.doors.hugging_face.errors import HuggingFaceError, error
 from service.doors.hugging_face.requests import InferenceRequest
 from service.http.door import Door, LargeBody
 
@@ -17,5 +18,10 @@ def door(settings: Settings) -> Door:
         dialect=error,
         prefixes=(f"{inference.PREFIX}/",),
         models=(InferenceRequest,),
+        failure=HuggingFaceError,
+        examples=inference.EXAMPLES,
+        tags=inference.TAGS,
+        makes=GenerationRequest,
+        waits=True,
         large_bodies=(LargeBody(inference.PATH, limit, Allowed(Scope.WRITE)),),
     )

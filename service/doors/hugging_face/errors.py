@@ -1,12 +1,9 @@
 """Hugging Face's error format."""
 
-from typing import Final
-
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 from starlette.types import Scope
 
-from service.doors.answers import Responses
 from service.http.failures import Failure
 
 
@@ -16,13 +13,6 @@ class HuggingFaceError(BaseModel):
     error: str
     error_type: str = Field(description="A code that does not change.")
     request_id: str
-
-
-# OpenAPI: the failures that every route of this door may respond with.
-ERRORS: Final[Responses] = {
-    "4XX": {"model": HuggingFaceError, "description": "The request was refused."},
-    "5XX": {"model": HuggingFaceError, "description": "The service or the job failed."},
-}
 
 
 def error(what: Failure, scope: Scope) -> Response:

@@ -16,7 +16,6 @@ from service.access.auth import MayRead, MayWrite
 from service.doors.answers import BINARY, Responses, json_response
 from service.doors.encoded import read
 from service.doors.ends import failed
-from service.doors.hugging_face.errors import ERRORS
 from service.doors.hugging_face.formats import accepted_format
 from service.doors.hugging_face.requests import InferenceRequest
 from service.doors.hugging_face.translation import (
@@ -36,6 +35,7 @@ from service.http.direct import DirectRoute
 from service.jobs.admission import choose
 from service.jobs.ids import new_ref
 
+TAG: Final = "Hugging Face API"
 PREFIX: Final = "/hf"
 PATH: Final = PREFIX + "/{model}"
 WITHIN_S: Final = 600.0  # as OpenAI's door
@@ -56,7 +56,7 @@ _BODY: Final[dict[str, Any]] = {
     }
 }
 
-router = APIRouter(tags=["hugging face"], responses=ERRORS, route_class=DirectRoute)
+router = APIRouter(tags=[TAG], route_class=DirectRoute)
 
 
 class EndpointInfo(BaseModel):
@@ -141,3 +141,9 @@ async def _submitted(
     del submission
     release_body(request)
     return accepted
+
+
+TAGS: Final = {TAG: "Inference endpoints for Hugging Face's clients."}
+EXAMPLES: Final = {
+    EndpointInfo.__name__: EndpointInfo(model_id="shapes", max_concurrent_requests=1_000)
+}

@@ -8,19 +8,9 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from latentry.contracts.problems import PROBLEM_JSON
-from service.doors.answers import Responses
 from service.http.failures import Failure
 
 _INPUTS: Final = "Input validation failed"
-_SCHEMA: Final = {"schema": {"$ref": "#/components/schemas/ReplicateProblem"}}
-# OpenAPI: the failures that every route of this door may respond with.
-PROBLEMS: Final[Responses] = {
-    "4XX": {
-        "description": "The request was refused; `code` says why.",
-        "content": {PROBLEM_JSON: _SCHEMA},
-    },
-    "5XX": {"description": "The service failed.", "content": {PROBLEM_JSON: _SCHEMA}},
-}
 
 
 class InvalidField(BaseModel):
@@ -39,7 +29,7 @@ class ReplicateProblem(BaseModel):
     status: int
     code: str
     request_id: str
-    invalid_fields: list[InvalidField] | None = None
+    invalid_fields: list[InvalidField] = Field(default_factory=list)
 
 
 def problem(what: Failure, scope: Scope) -> Response:
@@ -56,7 +46,7 @@ def problem(what: Failure, scope: Scope) -> Response:
         status=what.status,
         code=what.code,
         request_id=scope["state"]["request_id"],
-        invalid_fields=wrong or None,
+        invalid_fields=wrong,
     )
-    text = body.model_dump_json(exclude_none=True)
+    text = body.model_dump_json()
     return Response(text, what.status, dict(what.headers), media_type=PROBLEM_JSON)

@@ -9,9 +9,9 @@ from starlette.responses import Response
 from latentry.contracts import OutputFormat
 from latentry.errors import UnsupportedMediaType
 from latentry.ledger.files import FileRecord, list_files
-from service.doors.answers import json_response
+from service.doors.answers import PICTURE, json_response
 from service.doors.replicate.access import MayUpload
-from service.doors.replicate.errors import PROBLEMS
+from service.doors.replicate.examples import TAG
 from service.doors.replicate.responses import Checksums, FileUrls, Page, ReplicateFile
 from service.doors.replicate.views import PREFIX
 from service.gateway import Gateway, GatewayDep
@@ -30,13 +30,14 @@ _FORM: Final[dict[str, Any]] = {
                     "type": "object",
                     "properties": {"content": {"type": "string", "format": "binary"}},
                     "required": ["content"],
-                }
+                },
+                "example": {"content": PICTURE},
             }
         },
     }
 }
 
-router = APIRouter(tags=["replicate"], responses=PROBLEMS)
+router = APIRouter(tags=[TAG])
 
 
 @router.post(PATH, status_code=201, response_model=ReplicateFile, openapi_extra=_FORM)

@@ -12,7 +12,7 @@ from latentry.errors import UnknownModel
 from latentry.ledger import CatalogueEntry
 from service.doors.answers import json_response
 from service.doors.replicate.access import MayRead
-from service.doors.replicate.errors import PROBLEMS
+from service.doors.replicate.examples import TAG
 from service.doors.replicate.requests import ModelInput
 from service.doors.replicate.responses import Page, ReplicateAccount, ReplicateModel, Version
 from service.doors.replicate.translation import OWNER, model_id
@@ -25,7 +25,7 @@ _OF: Final = PATH + "/{owner}/{name}"
 # No version of Cog: clients take the outputs of its early ones for text that comes in pieces.
 _COG: Final = "latentry"
 
-router = APIRouter(tags=["replicate"], responses=PROBLEMS)
+router = APIRouter(tags=[TAG])
 
 
 @router.get(f"{PREFIX}/v1/account", response_model=ReplicateAccount)

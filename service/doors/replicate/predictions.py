@@ -15,7 +15,7 @@ from service.doors.replicate.access import MayRead, MayWrite
 from service.doors.replicate.answers import answer
 from service.doors.replicate.creating import Prefer, create
 from service.doors.replicate.deadlines import CancelAfter
-from service.doors.replicate.errors import PROBLEMS
+from service.doors.replicate.examples import TAG
 from service.doors.replicate.requests import ModelPredictionRequest, PredictionRequest
 from service.doors.replicate.responses import Page, Prediction
 from service.doors.replicate.views import PREFIX, prediction
@@ -29,7 +29,7 @@ OF_MODEL: Final = PREFIX + "/v1/models/{owner}/{name}/predictions"
 _PAGE: Final = 100  # as Replicate's
 _INPUT: Final = {"input": {"prompt": "a red circle on a blue background"}}
 
-router = APIRouter(tags=["replicate"], responses=PROBLEMS, route_class=DirectRoute)
+router = APIRouter(tags=[TAG], route_class=DirectRoute)
 
 
 @router.post(

@@ -15,16 +15,18 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from latentry.contracts import EventType, JobStatus, StoredOutput
 from latentry.errors import LatentryError
 from latentry.ledger import JobRecord, JobRef, JobUpdate, LedgerEvent, StepUpdate
+from service.doors.answers import Responses
 from service.doors.replicate.answers import data_url, has_data_urls
-from service.doors.replicate.errors import PROBLEMS
+from service.doors.replicate.examples import EVENTS, TAG
 from service.doors.replicate.views import PREFIX, progress_line, stream_key
 from service.gateway import Gateway, GatewayDep
 from service.jobs.ids import ref_of
 
 log = structlog.get_logger()
 
-router = APIRouter(tags=["replicate"], responses=PROBLEMS)
+router = APIRouter(tags=[TAG])
 
+_EVENTS: Final[Responses] = {200: {"content": {"text/event-stream": {"example": EVENTS}}}}
 _FIRST: Final = "0"  # their Python client leaves out events without an id
 
 
@@ -42,7 +44,11 @@ async def _ref(
     return ref
 
 
-@router.get(PREFIX + "/v1/streams/{tenant}/{prediction_id}", response_class=EventSourceResponse)
+@router.get(
+    PREFIX + "/v1/streams/{tenant}/{prediction_id}",
+    response_class=EventSourceResponse,
+    responses=_EVENTS,
+)
 async def stream_prediction(
     gateway: GatewayDep, ref: Annotated[JobRef, Depends(_ref)]
 ) -> AsyncIterable[ServerSentEvent]:
