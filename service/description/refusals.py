@@ -31,7 +31,8 @@ _JOB: Final[Errors] = (errors.JobNotFound, errors.JobGone, UnreadableRecord)
 # By a path's parameter, as all doors call it.
 _BY_PATH: Final[Mapping[str, Errors]] = {
     "job_id": _JOB,
-    "prediction_id": _JOB,
+    # Its answers may have the pictures themselves.
+    "prediction_id": (*_JOB, errors.StorageUnavailable, errors.FileNotFound),
     "delivery_id": (errors.DeliveryNotFound,),
     "model_id": (errors.UnknownModel,),
     "model": (errors.UnknownModel,),
@@ -79,6 +80,7 @@ _Rule = tuple[Callable[[Operation], object], Errors]
 _RULES: Final[tuple[_Rule, ...]] = (
     (lambda _: True, (errors.LatentryError,)),  # a fault of ours: 500
     (lambda one: one.needs_key, (*_ACCESS, *_LEDGER)),
+    (lambda one: "sig" in one.parameters("query"), (errors.LinkRefused,)),
     (lambda one: one.accepts_json_only, (errors.NotAcceptable,)),
     (lambda one: one.reads_query, (errors.InvalidRequest,)),
     (lambda one: one.body, _BODY),
