@@ -71,7 +71,8 @@ _BY_FIELD: Final[Mapping[str, Errors]] = {
 }
 _ENDS: Final[Errors] = (
     *(errors.JobFailed, errors.NonFiniteOutput, errors.OutOfMemory, errors.EngineError),
-    *(errors.ModelNotLoaded, errors.AdapterUnusable, errors.AdapterGone, errors.AdaptersTooLarge),
+    *(errors.ModelNotLoaded, errors.ModelGone, errors.AdapterUnusable, errors.AdapterGone),
+    errors.AdaptersTooLarge,
     *(errors.SigningFailed, errors.PictureRefused, errors.Poison),
     *(errors.Unavailable, errors.ShuttingDown, errors.JobNotFound),
 )
