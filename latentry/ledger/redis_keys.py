@@ -58,6 +58,7 @@ KEYS: Final = (
     Key("adapter_list:<digest>", "string", "adapters, as workers read their files", "7 days"),
     Key("workers", "zset", "live workers, by when they count as dead"),
     Key("worker:<id>", "string", "the models that one of them serves", "some heartbeats"),
+    Key("listed:<worker>", "string", "the digest of the adapters that it has", "some heartbeats"),
     Key("held:<worker>", "set", "the adapters (SHA-256) that it has in memory", "some heartbeats"),
     Key("bell:<model>", "string", "a Celery message for this model is on its way", "2 s"),
     # API keys

@@ -38,6 +38,7 @@ from latentry.ledger.commands.worker import (
     report_progress,
     save_checkpoint,
     settle,
+    withdraw_model,
 )
 
 __all__ = [
@@ -77,4 +78,5 @@ __all__ = [
     "sweep",
     "take_ends",
     "was_kept",
+    "withdraw_model",
 ]
