@@ -35,6 +35,8 @@ LatentryError
 ├── NotFound                    it does not exist, or not for this caller
 │   ├── UnknownModel
 │   ├── UnknownUpscaler
+│   ├── UnknownSampler
+│   ├── InitImageNotFound
 │   ├── JobNotFound
 │   ├── JobGone
 │   ├── FileNotFound
@@ -112,9 +114,11 @@ from latentry.errors.jobs import (
 from latentry.errors.not_found import (
     DeliveryNotFound,
     FileNotFound,
+    InitImageNotFound,
     JobGone,
     JobNotFound,
     UnknownModel,
+    UnknownSampler,
     UnknownUpscaler,
 )
 from latentry.errors.requests import (
@@ -191,6 +195,7 @@ __all__ = [
     "HostRefused",
     "IdempotencyConflict",
     "ImageTooLarge",
+    "InitImageNotFound",
     "InsufficientScope",
     "InvalidIdempotencyKey",
     "InvalidPrompt",
@@ -237,6 +242,7 @@ __all__ = [
     "Unavailable",
     "UnknownAdapter",
     "UnknownModel",
+    "UnknownSampler",
     "UnknownStyle",
     "UnknownUpscaler",
     "UnsupportedField",

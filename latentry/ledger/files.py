@@ -87,6 +87,16 @@ def get(ref: FileRef) -> Command[FileRecord | None]:
     return Command("files/get", (str(ref),), lambda answer: FileRecord.read(ref, answer))
 
 
+def list_files(tenant: str, limit: int) -> Command[list[FileRecord]]:
+    """A tenant's files that requests may name, the newest first; looks at `limit` of them."""
+
+    def read(answer: Iterable[Sequence[Any]]) -> list[FileRecord]:
+        records = (FileRecord.read(FileRef.parse(ref), flat) for ref, flat in answer)
+        return [record for record in records if record]
+
+    return Command("files/list", (tenant, limit), read)
+
+
 def exists(ref: FileRef) -> Command[bool]:
     """Whether there is a record, also of a file that only its jobs still keep."""
     return Command("files/exists", (str(ref),), bool)

@@ -18,6 +18,13 @@ from tests.service.fake import FakeWorker
 # they are tried by `make faults`.
 OPENAI = ("/v1/images/generations", "/v1/images/edits", "/v1/images/variations")
 OPENAI_ONLY = "^/v1/images/"
+PEERS = (
+    *("/replicate/v1/predictions", "/replicate/v1/models/{owner}/{name}/predictions"),
+    "/hf/{model}",
+)
+# It fails as it should once the fake worker's only heartbeat is over.
+HEALTH = ("/hf/{model}/health",)
+PEERS_ONLY = "^/(replicate/v1/(predictions|models/.owner./.name./predictions)|hf/.model.)$"
 # Each has the fields of several generations: four of seven thousand cases were of it alone.
 INTERPOLATIONS = "/v1/interpolations"
 JSON = {"content-type": "application/json"}
@@ -30,7 +37,7 @@ def tried(
     examples: int,
     least: int,
     within_s: int,
-    without: Sequence[str] = OPENAI,
+    without: Sequence[str] = (*OPENAI, *PEERS, *HEALTH),
 ) -> None:
     accepted: list[ResolvedRequest | ResolvedUpscale] = []
     worker.on_claim = lambda lease: accepted.append(lease.record.request)
@@ -61,6 +68,20 @@ def tried_at_openais(
     return accepted
 
 
+def tried_at_peers(
+    url: str, worker: FakeWorker, *, examples: int, within_s: int, **how: str
+) -> None:
+    accepted: list[str] = []
+    worker.on_claim = lambda lease: accepted.append(lease.ref.id)
+    with worker:
+        report = contract.run(url, examples=examples, within_s=within_s, only=PEERS_ONLY, **how)
+        until_idle(worker)
+    print(f"{report.cases} cases, {len(accepted)} jobs")
+    assert report.is_clean, report.said
+    assert report.cases >= 2 * examples, report.said
+    assert accepted
+
+
 def until_idle(worker: FakeWorker) -> None:
     """All that was accepted is claimed: on a busy machine that is behind."""
     queues = [f"{worker.ledger.root}:queue:{name}" for name in worker.queues]
@@ -89,7 +110,7 @@ def _is_in(wanted: object, found: object) -> bool:
 
 @pytest.mark.timeout(420)
 def test_every_route_keeps_its_word(url: str, worker: FakeWorker) -> None:
-    without = (*OPENAI, INTERPOLATIONS)
+    without = (*OPENAI, *PEERS, *HEALTH, INTERPOLATIONS)
     tried(url, worker, examples=3, least=500, within_s=400, without=without)
 
 
@@ -115,6 +136,17 @@ def test_interpolations_keep_their_word(url: str, worker: FakeWorker) -> None:
 def test_openais_routes_keep_their_word(url: str, worker: FakeWorker) -> None:
     accepted = tried_at_openais(url, worker, examples=40, within_s=230, phases="examples,fuzzing")
     assert accepted & set(EDITED), "which of them, chance decides; the longer test has all"
+
+
+@pytest.mark.timeout(240)
+def test_replicates_and_hugging_faces_routes_keep_their_word(url: str, worker: FakeWorker) -> None:
+    tried_at_peers(url, worker, examples=30, within_s=230, phases="examples,fuzzing")
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+def test_theirs_keep_their_word_field_by_field(url: str, worker: FakeWorker) -> None:
+    tried_at_peers(url, worker, examples=150, within_s=880)
 
 
 @pytest.mark.faults

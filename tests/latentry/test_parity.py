@@ -9,8 +9,8 @@ from latentry.cli.upscale import upscale
 from latentry.client.fields import Fields, UpscaleFields
 from latentry.contracts import GenerationRequest, UpscaleRequest
 from latentry.provenance.infotext import infotext
-from service.doors.openai.own_fields import OwnFields
 from service.doors.openai.requests import EditRequest, ImagesRequest
+from service.doors.own_fields import OwnFields
 from tests.latentry.contracts.resolved import CHANGES, RESOLVED
 
 FIELDS = GenerationRequest.model_fields.keys()

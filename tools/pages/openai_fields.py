@@ -11,14 +11,14 @@ from typing import Final
 from pydantic.fields import FieldInfo
 
 from latentry.contracts import GenerationRequest
-from service.doors.openai.fields import fate_of
-from service.doors.openai.own_fields import OwnFields
+from service.doors.fates import fate_of
 from service.doors.openai.requests import (
     AnyImagesRequest,
     EditRequest,
     ImagesRequest,
     VariationRequest,
 )
+from service.doors.own_fields import OwnFields
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "openai.md"
 BEGIN: Final = "<!-- Written by `python -m tools.pages.openai_fields`; a test compares. -->\n"

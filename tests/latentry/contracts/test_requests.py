@@ -28,13 +28,13 @@ from latentry.contracts.fields.intermediates import WantedIntermediates
 from latentry.contracts.samplers import JOINED_ALIASES, SAMPLER_ALIASES, Spacing
 from latentry.contracts.wire import RequestModel
 from service.doors.openai.fields import ImageReference
-from service.doors.openai.own_fields import OwnFields
 from service.doors.openai.requests import (
     AnyImagesRequest,
     EditRequest,
     ImagesRequest,
     VariationRequest,
 )
+from service.doors.own_fields import OwnFields
 from tests.latentry.contracts.resolved import CHANGES
 
 CONTROL = {"id": "a", "image": "file_1"}

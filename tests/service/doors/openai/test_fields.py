@@ -7,7 +7,7 @@ import pytest
 from openai.types import image_create_variation_params, image_edit_params, image_generate_params
 
 from latentry.contracts import GenerationRequest
-from service.doors.openai.fields import Fate, fate_of
+from service.doors.fates import Fate, fate_of
 from service.doors.openai.requests import EditRequest, ImagesRequest, VariationRequest
 from service.doors.openai.translation import ignored
 from tests.hostile.pictures import encoded

@@ -1,4 +1,4 @@
-"""The fields of ours that OpenAI's requests may have too, at the top level (`extra_body`)."""
+"""The fields of ours that requests to other APIs may have too, beside those of the API."""
 
 from pydantic import Field
 
@@ -17,7 +17,7 @@ class OwnFields(RequestModel):
     output_quality: job.OutputQuality = None
     output_lossless: job.OutputLossless | None = None
     negative_prompt: conditioning.NegativePrompt | None = None
-    # OpenAI's clients expect brackets to be literal.
+    # Clients of other APIs expect brackets to be literal.
     prompt_syntax: conditioning.Syntax = PromptSyntax.PLAIN
     styles: templates.Styles | None = None
     clip_skip: conditioning.ClipSkip = None
