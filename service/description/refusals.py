@@ -11,6 +11,7 @@ from latentry import errors
 from latentry.errors import LatentryError
 from latentry.ledger import UnreadableRecord
 from service.description.operations import Operation
+from service.http.failures import STATUS
 
 Errors = tuple[type[LatentryError], ...]
 
@@ -71,9 +72,7 @@ _BY_FIELD: Final[Mapping[str, Errors]] = {
     ),
 }
 _ENDS: Final[Errors] = (
-    *(errors.JobFailed, errors.NonFiniteOutput, errors.OutOfMemory, errors.EngineError),
-    *(errors.ModelNotLoaded, errors.AdapterUnusable, errors.AdapterGone, errors.AdaptersTooLarge),
-    *(errors.SigningFailed, errors.PictureRefused, errors.Poison),
+    *(kind for kind in STATUS if issubclass(kind, errors.JobFailed)),
     *(errors.Unavailable, errors.ShuttingDown, errors.JobNotFound),
 )
 _Rule = tuple[Callable[[Operation], object], Errors]

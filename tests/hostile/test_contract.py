@@ -1,6 +1,5 @@
 """Whatever is sent to whichever route, the response is one that the document describes."""
 
-import threading
 from collections.abc import Sequence
 
 import pytest
@@ -8,6 +7,7 @@ from starlette.responses import Response
 
 from latentry.contracts import InputFile, JobKind, ResolvedRequest, ResolvedUpscale
 from service.doors.native.catalogue import models
+from tests.e2e.processes import until
 from tests.hostile import contract
 from tests.hostile.bodies import EDITED, TRIED
 from tests.kinds import KINDS
@@ -84,9 +84,8 @@ def tried_at_peers(
 
 def until_idle(worker: FakeWorker) -> None:
     """All that was accepted is claimed: on a busy machine that is behind."""
-    pause, root = threading.Event(), worker.ledger.root
-    while any(worker.ledger.client.zcard(f"{root}:queue:{name}") for name in worker.queues):
-        pause.wait(0.05)
+    queues = [f"{worker.ledger.root}:queue:{name}" for name in worker.queues]
+    until(lambda: not any(map(worker.ledger.client.zcard, queues)), 60, "claiming all")
 
 
 def is_of(mode: str, request: ResolvedRequest | ResolvedUpscale) -> bool:
