@@ -58,6 +58,8 @@ _BY_FIELD: Final[Mapping[str, Errors]] = {
     "width": (errors.UnsupportedSize,),
     "num_inference_steps": (errors.TooManySteps,),
     "sampler": (errors.UnsupportedSampler,),
+    "sampler_name": (errors.UnknownSampler,),
+    "init_images": (errors.InitImageNotFound,),
     "spacing": (errors.UnsupportedSpacing,),
     "intermediates": (errors.TooManyIntermediates,),
     "frames": (errors.TooManyFrames,),
