@@ -38,7 +38,11 @@ class Address:
             )
 
     def request(self, http: httpx.Client | httpx.AsyncClient, call: ApiCall[Any]) -> httpx.Request:
-        """The call as an HTTP request."""
+        """The call as an HTTP request. Raises ConfigurationError if the client is closed."""
+        if http.is_closed:
+            raise ConfigurationError(
+                "The client is closed; call it, and read its images, within its `with` block."
+            )
         timeout_s = min(self.timeout_s + call.hold_s, call.within_s + GRACE_S)
         request = http.build_request(
             call.method,
