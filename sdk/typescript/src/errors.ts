@@ -43,6 +43,7 @@ export class ApiError extends LatentryError {
         status: response.status,
         detail: `${response.url.split("?")[0]} returned ${response.status} ${title}.`,
         code: `http_${response.status}`,
+        errors: [],
       },
       response,
     );

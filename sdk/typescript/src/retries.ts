@@ -56,7 +56,8 @@ export function retrying(fetch: Fetch, retries: Retries, pause: Pause = sleep): 
         if (response) return response;
         throw new Unreachable(new URL(request.url).origin, lost);
       }
-      await response?.body?.cancel();
+      // Not awaited: of a response that somebody has cloned it would wait for the other one.
+      response?.body?.cancel().catch(() => undefined);
       await pause(seconds, request.signal);
     }
   };

@@ -53,7 +53,7 @@ async function* lines(
       yield* found;
     }
   } finally {
-    await reader.cancel().catch(() => undefined);
+    reader.cancel().catch(() => undefined);
   }
 }
 

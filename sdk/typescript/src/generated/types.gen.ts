@@ -21,15 +21,15 @@ export type Action = {
      *
      * IPTC's URI of what made it.
      */
-    digital_source_type?: string;
+    digital_source_type: string;
     /**
      * Software
      */
-    software?: string;
+    software: string;
     /**
      * When
      */
-    when?: string;
+    when: string;
 };
 
 /**
@@ -54,7 +54,7 @@ export type Adapter = {
      * Id
      */
     id: string;
-    kind?: AdapterKind;
+    kind: AdapterKind;
     /**
      * Models
      *
@@ -72,7 +72,7 @@ export type Adapter = {
      *
      * The largest rank of a LoRA's layers; 0 of other kinds.
      */
-    rank?: number;
+    rank: number;
     /**
      * Reason
      *
@@ -84,7 +84,7 @@ export type Adapter = {
      *
      * Number of live workers that have it in memory.
      */
-    resident_on?: number;
+    resident_on: number;
     /**
      * Sha256
      *
@@ -108,13 +108,13 @@ export type Adapter = {
      *
      * What its metadata say that a prompt should contain; of an embedding its id.
      */
-    trigger_words?: Array<string>;
+    trigger_words: Array<string>;
     /**
      * Vectors
      *
      * How many tokens of a prompt an embedding's name takes; 0 of other kinds.
      */
-    vectors?: number;
+    vectors: number;
 };
 
 /**
@@ -137,7 +137,7 @@ export type AdapterList = {
     /**
      * Object
      */
-    object?: 'list';
+    object: 'list';
 };
 
 /**
@@ -229,7 +229,7 @@ export type BatchResult = {
     /**
      * Object
      */
-    object?: 'list';
+    object: 'list';
 };
 
 /**
@@ -243,14 +243,14 @@ export type C2Pa = {
      *
      * C2PA's status codes of what failed, `signingCredential.untrusted` too.
      */
-    codes?: Array<string>;
+    codes: Array<string>;
     /**
      * History
      *
      * The file's own manifest, then those of its ingredients.
      */
-    history?: Array<Manifest>;
-    state?: C2PaState;
+    history: Array<Manifest>;
+    state: C2PaState;
 };
 
 /**
@@ -316,12 +316,12 @@ export type Clip = {
     /**
      * Fps
      */
-    fps?: number;
+    fps: number;
     /**
      * Frames
      */
     frames: number;
-    output?: SequenceOutput;
+    output: SequenceOutput;
 };
 
 /**
@@ -522,19 +522,19 @@ export type Control = {
     /**
      * Autov3
      */
-    autov3?: string;
+    autov3: string;
     /**
      * End
      */
-    end?: number;
+    end: number;
     /**
      * Id
      */
     id: string;
     image: InputFile;
-    mode?: ControlMode;
-    preprocess?: Preprocess;
-    resize_mode?: ResizeMode;
+    mode: ControlMode;
+    preprocess: Preprocess;
+    resize_mode: ResizeMode;
     /**
      * Sha256
      */
@@ -542,18 +542,18 @@ export type Control = {
     /**
      * Start
      */
-    start?: number;
+    start: number;
     /**
      * Thresholds
      */
-    thresholds?: [
+    thresholds: [
         number,
         number
     ];
     /**
      * Weight
      */
-    weight?: number;
+    weight: number;
 };
 
 /**
@@ -607,7 +607,7 @@ export type Defaults = {
     /**
      * Used where the sampler supports it; otherwise `default`.
      */
-    spacing?: Spacing;
+    spacing: Spacing;
     /**
      * Width
      */
@@ -625,7 +625,7 @@ export type Delivery = {
      *
      * The latest attempts, oldest first.
      */
-    attempts?: Array<Attempt>;
+    attempts: Array<Attempt>;
     /**
      * Created At
      */
@@ -830,7 +830,7 @@ export type File = {
     /**
      * What the C2PA manifest of the uploaded picture was worth; it is kept, and goes into what is made of the picture.
      */
-    c2pa?: C2PaState;
+    c2pa: C2PaState;
     /**
      * Content Type
      */
@@ -856,7 +856,7 @@ export type File = {
      *
      * SHA-256 of the pixels, RGB or RGBA bytes row by row.
      */
-    pixel_sha256?: string;
+    pixel_sha256: string;
     /**
      * Sha256
      *
@@ -1225,7 +1225,7 @@ export type Hires = {
      * Strength
      */
     strength: number;
-    upscaler?: Upscaler;
+    upscaler: Upscaler;
     /**
      * Width
      */
@@ -1277,13 +1277,13 @@ export type Image = {
      *
      * Whether it has a signed C2PA manifest.
      */
-    signed?: boolean;
+    signed: boolean;
     /**
      * Unsigned Sha256
      *
      * SHA-256 of the file before its C2PA manifest was signed into it.
      */
-    unsigned_sha256?: string;
+    unsigned_sha256: string;
     /**
      * Url
      *
@@ -1339,16 +1339,16 @@ export type Ingredient = {
      *
      * The label of its own manifest in this history.
      */
-    manifest?: string;
+    manifest: string;
     /**
      * Relationship
      */
-    relationship?: string;
-    state?: C2PaState;
+    relationship: string;
+    state: C2PaState;
     /**
      * Title
      */
-    title?: string;
+    title: string;
 };
 
 /**
@@ -1406,7 +1406,7 @@ export type Intermediates = {
     /**
      * Kinds
      */
-    kinds?: Array<IntermediateKind>;
+    kinds: Array<IntermediateKind>;
 };
 
 /**
@@ -1417,17 +1417,17 @@ export type Intermediates = {
  * fps: of the clip, if there is one.
  */
 export type Interpolation = {
-    easing?: Easing;
+    easing: Easing;
     /**
      * Fps
      */
-    fps?: number;
-    output?: SequenceOutput;
+    fps: number;
+    output: SequenceOutput;
     to: Keyframe;
     /**
      * Via
      */
-    via?: Array<Keyframe>;
+    via: Array<Keyframe>;
 };
 
 /**
@@ -1576,15 +1576,15 @@ export type Job = {
     /**
      * Images
      */
-    images?: Array<Image>;
-    kind?: JobKind;
+    images: Array<Image>;
+    kind: JobKind;
     /**
      * Outputs
      *
      * All that the job stored, image by image: its steps in order, where `intermediates` asked for them, then the finished image.
      */
-    outputs?: Array<Output>;
-    priority?: Priority;
+    outputs: Array<Output>;
+    priority: Priority;
     progress?: Progress | null;
     /**
      * Queue Ms
@@ -1617,7 +1617,7 @@ export type Job = {
     /**
      * Warnings
      */
-    warnings?: Array<JobWarning>;
+    warnings: Array<JobWarning>;
 };
 
 /**
@@ -1730,11 +1730,11 @@ export type Keyframe = {
     /**
      * Embeddings
      */
-    embeddings?: Array<Embedding>;
+    embeddings: Array<Embedding>;
     /**
      * Guidance Rescale
      */
-    guidance_rescale?: number;
+    guidance_rescale: number;
     /**
      * Guidance Scale
      */
@@ -1743,7 +1743,7 @@ export type Keyframe = {
     /**
      * Negative Prompt
      */
-    negative_prompt?: string;
+    negative_prompt: string;
     /**
      * Original Size
      */
@@ -1754,9 +1754,9 @@ export type Keyframe = {
     /**
      * Prompt
      */
-    prompt?: string;
-    prompt_syntax?: PromptSyntax;
-    resize_mode?: ResizeMode;
+    prompt: string;
+    prompt_syntax: PromptSyntax;
+    resize_mode: ResizeMode;
     /**
      * Seed
      */
@@ -1776,7 +1776,7 @@ export type Keyframe = {
     /**
      * Variation Strength
      */
-    variation_strength?: number;
+    variation_strength: number;
 };
 
 /**
@@ -1790,29 +1790,29 @@ export type Limits = {
      *
      * Formats in which its workers write the frames of a job as one file.
      */
-    clips?: Array<ClipFormat>;
+    clips: Array<ClipFormat>;
     /**
      * Edits
      *
      * Edits `image`, which it requires, as the prompt says (InstructPix2Pix); supports image_guidance_scale.
      */
-    edits?: boolean;
+    edits: boolean;
     /**
      * Images
      *
      * Supports `image` and `mask`.
      */
-    images?: boolean;
+    images: boolean;
     /**
      * Max Clip Skip
      */
-    max_clip_skip?: number;
+    max_clip_skip: number;
     /**
      * Max Frames
      *
      * Most frames of a clip; 0 if it makes none.
      */
-    max_frames?: number;
+    max_frames: number;
     /**
      * Max Side
      */
@@ -1820,39 +1820,39 @@ export type Limits = {
     /**
      * Max Steps
      */
-    max_steps?: number;
+    max_steps: number;
     /**
      * Min Side
      */
-    min_side?: number;
+    min_side: number;
     /**
      * Previews
      *
      * Supports preview_interval.
      */
-    previews?: boolean;
+    previews: boolean;
     /**
      * Refines
      *
      * Refines `image`, which it requires (SDXL's refiner); without target_size.
      */
-    refines?: boolean;
+    refines: boolean;
     /**
      * Size Conditioning
      *
      * Supports original_size, crops_coords_top_left and target_size (SDXL).
      */
-    size_conditioning?: boolean;
+    size_conditioning: boolean;
     /**
      * Size Step
      */
-    size_step?: number;
+    size_step: number;
     /**
      * Strict Rows
      *
      * Rows of each UNet call of strict mode. An image takes one for each prompt between ANDs, and with guidance one for the negative prompt.
      */
-    strict_rows?: number;
+    strict_rows: number;
 };
 
 /**
@@ -1864,7 +1864,7 @@ export type Lora = {
     /**
      * Autov3
      */
-    autov3?: string;
+    autov3: string;
     /**
      * Id
      */
@@ -1912,35 +1912,35 @@ export type Manifest = {
     /**
      * Actions
      */
-    actions?: Array<Action>;
+    actions: Array<Action>;
     /**
      * Common Name
      *
      * The name in the signer's certificate.
      */
-    common_name?: string;
+    common_name: string;
     /**
      * Generator
      *
      * The software that made the claim.
      */
-    generator?: string;
+    generator: string;
     /**
      * Ingredients
      */
-    ingredients?: Array<Ingredient>;
+    ingredients: Array<Ingredient>;
     /**
      * Issuer
      *
      * The organization in the signer's certificate.
      */
-    issuer?: string;
+    issuer: string;
     /**
      * Job
      *
      * Of latentry's files: the job that made it, as it claims.
      */
-    job?: string;
+    job: string;
     /**
      * Label
      */
@@ -1950,13 +1950,13 @@ export type Manifest = {
      *
      * By a time stamp's authority, if there is one.
      */
-    signed_at?: string;
+    signed_at: string;
     /**
      * Unsigned Sha256
      *
      * Of latentry's files: SHA-256 of the file before it was signed.
      */
-    unsigned_sha256?: string;
+    unsigned_sha256: string;
 };
 
 /**
@@ -1998,7 +1998,7 @@ export type Model = {
      *
      * The kind of model, such as `SD 1.x`; adapters fit one.
      */
-    family?: string;
+    family: string;
     /**
      * Id
      */
@@ -2007,11 +2007,11 @@ export type Model = {
     /**
      * Object
      */
-    object?: 'model';
+    object: 'model';
     /**
      * Owned By
      */
-    owned_by?: string;
+    owned_by: string;
     /**
      * Null until a worker has measured it.
      */
@@ -2021,7 +2021,7 @@ export type Model = {
      *
      * What its workers' classifier scores each picture for; rules name them.
      */
-    safety_labels?: Array<string>;
+    safety_labels: Array<string>;
     /**
      * Samplers
      */
@@ -2031,7 +2031,7 @@ export type Model = {
      *
      * What this service could not take as the model's files say it; sentences.
      */
-    warnings?: Array<string>;
+    warnings: Array<string>;
     /**
      * Workers
      *
@@ -2053,7 +2053,7 @@ export type ModelList = {
     /**
      * Object
      */
-    object?: 'list';
+    object: 'list';
 };
 
 /**
@@ -2138,7 +2138,7 @@ export type Output = {
      *
      * Whether it has a signed C2PA manifest.
      */
-    signed?: boolean;
+    signed: boolean;
     /**
      * Step
      *
@@ -2150,7 +2150,7 @@ export type Output = {
      *
      * SHA-256 of the file before its C2PA manifest was signed into it.
      */
-    unsigned_sha256?: string;
+    unsigned_sha256: string;
     /**
      * Url
      *
@@ -2192,7 +2192,7 @@ export type Pace = {
      *
      * Seconds per megapixel outside the UNet: text encoding and VAE decoding.
      */
-    image_megapixel_s?: number;
+    image_megapixel_s: number;
     /**
      * Images At Once
      *
@@ -2264,7 +2264,7 @@ export type Problem = {
     /**
      * Errors
      */
-    errors?: Array<FieldError>;
+    errors: Array<FieldError>;
     /**
      * Instance
      */
@@ -2335,7 +2335,7 @@ export type Readiness = {
     /**
      * Status
      */
-    status?: 'ready';
+    status: 'ready';
 };
 
 /**
@@ -2356,7 +2356,7 @@ export type ResolvedRequest = {
     /**
      * Cache Interval
      */
-    cache_interval?: number;
+    cache_interval: number;
     clip?: Clip | null;
     /**
      * Clip Skip
@@ -2365,7 +2365,7 @@ export type ResolvedRequest = {
     /**
      * Controls
      */
-    controls?: Array<Control>;
+    controls: Array<Control>;
     /**
      * Crops Coords Top Left
      */
@@ -2376,21 +2376,21 @@ export type ResolvedRequest = {
     /**
      * Denoise End
      */
-    denoise_end?: number;
+    denoise_end: number;
     /**
      * Denoise Start
      */
-    denoise_start?: number;
-    determinism?: Determinism;
+    denoise_start: number;
+    determinism: Determinism;
     /**
      * Embeddings
      */
-    embeddings?: Array<Embedding>;
+    embeddings: Array<Embedding>;
     extend?: Extend | null;
     /**
      * Guidance Rescale
      */
-    guidance_rescale?: number;
+    guidance_rescale: number;
     /**
      * Guidance Scale
      */
@@ -2398,7 +2398,7 @@ export type ResolvedRequest = {
     /**
      * Guidance Stop
      */
-    guidance_stop?: number;
+    guidance_stop: number;
     /**
      * Height
      */
@@ -2412,29 +2412,29 @@ export type ResolvedRequest = {
     /**
      * Image Prompts
      */
-    image_prompts?: Array<ImagePrompt>;
-    inpaint_area?: InpaintArea;
+    image_prompts: Array<ImagePrompt>;
+    inpaint_area: InpaintArea;
     intermediates?: Intermediates | null;
     interpolation?: Interpolation | null;
     /**
      * Loras
      */
-    loras?: Array<Lora>;
+    loras: Array<Lora>;
     mask?: InputFile | null;
     /**
      * Mask Blur
      */
-    mask_blur?: number;
-    mask_channel?: MaskChannel;
-    mask_fill?: MaskFill;
+    mask_blur: number;
+    mask_channel: MaskChannel;
+    mask_fill: MaskFill;
     /**
      * Mask Padding
      */
-    mask_padding?: number;
+    mask_padding: number;
     /**
      * Metadata
      */
-    metadata?: {
+    metadata: {
         [key: string]: string;
     };
     /**
@@ -2444,11 +2444,11 @@ export type ResolvedRequest = {
     /**
      * N
      */
-    n?: number;
+    n: number;
     /**
      * Negative Prompt
      */
-    negative_prompt?: string;
+    negative_prompt: string;
     /**
      * Num Inference Steps
      */
@@ -2460,11 +2460,11 @@ export type ResolvedRequest = {
         number,
         number
     ] | null;
-    output_format?: OutputFormat;
+    output_format: OutputFormat;
     /**
      * Output Lossless
      */
-    output_lossless?: boolean;
+    output_lossless: boolean;
     /**
      * Output Quality
      */
@@ -2472,17 +2472,17 @@ export type ResolvedRequest = {
     /**
      * Preview Interval
      */
-    preview_interval?: number;
+    preview_interval: number;
     /**
      * Preview Size
      */
-    preview_size?: number;
+    preview_size: number;
     /**
      * Prompt
      */
-    prompt?: string;
-    prompt_syntax?: PromptSyntax;
-    provenance?: Provenance;
+    prompt: string;
+    prompt_syntax: PromptSyntax;
+    provenance: Provenance;
     /**
      * Refiner
      */
@@ -2490,15 +2490,15 @@ export type ResolvedRequest = {
     /**
      * Refiner Switch At
      */
-    refiner_switch_at?: number;
-    resize_mode?: ResizeMode;
+    refiner_switch_at: number;
+    resize_mode: ResizeMode;
     sampler: Sampler;
-    seamless?: Seamless;
+    seamless: Seamless;
     /**
      * Seed
      */
     seed: number;
-    spacing?: Spacing;
+    spacing: Spacing;
     /**
      * Strength
      */
@@ -2519,7 +2519,7 @@ export type ResolvedRequest = {
     /**
      * Variation Strength
      */
-    variation_strength?: number;
+    variation_strength: number;
     /**
      * Width
      */
@@ -2539,19 +2539,19 @@ export type ResolvedUpscale = {
     /**
      * Metadata
      */
-    metadata?: {
+    metadata: {
         [key: string]: string;
     };
-    output_format?: OutputFormat;
+    output_format: OutputFormat;
     /**
      * Output Lossless
      */
-    output_lossless?: boolean;
+    output_lossless: boolean;
     /**
      * Output Quality
      */
     output_quality?: number | null;
-    provenance?: Provenance;
+    provenance: Provenance;
     /**
      * Scale
      */
@@ -2559,7 +2559,7 @@ export type ResolvedUpscale = {
     /**
      * Steps
      */
-    steps?: number;
+    steps: number;
     /**
      * Upscaler
      */
@@ -2650,7 +2650,7 @@ export type ServedUpscaler = {
      *
      * What its workers' classifier scores each picture for; rules name them.
      */
-    safety_labels?: Array<string>;
+    safety_labels: Array<string>;
     /**
      * Scale
      *
@@ -2662,11 +2662,11 @@ export type ServedUpscaler = {
      *
      * Side of the tiles that its network is given, in pixels; 0 without one.
      */
-    tile?: number;
+    tile: number;
     /**
      * Warnings
      */
-    warnings?: Array<string>;
+    warnings: Array<string>;
     /**
      * Workers
      *
@@ -2750,7 +2750,7 @@ export type Spacing = 'default' | 'karras' | 'exponential' | 'beta' | 'sgm_unifo
  * A named template: `{prompt}` in it stands for the caller's; without one it is appended.
  */
 export type Style = {
-    defaults?: StyleDefaults;
+    defaults: StyleDefaults;
     /**
      * Name
      */
@@ -2760,13 +2760,13 @@ export type Style = {
      *
      * What the image should not show.
      */
-    negative_prompt?: string;
+    negative_prompt: string;
     /**
      * Prompt
      *
      * What the image should show.
      */
-    prompt?: string;
+    prompt: string;
 };
 
 /**
@@ -2822,7 +2822,7 @@ export type StyleList = {
     /**
      * Object
      */
-    object?: 'list';
+    object: 'list';
 };
 
 /**
@@ -3013,7 +3013,7 @@ export type Usage = {
      *
      * How often each rule of the service did what, by the rule's name: `refuse`, `append` or `flag` to a request, `flag`, `blur` or `block` to a picture.
      */
-    rules?: {
+    rules: {
         [key: string]: {
             [key: string]: number;
         };
@@ -3060,7 +3060,7 @@ export type Vae = {
  * What a file says of its origin, and whether that holds.
  */
 export type Verification = {
-    c2pa?: C2Pa;
+    c2pa: C2Pa;
     /**
      * Content Type
      */
@@ -3394,13 +3394,13 @@ export type Xmp = {
     /**
      * Creator Tool
      */
-    creator_tool?: string;
+    creator_tool: string;
     /**
      * Digital Source Type
      *
      * IPTC's URI of what made it.
      */
-    digital_source_type?: string;
+    digital_source_type: string;
 };
 
 export type LivezData = {
