@@ -37,6 +37,7 @@ class Connection:
     ) -> None:
         self._address = Address(base_url, api_key, timeout_s)
         self._retries = retries or Retries()
+        self._transport = transport
         self._http = httpx.Client(base_url=base_url, transport=transport or Transport())
         self._source = _Blocking(self)
 
@@ -101,6 +102,13 @@ class Connection:
     def _pause(self, seconds: float) -> None:
         time.sleep(seconds)
 
+    def _read(self, image: Image) -> bytes:
+        # Callers keep images for longer than clients.
+        if self._http.is_closed:
+            with Connection(**self._address.options, transport=self._transport) as another:
+                return another._read(image)
+        return self._run(flows.image_bytes(image, self._retries))
+
 
 class AsyncConnection:
     """What the calls of the client for asyncio go through."""
@@ -116,6 +124,7 @@ class AsyncConnection:
     ) -> None:
         self._address = Address(base_url, api_key, timeout_s)
         self._retries = retries or Retries()
+        self._transport = transport
         self._http = httpx.AsyncClient(base_url=base_url, transport=transport or AsyncTransport())
         self._source = _Async(self)
 
@@ -183,6 +192,14 @@ class AsyncConnection:
     async def _pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
+    async def _read(self, image: Image) -> bytes:
+        if self._http.is_closed:
+            async with AsyncConnection(
+                **self._address.options, transport=self._transport
+            ) as another:
+                return await another._read(image)
+        return await self._run(flows.image_bytes(image, self._retries))
+
 
 class _Blocking(Source):
     """Images read by a blocking client."""
@@ -192,7 +209,7 @@ class _Blocking(Source):
 
     def read(self, image: Image) -> bytes:
         """The encoded bytes of an image."""
-        return self._client._run(flows.image_bytes(image, self._client._retries))
+        return self._client._read(image)
 
     async def aread(self, image: Image) -> bytes:
         """The same in a thread."""
@@ -213,4 +230,4 @@ class _Async(Source):
 
     async def aread(self, image: Image) -> bytes:
         """The encoded bytes of an image."""
-        return await self._client._run(flows.image_bytes(image, self._client._retries))
+        return await self._client._read(image)

@@ -25,16 +25,16 @@ def opened(data):
 def test_an_image_is_read_saved_and_opened_by_itself(fake, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with fake.client() as client:
-        job = client.generate("a red circle", n=2, width=64, height=32)
+        job = client.generate("a red circle", n=2, width=128, height=64)
         image = job.images[1]
-        assert image.pil().size == (64, 32)
+        assert image.pil().size == (128, 64)
         assert image.save("one.png").read_bytes() == image.read() == client.download(image)
         assert image.save().name == "1.png"
         assert [path.name for path in job.save("star.png")] == ["star-1.png", "star-2.png"]
         shown = []
         monkeypatch.setattr(Pillow.Image, "show", lambda one: shown.append(one.size))
         image.show()
-    assert shown == [(64, 32)]
+    assert shown == [(128, 64)]
 
 
 async def test_an_image_of_the_asyncio_client_is_awaited(fake, tmp_path):
@@ -75,13 +75,16 @@ def test_an_image_of_a_deleted_job_is_gone(fake):
             job.images[0].read()
 
 
-async def test_a_client_that_is_closed_says_so(fake):
+async def test_images_outlive_their_client_which_answers_no_more(fake):
     with fake.client() as client:
         job = client.generate("a red circle")
+    fake.expire_urls()
+    assert job.images[0].read()
     with pytest.raises(ConfigurationError, match="within its `with` block"):
-        job.images[0].read()
+        client.models()
     async with fake.async_client() as client:
-        pass
+        job = await client.generate("a red circle")
+    assert await job.images[0].aread()
     with pytest.raises(ConfigurationError, match="within its `with` block"):
         await client.models()
 
