@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from latentry import contracts
 from latentry.client import AsyncClient, Client, Image, Job, Retries
 from latentry.contracts import JobStatus, JobUrls, Problem, ResolvedRequest, Sampler
 
@@ -48,7 +49,7 @@ def job(status=JobStatus.SUCCEEDED, job_id="job-1", **changes):
         "created_at": datetime(2026, 1, 1, tzinfo=UTC),
         "urls": JobUrls(self=here, events=f"{here}/events", cancel=f"{here}/cancel"),
     }
-    return Job(**fields | changes)
+    return Job.model_validate(contracts.Job(**fields | changes).model_dump())
 
 
 def json_response(model, status=200, **headers):
