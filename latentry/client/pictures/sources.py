@@ -49,9 +49,15 @@ def picture_bytes(source: Source) -> bytes:
 
 
 def reference_of(picture: Picture) -> str:
-    """A picture as a request names it; the service reads the format from its bytes."""
-    if isinstance(picture, str) and (
-        re.match(PICTURE_PATTERN, picture) or not os.path.isfile(picture)
-    ):
-        return picture
+    """A picture as a request names it; the service reads the format from its bytes.
+
+    Raises OSError, or InvalidRequest for what is no picture.
+    """
+    if isinstance(picture, str):
+        if re.match(PICTURE_PATTERN, picture):
+            return picture
+        if not os.path.isfile(picture):
+            raise InvalidRequest(
+                f"There is no file {picture}; nor is it a file's id, an https: or a data: URL."
+            )
     return f"data:application/octet-stream;base64,{b64encode(picture_bytes(picture)).decode()}"

@@ -10,6 +10,7 @@ from PIL import Image as Pillow
 
 from latentry import InvalidRequest
 from latentry.client.pictures import picture_bytes, reference_of
+from latentry.testing import FakeService
 
 
 @pytest.mark.parametrize(
@@ -60,3 +61,13 @@ def test_numpy_is_not_imported_for_those_who_have_no_array():
     loaded = "import sys, latentry; latentry.Client; print('numpy' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True)
     assert answer.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("name", ["missing.png", "http://shop.example/a.png"])
+def test_a_name_of_nothing_is_refused_with_what_it_could_have_been(name):
+    with FakeService().client() as client:
+        with pytest.raises(InvalidRequest, match=f"image: There is no file {name}; nor") as refused:
+            client.generate("a frog", image=name)
+        with pytest.raises(InvalidRequest, match="image: There is no file"):
+            client.generate("a frog", controls=[{"id": "canny", "image": name}])
+    assert refused.value.fields.keys() == {"/image"}
