@@ -1,6 +1,7 @@
 """The part of the API document that is our own: what the SDKs are made of."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -8,18 +9,18 @@ from latentry.settings import Settings
 from service.doors import native
 
 Document = dict[str, Any]
-_REFERENCE: Final = '"#/components/schemas/'
+_REFERENCE: Final = re.compile(r'"#/components/(\w+)/([^"]+)"')
 
 
 def native_part(document: Mapping[str, Any]) -> Document:
-    """The routes of the native door, with the schemas that they use."""
+    """The routes of the native door, with the components that they use."""
     door = native.door(Settings())
     ours = {path for router in door.routers for path in _paths(router.routes)}
     paths = {path: routes for path, routes in document["paths"].items() if path in ours}
     # Some are of no route's body, such as the events of a stream.
-    described = {model.__name__ for model in door.models}
-    schemas = _used(described | _references(paths), document["components"]["schemas"])
-    return {**document, "paths": paths, "components": document["components"] | {"schemas": schemas}}
+    described = {("schemas", model.__name__) for model in door.models}
+    components = _used(described | _references(paths), document["components"])
+    return {**document, "paths": paths, "components": components}
 
 
 def operations(document: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
@@ -36,16 +37,22 @@ def _paths(routes: list[Any]) -> Iterator[str]:
     return (route.path_format for route in routes if route.include_in_schema)
 
 
-def _used(names: set[str], schemas: Document) -> Document:
-    """The schemas of these names, and all that they refer to."""
-    found, new = set[str](), names
+def _used(named: set[tuple[str, str]], components: Document) -> Document:
+    """The components of these kinds and names, and all that they refer to."""
+    found, new = set[tuple[str, str]](), named
     while new:
         found |= new
-        new = set[str]().union(*(_references(schemas[name]) for name in new)) - found
-    return {name: schema for name, schema in schemas.items() if name in found}
+        new = set[tuple[str, str]]().union(
+            *(_references(components[kind][name]) for kind, name in new)
+        )
+        new -= found
+    used = {
+        kind: {name: one for name, one in parts.items() if (kind, name) in found}
+        for kind, parts in components.items()
+    }
+    return used | {"securitySchemes": components["securitySchemes"]}
 
 
-def _references(value: Any) -> set[str]:
-    """The names of the schemas that a part of a document refers to."""
-    parts = json.dumps(value).split(_REFERENCE)[1:]
-    return {part.partition('"')[0] for part in parts}
+def _references(value: Any) -> set[tuple[str, str]]:
+    """The kinds and names of the components that a part of a document refers to."""
+    return set(_REFERENCE.findall(json.dumps(value)))

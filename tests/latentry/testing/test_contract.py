@@ -133,7 +133,9 @@ def check(native, operation, response):
     method, path = operations(native)[operation]
     known = native["paths"][path][method.lower()]["responses"]
     status = response.status_code
-    described = known.get(str(status)) or known[f"{status // 100}XX"]
+    described = known[str(status)]
+    if "$ref" in described:
+        described = native["components"]["responses"][described["$ref"].rpartition("/")[2]]
     media = described.get("content", {})
     kind = response.headers.get("Content-Type")
     assert (kind is None) == (not media), f"{operation}: {kind}"

@@ -3410,6 +3410,15 @@ export type LivezData = {
     url: '/livez';
 };
 
+export type LivezErrors = {
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+};
+
+export type LivezError = LivezErrors[keyof LivezErrors];
+
 export type LivezResponses = {
     /**
      * Response Livez
@@ -3432,13 +3441,13 @@ export type ReadyzData = {
 
 export type ReadyzErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Internal Server Error: `internal`.
      */
-    '4XX': Problem;
+    500: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Service Unavailable: `ledger_misconfigured`, `ledger_unavailable`, `shutting_down`, `unavailable`.
      */
-    '5XX': Problem;
+    503: Problem;
 };
 
 export type ReadyzError = ReadyzErrors[keyof ReadyzErrors];
@@ -3461,13 +3470,33 @@ export type ListAdaptersData = {
 
 export type ListAdaptersErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Unauthorized: `unauthenticated`.
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Forbidden: `insufficient_scope`.
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Too Many Requests: `rate_limited`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `ledger_misconfigured`, `ledger_unavailable`.
+     */
+    503: Problem;
 };
 
 export type ListAdaptersError = ListAdaptersErrors[keyof ListAdaptersErrors];
@@ -3490,13 +3519,33 @@ export type GetCapabilitiesData = {
 
 export type GetCapabilitiesErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Unauthorized: `unauthenticated`.
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Forbidden: `insufficient_scope`.
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Too Many Requests: `rate_limited`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `ledger_misconfigured`, `ledger_unavailable`.
+     */
+    503: Problem;
 };
 
 export type GetCapabilitiesError = GetCapabilitiesErrors[keyof GetCapabilitiesErrors];
@@ -3533,13 +3582,57 @@ export type CreateClipData = {
 
 export type CreateClipErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Bad Request: `invalid_idempotency_key`, `malformed_body`.
      */
-    '4XX': Problem;
+    400: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Unauthorized: `unauthenticated`.
      */
-    '5XX': Problem;
+    401: Problem;
+    /**
+     * Forbidden: `insufficient_scope`.
+     */
+    403: Problem;
+    /**
+     * Not Found: `unknown_model`.
+     */
+    404: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Request Timeout: `too_slow`.
+     */
+    408: Problem;
+    /**
+     * Request Entity Too Large: `body_too_large`.
+     */
+    413: Problem;
+    /**
+     * Unsupported Media Type: `unsupported_media_type`.
+     */
+    415: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Unprocessable Entity: `adapter_changed`, `adapter_mismatch`, `clip_skip_too_large`, `finish_within_too_short`, `idempotency_conflict`, `invalid_prompt`, `invalid_request`, `prompt_refused`, `provenance_required`, `request_too_expensive`, `too_many_frames`, `too_many_steps`, `unknown_adapter`, `unknown_style`, `unsupported_field`, `unsupported_sampler`, `unsupported_size`, `unsupported_spacing`, `url_not_allowed`.
+     */
+    422: Problem;
+    /**
+     * Too Many Requests: `quota_exceeded`, `rate_limited`, `too_many_jobs`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `deadline_unreachable`, `ledger_misconfigured`, `ledger_unavailable`, `no_classifier`, `no_model`, `queue_full`, `queue_storage_full`.
+     */
+    503: Problem;
 };
 
 export type CreateClipError = CreateClipErrors[keyof CreateClipErrors];
@@ -3568,13 +3661,53 @@ export type CreateFileData = {
 
 export type CreateFileErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Bad Request: `malformed_body`.
      */
-    '4XX': Problem;
+    400: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Unauthorized: `unauthenticated`.
      */
-    '5XX': Problem;
+    401: Problem;
+    /**
+     * Forbidden: `insufficient_scope`.
+     */
+    403: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Request Timeout: `too_slow`.
+     */
+    408: Problem;
+    /**
+     * Request Entity Too Large: `body_too_large`.
+     */
+    413: Problem;
+    /**
+     * Unsupported Media Type: `unsupported_media_type`.
+     */
+    415: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Unprocessable Entity: `broken_image`, `image_too_large`, `unsupported_image`.
+     */
+    422: Problem;
+    /**
+     * Too Many Requests: `file_quota_exceeded`, `rate_limited`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `busy`, `ledger_misconfigured`, `ledger_unavailable`, `storage_unavailable`.
+     */
+    503: Problem;
 };
 
 export type CreateFileError = CreateFileErrors[keyof CreateFileErrors];
@@ -3602,13 +3735,33 @@ export type DeleteFileData = {
 
 export type DeleteFileErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Unauthorized: `unauthenticated`.
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Forbidden: `insufficient_scope`.
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Found: `file_not_found`.
+     */
+    404: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Too Many Requests: `rate_limited`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `ledger_misconfigured`, `ledger_unavailable`, `storage_unavailable`.
+     */
+    503: Problem;
 };
 
 export type DeleteFileError = DeleteFileErrors[keyof DeleteFileErrors];
@@ -3636,13 +3789,37 @@ export type GetFileRecordData = {
 
 export type GetFileRecordErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Unauthorized: `unauthenticated`.
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Forbidden: `insufficient_scope`.
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Found: `file_not_found`.
+     */
+    404: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Too Many Requests: `rate_limited`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `ledger_misconfigured`, `ledger_unavailable`.
+     */
+    503: Problem;
 };
 
 export type GetFileRecordError = GetFileRecordErrors[keyof GetFileRecordErrors];
@@ -3670,13 +3847,33 @@ export type GetFileContentData = {
 
 export type GetFileContentErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Unauthorized: `unauthenticated`.
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Forbidden: `insufficient_scope`.
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Found: `file_not_found`.
+     */
+    404: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Too Many Requests: `rate_limited`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `ledger_misconfigured`, `ledger_unavailable`, `storage_unavailable`.
+     */
+    503: Problem;
 };
 
 export type GetFileContentError = GetFileContentErrors[keyof GetFileContentErrors];
@@ -3717,13 +3914,21 @@ export type GetFileData = {
 
 export type GetFileErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Forbidden: `link_refused`.
      */
-    '4XX': Problem;
+    403: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Not Found: `file_not_found`.
      */
-    '5XX': Problem;
+    404: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `storage_unavailable`.
+     */
+    503: Problem;
 };
 
 export type GetFileError = GetFileErrors[keyof GetFileErrors];
@@ -3801,13 +4006,37 @@ export type ListGenerationsData = {
 
 export type ListGenerationsErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Unauthorized: `unauthenticated`.
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Forbidden: `insufficient_scope`.
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Unprocessable Entity: `invalid_request`.
+     */
+    422: Problem;
+    /**
+     * Too Many Requests: `rate_limited`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `ledger_misconfigured`, `ledger_unavailable`.
+     */
+    503: Problem;
 };
 
 export type ListGenerationsError = ListGenerationsErrors[keyof ListGenerationsErrors];
@@ -3844,13 +4073,57 @@ export type CreateGenerationData = {
 
 export type CreateGenerationErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Bad Request: `invalid_idempotency_key`, `malformed_body`.
      */
-    '4XX': Problem;
+    400: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Unauthorized: `unauthenticated`.
      */
-    '5XX': Problem;
+    401: Problem;
+    /**
+     * Forbidden: `insufficient_scope`.
+     */
+    403: Problem;
+    /**
+     * Not Found: `unknown_model`.
+     */
+    404: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Request Timeout: `too_slow`.
+     */
+    408: Problem;
+    /**
+     * Request Entity Too Large: `body_too_large`.
+     */
+    413: Problem;
+    /**
+     * Unsupported Media Type: `unsupported_media_type`.
+     */
+    415: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Unprocessable Entity: `adapter_changed`, `adapter_mismatch`, `broken_image`, `clip_skip_too_large`, `fetch_failed`, `file_gone`, `finish_within_too_short`, `idempotency_conflict`, `image_too_large`, `invalid_prompt`, `invalid_request`, `prompt_refused`, `provenance_required`, `request_too_expensive`, `too_many_intermediates`, `too_many_steps`, `unknown_adapter`, `unknown_style`, `unsupported_field`, `unsupported_image`, `unsupported_sampler`, `unsupported_size`, `unsupported_spacing`, `url_not_allowed`.
+     */
+    422: Problem;
+    /**
+     * Too Many Requests: `file_quota_exceeded`, `quota_exceeded`, `rate_limited`, `too_many_jobs`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `busy`, `deadline_unreachable`, `ledger_misconfigured`, `ledger_unavailable`, `no_classifier`, `no_model`, `queue_full`, `queue_storage_full`, `storage_unavailable`.
+     */
+    503: Problem;
 };
 
 export type CreateGenerationError = CreateGenerationErrors[keyof CreateGenerationErrors];
@@ -3884,13 +4157,41 @@ export type DeleteGenerationData = {
 
 export type DeleteGenerationErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Unauthorized: `unauthenticated`.
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Forbidden: `insufficient_scope`.
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Found: `job_not_found`.
+     */
+    404: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Gone: `job_gone`.
+     */
+    410: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Too Many Requests: `rate_limited`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `ledger_misconfigured`, `ledger_unavailable`, `storage_unavailable`, `unreadable_record`.
+     */
+    503: Problem;
 };
 
 export type DeleteGenerationError = DeleteGenerationErrors[keyof DeleteGenerationErrors];
@@ -3925,13 +4226,45 @@ export type GetGenerationData = {
 
 export type GetGenerationErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Unauthorized: `unauthenticated`.
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Forbidden: `insufficient_scope`.
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Found: `job_not_found`.
+     */
+    404: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Gone: `job_gone`.
+     */
+    410: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Unprocessable Entity: `invalid_request`.
+     */
+    422: Problem;
+    /**
+     * Too Many Requests: `rate_limited`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `ledger_misconfigured`, `ledger_unavailable`, `unreadable_record`.
+     */
+    503: Problem;
 };
 
 export type GetGenerationError = GetGenerationErrors[keyof GetGenerationErrors];
@@ -3959,13 +4292,41 @@ export type CancelGenerationData = {
 
 export type CancelGenerationErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Unauthorized: `unauthenticated`.
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Forbidden: `insufficient_scope`.
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Found: `job_not_found`.
+     */
+    404: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Gone: `job_gone`.
+     */
+    410: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Too Many Requests: `rate_limited`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `ledger_misconfigured`, `ledger_unavailable`, `unreadable_record`.
+     */
+    503: Problem;
 };
 
 export type CancelGenerationError = CancelGenerationErrors[keyof CancelGenerationErrors];
@@ -3993,13 +4354,41 @@ export type ListDeliveriesData = {
 
 export type ListDeliveriesErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Unauthorized: `unauthenticated`.
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Forbidden: `insufficient_scope`.
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Found: `job_not_found`.
+     */
+    404: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Gone: `job_gone`.
+     */
+    410: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Too Many Requests: `rate_limited`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `ledger_misconfigured`, `ledger_unavailable`, `unreadable_record`.
+     */
+    503: Problem;
 };
 
 export type ListDeliveriesError = ListDeliveriesErrors[keyof ListDeliveriesErrors];
@@ -4031,13 +4420,41 @@ export type RedeliverData = {
 
 export type RedeliverErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Unauthorized: `unauthenticated`.
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Forbidden: `insufficient_scope`.
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Found: `delivery_not_found`, `job_not_found`.
+     */
+    404: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Gone: `job_gone`.
+     */
+    410: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Too Many Requests: `rate_limited`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `ledger_misconfigured`, `ledger_unavailable`, `unreadable_record`.
+     */
+    503: Problem;
 };
 
 export type RedeliverError = RedeliverErrors[keyof RedeliverErrors];
@@ -4073,13 +4490,37 @@ export type WatchGenerationData = {
 
 export type WatchGenerationErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Unauthorized: `unauthenticated`.
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Forbidden: `insufficient_scope`.
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Found: `job_not_found`.
+     */
+    404: Problem;
+    /**
+     * Gone: `job_gone`.
+     */
+    410: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Too Many Requests: `rate_limited`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `ledger_misconfigured`, `ledger_unavailable`, `unreadable_record`.
+     */
+    503: Problem;
 };
 
 export type WatchGenerationError = WatchGenerationErrors[keyof WatchGenerationErrors];
@@ -4114,13 +4555,53 @@ export type CreateGenerationsData = {
 
 export type CreateGenerationsErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Bad Request: `invalid_idempotency_key`, `malformed_body`.
      */
-    '4XX': Problem;
+    400: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Unauthorized: `unauthenticated`.
      */
-    '5XX': Problem;
+    401: Problem;
+    /**
+     * Forbidden: `insufficient_scope`.
+     */
+    403: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Request Timeout: `too_slow`.
+     */
+    408: Problem;
+    /**
+     * Request Entity Too Large: `body_too_large`.
+     */
+    413: Problem;
+    /**
+     * Unsupported Media Type: `unsupported_media_type`.
+     */
+    415: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Unprocessable Entity: `invalid_request`.
+     */
+    422: Problem;
+    /**
+     * Too Many Requests: `rate_limited`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `busy`, `ledger_misconfigured`, `ledger_unavailable`.
+     */
+    503: Problem;
 };
 
 export type CreateGenerationsError = CreateGenerationsErrors[keyof CreateGenerationsErrors];
@@ -4157,13 +4638,57 @@ export type CreateInterpolationData = {
 
 export type CreateInterpolationErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Bad Request: `invalid_idempotency_key`, `malformed_body`.
      */
-    '4XX': Problem;
+    400: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Unauthorized: `unauthenticated`.
      */
-    '5XX': Problem;
+    401: Problem;
+    /**
+     * Forbidden: `insufficient_scope`.
+     */
+    403: Problem;
+    /**
+     * Not Found: `unknown_model`.
+     */
+    404: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Request Timeout: `too_slow`.
+     */
+    408: Problem;
+    /**
+     * Request Entity Too Large: `body_too_large`.
+     */
+    413: Problem;
+    /**
+     * Unsupported Media Type: `unsupported_media_type`.
+     */
+    415: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Unprocessable Entity: `adapter_changed`, `adapter_mismatch`, `broken_image`, `clip_skip_too_large`, `fetch_failed`, `file_gone`, `finish_within_too_short`, `idempotency_conflict`, `image_too_large`, `invalid_prompt`, `invalid_request`, `keyframes_differ`, `prompt_refused`, `provenance_required`, `request_too_expensive`, `too_many_frames`, `too_many_intermediates`, `too_many_steps`, `unknown_adapter`, `unknown_style`, `unsupported_field`, `unsupported_image`, `unsupported_sampler`, `unsupported_size`, `unsupported_spacing`, `url_not_allowed`.
+     */
+    422: Problem;
+    /**
+     * Too Many Requests: `file_quota_exceeded`, `quota_exceeded`, `rate_limited`, `too_many_jobs`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `busy`, `deadline_unreachable`, `ledger_misconfigured`, `ledger_unavailable`, `no_classifier`, `no_model`, `queue_full`, `queue_storage_full`, `storage_unavailable`.
+     */
+    503: Problem;
 };
 
 export type CreateInterpolationError = CreateInterpolationErrors[keyof CreateInterpolationErrors];
@@ -4192,13 +4717,33 @@ export type ListModelsData = {
 
 export type ListModelsErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Unauthorized: `unauthenticated`.
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Forbidden: `insufficient_scope`.
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Too Many Requests: `rate_limited`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `ledger_misconfigured`, `ledger_unavailable`.
+     */
+    503: Problem;
 };
 
 export type ListModelsError = ListModelsErrors[keyof ListModelsErrors];
@@ -4226,13 +4771,37 @@ export type GetModelData = {
 
 export type GetModelErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Unauthorized: `unauthenticated`.
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Forbidden: `insufficient_scope`.
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Found: `unknown_model`.
+     */
+    404: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Too Many Requests: `rate_limited`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `ledger_misconfigured`, `ledger_unavailable`.
+     */
+    503: Problem;
 };
 
 export type GetModelError = GetModelErrors[keyof GetModelErrors];
@@ -4255,13 +4824,33 @@ export type ListStylesData = {
 
 export type ListStylesErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Unauthorized: `unauthenticated`.
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Forbidden: `insufficient_scope`.
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Too Many Requests: `rate_limited`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `ledger_misconfigured`, `ledger_unavailable`.
+     */
+    503: Problem;
 };
 
 export type ListStylesError = ListStylesErrors[keyof ListStylesErrors];
@@ -4284,13 +4873,33 @@ export type ListUpscalersData = {
 
 export type ListUpscalersErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Unauthorized: `unauthenticated`.
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Forbidden: `insufficient_scope`.
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Too Many Requests: `rate_limited`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `ledger_misconfigured`, `ledger_unavailable`.
+     */
+    503: Problem;
 };
 
 export type ListUpscalersError = ListUpscalersErrors[keyof ListUpscalersErrors];
@@ -4327,13 +4936,57 @@ export type CreateUpscaleData = {
 
 export type CreateUpscaleErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Bad Request: `invalid_idempotency_key`, `malformed_body`.
      */
-    '4XX': Problem;
+    400: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Unauthorized: `unauthenticated`.
      */
-    '5XX': Problem;
+    401: Problem;
+    /**
+     * Forbidden: `insufficient_scope`.
+     */
+    403: Problem;
+    /**
+     * Not Found: `unknown_upscaler`.
+     */
+    404: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Request Timeout: `too_slow`.
+     */
+    408: Problem;
+    /**
+     * Request Entity Too Large: `body_too_large`.
+     */
+    413: Problem;
+    /**
+     * Unsupported Media Type: `unsupported_media_type`.
+     */
+    415: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Unprocessable Entity: `broken_image`, `fetch_failed`, `file_gone`, `finish_within_too_short`, `idempotency_conflict`, `image_too_large`, `invalid_request`, `provenance_required`, `request_too_expensive`, `unsupported_field`, `unsupported_image`, `unsupported_size`, `url_not_allowed`.
+     */
+    422: Problem;
+    /**
+     * Too Many Requests: `file_quota_exceeded`, `quota_exceeded`, `rate_limited`, `too_many_jobs`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `busy`, `deadline_unreachable`, `ledger_misconfigured`, `ledger_unavailable`, `no_model`, `queue_full`, `queue_storage_full`, `storage_unavailable`.
+     */
+    503: Problem;
 };
 
 export type CreateUpscaleError = CreateUpscaleErrors[keyof CreateUpscaleErrors];
@@ -4375,13 +5028,37 @@ export type GetUsageData = {
 
 export type GetUsageErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Unauthorized: `unauthenticated`.
      */
-    '4XX': Problem;
+    401: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Forbidden: `insufficient_scope`.
      */
-    '5XX': Problem;
+    403: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Unprocessable Entity: `invalid_request`.
+     */
+    422: Problem;
+    /**
+     * Too Many Requests: `rate_limited`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `ledger_misconfigured`, `ledger_unavailable`.
+     */
+    503: Problem;
 };
 
 export type GetUsageError = GetUsageErrors[keyof GetUsageErrors];
@@ -4404,13 +5081,57 @@ export type VerifyData = {
 
 export type VerifyErrors = {
     /**
-     * The request was refused; `code` says why.
+     * Bad Request: `malformed_body`.
      */
-    '4XX': Problem;
+    400: Problem;
     /**
-     * The service failed; retry after `Retry-After` seconds if given.
+     * Unauthorized: `unauthenticated`.
      */
-    '5XX': Problem;
+    401: Problem;
+    /**
+     * Forbidden: `insufficient_scope`.
+     */
+    403: Problem;
+    /**
+     * Not Found: `file_not_found`.
+     */
+    404: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Request Timeout: `too_slow`.
+     */
+    408: Problem;
+    /**
+     * Request Entity Too Large: `body_too_large`.
+     */
+    413: Problem;
+    /**
+     * Unsupported Media Type: `unsupported_media_type`.
+     */
+    415: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Unprocessable Entity: `broken_image`, `fetch_failed`, `image_too_large`, `invalid_request`, `unsupported_image`, `url_not_allowed`.
+     */
+    422: Problem;
+    /**
+     * Too Many Requests: `rate_limited`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `busy`, `ledger_misconfigured`, `ledger_unavailable`, `storage_unavailable`.
+     */
+    503: Problem;
 };
 
 export type VerifyError = VerifyErrors[keyof VerifyErrors];
