@@ -5,10 +5,10 @@ READY := $(PYTHON_BIN)/.ready
 # The tests start hundreds of Python processes, which should share compiled bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run demo test both slow oracle faults fuzz check bench simulate model clean
+.PHONY: help setup run demo test both slow oracle faults fuzz check bench simulate model sdk-ts clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
 
 setup: $(READY) ## Create .venv with all dependencies
 
@@ -58,6 +58,9 @@ simulate: $(READY) ## Run the benchmark's traces on a virtual clock, with tables
 
 model: $(READY) ## Train models/shapes again; resumes where it was stopped
 	@$(PYTHON_BIN)/python -m tools.train
+
+sdk-ts: $(READY) ## Generate sdk/typescript from the API document again; needs Node and npm
+	@$(PYTHON_BIN)/python -m tools.pages.typescript
 
 clean: ## Remove the environment and the caches; keeps images and jobs in .latentry
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist demo.png

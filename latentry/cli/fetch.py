@@ -9,7 +9,7 @@ from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.cli.progress import followed
 from latentry.cli.results import INTERRUPTED, AsJson, refuse_unwritable, save_all
 from latentry.client import JobDidNotSucceed
-from latentry.contracts import JobStatus
+from latentry.contracts import Job, JobStatus
 
 
 def fetch(
@@ -26,7 +26,7 @@ def fetch(
     """Wait for a job and save its images."""
     refuse_unwritable(output)
     with connect(url, api_key) as client:
-        job = client.get(job_id)
+        job: Job = client.get(job_id)
         try:
             job = job if job.done else followed(client, job, output)
         except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Pictures that a caller has: paths, bytes, open files and Pillow's images, as bytes."""
+"""Pictures that a caller has, as bytes: paths, files, images of Pillow's, arrays of numpy's."""
 
 import os
 import re
@@ -6,6 +6,7 @@ from base64 import b64encode
 from io import BytesIO
 from typing import IO, Any, Protocol, TypeAlias, runtime_checkable
 
+from latentry.client.pictures.arrays import Array, array_png
 from latentry.contracts.fields.inputs import PICTURE_PATTERN
 from latentry.errors import InvalidRequest
 
@@ -18,8 +19,8 @@ class PillowImage(Protocol):
         """Write it into an open file."""
 
 
-# A path, the bytes of a file, an open binary file, or an image of Pillow's.
-Source: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | PillowImage
+# A path, the bytes of a file, an open binary file, an image of Pillow's, or an array of numpy's.
+Source: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | PillowImage | Array
 # The same, or a reference: an id, a data: URL or an https: URL.
 Picture: TypeAlias = Source
 
@@ -32,23 +33,31 @@ def picture_bytes(source: Source) -> bytes:
         case str() | os.PathLike():
             with open(source, "rb") as file:
                 return file.read()
-        case PillowImage():
+        case PillowImage():  # before arrays: asking it for its array copies it
             into = BytesIO()
             source.save(into, format="PNG")
             return into.getvalue()
+        case Array():
+            return array_png(source)
     read = source.read() if hasattr(source, "read") else None
     if not isinstance(read, bytes):
         raise InvalidRequest(
-            "A picture must be a path, bytes, a file opened with 'rb' or an image of Pillow's, not"
-            f" {type(source).__name__}."
+            "A picture must be a path, bytes, a file opened with 'rb', an image of Pillow's or an"
+            f" array of numpy's, not {type(source).__name__}."
         )
     return read
 
 
 def reference_of(picture: Picture) -> str:
-    """A picture as a request names it; the service reads the format from its bytes."""
-    if isinstance(picture, str) and (
-        re.match(PICTURE_PATTERN, picture) or not os.path.isfile(picture)
-    ):
-        return picture
+    """A picture as a request names it; the service reads the format from its bytes.
+
+    Raises OSError, or InvalidRequest for what is no picture.
+    """
+    if isinstance(picture, str):
+        if re.match(PICTURE_PATTERN, picture):
+            return picture
+        if not os.path.isfile(picture):
+            raise InvalidRequest(
+                f"There is no file {picture}; nor is it a file's id, an https: or a data: URL."
+            )
     return f"data:application/octet-stream;base64,{b64encode(picture_bytes(picture)).decode()}"

@@ -7,7 +7,8 @@ from latentry.client import api_calls, flows
 from latentry.client.fields import UpscaleFields, upscale_of
 from latentry.client.http.connections import AsyncConnection, Connection
 from latentry.client.pictures import Picture
-from latentry.contracts import Estimate, Job, UpscalerList
+from latentry.client.results import Job
+from latentry.contracts import Estimate, UpscalerList
 
 
 class Upscales(Connection):
