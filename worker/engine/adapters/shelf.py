@@ -104,10 +104,12 @@ class Shelf:
 
     def refuse_outdated(self, order: Order) -> None:
         """Raises ModelNotLoaded if its adapters were made for what its model was before."""
-        blueprint = self._blueprints().get(order.request.model)
+        model = order.request.model
+        blueprint = self._blueprints().get(model)
         for one in order.adapters.values():
             if self._made_for.get(cast(SizedAdapter, one), blueprint) is not blueprint:
-                raise ModelNotLoaded("The model was replaced while its adapters were loaded.")
+                why = "The model was replaced while its adapters were loaded."
+                raise ModelNotLoaded(why, model=model)
 
     def _hot(self, key: Key, blueprint: Blueprint) -> SizedAdapter | None:
         """The one in memory, if it was made for what the model is now."""

@@ -62,7 +62,6 @@ class ServedModel:
     load_s: float = 0.0
     users: WeakSet[Any] = field(default_factory=WeakSet)
     failed_at: float = 0.0
-    failure: str = ""
     is_outdated: bool = False
     successor: Blueprint | None = None
 
@@ -96,10 +95,10 @@ class ServedModel:
             return not self.users
         return self.is_outdated and self.state is not Residency.LOADING
 
-    def fail(self, now: float, why: str) -> None:
+    def fail(self, now: float) -> None:
         """It did not load."""
         self.become(Residency.FAILED)
-        self.failed_at, self.failure = now, f"The model {self.id} did not load: {why}"
+        self.failed_at = now
 
     def has_failed_lately(self, now: float) -> bool:
         """Whether it failed less than RETRY_S ago, so that it is not tried again yet."""

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from structlog.testing import capture_logs
 
 from latentry.errors import ConfigurationError, ModelNotLoaded, UnknownModel
 from latentry.sources import HubPin, Source
@@ -293,10 +294,14 @@ def test_a_model_that_does_not_load_fails_its_jobs_and_is_not_tried_for_a_while(
             events += engine.step()
         return [event for event in events if isinstance(event, Done | Failed)]
 
-    (first,) = ends("first", "b")
+    with capture_logs() as logs:
+        (first,) = ends("first", "b")
     assert isinstance(first, Failed)
     assert isinstance(first.error, ModelNotLoaded)
-    assert "cut short" in first.error.message
+    assert first.error.model == "b"
+    assert str(tmp_path) not in first.error.message, "its job's owner has no business there"
+    [why] = [one["why"] for one in logs if one["event"] == "model.not_loaded"]
+    assert "cut short" in why
     (second,) = ends("second", "b")
     assert isinstance(second, Failed), "and no second attempt was made at once"
     assert broken.failed == ("b",)
