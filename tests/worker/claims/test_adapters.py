@@ -15,6 +15,7 @@ from latentry.errors import (
     AdapterGone,
     AdapterUnusable,
     ConfigurationError,
+    ModelGone,
     NoAdapterRoom,
 )
 from latentry.ledger import JobRecord, JobRef, Ledger, commands
@@ -344,6 +345,28 @@ def test_a_job_whose_file_cannot_be_used_ends_with_a_code(
     assert found.state is JobStatus.FAILED
     assert found.error
     assert found.error.code == code
+
+
+def test_a_job_whose_model_goes_before_its_adapters_are_loaded_is_left_to_other_workers(
+    ledger: Ledger, files: AdapterFiles
+) -> None:
+    ref = create(ledger, lora())
+    claimer, inbox = claiming(ledger, files, FakeShelf(ModelGone()))
+    claimer.work()
+
+    def is_back() -> bool:
+        record = ledger.run(commands.get(ref))
+        assert record
+        assert (record.error, record.crashes) == (None, 0)
+        return record.claims == 1 and record.state is JobStatus.QUEUED
+
+    until(is_back, 10)
+    assert not inbox.take()
+    claimer.queues.remove("shapes")
+    other = Reporter(ledger, Inbox(), "w2", [card()], lease_s=60, heartbeat_s=5)
+    other.report()
+    ledger.run(commands.withdraw_model("w1", "shapes"))
+    assert is_back(), "another one has the model"
 
 
 def test_without_room_only_jobs_that_need_some_are_left_for_a_second(
