@@ -171,7 +171,8 @@ class Residents:
         now = self._now()
         resident = [self.served[model] for model in self.models if model in self.served]
         occupants = [one.occupant(now, needed_since=self._continued_at) for one in resident]
-        decision = make_room(wanted.size_bytes, occupants, self.memory.budget_bytes)
+        budget_bytes = max(self.memory.budget_bytes, wanted.size_bytes)
+        decision = make_room(wanted.size_bytes, occupants, budget_bytes)
         for model in decision.evict:
             self.evict(model)
             log.info("model.evicted", model=model, wanted=wanted.id)

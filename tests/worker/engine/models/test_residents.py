@@ -322,6 +322,27 @@ def test_no_memory_on_the_device_evicts_instead_of_failing(serving: Callable) ->
     assert len(backend.models) == 2
 
 
+def test_a_model_larger_than_what_a_full_device_left_of_the_budget_is_tried_alone(
+    serving: Callable, size: int
+) -> None:
+    """The budget is then what was in memory beside a smaller one that did not fit."""
+    engine, backend = serving(1)
+    backend._residents.memory.budget_bytes = size - 1
+    engine.submit(tiny.order("b", model="b"))
+    for _ in range(1000):
+        if any(isinstance(event, Done) for event in engine.step()):
+            break
+    else:
+        pytest.fail("it waits for ever")
+    assert list(backend.models) == ["b"]
+    backend.refuse_more_than(0)
+    engine.submit(tiny.order("c", model="c"))
+    events = [event for _ in range(1000) if not engine.idle for event in engine.step()]
+    assert [event.error.code for event in events if isinstance(event, Failed)] == [
+        "model_not_loaded"
+    ]
+
+
 def test_a_full_device_at_the_start_leaves_the_rest_for_later(
     sources: dict[str, Path],
 ) -> None:
