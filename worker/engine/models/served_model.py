@@ -84,7 +84,7 @@ class ServedModel:
 
     def outdate(self, successor: Blueprint | None) -> None:
         """Its files are gone, or other ones. In memory it stays for those that draw with it."""
-        self.is_outdated, self.successor = True, successor
+        self.successor, self.is_outdated = successor, True
         if self.state in (Residency.RESIDENT, Residency.DRAINING):
             self.become(Residency.LEAVING)
 
