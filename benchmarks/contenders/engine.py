@@ -23,7 +23,7 @@ from worker.engine.inputs.canvas import Canvas
 from worker.engine.loop import Done, Engine, Event, Failed, Joined, Order, Step
 from worker.engine.loop.backend import ServedBackend
 from worker.engine.loop.router import BackendRouter
-from worker.engine.low_rank import adapted
+from worker.engine.low_rank.rows import adapted
 from worker.engine.unet import call as unet
 from worker.engine.unet.inputs import UNetInputs
 from worker.process.keepalive import NoKeepalive
@@ -164,7 +164,7 @@ class Loop:
             orders = [self._order("", wish) for wish in Mix(loras=loras).first(count // 2)]
             places = [range(2 * image, 2 * image + 2) for image in range(count // 2)]
             uses = unet_uses(orders, places, rows=count, apart=False, device=model.at.device)
-            with adapted(model.unet_sites if uses else {}, uses):
+            with adapted(model.unet_sites if uses else {}, uses, together=True):
                 unet.call(model, inputs)
 
         return medians(call, rows, rounds)

@@ -3,16 +3,17 @@
     python -m benchmarks.loras.cold [--model shapes|sd15] [--megabytes 40] [--rounds 8] [--steps 12]
 
 In each round one engine draws an image of the model's native size twice, in turn: by itself, and
-while another thread loads the same file over and over, each time evicted first. Steps are compared
-by their median and by their longest. `sd15` has random weights of that size, made once in --cache.
+while another thread loads the same file once in every step, each time evicted first. Steps are
+compared by their median and by their longest. `sd15` has random weights of that size, made once in
+--cache.
 """
 
 import argparse
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +28,7 @@ from latentry.contracts import ResolvedRequest
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Engine, Order
-from worker.engine.low_rank import sites
+from worker.engine.low_rank.sites import sites
 
 say = partial(print, flush=True)  # into files too
 
@@ -52,8 +53,13 @@ def written(model: Path, file: Path, megabytes: float) -> Path:
     return file
 
 
-def steps_of(backend: Diffusion, engine: Engine[Any], steps: int) -> list[float]:
-    """Seconds of each step of one image, without the one that joins and decodes."""
+def steps_of(
+    backend: Diffusion, engine: Engine[Any], steps: int, at_step: Callable[[], object] = int
+) -> list[float]:
+    """Seconds of each step of one image, without the one that joins and decodes.
+
+    `at_step` is called when one begins.
+    """
     card = backend.models[_ID].card
     drawn = ResolvedRequest(
         model=_ID,
@@ -66,29 +72,20 @@ def steps_of(backend: Diffusion, engine: Engine[Any], steps: int) -> list[float]
     found = []
     while not engine.idle:
         began = time.perf_counter()
+        at_step()
         engine.step()
         found.append(time.perf_counter() - began)
     return found[1:-1]
 
 
 def beside(
-    load: Callable[[], float], work: Callable[[], list[float]]
+    load: Callable[[], float], work: Callable[[Callable[[], object]], list[float]]
 ) -> tuple[list[float], list[float]]:
-    """Steps, and the loads that another thread made meanwhile."""
-    loads: list[float] = []
-    over = threading.Event()
-
-    def again() -> None:
-        while not over.is_set():
-            loads.append(load())
-
-    thread = threading.Thread(target=again)
-    thread.start()
-    try:
-        return work(), loads
-    finally:
-        over.set()
-        thread.join()
+    """Steps, and the loads that another thread made meanwhile: one whenever a step begins."""
+    with ThreadPoolExecutor(1) as loader:
+        loads: list[Future[float]] = []
+        steps = work(lambda: loads.append(loader.submit(load)))
+    return steps, [one.result() for one in loads]
 
 
 def report(
@@ -136,7 +133,7 @@ def main() -> None:
         alone, crowded, busy_s = [], [], []
         for _ in range(options.rounds):
             alone += steps_of(backend, engine, options.steps)
-            steps, loads = beside(load, partial(steps_of, backend, engine, options.steps))
+            steps, loads = beside(load, lambda at: steps_of(backend, engine, options.steps, at))
             crowded += steps
             busy_s += loads
     say(f"{size:.0f} MB, {options.dtype}:")

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from worker.engine.low_rank import Sites
+from worker.engine.low_rank.sites import Sites
 
 KeysValues: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 

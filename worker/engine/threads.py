@@ -11,6 +11,8 @@ from latentry.cpus import usable_cpus, within_limit
 from worker.engine.neighbours import Neighbours
 
 _LOOK_S: Final = 0.5  # how often the machine's load is looked at
+_PAUSE_S: Final = 2.0  # without a call, after which it is counted anew, and looked at soon
+_SOON_S: Final = 0.1
 # A thread is given up when others take half of its CPU, and taken again when that is free.
 _LOST, _FREE = 0.5, 0.65
 
@@ -42,24 +44,27 @@ class Threads:
         self._busy_cpus = busy_cpus or Neighbours().busy_cpus
         self._cpus = cpus or len(usable_cpus())
         self._clock = clock
-        self._looked_s = clock()
+        self._looked_s = self._ended_s = clock()
 
     @contextmanager
     def spare(self) -> Iterator[None]:
         """Around a call whose last bits may depend on how many threads it has."""
         few = self._count()
-        if few == self.all:
-            yield
-            return
-        torch.set_num_threads(few)
+        if few != self.all:
+            torch.set_num_threads(few)
         try:
             yield
         finally:
-            torch.set_num_threads(self.all)
+            if few != self.all:
+                torch.set_num_threads(self.all)
+            self._ended_s = self._clock()
 
     def _count(self) -> int:
         now = self._clock()
-        if now - self._looked_s >= _LOOK_S:
+        if now - self._ended_s >= _PAUSE_S:
+            self._busy_cpus()  # of the pause: who was busy then may be gone
+            self._looked_s = now - _LOOK_S + _SOON_S
+        elif now - self._looked_s >= _LOOK_S:
             self._looked_s = now
             free = self._cpus - self._busy_cpus()
             while self._few > 1 and free < self._few - _LOST:

@@ -74,6 +74,16 @@ def test_the_load_is_not_looked_at_before_every_call() -> None:
         assert torch.get_num_threads() == 2
 
 
+def test_who_was_busy_while_nothing_was_drawn_takes_no_thread() -> None:
+    machine = Machine(2, 2)
+    machine.used(0.0)
+    machine.now += 60.0
+    assert machine.used(1.0) == 2, "that was in the pause"
+    machine.now += 0.1
+    with machine.threads.spare():
+        assert torch.get_num_threads() == 1, "and this is now"
+
+
 def test_all_threads_are_there_again_after_a_call_that_failed() -> None:
     machine = Machine(2, 2)
     machine.used(1.0)

@@ -9,7 +9,8 @@ import torch
 from worker.engine.conditioning.terms import NO_ADAPTERS, EncoderAdapters, EncoderTerms
 from worker.engine.conditioning.tokens import Chunk, Tokenizer
 from worker.engine.conditioning.vectors import EncoderVectors, placed
-from worker.engine.low_rank import Sites, Use, adapted, sites
+from worker.engine.low_rank.rows import Use, adapted
+from worker.engine.low_rank.sites import Sites, sites
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from worker.engine.conditioning.vectors import EncoderVectors, TextVectors
-from worker.engine.low_rank import Layers
+from worker.engine.low_rank.term import Layers
 
 EncoderTerms: TypeAlias = tuple[tuple[Layers, float], ...]
 TermsKey: TypeAlias = tuple[tuple[str, float], ...]

@@ -12,7 +12,7 @@ from worker.engine.diffusion.guidance import guided
 from worker.engine.diffusion.packing import PackedRows, joined, pack
 from worker.engine.diffusion.trajectory import Trajectory
 from worker.engine.image_attention import Look, looking, together
-from worker.engine.low_rank import adapted
+from worker.engine.low_rank.rows import adapted
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.residuals import Residuals, with_residuals
 from worker.engine.seamless import padded
@@ -71,7 +71,7 @@ def _adapted(
         packages = None if uses or looks or residuals else compiled
         sites = model.unet_sites if uses or looks else {}
         own = with_residuals(model.unet, residuals)
-        with adapted(sites, uses), looking(sites, looks), own:
+        with adapted(sites, uses, together=not key.is_strict), looking(sites, looks), own:
             return _call(model, members, packed, packages)
 
 

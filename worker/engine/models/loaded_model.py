@@ -12,7 +12,7 @@ from latentry.low_memory import LowMemory
 from worker.engine.conditioning import Clip, Conditioner
 from worker.engine.device import Device
 from worker.engine.inputs.canvas import Canvas
-from worker.engine.low_rank import Site, Sites, sites
+from worker.engine.low_rank.sites import Site, Sites, sites
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.fuse import fuse_projections
 from worker.engine.models.motion.unet import with_motion

@@ -9,8 +9,9 @@ import pytest
 from tests.worker.engine import oracle, stock, tiny
 from tests.worker.engine.adapters.conftest import Tailor
 from tests.worker.engine.adapters.drawing import Worn
+from tests.worker.engine.adapters.watched import AllAtOnce, all_bits, bits, outlive
 from tests.worker.engine.conftest import sharing
-from tests.worker.engine.diffusion.test_strict import Life, neighbour
+from tests.worker.engine.diffusion.test_strict import neighbour
 from worker.engine.adapters.shelf import Shelf
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Engine, Failed, Order
@@ -31,7 +32,9 @@ WATCHED: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
 
 
 class Closet:
-    """LoRAs for one model; `anew` loads them into other memory, as after an eviction."""
+    """LoRAs for one model, and what wears them."""
+
+    names = sorted(WATCHED, key=lambda name: bool(WATCHED[name][1]))
 
     def __init__(self, loaded: Diffusion, tailor: Tailor) -> None:
         self._loaded = loaded
@@ -56,7 +59,7 @@ class Closet:
         adapters = self._shelf.load("epsilon", files)
         return replace(order, request=request, adapters={**order.adapters, **adapters})
 
-    def watched(self, name: str) -> Order:
+    def order(self, name: str) -> Order:
         fields, wears = WATCHED[name]
         fixed = {"num_inference_steps": 3, "seed": 7, "determinism": "strict"}
         return self.dress(tiny.order(name, **(fixed | fields)), wears)
@@ -74,11 +77,7 @@ def closet(loaded: Diffusion, tailor: Tailor) -> Closet:
 
 @pytest.fixture(scope="module")
 def alone(loaded: Diffusion, closet: Closet) -> dict[str, bytes]:
-    """Each in an engine of its own, those without LoRAs first: nothing has seen one by then."""
-    return {
-        name: oracle.alone(Engine(sharing(loaded)), closet.watched(name)).numpy().tobytes()
-        for name in sorted(WATCHED, key=lambda name: bool(WATCHED[name][1]))
-    }
+    return all_bits(loaded, closet)
 
 
 def test_every_watched_image_is_another(alone: dict[str, bytes]) -> None:
@@ -93,26 +92,14 @@ def test_every_watched_image_is_another(alone: dict[str, bytes]) -> None:
 def test_bits_depend_on_an_images_own_loras_alone(
     loaded: Diffusion, closet: Closet, alone: dict[str, bytes], seeds: range
 ) -> None:
-    resumes = 0
-    for seed in seeds:
-        chance = random.Random(seed)
-        closet.anew()
-        names = chance.sample(sorted(WATCHED), 2)
-        life = Life(
-            loaded, chance, [closet.watched(name) for name in names], neighbour=closet.neighbour
-        )
-        life.live()
-        for name in names:
-            assert life.latents[name] == alone[name], f"{name}, seed {seed}"
-        resumes += life.resumes
-    assert resumes, "workers died, and others went on"
+    outlive(loaded, closet, alone, seeds)
 
 
 def test_weight_0_is_absent_to_the_bit(
     loaded: Diffusion, closet: Closet, alone: dict[str, bytes]
 ) -> None:
-    order = closet.dress(closet.watched("plain"), {"texts": 0.0, "convolutions": 0.0})
-    assert oracle.alone(Engine(sharing(loaded)), order).numpy().tobytes() == alone["plain"]
+    order = closet.dress(closet.order("plain"), {"texts": 0.0, "convolutions": 0.0})
+    assert bits(loaded, order) == alone["plain"]
 
 
 @pytest.mark.parametrize("determinism", ["fast", "strict"])
@@ -128,7 +115,7 @@ def test_a_lora_that_overflows_spoils_its_own_rows_alone(
         closet.dress(tiny.order("bomb", **fields), {"bomb": 1.0}),
         closet.dress(tiny.order("fine", **fields), {"linear": 0.5}),
     ]
-    latents = oracle.in_a_crowd(engine, orders, _Never())
+    latents = oracle.in_a_crowd(engine, orders, AllAtOnce())
     assert not latents["bomb"].isfinite().all()
     assert latents["fine"].isfinite().all()
     assert stock.error(latents["plain"], expected) <= 1
@@ -144,10 +131,10 @@ def test_its_job_ends_with_a_code(loaded: Diffusion, closet: Closet) -> None:
 def test_a_checkpoint_is_of_its_file_and_weight(loaded: Diffusion, closet: Closet) -> None:
     """Another file under the same id, or another weight, begins anew."""
     backend = sharing(loaded)
-    one, _ = backend.begin(order := closet.watched("one"), backend.plan(order))
+    one, _ = backend.begin(order := closet.order("one"), backend.plan(order))
     backend.advance([one], 8)
     saved = backend.save(one)
-    twin = closet.watched("one")
+    twin = closet.order("one")
     other = closet.dress(order, {"convolutions": 0.8})
     [lora] = other.request.loras
     same_id = lora.model_copy(update={"id": order.request.loras[0].id})
@@ -157,15 +144,3 @@ def test_a_checkpoint_is_of_its_file_and_weight(loaded: Diffusion, closet: Close
         again = replace(resumed, checkpoint=saved)
         begun, _ = backend.begin(again, backend.plan(again))
         assert begun.calls == calls
-
-
-class _Never(random.Random):
-    """Submits all at once and cancels nothing."""
-
-    def __init__(self) -> None:
-        super().__init__(0)
-        self._answers = 0
-
-    def random(self) -> float:
-        """Below a half while orders are submitted, and above a fiftieth."""
-        return 0.4

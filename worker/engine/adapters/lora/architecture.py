@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import torch
 
-from worker.engine.low_rank import sites
+from worker.engine.low_rank.sites import sites
 from worker.engine.models.blueprint import Blueprint
 
 NETWORKS: Final = ("unet", "text_encoder", "text_encoder_2")

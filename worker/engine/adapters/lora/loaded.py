@@ -11,7 +11,7 @@ from worker.engine.adapters.file import AdapterFile
 from worker.engine.adapters.lora.layout import LayerPlan
 from worker.engine.adapters.tensors import moved, read
 from worker.engine.device import Device
-from worker.engine.low_rank import Layers, LowRank
+from worker.engine.low_rank.term import Layers, LowRank
 from worker.engine.models.loading.conversion import converted
 
 

@@ -9,7 +9,8 @@ from worker.engine.adapters.lora.loaded import LoadedAdapter
 from worker.engine.conditioning import TextTerm
 from worker.engine.device import sent
 from worker.engine.loop.messages import Order
-from worker.engine.low_rank import Layers, Use
+from worker.engine.low_rank.rows import Use
+from worker.engine.low_rank.term import Layers
 
 
 def unet_uses(

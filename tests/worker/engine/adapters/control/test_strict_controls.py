@@ -12,8 +12,9 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from latentry.contracts import Control
 from tests.worker.engine import oracle, stock, tiny
 from tests.worker.engine.adapters.control.conftest import Carve, Made, controlled
+from tests.worker.engine.adapters.watched import all_bits, bits, outlive
 from tests.worker.engine.conftest import sharing
-from tests.worker.engine.diffusion.test_strict import Life, neighbour
+from tests.worker.engine.diffusion.test_strict import neighbour
 from tests.worker.engine.reference import has_adapters
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Engine, Failed, Order
@@ -46,12 +47,6 @@ def nets(folders: dict[str, Path], carve: Carve) -> Nets:
     }
 
 
-def watched(loaded: Diffusion, nets: Nets, name: str) -> Order:
-    fields, controls = WATCHED[name]
-    fixed = {"num_inference_steps": 3, "seed": 7, "determinism": "strict"}
-    return worn(loaded, nets, tiny.order(name, **(fixed | fields)), controls)
-
-
 def worn(
     loaded: Diffusion, nets: Nets, order: Order, controls: list[tuple[str, dict[str, Any]]]
 ) -> Order:
@@ -62,13 +57,40 @@ def worn(
     return controlled(loaded, order, *each)
 
 
+class Studio:
+    """ControlNets for one model, and what is drawn by them."""
+
+    names = tuple(WATCHED)
+
+    def __init__(self, loaded: Diffusion, nets: Nets) -> None:
+        self._loaded, self._nets = loaded, nets
+
+    def order(self, name: str) -> Order:
+        fields, controls = WATCHED[name]
+        fixed = {"num_inference_steps": 3, "seed": 7, "determinism": "strict"}
+        return worn(self._loaded, self._nets, tiny.order(name, **(fixed | fields)), controls)
+
+    def neighbour(self, chance: random.Random, number: int) -> Order:
+        order = neighbour(chance, number)
+        is_other = order.request.model != "epsilon" or has_adapters(order)
+        if is_other or order.request.cache_interval > 1:
+            return order
+        names = chance.sample(sorted(self._nets), chance.choice([0, 1, 1, 2]))
+        controls = [(name, {"weight": 1.0}) for name in names]
+        return worn(self._loaded, self._nets, order, controls)
+
+    def anew(self) -> None:
+        """They stay on the engine's own shelf, which `controlled` takes them from."""
+
+
 @pytest.fixture(scope="module")
-def alone(loaded: Diffusion, nets: Nets) -> dict[str, bytes]:
-    """Each in an engine of its own; the one without a control first: nothing has seen one then."""
-    return {
-        name: oracle.alone(Engine(sharing(loaded)), watched(loaded, nets, name)).numpy().tobytes()
-        for name in WATCHED
-    }
+def studio(loaded: Diffusion, nets: Nets) -> Studio:
+    return Studio(loaded, nets)
+
+
+@pytest.fixture(scope="module")
+def alone(loaded: Diffusion, studio: Studio) -> dict[str, bytes]:
+    return all_bits(loaded, studio)
 
 
 def test_every_watched_image_is_another(alone: dict[str, bytes]) -> None:
@@ -76,35 +98,17 @@ def test_every_watched_image_is_another(alone: dict[str, bytes]) -> None:
 
 
 def test_bits_depend_on_an_images_own_controls_alone(
-    loaded: Diffusion, nets: Nets, alone: dict[str, bytes]
+    loaded: Diffusion, studio: Studio, alone: dict[str, bytes]
 ) -> None:
-    def beside(chance: random.Random, number: int) -> Order:
-        order = neighbour(chance, number)
-        is_other = order.request.model != "epsilon" or has_adapters(order)
-        if is_other or order.request.cache_interval > 1:
-            return order
-        names = chance.sample(sorted(nets), chance.choice([0, 1, 1, 2]))
-        return worn(loaded, nets, order, [(name, {"weight": 1.0}) for name in names])
-
-    resumes = 0
-    for seed in range(SCHEDULES):
-        chance = random.Random(seed)
-        names = chance.sample(sorted(WATCHED), 2)
-        orders = [watched(loaded, nets, name) for name in names]
-        life = Life(loaded, chance, orders, neighbour=beside)
-        life.live()
-        for name in names:
-            assert life.latents[name] == alone[name], f"{name}, seed {seed}"
-        resumes += life.resumes
-    assert resumes, "workers died, and others went on"
+    outlive(loaded, studio, alone, range(SCHEDULES))
 
 
 def test_weight_0_is_absent_to_the_bit(
-    loaded: Diffusion, nets: Nets, alone: dict[str, bytes]
+    loaded: Diffusion, studio: Studio, nets: Nets, alone: dict[str, bytes]
 ) -> None:
     """It is not called: that one here would spoil everything."""
-    order = worn(loaded, nets, watched(loaded, nets, "plain"), [("bomb", {"weight": 0.0})])
-    assert oracle.alone(Engine(sharing(loaded)), order).numpy().tobytes() == alone["plain"]
+    order = worn(loaded, nets, studio.order("plain"), [("bomb", {"weight": 0.0})])
+    assert bits(loaded, order) == alone["plain"]
 
 
 @pytest.mark.parametrize("determinism", ["fast", "strict"])
@@ -130,8 +134,10 @@ def test_one_that_overflows_spoils_its_own_rows_alone(
     assert (failed.job, failed.error.code) == ("bomb", "non_finite_output")
 
 
-def test_a_checkpoint_is_of_its_file_picture_and_weight(loaded: Diffusion, nets: Nets) -> None:
-    backend, order = sharing(loaded), watched(loaded, nets, "one")
+def test_a_checkpoint_is_of_its_file_picture_and_weight(
+    loaded: Diffusion, studio: Studio, nets: Nets
+) -> None:
+    backend, order = sharing(loaded), studio.order("one")
     begun, _ = backend.begin(order, backend.plan(order))
     backend.advance([begun], 8)
     saved = backend.save(begun)
@@ -210,7 +216,7 @@ def test_it_is_near_in_bfloat16(folders: dict[str, Path], nets: Nets, loaded: Di
     assert relative(("lines", {})) < 3 * relative()
 
 
-def test_hooks_are_gone_after_a_call(loaded: Diffusion, nets: Nets) -> None:
+def test_hooks_are_gone_after_a_call(loaded: Diffusion, studio: Studio) -> None:
     model = loaded.models["epsilon"]
-    oracle.alone(Engine(sharing(loaded)), watched(loaded, nets, "one"))
+    oracle.alone(Engine(sharing(loaded)), studio.order("one"))
     assert not any(module._forward_pre_hooks for module in model.unet.modules())

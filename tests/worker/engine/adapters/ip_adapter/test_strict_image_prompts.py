@@ -10,9 +10,10 @@ from tests.worker.engine import oracle, stock, tiny
 from tests.worker.engine.adapters.conftest import Tailor
 from tests.worker.engine.adapters.drawing import Worn, dressed
 from tests.worker.engine.adapters.ip_adapter.conftest import Paster, Prompt, showing
-from tests.worker.engine.adapters.test_strict_loras import HIRES, _Never
+from tests.worker.engine.adapters.test_strict_loras import HIRES
+from tests.worker.engine.adapters.watched import AllAtOnce, all_bits, outlive
 from tests.worker.engine.conftest import sharing
-from tests.worker.engine.diffusion.test_strict import Life, neighbour
+from tests.worker.engine.diffusion.test_strict import neighbour
 from worker.engine.adapters.shelf import Shelf
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Engine, Failed, Order
@@ -30,7 +31,9 @@ WATCHED: dict[str, tuple[dict[str, Any], tuple[tuple[str, int, float], ...]]] = 
 
 
 class Gallery:
-    """Files for one model; `anew` loads them into other memory, as after an eviction."""
+    """Files for one model, and what is shown with them."""
+
+    names = sorted(WATCHED, key=lambda name: bool(WATCHED[name][1]))
 
     def __init__(self, loaded: Diffusion, paster: Paster, tailor: Tailor) -> None:
         self._loaded = loaded
@@ -53,7 +56,7 @@ class Gallery:
         named = [Prompt(self.made[name], picture, weight) for name, picture, weight in prompts]
         return showing(self._shelf, order, *named)
 
-    def watched(self, name: str) -> Order:
+    def order(self, name: str) -> Order:
         fields, prompts = WATCHED[name]
         fixed = {"num_inference_steps": 3, "seed": 7, "determinism": "strict"}
         return self.show(tiny.order(name, **(fixed | fields)), *prompts)
@@ -73,11 +76,7 @@ def gallery(loaded: Diffusion, paster: Paster, tailor: Tailor) -> Gallery:
 
 @pytest.fixture(scope="module")
 def alone(loaded: Diffusion, gallery: Gallery) -> dict[str, bytes]:
-    """Each in an engine of its own, that without any first: nothing has seen one by then."""
-    return {
-        name: oracle.alone(Engine(sharing(loaded)), gallery.watched(name)).numpy().tobytes()
-        for name in sorted(WATCHED, key=lambda name: bool(WATCHED[name][1]))
-    }
+    return all_bits(loaded, gallery)
 
 
 def test_every_watched_image_is_another(alone: dict[str, bytes]) -> None:
@@ -92,18 +91,7 @@ def test_every_watched_image_is_another(alone: dict[str, bytes]) -> None:
 def test_bits_depend_on_an_images_own_pictures_alone(
     loaded: Diffusion, gallery: Gallery, alone: dict[str, bytes], seeds: range
 ) -> None:
-    resumes = 0
-    for seed in seeds:
-        chance = random.Random(seed)
-        gallery.anew()
-        names = chance.sample(sorted(WATCHED), 2)
-        orders = [gallery.watched(name) for name in names]
-        life = Life(loaded, chance, orders, neighbour=gallery.neighbour)
-        life.live()
-        for name in names:
-            assert life.latents[name] == alone[name], f"{name}, seed {seed}"
-        resumes += life.resumes
-    assert resumes, "workers died, and others went on"
+    outlive(loaded, gallery, alone, seeds)
 
 
 @pytest.mark.parametrize("determinism", ["fast", "strict"])
@@ -115,7 +103,7 @@ def test_a_picture_that_overflows_spoils_its_own_rows_alone(
     fine = gallery.show(tiny.order("fine", **fields), ("glance", 1, 0.5))
     expected = {one.job: oracle.alone(Engine(sharing(loaded)), one) for one in (plain, fine)}
     bomb = gallery.show(tiny.order("bomb", **fields), ("bomb", 1, 10.0))
-    latents = oracle.in_a_crowd(Engine(sharing(loaded)), [plain, bomb, fine], _Never())
+    latents = oracle.in_a_crowd(Engine(sharing(loaded)), [plain, bomb, fine], AllAtOnce())
     assert not latents["bomb"].isfinite().all()
     for job in expected:
         assert stock.error(latents[job], expected[job]) <= 1
@@ -133,7 +121,7 @@ def test_a_checkpoint_is_of_its_file_picture_and_weight(
 ) -> None:
     """Another adapter under the same id, another picture or weight begins anew."""
     backend = sharing(loaded)
-    one, _ = backend.begin(order := gallery.watched("one"), backend.plan(order))
+    one, _ = backend.begin(order := gallery.order("one"), backend.plan(order))
     backend.advance([one], 8)
     saved = backend.save(one)
     [prompt] = order.request.image_prompts

@@ -31,7 +31,7 @@ from worker.engine.adapters.ip_adapter.rows import contexts
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.image_attention import Context, Look, looking, together
 from worker.engine.loop import Engine, Order
-from worker.engine.low_rank import sites
+from worker.engine.low_rank.sites import sites
 from worker.engine.models.fuse import fuse_projections
 from worker.engine.unet.compiled import CompiledUNets
 
