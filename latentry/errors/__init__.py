@@ -38,8 +38,6 @@ LatentryError
 ├── NotFound                    it does not exist, or not for this caller
 │   ├── UnknownModel
 │   ├── UnknownUpscaler
-│   ├── UnknownSampler
-│   ├── InitImageNotFound
 │   ├── JobNotFound
 │   ├── JobGone
 │   ├── FileNotFound
@@ -116,11 +114,9 @@ from latentry.errors.jobs import (
 from latentry.errors.not_found import (
     DeliveryNotFound,
     FileNotFound,
-    InitImageNotFound,
     JobGone,
     JobNotFound,
     UnknownModel,
-    UnknownSampler,
     UnknownUpscaler,
 )
 from latentry.errors.requests import (
@@ -197,7 +193,6 @@ __all__ = [
     "HostRefused",
     "IdempotencyConflict",
     "ImageTooLarge",
-    "InitImageNotFound",
     "InsufficientScope",
     "InvalidIdempotencyKey",
     "InvalidPrompt",
@@ -243,7 +238,6 @@ __all__ = [
     "Unavailable",
     "UnknownAdapter",
     "UnknownModel",
-    "UnknownSampler",
     "UnknownStyle",
     "UnknownUpscaler",
     "UnsupportedField",
