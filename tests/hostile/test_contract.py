@@ -13,8 +13,9 @@ from tests.service.fake import FakeWorker
 
 # Their many fields, as forms and as JSON, take as long as all other routes together: field by field
 # they are tried by `make faults`.
-OPENAI = ("/v1/images/generations", "/v1/images/edits", "/v1/images/variations")
 OPENAI_ONLY = "^/v1/images/"
+A1111_ONLY = "^/(sdapi|internal|controlnet)/"
+OURS_ONLY = "^/(?!v1/images/|sdapi/|internal/|controlnet/)"
 JSON = {"content-type": "application/json"}
 
 
@@ -22,7 +23,7 @@ def tried(url: str, worker: FakeWorker, *, examples: int, least: int, within_s: 
     accepted: list[ResolvedRequest | ResolvedUpscale] = []
     worker.on_claim = lambda lease: accepted.append(lease.record.request)
     with worker:
-        report = contract.run(url, examples=examples, within_s=within_s, without=OPENAI)
+        report = contract.run(url, examples=examples, within_s=within_s, only=OURS_ONLY)
     print(f"{report.cases} cases, {len(accepted)} jobs")
     assert report.is_clean, report.said
     assert report.cases >= least, report.said
@@ -74,6 +75,24 @@ def test_every_route_keeps_its_word(url: str, worker: FakeWorker) -> None:
 def test_openais_routes_keep_their_word(url: str, worker: FakeWorker) -> None:
     accepted = tried_at_openais(url, worker, examples=90, within_s=230, phases="examples,fuzzing")
     assert accepted & set(EDITED), "which of them, chance decides; the longer test has all"
+
+
+@pytest.mark.timeout(240)
+def test_automatic1111s_routes_keep_their_word(url: str, worker: FakeWorker) -> None:
+    with worker:
+        report = contract.run(
+            url, examples=8, within_s=230, only=A1111_ONLY, phases="examples,fuzzing"
+        )
+    assert report.is_clean, report.said
+    assert report.cases >= 100, report.said
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+def test_automatic1111s_routes_keep_their_word_field_by_field(url: str, worker: FakeWorker) -> None:
+    with worker:
+        report = contract.run(url, examples=60, within_s=880, only=A1111_ONLY)
+    assert report.is_clean, report.said
 
 
 @pytest.mark.faults
