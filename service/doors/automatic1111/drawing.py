@@ -109,7 +109,8 @@ async def _answer(
     gateway: Gateway, record: JobRecord, wanted: Wanted, headers: Mapping[str, str]
 ) -> Response:
     images = pictures(record, wanted.maps) if wanted.sends else []
-    pieces = between(gateway.storage, images, around_images(record, wanted, images))
-    return StreamingResponse(
-        await begun(pieces), headers={**wanted.headers, **headers}, media_type="application/json"
-    )
+    texts, headers = around_images(record, wanted, images), {**wanted.headers, **headers}
+    if not images:
+        return Response(texts[0], headers=headers, media_type="application/json")
+    pieces = between(gateway.storage, images, texts)
+    return StreamingResponse(await begun(pieces), headers=headers, media_type="application/json")
