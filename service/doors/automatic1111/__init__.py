@@ -3,10 +3,12 @@
 from typing import Final
 
 from latentry.api_keys import Scope
+from latentry.contracts import GenerationRequest
 from latentry.settings import Settings
 from service.access.auth import Allowed
 from service.access.schemes import BASIC
-from service.doors.automatic1111.answers.errors import error_answer
+from service.doors.automatic1111.answers.errors import ErrorAnswer, error_answer
+from service.doors.automatic1111.examples import EXAMPLES
 from service.doors.automatic1111.requests.extras import (
     ExtraBatchImages,
     ExtraSingleImage,
@@ -45,6 +47,11 @@ def door(settings: Settings) -> Door:
         ),
         dialect=error_answer,
         prefixes=("/sdapi/", "/internal/", "/controlnet/"),
+        failure=ErrorAnswer,
+        examples=EXAMPLES,
+        tags={"automatic1111": "AUTOMATIC1111's API, an instance for each API key."},
+        makes=GenerationRequest,
+        waits=True,
         models=(
             Txt2Img,
             Img2Img,

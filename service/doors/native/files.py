@@ -11,7 +11,8 @@ from latentry.contracts import File, OutputFormat
 from latentry.errors import UnsupportedMediaType
 from latentry.ledger.files import FileRecord
 from service.access.auth import MayUpload
-from service.doors.answers import BINARY, PROBLEMS, Responses, json_response
+from service.doors.answers import BINARY, Responses, json_response
+from service.doors.native.tags import Tag
 from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
 from service.intake import multipart
@@ -20,7 +21,7 @@ PATH: Final = "/v1/files"
 # Boundaries and part headers of a multipart body, in addition to the picture.
 FORM_OVERHEAD_BYTES: Final = 16 * 1024
 
-router = APIRouter(prefix=PATH, tags=["files"], responses=PROBLEMS)
+router = APIRouter(prefix=PATH, tags=[Tag.FILES])
 
 _STORED_AS: Final = OutputFormat.PNG
 _FORM: Final = {
@@ -28,7 +29,8 @@ _FORM: Final = {
         "type": "object",
         "properties": {"file": {"type": "string", "format": "binary"}},
         "required": ["file"],
-    }
+    },
+    "example": {"file": "the bytes of photo.png"},
 }
 _MEDIA_TYPES: Final = (*(form.content_type for form in OutputFormat), "application/octet-stream")
 _BODY: Final[dict[str, Any]] = {

@@ -4,7 +4,6 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 from starlette.types import Scope
 
-from service.doors.answers import Responses
 from service.http.failures import Failure
 
 
@@ -24,9 +23,3 @@ def error_answer(what: Failure, _: Scope) -> Response:
     return Response(
         body.model_dump_json(), what.status, dict(what.headers), media_type="application/json"
     )
-
-
-FAILURES: Responses = {
-    "4XX": {"model": ErrorAnswer, "description": "The request was refused; `error` says why."},
-    "5XX": {"model": ErrorAnswer, "description": "The service or the job failed."},
-}

@@ -11,8 +11,7 @@ from starlette.responses import Response
 from latentry.contracts import Adapter, AdapterKind
 from latentry.errors import NoModel, UnknownModel
 from latentry.ledger import CatalogueEntry
-from service.doors.answers import json_response, json_text
-from service.doors.automatic1111.answers.errors import FAILURES
+from service.doors.answers import example, json_response, json_text
 from service.doors.automatic1111.answers.lists import (
     EmbeddingItem,
     Embeddings,
@@ -39,19 +38,25 @@ from service.http.direct import DirectRoute
 from service.jobs.catalogue import adapters_of
 
 _LATENT: Final = "Latent"
-router = APIRouter(
-    prefix="/sdapi/v1", tags=["automatic1111"], responses=FAILURES, route_class=DirectRoute
+router = APIRouter(prefix="/sdapi/v1", tags=["automatic1111"], route_class=DirectRoute)
+
+
+@router.get(
+    "/sd-models",
+    response_model=list[ModelItem],
+    responses=example([{"title": "shapes", "model_name": "shapes", "filename": "shapes"}]),
 )
-
-
-@router.get("/sd-models", response_model=list[ModelItem])
 async def sd_models(gateway: GatewayDep, _: MaySee) -> Response:
     """The models. A title is a model's id; there are no files to name."""
     ids = [entry.card.id for entry in await gateway.catalogue.entries()]
     return listed([ModelItem(title=id, model_name=id, filename=id) for id in ids])
 
 
-@router.get("/samplers", response_model=list[SamplerItem])
+@router.get(
+    "/samplers",
+    response_model=list[SamplerItem],
+    responses=example([{"name": "Euler", "aliases": ["k_euler"], "options": {}}]),
+)
 async def sd_samplers(gateway: GatewayDep, caller: MaySee) -> Response:
     """The samplers of this key's model."""
     entry = await _current(gateway, caller)
@@ -65,14 +70,22 @@ async def sd_samplers(gateway: GatewayDep, caller: MaySee) -> Response:
     )
 
 
-@router.get("/schedulers", response_model=list[SchedulerItem])
+@router.get(
+    "/schedulers",
+    response_model=list[SchedulerItem],
+    responses=example([{"name": "karras", "label": "Karras"}]),
+)
 async def sd_schedulers(_: MaySee) -> Response:
     """The schedule types."""
     items = [SchedulerItem(name=scheduler_name(label), label=label) for label in SCHEDULERS]
     return listed(items)
 
 
-@router.get("/upscalers", response_model=list[UpscalerItem])
+@router.get(
+    "/upscalers",
+    response_model=list[UpscalerItem],
+    responses=example([{"name": "Lanczos", "scale": 8}]),
+)
 async def sd_upscalers(gateway: GatewayDep, _: MaySee) -> Response:
     """The upscalers of `extra-single-image`; of them `Lanczos` makes hires fix too."""
     cards = [entry.card for entry in await gateway.catalogue.upscalers()]
@@ -81,20 +94,30 @@ async def sd_upscalers(gateway: GatewayDep, _: MaySee) -> Response:
     return listed(found)
 
 
-@router.get("/latent-upscale-modes", response_model=list[NameItem])
+@router.get(
+    "/latent-upscale-modes", response_model=list[NameItem], responses=example([{"name": "Latent"}])
+)
 async def latent_upscale_modes(_: MaySee) -> Response:
     """How hires fix enlarges latents."""
     return listed([NameItem(name=_LATENT)])
 
 
-@router.get("/sd-vae", response_model=list[VaeItem])
+@router.get(
+    "/sd-vae",
+    response_model=list[VaeItem],
+    responses=example([{"model_name": "glass", "filename": "glass"}]),
+)
 async def sd_vae(gateway: GatewayDep, _: MaySee) -> Response:
     """The VAEs."""
     ids = [one.id for one in await _adapters(gateway, AdapterKind.VAE)]
     return listed([VaeItem(model_name=id, filename=id) for id in ids])
 
 
-@router.get("/loras", response_model=list[LoraItem])
+@router.get(
+    "/loras",
+    response_model=list[LoraItem],
+    responses=example([{"name": "ink", "alias": "Ink", "path": "ink", "metadata": {}}]),
+)
 async def sd_loras(gateway: GatewayDep, _: MaySee) -> Response:
     """The LoRAs, which prompts name by `<lora:name:1>`."""
     return listed(
@@ -117,7 +140,11 @@ async def sd_embeddings(gateway: GatewayDep, caller: MaySee) -> Response:
     return json_response(found)
 
 
-@router.get("/prompt-styles", response_model=list[StyleItem])
+@router.get(
+    "/prompt-styles",
+    response_model=list[StyleItem],
+    responses=example([{"name": "night", "prompt": "{prompt}, at night", "negative_prompt": ""}]),
+)
 async def prompt_styles(gateway: GatewayDep, _: MaySee) -> Response:
     """The styles."""
     styles = gateway.library.styles.values()

@@ -8,8 +8,7 @@ from starlette.responses import Response
 
 from latentry.contracts import Adapter, AdapterKind
 from latentry.contracts.fields.bounds import MAX_CONTROLS
-from service.doors.answers import body_schema, json_response
-from service.doors.automatic1111.answers.errors import FAILURES
+from service.doors.answers import body_schema, example, json_response
 from service.doors.automatic1111.callers import MaySee
 from service.doors.automatic1111.translation.controls import IP_ADAPTER, MODULES, THRESHOLDS
 from service.doors.automatic1111.translation.refusals import refuse
@@ -25,7 +24,7 @@ _PROMPT: Final = f"{IP_ADAPTER}-auto"
 _LISTED: Final = ("none", "canny", "invert (from white bg & black line)", _PROMPT)
 _EXAMPLE: Final = {"controlnet_module": "canny", "controlnet_input_images": []}
 
-router = APIRouter(tags=["automatic1111"], responses=FAILURES, route_class=DirectRoute)
+router = APIRouter(tags=["automatic1111"], route_class=DirectRoute)
 
 
 class Version(BaseModel):
@@ -127,7 +126,12 @@ async def controlnet_settings(_: MaySee) -> Response:
     return json_response(UnitCount(control_net_unit_count=MAX_CONTROLS))
 
 
-@router.post(DETECT, response_model=dict[str, str], openapi_extra=body_schema(DetectBody, _EXAMPLE))
+@router.post(
+    DETECT,
+    response_model=dict[str, str],
+    responses=example({}),
+    openapi_extra=body_schema(DetectBody, _EXAMPLE),
+)
 async def controlnet_detect(_: MaySee, request: Request) -> Response:
     """Refused: preprocessors run as a part of `txt2img` and `img2img` only."""
     await bodies.parse(request, DetectBody)

@@ -9,8 +9,7 @@ from starlette.responses import Response, StreamingResponse
 from latentry.contracts import ResolvedUpscale
 from latentry.ledger import JobRecord
 from latentry.provenance.parameters import parse
-from service.doors.answers import body_schema, json_response
-from service.doors.automatic1111.answers.errors import FAILURES
+from service.doors.answers import PICTURE, body_schema, example, json_response
 from service.doors.automatic1111.answers.generations import (
     BatchImagesAnswer,
     PngInfoAnswer,
@@ -37,14 +36,14 @@ from service.http.direct import DirectRoute
 PREFIX: Final = "/sdapi/v1"
 SINGLE, BATCH = f"{PREFIX}/extra-single-image", f"{PREFIX}/extra-batch-images"
 PNG_INFO, INTERROGATE = f"{PREFIX}/png-info", f"{PREFIX}/interrogate"
-_PICTURE: Final = {"image": "https://example.com/photo.png"}
+_PICTURE: Final = {"image": PICTURE}
 _ENLARGED: Final = _PICTURE | {"upscaler_1": "Lanczos", "upscaling_resize": 2}
 _SEVERAL: Final = {
-    "imageList": [{"data": "https://example.com/photo.png", "name": "photo"}],
+    "imageList": [{"data": PICTURE, "name": "photo"}],
     "upscaler_1": "Lanczos",
 }
 
-router = APIRouter(tags=["automatic1111"], responses=FAILURES, route_class=DirectRoute)
+router = APIRouter(tags=["automatic1111"], route_class=DirectRoute)
 
 
 @router.post(
@@ -109,7 +108,10 @@ async def png_info(gateway: GatewayDep, caller: MaySee, request: Request) -> Res
 
 
 @router.post(
-    INTERROGATE, response_model=dict[str, str], openapi_extra=body_schema(Interrogate, _PICTURE)
+    INTERROGATE,
+    response_model=dict[str, str],
+    responses=example({}),
+    openapi_extra=body_schema(Interrogate, _PICTURE),
 )
 async def interrogate(caller: MaySee, request: Request) -> Response:
     """Refused: no model here says what a picture shows."""

@@ -7,8 +7,7 @@ from fastapi import APIRouter
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from service.doors.answers import json_response, json_text
-from service.doors.automatic1111.answers.errors import FAILURES
+from service.doors.answers import example, json_response, json_text
 from service.doors.automatic1111.answers.lists import Item, Memory, ScriptInfo, ScriptsList
 from service.doors.automatic1111.callers import MayDraw, MaySee
 from service.http.direct import DirectRoute
@@ -23,17 +22,15 @@ _EMPTY: Final = (
     ("extensions", "None are here."),
 )
 _DONE: Final = (
-    ("refresh-checkpoints", "null"),
-    ("refresh-vae", "null"),
-    ("refresh-loras", "null"),
-    ("refresh-embeddings", "null"),
+    ("refresh-checkpoints", "{}"),
+    ("refresh-vae", "{}"),
+    ("refresh-loras", "{}"),
+    ("refresh-embeddings", "{}"),
     ("unload-checkpoint", "{}"),
     ("reload-checkpoint", "{}"),
 )
 
-router = APIRouter(
-    prefix="/sdapi/v1", tags=["automatic1111"], responses=FAILURES, route_class=DirectRoute
-)
+router = APIRouter(prefix="/sdapi/v1", tags=["automatic1111"], route_class=DirectRoute)
 
 
 @router.get("/scripts", response_model=ScriptsList)
@@ -42,7 +39,13 @@ async def sd_scripts(_: MaySee) -> Response:
     return json_response(ScriptsList(txt2img=list(_SCRIPTS), img2img=list(_SCRIPTS)))
 
 
-@router.get("/script-info", response_model=list[ScriptInfo])
+@router.get(
+    "/script-info",
+    response_model=list[ScriptInfo],
+    responses=example(
+        [{"name": "controlnet", "is_alwayson": True, "is_img2img": False, "args": []}]
+    ),
+)
 async def sd_script_info(_: MaySee) -> Response:
     """The same, one by one."""
     found = [
@@ -59,7 +62,7 @@ async def sd_memory(_: MaySee) -> Response:
     return json_response(Memory(ram=_UNAVAILABLE, cuda=_UNAVAILABLE))
 
 
-@router.get("/cmd-flags", response_model=dict[str, bool])
+@router.get("/cmd-flags", response_model=dict[str, bool], responses=example({"api": True}))
 async def sd_cmd_flags(_: MaySee) -> Response:
     """The flags of an AUTOMATIC1111 that has an API and nothing else."""
     return json_text('{"api":true,"nowebui":true}')
@@ -82,6 +85,7 @@ for _path, _why in _EMPTY:
         _answering("[]", MaySee),
         methods=["GET"],
         response_model=list[Item],
+        responses=example([]),
         name=_name(_path),
         summary=f"Always empty: {_path}",
         description=_why,
@@ -91,7 +95,8 @@ for _path, _text in _DONE:
         f"/{_path}",
         _answering(_text, MayDraw),
         methods=["POST"],
-        response_model=dict[str, str] if _text == "{}" else None,
+        response_model=dict[str, str],
+        responses=example({}),
         name=_name(_path),
         summary=f"Does nothing: {_path}",
         description="Models and adapters are found, loaded and unloaded by themselves.",

@@ -5,8 +5,7 @@ from typing import Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from service.doors.answers import body_schema
-from service.doors.automatic1111.answers.errors import FAILURES
+from service.doors.answers import PICTURE, body_schema
 from service.doors.automatic1111.answers.generations import GenerationAnswer
 from service.doors.automatic1111.callers import MayDraw
 from service.doors.automatic1111.drawing import draw
@@ -18,11 +17,9 @@ from service.http.direct import DirectRoute
 
 PATHS: Final = ("/sdapi/v1/txt2img", "/sdapi/v1/img2img")
 _TEXT: Final = {"prompt": "a red circle on a blue background", "steps": 20}
-_PICTURE: Final = _TEXT | {"init_images": ["https://example.com/photo.png"]}
+_PICTURE: Final = _TEXT | {"init_images": [PICTURE]}
 
-router = APIRouter(
-    prefix="/sdapi/v1", tags=["automatic1111"], responses=FAILURES, route_class=DirectRoute
-)
+router = APIRouter(prefix="/sdapi/v1", tags=["automatic1111"], route_class=DirectRoute)
 
 
 @router.post("/txt2img", response_model=GenerationAnswer, openapi_extra=body_schema(Txt2Img, _TEXT))

@@ -7,8 +7,7 @@ from pydantic import BaseModel, ConfigDict, RootModel
 from starlette.responses import Response
 
 from latentry.errors import NoModel
-from service.doors.answers import body_schema, json_response, json_text
-from service.doors.automatic1111.answers.errors import FAILURES
+from service.doors.answers import body_schema, example, json_response, json_text
 from service.doors.automatic1111.callers import MayDraw, MaySee
 from service.doors.automatic1111.instance import Instance
 from service.doors.automatic1111.requests.options import Options
@@ -18,10 +17,9 @@ from service.http import bodies
 from service.http.direct import DirectRoute
 
 PATH: Final = "/sdapi/v1/options"
-NULL: Final = "null"
 _EXAMPLE: Final = {"sd_model_checkpoint": "shapes"}
 
-router = APIRouter(tags=["automatic1111"], responses=FAILURES, route_class=DirectRoute)
+router = APIRouter(tags=["automatic1111"], route_class=DirectRoute)
 
 
 class OptionsAnswer(BaseModel):
@@ -57,7 +55,12 @@ async def get_options(gateway: GatewayDep, caller: MaySee) -> Response:
     return json_response(OptionsAnswer.model_validate(found))
 
 
-@router.post(PATH, response_model=None, openapi_extra=body_schema(Options, _EXAMPLE))
+@router.post(
+    PATH,
+    response_model=dict[str, str],
+    responses=example({}),
+    openapi_extra=body_schema(Options, _EXAMPLE),
+)
 async def set_options(gateway: GatewayDep, caller: MayDraw, request: Request) -> Response:
     """Set options of this key alone; the whole object of `GET` may be sent back.
 
@@ -66,4 +69,4 @@ async def set_options(gateway: GatewayDep, caller: MayDraw, request: Request) ->
     """
     body = await bodies.parse(request, OptionsBody)
     await Instance.of(gateway, caller).set(body.root)
-    return json_text(NULL, headers=unknown_options(body.root))
+    return json_text("{}", headers=unknown_options(body.root))

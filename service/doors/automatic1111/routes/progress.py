@@ -9,8 +9,7 @@ from starlette.responses import Response
 from latentry.contracts import JobStatus
 from latentry.contracts.wire import RequestModel
 from latentry.ledger.instances import MAX_TASK_ID, Task, Tasks
-from service.doors.answers import body_schema, json_response, json_text
-from service.doors.automatic1111.answers.errors import FAILURES
+from service.doors.answers import body_schema, example, json_response, json_text
 from service.doors.automatic1111.callers import MayDraw, MaySee
 from service.doors.automatic1111.instance import Instance
 from service.gateway import GatewayDep
@@ -20,7 +19,7 @@ from service.http.direct import DirectRoute
 _BEGUN: Final = 0.01  # what AUTOMATIC1111 says of a job that has made no step
 _EXAMPLE: Final = {"id_task": "task(1234)"}
 
-router = APIRouter(tags=["automatic1111"], responses=FAILURES, route_class=DirectRoute)
+router = APIRouter(tags=["automatic1111"], route_class=DirectRoute)
 
 
 class State(BaseModel):
@@ -112,7 +111,7 @@ async def pending_tasks(gateway: GatewayDep, caller: MaySee) -> Response:
     return json_response(PendingAnswer(size=len(waiting), tasks=waiting))
 
 
-@router.post("/sdapi/v1/interrupt", response_model=dict[str, str])
+@router.post("/sdapi/v1/interrupt", response_model=dict[str, str], responses=example({}))
 async def interrupt(gateway: GatewayDep, caller: MayDraw) -> Response:
     """Stop all of this key's unfinished jobs at this door.
 
@@ -123,12 +122,12 @@ async def interrupt(gateway: GatewayDep, caller: MayDraw) -> Response:
     return json_text("{}")
 
 
-@router.post("/sdapi/v1/skip", response_model=None)
+@router.post("/sdapi/v1/skip", response_model=dict[str, str], responses=example({}))
 async def skip(gateway: GatewayDep, caller: MayDraw) -> Response:
     """Stop the oldest of this key's unfinished jobs at this door; the others go on."""
     instance = Instance.of(gateway, caller)
     await instance.cancel((await instance.tasks()).unfinished[:1])
-    return json_text("null")
+    return json_text("{}")
 
 
 def _progress(tasks: Tasks) -> ProgressAnswer:

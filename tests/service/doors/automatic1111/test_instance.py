@@ -78,7 +78,7 @@ def all_jobs(ledger: Ledger, tenant: str) -> list[JobRecord]:
 async def test_options_are_this_key_s_alone(client, xl, keys) -> None:
     mine, others = keys[0], keys[1:]
     answer = await client.post(OPTIONS, json={"sd_model_checkpoint": "XL"}, headers=mine)
-    assert (answer.status_code, answer.json()) == (200, None)
+    assert (answer.status_code, answer.json()) == (200, {})
     assert (await client.get(OPTIONS, headers=mine)).json()["sd_model_checkpoint"] == "xl"
     for other in others:
         found = (await client.get(OPTIONS, headers=other)).json()
@@ -245,7 +245,7 @@ async def test_skip_stops_the_oldest_alone(client, worker, drawing) -> None:
     second = drawing({}, force_task_id="b")
     await settled(client, {}, 2)
     answer = await client.post(SKIP)
-    assert (answer.status_code, answer.json()) == (200, None)
+    assert (answer.status_code, answer.json()) == (200, {})
     assert (await first).json()["images"] == []
     assert (await client.get(PENDING)).json()["tasks"] == ["b"]
     assert not second.done()

@@ -88,8 +88,8 @@ async def test_scripts_memory_and_flags(client) -> None:
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("refresh-checkpoints", None),
-        ("refresh-loras", None),
+        ("refresh-checkpoints", {}),
+        ("refresh-loras", {}),
         ("unload-checkpoint", {}),
         ("reload-checkpoint", {}),
     ],
