@@ -43,6 +43,10 @@ _BY_PATH: Final[Mapping[str, Errors]] = {
 _BY_FIELD: Final[Mapping[str, Errors]] = {
     "model": (errors.UnknownModel, errors.NoModel, errors.UnsupportedField),
     "upscaler": (errors.UnknownUpscaler, errors.NoModel),
+    # AUTOMATIC1111's names of them, and samplers of it that are not here.
+    "sd_model_checkpoint": (errors.UnknownModel, errors.NoModel, errors.UnsupportedField),
+    "upscaler_1": (errors.UnknownUpscaler, errors.NoModel, errors.UnsupportedField),
+    "sampler_name": (errors.NotFound,),
     "scale": (errors.UnsupportedSize,),
     "output_quality": (errors.UnsupportedField,),
     "prompt": (errors.InvalidPrompt, errors.PromptRefused, errors.NoClassifier),
@@ -71,7 +75,13 @@ _BY_FIELD: Final[Mapping[str, Errors]] = {
 }
 _ENDS: Final[Errors] = (
     *(errors.JobFailed, errors.NonFiniteOutput, errors.OutOfMemory, errors.EngineError),
-    *(errors.ModelNotLoaded, errors.AdapterUnusable, errors.AdapterGone, errors.AdaptersTooLarge),
+    *(
+        errors.ModelNotLoaded,
+        errors.ModelGone,
+        errors.AdapterUnusable,
+        errors.AdapterGone,
+        errors.AdaptersTooLarge,
+    ),
     *(errors.SigningFailed, errors.PictureRefused, errors.Poison),
     *(errors.Unavailable, errors.ShuttingDown, errors.JobNotFound),
 )
