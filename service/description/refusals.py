@@ -43,10 +43,6 @@ _BY_PATH: Final[Mapping[str, Errors]] = {
 _BY_FIELD: Final[Mapping[str, Errors]] = {
     "model": (errors.UnknownModel, errors.NoModel, errors.UnsupportedField),
     "upscaler": (errors.UnknownUpscaler, errors.NoModel),
-    # AUTOMATIC1111's names of them, and samplers of it that are not here.
-    "sd_model_checkpoint": (errors.UnknownModel, errors.NoModel, errors.UnsupportedField),
-    "upscaler_1": (errors.UnknownUpscaler, errors.NoModel, errors.UnsupportedField),
-    "sampler_name": (errors.NotFound,),
     "scale": (errors.UnsupportedSize,),
     "output_quality": (errors.UnsupportedField,),
     "prompt": (errors.InvalidPrompt, errors.PromptRefused, errors.NoClassifier),
@@ -73,6 +69,7 @@ _BY_FIELD: Final[Mapping[str, Errors]] = {
         *(errors.QuotaExceeded, errors.QueueFull, errors.DeadlineUnreachable, errors.LedgerFull),
     ),
 }
+_A1111: Final = ("/sdapi/", "/controlnet/detect")
 _ENDS: Final[Errors] = (
     *(errors.JobFailed, errors.NonFiniteOutput, errors.OutOfMemory, errors.EngineError),
     *(
@@ -97,6 +94,10 @@ _RULES: Final[tuple[_Rule, ...]] = (
     (lambda one: one.is_idempotent, (errors.InvalidIdempotencyKey,)),
     (lambda one: one.takes_pictures, _PICTURES),
     (lambda one: "image" in one.fields, _REFERENCES),
+    # AUTOMATIC1111's options and upscalers, and what it has and this service has not.
+    (lambda one: "sd_model_checkpoint" in one.fields, (errors.UnknownModel, errors.NoModel)),
+    (lambda one: "upscaler_1" in one.fields, (errors.UnknownUpscaler, errors.NoModel)),
+    (lambda one: one.route.path_format.startswith(_A1111), (errors.UnsupportedField,)),
     (lambda one: one.is_upload, (errors.FileQuotaExceeded,)),
     (lambda one: one.examines_pictures, (errors.FileNotFound,)),
     (lambda one: one.sends_pictures or one.is_deletion, (errors.StorageUnavailable,)),
