@@ -25,6 +25,7 @@ from latentry.client.many_jobs import AsyncManyJobs
 from latentry.client.pictures import Source, picture_bytes
 from latentry.client.saving import opened, targets
 from latentry.client.sequences.clips import AsyncClips
+from latentry.client.uploads import AsyncUploads
 from latentry.client.upscales import AsyncUpscales
 from latentry.client.verifying import AsyncVerifying
 from latentry.contracts import (
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 
-class AsyncClient(AsyncManyJobs, AsyncUpscales, AsyncClips, AsyncVerifying):
+class AsyncClient(AsyncManyJobs, AsyncUpscales, AsyncClips, AsyncUploads, AsyncVerifying):
     """A client of a latentry service for asyncio. Its methods are those of Client."""
 
     async def generate(

@@ -24,6 +24,7 @@ from latentry.client.many_jobs import ManyJobs
 from latentry.client.pictures import Source, picture_bytes
 from latentry.client.saving import opened, targets
 from latentry.client.sequences.clips import Clips
+from latentry.client.uploads import Uploads
 from latentry.client.upscales import Upscales
 from latentry.client.verifying import Verifying
 from latentry.contracts import (
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 
-class Client(ManyJobs, Upscales, Clips, Verifying):
+class Client(ManyJobs, Upscales, Clips, Uploads, Verifying):
     """A blocking client of a latentry service.
 
     `timeout_s` bounds each response in seconds. Where a method takes a job's id, it takes the job
