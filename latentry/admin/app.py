@@ -1,10 +1,9 @@
 """The commands of an operator."""
 
-import typer
-
 from latentry.admin import api_keys as keys
 from latentry.admin import webhooks
+from latentry.cli.terminal import help as pages
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = pages.app(help="Do what an operator does directly in the ledger.")
 app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.app, name="webhooks")
