@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from latentry import __version__
-from latentry.cli import admin, catalogue, jobs, serve
+from latentry.cli import admin, catalogue, files, jobs, serve
 from latentry.cli.drawing import fetch, generate, upscale
 from latentry.cli.fields.options import option_name
 from latentry.cli.provenance import verify
@@ -52,6 +52,7 @@ _add("status", jobs.status, _JOBS)
 _add("watch", jobs.watch, _JOBS)
 _add("fetch", fetch.fetch, _JOBS)
 _add("cancel", jobs.cancel, _JOBS)
+app.add_typer(files.app, name="files", rich_help_panel=_JOBS)
 _add("usage", jobs.usage, _JOBS)
 _add("models", catalogue.models, _SERVICE)
 _add("adapters", catalogue.adapters, _SERVICE)
