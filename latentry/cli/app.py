@@ -8,6 +8,7 @@ import typer
 from latentry import __version__
 from latentry.cli import admin, catalogue, files, jobs, serve
 from latentry.cli.bench import command as bench
+from latentry.cli.doctor import command as doctor
 from latentry.cli.drawing import fetch, generate, upscale
 from latentry.cli.fields.options import option_name
 from latentry.cli.provenance import verify
@@ -61,6 +62,7 @@ _add("upscalers", catalogue.upscalers, _SERVICE)
 _add("styles", catalogue.styles, _SERVICE)
 _add("serve", serve.serve, _OPERATE)
 _add("demo", serve.demo, _OPERATE)
+_add("doctor", doctor.doctor, _OPERATE)
 _add("bench", bench.bench, _OPERATE, **_LONG_NAMES)
 _add("keys", admin.keys, _OPERATE, **admin.SETTINGS)
 _add("webhooks", admin.webhooks, _OPERATE, **admin.SETTINGS)
