@@ -4,10 +4,12 @@ from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import typer
+from typer.completion import completion_init  # type: ignore[attr-defined]
 
 from latentry import __version__
 from latentry.cli import admin, catalogue, files, jobs, serve
 from latentry.cli.bench import command as bench
+from latentry.cli.completion import completion
 from latentry.cli.doctor import command as doctor
 from latentry.cli.drawing import fetch, generate, upscale
 from latentry.cli.fields.options import option_name
@@ -25,6 +27,7 @@ app = pages.app(
     help="Generate images with a latentry service.",
     epilog="Exit codes: 0 done, 1 failed, 2 misused, 3 try again later, 130 interrupted.",
 )
+completion_init()
 
 
 @app.callback(invoke_without_command=True)
@@ -66,3 +69,4 @@ _add("doctor", doctor.doctor, _OPERATE)
 _add("bench", bench.bench, _OPERATE, **_LONG_NAMES)
 _add("keys", admin.keys, _OPERATE, **admin.SETTINGS)
 _add("webhooks", admin.webhooks, _OPERATE, **admin.SETTINGS)
+_add("completion", completion, _OPERATE)
