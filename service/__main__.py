@@ -5,6 +5,7 @@ import resource
 import signal
 import socket
 import sys
+from contextlib import ExitStack
 from types import FrameType
 from typing import Final
 
@@ -82,9 +83,11 @@ def main() -> int:
         configure_logs(settings)
         inspection.inspect(settings)
         opening.check(settings)
-        listening = bind(settings.host, settings.port)
-        # Port 0 lets the system choose one, which the URLs in responses must name.
-        gateway = server(settings.model_copy(update={"port": listening.getsockname()[1]}))
+        with ExitStack() as if_refused:
+            listening = if_refused.enter_context(bind(settings.host, settings.port))
+            # Port 0 lets the system choose one, which the URLs in responses must name.
+            gateway = server(settings.model_copy(update={"port": listening.getsockname()[1]}))
+            if_refused.pop_all()
     except ConfigurationError as error:
         sys.stderr.write(f"{error.message}\n")
         return EXIT_UNUSABLE

@@ -4,11 +4,10 @@ import logging
 import os
 import socket
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
 from secrets import token_hex
-from typing import Any, Final, TypeAlias
+from typing import Any
 
 import structlog
 from celery import Celery, signals
@@ -16,44 +15,27 @@ from celery.exceptions import SecurityWarning
 
 from latentry.broker import TASK, broker_config, broker_queue
 from latentry.contracts import ModelCard
-from latentry.errors import LatentryError, Unavailable
 from latentry.ledger import Ledger
-from latentry.ledger.server import inspection
-from latentry.metrics_port import serve_metrics
 from latentry.settings import Settings
-from latentry.storage import Storage, open_storage
 from worker import tasks
-from worker.backends import Card, open_backend
-from worker.batching import Costs
+from worker.backends import open_backend
 from worker.claims.claimer import Claimer
 from worker.claims.inbox import Inbox
 from worker.claims.inputs import Inputs
-from worker.claims.preparation.adapter_cache import AdapterCache
-from worker.claims.preparation.adapter_files import AdapterFiles
 from worker.claims.preparation.adapters import Adapters
 from worker.claims.preparation.preparation import Preparation
 from worker.claims.queue_choice import QueueChoice
 from worker.claims.reporter import Reporter
-from worker.cost_file import CostFile
 from worker.engine.loop import Engine
-from worker.engine.loop.backend import ServedBackend
 from worker.loop import WorkerLoop
-from worker.metrics import Metrics
+from worker.model_files.watcher import ModelWatcher
+from worker.opened import OpenBackend, Opened, complete, open_all
 from worker.process.keepalive import Keepalive
-from worker.process.watchdog import EXIT_UNUSABLE
-from worker.publishing.clip import with_clips
 from worker.publishing.publisher import Publisher
-from worker.publishing.signing import Signing, open_signing
-from worker.safety.judge import Judge
-from worker.safety.opening import open_classifier, with_labels
 from worker.saving import Saving
 from worker.stepping import Stepping
 
 log = structlog.get_logger()
-
-READING_S: Final = 3600.0  # all adapters, from a slow disk
-EXIT_NOT_READY: Final = 75  # EX_TEMPFAIL: its parent tries again
-OpenBackend: TypeAlias = Callable[[Settings, Keepalive], tuple[ServedBackend[Any], Sequence[Card]]]
 
 
 def run(settings: Settings, keepalive: Keepalive, open_backend: OpenBackend = open_backend) -> None:
@@ -61,8 +43,9 @@ def run(settings: Settings, keepalive: Keepalive, open_backend: OpenBackend = op
     # Every call into torch comes from this one thread: each thread that computes gets a pool of
     # OpenMP threads, and two pools on the same cores made a step take 2.3 times as long.
     compute = ThreadPoolExecutor(1, thread_name_prefix="compute")
-    opened = _open(settings, keepalive, compute, open_backend)
-    loop, reporter = _wire(settings, keepalive, compute, opened)
+    opened = open_all(settings, keepalive, compute, open_backend)
+    inbox = Inbox()
+    loop, reporter = _wire(settings, keepalive, compute, opened, inbox)
     models = reporter.heartbeat.models
     app = Celery("latentry", set_as_current=False)
     app.conf.update(broker_config(settings))
@@ -75,10 +58,13 @@ def run(settings: Settings, keepalive: Keepalive, open_backend: OpenBackend = op
         """Celery configures the root logger unless this signal has a receiver."""
         logging.getLogger("celery").setLevel(logging.WARNING)  # each bell is not worth a line
 
+    watcher = _watcher(opened, inbox, models)
+
     @signals.worker_ready.connect(weak=False)
-    def begin(**_: Any) -> None:
+    def begin(sender: Any, **_: Any) -> None:
         reporter.start()
         opened.adapters.start()
+        watcher.start(lambda model: tasks.listen_to(sender, broker_queue(settings, model)))
         keepalive.extend(0)
         # The first bell is the worker's own: it finds the jobs that already wait.
         app.send_task(TASK, args=[models[0]], queue=queues[0])
@@ -89,8 +75,8 @@ def run(settings: Settings, keepalive: Keepalive, open_backend: OpenBackend = op
         loop.stop()
 
     _serve(app, queues)
-    reporter.stop()
-    opened.adapters.stop()
+    for one in (watcher, reporter, opened.adapters):
+        one.stop()
     opened.cost_file.keep()
 
 
@@ -103,58 +89,15 @@ def _serve(app: Celery, queues: list[str]) -> None:
         app.worker_main(["--quiet", "worker", f"--queues={','.join(queues)}", *flags.split()])
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """All that can fail to open on this machine: models, cost file, storage, metrics port."""
-
-    backend: ServedBackend[Any]
-    cards: Sequence[Card]
-    costs: Costs
-    cost_file: CostFile
-    storage: Storage
-    metrics: Metrics
-    adapters: AdapterFiles
-    signing: Signing
-    judge: Judge
-
-
-def _open(
-    settings: Settings, keepalive: Keepalive, compute: Executor, open_backend: OpenBackend
-) -> _Opened:
-    metrics = Metrics()
-    try:
-        inspection.inspect(settings)  # before the models, which take minutes
-        backend, cards = compute.submit(open_backend, settings, keepalive).result()
-        costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)
-        cost_file = CostFile(costs, settings.data_dir / "costs", backend.identity)
-        cost_file.recall()
-        storage = open_storage(settings)
-        cache = AdapterCache(settings.data_dir / "adapters", backend.adapters.identity)
-        adapters = AdapterFiles(settings.adapter_sources, backend.adapters.inspect, cache)
-        keepalive.extend(READING_S)
-        judge = Judge(compute.submit(open_classifier, settings).result())
-        adapters.open()
-        signing = open_signing(settings, metrics)
-        serve_metrics(metrics.registry, settings, "worker_metrics_port")
-    except Unavailable as error:
-        log.error("worker.not_ready", code=error.code, why=error.message)
-        raise SystemExit(EXIT_NOT_READY) from error
-    except LatentryError as error:
-        log.error("worker.unusable", code=error.code, why=error.message)
-        raise SystemExit(EXIT_UNUSABLE) from error
-    cards = with_labels(with_clips(cards), judge.labels)
-    return _Opened(backend, cards, costs, cost_file, storage, metrics, adapters, signing, judge)
-
-
 def _wire(
-    settings: Settings, keepalive: Keepalive, compute: Executor, opened: _Opened
+    settings: Settings, keepalive: Keepalive, compute: Executor, opened: Opened, inbox: Inbox
 ) -> tuple[WorkerLoop, Reporter]:
     name = f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}"
     backend, metrics = opened.backend, opened.metrics
-    ledger, inbox = Ledger.open(settings), Inbox()
+    ledger = Ledger.open(settings)
     reporter = _reporter(settings, ledger, inbox, name, opened)
     engine = Engine(backend, opened.costs)
-    reporter.heartbeat.report_pace(compute.submit(engine.paces).result())
+    reporter.heartbeat.served.report_pace(compute.submit(engine.paces).result())
     models = [card.queue for card in opened.cards if isinstance(card, ModelCard)]
     queues = QueueChoice(models, lambda: backend.resident, lambda: backend.failed)
     loop = WorkerLoop(
@@ -186,7 +129,16 @@ def _wire(
     return loop, reporter
 
 
-def _publisher(settings: Settings, ledger: Ledger, inbox: Inbox, opened: _Opened) -> Publisher:
+def _watcher(opened: Opened, inbox: Inbox, served: Sequence[str]) -> ModelWatcher:
+    def completed(card: ModelCard) -> ModelCard:
+        [done] = complete([card], opened.judge)
+        assert isinstance(done, ModelCard)
+        return done
+
+    return ModelWatcher(opened.models, opened.backend.reader, inbox, served, completed)
+
+
+def _publisher(settings: Settings, ledger: Ledger, inbox: Inbox, opened: Opened) -> Publisher:
     return Publisher(
         ledger,
         opened.storage,
@@ -199,13 +151,13 @@ def _publisher(settings: Settings, ledger: Ledger, inbox: Inbox, opened: _Opened
     )
 
 
-def _preparation(opened: _Opened) -> Preparation:
+def _preparation(opened: Opened) -> Preparation:
     adapters = Adapters(opened.adapters, opened.backend.adapters)
     return Preparation(Inputs(opened.storage), adapters)
 
 
 def _reporter(
-    settings: Settings, ledger: Ledger, inbox: Inbox, name: str, opened: _Opened
+    settings: Settings, ledger: Ledger, inbox: Inbox, name: str, opened: Opened
 ) -> Reporter:
     return Reporter(
         ledger,

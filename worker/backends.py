@@ -1,7 +1,9 @@
 """Opens the backend that the models' sources name: torch, or a simulation that keeps time only."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from latentry.contracts import Defaults, Limits, ModelCard, Sampler, UpscalerCard
 from latentry.low_memory import LowMemory
@@ -12,9 +14,12 @@ from worker.engine.loop.router import BackendRouter
 from worker.engine.simulated import VAE_FACTOR, Charge, Simulated, WallClock
 from worker.engine.upscaling.backend import Upscaling
 from worker.engine.upscaling.lanczos import Lanczos
-from worker.engine.upscaling.upscaler import Upscaler
 from worker.process.keepalive import Keepalive
 from worker.stepping import LOADING_S
+
+if TYPE_CHECKING:
+    from worker.engine.diffusion.diffusion import Diffusion
+    from worker.engine.upscaling.network import Network
 
 FETCH_S: Final = 3600.0  # downloading a model from a hub over a slow connection
 _SIDE: Final = 512  # pixels; a simulation's `call_ms` and `row_ms` are for this size
@@ -23,10 +28,13 @@ _SIDE: Final = 512  # pixels; a simulation's `call_ms` and `row_ms` are for this
 Card: TypeAlias = ModelCard | UpscalerCard
 
 
-def open_backend(settings: Settings, keepalive: Keepalive) -> tuple[ServedBackend[Any], list[Card]]:
+def open_backend(
+    settings: Settings, keepalive: Keepalive, in_folders: Mapping[str, Path] = MappingProxyType({})
+) -> tuple[BackendRouter, list[Card]]:
     """The backend, with every model that fits loaded and tested, and every upscaler.
 
-    With the cards of all models, then those of upscalers.
+    With the cards of all models, then those of upscalers. `in_folders`: models besides those that
+    settings name.
     """
     simulations: dict[str, Simulation] = {}
     stored: dict[str, ModelLocation] = {}
@@ -35,21 +43,22 @@ def open_backend(settings: Settings, keepalive: Keepalive) -> tuple[ServedBacken
             simulations[model] = source
         else:
             stored[model] = source
-    opened = []
-    if stored:
-        opened.append(_diffusion(settings, stored, keepalive))
+    everything: list[tuple[ServedBackend[Any], Sequence[Card]]] = []
+    diffusion = _diffusion(settings) if stored or settings.model_folders else None
+    networks = _networks(settings, keepalive)  # first: they stay, and models have the rest
+    if diffusion is not None:
+        diffusion.reserve(sum(one.size_bytes for one in networks))
+        sources = {**stored, **in_folders}
+        everything.append((diffusion, _opened(diffusion, sources, settings, keepalive)))
     if simulations:
-        opened.append(_simulated(simulations))
-    upscaling = Upscaling([Lanczos(), *_networks(settings, keepalive)])
-    everything: list[tuple[ServedBackend[Any], Sequence[Card]]] = [
-        *opened,
-        (upscaling, upscaling.cards),
-    ]
+        everything.append(_simulated(simulations))
+    upscaling = Upscaling([Lanczos(), *networks])
+    everything.append((upscaling, upscaling.cards))
     routes = {card.queue: backend for backend, cards in everything for card in cards}
-    return BackendRouter(routes), [card for _, cards in everything for card in cards]
+    return BackendRouter(routes, diffusion), [card for _, cards in everything for card in cards]
 
 
-def _networks(settings: Settings, keepalive: Keepalive) -> Sequence[Upscaler]:
+def _networks(settings: Settings, keepalive: Keepalive) -> "Sequence[Network]":
     if not (sources := settings.upscaler_sources):
         return ()
     # Imported here, as for models: without any there is no torch to load.
@@ -57,7 +66,8 @@ def _networks(settings: Settings, keepalive: Keepalive) -> Sequence[Upscaler]:
     from worker.engine.upscaling.catalogue import open_upscalers
 
     keepalive.extend(LOADING_S)
-    return [*open_upscalers(sources, Device.choose(settings.device, settings.dtype))]
+    at = Device.choose(settings.device, settings.dtype)
+    return [*open_upscalers(sources, at, settings.model_memory_bytes)]
 
 
 def _simulated(models: Mapping[str, Simulation]) -> tuple[ServedBackend[Any], list[ModelCard]]:
@@ -87,23 +97,18 @@ def _card(model: str) -> ModelCard:
     )
 
 
-def _diffusion(
-    settings: Settings, sources: Mapping[str, ModelLocation], keepalive: Keepalive
-) -> tuple[ServedBackend[Any], list[ModelCard]]:
+def _diffusion(settings: Settings) -> "Diffusion":
     # Imported here: a simulation starts in a second, and needs no torch on its machine.
     from worker.engine.device import Device
     from worker.engine.diffusion.diffusion import Diffusion
     from worker.engine.unet.compiled import CompiledUNets
-
-    def extend(source: ModelLocation) -> None:
-        keepalive.extend(FETCH_S if isinstance(source, HubPin) else LOADING_S)
 
     saves = settings.ways_to_save_memory
     is_cuda = Device.choose(settings.device, settings.dtype).device.type == "cuda"
     compiles = settings.compile == "on" or (settings.compile == "auto" and is_cuda)
     if LowMemory.OFFLOAD in saves:  # a package has the weights' addresses on the device
         compiles = False
-    backend = Diffusion(
+    return Diffusion(
         device=settings.device,
         dtype=settings.dtype,
         low_memory=saves,
@@ -112,4 +117,16 @@ def _diffusion(
         adapter_memory_bytes=settings.adapter_memory_bytes,
         compiled=CompiledUNets(settings.data_dir / "compiled") if compiles else None,
     )
-    return backend, backend.open(sources, before=extend)
+
+
+def _opened(
+    diffusion: "Diffusion",
+    sources: Mapping[str, ModelLocation],
+    settings: Settings,
+    keepalive: Keepalive,
+) -> list[ModelCard]:
+    def extend(source: ModelLocation) -> None:
+        keepalive.extend(FETCH_S if isinstance(source, HubPin) else LOADING_S)
+
+    may_be_none = bool(settings.model_folders)
+    return diffusion.open(sources, before=extend, may_be_none=may_be_none)

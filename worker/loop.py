@@ -7,9 +7,9 @@ from typing import Any, Final
 import structlog
 
 from latentry.contracts import JobStatus
-from latentry.errors import ModelNotLoaded
 from latentry.ledger import JobRef
 from latentry.rules.pricing import skipped_steps
+from worker.changes import change_model, is_for_others
 from worker.claims.claimed_job import ClaimedJob, Outcome
 from worker.claims.claimer import Claimer
 from worker.claims.inbox import (
@@ -19,6 +19,7 @@ from worker.claims.inbox import (
     JobEnded,
     LeaseLost,
     Message,
+    ModelChanged,
     StopAsked,
     YieldWanted,
 )
@@ -38,6 +39,7 @@ from worker.engine.loop import (
 from worker.metrics import Metrics
 from worker.publishing.picture import Picture
 from worker.publishing.publisher import Publisher
+from worker.room import room_for
 from worker.saving import Saving
 from worker.stepping import Stepping
 
@@ -104,7 +106,7 @@ class WorkerLoop:
         self._read_inbox()
         self._offer_room()
         self._report_pace()
-        if self._engine.idle:
+        if self._engine.idle and not self._engine.is_changing:
             self._stepping.rest()
             # What nobody asked for is measured only where nobody asks for anything.
             return IDLE_S if has_rested and not self._stepping.measure() else QUIET_S
@@ -132,28 +134,20 @@ class WorkerLoop:
                         self._end_early(job, CANCELED)
             case YieldWanted(job, urgent):
                 self._yield(job, urgent)
+            case ModelChanged() as change:
+                change_model(change, self._engine, self._claimer, self._reporter)
             case LeaseLost(job) | Exchanged(job) | JobEnded(job):
                 self._forget(job)
 
     def _offer_room(self) -> None:
-        room, background = self._room()
+        room, background = room_for(self._engine, self._publisher, has_jobs=bool(self._jobs))
         next_free_row_s = 0.0 if room > 1 else self._engine.next_free_row_s
         self._claimer.offer(Offer(room, background, self._received, next_free_row_s))
-
-    def _room(self) -> tuple[int, int]:
-        """How many more jobs to claim: for as many there are rows, and memory for the pictures;
-        and how many more of the background.
-        """
-        if self._publisher.is_refused:  # one of any kind finds out when storage is back
-            return (0, 0) if self._jobs else (1, min(1, self._engine.background_room))
-        if not self._publisher.has_room:
-            return 0, 0
-        return self._engine.room, self._engine.background_room
 
     def _report_pace(self) -> None:
         if monotonic() >= self._report_pace_at:
             self._report_pace_at = monotonic() + PACE_S
-            self._reporter.heartbeat.report_pace(self._engine.paces())
+            self._reporter.heartbeat.served.report_pace(self._engine.paces())
 
     def _begin(self, job: ClaimedJob) -> None:
         if job not in self._reporter.leases:  # lost while its Claimed was in the inbox
@@ -214,7 +208,7 @@ class WorkerLoop:
             case Done() as done:
                 for image in images:
                     self._publisher.submit(Picture.of(job, image, done))
-            case Failed(error=ModelNotLoaded()):  # another worker may have the model
+            case Failed(error=error) if is_for_others(job, error, self._claimer):
                 self._forget(job)
                 self._reporter.hand_back(job)
             case Failed(error=error):

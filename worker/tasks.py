@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from celery import Celery, bootsteps
 
@@ -19,6 +20,11 @@ def register(app: Celery, run_loop: Callable[[], None]) -> None:
             return
         # Celery would log an exception and go on, with no loop, while leases are still renewed.
         exit_on_failure(run_loop)()
+
+
+def listen_to(consumer: Any, queue: str) -> None:
+    """Take the bells of one more broker queue, or they would stay there. From any thread."""
+    consumer.call_soon(consumer.add_task_queue, queue)
 
 
 def before_shutdown(app: Celery, stop: Callable[[], None]) -> None:

@@ -2,15 +2,12 @@
 
 LatentryError
 ├── InvalidRequest              the request is invalid
-│   ├── MalformedBody
-│   ├── BodyTooLarge
+│   ├── MalformedBody, BodyTooLarge
 │   ├── UnsupportedMediaType
 │   ├── UnsupportedSize
 │   ├── UnsupportedSampler
 │   ├── UnsupportedSpacing
-│   ├── TooManySteps
-│   ├── TooManyFrames
-│   ├── TooManyIntermediates
+│   ├── TooManySteps, TooManyFrames, TooManyIntermediates
 │   ├── KeyframesDiffer
 │   ├── InvalidPrompt
 │   ├── PromptRefused
@@ -60,7 +57,7 @@ LatentryError
 │   ├── NonFiniteOutput
 │   ├── OutOfMemory
 │   ├── EngineError
-│   ├── ModelNotLoaded
+│   ├── ModelNotLoaded, ModelGone
 │   ├── AdapterUnusable
 │   ├── AdapterGone
 │   ├── AdaptersTooLarge
@@ -104,6 +101,7 @@ from latentry.errors.jobs import (
     AdapterUnusable,
     EngineError,
     LeaseLost,
+    ModelGone,
     ModelNotLoaded,
     NonFiniteOutput,
     OutOfMemory,
@@ -209,6 +207,7 @@ __all__ = [
     "LinkRefused",
     "MalformedBody",
     "MalformedHead",
+    "ModelGone",
     "ModelNotLoaded",
     "NoAdapterRoom",
     "NoAnswer",

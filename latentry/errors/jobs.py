@@ -28,6 +28,12 @@ class ModelNotLoaded(JobFailed):
     retryable = True
 
 
+class ModelGone(JobFailed):
+    """The model was removed from the service before the job began."""
+
+    code = "model_gone"
+
+
 class AdapterUnusable(JobFailed):
     """The adapter's file cannot be used."""
 

@@ -43,6 +43,9 @@ class ListedAdapters:
         return cls(hashlib.sha256(text.encode()).hexdigest(), text)
 
 
+ADAPTERS_DIFFER: Final = (
+    "Its workers have different adapters: a job may fail for one that its worker lacks."
+)
 NO_ADAPTERS: Final = ListedAdapters("", "")
 
 
@@ -52,6 +55,7 @@ class CatalogueEntry:
 
     adapters: all that its workers have, also those that do not fit it; digest: of that list, if it
     has one. held: how many workers of any model have which adapter in memory, by SHA-256.
+    adapters_differ: not all of its workers have the same, so which are listed is chance.
     """
 
     card: ModelCard
@@ -61,11 +65,15 @@ class CatalogueEntry:
     adapters: tuple[Adapter, ...] = ()
     digest: str = ""
     held: Mapping[str, int] = field(default_factory=dict)
+    adapters_differ: bool = False
 
     @property
     def model(self) -> Model:
         """The entry as an API object."""
-        return Model(**self.card.model_dump(exclude={"adapters"}), workers=self.workers)
+        fields = self.card.model_dump(exclude={"adapters"})
+        if self.adapters_differ:
+            fields["warnings"] = (*fields["warnings"], ADAPTERS_DIFFER)
+        return Model(**fields, workers=self.workers)
 
 
 @dataclass(frozen=True, slots=True)

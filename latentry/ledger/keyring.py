@@ -1,6 +1,7 @@
 """API keys in the ledger: entered, authorized, rotated, revoked, and never deleted."""
 
 import hmac
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
@@ -112,8 +113,9 @@ class Taken:
 
 
 def take_more(id: str, count: int) -> Command[Taken]:
-    """Take several requests of this key, or as many as it has left."""
-    return Command("keyring/take_more", (id, count), lambda answer: Taken(*answer))
+    """Take several requests of this key, or as many as it has left. It takes them once."""
+    args = (id, count, secrets.token_hex(8))
+    return Command("keyring/take_more", args, lambda answer: Taken(*answer))
 
 
 def enter(

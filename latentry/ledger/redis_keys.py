@@ -58,12 +58,16 @@ KEYS: Final = (
     Key("adapter_list:<digest>", "string", "adapters, as workers read their files", "7 days"),
     Key("workers", "zset", "live workers, by when they count as dead"),
     Key("worker:<id>", "string", "the models that one of them serves", "some heartbeats"),
+    Key("listed:<worker>", "string", "the digest of the adapters that it has", "some heartbeats"),
     Key("held:<worker>", "set", "the adapters (SHA-256) that it has in memory", "some heartbeats"),
     Key("bell:<model>", "string", "a Celery message for this model is on its way", "2 s"),
     # API keys
     Key("apikeys", "zset", "ids of all API keys there ever were, by when they were made"),
     Key("apikey:<id>", "hash", "tenant, scopes, limits, digest of the secret"),
     Key("rate:<id>", "string", "when its bucket of requests is full again", "until then"),
+    Key(
+        "taken:<token>", "string", "what a call took of a rate, in case it is repeated", "a minute"
+    ),
     Key("active:<tenant>:<id>", "set", "jobs of a key that have not ended, if it may have so many"),
     Key("usage:<tenant>:<day>", "hash", "what a tenant's keys used: `<id>:<what>`", "400 days"),
     Key("counted:<token>", "string", "a refusal that was counted by now", "a minute"),

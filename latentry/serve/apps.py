@@ -31,3 +31,6 @@ def check_apps(settings: Settings) -> None:
                 f"The model {model} was not found at {source}. "
                 "Run from the checkout, or set LATENTRY_MODELS to id=source."
             )
+    for folder in settings.model_folders:
+        if not folder.exists():
+            raise ConfigurationError(f"LATENTRY_MODELS names {folder}, which does not exist.")

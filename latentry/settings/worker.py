@@ -7,6 +7,7 @@ from typing import Final
 from pydantic import Field, field_validator
 
 from latentry.contracts.fields.bounds import MODEL_ID
+from latentry.local_path import local_path
 from latentry.low_memory import LowMemory, parse_low_memory
 from latentry.settings.section import LocalPathText, Section, Word
 from latentry.sources import (
@@ -27,9 +28,9 @@ class WorkerSettings(Section):
 
     models: str = Field(
         f"shapes={BUNDLED}",
-        description="Comma-separated `id=source` pairs. A source is a folder in diffusers layout,"
-        " a `.safetensors` file, `owner/name@commit` on a hub, or `simulated:` to test a"
-        " deployment without a GPU.",
+        description="Comma-separated `id=source` pairs, and folders of models, which may come and"
+        " go. A source is a folder in diffusers layout, a `.safetensors` file, `owner/name@commit`"
+        " on a hub, or `simulated:` to test a deployment without a GPU; docs/models.md.",
     )
     upscalers: str = Field(
         "",
@@ -111,9 +112,9 @@ class WorkerSettings(Section):
     @field_validator("models")
     @classmethod
     def _are_pairs(cls, value: str) -> str:
-        pairs = _pairs(value)
-        if not pairs:
-            raise ValueError("it must name a model, as id=source")
+        pairs, folders = _pairs(value), _folders(value)
+        if not (pairs or folders):
+            raise ValueError("it must name a model, as id=source, or a folder of models")
         for name, path in pairs:
             if not (re.fullmatch(MODEL_ID, name) and path):
                 raise ValueError(
@@ -122,6 +123,9 @@ class WorkerSettings(Section):
                 )
         for _, path in pairs:
             parse_source(path)
+        for folder in folders:
+            if not isinstance(parse_source(folder), Path):
+                raise ValueError(f"{folder!r} is not a folder: it needs an id, as in id={folder}")
         if len(dict(pairs)) < len(pairs):
             raise ValueError("an id appears twice")
         return value
@@ -167,7 +171,16 @@ class WorkerSettings(Section):
         """The source of each model, by its id."""
         return {name: parse_source(source) for name, source in _pairs(self.models)}
 
+    @property
+    def model_folders(self) -> tuple[Path, ...]:
+        """The folders of models: what `models` names without an id."""
+        return tuple(map(local_path, _folders(self.models)))
+
 
 def _pairs(models: str) -> list[tuple[str, str]]:
-    parts = (item.partition("=") for item in models.split(",") if item.strip())
+    parts = (item.partition("=") for item in models.split(",") if "=" in item)
     return [(name.strip(), path.strip()) for name, _, path in parts]
+
+
+def _folders(models: str) -> list[str]:
+    return [item.strip() for item in models.split(",") if item.strip() and "=" not in item]

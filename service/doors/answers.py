@@ -6,8 +6,6 @@ from typing import Any, Final
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from latentry.contracts.problems import PROBLEM_JSON
-
 # OpenAPI responses by status, as FastAPI takes them.
 Responses = dict[int | str, dict[str, Any]]
 
@@ -29,6 +27,13 @@ def json_text(text: str, status: int = 200, headers: Mapping[str, str] | None = 
     )
 
 
+# For the API document: a circle of 128 × 128 pixels, as requests have pictures.
+PICTURE: Final = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAIAAAACAAQAAAADrRVxmAAAAvklEQVR42u2UMQ6DMAxF"
+    "QQyMOQJHydHo0ThKj8CYAcU0TQ3ffKEg1KGV4s1v8I8c/980tf6qRB6mdyLBgFFEsG9fvUwA+gRmAEMCCwCfQDzMxKnv"
+    "mTi1y+BpRVDGZRCsKur6DOJBFXQJfPptJa2Cyb5rfxmBXsF8BpyCcAYGBctl4BXE+0DXsS2kAgu+seQbf1s+mPLRlQ+X"
+    "bp3ccMFA5DlyJfmWnE3ep3Sg/OCEoQyilKIco6TjLKS0rPVjtQJ8CWUTy4sKzgAAAABJRU5ErkJggg=="
+)
 _EXAMPLE: Final = {"prompt": "a red circle on a blue background"}
 
 
@@ -42,12 +47,8 @@ def body_schema(model: type[BaseModel], example: Mapping[str, Any] | None = None
 
 # For the API document: a picture as a request or response body.
 BINARY: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary"}}
-_PROBLEM: Final = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-# OpenAPI: the failures that every native route may respond with.
-PROBLEMS: Final[Responses] = {
-    "4XX": {"description": "The request was refused; `code` says why.", "content": _PROBLEM},
-    "5XX": {
-        "description": "The service failed; retry after `Retry-After` seconds if given.",
-        "content": _PROBLEM,
-    },
-}
+
+
+def example(body: Any) -> Responses:
+    """For the API document: what a route answers that has no model."""
+    return {200: {"content": {"application/json": {"example": body}}}}

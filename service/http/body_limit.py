@@ -89,7 +89,9 @@ class BodyLimit:
         body = _Body(self._limit, scope, receive, enlarge)
         if declared is not None and declared > self._limit:
             await body.enlarge()
-        return await body.read()
+        whole = await body.read()
+        share.keep_only(len(whole))
+        return whole
 
     def _large_body(self, scope: Scope) -> LargeBody | None:
         if scope["method"] != "POST":

@@ -49,6 +49,13 @@ class Share:
         self._room.take(tenant, size)
         self._taken = tenant, size
 
+    def keep_only(self, size: int) -> None:
+        """Of what is counted, this much has come; a body of unknown length counted whole."""
+        if self._taken and size < self._taken[1]:
+            tenant, taken = self._taken
+            self._room.give_back(tenant, taken - size)
+            self._taken = tenant, size
+
     def release(self) -> None:
         """Count it no longer, if it is counted."""
         if self._taken:

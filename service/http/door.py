@@ -1,7 +1,7 @@
 """A door: one front API, declared as a record. The app loops over doors and knows none by name."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from fastapi import APIRouter, Request
@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import Scope
 
+from latentry.contracts import Problem
 from service.http.failures import Failure
 
 # Renders a failed request in a door's error format.
@@ -48,15 +49,25 @@ class Door:
     """One front API. It translates to and from jobs and decides nothing.
 
     Its routes state by their caller's type (`service.access.auth`) the scope and the
-    authentication scheme that they need.
+    authentication scheme that they need. What the API document says of a door besides its routes is
+    here too; which failures a route has follows from what it takes (`service/description`).
     """
 
     routers: Sequence[APIRouter]
     dialect: Dialect  # renders the failures of all paths that begin with `prefix`
     prefix: str = ""
     large_bodies: Sequence[LargeBody] = ()
-    # For the API document: bodies that routes parse or write without FastAPI.
+    # For the API document: bodies that routes parse or write without FastAPI, and that of failures
+    # as `dialect` writes it; what bodies look like, by the name of their model; its tags, each
+    # with a sentence.
     models: Sequence[type[BaseModel]] = ()
+    failure: type[BaseModel] = Problem
+    examples: Mapping[str, BaseModel] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    # What the requests become that create jobs, where these are not our own; and whether their
+    # answers wait for the job's end.
+    makes: type[BaseModel] | None = None
+    waits: bool = False
 
 
 def door_of(scope: Scope) -> Door:

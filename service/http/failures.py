@@ -82,6 +82,7 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.OutOfMemory: 502,
     errors.EngineError: 502,
     errors.ModelNotLoaded: 503,
+    errors.ModelGone: 502,
     errors.AdapterUnusable: 502,
     errors.AdapterGone: 502,
     errors.AdaptersTooLarge: 502,

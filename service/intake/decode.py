@@ -100,10 +100,13 @@ class Intake:
         """
         content_type = content_type_of(data)
         found = await self._examining.run(tenant, examine, data, content_type, self._known)
+        said = found.said
+        if said.c2pa.state is C2paState.INVALID and not has_manifest(data):  # the file is damaged
+            said = said.model_copy(update={"c2pa": C2pa()})
         if not (can_detect() and content_type.startswith("image/")):
-            return content_type, found.said, None
+            return content_type, said, None
         mark = await self._examining.run(tenant, detect, data, self._max_pixels)
-        return content_type, found.said, mark
+        return content_type, said, mark
 
     def _take(self, data: bytes, header: Header, store: Callable[[Picture], None]) -> Picture:
         png, digest, pixel_digest = decode(data, header)

@@ -1,13 +1,19 @@
 """The ledger's catalogue of models and their queues, cached for a second."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from time import monotonic
 from typing import Final
 
+import structlog
+
 from latentry.contracts import Adapter, AdapterList
 from latentry.ledger import AsyncLedger, CatalogueEntry, UpscalerEntry, commands
+from latentry.ledger.catalogue import ADAPTERS_DIFFER
 
 FRESH_S: Final = 1.0
+DIFFER_S: Final = 30.0  # workers find a new file some seconds one after the other
+
+log = structlog.get_logger()
 
 
 class Catalogue:
@@ -18,6 +24,8 @@ class Catalogue:
         self._entries: tuple[CatalogueEntry, ...] = ()
         self._upscalers: tuple[UpscalerEntry, ...] = ()
         self._read_at = float("-inf")
+        self._differ_since: dict[str, float] = {}
+        self._warned: set[str] = set()
         self._lists: dict[str, tuple[Adapter, ...]] = {}
         self._listed: list[tuple[tuple[Adapter, ...], Mapping[str, int]]] = []
         self._listing = AdapterList(data=[]).model_dump_json()
@@ -59,7 +67,17 @@ class Catalogue:
         self._lists = {one.digest: one.adapters for one in self._entries if one.digest}
         self._upscalers = tuple(one for one in entries if isinstance(one, UpscalerEntry))
         self._read_at = monotonic()
+        self._warn(one.card.id for one in self._entries if one.adapters_differ)
         return *self._entries, *self._upscalers
+
+    def _warn(self, differing: Iterable[str]) -> None:
+        """Say once which models' workers have had different adapters for a while."""
+        now = monotonic()
+        self._differ_since = {model: self._differ_since.get(model, now) for model in differing}
+        lasting = {model for model, at in self._differ_since.items() if now - at >= DIFFER_S}
+        for model in lasting - self._warned:
+            log.warning("adapters.differ", model=model, why=ADAPTERS_DIFFER)
+        self._warned = lasting
 
     @property
     def _is_fresh(self) -> bool:

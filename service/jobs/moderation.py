@@ -117,6 +117,8 @@ def _with_negative(moderated: Moderated, found: Sequence[Found]) -> Moderated:
         assert isinstance(request, ResolvedRequest), "it has prompts"
         request = _added(request, one)
         why = f"{one.rule.reason} Added to the negative prompt: “{one.rule.negative_prompt}”."
+        if request.guidance_stop < 1:
+            why += f" `guidance_stop` ends its effect after {request.guidance_stop:g} of the calls."
         warnings.append(JobWarning(code="negative_prompt_added", message=why))
     return replace(
         moderated,

@@ -3,7 +3,7 @@
 from typing import Final
 
 from latentry.ledger import AsyncLedger, JobRecord
-from latentry.ledger.commands import JobFilter, find_jobs, list_jobs
+from latentry.ledger.commands import JobFilter, find_jobs
 
 # Jobs that one request may have looked at; a client goes on with the cursor.
 MOST_LOOKED_AT: Final = 10_000
@@ -16,10 +16,6 @@ async def page(
 
     A page may be short of jobs although others follow: where few match. Raises LedgerUnavailable.
     """
-    if not like:
-        every = await ledger.run(list_jobs(tenant, below=below, limit=limit + 1))
-        known = [record for record in every[:limit] if record]
-        return known, known[-1].sequence if known and len(every) > limit else None
     found: list[JobRecord] = []
     looked_at = 0
     while looked_at < MOST_LOOKED_AT:

@@ -1,31 +1,16 @@
 """One running service for the tests that only ask it for pictures."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from latentry.client import Client
-from latentry.settings import Settings
-from tests.e2e.processes import Stack
-from tests.valkey import Valkey, free_port
+from tests.e2e.adapted import adapted, bundled, embeddings, gallery, loras, merged
+from tests.e2e.processes import SHAPES, Stack, settings_for
+from tests.valkey import Valkey
 
-SHAPES = Path(__file__).parents[2] / "models" / "shapes"
-
-
-def settings_for(valkey: Valkey, folder: Path, prefix: str, **more: str) -> Settings:
-    """A service of its own on free ports, with the bundled model."""
-    variables = {
-        "redis_url": valkey.url,
-        "redis_prefix": prefix,
-        "data_dir": str(folder),
-        "port": str(free_port()),
-        "metrics_port": "0",
-        "worker_metrics_port": "0",
-        "models": f"shapes={SHAPES}",
-        "dtype": "float32",  # whatever the CPU
-    } | more
-    return Settings.from_env({f"LATENTRY_{k.upper()}": v for k, v in variables.items()})
+__all__ = ["SHAPES", "adapted", "bundled", "embeddings", "gallery", "loras", "merged"]
+__all__ += ["settings_for"]
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,24 @@ import httpx
 from latentry.contracts import Image
 from latentry.provenance.signing.development import ensure_chain
 from latentry.settings import Settings
+from tests.valkey import Valkey, free_port
+
+SHAPES = Path(__file__).parents[2] / "models" / "shapes"
+
+
+def settings_for(valkey: Valkey, folder: Path, prefix: str, **more: str) -> Settings:
+    """A service of its own on free ports, with the bundled model."""
+    variables = {
+        "redis_url": valkey.url,
+        "redis_prefix": prefix,
+        "data_dir": str(folder),
+        "port": str(free_port()),
+        "metrics_port": "0",
+        "worker_metrics_port": "0",
+        "models": f"shapes={SHAPES}",
+        "dtype": "float32",  # whatever the CPU
+    } | more
+    return Settings.from_env({f"LATENTRY_{k.upper()}": v for k, v in variables.items()})
 
 
 def until(holds: Callable[[], object], timeout_s: float = 110, what: str = "it") -> None:

@@ -1,7 +1,6 @@
 """ControlNets through the whole service: the bundled one, a picture to follow, and the pixels."""
 
 import io
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -9,30 +8,15 @@ from PIL import Image, ImageDraw
 
 from latentry.client import ApiError, Client
 from latentry.contracts import Job, Output, OutputKind
-from tests.e2e.conftest import SHAPES, settings_for
 from tests.e2e.processes import Stack
-from tests.valkey import Valkey
 
 PROMPT = "a red circle on a white background"
 SIDE = 128
 
 
-@pytest.fixture(scope="module")
-def stack(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The bundled model with the ControlNet of outlines, which lies in a folder of its own."""
-    settings = settings_for(
-        valkey, tmp_path_factory.mktemp("e2e"), "controls", threads="1",
-        adapters=f"Outlines={SHAPES.parent}/adapters/outlines",
-    )  # fmt: skip
-    with Stack(settings) as running:
-        running.start_worker()
-        yield running
-
-
 @pytest.fixture
-def client(stack: Stack) -> Iterator[Client]:
-    with Client(stack.url) as client:
-        yield client
+def stack(adapted: Stack) -> Stack:
+    return adapted
 
 
 def photo() -> Image.Image:
@@ -102,6 +86,6 @@ def test_what_is_refused_names_its_field(client: Client) -> None:
 
 
 def test_the_catalogue_says_what_it_is(client: Client) -> None:
-    [entry] = client.adapters().data
+    [entry] = [one for one in client.adapters() if one.kind == "controlnet"]
     assert (entry.id, entry.kind, entry.family) == ("Outlines", "controlnet", "SD 1.x")
-    assert entry.models == ("shapes",)
+    assert entry.models == ("shapes", "merged")

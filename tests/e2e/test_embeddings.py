@@ -4,63 +4,27 @@ Their vectors are those of words that the bundled model knows, so the pictures m
 """
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from safetensors.torch import save_file
-from transformers import CLIPTokenizer
-from transformers.models.clip.modeling_clip import CLIPTextModel
 
 from latentry.client import ApiError, Client
 from latentry.contracts import Job
-from tests.e2e.conftest import SHAPES, settings_for
+from tests.e2e.adapted import vectors
 from tests.e2e.processes import Stack, until
-from tests.valkey import Valkey
 
 PROMPT = "a red circle on a blue background"
 FIELDS: dict[str, Any] = {"seed": 3, "determinism": "strict", "num_inference_steps": 3}
 
 
-def vectors(words: str) -> torch.Tensor:
-    """[tokens, width]: what they mean to the bundled model's text encoder."""
-    ids = CLIPTokenizer.from_pretrained(SHAPES / "tokenizer")(words, add_special_tokens=False)
-    table = CLIPTextModel.from_pretrained(SHAPES / "text_encoder").get_input_embeddings().weight
-    found: torch.Tensor = table.detach()[ids.input_ids]
-    return found
-
-
-@pytest.fixture(scope="module")
-def closet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("closet")
-    save_file({"emb_params": vectors("red circle")}, folder / "Ruby-Thing v2.safetensors")
-    save_file({"<backdrop>": vectors("blue background")}, folder / "Backdrop.safetensors")
-    large = {"clip_l": torch.ones(2, 768), "clip_g": torch.ones(2, 1280)}
-    save_file(large, folder / "large.safetensors")
-    torch.save({"string_to_param": {"*": torch.ones(1, 768)}}, folder / "Old One.pt")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def stack(
-    valkey: Valkey, tmp_path_factory: pytest.TempPathFactory, closet: Path
-) -> Iterator[Stack]:
-    folder = tmp_path_factory.mktemp("e2e")
-    settings = settings_for(valkey, folder, "embeddings", threads="1", adapters=str(closet))
-    with Stack(settings) as running:
-        running.start_worker()
-        yield running
-
-
 @pytest.fixture
-def client(stack: Stack) -> Iterator[Client]:
-    with Client(stack.url) as client:
-        yield client
+def stack(adapted: Stack) -> Stack:
+    return adapted
 
 
 def pixels(client: Client, job: Job) -> list[np.ndarray]:
@@ -108,12 +72,12 @@ def test_frames_lie_between_pictures_that_name_others(client: Client) -> None:
 
 
 def test_the_catalogue_says_what_there_is(client: Client) -> None:
-    backdrop, old, ruby, large = client.adapters().data
-    assert [one.kind for one in (backdrop, old, ruby, large)] == ["embedding"] * 4
-    assert (ruby.id, ruby.family, ruby.models) == ("Ruby-Thing v2", "SD 1.x", ("shapes",))
+    found = [one for one in client.adapters() if one.kind == "embedding"]
+    backdrop, old, ruby, huge = found
+    assert (ruby.id, ruby.family, ruby.models) == ("Ruby-Thing v2", "SD 1.x", ("shapes", "merged"))
     assert (ruby.vectors, ruby.trigger_words) == (len(vectors("red circle")), ("Ruby-Thing v2",))
     assert backdrop.title == "<backdrop>"
-    assert (large.family, large.models, large.vectors) == ("SDXL", (), 2)
+    assert (huge.family, huge.models, huge.vectors) == ("SDXL", (), 2)
     assert (old.id, old.models) == ("Old One", ())
     assert "It is a pickle" in (old.reason or "")
 
@@ -122,14 +86,14 @@ def test_what_does_not_fit_is_refused_at_once_and_what_is_unknown_is_a_warning(
     client: Client,
 ) -> None:
     for prompt, why in (
-        ("a <large>", "“large” is for SDXL models, and shapes is of SD 1.x."),
+        ("a <huge>", "“huge” is for SDXL models, and shapes is of SD 1.x."),
         ("a <old one>", "“Old One” cannot be used. It is a pickle"),
     ):
         with pytest.raises(ApiError) as refused:
             client.submit(prompt)
         assert (refused.value.status, refused.value.code) == (422, "adapter_mismatch")
         assert refused.value.message.startswith(why)
-    job = client.generate("a <cat-toy>, large, old one", **FIELDS)
+    job = client.generate("a <cat-toy>, huge, old one", **FIELDS)
     [warning] = job.warnings
     assert warning.code == "unknown_embedding"
     assert "<cat-toy>" in warning.message
@@ -137,28 +101,28 @@ def test_what_does_not_fit_is_refused_at_once_and_what_is_unknown_is_a_warning(
 
 
 def test_files_come_change_and_go_without_a_restart(
-    client: Client, stack: Stack, closet: Path
+    client: Client, stack: Stack, embeddings: Path
 ) -> None:
     def hashes() -> dict[str, str]:
         listed = httpx.get(f"{stack.url}/v1/adapters").json()["data"]
         return {one["id"]: one["sha256"] for one in listed}
 
-    late = closet / "later" / "late.safetensors"
+    late = embeddings / "later" / "tardy.safetensors"
     late.parent.mkdir()
     save_file({"emb_params": vectors("red")}, late)
-    until(lambda: "late" in hashes(), what="finding a new file")
-    job = client.generate("a <late> circle", **FIELDS)
+    until(lambda: "tardy" in hashes(), what="finding a new file")
+    job = client.generate("a <tardy> circle", **FIELDS)
     same = client.generate("a red circle", **FIELDS)
     assert (pixels(client, job)[0] == pixels(client, same)[0]).all()
-    before = hashes()["late"]
+    before = hashes()["tardy"]
     save_file({"emb_params": vectors("blue")}, late.parent / "new")
     (late.parent / "new").replace(late)
-    until(lambda: hashes()["late"] != before, what="seeing that it has changed")
+    until(lambda: hashes()["tardy"] != before, what="seeing that it has changed")
     with pytest.raises(ApiError) as changed:
         client.submit(**job.request.model_dump(mode="json", exclude_none=True))
     assert (changed.value.status, changed.value.code) == (422, "adapter_changed")
-    blue = client.generate("a <late> circle", **FIELDS)
+    blue = client.generate("a <tardy> circle", **FIELDS)
     same = client.generate("a blue circle", **FIELDS)
     assert (pixels(client, blue)[0] == pixels(client, same)[0]).all()
     late.unlink()
-    until(lambda: "late" not in hashes(), what="missing a removed file")
+    until(lambda: "tardy" not in hashes(), what="missing a removed file")

@@ -1,55 +1,25 @@
 """Image prompts through the whole service: a file and its encoder in a folder, pictures, pixels."""
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from PIL import Image
 
 from latentry.client import ApiError, Client
-from latentry.contracts import Job
+from latentry.contracts import Adapter, Job
 from tests import modes
-from tests.e2e.conftest import SHAPES, settings_for
 from tests.e2e.processes import Stack, until
-from tests.valkey import Valkey
 from tests.worker.engine.adapters.ip_adapter import pasted
 
 PROMPT = "a red circle on a blue background"
 FIELDS = {"model": "shapes", "seed": 3, "determinism": "strict", "num_inference_steps": 3}
 
 
-@pytest.fixture(scope="module")
-def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As h94/IP-Adapter is cloned: files in a folder, their encoder in a folder of its own."""
-    folder = tmp_path_factory.mktemp("gallery")
-    pasted.image_encoder(folder / "models" / "image_encoder")
-    unet = UNet2DConditionModel.from_pretrained(SHAPES / "unet", low_cpu_mem_usage=False)
-    for seed, name in enumerate(("ip-adapter", "ip-adapter-plus")):
-        weights = pasted.ip_adapter(unet, pasted.KINDS[name], seed)
-        pasted.save(weights, folder / "models" / f"{name}.safetensors")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def stack(
-    valkey: Valkey, tmp_path_factory: pytest.TempPathFactory, gallery: Path
-) -> Iterator[Stack]:
-    settings = settings_for(
-        valkey, tmp_path_factory.mktemp("e2e"), "image-prompts", threads="1",
-        models=f"shapes={SHAPES}", adapters=str(gallery),
-    )  # fmt: skip
-    with Stack(settings) as running:
-        running.start_worker()
-        yield running
-
-
 @pytest.fixture
-def client(stack: Stack) -> Iterator[Client]:
-    with Client(stack.url) as client:
-        yield client
+def stack(adapted: Stack) -> Stack:
+    return adapted
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +29,10 @@ def photos() -> list[bytes]:
 
 def pixels(client: Client, job: Job) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(client.download(job.images[0])))).astype(int)
+
+
+def adapters(client: Client) -> list[Adapter]:
+    return [one for one in client.adapters() if one.kind == "ip_adapter"]
 
 
 def difference(client: Client, one: Job, other: Job) -> int:
@@ -91,21 +65,25 @@ def test_an_image_is_drawn_after_pictures(
 
 
 def test_the_catalogue_says_what_there_is(client: Client) -> None:
-    plain, plus = client.adapters().data
+    plain, plus = adapters(client)
     assert [(one.id, one.kind) for one in (plain, plus)] == [
         ("ip-adapter", "ip_adapter"),
         ("ip-adapter-plus", "ip_adapter"),
     ]
-    assert (plain.family, plain.models, plain.networks) == ("SD 1.x", ("shapes",), ("unet",))
+    assert (plain.family, plain.models, plain.networks) == (
+        "SD 1.x",
+        ("shapes", "merged"),
+        ("unet",),
+    )
 
 
 def test_another_encoder_is_another_adapter(
     client: Client, photos: list[bytes], gallery: Path
 ) -> None:
-    before = client.adapters().data[0].sha256
+    before = adapters(client)[0].sha256
     shown = [{"id": "ip-adapter", "image": photos[0], "sha256": before}]
     pasted.image_encoder(gallery / "models" / "image_encoder", seed=5)
-    until(lambda: client.adapters().data[0].sha256 != before, what="seeing the new encoder")
+    until(lambda: adapters(client)[0].sha256 != before, what="seeing the new encoder")
     with pytest.raises(ApiError) as changed:
         client.submit(PROMPT, image_prompts=shown, **FIELDS)
     assert (changed.value.status, changed.value.code) == (422, "adapter_changed")

@@ -32,8 +32,8 @@ def main(arguments: list[str]) -> int:
     if "die" in said:
         _die_at(Point.parse(said["die"], settings.data_dir))
 
-    def open_backend(settings: Settings, keepalive: Keepalive) -> Any:
-        backend, cards = backends.open_backend(settings, keepalive)
+    def open_backend(settings: Settings, keepalive: Keepalive, *more: Any) -> Any:
+        backend, cards = backends.open_backend(settings, keepalive, *more)
         return Hazardous(backend, settings.data_dir), cards
 
     app.run(settings, SocketKeepalive(int(arguments[-1])), open_backend)

@@ -45,8 +45,12 @@ def test_settings_survive_the_way_to_a_child_process() -> None:
     ("name", "value", "why"),
     [
         ("MODELS", "a=owner/name@main", "must end in the 40 hexadecimal digits of a commit"),
-        ("MODELS", "models/shapes", "'models/shapes' does not start an id=source pair"),
-        ("MODELS", "a=x,b", "'b' does not start"),
+        ("MODELS", "a=x,simulated:", "'simulated:' is not a folder: it needs an id"),
+        (
+            "MODELS",
+            f"owner/name@{'0' * 40}",
+            "is not a folder: it needs an id, as in id=owner/name@",
+        ),
         ("MODELS", "Shapes=x", "'Shapes' does not start"),
         ("MODELS", "shapes=", "'shapes' does not start"),
         ("MODELS", "a:b=x", "'a:b' does not start"),
@@ -129,6 +133,14 @@ def test_what_is_set_to_its_default_stays_set_on_the_way_to_a_child_process() ->
 def test_several_models_may_have_any_paths() -> None:
     settings = Settings.from_env({"LATENTRY_MODELS": "a = x y, b.1_-=C:/p=q,"})
     assert settings.model_sources == {"a": Path("x y"), "b.1_-": Path("C:/p=q")}
+
+
+def test_what_has_no_id_is_a_folder_of_models(monkeypatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    settings = Settings.from_env({"LATENTRY_MODELS": "/srv/models, a=x,~/more,"})
+    assert settings.model_folders == (Path("/srv/models"), Path("/home/me/more"))
+    assert settings.model_sources == {"a": Path("x")}
+    assert Settings().model_folders == ()
 
 
 def test_a_model_may_be_a_commit_on_a_hub() -> None:

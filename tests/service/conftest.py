@@ -14,6 +14,7 @@ from service.__main__ import bind, server
 from service.app import create_app
 from tests.latentry.ledger.factory import card
 from tests.service.fake import FakeWorker
+from tests.service.promised import Promised
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ async def app(settings: Settings) -> AsyncIterator[FastAPI]:
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     # raise_app_exceptions stays on: an exception that leaves the app is a failed test.
-    transport = httpx.ASGITransport(app)
+    transport = httpx.ASGITransport(Promised(app))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as opened:
         yield opened
 

@@ -12,6 +12,7 @@ import pytest
 from latentry.ledger import commands
 from latentry.settings import Settings
 from tests.latentry.ledger.factory import new_job
+from tests.service.starting import refusal
 from tests.valkey import free_port
 
 
@@ -40,31 +41,31 @@ def port() -> int:
         ({"LATENTRY_REDIS_URL": "rediss://db", "LATENTRY_REDIS_TLS_CA_FILE": "/x"}, "TLS_CA_FILE"),
     ],
 )
-def test_settings_that_make_no_gateway_end_it_with_a_sentence(settings, changes, sentence) -> None:
-    process = start(settings, **changes)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert sentence in said
-    assert "Traceback" not in said
+def test_settings_that_make_no_gateway_end_it_with_a_sentence(
+    settings, capsys, changes, sentence
+) -> None:
+    assert sentence in refusal(settings, capsys, changes)
 
 
-def test_a_redis_that_refuses_the_gateway_ends_it_with_a_sentence(settings, valkey) -> None:
+def test_a_redis_that_refuses_the_gateway_ends_it_with_a_sentence(settings, capsys, valkey) -> None:
     url = f"redis://nobody:secret-word@127.0.0.1:{valkey.port}/0"
-    process = start(settings, LATENTRY_REDIS_URL=url)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 2
+    said = refusal(settings, capsys, {"LATENTRY_REDIS_URL": url})
     assert "refuses the user or the password in LATENTRY_REDIS_URL" in said
     assert "secret-word" not in said
-    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("variable", ["LATENTRY_PORT", "LATENTRY_METRICS_PORT"])
-def test_a_port_that_is_taken_is_named_in_a_sentence(settings, valkey, variable: str) -> None:
-    process = start(settings, **{variable: str(valkey.port)})
+def test_a_port_that_is_taken_is_named_in_a_sentence(
+    settings, capsys, valkey, variable: str
+) -> None:
+    assert variable in refusal(settings, capsys, {variable: str(valkey.port)})
+
+
+def test_a_process_that_refuses_its_settings_exits_with_2(settings) -> None:
+    process = start(settings, LATENTRY_PROT="1")
     _, said = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert variable in said
-    assert "Traceback" not in said
+    assert said.strip().endswith("did you mean LATENTRY_PORT?")
 
 
 def test_the_gateway_never_loads_torch() -> None:

@@ -51,6 +51,21 @@ FIELDS = ("components", "schemas", "GenerationRequest", "properties")
             "usage_2",
             "GET /v1/usage is no longer called get_usage.",
         ),
+        (
+            ("paths", "/v1/usage", "get", "responses", "403"),
+            None,
+            "GET /v1/usage no longer answers 403.",
+        ),
+        (
+            ("paths", "/v1/verify", "post", "requestBody", "content", "image/png"),
+            None,
+            "POST /v1/verify no longer takes image/png.",
+        ),
+        (
+            ("paths", "/v1/usage", "get", "responses", "200", "content", "application/json"),
+            None,
+            "GET /v1/usage no longer answers 200 as application/json.",
+        ),
         ((*FIELDS, "seed"), None, "GenerationRequest has no seed any more."),
         (
             ("components", "schemas", "GenerationRequest", "required"),

@@ -6,7 +6,7 @@ import numpy as np
 
 from latentry.contracts import JobWarning
 from latentry.contracts.catalogue.models import Pace
-from latentry.errors import EngineError, ModelNotLoaded
+from latentry.errors import EngineError, ModelGone, ModelNotLoaded
 from worker.engine.loop import (
     Canceled,
     Done,
@@ -26,6 +26,7 @@ class FakeEngine:
 
     last_step = StepTiming(rows=2)
     is_loading = False
+    is_changing = False
     next_free_row_s = 60.0
     background_room = 0
     most_frames = 1
@@ -36,6 +37,7 @@ class FakeEngine:
         self.admitted: list[Order] = []
         self.to_calibrate = 0
         self.saves: list[str] = []
+        self.gone: set[str] = set()
 
     @property
     def room(self) -> int:
@@ -53,11 +55,18 @@ class FakeEngine:
             error = ModelNotLoaded("cut short")
             self._events.append(Failed(order.job, order.index, error))
             return
+        if order.request.model in self.gone:
+            self._events.append(Failed(order.job, order.index, ModelGone()))
+            return
         step = int(order.checkpoint or 0)
         self._drawing.append((order, step))
         self.admitted.append(order)
         warning = JobWarning(code="fake", message="not a real picture")
         self._events.append(Joined(order.job, order.index, (warning,), step))
+
+    def change_model(self, model: str, blueprint: object) -> None:
+        """Images that it draws are drawn to their end."""
+        (self.gone.discard if blueprint else self.gone.add)(model)
 
     def save(self, job: str) -> list[Saved]:
         self.saves.append(job)

@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from latentry.settings import Settings
 from tests.worker.engine import tiny
+from tests.worker.engine.upscaling import esrgan
 from worker.backends import open_backend
 from worker.engine.loop import Done, Engine, Order
 from worker.engine.loop.router import BackendRouter
@@ -93,3 +95,35 @@ def test_models_of_both_kinds_share_one_engine() -> None:
     profiles = {done.job: done.profile for done in pictures_of(Engine(backend), *orders)}
     assert profiles["a"] == "simulated"
     assert profiles["shapes"] not in (None, "simulated")
+
+
+def test_upscaling_networks_take_of_the_memory_for_models(tmp_path: Path) -> None:
+    file = esrgan.write(tmp_path / "tiny.safetensors", esrgan.random_weights())
+    budget = 2**40
+    settings = Settings(
+        models="shapes=models/shapes",
+        upscalers=str(file),
+        device="cpu",
+        model_memory_bytes=budget,
+    )
+    backend, _ = open_backend(settings, NoKeepalive())
+    memory = backend.backend_of("shapes")._residents.memory
+    assert budget - memory.budget_bytes == sum(
+        one.nbytes for one in esrgan.random_weights().values()
+    )
+
+
+def test_a_folder_may_have_no_model_yet(tmp_path: Path) -> None:
+    settings = Settings(models=str(tmp_path), device="cpu")
+    backend, cards = open_backend(settings, NoKeepalive())
+    assert [card.queue for card in cards] == ["upscaler/lanczos"]
+    reader = backend.reader
+    assert reader is not None
+    card, blueprint = reader.read("shapes", Path("models/shapes"))
+    engine = Engine(backend)
+    engine.change_model("shapes", blueprint)
+    order = tiny.order(model=card.id, width=128, height=128, num_inference_steps=1)
+    assert len(pictures_of(engine, order)) == 1
+    assert set(backend.resident) == {"shapes", "upscaler/lanczos"}
+    assert "shapes" in backend.adapters.identity
+    assert backend.adapters.edition

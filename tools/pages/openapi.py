@@ -36,17 +36,42 @@ def breaking(old: Schema, new: Schema) -> list[str]:
 
 def _operations(old: Schema, new: Schema) -> Iterator[str]:
     for path, methods in old["paths"].items():
-        for method, before in methods.items():
+        for method in methods:
             where = f"{method.upper()} {path}"
-            after = new["paths"].get(path, {}).get(method)
-            if after is None:
+            before, after = (_operation(one, path, method) for one in (old, new))
+            if not after:
                 yield f"{where} is gone."
                 continue
             if before["operationId"] != after["operationId"]:
                 yield f"{where} is no longer called {before['operationId']}."
-            for status in before["responses"].keys() - after["responses"].keys():
-                yield f"{where} no longer answers {status}."
+            yield from _bodies(where, before, after)
             yield from _parameters(where, before, after)
+
+
+def _operation(found: Schema, path: str, method: str) -> dict[str, Any]:
+    """An operation with all its responses in their places; empty if there is none."""
+    operation = found["paths"].get(path, {}).get(method, {})
+    known = found["components"].get("responses", {})
+    responses = {
+        status: known.get(str(one.get("$ref", "")).rpartition("/")[2], one)
+        for status, one in operation.get("responses", {}).items()
+    }
+    return operation | {"responses": responses} if operation else {}
+
+
+def _bodies(where: str, before: Schema, after: Schema) -> Iterator[str]:
+    for media in _media(before.get("requestBody", {})) - _media(after.get("requestBody", {})):
+        yield f"{where} no longer takes {media}."
+    for status, answer in before["responses"].items():
+        if status not in after["responses"]:
+            yield f"{where} no longer answers {status}."
+            continue
+        for media in _media(answer) - _media(after["responses"][status]):
+            yield f"{where} no longer answers {status} as {media}."
+
+
+def _media(body: Schema) -> set[str]:
+    return set(body.get("content", ()))
 
 
 def _parameters(where: str, before: Schema, after: Schema) -> Iterator[str]:

@@ -54,6 +54,12 @@ class Costs:
         self._tried.pop(key.cost_key, None)
         self._caps.clear()
 
+    def forget(self, model: str) -> None:
+        """The calls of this model are of another one from now on."""
+        for known in (self._curves, self._memory, self._tried, self._caps):
+            for key in [one for one in known if one.model == model]:
+                del known[key]
+
     def retreat(self, key: BatchKey, rows: int) -> int:
         """How many rows may fit where so many did not: half, or the best before more were tried."""
         best, _ = self._tried.get(key.cost_key, (rows // 2, 0))

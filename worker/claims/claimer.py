@@ -54,7 +54,7 @@ class Claimer:
         self._ledger = ledger
         self._inbox = inbox
         self._worker = worker
-        self._queues = queues
+        self.queues = queues
         self._background = Background(queues=background)
         self._reporter = reporter
         self._handover = Handover(inbox, reporter, prepare, self.hear, clock=clock)
@@ -143,10 +143,10 @@ class Claimer:
             left = offer.left(self._handover.posted)
         if self._is_row_reserved(left.room, jobs, offer.next_free_row_s) or left.room < 1:
             return
-        queues = self._queues.choose(self._clock())
+        queues = self.queues.choose(self._clock())
         if not queues:  # no model of this worker loads for now
             return
-        if not self._take(queues, jobs, left.room, self._hint) and self._queues.are_empty():
+        if not self._take(queues, jobs, left.room, self._hint) and self.queues.are_empty():
             self.hear()
         if self._hint.may_find and self._offer is not offer:  # which nobody was woken for
             self.wake()
@@ -205,8 +205,11 @@ class Claimer:
         """
         if room > 1 or (room < 1 and not self._preemption.is_due()):
             return False
-        models = self._queues.resident
-        return self._preemption.request_yields(jobs, models, next_free_row_s=next_free_row_s)
+        models = self.queues.resident
+        is_full = self._handover.is_full
+        return self._preemption.request_yields(
+            jobs, models, next_free_row_s=next_free_row_s, is_full=is_full
+        )
 
     def _accept(
         self,

@@ -5,6 +5,7 @@ import threading
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from latentry.contracts import ModelCard
 from latentry.ledger import JobRef
 from worker.claims.claimed_job import ClaimedJob
 
@@ -55,7 +56,21 @@ class JobEnded:
     job: ClaimedJob
 
 
-Message: TypeAlias = Claimed | StopAsked | LeaseLost | YieldWanted | Exchanged | JobEnded
+@dataclass(frozen=True, slots=True)
+class ModelChanged:
+    """A model's files are there, or other ones; without `card` and `blueprint` they are gone.
+
+    `blueprint` is what the backend made of them. From the thread that looks at them.
+    """
+
+    model: str
+    card: ModelCard | None = None
+    blueprint: object = None
+
+
+Message: TypeAlias = (
+    Claimed | StopAsked | LeaseLost | YieldWanted | Exchanged | JobEnded | ModelChanged
+)
 
 
 class Inbox:

@@ -52,11 +52,17 @@ class Preemption:
         return self._clock() >= self._query_at
 
     def request_yields(
-        self, jobs: Sequence[ClaimedJob], models: Sequence[str], *, next_free_row_s: float
+        self,
+        jobs: Sequence[ClaimedJob],
+        models: Sequence[str],
+        *,
+        next_free_row_s: float,
+        is_full: bool = False,
     ) -> bool:
         """Post YieldWanted for the rows that urgent jobs of `models` need; whether any was posted.
 
-        Without that, the next row comes free in `next_free_row_s` seconds.
+        Without that, the next row comes free in `next_free_row_s` seconds. `is_full`: no job yields
+        to one that needs adapters which are not in memory.
         """
         may_yield = [job for job in jobs if job.may_yield]
         if not may_yield:
@@ -65,7 +71,9 @@ class Preemption:
         may_yield.sort(key=lambda job: job.steps_left, reverse=True)
         within_s = next_free_row_s + AHEAD_S
         leases = [job.lease for job in may_yield]
-        query = commands.find_urgent(self._worker, models, within_s=within_s, held=leases)
+        query = commands.find_urgent(
+            self._worker, models, within_s=within_s, held=leases, is_full=is_full
+        )
         try:
             urgent = self._ledger.run(query)
         except LedgerUnavailable as error:

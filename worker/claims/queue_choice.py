@@ -21,11 +21,25 @@ class QueueChoice:
         resident: Callable[[], Collection[str]],
         failed: Callable[[], Collection[str]] = tuple,
     ) -> None:
-        self._models = models
+        self._models = tuple(models)
         self._resident = resident
         self._failed = failed
         self._all_at = 0.0
         self._left_some = False
+
+    @property
+    def models(self) -> Sequence[str]:
+        """Those whose queues are chosen from. From any thread."""
+        return self._models
+
+    def add(self, model: str) -> None:
+        """Choose from this model's queue too. From any thread, but one at a time."""
+        if model not in self._models:
+            self._models = (*self._models, model)
+
+    def remove(self, model: str) -> None:
+        """Leave this model's queue to others. From any thread, but one at a time."""
+        self._models = tuple(one for one in self._models if one != model)
 
     def choose(self, now: float) -> Sequence[str]:
         """The queues to claim from; `now` in seconds of a monotonic clock."""

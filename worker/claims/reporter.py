@@ -10,9 +10,9 @@ import structlog
 from latentry.contracts import Adapter, ModelCard, UpscalerCard
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import Ledger
+from worker.claims.catalogue.heartbeat import Heartbeat
 from worker.claims.checkpoints import Checkpoints
 from worker.claims.claimed_job import ClaimedJob
-from worker.claims.heartbeat import Heartbeat
 from worker.claims.inbox import Inbox
 from worker.claims.leases import Leases
 from worker.claims.progress import ProgressReports
@@ -76,6 +76,10 @@ class Reporter:
         """Put an unfinished job back into its queue, and report nothing more of it."""
         self.forget(job)
         self.leases.release(job)
+
+    def beat_soon(self) -> None:
+        """Send the next heartbeat now: what is served has changed. From any thread."""
+        self._beat_at = 0.0
 
     def report(self) -> None:
         """Send everything that is due, from the caller's thread."""

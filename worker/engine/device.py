@@ -35,6 +35,19 @@ class Device:
     memory_format: torch.memory_format
     low_memory: frozenset[LowMemory] = frozenset()
 
+    @property
+    def identity(self) -> str:
+        """Device, precision and software, by which calls take as long as they take."""
+        name, threads = platform.processor() or platform.machine(), torch.get_num_threads()
+        if self.device.type == "cuda":
+            name, threads = torch.cuda.get_device_name(self.device), 1
+        return f"{name} x{threads} {self.dtype} {self.memory_format} torch {torch.__version__}"
+
+    @property
+    def prefers_fp16(self) -> bool:
+        """Whether weights that are stored in half precision suit it."""
+        return self.dtype is torch.float16
+
     @classmethod
     def choose(
         cls, device: str, dtype: str, low_memory: frozenset[LowMemory] = frozenset()

@@ -19,6 +19,7 @@ from latentry.storage import Storage
 from worker.claims.claimed_job import ClaimedJob, Outcome
 from worker.claims.inbox import Inbox, JobEnded
 from worker.metrics import Metrics
+from worker.process.hang_guard import HangGuard
 from worker.publishing.backlog import Backlog
 from worker.publishing.frames import encoded_clip, origin_of_clip
 from worker.publishing.judging import Judging
@@ -37,6 +38,8 @@ UPLOADS: Final = 128
 RETRY_S = 0.5
 # A storage that takes nothing for this long fails jobs; until then pictures wait in memory.
 PATIENCE_S = 60.0
+# Between two frames, of which encoders keep some until the end; storage's patience is within it.
+CLIP_HUNG_S = 300.0
 STOP_S = 2.0  # what uploads get when the worker stops
 
 
@@ -184,13 +187,14 @@ class Publisher:
 
     def _clip(self, job: ClaimedJob) -> StoredOutput:
         def insist(call: Callable[[], T]) -> T:
+            guard.move()  # storage has a patience of its own
             if self._stopping.is_set():  # a worker that stops does not wait for many frames
                 raise _WorkerStops
             if job.ends_early:  # other jobs' clips wait
                 raise _JobEndsEarly
             return self._insist(job, call, monotonic() + PATIENCE_S)
 
-        with self._metrics.stage("clip"):
+        with self._metrics.stage("clip"), HangGuard("clip", CLIP_HUNG_S) as guard:
             unsigned = encoded_clip(job, lambda key: insist(lambda: self._storage.get(key)))
             entry, file = self._signing.finish(job, *unsigned, origin_of_clip(job))
             self._backlog.add(len(file))

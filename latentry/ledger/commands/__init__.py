@@ -10,12 +10,11 @@ from latentry.ledger.commands.gateway import (
     forget,
     get,
     list_events,
-    list_jobs,
     release_bell,
     reserve_bell,
     was_kept,
 )
-from latentry.ledger.commands.search import Found, JobFilter, find_jobs
+from latentry.ledger.commands.search import Found, JobFilter, find_jobs, list_jobs
 from latentry.ledger.commands.upkeep import (
     ENDS_BATCH,
     POISON_CRASHES,
@@ -39,6 +38,7 @@ from latentry.ledger.commands.worker import (
     report_progress,
     save_checkpoint,
     settle,
+    withdraw_model,
 )
 
 __all__ = [
@@ -78,4 +78,5 @@ __all__ = [
     "sweep",
     "take_ends",
     "was_kept",
+    "withdraw_model",
 ]

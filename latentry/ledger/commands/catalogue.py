@@ -34,12 +34,14 @@ def list_models(
 def _readable_entries(
     rows: Iterable[Any], adapters: Mapping[str, Sequence[Adapter]], held: Mapping[str, int]
 ) -> Iterator[CatalogueEntry | UpscalerEntry]:
-    for card, workers, waiting, oldest_ms, digest in rows:
+    for card, workers, waiting, oldest_ms, digest, differs in rows:
         try:
             entry = read_entry(card, workers, waiting, oldest_ms)
-            if digest and isinstance(entry, CatalogueEntry):
-                listed = tuple(adapters[digest])
-                entry = replace(entry, adapters=listed, digest=digest, held=held)
+            if isinstance(entry, CatalogueEntry):
+                entry = replace(entry, adapters_differ=bool(differs))
+                if digest:
+                    listed = tuple(adapters[digest])
+                    entry = replace(entry, adapters=listed, digest=digest, held=held)
             yield entry
         except ValueError:  # one such card must not hide all others
             log.error("card.unreadable", begins=card[:80])

@@ -88,12 +88,6 @@ def get(ref: JobRef) -> Command[JobRecord | None]:
     return Command("gateway/get", (str(ref),), read)
 
 
-def list_jobs(tenant: str, *, below: int | None, limit: int) -> Command[list[JobRecord | None]]:
-    """A tenant's jobs below a sequence number, newest first; None for an unreadable record."""
-    start = "+inf" if below is None else f"({below}"
-    return Command("gateway/list_jobs", (tenant, start, limit), readable_records)
-
-
 def cancel(ref: JobRef) -> Command[bool]:
     """End a waiting job, or ask the worker of a running one to stop. False: no such job."""
     return Command("gateway/cancel", (str(ref),), bool)
@@ -172,6 +166,8 @@ def _arguments(
         "files": sorted(set(job.files.values())),
         "dry_run": dry_run,
         "adapters": " ".join(job.request.adapters),
+        "kind": job.request.kind,
+        "labels": job.request.metadata,
     } | job.extras
     # The request by itself: it is stored as it is, without its numbers going through Lua.
     return json.dumps(options), job.request.model_dump_json()

@@ -10,10 +10,8 @@ from latentry.ledger.commands.gateway import readable_records
 from latentry.ledger.connection import Command
 from latentry.ledger.jobs import JobRecord
 
-# Of so many the ledger reads a few fields in some milliseconds; of requests, which may be large, it
-# decodes so many bytes in as many.
-LOOKED_AT: Final = 1000
-DECODED_BYTES: Final = 1_000_000
+# Of so many the ledger reads a few fields in some milliseconds.
+LOOKED_AT: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +54,11 @@ class Found:
 
 
 def find_jobs(tenant: str, like: JobFilter, *, below: int | None, limit: int) -> Command[Found]:
-    """At most `limit` of a tenant's jobs that match, newest first; looks at LOOKED_AT at most.
+    """At most `limit` of a tenant's jobs that match, newest first; None for an unreadable record.
 
-    It looks at fewer if their requests are large. With a limit of 0 it counts.
+    It looks at LOOKED_AT at most. With a limit of 0 it counts.
     """
+    most = LOOKED_AT if like or not limit else limit + 1
 
     def read(answer: Sequence[Any]) -> Found:
         last, looked_at, matching, *rows = answer
@@ -67,5 +66,11 @@ def find_jobs(tenant: str, like: JobFilter, *, below: int | None, limit: int) ->
         return Found(readable_records(rows), looked_at, matching, below)
 
     start = "+inf" if below is None else f"({below}"
-    args = (tenant, start, limit, LOOKED_AT, DECODED_BYTES, json.dumps(like.given))
+    args = (tenant, start, limit, most, json.dumps(like.given))
     return Command("gateway/find_jobs", args, read)
+
+
+def list_jobs(tenant: str, *, below: int | None, limit: int) -> Command[list[JobRecord | None]]:
+    """A tenant's jobs below a sequence number, newest first; None for an unreadable record."""
+    every = find_jobs(tenant, JobFilter(), below=below, limit=limit)
+    return Command(every.script, every.args, lambda answer: every.read(answer).records)

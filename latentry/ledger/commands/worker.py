@@ -14,7 +14,7 @@ from latentry.contracts import (
     StoredOutput,
     UpscalerCard,
 )
-from latentry.errors import LatentryError, LeaseLost
+from latentry.errors import LatentryError, LeaseLost, ModelGone
 from latentry.ledger.catalogue import NO_ADAPTERS, ListedAdapters
 from latentry.ledger.connection import Command
 from latentry.ledger.jobs import JobRecord
@@ -22,6 +22,7 @@ from latentry.ledger.leases import Claims, Lease, UnreadableRecord
 from latentry.ledger.refs import JobRef
 
 _LIST_TTL_MS: Final = 7 * 86_400_000
+WITHDRAW_BATCH: Final = 100
 
 
 def register_model(
@@ -38,14 +39,29 @@ def register_model(
     return Command("worker/register_model", (card.queue, text, *arguments), int)
 
 
+def withdraw_model(worker: str, model: str, *, most: int = WITHDRAW_BATCH) -> Command[int]:
+    """Take a model out of the catalogue that this worker serves no longer, unless another does.
+
+    Then jobs that wait for it fail, at most so many at once; returns how many did.
+    """
+    gone = ModelGone()
+    return Command("worker/withdraw_model", (worker, model, most, gone.code, gone.message), int)
+
+
 def hold(worker: str, adapters: Iterable[str], *, ttl_s: float) -> Command[int]:
     """This worker has these adapters in memory, by the SHA-256 of their files."""
     return Command("worker/hold", (worker, int(ttl_s * 1000), " ".join(adapters)), int)
 
 
-def heartbeat(worker: str, models: Iterable[str], *, ttl_s: float) -> Command[int]:
-    """This worker is alive and serves these models; with none of them, it is leaving."""
-    return Command("worker/heartbeat", (worker, int(ttl_s * 1000), " ".join(models)), int)
+def heartbeat(
+    worker: str, models: Iterable[str], *, ttl_s: float, adapters: str = ""
+) -> Command[int]:
+    """This worker is alive and serves these models; with none of them, it is leaving.
+
+    `adapters`: the digest of those that it has.
+    """
+    arguments = (worker, int(ttl_s * 1000), " ".join(models), adapters)
+    return Command("worker/heartbeat", arguments, int)
 
 
 def claim(
@@ -87,17 +103,24 @@ def claim(
 
 
 def find_urgent(
-    worker: str, models: Iterable[str], *, within_s: float, held: Iterable[Lease]
+    worker: str,
+    models: Iterable[str],
+    *,
+    within_s: float,
+    held: Iterable[Lease],
+    is_full: bool = False,
 ) -> Command[dict[JobRef, JobRef]]:
     """Which of the `held` jobs, the most dispensable first, to exchange for which urgent ones.
 
-    An urgent job is of the same tenant and high priority, and must start `within_s` seconds.
+    An urgent job is of the same tenant and high priority, and must start `within_s` seconds. A
+    worker that `is_full` has no room for adapters besides those in its memory.
     """
     options = {
         "worker": worker,
         "models": list(models),
         "within_ms": int(within_s * 1000),
         "held": [str(lease.ref) for lease in held],
+        "is_full": is_full,
     }
 
     def read(answer: Iterable[Any]) -> dict[JobRef, JobRef]:

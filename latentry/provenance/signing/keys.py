@@ -1,7 +1,6 @@
 """Who signs bytes: a private key in a file, or a command that has it elsewhere."""
 
 import shlex
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -14,6 +13,7 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from latentry.errors import ConfigurationError, SigningFailed
 from latentry.provenance.signing.chain import Chain
+from latentry.provenance.signing.command import answer
 
 # Bytes to their signature: of an EC key in DER, of an RSA key PSS with salt as long as the hash.
 Sign: TypeAlias = Callable[[bytes], bytes]
@@ -63,14 +63,16 @@ def sign_by_command(command: str) -> Sign:
 
     def sign(data: bytes) -> bytes:
         try:
-            ended = subprocess.run(  # noqa: S603 - the operator's own
-                words, input=data, capture_output=True, timeout=COMMAND_WITHIN_S, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
+            status, signature = answer(words, data, within_s=COMMAND_WITHIN_S)
+        except (OSError, TimeoutError) as error:
             raise SigningFailed("The command that signs pictures did not answer.") from error
-        if ended.returncode or not ended.stdout:
-            raise SigningFailed(f"The command that signs pictures ended with {ended.returncode}.")
-        return ended.stdout
+        except ValueError as error:
+            raise SigningFailed(
+                "The command that signs pictures printed more than a signature."
+            ) from error
+        if status or not signature:
+            raise SigningFailed(f"The command that signs pictures ended with {status}.")
+        return signature
 
     return sign
 

@@ -7,7 +7,6 @@ from latentry.contracts import (
     Event,
     GenerationRequest,
     InterpolationRequest,
-    Problem,
     UpscaleRequest,
     VerifyRequest,
 )
@@ -27,8 +26,10 @@ from service.doors.native import (
     usage,
 )
 from service.doors.native.catalogue import adapters, capabilities, models, styles
+from service.doors.native.examples import EXAMPLES
 from service.doors.native.provenance import verify
 from service.doors.native.sequences import clips
+from service.doors.native.tags import TAGS
 from service.http import problems
 from service.http.door import Door, LargeBody
 
@@ -64,9 +65,10 @@ def door(settings: Settings) -> Door:
             UpscaleRequest,
             ClipRequest,
             VerifyRequest,
-            Problem,
             Event,
         ),
+        examples=EXAMPLES,
+        tags=TAGS,
     )
 
 

@@ -13,8 +13,9 @@ from latentry.errors import InvalidIdempotencyKey, LatentryError, RateLimited
 from latentry.ledger import keyring
 from latentry.ledger.accounts import NO_KEY
 from service.access.auth import Caller, MayWrite, rate_limit_headers
-from service.doors.answers import PROBLEMS, body_schema, json_response
+from service.doors.answers import body_schema, json_response
 from service.doors.idempotency import MAX_KEY, IdempotencyKey
+from service.doors.native.tags import Tag
 from service.doors.submit import estimate, submit
 from service.gateway import Gateway, GatewayDep
 from service.http import bodies
@@ -28,8 +29,7 @@ MAX_BYTES: Final = 2**20
 _EXAMPLE: Final = {"requests": [{"prompt": "a red circle"}, {"prompt": "a green frog", "n": 4}]}
 
 router = APIRouter(
-    tags=["generations"],
-    responses=PROBLEMS,
+    tags=[Tag.IMAGES],
     dependencies=[ACCEPTS_JSON],
     route_class=DirectRoute,
 )

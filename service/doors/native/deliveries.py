@@ -10,15 +10,15 @@ from latentry.errors import DeliveryNotFound
 from latentry.ledger import JobRef, deliveries
 from latentry.ledger.deliveries import AttemptRecord, DeliveryRecord
 from service.access.auth import MayRead, MayWrite
-from service.doors.answers import PROBLEMS, json_response
+from service.doors.answers import json_response
+from service.doors.native.tags import Tag
 from service.gateway import Gateway, GatewayDep
 from service.http.accept import ACCEPTS_JSON
 from service.jobs.ids import ref_of
 
 router = APIRouter(
     prefix="/v1/generations/{job_id}/deliveries",
-    tags=["webhooks"],
-    responses=PROBLEMS,
+    tags=[Tag.WEBHOOKS],
     dependencies=[ACCEPTS_JSON],
 )
 

@@ -13,16 +13,19 @@ from latentry.contracts import Event
 from latentry.errors import Unavailable
 from latentry.ledger import JobRef, JobUpdate, LedgerEvent, commands, event_order
 from service.access.auth import MayRead
-from service.doors.answers import PROBLEMS, Responses
+from service.doors.answers import Responses
+from service.doors.native.examples import EVENTS
+from service.doors.native.tags import Tag
 from service.gateway import Gateway, GatewayDep
 from service.jobs.ids import ref_of
 
-router = APIRouter(prefix="/v1/generations", tags=["generations"], responses=PROBLEMS)
+router = APIRouter(prefix="/v1/generations", tags=[Tag.JOBS])
 
 log = structlog.get_logger()
 
-_ENDED: Final[Responses] = {
-    204: {"description": "The job has ended, and there are no events after `Last-Event-ID`."}
+_ANSWERS: Final[Responses] = {
+    200: {"content": {"text/event-stream": {"example": EVENTS}}},
+    204: {"description": "The job has ended, and there are no events after `Last-Event-ID`."},
 }
 
 
@@ -54,7 +57,7 @@ async def _position(
     return Position(ref, after)
 
 
-@router.get("/{job_id}/events", response_class=EventSourceResponse, responses=_ENDED)
+@router.get("/{job_id}/events", response_class=EventSourceResponse, responses=_ANSWERS)
 async def watch_generation(
     gateway: GatewayDep, position: Annotated[Position, Depends(_position)]
 ) -> AsyncIterable[ServerSentEvent]:

@@ -11,9 +11,10 @@ from latentry.contracts import File, FileList, OutputFormat
 from latentry.errors import UnsupportedMediaType
 from latentry.ledger.files import FileRecord
 from service.access.auth import MayUpload
-from service.doors.answers import BINARY, PROBLEMS, Responses, json_response
+from service.doors.answers import BINARY, Responses, json_response
 from service.doors.native.pages import cursors
 from service.doors.native.pages.query import PageQuery
+from service.doors.native.tags import Tag
 from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
 from service.intake import multipart
@@ -23,7 +24,7 @@ PATH: Final = "/v1/files"
 FORM_OVERHEAD_BYTES: Final = 16 * 1024
 _FIRST_PAGE: Final = PageQuery()
 
-router = APIRouter(prefix=PATH, tags=["files"], responses=PROBLEMS)
+router = APIRouter(prefix=PATH, tags=[Tag.FILES])
 
 _STORED_AS: Final = OutputFormat.PNG
 _FORM: Final = {
@@ -31,7 +32,8 @@ _FORM: Final = {
         "type": "object",
         "properties": {"file": {"type": "string", "format": "binary"}},
         "required": ["file"],
-    }
+    },
+    "example": {"file": "the bytes of photo.png"},
 }
 _MEDIA_TYPES: Final = (*(form.content_type for form in OutputFormat), "application/octet-stream")
 _BODY: Final[dict[str, Any]] = {

@@ -14,11 +14,12 @@ from latentry.ledger import UnreadableRecord, commands
 from latentry.storage import prefix_of
 from service.access.auth import MayRead, MayWrite
 from service.doors import etags
-from service.doors.answers import PROBLEMS, body_schema, json_response
+from service.doors.answers import Responses, body_schema, json_response
 from service.doors.idempotency import IdempotencyKey
 from service.doors.native.creating import CREATED, Prefer, create
 from service.doors.native.pages import cursors
 from service.doors.native.pages.query import JobQuery
+from service.doors.native.tags import Tag
 from service.doors.wait import until_ended
 from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
@@ -28,11 +29,12 @@ from service.jobs.ids import ref_of
 
 PATH: Final = "/v1/generations"
 _FIRST_PAGE: Final = JobQuery()
+_UNCHANGED: Final[Responses] = {
+    304: {"description": "The job is as the `ETag` in `If-None-Match` says."}
+}
 
 router = APIRouter(
     prefix=PATH,
-    tags=["generations"],
-    responses=PROBLEMS,
     dependencies=[ACCEPTS_JSON],
     route_class=DirectRoute,
 )
@@ -45,6 +47,7 @@ Wait = Annotated[
 
 @router.post(
     "",
+    tags=[Tag.IMAGES],
     status_code=202,
     response_model=Job,
     response_description="Job accepted.",
@@ -68,7 +71,7 @@ async def create_generation(
     return await create(gateway, caller, request, GenerationRequest, idempotency_key, preferences)
 
 
-@router.get("", response_model=JobList)
+@router.get("", response_model=JobList, tags=[Tag.JOBS])
 async def list_generations(
     gateway: GatewayDep, caller: MayRead, query: Annotated[JobQuery, Query()] = _FIRST_PAGE
 ) -> Response:
@@ -89,7 +92,7 @@ async def list_generations(
     return json_response(page)
 
 
-@router.get("/{job_id}", response_model=Job)
+@router.get("/{job_id}", response_model=Job, tags=[Tag.JOBS], responses=_UNCHANGED)
 async def get_generation(
     gateway: GatewayDep, caller: MayRead, request: Request, job_id: str, wait: Wait = 0
 ) -> Response:
@@ -108,7 +111,7 @@ async def get_generation(
     return json_response(await gateway.views.job(record), headers={"ETag": tag})
 
 
-@router.post("/{job_id}/cancel", response_model=Job)
+@router.post("/{job_id}/cancel", response_model=Job, tags=[Tag.JOBS])
 async def cancel_generation(gateway: GatewayDep, caller: MayWrite, job_id: str) -> Response:
     """Cancel a job: immediately if queued, at its next step if running. Idempotent."""
     ref = ref_of(caller.tenant, job_id)
@@ -117,7 +120,7 @@ async def cancel_generation(gateway: GatewayDep, caller: MayWrite, job_id: str) 
     return json_response(await gateway.views.job(await gateway.record(ref)))
 
 
-@router.delete("/{job_id}", status_code=204)
+@router.delete("/{job_id}", status_code=204, tags=[Tag.JOBS])
 async def delete_generation(gateway: GatewayDep, caller: MayWrite, job_id: str) -> Response:
     """Delete a job and its pictures. A running job is canceled first."""
     ref = ref_of(caller.tenant, job_id)

@@ -7,21 +7,22 @@ from fastapi import APIRouter
 
 from latentry.errors import LedgerUnavailable, ShuttingDown
 from latentry.ledger import commands
-from service.doors.answers import PROBLEMS
+from service.doors.answers import example
+from service.doors.native.tags import Tag
 from service.gateway import GatewayDep
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=[Tag.HEALTH])
 
 _READY_WITHIN_S: Final = 0.2
 
 
-@router.get("/livez")
+@router.get("/livez", responses=example({"status": "alive"}))
 async def livez() -> dict[str, str]:
     """Liveness: the process responds."""
     return {"status": "alive"}
 
 
-@router.get("/readyz", responses=PROBLEMS)
+@router.get("/readyz", responses=example({"status": "ready", "can_draw": True}))
 async def readyz(gateway: GatewayDep) -> dict[str, str | bool]:
     """Readiness: Redis accepts writes, sends updates, and the gateway is not shutting down.
 

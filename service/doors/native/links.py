@@ -10,10 +10,11 @@ from starlette.responses import Response, StreamingResponse
 from latentry.contracts import ClipFormat, OutputFormat
 from latentry.errors import FileNotFound, LinkRefused
 from latentry.storage import content_type_of, verify
-from service.doors.answers import BINARY, PROBLEMS, Responses
+from service.doors.answers import BINARY, Responses
+from service.doors.native.tags import Tag
 from service.gateway import GatewayDep
 
-router = APIRouter(prefix="/v1/files", tags=["files"], responses=PROBLEMS)
+router = APIRouter(prefix="/v1/files", tags=[Tag.FILES])
 
 _PICTURE: Final[Responses] = {
     200: {"content": {form.content_type: BINARY for form in (*OutputFormat, *ClipFormat)}}

@@ -7,19 +7,18 @@ from starlette.responses import Response
 
 from latentry.contracts import Job, UpscaleRequest, UpscalerList
 from service.access.auth import MayRead, MayWrite
-from service.doors.answers import PROBLEMS, body_schema, json_response
+from service.doors.answers import PICTURE, body_schema, json_response
 from service.doors.idempotency import IdempotencyKey
 from service.doors.native.creating import CREATED, Prefer, create
+from service.doors.native.tags import Tag
 from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
 from service.http.direct import DirectRoute
 
 PATH: Final = "/v1/upscales"
-_EXAMPLE: Final = {"image": "https://example.com/photo.png", "scale": 2}
+_EXAMPLE: Final = {"image": PICTURE, "scale": 2}
 
-router = APIRouter(
-    tags=["upscales"], responses=PROBLEMS, dependencies=[ACCEPTS_JSON], route_class=DirectRoute
-)
+router = APIRouter(tags=[Tag.UPSCALING], dependencies=[ACCEPTS_JSON], route_class=DirectRoute)
 
 
 @router.post(

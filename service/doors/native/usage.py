@@ -11,13 +11,12 @@ from latentry.contracts import Usage, UsageList
 from latentry.errors import InvalidRequest
 from latentry.ledger import accounts
 from service.access.auth import MaySeeUsage
-from service.doors.answers import PROBLEMS, json_response
+from service.doors.answers import json_response
+from service.doors.native.tags import Tag
 from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
 
-router = APIRouter(
-    prefix="/v1/usage", tags=["usage"], responses=PROBLEMS, dependencies=[ACCEPTS_JSON]
-)
+router = APIRouter(prefix="/v1/usage", tags=[Tag.USAGE], dependencies=[ACCEPTS_JSON])
 
 _DEFAULT_DAYS: Final = 30
 _MAX_DAYS: Final = 366

@@ -6,7 +6,7 @@ of several. A list or object may be JSON as well.
 
 import re
 from base64 import b64encode
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -38,7 +38,7 @@ def parsed(raw: bytes, content_type: str, model: type[M]) -> M:
             fields.setdefault(IMAGE, []).append(value)
         elif value:  # an empty one is left out, as clients in many languages do
             _put(fields, [name, *path], value, seen)
-    _refuse_ragged(fields, seen)
+    _refuse_ragged(seen)
     return _validated(fields, model)
 
 
@@ -130,11 +130,15 @@ def _set(at: dict[str, Any], key: str, value: str, name: str) -> None:
     at[key] = value
 
 
-def _refuse_ragged(fields: dict[str, Any], seen: Counter[str]) -> None:
+def _refuse_ragged(seen: Counter[str]) -> None:
     """Of `loras[][id]` and `loras[][weight]` nothing says whose is whose, if one has fewer."""
-    for name, values in fields.items():
-        counts = {n for path, n in seen.items() if path.startswith(f"{name}//")}
-        if isinstance(values, list) and len(counts) > 1:
+    counts = defaultdict[str, set[int]](set)
+    for path, number in seen.items():
+        of, is_list, _ = path.partition("//")
+        if is_list:
+            counts[of].add(number)
+    for name, found in counts.items():
+        if len(found) > 1:
             raise _wrong(name, "Each must have the same fields; or send it as JSON.")
 
 

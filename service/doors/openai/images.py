@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from latentry.errors import UnsupportedMediaType
 from service.access.auth import MayWrite
-from service.doors.answers import Responses, body_schema
+from service.doors.answers import PICTURE, Responses, body_schema
 from service.doors.idempotency import IdempotencyKey
 from service.doors.openai import form
 from service.doors.openai.drawing import draw
-from service.doors.openai.errors import Envelope
+from service.doors.openai.examples import EVENTS, TAG
 from service.doors.openai.requests import EditRequest, ImagesRequest, VariationRequest
 from service.doors.openai.responses import Images
 from service.gateway import GatewayDep
@@ -24,10 +24,6 @@ M = TypeVar("M", bound=BaseModel)
 
 PREFIX: Final = "/v1/images"
 PATHS: Final = tuple(f"{PREFIX}/{name}" for name in ("generations", "edits", "variations"))
-_FAILURES: Final[Responses] = {
-    "4XX": {"model": Envelope, "description": "The request was refused; `code` says why."},
-    "5XX": {"model": Envelope, "description": "The service or the job failed."},
-}
 _STREAM: Final[Responses] = {
     200: {
         "description": "The images; with `stream`, OpenAI's server-sent events.",
@@ -36,27 +32,29 @@ _STREAM: Final[Responses] = {
                 "schema": {
                     "type": "object",
                     "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
-                }
+                },
+                "example": EVENTS,
             }
         },
     }
 }
-router = APIRouter(prefix=PREFIX, tags=["openai"], responses=_FAILURES, route_class=DirectRoute)
+router = APIRouter(prefix=PREFIX, tags=[TAG], route_class=DirectRoute)
 
 
-def _form_schema(model: type[BaseModel], *, or_json: bool = False) -> dict[str, Any]:
+def _form_schema(
+    model: type[BaseModel], form_example: dict[str, Any], *, or_json: bool = False
+) -> dict[str, Any]:
     """The OpenAPI request body of a route that takes a form."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    content: dict[str, Any] = {"multipart/form-data": {"schema": schema}}
+    content: dict[str, Any] = {"multipart/form-data": {"schema": schema, "example": form_example}}
     if or_json:
         content["application/json"] = {"schema": schema, "example": _EDIT}
     return {"requestBody": {"required": True, "content": content}}
 
 
-_EDIT: Final = {
-    "prompt": "a red circle on a blue background",
-    "images": [{"image_url": "https://example.com/photo.png"}],
-}
+_EDIT: Final = {"prompt": "a red circle", "images": [{"image_url": PICTURE}]}
+_EDIT_FORM: Final = {"prompt": "a red circle", "image": PICTURE, "strength": 0.6}
+_VARIATION_FORM: Final = {"image": PICTURE, "n": 2}
 
 
 @router.post(
@@ -85,7 +83,7 @@ async def create_images(
     "/edits",
     response_model=Images,
     responses=_STREAM,
-    openapi_extra=_form_schema(EditRequest, or_json=True),
+    openapi_extra=_form_schema(EditRequest, _EDIT_FORM, or_json=True),
 )
 async def edit_images(
     gateway: GatewayDep,
@@ -107,7 +105,7 @@ async def edit_images(
     "/variations",
     response_model=Images,
     responses=_STREAM,
-    openapi_extra=_form_schema(VariationRequest),
+    openapi_extra=_form_schema(VariationRequest, _VARIATION_FORM),
 )
 async def vary_image(
     gateway: GatewayDep,

@@ -20,7 +20,9 @@ def refuse_impossible(body: AnyImagesRequest, card: ModelCard) -> None:
         pictures = getattr(body, name, None)
         sent += len(pictures) if isinstance(pictures, tuple) else 0
         if sent > 1:
-            _refuse(name, "The models take one picture.")
+            _refuse(
+                name, "The models take one picture; show others to an IP-Adapter by image_prompts."
+            )
     _refuse_our_other_fields(body)
 
 

@@ -12,28 +12,27 @@ from latentry.api_keys import ApiKey, Scope
 from latentry.ledger import keyring
 from latentry.ledger.keyring import Allowance
 from latentry.serve.valkey import Valkey as Embedded
+from tests.latentry.cli.operating import operator
 from tests.valkey import free_port
 
 
 @pytest.fixture
-def keys(settings, tmp_path):
+def keys(settings, tmp_path, capsys):
     """Runs `latentry keys …`; gives what ended."""
-
-    def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "latentry", "keys", *words],
-            env=os.environ | settings.to_env() | env,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-
-    return run
+    run = operator(tmp_path, capsys, settings.to_env())
+    return lambda *words, **env: run("keys", *words, **env)
 
 
-def test_a_key_is_shown_once_alone_on_standard_output(keys, ledger) -> None:
-    made = keys("create", "--tenant", "acme", "--name", "ci")
+def test_a_key_is_shown_once_alone_on_standard_output(keys, settings, ledger, tmp_path) -> None:
+    words = ("create", "--tenant", "acme", "--name", "ci")
+    made = subprocess.run(
+        [sys.executable, "-m", "latentry", "keys", *words],
+        env=os.environ | settings.to_env(),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert made.returncode == 0, made.stderr
     key = ApiKey.parse(made.stdout.removesuffix("\n"))
     assert key is not None
@@ -120,19 +119,14 @@ def test_an_unavailable_ledger_is_reported_with_what_to_do(keys) -> None:
 
 
 @pytest.mark.parametrize("command", ["keys", "webhooks"])
-def test_a_folder_whose_service_does_not_run_is_named_with_the_variable(tmp_path, command) -> None:
+def test_a_folder_whose_service_does_not_run_is_named_with_the_variable(
+    tmp_path, capsys, command
+) -> None:
     stopped = Embedded(tmp_path / "valkey", free_port(), "secret")
     stopped.folder.mkdir()
     stopped.config_path.write_text(stopped.config)
-    env = {name: value for name, value in os.environ.items() if not name.startswith("LATENTRY_")}
-    words = {"keys": ["list"], "webhooks": ["secret"]}[command]
-    ended = subprocess.run(
-        [sys.executable, "-m", "latentry", command, *words],
-        env=env | {"LATENTRY_DATA_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    run = operator(tmp_path, capsys, {"LATENTRY_DATA_DIR": str(tmp_path)})
+    ended = run(command, {"keys": "list", "webhooks": "secret"}[command])
     assert ended.returncode == 3
     assert f"No service with the data folder {tmp_path} is running" in ended.stderr
     assert "set LATENTRY_DATA_DIR" in ended.stderr

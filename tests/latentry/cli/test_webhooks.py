@@ -1,28 +1,19 @@
 """`latentry webhooks` as an operator types it, against a real ledger."""
 
 import json
-import os
 import subprocess
 import sys
 
 import pytest
 
 from latentry.ledger import deliveries
+from tests.latentry.cli.operating import operator
 
 
 @pytest.fixture
-def webhooks(settings, tmp_path):
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "latentry", "webhooks", *words],
-            env=os.environ | settings.to_env(),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-
-    return run
+def webhooks(settings, tmp_path, capsys):
+    run = operator(tmp_path, capsys, settings.to_env())
+    return lambda *words: run("webhooks", *words)
 
 
 def test_a_new_secret_is_shown_once_and_the_old_one_keeps_signing(webhooks, ledger) -> None:
@@ -43,5 +34,7 @@ def test_without_grace_the_old_secret_stops_signing(webhooks, ledger) -> None:
     assert ledger.run(deliveries.list_secrets("default", fresh="whsec_unused")) == [last]
 
 
-def test_help_shows_the_command_as_typed(webhooks) -> None:
-    assert "latentry webhooks secret" in webhooks("secret", "--help").stdout
+def test_help_shows_the_command_as_typed() -> None:
+    words = (sys.executable, "-m", "latentry", "webhooks", "secret", "--help")
+    said = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert "latentry webhooks secret" in said.stdout

@@ -337,6 +337,13 @@ class ReferenceLedger:
         self.models.add(model)
         return int(is_new)
 
+    def withdraw(self, model: str, most: int) -> int:
+        self.models.discard(model)
+        ended = self.queue(model)[:most]
+        for job in ended:
+            self.end(job, JobStatus.FAILED)
+        return len(ended)
+
     def sweep(self) -> Swept:
         running = [job for job in self.jobs.values() if job.state is JobStatus.RUNNING]
         if self.nobody_swept:

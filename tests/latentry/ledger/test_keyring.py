@@ -54,6 +54,18 @@ def test_a_bucket_lets_its_burst_through_and_then_one_by_one(ledger: Ledger) -> 
     assert ask().left == 2
 
 
+def test_requests_that_are_taken_together_are_taken_once_though_the_call_is_repeated(
+    ledger: Ledger,
+) -> None:
+    key = ApiKey.new()
+    enter(ledger, key, allowance=Allowance(per_minute=600, burst=10))
+    take = keyring.take_more(key.id, 4)
+    first = ledger.run(take)
+    assert (first.count, first.left) == (4, 6)
+    assert ledger.run(take) == first, "its reply was lost"
+    assert ledger.run(keyring.take_more(key.id, 9)).count == 6
+
+
 def test_the_clock_of_buckets_is_the_ledgers_and_may_be_set_back(ledger: Ledger) -> None:
     key = ApiKey.new()
     enter(ledger, key, allowance=Allowance(per_minute=60, burst=1))

@@ -233,7 +233,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def bells(self, draw: Draw) -> None:
         model, mishap = draw(models), draw(mishaps)
-        match draw(st.sampled_from(["reserve", "release", "catalogue"])):
+        match draw(st.sampled_from(["reserve", "release", "catalogue", "withdraw"])):
             case "reserve":
                 self.call(
                     commands.reserve_bell(model, ttl_s=600),
@@ -249,6 +249,9 @@ class LedgerMachine(RuleBasedStateMachine):
             case "catalogue":
                 command = commands.register_model(card(model))
                 self.call(command, lambda: self.reference.catalogue(model), mishap)
+            case "withdraw":
+                command = commands.withdraw_model("w1", model, most=2)
+                self.call(command, lambda: self.reference.withdraw(model, most=2), mishap)
 
     def claim(self, draw: Draw) -> None:
         served, room = draw(some_models), draw(st.sampled_from([3, 2, 1, 0]))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from latentry.contracts import JobStatus, Priority
+from latentry.contracts import JobStatus, Lora, Priority, ResolvedRequest
 from latentry.ledger import JobRef, Lease, Ledger, NewJob, commands
 from latentry.rules.pricing import Price
 from tests.latentry.ledger.factory import request
@@ -17,10 +17,11 @@ def enter(
     tenant: str = "ann",
     *,
     priority: Priority = Priority.LOW,
+    wanted: ResolvedRequest | None = None,
     **job: Any,
 ) -> JobRef:
     ref = JobRef(tenant, f"gen_{next(_ids)}")
-    new = NewJob(ref, request(), 60_000, 60_000, priority=priority, **job)
+    new = NewJob(ref, wanted or request(), 60_000, 60_000, priority=priority, **job)
     ledger.run(commands.create(new, max_queued=99))
     return ref
 
@@ -75,6 +76,27 @@ def test_a_job_that_would_end_too_late_is_as_urgent_as_one_that_would_start_too_
     high = enter(ledger, priority=Priority.HIGH, finish_within_ms=20_000, price=takes_4_s)
     assert urgent(ledger, held, within_s=15) == {}
     assert urgent(ledger, held, within_s=17) == {held.ref: high}
+
+
+def test_no_job_yields_to_one_whose_adapters_a_full_worker_lacks(ledger: Ledger) -> None:
+    """It would be handed back at once, and the row stay empty."""
+    held = running(ledger)
+    lora = Lora(id="ink", weight=1.0, text_encoder_weight=1.0, sha256="1" * 64)
+    high = enter(
+        ledger, priority=Priority.HIGH, start_within_ms=2_000, wanted=request(loras=(lora,))
+    )
+
+    def yields(*, is_full: bool) -> dict[JobRef, JobRef]:
+        query = commands.find_urgent("w1", ["shapes"], within_s=5, held=[held], is_full=is_full)
+        return ledger.run(query)
+
+    assert yields(is_full=True) == {}
+    assert yields(is_full=False) == {held.ref: high}
+    ledger.run(commands.hold("w1", [lora.sha256], ttl_s=60))
+    assert yields(is_full=True) == {held.ref: high}, "what it has, it may use"
+    plain = hurried(ledger)
+    ledger.run(commands.hold("w1", [], ttl_s=60))
+    assert yields(is_full=True) == {held.ref: plain}
 
 
 @pytest.mark.parametrize("priority", [Priority.NORMAL, Priority.LOW])

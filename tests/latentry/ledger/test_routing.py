@@ -127,12 +127,24 @@ def test_a_full_worker_leaves_one_under_suspicion_too(ledger: Ledger, deaths: in
 
 def test_a_claim_looks_past_a_few_and_no_further(ledger: Ledger) -> None:
     """It has to stay cheap however many wait."""
-    alive(ledger, "full")
+    alive(ledger, "cold")
+    alive(ledger, "warm", INK)
     for _ in range(17):
         submit(ledger, INK)
     plain = submit(ledger)
+    assert refs(claim(ledger, "cold")) == []
+    claim(ledger, "warm", room=2)
+    assert refs(claim(ledger, "cold")) == [plain]
+
+
+def test_a_full_worker_looks_past_many(ledger: Ledger) -> None:
+    """It comes once a second, and would draw nothing until something comes free."""
+    alive(ledger, "full")
+    for _ in range(65):
+        submit(ledger, INK)
+    plain = submit(ledger)
     assert refs(claim(ledger, "full", is_full=True)) == []
-    claim(ledger, "other", room=2)
+    claim(ledger, "other", room=1)
     assert refs(claim(ledger, "full", is_full=True)) == [plain]
 
 
@@ -157,6 +169,28 @@ def test_no_job_waits_longer_than_its_turn_and_a_moment(ledger: Ledger, seed: in
         for ref in waiting & left:  # that much later
             in_time(ledger, ref, claims.left_ms / 1000 if not claims else chance.random() / 5)
     assert left, "some were left"
+
+
+def test_a_model_whose_workers_have_different_adapters_says_so(ledger: Ledger) -> None:
+    def differ() -> dict[str, bool]:
+        entries = ledger.run(commands.list_models())
+        assert all(one.adapters_differ == bool(one.model.warnings) for one in entries)
+        return {one.card.id: one.adapters_differ for one in entries}
+
+    def beat(worker: str, models: list[str], adapters: str) -> None:
+        ledger.run(commands.heartbeat(worker, models, ttl_s=60, adapters=adapters))
+
+    for model in ("shapes", "photos"):
+        ledger.run(commands.register_model(card(model)))
+    beat("a", ["shapes", "photos"], "1")
+    beat("b", ["shapes"], "1")
+    assert differ() == {"shapes": False, "photos": False}
+    beat("b", ["shapes"], "2")
+    assert differ() == {"shapes": True, "photos": False}
+    beat("b", ["shapes"], "")
+    assert differ() == {"shapes": True, "photos": False}, "none are others too"
+    beat("b", [], "")
+    assert differ() == {"shapes": False, "photos": False}
 
 
 def test_how_many_have_an_adapter_and_each_list_once_are_in_the_catalogue(ledger: Ledger) -> None:

@@ -1,5 +1,6 @@
 """The chain that signs, the key that goes with it, and what is signed."""
 
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,8 +15,9 @@ from latentry.errors import ConfigurationError, SigningFailed
 from latentry.provenance.confined.process import examine
 from latentry.provenance.manifest import Claim, manifest, source_type
 from latentry.provenance.signing.chain import Chain, KnownSigners, now
+from latentry.provenance.signing.command import MOST_BYTES, answer
 from latentry.provenance.signing.development import ensure_chain, new_chain
-from latentry.provenance.signing.keys import check, sign_by_key
+from latentry.provenance.signing.keys import check, sign_by_command, sign_by_key
 from latentry.provenance.signing.signer import Signer
 from latentry.provenance.xmp import SourceType
 from latentry.settings import Settings
@@ -125,6 +127,29 @@ def test_the_key_may_be_a_command_s(tmp_path: Path) -> None:
         change(tmp_path / "key.pem")  # its signatures would be wrong, and then there are none
         with pytest.raises(SigningFailed):
             signer.signed(marks.unsigned(), PNG, marks.definition())
+
+
+def test_a_command_that_prints_without_end_is_ended(tmp_path: Path) -> None:
+    with pytest.raises(SigningFailed, match="more than a signature"):
+        sign_by_command("yes")(b"data")
+
+
+@pytest.mark.parametrize(
+    ("command", "printed"),
+    [
+        ("cat", b"x" * MOST_BYTES),  # more than a pipe holds either way
+        ("true", b""),
+        ("sh -c 'echo 1; exec cat >/dev/null'", b"1\n"),
+        ("sh -c 'head -c 1000000 /dev/zero >&2; echo 1'", b"1\n"),
+    ],
+)
+def test_a_command_may_read_all_or_nothing(command: str, printed: bytes) -> None:
+    assert answer(shlex.split(command), b"x" * MOST_BYTES, within_s=20) == (0, printed)
+
+
+def test_a_command_that_does_not_answer_is_ended() -> None:
+    with pytest.raises(TimeoutError):
+        answer(["sleep", "60"], b"", within_s=0.05)
 
 
 def test_a_key_of_another_kind_is_refused(tmp_path: Path) -> None:

@@ -12,33 +12,25 @@ from latentry.errors import ConfigurationError
 from latentry.settings import Settings
 from service.access import opening
 from tests.service.keys import bearer, issue
+from tests.service.starting import refusal
 from tests.service.test_process import start
 from tests.valkey import free_port
 
 OPEN_HOST = "0.0.0.0"
 
 
-def refusal(settings: Settings, **changes: str) -> str:
-    process = start(settings, **changes)
-    try:
-        _, said = process.communicate(timeout=60)
-    finally:
-        process.kill()  # it did open, if it lives
-    assert process.returncode == 2, said
-    assert "Traceback" not in said
-    return said.strip()
-
-
-def test_an_open_address_without_a_key_is_refused_with_what_to_do(settings) -> None:
-    said = refusal(settings, LATENTRY_HOST=OPEN_HOST)
+def test_an_open_address_without_a_key_is_refused_with_what_to_do(settings, capsys) -> None:
+    said = refusal(settings, capsys, {"LATENTRY_HOST": OPEN_HOST})
     assert len(said.splitlines()) == 1
     assert "LATENTRY_HOST=0.0.0.0" in said
     assert "latentry keys create" in said
     assert "LATENTRY_BOOTSTRAP_KEY" in said
 
 
-def test_a_public_url_without_a_key_is_refused_for_a_proxy_lets_strangers_in(settings) -> None:
-    said = refusal(settings, LATENTRY_PUBLIC_URL="https://pictures.example")
+def test_a_public_url_without_a_key_is_refused_for_a_proxy_lets_strangers_in(
+    settings, capsys
+) -> None:
+    said = refusal(settings, capsys, {"LATENTRY_PUBLIC_URL": "https://pictures.example"})
     assert "LATENTRY_PUBLIC_URL is reachable from other machines" in said
     assert "latentry keys create" in said
 
@@ -51,10 +43,10 @@ def test_a_public_url_opens_with_a_key_or_where_a_proxy_is_said_to_ask(settings,
 
 
 def test_an_open_address_with_keys_turned_off_is_refused_whatever_keys_there_are(
-    settings, ledger
+    settings, capsys, ledger
 ) -> None:
     issue(ledger)
-    said = refusal(settings, LATENTRY_HOST=OPEN_HOST, LATENTRY_AUTH="off")
+    said = refusal(settings, capsys, {"LATENTRY_HOST": OPEN_HOST, "LATENTRY_AUTH": "off"})
     assert "LATENTRY_AUTH=off disables API keys" in said
 
 
@@ -67,9 +59,9 @@ def test_an_open_address_with_keys_turned_off_is_refused_whatever_keys_there_are
     ],
 )
 def test_a_bootstrap_key_that_is_none_is_refused_and_not_repeated(
-    settings, variable: str, value: str
+    settings, capsys, variable: str, value: str
 ) -> None:
-    said = refusal(settings, LATENTRY_HOST=OPEN_HOST, **{variable: value})
+    said = refusal(settings, capsys, {"LATENTRY_HOST": OPEN_HOST, variable: value})
     assert "LATENTRY_BOOTSTRAP_KEY" in said
     assert "sesame" not in said
 

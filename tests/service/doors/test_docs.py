@@ -39,21 +39,6 @@ async def test_every_reference_in_the_document_leads_somewhere(client) -> None:
     assert {"GenerationRequest", "ImagesRequest", "Job", "Problem", "Event"} <= set(schemas)
 
 
-async def test_every_operation_has_a_name_a_sentence_and_its_errors(client) -> None:
-    document = (await client.get("/openapi.json")).json()
-    operations = [
-        (path, operation)
-        for path, methods in document["paths"].items()
-        for operation in methods.values()
-    ]
-    names = [operation["operationId"] for _, operation in operations]
-    assert len(set(names)) == len(names)
-    for path, operation in operations:
-        assert operation["description"].endswith(".")
-        if path.startswith("/v1/") and not path.startswith("/v1/images"):
-            assert "application/problem+json" in operation["responses"]["4XX"]["content"]
-
-
 async def test_a_request_as_the_document_describes_it_is_accepted(client, worker: FakeWorker):
     document = (await client.get("/openapi.json")).json()
     operation = document["paths"]["/v1/generations"]["post"]
@@ -64,4 +49,3 @@ async def test_a_request_as_the_document_describes_it_is_accepted(client, worker
     nulls = dict.fromkeys(set(schema["properties"]) - {"prompt"})
     answer = await client.post("/v1/generations", json={"prompt": "a"} | nulls)
     assert answer.status_code == 202
-    assert set(operation["responses"]) >= {"200", "202", "4XX", "5XX"}

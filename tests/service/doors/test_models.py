@@ -3,10 +3,13 @@
 import pytest
 from httpx import AsyncClient
 from pydantic import ValidationError
+from structlog.testing import capture_logs
 
-from latentry.ledger import Ledger, commands
-from latentry.ledger.catalogue import read_entry
+from latentry.ledger import AsyncLedger, Ledger, commands
+from latentry.ledger.catalogue import ADAPTERS_DIFFER, read_entry
 from latentry.ledger.connection import Command
+from latentry.settings import Settings
+from service.jobs.catalogue import Catalogue
 from tests.latentry.ledger.factory import card
 from tests.service.fake import FakeWorker
 
@@ -40,3 +43,27 @@ async def test_a_card_that_a_newer_worker_wrote_hides_no_other(
     listed = (await client.get("/v1/models")).json()["data"]
     assert [one["id"] for one in listed] == ["shapes"]
     assert (await client.post("/v1/generations", json={"prompt": "a"})).status_code == 202
+
+
+async def test_workers_with_different_adapters_are_a_warning_and_logged_when_it_lasts(
+    client: AsyncClient,
+    ledger: Ledger,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger.run(commands.register_model(card()))
+    for worker, adapters in (("a", "1"), ("b", "2")):
+        ledger.run(commands.heartbeat(worker, ["shapes"], ttl_s=60, adapters=adapters))
+    [listed] = (await client.get("/v1/models")).json()["data"]
+    assert listed["warnings"] == [ADAPTERS_DIFFER]
+    opened = AsyncLedger.open(settings)
+    catalogue = Catalogue(opened)
+    with capture_logs() as logs:
+        await catalogue.read()
+    assert not logs
+    monkeypatch.setattr("service.jobs.catalogue.DIFFER_S", 0.0)
+    with capture_logs() as logs:
+        for _ in range(2):
+            await catalogue.read()
+    assert [one["event"] for one in logs] == ["adapters.differ"]
+    await opened.close()

@@ -124,6 +124,9 @@ async def test_what_is_added_to_a_negative_prompt_stands_in_the_answer(
     assert warning["code"] == "negative_prompt_added"
     assert warning["message"].startswith("Ponds are drawn without frogs. Added ")
     assert "“frog, (toad:1.2)”" in warning["message"]
+    assert "guidance_stop" not in warning["message"]
+    short = (await client.post("/v1/generations", json=body | {"guidance_stop": 0.01})).json()
+    assert "ends its effect after 0.01 of the calls." in short["warnings"][0]["message"]
     again = {name: job["request"][name] for name in ("prompt", "negative_prompt")}
     repeated = (await client.post("/v1/generations", json=again)).json()
     assert repeated["request"]["negative_prompt"] == job["request"]["negative_prompt"], "once"

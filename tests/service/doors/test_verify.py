@@ -90,6 +90,15 @@ async def test_what_does_not_hold_was_not_made_here(client, own, other, name: st
     assert found["made_here"] == {"verified": False, "job": None}
 
 
+async def test_a_damaged_file_without_a_manifest_has_none(client, own) -> None:
+    for damaged in (b"\x89PNG\r\n\x1a\n", marks.unsigned()[:40]):
+        assert (await verified(client, damaged))["c2pa"] == {
+            "state": "none",
+            "codes": [],
+            "history": [],
+        }
+
+
 async def test_only_a_chain_to_the_trust_list_is_trusted(client, own, tmp_path: Path) -> None:
     folder = tmp_path / "trusted"
     signer = Signer(Chain.read(folder / "chain.pem"), key=(folder / "key.pem").read_text())

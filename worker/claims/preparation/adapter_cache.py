@@ -24,7 +24,13 @@ class AdapterCache:
     """
 
     def __init__(self, folder: Path, identity: str) -> None:
-        self._file = folder / f"{sha256((_FORMAT + identity).encode()).hexdigest()[:16]}.json"
+        self._folder = folder
+        self.turn_to(identity)
+
+    def turn_to(self, identity: str) -> None:
+        """There are other models now, of which nothing is known until `recall`."""
+        name = sha256((_FORMAT + identity).encode()).hexdigest()[:16]
+        self._file = self._folder / f"{name}.json"
         self._known: dict[str, tuple[State, Adapter]] = {}
 
     def recall(self) -> None:

@@ -19,6 +19,7 @@ from worker.claims.preparation.adapter_cache import AdapterCache
 from worker.claims.preparation.pickles import is_pickle, pickles, refused
 from worker.engine.adapters.beside import IMAGE_ENCODER, State, image_encoders, state_of
 from worker.engine.adapters.file import parts_of_folder
+from worker.engine.loop.backend import Shelf
 from worker.process.exit_on_failure import critical_thread
 
 log = structlog.get_logger()
@@ -40,7 +41,8 @@ class _Seen:
 class AdapterFiles:
     """Reads each file when it is new or has changed. `inspect` may raise AdapterUnusable.
 
-    Ids are file names without their ending; of two files with one name the first counts.
+    Ids are file names without their ending; of two files with one name the first counts. `shelf`:
+    all files are read again where it has another edition of its models.
     """
 
     def __init__(
@@ -48,10 +50,14 @@ class AdapterFiles:
         sources: Sequence[AdapterSource],
         inspect: Callable[[Path], Adapter],
         cache: AdapterCache | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self._sources = sources
         self._inspect = inspect
         self._cache = cache
+        self._shelf = shelf
+        self._edition = shelf.edition if shelf else 0
+        self._is_outdated = False
         self._seen: Mapping[str, _Seen] = {}
         self._looking = threading.Lock()
         self._stopping = threading.Event()
@@ -104,10 +110,20 @@ class AdapterFiles:
     def look(self) -> None:
         """Look at all files, and read those that are new or changed."""
         with self._looking:
+            self._notice_models()
             self._look()
             if self._cache is not None:
                 rows = ((one.path, one.state, one.entry) for one in self._seen.values())
                 self._cache.keep((path, state, entry) for path, state, entry in rows if entry)
+
+    def _notice_models(self) -> None:
+        """What is known of all files was said of other models."""
+        if self._shelf is None or self._edition == (edition := self._shelf.edition):
+            return
+        if self._cache is not None:
+            self._cache.turn_to(self._shelf.identity)
+            self._cache.recall()
+        self._edition, self._is_outdated = edition, True
 
     def _look(self) -> None:
         found: dict[str, _Seen] = {}
@@ -118,15 +134,17 @@ class AdapterFiles:
                 if is_new and not is_pickle(path):  # it was converted, and left there
                     log.error("adapter.name_twice", adapter=name, path=str(path))
                 continue
-            before = self._seen.get(name)
             if not (state := state_of([path])):  # it is gone by now
                 continue
             state += beside(path.parent)
-            is_known = before is not None and (before.path, before.state) == (path, state)
-            found[name] = before if is_known and before else self._read(name, path, state)
+            found[name] = self._known(name, path, state) or self._read(name, path, state)
         for name in self._seen.keys() - found.keys():
             log.info("adapter.gone", adapter=name)
-        self._seen = found
+        self._seen, self._is_outdated = found, False
+
+    def _known(self, name: str, path: Path, state: State) -> _Seen | None:
+        before = None if self._is_outdated else self._seen.get(name)
+        return before if before and (before.path, before.state) == (path, state) else None
 
     def _read(self, name: str, path: Path, state: State) -> _Seen:
         try:

@@ -49,6 +49,13 @@ class Bank:
         with self._lock:
             self._kept.clear()
 
+    def forget(self, key: Key) -> None:
+        """Find this one no more; as long as an image uses it, it is counted."""
+        with self._lock:
+            self._kept.pop(key, None)
+            if (adapter := self._alive.pop(key, None)) is not None:
+                self._alive[f"{key[0]} before {id(adapter)}", key[1]] = adapter
+
     def find(self, key: Key) -> SizedAdapter | None:
         """The adapter under this key if it is in memory, which counts as its use."""
         with self._lock:

@@ -4,12 +4,19 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import cast
 from weakref import WeakKeyDictionary
 
 import torch
 
 from latentry.contracts import Adapter
-from latentry.errors import AdapterGone, AdaptersTooLarge, AdapterUnusable
+from latentry.errors import (
+    AdapterGone,
+    AdaptersTooLarge,
+    AdapterUnusable,
+    ModelGone,
+    ModelNotLoaded,
+)
 from latentry.version import __version__
 from worker.engine.adapters.bank import Bank, Key
 from worker.engine.adapters.control.reader import ControlReader
@@ -21,6 +28,7 @@ from worker.engine.adapters.network_file import CONFIG, NetworkFile
 from worker.engine.adapters.reader import Loading, NetworkReader, Reader, SizedAdapter
 from worker.engine.adapters.vae.reader import VaeReader
 from worker.engine.device import Device
+from worker.engine.loop.messages import Order
 from worker.engine.models.blueprint import Blueprint
 
 
@@ -28,10 +36,15 @@ class Shelf:
     """The adapters that fit the models of one backend. From any thread but that of the steps."""
 
     def __init__(
-        self, at: Device, blueprints: Callable[[], Mapping[str, Blueprint]], budget_bytes: int
+        self,
+        at: Device,
+        blueprints: Callable[[], Mapping[str, Blueprint]],
+        budget_bytes: int,
+        edition: Callable[[], int] = lambda: 0,
     ) -> None:
         self.bank = Bank(budget_bytes)
         self._blueprints = blueprints
+        self._edition = edition
         self._networks: tuple[NetworkReader, ...] = (ControlReader(at),)
         self._readers: tuple[Reader, ...] = (
             IPAdapterReader(at, budget_bytes),
@@ -42,14 +55,20 @@ class Shelf:
         self._loading = threading.Lock()
         # What adapters have besides: kept in memory by them, and counted with them.
         self._parts: WeakKeyDictionary[SizedAdapter, SizedAdapter] = WeakKeyDictionary()
+        self._made_for: WeakKeyDictionary[SizedAdapter, Blueprint] = WeakKeyDictionary()
 
     @property
     def identity(self) -> str:
         """Which models there are, by their files and configs, and which kinds are read."""
-        models = {id: one.identity for id, one in self._blueprints().items()}
+        models = {id: one.identity for id, one in sorted(self._blueprints().items())}
         return repr(
             (__version__, [type(one).__name__ for one in (*self._networks, *self._readers)], models)
         )
+
+    @property
+    def edition(self) -> int:
+        """Another number when there are other models."""
+        return self._edition()
 
     def inspect(self, path: Path) -> Adapter:
         """What a file is, and which models it fits, perhaps none. Raises AdapterUnusable."""
@@ -67,24 +86,47 @@ class Shelf:
     def load(self, model: str, files: Mapping[str, Path]) -> Mapping[str, SizedAdapter]:
         """The adapters in these files, by the SHA-256 that these must have.
 
-        Raises AdapterGone, AdapterUnusable, AdaptersTooLarge or NoAdapterRoom.
+        Raises AdapterGone, AdapterUnusable, AdaptersTooLarge, NoAdapterRoom or ModelGone.
         """
-        hot = {one: self.bank.find((model, one)) for one in files}
+        blueprint = self._blueprints().get(model)
+        if blueprint is None:
+            raise ModelGone
+        hot = {one: self._hot((model, one), blueprint) for one in files}
         found = {sha256: one for sha256, one in hot.items() if one is not None}
         if len(found) == len(files):
             return found
         # One job at a time: two that load the same file, or take each other's room, help nobody.
         with self._loading:
             for sha256, path in files.items():
-                found[sha256] = self._one(model, path, sha256, beside=found.values())
+                found[sha256] = one = self._one(model, path, sha256, blueprint, found.values())
+                self._made_for[one] = blueprint
         return found
 
+    def refuse_outdated(self, order: Order) -> None:
+        """Raises ModelNotLoaded if its adapters were made for what its model was before."""
+        blueprint = self._blueprints().get(order.request.model)
+        for one in order.adapters.values():
+            if self._made_for.get(cast(SizedAdapter, one), blueprint) is not blueprint:
+                raise ModelNotLoaded("The model was replaced while its adapters were loaded.")
+
+    def _hot(self, key: Key, blueprint: Blueprint) -> SizedAdapter | None:
+        """The one in memory, if it was made for what the model is now."""
+        found = self.bank.find(key)
+        is_current = found is not None and self._made_for.get(found) is blueprint
+        return found if is_current else None
+
     def _one(
-        self, model: str, path: Path, sha256: str, *, beside: Iterable[SizedAdapter]
+        self,
+        model: str,
+        path: Path,
+        sha256: str,
+        blueprint: Blueprint,
+        beside: Iterable[SizedAdapter],
     ) -> SizedAdapter:
-        if (found := self.bank.find((model, sha256))) is not None:
+        if (found := self._hot((model, sha256), blueprint)) is not None:
             return found
-        one = self._planned(path, sha256, self._blueprints()[model])
+        self.bank.forget((model, sha256))
+        one = self._planned(path, sha256, blueprint)
         try:
             if one.part is None:
                 return self._fitting((model, sha256), one, one.load, beside)

@@ -1,6 +1,5 @@
 """The engine's arithmetic in torch: resident Stable Diffusion models on one device."""
 
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
@@ -18,7 +17,8 @@ from worker.engine.adapters.vae.loaded import models_of
 from worker.engine.device import Device
 from worker.engine.diffusion import checkpoint
 from worker.engine.diffusion.denoise import denoise
-from worker.engine.diffusion.examples import example, smallest
+from worker.engine.diffusion.examples import drawn_s, example
+from worker.engine.diffusion.model_reader import DiffusionReader
 from worker.engine.diffusion.opening import add_model, open_models
 from worker.engine.diffusion.plan import plan, planned_passes
 from worker.engine.diffusion.predicted_x0 import preview
@@ -28,6 +28,7 @@ from worker.engine.diffusion.trajectory import Trajectory
 from worker.engine.job_failures import as_job_failed
 from worker.engine.loop.backend import Pictures, Plan, Taken, TimedCall
 from worker.engine.loop.messages import Order
+from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.models.residents import Residents
 from worker.engine.threads import Threads, choose_threads
@@ -63,7 +64,11 @@ class Diffusion:
         self._residents = Residents(
             self.at, prove=self.self_test, budget_bytes=model_memory_bytes, now=clock
         )
-        self.adapters = Shelf(self.at, lambda: self._residents.blueprints, adapter_memory_bytes)
+        listed = self._residents.listed
+        self.reader = DiffusionReader(self.at, listed)
+        self.adapters = Shelf(
+            self.at, lambda: listed.blueprints, adapter_memory_bytes, lambda: listed.edition
+        )
         self.compiled = compiled
         self._timing = Timing(self.at.device)
         self.threads = Threads()
@@ -71,27 +76,24 @@ class Diffusion:
     @property
     def identity(self) -> str:
         """Device, precision and software: what a call's time depends on, apart from its shape."""
-        name, threads = platform.processor() or platform.machine(), torch.get_num_threads()
-        if self.at.device.type == "cuda":
-            name, threads = torch.cuda.get_device_name(self.at.device), 1
         how = "eager" if self.compiled is None else "compiled"
         if LowMemory.OFFLOAD in self.at.low_memory:
             how = f"{how}, offload"
-        at = f"{self.at.dtype} {self.at.memory_format}"
-        return f"{name} x{threads} {at} torch {torch.__version__} {how}"
+        return f"{self.at.identity} {how}"
 
     def open(
         self,
         sources: Mapping[str, ModelLocation],
         *,
         before: Callable[[ModelLocation], None] | None = None,
+        may_be_none: bool = False,
     ) -> list[ModelCard]:
         """Serve these models. Those that fit are loaded now, the others when a request needs them.
 
         `before` is called with each source. One that cannot be used is left out; raises a
-        LatentryError if none is left.
+        LatentryError if none is left, unless there may be none.
         """
-        return open_models(self._residents, sources, prefer_fp16=self._prefers_fp16, before=before)
+        return open_models(self._residents, sources, before=before, may_be_none=may_be_none)
 
     @property
     def models(self) -> Mapping[str, LoadedModel]:
@@ -106,11 +108,15 @@ class Diffusion:
     @property
     def failed(self) -> tuple[str, ...]:
         """The models that did not load and are not tried for now. May be read from any thread."""
-        return self._residents.failed
+        return self._residents.listed.failed
+
+    def reserve(self, size_bytes: int) -> None:
+        """So much of the memory for models is taken by others. Before any model is loaded."""
+        self._residents.memory.reserve(size_bytes)
 
     def load(self, model: str, source: ModelLocation) -> ModelCard:
         """Make a model resident, prove and serve it. Raises ConfigurationError or a JobFailed."""
-        card = add_model(self._residents, model, source, prefer_fp16=self._prefers_fp16)
+        card = add_model(self._residents, model, source)
         self._residents.load(model)
         return card
 
@@ -118,28 +124,10 @@ class Diffusion:
         """Serve a model that is in memory already, instead of its namesake; never evict it."""
         self._residents.adopt(model, loaded)
 
-    @property
-    def _prefers_fp16(self) -> bool:
-        return self.at.dtype is torch.float16
-
     def self_test(self, model: str) -> float:
-        """Draw one real step and decode it; its seconds at native size. Raises a JobFailed.
-
-        On a GPU it is of that size: device memory is scarce, and the step is quick. On a CPU it is
-        of the smallest size, which proves the same, and its seconds are in proportion.
-        """
-        began = self.now()
-        card = self.models[model].card
-        order = native = example(card, steps=1)
-        if self.at.device.type == "cpu":
-            order = smallest(native, card)
-        trajectory, _ = self.begin(order, self.plan(order))
-        while trajectory.calls_left:
-            self.advance([trajectory], trajectory.rows)
-        for picture in self.decode([trajectory]).take():
-            if isinstance(picture, JobFailed):
-                raise picture
-        seconds = (self.now() - began) * native.megapixels / order.megapixels
+        """Draw one real step and decode it; its seconds at native size. Raises a JobFailed."""
+        is_small = self.at.device.type == "cpu"
+        seconds = drawn_s(self, self.models[model].card, is_small=is_small)
         self.longest_test_s = max(self.longest_test_s, seconds)
         return seconds
 
@@ -148,8 +136,8 @@ class Diffusion:
         return self._clock()
 
     def ready(self, *models: str) -> bool:
-        """Whether all are resident. Raises UnknownModel, UnsupportedField or ModelNotLoaded."""
-        self._residents.refuse_together(models)
+        """Whether all are resident. Raises UnsupportedField, and what `Residents.ready` does."""
+        self._residents.listed.refuse_together(models)
         ready = [self._residents.ready(model) for model in models]  # each is wanted from now on
         return all(ready)
 
@@ -162,12 +150,23 @@ class Diffusion:
         """Spend a moment on models that are being loaded; wait a little for them if `idle`."""
         self._residents.continue_loading(idle=idle)
 
+    @property
+    def is_changing(self) -> bool:
+        """Whether `continue_loading` has something to do even where no order waits."""
+        return self._residents.is_changing
+
+    def change_model(self, model: str, blueprint: object) -> None:
+        """Serve a model as `reader` has read it, or no longer."""
+        assert blueprint is None or isinstance(blueprint, Blueprint)
+        self._residents.listed.change(model, blueprint)
+
     def examples(self) -> list[Order]:
         """One order of each resident model, of its native size with guidance."""
         return [example(model.card, steps=4) for model in self.models.values()]
 
     def plan(self, order: Order) -> Plan:
-        """The batch key and rows of an order's calls. Raises InvalidRequest."""
+        """The batch key and rows of an order's calls. Raises InvalidRequest or ModelNotLoaded."""
+        self.adapters.refuse_outdated(order)
         return plan(order, *models_of(order, self.models))
 
     def begin(self, order: Order, plan: Plan) -> tuple[Trajectory, list[JobWarning]]:

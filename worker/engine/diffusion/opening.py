@@ -18,13 +18,13 @@ def open_models(
     residents: Residents,
     sources: Mapping[str, ModelLocation],
     *,
-    prefer_fp16: bool,
     before: Callable[[ModelLocation], None] | None = None,
+    may_be_none: bool = False,
 ) -> list[ModelCard]:
     """Serve these models, and load those that fit; the cards of all that can be used.
 
-    `before` is called with each source. If none can be used, the first error is raised, or an
-    Unavailable if there is one, for then another try may help.
+    `before` is called with each source. If none can be used, and there have to be some, the first
+    error is raised, or an Unavailable if there is one, for then another try may help.
     """
     cards: list[ModelCard] = []
     failures: list[LatentryError] = []
@@ -33,26 +33,25 @@ def open_models(
             before(source)
         try:
             with as_configuration_error(model):
-                card = add_model(residents, model, source, prefer_fp16=prefer_fp16)
+                card = add_model(residents, model, source)
                 if residents.fits(model):
                     residents.load(model)
         except LatentryError as error:
             log.error("model.unusable", model=model, code=error.code, why=error.message)
-            residents.forget(model)
+            residents.listed.forget(model)
             failures.append(error)
         else:
             cards.append(card)
             for warning in card.warnings:
                 log.warning("model.warning", model=model, warning=warning)
-    if not cards:
+    if not (cards or may_be_none):
         raise next((one for one in failures if isinstance(one, Unavailable)), failures[0])
     return cards
 
 
-def add_model(
-    residents: Residents, model: str, source: ModelLocation, *, prefer_fp16: bool
-) -> ModelCard:
+def add_model(residents: Residents, model: str, source: ModelLocation) -> ModelCard:
     """Serve a model without loading it. Raises ConfigurationError, and Unavailable of a hub."""
+    prefer_fp16 = residents.listed.at.prefers_fp16
     blueprint = blueprint_from_source(model, source, prefer_fp16=prefer_fp16)
-    residents.add(blueprint)
+    residents.listed.add(blueprint)
     return blueprint.card

@@ -115,8 +115,18 @@ class Backend(Protocol[T]):
     def is_loading(self) -> bool:
         """Whether the next `continue_loading` may prove a model."""
 
+    @property
+    def is_changing(self) -> bool:
+        """Whether `continue_loading` has something to do even where no order waits."""
+
     def continue_loading(self, *, idle: bool) -> None:
         """Spend a moment on models that are being loaded; wait a little for them if `idle`."""
+
+    def change_model(self, model: str, blueprint: object) -> None:
+        """Serve a model as its files are now, or no longer if there is no blueprint of them.
+
+        Images that have begun are drawn with what they began with.
+        """
 
     def examples(self) -> list[Order]:
         """One order of each resident model, of its native size with guidance."""
@@ -165,6 +175,10 @@ class Shelf(Protocol):
     def identity(self) -> str:
         """All that an inspection depends on besides the file."""
 
+    @property
+    def edition(self) -> int:
+        """Another number when the identity may be another one."""
+
     def inspect(self, path: Path) -> Adapter:
         """What a file is, and which models it fits, perhaps none. Raises AdapterUnusable."""
 
@@ -183,6 +197,7 @@ class EmptyShelf:
     """Of a backend that applies none."""
 
     identity = ""
+    edition = 0
 
     def inspect(self, path: Path) -> Adapter:
         """Always raises AdapterUnusable."""

@@ -7,6 +7,7 @@ from typing import Generic
 import structlog
 
 from latentry.errors import JobFailed, LatentryError, OutOfMemory
+from latentry.errors.frames import without_frames
 from worker.batching import LONE_ROWS, Batch, next_batch
 from worker.engine.loop.backend import Backend, T
 from worker.engine.loop.measuring import Measuring
@@ -132,7 +133,7 @@ class Calls(Generic[T]):
 
 def failed(order: Order, error: LatentryError) -> Failed:
     """The event of an image that failed."""
-    return Failed(order.job, order.index, error)
+    return Failed(order.job, order.index, without_frames(error))
 
 
 def _may_be_smaller(batch: Batch[T], used: int) -> bool:

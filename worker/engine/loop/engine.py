@@ -72,6 +72,11 @@ class Engine(Generic[T]):
         return self._waiting.is_empty and not is_drawing and not self._canceled
 
     @property
+    def is_changing(self) -> bool:
+        """Whether a step has something to do to the models, though no order may wait."""
+        return self.backend.is_changing
+
+    @property
     def most_frames(self) -> int:
         """Of the images whose calls the next step may make: a clip's take so many times as long."""
         orders = [*self._waiting.orders, *(one.order for one in self._stepping)]
@@ -95,6 +100,11 @@ class Engine(Generic[T]):
         One that goes first is for a row that was freed for it.
         """
         self._waiting.submit(order, goes_first=goes_first)
+
+    def change_model(self, model: str, blueprint: object) -> None:
+        """Serve a model as its files are now, or no longer (`Backend.change_model`)."""
+        self.costs.forget(model)
+        self.backend.change_model(model, blueprint)
 
     def pause(self, job: str) -> None:
         """Make no more steps of a job's images. They keep their rows until it is dropped."""

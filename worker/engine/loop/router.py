@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from latentry.contracts import Adapter, IntermediateKind, JobWarning
-from latentry.errors import AdapterUnusable, UnknownModel
+from latentry.errors import AdapterUnusable, ModelGone, UnknownModel
 from worker.engine.loop.backend import Pictures, Plan, ServedBackend, Shelf, TimedCall
 from worker.engine.loop.messages import LoadedAdapter, Order
+from worker.engine.loop.stored import ModelReader, StoredBackend
 
 
 class RoutedShelf:
-    """The adapters of several backends."""
+    """The adapters of several backends, by model; more may come."""
 
     def __init__(self, by_model: Mapping[str, ServedBackend[Any]]) -> None:
         self._by_model = by_model
@@ -19,7 +20,7 @@ class RoutedShelf:
     def inspect(self, path: Path) -> Adapter:
         """As those see it whose models it fits, if any. Raises AdapterUnusable if none can."""
         found, failure = [], None
-        for shelf in {id(one): one.adapters for one in self._by_model.values()}.values():
+        for shelf in self._shelves:
             try:
                 found.append(shelf.inspect(path))
             except AdapterUnusable as error:
@@ -31,34 +32,53 @@ class RoutedShelf:
 
     def load(self, model: str, files: Mapping[str, Path]) -> Mapping[str, LoadedAdapter]:
         """By the backend of the model."""
+        if model not in self._by_model:
+            raise ModelGone
         shelf: Shelf = self._by_model[model].adapters
         return shelf.load(model, files)
 
     @property
     def identity(self) -> str:
-        """Those of all of them, by model."""
-        return "\n".join(f"{id} {one.adapters.identity}" for id, one in self._by_model.items())
+        """Those of all of them."""
+        return "\n".join(sorted(one.identity for one in self._shelves))
+
+    @property
+    def edition(self) -> int:
+        """Those of all of them."""
+        return sum(one.edition for one in self._shelves)
 
     @property
     def held(self) -> frozenset[str]:
         """Those of all of them."""
-        shelves: list[Shelf] = [one.adapters for one in dict.fromkeys(self._by_model.values())]
-        return frozenset[str]().union(*(one.held for one in shelves))
+        return frozenset[str]().union(*(one.held for one in self._shelves))
+
+    @property
+    def _shelves(self) -> list[Shelf]:
+        return [one.adapters for one in dict.fromkeys(list(self._by_model.values()))]
 
 
 class BackendRouter:
     """A `ServedBackend` over others, by model id. A batch key names its model, so a call has one.
 
-    Their clocks must be the same one.
+    Their clocks must be the same one. `stored`: the one whose models may change.
     """
 
-    def __init__(self, by_model: Mapping[str, ServedBackend[Any]]) -> None:
+    def __init__(
+        self, by_model: Mapping[str, ServedBackend[Any]], stored: StoredBackend[Any] | None = None
+    ) -> None:
         self._by_model = dict(by_model)
-        self._backends = list(dict.fromkeys(by_model.values()))
+        self._stored = stored
+        backends = [*by_model.values(), *([] if stored is None else [stored])]
+        self._backends = list(dict.fromkeys(backends))
 
     def backend_of(self, model: str) -> ServedBackend[Any]:
         """The backend that serves this model."""
         return self._by_model[model]
+
+    @property
+    def reader(self) -> ModelReader | None:
+        """What reads the files of models that may change, if any may."""
+        return None if self._stored is None else self._stored.reader
 
     @property
     def adapters(self) -> RoutedShelf:
@@ -101,10 +121,21 @@ class BackendRouter:
         """Whether the next `continue_loading` may prove a model of any of them."""
         return any(one.is_loading for one in self._backends)
 
+    @property
+    def is_changing(self) -> bool:
+        """Whether any of them has something to do even where no order waits."""
+        return any(one.is_changing for one in self._backends)
+
     def continue_loading(self, *, idle: bool) -> None:
         """Let each go on with its models."""
         for one in self._backends:
             one.continue_loading(idle=idle)
+
+    def change_model(self, model: str, blueprint: object) -> None:
+        """By the one whose models may change. Its orders go there even when it is gone."""
+        assert self._stored is not None, "what reads models' files serves them"
+        self._by_model[model] = self._stored
+        self._stored.change_model(model, blueprint)
 
     def examples(self) -> list[Order]:
         """One order of each resident model."""

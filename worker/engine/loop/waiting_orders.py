@@ -10,8 +10,9 @@ from latentry.contracts import JobWarning
 from latentry.errors import InvalidPrompt, LatentryError
 from worker.batching import LONE_ROWS, BatchKey, Costs, next_to_join, room
 from worker.engine.loop.backend import Backend, Plan, T
+from worker.engine.loop.calls import failed
 from worker.engine.loop.intermediates import are_stored
-from worker.engine.loop.messages import Event, Failed, Joined, Order
+from worker.engine.loop.messages import Event, Joined, Order
 
 log = structlog.get_logger()
 
@@ -102,7 +103,7 @@ class WaitingOrders(Generic[T]):
                 assert one.plan is not None, "its model is ready"
                 trajectory, warnings = self._begin(one.order, one.plan)
             except LatentryError as error:
-                events.append(Failed(one.order.job, one.order.index, error))
+                events.append(failed(one.order, error))
                 continue
             trajectory.since = one.since
             joined.append(trajectory)
@@ -148,7 +149,7 @@ class WaitingOrders(Generic[T]):
                 one.plan = self._backend.plan(one.order)
                 _refuse_more_rows(one.plan.rows, self._costs.max_rows)
             except LatentryError as error:
-                events.append(Failed(one.order.job, one.order.index, error))
+                events.append(failed(one.order, error))
             else:
                 self._for_row.insert(0 if one.goes_first else len(self._for_row), one)
             self._for_model.remove(one)

@@ -26,6 +26,11 @@ class ModelMemory:
         """What the weights in memory take."""
         return sum(self._sizes.values())
 
+    def reserve(self, size_bytes: int) -> None:
+        """Leave so much of the budget to others, for ever."""
+        if self.budget_bytes:
+            self.budget_bytes = max(1, self.budget_bytes - size_bytes)
+
     def fits(self, size_bytes: int) -> bool:
         """Whether a model of this size could be loaded beside all that are in memory."""
         return not self.budget_bytes or self.used_bytes + size_bytes <= self.budget_bytes

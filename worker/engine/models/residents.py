@@ -1,26 +1,19 @@
 """Which models are in memory, and how others are loaded while those are in use."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Final
 
 import structlog
 import torch
 
-from latentry.errors import (
-    ConfigurationError,
-    LatentryError,
-    ModelNotLoaded,
-    OutOfMemory,
-    UnknownModel,
-    UnsupportedField,
-)
+from latentry.errors import LatentryError, ModelNotLoaded, OutOfMemory
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.eviction import make_room
+from worker.engine.models.listed_models import ListedModels
 from worker.engine.models.loaded_model import LoadedModel
 from worker.engine.models.loading.loading import Loading, as_configuration_error
-from worker.engine.models.loading.low_memory import leaves
 from worker.engine.models.memory import ModelMemory
 from worker.engine.models.served_model import Residency, ServedModel
 
@@ -33,9 +26,9 @@ class Residents:
     """All models that the engine serves, of which some are in memory.
 
     `budget_bytes` bounds the weights in memory; 0 sets no bound. `prove` draws with a model that
-    was just loaded, and raises if that fails. `served`: all models that requests may name, in
-    memory or not. At most one model is loading. All methods belong to the thread that computes,
-    except where they say otherwise; files are read in a thread beside it.
+    was just loaded, and raises if that fails. `listed`: all models that requests may name, in
+    memory or not; `served` has them by id. At most one model is loading. All methods belong to the
+    thread that computes, except where they say otherwise; files are read in a thread beside it.
     """
 
     def __init__(
@@ -50,7 +43,8 @@ class Residents:
         self._prove = prove
         self._now = now
         self.memory = ModelMemory(at.device, budget_bytes)
-        self.served: dict[str, ServedModel] = {}
+        self.listed = ListedModels(at, self.memory, now)
+        self.served = self.listed.by_id
         self._waiting: list[str] = []
         self._loading: Loading | None = None
         self._continued_at = 0.0
@@ -61,41 +55,24 @@ class Residents:
         return self.memory.models
 
     @property
-    def failed(self) -> tuple[str, ...]:
-        """Those that did not load and are not tried for a while. May be read from any thread."""
-        now = self._now()
-        return tuple(one.id for one in self.served.values() if one.has_failed_lately(now))
-
-    @property
     def is_loading(self) -> bool:
         """Whether the next `continue_loading` may take as long as proving a model."""
         return self._loading is not None
 
     @property
+    def is_changing(self) -> bool:
+        """Whether `continue_loading` has something to do even where no order waits."""
+        return self.listed.is_changing or self._loading is not None
+
+    @property
     def blueprints(self) -> Mapping[str, Blueprint]:
         """Of all that are served from files, by id. May be read from any thread."""
-        return {model: one.blueprint for model, one in list(self.served.items())}
-
-    def add(self, blueprint: Blueprint) -> None:
-        """Serve a model, without loading it. Raises ConfigurationError if it can never fit."""
-        model = blueprint.card.id
-        absent = [part for part in blueprint.parts if leaves(part, self._at)]
-        size = blueprint.size_bytes(self._at.dtype, without=absent)
-        if 0 < self.memory.budget_bytes < size:
-            raise ConfigurationError(
-                f"The weights of {model} take {size} bytes; LATENTRY_MODEL_MEMORY_BYTES allows "
-                f"{self.memory.budget_bytes}."
-            )
-        self.served[model] = ServedModel(blueprint, size)
+        return self.listed.blueprints
 
     def adopt(self, model: str, loaded: LoadedModel) -> None:
         """Serve a model that is in memory already. It replaces its namesake and always stays."""
         self.served.pop(model, None)
         self.memory.put(model, loaded, size_bytes=0)
-
-    def forget(self, model: str) -> None:
-        """It is served no more, if it ever was."""
-        self.served.pop(model, None)
 
     def load(self, model: str) -> None:
         """Load one now, unless the device is full. Raises ConfigurationError or a JobFailed."""
@@ -122,13 +99,13 @@ class Residents:
     def ready(self, model: str) -> bool:
         """Whether an order for it could begin; if not, it is loaded as soon as there is room.
 
-        Raises UnknownModel, or ModelNotLoaded for a while after that failed.
+        Raises UnknownModel, ModelGone, or ModelNotLoaded for a while after that failed.
         """
-        if model not in self.served:
-            if model in self.models:
-                return True
-            raise UnknownModel(f"This worker does not serve the model {model}.")
-        one = self.served[model]
+        if model not in self.served and model in self.models:
+            return True
+        one = self.listed.find(model)
+        if one.is_outdated:
+            return False
         one.needed_at = self._now()
         if one.has_failed_lately(one.needed_at):
             raise ModelNotLoaded(one.failure)
@@ -136,13 +113,6 @@ class Residents:
             one.become(Residency.WAITING)
             self._waiting.append(model)
         return one.state is Residency.RESIDENT
-
-    def refuse_together(self, models: Sequence[str]) -> None:
-        """Raises UnsupportedField if the models of one order can never be in memory together."""
-        served = [self.served[model] for model in dict.fromkeys(models) if model in self.served]
-        if 0 < self.memory.budget_bytes < sum(one.size_bytes for one in served) and served[1:]:
-            why = f"This worker's memory does not hold {' and '.join(models)} together."
-            raise UnsupportedField(why, fields={"/refiner": why})
 
     def use(self, model: str, user: object) -> None:
         """As long as `user` is alive, the model stays."""
@@ -154,11 +124,14 @@ class Residents:
 
         If the loop is `idle`, wait a little for the files to be read.
         """
+        self._let_go()
         if self._loading is not None:
             if self._loading.has_read(_IDLE_WAIT_S if idle else 0.0):
                 self._finish(self._loading)
         elif self._waiting:
             self._start_loading()
+        elif (new := self.listed.take_new()) is not None:
+            self._start(new)
         else:
             self._reopen()
         self._continued_at = self._now()
@@ -178,10 +151,21 @@ class Residents:
         if model is None:
             return
         self._waiting.remove(model)
-        one = self.served[model]
+        self._start(self.served[model])
+
+    def _start(self, one: ServedModel) -> None:
         one.become(Residency.LOADING)
         self._loading = Loading(one.blueprint, self._at, began=self._now())
         self._loading.start()
+
+    def _let_go(self) -> None:
+        """Outdated models that nobody needs give their places to their successors."""
+        for one in self.listed.left():
+            if one.state is Residency.LEAVING:
+                self.evict(one.id)
+                log.info("model.left", model=one.id)
+            self._waiting = [other for other in self._waiting if other != one.id]
+            self.listed.succeed(one.id, one.successor)
 
     def _make_room(self, wanted: ServedModel) -> None:
         now = self._now()
@@ -204,6 +188,9 @@ class Residents:
         """Prove a model that is read."""
         self._loading = None
         one = self.served[loading.model]
+        if one.is_outdated:  # orders that waited for it ask again for its successor
+            one.become(Residency.ABSENT)
+            return
         try:
             with as_configuration_error(one.id):
                 self._enter(one, loading)
@@ -212,8 +199,9 @@ class Residents:
                 self._fail(one, "The device does not have enough memory for it.")
                 return
             self.memory.lower_budget(one.id, one.size_bytes)
-            one.become(Residency.WAITING)
-            self._waiting.insert(0, one.id)
+            one.become(Residency.WAITING if one.needed_at else Residency.ABSENT)
+            if one.needed_at:
+                self._waiting.insert(0, one.id)
         except LatentryError as error:
             self._fail(one, error.message)
 

@@ -17,13 +17,16 @@ TURN_S: Final = 10.0
 
 
 class Residency(StrEnum):
-    """A model's state. Only `RESIDENT` takes new orders; `DRAINING` finishes those it has."""
+    """A model's state. Only `RESIDENT` takes new orders; `DRAINING` finishes those it has, and so
+    does one that is `LEAVING`, whose files are gone or other ones.
+    """
 
     ABSENT = "absent"
     WAITING = "waiting"  # for memory
     LOADING = "loading"
     RESIDENT = "resident"
     DRAINING = "draining"
+    LEAVING = "leaving"
     FAILED = "failed"
 
 
@@ -34,8 +37,9 @@ _NEXT: Final[Mapping[Residency, frozenset[Residency]]] = {
         # Back to waiting: the device had less memory than the budget says.
         {Residency.RESIDENT, Residency.WAITING, Residency.ABSENT, Residency.FAILED}
     ),
-    Residency.RESIDENT: frozenset({Residency.DRAINING, Residency.ABSENT}),
-    Residency.DRAINING: frozenset({Residency.RESIDENT, Residency.ABSENT}),
+    Residency.RESIDENT: frozenset({Residency.DRAINING, Residency.LEAVING, Residency.ABSENT}),
+    Residency.DRAINING: frozenset({Residency.RESIDENT, Residency.LEAVING, Residency.ABSENT}),
+    Residency.LEAVING: frozenset({Residency.ABSENT}),
     Residency.FAILED: frozenset({Residency.WAITING, Residency.LOADING}),
 }
 
@@ -46,7 +50,8 @@ class ServedModel:
 
     Times are readings of one clock in seconds: `needed_at`, when an order last needed it;
     `resident_at`, when it came into memory; `failed_at`, when it last did not load. `load_s`:
-    seconds that its last loading took. `users`: the trajectories that need it in memory.
+    seconds that its last loading took. `users`: the trajectories that need it in memory. Where its
+    files were replaced, it `is_outdated`; `successor` is what they are now, if they are a model.
     """
 
     blueprint: Blueprint
@@ -58,6 +63,8 @@ class ServedModel:
     users: WeakSet[Any] = field(default_factory=WeakSet)
     failed_at: float = 0.0
     failure: str = ""
+    is_outdated: bool = False
+    successor: Blueprint | None = None
 
     @property
     def id(self) -> str:
@@ -75,6 +82,19 @@ class ServedModel:
         self.become(Residency.RESIDENT)
         self.resident_at = self.needed_at = now
         self.load_s = now - began
+
+    def outdate(self, successor: Blueprint | None) -> None:
+        """Its files are gone, or other ones. In memory it stays for those that draw with it."""
+        self.is_outdated, self.successor = True, successor
+        if self.state in (Residency.RESIDENT, Residency.DRAINING):
+            self.become(Residency.LEAVING)
+
+    @property
+    def has_left(self) -> bool:
+        """Whether nobody needs a model that is outdated, and nothing reads it."""
+        if self.state is Residency.LEAVING:
+            return not self.users
+        return self.is_outdated and self.state is not Residency.LOADING
 
     def fail(self, now: float, why: str) -> None:
         """It did not load."""
@@ -95,14 +115,14 @@ class ServedModel:
         It is needed if an order needed it at `needed_since` or later: `ready` is called for each
         waiting order before every step.
         """
-        is_draining = self.state is Residency.DRAINING
+        is_draining = self.state in (Residency.DRAINING, Residency.LEAVING)
         is_needed = self.needed_at >= needed_since and not is_draining
         return Occupant(
             self.id,
             self.size_bytes,
             needed_at=self.needed_at,
             resident_at=self.resident_at,
-            is_free=not self.users and not is_needed,
+            is_free=not self.users and not is_needed and not self.is_outdated,
             is_draining=is_draining,
             has_had_its_turn=self.has_had_its_turn(now),
         )

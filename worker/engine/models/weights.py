@@ -28,13 +28,15 @@ BITS: Final = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 class StoredTensor:
     """One tensor in a file; `transposed` if the module wants the transpose of what is stored.
 
-    `scale`: what its values are to be multiplied by, as fp8 weights often are.
+    `scale`: what its values are to be multiplied by, as fp8 weights often are. `inode`: of the file
+    when its header was read; another one by that name has other bytes at these places. 0 if any.
     """
 
     file: Path
     info: TensorInfo
     transposed: bool = False
     scale: float = 1.0
+    inode: int = 0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -74,7 +76,7 @@ class StoredTensor:
         """
         tensor = torch.empty(self.info.shape, dtype=self._stored_dtype)
         raw = tensor.reshape(-1).view(torch.uint8).numpy()
-        _fill(raw.data, self.file, self.info.begin)
+        self._fill(raw.data, self.info.begin)
         if self.scale != 1.0:
             tensor = _scaled(tensor, self.scale)
         return _transposed(tensor) if self.transposed else tensor
@@ -82,7 +84,7 @@ class StoredTensor:
     def bytes(self) -> bytes:
         """Its bytes as they are stored. Raises ConfigurationError."""
         raw = bytearray(self.info.end - self.info.begin)
-        _fill(memoryview(raw), self.file, self.info.begin)
+        self._fill(memoryview(raw), self.info.begin)
         return bytes(raw)
 
     def values(self, raw: bytearray) -> torch.Tensor:
@@ -107,8 +109,25 @@ class StoredTensor:
         for row in range(0, shape[0], rows):
             piece = buffer[: shape[0] - row]
             raw = piece.reshape(-1).view(torch.uint8).numpy()
-            _fill(raw.data, self.file, self.info.begin + row * row_bytes)
+            self._fill(raw.data, self.info.begin + row * row_bytes)
             yield piece if self.scale == 1.0 else _scaled(piece, self.scale)
+
+    def _fill(self, buffer: memoryview, begin: int) -> None:
+        """Fill a buffer with the bytes of its file from `begin` on."""
+        try:
+            with self.file.open("rb", buffering=0) as stream:
+                if self.inode and os.fstat(stream.fileno()).st_ino != self.inode:
+                    raise ConfigurationError(f"{self.file} was replaced since it was looked at.")
+                done = 0
+                while done < len(buffer):
+                    read = os.preadv(stream.fileno(), [buffer[done:]], begin + done)
+                    if not read:
+                        raise ConfigurationError(
+                            f"{self.file} was cut short while it was being loaded."
+                        )
+                    done += read
+        except OSError as error:
+            raise ConfigurationError(f"{self.file} cannot be read: {error.strerror}.") from error
 
 
 def read_in_order(tensors: Mapping[str, StoredTensor]) -> dict[str, torch.Tensor]:
@@ -123,31 +142,17 @@ def in_order(tensors: Mapping[str, StoredTensor]) -> list[str]:
 
 def stored_in(file: Path) -> tuple[dict[str, StoredTensor], dict[str, str]]:
     """A file's tensors by name, and its metadata. Raises ConfigurationError."""
-    header = _header(file)
-    tensors = {name: StoredTensor(file, info) for name, info in header.tensors.items()}
+    header, inode = _header(file)
+    tensors = {name: StoredTensor(file, info, inode=inode) for name, info in header.tensors.items()}
     return tensors, header.metadata
 
 
-def _header(file: Path) -> Header:
+def _header(file: Path) -> tuple[Header, int]:
     try:
         with file.open("rb") as stream:
-            return read_header(stream)
+            return read_header(stream), os.fstat(stream.fileno()).st_ino
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{file} cannot be loaded. {error}") from error
-
-
-def _fill(buffer: memoryview, file: Path, begin: int) -> None:
-    """Fill a buffer with the bytes of a file from `begin` on."""
-    try:
-        with file.open("rb", buffering=0) as stream:
-            done = 0
-            while done < len(buffer):
-                read = os.preadv(stream.fileno(), [buffer[done:]], begin + done)
-                if not read:
-                    raise ConfigurationError(f"{file} was cut short while it was being loaded.")
-                done += read
-    except OSError as error:
-        raise ConfigurationError(f"{file} cannot be read: {error.strerror}.") from error
 
 
 def _transposed(tensor: torch.Tensor) -> torch.Tensor:

@@ -18,6 +18,8 @@ _FAMILY = "simulated"
 class SimulatedShelf:
     """Every adapter fits every simulated model."""
 
+    edition = 0
+
     def __init__(self, models: Iterable[str]) -> None:
         self._models = tuple(models)
 

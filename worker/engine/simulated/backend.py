@@ -99,6 +99,7 @@ class Simulated:
     clock: Clock = field(default_factory=VirtualClock)
     longest_test_s: float = 0.0
     failed: tuple[str, ...] = ()
+    is_changing: bool = False
     adapters: SimulatedShelf = field(init=False)
     _calls: list[TimedCall] = field(default_factory=list)
 
@@ -137,6 +138,9 @@ class Simulated:
 
     def continue_loading(self, *, idle: bool) -> None:
         """All models are always there."""
+
+    def change_model(self, model: str, blueprint: object) -> None:
+        """None is of files."""
 
     def examples(self) -> list[Order]:
         """One order of each model, of the size that its charge is for, with guidance."""

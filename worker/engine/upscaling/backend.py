@@ -22,6 +22,7 @@ class Upscaling:
     """A `ServedBackend` of upscalers, all of which are in memory from the start."""
 
     is_loading = False
+    is_changing = False
     failed: tuple[str, ...] = ()
     identity = "upscaling"
     adapters = EmptyShelf()
@@ -48,6 +49,9 @@ class Upscaling:
 
     def continue_loading(self, *, idle: bool) -> None:
         """All are always there."""
+
+    def change_model(self, model: str, blueprint: object) -> None:
+        """There are no models."""
 
     def examples(self) -> list[Order]:
         """One order of each, of one tile or strip."""

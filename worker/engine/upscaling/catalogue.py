@@ -63,14 +63,31 @@ def _in_folder(folder: Path) -> list[Path]:
     return [file for file in files if file.suffix.lower() == _SUFFIX]
 
 
-def open_upscalers(sources: Iterable[tuple[str, Path]], at: Device) -> Iterator[Network]:
-    """Load and try each; one that cannot be used is left out, and logged by name."""
+def open_upscalers(
+    sources: Iterable[tuple[str, Path]], at: Device, budget_bytes: int = 0
+) -> Iterator[Network]:
+    """Load and try each; one that cannot be used is left out, and logged by name.
+
+    `budget_bytes` bounds the weights of all of them, which stay in memory; 0 sets no bound.
+    """
+    used_bytes = 0
     for id, file in upscaler_files(sources).items():
         try:
             with as_configuration_error(id):
-                yield load(id, file, at)
+                network = load(id, file, at)
+                _refuse_larger(network, budget_bytes, used_bytes)
+                used_bytes += network.size_bytes
+                yield network
         except ConfigurationError as error:
             log.error("upscaler.unusable", upscaler=id, why=error.message)
+
+
+def _refuse_larger(network: Network, budget_bytes: int, used_bytes: int) -> None:
+    if 0 < budget_bytes < used_bytes + network.size_bytes:
+        raise ConfigurationError(
+            f"The weights of {network.card.id} take {network.size_bytes} bytes beside {used_bytes} "
+            f"of other upscalers; LATENTRY_MODEL_MEMORY_BYTES allows {budget_bytes}."
+        )
 
 
 def load(id: str, file: Path, at: Device) -> Network:

@@ -33,6 +33,11 @@ class Network:
     profile: str
     test_s: float = 0.0
 
+    @property
+    def size_bytes(self) -> int:
+        """Of its weights in memory."""
+        return sum(tensor.nbytes for tensor in self.descriptor.model.state_dict().values())
+
     @torch.inference_mode()
     def enlarged(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The picture [3, H, W], and whether all that the network made of it are numbers.

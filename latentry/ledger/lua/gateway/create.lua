@@ -71,7 +71,10 @@ redis.call('HSET', job, 'v', 1, 'state', 'queued', 'model', model, 'sequence', s
   'created_ms', now, 'deadline_ms', now + ask.wait_ttl_ms, 'queue_ttl_ms', queue_ttl, 'ttl_ms', ttl,
   'fence', 0, 'crashes', 0, 'claims', 0, 'score', score, 'priority', ask.priority,
   'weight', ask.weight, 'cost_ms', ask.cost_ms, 'step_megapixels', ask.step_megapixels,
-  'seats', ask.seats, 'n', ask.images, 'request', ARGV[2])
+  'seats', ask.seats, 'n', ask.images, 'kind', ask.kind, 'request', ARGV[2])
+for name, value in pairs(ask.labels) do -- beside the request, which searches never decode
+  redis.call('HSET', job, 'label:' .. name, value)
+end
 if ask.finish_within_ms > 0 then
   redis.call('HSET', job, 'finish_by_ms', now + ask.finish_within_ms, 'takes_ms', ask.takes_ms)
 end

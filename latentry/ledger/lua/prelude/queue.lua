@@ -75,3 +75,13 @@ local function purge(ref, model)
     redis.call('HDEL', key('load', model), 'waiting_ms')
   end
 end
+
+-- Whether a worker has all these adapters in memory: SHA-256 by spaces.
+local function has_in_memory(worker, adapters)
+  for sha256 in string.gmatch(adapters, '%S+') do
+    if redis.call('SISMEMBER', key('held', worker), sha256) == 0 then
+      return false
+    end
+  end
+  return true
+end

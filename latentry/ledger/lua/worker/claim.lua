@@ -16,8 +16,9 @@ local claimed = key('claimed', ask.worker)
 -- A quarantined job that was passed over for so long reserves a worker, for so long.
 local PASSED_OVER_US, RESERVED_MS = 5000000, 30000
 -- A job is left to workers that hold its adapters for so long at most, from its turn on; one claim leaves
--- so many. A worker that has no room for adapters looks again after so long.
-local LEFT_MS, MOST_LEFT, FULL_MS = 200, 16, 1000
+-- so many. A worker that has no room for adapters looks again after so long, and so may look further.
+local LEFT_MS, FULL_MS = 200, 1000
+local MOST_LEFT = ask.is_full and 64 or 16
 local left, left_count, left_ms = {}, 0, 0
 
 local function add(ref)
@@ -109,15 +110,6 @@ end
 local function share_of_this_worker()
   local workers = math.max(1, redis.call('ZCOUNT', key('workers'), now, '+inf'))
   return math.ceil(count_waiting() / workers)
-end
-
-local function has_in_memory(worker, adapters)
-  for sha256 in string.gmatch(adapters, '%S+') do
-    if redis.call('SISMEMBER', key('held', worker), sha256) == 0 then
-      return false
-    end
-  end
-  return true
 end
 
 local function another_has(adapters, model)

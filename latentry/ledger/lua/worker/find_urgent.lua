@@ -1,8 +1,9 @@
 -- Finds high-priority jobs that would start too late unless another of their tenant's yields. For
 -- RESERVED_MS each is reserved for this worker, so that no two workers make room for it.
--- ARGV: {worker, models, within_ms, held} as JSON; `held`: running jobs that may be handed back, the
--- most dispensable first; `within_ms`: how soon an urgent one must start
--- Reads: job, tenant_queue
+-- ARGV: {worker, models, within_ms, held, is_full} as JSON; `held`: running jobs that may be handed back,
+-- the most dispensable first; `within_ms`: how soon an urgent one must start; `is_full`: whether it has no
+-- room for adapters that it does not hold
+-- Reads: held, job, tenant_queue
 -- Writes: urgent
 -- Returns {held ref, urgent ref} each: which to exchange for which.
 local ask = cjson.decode(ARGV[1])
@@ -22,10 +23,11 @@ local function urgent_of(tenant)
   local found = {}
   for _, model in ipairs(ask.models) do
     for _, ref in ipairs(redis.call('ZRANGE', key('tenant_queue', model, tenant), 0, LOOK_AT - 1)) do
-      local priority, deadline, finish_by, takes = fields(ref, 'priority', 'deadline_ms',
-        'finish_by_ms', 'takes_ms')
+      local priority, deadline, finish_by, takes, adapters = fields(ref, 'priority', 'deadline_ms',
+        'finish_by_ms', 'takes_ms', 'adapters')
       local latest = latest_start(deadline, finish_by, takes)
-      if priority == 'high' and latest > now and latest - now <= ask.within_ms then
+      local is_due = priority == 'high' and latest > now and latest - now <= ask.within_ms
+      if is_due and not (ask.is_full and adapters and not has_in_memory(ask.worker, adapters)) then
         redis.call('SET', key('urgent', ref), ask.worker, 'NX', 'PX', RESERVED_MS)
         if redis.call('GET', key('urgent', ref)) == ask.worker then
           found[#found + 1] = ref

@@ -1,12 +1,15 @@
 -- Notes that a worker is alive and what it serves, or that it leaves.
--- ARGV: worker, ttl_ms, models by spaces; without models the worker is leaving
--- Writes: worker, workers
+-- ARGV: worker, ttl_ms, models by spaces, without which the worker is leaving, and the digest of the
+-- adapters that it has
+-- Writes: listed, worker, workers
 -- Returns 1, or whether a worker that leaves was known.
 local worker, ttl = ARGV[1], tonumber(ARGV[2])
 if ARGV[3] == '' then
   redis.call('ZREM', key('workers'), worker)
+  redis.call('DEL', key('listed', worker))
   return redis.call('DEL', key('worker', worker))
 end
 redis.call('ZADD', key('workers'), now_ms() + ttl, worker)
 redis.call('SET', key('worker', worker), ARGV[3], 'PX', ttl)
+redis.call('SET', key('listed', worker), ARGV[4], 'PX', ttl)
 return 1

@@ -5,13 +5,12 @@ from starlette.responses import Response
 
 from latentry.contracts import AdapterList
 from service.access.auth import MayRead
-from service.doors.answers import PROBLEMS, json_text
+from service.doors.answers import json_text
+from service.doors.native.tags import Tag
 from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
 
-router = APIRouter(
-    prefix="/v1/adapters", tags=["models"], responses=PROBLEMS, dependencies=[ACCEPTS_JSON]
-)
+router = APIRouter(prefix="/v1/adapters", tags=[Tag.MODELS], dependencies=[ACCEPTS_JSON])
 
 
 @router.get("", response_model=AdapterList)

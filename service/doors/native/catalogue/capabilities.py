@@ -19,12 +19,13 @@ from latentry.contracts.catalogue.capabilities import (
 from latentry.contracts.fields.bounds import MAX_IMAGES, MAX_PROMPT_CHARS
 from latentry.settings import Settings
 from service.access.auth import MayRead
-from service.doors.answers import PROBLEMS, json_response
+from service.doors.answers import json_response
+from service.doors.native.tags import Tag
 from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
 from service.jobs.catalogue import adapters_of
 
-router = APIRouter(tags=["models"], responses=PROBLEMS, dependencies=[ACCEPTS_JSON])
+router = APIRouter(tags=[Tag.MODELS], dependencies=[ACCEPTS_JSON])
 
 # What makes the jobs of a kind, where not every model does.
 _NEEDS = {

@@ -6,13 +6,12 @@ from starlette.responses import Response
 from latentry.contracts import Model, ModelList
 from latentry.errors import UnknownModel
 from service.access.auth import MayRead
-from service.doors.answers import PROBLEMS, json_response
+from service.doors.answers import json_response
+from service.doors.native.tags import Tag
 from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
 
-router = APIRouter(
-    prefix="/v1/models", tags=["models"], responses=PROBLEMS, dependencies=[ACCEPTS_JSON]
-)
+router = APIRouter(prefix="/v1/models", tags=[Tag.MODELS], dependencies=[ACCEPTS_JSON])
 
 
 @router.get("", response_model=ModelList)

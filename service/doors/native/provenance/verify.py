@@ -7,8 +7,9 @@ from starlette.responses import Response
 
 from latentry.contracts import ClipFormat, OutputFormat, Verification, VerifyRequest
 from service.access.auth import MayRead
-from service.doors.answers import BINARY, PROBLEMS, json_response
+from service.doors.answers import BINARY, PICTURE, json_response
 from service.doors.native.files import picture_bytes
+from service.doors.native.tags import Tag
 from service.gateway import GatewayDep
 from service.http import bodies
 from service.http.accept import ACCEPTS_JSON
@@ -16,12 +17,14 @@ from service.http.accept import ACCEPTS_JSON
 PATH: Final = "/v1/verify"
 _JSON: Final = "application/json"
 _SCHEMA: Final = {"$ref": f"#/components/schemas/{VerifyRequest.__name__}"}
+_NAMED: Final = {"schema": _SCHEMA, "example": {"image": PICTURE}}
 _FORM: Final = {
     "schema": {
         "type": "object",
         "properties": {"file": {"type": "string", "format": "binary"}},
         "required": ["file"],
-    }
+    },
+    "example": {"file": "the bytes of photo.png"},
 }
 _MEDIA_TYPES: Final = tuple(
     dict.fromkeys(form.content_type for form in (*OutputFormat, *ClipFormat))
@@ -29,12 +32,12 @@ _MEDIA_TYPES: Final = tuple(
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
-        "content": {_JSON: {"schema": _SCHEMA}, "multipart/form-data": _FORM}
+        "content": {_JSON: _NAMED, "multipart/form-data": _FORM}
         | dict.fromkeys((*_MEDIA_TYPES, "application/octet-stream"), BINARY),
     }
 }
 
-router = APIRouter(tags=["provenance"], responses=PROBLEMS, dependencies=[ACCEPTS_JSON])
+router = APIRouter(tags=[Tag.PROVENANCE], dependencies=[ACCEPTS_JSON])
 
 
 @router.post(PATH, response_model=Verification, openapi_extra=_BODY)

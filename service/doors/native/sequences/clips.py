@@ -7,9 +7,10 @@ from starlette.responses import Response
 
 from latentry.contracts import ClipRequest, Job
 from service.access.auth import MayWrite
-from service.doors.answers import PROBLEMS, body_schema
+from service.doors.answers import body_schema
 from service.doors.idempotency import IdempotencyKey
 from service.doors.native.creating import CREATED, Prefer, create
+from service.doors.native.tags import Tag
 from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
 from service.http.direct import DirectRoute
@@ -18,8 +19,7 @@ PATH: Final = "/v1/clips"
 
 router = APIRouter(
     prefix=PATH,
-    tags=["clips"],
-    responses=PROBLEMS,
+    tags=[Tag.VIDEO],
     dependencies=[ACCEPTS_JSON],
     route_class=DirectRoute,
 )

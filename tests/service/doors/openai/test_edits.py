@@ -134,6 +134,7 @@ async def test_a_photo_of_a_phone_is_as_large_as_it_is_shown(
         ({"hires[scale][x]": "9"}, "hires/scale"),
         ({"hires": "{"}, "hires"),
         ({"loras[][id]": ["a", "b"], "loras[][weight]": "1"}, "loras"),
+        ({"hires[x][][id]": ["a", "b"], "hires[x][][weight]": "1"}, "hires/x"),
         ({"background": "transparent"}, "background"),
         ({"output_format": "gif"}, "output_format"),
         ({"prompt": "x" * 9_000}, "prompt"),

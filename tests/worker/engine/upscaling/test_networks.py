@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from structlog.testing import capture_logs
 
 from latentry.contracts import InputFile, ResolvedUpscale
 from latentry.errors import ConfigurationError, NonFiniteOutput
@@ -214,3 +215,19 @@ def test_ids_come_from_file_names_and_unusable_files_are_left_out(tmp_path) -> N
     assert list(upscaler_files(sources)) == ["4x-Tiny", "broken", "named", "single", "gone"]
     opened = [one.card.id for one in open_upscalers(sources, CPU)]
     assert opened == ["4x-Tiny", "named", "single"]
+
+
+def test_those_that_do_not_fit_into_the_memory_for_models_are_left_out(tmp_path) -> None:
+    size = network(tmp_path, esrgan.random_weights(), "a").size_bytes
+    assert size == sum(one.nbytes for one in esrgan.random_weights().values())
+    network(tmp_path, esrgan.random_weights(blocks=3), "b")
+    network(tmp_path, esrgan.random_weights(seed=1), "c")
+
+    def opened(budget_bytes: int) -> list[str]:
+        return [one.card.id for one in open_upscalers([("", tmp_path)], CPU, budget_bytes)]
+
+    assert opened(0) == ["a", "b", "c"]
+    with capture_logs() as logs:
+        assert opened(2 * size) == ["a", "c"]
+    [why] = [one["why"] for one in logs if one["event"] == "upscaler.unusable"]
+    assert f"LATENTRY_MODEL_MEMORY_BYTES allows {2 * size}" in why

@@ -8,6 +8,7 @@ import structlog
 import torch
 
 from latentry.errors import ConfigurationError, LatentryError
+from latentry.errors.frames import without_frames
 from worker.engine.device import Device
 from worker.engine.models.blueprint import Blueprint
 from worker.engine.models.loaded_model import LoadedModel
@@ -82,13 +83,4 @@ class Loading:
             with as_configuration_error(self.model):
                 self.read()
         except (LatentryError, torch.OutOfMemoryError, torch.AcceleratorError) as error:
-            self._failure = _without_frames(error)
-
-
-def _without_frames(error: Exception) -> Exception:
-    """The error and its causes without the frames, which hold what was read before it."""
-    one: BaseException | None = error
-    while one is not None:
-        one.__traceback__ = None
-        one = one.__cause__ or one.__context__
-    return error
+            self._failure = without_frames(error)

@@ -1,15 +1,16 @@
 """Reports to the ledger that this worker is alive, its models, and how fast they are."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 import structlog
 
 from latentry.contracts import Adapter, ModelCard, UpscalerCard
-from latentry.contracts.catalogue.models import Pace
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import Ledger, commands
 from latentry.ledger.catalogue import NO_ADAPTERS, ListedAdapters
+from latentry.ledger.commands.worker import WITHDRAW_BATCH
+from worker.claims.catalogue.served_cards import ServedCards
 
 log = structlog.get_logger()
 
@@ -36,7 +37,7 @@ class Heartbeat:
     ) -> None:
         self._ledger = ledger
         self._worker = worker
-        self._cards = {card.queue: card for card in cards}
+        self.served = ServedCards(cards)
         self._every_s = every_s
         self._failed = failed
         self._adapters = adapters
@@ -47,25 +48,24 @@ class Heartbeat:
     @property
     def models(self) -> list[str]:
         """The queues of the models and upscalers that this worker serves."""
-        return list(self._cards)
-
-    def report_pace(self, paces: Mapping[str, Pace]) -> None:
-        """Put the speed of these models into their cards, which the next beat sends."""
-        for model, pace in paces.items():
-            self._cards[model] = self._cards[model].model_copy(update={"pace": pace})
+        return self.served.queues
 
     def beat(self) -> None:
         """Refresh the catalogue and the worker's own entry. Raises LedgerUnavailable."""
-        for card in list(self._cards.values()):  # each time: the ledger may have been emptied
+        for card in self.served.cards:  # each time: the ledger may have been emptied
             listed = self._list() if isinstance(card, ModelCard) else NO_ADAPTERS
             if self._ledger.run(commands.register_model(card, listed, in_full=False)) < 0:
                 self._ledger.run(commands.register_model(card, listed))
         failed = self._failed()
         served = [model for model in self.models if model not in failed]
         ttl_s = self._every_s * BEATS_PER_LIFE
-        self._ledger.run(commands.heartbeat(self._worker, served, ttl_s=ttl_s))
+        adapters = self._list().digest
+        self._ledger.run(commands.heartbeat(self._worker, served, ttl_s=ttl_s, adapters=adapters))
         self._said_held = frozenset()
         self.say_held()
+        for model in self.served.withdrawn:  # after: it counts as served until the worker says so
+            while self._ledger.run(commands.withdraw_model(self._worker, model)) == WITHDRAW_BATCH:
+                log.info("model.jobs_ended", model=model)
 
     def say_held(self) -> None:
         """Tell which adapters are in memory, if others than were told. Raises LedgerUnavailable."""

@@ -1,0 +1,73 @@
+"""A model that its last worker serves no longer leaves the catalogue, and its jobs end."""
+
+from latentry.contracts import JobStatus
+from latentry.ledger import JobRef, Ledger, commands
+from tests.latentry.ledger.audit import audit
+from tests.latentry.ledger.factory import card, new_job
+
+
+def create(ledger: Ledger, model: str = "shapes") -> JobRef:
+    return ledger.run(commands.create(new_job(model=model), max_queued=1000)).ref
+
+
+def state(ledger: Ledger, ref: JobRef) -> tuple[JobStatus, str]:
+    record = ledger.run(commands.get(ref))
+    assert record is not None
+    return record.state, record.error.code if record.error else ""
+
+
+def listed(ledger: Ledger) -> list[str]:
+    return [entry.card.id for entry in ledger.run(commands.list_models())]
+
+
+def test_its_waiting_jobs_fail_with_a_code_and_others_go_on(ledger: Ledger) -> None:
+    for model in ("shapes", "other"):
+        ledger.run(commands.register_model(card(model)))
+    ledger.run(commands.heartbeat("w1", ["other"], ttl_s=60))
+    running, waiting, other = create(ledger), create(ledger), create(ledger, "other")
+    [lease] = ledger.run(commands.claim("w1", ["shapes"], room=1, lease_s=60))
+    assert lease.ref == running
+    assert ledger.run(commands.withdraw_model("w1", "shapes")) == 1
+    assert listed(ledger) == ["other"]
+    assert state(ledger, waiting) == (JobStatus.FAILED, "model_gone")
+    assert state(ledger, running) == (JobStatus.RUNNING, "")
+    assert state(ledger, other) == (JobStatus.QUEUED, "")
+    ledger.run(commands.release(lease))
+    assert ledger.run(commands.withdraw_model("w1", "shapes")) == 1, "said again, for those"
+    assert state(ledger, running) == (JobStatus.FAILED, "model_gone")
+    assert ledger.run(commands.withdraw_model("w1", "shapes")) == 0
+    audit(ledger)
+
+
+def test_nothing_happens_while_another_worker_serves_it(ledger: Ledger) -> None:
+    ledger.run(commands.register_model(card()))
+    ledger.run(commands.heartbeat("w2", ["other", "shapes"], ttl_s=60))
+    ref = create(ledger)
+    assert ledger.run(commands.withdraw_model("w1", "shapes")) == 0
+    assert listed(ledger) == ["shapes"]
+    assert state(ledger, ref) == (JobStatus.QUEUED, "")
+    ledger.run(commands.heartbeat("w2", ["other", "shapes-2"], ttl_s=60))
+    assert ledger.run(commands.withdraw_model("w1", "shapes")) == 1
+    assert not listed(ledger)
+
+
+def test_what_the_worker_said_of_itself_before_does_not_count(ledger: Ledger) -> None:
+    ledger.run(commands.register_model(card()))
+    ledger.run(commands.heartbeat("w1", ["shapes"], ttl_s=60))
+    ref = create(ledger)
+    ledger.run(commands.withdraw_model("w1", "shapes"))
+    assert state(ledger, ref) == (JobStatus.FAILED, "model_gone")
+
+
+def test_so_many_at_once_and_suspects_and_lost_records_too(ledger: Ledger) -> None:
+    ledger.run(commands.register_model(card()))
+    refs = [create(ledger) for _ in range(5)]
+    leases = ledger.run(commands.claim("w2", ["shapes"], room=2, lease_s=60, begins=True))
+    for lease in leases:
+        ledger.client.zadd(f"{ledger.root}:leases", {str(lease.ref): 0})
+    ledger.run(commands.sweep(lease_s=60))  # both are suspects
+    ledger.client.delete(f"{ledger.root}:job:{refs[2]}")
+    ended = [ledger.run(commands.withdraw_model("w1", "shapes", most=2)) for _ in range(4)]
+    assert ended == [2, 2, 1, 0]
+    left = [ref for ref in refs if ref != refs[2]]
+    assert {state(ledger, ref) for ref in left} == {(JobStatus.FAILED, "model_gone")}

@@ -1,0 +1,65 @@
+"""The API document's request examples are accepted as they are."""
+
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from latentry.contracts import ClipFormat, UpscalerCard
+from latentry.ledger import commands
+from service.description.operations import Operation, operations
+from tests.latentry.ledger.factory import card
+from tests.service.fake import FakeWorker
+
+JSON, FORM = "application/json", "multipart/form-data"
+
+
+@pytest.fixture
+def serving(worker: FakeWorker) -> FakeWorker:
+    """A worker for all kinds of jobs."""
+    own = card()
+    more = {"max_frames": 16, "clips": tuple(ClipFormat)}
+    limits = own.limits.model_copy(update=more)
+    worker.ledger.run(commands.register_model(own.model_copy(update={"limits": limits})))
+    lanczos = UpscalerCard(
+        id="lanczos", architecture="Lanczos", scale=8, default_scale=2, created=1_790_000_000
+    )
+    worker.ledger.run(commands.register_model(lanczos))
+    worker.ledger.run(commands.heartbeat("fake", ["shapes", lanczos.queue], ttl_s=60))
+    return worker
+
+
+def _bodies(app: FastAPI) -> list[tuple[Operation, str, Any]]:
+    return [
+        (one, media, content["example"])
+        for one in operations(app.openapi(), app.state.doors)
+        for media, content in one.body.items()
+        if media in (JSON, FORM)
+    ]
+
+
+async def _post(client: httpx.AsyncClient, path: str, media: str, example: Any) -> httpx.Response:
+    if media == JSON:
+        return await client.post(path, json=example)
+    return await client.post(path, files={name: (None, str(v)) for name, v in example.items()})
+
+
+async def test_each_example_is_accepted_or_estimated(app, client, serving: FakeWorker) -> None:
+    estimated, drawn = list[str](), list[str]()
+    with serving:
+        for operation, media, example in _bodies(app):
+            path, fields = operation.route.path_format, operation.fields
+            if (media == FORM and operation.examines_pictures) or operation.is_upload:
+                continue  # of a file's bytes
+            if "requests" in fields:
+                example = {"requests": [one | {"dry_run": True} for one in example["requests"]]}
+            elif "dry_run" in fields and not operation.door.makes:
+                example = example | {"dry_run": True}
+            answer = await _post(client, path, media, example)
+            assert answer.status_code == 200, (path, media, answer.text)
+            (drawn if operation.door.makes else estimated).append(path)
+            for item in answer.json().get("data", []) if "requests" in fields else []:
+                assert item["status"] == 200, item
+    assert len(estimated) >= 6
+    assert len(drawn) >= 4

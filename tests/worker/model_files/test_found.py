@@ -1,0 +1,118 @@
+"""Which models lie in folders, by the names of their files."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from worker.model_files.found import find, id_of
+
+
+def write(path: Path, text: str = "x") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_files_and_folders_of_models_at_any_depth(tmp_path: Path) -> None:
+    one = write(tmp_path / "DreamShaper 8.safetensors")
+    write(tmp_path / "DreamShaper 8.vae.safetensors")
+    write(tmp_path / "DreamShaper 8.motion.safetensors")
+    write(tmp_path / "DreamShaper 8.safetensors.part")
+    write(tmp_path / "old.ckpt")
+    write(tmp_path / "xl/Base/model_index.json")
+    write(tmp_path / "xl/Base/unet/diffusion_pytorch_model.safetensors")
+    write(tmp_path / "controlnet/config.json")
+    write(tmp_path / "controlnet/diffusion_pytorch_model.safetensors")
+    write(tmp_path / ".cache/hidden.safetensors")
+    two = write(tmp_path / "xl/turbo.SAFETENSORS")
+    found, others = find({}, [tmp_path])
+    assert {id: model.path for id, model in found.items()} == {
+        "dreamshaper-8": one,
+        "base": tmp_path / "xl/Base",
+        "turbo": two,
+    }
+    assert not others
+
+
+def test_a_folder_may_be_one_model_and_a_file_too(tmp_path: Path) -> None:
+    write(tmp_path / "shapes/model_index.json")
+    write(tmp_path / "dream.safetensors")
+    found, _ = find({}, [tmp_path / "shapes", tmp_path / "dream.safetensors"])
+    assert list(found) == ["shapes", "dream"]
+
+
+def test_pairs_come_first_and_of_two_with_one_id_the_first_counts(tmp_path: Path) -> None:
+    mine = write(tmp_path / "mine.safetensors")
+    first = write(tmp_path / "one/pen.safetensors")
+    second = write(tmp_path / "two/Pen.safetensors")
+    taken = write(tmp_path / "two/ink.safetensors")
+    folders = [tmp_path / "one", tmp_path / "two"]
+    found, others = find({"ink": mine, "gone": tmp_path / "gone.safetensors"}, folders)
+    assert {id: model.path for id, model in found.items()} == {"ink": mine, "pen": first}
+    assert others == {second: "pen", taken: "ink"}
+
+
+@pytest.mark.parametrize(
+    ("name", "id"),
+    [
+        ("v1-5-pruned.emaonly", "v1-5-pruned.emaonly"),
+        ("Ünsinn & Co_2", "nsinn-co_2"),
+        ("-._x", "_x"),
+        ("ß", ""),
+        ("a" * 80, "a" * 64),
+    ],
+)
+def test_ids_are_names_in_the_letters_that_ids_have(tmp_path: Path, name: str, id: str) -> None:
+    path = write(tmp_path / f"{name}.safetensors")
+    assert id_of(path) == id
+    found, others = find({}, [tmp_path])
+    assert (list(found), list(others)) == (([id], []) if id.strip("_x") else ([], [path]))
+
+
+def test_a_link_that_leads_back_ends_nothing(tmp_path: Path) -> None:
+    write(tmp_path / "a/pen.safetensors")
+    (tmp_path / "a/back").symlink_to(tmp_path)
+    assert list(find({}, [tmp_path])[0]) == ["pen"]
+
+
+def test_a_folder_in_it_that_nobody_may_read_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "a/pen.safetensors")
+    write(tmp_path / "lost+found/x.safetensors")
+    write(tmp_path / "z/ink.safetensors")
+    iterdir = Path.iterdir
+
+    def refuse(folder: Path) -> Iterator[Path]:
+        if folder.name == "lost+found":
+            raise PermissionError
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert set(find({}, [tmp_path])[0]) == {"pen", "ink"}
+    with pytest.raises(PermissionError):
+        find({}, [tmp_path / "lost+found"])
+
+
+def test_a_state_changes_with_each_of_a_models_files(tmp_path: Path) -> None:
+    file = write(tmp_path / "pen.safetensors")
+    folder = write(tmp_path / "shapes/model_index.json").parent
+    weights = write(folder / "unet/weights.safetensors")
+    seen = [find({}, [tmp_path])[0]]
+
+    def differ() -> set[str]:
+        seen.append(find({}, [tmp_path])[0])
+        return {id for id, model in seen[-1].items() if model != seen[-2][id]}
+
+    assert differ() == set()
+    write(tmp_path / "pen.latentry.json")
+    assert differ() == {"pen"}
+    before = file.stat()
+    write(tmp_path / "new")
+    os.utime(tmp_path / "new", ns=(before.st_atime_ns, before.st_mtime_ns))
+    (tmp_path / "new").replace(file)  # same name, size and time
+    assert differ() == {"pen"}
+    weights.write_text("longer")
+    assert differ() == {"shapes"}

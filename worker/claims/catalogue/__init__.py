@@ -1,0 +1,1 @@
+"""What this worker serves, as the ledger is told."""
