@@ -88,7 +88,7 @@ def get(ref: FileRef) -> Command[FileRecord | None]:
 
 
 def list_files(
-    tenant: str, *, after: tuple[int, FileRef] | None = None, limit: int
+    tenant: str, limit: int, *, after: tuple[int, FileRef] | None = None
 ) -> Command[list[FileRecord]]:
     """A tenant's files that requests may name, those that expire last first.
 
