@@ -78,7 +78,7 @@ class RequestOptions(TypedDict):
         typer.Option(
             "--control",
             metavar="ID=PICTURE:WEIGHT",
-            help="ControlNet of `latentry adapters` and the picture to follow, repeatable:"
+            help="ControlNet or T2I-Adapter of `latentry adapters` and the picture to follow, repeatable:"
             " id=picture, id=picture:weight.",
         ),
     ]
