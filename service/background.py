@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
 
+from service.doors.replicate.views import NOTIFY_AS, notifier
 from service.gateway import Gateway
 from service.upkeep.endings import Endings
 from service.upkeep.retention import Retention
@@ -35,7 +36,11 @@ class Background:
             endings=Endings(gateway.ledger, gateway.metrics),
             retention=retention,
             webhook_sender=WebhookSender(
-                gateway.ledger, gateway.views, gateway.outbound, gateway.metrics.webhooks
+                gateway.ledger,
+                gateway.views,
+                gateway.outbound,
+                gateway.metrics.webhooks,
+                {NOTIFY_AS: notifier(gateway)},
             ),
             template_reader=TemplateReader(gateway.library),
         )

@@ -18,6 +18,7 @@ from service.jobs.events import EventHub
 from service.jobs.files import Files
 from service.jobs.inputs import Inputs
 from service.jobs.ledger import GatewayLedger
+from service.jobs.links import GatewayLinks
 from service.jobs.moderation import Moderation
 from service.jobs.provenance.certificate import Certificate
 from service.jobs.provenance.verifier import Verifier
@@ -48,12 +49,11 @@ class Gateway:
     certificate: Certificate
     library: Library
     moderation: Moderation
-    link_secret: bytes | None  # None where the bucket signs URLs itself
+    links: GatewayLinks
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
         """Wire the parts. Raises ConfigurationError."""
-        is_bucket = settings.storage_url.startswith("s3:")
         ledger = GatewayLedger.open(settings)
         storage = open_storage(settings)
         metrics, library = Metrics(), Library.open(settings)
@@ -79,7 +79,7 @@ class Gateway:
             certificate=Certificate.of(settings),
             library=library,
             moderation=Moderation(library, ledger, metrics),
-            link_secret=None if is_bucket else settings.signing_secret(),
+            links=GatewayLinks(settings),
         )
 
     @property

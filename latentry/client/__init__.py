@@ -9,7 +9,8 @@ from latentry.client.errors import (
     TlsFailed,
     Unreachable,
 )
-from latentry.client.retries import Retries
+from latentry.client.results import Event, Image, Job, JobList, Output, Preview
+from latentry.client.retries import Retries, RetryBudget
 from latentry.client.synchronous import Client
 from latentry.client.webhooks import WebhookRefused, verify_webhook
 from latentry.errors import ConfigurationError, InvalidRequest, LatentryError
@@ -19,11 +20,18 @@ __all__ = [
     "AsyncClient",
     "Client",
     "ConfigurationError",
+    "Event",
+    "Image",
     "InvalidRequest",
+    "Job",
     "JobDidNotSucceed",
+    "JobList",
     "LatentryError",
+    "Output",
+    "Preview",
     "ProxyFailed",
     "Retries",
+    "RetryBudget",
     "StillRunning",
     "TlsFailed",
     "Unreachable",

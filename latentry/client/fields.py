@@ -37,6 +37,7 @@ from latentry.contracts import (
     Webhook,
 )
 from latentry.contracts.fields.places import FIELDS
+from latentry.errors import InvalidRequest
 from latentry.validation import invalid
 
 # A picture of an interpolation: a request's fields by name, or the request of a finished job.
@@ -178,10 +179,18 @@ def _with_pictures(fields: Mapping[str, Any]) -> dict[str, Any]:
     given = dict(fields)
     for name, value in fields.items():
         if name in FIELDS and value is not None and not isinstance(value, dict):
-            given[name] = reference_of(value)
+            given[name] = _reference(name, value)
         elif isinstance(value, list | tuple):  # of LoRAs or of what else brings pictures
             given[name] = [_with_pictures(one) if isinstance(one, dict) else one for one in value]
     return given
+
+
+def _reference(name: str, picture: Picture) -> str:
+    try:
+        return reference_of(picture)
+    except InvalidRequest as error:
+        why = error.message
+        raise InvalidRequest(f"{name}: {why}", fields={f"/{name}": why}) from error
 
 
 def with_webhook(given: dict[str, Any]) -> dict[str, Any]:

@@ -12,16 +12,21 @@ from typing import Any, Final, TypeVar, cast
 import httpx
 from pydantic import ValidationError
 
+from latentry import contracts
 from latentry.client import api_calls
-from latentry.client.api_calls import ApiCall, JobRequest
+from latentry.client.api_calls import AnyJob, ApiCall, JobRequest
 from latentry.client.errors import ApiError, JobDidNotSucceed, StillRunning
+from latentry.client.results import Image, Job
 from latentry.client.retries import Endurance, Outcome, Retries, error_of
-from latentry.contracts import Job, JobStatus
+from latentry.contracts import JobStatus
+from latentry.errors import JobFailed
 
 T = TypeVar("T")
 
 # How long the service may hold one response: long enough to save calls, short enough for proxies.
 HOLD_S: Final = 30
+# What storage and the service answer for a URL that has expired.
+_EXPIRED: Final = frozenset({403, 404, 410})
 # Between two polls of a job when the service did not hold its response.
 POLL_S: Final = 0.5
 
@@ -41,6 +46,7 @@ def answered(
 ) -> Flow[T]:
     """The response to a call, retried as `retries` allows, within the time that it is of use."""
     attempt, started = 0, clock()
+    retries.budget.earn()
     while True:
         attempt += 1
         outcome = cast(Outcome, (yield call))
@@ -55,7 +61,7 @@ def answered(
 
 
 def ended(
-    job_id: Job | str,
+    job_id: AnyJob,
     timeout_s: float | None,
     retries: Retries,
     clock: Callable[[], float] = time.monotonic,
@@ -108,6 +114,32 @@ def generated(
     if job.status is not JobStatus.SUCCEEDED:
         raise JobDidNotSucceed(job)
     return job
+
+
+def image_bytes(image: contracts.Image, retries: Retries) -> Flow[bytes]:
+    """The encoded bytes of an image; if its URL has expired, by the one that its job has now."""
+    if not image.url:
+        raise _missing(image)
+    try:
+        return (yield from answered(api_calls.download(image.url), retries))
+    except ApiError as error:
+        if error.status not in _EXPIRED or not isinstance(image, Image) or not image.job_id:
+            raise
+        job = yield from answered(api_calls.get(image.job_id), retries)
+        now = job.now(image)
+        if now is None or now.url == image.url:
+            raise
+    return (yield from answered(api_calls.download(now.url), retries))
+
+
+def _missing(image: contracts.Image) -> JobFailed:
+    """Why there is no picture."""
+    error = image.error if isinstance(image, contracts.Output) else None
+    if error is None:
+        return JobFailed("The service has no picture here.")
+    failure = JobFailed(error.message)
+    failure.code = error.code
+    return failure
 
 
 def _read(call: ApiCall[T], response: httpx.Response) -> T:

@@ -8,10 +8,10 @@ import httpx
 from pydantic import ValidationError
 
 from latentry.client import api_calls
-from latentry.client.api_calls import ApiCall
+from latentry.client.api_calls import AnyJob, ApiCall
 from latentry.client.http.sse import ServerSentEvent, SseParser
+from latentry.client.results import Event, Source
 from latentry.client.retries import Endurance, Outcome, Retries, error_of
-from latentry.contracts import Event, Job
 
 # The service pings an idle stream every 15 s; three missed pings mean a dead connection.
 SILENCE_S: Final = 45
@@ -21,11 +21,12 @@ SILENCE_S: Final = 45
 class Following:
     """The state of following one job: which stream to open next, and whether it has ended."""
 
-    job_id: Job | str
+    job_id: AnyJob
     retries: Retries
     last_event_id: str | None = None
     ended: bool = False
     pause_s: float = 0.0
+    _source: Source = field(default_factory=Source)
     _parser: SseParser = field(default_factory=SseParser)
     _endurance: Endurance = field(init=False)
 
@@ -37,8 +38,12 @@ class Following:
         """The call that opens the stream where the last one ended."""
         return api_calls.events(self.job_id, self.last_event_id, SILENCE_S)
 
-    def opened(self, response: httpx.Response) -> None:
-        """The service responded: with a stream, or with 204 if there are no more events."""
+    def opened(self, response: httpx.Response, source: Source) -> None:
+        """The service responded: with a stream, or with 204 if there are no more events.
+
+        source: what the images of its events are read with.
+        """
+        self._source = source
         self.ended = response.status_code == httpx.codes.NO_CONTENT
 
     def failed(self, outcome: Outcome) -> None:
@@ -54,21 +59,20 @@ class Following:
         self._endurance.responded()
         for received in self._parser.feed(chunk):
             self.last_event_id = received.id or self.last_event_id
-            event = _event_of(received)
+            event = self._event_of(received)
             if event:
                 self.ended = event.type.is_terminal
                 yield event
             if self.ended:
                 return
 
+    def _event_of(self, received: ServerSentEvent) -> Event | None:
+        try:
+            return Event.model_validate_json(received.data, context=self._source)
+        except ValidationError:
+            return None  # an event type of a newer service
+
 
 def cut_short(request: httpx.Request) -> httpx.TransportError:
     """The error of a stream that was closed properly, but before the job's end."""
     return httpx.RemoteProtocolError("the event stream ended before the job", request=request)
-
-
-def _event_of(received: ServerSentEvent) -> Event | None:
-    try:
-        return Event.model_validate_json(received.data)
-    except ValidationError:
-        return None  # an event type of a newer service

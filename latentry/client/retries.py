@@ -2,6 +2,7 @@
 
 import math
 import random
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,29 +16,63 @@ from latentry.errors import LatentryError
 Outcome = httpx.Response | httpx.RequestError
 
 
+@dataclass(slots=True)
+class RetryBudget:
+    """How many retries a client makes altogether, so that many calls do not become a flood.
+
+    `reserve` retries at first, and one more for each 1 / `per_call` calls, up to that again. One
+    that the service asked for by `Retry-After` costs nothing: it says itself what it can take.
+    """
+
+    reserve: float = 100.0
+    per_call: float = 0.1
+    _left: float = field(init=False)
+    _lock: threading.Lock = field(init=False, repr=False, default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._left = self.reserve
+
+    def earn(self) -> None:
+        """Another call was made."""
+        with self._lock:
+            self._left = min(self.reserve, self._left + self.per_call)
+
+    def spend(self) -> bool:
+        """Take one retry, if there is one left."""
+        with self._lock:
+            if self._left < 1:
+                return False
+            self._left -= 1
+            return True
+
+
 @dataclass(frozen=True, slots=True)
 class Retries:
     """The number of attempts per call, and the pauses between them in seconds.
 
     A wait for a job with a timeout is retried until then; one without is retried for `outage_s`
-    seconds since the service last responded, as it may be restarting.
+    seconds since the service last responded, as it may be restarting. Clients that are given the
+    same Retries share its budget.
     """
 
     attempts: int = 5
     first_s: float = 0.5
     longest_s: float = 30.0
     outage_s: float = 120.0
+    budget: RetryBudget = field(default_factory=RetryBudget, compare=False, repr=False)
 
     def pause_s(self, attempt: int, outcome: Outcome, left_s: float | None = None) -> float | None:
         """Seconds to wait after attempt number `attempt` (from 1); None if the outcome is final.
 
         Full jitter (M. Brooker, "Exponential Backoff And Jitter", 2015) on top of Retry-After. If
         that is more than `longest_s`, the call is not retried. `left_s`: retry for so many seconds
-        instead of `attempts` times.
+        instead of `attempts` times, whatever the budget: such a wait has a single call.
         """
         asked_s = (retry_after_s(outcome) or 0.0) if isinstance(outcome, httpx.Response) else 0.0
         is_over = attempt >= self.attempts if left_s is None else left_s <= 0
         if is_over or not _is_transient(outcome) or asked_s > self.longest_s:
+            return None
+        if left_s is None and not asked_s and not self.budget.spend():
             return None
         ceiling_s = min(self.longest_s, self.first_s * 2 ** min(attempt - 1, 30))
         pause_s = asked_s + random.uniform(0, ceiling_s)  # noqa: S311 - jitter, not a secret

@@ -34,19 +34,19 @@ def clip_path(path: Path | None, job: Job, clip: Output) -> Path:
 
 def targets(
     what: Job | Image | str, path: str | PathLike[str] | None
-) -> Iterator[tuple[str, Path]]:
-    """The URL and the file of each image to save."""
+) -> Iterator[tuple[Image | str, Path]]:
+    """Each image to save, and its file."""
     given = None if path is None else Path(path)
     if isinstance(what, Job):
         clips = [one for one in what.outputs if one.kind is OutputKind.CLIP]
         for clip in clips:
-            yield clip.url, clip_path(given, what, clip)
+            yield clip, clip_path(given, what, clip)
         for image in [] if clips else what.images:
-            yield image.url, image_path(given, what, image.index)
+            yield image, image_path(given, what, image.index)
         return
     url = what if isinstance(what, str) else what.url
     name = url.partition("?")[0].rpartition("/")[2]
-    yield url, Path(name) if given is None else given / name if given.is_dir() else given
+    yield what, Path(name) if given is None else given / name if given.is_dir() else given
 
 
 def opened(data: bytes) -> "PillowImage":

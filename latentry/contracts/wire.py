@@ -1,13 +1,14 @@
 """The base classes of requests and responses. Their errors omit the input: it may be a prompt."""
 
 from collections.abc import Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 T = TypeVar("T")
+_NULL: Final = {"type": "null"}
 
 
 class RequestModel(BaseModel):
@@ -58,14 +59,13 @@ def _whole(value: Any) -> Any:
 
 
 def _or_null(schema: JsonSchemaValue) -> JsonSchemaValue:
-    null = {"type": "null"}
-    if null in schema.get("anyOf", ()):
+    if _NULL in schema.get("anyOf", ()):
         return schema
     bare, notes = dict(schema), dict[str, Any]()
     for key in ("title", "description", "default"):
         if key in bare:
             notes[key] = bare.pop(key)
-    return {"anyOf": [bare, null]} | notes
+    return {"anyOf": [bare, _NULL]} | notes
 
 
 class ResponseModel(BaseModel):
@@ -74,6 +74,27 @@ class ResponseModel(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="ignore", allow_inf_nan=False, hide_input_in_errors=True
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The JSON schema, in which all is required that answers always have.
+
+        What may be null is not: events leave it out. So clients made of the document know that a
+        job has `images`, though readers of older answers have a default for it.
+        """
+        schema = handler(core_schema)
+        whole = handler.resolve_ref_schema(schema)
+        properties = whole.get("properties", {})
+        if always := [name for name in properties if cls._is_sent(name, properties[name])]:
+            whole["required"] = always
+        return schema
+
+    @classmethod
+    def _is_sent(cls, name: str, schema: JsonSchemaValue) -> bool:
+        field = cls.model_fields[name]
+        return field.is_required() or not (field.exclude_if or _NULL in schema.get("anyOf", ()))
 
 
 class Listing(ResponseModel, Generic[T]):

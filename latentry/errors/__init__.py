@@ -3,32 +3,24 @@
 LatentryError
 ├── InvalidRequest              the request is invalid
 │   ├── MalformedBody, BodyTooLarge
-│   ├── UnsupportedMediaType
-│   ├── UnsupportedSize
-│   ├── UnsupportedSampler
-│   ├── UnsupportedSpacing
+│   ├── UnsupportedMediaType, UnsupportedSize, UnsupportedSampler, UnsupportedSpacing
 │   ├── TooManySteps, TooManyFrames, TooManyIntermediates
 │   ├── KeyframesDiffer
 │   ├── InvalidPrompt
 │   ├── PromptRefused
 │   ├── UnknownStyle
-│   ├── UnknownAdapter
-│   ├── AdapterMismatch
-│   ├── AdapterChanged
+│   ├── UnknownAdapter, AdapterMismatch, AdapterChanged
 │   ├── ClipSkipTooLarge
 │   ├── UnsupportedField
 │   ├── UrlNotAllowed
-│   ├── InvalidIdempotencyKey
-│   ├── IdempotencyConflict
+│   ├── InvalidIdempotencyKey, IdempotencyConflict
 │   ├── RequestTooExpensive
 │   ├── FinishWithinTooShort
 │   ├── MalformedHead
 │   ├── HeadTooLarge
 │   ├── TooSlow
 │   ├── NotAcceptable
-│   ├── UnsupportedImage
-│   ├── ImageTooLarge
-│   ├── BrokenImage
+│   ├── UnsupportedImage, ImageTooLarge, BrokenImage
 │   ├── FileGone
 │   ├── ProvenanceRequired
 │   └── FetchFailed

@@ -17,6 +17,7 @@ an event loop. Every command may be repeated, so a lost reply does no harm.
 `signals`      a queue got longer, a job is to stop: for workers
 `accounts`     who pays for a job, and what was used
 `keyring`      API keys
+`instances`    options and tasks of a key, for a front API without job ids
 `files`        pictures that callers upload
 `deliveries`   webhook deliveries
 """

@@ -30,7 +30,8 @@ class NewJob:
     """A job to create. Times in milliseconds; a `_within_ms` of 0 sets no bound.
 
     `weight`: its tenant's share of the workers, in relation to others'. `image_rules`: on its
-    pictures. `applied`: the rules that its prompts met, and what each did.
+    pictures. `applied`: the rules that its prompts met, and what each did. `notify_as`: whose
+    notifications its webhook gets, such as another API's; empty for ours.
     """
 
     ref: JobRef
@@ -47,6 +48,7 @@ class NewJob:
     account: Account = field(default_factory=Account)
     webhook: Webhook | None = None
     receiver: str = ""  # tenant@host:port of the webhook
+    notify_as: str = ""
     warnings: tuple[JobWarning, ...] = ()
     image_rules: tuple[ImageRule, ...] = ()
     applied: tuple[Applied, ...] = ()
@@ -64,7 +66,9 @@ class NewJob:
         """What few jobs have, as the ledger keeps it; nothing of what this one has not."""
         found: dict[str, Any] = {"applied": self.applied} if self.applied else {}
         if self.webhook is not None:
-            found["webhook"] = json.dumps(self.webhook.model_dump() | {"receiver": self.receiver})
+            kind = {"notify_as": self.notify_as} if self.notify_as else {}
+            whole = self.webhook.model_dump() | {"receiver": self.receiver} | kind
+            found["webhook"] = json.dumps(whole)
         if self.warnings:
             found["warnings"] = json.dumps([one.model_dump() for one in self.warnings])
         if self.image_rules:
@@ -104,6 +108,7 @@ class JobRecord:
     position: int | None = None
     start_ms: int | None = None
     stopping: bool = False
+    notify_as: str = ""
 
     @property
     def images(self) -> tuple[StoredOutput, ...]:
@@ -176,6 +181,7 @@ class JobRecord:
             position=position if position >= 0 else None,
             start_ms=start_ms if start_ms >= 0 else None,
             stopping="stop" in row,
+            notify_as=_notify_as(row.get("webhook")),
         )
 
 
@@ -230,6 +236,11 @@ def _price(row: Mapping[str, str]) -> Price:
         seats=int(row["seats"]),
         images=int(row["n"]),
     )
+
+
+def _notify_as(webhook: str | None) -> str:
+    found: str = json.loads(webhook).get("notify_as", "") if webhook else ""
+    return found
 
 
 def _int(text: str | None) -> int | None:

@@ -71,6 +71,9 @@ KEYS: Final = (
     Key("active:<tenant>:<id>", "set", "jobs of a key that have not ended, if it may have so many"),
     Key("usage:<tenant>:<day>", "hash", "what a tenant's keys used: `<id>:<what>`", "400 days"),
     Key("counted:<token>", "string", "a refusal that was counted by now", "a minute"),
+    # Instances
+    Key("instance:<tenant>:<id>", "string", "a key's options at A1111's door", "30 days"),
+    Key("tasks:<tenant>:<id>", "zset", "its latest jobs there, by when (µs) they came", "an hour"),
     # Files
     Key("file:<ref>", "hash", "the record of a file, a picture that a caller stored"),
     Key("files:<tenant>", "zset", "a tenant's files, by when they expire"),

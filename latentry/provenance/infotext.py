@@ -32,7 +32,7 @@ _SCHEDULE_TYPES: Final[dict[Spacing, str]] = {
     spacing: label for label, spacing in SPACING_ALIASES.items()
 }
 
-_CHANNELS: Final = {MaskChannel.ALPHA: "alpha"}
+_AUTO: Final = MaskChannel.AUTO
 _AREAS: Final = {InpaintArea.MASKED: "Only masked"}
 _FILLS: Final = {
     MaskFill.FILL: "fill",
@@ -117,7 +117,7 @@ def _settings(request: ResolvedRequest, seed: int) -> dict[str, object]:
         "Init image": request.image.pixel_sha256 if request.image else None,
         "Mask": request.mask.pixel_sha256 if request.mask else None,
         "Mask blur": request.mask_blur or None,
-        "Mask channel": _CHANNELS.get(request.mask_channel),
+        "Mask channel": None if (of := request.mask_channel) is _AUTO else of.value,
         "Inpaint area": _AREAS.get(request.inpaint_area),
         "Masked area padding": None
         if request.mask_padding == _MASK_PADDING
@@ -212,7 +212,7 @@ def _second_pass(request: ResolvedRequest, hires: Hires) -> dict[str, object]:
     return {
         "Hires upscale": _exact(scale) if is_scaled else None,
         "Hires resize": None if is_scaled else f"{hires.width}x{hires.height}",
-        "Hires steps": hires.steps,
+        "Hires steps": hires.made_steps,  # there, all are made
         "Hires upscaler": hires.upscaler.capitalize(),
         "Hires strength": None if request.strength is None else _exact(hires.strength),
     }

@@ -112,7 +112,9 @@ class GatewaySettings(Section):
     )
     bootstrap_key_file: LocalPathText = Field("", description="File with the bootstrap key.")
     signing_key: SecretStr = Field(
-        SecretStr(""), description="Secret that signs local file URLs; kept in data_dir if empty."
+        SecretStr(""),
+        description="Secret that signs the gateway's own file URLs. If empty, it is kept in"
+        " data_dir, or with a bucket made of its secret key.",
     )
 
     @field_validator("public_url")
@@ -120,8 +122,10 @@ class GatewaySettings(Section):
     def _is_base_url(cls, value: str) -> str:
         if value and not is_base_url(value):
             raise ValueError("it must be http[s]://host[:port][/path]")
-        if re.match("/(v1|docs)(/|$)", urlsplit(value).path):
-            raise ValueError("its path must not begin with /v1 or /docs, which are added to it")
+        if re.match("/(v1|docs|replicate|hf)(/|$)", urlsplit(value).path):
+            raise ValueError(
+                "its path must not begin with /v1, /docs, /replicate or /hf, which are added to it"
+            )
         return value
 
     @field_validator("cors_origins")

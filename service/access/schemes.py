@@ -1,5 +1,6 @@
 """Authentication schemes: how a client presents its API key in the Authorization header."""
 
+from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -30,4 +31,27 @@ BEARER: Final = Scheme(
     challenge="Bearer",
     model=HTTPBearer(bearerFormat="ltk_…", description="Created by `latentry keys create`."),
     read=_bearer,
+)
+
+
+def _basic(authorization: str) -> ApiKey | None:
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return _bearer(authorization)
+    try:
+        text = b64decode(credentials.strip(), validate=True).decode()
+    except ValueError:  # no base64, or no UTF-8
+        return None
+    name, _, password = text.partition(":")
+    return ApiKey.parse(password) or ApiKey.parse(name)
+
+
+BASIC: Final = Scheme(
+    name="HTTP Basic",
+    challenge="Basic",  # as AUTOMATIC1111, without a realm
+    model=HTTPBase(
+        scheme="basic",
+        description="The API key is the password, whatever the user's name. Bearer works too.",
+    ),
+    read=_basic,
 )

@@ -11,6 +11,7 @@ from latentry import errors
 from latentry.errors import LatentryError
 from latentry.ledger import UnreadableRecord
 from service.description.operations import Operation
+from service.http.failures import STATUS
 
 Errors = tuple[type[LatentryError], ...]
 
@@ -31,7 +32,8 @@ _JOB: Final[Errors] = (errors.JobNotFound, errors.JobGone, UnreadableRecord)
 # By a path's parameter, as all doors call it.
 _BY_PATH: Final[Mapping[str, Errors]] = {
     "job_id": _JOB,
-    "prediction_id": _JOB,
+    # Its answers may have the pictures themselves.
+    "prediction_id": (*_JOB, errors.StorageUnavailable, errors.FileNotFound),
     "delivery_id": (errors.DeliveryNotFound,),
     "model_id": (errors.UnknownModel,),
     "model": (errors.UnknownModel,),
@@ -69,16 +71,16 @@ _BY_FIELD: Final[Mapping[str, Errors]] = {
         *(errors.QuotaExceeded, errors.QueueFull, errors.DeadlineUnreachable, errors.LedgerFull),
     ),
 }
+_A1111: Final = ("/sdapi/", "/controlnet/detect")
 _ENDS: Final[Errors] = (
-    *(errors.JobFailed, errors.NonFiniteOutput, errors.OutOfMemory, errors.EngineError),
-    *(errors.ModelNotLoaded, errors.AdapterUnusable, errors.AdapterGone, errors.AdaptersTooLarge),
-    *(errors.SigningFailed, errors.PictureRefused, errors.Poison),
+    *(kind for kind in STATUS if issubclass(kind, errors.JobFailed)),
     *(errors.Unavailable, errors.ShuttingDown, errors.JobNotFound),
 )
 _Rule = tuple[Callable[[Operation], object], Errors]
 _RULES: Final[tuple[_Rule, ...]] = (
     (lambda _: True, (errors.LatentryError,)),  # a fault of ours: 500
     (lambda one: one.needs_key, (*_ACCESS, *_LEDGER)),
+    (lambda one: "sig" in one.parameters("query"), (errors.LinkRefused,)),
     (lambda one: one.accepts_json_only, (errors.NotAcceptable,)),
     (lambda one: one.reads_query, (errors.InvalidRequest,)),
     (lambda one: one.body, _BODY),
@@ -87,6 +89,10 @@ _RULES: Final[tuple[_Rule, ...]] = (
     (lambda one: one.is_idempotent, (errors.InvalidIdempotencyKey,)),
     (lambda one: one.takes_pictures, _PICTURES),
     (lambda one: "image" in one.fields, _REFERENCES),
+    # AUTOMATIC1111's options and upscalers, and what it has and this service has not.
+    (lambda one: "sd_model_checkpoint" in one.fields, (errors.UnknownModel, errors.NoModel)),
+    (lambda one: "upscaler_1" in one.fields, (errors.UnknownUpscaler, errors.NoModel)),
+    (lambda one: one.route.path_format.startswith(_A1111), (errors.UnsupportedField,)),
     (lambda one: one.is_upload, (errors.FileQuotaExceeded,)),
     (lambda one: one.examines_pictures, (errors.FileNotFound,)),
     (lambda one: one.sends_pictures or one.is_deletion, (errors.StorageUnavailable,)),

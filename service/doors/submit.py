@@ -49,21 +49,21 @@ async def submit(
     ref: JobRef | None = None,
     *,
     is_low: bool = False,
+    notify_as: str = "",
 ) -> Accepted:
     """Create a job, or find the one that was created under this idempotency key.
 
     Pictures that it brings become files of the tenant's; if no job comes of it, they are deleted.
     `ref`: the new job's, if the caller has made it already. `is_low`: it asks for less moderation.
-    Raises InvalidRequest, UnknownModel, Unavailable or Exhausted.
+    `notify_as`: see NewJob. Raises InvalidRequest, UnknownModel, Unavailable or Exhausted.
     """
-    if idempotency_key is not None and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
-        raise InvalidIdempotencyKey
+    _check(idempotency_key)
     found = await _found(gateway, caller, request)
     admitted = await _admitted(gateway, request, found)
     moderated = await gateway.moderation.moderate(caller, admitted, is_low=is_low)
     admitted = moderated.admitted
-    job = await _new_job(gateway, caller, request, moderated)
-    job = replace(job, ref=ref or job.ref, idempotency_key=idempotency_key or "")
+    job = await _new_job(gateway, caller, request, moderated, ref)
+    job = replace(job, idempotency_key=idempotency_key or "", notify_as=notify_as)
     if all(file.file for file in found.files.values()):
         return await _create(gateway, caller, job, admitted)
     # What can refuse the request or find its job comes before its pictures are fetched and decoded.
@@ -106,6 +106,11 @@ async def estimate(gateway: Gateway, caller: Caller, request: Request) -> Estima
         estimated_wait_s=None if wait_ms is None else wait_ms / 1000,
         estimated_start_at=None if wait_ms is None else time_of(possible.now_ms + wait_ms),
     )
+
+
+def _check(idempotency_key: str | None) -> None:
+    if idempotency_key is not None and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
+        raise InvalidIdempotencyKey
 
 
 async def _found(gateway: Gateway, caller: Caller, request: Request) -> Brought:
@@ -163,10 +168,11 @@ async def _new_job(
     caller: Caller,
     request: Request,
     moderated: Moderated,
+    ref: JobRef | None = None,
 ) -> NewJob:
     admitted = moderated.admitted
     return NewJob(
-        ref=new_ref(caller.tenant),
+        ref=ref or new_ref(caller.tenant),
         request=admitted.request,
         queue_ttl_ms=gateway.settings.queue_ttl_s * 1000,
         ttl_ms=_keep_s(gateway.settings, request) * 1000,

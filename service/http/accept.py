@@ -16,12 +16,13 @@ async def accept_json(request: Request) -> None:
     if accept in _USUAL:
         return
     ranges = [part.split(";") for part in accept.lower().split(",") if part.strip()]
-    accepted = (kind.strip() in _JSON and not _is_zero(weights) for kind, *weights in ranges)
+    accepted = (kind.strip() in _JSON and not is_zero(weights) for kind, *weights in ranges)
     if ranges and not any(accepted):
         raise NotAcceptable
 
 
-def _is_zero(parameters: list[str]) -> bool:
+def is_zero(parameters: list[str]) -> bool:
+    """Whether the parameters of a media range refuse it."""
     return any(part.strip() in ("q=0", "q=0.0", "q=0.00", "q=0.000") for part in parameters)
 
 

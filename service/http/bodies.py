@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from typing import Any, Final, TypeVar
 
 from fastapi import Request
@@ -15,6 +16,10 @@ M = TypeVar("M", bound=BaseModel)
 LARGE_BYTES: Final = 256 * 1024  # above it, only pictures may be; and a thread parses it
 _BASE64: Final = b";base64,"
 _MAX_PICTURES: Final = 16
+# A text that is base64 alone, with JSON's escapes of slashes and line ends: AUTOMATIC1111's clients
+# send pictures so. Whatever is around it, no part of it can be more than one text.
+_BARE_BASE64: Final = re.compile(rb'"(?:[A-Za-z0-9+/=]++|\\[/nr])*+"')
+_SHORT_BYTES: Final = 4 * 1024
 
 
 async def parse(request: Request, model: type[M], *, most: int = LARGE_BYTES) -> M:
@@ -63,7 +68,11 @@ def _without_base64(raw: bytes) -> bytes:
             break
         parts.append(raw[at:begin])
         at = end
-    return b"".join((*parts, raw[at:]))
+    return _BARE_BASE64.sub(_shortened, b"".join((*parts, raw[at:])))
+
+
+def _shortened(text: re.Match[bytes]) -> bytes:
+    return text[0] if text.end() - text.start() < _SHORT_BYTES else b'""'
 
 
 def invalid(error: ValidationError, model: type[BaseModel]) -> InvalidRequest:

@@ -54,8 +54,8 @@ class Door:
     """
 
     routers: Sequence[APIRouter]
-    dialect: Dialect  # renders the failures of all paths that begin with `prefix`
-    prefix: str = ""
+    dialect: Dialect  # renders the failures of all paths that begin with one of `prefixes`
+    prefixes: Sequence[str] = ("",)
     large_bodies: Sequence[LargeBody] = ()
     # For the API document: bodies that routes parse or write without FastAPI, and that of failures
     # as `dialect` writes it; what bodies look like, by the name of their model; its tags, each
@@ -73,5 +73,6 @@ class Door:
 def door_of(scope: Scope) -> Door:
     """The door with the longest prefix of the request's path."""
     doors: Sequence[Door] = scope["app"].state.doors
-    fitting = (door for door in doors if scope["path"].startswith(door.prefix))
-    return max(fitting, key=lambda door: len(door.prefix))
+    every = ((prefix, door) for door in doors for prefix in door.prefixes)
+    fitting = [one for one in every if scope["path"].startswith(one[0])]
+    return max(fitting, key=lambda one: len(one[0]))[1]

@@ -36,12 +36,18 @@ class WebhookSender:
     """Sends one gateway's share of all deliveries."""
 
     def __init__(
-        self, ledger: AsyncLedger, views: Views, outbound: Outbound, metrics: WebhookMetrics
+        self,
+        ledger: AsyncLedger,
+        views: Views,
+        outbound: Outbound,
+        metrics: WebhookMetrics,
+        bodies: payload.Bodies,
     ) -> None:
         self._ledger = ledger
         self._views = views
         self._outbound = outbound
         self._metrics = metrics
+        self._bodies = bodies
         self._in_flight: Counter[str] = Counter()
         self._sending: set[asyncio.Task[None]] = set()
         self._has_room = asyncio.Event()
@@ -126,7 +132,7 @@ class WebhookSender:
         try:
             fresh = deliveries.new_secret()
             secrets = await self._ledger.run(deliveries.list_secrets(due.ref.tenant, fresh=fresh))
-            webhook = await payload.signed(due, self._views, secrets)
+            webhook = await payload.signed(due, self._views, secrets, self._bodies)
             status = await self._outbound.post(due.url, webhook.body, webhook.headers)
         except UrlNotAllowed as refused:
             return None, refused.code, DeliveryStatus.BLOCKED

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import httpx
+
 from latentry.client import Client
 from tests.e2e.conftest import settings_for
 from tests.e2e.processes import Stack
@@ -26,6 +28,13 @@ def test_pictures_come_straight_from_the_bucket(valkey: Valkey, tmp_path: Path) 
                 job = client.generate("a red circle on a blue background", seed=7)
                 assert job.images[0].url.startswith(server.endpoint)
                 assert client.download(job.images[0]).startswith(b"\x89PNG")
+                # Clients that send their key along get the gateway's own URL: S3 refuses a key
+                # beside its signature.
+                listed = httpx.get(f"{stack.url}/replicate/v1/predictions").json()["results"]
+                [url] = listed[0]["output"]
+                assert url.startswith(f"{stack.url}/v1/files/")
+                kept = httpx.get(url, headers={"Authorization": "Bearer any"})
+                assert kept.content == client.download(job.images[0])
                 assert len(list(server.root.rglob("*.png"))) == 1
                 client.delete(job.id)
                 assert list(server.root.rglob("*.png")) == []

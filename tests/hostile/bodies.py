@@ -16,6 +16,9 @@ from tests.modes import MODES, Mode, pictures
 from tests.modes import png as png_of
 
 EDITS: Final = "/v1/images/edits"
+PREDICTIONS: Final = "/replicate/v1/predictions"
+MODEL_PREDICTIONS: Final = "/replicate/v1/models/{owner}/{name}/predictions"
+INFERENCE: Final = "/hf/{model}"
 # What an edit may be: a picture is brought, and its model draws from it.
 EDITED: Final = [n for n, mode in MODES.items() if "image" in mode.brings and mode.channels == 4]
 FILES: Final = "HOSTILE_FILES"  # the variable with the ids of files that are there
@@ -47,6 +50,10 @@ def bodies_of(route: str) -> list[Callable[[int], Mapping[str, Any]]]:
         return [partial(_of_mode, mode) for mode in MODES.values()]
     if route == EDITS:
         return [partial(_of_edit, name) for name in EDITED]
+    if route in (PREDICTIONS, MODEL_PREDICTIONS):
+        return [partial(_of_prediction, name) for name in EDITED]
+    if route == INFERENCE:
+        return [partial(_of_inference, name) for name in EDITED]
     return [partial(_of_kind, name) for name, kind in KINDS.items() if kind.path == route]
 
 
@@ -58,6 +65,15 @@ def _of_edit(name: str, seed: int) -> Mapping[str, Any]:
     """As OpenAI's clients send it, but for the picture, which may be named by one word."""
     body = {**_ONE, **MODES[name].as_sent(seed), "size": "96x96", "metadata": {TRIED: name}}
     return {field: value for field, value in body.items() if field not in ("width", "height")}
+
+
+def _of_prediction(name: str, seed: int) -> Mapping[str, Any]:
+    return {"version": "shapes", "input": {**_ONE, **MODES[name].as_sent(seed)}}
+
+
+def _of_inference(name: str, seed: int) -> Mapping[str, Any]:
+    parameters = {**_ONE, **MODES[name].as_sent(seed)}
+    return {"inputs": parameters.pop("prompt"), "parameters": parameters}
 
 
 def _of_kind(name: str, seed: int) -> Mapping[str, Any]:

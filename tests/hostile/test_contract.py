@@ -1,6 +1,5 @@
 """Whatever is sent to whichever route, the response is one that the document describes."""
 
-import threading
 from collections.abc import Sequence
 
 import pytest
@@ -8,6 +7,7 @@ from starlette.responses import Response
 
 from latentry.contracts import InputFile, JobKind, ResolvedRequest, ResolvedUpscale
 from service.doors.native.catalogue import models
+from tests.e2e.processes import until
 from tests.hostile import contract
 from tests.hostile.bodies import EDITED, TRIED
 from tests.kinds import KINDS
@@ -16,8 +16,13 @@ from tests.service.fake import FakeWorker
 
 # Their many fields, as forms and as JSON, take as long as all other routes together: field by field
 # they are tried by `make faults`.
-OPENAI = ("/v1/images/generations", "/v1/images/edits", "/v1/images/variations")
 OPENAI_ONLY = "^/v1/images/"
+A1111_ONLY = "^/(sdapi|internal|controlnet)/"
+# Those of theirs that create jobs.
+_PREDICTIONS = "replicate/v1/(predictions|models/.owner./.name./predictions)$"
+PEERS_ONLY = f"^/({_PREDICTIONS}|hf/.model.$)"
+# Health fails as it should once the fake worker's only heartbeat is over.
+OURS_ONLY = f"^/(?!v1/images/|sdapi/|internal/|controlnet/|{_PREDICTIONS}|hf/.model.($|/health))"
 # Each has the fields of several generations: four of seven thousand cases were of it alone.
 INTERPOLATIONS = "/v1/interpolations"
 JSON = {"content-type": "application/json"}
@@ -30,12 +35,14 @@ def tried(
     examples: int,
     least: int,
     within_s: int,
-    without: Sequence[str] = OPENAI,
+    without: Sequence[str] = (),
 ) -> None:
     accepted: list[ResolvedRequest | ResolvedUpscale] = []
     worker.on_claim = lambda lease: accepted.append(lease.record.request)
     with worker:
-        report = contract.run(url, examples=examples, within_s=within_s, without=without)
+        report = contract.run(
+            url, examples=examples, within_s=within_s, only=OURS_ONLY, without=without
+        )
         until_idle(worker)
     print(f"{report.cases} cases, {len(accepted)} jobs")
     assert report.is_clean, report.said
@@ -61,11 +68,24 @@ def tried_at_openais(
     return accepted
 
 
+def tried_at_peers(
+    url: str, worker: FakeWorker, *, examples: int, within_s: int, **how: str
+) -> None:
+    accepted: list[str] = []
+    worker.on_claim = lambda lease: accepted.append(lease.ref.id)
+    with worker:
+        report = contract.run(url, examples=examples, within_s=within_s, only=PEERS_ONLY, **how)
+        until_idle(worker)
+    print(f"{report.cases} cases, {len(accepted)} jobs")
+    assert report.is_clean, report.said
+    assert report.cases >= 2 * examples, report.said
+    assert accepted
+
+
 def until_idle(worker: FakeWorker) -> None:
     """All that was accepted is claimed: on a busy machine that is behind."""
-    pause, root = threading.Event(), worker.ledger.root
-    while any(worker.ledger.client.zcard(f"{root}:queue:{name}") for name in worker.queues):
-        pause.wait(0.05)
+    queues = [f"{worker.ledger.root}:queue:{name}" for name in worker.queues]
+    until(lambda: not any(map(worker.ledger.client.zcard, queues)), 60, "claiming all")
 
 
 def is_of(mode: str, request: ResolvedRequest | ResolvedUpscale) -> bool:
@@ -90,7 +110,7 @@ def _is_in(wanted: object, found: object) -> bool:
 
 @pytest.mark.timeout(420)
 def test_every_route_keeps_its_word(url: str, worker: FakeWorker) -> None:
-    without = (*OPENAI, INTERPOLATIONS)
+    without = (INTERPOLATIONS,)
     tried(url, worker, examples=3, least=500, within_s=400, without=without)
 
 
@@ -116,6 +136,35 @@ def test_interpolations_keep_their_word(url: str, worker: FakeWorker) -> None:
 def test_openais_routes_keep_their_word(url: str, worker: FakeWorker) -> None:
     accepted = tried_at_openais(url, worker, examples=40, within_s=230, phases="examples,fuzzing")
     assert accepted & set(EDITED), "which of them, chance decides; the longer test has all"
+
+
+@pytest.mark.timeout(240)
+def test_replicates_and_hugging_faces_routes_keep_their_word(url: str, worker: FakeWorker) -> None:
+    tried_at_peers(url, worker, examples=30, within_s=230, phases="examples,fuzzing")
+
+
+@pytest.mark.timeout(240)
+def test_automatic1111s_routes_keep_their_word(url: str, worker: FakeWorker) -> None:
+    with worker:
+        report = contract.run(
+            url, examples=8, within_s=230, only=A1111_ONLY, phases="examples,fuzzing"
+        )
+    assert report.is_clean, report.said
+    assert report.cases >= 100, report.said
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+def test_theirs_keep_their_word_field_by_field(url: str, worker: FakeWorker) -> None:
+    tried_at_peers(url, worker, examples=150, within_s=880)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+def test_automatic1111s_routes_keep_their_word_field_by_field(url: str, worker: FakeWorker) -> None:
+    with worker:
+        report = contract.run(url, examples=60, within_s=880, only=A1111_ONLY)
+    assert report.is_clean, report.said
 
 
 @pytest.mark.faults

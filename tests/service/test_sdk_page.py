@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from latentry import Client
+from latentry.ledger import Ledger, commands
+from tests.latentry.ledger.factory import card
 from tests.service.fake import FakeWorker
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sdk.md").read_text()
@@ -16,7 +18,11 @@ PAGE = (Path(__file__).parents[2] / "docs" / "sdk.md").read_text()
 @pytest.mark.parametrize(
     "code", re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 )
-def test_the_snippets_run(code: str, url: str, worker: FakeWorker, tmp_path: Path) -> None:
+def test_the_snippets_run(
+    code: str, url: str, ledger: Ledger, worker: FakeWorker, tmp_path: Path
+) -> None:
+    limits = card().limits.model_copy(update={"previews": True})
+    ledger.run(commands.register_model(card().model_copy(update={"limits": limits})))
     code = code.replace("http://127.0.0.1:8000", url)
     with worker:
         subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=tmp_path, check=True)

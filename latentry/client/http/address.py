@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import httpx
 
@@ -13,6 +13,14 @@ from latentry.errors import ConfigurationError
 CONNECT_S = 5.0
 # A service that is there responds within this, after it has held a response.
 GRACE_S = 2.0
+
+
+class Options(TypedDict):
+    """An address as a client's arguments."""
+
+    base_url: str
+    api_key: str | None
+    timeout_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +45,15 @@ class Address:
                 f"The base URL {self.base_url} is invalid; use one such as http://127.0.0.1:8000."
             )
 
+    @property
+    def options(self) -> Options:
+        """What a client of this address is made with."""
+        return Options(base_url=self.base_url, api_key=self.api_key, timeout_s=self.timeout_s)
+
     def request(self, http: httpx.Client | httpx.AsyncClient, call: ApiCall[Any]) -> httpx.Request:
-        """The call as an HTTP request."""
+        """The call as an HTTP request. Raises ConfigurationError if the client is closed."""
+        if http.is_closed:
+            raise ConfigurationError("The client is closed; call it within its `with` block.")
         timeout_s = min(self.timeout_s + call.hold_s, call.within_s + GRACE_S)
         request = http.build_request(
             call.method,

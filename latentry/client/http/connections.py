@@ -9,13 +9,14 @@ from typing import Self, TypeVar
 import httpx
 
 from latentry.client import flows
-from latentry.client.api_calls import ApiCall
+from latentry.client.api_calls import SOURCE, ApiCall
 from latentry.client.flows import Flow, Pause
 from latentry.client.following import Following, cut_short
 from latentry.client.http.address import Address
 from latentry.client.http.transports import AsyncTransport, Transport
+from latentry.client.results import Event, Image, Source
 from latentry.client.retries import Outcome, Retries
-from latentry.contracts import Event
+from latentry.errors import ConfigurationError
 
 T = TypeVar("T")
 
@@ -36,7 +37,9 @@ class Connection:
     ) -> None:
         self._address = Address(base_url, api_key, timeout_s)
         self._retries = retries or Retries()
+        self._transport = transport
         self._http = httpx.Client(base_url=base_url, transport=transport or Transport())
+        self._source = _Blocking(self)
 
     def close(self) -> None:
         """Close the connections."""
@@ -48,6 +51,14 @@ class Connection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _follow(self, following: Following) -> Iterator[Event]:
+        while not following.ended:
+            self._pause(following.pause_s)
+            try:
+                yield from self._listen(following)
+            except httpx.RequestError as error:
+                following.failed(error)
+
     def _listen(self, following: Following) -> Iterator[Event]:
         request = self._address.request(self._http, following.call)
         with closing(self._http.send(request, stream=True)) as response:
@@ -55,7 +66,7 @@ class Connection:
                 response.read()
                 following.failed(response)
                 return
-            following.opened(response)
+            following.opened(response, self._source)
             for chunk in response.iter_bytes():
                 yield from following.feed(chunk)
                 if following.ended:
@@ -75,16 +86,28 @@ class Connection:
                 answer: T = done.value
                 return answer
             if isinstance(step, Pause):
-                time.sleep(step.seconds)
+                self._pause(step.seconds)
                 outcome = None
             else:
                 outcome = self._send(step)
 
     def _send(self, call: ApiCall[T]) -> Outcome:
         try:
-            return self._http.send(self._address.request(self._http, call))
+            response = self._http.send(self._address.request(self._http, call))
         except httpx.RequestError as error:
             return error
+        response.extensions[SOURCE] = self._source
+        return response
+
+    def _pause(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def _read(self, image: Image) -> bytes:
+        # Callers keep images for longer than clients.
+        if self._http.is_closed:
+            with Connection(**self._address.options, transport=self._transport) as another:
+                return another._read(image)
+        return self._run(flows.image_bytes(image, self._retries))
 
 
 class AsyncConnection:
@@ -101,7 +124,9 @@ class AsyncConnection:
     ) -> None:
         self._address = Address(base_url, api_key, timeout_s)
         self._retries = retries or Retries()
+        self._transport = transport
         self._http = httpx.AsyncClient(base_url=base_url, transport=transport or AsyncTransport())
+        self._source = _Async(self)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -113,6 +138,16 @@ class AsyncConnection:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
+    async def _follow(self, following: Following) -> AsyncGenerator[Event]:
+        while not following.ended:
+            await self._pause(following.pause_s)
+            try:
+                async with aclosing(self._listen(following)) as events:
+                    async for event in events:
+                        yield event
+            except httpx.RequestError as error:
+                following.failed(error)
+
     async def _listen(self, following: Following) -> AsyncGenerator[Event]:
         request = self._address.request(self._http, following.call)
         async with aclosing(await self._http.send(request, stream=True)) as response:
@@ -120,7 +155,7 @@ class AsyncConnection:
                 await response.aread()
                 following.failed(response)
                 return
-            following.opened(response)
+            following.opened(response, self._source)
             async for chunk in response.aiter_bytes():
                 for event in following.feed(chunk):
                     yield event
@@ -141,13 +176,58 @@ class AsyncConnection:
                 answer: T = done.value
                 return answer
             if isinstance(step, Pause):
-                await asyncio.sleep(step.seconds)
+                await self._pause(step.seconds)
                 outcome = None
             else:
                 outcome = await self._send(step)
 
     async def _send(self, call: ApiCall[T]) -> Outcome:
         try:
-            return await self._http.send(self._address.request(self._http, call))
+            response = await self._http.send(self._address.request(self._http, call))
         except httpx.RequestError as error:
             return error
+        response.extensions[SOURCE] = self._source
+        return response
+
+    async def _pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def _read(self, image: Image) -> bytes:
+        if self._http.is_closed:
+            async with AsyncConnection(
+                **self._address.options, transport=self._transport
+            ) as another:
+                return await another._read(image)
+        return await self._run(flows.image_bytes(image, self._retries))
+
+
+class _Blocking(Source):
+    """Images read by a blocking client."""
+
+    def __init__(self, client: Connection) -> None:
+        self._client = client
+
+    def read(self, image: Image) -> bytes:
+        """The encoded bytes of an image."""
+        return self._client._read(image)
+
+    async def aread(self, image: Image) -> bytes:
+        """The same in a thread."""
+        return await asyncio.to_thread(self.read, image)
+
+
+class _Async(Source):
+    """Images read by a client for asyncio."""
+
+    def __init__(self, client: AsyncConnection) -> None:
+        self._client = client
+
+    def read(self, image: Image) -> bytes:
+        """Raises ConfigurationError: it cannot wait."""
+        raise ConfigurationError(
+            "This image is an AsyncClient's: await image.asave(), image.apil() or image.aread()."
+        )
+
+    async def aread(self, image: Image) -> bytes:
+        """The encoded bytes of an image."""
+        return await self._client._read(image)

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
+from latentry.client.api_calls import AnyJob
 from latentry.client.fields import Fields, request_of
-from latentry.contracts import GenerationRequest, Job
+from latentry.client.results import Job
+from latentry.contracts import GenerationRequest
 from latentry.errors import InvalidRequest, LatentryError
 
 CONCURRENCY: Final = 16
@@ -28,7 +30,7 @@ def requests_of(asked: Iterable[Asked], common: Fields) -> list[GenerationReques
     return [_request_of(number, one, common) for number, one in enumerate(asked)]
 
 
-def ids_of(jobs: Iterable[Job | str]) -> list[str]:
+def ids_of(jobs: Iterable[AnyJob]) -> list[str]:
     """Jobs by their ids."""
     return [job if isinstance(job, str) else job.id for job in jobs]
 

@@ -9,9 +9,10 @@ from latentry.client import api_calls
 from latentry.client.errors import ApiError
 from latentry.client.flows import Flow, answered
 from latentry.client.many_jobs.asked import Submitted
+from latentry.client.results import BatchItem
 from latentry.client.retries import Retries
 from latentry.contracts import GenerationRequest
-from latentry.contracts.batches import MAX_REQUESTS, BatchItem
+from latentry.contracts.batches import MAX_REQUESTS
 from latentry.errors import LatentryError
 
 # Of one body; the service takes a mebibyte.

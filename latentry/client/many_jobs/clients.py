@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import Unpack
 
 from latentry.client import flows
+from latentry.client.api_calls import AnyJob
 from latentry.client.fields import Fields
 from latentry.client.http.connections import AsyncConnection, Connection
 from latentry.client.many_jobs.as_done import in_tasks, in_threads
@@ -20,7 +21,8 @@ from latentry.client.many_jobs.asked import (
     requests_of,
 )
 from latentry.client.many_jobs.batches import submitted
-from latentry.contracts import GenerationRequest, Job
+from latentry.client.results import Job
+from latentry.contracts import GenerationRequest
 from latentry.errors import LatentryError
 
 
@@ -71,7 +73,7 @@ class ManyJobs(Connection):
 
     def as_completed(
         self,
-        jobs: Iterable[Job | str],
+        jobs: Iterable[AnyJob],
         *,
         concurrency: int = CONCURRENCY,
         timeout_s: float | None = None,
@@ -91,7 +93,7 @@ class ManyJobs(Connection):
 
     def wait_all(
         self,
-        jobs: Iterable[Job | str],
+        jobs: Iterable[AnyJob],
         *,
         concurrency: int = CONCURRENCY,
         timeout_s: float | None = None,
@@ -153,7 +155,7 @@ class AsyncManyJobs(AsyncConnection):
 
     async def as_completed(
         self,
-        jobs: Iterable[Job | str],
+        jobs: Iterable[AnyJob],
         *,
         concurrency: int = CONCURRENCY,
         timeout_s: float | None = None,
@@ -174,7 +176,7 @@ class AsyncManyJobs(AsyncConnection):
 
     async def wait_all(
         self,
-        jobs: Iterable[Job | str],
+        jobs: Iterable[AnyJob],
         *,
         concurrency: int = CONCURRENCY,
         timeout_s: float | None = None,

@@ -7,11 +7,11 @@ from typing import Any, TypedDict, Unpack
 from latentry.client import api_calls, flows
 from latentry.client.fields import validated, with_webhook
 from latentry.client.http.connections import AsyncConnection, Connection
+from latentry.client.results import Job
 from latentry.contracts import (
     ClipRequest,
     Determinism,
     Estimate,
-    Job,
     OutputFormat,
     Priority,
     PromptSyntax,

@@ -1,6 +1,7 @@
 """What a service can do, in one answer: `GET /v1/capabilities`."""
 
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import Field
 
@@ -61,6 +62,13 @@ class ServiceLimits(ResponseModel):
     wait_s: int = Field(description="Most seconds in `Prefer: wait` and `?wait=`.")
     keep_for_s: int = Field(description="Most seconds in `keep_for`.")
     url_ttl_s: int = Field(description="Lifetime of the URLs of images.")
+
+
+class Readiness(ResponseModel):
+    """That a service accepts jobs, and whether it can draw."""
+
+    status: Literal["ready"] = "ready"
+    can_draw: bool = Field(description="Whether a live worker serves any model.")
 
 
 class Capabilities(ResponseModel):

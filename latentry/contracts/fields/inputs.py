@@ -35,6 +35,8 @@ class MaskChannel(StrEnum):
 
     AUTO = "auto"  # its alpha if anything is transparent, else its brightness
     ALPHA = "alpha"  # transparent is repainted, as in OpenAI's edits; opaque masks repaint nothing
+    OPAQUE = "opaque"  # as auto, but what is opaque is repainted: AUTOMATIC1111's masks
+    TRANSPARENT = "transparent"  # all but what opaque says: AUTOMATIC1111's inverted masks
 
 
 class InpaintArea(StrEnum):
@@ -149,7 +151,8 @@ Channel = Annotated[
     MaskChannel,
     Field(
         description="`auto`: what is transparent in the mask is repainted, or if nothing is, what "
-        "is white. `alpha`: only what is transparent, as in OpenAI's edits."
+        "is white. `alpha`: only what is transparent, as in OpenAI's edits. `opaque`: what is not, "
+        "or if all is opaque, what is white, as in AUTOMATIC1111; `transparent`: the rest."
     ),
 ]
 Area = Annotated[

@@ -5,6 +5,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
+from latentry.contracts.catalogue.capabilities import Readiness
 from latentry.errors import LedgerUnavailable, ShuttingDown
 from latentry.ledger import commands
 from service.doors.answers import example
@@ -23,7 +24,7 @@ async def livez() -> dict[str, str]:
 
 
 @router.get("/readyz", responses=example({"status": "ready", "can_draw": True}))
-async def readyz(gateway: GatewayDep) -> dict[str, str | bool]:
+async def readyz(gateway: GatewayDep) -> Readiness:
     """Readiness: Redis accepts writes, sends updates, and the gateway is not shutting down.
 
     The certificate that signs pictures must not have expired. `can_draw` tells whether a live
@@ -40,4 +41,4 @@ async def readyz(gateway: GatewayDep) -> dict[str, str | bool]:
             entries = await gateway.catalogue.entries()
     except TimeoutError as error:
         raise LedgerUnavailable from error
-    return {"status": "ready", "can_draw": any(entry.workers for entry in entries)}
+    return Readiness(can_draw=any(entry.workers for entry in entries))

@@ -1,15 +1,16 @@
-"""`/v1/files/{key}`: a job's pictures by signed URL, for storage that cannot sign URLs itself."""
+"""`/v1/files/{key}`: a job's pictures by a URL that the gateway signed.
+
+That is all URLs where the storage cannot sign them itself, and those that must bear an API key.
+"""
 
 import asyncio
-import time
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
 from latentry.contracts import ClipFormat, OutputFormat
-from latentry.errors import FileNotFound, LinkRefused
-from latentry.storage import content_type_of, verify
+from latentry.storage import content_type_of
 from service.doors.answers import BINARY, Responses
 from service.doors.native.tags import Tag
 from service.gateway import GatewayDep
@@ -29,11 +30,7 @@ async def get_file(
     sig: Annotated[str, Query(description="Signature.")] = "",
 ) -> Response:
     """Download a picture by the signed URL in a job; read the job again when it has expired."""
-    if gateway.link_secret is None:
-        raise FileNotFound
-    if not (exp.isascii() and exp.isdigit() and len(exp) < 16):
-        raise LinkRefused
-    verify(gateway.link_secret, key, int(exp), sig, time.time())
+    gateway.links.check(key, exp, sig)
     size, pieces = await asyncio.to_thread(gateway.storage.pieces, key)
     name = key.replace("/", "-")
     headers = {

@@ -16,7 +16,7 @@ def door(settings: Settings) -> Door:
     return Door(
         routers=(images.router,),
         dialect=envelope,
-        prefix=images.PREFIX,
+        prefixes=(images.PREFIX,),
         models=(ImagesRequest, EditRequest, VariationRequest),
         failure=Envelope,
         examples=EXAMPLES,

@@ -1,6 +1,6 @@
 """OpenAI's request as a job, and the job's end as OpenAI's answer."""
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from typing import Final
 
 from fastapi import Request
@@ -9,14 +9,17 @@ from starlette.responses import Response, StreamingResponse
 from latentry.contracts import JobStatus, ModelCard
 from latentry.ledger import Accepted, JobRecord
 from service.access.auth import Caller
+from service.doors.encoded import begun
+from service.doors.ends import failed
+from service.doors.naming import named_as_sent
 from service.doors.openai.encoded import with_base64
-from service.doors.openai.errors import failed
 from service.doors.openai.requests import AnyImagesRequest
 from service.doors.openai.responses import Images, Picture
-from service.doors.openai.sizes import Size, drawn_size, nearest, size_of
+from service.doors.openai.sizes import drawn_size
 from service.doors.openai.streaming import ImageStream
-from service.doors.openai.translation import generation_request, named_as_sent, names_a_model
+from service.doors.openai.translation import generation_request, names_a_model
 from service.doors.openai.wanted import Wanted
+from service.doors.sizes import Size, nearest, size_of
 from service.doors.submit import submit
 from service.doors.wait import created_and_ended_or_canceled
 from service.gateway import Gateway
@@ -98,13 +101,6 @@ async def _answer(gateway: Gateway, record: JobRecord, wanted: Wanted) -> Respon
         text = Images.of(record, data, wanted).model_dump_json(exclude_none=True)
         return Response(text, headers=dict(wanted.headers), media_type="application/json")
     pieces = with_base64(gateway.storage, record.images, Images.of(record, [], wanted))
-    first = await anext(pieces)  # what fails now still has its status
     return StreamingResponse(
-        _begun(first, pieces), headers=dict(wanted.headers), media_type="application/json"
+        await begun(pieces), headers=dict(wanted.headers), media_type="application/json"
     )
-
-
-async def _begun(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for piece in rest:
-        yield piece

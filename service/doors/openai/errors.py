@@ -1,13 +1,11 @@
-"""OpenAI's error format, and jobs that did not succeed as errors."""
+"""OpenAI's error format."""
 
 from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.types import Scope
 
-from latentry.contracts import JobStatus
 from latentry.contracts.problems import Fault
-from latentry.errors import JobFailed, LatentryError, PictureRefused, QuotaExceeded, Unavailable
-from latentry.ledger import JobRecord
+from latentry.errors import LatentryError, QuotaExceeded
 from service.http.failures import Failure, failure
 from service.http.openai_fault import fault
 
@@ -40,14 +38,3 @@ def envelope(what: Failure, _: Scope) -> Response:
 def fault_of(error: LatentryError) -> Fault:
     """What a stream says of it, whose status is sent already."""
     return fault(failure(error))
-
-
-def failed(record: JobRecord) -> LatentryError:
-    """Why there are no images."""
-    message = record.error.message if record.error else f"The job was {record.state}."
-    if record.error and record.error.code == PictureRefused.code:
-        return PictureRefused(message)
-    is_late = record.state is JobStatus.EXPIRED  # retryable: the queue may be shorter then
-    error = Unavailable(message) if is_late else JobFailed(message)
-    error.code = record.error.code if record.error else record.state.value
-    return error

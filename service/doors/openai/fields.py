@@ -1,55 +1,17 @@
 """OpenAI's fields: what each may be, and what becomes of it here."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from latentry.contracts.wire import RequestModel
-
-
-class Fate(StrEnum):
-    """What the door does with a field."""
-
-    OBEYED = "obeyed"
-    MAPPED = "mapped"  # onto what a diffusion model has
-    IGNORED = "ignored"  # harmless, and named in a header
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class Here:
-    """The fate of a field here, in the field's annotation. `unless`: values that are no request."""
-
-    fate: Fate
-    unless: tuple[Any, ...] = ()
-
-
-def fate_of(field: FieldInfo) -> Here:
-    """What becomes of it; fields of ours have no mark, and are obeyed."""
-    marks = (mark for mark in field.metadata if isinstance(mark, Here))
-    return next(marks, Here(Fate.OBEYED))
-
-
-@cache
-def with_fate(model: type[BaseModel], fate: Fate) -> Mapping[str, Here]:
-    """The model's fields that have this fate."""
-    found = {name: fate_of(field) for name, field in model.model_fields.items()}
-    return {name: here for name, here in found.items() if here.fate is fate}
-
+from service.doors.fates import IGNORED, MAPPED, OBEYED, REFUSED, Fate, Here
 
 MAX_PARTIAL_IMAGES: Final = 3
 MAX_IMAGES: Final = 16
 MODERATIONS: Final = ("auto", "low")
-_OBEYED: Final = Here(Fate.OBEYED)
-_MAPPED: Final = Here(Fate.MAPPED)
-_REFUSED: Final = Here(Fate.REFUSED)
-_IGNORED: Final = Here(Fate.IGNORED)
 
 
 class Quality(StrEnum):
@@ -96,7 +58,7 @@ class ImageReference(RequestModel):
 
 Model = Annotated[
     str | None,
-    _OBEYED,
+    OBEYED,
     Field(
         description="Model id. OpenAI's names (`gpt-image-*`, `chatgpt-image-*`, `dall-e-2`,"
         " `dall-e-3`) mean the default model."
@@ -104,7 +66,7 @@ Model = Annotated[
 ]
 Size = Annotated[
     str | None,
-    _MAPPED,
+    MAPPED,
     Field(
         description="`auto` or `WIDTHxHEIGHT` in pixels. Unless `model` is an id of ours, sizes"
         " that OpenAI documents mean the nearest that the model can, in their proportions; any"
@@ -113,7 +75,7 @@ Size = Annotated[
 ]
 ResponseFormat = Annotated[
     Literal["url", "b64_json"] | None,
-    _OBEYED,
+    OBEYED,
     Field(
         description="If omitted, `b64_json` for OpenAI's `gpt-image-*` models, else `url`. A"
         " stream is always base64."
@@ -121,12 +83,12 @@ ResponseFormat = Annotated[
 ]
 Stream = Annotated[
     Annotated[bool, Field(strict=True)] | None,
-    _OBEYED,
+    OBEYED,
     Field(description="Answer with OpenAI's server-sent events."),
 ]
 PartialImages = Annotated[
     Annotated[int, Field(strict=True, ge=0, le=MAX_PARTIAL_IMAGES)] | None,
-    _OBEYED,
+    OBEYED,
     Field(
         description="With `stream`: send each image so many times on its way, as the model"
         " predicts its end, in JPEG. Fewer come of images that are made too quickly."
@@ -139,24 +101,24 @@ Background = Annotated[
 ]
 Compression = Annotated[
     Annotated[int, Field(strict=True, ge=0, le=100)] | None,
-    _MAPPED,
+    MAPPED,
     Field(
         description="Quality of JPEG and WebP, as `output_quality`; refused for PNG, unless 100."
     ),
 ]
 QualityName = Annotated[
     Quality | None,
-    _MAPPED,
+    MAPPED,
     Field(
         description="The number of steps, by the model's own: `low` half of them, `medium`,"
         " `standard` and `auto` as many, `high` and `hd` 1.5 times, `xhigh` twice, `max` three"
         " times. Ignored beside `num_inference_steps`."
     ),
 ]
-Style = Annotated[str | None, _IGNORED, Field(max_length=64, description="Ignored.")]
+Style = Annotated[str | None, IGNORED, Field(max_length=64, description="Ignored.")]
 Moderation = Annotated[
     str | None,
-    _MAPPED,
+    MAPPED,
     Field(
         max_length=64,
         description="`auto` is what is always done; `low` leaves out the rules that this service"
@@ -164,25 +126,25 @@ Moderation = Annotated[
     ),
 ]
 Complexity = Annotated[
-    str | None, _IGNORED, Field(max_length=64, description="Ignored: nothing is planned.")
+    str | None, IGNORED, Field(max_length=64, description="Ignored: nothing is planned.")
 ]
 InputFidelity = Annotated[
-    str | None, _IGNORED, Field(max_length=64, description="Ignored; see `strength`.")
+    str | None, IGNORED, Field(max_length=64, description="Ignored; see `strength`.")
 ]
 User = Annotated[
     str | None,
-    _MAPPED,
+    MAPPED,
     Field(max_length=512, description="Kept in the job's metadata."),
 ]
 SafetyIdentifier = Annotated[
     str | None,
-    _MAPPED,
+    MAPPED,
     Field(max_length=512, description="Kept in the job's metadata, and returned."),
 ]
-FrameCount = Annotated[Any, _REFUSED, Field(description="Refused: GIF is not offered here.")]
-FrameDuration = Annotated[Any, _REFUSED, Field(description="Refused: GIF is not offered here.")]
-Svg = Annotated[Any, _REFUSED, Field(description="Refused: no model writes SVG.")]
-Markup = Annotated[Any, _REFUSED, Field(description="Refused: the models cannot read it.")]
+FrameCount = Annotated[Any, REFUSED, Field(description="Refused: GIF is not offered here.")]
+FrameDuration = Annotated[Any, REFUSED, Field(description="Refused: GIF is not offered here.")]
+Svg = Annotated[Any, REFUSED, Field(description="Refused: no model writes SVG.")]
+Markup = Annotated[Any, REFUSED, Field(description="Refused: the models cannot read it.")]
 
 
 def _listed(value: Any) -> Any:
@@ -191,7 +153,7 @@ def _listed(value: Any) -> Any:
 
 EditedImages = Annotated[
     tuple[ImageReference, ...],
-    _OBEYED,
+    OBEYED,
     BeforeValidator(_listed),
     Field(
         max_length=MAX_IMAGES,
@@ -201,7 +163,7 @@ EditedImages = Annotated[
 ]
 References = Annotated[
     tuple[ImageReference, ...],
-    _OBEYED,
+    OBEYED,
     Field(
         max_length=MAX_IMAGES,
         description="The same in JSON: {`image_url`} or {`file_id`}.",
@@ -209,7 +171,7 @@ References = Annotated[
 ]
 Mask = Annotated[
     ImageReference | None,
-    _OBEYED,
+    OBEYED,
     Field(
         description="What to repaint of the picture: where it is transparent. A form part, or in"
         " JSON {`image_url`} or {`file_id`}."

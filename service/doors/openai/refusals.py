@@ -2,7 +2,7 @@
 
 from latentry.contracts import GenerationRequest, ModelCard, OutputFormat
 from latentry.errors import UnsupportedField
-from service.doors.openai.fields import Fate, with_fate
+from service.doors.fates import Fate, with_fate
 from service.doors.openai.requests import AnyImagesRequest
 
 

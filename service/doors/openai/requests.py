@@ -8,7 +8,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from latentry.contracts.fields import conditioning, inputs, job
 from service.doors.openai import fields
-from service.doors.openai.own_fields import OwnFields
+from service.doors.own_fields import OwnFields
 
 _MISSING: Final = PydanticCustomError("missing", "Required, or `images` in JSON")
 

@@ -13,8 +13,10 @@ from starlette.types import Receive, Scope, Send
 from latentry.contracts import EventType, JobStatus, StoredOutput
 from latentry.errors import JobNotFound, LatentryError, ShuttingDown, Unavailable
 from latentry.ledger import JobRecord, JobUpdate, LedgerEvent, PreviewUpdate, commands
-from service.doors.openai.encoded import around_pictures, pieces, read
-from service.doors.openai.errors import StreamError, failed, fault_of
+from service.doors.encoded import pieces, read
+from service.doors.ends import failed
+from service.doors.openai.encoded import around_pictures
+from service.doors.openai.errors import StreamError, fault_of
 from service.doors.openai.responses import completed_image, partial_image
 from service.doors.openai.wanted import Wanted
 from service.doors.patience import with_pauses

@@ -1,19 +1,17 @@
 """OpenAI's requests as ours: what is obeyed, what is refused, and what is ignored and named."""
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from latentry.contracts import GenerationRequest, MaskChannel, ModelCard, ResizeMode
-from latentry.errors import InvalidRequest
+from service.doors.fates import MAX_NAMES, ignored_fields
 from service.doors.openai import quality
-from service.doors.openai.fields import MODERATIONS, Fate, with_fate
-from service.doors.openai.own_fields import OwnFields
+from service.doors.openai.fields import MODERATIONS
 from service.doors.openai.refusals import has_quality, refuse_impossible
 from service.doors.openai.requests import AnyImagesRequest, ImagesRequest, VariationRequest
+from service.doors.own_fields import OwnFields
 from service.http import bodies
 from service.jobs.admission import STRENGTH
 
@@ -21,8 +19,6 @@ from service.jobs.admission import STRENGTH
 _ALIASES: Final = re.compile(r"dall-e-[23]|(chat)?gpt-image-.*")
 # Clients of these never send `response_format`: OpenAI's answer is always base64.
 _BASE64_ALIASES: Final = re.compile(r"(chat)?gpt-image-.*")
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_MAX_NAMES: Final = 32
 # Fields of both requests that mean the same.
 _SHARED: Final = {*OwnFields.model_fields, "prompt", "n", "output_format"} - {"metadata"}
 # Of a variation without `strength`: its picture is still to be seen.
@@ -44,17 +40,8 @@ def wants_base64(body: AnyImagesRequest) -> bool:
 
 def ignored(body: AnyImagesRequest) -> str:
     """The names of the fields that were sent and have no effect, comma-separated."""
-    given = [*_ignored_quality(body), *_ignored_moderation(body), *_ignored(body)]
-    sent = (name for name, value in (body.model_extra or {}).items() if value is not None)
-    unknown = sorted(name for name in sent if _NAME.fullmatch(name))
-    return ", ".join([*given, *unknown][:_MAX_NAMES])
-
-
-def _ignored(body: AnyImagesRequest) -> Iterator[str]:
-    for name, here in with_fate(type(body), Fate.IGNORED).items():
-        value = getattr(body, name)
-        if value is not None and value not in here.unless:
-            yield name
+    given = [*_ignored_quality(body), *_ignored_moderation(body), *ignored_fields(body)]
+    return ", ".join(given[:MAX_NAMES])
 
 
 def _ignored_quality(body: AnyImagesRequest) -> list[str]:
@@ -94,17 +81,6 @@ def generation_request(
         return GenerationRequest.model_validate(fields)
     except ValidationError as error:
         raise bodies.invalid(error, GenerationRequest) from None
-
-
-@contextmanager
-def named_as_sent(names: Mapping[str, str]) -> Iterator[None]:
-    """What is wrong with a field of ours is wrong with the one that was sent: `names` of it."""
-    try:
-        yield
-    except InvalidRequest as error:
-        named = {at.removeprefix("/"): why for at, why in error.fields.items()}
-        error.fields = {f"/{names.get(name, name)}": why for name, why in named.items()}
-        raise
 
 
 def _of_pictures(body: AnyImagesRequest, card: ModelCard) -> dict[str, Any]:

@@ -6,11 +6,16 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from latentry.client import AsyncClient, Client, Retries
-from latentry.contracts import Image, Job, JobStatus, JobUrls, Problem, ResolvedRequest, Sampler
+from latentry import contracts
+from latentry.client import AsyncClient, Client, Image, Job, Retries
+from latentry.contracts import JobStatus, JobUrls, Problem, ResolvedRequest, Sampler
 
 BASE_URL = "http://latentry.test"
-AT_ONCE = Retries(attempts=4, first_s=0.0, outage_s=0.0)
+
+
+def at_once():
+    """Retries without pauses, with a budget of their own."""
+    return Retries(attempts=4, first_s=0.0, outage_s=0.0)
 
 
 def image(index=0, url=f"{BASE_URL}/v1/files/a.png"):
@@ -44,7 +49,7 @@ def job(status=JobStatus.SUCCEEDED, job_id="job-1", **changes):
         "created_at": datetime(2026, 1, 1, tzinfo=UTC),
         "urls": JobUrls(self=here, events=f"{here}/events", cancel=f"{here}/cancel"),
     }
-    return Job(**fields | changes)
+    return Job.model_validate(contracts.Job(**fields | changes).model_dump())
 
 
 def json_response(model, status=200, **headers):
@@ -74,7 +79,7 @@ class Caller:
         self.sent = []
         self._script = iter(script)
         transport = httpx.MockTransport(self._answer)
-        self.client = kind(base_url, transport=transport, retries=AT_ONCE, **options)
+        self.client = kind(base_url, transport=transport, retries=at_once(), **options)
 
     def _answer(self, request):
         self.sent.append(request)

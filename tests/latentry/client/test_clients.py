@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from latentry.client import ApiError, JobDidNotSucceed, StillRunning, Unreachable
-from latentry.contracts import JobList, JobStatus, ModelList, Style, StyleList
+from latentry.client import ApiError, JobDidNotSucceed, JobList, StillRunning, Unreachable
+from latentry.contracts import JobStatus, ModelList, Style, StyleList
 from latentry.errors import ConfigurationError, InvalidRequest, LatentryError
 from tests.latentry.client.conftest import BASE_URL, image, job, json_response, problem
 

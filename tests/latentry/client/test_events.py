@@ -5,9 +5,9 @@ import asyncio
 import httpx
 import pytest
 
-from latentry.client import ApiError, AsyncClient, Client, Unreachable
-from latentry.contracts import Event, EventType, JobStatus, Progress
-from tests.latentry.client.conftest import AT_ONCE, job, problem
+from latentry.client import ApiError, AsyncClient, Client, Event, Unreachable
+from latentry.contracts import EventType, JobStatus, Progress
+from tests.latentry.client.conftest import at_once, job, problem
 from tests.latentry.client.stub import answer, serving, sse
 
 QUEUED = Event(type=EventType.QUEUED, id="1-0", position=0)
@@ -52,11 +52,11 @@ def follow(request):
         with serving(stub) as url:
             if request.param is AsyncClient:
                 return asyncio.run(collect(url, options)), stub
-            with Client(url, retries=AT_ONCE) as client:
+            with Client(url, retries=at_once()) as client:
                 return list(client.events("job-1", **options)), stub
 
     async def collect(url, options):
-        async with AsyncClient(url, retries=AT_ONCE) as client:
+        async with AsyncClient(url, retries=at_once()) as client:
             return [event async for event in client.events("job-1", **options)]
 
     return run

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image as Pillow
 
 from latentry import AsyncClient, Client, InvalidRequest, JobDidNotSucceed, contracts
-from latentry.client import StillRunning
-from latentry.contracts import File, JobList, JobStatus
+from latentry.client import JobList, Output, StillRunning
+from latentry.contracts import File, JobStatus
 from latentry.contracts.wire import Listing
-from tests.latentry.client.conftest import AT_ONCE, BASE_URL, image, job, json_response, problem
+from tests.latentry.client.conftest import BASE_URL, at_once, image, job, json_response, problem
 from tests.latentry.client.stub import answer, serving
 
 
@@ -26,7 +26,7 @@ class Service:
         self.now, self.most, self.lock = 0, 0, threading.Lock()
         is_async = kind is AsyncClient
         transport = httpx.MockTransport(self._slowly if is_async else self._answer)
-        self.client = kind(BASE_URL, transport=transport, retries=AT_ONCE)
+        self.client = kind(BASE_URL, transport=transport, retries=at_once())
 
     def _answer(self, request):
         self.sent.append(request)
@@ -258,7 +258,7 @@ async def test_images_are_saved_as_files(service, tmp_path):
 async def test_a_clip_is_saved_instead_of_its_frames(service, tmp_path):
     call = service(lambda request: httpx.Response(200, content=b"moving"))
     moving = image().model_dump() | {"content_type": "image/gif"}
-    clip = contracts.Output(**moving, kind=contracts.OutputKind.CLIP, name="clip")
+    clip = Output(**moving, kind=contracts.OutputKind.CLIP, name="clip")
     made = job(images=[image(), image(1)], outputs=[clip])
     assert await call("save", made, tmp_path / "out.gif") == [tmp_path / "out.gif"]
 

@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from latentry.client.retries import Retries
+from latentry.client.retries import Retries, RetryBudget
 
 REQUEST = httpx.Request("GET", "http://latentry.test/")
 
@@ -39,3 +39,25 @@ def test_attempts_are_bounded():
 
 def test_a_url_of_an_unsupported_protocol_is_not_retried():
     assert Retries().pause_s(1, httpx.UnsupportedProtocol("ftp", request=REQUEST)) is None
+
+
+def test_retries_are_bounded_over_all_calls_unless_the_service_asks_for_them():
+    retries = Retries(budget=RetryBudget(reserve=2, per_call=0.5))
+    lost = httpx.ConnectError("refused", request=REQUEST)
+    assert [retries.pause_s(1, lost) is None for _ in range(3)] == [False, False, True]
+    assert retries.pause_s(1, answer(503, **{"Retry-After": "1"})) is not None
+    for _ in range(2):
+        retries.budget.earn()
+    assert [retries.pause_s(1, lost) is None for _ in range(2)] == [False, True]
+
+
+def test_a_budget_never_saves_more_than_its_reserve():
+    budget = RetryBudget(reserve=1, per_call=1.0)
+    for _ in range(5):
+        budget.earn()
+    assert [budget.spend() for _ in range(2)] == [True, False]
+
+
+def test_a_wait_for_a_job_needs_no_budget():
+    retries = Retries(budget=RetryBudget(reserve=0))
+    assert retries.pause_s(1, answer(502), left_s=60.0) is not None

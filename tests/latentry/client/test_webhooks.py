@@ -7,13 +7,17 @@ from types import SimpleNamespace
 import pytest
 from standardwebhooks import Webhook
 
-from latentry import ConfigurationError, LatentryError, WebhookRefused, verify_webhook
+from latentry import ConfigurationError, LatentryError, WebhookRefused, contracts, verify_webhook
 from latentry.contracts import Delivery, DeliveryList, JobStatus, Notification
 from tests.latentry.client.conftest import job, json_response
 
 SECRET, OLDER = "whsec_c2VjcmV0IG9mIHRoZSBzaG9w", "whsec_b25lIGZyb20gYmVmb3Jl"
 NOW = datetime.now(UTC)
-SENT = Notification(type="generation.succeeded", timestamp=NOW, data=job())
+SENT = Notification(
+    type="generation.succeeded",
+    timestamp=NOW,
+    data=contracts.Job.model_validate(job().model_dump()),
+)
 BODY = SENT.model_dump_json().encode()
 
 

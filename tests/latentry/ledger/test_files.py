@@ -78,3 +78,23 @@ def test_a_dry_run_pins_nothing(ledger: Ledger) -> None:
         with pytest.raises(FileGone) as refused:
             ledger.run(refuses(wanted, max_queued=9))
         assert refused.value.fields.keys() == {"/image"}
+
+
+def test_a_tenants_files_are_listed_until_they_go(ledger: Ledger) -> None:
+    def keep(name: str, tenant: str = "default", ttl_ms: int = 60_000) -> files.FileRef:
+        ref = files.FileRef(tenant, f"file_{name * 32}")
+        new = files.NewFile(ref, 1, "0" * 64, 1, 1)
+        ledger.run(files.keep(new, ttl_ms=ttl_ms, max_files=9, max_bytes=9))
+        return ref
+
+    first, second = keep("1", ttl_ms=60_000), keep("2", ttl_ms=90_000)
+    keep("3", tenant="other")
+    keep("4", ttl_ms=0)  # it has expired already
+
+    def listed(limit: int = 9) -> list[files.FileRef]:
+        return [record.ref for record in ledger.run(files.list_files("default", limit))]
+
+    assert listed() == [second, first]
+    assert listed(1) == [second]
+    ledger.run(files.delete(second))
+    assert listed() == [first]

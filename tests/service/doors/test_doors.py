@@ -9,27 +9,53 @@ from latentry.errors import InvalidRequest
 from latentry.settings import Settings
 from service.access.auth import Allowed, Caller
 from service.access.schemes import BEARER, Scheme
-from service.doors import native, openai
+from service.doors import automatic1111, hugging_face, native, openai, replicate
+from service.doors.automatic1111.answers.errors import error_answer
+from service.doors.hugging_face.errors import error as hugging_face_error
 from service.doors.openai.errors import envelope
+from service.doors.replicate.errors import problem as replicate_problem
+from service.http import problems
 from service.http.body_limit import BodyLimit
-from service.http.door import Door, LargeBody, door_of
+from service.http.door import Dialect, Door, LargeBody, door_of
 from tests.service.keys import issue
 
 
 @pytest.mark.parametrize(
-    ("path", "is_openai"),
+    ("path", "dialect"),
     [
-        ("/v1/images/generations", True),
-        ("/v1/images/nowhere", True),
-        ("/v1/generations", False),
-        ("/", False),
+        ("/v1/images/generations", envelope),
+        ("/v1/images/nowhere", envelope),
+        ("/sdapi/v1/txt2img", error_answer),
+        ("/internal/progress", error_answer),
+        ("/controlnet/nowhere", error_answer),
+        ("/sdapi", problems.dialect),
+        ("/v1/generations", problems.dialect),
+        ("/replicate/v1/predictions", replicate_problem),
+        ("/replicate", problems.dialect),
+        ("/hf/shapes", hugging_face_error),
+        ("/hfx", problems.dialect),
+        ("/", problems.dialect),
     ],
 )
-def test_a_path_belongs_to_the_door_with_the_longest_prefix(path: str, is_openai: bool) -> None:
+def test_a_path_belongs_to_the_door_with_the_longest_prefix(path: str, dialect: Dialect) -> None:
     app = FastAPI()
-    app.state.doors = (native.door(Settings()), openai.door(Settings()))
-    door = door_of({"app": app, "path": path})
-    assert (door.dialect is envelope) == is_openai
+    every = (native, openai, automatic1111, replicate, hugging_face)
+    app.state.doors = tuple(each.door(Settings()) for each in every)
+    assert door_of({"app": app, "path": path}).dialect is dialect
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/responses"),
+        ("POST", "/api/v2/jobs"),
+        ("GET", "/api/v2/jobs/1"),
+        ("GET", "/system_stats"),
+    ],
+)
+async def test_front_apis_that_are_not_offered_are_not_found(client, method, path) -> None:
+    answer = await client.request(method, path, json={} if method == "POST" else None)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 async def _nobody(_: Request) -> Caller:

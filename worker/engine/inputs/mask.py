@@ -16,17 +16,31 @@ _HALF: Final = 128
 def read_mask(image: Image.Image, channel: MaskChannel = MaskChannel.AUTO) -> Image.Image:
     """Levels of repainting, mode L: 255 is repainted.
 
-    White is repainted. If anything is transparent, that is repainted instead, as in OpenAI's edits;
-    and only that if the channel is alpha.
+    White is repainted. If anything is transparent, that is repainted instead, as in OpenAI's edits,
+    and only that if the channel is alpha; or what is opaque, as in AUTOMATIC1111's
+    create_binary_mask, if that is the channel. Transparent is the inverse of opaque.
     """
-    if image.mode == "RGBA":
-        alpha = image.getchannel("A")
-        lowest, _ = alpha.getextrema()
-        if lowest != _OPAQUE:
-            return alpha.point(lambda level: _OPAQUE - level)
+    opacity = _opacity(image)
+    if channel is MaskChannel.TRANSPARENT:
+        return _inverted(read_mask(image, MaskChannel.OPAQUE))
+    if opacity is not None:
+        return opacity if channel is MaskChannel.OPAQUE else _inverted(opacity)
     if channel is MaskChannel.ALPHA:
         return Image.new("L", image.size)
     return image.convert("RGB").convert("L")
+
+
+def _opacity(image: Image.Image) -> Image.Image | None:
+    """Its alpha, unless nothing is transparent."""
+    if image.mode != "RGBA":
+        return None
+    alpha = image.getchannel("A")
+    lowest, _ = alpha.getextrema()
+    return None if lowest == _OPAQUE else alpha
+
+
+def _inverted(levels: Image.Image) -> Image.Image:
+    return levels.point(lambda level: _OPAQUE - level)
 
 
 def sized_mask(

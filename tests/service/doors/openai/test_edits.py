@@ -8,7 +8,7 @@ import openai
 import pytest
 from PIL import Image
 
-from service.doors.openai.sizes import size_of
+from service.doors.sizes import size_of
 from tests.hostile.pictures import encoded
 from tests.service.fake import PICTURE, FakeWorker
 from tests.service.keys import bearer, issue

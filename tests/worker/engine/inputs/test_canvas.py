@@ -80,6 +80,22 @@ def test_white_is_repainted_and_what_is_transparent_if_anything_is() -> None:
     assert (np.asarray(read_mask(Image.fromarray(white), MaskChannel.ALPHA)) == levels).all()
 
 
+@pytest.mark.parametrize("is_transparent", [True, False])
+def test_what_is_opaque_is_repainted_as_in_automatic1111_or_else_what_is_white(
+    is_transparent: bool,
+) -> None:
+    mask = mask_of(8, 8, (0, 0, 4, 8))
+    if is_transparent:
+        pixels = np.full((8, 8, 4), 255, np.uint8)
+        pixels[:, 4:, 3] = 0
+        mask = pixels
+    levels = np.asarray(read_mask(Image.fromarray(mask), MaskChannel.OPAQUE))
+    assert (levels[:, :4] == 255).all()
+    assert (levels[:, 4:] == 0).all()
+    rest = np.asarray(read_mask(Image.fromarray(mask), MaskChannel.TRANSPARENT))
+    assert (rest == 255 - levels).all()
+
+
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_by_its_alpha_alone_an_opaque_mask_repaints_nothing(mode: str) -> None:
     white = Image.new(mode, (8, 8), "white")

@@ -1,0 +1,67 @@
+"""The API as values: each call is a method, a path, a body and how to read the response."""
+
+from latentry.client.api_calls.call import SOURCE, AnyJob, ApiCall, JobRequest, reader
+from latentry.client.api_calls.catalogue import (
+    adapters,
+    capabilities,
+    model,
+    models,
+    ready,
+    styles,
+    upscalers,
+    usage,
+)
+from latentry.client.api_calls.files import (
+    delete_file,
+    download,
+    file,
+    file_path,
+    files,
+    upload,
+    verify,
+)
+from latentry.client.api_calls.jobs import (
+    cancel,
+    delete,
+    deliveries,
+    estimate,
+    events,
+    get,
+    listing,
+    redeliver,
+    submit,
+    submit_batch,
+)
+
+__all__ = [
+    "SOURCE",
+    "AnyJob",
+    "ApiCall",
+    "JobRequest",
+    "adapters",
+    "cancel",
+    "capabilities",
+    "delete",
+    "delete_file",
+    "deliveries",
+    "download",
+    "estimate",
+    "events",
+    "file",
+    "file_path",
+    "files",
+    "get",
+    "listing",
+    "model",
+    "models",
+    "reader",
+    "ready",
+    "redeliver",
+    "styles",
+    "submit",
+    "submit_batch",
+    "upload",
+    "upscalers",
+    "usage",
+    "verify",
+]

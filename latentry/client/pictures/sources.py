@@ -1,0 +1,63 @@
+"""Pictures that a caller has, as bytes: paths, files, images of Pillow's, arrays of numpy's."""
+
+import os
+import re
+from base64 import b64encode
+from io import BytesIO
+from typing import IO, Any, Protocol, TypeAlias, runtime_checkable
+
+from latentry.client.pictures.arrays import Array, array_png
+from latentry.contracts.fields.inputs import PICTURE_PATTERN
+from latentry.errors import InvalidRequest
+
+
+@runtime_checkable
+class PillowImage(Protocol):
+    """What is used of `PIL.Image.Image`, which the SDK does not need."""
+
+    def save(self, fp: Any, format: str) -> None:
+        """Write it into an open file."""
+
+
+# A path, the bytes of a file, an open binary file, an image of Pillow's, or an array of numpy's.
+Source: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | PillowImage | Array
+# The same, or a reference: an id, a data: URL or an https: URL.
+Picture: TypeAlias = Source
+
+
+def picture_bytes(source: Source) -> bytes:
+    """The file of a picture, as bytes. Raises OSError, or InvalidRequest for what is no picture."""
+    match source:
+        case bytes() | bytearray() | memoryview():
+            return bytes(source)
+        case str() | os.PathLike():
+            with open(source, "rb") as file:
+                return file.read()
+        case PillowImage():  # before arrays: asking it for its array copies it
+            into = BytesIO()
+            source.save(into, format="PNG")
+            return into.getvalue()
+        case Array():
+            return array_png(source)
+    read = source.read() if hasattr(source, "read") else None
+    if not isinstance(read, bytes):
+        raise InvalidRequest(
+            "A picture must be a path, bytes, a file opened with 'rb', an image of Pillow's or an"
+            f" array of numpy's, not {type(source).__name__}."
+        )
+    return read
+
+
+def reference_of(picture: Picture) -> str:
+    """A picture as a request names it; the service reads the format from its bytes.
+
+    Raises OSError, or InvalidRequest for what is no picture.
+    """
+    if isinstance(picture, str):
+        if re.match(PICTURE_PATTERN, picture):
+            return picture
+        if not os.path.isfile(picture):
+            raise InvalidRequest(
+                f"There is no file {picture}; nor is it a file's id, an https: or a data: URL."
+            )
+    return f"data:application/octet-stream;base64,{b64encode(picture_bytes(picture)).decode()}"

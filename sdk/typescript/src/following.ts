@@ -1,0 +1,44 @@
+/** Following a job's events across dropped connections. */
+
+import type { Event } from "./generated/types.gen.js";
+import { LatentryError, Unreachable } from "./errors.js";
+import { sleep, type Retries } from "./retries.js";
+import { serverSentEvents, Silent } from "./sse.js";
+
+/** The states that never change, which are the last events of a job. */
+export const ENDS: ReadonlySet<string> = new Set(["succeeded", "failed", "canceled", "expired"]);
+
+// The service pings an idle stream every 15 s; three missed pings mean a dead connection.
+const SILENCE_S = 45;
+
+/** The events to the job's end. `open` opens the stream, with the headers that say where. */
+export async function* follow(
+  open: (headers: Record<string, string>) => Promise<Response>,
+  retries: Retries,
+  options: { lastEventId?: string; signal?: AbortSignal },
+): AsyncGenerator<Event> {
+  let last = options.lastEventId;
+  for (let failures = 1; ; failures++) {
+    let lost: unknown = new Silent("the stream ended before the job");
+    try {
+      const headers = { Accept: "text/event-stream", ...(last && { "Last-Event-ID": last }) };
+      const response = await open(headers);
+      if (response.status === 204 || !response.body) return;
+      for await (const received of serverSentEvents(response.body, SILENCE_S)) {
+        failures = 0;
+        last = received.id ?? last;
+        const event = JSON.parse(received.data) as Event;
+        yield event;
+        if (ENDS.has(event.type)) return;
+      }
+    } catch (error) {
+      // Of a connection that breaks off, `fetch` throws a TypeError.
+      if (error instanceof LatentryError || !(error instanceof TypeError)) throw error;
+      lost = error;
+    }
+    options.signal?.throwIfAborted();
+    if (failures >= retries.attempts) throw new Unreachable("the event stream", lost);
+    const ceiling = Math.min(retries.longest, retries.first * 2 ** failures);
+    await sleep(Math.random() * ceiling, options.signal);
+  }
+}

@@ -1,0 +1,65 @@
+/** How the client reaches the service: its address, its key, and what every call has in common. */
+
+import { createClient, createConfig, type Client } from "./generated/client/index.js";
+import { ApiError, LatentryError } from "./errors.js";
+import { RETRIES, retrying, within, type Retries } from "./retries.js";
+
+export interface Options {
+  /** Where the service is; http://127.0.0.1:8000 if omitted. */
+  baseUrl?: string;
+  /** `ltk_…`; it is sent to the service only, never to storage. */
+  apiKey?: string;
+  /** How calls are repeated. */
+  retries?: Partial<Retries>;
+  /** Seconds that one response may take, besides those that the service may hold it. */
+  timeout?: number;
+  /** Another `fetch`, such as one through a proxy. */
+  fetch?: typeof globalThis.fetch;
+}
+
+export class Http {
+  /** What the generated functions go through. */
+  readonly api: Client;
+  readonly retries: Retries;
+  readonly #baseUrl: string;
+  readonly #apiKey: string | undefined;
+  readonly #fetch: typeof globalThis.fetch;
+
+  constructor(options: Options) {
+    this.#baseUrl = (options.baseUrl ?? "http://127.0.0.1:8000").replace(/\/+$/, "");
+    if (!/^https?:\/\/./.test(this.#baseUrl) || !URL.canParse(this.#baseUrl)) {
+      const message = `The base URL ${this.#baseUrl} is invalid; use one such as http://127.0.0.1:8000.`;
+      throw new LatentryError(message, "configuration");
+    }
+    this.#apiKey = options.apiKey;
+    this.retries = { ...RETRIES, ...options.retries };
+    const fetch = within(options.fetch ?? globalThis.fetch, options.timeout ?? 30);
+    this.#fetch = retrying(fetch, this.retries);
+    const [baseUrl, auth] = [this.#baseUrl, options.apiKey];
+    this.api = createClient(createConfig({ baseUrl, auth, fetch: this.#fetch }));
+    this.api.interceptors.error.use((error, response) => {
+      return error instanceof Error || !response ? error : ApiError.of(response, error);
+    });
+  }
+
+  /** Sends a request to the service, or to its storage, which never sees the key. */
+  async send(url: string, init: RequestInit = {}): Promise<Response> {
+    const absolute = new URL(/^https?:/.test(url) ? url : this.#baseUrl + url);
+    const headers = new Headers(init.headers);
+    if (this.#apiKey && absolute.origin === new URL(this.#baseUrl).origin) {
+      headers.set("Authorization", `Bearer ${this.#apiKey}`);
+    }
+    const response = await this.#fetch(absolute, { ...init, headers });
+    if (!response.ok) throw ApiError.of(response, await bodyOf(response));
+    return response;
+  }
+}
+
+async function bodyOf(response: Response): Promise<unknown> {
+  const text = await response.text();
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,73 @@
+"""Pictures as callers have them, as the bytes that are sent."""
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from latentry import InvalidRequest
+from latentry.client.pictures import picture_bytes, reference_of
+from latentry.testing import FakeService
+
+
+@pytest.mark.parametrize(
+    ("shape", "mode"), [((5, 7), "L"), ((5, 7, 1), "L"), ((5, 7, 3), "RGB"), ((5, 7, 4), "RGBA")]
+)
+def test_an_array_of_bytes_is_sent_as_it_is(shape, mode):
+    array = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    sent = Pillow.open(io.BytesIO(picture_bytes(array)))
+    assert (sent.format, sent.mode, sent.size) == ("PNG", mode, (7, 5))
+    assert np.array_equal(np.asarray(sent), array.squeeze())
+
+
+def test_an_array_is_read_by_its_order_and_not_by_its_place_in_memory():
+    array = np.arange(5 * 7 * 3, dtype=np.uint8).reshape(3, 5, 7).transpose(1, 2, 0)[::-1]
+    assert not array.flags.c_contiguous
+    assert np.array_equal(np.asarray(Pillow.open(io.BytesIO(picture_bytes(array)))), array)
+
+
+def test_true_is_white_in_a_mask():
+    mask = np.array([[True, False], [False, True]])
+    sent = np.asarray(Pillow.open(io.BytesIO(picture_bytes(mask))))
+    assert sent.tolist() == [[255, 0], [0, 255]]
+
+
+@pytest.mark.parametrize(
+    ("array", "advice"),
+    [
+        (np.zeros((4, 4, 3), np.float32), r"not float32.*\(array \* 255\)"),
+        (np.zeros((4, 4, 3), np.uint16), "must be uint8.*not uint16"),
+        (np.zeros((3, 4, 5), np.uint8), r"array\.transpose\(1, 2, 0\)"),
+        (np.zeros((4, 4, 2), np.uint8), "1, 3 or 4 channels"),
+        (np.zeros((0, 4), np.uint8), r"not \(0, 4\)"),
+        (np.zeros((2, 4, 4, 3), np.uint8), "must have the shape"),
+        (np.zeros(4, np.uint8), "must have the shape"),
+    ],
+)
+def test_an_array_that_could_mean_several_pictures_is_refused_with_what_to_do(array, advice):
+    with pytest.raises(InvalidRequest, match=advice):
+        picture_bytes(array)
+
+
+def test_an_array_goes_into_a_request_like_any_picture():
+    array = np.zeros((4, 4), np.uint8)
+    assert reference_of(array).startswith("data:application/octet-stream;base64,iVBOR")
+
+
+def test_numpy_is_not_imported_for_those_who_have_no_array():
+    loaded = "import sys, latentry; latentry.Client; print('numpy' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True)
+    assert answer.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("name", ["missing.png", "http://shop.example/a.png"])
+def test_a_name_of_nothing_is_refused_with_what_it_could_have_been(name):
+    with FakeService().client() as client:
+        with pytest.raises(InvalidRequest, match=f"image: There is no file {name}; nor") as refused:
+            client.generate("a frog", image=name)
+        with pytest.raises(InvalidRequest, match="image: There is no file"):
+            client.generate("a frog", controls=[{"id": "canny", "image": name}])
+    assert refused.value.fields.keys() == {"/image"}

@@ -1,0 +1,196 @@
+"""The fake answers as the API document says, and both clients reach every operation by it."""
+
+import inspect
+import json
+import re
+
+import httpx
+import jsonschema_rs
+import pytest
+
+from latentry import AsyncClient, Client
+from latentry.errors import LatentryError
+from latentry.testing import FakeService
+from latentry.testing.answers import STATUS, NotFaked
+from latentry.testing.routes import ANSWERS
+from service.http.failures import STATUS as GATEWAY_STATUS
+from tools.pages.native_api import operations
+
+PICTURE = b"\x89PNG\r\n\x1a\n"
+FRAME = {"prompt": "a red circle"}
+# The operations that no method of the clients calls, each with its reason.
+NOT_IN_CLIENTS = {"livez": "for orchestrators; `ready` says more"}
+
+
+def everything(client):
+    """Calls of a client which together use all of it, as functions of what came before."""
+    yield "generate", ("a red circle",), {"n": 2, "webhook": "https://shop.example/hook"}
+    yield "submit", ("a red circle",), {"metadata": {"user": "ada"}}
+    yield "estimate", ("a red circle",), {}
+    yield "map", (["a frog", "a star"],), {}
+    yield "submit_all", (["a frog", "a star"],), {}
+    yield "interpolate", (FRAME, FRAME, 3), {}
+    yield "submit_interpolation", (FRAME, FRAME, 3), {}
+    yield "estimate_interpolation", (FRAME, FRAME, 3), {}
+    yield "clip", ("a walking frog",), {"output": "gif", "frames": 2}
+    yield "submit_clip", ("a walking frog",), {"output": "frames"}
+    yield "estimate_clip", ("a walking frog",), {}
+    yield "files", (), {}
+    yield "upscale", (PICTURE,), {}
+    yield "submit_upscale", (PICTURE,), {}
+    yield "estimate_upscale", (PICTURE,), {}
+    yield "upload", (PICTURE,), {}
+    for name in ("ready", "capabilities", "models", "adapters", "styles", "upscalers", "usage"):
+        yield name, (), {}
+    yield "model", ("stable-diffusion",), {}
+    yield "list", (), {"count": True, "metadata": {"user": "ada"}}
+    yield "list_all", (), {}
+    yield "verify", (PICTURE,), {}
+    yield "stream", ("a red circle",), {}
+
+
+def of_a_job(job, delivery, file):
+    """Calls about one job and one file."""
+    for name in ("get", "wait", "events", "deliveries", "cancel", "save"):
+        yield name, (job,), {}
+    yield "as_completed", ([job],), {}
+    yield "wait_all", ([job],), {}
+    yield "redeliver", (job, delivery), {}
+    yield "download", (job.images[0],), {}
+    yield "pil", (job.images[0],), {}
+    yield "file", (file,), {}
+    yield "download", (file,), {}
+    yield "delete_file", (file,), {}
+    yield "delete", (job,), {}
+
+
+async def called(client, name, args, fields):
+    result = getattr(client, name)(*args, **fields)
+    if inspect.isasyncgen(result):
+        return [one async for one in result]
+    if inspect.isawaitable(result):
+        return await result
+    return list(result) if inspect.isgenerator(result) else result
+
+
+class Responses:
+    """What a fake answered, by operation."""
+
+    def __init__(self, fake):
+        self.fake, self.seen = fake, []
+        answer = fake._answer
+        fake._answer = lambda request: self._noted(answer(request))
+
+    def _noted(self, response):
+        self.seen.append((self.fake.calls[-1].operation, response))
+        return response
+
+
+async def used_wholly(client):
+    names = set()
+    calls = list(everything(client))
+    for name, args, fields in calls:
+        names.add(name)
+        await called(client, name, args, fields)
+    job = (await called(client, "list", (), {"limit": 100})).data[-1]
+    [delivery] = await called(client, "deliveries", (job,), {})
+    file = await called(client, "upload", (PICTURE,), {})
+    for name, args, fields in of_a_job(job, delivery.id, file):
+        names.add(name)
+        await called(client, name, args, fields)
+    return names
+
+
+@pytest.fixture(params=["client", "async_client"])
+async def whole(request, fake, tmp_path, monkeypatch):
+    """All that a client can do was done: the fake, its answers, and the methods' names."""
+    monkeypatch.chdir(tmp_path)
+    responses = Responses(fake)
+    client = getattr(fake, request.param)()
+    return fake, responses.seen, await used_wholly(client)
+
+
+async def test_every_operation_of_the_native_door_has_a_method_in_both_clients(whole, native):
+    fake, _, names = whole
+    reached = {call.operation for call in fake.calls}
+    assert operations(native).keys() - reached == NOT_IN_CLIENTS.keys()
+    methods = {
+        name
+        for kind in (Client, AsyncClient)
+        for name, _ in inspect.getmembers(kind, inspect.isfunction)
+        if not name.startswith("_")
+    }
+    assert methods - {"close", "aclose"} == names, "a method that this test does not try"
+
+
+async def test_every_answer_of_the_fake_is_one_of_the_document(whole, native):
+    _, seen, _ = whole
+    for operation, response in seen:
+        check(native, operation, response)
+
+
+def check(native, operation, response):
+    """That a response is what the document says of its operation and its status."""
+    method, path = operations(native)[operation]
+    known = native["paths"][path][method.lower()]["responses"]
+    status = response.status_code
+    described = known[str(status)]
+    if "$ref" in described:
+        described = native["components"]["responses"][described["$ref"].rpartition("/")[2]]
+    media = described.get("content", {})
+    kind = response.headers.get("Content-Type")
+    assert (kind is None) == (not media), f"{operation}: {kind}"
+    if kind == "text/event-stream":
+        events = re.findall(r"^data: (.*)$", response.text, re.MULTILINE)
+        assert events
+        for event in events:
+            validate(native, {"$ref": "#/components/schemas/Event"}, event)
+    elif kind is not None and "json" in kind:
+        validate(native, media[kind]["schema"], response.text)
+    elif kind is not None:
+        assert kind in media, operation
+
+
+def validate(native, schema, text):
+    document = {**schema, "components": native["components"]}
+    validator = jsonschema_rs.Draft202012Validator(document, validate_formats=True)
+    errors = [error.message for error in validator.iter_errors(json.loads(text))]
+    assert errors == [], text[:300]
+
+
+def test_the_fake_answers_every_native_operation(native):
+    fake = {name: (method, path) for name, (method, path, _) in ANSWERS.items()}
+    assert fake == operations(native)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "code"),
+    [
+        ("POST", "/v1/generations", b"{", "malformed_body"),
+        ("POST", "/v1/generations", b'{"prompt": "a", "steps": 3}', "invalid_request"),
+        ("POST", "/v1/generations", b'{"prompt": "a", "model": "x"}', "unknown_model"),
+        ("POST", "/v1/generations", b'{"image": "file_x"}', "file_not_found"),
+        ("POST", "/v1/files", b"GIF89a", "unsupported_image"),
+        ("GET", "/v1/generations?limit=ten", b"", "invalid_request"),
+        ("GET", "/v1/generations/gen_0", b"", "job_not_found"),
+        ("GET", "/v1/models/none", b"", "unknown_model"),
+        ("GET", "/v1/files/file_0", b"", "file_not_found"),
+        ("GET", "/v1/files/fake/gen_0/0.png", b"", "link_refused"),
+    ],
+)
+def test_what_the_service_refuses_the_fake_refuses_too(fake, native, method, path, body, code):
+    response = fake.transport.handle_request(httpx.Request(method, fake.url + path, content=body))
+    assert response.json()["code"] == code
+    check(native, fake.calls[0].operation, response)
+
+
+def test_statuses_are_the_gateway_s():
+    ours = {kind: status for kind, status in STATUS.items() if kind is not NotFaked}
+    assert {kind: GATEWAY_STATUS[kind] for kind in ours} == ours
+    assert all(issubclass(kind, LatentryError) for kind in ours)
+
+
+def test_what_has_no_route_is_not_found():
+    with FakeService().client() as client:
+        response = client._http.get("/v2/generations")
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")

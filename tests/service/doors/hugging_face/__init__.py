@@ -1,0 +1,1 @@
+"""Hugging Face's door, through its own client and through what it sends."""

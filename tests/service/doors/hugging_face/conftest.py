@@ -1,0 +1,5 @@
+"""Jobs that inferences are."""
+
+from tests.service.doors.openai.conftest import jobs, made
+
+__all__ = ["jobs", "made"]

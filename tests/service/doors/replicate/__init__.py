@@ -1,0 +1,1 @@
+"""Replicate's door, through Replicate's own client and through what it sends."""
