@@ -15,9 +15,9 @@ class AdapterKind(StrEnum):
     LORA = "lora"
     VAE = "vae"
     CONTROLNET = "controlnet"
-    T2I_ADAPTER = "t2i_adapter"
     IP_ADAPTER = "ip_adapter"
     EMBEDDING = "embedding"
+    T2I_ADAPTER = "t2i_adapter"
 
     @property
     def article(self) -> str:
