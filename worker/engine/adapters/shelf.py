@@ -20,6 +20,7 @@ from latentry.errors import (
 from latentry.version import __version__
 from worker.engine.adapters.bank import Bank, Key
 from worker.engine.adapters.control.reader import ControlReader
+from worker.engine.adapters.control.t2i_adapter.reader import T2IAdapterReader
 from worker.engine.adapters.embedding.reader import EmbeddingReader
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.adapters.ip_adapter.reader import IPAdapterReader
@@ -45,7 +46,7 @@ class Shelf:
         self.bank = Bank(budget_bytes)
         self._blueprints = blueprints
         self._edition = edition
-        self._networks: tuple[NetworkReader, ...] = (ControlReader(at),)
+        self._networks: tuple[NetworkReader, ...] = (ControlReader(at), T2IAdapterReader(at))
         self._readers: tuple[Reader, ...] = (
             IPAdapterReader(at, budget_bytes),
             EmbeddingReader(at),
