@@ -1,5 +1,7 @@
 """Images as files, and as images of Pillow's."""
 
+import errno
+import os
 from collections.abc import Iterator
 from io import BytesIO
 from os import PathLike
@@ -35,8 +37,10 @@ def clip_path(path: Path | None, job: Job, clip: Output) -> Path:
 def targets(
     what: Job | Image | str, path: str | PathLike[str] | None
 ) -> Iterator[tuple[Image | str, Path]]:
-    """Each image to save, and its file."""
+    """Each image to save, and its file. Raises FileNotFoundError for a folder that is not there."""
     given = None if path is None else Path(path)
+    if given and not given.is_dir() and os.fspath(path or "").endswith(("/", os.sep)):
+        raise FileNotFoundError(errno.ENOENT, "There is no such folder", os.fspath(given))
     if isinstance(what, Job):
         clips = [one for one in what.outputs if one.kind is OutputKind.CLIP]
         for clip in clips:
