@@ -9,7 +9,7 @@ from latentry import __version__
 from latentry.settings import Settings
 from service import description
 from service.background import Background
-from service.doors import hugging_face, native, openai, replicate
+from service.doors import automatic1111, hugging_face, native, openai, replicate
 from service.gateway import Gateway
 from service.http import cors, problems
 from service.http.body_limit import BodyLimit
@@ -21,7 +21,8 @@ def create_app(settings: Settings) -> FastAPI:
     """The gateway as an ASGI app. Raises ConfigurationError."""
     gateway = Gateway.open(settings)
     background = Background.of(gateway)
-    doors = tuple(each.door(settings) for each in (native, openai, replicate, hugging_face))
+    apis = (native, openai, automatic1111, replicate, hugging_face)
+    doors = tuple(each.door(settings) for each in apis)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -15,6 +15,7 @@ ROOMS: Final = (
     "tests/worker/engine/",
     "tests/e2e/test_faults.py",
     "tests/e2e/test_two_commands.py",
+    "tests/e2e/test_cookbook.py",
     "tests/e2e/test_s3.py",
     "tests/e2e/",
     "tests/faults/test_ledger.py",

@@ -1,4 +1,4 @@
-"""What OpenAI's door costs beside our own: its rate, its first partial image, many streams.
+"""What other doors cost beside our own: OpenAI's and AUTOMATIC1111's rates, OpenAI's streams.
 
     python -m benchmarks.callers.doors [--rounds 8] [--seconds 3] [--out FILE]
 
@@ -32,12 +32,13 @@ from benchmarks.tables import table
 
 say = partial(print, flush=True)
 
-NATIVE, OPENAI = "/v1/generations", "/v1/images/generations"
+NATIVE, OPENAI, A1111 = "/v1/generations", "/v1/images/generations", "/sdapi/v1/txt2img"
 CALLERS: Final = 16
 STREAMS: Final = 64
 STEPS: Final = 60  # of an image that is streamed: its only partial image shows the half
 _GOALS: Final = {
-    "rate beside the native door's, 16 callers": "at least 0.95",
+    "OpenAI's rate beside the native door's, 16 callers": "at least 0.95",
+    "AUTOMATIC1111's rate beside the native door's, 16 callers": "at least 0.95",
     "64 streams beside 64 whole answers": "at least 0.95",
     "first partial image, by the time of its step": "at most 1.3",
 }
@@ -99,27 +100,39 @@ async def whole(port: int, text: str) -> None:
         raise RuntimeError(f"A request was answered {answer[:100]!r}.")
 
 
-async def rates(rounds: int, for_s: float) -> list[float]:
-    """OpenAI's door's rate by the native one's, round by round."""
+async def rates(rounds: int, for_s: float) -> tuple[list[float], list[float]]:
+    """OpenAI's door's and AUTOMATIC1111's rates by the native one's, round by round.
+
+    AUTOMATIC1111's answers have the images in them unless they are not wanted, as here: of the
+    others none has.
+    """
     fields = {"num_inference_steps": 2}
     texts = {
         NATIVE: request(NATIVE, width=128, height=128, **fields),
         OPENAI: request(OPENAI, size="128x128", model="try", **fields),
+        A1111: request(A1111, width=128, height=128, steps=2, send_images=False),
     }
-    found = []
+    found: dict[str, list[float]] = {OPENAI: [], A1111: []}
     with tempfile.TemporaryDirectory() as folder:
         async with running(Path(folder), HERE, LATENTRY_MODELS=CHEAP) as service:
             port = urlsplit(service.url).port or 0
-            for order in turns(NATIVE, OPENAI, rounds):
+            for number in range(rounds):
                 rate = {}
-                for path in order:
+                for path in _turned(list(texts), number):
                     answer = await call(Load(port, CALLERS, [texts[path]], for_s))
                     if {*answer["statuses"]} != {"200"}:
                         raise RuntimeError(f"A request was answered {answer['statuses']}.")
                     rate[path] = float(answer["rate"])
-                found.append(rate[OPENAI] / rate[NATIVE])
-                say(f"native {rate[NATIVE]:.0f}, OpenAI's {rate[OPENAI]:.0f} a second")
-    return found
+                for path, ratios in found.items():
+                    ratios.append(rate[path] / rate[NATIVE])
+                say(", ".join(f"{path} {rate[path]:.0f} a second" for path in texts))
+    return found[OPENAI], found[A1111]
+
+
+def _turned(paths: list[str], number: int) -> list[str]:
+    """Each comes first, second and last in turn."""
+    at = number % len(paths)
+    return [*paths[at:], *paths[:at]]
 
 
 async def streams(rounds: int) -> tuple[list[float], list[float]]:
@@ -160,14 +173,14 @@ def report(found: dict[str, Any]) -> list[str]:
     return [
         f"machine: {found['machine']}; {found['rounds']} rounds",
         "",
-        *table(["OpenAI's door", "ratio, 95 % interval", "goal"], rows),
+        *table(["doors", "ratio, 95 % interval", "goal"], rows),
     ]
 
 
 async def measure(rounds: int, for_s: float) -> dict[str, list[float]]:
     """All ratios, round by round."""
     rate = await rates(rounds, for_s)
-    return dict(zip(_GOALS, (rate, *await streams(rounds)), strict=True))
+    return dict(zip(_GOALS, (*rate, *await streams(rounds)), strict=True))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -5,7 +5,6 @@ import sys
 from latentry.errors import LatentryError
 
 _EXTRAS = {"typer": "cli", "rich": "cli", "redis": "server"}
-FAILED = 1
 
 
 def main() -> None:
@@ -17,11 +16,13 @@ def main() -> None:
         if extra is None:
             raise
         sys.exit(f"This command needs an extra: pip install 'latentry[{extra}]'")
+    from latentry.cli.exits import exit_of
+
     try:
         app(prog_name="latentry")
     except LatentryError as error:
         sys.stderr.write(f"latentry: {error}\n")
-        sys.exit(FAILED)
+        sys.exit(exit_of(error))
 
 
 if __name__ == "__main__":

@@ -12,29 +12,27 @@ from rich.table import Table
 from latentry.admin import options
 from latentry.admin.ledger import opened
 from latentry.api_keys import ALL_SCOPES, DEFAULT_TENANT, ApiKey, Scope
+from latentry.cli.terminal import help as pages
 from latentry.contracts import Provenance
 from latentry.errors import NotFound
 from latentry.ledger import keyring
 from latentry.ledger.keyring import Allowance, KeyRecord
 
-app = typer.Typer(
+app = pages.app(
     help="Create, list, rotate and revoke API keys. The ledger is at LATENTRY_REDIS_URL, or is that"
-    " of the `latentry serve` running in this folder.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+    " of the `latentry serve` running in this folder."
 )
 
 DEFAULT_SCOPES = ",".join(sorted(ALL_SCOPES - {Scope.USAGE_OF_ALL}))
 
 
-@app.command()
+@app.command(cls=pages.Command)
 def new() -> None:
     """Generate a key without registering it, for LATENTRY_BOOTSTRAP_KEY."""
     typer.echo(ApiKey.new().text)
 
 
-@app.command()
+@app.command(cls=pages.Command)
 def create(
     tenant: options.KeyTenant = DEFAULT_TENANT,
     name: options.Name = "",
@@ -65,7 +63,7 @@ def create(
     _show(key, f"Key {key.id} of tenant {tenant}. Save it now: it cannot be shown again.", as_json)
 
 
-@app.command("list")
+@app.command("list", cls=pages.Command)
 def list_keys(as_json: options.AsJson = False) -> None:
     """List all keys, expired and revoked ones included. Secrets are not stored."""
     with opened(os.environ) as ledger:
@@ -81,7 +79,7 @@ def list_keys(as_json: options.AsJson = False) -> None:
     Console().print(table)
 
 
-@app.command()
+@app.command(cls=pages.Command)
 def rotate(
     key_id: options.KeyId,
     grace: options.KeyGrace = "1d",
@@ -96,7 +94,7 @@ def rotate(
     _show(key, f"Key {key_id} has a new secret. {until}", as_json)
 
 
-@app.command()
+@app.command(cls=pages.Command)
 def revoke(key_id: options.KeyId) -> None:
     """Revoke a key permanently, with immediate effect."""
     with opened(os.environ) as ledger:

@@ -8,12 +8,13 @@ import typer
 from latentry.admin import options
 from latentry.admin.ledger import opened
 from latentry.api_keys import DEFAULT_TENANT
+from latentry.cli.terminal import help as pages
 from latentry.ledger import deliveries
 
-app = typer.Typer(help="Manage the secrets that sign webhooks.", no_args_is_help=True)
+app = pages.app(help="Manage the secrets that sign webhooks.")
 
 
-@app.command()
+@app.command(cls=pages.Command)
 def secret(
     tenant: options.SecretTenant = DEFAULT_TENANT,
     grace: options.SecretGrace = "1d",

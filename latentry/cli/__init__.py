@@ -2,10 +2,9 @@
 
 import sys
 
-from latentry.errors import InvalidRequest, LatentryError
+from latentry.errors import LatentryError
 
 EXTRA = {"typer", "rich"}
-FAILED, MISUSED = 1, 2
 
 
 def main() -> None:
@@ -16,14 +15,10 @@ def main() -> None:
         if missing.name not in EXTRA:
             raise
         sys.exit("The command line needs an extra: pip install 'latentry[cli]'")
+    from latentry.cli.exits import exit_of
+
     try:
-        app()
-    except InvalidRequest as error:
-        _exit(str(error), MISUSED)
+        app(prog_name="latentry")
     except (LatentryError, OSError) as error:
-        _exit(str(error), FAILED)
-
-
-def _exit(sentence: str, code: int) -> None:
-    sys.stderr.write(f"latentry: {sentence}\n")
-    sys.exit(code)
+        sys.stderr.write(f"latentry: {error}\n")
+        sys.exit(exit_of(error))

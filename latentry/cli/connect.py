@@ -8,10 +8,17 @@ import typer
 
 from latentry.client import Client, ProxyFailed, Retries, TlsFailed, Unreachable
 
-Url = Annotated[str, typer.Option("--url", envvar="LATENTRY_URL", help="URL of the service.")]
+Url = Annotated[
+    str, typer.Option("--url", metavar="URL", envvar="LATENTRY_URL", help="URL of the service.")
+]
 ApiKey = Annotated[
     str | None,
-    typer.Option("--api-key", envvar="LATENTRY_API_KEY", help="API key, if the service needs one."),
+    typer.Option(
+        "--api-key",
+        metavar="KEY",
+        envvar="LATENTRY_API_KEY",
+        help="API key, if the service needs one.",
+    ),
 ]
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
 

@@ -1,39 +1,63 @@
-"""`latentry list`, `watch` and `usage`: what there is, what happens, what was used."""
+"""`latentry list`, `status`, `watch`, `cancel` and `usage`: of jobs that exist already."""
 
 from collections.abc import Iterable
 from datetime import date, datetime
 from itertools import islice
-from typing import Annotated, Final, cast
+from typing import Annotated, cast
 
 import typer
 from rich.table import Table
 
+from latentry.cli import tables
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
-from latentry.cli.tables import add, show, table
-from latentry.cli.values import labels
+from latentry.cli.drawing.results import after_cancel
+from latentry.cli.exits import Exit
+from latentry.cli.fields.values import labels
 from latentry.client.filters import Filters
 from latentry.contracts import Event, EventType, Job, JobKind, JobStatus
 
-_PROMPT: Final = 48  # characters of a row
+_PROMPT, _FEW = 48, 15  # characters of a row; in a narrow terminal
+_DAY, _TIME = "YYYY-MM-DD", "TIME"
+
+JobId = Annotated[str, typer.Argument(metavar="ID", help="Job id.")]
+
+
+States = Annotated[
+    list[JobStatus] | None,
+    typer.Option(
+        metavar="STATE",
+        help="Only jobs in this state: queued, running, succeeded, failed, canceled or expired;"
+        " repeatable.",
+    ),
+]
+OfModel = Annotated[str | None, typer.Option(metavar="ID", help="Only jobs of this model.")]
+Kind = Annotated[JobKind | None, typer.Option(help="Only jobs of this kind.")]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY=VALUE", help="Only jobs with this label; repeatable."),
+]
+Since = Annotated[
+    datetime | None,
+    typer.Option(
+        metavar=_TIME,
+        help="Only jobs created then or later: 2026-11-30, or 2026-11-30T08:00:00; local time.",
+    ),
+]
+Until = Annotated[datetime | None, typer.Option(metavar=_TIME, help="Only jobs created before.")]
+Limit = Annotated[int, typer.Option("-n", "--limit", metavar="N", min=1, help="Most jobs to list.")]
+AsLines = Annotated[bool, typer.Option("--json", help="Print each as JSON, one a line.")]
 
 
 def list_jobs(
-    status: Annotated[
-        list[JobStatus] | None, typer.Option(help="Only jobs in this state; repeatable.")
-    ] = None,
-    model: Annotated[str | None, typer.Option(help="Only jobs of this model.")] = None,
-    kind: Annotated[JobKind | None, typer.Option(help="Only jobs of this kind.")] = None,
-    metadata: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="Only jobs with this label; repeatable."),
-    ] = None,
-    since: Annotated[datetime | None, typer.Option(help="Only jobs created then or later.")] = None,
-    until: Annotated[datetime | None, typer.Option(help="Only jobs created before.")] = None,
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="Most jobs to list.")] = 20,
+    status: States = None,
+    model: OfModel = None,
+    kind: Kind = None,
+    metadata: Labels = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 20,
     *,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print each job as JSON, one a line.")
-    ] = False,
+    as_json: AsLines = False,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
 ) -> None:
@@ -53,45 +77,84 @@ def list_jobs(
         for job in found:
             typer.echo(job.model_dump_json())
     else:
-        show(_table(found))
+        tables.show(_table(found))
 
 
 def watch(
-    job_id: Annotated[str, typer.Argument(metavar="ID", help="Job id.")],
+    job_id: JobId,
     *,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print each event as JSON, one a line.")
-    ] = False,
+    as_json: AsLines = False,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
 ) -> None:
-    """Print what happens to a job, until its end."""
+    """Print what happens to a job, until its end. Exit code 1 if it does not succeed."""
+    end: EventType | None = None
     with connect(url, api_key) as client:
         for event in client.events(job_id):
+            end = event.type
             if as_json:
                 typer.echo(event.model_dump_json(exclude_none=True))
             elif said := _said(event):
                 typer.echo(said)
+        # The stream of a job that ended long ago is empty.
+        status = client.get(job_id).status.value if end is None else end.value
+    if status != JobStatus.SUCCEEDED:
+        raise typer.Exit(Exit.FAILED)
+
+
+def status(
+    job_id: JobId,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole job as JSON.")] = False,
+    url: Url = DEFAULT_URL,
+    api_key: ApiKey = None,
+) -> None:
+    """Print the state of a job."""
+    with connect(url, api_key) as client:
+        job = client.get(job_id)
+    typer.echo(job.model_dump_json(indent=2) if as_json else "\n".join(_lines(job)))
+
+
+def cancel(
+    job_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of jobs.")],
+    url: Url = DEFAULT_URL,
+    api_key: ApiKey = None,
+) -> None:
+    """Cancel jobs. Exit code 1 if one had ended otherwise before."""
+    with connect(url, api_key) as client:
+        jobs = [client.cancel(job_id) for job_id in job_ids]
+    for job in jobs:
+        typer.echo(after_cancel(job))
+    if any(job.done and job.status is not JobStatus.CANCELED for job in jobs):
+        raise typer.Exit(Exit.FAILED)
 
 
 def usage(
     since: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="30 days ago if omitted.")
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], metavar=_DAY, help="First day; 30 days ago if omitted."),
     ] = None,
     until: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Today if omitted.")
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], metavar=_DAY, help="Last day; today if omitted."),
     ] = None,
+    *,
+    as_json: AsLines = False,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
 ) -> None:
     """Print what your keys used, by day (UTC)."""
     with connect(url, api_key) as client:
         found = client.usage(_day(since), _day(until)).data
-    rows = table("day", "key", "jobs", "images", "step megapixels")
+    if as_json:
+        for one in found:
+            typer.echo(one.model_dump_json())
+        return
+    rows = tables.table("day", "key", "jobs", "images", "step megapixels")
     for one in found:
         jobs = ", ".join(f"{count} {state}" for state, count in one.jobs.items() if count)
-        add(rows, str(one.day), one.key, jobs, str(one.images), f"{one.step_megapixels:.2f}")
-    show(rows)
+        tables.add(rows, str(one.day), one.key, jobs, str(one.images), f"{one.step_megapixels:.2f}")
+    tables.show(rows)
 
 
 def _day(time: datetime | None) -> date | None:
@@ -99,18 +162,23 @@ def _day(time: datetime | None) -> date | None:
 
 
 def _table(jobs: Iterable[Job]) -> Table:
-    rows = table("job", "created", "state", "kind", "model", "prompt")
+    if tables.is_narrow():
+        rows = tables.table("job", "created", "state", "prompt")
+        for job in jobs:
+            created = job.created_at.astimezone().strftime("%m-%d %H:%M")
+            tables.add(rows, job.id, created, job.status, _short(job, _FEW))
+        return rows
+    rows = tables.table("job", "created", "state", "kind", "model", "prompt")
     for job in jobs:
-        add(rows, *_row(job))
+        created = job.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        model = getattr(job.request, "model", "") or getattr(job.request, "upscaler", "")
+        tables.add(rows, job.id, created, job.status, job.kind, model, _short(job, _PROMPT))
     return rows
 
 
-def _row(job: Job) -> tuple[str, ...]:
+def _short(job: Job, characters: int) -> str:
     prompt = " ".join(getattr(job.request, "prompt", "").split())
-    shown = prompt if len(prompt) <= _PROMPT else f"{prompt[: _PROMPT - 1]}…"
-    created = job.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    model = getattr(job.request, "model", "") or getattr(job.request, "upscaler", "")
-    return job.id, created, job.status, job.kind, model, shown
+    return prompt if len(prompt) <= characters else f"{prompt[: characters - 1]}…"
 
 
 def _said(event: Event) -> str:
@@ -128,3 +196,16 @@ def _said(event: Event) -> str:
         case _:
             error = event.job.error if event.job else None
             return f"{event.type}: {error.message} ({error.code})" if error else str(event.type)
+
+
+def _lines(job: Job) -> list[str]:
+    progress = f", step {job.progress.step} of {job.progress.steps}" if job.progress else ""
+    before = job.queue_position
+    position = "" if before is None else f", {before} of your jobs before it"
+    return [
+        f"Job {job.id} is {job.status}{progress}{position}.",
+        *(f"{warning.message} ({warning.code})" for warning in job.warnings),
+        *([f"{job.error.message} ({job.error.code})"] if job.error else []),
+        *(f"Image {at.index + 1}: {at.width}×{at.height}, seed {at.seed}." for at in job.images),
+        *([f"`latentry fetch {job.id}` saves them; --json has the URLs."] if job.images else []),
+    ]

@@ -8,14 +8,13 @@ from typing import Annotated
 
 import typer
 
-from latentry.cli.results import refuse_unwritable
+from latentry.cli.drawing.results import refuse_unwritable
+from latentry.cli.exits import Exit
 from latentry.serve import demo as demo_sheet
 from latentry.serve import signals
 from latentry.serve.ready import instructions, ready, requires_key
 from latentry.serve.stack import StartRefused, running
 from latentry.settings import Settings
-
-REFUSED, INTERRUPTED = 2, 130
 
 
 def serve() -> None:
@@ -27,7 +26,7 @@ def serve() -> None:
         signals.run(_serve(Settings.from_env(os.environ)))
     except StartRefused as refused:
         write_line(f"latentry: {refused}", err=True)
-        raise typer.Exit(REFUSED) from refused
+        raise typer.Exit(Exit.MISUSED) from refused
 
 
 def demo(
@@ -38,7 +37,7 @@ def demo(
     env = demo_sheet.demo_env(os.environ)
     finished = signals.run(_demo(Settings.from_env(env), output))
     if not finished:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(Exit.INTERRUPTED)
 
 
 async def _serve(settings: Settings) -> None:

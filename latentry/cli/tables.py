@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 _ALL: Final = 100_000  # columns; more than any row has
+_WIDE: Final = 120
 
 
 def table(first: str, *others: str) -> Table:
@@ -17,6 +18,11 @@ def table(first: str, *others: str) -> Table:
     """
     wrapped = (Column(name, overflow="fold") for name in others)
     return Table(Column(first, no_wrap=True), *wrapped, box=None)
+
+
+def is_narrow() -> bool:
+    """Whether somebody reads in a terminal that has no room for many columns."""
+    return sys.stdout.isatty() and Console().width < _WIDE
 
 
 def add(to: Table, *cells: str) -> None:

@@ -48,7 +48,7 @@ from latentry.contracts.fields.interpolation import (
 from latentry.contracts.fields.job import JobKind, Priority
 from latentry.contracts.fields.sampling import Determinism, Seamless
 from latentry.contracts.fields.templates import Template
-from latentry.contracts.files import File
+from latentry.contracts.files import File, FileList
 from latentry.contracts.jobs import Job, JobList, JobStatus, JobUrls, JobWarning, Progress
 from latentry.contracts.outputs import (
     ClipFormat,
@@ -121,6 +121,7 @@ __all__ = [
     "Extend",
     "FieldError",
     "File",
+    "FileList",
     "GenerationRequest",
     "Hires",
     "Image",

@@ -1,11 +1,12 @@
-"""An uploaded picture, to be named in requests."""
+"""Uploaded pictures, to be named in requests."""
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import Field
 
 from latentry.contracts.provenance.marks import C2paState
-from latentry.contracts.wire import ResponseModel
+from latentry.contracts.wire import Listing, ResponseModel
 
 
 class File(ResponseModel):
@@ -27,3 +28,12 @@ class File(ResponseModel):
     )
     created_at: datetime
     expires_at: datetime
+
+
+class FileList(Listing[File]):
+    """One page of files, those that expire last first."""
+
+    object: Literal["list"] = "list"
+    next_cursor: str | None = Field(
+        None, description="Pass as `cursor` for the next page; null on the last."
+    )

@@ -27,8 +27,6 @@ LatentryError
 ├── NotFound                    it does not exist, or not for this caller
 │   ├── UnknownModel
 │   ├── UnknownUpscaler
-│   ├── UnknownSampler
-│   ├── InitImageNotFound
 │   ├── JobNotFound
 │   ├── JobGone
 │   ├── FileNotFound
@@ -106,11 +104,9 @@ from latentry.errors.jobs import (
 from latentry.errors.not_found import (
     DeliveryNotFound,
     FileNotFound,
-    InitImageNotFound,
     JobGone,
     JobNotFound,
     UnknownModel,
-    UnknownSampler,
     UnknownUpscaler,
 )
 from latentry.errors.requests import (
@@ -187,7 +183,6 @@ __all__ = [
     "HostRefused",
     "IdempotencyConflict",
     "ImageTooLarge",
-    "InitImageNotFound",
     "InsufficientScope",
     "InvalidIdempotencyKey",
     "InvalidPrompt",
@@ -234,7 +229,6 @@ __all__ = [
     "Unavailable",
     "UnknownAdapter",
     "UnknownModel",
-    "UnknownSampler",
     "UnknownStyle",
     "UnknownUpscaler",
     "UnsupportedField",

@@ -15,18 +15,6 @@ class UnknownUpscaler(NotFound):
     code = "unknown_upscaler"
 
 
-class UnknownSampler(NotFound):
-    """Sampler not found; GET /sdapi/v1/samplers lists the available samplers."""
-
-    code = "unknown_sampler"
-
-
-class InitImageNotFound(NotFound):
-    """Init image not found; send a picture in init_images."""
-
-    code = "init_image_not_found"
-
-
 class JobNotFound(NotFound):
     """The job does not exist, or its record has expired."""
 

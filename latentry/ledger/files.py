@@ -87,14 +87,21 @@ def get(ref: FileRef) -> Command[FileRecord | None]:
     return Command("files/get", (str(ref),), lambda answer: FileRecord.read(ref, answer))
 
 
-def list_files(tenant: str, limit: int) -> Command[list[FileRecord]]:
-    """A tenant's files that requests may name, the newest first; looks at `limit` of them."""
+def list_files(
+    tenant: str, limit: int, *, after: tuple[int, FileRef] | None = None
+) -> Command[list[FileRecord]]:
+    """A tenant's files that requests may name, those that expire last first.
 
-    def read(answer: Iterable[Sequence[Any]]) -> list[FileRecord]:
-        records = (FileRecord.read(FileRef.parse(ref), flat) for ref, flat in answer)
+    after: when the last file of the page before expires, in Unix milliseconds, and its name.
+    """
+
+    def read(answer: Sequence[Any]) -> list[FileRecord]:
+        pairs = zip(answer[::2], answer[1::2], strict=True)
+        records = (FileRecord.read(FileRef.parse(ref), flat) for ref, flat in pairs)
         return [record for record in records if record]
 
-    return Command("files/list", (tenant, limit), read)
+    place = ("+inf", "") if after is None else (after[0], str(after[1]))
+    return Command("files/list", (tenant, limit, *place), read)
 
 
 def exists(ref: FileRef) -> Command[bool]:

@@ -212,7 +212,7 @@ def _second_pass(request: ResolvedRequest, hires: Hires) -> dict[str, object]:
     return {
         "Hires upscale": _exact(scale) if is_scaled else None,
         "Hires resize": None if is_scaled else f"{hires.width}x{hires.height}",
-        "Hires steps": hires.steps,
+        "Hires steps": hires.made_steps,  # there, all are made
         "Hires upscaler": hires.upscaler.capitalize(),
         "Hires strength": None if request.strength is None else _exact(hires.strength),
     }

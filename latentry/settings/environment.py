@@ -15,7 +15,7 @@ from latentry.settings.section import PREFIX, Word
 from latentry.settings.worker import WorkerSettings
 
 # Variables of the command line, not settings of the service.
-CLIENT_VARIABLES: Final = frozenset({"LATENTRY_URL", "LATENTRY_API_KEY"})
+CLIENT_VARIABLES: Final = frozenset({"LATENTRY_URL", "LATENTRY_API_KEY", "LATENTRY_PICTURES"})
 
 
 class Settings(WorkerSettings, LedgerSettings, GatewaySettings, ProvenanceSettings):

@@ -2,7 +2,7 @@
 
 import httpx
 
-from latentry.contracts import MadeHere, Verification, VerifyRequest
+from latentry.contracts import FileList, MadeHere, Verification, VerifyRequest
 from latentry.errors import FileNotFound, LinkRefused
 from latentry.testing import answers
 from latentry.testing.creating import parsed
@@ -13,6 +13,12 @@ def create_file(state: State, call: FakeCall) -> httpx.Response:
     """An uploaded picture, as a plain body."""
     file = state.keep(call.request.content)
     return answers.json(file, 201, Location=f"{state.url}/v1/files/{file.id}")
+
+
+def list_files(state: State, call: FakeCall) -> httpx.Response:
+    """All of them, the latest first, on one page."""
+    kept = [file for file, _ in reversed(state.files.values())]
+    return answers.json(FileList(data=kept))
 
 
 def get_file_record(state: State, call: FakeCall) -> httpx.Response:

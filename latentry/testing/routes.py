@@ -34,6 +34,7 @@ ANSWERS: Final[dict[str, tuple[str, str, Answer]]] = {
     "list_deliveries": ("GET", f"{_JOB}/deliveries", reading.list_deliveries),
     "redeliver": ("POST", f"{_JOB}/deliveries/{{delivery_id}}/redeliver", reading.redeliver),
     "create_file": ("POST", "/v1/files", files.create_file),
+    "list_files": ("GET", "/v1/files", files.list_files),
     "get_file_record": ("GET", "/v1/files/{file_id}", files.get_file_record),
     "get_file_content": ("GET", "/v1/files/{file_id}/content", files.get_file_content),
     "delete_file": ("DELETE", "/v1/files/{file_id}", files.delete_file),

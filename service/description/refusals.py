@@ -58,8 +58,6 @@ _BY_FIELD: Final[Mapping[str, Errors]] = {
     "width": (errors.UnsupportedSize,),
     "num_inference_steps": (errors.TooManySteps,),
     "sampler": (errors.UnsupportedSampler,),
-    "sampler_name": (errors.UnknownSampler,),
-    "init_images": (errors.InitImageNotFound,),
     "spacing": (errors.UnsupportedSpacing,),
     "intermediates": (errors.TooManyIntermediates,),
     "frames": (errors.TooManyFrames,),
@@ -73,6 +71,7 @@ _BY_FIELD: Final[Mapping[str, Errors]] = {
         *(errors.QuotaExceeded, errors.QueueFull, errors.DeadlineUnreachable, errors.LedgerFull),
     ),
 }
+_A1111: Final = ("/sdapi/", "/controlnet/detect")
 _ENDS: Final[Errors] = (
     *(kind for kind in STATUS if issubclass(kind, errors.JobFailed)),
     *(errors.Unavailable, errors.ShuttingDown, errors.JobNotFound),
@@ -90,6 +89,10 @@ _RULES: Final[tuple[_Rule, ...]] = (
     (lambda one: one.is_idempotent, (errors.InvalidIdempotencyKey,)),
     (lambda one: one.takes_pictures, _PICTURES),
     (lambda one: "image" in one.fields, _REFERENCES),
+    # AUTOMATIC1111's options and upscalers, and what it has and this service has not.
+    (lambda one: "sd_model_checkpoint" in one.fields, (errors.UnknownModel, errors.NoModel)),
+    (lambda one: "upscaler_1" in one.fields, (errors.UnknownUpscaler, errors.NoModel)),
+    (lambda one: one.route.path_format.startswith(_A1111), (errors.UnsupportedField,)),
     (lambda one: one.is_upload, (errors.FileQuotaExceeded,)),
     (lambda one: one.examines_pictures, (errors.FileNotFound,)),
     (lambda one: one.sends_pictures or one.is_deletion, (errors.StorageUnavailable,)),

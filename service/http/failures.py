@@ -49,8 +49,6 @@ STATUS: Final[dict[type[LatentryError], int]] = {
     errors.NotFound: 404,
     errors.UnknownModel: 404,
     errors.UnknownUpscaler: 404,
-    errors.UnknownSampler: 404,
-    errors.InitImageNotFound: 404,
     errors.JobNotFound: 404,
     errors.JobGone: 410,
     errors.FileNotFound: 404,

@@ -76,6 +76,17 @@ class Files:
             raise FileNotFound
         return found
 
+    async def page(
+        self, tenant: str, after: tuple[int, str] | None, limit: int
+    ) -> tuple[list[FileRecord], bool]:
+        """Files of the tenant, those that expire last first, and whether others follow.
+
+        after: when the last file of the page before expires, and its id. Raises LedgerUnavailable.
+        """
+        place = None if after is None else (after[0], FileRef(tenant, after[1]))
+        found = await self.ledger.run(files.list_files(tenant, after=place, limit=limit + 1))
+        return found[:limit], len(found) > limit
+
     async def content(self, ref: FileRef) -> bytes:
         """The stored picture. Raises FileNotFound."""
         return await asyncio.to_thread(self.storage.get, _key(ref))

@@ -20,7 +20,8 @@ def test_a_partial_image_at_its_step_is_not_late() -> None:
 
 def test_its_table_has_a_goal_for_each_ratio() -> None:
     ratios = {
-        "rate beside the native door's, 16 callers": [0.97, 0.99, 0.98],
+        "OpenAI's rate beside the native door's, 16 callers": [0.97, 0.99, 0.98],
+        "AUTOMATIC1111's rate beside the native door's, 16 callers": [0.96, 0.97, 0.98],
         "64 streams beside 64 whole answers": [1.0, 0.98, 1.01],
         "first partial image, by the time of its step": [1.0, 1.2, 1.1],
     }

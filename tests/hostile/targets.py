@@ -11,6 +11,7 @@ from safetensors import SafetensorError, deserialize
 
 from latentry.contracts import PromptSyntax
 from latentry.errors import BrokenImage, InvalidRequest, MalformedBody, UnsupportedImage
+from latentry.provenance.parameters import parse as parse_parameters
 from latentry.rules.compositions import parts
 from latentry.rules.prompt_schedules import texts_by_call
 from latentry.rules.prompts import is_bounded, parse
@@ -94,12 +95,21 @@ def edit(data: bytes) -> None:
     assert found.pictures["image"].startswith(("file_", "data:", "https://"))
 
 
+def parameters(data: bytes) -> None:
+    """Every text is some generation parameters, of no more text than it has."""
+    text = data.decode(errors="replace")
+    found = parse_parameters(text)
+    assert len(found.prompt) + len(found.negative_prompt) <= len(text)
+    assert all(name for name in found.settings)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "picture": picture,
     "prompt": prompt,
     "weights": weights,
     "form": form,
     "edit": edit,
+    "parameters": parameters,
 }
 
 
@@ -109,6 +119,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "prompt": ("BREAK", "AND", "(", ")", "[", "]", "|", ":1.1)", ":-.5)", ":.5]", "\\\\"),
     "weights": ("dtype", "shape", "data_offsets", "__metadata__", "F32", "[0,4]", "{}", "BF16"),
     "form": ("\\x0d\\x0a--b", "--b--", "Content-Disposition:", 'name=\\"file\\"'),
+    "parameters": ("Negative prompt:", "Steps: 20,", "Size: 8x8", '\\"', ", "),
     "edit": ("\\x0d\\x0a--b", 'name=\\"image\\"', "prompt", "loras[][id]", "hires[scale]"),
 }
 
@@ -133,6 +144,8 @@ def seeds(target: str) -> Iterator[bytes]:
             each = [f'{head}"{name}"\r\n\r\n{text}\r\n' for name, text in parts]
             yield f"{''.join(each)}--b--".encode()
             yield f"{''.join([*each, each[1], each[3]])}--b--".encode()
+        case "parameters":
+            yield b'a\nNegative prompt: b\nSteps: 2, Size: 8x8, Lora hashes: "a: 1, b: 2", Seed: 1'
         case "form":
             head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'
             yield from (head + b"bytes\r\n--b--\r\n", head + b"\r\n--b\r\n\r\n\r\n--b--")

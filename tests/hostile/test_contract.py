@@ -16,15 +16,13 @@ from tests.service.fake import FakeWorker
 
 # Their many fields, as forms and as JSON, take as long as all other routes together: field by field
 # they are tried by `make faults`.
-OPENAI = ("/v1/images/generations", "/v1/images/edits", "/v1/images/variations")
 OPENAI_ONLY = "^/v1/images/"
-PEERS = (
-    *("/replicate/v1/predictions", "/replicate/v1/models/{owner}/{name}/predictions"),
-    "/hf/{model}",
-)
-# It fails as it should once the fake worker's only heartbeat is over.
-HEALTH = ("/hf/{model}/health",)
-PEERS_ONLY = "^/(replicate/v1/(predictions|models/.owner./.name./predictions)|hf/.model.)$"
+A1111_ONLY = "^/(sdapi|internal|controlnet)/"
+# Those of theirs that create jobs.
+_PREDICTIONS = "replicate/v1/(predictions|models/.owner./.name./predictions)$"
+PEERS_ONLY = f"^/({_PREDICTIONS}|hf/.model.$)"
+# Health fails as it should once the fake worker's only heartbeat is over.
+OURS_ONLY = f"^/(?!v1/images/|sdapi/|internal/|controlnet/|{_PREDICTIONS}|hf/.model.($|/health))"
 # Each has the fields of several generations: four of seven thousand cases were of it alone.
 INTERPOLATIONS = "/v1/interpolations"
 JSON = {"content-type": "application/json"}
@@ -37,12 +35,14 @@ def tried(
     examples: int,
     least: int,
     within_s: int,
-    without: Sequence[str] = (*OPENAI, *PEERS, *HEALTH),
+    without: Sequence[str] = (),
 ) -> None:
     accepted: list[ResolvedRequest | ResolvedUpscale] = []
     worker.on_claim = lambda lease: accepted.append(lease.record.request)
     with worker:
-        report = contract.run(url, examples=examples, within_s=within_s, without=without)
+        report = contract.run(
+            url, examples=examples, within_s=within_s, only=OURS_ONLY, without=without
+        )
         until_idle(worker)
     print(f"{report.cases} cases, {len(accepted)} jobs")
     assert report.is_clean, report.said
@@ -110,7 +110,7 @@ def _is_in(wanted: object, found: object) -> bool:
 
 @pytest.mark.timeout(420)
 def test_every_route_keeps_its_word(url: str, worker: FakeWorker) -> None:
-    without = (*OPENAI, *PEERS, *HEALTH, INTERPOLATIONS)
+    without = (INTERPOLATIONS,)
     tried(url, worker, examples=3, least=500, within_s=400, without=without)
 
 
@@ -143,10 +143,28 @@ def test_replicates_and_hugging_faces_routes_keep_their_word(url: str, worker: F
     tried_at_peers(url, worker, examples=30, within_s=230, phases="examples,fuzzing")
 
 
+@pytest.mark.timeout(240)
+def test_automatic1111s_routes_keep_their_word(url: str, worker: FakeWorker) -> None:
+    with worker:
+        report = contract.run(
+            url, examples=8, within_s=230, only=A1111_ONLY, phases="examples,fuzzing"
+        )
+    assert report.is_clean, report.said
+    assert report.cases >= 100, report.said
+
+
 @pytest.mark.faults
 @pytest.mark.timeout(900)
 def test_theirs_keep_their_word_field_by_field(url: str, worker: FakeWorker) -> None:
     tried_at_peers(url, worker, examples=150, within_s=880)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+def test_automatic1111s_routes_keep_their_word_field_by_field(url: str, worker: FakeWorker) -> None:
+    with worker:
+        report = contract.run(url, examples=60, within_s=880, only=A1111_ONLY)
+    assert report.is_clean, report.said
 
 
 @pytest.mark.faults

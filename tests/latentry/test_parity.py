@@ -4,8 +4,8 @@ import inspect
 
 import pytest
 
-from latentry.cli.generate import generate
-from latentry.cli.upscale import upscale
+from latentry.cli.drawing.generate import generate
+from latentry.cli.drawing.upscale import upscale
 from latentry.client.fields import Fields, UpscaleFields
 from latentry.contracts import GenerationRequest, UpscaleRequest
 from latentry.provenance.infotext import infotext
@@ -23,8 +23,13 @@ NOT_IN_SDK = {
 NOT_IN_CLI = {
     "template": "the service writes it, programs send it back",
     "intermediates": "--intermediates-every and --intermediates-kind",
+    "prompt": "`prompts`",
 }
 ONLY_IN_CLI = {
+    "prompts": "several requests",
+    "prompts_file": "the same, from a file",
+    "concurrency": "how many of them at once",
+    "show": "images in the terminal",
     "output": "where the image is saved",
     "as_json": "how the job is printed",
     "url": "where the service is",
@@ -113,5 +118,4 @@ def test_clients_take_every_field_of_an_upscale() -> None:
     fields = UpscaleRequest.model_fields.keys()
     # The picture is the positional argument, and `estimate_upscale` is a dry run.
     assert UpscaleFields.__annotations__.keys() == fields - {"image", "dry_run"}
-    options = inspect.signature(upscale).parameters.keys()
-    assert options - {"output", "as_json", "url", "api_key"} == fields
+    assert inspect.signature(upscale).parameters.keys() - ONLY_IN_CLI.keys() == fields

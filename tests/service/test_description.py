@@ -26,8 +26,6 @@ _OF_NO_ROUTE = {
     errors.NotFound,  # the base class
     errors.Exhausted,
 }
-# Of AUTOMATIC1111's door alone.
-_TO_COME = {errors.UnknownSampler, errors.InitImageNotFound}
 
 
 @cache
@@ -114,9 +112,7 @@ def test_names_are_unique_and_tags_described_once() -> None:
 
 def test_every_error_that_has_a_status_is_some_routes() -> None:
     named = {kind for operation in every_operation() for kind in refusals(operation)}
-    assert named | _OF_NO_ROUTE | _TO_COME == set(STATUS), (
-        "say in `refusals` which routes can answer it"
-    )
+    assert named | _OF_NO_ROUTE == set(STATUS), "say in `refusals` which routes can answer it"
     assert not named & _OF_NO_ROUTE
 
 

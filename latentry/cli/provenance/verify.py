@@ -5,11 +5,11 @@ from typing import Annotated, Final
 
 import typer
 
-from latentry.cli import values
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
+from latentry.cli.exits import Exit
+from latentry.cli.fields import values
 from latentry.contracts import C2paState, Manifest, Verification
 
-INVALID: Final = 1
 _STATES: Final = {
     C2paState.TRUSTED: "C2PA: valid, and its signer is trusted.",
     C2paState.VALID: "C2PA: valid; nobody vouches for its signer.",
@@ -19,7 +19,9 @@ _STATES: Final = {
 
 
 def verify(
-    file: Annotated[str, typer.Argument(help="A picture or clip: a path, a URL or a file id.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A picture or clip: a path, a URL or a file id.")
+    ],
     *,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print all that was found as JSON.")
@@ -27,14 +29,14 @@ def verify(
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
 ) -> None:
-    """Tell what a picture says of its origin, and whether that holds; exit status 1 if not."""
+    """Tell what a picture says of its origin, and whether that holds. Exit code 1 if not."""
     picture = values.picture("file", file)
     assert picture is not None, "an argument is given"
     with connect(url, api_key) as client:
         found = client.verify(picture)
     typer.echo(found.model_dump_json(indent=2) if as_json else "\n".join(_lines(found)))
     if found.c2pa.state is C2paState.INVALID:
-        raise typer.Exit(INVALID)
+        raise typer.Exit(Exit.FAILED)
 
 
 def _lines(found: Verification) -> Iterator[str]:

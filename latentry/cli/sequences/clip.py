@@ -6,26 +6,30 @@ from typing import Annotated, Any, cast
 import typer
 
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
-from latentry.cli.generate import tell_estimate
-from latentry.cli.options import clip_options, request_fields
-from latentry.cli.results import AsJson, refuse_unwritable, save_all, succeeded
+from latentry.cli.drawing.estimates import tell_estimate
+from latentry.cli.drawing.results import FILES, AsJson, finish, refuse_unwritable
+from latentry.cli.fields.options import clip_options, request_fields
 from latentry.cli.sequences.sequence import stored
 from latentry.client.sequences.clips import ClipFields
 
 
 @clip_options
 def clip(
-    prompt: Annotated[str, typer.Argument(help="What the clip should show, and how it moves.")],
+    prompt: Annotated[
+        str, typer.Argument(metavar="PROMPT", help="What the clip should show, and how it moves.")
+    ],
+    *,
     output: Annotated[
         Path | None,
         typer.Option(
             "-o",
             "--output",
+            metavar="PATH",
             help="Output file: .mp4, .webp or .gif for the clip, .png or .jpg for its frames, as"
             " OUTPUT-1.png and so on; JOB-ID.webp if omitted or a folder.",
+            rich_help_panel=FILES,
         ),
     ] = None,
-    *,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
@@ -43,6 +47,6 @@ def clip(
         if options["dry_run"]:
             tell_estimate(client.estimate_clip(prompt, **fields), as_json=as_json)
             return
-        job = succeeded(client, client.submit_clip(prompt, **fields), output)
+        job = client.submit_clip(prompt, **fields)
         # The file is what was asked for; `latentry fetch` saves frames too.
-        save_all(client, job, output, as_json=as_json, clip_alone=made.clip is not None)
+        finish(client, job, output, as_json=as_json, clip_alone=made.clip is not None)

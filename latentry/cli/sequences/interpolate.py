@@ -1,15 +1,15 @@
 """`latentry interpolate`."""
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Unpack, cast
+from typing import Annotated, Any, Final, cast
 
 import typer
 
-from latentry.cli import values
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
-from latentry.cli.generate import tell_estimate
-from latentry.cli.options import RequestOptions, request_fields, request_options
-from latentry.cli.results import AsJson, refuse_unwritable, save_all, succeeded
+from latentry.cli.drawing.estimates import tell_estimate
+from latentry.cli.drawing.results import FILES, AsJson, finish, refuse_unwritable
+from latentry.cli.fields import values
+from latentry.cli.fields.options import request_fields, request_options
 from latentry.cli.sequences.sequence import stored
 from latentry.client.fields import InterpolationFields
 from latentry.contracts import (
@@ -20,47 +20,72 @@ from latentry.contracts import (
 
 # What is said once, of the job.
 _OF_JOBS: Final = GenerationRequest.model_fields.keys() & InterpolationRequest.model_fields.keys()
-
-
+_FRAMES: Final = "Frames"
 Prompts = Annotated[
-    list[str], typer.Argument(help="What the pictures show that it leads through: 2 to 10.")
+    list[str],
+    typer.Argument(metavar="PROMPT", help="What the pictures show that it leads through: 2 to 10."),
 ]
 OutputFile = Annotated[
     Path | None,
     typer.Option(
         "-o",
         "--output",
+        metavar="PATH",
         help="A .webp, .gif or .mp4 file of all frames; with .png or .jpg the frames are saved as "
         "OUTPUT-1.png and so on. JOB-ID.webp if omitted or a folder.",
+        rich_help_panel=FILES,
     ),
 ]
-Frames = Annotated[int, typer.Option(help="Number of frames, first and last picture included.")]
-Fps = Annotated[int | None, typer.Option(help="Frames per second of the file.")]
-EasingOption = Annotated[Easing | None, typer.Option(help="How fast the way is gone.")]
+Frames = Annotated[
+    int,
+    typer.Option(
+        help="Number of frames, first and last picture included.", rich_help_panel=_FRAMES
+    ),
+]
+Fps = Annotated[
+    int | None, typer.Option(help="Frames per second of the file.", rich_help_panel=_FRAMES)
+]
+EasingOption = Annotated[
+    Easing | None,
+    typer.Option(
+        metavar="EASING",
+        help="How frames are spread: linear, or closer together at the start (ease_in), the end"
+        " (ease_out) or both (ease_in_out).",
+        rich_help_panel=_FRAMES,
+    ),
+]
 Seeds = Annotated[
     list[int] | None,
-    typer.Option(help="Seed of one picture, once for each; --seed is that of all."),
+    typer.Option(
+        metavar="SEED",
+        help="Seed of one picture, once for each; --seed is that of all.",
+        rich_help_panel=_FRAMES,
+    ),
 ]
 Images = Annotated[
     list[str] | None,
-    typer.Option(help="What one picture starts from, once for each; a path, URL or file id."),
+    typer.Option(
+        metavar="PICTURE",
+        help="What one picture starts from, once for each: a path, a URL or a file id.",
+        rich_help_panel=_FRAMES,
+    ),
 ]
 
 
 @request_options
 def interpolate(
     prompts: Prompts,
-    output: OutputFile = None,
     frames: Frames = 16,
     fps: Fps = None,
     easing: EasingOption = None,
     keyframe_seed: Seeds = None,
     keyframe_image: Images = None,
     *,
+    output: OutputFile = None,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
-    **options: Unpack[RequestOptions],
+    **options: Any,
 ) -> None:
     """Generate the frames between pictures and save them as one file, or one by one."""
     given: dict[str, Any] = dict(request_fields(options))
@@ -78,10 +103,9 @@ def interpolate(
                 client.estimate_interpolation(first, last, frames, **fields), as_json=as_json
             )
             return
-        submitted = client.submit_interpolation(first, last, frames, **fields)
-        job = succeeded(client, submitted, output)
+        job = client.submit_interpolation(first, last, frames, **fields)
         # The file is what was asked for; `latentry fetch` saves frames too.
-        save_all(client, job, output, as_json=as_json, clip_alone=made.clip is not None)
+        finish(client, job, output, as_json=as_json, clip_alone=made.clip is not None)
 
 
 def _pictures(

@@ -5,7 +5,7 @@ from typing import Final
 
 import typer
 
-from latentry.cli.generate import FORMATS
+from latentry.cli.drawing.formats import FORMATS
 from latentry.contracts import ClipFormat, OutputFormat, SequenceOutput
 
 # Animated WebP is one file of all frames: a name alone never means WebP frames.

@@ -16,6 +16,7 @@ from latentry.client.api_calls.files import (
     download,
     file,
     file_path,
+    files,
     upload,
     verify,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "events",
     "file",
     "file_path",
+    "files",
     "get",
     "listing",
     "model",

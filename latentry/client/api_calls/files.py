@@ -1,13 +1,23 @@
 """Calls about pictures and files."""
 
+from typing import Final
+
 from latentry.client.api_calls.call import ApiCall, nothing, quoted, reader
-from latentry.contracts import File, Verification, VerifyRequest
+from latentry.contracts import File, FileList, Verification, VerifyRequest
+
+_PAGE: Final = 100
 
 
 def upload(picture: bytes) -> ApiCall[File]:
     """Upload a picture. The service detects the format from the bytes."""
     headers = {"Content-Type": "application/octet-stream"}
     return ApiCall("POST", "/v1/files", reader(File), headers=headers, body=picture)
+
+
+def files(cursor: str | None) -> ApiCall[FileList]:
+    """Read a page of the uploaded pictures."""
+    params = {"limit": _PAGE} | ({} if cursor is None else {"cursor": cursor})
+    return ApiCall("GET", "/v1/files", reader(FileList), params=params)
 
 
 def file(file_id: File | str) -> ApiCall[File]:

@@ -1,6 +1,7 @@
 """Pictures as files of the service, for both clients."""
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
 
 from latentry.client import api_calls
 from latentry.client.http.connections import AsyncConnection, Connection
@@ -18,6 +19,16 @@ class Files(Connection):
         numpy's. Raises OSError, or InvalidRequest for what is no picture.
         """
         return self._call(api_calls.upload(picture_bytes(picture)))
+
+    def files(self) -> Iterator[File]:
+        """All uploaded pictures of the tenant, those that expire last first, page by page."""
+        cursor: str | None = None
+        while True:
+            page = self._call(api_calls.files(cursor))
+            yield from page
+            cursor = page.next_cursor
+            if cursor is None:
+                return
 
     def file(self, file_id: File | str) -> File:
         """What is known of an uploaded picture; `download` gives its bytes."""
@@ -38,6 +49,17 @@ class AsyncFiles(AsyncConnection):
         numpy's. Raises OSError, or InvalidRequest for what is no picture.
         """
         return await self._call(api_calls.upload(await asyncio.to_thread(picture_bytes, picture)))
+
+    async def files(self) -> AsyncIterator[File]:
+        """All uploaded pictures of the tenant, those that expire last first, page by page."""
+        cursor: str | None = None
+        while True:
+            page = await self._call(api_calls.files(cursor))
+            for file in page:
+                yield file
+            cursor = page.next_cursor
+            if cursor is None:
+                return
 
     async def file(self, file_id: File | str) -> File:
         """What is known of an uploaded picture; `download` gives its bytes."""

@@ -18,8 +18,7 @@ MAX_TASK_ID: Final = 128  # characters
 class Task:
     """A job of an instance as it stands, under the client's own id. Times are Unix ms.
 
-    `state`: None while the job is not created, and where it is there no longer. `images`: how many
-    it makes.
+    `state`: None where the job is there no longer. `images`: how many it makes.
     """
 
     ref: JobRef
@@ -39,7 +38,7 @@ class Task:
     @classmethod
     def read(cls, tenant: str, row: Sequence[Any]) -> Self:
         """From one row that `list_tasks` returns."""
-        named, state, step, steps, images, created, started = (*row, *[None] * (7 - len(row)))
+        named, state, step, steps, images, created, started = row
         job, _, id = named.partition(" ")
         return cls(
             ref=JobRef(tenant, job),
@@ -67,7 +66,7 @@ class Tasks:
 
 
 def enter_task(whose: InstanceRef, job: JobRef, id: str) -> Command[bool]:
-    """Enter a job, created or not, as a task. Of more than MAX_TASKS the oldest are forgotten."""
+    """Enter a job as a task. Of more than MAX_TASKS the oldest are forgotten."""
     args = (whose.tenant, whose.key_id, TASKS_TTL_MS, MAX_TASKS, job.id, id)
     return Command("instances/enter_task", args, bool)
 

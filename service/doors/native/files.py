@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from latentry.contracts import File, OutputFormat
+from latentry.contracts import File, FileList, OutputFormat
 from latentry.errors import UnsupportedMediaType
 from latentry.ledger.files import FileRecord
 from service.access.auth import MayUpload
 from service.doors.answers import BINARY, Responses, json_response
+from service.doors.native.pages import cursors
+from service.doors.native.pages.query import PageQuery
 from service.doors.native.tags import Tag
 from service.gateway import GatewayDep
 from service.http.accept import ACCEPTS_JSON
@@ -20,6 +22,7 @@ from service.intake import multipart
 PATH: Final = "/v1/files"
 # Boundaries and part headers of a multipart body, in addition to the picture.
 FORM_OVERHEAD_BYTES: Final = 16 * 1024
+_FIRST_PAGE: Final = PageQuery()
 
 router = APIRouter(prefix=PATH, tags=[Tag.FILES])
 
@@ -58,6 +61,18 @@ async def create_file(gateway: GatewayDep, caller: MayUpload, request: Request) 
     record = await gateway.files.keep(caller.tenant, await picture_bytes(request))
     location = f"{gateway.settings.base_url}{PATH}/{record.ref.id}"
     return json_response(_view(record), 201, {"Location": location})
+
+
+@router.get("", response_model=FileList, dependencies=[ACCEPTS_JSON])
+async def list_files(
+    gateway: GatewayDep, caller: MayUpload, query: Annotated[PageQuery, Query()] = _FIRST_PAGE
+) -> Response:
+    """List the tenant's files, those that expire last first."""
+    after = cursors.parse_file(query.cursor)
+    records, has_more = await gateway.files.page(caller.tenant, after, query.limit)
+    last = records[-1] if records and has_more else None
+    more = cursors.file_cursor(last.expires_ms, last.ref.id) if last else None
+    return json_response(FileList(data=list(map(_view, records)), next_cursor=more))
 
 
 @router.get("/{file_id}", response_model=File, dependencies=[ACCEPTS_JSON])

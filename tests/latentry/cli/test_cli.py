@@ -345,12 +345,6 @@ def test_the_long_names_of_two_options_are_their_fields(latentry, gateway):
     assert gateway.received["guidance_scale"] == 2
 
 
-def test_help_cuts_no_option_off_at_80_columns(latentry, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
-    _, out, _ = latentry("generate", "--help")
-    assert not [line for line in out.splitlines() if "--" in line and "…" in line]
-
-
 def test_a_webhook_without_events_gets_every_end(latentry, gateway):
     latentry("generate", "a red circle", "--webhook", "https://shop.example/hook")
     assert gateway.received["webhook"] == {"url": "https://shop.example/hook"}
@@ -380,9 +374,8 @@ def test_the_latest_preview_is_saved_next_to_the_picture(latentry, gateway, tmp_
     assert (tmp_path / "out.png").read_bytes() == b"picture"
 
 
-def test_help_has_the_descriptions_of_the_api_fields(latentry, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "1000")
-    _, out, _ = latentry("generate", "--help")
+def test_help_has_the_descriptions_of_the_api_fields(latentry):
+    out = " ".join(latentry("generate", "--help")[1].split())
     assert GenerationRequest.model_fields["original_size"].description in out
     assert GenerationRequest.model_fields["prompt_syntax"].description in out
 
@@ -539,25 +532,25 @@ def test_an_error_of_the_service_is_one_sentence(latentry, gateway):
 
 def test_an_unreachable_service_is_reported_with_how_to_start_one(latentry):
     code, _, err = latentry("models", "--url", "http://127.0.0.1:9")
-    assert code == 1
+    assert code == 3
     assert "does not respond" in err
     assert "latentry serve" in err
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "sentence"),
+    ("variable", "value", "sentence", "expected"),
     [
-        ("ALL_PROXY", "socks5://127.0.0.1:9", "pip install 'httpx[socks]'"),
-        ("HTTP_PROXY", "socks4://127.0.0.1:9", "HTTP_PROXY (127.0.0.1:9) cannot be used"),
-        ("HTTP_PROXY", "http://127.0.0.1:{port}", "through the proxy of HTTP_PROXY"),
+        ("ALL_PROXY", "socks5://127.0.0.1:9", "pip install 'httpx[socks]'", 2),
+        ("HTTP_PROXY", "socks4://127.0.0.1:9", "HTTP_PROXY (127.0.0.1:9) cannot be used", 2),
+        ("HTTP_PROXY", "http://127.0.0.1:{port}", "through the proxy of HTTP_PROXY", 3),
     ],
 )
 def test_a_proxy_that_fails_is_one_sentence_which_does_not_blame_the_service(
-    latentry, monkeypatch, variable, value, sentence
+    latentry, monkeypatch, variable, value, sentence, expected
 ) -> None:
     monkeypatch.setenv(variable, value.format(port=free_port()))
     code, _, err = latentry("models", "--url", "http://gateway.test")
-    assert code == 1
+    assert code == expected
     assert sentence in err
     assert err.count("\n") == 1
     assert "latentry serve" not in err

@@ -99,6 +99,23 @@ def test_watch_prints_events_until_the_end(latentry, gateway):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("end", [JobStatus.FAILED, JobStatus.CANCELED, JobStatus.EXPIRED])
+def test_watch_fails_where_the_job_does(latentry, gateway, end):
+    gateway.ends_as = end
+    for given in ((), ("--json",)):
+        code, out, _ = latentry("watch", "job-1", *given)
+        assert (code, end in out.splitlines()[-1]) == (1, True)
+
+
+def test_cancel_takes_several_jobs_and_fails_for_one_that_has_ended(latentry, gateway):
+    gateway.ends_as = JobStatus.CANCELED
+    assert latentry("cancel", "job-1", "job-1")[:2] == (0, "Job job-1 is canceled.\n" * 2)
+    gateway.ends_as = JobStatus.RUNNING
+    assert latentry("cancel", "job-1")[0] == 0
+    gateway.ends_as = JobStatus.FAILED
+    assert latentry("cancel", "job-1")[:2] == (1, "Job job-1 has failed already.\n")
+
+
 def test_usage_is_a_table_by_day(latentry, gateway):
     code, out, _ = latentry("usage", "--since", "2026-11-01")
     assert code == 0

@@ -113,7 +113,7 @@ def test_a_bootstrap_key_needs_no_ledger(keys, ledger) -> None:
 
 def test_an_unavailable_ledger_is_reported_with_what_to_do(keys) -> None:
     ended = keys("list", LATENTRY_REDIS_URL="redis://127.0.0.1:1/0")
-    assert ended.returncode == 1
+    assert ended.returncode == 3
     assert "The ledger of LATENTRY_REDIS_URL does not respond" in ended.stderr
     assert "Traceback" not in ended.stderr
 
@@ -127,7 +127,7 @@ def test_a_folder_whose_service_does_not_run_is_named_with_the_variable(
     stopped.config_path.write_text(stopped.config)
     run = operator(tmp_path, capsys, {"LATENTRY_DATA_DIR": str(tmp_path)})
     ended = run(command, {"keys": "list", "webhooks": "secret"}[command])
-    assert ended.returncode == 1
+    assert ended.returncode == 3
     assert f"No service with the data folder {tmp_path} is running" in ended.stderr
     assert "set LATENTRY_DATA_DIR" in ended.stderr
     assert "latentry serve" in ended.stderr
@@ -135,7 +135,7 @@ def test_a_folder_whose_service_does_not_run_is_named_with_the_variable(
 
 def test_a_ledger_that_refuses_the_operator_is_not_said_to_be_away(keys, valkey) -> None:
     ended = keys("list", LATENTRY_REDIS_URL=f"redis://nobody:wrong@127.0.0.1:{valkey.port}/0")
-    assert ended.returncode == 1
+    assert ended.returncode == 2
     assert "refuses the user or the password" in ended.stderr
     assert "latentry serve" not in ended.stderr
 

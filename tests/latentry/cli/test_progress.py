@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from latentry.cli import progress
+from latentry.cli.terminal import progress
+from latentry.cli.terminal.progress import Board
 from latentry.contracts import Event, EventType, JobStatus
 from latentry.contracts.fields.clip import Clip
 from tests.latentry.client.conftest import image, job
@@ -37,7 +38,8 @@ def test_a_terminal_shows_the_place_in_the_queue_and_the_count(monkeypatch, caps
     monkeypatch.setattr(progress, "QUEUE_POLL_S", 0.01)
     two = job(JobStatus.QUEUED)
     two = two.model_copy(update={"request": two.request.model_copy(update=fields)})
-    assert progress.followed(Queued(), two, None).done
+    with Board() as board:
+        assert board.follow(Queued(), two, None).done
     shown = capsys.readouterr().err
     texts = (
         "7 of your jobs before it",
@@ -52,5 +54,6 @@ def test_a_terminal_shows_the_place_in_the_queue_and_the_count(monkeypatch, caps
 def test_what_is_no_terminal_is_shown_and_asked_nothing(capsys) -> None:
     client = Queued()
     client.shown.set()
-    progress.followed(client, job(JobStatus.QUEUED), None)
+    with Board() as board:
+        board.follow(client, job(JobStatus.QUEUED), None)
     assert (client.asked, capsys.readouterr().err) == (0, "")

@@ -27,6 +27,18 @@ from latentry.contracts.fields.bounds import MAX_PROMPT_CHARS, MAX_SEED
 from latentry.contracts.fields.intermediates import WantedIntermediates
 from latentry.contracts.samplers import JOINED_ALIASES, SAMPLER_ALIASES, Spacing
 from latentry.contracts.wire import RequestModel
+from service.doors.automatic1111.requests.controls import ControlUnit
+from service.doors.automatic1111.requests.extras import (
+    AnyExtra,
+    ExtraBatchImages,
+    ExtraSingleImage,
+    Interrogate,
+    NamedPicture,
+    PngInfo,
+)
+from service.doors.automatic1111.requests.generations import AnyGeneration, Img2Img, Txt2Img
+from service.doors.automatic1111.requests.options import Options
+from service.doors.automatic1111.routes.progress import TaskRequest
 from service.doors.openai.fields import ImageReference
 from service.doors.openai.requests import (
     AnyImagesRequest,
@@ -281,6 +293,18 @@ BODIES = {
     UpscaleRequest: {"image": "file_1"},
     ClipRequest: {"prompt": "a frog"},
     VerifyRequest: {"image": "file_1"},
+    AnyGeneration: {},
+    Txt2Img: {},
+    Img2Img: {},
+    ControlUnit: {},
+    Options: {},
+    AnyExtra: {},
+    ExtraSingleImage: {"image": "file_1"},
+    ExtraBatchImages: {"imageList": [{"data": "file_1"}]},
+    NamedPicture: {"data": "file_1"},
+    PngInfo: {"image": "file_1"},
+    Interrogate: {},
+    TaskRequest: {},
 }
 
 

@@ -54,8 +54,8 @@ def test_the_recipe_of_a_second_pass_makes_it_again() -> None:
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({}, "Denoising strength: 0.7, Hires upscale: 2, Hires steps: 20, Hires upscaler: Latent,"),
-        ({"height": 256}, "Denoising strength: 0.7, Hires resize: 256x256, Hires steps: 20,"),
+        ({}, "Denoising strength: 0.7, Hires upscale: 2, Hires steps: 14, Hires upscaler: Latent,"),
+        ({"height": 256}, "Denoising strength: 0.7, Hires resize: 256x256, Hires steps: 14,"),
         ({"upscaler": "lanczos"}, "Hires upscaler: Lanczos,"),
     ],
 )

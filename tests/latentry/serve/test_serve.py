@@ -120,7 +120,7 @@ def test_two_services_do_not_share_a_folder(serve):
     read_until(serve().lines, "Ready")
     second = serve()
     read_until(second.lines, "Another `latentry serve` .* set LATENTRY_DATA_DIR")
-    assert second.process.wait() == 1
+    assert second.process.wait() == 2
 
 
 @pytest.mark.parametrize(
@@ -131,14 +131,14 @@ def test_a_port_in_use_is_named_with_the_variable_to_set(serve, variable):
         port = taken.getsockname()[1]
         serving = serve(**{variable: str(port)})
         read_until(serving.lines, f"Port {port} on 127.0.0.1 cannot be opened.*set {variable}")
-        assert serving.process.wait() == 1
+        assert serving.process.wait() == 2
 
 
 def test_a_missing_model_is_named_with_its_path(serve, checkout):
     (checkout / "models" / "shapes").rmdir()
     serving = serve()
     read_until(serving.lines, "model shapes was not found at models/shapes.* set LATENTRY_MODELS")
-    assert serving.process.wait() == 1
+    assert serving.process.wait() == 2
 
 
 def test_outside_a_checkout_it_is_refused_with_the_reason(monkeypatch, tmp_path):
@@ -151,7 +151,7 @@ def test_outside_a_checkout_it_is_refused_with_the_reason(monkeypatch, tmp_path)
 def test_a_misspelt_setting_is_named(serve):
     serving = serve(LATENTRY_PROT="1")
     read_until(serving.lines, "no setting LATENTRY_PROT; did you mean LATENTRY_PORT?")
-    assert serving.process.wait() == 1
+    assert serving.process.wait() == 2
 
 
 def test_a_part_that_never_starts_ends_the_command(serve, checkout):

@@ -35,6 +35,7 @@ def everything(client):
     yield "clip", ("a walking frog",), {"output": "gif", "frames": 2}
     yield "submit_clip", ("a walking frog",), {"output": "frames"}
     yield "estimate_clip", ("a walking frog",), {}
+    yield "files", (), {}
     yield "upscale", (PICTURE,), {}
     yield "submit_upscale", (PICTURE,), {}
     yield "estimate_upscale", (PICTURE,), {}

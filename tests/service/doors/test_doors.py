@@ -9,7 +9,8 @@ from latentry.errors import InvalidRequest
 from latentry.settings import Settings
 from service.access.auth import Allowed, Caller
 from service.access.schemes import BEARER, Scheme
-from service.doors import hugging_face, native, openai, replicate
+from service.doors import automatic1111, hugging_face, native, openai, replicate
+from service.doors.automatic1111.answers.errors import error_answer
 from service.doors.hugging_face.errors import error as hugging_face_error
 from service.doors.openai.errors import envelope
 from service.doors.replicate.errors import problem as replicate_problem
@@ -24,6 +25,10 @@ from tests.service.keys import issue
     [
         ("/v1/images/generations", envelope),
         ("/v1/images/nowhere", envelope),
+        ("/sdapi/v1/txt2img", error_answer),
+        ("/internal/progress", error_answer),
+        ("/controlnet/nowhere", error_answer),
+        ("/sdapi", problems.dialect),
         ("/v1/generations", problems.dialect),
         ("/replicate/v1/predictions", replicate_problem),
         ("/replicate", problems.dialect),
@@ -34,7 +39,7 @@ from tests.service.keys import issue
 )
 def test_a_path_belongs_to_the_door_with_the_longest_prefix(path: str, dialect: Dialect) -> None:
     app = FastAPI()
-    every = (native, openai, replicate, hugging_face)
+    every = (native, openai, automatic1111, replicate, hugging_face)
     app.state.doors = tuple(each.door(Settings()) for each in every)
     assert door_of({"app": app, "path": path}).dialect is dialect
 

@@ -12,6 +12,8 @@ from service.description.operations import Operation, operations
 from tests.latentry.ledger.factory import card
 from tests.service.fake import FakeWorker
 
+REFUSED = ("/sdapi/v1/interrogate", "/controlnet/detect")  # always, with a sentence
+NAMED = {"owner": "latentry", "name": "shapes", "model": "shapes"}  # in paths
 JSON, FORM = "application/json", "multipart/form-data"
 
 
@@ -27,6 +29,7 @@ def serving(worker: FakeWorker) -> FakeWorker:
     )
     worker.ledger.run(commands.register_model(lanczos))
     worker.ledger.run(commands.heartbeat("fake", ["shapes", lanczos.queue], ttl_s=60))
+    worker.queues = ["shapes", lanczos.queue]
     return worker
 
 
@@ -49,15 +52,17 @@ async def test_each_example_is_accepted_or_estimated(app, client, serving: FakeW
     estimated, drawn = list[str](), list[str]()
     with serving:
         for operation, media, example in _bodies(app):
-            path, fields = operation.route.path_format, operation.fields
+            path, fields = operation.route.path_format.format_map(NAMED), operation.fields
             if (media == FORM and operation.examines_pictures) or operation.is_upload:
                 continue  # of a file's bytes
+            if path in REFUSED:
+                continue
             if "requests" in fields:
                 example = {"requests": [one | {"dry_run": True} for one in example["requests"]]}
             elif "dry_run" in fields and not operation.door.makes:
                 example = example | {"dry_run": True}
             answer = await _post(client, path, media, example)
-            assert answer.status_code == 200, (path, media, answer.text)
+            assert answer.is_success, (path, media, answer.text)
             (drawn if operation.door.makes else estimated).append(path)
             for item in answer.json().get("data", []) if "requests" in fields else []:
                 assert item["status"] == 200, item

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from latentry.client import ApiError, Client
-from latentry.contracts import File
+from latentry.contracts import File, FileList
 from latentry.errors import FileNotFound, StorageUnavailable
 from latentry.ledger import files
 from latentry.ledger.keyring import Allowance
@@ -265,3 +265,46 @@ def test_the_sdk_sends_and_removes_a_picture(url: str) -> None:
         with pytest.raises(ApiError) as refused:
             client.delete_file(file.id)
         assert refused.value.code == "file_not_found"
+
+
+async def test_files_are_listed_page_by_page_without_those_that_are_gone(client) -> None:
+    made = [(await kept(client)).id for _ in range(5)]
+    assert (await client.delete(f"/v1/files/{made[2]}")).status_code == 204
+    seen, cursor = [], None
+    while True:
+        query = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = FileList.model_validate_json((await client.get("/v1/files", params=query)).content)
+        seen.append([file.id for file in page])
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    listed = [one for page in seen for one in page]
+    assert list(map(len, seen)) == [2, 2]
+    assert sorted(listed) == sorted(set(made) - {made[2]})
+    ends = [File.model_validate((await client.get(f"/v1/files/{one}")).json()) for one in listed]
+    assert [one.expires_at for one in ends] == sorted((e.expires_at for e in ends), reverse=True)
+
+
+async def test_a_list_has_only_the_tenant_s_own_files(client, ledger) -> None:
+    mine = await kept(client)
+    theirs = bearer(issue(ledger, "other"))
+    page = await client.get("/v1/files", headers=theirs)
+    assert page.json() == {"object": "list", "data": [], "next_cursor": None}
+    stolen = await client.get("/v1/files", headers=theirs, params={"cursor": "x"})
+    assert (stolen.status_code, stolen.json()["code"]) == (422, "invalid_request")
+    assert mine.id not in page.text
+
+
+async def test_files_that_expire_at_once_are_listed_once(async_ledger) -> None:
+    refs = [files.FileRef("default", f"file_{number:032x}") for number in range(7)]
+    for ref in refs:
+        new = files.NewFile(ref, 1, "0" * 64, 1, 1)
+        await async_ledger.run(files.keep(new, ttl_ms=60_000, max_files=9, max_bytes=9))
+        key = f"{async_ledger.root}:file:{ref}"
+        await async_ledger.client.hset(key, "expires_ms", 10**14)
+        await async_ledger.client.zadd(f"{async_ledger.root}:files:default", {str(ref): 10**14})
+    found, place = [], None
+    while some := await async_ledger.run(files.list_files("default", after=place, limit=3)):
+        found += [record.ref for record in some]
+        place = (some[-1].expires_ms, some[-1].ref)
+    assert found == refs[::-1]

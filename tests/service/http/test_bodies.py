@@ -1,25 +1,28 @@
 """Large JSON bodies: read as small ones are, and never taken apart into many times their size."""
 
 import json
+from typing import Any, TypeVar
 
 import pytest
 from fastapi import Request
 
 from latentry.contracts import GenerationRequest
 from latentry.errors import BodyTooLarge, LatentryError, MalformedBody
+from service.doors.automatic1111.requests.generations import Img2Img
 from service.http import bodies
 
+M = TypeVar("M", bound=Any)
 BASE64 = "A" * bodies.LARGE_BYTES
 IMAGE = f"data:image/png;base64,{BASE64}"
 
 
-async def parsed(body: str) -> GenerationRequest:
+async def parsed(body: str, model: type[M] = GenerationRequest) -> M:
     async def receive() -> dict[str, object]:
         return {"type": "http.request", "body": body.encode(), "more_body": False}
 
     headers = [(b"content-type", b"application/json")]
     scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
-    return await bodies.parse(Request(scope, receive), GenerationRequest)
+    return await bodies.parse(Request(scope, receive), model)
 
 
 @pytest.mark.parametrize("slash", ["/", "\\/"])
@@ -65,3 +68,32 @@ async def test_a_small_body_may_say_base64() -> None:
     assert (await parsed(json.dumps({"prompt": prompt}))).prompt == prompt
     with pytest.raises(LatentryError):
         await parsed('{"prompt": ";base64,", "n": 1, "n": 2}')
+
+
+LINES = "\r\n".join([BASE64[:76]] * (len(BASE64) // 50))
+
+
+@pytest.mark.parametrize("text", [BASE64, BASE64 + "/AA=\n", LINES])
+@pytest.mark.parametrize("slash", ["/", "\\/"])
+async def test_bare_base64_is_a_picture_too(text: str, slash: str) -> None:
+    body = json.dumps({"init_images": [text], "mask": text, "seed": 7}).replace("/", slash)
+    found = await parsed(body, Img2Img)
+    whole = "".join(text.split())
+    assert found.mask == f"data:application/octet-stream;base64,{whole}"
+    assert (found.init_images, found.seed) == ([found.mask], 7)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'{{"mask": "{BASE64}", "seed": 1, "seed": 2}}',
+        f'{{"mask": "{BASE64}", "mask": "{BASE64}"}}',
+        f'{{"{BASE64}": [' + "0," * bodies.LARGE_BYTES + "0]}",
+        f'{{"mask": "{BASE64}\\"' + ",1" * bodies.LARGE_BYTES + '"}',
+        f'"{BASE64}"' * 3 + "[1]" * bodies.LARGE_BYTES,
+    ],
+    ids=["twice", "picture twice", "numbers", "escaped", "no JSON"],
+)
+async def test_beside_bare_base64_all_else_is_counted_and_told_apart(body: str) -> None:
+    with pytest.raises((MalformedBody, BodyTooLarge)):
+        await parsed(body, Img2Img)

@@ -1,4 +1,4 @@
--- Enters a task of an instance: a job, or one that is about to be created. The oldest of many go.
+-- Enters a job as a task of an instance. The oldest of many go.
 -- ARGV: tenant, key id, ms that tasks are known, how many, job id, the task's own id
 -- Writes: tasks
 -- Returns 1.

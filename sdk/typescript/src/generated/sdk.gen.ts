@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import type { Client, Options as Options2, TDataShape } from './client/index.js';
-import type { CancelGenerationData, CancelGenerationErrors, CancelGenerationResponses, CreateClipData, CreateClipErrors, CreateClipResponses, CreateFileData, CreateFileErrors, CreateFileResponses, CreateGenerationData, CreateGenerationErrors, CreateGenerationResponses, CreateGenerationsData, CreateGenerationsErrors, CreateGenerationsResponses, CreateInterpolationData, CreateInterpolationErrors, CreateInterpolationResponses, CreateUpscaleData, CreateUpscaleErrors, CreateUpscaleResponses, DeleteFileData, DeleteFileErrors, DeleteFileResponses, DeleteGenerationData, DeleteGenerationErrors, DeleteGenerationResponses, GetCapabilitiesData, GetCapabilitiesErrors, GetCapabilitiesResponses, GetFileContentData, GetFileContentErrors, GetFileContentResponses, GetFileData, GetFileErrors, GetFileRecordData, GetFileRecordErrors, GetFileRecordResponses, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetModelData, GetModelErrors, GetModelResponses, GetUsageData, GetUsageErrors, GetUsageResponses, ListAdaptersData, ListAdaptersErrors, ListAdaptersResponses, ListDeliveriesData, ListDeliveriesErrors, ListDeliveriesResponses, ListGenerationsData, ListGenerationsErrors, ListGenerationsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListStylesData, ListStylesErrors, ListStylesResponses, ListUpscalersData, ListUpscalersErrors, ListUpscalersResponses, LivezData, LivezErrors, LivezResponses, ReadyzData, ReadyzErrors, ReadyzResponses, RedeliverData, RedeliverErrors, RedeliverResponses, VerifyData, VerifyErrors, VerifyResponses, WatchGenerationData, WatchGenerationErrors, WatchGenerationResponse, WatchGenerationResponses } from './types.gen.js';
+import type { CancelGenerationData, CancelGenerationErrors, CancelGenerationResponses, CreateClipData, CreateClipErrors, CreateClipResponses, CreateFileData, CreateFileErrors, CreateFileResponses, CreateGenerationData, CreateGenerationErrors, CreateGenerationResponses, CreateGenerationsData, CreateGenerationsErrors, CreateGenerationsResponses, CreateInterpolationData, CreateInterpolationErrors, CreateInterpolationResponses, CreateUpscaleData, CreateUpscaleErrors, CreateUpscaleResponses, DeleteFileData, DeleteFileErrors, DeleteFileResponses, DeleteGenerationData, DeleteGenerationErrors, DeleteGenerationResponses, GetCapabilitiesData, GetCapabilitiesErrors, GetCapabilitiesResponses, GetFileContentData, GetFileContentErrors, GetFileContentResponses, GetFileData, GetFileErrors, GetFileRecordData, GetFileRecordErrors, GetFileRecordResponses, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetModelData, GetModelErrors, GetModelResponses, GetUsageData, GetUsageErrors, GetUsageResponses, ListAdaptersData, ListAdaptersErrors, ListAdaptersResponses, ListDeliveriesData, ListDeliveriesErrors, ListDeliveriesResponses, ListFilesData, ListFilesErrors, ListFilesResponses, ListGenerationsData, ListGenerationsErrors, ListGenerationsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListStylesData, ListStylesErrors, ListStylesResponses, ListUpscalersData, ListUpscalersErrors, ListUpscalersResponses, LivezData, LivezErrors, LivezResponses, ReadyzData, ReadyzErrors, ReadyzResponses, RedeliverData, RedeliverErrors, RedeliverResponses, VerifyData, VerifyErrors, VerifyResponses, WatchGenerationData, WatchGenerationErrors, WatchGenerationResponse, WatchGenerationResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -75,6 +75,17 @@ export const createClip = <ThrowOnError extends boolean = false>(options: Option
         'Content-Type': 'application/json',
         ...options.headers
     }
+});
+
+/**
+ * List Files
+ *
+ * List the tenant's files, those that expire last first.
+ */
+export const listFiles = <ThrowOnError extends boolean = false>(options?: Options<ListFilesData, ThrowOnError>) => (options?.client ?? client).get<ListFilesResponses, ListFilesErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/files',
+    ...options
 });
 
 /**

@@ -869,6 +869,28 @@ export type File = {
     width: number;
 };
 
+/**
+ * FileList
+ *
+ * One page of files, those that expire last first.
+ */
+export type FileList = {
+    /**
+     * Data
+     */
+    data: Array<File>;
+    /**
+     * Next Cursor
+     *
+     * Pass as `cursor` for the next page; null on the last.
+     */
+    next_cursor?: string | null;
+    /**
+     * Object
+     */
+    object: 'list';
+};
+
 export type GenerationRequest = unknown & {
     /**
      * Cache Interval
@@ -1014,7 +1036,7 @@ export type GenerationRequest = unknown & {
      */
     mask_blur?: number | null;
     /**
-     * `auto`: what is transparent in the mask is repainted, or if nothing is, what is white. `alpha`: only what is transparent, as in OpenAI's edits.
+     * `auto`: what is transparent in the mask is repainted, or if nothing is, what is white. `alpha`: only what is transparent, as in OpenAI's edits. `opaque`: what is not, or if all is opaque, what is white, as in AUTOMATIC1111; `transparent`: the rest.
      */
     mask_channel?: MaskChannel | null;
     /**
@@ -1964,7 +1986,7 @@ export type Manifest = {
  *
  * What of a mask says which pixels are repainted.
  */
-export type MaskChannel = 'auto' | 'alpha';
+export type MaskChannel = 'auto' | 'alpha' | 'opaque' | 'transparent';
 
 /**
  * MaskFill
@@ -3651,6 +3673,72 @@ export type CreateClipResponses = {
 };
 
 export type CreateClipResponse = CreateClipResponses[keyof CreateClipResponses];
+
+export type ListFilesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         *
+         * Items per page.
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the previous page; omit for the first.
+         */
+        cursor?: string | null;
+    };
+    url: '/v1/files';
+};
+
+export type ListFilesErrors = {
+    /**
+     * Unauthorized: `unauthenticated`.
+     */
+    401: Problem;
+    /**
+     * Forbidden: `insufficient_scope`.
+     */
+    403: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Unprocessable Entity: `invalid_request`.
+     */
+    422: Problem;
+    /**
+     * Too Many Requests: `rate_limited`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `ledger_misconfigured`, `ledger_unavailable`.
+     */
+    503: Problem;
+};
+
+export type ListFilesError = ListFilesErrors[keyof ListFilesErrors];
+
+export type ListFilesResponses = {
+    /**
+     * Successful Response
+     */
+    200: FileList;
+};
+
+export type ListFilesResponse = ListFilesResponses[keyof ListFilesResponses];
 
 export type CreateFileData = {
     body: Blob | File;

@@ -13,7 +13,7 @@ EXAMPLES: Final[Mapping[str, BaseModel]] = {
         *(jobs.JOB, jobs.ESTIMATE, jobs.LIST, jobs.BATCH, jobs.DELIVERY, jobs.DELIVERIES),
         *(catalogue.CAPABILITIES, catalogue.MODEL, catalogue.MODELS, catalogue.ADAPTERS),
         *(catalogue.UPSCALERS, catalogue.STYLES),
-        *(files.FILE, files.VERIFICATION, files.USAGE),
+        *(files.FILE, files.FILES, files.VERIFICATION, files.USAGE),
     )
 }
 EVENTS: Final = jobs.EVENTS

@@ -7,6 +7,7 @@ from latentry.contracts import (
     C2pa,
     C2paState,
     File,
+    FileList,
     MadeHere,
     Manifest,
     Usage,
@@ -29,6 +30,7 @@ FILE: Final = File(
     created_at=BEGAN,
     expires_at=BEGAN + timedelta(days=1),
 )
+FILES: Final = FileList(data=[FILE])
 VERIFICATION: Final = Verification(
     content_type="image/png",
     c2pa=C2pa(

@@ -13,6 +13,17 @@ _MAX_LABELS: Final = 16
 _Label = Annotated[str, StringConstraints(max_length=600)]
 
 
+class PageQuery(BaseModel):
+    """A page's place and size; other parameters are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    limit: int = Field(20, ge=1, le=100, description="Items per page.")
+    cursor: str | None = Field(
+        None, description="`next_cursor` of the previous page; omit for the first."
+    )
+
+
 class JobQuery(BaseModel):
     """A page's place and size, and what its jobs must be like; other parameters are refused."""
 

@@ -12,7 +12,7 @@ from service.doors.openai.requests import EditRequest, ImagesRequest, VariationR
 from service.doors.openai.translation import ignored
 from tests.hostile.pictures import encoded
 from tests.service.doors.openai.test_edits import data_url
-from tools.pages.openai_fields import PAGE, ROUTES, openai_fields, section, with_section
+from tools.pages.openai_fields import PAGE, ROUTES, openai_fields, section
 
 PHOTO = data_url(encoded("PNG", size=(128, 128)))
 REQUIRED: dict[type, dict[str, Any]] = {
@@ -39,8 +39,8 @@ def test_every_field_that_openais_client_knows_has_its_fate(params, model) -> No
 
 
 def test_the_page_is_what_the_program_writes() -> None:
-    page = PAGE.read_text()
-    assert page == with_section(page), "run `python -m tools.pages.openai_fields`"
+    page = PAGE.path.read_text()
+    assert page == PAGE.with_section(page, section()), f"run `python -m {PAGE.program}`"
     assert section() in page
 
 

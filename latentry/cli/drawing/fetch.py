@@ -1,24 +1,22 @@
 """`latentry fetch`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
-from latentry.cli.progress import followed
-from latentry.cli.results import INTERRUPTED, AsJson, refuse_unwritable, save_all
+from latentry.cli.drawing.results import AsJson, Output, Show, refuse_unwritable, save_all
+from latentry.cli.exits import Exit
+from latentry.cli.terminal.progress import Board
 from latentry.client import JobDidNotSucceed
 from latentry.contracts import Job, JobStatus
 
 
 def fetch(
     job_id: Annotated[str, typer.Argument(metavar="ID", help="Job id.")],
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="Output file or folder; JOB-ID.png if omitted."),
-    ] = None,
+    output: Output = None,
     *,
+    show: Show = None,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
@@ -28,10 +26,11 @@ def fetch(
     with connect(url, api_key) as client:
         job: Job = client.get(job_id)
         try:
-            job = job if job.done else followed(client, job, output)
+            with Board(shows=show is True) as board:
+                job = job if job.done else board.follow(client, job, output)
         except KeyboardInterrupt:
             typer.echo(f"Job {job.id} goes on; `latentry cancel {job.id}` ends it.", err=True)
-            raise typer.Exit(INTERRUPTED) from None
+            raise typer.Exit(Exit.INTERRUPTED) from None
         if job.status is not JobStatus.SUCCEEDED:
             raise JobDidNotSucceed(job)
-        save_all(client, job, output, as_json=as_json)
+        save_all(client, job, output, board, as_json=as_json, show=show)

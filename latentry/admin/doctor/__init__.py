@@ -1,0 +1,1 @@
+"""`latentry doctor` for this machine: what `latentry serve` and its processes would meet."""

@@ -1,0 +1,1 @@
+"""`latentry bench`: load on a running service, and what it did under it."""

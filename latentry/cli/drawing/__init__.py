@@ -1,0 +1,1 @@
+"""The commands that make pictures, and what becomes of the files."""

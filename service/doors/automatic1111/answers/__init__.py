@@ -1,0 +1,1 @@
+"""Answers as AUTOMATIC1111's API gives them."""

@@ -1,0 +1,84 @@
+"""`alwayson_scripts`: what of them is here, and which are not."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+
+from service.doors.automatic1111.requests.controls import ControlUnit
+from service.doors.fates import MAPPED
+
+_CONTROLNET: Final = "controlnet"
+# A1111's own, which only its user interface reads: `setup_for_ui_only` of its ScriptBuiltinUI.
+_OF_THE_UI: Final = frozenset({"sampler", "seed", "refiner", "extra options"})
+_NO_MODEL: Final = (None, "", "None")
+_MAX_NAME: Final = 64
+
+
+class Scripts(BaseModel):
+    """The units of ControlNet; the names of other scripts that do nothing, and of those that would.
+
+    The fields are named as pointers to them are to be read.
+    """
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    ControlNet: tuple[ControlUnit, ...] = ()
+    idle: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sort(cls, sent: Any) -> Any:
+        if not isinstance(sent, dict):
+            return sent
+        units, idle, missing = list[Any](), list[str](), list[str]()
+        for name, script in sent.items():
+            kind = str(name).lower()
+            if kind == _CONTROLNET:
+                units += [unit for unit in _arguments(script) if not _is_nothing(unit)]
+            elif kind in _OF_THE_UI or _is_off(script):
+                idle.append(str(name)[:_MAX_NAME])
+            else:
+                missing.append(str(name)[:_MAX_NAME])
+        return {"ControlNet": units, "idle": idle, "missing": missing}
+
+    @property
+    def units(self) -> Iterator[tuple[int, ControlUnit]]:
+        """Those that are switched on, with their numbers as they were sent."""
+        return ((k, unit) for k, unit in enumerate(self.ControlNet) if unit.enabled)
+
+
+def _arguments(script: Any) -> list[Any]:
+    found = script.get("args") if isinstance(script, Mapping) else script
+    if isinstance(found, Mapping):
+        return [found]
+    return found if isinstance(found, list) else []
+
+
+def _is_nothing(unit: Any) -> bool:
+    return unit is None or isinstance(unit, bool)
+
+
+def _is_off(script: Any) -> bool:
+    """Whether a script would do nothing: ADetailer's arguments begin with a switch, as many do."""
+    arguments = _arguments(script)
+    if not arguments or arguments[0] is False:
+        return True
+    named = [one for one in arguments if isinstance(one, Mapping)]
+    is_named = len(named) == len(arguments) - sum(one is True for one in arguments)
+    return is_named and all(
+        one.get("ad_model", "on") in _NO_MODEL or one.get("enabled", True) is False for one in named
+    )
+
+
+AlwaysOn = Annotated[
+    Scripts,
+    MAPPED,
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": "object"}}),
+    Field(
+        repr=False,
+        description="`ControlNet` is obeyed; see below. Others are refused, as where they are not"
+        " installed, unless their arguments switch them off.",
+    ),
+]

@@ -1,0 +1,140 @@
+"""The extras tab, PNG info and interrogation."""
+
+from typing import Final
+
+from fastapi import APIRouter, Request
+from pydantic_core import to_json
+from starlette.responses import Response, StreamingResponse
+
+from latentry.contracts import ResolvedUpscale
+from latentry.ledger import JobRecord
+from latentry.provenance.parameters import parse
+from service.doors.answers import PICTURE, body_schema, example, json_response
+from service.doors.automatic1111.answers.generations import (
+    BatchImagesAnswer,
+    PngInfoAnswer,
+    SingleImageAnswer,
+    around,
+)
+from service.doors.automatic1111.callers import MayDraw, MaySee
+from service.doors.automatic1111.enlarging import enlarged, itself
+from service.doors.automatic1111.requests.extras import (
+    ExtraBatchImages,
+    ExtraSingleImage,
+    Interrogate,
+    PngInfo,
+)
+from service.doors.automatic1111.translation.ignored import ignored
+from service.doors.automatic1111.translation.names import is_none
+from service.doors.automatic1111.translation.refusals import refuse
+from service.doors.encoded import begun, between
+from service.doors.idempotency import IdempotencyKey
+from service.gateway import GatewayDep
+from service.http import bodies
+from service.http.direct import DirectRoute
+
+PREFIX: Final = "/sdapi/v1"
+SINGLE, BATCH = f"{PREFIX}/extra-single-image", f"{PREFIX}/extra-batch-images"
+PNG_INFO, INTERROGATE = f"{PREFIX}/png-info", f"{PREFIX}/interrogate"
+_PICTURE: Final = {"image": PICTURE}
+_ENLARGED: Final = _PICTURE | {"upscaler_1": "Lanczos", "upscaling_resize": 2}
+_SEVERAL: Final = {
+    "imageList": [{"data": PICTURE, "name": "photo"}],
+    "upscaler_1": "Lanczos",
+}
+
+router = APIRouter(tags=["automatic1111"], route_class=DirectRoute)
+
+
+@router.post(
+    SINGLE,
+    response_model=SingleImageAnswer,
+    openapi_extra=body_schema(ExtraSingleImage, _ENLARGED),
+)
+async def extra_single_image(
+    gateway: GatewayDep,
+    caller: MayDraw,
+    request: Request,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Enlarge a picture: a job of `POST /v1/upscales`. The upscaler `None` returns it as it is."""
+    body = await bodies.parse(request, ExtraSingleImage)
+    if is_none(body.upscaler_1):
+        image = await itself(gateway, caller, body.image)
+        return json_response(SingleImageAnswer(html_info="", image=image), headers=ignored(body))
+    pictures = {"image": body.image}
+    records = await enlarged(gateway, caller, request, body, pictures, idempotency_key)
+    start = b'{"html_info":%s,"image":"' % to_json(_told(records))
+    pieces = between(gateway.storage, records[0].images, [start, b'"}'])
+    return StreamingResponse(
+        await begun(pieces), headers=ignored(body), media_type="application/json"
+    )
+
+
+@router.post(
+    BATCH, response_model=BatchImagesAnswer, openapi_extra=body_schema(ExtraBatchImages, _SEVERAL)
+)
+async def extra_batch_images(
+    gateway: GatewayDep,
+    caller: MayDraw,
+    request: Request,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Enlarge several pictures, a job each. If one fails, that is the answer."""
+    body = await bodies.parse(request, ExtraBatchImages)
+    if is_none(body.upscaler_1):
+        refuse("upscaler_1", "None changes nothing; name one of GET /sdapi/v1/upscalers.")
+    pictures = {f"imageList/{k}/data": one.data for k, one in enumerate(body.imageList)}
+    records = await enlarged(gateway, caller, request, body, pictures, idempotency_key)
+    images = [image for record in records for image in record.images]
+    start = b'{"html_info":%s,"images":' % to_json(_told(records))
+    pieces = between(gateway.storage, images, around(start, len(images), b"}"))
+    return StreamingResponse(
+        await begun(pieces), headers=ignored(body), media_type="application/json"
+    )
+
+
+@router.post(PNG_INFO, response_model=PngInfoAnswer, openapi_extra=body_schema(PngInfo, _PICTURE))
+async def png_info(gateway: GatewayDep, caller: MaySee, request: Request) -> Response:
+    """Read the generation parameters of a picture. Nothing is kept.
+
+    Its file is read in a process of its own, as by `POST /v1/verify`.
+    """
+    body = await bodies.parse(request, PngInfo)
+    found = await gateway.verifier.named(caller.tenant, body.image)
+    text = found.infotext or ""
+    items = {"parameters": text} if text else {}
+    return json_response(PngInfoAnswer(info=text, items=items, parameters=_parameters(text)))
+
+
+@router.post(
+    INTERROGATE,
+    response_model=dict[str, str],
+    responses=example({}),
+    openapi_extra=body_schema(Interrogate, _PICTURE),
+)
+async def interrogate(caller: MaySee, request: Request) -> Response:
+    """Refused: no model here says what a picture shows."""
+    await bodies.parse(request, Interrogate)
+    refuse("model", "No model here says what a picture shows.")
+
+
+def _told(records: list[JobRecord]) -> str:
+    """What was done to the pictures, as `html_info`."""
+    request = records[0].request
+    assert isinstance(request, ResolvedUpscale), "an upscale"
+    return f"<p>Postprocess upscale by: {request.scale:g}, upscaler: {request.upscaler}</p>"
+
+
+def _parameters(text: str) -> dict[str, str]:
+    """By AUTOMATIC1111's names, sizes in two parts; nothing of a text without any."""
+    if not text:
+        return {}
+    found = parse(text)
+    read = {"Prompt": found.prompt, "Negative prompt": found.negative_prompt}
+    for name, value in found.settings.items():
+        if size := found.size(name):
+            read[f"{name}-1"], read[f"{name}-2"] = map(str, size)
+        else:
+            read[name] = value
+    return read

@@ -1,0 +1,80 @@
+"""`latentry files` against a stub of the gateway, over real connections."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from latentry.contracts import File, FileList
+from tests.latentry.cli.test_cli import _send, latentry
+from tests.latentry.client.conftest import problem
+from tests.latentry.client.stub import answer, serving
+
+__all__ = ["latentry"]
+
+
+def file(number: int) -> File:
+    now = datetime.now(UTC)
+    left = timedelta(hours=5, minutes=10, seconds=30)
+    return File(
+        id=f"file_{number}", bytes=1500, width=40, height=24, content_type="image/png",
+        sha256="0" * 64, created_at=now, expires_at=now + left,
+    )  # fmt: skip
+
+
+class Shelf:
+    """Two pages of files."""
+
+    def __init__(self):
+        self.uploaded, self.deleted = [], []
+
+    async def __call__(self, scope, receive, send):
+        match scope["method"], scope["path"]:
+            case "POST", "/v1/files":
+                self.uploaded.append((await receive())["body"])
+                await _send(send, file(len(self.uploaded)), 201)
+            case "GET", "/v1/files":
+                is_second = b"cursor=c2" in scope["query_string"]
+                number, more = (2, None) if is_second else (1, "c2")
+                await _send(send, FileList(data=[file(number)], next_cursor=more))
+            case "GET", "/v1/files/file_1/content":
+                await answer(send, 200, "image/png", b"picture")
+            case "DELETE", "/v1/files/file_1":
+                self.deleted.append("file_1")
+                await answer(send, 204, "text/plain")
+            case _:
+                refusal = problem(404, "file_not_found")
+                await answer(send, 404, "application/problem+json", refusal.content)
+
+
+@pytest.fixture
+def shelf(monkeypatch):
+    stub = Shelf()
+    with serving(stub) as url:
+        monkeypatch.setenv("LATENTRY_URL", url)
+        yield stub
+
+
+def test_pictures_are_uploaded_listed_read_and_deleted(latentry, shelf, tmp_path) -> None:
+    (tmp_path / "a.png").write_bytes(b"a")
+    (tmp_path / "b.png").write_bytes(b"b")
+    assert latentry("files", "upload", "a.png", "b.png")[:2] == (
+        0, "file_1  a.png\nfile_2  b.png\n",
+    )  # fmt: skip
+    assert shelf.uploaded == [b"a", b"b"]
+    code, out, _ = latentry("files", "list")
+    assert code == 0
+    rows = [line.split() for line in out.splitlines()[1:]]
+    assert [row[:2] for row in rows] == [["file_1", "40×24"], ["file_2", "40×24"]]
+    assert rows[0][-5:] == ["5", "h", "10", "min", "none"]
+    assert json.loads(latentry("files", "list", "-n", "1", "--json")[1])["id"] == "file_1"
+    assert latentry("files", "get", "file_1", "-o", "c.png")[:2] == (0, "c.png\n")
+    assert (tmp_path / "c.png").read_bytes() == b"picture"
+    assert latentry("files", "delete", "file_1")[:2] == (0, "File file_1 is deleted.\n")
+    assert shelf.deleted == ["file_1"]
+
+
+def test_what_is_not_there_is_said(latentry, shelf) -> None:
+    assert latentry("files", "get", "../v1/usage")[0] == 1
+    code, _, err = latentry("files", "upload", "gone.png")
+    assert (code, "gone.png" in err) == (2, True)

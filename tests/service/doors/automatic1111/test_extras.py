@@ -1,0 +1,148 @@
+"""The extras, PNG info and interrogation."""
+
+import base64
+import io
+import json
+
+import httpx
+import pytest
+from PIL import Image, PngImagePlugin
+
+from latentry.contracts import JobKind, UpscalerCard
+from latentry.errors import OutOfMemory
+from latentry.ledger import commands
+from tests.service.fake import PICTURE
+
+SINGLE, BATCH = "/sdapi/v1/extra-single-image", "/sdapi/v1/extra-batch-images"
+PNG_INFO = "/sdapi/v1/png-info"
+INFOTEXT = "a cat\nNegative prompt: dog\nSteps: 20, Sampler: Euler a, Size: 512x768, Seed: 1"
+
+
+@pytest.fixture
+def upscalers(worker) -> None:
+    """A live worker of two upscalers."""
+    for id in ("lanczos", "4x-Tiny"):
+        card = UpscalerCard(id=id, architecture="x", scale=4, default_scale=2, created=0)
+        worker.ledger.run(commands.register_model(card))
+    worker.queues = ["upscaler/lanczos", "upscaler/4x-Tiny"]
+    worker.ledger.run(commands.heartbeat("fake", worker.queues, ttl_s=60))
+
+
+async def test_a_picture_is_enlarged_as_a_job(client, worker, upscalers, jobs, photo) -> None:
+    body = {
+        "image": photo,
+        "upscaler_1": "Lanczos",
+        "upscaling_resize": 3,
+        "codeformer_weight": 0.5,
+    }
+    with worker:
+        answer = await client.post(SINGLE, json=body)
+    assert answer.status_code == 200, answer.text
+    assert base64.b64decode(answer.json()["image"]) == PICTURE
+    assert answer.json()["html_info"] == "<p>Postprocess upscale by: 3, upscaler: lanczos</p>"
+    assert answer.headers["X-Ignored-Fields"] == "codeformer_weight"
+    assert (jobs()[0].request.kind, jobs()[0].request.scale) == (JobKind.UPSCALE, 3)
+
+
+async def test_a_picture_is_enlarged_to_a_size(client, worker, upscalers, jobs, photo) -> None:
+    size = {"resize_mode": 1, "upscaling_resize_w": 320, "upscaling_resize_h": 192}
+    with worker:
+        answer = await client.post(SINGLE, json={"image": photo, "upscaler_1": "4x-tiny"} | size)
+    assert answer.status_code == 200, answer.text
+    assert (jobs()[0].request.scale, jobs()[0].request.upscaler) == (2.0, "4x-Tiny")
+
+
+async def test_the_upscaler_none_returns_the_picture(client, worker, jobs, photo) -> None:
+    answer = await client.post(SINGLE, json={"image": f"data:image/png;base64,{photo}"})
+    assert answer.status_code == 200, answer.text
+    image = Image.open(io.BytesIO(base64.b64decode(answer.json()["image"])))
+    assert image.size == (160, 96)
+    assert not jobs()
+
+
+async def test_several_pictures_are_a_job_each(client, worker, upscalers, jobs, photo) -> None:
+    several = [{"data": photo, "name": f"{k}.png"} for k in range(3)]
+    headers = {"Idempotency-Key": "k"}
+    with worker:
+        body = {"imageList": several, "upscaler_1": "Lanczos"}
+        answer = await client.post(BATCH, json=body, headers=headers)
+        again = await client.post(BATCH, json=body, headers=headers)
+    assert [base64.b64decode(one) for one in answer.json()["images"]] == [PICTURE] * 3
+    assert again.json() == answer.json()
+    assert len(jobs()) == 3
+
+
+async def test_one_that_fails_is_the_answer(client, worker, upscalers, photo) -> None:
+    worker.fails_with = OutOfMemory()
+    with worker:
+        body = {"imageList": [{"data": photo}] * 2, "upscaler_1": "Lanczos"}
+        answer = await client.post(BATCH, json=body)
+    assert (answer.status_code, answer.json()["error"]) == (502, "out_of_memory")
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "error", "named"),
+    [
+        ({"upscaler_1": "Dream"}, 404, "unknown_upscaler", "upscaler"),
+        ({"upscaler_1": "R-ESRGAN 4x+"}, 404, "unknown_upscaler", "upscaler"),
+        ({"upscaling_resize": 1}, 422, "invalid_request", "upscaling_resize: "),
+        ({"upscaling_resize": 5}, 422, "unsupported_size", "upscaling_resize: "),
+        ({"gfpgan_visibility": 0.5}, 422, "unsupported_field", "gfpgan_visibility: "),
+        ({"extras_upscaler_2_visibility": 1}, 422, "unsupported_field", "extras_upscaler_2"),
+        ({"resize_mode": 1}, 422, "unsupported_field", "upscaling_resize_h: "),
+        ({"image": "AAAA"}, 422, "unsupported_image", "image: "),
+        ({"image": ""}, 422, "invalid_request", "image: "),
+    ],
+)
+async def test_what_cannot_be_is_refused_by_name(
+    client, worker, upscalers, photo, fields, status, error, named
+) -> None:
+    answer = await client.post(SINGLE, json={"image": photo, "upscaler_1": "Lanczos"} | fields)
+    found = answer.json()
+    assert (answer.status_code, found["error"]) == (status, error), found
+    assert named in found["errors"]
+
+
+async def test_of_several_the_one_at_fault_is_named_and_none_is_made(
+    client, worker, upscalers, photo, jobs
+) -> None:
+    several = [{"data": photo}, {"data": "AAAA"}]
+    answer = await client.post(BATCH, json={"imageList": several, "upscaler_1": "Lanczos"})
+    assert answer.json()["errors"].startswith("imageList/1/data: ")
+    assert [job.state for job in jobs()] == ["canceled"]
+    none = await client.post(BATCH, json={"imageList": several})
+    assert none.json()["errors"].startswith("upscaler_1: ")
+
+
+def png_with(text: str) -> str:
+    file, info = io.BytesIO(), PngImagePlugin.PngInfo()
+    info.add_text("parameters", text)
+    Image.new("RGB", (8, 8)).save(file, "PNG", pnginfo=info if text else None)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+async def test_a_file_s_parameters_are_read(client: httpx.AsyncClient, jobs) -> None:
+    answer = await client.post(PNG_INFO, json={"image": png_with(INFOTEXT)})
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert (found["info"], found["items"]) == (INFOTEXT, {"parameters": INFOTEXT})
+    parameters = found["parameters"]
+    assert (parameters["Prompt"], parameters["Negative prompt"]) == ("a cat", "dog")
+    assert (parameters["Steps"], parameters["Size-1"], parameters["Size-2"]) == ("20", "512", "768")
+    assert not jobs()
+
+
+async def test_a_file_without_parameters_says_nothing(client) -> None:
+    answer = await client.post(PNG_INFO, json={"image": png_with("")})
+    assert answer.json() == {"info": "", "items": {}, "parameters": {}}
+    wrong = await client.post(PNG_INFO, json={"image": "AAAA"})
+    assert (wrong.status_code, wrong.json()["error"]) == (422, "unsupported_image")
+
+
+@pytest.mark.parametrize("path", ["/sdapi/v1/interrogate", "/controlnet/detect"])
+async def test_what_is_not_here_is_refused_with_a_sentence(client, path: str, photo) -> None:
+    body = json.dumps({"image": photo, "controlnet_input_images": [photo * 9_000]})
+    headers = {"Content-Type": "application/json"}
+    answer = await client.post(path, content=body, headers=headers)
+    assert (answer.status_code, answer.json()["error"]) == (422, "unsupported_field")
+    assert answer.json()["detail"].endswith(".")
