@@ -38,9 +38,7 @@ def targets(
     what: Job | Image | str, path: str | PathLike[str] | None
 ) -> Iterator[tuple[Image | str, Path]]:
     """Each image to save, and its file. Raises FileNotFoundError for a folder that is not there."""
-    given = None if path is None else Path(path)
-    if given and not given.is_dir() and os.fspath(path or "").endswith(("/", os.sep)):
-        raise FileNotFoundError(errno.ENOENT, "There is no such folder", os.fspath(given))
+    given = None if path is None else _given(os.fspath(path))
     if isinstance(what, Job):
         clips = [one for one in what.outputs if one.kind is OutputKind.CLIP]
         for clip in clips:
@@ -62,3 +60,10 @@ def opened(data: bytes) -> "PillowImage":
     image = Pillow.open(BytesIO(data))
     image.load()
     return image
+
+
+def _given(path: str) -> Path:
+    """A path, which has no sign any more that a folder was meant. Raises FileNotFoundError."""
+    if path.endswith(("/", os.sep)) and not os.path.isdir(path):
+        raise FileNotFoundError(errno.ENOENT, "There is no such folder", path)
+    return Path(path)

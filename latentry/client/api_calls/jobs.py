@@ -2,6 +2,7 @@
 
 import math
 import re
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -37,6 +38,11 @@ _ROUTES: Final[dict[type[BaseModel], str]] = {
     UpscaleRequest: "/v1/upscales",
     ClipRequest: "/v1/clips",
 }
+
+
+def key(own: str | None) -> str:
+    """The idempotency key of a request: the caller's, or a new one."""
+    return uuid.uuid4().hex if own is None else own
 
 
 def submit(

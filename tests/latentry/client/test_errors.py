@@ -42,7 +42,7 @@ def test_an_address_does_not_show_its_key():
     assert "ltk_secret" not in repr(Address("http://latentry.test", "ltk_secret", 1.0))
 
 
-@pytest.mark.parametrize("key", ["two\nlines", "\u043a\u043b\u044e\u0447", "x" * 256])
+@pytest.mark.parametrize("key", ["", "two\nlines", "\u043a\u043b\u044e\u0447", "x" * 256])
 def test_an_idempotency_key_that_no_header_can_have_is_refused_before_it_is_sent(key):
     fake = FakeService()
     with fake.client() as client:
