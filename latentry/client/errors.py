@@ -62,7 +62,7 @@ class ApiError(LatentryError):
                     type="about:blank",
                     title=title,
                     status=response.status_code,
-                    detail=f"{url} returned {response.status_code} {title}{via}{_hint(response)}.",
+                    detail=f"{url} returned {response.status_code} {title}{via}{_hint(response)}",
                     code=f"http_{response.status_code}",
                     request_id=response.headers.get("X-Request-Id"),
                 ),
@@ -76,10 +76,13 @@ def public(url: httpx.URL) -> httpx.URL:
 
 
 def _hint(response: httpx.Response) -> str:
+    """The end of the sentence."""
     if response.is_redirect and (moved := response.headers.get("Location")):
         there = public(response.request.url.join(moved))
-        return f" to {there}; let the base URL be the final one"
-    return ", which is not latentry's answer; is the base URL right" * response.is_success
+        return f" to {there}; let the base URL be the final one."
+    return (
+        ", which is not latentry's answer; is the base URL right?" if response.is_success else "."
+    )
 
 
 def retry_after_s(response: httpx.Response) -> float | None:
