@@ -5,7 +5,7 @@ READY := $(PYTHON_BIN)/.ready
 # The tests start hundreds of Python processes, which should share compiled bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run demo test both slow oracle faults fuzz check bench simulate model sdk-ts clean
+.PHONY: help setup run demo test slow oracle faults fuzz check bench simulate model sdk-ts clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
@@ -18,11 +18,8 @@ run: $(READY) ## Start the whole service on http://127.0.0.1:8000; Ctrl-C stops 
 demo: $(READY) ## Start the service, generate six images into demo.png, stop
 	@exec $(PYTHON_BIN)/latentry demo
 
-test: $(READY) ## Run the tests; 6 minutes on two cores
+test: $(READY) ## Run the tests; a quarter of an hour on two cores
 	@$(PYTHON_BIN)/python -m pytest -n auto
-
-both: $(READY) ## Run the tests and the slow ones in one session, as CI does
-	@$(PYTHON_BIN)/python -m pytest -n auto -m 'not oracle and not faults and not fuzz'
 
 slow: $(READY) ## Run the slow tests, which rarely find more; CI runs them too
 	@$(PYTHON_BIN)/python -m pytest -n auto -m slow
