@@ -12,10 +12,11 @@ from pydantic import ValidationError
 
 from latentry.contracts import JobStatus, UpscaleRequest
 from latentry.contracts.upscales import UPSCALER_ID
-from latentry.errors import UnknownUpscaler
-from latentry.ledger import Accepted, JobRecord, commands
+from latentry.errors import RateLimited, UnknownUpscaler
+from latentry.ledger import Accepted, JobRecord, commands, keyring
+from latentry.ledger.accounts import NO_KEY
 from latentry.ledger.files import PREFIX as FILE_PREFIX
-from service.access.auth import Caller
+from service.access.auth import Caller, rate_limit_headers
 from service.doors.automatic1111.instance import Instance
 from service.doors.automatic1111.requests.extras import AnyExtra
 from service.doors.automatic1111.translation.refusals import is_asked, refuse, refused_as
@@ -27,6 +28,7 @@ from service.doors.submit import submit
 from service.doors.wait import created_and_ended_or_canceled
 from service.gateway import Gateway
 from service.http import bodies
+from service.http.body_room import release_body
 
 T = TypeVar("T")
 
@@ -48,8 +50,11 @@ async def enlarged(
     key: each then has one of its own, the header's with its number.
     """
     _refuse_impossible(body)
+    await _count(gateway, caller, request, len(pictures))
     keep = idempotency_key is not None
     accepted = await _accepted(gateway, caller, body, pictures, idempotency_key)
+    del body, pictures  # nobody keeps them while the client waits
+    release_body(request)
 
     async def ended(one: Accepted) -> JobRecord:
         record = await created_and_ended_or_canceled(
@@ -63,6 +68,16 @@ async def enlarged(
     if failures:
         raise failures[0]
     return records
+
+
+async def _count(gateway: Gateway, caller: Caller, request: Request, jobs: int) -> None:
+    """Each job counts as a request of the key's rate. Raises RateLimited."""
+    if caller.key_id == NO_KEY or jobs == 1:
+        return
+    taken = await gateway.ledger.run(keyring.take_more(caller.key_id, jobs - 1))
+    request.state.headers = rate_limit_headers(caller.allowance, taken.left, taken.full_ms)
+    if taken.count < jobs - 1:
+        raise RateLimited(retry_after_s=-(-taken.wait_ms // 1000))
 
 
 async def _accepted(
@@ -119,7 +134,7 @@ async def itself(gateway: Gateway, caller: Caller, picture: str) -> str:
     else:
         async with gateway.inputs.sent(caller.tenant, picture) as data:
             png = (await gateway.intake.take(data, caller.tenant)).png
-    return b64encode(png).decode()
+    return (await asyncio.to_thread(b64encode, png)).decode()
 
 
 async def _scale(gateway: Gateway, caller: Caller, body: AnyExtra, picture: str) -> float:

@@ -8,10 +8,13 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from latentry.contracts import StoredOutput
+from latentry.errors import BodyTooLarge
 from latentry.ledger import JobRecord
 from service.doors.automatic1111.answers.processed import info
 from service.doors.automatic1111.requests.generations import PICTURES, AnyGeneration
 from service.doors.automatic1111.translation.ignored import ignored
+
+MAX_BYTES: Final = 512 * 1024  # of what `parameters` say
 
 
 class GenerationAnswer(BaseModel):
@@ -56,13 +59,15 @@ class Wanted:
 
     @classmethod
     def of(cls, body: AnyGeneration, maps: Sequence[bool]) -> Self:
-        """Of this request."""
+        """Of this request. Raises BodyTooLarge."""
         known = set(type(body).model_fields) - PICTURES
+        # Without fields that are not known: SillyTavern sends its password among them.
+        fields = body.model_dump(include=known) | dict.fromkeys(_LEFT_OUT[body.route])
+        # Kept while the job is made, when its body counts no longer against the room for bodies.
+        if len(parameters := to_json(fields)) > MAX_BYTES:
+            raise BodyTooLarge(f"Without its pictures, the body is larger than {MAX_BYTES} bytes.")
         return cls(
-            # Without fields that are not known: SillyTavern sends its password among them.
-            parameters=to_json(
-                body.model_dump(include=known) | dict.fromkeys(_LEFT_OUT[body.route])
-            ),
+            parameters=parameters,
             headers=ignored(body),
             batch_size=body.batch_size,
             sends=body.send_images,

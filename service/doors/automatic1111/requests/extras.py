@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from pydantic import ConfigDict, Field
 
 from latentry.contracts.wire import RequestModel
-from service.doors.automatic1111.requests.fields import Name
+from service.doors.automatic1111.requests.fields import MAX_NUMBER, Name
 from service.doors.automatic1111.requests.pictures import FORMS, Picture
 from service.doors.fates import OBEYED, Fate, Here
 
@@ -33,10 +33,14 @@ class AnyExtra(RequestModel):
         float, OBEYED, Field(gt=1, description="The factor, within the upscaler's own.")
     ] = 2.0
     upscaling_resize_w: Annotated[
-        int, OBEYED, Field(ge=1, description="Width, in the picture's own proportions.")
+        int,
+        OBEYED,
+        Field(ge=1, le=MAX_NUMBER, description="Width, in the picture's own proportions."),
     ] = 512
     upscaling_resize_h: Annotated[
-        int, OBEYED, Field(ge=1, description="Height, in the picture's own proportions.")
+        int,
+        OBEYED,
+        Field(ge=1, le=MAX_NUMBER, description="Height, in the picture's own proportions."),
     ] = 512
     upscaling_crop: Annotated[
         bool,

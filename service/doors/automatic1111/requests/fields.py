@@ -8,6 +8,9 @@ from latentry.ledger.instances import MAX_TASK_ID
 from service.doors.fates import IGNORED, MAPPED, OBEYED, Fate, Here
 
 MAX_NAME: Final = 200  # characters of a model, sampler, …
+# Of numbers with which the door reckons: beyond any that it obeys, and far from overflow.
+MAX_NUMBER: Final = 1_000_000
+LEAST_STRENGTH: Final = 1e-6
 _NO_SCRIPT: Final = ("", "None")
 _OFF: Final = (0, -1)
 
@@ -58,16 +61,23 @@ Scheduler = Annotated[
     ),
 ]
 BatchSize = Annotated[
-    int, MAPPED, Field(ge=1, description="Times `n_iter`: images of one job, at most 10.")
+    int,
+    MAPPED,
+    Field(ge=1, le=MAX_NUMBER, description="Times `n_iter`: images of one job, at most 10."),
 ]
-Iterations = Annotated[int, MAPPED, Field(ge=1, description="Times `batch_size`.")]
-Steps = Annotated[int | None, OBEYED, Field(ge=1, description="Omitted, the model's own number.")]
+Iterations = Annotated[int, MAPPED, Field(ge=1, le=MAX_NUMBER, description="Times `batch_size`.")]
+Steps = Annotated[
+    int | None,
+    OBEYED,
+    Field(ge=1, le=MAX_NUMBER, description="Omitted, the model's own number."),
+]
 CfgScale = Annotated[float | None, OBEYED, Field(ge=0, description="Omitted, the model's own.")]
 Side = Annotated[
     int | None,
     MAPPED,
     Field(
         ge=8,
+        le=MAX_NUMBER,
         description="Rounded down to a multiple of 8. Omitted, the model's own side (of img2img the"
         " picture's). 512 × 512, which most clients send unasked, is the nearest size that the"
         " model can; other sizes are exact or refused.",

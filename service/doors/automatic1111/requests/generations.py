@@ -78,7 +78,13 @@ class Txt2Img(AnyGeneration):
 
     enable_hr: Annotated[bool, OBEYED, Field(description="Hires fix.")] = False
     hr_scale: Annotated[
-        float, OBEYED, Field(ge=0, description="Times the first pass's size; 2 if omitted.")
+        float,
+        OBEYED,
+        Field(
+            ge=0,
+            le=fields.MAX_NUMBER,
+            description="Times the first pass's size; 2 if omitted.",
+        ),
     ] = 2.0
     hr_upscaler: Annotated[
         fields.Name | None,
@@ -86,12 +92,22 @@ class Txt2Img(AnyGeneration):
         Field(description="`Latent` (the default) or `Lanczos`; others are refused."),
     ] = None
     hr_second_pass_steps: Annotated[
-        int, OBEYED, Field(ge=0, description="Steps that are made; 0: as many as `steps`.")
+        int,
+        OBEYED,
+        Field(
+            ge=0, le=fields.MAX_NUMBER, description="Steps that are made; 0: as many as `steps`."
+        ),
     ] = 0
     hr_resize_x: Annotated[
-        int, OBEYED, Field(ge=0, description="Width of the result, instead of `hr_scale`.")
+        int,
+        OBEYED,
+        Field(
+            ge=0, le=fields.MAX_NUMBER, description="Width of the result, instead of `hr_scale`."
+        ),
     ] = 0
-    hr_resize_y: Annotated[int, OBEYED, Field(ge=0, description="Its height, likewise.")] = 0
+    hr_resize_y: Annotated[
+        int, OBEYED, Field(ge=0, le=fields.MAX_NUMBER, description="Its height, likewise.")
+    ] = 0
     firstphase_width: Annotated[
         int, Here(Fate.REFUSED, unless=(0,)), Field(description="Refused with hires fix, unless 0.")
     ] = 0

@@ -31,6 +31,19 @@ _FIELDS: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "Hires upscale": ("hr_scale", float),
     "Hires steps": ("hr_second_pass_steps", int),
     "Hires upscaler": ("hr_upscaler", str),
+    # What changes the picture, and is refused by its field where it cannot be obeyed.
+    "Hires checkpoint": ("hr_checkpoint_name", str),
+    "Hires sampler": ("hr_sampler_name", str),
+    "Hires schedule type": ("hr_scheduler", str),
+    "Hires prompt": ("hr_prompt", str),
+    "Hires negative prompt": ("hr_negative_prompt", str),
+    "Eta": ("eta", float),
+    "Eta DDIM": ("eta", float),
+    "Sigma churn": ("s_churn", float),
+    "Sigma noise": ("s_noise", float),
+    "NGMS": ("s_min_uncond", float),
+    "Noise multiplier": ("initial_noise_multiplier", float),
+    "Mask mode": ("inpainting_mask_invert", lambda text: text == "Inpaint not masked"),
     "Mask blur": ("mask_blur", int),
     "Masked area padding": ("inpaint_full_res_padding", int),
     "Masked content": ("inpainting_fill", _FILLS.__getitem__),
@@ -41,6 +54,7 @@ _OPTIONS: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "Model": ("sd_model_checkpoint", str),
     "VAE": ("sd_vae", str),
     "Clip skip": ("CLIP_stop_at_last_layers", int),
+    "ENSD": ("eta_noise_seed_delta", int),
 }
 
 

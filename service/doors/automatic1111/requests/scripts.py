@@ -13,6 +13,7 @@ _CONTROLNET: Final = "controlnet"
 _OF_THE_UI: Final = frozenset({"sampler", "seed", "refiner", "extra options"})
 _NO_MODEL: Final = (None, "", "None")
 _MAX_NAME: Final = 64
+MAX_UNITS: Final = 16  # switched on or off
 
 
 class Scripts(BaseModel):
@@ -23,7 +24,7 @@ class Scripts(BaseModel):
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
-    ControlNet: tuple[ControlUnit, ...] = ()
+    ControlNet: Annotated[tuple[ControlUnit, ...], Field(max_length=MAX_UNITS)] = ()
     idle: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
 
@@ -36,7 +37,7 @@ class Scripts(BaseModel):
         for name, script in sent.items():
             kind = str(name).lower()
             if kind == _CONTROLNET:
-                units += [unit for unit in _arguments(script) if not _is_nothing(unit)]
+                units += [unit for unit in _units(script) if not _is_nothing(unit)]
             elif kind in _OF_THE_UI or _is_off(script):
                 idle.append(str(name)[:_MAX_NAME])
             else:
@@ -54,6 +55,12 @@ def _arguments(script: Any) -> list[Any]:
     if isinstance(found, Mapping):
         return [found]
     return found if isinstance(found, list) else []
+
+
+def _units(script: Any) -> list[Any]:
+    """The arguments; what is no list of them is one that is no unit, and so refused."""
+    found = script.get("args", []) if isinstance(script, Mapping) else script
+    return _arguments(script) if isinstance(found, Mapping | list | None) else [found]
 
 
 def _is_nothing(unit: Any) -> bool:

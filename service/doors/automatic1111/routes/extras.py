@@ -63,12 +63,15 @@ async def extra_single_image(
         image = await itself(gateway, caller, body.image)
         return json_response(SingleImageAnswer(html_info="", image=image), headers=ignored(body))
     pictures = {"image": body.image}
-    records = await enlarged(gateway, caller, request, body, pictures, idempotency_key)
+    ending, headers = (
+        enlarged(gateway, caller, request, body, pictures, idempotency_key),
+        ignored(body),
+    )
+    del body, pictures  # not kept while the client waits
+    records = await ending
     start = b'{"html_info":%s,"image":"' % to_json(_told(records))
     pieces = between(gateway.storage, records[0].images, [start, b'"}'])
-    return StreamingResponse(
-        await begun(pieces), headers=ignored(body), media_type="application/json"
-    )
+    return StreamingResponse(await begun(pieces), headers=headers, media_type="application/json")
 
 
 @router.post(
@@ -80,18 +83,24 @@ async def extra_batch_images(
     request: Request,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Enlarge several pictures, a job each. If one fails, that is the answer."""
+    """Enlarge several pictures, a job each. If one fails, that is the answer.
+
+    Each counts as a request of the key's rate.
+    """
     body = await bodies.parse(request, ExtraBatchImages)
     if is_none(body.upscaler_1):
         refuse("upscaler_1", "None changes nothing; name one of GET /sdapi/v1/upscalers.")
     pictures = {f"imageList/{k}/data": one.data for k, one in enumerate(body.imageList)}
-    records = await enlarged(gateway, caller, request, body, pictures, idempotency_key)
+    ending, headers = (
+        enlarged(gateway, caller, request, body, pictures, idempotency_key),
+        ignored(body),
+    )
+    del body, pictures  # not kept while the client waits
+    records = await ending
     images = [image for record in records for image in record.images]
     start = b'{"html_info":%s,"images":' % to_json(_told(records))
     pieces = between(gateway.storage, images, around(start, len(images), b"}"))
-    return StreamingResponse(
-        await begun(pieces), headers=ignored(body), media_type="application/json"
-    )
+    return StreamingResponse(await begun(pieces), headers=headers, media_type="application/json")
 
 
 @router.post(PNG_INFO, response_model=PngInfoAnswer, openapi_extra=body_schema(PngInfo, _PICTURE))

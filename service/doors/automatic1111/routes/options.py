@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, RootModel
 from starlette.responses import Response
 
-from latentry.errors import NoModel
+from latentry.errors import NoModel, UnknownModel
 from service.doors.answers import body_schema, example, json_response, json_text
 from service.doors.automatic1111.callers import MayDraw, MaySee
 from service.doors.automatic1111.instance import Instance
@@ -50,7 +50,7 @@ async def get_options(gateway: GatewayDep, caller: MaySee) -> Response:
     try:
         entry = await instance.entry(options.sd_model_checkpoint)
         found["sd_model_checkpoint"] = entry.card.id
-    except NoModel:  # the first worker is about to come
+    except (NoModel, UnknownModel):  # not yet, or no longer: its name is what can be changed
         pass
     return json_response(OptionsAnswer.model_validate(found))
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 from latentry.contracts import ModelCard
 from latentry.contracts.fields.hires import Upscaler
 from latentry.errors import UnsupportedField
+from service.doors.automatic1111.requests.fields import LEAST_STRENGTH
 from service.doors.automatic1111.requests.generations import Txt2Img
 from service.doors.automatic1111.translation.refusals import refuse
 from service.doors.sizes import Size
@@ -34,7 +35,7 @@ def hires(body: Txt2Img, first: Size, card: ModelCard) -> dict[str, Any] | None:
         return None
     _refuse_differences(body)
     strength = STRENGTH if body.denoising_strength is None else body.denoising_strength
-    if not strength:
+    if strength < LEAST_STRENGTH:  # what steps are divided by
         refuse("denoising_strength", "At 0 the second pass would change nothing.")
     # There, so many steps are made; here, `steps` are what `strength` is a fraction of.
     made = body.hr_second_pass_steps or body.steps or card.defaults.num_inference_steps

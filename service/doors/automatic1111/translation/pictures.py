@@ -29,6 +29,8 @@ def of_pictures(body: Img2Img, card: ModelCard) -> dict[str, Any]:
         refuse("resize_mode", "0, 1 or 2; the latent of a picture is not enlarged.")
     found["resize_mode"] = _RESIZE_MODES[body.resize_mode]
     if card.limits.edits:
+        if body.mask:
+            refuse("mask", "This model edits the whole picture; leave the mask out.")
         # There, too, such a model starts from noise, and its picture stands beside.
         return found | _given("image_guidance_scale", body.image_cfg_scale)
     strength = STRENGTH if body.denoising_strength is None else body.denoising_strength

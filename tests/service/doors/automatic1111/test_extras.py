@@ -11,7 +11,10 @@ from PIL import Image, PngImagePlugin
 from latentry.contracts import JobKind, UpscalerCard
 from latentry.errors import OutOfMemory
 from latentry.ledger import commands
+from latentry.ledger.keyring import Allowance
+from service.doors.automatic1111 import enlarging
 from tests.service.fake import PICTURE
+from tests.service.keys import bearer, issue
 
 SINGLE, BATCH = "/sdapi/v1/extra-single-image", "/sdapi/v1/extra-batch-images"
 PNG_INFO = "/sdapi/v1/png-info"
@@ -89,6 +92,7 @@ async def test_one_that_fails_is_the_answer(client, worker, upscalers, photo) ->
         ({"upscaling_resize": 5}, 422, "unsupported_size", "upscaling_resize: "),
         ({"gfpgan_visibility": 0.5}, 422, "unsupported_field", "gfpgan_visibility: "),
         ({"extras_upscaler_2_visibility": 1}, 422, "unsupported_field", "extras_upscaler_2"),
+        ({"resize_mode": 1, "upscaling_resize_w": 10**400}, 422, "invalid_request", "resize_w: "),
         ({"resize_mode": 1}, 422, "unsupported_field", "upscaling_resize_h: "),
         ({"image": "AAAA"}, 422, "unsupported_image", "image: "),
         ({"image": ""}, 422, "invalid_request", "image: "),
@@ -112,6 +116,27 @@ async def test_of_several_the_one_at_fault_is_named_and_none_is_made(
     assert [job.state for job in jobs()] == ["canceled"]
     none = await client.post(BATCH, json={"imageList": several})
     assert none.json()["errors"].startswith("upscaler_1: ")
+
+
+async def test_each_of_several_counts_against_the_key_s_rate(
+    client, ledger, worker, upscalers, photo
+) -> None:
+    headers = bearer(issue(ledger, "acme", allowance=Allowance(per_minute=1, burst=2)))
+    body = {"imageList": [{"data": photo}] * 3, "upscaler_1": "Lanczos"}
+    answer = await client.post(BATCH, json=body, headers=headers)
+    assert (answer.status_code, answer.json()["error"]) == (429, "rate_limited")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert not ledger.run(commands.list_jobs("acme", below=None, limit=1))
+
+
+async def test_pictures_are_not_kept_while_the_client_waits(
+    client, worker, upscalers, photo, monkeypatch
+) -> None:
+    released = list[object]()
+    monkeypatch.setattr(enlarging, "release_body", released.append)
+    with worker:
+        answer = await client.post(SINGLE, json={"image": photo, "upscaler_1": "Lanczos"})
+    assert (answer.status_code, len(released)) == (200, 1)
 
 
 def png_with(text: str) -> str:

@@ -323,3 +323,52 @@ async def test_many_at_once_each_get_their_own(client, worker) -> None:
 
     with worker:
         assert await asyncio.gather(*map(seed, range(12))) == list(range(12))
+
+
+VAST = 10**400
+LONG = int("9" * 4_000)
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"enable_hr": True, "hr_resize_x": VAST}, "hr_resize_x"),
+        ({"enable_hr": True, "hr_resize_y": VAST}, "hr_resize_y"),
+        ({"enable_hr": True, "hr_second_pass_steps": VAST}, "hr_second_pass_steps"),
+        ({"enable_hr": True, "steps": VAST}, "steps"),
+        ({"enable_hr": True, "width": VAST, "hr_resize_x": 8}, "width"),
+        ({"enable_hr": True, "denoising_strength": 5e-324}, "denoising_strength"),
+        ({"batch_size": LONG, "n_iter": LONG}, "batch_size"),
+        ({"alwayson_scripts": {"ControlNet": {"args": "canny"}}}, "alwayson_scripts/ControlNet/0"),
+        ({"alwayson_scripts": {"ControlNet": {"args": [{}] * 17}}}, "alwayson_scripts/ControlNet"),
+    ],
+)
+async def test_numbers_that_overflow_and_units_that_are_none_are_refused_by_name(
+    client, worker, fields, named: str
+) -> None:
+    answer = await client.post(TXT2IMG, json={"prompt": "a"} | fields)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"].startswith(named)
+
+
+@pytest.mark.parametrize("field", ["comments", "hr_prompt"])
+async def test_what_is_echoed_is_small(client, worker, jobs, field: str) -> None:
+    # Base64 passes for a picture in a body's bounds, wherever it stands.
+    body = {"prompt": "a", field: "A" * 2**20}
+    answer = await client.post(TXT2IMG, json=body)
+    assert (answer.status_code, answer.json()["error"]) == (413, "body_too_large")
+    assert not jobs()
+
+
+@pytest.mark.parametrize(
+    ("setting", "field"),
+    [("Hires prompt: another", "hr_prompt"), ("Hires sampler: Heun", "hr_sampler_name"),
+     ("ENSD: 31337", "eta_noise_seed_delta"), ("Sigma churn: 0.5", "s_churn")],
+)  # fmt: skip
+async def test_what_an_infotext_says_and_cannot_be_obeyed_is_refused(
+    client, worker, setting: str, field: str
+) -> None:
+    text = f"a cat\nSteps: 4, Sampler: Euler, Seed: 1, Hires upscale: 1.5, {setting}"
+    answer = await client.post(TXT2IMG, json={"infotext": text})
+    assert (answer.status_code, answer.json()["error"]) == (422, "unsupported_field")
+    assert field in answer.json()["errors"]

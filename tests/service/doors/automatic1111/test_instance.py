@@ -11,7 +11,9 @@ import pytest
 
 from latentry.api_keys import ApiKey
 from latentry.contracts import Adapter, AdapterKind, RegisteredCard
-from latentry.ledger import JobRecord, Ledger, commands
+from latentry.ledger import JobRecord, Ledger, commands, instances
+from latentry.ledger.accounts import NO_KEY
+from latentry.ledger.instances import InstanceRef
 from tests.latentry.ledger.factory import card
 from tests.service.fake import FakeWorker
 from tests.service.keys import bearer, issue
@@ -317,3 +319,15 @@ def bearer_of(headers: dict[str, str]) -> dict[str, str]:
     """The native door reads no passwords."""
     text = base64.b64decode(headers["Authorization"].removeprefix("Basic ")).decode()
     return headers | {"Authorization": f"Bearer {text.partition(':')[2]}"}
+
+
+async def test_a_key_whose_model_is_gone_can_read_its_options_and_set_another(
+    client, ledger, worker
+) -> None:
+    whose = InstanceRef("default", NO_KEY)
+    ledger.run(instances.set_options(whose, '{"sd_model_checkpoint": "gone"}'))
+    answer = await client.get(OPTIONS)
+    assert (answer.status_code, answer.json()["sd_model_checkpoint"]) == (200, "gone")
+    changed = answer.json() | {"sd_model_checkpoint": "shapes"}
+    assert (await client.post(OPTIONS, json=changed)).status_code == 200
+    assert (await client.get(OPTIONS)).json()["sd_model_checkpoint"] == "shapes"

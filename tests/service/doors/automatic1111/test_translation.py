@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from latentry.contracts import GenerationRequest
-from latentry.errors import InvalidRequest, NotFound, UnknownModel
+from latentry.errors import InvalidRequest, NotFound, UnknownModel, UnsupportedField
 from latentry.ledger import CatalogueEntry
 from latentry.settings import Settings
 from service.doors.automatic1111.requests.generations import AnyGeneration, Img2Img, Txt2Img
@@ -342,3 +342,11 @@ def test_a_model_is_found_as_its_file_may_be_called(name: str | None) -> None:
     assert checkpoint(name, entries, Settings()).card.id == "shapes"
     with pytest.raises(UnknownModel):
         checkpoint("other", entries, Settings())
+
+
+def test_a_mask_that_a_model_of_edits_would_leave_aside_is_refused() -> None:
+    edits = card().model_copy(update={"limits": card().limits.model_copy(update={"edits": True})})
+    assert translated(Img2Img.model_validate(BROUGHT), Options(), edits).request.image == URL
+    with pytest.raises(UnsupportedField) as caught:
+        translated(Img2Img.model_validate(MASKED), Options(), edits)
+    assert list(caught.value.fields) == ["/mask"]
