@@ -20,7 +20,7 @@ def image_path(path: Path | None, job: Job, index: int, *, name: str = "") -> Pa
 
     In the directory `path`, or without one, files are named by the job's id.
     """
-    own = Path(job.id + job.request.output_format.suffix)
+    own = _named(job, job.request.output_format.suffix)
     path = own if path is None else path / own if path.is_dir() else path
     number = [str(index + 1)] if job.request.pictures > 1 else []
     parts = [path.stem, *number, *([name] if name else [])]
@@ -29,9 +29,14 @@ def image_path(path: Path | None, job: Job, index: int, *, name: str = "") -> Pa
 
 def clip_path(path: Path | None, job: Job, clip: Output) -> Path:
     """The file of all frames of a job, whose ending is its own."""
-    own = Path(job.id)
+    own = _named(job)
     named = own if path is None else path / own if path.is_dir() else path
     return named.with_suffix("." + clip.content_type.partition("/")[2])
+
+
+def _named(job: Job, suffix: str = "") -> Path:
+    """A file in some folder, whatever a service that is none of ours calls its jobs."""
+    return Path(Path(job.id).name + suffix)
 
 
 def targets(

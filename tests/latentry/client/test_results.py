@@ -9,6 +9,7 @@ from PIL import Image as Pillow
 
 from latentry import ApiError, ConfigurationError, Image, JobDidNotSucceed, LatentryError, contracts
 from latentry.client.results import JobList, Output
+from latentry.client.saving import clip_path, targets
 from latentry.contracts import EventType, JobError, OutputKind
 from latentry.testing import FakeService
 
@@ -184,3 +185,13 @@ def test_a_folder_that_is_not_there_is_not_taken_for_a_file(fake, tmp_path):
             with pytest.raises(FileNotFoundError, match="no such folder"):
                 what.save(f"{tmp_path}/pictures/")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../above", "/etc/evil"])
+def test_a_service_s_name_of_a_job_leads_into_no_other_folder(fake, tmp_path, name):
+    with fake.client() as client:
+        job = client.generate("a red circle")
+    evil = job.model_copy(update={"id": name})
+    [(_, image)] = targets(evil, tmp_path)
+    assert image.parent == tmp_path
+    assert clip_path(tmp_path, evil, job.outputs[0]).parent == tmp_path
