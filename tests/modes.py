@@ -103,6 +103,8 @@ _PEN: Final = {"id": "pen", "weight": -0.5, "text_encoder_weight": 0.4}
 CONTROLS: Final = ("lines", "depth")
 _LINES: Final = {"id": "lines", "weight": 0.8}
 _DEPTH: Final = {"id": "depth", "weight": 1.5, "start": 0.2, "end": 0.7, "mode": "prompt"}
+T2I_ADAPTER: Final = "sketch"  # of theirs too
+_SKETCH: Final = {"id": T2I_ADAPTER, "weight": 0.8, "end": 0.9}
 _HIRES: Final = {"width": 128, "height": 128, "steps": 3, "strength": 0.7}
 
 MODES: Final[dict[str, Mode]] = {
@@ -186,6 +188,7 @@ MODES: Final[dict[str, Mode]] = {
         {"strength": 1.0, "extend": {"left": 32}}, _IMAGE, channels=9
     ),
     "edited": Mode({"image_guidance_scale": 1.5}, _IMAGE, channels=8),
+    "T2I-Adapter, control, LoRA": Mode({"controls": [_SKETCH, _LINES], "loras": [_PEN]}),
 }
 
 

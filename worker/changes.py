@@ -39,8 +39,10 @@ def change_model(
 def is_for_others(job: ClaimedJob, error: LatentryError, claimer: Claimer) -> bool:
     """Whether another worker may have the model that an image of this job could not have here.
 
-    A job that came back here, for its refiner is gone, would come back again.
+    Its queue is left to others then. Where it is the refiner that is gone or does not load, the
+    job would come back here at once, again and again.
     """
+    model = job.lease.record.request.model
     if isinstance(error, ModelGone):
-        return job.lease.record.request.model not in claimer.queues.models
-    return isinstance(error, ModelNotLoaded)
+        return model not in claimer.queues.models
+    return isinstance(error, ModelNotLoaded) and error.model == model

@@ -60,7 +60,7 @@ def open_all(
     metrics = Metrics()
     try:
         inspection.inspect(settings)  # before the models, which take minutes
-        models = _model_files(settings)
+        models = model_files(settings)
         in_folders = models.open()
         backend, cards = compute.submit(open_backend, settings, keepalive, in_folders).result()
         costs = Costs(max_rows=settings.max_rows, max_slowdown=settings.max_slowdown)
@@ -100,7 +100,9 @@ def complete(cards: Sequence[Card], judge: Judge) -> Sequence[Card]:
     return with_labels(with_clips(cards), judge.labels)
 
 
-def _model_files(settings: Settings) -> ModelFiles:
-    sources = settings.model_sources.items()
-    pairs = {model: source for model, source in sources if isinstance(source, Path)}
-    return ModelFiles(pairs, settings.model_folders)
+def model_files(settings: Settings) -> ModelFiles:
+    """Those that `LATENTRY_MODELS` names, and those in its folders."""
+    sources = settings.model_sources
+    pairs = {model: source for model, source in sources.items() if isinstance(source, Path)}
+    taken = sources.keys() - pairs.keys()
+    return ModelFiles(pairs, settings.model_folders, taken=taken)

@@ -203,7 +203,7 @@ class ResolvedRequest(ResponseModel):
         left_out |= {name: {"file", "c2pa"} for name in FIELDS}
         left_out["loras"] = {"__all__": {"id", "autov3"}}
         left_out["vae"] = {"id"}
-        of_control = {"id": True, "autov3": True, "image": {"file", "c2pa"}}
+        of_control = {"id": True, "autov3": True, "kind": True, "image": {"file", "c2pa"}}
         left_out["controls"] = {"__all__": of_control}
         left_out["image_prompts"] = {"__all__": {"id": True, "image": {"file", "c2pa"}}}
         left_out["clip"] = {"fps", "output"}

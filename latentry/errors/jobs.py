@@ -27,6 +27,10 @@ class ModelNotLoaded(JobFailed):
     code = "model_not_loaded"
     retryable = True
 
+    def __init__(self, message: str | None = None, *, model: str = "") -> None:
+        super().__init__(message)
+        self.model = model  # which of those that the job needs
+
 
 class ModelGone(JobFailed):
     """The model was removed from the service before the job began."""

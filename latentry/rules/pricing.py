@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from latentry.contracts import (
+    AdapterKind,
     Cost,
     InpaintArea,
     ModelCard,
@@ -151,11 +152,14 @@ def _calls_of_two(one: ResolvedRequest) -> float:
 
 
 def _control_calls_of_two(one: ResolvedRequest) -> float:
-    """Those of its ControlNets in a pass, each in its window and on its rows."""
+    """Those of its ControlNets in a pass, each in its window and on its rows.
+
+    A T2I-Adapter has none: it is called once a pass, for one picture.
+    """
     calls, found = pass_calls(one), 0.0
     positive, negative = len(parts(one.prompt, one.prompt_syntax)), one.negative_rows
     for control in one.controls:
-        if control.has_effect:
+        if control.has_effect and control.kind is not AdapterKind.T2I_ADAPTER:
             rows = positive + (0 if control.mode.is_of_prompt_alone else negative)
             found += len(control.window(calls)) * rows / 2
     return found

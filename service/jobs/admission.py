@@ -28,7 +28,7 @@ from latentry.errors import (
     UnsupportedField,
 )
 from latentry.ledger import CatalogueEntry, UpscalerEntry
-from latentry.rules.adapters.controls import found_controls
+from latentry.rules.adapters.controls import found_controls, refuse_other_sizes
 from latentry.rules.adapters.embeddings.found import found_embeddings
 from latentry.rules.adapters.found import found_vae
 from latentry.rules.adapters.image_prompts import found_image_prompts
@@ -164,6 +164,7 @@ def resolve(
         defaults["spacing"] = Spacing.DEFAULT
     resolved = ResolvedRequest.model_validate(defaults | given | {"model": card.id})
     refuse_unsupported(card, resolved)
+    refuse_other_sizes(resolved, adapters)
     _refuse_large_seeds(resolved)
     embeddings = found_embeddings(resolved, request.embeddings, adapters, card)
     return resolved.model_copy(update={"embeddings": embeddings})

@@ -61,14 +61,14 @@ def _needed(requirement: Requirement) -> Iterator[Requirement]:
 # Of [upscale] and, for gateways, [watermark]: what needs them says so where they are missing.
 OPTIONAL = {"spandrel", "torchvision", "numpy"}
 # Both images run all of latentry except its commands: the gateway's image has those too, to create
-# keys where the ledger is, and `latentry serve` runs in neither.
+# keys where the ledger is. `latentry serve` and the fake service of tests run in neither.
 COMMANDS = [f"latentry/{folder}/**/*.py" for folder in ("admin", "cli", "client")]
 SHARED = [
     "latentry/*.py",
     *(
         f"latentry/{folder.name}/**/*.py"
         for folder in (ROOT / "latentry").iterdir()
-        if folder.is_dir() and folder.name not in ("admin", "cli", "client", "serve")
+        if folder.is_dir() and folder.name not in ("admin", "cli", "client", "serve", "testing")
     ),
 ]
 

@@ -24,10 +24,16 @@ from tests.faults.history import History
 from tests.faults.house import FAST, House, house
 from tests.faults.storm import Killer, doubled, ends_of, every
 from tests.kinds import KINDS, with_pictures
-from tests.modes import CONTROLS, EMBEDDINGS, IP_ADAPTERS, LORAS, MODES, VAE
+from tests.modes import CONTROLS, EMBEDDINGS, IP_ADAPTERS, LORAS, MODES, T2I_ADAPTER, VAE
 from tests.worker.engine import tiny
 from tests.worker.engine.adapters import vaes, vectors, written
-from tests.worker.engine.adapters.control.written import network, original, save
+from tests.worker.engine.adapters.control.written import (
+    network,
+    original,
+    save,
+    t2i_adapter,
+    tencents,
+)
 from tests.worker.engine.adapters.ip_adapter import pasted
 from tests.worker.engine.adapters.written import Style
 from tests.worker.engine.clips import tiny_motion
@@ -197,6 +203,7 @@ def closet(tmp_path: Path) -> str:
     vaes.write(folder / f"{VAE}.safetensors", vaes.as_published(vaes.kin(own, part=0.02)))
     for number, id in enumerate(CONTROLS):
         save(original(network(unet, number)), folder / f"{id}.safetensors")
+    save(tencents(t2i_adapter(unet, 7)), folder / f"{T2I_ADAPTER}.safetensors")
     pasted.image_encoder(folder / "image_encoder")
     for number, (id, kind) in enumerate(zip(IP_ADAPTERS, pasted.KINDS.values(), strict=False)):
         pasted.save(pasted.ip_adapter(unet, kind, number), folder / f"{id}.safetensors")

@@ -12,7 +12,7 @@ from latentry.contracts import (
 )
 from latentry.ledger import Ledger, commands
 from tests.latentry.ledger.factory import card
-from tests.modes import CONTROLS, EMBEDDINGS, IP_ADAPTERS, LORAS, VAE
+from tests.modes import CONTROLS, EMBEDDINGS, IP_ADAPTERS, LORAS, T2I_ADAPTER, VAE
 from tests.service.conftest import app, client, settings, url
 from tests.service.conftest import worker as serving
 from tests.service.fake import FakeWorker
@@ -32,6 +32,7 @@ def worker(serving: FakeWorker, ledger: Ledger) -> FakeWorker:
         for kind, ids in (
             (AdapterKind.LORA, LORAS),
             (AdapterKind.CONTROLNET, CONTROLS),
+            (AdapterKind.T2I_ADAPTER, (T2I_ADAPTER,)),
             (AdapterKind.VAE, (VAE,)),
         )
         for id in ids

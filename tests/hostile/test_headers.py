@@ -38,7 +38,8 @@ async def test_every_answer_of_every_route_carries_them(app, client, worker: Fak
         ("GET", "/openapi.json"),
     ]:
         filled = path.replace("{job_id}", "gen_" + "0" * 32).replace("{name}", "swagger-ui.css")
-        answer = await client.request(method, filled, json={} if method == "POST" else None)
+        # No route takes a list: with an empty object some draw, by their defaults.
+        answer = await client.request(method, filled, json=[] if method == "POST" else None)
         for name, value in ALWAYS.items():
             assert answer.headers.get(name) == value, (method, path, name)
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
@@ -79,7 +80,7 @@ async def test_another_sites_script_gets_no_cors_headers(client, worker, origin:
 @pytest.mark.parametrize(
     "path",
     ["/metrics", "/debug", "/admin", "/config", "/.env", "/.git/config", "/v1/keys", "/shutdown",
-     "/v1/models/install", "/redoc", "/sdapi/v1/options", "/upload/image", "/file=/etc/passwd"],
+     "/v1/models/install", "/redoc", "/sdapi/v1/server-kill", "/upload/image", "/file=/etc/passwd"],
 )  # fmt: skip
 async def test_nothing_is_managed_through_the_port_that_serves(client, path: str) -> None:
     for method in ("GET", "POST"):

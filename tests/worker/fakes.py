@@ -22,7 +22,10 @@ from worker.engine.loop import (
 
 
 class FakeEngine:
-    """One row an image, one colour a seed. A prompt of `fail N` fails the N-th image."""
+    """One row an image, one colour a seed. A prompt of `fail N` fails the N-th image.
+
+    `absent`: its model does not load, or if it has a refiner, that.
+    """
 
     last_step = StepTiming(rows=2)
     is_loading = False
@@ -52,7 +55,7 @@ class FakeEngine:
             self._events.append(Failed(order.job, order.index, EngineError("refused")))
             return
         if order.request.prompt == "absent":
-            error = ModelNotLoaded("cut short")
+            error = ModelNotLoaded(model=order.request.models[-1])
             self._events.append(Failed(order.job, order.index, error))
             return
         if order.request.model in self.gone:

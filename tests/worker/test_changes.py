@@ -91,7 +91,8 @@ def test_what_cannot_be_had_here_goes_to_others_unless_it_would_come_back(
     worker.claimer.offer(Offer(room=1))
     worker.claimer.work()
     [job] = worker.reporter.leases.jobs
-    assert is_for_others(job, ModelNotLoaded(), worker.claimer)
+    assert is_for_others(job, ModelNotLoaded(model="shapes"), worker.claimer)
+    assert not is_for_others(job, ModelNotLoaded(model="its refiner"), worker.claimer)
     assert not is_for_others(job, ModelGone(), worker.claimer), "its refiner's"
     worker.claimer.queues.remove("shapes")
     assert is_for_others(job, ModelGone(), worker.claimer)

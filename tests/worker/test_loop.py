@@ -186,6 +186,16 @@ def test_a_worker_that_lost_its_lease_publishes_nothing(ledger: Ledger, storage:
     assert read(ledger, ref).images == ()
 
 
+def test_a_job_whose_refiner_does_not_load_fails_and_does_not_come_back_without_end(
+    ledger: Ledger, storage: Storage, worker: Worker
+) -> None:
+    """Its queue is that of its model, which this worker goes on to claim from."""
+    ref = submit(ledger, prompt="absent", refiner="other")
+    record = ended(ledger, ref)
+    assert record.error
+    assert (record.error.code, record.claims) == ("model_not_loaded", 1)
+
+
 def test_a_job_whose_model_did_not_load_goes_back_for_others(
     ledger: Ledger, storage: Storage
 ) -> None:

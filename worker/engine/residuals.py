@@ -1,6 +1,7 @@
-"""What a ControlNet adds to a UNet's skip connections and to its middle, for some rows of a call.
+"""What controls add to a UNet's skip connections and to its middle, for some rows of a call.
 
-As `down_block_additional_residuals` of diffusers' UNet2DConditionModel; but rows are selected, so
+As `down_block_additional_residuals` (ControlNet) and `down_intrablock_additional_residuals`
+(T2I-Adapter) of diffusers' UNet2DConditionModel; but rows are selected, so
 that others keep their bits, and one caller's file cannot spoil them.
 """
 
@@ -15,9 +16,10 @@ import torch
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Residuals:
-    """For each skip connection in order, and for the middle: [rows, C, h, w], or [rows, C, 1, 1].
+    """For each place in order: [rows, C, h, w], or [rows, C, 1, 1], or [1, C, h, w] for one run.
 
-    rows: whose they are in the call, in runs.
+    Places are the skip connections, or the blocks on the way down, and then the middle. rows: whose
+    they are in the call, in runs.
     """
 
     values: Sequence[torch.Tensor]
@@ -32,8 +34,13 @@ class Residuals:
 
 
 @contextmanager
-def with_residuals(unet: Any, each: Sequence[Residuals]) -> Iterator[None]:
-    """Around one call of a UNet: these are added before its way up, in this order."""
+def with_residuals(
+    unet: Any, each: Sequence[Residuals], inside: Sequence[Residuals] = ()
+) -> Iterator[None]:
+    """Around one call of a UNet: `each` is added before its way up, in this order.
+
+    inside: what is added on the way down, so that the blocks below see it, and after the middle.
+    """
     with ExitStack() as hooks:
         last = sum(len(block.resnets) for block in unet.up_blocks) if each else 0
         for number, block in enumerate(unet.up_blocks if each else ()):
@@ -41,7 +48,28 @@ def with_residuals(unet: Any, each: Sequence[Residuals]) -> Iterator[None]:
             add = partial(_add, each, range(first, last), is_lowest=not number)
             hooks.callback(block.register_forward_pre_hook(add, with_kwargs=True).remove)
             last = first
+        for number, module in enumerate(_inner(unet) if inside else ()):
+            add_inside = partial(_add_inside, inside, number)
+            hooks.callback(module.register_forward_hook(add_inside).remove)
         yield
+
+
+def _inner(unet: Any) -> Iterator[Any]:
+    """What is added to the outputs of: blocks that attend to prompts take it before they halve."""
+    for block in unet.down_blocks:
+        yield block.attentions[-1] if getattr(block, "has_cross_attention", False) else block
+    if unet.mid_block is not None:
+        yield unet.mid_block
+
+
+def _add_inside(
+    each: Sequence[Residuals], number: int, _: Any, arguments: tuple[Any, ...], output: Any
+) -> None:
+    """To what a module made just now; the last skip connection of a block is the same tensor."""
+    made = output[0] if isinstance(output, tuple) else output
+    for one in each:
+        if number < len(one.values):
+            one.add(number, made)
 
 
 def _add(

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,20 +37,21 @@ class Found:
 
 
 def find(
-    pairs: Mapping[str, Path], folders: Sequence[Path]
+    pairs: Mapping[str, Path], folders: Sequence[Path], taken: Collection[str] = ()
 ) -> tuple[dict[str, Found], dict[Path, str]]:
     """The models of all places by id, and those that have none of their own.
 
     Pairs come first, then folders in their order, with all that is below them; of two models with
-    one id the first counts, and the other is said with the id that it would have. Raises OSError
-    for a folder that cannot be read.
+    one id the first counts, and the other is said with the id that it would have; so is one whose
+    id is `taken` by a model without files. Raises OSError for a folder that cannot be read.
     """
     found: dict[str, Found] = {}
     twice: dict[Path, str] = {}
     in_folders = (path for folder in folders for path in _models_in(folder, set()))
     for id, path in [*pairs.items(), *((id_of(path), path) for path in in_folders)]:
         known = found.get(id)
-        if not re.fullmatch(MODEL_ID, id) or (known and known.path != path):
+        is_taken = id in taken or (known is not None and known.path != path)
+        if is_taken or not re.fullmatch(MODEL_ID, id):
             twice[path] = id
         elif known is None and (state := _state_of(path)):
             found[id] = Found(path, state)

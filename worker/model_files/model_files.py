@@ -14,17 +14,23 @@ log = structlog.get_logger()
 
 
 class ModelFiles:
-    """Models by id at paths of their own (`pairs`), and whatever lies in `folders`."""
+    """Models by id at paths of their own (`pairs`), and whatever lies in `folders`.
+
+    `taken`: ids of models that are not files: of a hub, or simulated.
+    """
 
     def __init__(
         self,
         pairs: Mapping[str, Path],
         folders: Sequence[Path],
         clock: Callable[[], float] = time.time,
+        *,
+        taken: Collection[str] = (),
     ) -> None:
         self._pairs = pairs
         self._folders = folders
         self._clock = clock
+        self._taken = taken
         self._settling = Settling()
         self._said: Collection[Path] = ()
 
@@ -49,7 +55,7 @@ class ModelFiles:
         return self._settling.look(self._find())
 
     def _find(self) -> Mapping[str, Found]:
-        found, nameless = find(self._pairs, self._folders)
+        found, nameless = find(self._pairs, self._folders, self._taken)
         for path, id in nameless.items():
             if path not in self._said:
                 log.error("model.name_taken", model=id, path=str(path))

@@ -71,8 +71,8 @@ class AdapterOptions(TypedDict):
         typer.Option(
             "--control",
             metavar=values.CONTROLS.syntax,
-            help="ControlNet and the picture to follow: id=picture or id=picture:weight; a path, a"
-            " URL or a file id; repeatable.",
+            help="ControlNet or T2I-Adapter and the picture to follow: id=picture or"
+            " id=picture:weight; a path, a URL or a file id; repeatable.",
         ),
     ]
     image_prompts: Annotated[

@@ -17,6 +17,7 @@ class AdapterKind(StrEnum):
     CONTROLNET = "controlnet"
     IP_ADAPTER = "ip_adapter"
     EMBEDDING = "embedding"
+    T2I_ADAPTER = "t2i_adapter"
 
     @property
     def article(self) -> str:
@@ -26,6 +27,7 @@ class AdapterKind(StrEnum):
             AdapterKind.VAE: "a VAE",
             AdapterKind.EMBEDDING: "an embedding",
             AdapterKind.CONTROLNET: "a ControlNet",
+            AdapterKind.T2I_ADAPTER: "a T2I-Adapter",
             AdapterKind.IP_ADAPTER: "an IP-Adapter",
         }[self]
 
@@ -55,6 +57,11 @@ class Adapter(ResponseModel):
     rank: int = Field(0, description="The largest rank of a LoRA's layers; 0 of other kinds.")
     vectors: int = Field(
         0, description="How many tokens of a prompt an embedding's name takes; 0 of other kinds."
+    )
+    size_step: int = Field(
+        1,
+        description="Width and height of an image that uses it must be multiples of so many pixels,"
+        " if that is more than the model's own `size_step`.",
     )
     networks: tuple[str, ...] = Field(
         description="What it changes: `unet`, `text_encoder`, `text_encoder_2`, `vae`."

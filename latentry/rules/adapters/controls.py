@@ -1,6 +1,7 @@
-"""The controls of a request: ControlNets of the catalogue, and what cannot be had with them."""
+"""The controls of a request: which adapters of the catalogue they are, and what fits these."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from latentry.contracts import (
     Adapter,
@@ -19,8 +20,12 @@ from latentry.errors import (
     AdapterMismatch,
     InvalidRequest,
     UnknownAdapter,
+    UnsupportedSize,
 )
 from latentry.rules.adapters.found import found_adapter
+from latentry.rules.passes import passes
+
+_KINDS: Final = (AdapterKind.CONTROLNET, AdapterKind.T2I_ADAPTER)
 
 
 def found_controls(
@@ -39,13 +44,11 @@ def found_controls(
     found, wrong, kinds = [], dict[str, str](), dict[str, type[InvalidRequest]]()
     for number, one in enumerate(wanted):
         try:
-            adapter = found_adapter(
-                one.id, AdapterKind.CONTROLNET, adapters, card, sha256=one.sha256
-            )
+            adapter = found_adapter(one.id, _KINDS, adapters, card, sha256=one.sha256)
         except (UnknownAdapter, AdapterMismatch, AdapterChanged) as error:
             wrong[at := f"/controls/{number}/id"], kinds[at] = error.message, type(error)
             continue
-        given = one.model_dump(exclude={"id", "image", "sha256", "autov3"})
+        given = one.model_dump(exclude={"id", "image", "sha256", "autov3", "kind"})
         given |= {"resize_mode": one.resize_mode or resize_mode}
         found.append(
             Control(
@@ -53,6 +56,7 @@ def found_controls(
                 image=inputs[f"controls/{number}/image"],
                 sha256=adapter.sha256,
                 autov3=adapter.autov3,
+                kind=adapter.kind,
                 **given,
             )
         )
@@ -62,8 +66,24 @@ def found_controls(
     return tuple(found)
 
 
+def refuse_other_sizes(request: ResolvedRequest, adapters: Iterable[Adapter]) -> None:
+    """Raises UnsupportedSize if a control cannot be shown a picture of a pass's size."""
+    steps = {one.sha256: one.size_step for one in adapters}
+    for control in request.controls:
+        step = steps.get(control.sha256, 1) if control.has_effect else 1
+        why = f"“{control.id}” takes pictures with sides in multiples of {step} pixels."
+        wrong = {
+            f"{'/hires' if number else ''}/{name}": why
+            for number, one in enumerate(passes(request))
+            for name, side in (("width", one.width), ("height", one.height))
+            if side % step
+        }
+        if wrong:
+            raise UnsupportedSize(why, fields=wrong)
+
+
 def control_names(request: AnyRequest) -> dict[str, int]:
-    """The names of the outputs that show what its ControlNets see, and which control each is of."""
+    """The names of the outputs that show what its controls see, and which control each is of."""
     controls = request.controls if isinstance(request, ResolvedRequest) else ()
     return {f"control-{k + 1}": k for k, control in enumerate(controls) if control.has_effect}
 

@@ -1,6 +1,6 @@
 """Which adapter of the catalogue a request means, whatever its kind."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from latentry.contracts import Adapter, AdapterKind, ModelCard, Vae, WantedVae
 from latentry.errors import AdapterChanged, AdapterMismatch, UnknownAdapter
@@ -9,22 +9,23 @@ from latentry.rules.styles import hint
 
 def found_adapter(
     name: str,
-    kind: AdapterKind,
+    kinds: Collection[AdapterKind],
     adapters: Sequence[Adapter],
     card: ModelCard,
     *,
     sha256: str | None = None,
 ) -> Adapter:
-    """The adapter of this id and kind, capitals or not where that is unambiguous.
+    """The adapter of this id and one of these kinds, capitals or not where that is unambiguous.
 
     sha256: of the file that is meant, if the request says so. Raises UnknownAdapter,
     AdapterMismatch or AdapterChanged, without fields.
     """
-    adapter = named(name, [one for one in adapters if one.kind is kind])
+    adapter = named(name, [one for one in adapters if one.kind in kinds])
     if adapter is None:
         if other := named(name, adapters):
-            raise AdapterMismatch(f"“{other.id}” is {other.kind.article}, not {kind.article}.")
-        known = {one.id: one for one in adapters if one.kind is kind and card.id in one.models}
+            wanted = " or ".join(kind.article for kind in kinds)
+            raise AdapterMismatch(f"“{other.id}” is {other.kind.article}, not {wanted}.")
+        known = {one.id: one for one in adapters if one.kind in kinds and card.id in one.models}
         raise UnknownAdapter(f"There is no adapter “{name}”{hint(name, known)}")
     if card.id not in adapter.models:
         raise AdapterMismatch(mismatch(adapter, card))
@@ -45,7 +46,7 @@ def found_vae(
     if wanted is None:
         return None
     try:
-        found = found_adapter(wanted.id, AdapterKind.VAE, adapters, card, sha256=wanted.sha256)
+        found = found_adapter(wanted.id, [AdapterKind.VAE], adapters, card, sha256=wanted.sha256)
     except (UnknownAdapter, AdapterMismatch, AdapterChanged) as error:
         raise type(error)(error.message, fields={"/vae": error.message}) from None
     return Vae(id=found.id, sha256=found.sha256)

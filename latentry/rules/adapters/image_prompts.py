@@ -28,7 +28,7 @@ def found_image_prompts(
     for number, one in enumerate(wanted):
         try:
             adapter = found_adapter(
-                one.id, AdapterKind.IP_ADAPTER, adapters, card, sha256=one.sha256
+                one.id, [AdapterKind.IP_ADAPTER], adapters, card, sha256=one.sha256
             )
         except (UnknownAdapter, AdapterMismatch, AdapterChanged) as error:
             wrong[f"/image_prompts/{number}/id"] = error.message

@@ -66,7 +66,7 @@ def found_loras(
         if at in wrong:
             continue
         try:
-            adapter = found_adapter(one.id, AdapterKind.LORA, adapters, card, sha256=one.sha256)
+            adapter = found_adapter(one.id, [AdapterKind.LORA], adapters, card, sha256=one.sha256)
         except (UnknownAdapter, AdapterMismatch, AdapterChanged) as error:
             wrong[at], kinds[at] = error.message, type(error)
         else:

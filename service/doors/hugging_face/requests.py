@@ -18,8 +18,8 @@ _REFERENCES: Final = ("data:", "https://", "file_")
 class TargetSize(RequestModel):
     """The size of an image that is made of a picture."""
 
-    width: sampling.Width
-    height: sampling.Height
+    width: sampling.Width = None
+    height: sampling.Height = None
 
 
 Prompt = Annotated[

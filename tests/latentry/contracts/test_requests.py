@@ -39,6 +39,7 @@ from service.doors.automatic1111.requests.extras import (
 from service.doors.automatic1111.requests.generations import AnyGeneration, Img2Img, Txt2Img
 from service.doors.automatic1111.requests.options import Options
 from service.doors.automatic1111.routes.progress import TaskRequest
+from service.doors.hugging_face.requests import InferenceRequest, Parameters, TargetSize
 from service.doors.openai.fields import ImageReference
 from service.doors.openai.requests import (
     AnyImagesRequest,
@@ -47,6 +48,11 @@ from service.doors.openai.requests import (
     VariationRequest,
 )
 from service.doors.own_fields import OwnFields
+from service.doors.replicate.requests import (
+    ModelInput,
+    ModelPredictionRequest,
+    PredictionRequest,
+)
 from tests.latentry.contracts.resolved import CHANGES
 
 CONTROL = {"id": "a", "image": "file_1"}
@@ -305,6 +311,12 @@ BODIES = {
     PngInfo: {"image": "file_1"},
     Interrogate: {},
     TaskRequest: {},
+    InferenceRequest: {"inputs": "a frog"},
+    Parameters: {},
+    TargetSize: {},
+    PredictionRequest: {"input": {"prompt": "a frog"}},
+    ModelPredictionRequest: {"input": {"prompt": "a frog"}},
+    ModelInput: {},
 }
 
 

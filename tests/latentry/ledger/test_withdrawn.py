@@ -71,3 +71,14 @@ def test_so_many_at_once_and_suspects_and_lost_records_too(ledger: Ledger) -> No
     assert ended == [2, 2, 1, 0]
     left = [ref for ref in refs if ref != refs[2]]
     assert {state(ledger, ref) for ref in left} == {(JobStatus.FAILED, "model_gone")}
+
+
+def test_a_record_that_makes_no_sense_ends_and_keeps_no_other_from_ending(ledger: Ledger) -> None:
+    """Else the worker that says it would end, and all its jobs with it."""
+    broken, other = create(ledger), create(ledger)
+    ledger.client.hdel(f"{ledger.root}:job:{broken}", "model", "cost_ms", "ttl_ms")
+    assert ledger.run(commands.withdraw_model("w1", "shapes")) == 2
+    assert state(ledger, other) == (JobStatus.FAILED, "model_gone")
+    found = ledger.client.hmget(f"{ledger.root}:job:{broken}", "state", "error_code")
+    assert found == [JobStatus.FAILED, "unreadable_record"]
+    assert ledger.run(commands.withdraw_model("w1", "shapes")) == 0

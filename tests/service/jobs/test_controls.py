@@ -15,10 +15,15 @@ LINES = Adapter(
 )  # fmt: skip
 
 
+SKETCH = LINES.model_copy(
+    update={"id": "sketch", "kind": AdapterKind.T2I_ADAPTER, "sha256": "3" * 64, "size_step": 16}
+)
+
+
 @pytest.fixture(autouse=True)
 def shelf(ledger: Ledger, worker: FakeWorker) -> None:
-    """A ControlNet on the model's card."""
-    facts = dict(card("shapes")) | {"family": "SD 1.x", "adapters": (LINES,)}
+    """A ControlNet and a T2I-Adapter on the model's card."""
+    facts = dict(card("shapes")) | {"family": "SD 1.x", "adapters": (LINES, SKETCH)}
     ledger.run(commands.register_model(RegisteredCard(**facts)))
 
 
@@ -71,6 +76,11 @@ async def test_another_tenant_s_file_is_none(client, ledger: Ledger) -> None:
         (controls("picture.png"), "invalid_request", "/controls/0/image"),
         (controls(DATA, start=0.5, end=0.2), "invalid_request", "/controls/0"),
         ([{"id": "other", "image": DATA}], "unknown_adapter", "/controls/0/id"),
+        (
+            [{"id": "sketch", "image": DATA, "mode": "guess"}],
+            "unsupported_field",
+            "/controls/0/mode",
+        ),
     ],
 )
 async def test_what_is_wrong_is_said_by_its_place_and_nothing_is_kept(
@@ -106,3 +116,11 @@ async def test_each_control_costs_its_calls(client) -> None:
     plain = (await create(client)).cost.step_megapixels
     controlled = (await create(client, controls=controls(DATA))).cost.step_megapixels
     assert controlled == pytest.approx(1.4 * plain, rel=1e-3)
+    sketched = (await create(client, controls=[{"id": "sketch", "image": DATA}])).cost
+    assert sketched.step_megapixels == pytest.approx(plain), "it is called once"
+
+
+async def test_a_side_that_a_t2i_adapter_cannot_be_shown_is_refused(client, settings) -> None:
+    control = {"id": "sketch", "image": DATA}
+    await refused(client, "unsupported_size", "/width", width=72, controls=[control])
+    assert stored(settings) == []

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from latentry.errors import (
     AdapterGone,
     AdapterUnusable,
     ConfigurationError,
+    ModelGone,
     NoAdapterRoom,
 )
 from latentry.ledger import JobRecord, JobRef, Ledger, commands
@@ -111,6 +113,35 @@ def test_a_file_is_read_once_over_all_starts(tmp_path: Path) -> None:
     for kept in (tmp_path / "data").iterdir():
         kept.write_text('{"a": [[], 1]}')
     assert "ink.safetensors" in started(), "a damaged cache is ignored"
+
+
+def test_what_was_read_while_models_changed_is_kept_for_neither(tmp_path: Path) -> None:
+    """It may fit the models before or after; at the next look it is read again."""
+    write(tmp_path / "closet/ink.safetensors", "1")
+    shelf = SimpleNamespace(edition=0, identity="before")
+    looked = []
+
+    def inspect(path: Path) -> Adapter:
+        looked.append(shelf.identity)
+        if looked == ["before"]:
+            shelf.edition, shelf.identity = 1, "after"
+        return Inspector()(path)
+
+    def started(identity: str) -> AdapterFiles:
+        cache = AdapterCache(tmp_path / "data", identity)
+        files = AdapterFiles([AdapterSource(tmp_path / "closet")], inspect, cache, shelf)
+        files.open()
+        return files
+
+    files = started("before")
+    for _ in range(2):
+        files.look()
+    assert looked == ["before", "after"]
+    started("after")
+    assert looked == ["before", "after"], "that was kept"
+    shelf.identity = "before"
+    started("before")
+    assert looked[2:] == ["before"], "and that was not"
 
 
 def test_pickles_are_listed_and_never_read(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -344,6 +375,28 @@ def test_a_job_whose_file_cannot_be_used_ends_with_a_code(
     assert found.state is JobStatus.FAILED
     assert found.error
     assert found.error.code == code
+
+
+def test_a_job_whose_model_goes_before_its_adapters_are_loaded_is_left_to_other_workers(
+    ledger: Ledger, files: AdapterFiles
+) -> None:
+    ref = create(ledger, lora())
+    claimer, inbox = claiming(ledger, files, FakeShelf(ModelGone()))
+    claimer.work()
+
+    def is_back() -> bool:
+        record = ledger.run(commands.get(ref))
+        assert record
+        assert (record.error, record.crashes) == (None, 0)
+        return record.claims == 1 and record.state is JobStatus.QUEUED
+
+    until(is_back, 10)
+    assert not inbox.take()
+    claimer.queues.remove("shapes")
+    other = Reporter(ledger, Inbox(), "w2", [card()], lease_s=60, heartbeat_s=5)
+    other.report()
+    ledger.run(commands.withdraw_model("w1", "shapes"))
+    assert is_back(), "another one has the model"
 
 
 def test_without_room_only_jobs_that_need_some_are_left_for_a_second(

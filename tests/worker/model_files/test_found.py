@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from latentry.settings import Settings
 from worker.model_files.found import find, id_of
+from worker.opened import model_files
 
 
 def write(path: Path, text: str = "x") -> Path:
@@ -52,6 +55,21 @@ def test_pairs_come_first_and_of_two_with_one_id_the_first_counts(tmp_path: Path
     found, others = find({"ink": mine, "gone": tmp_path / "gone.safetensors"}, folders)
     assert {id: model.path for id, model in found.items()} == {"ink": mine, "pen": first}
     assert others == {second: "pen", taken: "ink"}
+
+
+def test_no_file_in_a_folder_takes_the_id_of_a_model_that_was_named(tmp_path: Path) -> None:
+    """A hub's or a simulated one has no file here: it would be another model under its name."""
+    file = write(tmp_path / "SD15.safetensors")
+    other = write(tmp_path / "try.safetensors")
+    named = f"sd15=owner/name@{'0' * 40},try=simulated:,mine={tmp_path}/mine,{tmp_path}"
+    with capture_logs() as logs:
+        files = model_files(Settings(models=named))
+        assert files.open() == {}
+        assert not files.look().there
+    assert {(one["model"], one["path"]) for one in logs if one["event"] == "model.name_taken"} == {
+        ("sd15", str(file)),
+        ("try", str(other)),
+    }
 
 
 @pytest.mark.parametrize(

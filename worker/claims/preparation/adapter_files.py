@@ -112,18 +112,24 @@ class AdapterFiles:
         with self._looking:
             self._notice_models()
             self._look()
-            if self._cache is not None:
+            if self._cache is not None and not self._has_other_models:
                 rows = ((one.path, one.state, one.entry) for one in self._seen.values())
                 self._cache.keep((path, state, entry) for path, state, entry in rows if entry)
 
     def _notice_models(self) -> None:
         """What is known of all files was said of other models."""
-        if self._shelf is None or self._edition == (edition := self._shelf.edition):
+        if self._shelf is None or not self._has_other_models:
             return
+        edition = self._shelf.edition  # before their identity
         if self._cache is not None:
             self._cache.turn_to(self._shelf.identity)
             self._cache.recall()
         self._edition, self._is_outdated = edition, True
+
+    @property
+    def _has_other_models(self) -> bool:
+        """Whether models have changed since: what was read meanwhile is of the one or the other."""
+        return self._shelf is not None and self._shelf.edition != self._edition
 
     def _look(self) -> None:
         found: dict[str, _Seen] = {}

@@ -5,7 +5,7 @@ from pathlib import Path
 import structlog
 
 from latentry.contracts import JobStatus
-from latentry.errors import AdapterGone, EngineError, JobFailed, NoAdapterRoom
+from latentry.errors import AdapterGone, EngineError, JobFailed, ModelGone, NoAdapterRoom
 from worker.claims.claimed_job import ClaimedJob, Outcome
 from worker.claims.preparation.adapter_files import AdapterFiles
 from worker.engine.loop.backend import Shelf
@@ -21,17 +21,17 @@ class Adapters:
         self._shelf = shelf
 
     def prepare(self, job: ClaimedJob) -> None:
-        """Give a job its adapters, or end it early. Raises NoAdapterRoom."""
+        """Give a job its adapters, or end it early. Raises NoAdapterRoom or ModelGone."""
         request = job.lease.record.request
         if not request.adapters:
             return
         try:
             files = {sha256: self._path(sha256) for sha256 in request.adapters}
             job.adapters = self._shelf.load(request.model, files)
+        except (NoAdapterRoom, ModelGone):  # another worker may have it
+            raise
         except JobFailed as error:
             job.end_early(Outcome(JobStatus.FAILED, error))
-        except NoAdapterRoom:
-            raise
         except Exception:  # one odd file must not end the worker, and all its jobs with it
             log.exception("adapters.failed", job=job.lease.ref.id)
             why = EngineError("The adapters could not be loaded.")

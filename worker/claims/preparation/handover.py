@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from latentry.errors import LatentryError, NoAdapterRoom, StorageUnavailable
+from latentry.errors import LatentryError, ModelGone, NoAdapterRoom, StorageUnavailable
 from worker.claims.claimed_job import ClaimedJob
 from worker.claims.inbox import Claimed, Inbox
 from worker.claims.reporter import Reporter
@@ -25,7 +25,8 @@ class Handover:
     """Posts jobs that need nothing read at once; a few threads read what the others need.
 
     `prepare` makes the pictures and adapters that a job names ready, and may raise
-    StorageUnavailable or NoAdapterRoom: then the job is handed back, and `on_refused` is called.
+    StorageUnavailable or NoAdapterRoom: then the job is handed back, and `on_refused` is called. Or
+    ModelGone: it is handed back, and this worker claims no more of its queue.
     """
 
     def __init__(
@@ -100,6 +101,8 @@ class Handover:
         except NoAdapterRoom as error:
             self._full_until = self._clock() + PAUSE_S
             self._refuse(job, error)
+        except ModelGone:
+            self._hand_back(job)
 
     def _refuse(self, job: ClaimedJob, error: LatentryError) -> None:
         log.warning("claim.deferred", code=error.code, why=str(error))

@@ -13,7 +13,10 @@ class Preparation:
         self._adapters = adapters
 
     def prepare(self, job: ClaimedJob) -> None:
-        """Give a job what it names, or end it early. Raises StorageUnavailable, NoAdapterRoom."""
+        """Give a job what it names, or end it early.
+
+        Raises StorageUnavailable, NoAdapterRoom or ModelGone.
+        """
         self._inputs.prepare(job)
         if not job.ends_early:
             self._adapters.prepare(job)

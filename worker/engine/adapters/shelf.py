@@ -20,6 +20,7 @@ from latentry.errors import (
 from latentry.version import __version__
 from worker.engine.adapters.bank import Bank, Key
 from worker.engine.adapters.control.reader import ControlReader
+from worker.engine.adapters.control.t2i_adapter.reader import T2IAdapterReader
 from worker.engine.adapters.embedding.reader import EmbeddingReader
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.adapters.ip_adapter.reader import IPAdapterReader
@@ -45,7 +46,7 @@ class Shelf:
         self.bank = Bank(budget_bytes)
         self._blueprints = blueprints
         self._edition = edition
-        self._networks: tuple[NetworkReader, ...] = (ControlReader(at),)
+        self._networks: tuple[NetworkReader, ...] = (ControlReader(at), T2IAdapterReader(at))
         self._readers: tuple[Reader, ...] = (
             IPAdapterReader(at, budget_bytes),
             EmbeddingReader(at),
@@ -104,10 +105,12 @@ class Shelf:
 
     def refuse_outdated(self, order: Order) -> None:
         """Raises ModelNotLoaded if its adapters were made for what its model was before."""
-        blueprint = self._blueprints().get(order.request.model)
+        model = order.request.model
+        blueprint = self._blueprints().get(model)
         for one in order.adapters.values():
             if self._made_for.get(cast(SizedAdapter, one), blueprint) is not blueprint:
-                raise ModelNotLoaded("The model was replaced while its adapters were loaded.")
+                why = "The model was replaced while its adapters were loaded."
+                raise ModelNotLoaded(why, model=model)
 
     def _hot(self, key: Key, blueprint: Blueprint) -> SizedAdapter | None:
         """The one in memory, if it was made for what the model is now."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from latentry.contracts import Seamless
-from worker.engine.adapters.control.rows import ControlRows, call_residuals
+from worker.engine.adapters.control.rows import ControlRows, call_features, call_residuals
 from worker.engine.adapters.lora.rows import unet_uses
 from worker.engine.device import sent
 from worker.engine.diffusion.guidance import guided
@@ -14,7 +14,7 @@ from worker.engine.diffusion.trajectory import Trajectory
 from worker.engine.image_attention import Look, looking, together
 from worker.engine.low_rank.rows import adapted
 from worker.engine.models.loaded_model import LoadedModel
-from worker.engine.residuals import Residuals, with_residuals
+from worker.engine.residuals import with_residuals
 from worker.engine.seamless import padded
 from worker.engine.unet import call as unet
 from worker.engine.unet.clips import eager_clips
@@ -66,11 +66,13 @@ def _adapted(
     uses = unet_uses(orders, packed.places, rows=rows, apart=key.is_strict, device=device)
     looks = _looks(members, packed)
     with padded(key.seamless):
-        residuals = _residuals(members, packed)
+        images = _controlled(members, packed)
+        residuals = call_residuals(images, packed.inputs.tensors, apart=key.is_strict)
+        features = call_features(images)
         # What a package computes was compiled without adapters.
-        packages = None if uses or looks or residuals else compiled
+        packages = None if uses or looks or residuals or features else compiled
         sites = model.unet_sites if uses or looks else {}
-        own = with_residuals(model.unet, residuals)
+        own = with_residuals(model.unet, residuals, inside=features)
         with adapted(sites, uses, together=not key.is_strict), looking(sites, looks), own:
             return _call(model, members, packed, packages)
 
@@ -113,13 +115,12 @@ def _call(
     return output, [below[0][own.start : own.stop].clone() for own in packed.places]
 
 
-def _residuals(members: Sequence[Trajectory], packed: PackedRows) -> list[Residuals]:
-    """What the images' ControlNets add to this call."""
-    images = [
+def _controlled(members: Sequence[Trajectory], packed: PackedRows) -> list[ControlRows]:
+    """The images' controls that count at this call, and their rows."""
+    return [
         ControlRows(own, len(weights), member.current.controls_at(member.calls))
         for member, own, weights in zip(members, packed.places, packed.weights, strict=True)
     ]
-    return call_residuals(images, packed.inputs.tensors, apart=members[0].key.is_strict)
 
 
 def _updated(

@@ -7,7 +7,7 @@ import torch
 
 from latentry.contracts import Upscaler
 from worker.batching import BatchKey
-from worker.engine.adapters.control.rows import ActiveControl
+from worker.engine.adapters.control.rows import Active
 from worker.engine.conditioning import ConditioningByCall
 from worker.engine.diffusion.predicted_x0 import X0Coefficients, x0_coefficients
 from worker.engine.models.loaded_model import LoadedModel
@@ -23,8 +23,8 @@ class Pass:
     final_scale: as in Table; steps_done too, without the steps that a second pass skips.
     x0_coefficients: how to predict x₀ at each call, for previews. upscaler: how what the pass
     before ended with is enlarged and noised for this one; None to go on from it as it is.
-    guided_calls: guidance stops after so many; below 0 where it had stopped before. controls: its
-    ControlNets, each with its own calls.
+    guided_calls: guidance stops after so many; below 0 where it had stopped before. controls: of
+    the request, each with its own calls.
     """
 
     model: LoadedModel
@@ -40,7 +40,7 @@ class Pass:
     x0_coefficients: tuple[X0Coefficients, ...] = ()
     upscaler: Upscaler | None = None
     guided_calls: float = math.inf
-    controls: tuple[ActiveControl, ...] = ()
+    controls: tuple[Active, ...] = ()
 
     @classmethod
     def of(
@@ -55,7 +55,7 @@ class Pass:
         is_first: bool = True,
         upscaler: Upscaler | None = None,
         guided_calls: float = math.inf,
-        controls: tuple[ActiveControl, ...] = (),
+        controls: tuple[Active, ...] = (),
     ) -> "Pass":
         """Move a table to the model's device, with the guidance of its calls."""
         device = model.at.device
@@ -93,6 +93,6 @@ class Pass:
         """Whether this call comes before guidance stops."""
         return call < self.guided_calls
 
-    def controls_at(self, call: int) -> tuple[ActiveControl, ...]:
-        """The ControlNets that count at this call."""
+    def controls_at(self, call: int) -> tuple[Active, ...]:
+        """The controls that count at this call."""
         return tuple(one for one in self.controls if call in one.calls)

@@ -27,9 +27,13 @@ class ListedModels:
 
     @property
     def blueprints(self) -> Mapping[str, Blueprint]:
-        """Of all, as their files are now."""
-        listed = ((id, one.successor or one.blueprint) for id, one in list(self.by_id.items()))
-        return dict(listed)
+        """Of all, as their files are now. What draws to its end without files is none of them."""
+        found = {}
+        for id, one in list(self.by_id.items()):
+            blueprint = one.successor if one.is_outdated else one.blueprint
+            if blueprint is not None:
+                found[id] = blueprint
+        return found
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -78,12 +82,12 @@ class ListedModels:
 
     def change(self, model: str, blueprint: Blueprint | None) -> None:
         """Its files are others now, those of this blueprint; or they are gone."""
-        self.edition += 1
         self._gone.add(model)
         if model in self.by_id:
             self.by_id[model].outdate(blueprint)
         else:
             self.succeed(model, blueprint)
+        self.edition += 1  # last: who sees it in another thread sees the models too
 
     def left(self) -> Iterator[ServedModel]:
         """Those that nobody needs as they are, whose successors may take their places."""

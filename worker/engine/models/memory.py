@@ -32,8 +32,14 @@ class ModelMemory:
             self.budget_bytes = max(1, self.budget_bytes - size_bytes)
 
     def fits(self, size_bytes: int) -> bool:
-        """Whether a model of this size could be loaded beside all that are in memory."""
-        return not self.budget_bytes or self.used_bytes + size_bytes <= self.budget_bytes
+        """Whether a model of this size could be loaded beside all that are in memory.
+
+        One larger than all of the budget may still be tried alone: that is lowered by what did not
+        fit beside others, and else its jobs would wait for ever.
+        """
+        used_bytes = self.used_bytes
+        is_within = used_bytes + size_bytes <= self.budget_bytes
+        return not (self.budget_bytes and used_bytes) or is_within
 
     def put(self, model: str, loaded: LoadedModel, size_bytes: int) -> None:
         """Keep a model; it replaces its namesake."""

@@ -108,7 +108,7 @@ class Residents:
             return False
         one.needed_at = self._now()
         if one.has_failed_lately(one.needed_at):
-            raise ModelNotLoaded(one.failure)
+            raise ModelNotLoaded(f"The model {model} did not load.", model=model)
         if one.state in (Residency.ABSENT, Residency.FAILED):
             one.become(Residency.WAITING)
             self._waiting.append(model)
@@ -171,7 +171,8 @@ class Residents:
         now = self._now()
         resident = [self.served[model] for model in self.models if model in self.served]
         occupants = [one.occupant(now, needed_since=self._continued_at) for one in resident]
-        decision = make_room(wanted.size_bytes, occupants, self.memory.budget_bytes)
+        budget_bytes = max(self.memory.budget_bytes, wanted.size_bytes)
+        decision = make_room(wanted.size_bytes, occupants, budget_bytes)
         for model in decision.evict:
             self.evict(model)
             log.info("model.evicted", model=model, wanted=wanted.id)
@@ -217,5 +218,5 @@ class Residents:
         log.info("model.loaded", model=one.id, seconds=round(one.load_s, 3), bytes=one.size_bytes)
 
     def _fail(self, one: ServedModel, why: str) -> None:
-        one.fail(self._now(), why)
+        one.fail(self._now())
         log.error("model.not_loaded", model=one.id, why=why)

@@ -62,7 +62,6 @@ class ServedModel:
     load_s: float = 0.0
     users: WeakSet[Any] = field(default_factory=WeakSet)
     failed_at: float = 0.0
-    failure: str = ""
     is_outdated: bool = False
     successor: Blueprint | None = None
 
@@ -85,7 +84,7 @@ class ServedModel:
 
     def outdate(self, successor: Blueprint | None) -> None:
         """Its files are gone, or other ones. In memory it stays for those that draw with it."""
-        self.is_outdated, self.successor = True, successor
+        self.successor, self.is_outdated = successor, True
         if self.state in (Residency.RESIDENT, Residency.DRAINING):
             self.become(Residency.LEAVING)
 
@@ -96,10 +95,10 @@ class ServedModel:
             return not self.users
         return self.is_outdated and self.state is not Residency.LOADING
 
-    def fail(self, now: float, why: str) -> None:
+    def fail(self, now: float) -> None:
         """It did not load."""
         self.become(Residency.FAILED)
-        self.failed_at, self.failure = now, f"The model {self.id} did not load: {why}"
+        self.failed_at = now
 
     def has_failed_lately(self, now: float) -> bool:
         """Whether it failed less than RETRY_S ago, so that it is not tried again yet."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from latentry.contracts import Adapter, AdapterKind
 from worker.engine.adapters.control.marks import is_controlnet
+from worker.engine.adapters.control.t2i_adapter.marks import is_t2i_adapter
 from worker.engine.adapters.embedding import layout
 from worker.engine.adapters.file import AdapterFile
 from worker.engine.adapters.ip_adapter.layout import is_ip_adapter
@@ -37,6 +38,8 @@ class SimulatedShelf:
         kind = AdapterKind.IP_ADAPTER if is_ip_adapter(file) else AdapterKind.LORA
         if is_controlnet(file.header.tensors):
             kind = AdapterKind.CONTROLNET
+        if is_t2i_adapter(file.header.tensors):
+            kind = AdapterKind.T2I_ADAPTER
         if is_vae(file):
             kind = AdapterKind.VAE
         return described(file, kind, family=_FAMILY, models=self._models)

@@ -1,10 +1,11 @@
-"""Controls: ControlNets that a request names, each with the picture that the image follows."""
+"""Controls: ControlNets and T2I-Adapters of a request, each with the picture to follow."""
 
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from latentry.contracts.catalogue.adapters import AdapterKind
 from latentry.contracts.fields.adapters.lora import ADAPTER_ID
 from latentry.contracts.fields.bounds import MAX_CONTROL_WEIGHT, MAX_CONTROLS
 from latentry.contracts.fields.inputs import InputFile, Reference, ResizeMode
@@ -14,7 +15,7 @@ _THRESHOLDS: Final = (100, 200)  # as the first two sliders of AUTOMATIC1111's e
 
 
 class Preprocess(StrEnum):
-    """What is made of the picture before a ControlNet sees it."""
+    """What is made of the picture before its network sees it."""
 
     NONE = "none"
     CANNY = "canny"  # white edges on black
@@ -43,7 +44,7 @@ _Threshold = Annotated[int, Field(strict=True, ge=1, le=1020)]
 
 
 class WantedControl(RequestModel):
-    """A ControlNet by its id, the picture that the image is to follow, and how closely."""
+    """A ControlNet or T2I-Adapter by its id, the picture to follow, and how closely."""
 
     id: Annotated[str, StringConstraints(pattern=ADAPTER_ID)] = Field(
         description="An id of `GET /v1/adapters`, capitals or not where that is unambiguous."
@@ -68,7 +69,7 @@ class WantedControl(RequestModel):
     mode: ControlMode = Field(
         ControlMode.BALANCED,
         description="`prompt` or `control` counts more, as in AUTOMATIC1111's extension; `guess`:"
-        " diffusers' guess mode.",
+        " diffusers' guess mode. T2I-Adapters have `balanced` alone.",
     )
     resize_mode: ResizeMode | None = Field(
         None,
@@ -83,6 +84,9 @@ class WantedControl(RequestModel):
     autov3: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")] | None = Field(
         None, description="The service sets it; sent back it changes nothing."
     )
+    kind: AdapterKind | None = Field(
+        None, description="The service sets it; sent back it changes nothing."
+    )
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
@@ -94,7 +98,7 @@ class WantedControl(RequestModel):
 
 
 class Control(ResponseModel):
-    """A ControlNet that a job uses: which file, on which picture, and how strongly."""
+    """A control that a job uses: which file, on which picture, and how strongly."""
 
     id: str
     image: InputFile
@@ -107,6 +111,7 @@ class Control(ResponseModel):
     resize_mode: ResizeMode = ResizeMode.STRETCH
     sha256: str
     autov3: str = ""
+    kind: AdapterKind = AdapterKind.CONTROLNET
 
     @property
     def has_effect(self) -> bool:
@@ -126,8 +131,8 @@ Controls = Annotated[
     tuple[WantedControl, ...],
     Field(
         max_length=MAX_CONTROLS,
-        description="ControlNets: {id, image, weight (1.0), start (0), end (1), preprocess, mode,"
-        " resize_mode}. What each follows is stored with the job, as an output of the kind"
-        " `control`.",
+        description="ControlNets and T2I-Adapters: {id, image, weight (1.0), start (0), end (1),"
+        " preprocess, mode, resize_mode}. What each follows is stored with the job, as an output of"
+        " the kind `control`.",
     ),
 ]

@@ -99,6 +99,21 @@ local function finish(ref, to, code, message)
   record_end(ref, to, code, started and started - created or nil, started and now - started or nil)
 end
 
+-- Ends a job whose record cannot be read (another version's, or changed by hand) as far as possible.
+local function break_off(ref, model, has_ended)
+  local now = now_ms()
+  if not has_ended then
+    redis.call('HSET', key('job', ref), 'state', 'failed', 'finished_ms', now, 'error_code',
+      'unreadable_record', 'error_message',
+      "This version cannot read the ledger's record of this job.")
+    record_end(ref, 'failed', 'unreadable_record')
+  end
+  purge(ref, model)
+  unpin_files(ref)
+  redis.call('ZREM', key('leases'), ref)
+  redis.call('ZADD', key('retention'), now + (field(ref, 'ttl_ms') or 3600000), ref)
+end
+
 -- Its worker gives it back unfinished. That is no crash, and not charged. Without a step made it has
 -- only waited: a model that loads nowhere must not keep its jobs for ever.
 local function hand_back(ref)

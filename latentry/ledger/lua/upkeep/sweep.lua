@@ -37,24 +37,14 @@ local function overdue(set)
   return refs
 end
 
--- A job whose record cannot be read (another version's, or changed by hand) must not keep all others
--- from being swept: it is ended as far as possible.
+-- A job whose record cannot be read must not keep all others from being swept.
 local broken = {}
 
 local function each(set, act)
   for _, ref in ipairs(overdue(set)) do
     local has_ended = is_terminal(field(ref, 'state'))
     if not pcall(act, ref) then
-      if not has_ended then
-        redis.call('HSET', key('job', ref), 'state', 'failed', 'finished_ms', now, 'error_code',
-          'unreadable_record', 'error_message',
-          "This version cannot read the ledger's record of this job.")
-        record_end(ref, 'failed', 'unreadable_record')
-      end
-      purge(ref, field(ref, 'model') or '')
-      unpin_files(ref)
-      redis.call('ZREM', key('leases'), ref)
-      redis.call('ZADD', key('retention'), now + (field(ref, 'ttl_ms') or 3600000), ref)
+      break_off(ref, field(ref, 'model') or '', has_ended)
       broken[#broken + 1] = ref
     end
   end

@@ -17,10 +17,10 @@ redis.call('HDEL', key('models'), model)
 redis.call('HDEL', key('adapters'), model)
 local refs = redis.call('ZRANGE', key('queue', model), 0, most - 1)
 for _, ref in ipairs(refs) do
-  if redis.call('EXISTS', key('job', ref)) == 1 then
-    finish(ref, 'failed', ARGV[4], ARGV[5])
-  else
+  if redis.call('EXISTS', key('job', ref)) == 0 then
     purge(ref, model)
+  elseif not pcall(finish, ref, 'failed', ARGV[4], ARGV[5]) then
+    break_off(ref, model)
   end
 end
 return #refs

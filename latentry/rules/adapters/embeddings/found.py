@@ -94,8 +94,8 @@ def _wanted(
     found, wrong, kinds = dict[str, Adapter](), dict[str, str](), list[type[InvalidRequest]]()
     for number, one in enumerate(wanted):
         try:
-            kind = AdapterKind.EMBEDDING
-            adapter = found_adapter(one.id, kind, adapters, card, sha256=one.sha256)
+            kinds_wanted = [AdapterKind.EMBEDDING]
+            adapter = found_adapter(one.id, kinds_wanted, adapters, card, sha256=one.sha256)
             if not set(request.models).issubset(adapter.models):
                 raise AdapterMismatch(mismatch(adapter, card))
         except (UnknownAdapter, AdapterMismatch, AdapterChanged) as error:

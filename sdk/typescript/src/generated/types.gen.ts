@@ -96,6 +96,12 @@ export type Adapter = {
      */
     size_bytes: number;
     /**
+     * Size Step
+     *
+     * Width and height of an image that uses it must be multiples of so many pixels, if that is more than the model's own `size_step`.
+     */
+    size_step: number;
+    /**
      * Of a LoRA that was distilled for few steps, by its name: what to draw with.
      */
     suggests?: Suggestion | null;
@@ -122,7 +128,7 @@ export type Adapter = {
  *
  * What an adapter is, as its file says.
  */
-export type AdapterKind = 'lora' | 'vae' | 'controlnet' | 'ip_adapter' | 'embedding';
+export type AdapterKind = 'lora' | 'vae' | 'controlnet' | 'ip_adapter' | 'embedding' | 't2i_adapter';
 
 /**
  * AdapterList
@@ -516,7 +522,7 @@ export type ClipRequest = {
 /**
  * Control
  *
- * A ControlNet that a job uses: which file, on which picture, and how strongly.
+ * A control that a job uses: which file, on which picture, and how strongly.
  */
 export type Control = {
     /**
@@ -532,6 +538,7 @@ export type Control = {
      */
     id: string;
     image: InputFile;
+    kind: AdapterKind;
     mode: ControlMode;
     preprocess: Preprocess;
     resize_mode: ResizeMode;
@@ -907,7 +914,7 @@ export type GenerationRequest = unknown & {
     /**
      * Controls
      *
-     * ControlNets: {id, image, weight (1.0), start (0), end (1), preprocess, mode, resize_mode}. What each follows is stored with the job, as an output of the kind `control`.
+     * ControlNets and T2I-Adapters: {id, image, weight (1.0), start (0), end (1), preprocess, mode, resize_mode}. What each follows is stored with the job, as an output of the kind `control`.
      */
     controls?: Array<WantedControl> | null;
     /**
@@ -2232,7 +2239,7 @@ export type Pace = {
 /**
  * Preprocess
  *
- * What is made of the picture before a ControlNet sees it.
+ * What is made of the picture before its network sees it.
  */
 export type Preprocess = 'none' | 'canny' | 'invert';
 
@@ -3118,7 +3125,7 @@ export type VerifyRequest = {
 /**
  * WantedControl
  *
- * A ControlNet by its id, the picture that the image is to follow, and how closely.
+ * A ControlNet or T2I-Adapter by its id, the picture to follow, and how closely.
  */
 export type WantedControl = {
     /**
@@ -3146,7 +3153,11 @@ export type WantedControl = {
      */
     image: string;
     /**
-     * `prompt` or `control` counts more, as in AUTOMATIC1111's extension; `guess`: diffusers' guess mode.
+     * The service sets it; sent back it changes nothing.
+     */
+    kind?: AdapterKind | null;
+    /**
+     * `prompt` or `control` counts more, as in AUTOMATIC1111's extension; `guess`: diffusers' guess mode. T2I-Adapters have `balanced` alone.
      */
     mode?: ControlMode | null;
     /**

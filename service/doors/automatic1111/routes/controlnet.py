@@ -18,6 +18,7 @@ from service.http.direct import DirectRoute
 from service.jobs.catalogue import adapters_of
 
 DETECT: Final = "/controlnet/detect"
+_KINDS: Final = (AdapterKind.CONTROLNET, AdapterKind.T2I_ADAPTER, AdapterKind.IP_ADAPTER)
 _NONE: Final = "None"
 _VERSION: Final = 3  # of the extension's API
 _PROMPT: Final = f"{IP_ADAPTER}-auto"
@@ -34,7 +35,7 @@ class ControlNetVersion(BaseModel):
 
 
 class ModelNames(BaseModel):
-    """`None`, and each ControlNet and IP-Adapter with the first digits of its hash."""
+    """`None`, and each ControlNet, T2I-Adapter and IP-Adapter with the first digits of its hash."""
 
     model_list: list[str]
 
@@ -83,7 +84,7 @@ async def controlnet_models(
     _: MaySee,
     update: Annotated[bool, Query(description="It makes no difference.")] = True,
 ) -> Response:
-    """The ControlNets and IP-Adapters."""
+    """The ControlNets, T2I-Adapters and IP-Adapters."""
     names = [_named(one) for one in await _adapters(gateway)]
     return json_response(ModelNames(model_list=[_NONE, *names]))
 
@@ -109,12 +110,14 @@ async def controlnet_modules(
 async def controlnet_types(gateway: GatewayDep, _: MaySee) -> Response:
     """Preprocessors and models that go together: all of a kind."""
     every = await _adapters(gateway)
-    nets = [_named(one) for one in every if one.kind is AdapterKind.CONTROLNET]
-    prompts = [_named(one) for one in every if one.kind is AdapterKind.IP_ADAPTER]
+    named = {kind: [_named(one) for one in every if one.kind is kind] for kind in _KINDS}
+    small, prompts = named[AdapterKind.T2I_ADAPTER], named[AdapterKind.IP_ADAPTER]
+    nets = [*named[AdapterKind.CONTROLNET], *small]
     modules = [name for name in _LISTED if name in MODULES]
     found = {
         "All": _type([*modules, _PROMPT], [*nets, *prompts]),
         "Canny": _type(["canny", "none"], nets),
+        "T2I-Adapter": _type(modules, small),
         "IP-Adapter": _type([_PROMPT], prompts),
     }
     return json_response(ControlTypes(control_types=found))
@@ -142,9 +145,8 @@ async def controlnet_detect(_: MaySee, request: Request) -> Response:
 
 
 async def _adapters(gateway: Gateway) -> list[Adapter]:
-    kinds = (AdapterKind.CONTROLNET, AdapterKind.IP_ADAPTER)
     every = adapters_of(await gateway.catalogue.entries())
-    return [one for one in every if one.kind in kinds and one.models]
+    return [one for one in every if one.kind in _KINDS and one.models]
 
 
 def _named(one: Adapter) -> str:

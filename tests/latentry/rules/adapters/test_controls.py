@@ -1,4 +1,4 @@
-"""ControlNets by their ids, and what cannot be had with them."""
+"""Controls by their ids, and what cannot be had with them."""
 
 import pytest
 
@@ -6,13 +6,14 @@ from latentry.contracts import (
     Adapter,
     AdapterKind,
     Control,
+    ControlMode,
     GenerationRequest,
     InputFile,
     ResizeMode,
     WantedControl,
 )
-from latentry.errors import AdapterChanged, InvalidRequest, UnsupportedField
-from latentry.rules.adapters.controls import control_names, found_controls
+from latentry.errors import AdapterChanged, InvalidRequest, UnsupportedField, UnsupportedSize
+from latentry.rules.adapters.controls import control_names, found_controls, refuse_other_sizes
 from latentry.rules.limits import refuse_unsupported
 from tests.latentry.ledger.factory import card, request
 
@@ -31,6 +32,7 @@ SHELF = [
     entry("lines", AdapterKind.CONTROLNET),
     entry("xl", AdapterKind.CONTROLNET, ()),
     entry("ink", AdapterKind.LORA),
+    entry("sketch", AdapterKind.T2I_ADAPTER),
 ]
 CONTROL = Control(id="lines", image=FILE, sha256="1" * 64)
 
@@ -50,7 +52,8 @@ def test_each_has_its_file_and_picture_and_the_request_s_resize_mode() -> None:
 
 
 def test_what_a_service_answers_is_found_again() -> None:
-    controls = found(WantedControl(id="lines", image="file_1"))
+    controls = found(*(WantedControl(id=id, image="file_1") for id in ("lines", "sketch")))
+    assert [one.kind for one in controls] == [AdapterKind.CONTROLNET, AdapterKind.T2I_ADAPTER]
     sent = [one.model_dump(mode="json") for one in controls]
     again = GenerationRequest.model_validate({"prompt": "", "controls": sent})
     assert found(*again.controls) == controls
@@ -60,11 +63,11 @@ def test_what_a_service_answers_is_found_again() -> None:
     ("id", "code", "why"),
     [
         ("none", "unknown_adapter", "no adapter “none”"),
-        ("ink", "adapter_mismatch", "“ink” is a LoRA, not a ControlNet"),
+        ("ink", "adapter_mismatch", "“ink” is a LoRA, not a ControlNet or a T2I-Adapter"),
         ("xl", "adapter_mismatch", "“xl” is for SDXL models, and shapes is of SD 1.x"),
     ],
 )
-def test_what_is_no_controlnet_of_the_model_is_refused(id: str, code: str, why: str) -> None:
+def test_what_is_no_control_of_the_model_is_refused(id: str, code: str, why: str) -> None:
     with pytest.raises(InvalidRequest, match=why) as refused:
         found(WantedControl(id="lines", image="file_1"), WantedControl(id=id, image="file_1"))
     assert refused.value.code == code
@@ -97,6 +100,32 @@ def test_what_cannot_be_had_with_them_is_refused_by_name(fields: dict, at: str) 
     with pytest.raises(UnsupportedField) as refused:
         refuse_unsupported(CARD, request(**({"controls": [CONTROL]} | fields)))
     assert at in refused.value.fields
+
+
+SKETCH = CONTROL.model_copy(update={"id": "sketch", "kind": AdapterKind.T2I_ADAPTER})
+
+
+@pytest.mark.parametrize("mode", [one for one in ControlMode if one is not ControlMode.BALANCED])
+def test_a_t2i_adapter_has_no_modes(mode: ControlMode) -> None:
+    refuse_unsupported(CARD, request(controls=[SKETCH]))
+    with pytest.raises(UnsupportedField, match=f"has no mode {mode}") as refused:
+        refuse_unsupported(
+            CARD, request(controls=[CONTROL, SKETCH.model_copy(update={"mode": mode})])
+        )
+    assert refused.value.fields.keys() == {"/controls/1/mode"}
+
+
+def test_a_size_that_it_cannot_be_shown_is_refused_by_name() -> None:
+    large = [SHELF[-1].model_copy(update={"size_step": 16})]
+    hires = {"width": 128, "height": 136, "steps": 2, "strength": 0.5}
+    fields = {"controls": [SKETCH], "width": 64, "height": 80}
+    refuse_other_sizes(request(**fields), large)
+    for odd, at in (({"width": 72}, "/width"), ({"hires": hires}, "/hires/height")):
+        with pytest.raises(UnsupportedSize, match="multiples of 16 pixels") as refused:
+            refuse_other_sizes(request(**(fields | odd)), large)
+        assert refused.value.fields.keys() == {at}
+    absent = SKETCH.model_copy(update={"weight": 0.0})
+    refuse_other_sizes(request(**(fields | {"controls": [absent], "width": 72})), large)
 
 
 @pytest.mark.parametrize("limit", ["edits", "refines"])

@@ -101,12 +101,15 @@ async def test_what_needs_no_doing_is_done(client, path: str, said: object) -> N
 
 async def test_controlnet_names_what_units_may_name(client, full) -> None:
     models = (await got(client, "/controlnet/model_list?update=false"))["model_list"]
-    assert models == ["None", "controlnet-2 [22222222]", "ip_adapter-3 [33333333]"]
+    assert models == [
+        "None", "controlnet-2 [22222222]", "ip_adapter-3 [33333333]", "t2i_adapter-5 [55555555]"
+    ]  # fmt: skip
     modules = await got(client, "/controlnet/module_list")
     assert modules["module_list"][:2] == ["none", "canny"]
     assert modules["module_detail"]["canny"]["sliders"]
     types = (await got(client, "/controlnet/control_types"))["control_types"]
     assert types["Canny"]["default_model"] == "controlnet-2 [22222222]"
+    assert types["T2I-Adapter"]["model_list"] == ["None", "t2i_adapter-5 [55555555]"]
     assert types["IP-Adapter"]["model_list"] == ["None", "ip_adapter-3 [33333333]"]
     assert (await got(client, "/controlnet/settings"))["control_net_unit_count"] == 4
     assert (await got(client, "/controlnet/version"))["version"] == 3

@@ -12,10 +12,15 @@ import diffusers
 import torch
 
 from latentry.contracts import Vae
-from tests.modes import CONTROLS, EMBEDDINGS, IP_ADAPTERS, SPECIAL, VAE, pictures
+from tests.modes import CONTROLS, EMBEDDINGS, IP_ADAPTERS, SPECIAL, T2I_ADAPTER, VAE, pictures
 from tests.worker.engine import oracle, tiny
 from tests.worker.engine.adapters import vaes, vectors, written
-from tests.worker.engine.adapters.control.written import network, original, save
+from tests.worker.engine.adapters.control.written import (
+    diffusers_weights,
+    network,
+    save,
+    t2i_adapter,
+)
 from tests.worker.engine.adapters.drawing import Made
 from tests.worker.engine.adapters.ip_adapter import pasted
 from tests.worker.engine.adapters.ip_adapter.showing import Shown, shown
@@ -129,8 +134,10 @@ def closet(family: Family) -> Closet:
         sha256 = AdapterFile.read(path).sha256
         [loaded[VAE]] = backend.adapters.load("model", {sha256: path}).values()
         nets = {id: network(pipeline.unet, seed) for seed, id in enumerate(CONTROLS)}
+        if family is not Family.SD2:  # which no T2I-Adapter is for
+            nets[T2I_ADAPTER] = t2i_adapter(pipeline.unet, 7)
         for id, net in nets.items():
-            path = save(original(net), folder / f"{id}.safetensors")
+            path = save(diffusers_weights(net), folder / f"{id}.safetensors")
             sha256 = backend.adapters.inspect(path).sha256
             [loaded[id]] = backend.adapters.load("model", {sha256: path}).values()
         for id, count in EMBEDDINGS.items():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
-from latentry.errors import ConfigurationError, ModelGone, ModelNotLoaded
+from latentry.errors import AdapterUnusable, ConfigurationError, ModelGone, ModelNotLoaded
 from tests.worker.engine import tiny
 from tests.worker.engine.adapters import written
 from tests.worker.engine.adapters.written import Style
@@ -267,10 +267,14 @@ def test_adapters_that_were_loaded_for_what_a_model_was_are_loaded_anew(
     serving.backend.plan(replace(order, adapters=after))
     del before, order
     assert shelf.bank.used_bytes == size
+    serving.submit("begun")
+    serving.engine.step()
     serving.change(None)
-    serving.run()
-    with pytest.raises(ModelGone):
+    with pytest.raises(ModelGone):  # though it draws to its end
         shelf.load("a", {sha256: path})
+    with pytest.raises(AdapterUnusable, match="no model that it could fit"):
+        shelf.inspect(path)
+    assert set(serving.run()) == {"begun"}
 
 
 def test_weights_of_a_file_that_was_replaced_are_not_read_by_the_old_header(

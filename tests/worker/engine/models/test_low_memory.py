@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from structlog.testing import capture_logs
 
 from latentry.errors import ConfigurationError
 from latentry.low_memory import LowMemory
@@ -109,9 +110,13 @@ def test_a_text_encoder_whose_file_has_changed_draws_nothing(folder: Path, tmp_p
     file.write_bytes(bits)
     engine = Engine(backend)
     engine.submit(tiny.order(model="m", prompt="another prompt"))
-    [failed] = tiny.drain(engine)
+    with capture_logs() as logs:
+        [failed] = tiny.drain(engine)
     assert isinstance(failed, Failed)
-    assert "have changed" in failed.error.message
+    assert failed.error.code == "model_not_loaded"
+    assert "copy" not in failed.error.message, "no path for the job's owner"
+    [why] = [one["why"] for one in logs if one["event"] == "text_encoder.not_read"]
+    assert "have changed" in why
 
 
 def test_tiles_change_large_pictures_a_little_and_their_profile(

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from structlog.testing import capture_logs
 
 from latentry.errors import ConfigurationError, ModelNotLoaded, UnknownModel
 from latentry.sources import HubPin, Source
@@ -293,10 +294,14 @@ def test_a_model_that_does_not_load_fails_its_jobs_and_is_not_tried_for_a_while(
             events += engine.step()
         return [event for event in events if isinstance(event, Done | Failed)]
 
-    (first,) = ends("first", "b")
+    with capture_logs() as logs:
+        (first,) = ends("first", "b")
     assert isinstance(first, Failed)
     assert isinstance(first.error, ModelNotLoaded)
-    assert "cut short" in first.error.message
+    assert first.error.model == "b"
+    assert str(tmp_path) not in first.error.message, "its job's owner has no business there"
+    [why] = [one["why"] for one in logs if one["event"] == "model.not_loaded"]
+    assert "cut short" in why
     (second,) = ends("second", "b")
     assert isinstance(second, Failed), "and no second attempt was made at once"
     assert broken.failed == ("b",)
@@ -315,6 +320,27 @@ def test_no_memory_on_the_device_evicts_instead_of_failing(serving: Callable) ->
     engine.submit(tiny.order("c", model="c"))
     assert set(pictures(engine)) == {"c"}
     assert len(backend.models) == 2
+
+
+def test_a_model_larger_than_what_a_full_device_left_of_the_budget_is_tried_alone(
+    serving: Callable, size: int
+) -> None:
+    """The budget is then what was in memory beside a smaller one that did not fit."""
+    engine, backend = serving(1)
+    backend._residents.memory.budget_bytes = size - 1
+    engine.submit(tiny.order("b", model="b"))
+    for _ in range(1000):
+        if any(isinstance(event, Done) for event in engine.step()):
+            break
+    else:
+        pytest.fail("it waits for ever")
+    assert list(backend.models) == ["b"]
+    backend.refuse_more_than(0)
+    engine.submit(tiny.order("c", model="c"))
+    events = [event for _ in range(1000) if not engine.idle for event in engine.step()]
+    assert [event.error.code for event in events if isinstance(event, Failed)] == [
+        "model_not_loaded"
+    ]
 
 
 def test_a_full_device_at_the_start_leaves_the_rest_for_later(

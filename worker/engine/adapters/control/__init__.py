@@ -1,1 +1,1 @@
-"""ControlNet: networks that show a UNet a picture, what they fit, and whose rows they are for."""
+"""Networks that show a UNet a picture (ControlNets and others): what they fit, and whose rows."""

@@ -8,20 +8,15 @@ import torch
 from torch import nn
 
 from latentry.contracts import ControlMode
-from latentry.errors import AdapterGone, AdapterUnusable, ConfigurationError
-from worker.engine.adapters.file import are_finite
-from worker.engine.adapters.network_file import NetworkFile, Reading
-from worker.engine.device import Device, sent
+from worker.engine.adapters.control.network import picture_tensor, read_network
+from worker.engine.adapters.network_file import NetworkFile
+from worker.engine.device import Device
 from worker.engine.inputs.canvas import Pixels
-from worker.engine.models.loading.conversion import converted
-from worker.engine.models.loading.part_reader import own_stream
 from worker.engine.models.part import Part
-from worker.engine.models.weights import StoredTensor
 
 # x, timesteps, text embeddings and SDXL's conditions of rows of a UNet call.
 Tensors: TypeAlias = tuple[torch.Tensor, torch.Tensor, torch.Tensor, Mapping[str, torch.Tensor]]
 
-_NAMES: Final = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 # AUTOMATIC1111's extension, scripts/hook.py: what deeper blocks say counts more.
 _SOFT: Final = 0.825
 _DEEPEST: Final = 12
@@ -41,26 +36,8 @@ class LoadedControl:
 
     @classmethod
     def of(cls, file: NetworkFile, sha256: str, part: Part, at: Device) -> "LoadedControl":
-        """Read by the calling thread alone (docs/decisions/0004).
-
-        Raises AdapterUnusable, or AdapterGone if the file is no longer what it was.
-        """
-        reading = Reading(file)
-
-        def read_all(fitted: Mapping[str, StoredTensor]) -> Mapping[str, torch.Tensor]:
-            places = {stored.info: (name, stored) for name, stored in fitted.items()}
-            found = {}
-            for published, data in reading:
-                if place := places.get(file.tensors[published].info):
-                    found[place[0]] = _on_device(published, place[1], data, at)
-            return found
-
-        try:
-            network: Any = part.read(read_all)
-        except ConfigurationError as error:
-            raise AdapterUnusable(error.message) from None
-        if reading.sha256 != sha256:
-            raise AdapterGone
+        """As `read_network`, which raises AdapterUnusable or AdapterGone."""
+        network = read_network(file, sha256, part, at)
         embedding = network.controlnet_cond_embedding
         # What it makes of a picture is the same at each call, and given instead of the picture.
         network.controlnet_cond_embedding = nn.Identity()
@@ -74,13 +51,8 @@ class LoadedControl:
 
     def embedded(self, picture: Pixels) -> torch.Tensor:
         """What it sees in a picture, RGB bytes [H, W, 3]: [1, C, h, w]."""
-        values = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
-        if self.reads_bgr:
-            values = values.flip(1)
-        values = sent(values, self.at.device)
-        found: torch.Tensor = self.embedding(
-            values.to(self.at.dtype, memory_format=self.at.memory_format)
-        )
+        values = picture_tensor(picture, self.at)
+        found: torch.Tensor = self.embedding(values.flip(1) if self.reads_bgr else values)
         return found
 
     def residuals(self, rows: Tensors, seen: torch.Tensor) -> list[torch.Tensor]:
@@ -106,15 +78,3 @@ class LoadedControl:
         if mode in (ControlMode.PROMPT, ControlMode.CONTROL):
             return [weight * _SOFT ** (_DEEPEST - number) for number in range(count)]
         return [weight] * count
-
-
-def _on_device(name: str, stored: StoredTensor, data: bytes, at: Device) -> torch.Tensor:
-    values = stored.values(bytearray(data))  # aligned, and writable
-    found = converted([values], stored.shape, at)
-    flat = found.as_strided((found.numel(),), (1,))  # in whatever order
-    if at.dtype in _NAMES and not are_finite(flat.view(torch.uint8).numpy(), _NAMES[at.dtype]):
-        raise AdapterUnusable(f"Its {name} is too large for {at.dtype}.")
-    if at.device.type == "cpu":
-        return found
-    with own_stream(at.device):
-        return found.to(at.device)

@@ -1,13 +1,14 @@
-"""Which ControlNets count at an image's calls, and what they add to which rows of one."""
+"""Which controls count at an image's calls, and what they add to which rows of one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeAlias, cast
 
 import torch
 
 from latentry.contracts import ControlMode, ResolvedRequest
 from worker.engine.adapters.control.loaded import LoadedControl, Tensors
+from worker.engine.adapters.control.t2i_adapter.loaded import LoadedT2IAdapter
 from worker.engine.device import sent
 from worker.engine.loop.messages import Order
 from worker.engine.residuals import Residuals
@@ -16,7 +17,7 @@ from worker.engine.seamless import padded
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ActiveControl:
-    """One control of a pass. calls: in which it counts. seen [1, C, h, w]: of its picture."""
+    """One ControlNet of a pass. calls: in which it counts. seen [1, C, h, w]: of its picture."""
 
     network: LoadedControl
     mode: ControlMode
@@ -30,18 +31,35 @@ class ActiveControl:
         return range(own.stop - positive, own.stop) if of_prompt_alone else own
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ActiveFeatures:
+    """One T2I-Adapter of a pass. calls: in which it counts. values: what it adds at each place on
+    the UNet's way down, and after its middle: [1, C, h, w] each, with its weight in them.
+    """
+
+    calls: range
+    values: Sequence[torch.Tensor]
+
+
+Active: TypeAlias = ActiveControl | ActiveFeatures
+
+
 @torch.inference_mode()
 def active_controls(
     order: Order, request: ResolvedRequest, pass_number: int, calls: int
-) -> tuple[ActiveControl, ...]:
+) -> tuple[Active, ...]:
     """Those of an order's pass, which has a request of its own and makes so many calls."""
-    found = []
+    found = list[Active]()
     for control, pictures in zip(request.controls, order.controls, strict=True):
         if control.has_effect and (window := control.window(calls)):
-            network = cast(LoadedControl, order.adapters[control.sha256])
+            network = cast(LoadedControl | LoadedT2IAdapter, order.adapters[control.sha256])
+            picture, weight = pictures[pass_number], control.weight
             with padded(request.seamless):  # alone, so that nothing else changes its bits
-                seen = network.embedded(pictures[pass_number])
-            found.append(ActiveControl(network, control.mode, control.weight, window, seen))
+                if isinstance(network, LoadedT2IAdapter):
+                    found.append(ActiveFeatures(window, network.features(picture, weight)))
+                else:
+                    seen = network.embedded(picture)
+                    found.append(ActiveControl(network, control.mode, weight, window, seen))
     return tuple(found)
 
 
@@ -51,13 +69,13 @@ class ControlRows:
 
     own: range
     positive: int
-    controls: Sequence[ActiveControl]
+    controls: Sequence[Active]
 
 
 def call_residuals(
     images: Sequence[ControlRows], inputs: Tensors, *, apart: bool
 ) -> list[Residuals]:
-    """What all controls add to a call of these inputs; none if no image has one there.
+    """What all ControlNets add to a call of these inputs; none if no image has one there.
 
     Rows of several images with one ControlNet take one call of it, unless they are kept `apart`, as
     in strict calls: there neighbours must change neither the shape nor the order of a row's sums.
@@ -65,10 +83,22 @@ def call_residuals(
     groups: dict[tuple[int, int], list[tuple[ActiveControl, range]]] = {}
     for number, image in enumerate(images):
         for control in image.controls:
+            if not isinstance(control, ActiveControl):
+                continue
             rows = control.rows(image.own, image.positive)
             group = (id(control.network), number if apart else -1)
             groups.setdefault(group, []).append((control, rows))
     return [_residuals(group, inputs) for group in groups.values()]
+
+
+def call_features(images: Sequence[ControlRows]) -> list[Residuals]:
+    """What all T2I-Adapters add inside a call's way down: to all rows of their images."""
+    return [
+        Residuals(control.values, [image.own])
+        for image in images
+        for control in image.controls
+        if isinstance(control, ActiveFeatures)
+    ]
 
 
 def _residuals(group: Sequence[tuple[ActiveControl, range]], inputs: Tensors) -> Residuals:

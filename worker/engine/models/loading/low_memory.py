@@ -5,11 +5,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
+import structlog
 import torch
 from torch import nn
 
+from latentry.errors import ConfigurationError, ModelNotLoaded
 from latentry.low_memory import LowMemory
 from worker.engine.device import Device
+
+log = structlog.get_logger()
 
 # Side of a VAE's tile in latent cells: 256 pixels with Stable Diffusion's VAEs.
 _TILE: Final = 32
@@ -109,9 +113,13 @@ class VisitingEncoder:
         return self.enter()(*arguments, **options)
 
     def enter(self) -> Any:
-        """The encoder itself."""
+        """The encoder itself. Raises ModelNotLoaded if its files are gone, or other ones by now."""
         if self._module is None:
-            self._module = self._arrive()
+            try:
+                self._module = self._arrive()
+            except ConfigurationError as error:
+                log.error("text_encoder.not_read", why=error.message)
+                raise ModelNotLoaded("A text encoder of the model cannot be read again.") from error
         return self._module
 
     def leave(self) -> None:

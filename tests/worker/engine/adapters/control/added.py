@@ -1,4 +1,4 @@
-"""Stock's UNet with what stock's ControlNets add, as its pipelines give it at each call."""
+"""Stock's UNet with what stock's controls add, as its pipelines give it at each call."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers.models.adapter import T2IAdapter
 from PIL import Image
 
 from latentry.contracts import Control, ControlMode, ResolvedRequest
@@ -51,11 +52,24 @@ def controlled(pipeline: Any, request: ResolvedRequest, nets: Mapping[str, Any])
     def added(sample: torch.Tensor, timestep: Any, **call: Any) -> Any:
         one, number, count = next(walked)
         seen = {"sample": sample, "timestep": timestep, **call}
-        each = [
-            residuals(nets[control.id], control, shown(control, one), seen)
+        counting = [
+            (nets[control.id], control, shown(control, one))
             for control in one.controls
             if control.start <= number / count and (number + 1) / count <= control.end
         ]
+        features = [
+            [control.weight * value for value in net(picture)]
+            for net, control, picture in counting
+            if isinstance(net, T2IAdapter)
+        ]
+        each = [
+            residuals(net, control, picture, seen)
+            for net, control, picture in counting
+            if not isinstance(net, T2IAdapter)
+        ]
+        if features:
+            summed = [sum(values) for values in zip(*features, strict=True)]
+            call["down_intrablock_additional_residuals"] = summed
         if each:
             *down, middle = map(sum, zip(*each, strict=True))
             call |= {

@@ -1,4 +1,4 @@
-"""Tiny ControlNets for the oracle's families, loaded as a worker loads them."""
+"""Tiny ControlNets and T2I-Adapters, loaded as a worker loads them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -7,9 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from diffusers.models.adapter import T2IAdapter
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from PIL import Image
 
-from latentry.contracts import Control, InputFile
+from latentry.contracts import AdapterKind, Control, InputFile
+from tests.worker.engine import oracle, tiny
 from tests.worker.engine.adapters.control import written
 from worker.engine.adapters.network_file import NetworkFile, Reading
 from worker.engine.diffusion.diffusion import Diffusion
@@ -34,14 +38,17 @@ def sha256_of(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Made:
-    """A ControlNet as stock has it, and its file."""
+    """A ControlNet or T2I-Adapter as stock has it, and its file."""
 
     network: Any = field(repr=False)
     path: Path
 
     def control(self, seed: int = 5, **fields: Any) -> Control:
         file = FILE.model_copy(update={"pixel_sha256": str(seed)})
-        return Control(id=self.path.stem, image=file, sha256=sha256_of(self.path), **fields)
+        is_t2i = isinstance(self.network, T2IAdapter)
+        kind = AdapterKind.T2I_ADAPTER if is_t2i else AdapterKind.CONTROLNET
+        found = {"id": self.path.stem, "image": file, "sha256": sha256_of(self.path), "kind": kind}
+        return Control(**(found | fields))
 
 
 def controlled(backend: Diffusion, order: Order, *worn: tuple[Made, Control]) -> Order:
@@ -62,15 +69,48 @@ def controlled(backend: Diffusion, order: Order, *worn: tuple[Made, Control]) ->
     )
 
 
+# Models of three levels, as light T2I-Adapters and those of SDXL's middle have them.
+_DEEP: dict[str, dict[str, Any]] = {
+    "sd1-deep": {
+        "down_block_types": ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+    },
+    "sdxl-deep": {
+        "attention_head_dim": (4, 8, 8),
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        "transformer_layers_per_block": (1, 1, 2),
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def three_levels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Tiny models by name, whose UNets have three levels."""
+    found = {}
+    for name, changes in _DEEP.items():
+        family = tiny.Family(name.removesuffix("-deep"))
+        folder = tmp_path_factory.mktemp("deep") / name
+        tiny.make(folder, oracle.MODELS[f"{family}-epsilon"].config, family=family)
+        config = dict(UNet2DConditionModel.load_config(folder / "unet"))
+        torch.manual_seed(3)
+        unet = UNet2DConditionModel.from_config(
+            config | {"block_out_channels": (32, 64, 64)} | changes
+        )
+        unet.save_pretrained(folder / "unet")
+        found[name] = folder
+    return found
+
+
 Carve = Callable[..., Made]
 
 
 @pytest.fixture(scope="session")
 def carve(tmp_path_factory: pytest.TempPathFactory) -> Carve:
-    """Makes a ControlNet for a stock UNet, in diffusers' single file."""
+    """Makes a ControlNet, or what `make` does, for a stock UNet, in diffusers' single file."""
 
-    def made(unet: Any, seed: int, **changes: Any) -> Made:
-        net = written.network(unet, seed, **changes)
+    def made(unet: Any, seed: int, make: Any = written.network, **changes: Any) -> Made:
+        net = make(unet, seed, **changes)
         path = tmp_path_factory.mktemp("nets") / f"net-{seed}.safetensors"
         return Made(net, written.save(written.diffusers_weights(net), path))
 

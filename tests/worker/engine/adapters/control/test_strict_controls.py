@@ -1,4 +1,4 @@
-"""Strict images with ControlNets, and strict images without one beside others that have some."""
+"""Strict images with controls, and strict images without one beside others that have some."""
 
 import random
 from collections.abc import Mapping
@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
 from latentry.contracts import Control
 from tests.worker.engine import oracle, stock, tiny
 from tests.worker.engine.adapters.control.conftest import Carve, Made, controlled
+from tests.worker.engine.adapters.control.written import t2i_adapter
 from tests.worker.engine.adapters.watched import all_bits, bits, outlive
 from tests.worker.engine.conftest import sharing
 from tests.worker.engine.diffusion.test_strict import neighbour
 from tests.worker.engine.reference import has_adapters
 from worker.engine.diffusion.diffusion import Diffusion
 from worker.engine.loop import Engine, Failed, Order
+from worker.engine.residuals import Residuals
 from worker.engine.unet.compiled import CompiledUNets
 
 SCHEDULES = 10
@@ -28,6 +31,8 @@ WATCHED: dict[str, tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]] = {
     "one": ({"guidance_stop": 0.5}, [("lines", {"weight": 0.8})]),
     "two": ({"sampler": "dpmpp_2m_sde"}, [("depth", {"end": 0.7}), ("lines", {})]),
     "twice": ({"prompt": "a [cat|dog] AND fog"}, [("lines", {}), ("lines", {"mode": "guess"})]),
+    "sketch": ({"sampler": "euler_a"}, [("sketch", {"weight": 0.8}), ("pen", {"end": 0.7})]),
+    "sketch, lines": ({"hires": HIRES}, [("sketch", {"start": 0.3}), ("lines", {})]),
     "seamless": ({"seamless": "both"}, [("depth", {"mode": "prompt"})]),
     "hires": ({"hires": HIRES, "sampler": "euler_a"}, [("lines", {"start": 0.3})]),
 }
@@ -44,6 +49,9 @@ def nets(folders: dict[str, Path], carve: Carve) -> Nets:
         "lines": carve(unet, 1),
         "depth": carve(unet, 2),
         "bomb": carve(unet, 3, size=1e30),
+        "sketch": carve(unet, 4, t2i_adapter),
+        "pen": carve(unet, 5, t2i_adapter, in_channels=1),
+        "t2i bomb": carve(unet, 6, t2i_adapter, size=1e12),
     }
 
 
@@ -103,17 +111,19 @@ def test_bits_depend_on_an_images_own_controls_alone(
     outlive(loaded, studio, alone, range(SCHEDULES))
 
 
+@pytest.mark.parametrize("bomb", ["bomb", "t2i bomb"])
 def test_weight_0_is_absent_to_the_bit(
-    loaded: Diffusion, studio: Studio, nets: Nets, alone: dict[str, bytes]
+    loaded: Diffusion, studio: Studio, nets: Nets, alone: dict[str, bytes], bomb: str
 ) -> None:
     """It is not called: that one here would spoil everything."""
-    order = worn(loaded, nets, studio.order("plain"), [("bomb", {"weight": 0.0})])
+    order = worn(loaded, nets, studio.order("plain"), [(bomb, {"weight": 0.0})])
     assert bits(loaded, order) == alone["plain"]
 
 
+@pytest.mark.parametrize("bomb", ["bomb", "t2i bomb"])
 @pytest.mark.parametrize("determinism", ["fast", "strict"])
 def test_one_that_overflows_spoils_its_own_rows_alone(
-    loaded: Diffusion, nets: Nets, determinism: str
+    loaded: Diffusion, nets: Nets, determinism: str, bomb: str
 ) -> None:
     engine = Engine(sharing(loaded))
     fields = {"num_inference_steps": 3, "determinism": determinism}
@@ -121,8 +131,8 @@ def test_one_that_overflows_spoils_its_own_rows_alone(
     expected = oracle.alone(engine, plain)
     orders = [
         plain,
-        worn(loaded, nets, tiny.order("bomb", **fields), [("bomb", {})]),
-        worn(loaded, nets, tiny.order("fine", **fields), [("lines", {})]),
+        worn(loaded, nets, tiny.order("bomb", **fields), [(bomb, {})]),
+        worn(loaded, nets, tiny.order("fine", **fields), [("lines", {}), ("sketch", {})]),
     ]
     with oracle._finals(engine) as latents:
         for order in orders:
@@ -134,10 +144,12 @@ def test_one_that_overflows_spoils_its_own_rows_alone(
     assert (failed.job, failed.error.code) == ("bomb", "non_finite_output")
 
 
+@pytest.mark.parametrize(("name", "another"), [("lines", "depth"), ("sketch", "pen")])
 def test_a_checkpoint_is_of_its_file_picture_and_weight(
-    loaded: Diffusion, studio: Studio, nets: Nets
+    loaded: Diffusion, studio: Studio, nets: Nets, name: str, another: str
 ) -> None:
-    backend, order = sharing(loaded), studio.order("one")
+    backend = sharing(loaded)
+    order = worn(loaded, nets, studio.order("plain"), [(name, {"weight": 0.8})])
     begun, _ = backend.begin(order, backend.plan(order))
     backend.advance([begun], 8)
     saved = backend.save(begun)
@@ -149,10 +161,44 @@ def test_a_checkpoint_is_of_its_file_picture_and_weight(
         again = replace(other, checkpoint=saved)
         return backend.begin(again, backend.plan(again))[0].calls
 
-    assert calls("lines", 0, weight=0.8) == 1
-    assert calls("lines", 1, weight=0.8) == 0
-    assert calls("depth", 0, weight=0.8) == 0
-    assert calls("lines", 0, weight=0.7) == 0
+    assert calls(name, 0, weight=0.8) == 1
+    assert calls(name, 1, weight=0.8) == 0
+    assert calls(another, 0, weight=0.8) == 0
+    assert calls(name, 0, weight=0.7) == 0
+
+
+def test_a_t2i_adapter_is_called_once_a_pass_and_adds_in_its_window_alone(
+    loaded: Diffusion, nets: Nets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend, fields = sharing(loaded), {"num_inference_steps": 2, "sampler": "euler"}
+    orders = [
+        tiny.order("plain", **fields),
+        worn(loaded, nets, tiny.order("half", **fields), [("sketch", {"end": 0.5})]),
+        worn(loaded, nets, tiny.order("both", **(fields | {"hires": HIRES})), [("sketch", {})]),
+    ]
+    [one] = orders[1].adapters.values()
+    called, forward = list[torch.Size](), one.network.forward  # type: ignore[attr-defined]
+    monkeypatch.setattr(
+        one.network,  # type: ignore[attr-defined]
+        "forward",
+        lambda x: called.append(x.shape) or forward(x),
+    )
+    members = [backend.begin(order, backend.plan(order))[0] for order in orders]
+    assert called == [(1, 3, 64, 64), (1, 3, 64, 64), (1, 3, 64, 96)]
+    added = list[list[range]]()
+    add = Residuals.add
+    monkeypatch.setattr(
+        Residuals,
+        "add",
+        lambda own, number, to: (
+            added[-1].extend([] if number else own.rows) or add(own, number, to)
+        ),
+    )
+    for _ in range(2):
+        added.append([])
+        backend.advance(members, sum(member.rows for member in members))
+    assert added == [[range(2, 4), range(4, 6)], [range(4, 6)]]
+    assert len(called) == 3
 
 
 def test_it_is_called_on_the_rows_that_use_it_and_for_all_images_at_once(
@@ -180,8 +226,9 @@ def test_it_is_called_on_the_rows_that_use_it_and_for_all_images_at_once(
     assert called == [2 + 2 + 1, 2 + 1]
 
 
+@pytest.mark.parametrize("net", ["lines", "sketch"])
 def test_no_compiled_call_has_a_row_with_one(
-    folders: dict[str, Path], nets: Nets, tmp_path: Path
+    folders: dict[str, Path], nets: Nets, tmp_path: Path, net: str
 ) -> None:
     compiled: list[int] = []
 
@@ -195,7 +242,7 @@ def test_no_compiled_call_has_a_row_with_one(
     backend.load("epsilon", folders["epsilon"])
     compiled.clear()
     plain = tiny.order("plain", num_inference_steps=2, sampler="euler")
-    with_one = worn(backend, nets, plain, [("lines", {"end": 0.5})])
+    with_one = worn(backend, nets, plain, [(net, {"end": 0.5})])
     members = [backend.begin(order, backend.plan(order))[0] for order in (plain, with_one)]
     backend.advance(members, 4)
     assert not compiled
@@ -218,5 +265,6 @@ def test_it_is_near_in_bfloat16(folders: dict[str, Path], nets: Nets, loaded: Di
 
 def test_hooks_are_gone_after_a_call(loaded: Diffusion, studio: Studio) -> None:
     model = loaded.models["epsilon"]
-    oracle.alone(Engine(sharing(loaded)), studio.order("one"))
+    oracle.alone(Engine(sharing(loaded)), studio.order("sketch, lines"))
     assert not any(module._forward_pre_hooks for module in model.unet.modules())
+    assert not any(module._forward_hooks for module in model.unet.modules())

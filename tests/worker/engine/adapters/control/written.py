@@ -1,10 +1,11 @@
-"""Tiny ControlNets with random weights, and their files as others write them."""
+"""Tiny ControlNets and T2I-Adapters with random weights, and their files as others write them."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.models.adapter import T2IAdapter
 from diffusers.models.controlnets.controlnet import ControlNetModel
 from safetensors.torch import save_file
 
@@ -40,6 +41,36 @@ def network(unet: Any, seed: int, *, size: float = 0.1, **changes: Any) -> Any:
             for weight in module.parameters():
                 torch.nn.init.normal_(weight, std=size)
     return made.eval().requires_grad_(False)
+
+
+def t2i_adapter(unet: Any, seed: int, *, size: float = 0.2, **changes: Any) -> Any:
+    """A T2I-Adapter for this UNet, as stock has it: SDXL's UNet begins without attention."""
+    widths = list(unet.config.block_out_channels)
+    is_xl = unet.config.down_block_types[0] == "DownBlock2D"
+    # Its middle has a feature of its own where it is as large as the third block.
+    widths += widths[-1:] if is_xl and len(widths) > 2 else []
+    kind = {"adapter_type": "full_adapter_xl", "downscale_factor": 16} if is_xl else {}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        made = T2IAdapter(**({"channels": widths} | kind | changes))
+        for weight in made.parameters():
+            weight.data.mul_(size * 10 if weight.ndim > 1 else 1)
+    return made.eval().requires_grad_(False)
+
+
+def tencents(made: Any) -> Weights:
+    """As TencentARC/T2I-Adapter wrote it: a full one's blocks are in one row."""
+    light, found = made.config.adapter_type == "light_adapter", Weights()
+    for name, weight in diffusers_weights(made).items():
+        _, *parts = name.split(".")
+        if "resnets" in parts and light:
+            parts[2] = "body"
+        elif parts[0] == "body" and not light:
+            level, rest = int(parts[1]), parts[2:]
+            block = int(rest[1]) if rest[0] == "resnets" else 0
+            parts = ["body", str(2 * level + block), *(rest[2:] if "resnets" in rest else rest)]
+        found[".".join(parts)] = weight
+    return found
 
 
 def diffusers_weights(made: Any) -> Weights:
