@@ -12,7 +12,7 @@ from rich import filesize
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
 from latentry.cli.drawing.results import refuse_unwritable
 from latentry.cli.fields import values
-from latentry.cli.tables import add, show, table
+from latentry.cli.tables import add, is_narrow, show, table
 from latentry.cli.terminal import help as pages
 from latentry.contracts import File
 
@@ -54,9 +54,11 @@ def list_files(
         for file in found:
             typer.echo(file.model_dump_json())
         return
-    rows = table("file", "size", "bytes", "uploaded", "expires in", "C2PA")
+    heads = ("size", "bytes", "expires in", "C2PA", "uploaded")
+    kept = 3 if is_narrow() else len(heads)
+    rows = table("file", *heads[:kept])
     for file in found:
-        add(rows, *_row(file, datetime.now(UTC)))
+        add(rows, file.id, *_cells(file, datetime.now(UTC))[:kept])
     show(rows)
 
 
@@ -90,10 +92,10 @@ def delete(file_ids: FileIds, url: Url = DEFAULT_URL, api_key: ApiKey = None) ->
             typer.echo(f"File {file_id} is deleted.")
 
 
-def _row(file: File, now: datetime) -> tuple[str, ...]:
+def _cells(file: File, now: datetime) -> tuple[str, ...]:
     size = f"{file.width}×{file.height}"
     uploaded = file.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
     left = max(timedelta(), file.expires_at - now)
     hours, minutes = divmod(int(left.total_seconds()) // 60, 60)
     stored = filesize.decimal(file.bytes)
-    return file.id, size, stored, uploaded, f"{hours} h {minutes:02} min", file.c2pa.value
+    return size, stored, f"{hours} h {minutes:02} min", file.c2pa.value, uploaded

@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from latentry.cli.terminal.text import shown
+
 _ALL: Final = 100_000  # columns; more than any row has
 _WIDE: Final = 120
 
@@ -27,7 +29,7 @@ def is_narrow() -> bool:
 
 def add(to: Table, *cells: str) -> None:
     """A row of plain texts."""
-    to.add_row(*map(escape, cells))
+    to.add_row(*(escape(shown(cell)) for cell in cells))
 
 
 def show(found: Table) -> None:

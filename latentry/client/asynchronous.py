@@ -1,7 +1,6 @@
 """The client for asyncio."""
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Sequence
 from os import PathLike
 from pathlib import Path
@@ -52,7 +51,7 @@ class AsyncClient(
         `timeout_s` bounds the wait in seconds; by default it has no bound. Raises InvalidRequest,
         ApiError, Unreachable, JobDidNotSucceed, or StillRunning when the time is over.
         """
-        key = idempotency_key or uuid.uuid4().hex
+        key = api_calls.key(idempotency_key)
         request = request_of(prompt, fields)
         return await self._run(flows.generated(request, key, timeout_s, self._retries))
 
@@ -68,7 +67,7 @@ class AsyncClient(
         A repeat with the same `idempotency_key` returns the same job. Raises InvalidRequest,
         ApiError or Unreachable.
         """
-        key = idempotency_key or uuid.uuid4().hex
+        key = api_calls.key(idempotency_key)
         return await self._call(api_calls.submit(request_of(prompt, fields), key))
 
     async def estimate(self, prompt: str | None = None, **fields: Unpack[Fields]) -> Estimate:

@@ -56,17 +56,33 @@ class ApiError(LatentryError):
             title = response.reason_phrase or "Unexpected response"
             proxy = response.request.extensions.get(EXTENSION)
             via = f" through the proxy of {proxy}" if proxy else ""
+            url = public(response.request.url)
             return cls(
                 Problem(
                     type="about:blank",
                     title=title,
                     status=response.status_code,
-                    detail=f"{response.request.url} returned {response.status_code} {title}{via}.",
+                    detail=f"{url} returned {response.status_code} {title}{via}{_hint(response)}",
                     code=f"http_{response.status_code}",
                     request_id=response.headers.get("X-Request-Id"),
                 ),
                 after_s,
             )
+
+
+def public(url: httpx.URL) -> httpx.URL:
+    """A URL as messages have it: without a password, or the signature that opens an image."""
+    return url.copy_with(userinfo=b"", query=None, fragment=None)
+
+
+def _hint(response: httpx.Response) -> str:
+    """The end of the sentence."""
+    if response.is_redirect and (moved := response.headers.get("Location")):
+        there = public(response.request.url.join(moved))
+        return f" to {there}; let the base URL be the final one."
+    return (
+        ", which is not latentry's answer; is the base URL right?" if response.is_success else "."
+    )
 
 
 def retry_after_s(response: httpx.Response) -> float | None:
@@ -113,7 +129,7 @@ class TlsFailed(Unreachable):
 
 def unreachable(error: httpx.RequestError) -> Unreachable:
     """What stood between us and the service: a proxy, TLS, or that it does not respond."""
-    origin = error.request.url.copy_with(raw_path=b"/")
+    origin = public(error.request.url).copy_with(raw_path=b"/")
     why = str(error) or type(error).__name__
     if proxy := error.request.extensions.get(EXTENSION):
         host = error.request.url.host

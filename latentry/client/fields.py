@@ -175,22 +175,26 @@ def _keyframe(one: Keyframe) -> dict[str, Any]:
     return _with_pictures(one)
 
 
-def _with_pictures(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _with_pictures(fields: Mapping[str, Any], at: str = "") -> dict[str, Any]:
+    """The fields that are at this pointer, with their pictures as references."""
     given = dict(fields)
     for name, value in fields.items():
         if name in FIELDS and value is not None and not isinstance(value, dict):
-            given[name] = _reference(name, value)
+            given[name] = _reference(f"{at}/{name}", value)
         elif isinstance(value, list | tuple):  # of LoRAs or of what else brings pictures
-            given[name] = [_with_pictures(one) if isinstance(one, dict) else one for one in value]
+            given[name] = [
+                _with_pictures(one, f"{at}/{name}/{index}") if isinstance(one, dict) else one
+                for index, one in enumerate(value)
+            ]
     return given
 
 
-def _reference(name: str, picture: Picture) -> str:
+def _reference(pointer: str, picture: Picture) -> str:
     try:
         return reference_of(picture)
     except InvalidRequest as error:
-        why = error.message
-        raise InvalidRequest(f"{name}: {why}", fields={f"/{name}": why}) from error
+        name, why = pointer[1:].replace("/", "."), error.message
+        raise InvalidRequest(f"{name}: {why}", fields={pointer: why}) from error
 
 
 def with_webhook(given: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Images as files, and as images of Pillow's."""
 
+import errno
+import os
 from collections.abc import Iterator
 from io import BytesIO
 from os import PathLike
@@ -35,8 +37,8 @@ def clip_path(path: Path | None, job: Job, clip: Output) -> Path:
 def targets(
     what: Job | Image | str, path: str | PathLike[str] | None
 ) -> Iterator[tuple[Image | str, Path]]:
-    """Each image to save, and its file."""
-    given = None if path is None else Path(path)
+    """Each image to save, and its file. Raises FileNotFoundError for a folder that is not there."""
+    given = None if path is None else _given(os.fspath(path))
     if isinstance(what, Job):
         clips = [one for one in what.outputs if one.kind is OutputKind.CLIP]
         for clip in clips:
@@ -58,3 +60,10 @@ def opened(data: bytes) -> "PillowImage":
     image = Pillow.open(BytesIO(data))
     image.load()
     return image
+
+
+def _given(path: str) -> Path:
+    """A path, which has no sign any more that a folder was meant. Raises FileNotFoundError."""
+    if path.endswith(("/", os.sep)) and not os.path.isdir(path):
+        raise FileNotFoundError(errno.ENOENT, "There is no such folder", path)
+    return Path(path)

@@ -1,6 +1,5 @@
 """Jobs followed step by step, for both clients."""
 
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from typing import Final, Unpack
@@ -32,7 +31,7 @@ class Streaming(Connection):
         A preview is asked for after each step; `preview_interval` says otherwise, and 0 where the
         model has none. The job goes on if nobody follows it any more. Raises what `generate` does.
         """
-        key = idempotency_key or uuid.uuid4().hex
+        key = api_calls.key(idempotency_key)
         request = request_of(prompt, _WANTED | fields)
         job = self._call(api_calls.submit(request, key))
         for event in self._follow(Following(job, self._retries)):
@@ -58,7 +57,7 @@ class AsyncStreaming(AsyncConnection):
         A preview is asked for after each step; `preview_interval` says otherwise, and 0 where the
         model has none. The job goes on if nobody follows it any more. Raises what `generate` does.
         """
-        key = idempotency_key or uuid.uuid4().hex
+        key = api_calls.key(idempotency_key)
         request = request_of(prompt, _WANTED | fields)
         job = await self._call(api_calls.submit(request, key))
         async with aclosing(self._follow(Following(job, self._retries))) as events:

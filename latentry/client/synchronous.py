@@ -1,6 +1,5 @@
 """The blocking client."""
 
-import uuid
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
@@ -47,7 +46,7 @@ class Client(ManyJobs, Streaming, Interpolations, Clips, Upscales, Files, Verify
         `timeout_s` bounds the wait in seconds; by default it has no bound. Raises InvalidRequest,
         ApiError, Unreachable, JobDidNotSucceed, or StillRunning when the time is over.
         """
-        key = idempotency_key or uuid.uuid4().hex
+        key = api_calls.key(idempotency_key)
         request = request_of(prompt, fields)
         return self._run(flows.generated(request, key, timeout_s, self._retries))
 
@@ -63,7 +62,7 @@ class Client(ManyJobs, Streaming, Interpolations, Clips, Upscales, Files, Verify
         A repeat with the same `idempotency_key` returns the same job. Raises InvalidRequest,
         ApiError or Unreachable.
         """
-        key = idempotency_key or uuid.uuid4().hex
+        key = api_calls.key(idempotency_key)
         return self._call(api_calls.submit(request_of(prompt, fields), key))
 
     def estimate(self, prompt: str | None = None, **fields: Unpack[Fields]) -> Estimate:

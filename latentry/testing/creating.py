@@ -20,7 +20,13 @@ from latentry.contracts import (
     Problem,
     UpscaleRequest,
 )
-from latentry.errors import IdempotencyConflict, LatentryError, MalformedBody
+from latentry.errors import (
+    IdempotencyConflict,
+    InvalidIdempotencyKey,
+    LatentryError,
+    MalformedBody,
+    UnsupportedMediaType,
+)
 from latentry.testing import answers
 from latentry.testing.jobs import FakeJob, Resolved, cost_of
 from latentry.testing.resolving import (
@@ -42,7 +48,7 @@ def creates(model: type[Wanted]) -> Callable[[State, FakeCall], httpx.Response]:
     """The answer to a request of this kind."""
 
     def create(state: State, call: FakeCall) -> httpx.Response:
-        request: Request = parsed(call.request.content, model)
+        request: Request = body_of(call, model)
         if request.dry_run:
             return answers.json(_estimate(resolved(state, request)))
         key = call.request.headers.get("Idempotency-Key")
@@ -60,13 +66,21 @@ def creates(model: type[Wanted]) -> Callable[[State, FakeCall], httpx.Response]:
 
 def create_generations(state: State, call: FakeCall) -> httpx.Response:
     """Each accepted or refused by itself."""
-    batch = parsed(call.request.content, Batch)
+    batch = body_of(call, Batch)
     key = call.request.headers.get("Idempotency-Key")
     items = [
         _item(state, index, fields, None if key is None else f"{key}:{index}")
         for index, fields in enumerate(batch.requests)
     ]
     return answers.json(BatchResult(data=items))
+
+
+def body_of(call: FakeCall, model: type[R]) -> R:
+    """The JSON body of a call. Raises UnsupportedMediaType, or as `parsed`."""
+    kind, _, _ = call.request.headers.get("Content-Type", "").partition(";")
+    if kind.strip().lower() != "application/json":
+        raise UnsupportedMediaType
+    return parsed(call.request.content, model)
 
 
 def parsed(body: bytes, model: type[R]) -> R:
@@ -95,6 +109,8 @@ def resolved(state: State, request: Request) -> Resolved:
 
 
 def _accepted(state: State, request: Request, key: str | None, body: bytes) -> FakeJob:
+    if key is not None and not re.fullmatch(r"[ -~]{1,255}", key):
+        raise InvalidIdempotencyKey
     digest = hashlib.sha256(body).hexdigest()
     if key is not None and key in state.job_of_key:
         known, job = state.job_of_key[key]

@@ -5,12 +5,15 @@ import httpx
 from latentry.contracts import FileList, MadeHere, Verification, VerifyRequest
 from latentry.errors import FileNotFound, LinkRefused
 from latentry.testing import answers
-from latentry.testing.creating import parsed
+from latentry.testing.answers import NotFaked
+from latentry.testing.creating import body_of
 from latentry.testing.state import FakeCall, State, bytes_of, kind_of
 
 
 def create_file(state: State, call: FakeCall) -> httpx.Response:
-    """An uploaded picture, as a plain body."""
+    """An uploaded picture, as a plain body. Raises NotFaked for a form."""
+    if call.request.headers.get("Content-Type", "").startswith("multipart/"):
+        raise NotFaked("The fake service reads no forms; send the picture as the body.")
     file = state.keep(call.request.content)
     return answers.json(file, 201, Location=f"{state.url}/v1/files/{file.id}")
 
@@ -53,7 +56,7 @@ def get_file(state: State, call: FakeCall) -> httpx.Response:
 
 def verify(state: State, call: FakeCall) -> httpx.Response:
     """Whether a job of the fake made it; nothing is signed here."""
-    reference = parsed(call.request.content, VerifyRequest).image
+    reference = body_of(call, VerifyRequest).image
     data = state.file(reference)[1] if reference.startswith("file_") else bytes_of(reference)
     made_by = (
         job.id

@@ -1,30 +1,24 @@
 """The fake's answers about jobs."""
 
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Final
-
 import httpx
 
-from latentry.contracts import Delivery, DeliveryList, Event, Job, JobList, JobStatus
-from latentry.errors import DeliveryNotFound, InvalidRequest
+from latentry.contracts import Delivery, DeliveryList, Event, JobList, JobStatus
+from latentry.errors import DeliveryNotFound
 from latentry.testing import answers
 from latentry.testing.jobs import FakeJob
+from latentry.testing.query import JobQuery
 from latentry.testing.state import FakeCall, State
-
-_PAGE: Final = 20
 
 
 def list_generations(state: State, call: FakeCall) -> httpx.Response:
     """One page, newest first. A cursor is a number of jobs to leave out."""
-    query = call.request.url.params
-    found = [job for job in map(state.told, reversed(state.jobs.values())) if _is_like(job, query)]
-    start, limit = _number(query, "cursor", 0), _number(query, "limit", _PAGE)
-    more = start + limit < len(found)
+    query = JobQuery.of(call.request.url.params)
+    found = [job for job in map(state.told, reversed(state.jobs.values())) if query.fits(job)]
+    end = query.start + query.limit
     page = JobList(
-        data=found[start : start + limit],
-        next_cursor=str(start + limit) if more else None,
-        count=len(found) if query.get("count") == "true" else None,
+        data=found[query.start : end],
+        next_cursor=str(end) if end < len(found) else None,
+        count=len(found) if query.count else None,
     )
     return answers.json(page)
 
@@ -82,27 +76,6 @@ def _delivery(known: list[Delivery], wanted: str) -> Delivery:
 
 def _job(state: State, call: FakeCall) -> FakeJob:
     return state.job(call.path["job_id"])
-
-
-def _number(query: httpx.QueryParams, name: str, default: int) -> int:
-    text = query.get(name, str(default))
-    if not text.isdecimal():
-        raise InvalidRequest(f"{name}: It must be a number.", fields={name: "It must be a number."})
-    return int(text)
-
-
-def _is_like(job: Job, query: httpx.QueryParams) -> bool:
-    labels: Mapping[str, str] = job.request.metadata
-    wanted = (text.partition("=") for text in query.get_list("metadata"))
-    statuses = query.get_list("status")
-    return (
-        (not statuses or job.status in statuses)
-        and query.get("model", job.request.model) == job.request.model
-        and query.get("kind", job.kind) == job.kind
-        and all(labels.get(name) == value for name, _, value in wanted)
-        and ("since" not in query or job.created_at >= datetime.fromisoformat(query["since"]))
-        and ("until" not in query or job.created_at < datetime.fromisoformat(query["until"]))
-    )
 
 
 def _sse(event: Event) -> str:

@@ -36,7 +36,7 @@ def resolve(
 ) -> ResolvedRequest:
     """A request for images. `seed`: if it names none. Any adapter is known, its hash is made up.
 
-    Raises UnknownModel, FileNotFound or another InvalidRequest.
+    Raises UnknownModel, FileGone or another InvalidRequest.
     """
     if request.model not in (None, card.id):
         raise UnknownModel
@@ -82,7 +82,7 @@ def resolve_interpolation(
 
 
 def resolve_upscale(request: UpscaleRequest, find: FindFile) -> ResolvedUpscale:
-    """A request to enlarge a picture. Raises FileNotFound."""
+    """A request to enlarge a picture. Raises FileGone."""
     given = request.model_dump(exclude_none=True)
     return ResolvedUpscale.model_validate({"scale": 2.0, **given, "image": find(request.image)})
 

@@ -25,7 +25,7 @@ from latentry.contracts import (
     Pace,
     Sampler,
 )
-from latentry.errors import BrokenImage, FileNotFound, JobNotFound, UnsupportedImage
+from latentry.errors import BrokenImage, FileGone, FileNotFound, JobNotFound, UnsupportedImage
 from latentry.testing.drawing import size_of
 from latentry.testing.jobs import FakeJob
 from latentry.testing.script import JobScript, Refusal
@@ -115,10 +115,12 @@ class State:
     def find(self, reference: str) -> InputFile:
         """The file that a request names; a URL stands for some picture, and is not fetched.
 
-        Raises FileNotFound, UnsupportedImage or BrokenImage.
+        Raises FileGone, UnsupportedImage or BrokenImage.
         """
         if reference.startswith("file_"):
-            file, _ = self.file(reference)
+            if reference not in self.files:
+                raise FileGone
+            file, _ = self.files[reference]
         else:
             file = self.keep(bytes_of(reference))
         return InputFile(

@@ -140,3 +140,17 @@ def test_a_new_route_has_its_failures_and_must_bring_an_example() -> None:
     assert "malformed_body" not in codes
     with pytest.raises(AssertionError):
         test_an_operation_has_words_a_tag_and_examples(operation)
+
+
+def test_an_example_is_of_the_state_that_its_answer_has():
+    def example(path: str, status: str, media: str = "application/json") -> Any:
+        return document()["paths"][path]["post"]["responses"][status]["content"][media]["example"]
+
+    for path in ("generations", "interpolations", "upscales", "clips"):
+        accepted = example(f"/v1/{path}", "202")
+        assert (accepted["status"], accepted["images"]) == ("queued", [])
+    assert example("/v1/generations/{job_id}/cancel", "200")["status"] == "canceled"
+    for path, name in (("generations", "image_generation"), ("edits", "image_edit")):
+        stream = example(f"/v1/images/{path}", "200", "text/event-stream")
+        assert f"event: {name}.partial_image\n" in stream
+        assert f"event: {name}.completed\n" in stream

@@ -21,6 +21,7 @@ from rich.progress import (
 from rich.text import Text
 
 from latentry.cli.terminal.screen import Screen
+from latentry.cli.terminal.text import shown
 from latentry.client import Client
 from latentry.client.saving import image_path
 from latentry.contracts import Event, EventType, Image, Job, JobStatus, Preview
@@ -157,7 +158,7 @@ class Board:
 
 def short(name: str) -> str:
     """A prompt as the name of a bar or of a line."""
-    one_line = " ".join(name.split())
+    one_line = shown(" ".join(name.split()))
     return one_line if len(one_line) <= _NAME else f"{one_line[: _NAME - 1]}…"
 
 

@@ -1,6 +1,8 @@
 """Calls that make jobs, read, follow and end them."""
 
 import math
+import re
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -27,6 +29,7 @@ from latentry.contracts import (
     InterpolationRequest,
     UpscaleRequest,
 )
+from latentry.errors import InvalidIdempotencyKey
 
 _JSON: Final = {"Content-Type": "application/json"}
 _ROUTES: Final[dict[type[BaseModel], str]] = {
@@ -35,6 +38,11 @@ _ROUTES: Final[dict[type[BaseModel], str]] = {
     UpscaleRequest: "/v1/upscales",
     ClipRequest: "/v1/clips",
 }
+
+
+def key(own: str | None) -> str:
+    """The idempotency key of a request: the caller's, or a new one."""
+    return uuid.uuid4().hex if own is None else own
 
 
 def submit(
@@ -47,7 +55,7 @@ def submit(
 
     It is not repeated after `within_s` seconds, nor when the job would be too late by its request.
     """
-    headers = {"Idempotency-Key": idempotency_key, **_JSON}
+    headers = _repeatable(idempotency_key)
     if hold_s:
         headers["Prefer"] = f"wait={hold_s}"
     bounds = [s for s in (request.start_within, request.finish_within) if s is not None]
@@ -66,7 +74,7 @@ def submit_batch(
     requests: Sequence[Mapping[str, Any]], idempotency_key: str
 ) -> ApiCall[BatchResult]:
     """Submit many jobs, each accepted or refused by itself."""
-    headers = {"Idempotency-Key": idempotency_key, **_JSON}
+    headers = _repeatable(idempotency_key)
     body = Batch(requests=tuple(dict(one) for one in requests))
     return ApiCall("POST", "/v1/generations:batch", reader(BatchResult), headers=headers, body=body)
 
@@ -124,3 +132,10 @@ def redeliver(job_id: AnyJob, delivery_id: str) -> ApiCall[Delivery]:
     """Send a webhook again."""
     path = job_path(job_id, f"/deliveries/{quoted(delivery_id)}/redeliver")
     return ApiCall("POST", path, reader(Delivery))
+
+
+def _repeatable(idempotency_key: str) -> dict[str, str]:
+    """The headers of a request that may be sent again. Raises InvalidIdempotencyKey."""
+    if not re.fullmatch(r"[ -~]{1,255}", idempotency_key):
+        raise InvalidIdempotencyKey
+    return {"Idempotency-Key": idempotency_key, **_JSON}

@@ -1,7 +1,7 @@
 """The URL of the service and the headers of every request."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 import httpx
@@ -28,7 +28,7 @@ class Address:
     """A base URL, the API key that is sent only there, and the timeout per response in seconds."""
 
     base_url: str
-    api_key: str | None
+    api_key: str | None = field(repr=False)
     timeout_s: float
 
     def __post_init__(self) -> None:

@@ -5,6 +5,7 @@ or an address in NO_PROXY, would end the program even if no request went that wa
 """
 
 import ssl
+import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 from urllib.request import getproxies, proxy_bypass
@@ -26,6 +27,7 @@ class _Ways(Generic[T]):
         self._make = make
         self._proxies = getproxies()
         self._tls = _tls()
+        self._making = threading.Lock()  # threads share a client
         self.made: dict[Proxy | None, T] = {}
 
     def of(self, request: httpx.Request) -> T:
@@ -35,9 +37,10 @@ class _Ways(Generic[T]):
             proxy = None
         if proxy:
             request.extensions[EXTENSION] = proxy
-        if proxy not in self.made:
-            self.made[proxy] = self._transport(proxy, request.url.host)
-        return self.made[proxy]
+        with self._making:
+            if proxy not in self.made:
+                self.made[proxy] = self._transport(proxy, request.url.host)
+            return self.made[proxy]
 
     def _transport(self, proxy: Proxy | None, host: str) -> T:
         if proxy is None:

@@ -4,11 +4,13 @@ import os
 import re
 from base64 import b64encode
 from io import BytesIO
-from typing import IO, Any, Protocol, TypeAlias, runtime_checkable
+from typing import IO, Any, Final, Protocol, TypeAlias, runtime_checkable
 
 from latentry.client.pictures.arrays import Array, array_png
 from latentry.contracts.fields.inputs import PICTURE_PATTERN
 from latentry.errors import InvalidRequest
+
+_LONGEST_NAME: Final = 300
 
 
 @runtime_checkable
@@ -58,6 +60,14 @@ def reference_of(picture: Picture) -> str:
             return picture
         if not os.path.isfile(picture):
             raise InvalidRequest(
-                f"There is no file {picture}; nor is it a file's id, an https: or a data: URL."
+                f"There is no file {_named(picture)}; nor is it a file's id, an https: or a data:"
+                " URL."
             )
     return f"data:application/octet-stream;base64,{b64encode(picture_bytes(picture)).decode()}"
+
+
+def _named(path: str) -> str:
+    """A path for a message, which has no room for a picture in base64."""
+    if len(path) <= _LONGEST_NAME:
+        return path
+    return f"{path[:20]}… of {len(path)} characters (base64? Pass its bytes, or a data: URL)"

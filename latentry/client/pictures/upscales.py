@@ -1,6 +1,5 @@
 """Pictures enlarged by themselves, for both clients."""
 
-import uuid
 from typing import Unpack
 
 from latentry.client import api_calls, flows
@@ -23,7 +22,7 @@ class Upscales(Connection):
         **fields: Unpack[UpscaleFields],
     ) -> Job:
         """Enlarge a picture and wait until that has succeeded. Raises what `generate` does."""
-        key = idempotency_key or uuid.uuid4().hex
+        key = api_calls.key(idempotency_key)
         request = upscale_of(image, fields)
         return self._run(flows.generated(request, key, timeout_s, self._retries))
 
@@ -35,7 +34,7 @@ class Upscales(Connection):
         **fields: Unpack[UpscaleFields],
     ) -> Job:
         """Submit an upscale and return its job at once. Raises what `submit` does."""
-        key = idempotency_key or uuid.uuid4().hex
+        key = api_calls.key(idempotency_key)
         return self._call(api_calls.submit(upscale_of(image, fields), key))
 
     def estimate_upscale(self, image: Picture, **fields: Unpack[UpscaleFields]) -> Estimate:
@@ -59,7 +58,7 @@ class AsyncUpscales(AsyncConnection):
         **fields: Unpack[UpscaleFields],
     ) -> Job:
         """Enlarge a picture and wait until that has succeeded. Raises what `generate` does."""
-        key = idempotency_key or uuid.uuid4().hex
+        key = api_calls.key(idempotency_key)
         request = upscale_of(image, fields)
         return await self._run(flows.generated(request, key, timeout_s, self._retries))
 
@@ -71,7 +70,7 @@ class AsyncUpscales(AsyncConnection):
         **fields: Unpack[UpscaleFields],
     ) -> Job:
         """Submit an upscale and return its job at once. Raises what `submit` does."""
-        key = idempotency_key or uuid.uuid4().hex
+        key = api_calls.key(idempotency_key)
         return await self._call(api_calls.submit(upscale_of(image, fields), key))
 
     async def estimate_upscale(self, image: Picture, **fields: Unpack[UpscaleFields]) -> Estimate:

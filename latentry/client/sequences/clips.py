@@ -1,6 +1,5 @@
 """The fields of a clip as keyword arguments."""
 
-import uuid
 from collections.abc import Sequence
 from typing import Any, TypedDict, Unpack
 
@@ -78,7 +77,7 @@ class Clips(Connection):
         **fields: Unpack[ClipFields],
     ) -> Job:
         """Submit a job for a clip and wait until it has succeeded; as `generate`."""
-        key = idempotency_key or uuid.uuid4().hex
+        key = api_calls.key(idempotency_key)
         request = clip_request_of(prompt, fields)
         return self._run(flows.generated(request, key, timeout_s, self._retries))
 
@@ -86,7 +85,7 @@ class Clips(Connection):
         self, prompt: str, *, idempotency_key: str | None = None, **fields: Unpack[ClipFields]
     ) -> Job:
         """Submit a job for a clip and return it at once; as `submit`."""
-        key = idempotency_key or uuid.uuid4().hex
+        key = api_calls.key(idempotency_key)
         return self._call(api_calls.submit(clip_request_of(prompt, fields), key))
 
     def estimate_clip(self, prompt: str, **fields: Unpack[ClipFields]) -> Estimate:
@@ -106,7 +105,7 @@ class AsyncClips(AsyncConnection):
         **fields: Unpack[ClipFields],
     ) -> Job:
         """Submit a job for a clip and wait until it has succeeded; as `generate`."""
-        key = idempotency_key or uuid.uuid4().hex
+        key = api_calls.key(idempotency_key)
         request = clip_request_of(prompt, fields)
         return await self._run(flows.generated(request, key, timeout_s, self._retries))
 
@@ -114,7 +113,7 @@ class AsyncClips(AsyncConnection):
         self, prompt: str, *, idempotency_key: str | None = None, **fields: Unpack[ClipFields]
     ) -> Job:
         """Submit a job for a clip and return it at once; as `submit`."""
-        key = idempotency_key or uuid.uuid4().hex
+        key = api_calls.key(idempotency_key)
         return await self._call(api_calls.submit(clip_request_of(prompt, fields), key))
 
     async def estimate_clip(self, prompt: str, **fields: Unpack[ClipFields]) -> Estimate:

@@ -1,6 +1,5 @@
 """Frames between pictures, for both clients."""
 
-import uuid
 from typing import Unpack
 
 from latentry.client import api_calls, flows
@@ -28,7 +27,7 @@ class Interpolations(Connection):
         A picture is given as a mapping of a request's fields, or as the request of a job. Raises as
         `generate`.
         """
-        key = idempotency_key or uuid.uuid4().hex
+        key = api_calls.key(idempotency_key)
         request = interpolation_of(first, last, frames, fields)
         return self._run(flows.generated(request, key, timeout_s, self._retries))
 
@@ -42,7 +41,7 @@ class Interpolations(Connection):
         **fields: Unpack[InterpolationFields],
     ) -> Job:
         """Submit a job as `interpolate` does, and return it at once. Raises as `submit`."""
-        key = idempotency_key or uuid.uuid4().hex
+        key = api_calls.key(idempotency_key)
         request = interpolation_of(first, last, frames, fields)
         return self._call(api_calls.submit(request, key))
 
@@ -72,7 +71,7 @@ class AsyncInterpolations(AsyncConnection):
         A picture is given as a mapping of a request's fields, or as the request of a job. Raises as
         `generate`.
         """
-        key = idempotency_key or uuid.uuid4().hex
+        key = api_calls.key(idempotency_key)
         request = interpolation_of(first, last, frames, fields)
         return await self._run(flows.generated(request, key, timeout_s, self._retries))
 
@@ -86,7 +85,7 @@ class AsyncInterpolations(AsyncConnection):
         **fields: Unpack[InterpolationFields],
     ) -> Job:
         """Submit a job as `interpolate` does, and return it at once. Raises as `submit`."""
-        key = idempotency_key or uuid.uuid4().hex
+        key = api_calls.key(idempotency_key)
         request = interpolation_of(first, last, frames, fields)
         return await self._call(api_calls.submit(request, key))
 

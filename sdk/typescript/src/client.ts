@@ -15,7 +15,7 @@ import type {
   ListGenerationsData,
   UpscaleRequest,
 } from "./generated/types.gen.js";
-import { ApiError, JobDidNotSucceed, StillRunning, Unreachable } from "./errors.js";
+import { ApiError, JobDidNotSucceed, LatentryError, StillRunning, Unreachable } from "./errors.js";
 import { ENDS, follow } from "./following.js";
 import { Http, type Options } from "./http.js";
 import { sleep } from "./retries.js";
@@ -156,7 +156,11 @@ export class Latentry {
   /** The encoded bytes of an image, given as such or by its URL. */
   async download(image: Image | string): Promise<Uint8Array> {
     const response = await this.#http.send(typeof image === "string" ? image : image.url);
-    return new Uint8Array(await response.arrayBuffer());
+    try {
+      return new Uint8Array(await response.arrayBuffer());
+    } catch (error) {
+      throw new Unreachable(response.url ? new URL(response.url).origin : "The service", error);
+    }
   }
 
   /** Submit a job and follow it: its steps, previews and images, then `succeeded`. */
@@ -198,7 +202,12 @@ export class Latentry {
   }
 
   #submitting(options: Submitting) {
-    const headers = { "Idempotency-Key": options.idempotencyKey ?? crypto.randomUUID() };
+    const key = options.idempotencyKey ?? crypto.randomUUID();
+    if (!/^[ -~]{1,255}$/.test(key)) {
+      const message = "idempotencyKey must be 1 to 255 printable ASCII characters.";
+      throw new LatentryError(message, "invalid_idempotency_key");
+    }
+    const headers = { "Idempotency-Key": key };
     return { headers, ...this.#common(options.signal) };
   }
 }

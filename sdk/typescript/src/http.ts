@@ -31,6 +31,14 @@ export class Http {
       const message = `The base URL ${this.#baseUrl} is invalid; use one such as http://127.0.0.1:8000.`;
       throw new LatentryError(message, "configuration");
     }
+    const { username, password } = new URL(this.#baseUrl);
+    if (username || password) {
+      const message = "The base URL has a user name or a password, which fetch refuses; use apiKey.";
+      throw new LatentryError(message, "configuration");
+    }
+    if (options.apiKey && !/^[!-~]+$/.test(options.apiKey)) {
+      throw new LatentryError("The API key must be printable ASCII without spaces.", "configuration");
+    }
     this.#apiKey = options.apiKey;
     this.retries = { ...RETRIES, ...options.retries };
     const fetch = within(options.fetch ?? globalThis.fetch, options.timeout ?? 30);

@@ -123,3 +123,34 @@ test("a followed job that fails is an error", async () => {
     (error) => error instanceof JobDidNotSucceed && /No room/.test(error.message),
   );
 });
+
+test("what no header or URL can carry is refused before it is sent", async () => {
+  const { client, sent } = scripted([json(JOB, 202)]);
+  for (const idempotencyKey of ["", "two\nlines", "ключ", "x".repeat(256)]) {
+    for (const call of [
+      () => client.submit({ prompt: "a frog" }, { idempotencyKey }),
+      () => client.upscale({ image: "file_1" }, { idempotencyKey }),
+    ]) {
+      await assert.rejects(call(), { name: "LatentryError", code: "invalid_idempotency_key" });
+    }
+  }
+  assert.equal(sent.length, 0);
+  for (const options of [{ apiKey: "ключ" }, { baseUrl: "http://user:secret@latentry.test" }]) {
+    assert.throws(() => new Latentry(options), (error) => {
+      assert.equal(error.code, "configuration");
+      assert.doesNotMatch(error.message, /secret|ключ/);
+      return true;
+    });
+  }
+});
+
+test("an image that breaks off is a service that does not respond", async () => {
+  const broken = new ReadableStream({ start: (to) => to.error(new TypeError("terminated")) });
+  const answer = new Response(broken);
+  const { client } = scripted([{ status: 200, ok: true, url: "", clone: () => answer }]);
+  await assert.rejects(client.download("/v1/files/a.png"), (error) => {
+    assert.ok(error instanceof Unreachable);
+    assert.match(error.message, /terminated/);
+    return true;
+  });
+});

@@ -10,6 +10,7 @@ from latentry.contracts import Estimate, Job
 from latentry.ledger import Accepted
 from service.access.auth import Caller
 from service.doors.answers import Responses, json_response
+from service.doors.native.examples import QUEUED
 from service.doors.submit import estimate, submit
 from service.doors.wait import created_and_ended
 from service.gateway import Gateway
@@ -19,7 +20,8 @@ from service.jobs import inputs
 from service.jobs.ids import new_ref
 
 CREATED: Final[Responses] = {
-    200: {"model": Job | Estimate, "description": "Job finished, or the `dry_run` estimate."}
+    200: {"model": Job | Estimate, "description": "Job finished, or the `dry_run` estimate."},
+    202: {"content": {"application/json": {"example": QUEUED}}},
 }
 Prefer = Annotated[
     list[str] | None,

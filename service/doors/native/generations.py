@@ -17,6 +17,7 @@ from service.doors import etags
 from service.doors.answers import Responses, body_schema, json_response
 from service.doors.idempotency import IdempotencyKey
 from service.doors.native.creating import CREATED, Prefer, create
+from service.doors.native.examples import CANCELED
 from service.doors.native.pages import cursors
 from service.doors.native.pages.query import JobQuery
 from service.doors.native.tags import Tag
@@ -28,6 +29,7 @@ from service.jobs import search
 from service.jobs.ids import ref_of
 
 PATH: Final = "/v1/generations"
+_CANCELED: Final[Responses] = {200: {"content": {"application/json": {"example": CANCELED}}}}
 _FIRST_PAGE: Final = JobQuery()
 _UNCHANGED: Final[Responses] = {
     304: {"description": "The job is as the `ETag` in `If-None-Match` says."}
@@ -111,7 +113,7 @@ async def get_generation(
     return json_response(await gateway.views.job(record), headers={"ETag": tag})
 
 
-@router.post("/{job_id}/cancel", response_model=Job, tags=[Tag.JOBS])
+@router.post("/{job_id}/cancel", response_model=Job, responses=_CANCELED, tags=[Tag.JOBS])
 async def cancel_generation(gateway: GatewayDep, caller: MayWrite, job_id: str) -> Response:
     """Cancel a job: immediately if queued, at its next step if running. Idempotent."""
     ref = ref_of(caller.tenant, job_id)

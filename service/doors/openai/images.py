@@ -13,8 +13,13 @@ from service.doors.answers import PICTURE, Responses, body_schema
 from service.doors.idempotency import IdempotencyKey
 from service.doors.openai import form
 from service.doors.openai.drawing import draw
-from service.doors.openai.examples import EVENTS, TAG
-from service.doors.openai.requests import EditRequest, ImagesRequest, VariationRequest
+from service.doors.openai.examples import TAG, events
+from service.doors.openai.requests import (
+    AnyImagesRequest,
+    EditRequest,
+    ImagesRequest,
+    VariationRequest,
+)
 from service.doors.openai.responses import Images
 from service.gateway import GatewayDep
 from service.http import bodies
@@ -24,21 +29,24 @@ M = TypeVar("M", bound=BaseModel)
 
 PREFIX: Final = "/v1/images"
 PATHS: Final = tuple(f"{PREFIX}/{name}" for name in ("generations", "edits", "variations"))
-_STREAM: Final[Responses] = {
-    200: {
-        "description": "The images; with `stream`, OpenAI's server-sent events.",
-        "content": {
-            "text/event-stream": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
-                },
-                "example": EVENTS,
-            }
-        },
-    }
-}
 router = APIRouter(prefix=PREFIX, tags=[TAG], route_class=DirectRoute)
+
+
+def _streamed(request: type[AnyImagesRequest]) -> Responses:
+    """What a route answers to such requests, besides JSON."""
+    stream = {
+        "schema": {
+            "type": "object",
+            "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+        },
+        "example": events(request.events),
+    }
+    return {
+        200: {
+            "description": "The images; with `stream`, OpenAI's server-sent events.",
+            "content": {"text/event-stream": stream},
+        }
+    }
 
 
 def _form_schema(
@@ -60,7 +68,7 @@ _VARIATION_FORM: Final = {"image": PICTURE, "n": 2}
 @router.post(
     "/generations",
     response_model=Images,
-    responses=_STREAM,
+    responses=_streamed(ImagesRequest),
     openapi_extra=body_schema(ImagesRequest),
 )
 async def create_images(
@@ -82,7 +90,7 @@ async def create_images(
 @router.post(
     "/edits",
     response_model=Images,
-    responses=_STREAM,
+    responses=_streamed(EditRequest),
     openapi_extra=_form_schema(EditRequest, _EDIT_FORM, or_json=True),
 )
 async def edit_images(
@@ -104,7 +112,7 @@ async def edit_images(
 @router.post(
     "/variations",
     response_model=Images,
-    responses=_STREAM,
+    responses=_streamed(VariationRequest),
     openapi_extra=_form_schema(VariationRequest, _VARIATION_FORM),
 )
 async def vary_image(

@@ -1,6 +1,7 @@
 """`latentry files` against a stub of the gateway, over real connections."""
 
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -66,7 +67,7 @@ def test_pictures_are_uploaded_listed_read_and_deleted(latentry, shelf, tmp_path
     assert code == 0
     rows = [line.split() for line in out.splitlines()[1:]]
     assert [row[:2] for row in rows] == [["file_1", "40×24"], ["file_2", "40×24"]]
-    assert rows[0][-5:] == ["5", "h", "10", "min", "none"]
+    assert rows[0][4:9] == ["5", "h", "10", "min", "none"]
     assert json.loads(latentry("files", "list", "-n", "1", "--json")[1])["id"] == "file_1"
     assert latentry("files", "get", "file_1", "-o", "c.png")[:2] == (0, "c.png\n")
     assert (tmp_path / "c.png").read_bytes() == b"picture"
@@ -78,3 +79,16 @@ def test_what_is_not_there_is_said(latentry, shelf) -> None:
     assert latentry("files", "get", "../v1/usage")[0] == 1
     code, _, err = latentry("files", "upload", "gone.png")
     assert (code, "gone.png" in err) == (2, True)
+
+
+def test_a_file_is_one_line_of_80_columns(latentry, shelf, monkeypatch) -> None:
+    long = {"id": "file_" + "0123456789abcdef" * 2, "width": 4096, "height": 4096, "bytes": 998_900}
+    monkeypatch.setattr(
+        f"{__name__}.file", lambda number, own=file: own(number).model_copy(update=long)
+    )
+    monkeypatch.setenv("TERM", "dumb")  # 80 columns, without escapes
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    head, *rows = latentry("files", "list")[1].splitlines()
+    assert head.split() == ["file", "size", "bytes", "expires", "in"]
+    assert [row.split()[:2] for row in rows] == [[long["id"], "4096×4096"]] * 2
+    assert max(map(len, rows)) <= 80

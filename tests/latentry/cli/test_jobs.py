@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from latentry.cli.terminal.progress import short
 from latentry.contracts import JobList, JobStatus, Usage, UsageList
 from tests.latentry.cli.test_cli import Gateway, _send, latentry
 from tests.latentry.client.conftest import job
@@ -70,6 +71,15 @@ def test_list_never_cuts_an_id(latentry, gateway, monkeypatch, is_terminal):
     rows = out.splitlines()
     assert rows[1].split()[0] == gateway.fields["id"]
     assert max(map(len, rows)) <= 80 if is_terminal else len(rows) == 2
+
+
+def test_no_prompt_tells_the_terminal_what_to_do(latentry, gateway):
+    evil = "a \x1b]0;title\x07\x9b31m\u202ered circle"
+    gateway.fields = {"request": job().request.model_copy(update={"prompt": evil})}
+    _, out, _ = latentry("list", "-n", "1")
+    assert "red circle" in out
+    assert not set("\x1b\x07\x9b\u202e") & set(out)
+    assert short(evil) == "a \ufffd]0;title\ufffd\ufffd31m\ufffdred circle"
 
 
 def test_list_asks_for_what_the_options_say(latentry, gateway):

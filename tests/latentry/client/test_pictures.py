@@ -71,3 +71,17 @@ def test_a_name_of_nothing_is_refused_with_what_it_could_have_been(name):
         with pytest.raises(InvalidRequest, match="image: There is no file"):
             client.generate("a frog", controls=[{"id": "canny", "image": name}])
     assert refused.value.fields.keys() == {"/image"}
+
+
+def test_a_picture_in_base64_is_refused_without_repeating_it():
+    with pytest.raises(InvalidRequest, match="base64") as caught:
+        reference_of("iVBORw0KGgo" * 10_000)
+    assert len(caught.value.message) < 300
+
+
+def test_the_refusal_of_a_picture_says_where_it_is():
+    control = {"id": "edges", "image": "nowhere.png"}
+    with FakeService().client() as client, pytest.raises(InvalidRequest) as caught:
+        client.generate("a frog", controls=[control])
+    assert list(caught.value.fields) == ["/controls/0/image"]
+    assert caught.value.message.startswith("controls.0.image: There is no file nowhere.png")

@@ -224,3 +224,29 @@ async def test_who_brings_a_transport_has_no_proxy(monkeypatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
     caller = Caller(Client, [httpx.Response(200, text=ModelList(data=[]).model_dump_json())])
     assert (await caller("models")).data == []
+
+
+def test_threads_that_begin_together_share_one_transport(monkeypatch):
+    made, together = [], threading.Barrier(8)
+
+    class Slow(httpx.MockTransport):
+        def __init__(self, **_: object) -> None:
+            made.append(self)
+            threading.Event().wait(0.05)  # as long as another thread needs to come by
+            super().__init__(
+                lambda _: httpx.Response(200, text=ModelList(data=[]).model_dump_json())
+            )
+
+    monkeypatch.setattr(httpx, "HTTPTransport", Slow)
+
+    def call(client: Client) -> None:
+        together.wait()
+        client.models()
+
+    with Client("http://latentry.test") as client:
+        threads = [threading.Thread(target=call, args=(client,)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(made) == 1

@@ -175,3 +175,12 @@ async def test_the_asyncio_client_streams_alike(fake):
 
 def test_a_page_of_the_sdk_has_the_fields_of_the_service_s():
     assert JobList.model_fields.keys() == contracts.JobList.model_fields.keys()
+
+
+def test_a_folder_that_is_not_there_is_not_taken_for_a_file(fake, tmp_path):
+    with fake.client() as client:
+        job = client.generate("a red circle")
+        for what in (job, job.images[0]):
+            with pytest.raises(FileNotFoundError, match="no such folder"):
+                what.save(f"{tmp_path}/pictures/")
+    assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,9 @@ from latentry import AsyncClient, Client
 from latentry.errors import LatentryError
 from latentry.testing import FakeService
 from latentry.testing.answers import STATUS, NotFaked
+from latentry.testing.query import JobQuery
 from latentry.testing.routes import ANSWERS
+from service.doors.native.pages.query import JobQuery as GatewayQuery
 from service.http.failures import STATUS as GATEWAY_STATUS
 from tools.pages.native_api import operations
 
@@ -169,9 +171,15 @@ def test_the_fake_answers_every_native_operation(native):
         ("POST", "/v1/generations", b"{", "malformed_body"),
         ("POST", "/v1/generations", b'{"prompt": "a", "steps": 3}', "invalid_request"),
         ("POST", "/v1/generations", b'{"prompt": "a", "model": "x"}', "unknown_model"),
-        ("POST", "/v1/generations", b'{"image": "file_x"}', "file_not_found"),
+        ("POST", "/v1/generations", b'{"image": "file_x"}', "file_gone"),
         ("POST", "/v1/files", b"GIF89a", "unsupported_image"),
         ("GET", "/v1/generations?limit=ten", b"", "invalid_request"),
+        ("GET", "/v1/generations?limit=101", b"", "invalid_request"),
+        ("GET", "/v1/generations?status=done", b"", "invalid_request"),
+        ("GET", "/v1/generations?since=lately", b"", "invalid_request"),
+        ("GET", "/v1/generations?metadata=user", b"", "invalid_request"),
+        ("GET", "/v1/generations?user=ada", b"", "invalid_request"),
+        ("GET", "/v1/generations?cursor=x", b"", "invalid_request"),
         ("GET", "/v1/generations/gen_0", b"", "job_not_found"),
         ("GET", "/v1/models/none", b"", "unknown_model"),
         ("GET", "/v1/files/file_0", b"", "file_not_found"),
@@ -179,9 +187,42 @@ def test_the_fake_answers_every_native_operation(native):
     ],
 )
 def test_what_the_service_refuses_the_fake_refuses_too(fake, native, method, path, body, code):
-    response = fake.transport.handle_request(httpx.Request(method, fake.url + path, content=body))
+    kind = "image/gif" if body.startswith(b"GIF") else "application/json"
+    request = httpx.Request(method, fake.url + path, content=body, headers={"Content-Type": kind})
+    response = fake.transport.handle_request(request)
     assert response.json()["code"] == code
     check(native, fake.calls[0].operation, response)
+
+
+def test_headers_that_the_service_refuses_the_fake_refuses_too(fake, native):
+    for headers, code in (
+        ({"Content-Type": "text/plain"}, "unsupported_media_type"),
+        ({"Content-Type": "application/json", "Idempotency-Key": ""}, "invalid_idempotency_key"),
+    ):
+        request = httpx.Request(
+            "POST", fake.url + "/v1/generations", content=b'{"prompt": "a"}', headers=headers
+        )
+        response = fake.transport.handle_request(request)
+        assert response.json()["code"] == code
+        check(native, "create_generation", response)
+
+
+def test_the_query_of_jobs_is_the_gateway_s():
+    def of(model):
+        fields = model.model_json_schema()["properties"]
+        return {
+            name: {key: value for key, value in field.items() if key != "description"}
+            for name, field in fields.items()
+        }
+
+    assert of(JobQuery) == of(GatewayQuery)
+
+
+def test_a_time_without_a_zone_is_utc(fake):
+    with fake.client() as client:
+        client.generate("a frog")
+        for path, count in (("since=2020-01-01T00:00:00", 1), ("until=2020-01-01T00:00:00", 0)):
+            assert len(client._http.get(f"/v1/generations?{path}").json()["data"]) == count
 
 
 def test_statuses_are_the_gateway_s():

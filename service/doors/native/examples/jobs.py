@@ -83,6 +83,12 @@ QUEUED: Final = JOB.model_copy(
         **dict.fromkeys(("queue_ms", "run_ms", "started_at", "finished_at")),
     }
 )
+CANCELED: Final = QUEUED.model_copy(
+    update={
+        **{"status": JobStatus.CANCELED, "queue_position": None, "estimated_start_at": None},
+        "finished_at": BEGAN + timedelta(seconds=1),
+    }
+)
 ESTIMATE: Final = Estimate(
     cost=_COST, estimated_wait_s=2.0, estimated_start_at=BEGAN + timedelta(seconds=2)
 )

@@ -32,23 +32,27 @@ EXAMPLES: Final[Mapping[str, BaseModel]] = {
         created=_CREATED, data=[Picture(b64_json=_BASE64, seed=7)], usage=_USAGE, **_FACTS
     )
 }
-_TOLD: Final = (
-    PartialImage(
-        type="image_generation.partial_image",
-        b64_json="/9j/4AAQSkZJRgABAQ==",
-        created_at=_CREATED,
-        partial_image_index=0,
-        **(_FACTS | {"output_format": "jpeg"}),
-    ),
-    CompletedImage(
-        type="image_generation.completed",
-        b64_json=_BASE64,
-        created_at=_CREATED + 1,
-        usage=_USAGE,
-        seed=7,
-        **_FACTS,
-    ),
-)
-EVENTS: Final = "".join(
-    f"event: {told.type}\ndata: {told.model_dump_json(exclude_none=True)}\n\n" for told in _TOLD
-)
+
+
+def events(name: str) -> str:
+    """A stream with one partial image, of events whose names begin so."""
+    told = (
+        PartialImage(
+            type=f"{name}.partial_image",
+            b64_json="/9j/4AAQSkZJRgABAQ==",
+            created_at=_CREATED,
+            partial_image_index=0,
+            **(_FACTS | {"output_format": "jpeg"}),
+        ),
+        CompletedImage(
+            type=f"{name}.completed",
+            b64_json=_BASE64,
+            created_at=_CREATED + 1,
+            usage=_USAGE,
+            seed=7,
+            **_FACTS,
+        ),
+    )
+    return "".join(
+        f"event: {one.type}\ndata: {one.model_dump_json(exclude_none=True)}\n\n" for one in told
+    )
