@@ -28,6 +28,7 @@ from service.jobs.ids import new_ref
 
 WITHIN_S: Final = 3_600.0  # its clients wait without a limit
 TIME: Final = "X-Process-Time"
+_OF_REQUEST: Final = {name: f"override_settings/{name}" for name in Options.model_fields}
 # An interrupted job has the images that it finished before, as there.
 _ANSWERED: Final = (JobStatus.SUCCEEDED, JobStatus.CANCELED)
 
@@ -49,6 +50,7 @@ async def draw(
     options, task_id = await _options(instance, body), body.force_task_id
     own = await _translated(instance, body, options)
     wanted = Wanted.of(body, () if options.control_net_no_detectmap else own.maps)
+    await _set_what_stays(instance, body)  # of a request that is refused, none does
     del body, reading  # nobody keeps its pictures while the client waits
     ref, names = new_ref(caller.tenant), own.names
     submission = submit(gateway, caller, own.request, idempotency_key, ref)
@@ -65,16 +67,16 @@ async def draw(
 
 
 async def _options(instance: Instance, body: AnyGeneration) -> Options:
-    """The key's options with those of the request, which may be to stay."""
-    settings = body.override_settings
+    """The key's options with those of the request."""
     options = await instance.options()
-    if not settings:
-        return options
-    with named_as_sent({name: f"override_settings/{name}" for name in Options.model_fields}):
-        options = options.with_these(settings)
-        if not body.override_settings_restore_afterwards:
-            await instance.set(settings)
-    return options
+    with named_as_sent(_OF_REQUEST):
+        return options.with_these(body.override_settings) if body.override_settings else options
+
+
+async def _set_what_stays(instance: Instance, body: AnyGeneration) -> None:
+    if body.override_settings and not body.override_settings_restore_afterwards:
+        with named_as_sent(_OF_REQUEST):
+            await instance.set(body.override_settings)
 
 
 async def _translated(instance: Instance, body: AnyGeneration, options: Options) -> Translated:

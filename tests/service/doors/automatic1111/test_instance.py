@@ -331,3 +331,13 @@ async def test_a_key_whose_model_is_gone_can_read_its_options_and_set_another(
     changed = answer.json() | {"sd_model_checkpoint": "shapes"}
     assert (await client.post(OPTIONS, json=changed)).status_code == 200
     assert (await client.get(OPTIONS)).json()["sd_model_checkpoint"] == "shapes"
+
+
+async def test_options_of_a_refused_request_do_not_stay(client, worker) -> None:
+    body = {
+        "override_settings": {"samples_format": "webp"},
+        "override_settings_restore_afterwards": False,
+        "restore_faces": True,
+    }
+    assert (await client.post(TXT2IMG, json=body)).status_code == 422
+    assert (await client.get(OPTIONS)).json()["samples_format"] == "png"
