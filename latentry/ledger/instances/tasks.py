@@ -66,7 +66,7 @@ class Tasks:
 
 
 def enter_task(whose: InstanceRef, job: JobRef, id: str) -> Command[bool]:
-    """Enter a job as a task. Of more than MAX_TASKS the oldest are forgotten."""
+    """Enter a job as a task. Of more than MAX_TASKS the oldest that have ended are forgotten."""
     args = (whose.tenant, whose.key_id, TASKS_TTL_MS, MAX_TASKS, job.id, id)
     return Command("instances/enter_task", args, bool)
 

@@ -71,3 +71,12 @@ def test_of_many_tasks_the_latest_are_known_and_none_for_ever(ledger: Ledger) ->
     known = ledger.run(instances.list_tasks(MINE)).every
     assert [task.id for task in known] == [f"t{k}" for k in range(3, MAX_TASKS + 3)]
     assert ledger.client.pttl(f"{ledger.root}:tasks:default:k1") > 0
+
+
+def test_a_task_that_has_not_ended_is_known_however_many_came_after(ledger: Ledger) -> None:
+    waiting = create(ledger, "old")
+    for number in range(MAX_TASKS + 3):
+        ledger.run(instances.enter_task(MINE, JobRef("default", f"gen_{number:04}"), ""))
+    tasks = ledger.run(instances.list_tasks(MINE))
+    assert [task.ref for task in tasks.unfinished] == [waiting]
+    assert len(tasks.every) == MAX_TASKS
