@@ -20,7 +20,7 @@ REQUEST = {"prompt": "a red circle"}
 # Health is for orchestrators, links carry their own signature, and the API's description is public.
 OPEN = {
     *("/", "/livez", "/readyz", "/docs", "/docs/{name}", "/openapi.json"),
-    "/v1/files/{key:path}",
+    *("/v1/files/{key:path}", "/replicate/v1/streams/{tenant}/{prediction_id}"),
 }
 
 

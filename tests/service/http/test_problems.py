@@ -15,8 +15,8 @@ def kinds(root: type[errors.LatentryError]) -> Iterator[type[errors.LatentryErro
             yield from kinds(kind)
 
 
-# The client's own errors never cross HTTP, nor do those of starting the service.
-OTHERS = ("latentry.client.", "latentry.serve.")
+# The client's own errors never cross HTTP, nor do those of its fake and of starting the service.
+OTHERS = ("latentry.client.", "latentry.serve.", "latentry.testing.")
 KINDS = [kind for kind in kinds(errors.LatentryError) if not kind.__module__.startswith(OTHERS)]
 
 
