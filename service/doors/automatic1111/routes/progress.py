@@ -94,7 +94,7 @@ async def progress(
     answer = _progress(tasks := await instance.tasks())
     if tasks.unfinished and not skip_current_image:
         preview = await instance.look(tasks.unfinished[0])
-        answer.current_image = preview and preview.jpeg
+        answer.current_image = None if preview is None else preview.jpeg
     return json_response(answer)
 
 
