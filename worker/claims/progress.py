@@ -50,9 +50,9 @@ class ProgressReports:
             steps, self._steps = list(self._steps.values()), {}
         if steps:
             rows = ((job.lease, step, of) for job, step, of in steps)
-            reported = self._ledger.run(commands.report_progress(rows))
-            jobs = ((steps[place][0], every) for place, every in reported.watched)
-            self._inbox.post(*(Watched(job, every) for job, every in jobs if _may_be_seen(job)))
+            for place, every in self._ledger.run(commands.report_progress(rows)).watched:
+                if _may_be_seen(job := steps[place][0]):
+                    self._inbox.post(Watched(job, every))
         with self._lock:
             previews, self._previews = self._previews, {}
         for lease, one in previews.values():
