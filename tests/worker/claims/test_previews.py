@@ -159,6 +159,7 @@ def test_no_preview_is_made_where_a_rule_may_withhold_the_picture(
     progress = ProgressReports(ledger, inbox)
     progress.step(job, 1, 4)
     progress.send()
+    assert inbox.wait(0) == is_asked, "nobody is woken in vain"
     assert inbox.take() == ([Watched(job, 2)] if is_asked else [])
 
 
