@@ -23,9 +23,9 @@ class Previews(Generic[T]):
     def watch(self, images: Sequence[T], every: int) -> None:
         """Show the first of a job's images once, after a step that `every` divides.
 
-        Nothing is to do where the request itself wants previews.
+        Where the request itself wants previews, that counts.
         """
-        if images and not images[0].order.request.preview_interval:
+        if images:
             min(images, key=lambda one: one.order.index).watched_every = every
 
     def step_done(self, member: T) -> None:

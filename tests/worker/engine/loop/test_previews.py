@@ -325,6 +325,15 @@ def test_who_looks_has_previews_made_that_no_request_wants(
     assert previews(events, "other") == []
 
 
+def test_who_looks_sees_what_a_request_would(engine: Engine) -> None:
+    fields = {"num_inference_steps": 4, "seed": 5, "determinism": "strict"}
+    wanting = tiny.order("job", preview_interval=1, preview_size=512, **fields)
+    wanted = {one.step: one.pixels for one in previews(drawn(engine, wanting))}
+    looked = previews(drawn(engine, tiny.order("job", **fields), watched=("job",)))
+    assert [one.step for one in looked] == [2, 3]
+    assert all(np.array_equal(one.pixels, wanted[one.step]) for one in looked)
+
+
 def test_each_look_is_worth_one_preview(engine: Engine) -> None:
     engine.submit(tiny.order("job", num_inference_steps=9))
     events = engine.step()
