@@ -45,7 +45,22 @@ Keyframe: TypeAlias = Mapping[str, Any] | GenerationRequest | ResolvedRequest
 M = TypeVar("M", bound=BaseModel)
 
 
-class Fields(TypedDict, total=False):
+class JobFields(TypedDict, total=False):
+    """The keyword arguments that requests of all kinds have."""
+
+    output_format: OutputFormat | str | None
+    output_quality: int | None
+    output_lossless: bool | None
+    provenance: Provenance | str | None
+    priority: Priority | str | None
+    start_within: int | None
+    finish_within: int | None
+    keep_for: int | None
+    metadata: dict[str, str] | None
+    webhook: Webhook | dict[str, Any] | str | None
+
+
+class Fields(JobFields, total=False):
     """The keyword arguments of `generate`, `submit` and `estimate`: GenerationRequest's fields."""
 
     model: str | None
@@ -92,57 +107,27 @@ class Fields(TypedDict, total=False):
     extend: Extend | dict[str, int] | None
     hires: WantedHires | dict[str, Any] | None
     n: int | None
-    output_format: OutputFormat | str | None
-    output_quality: int | None
-    output_lossless: bool | None
-    provenance: Provenance | str | None
     determinism: Determinism | str | None
     preview_interval: int | None
     preview_size: int | None
     intermediates: WantedIntermediates | dict[str, Any] | None
-    priority: Priority | str | None
-    start_within: int | None
-    finish_within: int | None
-    keep_for: int | None
-    metadata: dict[str, str] | None
-    webhook: Webhook | dict[str, Any] | str | None
 
 
-class UpscaleFields(TypedDict, total=False):
+class UpscaleFields(JobFields, total=False):
     """The keyword arguments of `upscale` and others: UpscaleRequest's fields besides `image`."""
 
     scale: float | None
     upscaler: str | None
-    output_format: OutputFormat | str | None
-    output_quality: int | None
-    output_lossless: bool | None
-    provenance: Provenance | str | None
-    priority: Priority | str | None
-    start_within: int | None
-    finish_within: int | None
-    keep_for: int | None
-    metadata: dict[str, str] | None
-    webhook: Webhook | dict[str, Any] | str | None
 
 
-class InterpolationFields(TypedDict, total=False):
+class InterpolationFields(JobFields, total=False):
     """The optional keyword arguments of `interpolate`: those of InterpolationRequest."""
 
     via: Sequence[Keyframe] | None
     easing: Easing | str | None
     output: SequenceOutput | str | None
     fps: int | None
-    output_format: OutputFormat | str | None
-    output_quality: int | None
-    output_lossless: bool | None
-    provenance: Provenance | str | None
     preview_interval: int | None
-    priority: Priority | str | None
-    start_within: int | None
-    finish_within: int | None
-    keep_for: int | None
-    metadata: dict[str, str] | None
-    webhook: Webhook | dict[str, Any] | str | None
 
 
 def request_of(prompt: str | None, fields: Fields) -> GenerationRequest:
