@@ -32,7 +32,7 @@ def upload(
 ) -> None:
     """Upload pictures, and print the id of each and its path."""
     for path in paths:
-        values.picture("path", str(path))
+        values.picture("PATH", str(path))
     with connect(url, api_key) as client:
         for path in paths:
             file = client.upload(path)

@@ -28,7 +28,7 @@ def upscale(
     **options: Any,
 ) -> None:
     """Enlarge a picture and save it."""
-    picture = values.picture("image", image)
+    picture = values.picture("PICTURE", image)
     assert picture is not None, "an argument is given"
     given = common_fields(options)
     given["output_format"] = options["output_format"] or format_of(output)
