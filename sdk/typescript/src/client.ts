@@ -169,7 +169,7 @@ export class Latentry {
   /** Submit a job and follow it: its steps, previews and images, then `succeeded`. */
   async *stream(
     request: GenerationRequest,
-    options: Submitting & { lastEventId?: string } = {},
+    options: Submitting & { lastEventId?: string | undefined } = {},
   ): AsyncGenerator<Event> {
     const job = await this.submit({ preview_interval: 1, ...request }, options);
     for await (const event of this.events(job, options)) {
@@ -181,7 +181,7 @@ export class Latentry {
   /** The events of the job until its end; reconnects after dropped connections. */
   async *events(
     job: AnyJob,
-    options: Calling & { lastEventId?: string } = {},
+    options: Calling & { lastEventId?: string | undefined } = {},
   ): AsyncGenerator<Event> {
     const path = `/v1/generations/${encodeURIComponent(idOf(job))}/events`;
     const open = (headers: Record<string, string>) =>
@@ -243,6 +243,6 @@ function idOf(job: AnyJob): string {
   return typeof job === "string" ? job : job.id;
 }
 
-function signalOf({ signal }: Calling): Calling {
+function signalOf({ signal }: Calling): { signal?: AbortSignal } {
   return signal ? { signal } : {};
 }

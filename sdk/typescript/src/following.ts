@@ -2,6 +2,7 @@
 
 import type { Event } from "./generated/types.gen.js";
 import { LatentryError, Unreachable } from "./errors.js";
+import type { Calling } from "./options.js";
 import { isOutage, type Retries } from "./retries.js";
 import { serverSentEvents } from "./sse.js";
 import { Silent, sleep } from "./timers.js";
@@ -16,7 +17,7 @@ const SILENCE_S = 45;
 export async function* follow(
   open: (headers: Record<string, string>) => Promise<Response>,
   retries: Retries,
-  options: { lastEventId?: string; signal?: AbortSignal },
+  options: Calling & { lastEventId?: string | undefined },
 ): AsyncGenerator<Event> {
   let last = options.lastEventId;
   let failures = 0;

@@ -6,15 +6,15 @@ import { RETRIES, retrying, timed, type Retries, type Send } from "./retries.js"
 
 export interface Options {
   /** Where the service is; http://127.0.0.1:8000 if omitted. */
-  baseUrl?: string;
+  baseUrl?: string | undefined;
   /** `ltk_…`; it is sent to the service only, never to storage. */
-  apiKey?: string;
+  apiKey?: string | undefined;
   /** How calls are repeated. */
-  retries?: Partial<Retries>;
+  retries?: Partial<Retries> | undefined;
   /** Seconds that one response may take, besides those that the service may hold it. */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Another `fetch`, such as one through a proxy. */
-  fetch?: typeof globalThis.fetch;
+  fetch?: typeof globalThis.fetch | undefined;
 }
 
 export class Http {
