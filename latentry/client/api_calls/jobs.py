@@ -40,12 +40,12 @@ _ROUTES: Final[dict[type[BaseModel], str]] = {
 }
 
 
-def checked_key(own: str | None) -> str:
+def key(own: str | None) -> str:
     """The caller's idempotency key, or a new one. Raises InvalidIdempotencyKey."""
-    key = uuid.uuid4().hex if own is None else own
-    if not re.fullmatch(r"[ -~]{1,255}", key):
+    made = uuid.uuid4().hex if own is None else own
+    if not re.fullmatch(r"[ -~]{1,255}", made):
         raise InvalidIdempotencyKey
-    return key
+    return made
 
 
 def submit(
@@ -140,4 +140,4 @@ def redeliver(job_id: AnyJob, delivery_id: str) -> ApiCall[Delivery]:
 
 def _repeatable(idempotency_key: str | None) -> dict[str, str]:
     """The headers of a request that may be sent again. Raises InvalidIdempotencyKey."""
-    return {"Idempotency-Key": checked_key(idempotency_key), **_JSON}
+    return {"Idempotency-Key": key(idempotency_key), **_JSON}

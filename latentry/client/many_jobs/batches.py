@@ -25,7 +25,7 @@ def submitted(
 
     Raises InvalidIdempotencyKey before any is sent.
     """
-    key = api_calls.checked_key(idempotency_key)
+    key = api_calls.key(idempotency_key)
     results: list[Submitted] = []
     for batch in _batches([_text(request) for request in requests]):
         first = len(results)
