@@ -3,16 +3,17 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
-from latentry.contracts import Defaults, Limits, ModelCard, Sampler, UpscalerCard
+from latentry.contracts import AnyCard, Defaults, Limits, ModelCard, Sampler
 from latentry.low_memory import LowMemory
 from latentry.settings import Settings
 from latentry.sources import HubPin, ModelLocation, Simulation
+from worker.engine.background.backend import Background
 from worker.engine.loop.backend import ServedBackend
 from worker.engine.loop.router import BackendRouter
+from worker.engine.preprocessing import Preprocessors
 from worker.engine.simulated import VAE_FACTOR, Charge, Simulated, WallClock
-from worker.engine.upscaling.backend import Upscaling
 from worker.engine.upscaling.lanczos import Lanczos
 from worker.process.keepalive import Keepalive
 from worker.stepping import LOADING_S
@@ -25,16 +26,14 @@ FETCH_S: Final = 3600.0  # downloading a model from a hub over a slow connection
 _SIDE: Final = 512  # pixels; a simulation's `call_ms` and `row_ms` are for this size
 
 
-Card: TypeAlias = ModelCard | UpscalerCard
-
-
 def open_backend(
     settings: Settings, keepalive: Keepalive, in_folders: Mapping[str, Path] = MappingProxyType({})
-) -> tuple[BackendRouter, list[Card]]:
-    """The backend, with every model that fits loaded and tested, and every upscaler.
+) -> tuple[BackendRouter, list[AnyCard]]:
+    """The backend, with every model that fits loaded and tested, and all that it makes beside
+    them.
 
-    With the cards of all models, then those of upscalers. `in_folders`: models besides those that
-    settings name.
+    With the cards of all models, then those of the background. `in_folders`: models besides those
+    that settings name.
     """
     simulations: dict[str, Simulation] = {}
     stored: dict[str, ModelLocation] = {}
@@ -43,7 +42,7 @@ def open_backend(
             simulations[model] = source
         else:
             stored[model] = source
-    everything: list[tuple[ServedBackend[Any], Sequence[Card]]] = []
+    everything: list[tuple[ServedBackend[Any], Sequence[AnyCard]]] = []
     diffusion = _diffusion(settings) if stored or settings.model_folders else None
     networks = _networks(settings, keepalive)  # first: they stay, and models have the rest
     if diffusion is not None:
@@ -52,8 +51,8 @@ def open_backend(
         everything.append((diffusion, _opened(diffusion, sources, settings, keepalive)))
     if simulations:
         everything.append(_simulated(simulations))
-    upscaling = Upscaling([Lanczos(), *networks])
-    everything.append((upscaling, upscaling.cards))
+    background = Background([Lanczos(), *networks, Preprocessors()])
+    everything.append((background, background.cards))
     routes = {card.queue: backend for backend, cards in everything for card in cards}
     return BackendRouter(routes, diffusion), [card for _, cards in everything for card in cards]
 

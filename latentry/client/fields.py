@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from latentry.client.pictures import Picture, reference_of
 from latentry.contracts import (
+    ControlRequest,
     Determinism,
     Easing,
     Extend,
@@ -16,6 +17,7 @@ from latentry.contracts import (
     MaskChannel,
     MaskFill,
     OutputFormat,
+    Preprocess,
     Priority,
     PromptSyntax,
     Provenance,
@@ -125,6 +127,26 @@ class UpscaleFields(TypedDict, total=False):
     webhook: Webhook | dict[str, Any] | str | None
 
 
+class ControlFields(TypedDict, total=False):
+    """The keyword arguments of `control` and others: ControlRequest's fields besides `image`."""
+
+    preprocess: Preprocess | str | None
+    thresholds: tuple[int, int] | None
+    width: int | None
+    height: int | None
+    resize_mode: ResizeMode | str | None
+    output_format: OutputFormat | str | None
+    output_quality: int | None
+    output_lossless: bool | None
+    provenance: Provenance | str | None
+    priority: Priority | str | None
+    start_within: int | None
+    finish_within: int | None
+    keep_for: int | None
+    metadata: dict[str, str] | None
+    webhook: Webhook | dict[str, Any] | str | None
+
+
 class InterpolationFields(TypedDict, total=False):
     """The optional keyword arguments of `interpolate`: those of InterpolationRequest."""
 
@@ -158,6 +180,12 @@ def upscale_of(image: Picture, fields: UpscaleFields) -> UpscaleRequest:
     """The request of an enlarged picture. Raises as `request_of`."""
     given = _with_pictures({"image": image, **fields})
     return validated(UpscaleRequest, with_webhook(given))
+
+
+def control_of(image: Picture, fields: ControlFields) -> ControlRequest:
+    """The request of a preprocessed picture. Raises as `request_of`."""
+    given = _with_pictures({"image": image, **fields})
+    return validated(ControlRequest, with_webhook(given))
 
 
 def interpolation_of(

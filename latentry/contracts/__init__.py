@@ -1,8 +1,15 @@
 """Everything that crosses a process boundary: frozen pydantic models and named constants."""
 
 from latentry.contracts.any_request import AnyRequest
+from latentry.contracts.background import ResolvedBackground
+from latentry.contracts.background.controls import (
+    ControlRequest,
+    PreprocessorsCard,
+    ResolvedControl,
+)
 from latentry.contracts.batches import Batch, BatchItem, BatchResult
 from latentry.contracts.catalogue.adapters import Adapter, AdapterKind, AdapterList, Suggestion
+from latentry.contracts.catalogue.cards import AnyCard
 from latentry.contracts.catalogue.models import (
     Defaults,
     Limits,
@@ -96,6 +103,7 @@ __all__ = [
     "Adapter",
     "AdapterKind",
     "AdapterList",
+    "AnyCard",
     "AnyRequest",
     "Attempt",
     "Batch",
@@ -107,6 +115,7 @@ __all__ = [
     "ClipRequest",
     "Control",
     "ControlMode",
+    "ControlRequest",
     "Cost",
     "Defaults",
     "Delivery",
@@ -155,6 +164,7 @@ __all__ = [
     "OutputKind",
     "Pace",
     "Preprocess",
+    "PreprocessorsCard",
     "Preview",
     "Priority",
     "Problem",
@@ -163,6 +173,8 @@ __all__ = [
     "Provenance",
     "RegisteredCard",
     "ResizeMode",
+    "ResolvedBackground",
+    "ResolvedControl",
     "ResolvedRequest",
     "ResolvedUpscale",
     "Sampler",

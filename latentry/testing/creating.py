@@ -14,6 +14,7 @@ from latentry.contracts import (
     BatchItem,
     BatchResult,
     ClipRequest,
+    ControlRequest,
     Estimate,
     GenerationRequest,
     InterpolationRequest,
@@ -32,6 +33,7 @@ from latentry.testing.jobs import FakeJob, Resolved, cost_of
 from latentry.testing.resolving import (
     resolve,
     resolve_clip,
+    resolve_control,
     resolve_interpolation,
     resolve_upscale,
 )
@@ -39,9 +41,11 @@ from latentry.testing.script import JobScript
 from latentry.testing.state import FakeCall, State
 from latentry.validation import invalid
 
-Request = GenerationRequest | InterpolationRequest | UpscaleRequest | ClipRequest
+Request = GenerationRequest | InterpolationRequest | UpscaleRequest | ClipRequest | ControlRequest
 R = TypeVar("R", bound=BaseModel)
-Wanted = TypeVar("Wanted", GenerationRequest, InterpolationRequest, UpscaleRequest, ClipRequest)
+Wanted = TypeVar(
+    "Wanted", GenerationRequest, InterpolationRequest, UpscaleRequest, ClipRequest, ControlRequest
+)
 
 
 def creates(model: type[Wanted]) -> Callable[[State, FakeCall], httpx.Response]:
@@ -106,6 +110,8 @@ def resolved(state: State, request: Request) -> Resolved:
             return resolve_clip(request, state.card, state.find, state.seed())
         case UpscaleRequest():
             return resolve_upscale(request, state.find)
+        case ControlRequest():
+            return resolve_control(request, state.find)
 
 
 def _accepted(state: State, request: Request, key: str | None, body: bytes) -> FakeJob:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 from latentry.contracts import (
+    AnyRequest,
     Cost,
     Delivery,
     DeliveryStatus,
@@ -21,15 +22,13 @@ from latentry.contracts import (
     Preview,
     Priority,
     Progress,
-    ResolvedRequest,
-    ResolvedUpscale,
     Webhook,
     WebhookEvent,
 )
 from latentry.testing.drawing import PREVIEW_URL, Drawn, animate, draw
 from latentry.testing.script import JobScript
 
-Resolved: TypeAlias = ResolvedRequest | ResolvedUpscale
+Resolved: TypeAlias = AnyRequest
 _STEPS_TOLD: Final = 4
 
 

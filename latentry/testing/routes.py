@@ -8,6 +8,7 @@ import httpx
 
 from latentry.contracts import (
     ClipRequest,
+    ControlRequest,
     GenerationRequest,
     InterpolationRequest,
     UpscaleRequest,
@@ -26,6 +27,7 @@ ANSWERS: Final[dict[str, tuple[str, str, Answer]]] = {
     "create_interpolation": ("POST", "/v1/interpolations", creates(InterpolationRequest)),
     "create_clip": ("POST", "/v1/clips", creates(ClipRequest)),
     "create_upscale": ("POST", "/v1/upscales", creates(UpscaleRequest)),
+    "create_control": ("POST", "/v1/controls", creates(ControlRequest)),
     "list_generations": ("GET", "/v1/generations", reading.list_generations),
     "get_generation": ("GET", _JOB, reading.get_generation),
     "delete_generation": ("DELETE", _JOB, reading.delete_generation),

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias, TypeVar, cast
 
 from latentry.contracts import (
     ClipRequest,
+    ControlRequest,
     GenerationRequest,
     InputFile,
     InterpolationRequest,
@@ -31,7 +32,9 @@ from latentry.ledger.files import FileRecord, FileRef
 from service.jobs.files import Files
 from service.outbound import Outbound
 
-Request: TypeAlias = GenerationRequest | InterpolationRequest | UpscaleRequest | ClipRequest
+Request: TypeAlias = (
+    GenerationRequest | InterpolationRequest | UpscaleRequest | ClipRequest | ControlRequest
+)
 R = TypeVar("R", bound=Request)
 
 FETCHES: Final = 32

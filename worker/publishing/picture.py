@@ -5,6 +5,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from latentry.contracts import (
+    AnyRequest,
     InputFile,
     IntermediateKind,
     JobError,
@@ -12,7 +13,6 @@ from latentry.contracts import (
     OutputKind,
     Provenance,
     ResolvedRequest,
-    ResolvedUpscale,
     StoredOutput,
 )
 from latentry.contracts.fields.intermediates import name_of
@@ -85,7 +85,7 @@ class Picture:
         return replace(self, pixels=canvas.pasted(self.pixels))
 
     @property
-    def request(self) -> ResolvedRequest | ResolvedUpscale:
+    def request(self) -> AnyRequest:
         """The request of this picture alone; of a frame between two, the first one's."""
         request = self.job.lease.record.request
         if isinstance(request, ResolvedRequest):

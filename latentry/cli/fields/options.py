@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 from latentry.cli.fields import groups, values
 from latentry.cli.fields.signature import Command, Groups, with_options
 from latentry.client.fields import Fields
-from latentry.contracts import ClipRequest, GenerationRequest, UpscaleRequest
+from latentry.contracts import ClipRequest, ControlRequest, GenerationRequest, UpscaleRequest
 
 # The field's own name works too.
 _SHORTER: Final = {
@@ -30,6 +30,7 @@ GENERATION: Final[Groups] = {
     **_STORED,
 }
 _CLIP: Final[Groups] = {"Clip": groups.ClipOptions, **GENERATION}
+_CONTROL: Final[Groups] = {"Preprocessing": groups.ControlOptions, **_STORED}
 _UPSCALE: Final[Groups] = {"Upscaling": groups.UpscaleOptions, **_STORED}
 
 
@@ -54,6 +55,11 @@ def clip_options(command: Command) -> Command:
 def upscale_options(command: Command) -> Command:
     """The same with those of an upscale."""
     return with_options(command, _UPSCALE, UpscaleRequest)
+
+
+def control_options(command: Command) -> Command:
+    """The same with those of a control."""
+    return with_options(command, _CONTROL, ControlRequest)
 
 
 def request_fields(options: Mapping[str, Any]) -> Fields:

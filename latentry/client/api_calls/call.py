@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from latentry.contracts import (
     Batch,
     ClipRequest,
+    ControlRequest,
     GenerationRequest,
     InterpolationRequest,
     Job,
@@ -20,7 +21,9 @@ from latentry.contracts import (
 )
 
 # What a job is asked for with.
-JobRequest: TypeAlias = GenerationRequest | InterpolationRequest | UpscaleRequest | ClipRequest
+JobRequest: TypeAlias = (
+    GenerationRequest | InterpolationRequest | UpscaleRequest | ClipRequest | ControlRequest
+)
 # A job, or its id.
 AnyJob: TypeAlias = Job | str
 T = TypeVar("T")

@@ -22,6 +22,7 @@ from latentry.client.results import BatchResult, Job, JobList
 from latentry.contracts import (
     Batch,
     ClipRequest,
+    ControlRequest,
     Delivery,
     DeliveryList,
     Estimate,
@@ -36,6 +37,7 @@ _ROUTES: Final[dict[type[BaseModel], str]] = {
     GenerationRequest: "/v1/generations",
     InterpolationRequest: "/v1/interpolations",
     UpscaleRequest: "/v1/upscales",
+    ControlRequest: "/v1/controls",
     ClipRequest: "/v1/clips",
 }
 

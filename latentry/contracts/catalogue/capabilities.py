@@ -81,5 +81,6 @@ class Capabilities(ResponseModel):
     models: tuple[ModelModes, ...]
     adapters: dict[AdapterKind, int] = Field(description="How many there are of each kind.")
     upscalers: tuple[str, ...]
+    preprocessors: tuple[str, ...] = Field((), description="`preprocess` of `POST /v1/controls`.")
     styles: int = Field(description="How many styles there are.")
     limits: ServiceLimits

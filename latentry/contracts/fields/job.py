@@ -23,6 +23,7 @@ class JobKind(StrEnum):
     INTERPOLATION = "interpolation"
     UPSCALE = "upscale"
     CLIP = "clip"
+    CONTROL = "control"
 
 
 class Priority(StrEnum):

@@ -4,6 +4,7 @@ import type { Client } from "./generated/client/index.js";
 import * as api from "./generated/sdk.gen.js";
 import type {
   ClipRequest,
+  ControlRequest,
   Estimate,
   Event,
   File,
@@ -86,6 +87,12 @@ export class Latentry {
   /** Enlarge a picture, and wait until the job has succeeded. */
   async upscale(request: UpscaleRequest, options: Submitting & Waiting = {}): Promise<Job> {
     const answer = api.createUpscale({ body: request, ...this.#submitting(options) });
+    return this.#succeeded(jobOf(answer), options);
+  }
+
+  /** Make what a ControlNet would be shown of a picture, and wait until the job has succeeded. */
+  async control(request: ControlRequest, options: Submitting & Waiting = {}): Promise<Job> {
+    const answer = api.createControl({ body: request, ...this.#submitting(options) });
     return this.#succeeded(jobOf(answer), options);
   }
 

@@ -4,6 +4,7 @@ from latentry.api_keys import Scope
 from latentry.contracts import (
     Batch,
     ClipRequest,
+    ControlRequest,
     Event,
     GenerationRequest,
     InterpolationRequest,
@@ -14,6 +15,7 @@ from latentry.settings import Settings
 from service.access.auth import Allowed
 from service.doors.native import (
     batch,
+    controls,
     deliveries,
     docs,
     events,
@@ -49,6 +51,7 @@ def door(settings: Settings) -> Door:
             adapters.router,
             styles.router,
             upscales.router,
+            controls.router,
             verify.router,
             usage.router,
             files.router,  # before `links`, whose path matches all below /v1/files
@@ -64,6 +67,7 @@ def door(settings: Settings) -> Door:
             InterpolationRequest,
             UpscaleRequest,
             ClipRequest,
+            ControlRequest,
             VerifyRequest,
             Event,
         ),
@@ -80,7 +84,12 @@ def _large_bodies(settings: Settings) -> tuple[LargeBody, ...]:
         LargeBody(verify.PATH, any_picture, Allowed(Scope.READ)),
         *(
             LargeBody(path, settings.max_input_body_bytes, Allowed(Scope.WRITE))
-            for path in (generations.PATH, interpolations.PATH, upscales.PATH)
+            for path in (
+                generations.PATH,
+                interpolations.PATH,
+                upscales.PATH,
+                controls.PATH,
+            )
         ),
         LargeBody(batch.PATH, batch.MAX_BYTES, Allowed(Scope.WRITE)),
     )

@@ -6,13 +6,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from latentry.contracts import ClipFormat, UpscalerCard
+from latentry.contracts import ClipFormat, Preprocess, PreprocessorsCard, UpscalerCard
 from latentry.ledger import commands
 from service.description.operations import Operation, operations
 from tests.latentry.ledger.factory import card
 from tests.service.fake import FakeWorker
 
-REFUSED = ("/sdapi/v1/interrogate", "/controlnet/detect")  # always, with a sentence
+REFUSED = ("/sdapi/v1/interrogate",)  # always, with a sentence
 NAMED = {"owner": "latentry", "name": "shapes", "model": "shapes"}  # in paths
 JSON, FORM = "application/json", "multipart/form-data"
 
@@ -28,8 +28,10 @@ def serving(worker: FakeWorker) -> FakeWorker:
         id="lanczos", architecture="Lanczos", scale=8, default_scale=2, created=1_790_000_000
     )
     worker.ledger.run(commands.register_model(lanczos))
-    worker.ledger.run(commands.heartbeat("fake", ["shapes", lanczos.queue], ttl_s=60))
-    worker.queues = ["shapes", lanczos.queue]
+    preprocessors = PreprocessorsCard(preprocessors=tuple(Preprocess))
+    worker.ledger.run(commands.register_model(preprocessors))
+    worker.queues = ["shapes", lanczos.queue, preprocessors.queue]
+    worker.ledger.run(commands.heartbeat("fake", worker.queues, ttl_s=60))
     return worker
 
 

@@ -40,6 +40,7 @@ async def get_capabilities(gateway: GatewayDep, _: MayRead) -> Response:
     """Say what can be asked for: kinds of jobs, modes of models, formats, adapters, limits."""
     entries = await gateway.catalogue.entries()
     upscalers = await gateway.catalogue.upscalers()
+    preprocessors = await gateway.catalogue.preprocessors()
     models = tuple(
         ModelModes(
             id=one.card.id,
@@ -51,22 +52,26 @@ async def get_capabilities(gateway: GatewayDep, _: MayRead) -> Response:
     )
     found = Capabilities(
         version=__version__,
-        kinds=_kinds(models, has_upscalers=bool(upscalers)),
+        kinds=_kinds(models, upscales=bool(upscalers), preprocesses=preprocessors is not None),
         output_formats=tuple(OutputFormat),
         prompt_syntaxes=tuple(PromptSyntax),
         models=models,
         adapters=dict(Counter(one.kind for one in adapters_of(entries))),
         upscalers=tuple(one.card.id for one in upscalers),
+        preprocessors=preprocessors.card.preprocessors if preprocessors else (),
         styles=len(gateway.library.styles),
         limits=_limits(gateway.settings),
     )
     return json_response(found)
 
 
-def _kinds(models: Sequence[ModelModes], *, has_upscalers: bool) -> tuple[JobKind, ...]:
+def _kinds(
+    models: Sequence[ModelModes], *, upscales: bool, preprocesses: bool
+) -> tuple[JobKind, ...]:
     known = {mode for model in models for mode in model.modes}
     made = [kind for kind, needs in _NEEDS.items() if known & needs]
-    return (*made, *([JobKind.UPSCALE] if has_upscalers else []))
+    made += [JobKind.UPSCALE] if upscales else []
+    return (*made, *([JobKind.CONTROL] if preprocesses else []))
 
 
 def _limits(settings: Settings) -> ServiceLimits:
