@@ -21,6 +21,7 @@ from service.doors.automatic1111.routes.controlnet import (
     ControlNetVersion,
     ControlType,
     ControlTypes,
+    Detected,
     ModelNames,
     ModuleNames,
     UnitCount,
@@ -73,6 +74,7 @@ _ALL: Final = (
     ModelNames(model_list=["None", "outlines [0a1b2c3d]"]),
     ModuleNames(module_list=["none", "canny"], module_detail={}),
     ControlTypes(control_types={"Canny": _CANNY}),
+    Detected(info="Success", images=[_BASE64]),
     UnitCount(control_net_unit_count=4),
 )
 EXAMPLES: Final[dict[str, BaseModel]] = {type(one).__name__: one for one in _ALL}
