@@ -45,7 +45,7 @@ print(json.dumps(sorted(sys.modules)))
 
 
 def test_every_picture_of_a_simulation_has_the_profile_simulated() -> None:
-    backend, [card, _] = open_backend(FAST, NoKeepalive())
+    backend, [card, *_] = open_backend(FAST, NoKeepalive())
     assert (card.id, backend.failed) == ("a", ())
     orders = [tiny.order(how, model="a", determinism=how) for how in ("fast", "strict")]
     assert [done.profile for done in pictures_of(Engine(backend), *orders)] == ["simulated"] * 2

@@ -88,9 +88,10 @@ def test_neighbours_change_nothing() -> None:
         assert np.array_equal(together[name].pixels, made(one)[0][name].pixels)
 
 
-def test_an_idle_worker_measures_them() -> None:
+def test_what_was_made_is_its_pace() -> None:
     running = engine()
-    for _ in range(3):
-        running.calibrate()
+    running.submit(order(picture(512, 512), preprocess=Preprocess.CANNY))
+    while not any(isinstance(event, Done) for event in running.step()):
+        pass
     [pace] = running.paces().values()
     assert pace.step_megapixel_s > 0
