@@ -1,4 +1,5 @@
-"""Every kind of job besides generations, as bodies of its route: a new one needs a line here.
+"""Every kind of job that stores pictures, besides generations, as bodies of its route: a new one
+needs a line here.
 
 The fault storm and hostile bodies walk this table; tests/modes.py has the ways to make an image.
 """

@@ -19,6 +19,7 @@ from worker.process.keepalive import Keepalive
 from worker.stepping import LOADING_S
 
 if TYPE_CHECKING:
+    from worker.engine.captioning.captioner import Captioner
     from worker.engine.diffusion.diffusion import Diffusion
     from worker.engine.upscaling.network import Network
 
@@ -45,13 +46,14 @@ def open_backend(
     everything: list[tuple[ServedBackend[Any], Sequence[AnyCard]]] = []
     diffusion = _diffusion(settings) if stored or settings.model_folders else None
     networks = _networks(settings, keepalive)  # first: they stay, and models have the rest
+    captioners = _captioners(settings, keepalive, sum(one.size_bytes for one in networks))
     if diffusion is not None:
-        diffusion.reserve(sum(one.size_bytes for one in networks))
+        diffusion.reserve(sum(one.size_bytes for one in (*networks, *captioners)))
         sources = {**stored, **in_folders}
         everything.append((diffusion, _opened(diffusion, sources, settings, keepalive)))
     if simulations:
         everything.append(_simulated(simulations))
-    background = Background([Lanczos(), *networks, Preprocessors()])
+    background = Background([Lanczos(), *networks, Preprocessors(), *captioners])
     everything.append((background, background.cards))
     routes = {card.queue: backend for backend, cards in everything for card in cards}
     return BackendRouter(routes, diffusion), [card for _, cards in everything for card in cards]
@@ -67,6 +69,18 @@ def _networks(settings: Settings, keepalive: Keepalive) -> "Sequence[Network]":
     keepalive.extend(LOADING_S)
     at = Device.choose(settings.device, settings.dtype)
     return [*open_upscalers(sources, at, settings.model_memory_bytes)]
+
+
+def _captioners(settings: Settings, keepalive: Keepalive, used_bytes: int) -> "Sequence[Captioner]":
+    if not settings.captioner:
+        return ()
+    from worker.engine.captioning.captioner import open_captioner
+    from worker.engine.device import Device
+
+    keepalive.extend(LOADING_S)
+    at = Device.choose(settings.device, settings.dtype)
+    found = open_captioner(Path(settings.captioner), at, settings.model_memory_bytes, used_bytes)
+    return () if found is None else (found,)
 
 
 def _simulated(models: Mapping[str, Simulation]) -> tuple[ServedBackend[Any], list[ModelCard]]:

@@ -12,6 +12,7 @@ from latentry.client.catalogue import AsyncCatalogue
 from latentry.client.fields import Fields, request_of
 from latentry.client.filters import Filters
 from latentry.client.many_jobs import AsyncManyJobs
+from latentry.client.pictures.captions import AsyncCaptions
 from latentry.client.pictures.controls import AsyncControls
 from latentry.client.pictures.files import AsyncFiles
 from latentry.client.pictures.upscales import AsyncUpscales
@@ -34,6 +35,7 @@ class AsyncClient(
     AsyncClips,
     AsyncUpscales,
     AsyncControls,
+    AsyncCaptions,
     AsyncFiles,
     AsyncVerifying,
     AsyncCatalogue,

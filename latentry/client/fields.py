@@ -7,7 +7,6 @@ from pydantic import BaseModel, ValidationError
 
 from latentry.client.pictures import Picture, reference_of
 from latentry.contracts import (
-    ControlRequest,
     Determinism,
     Easing,
     Extend,
@@ -17,7 +16,6 @@ from latentry.contracts import (
     MaskChannel,
     MaskFill,
     OutputFormat,
-    Preprocess,
     Priority,
     PromptSyntax,
     Provenance,
@@ -28,7 +26,6 @@ from latentry.contracts import (
     SequenceOutput,
     Spacing,
     Template,
-    UpscaleRequest,
     WantedControl,
     WantedEmbedding,
     WantedHires,
@@ -110,43 +107,6 @@ class Fields(TypedDict, total=False):
     webhook: Webhook | dict[str, Any] | str | None
 
 
-class UpscaleFields(TypedDict, total=False):
-    """The keyword arguments of `upscale` and others: UpscaleRequest's fields besides `image`."""
-
-    scale: float | None
-    upscaler: str | None
-    output_format: OutputFormat | str | None
-    output_quality: int | None
-    output_lossless: bool | None
-    provenance: Provenance | str | None
-    priority: Priority | str | None
-    start_within: int | None
-    finish_within: int | None
-    keep_for: int | None
-    metadata: dict[str, str] | None
-    webhook: Webhook | dict[str, Any] | str | None
-
-
-class ControlFields(TypedDict, total=False):
-    """The keyword arguments of `control` and others: ControlRequest's fields besides `image`."""
-
-    preprocess: Preprocess | str | None
-    thresholds: tuple[int, int] | None
-    width: int | None
-    height: int | None
-    resize_mode: ResizeMode | str | None
-    output_format: OutputFormat | str | None
-    output_quality: int | None
-    output_lossless: bool | None
-    provenance: Provenance | str | None
-    priority: Priority | str | None
-    start_within: int | None
-    finish_within: int | None
-    keep_for: int | None
-    metadata: dict[str, str] | None
-    webhook: Webhook | dict[str, Any] | str | None
-
-
 class InterpolationFields(TypedDict, total=False):
     """The optional keyword arguments of `interpolate`: those of InterpolationRequest."""
 
@@ -172,20 +132,8 @@ def request_of(prompt: str | None, fields: Fields) -> GenerationRequest:
 
     Raises InvalidRequest, which names the invalid fields, or OSError for a file.
     """
-    given = _with_pictures({"prompt": prompt, **fields})
+    given = with_pictures({"prompt": prompt, **fields})
     return validated(GenerationRequest, with_webhook(given))
-
-
-def upscale_of(image: Picture, fields: UpscaleFields) -> UpscaleRequest:
-    """The request of an enlarged picture. Raises as `request_of`."""
-    given = _with_pictures({"image": image, **fields})
-    return validated(UpscaleRequest, with_webhook(given))
-
-
-def control_of(image: Picture, fields: ControlFields) -> ControlRequest:
-    """The request of a preprocessed picture. Raises as `request_of`."""
-    given = _with_pictures({"image": image, **fields})
-    return validated(ControlRequest, with_webhook(given))
 
 
 def interpolation_of(
@@ -200,10 +148,10 @@ def interpolation_of(
 def _keyframe(one: Keyframe) -> dict[str, Any]:
     if isinstance(one, BaseModel):
         return one.model_dump(mode="json", exclude_none=True, exclude_unset=True)
-    return _with_pictures(one)
+    return with_pictures(one)
 
 
-def _with_pictures(fields: Mapping[str, Any], at: str = "") -> dict[str, Any]:
+def with_pictures(fields: Mapping[str, Any], at: str = "") -> dict[str, Any]:
     """The fields that are at this pointer, with their pictures as references."""
     given = dict(fields)
     for name, value in fields.items():
@@ -211,7 +159,7 @@ def _with_pictures(fields: Mapping[str, Any], at: str = "") -> dict[str, Any]:
             given[name] = _reference(f"{at}/{name}", value)
         elif isinstance(value, list | tuple):  # of LoRAs or of what else brings pictures
             given[name] = [
-                _with_pictures(one, f"{at}/{name}/{index}") if isinstance(one, dict) else one
+                with_pictures(one, f"{at}/{name}/{index}") if isinstance(one, dict) else one
                 for index, one in enumerate(value)
             ]
     return given

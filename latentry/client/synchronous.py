@@ -11,6 +11,7 @@ from latentry.client.catalogue import Catalogue
 from latentry.client.fields import Fields, request_of
 from latentry.client.filters import Filters
 from latentry.client.many_jobs import ManyJobs
+from latentry.client.pictures.captions import Captions
 from latentry.client.pictures.controls import Controls
 from latentry.client.pictures.files import Files
 from latentry.client.pictures.upscales import Upscales
@@ -27,7 +28,16 @@ if TYPE_CHECKING:
 
 
 class Client(
-    ManyJobs, Streaming, Interpolations, Clips, Upscales, Controls, Files, Verifying, Catalogue
+    ManyJobs,
+    Streaming,
+    Interpolations,
+    Clips,
+    Upscales,
+    Controls,
+    Captions,
+    Files,
+    Verifying,
+    Catalogue,
 ):
     """A blocking client of a latentry service.
 

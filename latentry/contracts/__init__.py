@@ -1,7 +1,12 @@
 """Everything that crosses a process boundary: frozen pydantic models and named constants."""
 
 from latentry.contracts.any_request import AnyRequest
-from latentry.contracts.background import ResolvedBackground
+from latentry.contracts.background import ResolvedBackground, ResolvedPicture
+from latentry.contracts.background.captions import (
+    CaptionerCard,
+    CaptionRequest,
+    ResolvedCaption,
+)
 from latentry.contracts.background.controls import (
     ControlRequest,
     PreprocessorsCard,
@@ -111,6 +116,8 @@ __all__ = [
     "BatchResult",
     "C2pa",
     "C2paState",
+    "CaptionRequest",
+    "CaptionerCard",
     "ClipFormat",
     "ClipRequest",
     "Control",
@@ -174,7 +181,9 @@ __all__ = [
     "RegisteredCard",
     "ResizeMode",
     "ResolvedBackground",
+    "ResolvedCaption",
     "ResolvedControl",
+    "ResolvedPicture",
     "ResolvedRequest",
     "ResolvedUpscale",
     "Sampler",

@@ -4,12 +4,13 @@ from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import Discriminator, Tag, TypeAdapter
 
+from latentry.contracts.background.captions import ResolvedCaption
 from latentry.contracts.background.controls import ResolvedControl
 from latentry.contracts.resolved import ResolvedRequest
 from latentry.contracts.upscales import ResolvedUpscale
 
 # The field that each kind alone has.
-_OF_KIND: Final = {"upscaler": "upscale", "preprocess": "control"}
+_OF_KIND: Final = {"upscaler": "upscale", "preprocess": "control", "max_tokens": "caption"}
 
 
 def _kind(value: Any) -> str:
@@ -21,12 +22,11 @@ def _kind(value: Any) -> str:
 AnyRequest: TypeAlias = Annotated[
     Annotated[ResolvedRequest, Tag("generation")]
     | Annotated[ResolvedUpscale, Tag("upscale")]
-    | Annotated[ResolvedControl, Tag("control")],
+    | Annotated[ResolvedControl, Tag("control")]
+    | Annotated[ResolvedCaption, Tag("caption")],
     Discriminator(_kind),
 ]
-_ADAPTER: Final[TypeAdapter[ResolvedRequest | ResolvedUpscale | ResolvedControl]] = TypeAdapter(
-    AnyRequest
-)
+_ADAPTER: Final[TypeAdapter[AnyRequest]] = TypeAdapter(AnyRequest)
 
 
 def read_request(text: str) -> AnyRequest:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
-from latentry.contracts.background import ResolvedBackground
+from latentry.contracts.background import ResolvedPicture
 from latentry.contracts.catalogue.models import Pace
 from latentry.contracts.fields import inputs, job
 from latentry.contracts.fields.job import JobKind, Priority
@@ -53,7 +53,7 @@ class UpscaleRequest(RequestModel):
     webhook: job.WebhookTarget = None
 
 
-class ResolvedUpscale(ResolvedBackground):
+class ResolvedUpscale(ResolvedPicture):
     """An upscale with every omitted field filled in."""
 
     scale: float

@@ -24,6 +24,7 @@ an event loop. Every command may be repeated, so a lost reply does no harm.
 
 from latentry.ledger.catalogue import (
     AnyEntry,
+    CaptionerEntry,
     CatalogueEntry,
     PreprocessorsEntry,
     UpscalerEntry,
@@ -46,6 +47,7 @@ __all__ = [
     "Accepted",
     "AnyEntry",
     "AsyncLedger",
+    "CaptionerEntry",
     "CatalogueEntry",
     "Command",
     "Feed",

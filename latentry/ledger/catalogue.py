@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from latentry.contracts import (
     Adapter,
+    CaptionerCard,
     Model,
     ModelCard,
     PreprocessorsCard,
@@ -19,7 +20,7 @@ from latentry.contracts import (
     UpscalerCard,
 )
 
-_Card: TypeAlias = RegisteredCard | UpscalerCard | PreprocessorsCard
+_Card: TypeAlias = RegisteredCard | UpscalerCard | PreprocessorsCard | CaptionerCard
 _CARD: Final[TypeAdapter[_Card]] = TypeAdapter(_Card)
 
 log = structlog.get_logger()
@@ -101,7 +102,17 @@ class PreprocessorsEntry:
     oldest_ms: int
 
 
-AnyEntry: TypeAlias = CatalogueEntry | UpscalerEntry | PreprocessorsEntry
+@dataclass(frozen=True, slots=True)
+class CaptionerEntry:
+    """The same of the captioner."""
+
+    card: CaptionerCard
+    workers: int
+    waiting: int
+    oldest_ms: int
+
+
+AnyEntry: TypeAlias = CatalogueEntry | UpscalerEntry | PreprocessorsEntry | CaptionerEntry
 
 
 def read_entry(card: str, workers: int, waiting: int, oldest_ms: int) -> AnyEntry:
@@ -111,6 +122,8 @@ def read_entry(card: str, workers: int, waiting: int, oldest_ms: int) -> AnyEntr
         return UpscalerEntry(found, workers, waiting, oldest_ms)
     if isinstance(found, PreprocessorsCard):
         return PreprocessorsEntry(found, workers, waiting, oldest_ms)
+    if isinstance(found, CaptionerCard):
+        return CaptionerEntry(found, workers, waiting, oldest_ms)
     return CatalogueEntry(found, workers, waiting, oldest_ms, found.adapters)
 
 

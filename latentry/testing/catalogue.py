@@ -59,6 +59,7 @@ def get_capabilities(state: State, _: FakeCall) -> httpx.Response:
             adapters={},
             upscalers=(LANCZOS,),
             preprocessors=tuple(Preprocess),
+            captioner="blip",
             styles=0,
             limits=_LIMITS,
         )

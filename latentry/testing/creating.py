@@ -13,6 +13,7 @@ from latentry.contracts import (
     Batch,
     BatchItem,
     BatchResult,
+    CaptionRequest,
     ClipRequest,
     ControlRequest,
     Estimate,
@@ -32,6 +33,7 @@ from latentry.testing import answers
 from latentry.testing.jobs import FakeJob, Resolved, cost_of
 from latentry.testing.resolving import (
     resolve,
+    resolve_caption,
     resolve_clip,
     resolve_control,
     resolve_interpolation,
@@ -41,10 +43,23 @@ from latentry.testing.script import JobScript
 from latentry.testing.state import FakeCall, State
 from latentry.validation import invalid
 
-Request = GenerationRequest | InterpolationRequest | UpscaleRequest | ClipRequest | ControlRequest
+Request = (
+    GenerationRequest
+    | InterpolationRequest
+    | UpscaleRequest
+    | ClipRequest
+    | ControlRequest
+    | CaptionRequest
+)
 R = TypeVar("R", bound=BaseModel)
 Wanted = TypeVar(
-    "Wanted", GenerationRequest, InterpolationRequest, UpscaleRequest, ClipRequest, ControlRequest
+    "Wanted",
+    GenerationRequest,
+    InterpolationRequest,
+    UpscaleRequest,
+    ClipRequest,
+    ControlRequest,
+    CaptionRequest,
 )
 
 
@@ -112,6 +127,8 @@ def resolved(state: State, request: Request) -> Resolved:
             return resolve_upscale(request, state.find)
         case ControlRequest():
             return resolve_control(request, state.find)
+        case CaptionRequest():
+            return resolve_caption(request, state.find)
 
 
 def _accepted(state: State, request: Request, key: str | None, body: bytes) -> FakeJob:

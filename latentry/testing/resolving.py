@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from latentry.contracts import (
+    CaptionRequest,
     ClipRequest,
     ControlRequest,
     GenerationRequest,
@@ -13,6 +14,7 @@ from latentry.contracts import (
     InterpolationRequest,
     Keyframe,
     ModelCard,
+    ResolvedCaption,
     ResolvedControl,
     ResolvedRequest,
     ResolvedUpscale,
@@ -94,6 +96,13 @@ def resolve_control(request: ControlRequest, find: FindFile) -> ResolvedControl:
     """A request to preprocess a picture. Raises FileGone."""
     given = request.model_dump(exclude_none=True)
     return sized(ResolvedControl.model_validate({**given, "image": find(request.image)}))
+
+
+def resolve_caption(request: CaptionRequest, find: FindFile) -> ResolvedCaption:
+    """A request for a caption. Raises FileGone."""
+    return ResolvedCaption(
+        image=find(request.image), max_tokens=request.max_tokens, metadata=request.metadata
+    )
 
 
 def _adapter(given: dict[str, Any], find: FindFile) -> dict[str, Any]:

@@ -46,6 +46,7 @@ _BY_FIELD: Final[Mapping[str, Errors]] = {
     "model": (errors.UnknownModel, errors.NoModel, errors.UnsupportedField),
     "upscaler": (errors.UnknownUpscaler, errors.NoModel),
     "preprocess": (errors.NoModel,),
+    "max_tokens": (errors.NoModel,),
     "scale": (errors.UnsupportedSize,),
     "output_quality": (errors.UnsupportedField,),
     "prompt": (errors.InvalidPrompt, errors.PromptRefused, errors.NoClassifier),

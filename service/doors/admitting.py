@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 
 from latentry.contracts import (
+    CaptionRequest,
     ClipRequest,
     ControlRequest,
     InputFile,
     InterpolationRequest,
     ResolvedBackground,
+    ResolvedCaption,
     ResolvedControl,
     UpscaleRequest,
 )
@@ -15,6 +17,7 @@ from latentry.settings import Settings
 from service.gateway import Gateway
 from service.jobs.admission import Admitted, admit, requested_model, with_inputs
 from service.jobs.inputs import Brought, Request
+from service.jobs.kinds.captions import admit_caption, caption_with_inputs
 from service.jobs.kinds.clips import admit_clip
 from service.jobs.kinds.controls import admit_control, control_with_inputs
 from service.jobs.kinds.interpolations import admit_interpolation, with_all_prompts
@@ -30,6 +33,9 @@ async def admitted_to(gateway: Gateway, request: Request, found: Brought) -> Adm
     if isinstance(request, ControlRequest):
         entry = await gateway.catalogue.preprocessors()
         return admit_control(request, entry, settings, found.files)
+    if isinstance(request, CaptionRequest):
+        captioner = await gateway.catalogue.captioner()
+        return admit_caption(request, captioner, settings, found.files)
     if isinstance(request, ClipRequest):
         picture = with_prompts(request.of_frames(), gateway.library)
         known = await gateway.catalogue.entries(including=requested_model(picture, settings))
@@ -46,6 +52,8 @@ async def admitted_to(gateway: Gateway, request: Request, found: Brought) -> Adm
 
 def with_files(admitted: Admitted, files: Mapping[str, InputFile], settings: Settings) -> Admitted:
     """The same with the files that were made for it. Raises the same."""
+    if isinstance(admitted.request, ResolvedCaption):
+        return caption_with_inputs(admitted, files)
     if isinstance(admitted.request, ResolvedControl):
         return control_with_inputs(admitted, files, settings)
     if isinstance(admitted.request, ResolvedBackground):

@@ -10,7 +10,7 @@ import structlog
 
 from latentry.contracts import (
     Estimate,
-    ResolvedBackground,
+    ResolvedPicture,
     Webhook,
 )
 from latentry.errors import InvalidIdempotencyKey, InvalidRequest, UrlNotAllowed
@@ -86,7 +86,7 @@ async def estimate(gateway: Gateway, caller: Caller, request: Request) -> Estima
     )
     admitted = moderated.admitted
     possible = await _possible(gateway, caller, request, moderated)
-    if isinstance(admitted.request, ResolvedBackground) and not found.files["image"].file:
+    if isinstance(admitted.request, ResolvedPicture) and not found.files["image"].file:
         brought = await gateway.inputs.bring(caller.tenant, request, found)
         try:
             admitted = with_files(admitted, brought.files, gateway.settings)
@@ -109,7 +109,8 @@ def _check(idempotency_key: str | None) -> None:
 
 async def _found(gateway: Gateway, caller: Caller, request: Request) -> Brought:
     """What can be known of its pictures, once its files will say enough."""
-    refuse_less(request.provenance, gateway.settings.least_provenance, caller.provenance)
+    if request.provenance is not None:
+        refuse_less(request.provenance, gateway.settings.least_provenance, caller.provenance)
     return await gateway.inputs.find(caller.tenant, request)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from time import monotonic
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -10,6 +10,7 @@ from latentry.contracts import Adapter, AdapterList
 from latentry.ledger import (
     AnyEntry,
     AsyncLedger,
+    CaptionerEntry,
     CatalogueEntry,
     PreprocessorsEntry,
     UpscalerEntry,
@@ -19,6 +20,8 @@ from latentry.ledger.catalogue import ADAPTERS_DIFFER
 
 FRESH_S: Final = 1.0
 DIFFER_S: Final = 30.0  # workers find a new file some seconds one after the other
+
+E = TypeVar("E")
 
 log = structlog.get_logger()
 
@@ -31,6 +34,7 @@ class Catalogue:
         self._entries: tuple[CatalogueEntry, ...] = ()
         self._upscalers: tuple[UpscalerEntry, ...] = ()
         self._preprocessors: PreprocessorsEntry | None = None
+        self._captioner: CaptionerEntry | None = None
         self._read_at = float("-inf")
         self._differ_since: dict[str, float] = {}
         self._warned: set[str] = set()
@@ -73,6 +77,12 @@ class Catalogue:
             await self.read()
         return self._preprocessors
 
+    async def captioner(self) -> CaptionerEntry | None:
+        """The captioner, once a worker has registered one. Raises LedgerUnavailable."""
+        if not (self._captioner and self._is_fresh):
+            await self.read()
+        return self._captioner
+
     async def read(self) -> tuple[AnyEntry, ...]:
         """All that workers serve, read from the ledger. Raises LedgerUnavailable."""
         found = await self._ledger.run(commands.list_models(self._lists))
@@ -80,8 +90,8 @@ class Catalogue:
         self._entries = tuple(one for one in entries if isinstance(one, CatalogueEntry))
         self._lists = {one.digest: one.adapters for one in self._entries if one.digest}
         self._upscalers = tuple(one for one in entries if isinstance(one, UpscalerEntry))
-        others = (one for one in entries if isinstance(one, PreprocessorsEntry))
-        self._preprocessors = next(others, None)
+        self._preprocessors = _first(PreprocessorsEntry, entries)
+        self._captioner = _first(CaptionerEntry, entries)
         self._read_at = monotonic()
         self._warn(one.card.id for one in self._entries if one.adapters_differ)
         return tuple(entries)
@@ -98,6 +108,10 @@ class Catalogue:
     @property
     def _is_fresh(self) -> bool:
         return monotonic() - self._read_at < FRESH_S
+
+
+def _first(kind: type[E], entries: Iterable[object]) -> E | None:
+    return next((one for one in entries if isinstance(one, kind)), None)
 
 
 def adapters_of(entries: Sequence[CatalogueEntry]) -> list[Adapter]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias, TypeVar, cast
 
 from latentry.contracts import (
+    CaptionRequest,
     ClipRequest,
     ControlRequest,
     GenerationRequest,
@@ -33,7 +34,12 @@ from service.jobs.files import Files
 from service.outbound import Outbound
 
 Request: TypeAlias = (
-    GenerationRequest | InterpolationRequest | UpscaleRequest | ClipRequest | ControlRequest
+    GenerationRequest
+    | InterpolationRequest
+    | UpscaleRequest
+    | ClipRequest
+    | ControlRequest
+    | CaptionRequest
 )
 R = TypeVar("R", bound=Request)
 

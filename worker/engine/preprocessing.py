@@ -55,6 +55,8 @@ class Preprocessing:
     The same bytes as a ControlNet is shown of the same picture at the same size.
     """
 
+    is_done = False
+
     def __init__(self, request: ResolvedControl, picture: Pixels) -> None:
         self._request = request
         self._made = picture

@@ -68,6 +68,8 @@ def _texts(
         text, again = upscale_infotext(request, profile), upscale_recipe(request)
     elif isinstance(request, ResolvedControl):
         text, again = control_infotext(request, profile), control_recipe(request)
+    elif not isinstance(request, ResolvedRequest):
+        return xmp
     elif sequence is not None:
         text = infotext(request, seed, profile, sequence=frame_settings(*sequence))
         again = interpolation_recipe(sequence[0])

@@ -12,6 +12,7 @@ from latentry.contracts import (
     OutputFormat,
     OutputKind,
     Provenance,
+    ResolvedCaption,
     ResolvedRequest,
     StoredOutput,
 )
@@ -65,6 +66,11 @@ class Picture:
     def of_step(cls, job: ClaimedJob, one: Intermediate) -> "Picture":
         """A step on the way to one."""
         return cls(job, one.index, one.pixels, one.profile, one.kind, one.step, one.fingerprints)
+
+    @property
+    def is_caption(self) -> bool:
+        """Whether it is no picture, but the words of one."""
+        return isinstance(self.job.lease.record.request, ResolvedCaption)
 
     @property
     def name(self) -> str:
@@ -175,6 +181,21 @@ class Picture:
             unsigned_sha256=sha256(file).hexdigest() if file else "",
             profile=self.profile,
             **self._judgement(),
+        )
+
+    def told(self) -> StoredOutput:
+        """The entry of a caption, which has no file."""
+        width, height = self.request.final_size
+        return StoredOutput(
+            key="",
+            kind=OutputKind.CAPTION,
+            index=self.index,
+            seed=self.seed,
+            width=width,
+            height=height,
+            content_type="text/plain",
+            pixel_sha256="",
+            text=self.pixels.tobytes().decode(),
         )
 
     def _judgement(self) -> dict[str, Any]:

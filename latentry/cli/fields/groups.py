@@ -233,6 +233,12 @@ class ControlOptions(TypedDict):
     resize_mode: ResizeMode | None
 
 
+class CaptionOptions(TypedDict):
+    """How long a caption is."""
+
+    max_tokens: int | None
+
+
 class ClipOptions(TypedDict):
     """How long a clip is."""
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from latentry.contracts import (
     Batch,
+    CaptionRequest,
     ClipRequest,
     ControlRequest,
     GenerationRequest,
@@ -22,7 +23,12 @@ from latentry.contracts import (
 
 # What a job is asked for with.
 JobRequest: TypeAlias = (
-    GenerationRequest | InterpolationRequest | UpscaleRequest | ClipRequest | ControlRequest
+    GenerationRequest
+    | InterpolationRequest
+    | UpscaleRequest
+    | ClipRequest
+    | ControlRequest
+    | CaptionRequest
 )
 # A job, or its id.
 AnyJob: TypeAlias = Job | str

@@ -21,6 +21,7 @@ from latentry.client.filters import Filters, parameters
 from latentry.client.results import BatchResult, Job, JobList
 from latentry.contracts import (
     Batch,
+    CaptionRequest,
     ClipRequest,
     ControlRequest,
     Delivery,
@@ -38,6 +39,7 @@ _ROUTES: Final[dict[type[BaseModel], str]] = {
     InterpolationRequest: "/v1/interpolations",
     UpscaleRequest: "/v1/upscales",
     ControlRequest: "/v1/controls",
+    CaptionRequest: "/v1/captions",
     ClipRequest: "/v1/clips",
 }
 

@@ -1,4 +1,4 @@
-"""What a worker makes of one picture beside the step loop: upscales and controls."""
+"""What a worker makes of one picture beside the step loop: upscales, controls and captions."""
 
 from typing import Any, ClassVar
 
@@ -29,10 +29,6 @@ class ResolvedBackground(ResponseModel):
 
     image: InputFile
     steps: int = 1
-    output_format: OutputFormat = OutputFormat.PNG
-    output_quality: int | None = None
-    output_lossless: bool = False
-    provenance: Provenance = Provenance.FULL
     metadata: dict[str, str] = Field(default_factory=dict)
 
     @property
@@ -74,3 +70,12 @@ class ResolvedBackground(ResponseModel):
     def pixel_fields(self) -> dict[str, Any]:
         """What the picture's pixels depend on, ready for JSON."""
         raise NotImplementedError
+
+
+class ResolvedPicture(ResolvedBackground):
+    """One whose result is a picture."""
+
+    output_format: OutputFormat = OutputFormat.PNG
+    output_quality: int | None = None
+    output_lossless: bool = False
+    provenance: Provenance = Provenance.FULL

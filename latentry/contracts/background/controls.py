@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, model_validator
 
-from latentry.contracts.background import ResolvedBackground
+from latentry.contracts.background import ResolvedPicture
 from latentry.contracts.catalogue.models import Pace
 from latentry.contracts.fields import inputs, job
 from latentry.contracts.fields.adapters.control import (
@@ -61,7 +61,7 @@ class ControlRequest(RequestModel):
         return self
 
 
-class ResolvedControl(ResolvedBackground):
+class ResolvedControl(ResolvedPicture):
     """A control with every omitted field filled in; a side of 0 is not known yet."""
 
     preprocess: Preprocess

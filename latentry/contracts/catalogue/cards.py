@@ -2,8 +2,9 @@
 
 from typing import TypeAlias
 
+from latentry.contracts.background.captions import CaptionerCard
 from latentry.contracts.background.controls import PreprocessorsCard
 from latentry.contracts.catalogue.models import ModelCard
 from latentry.contracts.upscales import UpscalerCard
 
-AnyCard: TypeAlias = ModelCard | UpscalerCard | PreprocessorsCard
+AnyCard: TypeAlias = ModelCard | UpscalerCard | PreprocessorsCard | CaptionerCard

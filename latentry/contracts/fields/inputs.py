@@ -97,6 +97,9 @@ RequiredImage = Annotated[
 PreprocessedImage = Annotated[
     Reference, Field(description=f"The picture to preprocess, {_Picture}.", repr=False)
 ]
+CaptionedImage = Annotated[
+    Reference, Field(description=f"The picture to look at, {_Picture}.", repr=False)
+]
 PromptImage = Annotated[
     Reference,
     Field(

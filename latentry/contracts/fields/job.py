@@ -24,6 +24,7 @@ class JobKind(StrEnum):
     UPSCALE = "upscale"
     CLIP = "clip"
     CONTROL = "control"
+    CAPTION = "caption"
 
 
 class Priority(StrEnum):

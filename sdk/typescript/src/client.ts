@@ -3,6 +3,7 @@
 import type { Client } from "./generated/client/index.js";
 import * as api from "./generated/sdk.gen.js";
 import type {
+  CaptionRequest,
   ClipRequest,
   ControlRequest,
   Estimate,
@@ -93,6 +94,12 @@ export class Latentry {
   /** Make what a ControlNet would be shown of a picture, and wait until the job has succeeded. */
   async control(request: ControlRequest, options: Submitting & Waiting = {}): Promise<Job> {
     const answer = api.createControl({ body: request, ...this.#submitting(options) });
+    return this.#succeeded(jobOf(answer), options);
+  }
+
+  /** Say what a picture shows: `caption` of a job that has succeeded. */
+  async caption(request: CaptionRequest, options: Submitting & Waiting = {}): Promise<Job> {
+    const answer = api.createCaption({ body: request, ...this.#submitting(options) });
     return this.#succeeded(jobOf(answer), options);
   }
 

@@ -3,6 +3,7 @@
 from latentry.api_keys import Scope
 from latentry.contracts import (
     Batch,
+    CaptionRequest,
     ClipRequest,
     ControlRequest,
     Event,
@@ -15,6 +16,7 @@ from latentry.settings import Settings
 from service.access.auth import Allowed
 from service.doors.native import (
     batch,
+    captions,
     controls,
     deliveries,
     docs,
@@ -52,6 +54,7 @@ def door(settings: Settings) -> Door:
             styles.router,
             upscales.router,
             controls.router,
+            captions.router,
             verify.router,
             usage.router,
             files.router,  # before `links`, whose path matches all below /v1/files
@@ -68,6 +71,7 @@ def door(settings: Settings) -> Door:
             UpscaleRequest,
             ClipRequest,
             ControlRequest,
+            CaptionRequest,
             VerifyRequest,
             Event,
         ),
@@ -89,6 +93,7 @@ def _large_bodies(settings: Settings) -> tuple[LargeBody, ...]:
                 interpolations.PATH,
                 upscales.PATH,
                 controls.PATH,
+                captions.PATH,
             )
         ),
         LargeBody(batch.PATH, batch.MAX_BYTES, Allowed(Scope.WRITE)),

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from latentry.contracts import (
+    CaptionRequest,
     ClipRequest,
     ControlRequest,
     Extend,
@@ -300,6 +301,7 @@ BODIES = {
     InterpolationRequest: {"from": {"prompt": "a"}, "to": {"prompt": "b"}, "frames": 2},
     UpscaleRequest: {"image": "file_1"},
     ControlRequest: {"image": "file_1"},
+    CaptionRequest: {"image": "file_1"},
     Detect: {},
     ClipRequest: {"prompt": "a frog"},
     VerifyRequest: {"image": "file_1"},

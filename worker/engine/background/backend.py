@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from latentry.contracts import (
+    CaptionerCard,
     IntermediateKind,
     JobWarning,
     PreprocessorsCard,
@@ -22,7 +23,7 @@ from worker.engine.loop.messages import BackgroundOrder, Order
 
 
 class Background:
-    """A `ServedBackend` of upscalers and preprocessors. All are in memory from the start."""
+    """A `ServedBackend` of upscalers and other tools. All are in memory from the start."""
 
     is_loading = False
     is_changing = False
@@ -37,7 +38,7 @@ class Background:
         self.now = now
 
     @property
-    def cards(self) -> list[UpscalerCard | PreprocessorsCard]:
+    def cards(self) -> list[UpscalerCard | PreprocessorsCard | CaptionerCard]:
         """What each can do."""
         return [one.card for one in self._tools.values()]
 

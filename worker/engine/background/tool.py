@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from latentry.contracts import PreprocessorsCard, ResolvedBackground, UpscalerCard
+from latentry.contracts import CaptionerCard, PreprocessorsCard, ResolvedBackground, UpscalerCard
 from worker.batching import BatchKey
 from worker.engine.inputs.canvas import Pixels
 from worker.engine.loop.backend import Pictures, TimedCall
@@ -13,13 +13,18 @@ from worker.engine.loop.messages import Order
 
 
 class Work(Protocol):
-    """One picture while it is being made. Its calls are made in their order, each once."""
+    """One picture while it is being made. Its calls are made in their order, each once.
+
+    is_done: nothing is left to make, though fewer calls were made than were foreseen.
+    """
+
+    is_done: bool
 
     def make(self, call: int) -> None:
         """Make one call."""
 
     def take(self) -> Pictures:
-        """The finished picture, once all calls are made."""
+        """The finished picture, once all calls are made; of a caption, its UTF-8 bytes."""
 
 
 class Timer(Protocol):
@@ -33,10 +38,10 @@ class Timer(Protocol):
 
 
 class Tool(Protocol):
-    """An upscaler, or the preprocessors."""
+    """An upscaler, the preprocessors, or a captioner."""
 
     @property
-    def card(self) -> UpscalerCard | PreprocessorsCard:
+    def card(self) -> UpscalerCard | PreprocessorsCard | CaptionerCard:
         """What it can do."""
 
     @property
@@ -86,8 +91,8 @@ class BackgroundTrajectory:
 
     @property
     def calls_left(self) -> int:
-        """Calls until the picture is finished."""
-        return len(self.keys) - self.calls_done
+        """Calls until the picture is finished, at most."""
+        return 0 if self.work.is_done else len(self.keys) - self.calls_done
 
     @property
     def step(self) -> int:

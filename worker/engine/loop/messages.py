@@ -177,7 +177,8 @@ class Intermediate:
 class Done:
     """The picture, RGB bytes [height, width, 3]; in strict mode with the id of its profile.
 
-    Of a clip its frames, [frames, height, width, 3]. fingerprints: of the models that drew it.
+    Of a clip its frames, [frames, height, width, 3]; of a caption its UTF-8 bytes, [bytes].
+    fingerprints: of the models that drew it.
     """
 
     job: str

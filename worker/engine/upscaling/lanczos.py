@@ -28,6 +28,8 @@ _DEFAULT_SCALE: Final = 2.0
 class Resampling:
     """A picture resampled to `size`, width and height, in strips."""
 
+    is_done = False
+
     def __init__(self, picture: Pixels, size: tuple[int, int]) -> None:
         self._source = Image.fromarray(picture)
         width, height = size

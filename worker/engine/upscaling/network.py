@@ -68,6 +68,8 @@ class TiledEnlargement:
     that, scaled down.
     """
 
+    is_done = False
+
     def __init__(self, network: Network, request: ResolvedUpscale, picture: Pixels) -> None:
         self._network = network
         height, width = picture.shape[:2]

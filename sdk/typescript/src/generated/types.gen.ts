@@ -281,6 +281,12 @@ export type Capabilities = {
         [key in AdapterKind]?: number;
     };
     /**
+     * Captioner
+     *
+     * The model of `POST /v1/captions`, if there is one.
+     */
+    captioner?: string | null;
+    /**
      * Kinds
      */
     kinds: Array<JobKind>;
@@ -317,6 +323,66 @@ export type Capabilities = {
      * Version
      */
     version: string;
+};
+
+/**
+ * CaptionRequest
+ *
+ * A request to say what one picture shows; what is omitted or null takes its default.
+ */
+export type CaptionRequest = {
+    /**
+     * Dry Run
+     *
+     * Validate and estimate only; no job is created. Answers 200 with the cost and the estimated start, or the problem.
+     */
+    dry_run?: boolean | null;
+    /**
+     * Finish Within
+     *
+     * Maximum time in seconds until the job ends; then it expires, queued or running.
+     */
+    finish_within?: number | null;
+    /**
+     * Image
+     *
+     * The picture to look at, a file id of `POST /v1/files`, a `data:` URL, or an `https:` URL that is fetched once.
+     */
+    image: string;
+    /**
+     * Keep For
+     *
+     * Seconds for which the job, its images and other outputs are kept from its end; LATENTRY_RESULT_TTL_S if omitted, and at most that or LATENTRY_MAX_KEEP_S. For as long again the service answers 410.
+     */
+    keep_for?: number | null;
+    /**
+     * Max Tokens
+     *
+     * Most tokens of the caption, about as many as words.
+     */
+    max_tokens?: number | null;
+    /**
+     * Metadata
+     *
+     * Your own labels, returned unchanged.
+     */
+    metadata?: {
+        [key: string]: string;
+    } | null;
+    /**
+     * Order among your own jobs: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
+     */
+    priority?: Priority | null;
+    /**
+     * Start Within
+     *
+     * Maximum queue time in seconds; then the job expires without running.
+     */
+    start_within?: number | null;
+    /**
+     * Where to send a notification when the job ends. Not kept in the image file.
+     */
+    webhook?: Webhook | null;
 };
 
 /**
@@ -1685,6 +1751,12 @@ export type InterpolationRequest = {
  * A job, in the same shape wherever it is returned.
  */
 export type Job = {
+    /**
+     * Caption
+     *
+     * What the picture of a caption shows; else left out.
+     */
+    caption?: string | null;
     cost?: Cost | null;
     /**
      * Created At
@@ -1739,7 +1811,7 @@ export type Job = {
     /**
      * Request
      */
-    request: ResolvedRequest | ResolvedUpscale | ResolvedControl;
+    request: ResolvedRequest | ResolvedUpscale | ResolvedControl | ResolvedCaption;
     /**
      * Run Ms
      *
@@ -1779,7 +1851,7 @@ export type JobError = {
  *
  * What a job makes.
  */
-export type JobKind = 'generation' | 'interpolation' | 'upscale' | 'clip' | 'control';
+export type JobKind = 'generation' | 'interpolation' | 'upscale' | 'clip' | 'control' | 'caption';
 
 /**
  * JobList
@@ -2317,7 +2389,7 @@ export type OutputFormat = 'png' | 'jpeg' | 'webp';
  *
  * The role of an output in its job.
  */
-export type OutputKind = 'image' | 'latent' | 'predicted' | 'frame' | 'clip' | 'control';
+export type OutputKind = 'image' | 'latent' | 'predicted' | 'frame' | 'clip' | 'control' | 'caption';
 
 /**
  * Pace
@@ -2482,6 +2554,29 @@ export type Readiness = {
  * How a picture of another size becomes one of the image's size.
  */
 export type ResizeMode = 'stretch' | 'crop' | 'pad';
+
+/**
+ * ResolvedCaption
+ *
+ * A caption with every omitted field filled in.
+ */
+export type ResolvedCaption = {
+    image: InputFile;
+    /**
+     * Max Tokens
+     */
+    max_tokens: number;
+    /**
+     * Metadata
+     */
+    metadata: {
+        [key: string]: string;
+    };
+    /**
+     * Steps
+     */
+    steps: number;
+};
 
 /**
  * ResolvedControl
@@ -3744,6 +3839,95 @@ export type GetCapabilitiesResponses = {
 
 export type GetCapabilitiesResponse = GetCapabilitiesResponses[keyof GetCapabilitiesResponses];
 
+export type CreateCaptionData = {
+    body: CaptionRequest;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * 1 to 255 printable ASCII characters. The same key with the same body returns the same job.
+         */
+        'Idempotency-Key'?: string | null;
+        /**
+         * Prefer
+         *
+         * `wait=N`: respond when the job has ended, after N seconds at the latest (RFC 7240).
+         */
+        Prefer?: Array<string> | null;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/captions';
+};
+
+export type CreateCaptionErrors = {
+    /**
+     * Bad Request: `invalid_idempotency_key`, `malformed_body`.
+     */
+    400: Problem;
+    /**
+     * Unauthorized: `unauthenticated`.
+     */
+    401: Problem;
+    /**
+     * Forbidden: `insufficient_scope`.
+     */
+    403: Problem;
+    /**
+     * Not Acceptable: `not_acceptable`.
+     */
+    406: Problem;
+    /**
+     * Request Timeout: `too_slow`.
+     */
+    408: Problem;
+    /**
+     * Request Entity Too Large: `body_too_large`.
+     */
+    413: Problem;
+    /**
+     * Unsupported Media Type: `unsupported_media_type`.
+     */
+    415: Problem;
+    /**
+     * Misdirected Request: `host_refused`.
+     */
+    421: Problem;
+    /**
+     * Unprocessable Entity: `broken_image`, `fetch_failed`, `file_gone`, `finish_within_too_short`, `idempotency_conflict`, `image_too_large`, `invalid_request`, `request_too_expensive`, `unsupported_image`, `url_not_allowed`.
+     */
+    422: Problem;
+    /**
+     * Too Many Requests: `file_quota_exceeded`, `quota_exceeded`, `rate_limited`, `too_many_jobs`.
+     */
+    429: Problem;
+    /**
+     * Internal Server Error: `internal`.
+     */
+    500: Problem;
+    /**
+     * Service Unavailable: `busy`, `deadline_unreachable`, `ledger_misconfigured`, `ledger_unavailable`, `no_model`, `queue_full`, `queue_storage_full`, `storage_unavailable`.
+     */
+    503: Problem;
+};
+
+export type CreateCaptionError = CreateCaptionErrors[keyof CreateCaptionErrors];
+
+export type CreateCaptionResponses = {
+    /**
+     * Response 200 Create Caption
+     *
+     * Job finished, or the `dry_run` estimate.
+     */
+    200: Job | Estimate;
+    /**
+     * Job accepted.
+     */
+    202: Job;
+};
+
+export type CreateCaptionResponse = CreateCaptionResponses[keyof CreateCaptionResponses];
+
 export type CreateClipData = {
     body: ClipRequest;
     headers?: {
@@ -3904,7 +4088,7 @@ export type CreateControlErrors = {
      */
     500: Problem;
     /**
-     * Service Unavailable: `busy`, `deadline_unreachable`, `ledger_misconfigured`, `ledger_unavailable`, `queue_full`, `queue_storage_full`, `storage_unavailable`.
+     * Service Unavailable: `busy`, `deadline_unreachable`, `ledger_misconfigured`, `ledger_unavailable`, `no_model`, `queue_full`, `queue_storage_full`, `storage_unavailable`.
      */
     503: Problem;
 };

@@ -36,6 +36,7 @@ class Slow(Upscaler):
     fails: bool = False
     spent_s: float = 0.0
     profile: str = "simulated"
+    is_done: bool = False
     test_s: float = 0.0
     timer: Clock = field(init=False)
     card: UpscalerCard = field(init=False)
