@@ -29,8 +29,14 @@ from service.doors.automatic1111.routes import (
 )
 from service.http.door import Door, LargeBody
 
-_DRAWN: Final = (*generations.PATHS, extras.SINGLE, extras.BATCH, controlnet.DETECT)
-_READ: Final = (extras.PNG_INFO, extras.INTERROGATE)
+_DRAWN: Final = (
+    *generations.PATHS,
+    extras.SINGLE,
+    extras.BATCH,
+    extras.INTERROGATE,
+    controlnet.DETECT,
+)
+_READ: Final = (extras.PNG_INFO,)
 
 
 def door(settings: Settings) -> Door:

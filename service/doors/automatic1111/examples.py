@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from service.doors.answers import PICTURE
 from service.doors.automatic1111.answers.generations import (
     BatchImagesAnswer,
+    CaptionAnswer,
     GenerationAnswer,
     PngInfoAnswer,
     SingleImageAnswer,
@@ -50,6 +51,7 @@ _ALL: Final = (
     ),
     SingleImageAnswer(html_info="<p>Postprocess upscale by: 2</p>", image=_BASE64),
     BatchImagesAnswer(html_info="<p>Postprocess upscale by: 2</p>", images=[_BASE64]),
+    CaptionAnswer(caption="a red circle on a blue background"),
     PngInfoAnswer(info=_TEXT, items={"parameters": _TEXT}, parameters={"Steps": "20"}),
     OptionsAnswer(
         sd_model_checkpoint="shapes",
