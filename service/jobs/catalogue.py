@@ -72,14 +72,14 @@ class Catalogue:
         return self._upscalers
 
     async def preprocessors(self) -> PreprocessorsEntry | None:
-        """The preprocessors, once a worker has registered any. Raises LedgerUnavailable."""
-        if not (self._preprocessors and self._is_fresh):
+        """The preprocessors, at most FRESH_S old. Raises LedgerUnavailable."""
+        if not self._is_fresh:
             await self.read()
         return self._preprocessors
 
     async def captioner(self) -> CaptionerEntry | None:
-        """The captioner, once a worker has registered one. Raises LedgerUnavailable."""
-        if not (self._captioner and self._is_fresh):
+        """The captioner, likewise; most services have none."""
+        if not self._is_fresh:
             await self.read()
         return self._captioner
 
