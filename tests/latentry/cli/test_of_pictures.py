@@ -30,7 +30,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeService:
 def test_what_a_controlnet_would_be_shown_is_saved(
     latentry: Run,
     fake: FakeService,
-    tmp_path: Path,  # noqa: F811
+    tmp_path: Path,
 ) -> None:
     options = ("--preprocess", "canny", "--thresholds", "40", "90", "--width", "32")
     code, out, _ = latentry("control", "photo.png", *options, "-o", "edges.webp")
@@ -47,7 +47,7 @@ def test_what_a_controlnet_would_be_shown_is_saved(
 def test_a_caption_is_printed_and_saves_nothing(
     latentry: Run,
     fake: FakeService,
-    tmp_path: Path,  # noqa: F811
+    tmp_path: Path,
 ) -> None:
     code, out, _ = latentry("caption", "photo.png", "--max-tokens", "9")
     assert (code, out) == (0, "a picture\n")

@@ -10,13 +10,14 @@ from transformers import BertTokenizer, BlipForConditionalGeneration
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
 from latentry.contracts import InputFile, ResolvedCaption
+from latentry.errors import NonFiniteOutput
 from tests.worker.engine.captioning import tiny_blip
 from worker.engine.background.backend import Background
 from worker.engine.captioning.captioner import Captioner, open_captioner, prepared
 from worker.engine.captioning.words import Words
 from worker.engine.device import Device
 from worker.engine.inputs.canvas import Canvas, Pixels
-from worker.engine.loop import BackgroundOrder, Done, Engine, Step
+from worker.engine.loop import BackgroundOrder, Done, Engine, Failed, Step
 from worker.engine.loop.router import BackendRouter
 
 CPU = Device.choose("cpu", "float32")
@@ -94,6 +95,20 @@ def test_neighbours_change_no_word(captioner: Captioner) -> None:
     assert together == {
         k: v for seed in range(6) for k, v in said(captioner, order(seed))[0].items()
     }
+
+
+def test_one_without_numbers_ends_its_job_alone(captioner: Captioner) -> None:
+    background = Background([captioner])
+    running = Engine(BackendRouter({captioner.card.queue: background}))
+    bias = captioner.network.text_decoder.cls.predictions.decoder.bias
+    kept = bias.clone()
+    bias.fill_(float("nan"))
+    running.submit(order(0))
+    ends = [one for _ in range(5) for one in running.step() if isinstance(one, Failed)]
+    assert [type(one.error) for one in ends] == [NonFiniteOutput]
+    bias.copy_(kept)
+    running.submit(order(1))
+    assert any(isinstance(one, Done) for _ in range(99) for one in running.step())
 
 
 def test_no_more_tokens_are_made_than_wanted(captioner: Captioner, folder: Path) -> None:
