@@ -11,9 +11,11 @@ from PIL import Image
 from latentry.cli.drawing import caption, control
 from latentry.contracts import JobKind
 from latentry.testing import FakeService
-from tests.latentry.cli.test_cli import latentry  # noqa: F401
+from tests.latentry.cli import test_cli
 
 Run = Callable[..., tuple[int, str, str]]
+
+latentry = test_cli.latentry
 
 
 @pytest.fixture
@@ -58,14 +60,14 @@ def test_a_caption_is_printed_and_saves_nothing(
 
 
 @pytest.mark.parametrize("command", ["control", "caption"])
-def test_a_dry_run_makes_no_job(latentry: Run, fake: FakeService, command: str) -> None:  # noqa: F811
+def test_a_dry_run_makes_no_job(latentry: Run, fake: FakeService, command: str) -> None:
     code, out, _ = latentry(command, "photo.png", "--dry-run")
     assert code == 0
     assert "step-megapixel" in out
     assert not fake.jobs
 
 
-def test_a_caption_that_fails_is_one_sentence(latentry: Run, fake: FakeService) -> None:  # noqa: F811
+def test_a_caption_that_fails_is_one_sentence(latentry: Run, fake: FakeService) -> None:
     fake.next_job(fails="out_of_memory")
     code, out, error = latentry("caption", "photo.png")
     assert (code, out) == (1, "")
