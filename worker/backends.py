@@ -46,9 +46,10 @@ def open_backend(
     everything: list[tuple[ServedBackend[Any], Sequence[AnyCard]]] = []
     diffusion = _diffusion(settings) if stored or settings.model_folders else None
     networks = _networks(settings, keepalive)  # first: they stay, and models have the rest
-    captioners = _captioners(settings, keepalive, sum(one.size_bytes for one in networks))
+    taken = sum(one.size_bytes for one in networks)
+    captioners = _captioners(settings, keepalive, taken)
     if diffusion is not None:
-        diffusion.reserve(sum(one.size_bytes for one in (*networks, *captioners)))
+        diffusion.reserve(taken + sum(one.size_bytes for one in captioners))
         sources = {**stored, **in_folders}
         everything.append((diffusion, _opened(diffusion, sources, settings, keepalive)))
     if simulations:

@@ -37,5 +37,5 @@ def caption(
             return
         job = client.submit_caption(picture, **fields)
         with Board() as board:
-            job = succeeded(client, job, None, board)
-    typer.echo(job.model_dump_json() if as_json else job.caption)
+            ended = succeeded(client, job, None, board)
+    typer.echo(ended.model_dump_json() if as_json else ended.caption)

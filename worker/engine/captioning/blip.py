@@ -72,7 +72,8 @@ def _refuse_large(folder: Path, name: str, value: object) -> None:
 
 def _network(config: Mapping[str, dict[str, Any]]) -> nn.Module:
     try:
-        return BlipForConditionalGeneration(BlipConfig(**config))
+        network: nn.Module = BlipForConditionalGeneration(BlipConfig(**config))
+        return network
     except Exception as error:  # libraries raise anything for an unchecked config
         raise ConfigurationError(f"The config of the captioner is not usable: {error}") from error
 
