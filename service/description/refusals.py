@@ -45,9 +45,9 @@ _BY_PATH: Final[Mapping[str, Errors]] = {
 _BY_FIELD: Final[Mapping[str, Errors]] = {
     "model": (errors.UnknownModel, errors.NoModel, errors.UnsupportedField),
     "upscaler": (errors.UnknownUpscaler, errors.NoModel),
-    "preprocess": (errors.NoModel,),
+    "preprocess": (errors.NoModel, errors.NoClassifier),
     "max_tokens": (errors.NoModel,),
-    "scale": (errors.UnsupportedSize,),
+    "scale": (errors.UnsupportedSize, errors.NoClassifier),
     "output_quality": (errors.UnsupportedField,),
     "prompt": (errors.InvalidPrompt, errors.PromptRefused, errors.NoClassifier),
     "styles": (errors.UnknownStyle,),

@@ -4088,7 +4088,7 @@ export type CreateControlErrors = {
      */
     500: Problem;
     /**
-     * Service Unavailable: `busy`, `deadline_unreachable`, `ledger_misconfigured`, `ledger_unavailable`, `no_model`, `queue_full`, `queue_storage_full`, `storage_unavailable`.
+     * Service Unavailable: `busy`, `deadline_unreachable`, `ledger_misconfigured`, `ledger_unavailable`, `no_classifier`, `no_model`, `queue_full`, `queue_storage_full`, `storage_unavailable`.
      */
     503: Problem;
 };
@@ -5508,7 +5508,7 @@ export type CreateUpscaleErrors = {
      */
     500: Problem;
     /**
-     * Service Unavailable: `busy`, `deadline_unreachable`, `ledger_misconfigured`, `ledger_unavailable`, `no_model`, `queue_full`, `queue_storage_full`, `storage_unavailable`.
+     * Service Unavailable: `busy`, `deadline_unreachable`, `ledger_misconfigured`, `ledger_unavailable`, `no_classifier`, `no_model`, `queue_full`, `queue_storage_full`, `storage_unavailable`.
      */
     503: Problem;
 };
