@@ -109,6 +109,19 @@ def test_a_picture_is_enlarged(api: Any, photo: Image.Image) -> None:
     assert api.extra_single_image(photo).image.size == (SIDE, SIDE)
 
 
+def test_what_a_controlnet_would_be_shown_is_made_alone(api: Any, photo: Image.Image) -> None:
+    found = api.controlnet_detect([photo] * 2, module="canny", processor_res=2 * SIDE)
+    assert found.info == "Success"
+    assert [image.size for image in found.images] == [(2 * SIDE, 2 * SIDE)] * 2
+    assert set(np.unique(pixels(found.image))) == {0, 255}
+    inverted = api.controlnet_detect([photo], module="invert").image
+    assert np.array_equal(pixels(inverted), 255 - pixels(photo))
+    assert np.array_equal(pixels(api.controlnet_detect([photo]).image), pixels(photo))
+    for module, words in (("depth_midas", "not available"), ("ip-adapter-auto", "not supported")):
+        with pytest.raises(RuntimeError, match=words):
+            api.controlnet_detect([photo], module=module)
+
+
 def test_every_list_is_one(api: Any) -> None:
     api.util_set_model("shapes")
     assert api.util_get_current_model() == "shapes"

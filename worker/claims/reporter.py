@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from latentry.contracts import Adapter, ModelCard, UpscalerCard
+from latentry.contracts import Adapter, AnyCard
 from latentry.errors import LedgerUnavailable
 from latentry.ledger import Ledger
 from worker.claims.catalogue.heartbeat import Heartbeat
@@ -33,7 +33,7 @@ class Reporter:
         ledger: Ledger,
         inbox: Inbox,
         worker: str,
-        cards: Sequence[ModelCard | UpscalerCard],
+        cards: Sequence[AnyCard],
         *,
         lease_s: float,
         heartbeat_s: float,

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from latentry.contracts import (
+    AnyCard,
     JobStatus,
     JobWarning,
-    ModelCard,
     RegisteredCard,
     StoredOutput,
-    UpscalerCard,
 )
 from latentry.errors import LatentryError, LeaseLost, ModelGone
 from latentry.ledger.catalogue import NO_ADAPTERS, ListedAdapters
@@ -27,9 +26,9 @@ WATCHED_EVERY_MS: Final = 1_000  # between two previews of a job that is looked 
 
 
 def register_model(
-    card: ModelCard | UpscalerCard, adapters: ListedAdapters = NO_ADAPTERS, *, in_full: bool = True
+    card: AnyCard, adapters: ListedAdapters = NO_ADAPTERS, *, in_full: bool = True
 ) -> Command[int]:
-    """Enter a model or an upscaler into the catalogue, or replace its card; 1 if it is new.
+    """Enter what a worker serves into the catalogue, or replace its card; 1 if it is new.
 
     `adapters`: all that its workers have; `in_full`: else -1 says that the ledger lacks the list.
     """

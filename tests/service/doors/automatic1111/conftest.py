@@ -9,8 +9,7 @@ import httpx
 import pytest
 
 from latentry.api_keys import ApiKey
-from latentry.contracts import ResolvedRequest
-from latentry.ledger import JobRecord, Ledger, commands
+from latentry.ledger import Ledger
 from tests.hostile.pictures import encoded
 from tests.service.keys import issue
 
@@ -29,18 +28,6 @@ async def settled(client, headers: dict[str, str], count: int) -> dict[str, Any]
         found = (await client.get(PROGRESS, headers=headers)).json()
         if found["state"]["job_count"] == count:
             return found
-
-
-@pytest.fixture
-def jobs(ledger: Ledger) -> Callable[[], list[JobRecord]]:
-    """All jobs, the newest first."""
-    return lambda: ledger.run(commands.list_jobs("default", below=None, limit=20))
-
-
-@pytest.fixture
-def made(jobs) -> Callable[[], ResolvedRequest]:
-    """The newest job's request."""
-    return lambda: jobs()[0].request
 
 
 @pytest.fixture

@@ -223,6 +223,12 @@ async def test_another_tenant_s_file_is_one_that_never_was(client, worker, keys,
         ("/sdapi/v1/extra-single-image", lambda id: {"image": id}),
         ("/sdapi/v1/extra-single-image", lambda id: {"image": id, "upscaler_1": "Lanczos"}),
         ("/sdapi/v1/png-info", lambda id: {"image": id}),
+        ("/sdapi/v1/interrogate", lambda id: {"image": id}),
+        ("/controlnet/detect", lambda id: {"controlnet_input_images": [id]}),
+        (
+            "/controlnet/detect",
+            lambda id: {"controlnet_input_images": [id], "controlnet_module": "canny"},
+        ),
     ):
         answers = [
             await client.post(path, json=fields(id), headers=keys[2]) for id in (kept, unknown)
