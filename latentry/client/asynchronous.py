@@ -12,6 +12,8 @@ from latentry.client.catalogue import AsyncCatalogue
 from latentry.client.fields import Fields, request_of
 from latentry.client.filters import Filters
 from latentry.client.many_jobs import AsyncManyJobs
+from latentry.client.pictures.captions import AsyncCaptions
+from latentry.client.pictures.controls import AsyncControls
 from latentry.client.pictures.files import AsyncFiles
 from latentry.client.pictures.upscales import AsyncUpscales
 from latentry.client.pictures.verifying import AsyncVerifying
@@ -32,6 +34,8 @@ class AsyncClient(
     AsyncInterpolations,
     AsyncClips,
     AsyncUpscales,
+    AsyncControls,
+    AsyncCaptions,
     AsyncFiles,
     AsyncVerifying,
     AsyncCatalogue,

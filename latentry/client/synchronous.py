@@ -11,6 +11,8 @@ from latentry.client.catalogue import Catalogue
 from latentry.client.fields import Fields, request_of
 from latentry.client.filters import Filters
 from latentry.client.many_jobs import ManyJobs
+from latentry.client.pictures.captions import Captions
+from latentry.client.pictures.controls import Controls
 from latentry.client.pictures.files import Files
 from latentry.client.pictures.upscales import Upscales
 from latentry.client.pictures.verifying import Verifying
@@ -25,7 +27,18 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 
-class Client(ManyJobs, Streaming, Interpolations, Clips, Upscales, Files, Verifying, Catalogue):
+class Client(
+    ManyJobs,
+    Streaming,
+    Interpolations,
+    Clips,
+    Upscales,
+    Controls,
+    Captions,
+    Files,
+    Verifying,
+    Catalogue,
+):
     """A blocking client of a latentry service.
 
     `timeout_s` bounds each response in seconds. Where a method takes a job's id, it takes the job

@@ -13,7 +13,9 @@ from latentry.contracts import (
     Batch,
     BatchItem,
     BatchResult,
+    CaptionRequest,
     ClipRequest,
+    ControlRequest,
     Estimate,
     GenerationRequest,
     InterpolationRequest,
@@ -31,7 +33,9 @@ from latentry.testing import answers
 from latentry.testing.jobs import FakeJob, Resolved, cost_of
 from latentry.testing.resolving import (
     resolve,
+    resolve_caption,
     resolve_clip,
+    resolve_control,
     resolve_interpolation,
     resolve_upscale,
 )
@@ -39,9 +43,24 @@ from latentry.testing.script import JobScript
 from latentry.testing.state import FakeCall, State
 from latentry.validation import invalid
 
-Request = GenerationRequest | InterpolationRequest | UpscaleRequest | ClipRequest
+Request = (
+    GenerationRequest
+    | InterpolationRequest
+    | UpscaleRequest
+    | ClipRequest
+    | ControlRequest
+    | CaptionRequest
+)
 R = TypeVar("R", bound=BaseModel)
-Wanted = TypeVar("Wanted", GenerationRequest, InterpolationRequest, UpscaleRequest, ClipRequest)
+Wanted = TypeVar(
+    "Wanted",
+    GenerationRequest,
+    InterpolationRequest,
+    UpscaleRequest,
+    ClipRequest,
+    ControlRequest,
+    CaptionRequest,
+)
 
 
 def creates(model: type[Wanted]) -> Callable[[State, FakeCall], httpx.Response]:
@@ -111,6 +130,10 @@ def resolved(state: State, request: Request) -> Resolved:
             return resolve_clip(request, state.card, state.find, state.seed())
         case UpscaleRequest():
             return resolve_upscale(request, state.find)
+        case ControlRequest():
+            return resolve_control(request, state.find)
+        case CaptionRequest():
+            return resolve_caption(request, state.find)
 
 
 def _accepted(state: State, request: Request, key: str | None, body: bytes) -> FakeJob:

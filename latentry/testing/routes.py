@@ -7,7 +7,9 @@ from typing import Final
 import httpx
 
 from latentry.contracts import (
+    CaptionRequest,
     ClipRequest,
+    ControlRequest,
     GenerationRequest,
     InterpolationRequest,
     UpscaleRequest,
@@ -26,6 +28,8 @@ ANSWERS: Final[dict[str, tuple[str, str, Answer]]] = {
     "create_interpolation": ("POST", "/v1/interpolations", creates(InterpolationRequest)),
     "create_clip": ("POST", "/v1/clips", creates(ClipRequest)),
     "create_upscale": ("POST", "/v1/upscales", creates(UpscaleRequest)),
+    "create_control": ("POST", "/v1/controls", creates(ControlRequest)),
+    "create_caption": ("POST", "/v1/captions", creates(CaptionRequest)),
     "list_generations": ("GET", "/v1/generations", reading.list_generations),
     "get_generation": ("GET", _JOB, reading.get_generation),
     "delete_generation": ("DELETE", _JOB, reading.delete_generation),

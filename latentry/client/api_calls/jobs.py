@@ -21,7 +21,9 @@ from latentry.client.filters import Filters, parameters
 from latentry.client.results import BatchResult, Job, JobList
 from latentry.contracts import (
     Batch,
+    CaptionRequest,
     ClipRequest,
+    ControlRequest,
     Delivery,
     DeliveryList,
     Estimate,
@@ -36,6 +38,8 @@ _ROUTES: Final[dict[type[BaseModel], str]] = {
     GenerationRequest: "/v1/generations",
     InterpolationRequest: "/v1/interpolations",
     UpscaleRequest: "/v1/upscales",
+    ControlRequest: "/v1/controls",
+    CaptionRequest: "/v1/captions",
     ClipRequest: "/v1/clips",
 }
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Unpack
 
 from latentry.client import api_calls, flows
-from latentry.client.fields import JobFields, validated, with_webhook
+from latentry.client.fields import OutputFields, validated, with_webhook
 from latentry.client.http.connections import AsyncConnection, Connection
 from latentry.client.results import Job
 from latentry.contracts import (
@@ -21,7 +21,7 @@ from latentry.contracts import (
 )
 
 
-class ClipFields(JobFields, total=False):
+class ClipFields(OutputFields, total=False):
     """The keyword arguments of `clip`, `submit_clip` and `estimate_clip`: ClipRequest's fields."""
 
     model: str | None

@@ -3,7 +3,9 @@
 import type { Client } from "./generated/client/index.js";
 import * as api from "./generated/sdk.gen.js";
 import type {
+  CaptionRequest,
   ClipRequest,
+  ControlRequest,
   Estimate,
   Event,
   File,
@@ -79,6 +81,18 @@ export class Latentry {
   async upscale(request: UpscaleRequest, options: Submitting & Waiting = {}): Promise<Job> {
     const call = { body: request, ...this.#submitting(request, options) };
     return this.#succeeded(jobOf(api.createUpscale(call)), options);
+  }
+
+  /** Make what a ControlNet would be shown of a picture, and wait until the job has succeeded. */
+  async control(request: ControlRequest, options: Submitting & Waiting = {}): Promise<Job> {
+    const answer = api.createControl({ body: request, ...this.#submitting(options) });
+    return this.#succeeded(jobOf(answer), options);
+  }
+
+  /** Say what a picture shows: `caption` of a job that has succeeded. */
+  async caption(request: CaptionRequest, options: Submitting & Waiting = {}): Promise<Job> {
+    const answer = api.createCaption({ body: request, ...this.#submitting(options) });
+    return this.#succeeded(jobOf(answer), options);
   }
 
   /** What a request would cost, and when it would start. No job is made. */

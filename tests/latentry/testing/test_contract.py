@@ -42,6 +42,12 @@ def everything(client):
     yield "upscale", (PICTURE,), {}
     yield "submit_upscale", (PICTURE,), {}
     yield "estimate_upscale", (PICTURE,), {}
+    yield "control", (PICTURE,), {"width": 32}
+    yield "submit_control", (PICTURE,), {"preprocess": "invert"}
+    yield "estimate_control", (PICTURE,), {}
+    yield "caption", (PICTURE,), {"max_tokens": 5}
+    yield "submit_caption", (PICTURE,), {}
+    yield "estimate_caption", (PICTURE,), {}
     yield "upload", (PICTURE,), {}
     for name in ("ready", "capabilities", "models", "adapters", "styles", "upscalers", "usage"):
         yield name, (), {}
