@@ -10,7 +10,7 @@ from rich.table import Table
 
 from latentry.cli import tables
 from latentry.cli.connect import DEFAULT_URL, ApiKey, Url, connect
-from latentry.cli.drawing.results import after_cancel
+from latentry.cli.drawing.results import SEEDLESS, after_cancel
 from latentry.cli.exits import Exit
 from latentry.cli.fields.values import labels
 from latentry.client.filters import Filters
@@ -199,7 +199,7 @@ def _said(event: Event) -> str:
 
 
 def _image(job: Job, image: Image) -> str:
-    seed = "" if job.kind is JobKind.UPSCALE else f", seed {image.seed}"
+    seed = "" if job.kind in SEEDLESS else f", seed {image.seed}"
     return f"Image {image.index + 1}: {image.width}×{image.height}{seed}."
 
 

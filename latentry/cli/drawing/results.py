@@ -15,6 +15,7 @@ from latentry.contracts import Image, Job, JobKind, JobStatus, OutputKind
 from latentry.errors import LatentryError
 
 FILES: Final = "Files"  # the heading under which --help has them
+SEEDLESS: Final = frozenset({JobKind.UPSCALE, JobKind.CONTROL})  # drawn from pictures alone
 
 AsJson = Annotated[
     bool,
@@ -110,7 +111,7 @@ def save_all(
             path.write_bytes(data)
             if show:
                 board.show(data, one)
-            seed = "" if job.kind is JobKind.UPSCALE else f"  seed {one.seed}"
+            seed = "" if job.kind in SEEDLESS else f"  seed {one.seed}"
             board.say(f"{path}{seed}", err=as_json)
     except (OSError, LatentryError):
         board.say(f"Job {job.id} succeeded; `latentry fetch {job.id}` saves its images.", err=True)

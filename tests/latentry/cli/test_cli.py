@@ -336,6 +336,8 @@ def test_a_picture_needs_no_prompt_and_may_be_an_id(latentry, gateway):
         ("interpolate a b --keyframe-image gone.png --keyframe-image x.png", "--keyframe-image"),
         ("edit gone.png frog", "PICTURE"),
         ("upscale gone.png", "PICTURE"),
+        ("control gone.png", "PICTURE"),
+        ("caption gone.png", "PICTURE"),
         ("verify gone.png", "FILE"),
         ("files upload gone.png", "PATH"),
     ],
@@ -487,8 +489,9 @@ def test_the_state_of_a_job_is_a_sentence(latentry, gateway, state, said):
     assert latentry("status", "job-1")[1] == f"Job job-1 {said}.\n"
 
 
-def test_what_is_drawn_from_no_seed_is_said_to_have_none(latentry, gateway):
-    gateway.kind = JobKind.UPSCALE
+@pytest.mark.parametrize("kind", [JobKind.UPSCALE, JobKind.CONTROL])
+def test_what_is_drawn_from_no_seed_is_said_to_have_none(latentry, gateway, kind):
+    gateway.kind = kind
     assert "Image 1: 128×128.\n" in latentry("status", "job-1")[1]
     assert latentry("fetch", "job-1", "-o", "out.png")[1] == "out.png\n"
 
