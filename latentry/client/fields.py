@@ -100,6 +100,7 @@ class Fields(TypedDict, total=False):
     preview_interval: int | None
     preview_size: int | None
     intermediates: WantedIntermediates | dict[str, Any] | None
+    user: str | None
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None
@@ -117,6 +118,7 @@ class UpscaleFields(TypedDict, total=False):
     output_quality: int | None
     output_lossless: bool | None
     provenance: Provenance | str | None
+    user: str | None
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None
@@ -137,6 +139,7 @@ class InterpolationFields(TypedDict, total=False):
     output_lossless: bool | None
     provenance: Provenance | str | None
     preview_interval: int | None
+    user: str | None
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None

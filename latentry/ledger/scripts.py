@@ -16,6 +16,7 @@ _PRELUDE = (
     "keys",
     "rate",
     "updates",
+    "users",
     "fairness",
     "queue",
     "lease",

@@ -52,6 +52,7 @@ class ClipFields(TypedDict, total=False):
     output_lossless: bool | None
     provenance: Provenance | str | None
     determinism: Determinism | str | None
+    user: str | None
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None
