@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from latentry.ledger.scripts import source
 
-_WRITES = re.compile("SET|DEL|PUBLISH|EXPIRE|ADD|REM|PUSH|POP|TRIM|INCR|DECR|STORE")
+_WRITES = re.compile("SET|DEL|PUBLISH|EXPIRE|ADD|REM|PUSH|POP|TRIM|INCR|DECR")
 _CALL = re.compile(r"redis\.call\('(\w+)',\s*((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)")
 _NAMED = re.compile(r"\b(?:key|channel)\('(\w+)'")
 _LOCAL = re.compile(

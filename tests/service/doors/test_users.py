@@ -78,6 +78,7 @@ async def test_a_name_of_any_characters_is_a_user_and_too_long_a_one_is_refused(
         answer = await client.post("/v1/generations", json={"prompt": "a", "user": name})
         assert answer.status_code == 202, answer.text
         assert len(whose(ledger) or "") == 32
-    answer = await client.post("/v1/generations", json={"prompt": "a", "user": "a" * 513})
-    assert answer.status_code == 422
-    assert list(answer.json()["fields"]) == ["/user"]
+    for wrong in ("a" * 513, 7, ["a"]):
+        answer = await client.post("/v1/generations", json={"prompt": "a", "user": wrong})
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+        assert [error["pointer"] for error in answer.json()["errors"]] == ["/user"]

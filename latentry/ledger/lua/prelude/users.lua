@@ -76,8 +76,7 @@ local function begin_turns(tenant)
   local costs = redis.call('HGETALL', key('waiting_cost', tenant))
   for i = 1, #costs, 2 do
     local model, cost = costs[i], costs[i + 1]
-    redis.call('ZUNIONSTORE', key('user_queue', model, tenant, NOBODY), 1,
-      key('tenant_queue', model, tenant))
+    redis.call('COPY', key('tenant_queue', model, tenant), key('user_queue', model, tenant, NOBODY))
     redis.call('HSET', key('user_cost', tenant, NOBODY), model, cost)
     redis.call('ZADD', key('users', model, tenant), 0, NOBODY)
   end
