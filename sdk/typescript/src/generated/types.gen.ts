@@ -456,7 +456,7 @@ export type ClipRequest = {
      */
     output_quality?: number | null;
     /**
-     * Order among your own jobs: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
+     * Order among your own jobs, of each `user`: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
      */
     priority?: Priority | null;
     /**
@@ -503,6 +503,12 @@ export type ClipRequest = {
      * What the prompts were made of, where styles or wildcards were filled in. The service sets it; sent back it is kept, and changes nothing.
      */
     template?: Template | null;
+    /**
+     * User
+     *
+     * Your own user for whom it is, such as a hash of an id: your users take turns, so that one's many jobs keep no other waiting. Jobs without it are one user's. Only a hash is kept.
+     */
+    user?: string | null;
     /**
      * Id of the VAE that decodes the images, and encodes pictures that they start from; the model's own if omitted.
      */
@@ -1126,7 +1132,7 @@ export type GenerationRequest = unknown & {
      */
     preview_size?: number | null;
     /**
-     * Order among your own jobs: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
+     * Order among your own jobs, of each `user`: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
      */
     priority?: Priority | null;
     /**
@@ -1208,6 +1214,12 @@ export type GenerationRequest = unknown & {
      * What the prompts were made of, where styles or wildcards were filled in. The service sets it; sent back it is kept, and changes nothing.
      */
     template?: Template | null;
+    /**
+     * User
+     *
+     * Your own user for whom it is, such as a hash of an id: your users take turns, so that one's many jobs keep no other waiting. Jobs without it are one user's. Only a hash is kept.
+     */
+    user?: string | null;
     /**
      * Id of the VAE that decodes the images, and encodes pictures that they start from; the model's own if omitted.
      */
@@ -1541,7 +1553,7 @@ export type InterpolationRequest = {
      */
     preview_interval?: number | null;
     /**
-     * Order among your own jobs: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
+     * Order among your own jobs, of each `user`: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
      */
     priority?: Priority | null;
     /**
@@ -1558,6 +1570,12 @@ export type InterpolationRequest = {
      * The picture of the last frame.
      */
     to: GenerationRequest;
+    /**
+     * User
+     *
+     * Your own user for whom it is, such as a hash of an id: your users take turns, so that one's many jobs keep no other waiting. Jobs without it are one user's. Only a hash is kept.
+     */
+    user?: string | null;
     /**
      * Via
      *
@@ -1624,7 +1642,7 @@ export type Job = {
     /**
      * Queue Position
      *
-     * Place among your queued jobs for this model; 0 is next. Null once started.
+     * Place among your queued jobs for this model and of the same `user`; 0 is next. Null once started.
      */
     queue_position?: number | null;
     /**
@@ -2268,7 +2286,7 @@ export type Preview = {
 /**
  * Priority
  *
- * The order among a tenant's own jobs. It never delays another tenant's job.
+ * The order among a user's own jobs. It never delays another tenant's job.
  */
 export type Priority = 'high' | 'normal' | 'low';
 
@@ -2957,7 +2975,7 @@ export type UpscaleRequest = {
      */
     output_quality?: number | null;
     /**
-     * Order among your own jobs: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
+     * Order among your own jobs, of each `user`: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
      */
     priority?: Priority | null;
     /**
@@ -2982,6 +3000,12 @@ export type UpscaleRequest = {
      * Id of `GET /v1/upscalers`; capitals matter only where two ids differ by them.
      */
     upscaler?: string | null;
+    /**
+     * User
+     *
+     * Your own user for whom it is, such as a hash of an id: your users take turns, so that one's many jobs keep no other waiting. Jobs without it are one user's. Only a hash is kept.
+     */
+    user?: string | null;
     /**
      * Where to send a notification when the job ends. Not kept in the image file.
      */
