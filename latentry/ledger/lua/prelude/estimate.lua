@@ -96,7 +96,7 @@ end
 -- The cost of what comes before the candidate: all jobs of other tenants, or of these no more than
 -- their fair share while its own tenant's are served.
 local function cost_ahead(candidate, work)
-  local by_users = candidate.user ~= NOBODY or user_time(candidate.tenant)
+  local by_users = candidate.user ~= NOBODY or take_turns(candidate.tenant)
   local before, own = (by_users and own_cost_by_users or own_cost)(work.models, candidate)
   local sum = work.sum - (work.weights[candidate.tenant] or 0) + candidate.weight
   return math.min(work.waiting - own + before, before * sum / candidate.weight)

@@ -58,10 +58,10 @@ end
 -- The next job of a tenant in this queue, with its score; where users take turns, of the user with the
 -- least tag, and with both.
 local function next_of_tenant(model, tenant, left, count)
-  local users = redis.call('ZRANGE', key('users', model, tenant), 0, count, 'WITHSCORES')
-  if #users == 0 then
+  if not take_turns(tenant) then
     return first_but(key('tenant_queue', model, tenant), left, count)
   end
+  local users = redis.call('ZRANGE', key('users', model, tenant), 0, count, 'WITHSCORES')
   for i = 1, #users, 2 do
     local ref, score = first_but(key('user_queue', model, tenant, users[i]), left, count)
     if ref then

@@ -21,7 +21,7 @@ end
 -- Its position among its user's own, in this model's queue.
 local function position_of(ref, model, crashes, user)
   local tenant = tenant_of(ref)
-  local place = crashes == '0'
+  local place = crashes == '0' and take_turns(tenant)
     and redis.call('ZRANK', key('user_queue', model, tenant, user or NOBODY), ref)
   return place or redis.call('ZRANK', own_queue(model, tenant, tonumber(crashes)), ref)
 end
@@ -56,7 +56,7 @@ local function drop_idle_tenant(model, tenant)
     redis.call('ZREM', key('tenants', model), tenant)
     redis.call('HDEL', key('weights', model), tenant)
     redis.call('HDEL', key('waiting_cost', tenant), model)
-    if redis.call('EXISTS', key('waiting_cost', tenant)) == 0 then
+    if take_turns(tenant) and redis.call('EXISTS', key('waiting_cost', tenant)) == 0 then
       end_turns(tenant)
     end
   end

@@ -10,8 +10,17 @@ local NOBODY = '-'
 -- least of them, as if that had been served.
 local MOST_USER_TAGS = 10000
 
--- A tenant's virtual time; nil while its users take no turns.
-local function user_time(tenant)
+-- Whether a tenant's users take turns. Read once in a script.
+local turns = {}
+
+local function take_turns(tenant)
+  if turns[tenant] == nil then
+    turns[tenant] = redis.call('EXISTS', key('user_time', tenant)) == 1
+  end
+  return turns[tenant]
+end
+
+local function user_time_of(tenant)
   return tonumber(redis.call('HGET', key('user_time', tenant), 'time'))
 end
 
@@ -29,7 +38,7 @@ local function keep_user_tag(tenant, user, tag)
   redis.call('ZADD', tags, tag, user)
   if redis.call('ZCARD', tags) > MOST_USER_TAGS then
     local least = redis.call('ZRANGE', tags, 0, 0, 'WITHSCORES')[2]
-    set_user_time(tenant, math.max(user_time(tenant), least))
+    set_user_time(tenant, math.max(user_time_of(tenant), least))
   end
 end
 
@@ -48,10 +57,10 @@ end
 -- A job is claimed, at its user's tag (`in_order`), or before it.
 local function charge_user(ref, in_order)
   local tenant = tenant_of(ref)
-  local time = user_time(tenant)
-  if not time then
+  if not take_turns(tenant) then
     return
   end
+  local time = user_time_of(tenant)
   local user = field(ref, 'user') or NOBODY
   local from = math.max(time, user_tag(tenant, user, time))
   if in_order then
@@ -63,15 +72,16 @@ end
 -- A job comes back unfinished, and is charged when it is claimed again.
 local function refund_user(ref)
   local tenant = tenant_of(ref)
-  local time = user_time(tenant)
-  if time then
+  if take_turns(tenant) then
     local user = field(ref, 'user') or NOBODY
-    set_user_tag(tenant, user, user_tag(tenant, user, time) - user_stride(ref))
+    local tag = user_tag(tenant, user, user_time_of(tenant))
+    set_user_tag(tenant, user, tag - user_stride(ref))
   end
 end
 
 -- From here on the tenant's users take turns. All that it has waiting by now names none.
 local function begin_turns(tenant)
+  turns[tenant] = true
   redis.call('HSET', key('user_time', tenant), 'time', 0, 'next', 0)
   local costs = redis.call('HGETALL', key('waiting_cost', tenant))
   for i = 1, #costs, 2 do
@@ -96,7 +106,7 @@ end
 
 -- A job of a tenant that is about to enter its queue.
 local function enter_user(ref, tenant, model, user, score, cost)
-  if not user_time(tenant) then
+  if not take_turns(tenant) then
     if not user then
       return
     end
@@ -119,7 +129,7 @@ end
 
 -- A job has left its tenant's queue.
 local function leave_user(ref, tenant, model, user, cost)
-  if not user and not user_time(tenant) then
+  if not take_turns(tenant) then
     return
   end
   user = user or NOBODY
@@ -139,5 +149,6 @@ end
 
 -- Nothing of this tenant waits any more.
 local function end_turns(tenant)
+  turns[tenant] = false
   redis.call('DEL', key('user_time', tenant), key('user_tags', tenant))
 end
