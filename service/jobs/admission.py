@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from latentry.contracts import (
     Adapter,
+    AnyRequest,
     Cost,
     GenerationRequest,
     Hires,
     InputFile,
     ModelCard,
     ResolvedRequest,
-    ResolvedUpscale,
     Spacing,
     WantedHires,
 )
@@ -27,7 +27,7 @@ from latentry.errors import (
     UnknownModel,
     UnsupportedField,
 )
-from latentry.ledger import CatalogueEntry, UpscalerEntry
+from latentry.ledger import AnyEntry, CatalogueEntry
 from latentry.rules.adapters.controls import found_controls, refuse_other_sizes
 from latentry.rules.adapters.embeddings.found import found_embeddings
 from latentry.rules.adapters.found import found_vae
@@ -36,6 +36,7 @@ from latentry.rules.adapters.loras import found_loras, with_tags
 from latentry.rules.limits import refuse_other_refiner, refuse_unsupported
 from latentry.rules.pricing import Price, price
 from latentry.rules.sequences.frames import with_files
+from latentry.rules.styles import hint
 from latentry.settings import Settings
 
 _ALWAYS_DEAR: Final = ("/n", "/num_inference_steps", "/width", "/height")
@@ -51,10 +52,10 @@ RANDOM_SEEDS: Final = 2**32  # random seeds fit into 32 bits, as other programs'
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A request that may become a job of one model or upscaler."""
+    """A request that may become a job of one queue."""
 
-    entry: CatalogueEntry | UpscalerEntry
-    request: ResolvedRequest | ResolvedUpscale
+    entry: AnyEntry
+    request: AnyRequest
     price: Price
     refiner: ModelCard | None = None
 
@@ -112,7 +113,8 @@ def choose(model_id: str, entries: Sequence[CatalogueEntry]) -> CatalogueEntry:
     for entry in entries:
         if entry.card.id == model_id:
             return entry
-    raise UnknownModel
+    near = hint(model_id, {entry.card.id: entry for entry in entries})
+    raise UnknownModel(f"There is no model “{model_id}”{near} GET /v1/models lists all.")
 
 
 def refiner_card(
