@@ -47,6 +47,7 @@ M = TypeVar("M", bound=BaseModel)
 class JobFields(TypedDict, total=False):
     """The keyword arguments that requests of all kinds have."""
 
+    user: str | None
     priority: Priority | str | None
     start_within: int | None
     finish_within: int | None

@@ -77,7 +77,8 @@ class Job(ResponseModel):
     cost: Cost | None = None
     queue_position: int | None = Field(
         None,
-        description="Place among your queued jobs for this model; 0 is next. Null once started.",
+        description="Place among your queued jobs for this model and of the same `user`; 0 is next."
+        " Null once started.",
     )
     estimated_start_at: datetime | None = Field(
         None,

@@ -85,6 +85,7 @@ class GenerationRequest(RequestModel):
     preview_interval: job.PreviewInterval = 0
     preview_size: job.PreviewSize = PREVIEW_SIDE_PX
     intermediates: IntermediatesOption = None
+    user: job.User = None
     priority: job.QueuePriority = Priority.NORMAL
     start_within: job.StartWithin = None
     finish_within: job.FinishWithin = None

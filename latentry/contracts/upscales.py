@@ -44,6 +44,7 @@ class UpscaleRequest(RequestModel):
     output_quality: job.OutputQuality = None
     output_lossless: job.OutputLossless = False
     provenance: ProvenanceOption = Provenance.FULL
+    user: job.User = None
     priority: job.QueuePriority = Priority.NORMAL
     start_within: job.StartWithin = None
     finish_within: job.FinishWithin = None

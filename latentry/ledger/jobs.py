@@ -19,7 +19,7 @@ from latentry.contracts.any_request import read_request
 from latentry.contracts.fields.safety import ImageRule
 from latentry.ledger.accounts import Account, Applied
 from latentry.ledger.files import FileRef
-from latentry.ledger.refs import JobRef
+from latentry.ledger.refs import JobRef, user_id
 from latentry.rules.pricing import Price
 from latentry.rules.sequences.frames import files
 
@@ -28,9 +28,10 @@ from latentry.rules.sequences.frames import files
 class NewJob:
     """A job to create. Times in milliseconds; a `_within_ms` of 0 sets no bound.
 
-    `weight`: its tenant's share of the workers, in relation to others'. `image_rules`: on its
-    pictures. `applied`: the rules that its prompts met, and what each did. `notify_as`: whose
-    notifications its webhook gets, such as another API's; empty for ours.
+    `weight`: its tenant's share of the workers, in relation to others'. `user`: whom its tenant
+    names as the one for whom it is. `image_rules`: on its pictures. `applied`: the rules that its
+    prompts met, and what each did. `notify_as`: whose notifications its webhook gets, such as
+    another API's; empty for ours.
     """
 
     ref: JobRef
@@ -41,6 +42,7 @@ class NewJob:
     body_hash: str = ""
     price: Price = field(default_factory=Price)
     weight: int = 1
+    user: str = field(default="", repr=False)
     priority: Priority = Priority.NORMAL
     start_within_ms: int = 0
     finish_within_ms: int = 0
@@ -64,6 +66,7 @@ class NewJob:
     def extras(self) -> dict[str, Any]:
         """What few jobs have, as the ledger keeps it; nothing of what this one has not."""
         found: dict[str, Any] = {"applied": self.applied} if self.applied else {}
+        found |= {"user": user_id(self.user)} if self.user else {}
         if self.webhook is not None:
             kind = {"notify_as": self.notify_as} if self.notify_as else {}
             whole = self.webhook.model_dump() | {"receiver": self.receiver} | kind
@@ -81,7 +84,7 @@ class JobRecord:
 
     `claims`: how often a worker claimed it. `reached`: the furthest step reported before it came
     back to its queue. `crashes`: workers that died while they ran it, since it last got further.
-    `image_rules`: on its pictures. `position`: among its tenant's own. `start_ms`: when it may
+    `image_rules`: on its pictures. `position`: among its user's own. `start_ms`: when it may
     start, by what waits and runs now.
     """
 

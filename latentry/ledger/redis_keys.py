@@ -20,7 +20,8 @@ class Key(NamedTuple):
         return self.pattern.partition(":")[0]
 
 
-# A ref is `tenant:id`; `by` says what a sorted set is ordered by; times are the ledger's Unix ms.
+# A ref is `tenant:id`, a user what `refs.user_id` makes of its name, or `-`; `by` says what a
+# sorted set is ordered by; times are the ledger's Unix ms.
 KEYS: Final = (
     # Jobs
     Key("job:<ref>", "hash", "the record of a job", "from its end: its result's, and an hour"),
@@ -35,6 +36,7 @@ KEYS: Final = (
     # Queues
     Key("queue:<model>", "zset", "the jobs that wait for a model, by sequence number"),
     Key("tenant_queue:<model>:<tenant>", "zset", "a tenant's own, by score: µs, and priority"),
+    Key("user_queue:<model>:<tenant>:<user>", "zset", "a user's own of these, likewise"),
     Key("suspects:<model>", "zset", "those whose worker died once, by when (µs) they came back"),
     Key("quarantined:<model>", "zset", "those whose workers died more often, likewise"),
     Key("reserved:<ref>", "string", "the worker that is to run this quarantined job", "30 s"),
@@ -46,6 +48,10 @@ KEYS: Final = (
     Key("tags", "zset", "tenants' tags, where greater than the virtual time"),
     Key("virtual_time", "string", "the greatest tag that was served"),
     Key("waiting_cost:<tenant>", "hash", "the cost of what it has waiting, by model, in worker ms"),
+    Key("users:<model>:<tenant>", "zset", "a tenant's users that wait in this queue, by tag"),
+    Key("user_tags:<tenant>", "zset", "its users' tags, where above its virtual time; capped"),
+    Key("user_time:<tenant>", "hash", "while they take turns: its virtual time, the next new tag"),
+    Key("user_cost:<tenant>:<user>", "hash", "the cost of what a user has waiting, by model"),
     Key("load:<model>", "hash", "waiting_ms, leased_ms, leased_images: what waits and runs"),
     # Leases
     Key("leases", "zset", "running jobs, by when their lease ends"),

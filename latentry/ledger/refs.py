@@ -1,7 +1,10 @@
 """Full names of jobs and files. The tenant is part of each, so that no key exists without one."""
 
 from dataclasses import dataclass
-from typing import Self
+from hashlib import sha256
+from typing import Final, Self
+
+_USER_DIGITS: Final = 32  # 128 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +28,8 @@ class JobRef(Ref):
     """A job's full name."""
 
     __slots__ = ()
+
+
+def user_id(name: str) -> str:
+    """What a tenant's user is called in records and keys: short, and nobody's name."""
+    return sha256(name.encode()).hexdigest()[:_USER_DIGITS]

@@ -22,6 +22,7 @@ _PRELUDE = (
     "keys",
     "rate",
     "updates",
+    "users",
     "fairness",
     "queue",
     "lease",

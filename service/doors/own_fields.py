@@ -58,6 +58,7 @@ class OwnFields(RequestModel):
     extend: inputs.Sides = None
     hires: HiresOption = None
     determinism: sampling.DeterminismMode | None = None
+    user: job.User = None
     priority: job.QueuePriority | None = None
     start_within: job.StartWithin = None
     finish_within: job.FinishWithin = None

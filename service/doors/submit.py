@@ -149,6 +149,7 @@ async def _new_job(
         account=caller.account,
         price=admitted.price,
         weight=caller.weight,
+        user=request.user or "",
         priority=request.priority,
         start_within_ms=(request.start_within or 0) * 1000,
         finish_within_ms=(request.finish_within or 0) * 1000,

@@ -44,7 +44,8 @@ def load(history: History, jobs: int, *, a_second: float, **fields: object) -> N
     began = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
         for number in range(jobs):
-            pool.submit(history.submit, chance.randint(10, 30), seed=number, **fields)
+            own = {"seed": number, "user": f"user {number % 3}", **fields}
+            pool.submit(history.submit, chance.randint(10, 30), **own)
             pause = began + number / a_second - time.monotonic()
             threading.Event().wait(max(0.0, pause))  # an open loop keeps its own time
 

@@ -55,6 +55,7 @@ NOT_IN_OPENAI = {
 OPENAI_S_OWN_TYPE = {
     "model": "OpenAI's model names mean the default model",
     "sampler": "text: a name may stand for sampler and spacing",
+    "user": "labels the job as well",
 }
 NOT_IN_INFOTEXT = {
     "n": "each image has its own file",

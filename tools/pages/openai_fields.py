@@ -24,14 +24,17 @@ ROUTES: Final[Mapping[str, type[AnyImagesRequest]]] = {
     "edits": EditRequest,
     "variations": VariationRequest,
 }
+# What requests to OpenAI's door declare themselves is OpenAI's.
+_SHARED: Final = [n for n in OwnFields.model_fields if n not in AnyImagesRequest.__annotations__]
 # Of generations these are ours, named as in `POST /v1/generations`.
 _OURS: Final[Mapping[type[AnyImagesRequest], set[str]]] = {ImagesRequest: {"image", "mask"}}
 
 
 def openai_fields(model: type[AnyImagesRequest]) -> dict[str, FieldInfo]:
     """OpenAI's own fields of one of its requests."""
-    ours = OwnFields.model_fields.keys() | _OURS.get(model, set())
-    return {name: field for name, field in model.model_fields.items() if name not in ours}
+    ours, fields = {*_SHARED, *_OURS.get(model, set())}, model.model_fields
+    names = dict.fromkeys([*AnyImagesRequest.__annotations__, *fields])  # in OpenAI's order
+    return {name: fields[name] for name in names if name in fields and name not in ours}
 
 
 def own_fields(model: type[AnyImagesRequest]) -> list[str]:
@@ -43,11 +46,11 @@ def section() -> str:
     """What the page has between both marks."""
     fields = {route: openai_fields(model) for route, model in ROUTES.items()}
     refused = [n for n in GenerationRequest.model_fields if n not in ImagesRequest.model_fields]
-    only_here = [n for n in own_fields(ImagesRequest) if n not in OwnFields.model_fields]
+    only_here = [n for n in own_fields(ImagesRequest) if n not in _SHARED]
     parts = [
         *table("OpenAI's field", fields, ROUTES),
         "",
-        *wrapped("**Ours, obeyed** on all three routes:", map(code, OwnFields.model_fields)),
+        *wrapped("**Ours, obeyed** on all three routes:", map(code, _SHARED)),
         "",
         *wrapped("On generations too:", map(code, only_here)),
         "",

@@ -187,6 +187,7 @@ class FileOptions(TypedDict):
 class JobOptions(TypedDict):
     """The job that makes them."""
 
+    user: str | None
     priority: Priority | None
     start_within: int | None
     finish_within: int | None

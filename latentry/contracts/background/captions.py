@@ -27,6 +27,7 @@ class CaptionRequest(RequestModel):
     max_tokens: Annotated[int, Field(strict=True, ge=1, le=MAX_TOKENS)] = Field(
         DEFAULT_TOKENS, description="Most tokens of the caption, about as many as words."
     )
+    user: job.User = None
     priority: job.QueuePriority = Priority.NORMAL
     start_within: job.StartWithin = None
     finish_within: job.FinishWithin = None

@@ -47,6 +47,7 @@ class ControlRequest(RequestModel):
     output_quality: job.OutputQuality = None
     output_lossless: job.OutputLossless = False
     provenance: ProvenanceOption = Provenance.FULL
+    user: job.User = None
     priority: job.QueuePriority = Priority.NORMAL
     start_within: job.StartWithin = None
     finish_within: job.FinishWithin = None

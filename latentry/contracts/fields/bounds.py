@@ -29,6 +29,7 @@ MAX_PADDING_PX: Final = 512
 MAX_STYLES: Final = 16
 MAX_STYLE_NAME_CHARS: Final = 100
 MAX_WITHIN_S: Final = 86_400
+MAX_USER_CHARS: Final = 512
 MAX_KEEP_S: Final = 315_360_000
 MODEL_ID: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 MAX_LORAS: Final = 16

@@ -11,6 +11,7 @@ from latentry.contracts.fields.bounds import (
     MAX_KEEP_S,
     MAX_PREVIEW_SIDE_PX,
     MAX_STEPS,
+    MAX_USER_CHARS,
     MAX_WITHIN_S,
 )
 from latentry.contracts.webhooks.webhook import Webhook
@@ -28,7 +29,7 @@ class JobKind(StrEnum):
 
 
 class Priority(StrEnum):
-    """The order among a tenant's own jobs. It never delays another tenant's job."""
+    """The order among a user's own jobs. It never delays another tenant's job."""
 
     HIGH = "high"
     NORMAL = "normal"
@@ -83,11 +84,19 @@ PreviewSize = Annotated[
         description="Longest side of previews in pixels; they are never larger than the image.",
     ),
 ]
+User = Annotated[
+    Annotated[str, StringConstraints(max_length=MAX_USER_CHARS)] | None,
+    Field(
+        description="Your own user for whom it is, such as a hash of an id: your users take turns, "
+        "so that one's many jobs keep no other waiting. Jobs without it are one user's. Only a "
+        "hash is kept."
+    ),
+]
 QueuePriority = Annotated[
     Priority,
     Field(
-        description="Order among your own jobs: `high` queues as if submitted 10 minutes earlier, "
-        "`low` as if 10 minutes later."
+        description="Order among your own jobs, of each `user`: `high` queues as if submitted 10 "
+        "minutes earlier, `low` as if 10 minutes later."
     ),
 ]
 StartWithin = Annotated[

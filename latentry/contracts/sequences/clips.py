@@ -46,6 +46,7 @@ class ClipRequest(RequestModel):
     output_lossless: job.OutputLossless = False
     provenance: ProvenanceOption = Provenance.FULL
     determinism: sampling.DeterminismMode = Determinism.FAST
+    user: job.User = None
     priority: job.QueuePriority = Priority.NORMAL
     start_within: job.StartWithin = None
     finish_within: job.FinishWithin = None

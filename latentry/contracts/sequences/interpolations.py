@@ -44,6 +44,7 @@ class InterpolationRequest(RequestModel):
     output_lossless: job.OutputLossless = False
     provenance: ProvenanceOption = Provenance.FULL
     preview_interval: job.PreviewInterval = 0
+    user: job.User = None
     priority: job.QueuePriority = Priority.NORMAL
     start_within: job.StartWithin = None
     finish_within: job.FinishWithin = None

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from latentry.contracts.fields.bounds import MAX_USER_CHARS
 from latentry.contracts.wire import RequestModel
 from service.doors.fates import IGNORED, MAPPED, OBEYED, REFUSED, Fate, Here
 
@@ -133,8 +134,12 @@ InputFidelity = Annotated[
 ]
 User = Annotated[
     str | None,
-    MAPPED,
-    Field(max_length=512, description="Kept in the job's metadata."),
+    OBEYED,
+    Field(
+        max_length=MAX_USER_CHARS,
+        description="Your users take turns, so that one's many jobs keep no other waiting. Kept in"
+        " the job's metadata too.",
+    ),
 ]
 SafetyIdentifier = Annotated[
     str | None,

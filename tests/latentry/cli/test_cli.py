@@ -201,6 +201,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "--intermediates-every 2 --intermediates-kind predicted "
         "--variation-seed 3 --variation-strength 0.25 "
         "--spacing karras --priority high --start-within 60 --finish-within 600 --keep-for 3600 "
+        "--user ann "
         "--seamless x --quality 80 --lossless --provenance minimal --style night --style oil "
         "--image picture.png --mask https://pictures.example/mask.png --strength 0.5 "
         "--refiner xl-refiner --refiner-switch-at 0.6 "
@@ -281,6 +282,7 @@ def test_every_field_of_a_request_has_an_option(latentry, gateway, tmp_path):
         "preview_interval": 5,
         "preview_size": 256,
         "intermediates": {"every": 2, "kinds": ["predicted"]},
+        "user": "ann",
         "priority": "high",
         "start_within": 60,
         "finish_within": 600,

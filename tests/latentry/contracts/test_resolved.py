@@ -8,7 +8,7 @@ from latentry.contracts import ControlMode, GenerationRequest, ResolvedRequest
 from tests.latentry.contracts.resolved import CHANGES, RESOLVED
 
 # What concerns the job or its delivery and is kept in the job's record instead.
-OF_THE_JOB = {"priority", "start_within", "finish_within", "keep_for", "dry_run", "webhook"}
+OF_THE_JOB = {"user", "priority", "start_within", "finish_within", "keep_for", "dry_run", "webhook"}
 # What makes it another kind of job, which has a request of its own.
 OTHER_KINDS = {"interpolation", "clip"}
 # What is resolved into the prompts; `template` keeps the names.

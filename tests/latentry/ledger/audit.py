@@ -143,7 +143,7 @@ def _read(ledger: Ledger) -> dict[str, Any]:
             assert next(answers) > 0, "usage is not stored for ever"
         elif name == "sequence":
             found[name] = int(next(answers))
-        elif name.partition(":")[0] in {"checkpoints", "waiting_cost", "weights", "load"}:
+        elif name.partition(":")[0] in _SUMS:
             found[name] = {what: int(size) for what, size in next(answers).items()}
         else:
             rows = dict(next(answers))
@@ -166,7 +166,7 @@ def _ask(pipe: Any, root: str, name: str) -> bool:
             pipe.hstrlen(key, "0").hstrlen(key, "1").pttl(key)
         case "active":
             pipe.smembers(key)
-        case "checkpoints" | "waiting_cost" | "weights" | "load":
+        case kind if kind in _SUMS:
             pipe.hgetall(key)
         case "sequence":
             pipe.get(key)
@@ -175,7 +175,9 @@ def _ask(pipe: Any, root: str, name: str) -> bool:
     return True
 
 
+_SUMS = {"checkpoints", "waiting_cost", "user_cost", "user_time", "weights", "load"}
 _ZSETS = {
     *("queue", "tenant_queue", "suspects", "quarantined", "tenants", "tags"),
+    *("users", "user_queue", "user_tags"),
     *("jobs", "leases", "deadlines", "retention"),
 }

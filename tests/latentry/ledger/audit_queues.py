@@ -45,6 +45,30 @@ def audit_queues(found: Mapping[str, Any], queued: Mapping[str, Fields]) -> None
     for kind in ("tenants", "weights"):
         those = {name.partition(":")[2]: set(rows) for name, rows in _all(found, kind).items()}
         assert those == tenants, "tenants that wait have a tag and a weight, and no others"
+    _audit_users(found, {ref: row for ref, row in queued.items() if row["crashes"] == "0"})
+
+
+def _audit_users(found: Mapping[str, Any], waiting: Mapping[str, Fields]) -> None:
+    """Where a tenant's users take turns, each of its waiting jobs is its user's."""
+    active = {name.partition(":")[2] for name in _all(found, "user_time")}
+    tenants = {ref.partition(":")[0] for ref in waiting}
+    named = {ref.partition(":")[0] for ref, row in waiting.items() if "user" in row}
+    assert named <= active <= tenants, "users take turns from the first until nothing waits"
+    queues, costs, users = dict[str, dict[str, int]](), Counter[str](), dict[str, set[str]]()
+    for ref, row in waiting.items():
+        tenant, model, user = ref.partition(":")[0], row["model"], row.get("user", "-")
+        if tenant in active:
+            queues.setdefault(f"{model}:{tenant}:{user}", {})[ref] = int(row["score"])
+            costs[f"{tenant}:{user}:{model}"] += int(row["cost_ms"])
+            users.setdefault(f"{model}:{tenant}", set()).add(user)
+    assert queues == {n.partition(":")[2]: rows for n, rows in _all(found, "user_queue").items()}
+    assert costs == {
+        f"{name.partition(':')[2]}:{model}": cost
+        for name, sums in _all(found, "user_cost").items()
+        for model, cost in sums.items()
+    }, "what a user waits for is summed up"
+    assert users == {n.partition(":")[2]: set(rows) for n, rows in _all(found, "users").items()}
+    assert {n.partition(":")[2] for n in _all(found, "user_tags")} <= active, "no tag outlives them"
 
 
 def audit_leases(found: Mapping[str, Any], running: Mapping[str, Fields]) -> None:

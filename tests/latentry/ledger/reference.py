@@ -12,6 +12,7 @@ from latentry.ledger.jobs import Accepted
 from latentry.ledger.leases import Reported
 from tests.latentry.ledger.reference_fairness import ReferenceFairness, tenant_queue
 from tests.latentry.ledger.reference_files import ReferenceFiles
+from tests.latentry.ledger.reference_users import user_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class ReferenceJob:
     weight: int
     priority: Priority
     must_finish: bool
+    user: str
     state: JobStatus = JobStatus.QUEUED
     fence: int = 0
     claims: int = 0
@@ -113,10 +115,12 @@ class ReferenceLedger:
         return sorted((job for job in waiting if job.model in models), key=lambda job: job.sequence)
 
     def own_queue(self, job: ReferenceJob) -> list[ReferenceJob]:
-        """Those it waits with: its tenant's in this queue, or the suspects like it."""
+        """Those it waits with: its user's in this queue, or the suspects like it."""
         if job.crashes:
             return self.suspects(job.model, is_quarantined=job.crashes > 1)
-        return tenant_queue(self.queue(job.model), job.ref.tenant)
+        own = tenant_queue(self.queue(job.model), job.ref.tenant)
+        takes_turns = self.fairness.users[job.ref.tenant].time is not None
+        return [other for other in own if other.user == job.user or not takes_turns]
 
     def suspects(self, model: str, *, is_quarantined: bool) -> list[ReferenceJob]:
         alike = [j for j in self.queue(model) if j.crashes and (j.crashes > 1) == is_quarantined]
@@ -153,6 +157,7 @@ class ReferenceLedger:
             new.weight,
             new.priority,
             new.finish_within_ms > 0,
+            user_id(new.user),
         )
         self.jobs[new.ref] = job
         self.files.pin(new.ref, named)

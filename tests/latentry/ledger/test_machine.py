@@ -148,6 +148,7 @@ class LedgerMachine(RuleBasedStateMachine):
             account=Account(payer=BOUNDED, max_jobs=1_000_000),
             price=Price(cost_ms=draw(st.sampled_from([1_000, 2_500])), images=draw(counts)),
             weight=draw(st.sampled_from([1, 3])),
+            user=draw(st.sampled_from(["", "", "ann", "böb"])),
             priority=draw(st.sampled_from(Priority)),
             finish_within_ms=draw(st.sampled_from([0, 3_600_000])),
             webhook=HOOK,
@@ -504,6 +505,23 @@ class LedgerMachine(RuleBasedStateMachine):
             assert turns == {
                 who: tag for (where, who), tag in fairness.tenants.items() if where == model
             }
+        for tenant in ("one", "two"):
+            self.user_tags_are_those_of_the_reference(tenant)
+
+    def user_tags_are_those_of_the_reference(self, tenant: str) -> None:
+        client, root, users = self.ledger.client, self.ledger.root, self.reference.fairness.users
+        times = client.hgetall(f"{root}:user_time:{tenant}")
+        expected = {"time": users[tenant].time, "next": users[tenant].least}
+        is_on = users[tenant].time is not None
+        assert times == ({name: str(time) for name, time in expected.items()} if is_on else {})
+        tags = client.zrange(f"{root}:user_tags:{tenant}", 0, -1, withscores=True)
+        assert dict(tags) == users[tenant].tags
+        turns = {
+            (model, who): tag
+            for model in MODELS
+            for who, tag in client.zrange(f"{root}:users:{model}:{tenant}", 0, -1, withscores=True)
+        }
+        assert turns == users[tenant].waiting
 
     # At the end
 

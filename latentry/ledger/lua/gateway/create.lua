@@ -3,8 +3,9 @@
 -- ARGV: options as JSON (see `commands.create`), the request as JSON
 -- Reads: file, tags, virtual_time, worker, workers
 -- Writes: active, deadlines, events, idem, job, jobs, load, pins, quarantined, queue, retention,
---   sequence, suspects, tenant_queue, tenants, updates, usage, waiting_cost, wake, weights
--- Returns {'created', ref, sequence number, now, place in its tenant's queue, wait in ms or -1}, without
+--   sequence, suspects, tenant_queue, tenants, updates, usage, user_cost, user_queue, user_tags,
+--   user_time, users, waiting_cost, wake, weights
+-- Returns {'created', ref, sequence number, now, place in its user's queue, wait in ms or -1}, without
 -- the last four if it had been created by this very call before; {'existing', ref} of an idempotency
 -- key; of a dry run {'possible', wait in ms or -1, now}; or a refusal: {'conflict'}, {'file_gone', ref},
 -- {'full', how many wait, ms until one starts or -1}, {'late', wait, the most that it may be}, or what
@@ -56,8 +57,8 @@ if waiting >= ask.max_queued and has_its_share() then
   local one = (redis.call('HGET', key('load', model), 'waiting_ms') or 0) / waiting
   return { 'full', waiting, ask.seats > 0 and workers > 0 and math.ceil(one / workers) or -1 }
 end
-local wait = wait_ms({ model = model, tenant = tenant, score = score, weight = ask.weight,
-  seats = ask.seats, image_ms = ask.cost_ms / ask.images })
+local wait = wait_ms({ model = model, tenant = tenant, user = ask.user or NOBODY, score = score,
+  weight = ask.weight, seats = ask.seats, image_ms = ask.cost_ms / ask.images })
 if wait and wait > ask.max_wait_ms then
   return { 'late', wait, ask.max_wait_ms }
 end
@@ -81,7 +82,7 @@ end
 if ask.adapters ~= '' then
   redis.call('HSET', job, 'adapters', ask.adapters)
 end
-for _, name in ipairs({ 'webhook', 'warnings', 'image_rules' }) do
+for _, name in ipairs({ 'user', 'webhook', 'warnings', 'image_rules' }) do
   if ask[name] then
     redis.call('HSET', job, name, ask[name])
   end

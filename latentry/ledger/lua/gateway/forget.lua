@@ -3,9 +3,10 @@
 -- ARGV: ref, tenant, 1 if its tenant deletes it: then its deliveries go too; else it is remembered for
 --   as long again that there was one
 -- Reads: file, gone
--- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, fileends, forgotten,
---   job, jobs, leases, load, pins, quarantined, queue, receivers, retention, stop, suspects,
---   tenant_queue, tenants, updates, usage, waiting_cost, weights
+-- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, fileends,
+--   forgotten, job, jobs, leases, load, pins, quarantined, queue, receivers, retention, stop,
+--   suspects, tenant_queue, tenants, updates, usage, user_cost, user_queue, user_tags, user_time,
+--   users, waiting_cost, weights
 -- Returns 1 if there was something to forget.
 local ref = ARGV[1]
 local state = field(ref, 'state')

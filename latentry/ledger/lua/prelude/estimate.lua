@@ -1,4 +1,4 @@
--- How long a job would wait. A candidate is what counts of it: model, tenant, score, weight, seats
+-- How long a job would wait. A candidate is what counts of it: model, tenant, user, score, weight, seats
 -- (images that a worker of its model denoises side by side; 0 if unmeasured), image_ms (what one of its
 -- images costs). A worker does one worker-second of work in a second.
 
@@ -33,15 +33,38 @@ local function served_with(model)
   return workers, others
 end
 
--- Of what the tenant has in this queue, the cost before this score, and all of it.
-local function own_cost(model, candidate)
-  local all = tonumber(redis.call('HGET', key('waiting_cost', candidate.tenant), model) or 0)
-  local own = key('tenant_queue', model, candidate.tenant)
-  local jobs = redis.call('ZCARD', own)
+-- How many jobs this queue has, and of their cost what comes before this score.
+local function cost_before(queue, score, cost)
+  local jobs = redis.call('ZCARD', queue)
   if jobs == 0 then
     return 0, 0
   end
-  return all * redis.call('ZCOUNT', own, '-inf', '(' .. candidate.score) / jobs, all
+  return jobs, cost * redis.call('ZCOUNT', queue, '-inf', '(' .. score) / jobs
+end
+
+-- Of what the tenant has waiting in these queues, the cost before the candidate, and all of it.
+local function own_cost(models, candidate)
+  local tenant, all, before = candidate.tenant, 0, 0
+  for model in pairs(models) do
+    local cost = tonumber(redis.call('HGET', key('waiting_cost', tenant), model) or 0)
+    local _, ahead = cost_before(key('tenant_queue', model, tenant), candidate.score, cost)
+    all, before = all + cost, before + ahead
+  end
+  return before, all
+end
+
+-- The same where its users take turns: before it come all jobs of other users, or of these no more than
+-- their fair share. One who waits in several queues counts as several.
+local function own_cost_by_users(models, candidate)
+  local tenant, user, all, own, before, others = candidate.tenant, candidate.user, 0, 0, 0, 0
+  for model in pairs(models) do
+    local cost = tonumber(redis.call('HGET', key('user_cost', tenant, user), model) or 0)
+    local jobs, ahead = cost_before(key('user_queue', model, tenant, user), candidate.score, cost)
+    own, before = own + cost, before + ahead
+    all = all + (redis.call('HGET', key('waiting_cost', tenant), model) or 0)
+    others = others + redis.call('ZCARD', key('users', model, tenant)) - (jobs > 0 and 1 or 0)
+  end
+  return math.min(all - own + before, before * (others + 1)), all
 end
 
 -- What a model's workers have to do, in all the queues that they serve. Read once in a script.
@@ -73,11 +96,8 @@ end
 -- The cost of what comes before the candidate: all jobs of other tenants, or of these no more than
 -- their fair share while its own tenant's are served.
 local function cost_ahead(candidate, work)
-  local own, before = 0, 0
-  for model in pairs(work.models) do
-    local ahead, mine = own_cost(model, candidate)
-    own, before = own + mine, before + ahead
-  end
+  local by_users = candidate.user ~= NOBODY or take_turns(candidate.tenant)
+  local before, own = (by_users and own_cost_by_users or own_cost)(work.models, candidate)
   local sum = work.sum - (work.weights[candidate.tenant] or 0) + candidate.weight
   return math.min(work.waiting - own + before, before * sum / candidate.weight)
 end
@@ -99,8 +119,8 @@ local function wait_ms(candidate)
 end
 
 local function candidate_of(ref)
-  local model, score, weight, seats, cost, images = fields(ref, 'model', 'score', 'weight', 'seats',
-    'cost_ms', 'n')
-  return { model = model, tenant = tenant_of(ref), score = score, weight = weight,
-    seats = tonumber(seats), image_ms = cost / images }
+  local model, user, score, weight, seats, cost, images = fields(ref, 'model', 'user', 'score',
+    'weight', 'seats', 'cost_ms', 'n')
+  return { model = model, tenant = tenant_of(ref), user = user or NOBODY, score = score,
+    weight = weight, seats = tonumber(seats), image_ms = cost / images }
 end

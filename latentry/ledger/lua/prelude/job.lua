@@ -141,13 +141,13 @@ local function expire(ref)
   end
 end
 
--- A job as readers get it: {ref, record, position in its tenant's own queue or -1, when it may start in
+-- A job as readers get it: {ref, record, position in its user's own queue or -1, when it may start in
 -- Unix ms or -1}; an empty record if there is none.
 local function read_job(ref)
   local record, position, start_ms = redis.call('HGETALL', key('job', ref)), -1, -1
   if #record > 0 and field(ref, 'state') == 'queued' then
-    local model, crashes = fields(ref, 'model', 'crashes')
-    position = redis.call('ZRANK', own_queue(model, tenant_of(ref), tonumber(crashes)), ref) or -1
+    local model, crashes, user = fields(ref, 'model', 'crashes', 'user')
+    position = position_of(ref, model, crashes, user) or -1
     local wait = wait_ms(candidate_of(ref))
     start_ms = wait and now_ms() + wait or -1
   end

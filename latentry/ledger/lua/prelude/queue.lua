@@ -1,5 +1,5 @@
 -- The queues. `queue` has all waiting jobs of a model by sequence number, `tenant_queue` a tenant's own
--- of them by score. Those that were running when a worker died are in queues of their own instead,
+-- of them by score, and where its users take turns, `user_queue` each user's. Those that were running when a worker died are in queues of their own instead,
 -- `suspects` after one death and `quarantined` after more, and go before all others.
 
 local function add_load(model, what, amount)
@@ -18,14 +18,25 @@ local function own_queue(model, tenant, crashes)
   return key('quarantined', model)
 end
 
--- Returns its position among its tenant's own.
+-- Its position among its user's own, in this model's queue.
+local function position_of(ref, model, crashes, user)
+  local tenant = tenant_of(ref)
+  local place = crashes == '0' and take_turns(tenant)
+    and redis.call('ZRANK', key('user_queue', model, tenant, user or NOBODY), ref)
+  return place or redis.call('ZRANK', own_queue(model, tenant, tonumber(crashes)), ref)
+end
+
+-- Returns its position.
 local function enqueue(ref)
-  local model, sequence, score, cost, weight, crashes, deadline, finish_by = fields(ref, 'model',
-    'sequence', 'score', 'cost_ms', 'weight', 'crashes', 'deadline_ms', 'finish_by_ms')
+  local model, sequence, score, cost, weight, crashes, deadline, finish_by, user = fields(ref, 'model',
+    'sequence', 'score', 'cost_ms', 'weight', 'crashes', 'deadline_ms', 'finish_by_ms', 'user')
   local tenant = tenant_of(ref)
   redis.call('ZADD', key('queue', model), sequence, ref)
   redis.call('ZADD', key('deadlines'), math.min(deadline, finish_by or deadline), ref)
   add_load(model, 'waiting_ms', cost)
+  if crashes == '0' then
+    enter_user(ref, tenant, model, user, score, cost) -- before it counts as its tenant's
+  end
   local own = own_queue(model, tenant, tonumber(crashes))
   redis.call('ZADD', own, crashes == '0' and score or now_us(), ref)
   if crashes == '0' then
@@ -33,7 +44,7 @@ local function enqueue(ref)
     redis.call('HSET', key('weights', model), tenant, weight)
     redis.call('ZADD', key('tenants', model), 'NX', tag_of(tenant), tenant)
   end
-  local position = redis.call('ZRANK', own, ref)
+  local position = position_of(ref, model, crashes, user)
   emit(ref, 'queued', string.format('{"position":%d}', position))
   redis.call('PUBLISH', channel('wake'), model)
   return position
@@ -45,11 +56,14 @@ local function drop_idle_tenant(model, tenant)
     redis.call('ZREM', key('tenants', model), tenant)
     redis.call('HDEL', key('weights', model), tenant)
     redis.call('HDEL', key('waiting_cost', tenant), model)
+    if take_turns(tenant) and redis.call('EXISTS', key('waiting_cost', tenant)) == 0 then
+      end_turns(tenant)
+    end
   end
 end
 
 local function dequeue(ref)
-  local model, cost, crashes = fields(ref, 'model', 'cost_ms', 'crashes')
+  local model, cost, crashes, user = fields(ref, 'model', 'cost_ms', 'crashes', 'user')
   if redis.call('ZREM', key('queue', model), ref) == 0 then
     return
   end
@@ -59,17 +73,20 @@ local function dequeue(ref)
   add_load(model, 'waiting_ms', -cost)
   if crashes == '0' then
     redis.call('HINCRBY', key('waiting_cost', tenant), model, -cost)
+    leave_user(ref, tenant, model, user, cost)
     drop_idle_tenant(model, tenant)
   end
 end
 
--- Out of every queue, where its record is gone (evicted, or removed by hand).
-local function purge(ref, model)
+-- Out of every queue, where its record is gone (evicted, or removed by hand). `user`: whose it was, if
+-- known.
+local function purge(ref, model, user)
   local tenant = tenant_of(ref)
   for _, queue in ipairs({ key('queue', model), key('tenant_queue', model, tenant),
     key('suspects', model), key('quarantined', model), key('deadlines') }) do
     redis.call('ZREM', queue, ref)
   end
+  purge_user(ref, tenant, model, user)
   drop_idle_tenant(model, tenant)
   if redis.call('EXISTS', key('queue', model)) == 0 then
     redis.call('HDEL', key('load', model), 'waiting_ms')

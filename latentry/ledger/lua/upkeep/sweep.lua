@@ -3,7 +3,8 @@
 -- Reads: bell, file, gone, models, virtual_time
 -- Writes: active, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events, fileends,
 --   job, leases, load, pins, quarantined, queue, receivers, retention, stop, suspects, swept, tags,
---   tenant_queue, tenants, updates, usage, waiting_cost, wake, weights, workers
+--   tenant_queue, tenants, updates, usage, user_cost, user_queue, user_tags, user_time, users,
+--   waiting_cost, wake, weights, workers
 -- Returns {models whose queue waits without a bell, refs to forget, refs of jobs that failed because
 -- their records cannot be read}.
 local lease, gap = tonumber(ARGV[1]), tonumber(ARGV[2])

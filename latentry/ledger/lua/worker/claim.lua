@@ -6,7 +6,8 @@
 -- Reads: file, gone, held, worker, workers
 -- Writes: active, checkpoint, checkpoints, claimed, deadlines, deliveries, delivery, ends, events,
 --   fileends, job, leases, load, pins, quarantined, queue, receivers, reserved, retention, stop,
---   suspects, tags, tenant_queue, tenants, updates, usage, virtual_time, waiting_cost, weights
+--   suspects, tags, tenant_queue, tenants, updates, usage, user_cost, user_queue, user_tags,
+--   user_time, users, virtual_time, waiting_cost, weights
 -- Returns {claims, how many jobs still wait that it may run, in how many ms it may have those that it left
 -- to others, or 0}, a claim as {ref, fence, record}; repeated
 -- with its token, the same claims.
@@ -46,10 +47,10 @@ local function take(ref)
 end
 
 -- Whether this job can be run at all; if not, it is out of its queue now.
-local function is_fit(ref, model)
+local function is_fit(ref, model, user)
   local deadline, finish_by = fields(ref, 'deadline_ms', 'finish_by_ms')
   if not deadline then
-    purge(ref, model)
+    purge(ref, model, user)
   elseif math.min(deadline, finish_by or deadline) <= now then
     expire(ref)
   else
@@ -178,7 +179,7 @@ local function take_in_order(room)
     end
     if ms > 0 then
       leave(head.ref, ms)
-    elseif is_fit(head.ref, head.model) then
+    elseif is_fit(head.ref, head.model, head.user) then
       charge(head.ref, head.tag, true)
       take(head.ref)
     end

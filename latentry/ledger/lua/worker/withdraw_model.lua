@@ -4,7 +4,8 @@
 -- Reads: file, gone, worker, workers
 -- Writes: active, adapters, checkpoint, checkpoints, deadlines, deliveries, delivery, ends, events,
 --   fileends, job, leases, load, models, pins, quarantined, queue, receivers, retention, suspects,
---   tenant_queue, tenants, updates, usage, waiting_cost, weights
+--   tenant_queue, tenants, updates, usage, user_cost, user_queue, user_tags, user_time, users,
+--   waiting_cost, weights
 -- Returns how many jobs were ended: if as many as may be, more may wait.
 local worker, model, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
 for _, other in ipairs(redis.call('ZRANGEBYSCORE', key('workers'), now_ms(), '+inf')) do

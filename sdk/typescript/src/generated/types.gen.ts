@@ -370,7 +370,7 @@ export type CaptionRequest = {
         [key: string]: string;
     } | null;
     /**
-     * Order among your own jobs: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
+     * Order among your own jobs, of each `user`: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
      */
     priority?: Priority | null;
     /**
@@ -379,6 +379,12 @@ export type CaptionRequest = {
      * Maximum queue time in seconds; then the job expires without running.
      */
     start_within?: number | null;
+    /**
+     * User
+     *
+     * Your own user for whom it is, such as a hash of an id: your users take turns, so that one's many jobs keep no other waiting. Jobs without it are one user's. Only a hash is kept.
+     */
+    user?: string | null;
     /**
      * Where to send a notification when the job ends. Not kept in the image file.
      */
@@ -528,7 +534,7 @@ export type ClipRequest = {
      */
     output_quality?: number | null;
     /**
-     * Order among your own jobs: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
+     * Order among your own jobs, of each `user`: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
      */
     priority?: Priority | null;
     /**
@@ -575,6 +581,12 @@ export type ClipRequest = {
      * What the prompts were made of, where styles or wildcards were filled in. The service sets it; sent back it is kept, and changes nothing.
      */
     template?: Template | null;
+    /**
+     * User
+     *
+     * Your own user for whom it is, such as a hash of an id: your users take turns, so that one's many jobs keep no other waiting. Jobs without it are one user's. Only a hash is kept.
+     */
+    user?: string | null;
     /**
      * Id of the VAE that decodes the images, and encodes pictures that they start from; the model's own if omitted.
      */
@@ -709,7 +721,7 @@ export type ControlRequest = {
      */
     preprocess?: Preprocess | null;
     /**
-     * Order among your own jobs: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
+     * Order among your own jobs, of each `user`: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
      */
     priority?: Priority | null;
     /**
@@ -735,6 +747,12 @@ export type ControlRequest = {
         number,
         number
     ] | null;
+    /**
+     * User
+     *
+     * Your own user for whom it is, such as a hash of an id: your users take turns, so that one's many jobs keep no other waiting. Jobs without it are one user's. Only a hash is kept.
+     */
+    user?: string | null;
     /**
      * Where to send a notification when the job ends. Not kept in the image file.
      */
@@ -1301,7 +1319,7 @@ export type GenerationRequest = unknown & {
      */
     preview_size?: number | null;
     /**
-     * Order among your own jobs: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
+     * Order among your own jobs, of each `user`: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
      */
     priority?: Priority | null;
     /**
@@ -1383,6 +1401,12 @@ export type GenerationRequest = unknown & {
      * What the prompts were made of, where styles or wildcards were filled in. The service sets it; sent back it is kept, and changes nothing.
      */
     template?: Template | null;
+    /**
+     * User
+     *
+     * Your own user for whom it is, such as a hash of an id: your users take turns, so that one's many jobs keep no other waiting. Jobs without it are one user's. Only a hash is kept.
+     */
+    user?: string | null;
     /**
      * Id of the VAE that decodes the images, and encodes pictures that they start from; the model's own if omitted.
      */
@@ -1716,7 +1740,7 @@ export type InterpolationRequest = {
      */
     preview_interval?: number | null;
     /**
-     * Order among your own jobs: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
+     * Order among your own jobs, of each `user`: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
      */
     priority?: Priority | null;
     /**
@@ -1733,6 +1757,12 @@ export type InterpolationRequest = {
      * The picture of the last frame.
      */
     to: GenerationRequest;
+    /**
+     * User
+     *
+     * Your own user for whom it is, such as a hash of an id: your users take turns, so that one's many jobs keep no other waiting. Jobs without it are one user's. Only a hash is kept.
+     */
+    user?: string | null;
     /**
      * Via
      *
@@ -1805,7 +1835,7 @@ export type Job = {
     /**
      * Queue Position
      *
-     * Place among your queued jobs for this model; 0 is next. Null once started.
+     * Place among your queued jobs for this model and of the same `user`; 0 is next. Null once started.
      */
     queue_position?: number | null;
     /**
@@ -2449,7 +2479,7 @@ export type Preview = {
 /**
  * Priority
  *
- * The order among a tenant's own jobs. It never delays another tenant's job.
+ * The order among a user's own jobs. It never delays another tenant's job.
  */
 export type Priority = 'high' | 'normal' | 'low';
 
@@ -3204,7 +3234,7 @@ export type UpscaleRequest = {
      */
     output_quality?: number | null;
     /**
-     * Order among your own jobs: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
+     * Order among your own jobs, of each `user`: `high` queues as if submitted 10 minutes earlier, `low` as if 10 minutes later.
      */
     priority?: Priority | null;
     /**
@@ -3229,6 +3259,12 @@ export type UpscaleRequest = {
      * Id of `GET /v1/upscalers`; capitals matter only where two ids differ by them.
      */
     upscaler?: string | null;
+    /**
+     * User
+     *
+     * Your own user for whom it is, such as a hash of an id: your users take turns, so that one's many jobs keep no other waiting. Jobs without it are one user's. Only a hash is kept.
+     */
+    user?: string | null;
     /**
      * Where to send a notification when the job ends. Not kept in the image file.
      */
