@@ -11,7 +11,11 @@ from pydantic import BaseModel
 
 from service.doors.automatic1111.requests.controls import ControlUnit
 from service.doors.automatic1111.requests.detect import Detect
-from service.doors.automatic1111.requests.extras import ExtraBatchImages, ExtraSingleImage, Interrogate
+from service.doors.automatic1111.requests.extras import (
+    ExtraBatchImages,
+    ExtraSingleImage,
+    Interrogate,
+)
 from service.doors.automatic1111.requests.generations import AnyGeneration, Img2Img, Txt2Img
 from service.doors.automatic1111.requests.options import Options
 from tools.pages.fields import page_of, short_table, table
