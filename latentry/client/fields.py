@@ -26,6 +26,7 @@ from latentry.contracts import (
     SequenceOutput,
     Spacing,
     Template,
+    UpscaleRequest,
     WantedControl,
     WantedEmbedding,
     WantedHires,
@@ -107,6 +108,23 @@ class Fields(TypedDict, total=False):
     webhook: Webhook | dict[str, Any] | str | None
 
 
+class UpscaleFields(TypedDict, total=False):
+    """The keyword arguments of `upscale` and others: UpscaleRequest's fields besides `image`."""
+
+    scale: float | None
+    upscaler: str | None
+    output_format: OutputFormat | str | None
+    output_quality: int | None
+    output_lossless: bool | None
+    provenance: Provenance | str | None
+    priority: Priority | str | None
+    start_within: int | None
+    finish_within: int | None
+    keep_for: int | None
+    metadata: dict[str, str] | None
+    webhook: Webhook | dict[str, Any] | str | None
+
+
 class InterpolationFields(TypedDict, total=False):
     """The optional keyword arguments of `interpolate`: those of InterpolationRequest."""
 
@@ -134,6 +152,12 @@ def request_of(prompt: str | None, fields: Fields) -> GenerationRequest:
     """
     given = with_pictures({"prompt": prompt, **fields})
     return validated(GenerationRequest, with_webhook(given))
+
+
+def upscale_of(image: Picture, fields: UpscaleFields) -> UpscaleRequest:
+    """The request of an enlarged picture. Raises as `request_of`."""
+    given = with_pictures({"image": image, **fields})
+    return validated(UpscaleRequest, with_webhook(given))
 
 
 def interpolation_of(

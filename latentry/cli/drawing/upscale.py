@@ -10,7 +10,7 @@ from latentry.cli.drawing.formats import format_of
 from latentry.cli.drawing.results import AsJson, Output, Show, finish, refuse_unwritable
 from latentry.cli.fields import values
 from latentry.cli.fields.options import among, common_fields, upscale_options
-from latentry.client.pictures.fields import UpscaleFields
+from latentry.client.fields import UpscaleFields
 
 
 @upscale_options

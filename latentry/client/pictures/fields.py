@@ -1,4 +1,4 @@
-"""The optional fields of what is made of one picture as keyword arguments."""
+"""The optional fields of controls and captions as keyword arguments."""
 
 from typing import Any, TypedDict
 
@@ -12,26 +12,8 @@ from latentry.contracts import (
     Priority,
     Provenance,
     ResizeMode,
-    UpscaleRequest,
     Webhook,
 )
-
-
-class UpscaleFields(TypedDict, total=False):
-    """The keyword arguments of `upscale` and others: UpscaleRequest's fields besides `image`."""
-
-    scale: float | None
-    upscaler: str | None
-    output_format: OutputFormat | str | None
-    output_quality: int | None
-    output_lossless: bool | None
-    provenance: Provenance | str | None
-    priority: Priority | str | None
-    start_within: int | None
-    finish_within: int | None
-    keep_for: int | None
-    metadata: dict[str, str] | None
-    webhook: Webhook | dict[str, Any] | str | None
 
 
 class ControlFields(TypedDict, total=False):
@@ -64,12 +46,6 @@ class CaptionFields(TypedDict, total=False):
     keep_for: int | None
     metadata: dict[str, str] | None
     webhook: Webhook | dict[str, Any] | str | None
-
-
-def upscale_of(image: Picture, fields: UpscaleFields) -> UpscaleRequest:
-    """The request of an enlarged picture. Raises as `request_of`."""
-    given = with_pictures({"image": image, **fields})
-    return validated(UpscaleRequest, with_webhook(given))
 
 
 def control_of(image: Picture, fields: ControlFields) -> ControlRequest:

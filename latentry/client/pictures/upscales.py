@@ -3,9 +3,9 @@
 from typing import Unpack
 
 from latentry.client import api_calls, flows
+from latentry.client.fields import UpscaleFields, upscale_of
 from latentry.client.http.connections import AsyncConnection, Connection
 from latentry.client.pictures import Picture
-from latentry.client.pictures.fields import UpscaleFields, upscale_of
 from latentry.client.results import Job
 from latentry.contracts import Estimate, UpscalerList
 
