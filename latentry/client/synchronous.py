@@ -59,9 +59,8 @@ class Client(
         `timeout_s` bounds the wait in seconds; by default it has no bound. Raises InvalidRequest,
         ApiError, Unreachable, JobDidNotSucceed, or StillRunning when the time is over.
         """
-        key = api_calls.key(idempotency_key)
         request = request_of(prompt, fields)
-        return self._run(flows.generated(request, key, timeout_s, self._retries))
+        return self._run(flows.generated(request, idempotency_key, timeout_s, self._retries))
 
     def submit(
         self,
@@ -75,8 +74,7 @@ class Client(
         A repeat with the same `idempotency_key` returns the same job. Raises InvalidRequest,
         ApiError or Unreachable.
         """
-        key = api_calls.key(idempotency_key)
-        return self._call(api_calls.submit(request_of(prompt, fields), key))
+        return self._call(api_calls.submit(request_of(prompt, fields), idempotency_key))
 
     def estimate(self, prompt: str | None = None, **fields: Unpack[Fields]) -> Estimate:
         """The cost and the estimated start of a request. Raises ApiError if it would be refused."""

@@ -96,10 +96,15 @@ def create_generations(state: State, call: FakeCall) -> httpx.Response:
 
 def body_of(call: FakeCall, model: type[R]) -> R:
     """The JSON body of a call. Raises UnsupportedMediaType, or as `parsed`."""
-    kind, _, _ = call.request.headers.get("Content-Type", "").partition(";")
-    if kind.strip().lower() != "application/json":
+    if media_type(call) != "application/json":
         raise UnsupportedMediaType
     return parsed(call.request.content, model)
+
+
+def media_type(call: FakeCall) -> str:
+    """Of the body, without parameters."""
+    kind: str = call.request.headers.get("Content-Type", "")
+    return kind.partition(";")[0].strip().lower()
 
 
 def parsed(body: bytes, model: type[R]) -> R:

@@ -57,12 +57,23 @@ ANSWERS: Final[dict[str, tuple[str, str, Answer]]] = {
 
 
 def call_of(request: httpx.Request) -> FakeCall | None:
-    """Which operation a request is of, with the parts of its path; None if it is of none."""
-    for operation, (method, template, _) in ANSWERS.items():
+    """Which operation a request is of, with the parts of its path; None if it is of none.
+
+    HEAD is of the operation that GET is of.
+    """
+    method = "GET" if request.method == "HEAD" else request.method
+    for operation, (known, template, _) in ANSWERS.items():
         found = _pattern(template).fullmatch(request.url.path)
-        if found and method == request.method:
+        if found and known == method:
             return FakeCall(operation, request, found.groupdict())
     return None
+
+
+def methods_of(path: str) -> list[str]:
+    """Those that a path supports; none if there is no such path."""
+    known = {way for way, template, _ in ANSWERS.values() if _pattern(template).fullmatch(path)}
+    known |= {"HEAD"} if "GET" in known else set()
+    return [method for method in ("GET", "HEAD", "POST", "DELETE") if method in known]
 
 
 def _pattern(template: str) -> re.Pattern[str]:

@@ -8,8 +8,8 @@ from latentry.cli.drawing.caption import caption
 from latentry.cli.drawing.control import control
 from latentry.cli.drawing.generate import generate
 from latentry.cli.drawing.upscale import upscale
-from latentry.client.fields import Fields, UpscaleFields
-from latentry.client.pictures.fields import CaptionFields, ControlFields
+from latentry.client.fields import Fields
+from latentry.client.pictures.fields import CaptionFields, ControlFields, UpscaleFields
 from latentry.contracts import CaptionRequest, ControlRequest, GenerationRequest, UpscaleRequest
 from latentry.provenance.infotext import infotext
 from service.doors.openai.requests import EditRequest, ImagesRequest

@@ -46,7 +46,7 @@ class Reporter:
         self.heartbeat = Heartbeat(
             ledger, worker, cards, every_s=heartbeat_s, failed=failed, adapters=adapters, held=held
         )
-        self.progress = ProgressReports(ledger)
+        self.progress = ProgressReports(ledger, inbox)
         self.checkpoints = Checkpoints(
             ledger, budget_bytes=checkpoint_bytes, between=self._beat_if_due
         )

@@ -87,8 +87,8 @@ def request_fields(options: Mapping[str, Any]) -> Fields:
         "intermediates": values.intermediates(
             told("intermediates_every"), told("intermediates_kind")
         ),
-        "image": values.picture("image", told("image")),
-        "mask": values.picture("mask", told("mask")),
+        "image": values.picture("--image", told("image")),
+        "mask": values.picture("--mask", told("mask")),
     }
     return cast(Fields, among(Fields, given))
 

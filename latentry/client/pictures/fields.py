@@ -1,22 +1,30 @@
-"""The optional fields of controls and captions as keyword arguments."""
+"""The optional fields of what is made of one picture as keyword arguments."""
 
-from typing import Any, TypedDict
-
-from latentry.client.fields import validated, with_pictures, with_webhook
+from latentry.client.fields import (
+    JobFields,
+    OutputFields,
+    validated,
+    with_pictures,
+    with_webhook,
+)
 from latentry.client.pictures import Picture
 from latentry.contracts import (
     CaptionRequest,
     ControlRequest,
-    OutputFormat,
     Preprocess,
-    Priority,
-    Provenance,
     ResizeMode,
-    Webhook,
+    UpscaleRequest,
 )
 
 
-class ControlFields(TypedDict, total=False):
+class UpscaleFields(OutputFields, total=False):
+    """The keyword arguments of `upscale` and others: UpscaleRequest's fields besides `image`."""
+
+    scale: float | None
+    upscaler: str | None
+
+
+class ControlFields(OutputFields, total=False):
     """The keyword arguments of `control` and others: ControlRequest's fields besides `image`."""
 
     preprocess: Preprocess | str | None
@@ -24,28 +32,18 @@ class ControlFields(TypedDict, total=False):
     width: int | None
     height: int | None
     resize_mode: ResizeMode | str | None
-    output_format: OutputFormat | str | None
-    output_quality: int | None
-    output_lossless: bool | None
-    provenance: Provenance | str | None
-    priority: Priority | str | None
-    start_within: int | None
-    finish_within: int | None
-    keep_for: int | None
-    metadata: dict[str, str] | None
-    webhook: Webhook | dict[str, Any] | str | None
 
 
-class CaptionFields(TypedDict, total=False):
+class CaptionFields(JobFields, total=False):
     """The keyword arguments of `caption` and others: CaptionRequest's fields besides `image`."""
 
     max_tokens: int | None
-    priority: Priority | str | None
-    start_within: int | None
-    finish_within: int | None
-    keep_for: int | None
-    metadata: dict[str, str] | None
-    webhook: Webhook | dict[str, Any] | str | None
+
+
+def upscale_of(image: Picture, fields: UpscaleFields) -> UpscaleRequest:
+    """The request of an enlarged picture. Raises as `request_of`."""
+    given = with_pictures({"image": image, **fields})
+    return validated(UpscaleRequest, with_webhook(given))
 
 
 def control_of(image: Picture, fields: ControlFields) -> ControlRequest:

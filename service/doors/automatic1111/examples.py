@@ -60,6 +60,8 @@ _ALL: Final = (
         samples_format="png",
         jpeg_quality=80,
         control_net_no_detectmap=False,
+        live_previews_enable=True,
+        show_progress_every_n_steps=1,
         eta_noise_seed_delta=0,
     ),
     ProgressAnswer(

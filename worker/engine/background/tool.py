@@ -80,6 +80,7 @@ class BackgroundTrajectory:
     keys: Sequence[BatchKey]
     calls_done: int = 0
     since: float = 0.0
+    watched_every: int = 0
     rows: int = 1
     is_redrawn: bool = False
     fingerprints: tuple[str, ...] = ()

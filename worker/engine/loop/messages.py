@@ -152,7 +152,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Preview:
-    """A small picture of the image after `step`, RGB bytes [height, width, 3]; it is never kept."""
+    """A small picture of the image after `step`, RGB bytes [height, width, 3]."""
 
     job: str
     index: int

@@ -90,7 +90,7 @@ local function finish(ref, to, code, message)
   end_lease(ref)
   local job, now = key('job', ref), now_ms()
   redis.call('HSET', job, 'finished_ms', now)
-  redis.call('HDEL', job, 'step', 'steps')
+  redis.call('HDEL', job, 'step', 'steps', 'watched')
   if code and code ~= '' then
     redis.call('HSET', job, 'error_code', code, 'error_message', message)
   end
