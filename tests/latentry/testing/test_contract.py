@@ -224,6 +224,8 @@ def test_every_media_type_that_the_document_lists_is_read(fake, native):
         "create_generations": {"requests": [FRAME]},
         "create_interpolation": {"from": FRAME, "to": FRAME, "frames": 3},
         "create_upscale": {"image": "https://shop.example/a.png"},
+        "create_control": {"image": "https://shop.example/a.png"},
+        "create_caption": {"image": "https://shop.example/a.png"},
         "verify": {"image": "https://shop.example/a.png"},
     }
     tried = 0
