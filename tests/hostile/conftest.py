@@ -5,6 +5,7 @@ import pytest
 from latentry.contracts import (
     Adapter,
     AdapterKind,
+    CaptionerCard,
     ClipFormat,
     Preprocess,
     PreprocessorsCard,
@@ -24,7 +25,7 @@ __all__ = ["app", "client", "serving", "settings", "url"]
 
 @pytest.fixture
 def worker(serving: FakeWorker, ledger: Ledger) -> FakeWorker:
-    """It can do all that a worker can: LoRAs, a VAE, clips, upscales and controls."""
+    """It can do all that a worker can: LoRAs, a VAE, clips, upscales, controls, captions."""
     plain = card()
     adapters = tuple(
         Adapter(
@@ -59,6 +60,8 @@ def worker(serving: FakeWorker, ledger: Ledger) -> FakeWorker:
     ledger.run(commands.register_model(upscaler))
     preprocessors = PreprocessorsCard(preprocessors=tuple(Preprocess))
     ledger.run(commands.register_model(preprocessors))
-    serving.queues += [upscaler.queue, preprocessors.queue]
+    captioner = CaptionerCard(captioner="blip", side=384)
+    ledger.run(commands.register_model(captioner))
+    serving.queues += [upscaler.queue, preprocessors.queue, captioner.queue]
     ledger.run(commands.heartbeat("fake", serving.queues, ttl_s=60))
     return serving
