@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
@@ -15,10 +14,10 @@ from latentry.contracts.upscales import UPSCALER_ID
 from latentry.errors import RateLimited, UnknownUpscaler
 from latentry.ledger import Accepted, JobRecord, commands, keyring
 from latentry.ledger.accounts import NO_KEY
-from latentry.ledger.files import PREFIX as FILE_PREFIX
 from service.access.auth import Caller, rate_limit_headers
 from service.doors.automatic1111.instance import Instance
 from service.doors.automatic1111.requests.extras import AnyExtra
+from service.doors.automatic1111.translation.names import is_none
 from service.doors.automatic1111.translation.refusals import is_asked, refuse, refused_as
 from service.doors.ends import failed
 from service.doors.fates import Fate, with_fate
@@ -71,12 +70,18 @@ async def enlarged(
 
 
 async def _count(gateway: Gateway, caller: Caller, request: Request, jobs: int) -> None:
-    """Each job counts as a request of the key's rate. Raises RateLimited."""
+    """Each job counts as a request of the key's rate, which is taken for all or for none.
+
+    Raises RateLimited, or UnsupportedField where the key can never make as many.
+    """
+    allowance = caller.allowance
     if caller.key_id == NO_KEY or jobs == 1:
         return
-    taken = await gateway.ledger.run(keyring.take_more(caller.key_id, jobs - 1))
-    request.state.headers = rate_limit_headers(caller.allowance, taken.left, taken.full_ms)
-    if taken.count < jobs - 1:
+    if allowance.per_minute and jobs > allowance.burst:
+        refuse("imageList", f"The key's rate allows {allowance.burst} at once.")
+    taken = await gateway.ledger.run(keyring.take_more(caller.key_id, jobs - 1, least=jobs - 1))
+    request.state.headers = rate_limit_headers(allowance, taken.left, taken.full_ms)
+    if not taken.count:
         raise RateLimited(retry_after_s=-(-taken.wait_ms // 1000))
 
 
@@ -126,17 +131,6 @@ async def _already(accepted: Accepted) -> Accepted:
     return replace(accepted, record=None)
 
 
-async def itself(gateway: Gateway, caller: Caller, picture: str) -> str:
-    """The base64 of a picture as it is, which is what the upscaler `None` makes of it."""
-    if picture.startswith(FILE_PREFIX):
-        record = await gateway.files.record(caller.tenant, picture)
-        png = await gateway.files.content(record.ref)
-    else:
-        async with gateway.inputs.sent(caller.tenant, picture) as data:
-            png = (await gateway.intake.take(data, caller.tenant)).png
-    return (await asyncio.to_thread(b64encode, png)).decode()
-
-
 async def _scale(gateway: Gateway, caller: Caller, body: AnyExtra, picture: str) -> float:
     if body.resize_mode == 0:
         return body.upscaling_resize
@@ -161,6 +155,8 @@ def _request(fields: dict[str, Any], names: Mapping[str, str]) -> UpscaleRequest
 
 
 def _refuse_impossible(body: AnyExtra) -> None:
+    if is_none(body.upscaler_1):  # returning the picture would be reading files, and past quotas
+        refuse("upscaler_1", "None changes nothing; name another of GET /sdapi/v1/upscalers.")
     for name, here in with_fate(type(body), Fate.REFUSED).items():
         if is_asked(getattr(body, name), here):
             refuse(name, refused_as(type(body).model_fields[name].description))
