@@ -1,7 +1,7 @@
 """Jobs of any kind come from one kind of call: its headers, what it answers, and when."""
 
 from collections.abc import Awaitable
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Header, Request
 from starlette.responses import Response
@@ -10,7 +10,7 @@ from latentry.contracts import Estimate, Job
 from latentry.ledger import Accepted
 from service.access.auth import Caller
 from service.doors.answers import Responses, json_response
-from service.doors.native.examples import QUEUED
+from service.doors.native.examples.jobs import JOB, estimated, queued
 from service.doors.submit import estimate, submit
 from service.doors.wait import created_and_ended
 from service.gateway import Gateway
@@ -19,10 +19,25 @@ from service.http.body_room import release_body
 from service.jobs import inputs
 from service.jobs.ids import new_ref
 
-CREATED: Final[Responses] = {
-    200: {"model": Job | Estimate, "description": "Job finished, or the `dry_run` estimate."},
-    202: {"content": {"application/json": {"example": QUEUED}}},
-}
+
+def created(job: Job) -> Responses:
+    """For the API document: what a route answers that creates such jobs."""
+    ends = {type(one).__name__: {"value": _json(one)} for one in (job, estimated(job))}
+    return {
+        200: {
+            "model": Job | Estimate,
+            "description": "Job finished, or the `dry_run` estimate.",
+            "content": {"application/json": {"examples": ends}},
+        },
+        202: {"content": {"application/json": {"example": _json(queued(job))}}},
+    }
+
+
+def _json(one: Job | Estimate) -> Any:
+    return one.model_dump(mode="json", by_alias=True)
+
+
+CREATED: Final = created(JOB)
 Prefer = Annotated[
     list[str] | None,
     Header(
