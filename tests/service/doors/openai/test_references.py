@@ -24,23 +24,21 @@ LARGE = EYE.model_copy(update={"id": "a-large", "family": "SDXL", "models": (), 
 INK = EYE.model_copy(update={"id": "a-ink", "kind": AdapterKind.LORA})
 
 
-def serve(ledger: Ledger, *ids: str) -> None:
+# Before the gateway starts, which reads the catalogue once a second.
+@pytest.fixture(autouse=True)
+def adapters(request: pytest.FixtureRequest, ledger: Ledger, worker: FakeWorker) -> None:
     """The model with IP-Adapters of these ids, and with what is none of its."""
+    ids = getattr(request, "param", ["eye"])
     own = tuple(EYE.model_copy(update={"id": id, "sha256": f"{n:064}"}) for n, id in enumerate(ids))
     facts = dict(card("shapes")) | {"family": "SD 1.x", "adapters": (*own, LARGE, INK)}
     ledger.run(commands.register_model(RegisteredCard(**facts)))
-
-
-@pytest.fixture
-def eye(ledger: Ledger, worker: FakeWorker) -> None:
-    serve(ledger, "eye")
 
 
 def url(picture: bytes) -> dict[str, str]:
     return {"image_url": data_url(picture)}
 
 
-def test_further_pictures_are_image_prompts(sdk: openai.OpenAI, worker, eye, made) -> None:
+def test_further_pictures_are_image_prompts(sdk: openai.OpenAI, worker, made) -> None:
     with worker:
         sdk.images.edit(image=[PHOTO, CUP, HAT], prompt="a hat", mask=PHOTO)
     request = made()
@@ -49,8 +47,8 @@ def test_further_pictures_are_image_prompts(sdk: openai.OpenAI, worker, eye, mad
     assert [one.image.width for one in request.image_prompts] == [64, 48]
 
 
-async def test_which_adapter_and_how_much_may_be_said(client, worker, ledger, made) -> None:
-    serve(ledger, "eye", "eye-plus")
+@pytest.mark.parametrize("adapters", [["eye", "eye-plus"]], indirect=True)
+async def test_which_adapter_and_how_much_may_be_said(client, worker, adapters, made) -> None:
     kept = await client.post("/v1/files", content=CUP, headers={"Content-Type": "image/png"})
     said = {"reference_adapter": "EYE-plus", "reference_weight": -0.25}
     own = {"image_prompts": [{"id": "eye", "image": data_url(HAT)}]}
@@ -70,33 +68,34 @@ async def test_which_adapter_and_how_much_may_be_said(client, worker, ledger, ma
 
 
 @pytest.mark.parametrize(
-    ("ids", "chosen"),
+    ("adapters", "chosen"),
     [
         (["ip-adapter_sd15"], "ip-adapter_sd15"),
         (["ip-adapter_sd15_light", "ip-adapter_sd15"], "ip-adapter_sd15"),
         (["ip-adapter-Full-Face_sd15", "ip-adapter_sd15"], "ip-adapter_sd15"),
         (["ip-adapter-plus-face_sd15", "ip-adapter-full-face_sd15"], "ip-adapter-full-face_sd15"),
     ],
+    indirect=["adapters"],
 )
 async def test_of_several_adapters_the_first_that_is_not_for_faces_is_taken(
-    client, worker, ledger, made, ids, chosen
+    client, worker, made, adapters, chosen
 ) -> None:
-    serve(ledger, *ids)
     with worker:
         answer = await client.post(EDITS, json={"prompt": "a", "images": [url(PHOTO), url(CUP)]})
     assert answer.status_code == 200, answer.text
     assert [one.id for one in made().image_prompts] == [chosen]
 
 
-def test_without_an_adapter_several_are_refused_by_name(sdk: openai.OpenAI, worker) -> None:
+@pytest.mark.parametrize("adapters", [[]], indirect=True)
+def test_without_an_adapter_several_are_refused_by_name(sdk: openai.OpenAI, adapters) -> None:
     with pytest.raises(openai.BadRequestError) as refusal:
         sdk.images.edit(image=[PHOTO, CUP], prompt="a")
     assert (refusal.value.param, refusal.value.code) == ("image", "unsupported_field")
     assert "none that fits shapes; add its file to a folder" in refusal.value.message
 
 
-async def test_an_adapter_of_another_model_is_none(client, worker, ledger) -> None:
-    serve(ledger)
+@pytest.mark.parametrize("adapters", [[]], indirect=True)
+async def test_an_adapter_of_another_model_is_none(client, adapters) -> None:
     for body, param in (
         ({"images": [url(PHOTO), url(CUP)]}, "images"),
         ({"image": data_url(PHOTO), "images": [url(CUP)]}, "images"),
@@ -128,7 +127,7 @@ async def test_an_adapter_of_another_model_is_none(client, worker, ledger) -> No
     ],
 )  # fmt: skip
 async def test_what_is_wrong_is_named_as_it_was_sent(
-    client, worker, eye, fields: dict[str, Any], code: str, param: str
+    client, worker, fields: dict[str, Any], code: str, param: str
 ) -> None:
     body = {"prompt": "a", "images": [url(PHOTO), url(CUP)]} | fields
     answer = await client.post(EDITS, json=body)
@@ -138,13 +137,13 @@ async def test_what_is_wrong_is_named_as_it_was_sent(
     assert (await client.get("/v1/generations")).json()["data"] == []
 
 
-async def test_a_part_that_is_no_picture_is_named(client, worker, eye) -> None:
+async def test_a_part_that_is_no_picture_is_named(client, worker) -> None:
     body = {"data": {"prompt": "a"}, "files": [("image", PHOTO), ("image", b"none")]}
     answer = await client.post(EDITS, **body)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "image/1")
 
 
-async def test_as_many_as_an_image_prompt_may_have(client, worker, eye, made) -> None:
+async def test_as_many_as_an_image_prompt_may_have(client, worker, made) -> None:
     with worker:
         answer = await client.post(EDITS, json={"prompt": "a", "images": [url(CUP)] * 9})
     assert answer.status_code == 200, answer.text
@@ -153,14 +152,14 @@ async def test_as_many_as_an_image_prompt_may_have(client, worker, eye, made) ->
     assert "At most 9 pictures: one to edit, 8 for" in too_many.json()["error"]["message"]
 
 
-async def test_all_pictures_count_for_the_size_of_the_body(client, worker, eye) -> None:
+async def test_all_pictures_count_for_the_size_of_the_body(client, worker) -> None:
     large = PHOTO + bytes(14 * 1024 * 1024)
     files = [("image", large), ("image", large)]
     answer = await client.post(EDITS, data={"prompt": "a"}, files=files)
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
 
 
-async def test_another_tenants_reference_is_one_that_never_was(client, worker, eye, ledger) -> None:
+async def test_another_tenants_reference_is_one_that_never_was(client, worker, ledger) -> None:
     acme, other = (bearer(issue(ledger, tenant)) for tenant in ("acme", "other"))
     kept = await client.post("/v1/files", content=CUP, headers=acme | {"Content-Type": "image/png"})
     answers = []
@@ -172,14 +171,14 @@ async def test_another_tenants_reference_is_one_that_never_was(client, worker, e
     assert answers[0][0] == 400
 
 
-def test_they_are_streamed_as_any_edit(sdk: openai.OpenAI, worker, eye, made) -> None:
+def test_they_are_streamed_as_any_edit(sdk: openai.OpenAI, worker, made) -> None:
     with worker:
         events = list(sdk.images.edit(image=[PHOTO, CUP], prompt="a", stream=True))
     assert [event.type for event in events] == ["image_edit.completed"]
     assert len(made().image_prompts) == 1
 
 
-async def test_what_reads_none_is_ignored_and_named(client, worker, eye, made) -> None:
+async def test_what_reads_none_is_ignored_and_named(client, worker, made) -> None:
     said = {"reference_adapter": "nose", "reference_weight": 1}
     with worker:
         answer = await client.post(EDITS, json={"prompt": "a", "images": [url(PHOTO)]} | said)
@@ -188,7 +187,7 @@ async def test_what_reads_none_is_ignored_and_named(client, worker, eye, made) -
     assert made().image_prompts == ()
 
 
-async def test_a_variation_is_of_one_picture(client: httpx.AsyncClient, worker, eye) -> None:
+async def test_a_variation_is_of_one_picture(client: httpx.AsyncClient, worker) -> None:
     answer = await client.post(VARIATIONS, files=[("image", PHOTO), ("image", CUP)])
     error = answer.json()["error"]
     assert (answer.status_code, error["param"], error["code"]) == (
@@ -198,7 +197,8 @@ async def test_a_variation_is_of_one_picture(client: httpx.AsyncClient, worker, 
     )
 
 
-def test_a_picture_s_base64_is_not_quoted(sdk: openai.OpenAI, worker) -> None:
+@pytest.mark.parametrize("adapters", [[]], indirect=True)
+def test_a_picture_s_base64_is_not_quoted(sdk: openai.OpenAI, adapters) -> None:
     with pytest.raises(openai.BadRequestError) as refusal:
         sdk.images.edit(image=[PHOTO, CUP], prompt="a")
     assert base64.b64encode(CUP).decode()[:40] not in str(refusal.value.body)
