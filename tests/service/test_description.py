@@ -142,7 +142,9 @@ def test_a_new_route_has_its_failures_and_must_bring_an_example() -> None:
         test_an_operation_has_words_a_tag_and_examples(operation)
 
 
-@pytest.mark.parametrize("path", ["generations", "interpolations", "upscales", "clips"])
+@pytest.mark.parametrize(
+    "path", ["generations", "interpolations", "upscales", "clips", "captions", "controls"]
+)
 def test_the_examples_of_a_jobs_route_are_of_one_job_of_its_kind(path: str) -> None:
     route = document()["paths"][f"/v1/{path}"]["post"]
     sent = route["requestBody"]["content"]["application/json"]["example"]
@@ -154,6 +156,14 @@ def test_the_examples_of_a_jobs_route_are_of_one_job_of_its_kind(path: str) -> N
     assert f"{job['kind']}s" == f"{accepted['kind']}s" == path
     asked = job["request"]
     assert accepted["request"] == asked
+    if path == "captions":
+        assert (job["images"], accepted.get("caption")) == ([], None)
+        assert job["caption"]
+        return
+    if path == "controls":
+        assert asked["preprocess"] == sent["preprocess"]
+        assert job["images"][0]["width"] == sent["width"]
+        return
     if path == "upscales":
         assert asked["scale"] == sent["scale"]
         assert job["images"][0]["width"] == asked["image"]["width"] * sent["scale"]

@@ -54,7 +54,7 @@ def queued(job: Job) -> Job:
             "status": JobStatus.QUEUED,
             **{"images": [], "outputs": [], "progress": None, "queue_position": 3},
             "estimated_start_at": BEGAN + timedelta(seconds=2),
-            **dict.fromkeys(("queue_ms", "run_ms", "started_at", "finished_at")),
+            **dict.fromkeys(("queue_ms", "run_ms", "started_at", "finished_at", "caption")),
         }
     )
 

@@ -12,10 +12,14 @@ from latentry.contracts import (
     Keyframe,
     Output,
     OutputKind,
+    Preprocess,
     Progress,
+    ResolvedCaption,
+    ResolvedControl,
     ResolvedRequest,
     ResolvedUpscale,
 )
+from latentry.contracts.background.captions import DEFAULT_TOKENS
 from latentry.contracts.fields.clip import Clip
 from latentry.contracts.fields.interpolation import SequenceOutput
 from latentry.contracts.outputs import ClipFormat
@@ -54,20 +58,40 @@ def _sequence(kind: JobKind, request: ResolvedRequest, cost: Cost, seeds: list[i
     )
 
 
-UPSCALE: Final = JOB.model_copy(
+def _of_a_picture(request: ResolvedUpscale | ResolvedControl, cost: Cost) -> Job:
+    """Its only picture, made of another one."""
+    width, height = request.final_size
+    made = _picture(0, 0, width=width, height=height)
+    return JOB.model_copy(
+        update={
+            "kind": request.kind,
+            "request": request,
+            "images": [Image(**made)],
+            "outputs": [Output(**made, name="", kind=OutputKind.IMAGE)],
+            "progress": Progress(step=1, steps=1),
+            "cost": cost,
+        }
+    )
+
+
+_BROUGHT: Final = InputFile(file=FILE.id, pixel_sha256=FILE.pixel_sha256, width=128, height=128)
+UPSCALE: Final = _of_a_picture(
+    ResolvedUpscale(image=_BROUGHT, scale=2.0, upscaler="lanczos"),
+    Cost(step_megapixels=0.066, worker_seconds=0.02),
+)
+CONTROL: Final = _of_a_picture(
+    ResolvedControl(image=_BROUGHT, preprocess=Preprocess.CANNY, width=512, height=512),
+    Cost(step_megapixels=0.262, worker_seconds=0.02),
+)
+CAPTION: Final = JOB.model_copy(
     update={
-        "kind": JobKind.UPSCALE,
-        "request": ResolvedUpscale(
-            image=InputFile(file=FILE.id, pixel_sha256=FILE.pixel_sha256, width=128, height=128),
-            scale=2.0,
-            upscaler="lanczos",
-        ),
-        "images": [Image(**_picture(0, 0, width=256, height=256))],
-        "outputs": [
-            Output(**_picture(0, 0, width=256, height=256), name="", kind=OutputKind.IMAGE)
-        ],
+        "kind": JobKind.CAPTION,
+        "request": ResolvedCaption(image=_BROUGHT, max_tokens=DEFAULT_TOKENS),
+        "images": [],
+        "outputs": [],
+        "caption": "a red circle on a blue background",
         "progress": Progress(step=1, steps=1),
-        "cost": Cost(step_megapixels=0.066, worker_seconds=0.02),
+        "cost": Cost(step_megapixels=0.737, worker_seconds=0.3),
     }
 )
 CLIP: Final = _sequence(

@@ -5,11 +5,11 @@ from typing import Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from latentry.contracts import ClipRequest, Job
+from latentry.contracts import ClipRequest
 from service.access.auth import MayWrite
 from service.doors.answers import body_schema
 from service.doors.idempotency import IdempotencyKey
-from service.doors.native.creating import Prefer, create, created
+from service.doors.native.creating import Prefer, accepted, create
 from service.doors.native.examples.kinds import CLIP
 from service.doors.native.tags import Tag
 from service.gateway import GatewayDep
@@ -34,10 +34,7 @@ _EXAMPLE: Final = {
 
 @router.post(
     "",
-    status_code=202,
-    response_model=Job,
-    response_description="Job accepted.",
-    responses=created(CLIP),
+    **accepted(CLIP),
     openapi_extra=body_schema(ClipRequest, _EXAMPLE),
 )
 async def create_clip(
